@@ -1,0 +1,108 @@
+/**
+ * What the road sees of balancing: one Cluster per destination (service, subset, port), holding the living state of its endpoints.
+ * Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing here throws.
+ */
+import type { ClusterDump } from '../../../contracts/control-link.ts'
+import type { Endpoint, EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
+import type { ErrorCode } from '../../../contracts/errors.ts'
+import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+
+export interface PickContext {
+  /** Monotonic ms. */
+  now: number
+  /** 0..1, exclusive. */
+  random: () => number
+  /** Unsigned 32 bits for ring hash and maglev; ignored by the others. */
+  hash: number
+  /** Whether the caller had a hash key at all (a missing header falls back to random). */
+  hasHash: boolean
+  /** Endpoints of earlier attempts, avoided while another one is usable. */
+  tried: EndpointState[] | null
+  /** Address that the caller named, for passthrough. */
+  original: string
+}
+
+/** One endpoint's living state. It survives updates of the set as long as its id stays. */
+export interface EndpointState {
+  readonly kind: 'endpoint'
+  readonly id: string
+  readonly address: string
+  readonly port: number
+  /** Newest record of the registry. */
+  endpoint: Endpoint
+  activeRequests: number
+  /** The connection pool of `connect/`, which owns this slot. */
+  pool: object | null
+  /** True once the endpoint left the set: no new request, pool closes when idle. */
+  isGone: boolean
+}
+
+/** Preallocated, so that refusing costs nothing. `flag` is Envoy's response flag for the access log. */
+export interface Refusal {
+  readonly kind: 'refusal'
+  readonly code: ErrorCode
+  readonly flag: string
+  readonly reason: string
+}
+
+/** How an attempt ended, seen from here. */
+export const Outcome = {
+  /** A whole response head below 500 came. */
+  ok: 0,
+  /** A response with 5xx (502, 503, 504 are gateway errors by status). */
+  serverError: 1,
+  connectFailure: 2,
+  connectTimeout: 3,
+  /** Closed or reset before a response head. */
+  reset: 4,
+  /** The per-try or request time ran out. */
+  timeout: 5,
+  /** The reply broke the protocol or was cut short. */
+  protocol: 6,
+  /** The caller went away or a hedge won: says nothing about the endpoint. */
+  cancelled: 7,
+} as const
+export type Outcome = (typeof Outcome)[keyof typeof Outcome]
+
+export interface Cluster {
+  /** Envoy's form: `outbound|8080|v2|public/DEFAULT_GROUP@@orders`, empty parts where there is none. */
+  readonly name: string
+  readonly service: ServiceKey
+  readonly subset: string | undefined
+  readonly policy: TrafficPolicySpec
+
+  /** New endpoints or policy; states of surviving endpoints are kept. */
+  update(endpoints: EndpointSet, policy: TrafficPolicySpec, now: number): void
+  /** Called for each endpoint that left, so that its pool can be closed. */
+  onGone: ((state: EndpointState) => void) | null
+
+  /** Breaker and request limit. null = admitted, and `release()` must follow exactly once. */
+  admit(now: number): Refusal | null
+  release(): void
+  pick(context: PickContext): EndpointState | Refusal
+
+  /** Each attempt on an endpoint: begin, then end exactly once. Latency is to the response head; pass -1 where there was none. */
+  beginAttempt(state: EndpointState, now: number): void
+  endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void
+
+  /** Retry budget and limit; true must be paired with `endRetry()`. */
+  tryRetry(): boolean
+  endRetry(): void
+  /** Bounds of the pool; true must be paired with the matching end. */
+  tryConnection(): boolean
+  endConnection(): void
+  tryPending(): boolean
+  endPending(): void
+
+  /** Due work: un-ejection, success rate, warm-up, breaker. Called about once per 100 ms for clusters in use. */
+  tick(now: number): void
+  /** Result of an active check (`connect/` makes the call). */
+  activeCheckResult(state: EndpointState, isGood: boolean, now: number): void
+  readonly states: readonly EndpointState[]
+
+  /** Breaker, ejection, latency: plain data for the next generation. Times inside are relative to `now`. */
+  exportState(now: number): unknown
+  /** Tolerates anything; what it does not understand is dropped. */
+  importState(state: unknown, now: number): void
+  dump(now: number): ClusterDump
+}

@@ -1,0 +1,104 @@
+/** Endpoints, endpoint sets and service keys: the shape in which every registry's data enters the mesh. */
+
+/** `namespace/group@@name`, in Nacos's terms; other registries are mapped to it. `public/DEFAULT_GROUP@@orders`. */
+export type ServiceKey = `${string}/${string}@@${string}`
+
+export interface ServiceName {
+  readonly namespace: string
+  readonly group: string
+  readonly name: string
+}
+
+export const defaultNamespace = 'public'
+export const defaultGroup = 'DEFAULT_GROUP'
+
+/** Longest accepted name of each part, in characters (Nacos's own bound for service names is 512). */
+export const maxServicePartLength = 512
+
+const partPattern = /^[A-Za-z0-9._:$\-]+$/
+
+export function serviceKey(name: ServiceName): ServiceKey {
+  return `${name.namespace}/${name.group}@@${name.name}`
+}
+
+/**
+ * Reads what an operator or a caller writes: `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`.
+ * Missing parts come from `defaults`. Answers undefined when a part is empty, too long or holds a character outside `A-Za-z0-9._:$-`.
+ */
+export function parseServiceName(
+  text: string,
+  defaults: { namespace: string; group: string } = { namespace: defaultNamespace, group: defaultGroup },
+): ServiceName | undefined {
+  const slash = text.indexOf('/')
+  const namespace = slash < 0 ? defaults.namespace : text.slice(0, slash)
+  const rest = slash < 0 ? text : text.slice(slash + 1)
+  const at = rest.indexOf('@@')
+  const group = at < 0 ? defaults.group : rest.slice(0, at)
+  const name = at < 0 ? rest : rest.slice(at + 2)
+  for (const part of [namespace, group, name]) {
+    if (part.length > maxServicePartLength || !partPattern.test(part)) return undefined
+  }
+  return { namespace, group, name }
+}
+
+export interface Locality {
+  readonly region: string
+  readonly zone: string
+}
+
+/**
+ * One instance of a service.
+ *
+ * address: IPv4 or IPv6 literal, never a name. port: 1..65535. weight: 0..10_000, Nacos's scale where 1 is ordinary and 0 takes no traffic.
+ * metadata: strings only, at most 64 entries and 16 KiB in all (checked by `agent/control/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
+ */
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+  readonly weight: number
+  readonly healthy: boolean
+  readonly enabled: boolean
+  readonly ephemeral: boolean
+  readonly cluster: string
+  readonly locality: Locality
+  readonly version: string
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** `10.0.0.1:80` or `[::1]:80`: identity of an endpoint inside its set. */
+export function endpointId(endpoint: { address: string; port: number }): string {
+  return endpoint.address.includes(':')
+    ? `[${endpoint.address}]:${endpoint.port}`
+    : `${endpoint.address}:${endpoint.port}`
+}
+
+/**
+ * The immutable, versioned list of a service. Endpoints are sorted by id and unique by id.
+ * A known service without instances is an empty set, not a missing one.
+ */
+export interface EndpointSet {
+  readonly service: ServiceKey
+  /** Grows with each change of this set inside one process; never compared between processes. */
+  readonly version: number
+  readonly endpoints: readonly Endpoint[]
+  /** 0..1: Nacos's protect threshold: below this healthy share, unhealthy endpoints are used too. 0 switches it off. */
+  readonly protectThreshold: number
+  /** Name of the registry in `agent.yaml`; never a mix of two. */
+  readonly registry: string
+  /** Epoch ms of the registry's last word on it; older than the registry's staleness bound = stale. */
+  readonly confirmedAt: number
+}
+
+/** Metadata keys that we register, so that others can decide (design section 8). */
+export const metadataKeys = {
+  inbound: 'hostmesh.inbound',
+  appPort: 'hostmesh.app-port',
+  protocol: 'hostmesh.protocol',
+  mtls: 'hostmesh.mtls',
+  version: 'version',
+  zone: 'zone',
+  region: 'region',
+} as const
+
+/** Protocols an application can speak; a private RPC codec adds its own name later. */
+export type AppProtocol = 'http' | 'tcp'

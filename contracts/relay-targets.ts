@@ -1,0 +1,39 @@
+/**
+ * `relay-targets.json`: written by control before any failure, read by the watchdog when no generation is healthy (design section 4).
+ * Written atomically (temporary file, fsync, rename); `checksum` is the lower-case hex sha256 of the JSON text of `body`.
+ */
+import type { ServiceKey } from './endpoint.ts'
+
+export const relayTargetsFormat = 1
+
+export interface RelayTargetsFile {
+  readonly format: typeof relayTargetsFormat
+  readonly checksum: string
+  readonly body: RelayTargets
+}
+
+export interface RelayTargets {
+  /** Epoch ms. */
+  readonly writtenAt: number
+  /** Name of this host, sent to the center as a TLV. */
+  readonly host: string
+  /** `host:port` of each center's relay port, in the order in which this host tries them (shuffled once per host). */
+  readonly centers: readonly string[]
+  readonly listeners: Readonly<Record<string, RelayListener>>
+  /** For the shared HTTP port in the direct tier: what a caller may name to the service's endpoints. At most 10,000 names. */
+  readonly services: Readonly<Record<ServiceKey, readonly string[]>>
+  readonly names: Readonly<Record<string, ServiceKey>>
+  /** CIDR networks that `x-mesh-fallback` may name. */
+  readonly fallbackNetworks: readonly string[]
+}
+
+export interface RelayListener {
+  readonly kind: 'shared-http' | 'service' | 'inbound'
+  readonly protocol: 'http' | 'tcp'
+  readonly service: ServiceKey | undefined
+  /** Whether the center may be used, and whether the last good endpoints may (MeshPolicy fallback). */
+  readonly center: boolean
+  readonly direct: boolean
+  /** `address:port` of the last good endpoints for the direct tier; the application's own port for inbound. At most 64. */
+  readonly endpoints: readonly string[]
+}

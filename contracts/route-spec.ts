@@ -1,0 +1,182 @@
+/**
+ * Compiled routes, as control hands them to workers: plain data, no functions, safe as JSON.
+ * `agent/control/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers. Durations are milliseconds, shares are 0..1.
+ */
+import type { ServiceKey } from './endpoint.ts'
+
+/** Where a value came from, for `/explain` and for statuses. */
+export interface RuleOrigin {
+  /** `VirtualService`, `DestinationRule`, `ServiceEntry`, `MeshPolicy`, `default` or `agent.yaml`. */
+  readonly kind: string
+  /** `namespace/name` of the resource; empty for defaults. */
+  readonly name: string
+  /** Path inside the resource, `spec.http[0]`. */
+  readonly path: string
+}
+
+export type StringMatchSpec =
+  | { readonly exact: string }
+  | { readonly prefix: string }
+  /** RE2 syntax, whole-string match as in Istio; checked in control, linear time in the worker. */
+  | { readonly regex: string }
+
+/** Matches when the name is there at all (Istio: a header matcher with an empty value). */
+export type PresenceMatchSpec = StringMatchSpec | { readonly present: true }
+
+/** All given fields must match. */
+export interface HttpMatchSpec {
+  readonly name?: string
+  readonly uri?: StringMatchSpec
+  readonly ignoreUriCase?: boolean
+  readonly scheme?: StringMatchSpec
+  readonly method?: StringMatchSpec
+  readonly authority?: StringMatchSpec
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, PresenceMatchSpec>>
+  readonly withoutHeaders?: Readonly<Record<string, PresenceMatchSpec>>
+  readonly queryParams?: Readonly<Record<string, PresenceMatchSpec>>
+  /** Labels of the calling application; `app` is its service name. */
+  readonly sourceLabels?: Readonly<Record<string, string>>
+  readonly sourceNamespace?: string
+  /** Port that the caller dialled. */
+  readonly port?: number
+}
+
+export interface HeaderEditsSpec {
+  /** Names in lower case; validated by rule R32 in control. */
+  readonly set: readonly (readonly [string, string])[]
+  readonly add: readonly (readonly [string, string])[]
+  readonly remove: readonly string[]
+}
+
+export interface DestinationSpec {
+  readonly service: ServiceKey
+  readonly subset?: string
+  /** Only endpoints of this port, where a service has several. */
+  readonly port?: number
+  /** Positive integer; shares are weight / sum. */
+  readonly weight: number
+  readonly requestHeaders?: HeaderEditsSpec
+  readonly responseHeaders?: HeaderEditsSpec
+}
+
+export interface RewriteSpec {
+  /** Replaces the matched prefix or, for exact and regex matches, the whole path. */
+  readonly uri?: string
+  readonly uriRegex?: { readonly match: string; readonly rewrite: string }
+  readonly authority?: string
+}
+
+export type HttpActionSpec =
+  | { readonly kind: 'forward'; readonly destinations: readonly DestinationSpec[] }
+  | {
+      readonly kind: 'redirect'
+      readonly status: number
+      readonly uri?: string
+      readonly authority?: string
+      readonly scheme?: string
+      readonly port?: number | 'from-request' | 'from-protocol-default'
+    }
+  | { readonly kind: 'direct'; readonly status: number; readonly body: string; readonly contentType: string }
+
+export type RetryCondition =
+  | 'connect-failure'
+  | 'refused-stream'
+  | 'reset'
+  | 'reset-before-request'
+  | 'gateway-error'
+  | '5xx'
+  | 'retriable-4xx'
+  | 'unavailable'
+  | 'retriable-status-codes'
+
+export interface RetrySpec {
+  /** Retries after the first attempt, 0..10. */
+  readonly attempts: number
+  /** 0 = none of its own. */
+  readonly perTryTimeoutMs: number
+  readonly on: readonly RetryCondition[]
+  readonly statuses: readonly number[]
+  /** First back-off; grows twofold with full jitter up to ten times this. */
+  readonly backoffMs: number
+}
+
+export interface FaultSpec {
+  readonly delay?: { readonly share: number; readonly fixedMs: number }
+  readonly abort?: { readonly share: number; readonly status: number }
+}
+
+export interface CorsSpec {
+  readonly allowOrigins: readonly StringMatchSpec[]
+  readonly allowMethods: readonly string[]
+  readonly allowHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly maxAgeMs?: number
+  readonly allowCredentials: boolean
+}
+
+export interface MirrorSpec {
+  readonly destination: DestinationSpec
+  readonly share: number
+}
+
+export interface RateLimitSpec {
+  readonly name: string
+  /** Bucket size and what is added per interval. */
+  readonly maxTokens: number
+  readonly tokensPerFill: number
+  readonly fillIntervalMs: number
+  /** One bucket for the route, or one per calling application (bounded, least recently used falls out). */
+  readonly per: 'route' | 'source-app'
+  readonly status: number
+  readonly origin: RuleOrigin
+}
+
+export interface HedgeSpec {
+  /** A second request is sent to another endpoint after this time without a response head; only for idempotent methods without a body. */
+  readonly afterMs: number
+  readonly maxExtra: number
+}
+
+export interface HttpRouteSpec {
+  readonly name: string
+  readonly origin: RuleOrigin
+  /** Any of them; none = always. */
+  readonly matches: readonly HttpMatchSpec[]
+  readonly action: HttpActionSpec
+  readonly rewrite?: RewriteSpec
+  /** 0 = none. */
+  readonly timeoutMs: number
+  readonly retry?: RetrySpec
+  readonly fault?: FaultSpec
+  readonly cors?: CorsSpec
+  readonly mirrors?: readonly MirrorSpec[]
+  readonly rateLimits?: readonly RateLimitSpec[]
+  readonly hedge?: HedgeSpec
+  readonly requestHeaders?: HeaderEditsSpec
+  readonly responseHeaders?: HeaderEditsSpec
+}
+
+export interface TcpMatchSpec {
+  readonly port?: number
+  readonly sourceLabels?: Readonly<Record<string, string>>
+  readonly sourceSubnets?: readonly string[]
+  readonly destinationSubnets?: readonly string[]
+}
+
+export interface TcpRouteSpec {
+  readonly name: string
+  readonly origin: RuleOrigin
+  readonly matches: readonly TcpMatchSpec[]
+  readonly destinations: readonly DestinationSpec[]
+}
+
+/** Ordered routes for a set of names. The first matching route wins; none = 404 with E_ROUTE_NONE. */
+export interface VirtualHostSpec {
+  /** Unique in the snapshot; the service key for the implicit host of a service. */
+  readonly name: string
+  /** Lower-case names for the Host header: exact, or `*.suffix`. */
+  readonly domains: readonly string[]
+  readonly http: readonly HttpRouteSpec[]
+  readonly tcp: readonly TcpRouteSpec[]
+}

@@ -1,0 +1,29 @@
+/** File names inside the run directory (`/run/hostmesh`, mode 0700) and the state directory (`/var/lib/hostmesh`, mode 0700). */
+
+export const runFiles = {
+  /** Stream socket of the watchdog, frames of `contracts/handoff.ts`. Also the lock: whoever answers there owns the directory. */
+  watchdog: 'watchdog.sock',
+  /** Datagram socket on which the watchdog receives descriptors. */
+  watchdogDescriptors: 'watchdog.fds',
+  /** Stream socket of a generation's control, frames of `contracts/control-link.ts`. */
+  control: (generation: number) => `control-${generation}.sock`,
+  /** Datagram socket on which a worker receives descriptors. */
+  workerDescriptors: (generation: number, index: number) => `worker-${generation}-${index}.fds`,
+  /** Stream socket on which a worker takes over connections from its predecessor. */
+  workerTakeover: (generation: number, index: number) => `worker-${generation}-${index}.sock`,
+  /** HTTP admin of the newest control. */
+  admin: 'admin.sock',
+} as const
+
+export const stateFiles = {
+  /** Last good snapshot, checksummed. */
+  snapshot: 'snapshot.json',
+  /** Port of each outbound service and inbound application, so that they stay over restarts. */
+  ports: 'ports.json',
+  /** What the watchdog relays to when no generation is healthy; `contracts/relay-targets.ts`. */
+  relayTargets: 'relay-targets.json',
+  /** Desired registrations of this host, for the next generation and for the watchdog's report. */
+  registrations: 'registrations.json',
+  /** Reports of restarts, one JSON file each. */
+  reports: 'reports',
+} as const

@@ -1,0 +1,169 @@
+/**
+ * Control to worker: everything that a worker knows. Whole at first, then by deltas in which a change of one service costs one service.
+ * Plain data, safe as JSON; the same shape lies on disk (`agent/control/snapshot`). A worker swaps it in by one assignment per changed part.
+ */
+import type { AppProtocol, EndpointSet, Locality, ServiceKey } from './endpoint.ts'
+import type { TrafficPolicySpec } from './policy-spec.ts'
+import type { VirtualHostSpec } from './route-spec.ts'
+
+export const snapshotFormat = 1
+
+export interface NodeSpec {
+  /** Name of this host in logs, metrics and TLVs. */
+  readonly host: string
+  readonly address: string
+  readonly locality: Locality
+  /** `agent` on a host, `center` in a global mesh center: the tier that our responses are marked with. */
+  readonly tier: 'agent' | 'center'
+}
+
+/** Bounds of R34/R35 and of overload protection; `docs/limits.md` explains each. 0 never means "no bound" here. */
+export interface LimitsSpec {
+  readonly maxRequestLineBytes: number
+  readonly maxHeadBytes: number
+  readonly maxFields: number
+  readonly maxChunkLineBytes: number
+  readonly maxChunkExtensionBytes: number
+  readonly maxInterimReplies: number
+  readonly maxPipelined: number
+  readonly maxDrainBytes: number
+  readonly drainTimeoutMs: number
+  readonly headTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  readonly bodyIdleTimeoutMs: number
+  readonly requestTimeoutMs: number
+  /** Bytes held for one connection and direction while the other side does not read. */
+  readonly maxBufferedBytes: number
+  /** Downstream connections of one worker. */
+  readonly maxConnections: number
+  /** Requests that wait for control to learn about a service. */
+  readonly maxParkedRequests: number
+  readonly parkTimeoutMs: number
+}
+
+/** Sources: `docs/limits.md`; R34, R35, Envoy's edge advice. */
+export const defaultLimits: LimitsSpec = {
+  maxRequestLineBytes: 16_384,
+  maxHeadBytes: 61_440,
+  maxFields: 100,
+  maxChunkLineBytes: 4096,
+  maxChunkExtensionBytes: 16_384,
+  maxInterimReplies: 32,
+  maxPipelined: 16,
+  maxDrainBytes: 65_536,
+  drainTimeoutMs: 1000,
+  headTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 60_000,
+  bodyIdleTimeoutMs: 30_000,
+  requestTimeoutMs: 300_000,
+  maxBufferedBytes: 262_144,
+  maxConnections: 20_000,
+  maxParkedRequests: 1024,
+  parkTimeoutMs: 3000,
+}
+
+export interface AccessLogSpec {
+  readonly format: 'off' | 'text' | 'json'
+  /** Absolute path, or `-` for standard output. */
+  readonly path: string
+  /** Share of requests that are logged; failed ones always are. */
+  readonly share: number
+}
+
+export interface MeshSpec {
+  readonly limits: LimitsSpec
+  readonly accessLog: AccessLogSpec
+  /** Networks in CIDR form that `x-mesh-fallback` may name; empty = none. */
+  readonly fallbackNetworks: readonly string[]
+  /** Calling applications by user id of the local peer; empty = the look-up is never made. */
+  readonly sourceAppsByUid: Readonly<Record<string, SourceAppSpec>>
+  readonly tracing: { readonly createMissing: boolean; readonly sampledShare: number }
+}
+
+export interface SourceAppSpec {
+  readonly app: string
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+interface ListenerBase {
+  /** Unique and stable over restarts: it is the name under which the watchdog holds the socket. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  /** Whether connections must begin with a PROXY protocol header (v1 or v2). */
+  readonly proxyProtocol: 'off' | 'required'
+}
+
+export type ListenerSpec =
+  /** The shared outbound HTTP port: the request names the service. */
+  | (ListenerBase & { readonly kind: 'shared-http' })
+  /** One localhost port for one service. */
+  | (ListenerBase & {
+      readonly kind: 'service'
+      readonly protocol: AppProtocol
+      readonly service: ServiceKey
+      readonly virtualHost: string
+    })
+  /** From the network to a local application; `service` is a key of the snapshot whose only endpoint is the application. */
+  | (ListenerBase & {
+      readonly kind: 'inbound'
+      readonly protocol: AppProtocol
+      readonly service: ServiceKey
+      readonly virtualHost: string
+      readonly app: string
+    })
+  /** In a center: takes relayed connections of hosts; the service comes from the TLV of PROXY v2. */
+  | (ListenerBase & { readonly kind: 'relay'; readonly maxConnectionsPerHost: number; readonly maxConnections: number })
+
+export interface SubsetSpec {
+  readonly labels: Readonly<Record<string, string>>
+  readonly policy: TrafficPolicySpec
+}
+
+/** A destination: endpoints plus the policy for each way to reach them. */
+export interface ServiceSpec {
+  readonly key: ServiceKey
+  readonly protocol: AppProtocol
+  readonly policy: TrafficPolicySpec
+  readonly subsets: Readonly<Record<string, SubsetSpec>>
+  /** Policies by destination port (Istio's portLevelSettings); they win over `policy`. */
+  readonly portPolicies: Readonly<Record<string, TrafficPolicySpec>>
+  readonly endpoints: EndpointSet
+}
+
+export interface Snapshot {
+  readonly format: typeof snapshotFormat
+  /** Grows by one with each published change of this host, also over restarts of control. */
+  readonly version: number
+  /** Epoch ms. */
+  readonly createdAt: number
+  readonly node: NodeSpec
+  readonly mesh: MeshSpec
+  readonly listeners: Readonly<Record<string, ListenerSpec>>
+  readonly virtualHosts: Readonly<Record<string, VirtualHostSpec>>
+  readonly services: Readonly<Record<ServiceKey, ServiceSpec>>
+  /**
+   * Answers to `need`: a name that a caller used (as written in `x-mesh-service`, or a lower-case Host without port) to its virtual host,
+   * or null when no registry and no rule knows it. Names that are not in here must be asked for.
+   */
+  readonly names: Readonly<Record<string, string | null>>
+}
+
+/** A changed record or, for null, a removed one. */
+export type Changes<T> = Readonly<Record<string, T | null>>
+
+export interface SnapshotDelta {
+  readonly baseVersion: number
+  readonly version: number
+  readonly node?: NodeSpec
+  readonly mesh?: MeshSpec
+  readonly listeners?: Changes<ListenerSpec>
+  readonly virtualHosts?: Changes<VirtualHostSpec>
+  readonly services?: Changes<ServiceSpec>
+  /** Only the endpoints of services that the worker already has: the cheap and common change. */
+  readonly endpoints?: Readonly<Record<ServiceKey, EndpointSet>>
+  /** `undefined` in JSON is a missing key, so a forgotten name is listed here. */
+  readonly names?: Readonly<Record<string, string | null>>
+  readonly forgottenNames?: readonly string[]
+}

@@ -1,0 +1,27 @@
+/** Words that travel on the wire between applications, agents and centers (design sections 4 and 10). */
+
+export const headers = {
+  /** Request: the service to call, as `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`. */
+  service: 'x-mesh-service',
+  /** Request: `host:port` to use when the mesh knows no instance; only inside the allowed networks. */
+  fallback: 'x-mesh-fallback',
+  /** Request between agents: the calling application, set by the caller's agent. */
+  source: 'x-mesh-source',
+  /** Response: code of an answer that the mesh made, not the application. */
+  error: 'x-mesh-error',
+  /** Response: which path served the request. */
+  tier: 'x-mesh-tier',
+} as const
+
+/** Which path served a request (design section 2). */
+export type Tier = 'agent' | 'center' | 'direct'
+
+/** Type bytes of our TLVs in PROXY protocol v2; 0xE0..0xEF is the range for custom use (HAProxy's proxy-protocol.txt, section 2.2). */
+export const proxyTlv = {
+  /** Value: UTF-8 service key of the listener that the connection came in on; empty for the shared HTTP port. */
+  service: 0xe0,
+  /** Value: UTF-8 name of the calling host. */
+  host: 0xe1,
+  /** Value: UTF-8 name of the listener. */
+  listener: 0xe2,
+} as const
