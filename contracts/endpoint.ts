@@ -15,7 +15,7 @@ export const defaultGroup = 'DEFAULT_GROUP'
 /** Longest accepted name of each part, in characters (Nacos's own bound for service names is 512). */
 export const maxServicePartLength = 512
 
-const partPattern = /^[A-Za-z0-9._:$\-]+$/
+const partPattern = /^[A-Za-z0-9._:$-]+$/
 
 export function serviceKey(name: ServiceName): ServiceKey {
   return `${name.namespace}/${name.group}@@${name.name}`
