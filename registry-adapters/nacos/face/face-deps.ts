@@ -1,0 +1,68 @@
+/**
+ * What the mesh gives to its Nacos face. Control implements it; the face calls nothing else of the agent.
+ *
+ * The face speaks Nacos with local applications; control decides what a registration means (inbound port, announcement at the real registry) and
+ * where a service is reached on this host (its localhost port).
+ */
+import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
+import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
+
+/** A local application as its own Nacos client described it. Identity = `id`, which is the same for the same service, cluster, address and port. */
+export interface FaceApplication {
+  readonly id: string
+  readonly service: ServiceName
+  readonly cluster: string
+  /** Where the application listens; already checked to be an address of this host. */
+  readonly address: string
+  readonly port: number
+  /** 0..10_000 */
+  readonly weight: number
+  readonly enabled: boolean
+  readonly healthy: boolean
+  /** The client's own metadata, without our `hostmesh.` keys and bounded in size. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** From the metadata key `hostmesh.protocol`; undefined = the client did not say. */
+  readonly protocol: AppProtocol | undefined
+}
+
+/** Where a service is reached on this host. */
+export interface FaceEndpoint {
+  /** Loopback. */
+  readonly address: string
+  readonly port: number
+  /** Metadata of one living instance (frameworks such as Dubbo read theirs); may be empty. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export interface FaceServiceListener {
+  /**
+   * The localhost endpoint of the service, or undefined while no instance of it is known. Called once as soon as the registry has answered, and again
+   * at each change; never synchronously from `subscribeService`, never after `unsubscribe()`.
+   */
+  onEndpoint(endpoint: FaceEndpoint | undefined): void
+}
+
+export interface FaceDeps extends AdapterDeps {
+  /**
+   * Applications that an earlier face of this host had registered and that control announces still. The face gives their clients
+   * `reconnectGraceMs` to come back, then deregisters them. Called once, at start.
+   */
+  restoredApplications(): readonly FaceApplication[]
+  /**
+   * Announces the application with the agent's inbound port and keeps it in the state directory. Idempotent by `id`.
+   * Rejects with a MeshError, for example E_PORT_RANGE_FULL; its message goes to the client.
+   */
+  registerApplication(application: FaceApplication): Promise<void>
+  /** Replaces weight, enabled, healthy and metadata of a registered application. */
+  updateApplication(application: FaceApplication): Promise<void>
+  /** Takes the application back on purpose. Unknown ids are ignored. */
+  deregisterApplication(id: string): Promise<void>
+  /** Makes the service reachable through a localhost port, and tells where. The need ends with `unsubscribe()`. */
+  subscribeService(service: ServiceName, listener: FaceServiceListener): Subscription
+  /** Names that the registries of this namespace know, at most `limit`. */
+  listServices(namespace: string, limit: number, signal: AbortSignal): Promise<readonly ServiceName[]>
+  /** The real server's configuration of a namespace; undefined = no registry of ours serves it. */
+  configOf(namespace: string): ConfigSource | undefined
+  /** Is this an address of this host? A client may announce itself only. */
+  isLocalAddress(address: string): boolean
+}
