@@ -1,0 +1,126 @@
+/**
+ * Live connections that can leave this process and go on in another one (docs/continuity.md). The data path implements it; `handoff/` uses it.
+ *
+ * How a move goes: `handoff/` asks the registry for connections, calls `detach()` when one is ready, sends the state and the descriptors, and closes the
+ * descriptors when the receiver has them. From `detach()` on this process reads and writes nothing on the connection; bytes that arrive wait in the kernel.
+ * When the receiver refuses, the same state and descriptors are given to `adopt()` of this process and the connection goes on here.
+ */
+
+/** Version of the shapes below; another value is refused with E_HANDOFF_VERSION. */
+export const movedConnectionFormat = 1
+
+export interface MovedPeer {
+  readonly address: string
+  readonly port: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** What the PROXY protocol header of the connection said; null when there was none. */
+export interface MovedProxyInfo {
+  readonly sourceAddress: string
+  readonly sourcePort: number
+  readonly destinationAddress: string
+  readonly destinationPort: number
+  /** Service key of the TLV, empty for the shared HTTP port; undefined when the TLV was absent. */
+  readonly service: string | undefined
+  readonly host: string | undefined
+}
+
+interface MovedBase {
+  readonly format: typeof movedConnectionFormat
+  /** Name of the listener that accepted it; the receiver must have a listener of this name. */
+  readonly listener: string
+  readonly peer: MovedPeer
+  readonly proxy: MovedProxyInfo | null
+  /** Ms since the connection was accepted. */
+  readonly ageMs: number
+}
+
+/** An HTTP/1.1 connection between two requests. One descriptor. */
+export interface MovedHttp1 extends MovedBase {
+  readonly protocol: 'http1'
+  /** base64: received and not consumed: nothing, a partial head, or pipelined requests. */
+  readonly received: string
+  /** Requests served so far. */
+  readonly served: number
+}
+
+/**
+ * A TCP connection or an upgraded one (WebSocket) with its upstream. Two descriptors: downstream, upstream.
+ * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's send buffer.
+ */
+export interface MovedPair extends MovedBase {
+  readonly protocol: 'tcp' | 'websocket'
+  readonly cluster: string
+  /** `address:port` of the endpoint. */
+  readonly endpoint: string
+  readonly toUpstream: string
+  readonly toDownstream: string
+  /** Half-close: the side said it will send no more, and whether that FIN was passed on already. */
+  readonly downstreamEnded: boolean
+  readonly upstreamEnded: boolean
+  readonly finSentUpstream: boolean
+  readonly finSentDownstream: boolean
+  readonly bytesUp: number
+  readonly bytesDown: number
+}
+
+/** An idle connection of an upstream pool. One descriptor. */
+export interface MovedPooled {
+  readonly format: typeof movedConnectionFormat
+  readonly protocol: 'pooled'
+  readonly cluster: string
+  readonly endpoint: string
+  readonly ageMs: number
+  readonly requests: number
+}
+
+export type MovedConnection = MovedHttp1 | MovedPair | MovedPooled
+
+/** What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver has acknowledged. */
+export interface Detached {
+  readonly state: MovedConnection
+  readonly descriptors: readonly number[]
+}
+
+/** dup(2) of a descriptor with close-on-exec; throws when the process has no descriptor left. */
+export type DuplicateDescriptor = (descriptor: number) => number
+
+export interface Movable {
+  /** Grows with each connection of this process. */
+  readonly id: number
+  readonly protocol: MovedConnection['protocol']
+  readonly listener: string
+  /** Whether `detach()` may be called now: not in the middle of a request, of a dial, or of a PROXY header. */
+  readonly isReady: boolean
+  /**
+   * Calls `callback(this)` once, as soon as the connection is ready (a busy HTTP/1.1 connection: right after its current response), or never if it
+   * ends before. Called at the end of the event that made it ready, never from inside `whenReady`. A second call replaces the callback, null removes it.
+   */
+  whenReady(callback: ((connection: Movable) => void) | null): void
+  /**
+   * Takes the connection out of this process: stops reading, drops libuv's hold without FIN, and removes it from the registry, all in one go.
+   * Answers undefined when it is not ready or has just ended. Throws what `duplicate` throws; the connection then goes on here.
+   */
+  detach(duplicate: DuplicateDescriptor): Detached | undefined
+  /** Ends it: HTTP/1.1 answers the request in hand, or the next one, with `Connection: close`; TCP pairs are reset at once. */
+  drain(): void
+  /** Closes it now, whatever is in flight. */
+  abort(): void
+}
+
+/** All live connections of a worker that can move: accepted ones first, then the idle ones of the upstream pools. */
+export interface LiveConnections {
+  readonly size: number
+  /** A copy: connections may end or detach while the caller walks. */
+  list(): Movable[]
+  listPooled(): Movable[]
+  /**
+   * Goes on with a connection that came from another process, or came back. From here on the descriptors belong to this process, also on failure.
+   * Errors: E_HANDOFF_VERSION for another format, E_HANDOFF_REFUSED for an unknown listener or cluster or a malformed state (the descriptors are then closed).
+   */
+  adopt(state: unknown, descriptors: readonly number[]): Movable
+  /** Called for each connection that is accepted or adopted after this call; null removes it. */
+  onNew: ((connection: Movable) => void) | null
+}

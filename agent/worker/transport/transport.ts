@@ -1,0 +1,99 @@
+/**
+ * A transport carries bytes between a socket and the owner of a connection, and knows the peer. Two implementations, one of them per process:
+ * `raw-handle.ts` (Node's own handles, no stream layer) and `public-socket.ts` (public API). `select-transports.ts` chooses.
+ */
+import type { Output } from './output.ts'
+
+/**
+ * Who gets the events of a transport. No method is called from inside a call into the transport, but `onBytes` may be called several times in one turn.
+ * After `onClosed`, or after the owner called `close`, `reset` or `release`, nothing more is called.
+ */
+export interface TransportOwner {
+  /** `bytes[0..length)` is valid until the method returns: consume it or copy it. */
+  onBytes(bytes: Buffer, length: number): void
+  /** The peer sent FIN. Writing is still possible. */
+  onEnd(): void
+  /** Everything that was written is in the kernel's send buffer again. */
+  onDrained(): void
+  /** The connection broke (reset, time-out of the kernel). `reason` is the system's name of the error, `ECONNRESET`. The transport is closed already. */
+  onClosed(reason: string): void
+}
+
+export interface Transport {
+  owner: TransportOwner
+  /** -1 once closed, or where the implementation cannot tell. */
+  readonly descriptor: number
+  readonly isClosed: boolean
+  /** Bytes that the kernel has not taken yet; 0 = the next write starts at once. */
+  readonly pendingBytes: number
+
+  resumeReading(): void
+  /** No `onBytes` or `onEnd` after this until `resumeReading`. Nothing is lost: what is not read stays in the kernel. */
+  pauseReading(): void
+  /**
+   * Sends what `output` holds and empties it. true = the kernel took everything; false = `onDrained` follows, and the caller stops its source meanwhile.
+   * A broken connection also answers false; `onClosed` follows in a later turn.
+   */
+  write(output: Output): boolean
+  /** Half-close after everything that was written. */
+  end(): void
+  /** Orderly close: what the kernel holds is still delivered. Idempotent. */
+  close(): void
+  /** Close with RST, so that the peer sees an error. Idempotent. */
+  reset(): void
+  /** What was written and is not in the kernel's send buffer yet, in order; a copy. */
+  takePending(): Buffer
+  /** Gives the socket up without FIN as long as another descriptor refers to it. Idempotent. */
+  release(): void
+
+  setKeepAlive(delayMs: number): void
+  peer(): TransportPeer
+}
+
+export interface TransportPeer {
+  readonly address: string
+  readonly port: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** A listening socket. `descriptor` may be copied while it lives. */
+export interface TransportListener {
+  readonly descriptor: number
+  readonly port: number
+  readonly address: string
+  /** Stops accepting; connections in the queue stay there for whoever else holds the socket. */
+  pause(): void
+  resume(): void
+  /** Closes our copy. */
+  close(): void
+}
+
+export interface ListenOptions {
+  readonly address: string
+  /** 0 = any free port. */
+  readonly port: number
+  readonly backlog: number
+  /** SO_REUSEPORT: several processes bind the same address, the kernel spreads connections over them. */
+  readonly reusePort: boolean
+}
+
+/** Answers of a dial: `transport` on success, else the system's name of the error. */
+export type DialCallback = (transport: Transport | null, reason: string) => void
+
+export interface Dial {
+  /** Forgets the dial; its callback is not called. */
+  cancel(): void
+}
+
+export interface Transports {
+  readonly kind: 'raw' | 'public'
+  /** Throws an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
+  listen(options: ListenOptions, onAccept: (transport: Transport) => void): TransportListener
+  /** Accepts on a listening socket that another process made. */
+  listenOn(descriptor: number, onAccept: (transport: Transport) => void): TransportListener
+  /** `address` is an IP literal. The callback comes in a later turn; the transport is paused, with TCP_NODELAY set. No time-out of its own. */
+  dial(address: string, port: number, callback: DialCallback): Dial
+  /** A connected socket of another process, paused. */
+  open(descriptor: number): Transport
+}
