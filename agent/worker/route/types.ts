@@ -1,7 +1,28 @@
-/** What the road sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a clock or throws. */
+/**
+ * What the road sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a clock or throws.
+ *
+ * The functions of routing, for `forward/` and `protocols/`:
+ *
+ *   compileVirtualHost(spec, ids)            `virtual-host.ts`   spec to matchers; filters keep their state if handed the former VirtualHost
+ *   matchRoute(host, view)                   `virtual-host.ts`   first matching Route or undefined
+ *   matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
+ *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without destinations
+ *   new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
+ *   readHash, makeHashCookie                 `hash-key.ts`
+ *   explainRequest                           `explain.ts`
+ *
+ * A redirect, a direct response, a fault, a preflight and a rate limit are all filters: run `route.filters` in order; the first reply ends the chain. A route
+ * without destinations always has a filter that replies.
+ */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
-import type { DestinationSpec, HttpRouteSpec, TcpRouteSpec, VirtualHostSpec } from '../../../contracts/route-spec.ts'
+import type {
+  DestinationSpec,
+  HttpRouteSpec,
+  RetrySpec,
+  TcpRouteSpec,
+  VirtualHostSpec,
+} from '../../../contracts/route-spec.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /**
@@ -70,6 +91,12 @@ export interface Route {
   readonly responseFilters: readonly ResponseFilter[]
   readonly requestEdits: HeaderEdits | null
   readonly responseEdits: HeaderEdits | null
+  /** New path for the upstream, without query; the query is kept. null = as it came. One Route per match where the match decides (prefix rewrite). */
+  readonly rewritePath: ((view: RequestView) => string) | null
+  /** New Host for the upstream. */
+  readonly rewriteAuthority: string | null
+  readonly retry: RetryPolicy | null
+  readonly mirrors: readonly Mirror[]
 }
 
 export interface TcpRoute {
@@ -114,5 +141,32 @@ export interface ResponseFilter {
   readonly drop: ReadonlySet<string>
 }
 
-/** Where the hash of a consistent-hash policy comes from is decided by the cluster's policy; this reads it. 0 with `hasHash` false when absent. */
+/**
+ * Where the hash of a consistent-hash policy comes from is decided by the cluster's policy; this reads it (`readHash` in `hash-key.ts`): unsigned 32 bits,
+ * undefined when the request has no such key. For a cookie with a ttl, `makeHashCookie` then makes one.
+ */
 export type HashReader = (spec: HashKeySpec, view: RequestView) => number | undefined
+
+/** A cookie made by us for a caller without one: `field` is the whole `set-cookie: …\r\n` line for the response head. */
+export interface HashCookie {
+  readonly hash: number
+  readonly field: string
+}
+
+/** What may be tried again, ready to ask (`retry-policy.ts`). What was sent and the budget are decided elsewhere. */
+export interface RetryPolicy {
+  readonly spec: RetrySpec
+  /** Whether a response with this status asks for another attempt. */
+  onStatus(status: number): boolean
+  /** No connection was made: nothing was sent. */
+  readonly onConnectFailure: boolean
+  /** Closed, reset or timed out (per try) after some of the request was sent and before a response head. */
+  readonly onReset: boolean
+  /** Closed or reset before any byte of the request was sent. */
+  readonly onResetBeforeRequest: boolean
+}
+
+export interface Mirror {
+  readonly destination: Destination
+  readonly share: number
+}
