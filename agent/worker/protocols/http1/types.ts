@@ -1,0 +1,95 @@
+/**
+ * The HTTP/1.1 codec's words: what its parts give to each other and to the road (`listen`, `connect`, `forward`).
+ *
+ * The codec owns no socket and reads no clock. A connection side keeps one `Head` and one `BodyReader` for its whole life; nothing is allocated per message.
+ * Bad input is never an exception: functions that read bytes answer a negative number, an index into `httpFault`.
+ */
+import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
+import type { HeaderEdits } from '../../route/types.ts'
+
+/** Bounds of the codec, by their names in the snapshot. A whole `LimitsSpec` fits. */
+export type HeadLimits = Pick<LimitsSpec, 'maxRequestLineBytes' | 'maxHeadBytes' | 'maxFields'>
+export type BodyLimits = Pick<LimitsSpec, 'maxChunkLineBytes' | 'maxChunkExtensionBytes' | 'maxHeadBytes' | 'maxFields'>
+
+/** Methods that change what a proxy does. Any other token is `other`; its text is in `head.method`. */
+export const Method = {
+  other: 0,
+  get: 1,
+  head: 2,
+  post: 3,
+  put: 4,
+  delete: 5,
+  options: 6,
+  patch: 7,
+  trace: 8,
+  connect: 9,
+} as const
+export type Method = (typeof Method)[keyof typeof Method]
+
+/** How the end of a message's body is known. */
+export const BodyKind = {
+  /** No body: the next byte belongs to the next message. */
+  none: 0,
+  /** Exactly `contentLength` bytes (0 is reported as `none`). */
+  length: 1,
+  chunked: 2,
+  /** A reply that ends with the connection. Never a request (R27). */
+  untilClose: 3,
+  /** After 101: bytes without an end, in both directions. */
+  tunnel: 4,
+} as const
+export type BodyKind = (typeof BodyKind)[keyof typeof BodyKind]
+
+/** The four forms of a request target (RFC 9112 section 3.2). */
+export const TargetForm = { origin: 0, absolute: 1, authority: 2, asterisk: 3 } as const
+export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
+
+/** What a forwarded request head shall look like. One reusable object per connection: set all fields, then call `HeadWriter.request`. */
+export interface RequestPlan {
+  /** Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order. */
+  routeEdits: HeaderEdits | null
+  destinationEdits: HeaderEdits | null
+  /** Whole, validated field lines of the mesh itself (source, trace, request id), appended last; `extra[0 .. extraLength)`. */
+  extra: Buffer | null
+  extraLength: number
+  /** Origin-form target to write instead of the sent one; null = as sent (absolute-form becomes origin-form). */
+  target: Buffer | null
+  /** Host to write instead of the sent one; null = as sent, or from the absolute-form target (R4). With neither, `Host:` is written empty. */
+  authority: Buffer | null
+  /** Keeps `x-mesh-*`, `x-forwarded-client-cert` and look-alikes: only for a caller that is one of us. Normally false (R36). */
+  keepsIdentity: boolean
+  /** Writes `Connection: close`. */
+  closes: boolean
+  /** Writes `Connection: upgrade` and the caller's `Upgrade` protocol. Only when `head.upgradesToWebSocket`. */
+  upgrades: boolean
+  /** Leaves `Expect` out (the mesh answered 100 itself). Otherwise `100-continue` is forwarded. */
+  dropsExpect: boolean
+}
+
+/** How the body of a forwarded reply is framed downstream. */
+export const ReplyFraming = {
+  /** As received: content length and chunked pass; also for replies without a body. */
+  same: 0,
+  /** A close-delimited reply, re-framed as chunked for an HTTP/1.1 caller (R27). */
+  chunked: 1,
+  /** Chunked or close-delimited, unframed for an HTTP/1.0 caller; the connection closes (R30). */
+  untilClose: 2,
+} as const
+export type ReplyFraming = (typeof ReplyFraming)[keyof typeof ReplyFraming]
+
+/** What a forwarded reply head shall look like. One reusable object per connection. */
+export interface ReplyPlan {
+  routeEdits: HeaderEdits | null
+  destinationEdits: HeaderEdits | null
+  /** Fields that response filters leave out, on top of the edits. */
+  filterDrop: ReadonlySet<string> | null
+  extra: Buffer | null
+  extraLength: number
+  framing: ReplyFraming
+  /** Writes `Connection: close`. */
+  closes: boolean
+  /** Writes `Connection: keep-alive`: for an HTTP/1.0 caller that asked for it. */
+  saysKeepAlive: boolean
+  /** 101 to a caller that asked for it: writes `Connection: upgrade` and the reply's `Upgrade`. */
+  upgrades: boolean
+}
