@@ -1,0 +1,81 @@
+/** Asks a running agent over its admin address: `http://host:port` or the path of its unix socket. */
+import { request } from 'node:http'
+import { MeshError } from '../contracts/errors.ts'
+
+export interface AdminReply {
+  readonly status: number
+  readonly text: string
+}
+
+export interface AdminClient {
+  readonly where: string
+  get(path: string): Promise<AdminReply>
+  post(path: string, body?: unknown): Promise<AdminReply>
+}
+
+/** Longest answer that is read, in bytes; a config dump of a center with 10,000 services stays below it. */
+const maxReplyBytes = 256 * 1024 * 1024
+
+/** @param where `/path/of/admin.sock`, `host:port` or `http://host:port`. Throws E_CONFIG_INVALID for anything else. */
+export function adminClient(where: string, timeoutMs: number): AdminClient {
+  const target = parseWhere(where)
+  const call = (method: string, path: string, body: string | undefined): Promise<AdminReply> =>
+    new Promise((resolve, reject) => {
+      const outgoing = request(
+        {
+          ...target,
+          method,
+          path,
+          timeout: timeoutMs,
+          headers: body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        },
+        (incoming) => {
+          const chunks: Buffer[] = []
+          let held = 0
+          incoming.on('data', (chunk: Buffer) => {
+            held += chunk.length
+            if (held > maxReplyBytes) incoming.destroy(new Error(`answer is longer than ${maxReplyBytes} bytes`))
+            else chunks.push(chunk)
+          })
+          incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
+          incoming.on('error', (cause) => reject(unreachable(where, cause)))
+        },
+      )
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer after ${timeoutMs} ms`)))
+      outgoing.on('error', (cause) => reject(unreachable(where, cause)))
+      outgoing.end(body)
+    })
+  return {
+    where,
+    get: (path) => call('GET', path, undefined),
+    post: (path, body) => call('POST', path, body === undefined ? undefined : JSON.stringify(body)),
+  }
+}
+
+/** The body as JSON; E_ADMIN_REQUEST with the agent's own words when it answered anything but 2xx. */
+export async function adminJson(client: AdminClient, path: string): Promise<unknown> {
+  const reply = await client.get(path)
+  if (reply.status < 200 || reply.status > 299) {
+    throw new MeshError('E_ADMIN_REQUEST', `${client.where}${path}: status ${reply.status}: ${reply.text.trim()}`)
+  }
+  try {
+    return JSON.parse(reply.text)
+  } catch (cause) {
+    throw new MeshError('E_ADMIN_REQUEST', `${client.where}${path}: the answer is not JSON`, { cause })
+  }
+}
+
+function unreachable(where: string, cause: Error): MeshError {
+  return new MeshError('E_ADMIN_UNREACHABLE', `${where}: the agent does not answer; is it running?`, { cause })
+}
+
+function parseWhere(where: string): { socketPath: string } | { host: string; port: number } {
+  if (where.startsWith('/')) return { socketPath: where }
+  const text = where.replace(/^http:\/\//, '')
+  const colon = text.lastIndexOf(':')
+  const port = Number(text.slice(colon + 1))
+  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new MeshError('E_CONFIG_INVALID', `${where}: not an admin address; allowed are host:port and the path of a socket`)
+  }
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
+}
