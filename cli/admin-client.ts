@@ -27,7 +27,8 @@ export function adminClient(where: string, timeoutMs: number): AdminClient {
           method,
           path,
           timeout: timeoutMs,
-          headers: body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+          headers:
+            body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
         },
         (incoming) => {
           const chunks: Buffer[] = []
@@ -37,7 +38,9 @@ export function adminClient(where: string, timeoutMs: number): AdminClient {
             if (held > maxReplyBytes) incoming.destroy(new Error(`answer is longer than ${maxReplyBytes} bytes`))
             else chunks.push(chunk)
           })
-          incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
+          incoming.on('end', () =>
+            resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+          )
           incoming.on('error', (cause) => reject(unreachable(where, cause)))
         },
       )
@@ -75,7 +78,10 @@ function parseWhere(where: string): { socketPath: string } | { host: string; por
   const colon = text.lastIndexOf(':')
   const port = Number(text.slice(colon + 1))
   if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new MeshError('E_CONFIG_INVALID', `${where}: not an admin address; allowed are host:port and the path of a socket`)
+    throw new MeshError(
+      'E_CONFIG_INVALID',
+      `${where}: not an admin address; allowed are host:port and the path of a socket`,
+    )
   }
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
 }

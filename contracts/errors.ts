@@ -141,6 +141,7 @@ export const errorCodes = {
   },
   E_WIRE: { source: 'internal', retry: 'never', text: 'a frame between our own processes is malformed or too large' },
   E_ADMIN_REQUEST: { source: 'downstream', retry: 'never', text: 'the admin request is not understood' },
+  E_ADMIN_UNREACHABLE: { source: 'internal', retry: 'idempotent', text: 'no agent answers at the admin address' },
   E_INTERNAL: { source: 'internal', retry: 'never', text: 'a bug of ours; please report it' },
 } as const satisfies Record<string, CodeFacts>
 

@@ -1,0 +1,92 @@
+/** `hostmesh generations`, `reload`, `rollback`, `stop`: what the watchdog knows and does. */
+import { MeshError } from '../../contracts/errors.ts'
+import type { RestartReport, WatchdogState } from '../../contracts/handoff.ts'
+import type { Output } from '../output.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { askWatchdog } from '../watchdog-client.ts'
+
+const statusTimeoutMs = 5000
+/** A restart ends by the drain deadline at the latest; this bound is for a watchdog that hangs. */
+const restartTimeoutMs = 15 * 60_000
+
+export async function generations(output: Output, runDir: string): Promise<ExitCode> {
+  const reply = await askWatchdog(runDir, { type: 'status' }, statusTimeoutMs)
+  if (reply.type !== 'state') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
+  if (output.isJson) output.json(reply.state)
+  else printState(output, reply.state)
+  return reply.state.relay.isRelaying ? exitCodes.failed : exitCodes.ok
+}
+
+export async function restart(
+  output: Output,
+  runDir: string,
+  type: 'reload' | 'rollback',
+  wait: 'serving' | 'gone',
+): Promise<ExitCode> {
+  const reply = await askWatchdog(runDir, { type, wait }, restartTimeoutMs)
+  if (reply.type !== 'outcome') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
+  if (output.isJson) output.json(reply.report)
+  else printReport(output, reply.report)
+  return reply.report.outcome === 'done' ? exitCodes.ok : exitCodes.failed
+}
+
+export async function stop(output: Output, runDir: string, deadlineMs: number): Promise<ExitCode> {
+  await askWatchdog(runDir, { type: 'stop', deadlineMs }, deadlineMs + statusTimeoutMs)
+  if (output.isJson) output.json({ stopped: true })
+  else output.line('stopped')
+  return exitCodes.ok
+}
+
+function printState(output: Output, state: WatchdogState): void {
+  const relay = state.relay.isRelaying
+    ? output.style('red', `relays new connections: tier ${state.relay.tier}`)
+    : output.style('green', 'workers serve')
+  output.line(
+    `watchdog ${state.pid}  ${relay}  holds ${state.heldShards} listening sockets, handover ${state.handover}`,
+  )
+  output.line()
+  output.table(
+    ['generation', 'phase', 'release', 'process', 'pid', 'connections', 'lag ms', 'RSS MB', 'restarts'],
+    state.generations.flatMap((generation) =>
+      generation.children.map((child) => [
+        String(generation.generation),
+        generation.phase,
+        generation.release,
+        child.role === 'worker' ? `worker ${child.index}` : child.role,
+        String(child.pid),
+        String(child.connections),
+        String(Math.round(child.lagMs)),
+        String(Math.round(child.rssBytes / 1e6)),
+        String(child.restarts),
+      ]),
+    ),
+  )
+  const [newest] = state.reports
+  if (newest === undefined) return
+  output.line()
+  printReport(output, newest)
+}
+
+function printReport(output: Output, report: RestartReport): void {
+  const outcome = output.style(report.outcome === 'done' ? 'green' : 'red', report.outcome)
+  output.line(
+    `${report.kind} ${report.from ?? '-'} -> ${report.to}  ${outcome}  ready ${ms(report.readyMs)}, serving ${ms(report.servingMs)}, old one gone ${ms(report.goneMs)}`,
+  )
+  if (report.cause !== undefined) output.line(`cause: ${report.cause}`)
+  for (const line of report.evidence) output.line(`  ${line}`)
+  if (report.counts.length === 0) return
+  output.table(
+    ['protocol', 'application', 'moved', 'drained', 'cut'],
+    report.counts.map((count) => [
+      count.protocol,
+      count.application,
+      String(count.moved),
+      String(count.drained),
+      String(count.cut),
+    ]),
+  )
+}
+
+function ms(value: number | undefined): string {
+  return value === undefined ? '-' : `${Math.round(value)} ms`
+}
