@@ -62,10 +62,7 @@ export interface TransportListener {
   readonly descriptor: number
   readonly port: number
   readonly address: string
-  /** Stops accepting; connections in the queue stay there for whoever else holds the socket. */
-  pause(): void
-  resume(): void
-  /** Closes our copy. */
+  /** Closes our copy and stops accepting; connections in the queue stay there when another process holds the socket too. */
   close(): void
 }
 
@@ -88,10 +85,10 @@ export interface Dial {
 
 export interface Transports {
   readonly kind: 'raw' | 'public'
-  /** Throws an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
-  listen(options: ListenOptions, onAccept: (transport: Transport) => void): TransportListener
-  /** Accepts on a listening socket that another process made. */
-  listenOn(descriptor: number, onAccept: (transport: Transport) => void): TransportListener
+  /** Rejects with an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
+  listen(options: ListenOptions, onAccept: (transport: Transport) => void): Promise<TransportListener>
+  /** Accepts on a listening socket that another process made. From here on the descriptor belongs to the listener, also on failure. */
+  listenOn(descriptor: number, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /** `address` is an IP literal. The callback comes in a later turn; the transport is paused, with TCP_NODELAY set. No time-out of its own. */
   dial(address: string, port: number, callback: DialCallback): Dial
   /** A connected socket of another process, paused. */

@@ -1,0 +1,193 @@
+/**
+ * Transports on Node's public API, for a Node whose handles `raw-handle.ts` does not know. Slower (the stream layer), the same behaviour, but for two things:
+ * descriptors are not told (connections cannot move to another process), and a listening socket of another process can still be taken over.
+ */
+import { once } from 'node:events'
+import { createServer, Socket } from 'node:net'
+import type { Server } from 'node:net'
+
+import type { Output } from './output.ts'
+import type {
+  DialCallback,
+  Transport,
+  TransportListener,
+  TransportOwner,
+  TransportPeer,
+  Transports,
+} from './transport.ts'
+
+const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
+
+class PublicTransport implements Transport {
+  owner: TransportOwner = nobody
+  readonly descriptor = -1
+  isClosed = false
+  private readonly socket: Socket
+  private readonly known: TransportPeer
+  private isSlow = false
+  private readonly flushed = (): void => {
+    if (!this.isSlow || this.isClosed || this.socket.writableLength > 0) return
+    this.isSlow = false
+    this.owner.onDrained()
+  }
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    this.known = {
+      address: socket.remoteAddress ?? '',
+      port: socket.remotePort ?? 0,
+      localAddress: socket.localAddress ?? '',
+      localPort: socket.localPort ?? 0,
+    }
+    socket.on('data', (bytes: Buffer) => {
+      if (!this.isClosed) this.owner.onBytes(bytes, bytes.length)
+    })
+    socket.on('end', () => {
+      if (!this.isClosed) this.owner.onEnd()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.breakNow(error.code ?? 'ERROR')
+    })
+    socket.on('close', () => {
+      this.breakNow('ECONNRESET')
+    })
+    socket.pause()
+  }
+
+  get pendingBytes(): number {
+    return this.isClosed ? 0 : this.socket.writableLength
+  }
+
+  resumeReading(): void {
+    if (!this.isClosed) this.socket.resume()
+  }
+
+  pauseReading(): void {
+    if (!this.isClosed) this.socket.pause()
+  }
+
+  write(output: Output): boolean {
+    const bytes = Buffer.from(output.view())
+    output.clear()
+    if (this.isClosed) return false
+    if (bytes.length === 0) return this.socket.writableLength === 0
+    this.socket.write(bytes, this.flushed)
+    if (this.socket.writableLength === 0) return true
+    this.isSlow = true
+    return false
+  }
+
+  end(): void {
+    if (!this.isClosed) this.socket.end()
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.socket.destroy()
+  }
+
+  reset(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.socket.resetAndDestroy()
+  }
+
+  release(): void {
+    this.close()
+  }
+
+  takePending(): Buffer {
+    return Buffer.alloc(0)
+  }
+
+  setKeepAlive(delayMs: number): void {
+    if (!this.isClosed) this.socket.setKeepAlive(true, delayMs)
+  }
+
+  peer(): TransportPeer {
+    return this.known
+  }
+
+  private breakNow(reason: string): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.socket.destroy()
+    this.owner.onClosed(reason)
+  }
+}
+
+class PublicListener implements TransportListener {
+  readonly descriptor = -1
+  readonly address: string
+  readonly port: number
+  private readonly server: Server
+
+  constructor(server: Server) {
+    this.server = server
+    const name = server.address()
+    this.address = typeof name === 'object' && name !== null ? name.address : ''
+    this.port = typeof name === 'object' && name !== null ? name.port : 0
+  }
+
+  close(): void {
+    this.server.close()
+  }
+}
+
+async function listening(server: Server, options: ServerListenOptions, onAccept: (transport: Transport) => void) {
+  server.on('connection', (socket: Socket) => onAccept(new PublicTransport(socket)))
+  const failed = new Promise<never>((_resolve, reject) => server.once('error', reject))
+  server.listen(options)
+  await Promise.race([once(server, 'listening'), failed])
+  server.on('error', () => {})
+  return new PublicListener(server)
+}
+
+interface ServerListenOptions {
+  host?: string
+  port?: number
+  backlog?: number
+  reusePort?: boolean
+  fd?: number
+}
+
+const serverOptions = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
+
+export function publicTransports(): Transports {
+  return {
+    kind: 'public',
+    listen(options, onAccept) {
+      const { address, port, backlog, reusePort } = options
+      return listening(createServer(serverOptions), { host: address, port, backlog, reusePort }, onAccept)
+    },
+    listenOn(descriptor, onAccept) {
+      return listening(createServer(serverOptions), { fd: descriptor }, onAccept)
+    },
+    dial(address, port, callback: DialCallback) {
+      const socket = new Socket({ allowHalfOpen: true })
+      socket.setNoDelay(true)
+      const onError = (error: NodeJS.ErrnoException): void => {
+        socket.destroy()
+        callback(null, error.code ?? 'ERROR')
+      }
+      socket.once('error', onError)
+      socket.connect({ host: address, port }, () => {
+        socket.off('error', onError)
+        callback(new PublicTransport(socket), '')
+      })
+      return {
+        cancel() {
+          socket.off('error', onError)
+          socket.on('error', () => {})
+          if (socket.connecting) socket.destroy()
+        },
+      }
+    },
+    open(descriptor) {
+      const socket = new Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true })
+      socket.setNoDelay(true)
+      return new PublicTransport(socket)
+    },
+  }
+}

@@ -1,0 +1,403 @@
+/**
+ * Transports on Node's own TCP handles: no stream layer, one read buffer for all sockets, no object per write that the kernel takes at once.
+ *
+ * Why: half of the cost of a small request in Node is the stream layer around the socket. Everything internal that the data path relies on is in this file:
+ * `process.binding('tcp_wrap')` and `('stream_wrap')`, `useUserBuffer`, `onread`, `writeBuffer` with a null request, `streamBaseState`. These are no public
+ * API, so the file is only used on a major version it was written for and after `raw-self-test.ts` passed in this very process; else `public-socket.ts` serves.
+ */
+import { isIPv6 } from 'node:net'
+
+import type { Output, OutputBlock } from './output.ts'
+import type {
+  Dial,
+  DialCallback,
+  ListenOptions,
+  Transport,
+  TransportListener,
+  TransportOwner,
+  TransportPeer,
+  Transports,
+} from './transport.ts'
+
+/** `writeBuffer(null, …)` exists from here on; on earlier majors it aborts the process, so this is never tried out. */
+export const firstRawMajor = 26
+
+/** One read takes at most this much: what libuv itself asks for. */
+export const readBufferBytes = 65_536
+
+interface WriteRequest {
+  oncomplete: (status: number) => void
+  writeStatus: number | null
+  bytes: Buffer | null
+  block: OutputBlock | null
+  transport: RawTransport | null
+}
+
+interface ConnectRequest {
+  oncomplete: (status: number) => void
+}
+
+interface Handle {
+  readonly fd: number
+  readonly writeQueueSize: number
+  transport: RawTransport | null
+  onread: () => void
+  onconnection: (status: number, client: Handle | undefined) => void
+  open(fd: number): number
+  bind(address: string, port: number, flags: number): number
+  bind6(address: string, port: number, flags: number): number
+  listen(backlog: number): number
+  connect(request: ConnectRequest, address: string, port: number): number
+  connect6(request: ConnectRequest, address: string, port: number): number
+  getsockname(out: object): number
+  getpeername(out: object): number
+  setNoDelay(on: boolean): number
+  setKeepAlive(on: boolean, seconds: number): number
+  readStart(): number
+  readStop(): number
+  useUserBuffer(buffer: Buffer): void
+  writeBuffer(request: null, bytes: Buffer): number | WriteRequest
+  shutdown(request: object): number
+  reset(): number
+  close(callback?: () => void): void
+}
+
+interface Bindings {
+  readonly TCP: { new (kind: number): Handle }
+  readonly TCPConnectWrap: { new (): ConnectRequest }
+  readonly ShutdownWrap: { new (): { oncomplete: (status: number) => void } }
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number; readonly UV_TCP_REUSEPORT: number }
+  readonly state: Int32Array
+  readonly readBytesOrError: number
+  readonly lastWriteError: number
+  readonly endOfFile: number
+  readonly errorName: (code: number) => string
+}
+
+function loadBindings(): Bindings {
+  const load = (process as unknown as { binding(name: string): Record<string, unknown> }).binding
+  const tcp = load.call(process, 'tcp_wrap')
+  const stream = load.call(process, 'stream_wrap')
+  const uv = load.call(process, 'uv')
+  return {
+    TCP: tcp['TCP'] as Bindings['TCP'],
+    TCPConnectWrap: tcp['TCPConnectWrap'] as Bindings['TCPConnectWrap'],
+    ShutdownWrap: stream['ShutdownWrap'] as Bindings['ShutdownWrap'],
+    constants: tcp['constants'] as Bindings['constants'],
+    state: stream['streamBaseState'] as Int32Array,
+    readBytesOrError: stream['kReadBytesOrError'] as number,
+    lastWriteError: stream['kLastWriteErr'] as number,
+    endOfFile: uv['UV_EOF'] as number,
+    errorName: uv['errname'] as (code: number) => string,
+  }
+}
+
+function systemError(bindings: Bindings, code: number, what: string): Error {
+  const name = bindings.errorName(code)
+  return Object.assign(new Error(`${what}: ${name}`), { code: name, errno: code })
+}
+
+/** What all transports of a process share. */
+interface Shared {
+  readonly bindings: Bindings
+  readonly state: Int32Array
+  readonly readBytesOrError: number
+  readonly readBuffer: Buffer
+  readonly onRead: (this: Handle) => void
+  readonly onWritten: (this: WriteRequest, status: number) => void
+}
+
+const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
+
+class RawTransport implements Transport {
+  owner: TransportOwner = nobody
+  pendingBytes = 0
+  private readonly shared: Shared
+  private handle: Handle | null
+  private isReading = false
+  private hasEnded = false
+  private writes: WriteRequest[] | null = null
+  private known: TransportPeer | null = null
+
+  constructor(shared: Shared, handle: Handle) {
+    this.shared = shared
+    this.handle = handle
+    handle.transport = this
+    handle.onread = shared.onRead
+    handle.useUserBuffer(shared.readBuffer)
+  }
+
+  get descriptor(): number {
+    return this.handle === null ? -1 : this.handle.fd
+  }
+
+  get isClosed(): boolean {
+    return this.handle === null
+  }
+
+  resumeReading(): void {
+    if (this.isReading || this.hasEnded || this.handle === null) return
+    this.isReading = true
+    this.handle.readStart()
+  }
+
+  pauseReading(): void {
+    if (!this.isReading || this.handle === null) return
+    this.isReading = false
+    this.handle.readStop()
+  }
+
+  write(output: Output): boolean {
+    const handle = this.handle
+    const length = output.length
+    if (handle === null) {
+      output.clear()
+      return false
+    }
+    if (length === 0) return this.pendingBytes === 0
+    // Behind a slow write the bytes are copied, so that the output keeps its memory; the first slow write takes the memory itself.
+    const isQueued = this.pendingBytes > 0
+    const bytes = isQueued ? Buffer.from(output.view()) : output.view()
+    const result = handle.writeBuffer(null, bytes)
+    if (result === 0) {
+      output.clear()
+      return true
+    }
+    if (typeof result === 'number') {
+      output.clear()
+      this.fail(result)
+      return false
+    }
+    const error = this.shared.state[this.shared.bindings.lastWriteError]!
+    if (error !== 0) {
+      output.clear()
+      this.fail(error)
+      return false
+    }
+    result.transport = this
+    result.oncomplete = this.shared.onWritten
+    result.bytes = bytes
+    result.block = isQueued ? null : output.surrender()
+    output.clear()
+    ;(this.writes ??= []).push(result)
+    this.pendingBytes = handle.writeQueueSize
+    const status = result.writeStatus
+    if (status !== null) {
+      result.writeStatus = null
+      result.oncomplete(status)
+    }
+    return false
+  }
+
+  end(): void {
+    if (this.handle === null) return
+    const request = new this.shared.bindings.ShutdownWrap()
+    request.oncomplete = () => {}
+    this.handle.shutdown(request)
+  }
+
+  close(): void {
+    const handle = this.forget()
+    if (handle !== null) handle.close()
+  }
+
+  reset(): void {
+    const handle = this.forget()
+    if (handle !== null && handle.reset() !== 0) handle.close()
+  }
+
+  release(): void {
+    this.close()
+  }
+
+  takePending(): Buffer {
+    const handle = this.handle
+    if (handle === null || this.writes === null || this.writes.length === 0) return Buffer.alloc(0)
+    const all = Buffer.concat(this.writes.map((request) => request.bytes ?? Buffer.alloc(0)))
+    return Buffer.from(all.subarray(all.length - Math.min(all.length, handle.writeQueueSize)))
+  }
+
+  setKeepAlive(delayMs: number): void {
+    this.handle?.setKeepAlive(true, Math.max(1, Math.round(delayMs / 1000)))
+  }
+
+  peer(): TransportPeer {
+    if (this.known !== null) return this.known
+    const local: { address?: string; port?: number } = {}
+    const remote: { address?: string; port?: number } = {}
+    this.handle?.getsockname(local)
+    this.handle?.getpeername(remote)
+    return (this.known = {
+      address: remote.address ?? '',
+      port: remote.port ?? 0,
+      localAddress: local.address ?? '',
+      localPort: local.port ?? 0,
+    })
+  }
+
+  /** From the handle's read callback. */
+  onReadResult(count: number): void {
+    if (count > 0) this.owner.onBytes(this.shared.readBuffer, count)
+    else if (count === this.shared.bindings.endOfFile) {
+      this.isReading = false
+      this.hasEnded = true
+      this.owner.onEnd()
+    } else if (count < 0) this.breakNow(count)
+  }
+
+  /** From a slow write's completion. */
+  onWritten(request: WriteRequest, status: number): void {
+    if (this.handle === null) return
+    this.writes?.splice(this.writes.indexOf(request), 1)
+    this.pendingBytes = this.handle.writeQueueSize
+    if (status < 0) this.breakNow(status)
+    else if (this.writes === null || this.writes.length === 0) {
+      this.pendingBytes = 0
+      this.owner.onDrained()
+    }
+  }
+
+  private breakNow(code: number): void {
+    if (this.handle === null) return
+    const owner = this.owner
+    this.close()
+    owner.onClosed(this.shared.bindings.errorName(code))
+  }
+
+  /** A write failed inside the owner's own call: tell it in a later turn. */
+  private fail(code: number): void {
+    setImmediate(() => this.breakNow(code))
+  }
+
+  private forget(): Handle | null {
+    const handle = this.handle
+    if (handle === null) return null
+    this.handle = null
+    this.isReading = false
+    this.writes = null
+    this.pendingBytes = 0
+    handle.transport = null
+    return handle
+  }
+}
+
+class RawListener implements TransportListener {
+  readonly port: number
+  readonly address: string
+  private handle: Handle | null
+
+  constructor(shared: Shared, handle: Handle, onAccept: (transport: Transport) => void) {
+    this.handle = handle
+    const name: { address?: string; port?: number } = {}
+    handle.getsockname(name)
+    this.address = name.address ?? ''
+    this.port = name.port ?? 0
+    handle.onconnection = (status, client) => {
+      if (status !== 0 || client === undefined) return
+      client.setNoDelay(true)
+      onAccept(new RawTransport(shared, client))
+    }
+  }
+
+  get descriptor(): number {
+    return this.handle === null ? -1 : this.handle.fd
+  }
+
+  close(): void {
+    this.handle?.close()
+    this.handle = null
+  }
+}
+
+/** `output` is the worker's one output buffer: memory of finished slow writes goes back to it. Throws when a binding is missing. */
+export function rawTransports(output: Output): Transports {
+  const bindings = loadBindings()
+  const { state, readBytesOrError } = bindings
+  const shared: Shared = {
+    bindings,
+    state,
+    readBytesOrError,
+    readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
+    onRead(this: Handle) {
+      this.transport?.onReadResult(state[readBytesOrError]!)
+    },
+    onWritten(this: WriteRequest, status: number) {
+      const { block, transport } = this
+      this.bytes = null
+      this.block = null
+      if (block !== null) output.recycle(block)
+      transport?.onWritten(this, status)
+    },
+  }
+  const { TCP, TCPConnectWrap, constants } = bindings
+
+  const finishListening = (handle: Handle, backlog: number, what: string, onAccept: (transport: Transport) => void) => {
+    const listener = new RawListener(shared, handle, onAccept)
+    const failed = handle.listen(backlog)
+    if (failed === 0) return listener
+    handle.close()
+    throw systemError(bindings, failed, `listen ${what}`)
+  }
+
+  return {
+    kind: 'raw',
+    async listen(options: ListenOptions, onAccept) {
+      const handle = new TCP(constants.SERVER)
+      const flags = options.reusePort ? constants.UV_TCP_REUSEPORT : 0
+      const failed = isIPv6(options.address)
+        ? handle.bind6(options.address, options.port, flags)
+        : handle.bind(options.address, options.port, flags)
+      const what = `${options.address}:${options.port}`
+      if (failed !== 0) {
+        handle.close()
+        throw systemError(bindings, failed, `bind ${what}`)
+      }
+      return finishListening(handle, options.backlog, what, onAccept)
+    },
+    async listenOn(descriptor, onAccept) {
+      const handle = new TCP(constants.SERVER)
+      const failed = handle.open(descriptor)
+      if (failed !== 0) {
+        handle.close()
+        throw systemError(bindings, failed, `open descriptor ${descriptor}`)
+      }
+      return finishListening(handle, 511, `descriptor ${descriptor}`, onAccept)
+    },
+    dial(address: string, port: number, callback: DialCallback): Dial {
+      const handle = new TCP(constants.SOCKET)
+      let isOver = false
+      const finish = (status: number): void => {
+        if (isOver) return
+        isOver = true
+        if (status !== 0) {
+          handle.close()
+          callback(null, bindings.errorName(status))
+          return
+        }
+        handle.setNoDelay(true)
+        callback(new RawTransport(shared, handle), '')
+      }
+      const request = new TCPConnectWrap()
+      request.oncomplete = finish
+      const failed = isIPv6(address) ? handle.connect6(request, address, port) : handle.connect(request, address, port)
+      if (failed !== 0) setImmediate(finish, failed)
+      return {
+        cancel() {
+          if (isOver) return
+          isOver = true
+          handle.close()
+        },
+      }
+    },
+    open(descriptor) {
+      const handle = new TCP(constants.SOCKET)
+      const failed = handle.open(descriptor)
+      if (failed !== 0) {
+        handle.close()
+        throw systemError(bindings, failed, `open descriptor ${descriptor}`)
+      }
+      handle.setNoDelay(true)
+      return new RawTransport(shared, handle)
+    },
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * All deadlines of a worker in one coarse wheel, so that arming and disarming one costs a few pointer writes and no timer of Node's.
+ *
+ * Resolution: a timer fires 0..2 ticks late (tick = 4 ms), never early. Far deadlines sit in a second wheel and move down when their time comes near;
+ * anything beyond 70 minutes is looked at again after that time. The process wakes up only when a slot with timers is due, so an idle worker sleeps.
+ */
+
+export const tickMs = 4
+const slotCount = 1024
+const slotMask = slotCount - 1
+
+export interface TimerOwner {
+  /** `timer` is disarmed; it may be armed again from here. */
+  onTimer(timer: Timer): void
+}
+
+/** A deadline that belongs to one object for its whole life. */
+export class Timer {
+  readonly owner: TimerOwner
+  /** What the owner uses it for. */
+  kind: number
+  /** Monotonic ms; meaningful while armed. */
+  deadline = 0
+  next: Timer | null = null
+  previous: Timer | null = null
+  /** Index into the two wheels, -1 = not armed. */
+  slot = -1
+
+  constructor(owner: TimerOwner, kind: number) {
+    this.owner = owner
+    this.kind = kind
+  }
+
+  get isArmed(): boolean {
+    return this.slot >= 0
+  }
+}
+
+/** Sets one wake-up call after `delayMs`, replacing an earlier one; never called with less than one tick. */
+export type SetWakeUp = (callback: () => void, delayMs: number) => void
+
+export class TimerWheel {
+  private readonly now: () => number
+  private readonly setWakeUp: SetWakeUp
+  /** First and second wheel in one array: slots 0..1023 and 1024..2047. */
+  private readonly heads: (Timer | null)[] = Array.from({ length: slotCount * 2 }, () => null)
+  /** Ticks up to here are done. */
+  private tick: number
+  private wakeTick = Infinity
+  private armed = 0
+  private readonly wake = (): void => {
+    this.wakeTick = Infinity
+    this.advance()
+  }
+
+  constructor(now: () => number, setWakeUp: SetWakeUp) {
+    this.now = now
+    this.setWakeUp = setWakeUp
+    this.tick = Math.floor(now() / tickMs)
+  }
+
+  get size(): number {
+    return this.armed
+  }
+
+  /** Arms, or moves an armed timer. `deadline` in monotonic ms; one in the past fires at the next wake-up. */
+  arm(timer: Timer, deadline: number): void {
+    if (timer.slot >= 0) this.unlink(timer)
+    else this.armed++
+    timer.deadline = deadline
+    const due = this.link(timer)
+    if (due < this.wakeTick) this.sleepUntil(due)
+  }
+
+  disarm(timer: Timer): void {
+    if (timer.slot < 0) return
+    this.unlink(timer)
+    timer.slot = -1
+    this.armed--
+  }
+
+  /** Fires what is due. Called by its own wake-up; tests with a manual clock call it themselves. */
+  advance(): void {
+    const target = Math.floor(this.now() / tickMs)
+    while (this.tick < target) {
+      if (this.armed === 0) {
+        this.tick = target
+        break
+      }
+      this.tick++
+      if ((this.tick & slotMask) === 0) this.cascade((this.tick / slotCount) & slotMask)
+      this.fire(this.tick & slotMask)
+    }
+    if (this.armed > 0) this.sleepUntil(this.nextDue())
+  }
+
+  private link(timer: Timer): number {
+    let due = Math.ceil(timer.deadline / tickMs)
+    if (due <= this.tick) due = this.tick + 1
+    let slot: number
+    if (due - this.tick < slotCount) {
+      slot = due & slotMask
+    } else {
+      const round = Math.min(Math.floor(due / slotCount), Math.floor(this.tick / slotCount) + slotMask)
+      slot = slotCount + (round & slotMask)
+      due = round * slotCount
+    }
+    const head = this.heads[slot]!
+    timer.slot = slot
+    timer.previous = null
+    timer.next = head
+    if (head !== null) head.previous = timer
+    this.heads[slot] = timer
+    return due
+  }
+
+  private unlink(timer: Timer): void {
+    const { next, previous } = timer
+    if (previous === null) this.heads[timer.slot] = next
+    else previous.next = next
+    if (next !== null) next.previous = previous
+    timer.next = null
+    timer.previous = null
+  }
+
+  private cascade(round: number): void {
+    let timer = this.heads[slotCount + round]!
+    this.heads[slotCount + round] = null
+    while (timer !== null) {
+      const next = timer.next!
+      this.link(timer)
+      timer = next
+    }
+  }
+
+  private fire(slot: number): void {
+    // A timer that is armed while this runs lands in a later slot, so the loop ends.
+    for (let timer = this.heads[slot]!; timer !== null; timer = this.heads[slot]!) {
+      this.disarm(timer)
+      timer.owner.onTimer(timer)
+    }
+  }
+
+  private nextDue(): number {
+    for (let tick = this.tick + 1; tick < this.tick + slotCount; tick++) {
+      if ((tick & slotMask) === 0) return tick
+      if (this.heads[tick & slotMask] !== null) return tick
+    }
+    return this.tick + slotCount
+  }
+
+  private sleepUntil(tick: number): void {
+    this.wakeTick = tick
+    this.setWakeUp(this.wake, Math.max(tickMs, tick * tickMs - this.now()))
+  }
+}
+
+/** The wake-up call of a real process. It does not keep the process alive: sockets do. */
+export function processWakeUp(): SetWakeUp {
+  let pending: NodeJS.Timeout | undefined
+  return (callback, delayMs) => {
+    clearTimeout(pending)
+    pending = setTimeout(callback, delayMs)
+    pending.unref()
+  }
+}
