@@ -1,0 +1,104 @@
+/**
+ * The few calls of the C library that Node lacks, through `node:ffi`. Nothing outside this folder sees an address or an errno number.
+ *
+ * `loadLibc` answers a reason instead of throwing: without it the mesh runs, but without handover of descriptors.
+ * Struct layouts are those of 64-bit little-endian Linux (x64, arm64); other machines get the reason.
+ */
+import { endianness } from 'node:os'
+
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number
+  bind(descriptor: number, address: Buffer, length: number): number
+  sendmsg(descriptor: number, message: Buffer, flags: number): number
+  recvmsg(descriptor: number, message: Buffer, flags: number): number
+  close(descriptor: number): number
+  fcntl(descriptor: number, command: number, argument: number): number
+  getsockopt(descriptor: number, level: number, option: number, value: Buffer, length: Buffer): number
+  setsockopt(descriptor: number, level: number, option: number, value: Buffer, length: number): number
+  flock(descriptor: number, operation: number): number
+  /** Number of the last failed call. Only valid right after it. */
+  errno(): number
+  addressOf(memory: Buffer): bigint
+}
+
+export type LibcOutcome =
+  { readonly libc: Libc; readonly problem: undefined } | { readonly libc: undefined; readonly problem: string }
+
+export function loadLibc(): LibcOutcome {
+  if (process.platform !== 'linux') return { libc: undefined, problem: `needs linux, found ${process.platform}` }
+  if ((process.arch !== 'x64' && process.arch !== 'arm64') || endianness() !== 'LE') {
+    return { libc: undefined, problem: `needs x64 or arm64, found ${process.arch}` }
+  }
+  try {
+    const ffi = quietly(() => process.getBuiltinModule('node:ffi'))
+    if (ffi === undefined) return { libc: undefined, problem: `node ${process.version} has no node:ffi` }
+    const { functions: call } = ffi.dlopen('libc.so.6', {
+      socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+      bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+      sendmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
+      recvmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
+      close: { arguments: ['i32'], return: 'i32' },
+      fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+      getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
+      setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+      flock: { arguments: ['i32', 'i32'], return: 'i32' },
+      __errno_location: { arguments: [], return: 'pointer' },
+    })
+    const libc: Libc = {
+      socket: (domain, type, protocol) => call.socket(domain, type, protocol),
+      bind: (descriptor, address, length) => call.bind(descriptor, address, length),
+      sendmsg: (descriptor, message, flags) => Number(call.sendmsg(descriptor, message, flags)),
+      recvmsg: (descriptor, message, flags) => Number(call.recvmsg(descriptor, message, flags)),
+      close: (descriptor) => call.close(descriptor),
+      fcntl: (descriptor, command, argument) => call.fcntl(descriptor, command, argument),
+      getsockopt: (descriptor, level, option, value, length) =>
+        call.getsockopt(descriptor, level, option, value, length),
+      setsockopt: (descriptor, level, option, value, length) =>
+        call.setsockopt(descriptor, level, option, value, length),
+      flock: (descriptor, operation) => call.flock(descriptor, operation),
+      errno: () => ffi.getInt32(call.__errno_location(), 0),
+      addressOf: (memory) => ffi.getRawPointer(memory),
+    }
+    return { libc, problem: undefined }
+  } catch (error) {
+    return { libc: undefined, problem: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Runs `load` without Node's notice that FFI is experimental; every other warning passes. */
+function quietly<T>(load: () => T): T {
+  const emit = process.emitWarning
+  const filtered = (...parts: unknown[]): void => {
+    if (!String(parts[0]).includes('FFI is an experimental feature')) Reflect.apply(emit, process, parts)
+  }
+  process.emitWarning = filtered as typeof process.emitWarning
+  try {
+    return load()
+  } finally {
+    process.emitWarning = emit
+  }
+}
+
+/** Names of the error numbers that we tell apart; the same on x64 and arm64. */
+export function errnoName(number: number): string {
+  const names: Readonly<Record<number, string>> = {
+    1: 'EPERM',
+    2: 'ENOENT',
+    4: 'EINTR',
+    9: 'EBADF',
+    11: 'EAGAIN',
+    12: 'ENOMEM',
+    13: 'EACCES',
+    22: 'EINVAL',
+    24: 'EMFILE',
+    23: 'ENFILE',
+    90: 'EMSGSIZE',
+    98: 'EADDRINUSE',
+    104: 'ECONNRESET',
+    105: 'ENOBUFS',
+    107: 'ENOTCONN',
+    109: 'ETOOMANYREFS',
+    111: 'ECONNREFUSED',
+  }
+  return names[number] ?? `errno ${number}`
+}
