@@ -1,0 +1,251 @@
+/** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
+import { statSync } from 'node:fs'
+import { serviceKey } from '../../../contracts/endpoint.ts'
+import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
+import { nearest } from './nearest.ts'
+import { formatPath, type ConfigProblem } from './problem.ts'
+import { formatHostPort, type HostPort, type PortRange } from './scalars.ts'
+import type { AgentFile } from './schema.ts'
+import type { AgentConfig, ApplicationConfig } from './types.ts'
+import { systemReason, type YamlFile } from './yaml-file.ts'
+
+export type { KernelPorts } from './kernel-ports.ts'
+
+interface Claim {
+  readonly host: string
+  readonly port: number
+  readonly path: readonly PropertyKey[]
+}
+
+export function configConflicts(
+  config: AgentConfig,
+  parsed: AgentFile,
+  yaml: YamlFile,
+  kernel: KernelPorts,
+): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const report = (
+    path: readonly PropertyKey[],
+    message: string,
+    severity: ConfigProblem['severity'] = 'error',
+    closest?: string,
+  ): void => {
+    const { line, column } = yaml.positionOf(path)
+    problems.push({
+      severity,
+      file: yaml.file,
+      line,
+      column,
+      path: formatPath(path),
+      message,
+      nearest: closest,
+    })
+  }
+
+  const claims = claimsOf(config)
+  for (const [index, claim] of claims.entries()) {
+    const other = claims.slice(0, index).find((earlier) => overlaps(earlier, claim))
+    if (other !== undefined)
+      report(claim.path, `${formatHostPort(claim)} is taken by ${formatPath(other.path)}; each listener needs its own`)
+  }
+  const ranges: { range: PortRange; host: string; path: readonly PropertyKey[] }[] = [
+    { range: config.outbound.portRange, host: config.outbound.address, path: ['outbound', 'portRange'] },
+    { range: config.inbound.portRange, host: config.inbound.address, path: ['inbound', 'portRange'] },
+  ]
+  for (const { range, host, path } of ranges) {
+    for (const claim of claims) {
+      if (claim.path[0] === 'outbound' && claim.path[1] === 'services') continue
+      if (sameHost(claim.host, host) && claim.port >= range.first && claim.port <= range.last)
+        report(path, `the range holds port ${claim.port} of ${formatPath(claim.path)}; move one of them`)
+    }
+    const clash = firstEphemeralPort(range, kernel)
+    if (clash !== undefined) {
+      const { first, last } = kernel.ephemeral!
+      report(
+        path,
+        `port ${clash} lies in the kernel's ephemeral range ${first}-${last}, so it can be taken by an outgoing connection at any time; ` +
+          `choose another range or reserve it: sysctl net.ipv4.ip_local_reserved_ports=${range.first}-${range.last}`,
+        'warning',
+      )
+    }
+  }
+  const [outbound, inbound] = [config.outbound.portRange, config.inbound.portRange]
+  if (
+    sameHost(config.outbound.address, config.inbound.address) &&
+    outbound.first <= inbound.last &&
+    inbound.first <= outbound.last
+  )
+    report(['inbound', 'portRange'], 'overlaps outbound.portRange; each needs its own ports')
+
+  const names = new Map<string, number>()
+  for (const [index, registry] of config.registries.entries()) {
+    const earlier = names.get(registry.name)
+    if (earlier !== undefined)
+      report(['registries', index, 'name'], `"${registry.name}" is already the name of registries[${earlier}]`)
+    names.set(registry.name, index)
+    if (registry.type !== 'nacos') continue
+    if ((registry.usernameFile === undefined) !== (registry.passwordFile === undefined))
+      report(['registries', index], 'usernameFile and passwordFile belong together, one is missing')
+    if ((registry.accessKeyFile === undefined) !== (registry.secretKeyFile === undefined))
+      report(['registries', index], 'accessKeyFile and secretKeyFile belong together, one is missing')
+    for (const key of ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const) {
+      const reason = registry[key] === undefined ? undefined : unreadable(registry[key])
+      if (reason !== undefined) report(['registries', index, key], `${registry[key]} cannot be used: ${reason}`)
+    }
+    for (const key of ['ca', 'cert', 'key'] as const) {
+      const file = registry.tls?.[key]
+      const reason = file === undefined ? undefined : unreadable(file)
+      if (reason !== undefined) report(['registries', index, 'tls', key], `${file} cannot be used: ${reason}`)
+    }
+  }
+
+  const services = new Map<string, number>()
+  for (const [index, service] of config.outbound.services.entries()) {
+    const key = serviceKey(service.service)
+    const earlier = services.get(key)
+    if (earlier !== undefined)
+      report(['outbound', 'services', index, 'service'], `${key} is already outbound.services[${earlier}]`)
+    services.set(key, index)
+  }
+
+  if (config.role === 'agent') {
+    if (parsed.relay !== undefined) report(['relay'], 'only a center relays; set role: center or remove it')
+    if (parsed.api !== undefined) report(['api'], 'only a center has this API; set role: center or remove it')
+  } else {
+    if (config.center.addresses.length > 0)
+      report(['center', 'addresses'], 'a center has no center of its own; remove it or set role: agent')
+  }
+  if (config.admin.address !== 'off' && !isLoopback(config.admin.address.host))
+    report(['admin', 'address'], `${config.admin.address.host} is no loopback address; admin may change the agent`)
+  if (config.nacosFace.enabled) {
+    if (!isLoopback(config.nacosFace.address))
+      report(['nacosFace', 'address'], `${config.nacosFace.address} is no loopback address; the face is for this host`)
+    const nacos = config.registries.filter((registry) => registry.type === 'nacos').map((registry) => registry.name)
+    const wanted = config.nacosFace.registry
+    if (nacos.length === 0)
+      report(['nacosFace', 'enabled'], 'there is no registry of type nacos that it could stand for')
+    else if (wanted !== undefined && !nacos.includes(wanted))
+      report(
+        ['nacosFace', 'registry'],
+        `found "${wanted}", allowed ${nacos.join(', ')}`,
+        'error',
+        nearest(wanted, nacos),
+      )
+  }
+  if (config.watchdog.probeTimeout < config.watchdog.probeInterval / 100)
+    report(['watchdog', 'probeTimeout'], 'is far below probeInterval; a busy worker would be taken for dead', 'warning')
+  return problems
+}
+
+/** Conflicts between the files of `services.d`: the later file by name loses and is left out. */
+export function applicationConflicts(
+  config: AgentConfig,
+  applications: readonly ApplicationConfig[],
+  positions: ReadonlyMap<string, YamlFile>,
+): { applications: ApplicationConfig[]; problems: ConfigProblem[] } {
+  const problems: ConfigProblem[] = []
+  const kept: ApplicationConfig[] = []
+  const registries = config.registries.map((registry) => registry.name)
+  for (const application of applications) {
+    const complaints: { path: string[]; message: string; nearest?: string | undefined }[] = []
+    const identity = (one: ApplicationConfig): string => `${serviceKey(one.service)} ${one.address}:${one.port}`
+    const twin = kept.find((other) => identity(other) === identity(application))
+    if (twin !== undefined)
+      complaints.push({
+        path: ['service'],
+        message: `the same service and port as ${twin.file}; this file is not used`,
+      })
+    const pinned =
+      application.inboundPort === undefined
+        ? undefined
+        : kept.find((other) => other.inboundPort === application.inboundPort)
+    if (pinned !== undefined)
+      complaints.push({
+        path: ['inboundPort'],
+        message: `${application.inboundPort} is taken by ${pinned.file}; this file is not used`,
+      })
+    if (application.registry !== undefined && !registries.includes(application.registry))
+      complaints.push({
+        path: ['registry'],
+        message: `found "${application.registry}", allowed ${registries.join(', ') || 'none: no registry is configured'}`,
+        nearest: nearest(application.registry, registries),
+      })
+    const kinds = (['tcp', 'http', 'grpc', 'off'] as const).filter((kind) => {
+      const value = application.check[kind]
+      return value !== undefined && value !== false
+    })
+    if (kinds.length > 1)
+      complaints.push({
+        path: ['check'],
+        message: `found ${kinds.join(' and ')}, allowed one kind; this file is not used`,
+      })
+    if (
+      application.version !== undefined &&
+      (application.metadata['version'] ?? application.version) !== application.version
+    )
+      complaints.push({ path: ['version'], message: 'differs from metadata.version; this file is not used' })
+    const reserved = Object.keys(application.metadata).find((key) => key.startsWith('hostmesh.'))
+    if (reserved !== undefined)
+      complaints.push({ path: ['metadata', reserved], message: 'names with hostmesh. are set by the agent itself' })
+    if (complaints.length === 0) kept.push(application)
+    for (const complaint of complaints) {
+      const { line, column } = positions.get(application.file)?.positionOf(complaint.path) ?? { line: 0, column: 0 }
+      problems.push({
+        severity: 'error',
+        file: application.file,
+        line,
+        column,
+        path: formatPath(complaint.path),
+        message: complaint.message,
+        nearest: complaint.nearest,
+      })
+    }
+  }
+  return { applications: kept, problems }
+}
+
+function claimsOf(config: AgentConfig): Claim[] {
+  const claims: Claim[] = []
+  const add = (path: readonly PropertyKey[], address: HostPort | 'off' | undefined): void => {
+    if (address !== undefined && address !== 'off') claims.push({ ...address, path })
+  }
+  add(['outbound', 'http'], config.outbound.http)
+  for (const [index, service] of config.outbound.services.entries()) {
+    if (service.port === undefined) continue
+    add(['outbound', 'services', index, 'port'], { host: config.outbound.address, port: service.port })
+  }
+  add(['admin', 'address'], config.admin.address)
+  add(['metrics', 'address'], config.metrics.address)
+  add(['readiness', 'address'], config.readiness.address)
+  add(['relay', 'address'], config.relay?.address)
+  add(['api', 'address'], config.api?.address)
+  if (config.nacosFace.enabled) {
+    add(['nacosFace', 'httpPort'], { host: config.nacosFace.address, port: config.nacosFace.httpPort })
+    add(['nacosFace', 'grpcPort'], { host: config.nacosFace.address, port: config.nacosFace.grpcPort })
+  }
+  return claims
+}
+
+function overlaps(a: Claim, b: Claim): boolean {
+  return a.port === b.port && sameHost(a.host, b.host)
+}
+
+function sameHost(a: string, b: string): boolean {
+  return a === b || isAny(a) || isAny(b)
+}
+
+function isAny(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1'
+}
+
+function unreadable(file: string): string | undefined {
+  try {
+    return statSync(file).isFile() ? undefined : 'it is no file'
+  } catch (error) {
+    return systemReason(error)
+  }
+}

@@ -1,0 +1,94 @@
+/** Fills in what only the machine knows (host name and address, processors) and makes paths absolute. */
+import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { AgentFile, RegistryFile } from './schema.ts'
+import type { AgentConfig } from './types.ts'
+
+/** Facts of the machine, handed in so that a check of another machine's file is possible and tests need no real one. */
+export interface MachineFacts {
+  readonly hostName: string
+  /** Address of the default route's interface; undefined = there is no such route. */
+  readonly defaultAddress: string | undefined
+  readonly processors: number
+}
+
+export function resolveConfig(file: string, parsed: AgentFile, machine: MachineFacts): AgentConfig {
+  const absoluteFile = resolvePath(file)
+  const folder = dirname(absoluteFile)
+  const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path))
+  const isCenter = parsed.role === 'center'
+  const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
+  const runDir = absolute(parsed.runDir)
+  const at = (port: number): { host: string; port: number } => ({ host: address, port })
+  return {
+    file: absoluteFile,
+    role: parsed.role,
+    host: {
+      name: parsed.host.name ?? machine.hostName,
+      address,
+      zone: parsed.host.zone,
+      region: parsed.host.region,
+    },
+    registries: parsed.registries.map((registry) => absoluteRegistry(registry, absolute)),
+    endpoints: parsed.endpoints,
+    outbound: {
+      ...parsed.outbound,
+      http: parsed.outbound.http ?? (isCenter ? 'off' : { host: '127.0.0.1', port: 15_001 }),
+    },
+    inbound: { address: parsed.inbound.address ?? address, portRange: parsed.inbound.portRange },
+    center: parsed.center,
+    relay: isCenter
+      ? (parsed.relay ?? {
+          address: { host: '0.0.0.0', port: 15_443 },
+          maxConnections: 10_000,
+          maxConnectionsPerHost: 1000,
+        })
+      : undefined,
+    api: isCenter ? (parsed.api ?? { address: { host: '127.0.0.1', port: 15_014 } }) : undefined,
+    workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
+    admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
+    metrics: { address: parsed.metrics.address ?? at(15_020) },
+    readiness: { address: parsed.readiness.address ?? at(15_021) },
+    limits: limitsOf(parsed.limits),
+    accessLog: {
+      ...parsed.accessLog,
+      path: parsed.accessLog.path === '-' ? '-' : absolute(parsed.accessLog.path),
+    },
+    tracing: parsed.tracing,
+    fallbackNetworks: parsed.fallbackNetworks,
+    nacosFace: parsed.nacosFace,
+    runDir,
+    stateDir: absolute(parsed.stateDir),
+    servicesDir: absolute(parsed.servicesDir),
+    rulesDir: absolute(parsed.rulesDir),
+    watchdog: parsed.watchdog,
+    logging: parsed.logging,
+  }
+}
+
+function limitsOf(limits: AgentFile['limits']): LimitsSpec {
+  const { drainTimeout, headTimeout, keepAliveTimeout, bodyIdleTimeout, requestTimeout, parkTimeout, ...rest } = limits
+  return {
+    ...rest,
+    drainTimeoutMs: drainTimeout,
+    headTimeoutMs: headTimeout,
+    keepAliveTimeoutMs: keepAliveTimeout,
+    bodyIdleTimeoutMs: bodyIdleTimeout,
+    requestTimeoutMs: requestTimeout,
+    parkTimeoutMs: parkTimeout,
+  }
+}
+
+function absoluteRegistry(registry: RegistryFile, absolute: (path: string) => string): RegistryFile {
+  if (registry.type === 'file') return { ...registry, directory: absolute(registry.directory) }
+  const made: Record<string, unknown> = { ...registry }
+  for (const key of ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const) {
+    if (registry[key] !== undefined) made[key] = absolute(registry[key])
+  }
+  if (registry.tls !== undefined) {
+    made['tls'] = Object.fromEntries(
+      Object.entries(registry.tls).map(([key, value]) => [key, value === undefined ? value : absolute(value)]),
+    )
+  }
+  return made as RegistryFile
+}

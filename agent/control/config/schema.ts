@@ -1,0 +1,373 @@
+/**
+ * The one schema of `agent.yaml`: types, defaults, checks and `docs/config.md` all come from here.
+ * Every description is a line of the manual. Numbers name their source where they have one.
+ */
+import * as z from 'zod'
+import { defaultLimits } from '../../../contracts/snapshot.ts'
+import {
+  autoOr,
+  cidr,
+  duration,
+  flag,
+  httpPath,
+  integer,
+  listenAddress,
+  localAddress,
+  oneOf,
+  optionalListenAddress,
+  path,
+  plainName,
+  port,
+  portRange,
+  remoteAddress,
+  serviceName,
+  share,
+  size,
+  text,
+  textMap,
+  userName,
+} from './scalars.ts'
+
+const tls = z
+  .strictObject({
+    ca: path().optional().describe('Certificates of the authorities that the servers are checked against, PEM.'),
+    cert: path().optional().describe('Our certificate for mutual TLS, PEM.'),
+    key: path().optional().describe('Key of our certificate, PEM, readable by the agent only.'),
+  })
+  .describe('TLS towards the servers; absent = plain.')
+
+const nacosRegistry = z.strictObject({
+  name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
+  type: z.literal('nacos').describe('A Nacos server or cluster, 1.x to 3.x.'),
+  servers: z.array(remoteAddress()).min(1).max(64).describe('HTTP addresses of the servers.'),
+  namespace: text(1, 128).prefault('public').describe('Namespace id.'),
+  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group of services that are written without one.'),
+  cluster: text(1, 64).prefault('DEFAULT').describe('Nacos cluster in which local applications are registered.'),
+  usernameFile: path().optional().describe('File that holds the user name.'),
+  passwordFile: path().optional().describe('File that holds the password.'),
+  accessKeyFile: path().optional().describe('File that holds the access key.'),
+  secretKeyFile: path().optional().describe('File that holds the secret key.'),
+  tls: tls.optional(),
+  grpcPortOffset: integer(1, 60_000).prefault(1000).describe('gRPC port minus HTTP port (Nacos: 1000).'),
+  api: oneOf('auto', 'v1', 'v2', 'v3')
+    .prefault('auto')
+    .describe('HTTP API for registration; `auto` asks the server what it offers.'),
+  rulesGroup: text(1, 128)
+    .optional()
+    .describe('Group of Nacos config that holds rules; absent = rules from files only.'),
+})
+
+const fileRegistry = z.strictObject({
+  name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
+  type: z.literal('file').describe('A directory of endpoint files, watched.'),
+  directory: path().describe('The directory with one YAML or JSON file per service.'),
+})
+
+const outboundService = z.strictObject({
+  service: serviceName().describe('The service to call.'),
+  protocol: oneOf('http', 'tcp')
+    .prefault('http')
+    .describe(
+      'What the callers speak. `http` covers WebSocket; HTTP/2 and gRPC go as `tcp`, connection by connection.',
+    ),
+  port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
+})
+
+const durationText = (ms: number): string =>
+  ms % 60_000 === 0 ? `${ms / 60_000}m` : ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
+
+const limits = z
+  .strictObject({
+    maxRequestLineBytes: size('1KiB', '1MiB').prefault(defaultLimits.maxRequestLineBytes).describe('Request line.'),
+    maxHeadBytes: size('4KiB', '1MiB').prefault(defaultLimits.maxHeadBytes).describe('Head of a request or response.'),
+    maxFields: integer(10, 10_000).prefault(defaultLimits.maxFields).describe('Header fields of one head.'),
+    maxChunkLineBytes: size('16B', '64KiB').prefault(defaultLimits.maxChunkLineBytes).describe('One chunk-size line.'),
+    maxChunkExtensionBytes: size('0B', '1MiB')
+      .prefault(defaultLimits.maxChunkExtensionBytes)
+      .describe('All chunk extensions of one message.'),
+    maxInterimReplies: integer(1, 1000)
+      .prefault(defaultLimits.maxInterimReplies)
+      .describe('1xx replies to one request.'),
+    maxPipelined: integer(1, 1000)
+      .prefault(defaultLimits.maxPipelined)
+      .describe('Pipelined requests held per connection.'),
+    maxDrainBytes: size('0B', '16MiB')
+      .prefault(defaultLimits.maxDrainBytes)
+      .describe('Unwanted request body that is read off to save the connection.'),
+    drainTimeout: duration('10ms', '1m')
+      .prefault(durationText(defaultLimits.drainTimeoutMs))
+      .describe('Time for that.'),
+    headTimeout: duration('100ms', '10m')
+      .prefault(durationText(defaultLimits.headTimeoutMs))
+      .describe('From the first byte of a request to the end of its head.'),
+    keepAliveTimeout: duration('1s', '1h')
+      .prefault(durationText(defaultLimits.keepAliveTimeoutMs))
+      .describe('Idle time of a downstream connection between requests.'),
+    bodyIdleTimeout: duration('100ms', '1h')
+      .prefault(durationText(defaultLimits.bodyIdleTimeoutMs))
+      .describe('Longest pause inside a body.'),
+    requestTimeout: duration('100ms', '24h')
+      .prefault(durationText(defaultLimits.requestTimeoutMs))
+      .describe('Whole request, where no rule says otherwise.'),
+    maxBufferedBytes: size('16KiB', '64MiB')
+      .prefault(defaultLimits.maxBufferedBytes)
+      .describe('Held per connection and direction while the other side does not read.'),
+    maxConnections: integer(16, 1_000_000)
+      .prefault(defaultLimits.maxConnections)
+      .describe('Downstream connections of one worker; more are shed.'),
+    maxParkedRequests: integer(1, 100_000)
+      .prefault(defaultLimits.maxParkedRequests)
+      .describe('Requests of one worker that wait until control knows their service.'),
+    parkTimeout: duration('10ms', '1m')
+      .prefault(durationText(defaultLimits.parkTimeoutMs))
+      .describe('Longest such wait.'),
+  })
+  .prefault({})
+  .describe('Bounds of the data path; `docs/limits.md` says what happens at each.')
+
+export const agentFileSchema = z.strictObject({
+  role: oneOf('agent', 'center')
+    .prefault('agent')
+    .describe('`agent` on a host, `center` for a global mesh center that serves hosts whose agent is dead.'),
+  host: z
+    .strictObject({
+      name: plainName('a name')
+        .optional()
+        .describe('Name of this host in logs and metrics; absent = the system host name.'),
+      address: localAddress()
+        .optional()
+        .describe("Address that others reach us at; absent = that of the default route's interface."),
+      zone: text(0, 128).prefault('').describe('Zone, for zone-aware balancing.'),
+      region: text(0, 128).prefault('').describe('Region, for zone-aware balancing.'),
+    })
+    .prefault({})
+    .describe('This host.'),
+  registries: z
+    .array(z.discriminatedUnion('type', [nacosRegistry, fileRegistry]))
+    .max(16)
+    .prefault([])
+    .describe(
+      'Where services come from. The order is the precedence: the first registry that knows a service serves it alone.',
+    ),
+  endpoints: z
+    .strictObject({
+      allowLoopbackEndpoints: flag()
+        .prefault(false)
+        .describe('Accept loopback addresses from registries. For demonstrations and tests on one machine only.'),
+      maxPerService: integer(1, 100_000)
+        .prefault(10_000)
+        .describe('Endpoints of one service; more are cut off, by address.'),
+      protectShare: share()
+        .prefault(0.3)
+        .describe(
+          'An update may not shrink a service below this share in one step (and never to nothing) without confirmation; 0 switches that off.',
+        ),
+      confirmAfter: duration('100ms', '1h')
+        .prefault('60s')
+        .describe('A held-back update that is still the newest word after this time is taken as true.'),
+      staleAfter: duration('1s', '24h')
+        .prefault('90s')
+        .describe('A registry that was not heard for this time counts as stale.'),
+    })
+    .prefault({})
+    .describe('What we accept from registries.'),
+  outbound: z
+    .strictObject({
+      http: optionalListenAddress()
+        .optional()
+        .describe(
+          'Shared HTTP port: the request names the service. Absent = `127.0.0.1:15001` on an agent, `off` in a center.',
+        ),
+      address: localAddress().prefault('127.0.0.1').describe('Address of the ports of single services.'),
+      portRange: portRange().prefault('20000-20999').describe('Ports that are allocated to outbound services.'),
+      services: z
+        .array(outboundService)
+        .max(10_000)
+        .prefault([])
+        .describe('Services with a localhost port of their own.'),
+      idleRelease: duration('1s', '24h')
+        .prefault('10m')
+        .describe('A service that was asked for on demand is let go after this time without use.'),
+      maxOnDemand: integer(1, 100_000)
+        .prefault(10_000)
+        .describe('Services asked for on demand at the same time; more are refused.'),
+    })
+    .prefault({})
+    .describe('From local applications to services.'),
+  inbound: z
+    .strictObject({
+      address: localAddress().optional().describe('Address of the inbound ports; absent = the host address.'),
+      portRange: portRange().prefault('21000-21999').describe('Ports that are allocated to local applications.'),
+    })
+    .prefault({})
+    .describe('From the network to local applications.'),
+  center: z
+    .strictObject({
+      addresses: z
+        .array(remoteAddress())
+        .max(64)
+        .prefault([])
+        .describe('Relay ports of the centers, tried in a per-host shuffled order.'),
+    })
+    .prefault({})
+    .describe('The centers that an agent falls back to.'),
+  relay: z
+    .strictObject({
+      address: listenAddress().prefault('0.0.0.0:15443').describe('Where a center takes relayed connections of hosts.'),
+      maxConnections: integer(1, 1_000_000)
+        .prefault(10_000)
+        .describe('Relayed connections of one worker; more are shed.'),
+      maxConnectionsPerHost: integer(1, 1_000_000)
+        .prefault(1000)
+        .describe('Relayed connections of one host and worker; more are shed.'),
+    })
+    .optional()
+    .describe('Only with `role: center`: the relay listener and its admission bounds.'),
+  api: z
+    .strictObject({
+      address: listenAddress().prefault('127.0.0.1:15014').describe('Read-only pages of the admin interface.'),
+    })
+    .optional()
+    .describe('Only with `role: center`: the read-only API.'),
+  workers: autoOr(1, 64).prefault('auto').describe('Worker processes; `auto` = one per processor.'),
+  admin: z
+    .strictObject({
+      address: optionalListenAddress()
+        .prefault('127.0.0.1:15000')
+        .describe('Admin over HTTP; must be a loopback address.'),
+      socket: path()
+        .optional()
+        .describe('Unix socket of the admin interface, mode 0600; absent = `admin.sock` in the run directory.'),
+    })
+    .prefault({})
+    .describe('The admin interface.'),
+  metrics: z
+    .strictObject({
+      address: optionalListenAddress().optional().describe('Absent = the host address, port 15020.'),
+    })
+    .prefault({})
+    .describe('Metrics for Prometheus at `/metrics` and `/stats/prometheus`.'),
+  readiness: z
+    .strictObject({
+      address: optionalListenAddress().optional().describe('Absent = the host address, port 15021.'),
+    })
+    .prefault({})
+    .describe('Readiness at `/healthz/ready` and `/ready`.'),
+  limits,
+  accessLog: z
+    .strictObject({
+      format: oneOf('off', 'text', 'json').prefault('off').describe('Form of a line.'),
+      path: text(1, 4096).prefault('-').describe('File, or `-` for standard output.'),
+      share: share().prefault(1).describe('Share of requests that are logged; failed ones always are.'),
+    })
+    .prefault({})
+    .describe('The access log.'),
+  tracing: z
+    .strictObject({
+      createMissing: flag().prefault(true).describe('Begin a trace where the caller sent none.'),
+      sampledShare: share().prefault(0.01).describe('Share of begun traces that are marked as sampled.'),
+    })
+    .prefault({})
+    .describe('Trace headers (W3C and B3).'),
+  fallbackNetworks: z
+    .array(cidr())
+    .max(256)
+    .prefault([])
+    .describe('Networks that `x-mesh-fallback` may name; empty = none.'),
+  nacosFace: z
+    .strictObject({
+      enabled: flag().prefault(false).describe('Answer ordinary Nacos clients of this host.'),
+      address: localAddress().prefault('127.0.0.1').describe('Loopback address to listen on.'),
+      httpPort: port().prefault(8848).describe('Port of the HTTP API.'),
+      grpcPort: port().prefault(9848).describe('Port of the gRPC API; clients expect the HTTP port plus 1000.'),
+      registry: plainName('a name').optional().describe('Nacos registry that it stands for; absent = the first one.'),
+    })
+    .prefault({})
+    .describe('The local Nacos face.'),
+  runDir: path().prefault('/run/hostmesh').describe('Sockets of the running agent, mode 0700.'),
+  stateDir: path().prefault('/var/lib/hostmesh').describe('Snapshot, ports, relay targets, reports; mode 0700.'),
+  servicesDir: path().prefault('services.d').describe('One YAML file per local application.'),
+  rulesDir: path().prefault('rules.d').describe('YAML files with rules.'),
+  watchdog: z
+    .strictObject({
+      drainDeadline: duration('1s', '24h')
+        .prefault('30s')
+        .describe('Longest time that an old generation may take to drain.'),
+      startDeadline: duration('1s', '10m').prefault('20s').describe('Longest time until a new generation is ready.'),
+      probeInterval: duration('100ms', '1m').prefault('1s').describe('Pause between liveness requests.'),
+      probeTimeout: duration('100ms', '1m').prefault('2s').describe('Longest wait for the answer to one.'),
+      maxMemory: size('64MiB', '1024GiB')
+        .prefault('1GiB')
+        .describe('Resident memory of one worker or control; above it the process is replaced.'),
+      maxGenerations: integer(2, 10)
+        .prefault(3)
+        .describe('Generations alive at the same time; the oldest is ended when another one is needed.'),
+    })
+    .prefault({})
+    .describe('How the watchdog supervises.'),
+  logging: z
+    .strictObject({
+      level: oneOf('trace', 'debug', 'info', 'warn', 'error')
+        .prefault('info')
+        .describe('Least important level that is written.'),
+    })
+    .prefault({})
+    .describe('The log of control.'),
+})
+
+/** `services.d/*.yaml`: one local application. */
+export const applicationFileSchema = z.strictObject({
+  service: serviceName().describe('The service that the application is an instance of.'),
+  port: port().describe('Where the application listens on this host.'),
+  address: localAddress().prefault('127.0.0.1').describe('Local address of that port.'),
+  protocol: oneOf('http', 'tcp')
+    .prefault('http')
+    .describe('What the application speaks. `http` covers WebSocket; HTTP/2 and gRPC go as `tcp`.'),
+  registry: plainName('a name')
+    .optional()
+    .describe('Registry in which it is announced; absent = the first one that can register.'),
+  cluster: text(1, 64).optional().describe('Nacos cluster; absent = that of the registry.'),
+  weight: z
+    .unknown()
+    .transform((value, context): number => {
+      if (typeof value === 'number' && value >= 0 && value <= 10_000) return value
+      context.issues.push({
+        code: 'custom',
+        input: value,
+        message: 'not allowed',
+        params: { allowed: 'a number from 0 to 10000' },
+      })
+      return z.NEVER
+    })
+    .meta({ allowed: 'a number from 0 to 10000' })
+    .prefault(1)
+    .describe('1 is ordinary, 0 takes no traffic.'),
+  version: text(1, 128).optional().describe('Version for subsets; the same as `metadata.version`.'),
+  metadata: textMap().prefault({}).describe('Registered with the instance, seen by others.'),
+  labels: textMap().prefault({}).describe('Labels of the application as a caller (`sourceLabels` in rules).'),
+  user: userName()
+    .optional()
+    .describe('User that the application runs as; calls of this user count as calls of this application.'),
+  inboundPort: port()
+    .optional()
+    .describe('Pins the inbound port; absent = allocated from `inbound.portRange`, stable.'),
+  check: z
+    .strictObject({
+      tcp: flag().optional().describe('`true`: a connection is enough. The default.'),
+      http: httpPath().optional().describe('Path that must answer 2xx.'),
+      grpc: text(0, 256).optional().describe('Service name for the gRPC health protocol; empty = the whole server.'),
+      off: flag().optional().describe('`true`: never checked, always healthy.'),
+      interval: duration('100ms', '1h').prefault('5s').describe('Pause between checks.'),
+      timeout: duration('10ms', '1m').prefault('1s').describe('Longest wait for an answer.'),
+      healthyThreshold: integer(1, 100).prefault(1).describe('Good answers in a row until healthy.'),
+      unhealthyThreshold: integer(1, 100).prefault(3).describe('Bad answers in a row until unhealthy.'),
+    })
+    .prefault({})
+    .describe('How the agent checks the application.'),
+})
+
+export type AgentFile = z.output<typeof agentFileSchema>
+export type RegistryFile = AgentFile['registries'][number]
+export type NacosRegistryFile = Extract<RegistryFile, { type: 'nacos' }>
+export type FileRegistryFile = Extract<RegistryFile, { type: 'file' }>
+export type ApplicationFile = z.output<typeof applicationFileSchema>

@@ -1,0 +1,48 @@
+/** The configuration as the rest of control sees it: every default filled in, paths absolute, durations in ms. */
+import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { AgentFile, ApplicationFile, RegistryFile } from './schema.ts'
+import type { HostPort, PortRange } from './scalars.ts'
+
+export interface HostConfig {
+  readonly name: string
+  readonly address: string
+  readonly zone: string
+  readonly region: string
+}
+
+export interface AgentConfig {
+  /** Absolute path of the file that it came from. */
+  readonly file: string
+  readonly role: 'agent' | 'center'
+  readonly host: HostConfig
+  /** In order of precedence; paths are absolute. */
+  readonly registries: readonly RegistryFile[]
+  readonly endpoints: AgentFile['endpoints']
+  readonly outbound: Omit<AgentFile['outbound'], 'http'> & { readonly http: HostPort | 'off' }
+  readonly inbound: { readonly address: string; readonly portRange: PortRange }
+  readonly center: { readonly addresses: readonly HostPort[] }
+  /** Only in a center. */
+  readonly relay: AgentFile['relay']
+  readonly api: AgentFile['api']
+  /** At least 1. */
+  readonly workers: number
+  readonly admin: { readonly address: HostPort | 'off'; readonly socket: string }
+  readonly metrics: { readonly address: HostPort | 'off' }
+  readonly readiness: { readonly address: HostPort | 'off' }
+  readonly limits: LimitsSpec
+  readonly accessLog: AccessLogSpec
+  readonly tracing: AgentFile['tracing']
+  readonly fallbackNetworks: readonly string[]
+  readonly nacosFace: AgentFile['nacosFace']
+  readonly runDir: string
+  readonly stateDir: string
+  readonly servicesDir: string
+  readonly rulesDir: string
+  readonly watchdog: AgentFile['watchdog']
+  readonly logging: AgentFile['logging']
+}
+
+/** One good file of `services.d`. */
+export interface ApplicationConfig extends ApplicationFile {
+  readonly file: string
+}

@@ -1,0 +1,179 @@
+import { expect } from 'chai'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkConfig, formatProblem, type CheckResult } from '../../../../../agent/control/config/check.ts'
+
+const machine = { hostName: 'host-1', defaultAddress: '10.0.0.5', processors: 2 }
+const kernelPorts = { ephemeral: { first: 32_768, last: 60_999 }, reserved: [] }
+
+describe('the configuration check', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hostmesh-check-'))
+    mkdirSync(join(folder, 'services.d'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  function check(agentYaml: string, files: Record<string, string> = {}): CheckResult {
+    writeFileSync(join(folder, 'agent.yaml'), agentYaml)
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+    return checkConfig(join(folder, 'agent.yaml'), { machine, kernelPorts })
+  }
+  const lines = (result: CheckResult): string[] =>
+    result.problems.map((problem) => formatProblem(problem).replaceAll(`${folder}/`, ''))
+
+  it('takes an empty file: everything has a default', () => {
+    const { isValid, config, problems } = check('')
+    expect(problems).to.deep.equal([])
+    expect(isValid).to.equal(true)
+    expect(config?.outbound.http).to.deep.equal({ host: '127.0.0.1', port: 15_001 })
+    expect(config?.inbound.address).to.equal('10.0.0.5')
+    expect(config?.metrics.address).to.deep.equal({ host: '10.0.0.5', port: 15_020 })
+    expect(config?.limits.headTimeoutMs).to.equal(10_000)
+    expect(config?.workers).to.equal(2)
+    expect(config?.servicesDir).to.equal(join(folder, 'services.d'))
+  })
+
+  it('reads the example of the manual', () => {
+    const { problems, config, applications } = check(
+      `host: { address: 10.0.0.5, zone: bj-1, region: bj }
+registries:
+  - { name: main, type: nacos, servers: [10.0.0.2:8848, 10.0.0.3:8848], namespace: public }
+outbound:
+  http: 127.0.0.1:15001
+  portRange: 20000-20999
+  services:
+    - { service: orders, protocol: http }
+    - { service: DEFAULT_GROUP@@ledger, port: 20007, protocol: tcp }
+inbound: { portRange: 21000-21999 }
+center: { addresses: [10.0.0.8:15443, 10.0.0.9:15443] }
+workers: auto
+admin: { address: 127.0.0.1:15000, socket: /run/hostmesh/admin.sock }
+`,
+      { 'services.d/orders.yaml': 'service: orders\nport: 8080\ncheck: { http: /health, interval: 5s }\n' },
+    )
+    expect(problems).to.deep.equal([])
+    expect(config?.outbound.services[1]).to.deep.equal({
+      service: { namespace: 'public', group: 'DEFAULT_GROUP', name: 'ledger' },
+      port: 20_007,
+      protocol: 'tcp',
+    })
+    expect(applications[0]?.check).to.include({ http: '/health', interval: 5000, timeout: 1000 })
+  })
+
+  it('reports every problem at once with file, line, path, found, allowed and the nearest name', () => {
+    const result = check(
+      `host: { zon: bj-1 }
+registries:
+  - { name: main, type: nacoss, servers: [10.0.0.2:8848] }
+outbound:
+  portRange: 2000
+  services:
+    - { service: or ders, protocol: htp }
+limits: { headTimeout: 10 }
+workers: many
+`,
+      { 'services.d/a.yaml': 'service: a\nport: 99999\nweihgt: 3\n' },
+    )
+    expect(result.isValid).to.equal(false)
+    expect(result.config).to.equal(undefined)
+    const found = lines(result)
+    expect(found).to.include(
+      'agent.yaml:1:9  host.zon: unknown key, allowed name, address, zone, region (nearest: zone)',
+    )
+    expect(found).to.include(
+      'agent.yaml:3:19  registries[0].type: found "nacoss", allowed nacos, file (nearest: nacos)',
+    )
+    expect(found).to.include(
+      'agent.yaml:5:3  outbound.portRange: found 2000, allowed a range of ports like 20000-20999',
+    )
+    expect(found).to.include(
+      'agent.yaml:7:27  outbound.services[0].protocol: found "htp", allowed http, tcp (nearest: http)',
+    )
+    expect(found).to.include(
+      'agent.yaml:8:11  limits.headTimeout: found 10, allowed a time with unit from 100ms to 10m, like 500ms, 30s, 5m',
+    )
+    expect(found).to.include('agent.yaml:9:1  workers: found "many", allowed auto, or a whole number from 1 to 64')
+    expect(found).to.have.length(7)
+  })
+
+  it('reports the files of services.d together with the problems of agent.yaml', () => {
+    const result = check('workers: many\n', { 'services.d/a.yaml': 'service: a\nport: 99999\nweihgt: 3\n' })
+    const found = lines(result)
+    expect(found).to.have.length(3)
+    expect(found[1]).to.equal('services.d/a.yaml:2:1  port: found 99999, allowed a port number from 1 to 65535')
+    expect(found[2]).to.match(/^services.d\/a.yaml:3:1 {2}weihgt: unknown key, .* \(nearest: weight\)$/)
+  })
+
+  it('finds the same port twice, whoever claims it', () => {
+    const result = check('outbound: { services: [{ service: orders, port: 15000 }] }\n')
+    expect(lines(result)).to.deep.equal([
+      'agent.yaml:1:1  admin.address: 127.0.0.1:15000 is taken by outbound.services[0].port; each listener needs its own',
+    ])
+  })
+
+  it('finds ranges that overlap each other or a listener, on the same address only', () => {
+    expect(lines(check('outbound: { portRange: 20000-21500, address: 10.0.0.5 }\n'))).to.deep.equal([
+      'agent.yaml:1:1  inbound.portRange: overlaps outbound.portRange; each needs its own ports',
+    ])
+    expect(check('outbound: { portRange: 20000-21500 }\n').problems).to.deep.equal([])
+    expect(lines(check('inbound: { portRange: 15000-15100 }\n'))[0]).to.contain('holds port 15020 of metrics.address')
+  })
+
+  it('warns, but accepts, when a range lies in the ephemeral ports of the kernel', () => {
+    const result = check('outbound: { portRange: 40000-40099 }\n')
+    expect(result.isValid).to.equal(true)
+    expect(lines(result)[0]).to.contain("warning: outbound.portRange: port 40000 lies in the kernel's ephemeral range")
+  })
+
+  it('leaves out the second of two files that claim the same service and port, and names the first', () => {
+    const result = check('', {
+      'services.d/a.yaml': 'service: orders\nport: 8080\n',
+      'services.d/b.yaml': '# twin\nservice: orders\nport: 8080\n',
+      'services.d/c.yaml': 'service: orders\nport: 8081\n',
+    })
+    expect(result.applications.map((application) => application.port)).to.deep.equal([8080, 8081])
+    expect(lines(result)).to.deep.equal([
+      'services.d/b.yaml:2:1  service: the same service and port as services.d/a.yaml; this file is not used',
+    ])
+    expect(result.isValid).to.equal(false)
+    expect(result.config).to.not.equal(undefined)
+  })
+
+  it('never shows a value under a name that smells of a secret', () => {
+    const result = check(
+      'registries: [{ name: main, type: nacos, servers: [10.0.0.2:8848], password: hunter2, passwordFile: [hunter2] }]\n',
+    )
+    expect(lines(result).join('\n')).to.not.contain('hunter2')
+    expect(result.problems.map((problem) => problem.path)).to.include.members([
+      'registries[0].password',
+      'registries[0].passwordFile',
+    ])
+  })
+
+  it('says where YAML breaks, and that a missing file is missing', () => {
+    expect(lines(check('host: {\n  zone: a\n'))[0]).to.match(/^agent.yaml:\d+:\d+ {2}broken YAML: /)
+    expect(lines(check('host: {}\nhost: {}\n'))[0]).to.match(/^agent.yaml:2:1 {2}broken YAML: .*unique/)
+    const missing = checkConfig(join(folder, 'nothing.yaml'), { machine, kernelPorts })
+    expect(missing.problems[0]?.message).to.equal('cannot be read: it does not exist (ENOENT)')
+  })
+
+  it('ends an alias bomb with an error', () => {
+    const levels = Array.from({ length: 12 }, (_, index) =>
+      index === 0 ? 'a0: &a0 [x, x]' : `a${index}: &a${index} [${`*a${index - 1}, `.repeat(9)}*a${index - 1}]`,
+    )
+    expect(lines(check(`${levels.join('\n')}\n`))[0]).to.contain('broken YAML')
+  })
+
+  it('keeps what only a center may have out of an agent, and gives a center its relay', () => {
+    expect(lines(check('relay: {}\n'))[0]).to.contain('relay: only a center relays')
+    const center = check('role: center\n')
+    expect(center.config?.relay?.address).to.deep.equal({ host: '0.0.0.0', port: 15_443 })
+    expect(center.config?.outbound.http).to.equal('off')
+  })
+
+  it('refuses an admin address that others could reach', () => {
+    expect(lines(check('admin: { address: 0.0.0.0:15000 }\n'))[0]).to.contain('0.0.0.0 is no loopback address')
+  })
+})
