@@ -1,0 +1,215 @@
+/**
+ * One "host" on this machine: a loopback address, a directory with configuration, state and sockets, and the real `hostmesh watchdog` or `center` as a child process.
+ * Hosts on different loopback addresses use the same port numbers, as real hosts do.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { MeshError } from '../../contracts/errors.ts'
+import type { WatchdogState } from '../../contracts/handoff.ts'
+import { runFiles } from '../../contracts/run-directory.ts'
+import { type AdminClient, adminClient, adminJson } from '../admin-client.ts'
+import { entryPoint } from '../entry-point.ts'
+import { askWatchdog } from '../watchdog-client.ts'
+
+export interface HostApplication {
+  readonly service: string
+  readonly port: number
+  readonly protocol: 'http' | 'tcp'
+  readonly version: string
+  readonly address: string
+}
+
+export interface HostOptions {
+  readonly name: string
+  readonly role: 'agent' | 'center'
+  /** Loopback address of this host; every listener binds it. */
+  readonly address: string
+  /** Created if it is not there; holds everything of this host. */
+  readonly directory: string
+  /** `registries:` of the configuration, as plain data. */
+  readonly registries: readonly object[]
+  readonly applications: readonly HostApplication[]
+  /** Services with a localhost port of their own. */
+  readonly outbound: readonly { service: string; protocol: 'http' | 'tcp' }[]
+  /** Relay addresses of centers. */
+  readonly centers: readonly string[]
+  /** Merged over the configuration at the top level. */
+  readonly extra?: Readonly<Record<string, unknown>>
+  /** Arguments before `cli/main.ts`' own, for coverage and the like. */
+  readonly command?: readonly string[]
+}
+
+const readyTimeoutMs = 30_000
+const pollMs = 50
+/** Last lines of the log that are kept in memory for error reports. */
+const keptLogLines = 200
+
+export class DemoHost {
+  readonly options: HostOptions
+  readonly admin: AdminClient
+  readonly configPath: string
+  readonly runDir: string
+  readonly stateDir: string
+  private child: ChildProcess | undefined
+  private exited: Promise<void> = Promise.resolve()
+  private readonly log: string[] = []
+
+  constructor(options: HostOptions) {
+    this.options = options
+    this.runDir = join(options.directory, 'run')
+    this.stateDir = join(options.directory, 'state')
+    this.configPath = join(options.directory, `${options.role}.yaml`)
+    this.admin = adminClient(join(this.runDir, runFiles.admin), 5000)
+  }
+
+  /** Writes the files and starts the process; resolves at once. `ready()` waits. */
+  start(): void {
+    this.writeFiles()
+    const command = this.options.command ?? [entryPoint('cli/main')]
+    const role = this.options.role === 'center' ? 'center' : 'watchdog'
+    const child = spawn(process.execPath, [...command, role, '-c', this.configPath], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_ENV: 'production' },
+    })
+    this.child = child
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8')
+      stream.on('data', (text: string) => {
+        this.log.push(...text.split('\n').filter((line) => line !== ''))
+        this.log.splice(0, Math.max(0, this.log.length - keptLogLines))
+      })
+    }
+    this.exited = new Promise((resolve) => child.once('exit', () => resolve()))
+  }
+
+  writeFiles(): void {
+    const { address, directory, name, role } = this.options
+    const services = join(directory, 'services.d')
+    for (const path of [directory, services, join(directory, 'rules.d')]) mkdirSync(path, { recursive: true })
+    for (const path of [this.runDir, this.stateDir]) mkdirSync(path, { recursive: true, mode: 0o700 })
+    const config: Record<string, unknown> = {
+      role,
+      host: { name, address, zone: name, region: 'demo' },
+      registries: this.options.registries,
+      endpoints: { allowLoopbackEndpoints: true },
+      outbound: {
+        http: role === 'agent' ? `${address}:15001` : 'off',
+        address,
+        services: this.options.outbound,
+      },
+      inbound: { address },
+      admin: { address: `${address}:15000` },
+      workers: 1,
+      runDir: this.runDir,
+      stateDir: this.stateDir,
+      servicesDir: services,
+      rulesDir: join(directory, 'rules.d'),
+      ...(role === 'center'
+        ? { relay: { address: `${address}:15443` } }
+        : { center: { addresses: this.options.centers } }),
+      ...this.options.extra,
+    }
+    writeFileSync(this.configPath, stringify(config))
+    for (const application of this.options.applications) {
+      writeFileSync(
+        join(services, `${application.service}.yaml`),
+        stringify({
+          service: application.service,
+          port: application.port,
+          address: application.address,
+          protocol: application.protocol,
+          check: application.protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' },
+          metadata: { version: application.version },
+        }),
+      )
+    }
+  }
+
+  /** Resolves when `/ready` says yes. Rejects with the last log lines when the process ends or the time is over. */
+  async ready(timeoutMs: number = readyTimeoutMs): Promise<void> {
+    let last = 'no answer yet'
+    await this.until(
+      timeoutMs,
+      () => last,
+      async () => {
+        const reply = await this.admin.get('/ready?format=json')
+        last = reply.text.trim()
+        return reply.status === 200
+      },
+    )
+  }
+
+  /** Polls until `check` is true; a check that throws counts as not yet. */
+  async until(timeoutMs: number, state: () => string, check: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    let problem = ''
+    while (performance.now() < deadline) {
+      if (this.child?.exitCode !== null && this.child?.exitCode !== undefined) break
+      try {
+        if (await check()) return
+      } catch (error) {
+        problem = error instanceof Error ? error.message : String(error)
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    }
+    throw new MeshError(
+      'E_GENERATION_FAILED',
+      [`${this.options.name}: ${state()} ${problem}`, ...this.lastLines(40)].join('\n'),
+    )
+  }
+
+  async json(path: string): Promise<unknown> {
+    return adminJson(this.admin, path)
+  }
+
+  /** Localhost port of an outbound service. */
+  async port(service: string): Promise<number> {
+    const { ports } = (await this.json('/ports?format=json')) as {
+      ports: { direction: string; service: string; port: number }[]
+    }
+    const row = ports.find((one) => one.direction === 'outbound' && one.service.endsWith(`@@${service}`))
+    if (row === undefined)
+      throw new MeshError('E_ROUTE_UNKNOWN_SERVICE', `${this.options.name}: no port for ${service}`)
+    return row.port
+  }
+
+  async watchdogState(): Promise<WatchdogState> {
+    const reply = await askWatchdog(this.runDir, { type: 'status' }, 5000)
+    if (reply.type !== 'state') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}"`)
+    return reply.state
+  }
+
+  async signal(role: 'generation' | 'worker' | 'control', signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    await askWatchdog(this.runDir, { type: 'signal', target: { role, index: 0 }, signal }, 5000)
+  }
+
+  async reload(): Promise<string> {
+    const reply = await askWatchdog(this.runDir, { type: 'reload', wait: 'gone' }, 60_000)
+    return reply.type === 'outcome' ? reply.report.outcome : reply.type
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
+  lastLines(count: number): string[] {
+    return this.log.slice(-count)
+  }
+
+  /** SIGKILL to the watchdog itself; its children live on. */
+  killWatchdog(): void {
+    this.child?.kill('SIGKILL')
+  }
+
+  /** Ends the watchdog and everything below it, and waits for it. */
+  async stop(): Promise<void> {
+    if (this.child === undefined) return
+    this.child.kill('SIGTERM')
+    const child = this.child
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    await this.exited
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,69 @@
+/** The live picture of the demo: who calls whom, rates, errors, tier; the hosts; what happened; which keys there are. */
+import type { Output } from '../output.ts'
+import type { Caller } from './traffic.ts'
+import type { TallyView } from './tally.ts'
+
+export interface HostLine {
+  readonly name: string
+  readonly address: string
+  readonly text: string
+  readonly isGood: boolean
+}
+
+export interface Picture {
+  readonly title: string
+  readonly hosts: readonly HostLine[]
+  readonly callers: readonly Caller[]
+  /** Newest last. */
+  readonly events: readonly string[]
+  readonly keys: readonly (readonly [key: string, meaning: string])[]
+}
+
+const windowMs = 2000
+const clearAndHome = '\u001b[H\u001b[J'
+
+export function drawPicture(output: Output, picture: Picture, now: number): string {
+  const lines: string[] = [output.style('bold', picture.title), '']
+  for (const host of picture.hosts) {
+    const mark = host.isGood ? output.style('green', '●') : output.style('red', '●')
+    lines.push(`${mark} ${host.name.padEnd(10)} ${host.address.padEnd(16)} ${host.text}`)
+  }
+  lines.push(
+    '',
+    output.style('bold', row(['call', 'through', 'per s', 'errors', 'p50 ms', 'p99 ms', 'tier', 'versions'])),
+  )
+  for (const caller of picture.callers) lines.push(callerLine(output, caller, caller.tally.since(now - windowMs)))
+  lines.push('')
+  for (const event of picture.events.slice(-8)) lines.push(output.style('dim', event))
+  lines.push('', picture.keys.map(([key, meaning]) => `${output.style('cyan', key)} ${meaning}`).join('   '))
+  return clearAndHome + lines.join('\n')
+}
+
+function callerLine(output: Output, caller: Caller, view: TallyView): string {
+  const tiers = shares(view.tiers, view.calls)
+  const text = row([
+    `${caller.from} → ${caller.to}`,
+    caller.how,
+    view.perSecond.toFixed(0),
+    String(view.errors),
+    view.p50Ms.toFixed(1),
+    view.p99Ms.toFixed(1),
+    tiers,
+    shares(view.versions, view.calls),
+  ])
+  if (view.errors > 0) return `${output.style('red', text)}  ${Object.keys(view.reasons).join(', ')}`
+  return tiers.includes('center') || tiers.includes('direct') ? output.style('yellow', text) : text
+}
+
+const widths = [20, 26, 7, 8, 8, 8, 22, 20]
+
+function row(cells: readonly string[]): string {
+  return cells.map((cell, index) => cell.padEnd(widths[index] ?? 10)).join('')
+}
+
+function shares(counts: Readonly<Record<string, number>>, total: number): string {
+  const names = Object.entries(counts)
+  if (names.length === 0 || total === 0) return '-'
+  if (names.length === 1) return names[0]![0]
+  return names.map(([name, count]) => `${name} ${Math.round((100 * count) / total)}%`).join(' ')
+}
