@@ -77,7 +77,14 @@ export type HttpActionSpec =
       readonly scheme?: string
       readonly port?: number | 'from-request' | 'from-protocol-default'
     }
-  | { readonly kind: 'direct'; readonly status: number; readonly body: string; readonly contentType: string }
+  | {
+      readonly kind: 'direct'
+      readonly status: number
+      readonly body: string
+      /** The body is base64 of bytes that are no text. */
+      readonly bodyIsBase64?: boolean
+      readonly contentType: string
+    }
 
 export type RetryCondition =
   | 'connect-failure'
@@ -113,6 +120,8 @@ export interface CorsSpec {
   readonly exposeHeaders: readonly string[]
   readonly maxAgeMs?: number
   readonly allowCredentials: boolean
+  /** false: a preflight from an origin that is not allowed is answered here, without permission (Istio: unmatchedPreflights IGNORE). */
+  readonly forwardUnmatchedPreflights?: boolean
 }
 
 export interface MirrorSpec {
@@ -160,6 +169,7 @@ export interface HttpRouteSpec {
 export interface TcpMatchSpec {
   readonly port?: number
   readonly sourceLabels?: Readonly<Record<string, string>>
+  readonly sourceNamespace?: string
   readonly sourceSubnets?: readonly string[]
   readonly destinationSubnets?: readonly string[]
 }

@@ -3,12 +3,14 @@
  *
  * The functions of routing, for `forward/` and `protocols/`:
  *
- *   compileVirtualHost(spec, ids)            `virtual-host.ts`   spec to matchers; filters keep their state if handed the former VirtualHost
+ *   compileVirtualHost(spec, options)        `virtual-host.ts`   spec to matchers; filters keep their state if handed the former VirtualHost
  *   matchRoute(host, view)                   `virtual-host.ts`   first matching Route or undefined
  *   matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
  *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without destinations
  *   new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
  *   readHash, makeHashCookie                 `hash-key.ts`
+ *   chooseMirrors(route, random, send)       `mirror.ts`
+ *   exportLimits, importLimits               `limit-state.ts`    token buckets for the next generation
  *   explainRequest                           `explain.ts`
  *
  * A redirect, a direct response, a fault, a preflight and a rate limit are all filters: run `route.filters` in order; the first reply ends the chain. A route
@@ -59,8 +61,16 @@ export interface ConnectionView {
 export interface VirtualHost {
   readonly name: string
   readonly spec: VirtualHostSpec
+  /** In order; a rule whose matches rewrite differently has one Route per match, all with the same `id` and filters. */
   readonly routes: readonly Route[]
   readonly tcpRoutes: readonly TcpRoute[]
+  /** The matches of all routes, in order. */
+  readonly table: RouteTable
+}
+
+/** Finds the first route that matches; see `route-table.ts`. */
+export interface RouteTable {
+  find(view: RequestView): Route | undefined
 }
 
 /** Edits ready to be written: bytes of whole field lines for set and add, lower-case names for remove and for what set replaces. */
@@ -103,6 +113,14 @@ export interface TcpRoute {
   readonly id: number
   readonly spec: TcpRouteSpec
   readonly destinations: readonly Destination[]
+  /** Conditions of each match, any match is enough; see `tcp-route.ts`. */
+  readonly matches: readonly (readonly TcpCondition[])[]
+}
+
+/** One condition of a TCP match, able to say why it failed. */
+export interface TcpCondition {
+  test(view: ConnectionView): boolean
+  describeMiss(view: ConnectionView): string
 }
 
 /** What a filter may use: time and random are handed in. */

@@ -1,0 +1,68 @@
+/**
+ * Cross-origin requests (Fetch standard, CORS protocol). A preflight from an allowed origin is answered here; one from another origin goes to the application,
+ * or, with `unmatchedPreflights: IGNORE`, is answered without permission. On ordinary responses the policy of the rule replaces the application's own fields.
+ */
+import type { CorsSpec } from '../../../contracts/route-spec.ts'
+import { emptyReply } from './local-reply.ts'
+import { stringMatcher } from './string-match.ts'
+import type { Filter, RequestView, ResponseFilter } from './types.ts'
+
+export interface CorsFilters {
+  readonly request: Filter
+  readonly response: ResponseFilter
+}
+
+export function corsFilters(spec: CorsSpec): CorsFilters {
+  const origins = spec.allowOrigins.map((origin) => stringMatcher(origin))
+  const isAllowed = (origin: string): boolean => origins.some((matcher) => matcher.test(origin))
+  const preflightFields = fields([
+    ['access-control-allow-credentials', spec.allowCredentials ? 'true' : ''],
+    ['access-control-allow-methods', spec.allowMethods.join(',')],
+    ['access-control-allow-headers', spec.allowHeaders.join(',')],
+    ['access-control-max-age', spec.maxAgeMs === undefined ? '' : String(Math.floor(spec.maxAgeMs / 1000))],
+  ])
+  const responseFields = fields([
+    ['access-control-allow-credentials', spec.allowCredentials ? 'true' : ''],
+    ['access-control-expose-headers', spec.exposeHeaders.join(',')],
+  ])
+  return {
+    request: {
+      name: 'cors',
+      onRequest({ view }) {
+        const origin = preflightOrigin(view)
+        if (origin === undefined) return null
+        if (isAllowed(origin)) return emptyReply(200, originFields(origin) + preflightFields)
+        return spec.forwardUnmatchedPreflights === false ? emptyReply(200, 'vary: origin\r\n') : null
+      },
+    },
+    response: {
+      name: 'cors',
+      drop: new Set([
+        'access-control-allow-origin',
+        'access-control-allow-credentials',
+        'access-control-expose-headers',
+      ]),
+      onResponse({ view }) {
+        const origin = view.header('origin')
+        return origin !== undefined && isAllowed(origin) ? originFields(origin) + responseFields : 'vary: origin\r\n'
+      },
+    },
+  }
+}
+
+/** Origin of a preflight; undefined for any other request. */
+function preflightOrigin(view: RequestView): string | undefined {
+  if (view.method !== 'OPTIONS' || view.header('access-control-request-method') === undefined) return undefined
+  return view.header('origin')
+}
+
+function originFields(origin: string): string {
+  return `access-control-allow-origin: ${origin}\r\nvary: origin\r\n`
+}
+
+function fields(entries: readonly (readonly [string, string])[]): string {
+  return entries
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+}

@@ -1,0 +1,147 @@
+/**
+ * One `match` of an HTTP route, as an ordered list of conditions. `test` asks whether all hold, `describeMiss` names the first that does not:
+ * both walk the same list, so that what is explained is what was decided.
+ */
+import type { HttpMatchSpec, PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
+import { queryParameter } from './query.ts'
+import { lowerCased, stringMatcher } from './string-match.ts'
+import type { StringMatcher } from './string-match.ts'
+import type { RequestView } from './types.ts'
+
+export interface Condition {
+  test(view: RequestView): boolean
+  /** Found against wanted. */
+  describeMiss(view: RequestView): string
+}
+
+export interface HttpMatch {
+  /** Label from the rule, or its place: `match[0]`. */
+  readonly name: string
+  readonly spec: HttpMatchSpec
+  /** Decided by the path table where it is a case-sensitive exact or prefix; then not part of `conditions`. */
+  readonly uri: Condition | null
+  readonly conditions: readonly Condition[]
+}
+
+/** Cheap conditions first; the order is part of what `/explain` shows. */
+export function compileHttpMatch(spec: HttpMatchSpec, index: number): HttpMatch {
+  const conditions: Condition[] = []
+  if (spec.method !== undefined) {
+    conditions.push(fieldCondition('method', spec.method, (view) => view.method))
+  }
+  if (spec.port !== undefined) conditions.push(portCondition(spec.port))
+  if (spec.sourceNamespace !== undefined) conditions.push(sourceNamespaceCondition(spec.sourceNamespace))
+  for (const [label, value] of Object.entries(spec.sourceLabels ?? {})) conditions.push(labelCondition(label, value))
+  if (spec.scheme !== undefined) conditions.push(fieldCondition('scheme', spec.scheme, (view) => view.scheme))
+  if (spec.authority !== undefined) {
+    conditions.push(fieldCondition('authority', lowerCased(spec.authority), (view) => view.authority))
+  }
+  for (const [name, wanted] of Object.entries(spec.headers ?? {})) {
+    conditions.push(fieldCondition(`header ${name}`, wanted, (view) => view.header(name)))
+  }
+  for (const [name, unwanted] of Object.entries(spec.withoutHeaders ?? {})) {
+    conditions.push(absenceCondition(name, unwanted))
+  }
+  for (const [name, wanted] of Object.entries(spec.queryParams ?? {})) {
+    conditions.push(fieldCondition(`query parameter ${name}`, wanted, (view) => queryParameter(view.query, name)))
+  }
+  const uri = spec.uri === undefined ? null : uriCondition(spec.uri, spec.ignoreUriCase === true)
+  return { name: spec.name ?? `match[${index}]`, spec, uri, conditions }
+}
+
+export function matchesAll(match: HttpMatch, view: RequestView): boolean {
+  return (match.uri === null || match.uri.test(view)) && conditionsHold(match.conditions, view)
+}
+
+export function conditionsHold(conditions: readonly Condition[], view: RequestView): boolean {
+  for (let i = 0; i < conditions.length; i++) {
+    if (!conditions[i]!.test(view)) return false
+  }
+  return true
+}
+
+/** The first condition that fails, or undefined if the match holds. */
+export function describeMiss(match: HttpMatch, view: RequestView): string | undefined {
+  if (match.uri !== null && !match.uri.test(view)) return match.uri.describeMiss(view)
+  for (const condition of match.conditions) {
+    if (!condition.test(view)) return condition.describeMiss(view)
+  }
+  return undefined
+}
+
+function uriCondition(spec: StringMatchSpec, ignoreCase: boolean): Condition {
+  const matcher = stringMatcher(spec, ignoreCase)
+  return {
+    test: (view) => matcher.test(view.path),
+    describeMiss: (view) => miss('path', view.path, matcher.wanted),
+  }
+}
+
+function fieldCondition(
+  what: string,
+  spec: PresenceMatchSpec,
+  read: (view: RequestView) => string | undefined,
+): Condition {
+  const matcher: StringMatcher = stringMatcher(spec)
+  return {
+    test: (view) => {
+      const value = read(view)
+      return value !== undefined && matcher.test(value)
+    },
+    describeMiss: (view) => miss(what, read(view), matcher.wanted),
+  }
+}
+
+function absenceCondition(name: string, spec: PresenceMatchSpec): Condition {
+  const matcher = stringMatcher(spec)
+  const unwanted = 'present' in spec ? 'to be absent' : `anything but ${matcher.wanted}`
+  return {
+    test: (view) => {
+      const value = view.header(name)
+      return value === undefined || !matcher.test(value)
+    },
+    describeMiss: (view) => miss(`header ${name}`, view.header(name), unwanted),
+  }
+}
+
+function portCondition(port: number): Condition {
+  return {
+    test: (view) => view.localPort === port,
+    describeMiss: (view) => `port is ${view.localPort}, wanted ${port}`,
+  }
+}
+
+function sourceNamespaceCondition(namespace: string): Condition {
+  return {
+    test: (view) => view.source?.namespace === namespace,
+    describeMiss: (view) => miss('namespace of the caller', view.source?.namespace, `exact "${namespace}"`),
+  }
+}
+
+function labelCondition(label: string, value: string): Condition {
+  return {
+    test: (view) => sourceLabel(view, label) === value,
+    describeMiss: (view) =>
+      view.source === undefined
+        ? `the calling application is not known, wanted label ${label}=${value}`
+        : miss(`label ${label} of the caller`, sourceLabel(view, label), `exact "${value}"`),
+  }
+}
+
+/** `app` is the name of the calling application even where its labels do not repeat it. */
+export function sourceLabel(view: Pick<RequestView, 'source'>, label: string): string | undefined {
+  const source = view.source
+  if (source === undefined) return undefined
+  if (Object.hasOwn(source.labels, label)) return source.labels[label]
+  return label === 'app' ? source.app : undefined
+}
+
+/** Found values come from callers: cut, and without control characters. */
+function miss(what: string, found: string | undefined, wanted: string): string {
+  return found === undefined ? `${what} is absent, wanted ${wanted}` : `${what} is ${quoted(found)}, wanted ${wanted}`
+}
+
+function quoted(text: string): string {
+  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
+  return JSON.stringify(shown)
+}

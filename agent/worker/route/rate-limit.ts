@@ -1,0 +1,91 @@
+/**
+ * Local rate limits: a bucket for the route, or one for each calling application. A request without a token is answered with the limit's status (429),
+ * `E_RATE_LIMITED` and `retry-after`.
+ *
+ * Bound: 1,024 calling applications per limit; beyond it the one that has not called for longest is forgotten, and starts with a full bucket when it returns.
+ * Callers that are not known share one bucket. A worker owns `share` of the limit, so that all workers of a host together keep it.
+ */
+import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
+import { refusal } from './local-reply.ts'
+import { TokenBucket } from './token-bucket.ts'
+import type { BucketRate } from './token-bucket.ts'
+import type { Filter, FilterContext, FilterVerdict } from './types.ts'
+
+export const maxSourceApps = 1024
+
+const wholeRoute = ''
+
+export class RateLimiter implements Filter {
+  readonly name = 'rate-limit'
+  readonly id: string
+  #spec: RateLimitSpec
+  #rate: BucketRate
+  readonly #buckets = new Map<string, TokenBucket>()
+
+  constructor(id: string, spec: RateLimitSpec, share: number) {
+    this.id = id
+    this.#spec = spec
+    this.#rate = rateOf(spec, share)
+  }
+
+  onRequest({ view, now }: FilterContext): FilterVerdict {
+    const bucket = this.#bucket(this.#spec.per === 'route' ? wholeRoute : (view.source?.app ?? wholeRoute), now)
+    if (bucket.take(now)) return null
+    const seconds = Math.max(1, Math.ceil(bucket.waitMs(now) / 1000))
+    const text = `rate limit ${this.#spec.name} of ${this.#spec.origin.kind} ${this.#spec.origin.name} is reached`
+    return refusal(this.#spec.status, 'E_RATE_LIMITED', 'RL', text, `retry-after: ${seconds}\r\n`)
+  }
+
+  /** The same limit with new figures; buckets keep what was used up, unless it now counts by something else. */
+  update(spec: RateLimitSpec, share: number, now: number): void {
+    if (spec.per !== this.#spec.per) this.#buckets.clear()
+    this.#spec = spec
+    this.#rate = rateOf(spec, share)
+    for (const bucket of this.#buckets.values()) bucket.setRate(this.#rate, now)
+  }
+
+  get trackedApps(): number {
+    return this.#buckets.size
+  }
+
+  /** Plain data for the next generation: tokens by application. */
+  exportState(now: number): Record<string, number> {
+    const tokens: Record<string, number> = {}
+    for (const [app, bucket] of this.#buckets) tokens[app] = bucket.tokens(now)
+    return tokens
+  }
+
+  /** Tolerates anything; what it does not understand is dropped. */
+  importState(state: unknown, now: number): void {
+    if (typeof state !== 'object' || state === null) return
+    for (const [app, tokens] of Object.entries(state).slice(-maxSourceApps)) {
+      if (typeof tokens === 'number' && Number.isFinite(tokens)) {
+        this.#buckets.set(app, new TokenBucket(this.#rate, now, Math.max(0, tokens)))
+      }
+    }
+  }
+
+  #bucket(app: string, now: number): TokenBucket {
+    const known = this.#buckets.get(app)
+    if (known !== undefined) {
+      if (this.#spec.per === 'source-app') {
+        this.#buckets.delete(app)
+        this.#buckets.set(app, known)
+      }
+      return known
+    }
+    if (this.#buckets.size >= maxSourceApps) this.#buckets.delete(this.#buckets.keys().next().value!)
+    const bucket = new TokenBucket(this.#rate, now)
+    this.#buckets.set(app, bucket)
+    return bucket
+  }
+}
+
+/** At least one token, or a limit smaller than the number of workers would refuse everything. */
+function rateOf(spec: RateLimitSpec, share: number): BucketRate {
+  return {
+    maxTokens: Math.max(1, spec.maxTokens * share),
+    tokensPerFill: spec.tokensPerFill * share,
+    fillIntervalMs: spec.fillIntervalMs,
+  }
+}

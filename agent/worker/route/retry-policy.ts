@@ -1,0 +1,41 @@
+/**
+ * Which failures ask for another attempt, in Envoy's words (router filter, x-envoy-retry-on). Whether an attempt is then allowed is decided elsewhere: by what
+ * was sent (never a non-idempotent request after its first byte, R31), by the count of attempts and by the budget of the destination.
+ *
+ * | word | failure before a response head | status |
+ * |---|---|---|
+ * | connect-failure | no connection | |
+ * | refused-stream, reset-before-request | closed before a byte was sent | |
+ * | reset | closed, reset, or per-try time out | |
+ * | gateway-error | all of them | 502, 503, 504 |
+ * | 5xx | all of them | 500 to 599 |
+ * | retriable-4xx | | 409 |
+ * | retriable-status-codes | | those listed |
+ * | unavailable | | gRPC status 14 in the response head, read by the gRPC codec |
+ */
+import type { RetryCondition, RetrySpec } from '../../../contracts/route-spec.ts'
+import type { RetryPolicy } from './types.ts'
+
+export function compileRetry(spec: RetrySpec | undefined): RetryPolicy | null {
+  if (spec === undefined || spec.attempts === 0) return null
+  const on = new Set<RetryCondition>(spec.on)
+  const anyFailure = on.has('5xx') || on.has('gateway-error')
+  const onReset = anyFailure || on.has('reset')
+  const statuses = retryStatuses(on, spec.statuses)
+  return {
+    spec,
+    onStatus: (status) => statuses[status] === 1,
+    onConnectFailure: anyFailure || on.has('connect-failure'),
+    onReset,
+    onResetBeforeRequest: onReset || on.has('reset-before-request') || on.has('refused-stream'),
+  }
+}
+
+function retryStatuses(on: ReadonlySet<RetryCondition>, listed: readonly number[]): Uint8Array {
+  const statuses = new Uint8Array(600)
+  if (on.has('5xx')) statuses.fill(1, 500, 600)
+  if (on.has('gateway-error')) statuses.fill(1, 502, 505)
+  if (on.has('retriable-4xx')) statuses[409] = 1
+  if (on.has('retriable-status-codes')) for (const status of listed) statuses[status] = 1
+  return statuses
+}
