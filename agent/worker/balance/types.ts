@@ -3,15 +3,17 @@
  * Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing here throws.
  */
 import type { ClusterDump } from '../../../contracts/control-link.ts'
-import type { Endpoint, EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
+import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+
+/** Source of random numbers in 0..1, 1 excluded. */
+export type Random = () => number
 
 export interface PickContext {
   /** Monotonic ms. */
   now: number
-  /** 0..1, exclusive. */
-  random: () => number
+  random: Random
   /** Unsigned 32 bits for ring hash and maglev; ignored by the others. */
   hash: number
   /** Whether the caller had a hash key at all (a missing header falls back to random). */
@@ -31,10 +33,16 @@ export interface EndpointState {
   /** Newest record of the registry. */
   endpoint: Endpoint
   activeRequests: number
-  /** The connection pool of `connect/`, which owns this slot. */
+  /** The connection pool of `connect/`, which owns this slot. The dump reads `PoolGauge` from it where it offers that. */
   pool: object | null
   /** True once the endpoint left the set: no new request, pool closes when idle. */
   isGone: boolean
+}
+
+/** What a pool may offer for the dump. */
+export interface PoolGauge {
+  readonly connections: number
+  readonly idleConnections: number
 }
 
 /** Preallocated, so that refusing costs nothing. `flag` is Envoy's response flag for the access log. */
@@ -64,6 +72,39 @@ export const Outcome = {
 } as const
 export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 
+/** Live numbers of a cluster, for metrics: gauges, and counters that only grow. One object for the life of the cluster; read it, never write it. */
+export interface ClusterNumbers {
+  activeRequests: number
+  activeAttempts: number
+  pendingRequests: number
+  connections: number
+  activeRetries: number
+  /** Endpoints behind this destination (after subset and port), those that may be picked now, and those that outlier detection took out. */
+  endpoints: number
+  usableEndpoints: number
+  ejectedEndpoints: number
+  /** 1 while unusable endpoints are used too, because too few are usable. */
+  panic: number
+  /** 0 closed, 1 half-open, 2 open. */
+  breakerState: number
+  requestOverflows: number
+  pendingOverflows: number
+  connectionOverflows: number
+  retryOverflows: number
+  breakerOpenings: number
+  breakerRefusals: number
+  ejections: number
+  picksWithoutEndpoint: number
+}
+
+/** One endpoint of the service as `explain` shows it. */
+export interface Candidate {
+  readonly endpoint: string
+  readonly usable: boolean
+  /** Why it is used or left out, in an operator's words. */
+  readonly reason: string
+}
+
 export interface Cluster {
   /** Envoy's form: `outbound|8080|v2|public/DEFAULT_GROUP@@orders`, empty parts where there is none. */
   readonly name: string
@@ -71,8 +112,14 @@ export interface Cluster {
   readonly subset: string | undefined
   readonly policy: TrafficPolicySpec
 
-  /** New endpoints or policy; states of surviving endpoints are kept. */
-  update(endpoints: EndpointSet, policy: TrafficPolicySpec, now: number): void
+  /** New endpoints or policy, and where they changed the labels of the subset and this host's own locality; states of surviving endpoints are kept. */
+  update(
+    endpoints: EndpointSet,
+    policy: TrafficPolicySpec,
+    now: number,
+    labels?: Readonly<Record<string, string>>,
+    own?: Locality,
+  ): void
   /** Called for each endpoint that left, so that its pool can be closed. */
   onGone: ((state: EndpointState) => void) | null
 
@@ -94,11 +141,14 @@ export interface Cluster {
   tryPending(): boolean
   endPending(): void
 
-  /** Due work: un-ejection, success rate, warm-up, breaker. Called about once per 100 ms for clusters in use. */
+  /** Due work: un-ejection, success rate, warm-up, breaker. Called about once per 100 ms for clusters in use; a pick does what is overdue itself. */
   tick(now: number): void
   /** Result of an active check (`connect/` makes the call). */
   activeCheckResult(state: EndpointState, isGood: boolean, now: number): void
   readonly states: readonly EndpointState[]
+  readonly numbers: ClusterNumbers
+  /** Every endpoint of the service, also those that subset, port or locality leave out. Changes nothing. */
+  candidates(now: number): readonly Candidate[]
 
   /** Breaker, ejection, latency: plain data for the next generation. Times inside are relative to `now`. */
   exportState(now: number): unknown

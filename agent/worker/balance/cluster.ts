@@ -1,0 +1,442 @@
+/**
+ * A destination at work: endpoints of a service (subset, port) with their living state, and the policies that decide who gets a request and whether at all.
+ *
+ * Nothing here opens a socket, reads a clock or throws. The common pick is: one comparison with the next due time, the group, its picker; no allocation.
+ * What the endpoints are worth is worked out anew (`settle`) only when something about them changed or a time came, not per request.
+ */
+import type { ClusterDump } from '../../../contracts/control-link.ts'
+import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
+import { endpointId } from '../../../contracts/endpoint.ts'
+import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import { forgetChecks, takeCheckResult } from './active-check.ts'
+import { Admission } from './admission.ts'
+import { Breaker } from './breaker.ts'
+import { describeCandidates, describeCluster } from './describe.ts'
+import { LiveEndpoint } from './endpoint-state.ts'
+import { Group } from './group.ts'
+import { mixBits } from './hashing.ts'
+import type { Health } from './health.ts'
+import { judge } from './health.ts'
+import type { LocalityPlan } from './locality.ts'
+import { planLocalities } from './locality.ts'
+import { OutlierDetector } from './outlier.ts'
+import { pickNamed } from './passthrough.ts'
+import { failureLatencyMs, observeLatency } from './peak-ewma.ts'
+import { isTried } from './picker.ts'
+import { clusterRefusals, noEndpointRefusal } from './refusals.ts'
+import type { ClusterRefusals } from './refusals.ts'
+import { shareOut } from './share-out.ts'
+import { startWarmup } from './slow-start.ts'
+import { exportCluster, importBreaker, importEndpoints } from './state-transfer.ts'
+import { Outcome } from './types.ts'
+import type { Candidate, Cluster, ClusterNumbers, EndpointState, PickContext, Random, Refusal } from './types.ts'
+
+export interface ClusterOptions {
+  readonly service: ServiceKey
+  readonly subset?: string | undefined
+  /** Labels of the subset: version, or metadata of the endpoint. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Only endpoints of this port. */
+  readonly port?: number | undefined
+  /** Where this host is; empty strings = unknown. */
+  readonly own: Locality
+  readonly endpoints: EndpointSet
+  readonly policy: TrafficPolicySpec
+  readonly random: Random
+  /** Monotonic ms. */
+  readonly now: number
+}
+
+/** Redraws before a retry looks through the endpoints one by one for one that was not tried. */
+const redraws = 4
+
+/** Weight of the newest answer in the mean latency that people see. */
+const meanStep = 0.1
+
+/** Makes a cluster. It holds no timer and no socket, so it needs no closing. */
+export function createCluster(options: ClusterOptions): Cluster {
+  return new EndpointCluster(options)
+}
+
+class EndpointCluster implements Cluster {
+  readonly name: string
+  readonly service: ServiceKey
+  readonly subset: string | undefined
+  readonly numbers: ClusterNumbers = emptyNumbers()
+  policy: TrafficPolicySpec
+  onGone: ((state: EndpointState) => void) | null = null
+  states: readonly LiveEndpoint[] = []
+
+  private readonly port: number | undefined
+  private readonly random: Random
+  private readonly refusals: ClusterRefusals
+  private readonly admission: Admission
+  private readonly byId = new Map<string, LiveEndpoint>()
+  private labels: Readonly<Record<string, string>> | undefined
+  private own: Locality
+  private set: EndpointSet
+  private breaker: Breaker | null
+  private outlier: OutlierDetector | null
+  private updates = 0
+
+  private plan: LocalityPlan | null = null
+  private groups: Group[] = []
+  private active: Group[] = []
+  private health: Health = { eligible: 0, usable: 0, isProtected: false }
+  private noEndpoint: Refusal
+  private isStale = true
+  private nextDueAt = 0
+
+  constructor(options: ClusterOptions) {
+    this.service = options.service
+    this.subset = options.subset
+    this.port = options.port
+    this.labels = options.labels
+    this.own = options.own
+    this.random = options.random
+    this.policy = options.policy
+    this.set = options.endpoints
+    this.name = `outbound|${options.port ?? ''}|${options.subset ?? ''}|${options.service}`
+    this.refusals = clusterRefusals(this.name)
+    this.noEndpoint = this.refusals.notAnEndpoint
+    const { pool, retryBudget, breaker, outlier } = options.policy
+    this.admission = new Admission(this.numbers, pool, retryBudget)
+    this.breaker = breaker === undefined ? null : new Breaker(breaker)
+    this.outlier = outlier === undefined ? null : new OutlierDetector(outlier, options.now)
+    this.takeEndpoints(options.now)
+  }
+
+  update(
+    endpoints: EndpointSet,
+    policy: TrafficPolicySpec,
+    now: number,
+    labels?: Readonly<Record<string, string>>,
+    own?: Locality,
+  ): void {
+    this.set = endpoints
+    if (labels !== undefined) this.labels = labels
+    if (own !== undefined && (own.region !== this.own.region || own.zone !== this.own.zone)) {
+      this.own = own
+      this.plan = null
+    }
+    if (policy !== this.policy) this.takePolicy(policy, now)
+    this.takeEndpoints(now)
+  }
+
+  admit(now: number): Refusal | null {
+    if (!this.admission.hasRoomForRequest()) return this.refusals.tooManyRequests
+    if (this.breaker !== null && !this.breaker.admit(now)) {
+      this.numbers.breakerRefusals++
+      return this.refusals.breakerOpen
+    }
+    this.numbers.activeRequests++
+    return null
+  }
+
+  release(): void {
+    this.numbers.activeRequests--
+    if (this.breaker !== null) this.breaker.release()
+  }
+
+  pick(context: PickContext): EndpointState | Refusal {
+    if (this.isStale || context.now >= this.nextDueAt) this.settle(context.now)
+    if (this.policy.loadBalancer.kind === 'passthrough') {
+      const named = pickNamed(this.byId, context)
+      if (named !== undefined) return named
+      this.numbers.picksWithoutEndpoint++
+      return this.refusals.notAnEndpoint
+    }
+    const active = this.active
+    if (active.length === 0) {
+      this.numbers.picksWithoutEndpoint++
+      return this.noEndpoint
+    }
+    const group = active.length === 1 ? active[0]! : this.drawGroup(context)
+    const state = group.picker!.pick(context)
+    return context.tried !== null && isTried(context, state) ? this.pickAnother(context, group, state) : state
+  }
+
+  beginAttempt(state: EndpointState, _now: number): void {
+    state.activeRequests++
+    this.numbers.activeAttempts++
+    if (this.breaker !== null) this.breaker.begin(state)
+  }
+
+  endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void {
+    state.activeRequests--
+    this.numbers.activeAttempts--
+    if (this.breaker !== null) this.breaker.end(state, outcome, latencyMs, now)
+    if (outcome === Outcome.cancelled) return
+    const live = state as LiveEndpoint
+    live.requests++
+    if (outcome !== Outcome.ok) live.failures++
+    if (latencyMs >= 0) {
+      live.meanLatencyMs += (latencyMs - live.meanLatencyMs) * (live.meanLatencyMs === 0 ? 1 : meanStep)
+    }
+    const balancer = this.policy.loadBalancer
+    if (balancer.kind === 'peak-ewma') {
+      const counted = outcome === Outcome.ok || latencyMs > failureLatencyMs ? latencyMs : failureLatencyMs
+      if (counted >= 0) observeLatency(live, counted, now, balancer.decayMs)
+    }
+    if (this.outlier !== null && this.outlier.record(live, outcome, status, now)) {
+      this.numbers.ejections = this.outlier.ejections
+      this.isStale = true
+    }
+  }
+
+  tryRetry(): boolean {
+    return this.admission.tryRetry()
+  }
+
+  endRetry(): void {
+    this.numbers.activeRetries--
+  }
+
+  tryConnection(): boolean {
+    return this.admission.tryConnection()
+  }
+
+  endConnection(): void {
+    this.numbers.connections--
+  }
+
+  tryPending(): boolean {
+    return this.admission.tryPending()
+  }
+
+  endPending(): void {
+    this.numbers.pendingRequests--
+  }
+
+  tick(now: number): void {
+    if (this.breaker !== null) {
+      this.breaker.settle(now)
+      this.numbers.breakerState = this.breaker.state
+      this.numbers.breakerOpenings = this.breaker.openings
+    }
+    if (this.isStale || now >= this.nextDueAt) this.settle(now)
+  }
+
+  activeCheckResult(state: EndpointState, isGood: boolean, now: number): void {
+    const live = state as LiveEndpoint
+    const spec = this.policy.activeCheck
+    if (spec === undefined || live.isGone || !takeCheckResult(live, isGood, spec)) return
+    if (!live.hasFailedCheck) startWarmup(live, now, this.policy.warmupMs)
+    this.isStale = true
+  }
+
+  exportState(now: number): unknown {
+    return exportCluster(this.states, this.breaker, now)
+  }
+
+  importState(state: unknown, now: number): void {
+    const { outlier, activeCheck, warmupMs, breaker } = this.policy
+    importEndpoints(state, this.byId, outlier, activeCheck !== undefined, warmupMs, now)
+    if (this.breaker !== null && breaker !== undefined) importBreaker(state, this.breaker, breaker, now)
+    this.outlier?.watch(this.states.filter((live) => live.isEligible))
+    this.isStale = true
+    this.tick(now)
+  }
+
+  dump(now: number): ClusterDump {
+    this.tick(now)
+    return describeCluster(this, this.states, this.breaker, now)
+  }
+
+  candidates(now: number): readonly Candidate[] {
+    this.tick(now)
+    return describeCandidates({
+      set: this.set,
+      byId: this.byId,
+      labels: this.labels,
+      subset: this.subset,
+      port: this.port,
+      plan: this.plan,
+      groups: this.groups,
+      health: this.health,
+      isPassthrough: this.policy.loadBalancer.kind === 'passthrough',
+      isStandingAside: this.outlier?.isStandingAside ?? false,
+      now,
+    })
+  }
+
+  private takePolicy(policy: TrafficPolicySpec, now: number): void {
+    const before = this.policy
+    this.policy = policy
+    this.plan = null
+    this.admission.renew(policy.pool, policy.retryBudget)
+    if (policy.breaker === undefined) this.breaker = null
+    else if (this.breaker === null) this.breaker = new Breaker(policy.breaker)
+    else this.breaker.renew(policy.breaker)
+    this.numbers.breakerState = this.breaker?.state ?? 0
+    if (policy.outlier === undefined) {
+      if (this.outlier !== null) for (const state of this.states) this.outlier.takeBack(state)
+      this.outlier = null
+    } else if (this.outlier === null) {
+      this.outlier = new OutlierDetector(policy.outlier, now)
+    } else {
+      this.outlier.renew(policy.outlier, now)
+    }
+    if (policy.activeCheck === undefined && before.activeCheck !== undefined) this.states.forEach(forgetChecks)
+  }
+
+  private takeEndpoints(now: number): void {
+    const isFirst = this.updates === 0
+    const update = ++this.updates
+    const states: LiveEndpoint[] = []
+    let changed = isFirst || this.plan === null
+    for (const endpoint of this.set.endpoints) {
+      if (!this.isMine(endpoint)) continue
+      const id = endpointId(endpoint)
+      let state = this.byId.get(id)
+      if (state === undefined) {
+        state = new LiveEndpoint(endpoint)
+        this.byId.set(id, state)
+        if (!isFirst) startWarmup(state, now, this.policy.warmupMs)
+        changed = true
+      } else {
+        if (state.seenInUpdate === update) continue
+        const wasHealthy = state.endpoint.healthy
+        if (state.renew(endpoint)) changed = true
+        if (!wasHealthy && endpoint.healthy) startWarmup(state, now, this.policy.warmupMs)
+      }
+      state.seenInUpdate = update
+      states.push(state)
+    }
+    const before = this.states
+    this.states = states
+    for (const state of before) {
+      if (state.seenInUpdate === update) continue
+      changed = true
+      this.byId.delete(state.id)
+      state.isGone = true
+      state.isPickable = false
+      if (this.onGone !== null) this.onGone(state)
+    }
+    if (changed) this.regroup()
+    this.settle(now)
+  }
+
+  private isMine(endpoint: Endpoint): boolean {
+    if (this.port !== undefined && endpoint.port !== this.port) return false
+    return this.labels === undefined || hasLabels(endpoint, this.labels)
+  }
+
+  private regroup(): void {
+    const before = this.groups
+    this.plan = planLocalities(this.states, this.own, this.policy.locality)
+    this.groups = this.plan.groups.map((spec) => {
+      const group = new Group(spec)
+      // A round robin goes on where it was.
+      group.picker = before.find((old) => old.name === group.name)?.picker ?? null
+      return group
+    })
+    this.outlier?.watch(this.states.filter((state) => state.isEligible))
+  }
+
+  /** Works out who may be used, how much each group carries, and makes the pickers. */
+  private settle(now: number): void {
+    const { loadBalancer, warmupMs, panicShare } = this.policy
+    if (this.outlier !== null) this.outlier.sweep(now, (state) => startWarmup(state, now, warmupMs))
+    this.health = judge(this.states, this.set.protectThreshold, this.outlier)
+    const plan = this.plan!
+    const eligible = this.groups.map((group) => group.members.length)
+    const usable = this.groups.map((group) => group.countUsable())
+    const loads = shareOut(plan, eligible, usable, panicShare)
+    this.active = []
+    let isPanicking = false
+    for (const [index, group] of this.groups.entries()) {
+      group.load = loads[index]!.load
+      group.isPanicking = loads[index]!.isPanicking
+      group.settle(loadBalancer, warmupMs, now, this.random)
+      if (group.isPanicking) isPanicking = true
+      if (group.picker !== null) this.active.push(group)
+    }
+    if (this.active.length === 0) this.noEndpoint = noEndpointRefusal(this.name, this.states)
+    this.numbers.endpoints = this.states.length
+    this.numbers.usableEndpoints = this.health.usable
+    this.numbers.ejectedEndpoints = this.outlier?.ejected ?? 0
+    this.numbers.ejections = this.outlier?.ejections ?? this.numbers.ejections
+    this.numbers.panic = isPanicking ? 1 : 0
+    this.isStale = false
+    this.nextDueAt = this.findNextDue(now)
+  }
+
+  private findNextDue(now: number): number {
+    let due = this.outlier?.nextDueAt() ?? Infinity
+    if (this.policy.warmupMs === 0) return due
+    for (const state of this.states) if (state.warmUntil > now && state.warmUntil < due) due = state.warmUntil
+    return due
+  }
+
+  /** By the hash where there is one, so that a key stays in its group too. */
+  private drawGroup(context: PickContext): Group {
+    const active = this.active
+    const balancer = this.policy.loadBalancer.kind
+    const isHashed = context.hasHash && (balancer === 'ring-hash' || balancer === 'maglev')
+    let rest = isHashed ? mixBits(~context.hash) / 4_294_967_296 : context.random()
+    for (let index = 0; index < active.length - 1; index++) {
+      rest -= active[index]!.load
+      if (rest < 0) return active[index]!
+    }
+    return active[active.length - 1]!
+  }
+
+  /** The pick was tried already: draws again, then looks through its group, then through the others in their order. */
+  private pickAnother(context: PickContext, group: Group, tried: LiveEndpoint): LiveEndpoint {
+    for (let draws = 0; draws < redraws; draws++) {
+      const state = group.picker!.pick(context)
+      if (!isTried(context, state)) return state
+    }
+    const inGroup = findUntried(context, group.pickable)
+    if (inGroup !== undefined) return inGroup
+    for (const other of this.groups) {
+      if (other === group) continue
+      const state = findUntried(context, other.pickable)
+      if (state !== undefined) return state
+    }
+    return tried
+  }
+}
+
+function findUntried(context: PickContext, states: readonly LiveEndpoint[]): LiveEndpoint | undefined {
+  const start = Math.floor(context.random() * states.length)
+  for (let step = 0; step < states.length; step++) {
+    const state = states[(start + step) % states.length]!
+    if (!isTried(context, state)) return state
+  }
+  return undefined
+}
+
+/** Labels are the version or metadata of an endpoint. */
+export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
+  for (const [name, wanted] of Object.entries(labels)) {
+    if (endpoint.metadata[name] === wanted) continue
+    if (name === 'version' && endpoint.version === wanted) continue
+    return false
+  }
+  return true
+}
+
+function emptyNumbers(): ClusterNumbers {
+  return {
+    activeRequests: 0,
+    activeAttempts: 0,
+    pendingRequests: 0,
+    connections: 0,
+    activeRetries: 0,
+    endpoints: 0,
+    usableEndpoints: 0,
+    ejectedEndpoints: 0,
+    panic: 0,
+    breakerState: 0,
+    requestOverflows: 0,
+    pendingOverflows: 0,
+    connectionOverflows: 0,
+    retryOverflows: 0,
+    breakerOpenings: 0,
+    breakerRefusals: 0,
+    ejections: 0,
+    picksWithoutEndpoint: 0,
+  }
+}
