@@ -7,7 +7,7 @@ import { applicationConflicts, configConflicts, type KernelPorts } from './confl
 import { machineFacts } from './machine.ts'
 import type { ConfigProblem } from './problem.ts'
 import { kernelPorts } from './kernel-ports.ts'
-import { resolveConfig, type MachineFacts } from './resolve.ts'
+import { resolveApplication, resolveConfig, type MachineFacts } from './resolve.ts'
 import { agentFileSchema, applicationFileSchema } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 import { lenientValue, validate } from './validate.ts'
@@ -53,7 +53,7 @@ export function checkConfig(path: string, options: CheckOptions = {}): CheckResu
   problems.push(...configConflicts(config, value, read.yaml, options.kernelPorts ?? kernelPorts()))
   const isUsable = !problems.some((problem) => problem.severity === 'error')
 
-  const found = readApplications(config.servicesDir)
+  const found = readApplications(config.servicesDir, config.serviceDefaults)
   problems.push(...found.problems)
   const checked = applicationConflicts(config, found.applications, found.positions)
   problems.push(...checked.problems)
@@ -80,7 +80,10 @@ export function yamlFilesIn(directory: string): { files: string[]; problems: Con
   }
 }
 
-function readApplications(directory: string): {
+function readApplications(
+  directory: string,
+  defaults: AgentConfig['serviceDefaults'],
+): {
   applications: ApplicationConfig[]
   positions: Map<string, YamlFile>
   problems: ConfigProblem[]
@@ -95,7 +98,7 @@ function readApplications(directory: string): {
     const parsed = validate(applicationFileSchema, read.yaml)
     problems.push(...parsed.problems)
     if (parsed.value === undefined) continue
-    applications.push({ ...parsed.value, file })
+    applications.push(resolveApplication(file, parsed.value, defaults))
     positions.set(file, read.yaml)
   }
   return { applications, positions, problems }

@@ -1,8 +1,9 @@
 /** Fills in what only the machine knows (host name and address, processors) and makes paths absolute. */
 import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
-import type { AgentFile, RegistryFile } from './schema.ts'
-import type { AgentConfig } from './types.ts'
+import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
+import type { AgentFile, ApplicationFile, RegistryFile } from './schema.ts'
+import type { AgentConfig, ApplicationConfig } from './types.ts'
 
 /** Facts of the machine, handed in so that a check of another machine's file is possible and tests need no real one. */
 export interface MachineFacts {
@@ -19,6 +20,8 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const isCenter = parsed.role === 'center'
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
   const runDir = absolute(parsed.runDir)
+  const nacos = parsed.registries.find((registry) => registry.type === 'nacos')
+  const serviceDefaults = { namespace: nacos?.namespace ?? defaultNamespace, group: nacos?.group ?? defaultGroup }
   const at = (port: number): { host: string; port: number } => ({ host: address, port })
   return {
     file: absoluteFile,
@@ -31,8 +34,14 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     },
     registries: parsed.registries.map((registry) => absoluteRegistry(registry, absolute)),
     endpoints: parsed.endpoints,
+    serviceDefaults,
     outbound: {
       ...parsed.outbound,
+      services: parsed.outbound.services.map((one) => ({
+        service: parseServiceName(one.service, serviceDefaults)!,
+        protocol: one.protocol,
+        port: one.port,
+      })),
       http: parsed.outbound.http ?? (isCenter ? 'off' : { host: '127.0.0.1', port: 15_001 }),
     },
     inbound: { address: parsed.inbound.address ?? address, portRange: parsed.inbound.portRange },
@@ -64,6 +73,14 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     watchdog: parsed.watchdog,
     logging: parsed.logging,
   }
+}
+
+export function resolveApplication(
+  file: string,
+  parsed: ApplicationFile,
+  defaults: { namespace: string; group: string },
+): ApplicationConfig {
+  return { ...parsed, service: parseServiceName(parsed.service, defaults)!, file }
 }
 
 function limitsOf(limits: AgentFile['limits']): LimitsSpec {

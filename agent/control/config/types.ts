@@ -1,4 +1,5 @@
 /** The configuration as the rest of control sees it: every default filled in, paths absolute, durations in ms. */
+import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
 import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { AgentFile, ApplicationFile, RegistryFile } from './schema.ts'
 import type { HostPort, PortRange } from './scalars.ts'
@@ -18,7 +19,12 @@ export interface AgentConfig {
   /** In order of precedence; paths are absolute. */
   readonly registries: readonly RegistryFile[]
   readonly endpoints: AgentFile['endpoints']
-  readonly outbound: Omit<AgentFile['outbound'], 'http'> & { readonly http: HostPort | 'off' }
+  /** What a service that is written without namespace or group gets: those of the first Nacos registry. */
+  readonly serviceDefaults: { readonly namespace: string; readonly group: string }
+  readonly outbound: Omit<AgentFile['outbound'], 'http' | 'services'> & {
+    readonly http: HostPort | 'off'
+    readonly services: readonly OutboundService[]
+  }
   readonly inbound: { readonly address: string; readonly portRange: PortRange }
   readonly center: { readonly addresses: readonly HostPort[] }
   /** Only in a center. */
@@ -42,7 +48,15 @@ export interface AgentConfig {
   readonly logging: AgentFile['logging']
 }
 
+export interface OutboundService {
+  readonly service: ServiceName
+  readonly protocol: AppProtocol
+  /** Pinned; undefined = allocated. */
+  readonly port: number | undefined
+}
+
 /** One good file of `services.d`. */
-export interface ApplicationConfig extends ApplicationFile {
+export interface ApplicationConfig extends Omit<ApplicationFile, 'service'> {
+  readonly service: ServiceName
   readonly file: string
 }

@@ -62,6 +62,21 @@ admin: { address: 127.0.0.1:15000, socket: /run/hostmesh/admin.sock }
     expect(applications[0]?.check).to.include({ http: '/health', interval: 5000, timeout: 1000 })
   })
 
+  it('gives a service without namespace and group those of the first Nacos registry', () => {
+    const { config, applications } = check(
+      `registries: [{ name: main, type: nacos, servers: [10.0.0.2:8848], namespace: dev, group: shop }]
+outbound: { services: [{ service: orders }, { service: other@@ledger }, { service: public/x@@y }] }
+`,
+      { 'services.d/a.yaml': 'service: orders\nport: 8080\n' },
+    )
+    expect(config?.outbound.services.map((one) => one.service)).to.deep.equal([
+      { namespace: 'dev', group: 'shop', name: 'orders' },
+      { namespace: 'dev', group: 'other', name: 'ledger' },
+      { namespace: 'public', group: 'x', name: 'y' },
+    ])
+    expect(applications[0]?.service).to.deep.equal({ namespace: 'dev', group: 'shop', name: 'orders' })
+  })
+
   it('reports every problem at once with file, line, path, found, allowed and the nearest name', () => {
     const result = check(
       `host: { zon: bj-1 }
