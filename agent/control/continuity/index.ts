@@ -4,7 +4,22 @@
  * Only a leading control registers applications, owns the admin socket and the admin port, and writes the state directory. During an upgrade the new
  * control loads and compiles while the old one still leads; two generations never register or deregister at the same time.
  */
-import type { OperatorReply, OperatorRequest, WatchdogState } from '../../../contracts/handoff.ts'
+import { join } from 'node:path'
+import { MeshError } from '../../../contracts/errors.ts'
+import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import type {
+  ChildToWatchdog,
+  OperatorReply,
+  OperatorRequest,
+  WatchdogState,
+  WatchdogToChild,
+} from '../../../contracts/handoff.ts'
+import { runFiles } from '../../../contracts/run-directory.ts'
+import { loadNative } from '../../../native/descriptors.ts'
+import type { Native } from '../../../native/descriptors.ts'
+import { DialedLink } from '../../../native/dialed-link.ts'
+import { dialFrames } from '../../../native/frame-stream.ts'
+import type { FrameStream } from '../../../native/frame-stream.ts'
 
 export interface ContinuityDeps {
   readonly runDir: string
@@ -30,4 +45,190 @@ export interface Continuity {
   /** For admin mutations (reload, rollback, drills). Rejects with E_HANDOFF_TIMEOUT or E_HANDOFF_REFUSED. */
   ask(request: OperatorRequest, timeoutMs: number): Promise<OperatorReply>
   close(): void
+}
+
+/** Longest wait for the watchdog's first word, ms. */
+const welcomeTimeoutMs = 5000
+const maxQuestions = 64
+
+/**
+ * Dials the watchdog of the run directory. Without one, this control leads at once.
+ * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this process (exit 1).
+ */
+export async function connectContinuity(deps: ContinuityDeps): Promise<Continuity> {
+  const { native } = loadNative()
+  const link = new Link(deps, native)
+  await link.start()
+  return link
+}
+
+class Link implements Continuity {
+  isSupervised = false
+  isLeading = false
+  private readonly deps: ContinuityDeps
+  private readonly native: Native | undefined
+  private readonly dialed: DialedLink
+  private newest: WatchdogState | undefined
+  private isReady = false
+  private hasRetired = false
+  private waits: readonly string[] = []
+  private welcome: (() => void) | undefined
+  private refuse: ((error: Error) => void) | undefined
+  private questions = 0
+
+  constructor(deps: ContinuityDeps, native: Native | undefined) {
+    this.deps = deps
+    this.native = native
+    this.dialed = new DialedLink(join(deps.runDir, runFiles.watchdog), native, {
+      onOpen: (stream) => this.greet(stream),
+      onMessage: (message) => this.receive(message as unknown as WatchdogToChild),
+      onLost: () => deps.log('warn', 'the watchdog is gone; control carries on and waits for a new one'),
+    })
+  }
+
+  async start(): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => {
+      this.welcome = resolve
+      this.refuse = reject
+    })
+    answered.catch(() => {})
+    this.isSupervised = await this.dialed.dial()
+    if (!this.isSupervised) {
+      this.lead()
+      return
+    }
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, welcomeTimeoutMs)
+    })
+    await Promise.race([answered, timeout])
+    clearTimeout(timer)
+  }
+
+  ready(): void {
+    this.isReady = true
+    this.send({ type: 'ready', probe: undefined })
+  }
+
+  pending(waits: readonly string[]): void {
+    this.waits = waits
+    this.send({ type: 'pending', waits })
+  }
+
+  state(): WatchdogState | undefined {
+    return this.newest
+  }
+
+  ask(request: OperatorRequest, timeoutMs: number): Promise<OperatorReply> {
+    const path = join(this.deps.runDir, runFiles.watchdog)
+    if (this.questions >= maxQuestions) {
+      return Promise.reject(
+        new MeshError('E_HANDOFF_REFUSED', `${maxQuestions} requests to the watchdog are under way`),
+      )
+    }
+    this.questions++
+    return new Promise<OperatorReply>((resolve, reject) => {
+      let stream: FrameStream | undefined
+      const timer = setTimeout(() => {
+        stream?.close()
+        reject(new MeshError('E_HANDOFF_TIMEOUT', `${path}: no answer to ${request.type} after ${timeoutMs} ms`))
+      }, timeoutMs)
+      dialFrames(path, maxHandoffFrameBytes, this.native, {
+        onMessage: (raw) => {
+          const reply = raw as unknown as OperatorReply
+          if (reply.type === 'welcome') {
+            stream?.send(request)
+            return
+          }
+          clearTimeout(timer)
+          stream?.close()
+          if (reply.type === 'refused') reject(new MeshError(reply.code, reply.message))
+          else resolve(reply)
+        },
+        onClose: () => {
+          clearTimeout(timer)
+          reject(
+            new MeshError('E_HANDOFF_REFUSED', `${path}: the watchdog closed the connection during ${request.type}`),
+          )
+        },
+      }).then(
+        (dialed) => {
+          stream = dialed
+          dialed.send({ type: 'operator', link: handoffVersion })
+          return undefined
+        },
+        (cause: unknown) => {
+          clearTimeout(timer)
+          reject(new MeshError('E_HANDOFF_REFUSED', `${path}: no watchdog answers`, { cause }))
+        },
+      )
+    }).finally(() => {
+      this.questions--
+    })
+  }
+
+  close(): void {
+    this.dialed.close()
+  }
+
+  private send(message: ChildToWatchdog): void {
+    this.dialed.send(message)
+  }
+
+  private greet(stream: FrameStream): void {
+    const hello: ChildToWatchdog = {
+      type: 'hello',
+      link: handoffVersion,
+      role: 'control',
+      generation: this.deps.generation,
+      index: 0,
+      pid: process.pid,
+      listening: [],
+      isReady: this.isReady,
+      isDraining: this.hasRetired,
+      probe: undefined,
+    }
+    stream.send(hello)
+    if (!this.isReady && this.waits.length > 0) stream.send({ type: 'pending', waits: this.waits })
+  }
+
+  private receive(message: WatchdogToChild): void {
+    switch (message.type) {
+      case 'welcome':
+        this.welcome?.()
+        return
+      case 'refused':
+        this.refuse?.(new MeshError(message.code, message.message))
+        return
+      case 'lead':
+        this.lead()
+        return
+      case 'retire':
+        if (this.hasRetired) return
+        this.hasRetired = true
+        this.isLeading = false
+        this.deps.onRetire()
+        return
+      case 'ping':
+        this.send({ type: 'pong', id: message.id, lagMs: 0, connections: 0 })
+        return
+      case 'state':
+        this.newest = message.state
+        return
+      case 'stop':
+        this.deps.onStop({ isHostStopping: message.isHostStopping, deadlineMs: message.deadlineMs })
+        return
+      case 'drain':
+      case 'handover':
+      case 'received':
+      case 'serve':
+      case 'uncover':
+    }
+  }
+
+  private lead(): void {
+    if (this.isLeading || this.hasRetired) return
+    this.isLeading = true
+    this.deps.onLead()
+  }
 }

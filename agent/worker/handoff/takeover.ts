@@ -1,0 +1,122 @@
+/** The successor's side of a move: takes state and live connections from a predecessor that drains. */
+import { unlinkSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import type { PredecessorToSuccessor } from '../../../contracts/handoff.ts'
+import { describeError } from '../../../contracts/errors.ts'
+import { runFiles } from '../../../contracts/run-directory.ts'
+import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
+import { frameStream } from '../../../native/frame-stream.ts'
+import type { FrameStream } from '../../../native/frame-stream.ts'
+import type { HandoffDeps } from './index.ts'
+
+/** Predecessors at the same time: fewer workers than before means several for one successor. */
+const maxPredecessors = 64
+
+export class Takeover {
+  private readonly deps: HandoffDeps
+  private readonly native: Native | undefined
+  private readonly port: DescriptorPort
+  private readonly path: string
+  private readonly server: net.Server
+  private readonly streams = new Set<FrameStream>()
+
+  constructor(deps: HandoffDeps, native: Native | undefined, port: DescriptorPort) {
+    this.deps = deps
+    this.native = native
+    this.port = port
+    this.path = join(deps.runDir, runFiles.workerTakeover(deps.generation, deps.index))
+    this.server = net.createServer((socket) => this.accept(socket))
+    this.server.maxConnections = maxPredecessors
+  }
+
+  async listen(): Promise<void> {
+    try {
+      unlinkSync(this.path)
+    } catch {
+      // There was none.
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen(this.path, () => {
+        this.server.removeListener('error', reject)
+        resolve()
+      })
+    })
+    this.server.on('error', (error) => this.deps.log('error', `takeover socket: ${error.message}`))
+  }
+
+  close(): void {
+    for (const stream of this.streams) stream.close()
+    this.server.close()
+  }
+
+  private accept(socket: net.Socket): void {
+    let predecessor: { readonly pid: number } | undefined
+    const stream = frameStream(socket, maxHandoffFrameBytes, this.native, {
+      onMessage: (raw) => {
+        const message = raw as unknown as PredecessorToSuccessor
+        if (message.type === 'hello') {
+          predecessor = { pid: stream?.peerPid ?? message.pid }
+          this.greet(stream!, message.link)
+          return
+        }
+        if (predecessor === undefined) return
+        if (message.type === 'state') this.importState(message.part, message.body)
+        if (message.type === 'connections') {
+          const refused = this.adopt(predecessor.pid, message.batch, message.items)
+          stream!.send({ type: 'taken', batch: message.batch, refused })
+        }
+      },
+      onClose: () => {
+        if (stream !== undefined) this.streams.delete(stream)
+      },
+    })
+    if (stream !== undefined) this.streams.add(stream)
+  }
+
+  private greet(stream: FrameStream, link: number): void {
+    if (link === handoffVersion) {
+      stream.send({ type: 'welcome', link: handoffVersion })
+      return
+    }
+    const message = `handoff version ${link}, this worker speaks ${handoffVersion}; keep and drain your connections`
+    stream.send({ type: 'refused', code: 'E_HANDOFF_VERSION', message })
+    stream.end()
+  }
+
+  private importState(part: string, body: unknown): void {
+    try {
+      this.deps.importState(part, body)
+    } catch (error) {
+      this.deps.log(
+        'warn',
+        `state ${part} of the predecessor was not understood and is dropped: ${describeError(error)}`,
+      )
+    }
+  }
+
+  /** Answers the positions that the predecessor keeps. */
+  private adopt(pid: number, batch: number, items: readonly { state: unknown; descriptors: number }[]): number[] {
+    const descriptors = this.port.take(pid, batch) ?? []
+    const wanted = items.reduce((sum, item) => sum + item.descriptors, 0)
+    if (descriptors.length !== wanted) {
+      for (const descriptor of descriptors) this.native?.close(descriptor)
+      return items.map((_, position) => position)
+    }
+    const refused: number[] = []
+    let at = 0
+    items.forEach((item, position) => {
+      const own = descriptors.slice(at, at + item.descriptors)
+      at += item.descriptors
+      try {
+        this.deps.connections.adopt(item.state, own)
+      } catch (error) {
+        refused.push(position)
+        this.deps.log('warn', `a moved connection was refused and stays with its worker: ${describeError(error)}`)
+      }
+    })
+    return refused
+  }
+}

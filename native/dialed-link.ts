@@ -1,0 +1,83 @@
+/** Keeps a stream to a socket of the run directory: dials, and dials again whenever it is lost, until closed. */
+import { maxHandoffFrameBytes } from '../contracts/handoff.ts'
+import type { Native } from './descriptors.ts'
+import { dialFrames } from './frame-stream.ts'
+import type { FrameStream } from './frame-stream.ts'
+
+/** Pause before the first and the last dial of a row, ms. */
+const firstPauseMs = 50
+const lastPauseMs = 1000
+
+export interface DialedLinkHooks {
+  /** A fresh stream: say hello. */
+  onOpen(stream: FrameStream): void
+  onMessage(message: Readonly<Record<string, unknown>>, stream: FrameStream): void
+  onLost(): void
+}
+
+export class DialedLink {
+  private readonly path: string
+  private readonly native: Native | undefined
+  private readonly hooks: DialedLinkHooks
+  private stream: FrameStream | undefined
+  private timer: NodeJS.Timeout | undefined
+  private pauseMs = firstPauseMs
+  private isClosed = false
+
+  constructor(path: string, native: Native | undefined, hooks: DialedLinkHooks) {
+    this.path = path
+    this.native = native
+    this.hooks = hooks
+  }
+
+  /** One dial; false when nobody answers. The link then rests until `redial`. */
+  async dial(): Promise<boolean> {
+    try {
+      let isLost = false
+      const stream = await dialFrames(this.path, maxHandoffFrameBytes, this.native, {
+        onMessage: (message) => {
+          if (this.stream !== undefined) this.hooks.onMessage(message, this.stream)
+        },
+        onClose: () => {
+          isLost = true
+          if (this.stream === undefined) return
+          this.stream = undefined
+          this.hooks.onLost()
+          this.redial()
+        },
+      })
+      if (this.isClosed || isLost) {
+        stream.close()
+        return false
+      }
+      this.stream = stream
+      this.pauseMs = firstPauseMs
+      this.hooks.onOpen(stream)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  redial(): void {
+    if (this.isClosed) return
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => {
+      void this.dial().then((isOpen) => {
+        if (!isOpen) this.redial()
+      })
+    }, this.pauseMs)
+    this.pauseMs = Math.min(lastPauseMs, this.pauseMs * 2)
+  }
+
+  send(message: object): void {
+    this.stream?.send(message)
+  }
+
+  close(): void {
+    this.isClosed = true
+    clearTimeout(this.timer)
+    this.stream?.end()
+    this.stream = undefined
+  }
+}
