@@ -1,38 +1,323 @@
+import type { HeaderEdits } from '../../route/types.ts'
+import { DropMatcher } from './drop-matcher.ts'
+import { Field, fieldKinds, isHopByHop, isIdentity, isProtected } from './field-names.ts'
+import { isToken } from './field-text.ts'
 import type { Head } from './head.ts'
+import { latin1Write } from './latin1.ts'
+import { BodyKind, Method, ReplyFraming, TargetForm } from './types.ts'
 import type { ReplyPlan, RequestPlan } from './types.ts'
+
+/** What happens to a field by its name. */
+const Action = { pass: 0, drop: 1, special: 2 } as const
+
+function actions(special: readonly Field[], dropsIdentity: boolean): Uint8Array {
+  return Uint8Array.from({ length: fieldKinds }, (_, field) => {
+    if (special.includes(field as Field)) return Action.special
+    return isHopByHop(field) || (dropsIdentity && isIdentity(field)) ? Action.drop : Action.pass
+  })
+}
+
+const requestFields: readonly Field[] = [
+  Field.host,
+  Field.contentLength,
+  Field.transferEncoding,
+  Field.expect,
+  Field.maxForwards,
+]
+const requestActions = actions(requestFields, true)
+/** For callers that are one of us: their identity fields pass. */
+const trustedActions = actions(requestFields, false)
+const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier], false)
+
+const latin1 = (text: string) => Buffer.from(text, 'latin1')
+const crlf = latin1('\r\n')
+const version = latin1(' HTTP/1.1\r\n')
+const slash = latin1('/')
+const asterisk = latin1('*')
+const hostPrefix = latin1('Host: ')
+const chunked = latin1('Transfer-Encoding: chunked\r\n')
+const nothing = latin1('')
+
+/** By closes (1), upgrades (2), and + 3 for TE. */
+const requestConnection: readonly Buffer[] = [
+  nothing,
+  latin1('Connection: close\r\n'),
+  latin1('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+  latin1('Connection: TE\r\nTE: trailers\r\n'),
+  latin1('Connection: close, TE\r\nTE: trailers\r\n'),
+  latin1('Connection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n'),
+]
+/** By closes (1), says keep-alive (2), upgrades (3), 426 that closes (4). */
+const replyConnection: readonly Buffer[] = [
+  nothing,
+  latin1('Connection: close\r\n'),
+  latin1('Connection: keep-alive\r\n'),
+  latin1('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+  latin1('Connection: close, Upgrade\r\nUpgrade: websocket\r\n'),
+]
+
+/** Everything that is written beside the head, the edits and Via: connection lines, numbers, framing. */
+const ownBytes = 256
+
+/**
+ * Below this many bytes a loop beats a call out of JavaScript. Measured on Node 26: 16 bytes 13 ns against 38 ns, 64 bytes about equal.
+ */
+const shortRun = 48
 
 /**
  * Writes forwarded heads: unchanged runs of the received head are copied as runs, hop-by-hop fields (R17, R18) and identity fields (R36) are left out,
- * edits are applied, `Via` is added. One per worker; it holds no state of a message.
+ * edits are applied, `Via` is added. Order and duplicates are kept (R39). One per worker; it holds no state of a message.
  *
- * `request` and `reply` answer the position after the last byte written, or -1 when `out` might be too small: then nothing useful was written, and the caller
- * offers a buffer of at least `roomFor(head, plan)` bytes.
+ * `request` and `reply` answer the position after the last byte written, or -1 when `out` might be too small: then nothing was written, and the caller
+ * offers a buffer with `roomForRequest` or `roomForReply` bytes.
  */
 export class HeadWriter {
+  readonly #via: readonly [Buffer, Buffer]
+  /** Drop sets are part of the snapshot; they live here as long as the snapshot that holds them. */
+  readonly #matchers = new WeakMap<ReadonlySet<string>, DropMatcher>()
+
   /** pseudonym: our name in Via, a token (RFC 9110 section 7.6.3). */
   constructor(pseudonym: string) {
-    this.pseudonym = pseudonym
+    if (!isToken(pseudonym)) throw new RangeError(`pseudonym: "${pseudonym}" is not a token`)
+    this.#via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]
   }
 
-  readonly pseudonym: string
+  /** Upper bound of what `request` writes. */
+  roomForRequest(head: Head, plan: RequestPlan): number {
+    return this.#room(head, plan) + (plan.target === null ? 0 : plan.target.length) + (plan.authority?.length ?? 0)
+  }
+
+  /** Upper bound of what `reply` writes. */
+  roomForReply(head: Head, plan: ReplyPlan): number {
+    return this.#room(head, plan)
+  }
+
+  #room(head: Head, plan: RequestPlan | ReplyPlan): number {
+    return (
+      head.end -
+      head.start +
+      ownBytes +
+      this.#via[0].length +
+      plan.extraLength +
+      (plan.routeEdits === null ? 0 : plan.routeEdits.lines.length) +
+      (plan.destinationEdits === null ? 0 : plan.destinationEdits.lines.length)
+    )
+  }
 
   request(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
-    void out
-    void head
-    void plan
-    return at
+    if (at + this.roomForRequest(head, plan) > out.length) return -1
+    const buf = head.buf
+    const tables = plan.keepsIdentity ? trustedActions : requestActions
+    const routeDrop = this.#matcher(plan.routeEdits)
+    const destinationDrop = this.#matcher(plan.destinationEdits)
+    const isPlain = head.nominatedCount === 0 && routeDrop === null && destinationDrop === null
+
+    let from = head.start
+    const isAsSent = plan.target === null && head.targetForm !== TargetForm.absolute
+    // The version's last digit: 1.0 and 1.2 become 1.1, the version that we speak
+    if (!isAsSent || buf[head.targetEnd + 8] !== 0x31) {
+      at = copy(out, at, buf, head.start, head.methodEnd + 1)
+      if (plan.target !== null) at = copy(out, at, plan.target, 0, plan.target.length)
+      else if (head.pathStart < head.pathEnd) at = copy(out, at, buf, head.pathStart, head.targetEnd)
+      else {
+        // RFC 9112 section 3.2.4: OPTIONS for an absolute-form without a path asks about the server
+        const isServerWide = head.methodId === Method.options && head.queryStart === head.queryEnd
+        at = copy(out, at, isServerWide ? asterisk : slash, 0, 1)
+        at = copy(out, at, buf, head.pathEnd, head.targetEnd)
+      }
+      at = copy(out, at, version, 0, version.length)
+      from = head.targetEnd + 11
+    }
+
+    const count = head.fieldCount
+    let hasHost = false
+    for (let k = 0; k < count; k++) {
+      const field = head.ids[k] as number
+      const action = tables[field] as number
+      if (action === Action.pass && (isPlain || !isLeftOut(head, k, field, routeDrop, destinationDrop, null))) continue
+      const line = head.at[k * 4] as number
+      const next = k + 1 < count ? (head.at[k * 4 + 4] as number) : head.end - 2
+      if (action === Action.special) {
+        if (field === Field.host) {
+          hasHost = true
+          if (plan.authority === null && head.targetForm !== TargetForm.absolute) continue
+        } else if (field === Field.contentLength) {
+          if (!hasLeadingZero(head, k)) continue
+        } else if (field === Field.expect) {
+          if (head.expectsContinue && !plan.dropsExpect) continue
+        } else if (field === Field.maxForwards) {
+          if (head.methodId !== Method.options || head.maxForwards < 1) continue
+        }
+      }
+      at = copy(out, at, buf, from, line)
+      from = next
+      if (action !== Action.special) continue
+      if (field === Field.host) at = writeHost(out, at, head, plan)
+      else if (field === Field.contentLength) at = writeNumber(out, at, 'Content-Length: ', head.contentLength)
+      else if (field === Field.transferEncoding) at = copy(out, at, chunked, 0, chunked.length)
+      else if (field === Field.maxForwards) at = writeNumber(out, at, 'Max-Forwards: ', head.maxForwards - 1)
+    }
+    at = copy(out, at, buf, from, head.end - 2)
+    if (!hasHost) at = writeHost(out, at, head, plan)
+    const connection = requestConnection[
+      (plan.upgrades ? 2 : plan.closes ? 1 : 0) + (head.acceptsTrailers ? 3 : 0)
+    ] as Buffer
+    return this.#finish(out, at, head, plan, connection)
   }
 
   reply(out: Buffer, at: number, head: Head, plan: ReplyPlan): number {
-    void out
-    void head
-    void plan
-    return at
+    if (at + this.roomForReply(head, plan) > out.length) return -1
+    const buf = head.buf
+    const routeDrop = this.#matcher(plan.routeEdits)
+    const destinationDrop = this.#matcher(plan.destinationEdits)
+    const filterDrop = plan.filterDrop === null ? null : this.#compiled(plan.filterDrop)
+    const isPlain =
+      head.nominatedCount === 0 &&
+      !head.hasLooseLines &&
+      routeDrop === null &&
+      destinationDrop === null &&
+      filterDrop === null
+
+    let from = head.start
+    if (buf[head.start + 7] !== 0x31 || buf[head.start + 12] !== 0x20) {
+      at += latin1Write(out, 'HTTP/1.1 ', at)
+      at = copy(out, at, buf, head.start + 9, head.start + 12)
+      out[at++] = 0x20
+      if (buf[head.start + 12] === 0x20) at = copy(out, at, buf, head.start + 13, head.targetEnd)
+      at = copy(out, at, crlf, 0, 2)
+      from = head.targetEnd + 2
+    }
+
+    const status = head.status
+    const count = head.fieldCount
+    const hasBodyFraming = head.body === BodyKind.length || head.body === BodyKind.chunked
+    for (let k = 0; k < count; k++) {
+      const field = head.ids[k] as number
+      let action = replyActions[field] as number
+      if (field === Field.xMeshTier && !plan.dropsTier) action = Action.pass
+      const isLoose = head.hasLooseLines && buf[head.at[k * 4 + 1] as number] !== 0x3a
+      if (
+        action === Action.pass &&
+        !isLoose &&
+        (isPlain || !isLeftOut(head, k, field, routeDrop, destinationDrop, filterDrop))
+      )
+        continue
+      let writesLength = false
+      if (field === Field.contentLength) {
+        // R23: announced to HEAD and with 304, meaningless with 1xx and 204
+        const isKept = hasBodyFraming || (status >= 200 && status !== 204 && !head.isChunked)
+        if (isKept && !isLoose && !hasLeadingZero(head, k)) continue
+        writesLength = isKept
+      }
+      const line = head.at[k * 4] as number
+      at = copy(out, at, buf, from, line)
+      from = k + 1 < count ? (head.at[k * 4 + 4] as number) : head.end - 2
+      if (writesLength) at = writeNumber(out, at, 'Content-Length: ', head.contentLength)
+      else if (field === Field.transferEncoding) {
+        if (head.body === BodyKind.chunked && plan.framing === ReplyFraming.same)
+          at = copy(out, at, chunked, 0, chunked.length)
+      } else if (
+        isLoose &&
+        action === Action.pass &&
+        !isLeftOut(head, k, field, routeDrop, destinationDrop, filterDrop)
+      ) {
+        at = copy(out, at, buf, line, head.at[k * 4 + 1] as number)
+        at += latin1Write(out, ': ', at)
+        at = copy(out, at, buf, head.at[k * 4 + 2] as number, head.at[k * 4 + 3] as number)
+        at = copy(out, at, crlf, 0, 2)
+      }
+    }
+    at = copy(out, at, buf, from, head.end - 2)
+    if (plan.framing === ReplyFraming.chunked) at = copy(out, at, chunked, 0, chunked.length)
+    const offersUpgrade = plan.upgrades || (status === 426 && head.namesWebSocket)
+    const connection = replyConnection[
+      offersUpgrade ? (plan.closes ? 4 : 3) : plan.closes ? 1 : plan.saysKeepAlive ? 2 : 0
+    ] as Buffer
+    return this.#finish(out, at, head, plan, connection)
   }
 
-  /** Upper bound of what `request` or `reply` writes. */
-  roomFor(head: Head, plan: RequestPlan | ReplyPlan): number {
-    void plan
-    return head.end - head.start
+  #finish(out: Buffer, at: number, head: Head, plan: RequestPlan | ReplyPlan, connection: Buffer): number {
+    at = copy(out, at, connection, 0, connection.length)
+    const via = this.#via[head.minor === 0 ? 0 : 1]
+    at = copy(out, at, via, 0, via.length)
+    if (plan.routeEdits !== null) at = copy(out, at, plan.routeEdits.lines, 0, plan.routeEdits.lines.length)
+    if (plan.destinationEdits !== null)
+      at = copy(out, at, plan.destinationEdits.lines, 0, plan.destinationEdits.lines.length)
+    if (plan.extra !== null) at = copy(out, at, plan.extra, 0, plan.extraLength)
+    out[at] = 0x0d
+    out[at + 1] = 0x0a
+    return at + 2
   }
+
+  #matcher(edits: HeaderEdits | null): DropMatcher | null {
+    return edits === null || edits.drop.size === 0 ? null : this.#compiled(edits.drop)
+  }
+
+  #compiled(drop: ReadonlySet<string>): DropMatcher {
+    const known = this.#matchers.get(drop)
+    if (known !== undefined) return known
+    const made = new DropMatcher(drop)
+    this.#matchers.set(drop, made)
+    return made
+  }
+}
+
+/** Whether Connection names this field (R17) or an edit takes it out. Framing and addressing never leave this way. */
+function isLeftOut(
+  head: Head,
+  index: number,
+  field: number,
+  first: DropMatcher | null,
+  second: DropMatcher | null,
+  third: DropMatcher | null,
+): boolean {
+  const buf = head.buf
+  const start = head.at[index * 4] as number
+  const end = head.at[index * 4 + 1] as number
+  if (head.nominatedCount > 0 && !isProtected(field)) {
+    for (let n = 0; n < head.nominatedCount; n++) {
+      const from = head.nominated[n * 2] as number
+      if ((head.nominated[n * 2 + 1] as number) - from !== end - start) continue
+      let i = start
+      while (i < end && sameLetter(buf[i] as number, buf[from + i - start] as number)) i++
+      if (i === end) return true
+    }
+  }
+  return (
+    (first !== null && first.has(buf, start, end)) ||
+    (second !== null && second.has(buf, start, end)) ||
+    (third !== null && third.has(buf, start, end))
+  )
+}
+
+function sameLetter(a: number, b: number): boolean {
+  if (a === b) return true
+  const letter = a | 0x20
+  return letter === (b | 0x20) && letter >= 0x61 && letter <= 0x7a
+}
+
+function hasLeadingZero(head: Head, index: number): boolean {
+  const start = head.at[index * 4 + 2] as number
+  return head.buf[start] === 0x30 && (head.at[index * 4 + 3] as number) - start > 1
+}
+
+function writeHost(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
+  at = copy(out, at, hostPrefix, 0, hostPrefix.length)
+  if (plan.authority !== null) at = copy(out, at, plan.authority, 0, plan.authority.length)
+  else at = copy(out, at, head.buf, head.authorityStart, head.authorityEnd)
+  return copy(out, at, crlf, 0, 2)
+}
+
+function writeNumber(out: Buffer, at: number, prefix: string, value: number): number {
+  return at + latin1Write(out, `${prefix}${value}\r\n`, at)
+}
+
+function copy(out: Buffer, at: number, buf: Buffer, from: number, to: number): number {
+  const length = to - from
+  if (length < shortRun) {
+    for (let i = 0; i < length; i++) out[at + i] = buf[from + i] as number
+  } else {
+    buf.copy(out, at, from, to)
+  }
+  return at + length
 }

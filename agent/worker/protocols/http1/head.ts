@@ -1,16 +1,25 @@
-/** A view of one message head in the buffer that holds it, and the facts that its one pass of reading found. */
-import { BodyKind, Method, TargetForm } from './types.ts'
-import type { Field } from './field-names.ts'
+import { tokenBytes } from './byte-classes.ts'
+import { Field } from './field-names.ts'
+import { latin1Slice } from './latin1.ts'
 import type { StringCache } from './string-cache.ts'
+import { BodyKind, Method, TargetForm } from './types.ts'
+
+/** Where the reading of a head stands. */
+export const Phase = { fresh: 0, startLine: 1, fields: 2, done: 3, failed: 4 } as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Most tokens that all Connection fields of a message may hold besides close, keep-alive, upgrade and te. */
+export const maxNominated = 32
 
 /**
- * One per connection side, reused for each message. Positions are absolute offsets into `buf`; they are valid until the next message is read, and as long as
- * nobody overwrites those bytes: whoever reuses the read buffer first copies the head away and calls `moveTo`.
+ * A view of one message head in the buffer that holds it, and the facts that its one pass of reading found.
  *
+ * One per connection side, reused for each message. Positions are absolute offsets into `buf`; they are valid until the next message is read, and as long as
+ * nobody overwrites those bytes: whoever reuses the read buffer first copies `[start, end)` away and calls `moveTo`.
  * Everything is readable after `readRequest` or `readReply` answered a positive number, and means nothing before.
  */
 export class Head {
-  buf: Buffer
+  buf: Buffer = Buffer.alloc(0)
   /** First byte of the start line (an ignored empty line lies before it), and the byte after the empty line that ends the head. */
   start = 0
   end = 0
@@ -51,74 +60,203 @@ export class Head {
   isChunked = false
   /** Whether this message leaves the connection open, by version and Connection alone. */
   keepsAlive = true
-  /** GET with `Upgrade: websocket` listed in Connection, HTTP/1.1, no body (R19, R20); or, in a 101, `Upgrade: websocket`. */
+  /** GET with `Upgrade: websocket` listed in Connection, HTTP/1.1, no body (R19, R20); or a 101 that switches to websocket. */
   upgradesToWebSocket = false
-  /** `Expect: 100-continue` in HTTP/1.1. */
+  /** `Expect: 100-continue` in HTTP/1.1 with a body. */
   expectsContinue = false
   /** `TE: trailers`. */
   acceptsTrailers = false
   /** -1 = none or not a number. */
   maxForwards = -1
+  /** Fields named by Connection, other than its own options: pairs of offsets. */
+  readonly nominated: Int32Array = new Int32Array(maxNominated * 2)
+  nominatedCount = 0
+  /** A line must not be forwarded byte by byte: space before the colon of a reply's field (R9). */
+  hasLooseLines = false
 
+  // How far the reading is; for the readers of this folder only
+  phase: Phase = Phase.fresh
+  lineState = 0
+  scan = 0
+  base = 0
+  mark = 0
+  nameEnd = 0
+  valueStart = 0
+  seenLow = 0
+  seenHigh = 0
+  codingCount = 0
+  saysClose = false
+  saysKeepAlive = false
+  saysUpgrade = false
+  namesWebSocket = false
+
+  readonly #strings: StringCache
+
+  /** maxFields: what the tables are made for at first; they grow when a read's limits ask for more. */
   constructor(strings: StringCache, maxFields: number) {
-    this.buf = Buffer.alloc(0)
-    this.strings = strings
+    this.#strings = strings
     this.at = new Int32Array(maxFields * 4)
     this.ids = new Uint8Array(maxFields)
   }
 
-  private strings: StringCache
-
-  /** Forgets a half-read head; the next read begins anew. */
-  reset(): void {}
-
-  /** Says that the bytes `[start, end)` were copied to `buf` at `start`: all positions follow. Also for a half-read head. */
-  moveTo(buf: Buffer, start: number): void {
-    void buf
-    void start
+  /** Forgets what was read, also a half-read head; the next read begins anew. Called by the readers themselves after a whole head. */
+  reset(): void {
+    this.phase = Phase.fresh
   }
 
-  /** Index of the first field with this id, or -1. Not for `Field.other`. */
-  find(id: Field): number {
-    return this.ids.indexOf(id)
+  /** Whether a head has begun and is not whole: its first bytes came (for the head timeout). An ignored empty line counts. */
+  get isHalfRead(): boolean {
+    return this.phase === Phase.startLine || this.phase === Phase.fields
+  }
+
+  /** Says that the bytes of the whole head, `[start, end)`, now lie in `buf` from `at` on: all positions follow. */
+  moveTo(buf: Buffer, at: number): void {
+    this.buf = buf
+    this.shift(at - this.start)
+  }
+
+  /** Begins a message at `buf[base]`. */
+  begin(buf: Buffer, base: number, maxFields: number): void {
+    if (this.ids.length < maxFields) {
+      this.at = new Int32Array(maxFields * 4)
+      this.ids = new Uint8Array(maxFields)
+    }
+    this.buf = buf
+    this.base = base
+    this.scan = base
+    this.start = base
+    this.end = base
+    this.mark = base
+    this.phase = Phase.startLine
+    this.lineState = 0
+    this.minor = 1
+    this.methodId = Method.other
+    this.targetForm = TargetForm.origin
+    this.authorityStart = base
+    this.authorityEnd = base
+    this.status = 0
+    this.fieldCount = 0
+    this.body = BodyKind.none
+    this.contentLength = -1
+    this.isChunked = false
+    this.keepsAlive = true
+    this.upgradesToWebSocket = false
+    this.expectsContinue = false
+    this.acceptsTrailers = false
+    this.maxForwards = -1
+    this.nominatedCount = 0
+    this.hasLooseLines = false
+    this.seenLow = 0
+    this.seenHigh = 0
+    this.codingCount = 0
+    this.saysClose = false
+    this.saysKeepAlive = false
+    this.saysUpgrade = false
+    this.namesWebSocket = false
+  }
+
+  /** Goes on with a half-read head whose bytes may have moved. */
+  resume(buf: Buffer, base: number): void {
+    this.buf = buf
+    this.shift(base - this.base)
+  }
+
+  private shift(by: number): void {
+    if (by === 0) return
+    this.start += by
+    this.end += by
+    this.methodEnd += by
+    this.targetStart += by
+    this.targetEnd += by
+    this.pathStart += by
+    this.pathEnd += by
+    this.queryStart += by
+    this.queryEnd += by
+    this.authorityStart += by
+    this.authorityEnd += by
+    this.scan += by
+    this.base += by
+    this.mark += by
+    this.nameEnd += by
+    this.valueStart += by
+    for (let i = 0; i < this.fieldCount * 4; i++) this.at[i] = (this.at[i] as number) + by
+    for (let i = 0; i < this.nominatedCount * 2; i++) this.nominated[i] = (this.nominated[i] as number) + by
+  }
+
+  has(field: Field): boolean {
+    return field < 32 ? (this.seenLow & (1 << field)) !== 0 : (this.seenHigh & (1 << (field - 32))) !== 0
+  }
+
+  /** Index of the first field of this kind, or -1. Not for `Field.other`. */
+  find(field: Field): number {
+    if (!this.has(field)) return -1
+    for (let i = 0; i < this.fieldCount; i++) if (this.ids[i] === field) return i
+    return -1
   }
 
   get method(): string {
-    return this.strings.get(this.buf, this.start, this.methodEnd)
+    return this.#strings.get(this.buf, this.start, this.methodEnd)
   }
 
   get path(): string {
-    return this.strings.get(this.buf, this.pathStart, this.pathEnd)
+    return this.#strings.get(this.buf, this.pathStart, this.pathEnd)
   }
 
   get query(): string {
-    return this.strings.get(this.buf, this.queryStart, this.queryEnd)
+    return this.#strings.get(this.buf, this.queryStart, this.queryEnd)
   }
 
   /** Lower case, with the port if there is one. */
   get authority(): string {
-    return this.strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
+    return this.#strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
   }
 
+  /** As sent. */
   nameOf(index: number): string {
-    void index
-    return ''
+    return this.#strings.get(this.buf, this.at[index * 4] as number, this.at[index * 4 + 1] as number)
   }
 
+  /** Without surrounding whitespace; one character per byte. */
   valueOf(index: number): string {
-    void index
-    return ''
+    return this.#strings.get(this.buf, this.at[index * 4 + 2] as number, this.at[index * 4 + 3] as number)
+  }
+
+  /** First value of a known field; undefined if it is not there. */
+  value(field: Field): string | undefined {
+    const index = this.find(field)
+    return index < 0 ? undefined : this.valueOf(index)
   }
 
   /** First value of a field, `name` in lower case. */
   header(name: string): string | undefined {
-    void name
+    const length = name.length
+    for (let i = 0; i < this.fieldCount; i++) {
+      const start = this.at[i * 4] as number
+      if ((this.at[i * 4 + 1] as number) - start !== length) continue
+      let k = 0
+      while (k < length && lowerCase(this.buf[start + k] as number) === name.charCodeAt(k)) k++
+      if (k === length) return this.valueOf(i)
+    }
     return undefined
   }
 
-  /** How often `pseudonym` (lower case) is named as a recipient in the Via fields: the loop guard. */
+  /** How often `pseudonym` (lower case) is named as a recipient in the Via fields (RFC 9110 section 7.6.3): the loop guard. */
   countVia(pseudonym: string): number {
-    void pseudonym
-    return 0
+    if (!this.has(Field.via)) return 0
+    let count = 0
+    for (let i = 0; i < this.fieldCount; i++) {
+      if (this.ids[i] !== Field.via) continue
+      const text = latin1Slice(this.buf, this.at[i * 4 + 2] as number, this.at[i * 4 + 3] as number).toLowerCase()
+      for (let from = text.indexOf(pseudonym); from >= 0; from = text.indexOf(pseudonym, from + 1)) {
+        const before = from === 0 ? 0x20 : text.charCodeAt(from - 1)
+        const behind = text.charCodeAt(from + pseudonym.length)
+        if (before === 0x20 && tokenBytes[behind] !== 1) count++
+      }
+    }
+    return count
   }
+}
+
+function lowerCase(byte: number): number {
+  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
 }

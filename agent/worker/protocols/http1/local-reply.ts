@@ -1,34 +1,76 @@
 import type { ErrorCode } from '../../../../contracts/errors.ts'
+import { headers } from '../../../../contracts/words.ts'
 import type { Tier } from '../../../../contracts/words.ts'
+import { isFieldValue } from './field-text.ts'
+import { latin1Write } from './latin1.ts'
+import { reasonPhrase } from './reason-phrase.ts'
 
-/** An answer that the mesh makes. `headers`: whole, validated field lines or ''. `body` is not sent to HEAD, but its length is announced. */
+/** An answer that the mesh makes. */
 export interface LocalAnswer {
+  /** 200..599. */
   readonly status: number
   /** Goes into `x-mesh-error`; undefined for an answer that a rule asked for. */
   readonly code: ErrorCode | undefined
+  /** Whole, validated field lines, or ''. One byte per character. */
   readonly headers: string
+  /** Not sent to HEAD, but its length is announced; never sent with 204 and 304. */
   readonly body: Buffer
 }
 
+/** `HTTP/1.1 100 Continue` with its empty line. */
+export const continueReply: Buffer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+
+/** Most formatted heads that are kept; beyond it, heads are formatted each time. Heads with fields of their own never are kept. */
+const maxKept = 256
+
 /**
- * Formats the mesh's own answers: status line, `x-mesh-error`, `x-mesh-tier`, Content-Length, Connection, the given fields, body. Heads without own fields are formatted
- * once and kept.
+ * Formats the mesh's own answers: status line, `x-mesh-error`, `x-mesh-tier`, Content-Length, Connection, the given fields, body.
+ * One per worker and tier.
  */
 export class LocalReplies {
-  readonly tier: Tier
+  readonly #tier: Tier
+  readonly #kept = new Map<string, string>()
 
   constructor(tier: Tier) {
-    this.tier = tier
+    this.#tier = tier
   }
 
-  /** The whole answer in a fresh buffer. minor: of the request; an HTTP/1.0 caller that stays connected is told so. */
+  /**
+   * The whole answer in a fresh buffer. isHead: the request was a HEAD. closes: the connection closes behind it.
+   * minor: of the request; an HTTP/1.0 caller that stays connected is told so.
+   */
   format(answer: LocalAnswer, isHead: boolean, closes: boolean, minor: number): Buffer {
-    void isHead
-    void closes
-    void minor
-    return answer.body
+    const hasBody = answer.status !== 204 && answer.status !== 304
+    const length = hasBody ? answer.body.length : -1
+    let head: string
+    if (answer.headers === '') {
+      const key = `${answer.status} ${answer.code} ${closes} ${minor} ${length}`
+      head = this.#kept.get(key) ?? this.#head(answer, length, closes, minor)
+      if (this.#kept.size < maxKept) this.#kept.set(key, head)
+    } else {
+      head = this.#head(answer, length, closes, minor)
+    }
+    const sends = hasBody && !isHead
+    const out = Buffer.allocUnsafe(head.length + (sends ? answer.body.length : 0))
+    latin1Write(out, head, 0)
+    if (sends) answer.body.copy(out, head.length)
+    return out
   }
 
-  /** `HTTP/1.1 100 Continue` with its empty line. */
-  static readonly continue: Buffer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+  #head(answer: LocalAnswer, length: number, closes: boolean, minor: number): string {
+    let head = `HTTP/1.1 ${answer.status} ${reasonPhrase(answer.status)}\r\n`
+    if (answer.code !== undefined) head += `${headers.error}: ${answer.code}\r\n`
+    head += `${headers.tier}: ${this.#tier}\r\n`
+    if (length >= 0) head += `Content-Length: ${length}\r\n`
+    if (closes) head += 'Connection: close\r\n'
+    else if (minor === 0) head += 'Connection: keep-alive\r\n'
+    return `${head}${answer.headers}\r\n`
+  }
+}
+
+/**
+ * One field line from a name and a value that are not ours; '' when either would break the head (R32). The name is a token already checked or a constant.
+ */
+export function fieldLine(name: string, value: string): string {
+  return isFieldValue(value) ? `${name}: ${value}\r\n` : ''
 }

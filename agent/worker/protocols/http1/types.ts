@@ -46,7 +46,10 @@ export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
 
 /** What a forwarded request head shall look like. One reusable object per connection: set all fields, then call `HeadWriter.request`. */
 export interface RequestPlan {
-  /** Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order. */
+  /**
+   * Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order.
+   * Fields that frame or address a message (`isReservedField`) are never dropped by them, and must not be in their lines.
+   */
   routeEdits: HeaderEdits | null
   destinationEdits: HeaderEdits | null
   /** Whole, validated field lines of the mesh itself (source, trace, request id), appended last; `extra[0 .. extraLength)`. */
@@ -60,7 +63,7 @@ export interface RequestPlan {
   keepsIdentity: boolean
   /** Writes `Connection: close`. */
   closes: boolean
-  /** Writes `Connection: upgrade` and the caller's `Upgrade` protocol. Only when `head.upgradesToWebSocket`. */
+  /** Writes `Connection: Upgrade` and `Upgrade: websocket`. Only when `head.upgradesToWebSocket`. */
   upgrades: boolean
   /** Leaves `Expect` out (the mesh answered 100 itself). Otherwise `100-continue` is forwarded. */
   dropsExpect: boolean
@@ -90,6 +93,8 @@ export interface ReplyPlan {
   closes: boolean
   /** Writes `Connection: keep-alive`: for an HTTP/1.0 caller that asked for it. */
   saysKeepAlive: boolean
-  /** 101 to a caller that asked for it: writes `Connection: upgrade` and the reply's `Upgrade`. */
+  /** 101 to a caller that asked for it: writes `Connection: Upgrade` and `Upgrade: websocket`. */
   upgrades: boolean
+  /** Leaves out an `x-mesh-tier` that came from upstream, because ours is in `extra`. */
+  dropsTier: boolean
 }
