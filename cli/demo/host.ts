@@ -112,19 +112,22 @@ export class DemoHost {
       ...this.options.extra,
     }
     writeFileSync(this.configPath, stringify(config))
-    for (const application of this.options.applications) {
-      writeFileSync(
-        join(services, `${application.service}.yaml`),
-        stringify({
-          service: application.service,
-          port: application.port,
-          address: application.address,
-          protocol: application.protocol,
-          check: application.protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' },
-          metadata: { version: application.version },
-        }),
-      )
-    }
+    for (const application of this.options.applications) this.addApplication(application, application.service)
+  }
+
+  /** Puts a file into `services.d`; the running agent notices it. */
+  addApplication(application: HostApplication, fileName: string): void {
+    writeFileSync(
+      join(this.options.directory, 'services.d', `${fileName}.yaml`),
+      stringify({
+        service: application.service,
+        address: application.address,
+        port: application.port,
+        protocol: application.protocol,
+        check: application.protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' },
+        metadata: { version: application.version },
+      }),
+    )
   }
 
   /** Resolves when `/ready` says yes. Rejects with the last log lines when the process ends or the time is over. */
@@ -188,6 +191,15 @@ export class DemoHost {
   async reload(): Promise<string> {
     const reply = await askWatchdog(this.runDir, { type: 'reload', wait: 'gone' }, 60_000)
     return reply.type === 'outcome' ? reply.report.outcome : reply.type
+  }
+
+  get isRunning(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  /** Resolves when the process started last has ended. */
+  whenExited(): Promise<void> {
+    return this.exited
   }
 
   get pid(): number | undefined {

@@ -1,0 +1,199 @@
+/** The demo without a person: each step does something to the hosts and says what the callers, who never retry, may notice of it. */
+import type { TallyView } from './tally.ts'
+import type { DemoWorld } from './world.ts'
+
+export interface StepResult {
+  readonly step: string
+  readonly promise: string
+  readonly found: string
+  readonly isKept: boolean
+}
+
+interface Step {
+  readonly name: string
+  readonly promise: string
+  /** Does it and watches; answers what was found and whether the promise held. */
+  run(world: DemoWorld, watch: Watch): Promise<{ found: string; isKept: boolean }>
+}
+
+export interface Watch {
+  /** Outcomes of every caller since the start of the step. */
+  outcomes(): TallyView
+  /** Waits until the condition holds, at most `timeoutMs`; answers how long it took, or undefined. */
+  until(condition: (outcomes: TallyView) => boolean | Promise<boolean>, timeoutMs: number): Promise<number | undefined>
+}
+
+/** Calls that make a step meaningful. */
+const enoughCalls = 300
+
+const steps: readonly Step[] = [
+  {
+    name: 'calls across hosts',
+    promise: 'every call is answered; old and new versions, with and without agent',
+    run: async (_world, watch) => {
+      await watch.until((seen) => seen.calls >= enoughCalls && Object.keys(seen.versions).length >= 2, 15_000)
+      return judge(watch.outcomes(), (seen) => seen.errors === 0 && Object.keys(seen.versions).length >= 2)
+    },
+  },
+  {
+    name: 'a new instance is deployed',
+    promise: 'called within 1.5 s of its registration, nothing lost',
+    run: async (world, watch) => {
+      await world.deployOnBeta('orders', 'v3')
+      const tookMs = await watch.until((seen) => (seen.versions['v3'] ?? 0) > 0, 10_000)
+      return judge(
+        watch.outcomes(),
+        (seen) => seen.errors === 0 && tookMs !== undefined,
+        `v3 called after ${text(tookMs)}`,
+      )
+    },
+  },
+  {
+    name: 'hot restart of the agent on alpha',
+    promise: 'no call lost, no connection closed',
+    run: async (world, watch) => {
+      const outcome = await world.alpha.reload()
+      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      return judge(watch.outcomes(), (seen) => seen.errors === 0 && outcome === 'done', `restart ${outcome}`)
+    },
+  },
+  {
+    name: 'the agent on alpha dies (SIGKILL)',
+    promise: 'the center serves meanwhile; only calls in flight may be lost; back on the agent by itself',
+    run: async (world, watch) => {
+      await world.alpha.signal('generation', 'SIGKILL')
+      const center = await watch.until((seen) => (seen.tiers['center'] ?? 0) > 0, 10_000)
+      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
+      return judge(
+        watch.outcomes(),
+        (seen) => center !== undefined && back !== undefined && isOnlyInFlight(seen),
+        `center after ${text(center)}, agent again after ${text(back)}`,
+      )
+    },
+  },
+  {
+    name: 'center and agent on alpha die',
+    promise: 'calls go straight to the last known instances; only calls in flight may be lost',
+    run: async (world, watch) => {
+      await world.center.stop()
+      await world.alpha.signal('generation', 'SIGKILL')
+      const direct = await watch.until((seen) => (seen.tiers['direct'] ?? seen.tiers['none'] ?? 0) > 0, 10_000)
+      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
+      const result = judge(
+        watch.outcomes(),
+        (seen) => direct !== undefined && back !== undefined && isOnlyInFlight(seen),
+        `direct after ${text(direct)}, agent again after ${text(back)}`,
+      )
+      world.center.start()
+      await world.center.ready()
+      return result
+    },
+  },
+  {
+    name: 'the watchdog on alpha dies (SIGKILL) and comes back',
+    promise: 'nothing lost; the new watchdog adopts the running agent',
+    run: async (world, watch) => {
+      world.alpha.killWatchdog()
+      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      world.alpha.start()
+      const adopted = await watch.until(async () => (await world.alpha.watchdogState()).isAdopted, 15_000)
+      return judge(
+        watch.outcomes(),
+        (seen) => seen.errors === 0 && adopted !== undefined,
+        `adopted after ${text(adopted)}`,
+      )
+    },
+  },
+  {
+    name: 'the registry goes away, an agent restarts meanwhile',
+    promise: 'everything runs on from the last snapshot; nothing lost',
+    run: async (world, watch) => {
+      if (!world.canStopRegistry) return { found: 'left out: the registry is not ours', isKept: true }
+      await world.stopRegistry()
+      const outcome = await world.alpha.reload()
+      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      const result = judge(watch.outcomes(), (seen) => seen.errors === 0 && outcome === 'done', `restart ${outcome}`)
+      await world.startRegistry()
+      return result
+    },
+  },
+]
+
+export async function runScenario(
+  world: DemoWorld,
+  now: () => number,
+  onResult: (result: StepResult) => void,
+): Promise<readonly StepResult[]> {
+  const results: StepResult[] = []
+  for (const step of steps) {
+    const watch = watchFrom(world, now)
+    let found: string
+    let isKept = false
+    try {
+      ;({ found, isKept } = await step.run(world, watch))
+    } catch (error) {
+      found = error instanceof Error ? error.message : String(error)
+    }
+    const result = { step: step.name, promise: step.promise, found, isKept }
+    results.push(result)
+    onResult(result)
+  }
+  return results
+}
+
+function watchFrom(world: DemoWorld, now: () => number): Watch {
+  const startedAt = now()
+  const outcomes = (): TallyView => merge(world.callers.map((caller) => caller.tally.since(startedAt)))
+  return {
+    outcomes,
+    until: async (condition, timeoutMs) => {
+      const from = now()
+      while (now() - from < timeoutMs) {
+        if (await Promise.resolve(condition(outcomes())).catch(() => false)) return now() - from
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      return undefined
+    },
+  }
+}
+
+/** A killed process loses at most what it had in hand: one call of each HTTP caller per died process, and one TCP connection. */
+function isOnlyInFlight(seen: TallyView): boolean {
+  return seen.errors <= inFlightBound
+}
+
+/** Each HTTP caller has at most a few calls in flight at its rate, the TCP caller at most its unanswered questions. */
+const inFlightBound = 8
+
+function judge(seen: TallyView, isKept: (seen: TallyView) => boolean, more = ''): { found: string; isKept: boolean } {
+  const counts = (record: Readonly<Record<string, number>>): string =>
+    Object.entries(record)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ')
+  const parts = [`${seen.calls} calls, ${seen.errors} lost`, counts(seen.tiers), counts(seen.reasons), more]
+  return { found: parts.filter((part) => part !== '').join('; '), isKept: isKept(seen) }
+}
+
+function merge(views: readonly TallyView[]): TallyView {
+  const add = (pick: (view: TallyView) => Readonly<Record<string, number>>): Record<string, number> => {
+    const sum = new Map<string, number>()
+    for (const view of views) {
+      for (const [name, count] of Object.entries(pick(view))) sum.set(name, (sum.get(name) ?? 0) + count)
+    }
+    return Object.fromEntries(sum)
+  }
+  return {
+    calls: views.reduce((sum, view) => sum + view.calls, 0),
+    errors: views.reduce((sum, view) => sum + view.errors, 0),
+    perSecond: views.reduce((sum, view) => sum + view.perSecond, 0),
+    p50Ms: Math.max(0, ...views.map((view) => view.p50Ms)),
+    p99Ms: Math.max(0, ...views.map((view) => view.p99Ms)),
+    tiers: add((view) => view.tiers),
+    versions: add((view) => view.versions),
+    reasons: add((view) => view.reasons),
+  }
+}
+
+function text(ms: number | undefined): string {
+  return ms === undefined ? 'never' : `${Math.round(ms)} ms`
+}

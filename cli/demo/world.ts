@@ -1,0 +1,198 @@
+/** Everything that the demo starts: a registry, a center, two hosts with applications, an application and a caller without any agent, and traffic. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { createNacosAdapter } from '../../registry-adapters/nacos/index.ts'
+import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'
+import { type DemoApplication, startHttpApplication, startLineApplication } from './applications.ts'
+import { DemoHost } from './host.ts'
+import { type LoopbackBlock, claimLoopbackBlock } from './loopback-block.ts'
+import { type Caller, startHttpCaller, startLineCaller } from './traffic.ts'
+
+export interface WorldDeps {
+  readonly now: () => number
+  readonly random: () => number
+}
+
+const httpRate = 40
+const lineRate = 20
+const sharedPort = 15_001
+const relayPort = 15_443
+const registryPort = 8848
+
+/** Last parts of the loopback addresses. */
+const places = { registry: 1, center: 2, alpha: 3, beta: 4, plain: 5 } as const
+
+export class DemoWorld {
+  readonly alpha: DemoHost
+  readonly beta: DemoHost
+  readonly center: DemoHost
+  readonly callers: Caller[] = []
+  private readonly deps: WorldDeps
+  private readonly block: LoopbackBlock
+  private readonly directory: string
+  private readonly applications: DemoApplication[]
+  private readonly usesOwnRegistry: boolean
+  private readonly registryAddress: string
+  private registry: { close(): Promise<void> } | undefined
+  private plainAdapter: RegistryAdapter | undefined
+
+  /** Starts everything; resolves when both agents and the center are ready and every caller has been answered once. */
+  static async start(nacos: string | undefined, deps: WorldDeps): Promise<DemoWorld> {
+    const block = await claimLoopbackBlock(deps.random)
+    const applications = [
+      await startHttpApplication('orders', 'v1', block.address(places.alpha)),
+      await startHttpApplication('orders', 'v2', block.address(places.beta)),
+      await startLineApplication('ledger', 'v1', block.address(places.beta)),
+      await startHttpApplication('inventory', 'v1', block.address(places.plain)),
+    ]
+    const world = new DemoWorld(nacos, deps, block, applications)
+    try {
+      await world.open()
+      return world
+    } catch (error) {
+      await world.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    nacos: string | undefined,
+    deps: WorldDeps,
+    block: LoopbackBlock,
+    applications: DemoApplication[],
+  ) {
+    this.deps = deps
+    this.block = block
+    this.applications = applications
+    this.directory = mkdtempSync(join(tmpdir(), 'hostmesh-demo-'))
+    this.usesOwnRegistry = nacos === undefined
+    this.registryAddress = nacos ?? `${block.address(places.registry)}:${registryPort}`
+    const registries = [{ name: 'main', type: 'nacos', servers: [this.registryAddress] }]
+    const centers = [`${block.address(places.center)}:${relayPort}`]
+    const host = (name: 'alpha' | 'beta' | 'center'): DemoHost =>
+      new DemoHost({
+        name,
+        role: name === 'center' ? 'center' : 'agent',
+        address: block.address(places[name]),
+        directory: join(this.directory, name),
+        registries,
+        centers,
+        applications: applications.filter((one) => one.address === block.address(places[name])),
+        outbound:
+          name === 'alpha'
+            ? [
+                { service: 'orders', protocol: 'http' },
+                { service: 'ledger', protocol: 'tcp' },
+              ]
+            : [],
+      })
+    this.alpha = host('alpha')
+    this.beta = host('beta')
+    this.center = host('center')
+  }
+
+  get hosts(): readonly DemoHost[] {
+    return [this.alpha, this.beta, this.center]
+  }
+
+  get hasRegistry(): boolean {
+    return this.registry !== undefined || !this.usesOwnRegistry
+  }
+
+  get canStopRegistry(): boolean {
+    return this.usesOwnRegistry
+  }
+
+  async startRegistry(): Promise<void> {
+    if (!this.usesOwnRegistry || this.registry !== undefined) return
+    this.registry = await startEmbeddedRegistry({ host: this.block.address(places.registry), port: registryPort })
+  }
+
+  async stopRegistry(): Promise<void> {
+    const registry = this.registry
+    this.registry = undefined
+    await registry?.close()
+  }
+
+  /** One more instance of a service on beta, as a deployment would bring it: an application and a file. */
+  async deployOnBeta(service: string, version: string): Promise<void> {
+    const application = await startHttpApplication(service, version, this.block.address(places.beta))
+    this.applications.push(application)
+    this.beta.addApplication(application, `${service}-${version}`)
+  }
+
+  async close(): Promise<void> {
+    for (const caller of this.callers) caller.stop()
+    await Promise.all(this.hosts.map((host) => host.stop()))
+    await this.plainAdapter?.close()
+    await this.stopRegistry()
+    await Promise.all(this.applications.map((application) => application.close()))
+    await this.block.release()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  private async open(): Promise<void> {
+    await this.startRegistry()
+    this.announcePlainApplication()
+    for (const host of this.hosts) host.start()
+    await Promise.all(this.hosts.map((host) => host.ready()))
+    await this.startCallers()
+  }
+
+  private async startCallers(): Promise<void> {
+    const { now } = this.deps
+    const shared = (host: DemoHost) => ({ address: host.options.address, port: sharedPort, rate: httpRate, now })
+    const ordersPort = await this.alpha.port('orders')
+    const ledgerPort = await this.alpha.port('ledger')
+    const alpha = this.alpha.options.address
+    this.callers.push(
+      startHttpCaller(
+        { from: 'web@alpha', to: 'orders', address: alpha, port: ordersPort, rate: httpRate, now },
+        undefined,
+      ),
+      startHttpCaller({ from: 'web@alpha', to: 'inventory', ...shared(this.alpha) }, 'inventory'),
+      startHttpCaller({ from: 'report@beta', to: 'orders', ...shared(this.beta) }, 'orders'),
+      startLineCaller({ from: 'web@alpha', to: 'ledger', address: alpha, port: ledgerPort, rate: lineRate, now }),
+    )
+  }
+
+  /** What a host without an agent does: an ordinary client registers the application at its own port. */
+  private announcePlainApplication(): void {
+    const inventory = this.applications.find((application) => application.service === 'inventory')
+    if (inventory === undefined) return
+    const adapter = createNacosAdapter(
+      {
+        name: 'plain',
+        servers: [this.registryAddress],
+        namespace: 'public',
+        credentials: { kind: 'none' },
+        endpoints: { allowLoopback: true, allowLinkLocal: false, isOwnPort: () => false },
+      },
+      this.adapterDeps(),
+    )
+    this.plainAdapter = adapter
+    adapter.start()
+    adapter.register({
+      service: { namespace: 'public', group: 'DEFAULT_GROUP', name: inventory.service },
+      address: inventory.address,
+      port: inventory.port,
+      weight: 1,
+      cluster: 'DEFAULT',
+      healthy: true,
+      enabled: true,
+      metadata: { version: inventory.version },
+    })
+  }
+
+  private adapterDeps(): AdapterDeps {
+    const silent = (): void => {}
+    return {
+      now: this.deps.now,
+      random: this.deps.random,
+      log: { debug: silent, info: silent, warn: silent, error: silent },
+      metrics: { count: silent, gauge: silent },
+    }
+  }
+}
