@@ -1,0 +1,284 @@
+/**
+ * The gRPC port: one unary method for requests, one stream for pushes. Both of a client run over one connection, and that connection is the client:
+ * what it published ends with it. Sockets are ours and injected into grpc-js, so that connections can be counted, bounded and cut.
+ */
+import type { Socket } from 'node:net'
+import type { ConnectionInjector, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js'
+import { Server, ServerCredentials, status } from '@grpc/grpc-js'
+import type { AdapterLog, AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
+import { grpcErrorCodes, resultCodes } from '../../wire/codes.ts'
+import { clientRequests, responseTypeOf, responseTypes, serverRequests } from '../../wire/messages.ts'
+import type { Payload } from '../../wire/payload.ts'
+import { decodeBody, decodePayload, encodePayload, grpcPaths } from '../../wire/payload.ts'
+import type { Auth } from '../auth.ts'
+import { asFault } from '../fault.ts'
+import type { FaceLimits } from '../limits.ts'
+import { ClientConnection } from './connection.ts'
+import type { RequestBody, RequestHandlers } from './request-handler.ts'
+import { isObject } from './request-handler.ts'
+
+export interface GrpcServerDeps {
+  readonly handlers: RequestHandlers
+  readonly auth: Auth
+  readonly limits: FaceLimits
+  readonly now: () => number
+  readonly log: AdapterLog
+  readonly metrics: AdapterMetrics
+  readonly onConnectionGone: (connection: string) => void
+  readonly pushAckTimeoutMs: number
+  /** A client that was silent for so long is asked whether it is alive; ms. Nacos itself: 20_000. */
+  readonly detectAfterMs: number
+  /** How long it may take to answer; ms. */
+  readonly detectAnswerMs: number
+}
+
+const stalledMs = 30_000
+
+/** What the server can do, in the words of ability negotiation (2.3 and later). */
+const abilities = { supportPersistentInstanceByGrpc: true }
+
+/** Requests that need no access token. */
+const openRequests: ReadonlySet<string> = new Set([
+  clientRequests.serverCheck,
+  clientRequests.healthCheck,
+  clientRequests.pushAck,
+])
+
+type Unary = ServerUnaryCall<Buffer, Buffer>
+type Duplex = ServerDuplexStream<Buffer, Buffer>
+
+export class GrpcServer {
+  readonly #deps: GrpcServerDeps
+  readonly #server: Server
+  readonly #injector: ConnectionInjector
+  /** By peer address: what grpc-js tells of a call. */
+  readonly #connections = new Map<string, ClientConnection>()
+  #nextId = 0
+
+  constructor(deps: GrpcServerDeps) {
+    this.#deps = deps
+    this.#server = new Server({
+      'grpc.max_receive_message_length': deps.limits.maxMessageBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': 1000,
+      'grpc.keepalive_time_ms': 60_000,
+    })
+    const raw = {
+      requestSerialize: (bytes: Buffer) => bytes,
+      requestDeserialize: (bytes: Buffer) => bytes,
+      responseSerialize: (bytes: Buffer) => bytes,
+      responseDeserialize: (bytes: Buffer) => bytes,
+    }
+    this.#server.addService(
+      {
+        request: { path: grpcPaths.request, requestStream: false, responseStream: false, ...raw },
+        requestBiStream: { path: grpcPaths.biStream, requestStream: true, responseStream: true, ...raw },
+      },
+      {
+        request: (call: Unary, done: sendUnaryData<Buffer>) => void this.#answer(call, done),
+        requestBiStream: (call: Duplex) => this.#stream(call),
+      },
+    )
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Takes a fresh socket; beyond the bound it is closed at once. */
+  accept(socket: Socket): void {
+    const { limits, now, metrics, log } = this.#deps
+    const peer = peerOf(socket)
+    socket.on('error', () => socket.destroy())
+    if (this.#connections.size >= limits.maxGrpcConnections || peer === undefined) {
+      metrics.count('nacos_face_refused', { bound: 'maxGrpcConnections' })
+      socket.destroy()
+      return
+    }
+    const connection = new ClientConnection({
+      id: `${now()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.#nextId}`,
+      now,
+      limits,
+      ackTimeoutMs: this.#deps.pushAckTimeoutMs,
+      stalledMs,
+      destroy: () => socket.destroy(),
+      onUnanswered: (subject) => {
+        metrics.count('nacos_face_pushes', { result: 'unanswered' })
+        log.debug({ connection: connection.id, subject }, 'nacos face: push not acknowledged, it is sent again')
+      },
+      onStalled: () => {
+        metrics.count('nacos_face_pushes', { result: 'stalled' })
+        log.warn({ connection: connection.id }, 'nacos face: client reads nothing, its connection is closed')
+      },
+    })
+    this.#connections.set(peer, connection)
+    metrics.gauge('nacos_face_connections', {}, this.#connections.size)
+    socket.once('close', () => {
+      this.#connections.delete(peer)
+      metrics.gauge('nacos_face_connections', {}, this.#connections.size)
+      connection.close()
+      this.#deps.onConnectionGone(connection.id)
+    })
+    socket.setNoDelay(true)
+    this.#injector.injectConnection(socket)
+  }
+
+  /** Asks silent clients whether they are alive. */
+  sweep(): void {
+    const { detectAfterMs, detectAnswerMs } = this.#deps
+    for (const connection of this.#connections.values()) connection.detect(detectAfterMs, detectAnswerMs)
+  }
+
+  /** Tells every client to connect again, and closes the connections `graceMs` later at the latest. */
+  async close(graceMs: number): Promise<void> {
+    for (const connection of this.#connections.values()) {
+      if (!connection.isSetUp) continue
+      connection.tell(serverRequests.connectReset, { serverIp: null, serverPort: null, connectionId: connection.id })
+      connection.end()
+    }
+    this.#injector.drain(graceMs)
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const connection of this.#connections.values()) connection.destroy()
+        this.#server.forceShutdown()
+        resolve()
+      }, graceMs)
+      this.#server.tryShutdown(() => {
+        if (this.#connections.size > 0) return
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    this.#injector.destroy()
+  }
+
+  async #answer(call: Unary, done: sendUnaryData<Buffer>): Promise<void> {
+    try {
+      done(null, await this.#request(call))
+    } catch (error) {
+      done({ code: status.INTERNAL, details: asFault(error).message })
+    }
+  }
+
+  async #request(call: Unary): Promise<Buffer> {
+    const connection = this.#connections.get(call.getPeer())
+    let payload: Payload
+    let body: RequestBody
+    try {
+      payload = decodePayload(call.request)
+      body = payload.body.length === 0 ? {} : decodeBody(payload)
+    } catch (error) {
+      return answer(responseTypes.error, { resultCode: resultCodes.fail, errorCode: 400, message: String(error) })
+    }
+    const { type } = payload
+    const requestId = typeof body['requestId'] === 'string' ? body['requestId'] : null
+    const refuse = (responseType: string, errorCode: number, message: string): Buffer => {
+      this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: String(errorCode) })
+      return answer(responseType, { resultCode: resultCodes.fail, errorCode, message, requestId })
+    }
+    if (type === clientRequests.serverCheck) {
+      const connectionId = connection?.id ?? ''
+      return answer('ServerCheckResponse', {
+        resultCode: resultCodes.success,
+        errorCode: 0,
+        connectionId,
+        supportAbilityNegotiation: true,
+        requestId,
+      })
+    }
+    const handler = Object.hasOwn(this.#deps.handlers, type) ? this.#deps.handlers[type] : undefined
+    if (handler === undefined && !openRequests.has(type)) {
+      return refuse(responseTypes.error, grpcErrorCodes.noHandler, 'RequestHandler Not Found')
+    }
+    if (connection === undefined || !connection.isSetUp) {
+      return refuse(responseTypes.error, grpcErrorCodes.unregistered, 'Connection is unregistered.')
+    }
+    connection.touch()
+    try {
+      if (!openRequests.has(type)) {
+        const { accessToken, username, password } = payload.headers
+        this.#deps.auth.check({ token: accessToken, username, password })
+      }
+      if (type === clientRequests.pushAck) connection.pushes.acknowledge(requestIdOf(body))
+      const fields = handler === undefined ? {} : await handler(connection, body)
+      this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: 'ok' })
+      return answer(responseTypeOf(type), {
+        resultCode: resultCodes.success,
+        errorCode: 0,
+        message: null,
+        requestId,
+        ...fields,
+      })
+    } catch (error) {
+      const fault = asFault(error)
+      if (fault.kind === 'server') {
+        this.#deps.log.warn({ type, error: fault.message }, 'nacos face: request failed')
+      }
+      if (fault.kind === 'over-limit') {
+        this.#deps.metrics.count('nacos_face_refused', { bound: fault.message.split(':')[0] ?? '' })
+      }
+      return refuse(responseTypeOf(type), fault.rpc, fault.message)
+    }
+  }
+
+  #stream(call: Duplex): void {
+    const connection = this.#connections.get(call.getPeer())
+    call.on('error', () => {})
+    if (connection === undefined || connection.isSetUp) {
+      call.end()
+      return
+    }
+    call.on('data', (bytes: Buffer) => this.#streamMessage(connection, call, bytes))
+    // Pushes have no way any more: the client is gone, also when its socket is still open.
+    const isOver = (): void => {
+      if (connection.isSetUp) connection.destroy()
+    }
+    call.once('end', isOver)
+    call.once('cancelled', isOver)
+    call.once('close', isOver)
+  }
+
+  #streamMessage(connection: ClientConnection, call: Duplex, bytes: Buffer): void {
+    let payload: Payload
+    let body: RequestBody
+    try {
+      payload = decodePayload(bytes)
+      body = payload.body.length === 0 ? {} : decodeBody(payload)
+    } catch (error) {
+      this.#deps.log.debug({ connection: connection.id, error: String(error) }, 'nacos face: malformed stream message')
+      connection.destroy()
+      return
+    }
+    connection.touch()
+    if (payload.type === clientRequests.connectionSetup) {
+      if (connection.isSetUp) return
+      connection.setUp({
+        write: (message, onFlushed) => {
+          call.write(message, () => onFlushed())
+        },
+        end: () => call.end(),
+      })
+      // Clients before 2.3 send no table and do not know the answer.
+      if (isObject(body['abilityTable'])) connection.tell(serverRequests.setupAck, { abilityTable: abilities })
+      return
+    }
+    if (payload.type.endsWith('Response') || payload.type === clientRequests.pushAck) {
+      connection.pushes.acknowledge(requestIdOf(body))
+    }
+  }
+}
+
+function requestIdOf(body: RequestBody): string {
+  return typeof body['requestId'] === 'string' ? body['requestId'] : ''
+}
+
+function answer(type: string, fields: RequestBody): Buffer {
+  return encodePayload({ type, body: Buffer.from(JSON.stringify(fields)) })
+}
+
+/** As grpc-js names the peer of a call. */
+function peerOf(socket: Socket): string | undefined {
+  const { remoteAddress, remotePort } = socket
+  return remoteAddress === undefined || remotePort === undefined ? undefined : `${remoteAddress}:${remotePort}`
+}

@@ -1,0 +1,131 @@
+/**
+ * What is still to be told to one connection. Changes of one subject are merged: at most one message per subject waits, and it is made when it is sent, so
+ * that a slow reader gets the newest state and not a history. At most `maxUnacked` messages are under way without an answer and at most `maxBytes` unread.
+ */
+import type { FaceLimits } from '../limits.ts'
+
+export interface PushMessage {
+  readonly type: string
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** Makes the message at the moment of sending; undefined = there is nothing to say any more. */
+export type MakePush = () => Promise<PushMessage | undefined>
+
+export interface PushQueueDeps {
+  readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
+  /** Sends with this `requestId`; answers the size in bytes. `onFlushed` comes when the bytes left us. */
+  readonly send: (message: PushMessage, requestId: string, onFlushed: () => void) => number
+  readonly onUnanswered: (subject: string) => void
+  /** The reader took nothing for `stalledMs`: the connection is to be closed. */
+  readonly onStalled: () => void
+  /** How long the client may take to answer; ms. */
+  readonly ackTimeoutMs: number
+  readonly stalledMs: number
+}
+
+export class PushQueue {
+  readonly #deps: PushQueueDeps
+  readonly #waiting = new Map<string, MakePush>()
+  readonly #underWay = new Map<string, { subject: string; timer: NodeJS.Timeout }>()
+  #unreadBytes = 0
+  #stallTimer: NodeJS.Timeout | undefined
+  #isPumping = false
+  #isClosed = false
+  #nextId = 0
+
+  constructor(deps: PushQueueDeps) {
+    this.#deps = deps
+  }
+
+  /** Subjects that wait. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  get unacked(): number {
+    return this.#underWay.size
+  }
+
+  offer(subject: string, make: MakePush): void {
+    if (this.#isClosed) return
+    this.#waiting.set(subject, make)
+    void this.#pump()
+  }
+
+  /** Forgets what waits of a subject. */
+  withdraw(subject: string): void {
+    this.#waiting.delete(subject)
+  }
+
+  /** The client answered. */
+  acknowledge(requestId: string): void {
+    const answered = this.#underWay.get(requestId)
+    if (answered === undefined) return
+    clearTimeout(answered.timer)
+    this.#underWay.delete(requestId)
+    void this.#pump()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#waiting.clear()
+    for (const { timer } of this.#underWay.values()) clearTimeout(timer)
+    this.#underWay.clear()
+    clearTimeout(this.#stallTimer)
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    try {
+      while (this.#hasRoom()) {
+        const [next] = this.#waiting
+        if (next === undefined) break
+        const [subject, make] = next
+        this.#waiting.delete(subject)
+        const message = await make().catch(() => undefined)
+        if (message !== undefined && !this.#isClosed) this.#send(subject, make, message)
+      }
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  #hasRoom(): boolean {
+    const { maxUnackedPushes, maxPushBufferBytes } = this.#deps.limits
+    return !this.#isClosed && this.#underWay.size < maxUnackedPushes && this.#unreadBytes < maxPushBufferBytes
+  }
+
+  #send(subject: string, make: MakePush, message: PushMessage): void {
+    const { ackTimeoutMs, onUnanswered } = this.#deps
+    const requestId = String(++this.#nextId)
+    const timer = setTimeout(() => {
+      this.#underWay.delete(requestId)
+      onUnanswered(subject)
+      if (!this.#waiting.has(subject)) this.#waiting.set(subject, make)
+      void this.#pump()
+    }, ackTimeoutMs)
+    this.#underWay.set(requestId, { subject, timer })
+    let bytes = 0
+    let isFlushed = false
+    bytes = this.#deps.send(message, requestId, () => {
+      isFlushed = true
+      if (bytes === 0) return
+      this.#unreadBytes -= bytes
+      this.#watchReader()
+      void this.#pump()
+    })
+    if (isFlushed) return
+    this.#unreadBytes += bytes
+    this.#watchReader()
+  }
+
+  /** Each flush is progress; unread bytes without one for `stalledMs` are a stall. */
+  #watchReader(): void {
+    clearTimeout(this.#stallTimer)
+    this.#stallTimer = undefined
+    if (this.#unreadBytes === 0 || this.#isClosed) return
+    this.#stallTimer = setTimeout(this.#deps.onStalled, this.#deps.stalledMs)
+  }
+}

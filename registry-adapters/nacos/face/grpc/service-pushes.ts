@@ -1,0 +1,110 @@
+/** Tells subscribed connections of changed services, once per merge window and service. */
+import type { ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
+import { serviceKey } from '../../../../contracts/endpoint.ts'
+import type { Subscription } from '../../../../contracts/registry-adapter.ts'
+import { serverRequests } from '../../wire/messages.ts'
+import type { NamingBackend } from '../backend.ts'
+import { overLimit } from '../fault.ts'
+import { serviceInfo } from '../service-info.ts'
+import type { ClientConnection } from './connection.ts'
+
+export interface ServicePushesDeps {
+  readonly naming: NamingBackend
+  /** Epoch ms, never going back. */
+  readonly now: () => number
+  /** Changes of a service within this time go out as one message; ms. Nacos itself: 500. */
+  readonly mergeWindowMs: number
+  readonly cacheMillis: number
+  readonly maxSubscriptions: number
+}
+
+interface Subject {
+  readonly service: ServiceName
+  readonly subscribers: Map<ClientConnection, string>
+  upstream: Subscription | undefined
+  timer: NodeJS.Timeout | undefined
+}
+
+export class ServicePushes {
+  readonly #deps: ServicePushesDeps
+  readonly #subjects = new Map<ServiceKey, Subject>()
+
+  constructor(deps: ServicePushesDeps) {
+    this.#deps = deps
+  }
+
+  get subscriptions(): number {
+    let count = 0
+    for (const subject of this.#subjects.values()) count += subject.subscribers.size
+    return count
+  }
+
+  /** One subscription per connection and service; a second one replaces the clusters of the first. */
+  subscribe(connection: ClientConnection, service: ServiceName, clusters: string): void {
+    const { maxSubscriptions, naming } = this.#deps
+    const key = serviceKey(service)
+    if (!connection.services.has(key) && connection.services.size >= maxSubscriptions) {
+      throw overLimit('maxSubscriptions', connection.services.size + 1, maxSubscriptions)
+    }
+    let subject = this.#subjects.get(key)
+    if (subject === undefined) {
+      const made: Subject = { service, subscribers: new Map(), upstream: undefined, timer: undefined }
+      subject = made
+      this.#subjects.set(key, made)
+      made.upstream = naming.subscribe(service, () => this.#changed(made))
+    }
+    const { subscribers } = subject
+    subscribers.set(connection, clusters)
+    const found = subject
+    connection.services.set(key, {
+      unsubscribe: () => {
+        subscribers.delete(connection)
+        connection.pushes.withdraw(key)
+        if (subscribers.size > 0 || this.#subjects.get(key) !== found) return
+        this.#subjects.delete(key)
+        clearTimeout(found.timer)
+        found.upstream?.unsubscribe()
+      },
+    })
+  }
+
+  unsubscribe(connection: ClientConnection, service: ServiceName): void {
+    const key = serviceKey(service)
+    connection.services.get(key)?.unsubscribe()
+    connection.services.delete(key)
+  }
+
+  close(): void {
+    for (const subject of this.#subjects.values()) {
+      clearTimeout(subject.timer)
+      subject.upstream?.unsubscribe()
+    }
+    this.#subjects.clear()
+  }
+
+  #changed(subject: Subject): void {
+    subject.timer ??= setTimeout(() => {
+      subject.timer = undefined
+      for (const [connection, clusters] of subject.subscribers) this.#offer(connection, subject.service, clusters)
+    }, this.#deps.mergeWindowMs)
+  }
+
+  #offer(connection: ClientConnection, service: ServiceName, clusters: string): void {
+    const { naming, now, cacheMillis } = this.#deps
+    connection.pushes.offer(serviceKey(service), async () => ({
+      type: serverRequests.notifySubscriber,
+      body: {
+        module: 'naming',
+        namespace: service.namespace,
+        serviceName: service.name,
+        groupName: service.group,
+        serviceInfo: serviceInfo(service, await naming.query(service), {
+          clusters,
+          healthyOnly: false,
+          cacheMillis,
+          at: now(),
+        }),
+      },
+    }))
+  }
+}

@@ -1,0 +1,132 @@
+/** The HTTP port: `node:http`, routes by method and path, credentials, bounds. */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AdapterLog, AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
+import type { Auth } from '../auth.ts'
+import { asFault, NacosFault } from '../fault.ts'
+import type { FaceLimits } from '../limits.ts'
+import type { FaceAnswer, FaceRequest, Routes } from './exchange.ts'
+import { json, resultFault, textFault } from './exchange.ts'
+import { openRoutes } from './server-routes.ts'
+
+export interface HttpServerDeps {
+  readonly routes: Routes
+  readonly auth: Auth
+  readonly limits: Pick<FaceLimits, 'maxHttpConnections' | 'maxMessageBytes'>
+  readonly log: AdapterLog
+  readonly metrics: AdapterMetrics
+}
+
+/** Clients put this before each path. */
+const contextPath = '/nacos'
+
+/**
+ * A server that is not listening yet; who listens closes it.
+ *
+ * A request that cannot be read is answered with 400, one that is too large with 413, one beyond the connection bound finds its connection closed.
+ */
+export function createHttpServer(deps: HttpServerDeps): Server {
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 64 * 1024 },
+    (incoming, outgoing) => {
+      void serve(deps, incoming, outgoing)
+    },
+  )
+  server.maxConnections = deps.limits.maxHttpConnections
+  server.on('drop', () => deps.metrics.count('nacos_face_refused', { bound: 'maxHttpConnections' }))
+  return server
+}
+
+async function serve(deps: HttpServerDeps, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const gone = new AbortController()
+  outgoing.once('close', () => gone.abort())
+  outgoing.once('error', () => gone.abort())
+  let path = ''
+  let answer: FaceAnswer
+  try {
+    const url = targetOf(incoming)
+    path = url.pathname.startsWith(`${contextPath}/`) ? url.pathname.slice(contextPath.length) : ''
+    const route = `${incoming.method ?? ''} ${path}`
+    const handler = Object.hasOwn(deps.routes, route) ? deps.routes[route] : undefined
+    if (handler === undefined) throw new NacosFault('no-such-api', `no such api: ${incoming.method}:${url.pathname}`)
+    const params = await paramsOf(incoming, url, deps.limits.maxMessageBytes)
+    const headers = headersOf(incoming)
+    if (!openRoutes.has(route)) {
+      deps.auth.check({
+        token: params.get('accessToken') ?? headers['accesstoken'] ?? bearer(headers['authorization']),
+        username: params.get('username') ?? undefined,
+        password: params.get('password') ?? undefined,
+      })
+    }
+    const request: FaceRequest = { method: incoming.method ?? '', path, params, headers, signal: gone.signal }
+    answer = await handler(request)
+    deps.metrics.count('nacos_face_requests', { interface: 'http', result: 'ok' })
+  } catch (error) {
+    const fault = asFault(error)
+    if (fault.kind === 'server') deps.log.warn({ path, error: fault.message }, 'nacos face: request failed')
+    if (fault.kind === 'over-limit')
+      deps.metrics.count('nacos_face_refused', { bound: fault.message.split(':')[0] ?? '' })
+    deps.metrics.count('nacos_face_requests', { interface: 'http', result: fault.kind })
+    answer = faultAnswer(path, fault)
+  }
+  write(incoming, outgoing, answer)
+}
+
+/** Each line of the interface has its own form of refusal. */
+function faultAnswer(path: string, fault: NacosFault): FaceAnswer {
+  if (fault.kind === 'denied' && !path.includes('/login')) {
+    return json({ status: 403, error: 'Forbidden', message: fault.message, path: contextPath + path }, 403)
+  }
+  if (fault.kind === 'no-such-api') return json({ status: 404, error: 'Not Found', message: fault.message }, 404)
+  return /^\/v[23]\//.test(path) ? resultFault(fault) : textFault(fault)
+}
+
+function targetOf(incoming: IncomingMessage): URL {
+  try {
+    return new URL(incoming.url ?? '/', 'http://face')
+  } catch {
+    throw new NacosFault('parameter-invalid', 'request target: not a path')
+  }
+}
+
+function headersOf(incoming: IncomingMessage): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {}
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    headers[name] = Array.isArray(value) ? value[0] : value
+  }
+  return headers
+}
+
+function bearer(header: string | undefined): string | undefined {
+  return header?.startsWith('Bearer ') ? header.slice('Bearer '.length) : undefined
+}
+
+async function paramsOf(incoming: IncomingMessage, url: URL, maxBytes: number): Promise<URLSearchParams> {
+  const params = url.searchParams
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new NacosFault('too-large', `body: more than ${maxBytes} bytes; nothing was changed`)
+    chunks.push(chunk)
+  }
+  if (size === 0) return params
+  const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+  for (const [name, value] of form) {
+    if (!params.has(name)) params.append(name, value)
+  }
+  return params
+}
+
+function write(incoming: IncomingMessage, outgoing: ServerResponse, answer: FaceAnswer): void {
+  if (outgoing.destroyed || outgoing.headersSent) return
+  const body = Buffer.from(answer.body, 'utf8')
+  const isWhole = incoming.complete
+  outgoing.writeHead(answer.status, {
+    ...answer.headers,
+    'Content-Type': answer.type,
+    'Content-Length': body.length,
+    ...(isWhole ? {} : { Connection: 'close' }),
+  })
+  outgoing.end(body)
+}

@@ -1,0 +1,48 @@
+/**
+ * Every bound of the face on one page. At a bound the caller gets a Nacos error that names it, a counter moves
+ * (`nacos_face_refused` with the bound as label), and what is already there stays untouched.
+ */
+export interface FaceLimits {
+  /** Open HTTP connections; further ones are closed at once. */
+  readonly maxHttpConnections: number
+  /** Open gRPC connections; further ones are closed at once. */
+  readonly maxGrpcConnections: number
+  /** Bytes of one HTTP body and of one gRPC message. */
+  readonly maxMessageBytes: number
+  readonly maxServices: number
+  readonly maxInstances: number
+  /** Services one connection may subscribe to. */
+  readonly maxSubscriptions: number
+  readonly maxConfigs: number
+  /** Bytes of one configuration document in UTF-8. */
+  readonly maxConfigBytes: number
+  /** Bytes of all configuration documents together. */
+  readonly maxConfigTotalBytes: number
+  /** Configuration documents one connection, or one long poll, may listen to. */
+  readonly maxConfigListeners: number
+  /** Parked long polls of all clients. */
+  readonly maxParkedPolls: number
+  /** Pushes sent to one connection and not yet acknowledged; further changes are merged and wait. */
+  readonly maxUnackedPushes: number
+  /** Unread bytes towards one connection; pushes wait above it. */
+  readonly maxPushBufferBytes: number
+  /** Living access tokens. */
+  readonly maxTokens: number
+}
+
+export const defaultLimits: FaceLimits = {
+  maxHttpConnections: 1024,
+  maxGrpcConnections: 1024,
+  maxMessageBytes: 11 * 1024 * 1024,
+  maxServices: 20_000,
+  maxInstances: 100_000,
+  maxSubscriptions: 10_000,
+  maxConfigs: 10_000,
+  maxConfigBytes: 10 * 1024 * 1024,
+  maxConfigTotalBytes: 256 * 1024 * 1024,
+  maxConfigListeners: 3_000,
+  maxParkedPolls: 1_000,
+  maxUnackedPushes: 32,
+  maxPushBufferBytes: 16 * 1024 * 1024,
+  maxTokens: 10_000,
+}

@@ -1,0 +1,103 @@
+/** The service as clients read it: filtered, protected, in Nacos's field names. */
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { ServiceView } from './backend.ts'
+import type { NacosInstance } from './instance.ts'
+import { heartbeatTimes } from './instance.ts'
+import { groupedName } from './service-name.ts'
+
+export interface InstanceJson {
+  readonly instanceId: string
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  readonly healthy: boolean
+  readonly enabled: boolean
+  readonly ephemeral: boolean
+  readonly clusterName: string
+  readonly serviceName: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly instanceHeartBeatInterval: number
+  readonly instanceHeartBeatTimeOut: number
+  readonly ipDeleteTimeout: number
+}
+
+export interface ServiceInfoJson {
+  readonly name: string
+  readonly groupName: string
+  readonly clusters: string
+  readonly cacheMillis: number
+  readonly hosts: readonly InstanceJson[]
+  readonly lastRefTime: number
+  readonly checksum: string
+  readonly allIPs: boolean
+  readonly reachProtectionThreshold: boolean
+  readonly valid: boolean
+}
+
+export interface ServiceInfoOptions {
+  /** Comma-separated; '' = all. */
+  readonly clusters: string
+  readonly healthyOnly: boolean
+  /** How long a polling client may keep the answer, ms. */
+  readonly cacheMillis: number
+  /** Epoch ms; clients ignore an answer older than the one they have. */
+  readonly at: number
+}
+
+export function instanceId(service: ServiceName, instance: NacosInstance): string {
+  return `${instance.ip}#${instance.port}#${instance.cluster}#${groupedName(service)}`
+}
+
+export function instanceJson(service: ServiceName, instance: NacosInstance): InstanceJson {
+  const times = heartbeatTimes(instance.metadata)
+  return {
+    instanceId: instanceId(service, instance),
+    ip: instance.ip,
+    port: instance.port,
+    weight: instance.weight,
+    healthy: instance.healthy,
+    enabled: instance.enabled,
+    ephemeral: instance.ephemeral,
+    clusterName: instance.cluster,
+    serviceName: groupedName(service),
+    metadata: instance.metadata,
+    instanceHeartBeatInterval: times.interval,
+    instanceHeartBeatTimeOut: times.timeout,
+    ipDeleteTimeout: times.removal,
+  }
+}
+
+/**
+ * Enabled instances of the wanted clusters. When the healthy share is at or below a protect threshold above 0, all of them are shown as healthy, so that
+ * the few healthy ones are not run over; otherwise `healthyOnly` drops the unhealthy ones.
+ */
+export function serviceInfo(
+  service: ServiceName,
+  view: ServiceView | undefined,
+  options: ServiceInfoOptions,
+): ServiceInfoJson {
+  const wanted = new Set(options.clusters.split(',').filter((cluster) => cluster !== ''))
+  const all = (view?.instances ?? []).filter(
+    (instance) => instance.enabled && (wanted.size === 0 || wanted.has(instance.cluster)),
+  )
+  const healthy = all.filter((instance) => instance.healthy)
+  const threshold = view?.protectThreshold ?? 0
+  const isProtected = threshold > 0 && all.length > 0 && healthy.length / all.length <= threshold
+  const shown = isProtected
+    ? all.map((instance) => ({ ...instance, healthy: true }))
+    : options.healthyOnly
+      ? healthy
+      : all
+  return {
+    name: groupedName(service),
+    groupName: service.group,
+    clusters: options.clusters,
+    cacheMillis: options.cacheMillis,
+    hosts: shown.map((instance) => instanceJson(service, instance)),
+    lastRefTime: options.at,
+    checksum: '',
+    allIPs: false,
+    reachProtectionThreshold: isProtected,
+    valid: true,
+  }
+}
