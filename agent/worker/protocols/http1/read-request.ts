@@ -194,6 +194,25 @@ function methodOf(buf: Buffer, start: number, end: number): Method {
   return Method.other
 }
 
+/**
+ * Methods of protocols that look like HTTP/1.1 but are not: RTSP (RFC 2326, RFC 7826), and `PRI`, which is kept for HTTP/2's preface (RFC 9113 section 3.4).
+ * A server that knows them would not read them as HTTP.
+ */
+const foreignMethods: ReadonlySet<string> = new Set([
+  'ANNOUNCE',
+  'DESCRIBE',
+  'GET_PARAMETER',
+  'PAUSE',
+  'PLAY',
+  'PLAY_NOTIFY',
+  'PRI',
+  'RECORD',
+  'REDIRECT',
+  'SETUP',
+  'SET_PARAMETER',
+  'TEARDOWN',
+])
+
 /** R4: which form the target has, and whether it fits the method. Cuts an absolute-form into authority and path. */
 function checkTarget(head: Head): number {
   const buf = head.buf
@@ -205,6 +224,7 @@ function checkTarget(head: Head): number {
     return Fault.method
   }
   if (head.methodId === Method.trace) return Fault.method
+  if (head.methodId === Method.other && foreignMethods.has(head.method)) return Fault.method
   if (first === 0x2f) {
     head.targetForm = TargetForm.origin
     return 1
