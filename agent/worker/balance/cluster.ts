@@ -21,7 +21,7 @@ import type { LocalityPlan } from './locality.ts'
 import { planLocalities } from './locality.ts'
 import { OutlierDetector } from './outlier.ts'
 import { pickNamed } from './passthrough.ts'
-import { failureLatencyMs, observeLatency } from './peak-ewma.ts'
+import { observeLatency } from './peak-ewma.ts'
 import { isTried } from './picker.ts'
 import { clusterRefusals, noEndpointRefusal } from './refusals.ts'
 import type { ClusterRefusals } from './refusals.ts'
@@ -175,8 +175,7 @@ class EndpointCluster implements Cluster {
     }
     const balancer = this.policy.loadBalancer
     if (balancer.kind === 'peak-ewma') {
-      const counted = outcome === Outcome.ok || latencyMs > failureLatencyMs ? latencyMs : failureLatencyMs
-      if (counted >= 0) observeLatency(live, counted, now, balancer.decayMs)
+      observeLatency(live, outcome === Outcome.ok, latencyMs, now, balancer.decayMs)
     }
     if (this.outlier !== null && this.outlier.record(live, outcome, status, now)) {
       this.numbers.ejections = this.outlier.ejections

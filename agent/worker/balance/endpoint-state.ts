@@ -43,16 +43,11 @@ export class LiveEndpoint implements EndpointState {
   hasFailedCheck = false
   checkStreak = 0
 
-  // latency, ms; `peak` decays and jumps up at once, `mean` is for people
-  meanLatencyMs = 0
-  peakLatencyMs = 0
-  peakAt = 0
-
   // slow start
   warmUntil = 0
 
-  // weighted round robin: virtual time of its next turn
-  turnAt = -1
+  /** What changes with each request and is no integer: a plain field would box each new value (16 bytes of garbage). */
+  private readonly measures = new Float64Array(4)
 
   constructor(endpoint: Endpoint) {
     this.id = endpointId(endpoint)
@@ -61,6 +56,42 @@ export class LiveEndpoint implements EndpointState {
     this.endpoint = endpoint
     this.weight = cleanWeight(endpoint.weight)
     this.isEligible = endpoint.enabled && this.weight > 0
+  }
+
+  /** Latency for people, ms. */
+  get meanLatencyMs(): number {
+    return this.measures[0]!
+  }
+
+  set meanLatencyMs(value: number) {
+    this.measures[0] = value
+  }
+
+  /** Latency of peak EWMA, ms: jumps up at once, decays; 0 = never measured. */
+  get peakLatencyMs(): number {
+    return this.measures[1]!
+  }
+
+  set peakLatencyMs(value: number) {
+    this.measures[1] = value
+  }
+
+  /** When `peakLatencyMs` was right. */
+  get peakAt(): number {
+    return this.measures[2]!
+  }
+
+  set peakAt(value: number) {
+    this.measures[2] = value
+  }
+
+  /** Weighted round robin: virtual time of the next turn. */
+  get turnAt(): number {
+    return this.measures[3]!
+  }
+
+  set turnAt(value: number) {
+    this.measures[3] = value
   }
 
   /** Takes the registry's newest record. Answers whether weight, eligibility or locality changed, on which groups and hash tables are built. */

@@ -14,7 +14,7 @@ import type { PickContext } from './types.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
 /** What a failed attempt counts as, at least, in ms: the default connect timeout. */
-export const failureLatencyMs = 1000
+const failureLatencyMs = 1000
 
 /** Wait that is assumed for an endpoint that has requests in flight and no measurement, in ms: above any real one. */
 const unknownLatencyMs = 1e6
@@ -55,12 +55,19 @@ function expectedWait(state: LiveEndpoint, now: number, decayMs: number): number
   return latency * (state.activeRequests + 1)
 }
 
-/** Takes one answer into the endpoint's average. */
-export function observeLatency(state: LiveEndpoint, latencyMs: number, now: number, decayMs: number): void {
-  const elapsed = now - state.peakAt
-  const keep = elapsed > 0 ? Math.exp(-elapsed / decayMs) : 1
+/** Takes the end of one attempt into the endpoint's average. Latency -1 = there was no answer. */
+export function observeLatency(
+  state: LiveEndpoint,
+  isGood: boolean,
+  latencyMs: number,
+  now: number,
+  decayMs: number,
+): void {
+  const least = isGood ? smallestLatencyMs : failureLatencyMs
+  if (isGood && latencyMs < 0) return
+  const latency = latencyMs < least ? least : latencyMs
+  const keep = Math.exp(Math.min(0, state.peakAt - now) / decayMs)
   const faded = state.peakLatencyMs * keep
-  const latency = latencyMs < smallestLatencyMs ? smallestLatencyMs : latencyMs
-  state.peakLatencyMs = latency > faded ? latency : faded + latency * (1 - keep)
+  state.peakLatencyMs = Math.max(latency, faded + latency * (1 - keep))
   state.peakAt = now
 }

@@ -19,7 +19,8 @@ export class RoundRobinPicker implements Picker {
   private readonly isRotating: boolean
   private readonly warmupMs: number
   private cursor: number
-  private virtualNow: number
+  /** One number, in an array so that no new value is boxed. */
+  private readonly virtualNow: Float64Array
 
   constructor(states: readonly LiveEndpoint[], settings: PickerSettings, random: Random, previous: Picker | null) {
     const before = previous instanceof RoundRobinPicker ? previous : null
@@ -27,7 +28,7 @@ export class RoundRobinPicker implements Picker {
     this.isRotating = !settings.isWarming && haveEqualWeights(states)
     this.warmupMs = settings.warmupMs
     this.cursor = before === null ? Math.floor(random() * states.length) : before.cursor % states.length
-    this.virtualNow = before?.virtualNow ?? 0
+    this.virtualNow = before?.virtualNow ?? new Float64Array(1)
     if (!this.isRotating) this.makeHeap(random, before !== null && !before.isRotating)
   }
 
@@ -38,7 +39,7 @@ export class RoundRobinPicker implements Picker {
       return this.states[cursor]!
     }
     const state = this.states[0]!
-    this.virtualNow = state.turnAt
+    this.virtualNow[0] = state.turnAt
     const share = this.warmupMs > 0 ? warmShare(state, context.now, this.warmupMs) : 1
     state.turnAt += 1 / (state.weight * share)
     this.sink(0)
@@ -46,10 +47,11 @@ export class RoundRobinPicker implements Picker {
   }
 
   private makeHeap(random: Random, keepsTurns: boolean): void {
+    const virtualNow = this.virtualNow[0]!
     for (const state of this.states) {
       const interval = 1 / state.weight
-      const isInTurn = keepsTurns && state.turnAt >= this.virtualNow && state.turnAt <= this.virtualNow + 10 * interval
-      if (!isInTurn) state.turnAt = this.virtualNow + random() * interval
+      const isInTurn = keepsTurns && state.turnAt >= virtualNow && state.turnAt <= virtualNow + 10 * interval
+      if (!isInTurn) state.turnAt = virtualNow + random() * interval
     }
     for (let index = (this.states.length >> 1) - 1; index >= 0; index--) this.sink(index)
   }
