@@ -189,7 +189,7 @@ export class DemoWorld {
   private adapterDeps(): AdapterDeps {
     const silent = (): void => {}
     return {
-      now: this.deps.now,
+      now: Date.now,
       random: this.deps.random,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       metrics: { count: silent, gauge: silent },

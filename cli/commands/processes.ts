@@ -1,0 +1,132 @@
+/** `hostmesh watchdog`, `center` and `agent`: check the configuration, then become or start the processes that it describes. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { checkConfig } from '../../agent/control/config/check.ts'
+import { formatProblem } from '../../agent/control/config/problem.ts'
+import type { AgentConfig } from '../../agent/control/config/types.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import type { Release } from '../../contracts/handoff.ts'
+import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
+import { entryPoint } from '../entry-point.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import type { Output } from '../output.ts'
+
+/** `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. */
+const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0111', '--disable-sigusr1']
+
+/** Replaces this process by the watchdog; returns only when the configuration is refused. */
+export function becomeWatchdog(output: Output, configPath: string, role: AgentConfig['role']): ExitCode {
+  const config = load(output, configPath, role)
+  if (config === undefined) return exitCodes.config
+  const options = watchdogOptions(config)
+  process.execve(
+    process.execPath,
+    [process.execPath, ...nodeFlags, entryPoint('watchdog/main'), JSON.stringify(options)],
+    process.env,
+  )
+  throw new MeshError('E_INTERNAL', 'the watchdog could not be started in place of this process')
+}
+
+/** Runs one generation in the foreground: generation 1, no watchdog. Resolves when it was told to stop or one of its processes ended. */
+export async function runAgent(output: Output, configPath: string): Promise<ExitCode> {
+  const config = load(output, configPath, undefined)
+  if (config === undefined) return exitCodes.config
+  const release = releaseOf(config)
+  const generation = ['--generation', '1']
+  const children = [
+    run([...release.control, ...generation, '--alone']),
+    ...Array.from({ length: config.workers }, (_, index) =>
+      run([...release.worker, ...generation, '--index', String(index), '--alone']),
+    ),
+  ]
+  const stop = (): void => {
+    for (const child of children) child.kill('SIGTERM')
+  }
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const codes = await Promise.all(children.map((child) => exitOf(child, stop)))
+  return codes.every((code) => code === 0) ? exitCodes.ok : exitCodes.failed
+}
+
+/** The watchdog's few options, derived from the one configuration (decision 0013). */
+export function watchdogOptions(config: AgentConfig): WatchdogOptions {
+  const { watchdog } = config
+  return {
+    runDir: config.runDir,
+    stateDir: config.stateDir,
+    release: releaseOf(config),
+    deadlines: {
+      ...defaultOptions.deadlines,
+      startMs: watchdog.startDeadline,
+      drainMs: watchdog.drainDeadline,
+    },
+    liveness: { ...defaultOptions.liveness, periodMs: watchdog.probeInterval, suspectMs: watchdog.probeTimeout },
+    restarts: defaultOptions.restarts,
+    bounds: {
+      ...defaultOptions.bounds,
+      maxChildBytes: watchdog.maxMemory,
+      maxDraining: watchdog.maxGenerations - 1,
+    },
+  }
+}
+
+function releaseOf(config: AgentConfig): Release {
+  const directories = ['--run-dir', config.runDir, '--state-dir', config.stateDir]
+  return {
+    name: process.env['HOSTMESH_RELEASE'] ?? entryPoint('.').replace(/\/\.(ts|js)$/, ''),
+    control: [
+      process.execPath,
+      ...nodeFlags,
+      entryPoint('agent/control/main'),
+      '--config',
+      config.file,
+      ...directories,
+    ],
+    worker: [process.execPath, ...nodeFlags, entryPoint('agent/worker/main'), ...directories],
+    workers: config.workers,
+  }
+}
+
+function load(output: Output, configPath: string, role: AgentConfig['role'] | undefined): AgentConfig | undefined {
+  const { config, problems } = checkConfig(configPath)
+  for (const problem of problems) output.problem(formatProblem(problem))
+  if (config === undefined) {
+    output.problem(
+      `E_CONFIG_INVALID  ${configPath}: nothing was started; \`hostmesh check -c ${configPath}\` shows this list again`,
+    )
+    return undefined
+  }
+  if (role !== undefined && config.role !== role) {
+    const command = config.role === 'center' ? 'center' : 'watchdog'
+    output.problem(
+      `E_CONFIG_INVALID  ${configPath}: role: found ${config.role}, this command starts a ${role}; use \`hostmesh ${command} -c ${configPath}\``,
+    )
+    return undefined
+  }
+  for (const directory of [config.runDir, config.stateDir]) {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+    } catch (cause) {
+      throw new MeshError('E_RUN_DIRECTORY', `${directory}: cannot be made; nothing was started`, { cause })
+    }
+  }
+  return config
+}
+
+function run(command: readonly string[]): ChildProcess {
+  const [file, ...argv] = command
+  return spawn(file!, argv, { stdio: 'inherit' })
+}
+
+function exitOf(child: ChildProcess, stopAll: () => void): Promise<number> {
+  return new Promise((resolve) => {
+    child.once('exit', (code) => {
+      stopAll()
+      resolve(code ?? 1)
+    })
+    child.once('error', () => {
+      stopAll()
+      resolve(1)
+    })
+  })
+}
