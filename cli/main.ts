@@ -1,11 +1,11 @@
 /** Composition root of the `hostmesh` command: words of the call to commands, errors to exit codes. */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { adminClient } from './admin-client.ts'
 import type { CommandContext } from './context.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { type Output, createOutput } from './output.ts'
+import { productVersion } from './version.ts'
 
 const defaultConfig = '/etc/hostmesh/agent.yaml'
 const defaultCenterConfig = '/etc/hostmesh/center.yaml'
@@ -19,13 +19,11 @@ interface GlobalOptions {
   json?: boolean
 }
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-
 const program = new Command('hostmesh')
   .description(
     'Node-level service mesh: one agent per machine, three tiers for traffic, connections that survive a restart.',
   )
-  .version(version)
+  .version(productVersion())
   .option('--json', 'one JSON value on standard output, no colours, no tables')
   .showHelpAfterError('(hostmesh help COMMAND shows what is allowed)')
   .addHelpText('after', exitCodeHelp)

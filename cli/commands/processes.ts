@@ -10,6 +10,7 @@ import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
+import { productVersion } from '../version.ts'
 
 /** `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. */
 const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0111', '--disable-sigusr1']
@@ -19,7 +20,7 @@ export function becomeWatchdog(output: Output, configPath: string, role: AgentCo
   const config = load(output, configPath, role)
   if (config === undefined) return exitCodes.config
   const options = watchdogOptions(config)
-  process.execve(
+  process.execve?.(
     process.execPath,
     [process.execPath, ...nodeFlags, entryPoint('watchdog/main'), JSON.stringify(options)],
     process.env,
@@ -73,7 +74,7 @@ export function watchdogOptions(config: AgentConfig): WatchdogOptions {
 function releaseOf(config: AgentConfig): Release {
   const directories = ['--run-dir', config.runDir, '--state-dir', config.stateDir]
   return {
-    name: process.env['HOSTMESH_RELEASE'] ?? entryPoint('.').replace(/\/\.(ts|js)$/, ''),
+    name: `hostmesh ${productVersion()}`,
     control: [
       process.execPath,
       ...nodeFlags,
