@@ -10,7 +10,7 @@
  * Cold start: closed and empty; below `minimumRequests` it never trips. The state is carried over a hot restart.
  */
 import type { BreakerSpec } from '../../../contracts/policy-spec.ts'
-import type { EndpointState } from './types.ts'
+import type { ClusterNumbers, EndpointState } from './types.ts'
 import { Outcome } from './types.ts'
 
 export const BreakerState = { closed: 0, halfOpen: 1, open: 2 } as const
@@ -22,7 +22,7 @@ const slices = 10
 export class Breaker {
   state: BreakerState = BreakerState.closed
   openUntil = 0
-  openings = 0
+  private readonly numbers: ClusterNumbers
   private spec: BreakerSpec
   private readonly ended = new Int32Array(slices)
   private readonly failed = new Int32Array(slices)
@@ -33,8 +33,9 @@ export class Breaker {
   private trialStartedAt = 0
   private trialEndpoint: EndpointState | null = null
 
-  constructor(spec: BreakerSpec) {
+  constructor(spec: BreakerSpec, numbers: ClusterNumbers) {
     this.spec = spec
+    this.numbers = numbers
   }
 
   renew(spec: BreakerSpec): void {
@@ -56,7 +57,7 @@ export class Breaker {
 
   settle(now: number): void {
     if (this.state !== BreakerState.open || now < this.openUntil) return
-    this.state = BreakerState.halfOpen
+    this.enter(BreakerState.halfOpen)
     this.hasTrial = false
   }
 
@@ -84,20 +85,25 @@ export class Breaker {
 
   /** Takes over an opening from before a hot restart: it is not counted again. */
   restore(now: number, openForMs: number): void {
-    this.state = BreakerState.open
+    this.enter(BreakerState.open)
     this.openUntil = now + openForMs
     this.clearWindow()
     this.endTrial()
   }
 
   private open(now: number): void {
-    this.openings++
+    this.numbers.breakerOpenings++
     this.restore(now, this.spec.openMs)
   }
 
   private close(): void {
-    this.state = BreakerState.closed
+    this.enter(BreakerState.closed)
     this.clearWindow()
+  }
+
+  private enter(state: BreakerState): void {
+    this.state = state
+    this.numbers.breakerState = state
   }
 
   private endTrial(): void {

@@ -101,7 +101,7 @@ class EndpointCluster implements Cluster {
     this.noEndpoint = this.refusals.notAnEndpoint
     const { pool, retryBudget, breaker, outlier } = options.policy
     this.admission = new Admission(this.numbers, pool, retryBudget)
-    this.breaker = breaker === undefined ? null : new Breaker(breaker)
+    this.breaker = breaker === undefined ? null : new Breaker(breaker, this.numbers)
     this.outlier = outlier === undefined ? null : new OutlierDetector(outlier, options.now)
     this.takeEndpoints(options.now)
   }
@@ -208,11 +208,7 @@ class EndpointCluster implements Cluster {
   }
 
   tick(now: number): void {
-    if (this.breaker !== null) {
-      this.breaker.settle(now)
-      this.numbers.breakerState = this.breaker.state
-      this.numbers.breakerOpenings = this.breaker.openings
-    }
+    if (this.breaker !== null) this.breaker.settle(now)
     if (this.isStale || now >= this.nextDueAt) this.settle(now)
   }
 
@@ -265,7 +261,7 @@ class EndpointCluster implements Cluster {
     this.plan = null
     this.admission.renew(policy.pool, policy.retryBudget)
     if (policy.breaker === undefined) this.breaker = null
-    else if (this.breaker === null) this.breaker = new Breaker(policy.breaker)
+    else if (this.breaker === null) this.breaker = new Breaker(policy.breaker, this.numbers)
     else this.breaker.renew(policy.breaker)
     this.numbers.breakerState = this.breaker?.state ?? 0
     if (policy.outlier === undefined) {
