@@ -17,8 +17,10 @@ import { Group } from './group.ts'
 import { mixBits } from './hashing.ts'
 import type { Health } from './health.ts'
 import { judge } from './health.ts'
+import { hasLabels } from './labels.ts'
 import type { LocalityPlan } from './locality.ts'
 import { planLocalities } from './locality.ts'
+import { emptyNumbers } from './numbers.ts'
 import { OutlierDetector } from './outlier.ts'
 import { pickNamed } from './passthrough.ts'
 import { observeLatency } from './peak-ewma.ts'
@@ -401,37 +403,4 @@ function findUntried(context: PickContext, states: readonly LiveEndpoint[]): Liv
     if (!isTried(context, state)) return state
   }
   return undefined
-}
-
-/** Labels are the version or metadata of an endpoint. */
-export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
-  for (const [name, wanted] of Object.entries(labels)) {
-    if (endpoint.metadata[name] === wanted) continue
-    if (name === 'version' && endpoint.version === wanted) continue
-    return false
-  }
-  return true
-}
-
-function emptyNumbers(): ClusterNumbers {
-  return {
-    activeRequests: 0,
-    activeAttempts: 0,
-    pendingRequests: 0,
-    connections: 0,
-    activeRetries: 0,
-    endpoints: 0,
-    usableEndpoints: 0,
-    ejectedEndpoints: 0,
-    panic: 0,
-    breakerState: 0,
-    requestOverflows: 0,
-    pendingOverflows: 0,
-    connectionOverflows: 0,
-    retryOverflows: 0,
-    breakerOpenings: 0,
-    breakerRefusals: 0,
-    ejections: 0,
-    picksWithoutEndpoint: 0,
-  }
 }
