@@ -105,7 +105,7 @@ function messagesOf(log: readonly string[]): LlhttpMessage[] {
   let last = ''
   for (const line of log) {
     const message = messages.at(-1)
-    if (/ message begin$/.test(line)) {
+    if (line.endsWith(' message begin')) {
       messages.push({
         method: '',
         url: '',
@@ -121,7 +121,7 @@ function messagesOf(log: readonly string[]): LlhttpMessage[] {
     }
     if (message === undefined) continue
     if (/ headers complete/.test(line)) message.isHeadComplete = true
-    if (/ message complete$/.test(line)) message.isComplete = true
+    if (line.endsWith(' message complete')) message.isComplete = true
     const span = /len=(\d+) span\[(\w+)\](?:="(.*)"|=(cr|lf))$/.exec(line)
     if (span === null) {
       if (/complete|begin/.test(line)) last = ''

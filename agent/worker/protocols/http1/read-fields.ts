@@ -7,6 +7,7 @@ import { Fault } from './fault.ts'
 import { Field, fieldOf } from './field-names.ts'
 import { maxNominated, Phase } from './head.ts'
 import type { Head } from './head.ts'
+import { TargetForm } from './types.ts'
 
 const LineState = { begin: 0, name: 1, gap: 2, space: 3, value: 4, lineFeed: 5, lastLineFeed: 6 } as const
 
@@ -119,8 +120,10 @@ function noteFact(head: Head, field: Field, start: number, end: number): number 
   switch (field) {
     case Field.host:
       if (head.has(Field.host)) return Fault.hostDuplicate
-      head.authorityStart = start
-      head.authorityEnd = end
+      if (head.targetForm !== TargetForm.absolute) {
+        head.authorityStart = start
+        head.authorityEnd = end
+      }
       return 0
     case Field.contentLength: {
       if (head.has(Field.contentLength)) return Fault.contentLength

@@ -1,0 +1,40 @@
+/** Plans that change nothing, for tests that change one thing. */
+import { ReplyFraming } from '../../../agent/worker/protocols/http1/types.ts'
+import type { ReplyPlan, RequestPlan } from '../../../agent/worker/protocols/http1/types.ts'
+import type { HeaderEdits } from '../../../agent/worker/route/types.ts'
+
+export function requestPlan(changes: Partial<RequestPlan> = {}): RequestPlan {
+  return {
+    routeEdits: null,
+    destinationEdits: null,
+    extra: null,
+    extraLength: 0,
+    target: null,
+    authority: null,
+    keepsIdentity: false,
+    closes: false,
+    upgrades: false,
+    dropsExpect: false,
+    ...changes,
+  }
+}
+
+export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
+  return {
+    routeEdits: null,
+    destinationEdits: null,
+    filterDrop: null,
+    extra: null,
+    extraLength: 0,
+    framing: ReplyFraming.same,
+    closes: false,
+    saysKeepAlive: false,
+    upgrades: false,
+    dropsTier: true,
+    ...changes,
+  }
+}
+
+export function headerEdits(lines: string, ...drop: string[]): HeaderEdits {
+  return { lines: Buffer.from(lines, 'latin1'), drop: new Set(drop) }
+}
