@@ -119,6 +119,8 @@ export type ListenerSpec =
 export interface SubsetSpec {
   readonly labels: Readonly<Record<string, string>>
   readonly policy: TrafficPolicySpec
+  /** Policies by destination port where the subset or its rule has some; they win over `policy`. */
+  readonly portPolicies?: Readonly<Record<string, TrafficPolicySpec>>
 }
 
 /** A destination: endpoints plus the policy for each way to reach them. */

@@ -111,6 +111,12 @@ export interface Rules {
   declaredKeys(): readonly ServiceKey[]
   /** Routes for a key: of the VirtualService that decides about it, else the implicit one (every request to the service). */
   virtualHost(key: ServiceKey): CompiledVirtualHost
+  /**
+   * Routes from the network to a local application: everything, without retries, under the `Inbound` rate limits of the MeshPolicies of its service.
+   * `applicationKey` is the service that the inbound listener leads to, `key` the service that the application is an instance of. VirtualServices do not
+   * apply: they are the caller's side, as in Istio.
+   */
+  inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec
   /** Policies of a service, its subsets and ports, with the origin of every value that is no default. */
   service(key: ServiceKey): CompiledService
   /** The service that a ServiceEntry declares under this key. */

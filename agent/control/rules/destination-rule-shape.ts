@@ -1,0 +1,252 @@
+/** Istio's DestinationRule (networking.istio.io/v1), every field of it: implemented, or refused by name. */
+import * as z from 'zod'
+import {
+  checked,
+  duration,
+  flag,
+  hostOrWildcard,
+  integer,
+  labels,
+  leaf,
+  nonEmptyList,
+  notImplemented,
+  oneOf,
+  percentNumber,
+  port,
+  text,
+} from './fields.ts'
+import { headerNameProblem } from './header-rules.ts'
+
+const maxCount = 2 ** 31 - 1
+
+/** `region`, `region/zone`, `region/zone/*`, `region/*`, `*` to `region/zone` with stars; we know no sub-zones. */
+export function parseLocality(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9._*-]+(?:\/[A-Za-z0-9._*-]+){0,2}$/.test(value)) return undefined
+  const [region = '*', zone = '*', subZone = '*'] = value.split('/')
+  const isStar = (part: string): boolean => part === '*'
+  if (!isStar(subZone) || [region, zone].some((part) => part.includes('*') && !isStar(part))) return undefined
+  if (isStar(region)) return isStar(zone) ? '*' : undefined
+  return `${region}/${zone}`
+}
+
+const locality = () => leaf('a locality like region/zone, region/* or *; sub-zones are not implemented', parseLocality)
+
+const distribution = () =>
+  z.strictObject({
+    from: locality(),
+    to: z.record(locality(), integer(1, 100)).superRefine((shares, context) => {
+      const sum = Object.values(shares).reduce((total, share) => total + share, 0)
+      if (sum !== 100) context.addIssue(`the shares sum up to ${sum}, allowed exactly 100`)
+    }),
+  })
+
+const localitySetting = () =>
+  z
+    .strictObject({
+      enabled: flag().optional(),
+      distribute: nonEmptyList(distribution(), 100).optional(),
+      failover: nonEmptyList(z.strictObject({ from: text(1, 128), to: text(1, 128) }), 100).optional(),
+      failoverPriority: notImplemented(),
+    })
+    .superRefine((setting, context) => {
+      if (setting.distribute !== undefined && setting.failover !== undefined) {
+        context.addIssue('found both distribute and failover, allowed one of them')
+      }
+    })
+
+const hashHeader = () =>
+  checked((value) => {
+    if (typeof value === 'string' && /^(?:host|:authority)$/i.test(value)) return { value: 'host' }
+    const problem = headerNameProblem(value)
+    return problem === undefined ? { value: String(value).toLowerCase() } : { problem }
+  })
+
+const cookie = () =>
+  z.strictObject({
+    name: leaf('a cookie name', (value) =>
+      typeof value === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(value) ? value : undefined,
+    ),
+    path: leaf('a path that begins with /', (value) =>
+      typeof value === 'string' && /^\/[\x21-\x3a\x3c-\x7e]{0,1023}$/.test(value) ? value : undefined,
+    ).optional(),
+    ttl: duration(0).optional(),
+  })
+
+const consistentHash = () =>
+  z
+    .strictObject({
+      httpHeaderName: hashHeader().optional(),
+      httpCookie: cookie().optional(),
+      useSourceIp: leaf('true', (value) => (value === true ? true : undefined)).optional(),
+      httpQueryParameterName: text(1, 256).optional(),
+      ringHash: z.strictObject({ minimumRingSize: integer(1, 8_388_608).optional() }).optional(),
+      maglev: z
+        .strictObject({
+          tableSize: leaf('a prime number below 5000011', (value) =>
+            isTableSize(value) ? value : undefined,
+          ).optional(),
+        })
+        .optional(),
+      minimumRingSize: notImplemented('use ringHash: { minimumRingSize: … }'),
+    })
+    .superRefine((hash, context) => {
+      const keys = ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'].filter(
+        (key) => key in hash,
+      )
+      if (keys.length !== 1) {
+        const allowed = 'allowed exactly one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName'
+        context.addIssue(`found ${keys.length === 0 ? 'no key' : keys.join(' and ')}, ${allowed}`)
+      }
+      if (hash.ringHash !== undefined && hash.maglev !== undefined) {
+        context.addIssue('found both ringHash and maglev, allowed one of them')
+      }
+    })
+
+function isTableSize(value: unknown): value is number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 2 || value >= 5_000_011) return false
+  for (let divisor = 2; divisor * divisor <= value; divisor++) if (value % divisor === 0) return false
+  return true
+}
+
+const loadBalancer = () =>
+  z
+    .strictObject({
+      simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH').optional(),
+      consistentHash: consistentHash().optional(),
+      localityLbSetting: localitySetting().optional(),
+      warmupDurationSecs: duration().optional(),
+      warmup: z
+        .strictObject({ duration: duration(), minimumPercent: notImplemented(), aggression: notImplemented() })
+        .optional(),
+    })
+    .superRefine((balancer, context) => {
+      if (balancer.simple !== undefined && balancer.consistentHash !== undefined) {
+        context.addIssue('found both simple and consistentHash, allowed one of them')
+      }
+      if (balancer.warmup !== undefined && balancer.warmupDurationSecs !== undefined) {
+        context.addIssue('found both warmup and warmupDurationSecs, allowed one of them')
+      }
+    })
+
+const connectionPool = () =>
+  z.strictObject({
+    tcp: z
+      .strictObject({
+        maxConnections: integer(1, maxCount).optional(),
+        connectTimeout: duration().optional(),
+        tcpKeepalive: z
+          .strictObject({
+            probes: integer(1, 127).optional(),
+            time: duration().optional(),
+            interval: duration().optional(),
+          })
+          .optional(),
+        maxConnectionDuration: duration().optional(),
+        idleTimeout: duration(0).optional(),
+      })
+      .optional(),
+    http: z
+      .strictObject({
+        http1MaxPendingRequests: integer(1, maxCount).optional(),
+        http2MaxRequests: integer(1, maxCount).optional(),
+        maxRequestsPerConnection: integer(0, 2 ** 29).optional(),
+        maxRetries: integer(0, maxCount).optional(),
+        idleTimeout: duration().optional(),
+        h2UpgradePolicy: notImplemented(),
+        useClientProtocol: notImplemented(),
+        maxConcurrentStreams: notImplemented(),
+      })
+      .optional(),
+  })
+
+const outlierDetection = () =>
+  z.strictObject({
+    consecutive5xxErrors: integer(0, maxCount).optional(),
+    consecutiveGatewayErrors: integer(0, maxCount).optional(),
+    consecutiveLocalOriginFailures: integer(0, maxCount).optional(),
+    splitExternalLocalOriginErrors: flag().optional(),
+    interval: duration().optional(),
+    baseEjectionTime: duration().optional(),
+    maxEjectionPercent: percentNumber().optional(),
+    minHealthPercent: percentNumber().optional(),
+    consecutiveErrors: notImplemented('use consecutive5xxErrors or consecutiveGatewayErrors'),
+  })
+
+export const proxyProtocolShape = () => z.strictObject({ version: oneOf('V1', 'V2').optional() })
+
+export const retryBudgetShape = () =>
+  z.strictObject({ percent: percentNumber().optional(), minRetryConcurrency: integer(0, maxCount).optional() })
+
+const policyFields = () => ({
+  loadBalancer: loadBalancer().optional(),
+  connectionPool: connectionPool().optional(),
+  outlierDetection: outlierDetection().optional(),
+  tls: z
+    .strictObject({
+      mode: leaf('DISABLE; TLS towards endpoints is not implemented by this version', (value) =>
+        value === 'DISABLE' ? 'DISABLE' : undefined,
+      ),
+    })
+    .optional(),
+})
+
+const portPolicy = () =>
+  z.strictObject({
+    port: z.strictObject({ number: port() }).transform((selector) => selector.number),
+    ...policyFields(),
+  })
+
+const trafficPolicy = () =>
+  z
+    .strictObject({
+      ...policyFields(),
+      portLevelSettings: nonEmptyList(portPolicy(), 100).optional(),
+      proxyProtocol: proxyProtocolShape().optional(),
+      retryBudget: retryBudgetShape().optional(),
+      tunnel: notImplemented(),
+    })
+    .superRefine((policy, context) => {
+      const ports = new Set<number>()
+      policy.portLevelSettings?.forEach((setting, index) => {
+        if (ports.has(setting.port)) {
+          const path = ['portLevelSettings', index, 'port']
+          context.addIssue({ code: 'custom', path, message: `port ${setting.port} has settings already` })
+        }
+        ports.add(setting.port)
+      })
+    })
+
+export const destinationRuleShape = z
+  .strictObject({
+    host: hostOrWildcard(),
+    trafficPolicy: trafficPolicy().optional(),
+    subsets: nonEmptyList(
+      z.strictObject({
+        name: leaf('a name of 1 to 256 letters, digits and . _ -', (value) =>
+          typeof value === 'string' && /^[A-Za-z0-9._-]{1,256}$/.test(value) ? value : undefined,
+        ),
+        labels: labels(),
+        trafficPolicy: trafficPolicy().optional(),
+      }),
+      200,
+    ).optional(),
+    exportTo: notImplemented(),
+    workloadSelector: notImplemented(),
+  })
+  .superRefine((spec, context) => {
+    const names = new Set<string>()
+    spec.subsets?.forEach((subset, index) => {
+      if (names.has(subset.name)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['subsets', index, 'name'],
+          message: `subset ${subset.name} is defined twice`,
+        })
+      }
+      names.add(subset.name)
+    })
+  })
+
+export type DestinationRuleSpec = z.output<typeof destinationRuleShape>
+export type TrafficPolicyShape = NonNullable<DestinationRuleSpec['trafficPolicy']>
+export type PolicyFieldsShape = Omit<TrafficPolicyShape, 'portLevelSettings' | 'tunnel'>

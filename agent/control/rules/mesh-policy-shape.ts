@@ -1,0 +1,112 @@
+/**
+ * MeshPolicy (hostmesh.io/v1): what Istio's resources do not say. Applies to `hosts`, or without them to every service. Durations and percentages are written
+ * as in Istio.
+ */
+import * as z from 'zod'
+import { proxyProtocolShape, retryBudgetShape } from './destination-rule-shape.ts'
+import { duration, flag, hostOrWildcard, integer, leaf, nonEmptyList, oneOf, percentNumber, text } from './fields.ts'
+
+const loadBalancer = () =>
+  z
+    .strictObject({
+      peakEwma: z.strictObject({ decayTime: duration().optional() }).optional(),
+      leastRequest: z.strictObject({ choices: integer(2, 16).optional() }).optional(),
+    })
+    .superRefine((balancer, context) => {
+      if (Object.keys(balancer).length !== 1) context.addIssue('allowed exactly one of peakEwma and leastRequest')
+    })
+
+const rateLimit = () =>
+  z.strictObject({
+    name: text(1, 128),
+    routes: nonEmptyList(text(1, 256)).optional(),
+    per: oneOf('Route', 'SourceApp').optional(),
+    side: oneOf('Outbound', 'Inbound').optional(),
+    maxTokens: integer(1, 1_000_000_000),
+    tokensPerFill: integer(1, 1_000_000_000).optional(),
+    fillInterval: duration(),
+    status: integer(400, 599).optional(),
+  })
+
+const healthCheck = () =>
+  z
+    .strictObject({
+      http: z
+        .strictObject({
+          path: leaf('a path that begins with /', (value) =>
+            typeof value === 'string' && /^\/[\x21-\x22\x24-\x7e]{0,2047}$/.test(value) ? value : undefined,
+          ),
+        })
+        .optional(),
+      tcp: z.strictObject({}).optional(),
+      interval: duration().optional(),
+      timeout: duration().optional(),
+      healthyThreshold: integer(1, 100).optional(),
+      unhealthyThreshold: integer(1, 100).optional(),
+    })
+    .superRefine((check, context) => {
+      if ((check.http === undefined) === (check.tcp === undefined))
+        context.addIssue('allowed exactly one of http and tcp')
+    })
+
+export const meshPolicyShape = z
+  .strictObject({
+    hosts: nonEmptyList(hostOrWildcard(), 1000).optional(),
+    loadBalancer: loadBalancer().optional(),
+    retryBudget: retryBudgetShape().optional(),
+    circuitBreaker: z
+      .strictObject({
+        failurePercent: percentNumber().optional(),
+        minimumRequests: integer(1, 1_000_000).optional(),
+        window: duration().optional(),
+        openTime: duration().optional(),
+      })
+      .optional(),
+    outlierDetection: z
+      .strictObject({
+        maxEjectionTime: duration().optional(),
+        successRate: z
+          .strictObject({
+            minimumHosts: integer(2, 10_000).optional(),
+            requestVolume: integer(1, 1_000_000).optional(),
+            stdevFactor: leaf('a number from 0 to 10', (value) =>
+              typeof value === 'number' && value >= 0 && value <= 10 ? value : undefined,
+            ).optional(),
+          })
+          .optional(),
+      })
+      .optional(),
+    healthCheck: healthCheck().optional(),
+    hedging: nonEmptyList(
+      z.strictObject({
+        routes: nonEmptyList(text(1, 256)).optional(),
+        after: duration(),
+        maxExtra: integer(1, 3).optional(),
+      }),
+      100,
+    ).optional(),
+    rateLimits: nonEmptyList(rateLimit(), 100).optional(),
+    panicThresholdPercent: percentNumber().optional(),
+    fallback: z.strictObject({ center: flag().optional(), direct: flag().optional() }).optional(),
+    connectionPool: z
+      .strictObject({ tcpUserTimeout: duration(0).optional(), maxConnectionAge: duration(0).optional() })
+      .optional(),
+    proxyProtocol: proxyProtocolShape().optional(),
+  })
+  .superRefine((spec, context) => {
+    if (Object.keys(spec).filter((key) => key !== 'hosts').length === 0) context.addIssue('a policy without a setting')
+    const names = new Set<string>()
+    spec.rateLimits?.forEach((limit, index) => {
+      if (names.has(limit.name)) {
+        const path = ['rateLimits', index, 'name']
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `the name ${limit.name} is taken by another limit of this policy`,
+        })
+      }
+      names.add(limit.name)
+    })
+  })
+
+export type MeshPolicySpec = z.output<typeof meshPolicyShape>
