@@ -69,7 +69,7 @@ const shortRun = 48
  * edits are applied, `Via` is added. Order and duplicates are kept (R39). One per worker; it holds no state of a message.
  *
  * `request` and `reply` answer the position after the last byte written, or -1 when `out` might be too small: then nothing was written, and the caller
- * offers a buffer with `roomForRequest` or `roomForReply` bytes.
+ * offers room for `roomFor(head, plan)` bytes.
  */
 export class HeadWriter {
   readonly #via: readonly [Buffer, Buffer]
@@ -82,14 +82,13 @@ export class HeadWriter {
     this.#via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]
   }
 
-  /** Upper bound of what `request` writes. */
-  roomForRequest(head: Head, plan: RequestPlan): number {
-    return this.#room(head, plan) + (plan.target === null ? 0 : plan.target.length) + (plan.authority?.length ?? 0)
+  /** Upper bound of what `request` or `reply` writes. */
+  roomFor(head: Head, plan: RequestPlan | ReplyPlan): number {
+    return 'target' in plan ? this.#roomForRequest(head, plan) : this.#room(head, plan)
   }
 
-  /** Upper bound of what `reply` writes. */
-  roomForReply(head: Head, plan: ReplyPlan): number {
-    return this.#room(head, plan)
+  #roomForRequest(head: Head, plan: RequestPlan): number {
+    return this.#room(head, plan) + (plan.target?.length ?? 0) + (plan.authority?.length ?? 0)
   }
 
   #room(head: Head, plan: RequestPlan | ReplyPlan): number {
@@ -105,7 +104,7 @@ export class HeadWriter {
   }
 
   request(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
-    if (at + this.roomForRequest(head, plan) > out.length) return -1
+    if (at + this.#roomForRequest(head, plan) > out.length) return -1
     const buf = head.buf
     const tables = plan.keepsIdentity ? trustedActions : requestActions
     const routeDrop = this.#matcher(plan.routeEdits)
@@ -166,7 +165,7 @@ export class HeadWriter {
   }
 
   reply(out: Buffer, at: number, head: Head, plan: ReplyPlan): number {
-    if (at + this.roomForReply(head, plan) > out.length) return -1
+    if (at + this.#room(head, plan) > out.length) return -1
     const buf = head.buf
     const routeDrop = this.#matcher(plan.routeEdits)
     const destinationDrop = this.#matcher(plan.destinationEdits)

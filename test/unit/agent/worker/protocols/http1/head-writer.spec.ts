@@ -86,16 +86,14 @@ describe('head writer', () => {
     const writer = new HeadWriter('mesh')
     const head = requestHead(get(`A: ${'b'.repeat(500)}\r\n`))
     const plan = requestPlan({ target: bytes('/long'), routeEdits: headerEdits(`x: ${'y'.repeat(300)}\r\n`) })
-    const room = writer.roomForRequest(head, plan)
+    const room = writer.roomFor(head, plan)
     const tooSmall = Buffer.alloc(room - 1)
     expect(writer.request(tooSmall, 0, head, plan)).to.equal(-1)
     expect(tooSmall.every((byte) => byte === 0)).to.equal(true)
     expect(writer.request(Buffer.alloc(room), 0, head, plan)).to.be.greaterThan(800)
     const reply = replyHead(ok('A: b\r\n'))
     expect(writer.reply(Buffer.alloc(20), 0, reply, replyPlan())).to.equal(-1)
-    expect(
-      writer.reply(Buffer.alloc(writer.roomForReply(reply, replyPlan())), 0, reply, replyPlan()),
-    ).to.be.greaterThan(0)
+    expect(writer.reply(Buffer.alloc(writer.roomFor(reply, replyPlan())), 0, reply, replyPlan())).to.be.greaterThan(0)
   })
 
   it('refuses a name for Via that is no token', () => {
