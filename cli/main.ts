@@ -197,6 +197,24 @@ command('explain', 'what the agent would do with a request, and why', [
     },
   )
 
+command('drill', 'break one thing on this host on purpose, measure, restore, judge', [
+  'hostmesh drill kill-worker --dry-run',
+  'hostmesh drill kill-agent --yes --json',
+])
+  .argument(
+    '<drill>',
+    'kill-worker, kill-agent, hang-agent, kill-watchdog, kill-center, cut-registry, bad-config, bad-upgrade',
+  )
+  .addOption(configOption(defaultConfig))
+  .option('--yes', 'act without asking')
+  .option('--dry-run', 'say what it would do, and whether the host is fit for it')
+  .action(async (name: string, options: { config: string; yes?: boolean; dryRun?: boolean }) => {
+    const { drill } = await import('./commands/drill.ts')
+    await finish(
+      drill(output(), name, { config: options.config, yes: options.yes === true, dryRun: options.dryRun === true }),
+    )
+  })
+
 command('demo', 'two hosts, a center and a registry on this machine, with traffic and a live view', [
   'hostmesh demo',
   'hostmesh demo --once',

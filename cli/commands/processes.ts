@@ -71,7 +71,8 @@ export function watchdogOptions(config: AgentConfig): WatchdogOptions {
   }
 }
 
-function releaseOf(config: AgentConfig): Release {
+/** What this release starts for a configuration. */
+export function releaseOf(config: AgentConfig): Release {
   const directories = ['--run-dir', config.runDir, '--state-dir', config.stateDir]
   return {
     name: `hostmesh ${productVersion()}`,

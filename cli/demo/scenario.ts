@@ -1,5 +1,5 @@
 /** The demo without a person: each step does something to the hosts and says what the callers, who never retry, may notice of it. */
-import type { TallyView } from './tally.ts'
+import type { TallyView } from '../traffic/tally.ts'
 import type { DemoWorld } from './world.ts'
 
 export interface StepResult {

@@ -1,7 +1,7 @@
 /** The live picture of the demo: who calls whom, rates, errors, tier; the hosts; what happened; which keys there are. */
 import type { Output } from '../output.ts'
-import type { Caller } from './traffic.ts'
-import type { TallyView } from './tally.ts'
+import type { Caller } from '../traffic/callers.ts'
+import type { TallyView } from '../traffic/tally.ts'
 
 export interface HostLine {
   readonly name: string

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { createNacosAdapter } from '../../registry-adapters/nacos/index.ts'
 import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'
-import { type DemoApplication, startHttpApplication, startLineApplication } from './applications.ts'
+import { type DemoApplication, startHttpApplication, startLineApplication } from '../traffic/applications.ts'
 import { DemoHost } from './host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from './loopback-block.ts'
-import { type Caller, startHttpCaller, startLineCaller } from './traffic.ts'
+import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
 
 export interface WorldDeps {
   readonly now: () => number

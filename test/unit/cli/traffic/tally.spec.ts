@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type CallOutcome, Tally } from '../../../../cli/demo/tally.ts'
+import { type CallOutcome, Tally } from '../../../../cli/traffic/tally.ts'
 
 const good: CallOutcome = { isGood: true, tier: 'agent', version: 'v1', latencyMs: 2, reason: '' }
 
