@@ -1,0 +1,58 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import { adminClient, adminJson } from '../../../cli/admin-client.ts'
+import { MeshError } from '../../../contracts/errors.ts'
+
+async function withServer(
+  answer: { status: number; body: string },
+  use: (where: string) => Promise<void>,
+): Promise<void> {
+  const server = createServer((_incoming, outgoing) => {
+    outgoing.statusCode = answer.status
+    outgoing.end(answer.body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    await use(`127.0.0.1:${(server.address() as AddressInfo).port}`)
+  } finally {
+    await new Promise((resolve) => server.close(resolve))
+  }
+}
+
+async function failureOf(work: Promise<unknown>): Promise<MeshError> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof MeshError) return error
+    throw error
+  }
+  throw new Error('did not fail')
+}
+
+describe('the admin client', () => {
+  it('says that nobody answers, with a code', async () => {
+    const error = await failureOf(adminJson(adminClient('/nowhere/admin.sock', 1000), '/ready'))
+    expect(error.code).to.equal('E_ADMIN_UNREACHABLE')
+    expect(error.message).to.include('/nowhere/admin.sock')
+  })
+
+  it("passes the agent's own words on when it refuses", async () => {
+    await withServer({ status: 405, body: 'use POST\n' }, async (where) => {
+      const error = await failureOf(adminJson(adminClient(where, 1000), '/logging'))
+      expect(error.message).to.include('status 405: use POST')
+    })
+  })
+
+  it('refuses an answer that is not JSON', async () => {
+    await withServer({ status: 200, body: '<html>' }, async (where) => {
+      expect((await failureOf(adminJson(adminClient(where, 1000), '/'))).message).to.include('not JSON')
+    })
+  })
+
+  it('names what an address may look like', () => {
+    for (const where of ['', 'host', 'host:0', 'host:99999', ':80']) {
+      expect(() => adminClient(where, 1), where).to.throw('not an admin address')
+    }
+  })
+})

@@ -1,0 +1,35 @@
+import { expect } from 'chai'
+import { type DrillReport, drillMarkdown } from '../../../../cli/drill/report.ts'
+
+const report: DrillReport = {
+  drill: 'kill-agent',
+  host: 'alpha',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  promise: 'no connection refused',
+  verdict: 'broken',
+  problems: ['3 probe calls lost, allowed 2'],
+  recoveryMs: undefined,
+  maxLost: 2,
+  probe: {
+    calls: 100,
+    errors: 3,
+    perSecond: 50,
+    p50Ms: 1,
+    p99Ms: 9,
+    tiers: { agent: 90, center: 7 },
+    versions: {},
+    reasons: { ECONNRESET: 3 },
+  },
+}
+
+describe('the report of a drill', () => {
+  it('says verdict, losses with their reasons, tiers and recovery', () => {
+    const text = drillMarkdown(report)
+    expect(text).to.include('Drill kill-agent on alpha: broken')
+    expect(text).to.include('| lost | 3 (allowed 2) |')
+    expect(text).to.include('ECONNRESET 3')
+    expect(text).to.include('agent 90, center 7')
+    expect(text).to.include('| recovery | not in time |')
+    expect(text).to.include('- 3 probe calls lost, allowed 2')
+  })
+})
