@@ -1,0 +1,255 @@
+/** A watchdog with its process tree in folders of its own, for tests: start it, ask it, kill parts of it, and be sure that nothing is left. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import type {
+  ChildState,
+  GenerationState,
+  OperatorReply,
+  OperatorRequest,
+  Release,
+  RestartReport,
+  WatchdogState,
+} from '../../../contracts/handoff.ts'
+import type { RelayTargets } from '../../../contracts/relay-targets.ts'
+import { dialFrames } from '../../../native/frame-stream.ts'
+
+const root = join(import.meta.dirname, '../../..')
+
+export interface HostOptions {
+  readonly workers?: number
+  readonly behave?: { readonly worker?: string; readonly control?: string }
+  readonly tuning?: Readonly<Record<string, unknown>>
+  readonly environment?: Readonly<Record<string, string>>
+  /** Instead of the stand-ins. */
+  readonly release?: Release
+  readonly programs?: readonly string[]
+}
+
+export class WatchdogHost {
+  readonly folder = mkdtempSync(join(tmpdir(), 'hm-host-'))
+  readonly runDir = join(this.folder, 'run')
+  readonly stateDir = join(this.folder, 'state')
+  httpPort = 0
+  tcpPort = 0
+  process: ChildProcess | undefined
+  readonly lines: string[] = []
+  private readonly options: HostOptions
+  private readonly seenPids = new Set<number>()
+
+  private constructor(options: HostOptions) {
+    this.options = options
+    mkdirSync(this.stateDir, { recursive: true })
+  }
+
+  /** Resolves when the first generation serves. */
+  static async start(options: HostOptions = {}): Promise<WatchdogHost> {
+    const host = new WatchdogHost(options)
+    host.httpPort = await freePort()
+    host.tcpPort = await freePort()
+    host.startWatchdog()
+    try {
+      await host.until((state) => host.serving(state) !== undefined, 'a generation serves')
+    } catch (error) {
+      await host.end()
+      throw error
+    }
+    return host
+  }
+
+  /** The process only; `until` waits for more. */
+  startWatchdog(): ChildProcess {
+    const options = {
+      runDir: this.runDir,
+      stateDir: this.stateDir,
+      release: this.release({ name: 'v1', ...this.options.behave }),
+      deadlines: { startMs: 4000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 },
+      ...this.options.tuning,
+    }
+    const program = [join(root, 'watchdog/main.ts'), JSON.stringify(options)]
+    const child = spawn(process.execPath, program, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.options.environment },
+    })
+    const read = (bytes: Buffer): void => {
+      this.lines.push(
+        ...bytes
+          .toString()
+          .split('\n')
+          .filter((line) => line !== ''),
+      )
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    this.process = child
+    return child
+  }
+
+  release(which: {
+    readonly name: string
+    readonly worker?: string
+    readonly control?: string
+    readonly workers?: number
+  }): Release {
+    if (this.options.release !== undefined) return { ...this.options.release, name: which.name }
+    const support = join(root, 'test/support/continuity')
+    const dirs = ['--run-dir', this.runDir]
+    return {
+      name: which.name,
+      control: [process.execPath, join(support, 'stand-in-control.ts'), ...dirs, '--behave', which.control ?? 'well'],
+      worker: [
+        process.execPath,
+        join(support, 'stand-in-worker.ts'),
+        ...dirs,
+        ...['--http', String(this.httpPort), '--tcp', String(this.tcpPort)],
+        ...['--behave', which.worker ?? 'well', '--name', which.name],
+      ],
+      workers: which.workers ?? this.options.workers ?? 1,
+    }
+  }
+
+  async ask(request: OperatorRequest, timeoutMs = 20_000): Promise<OperatorReply> {
+    return new Promise<OperatorReply>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer to ${request.type}\n${this.tail()}`)), timeoutMs)
+      dialFrames(join(this.runDir, 'watchdog.sock'), maxHandoffFrameBytes, undefined, {
+        onMessage: (raw) => {
+          const reply = raw as unknown as OperatorReply
+          if (reply.type === 'welcome') return
+          clearTimeout(timer)
+          resolve(reply)
+          stream?.close()
+        },
+        onClose: () => {
+          clearTimeout(timer)
+          reject(new Error(`the watchdog hung up during ${request.type}`))
+        },
+      }).then(
+        (dialed) => {
+          stream = dialed
+          dialed.send({ type: 'operator', link: handoffVersion })
+          dialed.send(request)
+          return undefined
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          reject(error as Error)
+        },
+      )
+      let stream: Awaited<ReturnType<typeof dialFrames>> | undefined
+    })
+  }
+
+  async report(request: OperatorRequest): Promise<RestartReport> {
+    const reply = await this.ask(request)
+    if (reply.type !== 'outcome') throw new Error(`${request.type}: ${JSON.stringify(reply)}`)
+    return reply.report
+  }
+
+  reload(wait: 'serving' | 'gone' = 'gone'): Promise<RestartReport> {
+    return this.report({ type: 'reload', wait })
+  }
+
+  upgrade(release: Release, wait: 'serving' | 'gone' = 'gone'): Promise<RestartReport> {
+    return this.report({ type: 'upgrade', release, wait })
+  }
+
+  async state(): Promise<WatchdogState> {
+    const reply = await this.ask({ type: 'status' })
+    if (reply.type !== 'state') throw new Error(JSON.stringify(reply))
+    for (const generation of reply.state.generations)
+      for (const child of generation.children) this.seenPids.add(child.pid)
+    return reply.state
+  }
+
+  serving(state: WatchdogState): GenerationState | undefined {
+    return state.generations.find(
+      (generation) =>
+        generation.phase === 'serving' &&
+        generation.children.filter((child) => child.role === 'worker' && child.isServing).length ===
+          (this.options.release?.workers ?? this.options.workers ?? 1),
+    )
+  }
+
+  async child(role: 'worker' | 'control', index = 0): Promise<ChildState> {
+    const state = await this.state()
+    const generation = state.generations.find((one) => one.phase === 'serving')
+    const child = generation?.children.find((one) => one.role === role && one.index === index)
+    if (child === undefined) throw new Error(`no ${role} ${index} serves\n${this.tail()}`)
+    return child
+  }
+
+  /** Awaits a condition of the watchdog's own state; the error shows the last log lines. */
+  async until(isTrue: (state: WatchdogState) => boolean, what: string, timeoutMs = 15_000): Promise<WatchdogState> {
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        const state = await this.state()
+        if (isTrue(state)) return state
+      } catch {
+        // Not there yet, or between two lives.
+      }
+      if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}\n${this.tail()}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  writeTargets(body: RelayTargets): void {
+    const file = { format: 1, checksum: createHash('sha256').update(JSON.stringify(body)).digest('hex'), body }
+    const path = join(this.stateDir, 'relay-targets.json')
+    writeFileSync(`${path}.new`, JSON.stringify(file))
+    renameSync(`${path}.new`, path)
+  }
+
+  reportFiles(): RestartReport[] {
+    const folder = join(this.stateDir, 'reports')
+    return readdirSync(folder)
+      .sort()
+      .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as RestartReport)
+  }
+
+  tail(): string {
+    return this.lines.slice(-25).join('\n')
+  }
+
+  /** Stops everything and answers the pids that would not go; the caller expects none. */
+  async end(): Promise<number[]> {
+    try {
+      await this.state()
+      await this.ask({ type: 'stop', deadlineMs: 1000 }, 10_000)
+    } catch {
+      this.process?.kill('SIGKILL')
+    }
+    if (this.process !== undefined && this.process.exitCode === null && this.process.signalCode === null) {
+      const timer = setTimeout(() => this.process?.kill('SIGKILL'), 5000)
+      await once(this.process, 'exit')
+      clearTimeout(timer)
+    }
+    const left = [...this.seenPids].filter((pid) => isAlive(pid))
+    for (const pid of left) process.kill(pid, 'SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+    return left
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,184 @@
+/**
+ * Replaces the serving generation by a new one, or fails without touching it. The order is the promise: start → ready → proven by real requests through its
+ * own listeners → serve → only then does the old one drain. Every failure before that point ends the new one alone; after it, `Recovery` takes back.
+ */
+import { MeshError } from '../../contracts/errors.ts'
+import type { Release, RestartReport } from '../../contracts/handoff.ts'
+import type { Log } from '../log.ts'
+import type { Deadlines } from '../options.ts'
+import type { Relay } from '../relay/relay.ts'
+import { Generation } from '../supervise/generation.ts'
+import type { Failure, GenerationDeps } from '../supervise/generation.ts'
+import { probe } from '../supervise/probe.ts'
+import type { ProcessTree } from '../supervise/tree.ts'
+import type { Reports } from './reports.ts'
+import type { Retirement } from './retirement.ts'
+
+const killPatienceMs = 3000
+/** Given to the connections of a generation that failed while taking over, ms. */
+const giveBackMs = 2000
+
+export type Waiting = 'serving' | 'gone'
+
+export interface ReplacementDeps {
+  readonly tree: ProcessTree
+  readonly generation: GenerationDeps
+  readonly deadlines: Deadlines
+  readonly retirement: Retirement
+  readonly reports: Reports
+  readonly relay: Relay
+  readonly log: Log
+  /** Monotonic and epoch ms. */
+  readonly now: () => number
+  readonly wallClock: () => number
+  /** A generation serves; `from` is what it replaced. */
+  readonly onServing: (generation: Generation, from: Generation | undefined) => void
+  /** A new generation failed after some of its workers accepted: shards that only it had are given to the old one or dropped. */
+  readonly onGivenBack: (failed: Generation, old: Generation | undefined) => void
+}
+
+type Times = { -readonly [K in 'readyMs' | 'provenMs' | 'servingMs' | 'goneMs']: RestartReport[K] }
+
+export class Replacement {
+  private readonly deps: ReplacementDeps
+
+  constructor(deps: ReplacementDeps) {
+    this.deps = deps
+  }
+
+  /**
+   * Resolves with the outcome; a failure is an outcome too. Throws E_HANDOFF_REFUSED when another replacement is under way or the watchdog stops.
+   */
+  async replace(kind: RestartReport['kind'], release: Release, wait: Waiting, why?: Failure): Promise<RestartReport> {
+    const { deps } = this
+    const { tree } = deps
+    if (tree.isStopping)
+      throw new MeshError('E_HANDOFF_REFUSED', 'the watchdog is stopping; nothing is started any more')
+    if (tree.next !== undefined) {
+      throw new MeshError(
+        'E_HANDOFF_REFUSED',
+        `generation ${tree.next.number} is being started (${tree.next.phase}); one at a time, try again when it serves or has failed`,
+      )
+    }
+    const from = tree.current
+    const began = deps.now()
+    const times: Times = { readyMs: undefined, provenMs: undefined, servingMs: undefined, goneMs: undefined }
+    const startedAt = deps.wallClock()
+    const generation = new Generation(++tree.lastNumber, release, startedAt, 'starting', deps.generation)
+    const report = (
+      outcome: RestartReport['outcome'],
+      failure?: Failure,
+      counts: RestartReport['counts'] = [],
+    ): RestartReport => ({
+      id: `${new Date(startedAt).toISOString().replaceAll(':', '-')}-${generation.number}`,
+      kind,
+      from: from?.number,
+      to: generation.number,
+      release: release.name,
+      outcome,
+      cause: failure?.cause ?? why?.cause,
+      evidence: failure?.evidence ?? why?.evidence ?? [],
+      startedAt,
+      ...times,
+      counts,
+    })
+    const elapsed = (): number => Math.round(deps.now() - began)
+
+    tree.next = generation
+    generation.startAll()
+    const failure = await this.bringUp(generation, times, elapsed)
+    if (failure !== undefined) {
+      await this.takeBack(generation, from, failure)
+      const failed = report('failed', failure)
+      deps.reports.save(failed)
+      return failed
+    }
+    times.servingMs = elapsed()
+    generation.enter('serving')
+    tree.next = undefined
+    tree.current = generation
+    from?.control?.send({ type: 'retire' })
+    generation.control?.send({ type: 'lead' })
+    if (from !== undefined && from.release !== release) tree.previousRelease = from.release
+    deps.onServing(generation, from)
+    if (from === undefined) {
+      const done = report('done')
+      deps.reports.save(done)
+      return done
+    }
+    deps.log(
+      'info',
+      `generation ${generation.number} serves after ${times.servingMs} ms; generation ${from.number} drains`,
+    )
+    const retire = async (): Promise<RestartReport> => {
+      const counts = await deps.retirement.retire(from, generation)
+      times.goneMs = elapsed()
+      const done = report('done', undefined, counts)
+      deps.reports.save(done)
+      return done
+    }
+    const gone = retire()
+    if (wait === 'gone') return gone
+    gone.catch((error: unknown) => deps.log('error', `retirement of generation ${from.number}: ${String(error)}`))
+    return report('done')
+  }
+
+  private async bringUp(generation: Generation, times: Times, elapsed: () => number): Promise<Failure | undefined> {
+    const { deadlines } = this.deps
+    const isReady = (): boolean => generation.living.length > 0 && generation.living.every((child) => child.isReady)
+    if (!(await generation.waitFor(isReady, deadlines.startMs))) {
+      const late = generation.living.filter((child) => !child.isReady)
+      const names = late.map((child) => (child.role === 'control' ? 'control' : `worker ${child.index}`)).join(', ')
+      return (
+        generation.failure ?? {
+          cause: `not ready after ${deadlines.startMs} ms: ${names}`,
+          evidence: late.flatMap((child) => [...child.waits.map((wait) => `waits for ${wait}`), ...child.evidence()]),
+        }
+      )
+    }
+    times.readyMs = elapsed()
+    generation.enter('proving')
+    const problems = await Promise.all(
+      generation.workers.map(async (worker) =>
+        worker.probe === undefined
+          ? `worker ${worker.index} named no probe address`
+          : await probe(worker.probe, deadlines.proveMs),
+      ),
+    )
+    const seen = problems.filter((problem) => problem !== undefined)
+    if (generation.failure !== undefined) return generation.failure
+    if (seen.length > 0) return { cause: `self-test failed: ${seen[0]}`, evidence: seen }
+    times.provenMs = elapsed()
+    generation.enter('taking-over')
+    for (const worker of generation.workers) worker.send({ type: 'serve' })
+    const isServing = (): boolean => generation.workers.every((worker) => worker.isServing)
+    if (!(await generation.waitFor(isServing, deadlines.takeOverMs))) {
+      return generation.failure ?? { cause: `does not listen after ${deadlines.takeOverMs} ms`, evidence: [] }
+    }
+    return undefined
+  }
+
+  /** Ends a generation that never served, giving the connections it took meanwhile to the old one. */
+  private async takeBack(generation: Generation, from: Generation | undefined, failure: Failure): Promise<void> {
+    const { deps } = this
+    const accepted = generation.workers.filter((worker) => worker.isServing && !worker.isGone)
+    generation.failure = undefined
+    generation.enter('failed')
+    deps.log(
+      'error',
+      `generation ${generation.number} failed: ${failure.cause}; ${from === undefined ? 'nothing serves' : `generation ${from.number} serves on`}`,
+    )
+    if (from !== undefined && accepted.length > 0) {
+      for (const worker of accepted) {
+        const index = worker.index % from.release.workers
+        worker.send({ type: 'drain', successor: { generation: from.number, index }, deadlineMs: giveBackMs })
+      }
+      await generation.waitFor(() => accepted.every((worker) => worker.isGone), giveBackMs)
+    }
+    generation.killAll('its generation failed')
+    await generation.waitFor(() => generation.living.length === 0, killPatienceMs)
+    deps.onGivenBack(generation, from)
+    deps.tree.forget(generation)
+    deps.generation.onChange()
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The listening sockets of the host: one copy of each shard, so that a crash of any worker, or of all, never closes one. The accept queue of a held
+ * socket goes on growing while nobody accepts; a new worker, a neighbour or the relay empties it.
+ */
+import type { ShardName } from '../../contracts/handoff.ts'
+import type { Native } from '../../native/descriptors.ts'
+
+/** More shards than any host needs (1,000 services × 8 workers); further ones are refused and logged by the caller. */
+export const maxHeldShards = 16_384
+
+export interface HeldSocket {
+  readonly shard: ShardName
+  readonly descriptor: number
+}
+
+export interface HeldSocketsDeps {
+  readonly native: Native
+  /** For systemd's descriptor store; called for each kept or dropped socket. */
+  readonly onKeep: (held: HeldSocket) => void
+  readonly onDrop: (held: HeldSocket) => void
+}
+
+export function shardKey(shard: ShardName): string {
+  return `${shard.name}#${shard.shard}`
+}
+
+export class HeldSockets {
+  private readonly deps: HeldSocketsDeps
+  private readonly sockets = new Map<string, HeldSocket>()
+
+  constructor(deps: HeldSocketsDeps) {
+    this.deps = deps
+  }
+
+  get size(): number {
+    return this.sockets.size
+  }
+
+  /** Keeps a descriptor that is now ours. An earlier copy of the same shard is closed. False: the bound is reached, and it was closed. */
+  keep(shard: ShardName, descriptor: number): boolean {
+    const key = shardKey(shard)
+    const earlier = this.sockets.get(key)
+    if (earlier === undefined && this.sockets.size >= maxHeldShards) {
+      this.deps.native.close(descriptor)
+      return false
+    }
+    if (earlier !== undefined) this.drop(earlier.shard)
+    const held = { shard, descriptor }
+    this.sockets.set(key, held)
+    this.deps.onKeep(held)
+    return true
+  }
+
+  has(shard: ShardName): boolean {
+    const held = this.sockets.get(shardKey(shard))
+    return held !== undefined && held.shard.address === shard.address && held.shard.port === shard.port
+  }
+
+  drop(shard: ShardName): void {
+    const held = this.sockets.get(shardKey(shard))
+    if (held === undefined) return
+    this.sockets.delete(shardKey(shard))
+    this.deps.onDrop(held)
+    this.deps.native.close(held.descriptor)
+  }
+
+  /** Shards of worker `index` among `workers`: with fewer workers than before each takes several, so that none is orphaned. */
+  of(index: number, workers: number): HeldSocket[] {
+    return [...this.sockets.values()].filter((held) => held.shard.shard % workers === index)
+  }
+
+  all(): HeldSocket[] {
+    return [...this.sockets.values()]
+  }
+
+  closeAll(): void {
+    for (const held of this.sockets.values()) this.deps.native.close(held.descriptor)
+    this.sockets.clear()
+  }
+}

@@ -1,0 +1,11 @@
+/** JSON lines on standard output, one per event. Fields never hold secrets: the watchdog knows none. */
+
+export type LogLevel = 'info' | 'warn' | 'error'
+export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void
+
+export function jsonLog(write: (line: string) => void, now: () => number): Log {
+  return (level, message, fields) => {
+    const time = new Date(now()).toISOString()
+    write(`${JSON.stringify({ time, level, part: 'watchdog', pid: process.pid, message, ...fields })}\n`)
+  }
+}

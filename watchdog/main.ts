@@ -1,0 +1,134 @@
+/**
+ * Composition root of the watchdog: the parent of every generation, holder of the listening sockets, and relay of last resort. No third-party code.
+ *
+ * Usage: node watchdog/main.ts OPTIONS, where OPTIONS is JSON or `@file` (`watchdog/options.ts`); `hostmesh watchdog` makes it from `agent.yaml`.
+ * Signals: SIGHUP = new generation; SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop.
+ * Exit codes: 0 stopped; 1 failed; 2 the options are wrong; 3 another watchdog holds the run directory.
+ */
+import { mkdirSync, openSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { MeshError, describeError } from '../contracts/errors.ts'
+import { runFiles, stateFiles } from '../contracts/run-directory.ts'
+import { loadNative } from '../native/descriptors.ts'
+import { Reports } from './handoff/reports.ts'
+import { HeldSockets } from './hold/held-sockets.ts'
+import { DescriptorReserve } from './hold/reserve.ts'
+import { jsonLog } from './log.ts'
+import { readOptions } from './options.ts'
+import type { WatchdogOptions } from './options.ts'
+import { Relay } from './relay/relay.ts'
+import { TargetsFile } from './relay/targets-file.ts'
+import { Supervisor } from './supervise/supervisor.ts'
+import { serviceManager } from './systemd/notify.ts'
+import { passedSockets } from './systemd/stored-sockets.ts'
+
+const reservedDescriptors = 32
+const housekeepingMs = 2000
+
+const log = jsonLog((line) => process.stdout.write(line), Date.now)
+// A reader that went away must not take the watchdog with it.
+process.stdout.on('error', () => {})
+
+try {
+  await run(readOptions(process.argv[2]))
+} catch (error) {
+  log('error', describeError(error))
+  const code = error instanceof MeshError ? error.code : undefined
+  process.exit(code === 'E_CONFIG_INVALID' ? 2 : code === 'E_ALREADY_RUNNING' ? 3 : 1)
+}
+
+async function run(options: WatchdogOptions): Promise<void> {
+  const { native, problem } = loadNative()
+  if (native === undefined) {
+    throw new MeshError(
+      'E_RUN_DIRECTORY',
+      `descriptors cannot be passed here: ${problem}; use \`hostmesh agent\` without a watchdog`,
+    )
+  }
+  try {
+    mkdirSync(options.runDir, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new MeshError('E_RUN_DIRECTORY', `${options.runDir}: cannot be made`, { cause })
+  }
+  const lockFile = join(options.runDir, 'watchdog.lock')
+  let lock: number
+  try {
+    lock = openSync(lockFile, 'a', 0o600)
+  } catch (cause) {
+    throw new MeshError('E_RUN_DIRECTORY', `${lockFile}: cannot be opened`, { cause })
+  }
+  if (!native.tryLock(lock)) {
+    throw new MeshError(
+      'E_ALREADY_RUNNING',
+      `${options.runDir}: another watchdog runs here; use \`hostmesh reload\`, or another run directory`,
+    )
+  }
+
+  const now = (): number => performance.now()
+  const manager = serviceManager(process.env, native, log)
+  const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
+  for (const passed of passedSockets(process.env, process.pid)) {
+    if (passed.shard !== undefined) held.keep(passed.shard, native.duplicate(passed.descriptor))
+    else log('warn', `${passed.unitName}: a socket unit passes a socket that no listener asked for`)
+    native.close(passed.descriptor)
+  }
+  // Children must not believe that sockets were passed to them, nor talk to the service manager.
+  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) {
+    delete process.env[name]
+  }
+  const port = native.openPort(join(options.runDir, runFiles.watchdogDescriptors))
+  const reserve = new DescriptorReserve(reservedDescriptors)
+  const file = new TargetsFile(join(options.stateDir, stateFiles.relayTargets))
+  const relay = new Relay({ native, held, file, bounds: options.bounds, now, wallClock: Date.now, log })
+  const supervisor = new Supervisor({
+    options,
+    native,
+    transfer: { port, held, reserve },
+    relay,
+    reports: new Reports(join(options.stateDir, stateFiles.reports), log),
+    log,
+    now,
+    wallClock: Date.now,
+    onServing: (text) => manager.ready(text),
+    onStopped: () => {
+      port.close()
+      held.closeAll()
+      try {
+        unlinkSync(join(options.runDir, 'watchdog.json'))
+      } catch {
+        // Never written.
+      }
+      log('info', 'stopped')
+      process.exit(0)
+    },
+  })
+
+  const housekeeping = setInterval(() => {
+    file.refresh()
+    reserve.refill()
+  }, housekeepingMs)
+  housekeeping.unref()
+  if (manager.watchdogMs > 0) setInterval(() => manager.alive(), manager.watchdogMs).unref()
+
+  const inBackground = (what: string, work: Promise<unknown>): void => {
+    work.catch((error: unknown) => log('error', `${what}: ${describeError(error)}`))
+  }
+  process.on('SIGHUP', () => inBackground('SIGHUP', supervisor.desk.reload('serving')))
+  process.on('SIGUSR2', () => {
+    try {
+      const { release } = readOptions(process.argv[2])
+      supervisor.desk.answer({ type: 'upgrade', release, wait: 'serving' }, () => {})
+    } catch (error) {
+      log('error', `SIGUSR2: ${describeError(error)}; the running release stays`)
+    }
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      manager.stopping()
+      inBackground(signal, supervisor.stop(options.deadlines.stopMs))
+    })
+  }
+  log('info', 'watchdog runs', { runDir: options.runDir, release: options.release.name, held: held.size })
+  file.refresh()
+  await supervisor.start()
+}

@@ -1,0 +1,116 @@
+/** What the command hands to the watchdog, as one JSON argument or `@file`. The command has validated the configuration; nothing here is read from it again. */
+import { readFileSync } from 'node:fs'
+import { MeshError } from '../contracts/errors.ts'
+import type { Release } from '../contracts/handoff.ts'
+
+export interface WatchdogOptions {
+  readonly runDir: string
+  readonly stateDir: string
+  /** What to start. The watchdog appends `--generation N`, and `--index I` for a worker. */
+  readonly release: Release
+  readonly deadlines: Deadlines
+  readonly liveness: LivenessOptions
+  readonly restarts: RestartOptions
+  readonly bounds: Bounds
+}
+
+/** Milliseconds. */
+export interface Deadlines {
+  /** From the start of a generation until all its processes are ready. */
+  readonly startMs: number
+  /** For the probe requests before a generation takes over. */
+  readonly proveMs: number
+  /** From `serve` until every worker listens. */
+  readonly takeOverMs: number
+  /** What cannot be moved may stay this long in the old generation. */
+  readonly drainMs: number
+  /** For our own stop. */
+  readonly stopMs: number
+  /** How long running processes may take to find a restarted watchdog. */
+  readonly adoptMs: number
+}
+
+export interface LivenessOptions {
+  /** Each process is asked this often, ms. */
+  readonly periodMs: number
+  /** Without an answer for so long a neighbour (or the relay) accepts for a worker, ms. */
+  readonly suspectMs: number
+  /** Without an answer for so long a process is killed and replaced, ms. */
+  readonly deadMs: number
+}
+
+export interface RestartOptions {
+  readonly firstPauseMs: number
+  readonly lastPauseMs: number
+  /** More deaths than this within `windowMs` are a crash loop: back to the release before, or the longest pause. */
+  readonly maxDeaths: number
+  readonly windowMs: number
+  /** For so long after a take-over a misbehaving generation is taken back. */
+  readonly probationMs: number
+}
+
+export interface Bounds {
+  /** Resident bytes of one child; above it its generation is replaced, or taken back during probation. */
+  readonly maxChildBytes: number
+  /** Draining generations at the same time; the eldest is ended beyond it. */
+  readonly maxDraining: number
+  readonly maxRelayConnections: number
+  /** Bytes held for one relayed connection and direction. */
+  readonly maxRelayBufferBytes: number
+  /** Head of a relayed HTTP request or response. */
+  readonly maxRelayHeadBytes: number
+}
+
+export const defaultOptions: Omit<WatchdogOptions, 'runDir' | 'stateDir' | 'release'> = {
+  deadlines: { startMs: 15_000, proveMs: 5000, takeOverMs: 5000, drainMs: 60_000, stopMs: 10_000, adoptMs: 4000 },
+  liveness: { periodMs: 1500, suspectMs: 1000, deadMs: 4000 },
+  restarts: { firstPauseMs: 50, lastPauseMs: 10_000, maxDeaths: 5, windowMs: 60_000, probationMs: 30_000 },
+  bounds: {
+    maxChildBytes: 1024 * 1024 * 1024,
+    maxDraining: 3,
+    maxRelayConnections: 4000,
+    maxRelayBufferBytes: 65_536,
+    maxRelayHeadBytes: 16_384,
+  },
+}
+
+type Given = { readonly [K in keyof WatchdogOptions]?: K extends 'release' ? Release : Partial<WatchdogOptions[K]> }
+
+/** Fills defaults. Throws E_CONFIG_INVALID naming what is missing. */
+export function readOptions(argument: string | undefined): WatchdogOptions {
+  if (argument === undefined)
+    throw new MeshError('E_CONFIG_INVALID', 'options: missing; started by hand instead of by `hostmesh watchdog`')
+  let given: Given
+  try {
+    given = JSON.parse(argument.startsWith('@') ? readFileSync(argument.slice(1), 'utf8') : argument) as Given
+  } catch (cause) {
+    throw new MeshError('E_CONFIG_INVALID', 'options: not readable as JSON', { cause })
+  }
+  const { runDir, stateDir, release } = given
+  if (typeof runDir !== 'string' || typeof stateDir !== 'string') {
+    throw new MeshError('E_CONFIG_INVALID', 'options: runDir and stateDir must be paths')
+  }
+  assertRelease(release)
+  return {
+    runDir,
+    stateDir,
+    release,
+    deadlines: { ...defaultOptions.deadlines, ...given.deadlines },
+    liveness: { ...defaultOptions.liveness, ...given.liveness },
+    restarts: { ...defaultOptions.restarts, ...given.restarts },
+    bounds: { ...defaultOptions.bounds, ...given.bounds },
+  }
+}
+
+/** Also for what an operator sends. Throws E_CONFIG_INVALID. */
+export function assertRelease(release: unknown): asserts release is Release {
+  const { name, control, worker, workers } = (release ?? {}) as Partial<Record<keyof Release, unknown>>
+  const isCommand = (value: unknown): boolean =>
+    Array.isArray(value) && value.length > 0 && value.length <= 64 && value.every((word) => typeof word === 'string')
+  if (typeof name !== 'string' || !isCommand(control) || !isCommand(worker)) {
+    throw new MeshError('E_CONFIG_INVALID', 'release: needs a name and the command lines of control and worker')
+  }
+  if (!Number.isInteger(workers) || (workers as number) < 1 || (workers as number) > 256) {
+    throw new MeshError('E_CONFIG_INVALID', `release.workers: ${String(workers)}, allowed 1 to 256`)
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Where a relayed connection may go, best first: the usable centers in the host's own order, then the last good endpoints, turn by turn. Only failures to
+ * connect count against an address, never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
+ * when everything is left out, everything is tried, because a guess is better than a refusal.
+ */
+import { BlockList, isIP } from 'node:net'
+import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
+import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
+
+const firstRestMs = 1000
+const lastRestMs = 30_000
+/** Addresses remembered as failed; the eldest is forgotten beyond it. */
+const maxRemembered = 4096
+
+export interface Candidate {
+  readonly tier: 'center' | 'direct'
+  readonly address: string
+  readonly port: number
+}
+
+export class AddressHealth {
+  private readonly failures = new Map<string, { count: number; restsUntil: number }>()
+
+  failed(address: string, now: number): void {
+    const count = (this.failures.get(address)?.count ?? 0) + 1
+    this.failures.delete(address)
+    this.failures.set(address, { count, restsUntil: now + Math.min(lastRestMs, firstRestMs * 2 ** (count - 1)) })
+    if (this.failures.size > maxRemembered) this.failures.delete([...this.failures.keys()][0]!)
+  }
+
+  worked(address: string): void {
+    this.failures.delete(address)
+  }
+
+  isUsable(address: string, now: number): boolean {
+    return (this.failures.get(address)?.restsUntil ?? 0) <= now
+  }
+
+  failuresOf(address: string): number {
+    return this.failures.get(address)?.count ?? 0
+  }
+}
+
+/** What a request on the shared HTTP port names. */
+export interface NamedService {
+  readonly service: string | undefined
+  readonly host: string | undefined
+  readonly fallback: string | undefined
+}
+
+export class CandidateList {
+  private readonly health: AddressHealth
+  private turn = 0
+
+  constructor(health: AddressHealth) {
+    this.health = health
+  }
+
+  /** `named` only for the shared HTTP port. */
+  of(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined, now: number): Candidate[] {
+    const centers = listener.center ? readAddresses(targets.centers, 'center') : []
+    const endpoints = listener.direct ? this.rotate(directAddresses(targets, listener, named)) : []
+    const isUsable = (candidate: Candidate): boolean => this.health.isUsable(keyOf(candidate), now)
+    const usable = [...centers.filter(isUsable), ...endpoints.filter(isUsable)]
+    return usable.length > 0 ? usable : [...centers, ...endpoints]
+  }
+
+  private rotate(endpoints: Candidate[]): Candidate[] {
+    if (endpoints.length < 2) return endpoints
+    const start = this.turn++ % endpoints.length
+    return [...endpoints.slice(start), ...endpoints.slice(0, start)]
+  }
+}
+
+export function keyOf(candidate: { readonly address: string; readonly port: number }): string {
+  return `${candidate.address}|${candidate.port}`
+}
+
+function directAddresses(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined): Candidate[] {
+  if (named === undefined) return readAddresses(listener.endpoints, 'direct')
+  const known = endpointsOf(targets, named.service) ?? endpointsOf(targets, named.host)
+  if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
+  const fallback = named.fallback === undefined ? undefined : readAddress(named.fallback)
+  if (fallback === undefined || !isAllowed(fallback.address, targets.fallbackNetworks)) return []
+  return [{ tier: 'direct', ...fallback }]
+}
+
+function endpointsOf(targets: RelayTargets, name: string | undefined): readonly string[] | undefined {
+  if (name === undefined) return undefined
+  if (Object.hasOwn(targets.names, name)) {
+    const key = targets.names[name]!
+    return Object.hasOwn(targets.services, key) ? targets.services[key] : undefined
+  }
+  const parsed = parseServiceName(name)
+  if (parsed === undefined) return undefined
+  const key = serviceKey(parsed)
+  return Object.hasOwn(targets.services, key) ? targets.services[key] : undefined
+}
+
+function isAllowed(address: string, networks: readonly string[]): boolean {
+  const family = isIP(address)
+  if (family === 0) return false
+  const list = new BlockList()
+  for (const network of networks) {
+    const [base = '', bits = ''] = network.split('/')
+    if (isIP(base) !== 0 && /^[0-9]{1,3}$/.test(bits)) {
+      try {
+        list.addSubnet(base, Number(bits), isIP(base) === 6 ? 'ipv6' : 'ipv4')
+      } catch {
+        // A network that cannot be one allows nothing.
+      }
+    }
+  }
+  return list.check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+function readAddresses(texts: readonly string[], tier: Candidate['tier']): Candidate[] {
+  const candidates: Candidate[] = []
+  for (const text of texts) {
+    const parsed = readAddress(text)
+    if (parsed !== undefined) candidates.push({ tier, ...parsed })
+  }
+  return candidates
+}
+
+/** `10.0.0.1:80`, `[::1]:80`; names too, for centers. */
+export function readAddress(text: string): { readonly address: string; readonly port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(text)
+  if (match === null) return undefined
+  const port = Number(match[3])
+  return port >= 1 && port <= 65_535 ? { address: match[1] ?? match[2]!, port } : undefined
+}

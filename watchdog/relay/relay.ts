@@ -1,0 +1,171 @@
+/**
+ * Accepts on the held sockets while no worker does, and only then. A listener for which nothing is known is left alone: its callers wait in the accept
+ * queue for the next worker, which is better than a refusal.
+ */
+import net from 'node:net'
+import type { RelayState } from '../../contracts/handoff.ts'
+import type { RelayListener } from '../../contracts/relay-targets.ts'
+import type { Native } from '../../native/descriptors.ts'
+import type { HeldSocket, HeldSockets } from '../hold/held-sockets.ts'
+import { shardKey } from '../hold/held-sockets.ts'
+import type { Log } from '../log.ts'
+import type { Bounds } from '../options.ts'
+import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
+import { relayConnection } from './relayed-connection.ts'
+import type { TargetsFile } from './targets-file.ts'
+
+export interface RelayDeps {
+  readonly native: Native
+  readonly held: HeldSockets
+  readonly file: TargetsFile
+  readonly bounds: Bounds
+  /** Monotonic ms. */
+  readonly now: () => number
+  /** Epoch ms. */
+  readonly wallClock: () => number
+  readonly log: Log
+}
+
+export class Relay {
+  private readonly deps: RelayDeps
+  private readonly health = new AddressHealth()
+  private readonly candidates = new CandidateList(this.health)
+  private readonly servers = new Map<string, net.Server>()
+  private readonly sockets = new Set<net.Socket>()
+  private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0 }
+  private isRelaying = false
+  private lastTier: RelayState['tier'] = 'agent'
+  private since: number
+
+  constructor(deps: RelayDeps) {
+    this.deps = deps
+    this.since = deps.wallClock()
+  }
+
+  /** Accepts from now on; also after new targets or new held sockets. */
+  start(): void {
+    const { file, held, log } = this.deps
+    file.refresh()
+    if (!this.isRelaying) {
+      this.isRelaying = true
+      this.since = this.deps.wallClock()
+      log(held.size === 0 ? 'info' : 'warn', 'no worker serves: relaying what is held', {
+        shards: held.size,
+        targets: file.problem ?? 'good',
+      })
+    }
+    for (const socket of held.all()) this.listen(socket)
+  }
+
+  /** New connections go to the workers again. Relayed HTTP requests end after their response; TCP stays until one side ends. */
+  stop(): void {
+    if (!this.isRelaying) return
+    this.isRelaying = false
+    this.lastTier = 'agent'
+    this.since = this.deps.wallClock()
+    for (const server of this.servers.values()) server.close()
+    this.servers.clear()
+    this.deps.log('info', 'workers serve again: the relay takes no new connections', {
+      active: this.sockets.size,
+      ...this.counts,
+    })
+  }
+
+  /** With our own stop: cuts what is left. */
+  close(): void {
+    this.stop()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  get active(): number {
+    return this.sockets.size
+  }
+
+  state(): RelayState {
+    const { file, now, wallClock } = this.deps
+    const targets = file.targets
+    return {
+      tier: this.isRelaying ? this.lastTier : 'agent',
+      isRelaying: this.isRelaying,
+      since: this.since,
+      targetsAgeMs: targets === undefined ? -1 : Math.max(0, wallClock() - targets.writtenAt),
+      targetsProblem: file.problem,
+      centers: (targets?.centers ?? []).map((text) => {
+        const parsed = readAddress(text)
+        const key = parsed === undefined ? text : keyOf(parsed)
+        return {
+          address: text,
+          isUsable: parsed !== undefined && this.health.isUsable(key, now()),
+          failures: this.health.failuresOf(key),
+        }
+      }),
+      connections: { ...this.counts },
+      active: this.sockets.size,
+      listeners: Object.fromEntries(
+        Object.entries(targets?.listeners ?? {}).map(([name, listener]) => [name, this.nextTier(listener)]),
+      ),
+    }
+  }
+
+  private nextTier(listener: RelayListener): 'center' | 'direct' | 'none' {
+    const { file, now } = this.deps
+    const named =
+      listener.kind === 'shared-http' ? { service: undefined, host: undefined, fallback: undefined } : undefined
+    const [first] = this.candidates.of(file.targets!, listener, named, now())
+    return first?.tier ?? (listener.kind === 'shared-http' && listener.direct ? 'direct' : 'none')
+  }
+
+  private listen(held: HeldSocket): void {
+    const key = shardKey(held.shard)
+    const listener = this.listenerOf(held)
+    if (listener === undefined || this.servers.has(key)) return
+    let copy: number
+    try {
+      copy = this.deps.native.duplicate(held.descriptor)
+    } catch (error) {
+      this.deps.log('error', `${held.shard.name}: cannot relay: ${(error as Error).message}`)
+      return
+    }
+    const server = net.createServer(
+      { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: this.deps.bounds.maxRelayBufferBytes },
+      (socket) => this.accept(socket, held),
+    )
+    server.on('error', (error) => {
+      this.servers.delete(key)
+      this.deps.log('error', `${held.shard.name}: cannot relay: ${error.message}`)
+    })
+    server.listen({ fd: copy })
+    this.servers.set(key, server)
+  }
+
+  private listenerOf(held: HeldSocket): RelayListener | undefined {
+    const listeners = this.deps.file.targets?.listeners
+    return listeners !== undefined && Object.hasOwn(listeners, held.shard.name) ? listeners[held.shard.name] : undefined
+  }
+
+  private accept(socket: net.Socket, held: HeldSocket): void {
+    const { bounds, file, now } = this.deps
+    const listener = this.listenerOf(held)
+    if (listener === undefined || file.targets === undefined || this.sockets.size >= bounds.maxRelayConnections) {
+      this.counts.shed++
+      socket.destroy()
+      return
+    }
+    this.sockets.add(socket)
+    socket.once('close', () => this.sockets.delete(socket))
+    relayConnection(socket, {
+      targets: file.targets,
+      listenerName: held.shard.name,
+      listener,
+      candidates: this.candidates,
+      health: this.health,
+      now,
+      maxBufferBytes: bounds.maxRelayBufferBytes,
+      maxHeadBytes: bounds.maxRelayHeadBytes,
+      onRouted: (end) => {
+        this.counts[end]++
+        if (end !== 'failed' && this.isRelaying) this.lastTier = end
+      },
+    })
+  }
+}

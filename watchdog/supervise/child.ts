@@ -1,0 +1,177 @@
+/** One process of a generation, started here or adopted from an earlier watchdog. Its death is seen in both cases. */
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ChildRole, ChildToWatchdog, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
+import type { BatchSender } from '../../native/batch-sender.ts'
+import type { FrameStream } from '../../native/frame-stream.ts'
+import { isRunning, processFacts, residentBytes } from './process-facts.ts'
+
+/** Standard error of a child is kept in the run directory so that it outlives both; cut beyond this. */
+const maxErrorBytes = 1024 * 1024
+const evidenceLines = 12
+const adoptedPollMs = 250
+
+export interface ChildRecord {
+  readonly role: ChildRole
+  readonly index: number
+  readonly pid: number
+  readonly startedAtTicks: number
+}
+
+export interface ChildEnd {
+  /** `exit code 3`, `signal SIGKILL`, `gone`. */
+  readonly how: string
+  readonly isClean: boolean
+}
+
+export interface ChildHooks {
+  onEnd(child: Child, end: ChildEnd): void
+}
+
+export class Child {
+  readonly role: ChildRole
+  readonly index: number
+  readonly pid: number
+  readonly startedAtTicks: number
+  /** Monotonic ms at which it was started here; -Infinity for an adopted one. */
+  readonly startedAt: number
+  stream: FrameStream | undefined
+  sender: BatchSender | undefined
+  probe: ProbeAddress | undefined
+  isReady = false
+  isServing = false
+  isDraining = false
+  isDrained = false
+  isGone = false
+  lagMs = 0
+  connections = 0
+  rssBytes = 0
+  waits: readonly string[] = []
+  /** Outstanding ping: when it was sent, monotonic ms. */
+  askedAt: number | undefined
+  pingId = 0
+  isProbing = false
+  /** Neighbour that accepts for it while it is dead or silent. */
+  coveredBy: Child | undefined
+  /** Why we killed it, for the report. */
+  killedFor: string | undefined
+  private readonly errorFile: string
+  private readonly hooks: ChildHooks
+  private poll: NodeJS.Timeout | undefined
+
+  private constructor(record: ChildRecord, startedAt: number, errorFile: string, hooks: ChildHooks) {
+    this.role = record.role
+    this.index = record.index
+    this.pid = record.pid
+    this.startedAtTicks = record.startedAtTicks
+    this.startedAt = startedAt
+    this.errorFile = errorFile
+    this.hooks = hooks
+  }
+
+  /** Starts a process in a session of its own, so that neither our death nor a terminal's signal ends it. Throws when it cannot be started. */
+  static start(
+    what: { readonly role: ChildRole; readonly index: number; readonly generation: number },
+    command: readonly string[],
+    runDir: string,
+    now: number,
+    hooks: ChildHooks,
+  ): Child {
+    const [program = '', ...rest] = command
+    const words = [...rest, '--generation', String(what.generation)]
+    if (what.role === 'worker') words.push('--index', String(what.index))
+    const errorFile = errorFileOf(runDir, what.role, what.generation, what.index)
+    mkdirSync(runDir, { recursive: true, mode: 0o700 })
+    const errors = openSync(errorFile, 'a', 0o600)
+    const started = spawn(program, words, { detached: true, stdio: ['ignore', 'inherit', errors] })
+    closeSync(errors)
+    const pid = started.pid ?? -1
+    const record = { role: what.role, index: what.index, pid, startedAtTicks: processFacts(pid)?.startedAtTicks ?? -1 }
+    const child = new Child(record, now, errorFile, hooks)
+    started.once('error', (error) => child.end({ how: `could not be started: ${error.message}`, isClean: false }))
+    started.once('exit', (code, signal) => {
+      child.end({ how: signal === null ? `exit code ${code}` : `signal ${signal}`, isClean: code === 0 })
+    })
+    return child
+  }
+
+  /** A process that an earlier watchdog started; undefined when it is not running any more. */
+  static adopt(record: ChildRecord, generation: number, runDir: string, hooks: ChildHooks): Child | undefined {
+    if (!isRunning(record.pid, record.startedAtTicks)) return undefined
+    const errorFile = errorFileOf(runDir, record.role, generation, record.index)
+    const child = new Child(record, Number.NEGATIVE_INFINITY, errorFile, hooks)
+    child.poll = setInterval(() => child.look(), adoptedPollMs)
+    return child
+  }
+
+  /** For an adopted process: sees at once that it is gone. */
+  look(): void {
+    if (this.poll !== undefined && !isRunning(this.pid, this.startedAtTicks)) this.end({ how: 'gone', isClean: false })
+  }
+
+  send(message: WatchdogToChild): void {
+    this.stream?.send(message)
+  }
+
+  kill(signal: NodeJS.Signals, why?: string): void {
+    if (this.isGone || this.pid <= 0) return
+    if (why !== undefined) this.killedFor = why
+    // The pid cannot have been reused: a child of ours stays a zombie until its exit is seen, an adopted one is compared by start time.
+    if (this.poll !== undefined && !isRunning(this.pid, this.startedAtTicks)) return
+    try {
+      process.kill(this.pid, signal)
+    } catch {
+      // Gone in this moment; its end is reported as usual.
+    }
+  }
+
+  measure(): void {
+    this.rssBytes = residentBytes(this.pid) ?? 0
+    try {
+      if (statSync(this.errorFile).size > maxErrorBytes) truncateSync(this.errorFile, 0)
+    } catch {
+      // The file is evidence, not a need.
+    }
+  }
+
+  /** Last lines of its standard error. */
+  evidence(): string[] {
+    try {
+      return readFileSync(this.errorFile, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .slice(-evidenceLines)
+        .filter((line) => line !== '')
+        .map((line) => line.slice(0, 400))
+    } catch {
+      return []
+    }
+  }
+
+  record(): ChildRecord {
+    return { role: this.role, index: this.index, pid: this.pid, startedAtTicks: this.startedAtTicks }
+  }
+
+  private end(end: ChildEnd): void {
+    if (this.isGone) return
+    this.isGone = true
+    this.isServing = false
+    clearInterval(this.poll)
+    this.stream?.close()
+    this.stream = undefined
+    this.sender?.close()
+    this.hooks.onEnd(this, end)
+    try {
+      unlinkSync(this.errorFile)
+    } catch {
+      // Removed with the directory.
+    }
+  }
+}
+
+export type ChildHello = Extract<ChildToWatchdog, { type: 'hello' }>
+
+function errorFileOf(runDir: string, role: ChildRole, generation: number, index: number): string {
+  return join(runDir, role === 'control' ? `control-${generation}.stderr` : `worker-${generation}-${index}.stderr`)
+}

@@ -1,0 +1,142 @@
+/**
+ * Asks every process for a sign of life: a ping on its stream, which only a turning event loop answers, and for a worker a real request besides.
+ * Both answered = alive. A ping unanswered for `deadMs` = hung, whatever the reason (stopped, blocked, swapped out). A request unanswered while pings are
+ * is a worker that does not accept: it is covered, and its generation replaced, but not killed, because its connections still live.
+ */
+import type { LivenessOptions } from '../options.ts'
+import type { Child } from './child.ts'
+import type { Failure, Generation } from './generation.ts'
+import { probe } from './probe.ts'
+
+const tickMs = 500
+/** Requests may stay unanswered this much longer than pings before the generation is replaced. */
+const probeFactor = 2
+
+export interface LivenessDeps {
+  readonly options: LivenessOptions
+  readonly maxChildBytes: number
+  /** Monotonic ms. */
+  readonly now: () => number
+  readonly generations: () => readonly Generation[]
+  onSuspect(generation: Generation, child: Child): void
+  onAnswerAgain(generation: Generation, child: Child): void
+  onHang(child: Child, problem: string): void
+  onUnhealthy(generation: Generation, problem: Failure): void
+}
+
+interface Watch {
+  lastAskedAt: number
+  pingSentAt: number | undefined
+  probeFailsSince: number | undefined
+  isSuspect: boolean
+}
+
+export class Liveness {
+  private readonly deps: LivenessDeps
+  private readonly watches = new WeakMap<Child, Watch>()
+  private timer: NodeJS.Timeout | undefined
+  private lastTickAt = 0
+  private ticks = 0
+
+  constructor(deps: LivenessDeps) {
+    this.deps = deps
+  }
+
+  start(): void {
+    this.lastTickAt = this.deps.now()
+    this.timer = setInterval(() => this.tick(), tickMs)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+
+  onPong(child: Child, id: number, lagMs: number, connections: number): void {
+    child.lagMs = lagMs
+    child.connections = connections
+    const watch = this.watches.get(child)
+    if (watch !== undefined && id === child.pingId) watch.pingSentAt = undefined
+  }
+
+  /** Public for tests that own the clock. */
+  tick(): void {
+    const { deps } = this
+    const now = deps.now()
+    // When this process itself was stopped, everybody's silence is our own.
+    const weSlept = now - this.lastTickAt > deps.options.deadMs / 2
+    this.lastTickAt = now
+    const isMeasuring = this.ticks++ % 10 === 0
+    for (const generation of deps.generations()) {
+      for (const child of generation.living) {
+        if (isMeasuring) this.measure(generation, child)
+        const { phase } = generation
+        if (phase === 'serving' || phase === 'draining') this.look(generation, child, now, weSlept)
+      }
+    }
+  }
+
+  private measure(generation: Generation, child: Child): void {
+    child.measure()
+    const { maxChildBytes } = this.deps
+    if (child.rssBytes <= maxChildBytes) return
+    const who = child.role === 'control' ? 'control' : `worker ${child.index}`
+    const megabytes = Math.round(child.rssBytes / 1_048_576)
+    const cause = `${who} of generation ${generation.number}: ${megabytes} MiB resident, allowed ${Math.round(maxChildBytes / 1_048_576)} MiB`
+    this.deps.onUnhealthy(generation, { cause, evidence: child.evidence() })
+  }
+
+  private look(generation: Generation, child: Child, now: number, weSlept: boolean): void {
+    const { options } = this.deps
+    if (child.stream === undefined || !child.isReady) return
+    const watch = this.watchOf(child)
+    if (weSlept) {
+      watch.pingSentAt = undefined
+      watch.probeFailsSince = undefined
+    }
+    const silentMs = watch.pingSentAt === undefined ? 0 : now - watch.pingSentAt
+    const deafMs = watch.probeFailsSince === undefined ? 0 : now - watch.probeFailsSince
+    if (silentMs >= options.deadMs) {
+      this.deps.onHang(child, `no answer for ${Math.round(silentMs)} ms`)
+      return
+    }
+    const isSuspect = Math.max(silentMs, deafMs) >= options.suspectMs
+    if (isSuspect && !watch.isSuspect) this.deps.onSuspect(generation, child)
+    if (!isSuspect && watch.isSuspect) this.deps.onAnswerAgain(generation, child)
+    watch.isSuspect = isSuspect
+    if (deafMs >= options.deadMs * probeFactor && silentMs === 0) {
+      watch.probeFailsSince = undefined
+      const cause = `worker ${child.index} of generation ${generation.number} turns, but answers no request for ${Math.round(deafMs)} ms`
+      this.deps.onUnhealthy(generation, { cause, evidence: child.evidence() })
+    }
+    const isDue = now - watch.lastAskedAt >= options.periodMs
+    if (isDue && watch.pingSentAt === undefined) this.ask(generation, child, watch, now)
+  }
+
+  private ask(generation: Generation, child: Child, watch: Watch, now: number): void {
+    watch.lastAskedAt = now
+    watch.pingSentAt = now
+    child.send({ type: 'ping', id: ++child.pingId })
+    if (child.probe === undefined || child.isProbing || !child.isServing || generation.phase !== 'serving') return
+    child.isProbing = true
+    void probe(child.probe, this.deps.options.deadMs).then((problem) => {
+      child.isProbing = false
+      if (problem === undefined) watch.probeFailsSince = undefined
+      else watch.probeFailsSince ??= now
+      return undefined
+    })
+  }
+
+  private watchOf(child: Child): Watch {
+    let watch = this.watches.get(child)
+    if (watch === undefined) {
+      watch = {
+        lastAskedAt: Number.NEGATIVE_INFINITY,
+        pingSentAt: undefined,
+        probeFailsSince: undefined,
+        isSuspect: false,
+      }
+      this.watches.set(child, watch)
+    }
+    return watch
+  }
+}

@@ -1,0 +1,313 @@
+/** Wires the parts of the watchdog to one process tree, and to the messages of its children. */
+import { join } from 'node:path'
+import { describeError } from '../../contracts/errors.ts'
+import type { ChildToWatchdog, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
+import { runFiles } from '../../contracts/run-directory.ts'
+import type { Native } from '../../native/descriptors.ts'
+import { Door } from '../handoff/door.ts'
+import { OperatorDesk } from '../handoff/operator.ts'
+import { Replacement } from '../handoff/replacement.ts'
+import type { Reports } from '../handoff/reports.ts'
+import { Retirement } from '../handoff/retirement.ts'
+import { Transfer } from '../handoff/transfer.ts'
+import type { TransferDeps } from '../handoff/transfer.ts'
+import type { Log } from '../log.ts'
+import type { WatchdogOptions } from '../options.ts'
+import type { Relay } from '../relay/relay.ts'
+import { adoptFrom } from './adoption.ts'
+import type { Child } from './child.ts'
+import type { Generation, GenerationDeps } from './generation.ts'
+import { Liveness } from './liveness.ts'
+import { Recovery } from './recovery.ts'
+import { readRunRecord, writeRunRecord } from './run-record.ts'
+import { ProcessTree } from './tree.ts'
+
+const publishPauseMs = 200
+
+export interface SupervisorDeps {
+  readonly options: WatchdogOptions
+  readonly native: Native
+  readonly transfer: Omit<TransferDeps, 'log' | 'native' | 'runDir'>
+  readonly relay: Relay
+  readonly reports: Reports
+  readonly log: Log
+  /** Monotonic and epoch ms. */
+  readonly now: () => number
+  readonly wallClock: () => number
+  /** A generation serves: for the service manager. */
+  onServing(text: string): void
+  /** Everything has stopped. */
+  onStopped(): void
+}
+
+export class Supervisor {
+  readonly tree = new ProcessTree()
+  readonly desk: OperatorDesk
+  private readonly deps: SupervisorDeps
+  private readonly transfer: Transfer
+  private readonly retirement: Retirement
+  private readonly replacement: Replacement
+  private readonly recovery: Recovery
+  private readonly liveness: Liveness
+  private readonly door: Door
+  private readonly generationDeps: GenerationDeps
+  private readonly startedAt: number
+  private isAdopted = false
+  private publishTimer: NodeJS.Timeout | undefined
+
+  constructor(deps: SupervisorDeps) {
+    this.deps = deps
+    const { options, native, log, now, wallClock, relay, reports } = deps
+    const { tree } = this
+    this.startedAt = wallClock()
+    const onChange = (): void => this.changed()
+    this.generationDeps = {
+      runDir: options.runDir,
+      now,
+      restarts: options.restarts,
+      onChildEnd: (generation, child, end) => this.recovery.onChildEnd(generation, child, end),
+      onChange,
+    }
+    this.transfer = new Transfer({ ...deps.transfer, native, log, runDir: options.runDir })
+    this.retirement = new Retirement({ tree, deadlines: options.deadlines, bounds: options.bounds, log, onChange })
+    this.recovery = new Recovery({
+      options,
+      tree,
+      transfer: this.transfer,
+      relay,
+      replacement: () => this.replacement,
+      log,
+      now,
+    })
+    this.replacement = new Replacement({
+      tree,
+      generation: this.generationDeps,
+      deadlines: options.deadlines,
+      retirement: this.retirement,
+      reports,
+      relay,
+      log,
+      now,
+      wallClock,
+      onServing: (generation, from) => {
+        this.recovery.startProbation(generation, from)
+        relay.stop()
+        deps.onServing(`generation ${generation.number} serves`)
+        this.changed()
+      },
+      onGivenBack: (failed, old) => this.giveBackShards(failed, old),
+    })
+    this.liveness = new Liveness({
+      options: options.liveness,
+      maxChildBytes: options.bounds.maxChildBytes,
+      now,
+      generations: () => tree.generations,
+      onSuspect: (generation, child) => this.recovery.onSuspect(generation, child),
+      onAnswerAgain: (generation, child) => this.recovery.onAnswerAgain(generation, child),
+      onHang: (child, problem) => this.recovery.onHang(child, problem),
+      onUnhealthy: (generation, problem) => this.recovery.onUnhealthy(generation, problem),
+    })
+    this.desk = new OperatorDesk({
+      tree,
+      replacement: this.replacement,
+      log,
+      state: () => this.state(),
+      stop: (deadlineMs) => this.stop(deadlineMs),
+    })
+    this.door = new Door({
+      native,
+      tree,
+      log,
+      onChild: (generation, child, hello) => this.onHello(generation, child, hello),
+      onChildMessage: (generation, child, message) => this.onMessage(generation, child, message),
+      onChildLost: (child) => child.look(),
+      onOperator: (request, reply) => this.desk.answer(request, reply),
+    })
+  }
+
+  /** Adopts what runs, or starts the first generation. Resolves when the door is open; serving comes later. */
+  async start(): Promise<void> {
+    const { options, log } = this.deps
+    const record = readRunRecord(options.runDir)
+    if (record !== undefined) {
+      this.isAdopted = adoptFrom(record, { tree: this.tree, generation: this.generationDeps, log })
+    }
+    await this.door.open(join(options.runDir, runFiles.watchdog))
+    this.liveness.start()
+    this.changed()
+    if (this.isAdopted) {
+      void this.awaitAdopted()
+    } else {
+      this.recovery
+        .startFromNothing(options.release)
+        .catch((error: unknown) => log('error', `start: ${describeError(error)}`))
+    }
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    const { tree, deps } = this
+    if (tree.isStopping) return
+    tree.isStopping = true
+    deps.log('info', `stopping: children get ${deadlineMs} ms`)
+    this.recovery.stop()
+    this.liveness.stop()
+    deps.relay.stop()
+    const { generations } = tree
+    for (const generation of generations) {
+      for (const child of generation.living) child.send({ type: 'stop', deadlineMs, isHostStopping: true })
+    }
+    const isEmpty = async (ms: number): Promise<void> => {
+      await Promise.all(generations.map((one) => one.waitFor(() => one.living.length === 0, ms)))
+    }
+    await isEmpty(deadlineMs + 500)
+    for (const generation of generations) generation.killAll('did not stop in time')
+    await isEmpty(2000)
+    deps.relay.close()
+    clearTimeout(this.publishTimer)
+    // An answer to the operator who asked for this goes out first.
+    setImmediate(() => {
+      this.door.close()
+      deps.onStopped()
+    })
+  }
+
+  state(): WatchdogState {
+    const { deps, tree } = this
+    return {
+      pid: process.pid,
+      startedAt: this.startedAt,
+      isAdopted: this.isAdopted,
+      handover: 'on',
+      generations: tree.generations.map((generation) => generation.state()),
+      heldShards: deps.transfer.held.size,
+      relay: deps.relay.state(),
+      reports: deps.reports.list(),
+    }
+  }
+
+  private onHello(generation: Generation, child: Child, hello: Extract<ChildToWatchdog, { type: 'hello' }>): void {
+    child.isReady = hello.isReady
+    child.isDraining = hello.isDraining
+    child.probe = hello.probe
+    child.isServing = hello.listening.length > 0 && !hello.isDraining
+    this.transfer.welcome(generation, child, hello.listening)
+    if (child.role === 'control') {
+      if (generation === this.tree.current && generation.phase === 'serving') child.send({ type: 'lead' })
+      if (generation.phase === 'draining') child.send({ type: 'retire' })
+    }
+    if (child.isServing) this.recovery.keepAccepting()
+    else if (child.isReady) void this.recovery.onReady(generation, child)
+    generation.touch()
+  }
+
+  private onMessage(generation: Generation, child: Child, message: ChildToWatchdog): void {
+    switch (message.type) {
+      case 'deposit':
+        this.transfer.deposit(child, message)
+        return
+      case 'withdraw':
+        if (generation === this.tree.current || generation === this.tree.next) this.transfer.withdraw(message.shards)
+        return
+      case 'ready':
+        child.isReady = true
+        child.probe = message.probe
+        child.waits = []
+        void this.recovery.onReady(generation, child)
+        generation.touch()
+        return
+      case 'pending':
+        child.waits = message.waits.slice(0, 32).map((wait) => String(wait).slice(0, 200))
+        this.changed()
+        return
+      case 'serving':
+        child.isServing = !child.isDraining
+        this.recovery.onServing(generation, child)
+        generation.touch()
+        return
+      case 'received':
+        child.sender?.acknowledge(message.batch)
+        return
+      case 'pong':
+        this.liveness.onPong(child, message.id, message.lagMs, message.connections)
+        return
+      case 'progress':
+        child.connections = message.left
+        return
+      case 'drained':
+        child.isDrained = true
+        generation.counts.push(...message.counts)
+        return
+      case 'hello':
+    }
+  }
+
+  /** Running processes have a few seconds to find us; who does not come is replaced as if it had died. */
+  private async awaitAdopted(): Promise<void> {
+    const { tree, deps } = this
+    const { adoptMs, drainMs } = deps.options.deadlines
+    const current = tree.current!
+    const began = deps.now()
+    for (const draining of tree.draining) {
+      this.retirement
+        .finish(draining, drainMs)
+        .catch((error: unknown) =>
+          deps.log('error', `retirement of generation ${draining.number}: ${describeError(error)}`),
+        )
+    }
+    await current.waitFor(() => current.living.every((child) => child.stream !== undefined && child.isReady), adoptMs)
+    for (const generation of tree.generations) {
+      for (const child of generation.living) {
+        if (child.stream === undefined) child.kill('SIGKILL', `did not find the new watchdog in ${adoptMs} ms`)
+      }
+    }
+    if (current.control === undefined) current.startChild('control', 0)
+    for (let index = 0; index < current.release.workers; index++) {
+      if (current.child('worker', index) === undefined) current.startChild('worker', index)
+    }
+    this.recovery.keepAccepting()
+    deps.onServing(`generation ${current.number} is adopted and serves`)
+    deps.reports.save(this.adoptionReport(current, Math.round(deps.now() - began)))
+    this.changed()
+  }
+
+  private adoptionReport(current: Generation, servingMs: number): RestartReport {
+    return {
+      id: `${new Date(this.startedAt).toISOString().replaceAll(':', '-')}-adoption`,
+      kind: 'adoption',
+      from: current.number,
+      to: current.number,
+      release: current.release.name,
+      outcome: 'done',
+      cause: 'the watchdog before this one died',
+      evidence: [],
+      startedAt: this.startedAt,
+      readyMs: undefined,
+      provenMs: undefined,
+      servingMs,
+      goneMs: undefined,
+      counts: [],
+    }
+  }
+
+  /** Shards that only a failed generation knew: the old one accepts on them, or they go, so that no caller waits in a queue nobody reads. */
+  private giveBackShards(failed: Generation, old: Generation | undefined): void {
+    const { held } = this.deps.transfer
+    if (old === undefined || failed.release.workers <= old.release.workers) return
+    for (const { shard } of held.all()) if (shard.shard >= old.release.workers) held.drop(shard)
+  }
+
+  /** Writes down who runs and tells control, at most every 200 ms. */
+  private changed(): void {
+    if (this.publishTimer !== undefined || this.tree.isStopping) return
+    this.publishTimer = setTimeout(() => {
+      this.publishTimer = undefined
+      const { deps, tree } = this
+      try {
+        writeRunRecord(deps.options.runDir, tree.record())
+      } catch (error) {
+        deps.log('error', `the record for a next watchdog cannot be written: ${describeError(error)}`)
+      }
+      tree.current?.control?.send({ type: 'state', state: this.state() })
+    }, publishPauseMs)
+  }
+}
