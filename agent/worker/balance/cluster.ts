@@ -17,7 +17,7 @@ import { Group } from './group.ts'
 import { mixBits } from './hashing.ts'
 import type { Health } from './health.ts'
 import { judge } from './health.ts'
-import { hasLabels } from './labels.ts'
+import { hasLabels, hasPort } from './labels.ts'
 import type { LocalityPlan } from './locality.ts'
 import { planLocalities } from './locality.ts'
 import { emptyNumbers } from './numbers.ts'
@@ -315,7 +315,7 @@ class EndpointCluster implements Cluster {
   }
 
   private isMine(endpoint: Endpoint): boolean {
-    if (this.port !== undefined && endpoint.port !== this.port) return false
+    if (this.port !== undefined && !hasPort(endpoint, this.port)) return false
     return this.labels === undefined || hasLabels(endpoint, this.labels)
   }
 

@@ -7,6 +7,7 @@ import type { Breaker } from './breaker.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { Group } from './group.ts'
 import { describeHealth } from './health.ts'
+import { hasPort } from './labels.ts'
 import type { Health } from './health.ts'
 import type { LocalityPlan } from './locality.ts'
 import type { Candidate, Cluster, PoolGauge } from './types.ts'
@@ -78,7 +79,7 @@ export function describeCandidates(sources: CandidateSources): Candidate[] {
 }
 
 function describeFiltered(endpoint: Endpoint, sources: CandidateSources): string {
-  if (sources.port !== undefined && endpoint.port !== sources.port) {
+  if (sources.port !== undefined && !hasPort(endpoint, sources.port)) {
     return `port ${endpoint.port}, the route wants ${sources.port}`
   }
   for (const [name, wanted] of Object.entries(sources.labels ?? {})) {

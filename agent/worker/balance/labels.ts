@@ -1,3 +1,4 @@
+import { metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 
 /** Labels are the version or metadata of an endpoint. */
@@ -8,4 +9,9 @@ export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, st
     return false
   }
   return true
+}
+
+/** A rule's port is the endpoint's own, or where that is an agent's inbound port or a target port, the port of the application as callers name it. */
+export function hasPort(endpoint: Endpoint, port: number): boolean {
+  return endpoint.port === port || endpoint.metadata[metadataKeys.appPort] === String(port)
 }
