@@ -1,0 +1,253 @@
+/**
+ * Why a request goes where it goes. Nothing is decided here: the matchers, conditions and candidates are those of the data path, asked one after the other
+ * instead of until the first that fits. Changes nothing: no token is taken, no cluster is made, no fault is drawn.
+ */
+import type { ExplainAnswer, ExplainDestination, ExplainRequest, ExplainStep } from '../../../contracts/control-link.ts'
+import { parseServiceName } from '../../../contracts/endpoint.ts'
+import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import type { HttpRouteSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
+import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
+import { headers as meshHeaders } from '../../../contracts/words.ts'
+import { compileHttpMatch, describeMiss } from './http-match.ts'
+import type { NameTable } from './name-table.ts'
+import { tcpRouteMatches } from './tcp-route.ts'
+import type { ConnectionView, Destination, RequestView, Route, TcpRoute, VirtualHost } from './types.ts'
+import { matchRoute } from './virtual-host.ts'
+
+/** What `explain` may look at. */
+export interface ExplainSources {
+  readonly listeners: readonly ListenerSpec[]
+  readonly names: NameTable
+  /** Applications by name, for `sourceApp`: labels and namespace. */
+  readonly sourceApps: Iterable<SourceAppSpec>
+  /** Candidates and policy of a destination; undefined while the worker knows no such service. Must not create living state. */
+  destination(destination: Destination): DestinationFacts | undefined
+}
+
+export interface DestinationFacts {
+  readonly candidates: readonly { readonly endpoint: string; readonly usable: boolean; readonly reason: string }[]
+  readonly policy: TrafficPolicySpec
+}
+
+export function explainRequest(request: ExplainRequest, sources: ExplainSources): ExplainAnswer {
+  const listener = findListener(request.listener, sources.listeners)
+  if (listener === undefined) {
+    const known = sources.listeners.map((one) => `${one.name} (${one.port})`).join(', ')
+    return emptyAnswer(
+      request.listener ?? 'shared HTTP port',
+      undefined,
+      `no such listener; there are: ${known || 'none'}`,
+    )
+  }
+  const view = requestView(request, listener, sources.sourceApps)
+  const { name, host, problem } = findHost(listener, view, sources.names)
+  if (host === undefined) return emptyAnswer(listener.name, name, problem)
+  const isTcp = (listener.kind === 'service' || listener.kind === 'inbound') && listener.protocol === 'tcp'
+  const { steps, route } = isTcp ? tcpSteps(host, view) : httpSteps(host, view)
+  return {
+    listener: listener.name,
+    name,
+    virtualHost: host.name,
+    steps,
+    outcome: route === undefined ? 'no route matches: 404 with E_ROUTE_NONE' : outcomeOf(route),
+    destinations: route === undefined ? [] : explainDestinations(route, sources),
+  }
+}
+
+function emptyAnswer(listener: string, name: string | undefined, outcome: string): ExplainAnswer {
+  return { listener, name, virtualHost: undefined, steps: [], outcome, destinations: [] }
+}
+
+/** By name, by port, or without either the shared HTTP port. */
+function findListener(wanted: string | undefined, listeners: readonly ListenerSpec[]): ListenerSpec | undefined {
+  if (wanted === undefined) return listeners.find((one) => one.kind === 'shared-http') ?? listeners[0]
+  return listeners.find((one) => one.name === wanted) ?? listeners.find((one) => String(one.port) === wanted)
+}
+
+/** As the road finds it: a listener of one service knows its host; else x-mesh-service, else Host. */
+function findHost(
+  listener: ListenerSpec,
+  view: RequestView,
+  names: NameTable,
+): { name: string | undefined; host: VirtualHost | undefined; problem: string } {
+  if (listener.kind === 'service' || listener.kind === 'inbound') {
+    const problem = `the virtual host ${listener.virtualHost} of the listener is not in the snapshot`
+    return { name: listener.virtualHost, host: names.host(listener.virtualHost), problem }
+  }
+  const named = view.header(meshHeaders.service)
+  const name = named ?? view.authority
+  if (name === '') return { name: undefined, host: undefined, problem: 'the request names no service: E_ROUTE_NO_NAME' }
+  const found = named === undefined ? names.findAuthority(name) : names.findName(name)
+  if (found !== null && found !== undefined) return { name, host: found, problem: '' }
+  if (named !== undefined && parseServiceName(named) === undefined) {
+    return { name, host: undefined, problem: 'the name is malformed: E_ROUTE_UNKNOWN_SERVICE' }
+  }
+  const problem =
+    found === null
+      ? 'no registry and no rule knows the name: E_ROUTE_UNKNOWN_SERVICE'
+      : 'this worker has not asked for the name yet: the first request asks control for it and waits'
+  return { name, host: undefined, problem }
+}
+
+export function requestView(
+  request: ExplainRequest,
+  listener: Pick<ListenerSpec, 'port'>,
+  apps: Iterable<SourceAppSpec>,
+): RequestView {
+  const mark = request.path.indexOf('?')
+  return {
+    method: request.method,
+    path: mark < 0 ? request.path : request.path.slice(0, mark),
+    query: mark < 0 ? '' : request.path.slice(mark + 1),
+    authority: request.host.toLowerCase(),
+    scheme: 'http',
+    localPort: listener.port,
+    sourceAddress: '127.0.0.1',
+    source: sourceOf(request.sourceApp, apps),
+    header: (name) => (name === 'host' ? request.host : request.headers[name]),
+  }
+}
+
+/** An application that the host does not know by user id is taken by its name alone. */
+function sourceOf(app: string | undefined, apps: Iterable<SourceAppSpec>): SourceAppSpec | undefined {
+  if (app === undefined) return undefined
+  for (const known of apps) if (known.app === app) return known
+  return { app, namespace: '', labels: {} }
+}
+
+interface Explained<R> {
+  readonly steps: readonly ExplainStep[]
+  readonly route: R | undefined
+}
+
+/** One step per rule up to the one that decides, which is the one that the data path finds. */
+export function httpSteps(host: VirtualHost, view: RequestView): Explained<Route> {
+  const route = matchRoute(host, view)
+  const steps: ExplainStep[] = []
+  for (const spec of host.spec.http) {
+    const isDecided = route !== undefined && route.spec === spec
+    steps.push({
+      rule: spec.name,
+      origin: originText(spec.origin),
+      matched: isDecided,
+      reason: isDecided ? hitReason(spec, view) : missReason(spec, view),
+    })
+    if (isDecided) break
+  }
+  return { steps, route }
+}
+
+function hitReason(spec: HttpRouteSpec, view: RequestView): string {
+  if (spec.matches.length === 0) return 'takes every request'
+  const index = spec.matches.findIndex((match, at) => describeMiss(compileHttpMatch(match, at), view) === undefined)
+  const match = spec.matches[index]
+  return match === undefined ? 'matches' : `${match.name ?? `match[${index}]`} holds`
+}
+
+function missReason(spec: HttpRouteSpec, view: RequestView): string {
+  return spec.matches
+    .map((match, at) => {
+      const compiled = compileHttpMatch(match, at)
+      return `${compiled.name}: ${describeMiss(compiled, view) ?? 'holds'}`
+    })
+    .join('; ')
+}
+
+function tcpSteps(host: VirtualHost, view: RequestView): Explained<TcpRoute> {
+  const connection: ConnectionView = { ...view, localAddress: '127.0.0.1', localPort: view.localPort }
+  const steps: ExplainStep[] = []
+  for (const route of host.tcpRoutes) {
+    const matched = tcpRouteMatches(route, connection)
+    const origin = originText(route.spec.origin)
+    const reason = matched ? 'matches' : tcpMiss(route, connection)
+    steps.push({ rule: route.spec.name, origin, matched, reason })
+    if (matched) return { steps, route }
+  }
+  return { steps, route: undefined }
+}
+
+function tcpMiss(route: TcpRoute, view: ConnectionView): string {
+  return route.matches
+    .map((conditions, at) => {
+      const failed = conditions.find((condition) => !condition.test(view))
+      return `match[${at}]: ${failed?.describeMiss(view) ?? 'holds'}`
+    })
+    .join('; ')
+}
+
+function outcomeOf(route: Route | TcpRoute): string {
+  const by = `${route.spec.name} of ${originText(route.spec.origin)}`
+  if (!('action' in route.spec)) return `${by}: relays the connection`
+  const notes = notesOf(route.spec)
+  const rest = notes.length === 0 ? '' : `; on the way: ${notes.join(', ')}`
+  const { action } = route.spec
+  if (action.kind === 'redirect') return `${by}: redirects with ${action.status}${rest}`
+  if (action.kind === 'direct') return `${by}: answers ${action.status} itself${rest}`
+  return `${by}: forwards${rest}`
+}
+
+/** What else of the rule takes part. */
+function notesOf(spec: HttpRouteSpec): string[] {
+  const notes: string[] = []
+  if (spec.cors !== undefined) notes.push('CORS')
+  if (spec.fault?.delay !== undefined)
+    notes.push(`delay of ${spec.fault.delay.fixedMs} ms for ${percent(spec.fault.delay.share)}`)
+  if (spec.fault?.abort !== undefined)
+    notes.push(`abort with ${spec.fault.abort.status} for ${percent(spec.fault.abort.share)}`)
+  for (const limit of spec.rateLimits ?? []) notes.push(`rate limit ${limit.name} per ${limit.per}`)
+  if (spec.rewrite !== undefined) notes.push('rewrite')
+  if (spec.timeoutMs > 0) notes.push(`timeout ${spec.timeoutMs} ms`)
+  if (spec.retry !== undefined) notes.push(`up to ${spec.retry.attempts} retries on ${spec.retry.on.join(', ')}`)
+  if (spec.hedge !== undefined) notes.push(`hedging after ${spec.hedge.afterMs} ms`)
+  for (const mirror of spec.mirrors ?? [])
+    notes.push(`mirror to ${mirror.destination.service} for ${percent(mirror.share)}`)
+  return notes
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 10_000) / 100} %`
+}
+
+function explainDestinations(route: Route | TcpRoute, sources: ExplainSources): ExplainDestination[] {
+  const total = route.destinations.reduce((sum, one) => sum + one.spec.weight, 0)
+  return route.destinations.map((destination) => {
+    const facts = sources.destination(destination)
+    return {
+      service: destination.spec.service,
+      subset: destination.spec.subset,
+      share: destination.spec.weight / total,
+      candidates: facts?.candidates ?? [],
+      policy: facts === undefined ? [] : explainPolicy(facts.policy),
+    }
+  })
+}
+
+/** Every value of the policy with where it came from: the nearest origin at or above its path, else the default. */
+export function explainPolicy(policy: TrafficPolicySpec): ExplainDestination['policy'] {
+  const rows: { path: string; value: string; origin: string }[] = []
+  const walk = (value: unknown, path: string): void => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, path === '' ? key : `${path}.${key}`)
+    } else rows.push({ path, value: valueText(value), origin: originText(originAt(policy.origins, path)) })
+  }
+  const { origins: _, ...values } = policy
+  walk(values, '')
+  return rows
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined || value === null) return 'off'
+  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean)
+}
+
+function originAt(origins: TrafficPolicySpec['origins'], path: string): RuleOrigin | undefined {
+  for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('.')))) {
+    if (Object.hasOwn(origins, at)) return origins[at]
+  }
+  return undefined
+}
+
+function originText(origin: RuleOrigin | undefined): string {
+  if (origin === undefined || origin.kind === 'default') return 'default'
+  return `${origin.kind} ${origin.name} ${origin.path}`
+}
