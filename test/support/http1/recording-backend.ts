@@ -1,0 +1,99 @@
+/** A server of raw bytes: keeps everything that each connection brought, and answers whole requests as the strict parser sees them. */
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+
+import { parseRequests } from './strict-parser.ts'
+import type { StrictMessage } from './strict-parser.ts'
+
+export interface BackendConnection {
+  readonly id: number
+  readonly socket: Socket
+  /** Everything received. */
+  bytes: Buffer
+  /** Replies given. */
+  answered: number
+  /** The mesh sent FIN or a reset. */
+  isEnded: boolean
+}
+
+/** Answers one request. What it returns is written; undefined = nothing, the answer writes for itself. */
+export type Answerer = (message: StrictMessage, connection: BackendConnection) => string | Buffer | undefined
+
+export const plainAnswer: Answerer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+export class RecordingBackend {
+  readonly connections: BackendConnection[] = []
+  /** For whole requests, in order. */
+  answer: Answerer = plainAnswer
+  /** Sees every piece before it is judged; true = it has dealt with the connection itself. */
+  onPiece: ((connection: BackendConnection) => boolean) | undefined
+  private readonly server: Server
+
+  static async start(): Promise<RecordingBackend> {
+    const backend = new RecordingBackend()
+    await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve))
+    return backend
+  }
+
+  private constructor() {
+    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket))
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port
+  }
+
+  private accept(socket: Socket): void {
+    const connection: BackendConnection = {
+      id: this.connections.length,
+      socket,
+      bytes: Buffer.alloc(0),
+      answered: 0,
+      isEnded: false,
+    }
+    this.connections.push(connection)
+    socket.on('error', () => {})
+    socket.on('close', () => (connection.isEnded = true))
+    socket.on('end', () => {
+      connection.isEnded = true
+      socket.end()
+    })
+    socket.on('data', (chunk: Buffer) => {
+      connection.bytes = Buffer.concat([connection.bytes, chunk])
+      if (this.onPiece?.(connection) === true) return
+      const { messages } = parseRequests(connection.bytes)
+      while (connection.answered < messages.length) {
+        const reply = this.answer(messages[connection.answered++] as StrictMessage, connection)
+        if (reply !== undefined && !socket.destroyed) socket.write(reply)
+      }
+    })
+  }
+
+  /** All whole requests so far, by connection. */
+  get requests(): readonly StrictMessage[] {
+    return this.connections.flatMap((connection) => parseRequests(connection.bytes).messages)
+  }
+
+  /** Ends the recorded connections, so that the next case begins with none. */
+  reset(): void {
+    for (const connection of this.connections.splice(0)) connection.socket.destroy()
+    this.answer = plainAnswer
+    this.onPiece = undefined
+  }
+
+  async close(): Promise<void> {
+    this.reset()
+    await new Promise<void>((resolve) => this.server.close(() => resolve()))
+  }
+}
+
+/**
+ * The dirty forward: what a connection brought must be a stream that the strict parser takes whole, or one that was cut short and then closed.
+ * Answers what is wrong, or undefined.
+ */
+export function dirtyForward(connection: BackendConnection): string | undefined {
+  const stream = parseRequests(connection.bytes)
+  if (stream.problem !== undefined) return stream.problem
+  if (stream.isCut && !connection.isEnded) return 'the stream stops inside a message and the connection stays open'
+  return undefined
+}

@@ -1,0 +1,126 @@
+/** Snapshots for worker tests: services with given endpoints and policies, each on a listener of its own. */
+import { serviceKey } from '../../../contracts/endpoint.ts'
+import type { Endpoint, ServiceKey } from '../../../contracts/endpoint.ts'
+import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
+import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
+import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
+import type { LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../contracts/snapshot.ts'
+
+export interface ServicePlan {
+  readonly name: string
+  readonly protocol?: 'http' | 'tcp'
+  readonly endpoints: readonly { readonly address: string; readonly port: number }[]
+  readonly policy?: Partial<TrafficPolicySpec>
+  /** Changes of the one route that forwards everything to the service. */
+  readonly route?: Partial<HttpRouteSpec>
+}
+
+export interface SnapshotPlan {
+  readonly services: readonly ServicePlan[]
+  readonly limits?: Partial<LimitsSpec>
+  readonly mesh?: Partial<MeshSpec>
+  /** Address and port of the service listeners, by service name; port 0 is not for snapshots. */
+  readonly listen: Readonly<Record<string, { readonly address: string; readonly port: number }>>
+  /** The shared HTTP port, if any. */
+  readonly shared?: { readonly address: string; readonly port: number }
+  readonly version?: number
+}
+
+export function keyOf(name: string): ServiceKey {
+  return serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name })
+}
+
+export function snapshotOf(plan: SnapshotPlan): Snapshot {
+  const services: Record<ServiceKey, Snapshot['services'][ServiceKey]> = {}
+  const virtualHosts: Record<string, Snapshot['virtualHosts'][string]> = {}
+  const listeners: Record<string, ListenerSpec> = {}
+  const names: Record<string, string> = {}
+  for (const service of plan.services) {
+    const key = keyOf(service.name)
+    const policy = { ...defaultTrafficPolicy, ...service.policy }
+    const protocol = service.protocol ?? 'http'
+    services[key] = {
+      key,
+      protocol,
+      policy,
+      subsets: {},
+      portPolicies: {},
+      endpoints: {
+        service: key,
+        version: 1,
+        endpoints: service.endpoints.map((endpoint) => endpointOf(endpoint.address, endpoint.port)),
+        protectThreshold: 0,
+        registry: 'test',
+        confirmedAt: Date.now(),
+      },
+    }
+    virtualHosts[key] = {
+      name: key,
+      domains: [service.name],
+      http: [{ ...forwardRoute(key), ...service.route }],
+      tcp: [tcpRoute(key)],
+    }
+    names[service.name] = key
+    const at = plan.listen[service.name]
+    if (at !== undefined) {
+      const name = `service:${service.name}`
+      listeners[name] = { name, ...at, proxyProtocol: 'off', kind: 'service', protocol, service: key, virtualHost: key }
+    }
+  }
+  if (plan.shared !== undefined) {
+    listeners['shared'] = { name: 'shared', ...plan.shared, proxyProtocol: 'off', kind: 'shared-http' }
+  }
+  return {
+    format: snapshotFormat,
+    version: plan.version ?? 1,
+    createdAt: Date.now(),
+    node: { host: 'test-host', address: '127.0.0.1', locality: { region: '', zone: '' }, tier: 'agent' },
+    mesh: {
+      limits: { ...defaultLimits, ...plan.limits },
+      accessLog: { format: 'off', path: '-', share: 1 },
+      fallbackNetworks: [],
+      sourceAppsByUid: {},
+      tracing: { createMissing: false, sampledShare: 0 },
+      ...plan.mesh,
+    },
+    listeners,
+    virtualHosts,
+    services,
+    names,
+  }
+}
+
+export function endpointOf(address: string, port: number): Endpoint {
+  return {
+    address,
+    port,
+    weight: 1,
+    healthy: true,
+    enabled: true,
+    ephemeral: true,
+    cluster: 'DEFAULT',
+    locality: { region: '', zone: '' },
+    version: '',
+    metadata: {},
+  }
+}
+
+function forwardRoute(key: ServiceKey): HttpRouteSpec {
+  return {
+    name: 'default',
+    origin: { kind: 'default', name: '', path: '' },
+    matches: [],
+    action: { kind: 'forward', destinations: [{ service: key, weight: 1 }] },
+    timeoutMs: 0,
+  }
+}
+
+function tcpRoute(key: ServiceKey): TcpRouteSpec {
+  return {
+    name: 'default',
+    origin: { kind: 'default', name: '', path: '' },
+    matches: [],
+    destinations: [{ service: key, weight: 1 }],
+  }
+}
