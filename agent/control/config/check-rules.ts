@@ -1,0 +1,23 @@
+/** The check of rules.d for `hostmesh check`: the same compiler that runs in control. */
+import { join } from 'node:path'
+import { RuleStore } from '../rules/rule-store.ts'
+import type { ConfigProblem } from './problem.ts'
+import { readRuleFiles } from './rule-files.ts'
+import type { AgentConfig } from './types.ts'
+
+/** Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. Reads files only; never throws for what they hold. */
+export function checkRules(config: AgentConfig): ConfigProblem[] {
+  const rules = new RuleStore(config.serviceDefaults)
+  const { statuses } = rules.replaceSource('rules.d', readRuleFiles(config.rulesDir))
+  return statuses.flatMap((status) =>
+    status.problems.map((problem): ConfigProblem => ({
+      severity: status.state === 'rejected' ? 'error' : 'warning',
+      file: join(config.rulesDir, status.document),
+      line: problem.line,
+      column: problem.column,
+      path: problem.path === '' ? `${status.kind} ${status.name}`.trim() : problem.path,
+      message: problem.message,
+      nearest: undefined,
+    })),
+  )
+}

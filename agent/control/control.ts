@@ -1,0 +1,592 @@
+/**
+ * Control, put together: configuration, rules, registries, local applications and workers in; snapshot, registrations, state files out.
+ *
+ * Everything it needs is handed in, so a test runs it without a process. One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
+ */
+import { join } from 'node:path'
+import {
+  parseServiceName,
+  serviceKey,
+  type AppProtocol,
+  type EndpointSet,
+  type ServiceKey,
+} from '../../contracts/endpoint.ts'
+import { describeError } from '../../contracts/errors.ts'
+import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { relayTargetsFormat } from '../../contracts/relay-targets.ts'
+import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
+import { snapshotFormat, type MeshSpec, type NodeSpec, type Snapshot } from '../../contracts/snapshot.ts'
+import type { Clock } from './clock.ts'
+import type { CheckResult } from './config/check.ts'
+import { formatProblem, type ConfigProblem } from './config/problem.ts'
+import { sourceAppsByUid } from './config/source-apps.ts'
+import type { AgentConfig, ApplicationConfig } from './config/types.ts'
+import { DeclaredServices } from './endpoints/declared.ts'
+import { EndpointDirectory } from './endpoints/directory.ts'
+import type { Log } from './log.ts'
+import type { ControlMetrics } from './observe.ts'
+import { liveConfig, restartNeeded } from './config/restart-needed.ts'
+import { applicationOf, type Application, type CheckSpec } from './registration/application.ts'
+import type { ProbeTarget } from './registration/probe.ts'
+import { Registrar, type KeptRegistration } from './registration/registrar.ts'
+import { readRuleFiles } from './config/rule-files.ts'
+import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
+import { Compiler } from './snapshot/compiler.ts'
+import {
+  Listeners,
+  inboundListener,
+  inboundNamespace,
+  outboundListener,
+  type RememberedPorts,
+} from './snapshot/listeners.ts'
+import { Names } from './snapshot/names.ts'
+import { Publisher } from './snapshot/publisher.ts'
+import { centerOrder, relayTargets } from './snapshot/relay-targets.ts'
+import { SnapshotStore } from './snapshot/store.ts'
+import { StateDirectory } from './state/state-directory.ts'
+
+export interface ControlDeps {
+  readonly config: AgentConfig
+  readonly applications: readonly ApplicationConfig[]
+  readonly problems: readonly ConfigProblem[]
+  readonly generation: number
+  /** Not started yet; control starts and closes them. In order of precedence. */
+  readonly adapters: readonly RegistryAdapter[]
+  readonly rules: Rules
+  readonly entrySet: EntrySetBuilder
+  readonly resolve: (host: string) => Promise<readonly string[]>
+  readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
+  readonly uidOf: (name: string) => number | undefined
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: ControlMetrics
+  /** Reads the files again. */
+  readonly check: () => CheckResult
+}
+
+const portsFormat = 1
+const registrationsFormat = 1
+const rulesFormat = 1
+
+export class Control {
+  readonly deps: ControlDeps
+  readonly store: SnapshotStore
+  readonly compiler: Compiler
+  readonly directory: EndpointDirectory
+  readonly names: Names
+  readonly listeners: Listeners
+  readonly publisher: Publisher
+  readonly registrar: Registrar
+  readonly state: StateDirectory
+  private readonly declared: DeclaredServices
+  private configNow: AgentConfig
+  private problemsNow: readonly ConfigProblem[]
+  private restartNeededNow: readonly string[] = []
+  private readonly sinceVersion = new Map<string, number>()
+  private readonly dynamicServices = new Map<ServiceKey, Set<string>>()
+  private readonly endpointListeners = new Set<(set: EndpointSet) => void>()
+  private readonly workerListeners = new Set<() => void>()
+  private fileApplications = new Map<string, string>()
+  private flushing: NodeJS.Immediate | undefined
+  private isLeadingNow = false
+  private isClosed = false
+  private wasReady = false
+  /** Names that callers used before the restart, asked for again at the start. */
+  private lastNames: readonly string[]
+
+  constructor(deps: ControlDeps) {
+    this.deps = deps
+    this.configNow = deps.config
+    this.problemsNow = deps.problems
+    const { config, clock, log, metrics, rules } = deps
+    this.state = new StateDirectory(config.stateDir, { clock, log, metrics })
+    rules.importState(this.state.read('rules.json', rulesFormat))
+    const last = this.state.read(stateFiles.snapshot, snapshotFormat) as Partial<Snapshot> | undefined
+    const restored = restoredSets(last)
+
+    this.store = new SnapshotStore(lastVersion(last), nodeSpec(config), this.meshSpec([]), () => this.flushSoon())
+    this.directory = new EndpointDirectory({
+      adapters: deps.adapters,
+      rules: {
+        allowLoopback: config.endpoints.allowLoopbackEndpoints,
+        maxPerService: config.endpoints.maxPerService,
+        isOwnListener: (address, port) => this.isOwnListener(address, port),
+      },
+      protect: { share: config.endpoints.protectShare, confirmAfterMs: config.endpoints.confirmAfter },
+      clock,
+      log,
+      metrics,
+      onChange: (set) => this.endpointsChanged(set),
+      onAnswered: (key) => this.refreshNames(key),
+    })
+    this.compiler = new Compiler({
+      store: this.store,
+      rules,
+      directory: this.directory,
+      restored,
+      declaredChanged: (key) => this.declared.changed(key),
+      localApplication: (address, port) => this.localApplication(address, port),
+    })
+    this.declared = new DeclaredServices({
+      clock,
+      log,
+      build: deps.entrySet,
+      resolve: deps.resolve,
+      declared: (key) => rules.declaredService(key),
+      isNeeded: (key) => this.compiler.isServiceNeeded(key),
+      publish: (key, set) => this.directory.declare(key, set),
+    })
+    this.names = new Names({
+      clock,
+      metrics,
+      idleMs: config.outbound.idleRelease,
+      maxNames: config.outbound.maxOnDemand,
+      resolve: (name) => this.resolveName(name),
+      need: (key, reason) => this.compiler.need(key, reason),
+      drop: (key, reason) => this.compiler.drop(key, reason),
+      standing: (key) => this.compiler.standing(key),
+      publish: (name, virtualHost) => this.store.setName(name, virtualHost),
+    })
+    const remembered = rememberedPorts(this.state.read(stateFiles.ports, portsFormat))
+    this.listeners = new Listeners(config, remembered, this.store, rules)
+    this.registrar = new Registrar(
+      {
+        adapters: deps.adapters,
+        host: config.host,
+        clusterOf: (registry) => {
+          const found = config.registries.find((one) => one.name === registry)
+          return found?.type === 'nacos' ? found.cluster : 'DEFAULT'
+        },
+        clock,
+        random: deps.random,
+        log,
+        metrics,
+        probe: deps.probe,
+        onChanged: () => this.state.changed(stateFiles.registrations),
+      },
+      keptRegistrations(this.state.read(stateFiles.registrations, registrationsFormat)),
+    )
+    this.publisher = new Publisher({
+      path: join(config.runDir, runFiles.control(deps.generation)),
+      generation: deps.generation,
+      clock,
+      log,
+      metrics,
+      snapshot: () => this.store.whole(clock.wall()),
+      onSeenVersion: (version) => this.store.raiseVersion(version),
+      onNeed: (names) => {
+        for (const name of names) this.names.ask(name)
+      },
+      onUsed: (services) => this.used(services),
+      onWorkers: () => this.workersChanged(),
+    })
+    this.describeStateFiles()
+    this.lastNames = Object.entries(last?.names ?? {}).flatMap(([name, host]) =>
+      typeof host === 'string' ? [name] : [],
+    )
+  }
+
+  get config(): AgentConfig {
+    return this.configNow
+  }
+
+  get problems(): readonly ConfigProblem[] {
+    return this.problemsNow
+  }
+
+  /** Changed settings that only a new generation takes up. */
+  get restartNeeded(): readonly string[] {
+    return this.restartNeededNow
+  }
+
+  get isLeading(): boolean {
+    return this.isLeadingNow
+  }
+
+  /** Compiles from files and disk, then listens for workers. Rejects with E_ALREADY_RUNNING or E_RUN_DIRECTORY. Asks registries, but waits for none. */
+  async start(): Promise<void> {
+    for (const adapter of this.deps.adapters) adapter.start()
+    this.loadRuleFiles()
+    this.restoreApplications()
+    this.applyConfig(this.configNow, this.deps.applications)
+    for (const name of this.lastNames) this.names.ask(name)
+    this.lastNames = []
+    this.store.take()
+    await this.publisher.listen()
+  }
+
+  /** Only the leading generation announces applications and writes the state directory. */
+  setLeading(isLeading: boolean): void {
+    if (this.isLeadingNow === isLeading || this.isClosed) return
+    this.isLeadingNow = isLeading
+    this.state.setEnabled(isLeading)
+    if (isLeading) for (const file of this.state.files()) this.state.changed(file)
+    this.registrar.setLeading(isLeading)
+  }
+
+  /** Reads all files again. What is bad stays as it was and is reported; the rest is applied. */
+  reload(): void {
+    if (this.isClosed) return
+    this.loadRuleFiles()
+    const result = this.deps.check()
+    this.problemsNow = result.problems
+    const isGood = result.config !== undefined
+    this.deps.metrics.count('config_reloads', { result: isGood ? 'applied' : 'refused' })
+    for (const problem of result.problems)
+      this.deps.log[problem.severity === 'error' ? 'error' : 'warn'](
+        { code: 'E_CONFIG_INVALID' },
+        formatProblem(problem),
+      )
+    if (result.config === undefined) {
+      this.deps.log.error(
+        { code: 'E_CONFIG_INVALID' },
+        `${this.configNow.file}: the running configuration stays in place`,
+      )
+      return
+    }
+    this.restartNeededNow = restartNeeded(this.deps.config, result.config)
+    if (this.restartNeededNow.length > 0)
+      this.deps.log.warn(
+        { settings: this.restartNeededNow },
+        `${this.restartNeededNow.join(', ')}: taken up by \`hostmesh reload\``,
+      )
+    this.applyConfig(liveConfig(this.configNow, result.config), result.applications)
+  }
+
+  /** Replaces all documents of a source of rules. */
+  replaceRules(source: string, documents: readonly RuleDocument[]): void {
+    const { rules, log } = this.deps
+    const change = rules.replaceSource(source, documents)
+    for (const status of change.statuses) {
+      if (status.state === 'applied') continue
+      const why = status.problems.map(
+        (problem) => `${problem.line}:${problem.column} ${problem.path}: ${problem.message}`,
+      )
+      log.error(
+        { code: 'E_RULE_REJECTED', source, document: status.document },
+        `${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}: ${why.join('; ')}; ` +
+          (status.inForce ? 'its last good version stays' : 'it has no effect'),
+      )
+    }
+    this.compiler.rulesChanged(change.affected)
+    this.names.resolveAgain()
+    for (const application of this.registrar.applications()) {
+      const key = serviceKey(application.service)
+      if (change.affected === 'all' || change.affected.has(key)) this.listeners.compileInbound(application)
+    }
+    this.state.changed('rules.json')
+  }
+
+  /** Adds or replaces a local application from the API or the face. Throws E_PORT_RANGE_FULL or E_LISTEN_IN_USE when it gets no inbound port. */
+  putApplication(application: Application): number | undefined {
+    const port = this.listeners.addApplication(application)
+    this.mark(inboundListener(application.id))
+    this.registrar.put(application, port)
+    this.applicationsChanged()
+    return port
+  }
+
+  async removeApplication(id: string): Promise<boolean> {
+    const application = this.registrar.get(id)
+    if (application === undefined) return false
+    // the registry first: callers leave before the port closes
+    await this.registrar.remove(id)
+    // it came back while the registry was being told
+    if (this.registrar.get(id) !== undefined) return true
+    this.listeners.removeApplication(application)
+    this.applicationsChanged()
+    return true
+  }
+
+  /** A localhost port for a service that is not in the configuration (face, SDK); shared with whoever else asks. Undefined: it could not be given one. */
+  openService(key: ServiceKey, protocol: AppProtocol, reason: string): number | undefined {
+    const configured = this.listeners.servicePort(key)
+    const reasons = this.dynamicServices.get(key) ?? new Set()
+    this.dynamicServices.set(key, reasons.add(reason))
+    if (configured !== undefined) return configured
+    this.compiler.need(key, `listener ${key}`)
+    this.mark(outboundListener(key))
+    return this.listeners.addService(key, protocol, undefined)
+  }
+
+  closeService(key: ServiceKey, reason: string): void {
+    const reasons = this.dynamicServices.get(key)
+    reasons?.delete(reason)
+    if (reasons === undefined || reasons.size > 0) return
+    this.dynamicServices.delete(key)
+    if (this.configuredServices().has(key)) return
+    this.listeners.removeService(key)
+    this.compiler.drop(key, `listener ${key}`)
+  }
+
+  onEndpoints(listener: (set: EndpointSet) => void): () => void {
+    this.endpointListeners.add(listener)
+    return () => this.endpointListeners.delete(listener)
+  }
+
+  onWorkers(listener: () => void): () => void {
+    this.workerListeners.add(listener)
+    return () => this.workerListeners.delete(listener)
+  }
+
+  /** By name what is not ready yet; empty = ready. */
+  pending(): string[] {
+    const waits: string[] = []
+    const workers = this.publisher.states().filter((worker) => worker.version > 0)
+    const { workers: expected } = this.configNow
+    if (!this.wasReady) {
+      for (let index = 0; index < expected; index++)
+        if (!workers.some((worker) => worker.index === index)) waits.push(`worker ${index}: has no snapshot yet`)
+    } else if (workers.length === 0) waits.push('workers: none is connected')
+    waits.push(...this.pendingServices())
+    if (waits.length === 0) this.wasReady = true
+    return waits
+  }
+
+  /** Configured services whose registry has neither answered nor been lost, and that no disk knows. */
+  pendingServices(): string[] {
+    const waits: string[] = []
+    for (const { service } of this.configNow.outbound.services) {
+      const key = this.keyOf(serviceKey(service))
+      const view = this.directory.view(key)
+      if (view === undefined || view.isAnswered || view.set !== undefined) continue
+      const silent = this.deps.adapters.filter((adapter) => this.directory.problemOf(adapter.name) === undefined)
+      if (silent.length > 0) waits.push(`${key}: first answer of ${silent.map((adapter) => adapter.name).join(', ')}`)
+    }
+    return waits
+  }
+
+  /** What workers say about a listener. */
+  listenerProblem(name: string): string | undefined {
+    for (const worker of this.publisher.states()) {
+      const problem = worker.problems.find((one) => one.listener === name)
+      if (problem !== undefined) return `${problem.code}  ${problem.message}`
+    }
+    return undefined
+  }
+
+  listenerState(name: string): 'listening' | 'waiting' | 'failed' {
+    if (this.listenerProblem(name) !== undefined) return 'failed'
+    const since = this.sinceVersion.get(name) ?? 0
+    return this.publisher.states().some((worker) => worker.version >= since && worker.version > 0)
+      ? 'listening'
+      : 'waiting'
+  }
+
+  /** Lets registrations go, or takes them back when the host leaves; writes what is not written; closes everything. */
+  async close(order: { readonly isHostStopping: boolean; readonly deadlineMs: number }): Promise<void> {
+    if (this.isClosed) return
+    if (order.isHostStopping && this.isLeadingNow) await this.registrar.leave(order.deadlineMs)
+    this.isClosed = true
+    await this.state.close()
+    this.registrar.close()
+    this.names.close()
+    this.declared.close()
+    this.directory.close()
+    if (this.flushing !== undefined) clearImmediate(this.flushing)
+    await Promise.all([this.publisher.close(), ...this.deps.adapters.map((adapter) => adapter.close())])
+  }
+
+  private applyConfig(config: AgentConfig, applications: readonly ApplicationConfig[]): void {
+    const before = this.configuredServices()
+    this.configNow = config
+    const wanted = this.configuredServices()
+    this.store.setNode(nodeSpec(config))
+    this.listeners.setConfig(config)
+    for (const [key] of before) {
+      if (wanted.has(key) || this.dynamicServices.has(key)) continue
+      this.listeners.removeService(key)
+      this.compiler.setProtocol(key, undefined)
+      this.compiler.drop(key, `listener ${key}`)
+    }
+    // pinned ports first: they have the better right
+    const ordered = [...wanted].toSorted(([, a], [, b]) => Number(b.port !== undefined) - Number(a.port !== undefined))
+    for (const [key, { protocol, port }] of ordered) {
+      this.compiler.setProtocol(key, protocol)
+      this.compiler.need(key, `listener ${key}`)
+      if (this.listeners.addService(key, protocol, port) !== undefined) this.mark(outboundListener(key))
+    }
+    this.applyApplications(applications)
+    this.state.changed(stateFiles.relayTargets)
+  }
+
+  /** A file with problems leaves its application as it was; a file that is gone takes its application back. */
+  private applyApplications(configs: readonly ApplicationConfig[]): void {
+    const wanted = new Map(configs.map((config) => [config.file, applicationOf(config, 'file')]))
+    const bad = new Set(this.problemsNow.filter((one) => one.severity === 'error').map((problem) => problem.file))
+    const files = new Map<string, string>()
+    for (const [file, application] of wanted) files.set(file, application.id)
+    for (const [file, id] of this.fileApplications) {
+      if (files.has(file)) continue
+      if (bad.has(file)) files.set(file, id)
+    }
+    const ids = new Set(files.values())
+    for (const application of this.registrar.applications())
+      if (application.source === 'file' && !ids.has(application.id))
+        void this.removeApplication(application.id).catch((error: unknown) =>
+          this.deps.log.error({}, `${application.id}: ${describeError(error)}`),
+        )
+    this.fileApplications = files
+    const ordered = [...wanted.values()].toSorted(
+      (a, b) => Number(b.inboundPort !== undefined) - Number(a.inboundPort !== undefined),
+    )
+    for (const application of ordered) {
+      this.registrar.put(application, this.listeners.addApplication(application))
+      this.mark(inboundListener(application.id))
+    }
+    this.applicationsChanged()
+  }
+
+  private restoreApplications(): void {
+    for (const { application } of this.registrar.kept()) {
+      // those of files come from the files; the others have only us to remember them
+      if (application.source === 'file') continue
+      this.registrar.put(application, this.listeners.addApplication(application))
+      this.mark(inboundListener(application.id))
+    }
+  }
+
+  private applicationsChanged(): void {
+    this.store.setMesh(this.meshSpec(this.registrar.applications()))
+    this.compiler.localApplicationsChanged()
+    this.state.changed(stateFiles.ports)
+    this.workersChanged()
+  }
+
+  private loadRuleFiles(): void {
+    this.replaceRules('rules.d', readRuleFiles(this.configNow.rulesDir))
+  }
+
+  private configuredServices(): Map<ServiceKey, { protocol: AppProtocol; port: number | undefined }> {
+    return new Map(
+      this.configNow.outbound.services.map(({ service, protocol, port }) => [
+        this.keyOf(serviceKey(service)),
+        { protocol, port },
+      ]),
+    )
+  }
+
+  /** The key under which rules know a service that the operator wrote. */
+  private keyOf(key: ServiceKey): ServiceKey {
+    return this.deps.rules.resolveName(key) ?? key
+  }
+
+  private resolveName(name: string): ServiceKey | undefined {
+    const key = this.deps.rules.resolveName(name)
+    if (key === undefined || key.startsWith(inboundNamespace)) return undefined
+    return parseServiceName(key) === undefined ? undefined : key
+  }
+
+  private endpointsChanged(set: EndpointSet): void {
+    this.compiler.endpointsChanged(set)
+    this.refreshNames(set.service)
+    for (const listener of this.endpointListeners) listener(set)
+  }
+
+  private refreshNames(service: ServiceKey): void {
+    for (const host of this.compiler.hostsOf(service)) this.names.refresh(host)
+  }
+
+  /** Workers speak of services; names are kept by the virtual hosts that lead to them. */
+  private used(services: readonly string[]): void {
+    for (const service of services) this.names.used([service, ...this.compiler.hostsOf(service as ServiceKey)])
+  }
+
+  private workersChanged(): void {
+    for (const application of this.registrar.applications()) {
+      const name = inboundListener(application.id)
+      const problem = this.listenerProblem(name)
+      if (problem !== undefined) this.registrar.listenerState(application.id, { problem })
+      else if (this.listenerState(name) === 'listening') this.registrar.listenerState(application.id, 'listening')
+    }
+    for (const listener of this.workerListeners) listener()
+  }
+
+  private mark(listener: string): void {
+    if (!this.sinceVersion.has(listener)) this.sinceVersion.set(listener, this.store.version + 1)
+  }
+
+  private localApplication(address: string, port: number) {
+    if (address !== this.configNow.host.address && address !== this.configNow.inbound.address) return undefined
+    const row = this.listeners.portRows().find((one) => one.direction === 'inbound' && one.port === port)
+    if (row === undefined) return undefined
+    const application = this.registrar.applications().find((one) => inboundListener(one.id) === row.listener)
+    return application === undefined ? undefined : { address: application.address, port: application.port }
+  }
+
+  private isOwnListener(address: string, port: number): boolean {
+    const { host, admin, metrics, readiness, outbound, relay, api, nacosFace } = this.configNow
+    const listeners = [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address]
+    if (nacosFace.enabled)
+      for (const one of [nacosFace.httpPort, nacosFace.grpcPort]) listeners.push({ host: nacosFace.address, port: one })
+    for (const row of this.listeners.portRows())
+      if (row.direction === 'outbound') listeners.push({ host: row.address, port: row.port })
+    return listeners.some((one) => {
+      if (one === undefined || one === 'off' || one.port !== port) return false
+      return one.host === address || (one.host === '0.0.0.0' && address === host.address)
+    })
+  }
+
+  private meshSpec(applications: readonly Application[]): MeshSpec {
+    const { limits, accessLog, fallbackNetworks, tracing } = this.configNow
+    const byUid = sourceAppsByUid(applications, this.deps.uidOf, (message) => this.deps.log.warn({}, message))
+    return { limits, accessLog, fallbackNetworks, sourceAppsByUid: byUid, tracing }
+  }
+
+  private flushSoon(): void {
+    this.flushing ??= setImmediate(() => {
+      this.flushing = undefined
+      const delta = this.store.take()
+      if (delta === undefined) return
+      this.publisher.publish(delta)
+      this.state.changed(stateFiles.snapshot)
+      this.state.changed(stateFiles.relayTargets)
+    })
+  }
+
+  private describeStateFiles(): void {
+    const { clock, rules } = this.deps
+    const { state } = this
+    state.keep(stateFiles.snapshot, snapshotFormat, 1000, () => this.store.whole(clock.wall()))
+    state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
+      const { host, center, fallbackNetworks } = this.configNow
+      return relayTargets(
+        this.store,
+        host.name,
+        centerOrder(host.name, center.addresses),
+        fallbackNetworks,
+        clock.wall(),
+      )
+    })
+    state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())
+    state.keep(stateFiles.registrations, registrationsFormat, 200, () => this.registrar.kept())
+    state.keep('rules.json', rulesFormat, 1000, () => rules.exportState())
+  }
+}
+
+function nodeSpec(config: AgentConfig): NodeSpec {
+  const { name, address, zone, region } = config.host
+  return { host: name, address, locality: { region, zone }, tier: config.role === 'center' ? 'center' : 'agent' }
+}
+
+function lastVersion(last: Partial<Snapshot> | undefined): number {
+  return Number.isSafeInteger(last?.version) && last!.version! > 0 ? last!.version! : 0
+}
+
+/** The file passed its checksum, so its shape is ours; endpoints pass the gate again anyway. */
+function restoredSets(last: Partial<Snapshot> | undefined): Map<ServiceKey, EndpointSet> {
+  const sets = new Map<ServiceKey, EndpointSet>()
+  for (const service of Object.values(last?.services ?? {}))
+    if (Array.isArray(service?.endpoints?.endpoints)) sets.set(service.key, service.endpoints)
+  return sets
+}
+
+function rememberedPorts(body: unknown): RememberedPorts {
+  const { outbound = {}, inbound = {} } = (body ?? {}) as Partial<RememberedPorts>
+  return { outbound, inbound }
+}
+
+function keptRegistrations(body: unknown): KeptRegistration[] {
+  return Array.isArray(body) ? (body as KeptRegistration[]) : []
+}
