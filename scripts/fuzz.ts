@@ -1,0 +1,48 @@
+/**
+ * Fuzzes the HTTP/1.1 codec and a running worker with damaged messages; every byte that is passed on is judged by a strict parser.
+ *
+ * Usage: node scripts/fuzz.ts [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, half through a worker)
+ * Prints the seed first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
+ */
+import { parseArgs } from 'node:util'
+
+import { fuzzCodec } from '../test/support/http1/fuzz/codec-fuzz.ts'
+import { startFuzzedWorker } from '../test/support/http1/fuzz/fuzzed-worker.ts'
+import { fuzzWorker } from '../test/support/http1/fuzz/worker-fuzz.ts'
+
+const { values } = parseArgs({ options: { seed: { type: 'string' }, messages: { type: 'string' } } })
+const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
+const messages = wholeNumber('--messages', values.messages ?? '100000', 1e9)
+const half = Math.ceil(messages / 2)
+
+console.log(`seed ${seed} (run again with: npm run fuzz -- --seed ${seed} --messages ${messages})`)
+
+const startedAt = performance.now()
+const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1)
+try {
+  const codec = fuzzCodec(seed, half)
+  console.log(
+    `codec: ${codec.messages} messages in ${codec.streams} streams, ${codec.passed} passed on, ${codec.refused} streams refused, ${seconds()} s`,
+  )
+  const fuzzed = await startFuzzedWorker()
+  try {
+    const worker = await fuzzWorker(seed, messages - half, fuzzed.port, fuzzed.backend)
+    if (!fuzzed.worker.isRunning) throw new Error(`the worker ended\n${fuzzed.worker.log()}`)
+    console.log(
+      `worker: ${worker.messages} messages in ${worker.streams} streams, ${worker.forwarded} reached the backend, ${worker.replies} replies, ${seconds()} s`,
+    )
+  } finally {
+    await fuzzed.close()
+  }
+  console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value
+  console.error(`${name}: "${text}" is not a whole number from 0 to ${max}`)
+  process.exit(2)
+}

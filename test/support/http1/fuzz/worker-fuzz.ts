@@ -1,0 +1,119 @@
+/** Fuzzing a running worker: damaged streams go in at the listener, a recording backend stands behind it, and the bytes on both sides are judged. */
+import { dirtyForward, RecordingBackend } from '../recording-backend.ts'
+import { RawCaller } from '../raw-caller.ts'
+import { parseReplies, parseRequests } from '../strict-parser.ts'
+import { requestStream } from './generate.ts'
+import type { FuzzStream } from './generate.ts'
+import { Random } from './random.ts'
+
+export interface WorkerFuzzTotals {
+  streams: number
+  messages: number
+  /** Requests that reached the backend. */
+  forwarded: number
+  /** Final replies that the callers got, ours and the backend's. */
+  replies: number
+}
+
+/** Connections open at the same time. */
+const parallel = 24
+
+/** A stream must be over, one way or the other, within this time: callers close their side at once. */
+const hangMs = 10_000
+
+/**
+ * Runs until `messages` messages were sent to the worker at `port`, whose only endpoint is `backend`. Throws at the first finding, with the seed and the bytes.
+ * The worker should take few requests per upstream connection, for a recorded connection is parsed as a whole.
+ */
+export async function fuzzWorker(
+  seed: number,
+  messages: number,
+  port: number,
+  backend: RecordingBackend,
+): Promise<WorkerFuzzTotals> {
+  const source = new Random(seed)
+  const totals: WorkerFuzzTotals = { streams: 0, messages: 0, forwarded: 0, replies: 0 }
+  while (totals.messages < messages) {
+    const streams: FuzzStream[] = []
+    const randoms: Random[] = []
+    for (let i = 0; i < parallel * 8 && totals.messages < messages; i++) {
+      const random = source.fork()
+      const stream = requestStream(random)
+      streams.push(stream)
+      randoms.push(random)
+      totals.messages += stream.messages
+    }
+    totals.streams += streams.length
+    const answered = await Promise.all(
+      Array.from({ length: parallel }, async (_, lane) => {
+        let fromBackend = 0
+        for (let i = lane; i < streams.length; i += parallel) {
+          const seen = await sendOne(seed, port, streams[i] as FuzzStream, randoms[i] as Random)
+          totals.replies += seen.replies
+          fromBackend += seen.fromBackend
+        }
+        return fromBackend
+      }),
+    )
+    let forwarded = 0
+    for (const connection of backend.connections) {
+      const problem = dirtyForward(connection)
+      // A cut stream may still be on its way to being closed; it is judged again when its connection is gone
+      if (problem !== undefined && !(problem.startsWith('the stream stops') && (await endsSoon(connection))))
+        throw new Error(
+          `seed ${seed}: dirty forward: ${problem}\n${JSON.stringify(connection.bytes.toString('latin1'))}\nsent in this round:\n${streams.map((stream) => JSON.stringify(stream.bytes.toString('latin1'))).join('\n')}`,
+        )
+      forwarded += parseRequests(connection.bytes).messages.length
+    }
+    totals.forwarded += forwarded
+    const fromBackend = answered.reduce((sum, count) => sum + count, 0)
+    if (fromBackend > forwarded)
+      throw new Error(`seed ${seed}: ${fromBackend} replies of the backend for ${forwarded} requests that it saw`)
+    backend.reset()
+  }
+  return totals
+}
+
+async function endsSoon(connection: { readonly isEnded: boolean }): Promise<boolean> {
+  const deadline = performance.now() + 2000
+  while (!connection.isEnded && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  return connection.isEnded
+}
+
+async function sendOne(
+  seed: number,
+  port: number,
+  stream: FuzzStream,
+  random: Random,
+): Promise<{ replies: number; fromBackend: number }> {
+  const caller = await RawCaller.open(port)
+  const fail = (what: string): never => {
+    throw new Error(
+      `seed ${seed}: ${what}\nsent: ${JSON.stringify(stream.bytes.toString('latin1'))}\ngot: ${JSON.stringify(caller.text)}`,
+    )
+  }
+  try {
+    if (random.chance(0.2)) {
+      const cut = random.below(stream.bytes.length + 1)
+      caller.send(stream.bytes.subarray(0, cut))
+      await new Promise((resolve) => setImmediate(resolve))
+      caller.send(stream.bytes.subarray(cut))
+    } else {
+      caller.send(stream.bytes)
+    }
+    caller.socket.end()
+    if (!(await caller.until(() => caller.isOver, hangMs))) fail(`no end after ${hangMs} ms`)
+    const methods = stream.isIntact ? stream.methods : Array.from({ length: 200 }, () => 'GET')
+    const seen = parseReplies(caller.bytes, methods, true)
+    if (seen.problem !== undefined) fail(`malformed replies: ${seen.problem}`)
+    const finals = seen.messages.filter((message) => message.status >= 200)
+    if (stream.isIntact && (finals.length !== stream.messages || finals.some((message) => message.status !== 200)))
+      fail(`${finals.length} good replies for ${stream.messages} good requests`)
+    return {
+      replies: finals.length,
+      fromBackend: finals.filter((message) => !message.fields.some(([name]) => name === 'x-mesh-error')).length,
+    }
+  } finally {
+    caller.close()
+  }
+}
