@@ -1,5 +1,6 @@
 /** Fuzzing a running worker: damaged streams go in at the listener, a recording backend stands behind it, and the bytes on both sides are judged. */
-import { dirtyForward, RecordingBackend } from '../recording-backend.ts'
+import { dirtyForward } from '../recording-backend.ts'
+import type { RecordingBackend } from '../recording-backend.ts'
 import { RawCaller } from '../raw-caller.ts'
 import { parseReplies, parseRequests } from '../strict-parser.ts'
 import { requestStream } from './generate.ts'
