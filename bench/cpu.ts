@@ -1,0 +1,42 @@
+/** Reads what processes cost: CPU time of all their threads, memory, and what the hypervisor took away meanwhile. Linux only. */
+import { readFileSync, readdirSync } from 'node:fs'
+
+/** Nanoseconds on CPU of all threads of these processes: first field of schedstat, exact scheduler time (Documentation/scheduler/sched-stats.rst). */
+export function cpuNanoseconds(pids: readonly number[]): number {
+  let total = 0
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      try {
+        total += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0])
+      } catch {
+        // The thread ended between the listing and the reading; its time is lost, as it is for every peer.
+      }
+    }
+  }
+  return total
+}
+
+/** Resident memory in bytes, summed over the processes. */
+export function residentBytes(pids: readonly number[]): number {
+  let total = 0
+  for (const pid of pids) {
+    const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    total += Number(line?.[1] ?? 0) * 1024
+  }
+  return total
+}
+
+/** Ticks of 10 ms that the hypervisor gave to others, all CPUs. */
+export function stolenTicks(): number {
+  const fields = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!.trim().split(/\s+/)
+  return Number(fields[8])
+}
+
+export function voluntarySwitches(pids: readonly number[]): number {
+  let total = 0
+  for (const pid of pids) {
+    const line = /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    total += Number(line?.[1] ?? 0)
+  }
+  return total
+}

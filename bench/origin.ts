@@ -1,0 +1,43 @@
+/** The application behind the proxies: an nginx that answers from memory, so that it costs less than any proxy before it. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, scratchFolder, startProgram, untilListening } from './processes.ts'
+
+export interface Origin {
+  readonly port: number
+  /** Paths: `/` two bytes, `/1k` 1 KiB, `/1m` 1 MiB. */
+  close(): Promise<void>
+}
+
+export async function startOrigin(cpus: string): Promise<Origin> {
+  const folder = scratchFolder('origin')
+  const port = await freePort()
+  mkdirSync(join(folder.path, 'files'))
+  writeFileSync(join(folder.path, 'files', '1m'), Buffer.alloc(1024 * 1024, 'a'))
+  writeFileSync(
+    join(folder.path, 'nginx.conf'),
+    `daemon off; master_process off; pid ${folder.path}/pid; error_log ${folder.path}/error.log;
+events { worker_connections 12000; }
+http {
+  access_log off; sendfile on; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 600s;
+  client_body_temp_path ${folder.path}/a; proxy_temp_path ${folder.path}/b; fastcgi_temp_path ${folder.path}/c;
+  uwsgi_temp_path ${folder.path}/d; scgi_temp_path ${folder.path}/e;
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { return 200 "ok"; }
+    location = /1k { return 200 "${'k'.repeat(1024)}"; }
+    location = /1m { root ${folder.path}/files; }
+  }
+}
+`,
+  )
+  const program = startProgram(cpus, 'nginx', ['-p', folder.path, '-c', join(folder.path, 'nginx.conf')])
+  await untilListening(port, program)
+  return {
+    port,
+    close: async () => {
+      await program.stop()
+      folder.close()
+    },
+  }
+}

@@ -1,0 +1,76 @@
+/** Hostmesh: real worker processes with a real snapshot over the real link; balancing, retry, breaker, outlier detection and metrics on, access log off. */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { startControlStandIn } from '../control-stand-in.ts'
+import type { ControlStandIn } from '../control-stand-in.ts'
+import { meshSnapshot } from '../mesh-snapshot.ts'
+import type { MeshTraits } from '../mesh-snapshot.ts'
+import { freePort, scratchFolder, startProgram, untilListening } from '../processes.ts'
+import type { Program } from '../processes.ts'
+import type { Snapshot } from '../../contracts/snapshot.ts'
+import type { Peer, PeerOptions, RunningPeer } from './peer.ts'
+
+const workerMain = fileURLToPath(new URL('../../agent/worker/main.ts', import.meta.url))
+const generation = 1
+
+export interface RunningMesh extends RunningPeer {
+  readonly control: ControlStandIn
+  readonly snapshot: Snapshot
+  readonly workers: readonly Program[]
+}
+
+export type MeshOptions = PeerOptions &
+  Partial<Pick<MeshTraits, 'extraRoutes' | 'accessLog' | 'traces'>> & {
+    /** Flags for the engine, such as --trace-gc. */
+    readonly nodeFlags?: readonly string[]
+    /** Changes the snapshot before any worker sees it. */
+    readonly amend?: (snapshot: Snapshot) => Snapshot
+  }
+
+export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
+  const folder = scratchFolder('mesh')
+  const port = await freePort()
+  const plain = meshSnapshot({ ...options, protocol: options.mode, port })
+  const snapshot = options.amend?.(plain) ?? plain
+  const control = await startControlStandIn(folder.path, generation, snapshot)
+  const workers = Array.from({ length: options.workers }, (_value, index) =>
+    startProgram(options.cpus, process.execPath, [
+      ...(options.nodeFlags ?? []),
+      workerMain,
+      '--run-dir',
+      folder.path,
+      '--generation',
+      String(generation),
+      '--index',
+      String(index),
+    ]),
+  )
+  const close = async (): Promise<void> => {
+    for (const worker of workers) await worker.stop()
+    await control.close()
+    folder.close()
+  }
+  try {
+    const died = workers.map(
+      (worker) =>
+        new Promise<never>((_resolve, reject) => {
+          worker.child.once('exit', () => reject(new Error(`a worker ended: ${worker.output()}`)))
+        }),
+    )
+    for (const promise of died) promise.catch(() => undefined)
+    await Promise.race([control.untilApplied(snapshot.version, workers.length), ...died])
+    for (const worker of workers) await untilListening(port, worker)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { port, pids: workers.map((worker) => worker.pid), control, snapshot, workers, close }
+}
+
+export const hostmesh: Peer = {
+  name: 'Hostmesh',
+  missing: 'agent/worker/main.ts is not there',
+  modes: ['http', 'tcp'],
+  version: () => (existsSync(workerMain) ? `Hostmesh on Node ${process.versions.node}` : undefined),
+  start: startMesh,
+}

@@ -1,0 +1,27 @@
+/** What a benchmark needs of a proxy under test. */
+
+export type Mode = 'http' | 'tcp'
+
+export interface PeerOptions {
+  /** As taskset takes them. */
+  readonly cpus: string
+  readonly originPort: number
+  readonly mode: Mode
+  readonly workers: number
+}
+
+export interface RunningPeer {
+  readonly port: number
+  /** Processes that carry traffic: their CPU and memory are what is measured. */
+  readonly pids: readonly number[]
+  close(): Promise<void>
+}
+
+export interface Peer {
+  readonly name: string
+  /** undefined = not on this machine; `missing` then says how to get it. */
+  version(): string | undefined
+  readonly missing: string
+  readonly modes: readonly Mode[]
+  start(options: PeerOptions): Promise<RunningPeer>
+}

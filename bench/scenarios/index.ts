@@ -1,0 +1,12 @@
+import type { Scenario } from '../scenario.ts'
+import { features } from './features.ts'
+import { garbage } from './garbage.ts'
+import { http1 } from './http1.ts'
+import { idle } from './idle.ts'
+import { latency } from './latency.ts'
+import { scale } from './scale.ts'
+import { syscalls } from './syscalls.ts'
+import { tcp } from './tcp.ts'
+import { workers } from './workers.ts'
+
+export const scenarios: readonly Scenario[] = [http1, features, tcp, latency, idle, scale, workers, syscalls, garbage]

@@ -1,0 +1,75 @@
+/** TCP relay: small round trips, and bulk. */
+import { startPeers } from '../contenders.ts'
+import { startOrigin } from '../origin.ts'
+import { envoy } from '../peers/envoy.ts'
+import { haproxy } from '../peers/haproxy.ts'
+import { hostmesh } from '../peers/hostmesh.ts'
+import { atMost, format } from '../scenario.ts'
+import type { Scenario } from '../scenario.ts'
+import { runWindows } from '../windows.ts'
+import { methodOf } from './http1.ts'
+
+/** Request of 1 KiB, answer of 1 KiB and its head. */
+const padding = { 'x-padding': 'p'.repeat(960) }
+
+export const tcp: Scenario = {
+  name: 'tcp',
+  title: 'TCP relay: CPU µs per 1 KB round trip, and per MiB of bulk',
+  run: async (options) => {
+    const origin = await startOrigin(options.loadCpu)
+    const peerOptions = { cpus: options.proxyCpu, originPort: origin.port, mode: 'tcp', workers: 1 } as const
+    const started = await startPeers([hostmesh, haproxy, envoy], peerOptions, options)
+    try {
+      const contenders = started.peers.map(({ name, peer }) => ({ name, peer }))
+      options.log('  round trips of 1 KB')
+      const small = await runWindows(
+        contenders.map((contender) => ({ ...contender, path: '/1k', headers: padding })),
+        64,
+        options,
+      )
+      options.log('  bulk of 1 MiB')
+      const bulk = await runWindows(
+        contenders.map((contender) => ({ ...contender, path: '/1m' })),
+        8,
+        options,
+      )
+      const ratioOf = (figures: typeof small, name: string): number =>
+        (figures.find((figure) => figure.contender === name)?.median ?? NaN) /
+        (figures.find((figure) => figure.contender === 'HAProxy')?.median ?? NaN)
+      return {
+        name: 'tcp',
+        title: tcp.title,
+        method: [...methodOf(options), '64 connections for round trips, 8 for bulk; HAProxy may splice'],
+        columns: [
+          'proxy',
+          '1 KB median µs',
+          'least',
+          'to HAProxy',
+          '1 MiB median µs',
+          'least',
+          'to HAProxy',
+          'windows',
+        ],
+        rows: small.map((figure, index) => [
+          figure.contender,
+          format(figure.median),
+          format(figure.least),
+          format(ratioOf(small, figure.contender)),
+          format(bulk[index]!.median),
+          format(bulk[index]!.least),
+          format(ratioOf(bulk, figure.contender)),
+          `${figure.kept} and ${bulk[index]!.kept} of ${options.windows}`,
+        ]),
+        goals: [
+          atMost('1 KB round trips against HAProxy', ratioOf(small, 'Hostmesh'), 1.2, 'x HAProxy'),
+          atMost('1 MiB bulk against HAProxy', ratioOf(bulk, 'Hostmesh'), 1, 'x HAProxy'),
+        ],
+        remarks: started.remarks,
+        raw: { small, bulk },
+      }
+    } finally {
+      await started.close()
+      await origin.close()
+    }
+  },
+}
