@@ -199,6 +199,21 @@ function oneMatchOnly(match: object): string {
   return `found ${Object.keys(match).length} of exact, prefix, regex, allowed exactly one`
 }
 
+/** Header names to values. Names have no case: two spellings of one name would silently become one. */
+export function headerMap<K extends z.ZodType<string>, V extends z.ZodType>(name: K, value: V) {
+  return z.unknown().superRefine(namesAreUnique).pipe(z.record(name, value))
+}
+
+function namesAreUnique(map: unknown, context: { addIssue(issue: string): void }): void {
+  if (typeof map !== 'object' || map === null) return
+  const seen = new Set<string>()
+  for (const name of Object.keys(map)) {
+    const lower = name.toLowerCase()
+    if (seen.has(lower)) context.addIssue(`${lower} is given twice; names of headers have no case`)
+    seen.add(lower)
+  }
+}
+
 /** Name of a field that a rule matches on; lower case afterwards. */
 export function matchedHeaderName() {
   return checked((value) => {
@@ -220,7 +235,7 @@ function editedHeaders() {
     const problem = headerValueProblem(found)
     return problem === undefined ? { value: String(found) } : { problem }
   })
-  const map = z.record(name, value).transform((edits) => Object.entries(edits))
+  const map = headerMap(name, value).transform((edits) => Object.entries(edits))
   return z
     .strictObject({ set: map.optional(), add: map.optional(), remove: list(name).optional() })
     .transform((edits) => ({ set: edits.set ?? [], add: edits.add ?? [], remove: edits.remove ?? [] }))

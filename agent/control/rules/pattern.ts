@@ -17,7 +17,10 @@ export function patternProblem(pattern: string): string | undefined {
   try {
     size = RE2JS.compile(pattern, RE2JS.DOTALL).programSize()
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : String(error)
+    const reason =
+      error instanceof Error
+        ? error.message.replace(/^error parsing regexp: /, '').replace('`(?s)', '`')
+        : String(error)
     return `not RE2 syntax: ${reason}`
   }
   return size > maxProgramSize

@@ -76,11 +76,34 @@ function resourceOf(document: Document.Parsed, counter: LineCounter, text: strin
   }
   try {
     // 100 aliases: an anchor bomb ends here with an error instead of filling the memory
-    return { ...resource, value: document.toJS({ maxAliasCount: 100 }) as unknown, problems: [], positionOf }
+    const value = document.toJS({ maxAliasCount: 100 }) as unknown
+    const refusal = valueProblem(value, 0)
+    if (refusal === undefined) return { ...resource, value, problems: [], positionOf }
+    return {
+      ...resource,
+      value: undefined,
+      problems: [{ path: '', ...place(counter, start), message: refusal }],
+      positionOf,
+    }
   } catch (error) {
     const problem = { path: '', ...place(counter, start), message: `broken YAML: ${reasonOf(error)}` }
     return { ...resource, value: undefined, problems: [problem], positionOf }
   }
+}
+
+/** Deeper nesting has no meaning in any resource, and recursion over it could end the process. */
+const maxDepth = 64
+
+/** A `__proto__` key would be dropped on the way by some libraries: said, not ignored. */
+function valueProblem(value: unknown, depth: number): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  if (depth > maxDepth) return `nested deeper than ${maxDepth} levels`
+  if (Object.hasOwn(value, '__proto__')) return '__proto__ is no field'
+  for (const inner of Object.values(value)) {
+    const problem = valueProblem(inner, depth + 1)
+    if (problem !== undefined) return problem
+  }
+  return undefined
 }
 
 function offsetAt(document: Document.Parsed, path: readonly PropertyKey[], start: number): number {

@@ -8,10 +8,10 @@ type Case = readonly [spec: string, path: string, text: string]
 
 function refuse(kind: string, cases: readonly Case[]): void {
   for (const [spec, path, text] of cases) {
-    it(`refuses ${path}: ${text}`, () => {
+    it(`refuses ${JSON.stringify(path)}: ${text}`, () => {
       const problems = problemsOf(resource(kind, spec))
       const found = problems.find((problem) => problem.startsWith(`${path}: `))
-      expect(found, problems.join('\n')).to.include(text)
+      expect(found ?? 'no problem', problems.join('\n')).to.include(text)
     })
   }
 }

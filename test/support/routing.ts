@@ -1,0 +1,122 @@
+/** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
+import { RuleStore } from '../../agent/control/rules/rule-store.ts'
+import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
+import { RouteIds } from '../../agent/worker/route/route-ids.ts'
+import type { ConnectionView, FilterContext, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
+import type { ServiceKey } from '../../contracts/endpoint.ts'
+import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../contracts/route-spec.ts'
+import type { SourceAppSpec } from '../../contracts/snapshot.ts'
+
+export interface RequestTraits {
+  method?: string
+  /** With query. */
+  path?: string
+  host?: string
+  scheme?: 'http' | 'https'
+  port?: number
+  from?: string
+  source?: SourceAppSpec
+  headers?: Readonly<Record<string, string>>
+}
+
+export function request(traits: RequestTraits = {}): RequestView {
+  const { path = '/', host = 'orders', headers = {} } = traits
+  const mark = path.indexOf('?')
+  return {
+    method: traits.method ?? 'GET',
+    path: mark < 0 ? path : path.slice(0, mark),
+    query: mark < 0 ? '' : path.slice(mark + 1),
+    authority: host.toLowerCase(),
+    scheme: traits.scheme ?? 'http',
+    localPort: traits.port ?? 15_001,
+    sourceAddress: traits.from ?? '127.0.0.1',
+    source: traits.source,
+    header: (name) => (name === 'host' ? host : headers[name]),
+  }
+}
+
+export function connection(traits: Partial<ConnectionView> = {}): ConnectionView {
+  return { localPort: 20_001, localAddress: '127.0.0.1', sourceAddress: '127.0.0.1', source: undefined, ...traits }
+}
+
+export function app(name: string, labels: Readonly<Record<string, string>> = {}, namespace = 'public'): SourceAppSpec {
+  return { app: name, namespace, labels }
+}
+
+export function context(view: RequestView, now = 0, random: () => number = () => 0.5): FilterContext {
+  return { view, now, random }
+}
+
+export const orders: ServiceKey = 'public/DEFAULT_GROUP@@orders'
+
+export function key(name: string): ServiceKey {
+  return `public/DEFAULT_GROUP@@${name}`
+}
+
+/** A route that forwards to the service of its own name. */
+export function route(
+  name: string,
+  matches: readonly HttpMatchSpec[] = [],
+  more: Partial<HttpRouteSpec> = {},
+): HttpRouteSpec {
+  return {
+    name,
+    origin: { kind: 'VirtualService', name: 'public/test', path: `spec.http.${name}` },
+    matches,
+    action: { kind: 'forward', destinations: [{ service: key(name), weight: 1 }] },
+    timeoutMs: 0,
+    ...more,
+  }
+}
+
+export function hostSpec(http: readonly HttpRouteSpec[], more: Partial<VirtualHostSpec> = {}): VirtualHostSpec {
+  return { name: orders, domains: ['orders'], http, tcp: [], ...more }
+}
+
+export function compiled(
+  spec: VirtualHostSpec,
+  former?: VirtualHost,
+  ids = new RouteIds(),
+  limitShare = 1,
+): VirtualHost {
+  return compileVirtualHost(spec, { ids, now: 0, limitShare, former })
+}
+
+export function virtualHost(http: readonly HttpRouteSpec[]): VirtualHost {
+  return compiled(hostSpec(http))
+}
+
+export function ruleStore(): RuleStore {
+  return new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', groups: ['PAYMENTS'] })
+}
+
+/** A store with one document; fails with all problems if a resource is not applied. */
+export function rules(text: string): RuleStore {
+  const store = ruleStore()
+  const { statuses } = store.replaceSource('rules.d', [{ name: 'rules.yaml', text }])
+  const bad = statuses.filter((status) => status.state !== 'applied')
+  if (bad.length > 0) throw new Error(JSON.stringify(bad, null, 1))
+  return store
+}
+
+/** `path: message` of every problem of a document that is expected to be refused. */
+export function problemsOf(text: string): string[] {
+  const { statuses } = ruleStore().replaceSource('rules.d', [{ name: 'rules.yaml', text }])
+  return statuses.flatMap((status) => status.problems.map((problem) => `${problem.path}: ${problem.message}`))
+}
+
+/** A VirtualService for `orders` with this `spec.http` (a YAML list, unindented). */
+export function ordersRoutes(http: string): string {
+  return resource('VirtualService', `hosts: [orders]\nhttp:\n${http.trim()}`)
+}
+
+/** A resource named `orders` with this spec (YAML, unindented). */
+export function resource(kind: string, spec: string, name = 'orders'): string {
+  const version = kind === 'MeshPolicy' ? 'hostmesh.io/v1' : 'networking.istio.io/v1'
+  const body = spec
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n')
+  return `apiVersion: ${version}\nkind: ${kind}\nmetadata: { name: ${name} }\nspec:\n${body}\n`
+}
