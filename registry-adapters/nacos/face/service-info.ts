@@ -42,6 +42,8 @@ export interface ServiceInfoOptions {
   readonly cacheMillis: number
   /** Epoch ms; clients ignore an answer older than the one they have. */
   readonly at: number
+  /** HTTP answers carry `group@@name` in `name`, gRPC ones the name alone. */
+  readonly hasGroupInName: boolean
 }
 
 export function instanceId(service: ServiceName, instance: NacosInstance): string {
@@ -89,7 +91,7 @@ export function serviceInfo(
       ? healthy
       : all
   return {
-    name: groupedName(service),
+    name: options.hasGroupInName ? groupedName(service) : service.name,
     groupName: service.group,
     clusters: options.clusters,
     cacheMillis: options.cacheMillis,

@@ -27,7 +27,13 @@ export function configRequests(config: ConfigBackend, listens: ConfigListens): R
     [clientRequests.configQuery]: async (_connection, body) => {
       const found = await config.read(keyOf(body))
       if (found === undefined) {
-        return { resultCode: 500, errorCode: grpcErrorCodes.configNotFound, message: 'config data not exist' }
+        return {
+          resultCode: 500,
+          errorCode: grpcErrorCodes.configNotFound,
+          message: 'config data not exist',
+          lastModified: 0,
+          beta: false,
+        }
       }
       return {
         content: found.content,
@@ -35,8 +41,7 @@ export function configRequests(config: ConfigBackend, listens: ConfigListens): R
         encryptedDataKey: '',
         md5: found.md5,
         lastModified: found.modifiedAt,
-        isBeta: false,
-        tag: null,
+        beta: false,
       }
     },
     [clientRequests.configPublish]: async (_connection, body) => {

@@ -172,19 +172,15 @@ export class GrpcServer {
       return answer(responseTypes.error, { resultCode: resultCodes.fail, errorCode: 400, message: String(error) })
     }
     const { type } = payload
-    const requestId = typeof body['requestId'] === 'string' ? body['requestId'] : null
     const refuse = (responseType: string, errorCode: number, message: string): Buffer => {
       this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: String(errorCode) })
-      return answer(responseType, { resultCode: resultCodes.fail, errorCode, message, requestId })
+      return answer(responseType, { resultCode: resultCodes.fail, errorCode, message })
     }
     if (type === clientRequests.serverCheck) {
       const connectionId = connection?.id ?? ''
       return answer('ServerCheckResponse', {
-        resultCode: resultCodes.success,
-        errorCode: 0,
         connectionId,
         supportAbilityNegotiation: true,
-        requestId,
       })
     }
     const handler = Object.hasOwn(this.#deps.handlers, type) ? this.#deps.handlers[type] : undefined
@@ -203,13 +199,7 @@ export class GrpcServer {
       if (type === clientRequests.pushAck) connection.pushes.acknowledge(requestIdOf(body))
       const fields = handler === undefined ? {} : await handler(connection, body)
       this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: 'ok' })
-      return answer(responseTypeOf(type), {
-        resultCode: resultCodes.success,
-        errorCode: 0,
-        message: null,
-        requestId,
-        ...fields,
-      })
+      return answer(responseTypeOf(type), fields)
     } catch (error) {
       const fault = asFault(error)
       if (fault.kind === 'server') {
@@ -273,8 +263,11 @@ function requestIdOf(body: RequestBody): string {
   return typeof body['requestId'] === 'string' ? body['requestId'] : ''
 }
 
+/** A response; what `fields` do not say is success. */
 function answer(type: string, fields: RequestBody): Buffer {
-  return encodePayload({ type, body: Buffer.from(JSON.stringify(fields)) })
+  const body = { resultCode: resultCodes.success, errorCode: 0, ...fields }
+  const success = body.resultCode === resultCodes.success
+  return encodePayload({ type, body: Buffer.from(JSON.stringify({ ...body, success })) })
 }
 
 /** As grpc-js names the peer of a call. */

@@ -1,7 +1,7 @@
 /** Naming requests of gRPC clients. */
 import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import { clientRequests } from '../../wire/messages.ts'
-import type { NamingBackend } from '../backend.ts'
+import type { NamingBackend, ServiceView } from '../backend.ts'
 import { NacosFault } from '../fault.ts'
 import type { NacosInstance } from '../instance.ts'
 import { parseInstance } from '../instance.ts'
@@ -35,6 +35,12 @@ function pageOf(value: unknown, otherwise: number): number {
 
 export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
   const { naming, pushes, now, cacheMillis } = deps
+  const infoOf = (
+    service: ServiceName,
+    view: ServiceView | undefined,
+    clusters: string,
+    healthyOnly: boolean,
+  ): object => serviceInfo(service, view, { clusters, healthyOnly, cacheMillis, at: now(), hasGroupInName: false })
   return {
     [clientRequests.instance]: async (connection, body) => {
       const service = serviceOf(body)
@@ -76,7 +82,7 @@ export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
       const view = await naming.query(service)
       const clusters = textOf(body['cluster'])
       const healthyOnly = body['healthyOnly'] === true
-      return { serviceInfo: serviceInfo(service, view, { clusters, healthyOnly, cacheMillis, at: now() }) }
+      return { serviceInfo: infoOf(service, view, clusters, healthyOnly) }
     },
     [clientRequests.subscribeService]: async (connection, body) => {
       const service = serviceOf(body)
@@ -84,7 +90,7 @@ export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
       if (body['subscribe'] === false) pushes.unsubscribe(connection, service)
       else pushes.subscribe(connection, service, clusters)
       const view = await naming.query(service)
-      return { serviceInfo: serviceInfo(service, view, { clusters, healthyOnly: false, cacheMillis, at: now() }) }
+      return { message: 'success', serviceInfo: infoOf(service, view, clusters, false) }
     },
     [clientRequests.serviceList]: async (_connection, body) => {
       const pageNo = pageOf(body['pageNo'], 1)

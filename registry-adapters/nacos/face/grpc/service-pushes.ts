@@ -95,14 +95,12 @@ export class ServicePushes {
       type: serverRequests.notifySubscriber,
       body: {
         module: 'naming',
-        namespace: service.namespace,
-        serviceName: service.name,
-        groupName: service.group,
         serviceInfo: serviceInfo(service, await naming.query(service), {
           clusters,
           healthyOnly: false,
           cacheMillis,
           at: now(),
+          hasGroupInName: false,
         }),
       },
     }))

@@ -126,7 +126,13 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     const service = serviceOf(request)
     const clusters = param(request, 'clusters') ?? param(request, 'clusterName') ?? ''
     const healthyOnly = param(request, 'healthyOnly') === 'true'
-    return serviceInfo(service, await naming.query(service), { clusters, healthyOnly, cacheMillis, at: now() })
+    return serviceInfo(service, await naming.query(service), {
+      clusters,
+      healthyOnly,
+      cacheMillis,
+      at: now(),
+      hasGroupInName: true,
+    })
   }
 
   async function known(request: FaceRequest): Promise<ServiceView> {

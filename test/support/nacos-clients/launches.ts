@@ -1,0 +1,144 @@
+/** Where each foreign client comes from. Downloads and builds are cached under `.cache/nacos-clients`; what cannot be had is named. */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Launch } from './foreign-client.ts'
+
+const run = promisify(execFile)
+const here = import.meta.dirname
+const cache = join(here, '../../../.cache/nacos-clients')
+
+function onNode(driver: string, env: Readonly<Record<string, string>> = {}): Launch {
+  return { command: process.execPath, args: ['--disable-warning=DEP0169', join(here, driver)], env }
+}
+
+/** npm `nacos`, a dependency of the project. */
+export async function npmClient(): Promise<Launch> {
+  return onNode('npm-driver.ts')
+}
+
+const rustVersion = '0.8.0'
+
+/** The Rust client through its Node binding; prebuilt, so it is only there for some platforms. */
+export async function rustClient(): Promise<Launch> {
+  const folder = join(cache, `rust-${rustVersion}`)
+  const binding = join(folder, 'node_modules/nacos-sdk-rust-binding-node/package.json')
+  if (!existsSync(binding)) {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'commonjs' }))
+    const wanted = `nacos-sdk-rust-binding-node@${rustVersion}`
+    try {
+      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', wanted], {
+        cwd: folder,
+      })
+    } catch (error) {
+      return { missing: `npm install ${wanted} failed: ${firstLine(error)}` }
+    }
+  }
+  return onNode('rust-driver.ts', { NACOS_RUST_BINDING: folder })
+}
+
+/** The official Java client; needs java, javac and Maven once. */
+export async function javaClient(version: string): Promise<Launch> {
+  const source = join(here, 'java/FaceClient.java')
+  const folder = join(cache, `java-${version}-${fingerprint(source)}`)
+  const classPathFile = join(folder, 'class-path.txt')
+  const done = join(folder, 'compiled')
+  if (!existsSync(done)) {
+    mkdirSync(join(folder, 'classes'), { recursive: true })
+    writeFileSync(
+      join(folder, 'pom.xml'),
+      pomOf([
+        ['com.alibaba.nacos', 'nacos-client', version],
+        // 2.x names no logging implementation.
+        ['org.slf4j', 'slf4j-nop', '1.7.36'],
+      ]),
+    )
+    try {
+      await run('mvn', mavenClassPath(folder, classPathFile), { maxBuffer: 16 * 1024 * 1024 })
+      await run('javac', [
+        '-nowarn',
+        '-d',
+        join(folder, 'classes'),
+        '-cp',
+        readFileSync(classPathFile, 'utf8').trim(),
+        source,
+      ])
+    } catch (error) {
+      return { missing: `nacos-client ${version} from Maven cannot be built: ${firstLine(error)}` }
+    }
+    writeFileSync(done, '')
+  }
+  const classPath = [join(folder, 'classes'), readFileSync(classPathFile, 'utf8').trim()].join(delimiter)
+  return {
+    command: 'java',
+    args: [
+      '-Xmx128m',
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      `-DJM.LOG.PATH=${join(folder, 'logs')}`,
+      `-DJM.SNAPSHOT.PATH=${join(folder, 'snapshot')}`,
+      '-cp',
+      classPath,
+      'FaceClient',
+    ],
+    env: {},
+  }
+}
+
+/** The Go SDK; needs Go once. */
+export async function goClient(): Promise<Launch> {
+  const source = join(here, 'go')
+  const folder = join(cache, `go-${fingerprint(join(source, 'main.go.txt'))}`)
+  const binary = join(folder, 'face-client')
+  if (!existsSync(binary)) {
+    mkdirSync(folder, { recursive: true })
+    await cp(join(source, 'main.go.txt'), join(folder, 'main.go'))
+    await cp(join(source, 'go.mod.txt'), join(folder, 'go.mod'))
+    try {
+      await run('go', ['mod', 'tidy'], { cwd: folder })
+      await run('go', ['build', '-o', binary, '.'], { cwd: folder, env: { ...process.env, CGO_ENABLED: '0' } })
+    } catch (error) {
+      return { missing: `nacos-sdk-go cannot be built: ${firstLine(error)}` }
+    }
+  }
+  return { command: binary, args: [], env: { HOME: folder } }
+}
+
+export function mavenClassPath(folder: string, target: string): string[] {
+  return [
+    '-B',
+    '-ntp',
+    '-q',
+    '-f',
+    join(folder, 'pom.xml'),
+    'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath',
+    '-DincludeScope=runtime',
+    `-Dmdep.outputFile=${target}`,
+  ]
+}
+
+export function pomOf(dependencies: readonly (readonly [string, string, string])[]): string {
+  const list = dependencies
+    .map(
+      ([group, artifact, version]) =>
+        `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`,
+    )
+    .join('')
+  return (
+    '<project><modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>test</artifactId><version>1</version>' +
+    `<dependencies>${list}</dependencies></project>`
+  )
+}
+
+export function fingerprint(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
+}
+
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? (error as { stderr?: string }).stderr || error.message : String(error)
+  return text.split('\n').find((line) => line.trim() !== '') ?? text
+}
