@@ -72,7 +72,8 @@ export const Outcome = {
 } as const
 export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 
-/** Live numbers of a cluster, for metrics: gauges, and counters that only grow. One object for the life of the cluster; read it, never write it. */
+/** Live numbers of a cluster, for metrics: gauges, and counters that only grow. One object for the life of the cluster.
+ * Others only read it, but for one case: what a worker adopts from its predecessor is added past the limits, and ends like everything else. */
 export interface ClusterNumbers {
   activeRequests: number
   activeAttempts: number

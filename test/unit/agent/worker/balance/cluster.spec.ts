@@ -114,6 +114,14 @@ describe('cluster', () => {
     expect(pickState(cluster({ endpoints: list, port: 8080 })).port).to.equal(8080)
   })
 
+  it('knows a meshed endpoint by the port of its application too, as callers name it', () => {
+    const list = [
+      endpoint('10.0.0.1', { port: 21_000, metadata: { 'hostmesh.app-port': '8080' } }),
+      endpoint('10.0.0.2'),
+    ]
+    expect([...countPicks(cluster({ endpoints: list, port: 8080 }), 50).keys()]).to.deep.equal(['10.0.0.1'])
+  })
+
   it('takes an endpoint that the set holds twice only once', () => {
     const twice = cluster({ endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.1')] })
     expect(twice.states.length).to.equal(1)
