@@ -32,20 +32,26 @@ export interface NacosTimes {
   readonly connectTimeoutMs: number
   /** An idle connection is checked this often; default 5 s, the official client's. */
   readonly healthCheckMs: number
-  /** First and longest pause between two connection attempts; both with full jitter. Default 0.5 s and 10 s. */
+  /** First and longest pause between two connection attempts; both with full jitter. Default 0.5 s and 15 s. */
   readonly reconnectMinMs: number
   readonly reconnectMaxMs: number
-  /** After a lost connection the first attempt waits up to this long, at random, so that a fleet does not come at once; default 10 s when every server was lost, else 1 s. */
+  /** After a lost connection the first attempt waits up to this long, at random, so that a fleet does not come at once; default 1 s. */
   readonly reconnectSpreadMs: number
-  /** Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s. 0 switches it off. */
+  /** Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s, and never more than five services a second. 0 switches it off. */
   readonly safetyPollMs: number
   /** Heartbeat of one registration, with ±10 % jitter; default 5 s. */
   readonly heartbeatMs: number
   /** An empty or shrinking list is asked for again after this time, at another server where there is one; default 1.5 s. */
   readonly confirmAfterMs: number
+  /**
+   * After an outage of all servers their lists fill up again slowly: for this long a list that lacks known instances is not believed, whoever confirms it;
+   * default 30 s, time for every client to come back.
+   */
+  readonly settleMs: number
   /** Names of servers are resolved again this often; default 30 s. */
   readonly resolveMs: number
-  /** Pause of the configuration poll on servers without gRPC; default 30 s (the server's own long poll). */
+  /** Servers without gRPC: every service is asked for this often, and every watched document; default 5 s and 10 s. */
+  readonly httpPollMs: number
   readonly configPollMs: number
 }
 
@@ -54,16 +60,18 @@ export const defaultNacosTimes: NacosTimes = {
   connectTimeoutMs: 6000,
   healthCheckMs: 5000,
   reconnectMinMs: 500,
-  reconnectMaxMs: 10_000,
-  reconnectSpreadMs: 10_000,
+  reconnectMaxMs: 15_000,
+  reconnectSpreadMs: 1000,
   safetyPollMs: 60_000,
   heartbeatMs: 5000,
   confirmAfterMs: 1500,
+  settleMs: 30_000,
   resolveMs: 30_000,
-  configPollMs: 30_000,
+  httpPollMs: 5000,
+  configPollMs: 10_000,
 }
 
-/** How the adapter talks: found out by asking, or pinned. `legacy` is the 1.x line, without gRPC. */
+/** HTTP API: found out by asking, or pinned. */
 export type NacosApi = 'auto' | 'v1' | 'v2' | 'v3'
 
 export interface NacosAdapterConfig {
@@ -83,6 +91,8 @@ export interface NacosAdapterConfig {
   readonly api?: NacosApi
   /** `auto`: gRPC, and HTTP where no server offers gRPC (1.x). Default `auto`. */
   readonly transport?: 'auto' | 'grpc' | 'http'
+  /** Groups that `listServices` looks into besides those of subscribed services, because servers list one group at a time; default `DEFAULT_GROUP`. */
+  readonly groups?: readonly string[]
   /** Clusters whose instances are used; default all. The filter is ours: the server is always asked for all. */
   readonly clusters?: readonly string[]
   readonly endpoints: EndpointRules

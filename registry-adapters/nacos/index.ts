@@ -1,12 +1,13 @@
 /** The Nacos adapter: discovery by gRPC push, registration by HTTP heartbeats, configuration; servers of the 1.x, 2.x and 3.x lines. */
-import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
+import { NacosAdapter } from './adapter.ts'
 import type { NacosAdapterConfig } from './config.ts'
 
+export type { NacosAdapter } from './adapter.ts'
+export { defaultNacosTimes } from './config.ts'
 export type { EndpointRules, NacosAdapterConfig, NacosApi, NacosCredentials, NacosTimes, NacosTls } from './config.ts'
 
 /** An adapter for one Nacos cluster and namespace. Opens nothing before `start()`. Throws E_CONFIG_INVALID for an address that cannot be read. */
-export function createNacosAdapter(config: NacosAdapterConfig, deps: AdapterDeps): RegistryAdapter {
-  void config
-  void deps
-  throw new Error('the adapter is not built yet')
+export function createNacosAdapter(config: NacosAdapterConfig, deps: AdapterDeps): NacosAdapter {
+  return new NacosAdapter(config, deps)
 }

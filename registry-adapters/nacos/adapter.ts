@@ -1,0 +1,369 @@
+/** Puts the parts of the Nacos adapter together: servers, identity, naming over gRPC with HTTP as the way out, registration, documents. */
+import { serviceKey } from '../../contracts/endpoint.ts'
+import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import type {
+  AdapterDeps,
+  ConfigSource,
+  EndpointListener,
+  RegistrationHandle,
+  Registration,
+  RegistryAdapter,
+  RegistryStatus,
+  Subscription,
+} from '../../contracts/registry-adapter.ts'
+import { createAuth } from './auth/auth.ts'
+import type { Auth } from './auth/auth.ts'
+import { defaultNacosTimes } from './config.ts'
+import type { NacosAdapterConfig, NacosTimes } from './config.ts'
+import { NacosConfigSource } from './documents/config-source.ts'
+import { grpcDocuments, httpDocuments } from './documents/document-transport.ts'
+import { GrpcSession } from './grpc/session.ts'
+import { Discovery } from './naming/discovery.ts'
+import { HttpNaming } from './naming/http-naming.ts'
+import { RegisteredInstance } from './naming/registered-instance.ts'
+import { grpcTransport, httpTransport } from './naming/transports.ts'
+import type { HttpTransport } from './naming/transports.ts'
+import { HttpClient } from './servers/http-client.ts'
+import { ServerList } from './servers/server-list.ts'
+import type { NacosServer } from './servers/server-list.ts'
+import { clientRequests, serverRequests } from './wire/messages.ts'
+import { contextPath } from './wire/http-paths.ts'
+import { configTenant, groupSeparator, splitGroupedName } from './wire/service-name.ts'
+
+/** Names that one page of `listServices` asks for. */
+const pageSize = 500
+
+export class NacosAdapter implements RegistryAdapter {
+  readonly name: string
+  readonly type = 'nacos'
+  readonly config: ConfigSource
+  readonly #config: NacosAdapterConfig
+  readonly #deps: AdapterDeps
+  readonly #times: NacosTimes
+  readonly #servers: ServerList
+  readonly #http: HttpClient
+  readonly #auth: Auth
+  readonly #httpNaming: HttpNaming
+  readonly #naming: GrpcSession
+  readonly #documentSession: GrpcSession
+  readonly #documents: NacosConfigSource
+  readonly #discovery: Discovery
+  readonly #registrations = new Set<RegisteredInstance>()
+  readonly #abort = new AbortController()
+  #polling: HttpTransport | undefined
+  #isTryingHttp = false
+  #hasOutage = false
+  #lastHeardAt = 0
+  #problem: { readonly error: MeshError; readonly at: number } | undefined
+
+  constructor(config: NacosAdapterConfig, deps: AdapterDeps) {
+    this.name = config.name
+    this.#config = config
+    this.#deps = deps
+    this.#times = { ...defaultNacosTimes, ...config.times }
+    this.#servers = new ServerList(config.servers, this.#times.resolveMs, {
+      random: deps.random,
+      onProblem: (message) => deps.log.warn({ registry: config.name }, message),
+    })
+    this.#http = new HttpClient({
+      contextPath: config.contextPath ?? contextPath,
+      tls: config.tls,
+      timeoutMs: this.#times.requestTimeoutMs,
+    })
+    this.#auth = createAuth(config.credentials, {
+      now: deps.now,
+      log: deps.log,
+      http: this.#http,
+      servers: this.#servers,
+    })
+    this.#httpNaming = new HttpNaming(this.#http, this.#auth, config.api ?? 'auto')
+    this.#naming = this.#session('naming', {
+      onReady: (connection) => {
+        this.#heard()
+        this.#problem = undefined
+        this.#endPolling()
+        this.#discovery.connected(grpcTransport(this.#naming, connection), this.#hasOutage)
+        this.#hasOutage = false
+      },
+      onLost: (problem) => this.#lost(problem),
+      onRoundFailed: (problem) => void this.#roundFailed(problem),
+      onPush: (type, body) => {
+        this.#heard()
+        if (type === serverRequests.notifySubscriber) this.#pushed(body)
+      },
+    })
+    this.#documentSession = this.#session('config', {
+      onReady: () => this.#documents.connected(),
+      onLost: () => undefined,
+      onRoundFailed: () => undefined,
+      onPush: (type, body) => {
+        this.#heard()
+        const { group, dataId } = body
+        if (type === serverRequests.configChangeNotify && typeof group === 'string' && typeof dataId === 'string')
+          this.#documents.changed(group, dataId)
+      },
+    })
+    this.#discovery = new Discovery({
+      ...deps,
+      registry: config.name,
+      times: this.#times,
+      read: { rules: config.endpoints, clusters: config.clusters ?? [] },
+      hasSecondServer: () => this.#secondServer() !== undefined,
+      secondOpinion: (service) => this.#secondOpinion(service),
+      onHeard: () => this.#heard(),
+    })
+    const tenant = configTenant(config.namespace)
+    this.#documents = new NacosConfigSource({
+      ...deps,
+      registry: config.name,
+      tenant,
+      times: this.#times,
+      session: this.#documentSession,
+      overGrpc: grpcDocuments(this.#documentSession, tenant),
+      overHttp: httpDocuments(this.#http, this.#auth, () => this.#anyServer(), tenant),
+      isHttpOnly: () => this.#config.transport === 'http' || this.#polling !== undefined,
+      onHeard: () => this.#heard(),
+    })
+    this.config = this.#documents
+  }
+
+  start(): void {
+    this.#servers.start()
+    if (this.#config.transport === 'http') {
+      void this.#keepPolling()
+      return
+    }
+    this.#naming.start()
+  }
+
+  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
+    return this.#discovery.subscribe(service, listener)
+  }
+
+  register(registration: Registration): RegistrationHandle {
+    const instance = new RegisteredInstance(registration, {
+      registry: this.name,
+      naming: this.#httpNaming,
+      servers: this.#servers,
+      times: this.#times,
+      random: this.#deps.random,
+      log: this.#deps.log,
+      metrics: this.#deps.metrics,
+      onEnd: (self) => {
+        this.#registrations.delete(self)
+        this.#gaugeRegistrations()
+      },
+    })
+    this.#registrations.add(instance)
+    this.#gaugeRegistrations()
+    return instance
+  }
+
+  async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
+    const groups = new Set([...(this.#config.groups ?? ['DEFAULT_GROUP']), ...this.#discovery.groups()])
+    const namespace = this.#config.namespace
+    const out: ServiceKey[] = []
+    for (const group of groups) {
+      for (let page = 1; out.length < limit; page++) {
+        const names = await this.#page(group, page, Math.min(pageSize, limit), signal)
+        for (const name of names) if (out.length < limit) out.push(serviceKey({ namespace, group, name }))
+        if (names.length < Math.min(pageSize, limit)) break
+      }
+    }
+    return out
+  }
+
+  /** Replaces the servers, for example after a reload of the configuration; a connection to one that is gone moves. Rejects with E_CONFIG_INVALID. */
+  setServers(servers: readonly string[]): Promise<void> {
+    return this.#servers.set(servers)
+  }
+
+  status(): RegistryStatus {
+    const problem = this.#problem
+    const connection = this.#naming.connection
+    // an idle connection is checked every few seconds; each answer is a word of the registry
+    const checkedAt = connection === undefined ? 0 : this.#deps.now() - (performance.now() - connection.lastHeardAt)
+    return {
+      name: this.name,
+      type: this.type,
+      connected: connection !== undefined || this.#polling !== undefined,
+      server: connection?.server.id ?? this.#polling?.server.id,
+      problem: problem && { code: problem.error.code, message: problem.error.message, at: problem.at },
+      subscriptions: this.#discovery.size,
+      registrations: this.#registrations.size,
+      lastHeardAt: Math.max(this.#lastHeardAt, checkedAt),
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort()
+    this.#naming.close()
+    this.#documentSession.close()
+    this.#discovery.close()
+    this.#documents.close()
+    this.#polling?.close()
+    this.#servers.close()
+    this.#auth.close()
+    await Promise.all([...this.#registrations].map((registration) => registration.close()))
+    this.#http.close()
+  }
+
+  #session(module: 'naming' | 'config', events: ConstructorParameters<typeof GrpcSession>[2]): GrpcSession {
+    return new GrpcSession(
+      {
+        registry: this.name,
+        module,
+        tenant: configTenant(this.#config.namespace),
+        clientIp: this.#config.hostAddress ?? '',
+        grpcPortOffset: this.#config.grpcPortOffset ?? 1000,
+        tls: this.#config.tls,
+        times: this.#times,
+      },
+      {
+        servers: this.#servers,
+        auth: this.#auth,
+        random: this.#deps.random,
+        log: this.#deps.log,
+        metrics: this.#deps.metrics,
+      },
+      events,
+    )
+  }
+
+  #pushed(body: Readonly<Record<string, unknown>>): void {
+    const info = body['serviceInfo'] as Readonly<Record<string, unknown>> | null | undefined
+    const text = body['serviceName'] ?? info?.['name']
+    const group = body['groupName'] ?? info?.['groupName']
+    if (typeof text !== 'string' || (typeof group !== 'string' && !text.includes(groupSeparator))) {
+      this.#deps.metrics.count('registry_push_refused', { registry: this.name, reason: 'malformed' })
+      return
+    }
+    const split = splitGroupedName(text, typeof group === 'string' ? group : undefined)
+    const namespace = body['namespace']
+    this.#discovery.push(
+      typeof namespace === 'string' && namespace !== '' ? namespace : undefined,
+      split.group,
+      split.name,
+      info,
+    )
+  }
+
+  #lost(problem: MeshError): void {
+    this.#problem = { error: problem, at: this.#deps.now() }
+    this.#discovery.lost(problem)
+  }
+
+  /** No server speaks gRPC with us. One that speaks HTTP is good enough until one does. */
+  async #roundFailed(problem: MeshError): Promise<void> {
+    if (this.#polling !== undefined) return
+    const isUp = this.#config.transport !== 'grpc' && (await this.#tryHttp())
+    if (isUp || this.#naming.connection !== undefined || this.#abort.signal.aborted) return
+    this.#hasOutage = true
+    this.#lost(problem)
+  }
+
+  async #tryHttp(): Promise<boolean> {
+    if (this.#isTryingHttp) return false
+    this.#isTryingHttp = true
+    try {
+      for (const server of this.#servers.inRandomOrder()) {
+        try {
+          await this.#httpNaming.list(
+            server,
+            { namespace: this.#config.namespace, group: 'DEFAULT_GROUP', name: 'hostmesh' },
+            this.#abort.signal,
+          )
+        } catch {
+          continue
+        }
+        if (this.#naming.connection !== undefined || this.#abort.signal.aborted) return false
+        this.#beginPolling(server)
+        return true
+      }
+      return false
+    } finally {
+      this.#isTryingHttp = false
+    }
+  }
+
+  #beginPolling(server: NacosServer): void {
+    const polling = httpTransport(this.#httpNaming, this.#servers, server, this.#times.httpPollMs, (problem) => {
+      if (this.#polling !== polling) return
+      this.#endPolling()
+      this.#hasOutage = true
+      this.#lost(problem)
+      if (this.#config.transport === 'http') void this.#keepPolling()
+    })
+    this.#polling = polling
+    this.#deps.metrics.gauge('registry_http_only', { registry: this.name }, 1)
+    this.#deps.log.warn(
+      { registry: this.name, server: server.id, api: this.#httpNaming.apiOf(server) },
+      'this Nacos answers HTTP but not gRPC; asking it for changes instead of being told, until gRPC works',
+    )
+    this.#heard()
+    this.#problem = undefined
+    this.#discovery.connected(polling, this.#hasOutage)
+    this.#hasOutage = false
+  }
+
+  #endPolling(): void {
+    if (this.#polling === undefined) return
+    this.#polling.close()
+    this.#polling = undefined
+    this.#deps.metrics.gauge('registry_http_only', { registry: this.name }, 0)
+  }
+
+  async #keepPolling(): Promise<void> {
+    while (!this.#abort.signal.aborted && !(await this.#tryHttp())) {
+      this.#hasOutage = true
+      this.#lost(new MeshError('E_REGISTRY_UNREACHABLE', `registry ${this.name}: no server answers over HTTP`))
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.#times.reconnectMinMs * (1 + this.#deps.random()))
+        this.#abort.signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+      })
+    }
+  }
+
+  #secondServer(): NacosServer | undefined {
+    const present = this.#naming.connection?.server.id ?? this.#polling?.server.id
+    return this.#servers.inRandomOrder(present).find(({ id }) => id !== present)
+  }
+
+  async #secondOpinion(service: ServiceName): Promise<unknown> {
+    const server = this.#secondServer()
+    if (server === undefined) throw new MeshError('E_REGISTRY_UNREACHABLE', 'there is no second Nacos server')
+    return this.#httpNaming.list(server, service, this.#abort.signal)
+  }
+
+  #anyServer(): NacosServer {
+    const server = this.#polling?.server ?? this.#servers.inRandomOrder()[0]
+    if (server === undefined) throw new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known')
+    return server
+  }
+
+  async #page(group: string, page: number, size: number, signal: AbortSignal): Promise<string[]> {
+    if (this.#naming.connection === undefined)
+      return this.#httpNaming.services(this.#anyServer(), this.#config.namespace, group, page, size, signal)
+    const body = {
+      namespace: this.#config.namespace,
+      groupName: group,
+      serviceName: '',
+      pageNo: page,
+      pageSize: size,
+      selector: '',
+    }
+    const answer = await this.#naming.request(clientRequests.serviceList, body, { kind: 'service', group, name: '' })
+    const names = answer.body['serviceNames']
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+  }
+
+  #gaugeRegistrations(): void {
+    this.#deps.metrics.gauge('registry_registrations', { registry: this.name }, this.#registrations.size)
+  }
+
+  /** A word about services or documents; heartbeats of registrations do not count. */
+  #heard(): void {
+    this.#lastHeardAt = this.#deps.now()
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Whether news about a service is believed. Nacos servers are known to push empty lists when they restart, to answer from a node that lags, and to deliver
+ * out of order; a mesh that believes each of them loses traffic that had a living endpoint.
+ *
+ * - Older than what the same server already told on this connection, and not the answer to a question asked since: refused.
+ * - Nothing left, or much less than known: held until a second source says the same.
+ * - After an outage of all servers: anything that lacks a known endpoint is held until the servers have settled.
+ * - Everything else is accepted at once. The first word on a service is always accepted: there is nothing to protect.
+ */
+import { endpointId } from '../../../contracts/endpoint.ts'
+import type { Endpoint } from '../../../contracts/endpoint.ts'
+import type { ServiceView } from './read-service.ts'
+
+/** What is in use, and where it came from. */
+export interface Known {
+  readonly endpoints: readonly Endpoint[]
+  /** Of the server below, on its clock. */
+  readonly lastRefTime: number
+  /** Identity of the connection or server that told it. */
+  readonly source: string
+  /** When it was accepted, on our monotonic clock. */
+  readonly acceptedAt: number
+}
+
+export interface News {
+  readonly view: ServiceView
+  readonly source: string
+  /** For an answer: when the question was sent, on our monotonic clock. undefined = a push. */
+  readonly askedAt: number | undefined
+}
+
+export type Verdict = 'accept' | 'older' | 'invalid' | 'empty' | 'shrunk' | 'unsettled'
+
+/** A list with less than this share of the known endpoints is a shrink (the share at which control protects, too). */
+export const shrinkShare = 0.3
+
+export function judge(known: Known | undefined, news: News, isUnsettled: boolean): Verdict {
+  if (!news.view.isValid) return 'invalid'
+  if (known === undefined) return 'accept'
+  const isOlder =
+    news.source === known.source && news.view.lastRefTime !== 0 && news.view.lastRefTime < known.lastRefTime
+  // an answer to a question that was sent after the last word was taken is newer than it, whatever the server's clock says
+  const isCausallyNewer = news.askedAt !== undefined && news.askedAt >= known.acceptedAt
+  if (isOlder && !isCausallyNewer) return 'older'
+  return loss(known.endpoints, news.view.endpoints, isUnsettled)
+}
+
+function loss(known: readonly Endpoint[], now: readonly Endpoint[], isUnsettled: boolean): Verdict {
+  if (known.length === 0) return 'accept'
+  if (isUnsettled) {
+    const ids = new Set(now.map(endpointId))
+    if (!known.every((endpoint) => ids.has(endpointId(endpoint)))) return 'unsettled'
+  }
+  if (now.length === 0) return 'empty'
+  return now.length < known.length * shrinkShare ? 'shrunk' : 'accept'
+}

@@ -1,0 +1,247 @@
+/**
+ * One local application at the registry: registered, kept alive by heartbeats, registered again whenever the registry forgot it. One step at a time, so that a
+ * late heartbeat can never undo a removal. Errors never end it; only `deregister()` and `release()` do.
+ */
+import { describeError, MeshError } from '../../../contracts/errors.ts'
+import type {
+  AdapterLog,
+  AdapterMetrics,
+  Registration,
+  RegistrationHandle,
+} from '../../../contracts/registry-adapter.ts'
+import type { NacosTimes } from '../config.ts'
+import type { NacosServer, ServerList } from '../servers/server-list.ts'
+import { endpointId } from '../../../contracts/endpoint.ts'
+import type { HttpNaming } from './http-naming.ts'
+
+export interface RegisteredInstanceDeps {
+  readonly registry: string
+  readonly naming: HttpNaming
+  readonly servers: ServerList
+  readonly times: NacosTimes
+  readonly random: () => number
+  readonly log: AdapterLog
+  readonly metrics: AdapterMetrics
+  /** The desired state is gone: by `deregister()` or `release()`. */
+  readonly onEnd: (self: RegisteredInstance) => void
+}
+
+/** Longest pause after failures, well inside the 30 s after which servers remove an instance. */
+const maxRetryMs = 5000
+/** A refusal that no repetition heals (permissions, a persistent service of that name) is tried again this rarely. */
+const deniedRetryMs = 30_000
+
+export class RegisteredInstance implements RegistrationHandle {
+  #registration: Registration
+  readonly #deps: RegisteredInstanceDeps
+  readonly #abort = new AbortController()
+  #state: 'pending' | 'registered' | 'failing' = 'pending'
+  /** The registry has the present content, as far as we know. */
+  #isCurrent = false
+  #failures = 0
+  #server: NacosServer | undefined
+  #wake: (() => void) | undefined
+  #isEnded = false
+  readonly #running: Promise<void>
+
+  constructor(registration: Registration, deps: RegisteredInstanceDeps) {
+    this.#registration = registration
+    this.#deps = deps
+    this.#running = this.#run()
+  }
+
+  get state(): 'pending' | 'registered' | 'failing' {
+    return this.#state
+  }
+
+  get registration(): Registration {
+    return this.#registration
+  }
+
+  update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
+    if (this.#isEnded) return
+    const next = { ...this.#registration, ...change }
+    if (isSame(next, this.#registration)) return
+    this.#registration = next
+    this.#isCurrent = false
+    this.#wake?.()
+  }
+
+  async deregister(deadlineMs: number): Promise<void> {
+    if (this.#isEnded) return
+    this.#end()
+    const deadline = AbortSignal.timeout(Math.max(1, deadlineMs))
+    // the step that is under way may still be a registration: it must not come after the removal
+    await Promise.race([this.#running, aborted(deadline)])
+    let pauseMs = 100
+    while (!deadline.aborted) {
+      for (const server of this.#deps.servers.inRandomOrder()) {
+        try {
+          await this.#deps.naming.deregister(server, this.#registration, deadline)
+          this.#deps.log.info({ ...this.#words(), server: server.id }, 'removed the application from Nacos')
+          return
+        } catch (error) {
+          this.#deps.log.debug({ ...this.#words(), server: server.id }, describeError(error))
+        }
+      }
+      await sleep(pauseMs, deadline)
+      pauseMs = Math.min(pauseMs * 2, 1000)
+    }
+    this.#deps.log.warn(
+      this.#words(),
+      'Nacos did not confirm the removal in time; without heartbeats it removes the application by itself',
+    )
+  }
+
+  release(): void {
+    this.#end()
+  }
+
+  /** Stops without a trace at the registry, as `release()`, when the adapter closes. Resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#end()
+    this.#abort.abort()
+    await this.#running
+  }
+
+  #end(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    this.#wake?.()
+    this.#deps.onEnd(this)
+  }
+
+  async #run(): Promise<void> {
+    // never inside the caller's turn
+    await Promise.resolve()
+    while (!this.#isEnded) {
+      const pauseMs = await this.#step()
+      if (!this.#isEnded) await this.#pause(pauseMs)
+    }
+  }
+
+  /** One registration or heartbeat; answers how long to wait for the next. */
+  async #step(): Promise<number> {
+    const server = this.#chooseServer()
+    if (server === undefined)
+      return this.#failed(new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known'), undefined)
+    const registration = this.#registration
+    try {
+      if (this.#isCurrent) {
+        const result = await this.#deps.naming.beat(server, registration, this.#abort.signal)
+        this.#count('beat', result)
+        if (result === 'unknown') {
+          this.#deps.log.info(
+            { ...this.#words(), server: server.id },
+            'Nacos does not know this application any more; registering it again',
+          )
+          this.#isCurrent = false
+          return 0
+        }
+      } else {
+        await this.#deps.naming.register(server, registration, this.#abort.signal)
+        this.#count('register', 'ok')
+        // whatever changed meanwhile is sent next
+        this.#isCurrent = registration === this.#registration
+      }
+      this.#succeeded(server)
+      if (!this.#isCurrent) return 0
+      return this.#deps.times.heartbeatMs * (0.9 + 0.2 * this.#deps.random())
+    } catch (error) {
+      return this.#failed(error as MeshError, server)
+    }
+  }
+
+  #chooseServer(): NacosServer | undefined {
+    const known = this.#server
+    if (known !== undefined && this.#deps.servers.has(known.id)) return known
+    this.#server = this.#deps.servers.inRandomOrder(known?.id)[0]
+    return this.#server
+  }
+
+  #succeeded(server: NacosServer): void {
+    if (this.#state !== 'registered')
+      this.#deps.log.info(
+        { ...this.#words(), server: server.id, api: this.#deps.naming.apiOf(server) },
+        'the application is registered at Nacos',
+      )
+    this.#state = 'registered'
+    this.#failures = 0
+  }
+
+  #failed(error: MeshError, server: NacosServer | undefined): number {
+    if (this.#isEnded) return 0
+    this.#count(this.#isCurrent ? 'beat' : 'register', 'failed')
+    this.#failures++
+    if (this.#state !== 'failing')
+      this.#deps.log.warn(
+        { ...this.#words(), server: server?.id, code: error.code },
+        `${describeError(error)}; trying on`,
+      )
+    this.#state = 'failing'
+    if (error.code === 'E_REGISTRY_DENIED') return deniedRetryMs * (0.9 + 0.2 * this.#deps.random())
+    // another server at once; only when all had their turn, a pause
+    const others = this.#deps.servers.inRandomOrder(server?.id)
+    this.#server = others[0]
+    if (others.length > 1 && this.#failures % others.length !== 0) return 0
+    const rounds = Math.ceil(this.#failures / Math.max(1, others.length))
+    return (
+      Math.min(maxRetryMs, this.#deps.times.heartbeatMs, 250 * 2 ** Math.min(rounds, 10)) *
+      (0.5 + 0.5 * this.#deps.random())
+    )
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve()
+    return new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    }).then(() => {
+      this.#wake = undefined
+    })
+  }
+
+  #count(operation: 'register' | 'beat', result: 'ok' | 'known' | 'unknown' | 'failed'): void {
+    this.#deps.metrics.count('registry_heartbeats', { registry: this.#deps.registry, operation, result })
+  }
+
+  #words(): object {
+    const { service } = this.#registration
+    return {
+      registry: this.#deps.registry,
+      service: `${service.group}@@${service.name}`,
+      instance: endpointId(this.#registration),
+    }
+  }
+}
+
+function isSame(left: Registration, right: Registration): boolean {
+  return (
+    left.weight === right.weight &&
+    left.healthy === right.healthy &&
+    left.enabled === right.enabled &&
+    JSON.stringify(left.metadata) === JSON.stringify(right.metadata)
+  )
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        resolve()
+      },
+      { once: true },
+    )
+  })
+}
