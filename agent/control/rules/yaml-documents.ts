@@ -36,6 +36,7 @@ export function readYamlResources(text: string): { resources: YamlResource[]; pr
     const parsed = parseAllDocuments(text, {
       lineCounter: counter,
       prettyErrors: false,
+      logLevel: 'error',
       uniqueKeys: true,
       strict: true,
     })
