@@ -184,7 +184,7 @@ class RawTransport implements Transport {
     const status = result.writeStatus
     if (status !== null) {
       result.writeStatus = null
-      result.oncomplete(status)
+      setImmediate(() => result.oncomplete(status))
     }
     return false
   }

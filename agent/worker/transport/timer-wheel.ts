@@ -3,6 +3,9 @@
  *
  * Resolution: a timer fires 0..2 ticks late (tick = 4 ms), never early. Far deadlines sit in a second wheel and move down when their time comes near;
  * anything beyond 70 minutes is looked at again after that time. The process wakes up only when a slot with timers is due, so an idle worker sleeps.
+ *
+ * Moving a deadline further away, which is what every request does to an idle time-out, only writes a number: the timer stays in its old slot and finds
+ * its true place when that slot comes. So `disarm` leaves it there too, and an owner that ends must `drop` its timers.
  */
 
 export const tickMs = 4
@@ -10,7 +13,7 @@ const slotCount = 1024
 const slotMask = slotCount - 1
 
 export interface TimerOwner {
-  /** `timer` is disarmed; it may be armed again from here. */
+  /** The deadline of `timer` has passed and it is disarmed; it may be armed again from here. */
   onTimer(timer: Timer): void
 }
 
@@ -19,11 +22,13 @@ export class Timer {
   readonly owner: TimerOwner
   /** What the owner uses it for. */
   kind: number
-  /** Monotonic ms; meaningful while armed. */
-  deadline = 0
+  /** Monotonic ms; Infinity = disarmed. */
+  deadline = Infinity
+  /** When its slot comes, at the latest at `deadline`; meaningful while `slot` is set. */
+  slotDeadline = 0
   next: Timer | null = null
   previous: Timer | null = null
-  /** Index into the two wheels, -1 = not armed. */
+  /** Index into the two wheels, -1 = in none. */
   slot = -1
 
   constructor(owner: TimerOwner, kind: number) {
@@ -32,7 +37,7 @@ export class Timer {
   }
 
   get isArmed(): boolean {
-    return this.slot >= 0
+    return this.deadline !== Infinity
   }
 }
 
@@ -47,7 +52,7 @@ export class TimerWheel {
   /** Ticks up to here are done. */
   private tick: number
   private wakeTick = Infinity
-  private armed = 0
+  private linked = 0
   private readonly wake = (): void => {
     this.wakeTick = Infinity
     this.advance()
@@ -59,31 +64,42 @@ export class TimerWheel {
     this.tick = Math.floor(now() / tickMs)
   }
 
+  /** Timers in the wheel, disarmed ones included. */
   get size(): number {
-    return this.armed
+    return this.linked
   }
 
   /** Arms, or moves an armed timer. `deadline` in monotonic ms; one in the past fires at the next wake-up. */
   arm(timer: Timer, deadline: number): void {
-    if (timer.slot >= 0) this.unlink(timer)
-    else this.armed++
     timer.deadline = deadline
-    const due = this.link(timer)
+    if (timer.slot >= 0) {
+      if (timer.slotDeadline <= deadline) return
+      this.unlink(timer)
+    } else {
+      this.linked++
+    }
+    const due = this.link(timer, deadline)
     if (due < this.wakeTick) this.sleepUntil(due)
   }
 
   disarm(timer: Timer): void {
+    timer.deadline = Infinity
+  }
+
+  /** Takes it out for good, so that the wheel does not hold its owner any longer. It may be armed again. */
+  drop(timer: Timer): void {
+    timer.deadline = Infinity
     if (timer.slot < 0) return
     this.unlink(timer)
     timer.slot = -1
-    this.armed--
+    this.linked--
   }
 
   /** Fires what is due. Called by its own wake-up; tests with a manual clock call it themselves. */
   advance(): void {
     const target = Math.floor(this.now() / tickMs)
     while (this.tick < target) {
-      if (this.armed === 0) {
+      if (this.linked === 0) {
         this.tick = target
         break
       }
@@ -91,11 +107,12 @@ export class TimerWheel {
       if ((this.tick & slotMask) === 0) this.cascade((this.tick / slotCount) & slotMask)
       this.fire(this.tick & slotMask)
     }
-    if (this.armed > 0) this.sleepUntil(this.nextDue())
+    if (this.linked > 0) this.sleepUntil(this.nextDue())
   }
 
-  private link(timer: Timer): number {
-    let due = Math.ceil(timer.deadline / tickMs)
+  private link(timer: Timer, deadline: number): number {
+    timer.slotDeadline = deadline
+    let due = Math.ceil(deadline / tickMs)
     if (due <= this.tick) due = this.tick + 1
     let slot: number
     if (due - this.tick < slotCount) {
@@ -128,7 +145,7 @@ export class TimerWheel {
     this.heads[slotCount + round] = null
     while (timer !== null) {
       const next = timer.next!
-      this.link(timer)
+      this.link(timer, timer.slotDeadline)
       timer = next
     }
   }
@@ -136,8 +153,18 @@ export class TimerWheel {
   private fire(slot: number): void {
     // A timer that is armed while this runs lands in a later slot, so the loop ends.
     for (let timer = this.heads[slot]!; timer !== null; timer = this.heads[slot]!) {
-      this.disarm(timer)
-      timer.owner.onTimer(timer)
+      const { deadline } = timer
+      this.unlink(timer)
+      timer.slot = -1
+      if (deadline === Infinity) {
+        this.linked--
+      } else if (Math.ceil(deadline / tickMs) > this.tick) {
+        this.link(timer, deadline)
+      } else {
+        this.linked--
+        timer.deadline = Infinity
+        timer.owner.onTimer(timer)
+      }
     }
   }
 

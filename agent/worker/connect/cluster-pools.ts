@@ -1,0 +1,74 @@
+import type { Cluster, EndpointState } from '../balance/types.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { TimerWheel } from '../transport/timer-wheel.ts'
+import type { Dialer } from './dialer.ts'
+import { EndpointPool } from './endpoint-pool.ts'
+
+export interface PoolDeps {
+  readonly dialer: Dialer
+  readonly wheel: TimerWheel
+  readonly clock: Clock
+}
+
+/** The pools of one cluster: it shares out the cluster's connection limit between them. */
+export class ClusterPools {
+  readonly cluster: Cluster
+  readonly deps: PoolDeps
+  readonly pools = new Set<EndpointPool>()
+  /** HTTP connections of all endpoints. */
+  open = 0
+  isClosed = false
+  private isPumping = false
+
+  constructor(cluster: Cluster, deps: PoolDeps) {
+    this.cluster = cluster
+    this.deps = deps
+    cluster.onGone = (state) => this.endpointLeft(state)
+  }
+
+  /** The pool of an endpoint that `pick` chose. */
+  of(state: EndpointState): EndpointPool {
+    return (state.pool as EndpointPool | null) ?? this.create(state)
+  }
+
+  /** Closes an idle connection of another endpoint; false when there is none. */
+  makeRoom(except: EndpointPool): boolean {
+    for (const pool of this.pools) {
+      if (pool !== except && pool.closeOldestIdle()) return true
+    }
+    return false
+  }
+
+  /** A connection slot came free: whoever waits may dial now. */
+  pump(): void {
+    if (this.isPumping) return
+    this.isPumping = true
+    for (const pool of this.pools) {
+      if (pool.waiters.size > 0) pool.dialForWaiters()
+    }
+    this.isPumping = false
+  }
+
+  removePool(pool: EndpointPool): void {
+    this.pools.delete(pool)
+    pool.state.pool = null
+  }
+
+  /** The cluster left the snapshot: idle connections close now, busy ones after their exchange, whoever waits fails. */
+  close(): void {
+    this.isClosed = true
+    for (const pool of this.pools) pool.failAll('the destination was removed')
+  }
+
+  private create(state: EndpointState): EndpointPool {
+    const pool = new EndpointPool(this, state)
+    state.pool = pool
+    this.pools.add(pool)
+    return pool
+  }
+
+  private endpointLeft(state: EndpointState): void {
+    const pool = state.pool as EndpointPool | null
+    if (pool !== null) pool.closeIdle()
+  }
+}

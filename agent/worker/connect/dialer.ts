@@ -1,0 +1,81 @@
+import type { ConnectionPoolSpec } from '../../../contracts/policy-spec.ts'
+import { Outcome } from '../balance/types.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { Dial, Transport, Transports } from '../transport/transport.ts'
+import type { SocketOptions } from './socket-options.ts'
+
+export interface DialerDeps {
+  readonly transports: Transports
+  readonly wheel: TimerWheel
+  readonly clock: Clock
+  readonly socketOptions: SocketOptions
+}
+
+/** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
+export interface DialUser {
+  /** `transport` is paused, with the pool's socket options set. */
+  onDialed(transport: Transport): void
+  /** outcome: `connectTimeout` or `connectFailure`; reason: the system's name, `ECONNREFUSED`. */
+  onDialFailed(outcome: Outcome, reason: string): void
+}
+
+/** Dials endpoints with the time-out of their policy. A failure is a fact handed to the user, never an exception. */
+export class Dialer {
+  private readonly deps: DialerDeps
+
+  constructor(deps: DialerDeps) {
+    this.deps = deps
+  }
+
+  dial(address: string, port: number, pool: ConnectionPoolSpec, user: DialUser): PendingDial {
+    return new PendingDial(this.deps, address, port, pool, user)
+  }
+}
+
+export class PendingDial implements TimerOwner {
+  private readonly deps: DialerDeps
+  private readonly timer: Timer
+  private readonly dial: Dial
+  private user: DialUser | null
+
+  constructor(deps: DialerDeps, address: string, port: number, pool: ConnectionPoolSpec, user: DialUser) {
+    this.deps = deps
+    this.user = user
+    this.timer = new Timer(this, 0)
+    deps.wheel.arm(this.timer, deps.clock.now + pool.connectTimeoutMs)
+    this.dial = deps.transports.dial(address, port, (transport, reason) => {
+      const waiting = this.finish()
+      if (waiting === null) {
+        transport?.close()
+        return
+      }
+      deps.clock.refresh()
+      if (transport === null) {
+        waiting.onDialFailed(reason === 'ETIMEDOUT' ? Outcome.connectTimeout : Outcome.connectFailure, reason)
+        return
+      }
+      deps.socketOptions.apply(transport, pool)
+      waiting.onDialed(transport)
+    })
+  }
+
+  onTimer(): void {
+    const waiting = this.finish()
+    this.dial.cancel()
+    this.deps.clock.refresh()
+    waiting?.onDialFailed(Outcome.connectTimeout, 'ETIMEDOUT')
+  }
+
+  cancel(): void {
+    if (this.finish() !== null) this.dial.cancel()
+  }
+
+  private finish(): DialUser | null {
+    const user = this.user
+    this.user = null
+    this.deps.wheel.drop(this.timer)
+    return user
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * The HTTP connections to one endpoint.
+ *
+ * - Reuse: last in, first out, so that the working set stays small and the rest ages out. A connection comes back only after a whole exchange (R38); whoever
+ *   releases it says so.
+ * - No connection idle: the request waits, fairly between callers, for the first one that becomes free, be it a new one or a returned one. Never more dials
+ *   are under way than requests wait.
+ * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling endpoint gives way first, then the request waits,
+ *   then it is refused with E_BALANCE_OVERFLOW.
+ * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
+ * - An endpoint that left: idle connections close at once, busy ones after their exchange.
+ */
+import type { EndpointState } from '../balance/types.ts'
+import { Outcome } from '../balance/types.ts'
+import type { TimerOwner } from '../transport/timer-wheel.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { ClusterPools } from './cluster-pools.ts'
+import type { PendingDial } from './dialer.ts'
+import { FairQueue } from './fair-queue.ts'
+import type { Queued } from './fair-queue.ts'
+import { PooledConnection } from './pooled-connection.ts'
+
+export interface ConnectionWaiter extends Queued {
+  onConnection(connection: PooledConnection): void
+  onConnectFailed(outcome: Outcome, reason: string): void
+}
+
+/** The request waits; one of the waiter's methods will be called. */
+export const waiting = 0
+/** The bounds of the cluster are reached; nothing will be called. */
+export const overflow = 1
+
+export class EndpointPool implements TimerOwner {
+  readonly state: EndpointState
+  readonly cluster: ClusterPools
+  readonly idle: PooledConnection[] = []
+  readonly waiters = new FairQueue<ConnectionWaiter>()
+  /** Connections that exist, idle and busy. */
+  open = 0
+  /** Metric scope of the last request; see `observe/request-metrics.ts`. */
+  scope: object | null = null
+  private readonly dials = new Set<PendingDial>()
+  private readonly timer: Timer
+
+  constructor(cluster: ClusterPools, state: EndpointState) {
+    this.cluster = cluster
+    this.state = state
+    this.timer = new Timer(this, 0)
+  }
+
+  /** An idle connection, now the caller's, or `waiting`, or `overflow`. `isFresh`: one that was never used before, for a repeat after a stale one. */
+  acquire(waiter: ConnectionWaiter, isFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
+    if (!isFresh) {
+      const connection = this.takeIdle()
+      if (connection !== null) return connection
+    }
+    const { cluster } = this.cluster
+    if (!cluster.tryPending()) return overflow
+    this.waiters.push(waiter)
+    this.dialForWaiters()
+    return waiting
+  }
+
+  /** False when it was not waiting any more. */
+  forget(waiter: ConnectionWaiter): boolean {
+    if (!this.waiters.remove(waiter)) return false
+    this.cluster.cluster.endPending()
+    return true
+  }
+
+  /** Gives a connection back after an exchange. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
+  release(connection: PooledConnection, isReusable: boolean): void {
+    const { pool } = this.cluster.cluster.policy
+    const isWorn = pool.maxRequestsPerConnection > 0 && connection.requests >= pool.maxRequestsPerConnection
+    if (!isReusable || isWorn || this.state.isGone || this.cluster.isClosed || this.isTooOld(connection)) {
+      this.discard(connection)
+      return
+    }
+    const waiter = this.waiters.size > 0 ? this.waiters.take() : undefined
+    if (waiter !== undefined) {
+      this.cluster.cluster.endPending()
+      waiter.onConnection(connection)
+      return
+    }
+    const now = this.cluster.deps.clock.now
+    connection.rest(now)
+    this.idle.push(connection)
+    if (!this.timer.isArmed) this.cluster.deps.wheel.arm(this.timer, now + pool.idleTimeoutMs)
+  }
+
+  /** Ends a connection that is in the caller's hands. */
+  discard(connection: PooledConnection): void {
+    connection.transport.close()
+    this.lost()
+  }
+
+  /** The slot of a connection that is gone, or was given away to a tunnel that has ended. */
+  lost(): void {
+    this.open--
+    this.cluster.open--
+    this.cluster.cluster.endConnection()
+    this.cluster.pump()
+    this.dropIfUnused()
+  }
+
+  /** From an idle connection that ended. */
+  idleEnded(connection: PooledConnection): void {
+    const index = this.idle.indexOf(connection)
+    if (index >= 0) this.idle.splice(index, 1)
+    this.lost()
+  }
+
+  /** Takes over a connection of an earlier process as an idle one. False when there is no room; it is then closed. */
+  adopt(transport: Transport, requests: number, ageMs: number): PooledConnection | undefined {
+    if (this.state.isGone || !this.cluster.cluster.tryConnection()) {
+      transport.close()
+      return undefined
+    }
+    const connection = this.opened(transport)
+    connection.requests = requests
+    connection.openedAt -= ageMs
+    this.release(connection, true)
+    return connection
+  }
+
+  /** Removes an idle connection that leaves this process. */
+  giveAway(connection: PooledConnection): void {
+    const index = this.idle.indexOf(connection)
+    if (index < 0) return
+    this.idle.splice(index, 1)
+    connection.transport.release()
+    this.lost()
+  }
+
+  /** Closes the connection that has been idle longest; false when there is none. */
+  closeOldestIdle(): boolean {
+    const connection = this.idle.shift()
+    if (connection === undefined) return false
+    this.discard(connection)
+    return true
+  }
+
+  /** Closes what is idle; busy connections close when they are released. */
+  closeIdle(): void {
+    while (this.closeOldestIdle());
+    this.cluster.deps.wheel.drop(this.timer)
+  }
+
+  /** Ends the dials and fails whoever waits: the cluster is gone. */
+  failAll(reason: string): void {
+    for (const dial of this.dials) {
+      dial.cancel()
+      this.cluster.cluster.endConnection()
+    }
+    this.dials.clear()
+    this.closeIdle()
+    for (let waiter = this.waiters.take(); waiter !== undefined; waiter = this.waiters.take()) {
+      this.cluster.cluster.endPending()
+      waiter.onConnectFailed(Outcome.connectFailure, reason)
+    }
+  }
+
+  /** Dials as long as more requests wait than dials are under way and the bounds allow. */
+  dialForWaiters(): void {
+    const { cluster, deps } = this.cluster
+    while (this.dials.size < this.waiters.size) {
+      if (!cluster.tryConnection()) {
+        // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
+        if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
+      }
+      const dial: PendingDial = deps.dialer.dial(this.state.address, this.state.port, cluster.policy.pool, {
+        onDialed: (transport) => {
+          this.dials.delete(dial)
+          this.release(this.opened(transport), true)
+        },
+        onDialFailed: (outcome, reason) => {
+          this.dials.delete(dial)
+          cluster.endConnection()
+          const waiter = this.waiters.take()
+          if (waiter !== undefined) {
+            cluster.endPending()
+            waiter.onConnectFailed(outcome, reason)
+          }
+          this.cluster.pump()
+          this.dropIfUnused()
+        },
+      })
+      this.dials.add(dial)
+    }
+  }
+
+  onTimer(): void {
+    const { clock, wheel } = this.cluster.deps
+    const now = clock.refresh()
+    const { idleTimeoutMs } = this.cluster.cluster.policy.pool
+    for (let eldest = this.idle[0]; eldest !== undefined; eldest = this.idle[0]) {
+      if (eldest.idleSince + idleTimeoutMs > now && !this.isTooOld(eldest)) break
+      this.idle.shift()
+      this.discard(eldest)
+    }
+    const eldest = this.idle[0]
+    if (eldest !== undefined) wheel.arm(this.timer, eldest.idleSince + idleTimeoutMs)
+  }
+
+  private takeIdle(): PooledConnection | null {
+    for (;;) {
+      const connection = this.idle.pop()
+      if (connection === undefined) return null
+      if (!this.isTooOld(connection)) return connection
+      this.discard(connection)
+    }
+  }
+
+  private isTooOld(connection: PooledConnection): boolean {
+    const { maxConnectionAgeMs } = this.cluster.cluster.policy.pool
+    return maxConnectionAgeMs > 0 && this.cluster.deps.clock.now - connection.openedAt >= maxConnectionAgeMs
+  }
+
+  private opened(transport: Transport): PooledConnection {
+    this.open++
+    this.cluster.open++
+    const connection = new PooledConnection(this, transport, this.cluster.deps.clock.now)
+    transport.resumeReading()
+    return connection
+  }
+
+  private dropIfUnused(): void {
+    if (!this.state.isGone || this.open + this.dials.size + this.waiters.size > 0) return
+    this.cluster.deps.wheel.drop(this.timer)
+    this.cluster.removePool(this)
+  }
+}

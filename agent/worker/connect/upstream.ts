@@ -1,0 +1,43 @@
+import type { ClusterDump } from '../../../contracts/control-link.ts'
+import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
+import type { Cluster } from '../balance/types.ts'
+import { ClusterPools } from './cluster-pools.ts'
+import type { PoolDeps } from './cluster-pools.ts'
+
+/** A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick. */
+export class Upstream {
+  /** `service|subset|port`, or `fallback|address:port`. */
+  readonly key: string
+  readonly cluster: Cluster
+  readonly pools: ClusterPools
+  /** TCP connections through it, which no pool counts. */
+  tcpConnections = 0
+
+  constructor(key: string, cluster: Cluster, deps: PoolDeps) {
+    this.key = key
+    this.cluster = cluster
+    this.pools = new ClusterPools(cluster, deps)
+  }
+
+  /** What the balancer wants hashed, or null. */
+  get hashKey(): HashKeySpec | null {
+    const balancer = this.cluster.policy.loadBalancer
+    return balancer.kind === 'ring-hash' || balancer.kind === 'maglev' ? balancer.key : null
+  }
+
+  dump(now: number): ClusterDump {
+    const dump = this.cluster.dump(now)
+    const pools = new Map([...this.pools.pools].map((pool) => [pool.state.id, pool]))
+    return {
+      ...dump,
+      endpoints: dump.endpoints.map((endpoint) => {
+        const pool = pools.get(endpoint.endpoint)
+        return { ...endpoint, connections: pool?.open ?? 0, idleConnections: pool?.idle.length ?? 0 }
+      }),
+    }
+  }
+
+  get isBusy(): boolean {
+    return this.cluster.numbers.activeRequests > 0 || this.tcpConnections > 0 || this.pools.open > 0
+  }
+}

@@ -1,0 +1,337 @@
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import { Outcome } from '../balance/types.ts'
+import type { EndpointState } from '../balance/types.ts'
+import { overflow, waiting } from '../connect/endpoint-pool.ts'
+import type { ConnectionWaiter } from '../connect/endpoint-pool.ts'
+import type { PooledConnection } from '../connect/pooled-connection.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import { BodyReader } from '../protocols/http1/body-reader.ts'
+import { chunkEnd, lastChunk, maxChunkHeadBytes, writeChunkHead } from '../protocols/http1/chunks.ts'
+import { Head } from '../protocols/http1/head.ts'
+import { readReply } from '../protocols/http1/read-reply.ts'
+import { BodyKind } from '../protocols/http1/types.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { TransportOwner } from '../transport/transport.ts'
+import type { Exchange } from './exchange.ts'
+import type { Road } from './road.ts'
+
+const Phase = { none: 0, waiting: 1, head: 2, body: 3 } as const
+type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Uses of an attempt's timer. */
+const TimerKind = { perTry: 0, bodyIdle: 1 } as const
+
+/**
+ * One try of a request at one endpoint: gets a connection, sends head and body, reads the reply and hands it to the exchange. Reused for one try after another;
+ * after `finish` or `abandon` it is back in the store and must not be touched.
+ */
+export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
+  readonly head: Head
+  readonly body: BodyReader = new BodyReader()
+  exchange: Exchange | null = null
+  state: EndpointState | null = null
+  upstream: Upstream | null = null
+  connection: PooledConnection | null = null
+  startedAt = 0
+  /** Counts against the cluster's retries until it ends. */
+  isRetry = false
+  sentAny = false
+  replyBytes = 0
+  /** Whether the balancer has heard how it ended. */
+  isJudged = false
+  /** Close-delimited reply that goes out in chunks (R27). */
+  rechunks = false
+  private readonly road: Road
+  private readonly timer: Timer
+  private phase: Phase = Phase.none
+  private interims = 0
+  private wasReused = false
+  /** Start of a reply head that is not whole. */
+  private held: Buffer | null = null
+
+  constructor(road: Road) {
+    this.road = road
+    this.head = new Head(road.strings, road.state.limits.maxFields)
+    this.timer = new Timer(this, TimerKind.perTry)
+  }
+
+  get callerKey(): string {
+    return this.exchange === null ? '' : this.exchange.callerKey
+  }
+
+  get isStreaming(): boolean {
+    return this.phase >= Phase.head
+  }
+
+  get isReused(): boolean {
+    return this.wasReused
+  }
+
+  /** False when the bounds of the cluster are reached: the attempt is then over and was not counted. */
+  begin(exchange: Exchange, upstream: Upstream, state: EndpointState, isRetry: boolean, needsFresh: boolean): boolean {
+    const { road } = this
+    this.exchange = exchange
+    this.upstream = upstream
+    this.state = state
+    this.startedAt = road.clock.now
+    this.isRetry = isRetry
+    this.sentAny = false
+    this.replyBytes = 0
+    this.isJudged = false
+    this.rechunks = false
+    this.interims = 0
+    this.wasReused = false
+    upstream.cluster.beginAttempt(state, this.startedAt)
+    const perTry = exchange.perTryTimeoutMs
+    if (perTry > 0) {
+      this.timer.kind = TimerKind.perTry
+      road.wheel.arm(this.timer, this.startedAt + perTry)
+    }
+    const got = upstream.pools.of(state).acquire(this, needsFresh)
+    if (got === waiting) {
+      this.phase = Phase.waiting
+      return true
+    }
+    if (got === overflow) {
+      this.judge(Outcome.cancelled, 0, -1)
+      this.rest()
+      return false
+    }
+    this.use(got)
+    return true
+  }
+
+  onConnection(connection: PooledConnection): void {
+    this.use(connection)
+  }
+
+  onConnectFailed(outcome: Outcome, reason: string): void {
+    this.phase = Phase.none
+    this.exchange!.attemptFailed(this, outcome, reason)
+  }
+
+  private use(connection: PooledConnection): void {
+    const exchange = this.exchange!
+    const { transport } = connection
+    this.connection = connection
+    this.wasReused = connection.requests > 0
+    connection.requests++
+    transport.owner = this
+    this.phase = Phase.head
+    this.sentAny = true
+    exchange.writeRequest(this)
+    if (!transport.write(this.road.output)) exchange.connection.pauseReading()
+  }
+
+  /** Sends what the exchange put into the output; false = slow, `requestDrained` of the exchange follows. */
+  send(): boolean {
+    return this.connection!.transport.write(this.road.output)
+  }
+
+  get isRequestSent(): boolean {
+    return this.exchange!.isRequestDone && this.connection!.transport.pendingBytes === 0
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    this.road.clock.refresh()
+    this.replyBytes += length
+    let buf = bytes
+    let end = length
+    if (this.held !== null) {
+      buf = Buffer.concat([this.held, bytes.subarray(0, length)])
+      end = buf.length
+      this.head.moveTo(buf, 0)
+      this.held = null
+    }
+    if (this.phase === Phase.head) {
+      const at = this.readHead(buf, end)
+      if (at >= 0) this.readBody(buf, at, end)
+    } else {
+      this.readBody(buf, 0, end)
+    }
+  }
+
+  /** Answers where the body begins, or -1 when there is nothing more to do with these bytes. */
+  private readHead(buf: Buffer, end: number): number {
+    const { head, road } = this
+    const exchange = this.exchange!
+    const limits: LimitsSpec = road.state.limits
+    let at = 0
+    for (;;) {
+      if (at === end) return -1
+      const taken = readReply(head, buf, at, end, limits, exchange.head.methodId, exchange.asksUpgrade)
+      if (taken < 0) {
+        exchange.attemptFailed(this, Outcome.protocol, 'malformed reply')
+        return -1
+      }
+      if (taken === 0) {
+        this.held = Buffer.from(buf.subarray(at, end))
+        head.moveTo(this.held, 0)
+        return -1
+      }
+      at += taken
+      if (head.status >= 200 || head.status === 101) break
+      if (++this.interims > limits.maxInterimReplies) {
+        exchange.attemptFailed(this, Outcome.protocol, 'too many interim replies')
+        return -1
+      }
+      exchange.onInterim(this)
+    }
+    road.wheel.disarm(this.timer)
+    if (head.status === 101) {
+      this.phase = Phase.none
+      exchange.onSwitch(this, buf, at, end)
+      return -1
+    }
+    this.phase = Phase.body
+    return exchange.onReplyHead(this, buf, at, end) ? at : -1
+  }
+
+  private readBody(buf: Buffer, start: number, end: number): void {
+    const { body, road } = this
+    const { output } = road
+    const exchange = this.exchange!
+    let at = start
+    while (at < end && !body.isDone) {
+      const taken = body.feed(buf, at, end)
+      if (taken < 0) {
+        output.clear()
+        exchange.attemptFailed(this, Outcome.protocol, 'malformed reply body')
+        return
+      }
+      at += taken
+      for (let run = 0; run < body.runCount; run++) {
+        const from = body.runs[run * 2]!
+        const to = body.runs[run * 2 + 1]!
+        if (this.rechunks) this.writeChunk(buf, from, to)
+        else output.copy(buf, from, to)
+      }
+    }
+    if (body.isDone) {
+      if (body.tail !== null) output.append(body.tail)
+      this.replyDone(at === end)
+      return
+    }
+    this.timer.kind = TimerKind.bodyIdle
+    road.wheel.arm(this.timer, road.clock.now + road.state.limits.bodyIdleTimeoutMs)
+    if (!exchange.sendReply()) this.pauseReading()
+  }
+
+  private writeChunk(buf: Buffer, from: number, to: number): void {
+    const { output } = this.road
+    output.room(maxChunkHeadBytes)
+    output.length = writeChunkHead(output.bytes, output.length, to - from)
+    output.copy(buf, from, to)
+    output.append(chunkEnd)
+  }
+
+  /** The last bytes of the reply are in the output. */
+  private replyDone(isExact: boolean): void {
+    const exchange = this.exchange!
+    const { head } = this
+    const isReusable =
+      isExact &&
+      head.keepsAlive &&
+      this.body.kind !== BodyKind.untilClose &&
+      this.isRequestSent &&
+      !exchange.isTruncated
+    exchange.sendReply()
+    this.finish(isReusable)
+    exchange.replyDone()
+  }
+
+  onEnd(): void {
+    this.road.clock.refresh()
+    if (this.phase === Phase.body && this.body.endOfInput()) {
+      if (this.rechunks) this.road.output.append(lastChunk)
+      this.replyDone(false)
+      return
+    }
+    this.exchange!.attemptFailed(this, Outcome.reset, 'closed by the endpoint')
+  }
+
+  onClosed(reason: string): void {
+    this.road.clock.refresh()
+    this.exchange!.attemptFailed(this, Outcome.reset, reason)
+  }
+
+  onDrained(): void {
+    this.road.clock.refresh()
+    this.exchange!.requestDrained()
+  }
+
+  onTimer(timer: Timer): void {
+    this.road.clock.refresh()
+    const isPerTry = timer.kind === TimerKind.perTry
+    this.exchange!.attemptFailed(this, Outcome.timeout, isPerTry ? 'time per try' : 'time between body bytes')
+  }
+
+  pauseReading(): void {
+    this.connection?.transport.pauseReading()
+    this.road.wheel.disarm(this.timer)
+  }
+
+  resumeReading(): void {
+    if (this.connection === null) return
+    const { clock, state, wheel } = this.road
+    if (this.phase === Phase.body) wheel.arm(this.timer, clock.now + state.limits.bodyIdleTimeoutMs)
+    this.connection.transport.resumeReading()
+  }
+
+  /** Tells the balancer, once. */
+  judge(outcome: Outcome, status: number, latencyMs: number): void {
+    if (this.isJudged) return
+    this.isJudged = true
+    const { cluster } = this.upstream!
+    cluster.endAttempt(this.state!, outcome, status, latencyMs, this.road.clock.now)
+    if (this.isRetry) {
+      this.isRetry = false
+      cluster.endRetry()
+    }
+  }
+
+  /** The reply was read to its end: gives the connection back and goes to rest. */
+  finish(isReusable: boolean): void {
+    const connection = this.connection
+    this.connection = null
+    this.rest()
+    if (connection !== null) connection.pool.release(connection, isReusable)
+  }
+
+  /** Ends it in whatever state it is: the connection is closed, for the endpoint may still be working on it. */
+  abandon(outcome: Outcome): void {
+    this.judge(outcome, 0, -1)
+    const { connection, upstream, state } = this
+    const wasWaiting = this.phase === Phase.waiting
+    this.connection = null
+    if (wasWaiting) upstream!.pools.of(state!).forget(this)
+    this.rest()
+    if (connection !== null) connection.pool.discard(connection)
+  }
+
+  /** Leaves the connection to a tunnel, which owns its slot from now on. */
+  giveConnection(): PooledConnection {
+    const connection = this.connection!
+    this.connection = null
+    this.rest()
+    return connection
+  }
+
+  /** Leaves the store for good. */
+  retire(): void {
+    this.road.wheel.drop(this.timer)
+  }
+
+  private rest(): void {
+    const { road } = this
+    road.wheel.disarm(this.timer)
+    this.phase = Phase.none
+    this.held = null
+    this.head.reset()
+    this.exchange = null
+    this.upstream = null
+    this.state = null
+    road.attempts.give(this)
+  }
+}

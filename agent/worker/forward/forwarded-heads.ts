@@ -1,0 +1,185 @@
+import { metadataKeys } from '../../../contracts/endpoint.ts'
+import { headers } from '../../../contracts/words.ts'
+import type { Tier } from '../../../contracts/words.ts'
+import type { EndpointState } from '../balance/types.ts'
+import { HeadWriter } from '../protocols/http1/head-writer.ts'
+import { LocalReplies } from '../protocols/http1/local-reply.ts'
+import { Method, ReplyFraming } from '../protocols/http1/types.ts'
+import type { ReplyPlan, RequestPlan } from '../protocols/http1/types.ts'
+import type { FilterContext, HeaderEdits, LocalReply } from '../route/types.ts'
+import type { Head } from '../protocols/http1/head.ts'
+import type { Output } from '../transport/output.ts'
+import type { Exchange } from './exchange.ts'
+import { RequestFields } from './request-fields.ts'
+import type { MeshSpec } from '../../../contracts/snapshot.ts'
+
+/** Writes forwarded heads and our own answers into the output. One per worker, made anew when the node's name or tier changes. */
+export class ForwardedHeads {
+  /** Our name in Via. */
+  readonly pseudonym: string
+  private readonly writer: HeadWriter
+  private readonly replies: LocalReplies
+  private readonly tierLine: Buffer
+  private readonly fields: RequestFields
+  private readonly requestPlan: RequestPlan = {
+    routeEdits: null,
+    destinationEdits: null,
+    extra: null,
+    extraLength: 0,
+    target: null,
+    authority: null,
+    keepsIdentity: false,
+    closes: false,
+    upgrades: false,
+    dropsExpect: false,
+  }
+  private readonly replyPlan: ReplyPlan = {
+    routeEdits: null,
+    destinationEdits: null,
+    filterDrop: null,
+    dropsTier: true,
+    extra: null,
+    extraLength: 0,
+    framing: ReplyFraming.same,
+    closes: false,
+    saysKeepAlive: false,
+    upgrades: false,
+  }
+
+  constructor(pseudonym: string, tier: Tier, random: () => number) {
+    this.pseudonym = pseudonym
+    this.writer = new HeadWriter(pseudonym)
+    this.replies = new LocalReplies(tier)
+    this.tierLine = Buffer.from(`${headers.tier}: ${tier}\r\n`, 'latin1')
+    this.fields = new RequestFields(random)
+  }
+
+  /** The head of `exchange` for `endpoint`. */
+  request(output: Output, exchange: Exchange, endpoint: EndpointState, tracing: MeshSpec['tracing']): void {
+    const { destination, head, route } = exchange
+    const { fields, requestPlan: plan } = this
+    fields.begin()
+    const source = exchange.source
+    if (source !== undefined && metadataKeys.inbound in endpoint.endpoint.metadata) fields.addSource(source.app)
+    if (tracing.createMissing) fields.addTrace(head, tracing)
+    plan.routeEdits = route === null ? null : route.requestEdits
+    plan.destinationEdits = destination === null ? null : destination.requestEdits
+    plan.extra = fields.length > 0 ? fields.bytes : null
+    plan.extraLength = fields.length
+    plan.target = null
+    plan.authority = null
+    if (route !== null) {
+      if (route.rewritePath !== null) plan.target = rewrittenTarget(route.rewritePath(exchange), exchange.query)
+      if (route.rewriteAuthority !== null) plan.authority = Buffer.from(route.rewriteAuthority, 'latin1')
+    }
+    plan.upgrades = head.upgradesToWebSocket
+    this.writeRequest(output, head, plan)
+  }
+
+  private writeRequest(output: Output, head: Head, plan: RequestPlan): void {
+    let at = this.writer.request(output.bytes, output.length, head, plan)
+    if (at < 0) {
+      output.room(this.writer.roomFor(head, plan))
+      at = this.writer.request(output.bytes, output.length, head, plan)
+    }
+    output.length = at
+  }
+
+  /** The head of a reply of `replyHead` to the caller of `exchange`. `cookie`: a whole field line or ''. */
+  reply(
+    output: Output,
+    exchange: Exchange,
+    replyHead: Head,
+    context: FilterContext,
+    framing: ReplyFraming,
+    closes: boolean,
+    cookie: string,
+  ): void {
+    const { destination, head, route } = exchange
+    const plan = this.replyPlan
+    plan.routeEdits = null
+    plan.destinationEdits = null
+    plan.filterDrop = null
+    plan.extra = this.tierLine
+    plan.extraLength = this.tierLine.length
+    const isFinal = replyHead.status >= 200
+    if (route !== null && isFinal) {
+      plan.routeEdits = route.responseEdits
+      plan.destinationEdits = destination === null ? null : destination.responseEdits
+      if (route.responseFilters.length > 0 || cookie !== '')
+        this.addFilterLines(plan, exchange, context, replyHead.status, cookie)
+    }
+    plan.framing = framing
+    plan.closes = closes && isFinal
+    plan.saysKeepAlive = !closes && isFinal && head.minor === 0
+    plan.upgrades = replyHead.status === 101
+    let at = this.writer.reply(output.bytes, output.length, replyHead, plan)
+    if (at < 0) {
+      output.room(this.writer.roomFor(replyHead, plan))
+      at = this.writer.reply(output.bytes, output.length, replyHead, plan)
+    }
+    output.length = at
+  }
+
+  private addFilterLines(
+    plan: ReplyPlan,
+    exchange: Exchange,
+    context: FilterContext,
+    status: number,
+    cookie: string,
+  ): void {
+    let lines = cookie
+    const drops: ReadonlySet<string>[] = []
+    for (const filter of exchange.route!.responseFilters) {
+      lines += filter.onResponse(context, status)
+      if (filter.drop.size > 0) drops.push(filter.drop)
+    }
+    if (drops.length > 0) plan.filterDrop = drops.length === 1 ? drops[0]! : new Set(drops.flatMap((drop) => [...drop]))
+    if (lines === '') return
+    plan.extra = Buffer.concat([this.tierLine, Buffer.from(lines, 'latin1')])
+    plan.extraLength = plan.extra.length
+  }
+
+  /** An answer of our own. `isRead`: the request head was whole, so that method and version are known. */
+  local(
+    output: Output,
+    exchange: Exchange,
+    context: FilterContext,
+    reply: LocalReply,
+    isRead: boolean,
+    closes: boolean,
+  ): void {
+    const { head, route } = exchange
+    let answer = reply
+    if (route !== null && isRead && route.responseFilters.length > 0) {
+      let lines = reply.headers
+      for (const filter of route.responseFilters) lines += filter.onResponse(context, reply.status)
+      answer = { ...reply, headers: lines }
+    }
+    const isHead = isRead && head.methodId === Method.head
+    output.append(this.replies.format(answer, isHead, closes, isRead ? head.minor : 1))
+  }
+
+  /** Whole request head in a buffer of its own, for a copy that is sent later (mirrors). */
+  copyOf(exchange: Exchange, edits: HeaderEdits | null, authority: string): Buffer {
+    const { head, route } = exchange
+    const plan: RequestPlan = {
+      ...this.requestPlan,
+      routeEdits: route?.requestEdits ?? null,
+      destinationEdits: edits,
+      extra: null,
+      extraLength: 0,
+      target: route?.rewritePath ? rewrittenTarget(route.rewritePath(exchange), exchange.query) : null,
+      authority: Buffer.from(authority, 'latin1'),
+      upgrades: false,
+      dropsExpect: true,
+    }
+    const out = Buffer.allocUnsafe(this.writer.roomFor(head, plan))
+    const length = this.writer.request(out, 0, head, plan)
+    return out.subarray(0, Math.max(0, length))
+  }
+}
+
+function rewrittenTarget(path: string, query: string): Buffer {
+  return Buffer.from(query === '' ? path : `${path}?${query}`, 'latin1')
+}

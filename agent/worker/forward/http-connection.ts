@@ -1,0 +1,491 @@
+import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { Accepted } from '../listen/accepted.ts'
+import type { ListenerContext } from '../listen/listener-context.ts'
+import { movedConnectionFormat } from '../listen/movable.ts'
+import type { Detached, DuplicateDescriptor, Movable } from '../listen/movable.ts'
+import { readRequest } from '../protocols/http1/read-request.ts'
+import { BodyKind } from '../protocols/http1/types.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { Transport, TransportOwner } from '../transport/transport.ts'
+import type { Exchange } from './exchange.ts'
+import { HeldBytes } from './held-bytes.ts'
+import type { Road } from './road.ts'
+
+const Phase = {
+  /** Between two requests. */
+  idle: 0,
+  /** A request head has begun. */
+  head: 1,
+  /** An exchange runs; more of its body is to come. */
+  body: 2,
+  /** An exchange runs; its request is whole. */
+  reply: 3,
+  /** The last answer was written: what still comes is thrown away until the peer closes or a bound is reached. */
+  lingering: 4,
+  closed: 5,
+} as const
+type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Uses of the timers. */
+const TimerKind = { idle: 0, head: 1, body: 2, linger: 3, stalled: 4 } as const
+
+/**
+ * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
+ * requests because the next request is not parsed before the exchange is over (R29); meanwhile at most one read of pipelined bytes is held, and the
+ * socket is not read.
+ */
+export class HttpConnection implements TransportOwner, TimerOwner, Movable {
+  readonly id: number
+  readonly protocol = 'http1'
+  readonly accepted: Accepted
+  readonly transport: Transport
+  /** The running exchange, or the one whose head has begun. */
+  exchange: Exchange | null = null
+  isDraining = false
+  /** Requests answered. */
+  served = 0
+  private readonly road: Road
+  private readonly timer: Timer
+  private stallTimer: Timer | null = null
+  private phase: Phase = Phase.idle
+  private held: HeldBytes | null = null
+  private lingered = 0
+  /** The caller sent FIN. */
+  private hasEnded = false
+  private isProcessing = false
+  /** The kernel does not take what was written. */
+  private isSlow = false
+  private onReady: ((connection: Movable) => void) | null = null
+
+  constructor(road: Road, accepted: Accepted, transport: Transport) {
+    this.road = road
+    this.id = road.live.nextId()
+    this.accepted = accepted
+    this.transport = transport
+    this.timer = new Timer(this, TimerKind.idle)
+  }
+
+  get context(): ListenerContext {
+    return this.accepted.listener
+  }
+  get listener(): string {
+    return this.accepted.listener.name
+  }
+  get source(): SourceAppSpec | undefined {
+    return this.accepted.source
+  }
+  get localPort(): number {
+    return this.accepted.listener.port
+  }
+  get sourceAddress(): string {
+    return this.accepted.proxy?.sourceAddress ?? this.transport.peer().address
+  }
+  /** Callers share an endpoint's connections fairly by application, else by connection. */
+  get callerKey(): string {
+    return this.accepted.source?.app ?? String(this.id)
+  }
+
+  /** Begins to read. `received`: bytes that were read before (after a PROXY header, or in another process). */
+  open(received: Buffer | null): void {
+    this.transport.owner = this
+    this.road.live.add(this)
+    this.armIdle()
+    if (received !== null && received.length > 0) this.process(received, 0, received.length)
+    if (this.phase === Phase.idle || this.phase === Phase.head) this.transport.resumeReading()
+  }
+
+  // ---- reading
+
+  onBytes(bytes: Buffer, length: number): void {
+    this.road.clock.refresh()
+    if (this.phase === Phase.lingering) {
+      this.lingered += length
+      if (this.lingered > this.road.state.limits.maxDrainBytes) this.closeNow()
+      return
+    }
+    const { held } = this
+    if (held === null) {
+      this.process(bytes, 0, length)
+      return
+    }
+    held.append(bytes, 0, length)
+    if (this.phase === Phase.head) this.exchange!.head.moveTo(held.bytes, held.start)
+    this.process(held.bytes, held.start, held.end)
+  }
+
+  private process(buf: Buffer, start: number, end: number): void {
+    this.isProcessing = true
+    let at = start
+    let served = 0
+    while (at < end) {
+      let taken: number
+      if (this.phase <= Phase.head) {
+        if (this.phase === Phase.idle && (this.isSlow || this.onReady !== null)) break
+        if (served > this.road.state.limits.maxPipelined) {
+          this.continueSoon()
+          break
+        }
+        served++
+        taken = this.readHead(buf, at, end)
+      } else if (this.phase === Phase.body) {
+        taken = this.readBody(buf, at, end)
+      } else {
+        break
+      }
+      if (taken <= 0) break
+      at += taken
+    }
+    this.isProcessing = false
+    this.hold(buf, at, end)
+  }
+
+  /** Answers the bytes taken: head, and with it what came of the body; 0 when more are needed, -1 when the connection is at its end. */
+  private readHead(buf: Buffer, start: number, end: number): number {
+    const { road } = this
+    const { limits } = road.state
+    const exchange = this.exchange ?? (this.exchange = road.exchanges.take(road, this))
+    const { head } = exchange
+    const taken = readRequest(head, buf, start, end, limits)
+    if (taken === 0) {
+      if (this.phase === Phase.idle) {
+        this.phase = Phase.head
+        this.arm(TimerKind.head, limits.headTimeoutMs)
+      }
+      return 0
+    }
+    if (taken < 0) {
+      this.phase = Phase.reply
+      exchange.refuseHead(taken)
+      return -1
+    }
+    let at = start + taken
+    if (head.body === BodyKind.none) {
+      exchange.isRequestDone = true
+      this.phase = Phase.reply
+      road.wheel.disarm(this.timer)
+    } else {
+      this.phase = Phase.body
+      exchange.body.begin(head.body, head.contentLength, false, true, limits)
+      if (at < end) {
+        const more = this.readBody(buf, at, end)
+        if (more < 0) return -1
+        at += more
+      } else {
+        this.arm(TimerKind.body, limits.bodyIdleTimeoutMs)
+      }
+    }
+    exchange.start()
+    return at - start
+  }
+
+  /** Answers the bytes taken, 0 when none can be passed on now, -1 when the body was broken and the connection is at its end. */
+  private readBody(buf: Buffer, start: number, end: number): number {
+    const { road } = this
+    const { output } = road
+    const exchange = this.exchange!
+    const { body, replay } = exchange
+    const sink = exchange.sink
+    const keeps = replay.hasRoomFor(end - start)
+    if (!keeps) {
+      if (sink === null) return 0
+      replay.abandon()
+    }
+    let at = start
+    while (at < end && !body.isDone) {
+      const taken = body.feed(buf, at, end)
+      if (taken < 0) {
+        output.clear()
+        exchange.refuseFault(taken)
+        return -1
+      }
+      if (taken === 0) break
+      at += taken
+      for (let run = 0; run < body.runCount; run++) {
+        const from = body.runs[run * 2]!
+        const to = body.runs[run * 2 + 1]!
+        if (sink !== null) output.copy(buf, from, to)
+        if (keeps) replay.keep(buf, from, to)
+      }
+    }
+    if (body.isDone) {
+      const { tail } = body
+      if (tail !== null && sink !== null) output.append(tail)
+      if (tail !== null && keeps) replay.keep(tail, 0, tail.length)
+      exchange.isRequestDone = true
+      this.phase = Phase.reply
+      road.wheel.disarm(this.timer)
+    } else {
+      this.arm(TimerKind.body, road.state.limits.bodyIdleTimeoutMs)
+    }
+    if (sink !== null && output.length > 0 && !sink.send()) this.pauseReading()
+    return at - start
+  }
+
+  /** Keeps what was not consumed. */
+  private hold(buf: Buffer, at: number, end: number): void {
+    if (this.phase >= Phase.lingering || at >= end) {
+      this.held = null
+      return
+    }
+    if (this.held !== null && buf === this.held.bytes) {
+      this.held.start = at
+    } else {
+      this.held = new HeldBytes(buf, at, end)
+      if (this.phase === Phase.head) this.exchange!.head.moveTo(this.held.bytes, 0)
+    }
+    if (this.phase !== Phase.head) this.transport.pauseReading()
+  }
+
+  /** Whether body bytes wait for an attempt that can take them. */
+  get holdsBody(): boolean {
+    return this.phase === Phase.body && this.held !== null
+  }
+
+  pauseReading(): void {
+    this.transport.pauseReading()
+    if (this.phase === Phase.body) this.road.wheel.disarm(this.timer)
+  }
+
+  /** The endpoint takes more of the request. */
+  resumeReading(): void {
+    if (this.held !== null) this.goOn()
+    else this.readOn()
+  }
+
+  continueSoon(): void {
+    setImmediate(() => {
+      this.road.clock.refresh()
+      this.goOn()
+    })
+  }
+
+  private goOn(): void {
+    if (this.phase >= Phase.lingering || this.isProcessing) return
+    if (this.phase === Phase.idle) {
+      if (this.isSlow) return
+      if (this.onReady !== null) {
+        this.offer()
+        return
+      }
+    }
+    const { held } = this
+    if (held !== null && this.phase !== Phase.head) this.process(held.bytes, held.start, held.end)
+    if (this.held === null || this.phase === Phase.head) this.readOn()
+  }
+
+  private readOn(): void {
+    if (this.phase >= Phase.closed) return
+    if (this.hasEnded) {
+      if (this.phase === Phase.idle) this.closeNow()
+      return
+    }
+    if (this.phase === Phase.body) this.arm(TimerKind.body, this.road.state.limits.bodyIdleTimeoutMs)
+    this.transport.resumeReading()
+  }
+
+  onEnd(): void {
+    this.road.clock.refresh()
+    this.hasEnded = true
+    switch (this.phase) {
+      case Phase.reply:
+        // R28: the answer is still wanted.
+        return
+      case Phase.body:
+        this.exchange!.cancel()
+        break
+      case Phase.lingering:
+        if (this.isSlow) return
+        break
+      default:
+    }
+    this.closeNow()
+  }
+
+  // ---- writing
+
+  /** Writes what is in the output; false = the caller reads slowly. */
+  flush(): boolean {
+    if (this.transport.write(this.road.output)) return true
+    if (this.isSlow || this.phase === Phase.closed) return false
+    this.isSlow = true
+    this.stallTimer ??= new Timer(this, TimerKind.stalled)
+    this.road.wheel.arm(this.stallTimer, this.road.clock.now + this.road.state.limits.bodyIdleTimeoutMs)
+    return false
+  }
+
+  onDrained(): void {
+    this.road.clock.refresh()
+    this.isSlow = false
+    if (this.stallTimer !== null) this.road.wheel.disarm(this.stallTimer)
+    if (this.phase === Phase.lingering) {
+      if (this.hasEnded) this.closeNow()
+    } else if (this.phase === Phase.idle) {
+      this.goOn()
+    } else {
+      this.exchange?.replyDrained()
+    }
+  }
+
+  /** The exchange is over and its last byte written; it has let go of this connection. */
+  exchangeDone(closes: boolean): void {
+    this.served++
+    if (closes) {
+      this.linger()
+      return
+    }
+    this.phase = Phase.idle
+    this.armIdle()
+    if (!this.isProcessing && (this.held !== null || this.onReady !== null || this.hasEnded)) this.goOn()
+  }
+
+  /** The reply cannot be finished: the caller must see a broken one. `needsReset`: only a reset tells (a reply that ends with the connection). */
+  breakOff(needsReset: boolean): void {
+    if (needsReset) this.transport.reset()
+    this.closeNow()
+  }
+
+  /** FIN after the last answer, then what the caller still sends is read and thrown away for a bounded time, so that no reset destroys the answer (R25). */
+  private linger(): void {
+    this.held = null
+    if (this.hasEnded && !this.isSlow) {
+      this.closeNow()
+      return
+    }
+    this.phase = Phase.lingering
+    this.arm(TimerKind.linger, this.road.state.limits.drainTimeoutMs)
+    this.transport.end()
+    this.transport.resumeReading()
+  }
+
+  // ---- time and end
+
+  private arm(kind: number, ms: number): void {
+    this.timer.kind = kind
+    this.road.wheel.arm(this.timer, this.road.clock.now + ms)
+  }
+
+  private armIdle(): void {
+    this.arm(TimerKind.idle, this.road.state.limits.keepAliveTimeoutMs)
+  }
+
+  onTimer(timer: Timer): void {
+    this.road.clock.refresh()
+    const { tallies } = this.road
+    switch (timer.kind) {
+      case TimerKind.head:
+        tallies.headTimeouts++
+        this.phase = Phase.reply
+        this.exchange!.refuseUnread(408, 'E_DOWNSTREAM_TIMEOUT', 'DT', 'the request head was not complete in time')
+        return
+      case TimerKind.body:
+        tallies.bodyTimeouts++
+        this.exchange?.bodyTimeOut()
+        return
+      case TimerKind.stalled:
+        tallies.stalledCallers++
+        this.exchange?.cancel()
+        this.transport.reset()
+        this.closeNow()
+        return
+      default:
+        this.closeNow()
+    }
+  }
+
+  onClosed(): void {
+    this.road.clock.refresh()
+    if (this.phase === Phase.body || this.phase === Phase.reply) this.exchange?.cancel()
+    this.closeNow()
+  }
+
+  private closeNow(): void {
+    if (this.phase === Phase.closed) return
+    this.transport.close()
+    this.gone()
+  }
+
+  private gone(): void {
+    this.phase = Phase.closed
+    this.held = null
+    this.onReady = null
+    this.exchange?.discard()
+    this.exchange = null
+    this.road.wheel.drop(this.timer)
+    if (this.stallTimer !== null) this.road.wheel.drop(this.stallTimer)
+    this.road.live.remove(this)
+    this.accepted.onEnd()
+  }
+
+  /** Leaves the socket to a tunnel; answers the bytes that were received behind the request. */
+  giveTransport(): Buffer | null {
+    const { held } = this
+    const rest = held === null ? null : Buffer.from(held.bytes.subarray(held.start, held.end))
+    this.phase = Phase.closed
+    this.held = null
+    this.onReady = null
+    this.road.wheel.drop(this.timer)
+    if (this.stallTimer !== null) this.road.wheel.drop(this.stallTimer)
+    this.road.live.remove(this)
+    return rest
+  }
+
+  get isEnded(): boolean {
+    return this.hasEnded
+  }
+
+  // ---- leaving this process
+
+  get isReady(): boolean {
+    return (
+      this.phase <= Phase.head && !this.isSlow && !this.hasEnded && !this.isProcessing && this.transport.descriptor >= 0
+    )
+  }
+
+  whenReady(callback: ((connection: Movable) => void) | null): void {
+    this.onReady = callback
+    if (callback !== null && this.isReady) this.offer()
+    else if (callback === null && this.held !== null) this.continueSoon()
+  }
+
+  private offer(): void {
+    queueMicrotask(() => {
+      const callback = this.onReady
+      if (callback === null || !this.isReady) return
+      this.onReady = null
+      callback(this)
+    })
+  }
+
+  detach(duplicate: DuplicateDescriptor): Detached | undefined {
+    if (!this.isReady) return undefined
+    const { accepted, held, transport } = this
+    const peer = transport.peer()
+    const descriptor = duplicate(transport.descriptor)
+    const received = held === null ? '' : held.bytes.toString('base64', held.start, held.end)
+    transport.release()
+    this.gone()
+    return {
+      descriptors: [descriptor],
+      state: {
+        format: movedConnectionFormat,
+        protocol: 'http1',
+        listener: accepted.listener.name,
+        peer,
+        proxy: accepted.proxy,
+        ageMs: this.road.clock.now - accepted.acceptedAt,
+        received,
+        served: this.served,
+      },
+    }
+  }
+
+  drain(): void {
+    this.isDraining = true
+  }
+
+  abort(): void {
+    if (this.phase === Phase.body || this.phase === Phase.reply) this.exchange?.cancel()
+    this.closeNow()
+  }
+}

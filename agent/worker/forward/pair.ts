@@ -1,0 +1,244 @@
+/**
+ * Two connected sockets between which bytes pass unchanged: a TCP connection with its upstream, or an upgraded one (WebSocket).
+ *
+ * - Backpressure: a side is not read while the other one's kernel does not take what was written, so at most one read per direction is held.
+ * - Half-close: a FIN is passed on by itself, after the bytes before it; the pair ends when both sides have ended, or on a reset, which is passed on as a reset.
+ * - Idle time: no byte in either direction for that long ends it.
+ */
+import type { EndpointState } from '../balance/types.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import type { Accepted } from '../listen/accepted.ts'
+import { movedConnectionFormat } from '../listen/movable.ts'
+import type { Detached, DuplicateDescriptor, MovedPair, Movable } from '../listen/movable.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { Transport, TransportOwner } from '../transport/transport.ts'
+import type { Road } from './road.ts'
+
+export interface PairOptions {
+  readonly protocol: 'tcp' | 'websocket'
+  readonly accepted: Accepted
+  readonly upstream: Upstream
+  readonly state: EndpointState
+  /** 0 = none. */
+  readonly idleTimeoutMs: number
+  /** Gives back what the pair holds of pools and limits. `flag`: Envoy's response flag. */
+  readonly onEnd: (pair: Pair, flag: string) => void
+}
+
+/** One side: reads from its own transport and writes to the other one's. */
+class Side implements TransportOwner {
+  readonly transport: Transport
+  other!: Side
+  /** It said it will send no more. */
+  hasEnded = false
+  /** FIN was sent to it. */
+  finSent = false
+  bytesRead = 0
+  private readonly pair: Pair
+  private readonly road: Road
+
+  constructor(pair: Pair, road: Road, transport: Transport) {
+    this.pair = pair
+    this.road = road
+    this.transport = transport
+    transport.owner = this
+  }
+
+  onBytes(bytes: Buffer, length: number): void {
+    const { output } = this.road
+    this.bytesRead += length
+    this.pair.touch()
+    output.copy(bytes, 0, length)
+    if (!this.other.transport.write(output)) this.transport.pauseReading()
+  }
+
+  onEnd(): void {
+    this.hasEnded = true
+    this.pair.touch()
+    this.other.finish()
+  }
+
+  onDrained(): void {
+    this.pair.touch()
+    if (this.other.hasEnded) this.finish()
+    else this.other.transport.resumeReading()
+  }
+
+  onClosed(): void {
+    this.pair.broken(this)
+  }
+
+  /** The other side has ended: passes the FIN on when everything before it is in the kernel. */
+  finish(): void {
+    if (this.finSent || this.transport.pendingBytes > 0) return
+    this.finSent = true
+    this.transport.end()
+    if (this.hasEnded && this.other.finSent) this.pair.ended()
+  }
+}
+
+export class Pair implements TimerOwner, Movable {
+  readonly id: number
+  readonly protocol: 'tcp' | 'websocket'
+  readonly accepted: Accepted
+  readonly startedAt: number
+  private readonly road: Road
+  private readonly options: PairOptions
+  private readonly down: Side
+  private readonly up: Side
+  private readonly timer: Timer
+  private isOver = false
+  private bytesUpBefore = 0
+  private bytesDownBefore = 0
+
+  constructor(road: Road, options: PairOptions, down: Transport, up: Transport) {
+    this.road = road
+    this.options = options
+    this.id = road.live.nextId()
+    this.protocol = options.protocol
+    this.accepted = options.accepted
+    this.startedAt = road.clock.now
+    this.timer = new Timer(this, 0)
+    this.down = new Side(this, road, down)
+    this.up = new Side(this, road, up)
+    this.down.other = this.up
+    this.up.other = this.down
+  }
+
+  get listener(): string {
+    return this.accepted.listener.name
+  }
+  get upstream(): Upstream {
+    return this.options.upstream
+  }
+  get state(): EndpointState {
+    return this.options.state
+  }
+  get bytesUp(): number {
+    return this.bytesUpBefore + this.down.bytesRead
+  }
+  get bytesDown(): number {
+    return this.bytesDownBefore + this.up.bytesRead
+  }
+
+  /** Starts to relay. `toUp`, `toDown`: bytes to send first. */
+  open(toUp: Buffer | null, toDown: Buffer | null, moved: MovedPair | null): void {
+    const { road } = this
+    road.live.add(this)
+    if (moved !== null) {
+      this.bytesUpBefore = moved.bytesUp
+      this.bytesDownBefore = moved.bytesDown
+      this.down.hasEnded = moved.downstreamEnded
+      this.up.hasEnded = moved.upstreamEnded
+      this.up.finSent = moved.finSentUpstream
+      this.down.finSent = moved.finSentDownstream
+    }
+    this.touch()
+    this.startSide(this.down, this.up, toUp)
+    this.startSide(this.up, this.down, toDown)
+  }
+
+  private startSide(from: Side, to: Side, first: Buffer | null): void {
+    let isTaken = true
+    if (first !== null && first.length > 0) {
+      if (this.isOver) return
+      this.road.output.append(first)
+      isTaken = to.transport.write(this.road.output)
+    }
+    if (from.hasEnded) to.finish()
+    else if (isTaken) from.transport.resumeReading()
+  }
+
+  touch(): void {
+    const { idleTimeoutMs } = this.options
+    if (idleTimeoutMs > 0) this.road.wheel.arm(this.timer, this.road.clock.refresh() + idleTimeoutMs)
+  }
+
+  onTimer(): void {
+    this.road.clock.refresh()
+    this.road.tallies.idlePairs++
+    this.end('SI', false)
+  }
+
+  /** Both directions have ended in order. */
+  ended(): void {
+    this.end('-', false)
+  }
+
+  /** One side was reset: so is the other. */
+  broken(side: object): void {
+    this.end(side === this.up ? 'UC' : 'DC', true)
+  }
+
+  private end(flag: string, withReset: boolean): void {
+    if (this.isOver) return
+    if (withReset) {
+      this.down.transport.reset()
+      this.up.transport.reset()
+    } else {
+      this.down.transport.close()
+      this.up.transport.close()
+    }
+    this.gone(flag)
+  }
+
+  private gone(flag: string): void {
+    this.isOver = true
+    this.road.wheel.drop(this.timer)
+    this.road.live.remove(this)
+    this.options.onEnd(this, flag)
+  }
+
+  // ---- leaving this process
+
+  get isReady(): boolean {
+    return !this.isOver && this.down.transport.descriptor >= 0 && this.up.transport.descriptor >= 0
+  }
+
+  whenReady(callback: ((connection: Movable) => void) | null): void {
+    if (callback === null || !this.isReady) return
+    queueMicrotask(() => {
+      if (this.isReady) callback(this)
+    })
+  }
+
+  detach(duplicate: DuplicateDescriptor): Detached | undefined {
+    if (!this.isReady) return undefined
+    const { accepted, down, options, up } = this
+    const peer = down.transport.peer()
+    const descriptors = [duplicate(down.transport.descriptor)]
+    descriptors.push(duplicate(up.transport.descriptor))
+    // A FIN that waits behind unsent bytes counts as not sent: the receiver sends both.
+    const state: MovedPair = {
+      format: movedConnectionFormat,
+      protocol: options.protocol,
+      listener: accepted.listener.name,
+      peer,
+      proxy: accepted.proxy,
+      ageMs: this.road.clock.now - accepted.acceptedAt,
+      cluster: options.upstream.key,
+      endpoint: options.state.id,
+      toUpstream: up.transport.takePending().toString('base64'),
+      toDownstream: down.transport.takePending().toString('base64'),
+      downstreamEnded: down.hasEnded,
+      upstreamEnded: up.hasEnded,
+      finSentUpstream: up.finSent,
+      finSentDownstream: down.finSent,
+      bytesUp: this.bytesUp,
+      bytesDown: this.bytesDown,
+    }
+    down.transport.release()
+    up.transport.release()
+    this.gone('moved')
+    return { state, descriptors }
+  }
+
+  drain(): void {
+    this.abort()
+  }
+
+  abort(): void {
+    this.end('DC', true)
+  }
+}

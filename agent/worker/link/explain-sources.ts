@@ -1,0 +1,13 @@
+import type { ExplainAnswer, ExplainRequest } from '../../../contracts/control-link.ts'
+import { explainRequest } from '../route/explain.ts'
+import type { MeshState } from './mesh-state.ts'
+
+/** Why a request would go where it goes, from the tables that the road reads. Makes no destination that was not in use. */
+export function explain(state: MeshState, now: number, request: ExplainRequest): ExplainAnswer {
+  return explainRequest(request, {
+    listeners: [...state.listeners.values()],
+    names: state.names,
+    sourceApps: Object.values(state.mesh.sourceAppsByUid),
+    destination: (destination) => state.describe(destination.clusterKey, now),
+  })
+}

@@ -1,0 +1,370 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
+import { MeshError } from '../../../contracts/errors.ts'
+import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
+import type {
+  LimitsSpec,
+  ListenerSpec,
+  MeshSpec,
+  NodeSpec,
+  ServiceSpec,
+  Snapshot,
+  SnapshotDelta,
+} from '../../../contracts/snapshot.ts'
+import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
+import { createCluster } from '../balance/cluster.ts'
+import type { Cluster } from '../balance/types.ts'
+import type { DestinationFacts } from '../route/explain.ts'
+import type { PoolDeps } from '../connect/cluster-pools.ts'
+import { Upstream } from '../connect/upstream.ts'
+import { splitAuthority } from '../route/local-reply.ts'
+import { NameTable } from '../route/name-table.ts'
+import { RouteIds } from '../route/route-ids.ts'
+import { subnetSet } from '../route/subnet.ts'
+import type { SubnetSet } from '../route/subnet.ts'
+import type { VirtualHost } from '../route/types.ts'
+import { compileVirtualHost, releaseVirtualHost } from '../route/virtual-host.ts'
+
+/** Authorities whose virtual host is remembered; beyond it the memory starts anew. */
+const maxAuthorities = 4096
+/** Addresses of `x-mesh-fallback` that are held as destinations at the same time; idle ones give way. */
+export const maxFallbacks = 256
+
+export interface MeshStateDeps {
+  readonly pools: PoolDeps
+  readonly random: () => number
+  /** Monotonic ms. */
+  readonly now: () => number
+  /** 1 / number of workers. */
+  readonly limitShare: number
+}
+
+/** What changed beside the tables, so that the composition root can follow. */
+export interface MeshStateEvents {
+  onListeners(changed: ReadonlyMap<string, ListenerSpec | null>): void
+  /** Node or mesh settings are different objects now. */
+  onSettings(): void
+  /** Names that have an answer now, or hosts that changed. */
+  onNames(): void
+}
+
+const noNode: NodeSpec = { host: '', address: '', locality: { region: '', zone: '' }, tier: 'agent' }
+const noMesh: MeshSpec = {
+  limits: defaultLimits,
+  accessLog: { format: 'off', path: '-', share: 1 },
+  fallbackNetworks: [],
+  sourceAppsByUid: {},
+  tracing: { createMissing: false, sampledShare: 0 },
+}
+
+/**
+ * Everything that a worker knows, as the road reads it: compiled virtual hosts, names, and destinations with their living state. Swapped in part by part: a change of one
+ * service costs one service, and its destinations keep their connections and their memory of endpoints.
+ */
+export class MeshState {
+  version = 0
+  node: NodeSpec = noNode
+  mesh: MeshSpec = noMesh
+  limits: LimitsSpec = defaultLimits
+  /** Our name in Via: the host's name as a token. */
+  pseudonym = 'hostmesh'
+  readonly names: NameTable = new NameTable()
+  readonly routeIds: RouteIds = new RouteIds()
+  readonly listeners = new Map<string, ListenerSpec>()
+  private readonly deps: MeshStateDeps
+  private readonly events: MeshStateEvents
+  private readonly services = new Map<ServiceKey, ServiceSpec>()
+  private readonly upstreams = new Map<string, Upstream>()
+  /** Keys of `upstreams` by service. */
+  private readonly keysOf = new Map<ServiceKey, Set<string>>()
+  private readonly fallbacks = new Map<string, Upstream>()
+  private readonly authorities = new Map<string, VirtualHost | null>()
+  private readonly usedServices = new Set<ServiceKey>()
+  private fallbackNetworks: SubnetSet = subnetSet([])
+
+  constructor(deps: MeshStateDeps, events: MeshStateEvents) {
+    this.deps = deps
+    this.events = events
+  }
+
+  // ---- what the road asks
+
+  /** The destination of a route's cluster key, made at its first use; undefined for a service that the snapshot does not hold. */
+  upstream(key: string): Upstream | undefined {
+    const known = this.upstreams.get(key)
+    return known ?? this.createUpstream(key)
+  }
+
+  findAuthority(authority: string): VirtualHost | null | undefined {
+    const known = this.authorities.get(authority)
+    if (known !== undefined) return known
+    const found = this.names.findAuthority(authority)
+    if (found === undefined) return undefined
+    if (this.authorities.size >= maxAuthorities) this.authorities.clear()
+    this.authorities.set(authority, found)
+    return found
+  }
+
+  withoutPort(authority: string): string {
+    return splitAuthority(authority)[0]
+  }
+
+  /** A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks. */
+  fallback(text: string): Upstream | null {
+    const [host, port] = splitAuthority(text)
+    const address = host.startsWith('[') ? host.slice(1, -1) : host
+    if (port === undefined || !(isIPv4(address) || isIPv6(address)) || !this.fallbackNetworks.has(address)) return null
+    const key = `fallback|${address}|${port}`
+    const known = this.fallbacks.get(key)
+    if (known !== undefined) return known
+    if (this.fallbacks.size >= maxFallbacks) this.dropIdleFallback()
+    const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools)
+    this.fallbacks.set(key, upstream)
+    return upstream
+  }
+
+  allUpstreams(): Iterable<Upstream> {
+    return this.upstreams.values()
+  }
+
+  *everyUpstream(): Generator<Upstream> {
+    yield* this.upstreams.values()
+    yield* this.fallbacks.values()
+  }
+
+  /** What `explain` shows of a destination; one that is not in use yet is looked at without being kept. */
+  describe(key: string, now: number): DestinationFacts | undefined {
+    const cluster = this.upstreams.get(key)?.cluster ?? this.createCluster(key)
+    return cluster === undefined ? undefined : { candidates: cluster.candidates(now), policy: cluster.policy }
+  }
+
+  service(key: ServiceKey): ServiceSpec | undefined {
+    return this.services.get(key)
+  }
+
+  /** Services that got requests since the last call, so that control keeps them subscribed. */
+  takeUsedServices(): ServiceKey[] {
+    for (const upstream of this.upstreams.values()) if (upstream.isBusy) this.usedServices.add(upstream.cluster.service)
+    const used = [...this.usedServices]
+    this.usedServices.clear()
+    return used
+  }
+
+  noteUsed(upstream: Upstream): void {
+    this.usedServices.add(upstream.cluster.service)
+  }
+
+  // ---- what control sends
+
+  /** Takes a whole snapshot. What it does not hold any more is removed; what stays keeps its state. E_WIRE for another format. */
+  load(snapshot: Snapshot): void {
+    if (snapshot.format !== snapshotFormat) {
+      throw new MeshError('E_WIRE', `snapshot of format ${String(snapshot.format)}, allowed ${snapshotFormat}`)
+    }
+    this.takeSettings(snapshot.node, snapshot.mesh)
+    this.replaceAll(this.services, snapshot.services, (key, spec) => this.takeService(key, spec))
+    const hosts = new Map([...this.names.hosts()].map((host) => [host.name, host.spec]))
+    this.replaceAll(hosts, snapshot.virtualHosts, (name, spec) => this.takeHost(name, spec))
+    for (const [name, host] of Object.entries(snapshot.names)) this.names.setAnswer(name, host)
+    const listeners = new Map<string, ListenerSpec | null>()
+    this.replaceAll(this.listeners, snapshot.listeners, (name, spec) => listeners.set(name, spec))
+    this.version = snapshot.version
+    this.settled(listeners, true)
+  }
+
+  /** E_WIRE when it does not follow on what we have: the whole snapshot is then needed. */
+  apply(delta: SnapshotDelta): void {
+    if (delta.baseVersion !== this.version) {
+      throw new MeshError('E_WIRE', `delta from version ${delta.baseVersion}, this worker has ${this.version}`)
+    }
+    if (delta.node !== undefined || delta.mesh !== undefined) {
+      this.takeSettings(delta.node ?? this.node, delta.mesh ?? this.mesh)
+    }
+    for (const [key, spec] of Object.entries(delta.services ?? {})) this.takeService(key as ServiceKey, spec)
+    for (const [key, set] of Object.entries(delta.endpoints ?? {})) this.takeEndpoints(key as ServiceKey, set)
+    for (const [name, spec] of Object.entries(delta.virtualHosts ?? {})) this.takeHost(name, spec)
+    for (const [name, host] of Object.entries(delta.names ?? {})) this.names.setAnswer(name, host)
+    for (const name of delta.forgottenNames ?? []) this.names.forgetAnswer(name)
+    this.version = delta.version
+    const hasNames = delta.names !== undefined || delta.virtualHosts !== undefined || delta.services !== undefined
+    this.settled(new Map(Object.entries(delta.listeners ?? {})), hasNames || delta.forgottenNames !== undefined)
+  }
+
+  private settled(listeners: Map<string, ListenerSpec | null>, hasNames: boolean): void {
+    for (const [name, spec] of listeners) {
+      if (spec === null) this.listeners.delete(name)
+      else this.listeners.set(name, spec)
+    }
+    if (hasNames) this.authorities.clear()
+    if (listeners.size > 0) this.events.onListeners(listeners)
+    if (hasNames) this.events.onNames()
+  }
+
+  private replaceAll<T>(
+    current: ReadonlyMap<string, T>,
+    next: Readonly<Record<string, T>>,
+    take: (key: never, value: T | null) => void,
+  ): void {
+    for (const key of current.keys()) if (!(key in next)) take(key as never, null)
+    for (const [key, value] of Object.entries(next)) take(key as never, value)
+  }
+
+  private takeSettings(node: NodeSpec, mesh: MeshSpec): void {
+    if (node.locality !== this.node.locality) {
+      for (const upstream of this.upstreams.values()) {
+        const spec = this.services.get(upstream.cluster.service)
+        if (spec !== undefined)
+          upstream.cluster.update(spec.endpoints, upstream.cluster.policy, this.deps.now(), undefined, node.locality)
+      }
+    }
+    this.node = node
+    this.mesh = mesh
+    this.limits = mesh.limits
+    this.pseudonym = node.host.replace(/[^A-Za-z0-9!#$%&'*+.^_`|~-]/g, '-') || 'hostmesh'
+    this.fallbackNetworks = subnetSet(mesh.fallbackNetworks)
+    this.events.onSettings()
+  }
+
+  private takeHost(name: string, spec: VirtualHost['spec'] | null): void {
+    const former = this.names.host(name)
+    if (former?.spec === spec) return
+    if (spec === null) {
+      if (former !== undefined) releaseVirtualHost(former, this.routeIds)
+      this.names.setHost(name, null)
+      return
+    }
+    const { limitShare, now } = this.deps
+    this.names.setHost(name, compileVirtualHost(spec, { ids: this.routeIds, now: now(), limitShare, former }))
+  }
+
+  private takeService(key: ServiceKey, spec: ServiceSpec | null): void {
+    if (spec === null) {
+      this.services.delete(key)
+      for (const upstreamKey of this.keysOf.get(key) ?? []) {
+        this.upstreams.get(upstreamKey)?.pools.close()
+        this.upstreams.delete(upstreamKey)
+      }
+      this.keysOf.delete(key)
+      return
+    }
+    this.services.set(key, spec)
+    for (const upstreamKey of this.keysOf.get(key) ?? []) {
+      const upstream = this.upstreams.get(upstreamKey)!
+      const { subset, port } = keyParts(upstreamKey)
+      const policy = policyOf(spec, subset, port)
+      const labels = subset === undefined ? undefined : spec.subsets[subset]?.labels
+      if (policy === undefined) {
+        upstream.pools.close()
+        this.upstreams.delete(upstreamKey)
+        this.keysOf.get(key)!.delete(upstreamKey)
+      } else {
+        upstream.cluster.update(spec.endpoints, policy, this.deps.now(), labels)
+      }
+    }
+  }
+
+  private takeEndpoints(key: ServiceKey, endpoints: EndpointSet): void {
+    const spec = this.services.get(key)
+    if (spec === undefined) return
+    this.services.set(key, { ...spec, endpoints })
+    for (const upstreamKey of this.keysOf.get(key) ?? []) {
+      const { cluster } = this.upstreams.get(upstreamKey)!
+      cluster.update(endpoints, cluster.policy, this.deps.now())
+    }
+  }
+
+  private createUpstream(key: string): Upstream | undefined {
+    const cluster = this.createCluster(key)
+    if (cluster === undefined) return undefined
+    const upstream = new Upstream(key, cluster, this.deps.pools)
+    this.upstreams.set(key, upstream)
+    const keys = this.keysOf.get(cluster.service)
+    if (keys === undefined) this.keysOf.set(cluster.service, new Set([key]))
+    else keys.add(key)
+    return upstream
+  }
+
+  private createCluster(key: string): Cluster | undefined {
+    const { service, subset, port } = keyParts(key)
+    const spec = this.services.get(service)
+    if (spec === undefined) return undefined
+    const policy = policyOf(spec, subset, port)
+    if (policy === undefined) return undefined
+    return createCluster({
+      service,
+      subset,
+      labels: subset === undefined ? undefined : spec.subsets[subset]?.labels,
+      port,
+      own: this.node.locality,
+      endpoints: spec.endpoints,
+      policy,
+      random: this.deps.random,
+      now: this.deps.now(),
+    })
+  }
+
+  private singleEndpoint(address: string, port: number) {
+    const service = 'fallback/x-mesh-fallback@@address' as ServiceKey
+    return createCluster({
+      service,
+      own: this.node.locality,
+      policy: { ...defaultTrafficPolicy, panicShare: 0 },
+      random: this.deps.random,
+      now: this.deps.now(),
+      endpoints: {
+        service,
+        version: 1,
+        protectThreshold: 0,
+        registry: '',
+        confirmedAt: 0,
+        endpoints: [
+          {
+            address,
+            port,
+            weight: 1,
+            healthy: true,
+            enabled: true,
+            ephemeral: true,
+            cluster: '',
+            locality: { region: '', zone: '' },
+            version: '',
+            metadata: {},
+          },
+        ],
+      },
+    })
+  }
+
+  private dropIdleFallback(): void {
+    for (const [key, upstream] of this.fallbacks) {
+      if (upstream.cluster.numbers.activeRequests > 0) continue
+      upstream.pools.close()
+      this.fallbacks.delete(key)
+      return
+    }
+  }
+}
+
+function keyParts(key: string): { service: ServiceKey; subset: string | undefined; port: number | undefined } {
+  const last = key.lastIndexOf('|')
+  const middle = key.lastIndexOf('|', last - 1)
+  const subset = key.slice(middle + 1, last)
+  const port = key.slice(last + 1)
+  return {
+    service: key.slice(0, middle) as ServiceKey,
+    subset: subset === '' ? undefined : subset,
+    port: port === '' ? undefined : Number(port),
+  }
+}
+
+/** undefined when the service has no such subset. */
+function policyOf(
+  spec: ServiceSpec,
+  subset: string | undefined,
+  port: number | undefined,
+): TrafficPolicySpec | undefined {
+  if (subset !== undefined) return spec.subsets[subset]?.policy
+  return (port === undefined ? undefined : spec.portPolicies[port]) ?? spec.policy
+}

@@ -1,0 +1,111 @@
+import type { Tallies } from '../observe/tallies.ts'
+import { Timer } from '../transport/timer-wheel.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+
+/** A request that waits for control to say what a name means. */
+export interface Parkable {
+  isParked: boolean
+  /** Control has answered this or another name, or the time is over. */
+  unpark(isTimeout: boolean): void
+}
+
+export interface ParkedNamesDeps {
+  readonly wheel: TimerWheel
+  readonly now: () => number
+  readonly tallies: Tallies
+  /** Read at each park: limits change with the snapshot. */
+  readonly limits: () => { readonly maxParkedRequests: number; readonly parkTimeoutMs: number }
+  /** Sends `need`; called once per name while it waits. */
+  readonly ask: (names: readonly string[]) => void
+  readonly isAnswered: (name: string) => boolean
+}
+
+/**
+ * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`; beyond it a request is refused at once. Each waits at most `parkTimeoutMs`, also when
+ * control is dead. A name is asked for once, however many requests wait for it.
+ */
+export class ParkedNames implements TimerOwner {
+  private readonly deps: ParkedNamesDeps
+  private readonly waiting = new Map<string, Set<Parkable>>()
+  private readonly names = new Map<Parkable, string>()
+  private readonly timer: Timer
+  /** Deadlines in order of parking: all have the same length. */
+  private readonly deadlines: { readonly parked: Parkable; readonly at: number }[] = []
+
+  constructor(deps: ParkedNamesDeps) {
+    this.deps = deps
+    this.timer = new Timer(this, 0)
+  }
+
+  get size(): number {
+    return this.names.size
+  }
+
+  /** False at the bound: nothing will be called. */
+  park(name: string, parked: Parkable): boolean {
+    const { ask, limits, now, tallies, wheel } = this.deps
+    const { maxParkedRequests, parkTimeoutMs } = limits()
+    if (this.names.size >= maxParkedRequests) {
+      tallies.parkOverflows++
+      return false
+    }
+    tallies.parkedRequests++
+    parked.isParked = true
+    this.names.set(parked, name)
+    const at = now() + parkTimeoutMs
+    this.deadlines.push({ parked, at })
+    wheel.arm(this.timer, Math.min(this.timer.deadline, at))
+    const others = this.waiting.get(name)
+    if (others !== undefined) {
+      others.add(parked)
+      return true
+    }
+    this.waiting.set(name, new Set([parked]))
+    ask([name])
+    return true
+  }
+
+  forget(parked: Parkable): void {
+    const name = this.names.get(parked)
+    parked.isParked = false
+    if (name === undefined) return
+    this.names.delete(parked)
+    const others = this.waiting.get(name)
+    others?.delete(parked)
+    if (others?.size === 0) this.waiting.delete(name)
+  }
+
+  /** Names that wait now: asked again after control came back. */
+  pendingNames(): string[] {
+    return [...this.waiting.keys()]
+  }
+
+  /** The names table has changed: whoever has an answer goes on. */
+  answered(): void {
+    for (const [name, others] of [...this.waiting]) {
+      if (!this.deps.isAnswered(name)) continue
+      for (const parked of others) {
+        this.forget(parked)
+        parked.unpark(false)
+      }
+    }
+  }
+
+  onTimer(): void {
+    const now = this.deps.now()
+    for (let first = this.deadlines[0]; first !== undefined; first = this.deadlines[0]) {
+      if (!this.names.has(first.parked)) {
+        this.deadlines.shift()
+        continue
+      }
+      if (first.at > now) {
+        this.deps.wheel.arm(this.timer, first.at)
+        return
+      }
+      this.deadlines.shift()
+      this.deps.tallies.parkTimeouts++
+      this.forget(first.parked)
+      first.parked.unpark(true)
+    }
+  }
+}

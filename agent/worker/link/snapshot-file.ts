@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+import { MeshError } from '../../../contracts/errors.ts'
+import { snapshotFormat } from '../../../contracts/snapshot.ts'
+import type { Snapshot } from '../../../contracts/snapshot.ts'
+
+/**
+ * The last good snapshot on disk, so that a worker serves before control answers; undefined when there is none.
+ *
+ * Shape: `{"format":1,"checksum":"…","body":…}` as control writes it; the checksum is the lower-case hex sha256 of the JSON text of `body`.
+ * Errors: E_SNAPSHOT_CORRUPT for a file that is damaged, unreadable or of another format; the worker then waits for control.
+ */
+export function readSnapshotFile(file: string): Snapshot | undefined {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new MeshError('E_SNAPSHOT_CORRUPT', `${file}: cannot be read; waiting for control`, { cause })
+  }
+  const head = /^\{"format":(\d+),"checksum":"([0-9a-f]{64})","body":/.exec(text)
+  if (head === null) throw corrupt(file, 'not a snapshot file')
+  if (Number(head[1]) !== snapshotFormat) throw corrupt(file, `format ${head[1]}, allowed ${snapshotFormat}`)
+  const body = text.slice(head[0].length, text.lastIndexOf('}'))
+  if (createHash('sha256').update(body).digest('hex') !== head[2]) throw corrupt(file, 'the checksum does not hold')
+  return JSON.parse(body) as Snapshot
+}
+
+function corrupt(file: string, why: string): MeshError {
+  return new MeshError('E_SNAPSHOT_CORRUPT', `${file}: ${why}; waiting for control`)
+}

@@ -1,0 +1,16 @@
+import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { ListenerContext } from './listener-context.ts'
+import type { MovedProxyInfo } from './movable.ts'
+
+/** What is known of a connection before its first byte of traffic. */
+export interface Accepted {
+  readonly listener: ListenerContext
+  /** What a PROXY header said; null = there was none. */
+  readonly proxy: MovedProxyInfo | null
+  /** The calling application, where the host's configuration tells it from the peer. */
+  readonly source: SourceAppSpec | undefined
+  /** Monotonic ms. */
+  readonly acceptedAt: number
+  /** Must be called exactly once, when the connection has ended or has left this process: the bounds count it. */
+  readonly onEnd: () => void
+}

@@ -1,0 +1,39 @@
+import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
+
+/** What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had come in on the listener of its service. */
+export interface ListenerContext {
+  readonly name: string
+  readonly port: number
+  readonly kind: ListenerSpec['kind'] | 'probe'
+  readonly protocol: 'http' | 'tcp'
+  /** null: the request names the service. */
+  readonly virtualHost: string | null
+  /** Istio's `reporter`: `destination` for inbound listeners. */
+  readonly reporter: 'source' | 'destination'
+  /** Local application behind an inbound listener; '' elsewhere. */
+  readonly app: string
+}
+
+/** `port` is the bound one, which differs from the spec's for port 0. */
+export function listenerContext(spec: ListenerSpec, port: number): ListenerContext {
+  const isService = spec.kind === 'service' || spec.kind === 'inbound'
+  return {
+    name: spec.name,
+    port,
+    kind: spec.kind,
+    protocol: isService ? spec.protocol : 'http',
+    virtualHost: isService ? spec.virtualHost : null,
+    reporter: spec.kind === 'inbound' ? 'destination' : 'source',
+    app: spec.kind === 'inbound' ? spec.app : '',
+  }
+}
+
+/** For a relayed connection whose TLV names a service: like that service's own listener. The implicit virtual host of a service has its key for a name. */
+export function relayedContext(relay: ListenerContext, service: ServiceSpec): ListenerContext {
+  return { ...relay, protocol: service.protocol, virtualHost: service.key }
+}
+
+/** The listener on which the watchdog proves a new worker. */
+export function probeContext(port: number): ListenerContext {
+  return { name: 'probe', port, kind: 'probe', protocol: 'http', virtualHost: null, reporter: 'source', app: '' }
+}

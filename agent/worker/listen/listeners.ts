@@ -1,0 +1,225 @@
+import type { ListenerDump, ListenerProblem } from '../../../contracts/control-link.ts'
+import { MeshError } from '../../../contracts/errors.ts'
+import type { ListenerSpec } from '../../../contracts/snapshot.ts'
+import type { Transport, TransportListener, Transports } from '../transport/transport.ts'
+import { listenerContext } from './listener-context.ts'
+import type { ListenerContext } from './listener-context.ts'
+import { portOwners } from './port-owner.ts'
+import type { PortOwner } from './port-owner.ts'
+
+/** Longest accept queue; the kernel cuts it to net.core.somaxconn. */
+const backlog = 4096
+/** A listener whose address was taken is tried again this often. */
+const retryMs = 5000
+
+export interface ListenersDeps {
+  readonly transports: Transports
+  readonly onAccept: (transport: Transport, bound: BoundListener) => void
+  /** Whether other workers of this host bind the same ports (SO_REUSEPORT). */
+  readonly isShared: boolean
+  /** Whether a process is one of ours, so that its share of a port is no conflict. */
+  readonly isOurs: (owner: PortOwner) => boolean
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  /** A socket was bound here (not inherited): the watchdog gets a copy. */
+  readonly onBound: (bound: BoundListener) => void
+  /** A listener left the configuration. */
+  readonly onRemoved: (name: string, address: string, port: number) => void
+}
+
+/** A listener of the snapshot and its socket. */
+export class BoundListener {
+  readonly spec: ListenerSpec
+  readonly context: ListenerContext
+  readonly socket: TransportListener
+  connections = 0
+
+  constructor(spec: ListenerSpec, socket: TransportListener) {
+    this.spec = spec
+    this.socket = socket
+    this.context = listenerContext(spec, socket.port)
+  }
+}
+
+/**
+ * The listening sockets of the worker, as the snapshot names them. A conflict degrades that one listener, names the owner, and is tried again every 5 s. A listener whose address stays is
+ * kept when anything else about it changes; its next connections see the change.
+ */
+export class Listeners {
+  private readonly deps: ListenersDeps
+  private readonly bound = new Map<string, BoundListener>()
+  private readonly failed = new Map<string, { readonly spec: ListenerSpec; readonly error: MeshError }>()
+  /** Sockets of other processes, to be used before anything is bound. */
+  private readonly inherited = new Map<
+    string,
+    { readonly address: string; readonly port: number; readonly descriptor: number }
+  >()
+  private work: Promise<void> = Promise.resolve()
+  private retryTimer: NodeJS.Timeout | undefined
+  private isStopped = false
+
+  constructor(deps: ListenersDeps) {
+    this.deps = deps
+  }
+
+  /** A socket that this worker's predecessor listened on. Whatever is not used by `apply` is left to the caller's `dropInherited`. */
+  inherit(name: string, address: string, port: number, descriptor: number): void {
+    this.inherited.set(name, { address, port, descriptor })
+  }
+
+  /** Descriptors that no listener wanted; the caller closes them. */
+  dropInherited(): number[] {
+    const left = [...this.inherited.values()].map((entry) => entry.descriptor)
+    this.inherited.clear()
+    return left
+  }
+
+  /** Binds, keeps and closes; one change after another. Never rejects: what fails is in `problems()`. */
+  apply(changes: ReadonlyMap<string, ListenerSpec | null>): Promise<void> {
+    this.work = this.work.then(async () => {
+      for (const [name, spec] of changes) await this.take(name, spec)
+      this.retryLater()
+    })
+    return this.work
+  }
+
+  /** Resolves when everything asked so far is bound or has failed. */
+  settled(): Promise<void> {
+    return this.work
+  }
+
+  problems(): ListenerProblem[] {
+    return [...this.failed].map(([listener, { error }]) => ({ listener, code: error.code, message: error.message }))
+  }
+
+  get(name: string): BoundListener | undefined {
+    return this.bound.get(name)
+  }
+
+  list(): Iterable<BoundListener> {
+    return this.bound.values()
+  }
+
+  dump(): ListenerDump[] {
+    const listening = [...this.bound.values()].map(({ connections, socket, spec }): ListenerDump => ({
+      name: spec.name,
+      address: spec.address,
+      port: socket.port,
+      kind: spec.kind,
+      state: 'listening',
+      problem: undefined,
+      connections,
+    }))
+    const failed = [...this.failed.values()].map(({ error, spec }): ListenerDump => ({
+      name: spec.name,
+      address: spec.address,
+      port: spec.port,
+      kind: spec.kind,
+      state: 'failed',
+      problem: `${error.code}  ${error.message}`,
+      connections: 0,
+    }))
+    return [...listening, ...failed]
+  }
+
+  /** Closes our copies; connections stay. */
+  stop(): void {
+    this.isStopped = true
+    clearTimeout(this.retryTimer)
+    for (const { socket } of this.bound.values()) socket.close()
+    this.bound.clear()
+    this.failed.clear()
+  }
+
+  private async take(name: string, spec: ListenerSpec | null): Promise<void> {
+    if (this.isStopped) return
+    const former = this.bound.get(name)
+    this.failed.delete(name)
+    if (former !== undefined) {
+      if (spec !== null && former.spec.address === spec.address && former.spec.port === spec.port) {
+        const kept = new BoundListener(spec, former.socket)
+        kept.connections = former.connections
+        this.bound.set(name, kept)
+        return
+      }
+      former.socket.close()
+      this.bound.delete(name)
+      this.deps.onRemoved(name, former.spec.address, former.socket.port)
+    }
+    if (spec !== null) await this.bind(name, spec)
+  }
+
+  private async bind(name: string, spec: ListenerSpec): Promise<void> {
+    try {
+      const inherited = this.inherited.get(name)
+      const isFit =
+        inherited !== undefined &&
+        inherited.address === spec.address &&
+        (spec.port === 0 || inherited.port === spec.port)
+      const onAccept = (transport: Transport): void => {
+        const bound = this.bound.get(name)
+        if (bound === undefined) transport.close()
+        else this.deps.onAccept(transport, bound)
+      }
+      let socket: TransportListener
+      if (isFit) {
+        this.inherited.delete(name)
+        socket = await this.deps.transports.listenOn(inherited.descriptor, onAccept)
+      } else {
+        socket = await this.bindNew(spec, onAccept)
+      }
+      if (this.isStopped) {
+        socket.close()
+        return
+      }
+      const bound = new BoundListener(spec, socket)
+      this.bound.set(name, bound)
+      if (!isFit) this.deps.onBound(bound)
+    } catch (cause) {
+      const error = this.explain(spec, cause as NodeJS.ErrnoException)
+      this.failed.set(name, { spec, error })
+      this.deps.log('error', `${error.code}  ${error.message}`)
+    }
+  }
+
+  /**
+   * Shared ports are tried without SO_REUSEPORT first: with it, two programs of one user would silently split the traffic of a port between them.
+   */
+  private async bindNew(spec: ListenerSpec, onAccept: (transport: Transport) => void): Promise<TransportListener> {
+    const { isShared, transports } = this.deps
+    const { address, port } = spec
+    if (isShared && port !== 0) {
+      try {
+        const test = await transports.listen({ address, port, backlog: 1, reusePort: false }, (transport) =>
+          transport.close(),
+        )
+        test.close()
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+        const owners = portOwners(address, port)
+        if (owners.length === 0 || !owners.every((owner) => this.deps.isOurs(owner))) throw error
+      }
+    }
+    return transports.listen({ address, port, backlog, reusePort: isShared }, onAccept)
+  }
+
+  private explain(spec: ListenerSpec, cause: NodeJS.ErrnoException): MeshError {
+    const where = `${spec.address}:${spec.port} (listener ${spec.name})`
+    const rest = 'the other listeners are not touched, and it is tried again every 5 s'
+    if (cause.code === 'EADDRINUSE') {
+      const owners = portOwners(spec.address, spec.port).filter((owner) => !this.deps.isOurs(owner))
+      const who =
+        owners.map((owner) => `pid ${owner.pid} (${owner.command})`).join(', ') || 'a process that /proc does not show'
+      return new MeshError('E_LISTEN_IN_USE', `${where}: taken by ${who}; ${rest}`, { cause })
+    }
+    return new MeshError('E_LISTEN_DENIED', `${where}: ${cause.message}; ${rest}`, { cause })
+  }
+
+  private retryLater(): void {
+    clearTimeout(this.retryTimer)
+    if (this.failed.size === 0 || this.isStopped) return
+    this.retryTimer = setTimeout(() => {
+      void this.apply(new Map([...this.failed].map(([name, { spec }]) => [name, spec])))
+    }, retryMs)
+    this.retryTimer.unref()
+  }
+}

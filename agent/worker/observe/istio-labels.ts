@@ -1,0 +1,66 @@
+import { parseServiceName } from '../../../contracts/endpoint.ts'
+import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+
+/** Istio's standard labels (istio.io, reference/config/metrics), without those that only HTTP or TCP has. */
+export const peerLabelNames = [
+  'reporter',
+  'source_workload',
+  'source_workload_namespace',
+  'source_principal',
+  'source_app',
+  'source_version',
+  'source_cluster',
+  'destination_workload',
+  'destination_workload_namespace',
+  'destination_principal',
+  'destination_app',
+  'destination_version',
+  'destination_service',
+  'destination_service_name',
+  'destination_service_namespace',
+  'destination_cluster',
+  'request_protocol',
+  'connection_security_policy',
+] as const
+
+export const httpLabelNames = [...peerLabelNames, 'response_code', 'grpc_response_status', 'response_flags'] as const
+export const tcpLabelNames = [...peerLabelNames, 'response_flags'] as const
+
+const unknown = 'unknown'
+
+export interface PeerFacts {
+  readonly reporter: 'source' | 'destination'
+  readonly source: SourceAppSpec | undefined
+  /** Service key of the destination, undefined when the request never got that far. */
+  readonly service: string | undefined
+  readonly version: string
+  readonly protocol: 'http' | 'tcp'
+}
+
+/** Values in the order of `peerLabelNames`. Workloads are applications here: a host has no other notion of them. */
+export function peerLabels(facts: PeerFacts): string[] {
+  const name = facts.service === undefined ? undefined : parseServiceName(facts.service)
+  const namespace = name?.namespace ?? unknown
+  const app = name?.name ?? unknown
+  const source = facts.source
+  return [
+    facts.reporter,
+    source?.app ?? unknown,
+    source?.namespace ?? unknown,
+    unknown,
+    source?.app ?? unknown,
+    source?.labels['version'] ?? unknown,
+    unknown,
+    app,
+    namespace,
+    unknown,
+    app,
+    facts.version === '' ? unknown : facts.version,
+    facts.service ?? unknown,
+    app,
+    namespace,
+    unknown,
+    facts.protocol,
+    facts.reporter === 'destination' ? 'none' : unknown,
+  ]
+}

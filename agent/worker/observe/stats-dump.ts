@@ -1,0 +1,63 @@
+import type { StatsDump } from '../../../contracts/control-link.ts'
+import type { Road } from '../forward/road.ts'
+import type { Acceptor } from '../listen/acceptor.ts'
+import type { RelayAdmission } from '../listen/relay-admission.ts'
+import { clusterSeries, single, tallySeries } from './gauges.ts'
+import type { LoopLag } from './loop-lag.ts'
+
+export interface StatsSources {
+  readonly road: Road
+  readonly acceptor: Acceptor
+  readonly lag: LoopLag
+  readonly relays: RelayAdmission
+  /** Epoch ms. */
+  readonly startedAt: number
+  readonly isRaw: boolean
+}
+
+/** Everything that this worker counts, as Prometheus wants it. */
+export function statsDump(sources: StatsSources): StatsDump {
+  const { acceptor, isRaw, lag, relays, road } = sources
+  const { metrics, mirrors, parked, state, tallies, tcpMetrics } = road
+  return {
+    series: [
+      ...metrics.series(),
+      ...tcpMetrics.series(),
+      ...clusterSeries(state.everyUpstream()),
+      ...tallySeries(tallies),
+      {
+        name: 'hostmesh_tier',
+        kind: 'gauge',
+        help: 'Tier that this process serves: 1 for its own',
+        labelNames: ['tier'],
+        samples: [{ labels: [state.node.tier], value: 1 }],
+      },
+      single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
+      single('hostmesh_parked_requests', 'gauge', 'Requests that wait for a service to be looked up', parked.size),
+      single('hostmesh_relay_connections', 'gauge', 'Connections of hosts without an agent', relays.connections),
+      single('hostmesh_relay_shed_total', 'counter', 'Relayed connections shed at a bound', relays.shed),
+      single('hostmesh_mirrors_in_flight', 'gauge', 'Mirrored requests in flight', mirrors.inFlight),
+      single('hostmesh_mirrors_sent_total', 'counter', 'Mirrored requests sent', mirrors.sent),
+      single('hostmesh_mirrors_skipped_total', 'counter', 'Mirrored requests not sent at a bound', mirrors.skipped),
+      single('hostmesh_mirrors_failed_total', 'counter', 'Mirrored requests without an answer', mirrors.failed),
+      single('hostmesh_websocket_ended_total', 'counter', 'WebSocket tunnels ended', tcpMetrics.webSockets),
+      single(
+        'hostmesh_websocket_received_bytes_total',
+        'counter',
+        'Bytes from callers of ended tunnels',
+        tcpMetrics.webSocketBytesUp,
+      ),
+      single(
+        'hostmesh_websocket_sent_bytes_total',
+        'counter',
+        'Bytes to callers of ended tunnels',
+        tcpMetrics.webSocketBytesDown,
+      ),
+      single('hostmesh_metric_overflows_total', 'counter', 'Label combinations counted as other', metrics.overflows),
+      single('hostmesh_event_loop_lag_max_milliseconds', 'gauge', 'Highest lag since the last look', lag.takeMaxMs()),
+      single('hostmesh_fast_transports', 'gauge', '1 with raw handles, 0 on public sockets', isRaw ? 1 : 0),
+      single('hostmesh_snapshot_version', 'gauge', 'Version of the snapshot in use', state.version),
+      single('hostmesh_worker_memory_bytes', 'gauge', 'Resident memory of the worker', process.memoryUsage.rss()),
+    ],
+  }
+}

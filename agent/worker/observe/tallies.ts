@@ -1,0 +1,68 @@
+/** Plain counters of the road, each the metric of a bound or of a decision. Grow from the start of the worker, or from what its predecessor handed over. */
+export class Tallies {
+  acceptedConnections = 0
+  /** Shed at the bound of the worker or of a relay listener. */
+  shedConnections = 0
+  badProxyHeaders = 0
+  headTimeouts = 0
+  bodyTimeouts = 0
+  stalledCallers = 0
+  truncatedReplies = 0
+  retries = 0
+  retriesRefused = 0
+  staleRepeats = 0
+  hedges = 0
+  fallbacks = 0
+  parkedRequests = 0
+  parkTimeouts = 0
+  parkOverflows = 0
+  idlePairs = 0
+  tcpConnectFailures = 0
+  droppedLogLines = 0
+
+  exportState(): Record<string, number> {
+    return Object.fromEntries(tallyMetrics.map(([name]) => [name, this[name]]))
+  }
+
+  /** Adds a predecessor's counts; tolerates anything. */
+  importState(state: unknown): void {
+    if (typeof state !== 'object' || state === null) return
+    const mine = this as unknown as Record<string, number>
+    for (const [name, value] of Object.entries(state)) {
+      if (typeof mine[name] === 'number' && typeof value === 'number' && Number.isFinite(value)) mine[name] += value
+    }
+  }
+}
+
+/** The counters of a `Tallies`. */
+export type TallyName = { [K in keyof Tallies]: Tallies[K] extends number ? K : never }[keyof Tallies]
+
+/** Prometheus name and help of each tally. */
+export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
+  ['acceptedConnections', 'hostmesh_connections_accepted_total', 'Connections accepted'],
+  ['shedConnections', 'hostmesh_connections_shed_total', 'Connections closed at a bound on connections'],
+  [
+    'badProxyHeaders',
+    'hostmesh_proxy_protocol_errors_total',
+    'Connections closed for a malformed PROXY protocol header',
+  ],
+  ['headTimeouts', 'hostmesh_request_head_timeouts_total', 'Requests whose head was not complete in time'],
+  ['bodyTimeouts', 'hostmesh_request_body_timeouts_total', 'Requests whose body stopped coming'],
+  ['stalledCallers', 'hostmesh_stalled_callers_total', 'Connections reset because the caller did not read'],
+  ['truncatedReplies', 'hostmesh_truncated_replies_total', 'Replies that broke after their head was passed on'],
+  ['retries', 'hostmesh_retries_total', 'Attempts repeated by a retry policy'],
+  ['retriesRefused', 'hostmesh_retries_refused_total', 'Retries refused by the budget of the destination'],
+  [
+    'staleRepeats',
+    'hostmesh_stale_connection_repeats_total',
+    'Requests repeated because an idle connection was closed',
+  ],
+  ['hedges', 'hostmesh_hedges_total', 'Second requests sent beside a slow first one'],
+  ['fallbacks', 'hostmesh_fallback_requests_total', 'Requests sent to their x-mesh-fallback address'],
+  ['parkedRequests', 'hostmesh_parked_requests_total', 'Requests that waited for a service to be looked up'],
+  ['parkTimeouts', 'hostmesh_park_timeouts_total', 'Look-ups of a service without an answer in time'],
+  ['parkOverflows', 'hostmesh_park_overflows_total', 'Requests refused because too many wait for look-ups'],
+  ['idlePairs', 'hostmesh_tcp_idle_timeouts_total', 'TCP connections ended by the idle time'],
+  ['tcpConnectFailures', 'hostmesh_tcp_connect_failures_total', 'Failed dials of TCP connections'],
+  ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],
+]

@@ -1,0 +1,259 @@
+import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
+import type { Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
+import { Dialer } from './connect/dialer.ts'
+import { ActiveChecks } from './connect/active-checks.ts'
+import { socketOptions } from './connect/socket-options.ts'
+import { AttemptStore } from './forward/attempt-store.ts'
+import { ExchangeStore } from './forward/exchange-store.ts'
+import { ForwardedHeads } from './forward/forwarded-heads.ts'
+import { Mirrors } from './forward/mirror.ts'
+import type { Road } from './forward/road.ts'
+import { explain } from './link/explain-sources.ts'
+import { MeshState } from './link/mesh-state.ts'
+import { ParkedNames } from './link/parked-names.ts'
+import { StatePorter } from './link/state-porter.ts'
+import { Acceptor } from './listen/acceptor.ts'
+import { Adoption } from './listen/adoption.ts'
+import { CallerIdentity } from './listen/caller-identity.ts'
+import { probeContext } from './listen/listener-context.ts'
+import { Listeners } from './listen/listeners.ts'
+import type { BoundListener } from './listen/listeners.ts'
+import { LiveTable } from './listen/live-table.ts'
+import type { PortOwner } from './listen/port-owner.ts'
+import { RelayAdmission } from './listen/relay-admission.ts'
+import { AccessLog } from './observe/access-log.ts'
+import { LoopLag } from './observe/loop-lag.ts'
+import { RequestMetrics } from './observe/request-metrics.ts'
+import { statsDump } from './observe/stats-dump.ts'
+import { Tallies } from './observe/tallies.ts'
+import { TcpMetrics } from './observe/tcp-metrics.ts'
+import { StringCache } from './protocols/http1/string-cache.ts'
+import { Clock } from './transport/clock.ts'
+import { Output } from './transport/output.ts'
+import { selectTransports } from './transport/select-transports.ts'
+import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
+import type { TransportListener, Transports } from './transport/transport.ts'
+
+export interface WorkerOptions {
+  /** 1 / this = part of every local rate limit that is ours. */
+  readonly workers: number
+  /** Whether other workers of this host bind the same ports. */
+  readonly sharesPorts: boolean
+  readonly isOurs: (owner: PortOwner) => boolean
+  /** Sends `need` to control. */
+  readonly ask: (names: readonly string[]) => void
+  readonly onBound: (bound: BoundListener) => void
+  readonly onRemoved: (name: string, address: string, port: number) => void
+  readonly closeDescriptor: (descriptor: number) => void
+  readonly setLogLevel: (level: string) => void
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  /** 0..1, exclusive. */
+  readonly random: () => number
+  /** Takes the place of the selection by Node's version, for tests of one implementation. */
+  readonly transports?: (output: Output) => Promise<Transports>
+}
+
+/** Clusters in use do their due work this often. */
+const tickMs = 100
+
+/**
+ * The data plane of one process, without its links to others: listeners, road, destinations, metrics. `main.ts` connects it to control and watchdog; tests and
+ * benchmarks drive it directly. Close it with `close()`; nothing keeps the process alive afterwards.
+ */
+export class Worker {
+  readonly road: Road
+  readonly listeners: Listeners
+  readonly connections: Adoption
+  readonly acceptor: Acceptor
+  readonly transports: Transports
+  readonly porter: StatePorter
+  private readonly options: WorkerOptions
+  private readonly relays = new RelayAdmission()
+  private readonly checks: ActiveChecks
+  private readonly lag = new LoopLag()
+  private readonly ticker: NodeJS.Timeout
+  private readonly probes: TransportListener[] = []
+  private readonly startedAt = Date.now()
+  private canListen = false
+
+  static async create(options: WorkerOptions): Promise<Worker> {
+    const output = new Output()
+    const warn = (message: string): void => options.log('warn', message)
+    const transports =
+      (await options.transports?.(output)) ??
+      (await selectTransports({ output, nodeVersion: process.versions.node, warn }))
+    return new Worker(options, transports, output)
+  }
+
+  private constructor(options: WorkerOptions, transports: Transports, output: Output) {
+    this.options = options
+    this.transports = transports
+    const { random } = options
+    const clock = new Clock(() => performance.now())
+    const now = (): number => clock.now
+    const fresh = (): number => clock.refresh()
+    const wheel = new TimerWheel(fresh, processWakeUp())
+    const warn = (message: string): void => options.log('warn', message)
+    const dialer = new Dialer({ transports, wheel, clock, socketOptions: socketOptions(warn) })
+    const tallies = new Tallies()
+    const state = new MeshState(
+      { pools: { dialer, wheel, clock }, random, now: fresh, limitShare: 1 / options.workers },
+      {
+        onListeners: (changed) => {
+          if (this.canListen) void this.listeners.apply(changed)
+        },
+        onSettings: () => this.takeSettings(),
+        onNames: () => this.road.parked.answered(),
+      },
+    )
+    const parked = new ParkedNames({
+      wheel,
+      now: fresh,
+      tallies,
+      limits: () => state.limits,
+      ask: options.ask,
+      isAnswered: (name) => state.names.findName(name) !== undefined,
+    })
+    this.road = {
+      clock,
+      wheel,
+      output,
+      random,
+      strings: new StringCache(),
+      state,
+      parked,
+      dialer,
+      live: new LiveTable(),
+      metrics: new RequestMetrics(now),
+      tcpMetrics: new TcpMetrics(now),
+      tallies,
+      accessLog: new AccessLog({ random, wallClock: Date.now, tallies, warn }),
+      exchanges: new ExchangeStore(),
+      attempts: new AttemptStore(),
+      heads: new ForwardedHeads(state.pseudonym, state.node.tier, random),
+      mirrors: new Mirrors(),
+    }
+    this.acceptor = new Acceptor({ road: this.road, callers: new CallerIdentity(fresh), relays: this.relays })
+    this.listeners = new Listeners({
+      transports,
+      isShared: options.sharesPorts,
+      isOurs: options.isOurs,
+      log: options.log,
+      onBound: options.onBound,
+      onRemoved: options.onRemoved,
+      onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound),
+    })
+    const { acceptor, listeners, road } = this
+    this.connections = new Adoption({ road, transports, acceptor, listeners, closeDescriptor: options.closeDescriptor })
+    this.porter = new StatePorter(road)
+    this.checks = new ActiveChecks(road, transports)
+    this.ticker = setInterval(() => {
+      clock.refresh()
+      for (const upstream of state.everyUpstream()) upstream.cluster.tick(clock.now)
+      this.checks.tick(clock.now)
+    }, tickMs)
+    this.ticker.unref()
+    this.lag.start()
+  }
+
+  /** Takes a whole snapshot; see `MeshState.load`. Listeners are bound from `listen()` on. */
+  load(snapshot: Snapshot): void {
+    this.road.clock.refresh()
+    this.road.state.load(snapshot)
+  }
+
+  apply(delta: SnapshotDelta): void {
+    this.road.clock.refresh()
+    this.road.state.apply(delta)
+  }
+
+  /** Binds every listener of the snapshot, and follows its changes from now on. Resolves when each is bound or has failed. */
+  async listen(): Promise<void> {
+    this.canListen = true
+    await this.listeners.apply(new Map(this.road.state.listeners))
+  }
+
+  /** A listener for the watchdog's proof: through accept, codec and reply code, without any listener of the snapshot. */
+  async listenForProbes(): Promise<{ address: string; port: number }> {
+    const count = { connections: 0 }
+    const options = { address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }
+    const socket = await this.transports.listen(options, (transport) => {
+      this.road.clock.refresh()
+      this.acceptor.begin(transport, probeContext(socket.port), null, undefined, null, this.acceptor.counted(count))
+    })
+    this.probes.push(socket)
+    return { address: socket.address, port: socket.port }
+  }
+
+  async problems(): Promise<readonly ListenerProblem[]> {
+    await this.listeners.settled()
+    return this.listeners.problems()
+  }
+
+  answer(question: WorkerQuestion): unknown {
+    const { road } = this
+    road.clock.refresh()
+    switch (question.kind) {
+      case 'stats':
+        return this.stats()
+      case 'clusters':
+        return [...road.state.everyUpstream()].map((upstream) => upstream.dump(road.clock.now))
+      case 'listeners':
+        return this.listeners.dump()
+      case 'explain':
+        return this.explain(question.request)
+      case 'log-level':
+        this.options.setLogLevel(question.level)
+        return null
+      case 'reset-counters':
+        road.metrics.reset()
+        road.tcpMetrics.reset()
+        return null
+      case 'drain-listeners':
+        for (const bound of [...this.listeners.list()]) {
+          if (!question.inboundOnly || bound.spec.kind === 'inbound') bound.socket.close()
+        }
+        for (const connection of this.connections.list()) connection.drain()
+        return null
+      case 'reopen-logs':
+        road.accessLog.reopen()
+        return null
+    }
+  }
+
+  explain(request: ExplainRequest): unknown {
+    return explain(this.road.state, this.road.clock.now, request)
+  }
+
+  stats(): StatsDump {
+    const { acceptor, lag, relays, road, startedAt, transports } = this
+    return statsDump({ road, acceptor, lag, relays, startedAt, isRaw: transports.kind === 'raw' })
+  }
+
+  /** Closes our copies of the listening sockets; connections stay. */
+  stopAccepting(): void {
+    this.listeners.stop()
+    for (const probe of this.probes) probe.close()
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    this.stopAccepting()
+    clearInterval(this.ticker)
+    this.lag.stop()
+    this.checks.close()
+    for (const connection of this.connections.list()) connection.abort()
+    for (const upstream of this.road.state.everyUpstream()) upstream.pools.close()
+    this.road.accessLog.close()
+  }
+
+  private takeSettings(): void {
+    const { road } = this
+    const { state } = road
+    road.accessLog.configure(state.mesh.accessLog)
+    road.heads = new ForwardedHeads(state.pseudonym, state.node.tier, road.random)
+    // What is kept was made for the old bounds on fields.
+    road.exchanges.clear()
+    road.attempts.clear()
+  }
+}
