@@ -106,10 +106,7 @@ export class Replacement {
       deps.reports.save(done)
       return done
     }
-    deps.log(
-      'info',
-      `generation ${generation.number} serves after ${times.servingMs} ms; generation ${from.number} drains`,
-    )
+    deps.reports.save(report('done'))
     const retire = async (): Promise<RestartReport> => {
       const counts = await deps.retirement.retire(from, generation)
       times.goneMs = elapsed()

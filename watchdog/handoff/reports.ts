@@ -64,7 +64,8 @@ export function addCounts(counts: readonly DrainCount[]): DrainCount[] {
 function sentence(report: RestartReport): string {
   const what = `${report.kind} of generation ${report.from ?? 'none'} to ${report.to}`
   if (report.outcome !== 'done') return `${what}: ${report.outcome}: ${report.cause ?? 'no cause known'}`
-  if (report.goneMs === undefined) return `${what}: serves after ${report.servingMs ?? 0} ms`
+  if (report.goneMs === undefined)
+    return `${what}: serves after ${report.servingMs ?? 0} ms${report.from === undefined ? '' : '; the old one drains'}`
   const total = (fate: 'moved' | 'drained' | 'cut'): number =>
     report.counts.reduce((sum, count) => sum + count[fate], 0)
   return `${what}: old one gone after ${report.goneMs} ms; moved ${total('moved')}, drained ${total('drained')}, cut ${total('cut')}`

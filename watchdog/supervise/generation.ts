@@ -30,8 +30,10 @@ export interface GenerationDeps {
   readonly now: () => number
   readonly restarts: RestartOptions
   readonly onChildEnd: (generation: Generation, child: Child, end: ChildEnd) => void
-  /** Something that people or a successor would want to know has changed. */
+  /** Something that people want to know has changed. */
   readonly onChange: () => void
+  /** A process or a phase has changed: a next watchdog must find it written down even if this one dies right now. */
+  readonly onRecord: () => void
 }
 
 export interface Failure {
@@ -73,6 +75,7 @@ export class Generation {
       throw new Error(`generation ${this.number}: ${this.current} cannot become ${phase}`)
     }
     this.current = phase
+    this.deps.onRecord()
     this.touch()
   }
 
@@ -113,6 +116,7 @@ export class Generation {
       { onEnd: (ended, end) => this.onEnd(ended, end) },
     )
     this.children.set(key, child)
+    this.deps.onRecord()
     this.touch()
     return child
   }

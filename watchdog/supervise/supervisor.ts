@@ -67,6 +67,7 @@ export class Supervisor {
       restarts: options.restarts,
       onChildEnd: (generation, child, end) => this.recovery.onChildEnd(generation, child, end),
       onChange,
+      onRecord: () => this.writeRecord(),
     }
     this.transfer = new Transfer({ ...deps.transfer, native, log, runDir: options.runDir })
     this.retirement = new Retirement({ tree, deadlines: options.deadlines, bounds: options.bounds, log, onChange })
@@ -296,18 +297,22 @@ export class Supervisor {
     for (const { shard } of held.all()) if (shard.shard >= old.release.workers) held.drop(shard)
   }
 
-  /** Writes down who runs and tells control, at most every 200 ms. */
+  private writeRecord(): void {
+    const { deps, tree } = this
+    if (tree.isStopping) return
+    try {
+      writeRunRecord(deps.options.runDir, tree.record())
+    } catch (error) {
+      deps.log('error', `the record for a next watchdog cannot be written: ${describeError(error)}`)
+    }
+  }
+
+  /** Tells control, at most every 200 ms. */
   private changed(): void {
     if (this.publishTimer !== undefined || this.tree.isStopping) return
     this.publishTimer = setTimeout(() => {
       this.publishTimer = undefined
-      const { deps, tree } = this
-      try {
-        writeRunRecord(deps.options.runDir, tree.record())
-      } catch (error) {
-        deps.log('error', `the record for a next watchdog cannot be written: ${describeError(error)}`)
-      }
-      tree.current?.control?.send({ type: 'state', state: this.state() })
+      this.tree.current?.control?.send({ type: 'state', state: this.state() })
     }, publishPauseMs)
   }
 }

@@ -1,0 +1,160 @@
+import { expect } from 'chai'
+import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
+import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+
+describe('the death of', function () {
+  this.timeout(60_000)
+  let host: WatchdogHost
+
+  afterEach(async () => {
+    expect(await host.end(), 'processes left').to.deep.equal([])
+  })
+
+  it('one worker refuses no connection: its neighbour accepts for it until it is back', async () => {
+    host = await WatchdogHost.start({ workers: 2 })
+    const load = newConnectionLoad(host.httpPort, 8)
+    for (let round = 0; round < 3; round++) {
+      const { pid } = await host.child('worker', round % 2)
+      process.kill(pid, 'SIGKILL')
+      await host.until(
+        (state) => host.serving(state)?.children.every((child) => child.pid !== pid) === true,
+        'the worker is back',
+      )
+    }
+    const result = await load.stop()
+    expect(result.failures.filter((failure) => failure === 'ECONNREFUSED')).to.deep.equal([])
+    // What was in flight on the killed process: at most the parallel callers, each time.
+    expect(result.failures.length).to.be.at.most(3 * 8)
+    expect(host.lines.some((line) => line.includes('accepts for worker'))).to.equal(true)
+  })
+
+  it('the only worker refuses no connection: callers wait in the accept queue', async () => {
+    host = await WatchdogHost.start()
+    process.kill((await host.child('worker')).pid, 'SIGKILL')
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    expect((await caller.get()).status).to.equal(200)
+    caller.close()
+  })
+
+  it('control does not touch a single request, and it comes back', async () => {
+    host = await WatchdogHost.start()
+    const load = await keepAliveLoad(host.httpPort, 8)
+    const { pid } = await host.child('control')
+    process.kill(pid, 'SIGKILL')
+    await host.until((state) => {
+      const control = state.generations[0]?.children.find((child) => child.role === 'control')
+      return control !== undefined && control.pid !== pid && control.isReady
+    }, 'control is back')
+    expect((await load.stop()).failures).to.deep.equal([])
+  })
+
+  it('the watchdog loses nothing; the next one adopts what runs and then does everything as before', async () => {
+    host = await WatchdogHost.start({ workers: 2 })
+    const load = await keepAliveLoad(host.httpPort, 8)
+    const fresh = newConnectionLoad(host.httpPort, 2)
+    const before = (await host.state()).generations[0]!.children.map((child) => child.pid).sort()
+    host.process!.kill('SIGKILL')
+    await new Promise((resolve) => host.process!.once('exit', resolve))
+    expect(before.every((pid) => isAlive(pid))).to.equal(true)
+    host.startWatchdog()
+    const state = await host.until(
+      (now) => now.isAdopted && now.heldShards === 4 && now.generations[0]!.children.every((child) => child.isReady),
+      'everything is adopted',
+    )
+    expect(state.generations[0]!.children.map((child) => child.pid).sort()).to.deep.equal(before)
+    // It supervises: an adopted worker that dies is replaced.
+    const { pid } = await host.child('worker', 1)
+    expect((await load.stop()).failures).to.deep.equal([])
+    process.kill(pid, 'SIGKILL')
+    await host.until(
+      (now) => host.serving(now)?.children.every((child) => child.pid !== pid) === true,
+      'the worker is back',
+    )
+    // It hands over.
+    const again = await keepAliveLoad(host.httpPort, 8)
+    expect(await host.reload()).to.include({ outcome: 'done', from: 1, to: 2 })
+    expect((await again.stop()).failures).to.deep.equal([])
+    expect((await fresh.stop()).failures.filter((failure) => failure === 'ECONNREFUSED')).to.deep.equal([])
+  })
+
+  it('the watchdog in the middle of an upgrade leaves one generation, which serves', async () => {
+    host = await WatchdogHost.start()
+    const load = await keepAliveLoad(host.httpPort, 4)
+    host
+      .ask({ type: 'upgrade', release: host.release({ name: 'v2', worker: 'hang-at-start' }), wait: 'serving' })
+      .catch(() => {})
+    await host.until((state) => state.generations.length === 2, 'the new generation is being started')
+    host.process!.kill('SIGKILL')
+    await new Promise((resolve) => host.process!.once('exit', resolve))
+    host.startWatchdog()
+    const state = await host.until((now) => host.serving(now) !== undefined, 'adopted')
+    expect(state.generations.map((one) => one.generation)).to.deep.equal([1])
+    expect((await load.stop()).failures).to.deep.equal([])
+  })
+
+  it('the host, politely: everything ends within its time, and nothing is left in the run directory that lies', async () => {
+    host = await WatchdogHost.start({ workers: 2 })
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    await caller.get()
+    host.process!.kill('SIGTERM')
+    const code = await new Promise((resolve) => host.process!.once('exit', resolve))
+    expect(code).to.equal(0)
+    caller.close()
+  })
+
+  it('nobody: a second watchdog in the same run directory is refused and hurts nothing', async () => {
+    host = await WatchdogHost.start()
+    const first = host.process!
+    const second = host.startWatchdog()
+    const code = await new Promise((resolve) => second.once('exit', resolve))
+    host.process = first
+    expect(code).to.equal(3)
+    expect(host.lines.some((line) => line.includes('E_ALREADY_RUNNING'))).to.equal(true)
+    expect((await host.state()).generations).to.have.length(1)
+  })
+})
+
+describe('a hang', function () {
+  this.timeout(60_000)
+  let host: WatchdogHost
+
+  afterEach(async () => {
+    expect(await host.end(), 'processes left').to.deep.equal([])
+  })
+
+  for (const role of ['worker', 'control'] as const) {
+    it(`of ${role} (SIGSTOP) is noticed and ended within 10 s, and other workers serve meanwhile`, async () => {
+      host = await WatchdogHost.start({ workers: 2 })
+      const load = newConnectionLoad(host.httpPort, 4)
+      const { pid } = await host.child(role)
+      const began = performance.now()
+      process.kill(pid, 'SIGSTOP')
+      await host.until((state) => {
+        const serving = host.serving(state)
+        return (
+          serving !== undefined &&
+          serving.children.length === 3 &&
+          serving.children.every((child) => child.pid !== pid && child.isReady)
+        )
+      }, 'it is replaced')
+      expect(performance.now() - began).to.be.below(10_000)
+      const result = await load.stop()
+      expect(result.failures.filter((failure) => failure === 'ECONNREFUSED')).to.deep.equal([])
+      expect(result.answered).to.be.above(100)
+    })
+  }
+
+  it('of the watchdog itself (stopped for a while) is not blamed on its children', async () => {
+    host = await WatchdogHost.start({ tuning: { liveness: { periodMs: 300, suspectMs: 300, deadMs: 1000 } } })
+    const { pid } = await host.child('worker')
+    host.process!.kill('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    host.process!.kill('SIGCONT')
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    for (let round = 0; round < 20; round++) {
+      await caller.get('/slow/50')
+    }
+    caller.close()
+    expect((await host.child('worker')).pid).to.equal(pid)
+  })
+})

@@ -1,0 +1,82 @@
+/** Whom a relay may meet: a center that reads the PROXY header, and plain providers. Both remember what they got. */
+import { once } from 'node:events'
+import net from 'node:net'
+import { parseProxyHeader, tlvText } from '../../../contracts/proxy-protocol.ts'
+import { proxyTlv } from '../../../contracts/words.ts'
+
+export interface FarSide {
+  readonly port: number
+  /** Service, host and listener of each connection that came with a PROXY header. */
+  readonly introductions: {
+    service: string | undefined
+    host: string | undefined
+    listener: string | undefined
+    source: string | undefined
+  }[]
+  /** Heads of HTTP requests. */
+  readonly heads: string[]
+  close(): Promise<void>
+}
+
+/** Answers HTTP with its name; echoes everything that does not look like HTTP. */
+export async function startFarSide(name: string, wantsProxyHeader: boolean, port = 0): Promise<FarSide> {
+  const introductions: FarSide['introductions'] = []
+  const heads: string[] = []
+  const sockets = new Set<net.Socket>()
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    let bytes: Buffer = Buffer.alloc(0)
+    let isIntroduced = !wantsProxyHeader
+    socket.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk])
+      if (!isIntroduced) {
+        const parsed = parseProxyHeader(bytes)
+        if (parsed.kind === 'more') return
+        if (parsed.kind === 'bad') {
+          socket.destroy()
+          return
+        }
+        isIntroduced = true
+        const { header } = parsed
+        introductions.push({
+          service: tlvText(header, proxyTlv.service),
+          host: tlvText(header, proxyTlv.host),
+          listener: tlvText(header, proxyTlv.listener),
+          source: header.source?.address,
+        })
+        bytes = bytes.subarray(parsed.length)
+      }
+      if (bytes.length === 0) return
+      if (!/^[A-Z]+ \//.test(bytes.toString('latin1'))) {
+        socket.write(bytes)
+        bytes = Buffer.alloc(0)
+        return
+      }
+      const end = bytes.indexOf('\r\n\r\n')
+      if (end < 0) return
+      const head = bytes.toString('latin1', 0, end)
+      heads.push(head)
+      bytes = bytes.subarray(end + 4)
+      const mustClose = /^connection: close/im.test(head)
+      socket.write(
+        `HTTP/1.1 200 OK\r\ncontent-length: ${name.length}\r\nconnection: ${mustClose ? 'close' : 'keep-alive'}\r\n\r\n${name}`,
+      )
+      if (mustClose) socket.end()
+    })
+    socket.on('end', () => socket.end())
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    introductions,
+    heads,
+    async close() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await once(server, 'close')
+    },
+  }
+}
