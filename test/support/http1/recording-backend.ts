@@ -12,6 +12,8 @@ export interface BackendConnection {
   bytes: Buffer
   /** Replies given. */
   answered: number
+  /** The backend answered 101: what follows is a tunnel. */
+  hasSwitched: boolean
   /** The mesh sent FIN or a reset. */
   isEnded: boolean
 }
@@ -49,6 +51,7 @@ export class RecordingBackend {
       socket,
       bytes: Buffer.alloc(0),
       answered: 0,
+      hasSwitched: false,
       isEnded: false,
     }
     this.connections.push(connection)
@@ -61,7 +64,7 @@ export class RecordingBackend {
     socket.on('data', (chunk: Buffer) => {
       connection.bytes = Buffer.concat([connection.bytes, chunk])
       if (this.onPiece?.(connection) === true) return
-      const { messages } = parseRequests(connection.bytes)
+      const { messages } = parseRequests(connection.bytes, connection.hasSwitched)
       while (connection.answered < messages.length) {
         const reply = this.answer(messages[connection.answered++] as StrictMessage, connection)
         if (reply !== undefined && !socket.destroyed) socket.write(reply)
@@ -71,7 +74,7 @@ export class RecordingBackend {
 
   /** All whole requests so far, by connection. */
   get requests(): readonly StrictMessage[] {
-    return this.connections.flatMap((connection) => parseRequests(connection.bytes).messages)
+    return this.connections.flatMap((connection) => parseRequests(connection.bytes, connection.hasSwitched).messages)
   }
 
   /** Ends the recorded connections, so that the next case begins with none. */
@@ -92,7 +95,7 @@ export class RecordingBackend {
  * Answers what is wrong, or undefined.
  */
 export function dirtyForward(connection: BackendConnection): string | undefined {
-  const stream = parseRequests(connection.bytes)
+  const stream = parseRequests(connection.bytes, connection.hasSwitched)
   if (stream.problem !== undefined) return stream.problem
   if (stream.isCut && !connection.isEnded) return 'the stream stops inside a message and the connection stays open'
   return undefined

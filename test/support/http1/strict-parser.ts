@@ -19,7 +19,7 @@ export interface StrictStream {
   readonly problem: string | undefined
   /** The stream stops inside a message that is good so far. */
   readonly isCut: boolean
-  /** Bytes behind a request for an upgrade or behind a 101. */
+  /** Bytes behind a request for an upgrade that was granted, or behind a 101. */
   readonly tunnel: string
 }
 
@@ -52,9 +52,9 @@ const notInTrailers = [
 class Cut extends Error {}
 class Bad extends Error {}
 
-/** One connection's requests as a server gets them. */
-export function parseRequests(bytes: Buffer): StrictStream {
-  return parse(bytes, (reader) => readRequest(reader))
+/** One connection's requests as a server gets them. hasSwitched: the server answered a request for an upgrade with 101, so what follows it is a tunnel. */
+export function parseRequests(bytes: Buffer, hasSwitched = false): StrictStream {
+  return parse(bytes, (reader) => readRequest(reader), hasSwitched)
 }
 
 /**
@@ -63,16 +63,20 @@ export function parseRequests(bytes: Buffer): StrictStream {
  */
 export function parseReplies(bytes: Buffer, methods: readonly string[], isClosed: boolean): StrictStream {
   let index = 0
-  return parse(bytes, (reader) => {
-    const method = methods[index]
-    if (method === undefined) throw new Bad('a reply that nobody asked for')
-    const reply = readReply(reader, method, isClosed)
-    if (reply.status >= 200 || reply.status === 101) index++
-    return reply
-  })
+  return parse(
+    bytes,
+    (reader) => {
+      const method = methods[index]
+      if (method === undefined) throw new Bad('a reply that nobody asked for')
+      const reply = readReply(reader, method, isClosed)
+      if (reply.status >= 200 || reply.status === 101) index++
+      return reply
+    },
+    true,
+  )
 }
 
-function parse(bytes: Buffer, readMessage: (reader: Reader) => StrictMessage): StrictStream {
+function parse(bytes: Buffer, readMessage: (reader: Reader) => StrictMessage, stopsAtSwitch: boolean): StrictStream {
   const reader = new Reader(bytes.toString('latin1'))
   const messages: StrictMessage[] = []
   while (!reader.isAtEnd) {
@@ -80,7 +84,8 @@ function parse(bytes: Buffer, readMessage: (reader: Reader) => StrictMessage): S
     try {
       const message = readMessage(reader)
       messages.push(message)
-      if (isSwitch(message)) return { messages, problem: undefined, isCut: false, tunnel: reader.rest() }
+      if (stopsAtSwitch && isSwitch(message))
+        return { messages, problem: undefined, isCut: false, tunnel: reader.rest() }
     } catch (error) {
       if (error instanceof Cut) return { messages, problem: undefined, isCut: true, tunnel: '' }
       if (!(error instanceof Bad)) throw error

@@ -48,6 +48,7 @@ export const Fault = {
   status: -31,
   switchNotAsked: -32,
   emptyLines: -33,
+  traceBody: -34,
 } as const
 export type Fault = (typeof Fault)[keyof typeof Fault]
 
@@ -103,6 +104,8 @@ const faults: ReadonlyMap<number, HttpFault> = new Map<number, HttpFault>([
   [Fault.connection, badRequest('R17', 'malformed Connection field')],
   [Fault.status, badRequest('R1', 'malformed status code')],
   [Fault.switchNotAsked, badRequest('R21', '101 that nobody asked for')],
+  // RFC 9110 section 9.3.8
+  [Fault.traceBody, badRequest('R33', 'TRACE with a body')],
   [Fault.emptyLines, badRequest('R6', 'more than one empty line before the request')],
 ])
 

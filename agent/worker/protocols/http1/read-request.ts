@@ -223,7 +223,6 @@ function checkTarget(head: Head): number {
     head.targetForm = TargetForm.authority
     return Fault.method
   }
-  if (head.methodId === Method.trace) return Fault.method
   if (head.methodId === Method.other && foreignMethods.has(head.method)) return Fault.method
   if (first === 0x2f) {
     head.targetForm = TargetForm.origin
@@ -265,6 +264,7 @@ function finish(head: Head): number {
   } else if (head.contentLength > 0) {
     head.body = BodyKind.length
   }
+  if (head.methodId === Method.trace) return head.body === BodyKind.none ? Fault.method : Fault.traceBody
   head.keepsAlive = head.minor >= 1 ? !head.saysClose : head.saysKeepAlive && !head.saysClose
   if (head.body === BodyKind.none || head.minor === 0) head.expectsContinue = false
   head.upgradesToWebSocket =

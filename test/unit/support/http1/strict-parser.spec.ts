@@ -103,7 +103,9 @@ describe('strict parser of the tests', () => {
   })
 
   it('leaves what follows a switch alone', () => {
-    const request = parseRequests(bytes(`${get('Connection: Upgrade\r\nUpgrade: websocket\r\n')}\x81\x05hello`))
+    const upgrade = get('Connection: Upgrade\r\nUpgrade: websocket\r\n')
+    const request = parseRequests(bytes(`${upgrade}\x81\x05hello`), true)
+    expect(parseRequests(bytes(upgrade + get())).messages.length, 'not switched').to.equal(2)
     expect([request.problem, request.tunnel]).to.deep.equal([undefined, '\x81\x05hello'])
     const reply = parseReplies(
       bytes('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00'),

@@ -508,6 +508,7 @@ describe('HTTP/1.1 rules', () => {
 
   it('R33 CONNECT, TRACE and methods of other protocols are refused', () => {
     refuses(Fault.method, line('CONNECT a:443 HTTP/1.1'), line('TRACE / HTTP/1.1'), line('PLAY / HTTP/1.1'))
+    refuses(Fault.traceBody, 'TRACE / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
     expect(httpFault(Fault.method).status).to.equal(501)
   })
 
