@@ -15,6 +15,8 @@ export interface ServiceView {
   /** 0..1 */
   readonly protectThreshold: number
   readonly metadata: Readonly<Record<string, string>>
+  /** The one instance stands for those of every cluster: shown under whichever cluster is asked for. */
+  readonly isAnyCluster?: boolean
 }
 
 /** What an operator may change of an instance. */
@@ -59,8 +61,6 @@ export interface NamingBackend {
   createService(service: ServiceName, settings: ServiceSettings): Promise<void>
   updateService(service: ServiceName, settings: ServiceSettings): Promise<void>
   deleteService(service: ServiceName): Promise<void>
-  /** Does what is due by now: expiry of heartbeats, empty services. */
-  sweep(): void
 }
 
 export interface ConfigKey {
@@ -96,7 +96,6 @@ export interface ConfigBackend {
 export interface Backend {
   readonly naming: NamingBackend
   readonly config: ConfigBackend
-  /** Figures for status and metrics. */
-  counts(): { services: number; instances: number; configs: number }
-  close(): Promise<void>
+  /** Does what is due by now: expiry of heartbeats, empty services, unused subscriptions. */
+  sweep(): void
 }

@@ -76,12 +76,7 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions = {
       (error) => deps.log.error({ file: options.file, error: String(error) }, 'embedded registry: file not written'),
     )
   }
-  const backend: Backend = {
-    naming,
-    config,
-    counts: () => ({ ...naming.counts(), configs: config.size }),
-    close: async () => await writer?.flush(),
-  }
+  const backend: Backend = { naming, config, sweep: () => naming.sweep() }
   const { file: _file, connectionGraceMs: _graceMs, deps: _deps, ...serverOptions } = options
   const server = await startNacosServer(
     { port: 0, mergeWindowMs: 500, cacheMillis: 1000, sweepMs: 1000, ...serverOptions, host, backend, limits },
@@ -92,10 +87,10 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions = {
     port: server.port,
     grpcPort: server.grpcPort,
     address: `${host}:${server.port}`,
-    status: () => ({ ...server.status(), ...backend.counts() }),
+    status: () => ({ ...server.status(), ...naming.counts(), configs: config.size }),
     async close() {
       await server.close()
-      await backend.close()
+      await writer?.flush()
     },
   }
 }

@@ -7,7 +7,7 @@
 import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
 import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
 
-/** A local application as its own Nacos client described it. Identity = `id`, which is the same for the same service, cluster, address and port. */
+/** A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless DEFAULT) cluster. */
 export interface FaceApplication {
   readonly id: string
   readonly service: ServiceName
@@ -18,6 +18,8 @@ export interface FaceApplication {
   /** 0..10_000 */
   readonly weight: number
   readonly enabled: boolean
+  /** False = its client asked for a persistent instance: it stays until it is taken back, also over restarts. */
+  readonly ephemeral: boolean
   readonly healthy: boolean
   /** The client's own metadata, without our `hostmesh.` keys and bounded in size. */
   readonly metadata: Readonly<Record<string, string>>
@@ -45,7 +47,7 @@ export interface FaceServiceListener {
 export interface FaceDeps extends AdapterDeps {
   /**
    * Applications that an earlier face of this host had registered and that control announces still. The face gives their clients
-   * `reconnectGraceMs` to come back, then deregisters them. Called once, at start.
+   * `reconnectGraceMs` to come back, then deregisters them (persistent ones stay). Called once, when the ports are bound; ids are made anew.
    */
   restoredApplications(): readonly FaceApplication[]
   /**

@@ -26,6 +26,7 @@ const facts = {
   'no-such-api': { http: 404, rpc: 302, v2: 20004 },
   'too-large': { http: 413, rpc: 400, v2: 20002 },
   'over-limit': { http: 503, rpc: 503, v2: 30000 },
+  unsupported: { http: 501, rpc: 302, v2: 30000 },
   server: { http: 500, rpc: 500, v2: 30000 },
 } as const satisfies Record<string, FaultFacts>
 

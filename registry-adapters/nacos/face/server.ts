@@ -40,6 +40,8 @@ export interface NacosServerOptions {
   readonly pushAckTimeoutMs?: number
   readonly detectAfterMs?: number
   readonly detectAnswerMs?: number
+  /** Called when both ports are bound and before the first request is handled. */
+  readonly onListening?: () => void
 }
 
 export interface NacosServer {
@@ -88,7 +90,9 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
     detectAfterMs: options.detectAfterMs ?? 20_000,
     detectAnswerMs: options.detectAnswerMs ?? 5_000,
   })
+  const ready = Promise.withResolvers<void>()
   const http = createHttpServer({
+    ready: ready.promise,
     routes: { ...namingRoutes({ naming, now, cacheMillis }), ...configRoutes(config, polls), ...serverRoutes(auth) },
     auth,
     limits,
@@ -97,8 +101,10 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
   })
   const sockets = createNetServer((socket: Socket) => grpc.accept(socket))
   const { port, grpcPort } = await listenBoth(http, sockets, options)
+  options.onListening?.()
+  ready.resolve()
   const sweeper = setInterval(() => {
-    naming.sweep()
+    backend.sweep()
     grpc.sweep()
     deps.metrics.gauge('nacos_face_subscriptions', {}, pushes.subscriptions)
     deps.metrics.gauge('nacos_face_parked_polls', {}, polls.parked)
@@ -146,7 +152,9 @@ async function listenBoth(
       if (wanted > 65_535) throw new MeshError('E_LISTEN_IN_USE', `${host}:${wanted}: above the last port`)
       return { port, grpcPort: await listen(sockets, host, wanted) }
     } catch (error) {
-      await closeServer(http)
+      const closed = closeServer(http)
+      http.closeAllConnections()
+      await closed
       if (options.port !== 0 || options.grpcPort !== undefined || tries >= maxPortTries) throw error
     }
   }

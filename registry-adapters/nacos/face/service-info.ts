@@ -69,8 +69,18 @@ export function instanceJson(service: ServiceName, instance: NacosInstance): Ins
   }
 }
 
+/** Enabled instances of the wanted clusters (comma-separated; '' = all). */
+export function instancesOf(view: ServiceView | undefined, clusters: string): readonly NacosInstance[] {
+  const wanted = clusters.split(',').filter((cluster) => cluster !== '')
+  const enabled = (view?.instances ?? []).filter((instance) => instance.enabled)
+  const [first] = wanted
+  if (first === undefined) return enabled
+  if (view?.isAnyCluster === true) return enabled.map((instance) => ({ ...instance, cluster: first }))
+  return enabled.filter((instance) => wanted.includes(instance.cluster))
+}
+
 /**
- * Enabled instances of the wanted clusters. When the healthy share is at or below a protect threshold above 0, all of them are shown as healthy, so that
+ * Instances of `instancesOf`. When the healthy share is at or below a protect threshold above 0, all of them are shown as healthy, so that
  * the few healthy ones are not run over; otherwise `healthyOnly` drops the unhealthy ones.
  */
 export function serviceInfo(
@@ -78,10 +88,7 @@ export function serviceInfo(
   view: ServiceView | undefined,
   options: ServiceInfoOptions,
 ): ServiceInfoJson {
-  const wanted = new Set(options.clusters.split(',').filter((cluster) => cluster !== ''))
-  const all = (view?.instances ?? []).filter(
-    (instance) => instance.enabled && (wanted.size === 0 || wanted.has(instance.cluster)),
-  )
+  const all = instancesOf(view, options.clusters)
   const healthy = all.filter((instance) => instance.healthy)
   const threshold = view?.protectThreshold ?? 0
   const isProtected = threshold > 0 && all.length > 0 && healthy.length / all.length <= threshold

@@ -10,6 +10,8 @@ import { json, resultFault, textFault } from './exchange.ts'
 import { openRoutes } from './server-routes.ts'
 
 export interface HttpServerDeps {
+  /** Requests wait for it. */
+  readonly ready: Promise<void>
   readonly routes: Routes
   readonly auth: Auth
   readonly limits: Pick<FaceLimits, 'maxHttpConnections' | 'maxMessageBytes'>
@@ -44,6 +46,7 @@ async function serve(deps: HttpServerDeps, incoming: IncomingMessage, outgoing: 
   let path = ''
   let answer: FaceAnswer
   try {
+    await deps.ready
     const url = targetOf(incoming)
     path = url.pathname.startsWith(`${contextPath}/`) ? url.pathname.slice(contextPath.length) : ''
     const route = `${incoming.method ?? ''} ${path}`

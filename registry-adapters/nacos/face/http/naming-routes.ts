@@ -12,7 +12,7 @@ import {
   heartbeatTimes,
   parseInstance,
 } from '../instance.ts'
-import { instanceId, instanceJson, serviceInfo } from '../service-info.ts'
+import { instanceId, instanceJson, instancesOf, serviceInfo } from '../service-info.ts'
 import { groupedName, namespaceOf, serviceNameOf } from '../service-name.ts'
 import type { FaceAnswer, FaceRequest, Handler, Routes } from './exchange.ts'
 import { json, param, required, result, text, wholeNumber } from './exchange.ts'
@@ -271,10 +271,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     'GET /v3/client/ns/instance/list': async (request) => {
       const service = serviceOf(request)
       const view = await naming.query(service)
-      const wanted = param(request, 'clusterName') ?? ''
-      const shown = (view?.instances ?? []).filter(
-        ({ enabled, cluster }) => enabled && (wanted === '' || wanted.split(',').includes(cluster)),
-      )
+      const shown = instancesOf(view, param(request, 'clusterName') ?? '')
       return result(shown.map((instance) => instanceJson(service, instance)))
     },
   }

@@ -24,8 +24,8 @@ interface InstanceRecord {
   readonly order: number
   instance: NacosInstance
   beatAt: number
-  /** Since when the connection is gone; undefined = it lives. */
-  orphanedAt: number | undefined
+  /** Its connection is gone, and so will it be at this time; undefined = it lives. */
+  expiresAt: number | undefined
 }
 
 interface ServiceEntry {
@@ -49,6 +49,8 @@ export interface NamingStoreOptions {
   readonly emptyServiceMs?: number
   /** Called after each change of what must outlive the process. */
   readonly onPersistentChange?: () => void
+  /** Called after each change of a service; must be quick and call nothing here. */
+  readonly onServiceChange?: (service: ServiceName) => void
 }
 
 export interface PersistentService {
@@ -80,7 +82,12 @@ export class NamingStore implements NamingBackend {
     instances: readonly NacosInstance[],
     connection: string | undefined,
   ): Promise<void> {
-    this.checkRegistration(service, instances, connection)
+    this.put(service, instances, connection)
+  }
+
+  /** `register`, at once; throws what it rejects with. */
+  put(service: ServiceName, instances: readonly NacosInstance[], connection: string | undefined): void {
+    this.#check(service, instances, connection)
     const entry = this.#entryFor(service)
     const added = new Set(instances.map((instance) => instanceKey(instance)))
     if (connection !== undefined) {
@@ -99,29 +106,6 @@ export class NamingStore implements NamingBackend {
     this.#changed(entry)
   }
 
-  /** Throws what `register` would reject with; for owners that have to act before. */
-  checkRegistration(service: ServiceName, instances: readonly NacosInstance[], connection: string | undefined): void {
-    const { limits } = this.#options
-    const entry = this.#entries.get(serviceKey(service))
-    if (entry === undefined && this.#entries.size >= limits.maxServices) {
-      throw overLimit('maxServices', this.#entries.size + 1, limits.maxServices)
-    }
-    if (this.#instances + instances.length > limits.maxInstances) {
-      throw overLimit('maxInstances', this.#instances + instances.length, limits.maxInstances)
-    }
-    for (const instance of instances) {
-      const isEphemeral = instance.ephemeral || connection !== undefined
-      for (const other of entry?.records.values() ?? []) {
-        if (other.instance.ephemeral === isEphemeral) continue
-        const [has, wants] = isEphemeral ? ['persistent', 'ephemeral'] : ['ephemeral', 'persistent']
-        throw new NacosFault(
-          'parameter-invalid',
-          `Current service ${groupedName(service)} is ${has} service, can't register ${wants} instance.`,
-        )
-      }
-    }
-  }
-
   async deregister(service: ServiceName, instance: NacosInstance, connection: string | undefined): Promise<void> {
     const entry = this.#entries.get(serviceKey(service))
     if (entry === undefined) return
@@ -132,14 +116,24 @@ export class NamingStore implements NamingBackend {
         connection === undefined
           ? record.owner.kind !== 'connection'
           : record.owner.kind === 'connection' && record.owner.id === connection
-      if (isOwn || record.orphanedAt !== undefined) this.#drop(record)
+      if (isOwn || record.expiresAt !== undefined) this.#drop(record)
     }
     this.#changed(entry)
   }
 
   async beat(service: ServiceName, address: InstanceAddress): Promise<boolean> {
     const entry = this.#entries.get(serviceKey(service))
-    const record = entry?.records.get(recordId({ kind: 'beats' }, instanceKey(address)))
+    const key = instanceKey(address)
+    const record = entry?.records.get(recordId({ kind: 'beats' }, key))
+    if (entry !== undefined && record === undefined) {
+      // Its former owner is gone, but it is here: the heartbeats keep it from now on.
+      const orphan = [...entry.records.values()].find((other) => other.key === key && other.expiresAt !== undefined)
+      if (orphan !== undefined) {
+        this.#put(entry, { ...orphan.instance, healthy: true }, { kind: 'beats' })
+        this.#changed(entry)
+        return true
+      }
+    }
     if (entry === undefined || record === undefined) return false
     record.beatAt = this.#options.now()
     if (!record.instance.healthy) {
@@ -163,13 +157,13 @@ export class NamingStore implements NamingBackend {
     return true
   }
 
-  connectionGone(connection: string): void {
+  /** `graceMs` is how long its instances stay, for a client that may come back; default: the store's own. */
+  connectionGone(connection: string, graceMs: number = this.#options.connectionGraceMs ?? 0): void {
     const records = this.#byConnection.get(connection) ?? []
-    const graceMs = this.#options.connectionGraceMs ?? 0
     const entries = new Set<ServiceEntry>()
     for (const record of records) {
       if (graceMs > 0) {
-        record.orphanedAt = this.#options.now()
+        record.expiresAt = this.#options.now() + graceMs
         this.#orphans.add(record)
       } else {
         this.#drop(record)
@@ -271,7 +265,7 @@ export class NamingStore implements NamingBackend {
       changed.add(record.entry)
     }
     for (const record of this.#orphans) {
-      if (now - (record.orphanedAt ?? now) < (this.#options.connectionGraceMs ?? 0)) continue
+      if (now < (record.expiresAt ?? Infinity)) continue
       this.#drop(record)
       changed.add(record.entry)
     }
@@ -311,6 +305,28 @@ export class NamingStore implements NamingBackend {
     }
   }
 
+  #check(service: ServiceName, instances: readonly NacosInstance[], connection: string | undefined): void {
+    const { limits } = this.#options
+    const entry = this.#entries.get(serviceKey(service))
+    if (entry === undefined && this.#entries.size >= limits.maxServices) {
+      throw overLimit('maxServices', this.#entries.size + 1, limits.maxServices)
+    }
+    if (this.#instances + instances.length > limits.maxInstances) {
+      throw overLimit('maxInstances', this.#instances + instances.length, limits.maxInstances)
+    }
+    for (const instance of instances) {
+      const isEphemeral = instance.ephemeral || connection !== undefined
+      for (const other of entry?.records.values() ?? []) {
+        if (other.instance.ephemeral === isEphemeral) continue
+        const [has, wants] = isEphemeral ? ['persistent', 'ephemeral'] : ['ephemeral', 'persistent']
+        throw new NacosFault(
+          'parameter-invalid',
+          `Current service ${groupedName(service)} is ${has} service, can't register ${wants} instance.`,
+        )
+      }
+    }
+  }
+
   #known(service: ServiceName): ServiceEntry {
     const entry = this.#entries.get(serviceKey(service))
     if (entry !== undefined) return entry
@@ -339,7 +355,7 @@ export class NamingStore implements NamingBackend {
   #put(entry: ServiceEntry, instance: NacosInstance, owner: Owner): void {
     const key = instanceKey(instance)
     for (const other of entry.records.values()) {
-      if (other.key === key && other.orphanedAt !== undefined) this.#drop(other)
+      if (other.key === key && other.expiresAt !== undefined) this.#forget(other)
     }
     const id = recordId(owner, key)
     const former = entry.records.get(id)
@@ -351,7 +367,7 @@ export class NamingStore implements NamingBackend {
       order: ++this.#order,
       instance: { ...instance, ephemeral: owner.kind !== 'persistent' },
       beatAt: this.#options.now(),
-      orphanedAt: undefined,
+      expiresAt: undefined,
     }
     entry.records.set(id, record)
     this.#instances += 1
@@ -390,6 +406,7 @@ export class NamingStore implements NamingBackend {
       entry.emptySince = this.#options.now()
       this.#empty.add(entry)
     }
+    this.#options.onServiceChange?.(entry.service)
     for (const listener of this.#listeners.get(serviceKey(entry.service)) ?? []) listener()
   }
 }
