@@ -99,8 +99,6 @@ export class HttpClient {
         () => finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: no answer after ${timeoutMs} ms`)),
         timeoutMs,
       )
-      if (ask.signal?.aborted === true) return onAbort()
-      ask.signal?.addEventListener('abort', onAbort, { once: true })
       request.on('error', (cause) =>
         finish(new MeshError('E_REGISTRY_UNREACHABLE', `${what}: ${cause.message}`, { cause })),
       )
@@ -123,6 +121,9 @@ export class HttpClient {
         response.on('error', (cause) => finish(new MeshError('E_REGISTRY_PROTOCOL', `${what}: answer torn`, { cause })))
         response.on('close', () => finish(new MeshError('E_REGISTRY_PROTOCOL', `${what}: answer torn`)))
       })
+      // only now: a request that is destroyed without a listener would take the process with it
+      if (ask.signal?.aborted === true) return onAbort()
+      ask.signal?.addEventListener('abort', onAbort, { once: true })
       request.end(body)
     })
   }
