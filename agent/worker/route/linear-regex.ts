@@ -39,7 +39,9 @@ function replaceAll(regex: RE2JS, subject: string, rewrite: string): string {
   let result = ''
   let from = 0
   while (matcher.find()) {
-    result += subject.slice(from, matcher.start()) + expand(rewrite, (group) => matcher.group(group))
+    result +=
+      subject.slice(from, matcher.start()) +
+      expand(rewrite, (group) => (group <= matcher.groupCount() ? matcher.group(group) : null))
     from = matcher.end()
   }
   return result + subject.slice(from)

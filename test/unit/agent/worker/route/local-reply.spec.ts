@@ -1,0 +1,76 @@
+import { expect } from 'chai'
+import { actionFilter, redirectTarget, splitAuthority } from '../../../../../agent/worker/route/local-reply.ts'
+import type { LocalReply } from '../../../../../agent/worker/route/types.ts'
+import type { HttpActionSpec } from '../../../../../contracts/route-spec.ts'
+import { context, request } from '../../../../support/routing.ts'
+import type { RequestTraits } from '../../../../support/routing.ts'
+
+type Redirect = Extract<HttpActionSpec, { kind: 'redirect' }>
+
+const target = (spec: Partial<Redirect>, traits: RequestTraits): string =>
+  redirectTarget({ kind: 'redirect', status: 301, ...spec }, request(traits))
+
+describe('a redirect', () => {
+  const traits = { host: 'shop:8080', path: '/a?q=1', port: 20_001 }
+
+  it('replaces what the rule names and keeps the rest, the query too', () => {
+    expect(target({}, traits)).to.equal('http://shop:8080/a?q=1')
+    expect(target({ uri: '/b' }, traits)).to.equal('http://shop:8080/b?q=1')
+    expect(target({ uri: '/b?x=2' }, traits)).to.equal('http://shop:8080/b?x=2')
+    expect(target({ authority: 'new.example.com' }, traits)).to.equal('http://new.example.com/a?q=1')
+    expect(target({ authority: '[::1]:81' }, traits)).to.equal('http://[::1]:81/a?q=1')
+  })
+
+  it('names the port that the rule wants, and none that the scheme implies', () => {
+    expect(target({ port: 9000 }, traits)).to.equal('http://shop:9000/a?q=1')
+    expect(target({ port: 80 }, traits)).to.equal('http://shop/a?q=1')
+    expect(target({ port: 'from-request' }, traits)).to.equal('http://shop:20001/a?q=1')
+    expect(target({ port: 'from-protocol-default' }, traits)).to.equal('http://shop/a?q=1')
+    expect(target({ scheme: 'https' }, { ...traits, host: 'shop:80' })).to.equal('https://shop/a?q=1')
+    expect(target({ scheme: 'https' }, traits)).to.equal('https://shop:8080/a?q=1')
+  })
+
+  it('answers with the status of the rule, a location and nothing else', () => {
+    const filter = actionFilter({ kind: 'redirect', status: 308, uri: '/b' })!
+    const reply = filter.onRequest(context(request(traits))) as LocalReply
+    expect(reply).to.deep.include({ kind: 'reply', status: 308, code: undefined, flag: '-' })
+    expect(reply.headers).to.equal('location: http://shop:8080/b?q=1\r\n')
+    expect(reply.body.length).to.equal(0)
+  })
+
+  it('lets no byte of the request end the field', () => {
+    const location = target({}, { host: 'a\r\nset-cookie: x=1', path: '/\r\n\r\n<script>ü' })
+    expect(location).to.match(/^[\x21-\x7e]*$/)
+  })
+})
+
+describe('a direct response', () => {
+  it('has the body and type of the rule', () => {
+    const filter = actionFilter({ kind: 'direct', status: 503, body: 'zu – später', contentType: 'text/plain' })!
+    const reply = filter.onRequest(context(request())) as LocalReply
+    expect([reply.status, reply.headers, reply.body.toString()]).to.deep.equal([
+      503,
+      'content-type: text/plain\r\n',
+      'zu – später',
+    ])
+  })
+
+  it('can be bytes', () => {
+    const filter = actionFilter({ kind: 'direct', status: 200, body: '/wD+', bodyIsBase64: true, contentType: 'a/b' })!
+    expect([...(filter.onRequest(context(request())) as LocalReply).body]).to.deep.equal([0xff, 0x00, 0xfe])
+  })
+
+  it('can be empty, then without a type', () => {
+    const filter = actionFilter({ kind: 'direct', status: 204, body: '', contentType: 'text/plain' })!
+    expect((filter.onRequest(context(request())) as LocalReply).headers).to.equal('')
+  })
+})
+
+it('an authority is split into host and port', () => {
+  expect(splitAuthority('a:80')).to.deep.equal(['a', 80])
+  expect(splitAuthority('a')).to.deep.equal(['a', undefined])
+  expect(splitAuthority('[::1]')).to.deep.equal(['[::1]', undefined])
+  expect(splitAuthority('[::1]:80')).to.deep.equal(['[::1]', 80])
+  expect(splitAuthority('a:')).to.deep.equal(['a', undefined])
+  expect(splitAuthority('a:99999')).to.deep.equal(['a', undefined])
+})

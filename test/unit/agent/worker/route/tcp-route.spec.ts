@@ -1,0 +1,60 @@
+import { expect } from 'chai'
+import { subnetSet } from '../../../../../agent/worker/route/subnet.ts'
+import { matchTcpRoute } from '../../../../../agent/worker/route/tcp-route.ts'
+import type { TcpMatchSpec, TcpRouteSpec } from '../../../../../contracts/route-spec.ts'
+import { app, compiled, connection, hostSpec, key } from '../../../../support/routing.ts'
+
+const tcp = (name: string, ...matches: TcpMatchSpec[]): TcpRouteSpec => ({
+  name,
+  origin: { kind: 'VirtualService', name: 'public/db', path: name },
+  matches,
+  destinations: [{ service: key(name), weight: 1 }],
+})
+
+describe('a TCP route', () => {
+  const host = compiled(
+    hostSpec([], {
+      tcp: [
+        tcp('port', { port: 1 }),
+        tcp('source', { sourceSubnets: ['10.0.0.0/8', 'fd00::/8'] }),
+        tcp('destination', { destinationSubnets: ['127.0.0.9'] }),
+        tcp('label', { sourceLabels: { app: 'cart' } }),
+        tcp('namespace', { sourceNamespace: 'prod' }),
+        tcp('either', { port: 7 }, { port: 8, sourceLabels: { app: 'x' } }),
+        tcp('nobody', { port: 999 }),
+      ],
+    }),
+  )
+  const found = (traits: Parameters<typeof connection>[0]): string | undefined =>
+    matchTcpRoute(host, connection(traits))?.spec.name
+
+  it('is the first that matches by port, networks and caller', () => {
+    expect(found({ localPort: 1, sourceAddress: '10.1.1.1' })).to.equal('port')
+    expect(found({ sourceAddress: '10.1.1.1' })).to.equal('source')
+    expect(found({ sourceAddress: 'fd00::1' })).to.equal('source')
+    expect(found({ localAddress: '127.0.0.9' })).to.equal('destination')
+    expect(found({ source: app('cart') })).to.equal('label')
+    expect(found({ source: app('x', {}, 'prod') })).to.equal('namespace')
+    expect(found({ localPort: 7 })).to.equal('either')
+  })
+
+  it('needs all conditions of one match', () => {
+    expect(found({ localPort: 8 })).to.equal(undefined)
+    expect(found({ localPort: 8, source: app('x') })).to.equal('either')
+  })
+
+  it('is none when nothing matches, and any without matches', () => {
+    expect(found({})).to.equal(undefined)
+    expect(matchTcpRoute(compiled(hostSpec([], { tcp: [tcp('all')] })), connection())!.spec.name).to.equal('all')
+  })
+})
+
+describe('networks', () => {
+  it('hold their addresses, IPv4 in IPv6 clothes too, and nothing else', () => {
+    const set = subnetSet(['10.0.0.0/8', '192.168.1.7', '::1', 'nonsense', '1.2.3.4/99'])
+    for (const address of ['10.255.0.1', '::ffff:10.0.0.1', '192.168.1.7', '::1'])
+      expect(set.has(address), address).to.equal(true)
+    for (const address of ['11.0.0.1', '192.168.1.8', '::2', '', 'x', '1.2.3.4'])
+      expect(set.has(address), address).to.equal(false)
+  })
+})
