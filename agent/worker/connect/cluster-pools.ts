@@ -44,7 +44,7 @@ export class ClusterPools {
     if (this.isPumping) return
     this.isPumping = true
     for (const pool of this.pools) {
-      if (pool.waiters.size > 0) pool.dialForWaiters()
+      if (pool.waitingCount > 0) pool.dialForWaiters()
     }
     this.isPumping = false
   }

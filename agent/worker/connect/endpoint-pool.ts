@@ -35,7 +35,9 @@ export class EndpointPool implements TimerOwner {
   readonly state: EndpointState
   readonly cluster: ClusterPools
   readonly idle: PooledConnection[] = []
-  readonly waiters = new FairQueue<ConnectionWaiter>()
+  private readonly waiters = new FairQueue<ConnectionWaiter>()
+  /** Repeats after a stale connection: a returned one, which may be just as stale, is not for them. */
+  private readonly freshWaiters = new FairQueue<ConnectionWaiter>()
   /** Connections that exist, idle and busy. */
   open = 0
   /** Metric scope of the last request; see `observe/request-metrics.ts`. */
@@ -57,14 +59,20 @@ export class EndpointPool implements TimerOwner {
     }
     const { cluster } = this.cluster
     if (!cluster.tryPending()) return overflow
-    this.waiters.push(waiter)
+    if (isFresh) this.freshWaiters.push(waiter)
+    else this.waiters.push(waiter)
     this.dialForWaiters()
     return waiting
   }
 
+  /** Requests that wait for a connection. */
+  get waitingCount(): number {
+    return this.waiters.size + this.freshWaiters.size
+  }
+
   /** False when it was not waiting any more. */
   forget(waiter: ConnectionWaiter): boolean {
-    if (!this.waiters.remove(waiter)) return false
+    if (!this.waiters.remove(waiter) && !this.freshWaiters.remove(waiter)) return false
     this.cluster.cluster.endPending()
     return true
   }
@@ -77,7 +85,17 @@ export class EndpointPool implements TimerOwner {
       this.discard(connection)
       return
     }
-    const waiter = this.waiters.size > 0 ? this.waiters.take() : undefined
+    let waiter: ConnectionWaiter | undefined
+    if (this.freshWaiters.size > 0) {
+      if (connection.requests === 0) {
+        waiter = this.freshWaiters.take()
+      } else if (this.waiters.size === 0 && this.dials.size === 0) {
+        // No dial is under way for them, so a bound is in the way: this connection makes room
+        this.discard(connection)
+        return
+      }
+    }
+    if (waiter === undefined && this.waiters.size > 0) waiter = this.waiters.take()
     if (waiter !== undefined) {
       this.cluster.cluster.endPending()
       waiter.onConnection(connection)
@@ -155,7 +173,7 @@ export class EndpointPool implements TimerOwner {
     }
     this.dials.clear()
     this.closeIdle()
-    for (let waiter = this.waiters.take(); waiter !== undefined; waiter = this.waiters.take()) {
+    for (let waiter = this.takeWaiter(); waiter !== undefined; waiter = this.takeWaiter()) {
       this.cluster.cluster.endPending()
       waiter.onConnectFailed(Outcome.connectFailure, reason)
     }
@@ -164,7 +182,7 @@ export class EndpointPool implements TimerOwner {
   /** Dials as long as more requests wait than dials are under way and the bounds allow. */
   dialForWaiters(): void {
     const { cluster, deps } = this.cluster
-    while (this.dials.size < this.waiters.size) {
+    while (this.dials.size < this.waitingCount) {
       if (!cluster.tryConnection()) {
         // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
         if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
@@ -177,7 +195,7 @@ export class EndpointPool implements TimerOwner {
         onDialFailed: (outcome, reason) => {
           this.dials.delete(dial)
           cluster.endConnection()
-          const waiter = this.waiters.take()
+          const waiter = this.takeWaiter()
           if (waiter !== undefined) {
             cluster.endPending()
             waiter.onConnectFailed(outcome, reason)
@@ -203,6 +221,10 @@ export class EndpointPool implements TimerOwner {
     if (eldest !== undefined) wheel.arm(this.timer, eldest.idleSince + idleTimeoutMs)
   }
 
+  private takeWaiter(): ConnectionWaiter | undefined {
+    return this.freshWaiters.size > 0 ? this.freshWaiters.take() : this.waiters.take()
+  }
+
   private takeIdle(): PooledConnection | null {
     for (;;) {
       const connection = this.idle.pop()
@@ -226,7 +248,7 @@ export class EndpointPool implements TimerOwner {
   }
 
   private dropIfUnused(): void {
-    if (!this.state.isGone || this.open + this.dials.size + this.waiters.size > 0) return
+    if (!this.state.isGone || this.open + this.dials.size + this.waitingCount > 0) return
     this.cluster.deps.wheel.drop(this.timer)
     this.cluster.removePool(this)
   }
