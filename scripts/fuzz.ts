@@ -1,14 +1,14 @@
 /**
  * Fuzzes the HTTP/1.1 codec and a running worker with damaged messages; every byte that is passed on is judged by a strict parser.
  *
- * Usage: node scripts/fuzz.ts [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, half through a worker)
+ * Usage: node scripts/fuzz.ts [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, a quarter each as requests and as replies through a worker)
  * Prints the seed first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
  */
 import { parseArgs } from 'node:util'
 
 import { fuzzCodec } from '../test/support/http1/fuzz/codec-fuzz.ts'
 import { startFuzzedWorker } from '../test/support/http1/fuzz/fuzzed-worker.ts'
-import { fuzzWorker } from '../test/support/http1/fuzz/worker-fuzz.ts'
+import { fuzzWorker, fuzzWorkerReplies } from '../test/support/http1/fuzz/worker-fuzz.ts'
 
 const { values } = parseArgs({ options: { seed: { type: 'string' }, messages: { type: 'string' } } })
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
@@ -26,10 +26,16 @@ try {
   )
   const fuzzed = await startFuzzedWorker()
   try {
-    const worker = await fuzzWorker(seed, messages - half, fuzzed.port, fuzzed.backend)
+    const quarter = Math.ceil(half / 2)
+    const worker = await fuzzWorker(seed, quarter, fuzzed.port, fuzzed.backend)
     if (!fuzzed.worker.isRunning) throw new Error(`the worker ended\n${fuzzed.worker.log()}`)
     console.log(
       `worker: ${worker.messages} messages in ${worker.streams} streams, ${worker.forwarded} reached the backend, ${worker.replies} replies, ${seconds()} s`,
+    )
+    const replies = await fuzzWorkerReplies(seed, messages - half - quarter, fuzzed.port, fuzzed.backend)
+    if (!fuzzed.worker.isRunning) throw new Error(`the worker ended\n${fuzzed.worker.log()}`)
+    console.log(
+      `replies: ${replies.messages} messages in ${replies.streams} streams, ${replies.replies} whole replies reached their callers, ${seconds()} s`,
     )
   } finally {
     await fuzzed.close()

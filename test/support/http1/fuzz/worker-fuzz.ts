@@ -3,7 +3,7 @@ import { dirtyForward } from '../recording-backend.ts'
 import type { RecordingBackend } from '../recording-backend.ts'
 import { RawCaller } from '../raw-caller.ts'
 import { parseReplies, parseRequests } from '../strict-parser.ts'
-import { requestStream } from './generate.ts'
+import { replyStream, requestStream } from './generate.ts'
 import type { FuzzStream } from './generate.ts'
 import { Random } from './random.ts'
 
@@ -70,6 +70,64 @@ export async function fuzzWorker(
     const fromBackend = answered.reduce((sum, count) => sum + count, 0)
     if (fromBackend > forwarded)
       throw new Error(`seed ${seed}: ${fromBackend} replies of the backend for ${forwarded} requests that it saw`)
+    backend.reset()
+  }
+  return totals
+}
+
+/**
+ * The other direction: whole requests go in, the endpoint answers with damaged replies and closes. The caller must get a stream that the strict parser takes, whole or
+ * cut short, and never a second final reply.
+ */
+export async function fuzzWorkerReplies(
+  seed: number,
+  messages: number,
+  port: number,
+  backend: RecordingBackend,
+): Promise<WorkerFuzzTotals> {
+  const source = new Random(seed)
+  const totals: WorkerFuzzTotals = { streams: 0, messages: 0, forwarded: 0, replies: 0 }
+  while (totals.messages < messages) {
+    const cases: { readonly bytes: Buffer; readonly method: string; readonly isIntact: boolean }[] = []
+    for (let i = 0; i < parallel * 8 && totals.messages < messages; i++) {
+      const random = source.fork()
+      const stream = replyStream(random)
+      cases.push({ bytes: stream.bytes, method: stream.methods[0] as string, isIntact: stream.isIntact })
+      totals.messages += stream.messages
+    }
+    totals.streams += cases.length
+    backend.answer = (message, connection) => {
+      connection.socket.end((cases[Number(message.target.slice(1))] as { bytes: Buffer }).bytes)
+      return undefined
+    }
+    await Promise.all(
+      Array.from({ length: parallel }, async (_, lane) => {
+        for (let i = lane; i < cases.length; i += parallel) {
+          const one = cases[i] as (typeof cases)[number]
+          const caller = await RawCaller.open(port)
+          caller.send(
+            `${one.method} /${i} HTTP/1.1\r\nHost: a\r\n${one.method === 'POST' ? 'Content-Length: 2\r\n' : ''}\r\n${one.method === 'POST' ? 'hi' : ''}`,
+          )
+          caller.socket.end()
+          const isOver = await caller.until(() => caller.isOver, hangMs)
+          const seen = parseReplies(caller.bytes, [one.method], true)
+          const finals = seen.messages.filter((message) => message.status >= 200)
+          const problem = !isOver
+            ? `no end after ${hangMs} ms`
+            : (seen.problem ??
+              (one.isIntact && (finals.length !== 1 || finals[0]?.fields.some(([name]) => name === 'x-mesh-error'))
+                ? 'an intact reply was refused'
+                : undefined))
+          caller.close()
+          if (problem !== undefined)
+            throw new Error(
+              `seed ${seed}: ${problem}\nthe endpoint said: ${JSON.stringify(one.bytes.toString('latin1'))}\nthe caller got: ${JSON.stringify(caller.text)}`,
+            )
+          totals.replies += finals.length
+        }
+      }),
+    )
+    totals.forwarded += backend.requests.length
     backend.reset()
   }
   return totals
