@@ -28,6 +28,7 @@ const housekeepingMs = 2000
 const log = jsonLog((line) => process.stdout.write(line), Date.now)
 // A reader that went away must not take the watchdog with it.
 process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
 
 try {
   await run(readOptions(process.argv[2]))
@@ -89,6 +90,7 @@ async function run(options: WatchdogOptions): Promise<void> {
     log,
     now,
     wallClock: Date.now,
+    showErrors: (bytes) => process.stderr.write(bytes),
     onServing: (text) => manager.ready(text),
     onStopped: () => {
       port.close()

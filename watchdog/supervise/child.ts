@@ -1,6 +1,6 @@
 /** One process of a generation, started here or adopted from an earlier watchdog. Its death is seen in both cases. */
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, unlinkSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync, truncateSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChildRole, ChildToWatchdog, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
 import type { BatchSender } from '../../native/batch-sender.ts'
@@ -10,6 +10,7 @@ import { isRunning, processFacts, residentBytes } from './process-facts.ts'
 /** Standard error of a child is kept in the run directory so that it outlives both; cut beyond this. */
 const maxErrorBytes = 1024 * 1024
 const evidenceLines = 12
+const maxForwardBytes = 65_536
 const adoptedPollMs = 250
 
 export interface ChildRecord {
@@ -26,6 +27,8 @@ export interface ChildEnd {
 }
 
 export interface ChildHooks {
+  /** Before its end: what it wrote last can still be taken. */
+  onLastWords(child: Child): void
   onEnd(child: Child, end: ChildEnd): void
 }
 
@@ -57,6 +60,7 @@ export class Child {
   /** Why we killed it, for the report. */
   killedFor: string | undefined
   private readonly errorFile: string
+  private forwardedBytes = 0
   private readonly hooks: ChildHooks
   private poll: NodeJS.Timeout | undefined
 
@@ -102,6 +106,8 @@ export class Child {
     const errorFile = errorFileOf(runDir, record.role, generation, record.index)
     const child = new Child(record, Number.NEGATIVE_INFINITY, errorFile, hooks)
     child.poll = setInterval(() => child.look(), adoptedPollMs)
+    // What it wrote before, the watchdog before us has shown.
+    child.forwardedBytes = sizeOf(errorFile)
     return child
   }
 
@@ -128,10 +134,22 @@ export class Child {
 
   measure(): void {
     this.rssBytes = residentBytes(this.pid) ?? 0
+  }
+
+  /** What it wrote to standard error since the last call, for ours; bounded, so that a chatterbox cannot hold us up. */
+  takeErrors(): Buffer | undefined {
     try {
-      if (statSync(this.errorFile).size > maxErrorBytes) truncateSync(this.errorFile, 0)
+      const { size } = statSync(this.errorFile)
+      if (size <= this.forwardedBytes) return undefined
+      const bytes = readPart(this.errorFile, this.forwardedBytes, Math.min(size - this.forwardedBytes, maxForwardBytes))
+      this.forwardedBytes += bytes.length
+      if (this.forwardedBytes > maxErrorBytes) {
+        truncateSync(this.errorFile, 0)
+        this.forwardedBytes = 0
+      }
+      return bytes
     } catch {
-      // The file is evidence, not a need.
+      return undefined
     }
   }
 
@@ -161,6 +179,7 @@ export class Child {
     this.stream?.close()
     this.stream = undefined
     this.sender?.close()
+    this.hooks.onLastWords(this)
     this.hooks.onEnd(this, end)
     try {
       unlinkSync(this.errorFile)
@@ -174,4 +193,22 @@ export type ChildHello = Extract<ChildToWatchdog, { type: 'hello' }>
 
 function errorFileOf(runDir: string, role: ChildRole, generation: number, index: number): string {
   return join(runDir, role === 'control' ? `control-${generation}.stderr` : `worker-${generation}-${index}.stderr`)
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size
+  } catch {
+    return 0
+  }
+}
+
+function readPart(path: string, from: number, length: number): Buffer {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.allocUnsafe(length)
+    return bytes.subarray(0, readSync(file, bytes, 0, length, from))
+  } finally {
+    closeSync(file)
+  }
 }

@@ -10,7 +10,7 @@ import type {
 import type { RestartOptions } from '../options.ts'
 import { Backoff } from './backoff.ts'
 import { Child } from './child.ts'
-import type { ChildEnd, ChildRecord } from './child.ts'
+import type { ChildEnd, ChildHooks, ChildRecord } from './child.ts'
 import type { GenerationRecord } from './run-record.ts'
 
 /** Which way the phases go. Anything else is a bug and is refused. */
@@ -30,6 +30,8 @@ export interface GenerationDeps {
   readonly now: () => number
   readonly restarts: RestartOptions
   readonly onChildEnd: (generation: Generation, child: Child, end: ChildEnd) => void
+  /** Standard error of a child may have grown. */
+  readonly onErrorText: (child: Child) => void
   /** Something that people want to know has changed. */
   readonly onChange: () => void
   /** A process or a phase has changed: a next watchdog must find it written down even if this one dies right now. */
@@ -55,14 +57,19 @@ export class Generation {
   private readonly restartCounts = new Map<string, number>()
   private readonly backoffs = new Map<string, Backoff>()
   private readonly waiters = new Set<() => void>()
+  private readonly childHooks: ChildHooks
   private current: GenerationPhase
 
   constructor(number: number, release: Release, startedAt: number, phase: GenerationPhase, deps: GenerationDeps) {
     this.number = number
     this.release = release
     this.startedAt = startedAt
-    this.current = phase
     this.deps = deps
+    this.current = phase
+    this.childHooks = {
+      onLastWords: (child) => deps.onErrorText(child),
+      onEnd: (ended, end) => this.onEnd(ended, end),
+    }
   }
 
   get phase(): GenerationPhase {
@@ -113,7 +120,7 @@ export class Generation {
       this.release[role],
       this.deps.runDir,
       this.deps.now(),
-      { onEnd: (ended, end) => this.onEnd(ended, end) },
+      this.childHooks,
     )
     this.children.set(key, child)
     this.deps.onRecord()
@@ -123,7 +130,7 @@ export class Generation {
 
   /** False when that process is not running any more. */
   adoptChild(record: ChildRecord): boolean {
-    const child = Child.adopt(record, this.number, this.deps.runDir, { onEnd: (ended, end) => this.onEnd(ended, end) })
+    const child = Child.adopt(record, this.number, this.deps.runDir, this.childHooks)
     if (child !== undefined) this.children.set(`${record.role} ${record.index}`, child)
     return child !== undefined
   }

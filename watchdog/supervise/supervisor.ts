@@ -23,6 +23,7 @@ import { readRunRecord, writeRunRecord } from './run-record.ts'
 import { ProcessTree } from './tree.ts'
 
 const publishPauseMs = 200
+const errorPeriodMs = 500
 
 export interface SupervisorDeps {
   readonly options: WatchdogOptions
@@ -34,6 +35,8 @@ export interface SupervisorDeps {
   /** Monotonic and epoch ms. */
   readonly now: () => number
   readonly wallClock: () => number
+  /** What a child wrote to standard error. */
+  showErrors(bytes: Buffer): void
   /** A generation serves: for the service manager. */
   onServing(text: string): void
   /** Everything has stopped. */
@@ -54,6 +57,7 @@ export class Supervisor {
   private readonly startedAt: number
   private isAdopted = false
   private publishTimer: NodeJS.Timeout | undefined
+  private errorTimer: NodeJS.Timeout | undefined
 
   constructor(deps: SupervisorDeps) {
     this.deps = deps
@@ -66,6 +70,7 @@ export class Supervisor {
       now,
       restarts: options.restarts,
       onChildEnd: (generation, child, end) => this.recovery.onChildEnd(generation, child, end),
+      onErrorText: (child) => this.showErrors(child),
       onChange,
       onRecord: () => this.writeRecord(),
     }
@@ -135,6 +140,9 @@ export class Supervisor {
     }
     await this.door.open(join(options.runDir, runFiles.watchdog))
     this.liveness.start()
+    this.errorTimer = setInterval(() => {
+      for (const generation of this.tree.generations) for (const child of generation.living) this.showErrors(child)
+    }, errorPeriodMs)
     this.changed()
     if (this.isAdopted) {
       void this.awaitAdopted()
@@ -165,6 +173,7 @@ export class Supervisor {
     await isEmpty(2000)
     deps.relay.close()
     clearTimeout(this.publishTimer)
+    clearInterval(this.errorTimer)
     // An answer to the operator who asked for this goes out first.
     setImmediate(() => {
       this.door.close()
@@ -295,6 +304,11 @@ export class Supervisor {
     const { held } = this.deps.transfer
     if (old === undefined || failed.release.workers <= old.release.workers) return
     for (const { shard } of held.all()) if (shard.shard >= old.release.workers) held.drop(shard)
+  }
+
+  private showErrors(child: Child): void {
+    const bytes = child.takeErrors()
+    if (bytes !== undefined) this.deps.showErrors(bytes)
   }
 
   private writeRecord(): void {

@@ -1,5 +1,14 @@
-/** A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does. */
+/**
+ * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does; with `--snapshot FILE`
+ * it gives that snapshot to real workers.
+ */
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
+import type { WorkerToControl } from '../../../contracts/control-link.ts'
+import { runFiles } from '../../../contracts/run-directory.ts'
 import { connectContinuity } from '../../../agent/control/continuity/index.ts'
 
 const { values } = parseArgs({
@@ -7,11 +16,27 @@ const { values } = parseArgs({
     'run-dir': { type: 'string' },
     generation: { type: 'string' },
     behave: { type: 'string', default: 'well' },
+    snapshot: { type: 'string' },
   },
 })
 if (values.behave === 'refuse-config') {
   process.stderr.write('E_CONFIG_INVALID  agent.yaml:3: outbound.htp: unknown key\n')
   process.exit(2)
+}
+if (values.snapshot !== undefined) {
+  const snapshot = JSON.parse(readFileSync(values.snapshot, 'utf8')) as object
+  const server = createServer((socket) => {
+    const reader = new FrameReader()
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      for (const message of reader.push(chunk) as WorkerToControl[]) {
+        if (message.type === 'hello') socket.write(encodeFrame({ type: 'snapshot', snapshot }))
+      }
+    })
+  })
+  await new Promise<void>((resolve) =>
+    server.listen(join(values['run-dir']!, runFiles.control(Number(values.generation))), resolve),
+  )
 }
 const say = (message: string): void =>
   void process.stdout.write(`${JSON.stringify({ part: 'control', generation: values.generation, message })}\n`)

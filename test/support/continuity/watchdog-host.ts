@@ -17,6 +17,7 @@ import type {
   RestartReport,
   WatchdogState,
 } from '../../../contracts/handoff.ts'
+import type { Snapshot } from '../../../contracts/snapshot.ts'
 import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 
@@ -27,9 +28,8 @@ export interface HostOptions {
   readonly behave?: { readonly worker?: string; readonly control?: string }
   readonly tuning?: Readonly<Record<string, unknown>>
   readonly environment?: Readonly<Record<string, string>>
-  /** Instead of the stand-ins. */
-  readonly release?: Release
-  readonly programs?: readonly string[]
+  /** Real workers run with this snapshot; without it stand-ins run. */
+  readonly snapshot?: (host: WatchdogHost) => Snapshot
 }
 
 export class WatchdogHost {
@@ -97,9 +97,19 @@ export class WatchdogHost {
     readonly control?: string
     readonly workers?: number
   }): Release {
-    if (this.options.release !== undefined) return { ...this.options.release, name: which.name }
     const support = join(root, 'test/support/continuity')
     const dirs = ['--run-dir', this.runDir]
+    const workers = which.workers ?? this.options.workers ?? 1
+    if (this.options.snapshot !== undefined) {
+      const file = join(this.folder, 'given-snapshot.json')
+      writeFileSync(file, JSON.stringify(this.options.snapshot(this)))
+      return {
+        name: which.name,
+        control: [process.execPath, join(support, 'stand-in-control.ts'), ...dirs, '--snapshot', file],
+        worker: [process.execPath, join(root, 'agent/worker/main.ts'), ...dirs, '--state-dir', this.stateDir],
+        workers,
+      }
+    }
     return {
       name: which.name,
       control: [process.execPath, join(support, 'stand-in-control.ts'), ...dirs, '--behave', which.control ?? 'well'],
@@ -116,7 +126,7 @@ export class WatchdogHost {
         '--name',
         which.name,
       ],
-      workers: which.workers ?? this.options.workers ?? 1,
+      workers,
     }
   }
 
@@ -178,7 +188,7 @@ export class WatchdogHost {
       (generation) =>
         generation.phase === 'serving' &&
         generation.children.filter((child) => child.role === 'worker' && child.isServing).length ===
-          (this.options.release?.workers ?? this.options.workers ?? 1),
+          (this.options.workers ?? 1),
     )
   }
 
