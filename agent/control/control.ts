@@ -86,6 +86,8 @@ export class Control {
   private readonly sinceVersion = new Map<string, number>()
   private readonly dynamicServices = new Map<ServiceKey, Set<string>>()
   private readonly endpointListeners = new Set<(set: EndpointSet) => void>()
+  private readonly answerListeners = new Set<(key: ServiceKey) => void>()
+  private readonly neededListeners = new Set<(key: ServiceKey) => void>()
   private readonly workerListeners = new Set<() => void>()
   private fileApplications = new Map<string, string>()
   private flushing: NodeJS.Immediate | undefined
@@ -118,7 +120,10 @@ export class Control {
       log,
       metrics,
       onChange: (set) => this.endpointsChanged(set),
-      onAnswered: (key) => this.refreshNames(key),
+      onAnswered: (key) => {
+        this.refreshNames(key)
+        for (const listener of this.answerListeners) listener(key)
+      },
     })
     this.compiler = new Compiler({
       store: this.store,
@@ -126,6 +131,9 @@ export class Control {
       directory: this.directory,
       restored,
       declaredChanged: (key) => this.declared.changed(key),
+      neededChanged: (key) => {
+        for (const listener of this.neededListeners) listener(key)
+      },
       localApplication: (address, port) => this.localApplication(address, port),
     })
     this.declared = new DeclaredServices({
@@ -325,6 +333,18 @@ export class Control {
     return () => this.endpointListeners.delete(listener)
   }
 
+  /** All registries have spoken about a service for the first time. */
+  onAnswered(listener: (key: ServiceKey) => void): () => void {
+    this.answerListeners.add(listener)
+    return () => this.answerListeners.delete(listener)
+  }
+
+  /** A virtual host or service began or ceased to be needed (`compiler.isNeeded` says which). */
+  onNeeded(listener: (key: ServiceKey) => void): () => void {
+    this.neededListeners.add(listener)
+    return () => this.neededListeners.delete(listener)
+  }
+
   onWorkers(listener: () => void): () => void {
     this.workerListeners.add(listener)
     return () => this.workerListeners.delete(listener)
@@ -515,7 +535,8 @@ export class Control {
     return application === undefined ? undefined : { address: application.address, port: application.port }
   }
 
-  private isOwnListener(address: string, port: number): boolean {
+  /** Whether this is a listener of ours that must never be an endpoint: a call to it would come back to us. */
+  isOwnListener(address: string, port: number): boolean {
     const { host, admin, metrics, readiness, outbound, relay, api, nacosFace } = this.configNow
     const listeners = [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address]
     if (nacosFace.enabled)

@@ -163,7 +163,7 @@ export const agentFileSchema = z.strictObject({
           'An update may not shrink a service below this share in one step (and never to nothing) without confirmation; 0 switches that off.',
         ),
       confirmAfter: duration('100ms', '1h')
-        .prefault('60s')
+        .prefault('30s')
         .describe('A held-back update that is still the newest word after this time is taken as true.'),
       staleAfter: duration('1s', '24h')
         .prefault('90s')

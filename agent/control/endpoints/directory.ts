@@ -157,7 +157,7 @@ export class EndpointDirectory {
 
   close(): void {
     this.isClosed = true
-    for (const key of [...this.wanted.keys()]) this.release(key)
+    for (const key of this.wanted.keys()) this.release(key)
   }
 
   private restore(key: ServiceKey, wanted: Wanted, restored: EndpointSet | undefined): void {

@@ -39,6 +39,8 @@ export interface Application {
   readonly inboundPort: number | undefined
   /** undefined = never checked: what the application says counts. */
   readonly check: CheckSpec | undefined
+  /** What the Nacos face needs to know of it again after a restart. */
+  readonly face?: { readonly id: string; readonly ephemeral: boolean; readonly protocol: AppProtocol | undefined }
 }
 
 export function applicationId(service: ServiceName, address: string, port: number): string {

@@ -24,8 +24,10 @@ export interface CompilerDeps {
   readonly directory: Pick<EndpointDirectory, 'want' | 'release' | 'view'>
   /** Endpoint sets of the last run, served until a registry answers. */
   readonly restored: ReadonlyMap<ServiceKey, EndpointSet>
-  /** A service that ServiceEntry declares was needed, changed, or is no longer needed. */
+  /** A service that a ServiceEntry may declare is needed now, changed, or is no longer needed. */
   declaredChanged(key: ServiceKey): void
+  /** A virtual host or service is needed now, or no longer. */
+  neededChanged(key: ServiceKey): void
   /** Where a local application listens whose inbound port this endpoint is; undefined for every other endpoint. */
   localApplication(address: string, port: number): { readonly address: string; readonly port: number } | undefined
 }
@@ -56,6 +58,7 @@ export class Compiler {
     }
     this.hosts.set(key, { reasons: new Set([reason]), isDeclared: false, services: [] })
     this.compileHost(key)
+    this.deps.neededChanged(key)
   }
 
   drop(key: ServiceKey, reason: string): void {
@@ -64,6 +67,7 @@ export class Compiler {
     this.hosts.delete(key)
     this.deps.store.setVirtualHost(key, undefined)
     for (const service of host.services) this.letGo(service, key)
+    this.deps.neededChanged(key)
   }
 
   /** What the operator says that callers of this service speak. */
@@ -73,8 +77,13 @@ export class Compiler {
     if (this.users.has(key)) this.compileService(key)
   }
 
+  /** As a virtual host or as a service. */
   isNeeded(key: ServiceKey): boolean {
-    return this.hosts.has(key)
+    return this.hosts.has(key) || this.users.has(key)
+  }
+
+  neededKeys(): Set<ServiceKey> {
+    return new Set([...this.hosts.keys(), ...this.users.keys()])
   }
 
   isServiceNeeded(key: ServiceKey): boolean {
@@ -148,6 +157,7 @@ export class Compiler {
     this.deps.directory.want(service, splitKey(service), this.deps.restored.get(service))
     this.deps.declaredChanged(service)
     this.compileService(service)
+    this.deps.neededChanged(service)
   }
 
   private letGo(service: ServiceKey, host: ServiceKey): void {
@@ -157,6 +167,7 @@ export class Compiler {
     this.deps.directory.release(service)
     this.deps.declaredChanged(service)
     this.deps.store.setService(service, undefined)
+    this.deps.neededChanged(service)
   }
 
   private compileService(key: ServiceKey): void {

@@ -254,8 +254,9 @@ export class Publisher {
   }
 
   private greet(worker: Worker, hello: Extract<WorkerToControl, { type: 'hello' }>): void {
-    if (hello.link !== controlLinkVersion)
-      throw new MeshError('E_WIRE', `link version ${String(hello.link)}, allowed ${controlLinkVersion}`)
+    const { link }: { link: number } = hello
+    if (link !== controlLinkVersion)
+      throw new MeshError('E_WIRE', `link version ${link}, allowed ${controlLinkVersion}`)
     if (hello.generation !== this.deps.generation)
       throw new MeshError('E_WIRE', `generation ${String(hello.generation)}, allowed ${this.deps.generation}`)
     worker.state = {

@@ -20,8 +20,8 @@ describe('control', () => {
   let bench: Bench
   afterEach(async () => bench.close())
 
-  const addresses = (snapshot: { services: object } | undefined, service: string = key): string[] =>
-    (snapshot?.services as Record<string, { endpoints: { endpoints: { address: string }[] } }>)[
+  const addresses = (snapshot: { services: object } = { services: {} }, service: string = key): string[] =>
+    (snapshot.services as Record<string, { endpoints: { endpoints: { address: string }[] } }>)[
       service
     ]?.endpoints.endpoints.map((one) => one.address) ?? []
 

@@ -1,0 +1,62 @@
+/** Brings control's gauges up to date and asks the workers for theirs; called when somebody looks, never by a timer. */
+import type { StatSeries } from '../../../contracts/control-link.ts'
+import { workerAnswerMs, type AdminContext } from './context.ts'
+import { readiness, staleRegistries } from './readiness.ts'
+
+export async function collect(context: AdminContext): Promise<StatSeries[]> {
+  const { control, metrics, stats } = context
+  const { answers } = await control.publisher.ask({ kind: 'stats' }, workerAnswerMs)
+  for (const { pid, body } of answers) stats.update(pid, body)
+  stats.retain(new Set(control.publisher.states().map((worker) => worker.pid)))
+  setGauges(context)
+  return stats.merged(metrics.series())
+}
+
+function setGauges(context: AdminContext): void {
+  const { control, metrics, continuity, version } = context
+  const { clock, generation } = control.deps
+  const gauge = (name: string, value: number): void => metrics.gauge(name, {}, value)
+  const { role, host } = control.config
+  metrics.gauge('build_info', { version, role, host: host.name, generation: String(generation) }, 1)
+  gauge('ready', readiness(context).ready ? 1 : 0)
+  gauge('leading', control.isLeading ? 1 : 0)
+  gauge('uptime_seconds', Math.round((clock.monotonic() - context.startedAt) / 1000))
+  gauge('snapshot_version', control.store.version)
+  const { services, names } = control.store.counts
+  gauge('snapshot_services', services)
+  gauge('snapshot_names', names)
+  let endpoints = 0
+  for (const service of control.store.allServices()) endpoints += service.endpoints.endpoints.length
+  gauge('snapshot_endpoints', endpoints)
+  const workers = control.publisher.states()
+  gauge('workers_connected', workers.length)
+  metrics.clear('worker_version')
+  for (const worker of workers) metrics.gauge('worker_version', { worker: String(worker.index) }, worker.version)
+  const now = clock.wall()
+  const stale = staleRegistries(control, now)
+  for (const adapter of control.deps.adapters) {
+    const status = adapter.status()
+    const labels = { registry: adapter.name }
+    metrics.gauge('registry_up', labels, status.connected ? 1 : 0)
+    metrics.gauge('registry_stale', labels, stale.has(adapter.name) ? 1 : 0)
+    const heard = status.lastHeardAt === 0 ? -1 : Math.max(0, (now - status.lastHeardAt) / 1000)
+    metrics.gauge('registry_heard_seconds', labels, heard)
+    metrics.gauge('registry_subscriptions', labels, status.subscriptions)
+    metrics.gauge('registry_registrations', labels, status.registrations)
+  }
+  gauge('services_held_back', control.directory.heldBack().length)
+  metrics.clear('applications')
+  const states = new Map<string, number>()
+  for (const { state } of control.registrar.views()) states.set(state, (states.get(state) ?? 0) + 1)
+  for (const [state, count] of states) metrics.gauge('applications', { state }, count)
+  let failed = 0
+  for (const name of control.store.listenerNames()) if (control.listenerProblem(name) !== undefined) failed++
+  gauge('listeners_failed', failed + control.listeners.portRows().filter((row) => row.problem !== undefined).length)
+  gauge('config_problems', control.problems.length)
+  metrics.clear('rules')
+  const rules = new Map<string, number>()
+  for (const { state } of control.deps.rules.statuses()) rules.set(state, (rules.get(state) ?? 0) + 1)
+  for (const [state, count] of rules) metrics.gauge('rules', { state }, count)
+  const tier = continuity()?.state()?.relay.tier ?? 'agent'
+  for (const one of ['agent', 'center', 'direct']) metrics.gauge('tier', { tier: one }, one === tier ? 1 : 0)
+}

@@ -1,0 +1,28 @@
+/** What the pages look at. They own no state. */
+import type { Continuity } from '../continuity/index.ts'
+import type { Control } from '../control.ts'
+import type { CuttableRegistry } from '../endpoints/cuttable.ts'
+import type { ControlMetrics } from '../observe.ts'
+import type { StatsMerger } from './stats.ts'
+
+export interface AdminContext {
+  readonly control: Control
+  readonly metrics: ControlMetrics
+  readonly stats: StatsMerger
+  readonly registries: readonly CuttableRegistry[]
+  /** undefined until the watchdog was asked for. */
+  readonly continuity: () => Continuity | undefined
+  readonly version: string
+  /** Monotonic ms of the start. */
+  readonly startedAt: number
+  /** Faults of parts that are not control's own: the admin port, the face. */
+  readonly faults: () => readonly string[]
+  readonly logLevel: { get(): string; set(level: string): void }
+  /** The operator took the host out of readiness. */
+  readonly drainSwitch: { isFailed: boolean }
+  /** Leave, as for SIGTERM. */
+  quit(): void
+}
+
+/** Longest wait for the answer of a worker; one that is stopped must not hold the page. */
+export const workerAnswerMs = 2000

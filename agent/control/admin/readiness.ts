@@ -1,0 +1,69 @@
+/** Whether this host is ready, what it waits for, and what is wrong although it serves. */
+import { formatProblem } from '../config/problem.ts'
+import type { AdminContext } from './context.ts'
+
+export interface Readiness {
+  readonly ready: boolean
+  /** By name. */
+  readonly pending: readonly string[]
+  /** Serving, but not as it should be: bad files, failed listeners, lost registries, rejected rules. */
+  readonly problems: readonly string[]
+  readonly restartNeeded: readonly string[]
+}
+
+export function readiness({ control, drainSwitch, faults, continuity }: AdminContext): Readiness {
+  const pending = control.pending()
+  if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
+  const link = continuity()
+  if (link !== undefined && link.isSupervised && !link.isLeading) pending.push('watchdog: another generation leads')
+  return {
+    ready: pending.length === 0,
+    pending,
+    problems: problemsOf(control, faults()),
+    restartNeeded: control.restartNeeded,
+  }
+}
+
+function problemsOf(control: AdminContext['control'], faults: readonly string[]): string[] {
+  const rejected = control.deps.rules
+    .statuses()
+    .filter((status) => status.state !== 'applied')
+    .map(
+      (status) =>
+        `E_RULE_REJECTED  ${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}`,
+    )
+  const listeners = [...control.store.listenerNames()].flatMap((name) => {
+    const problem = control.listenerProblem(name)
+    return problem === undefined ? [] : [`${name}: ${problem}`]
+  })
+  const ports = control.listeners.portRows().flatMap((row) => row.problem ?? [])
+  const registries = control.deps.adapters.flatMap((adapter) => {
+    const status = adapter.status()
+    if (status.connected) return []
+    return status.problem === undefined
+      ? [`${adapter.name}: not connected yet`]
+      : [`${status.problem.code}  ${adapter.name}: ${status.problem.message}`]
+  })
+  const held = control.directory.heldBack().map((key) => `E_REGISTRY_HELD  ${key}: a shrinking answer is held back`)
+  return [
+    ...control.problems.filter((one) => one.severity === 'error').map(formatProblem),
+    ...rejected,
+    ...listeners,
+    ...ports,
+    ...registries,
+    ...held,
+    ...control.state.problems(),
+    ...faults,
+  ]
+}
+
+/** Registries that were not heard for longer than the configuration allows. */
+export function staleRegistries(control: AdminContext['control'], now: number): Map<string, number> {
+  const stale = new Map<string, number>()
+  for (const adapter of control.deps.adapters) {
+    const status = adapter.status()
+    const age = status.lastHeardAt === 0 ? -1 : Math.max(0, now - status.lastHeardAt)
+    if (!status.connected && (age === -1 || age > control.config.endpoints.staleAfter)) stale.set(adapter.name, age)
+  }
+  return stale
+}

@@ -1,0 +1,203 @@
+/**
+ * The HTTP servers of control: admin on loopback and on a 0600 unix socket, metrics, readiness, and a center's read-only API. No traffic passes here, so node:http is good enough.
+ *
+ * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server, 1 MiB of body, 10 s per request.
+ */
+import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { MeshError, describeError } from '../../../contracts/errors.ts'
+import { formatHostPort, type HostPort } from '../config/scalars.ts'
+import { nearest } from '../config/nearest.ts'
+import { systemReason } from '../config/yaml-file.ts'
+import type { Log } from '../log.ts'
+import { jsonReply, refusal, textReply, type AdminPage, type AdminReply, type AdminRequest } from './http.ts'
+
+export type Face = 'admin' | 'metrics' | 'readiness' | 'api'
+
+export const maxAdminConnections = 64
+export const maxBodyBytes = 1024 * 1024
+const requestTimeoutMs = 10_000
+
+export class AdminServer {
+  private readonly pages: readonly AdminPage[]
+  private readonly log: Log
+  private readonly servers = new Set<Server>()
+  private socket: { readonly path: string; readonly inode: number } | undefined
+
+  constructor(pages: readonly AdminPage[], log: Log) {
+    this.pages = pages
+    this.log = log
+  }
+
+  /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
+  async listen(face: Face, address: HostPort): Promise<number> {
+    const server = this.server(face, false)
+    await listening(server, formatHostPort(address), { host: address.host, port: address.port })
+    this.servers.add(server)
+    const bound = server.address()
+    return typeof bound === 'object' && bound !== null ? bound.port : address.port
+  }
+
+  /** The unix socket takes the place of whatever is there in one step, so that a client finds the old generation or the new one, never nothing. */
+  async listenSocket(path: string): Promise<void> {
+    const server = this.server('admin', true)
+    const temporary = `${path}.${process.pid}`
+    rmSync(temporary, { force: true })
+    await listening(server, path, { path: temporary })
+    chmodSync(temporary, 0o600)
+    renameSync(temporary, path)
+    this.socket = { path, inode: statSync(path).ino }
+    this.servers.add(server)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      [...this.servers].map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            server.close(() => resolve())
+            server.closeAllConnections()
+          }),
+      ),
+    )
+    this.servers.clear()
+    const { socket } = this
+    this.socket = undefined
+    // only our own: a successor has put its socket there
+    if (socket !== undefined && statSync(socket.path, { throwIfNoEntry: false })?.ino === socket.inode)
+      rmSync(socket.path, { force: true })
+  }
+
+  /** The answer to a request; separate from sockets for tests. */
+  async answer(face: Face, request: AdminRequest): Promise<AdminReply> {
+    const visible = this.pages.filter((page) => face === 'admin' || page.isPublic === face)
+    const here = visible.filter((page) => page.path === request.path)
+    if (here.length === 0) {
+      const closest = nearest(request.path, new Set(visible.map((page) => page.path)))
+      const hint = closest === undefined ? '' : ` (nearest: ${closest})`
+      return problem(request, 404, `${request.path}: no such page${hint}; /help lists all`)
+    }
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const page = here.find((one) => one.method === method)
+    if (page === undefined) {
+      const allowed = here.map((one) => one.method).join(', ')
+      return problem(
+        request,
+        405,
+        `${request.path}: ${request.method} is not allowed, use ${allowed}; GET never changes anything`,
+      )
+    }
+    try {
+      return await page.answer(request)
+    } catch (error) {
+      const isOurs = error instanceof MeshError
+      if (!isOurs) this.log.error({ path: request.path, err: error }, `admin ${request.path}: ${describeError(error)}`)
+      const status = !isOurs ? 500 : error.code === 'E_ADMIN_REQUEST' || error.source === 'config' ? 400 : 503
+      return problem(request, status, describeError(error))
+    }
+  }
+
+  private server(face: Face, isLocal: boolean): Server {
+    const server = createServer(
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: requestTimeoutMs,
+        maxHeaderSize: 16_384,
+        keepAliveTimeout: 5000,
+      },
+      (incoming, outgoing) => {
+        void this.serve(face, isLocal, incoming, outgoing)
+      },
+    )
+    server.maxConnections = maxAdminConnections
+    server.on('clientError', (_error, socket) => socket.destroy())
+    server.unref()
+    return server
+  }
+
+  private async serve(
+    face: Face,
+    isLocal: boolean,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<void> {
+    const url = parseUrl(incoming.url)
+    // metrics and readiness are asked by name (a scraper, a load balancer) and show nothing that could be changed
+    const refused = face === 'admin' ? refusal(incoming, isLocal) : undefined
+    if (refused !== undefined || url === undefined) {
+      send(outgoing, textReply(refused?.text ?? 'the path is malformed', refused?.status ?? 400), false)
+      incoming.resume()
+      return
+    }
+    const body = await readBody(incoming)
+    if (body === undefined) {
+      send(outgoing, textReply(`a body of more than ${maxBodyBytes} bytes or of broken JSON is not read`, 400), false)
+      return
+    }
+    const reply = await this.answer(face, {
+      method: incoming.method ?? 'GET',
+      path: url.pathname,
+      query: url.searchParams,
+      body: body.value,
+      isJson: url.searchParams.get('format') === 'json',
+    })
+    send(outgoing, reply, incoming.method === 'HEAD')
+  }
+}
+
+function problem(request: AdminRequest, status: number, text: string): AdminReply {
+  return request.isJson ? jsonReply({ error: text }, status) : textReply(text, status)
+}
+
+function send(outgoing: ServerResponse, reply: AdminReply, isHead: boolean): void {
+  outgoing.writeHead(reply.status, {
+    'content-type': reply.contentType,
+    'content-length': Buffer.byteLength(reply.body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  outgoing.end(isHead ? undefined : reply.body)
+}
+
+function parseUrl(url: string | undefined): URL | undefined {
+  try {
+    return new URL(url ?? '/', 'http://admin')
+  } catch {
+    return undefined
+  }
+}
+
+/** The parsed body, an empty object around undefined without one, or undefined when it is too long or no JSON. */
+async function readBody(incoming: IncomingMessage): Promise<{ value: unknown } | undefined> {
+  const chunks: Buffer[] = []
+  let held = 0
+  try {
+    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      held += chunk.length
+      if (held > maxBodyBytes) return undefined
+      chunks.push(chunk)
+    }
+    return { value: held === 0 ? undefined : (JSON.parse(Buffer.concat(chunks).toString()) as unknown) }
+  } catch {
+    return undefined
+  }
+}
+
+function listening(
+  server: Server,
+  name: string,
+  where: { host: string; port: number } | { path: string },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const code = cause.code === 'EADDRINUSE' ? 'E_LISTEN_IN_USE' : 'E_LISTEN_DENIED'
+      const reason = cause.code === 'EADDRINUSE' ? 'taken by another process' : systemReason(cause)
+      reject(new MeshError(code, `${name}: cannot listen: ${reason}; free it or choose another address`, { cause }))
+    })
+    server.listen(where, () => {
+      server.removeAllListeners('error')
+      server.on('error', () => undefined)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,252 @@
+/**
+ * Composition root of control: reads argv, builds the parts, wires them, and ends them.
+ *
+ * `main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--alone]`
+ * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard error).
+ */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import pino from 'pino'
+import { MeshError, describeError } from '../../contracts/errors.ts'
+import { runFiles } from '../../contracts/run-directory.ts'
+import { AdminFace } from './admin/admin-face.ts'
+import type { AdminContext } from './admin/context.ts'
+import { StatsMerger } from './admin/stats.ts'
+import { systemClock } from './clock.ts'
+import { checkConfig, formatProblem, type CheckResult } from './config/check.ts'
+import { systemUid } from './config/source-apps.ts'
+import type { AgentConfig } from './config/types.ts'
+import { watchFiles } from './config/watch.ts'
+import { systemReason } from './config/yaml-file.ts'
+import { connectContinuity, type Continuity } from './continuity/index.ts'
+import { Control } from './control.ts'
+import { cuttable } from './endpoints/cuttable.ts'
+import { systemResolve } from './endpoints/declared.ts'
+import { ControlMetrics } from './observe.ts'
+import { probe } from './registration/probe.ts'
+import { createAdapters } from './registries.ts'
+import { startRegistryRules } from './registry-rules.ts'
+import { RuleStore } from './rules/rule-store.ts'
+import { entrySet } from './rules/service-entry.ts'
+import { answers } from './snapshot/publisher.ts'
+import { LocalFace } from './local-face.ts'
+
+const exit = { failed: 1, config: 3 } as const
+/** How long the take-over of a generation waits for registries that have not answered yet. */
+const warmUpMs = 3000
+const warmUpPollMs = 20
+
+interface Arguments {
+  readonly configFile: string
+  readonly runDir: string | undefined
+  readonly stateDir: string | undefined
+  readonly generation: number
+  readonly isAlone: boolean
+}
+
+function readArguments(): Arguments {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string' },
+      'run-dir': { type: 'string' },
+      'state-dir': { type: 'string' },
+      generation: { type: 'string', default: '1' },
+      alone: { type: 'boolean', default: false },
+    },
+  })
+  const generation = Number(values.generation)
+  if (values.config === undefined || !Number.isSafeInteger(generation) || generation < 1)
+    throw new MeshError(
+      'E_CONFIG_INVALID',
+      'usage: main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--alone]',
+    )
+  return {
+    configFile: values.config,
+    runDir: values['run-dir'],
+    stateDir: values['state-dir'],
+    generation,
+    isAlone: values.alone,
+  }
+}
+
+function productVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** The run directory must work; without the state directory control serves, says so, and cannot start warm the next time. */
+function makeDirectories(config: AgentConfig, warn: (message: string) => void): void {
+  try {
+    mkdirSync(config.runDir, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new MeshError(
+      'E_RUN_DIRECTORY',
+      `${config.runDir}: cannot be made: ${systemReason(cause)}; control does not start; check runDir and its owner`,
+      { cause },
+    )
+  }
+  try {
+    mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    warn(
+      `E_SNAPSHOT_WRITE  ${config.stateDir}: cannot be made: ${systemReason(cause)}; nothing will be kept for the next start`,
+    )
+  }
+}
+
+async function main(): Promise<void> {
+  const argv = readArguments()
+  const clock = systemClock
+  const startedAt = clock.monotonic()
+  const check = (): CheckResult => {
+    const result = checkConfig(argv.configFile)
+    if (result.config === undefined) return result
+    const { runDir, stateDir } = argv
+    return {
+      ...result,
+      config: {
+        ...result.config,
+        ...(runDir === undefined ? {} : { runDir }),
+        ...(stateDir === undefined ? {} : { stateDir }),
+      },
+    }
+  }
+  const checked = check()
+  for (const problem of checked.problems) process.stderr.write(`${formatProblem(problem)}\n`)
+  const { config } = checked
+  if (config === undefined) {
+    process.stderr.write(
+      `E_CONFIG_INVALID  ${argv.configFile}: control does not start; correct the file and check it with \`hostmesh check\`\n`,
+    )
+    process.exitCode = exit.config
+    return
+  }
+  const logger = pino(
+    { level: config.logging.level, base: { role: config.role, host: config.host.name, generation: argv.generation } },
+    pino.destination({ fd: 1, sync: true }),
+  )
+  process.on('uncaughtException', (error) => {
+    logger.fatal(
+      { err: error, code: 'E_INTERNAL' },
+      `E_INTERNAL  ${describeError(error)}; control ends, workers carry on`,
+    )
+    process.exit(exit.failed)
+  })
+  makeDirectories(config, (message) => logger.error({}, message))
+  if (argv.isAlone && (await answers(join(config.runDir, runFiles.watchdog))))
+    throw new MeshError(
+      'E_ALREADY_RUNNING',
+      `${config.runDir}: a watchdog answers there; this agent does not start and the running one is not touched; use another runDir`,
+    )
+
+  const metrics = new ControlMetrics()
+  let control: Control
+  const adapterDeps = { now: () => clock.wall(), random: Math.random, log: logger, metrics }
+  const adapters = await createAdapters(config, adapterDeps, (address, port) => control.isOwnListener(address, port))
+  const registries = adapters.map((adapter) => cuttable(adapter, () => clock.wall()))
+  control = new Control({
+    config,
+    applications: checked.applications,
+    problems: checked.problems,
+    generation: argv.generation,
+    adapters: registries,
+    rules: new RuleStore(config.serviceDefaults),
+    entrySet,
+    resolve: systemResolve,
+    probe,
+    uidOf: systemUid,
+    clock,
+    random: Math.random,
+    log: logger,
+    metrics,
+    check,
+  })
+
+  let continuity: Continuity | undefined
+  const face = new LocalFace(control, adapterDeps)
+  const context: AdminContext = {
+    control,
+    metrics,
+    stats: new StatsMerger(control.state.read('counters.json', 1)),
+    registries,
+    continuity: () => continuity,
+    version: productVersion(),
+    startedAt,
+    faults: () => [...admin.faults(), ...face.faults()],
+    logLevel: { get: () => logger.level, set: (level) => void (logger.level = level) },
+    drainSwitch: { isFailed: false },
+    quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
+  }
+  const admin = new AdminFace(context, { clock, log: logger })
+  control.state.keep('counters.json', 1, 0, () => context.stats.exportRetired())
+
+  const rules = startRegistryRules(control, registries)
+  const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
+  let isStopping = false
+
+  async function stop(order: { isHostStopping: boolean; deadlineMs: number }): Promise<void> {
+    if (isStopping) return
+    isStopping = true
+    logger.info(order, 'control ends')
+    files.close()
+    rules.close()
+    await face.close()
+    await admin.close()
+    await control.close(order)
+    continuity?.close()
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop({ isHostStopping: false, deadlineMs: 0 }))
+  process.on('SIGINT', () => void stop({ isHostStopping: false, deadlineMs: 0 }))
+  process.on('SIGHUP', () => files.poke())
+
+  await control.start()
+  let leading: Promise<void> = Promise.resolve()
+  continuity = await connectContinuity({
+    runDir: config.runDir,
+    generation: argv.generation,
+    log: (level, message, fields) => logger[level](fields ?? {}, message),
+    onLead: () => {
+      control.setLeading(true)
+      leading = admin.open(argv.isAlone || continuity?.isSupervised !== true).then(() => face.open())
+      leading.catch((error: unknown) => fail(error, (message) => logger.fatal({}, message)))
+    },
+    onRetire: () => {
+      logger.info({}, 'a successor leads: registrations, admin port and state directory are left to it')
+      control.setLeading(false)
+      void face.close()
+      void admin.retire()
+    },
+    onStop: (order) => void stop(order),
+  })
+  await leading
+  await warmUp(control, continuity)
+  continuity.ready()
+  logger.info({ ms: Math.round(clock.monotonic() - startedAt), snapshot: control.store.version }, 'control is ready')
+}
+
+/** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */
+async function warmUp(control: Control, continuity: Continuity): Promise<void> {
+  const deadline = performance.now() + warmUpMs
+  let waits = control.pendingServices()
+  while (waits.length > 0 && performance.now() < deadline) {
+    continuity.pending(waits)
+    await new Promise((resolve) => setTimeout(resolve, warmUpPollMs))
+    waits = control.pendingServices()
+  }
+  continuity.pending([])
+}
+
+function fail(error: unknown, write: (message: string) => void): void {
+  write(describeError(error))
+  const isConfig =
+    error instanceof MeshError && (error.code === 'E_CONFIG_INVALID' || error.code === 'E_CONFIG_UNREADABLE')
+  process.exit(isConfig ? exit.config : exit.failed)
+}
+
+try {
+  await main()
+} catch (error) {
+  fail(error, (message) => process.stderr.write(`${message}\n`))
+}
