@@ -14,6 +14,7 @@ import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { TransportOwner } from '../transport/transport.ts'
 import type { Exchange } from './exchange.ts'
+import { tallyFault } from './limit-tallies.ts'
 import type { Road } from './road.ts'
 
 const Phase = { none: 0, waiting: 1, head: 2, body: 3 } as const
@@ -162,6 +163,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
       if (at === end) return -1
       const taken = readReply(head, buf, at, end, limits, exchange.head.methodId, exchange.asksUpgrade)
       if (taken < 0) {
+        tallyFault(road.tallies, taken)
         exchange.attemptFailed(this, Outcome.protocol, 'malformed reply')
         return -1
       }
@@ -173,6 +175,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
       at += taken
       if (head.status >= 200 || head.status === 101) break
       if (++this.interims > limits.maxInterimReplies) {
+        road.tallies.interimLimits++
         exchange.attemptFailed(this, Outcome.protocol, 'too many interim replies')
         return -1
       }
@@ -196,6 +199,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     while (at < end && !body.isDone) {
       const taken = body.feed(buf, at, end)
       if (taken < 0) {
+        tallyFault(road.tallies, taken)
         output.clear()
         exchange.attemptFailed(this, Outcome.protocol, 'malformed reply body')
         return
@@ -264,6 +268,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   onTimer(timer: Timer): void {
     this.road.clock.refresh()
     const isPerTry = timer.kind === TimerKind.perTry
+    if (!isPerTry) this.road.tallies.replyBodyTimeouts++
     this.exchange!.attemptFailed(this, Outcome.timeout, isPerTry ? 'time per try' : 'time between body bytes')
   }
 

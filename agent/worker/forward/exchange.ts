@@ -18,6 +18,7 @@ import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Attempt } from './attempt.ts'
 import { failureOf, refusalStatus } from './failure.ts'
 import type { HttpConnection } from './http-connection.ts'
+import { tallyFault } from './limit-tallies.ts'
 import { loggedRequest } from './logged-request.ts'
 import { sendMirrors } from './mirror.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
@@ -472,6 +473,7 @@ export class Exchange implements RequestView, TimerOwner {
   }
 
   private timeOut(): void {
+    this.road.tallies.requestTimeouts++
     if (this.committed !== null) {
       this.replyBroken(this.committed, Outcome.timeout)
       return
@@ -627,6 +629,7 @@ export class Exchange implements RequestView, TimerOwner {
   /** The head is broken: nothing of it may be read. */
   refuseHead(fault: number): void {
     const facts = httpFault(fault)
+    tallyFault(this.road.tallies, fault)
     this.refuseUnread(facts.status, facts.code, 'DPE', facts.reason)
   }
 
@@ -649,6 +652,7 @@ export class Exchange implements RequestView, TimerOwner {
   /** The body is broken. */
   refuseFault(fault: number): void {
     const facts = httpFault(fault)
+    tallyFault(this.road.tallies, fault)
     this.endAttempts(Outcome.cancelled)
     if (this.committed !== null) {
       this.replyBroken(this.committed, Outcome.cancelled)

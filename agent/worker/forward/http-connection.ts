@@ -101,7 +101,10 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     this.road.clock.refresh()
     if (this.phase === Phase.lingering) {
       this.lingered += length
-      if (this.lingered > this.road.state.limits.maxDrainBytes) this.closeNow()
+      if (this.lingered > this.road.state.limits.maxDrainBytes) {
+        this.road.tallies.drainLimits++
+        this.closeNow()
+      }
       return
     }
     const { held } = this
@@ -123,6 +126,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       if (this.phase <= Phase.head) {
         if (this.phase === Phase.idle && (this.isSlow || this.onReady !== null)) break
         if (served > this.road.state.limits.maxPipelined) {
+          this.road.tallies.pipelineLimits++
           this.continueSoon()
           break
         }
@@ -388,7 +392,12 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
         this.transport.reset()
         this.closeNow()
         return
+      case TimerKind.linger:
+        tallies.drainTimeouts++
+        this.closeNow()
+        return
       default:
+        tallies.keepAliveTimeouts++
         this.closeNow()
     }
   }

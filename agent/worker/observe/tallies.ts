@@ -4,6 +4,19 @@ export class Tallies {
   /** Shed at the bound of the worker or of a relay listener. */
   shedConnections = 0
   badProxyHeaders = 0
+  requestLineLimits = 0
+  headLimits = 0
+  fieldLimits = 0
+  chunkLineLimits = 0
+  chunkExtensionLimits = 0
+  trailerLimits = 0
+  interimLimits = 0
+  pipelineLimits = 0
+  drainLimits = 0
+  drainTimeouts = 0
+  keepAliveTimeouts = 0
+  requestTimeouts = 0
+  replyBodyTimeouts = 0
   headTimeouts = 0
   bodyTimeouts = 0
   stalledCallers = 0
@@ -46,6 +59,27 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'hostmesh_proxy_protocol_errors_total',
     'Connections closed for a malformed PROXY protocol header',
   ],
+  ['requestLineLimits', 'hostmesh_request_line_limit_total', 'Requests refused for a too long request line'],
+  ['headLimits', 'hostmesh_head_bytes_limit_total', 'Messages refused for a too large head'],
+  ['fieldLimits', 'hostmesh_head_fields_limit_total', 'Messages refused for too many fields'],
+  ['chunkLineLimits', 'hostmesh_chunk_line_limit_total', 'Bodies broken off at a too long chunk line'],
+  [
+    'chunkExtensionLimits',
+    'hostmesh_chunk_extension_limit_total',
+    'Bodies broken off at too many bytes of chunk extensions',
+  ],
+  ['trailerLimits', 'hostmesh_trailer_limit_total', 'Bodies broken off at too large or too many trailers'],
+  ['interimLimits', 'hostmesh_interim_replies_limit_total', 'Replies refused for too many interim ones before them'],
+  [
+    'pipelineLimits',
+    'hostmesh_pipelined_limit_total',
+    'Connections that gave way to others after many requests in one go',
+  ],
+  ['drainLimits', 'hostmesh_drain_bytes_limit_total', 'Connections closed while too much of an unwanted rest came'],
+  ['drainTimeouts', 'hostmesh_drain_timeouts_total', 'Connections closed while an unwanted rest did not end in time'],
+  ['keepAliveTimeouts', 'hostmesh_keep_alive_timeouts_total', 'Connections closed because no request came in time'],
+  ['requestTimeouts', 'hostmesh_request_timeouts_total', 'Requests that ran out of their time as a whole'],
+  ['replyBodyTimeouts', 'hostmesh_reply_body_timeouts_total', 'Replies whose body stopped coming'],
   ['headTimeouts', 'hostmesh_request_head_timeouts_total', 'Requests whose head was not complete in time'],
   ['bodyTimeouts', 'hostmesh_request_body_timeouts_total', 'Requests whose body stopped coming'],
   ['stalledCallers', 'hostmesh_stalled_callers_total', 'Connections reset because the caller did not read'],
