@@ -32,8 +32,6 @@ export interface LimitsSpec {
   readonly keepAliveTimeoutMs: number
   readonly bodyIdleTimeoutMs: number
   readonly requestTimeoutMs: number
-  /** Bytes held for one connection and direction while the other side does not read. */
-  readonly maxBufferedBytes: number
   /** Downstream connections of one worker. */
   readonly maxConnections: number
   /** Requests that wait for control to learn about a service. */
@@ -56,7 +54,6 @@ export const defaultLimits: LimitsSpec = {
   keepAliveTimeoutMs: 60_000,
   bodyIdleTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
-  maxBufferedBytes: 262_144,
   maxConnections: 20_000,
   maxParkedRequests: 1024,
   parkTimeoutMs: 3000,

@@ -90,7 +90,7 @@ const limits = z
       .describe('1xx replies to one request.'),
     maxPipelined: integer(1, 1000)
       .prefault(defaultLimits.maxPipelined)
-      .describe('Pipelined requests held per connection.'),
+      .describe('Pipelined requests of a connection that are served in one go before others get their turn.'),
     maxDrainBytes: size('0B', '16MiB')
       .prefault(defaultLimits.maxDrainBytes)
       .describe('Unwanted request body that is read off to save the connection.'),
@@ -109,9 +109,6 @@ const limits = z
     requestTimeout: duration('100ms', '24h')
       .prefault(durationText(defaultLimits.requestTimeoutMs))
       .describe('Whole request, where no rule says otherwise.'),
-    maxBufferedBytes: size('16KiB', '64MiB')
-      .prefault(defaultLimits.maxBufferedBytes)
-      .describe('Held per connection and direction while the other side does not read.'),
     maxConnections: integer(16, 1_000_000)
       .prefault(defaultLimits.maxConnections)
       .describe('Downstream connections of one worker; more are shed.'),
