@@ -1,18 +1,19 @@
 /**
- * Where rules lie in a registry's configuration store: one document for the whole mesh and one per service, so that an agent listens only to what it uses.
+ * Where rules lie in a registry's configuration store (Nacos config): one document for the mesh and one per service, so that an agent listens only to what it uses.
  * All are in the group `rulesGroup` of the registry, in the registry's namespace.
  */
-import type { ServiceName } from './endpoint.ts'
+import { defaultGroup, type ServiceName } from './endpoint.ts'
 
-/** ServiceEntries, and rules for several hosts. */
-export const meshRulesDataId = 'hostmesh-rules'
+/** Rules of the whole mesh: wildcard hosts, several hosts, policies without a host. */
+export const meshRulesId = 'hostmesh.mesh'
 
 /**
- * `hostmesh-rules::DEFAULT_GROUP::orders`. Nacos allows letters, digits and `.:_-` in a data id; any other character, and `:` itself, is written as `:` and two
- * hex digits per byte of UTF-8, so that two services never share a document.
+ * Data id of a service's rules: `hostmesh.service.orders`, or `hostmesh.service-of.GROUP..orders` outside the default group. Nacos allows letters, digits and
+ * `.:_-` in a data id; every other character is written as `:` and the two hex digits of each byte, and so is `:`, so that two services never share a document.
  */
-export function serviceRulesDataId(service: Pick<ServiceName, 'group' | 'name'>): string {
-  return `${meshRulesDataId}::${escape(service.group)}::${escape(service.name)}`
+export function serviceRulesId({ group, name }: Pick<ServiceName, 'group' | 'name'>): string {
+  if (group === defaultGroup) return `hostmesh.service.${escape(name)}`
+  return `hostmesh.service-of.${escape(group).replaceAll('.', ':2e')}..${escape(name)}`
 }
 
 function escape(part: string): string {
