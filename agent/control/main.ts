@@ -36,6 +36,9 @@ const exit = { failed: 1, config: 3 } as const
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
+/** Counters of workers that died, so that the next control's sums do not fall. */
+const countersFile = 'counters.json'
+const countersFormat = 1
 
 interface Arguments {
   readonly configFile: string
@@ -168,7 +171,7 @@ async function main(): Promise<void> {
   const context: AdminContext = {
     control,
     metrics,
-    stats: new StatsMerger(control.state.read('counters.json', 1)),
+    stats: new StatsMerger(),
     registries,
     continuity: () => continuity,
     version: productVersion(),
@@ -179,7 +182,11 @@ async function main(): Promise<void> {
     quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
   }
   const admin = new AdminFace(context, { clock, log: logger })
-  control.state.keep('counters.json', 1, 0, () => context.stats.exportRetired())
+  control.state.keep(countersFile, countersFormat, 0, () => context.stats.exportRetired())
+  control.onWorkers(() => {
+    const alive = new Set(control.publisher.states().map((worker) => worker.pid))
+    if (context.stats.retain(alive)) control.state.changed(countersFile)
+  })
 
   const rules = startRegistryRules(control, registries)
   const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
@@ -208,6 +215,7 @@ async function main(): Promise<void> {
     generation: argv.generation,
     log: (level, message, fields) => logger[level](fields ?? {}, message),
     onLead: () => {
+      context.stats.adopt(control.state.read(countersFile, countersFormat))
       control.setLeading(true)
       leading = admin.open(argv.isAlone || continuity?.isSupervised !== true).then(() => face.open())
       leading.catch((error: unknown) => fail(error, (message) => logger.fatal({}, message)))

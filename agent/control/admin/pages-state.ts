@@ -178,10 +178,13 @@ function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>
       const count = sample.counts?.reduce((sum, value) => sum + value, 0)
       const isUsed = sample.value !== 0 || (count ?? 0) > 0
       if ((isUsedOnly && !isUsed) || (filter !== undefined && !filter.test(name))) return []
-      return count === undefined ? [{ name, value: sample.value }] : [{ name, value: sample.value, count }]
+      return [{ name, value: sample.value, count }]
     }),
   )
   const text = (): string =>
-    rows.map((row) => `${row.name}: ${'count' in row ? `count=${row.count} sum=${row.value}` : row.value}`).join('\n')
+    rows
+      .map(({ name, value, count }) => (count === undefined ? `${name}: ${value}` : `${name}: count=${count} sum=${value}`))
+      .join('
+')
   return either(request, { stats: rows }, text)
 }

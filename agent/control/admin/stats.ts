@@ -16,9 +16,9 @@ export class StatsMerger {
   private readonly live = new Map<number, Dump>()
   private retired: StatSeries[] = []
 
-  /** @param retired counters of workers that are gone, as an earlier control exported them. */
-  constructor(retired: unknown = []) {
-    this.retired = parseSeries(retired)
+  /** Adds the counters of workers that are gone, as an earlier control exported them. */
+  adopt(retired: unknown): void {
+    this.retired = mergeSeries([this.retired, parseSeries(retired)])
   }
 
   /** The newest dump of a living worker. */
@@ -27,13 +27,16 @@ export class StatsMerger {
     this.live.set(pid, { pid, series })
   }
 
-  /** Workers that are alive; the counters of all others are kept, their gauges are dropped. */
-  retain(pids: ReadonlySet<number>): void {
+  /** Workers that are alive; the counters of all others are kept, their gauges are dropped. Answers whether one is gone. */
+  retain(pids: ReadonlySet<number>): boolean {
+    let isOneGone = false
     for (const [pid, dump] of this.live) {
       if (pids.has(pid)) continue
       this.live.delete(pid)
       this.retired = mergeSeries([this.retired, dump.series.filter((one) => one.kind !== 'gauge')])
+      isOneGone = true
     }
+    return isOneGone
   }
 
   /** What a successor has to start with so that its sums do not fall. */

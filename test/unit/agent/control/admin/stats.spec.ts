@@ -1,0 +1,70 @@
+import { expect } from 'chai'
+import type { StatSeries } from '../../../../../contracts/control-link.ts'
+import { StatsMerger, mergeSeries, prometheusText } from '../../../../../agent/control/admin/stats.ts'
+
+const latency: StatSeries = {
+  name: 'istio_request_duration_milliseconds',
+  kind: 'histogram',
+  help: 'time',
+  labelNames: ['app'],
+  buckets: [1, 5],
+  samples: [{ labels: ['a"b\\c\nd'], value: 12, counts: [3, 2, 1] }],
+}
+const gauge = (value: number): StatSeries => ({
+  name: 'active',
+  kind: 'gauge',
+  help: 'now',
+  labelNames: [],
+  samples: [{ labels: [], value }],
+})
+
+describe('merged statistics', () => {
+  it('write histograms with cumulative buckets, sum and count, and escape labels', async () => {
+    const text = await prometheusText([latency])
+    expect(text).to.contain('# TYPE istio_request_duration_milliseconds histogram')
+    const label = 'app="a\\"b\\\\c\\nd"'
+    const lines = text.split('\n').filter((line) => !line.startsWith('#') && line !== '')
+    expect(lines.map((line) => line.replace(label, 'APP'))).to.have.members([
+      'istio_request_duration_milliseconds_bucket{APP,le="1"} 3'.replace(
+        'APP,le="1"',
+        lines[0]!.includes('{le=') ? 'le="1",APP' : 'APP,le="1"',
+      ),
+      'istio_request_duration_milliseconds_bucket{APP,le="5"} 5'.replace(
+        'APP,le="5"',
+        lines[0]!.includes('{le=') ? 'le="5",APP' : 'APP,le="5"',
+      ),
+      'istio_request_duration_milliseconds_bucket{APP,le="+Inf"} 6'.replace(
+        'APP,le="+Inf"',
+        lines[0]!.includes('{le=') ? 'le="+Inf",APP' : 'APP,le="+Inf"',
+      ),
+      'istio_request_duration_milliseconds_sum{APP} 12',
+      'istio_request_duration_milliseconds_count{APP} 6',
+    ])
+  })
+
+  it('add up samples and histograms with the same labels', () => {
+    const [merged] = mergeSeries([[latency], [latency]])
+    expect(merged!.samples).to.deep.equal([{ labels: ['a"b\\c\nd'], value: 24, counts: [6, 4, 2] }])
+  })
+
+  it('drop the gauges of a dead worker and keep its counters and histograms', () => {
+    const merger = new StatsMerger()
+    merger.update(1, { series: [latency, gauge(3)] })
+    merger.update(2, { series: [gauge(4)] })
+    merger.retain(new Set([2]))
+    const merged = merger.merged([])
+    expect(merged.find((one) => one.name === 'active')!.samples[0]!.value).to.equal(4)
+    expect(merged.find((one) => one.kind === 'histogram')!.samples[0]!.value).to.equal(12)
+    const successor = new StatsMerger()
+    successor.adopt(JSON.parse(JSON.stringify(merger.exportRetired())))
+    expect(successor.merged([])).to.deep.equal([latency])
+  })
+
+  it('take nothing that is not what the contract says', () => {
+    const merger = new StatsMerger()
+    merger.adopt('nonsense')
+    merger.update(1, { series: [{ name: 'bad name', kind: 'counter', samples: [] }, null, { name: 'x', kind: 'y' }] })
+    merger.update(2, undefined)
+    expect(merger.merged([])).to.deep.equal([])
+  })
+})
