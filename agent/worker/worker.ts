@@ -210,7 +210,7 @@ export class Worker {
         road.tcpMetrics.reset()
         return null
       case 'drain-listeners':
-        for (const bound of [...this.listeners.list()]) {
+        for (const bound of Array.from(this.listeners.list())) {
           if (!question.inboundOnly || bound.spec.kind === 'inbound') bound.socket.close()
         }
         for (const connection of this.connections.list()) connection.drain()

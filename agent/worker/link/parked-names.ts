@@ -82,7 +82,7 @@ export class ParkedNames implements TimerOwner {
 
   /** The names table has changed: whoever has an answer goes on. */
   answered(): void {
-    for (const [name, others] of [...this.waiting]) {
+    for (const [name, others] of Array.from(this.waiting)) {
       if (!this.deps.isAnswered(name)) continue
       for (const parked of others) {
         this.forget(parked)

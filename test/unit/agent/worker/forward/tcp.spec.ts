@@ -1,0 +1,185 @@
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+
+import { expect } from 'chai'
+
+import { parseProxyHeader } from '../../../../../contracts/proxy-protocol.ts'
+import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
+import { RawCaller } from '../../../../support/http1/raw-caller.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+import { startWorker } from '../../../../support/worker/start-worker.ts'
+import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
+import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
+
+interface Peer {
+  readonly socket: Socket
+  bytes: Buffer
+  hasEnded: boolean
+  hasClosed: boolean
+}
+
+describe('a TCP connection', () => {
+  let server: Server
+  let peers: Peer[]
+  let isEchoing: boolean
+  let started: StartedWorker | undefined
+  const callers: RawCaller[] = []
+
+  beforeEach(async () => {
+    peers = []
+    isEchoing = false
+    server = createServer({ allowHalfOpen: true }, (socket) => {
+      const peer: Peer = { socket, bytes: Buffer.alloc(0), hasEnded: false, hasClosed: false }
+      peers.push(peer)
+      socket.on('data', (bytes: Buffer) => {
+        peer.bytes = Buffer.concat([peer.bytes, bytes])
+        if (isEchoing) socket.write(bytes)
+      })
+      socket.on('end', () => {
+        peer.hasEnded = true
+        if (isEchoing) socket.end()
+      })
+      socket.on('error', () => {})
+      socket.on('close', () => (peer.hasClosed = true))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  })
+
+  afterEach(async () => {
+    for (const caller of callers.splice(0)) caller.close()
+    started?.stop()
+    started = undefined
+    for (const peer of peers) peer.socket.destroy()
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+  })
+
+  async function relay(plan: Partial<ServicePlan> = {}): Promise<RawCaller> {
+    const { port } = server.address() as AddressInfo
+    const ledger: ServicePlan = {
+      name: 'ledger',
+      protocol: 'tcp',
+      endpoints: [{ address: '127.0.0.1', port }],
+      ...plan,
+    }
+    started ??= await startWorker({ services: [ledger] })
+    const caller = await RawCaller.open(started.port('ledger'))
+    callers.push(caller)
+    return caller
+  }
+
+  it('passes bytes both ways', async () => {
+    const caller = await relay()
+    caller.send('ping')
+    await eventually(() => peers[0]?.bytes.toString() === 'ping')
+    peers[0]!.socket.write('pong')
+    await caller.expect('pong')
+  })
+
+  it('passes bytes that the server says first', async () => {
+    const caller = await relay()
+    await eventually(() => peers.length === 1)
+    peers[0]!.socket.write('220 ready')
+    await caller.expect('220 ready')
+  })
+
+  it('passes the FIN of the caller and still delivers what the server says after it', async () => {
+    const caller = await relay()
+    caller.socket.end('last words')
+    await eventually(() => peers[0]?.hasEnded === true)
+    expect(peers[0]!.bytes.toString()).to.equal('last words')
+    expect(caller.isOver).to.equal(false)
+    peers[0]!.socket.end('answer')
+    await caller.closed()
+    expect(caller.text).to.equal('answer')
+  })
+
+  it('passes the FIN of the server and still delivers what the caller says after it', async () => {
+    const caller = await relay()
+    await eventually(() => peers.length === 1)
+    peers[0]!.socket.end('bye')
+    await caller.until(() => caller.isEnded)
+    caller.socket.end('after all')
+    await eventually(() => peers[0]!.hasEnded)
+    expect(peers[0]!.bytes.toString()).to.equal('after all')
+  })
+
+  it('passes a reset on as a reset', async () => {
+    const caller = await relay()
+    caller.send('x')
+    await eventually(() => peers[0]?.bytes.length === 1)
+    peers[0]!.socket.resetAndDestroy()
+    await caller.until(() => caller.wasReset)
+    expect(caller.wasReset).to.equal(true)
+  })
+
+  it('carries 8 MB through a reader that stops, byte for byte, holding only a bounded part', async () => {
+    isEchoing = true
+    const caller = await relay()
+    const block = Buffer.alloc(8_000_000, 'abcdefghijklm')
+    caller.socket.pause()
+    caller.socket.end(block)
+    await eventually(() => peers.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(started!.worker.road.output.bytes.length).to.be.at.most(256 * 1024)
+    caller.socket.resume()
+    await caller.until(() => caller.isEnded, 8000)
+    expect(caller.bytes.equals(block)).to.equal(true)
+  })
+
+  it('tries other endpoints when the first ones refuse', async () => {
+    const { port } = server.address() as AddressInfo
+    const address = '127.0.0.1'
+    const caller = await relay({
+      endpoints: [
+        { address, port: 1 },
+        { address: '127.0.0.2', port: 1 },
+        { address, port },
+      ],
+      policy: { loadBalancer: { kind: 'round-robin' } },
+    })
+    caller.send('hello')
+    await eventually(() => peers[0]?.bytes.toString() === 'hello')
+  })
+
+  it('resets the caller when no endpoint takes the connection, and counts it', async () => {
+    const caller = await relay({ endpoints: [{ address: '127.0.0.1', port: 1 }] })
+    await caller.until(() => caller.isClosed)
+    expect(caller.wasReset).to.equal(true)
+    expect(started!.metric('istio_tcp_connections_closed_total', 'UF')).to.equal(1)
+    expect(started!.metric('hostmesh_cluster_active_requests')).to.equal(0)
+    expect(started!.metric('hostmesh_cluster_connections')).to.equal(0)
+  })
+
+  it('ends a connection on which nothing passes for its idle time', async () => {
+    const caller = await relay({ policy: { pool: { ...defaultTrafficPolicy.pool, tcpIdleTimeoutMs: 40 } } })
+    await caller.closed()
+    expect(started!.metric('hostmesh_tcp_idle_timeouts_total')).to.equal(1)
+  })
+
+  it('counts connections, bytes and durations', async () => {
+    const caller = await relay()
+    caller.socket.end('12345')
+    await eventually(() => peers[0]?.hasEnded === true)
+    peers[0]!.socket.end('123')
+    await caller.closed()
+    await eventually(() => started!.metric('istio_tcp_connections_closed_total') === 1)
+    expect(started!.metric('istio_tcp_connections_opened_total')).to.equal(1)
+    expect(started!.metric('istio_tcp_received_bytes_total')).to.equal(5)
+    expect(started!.metric('istio_tcp_sent_bytes_total')).to.equal(3)
+    expect(started!.metric('hostmesh_cluster_active_requests')).to.equal(0)
+    expect(started!.metric('hostmesh_cluster_connections')).to.equal(0)
+  })
+
+  for (const version of ['v1', 'v2'] as const) {
+    it(`tells the server who calls by PROXY protocol ${version}`, async () => {
+      const caller = await relay({ policy: { proxyProtocol: version } })
+      caller.send('hello')
+      await eventually(() => peers[0]?.bytes.toString('latin1').endsWith('hello') === true)
+      const parsed = parseProxyHeader(peers[0]!.bytes)
+      if (parsed.kind !== 'header') throw new Error(JSON.stringify(parsed))
+      expect(parsed.header.source).to.deep.equal({ address: '127.0.0.1', port: caller.socket.localPort })
+      expect(parsed.header.destination?.port).to.equal(started!.port('ledger'))
+      expect(peers[0]!.bytes.subarray(parsed.length).toString()).to.equal('hello')
+    })
+  }
+})

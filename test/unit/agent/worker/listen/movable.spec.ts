@@ -1,0 +1,200 @@
+import { expect } from 'chai'
+
+import type { Detached, Movable } from '../../../../../agent/worker/listen/movable.ts'
+import { loadNative } from '../../../../../native/descriptors.ts'
+import { RawCaller } from '../../../../support/http1/raw-caller.ts'
+import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
+import { startWorker } from '../../../../support/worker/start-worker.ts'
+import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
+
+/** Two workers of one process stand for two processes: what moves is a descriptor and plain data, as it would between them. */
+describe('a live connection that moves to another worker', () => {
+  const { native } = loadNative()
+  let backend: RecordingBackend
+  let old: StartedWorker
+  let next: StartedWorker
+  const callers: RawCaller[] = []
+
+  beforeEach(async () => {
+    backend = await RecordingBackend.start()
+    const services: ServicePlan[] = [
+      { name: 'orders', endpoints: [{ address: '127.0.0.1', port: backend.port }] },
+      { name: 'ledger', protocol: 'tcp', endpoints: [{ address: '127.0.0.1', port: backend.port }] },
+    ]
+    old = await startWorker({ services }, { closeDescriptor: (fd) => native!.close(fd) })
+    next = await startWorker({ services }, { closeDescriptor: (fd) => native!.close(fd) })
+  })
+
+  afterEach(async () => {
+    for (const caller of callers.splice(0)) caller.close()
+    old.stop()
+    next.stop()
+    await backend.close()
+  })
+
+  async function call(port: number): Promise<RawCaller> {
+    const caller = await RawCaller.open(port)
+    callers.push(caller)
+    return caller
+  }
+
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: orders\r\n\r\n`
+  const detach = (connection: Movable): Detached | undefined => connection.detach((fd) => native!.duplicate(fd))
+
+  /** Through JSON, as on the wire. */
+  function move(detached: Detached | undefined): Movable {
+    if (detached === undefined) throw new Error('the connection was not ready')
+    return next.worker.connections.adopt(JSON.parse(JSON.stringify(detached.state)), detached.descriptors)
+  }
+
+  const only = (): Movable => {
+    const [connection] = old.worker.connections.list()
+    if (connection === undefined) throw new Error('no live connection')
+    return connection
+  }
+
+  it('serves an idle HTTP/1.1 connection on the socket that the caller has', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => only().isReady)
+    move(detach(only()))
+    expect(old.worker.connections.size).to.equal(0)
+    caller.send(get('/2'))
+    await eventually(() => caller.text.split('200 OK').length === 3)
+    expect(caller.isOver).to.equal(false)
+    expect(next.metric('istio_requests_total', '200')).to.equal(1)
+    expect(old.metric('hostmesh_downstream_connections')).to.equal(0)
+  })
+
+  it('takes a partial head along', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send('GET /half HTTP/1.1\r\nHos')
+    await eventually(() => old.worker.connections.size === 1 && only().isReady)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    move(detach(only()))
+    caller.send('t: orders\r\n\r\n')
+    await caller.expect('\r\n\r\nok')
+    expect(backend.requests[0]!.target).to.equal('/half')
+  })
+
+  it('offers a busy connection right after its current response, pipelined requests included', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (message, connection) => {
+      if (message.target !== '/slow') return `HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n${message.target.slice(1)}`
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const caller = await call(old.port('orders'))
+    caller.send(get('/slow') + get('/b') + get('/c'))
+    await eventually(() => answer !== undefined)
+    expect(only().isReady).to.equal(false)
+    let offered: Movable | undefined
+    only().whenReady((connection) => {
+      offered = connection
+      move(detach(connection))
+    })
+    answer!()
+    await eventually(() => offered !== undefined)
+    await caller.expect(/\r\n\r\ns[^]*\r\n\r\nb[^]*\r\n\r\nc$/)
+    expect(next.metric('istio_requests_total', '200')).to.equal(2)
+    expect(caller.isOver).to.equal(false)
+  })
+
+  it('moves a TCP pair with bytes that nobody has read yet, in both directions', async () => {
+    const big = Buffer.alloc(6_000_000, 'abcdefg')
+    backend.onPiece = () => true
+    const caller = await call(old.port('ledger'))
+    caller.send('hello')
+    await eventually(() => backend.connections[0]?.bytes.toString() === 'hello')
+    const upstream = backend.connections[0]!.socket
+    // Neither end reads: bytes pile up in the worker.
+    caller.socket.pause()
+    upstream.pause()
+    upstream.write(big)
+    caller.socket.write(big)
+    await eventually(() => next.worker.road.live.size === 0 && old.worker.road.live.size === 1)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const detached = detach(only())
+    move(detached)
+    const state = detached!.state as { toUpstream: string; toDownstream: string }
+    expect(state.toUpstream.length + state.toDownstream.length, 'pending bytes travelled').to.be.above(0)
+    caller.socket.resume()
+    upstream.resume()
+    caller.socket.end()
+    await eventually(
+      () => caller.bytes.length === big.length && backend.connections[0]!.bytes.length === big.length + 5,
+      8000,
+    )
+    expect(caller.bytes.equals(big)).to.equal(true)
+    expect(backend.connections[0]!.bytes.subarray(5).equals(big)).to.equal(true)
+  })
+
+  it('passes a FIN that came before the move', async () => {
+    backend.onPiece = () => true
+    const caller = await call(old.port('ledger'))
+    caller.send('last')
+    await eventually(() => backend.connections[0]?.bytes.toString() === 'last')
+    move(detach(only()))
+    caller.socket.end('!')
+    await eventually(() => backend.connections[0]!.bytes.toString() === 'last!' && backend.connections[0]!.isEnded)
+    await caller.closed()
+  })
+
+  it('comes back to the old worker when the new one refuses it', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => only().isReady)
+    const { descriptors, state } = detach(only())!
+    const copy = [native!.duplicate(descriptors[0]!)]
+    expect(() => next.worker.connections.adopt({ ...state, listener: 'gone' }, copy)).to.throw('is not known here')
+    old.worker.connections.adopt(state, descriptors)
+    caller.send(get('/2'))
+    await eventually(() => caller.text.split('200 OK').length === 3)
+  })
+
+  it('refuses states that are not what they should be, and closes their descriptors', () => {
+    const closed: number[] = []
+    const fresh = { closeDescriptor: (fd: number) => closed.push(fd) }
+    return startWorker({ services: [] }, fresh).then((strict) => {
+      for (const state of [
+        null,
+        5,
+        {},
+        { format: 1, protocol: 'http1' },
+        { format: 1, protocol: 'tcp', cluster: 'x|y|z' },
+      ]) {
+        expect(() => strict.worker.connections.adopt(state, [991])).to.throw(/./)
+      }
+      expect(closed).to.have.length(5)
+      strict.stop()
+    })
+  })
+
+  it('moves the idle connections of a pool', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => old.worker.connections.listPooled().length === 1)
+    const [pooled] = old.worker.connections.listPooled()
+    move(detach(pooled!))
+    expect(old.metric('hostmesh_cluster_connections')).to.equal(0)
+    const other = await call(next.port('orders'))
+    other.send(get('/2'))
+    await other.expect('\r\n\r\nok')
+    expect(backend.connections).to.have.length(1)
+  })
+
+  it('ends after its next answer when it is drained instead', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    only().drain()
+    caller.send(get('/2'))
+    await caller.expect('Connection: close')
+    await caller.closed()
+  })
+})
