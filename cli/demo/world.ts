@@ -9,6 +9,7 @@ import { type DemoApplication, startHttpApplication, startLineApplication } from
 import { DemoHost } from './host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from './loopback-block.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
+import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
 
 export interface WorldDeps {
   readonly now: () => number
@@ -147,6 +148,12 @@ export class DemoWorld {
     const ordersPort = await this.alpha.port('orders')
     const ledgerPort = await this.alpha.port('ledger')
     const alpha = this.alpha.options.address
+    await Promise.all([
+      httpAnswers(alpha, ordersPort, 'orders'),
+      httpAnswers(alpha, sharedPort, 'inventory'),
+      httpAnswers(this.beta.options.address, sharedPort, 'orders'),
+      lineAnswers(alpha, ledgerPort),
+    ])
     this.callers.push(
       startHttpCaller(
         { from: 'web@alpha', to: 'orders', address: alpha, port: ordersPort, rate: httpRate, now },
