@@ -183,8 +183,9 @@ function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>
   )
   const text = (): string =>
     rows
-      .map(({ name, value, count }) => (count === undefined ? `${name}: ${value}` : `${name}: count=${count} sum=${value}`))
-      .join('
-')
+      .map(({ name, value, count }) =>
+        count === undefined ? `${name}: ${value}` : `${name}: count=${count} sum=${value}`,
+      )
+      .join('\n')
   return either(request, { stats: rows }, text)
 }
