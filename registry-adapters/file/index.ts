@@ -1,5 +1,6 @@
-/** The file adapter: a directory of endpoint files, watched. */
+/** The file adapter: a directory of endpoint files (`endpoint-file.ts`), watched. */
 import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { FileAdapter } from './file-adapter.ts'
 
 export interface FileAdapterConfig {
   /** Name of the registry in `agent.yaml`. */
@@ -14,7 +15,5 @@ export interface FileAdapterConfig {
 
 /** Serves the endpoints of `directory`. Opens nothing before `start()`. `register()` throws E_CONFIG_INVALID. */
 export function createFileAdapter(config: FileAdapterConfig, deps: AdapterDeps): RegistryAdapter {
-  void config
-  void deps
-  throw new Error('the adapter is not built yet')
+  return new FileAdapter(config, deps)
 }

@@ -1,0 +1,297 @@
+/**
+ * Serves what the endpoint files of one directory say. A file that is broken keeps its last good content; a file that is removed takes its service with it; a
+ * directory that cannot be read changes nothing but makes the data old.
+ */
+import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { serviceKey } from '../../contracts/endpoint.ts'
+import type { EndpointSet, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
+import { describeError, MeshError } from '../../contracts/errors.ts'
+import type {
+  AdapterDeps,
+  EndpointListener,
+  Registration,
+  RegistrationHandle,
+  RegistryAdapter,
+  RegistryProblem,
+  RegistryStatus,
+  Subscription,
+} from '../../contracts/registry-adapter.ts'
+import { maxEndpointFileBytes, readEndpointFile } from './endpoint-file.ts'
+import type { EndpointFile } from './endpoint-file.ts'
+import type { FileAdapterConfig } from './index.ts'
+
+/** Files beyond this number, in order of name, are not read. */
+export const maxEndpointFiles = 10_000
+/** An editor or a copy makes several notifications out of one change. */
+const settleMs = 30
+const defaultPollMs = 5000
+
+interface KnownFile {
+  /** Size, time and inode of what was read last; another one is read again. */
+  readonly stamp: string
+  /** The last good content. */
+  readonly content: EndpointFile | undefined
+  /** Why the present content is not used. */
+  readonly problems: readonly string[]
+}
+
+interface Watch {
+  readonly listeners: Set<EndpointListener>
+  set: EndpointSet | undefined
+  version: number
+}
+
+export class FileAdapter implements RegistryAdapter {
+  readonly name: string
+  readonly type = 'file'
+  readonly config = undefined
+  readonly #config: FileAdapterConfig
+  readonly #deps: AdapterDeps
+  #files = new Map<string, KnownFile>()
+  #services = new Map<ServiceKey, EndpointFile>()
+  readonly #watches = new Map<ServiceKey, Watch>()
+  #watcher: FSWatcher | undefined
+  #pollTimer: NodeJS.Timeout | undefined
+  #soonTimer: NodeJS.Timeout | undefined
+  #reading: Promise<void> | undefined
+  #isDirty = false
+  #isClosed = false
+  #problem: RegistryProblem | undefined
+  #isStale = false
+  #lastHeardAt = 0
+
+  constructor(config: FileAdapterConfig, deps: AdapterDeps) {
+    this.name = config.name
+    this.#config = config
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#read()
+    this.#pollTimer = setInterval(() => this.#read(), this.#config.pollMs ?? defaultPollMs)
+  }
+
+  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
+    const key = serviceKey(service)
+    const present = this.#watches.get(key) ?? { listeners: new Set<EndpointListener>(), set: undefined, version: 0 }
+    this.#watches.set(key, present)
+    const own: EndpointListener = {
+      onEndpoints: (set) => listener.onEndpoints(set),
+      onStale: (problem) => listener.onStale(problem),
+    }
+    present.listeners.add(own)
+    setImmediate(() => {
+      if (!present.listeners.has(own)) return
+      if (this.#lastHeardAt > 0) {
+        if (present.set === undefined) this.#publish(key, present)
+        else guarded(this.#deps, () => own.onEndpoints(present.set!))
+      }
+      const problem = this.#problem
+      if (this.#isStale && problem !== undefined) guarded(this.#deps, () => own.onStale(problem))
+    })
+    return {
+      unsubscribe: () => {
+        if (present.listeners.delete(own) && present.listeners.size === 0) this.#watches.delete(key)
+      },
+    }
+  }
+
+  register(_registration: Registration): RegistrationHandle {
+    throw new MeshError(
+      'E_CONFIG_INVALID',
+      `registry ${this.name}: it is a directory of files, nothing can be registered in it; name another registry in services.d or write a file`,
+    )
+  }
+
+  listServices(limit: number): Promise<ServiceKey[]> {
+    return Promise.resolve([...this.#services.keys()].sort().slice(0, limit))
+  }
+
+  status(): RegistryStatus {
+    return {
+      name: this.name,
+      type: this.type,
+      connected: this.#lastHeardAt > 0 && !this.#isStale,
+      server: undefined,
+      problem: this.#problem,
+      subscriptions: this.#watches.size,
+      registrations: 0,
+      lastHeardAt: this.#lastHeardAt,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#pollTimer)
+    clearTimeout(this.#soonTimer)
+    this.#watcher?.close()
+    this.#watches.clear()
+    await this.#reading
+  }
+
+  #read(): void {
+    if (this.#isClosed) return
+    if (this.#reading !== undefined) {
+      this.#isDirty = true
+      return
+    }
+    this.#isDirty = false
+    this.#reading = this.#readAll()
+      .catch((error: unknown) => this.#lost(error))
+      .finally(() => {
+        this.#reading = undefined
+        if (this.#isDirty) this.#read()
+      })
+  }
+
+  #soon(): void {
+    this.#soonTimer ??= setTimeout(() => {
+      this.#soonTimer = undefined
+      this.#read()
+    }, settleMs)
+  }
+
+  async #readAll(): Promise<void> {
+    this.#watchDirectory()
+    const names = (await readdir(this.#config.directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/i.test(name)).sort()
+    const files = new Map<string, KnownFile>()
+    for (const name of names.slice(0, maxEndpointFiles)) files.set(name, await this.#readOne(name))
+    if (names.length > maxEndpointFiles)
+      this.#complain(
+        `${names[maxEndpointFiles]}: ${names.length} files, allowed ${maxEndpointFiles}; this one and later ones are not read`,
+      )
+    if (this.#isClosed) return
+    this.#files = files
+    this.#lastHeardAt = this.#deps.now()
+    this.#use(files)
+  }
+
+  async #readOne(name: string): Promise<KnownFile> {
+    const path = join(this.#config.directory, name)
+    const before = this.#files.get(name)
+    let stamp = ''
+    let problems: readonly string[]
+    try {
+      const found = await stat(path)
+      stamp = `${found.ino} ${found.size} ${found.mtimeMs}`
+      if (before?.stamp === stamp) return before
+      if (found.size > maxEndpointFileBytes)
+        problems = [`${name}: ${found.size} bytes, allowed ${maxEndpointFileBytes}`]
+      else {
+        const result = readEndpointFile(name, await readFile(path, 'utf8'), this.#config.allowLoopback)
+        if (result.ok) {
+          if (before !== undefined && before.problems.length > 0)
+            this.#deps.log.info({ registry: this.name }, `${name}: good again`)
+          return { stamp, content: result.file, problems: [] }
+        }
+        problems = result.problems
+      }
+    } catch (error) {
+      problems = [`${name}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]
+      if (before !== undefined && before.problems[0] === problems[0]) return before
+    }
+    this.#deps.metrics.count('registry_files_refused', { registry: this.name })
+    this.#deps.log.warn(
+      { registry: this.name, problems },
+      `${problems[0]}; ${before?.content === undefined ? 'the file is not used' : 'its last good content stays in use'}`,
+    )
+    return { stamp, content: before?.content, problems }
+  }
+
+  #use(files: ReadonlyMap<string, KnownFile>): void {
+    const services = new Map<ServiceKey, EndpointFile>()
+    const owners = new Map<ServiceKey, string>()
+    const problems: string[] = []
+    for (const [name, { content, problems: own }] of files) {
+      problems.push(...own)
+      if (content === undefined) continue
+      const owner = owners.get(content.service)
+      if (owner !== undefined) {
+        problems.push(`${name}: service ${content.service} is in ${owner} already; this file is not used`)
+        continue
+      }
+      owners.set(content.service, name)
+      services.set(content.service, content)
+    }
+    this.#services = services
+    const wasStale = this.#isStale
+    this.#isStale = false
+    const message = problems.join('; ').slice(0, 2000)
+    if (message !== (this.#problem?.message ?? '') && message !== '') this.#complain(message)
+    if (message === '') this.#problem = undefined
+    for (const [key, watched] of this.#watches) if (wasStale || this.#isNews(key, watched)) this.#publish(key, watched)
+  }
+
+  #isNews(key: ServiceKey, watched: Watch): boolean {
+    const now = this.#services.get(key)
+    const before = watched.set
+    if (before === undefined) return true
+    return (
+      JSON.stringify(now?.endpoints ?? []) !== JSON.stringify(before.endpoints) ||
+      (now?.protectThreshold ?? 0) !== before.protectThreshold
+    )
+  }
+
+  #publish(key: ServiceKey, watched: Watch): void {
+    const file = this.#services.get(key)
+    if (this.#isNews(key, watched)) watched.version++
+    watched.set = {
+      service: key,
+      version: watched.version,
+      endpoints: file?.endpoints ?? [],
+      protectThreshold: file?.protectThreshold ?? 0,
+      registry: this.name,
+      confirmedAt: this.#lastHeardAt,
+    }
+    const { set } = watched
+    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set))
+  }
+
+  #watchDirectory(): void {
+    if (this.#watcher !== undefined || this.#isClosed) return
+    try {
+      const watcher = watch(this.#config.directory, () => this.#soon())
+      this.#watcher = watcher
+      watcher.on('error', () => this.#unwatch(watcher))
+    } catch {
+      // it is not there (yet): the next poll tries again
+    }
+  }
+
+  #unwatch(watcher: FSWatcher): void {
+    watcher.close()
+    if (this.#watcher === watcher) this.#watcher = undefined
+  }
+
+  #lost(error: unknown): void {
+    if (this.#isClosed) return
+    // a directory that comes back is another one
+    if (this.#watcher !== undefined) this.#unwatch(this.#watcher)
+    if (this.#isStale) return
+    this.#isStale = true
+    const words = new MeshError(
+      'E_REGISTRY_UNREACHABLE',
+      `${this.#config.directory}: cannot be read; what is known stays in use`,
+      { cause: error },
+    )
+    this.#problem = { code: words.code, message: describeError(words), at: this.#deps.now() }
+    this.#deps.log.warn({ registry: this.name, code: words.code }, describeError(words))
+    for (const { listeners } of this.#watches.values())
+      for (const listener of listeners) guarded(this.#deps, () => listener.onStale(this.#problem!))
+  }
+
+  #complain(message: string): void {
+    this.#problem = { code: 'E_CONFIG_INVALID', message, at: this.#deps.now() }
+  }
+}
+
+function guarded(deps: AdapterDeps, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    deps.log.error({ code: 'E_INTERNAL' }, `a listener failed: ${describeError(error)}`)
+  }
+}

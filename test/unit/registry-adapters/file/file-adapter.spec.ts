@@ -1,0 +1,90 @@
+import { expect } from 'chai'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
+import { createFileAdapter } from '../../../../registry-adapters/file/index.ts'
+import { eventually, recordedDeps, recordingListener } from '../../../support/registry-listener.ts'
+import type { RecordedDeps } from '../../../support/registry-listener.ts'
+
+const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
+const good = 'service: orders\nendpoints:\n  - { address: 10.0.0.1, port: 80 }\n'
+
+describe('file adapter', () => {
+  let directory: string
+  let deps: RecordedDeps
+  let adapter: RegistryAdapter
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'hostmesh-files-'))
+    deps = recordedDeps()
+    adapter = createFileAdapter({ name: 'files', directory, allowLoopback: false, pollMs: 50 }, deps)
+  })
+
+  afterEach(async () => {
+    await adapter.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  it('keeps the last good content of a file that breaks, says where, once, and takes it when it is good again', async () => {
+    await writeFile(join(directory, 'orders.yaml'), good)
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80'])
+    await writeFile(join(directory, 'orders.yaml'), 'service: orders\nendpoints:\n  - { address: nowhere, port: 80 }\n')
+    await eventually(() => adapter.status().problem !== undefined, 'a problem in the status')
+    expect(adapter.status().problem?.message).to.include('orders.yaml:3: endpoints[0].address')
+    await writeFile(join(directory, 'orders.yaml'), good.replace('10.0.0.1', '10.0.0.22'))
+    await listener.untilIds(['10.0.0.22:80'])
+    expect(adapter.status().problem).to.equal(undefined)
+    expect(listener.sets.map((set) => set.endpoints.length)).to.deep.equal([1, 1])
+    expect(deps.lines.filter((line) => line.startsWith('warn'))).to.have.length(1)
+    expect(deps.counted('registry_files_refused')).to.equal(1)
+  })
+
+  it('takes a service away with its file', async () => {
+    await writeFile(join(directory, 'orders.yaml'), good)
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80'])
+    await rm(join(directory, 'orders.yaml'))
+    await listener.untilIds([])
+  })
+
+  it('uses the first of two files for one service and names the other', async () => {
+    await writeFile(join(directory, 'a.yaml'), good)
+    await writeFile(join(directory, 'b.yml'), good.replace('10.0.0.1', '10.0.0.2'))
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80'])
+    expect(adapter.status().problem?.message).to.include('b.yml: service public/DEFAULT_GROUP@@orders is in a.yaml')
+  })
+
+  it('ignores hidden files, drafts and what is neither YAML nor JSON', async () => {
+    await writeFile(join(directory, '.orders.yaml.swp'), 'junk')
+    await writeFile(join(directory, '.hidden.yaml'), 'junk: [')
+    await writeFile(join(directory, 'notes.txt'), 'junk')
+    await mkdir(join(directory, 'folder'))
+    adapter.start()
+    await eventually(() => adapter.status().connected, 'a first reading')
+    expect(adapter.status().problem).to.equal(undefined)
+  })
+
+  it('begins to serve when the directory appears', async () => {
+    await rm(directory, { recursive: true })
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await eventually(() => listener.problems.length === 1, 'word that it is away')
+    await mkdir(directory)
+    await writeFile(
+      join(directory, 'orders.json'),
+      JSON.stringify({ service: 'orders', endpoints: [{ address: '10.0.0.1', port: 80 }] }),
+    )
+    await listener.untilIds(['10.0.0.1:80'])
+    expect(adapter.status().connected).to.equal(true)
+  })
+})
