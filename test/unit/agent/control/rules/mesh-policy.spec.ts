@@ -1,6 +1,13 @@
 import { expect } from 'chai'
 import type { TrafficPolicySpec } from '../../../../../contracts/policy-spec.ts'
+import type { RateLimitSpec } from '../../../../../contracts/route-spec.ts'
 import { key, orders, ordersRoutes, resource, rules } from '../../../../support/routing.ts'
+
+function withoutOrigin(limit: RateLimitSpec): Partial<RateLimitSpec> {
+  const { origin, ...rest } = limit
+  expect(origin.kind).to.equal('MeshPolicy')
+  return rest
+}
 
 function policyOf(fields: string): TrafficPolicySpec {
   return rules(resource('MeshPolicy', `hosts: [orders]\n${fields}`)).service(orders).policy
@@ -115,9 +122,7 @@ rateLimits:
 - { name: in, side: Inbound, maxTokens: 7, fillInterval: 1s }`,
 )}`,
     )
-    const limits = store
-      .virtualHost(orders)
-      .spec.http.map((route) => route.rateLimits?.map(({ origin: _, ...limit }) => limit))
+    const limits = store.virtualHost(orders).spec.http.map((route) => route.rateLimits?.map(withoutOrigin))
     const all = {
       name: 'public/orders/all',
       maxTokens: 100,

@@ -22,7 +22,7 @@ describe('murmur3', () => {
   })
 
   it('spreads similar keys evenly over buckets', () => {
-    const buckets = new Array<number>(16).fill(0)
+    const buckets = Array.from({ length: 16 }, () => 0)
     for (let i = 0; i < 16_000; i++) buckets[murmur3(`user-${i}`) & 15]! += 1
     for (const count of buckets) expect(count).to.be.within(850, 1150)
   })
