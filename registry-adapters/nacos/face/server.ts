@@ -47,7 +47,13 @@ export interface NacosServerOptions {
 export interface NacosServer {
   readonly port: number
   readonly grpcPort: number
-  status(): { connections: number; subscriptions: number; parkedPolls: number }
+  status(): {
+    readonly connections: number
+    readonly subscriptions: number
+    /** Configuration documents that connections listen to. */
+    readonly listenedDocuments: number
+    readonly parkedPolls: number
+  }
   /** Ends ports, connections and timers; not the backend. */
   close(): Promise<void>
 }
@@ -115,6 +121,7 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
     status: () => ({
       connections: grpc.connections,
       subscriptions: pushes.subscriptions,
+      listenedDocuments: grpc.listenedDocuments,
       parkedPolls: polls.parked,
     }),
     async close() {

@@ -86,6 +86,12 @@ export class GrpcServer {
     return this.#connections.size
   }
 
+  get listenedDocuments(): number {
+    let count = 0
+    for (const connection of this.#connections.values()) count += connection.documents.size
+    return count
+  }
+
   /** Takes a fresh socket; beyond the bound it is closed at once. */
   accept(socket: Socket): void {
     const { limits, now, metrics, log } = this.#deps

@@ -42,11 +42,11 @@ export function applicationOf(service: ServiceName, instance: NacosInstance): Fa
 
 /** The way back, for applications of an earlier face. */
 export function instanceOf(application: FaceApplication): NacosInstance {
-  const { address: ip, port, cluster, weight, enabled, healthy, ephemeral, metadata, protocol } = application
+  const { address: ip, port, weight, enabled, healthy, ephemeral, metadata, protocol } = application
   return {
     ip,
     port,
-    cluster,
+    cluster: application.cluster === '' ? defaultCluster : application.cluster,
     weight,
     enabled,
     healthy,

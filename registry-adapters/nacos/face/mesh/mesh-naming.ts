@@ -12,7 +12,7 @@ import { NacosFault } from '../fault.ts'
 import type { NacosInstance } from '../instance.ts'
 import type { FaceLimits } from '../limits.ts'
 import { NamingStore } from '../store/naming-store.ts'
-import { applicationId, applicationOf, checkLocal, checkMeshName, instanceOf } from './application.ts'
+import { applicationOf, checkLocal, checkMeshName, instanceOf } from './application.ts'
 import { MeshServices } from './mesh-services.ts'
 
 export interface MeshNamingOptions {
@@ -62,8 +62,10 @@ export class MeshNaming implements NamingBackend {
     for (const application of applications) {
       const instance = instanceOf(application)
       const { service } = application
-      const id = applicationId(service, application)
-      this.#announced.set(id, { ...application, id })
+      const known = applicationOf(service, instance)
+      if (known === undefined) continue
+      const { id } = known
+      this.#announced.set(id, known)
       const former = application.ephemeral ? `${formerFace} ${id}` : undefined
       this.#store.put(service, [instance], former)
       if (former !== undefined) this.#store.connectionGone(former, this.#options.reconnectGraceMs)

@@ -1,4 +1,5 @@
 /** Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when nobody does. */
+import { isDeepStrictEqual } from 'node:util'
 import type { ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
 import { metadataKeys, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
@@ -120,8 +121,10 @@ export class MeshServices {
     this.#subjects.set(key, subject)
     subject.upstream = this.#deps.subscribeService(service, {
       onEndpoint: (endpoint) => {
+        const former = subject.endpoint
         subject.endpoint = endpoint ?? 'none'
         markAnswered()
+        if (former !== undefined && isDeepStrictEqual(former, subject.endpoint)) return
         for (const listener of subject.listeners) listener()
       },
     })

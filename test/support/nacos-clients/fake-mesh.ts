@@ -1,0 +1,161 @@
+/** A mesh for the face, in memory: remembers what was registered, answers services as told, keeps configuration. */
+import { createHash } from 'node:crypto'
+import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
+import { serviceKey } from '../../../contracts/endpoint.ts'
+import { MeshError } from '../../../contracts/errors.ts'
+import type { ConfigDocument, ConfigSource } from '../../../contracts/registry-adapter.ts'
+import type {
+  FaceApplication,
+  FaceDeps,
+  FaceEndpoint,
+  FaceServiceListener,
+} from '../../../registry-adapters/nacos/face/index.ts'
+
+export class FakeMesh implements FaceDeps {
+  now: () => number = Date.now
+  readonly random = Math.random
+  readonly log = { debug() {}, info() {}, warn() {}, error() {} }
+  readonly counted = new Map<string, number>()
+  readonly metrics = {
+    count: (name: string, labels: Readonly<Record<string, string>>, amount = 1): void => {
+      const key = [name, ...Object.values(labels)].join(' ')
+      this.counted.set(key, (this.counted.get(key) ?? 0) + amount)
+    },
+    gauge() {},
+  }
+  readonly applications = new Map<string, FaceApplication>()
+  /** `+ id`, `~ id`, `- id`, in order. */
+  readonly story: string[] = []
+  /** Set to refuse registrations. */
+  refusal: Error | undefined
+  /** What an earlier face had registered; default: what is registered now. */
+  restored: readonly FaceApplication[] | undefined
+  isSilent = false
+  readonly #endpoints = new Map<ServiceKey, FaceEndpoint>()
+  readonly #listeners = new Map<ServiceKey, Set<FaceServiceListener>>()
+  readonly config = new FakeConfig()
+
+  restoredApplications(): readonly FaceApplication[] {
+    return this.restored ?? [...this.applications.values()]
+  }
+
+  async registerApplication(application: FaceApplication): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal
+    this.applications.set(application.id, application)
+    this.story.push(`+ ${application.id}`)
+  }
+
+  async updateApplication(application: FaceApplication): Promise<void> {
+    this.applications.set(application.id, application)
+    this.story.push(`~ ${application.id}`)
+  }
+
+  async deregisterApplication(id: string): Promise<void> {
+    this.applications.delete(id)
+    this.story.push(`- ${id}`)
+  }
+
+  subscribeService(service: ServiceName, listener: FaceServiceListener): { unsubscribe(): void } {
+    const key = serviceKey(service)
+    const listeners = this.#listeners.get(key) ?? new Set()
+    this.#listeners.set(key, listeners.add(listener))
+    queueMicrotask(() => {
+      if (!this.isSilent && listeners.has(listener)) listener.onEndpoint(this.#endpoints.get(key))
+    })
+    return {
+      unsubscribe: () => {
+        listeners.delete(listener)
+        if (listeners.size === 0) this.#listeners.delete(key)
+      },
+    }
+  }
+
+  /** Makes the service reachable at a localhost port, or not any more. */
+  offer(name: string, port: number | undefined, metadata: Readonly<Record<string, string>> = {}): void {
+    const key = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name })
+    if (port === undefined) this.#endpoints.delete(key)
+    else this.#endpoints.set(key, { address: '127.0.0.1', port, metadata })
+    for (const listener of this.#listeners.get(key) ?? []) listener.onEndpoint(this.#endpoints.get(key))
+  }
+
+  /** Services somebody wants. */
+  get wanted(): ServiceKey[] {
+    return [...this.#listeners.keys()]
+  }
+
+  async listServices(namespace: string): Promise<readonly ServiceName[]> {
+    return namespace === 'public'
+      ? [...this.#endpoints.keys()].map((key) => ({
+          namespace,
+          group: 'DEFAULT_GROUP',
+          name: key.slice(key.indexOf('@@') + 2),
+        }))
+      : []
+  }
+
+  configOf(namespace: string): ConfigSource | undefined {
+    return namespace === 'public' ? this.config : undefined
+  }
+
+  isLocalAddress(address: string): boolean {
+    return address.startsWith('127.') || address === '::1' || address === '10.0.0.5'
+  }
+}
+
+export class FakeConfig implements ConfigSource {
+  readonly documents = new Map<string, ConfigDocument>()
+  readonly #watchers = new Map<string, Set<(document: ConfigDocument | undefined) => void>>()
+  /** Set to fail every call. */
+  failure: Error | undefined
+
+  watch(
+    group: string,
+    dataId: string,
+    listener: (document: ConfigDocument | undefined) => void,
+  ): { unsubscribe(): void } {
+    const id = `${group} ${dataId}`
+    const watchers = this.#watchers.get(id) ?? new Set()
+    this.#watchers.set(id, watchers.add(listener))
+    queueMicrotask(() => {
+      if (watchers.has(listener)) listener(this.documents.get(id))
+    })
+    return {
+      unsubscribe: () => {
+        watchers.delete(listener)
+        if (watchers.size === 0) this.#watchers.delete(id)
+      },
+    }
+  }
+
+  get watched(): string[] {
+    return [...this.#watchers.keys()]
+  }
+
+  async read(group: string, dataId: string): Promise<ConfigDocument | undefined> {
+    if (this.failure !== undefined) throw this.failure
+    return this.documents.get(`${group} ${dataId}`)
+  }
+
+  async publish(
+    group: string,
+    dataId: string,
+    content: string,
+    expectedRevision: string | undefined,
+  ): Promise<ConfigDocument> {
+    if (this.failure !== undefined) throw this.failure
+    const id = `${group} ${dataId}`
+    if (expectedRevision !== undefined && expectedRevision !== (this.documents.get(id)?.revision ?? ''))
+      throw new MeshError('E_REGISTRY_CONFLICT', `${id}: changed meanwhile`)
+    const document = { group, dataId, content, revision: createHash('md5').update(content).digest('hex') }
+    this.documents.set(id, document)
+    for (const watcher of this.#watchers.get(id) ?? []) watcher(document)
+    return document
+  }
+
+  async remove(group: string, dataId: string): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
+    const id = `${group} ${dataId}`
+    this.documents.delete(id)
+    for (const watcher of this.#watchers.get(id) ?? []) watcher(undefined)
+  }
+}
