@@ -197,6 +197,50 @@ command('explain', 'what the agent would do with a request, and why', [
     },
   )
 
+const rules = command('rules', 'rules between files and the configuration store of a registry', [
+  'hostmesh rules diff rules.d',
+  'hostmesh rules push rules.d/orders.yaml',
+  'hostmesh rules pull --directory ./rules orders',
+])
+
+function rulesCommand(name: string, description: string): Command {
+  return rules
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .addOption(configOption(defaultConfig))
+    .option('--registry <name>', 'registry that keeps the rules; default: the first one with a rulesGroup')
+}
+
+interface RulesCall {
+  config: string
+  registry?: string
+}
+
+rulesCommand('push', 'check files and write them, unless somebody else has changed a document meanwhile')
+  .argument('<path...>', 'files or directories')
+  .action(async (paths: string[], options: RulesCall) => {
+    const { pushRules } = await import('./commands/rules.ts')
+    await finish(pushRules(output(), paths, { config: options.config, registry: options.registry }))
+  })
+
+rulesCommand('diff', 'what a push would change; exit code 1 if anything')
+  .argument('<path...>', 'files or directories')
+  .action(async (paths: string[], options: RulesCall) => {
+    const { diffRules } = await import('./commands/rules.ts')
+    await finish(diffRules(output(), paths, { config: options.config, registry: options.registry }))
+  })
+
+rulesCommand('pull', 'write the documents of the mesh and of services to files')
+  .argument('[service...]', 'services; default: all that the registry lists')
+  .option('--directory <directory>', 'where to', '.')
+  .action(async (services: string[], options: RulesCall & { directory: string }) => {
+    const { pullRules } = await import('./commands/rules.ts')
+    await finish(
+      pullRules(output(), options.directory, services, { config: options.config, registry: options.registry }),
+    )
+  })
+
 command('drill', 'break one thing on this host on purpose, measure, restore, judge', [
   'hostmesh drill kill-worker --dry-run',
   'hostmesh drill kill-agent --yes --json',

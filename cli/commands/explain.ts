@@ -19,7 +19,7 @@ export async function explain(context: CommandContext, url: string, options: Exp
   if (options.listener !== undefined) query.set('listener', options.listener)
   if (options.source !== undefined) query.set('source', options.source)
   for (const header of options.header) query.append('header', header)
-  const answer = (await adminJson(context.admin, `/explain?${query}`)) as ExplainAnswer
+  const answer = (await adminJson(context.admin, `/explain?${query.toString()}`)) as ExplainAnswer
   if (context.output.isJson) context.output.json(answer)
   else print(context, answer)
   return answer.destinations.length > 0 ? exitCodes.ok : exitCodes.failed
