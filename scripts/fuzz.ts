@@ -7,8 +7,8 @@
 import { parseArgs } from 'node:util'
 
 import { fuzzCodec } from '../test/support/http1/fuzz/codec-fuzz.ts'
-import { startFuzzedWorker } from '../test/support/http1/fuzz/fuzzed-worker.ts'
 import { fuzzWorker, fuzzWorkerReplies } from '../test/support/http1/fuzz/worker-fuzz.ts'
+import { startRecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 
 const { values } = parseArgs({ options: { seed: { type: 'string' }, messages: { type: 'string' } } })
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
@@ -24,21 +24,21 @@ try {
   console.log(
     `codec: ${codec.messages} messages in ${codec.streams} streams, ${codec.passed} passed on, ${codec.refused} streams refused, ${seconds()} s`,
   )
-  const fuzzed = await startFuzzedWorker()
+  const mesh = await startRecordedMesh('process')
   try {
     const quarter = Math.ceil(half / 2)
-    const worker = await fuzzWorker(seed, quarter, fuzzed.port, fuzzed.backend)
-    if (!fuzzed.worker.isRunning) throw new Error(`the worker ended\n${fuzzed.worker.log()}`)
+    const worker = await fuzzWorker(seed, quarter, mesh.port, mesh.backend)
+    mesh.expectAlive()
     console.log(
       `worker: ${worker.messages} messages in ${worker.streams} streams, ${worker.forwarded} reached the backend, ${worker.replies} replies, ${seconds()} s`,
     )
-    const replies = await fuzzWorkerReplies(seed, messages - half - quarter, fuzzed.port, fuzzed.backend)
-    if (!fuzzed.worker.isRunning) throw new Error(`the worker ended\n${fuzzed.worker.log()}`)
+    const replies = await fuzzWorkerReplies(seed, messages - half - quarter, mesh.port, mesh.backend)
+    mesh.expectAlive()
     console.log(
       `replies: ${replies.messages} messages in ${replies.streams} streams, ${replies.replies} whole replies reached their callers, ${seconds()} s`,
     )
   } finally {
-    await fuzzed.close()
+    await mesh.close()
   }
   console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
 } catch (error) {

@@ -5,79 +5,81 @@ import { isCoreCase, judgeProbe, loadProbeCases } from '../../support/http1/http
 import type { ProbeVerdict } from '../../support/http1/http11probe.ts'
 import { dirtyForward } from '../../support/http1/recording-backend.ts'
 import { RawCaller } from '../../support/http1/raw-caller.ts'
-import { startFuzzedWorker } from '../../support/http1/fuzz/fuzzed-worker.ts'
-import type { FuzzedWorker } from '../../support/http1/fuzz/fuzzed-worker.ts'
+import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import { parseReplies, parseRequests } from '../../support/http1/strict-parser.ts'
 
 /** Long enough for any answer of a worker on this machine; cases that get none wait this long. */
 const silenceMs = 700
 
-describe('Http11Probe through a worker', () => {
-  let mesh: FuzzedWorker
-  const verdicts = new Map<string, ProbeVerdict>()
-  const cases = loadProbeCases()
+for (const kind of meshKinds)
+  describe(`Http11Probe through a worker, ${kind}`, () => {
+    let mesh: RecordedMesh
+    const verdicts = new Map<string, ProbeVerdict>()
+    const cases = loadProbeCases()
 
-  before(async function () {
-    this.timeout(20_000)
-    mesh = await startFuzzedWorker()
-  })
-
-  after(async () => {
-    await mesh.close()
-  })
-
-  for (const probe of cases) {
-    it(`${probe.id}: ${probe.expected}, and no dirty forward`, async () => {
-      const { backend } = mesh
-      backend.reset()
-      const caller = await RawCaller.open(mesh.port)
-      const methods = [probe.bytes.toString('latin1').startsWith('HEAD ') ? 'HEAD' : 'GET', 'GET', 'GET', 'GET']
-      try {
-        caller.send(probe.bytes)
-        const isAnswered = () => {
-          const seen = parseReplies(caller.bytes, methods, caller.isOver)
-          return seen.messages.some((message) => message.status >= 200 || message.status === 101)
-        }
-        await caller.until(() => caller.isOver || isAnswered(), silenceMs)
-        // Whether it closes is part of some expectations
-        if (/close/.test(probe.expected) || /^400$/.test(probe.expected)) await caller.until(() => caller.isOver, 200)
-        const seen = parseReplies(caller.bytes, methods, caller.isOver)
-        expect(seen.problem, caller.text).to.equal(undefined)
-        const finals = seen.messages.filter((message) => message.status >= 200 || message.status === 101)
-        const verdict = judgeProbe(probe.expected, { status: finals[0]?.status, isClosed: caller.isOver })
-        verdicts.set(probe.id, verdict)
-        expect(verdict, `${probe.description}\nanswer: ${JSON.stringify(caller.text.slice(0, 300))}`).to.not.equal(
-          'fail',
-        )
-        if (isCoreCase(probe)) expect(verdict).to.equal('pass')
-
-        caller.close()
-        let forwarded = 0
-        for (const connection of backend.connections) {
-          const stream = parseRequests(connection.bytes)
-          const deadline = performance.now() + 2000
-          while (stream.isCut && !connection.isEnded && performance.now() < deadline)
-            await new Promise((resolve) => setTimeout(resolve, 5))
-          expect(dirtyForward(connection), JSON.stringify(connection.bytes.toString('latin1').slice(0, 500))).to.equal(
-            undefined,
-          )
-          forwarded += stream.messages.length
-        }
-        const fromBackend = finals.filter((message) => !message.fields.some(([name]) => name === 'x-mesh-error'))
-        expect(fromBackend.length, 'replies of the backend').to.be.at.most(forwarded)
-      } finally {
-        caller.close()
-      }
+    before(async function () {
+      this.timeout(20_000)
+      mesh = await startRecordedMesh(kind)
     })
-  }
 
-  it('passes all 64 core cases, fails none of the 143', () => {
-    expect(cases.filter(isCoreCase).filter((probe) => verdicts.get(probe.id) !== 'pass')).to.deep.equal([])
-    expect([...verdicts.values()].filter((verdict) => verdict === 'fail')).to.deep.equal([])
-    expect(verdicts.size).to.equal(143)
-  })
+    after(async () => {
+      await mesh.close()
+    })
 
-  it('leaves the worker running', () => {
-    expect(mesh.worker.isRunning, mesh.worker.log()).to.equal(true)
+    for (const probe of cases) {
+      it(`${probe.id}: ${probe.expected}, and no dirty forward`, async () => {
+        const { backend } = mesh
+        backend.reset()
+        const caller = await RawCaller.open(mesh.port)
+        const methods = [probe.bytes.toString('latin1').startsWith('HEAD ') ? 'HEAD' : 'GET', 'GET', 'GET', 'GET']
+        try {
+          caller.send(probe.bytes)
+          const isAnswered = () => {
+            const seen = parseReplies(caller.bytes, methods, caller.isOver)
+            return seen.messages.some((message) => message.status >= 200 || message.status === 101)
+          }
+          await caller.until(() => caller.isOver || isAnswered(), silenceMs)
+          // Whether it closes is part of some expectations
+          if (/close/.test(probe.expected) || /^400$/.test(probe.expected)) await caller.until(() => caller.isOver, 200)
+          const seen = parseReplies(caller.bytes, methods, caller.isOver)
+          expect(seen.problem, caller.text).to.equal(undefined)
+          const finals = seen.messages.filter((message) => message.status >= 200 || message.status === 101)
+          const verdict = judgeProbe(probe.expected, { status: finals[0]?.status, isClosed: caller.isOver })
+          verdicts.set(probe.id, verdict)
+          expect(verdict, `${probe.description}\nanswer: ${JSON.stringify(caller.text.slice(0, 300))}`).to.not.equal(
+            'fail',
+          )
+          if (isCoreCase(probe)) expect(verdict).to.equal('pass')
+
+          caller.close()
+          let forwarded = 0
+          for (const connection of backend.connections) {
+            const stream = parseRequests(connection.bytes)
+            const deadline = performance.now() + 2000
+            while (stream.isCut && !connection.isEnded && performance.now() < deadline)
+              await new Promise((resolve) => setTimeout(resolve, 5))
+            expect(
+              dirtyForward(connection),
+              JSON.stringify(connection.bytes.toString('latin1').slice(0, 500)),
+            ).to.equal(undefined)
+            forwarded += stream.messages.length
+          }
+          const fromBackend = finals.filter((message) => !message.fields.some(([name]) => name === 'x-mesh-error'))
+          expect(fromBackend.length, 'replies of the backend').to.be.at.most(forwarded)
+        } finally {
+          caller.close()
+        }
+      })
+    }
+
+    it('passes all 64 core cases, fails none of the 143', () => {
+      expect(cases.filter(isCoreCase).filter((probe) => verdicts.get(probe.id) !== 'pass')).to.deep.equal([])
+      expect([...verdicts.values()].filter((verdict) => verdict === 'fail')).to.deep.equal([])
+      expect(verdicts.size).to.equal(143)
+    })
+
+    it('leaves the worker running', () => {
+      mesh.expectAlive()
+    })
   })
-})

@@ -4,8 +4,8 @@ import { expect } from 'chai'
 import { RawCaller } from '../../support/http1/raw-caller.ts'
 import type { RecordingBackend } from '../../support/http1/recording-backend.ts'
 import { dirtyForward } from '../../support/http1/recording-backend.ts'
-import { startFuzzedWorker } from '../../support/http1/fuzz/fuzzed-worker.ts'
-import type { FuzzedWorker } from '../../support/http1/fuzz/fuzzed-worker.ts'
+import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 
 const limits = {
   maxRequestLineBytes: 300,
@@ -29,215 +29,221 @@ const post = (fields: string, body = '') => `POST / HTTP/1.1\r\nHost: a\r\n${fie
 const chunked = 'Transfer-Encoding: chunked\r\n'
 const filler = (length: number) => 'x'.repeat(length)
 
-describe('HTTP/1.1 limits through a worker', () => {
-  let mesh: FuzzedWorker
-  let backend: RecordingBackend
-  const callers: RawCaller[] = []
+for (const kind of meshKinds)
+  describe(`HTTP/1.1 limits through a worker, ${kind}`, () => {
+    let mesh: RecordedMesh
+    let backend: RecordingBackend
+    const callers: RawCaller[] = []
 
-  before(async function () {
-    this.timeout(20_000)
-    mesh = await startFuzzedWorker(limits)
-    backend = mesh.backend
-  })
+    before(async function () {
+      this.timeout(20_000)
+      mesh = await startRecordedMesh(kind, limits)
+      backend = mesh.backend
+    })
 
-  beforeEach(() => backend.reset())
+    beforeEach(() => backend.reset())
 
-  afterEach(async () => {
-    for (const caller of callers.splice(0)) caller.close()
-    await until(() => backend.connections.every((connection) => dirtyForward(connection) === undefined))
-  })
+    afterEach(async () => {
+      for (const caller of callers.splice(0)) caller.close()
+      await until(() => backend.connections.every((connection) => dirtyForward(connection) === undefined))
+    })
 
-  after(() => mesh.close())
+    after(() => mesh.close())
 
-  async function until(condition: () => boolean): Promise<void> {
-    const deadline = performance.now() + 3000
-    while (!condition()) {
-      if (performance.now() > deadline) throw new Error(`not in time: ${condition.toString()}`)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    async function until(condition: () => boolean): Promise<void> {
+      const deadline = performance.now() + 3000
+      while (!condition()) {
+        if (performance.now() > deadline) throw new Error(`not in time: ${condition.toString()}`)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
     }
-  }
 
-  async function caller(first = ''): Promise<RawCaller> {
-    const opened = await RawCaller.open(mesh.port)
-    callers.push(opened)
-    if (first !== '') opened.send(first)
-    return opened
-  }
+    async function caller(first = ''): Promise<RawCaller> {
+      const opened = await RawCaller.open(mesh.port)
+      callers.push(opened)
+      if (first !== '') opened.send(first)
+      return opened
+    }
 
-  /** Runs `act` and waits for the metric to grow. */
-  async function counted(metric: string, act: () => Promise<void>): Promise<void> {
-    const before = (await mesh.worker.metric(metric)) ?? Number.NaN
-    expect(before, metric).to.be.at.least(0)
-    await act()
-    const deadline = performance.now() + 2000
-    let now = before
-    while (now <= before && performance.now() < deadline) now = (await mesh.worker.metric(metric)) ?? Number.NaN
-    expect(now, metric).to.be.greaterThan(before)
-  }
+    /** Runs `act` and waits for the metric to grow. */
+    async function counted(metric: string, act: () => Promise<void>): Promise<void> {
+      const before = (await mesh.metric(metric)) ?? Number.NaN
+      expect(before, metric).to.be.at.least(0)
+      await act()
+      const deadline = performance.now() + 2000
+      let now = before
+      while (now <= before && performance.now() < deadline) now = (await mesh.metric(metric)) ?? Number.NaN
+      expect(now, metric).to.be.greaterThan(before)
+    }
 
-  async function refused(status: number, text: string): Promise<void> {
-    const one = await caller(text)
-    await one.closed()
-    expect(one.text).to.match(new RegExp(`^HTTP/1\\.1 ${status} `))
-    expect(backend.requests).to.deep.equal([])
-  }
-
-  it('a request line beyond maxRequestLineBytes is 414', async () => {
-    await counted('hostmesh_request_line_limit_total', () => refused(414, get('', `/${filler(300)}`)))
-  })
-
-  it('a head beyond maxHeadBytes is 431, without an end too', async () => {
-    await counted('hostmesh_head_bytes_limit_total', () => refused(431, get(`A: ${filler(1000)}\r\n`)))
-    await counted('hostmesh_head_bytes_limit_total', () => refused(431, `GET / HTTP/1.1\r\nA: ${filler(2000)}`))
-  })
-
-  it('a reply head beyond maxHeadBytes or maxFields is 502', async () => {
-    backend.answer = () => `HTTP/1.1 200 OK\r\nA: ${filler(1000)}\r\n\r\n`
-    await counted('hostmesh_head_bytes_limit_total', async () => {
-      await (await caller(get())).expect(/^HTTP\/1\.1 502 /)
-    })
-    backend.answer = () => `HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(11)}\r\n`
-    await counted('hostmesh_head_fields_limit_total', async () => {
-      await (await caller(get())).expect(/^HTTP\/1\.1 502 /)
-    })
-  })
-
-  it('more than maxFields fields are 431', async () => {
-    await counted('hostmesh_head_fields_limit_total', () => refused(431, get('A: b\r\n'.repeat(10))))
-  })
-
-  it('a chunk line beyond maxChunkLineBytes is 400', async () => {
-    await counted('hostmesh_chunk_line_limit_total', () =>
-      refused(400, post(chunked, `1;${filler(30)}\r\na\r\n0\r\n\r\n`)),
-    )
-  })
-
-  it('chunk extensions beyond maxChunkExtensionBytes are 400', async () => {
-    await counted('hostmesh_chunk_extension_limit_total', () =>
-      refused(400, post(chunked, `1;${filler(20)}\r\na\r\n`.repeat(4))),
-    )
-  })
-
-  it('trailers beyond maxHeadBytes or maxFields are 400', async () => {
-    await counted('hostmesh_trailer_limit_total', () => refused(400, post(chunked, `0\r\nA: ${filler(1000)}\r\n\r\n`)))
-    await counted('hostmesh_trailer_limit_total', () =>
-      refused(400, post(chunked, `0\r\n${'A: b\r\n'.repeat(11)}\r\n`)),
-    )
-  })
-
-  it('more than maxInterimReplies are 502', async () => {
-    backend.answer = () => 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3) + 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
-    await counted('hostmesh_interim_replies_limit_total', async () => {
-      await (await caller(get())).expect('HTTP/1.1 502 ')
-    })
-  })
-
-  it('more than maxPipelined requests that are answered at once give way, and are all answered in order', async () => {
-    const options = (index: number) => `OPTIONS /${index} HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n`
-    await counted('hostmesh_pipelined_limit_total', async () => {
-      const one = await caller(Array.from({ length: 20 }, (_, i) => options(i)).join('') + get('', '/last'))
-      await one.expect(/\r\n\r\nok$/)
-      expect(one.text.split('HTTP/1.1 200 ').length - 1).to.equal(21)
-    })
-  })
-
-  it('an unwanted rest is read up to maxDrainBytes, then the connection closes', async () => {
-    await counted('hostmesh_drain_bytes_limit_total', async () => {
-      const one = await caller('BAD\r\n\r\n')
-      await one.expect('HTTP/1.1 400 ')
-      one.send(filler(20_000))
-    })
-  })
-
-  it('an unwanted rest is waited for up to drainTimeoutMs', async () => {
-    await counted('hostmesh_drain_timeouts_total', async () => {
-      const one = await caller('BAD\r\n\r\n')
+    async function refused(status: number, text: string): Promise<void> {
+      const one = await caller(text)
       await one.closed()
-    })
-  })
+      expect(one.text).to.match(new RegExp(`^HTTP/1\\.1 ${status} `))
+      expect(backend.requests).to.deep.equal([])
+    }
 
-  it('a head that is not complete within headTimeoutMs is 408, however it drips', async () => {
-    await counted('hostmesh_request_head_timeouts_total', async () => {
-      const one = await caller('GET / HTTP/1.1\r\n')
-      const drip = setInterval(() => one.send('A: b\r\n'), 100)
-      try {
-        const startedAt = performance.now()
-        await one.expect('HTTP/1.1 408 ', 3000)
-        expect(performance.now() - startedAt).to.be.within(200, 1500)
+    it('a request line beyond maxRequestLineBytes is 414', async () => {
+      await counted('hostmesh_request_line_limit_total', () => refused(414, get('', `/${filler(300)}`)))
+    })
+
+    it('a head beyond maxHeadBytes is 431, without an end too', async () => {
+      await counted('hostmesh_head_bytes_limit_total', () => refused(431, get(`A: ${filler(1000)}\r\n`)))
+      await counted('hostmesh_head_bytes_limit_total', () => refused(431, `GET / HTTP/1.1\r\nA: ${filler(2000)}`))
+    })
+
+    it('a reply head beyond maxHeadBytes or maxFields is 502', async () => {
+      backend.answer = () => `HTTP/1.1 200 OK\r\nA: ${filler(1000)}\r\n\r\n`
+      await counted('hostmesh_head_bytes_limit_total', async () => {
+        await (await caller(get())).expect(/^HTTP\/1\.1 502 /)
+      })
+      backend.answer = () => `HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(11)}\r\n`
+      await counted('hostmesh_head_fields_limit_total', async () => {
+        await (await caller(get())).expect(/^HTTP\/1\.1 502 /)
+      })
+    })
+
+    it('more than maxFields fields are 431', async () => {
+      await counted('hostmesh_head_fields_limit_total', () => refused(431, get('A: b\r\n'.repeat(10))))
+    })
+
+    it('a chunk line beyond maxChunkLineBytes is 400', async () => {
+      await counted('hostmesh_chunk_line_limit_total', () =>
+        refused(400, post(chunked, `1;${filler(30)}\r\na\r\n0\r\n\r\n`)),
+      )
+    })
+
+    it('chunk extensions beyond maxChunkExtensionBytes are 400', async () => {
+      await counted('hostmesh_chunk_extension_limit_total', () =>
+        refused(400, post(chunked, `1;${filler(20)}\r\na\r\n`.repeat(4))),
+      )
+    })
+
+    it('trailers beyond maxHeadBytes or maxFields are 400', async () => {
+      await counted('hostmesh_trailer_limit_total', () =>
+        refused(400, post(chunked, `0\r\nA: ${filler(1000)}\r\n\r\n`)),
+      )
+      await counted('hostmesh_trailer_limit_total', () =>
+        refused(400, post(chunked, `0\r\n${'A: b\r\n'.repeat(11)}\r\n`)),
+      )
+    })
+
+    it('more than maxInterimReplies are 502', async () => {
+      backend.answer = () =>
+        'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(3) + 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+      await counted('hostmesh_interim_replies_limit_total', async () => {
+        await (await caller(get())).expect('HTTP/1.1 502 ')
+      })
+    })
+
+    it('more than maxPipelined requests that are answered at once give way, and are all answered in order', async () => {
+      const options = (index: number) => `OPTIONS /${index} HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n`
+      await counted('hostmesh_pipelined_limit_total', async () => {
+        const one = await caller(Array.from({ length: 20 }, (_, i) => options(i)).join('') + get('', '/last'))
+        await one.expect(/\r\n\r\nok$/)
+        expect(one.text.split('HTTP/1.1 200 ').length - 1).to.equal(21)
+      })
+    })
+
+    it('an unwanted rest is read up to maxDrainBytes, then the connection closes', async () => {
+      await counted('hostmesh_drain_bytes_limit_total', async () => {
+        const one = await caller('BAD\r\n\r\n')
+        await one.expect('HTTP/1.1 400 ')
+        one.send(filler(20_000))
+      })
+    })
+
+    it('an unwanted rest is waited for up to drainTimeoutMs', async () => {
+      await counted('hostmesh_drain_timeouts_total', async () => {
+        const one = await caller('BAD\r\n\r\n')
         await one.closed()
-      } finally {
-        clearInterval(drip)
-      }
+      })
     })
-  })
 
-  it('a connection without a request closes after keepAliveTimeoutMs, at the beginning and after a reply', async () => {
-    await counted('hostmesh_keep_alive_timeouts_total', async () => {
-      const fresh = await caller()
-      const used = await caller(get())
-      await used.expect(/ok$/)
-      await Promise.all([fresh.closed(2000), used.closed(2000)])
-      expect([fresh.text, used.text.endsWith('ok')]).to.deep.equal(['', true])
+    it('a head that is not complete within headTimeoutMs is 408, however it drips', async () => {
+      await counted('hostmesh_request_head_timeouts_total', async () => {
+        const one = await caller('GET / HTTP/1.1\r\n')
+        const drip = setInterval(() => one.send('A: b\r\n'), 100)
+        try {
+          const startedAt = performance.now()
+          await one.expect('HTTP/1.1 408 ', 3000)
+          expect(performance.now() - startedAt).to.be.within(200, 1500)
+          await one.closed()
+        } finally {
+          clearInterval(drip)
+        }
+      })
     })
-  })
 
-  it('a request body that pauses longer than bodyIdleTimeoutMs is 408 and cuts the connection to the endpoint', async () => {
-    await counted('hostmesh_request_body_timeouts_total', async () => {
-      const one = await caller(post('Content-Length: 10\r\n', 'half'))
-      await one.expect('HTTP/1.1 408 ', 3000)
-      await one.closed()
+    it('a connection without a request closes after keepAliveTimeoutMs, at the beginning and after a reply', async () => {
+      await counted('hostmesh_keep_alive_timeouts_total', async () => {
+        const fresh = await caller()
+        const used = await caller(get())
+        await used.expect(/ok$/)
+        await Promise.all([fresh.closed(2000), used.closed(2000)])
+        expect([fresh.text, used.text.endsWith('ok')]).to.deep.equal(['', true])
+      })
     })
-  })
 
-  it('a reply body that pauses longer than bodyIdleTimeoutMs is cut short', async () => {
-    backend.answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'
-    await counted('hostmesh_reply_body_timeouts_total', async () => {
-      const one = await caller(get())
-      await one.closed(3000)
-      expect(one.text.endsWith('half')).to.equal(true)
-    })
-  })
-
-  it('a caller that does not read its reply for bodyIdleTimeoutMs is reset', async () => {
-    const large = filler(30_000_000)
-    backend.answer = () => `HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n${large}`
-    await counted('hostmesh_stalled_callers_total', async () => {
-      const one = await caller(get())
-      one.socket.pause()
-      await until(() => backend.connections.length > 0 && backend.connections.every((connection) => connection.isEnded))
-      one.socket.resume()
-      await one.until(() => one.isClosed)
-      expect(one.bytes.length).to.be.lessThan(large.length)
-    })
-  })
-
-  it('a request without a reply head within requestTimeoutMs is 504', async () => {
-    backend.answer = () => undefined
-    await counted('hostmesh_request_timeouts_total', async () => {
-      await (await caller(get())).expect('HTTP/1.1 504 ', 3000)
-    })
-  })
-
-  it('a request that drips longer than requestTimeoutMs is 408', async () => {
-    await counted('hostmesh_request_timeouts_total', async () => {
-      const one = await caller(post('Content-Length: 1000\r\n', 'a'))
-      const drip = setInterval(() => one.send('a'), 100)
-      try {
+    it('a request body that pauses longer than bodyIdleTimeoutMs is 408 and cuts the connection to the endpoint', async () => {
+      await counted('hostmesh_request_body_timeouts_total', async () => {
+        const one = await caller(post('Content-Length: 10\r\n', 'half'))
         await one.expect('HTTP/1.1 408 ', 3000)
-      } finally {
-        clearInterval(drip)
-      }
+        await one.closed()
+      })
     })
-  })
 
-  it('connections beyond maxConnections are closed at once', async () => {
-    await counted('hostmesh_connections_shed_total', async () => {
-      const many = await Promise.all(Array.from({ length: 45 }, () => caller()))
-      await many.at(-1)?.until(() => many.some((one) => one.isOver), 1000)
-      expect(many.filter((one) => one.isOver).length).to.be.greaterThan(0)
-      const kept = many.find((one) => !one.isOver)
-      kept?.send(get())
-      await kept?.expect(/ok$/)
+    it('a reply body that pauses longer than bodyIdleTimeoutMs is cut short', async () => {
+      backend.answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'
+      await counted('hostmesh_reply_body_timeouts_total', async () => {
+        const one = await caller(get())
+        await one.closed(3000)
+        expect(one.text.endsWith('half')).to.equal(true)
+      })
+    })
+
+    it('a caller that does not read its reply for bodyIdleTimeoutMs is reset', async () => {
+      const large = filler(30_000_000)
+      backend.answer = () => `HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n${large}`
+      await counted('hostmesh_stalled_callers_total', async () => {
+        const one = await caller(get())
+        one.socket.pause()
+        await until(
+          () => backend.connections.length > 0 && backend.connections.every((connection) => connection.isEnded),
+        )
+        one.socket.resume()
+        await one.until(() => one.isClosed)
+        expect(one.bytes.length).to.be.lessThan(large.length)
+      })
+    })
+
+    it('a request without a reply head within requestTimeoutMs is 504', async () => {
+      backend.answer = () => undefined
+      await counted('hostmesh_request_timeouts_total', async () => {
+        await (await caller(get())).expect('HTTP/1.1 504 ', 3000)
+      })
+    })
+
+    it('a request that drips longer than requestTimeoutMs is 408', async () => {
+      await counted('hostmesh_request_timeouts_total', async () => {
+        const one = await caller(post('Content-Length: 1000\r\n', 'a'))
+        const drip = setInterval(() => one.send('a'), 100)
+        try {
+          await one.expect('HTTP/1.1 408 ', 3000)
+        } finally {
+          clearInterval(drip)
+        }
+      })
+    })
+
+    it('connections beyond maxConnections are closed at once', async () => {
+      await counted('hostmesh_connections_shed_total', async () => {
+        const many = await Promise.all(Array.from({ length: 45 }, () => caller()))
+        await many.at(-1)?.until(() => many.some((one) => one.isOver), 1000)
+        expect(many.filter((one) => one.isOver).length).to.be.greaterThan(0)
+        const kept = many.find((one) => !one.isOver)
+        kept?.send(get())
+        await kept?.expect(/ok$/)
+      })
     })
   })
-})

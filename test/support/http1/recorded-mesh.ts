@@ -1,0 +1,67 @@
+import { publicTransports } from '../../../agent/worker/transport/public-socket.ts'
+import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import { snapshotOf } from '../worker/snapshots.ts'
+import { startWorker } from '../worker/start-worker.ts'
+import { freePort, WorkerProcess } from '../worker/worker-process.ts'
+import { RecordingBackend } from './recording-backend.ts'
+
+/** `process`: a worker of its own with the fast transports. `public sockets`: one in this process, with the transports that every Node has. */
+export type MeshKind = 'process' | 'public sockets'
+export const meshKinds: readonly MeshKind[] = ['process', 'public sockets']
+
+export interface RecordedMesh {
+  readonly port: number
+  readonly backend: RecordingBackend
+  /** Sum over all samples; undefined = there is no such metric. */
+  metric(name: string): Promise<number | undefined>
+  /** Throws, with its last words, if the worker is gone. */
+  expectAlive(): void
+  close(): Promise<void>
+}
+
+/** A worker with one HTTP service whose only endpoint is a recording backend; few requests per upstream connection, no ejection, no retries. */
+export async function startRecordedMesh(kind: MeshKind, limits: Partial<LimitsSpec> = {}): Promise<RecordedMesh> {
+  const backend = await RecordingBackend.start()
+  const services = [
+    {
+      name: 'recorded',
+      endpoints: [{ address: '127.0.0.1', port: backend.port }],
+      policy: { pool: { ...defaultTrafficPolicy.pool, maxRequestsPerConnection: 20 } },
+    },
+  ]
+  try {
+    if (kind === 'public sockets') {
+      const worker = await startWorker({ services, limits }, { transports: async () => publicTransports() })
+      return {
+        backend,
+        port: worker.port('recorded'),
+        metric: async (name) =>
+          worker.worker.stats().series.some((series) => series.name === name) ? worker.metric(name) : undefined,
+        expectAlive: () => {},
+        close: async () => {
+          worker.stop()
+          await backend.close()
+        },
+      }
+    }
+    const port = await freePort()
+    const listen = { recorded: { address: '127.0.0.1', port } }
+    const worker = await WorkerProcess.start(snapshotOf({ services, listen, limits }))
+    return {
+      backend,
+      port,
+      metric: (name) => worker.metric(name),
+      expectAlive: () => {
+        if (!worker.isRunning) throw new Error(`the worker ended\n${worker.log()}`)
+      },
+      close: async () => {
+        await worker.stop()
+        await backend.close()
+      },
+    }
+  } catch (error) {
+    await backend.close()
+    throw error
+  }
+}
