@@ -58,6 +58,8 @@ function probeHttp({ address, port }: ProbeTarget, path: string, timeoutMs: numb
     })
     outgoing.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
+      // a reply that cannot be parsed leaves the socket open
+      outgoing.destroy()
       reject(new Error(error.code ?? error.message))
     })
     outgoing.end()
