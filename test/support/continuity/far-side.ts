@@ -18,7 +18,10 @@ export interface FarSide {
   close(): Promise<void>
 }
 
-/** Answers HTTP with its name; echoes everything that does not look like HTTP. */
+/**
+ * Answers HTTP with its name, `/slow/MS` later, `/big/BYTES` with that many bytes; goes over to an echo after an upgrade, and echoes everything that does
+ * not look like HTTP.
+ */
 export async function startFarSide(name: string, wantsProxyHeader: boolean, port = 0): Promise<FarSide> {
   const introductions: FarSide['introductions'] = []
   const heads: string[] = []
@@ -29,6 +32,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
     socket.on('error', () => {})
     let bytes: Buffer = Buffer.alloc(0)
     let isIntroduced = !wantsProxyHeader
+    let isEcho = false
     socket.on('data', (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk])
       if (!isIntroduced) {
@@ -49,7 +53,8 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
         bytes = bytes.subarray(parsed.length)
       }
       if (bytes.length === 0) return
-      if (!/^[A-Z]+ \//.test(bytes.toString('latin1'))) {
+      if (isEcho || !/^[A-Z]+ \//.test(bytes.toString('latin1', 0, 16))) {
+        isEcho = true
         socket.write(bytes)
         bytes = Buffer.alloc(0)
         return
@@ -59,11 +64,24 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
       const head = bytes.toString('latin1', 0, end)
       heads.push(head)
       bytes = bytes.subarray(end + 4)
+      if (/^upgrade: /im.test(head)) {
+        isEcho = true
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n')
+        if (bytes.length > 0) socket.write(bytes)
+        bytes = Buffer.alloc(0)
+        return
+      }
+      const waitMs = Number(/^\S+ \/slow\/([0-9]+)/.exec(head)?.[1] ?? 0)
+      const bigBytes = Number(/^\S+ \/big\/([0-9]+)/.exec(head)?.[1] ?? 0)
+      const body = bigBytes > 0 ? 'b'.repeat(bigBytes) : name
       const mustClose = /^connection: close/im.test(head)
-      socket.write(
-        `HTTP/1.1 200 OK\r\ncontent-length: ${name.length}\r\nconnection: ${mustClose ? 'close' : 'keep-alive'}\r\n\r\n${name}`,
-      )
-      if (mustClose) socket.end()
+      const answer = (): void => {
+        const fields = `content-length: ${body.length}\r\nconnection: ${mustClose ? 'close' : 'keep-alive'}`
+        socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`)
+        if (mustClose) socket.end()
+      }
+      if (waitMs > 0) setTimeout(answer, waitMs)
+      else answer()
     })
     socket.on('end', () => socket.end())
   })

@@ -2,7 +2,7 @@
  * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does; with `--snapshot FILE`
  * it gives that snapshot to real workers.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -34,9 +34,9 @@ if (values.snapshot !== undefined) {
       }
     })
   })
-  await new Promise<void>((resolve) =>
-    server.listen(join(values['run-dir']!, runFiles.control(Number(values.generation))), resolve),
-  )
+  const path = join(values['run-dir']!, runFiles.control(Number(values.generation)))
+  rmSync(path, { force: true })
+  await new Promise<void>((resolve) => server.listen(path, resolve))
 }
 const say = (message: string): void =>
   void process.stdout.write(`${JSON.stringify({ part: 'control', generation: values.generation, message })}\n`)

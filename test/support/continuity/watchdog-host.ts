@@ -75,7 +75,11 @@ export class WatchdogHost {
     const program = [join(root, 'watchdog/main.ts'), JSON.stringify(options)]
     const child = spawn(process.execPath, program, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...this.options.environment },
+      env: {
+        NODE_COMPILE_CACHE: join(tmpdir(), 'hostmesh-compile-cache'),
+        ...process.env,
+        ...this.options.environment,
+      },
     })
     const read = (bytes: Buffer): void => {
       this.lines.push(

@@ -1,0 +1,144 @@
+import { expect } from 'chai'
+import { once } from 'node:events'
+import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
+import { startFarSide } from '../../support/continuity/far-side.ts'
+import type { FarSide } from '../../support/continuity/far-side.ts'
+import { startRealWorkers } from '../../support/continuity/real-workers.ts'
+import { EchoStream } from '../../support/continuity/streams.ts'
+import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+
+describe('with real workers, through hot restarts,', function () {
+  this.timeout(90_000)
+  let host: WatchdogHost
+  let provider: FarSide
+
+  beforeEach(async () => {
+    provider = await startFarSide('provider', false)
+    host = await startRealWorkers(provider)
+  })
+
+  afterEach(async () => {
+    expect(await host.end(), 'processes left').to.deep.equal([])
+    await provider.close()
+  })
+
+  it('keep-alive callers that do not retry lose nothing and end on the connection they began with', async () => {
+    const load = await keepAliveLoad(host.httpPort, 32)
+    const fresh = newConnectionLoad(host.httpPort, 4)
+    for (let round = 0; round < 5; round++) {
+      const report = await host.reload()
+      expect(report.outcome, report.cause).to.equal('done')
+      expect(report.counts.reduce((sum, count) => sum + count.cut, 0)).to.equal(0)
+    }
+    const [kept, opened] = await Promise.all([load.stop(), fresh.stop()])
+    expect(kept.failures).to.deep.equal([])
+    expect(opened.failures).to.deep.equal([])
+    expect(kept.answered).to.be.above(500)
+  })
+
+  it('idle keep-alive connections stay usable, however many restarts they slept through', async () => {
+    const callers = await Promise.all(Array.from({ length: 20 }, () => KeepAliveCaller.connect(host.httpPort)))
+    for (const caller of callers) await caller.get()
+    for (let round = 0; round < 3; round++) await host.reload()
+    for (const caller of callers) expect((await caller.get()).status).to.equal(200)
+    for (const caller of callers) caller.close()
+  })
+
+  it('TCP streams and WebSockets are not cut, and no byte is lost or repeated', async () => {
+    const streams = await Promise.all([
+      ...Array.from({ length: 40 }, (_, index) => EchoStream.open(host.tcpPort, `t${index}`, 'tcp')),
+      ...Array.from({ length: 40 }, (_, index) => EchoStream.open(host.httpPort, `w${index}`, 'websocket')),
+    ])
+    for (const stream of streams) stream.start(5, 700)
+    for (let round = 0; round < 3; round++) {
+      const report = await host.reload()
+      expect(report.counts.filter((count) => count.cut > 0)).to.deep.equal([])
+      const moved = (protocol: string): number =>
+        report.counts.filter((count) => count.protocol === protocol).reduce((sum, count) => sum + count.moved, 0)
+      expect({ tcp: moved('tcp'), websocket: moved('websocket') }).to.deep.equal({ tcp: 40, websocket: 40 })
+    }
+    const problems = await Promise.all(streams.map((stream) => stream.finish()))
+    expect(problems.filter((problem) => problem !== undefined)).to.deep.equal([])
+  })
+
+  it('streams that push against full buffers in both directions lose nothing either', async () => {
+    const streams = await Promise.all(
+      Array.from({ length: 4 }, (_, index) => EchoStream.open(host.tcpPort, `t${index}`, 'tcp')),
+    )
+    for (const stream of streams) stream.start(5, 200_000)
+    for (let round = 0; round < 3; round++) await host.reload()
+    const problems = await Promise.all(streams.map((stream) => stream.finish(15_000)))
+    expect(problems.filter((problem) => problem !== undefined)).to.deep.equal([])
+  })
+
+  it('a response under way is finished by the old worker, and the connection then goes on in the new one', async () => {
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const slow = caller.get('/slow/2500')
+    const report = host.reload()
+    expect((await slow).body).to.equal('provider')
+    expect((await report).goneMs).to.be.above(2000)
+    expect((await caller.get()).status).to.equal(200)
+    caller.close()
+  })
+
+  it('a large response under way arrives whole', async () => {
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    caller.socket.pause()
+    const big = caller.get('/big/8000000')
+    const report = host.reload('gone')
+    setTimeout(() => caller.socket.resume(), 1000)
+    expect((await big).body.length).to.equal(8_000_000)
+    expect((await report).outcome).to.equal('done')
+    expect((await caller.get()).status).to.equal(200)
+    caller.close()
+  })
+
+  it('a partial head and pipelined requests travel along', async () => {
+    const half = await KeepAliveCaller.connect(host.httpPort)
+    half.socket.write('GET / HTTP/1.1\r\nhos')
+    const piped = await KeepAliveCaller.connect(host.httpPort)
+    const first = piped.send(
+      'GET /slow/1500 HTTP/1.1\r\nhost: a\r\n\r\nGET /big/5 HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nho',
+    )
+    await host.reload('serving')
+    expect((await first).body).to.equal('provider')
+    expect((await piped.send('')).body).to.equal('bbbbb')
+    expect((await piped.send('st: a\r\n\r\n')).body).to.equal('provider')
+    expect((await half.send('t: a\r\n\r\n')).status).to.equal(200)
+    half.close()
+    piped.close()
+  })
+
+  it('the number of workers can change without a lost connection', async () => {
+    const load = await keepAliveLoad(host.httpPort, 16)
+    for (const workers of [3, 1, 2]) {
+      const report = await host.upgrade(host.release({ name: `with ${workers}`, workers }))
+      expect(report.outcome, report.cause).to.equal('done')
+    }
+    expect((await load.stop()).failures).to.deep.equal([])
+  })
+
+  it('the death of a worker, of control and of the watchdog costs at most what was in flight on the dead process', async () => {
+    const load = await keepAliveLoad(host.httpPort, 8)
+    const fresh = newConnectionLoad(host.httpPort, 4)
+    process.kill((await host.child('control')).pid, 'SIGKILL')
+    host.process!.kill('SIGKILL')
+    await once(host.process!, 'exit')
+    host.startWatchdog()
+    await host.until(
+      (state) => state.isAdopted && state.heldShards === 4 && host.serving(state) !== undefined,
+      'adopted',
+    )
+    expect((await load.stop()).failures).to.deep.equal([])
+    const { pid } = await host.child('worker', 0)
+    process.kill(pid, 'SIGKILL')
+    await host.until(
+      (state) => host.serving(state)?.children.every((child) => child.pid !== pid) === true,
+      'the worker is back',
+    )
+    const { failures } = await fresh.stop()
+    expect(failures.filter((failure) => failure === 'ECONNREFUSED')).to.deep.equal([])
+    expect(failures.length).to.be.at.most(4)
+    expect((await host.reload()).outcome).to.equal('done')
+  })
+})
