@@ -219,6 +219,15 @@ export class Exchange implements RequestView, TimerOwner {
     this.refuse(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `${name} is known to no registry and no rule`)
   }
 
+  /** Envoy's flag for a destination that is not there; a subset that no rule defines is no unknown service. */
+  private refuseUnknownDestination({ clusterKey, spec }: Destination): void {
+    if (spec.subset === undefined) {
+      this.refuse(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `the destination ${clusterKey} is not known here`)
+    } else {
+      this.refuse(503, 'E_BALANCE_NO_ENDPOINT', 'NC', `no rule defines subset ${spec.subset} of ${spec.service}`)
+    }
+  }
+
   private findRoute(host: VirtualHost): void {
     this.host = host
     const route = matchRoute(host, this)
@@ -260,9 +269,7 @@ export class Exchange implements RequestView, TimerOwner {
     this.destination = destination
     const upstream = this.road.state.upstream(destination.clusterKey)
     if (upstream === undefined) {
-      if (!this.tryFallback()) {
-        this.refuse(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `the destination ${destination.clusterKey} is not known here`)
-      }
+      if (!this.tryFallback()) this.refuseUnknownDestination(destination)
       return
     }
     if (route.mirrors.length > 0) sendMirrors(this.road, this, route)
