@@ -32,11 +32,20 @@ export function stolenTicks(): number {
   return Number(fields[8])
 }
 
-export function voluntarySwitches(pids: readonly number[]): number {
+/** Ticks of 10 ms that a CPU was busy, with whatever. `cpus` as taskset takes them, single numbers with commas. */
+export function busyTicks(cpus: string): number {
+  const lines = readFileSync('/proc/stat', 'utf8').split('\n')
   let total = 0
-  for (const pid of pids) {
-    const line = /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    total += Number(line?.[1] ?? 0)
+  for (const cpu of cpus.split(',')) {
+    const fields =
+      lines
+        .find((line) => line.startsWith(`cpu${cpu} `))
+        ?.trim()
+        .split(/\s+/)
+        .slice(1)
+        .map(Number) ?? []
+    const [user = 0, nice = 0, system = 0, , , interrupts = 0, soft = 0] = fields
+    total += user + nice + system + interrupts + soft
   }
   return total
 }

@@ -1,12 +1,14 @@
 /**
- * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C] [--list]
+ * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C] [--source] [--list]
  *
- * Runs the scenarios (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to bench/results/NAME-TIME.json.
+ * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory). Runs the scenarios (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to bench/results/NAME-TIME.json.
  * Exit code 0 when everything ran, 1 when a scenario failed to run; a goal that is not met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { parseArgs } from 'node:util'
+import { fileURLToPath } from 'node:url'
+import { buildRelease } from './release.ts'
 import { renderReport } from './report.ts'
 import type { BenchOptions } from './scenario.ts'
 import { scenarios } from './scenarios/index.ts'
@@ -20,10 +22,22 @@ const { values, positionals } = parseArgs({
     peers: { type: 'string' },
     'proxy-cpu': { type: 'string', default: '0' },
     'load-cpu': { type: 'string', default: '1' },
+    source: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 })
 
+const log = (line: string): void => console.error(line)
+const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name))
+if (unknown.length > 0 || values.list) {
+  if (unknown.length > 0) console.error(`unknown scenario: ${unknown.join(', ')}`)
+  for (const scenario of scenarios) console.log(`${scenario.name.padEnd(14)} ${scenario.title}`)
+  process.exit(unknown.length > 0 ? 1 : 0)
+}
+
+const workerMain = values.source
+  ? fileURLToPath(new URL('../agent/worker/main.ts', import.meta.url))
+  : `${buildRelease(log)}/agent/worker/main.js`
 const options: BenchOptions = {
   windows: Number(values.windows),
   windowSeconds: Number(values.seconds),
@@ -31,14 +45,8 @@ const options: BenchOptions = {
   proxyCpu: values['proxy-cpu'],
   loadCpu: values['load-cpu'],
   peers: values.peers?.toLowerCase().split(','),
-  log: (line) => console.error(line),
-}
-
-const unknown = positionals.filter((name) => !scenarios.some((scenario) => scenario.name === name))
-if (unknown.length > 0 || values.list) {
-  if (unknown.length > 0) console.error(`unknown scenario: ${unknown.join(', ')}`)
-  for (const scenario of scenarios) console.log(`${scenario.name.padEnd(14)} ${scenario.title}`)
-  process.exit(unknown.length > 0 ? 1 : 0)
+  workerMain,
+  log,
 }
 
 const machine = {

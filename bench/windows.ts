@@ -5,7 +5,7 @@
  * which the hypervisor took more than one percent of the CPUs, or with a failed request, are dropped from median and minimum, but stay in the raw data.
  */
 import { availableParallelism } from 'node:os'
-import { cpuNanoseconds, stolenTicks } from './cpu.ts'
+import { busyTicks, cpuNanoseconds, stolenTicks } from './cpu.ts'
 import { runWrk } from './load/wrk.ts'
 import type { RunningPeer } from './peers/peer.ts'
 import { format, median } from './scenario.ts'
@@ -25,6 +25,8 @@ export interface Window {
   readonly requestsPerSecond: number
   readonly cpuMicroseconds: number
   readonly stolenShare: number
+  /** Share of the proxy's CPU that other programs used: their cache misses and switches are in the figure. */
+  readonly foreignShare: number
   readonly isDropped: boolean
 }
 
@@ -39,6 +41,7 @@ export interface Figure {
 }
 
 const highestStolenShare = 0.01
+const quietShare = 0.03
 
 export async function runWindows(
   contenders: readonly Contender[],
@@ -59,7 +62,7 @@ export async function runWindows(
         ? `, dropped (stolen ${format(window.stolenShare * 100)} %, ${window.errors} errors)`
         : ''
       options.log(
-        `  ${round}/${options.windows} ${contender.name}: ${format(each)} µs, ${format(window.requestsPerSecond)}/s${note}`,
+        `  ${round}/${options.windows} ${contender.name}: ${format(each)} µs, ${format(window.requestsPerSecond)}/s, others ${format(window.foreignShare * 100)} %${note}`,
       )
     }
   }
@@ -68,9 +71,12 @@ export async function runWindows(
 
 async function oneWindow(contender: Contender, connections: number, options: BenchOptions): Promise<Window> {
   const stolenBefore = stolenTicks()
+  const busyBefore = busyTicks(options.proxyCpu)
   const before = cpuNanoseconds(contender.peer.pids)
   const result = await load(contender, connections, options.windowSeconds, options)
   const cpuMicroseconds = (cpuNanoseconds(contender.peer.pids) - before) / 1000
+  const busyMicroseconds = (busyTicks(options.proxyCpu) - busyBefore) * 10_000
+  const foreignShare = Math.max(0, busyMicroseconds - cpuMicroseconds) / (options.windowSeconds * 1e6)
   const ticks = options.windowSeconds * 100 * availableParallelism()
   const stolenShare = (stolenTicks() - stolenBefore) / ticks
   return {
@@ -80,6 +86,7 @@ async function oneWindow(contender: Contender, connections: number, options: Ben
     requestsPerSecond: result.requestsPerSecond,
     cpuMicroseconds,
     stolenShare,
+    foreignShare,
     isDropped: stolenShare > highestStolenShare || result.errors > 0 || result.requests === 0,
   }
 }
@@ -111,4 +118,11 @@ function figureOf(contender: string, all: readonly Window[]): Figure {
     kept: kept.length,
     windows,
   }
+}
+
+/** Remarks on a run that was not alone on its CPU. */
+export function remarksOn(figures: readonly Figure[]): string[] {
+  const foreign = median(figures.flatMap((figure) => figure.windows.map((window) => window.foreignShare)))
+  if (!(foreign > quietShare)) return []
+  return [`other programs used ${format(foreign * 100)} % of the proxy's CPU: not a quiet machine, run it again`]
 }

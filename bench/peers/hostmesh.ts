@@ -1,6 +1,4 @@
 /** Hostmesh: real worker processes with a real snapshot over the real link; balancing, retry, breaker, outlier detection and metrics on, access log off. */
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { startControlStandIn } from '../control-stand-in.ts'
 import type { ControlStandIn } from '../control-stand-in.ts'
 import { meshSnapshot } from '../mesh-snapshot.ts'
@@ -10,7 +8,6 @@ import type { Program } from '../processes.ts'
 import type { Snapshot } from '../../contracts/snapshot.ts'
 import type { Peer, PeerOptions, RunningPeer } from './peer.ts'
 
-const workerMain = fileURLToPath(new URL('../../agent/worker/main.ts', import.meta.url))
 const generation = 1
 
 export interface RunningMesh extends RunningPeer {
@@ -36,13 +33,15 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
   const workers = Array.from({ length: options.workers }, (_value, index) =>
     startProgram(options.cpus, process.execPath, [
       ...(options.nodeFlags ?? []),
-      workerMain,
+      options.workerMain,
       '--run-dir',
       folder.path,
       '--generation',
       String(generation),
       '--index',
       String(index),
+      '--workers',
+      String(options.workers),
     ]),
   )
   const close = async (): Promise<void> => {
@@ -69,8 +68,8 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
 
 export const hostmesh: Peer = {
   name: 'Hostmesh',
-  missing: 'agent/worker/main.ts is not there',
+  missing: '',
   modes: ['http', 'tcp'],
-  version: () => (existsSync(workerMain) ? `Hostmesh on Node ${process.versions.node}` : undefined),
+  version: () => `Hostmesh on Node ${process.versions.node}`,
   start: startMesh,
 }

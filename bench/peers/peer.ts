@@ -8,6 +8,8 @@ export interface PeerOptions {
   readonly originPort: number
   readonly mode: Mode
   readonly workers: number
+  /** Entry point of our worker; the others ignore it. */
+  readonly workerMain: string
 }
 
 export interface RunningPeer {

@@ -5,7 +5,7 @@ import { startMesh } from '../peers/hostmesh.ts'
 import { scratchFolder } from '../processes.ts'
 import { atMost, format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
-import { runWindows } from '../windows.ts'
+import { remarksOn, runWindows } from '../windows.ts'
 import { methodOf } from './http1.ts'
 
 export const features: Scenario = {
@@ -14,7 +14,13 @@ export const features: Scenario = {
   run: async (options) => {
     const folder = scratchFolder('log')
     const origin = await startOrigin(options.loadCpu)
-    const common = { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1 } as const
+    const common = {
+      cpus: options.proxyCpu,
+      originPort: origin.port,
+      mode: 'http',
+      workers: 1,
+      workerMain: options.workerMain,
+    } as const
     const plain = await startMesh(common)
     const full = await startMesh({
       ...common,
@@ -46,7 +52,7 @@ export const features: Scenario = {
           `${figure.kept} of ${figure.windows.length}`,
         ]),
         goals: [atMost('with access log, tracing and 100 routes', ratio, 1.2, 'x plain')],
-        remarks: [],
+        remarks: remarksOn(figures),
         raw: figures,
       }
     } finally {

@@ -10,7 +10,13 @@ export const garbage: Scenario = {
   title: 'Scavenges per 100,000 requests (--trace-gc)',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const common = { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1 } as const
+    const common = {
+      cpus: options.proxyCpu,
+      originPort: origin.port,
+      mode: 'http',
+      workers: 1,
+      workerMain: options.workerMain,
+    } as const
     const mesh = await startMesh({ ...common, nodeFlags: ['--trace-gc'] })
     let scavenges = 0
     let majors = 0

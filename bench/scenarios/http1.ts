@@ -3,7 +3,7 @@ import { allPeers, startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
 import { atMost, format } from '../scenario.ts'
 import type { BenchOptions, Scenario, ScenarioReport } from '../scenario.ts'
-import { runWindows } from '../windows.ts'
+import { remarksOn, runWindows } from '../windows.ts'
 import type { Figure } from '../windows.ts'
 
 const connections = 64
@@ -15,7 +15,7 @@ export const http1: Scenario = {
     const origin = await startOrigin(options.loadCpu)
     const started = await startPeers(
       allPeers,
-      { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1 },
+      { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1, workerMain: options.workerMain },
       options,
     )
     try {
@@ -58,7 +58,7 @@ function report(
       atMost('aim: CPU per request against HAProxy', ours / reference, 0.85, 'x HAProxy'),
       atMost('must: CPU per request against Envoy', ours / costOf('Envoy'), 0.4, 'x Envoy'),
     ],
-    remarks,
+    remarks: [...remarks, ...remarksOn(figures)],
     raw: figures,
   }
 }

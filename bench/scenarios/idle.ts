@@ -17,7 +17,13 @@ export const idle: Scenario = {
   title: '10,000 idle connections: memory of one worker',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const mesh = await startMesh({ cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1 })
+    const mesh = await startMesh({
+      cpus: options.proxyCpu,
+      originPort: origin.port,
+      mode: 'http',
+      workers: 1,
+      workerMain: options.workerMain,
+    })
     const callers: Caller[] = []
     try {
       const atStart = residentBytes(mesh.pids)

@@ -18,7 +18,13 @@ export const latency: Scenario = {
   title: 'Latency at 1,000 requests/s, open loop',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const peerOptions = { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1 } as const
+    const peerOptions = {
+      cpus: options.proxyCpu,
+      originPort: origin.port,
+      mode: 'http',
+      workers: 1,
+      workerMain: options.workerMain,
+    } as const
     const started = await startPeers([hostmesh, haproxy, nginx, envoy], peerOptions, options)
     try {
       const targets = [

@@ -70,6 +70,7 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
     originPort: one.port,
     mode: 'http',
     workers: 1,
+    workerMain: options.workerMain,
     amend: (snapshot) => withServices(snapshot, services, one.port, sharedPort),
   })
   try {

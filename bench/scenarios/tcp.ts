@@ -6,7 +6,7 @@ import { haproxy } from '../peers/haproxy.ts'
 import { hostmesh } from '../peers/hostmesh.ts'
 import { atMost, format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
-import { runWindows } from '../windows.ts'
+import { remarksOn, runWindows } from '../windows.ts'
 import { methodOf } from './http1.ts'
 
 /** Request of 1 KiB, answer of 1 KiB and its head. */
@@ -17,7 +17,13 @@ export const tcp: Scenario = {
   title: 'TCP relay: CPU µs per 1 KB round trip, and per MiB of bulk',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const peerOptions = { cpus: options.proxyCpu, originPort: origin.port, mode: 'tcp', workers: 1 } as const
+    const peerOptions = {
+      cpus: options.proxyCpu,
+      originPort: origin.port,
+      mode: 'tcp',
+      workers: 1,
+      workerMain: options.workerMain,
+    } as const
     const started = await startPeers([hostmesh, haproxy, envoy], peerOptions, options)
     try {
       const contenders = started.peers.map(({ name, peer }) => ({ name, peer }))
@@ -64,7 +70,7 @@ export const tcp: Scenario = {
           atMost('1 KB round trips against HAProxy', ratioOf(small, 'Hostmesh'), 1.2, 'x HAProxy'),
           atMost('1 MiB bulk against HAProxy', ratioOf(bulk, 'Hostmesh'), 1, 'x HAProxy'),
         ],
-        remarks: started.remarks,
+        remarks: [...started.remarks, ...remarksOn([...small, ...bulk])],
         raw: { small, bulk },
       }
     } finally {

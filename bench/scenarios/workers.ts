@@ -72,7 +72,13 @@ export const workers: Scenario = {
 
 async function measure(peer: Peer, count: number, originPort: number, options: BenchOptions): Promise<Capacity[]> {
   const both = `${options.proxyCpu},${options.loadCpu}`
-  const running = await peer.start({ cpus: both, originPort, mode: 'http', workers: count })
+  const running = await peer.start({
+    cpus: both,
+    originPort,
+    mode: 'http',
+    workers: count,
+    workerMain: options.workerMain,
+  })
   const url = `http://127.0.0.1:${running.port}/`
   const measured: Capacity[] = []
   try {
