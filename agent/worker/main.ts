@@ -55,7 +55,7 @@ const shardOf = (name: string, address: string, port: number) => ({ name, shard:
 const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
   sharesPorts: true,
-  isOurs: (owner) => owner.pid === process.pid || owner.pid === process.ppid || owner.command.includes(runDir),
+  isOurs: (owner) => owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
   ask: (names) => control.need(names),
   onBound: (bound: BoundListener) =>
     watchdog?.deposit(shardOf(bound.spec.name, bound.spec.address, bound.socket.port), bound.socket.descriptor),

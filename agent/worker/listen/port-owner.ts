@@ -3,7 +3,10 @@ import { isIPv6 } from 'node:net'
 
 export interface PortOwner {
   readonly pid: number
+  /** For people: cut short. */
   readonly command: string
+  /** For comparing: whole. */
+  readonly args: readonly string[]
 }
 
 /**
@@ -15,7 +18,10 @@ export function portOwners(address: string, port: number): PortOwner[] {
   if (inodes.size === 0) return []
   return processIds()
     .filter((pid) => holdsSocket(pid, inodes))
-    .map((pid) => ({ pid: Number(pid), command: commandOf(pid) }))
+    .map((pid) => {
+      const args = argsOf(pid)
+      return { pid: Number(pid), command: args.join(' ').slice(0, 120) || 'unknown', args }
+    })
 }
 
 const listenState = '0A'
@@ -75,11 +81,12 @@ function holdsSocket(pid: string, inodes: ReadonlySet<string>): boolean {
   }
 }
 
-function commandOf(pid: string): string {
+function argsOf(pid: string): string[] {
   try {
-    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-    return text === '' ? 'unknown' : text.slice(0, 120)
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .split('\0')
+      .filter((part) => part !== '')
   } catch {
-    return 'unknown'
+    return []
   }
 }
