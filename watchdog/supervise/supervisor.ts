@@ -256,6 +256,8 @@ export class Supervisor {
     const { tree, deps } = this
     const { adoptMs, drainMs } = deps.options.deadlines
     const current = tree.current!
+    // an operator may start a new generation meanwhile: its processes are none of those that have to find us
+    const adopted = [...tree.generations]
     const began = deps.now()
     for (const draining of tree.draining) {
       this.retirement
@@ -265,7 +267,7 @@ export class Supervisor {
         )
     }
     await current.waitFor(() => current.living.every((child) => child.stream !== undefined && child.isReady), adoptMs)
-    for (const generation of tree.generations) {
+    for (const generation of adopted) {
       for (const child of generation.living) {
         if (child.stream === undefined) child.kill('SIGKILL', `did not find the new watchdog in ${adoptMs} ms`)
       }
