@@ -58,6 +58,21 @@ const steps: readonly Step[] = [
     },
   },
   {
+    name: 'the watchdog on alpha dies (SIGKILL) and comes back',
+    promise: 'nothing lost; the new watchdog adopts the running agent',
+    run: async (world, watch) => {
+      world.alpha.killWatchdog()
+      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      world.alpha.start()
+      const adopted = await watch.until(async () => (await world.alpha.watchdogState()).isAdopted, 15_000)
+      return judge(
+        watch.outcomes(),
+        (seen) => seen.errors === 0 && adopted !== undefined,
+        `adopted after ${text(adopted)}`,
+      )
+    },
+  },
+  {
     name: 'the agent on alpha dies (SIGKILL)',
     promise: 'the center serves meanwhile; only calls in flight may be lost; back on the agent by itself',
     run: async (world, watch) => {
@@ -87,21 +102,6 @@ const steps: readonly Step[] = [
       world.center.start()
       await world.center.ready()
       return result
-    },
-  },
-  {
-    name: 'the watchdog on alpha dies (SIGKILL) and comes back',
-    promise: 'nothing lost; the new watchdog adopts the running agent',
-    run: async (world, watch) => {
-      world.alpha.killWatchdog()
-      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
-      world.alpha.start()
-      const adopted = await watch.until(async () => (await world.alpha.watchdogState()).isAdopted, 15_000)
-      return judge(
-        watch.outcomes(),
-        (seen) => seen.errors === 0 && adopted !== undefined,
-        `adopted after ${text(adopted)}`,
-      )
     },
   },
   {
