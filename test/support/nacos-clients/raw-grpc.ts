@@ -21,7 +21,11 @@ export class RawGrpc {
   #markClosed: () => void = () => {}
 
   constructor(address: string, headers: Readonly<Record<string, string>> = {}) {
-    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 })
+    this.#client = new Client(address, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': -1,
+      // A connection of its own: the server tells clients apart by it.
+      'grpc.use_local_subchannel_pool': 1,
+    })
     this.#headers = headers
     this.closed = new Promise((resolve) => {
       this.#markClosed = resolve
@@ -36,7 +40,7 @@ export class RawGrpc {
     this.#stream = stream
     stream.on('data', (bytes: Buffer) => this.#push(decodePayload(bytes)))
     stream.on('error', () => {})
-    stream.once('close', () => this.#markClosed())
+    stream.once('status', () => this.#markClosed())
     this.send('ConnectionSetupRequest', {
       clientVersion: 'raw',
       tenant: '',
