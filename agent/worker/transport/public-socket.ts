@@ -25,6 +25,9 @@ class PublicTransport implements Transport {
   private readonly socket: Socket
   private readonly known: TransportPeer
   private isSlow = false
+  private isPaused = true
+  /** A FIN that came while reading was paused: Node tells it at once when no bytes wait before it. */
+  private hasHeldEnd = false
   private readonly flushed = (): void => {
     if (!this.isSlow || this.isClosed || this.socket.writableLength > 0) return
     this.isSlow = false
@@ -43,7 +46,8 @@ class PublicTransport implements Transport {
       if (!this.isClosed) this.owner.onBytes(bytes, bytes.length)
     })
     socket.on('end', () => {
-      if (!this.isClosed) this.owner.onEnd()
+      if (this.isPaused) this.hasHeldEnd = true
+      else if (!this.isClosed) this.owner.onEnd()
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.breakNow(error.code ?? 'ERROR')
@@ -59,11 +63,22 @@ class PublicTransport implements Transport {
   }
 
   resumeReading(): void {
-    if (!this.isClosed) this.socket.resume()
+    if (this.isClosed) return
+    this.isPaused = false
+    if (this.hasHeldEnd) setImmediate(() => this.tellHeldEnd())
+    else this.socket.resume()
   }
 
   pauseReading(): void {
-    if (!this.isClosed) this.socket.pause()
+    if (this.isClosed) return
+    this.isPaused = true
+    this.socket.pause()
+  }
+
+  private tellHeldEnd(): void {
+    if (this.isPaused || this.isClosed || !this.hasHeldEnd) return
+    this.hasHeldEnd = false
+    this.owner.onEnd()
   }
 
   write(output: Output): boolean {
