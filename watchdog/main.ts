@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { runFiles, stateFiles } from '../contracts/run-directory.ts'
 import { loadNative } from '../native/descriptors.ts'
+import { releaseStartupPages } from '../native/startup-pages.ts'
 import { Reports } from './handoff/reports.ts'
 import { HeldSockets } from './hold/held-sockets.ts'
 import { DescriptorReserve } from './hold/reserve.ts'
@@ -24,6 +25,8 @@ import { passedSockets } from './systemd/stored-sockets.ts'
 
 const reservedDescriptors = 32
 const housekeepingMs = 2000
+/** After a generation serves: what its start needed of us is not needed any more. */
+const trimAfterMs = 1000
 
 const log = jsonLog((line) => process.stdout.write(line), Date.now)
 // A reader that went away must not take the watchdog with it.
@@ -77,6 +80,8 @@ async function run(options: WatchdogOptions): Promise<void> {
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) {
     delete process.env[name]
   }
+  // Children start four times faster when Node finds its compiled code again; a directory that cannot be written costs only that.
+  process.env['NODE_COMPILE_CACHE'] ??= join(options.stateDir, 'compile-cache')
   const port = native.openPort(join(options.runDir, runFiles.watchdogDescriptors))
   const reserve = new DescriptorReserve(reservedDescriptors)
   const file = new TargetsFile(join(options.stateDir, stateFiles.relayTargets))
@@ -91,7 +96,10 @@ async function run(options: WatchdogOptions): Promise<void> {
     now,
     wallClock: Date.now,
     showErrors: (bytes) => process.stderr.write(bytes),
-    onServing: (text) => manager.ready(text),
+    onServing: (text) => {
+      manager.ready(text)
+      setTimeout(releaseStartupPages, trimAfterMs).unref()
+    },
     onStopped: () => {
       port.close()
       held.closeAll()

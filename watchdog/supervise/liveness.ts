@@ -11,6 +11,8 @@ import { probe } from './probe.ts'
 const tickMs = 500
 /** Requests may stay unanswered this much longer than pings before the generation is replaced. */
 const probeFactor = 2
+/** A connection costs more than a ping: every second time is often enough. */
+const pingsPerProbe = 2
 
 export interface LivenessDeps {
   readonly options: LivenessOptions
@@ -29,6 +31,7 @@ interface Watch {
   pingSentAt: number | undefined
   probeFailsSince: number | undefined
   isSuspect: boolean
+  asked: number
 }
 
 export class Liveness {
@@ -116,6 +119,7 @@ export class Liveness {
     watch.lastAskedAt = now
     watch.pingSentAt = now
     child.send({ type: 'ping', id: ++child.pingId })
+    if (watch.asked++ % pingsPerProbe !== 0) return
     if (child.probe === undefined || child.isProbing || !child.isServing || generation.phase !== 'serving') return
     child.isProbing = true
     void probe(child.probe, this.deps.options.deadMs).then((problem) => {
@@ -134,6 +138,7 @@ export class Liveness {
         pingSentAt: undefined,
         probeFailsSince: undefined,
         isSuspect: false,
+        asked: 0,
       }
       this.watches.set(child, watch)
     }
