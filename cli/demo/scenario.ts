@@ -1,5 +1,6 @@
 /** The demo without a person: each step does something to the hosts and says what the callers, who never retry, may notice of it. */
 import type { TallyView } from '../traffic/tally.ts'
+import { isWhole } from '../drill/drills.ts'
 import type { DemoWorld } from './world.ts'
 
 export interface StepResult {
@@ -64,7 +65,10 @@ const steps: readonly Step[] = [
       world.alpha.killWatchdog()
       await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
       world.alpha.start()
-      const adopted = await watch.until(async () => (await world.alpha.watchdogState()).isAdopted, 15_000)
+      const adopted = await watch.until(async () => {
+        const state = await world.alpha.watchdogState()
+        return state.isAdopted && state.heldShards > 0 && isWhole(state)
+      }, 15_000)
       return judge(
         watch.outcomes(),
         (seen) => seen.errors === 0 && adopted !== undefined,
