@@ -1,0 +1,89 @@
+/** Callers that drip their head or body, or do not read: all are ended by the limits while others are served as if nothing were. */
+import { expect } from 'chai'
+
+import { RawCaller } from '../../support/http1/raw-caller.ts'
+import { startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
+
+const slowOfEachKind = 200
+const limits = {
+  headTimeoutMs: 1500,
+  bodyIdleTimeoutMs: 1500,
+  requestTimeoutMs: 2500,
+  drainTimeoutMs: 300,
+  keepAliveTimeoutMs: 20_000,
+}
+
+describe('a worker with hundreds of slow callers', function () {
+  this.timeout(60_000)
+  let mesh: RecordedMesh
+  const callers: RawCaller[] = []
+
+  before(async () => {
+    mesh = await startRecordedMesh('process', limits)
+  })
+
+  after(async () => {
+    for (const caller of callers) caller.close()
+    await mesh.close()
+  })
+
+  async function slow(first: string, drip: string, reads: boolean): Promise<void> {
+    for (let i = 0; i < slowOfEachKind; i++) {
+      const caller = await RawCaller.open(mesh.port)
+      callers.push(caller)
+      if (!reads) caller.socket.pause()
+      caller.send(first)
+      if (drip === '') continue
+      const timer = setInterval(() => caller.send(drip), 250)
+      caller.socket.once('close', () => clearInterval(timer))
+      caller.socket.once('end', () => clearInterval(timer))
+    }
+  }
+
+  it('ends every slow one and answers a healthy one all the time', async () => {
+    const large = Buffer.alloc(8_000_000, 'x')
+    const head = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n`)
+    mesh.backend.answer = (message, connection) => {
+      if (message.target !== '/large') return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+      connection.socket.write(head)
+      return large
+    }
+    await slow('GET / HTTP/1.1\r\nHost: a\r\n', 'X-Drip: 1\r\n', true)
+    await slow('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n', 'x', true)
+    await slow('GET /large HTTP/1.1\r\nHost: a\r\n\r\n', '', false)
+
+    const healthy = await RawCaller.open(mesh.port)
+    callers.push(healthy)
+    const times: number[] = []
+    const isSlowOver = () => callers.every((caller) => caller === healthy || caller.isOver || caller.socket.isPaused())
+    const begin = performance.now()
+    while (times.length < 200 || !isSlowOver()) {
+      if (performance.now() - begin > 20_000) throw new Error('slow callers are still there')
+      const startedAt = performance.now()
+      healthy.bytes = Buffer.alloc(0)
+      healthy.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      await healthy.expect(/ok$/)
+      times.push(performance.now() - startedAt)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect(await grown('hostmesh_request_head_timeouts_total', slowOfEachKind)).to.equal(slowOfEachKind)
+    expect(await grown('hostmesh_request_timeouts_total', slowOfEachKind)).to.be.at.least(slowOfEachKind)
+    expect(await grown('hostmesh_stalled_callers_total', slowOfEachKind)).to.equal(slowOfEachKind)
+    times.sort((a, b) => a - b)
+    // Far above a quiet machine's: the bound is for a worker that stalls, not for a busy test machine
+    expect(times[Math.floor(times.length * 0.99)]).to.be.lessThan(500)
+    mesh.expectAlive()
+  })
+
+  /** The metric once it reached `wanted`, or what it was when time ran out. */
+  async function grown(metric: string, wanted: number): Promise<number | undefined> {
+    const deadline = performance.now() + 10_000
+    let now = await mesh.metric(metric)
+    while ((now ?? 0) < wanted && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      now = await mesh.metric(metric)
+    }
+    return now
+  }
+})
