@@ -49,10 +49,12 @@ export class StatsMerger {
     this.live.clear()
   }
 
+  /** A gauge that control sets itself (tier, snapshot version) is a fact of the host, not a sum. */
   merged(own: readonly StatSeries[]): StatSeries[] {
-    return mergeSeries([own, this.retired, ...[...this.live.values()].map((dump) => dump.series)]).toSorted((a, b) =>
-      a.name < b.name ? -1 : 1,
-    )
+    const facts = new Set(own.filter((one) => one.kind === 'gauge').map((one) => one.name))
+    const workers = mergeSeries([this.retired, ...[...this.live.values()].map((dump) => dump.series)])
+    const made = mergeSeries([own, workers.filter((one) => !facts.has(one.name))])
+    return made.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 }
 
@@ -75,15 +77,18 @@ export function mergeSeries(dumps: readonly (readonly StatSeries[])[]): StatSeri
       for (const sample of series.samples) {
         const key = sample.labels.join('\u0000')
         const before = entry.samples.get(key)
-        entry.samples.set(key, before === undefined ? sample : add(before, sample))
+        entry.samples.set(key, before === undefined ? sample : combine(series.name, before, sample))
       }
     }
   }
   return [...byName.values()].map(({ series, samples }) => ({ ...series, samples: [...samples.values()] }))
 }
 
-function add(a: StatSample, b: StatSample): StatSample {
-  const value = a.value + b.value
+/** Every worker sees the same endpoints and says its own highest value: of these the sum would be nonsense. */
+const highestOf = /_max(?:_[a-z]+)?$|_endpoints$|_panic$|_state$|_transports$/
+
+function combine(name: string, a: StatSample, b: StatSample): StatSample {
+  const value = highestOf.test(name) ? Math.max(a.value, b.value) : a.value + b.value
   if (a.counts === undefined || b.counts === undefined) return { labels: a.labels, value }
   return { labels: a.labels, value, counts: a.counts.map((count, at) => count + (b.counts![at] ?? 0)) }
 }

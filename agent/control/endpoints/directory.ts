@@ -225,7 +225,7 @@ export class EndpointDirectory {
     if (this.isClosed || this.problems[index] !== undefined) return
     this.problems[index] = problem
     const adapter = this.deps.adapters[index]!
-    this.deps.metrics.count('registry_losses', { registry: adapter.name })
+    this.deps.metrics.count('registry_absences', { registry: adapter.name })
     this.deps.log.warn(
       { code: problem.code, registry: adapter.name },
       `${adapter.name}: ${problem.message}; the last good endpoints stay in use`,

@@ -47,6 +47,17 @@ describe('merged statistics', () => {
     expect(merged!.samples).to.deep.equal([{ labels: ['a"b\\c\nd'], value: 24, counts: [6, 4, 2] }])
   })
 
+  it('take what control says about the host as it is, and of a highest value the highest', () => {
+    const merger = new StatsMerger()
+    merger.update(1, { series: [gauge(3), { ...gauge(3), name: 'lag_max_milliseconds' }] })
+    merger.update(2, { series: [gauge(4), { ...gauge(9), name: 'lag_max_milliseconds' }] })
+    const merged = merger.merged([gauge(1)])
+    expect(merged.map((one) => [one.name, one.samples[0]!.value])).to.deep.equal([
+      ['active', 1],
+      ['lag_max_milliseconds', 9],
+    ])
+  })
+
   it('drop the gauges of a dead worker and keep its counters and histograms', () => {
     const merger = new StatsMerger()
     merger.update(1, { series: [latency, gauge(3)] })

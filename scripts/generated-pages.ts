@@ -1,0 +1,15 @@
+/** Pages of `docs/` that come from code, formatted as they lie there. */
+import * as prettier from 'prettier'
+import { configDocument } from '../agent/control/config/document.ts'
+import { errorsDocument } from './docs-errors.ts'
+import { metricsDocument } from './docs-metrics.ts'
+
+async function formatted(file: string, text: string): Promise<string> {
+  return prettier.format(text, { ...(await prettier.resolveConfig(file)), parser: 'markdown' })
+}
+
+export const generatedPages: Readonly<Record<string, () => Promise<string>>> = {
+  'docs/config.md': () => formatted('docs/config.md', configDocument()),
+  'docs/errors.md': () => formatted('docs/errors.md', errorsDocument()),
+  'docs/metrics.md': () => formatted('docs/metrics.md', metricsDocument()),
+}
