@@ -1,7 +1,7 @@
 /** Puts the parts of the Nacos adapter together: servers, identity, naming over gRPC with HTTP as the way out, registration, documents. */
 import { serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
-import { MeshError } from '../../contracts/errors.ts'
+import { describeError, MeshError } from '../../contracts/errors.ts'
 import type {
   AdapterDeps,
   ConfigSource,
@@ -19,6 +19,8 @@ import type { NacosAdapterConfig, NacosTimes } from './config.ts'
 import { NacosConfigSource } from './documents/config-source.ts'
 import { grpcDocuments, httpDocuments } from './documents/document-transport.ts'
 import { GrpcSession } from './grpc/session.ts'
+import { createNudge } from './legacy/nudge.ts'
+import type { Nudge } from './legacy/nudge.ts'
 import { Discovery } from './naming/discovery.ts'
 import { HttpNaming } from './naming/http-naming.ts'
 import { RegisteredInstance } from './naming/registered-instance.ts'
@@ -52,6 +54,19 @@ export class NacosAdapter implements RegistryAdapter {
   readonly #registrations = new Set<RegisteredInstance>()
   readonly #abort = new AbortController()
   #polling: HttpTransport | undefined
+  #nudge: Promise<Nudge> | undefined
+  /** What is polled, for a nudge that comes later. */
+  readonly #polled = new Map<ServiceKey, ServiceName>()
+  readonly #nudged = {
+    watch: (service: ServiceName): void => {
+      this.#polled.set(serviceKey(service), service)
+      this.#nudge?.then((nudge) => nudge.watch(service)).catch(() => undefined)
+    },
+    unwatch: (service: ServiceName): void => {
+      this.#polled.delete(serviceKey(service))
+      this.#nudge?.then((nudge) => nudge.unwatch(service)).catch(() => undefined)
+    },
+  }
   #isTryingHttp = false
   #hasOutage = false
   #lastHeardAt = 0
@@ -202,7 +217,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.#documentSession.close()
     this.#discovery.close()
     this.#documents.close()
-    this.#polling?.close()
+    this.#endPolling()
     this.#servers.close()
     this.#auth.close()
     await Promise.all([...this.#registrations].map((registration) => registration.close()))
@@ -288,14 +303,22 @@ export class NacosAdapter implements RegistryAdapter {
   }
 
   #beginPolling(server: NacosServer): void {
-    const polling = httpTransport(this.#httpNaming, this.#servers, server, this.#times.httpPollMs, (problem) => {
-      if (this.#polling !== polling) return
-      this.#endPolling()
-      this.#hasOutage = true
-      this.#lost(problem)
-      if (this.#config.transport === 'http') void this.#keepPolling()
-    })
+    const polling = httpTransport(
+      this.#httpNaming,
+      this.#servers,
+      server,
+      this.#times.httpPollMs,
+      (problem) => {
+        if (this.#polling !== polling) return
+        this.#endPolling()
+        this.#hasOutage = true
+        this.#lost(problem)
+        if (this.#config.transport === 'http') void this.#keepPolling()
+      },
+      this.#nudged,
+    )
     this.#polling = polling
+    void this.#beginNudging(server)
     this.#deps.metrics.gauge('registry_http_only', { registry: this.name }, 1)
     this.#deps.log.warn(
       { registry: this.name, server: server.id, api: this.#httpNaming.apiOf(server) },
@@ -311,7 +334,45 @@ export class NacosAdapter implements RegistryAdapter {
     if (this.#polling === undefined) return
     this.#polling.close()
     this.#polling = undefined
+    this.#endNudging()
     this.#deps.metrics.gauge('registry_http_only', { registry: this.name }, 0)
+  }
+
+  /** Servers of the 1.x line tell of changes over UDP: somebody who hears that makes polls come sooner. */
+  async #beginNudging(server: NacosServer): Promise<void> {
+    const isOld = this.#httpNaming.apiOf(server) === 'v1'
+    if (
+      !isOld ||
+      this.#config.credentials.kind !== 'none' ||
+      this.#config.tls !== undefined ||
+      this.#nudge !== undefined
+    )
+      return
+    const coming = createNudge({
+      servers: this.#servers.servers,
+      namespace: this.#config.namespace,
+      log: this.#deps.log,
+      onHint: (service) => {
+        this.#deps.metrics.count('registry_hints', { registry: this.name })
+        this.#discovery.ask(service)
+      },
+    })
+    this.#nudge = coming
+    try {
+      const nudge = await coming
+      if (this.#nudge === coming) for (const service of this.#polled.values()) nudge.watch(service)
+    } catch (error) {
+      this.#deps.log.debug(
+        { registry: this.name },
+        `no early news from this server, polls only: ${describeError(error)}`,
+      )
+    }
+  }
+
+  #endNudging(): void {
+    this.#nudge?.then((nudge) => nudge.close()).catch(() => undefined)
+    this.#nudge = undefined
+    this.#polled.clear()
   }
 
   async #keepPolling(): Promise<void> {

@@ -155,7 +155,8 @@ export class Discovery {
     this.#transport = transport
     if (isAfterOutage) this.#isUnsettledUntil = performance.now() + this.#deps.times.settleMs
     clearInterval(this.#pollTimer)
-    this.#pollTimer = setInterval(() => this.#poll(), pollTickMs)
+    const tickMs = transport.pollMs > 0 ? Math.min(pollTickMs, transport.pollMs) : pollTickMs
+    this.#pollTimer = setInterval(() => this.#poll(), tickMs)
     for (const watch of this.#watches.values()) this.#want(watch)
   }
 

@@ -31,13 +31,14 @@ export interface HttpTransport extends NamingTransport {
   close(): void
 }
 
-/** Polls one server, and when it fails the next one; `onLost` once when none answers. */
+/** Polls one server, and when it fails the next one; `onLost` once when none answers. `nudge` hears which services are polled. */
 export function httpTransport(
   naming: HttpNaming,
   servers: ServerList,
   first: NacosServer,
   pollMs: number,
   onLost: (problem: MeshError) => void,
+  nudge: { watch(service: ServiceName): void; unwatch(service: ServiceName): void },
 ): HttpTransport {
   const abort = new AbortController()
   let server = first
@@ -65,8 +66,11 @@ export function httpTransport(
       return server.id
     },
     pollMs,
-    subscribe: query,
-    unsubscribe: () => Promise.resolve(),
+    subscribe: (service) => {
+      nudge.watch(service)
+      return query(service)
+    },
+    unsubscribe: (service) => Promise.resolve(nudge.unwatch(service)),
     query,
     close: () => abort.abort(),
   }

@@ -1,5 +1,6 @@
 /** A Nacos server as the compliance suite wants it: reached through gates, changed from outside by plain HTTP. */
 import { createNacosAdapter } from '../../../registry-adapters/nacos/index.ts'
+import type { NacosAdapterConfig } from '../../../registry-adapters/nacos/index.ts'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { OutsideInstance, RegistryUnderTest } from '../../compliance/registry-adapter.ts'
 import { eventually, recordedDeps } from '../registry-listener.ts'
@@ -9,14 +10,18 @@ import { startGate } from './gate.ts'
 import { sharedNacos } from './server.ts'
 import type { NacosVersion } from './server.ts'
 
-export async function realNacosRegistry(version: NacosVersion): Promise<RegistryUnderTest> {
-  return nacosRegistry(await sharedNacos(version), async () => {})
+export async function realNacosRegistry(
+  version: NacosVersion,
+  more: Partial<NacosAdapterConfig> = {},
+): Promise<RegistryUnderTest> {
+  return nacosRegistry(await sharedNacos(version), async () => {}, more)
 }
 
 /** Any server that speaks the protocol; `stop` ends it. */
 export async function nacosRegistry(
   server: { readonly port: number; readonly grpcPort: number; readonly url: string },
   stop: () => Promise<void>,
+  more: Partial<NacosAdapterConfig> = {},
 ): Promise<RegistryUnderTest> {
   const gates = await Promise.all([startGate(server.port), startGate(server.grpcPort)])
   const [http, grpc] = gates
@@ -29,7 +34,7 @@ export async function nacosRegistry(
     namespace,
     createAdapter: () =>
       createNacosAdapter(
-        adapterConfig([`127.0.0.1:${http.port}`], { namespace, grpcPortOffset: grpc.port - http.port }),
+        adapterConfig([`127.0.0.1:${http.port}`], { namespace, grpcPortOffset: grpc.port - http.port, ...more }),
         recordedDeps(),
       ),
     put: async (service, instances) => {

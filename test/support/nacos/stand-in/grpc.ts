@@ -1,6 +1,12 @@
 /** The gRPC side of a stand-in Nacos server, 2.x and 3.x. Whatever it does can be replaced by a script, request by request. */
 import { Server } from '@grpc/grpc-js'
-import type { sendUnaryData, ServerCredentials, ServerDuplexStream, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js'
+import type {
+  sendUnaryData,
+  ServerCredentials,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServiceDefinition,
+} from '@grpc/grpc-js'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import { clientRequests, responseTypeOf, serverRequests } from '../../../../registry-adapters/nacos/wire/messages.ts'
