@@ -25,15 +25,15 @@ export class WorkerProcess {
   private nextQuestion = 1
   private exit: string | undefined
 
-  /** Starts it and waits until the snapshot is applied and every listener bound. */
-  static async start(snapshot: Snapshot): Promise<WorkerProcess> {
+  /** Starts it and waits until the snapshot is applied and every listener bound. nodeFlags: for the engine, such as `--trace-gc`. */
+  static async start(snapshot: Snapshot, nodeFlags: readonly string[] = []): Promise<WorkerProcess> {
     const directory = mkdtempSync(join(tmpdir(), 'hostmesh-worker-'))
     const server = createServer()
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(join(directory, runFiles.control(1)), resolve)
     })
-    const worker = new WorkerProcess(directory, server, snapshot)
+    const worker = new WorkerProcess(directory, server, snapshot, nodeFlags)
     try {
       await worker.applied(snapshot.version)
     } catch (error) {
@@ -43,14 +43,18 @@ export class WorkerProcess {
     return worker
   }
 
-  private constructor(directory: string, server: Server, snapshot: Snapshot) {
+  private constructor(directory: string, server: Server, snapshot: Snapshot, nodeFlags: readonly string[]) {
     this.directory = directory
     this.server = server
     server.on('connection', (socket) => this.link(socket, snapshot))
     const main = new URL('../../../agent/worker/main.ts', import.meta.url).pathname
-    this.child = spawn(process.execPath, [main, '--run-dir', directory, '--generation', '1', '--index', '0'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    this.child = spawn(
+      process.execPath,
+      [...nodeFlags, main, '--run-dir', directory, '--generation', '1', '--index', '0'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.output.push(chunk.toString())
