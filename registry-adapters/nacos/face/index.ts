@@ -101,6 +101,7 @@ export function createNacosFace(config: NacosFaceConfig, deps: FaceDeps): NacosF
       return { port, grpcPort, connections, subscriptions, parkedPolls, applications: naming.counts().instances }
     },
     async close() {
+      naming.freeze()
       await server?.close()
       server = undefined
       await naming.close()

@@ -69,7 +69,7 @@ export class ClientConnection {
 
   /** A message that needs no answer and does not wait in the queue. */
   tell(type: string, body: Readonly<Record<string, unknown>>): void {
-    this.#write({ type, body }, `${type}-${this.#deps.now()}`, () => {})
+    this.#write({ type, body: { module: 'internal', ...body } }, `${type}-${this.#deps.now()}`, () => {})
   }
 
   /** Asks a silent client whether it is alive, and cuts it off when it stays silent. */

@@ -54,6 +54,7 @@ export class GrpcServer {
   /** By peer address: what grpc-js tells of a call. */
   readonly #connections = new Map<string, ClientConnection>()
   #nextId = 0
+  #onLastGone: (() => void) | undefined
 
   constructor(deps: GrpcServerDeps) {
     this.#deps = deps
@@ -125,6 +126,7 @@ export class GrpcServer {
       metrics.gauge('nacos_face_connections', {}, this.#connections.size)
       connection.close()
       this.#deps.onConnectionGone(connection.id)
+      if (this.#connections.size === 0) this.#onLastGone?.()
     })
     socket.setNoDelay(true)
     this.#injector.injectConnection(socket)
@@ -144,18 +146,18 @@ export class GrpcServer {
       connection.end()
     }
     this.#injector.drain(graceMs)
+    this.#server.tryShutdown(() => {})
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         for (const connection of this.#connections.values()) connection.destroy()
-        this.#server.forceShutdown()
-        resolve()
       }, graceMs)
-      this.#server.tryShutdown(() => {
-        if (this.#connections.size > 0) return
+      this.#onLastGone = () => {
         clearTimeout(timer)
         resolve()
-      })
+      }
+      if (this.#connections.size === 0) this.#onLastGone()
     })
+    this.#server.forceShutdown()
     this.#injector.destroy()
   }
 

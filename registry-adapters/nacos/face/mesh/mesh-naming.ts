@@ -43,6 +43,7 @@ export class MeshNaming implements NamingBackend {
   readonly #chains = new Map<string, Promise<void>>()
   /** Services where control could not be told everything. */
   readonly #unsettled = new Map<string, ServiceName>()
+  #isFrozen = false
 
   constructor(deps: FaceDeps, options: MeshNamingOptions) {
     this.#deps = deps
@@ -150,6 +151,11 @@ export class MeshNaming implements NamingBackend {
     return { services: this.#services.size, instances: this.#announced.size }
   }
 
+  /** From now on control hears nothing more: what ends with our connections is for the next face to keep. */
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
   /** Lets go of subscriptions once the work under way has ended. Takes no application back. */
   async close(): Promise<void> {
     this.#services.close()
@@ -174,6 +180,7 @@ export class MeshNaming implements NamingBackend {
   }
 
   async #settle(service: ServiceName): Promise<void> {
+    if (this.#isFrozen) return
     const key = serviceKey(service)
     const wanted = new Map<string, FaceApplication>()
     for (const instance of this.#store.view(service)?.instances ?? []) {
