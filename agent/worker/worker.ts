@@ -69,6 +69,7 @@ export class Worker {
   readonly porter: StatePorter
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
+  private readonly callers: CallerIdentity
   private readonly checks: ActiveChecks
   private readonly lag = new LoopLag()
   private readonly ticker: NodeJS.Timeout
@@ -114,6 +115,7 @@ export class Worker {
       ask: options.ask,
       isAnswered: (name) => state.names.findName(name) !== undefined,
     })
+    this.callers = new CallerIdentity(fresh)
     this.road = {
       clock,
       wheel,
@@ -133,7 +135,7 @@ export class Worker {
       heads: new ForwardedHeads(state.pseudonym, state.node.tier, random),
       mirrors: new Mirrors(),
     }
-    this.acceptor = new Acceptor({ road: this.road, callers: new CallerIdentity(fresh), relays: this.relays })
+    this.acceptor = new Acceptor({ road: this.road, callers: this.callers, relays: this.relays })
     this.listeners = new Listeners({
       transports,
       isShared: options.sharesPorts,
@@ -233,6 +235,7 @@ export class Worker {
   /** Closes our copies of the listening sockets; connections stay. */
   stopAccepting(): void {
     this.listeners.stop()
+    this.callers.close()
     for (const probe of this.probes) probe.close()
   }
 

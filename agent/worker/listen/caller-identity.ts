@@ -2,34 +2,55 @@ import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 
 import type { MeshSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
+import { SocketOwner } from '../../../native/socket-owner.ts'
 import { hexAddress } from './port-owner.ts'
 
-/** What tells the two ends of a loopback connection apart. */
+/** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {
   readonly address: string
   readonly port: number
+  readonly localAddress: string
+  readonly localPort: number
 }
 
 /** Answers older than this are read again: many connections of one burst share one reading of the table. */
 const shareMs = 5
 
 /**
- * The calling application by the user id that owns the caller's end of a loopback connection (/proc/net/tcp, column uid). One look per connection, before its first byte is
- * read, and only when the configuration names users. undefined for peers of other hosts and for users without an application.
+ * The calling application by the user id that owns the caller's end of a loopback connection. One look per connection, before its first byte is read, and only
+ * when the configuration names users. undefined for peers of other hosts and for users without an application.
+ *
+ * The kernel is asked for the one socket (`native/socket-owner.ts`); where it does not answer, the table of all sockets is read (/proc/net/tcp, column uid), whose
+ * cost grows with the number of connections of the host.
  */
 export class CallerIdentity {
   private readonly now: () => number
   private readonly read: (file: string) => Promise<string>
+  private readonly openOwner: () => SocketOwner | undefined
+  private owner: { readonly asked: SocketOwner | undefined } | undefined
   private shared: { at: number; table: Promise<string> } | undefined
 
-  constructor(now: () => number, read: (file: string) => Promise<string> = (file) => readFile(file, 'latin1')) {
+  constructor(
+    now: () => number,
+    read: (file: string) => Promise<string> = (file) => readFile(file, 'latin1'),
+    openOwner: () => SocketOwner | undefined = () => SocketOwner.open(),
+  ) {
     this.now = now
     this.read = read
+    this.openOwner = openOwner
+  }
+
+  close(): void {
+    this.owner?.asked?.close()
+    this.owner = undefined
   }
 
   async find(peer: LoopbackPeer, apps: MeshSpec['sourceAppsByUid']): Promise<SourceAppSpec | undefined> {
-    if (!isIPv4(peer.address) || !peer.address.startsWith('127.')) return undefined
-    const uid = await this.uidOf(peer)
+    const isLoopback4 = isIPv4(peer.address) && peer.address.startsWith('127.')
+    if (!isLoopback4 && peer.address !== '::1') return undefined
+    this.owner ??= { asked: this.openOwner() }
+    const local = { address: peer.localAddress, port: peer.localPort }
+    const uid = this.owner.asked?.uidOf(peer, local) ?? (isLoopback4 ? await this.uidOf(peer) : undefined)
     return uid === undefined ? undefined : apps[uid]
   }
 

@@ -1,0 +1,74 @@
+import { expect } from 'chai'
+import { CallerIdentity } from '../../../../../agent/worker/listen/caller-identity.ts'
+import type { SocketOwner } from '../../../../../native/socket-owner.ts'
+import { app } from '../../../../support/routing.ts'
+
+const peer = { address: '127.0.0.1', port: 40_000, localAddress: '127.0.0.1', localPort: 15_001 }
+const apps = { '1000': app('cart') }
+
+/** The columns of /proc/net/tcp as far as the uid. */
+const table =
+  '  sl  local_address rem_address   st\n   7: 0100007F:9C40 0100007F:3A99 01 00000000:00000000 00:00000000 00000000  1000        0 5 1\n'
+
+const answering = (uid: number | undefined): (() => SocketOwner) => {
+  const asked = { uidOf: () => uid, close: () => {} }
+  return () => asked as unknown as SocketOwner
+}
+
+describe('the calling application', () => {
+  it('is the one of the user that the kernel names, without reading the table of sockets', async () => {
+    const callers = new CallerIdentity(
+      () => 0,
+      () => expect.fail('the table was read'),
+      answering(1000),
+    )
+    expect(await callers.find(peer, apps)).to.equal(apps['1000'])
+    expect(await callers.find({ ...peer, address: '::1', localAddress: '::1' }, apps)).to.equal(apps['1000'])
+  })
+
+  it('is looked up in the table where the kernel does not answer', async () => {
+    for (const owner of [() => undefined, answering(undefined)]) {
+      const callers = new CallerIdentity(
+        () => 0,
+        () => Promise.resolve(table),
+        owner,
+      )
+      expect(await callers.find(peer, apps)).to.equal(apps['1000'])
+      expect(await callers.find({ ...peer, port: 40_001 }, apps)).to.equal(undefined)
+    }
+  })
+
+  it('is unknown for users without an application, for other hosts, and when nothing can be read', async () => {
+    const callers = new CallerIdentity(
+      () => 0,
+      () => Promise.reject(new Error('no /proc')),
+      answering(0),
+    )
+    expect(await callers.find(peer, apps)).to.equal(undefined)
+    const remote = new CallerIdentity(
+      () => 0,
+      () => expect.fail('read'),
+      () => expect.fail('asked'),
+    )
+    expect(await remote.find({ ...peer, address: '10.0.0.1' }, apps)).to.equal(undefined)
+    const blind = new CallerIdentity(
+      () => 0,
+      () => Promise.reject(new Error('no /proc')),
+      () => undefined,
+    )
+    expect(await blind.find(peer, apps)).to.equal(undefined)
+  })
+
+  it('is asked for over one socket, which is closed with it', async () => {
+    let [opened, closed] = [0, 0]
+    const owner = { uidOf: () => 1000, close: () => closed++ } as unknown as SocketOwner
+    const callers = new CallerIdentity(
+      () => 0,
+      () => Promise.resolve(''),
+      () => (opened++, owner),
+    )
+    for (let i = 0; i < 3; i++) await callers.find(peer, apps)
+    callers.close()
+    expect([opened, closed]).to.deep.equal([1, 1])
+  })
+})
