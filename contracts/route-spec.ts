@@ -137,6 +137,8 @@ export interface RateLimitSpec {
   readonly fillIntervalMs: number
   /** One bucket for the route, or one per calling application (bounded, least recently used falls out). */
   readonly per: 'route' | 'source-app'
+  /** Inbound limits: the calling application is the one that the caller's agent names in `x-mesh-source`. Outbound that header is anybody's to write. */
+  readonly bySourceHeader?: boolean
   readonly status: number
   readonly origin: RuleOrigin
 }

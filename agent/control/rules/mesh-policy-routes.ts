@@ -30,6 +30,7 @@ function limitsOf(policy: MeshPolicy, route: string, side: Side): RateLimitSpec[
       tokensPerFill: limit.tokensPerFill ?? limit.maxTokens,
       fillIntervalMs: limit.fillInterval,
       per: limit.per === 'SourceApp' ? 'source-app' : 'route',
+      ...(side === 'Inbound' && limit.per === 'SourceApp' ? { bySourceHeader: true } : {}),
       status: limit.status ?? 429,
       origin: policy.origin(`spec.rateLimits[${index}]`),
     }

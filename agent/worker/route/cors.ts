@@ -15,6 +15,9 @@ export interface CorsFilters {
 export function corsFilters(spec: CorsSpec): CorsFilters {
   const origins = spec.allowOrigins.map((origin) => stringMatcher(origin))
   const isAllowed = (origin: string): boolean => origins.some((matcher) => matcher.test(origin))
+  /** Whether a preflight of this origin is answered here, with its fields. */
+  const isAnswered = (origin: string | undefined): boolean =>
+    origin !== undefined && (isAllowed(origin) || spec.forwardUnmatchedPreflights === false)
   const preflightFields = fields([
     ['access-control-allow-credentials', spec.allowCredentials ? 'true' : ''],
     ['access-control-allow-methods', spec.allowMethods.join(',')],
@@ -43,6 +46,7 @@ export function corsFilters(spec: CorsSpec): CorsFilters {
         'access-control-expose-headers',
       ]),
       onResponse({ view }) {
+        if (isAnswered(preflightOrigin(view))) return ''
         const origin = view.header('origin')
         return origin !== undefined && isAllowed(origin) ? originFields(origin) + responseFields : 'vary: origin\r\n'
       },

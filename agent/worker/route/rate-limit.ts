@@ -6,10 +6,11 @@
  * Callers that are not known share one bucket. A worker owns `share` of the limit, so that all workers of a host together keep it.
  */
 import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
+import { headers } from '../../../contracts/words.ts'
 import { refusal } from './local-reply.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { BucketRate } from './token-bucket.ts'
-import type { Filter, FilterContext, FilterVerdict } from './types.ts'
+import type { Filter, FilterContext, FilterVerdict, RequestView } from './types.ts'
 
 export const maxSourceApps = 1024
 
@@ -29,7 +30,7 @@ export class RateLimiter implements Filter {
   }
 
   onRequest({ view, now }: FilterContext): FilterVerdict {
-    const bucket = this.#bucket(this.#spec.per === 'route' ? wholeRoute : (view.source?.app ?? wholeRoute), now)
+    const bucket = this.#bucket(this.#spec.per === 'route' ? wholeRoute : this.#caller(view), now)
     if (bucket.take(now)) return null
     const seconds = Math.max(1, Math.ceil(bucket.waitMs(now) / 1000))
     const text = `rate limit ${this.#spec.name} of ${this.#spec.origin.kind} ${this.#spec.origin.name} is reached`
@@ -63,6 +64,11 @@ export class RateLimiter implements Filter {
         this.#buckets.set(app, new TokenBucket(this.#rate, now, Math.max(0, tokens)))
       }
     }
+  }
+
+  #caller(view: RequestView): string {
+    const named = this.#spec.bySourceHeader === true ? view.header(headers.source) : undefined
+    return view.source?.app ?? named ?? wholeRoute
   }
 
   #bucket(app: string, now: number): TokenBucket {

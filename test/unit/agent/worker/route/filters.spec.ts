@@ -89,6 +89,13 @@ describe('a CORS policy', () => {
     expect(filter.onRequest(context(request({ headers: { origin: 'https://a.example.com' } })))).to.equal(null)
   })
 
+  it('adds nothing to the preflights that it answers itself, and its word to those that pass', () => {
+    const ignoring = corsFilters({ ...spec, forwardUnmatchedPreflights: false }).response
+    expect(corsFilters(spec).response.onResponse(preflight('https://de.shop.com'), 200)).to.equal('')
+    expect(ignoring.onResponse(preflight('https://evil.com'), 200)).to.equal('')
+    expect(corsFilters(spec).response.onResponse(preflight('https://evil.com'), 200)).to.equal('vary: origin\r\n')
+  })
+
   it('replaces the fields of the application on responses, for allowed origins only', () => {
     const { response } = corsFilters(spec)
     expect(response.onResponse(context(request({ headers: { origin: 'https://a.example.com' } })), 200)).to.equal(

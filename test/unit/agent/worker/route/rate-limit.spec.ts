@@ -78,6 +78,16 @@ describe('a rate limit', () => {
     expect(passed(limiter, 20, 0, 'a')).to.equal(0)
   })
 
+  it('believes the name in x-mesh-source only where it comes from an agent', () => {
+    const call = (limiter: RateLimiter, name: string): boolean =>
+      limiter.onRequest(context(request({ headers: { 'x-mesh-source': name } }), 0)) === null
+    const spec: RateLimitSpec = { ...limit, maxTokens: 1, per: 'source-app' }
+    const inbound = new RateLimiter('id', { ...spec, bySourceHeader: true }, 1)
+    expect([call(inbound, 'a'), call(inbound, 'a'), call(inbound, 'b')]).to.deep.equal([true, false, true])
+    const outbound = new RateLimiter('id', spec, 1)
+    expect([call(outbound, 'a'), call(outbound, 'b')]).to.deep.equal([true, false])
+  })
+
   it('forgets the application that has not called for longest when there are too many', () => {
     const limiter = new RateLimiter('id', { ...limit, per: 'source-app' }, 1)
     for (let i = 0; i < maxSourceApps; i++) passed(limiter, 5, 0, `app-${i}`)
