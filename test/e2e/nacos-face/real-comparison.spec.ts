@@ -31,7 +31,9 @@ function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).filter(([key, field]) => field !== null && key !== 'requestId')
   return Object.fromEntries(
-    entries.sort().map(([key, field]) => [key, volatile.has(key) ? typeof field : plain(field)]),
+    entries
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, field]) => [key, volatile.has(key) ? typeof field : plain(field)]),
   )
 }
 
