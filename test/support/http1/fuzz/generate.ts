@@ -92,7 +92,7 @@ function addBody(random: Random, lines: string[]): string {
   const content = body(random)
   const at = random.below(lines.length + 1)
   if (kind === 2) {
-    lines.splice(at, 0, `Content-Length:${random.pick([' ', '', '  ', '\t'])}${content.length}`)
+    lines.splice(at, 0, `Content-Length:${random.pick([' ', '', '  ', '\t', ' 00'])}${content.length}`)
     return content
   }
   lines.splice(
