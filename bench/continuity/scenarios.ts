@@ -1,0 +1,249 @@
+/** The measurements of `npm run bench:continuity`. Each answers plain numbers; what they should be stands beside them in `continuity.ts`. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { keepAliveLoad } from '../../test/support/continuity/callers.ts'
+import { startFarSide } from '../../test/support/continuity/far-side.ts'
+import type { FarSide } from '../../test/support/continuity/far-side.ts'
+import { startRealWorkers } from '../../test/support/continuity/real-workers.ts'
+import { EchoStream } from '../../test/support/continuity/streams.ts'
+import { WatchdogHost } from '../../test/support/continuity/watchdog-host.ts'
+import type { RestartedProxy } from './proxies.ts'
+import { percentile, ratedLoad } from './rated-load.ts'
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+export interface RestartNumbers {
+  readonly name: string
+  readonly restarts: number
+  readonly seconds: number
+  readonly requests: number
+  readonly lost: number
+  readonly connectionsClosed: number
+  readonly freshRequests: number
+  readonly freshLost: number
+  readonly freshRefused: number
+  readonly quietP99Ms: number
+  readonly duringP99Ms: number
+}
+
+/** Keep-alive callers that do not retry, then new connections at a rate, each through `restarts` restarts. */
+export async function restartsUnderLoad(
+  proxy: RestartedProxy,
+  restarts: number,
+  everyMs: number,
+  perSecond: number,
+): Promise<RestartNumbers> {
+  const kept = await keepAliveLoad(proxy.httpPort, 32)
+  await pause(2000)
+  const quiet = kept.result.latencies.splice(0)
+  const began = performance.now()
+  const restartAll = async (): Promise<void> => {
+    for (let round = 0; round < restarts; round++) {
+      const due = performance.now() + everyMs
+      await proxy.restart()
+      await pause(Math.max(0, due - performance.now()))
+    }
+  }
+  await restartAll()
+  const seconds = (performance.now() - began) / 1000
+  const during = kept.result.latencies.slice()
+  const result = await kept.stop()
+  const fresh = ratedLoad(proxy.httpPort, perSecond)
+  await pause(500)
+  await restartAll()
+  await fresh.stop()
+  const lost = fresh.records.filter((record) => record.failure !== undefined)
+  return {
+    name: proxy.name,
+    restarts,
+    seconds,
+    requests: result.answered,
+    lost: result.failures.length,
+    connectionsClosed: result.failures.length,
+    freshRequests: fresh.records.length,
+    freshLost: lost.length,
+    freshRefused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
+    quietP99Ms: percentile(quiet, 0.99),
+    duringP99Ms: percentile(during, 0.99),
+  }
+}
+
+export async function streamsThroughRestarts(
+  provider: FarSide,
+  count: number,
+  restarts: number,
+): Promise<{ streams: number; restarts: number; damaged: number; megabytes: number; examples: string[] }> {
+  const host = await startRealWorkers(provider)
+  const streams: EchoStream[] = []
+  for (let index = 0; index < count; index++) {
+    streams.push(await EchoStream.open(host.tcpPort, `t${index}`, 'tcp'))
+    streams.push(await EchoStream.open(host.httpPort, `w${index}`, 'websocket'))
+  }
+  for (const stream of streams) stream.start(20, 1024)
+  for (let round = 0; round < restarts; round++) await host.reload()
+  const problems = (await Promise.all(streams.map((stream) => stream.finish(10_000)))).filter(
+    (problem) => problem !== undefined,
+  )
+  await host.end()
+  const megabytes = streams.reduce((sum, stream) => sum + stream.gotBytes, 0) / 1e6
+  return { streams: streams.length, restarts, damaged: problems.length, megabytes, examples: problems.slice(0, 3) }
+}
+
+export interface KillNumbers {
+  readonly what: string
+  readonly kills: number
+  readonly requests: number
+  readonly refused: number
+  readonly lost: number
+  /** Largest number of calls under way when the process died, over all kills. */
+  readonly worstLostAtOnce: number
+  readonly firstAnswerP99Ms: number
+  readonly backP99Ms: number
+  readonly skipped: number
+}
+
+/** `kill -9` of one kind of process again and again, with a center to go to. */
+export async function kills(
+  what: 'worker' | 'control' | 'watchdog' | 'generation',
+  times: number,
+  perSecond: number,
+): Promise<KillNumbers> {
+  const provider = await startFarSide('provider', false)
+  const center = await startFarSide('center', true)
+  const host = await startRealWorkers(provider, { tuning: { restarts: { maxDeaths: 1000, windowMs: 500 } } })
+  const service = 'public/DEFAULT_GROUP@@orders'
+  host.writeTargets({
+    writtenAt: Date.now(),
+    host: 'bench',
+    centers: [`127.0.0.1:${center.port}`],
+    listeners: {
+      'service:orders': {
+        kind: 'service',
+        protocol: 'http',
+        service,
+        center: true,
+        direct: true,
+        endpoints: [`127.0.0.1:${provider.port}`],
+      },
+    },
+    services: {},
+    names: {},
+    fallbackNetworks: [],
+  })
+  await host.until((state) => state.relay.targetsAgeMs >= 0, 'the targets are known')
+  const load = ratedLoad(host.httpPort, perSecond)
+  await pause(1000)
+  const firstAnswers: number[] = []
+  const backs: number[] = []
+  const lostAtOnce: number[] = []
+  for (let round = 0; round < times; round++) {
+    const before = load.records.filter((record) => record.failure !== undefined).length
+    const killedAt = await killOne(host, what)
+    await host.until(
+      (state) => host.serving(state)?.children.length === 3 && !state.relay.isRelaying,
+      `${what} is back`,
+      30_000,
+    )
+    await pause(600)
+    const after = load.records.filter((record) => record.startedAt >= killedAt && record.failure === undefined)
+    const first = after.reduce(
+      (least, record) => Math.min(least, record.startedAt + record.ms - killedAt),
+      Number.POSITIVE_INFINITY,
+    )
+    firstAnswers.push(first)
+    const relayed = after.filter((record) => record.tier === 'center' || record.tier === 'direct')
+    backs.push(relayed.length === 0 ? 0 : Math.max(...relayed.map((record) => record.startedAt)) - killedAt)
+    lostAtOnce.push(load.records.filter((record) => record.failure !== undefined).length - before)
+  }
+  await load.stop()
+  await host.end()
+  await provider.close()
+  await center.close()
+  const lost = load.records.filter((record) => record.failure !== undefined)
+  return {
+    what,
+    kills: times,
+    requests: load.records.length,
+    refused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
+    lost: lost.length,
+    worstLostAtOnce: Math.max(...lostAtOnce),
+    firstAnswerP99Ms: percentile(firstAnswers, 0.99),
+    backP99Ms: percentile(backs, 0.99),
+    skipped: load.skipped(),
+  }
+}
+
+/** Answers when the signal was sent, performance.now(). */
+async function killOne(host: WatchdogHost, what: 'worker' | 'control' | 'watchdog' | 'generation'): Promise<number> {
+  const state = await host.until((now) => host.serving(now)?.children.length === 3, 'everything runs')
+  const children = host.serving(state)!.children
+  const killedAt = performance.now()
+  if (what === 'watchdog') {
+    const watchdog: ChildProcess = host.process!
+    watchdog.kill('SIGKILL')
+    await once(watchdog, 'exit')
+    host.startWatchdog()
+    await host.until((now) => now.isAdopted && now.heldShards === 4, 'adopted', 20_000)
+    return killedAt
+  }
+  const victims = what === 'generation' ? children : children.filter((child) => child.role === what).slice(0, 1)
+  for (const victim of victims) process.kill(victim.pid, 'SIGKILL')
+  await host.until(
+    (now) => host.serving(now)?.children.every((child) => !victims.some((victim) => victim.pid === child.pid)) === true,
+    `${what} is replaced`,
+    30_000,
+  )
+  return killedAt
+}
+
+/** Stand-ins that fail in five ways, one after the other, with callers on the healthy generation. */
+export async function failedUpgrades(
+  times: number,
+): Promise<{ upgrades: number; requests: number; lost: number; generationsLeft: number; servedBy: string }> {
+  const host = await WatchdogHost.start({
+    workers: 2,
+    tuning: {
+      deadlines: { startMs: 1500, drainMs: 3000, stopMs: 2000 },
+      restarts: { maxDeaths: 3, probationMs: 60_000 },
+    },
+  })
+  const load = await keepAliveLoad(host.httpPort, 16)
+  const kinds = [
+    { worker: 'crash-at-start' },
+    { worker: 'hang-at-start' },
+    { control: 'refuse-config' },
+    { worker: 'fail-self-test' },
+    { worker: 'crash-at-start', control: 'refuse-config' },
+  ]
+  for (let round = 0; round < times; round++) {
+    const report = await host.upgrade(host.release({ name: `bad ${round}`, ...kinds[round % kinds.length] }))
+    if (report.outcome !== 'failed') throw new Error(`a bad version was accepted: ${JSON.stringify(report)}`)
+  }
+  const result = await load.stop()
+  const state = await host.state()
+  await host.end()
+  return {
+    upgrades: times,
+    requests: result.answered,
+    lost: result.failures.length,
+    generationsLeft: state.generations.length,
+    servedBy: state.generations[0]?.release ?? 'nobody',
+  }
+}
+
+/** From the command until the old generation is gone, with 64 keep-alive connections, busy or idle. */
+export async function oneRestart(provider: FarSide, isBusy: boolean, rounds: number): Promise<number[]> {
+  const host = await startRealWorkers(provider)
+  const load = await keepAliveLoad(host.httpPort, 64, isBusy ? '/' : '/slow/400')
+  const times: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    await pause(1000)
+    const began = performance.now()
+    await host.reload('gone')
+    times.push(performance.now() - began)
+  }
+  const result = await load.stop()
+  await host.end()
+  if (result.failures.length > 0) throw new Error(result.failures[0])
+  return times
+}
