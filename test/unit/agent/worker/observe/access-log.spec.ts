@@ -1,0 +1,157 @@
+import { expect } from 'chai'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AccessLog } from '../../../../../agent/worker/observe/access-log.ts'
+import type { LoggedRequest } from '../../../../../agent/worker/observe/access-log.ts'
+import { LineBuffer } from '../../../../../agent/worker/observe/line-buffer.ts'
+import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
+
+const request: LoggedRequest = {
+  method: 'GET',
+  path: '/a?b=1',
+  authority: 'orders',
+  status: 200,
+  code: undefined,
+  flag: '-',
+  durationMs: 12.4,
+  requestBytes: 0,
+  replyBytes: 1_234_567_890,
+  sourceAddress: '127.0.0.1',
+  sourceApp: 'shop',
+  upstreamId: '10.0.0.1:80',
+  upstreamCluster: 'outbound|||public/DEFAULT_GROUP@@orders',
+  routeName: 'default',
+  listenerName: 'service:orders',
+  attempts: 1,
+  traceId: '',
+  tier: 'agent',
+  protocol: 'HTTP/1.1',
+}
+
+describe('access log', () => {
+  let folder: string
+  let path: string
+  let tallies: Tallies
+  let log: AccessLog
+  let warnings: string[]
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hostmesh-access-log-'))
+    path = join(folder, 'access.log')
+    tallies = new Tallies()
+    warnings = []
+    log = new AccessLog({
+      random: () => 0.5,
+      wallClock: () => 1_700_000_000_000.4,
+      tallies,
+      warn: (text) => warnings.push(text),
+    })
+  })
+  afterEach(() => {
+    log.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function lines(count: number, file = path): Promise<string[]> {
+    for (;;) {
+      const found = existsSync(file) ? readFileSync(file, 'latin1').split('\n').slice(0, -1) : []
+      if (found.length >= count) return found
+      await sleep(5)
+    }
+  }
+
+  it('writes a line of text as Envoy does, with the facts of the mesh behind it', async () => {
+    log.configure({ format: 'text', path, share: 1 })
+    log.write(request)
+    expect(await lines(1)).to.deep.equal([
+      '[2023-11-14T22:13:20.000Z] "GET /a?b=1 HTTP/1.1" 200 - - 0 1234567890 12 "127.0.0.1" "shop" "orders" "10.0.0.1:80" "outbound|||public/DEFAULT_GROUP@@orders" default service:orders 1 - agent',
+    ])
+  })
+
+  it('writes a line of JSON with every field', async () => {
+    log.configure({ format: 'json', path, share: 1 })
+    log.write({ ...request, code: 'E_CONNECT_REFUSED', flag: 'UF', path: '/"\n' })
+    const [line = ''] = await lines(1)
+    expect(JSON.parse(line)).to.include({ path: '/"\n', mesh_error: 'E_CONNECT_REFUSED', bytes_sent: 1_234_567_890 })
+  })
+
+  it('lets nothing that a caller wrote end the quotes or the line', async () => {
+    log.configure({ format: 'text', path, share: 1 })
+    log.write({ ...request, path: '/x" 200\r\n[fake]\\', authority: 'a"b\n', routeName: 'Ċ' })
+    const [line = '', ...others] = await lines(1)
+    expect(others).to.deep.equal([])
+    expect(line).to.contain('"GET /x? 200??[fake]? HTTP/1.1"').and.to.contain('"a?b?"').and.to.contain(' ? service:')
+  })
+
+  it('writes all lines once and in order, however many come', async () => {
+    log.configure({ format: 'text', path, share: 1 })
+    for (let nth = 0; nth < 20_000; nth++) {
+      log.write({ ...request, status: 200 + (nth % 100), requestBytes: nth })
+      if (nth % 2000 === 0) await sleep(1)
+    }
+    const written = await lines(20_000)
+    expect(written.map((line) => Number(line.split(' ')[7]))).to.deep.equal(
+      Array.from({ length: 20_000 }, (_v, nth) => nth),
+    )
+    expect(tallies.droppedLogLines).to.equal(0)
+  })
+
+  it('drops and counts lines beyond its bound, and goes on when there is room again', async () => {
+    log.configure({ format: 'text', path, share: 1 })
+    // In one turn of the loop no write can end.
+    for (let nth = 0; nth < 60_000; nth++) log.write(request)
+    const dropped = tallies.droppedLogLines
+    expect(dropped).to.be.above(30_000).and.below(60_000)
+    const before = await lines(60_000 - dropped)
+    await sleep(0)
+    log.write(request)
+    expect((await lines(before.length + 1)).length).to.equal(60_000 - dropped + 1)
+  })
+
+  it('goes on in a new file after a rotation', async () => {
+    log.configure({ format: 'text', path, share: 1 })
+    log.write(request)
+    await lines(1)
+    renameSync(path, `${path}.1`)
+    log.reopen()
+    log.write({ ...request, path: '/new' })
+    expect((await lines(1))[0]).to.contain('/new')
+    expect(await lines(1, `${path}.1`)).to.have.length(1)
+  })
+
+  it('warns and goes on when the file cannot be opened', async () => {
+    log.configure({ format: 'text', path: join(folder, 'no', 'access.log'), share: 1 })
+    log.write(request)
+    while (warnings.length === 0) await sleep(5)
+    expect(warnings[0]).to.contain('lines are lost until it can be written again')
+    log.configure({ format: 'text', path, share: 1 })
+    log.write(request)
+    expect(await lines(1)).to.have.length(1)
+  })
+
+  it('wants a share of the good requests and all others', () => {
+    log.configure({ format: 'text', path, share: 0.4 })
+    const good = { status: 200, code: undefined, flag: '-' } as const
+    expect(log.wants(good)).to.equal(false)
+    expect(log.wants({ ...good, status: 500 })).to.equal(true)
+    expect(log.wants({ ...good, flag: 'UH' })).to.equal(true)
+    expect(log.wants({ ...good, code: 'E_ROUTE_NONE' })).to.equal(true)
+    log.configure({ format: 'text', path, share: 0.6 })
+    expect(log.wants(good)).to.equal(true)
+  })
+})
+
+describe('line buffer', () => {
+  it('writes whole numbers of any length', () => {
+    const buffer = new LineBuffer(200)
+    for (const value of [0, 9, 10, 99, 100, 12_345, 4_294_967_296, Number.MAX_SAFE_INTEGER]) {
+      buffer.decimal(value)
+      buffer.byte(32)
+    }
+    expect(buffer.bytes.toString('latin1', 0, buffer.length)).to.equal(
+      '0 9 10 99 100 12345 4294967296 9007199254740991 ',
+    )
+  })
+})
