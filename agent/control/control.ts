@@ -68,6 +68,8 @@ export interface ControlDeps {
 const portsFormat = 1
 const registrationsFormat = 1
 const rulesFormat = 1
+/** A worker that starts while control is down serves what is on disk: it may be this old, ms. Large files are written less often (`pauseFactor`). */
+const snapshotDelayMs = 100
 
 export class Control {
   readonly deps: ControlDeps
@@ -569,7 +571,7 @@ export class Control {
   private describeStateFiles(): void {
     const { clock, rules } = this.deps
     const { state } = this
-    state.keep(stateFiles.snapshot, snapshotFormat, 1000, () => this.store.whole(clock.wall()))
+    state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
     state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
       const { host, center, fallbackNetworks } = this.configNow
       return relayTargets(
