@@ -163,7 +163,7 @@ function read(store: Store, dataId: string): Promise<ConfigDocument | undefined>
 }
 
 function scopeOf(config: AgentConfig): { namespace: string; group: string; groups: readonly string[] } {
-  return { ...config.serviceDefaults, groups: [] }
+  return config.serviceDefaults
 }
 
 function dataIdOf(name: string, config: AgentConfig): string {

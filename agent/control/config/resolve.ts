@@ -20,8 +20,13 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const isCenter = parsed.role === 'center'
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
   const runDir = absolute(parsed.runDir)
-  const nacos = parsed.registries.find((registry) => registry.type === 'nacos')
-  const serviceDefaults = { namespace: nacos?.namespace ?? defaultNamespace, group: nacos?.group ?? defaultGroup }
+  const ofNacos = parsed.registries.filter((registry) => registry.type === 'nacos')
+  const [nacos] = ofNacos
+  const serviceDefaults = {
+    namespace: nacos?.namespace ?? defaultNamespace,
+    group: nacos?.group ?? defaultGroup,
+    groups: [...new Set(ofNacos.map((registry) => registry.group))],
+  }
   const at = (port: number): { host: string; port: number } => ({ host: address, port })
   return {
     file: absoluteFile,

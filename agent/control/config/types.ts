@@ -20,7 +20,12 @@ export interface AgentConfig {
   readonly registries: readonly RegistryFile[]
   readonly endpoints: AgentFile['endpoints']
   /** What a service that is written without namespace or group gets: those of the first Nacos registry. */
-  readonly serviceDefaults: { readonly namespace: string; readonly group: string }
+  readonly serviceDefaults: {
+    readonly namespace: string
+    readonly group: string
+    /** Of all Nacos registries: they may stand behind a dot in rules and in Host, `orders.PAYMENTS`. */
+    readonly groups: readonly string[]
+  }
   readonly outbound: Omit<AgentFile['outbound'], 'http' | 'services'> & {
     readonly http: HostPort | 'off'
     readonly services: readonly OutboundService[]
