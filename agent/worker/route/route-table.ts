@@ -59,10 +59,22 @@ function isInPathTable(match: HttpMatch): boolean {
   return uri !== undefined && !('regex' in uri) && match.spec.ignoreUriCase !== true
 }
 
-/** A match that the table cannot decide is a candidate for every path: the empty prefix. */
+/** A match that the table cannot decide is a candidate for every path (the empty prefix), one with a regex for paths that begin as it does. */
 function pathEntry({ match }: TableEntry, number: number): PathEntry {
   const uri = match?.spec.uri
+  if (uri !== undefined && 'regex' in uri) return { kind: 'prefix', path: literalPrefix(uri.regex), number }
   if (match === undefined || uri === undefined || !isInPathTable(match)) return { kind: 'prefix', path: '', number }
   if ('exact' in uri) return { kind: 'exact', path: uri.exact, number }
   return { kind: 'prefix', path: 'prefix' in uri ? uri.prefix : '', number }
+}
+
+/** The plain characters that every string of this regex begins with; none where an alternative could begin otherwise. */
+export function literalPrefix(pattern: string): string {
+  if (pattern.includes('|')) return ''
+  const start = pattern.startsWith('^') ? 1 : 0
+  let end = start
+  while (end < pattern.length && /[A-Za-z0-9/_-]/.test(pattern[end]!)) end++
+  // the last character may be optional
+  if ('*?{'.includes(pattern[end] ?? ' ') && end > start) end--
+  return pattern.slice(start, end)
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
 import { compileHttpMatch } from '../../../../../agent/worker/route/http-match.ts'
 import { pathTable } from '../../../../../agent/worker/route/path-table.ts'
-import { indexedTable, walkedTable } from '../../../../../agent/worker/route/route-table.ts'
+import { indexedTable, literalPrefix, walkedTable } from '../../../../../agent/worker/route/route-table.ts'
 import type { TableEntry } from '../../../../../agent/worker/route/route-table.ts'
 import type { Route } from '../../../../../agent/worker/route/types.ts'
 import { matchRoute } from '../../../../../agent/worker/route/virtual-host.ts'
@@ -76,7 +76,9 @@ describe('the path table', () => {
       pick<() => StringMatchSpec>([
         () => ({ exact: `/${word()}` }),
         () => ({ prefix: `/${word()}` }),
-        () => ({ regex: `/[ab]*${pick(['', '/.*', 'a'])}` }),
+        () => ({
+          regex: `${pick(['/[ab]*', '/ab?', '/a', '^/a*', '/b+', '/a{0,2}', '/(a|b)', '/a|/b'])}${pick(['', '/.*', 'a'])}`,
+        }),
       ])()
     const match = (): HttpMatchSpec => ({
       ...(random() < 0.8 ? { uri: uri() } : { method: { exact: pick(['GET', 'PUT']) } }),
@@ -102,6 +104,24 @@ describe('the path table', () => {
       }
     }
     expect(hits).to.be.above(1000)
+  })
+
+  it('files a regex under what every match of it begins with', () => {
+    const prefixes = {
+      '/api/v[0-9]+': '/api/v',
+      '^/api/.*': '/api/',
+      '/ab?c': '/a',
+      '/ab*': '/a',
+      '/ab{0,3}': '/a',
+      '/ab+': '/ab',
+      '/a\\.b': '/a',
+      '/a|/b': '',
+      '/a(b|c)': '',
+      '(?i)/a': '',
+      '.*': '',
+      '': '',
+    }
+    for (const [pattern, prefix] of Object.entries(prefixes)) expect(literalPrefix(pattern), pattern).to.equal(prefix)
   })
 
   it('makes the last of 1,000 routes cost about as much as the last of ten', () => {
