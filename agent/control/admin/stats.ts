@@ -1,7 +1,7 @@
 /**
  * The numbers of all workers and of control as one: same name and labels are added up. The last numbers of a worker that died are kept, so that no counter ever falls while this control lives.
  */
-import { Registry, type Metric } from 'prom-client'
+import type { Metric } from 'prom-client'
 import type { StatSample, StatSeries, StatsDump } from '../../../contracts/control-link.ts'
 
 interface Dump {
@@ -95,6 +95,8 @@ function combine(name: string, a: StatSample, b: StatSample): StatSample {
 
 /** Prometheus's text format, escaped and typed by prom-client. */
 export async function prometheusText(series: readonly StatSeries[]): Promise<string> {
+  // loaded with the first scrape: a host that nobody scrapes does not pay its memory
+  const { Registry } = await import('prom-client')
   const registry = new Registry()
   for (const one of series) registry.registerMetric(asMetric(one))
   return registry.metrics()

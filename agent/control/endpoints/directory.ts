@@ -208,7 +208,8 @@ export class EndpointDirectory {
     } else if (result.held === undefined && wasHeld) {
       this.deps.log.info({ service: key, registry: adapter.name }, `${key}: the answer of ${adapter.name} is taken now`)
     }
-    source.endpoints = result.endpoints
+    // the same word again keeps the same objects: what came from disk must not lie in memory twice
+    if (!isDeepStrictEqual(source.endpoints, result.endpoints)) source.endpoints = result.endpoints
     source.held = result.held
     source.isAnswered = true
     source.protectThreshold =
@@ -280,7 +281,7 @@ export class EndpointDirectory {
       before !== undefined &&
       before.registry === chosen.registry &&
       before.protectThreshold === chosen.protectThreshold &&
-      isDeepStrictEqual(before.endpoints, chosen.endpoints)
+      (before.endpoints === chosen.endpoints || isDeepStrictEqual(before.endpoints, chosen.endpoints))
     if (isSame) {
       wanted.published = { ...before, confirmedAt: chosen.confirmedAt }
       return

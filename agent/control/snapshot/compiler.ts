@@ -22,8 +22,8 @@ export interface CompilerDeps {
   readonly store: SnapshotStore
   readonly rules: Rules
   readonly directory: Pick<EndpointDirectory, 'want' | 'release' | 'view'>
-  /** Endpoint sets of the last run, served until a registry answers. */
-  readonly restored: ReadonlyMap<ServiceKey, EndpointSet>
+  /** Endpoint sets of the last run, served until a registry answers; each is taken out when it is used. */
+  readonly restored: Map<ServiceKey, EndpointSet>
   /** A service that a ServiceEntry may declare is needed now, changed, or is no longer needed. */
   declaredChanged(key: ServiceKey): void
   /** A virtual host or service is needed now, or no longer. */
@@ -154,7 +154,9 @@ export class Compiler {
       return
     }
     this.users.set(service, new Set([host]))
-    this.deps.directory.want(service, splitKey(service), this.deps.restored.get(service))
+    const restored = this.deps.restored.get(service)
+    this.deps.restored.delete(service)
+    this.deps.directory.want(service, splitKey(service), restored)
     this.deps.declaredChanged(service)
     this.compileService(service)
     this.deps.neededChanged(service)

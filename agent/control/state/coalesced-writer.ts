@@ -20,7 +20,7 @@ export interface CoalescedWriterOptions {
 }
 
 const retryMs = 10_000
-const pauseFactor = 50
+const pauseFactor = 20
 
 export class CoalescedWriter {
   private readonly options: CoalescedWriterOptions
