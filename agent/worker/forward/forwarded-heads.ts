@@ -28,8 +28,6 @@ export class ForwardedHeads {
     extraLength: 0,
     target: null,
     authority: null,
-    keepsIdentity: false,
-    closes: false,
     upgrades: false,
     dropsExpect: false,
   }

@@ -11,8 +11,6 @@ export function requestPlan(changes: Partial<RequestPlan> = {}): RequestPlan {
     extraLength: 0,
     target: null,
     authority: null,
-    keepsIdentity: false,
-    closes: false,
     upgrades: false,
     dropsExpect: false,
     ...changes,

@@ -21,23 +21,3 @@ export function isFieldValue(text: string): boolean {
 function isVisible(code: number): boolean {
   return code !== 0x20 && code !== 0x09
 }
-
-const reserved: ReadonlySet<string> = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'via',
-  'http2-settings',
-])
-
-/** Whether a field (lower case) frames or addresses a message: the mesh writes it itself, and no rule may set, add or remove it. */
-export function isReservedField(name: string): boolean {
-  return reserved.has(name)
-}

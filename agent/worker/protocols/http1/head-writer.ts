@@ -25,8 +25,6 @@ const requestFields: readonly Field[] = [
   Field.maxForwards,
 ]
 const requestActions = actions(requestFields, true)
-/** For callers that are one of us: their identity fields pass. */
-const trustedActions = actions(requestFields, false)
 const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier], false)
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
@@ -38,13 +36,11 @@ const hostPrefix = latin1('Host: ')
 const chunked = latin1('Transfer-Encoding: chunked\r\n')
 const nothing = latin1('')
 
-/** By closes (1), upgrades (2), and + 3 for TE. */
+/** By upgrades (1), and + 2 for TE. */
 const requestConnection: readonly Buffer[] = [
   nothing,
-  latin1('Connection: close\r\n'),
   latin1('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
   latin1('Connection: TE\r\nTE: trailers\r\n'),
-  latin1('Connection: close, TE\r\nTE: trailers\r\n'),
   latin1('Connection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n'),
 ]
 /** By closes (1), says keep-alive (2), upgrades (3), 426 that closes (4). */
@@ -106,7 +102,6 @@ export class HeadWriter {
   request(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
     if (at + this.#roomForRequest(head, plan) > out.length) return -1
     const buf = head.buf
-    const tables = plan.keepsIdentity ? trustedActions : requestActions
     const routeDrop = this.#matcher(plan.routeEdits)
     const destinationDrop = this.#matcher(plan.destinationEdits)
     const isPlain = head.nominatedCount === 0 && routeDrop === null && destinationDrop === null
@@ -132,7 +127,7 @@ export class HeadWriter {
     let hasHost = false
     for (let k = 0; k < count; k++) {
       const field = head.ids[k] as number
-      const action = tables[field] as number
+      const action = requestActions[field] as number
       if (action === Action.pass && (isPlain || !isLeftOut(head, k, field, routeDrop, destinationDrop, null))) continue
       const line = head.at[k * 4] as number
       const next = k + 1 < count ? (head.at[k * 4 + 4] as number) : head.end - 2
@@ -158,9 +153,7 @@ export class HeadWriter {
     }
     at = copy(out, at, buf, from, head.end - 2)
     if (!hasHost) at = writeHost(out, at, head, plan)
-    const connection = requestConnection[
-      (plan.upgrades ? 2 : plan.closes ? 1 : 0) + (head.acceptsTrailers ? 3 : 0)
-    ] as Buffer
+    const connection = requestConnection[(plan.upgrades ? 1 : 0) + (head.acceptsTrailers ? 2 : 0)] as Buffer
     return this.#finish(out, at, head, plan, connection)
   }
 

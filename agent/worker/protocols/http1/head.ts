@@ -104,11 +104,6 @@ export class Head {
     this.phase = Phase.fresh
   }
 
-  /** Whether a head has begun and is not whole: its first bytes came (for the head timeout). An ignored empty line counts. */
-  get isHalfRead(): boolean {
-    return this.phase === Phase.startLine || this.phase === Phase.fields
-  }
-
   /** Says that the bytes of the whole head, `[start, end)`, now lie in `buf` from `at` on: all positions follow. */
   moveTo(buf: Buffer, at: number): void {
     this.buf = buf
@@ -219,12 +214,6 @@ export class Head {
   /** Without surrounding whitespace; one character per byte. */
   valueOf(index: number): string {
     return this.#strings.get(this.buf, this.at[index * 4 + 2] as number, this.at[index * 4 + 3] as number)
-  }
-
-  /** First value of a known field; undefined if it is not there. */
-  value(field: Field): string | undefined {
-    const index = this.find(field)
-    return index < 0 ? undefined : this.valueOf(index)
   }
 
   /** First value of a field, `name` in lower case. */

@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../../../../contracts/errors.ts'
 import { headers } from '../../../../contracts/words.ts'
 import type { Tier } from '../../../../contracts/words.ts'
-import { isFieldValue } from './field-text.ts'
 import { latin1Write } from './latin1.ts'
 import { reasonPhrase } from './reason-phrase.ts'
 
@@ -16,9 +15,6 @@ export interface LocalAnswer {
   /** Not sent to HEAD, but its length is announced; never sent with 204 and 304. */
   readonly body: Buffer
 }
-
-/** `HTTP/1.1 100 Continue` with its empty line. */
-export const continueReply: Buffer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 
 /** Most formatted heads that are kept; beyond it, heads are formatted each time. Heads with fields of their own never are kept. */
 const maxKept = 256
@@ -66,11 +62,4 @@ export class LocalReplies {
     else if (minor === 0) head += 'Connection: keep-alive\r\n'
     return `${head}${answer.headers}\r\n`
   }
-}
-
-/**
- * One field line from a name and a value that are not ours; '' when either would break the head (R32). The name is a token already checked or a constant.
- */
-export function fieldLine(name: string, value: string): string {
-  return isFieldValue(value) ? `${name}: ${value}\r\n` : ''
 }

@@ -48,7 +48,7 @@ export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
 export interface RequestPlan {
   /**
    * Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order.
-   * Fields that frame or address a message (`isReservedField`) are never dropped by them, and must not be in their lines.
+   * Fields that frame or address a message are never dropped by them, and must not be in their lines: control refuses such rules.
    */
   routeEdits: HeaderEdits | null
   destinationEdits: HeaderEdits | null
@@ -59,10 +59,6 @@ export interface RequestPlan {
   target: Buffer | null
   /** Host to write instead of the sent one; null = as sent, or from the absolute-form target (R4). With neither, `Host:` is written empty. */
   authority: Buffer | null
-  /** Keeps `x-mesh-*`, `x-forwarded-client-cert` and look-alikes: only for a caller that is one of us. Normally false (R36). */
-  keepsIdentity: boolean
-  /** Writes `Connection: close`. */
-  closes: boolean
   /** Writes `Connection: Upgrade` and `Upgrade: websocket`. Only when `head.upgradesToWebSocket`. */
   upgrades: boolean
   /** Leaves `Expect` out (the mesh answered 100 itself). Otherwise `100-continue` is forwarded. */
