@@ -46,6 +46,9 @@ export interface FaultServer {
   start(): Promise<void>
 }
 
+/** gRPC port minus HTTP port; not the usual 1000, so that nothing else expects it. */
+const distance = 1338
+
 export async function startFaultServer(options: FaultServerOptions = {}): Promise<FaultServer> {
   const dialect = options.dialect ?? '2.x'
   const store = options.store ?? new StandInStore()
@@ -70,11 +73,26 @@ export async function startFaultServer(options: FaultServerOptions = {}): Promis
   }
   const start = async (): Promise<void> => {
     if (http !== undefined) return
-    http = await startHttp(ports.http, dialect, store, httpScript, options.tls)
-    ports.http = http.port
-    if (dialect === '1.x') return
-    grpc = await startGrpc(ports.grpc, store, script, credentials())
-    ports.grpc = grpc.port
+    if (dialect === '1.x') {
+      http = await startHttp(ports.http, dialect, store, httpScript, options.tls)
+      ports.http = http.port
+      return
+    }
+    // clients compute the gRPC port, and servers of one cluster must have the same distance: both ports are tried until both are free
+    for (let tries = 0; ; tries++) {
+      grpc = await startGrpc(ports.grpc, store, script, credentials())
+      const wanted = ports.http || grpc.port - distance
+      try {
+        http = await startHttp(wanted, dialect, store, httpScript, options.tls)
+      } catch (error) {
+        grpc.close()
+        if (ports.http !== 0 || tries > 20) throw error
+        continue
+      }
+      ports.http = http.port
+      ports.grpc = grpc.port
+      return
+    }
   }
   const stop = async (): Promise<void> => {
     // what was seen stays readable

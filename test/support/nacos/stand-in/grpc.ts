@@ -42,6 +42,8 @@ export interface StandInConnection {
   readonly documents: Map<string, { tenant: string; group: string; dataId: string }>
   push(type: string, body: object): void
   pushBytes(bytes: Buffer): void
+  /** Reads nothing from the stream any more. */
+  stopReading(): void
   /** Ends the stream. */
   end(): void
 }
@@ -227,6 +229,7 @@ export async function startGrpc(
         push: (type: string, pushed: object) =>
           void call.write(encode(type, { requestId: String(++serial), ...pushed })),
         pushBytes: (pushed: Buffer) => void call.write(pushed),
+        stopReading: () => void call.pause(),
         end: () => {
           leave()
           call.end()

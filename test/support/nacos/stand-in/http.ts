@@ -240,7 +240,7 @@ export async function startHttp(
           handle,
         )
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.on('error', reject)
     server.listen(port, '127.0.0.1', () => resolve())
   })
   return {

@@ -1,0 +1,66 @@
+import { expect } from 'chai'
+import { judge } from '../../../../../registry-adapters/nacos/naming/judge.ts'
+import type { Known, News } from '../../../../../registry-adapters/nacos/naming/judge.ts'
+import { readService } from '../../../../../registry-adapters/nacos/naming/read-service.ts'
+import { wireInstance } from '../../../../support/nacos/stand-in/store.ts'
+
+const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
+const options = { rules: { allowLoopback: false, allowLinkLocal: false, isOwnPort: () => false }, clusters: [] }
+
+function view(count: number, more: object = {}) {
+  const hosts = Array.from({ length: count }, (_, index) => wireInstance({ ip: `10.0.0.${index + 1}` }))
+  return readService({ name: 'orders', groupName: 'DEFAULT_GROUP', hosts, lastRefTime: 1000, ...more }, orders, options)
+}
+const known = (count: number): Known => ({
+  endpoints: view(count).endpoints,
+  lastRefTime: 1000,
+  source: 's1',
+  acceptedAt: 50,
+})
+const pushed = (count: number, more: object = {}, source = 's1'): News => ({
+  view: view(count, more),
+  source,
+  askedAt: undefined,
+})
+
+describe('judging news about a service', () => {
+  it('accepts the first word, even an empty one', () => {
+    expect(judge(undefined, pushed(0), false)).to.equal('accept')
+    expect(judge(undefined, pushed(3), true)).to.equal('accept')
+  })
+
+  it('accepts growth, change and a moderate loss at once', () => {
+    expect(judge(known(10), pushed(12), false)).to.equal('accept')
+    expect(judge(known(10), pushed(3), false)).to.equal('accept')
+  })
+
+  it('holds an empty list and a list below the protected share', () => {
+    expect(judge(known(10), pushed(0), false)).to.equal('empty')
+    expect(judge(known(10), pushed(2), false)).to.equal('shrunk')
+    expect(judge(known(1), pushed(0), false)).to.equal('empty')
+  })
+
+  it('holds any loss while the servers settle after an outage', () => {
+    expect(judge(known(10), pushed(9), true)).to.equal('unsettled')
+    expect(judge(known(10), pushed(11), true)).to.equal('accept')
+  })
+
+  it('refuses a push that is older than what the same source told', () => {
+    expect(judge(known(2), pushed(3, { lastRefTime: 999 }), false)).to.equal('older')
+    expect(judge(known(2), pushed(3, { lastRefTime: 1000 }), false)).to.equal('accept')
+  })
+
+  it('does not compare the clocks of two servers', () => {
+    expect(judge(known(2), pushed(3, { lastRefTime: 1 }, 's2'), false)).to.equal('accept')
+  })
+
+  it('believes the answer to a question asked since, although the clock of the server went back', () => {
+    const answer = (askedAt: number): News => ({ view: view(3, { lastRefTime: 1 }), source: 's1', askedAt })
+    expect(judge(known(2), answer(51), false)).to.equal('accept')
+    expect(judge(known(2), answer(49), false)).to.equal('older')
+  })
+
+  it('refuses what the server itself calls invalid', () => {
+    expect(judge(undefined, pushed(3, { valid: false }), false)).to.equal('invalid')
+  })
+})
