@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execFile } from 'node:child_process'
 import { expect } from 'chai'
-import { DemoHost, Mesh, call, sharedPort, until } from '../../support/mesh/mesh.ts'
+import { type DemoHost, Mesh, call, sharedPort, until } from '../../support/mesh/mesh.ts'
 import { type NacosServer, needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 
 interface Ran {

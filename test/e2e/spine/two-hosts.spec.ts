@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import {
   type Answer,
   type DemoApplication,
-  DemoHost,
+  type DemoHost,
   Mesh,
   call,
   relayOf,
