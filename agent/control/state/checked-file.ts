@@ -49,7 +49,8 @@ export function readChecked(file: string, format: number): unknown {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new MeshError('E_SNAPSHOT_CORRUPT', `${file}: cannot be read: ${systemReason(cause)}; starting without it`, {
       cause,
     })
