@@ -118,6 +118,7 @@ export class TrafficWorld {
   readonly worker: WorkerProcess
   readonly #apps: ReadonlyMap<string, readonly App[]>
   readonly #ports: ReadonlyMap<string, number>
+  readonly #snapshotOf: () => Snapshot
 
   static async start(plan: WorldPlan): Promise<TrafficWorld> {
     const store = rules(plan.rules)
@@ -129,10 +130,11 @@ export class TrafficWorld {
     const ports = new Map<string, number>()
     for (const name of ['shared', ...Object.keys(plan.listeners ?? {})]) ports.set(name, await freePort())
     const worker = await WorkerProcess.start(snapshotOf(store, plan, apps, ports))
-    return new TrafficWorld(store, worker, apps, ports)
+    return new TrafficWorld(plan, store, worker, apps, ports)
   }
 
   private constructor(
+    plan: WorldPlan,
     store: RuleStore,
     worker: WorkerProcess,
     apps: ReadonlyMap<string, readonly App[]>,
@@ -142,6 +144,7 @@ export class TrafficWorld {
     this.worker = worker
     this.#apps = apps
     this.#ports = ports
+    this.#snapshotOf = () => snapshotOf(store, plan, apps, ports)
   }
 
   /** `orders`, or the instance `orders v2`. */
@@ -159,6 +162,21 @@ export class TrafficWorld {
 
   forget(): void {
     for (const apps of this.#apps.values()) for (const one of apps) one.received.length = 0
+  }
+
+  /** Replaces the rules, as control does after a changed file, and waits until the worker runs with them. */
+  async changeRules(text: string): Promise<void> {
+    const { statuses } = this.store.replaceSource('rules.d', [{ name: 'rules.yaml', text }])
+    const bad = statuses.filter((status) => status.state !== 'applied')
+    if (bad.length > 0) throw new Error(JSON.stringify(bad))
+    const { virtualHosts, services } = this.#snapshotOf()
+    await this.worker.change({ virtualHosts, services })
+  }
+
+  /** Leaves only these instances in the registry's answer. */
+  async changeInstances(service: string, isThere: (index: number) => boolean): Promise<void> {
+    const instances = (this.#apps.get(service) ?? []).filter((_, index) => isThere(index))
+    await this.worker.change({ endpoints: { [keyOf(service)]: endpointsOf(this.store, keyOf(service), instances) } })
   }
 
   port(name: string): number {
