@@ -36,12 +36,13 @@ for (const make of [() => hostmesh(provider), () => haproxy(provider.port), () =
   await proxy.close()
   rows.push(row)
   say(
-    `  ${row.name.padEnd(9)} keep-alive: lost ${row.lost} of ${row.requests} in ${row.seconds.toFixed(1)} s, connections closed ${row.connectionsClosed} of 32;` +
+    `  ${row.name.padEnd(9)} keep-alive: lost ${row.lost} of ${row.requests} in ${row.seconds.toFixed(1)} s, connections closed ${row.connectionsClosed};` +
       ` p99 ${row.quietP99Ms.toFixed(1)} → ${row.duringP99Ms.toFixed(1)} ms; new: lost ${row.freshLost} of ${row.freshRequests}, refused ${row.freshRefused}`,
   )
 }
 const ours = rows[0]!
 must(ours.lost === 0 && ours.freshLost === 0, 'a restart lost requests')
+must(ours.connectionsClosed === 0, 'a restart closed connections')
 must(
   ours.duringP99Ms <= 3 * ours.quietP99Ms,
   `p99 during restarts is ${(ours.duringP99Ms / ours.quietP99Ms).toFixed(1)} × quiet, goal 3`,
@@ -63,6 +64,10 @@ for (const what of ['worker', 'control', 'watchdog', 'generation'] as const) {
   say(
     `  ${row.what.padEnd(10)} refused ${row.refused}, lost ${row.lost} of ${row.requests} (at most ${row.worstLostAtOnce} at once);` +
       ` first answer p99 ${row.firstAnswerP99Ms.toFixed(0)} ms; back in the higher tier p99 ${row.backP99Ms.toFixed(0)} ms; calls not made ${row.skipped}`,
+  )
+  must(
+    row.killsOverInFlight === 0,
+    `kill -9 of ${what} lost more than what was under way, ${row.killsOverInFlight} times`,
   )
   must(row.refused === 0, `kill -9 of ${what} refused connections`)
   must(

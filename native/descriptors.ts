@@ -5,6 +5,7 @@
  * always finds it; a batch is named by the sender's process id and number, so senders cannot be mixed up. Batches that nobody asks for are bounded and closed.
  */
 import { unlinkSync } from 'node:fs'
+import { SocketAddress } from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
 import { errnoName, loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
@@ -35,6 +36,8 @@ export interface Native {
   peerCredentials(descriptor: number): PeerCredentials | undefined
   /** Takes the lock of an open file, until that file is closed or the process ends. False when another process has it. */
   tryLock(descriptor: number): boolean
+  /** Address and port of a TCP socket; undefined for anything else. */
+  localAddress(descriptor: number): { readonly address: string; readonly port: number } | undefined
   getOption(descriptor: number, level: number, option: number): number | undefined
   setOption(descriptor: number, level: number, option: number, value: number): boolean
   /** Binds a datagram socket at `path` (an old file there is removed first). E_RUN_DIRECTORY when it cannot. */
@@ -67,6 +70,7 @@ function createNative(libc: Libc): Native {
   const memory = new MessageMemory(libc)
   const scratch = Buffer.alloc(12)
   const scratchLength = Buffer.alloc(4)
+  const socketAddress = Buffer.alloc(28)
 
   const openSocket = (): number => {
     const socket = libc.socket(1, datagramSocket, 0)
@@ -100,6 +104,12 @@ function createNative(libc: Libc): Native {
       return { pid: scratch.readInt32LE(0), uid: scratch.readUInt32LE(4), gid: scratch.readUInt32LE(8) }
     },
     tryLock: (descriptor) => libc.flock(descriptor, lockExclusiveNow) === 0,
+    localAddress(descriptor) {
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(socketAddress.length, 0)
+      if (libc.getsockname(descriptor, socketAddress, length) !== 0) return undefined
+      return readSocketAddress(socketAddress)
+    },
     getOption: (descriptor, level, option) =>
       readOption(descriptor, level, option) === 4 ? scratch.readInt32LE(0) : undefined,
     setOption(descriptor, level, option, value) {
@@ -188,6 +198,16 @@ function createPort(
       }
     },
   }
+}
+
+/** struct sockaddr_in and sockaddr_in6: family in host order, port in network order. */
+function readSocketAddress(bytes: Buffer): { address: string; port: number } | undefined {
+  const family = bytes.readUInt16LE(0)
+  const port = bytes.readUInt16BE(2)
+  if (family === 2) return { address: bytes.subarray(4, 8).join('.'), port }
+  if (family !== 10) return undefined
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(8 + 2 * index).toString(16))
+  return { address: new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port }
 }
 
 /** A descriptor must survive the trip through a socket of our own, and a copy must be another number. */

@@ -15,6 +15,7 @@ export interface Libc {
   fcntl(descriptor: number, command: number, argument: number): number
   getsockopt(descriptor: number, level: number, option: number, value: Buffer, length: Buffer): number
   setsockopt(descriptor: number, level: number, option: number, value: Buffer, length: number): number
+  getsockname(descriptor: number, address: Buffer, length: Buffer): number
   flock(descriptor: number, operation: number): number
   /** Number of the last failed call. Only valid right after it. */
   errno(): number
@@ -41,6 +42,7 @@ export function loadLibc(): LibcOutcome {
       fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
       getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+      getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
       flock: { arguments: ['i32', 'i32'], return: 'i32' },
       __errno_location: { arguments: [], return: 'pointer' },
     })
@@ -55,6 +57,7 @@ export function loadLibc(): LibcOutcome {
         call.getsockopt(descriptor, level, option, value, length),
       setsockopt: (descriptor, level, option, value, length) =>
         call.setsockopt(descriptor, level, option, value, length),
+      getsockname: (descriptor, address, length) => call.getsockname(descriptor, address, length),
       flock: (descriptor, operation) => call.flock(descriptor, operation),
       errno: () => ffi.getInt32(call.__errno_location(), 0),
       addressOf: (memory) => ffi.getRawPointer(memory),

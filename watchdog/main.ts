@@ -19,6 +19,7 @@ import { readOptions } from './options.ts'
 import type { WatchdogOptions } from './options.ts'
 import { Relay } from './relay/relay.ts'
 import { TargetsFile } from './relay/targets-file.ts'
+import { openFilesLimit } from './supervise/process-facts.ts'
 import { Supervisor } from './supervise/supervisor.ts'
 import { serviceManager } from './systemd/notify.ts'
 import { passedSockets } from './systemd/stored-sockets.ts'
@@ -72,8 +73,10 @@ async function run(options: WatchdogOptions): Promise<void> {
   const manager = serviceManager(process.env, native, log)
   const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
   for (const passed of passedSockets(process.env, process.pid)) {
-    if (passed.shard !== undefined) held.keep(passed.shard, native.duplicate(passed.descriptor))
-    else log('warn', `${passed.unitName}: a socket unit passes a socket that no listener asked for`)
+    // A socket unit names the listener in FileDescriptorName; ours from the store name everything.
+    const at = passed.shard ?? native.localAddress(passed.descriptor)
+    if (at === undefined) log('warn', `${passed.unitName}: not a TCP socket; it is not used`)
+    else held.keep({ name: passed.unitName, shard: 0, ...at }, native.duplicate(passed.descriptor))
     native.close(passed.descriptor)
   }
   // Children must not believe that sockets were passed to them, nor talk to the service manager.
@@ -85,7 +88,16 @@ async function run(options: WatchdogOptions): Promise<void> {
   const port = native.openPort(join(options.runDir, runFiles.watchdogDescriptors))
   const reserve = new DescriptorReserve(reservedDescriptors)
   const file = new TargetsFile(join(options.stateDir, stateFiles.relayTargets))
-  const relay = new Relay({ native, held, file, bounds: options.bounds, now, wallClock: Date.now, log })
+  const relay = new Relay({
+    native,
+    held,
+    file,
+    bounds: options.bounds,
+    openFilesLimit: openFilesLimit(),
+    now,
+    wallClock: Date.now,
+    log,
+  })
   const supervisor = new Supervisor({
     options,
     native,

@@ -16,6 +16,7 @@ export interface CallRecord {
 export interface RatedLoad {
   readonly records: CallRecord[]
   readonly skipped: () => number
+  readonly inFlight: () => number
   stop(): Promise<void>
 }
 
@@ -59,6 +60,7 @@ export function ratedLoad(port: number, perSecond: number): RatedLoad {
   return {
     records,
     skipped: () => skipped,
+    inFlight: () => open.size,
     stop: async () => {
       clearInterval(timer)
       await Promise.all(open)

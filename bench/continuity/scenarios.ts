@@ -33,7 +33,7 @@ export async function restartsUnderLoad(
   everyMs: number,
   perSecond: number,
 ): Promise<RestartNumbers> {
-  const kept = await keepAliveLoad(proxy.httpPort, 32)
+  const kept = await keepAliveLoad(proxy.httpPort, 32, '/', { reconnects: true })
   await pause(2000)
   const quiet = kept.result.latencies.splice(0)
   const began = performance.now()
@@ -59,7 +59,7 @@ export async function restartsUnderLoad(
     seconds,
     requests: result.answered,
     lost: result.failures.length,
-    connectionsClosed: result.failures.length,
+    connectionsClosed: result.closed,
     freshRequests: fresh.records.length,
     freshLost: lost.length,
     freshRefused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
@@ -95,7 +95,8 @@ export interface KillNumbers {
   readonly requests: number
   readonly refused: number
   readonly lost: number
-  /** Largest number of calls under way when the process died, over all kills. */
+  /** Kills that lost more than the calls that were under way at that moment. */
+  readonly killsOverInFlight: number
   readonly worstLostAtOnce: number
   readonly firstAnswerP99Ms: number
   readonly backP99Ms: number
@@ -136,9 +137,10 @@ export async function kills(
   const firstAnswers: number[] = []
   const backs: number[] = []
   const lostAtOnce: number[] = []
+  let over = 0
   for (let round = 0; round < times; round++) {
     const before = load.records.filter((record) => record.failure !== undefined).length
-    const killedAt = await killOne(host, what)
+    const { killedAt, inFlight } = await killOne(host, what, load.inFlight)
     await host.until(
       (state) => host.serving(state)?.children.length === 3 && !state.relay.isRelaying,
       `${what} is back`,
@@ -153,7 +155,9 @@ export async function kills(
     firstAnswers.push(first)
     const relayed = after.filter((record) => record.tier === 'center' || record.tier === 'direct')
     backs.push(relayed.length === 0 ? 0 : Math.max(...relayed.map((record) => record.startedAt)) - killedAt)
-    lostAtOnce.push(load.records.filter((record) => record.failure !== undefined).length - before)
+    const lost = load.records.filter((record) => record.failure !== undefined).length - before
+    lostAtOnce.push(lost)
+    if (lost > inFlight) over++
   }
   await load.stop()
   await host.end()
@@ -166,6 +170,7 @@ export async function kills(
     requests: load.records.length,
     refused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
     lost: lost.length,
+    killsOverInFlight: over,
     worstLostAtOnce: Math.max(...lostAtOnce),
     firstAnswerP99Ms: percentile(firstAnswers, 0.99),
     backP99Ms: percentile(backs, 0.99),
@@ -173,27 +178,32 @@ export async function kills(
   }
 }
 
-/** Answers when the signal was sent, performance.now(). */
-async function killOne(host: WatchdogHost, what: 'worker' | 'control' | 'watchdog' | 'generation'): Promise<number> {
+/** Answers when the signal was sent, performance.now(), and how many calls were under way. */
+async function killOne(
+  host: WatchdogHost,
+  what: 'worker' | 'control' | 'watchdog' | 'generation',
+  inFlightNow: () => number,
+): Promise<{ killedAt: number; inFlight: number }> {
   const state = await host.until((now) => host.serving(now)?.children.length === 3, 'everything runs')
   const children = host.serving(state)!.children
-  const killedAt = performance.now()
+  const moment = { killedAt: performance.now(), inFlight: inFlightNow() }
   if (what === 'watchdog') {
     const watchdog: ChildProcess = host.process!
     watchdog.kill('SIGKILL')
     await once(watchdog, 'exit')
     host.startWatchdog()
     await host.until((now) => now.isAdopted && now.heldShards === 4, 'adopted', 20_000)
-    return killedAt
+    return moment
   }
   const victims = what === 'generation' ? children : children.filter((child) => child.role === what).slice(0, 1)
   for (const victim of victims) process.kill(victim.pid, 'SIGKILL')
+  const isReplaced = (pids: readonly number[]): boolean => !victims.some((victim) => pids.includes(victim.pid))
   await host.until(
-    (now) => host.serving(now)?.children.every((child) => !victims.some((victim) => victim.pid === child.pid)) === true,
+    (now) => isReplaced(host.serving(now)?.children.map((child) => child.pid) ?? victims.map((victim) => victim.pid)),
     `${what} is replaced`,
     30_000,
   )
-  return killedAt
+  return moment
 }
 
 /** Stand-ins that fail in five ways, one after the other, with callers on the healthy generation. */

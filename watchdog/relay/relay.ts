@@ -14,11 +14,16 @@ import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.t
 import { relayConnection } from './relayed-connection.ts'
 import type { TargetsFile } from './targets-file.ts'
 
+/** Descriptors that the relay leaves to everything else. */
+const keptDescriptors = 128
+
 export interface RelayDeps {
   readonly native: Native
   readonly held: HeldSockets
   readonly file: TargetsFile
   readonly bounds: Bounds
+  /** Descriptors that this process may have. */
+  readonly openFilesLimit: number
   /** Monotonic ms. */
   readonly now: () => number
   /** Epoch ms. */
@@ -107,6 +112,15 @@ export class Relay {
     }
   }
 
+  /** Each takes two descriptors, and enough are left for sockets, children and their links. */
+  private get maxConnections(): number {
+    const { bounds, held, openFilesLimit } = this.deps
+    return Math.max(
+      1,
+      Math.min(bounds.maxRelayConnections, Math.floor((openFilesLimit - keptDescriptors - 2 * held.size) / 2)),
+    )
+  }
+
   private nextTier(listener: RelayListener): 'center' | 'direct' | 'none' {
     const { file, now } = this.deps
     const named =
@@ -146,7 +160,7 @@ export class Relay {
   private accept(socket: net.Socket, held: HeldSocket): void {
     const { bounds, file, now } = this.deps
     const listener = this.listenerOf(held)
-    if (listener === undefined || file.targets === undefined || this.sockets.size >= bounds.maxRelayConnections) {
+    if (listener === undefined || file.targets === undefined || this.sockets.size >= this.maxConnections) {
       this.counts.shed++
       socket.destroy()
       return

@@ -1,6 +1,6 @@
 /** One process of a generation, started here or adopted from an earlier watchdog. Its death is seen in both cases. */
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync, truncateSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync, truncateSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChildRole, ChildToWatchdog, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
 import type { BatchSender } from '../../native/batch-sender.ts'
@@ -74,7 +74,7 @@ export class Child {
     this.hooks = hooks
   }
 
-  /** Starts a process in a session of its own, so that neither our death nor a terminal's signal ends it. Throws when it cannot be started. */
+  /** Starts a process in a session of its own, so that neither our death nor a terminal's signal ends it. One that cannot be started ends at once. */
   static start(
     what: { readonly role: ChildRole; readonly index: number; readonly generation: number },
     command: readonly string[],
@@ -86,10 +86,9 @@ export class Child {
     const words = [...rest, '--generation', String(what.generation)]
     if (what.role === 'worker') words.push('--index', String(what.index))
     const errorFile = errorFileOf(runDir, what.role, what.generation, what.index)
-    mkdirSync(runDir, { recursive: true, mode: 0o700 })
-    const errors = openSync(errorFile, 'a', 0o600)
-    const started = spawn(program, words, { detached: true, stdio: ['ignore', 'inherit', errors] })
-    closeSync(errors)
+    const errors = openErrorFile(errorFile)
+    const started = spawn(program, words, { detached: true, stdio: ['ignore', 'inherit', errors ?? 'inherit'] })
+    if (errors !== undefined) closeSync(errors)
     const pid = started.pid ?? -1
     const record = { role: what.role, index: what.index, pid, startedAtTicks: processFacts(pid)?.startedAtTicks ?? -1 }
     const child = new Child(record, now, errorFile, hooks)
@@ -193,6 +192,15 @@ export type ChildHello = Extract<ChildToWatchdog, { type: 'hello' }>
 
 function errorFileOf(runDir: string, role: ChildRole, generation: number, index: number): string {
   return join(runDir, role === 'control' ? `control-${generation}.stderr` : `worker-${generation}-${index}.stderr`)
+}
+
+/** undefined when the disk is full or no descriptor is left: the process is worth more than its evidence. */
+function openErrorFile(path: string): number | undefined {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch {
+    return undefined
+  }
 }
 
 function sizeOf(path: string): number {

@@ -26,6 +26,16 @@ export function isRunning(pid: number, startedAtTicks: number): boolean {
   return facts !== undefined && !facts.isZombie && facts.startedAtTicks === startedAtTicks
 }
 
+/** Descriptors that this process may have; Infinity when it is not bounded or not known. */
+export function openFilesLimit(): number {
+  try {
+    const soft = /^Max open files +(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
+    return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
+
 export function residentBytes(pid: number): number | undefined {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * pageBytes

@@ -81,33 +81,42 @@ export interface LoadResult {
   readonly latencies: number[]
 }
 
-/** `count` keep-alive callers, each sending its next request as soon as it has its answer, until `stop`. */
+/**
+ * `count` keep-alive callers, each sending its next request as soon as it has its answer, until `stop`. A failed request is never repeated. With
+ * `reconnects` a caller goes on with its next request on a new connection; `closed` counts the connections that ended on it.
+ */
 export async function keepAliveLoad(
   port: number,
   count: number,
   path = '/',
-  fields = '',
-): Promise<{ result: LoadResult; stop: () => Promise<LoadResult> }> {
+  options: { readonly reconnects?: boolean } = {},
+): Promise<{ result: LoadResult & { closed: number }; stop: () => Promise<LoadResult & { closed: number }> }> {
   const callers = await Promise.all(Array.from({ length: count }, () => KeepAliveCaller.connect(port)))
-  const result: LoadResult = { answered: 0, failures: [], latencies: [] }
+  const result: LoadResult & { closed: number } = { answered: 0, failures: [], latencies: [], closed: 0 }
   let isStopping = false
-  const loops = callers.map(async (caller) => {
+  const run = async (first: KeepAliveCaller): Promise<void> => {
+    let caller = first
     while (!isStopping) {
       const began = performance.now()
       try {
-        const answer = await caller.get(path, fields)
+        if (caller.closed !== undefined) {
+          result.closed++
+          caller = await KeepAliveCaller.connect(port)
+        }
+        const answer = await caller.get(path)
         if (answer.status === 200) result.answered++
         else result.failures.push(`status ${answer.status}: ${answer.body}`)
         result.latencies.push(performance.now() - began)
       } catch (error) {
         result.failures.push((error as Error).message)
-        return
+        if (options.reconnects !== true) return
       }
     }
-    if (caller.closed !== undefined) result.failures.push(`connection ${caller.closed}`)
+    if (caller.closed !== undefined && options.reconnects !== true) result.failures.push(`connection ${caller.closed}`)
     caller.close()
-  })
-  const stop = async (): Promise<LoadResult> => {
+  }
+  const loops = callers.map((caller) => run(caller))
+  const stop = async (): Promise<LoadResult & { closed: number }> => {
     isStopping = true
     await Promise.all(loops)
     return result

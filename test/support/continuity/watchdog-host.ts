@@ -19,6 +19,7 @@ import type {
 } from '../../../contracts/handoff.ts'
 import type { Snapshot } from '../../../contracts/snapshot.ts'
 import type { RelayTargets } from '../../../contracts/relay-targets.ts'
+import type { ServiceManagerDouble } from './service-manager-double.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -27,7 +28,12 @@ export interface HostOptions {
   readonly workers?: number
   readonly behave?: { readonly worker?: string; readonly control?: string }
   readonly tuning?: Readonly<Record<string, unknown>>
-  readonly environment?: Readonly<Record<string, string>>
+  /** `ulimit -n` of the whole tree. */
+  readonly maxOpenFiles?: number
+  /** Instead of a folder that the host makes; it must exist. */
+  readonly stateDir?: string
+  /** Starts it as a service manager does. */
+  readonly manager?: ServiceManagerDouble
   /** Real workers run with this snapshot; without it stand-ins run. */
   readonly snapshot?: (host: WatchdogHost) => Snapshot
 }
@@ -35,7 +41,7 @@ export interface HostOptions {
 export class WatchdogHost {
   readonly folder = mkdtempSync(join(tmpdir(), 'hm-host-'))
   readonly runDir = join(this.folder, 'run')
-  readonly stateDir = join(this.folder, 'state')
+  readonly stateDir: string
   httpPort = 0
   tcpPort = 0
   process: ChildProcess | undefined
@@ -45,7 +51,8 @@ export class WatchdogHost {
 
   private constructor(options: HostOptions) {
     this.options = options
-    mkdirSync(this.stateDir, { recursive: true })
+    this.stateDir = options.stateDir ?? join(this.folder, 'state')
+    if (options.stateDir === undefined) mkdirSync(this.stateDir)
   }
 
   /** Resolves when the first generation serves. */
@@ -73,12 +80,19 @@ export class WatchdogHost {
       ...this.options.tuning,
     }
     const program = [join(root, 'watchdog/main.ts'), JSON.stringify(options)]
-    const child = spawn(process.execPath, program, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const { manager, maxOpenFiles } = this.options
+    const limit = maxOpenFiles === undefined ? '' : `ulimit -n ${maxOpenFiles}; `
+    // A shell knows its own pid, which LISTEN_PID must be, and becomes the watchdog.
+    const [command, words] =
+      manager === undefined && limit === ''
+        ? [process.execPath, program]
+        : ['/bin/sh', ['-c', `${limit}LISTEN_PID=$$ exec "$0" "$@"`, process.execPath, ...program]]
+    const child = spawn(command, words, {
+      stdio: ['ignore', 'pipe', 'pipe', ...(manager?.descriptors ?? [])],
       env: {
         NODE_COMPILE_CACHE: join(tmpdir(), 'hostmesh-compile-cache'),
         ...process.env,
-        ...this.options.environment,
+        ...manager?.environment(),
       },
     })
     const read = (bytes: Buffer): void => {
@@ -89,8 +103,8 @@ export class WatchdogHost {
           .filter((line) => line !== ''),
       )
     }
-    child.stdout.on('data', read)
-    child.stderr.on('data', read)
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
     this.process = child
     return child
   }

@@ -119,6 +119,18 @@ describe('descriptors between processes', () => {
     closeSync(mine)
   })
 
+  it('tells where a listening socket listens', async () => {
+    for (const address of ['127.0.0.1', '::1']) {
+      const server = net.createServer().listen(0, address)
+      await once(server, 'listening')
+      const { port } = server.address() as net.AddressInfo
+      const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+      expect(native.localAddress(fd)).to.deep.equal({ address, port })
+      server.close()
+    }
+    expect(native.localAddress(2)).to.equal(undefined)
+  })
+
   it('reads and sets socket options', async () => {
     const server = net.createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
