@@ -131,7 +131,7 @@ function buildResource(
   scope: HostScope,
 ): RuleResource {
   const { namespace, name } = identity
-  const origin = (path: string): RuleOrigin => originOf(rule.kind, namespace, name, path)
+  const origin = originBuilder(rule.kind, namespace, name)
   const resolve = (host: string): ServiceKey => {
     const key = parseHostName(host, namespace, scope)
     if (key === undefined) throw new TypeError(`host ${host} passed its shape but reads as no service`)
@@ -150,6 +150,11 @@ function buildResource(
   if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [] }
   const routes = compileVirtualService(rule.spec, resolve, origin)
   return { ...base, ...rule, routes, subsetReferences: subsetReferences(rule.spec, resolve, yaml) }
+}
+
+/** On its own, so that what a resource keeps holds on to nothing of the parsed document. */
+function originBuilder(kind: RuleKind, namespace: string, name: string): (path: string) => RuleOrigin {
+  return (path) => originOf(kind, namespace, name, path)
 }
 
 function hostTexts(rule: RuleSpec): readonly string[] | undefined {

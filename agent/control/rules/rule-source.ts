@@ -16,9 +16,17 @@ export interface GoodResource {
   readonly document: string
 }
 
+/** What a document text holds; the same text is read once. */
+interface ReadDocument {
+  readonly text: string
+  readonly reads: readonly ReadResource[]
+  readonly problems: readonly RuleProblem[]
+}
+
 export class RuleSource {
   readonly name: string
   readonly #scope: HostScope
+  #documents: ReadonlyMap<string, ReadDocument> = new Map()
   /** By id: what is in force. */
   good: ReadonlyMap<string, GoodResource> = new Map()
   drafts: readonly StatusDraft[] = []
@@ -29,8 +37,18 @@ export class RuleSource {
   }
 
   replace(documents: readonly RuleDocument[]): void {
-    const pass = new ReplacePass(this.good, this.#scope)
-    for (const document of documents) pass.read(document)
+    const pass = new ReplacePass(this.good)
+    const read = new Map<string, ReadDocument>()
+    for (const { name, text, problem } of documents) {
+      if (text === undefined) pass.cannotRead(name, problem ?? 'cannot be read')
+      else {
+        const known = this.#documents.get(name)
+        const document = known?.text === text ? known : this.#read(text)
+        read.set(name, document)
+        pass.take(name, document)
+      }
+    }
+    this.#documents = read
     this.good = pass.good
     this.drafts = pass.drafts
   }
@@ -44,30 +62,37 @@ export class RuleSource {
     }
     this.good = good
   }
+
+  #read(text: string): ReadDocument {
+    const { resources, problems } = readYamlResources(text)
+    return { text, problems, reads: resources.map((yaml) => readResource(yaml, this.#scope)) }
+  }
 }
 
 class ReplacePass {
   readonly good = new Map<string, GoodResource>()
   readonly drafts: StatusDraft[] = []
   readonly #former: ReadonlyMap<string, GoodResource>
-  readonly #scope: HostScope
   readonly #places = new Map<string, string>()
+  /** Ids that were in force, by the document that they came from. */
+  readonly #formerByDocument = new Map<string, string[]>()
 
-  constructor(former: ReadonlyMap<string, GoodResource>, scope: HostScope) {
+  constructor(former: ReadonlyMap<string, GoodResource>) {
     this.#former = former
-    this.#scope = scope
+    for (const [id, { document }] of former) {
+      const ids = this.#formerByDocument.get(document)
+      if (ids === undefined) this.#formerByDocument.set(document, [id])
+      else ids.push(id)
+    }
   }
 
-  read(document: RuleDocument): void {
-    if (document.text === undefined) {
-      const message = document.problem ?? 'cannot be read'
-      this.#reject(document.name, emptyRead, [{ path: '', line: 1, column: 1, message }])
-      return
-    }
-    const { resources, problems } = readYamlResources(document.text)
-    if (problems.length > 0) this.#reject(document.name, emptyRead, problems)
-    const reads = resources.map((yaml) => readResource(yaml, this.#scope))
-    for (const read of reads) this.#take(document.name, read)
+  cannotRead(document: string, message: string): void {
+    this.#reject(document, emptyRead, [{ path: '', line: 1, column: 1, message }])
+  }
+
+  take(name: string, { reads, problems }: ReadDocument): void {
+    if (problems.length > 0) this.#reject(name, emptyRead, problems)
+    for (const read of reads) this.#take(name, read)
   }
 
   #take(document: string, read: ReadResource): void {
@@ -93,11 +118,12 @@ class ReplacePass {
    * stays, since a broken line must not delete a rule.
    */
   #reject(document: string, read: ReadResource, problems: readonly RuleProblem[]): void {
+    const meant = read.id === undefined ? (this.#formerByDocument.get(document) ?? []) : [read.id]
     let isInForce = false
-    for (const [id, good] of this.#former) {
-      const isMeant = read.id === undefined ? good.document === document : id === read.id
-      if (!isMeant || this.good.has(id)) continue
-      this.good.set(id, good)
+    for (const id of meant) {
+      const former = this.#former.get(id)
+      if (former === undefined || this.good.has(id)) continue
+      this.good.set(id, former)
       isInForce = true
     }
     this.drafts.push(draftOf(document, read, problems, isInForce))

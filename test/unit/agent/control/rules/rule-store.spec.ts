@@ -168,6 +168,19 @@ describe('two rules for one host', () => {
 })
 
 describe('what a change affects', () => {
+  it('is read again only where the text of a document changed', () => {
+    const store = ruleStore()
+    const other = (timeout: string) => ({
+      name: 'other.yaml',
+      text: resource('VirtualService', `hosts: [other]\nhttp:\n- timeout: ${timeout}\n  ${toOrders}`, 'other'),
+    })
+    store.replaceSource('rules.d', [...one(withTimeout('1s')), other('1s')])
+    const before = store.virtualHost(orders).spec.http[0]!
+    store.replaceSource('rules.d', [...one(withTimeout('1s')), other('2s')])
+    expect(store.virtualHost(orders).spec.http[0]!.matches).to.equal(before.matches)
+    expect(store.virtualHost(key('other')).spec.http[0]!.timeoutMs).to.equal(2000)
+  })
+
   it('is the keys of the rules that changed, and nothing for the same content', () => {
     const store = ruleStore()
     const other = resource('VirtualService', `hosts: [other]\nhttp:\n- ${toOrders}`, 'other')
