@@ -1,0 +1,183 @@
+/** One worker process: the data plane between its control (what to do) and its watchdog (sockets and connections that outlive it). */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { describeError, MeshError } from '../../contracts/errors.ts'
+import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
+import { loadNative } from '../../native/descriptors.ts'
+import { connectWatchdog } from './handoff/index.ts'
+import type { HeldListener, WatchdogLink } from './handoff/index.ts'
+import { ControlClient } from './link/control-client.ts'
+import { readSnapshotFile } from './link/snapshot-file.ts'
+import type { BoundListener } from './listen/listeners.ts'
+import { lineLog } from './observe/line-log.ts'
+import { Worker } from './worker.ts'
+
+/** How long a worker without a watchdog lets connections end after SIGTERM. */
+const drainMs = 10_000
+
+const { values: argv } = parseArgs({
+  options: {
+    'run-dir': { type: 'string' },
+    'state-dir': { type: 'string' },
+    generation: { type: 'string', default: '1' },
+    index: { type: 'string', default: '0' },
+    workers: { type: 'string', default: '1' },
+    watchdog: { type: 'boolean', default: false },
+  },
+})
+const runDir = argv['run-dir']
+const stateDir = argv['state-dir'] ?? runDir
+const generation = Number(argv.generation)
+const index = Number(argv.index)
+const logger = lineLog(2, { process: 'worker', pid: process.pid, generation, index })
+const log = logger.write
+
+function fail(message: string): never {
+  log('fatal', message)
+  process.exit(1)
+}
+
+process.on('uncaughtException', (error) => fail(`E_INTERNAL  ${error.stack ?? String(error)}`))
+if (runDir === undefined || stateDir === undefined) fail('--run-dir is missing')
+if (![generation, index, Number(argv.workers)].every(Number.isSafeInteger))
+  fail('--generation, --index and --workers are whole numbers')
+
+const { native } = loadNative()
+// eslint-disable-next-line prefer-const -- the worker and the links need each other
+let control: ControlClient
+let watchdog: WatchdogLink | undefined
+const shardOf = (name: string, address: string, port: number) => ({ name, shard: index, address, port })
+
+const worker = await Worker.create({
+  workers: Math.max(1, Number(argv.workers)),
+  sharesPorts: true,
+  // Process 1 is a service manager that keeps copies of our sockets in its store.
+  isOurs: (owner) =>
+    owner.pid === 1 || owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
+  ask: (names) => control.need(names),
+  onBound: (bound: BoundListener) =>
+    watchdog?.deposit(shardOf(bound.spec.name, bound.spec.address, bound.socket.port), bound.socket.descriptor),
+  onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),
+  closeDescriptor: (descriptor) => native?.close(descriptor),
+  setLogLevel: (level) => {
+    if (!logger.setLevel(level)) throw new MeshError('E_ADMIN_REQUEST', `log level ${level}: unknown`)
+  },
+  log,
+  // V8's generator, seeded by the system: the road draws several numbers per request, and none of them guards a secret.
+  random: Math.random,
+})
+
+let startedListening: () => void = () => {}
+const listening = new Promise<void>((resolve) => {
+  startedListening = resolve
+})
+
+/** Sockets of dead neighbours that this worker accepts on. */
+const covered = new Map<string, { close(): void }>()
+const coverKey = (name: string, shard: number): string => `${name}#${shard}`
+
+async function cover(held: HeldListener): Promise<void> {
+  try {
+    const socket = await worker.transports.listenOn(held.descriptor, (transport) => {
+      const bound = worker.listeners.get(held.name)
+      if (bound === undefined) transport.close()
+      else worker.acceptor.accept(transport, bound.spec, bound.context, bound)
+    })
+    covered.set(coverKey(held.name, held.shard), socket)
+  } catch (error) {
+    log('error', `${held.name}: the socket of a dead neighbour cannot be used: ${describeError(error)}`)
+  }
+}
+
+control = new ControlClient({
+  path: join(runDir, runFiles.control(generation)),
+  generation,
+  index,
+  random: worker.road.random,
+  log,
+  version: () => worker.road.state.version,
+  load: (snapshot) => worker.load(snapshot),
+  apply: (delta) => worker.apply(delta),
+  problems: async () => {
+    // Alone, the listeners are bound right after the first snapshot; with a watchdog they wait for its permission, and control must not wait for that.
+    if (watchdog?.isSupervised !== true) await listening
+    return worker.problems()
+  },
+  answer: (question) => worker.answer(question),
+  pendingNames: () => worker.road.parked.pendingNames(),
+  takeUsed: () => worker.road.state.takeUsedServices(),
+})
+
+try {
+  const snapshot = readSnapshotFile(join(stateDir, stateFiles.snapshot))
+  if (snapshot !== undefined) worker.load(snapshot)
+} catch (error) {
+  log('warn', describeError(error))
+}
+control.start()
+
+watchdog = await connectWatchdog({
+  runDir,
+  generation,
+  index,
+  now: () => performance.now(),
+  log,
+  connections: worker.connections,
+  exportState: () => worker.porter.exportState(),
+  importState: (part, body) => worker.porter.importState(part, body),
+  onCover: (held) => void cover(held),
+  onUncover: (shard) => {
+    covered.get(coverKey(shard.name, shard.shard))?.close()
+    covered.delete(coverKey(shard.name, shard.shard))
+  },
+  stopAccepting,
+  onEnd: () => end(),
+}).catch((error: unknown) => fail(describeError(error)))
+
+if (worker.road.state.version === 0) await control.snapshotReceived
+if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
+await watchdog.permission
+for (const held of watchdog.takeListeners()) {
+  if (held.shard === index) worker.listeners.inherit(held.name, held.address, held.port, held.descriptor)
+  else await cover(held)
+}
+await worker.listen()
+startedListening()
+for (const descriptor of worker.listeners.dropInherited()) native?.close(descriptor)
+watchdog.serving([...worker.listeners.list()].length)
+log('info', 'serving')
+
+function stopAccepting(): void {
+  worker.stopAccepting()
+  for (const socket of covered.values()) socket.close()
+  covered.clear()
+}
+
+function end(): void {
+  control.close()
+  watchdog?.close()
+  worker.close()
+  process.exit(0)
+}
+
+/** Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the rest is cut. */
+function drainAlone(): void {
+  stopAccepting()
+  const connections = worker.connections.list()
+  for (const connection of connections) {
+    if (connection.protocol === 'http1') connection.drain()
+  }
+  const deadline = performance.now() + drainMs
+  const timer = setInterval(() => {
+    const idle = worker.connections.list().filter((connection) => connection.protocol === 'http1' && connection.isReady)
+    for (const connection of idle) connection.abort()
+    if (worker.connections.size === 0 || performance.now() > deadline) {
+      clearInterval(timer)
+      end()
+    }
+  }, 50)
+}
+
+process.once('SIGTERM', drainAlone)
+process.once('SIGINT', drainAlone)
