@@ -5,11 +5,13 @@ import { RawCaller } from '../../support/http1/raw-caller.ts'
 import { startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 
-const slowOfEachKind = 200
+const drippers = 200
+/** Each one's reply fills the kernel's buffers on the way, so there are fewer of them. */
+const nonReaders = 20
 const limits = {
-  headTimeoutMs: 1500,
-  bodyIdleTimeoutMs: 1500,
-  requestTimeoutMs: 2500,
+  headTimeoutMs: 2500,
+  bodyIdleTimeoutMs: 2500,
+  requestTimeoutMs: 5000,
   drainTimeoutMs: 300,
   keepAliveTimeoutMs: 20_000,
 }
@@ -28,8 +30,8 @@ describe('a worker with hundreds of slow callers', function () {
     await mesh.close()
   })
 
-  async function slow(first: string, drip: string, reads: boolean): Promise<void> {
-    for (let i = 0; i < slowOfEachKind; i++) {
+  async function slow(count: number, first: string, drip: string, reads: boolean): Promise<void> {
+    for (let i = 0; i < count; i++) {
       const caller = await RawCaller.open(mesh.port)
       callers.push(caller)
       if (!reads) caller.socket.pause()
@@ -42,16 +44,16 @@ describe('a worker with hundreds of slow callers', function () {
   }
 
   it('ends every slow one and answers a healthy one all the time', async () => {
-    const large = Buffer.alloc(8_000_000, 'x')
+    const large = Buffer.alloc(24_000_000, 'x')
     const head = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n`)
     mesh.backend.answer = (message, connection) => {
       if (message.target !== '/large') return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
       connection.socket.write(head)
       return large
     }
-    await slow('GET / HTTP/1.1\r\nHost: a\r\n', 'X-Drip: 1\r\n', true)
-    await slow('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n', 'x', true)
-    await slow('GET /large HTTP/1.1\r\nHost: a\r\n\r\n', '', false)
+    await slow(drippers, 'GET / HTTP/1.1\r\nHost: a\r\n', 'X-Drip: 1\r\n', true)
+    await slow(drippers, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n', 'x', true)
+    await slow(nonReaders, 'GET /large HTTP/1.1\r\nHost: a\r\n\r\n', '', false)
 
     const healthy = await RawCaller.open(mesh.port)
     callers.push(healthy)
@@ -59,7 +61,7 @@ describe('a worker with hundreds of slow callers', function () {
     const isSlowOver = () => callers.every((caller) => caller === healthy || caller.isOver || caller.socket.isPaused())
     const begin = performance.now()
     while (times.length < 200 || !isSlowOver()) {
-      if (performance.now() - begin > 20_000) throw new Error('slow callers are still there')
+      if (performance.now() - begin > 30_000) throw new Error('slow callers are still there')
       const startedAt = performance.now()
       healthy.bytes = Buffer.alloc(0)
       healthy.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -67,23 +69,25 @@ describe('a worker with hundreds of slow callers', function () {
       times.push(performance.now() - startedAt)
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    expect(await grown('hostmesh_request_head_timeouts_total', slowOfEachKind)).to.equal(slowOfEachKind)
-    expect(await grown('hostmesh_request_timeouts_total', slowOfEachKind)).to.be.at.least(slowOfEachKind)
-    expect(await grown('hostmesh_stalled_callers_total', slowOfEachKind)).to.equal(slowOfEachKind)
+    expect(await grown(drippers, 'hostmesh_request_head_timeouts_total')).to.equal(drippers)
+    // On a busy machine a drip may come so late that the pause is what ends it
+    const bodies = ['hostmesh_request_timeouts_total', 'hostmesh_request_body_timeouts_total']
+    expect(await grown(drippers, ...bodies)).to.be.at.least(drippers)
+    expect(await grown(nonReaders, 'hostmesh_stalled_callers_total')).to.equal(nonReaders)
     times.sort((a, b) => a - b)
     // Far above a quiet machine's: the bound is for a worker that stalls, not for a busy test machine
-    expect(times[Math.floor(times.length * 0.99)]).to.be.lessThan(500)
+    expect(times[Math.floor(times.length * 0.99)]).to.be.lessThan(1000)
     mesh.expectAlive()
   })
 
-  /** The metric once it reached `wanted`, or what it was when time ran out. */
-  async function grown(metric: string, wanted: number): Promise<number | undefined> {
+  /** The sum of the metrics once it reached `wanted`, or what it was when time ran out. */
+  async function grown(wanted: number, ...metrics: string[]): Promise<number> {
     const deadline = performance.now() + 10_000
-    let now = await mesh.metric(metric)
-    while ((now ?? 0) < wanted && performance.now() < deadline) {
+    for (;;) {
+      const values = await Promise.all(metrics.map((metric) => mesh.metric(metric)))
+      const sum = values.reduce<number>((total, value) => total + (value ?? 0), 0)
+      if (sum >= wanted || performance.now() > deadline) return sum
       await new Promise((resolve) => setTimeout(resolve, 20))
-      now = await mesh.metric(metric)
     }
-    return now
   }
 })
