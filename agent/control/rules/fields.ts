@@ -147,7 +147,8 @@ export function serviceHost() {
 export function hostOrWildcard() {
   return leaf('a host like orders, GROUP@@orders, namespace/GROUP@@orders or *.example.com', (value) => {
     if (typeof value !== 'string') return undefined
-    return isServiceHost(value) || /^\*(?:\.[A-Za-z0-9_-]+)+$/.test(value) ? value : undefined
+    const isWildcard = value.length <= 256 && /^\*(?:\.[A-Za-z0-9_-]+)+$/.test(value)
+    return isWildcard || isServiceHost(value) ? value : undefined
   })
 }
 
