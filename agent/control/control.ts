@@ -4,14 +4,7 @@
  * Everything it needs is handed in, so a test runs it without a process. One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
  */
 import { join } from 'node:path'
-import {
-  parseServiceName,
-  serviceKey,
-  type AppProtocol,
-  type EndpointSet,
-  type ServiceKey,
-} from '../../contracts/endpoint.ts'
-import { describeError } from '../../contracts/errors.ts'
+import { serviceKey, type EndpointSet, type ServiceKey } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { relayTargetsFormat } from '../../contracts/relay-targets.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
@@ -23,22 +16,18 @@ import { sourceAppsByUid } from './config/source-apps.ts'
 import type { AgentConfig, ApplicationConfig } from './config/types.ts'
 import { DeclaredServices } from './endpoints/declared.ts'
 import { EndpointDirectory } from './endpoints/directory.ts'
+import { LocalApplications } from './local-applications.ts'
 import type { Log } from './log.ts'
 import type { ControlMetrics } from './observe.ts'
+import { OutboundServices } from './outbound-services.ts'
 import { liveConfig, restartNeeded } from './config/restart-needed.ts'
-import { applicationOf, type Application, type CheckSpec } from './registration/application.ts'
+import type { Application, CheckSpec } from './registration/application.ts'
 import type { ProbeTarget } from './registration/probe.ts'
 import { Registrar, type KeptRegistration } from './registration/registrar.ts'
 import { readRuleFiles } from './config/rule-files.ts'
 import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { Compiler } from './snapshot/compiler.ts'
-import {
-  Listeners,
-  inboundListener,
-  inboundNamespace,
-  outboundListener,
-  type RememberedPorts,
-} from './snapshot/listeners.ts'
+import { Listeners, inboundListener, inboundNamespace, type RememberedPorts } from './snapshot/listeners.ts'
 import { Names } from './snapshot/names.ts'
 import { Publisher } from './snapshot/publisher.ts'
 import { centerOrder, relayTargets } from './snapshot/relay-targets.ts'
@@ -80,18 +69,17 @@ export class Control {
   readonly listeners: Listeners
   readonly publisher: Publisher
   readonly registrar: Registrar
+  readonly applications: LocalApplications
+  readonly outbound: OutboundServices
   readonly state: StateDirectory
   private readonly declared: DeclaredServices
   private configNow: AgentConfig
   private problemsNow: readonly ConfigProblem[]
   private restartNeededNow: readonly string[] = []
-  private readonly sinceVersion = new Map<string, number>()
-  private readonly dynamicServices = new Map<ServiceKey, Set<string>>()
   private readonly endpointListeners = new Set<(set: EndpointSet) => void>()
   private readonly answerListeners = new Set<(key: ServiceKey) => void>()
   private readonly neededListeners = new Set<(key: ServiceKey) => void>()
   private readonly workerListeners = new Set<() => void>()
-  private fileApplications = new Map<string, string>()
   private flushing: NodeJS.Immediate | undefined
   private isLeadingNow = false
   private isClosed = false
@@ -153,7 +141,7 @@ export class Control {
       idleMs: config.outbound.idleRelease,
       maxNames: config.outbound.maxOnDemand,
       resolve: (name) => this.resolveName(name),
-      need: (key, reason) => this.compiler.need(key, reason),
+      need: (key, reason) => this.compiler.needOnDemand(key, reason),
       drop: (key, reason) => this.compiler.drop(key, reason),
       standing: (key) => this.compiler.standing(key),
       publish: (name, virtualHost) => this.store.setName(name, virtualHost),
@@ -171,12 +159,18 @@ export class Control {
         clock,
         random: deps.random,
         log,
-        metrics,
         probe: deps.probe,
         onChanged: () => this.state.changed(stateFiles.registrations),
       },
       keptRegistrations(this.state.read(stateFiles.registrations, registrationsFormat)),
     )
+    const onChanged = (): void => this.applicationsChanged()
+    this.applications = new LocalApplications({ registrar: this.registrar, listeners: this.listeners, log, onChanged })
+    this.outbound = new OutboundServices({
+      compiler: this.compiler,
+      listeners: this.listeners,
+      hostOf: (key) => rules.resolveName(key) ?? key,
+    })
     this.publisher = new Publisher({
       path: join(config.runDir, runFiles.control(deps.generation)),
       generation: deps.generation,
@@ -218,7 +212,7 @@ export class Control {
   async start(): Promise<void> {
     for (const adapter of this.deps.adapters) adapter.start()
     this.loadRuleFiles()
-    this.restoreApplications()
+    this.applications.adopt(this.registrar.kept())
     this.applyConfig(this.configNow, this.deps.applications)
     for (const name of this.lastNames) this.names.ask(name)
     this.lastNames = []
@@ -230,8 +224,16 @@ export class Control {
   setLeading(isLeading: boolean): void {
     if (this.isLeadingNow === isLeading || this.isClosed) return
     this.isLeadingNow = isLeading
-    this.state.setEnabled(isLeading)
-    if (isLeading) for (const file of this.state.files()) this.state.changed(file)
+    if (isLeading) {
+      // whoever led until now may have taken in or let go of applications since this generation started
+      const newest = this.state.read(stateFiles.registrations, registrationsFormat)
+      if (newest !== undefined) {
+        this.registrar.relearn(keptRegistrations(newest))
+        this.applications.adopt(keptRegistrations(newest))
+      }
+      this.state.setEnabled(true)
+      for (const file of this.state.files()) this.state.changed(file)
+    } else void this.state.hand()
     this.registrar.setLeading(isLeading)
   }
 
@@ -281,53 +283,9 @@ export class Control {
     }
     this.compiler.rulesChanged(change.affected)
     this.names.resolveAgain()
-    for (const application of this.registrar.applications()) {
-      const key = serviceKey(application.service)
-      if (change.affected === 'all' || change.affected.has(key)) this.listeners.compileInbound(application)
-    }
+    this.outbound.rulesChanged()
+    this.applications.rulesChanged(change.affected)
     this.state.changed('rules.json')
-  }
-
-  /** Adds or replaces a local application from the API or the face. Throws E_PORT_RANGE_FULL or E_LISTEN_IN_USE when it gets no inbound port. */
-  putApplication(application: Application): number | undefined {
-    const port = this.listeners.addApplication(application)
-    this.mark(inboundListener(application.id))
-    this.registrar.put(application, port)
-    this.applicationsChanged()
-    return port
-  }
-
-  async removeApplication(id: string): Promise<boolean> {
-    const application = this.registrar.get(id)
-    if (application === undefined) return false
-    // the registry first: callers leave before the port closes
-    await this.registrar.remove(id)
-    // it came back while the registry was being told
-    if (this.registrar.get(id) !== undefined) return true
-    this.listeners.removeApplication(application)
-    this.applicationsChanged()
-    return true
-  }
-
-  /** A localhost port for a service that is not in the configuration (face, SDK); shared with whoever else asks. Undefined: it could not be given one. */
-  openService(key: ServiceKey, protocol: AppProtocol, reason: string): number | undefined {
-    const configured = this.listeners.servicePort(key)
-    const reasons = this.dynamicServices.get(key) ?? new Set()
-    this.dynamicServices.set(key, reasons.add(reason))
-    if (configured !== undefined) return configured
-    this.compiler.need(key, `listener ${key}`)
-    this.mark(outboundListener(key))
-    return this.listeners.addService(key, protocol, undefined)
-  }
-
-  closeService(key: ServiceKey, reason: string): void {
-    const reasons = this.dynamicServices.get(key)
-    reasons?.delete(reason)
-    if (reasons === undefined || reasons.size > 0) return
-    this.dynamicServices.delete(key)
-    if (this.configuredServices().has(key)) return
-    this.listeners.removeService(key)
-    this.compiler.drop(key, `listener ${key}`)
   }
 
   onEndpoints(listener: (set: EndpointSet) => void): () => void {
@@ -370,7 +328,7 @@ export class Control {
   pendingServices(): string[] {
     const waits: string[] = []
     for (const { service } of this.configNow.outbound.services) {
-      const key = this.keyOf(serviceKey(service))
+      const key = serviceKey(service)
       const view = this.directory.view(key)
       if (view === undefined || view.isAnswered || view.set !== undefined) continue
       const silent = this.deps.adapters.filter((adapter) => this.directory.problemOf(adapter.name) === undefined)
@@ -390,7 +348,7 @@ export class Control {
 
   listenerState(name: string): 'listening' | 'waiting' | 'failed' {
     if (this.listenerProblem(name) !== undefined) return 'failed'
-    const since = this.sinceVersion.get(name) ?? 0
+    const since = this.listeners.since(name)
     return this.publisher.states().some((worker) => worker.version >= since && worker.version > 0)
       ? 'listening'
       : 'waiting'
@@ -411,62 +369,12 @@ export class Control {
   }
 
   private applyConfig(config: AgentConfig, applications: readonly ApplicationConfig[]): void {
-    const before = this.configuredServices()
     this.configNow = config
-    const wanted = this.configuredServices()
     this.store.setNode(nodeSpec(config))
     this.listeners.setConfig(config)
-    for (const [key] of before) {
-      if (wanted.has(key) || this.dynamicServices.has(key)) continue
-      this.listeners.removeService(key)
-      this.compiler.setProtocol(key, undefined)
-      this.compiler.drop(key, `listener ${key}`)
-    }
-    // pinned ports first: they have the better right
-    const ordered = [...wanted].toSorted(([, a], [, b]) => Number(b.port !== undefined) - Number(a.port !== undefined))
-    for (const [key, { protocol, port }] of ordered) {
-      this.compiler.setProtocol(key, protocol)
-      this.compiler.need(key, `listener ${key}`)
-      if (this.listeners.addService(key, protocol, port) !== undefined) this.mark(outboundListener(key))
-    }
-    this.applyApplications(applications)
+    this.outbound.configure(config.outbound.services)
+    this.applications.configure(applications, this.problemsNow)
     this.state.changed(stateFiles.relayTargets)
-  }
-
-  /** A file with problems leaves its application as it was; a file that is gone takes its application back. */
-  private applyApplications(configs: readonly ApplicationConfig[]): void {
-    const wanted = new Map(configs.map((config) => [config.file, applicationOf(config, 'file')]))
-    const bad = new Set(this.problemsNow.filter((one) => one.severity === 'error').map((problem) => problem.file))
-    const files = new Map<string, string>()
-    for (const [file, application] of wanted) files.set(file, application.id)
-    for (const [file, id] of this.fileApplications) {
-      if (files.has(file)) continue
-      if (bad.has(file)) files.set(file, id)
-    }
-    const ids = new Set(files.values())
-    for (const application of this.registrar.applications())
-      if (application.source === 'file' && !ids.has(application.id))
-        void this.removeApplication(application.id).catch((error: unknown) =>
-          this.deps.log.error({}, `${application.id}: ${describeError(error)}`),
-        )
-    this.fileApplications = files
-    const ordered = [...wanted.values()].toSorted(
-      (a, b) => Number(b.inboundPort !== undefined) - Number(a.inboundPort !== undefined),
-    )
-    for (const application of ordered) {
-      this.registrar.put(application, this.listeners.addApplication(application))
-      this.mark(inboundListener(application.id))
-    }
-    this.applicationsChanged()
-  }
-
-  private restoreApplications(): void {
-    for (const { application } of this.registrar.kept()) {
-      // those of files come from the files; the others have only us to remember them
-      if (application.source === 'file') continue
-      this.registrar.put(application, this.listeners.addApplication(application))
-      this.mark(inboundListener(application.id))
-    }
   }
 
   private applicationsChanged(): void {
@@ -480,24 +388,9 @@ export class Control {
     this.replaceRules('rules.d', readRuleFiles(this.configNow.rulesDir))
   }
 
-  private configuredServices(): Map<ServiceKey, { protocol: AppProtocol; port: number | undefined }> {
-    return new Map(
-      this.configNow.outbound.services.map(({ service, protocol, port }) => [
-        this.keyOf(serviceKey(service)),
-        { protocol, port },
-      ]),
-    )
-  }
-
-  /** The key under which rules know a service that the operator wrote. */
-  private keyOf(key: ServiceKey): ServiceKey {
-    return this.deps.rules.resolveName(key) ?? key
-  }
-
   private resolveName(name: string): ServiceKey | undefined {
     const key = this.deps.rules.resolveName(name)
-    if (key === undefined || key.startsWith(inboundNamespace)) return undefined
-    return parseServiceName(key) === undefined ? undefined : key
+    return key === undefined || key.startsWith(inboundNamespace) ? undefined : key
   }
 
   private endpointsChanged(set: EndpointSet): void {
@@ -525,16 +418,9 @@ export class Control {
     for (const listener of this.workerListeners) listener()
   }
 
-  private mark(listener: string): void {
-    if (!this.sinceVersion.has(listener)) this.sinceVersion.set(listener, this.store.version + 1)
-  }
-
   private localApplication(address: string, port: number) {
-    if (address !== this.configNow.host.address && address !== this.configNow.inbound.address) return undefined
-    const row = this.listeners.portRows().find((one) => one.direction === 'inbound' && one.port === port)
-    if (row === undefined) return undefined
-    const application = this.registrar.applications().find((one) => inboundListener(one.id) === row.listener)
-    return application === undefined ? undefined : { address: application.address, port: application.port }
+    const { host, inbound } = this.configNow
+    return address === host.address || address === inbound.address ? this.applications.behind(port) : undefined
   }
 
   /** Whether this is a listener of ours that must never be an endpoint: a call to it would come back to us. */
@@ -583,7 +469,7 @@ export class Control {
       )
     })
     state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())
-    state.keep(stateFiles.registrations, registrationsFormat, 200, () => this.registrar.kept())
+    state.keep(stateFiles.registrations, registrationsFormat, 0, () => this.registrar.kept())
     state.keep('rules.json', rulesFormat, 1000, () => rules.exportState())
   }
 }

@@ -76,7 +76,7 @@ export class LocalFace {
       updateApplication: (application) => this.register(application),
       deregisterApplication: async (id) => {
         const found = control.registrar.applications().find((one) => one.face?.id === id)
-        if (found !== undefined) await control.removeApplication(found.id)
+        if (found !== undefined) await control.applications.remove(found.id)
       },
       subscribeService: (service, listener) => this.subscribe(service, listener),
       listServices: (namespace, limit, signal) => this.listServices(namespace, limit, signal),
@@ -112,8 +112,8 @@ export class LocalFace {
       check: undefined,
       face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol },
     }
-    if (control.putApplication(application) !== undefined) return
-    await control.removeApplication(id)
+    if (control.applications.put(application) !== undefined) return
+    await control.applications.remove(id)
     throw new MeshError('E_PORT_RANGE_FULL', `${id}: no inbound port is free; widen inbound.portRange`)
   }
 
@@ -133,7 +133,7 @@ export class LocalFace {
         return
       }
       // what it speaks is known with its first instance; until then there is nothing to call
-      port ??= control.openService(key, protocolOf(first.metadata), reason)
+      port ??= control.outbound.open(key, protocolOf(first.metadata), reason)
       listener.onEndpoint(
         port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },
       )
@@ -152,7 +152,7 @@ export class LocalFace {
         isOver = true
         stopEndpoints()
         stopAnswers()
-        if (port !== undefined) control.closeService(key, reason)
+        if (port !== undefined) control.outbound.close(key, reason)
         control.compiler.drop(key, reason)
       },
     }

@@ -47,7 +47,11 @@ function setGauges(context: AdminContext): void {
   gauge('services_held_back', control.directory.heldBack().length)
   metrics.clear('applications')
   const states = new Map<string, number>()
-  for (const { state } of control.registrar.views()) states.set(state, (states.get(state) ?? 0) + 1)
+  metrics.clear('application_healthy')
+  for (const { application, health, state } of control.registrar.views()) {
+    states.set(state, (states.get(state) ?? 0) + 1)
+    if (health !== undefined) metrics.gauge('application_healthy', { application: application.id }, health ? 1 : 0)
+  }
   for (const [state, count] of states) metrics.gauge('applications', { state }, count)
   let failed = 0
   for (const name of control.store.listenerNames()) if (control.listenerProblem(name) !== undefined) failed++

@@ -121,7 +121,7 @@ export function changePages(context: AdminContext): AdminPage[] {
         if (application === undefined) return textReply(`${id}: no such application`, 404)
         if (application.source === 'file')
           return textReply(`${id}: comes from a file in services.d; remove the file`, 409)
-        await control.removeApplication(id)
+        await control.applications.remove(id)
         return jsonReply({ id })
       },
     },
@@ -143,10 +143,10 @@ function register({ control }: AdminContext, { body }: AdminRequest) {
       'E_ADMIN_REQUEST',
       `${application.id}: already comes from a file in services.d; change the file`,
     )
-  const inboundPort = control.putApplication(application)
+  const inboundPort = control.applications.put(application)
   const row = control.listeners.portRows().find((one) => one.listener === `inbound ${application.id}`)
   if (inboundPort === undefined) {
-    void control.removeApplication(application.id)
+    void control.applications.remove(application.id)
     return textReply(row?.problem ?? `${application.id}: no inbound port`, 409)
   }
   return jsonReply({ id: application.id, inboundPort, address: control.config.host.address }, 201)

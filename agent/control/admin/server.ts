@@ -14,6 +14,9 @@ import { jsonReply, refusal, textReply, type AdminPage, type AdminReply, type Ad
 
 export type Face = 'admin' | 'metrics' | 'readiness' | 'api'
 
+/** Who can come in: whoever reaches the port, only who is no web page, only who may open the file. */
+type Door = 'open' | 'guarded' | 'socket'
+
 export const maxAdminConnections = 64
 export const maxBodyBytes = 1024 * 1024
 const requestTimeoutMs = 10_000
@@ -31,7 +34,9 @@ export class AdminServer {
 
   /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
   async listen(face: Face, address: HostPort): Promise<number> {
-    const server = this.server(face, false)
+    const isLoopback = address.host.startsWith('127.') || address.host === '::1'
+    // metrics and readiness are asked by name (a scraper, a load balancer) and tell nothing worth stealing; an API that left loopback was opened on purpose
+    const server = this.server(face, face === 'admin' || (face === 'api' && isLoopback) ? 'guarded' : 'open')
     await listening(server, formatHostPort(address), { host: address.host, port: address.port })
     this.servers.add(server)
     const bound = server.address()
@@ -40,7 +45,7 @@ export class AdminServer {
 
   /** The unix socket takes the place of whatever is there in one step, so that a client finds the old generation or the new one, never nothing. */
   async listenSocket(path: string): Promise<void> {
-    const server = this.server('admin', true)
+    const server = this.server('admin', 'socket')
     const temporary = `${path}.${process.pid}`
     rmSync(temporary, { force: true })
     await listening(server, path, { path: temporary })
@@ -97,7 +102,7 @@ export class AdminServer {
     }
   }
 
-  private server(face: Face, isLocal: boolean): Server {
+  private server(face: Face, door: Door): Server {
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -106,7 +111,7 @@ export class AdminServer {
         keepAliveTimeout: 5000,
       },
       (incoming, outgoing) => {
-        void this.serve(face, isLocal, incoming, outgoing)
+        void this.serve(face, door, incoming, outgoing)
       },
     )
     server.maxConnections = maxAdminConnections
@@ -115,15 +120,9 @@ export class AdminServer {
     return server
   }
 
-  private async serve(
-    face: Face,
-    isLocal: boolean,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-  ): Promise<void> {
+  private async serve(face: Face, door: Door, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const url = parseUrl(incoming.url)
-    // metrics and readiness are asked by name (a scraper, a load balancer) and show nothing that could be changed
-    const refused = face === 'admin' ? refusal(incoming, isLocal) : undefined
+    const refused = door === 'open' ? undefined : refusal(incoming, door === 'socket')
     if (refused !== undefined || url === undefined) {
       send(outgoing, textReply(refused?.text ?? 'the path is malformed', refused?.status ?? 400), false)
       incoming.resume()

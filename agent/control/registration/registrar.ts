@@ -5,12 +5,7 @@
  * removed, its owner said so, or the host leaves. A generation that ends or is replaced lets go without a word to the registry, and the next one carries on; only the leading one speaks at all.
  */
 import { metadataKeys, type ServiceName } from '../../../contracts/endpoint.ts'
-import type {
-  AdapterMetrics,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-} from '../../../contracts/registry-adapter.ts'
+import type { Registration, RegistrationHandle, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { HostConfig } from '../config/types.ts'
@@ -27,17 +22,15 @@ export interface RegistrarDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
-  readonly metrics: AdapterMetrics
   readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
   /** The desired state changed and should be kept on disk. */
   onChanged(): void
 }
 
-/** One line of `registrations.json`. */
+/** One line of `registrations.json`: an application, and what the registry was told about it, if anything. */
 export interface KeptRegistration {
   readonly application: Application
-  readonly registry: string
-  readonly registration: Registration
+  readonly announced?: { readonly registry: string; readonly registration: Registration }
 }
 
 export interface ApplicationView {
@@ -87,7 +80,7 @@ export class Registrar {
       inboundPort,
       listener: 'unknown',
       watch: undefined,
-      wasAnnounced: kept !== undefined && kept.registration.port === inboundPort,
+      wasAnnounced: kept?.announced?.registration.port === inboundPort && inboundPort !== undefined,
       handle: undefined,
       announced: undefined,
       registry: undefined,
@@ -98,7 +91,7 @@ export class Registrar {
     this.entries.set(application.id, entry)
     if (!isSameCheck) {
       entry.watch?.stop()
-      const restored = present?.watch?.verdict ?? kept?.registration.healthy
+      const restored = present?.watch?.verdict ?? kept?.announced?.registration.healthy
       entry.watch = this.watchOf(entry, restored)
       entry.watch?.start()
     }
@@ -117,6 +110,27 @@ export class Registrar {
     this.deps.onChanged()
     if (handle !== undefined) await handle.deregister(deadlineMs)
     return true
+  }
+
+  /** Lets go of one without a word to the registry. */
+  forget(id: string): void {
+    const entry = this.entries.get(id)
+    if (entry === undefined) return
+    this.entries.delete(id)
+    entry.watch?.stop()
+    entry.handle?.release()
+    this.deps.onChanged()
+  }
+
+  /** What the generation that led until now had announced: a fresher list than the one that this one started with. */
+  relearn(kept: readonly KeptRegistration[]): void {
+    this.leftovers.clear()
+    for (const one of kept) {
+      const entry = this.entries.get(one.application.id)
+      if (entry === undefined) this.leftovers.set(one.application.id, one)
+      else if (one.announced !== undefined && one.announced.registration.port === entry.inboundPort)
+        entry.wasAnnounced = true
+    }
   }
 
   /** What workers say about the inbound port of an application. */
@@ -144,7 +158,9 @@ export class Registrar {
       else this.letGo(entry)
     }
     if (!isLeading) return
-    for (const { registry, registration } of this.leftovers.values()) {
+    for (const { announced } of this.leftovers.values()) {
+      if (announced === undefined) continue
+      const { registry, registration } = announced
       const adapter = this.deps.adapters.find((one) => one.name === registry)
       if (adapter === undefined) continue
       this.deps.log.info(
@@ -193,13 +209,13 @@ export class Registrar {
     return [...this.entries.values()].map((entry) => entry.application)
   }
 
-  /** For `registrations.json`: what is announced, and what of the last run is not settled yet. */
+  /** For `registrations.json`: what is announced, what only we remember, and what of the last run is not settled yet. */
   kept(): KeptRegistration[] {
-    const now = [...this.entries.values()].flatMap((entry) =>
-      entry.announced === undefined || entry.registry === undefined
-        ? []
-        : [{ application: entry.application, registry: entry.registry, registration: entry.announced }],
-    )
+    const now = [...this.entries.values()].flatMap(({ application, announced, registry }): KeptRegistration[] => {
+      if (announced !== undefined && registry !== undefined)
+        return [{ application, announced: { registry, registration: announced } }]
+      return application.source === 'file' ? [] : [{ application }]
+    })
     return [...now, ...this.leftovers.values()]
   }
 
@@ -232,7 +248,6 @@ export class Registrar {
       probe: this.deps.probe,
       onVerdict: (isHealthy, reason) => {
         if (this.entries.get(id)?.watch !== watch) return
-        this.deps.metrics.gauge('application_healthy', { application: id }, isHealthy ? 1 : 0)
         if (isHealthy) this.deps.log.info({ application: id }, `${id}: healthy`)
         else
           this.deps.log.warn(

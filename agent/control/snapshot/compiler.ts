@@ -34,6 +34,8 @@ export interface CompilerDeps {
 
 interface NeededHost {
   readonly reasons: Set<string>
+  /** Asked for by a caller and not answered yet: kept out of the snapshot, so that callers wait for the answer instead of finding no endpoint. */
+  isHeld: boolean
   isDeclared: boolean
   services: readonly ServiceKey[]
 }
@@ -49,16 +51,49 @@ export class Compiler {
     this.deps = deps
   }
 
-  /** Idempotent per reason. */
+  /** Idempotent per reason. In the snapshot at once. */
   need(key: ServiceKey, reason: string): void {
+    this.add(key, reason, false)
+    this.publishHeld(key)
+  }
+
+  /** The same for a name that a caller used: in the snapshot as soon as somebody knows it or all have answered (`heard`). */
+  needOnDemand(key: ServiceKey, reason: string): void {
+    this.add(key, reason, true)
+    this.publishIfHeard(key)
+  }
+
+  /** A registry has said something about a service: hosts that waited for it are published. */
+  heard(service: ServiceKey): void {
+    for (const host of this.users.get(service) ?? []) this.publishIfHeard(host)
+  }
+
+  private add(key: ServiceKey, reason: string, isHeld: boolean): void {
     const present = this.hosts.get(key)
     if (present !== undefined) {
       present.reasons.add(reason)
       return
     }
-    this.hosts.set(key, { reasons: new Set([reason]), isDeclared: false, services: [] })
+    this.hosts.set(key, { reasons: new Set([reason]), isHeld, isDeclared: false, services: [] })
     this.compileHost(key)
     this.deps.neededChanged(key)
+  }
+
+  private publishIfHeard(key: ServiceKey): void {
+    if (this.standing(key) !== 'unheard') this.publishHeld(key)
+  }
+
+  private publishHeld(key: ServiceKey): void {
+    const host = this.hosts.get(key)
+    if (host === undefined || !host.isHeld) return
+    host.isHeld = false
+    this.compileHost(key)
+    for (const service of host.services) this.compileService(service)
+  }
+
+  private isServiceHeld(service: ServiceKey): boolean {
+    for (const host of this.users.get(service) ?? []) if (this.hosts.get(host)?.isHeld !== true) return false
+    return true
   }
 
   drop(key: ServiceKey, reason: string): void {
@@ -143,14 +178,16 @@ export class Compiler {
     host.services = compiled.services
     host.isDeclared = compiled.isDeclared
     for (const service of compiled.services) this.use(service, key)
-    this.deps.store.setVirtualHost(key, compiled.spec)
+    if (!host.isHeld) this.deps.store.setVirtualHost(key, compiled.spec)
     for (const service of before) if (!compiled.services.includes(service)) this.letGo(service, key)
   }
 
   private use(service: ServiceKey, host: ServiceKey): void {
     const users = this.users.get(service)
     if (users !== undefined) {
+      const wasHeld = this.isServiceHeld(service)
       users.add(host)
+      if (wasHeld && !this.isServiceHeld(service)) this.compileService(service)
       return
     }
     this.users.set(service, new Set([host]))
@@ -173,6 +210,7 @@ export class Compiler {
   }
 
   private compileService(key: ServiceKey): void {
+    if (this.isServiceHeld(key)) return
     const { policy, subsets, portPolicies } = this.deps.rules.service(key)
     const endpoints = this.localize(this.deps.directory.view(key)?.set ?? emptySet(key))
     const spec: ServiceSpec = {

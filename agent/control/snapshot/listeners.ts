@@ -46,6 +46,7 @@ export class Listeners {
   private readonly outbound: PortAllocator
   private readonly inbound: PortAllocator
   private readonly rows = new Map<string, PortRow>()
+  private readonly sinceVersion = new Map<string, number>()
   private config: AgentConfig
 
   constructor(
@@ -90,7 +91,12 @@ export class Listeners {
   }
 
   /** The localhost port of a service. Undefined when it could not be given one; the row of `/ports` then says why. */
-  addService(key: ServiceKey, protocol: AppProtocol, pinned: number | undefined): number | undefined {
+  addService(
+    key: ServiceKey,
+    virtualHost: ServiceKey,
+    protocol: AppProtocol,
+    pinned: number | undefined,
+  ): number | undefined {
     const name = outboundListener(key)
     const { address } = this.config.outbound
     const row = this.give(
@@ -111,9 +117,10 @@ export class Listeners {
             proxyProtocol: 'off',
             protocol,
             service: key,
-            virtualHost: key,
+            virtualHost,
           },
     )
+    this.mark(name)
     return row.port === 0 ? undefined : row.port
   }
 
@@ -121,6 +128,7 @@ export class Listeners {
     const name = outboundListener(key)
     this.store.setListener(name, undefined)
     this.rows.delete(name)
+    this.sinceVersion.delete(name)
     this.outbound.release(key)
   }
 
@@ -154,6 +162,7 @@ export class Listeners {
     this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
     this.compileInbound(application)
     this.store.setListener(name, listener)
+    this.mark(name)
     return row.port
   }
 
@@ -166,7 +175,18 @@ export class Listeners {
   removeApplication(application: Application): void {
     this.clearInbound(application)
     this.rows.delete(inboundListener(application.id))
+    this.sinceVersion.delete(inboundListener(application.id))
     this.inbound.release(application.id)
+  }
+
+  /** The first snapshot version that holds the listener; a worker with it or a later one has heard of it. */
+  since(name: string): number {
+    return this.sinceVersion.get(name) ?? 0
+  }
+
+  inboundRow(port: number): PortRow | undefined {
+    for (const row of this.rows.values()) if (row.direction === 'inbound' && row.port === port) return row
+    return undefined
   }
 
   portRows(): readonly PortRow[] {
@@ -181,6 +201,10 @@ export class Listeners {
   /** For `ports.json`. */
   remembered(): RememberedPorts {
     return { outbound: this.outbound.remembered(), inbound: this.inbound.remembered() }
+  }
+
+  private mark(name: string): void {
+    if (!this.sinceVersion.has(name)) this.sinceVersion.set(name, this.store.version + 1)
   }
 
   private clearInbound(application: Application): void {

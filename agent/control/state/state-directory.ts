@@ -69,6 +69,11 @@ export class StateDirectory {
     for (const writer of this.writers.values()) writer.setEnabled(isEnabled)
   }
 
+  /** Another generation writes from now on: what is not written yet is written at once, then nothing more. */
+  async hand(): Promise<void> {
+    await this.close()
+  }
+
   /** What cannot be written now, and what was damaged at the start. */
   problems(): string[] {
     const failing = [...this.writers.values()].flatMap((writer) =>

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RelayTargetsFile } from '../../../../contracts/relay-targets.ts'
 import { readChecked } from '../../../../agent/control/state/checked-file.ts'
-import { openBench, type Bench } from './support/control-bench.ts'
+import { openBench, openIn, type Bench } from './support/control-bench.ts'
 import { endpoint } from './support/fake-registry.ts'
+import { manualClock } from './support/manual-clock.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const key: ServiceKey = 'public/DEFAULT_GROUP@@orders'
@@ -284,6 +285,95 @@ spec:
       bench.log.lines.some((line) => line.level === 'error' && line.message.includes('its last good version stays')),
     ).to.equal(true)
     expect(worker.snapshot!.virtualHosts[key]!.http[0]!.timeoutMs).to.equal(7000)
+  })
+
+  it('hands registrations over to the next generation: each is announced by one of the two, none vanishes', async () => {
+    bench = await openBench({ outbound })
+    bench.writeFile('services.d/web.yaml', { service: 'web', port: 8080, check: { off: true } })
+    bench.control.reload()
+    bench.control.setLeading(true)
+    const first = bench.worker()
+    await first.until(() => bench.registry.registrations.length === 1, 'first announcement')
+    const next = await openIn(bench.folder, undefined, { generation: 2 })
+    try {
+      const second = next.worker({ generation: 2 }, 2)
+      await second.until(() => second.wholes === 1, 'snapshot of the second generation')
+      expect(next.registry.registrations).to.deep.equal([])
+      // told to the first one while the second one was already there
+      bench.control.applications.put({
+        ...bench.control.registrar.applications()[0]!,
+        id: 'late',
+        port: 8099,
+        source: 'api',
+      })
+      await first.until(() => bench.registry.registrations.length === 2, 'second announcement')
+      bench.control.setLeading(false)
+      await bench.control.state.close()
+      next.control.setLeading(true)
+      await second.until(() => next.registry.registrations.length === 2, 'taken over')
+      const ports = (one: Bench): number[] => one.registry.registrations.map(({ registration }) => registration.port)
+      expect(ports(next)).to.have.members(ports(bench))
+      expect(bench.registry.registrations.map((one) => one.state)).to.deep.equal(['released', 'released'])
+      expect(next.registry.registrations.map((one) => one.state)).to.deep.equal(['registered', 'registered'])
+    } finally {
+      await next.end()
+    }
+  })
+
+  it('leads a name under a wildcard rule to the virtual host of that rule', async () => {
+    bench = await openBench({ outbound: { services: [{ service: 'a.example.com', port: 20_001 }] } })
+    const worker = bench.worker()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    bench.writeFile(
+      'rules.d/wild.yaml',
+      `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: wild }
+spec:
+  hosts: ['*.example.com']
+  http: [{ route: [{ destination: { host: orders } }] }]
+`,
+    )
+    bench.control.reload()
+    const listener = (): { virtualHost?: string } =>
+      worker.snapshot!.listeners['outbound public/DEFAULT_GROUP@@a.example.com'] as never
+    await worker.until(() => listener().virtualHost?.includes('*') === true, 'wildcard decides')
+    const host = listener().virtualHost!
+    expect(worker.snapshot!.virtualHosts).to.have.property(host)
+    worker.send({ type: 'need', names: ['b.example.com'] })
+    await worker.until(() => worker.snapshot!.names['b.example.com'] === host, 'name under the wildcard')
+    expect(worker.snapshot!.services).to.have.property(key)
+    rmSync(join(bench.folder, 'rules.d', 'wild.yaml'))
+    bench.control.reload()
+    await worker.until(() => listener().virtualHost === 'public/DEFAULT_GROUP@@a.example.com', 'its own again')
+  })
+
+  it('does not lose or drop anything when the wall clock jumps', async () => {
+    const clock = manualClock()
+    bench = await openBench({ outbound }, { clock })
+    const worker = bench.worker()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    bench.registry.say(orders, [
+      endpoint('10.0.0.9:80'),
+      endpoint('10.0.0.8:80'),
+      endpoint('10.0.0.7:80'),
+      endpoint('10.0.0.6:80'),
+    ])
+    worker.send({ type: 'need', names: ['orders'] })
+    await worker.until(() => worker.snapshot!.names['orders'] === key, 'known name')
+    for (const jump of [400 * 86_400_000, -401 * 86_400_000]) {
+      clock.jump(jump)
+      bench.registry.say(orders, [])
+      clock.advance(1000)
+      expect(bench.control.directory.view(key)!.set!.endpoints, 'an empty answer is still held back').to.have.length(4)
+      expect(bench.control.names.size).to.equal(1)
+      bench.registry.say(orders, [
+        endpoint('10.0.0.9:80'),
+        endpoint('10.0.0.8:80'),
+        endpoint('10.0.0.7:80'),
+        endpoint('10.0.0.6:80'),
+      ])
+    }
   })
 
   it('gives a center its relay listener and the tier center', async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Registrar, type KeptRegistration } from '../../../../../agent/control/registration/registrar.ts'
 import { applicationId, type Application } from '../../../../../agent/control/registration/application.ts'
-import { fakeRegistry, recordingLog, recordingMetrics } from '../support/fake-registry.ts'
+import { fakeRegistry, recordingLog } from '../support/fake-registry.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
 const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
@@ -42,7 +42,6 @@ function setUp(kept: readonly KeptRegistration[] = []) {
       clock,
       random: () => 0.5,
       log: recordingLog(),
-      metrics: recordingMetrics(),
       probe: () =>
         new Promise((resolve, reject) => {
           probes.push((problem) => (problem === undefined ? resolve() : reject(new Error(problem))))

@@ -17,11 +17,13 @@ export interface Bench {
   readonly registry: FakeRegistry
   readonly log: RecordingLog
   readonly control: Control
-  worker(hello?: ConstructorParameters<typeof FakeWorker>[1]): FakeWorker
+  worker(hello?: ConstructorParameters<typeof FakeWorker>[1], generation?: number): FakeWorker
   writeConfig(config: object): void
   writeFile(name: string, content: object | string): void
   /** Ends control and starts another one on the same files, with a fresh registry. */
   restart(change?: Partial<ControlDeps>): Promise<Bench>
+  /** Ends control and its workers; the files stay. */
+  end(): Promise<void>
   close(): Promise<void>
 }
 
@@ -80,12 +82,13 @@ export async function openIn(folder: string, config: object | undefined, change:
     registry,
     log,
     control,
-    worker: (hello) => {
-      const worker = new FakeWorker(join(folder, 'run', 'control-1.sock'), hello)
+    worker: (hello, generation = 1) => {
+      const worker = new FakeWorker(join(folder, 'run', `control-${generation}.sock`), hello)
       workers.push(worker)
       return worker
     },
     writeConfig,
+    end,
     writeFile: (name, content) =>
       writeFileSync(join(folder, name), typeof content === 'string' ? content : stringify(content)),
     restart: async (again = {}) => {
