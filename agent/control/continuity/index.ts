@@ -4,6 +4,7 @@
  * Only a leading control registers applications, owns the admin socket and the admin port, and writes the state directory. During an upgrade the new
  * control loads and compiles while the old one still leads; two generations never register or deregister at the same time.
  */
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { MeshError } from '../../../contracts/errors.ts'
 import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
@@ -50,6 +51,7 @@ export interface Continuity {
 /** Longest wait for the watchdog's first word, ms. */
 const welcomeTimeoutMs = 5000
 const maxQuestions = 64
+const flushAfterMs = 2000
 
 /**
  * Dials the watchdog of the run directory. Without one, this control leads at once.
@@ -108,6 +110,8 @@ class Link implements Continuity {
   ready(): void {
     this.isReady = true
     this.send({ type: 'ready', probe: undefined })
+    // The next generation starts faster when Node finds its compiled code; by itself it writes that only at a clean exit.
+    setTimeout(flushCompileCache, flushAfterMs).unref()
   }
 
   pending(waits: readonly string[]): void {
