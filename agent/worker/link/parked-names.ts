@@ -20,6 +20,14 @@ export interface ParkedNamesDeps {
   readonly isAnswered: (name: string) => boolean
 }
 
+/** One wait of a request; the same request object may wait again later for something else. */
+interface Wait {
+  readonly parked: Parkable
+  readonly name: string
+  /** Monotonic ms. */
+  readonly deadline: number
+}
+
 /**
  * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`; beyond it a request is refused at once. Each waits at most `parkTimeoutMs`, also when
  * control is dead. A name is asked for once, however many requests wait for it.
@@ -27,10 +35,10 @@ export interface ParkedNamesDeps {
 export class ParkedNames implements TimerOwner {
   private readonly deps: ParkedNamesDeps
   private readonly waiting = new Map<string, Set<Parkable>>()
-  private readonly names = new Map<Parkable, string>()
+  private readonly waits = new Map<Parkable, Wait>()
   private readonly timer: Timer
-  /** Deadlines in order of parking: all have the same length. */
-  private readonly deadlines: { readonly parked: Parkable; readonly at: number }[] = []
+  /** In order of parking, which is the order of their deadlines; waits that have ended stay until their time. */
+  private readonly queue: Wait[] = []
 
   constructor(deps: ParkedNamesDeps) {
     this.deps = deps
@@ -38,23 +46,23 @@ export class ParkedNames implements TimerOwner {
   }
 
   get size(): number {
-    return this.names.size
+    return this.waits.size
   }
 
   /** False at the bound: nothing will be called. */
   park(name: string, parked: Parkable): boolean {
     const { ask, limits, now, tallies, wheel } = this.deps
     const { maxParkedRequests, parkTimeoutMs } = limits()
-    if (this.names.size >= maxParkedRequests) {
+    if (this.waits.size >= maxParkedRequests) {
       tallies.parkOverflows++
       return false
     }
     tallies.parkedRequests++
     parked.isParked = true
-    this.names.set(parked, name)
-    const at = now() + parkTimeoutMs
-    this.deadlines.push({ parked, at })
-    wheel.arm(this.timer, Math.min(this.timer.deadline, at))
+    const wait = { parked, name, deadline: now() + parkTimeoutMs }
+    this.waits.set(parked, wait)
+    this.queue.push(wait)
+    wheel.arm(this.timer, Math.min(this.timer.deadline, wait.deadline))
     const others = this.waiting.get(name)
     if (others !== undefined) {
       others.add(parked)
@@ -66,13 +74,13 @@ export class ParkedNames implements TimerOwner {
   }
 
   forget(parked: Parkable): void {
-    const name = this.names.get(parked)
+    const wait = this.waits.get(parked)
     parked.isParked = false
-    if (name === undefined) return
-    this.names.delete(parked)
-    const others = this.waiting.get(name)
+    if (wait === undefined) return
+    this.waits.delete(parked)
+    const others = this.waiting.get(wait.name)
     others?.delete(parked)
-    if (others?.size === 0) this.waiting.delete(name)
+    if (others?.size === 0) this.waiting.delete(wait.name)
   }
 
   /** Names that wait now: asked again after control came back. */
@@ -93,16 +101,16 @@ export class ParkedNames implements TimerOwner {
 
   onTimer(): void {
     const now = this.deps.now()
-    for (let first = this.deadlines[0]; first !== undefined; first = this.deadlines[0]) {
-      if (!this.names.has(first.parked)) {
-        this.deadlines.shift()
+    for (let first = this.queue[0]; first !== undefined; first = this.queue[0]) {
+      if (this.waits.get(first.parked) !== first) {
+        this.queue.shift()
         continue
       }
-      if (first.at > now) {
-        this.deps.wheel.arm(this.timer, first.at)
+      if (first.deadline > now) {
+        this.deps.wheel.arm(this.timer, first.deadline)
         return
       }
-      this.deadlines.shift()
+      this.queue.shift()
       this.deps.tallies.parkTimeouts++
       this.forget(first.parked)
       first.parked.unpark(true)
