@@ -1,0 +1,274 @@
+import { expect } from 'chai'
+
+import { createCluster } from '../../../../../agent/worker/balance/cluster.ts'
+import type { EndpointState } from '../../../../../agent/worker/balance/types.ts'
+import { ClusterPools } from '../../../../../agent/worker/connect/cluster-pools.ts'
+import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
+import { overflow, waiting } from '../../../../../agent/worker/connect/endpoint-pool.ts'
+import type { ConnectionWaiter, EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'
+import { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
+import { Clock } from '../../../../../agent/worker/transport/clock.ts'
+import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
+import type {
+  DialCallback,
+  Transport,
+  TransportOwner,
+  Transports,
+} from '../../../../../agent/worker/transport/transport.ts'
+import type { ConnectionPoolSpec } from '../../../../../contracts/policy-spec.ts'
+import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
+import { endpointOf, keyOf } from '../../../../support/worker/snapshots.ts'
+
+class FakeTransport {
+  owner: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
+  descriptor = 7
+  isClosed = false
+  pendingBytes = 0
+  resumeReading(): void {}
+  pauseReading(): void {}
+  close(): void {
+    this.isClosed = true
+  }
+  release(): void {
+    this.isClosed = true
+  }
+}
+
+/** A pool whose dials end when the test says so, on a clock that the test moves. */
+function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly string[] = ['10.0.0.1']) {
+  let now = 1000
+  const dials: { address: string; callback: DialCallback; isCancelled: boolean }[] = []
+  const clock = new Clock(() => now)
+  let wake: (() => void) | undefined
+  const wheel = new TimerWheel(
+    () => now,
+    (callback) => (wake = callback),
+  )
+  const transports = {
+    dial(address: string, _port: number, callback: DialCallback) {
+      const dial = { address, callback, isCancelled: false }
+      dials.push(dial)
+      return { cancel: () => (dial.isCancelled = true) }
+    },
+  } as unknown as Transports
+  const dialer = new Dialer({ transports, wheel, clock, socketOptions: { apply() {} } })
+  const service = keyOf('orders')
+  const set = (list: readonly string[]) => ({
+    service,
+    version: 1,
+    protectThreshold: 0,
+    registry: 'main',
+    confirmedAt: 0,
+    endpoints: list.map((address) => endpointOf(address, 80)),
+  })
+  const policy = { ...defaultTrafficPolicy, pool: { ...defaultTrafficPolicy.pool, ...pool } }
+  const cluster = createCluster({
+    service,
+    own: { region: '', zone: '' },
+    endpoints: set(addresses),
+    policy,
+    random: Math.random,
+    now,
+  })
+  const pools = new ClusterPools(cluster, { dialer, wheel, clock })
+  return {
+    cluster,
+    pools,
+    dials,
+    of: (index = 0): EndpointPool => pools.of(cluster.states[index] as EndpointState),
+    connect(index = 0): FakeTransport {
+      const transport = new FakeTransport()
+      dials[index]!.callback(transport as unknown as Transport, '')
+      return transport
+    },
+    advance(ms: number) {
+      now += ms
+      clock.refresh()
+      wake?.()
+    },
+    shrinkTo: (list: readonly string[]) => cluster.update(set(list), policy, now),
+  }
+}
+
+function waiter(callerKey = 'a') {
+  const got: (PooledConnection | string)[] = []
+  const it: ConnectionWaiter & { got: (PooledConnection | string)[]; first: PooledConnection } = {
+    callerKey,
+    got,
+    get first() {
+      return got[0] as PooledConnection
+    },
+    onConnection: (connection) => void got.push(connection),
+    onConnectFailed: (_outcome, reason) => void got.push(reason),
+  }
+  return it
+}
+
+describe('the pool of an endpoint', () => {
+  it('dials for a request, and gives the connection to the next one when it comes back whole', () => {
+    const { connect, of, dials } = poolOf()
+    const first = waiter()
+    expect(of().acquire(first, false)).to.equal(waiting)
+    connect()
+    of().release(first.first, true)
+    expect(of().acquire(waiter(), false)).to.equal(first.first)
+    expect(dials).to.have.length(1)
+  })
+
+  it('gives out the connection used last', () => {
+    const { connect, of } = poolOf()
+    const one = waiter()
+    const two = waiter()
+    of().acquire(one, false)
+    of().acquire(two, false)
+    connect(0)
+    connect(1)
+    of().release(one.first, true)
+    of().release(two.first, true)
+    expect(of().acquire(waiter(), false)).to.equal(two.first)
+  })
+
+  it('closes a connection that is not fit for reuse (R38)', () => {
+    const { cluster, connect, of } = poolOf()
+    const first = waiter()
+    of().acquire(first, false)
+    const transport = connect()
+    of().release(first.first, false)
+    expect(transport.isClosed).to.equal(true)
+    expect(cluster.numbers.connections).to.equal(0)
+  })
+
+  it('closes a connection after its number of requests, and after its age', () => {
+    const { connect, of, advance } = poolOf({ maxRequestsPerConnection: 2, maxConnectionAgeMs: 500 })
+    const first = waiter()
+    of().acquire(first, false)
+    const worn = connect(0)
+    first.first.requests = 2
+    of().release(first.first, true)
+    expect(worn.isClosed).to.equal(true)
+    const second = waiter()
+    of().acquire(second, false)
+    const aged = connect(1)
+    of().release(second.first, true)
+    advance(500)
+    expect(of().acquire(waiter(), false)).to.equal(waiting)
+    expect(aged.isClosed).to.equal(true)
+  })
+
+  it('closes a connection that was idle too long', () => {
+    const { connect, of, advance } = poolOf({ idleTimeoutMs: 100 })
+    const first = waiter()
+    of().acquire(first, false)
+    const transport = connect()
+    of().release(first.first, true)
+    advance(90)
+    expect(transport.isClosed).to.equal(false)
+    advance(30)
+    expect(transport.isClosed).to.equal(true)
+  })
+
+  it('notices that an idle connection was closed, or says something unasked', () => {
+    for (const event of ['onEnd', 'onBytes', 'onClosed'] as const) {
+      const { cluster, connect, of } = poolOf()
+      const first = waiter()
+      of().acquire(first, false)
+      const transport = connect()
+      of().release(first.first, true)
+      if (event === 'onBytes') transport.owner.onBytes(Buffer.from('x'), 1)
+      else if (event === 'onEnd') transport.owner.onEnd()
+      else transport.owner.onClosed('ECONNRESET')
+      expect(of().acquire(waiter(), false), event).to.equal(waiting)
+      expect(cluster.numbers.connections).to.equal(1)
+    }
+  })
+
+  it('gives a returned connection to a waiting request before its own dial ends', () => {
+    const { connect, of } = poolOf()
+    const first = waiter()
+    const second = waiter()
+    of().acquire(first, false)
+    connect(0)
+    of().acquire(second, false)
+    of().release(first.first, true)
+    expect(second.first).to.equal(first.first)
+  })
+
+  it('lets callers take turns', () => {
+    const { connect, of } = poolOf({ maxConnections: 1 })
+    const busy = waiter('busy')
+    of().acquire(busy, false)
+    connect(0)
+    const many = Array.from({ length: 3 }, () => waiter('busy'))
+    for (const one of many) of().acquire(one, false)
+    const other = waiter('other')
+    of().acquire(other, false)
+    const order: string[] = []
+    let connection = busy.first
+    for (let i = 0; i < 4; i++) {
+      of().release(connection, true)
+      const served = [...many, other].find(
+        (one) => one.got.length > 0 && !order.includes(String([...many, other].indexOf(one))),
+      )!
+      order.push(String([...many, other].indexOf(served)))
+      connection = served.first
+    }
+    expect(order.indexOf('3'), 'the other caller is not last').to.be.below(2)
+  })
+
+  it('refuses beyond the bound on waiting requests, and counts', () => {
+    const { cluster, of } = poolOf({ maxConnections: 1, maxPending: 1 })
+    of().acquire(waiter(), false)
+    expect(of().acquire(waiter(), false)).to.equal(overflow)
+    expect(cluster.numbers.pendingOverflows).to.equal(1)
+  })
+
+  it('takes the room of an idle connection of another endpoint at the bound', () => {
+    const { connect, dials, of } = poolOf({ maxConnections: 1 }, ['10.0.0.1', '10.0.0.2'])
+    const first = waiter()
+    of(0).acquire(first, false)
+    const transport = connect(0)
+    of(0).release(first.first, true)
+    of(1).acquire(waiter(), false)
+    expect(transport.isClosed).to.equal(true)
+    expect(dials).to.have.length(2)
+  })
+
+  it('tells a waiting request that its dial failed, and one at a time', () => {
+    const { cluster, dials, of } = poolOf()
+    const one = waiter()
+    const two = waiter()
+    of().acquire(one, false)
+    of().acquire(two, false)
+    dials[0]!.callback(null, 'ECONNREFUSED')
+    expect(one.got).to.deep.equal(['ECONNREFUSED'])
+    expect(two.got).to.deep.equal([])
+    expect(cluster.numbers.pendingRequests).to.equal(1)
+  })
+
+  it('gives up a dial after its time', () => {
+    const { advance, dials, of } = poolOf({ connectTimeoutMs: 50 })
+    const one = waiter()
+    of().acquire(one, false)
+    advance(60)
+    expect(one.got).to.deep.equal(['ETIMEDOUT'])
+    expect(dials[0]!.isCancelled).to.equal(true)
+  })
+
+  it('closes idle connections at once when the endpoint leaves, and busy ones when they come back', () => {
+    const { cluster, connect, of, shrinkTo } = poolOf({}, ['10.0.0.1', '10.0.0.2'])
+    const idle = waiter()
+    const busy = waiter()
+    const pool = of(0)
+    pool.acquire(idle, false)
+    pool.acquire(busy, false)
+    const idleTransport = connect(0)
+    const busyTransport = connect(1)
+    pool.release(idle.first, true)
+    shrinkTo(['10.0.0.2'])
+    expect(idleTransport.isClosed).to.equal(true)
+    expect(busyTransport.isClosed).to.equal(false)
+    pool.release(busy.first, true)
+    expect(busyTransport.isClosed).to.equal(true)
+    expect(cluster.numbers.connections).to.equal(0)
+  })
+})
