@@ -400,6 +400,7 @@ export class Control {
   }
 
   private refreshNames(service: ServiceKey): void {
+    this.compiler.heard(service)
     for (const host of this.compiler.hostsOf(service)) this.names.refresh(host)
   }
 

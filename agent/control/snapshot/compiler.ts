@@ -132,7 +132,10 @@ export class Compiler {
 
   rulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void {
     for (const key of affected === 'all' ? [...this.hosts.keys()] : affected)
-      if (this.hosts.has(key)) this.compileHost(key)
+      if (this.hosts.has(key)) {
+        this.compileHost(key)
+        this.publishIfHeard(key)
+      }
     for (const key of affected === 'all' ? [...this.users.keys()] : affected) {
       if (!this.users.has(key)) continue
       this.compileService(key)
