@@ -69,6 +69,7 @@ export class NacosAdapter implements RegistryAdapter {
   }
   #isTryingHttp = false
   #hasOutage = false
+  #hadGrpc = false
   #lastHeardAt = 0
   #problem: { readonly error: MeshError; readonly at: number } | undefined
 
@@ -96,12 +97,17 @@ export class NacosAdapter implements RegistryAdapter {
     this.#naming = this.#session('naming', {
       onReady: (connection) => {
         this.#heard()
+        this.#hadGrpc = true
         this.#problem = undefined
         this.#endPolling()
         this.#discovery.connected(grpcTransport(this.#naming, connection), this.#hasOutage)
         this.#hasOutage = false
       },
-      onLost: (problem) => this.#lost(problem),
+      onLost: (problem) => {
+        // a lone server that cut us off may have been restarted in the meantime, and nobody else can tell what it forgot
+        if (this.#servers.servers.length < 2) this.#hasOutage = true
+        this.#lost(problem)
+      },
       onRoundFailed: (problem) => void this.#roundFailed(problem),
       onPush: (type, body) => {
         this.#heard()
@@ -272,7 +278,9 @@ export class NacosAdapter implements RegistryAdapter {
   /** No server speaks gRPC with us. One that speaks HTTP is good enough until one does. */
   async #roundFailed(problem: MeshError): Promise<void> {
     if (this.#polling !== undefined) return
-    const isUp = this.#config.transport !== 'grpc' && (await this.#tryHttp())
+    // servers that spoke gRPC before are probably restarting
+    const isWorthATry = this.#config.transport !== 'grpc' && (!this.#hadGrpc || this.#naming.failedRounds >= 4)
+    const isUp = isWorthATry && (await this.#tryHttp())
     if (isUp || this.#naming.connection !== undefined || this.#abort.signal.aborted) return
     this.#hasOutage = true
     this.#lost(problem)

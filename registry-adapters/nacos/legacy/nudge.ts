@@ -66,10 +66,11 @@ export async function createNudge(options: NudgeOptions): Promise<Nudge> {
     throw new Error('this version of the package cannot be fenced in')
   }
   receiver.on('error', onError)
-  fence(receiver, options)
+  const watched = new Map<string, () => void>()
+  // the package itself matches a push only when it names the cluster that it asked for, so the hint is taken here
+  fence(receiver, options, (name) => watched.get(name)?.())
   await client.ready()
 
-  const watched = new Map<string, () => void>()
   return {
     watch: (service) => {
       const key = groupedName(service.group, service.name)
@@ -92,24 +93,27 @@ export async function createNudge(options: NudgeOptions): Promise<Nudge> {
 }
 
 /** Lets through what a configured server says about a service in a form that the package can digest, and nothing else. */
-function fence(receiver: PushReceiver, options: NudgeOptions): void {
+function fence(receiver: PushReceiver, options: NudgeOptions, onService: (groupedName: string) => void): void {
   const servers = new Set(options.servers.map(({ address }) => address))
   const handle = receiver._handlePushMessage.bind(receiver)
   receiver._handlePushMessage = (message, from) => {
-    if (servers.has(from.address) && isServicePacket(message)) handle(message, from)
+    const name = servers.has(from.address) ? serviceOf(message) : undefined
+    if (name === undefined) return
+    handle(message, from)
+    onService(name)
   }
 }
 
 /** `{"type":"dom","data":"{\"name\":…,\"hosts\":[…]}"}`, perhaps gzipped. Packets of type `dump` ask for all that the package knows. */
-function isServicePacket(message: Buffer): boolean {
+function serviceOf(message: Buffer): string | undefined {
   try {
     const isPacked = message[0] === 0x1f && message[1] === 0x8b
     const text = (isPacked ? gunzipSync(message, { maxOutputLength: maxPacketBytes }) : message).toString('utf8')
     const packet = JSON.parse(text) as { readonly type?: unknown; readonly data?: unknown }
-    if (packet.type !== 'dom' || typeof packet.data !== 'string') return false
+    if (packet.type !== 'dom' || typeof packet.data !== 'string') return undefined
     const data = JSON.parse(packet.data) as { readonly name?: unknown; readonly hosts?: unknown }
-    return typeof data.name === 'string' && Array.isArray(data.hosts)
+    return typeof data.name === 'string' && Array.isArray(data.hosts) ? data.name : undefined
   } catch {
-    return false
+    return undefined
   }
 }

@@ -256,17 +256,27 @@ export class Discovery {
       const info = isPoll ? await transport.query(watch.service) : await transport.subscribe(watch.service)
       if (this.#transport === transport && this.#watches.get(watch.key) === watch) {
         watch.subscribedOn = transport
-        watch.failures = 0
         watch.nextAskAt = askedAt + this.#pollIntervalMs(transport)
         this.#deps.onHeard()
         const version = watch.version
-        this.#hear(watch, info, { source: transport.source, askedAt })
+        if (this.#hear(watch, info, { source: transport.source, askedAt })) watch.failures = 0
+        else {
+          watch.failures++
+          this.#askLater(watch)
+        }
         // a poll that brings news although pushes should have: the server may have lost the subscription
         if (isPoll && watch.version !== version && transport.pollMs === 0) watch.subscribedOn = undefined
       }
     } catch (error) {
       watch.failures++
-      if (this.#transport === transport) this.#askLater(watch, error)
+      const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
+      this.#once(`${watch.key} ${code}`, () =>
+        this.#deps.log.warn(
+          { registry: this.#deps.registry, service: watch.key, code },
+          `${describeError(error)}; asking again`,
+        ),
+      )
+      if (this.#transport === transport) this.#askLater(watch)
     } finally {
       watch.isAsking = false
       this.#questions--
@@ -274,14 +284,7 @@ export class Discovery {
     }
   }
 
-  #askLater(watch: Watch, error: unknown): void {
-    const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
-    this.#once(`${watch.key} ${code}`, () =>
-      this.#deps.log.warn(
-        { registry: this.#deps.registry, service: watch.key, code },
-        `${describeError(error)}; asking again`,
-      ),
-    )
+  #askLater(watch: Watch): void {
     const waitMs = Math.min(10_000, 200 * 2 ** Math.min(watch.failures, 6)) * (0.5 + this.#deps.random() / 2)
     clearTimeout(watch.timer)
     watch.timer = setTimeout(() => {
@@ -304,10 +307,10 @@ export class Discovery {
     }
   }
 
-  /** Reads, judges, and acts on news. */
-  #hear(watch: Watch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): void {
+  /** Reads, judges, and acts on news. Answers false when they cannot be read. */
+  #hear(watch: Watch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): boolean {
     const view = this.#read(watch, info)
-    if (view === undefined) return
+    if (view === undefined) return false
     const verdict = judge(watch.known, { view, ...from }, performance.now() < this.#isUnsettledUntil)
     switch (verdict) {
       case 'accept':
@@ -328,6 +331,7 @@ export class Discovery {
       default:
         this.#hold(watch, view, verdict)
     }
+    return true
   }
 
   #read(watch: Watch, info: unknown): ServiceView | undefined {
