@@ -8,7 +8,9 @@ import { parseArgs } from 'node:util'
 
 import { fuzzCodec } from '../test/support/http1/fuzz/codec-fuzz.ts'
 import { fuzzWorker, fuzzWorkerReplies } from '../test/support/http1/fuzz/worker-fuzz.ts'
+import type { WorkerFuzzTotals } from '../test/support/http1/fuzz/worker-fuzz.ts'
 import { startRecordedMesh } from '../test/support/http1/recorded-mesh.ts'
+import type { RecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 
 const { values } = parseArgs({ options: { seed: { type: 'string' }, messages: { type: 'string' } } })
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
@@ -24,26 +26,38 @@ try {
   console.log(
     `codec: ${codec.messages} messages in ${codec.streams} streams, ${codec.passed} passed on, ${codec.refused} streams refused, ${seconds()} s`,
   )
-  const mesh = await startRecordedMesh('process')
-  try {
-    const quarter = Math.ceil(half / 2)
-    const worker = await fuzzWorker(seed, quarter, mesh.port, mesh.backend)
-    mesh.expectAlive()
+  const quarter = Math.ceil(half / 2)
+  const eighth = Math.ceil(quarter / 2)
+  await through(20, async (mesh) => {
+    const worker = await fuzzWorker(seed, quarter, mesh)
     console.log(
       `worker: ${worker.messages} messages in ${worker.streams} streams, ${worker.forwarded} reached the backend, ${worker.replies} replies, ${seconds()} s`,
     )
-    const replies = await fuzzWorkerReplies(seed, messages - half - quarter, mesh.port, mesh.backend)
-    mesh.expectAlive()
-    console.log(
-      `replies: ${replies.messages} messages in ${replies.streams} streams, ${replies.replies} whole replies reached their callers, ${seconds()} s`,
-    )
-  } finally {
-    await mesh.close()
-  }
+    report('replies', await fuzzWorkerReplies(seed, eighth, mesh))
+  })
+  await through(1, async (mesh) => {
+    report('replies in pieces', await fuzzWorkerReplies(seed, messages - half - quarter - eighth, mesh))
+  })
   console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1
+}
+
+async function through(requestsPerConnection: number, run: (mesh: RecordedMesh) => Promise<void>): Promise<void> {
+  const mesh = await startRecordedMesh('process', {}, requestsPerConnection)
+  try {
+    await run(mesh)
+    mesh.expectAlive()
+  } finally {
+    await mesh.close()
+  }
+}
+
+function report(what: string, totals: WorkerFuzzTotals): void {
+  console.log(
+    `${what}: ${totals.messages} messages in ${totals.streams} streams, ${totals.replies} whole replies reached their callers, ${seconds()} s`,
+  )
 }
 
 function wholeNumber(name: string, text: string, max: number): number {

@@ -19,14 +19,25 @@ for (const kind of meshKinds)
     after(() => mesh.close())
 
     it('passes on nothing that a strict parser refuses and answers every good request (3,000 messages)', async () => {
-      const totals = await fuzzWorker(seed, 3000, mesh.port, mesh.backend)
+      const totals = await fuzzWorker(seed, 3000, mesh)
       expect(totals.forwarded).to.be.greaterThan(500)
       mesh.expectAlive()
     })
 
     it('gives callers no reply that a strict parser refuses, whatever the endpoint says (2,000 messages)', async () => {
-      const totals = await fuzzWorkerReplies(seed, 2000, mesh.port, mesh.backend)
+      const totals = await fuzzWorkerReplies(seed, 2000, mesh)
       expect(totals.replies).to.be.greaterThan(500)
       mesh.expectAlive()
+    })
+
+    it('does so when replies come in pieces (1,000 messages)', async () => {
+      const careful = await startRecordedMesh(kind, {}, 1)
+      try {
+        const totals = await fuzzWorkerReplies(seed, 1000, careful)
+        expect(totals.replies).to.be.greaterThan(250)
+        careful.expectAlive()
+      } finally {
+        await careful.close()
+      }
     })
   })

@@ -13,6 +13,8 @@ export const meshKinds: readonly MeshKind[] = ['process', 'public sockets']
 export interface RecordedMesh {
   readonly port: number
   readonly backend: RecordingBackend
+  /** Most requests that the worker sends over one connection to the backend. */
+  readonly requestsPerConnection: number
   /** Sum over all samples; undefined = there is no such metric. */
   metric(name: string): Promise<number | undefined>
   /** Throws, with its last words, if the worker is gone. */
@@ -21,13 +23,17 @@ export interface RecordedMesh {
 }
 
 /** A worker with one HTTP service whose only endpoint is a recording backend; few requests per upstream connection, no ejection, no retries. */
-export async function startRecordedMesh(kind: MeshKind, limits: Partial<LimitsSpec> = {}): Promise<RecordedMesh> {
+export async function startRecordedMesh(
+  kind: MeshKind,
+  limits: Partial<LimitsSpec> = {},
+  requestsPerConnection = 20,
+): Promise<RecordedMesh> {
   const backend = await RecordingBackend.start()
   const services = [
     {
       name: 'recorded',
       endpoints: [{ address: '127.0.0.1', port: backend.port }],
-      policy: { pool: { ...defaultTrafficPolicy.pool, maxRequestsPerConnection: 20 } },
+      policy: { pool: { ...defaultTrafficPolicy.pool, maxRequestsPerConnection: requestsPerConnection } },
     },
   ]
   try {
@@ -35,6 +41,7 @@ export async function startRecordedMesh(kind: MeshKind, limits: Partial<LimitsSp
       const worker = await startWorker({ services, limits }, { transports: async () => publicTransports() })
       return {
         backend,
+        requestsPerConnection,
         port: worker.port('recorded'),
         metric: async (name) =>
           worker.worker.stats().series.some((series) => series.name === name) ? worker.metric(name) : undefined,
@@ -50,6 +57,7 @@ export async function startRecordedMesh(kind: MeshKind, limits: Partial<LimitsSp
     const worker = await WorkerProcess.start(snapshotOf({ services, listen, limits }))
     return {
       backend,
+      requestsPerConnection,
       port,
       metric: (name) => worker.metric(name),
       expectAlive: () => {

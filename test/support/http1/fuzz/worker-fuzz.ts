@@ -1,6 +1,6 @@
 /** Fuzzing a running worker: damaged streams go in at the listener, a recording backend stands behind it, and the bytes on both sides are judged. */
 import { dirtyForward } from '../recording-backend.ts'
-import type { RecordingBackend } from '../recording-backend.ts'
+import type { RecordedMesh } from '../recorded-mesh.ts'
 import { RawCaller } from '../raw-caller.ts'
 import { parseReplies, parseRequests } from '../strict-parser.ts'
 import { replyStream, requestStream } from './generate.ts'
@@ -23,15 +23,11 @@ const parallel = 24
 const hangMs = 10_000
 
 /**
- * Runs until `messages` messages were sent to the worker at `port`, whose only endpoint is `backend`. Throws at the first finding, with the seed and the bytes.
+ * Runs until `messages` messages were sent to the worker of `mesh`. Throws at the first finding, with the seed and the bytes.
  * The worker should take few requests per upstream connection, for a recorded connection is parsed as a whole.
  */
-export async function fuzzWorker(
-  seed: number,
-  messages: number,
-  port: number,
-  backend: RecordingBackend,
-): Promise<WorkerFuzzTotals> {
+export async function fuzzWorker(seed: number, messages: number, mesh: RecordedMesh): Promise<WorkerFuzzTotals> {
+  const { backend, port } = mesh
   const source = new Random(seed)
   const totals: WorkerFuzzTotals = { streams: 0, messages: 0, forwarded: 0, replies: 0 }
   while (totals.messages < messages) {
@@ -77,27 +73,35 @@ export async function fuzzWorker(
 
 /**
  * The other direction: whole requests go in, the endpoint answers with damaged replies and closes. The caller must get a stream that the strict parser takes, whole or
- * cut short, and never a second final reply.
+ * cut short, and never a second final reply. Where the worker sends one request per connection, replies also come in pieces; else what an endpoint says too late would answer the next request.
  */
-export async function fuzzWorkerReplies(
-  seed: number,
-  messages: number,
-  port: number,
-  backend: RecordingBackend,
-): Promise<WorkerFuzzTotals> {
+export async function fuzzWorkerReplies(seed: number, messages: number, mesh: RecordedMesh): Promise<WorkerFuzzTotals> {
+  const { backend, port } = mesh
   const source = new Random(seed)
   const totals: WorkerFuzzTotals = { streams: 0, messages: 0, forwarded: 0, replies: 0 }
   while (totals.messages < messages) {
-    const cases: { readonly bytes: Buffer; readonly method: string; readonly isIntact: boolean }[] = []
+    const cases: {
+      readonly bytes: Buffer
+      readonly random: Random
+      readonly method: string
+      readonly isIntact: boolean
+    }[] = []
     for (let i = 0; i < parallel * 8 && totals.messages < messages; i++) {
       const random = source.fork()
       const stream = replyStream(random)
-      cases.push({ bytes: stream.bytes, method: stream.methods[0] as string, isIntact: stream.isIntact })
+      cases.push({ bytes: stream.bytes, random, method: stream.methods[0] as string, isIntact: stream.isIntact })
       totals.messages += stream.messages
     }
     totals.streams += cases.length
     backend.answer = (message, connection) => {
-      connection.socket.end((cases[Number(message.target.slice(1))] as { bytes: Buffer }).bytes)
+      const { bytes, random } = cases[Number(message.target.slice(1))] as (typeof cases)[number]
+      const { socket } = connection
+      if (mesh.requestsPerConnection > 1) socket.end(bytes)
+      else {
+        void inPieces(bytes, random, (piece) => {
+          if (!socket.destroyed) socket.write(piece)
+        }).then(() => socket.end())
+      }
       return undefined
     }
     await Promise.all(
@@ -133,6 +137,21 @@ export async function fuzzWorkerReplies(
   return totals
 }
 
+/** Most streams in one piece, some in up to six with short pauses between them. */
+async function inPieces(bytes: Buffer, random: Random, send: (piece: Buffer) => void): Promise<void> {
+  let at = 0
+  if (random.chance(0.25)) {
+    for (let pieces = 1 + random.below(5); pieces > 0; pieces--) {
+      const to = at + random.below(Math.min(bytes.length - at, 200) + 1)
+      send(bytes.subarray(at, to))
+      at = to
+      if (random.chance(0.5)) await new Promise((resolve) => setImmediate(resolve))
+      else await new Promise((resolve) => setTimeout(resolve, random.below(4)))
+    }
+  }
+  send(bytes.subarray(at))
+}
+
 async function endsSoon(connection: { readonly isEnded: boolean }): Promise<boolean> {
   const deadline = performance.now() + 2000
   while (!connection.isEnded && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
@@ -152,14 +171,7 @@ async function sendOne(
     )
   }
   try {
-    if (random.chance(0.2)) {
-      const cut = random.below(stream.bytes.length + 1)
-      caller.send(stream.bytes.subarray(0, cut))
-      await new Promise((resolve) => setImmediate(resolve))
-      caller.send(stream.bytes.subarray(cut))
-    } else {
-      caller.send(stream.bytes)
-    }
+    await inPieces(stream.bytes, random, (piece) => caller.send(piece))
     caller.socket.end()
     if (!(await caller.until(() => caller.isOver, hangMs))) fail(`no end after ${hangMs} ms`)
     const methods = stream.isIntact ? stream.methods : Array.from({ length: 200 }, () => 'GET')
