@@ -105,6 +105,7 @@ export class Control {
         maxPerService: config.endpoints.maxPerService,
         isOwnListener: (address, port) => this.isOwnListener(address, port),
       },
+      staleAfterMs: config.endpoints.staleAfter,
       protect: { share: config.endpoints.protectShare, confirmAfterMs: config.endpoints.confirmAfter },
       clock,
       log,
@@ -460,18 +461,20 @@ export class Control {
     const { state } = this
     state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
     state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
-      const { host, center, fallbackNetworks } = this.configNow
+      const { host, center, fallbackNetworks, serviceDefaults } = this.configNow
       return relayTargets(
         this.store,
         host.name,
         centerOrder(host.name, center.addresses),
         fallbackNetworks,
+        serviceDefaults,
         clock.wall(),
       )
     })
     state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())
     state.keep(stateFiles.registrations, registrationsFormat, 0, () => this.registrar.kept())
-    state.keep('rules.json', rulesFormat, 1000, () => rules.exportState())
+    // soon: a bad version may follow within a second, and then only this file knows the last good one
+    state.keep('rules.json', rulesFormat, 100, () => rules.exportState())
   }
 }
 

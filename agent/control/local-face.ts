@@ -18,6 +18,7 @@ import type {
 import type { Control } from './control.ts'
 import { applicationId, type Application } from './registration/application.ts'
 import { splitKey } from './snapshot/compiler.ts'
+import { outboundListener } from './snapshot/listeners.ts'
 
 const retryMs = 2000
 
@@ -123,6 +124,7 @@ export class LocalFace {
     const reason = `face ${++this.subscriptions}`
     let isOver = false
     let port: number | undefined
+    let hasListened = false
     const tell = (): void => {
       if (isOver) return
       const view = control.directory.view(key)
@@ -134,6 +136,9 @@ export class LocalFace {
       }
       // what it speaks is known with its first instance; until then there is nothing to call
       port ??= control.outbound.open(key, protocolOf(first.metadata), reason)
+      // clients dial at once and some do not dial again for a minute: the port is told when it listens
+      hasListened ||= port === undefined || control.listenerState(outboundListener(key)) === 'listening'
+      if (!hasListened) return
       listener.onEndpoint(
         port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },
       )
@@ -145,6 +150,9 @@ export class LocalFace {
     const stopAnswers = control.onAnswered((answered: ServiceKey) => {
       if (answered === key) setImmediate(tell)
     })
+    const stopWorkers = control.onWorkers(() => {
+      if (!hasListened) setImmediate(tell)
+    })
     setImmediate(tell)
     return {
       unsubscribe: () => {
@@ -152,6 +160,7 @@ export class LocalFace {
         isOver = true
         stopEndpoints()
         stopAnswers()
+        stopWorkers()
         if (port !== undefined) control.outbound.close(key, reason)
         control.compiler.drop(key, reason)
       },

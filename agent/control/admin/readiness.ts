@@ -44,6 +44,10 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
       ? [`${adapter.name}: not connected yet`]
       : [`${status.problem.code}  ${adapter.name}: ${status.problem.message}`]
   })
+  const stale = [...staleRegistries(control, control.deps.clock.wall())].map(
+    ([name, age]) =>
+      `E_REGISTRY_STALE  ${name}: ${age < 0 ? 'never heard' : `not heard for ${Math.round(age / 1000)} s`}; serving the last good endpoints`,
+  )
   const held = control.directory.heldBack().map((key) => `E_REGISTRY_HELD  ${key}: a shrinking answer is held back`)
   return [
     ...control.problems.filter((one) => one.severity === 'error').map(formatProblem),
@@ -51,6 +55,7 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
     ...listeners,
     ...ports,
     ...registries,
+    ...stale,
     ...held,
     ...control.state.problems(),
     ...faults,

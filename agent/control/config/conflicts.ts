@@ -89,13 +89,18 @@ export function configConflicts(
     if ((registry.accessKeyFile === undefined) !== (registry.secretKeyFile === undefined))
       report(['registries', index], 'accessKeyFile and secretKeyFile belong together, one is missing')
     for (const key of ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const) {
-      const reason = registry[key] === undefined ? undefined : unreadable(registry[key])
+      if (registry[key] === undefined) continue
+      const reason = unreadable(registry[key])
       if (reason !== undefined) report(['registries', index, key], `${registry[key]} cannot be used: ${reason}`)
+      else if (isOpenToOthers(registry[key]))
+        report(['registries', index, key], `${registry[key]} can be read by other users; chmod 600`, 'warning')
     }
     for (const key of ['ca', 'cert', 'key'] as const) {
       const file = registry.tls?.[key]
       const reason = file === undefined ? undefined : unreadable(file)
       if (reason !== undefined) report(['registries', index, 'tls', key], `${file} cannot be used: ${reason}`)
+      else if (key === 'key' && file !== undefined && isOpenToOthers(file))
+        report(['registries', index, 'tls', key], `${file} can be read by other users; chmod 600`, 'warning')
     }
   }
 
@@ -240,6 +245,10 @@ function isAny(host: string): boolean {
 
 function isLoopback(host: string): boolean {
   return host.startsWith('127.') || host === '::1'
+}
+
+function isOpenToOthers(file: string): boolean {
+  return (statSync(file).mode & 0o077) !== 0
 }
 
 function unreadable(file: string): string | undefined {

@@ -22,6 +22,8 @@ export interface DirectoryDeps {
   readonly adapters: readonly RegistryAdapter[]
   readonly rules: AcceptRules
   readonly protect: ProtectOptions
+  /** A registry that was not heard for this long is reported as stale. */
+  readonly staleAfterMs: number
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AdapterMetrics
@@ -30,6 +32,9 @@ export interface DirectoryDeps {
   /** All registries were heard (or one had an instance): what `get` says is now an answer. Called once per wanted service. */
   onAnswered?(key: ServiceKey): void
 }
+
+/** Words about a loss within this time are about the same one. */
+const sameLossMs = 1000
 
 export interface ServiceView {
   readonly set: EndpointSet | undefined
@@ -64,6 +69,7 @@ export class EndpointDirectory {
   private readonly wanted = new Map<ServiceKey, Wanted>()
   private readonly once = new OnceLog()
   private readonly problems: (RegistryProblem | undefined)[]
+  private readonly cancelStale: ((() => void) | undefined)[] = []
   private version = 0
   private isClosed = false
 
@@ -157,6 +163,7 @@ export class EndpointDirectory {
 
   close(): void {
     this.isClosed = true
+    for (const cancel of this.cancelStale) cancel?.()
     for (const key of this.wanted.keys()) this.release(key)
   }
 
@@ -177,6 +184,7 @@ export class EndpointDirectory {
     const adapter = this.deps.adapters[index]!
     if (this.problems[index] !== undefined) {
       this.problems[index] = undefined
+      this.cancelStale[index]?.()
       this.deps.log.info({ registry: adapter.name }, `${adapter.name}: answers again`)
     }
     const source = wanted.sources[index]!
@@ -223,14 +231,32 @@ export class EndpointDirectory {
   }
 
   private lose(index: number, problem: RegistryProblem): void {
-    if (this.isClosed || this.problems[index] !== undefined) return
+    const before = this.problems[index]
     this.problems[index] = problem
+    // every subscription tells about the same loss
+    if (this.isClosed || (before !== undefined && Math.abs(problem.at - before.at) < sameLossMs)) return
     const adapter = this.deps.adapters[index]!
+    this.watchStaleness(index)
     this.deps.metrics.count('registry_absences', { registry: adapter.name })
     this.deps.log.warn(
       { code: problem.code, registry: adapter.name },
       `${adapter.name}: ${problem.message}; the last good endpoints stay in use`,
     )
+  }
+
+  /** Says once per loss that the data are old by now. */
+  private watchStaleness(index: number): void {
+    this.cancelStale[index]?.()
+    const { clock, log, metrics, staleAfterMs } = this.deps
+    this.cancelStale[index] = clock.after(staleAfterMs, () => {
+      const adapter = this.deps.adapters[index]!
+      if (adapter.status().connected) return
+      metrics.count('registry_stalenesses', { registry: adapter.name })
+      log.error(
+        { code: 'E_REGISTRY_STALE', registry: adapter.name },
+        `${adapter.name}: not heard for ${staleAfterMs} ms; serving the last good endpoints of ${this.wanted.size} services; check that the registry is reachable`,
+      )
+    })
   }
 
   private answered(key: ServiceKey, wanted: Wanted): void {

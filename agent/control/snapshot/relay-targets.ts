@@ -5,6 +5,7 @@ import type { RelayListener, RelayTargets } from '../../../contracts/relay-targe
 import type { VirtualHostSpec } from '../../../contracts/route-spec.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 import { formatHostPort, type HostPort } from '../config/scalars.ts'
+import { splitKey } from './compiler.ts'
 import type { SnapshotStore } from './store.ts'
 
 /** Bounds of the contract. */
@@ -26,6 +27,8 @@ export function relayTargets(
   host: string,
   centers: readonly string[],
   fallbackNetworks: readonly string[],
+  /** Namespace and group that a name without them means. */
+  defaults: { readonly namespace: string; readonly group: string },
   writtenAt: number,
 ): RelayTargets {
   const listeners: Record<string, RelayListener> = {}
@@ -33,18 +36,40 @@ export function relayTargets(
     const target = targetOf(listener, store)
     if (target !== undefined) listeners[listener.name] = target
   }
-  const services: Record<ServiceKey, readonly string[]> = {}
-  const names: Record<string, ServiceKey> = {}
-  let count = 0
-  for (const [name, virtualHost] of store.allNames()) {
-    if (virtualHost === null || count >= maxNames) continue
+  // maps, because callers choose the names: `constructor` and `__proto__` are names like any other
+  const services = new Map<ServiceKey, readonly string[]>()
+  const names = new Map<string, ServiceKey>()
+  const add = (name: string, virtualHost: string): void => {
+    if (names.size >= maxNames || names.has(name)) return
     const service = serviceBehind(virtualHost, store)
-    if (service?.policy.fallback.direct !== true) continue
-    names[name] = service.key
-    services[service.key] ??= targetsOf(service.endpoints)
-    count++
+    if (service?.policy.fallback.direct !== true) return
+    names.set(name, service.key)
+    if (!services.has(service.key)) services.set(service.key, targetsOf(service.endpoints))
   }
-  return { writtenAt, host, centers, listeners, services, names, fallbackNetworks }
+  for (const [name, virtualHost] of store.allNames()) if (virtualHost !== null) add(name, virtualHost)
+  // a service with a port of its own may be named on the shared port as well, also if nobody did so yet
+  for (const listener of store.allListeners()) {
+    if (listener.kind !== 'service') continue
+    const { namespace, group, name } = splitKey(listener.service)
+    if (namespace === defaults.namespace) {
+      if (group === defaults.group) {
+        add(name, listener.virtualHost)
+        // a Host arrives in lower case
+        add(name.toLowerCase(), listener.virtualHost)
+      }
+      add(`${group}@@${name}`, listener.virtualHost)
+    }
+    add(listener.service, listener.virtualHost)
+  }
+  return {
+    writtenAt,
+    host,
+    centers,
+    listeners,
+    services: Object.fromEntries(services),
+    names: Object.fromEntries(names),
+    fallbackNetworks,
+  }
 }
 
 function targetOf(listener: ListenerSpec, store: SnapshotStore): RelayListener | undefined {

@@ -143,6 +143,8 @@ describe('control', () => {
       center: false,
       endpoints: ['127.0.0.1:8080'],
     })
+    expect(file.body.names).to.include({ orders: key, 'DEFAULT_GROUP@@orders': key, [key]: key })
+    expect(file.body.services[key]).to.deep.equal(['10.0.0.9:80'])
     expect(file.body.fallbackNetworks).to.deep.equal(['10.0.0.0/8'])
     expect(statSync(join(bench.folder, 'state', 'relay-targets.json')).mode & 0o777).to.equal(0o600)
   })

@@ -167,6 +167,19 @@ workers: many
     ])
   })
 
+  it('warns about a password that other users can read', () => {
+    writeFileSync(join(folder, 'password'), 'x', { mode: 0o644 })
+    writeFileSync(join(folder, 'user'), 'x', { mode: 0o600 })
+    const result = check(
+      'registries: [{ name: main, type: nacos, servers: [10.0.0.2:8848], usernameFile: user, passwordFile: password }]\n',
+    )
+    expect(result.isValid).to.equal(true)
+    expect(lines(result)).to.have.length(1)
+    expect(lines(result)[0]).to.match(
+      /warning: registries\[0\].passwordFile: .*password can be read by other users; chmod 600/,
+    )
+  })
+
   it('says where YAML breaks, and that a missing file is missing', () => {
     expect(lines(check('host: {\n  zone: a\n'))[0]).to.match(/^agent.yaml:\d+:\d+ {2}broken YAML: /)
     expect(lines(check('host: {}\nhost: {}\n'))[0]).to.match(/^agent.yaml:2:1 {2}broken YAML: .*unique/)

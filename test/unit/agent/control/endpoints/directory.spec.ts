@@ -16,6 +16,7 @@ function setUp(registries: FakeRegistry[] = [fakeRegistry()]) {
   const directory = new EndpointDirectory({
     adapters: registries,
     rules: { allowLoopback: false, maxPerService: 1000, isOwnListener: () => false },
+    staleAfterMs: 90_000,
     protect: { share: 0.3, confirmAfterMs: 60_000 },
     clock,
     log,
@@ -166,6 +167,24 @@ describe('the endpoint directory', () => {
     registry.goAway()
     expect(ids(directory.view(key)!.set)).to.have.length(10)
     expect(log.lines.filter((line) => line.message.includes('last good endpoints'))).to.have.length(1)
+  })
+
+  it('reports a registry that stays away as stale, once per loss, and a short loss not at all', () => {
+    const { directory, registry, clock, log } = setUp()
+    const stale = (): number => log.lines.filter((line) => line.message.includes('not heard for 90000 ms')).length
+    directory.want(key, name)
+    directory.want('public/DEFAULT_GROUP@@ledger', { ...name, name: 'ledger' })
+    registry.say(name, ten)
+    registry.goAway()
+    clock.advance(89_000)
+    registry.comeBack()
+    registry.say(name, ten)
+    clock.advance(10_000)
+    expect(stale()).to.equal(0)
+    registry.goAway()
+    clock.advance(600_000)
+    expect(stale()).to.equal(1)
+    expect(ids(directory.view(key)!.set)).to.have.length(10)
   })
 
   it('logs a refused endpoint once and counts it each time', () => {
