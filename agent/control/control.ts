@@ -386,7 +386,11 @@ export class Control {
   }
 
   private loadRuleFiles(): void {
-    this.replaceRules('rules.d', readRuleFiles(this.configNow.rulesDir))
+    const { documents, problems } = readRuleFiles(this.configNow.rulesDir)
+    for (const problem of problems) {
+      this.deps.log.error({ code: 'E_CONFIG_UNREADABLE' }, `${formatProblem(problem)}; the rules in force stay`)
+    }
+    if (problems.length === 0) this.replaceRules('rules.d', documents)
   }
 
   private resolveName(name: string): ServiceKey | undefined {

@@ -8,8 +8,9 @@ import type { AgentConfig } from './types.ts'
 /** Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. Reads files only; never throws for what they hold. */
 export function checkRules(config: AgentConfig): ConfigProblem[] {
   const rules = new RuleStore(config.serviceDefaults)
-  const { statuses } = rules.replaceSource('rules.d', readRuleFiles(config.rulesDir))
-  return statuses.flatMap((status) =>
+  const { documents, problems } = readRuleFiles(config.rulesDir)
+  const { statuses } = rules.replaceSource('rules.d', documents)
+  const ofRules = statuses.flatMap((status) =>
     status.problems.map((problem): ConfigProblem => ({
       severity: status.state === 'rejected' ? 'error' : 'warning',
       file: join(config.rulesDir, status.document),
@@ -20,4 +21,5 @@ export function checkRules(config: AgentConfig): ConfigProblem[] {
       nearest: undefined,
     })),
   )
+  return [...problems, ...ofRules]
 }

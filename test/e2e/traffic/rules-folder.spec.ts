@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -71,6 +71,8 @@ describe('rules.d of a running agent', function () {
   })
 
   it('keep it over a restart of control, too', async () => {
+    const kept = join(host.stateDir, 'rules.json')
+    await until(5000, 'the good version is on disk', () => Promise.resolve(readFileSync(kept, 'utf8').includes('418')))
     const pid = ((await host.json('/server_info')) as { pid?: number }).pid
     await host.signal('control', 'SIGKILL')
     await until(
@@ -87,7 +89,11 @@ describe('rules.d of a running agent', function () {
   it('go when their file goes', async () => {
     rmSync(join(host.options.directory, 'rules.d', '20-routes.yaml'))
     await until(5000, 'the rule is gone', async () => (await answer('/closed')).body === 'orders')
-    expect((await statuses()).map((status) => status.kind)).to.deep.equal(['ServiceEntry'])
+    const left = await statuses()
+    expect(
+      left.map((status) => status.kind),
+      JSON.stringify(left),
+    ).to.deep.equal(['ServiceEntry'])
   })
 
   it('are explained', async () => {
