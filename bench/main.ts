@@ -35,9 +35,10 @@ if (unknown.length > 0 || values.list) {
   process.exit(unknown.length > 0 ? 1 : 0)
 }
 
+const releaseFolder = buildRelease(log)
 const workerMain = values.source
   ? fileURLToPath(new URL('../agent/worker/main.ts', import.meta.url))
-  : `${buildRelease(log)}/agent/worker/main.js`
+  : `${releaseFolder}/agent/worker/main.js`
 const options: BenchOptions = {
   windows: Number(values.windows),
   windowSeconds: Number(values.seconds),
@@ -45,6 +46,7 @@ const options: BenchOptions = {
   proxyCpu: values['proxy-cpu'],
   loadCpu: values['load-cpu'],
   peers: values.peers?.toLowerCase().split(','),
+  releaseFolder,
   workerMain,
   log,
 }

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,19 +21,19 @@ export function startProgram(
   cpus: string,
   command: string,
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; input?: boolean } = {},
 ): Program {
   const child = spawn('taskset', ['-c', cpus, command, ...args], {
     cwd: options.cwd,
     env: options.env ?? process.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
   let text = ''
   const keep = (chunk: Buffer): void => {
     text = (text + chunk.toString('latin1')).slice(-16_384)
   }
-  child.stdout.on('data', keep)
-  child.stderr.on('data', keep)
+  child.stdout?.on('data', keep)
+  child.stderr?.on('data', keep)
   const ended = once(child, 'exit')
   ended.catch(() => undefined)
   return {
@@ -70,6 +70,15 @@ export async function untilListening(port: number, program: Program, timeoutMs =
     await sleep(50)
   }
   throw new Error(`nothing listens on 127.0.0.1:${port}: ${program.output()}`)
+}
+
+/** Waits until a file (a unix socket) is there; fails like `untilListening`. */
+export async function untilExists(path: string, program: Program, timeoutMs = 60_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  while (!existsSync(path)) {
+    if (program.child.exitCode !== null || Date.now() > deadline) throw new Error(`no ${path}: ${program.output()}`)
+    await sleep(20)
+  }
 }
 
 function accepts(port: number): Promise<boolean> {

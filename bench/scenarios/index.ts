@@ -1,4 +1,6 @@
 import type { Scenario } from '../scenario.ts'
+import { agent } from './agent.ts'
+import { control } from './control.ts'
 import { features } from './features.ts'
 import { garbage } from './garbage.ts'
 import { http1 } from './http1.ts'
@@ -9,4 +11,16 @@ import { syscalls } from './syscalls.ts'
 import { tcp } from './tcp.ts'
 import { workers } from './workers.ts'
 
-export const scenarios: readonly Scenario[] = [http1, features, tcp, latency, idle, scale, workers, syscalls, garbage]
+export const scenarios: readonly Scenario[] = [
+  http1,
+  features,
+  tcp,
+  latency,
+  idle,
+  scale,
+  control,
+  agent,
+  workers,
+  syscalls,
+  garbage,
+]

@@ -1,15 +1,13 @@
 /** Many services: memory of a worker that uses a hundred of them, and how soon one change among ten thousand is used. */
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { ServiceSpec, Snapshot } from '../../contracts/snapshot.ts'
 import type { VirtualHostSpec } from '../../contracts/route-spec.ts'
+import { startAnswering } from '../answering.ts'
 import { residentBytes } from '../cpu.ts'
 import { Caller } from '../load/keep-alive.ts'
-import { endpointAt, serviceSpec, virtualHost } from '../mesh-snapshot.ts'
+import { changedService, endpointsOf, endpointsPerService, isSecondAfter, keyOf, nameOf } from '../many-services.ts'
+import { serviceSpec, virtualHost } from '../mesh-snapshot.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import type { RunningMesh } from '../peers/hostmesh.ts'
 import { freePort } from '../processes.ts'
@@ -17,7 +15,6 @@ import { atMost, format, percentile } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
 
 const changes = 300
-const endpointsPerService = 10
 const mebi = 1024 * 1024
 
 export const scale: Scenario = {
@@ -79,10 +76,8 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
     return { services, residentBytes: residentBytes(mesh.pids), delaysMs }
   } finally {
     await mesh.close()
-    one.server.close()
-    two.server.close()
-    one.server.closeAllConnections()
-    two.server.closeAllConnections()
+    one.close()
+    two.close()
   }
 }
 
@@ -95,9 +90,9 @@ async function change(
   const caller = await Caller.dial(sharedPort)
   const delaysMs: number[] = []
   for (let nth = 0; nth < changes; nth++) {
-    const index = (nth * 7919) % services
+    const index = changedService(nth, services)
     const key = keyOf(index)
-    const turn = Math.floor((nth * 7919) / services) % 2 === 0
+    const turn = isSecondAfter(nth, services)
     const wanted = turn ? 'two' : 'one'
     const set = serviceSpec(key, 'http', endpointsOf(index, turn ? ports[1] : ports[0])).endpoints
     await caller.get(`Host: bench\r\nx-mesh-service: ${nameOf(index)}`)
@@ -119,19 +114,6 @@ async function change(
   return delaysMs
 }
 
-const nameOf = (index: number): string => `service-${index}`
-const keyOf = (index: number): ServiceKey =>
-  serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: nameOf(index) })
-
-/** One endpoint answers; the others are there to be held and take no traffic. */
-function endpointsOf(index: number, port: number): ReturnType<typeof endpointAt>[] {
-  const others = Array.from({ length: endpointsPerService - 1 }, (_value, nth) => ({
-    ...endpointAt(`10.${index >> 8}.${index & 255}.${nth + 1}`, 8080),
-    weight: 0,
-  }))
-  return [...others, endpointAt('127.0.0.1', port)].toSorted((a, b) => (a.address < b.address ? -1 : 1))
-}
-
 function withServices(snapshot: Snapshot, count: number, originPort: number, sharedPort: number): Snapshot {
   const services: Record<ServiceKey, ServiceSpec> = { ...snapshot.services }
   const virtualHosts: Record<string, VirtualHostSpec> = { ...snapshot.virtualHosts }
@@ -150,16 +132,4 @@ function withServices(snapshot: Snapshot, count: number, originPort: number, sha
     kind: 'shared-http',
   } as const
   return { ...snapshot, services, virtualHosts, names, listeners: { ...snapshot.listeners, shared } }
-}
-
-async function startAnswering(body: string): Promise<{ server: Server; port: number }> {
-  const server = createServer((_request, response) => {
-    response.setHeader('content-length', body.length)
-    response.end(body)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return { server, port: address.port }
 }

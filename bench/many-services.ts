@@ -1,0 +1,27 @@
+/** Ten endpoints per service, of which one answers: the same services for a worker's snapshot and for control's registries. */
+import { serviceKey } from '../contracts/endpoint.ts'
+import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
+import { endpointAt } from './mesh-snapshot.ts'
+
+export const endpointsPerService = 10
+
+export const nameOf = (index: number): string => `service-${index}`
+
+export function keyOf(index: number): ServiceKey {
+  return serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: nameOf(index) })
+}
+
+/** One endpoint answers; the others are there to be held and take no traffic. Sorted by id, as endpoint sets are. */
+export function endpointsOf(index: number, port: number): Endpoint[] {
+  const others = Array.from({ length: endpointsPerService - 1 }, (_value, nth) => ({
+    ...endpointAt(`10.${index >> 8}.${index & 255}.${nth + 1}`, 8080),
+    weight: 0,
+  }))
+  return [...others, endpointAt('127.0.0.1', port)]
+}
+
+/** Which service the nth change is about: all over the list, each in its turn. */
+export const changedService = (nth: number, services: number): number => (nth * 7919) % services
+
+/** Which of the two origins serves a service after its nth change. */
+export const isSecondAfter = (nth: number, services: number): boolean => Math.floor((nth * 7919) / services) % 2 === 0

@@ -1,0 +1,166 @@
+/** Control with many services: memory, and how soon a change that it hears is used by the next request. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runFiles } from '../../contracts/run-directory.ts'
+import { startAnswering } from '../answering.ts'
+import { residentBytes } from '../cpu.ts'
+import { Caller } from '../load/keep-alive.ts'
+import { changedService, endpointsPerService, isSecondAfter, nameOf } from '../many-services.ts'
+import { freePort, scratchFolder, startProgram, untilExists } from '../processes.ts'
+import { atMost, format, percentile } from '../scenario.ts'
+import type { BenchOptions, Scenario } from '../scenario.ts'
+import { dialControl } from '../worker-stand-in.ts'
+
+const manyServices = 10_000
+const fewServices = 100
+const changes = 300
+/** As the hostmesh command starts control. */
+const controlFlags = ['--max-semi-space-size=2']
+const mebi = 1024 * 1024
+
+export const control: Scenario = {
+  name: 'control',
+  title: 'Control with 10,000 services: memory, and a change until a request uses it',
+  run: async (options) => {
+    options.log(`  ${fewServices} services`)
+    const few = await measure(fewServices, options)
+    options.log(`  ${manyServices} services`)
+    const many = await measure(manyServices, options)
+    const growth = percentile(many.delays, 0.5) / percentile(few.delays, 0.5)
+    return {
+      name: 'control',
+      title: control.title,
+      method: [
+        `control with a registry in memory, ${endpointsPerService} endpoints per service, all services needed by a worker; resident memory 3 s after the last one, without what a client of`,
+        `a real registry holds itself; then a real worker and ${changes} changes, one every 100 ms, each followed by requests until the new endpoint answers;`,
+        'time from the moment in which the registry tells control to the end of that answer',
+      ],
+      columns: ['services', 'control MiB', 'change p50 ms', 'p99 ms', 'max ms'],
+      rows: [
+        [String(fewServices), format(few.residentBytes / mebi), ...timesOf(few.delays)],
+        [String(manyServices), format(many.residentBytes / mebi), ...timesOf(many.delays)],
+      ],
+      goals: [
+        atMost('control with 10,000 services and 100,000 endpoints', many.residentBytes / mebi, 250, 'MiB'),
+        atMost('one of 10,000 services changes, p99', percentile(many.delays, 0.99), 20, 'ms'),
+        atMost('cost of a change, 10,000 services against 100, p50', growth, 1.5, 'x'),
+      ],
+      remarks: [],
+      raw: { few, many },
+    }
+  },
+}
+
+const timesOf = (delays: readonly number[]): string[] =>
+  [0.5, 0.99, 1].map((share) => format(percentile(delays, share)))
+
+interface Measured {
+  readonly residentBytes: number
+  readonly delays: readonly number[]
+}
+
+interface Host {
+  readonly folder: ReturnType<typeof scratchFolder>
+  readonly config: string
+  readonly runDir: string
+  readonly sharedPort: number
+}
+
+async function makeHost(): Promise<Host> {
+  const folder = scratchFolder('control')
+  for (const name of ['run', 'state', 'services.d', 'rules.d']) {
+    mkdirSync(join(folder.path, name), { mode: 0o700 })
+  }
+  const sharedPort = await freePort()
+  const config = join(folder.path, 'agent.yaml')
+  writeFileSync(
+    config,
+    JSON.stringify({
+      host: { name: 'bench', address: '127.0.0.1' },
+      endpoints: { allowLoopbackEndpoints: true },
+      outbound: { http: `127.0.0.1:${sharedPort}`, idleRelease: '24h', maxOnDemand: 20_000 },
+      admin: { address: 'off', socket: join(folder.path, 'admin.sock') },
+      metrics: { address: 'off' },
+      readiness: { address: 'off' },
+      workers: 1,
+      runDir: 'run',
+      stateDir: 'state',
+    }),
+  )
+  return { folder, config, runDir: join(folder.path, 'run'), sharedPort }
+}
+
+const allNames = (services: number): string[] => Array.from({ length: services }, (_value, index) => nameOf(index))
+
+async function measure(services: number, options: BenchOptions): Promise<Measured> {
+  const one = await startAnswering('one')
+  const two = await startAnswering('two')
+  const host = await makeHost()
+  const numbers = [services, one.port, two.port, changes].map(String)
+  const entry = join(options.releaseFolder, 'bench/load/control-main.js')
+  const both = `${options.proxyCpu},${options.loadCpu}`
+  const program = startProgram(both, process.execPath, [...controlFlags, entry, host.config, ...numbers], {
+    input: true,
+  })
+  const socket = join(host.runDir, runFiles.control(1))
+  let worker: ReturnType<typeof startProgram> | undefined
+  try {
+    await untilExists(socket, program)
+    const asking = await dialControl(socket, 1)
+    await asking.need(allNames(services), 60_000)
+    await sleep(3000)
+    const bytes = residentBytes([program.pid])
+    asking.close()
+    const workerArgs = [options.workerMain, '--run-dir', host.runDir, '--generation', '1', '--index', '0']
+    worker = startProgram(options.proxyCpu, process.execPath, workerArgs)
+    const caller = await dialWhenOpen(host.sharedPort)
+    for (let index = 0; index < Math.min(services, changes); index++) {
+      await caller.get(`Host: bench\r\nx-mesh-service: ${nameOf(changedService(index, services))}`)
+    }
+    const delays = await follow(program, caller, services)
+    caller.close()
+    return { residentBytes: bytes, delays }
+  } finally {
+    await worker?.stop()
+    await program.stop()
+    one.close()
+    two.close()
+    host.folder.close()
+  }
+}
+
+async function follow(program: ReturnType<typeof startProgram>, caller: Caller, services: number): Promise<number[]> {
+  const delays: number[] = []
+  const lines = createInterface(program.child.stdout!)
+  program.child.stdin!.write('go\n')
+  for await (const line of lines) {
+    const [nth = 0, heardAt = 0] = line.split(' ').map(Number)
+    const index = changedService(nth, services)
+    const wanted = isSecondAfter(nth, services) ? 'two' : 'one'
+    for (;;) {
+      const body = await caller.get(`Host: bench\r\nx-mesh-service: ${nameOf(index)}`)
+      const delay = Number(process.hrtime.bigint()) / 1e6 - heardAt / 1e6
+      if (body === wanted) {
+        delays.push(delay)
+        break
+      }
+      if (delay > 5000) throw new Error(`change ${nth} was not used within 5 s: ${body}`)
+    }
+    if (delays.length === changes) break
+  }
+  lines.close()
+  return delays
+}
+
+async function dialWhenOpen(port: number): Promise<Caller> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await Caller.dial(port)
+    } catch (error) {
+      if (attempt === 200) throw error
+      await sleep(50)
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** A worker's end of the link, for benchmarks: asks control for names and counts the services that it is given. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { controlLinkVersion } from '../contracts/control-link.ts'
+import type { ControlToWorker, WorkerToControl } from '../contracts/control-link.ts'
+import { encodeFrame, FrameReader } from '../contracts/frame.ts'
+
+/** Control answers a bounded number of names that it does not know yet, so they are asked for in portions. */
+const namesPerNeed = 500
+
+export interface WorkerStandIn {
+  /** Asks for all names and waits until control answered with as many services that have endpoints. */
+  need(names: readonly string[], timeoutMs: number): Promise<void>
+  close(): void
+}
+
+export async function dialControl(path: string, index: number): Promise<WorkerStandIn> {
+  const socket = connect(path)
+  await once(socket, 'connect')
+  const reader = new FrameReader()
+  const filled = new Set<string>()
+  const send = (message: WorkerToControl): void => {
+    socket.write(encodeFrame(message))
+  }
+  const take = (message: ControlToWorker): void => {
+    if (message.type === 'ask') return
+    const part = message.type === 'snapshot' ? message.snapshot : message.delta
+    for (const [key, service] of Object.entries(part.services ?? {})) {
+      if ((service?.endpoints.endpoints.length ?? 0) > 0) filled.add(key)
+    }
+    if (message.type === 'delta') {
+      for (const [key, set] of Object.entries(message.delta.endpoints ?? {}))
+        if (set.endpoints.length > 0) filled.add(key)
+    }
+    send({ type: 'applied', version: part.version, problems: [] })
+  }
+  socket.on('data', (chunk: Buffer) => {
+    for (const message of reader.push(chunk)) take(message as ControlToWorker)
+  })
+  send({ type: 'hello', link: controlLinkVersion, generation: 1, index, pid: process.pid, snapshotVersion: 0 })
+  return {
+    need: async (names, timeoutMs) => {
+      const deadline = performance.now() + timeoutMs
+      for (let at = 0; at < names.length; at += namesPerNeed) {
+        send({ type: 'need', names: names.slice(at, at + namesPerNeed) })
+        while (filled.size < Math.min(at + namesPerNeed, names.length)) {
+          if (performance.now() > deadline) throw new Error(`control gave ${filled.size} of ${names.length} services`)
+          await sleep(2)
+        }
+      }
+    },
+    close: () => socket.destroy(),
+  }
+}
