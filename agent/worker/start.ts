@@ -23,7 +23,8 @@ const { values: argv } = parseArgs({
     generation: { type: 'string', default: '1' },
     index: { type: 'string', default: '0' },
     workers: { type: 'string', default: '1' },
-    watchdog: { type: 'boolean', default: false },
+    /** Nobody supervises: no watchdog is looked for. */
+    alone: { type: 'boolean', default: false },
   },
 })
 const runDir = argv['run-dir']
@@ -117,7 +118,8 @@ try {
 }
 control.start()
 
-watchdog = await connectWatchdog({
+const connect = argv.alone ? noWatchdog : connectWatchdog
+watchdog = await connect({
   runDir,
   generation,
   index,
@@ -147,6 +149,20 @@ startedListening()
 for (const descriptor of worker.listeners.dropInherited()) native?.close(descriptor)
 watchdog.serving([...worker.listeners.list()].length)
 log('info', 'serving')
+
+/** In the place of a watchdog that nobody started: everything is bound here, at once. */
+async function noWatchdog(): Promise<WatchdogLink> {
+  return {
+    isSupervised: false,
+    takeListeners: () => [],
+    deposit() {},
+    withdraw() {},
+    ready() {},
+    permission: Promise.resolve(),
+    serving() {},
+    close() {},
+  }
+}
 
 function stopAccepting(): void {
   worker.stopAccepting()

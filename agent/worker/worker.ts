@@ -212,14 +212,19 @@ export class Worker {
         road.tcpMetrics.reset()
         return null
       case 'drain-listeners':
-        for (const bound of Array.from(this.listeners.list())) {
-          if (!question.inboundOnly || bound.spec.kind === 'inbound') bound.socket.close()
-        }
-        for (const connection of this.connections.list()) connection.drain()
+        this.drainListeners(question.inboundOnly)
         return null
       case 'reopen-logs':
         road.accessLog.reopen()
         return null
+    }
+  }
+
+  /** New connections are refused, HTTP callers are told to close with their next answer, TCP connections go on. */
+  private drainListeners(inboundOnly: boolean): void {
+    const drained = new Set(this.listeners.closeThose((bound) => !inboundOnly || bound.spec.kind === 'inbound'))
+    for (const connection of this.connections.list()) {
+      if (connection.protocol === 'http1' && drained.has(connection.listener)) connection.drain()
     }
   }
 

@@ -88,7 +88,15 @@ export function releaseOf(config: AgentConfig): Release {
       config.file,
       ...directories,
     ],
-    worker: [process.execPath, ...nodeFlags, entryPoint('agent/worker/main'), ...directories],
+    // A local rate limit is shared out between the workers.
+    worker: [
+      process.execPath,
+      ...nodeFlags,
+      entryPoint('agent/worker/main'),
+      ...directories,
+      '--workers',
+      String(config.workers),
+    ],
     workers: config.workers,
   }
 }

@@ -12,6 +12,10 @@ export class Upstream {
   readonly pools: ClusterPools
   /** TCP connections through it, which no pool counts. */
   tcpConnections = 0
+  /** Requests and connections so far. */
+  uses = 0
+  /** `uses` when control was last told. */
+  reportedUses = 0
 
   constructor(key: string, cluster: Cluster, deps: PoolDeps) {
     this.key = key
@@ -37,7 +41,8 @@ export class Upstream {
     }
   }
 
-  get isBusy(): boolean {
-    return this.cluster.numbers.activeRequests > 0 || this.tcpConnections > 0 || this.pools.open > 0
+  /** Whether it carries traffic now or did since `reportedUses`. */
+  get isInUse(): boolean {
+    return this.uses !== this.reportedUses || this.cluster.numbers.activeRequests > 0 || this.tcpConnections > 0
   }
 }

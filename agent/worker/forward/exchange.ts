@@ -278,6 +278,7 @@ export class Exchange implements RequestView, TimerOwner {
 
   private enter(upstream: Upstream): void {
     this.upstream = upstream
+    upstream.uses++
     const refusal = upstream.cluster.admit(this.road.clock.now)
     if (refusal !== null) {
       this.refuseBy(refusal)

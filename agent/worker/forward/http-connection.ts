@@ -393,6 +393,11 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
         this.closeNow()
         return
       case TimerKind.linger:
+        // The answer itself is still on its way to a slow reader: the time for that is another one.
+        if (this.isSlow) {
+          this.arm(TimerKind.linger, this.road.state.limits.drainTimeoutMs)
+          return
+        }
         tallies.drainTimeouts++
         this.closeNow()
         return

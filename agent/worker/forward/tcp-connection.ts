@@ -66,6 +66,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
       return
     }
     this.upstream = upstream
+    upstream.uses++
     const refusal = upstream.cluster.admit(road.clock.now)
     if (refusal !== null) {
       this.upstream = null

@@ -81,7 +81,6 @@ export class MeshState {
   private readonly keysOf = new Map<ServiceKey, Set<string>>()
   private readonly fallbacks = new Map<string, Upstream>()
   private readonly authorities = new Map<string, VirtualHost | null>()
-  private readonly usedServices = new Set<ServiceKey>()
   private fallbackNetworks: SubnetSet = subnetSet([])
 
   constructor(deps: MeshStateDeps, events: MeshStateEvents) {
@@ -144,16 +143,14 @@ export class MeshState {
     return this.services.get(key)
   }
 
-  /** Services that got requests since the last call, so that control keeps them subscribed. */
+  /** Services that carry traffic or did since the last call, so that control keeps them subscribed. */
   takeUsedServices(): ServiceKey[] {
-    for (const upstream of this.upstreams.values()) if (upstream.isBusy) this.usedServices.add(upstream.cluster.service)
-    const used = [...this.usedServices]
-    this.usedServices.clear()
-    return used
-  }
-
-  noteUsed(upstream: Upstream): void {
-    this.usedServices.add(upstream.cluster.service)
+    const used = new Set<ServiceKey>()
+    for (const upstream of this.upstreams.values()) {
+      if (upstream.isInUse) used.add(upstream.cluster.service)
+      upstream.reportedUses = upstream.uses
+    }
+    return [...used]
   }
 
   // ---- what control sends

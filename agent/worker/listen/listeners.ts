@@ -121,6 +121,17 @@ export class Listeners {
     return [...listening, ...failed]
   }
 
+  /** Closes our copies of some until the snapshot names them anew; connections stay. Answers their names. */
+  closeThose(which: (bound: BoundListener) => boolean): string[] {
+    const closed = [...this.bound.values()].filter(which)
+    for (const { socket, spec } of closed) {
+      socket.close()
+      this.bound.delete(spec.name)
+      this.deps.onRemoved(spec.name, spec.address, socket.port)
+    }
+    return closed.map(({ spec }) => spec.name)
+  }
+
   /** Closes our copies; connections stay. */
   stop(): void {
     this.isStopped = true

@@ -394,6 +394,20 @@ describe('an HTTP/1.1 exchange', () => {
     expect(caller.bytes.subarray(at).equals(big)).to.equal(true)
   })
 
+  it('lets a slow reader have the whole of its last answer', async () => {
+    const big = 'z'.repeat(4_000_000)
+    backend.answer = () => `HTTP/1.1 200 OK\r\nContent-Length: ${big.length}\r\n\r\n${big}`
+    const { port } = await worker({ limits: { drainTimeoutMs: 20 } })
+    const caller = await call(port('orders'))
+    caller.socket.pause()
+    caller.send(get('/', 'Connection: close\r\n'))
+    await eventually(() => backend.requests.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    caller.socket.resume()
+    await caller.closed()
+    expect(caller.text.length - caller.text.indexOf('\r\n\r\n') - 4).to.equal(big.length)
+  })
+
   it('tunnels a WebSocket upgrade, with the bytes glued to the 101, and half-closes', async () => {
     backend.answer = (_message, connection) => {
       connection.hasSwitched = true

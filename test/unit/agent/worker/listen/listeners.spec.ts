@@ -76,6 +76,24 @@ describe('listeners', () => {
     await eventually(() => caller.text.split('200 OK').length === 3)
   })
 
+  it('drains on request: refuses new connections and ends HTTP connections with their next answer', async () => {
+    await start()
+    const port = started.port('orders')
+    const caller = await call(port)
+    caller.send(get)
+    await caller.expect('\r\n\r\nok')
+    started.worker.answer({ kind: 'drain-listeners', inboundOnly: false })
+    expect(
+      await RawCaller.open(port).then(
+        () => 'open',
+        (error: NodeJS.ErrnoException) => error.code,
+      ),
+    ).to.equal('ECONNREFUSED')
+    caller.send(get)
+    await caller.expect('Connection: close')
+    await caller.closed()
+  })
+
   it('sheds connections beyond the bound and counts them', async () => {
     await start({ limits: { maxConnections: 2 } })
     const first = await call(started.port('orders'))
