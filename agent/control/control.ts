@@ -463,6 +463,7 @@ export class Control {
   private describeStateFiles(): void {
     const { clock, rules } = this.deps
     const { state } = this
+    const knownTargets = new WeakMap<EndpointSet, readonly string[]>()
     state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
     state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
       const { host, center, fallbackNetworks, serviceDefaults } = this.configNow
@@ -473,6 +474,7 @@ export class Control {
         fallbackNetworks,
         serviceDefaults,
         clock.wall(),
+        knownTargets,
       )
     })
     state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())

@@ -9,6 +9,8 @@ import { readiness } from './readiness.ts'
 
 export function statePages(context: AdminContext): AdminPage[] {
   const { control, registries } = context
+  /** Of the running drill, so that a second one replaces the first. */
+  let endCut: (() => void) | undefined
   const ready = (request: AdminRequest) => {
     const now = readiness(context)
     const text = (): string =>
@@ -100,20 +102,17 @@ export function statePages(context: AdminContext): AdminPage[] {
         const ms = (body as { cutRegistryMs?: unknown } | undefined)?.cutRegistryMs
         if (typeof ms !== 'number' || !(ms >= 0 && ms <= 600_000))
           return textReply(`cutRegistryMs: found ${JSON.stringify(ms)}, allowed 0 to 600000`, 400)
-        cutEnds.get(context)?.()
+        endCut?.()
         for (const registry of registries) registry.setCut(ms > 0)
         const restore = (): void => {
           for (const registry of registries) registry.setCut(false)
         }
-        if (ms > 0) cutEnds.set(context, control.deps.clock.after(ms, restore))
+        endCut = ms > 0 ? control.deps.clock.after(ms, restore) : undefined
         return jsonReply({ cutRegistryMs: ms })
       },
     },
   ]
 }
-
-/** Ends of running drills, so that a second one replaces the first. */
-const cutEnds = new WeakMap<AdminContext, () => void>()
 
 function serverInfo(context: AdminContext): object {
   const { control, version } = context

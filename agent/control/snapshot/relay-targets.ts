@@ -22,6 +22,7 @@ export function centerOrder(host: string, centers: readonly HostPort[]): string[
     .map(({ center }) => center)
 }
 
+/** @param known targets of sets that were looked at before: sets are immutable, so of 10,000 services only the changed ones cost anything. */
 export function relayTargets(
   store: SnapshotStore,
   host: string,
@@ -30,10 +31,19 @@ export function relayTargets(
   /** Namespace and group that a name without them means. */
   defaults: { readonly namespace: string; readonly group: string },
   writtenAt: number,
+  known: WeakMap<EndpointSet, readonly string[]> = new WeakMap(),
 ): RelayTargets {
+  const targetsOf = (set: EndpointSet): readonly string[] => {
+    let targets = known.get(set)
+    if (targets === undefined) {
+      targets = chooseTargets(set)
+      known.set(set, targets)
+    }
+    return targets
+  }
   const listeners: Record<string, RelayListener> = {}
   for (const listener of store.allListeners()) {
-    const target = targetOf(listener, store)
+    const target = targetOf(listener, store, targetsOf)
     if (target !== undefined) listeners[listener.name] = target
   }
   // maps, because callers choose the names: `constructor` and `__proto__` are names like any other
@@ -72,7 +82,11 @@ export function relayTargets(
   }
 }
 
-function targetOf(listener: ListenerSpec, store: SnapshotStore): RelayListener | undefined {
+function targetOf(
+  listener: ListenerSpec,
+  store: SnapshotStore,
+  targetsOf: (set: EndpointSet) => readonly string[],
+): RelayListener | undefined {
   switch (listener.kind) {
     case 'relay':
       return undefined
@@ -122,7 +136,7 @@ function destinationsOf(host: VirtualHostSpec): ServiceKey[] {
 }
 
 /** Healthy endpoints first choice; when none is healthy, all that an operator has not switched off. */
-function targetsOf(set: EndpointSet): string[] {
+function chooseTargets(set: EndpointSet): string[] {
   const allowed = set.endpoints.filter((endpoint) => endpoint.enabled && endpoint.weight > 0)
   const healthy = allowed.filter((endpoint) => endpoint.healthy)
   return (healthy.length > 0 ? healthy : allowed).slice(0, maxEndpoints).map(endpointId)

@@ -1,0 +1,23 @@
+/**
+ * The JSON text of plain data in pieces, so that a file of many megabytes is written without stopping everything else: the joined pieces are exactly `JSON.stringify(value)`.
+ * Objects and arrays are cut down to `depth` levels; below that a value is one piece.
+ */
+export function* jsonPieces(value: unknown, depth: number): Generator<string> {
+  if (depth === 0 || typeof value !== 'object' || value === null) {
+    yield JSON.stringify(value)
+    return
+  }
+  const isList = Array.isArray(value)
+  yield isList ? '[' : '{'
+  let isFirst = true
+  for (const [key, one] of Object.entries(value)) {
+    // as JSON.stringify: an undefined member is left out, an undefined item is null
+    if (one === undefined && !isList) continue
+    const comma = isFirst ? '' : ','
+    isFirst = false
+    yield isList ? comma : `${comma}${JSON.stringify(key)}:`
+    if (one === undefined) yield 'null'
+    else yield* jsonPieces(one, depth - 1)
+  }
+  yield isList ? ']' : '}'
+}
