@@ -81,7 +81,7 @@ export interface StoredConfig {
 
 export interface ConfigBackend {
   read(key: ConfigKey): Promise<StoredConfig | undefined>
-  /** False = `casMd5` was given and is not the md5 of what is stored; nothing was written. */
+  /** False = `casMd5` was given and is not the md5 of what is stored; nothing was written. Where nothing is stored, it is written, as Nacos does. */
   publish(key: ConfigKey, content: string, type: string, casMd5: string | undefined): Promise<boolean>
   remove(key: ConfigKey): Promise<void>
   /**

@@ -108,7 +108,11 @@ const httpCases: readonly HttpCase[] = [
   { line: `DELETE /v1/ns/instance?${n}&serviceName=none&ip=10.0.0.1&port=8080` },
 
   { line: `GET /v1/cs/configs?${t}&dataId=a&group=g` },
-  { line: `POST /v1/cs/configs?${t}&dataId=a&group=g`, body: { content: 'x: 1', type: 'yaml' } },
+  {
+    line: `POST /v1/cs/configs?${t}&dataId=a&group=g`,
+    body: { content: 'x: 1', type: 'yaml' },
+    headers: { casMd5: 'what was never there' },
+  },
   { line: `GET /v1/cs/configs?${t}&dataId=a&group=g`, until: 'x: 1' },
   {
     line: `POST /v1/cs/configs?${t}&dataId=a&group=g`,

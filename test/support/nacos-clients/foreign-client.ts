@@ -22,8 +22,9 @@ export class ForeignClient {
   #waiters: Waiter[] = []
   #nextId = 0
 
-  constructor(launch: Exclude<Launch, { missing: string }>, server: string, username = '', password = '') {
-    this.#child = spawn(launch.command, [...launch.args, server, username, password], {
+  /** `more`: user and password, or whatever else the program takes. */
+  constructor(launch: Exclude<Launch, { missing: string }>, server: string, ...more: string[]) {
+    this.#child = spawn(launch.command, [...launch.args, server, ...(more.length === 0 ? ['', ''] : more)], {
       env: { ...process.env, ...launch.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

@@ -43,32 +43,32 @@ export async function rustClient(): Promise<Launch> {
 
 /** The official Java client; needs java, javac and Maven once. */
 export async function javaClient(version: string): Promise<Launch> {
-  const source = join(here, 'java/FaceClient.java')
-  const folder = join(cache, `java-${version}-${fingerprint(source)}`)
+  return await javaProgram(`java-${version}`, 'FaceClient', [
+    ['com.alibaba.nacos', 'nacos-client', version],
+    // 2.x names no logging implementation.
+    ['org.slf4j', 'slf4j-nop', '1.7.36'],
+  ])
+}
+
+/** Compiles `java/<main>.java` against its dependencies. */
+async function javaProgram(
+  name: string,
+  main: string,
+  dependencies: readonly (readonly [string, string, string])[],
+): Promise<Launch> {
+  const source = join(here, `java/${main}.java`)
+  const folder = join(cache, `${name}-${fingerprint(source)}`)
   const classPathFile = join(folder, 'class-path.txt')
   const done = join(folder, 'compiled')
   if (!existsSync(done)) {
     mkdirSync(join(folder, 'classes'), { recursive: true })
-    writeFileSync(
-      join(folder, 'pom.xml'),
-      pomOf([
-        ['com.alibaba.nacos', 'nacos-client', version],
-        // 2.x names no logging implementation.
-        ['org.slf4j', 'slf4j-nop', '1.7.36'],
-      ]),
-    )
+    writeFileSync(join(folder, 'pom.xml'), pomOf(dependencies))
     try {
       await run('mvn', mavenClassPath(folder, classPathFile), { maxBuffer: 16 * 1024 * 1024 })
-      await run('javac', [
-        '-nowarn',
-        '-d',
-        join(folder, 'classes'),
-        '-cp',
-        readFileSync(classPathFile, 'utf8').trim(),
-        source,
-      ])
+      const classPath = readFileSync(classPathFile, 'utf8').trim()
+      await run('javac', ['-nowarn', '-d', join(folder, 'classes'), '-cp', classPath, source])
     } catch (error) {
-      return { missing: `nacos-client ${version} from Maven cannot be built: ${firstLine(error)}` }
+      return { missing: `${name} from Maven cannot be built: ${firstLine(error)}` }
     }
     writeFileSync(done, '')
   }
@@ -79,14 +79,23 @@ export async function javaClient(version: string): Promise<Launch> {
       '-Xmx128m',
       '-XX:+UseSerialGC',
       '-XX:TieredStopAtLevel=1',
-      `-DJM.LOG.PATH=${join(folder, 'logs')}`,
-      `-DJM.SNAPSHOT.PATH=${join(folder, 'snapshot')}`,
+      // Caches and logs of the clients belong to nobody's home.
+      `-Duser.home=${folder}`,
       '-cp',
       classPath,
-      'FaceClient',
+      main,
     ],
     env: {},
   }
+}
+
+/** A Dubbo provider or consumer that uses Nacos as its registry; the arguments are its own. */
+export async function dubboSample(version: string): Promise<Launch> {
+  return await javaProgram(`dubbo-${version}`, 'DubboSample', [
+    ['org.apache.dubbo', 'dubbo', version],
+    ['com.alibaba.nacos', 'nacos-client', '2.5.1'],
+    ['org.slf4j', 'slf4j-nop', '1.7.36'],
+  ])
 }
 
 /** The Go SDK; needs Go once. */
@@ -108,7 +117,7 @@ export async function goClient(): Promise<Launch> {
   return { command: binary, args: [], env: { HOME: folder } }
 }
 
-export function mavenClassPath(folder: string, target: string): string[] {
+function mavenClassPath(folder: string, target: string): string[] {
   return [
     '-B',
     '-ntp',
@@ -121,7 +130,7 @@ export function mavenClassPath(folder: string, target: string): string[] {
   ]
 }
 
-export function pomOf(dependencies: readonly (readonly [string, string, string])[]): string {
+function pomOf(dependencies: readonly (readonly [string, string, string])[]): string {
   const list = dependencies
     .map(
       ([group, artifact, version]) =>
@@ -134,11 +143,11 @@ export function pomOf(dependencies: readonly (readonly [string, string, string])
   )
 }
 
-export function fingerprint(file: string): string {
+function fingerprint(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }
 
-export function firstLine(error: unknown): string {
+function firstLine(error: unknown): string {
   const text = error instanceof Error ? (error as { stderr?: string }).stderr || error.message : String(error)
   return text.split('\n').find((line) => line.trim() !== '') ?? text
 }

@@ -53,8 +53,8 @@ export class MeshConfig implements ConfigBackend {
     let expected: string | undefined
     if (casMd5 !== undefined) {
       const found = await this.#read(key)
-      if (found === undefined || contentMd5(found.content) !== casMd5) return false
-      expected = found.revision
+      if (found !== undefined && contentMd5(found.content) !== casMd5) return false
+      expected = found?.revision ?? ''
     }
     try {
       await source.publish(key.group, key.dataId, content, expected, this.#deadline())

