@@ -53,6 +53,8 @@ export class CoalescedWriter {
     this.disarm()
     await this.writing
     if (this.isDirty && this.isEnabled) await this.write()
+    // somebody else may have begun to write in the same moment
+    else await this.writing
     this.disarm()
   }
 
