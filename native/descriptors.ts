@@ -14,6 +14,9 @@ import type { SendOutcome } from './socket-message.ts'
 
 const datagramSocket = 2 | 0o2000000 | 0o4000 // SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK
 const duplicateCloseOnExec = 1030 // F_DUPFD_CLOEXEC
+const setDescriptorFlags = 2 // F_SETFD
+const socketLevel = 1 // SOL_SOCKET
+const acceptsConnections = 30 // SO_ACCEPTCONN
 const soPeerCredentials = 17
 const lockExclusiveNow = 2 | 4
 const magic = 0x484d_4644
@@ -30,6 +33,10 @@ export interface PeerCredentials {
 export interface Native {
   /** A copy of a descriptor with close-on-exec. Throws an Error with `code` EMFILE when none is left, EBADF for one that is not open. */
   duplicate(descriptor: number): number
+  /** Lets a descriptor live through execve(2): Node marks everything that it inherited to be closed there. */
+  keepOnExec(descriptor: number): void
+  /** Whether it is a listening socket. False for anything else, also for a number that is not open. */
+  isListening(descriptor: number): boolean
   /** Closes a descriptor that belongs to nobody else in this process. */
   close(descriptor: number): void
   /** Who is at the other end of a connected unix stream socket; undefined when the kernel does not tell. */
@@ -96,6 +103,11 @@ function createNative(libc: Libc): Native {
       if (copy < 0) throw systemError(libc, `copy of descriptor ${descriptor}`)
       return copy
     },
+    keepOnExec(descriptor) {
+      libc.fcntl(descriptor, setDescriptorFlags, 0)
+    },
+    isListening: (descriptor) =>
+      readOption(descriptor, socketLevel, acceptsConnections) === 4 && scratch.readInt32LE(0) === 1,
     close(descriptor) {
       libc.close(descriptor)
     },

@@ -73,6 +73,11 @@ async function run(options: WatchdogOptions): Promise<void> {
   const manager = serviceManager(process.env, native, log)
   const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
   for (const passed of passedSockets(process.env, process.pid)) {
+    if (!native.isListening(passed.descriptor)) {
+      // Whatever has this number now belongs to somebody else in this process.
+      log('error', `${passed.unitName}: descriptor ${passed.descriptor} is not a listening socket; it is not used`)
+      continue
+    }
     // A socket unit names the listener in FileDescriptorName; ours from the store name everything.
     const at = passed.shard ?? native.localAddress(passed.descriptor)
     if (at === undefined) log('warn', `${passed.unitName}: not a TCP socket; it is not used`)

@@ -6,7 +6,9 @@ import { formatProblem } from '../../agent/control/config/problem.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
+import { loadNative } from '../../native/descriptors.ts'
 import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
+import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
@@ -23,6 +25,8 @@ export function becomeWatchdog(output: Output, configPath: string, role: AgentCo
   const config = load(output, configPath, role)
   if (config === undefined) return exitCodes.config
   const options = watchdogOptions(config)
+  const { native } = loadNative()
+  for (const { descriptor } of passedSockets(process.env, process.pid)) native?.keepOnExec(descriptor)
   process.execve?.(
     process.execPath,
     [process.execPath, ...nodeFlags, entryPoint('watchdog/main'), JSON.stringify(options)],

@@ -1,11 +1,12 @@
 import { expect } from 'chai'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadNative, maxWaitingBatches } from '../../../native/descriptors.ts'
+import { descriptorOf } from '../../../native/frame-stream.ts'
 import type { Native } from '../../../native/descriptors.ts'
 
 describe('descriptors between processes', () => {
@@ -129,6 +130,32 @@ describe('descriptors between processes', () => {
       server.close()
     }
     expect(native.localAddress(2)).to.equal(undefined)
+  })
+
+  it('tells a listening socket from everything else', async () => {
+    const server = net.createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1')
+    await once(client, 'connect')
+    expect([descriptorOf(server), descriptorOf(client), 2, 9999].map((one) => native.isListening(one))).to.deep.equal([
+      true,
+      false,
+      false,
+      false,
+    ])
+    client.destroy()
+    server.close()
+  })
+
+  it('lets a descriptor live through an exec when asked to', () => {
+    const code = `import { openSync } from 'node:fs'
+      import { loadNative } from '${join(import.meta.dirname, '../../../native/descriptors.ts')}'
+      const kept = openSync('/dev/null', 'r')
+      if (process.argv[1] === 'yes') loadNative().native.keepOnExec(kept)
+      process.execve('/bin/sh', ['sh', '-c', 'test -e /proc/self/fd/' + kept + ' && echo kept || echo closed'])`
+    const run = (word: string): string =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', code, word], { encoding: 'utf8' }).stdout.trim()
+    expect([run('yes'), run('no')]).to.deep.equal(['kept', 'closed'])
   })
 
   it('reads and sets socket options', async () => {

@@ -1,0 +1,217 @@
+/**
+ * Runs inside a machine that was booted with a real systemd, as root: installs the units, does what an operator and bad luck do, and writes one JSON line per
+ * step to the file in its first argument. The second argument is the boot, `first` or `second`.
+ */
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { OperatorReply, WatchdogState } from '../../../contracts/handoff.ts'
+import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import { dialFrames } from '../../../native/frame-stream.ts'
+import { keepAliveLoad, KeepAliveCaller, newConnectionLoad } from './callers.ts'
+import { startFarSide } from './far-side.ts'
+
+const [, , results = '/results/steps', boot = 'first'] = process.argv
+const root = join(import.meta.dirname, '../../..')
+const port = 20_007
+const config = `host: { address: 127.0.0.1 }
+registries:
+  - { name: files, type: file, directory: /etc/hostmesh/endpoints }
+endpoints: { allowLoopbackEndpoints: true }
+outbound:
+  services:
+    - { service: orders, protocol: http, port: ${port} }
+workers: 2
+`
+
+async function step(name: string, act: () => Promise<string | undefined>): Promise<void> {
+  let problem: string | undefined
+  try {
+    problem = await act()
+  } catch (error) {
+    problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  }
+  if (problem !== undefined) problem += `\n${systemctl('status', 'hostmesh')}`
+  appendFileSync(results, `${JSON.stringify({ boot, name, problem })}\n`)
+}
+
+function systemctl(...words: string[]): string {
+  try {
+    return execFileSync('systemctl', ['--no-pager', '--full', ...words], { encoding: 'utf8', timeout: 90_000 }).trim()
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string }
+    return `failed: ${stdout ?? ''}${stderr ?? ''}`
+  }
+}
+
+function mainPid(): number {
+  return Number(systemctl('show', '-P', 'MainPID', 'hostmesh'))
+}
+
+async function ask(): Promise<number> {
+  const caller = await KeepAliveCaller.connect(port)
+  try {
+    return (await caller.get()).status
+  } finally {
+    caller.close()
+  }
+}
+
+function state(): Promise<WatchdogState> {
+  return new Promise((resolve, reject) => {
+    dialFrames('/run/hostmesh/watchdog.sock', maxHandoffFrameBytes, undefined, {
+      onMessage: (raw) => {
+        const reply = raw as unknown as OperatorReply
+        if (reply.type === 'state') resolve(reply.state)
+      },
+      onClose: () => reject(new Error('hung up')),
+    }).then((stream) => {
+      stream.send({ type: 'operator', link: handoffVersion })
+      stream.send({ type: 'status' })
+      return undefined
+    }, reject)
+  })
+}
+
+async function until(
+  what: string,
+  isTrue: (now: WatchdogState) => boolean,
+  timeoutMs = 30_000,
+): Promise<WatchdogState> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      const now = await state()
+      if (isTrue(now)) return now
+    } catch {
+      // Between two lives.
+    }
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+const serves = (now: WatchdogState): boolean =>
+  now.generations[0]?.phase === 'serving' && now.generations[0].children.filter((child) => child.isServing).length === 2
+
+const provider = await startFarSide('provider', false, 18_080)
+
+if (boot === 'first') {
+  await step('starts, and is started only when it serves', async () => {
+    execFileSync('useradd', ['--system', 'hostmesh'])
+    mkdirSync('/opt/hostmesh', { recursive: true })
+    symlinkSync(root, '/opt/hostmesh/current')
+    mkdirSync('/etc/hostmesh/endpoints', { recursive: true })
+    writeFileSync(
+      '/etc/hostmesh/endpoints/orders.yaml',
+      'service: orders\nendpoints:\n  - { address: 127.0.0.1, port: 18080 }\n',
+    )
+    writeFileSync('/etc/hostmesh/agent.yaml', config)
+    copyFileSync(join(root, 'systemd/hostmesh.service'), '/etc/systemd/system/hostmesh.service')
+    systemctl('daemon-reload')
+    systemctl('enable', 'hostmesh')
+    const said = systemctl('start', 'hostmesh')
+    if (said !== '') return said
+    await until('it serves', serves)
+    const status = await ask()
+    return status === 200 ? undefined : `answered ${status}`
+  })
+
+  await step('a killed watchdog is started again by systemd and adopts what runs, and nothing is lost', async () => {
+    const before = await until('it serves', serves)
+    const load = await keepAliveLoad(port, 8)
+    process.kill(mainPid(), 'SIGKILL')
+    const after = await until(
+      'adopted',
+      (now) => now.pid !== before.pid && now.isAdopted && serves(now) && now.heldShards >= 2,
+    )
+    const { failures, answered } = await load.stop()
+    const pids = (now: WatchdogState): string =>
+      now.generations[0]!.children.map((child) => child.pid)
+        .sort((one, other) => one - other)
+        .join()
+    if (pids(before) !== pids(after)) return `other processes: ${pids(before)} and ${pids(after)}`
+    return failures.length === 0 && answered > 0 ? undefined : `lost ${failures.length} of ${answered}: ${failures[0]}`
+  })
+
+  await step('a watchdog that hangs is noticed by systemd and replaced, and nothing is lost', async () => {
+    const before = await until('it serves', serves)
+    const load = await keepAliveLoad(port, 4, '/slow/50')
+    process.kill(before.pid, 'SIGSTOP')
+    await until('another watchdog', (now) => now.pid !== before.pid && now.isAdopted && serves(now), 60_000)
+    const { failures } = await load.stop()
+    return failures.length === 0 ? undefined : `lost ${failures.length}: ${failures[0]}`
+  })
+
+  await step(
+    'after the death of every process its sockets come back from the store, with the callers in their queues',
+    async () => {
+      const before = await until('it serves', serves)
+      systemctl('kill', '--kill-who=all', '--signal=SIGKILL', 'hostmesh')
+      const fresh = newConnectionLoad(port, 4)
+      await until('it serves again', (now) => now.pid !== before.pid && serves(now), 60_000)
+      const { failures, answered } = await fresh.stop()
+      const refused = failures.filter((failure) => failure === 'ECONNREFUSED')
+      return refused.length === 0 && answered > 0 ? undefined : `refused ${refused.length}, answered ${answered}`
+    },
+  )
+
+  await step('systemctl reload is a hot restart that loses nothing', async () => {
+    const before = await until('it serves', serves)
+    const load = await keepAliveLoad(port, 8)
+    const said = systemctl('reload', 'hostmesh')
+    await until(
+      'a new generation alone',
+      (now) =>
+        serves(now) &&
+        now.generations.length === 1 &&
+        now.generations[0]!.generation > before.generations[0]!.generation,
+    )
+    const { failures } = await load.stop()
+    return said === '' && failures.length === 0 ? undefined : `${said} lost ${failures.length}: ${failures[0]}`
+  })
+
+  await step('a bad configuration is refused by systemctl reload and changes nothing', async () => {
+    const before = await until('it serves', serves)
+    writeFileSync('/etc/hostmesh/agent.yaml', `${config}nonsense: true\n`)
+    const said = systemctl('reload', 'hostmesh')
+    writeFileSync('/etc/hostmesh/agent.yaml', config)
+    const after = await state()
+    if (!said.startsWith('failed')) return 'the reload was accepted'
+    return after.generations[0]!.generation === before.generations[0]!.generation
+      ? undefined
+      : 'a new generation was started'
+  })
+
+  await step('systemctl stop leaves no process, and it starts again', async () => {
+    const before = await until('it serves', serves)
+    systemctl('stop', 'hostmesh')
+    const left = before.generations[0]!.children.filter((child) => isAlive(child.pid))
+    if (left.length > 0) return `left: ${left.map((child) => child.pid).join()}`
+    systemctl('start', 'hostmesh')
+    await until('it serves', serves)
+    return (await ask()) === 200 ? undefined : 'no answer'
+  })
+} else {
+  await step('comes back after a reboot', async () => {
+    await until('it serves', serves, 60_000)
+    return (await ask()) === 200 ? undefined : 'no answer'
+  })
+}
+
+await provider.close()
+try {
+  cpSync('/run/hostmesh/watchdog.json', `${results}.${boot}.json`)
+  writeFileSync(`${results}.${boot}.log`, execFileSync('journalctl', ['-u', 'hostmesh', '--no-pager', '-n', '300']))
+} catch {
+  // Only for people.
+}
+systemctl('poweroff')
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
+  } catch {
+    return false
+  }
+}
