@@ -36,7 +36,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   connection: PooledConnection | null = null
   startedAt = 0
   /** Counts against the cluster's retries until it ends. */
-  isRetry = false
+  holdsRetry = false
   sentAny = false
   replyBytes = 0
   /** Whether the balancer has heard how it ended. */
@@ -70,13 +70,19 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   }
 
   /** False when the bounds of the cluster are reached: the attempt is then over and was not counted. */
-  begin(exchange: Exchange, upstream: Upstream, state: EndpointState, isRetry: boolean, needsFresh: boolean): boolean {
+  begin(
+    exchange: Exchange,
+    upstream: Upstream,
+    state: EndpointState,
+    holdsRetry: boolean,
+    needsFresh: boolean,
+  ): boolean {
     const { road } = this
     this.exchange = exchange
     this.upstream = upstream
     this.state = state
     this.startedAt = road.clock.now
-    this.isRetry = isRetry
+    this.holdsRetry = holdsRetry
     this.sentAny = false
     this.replyBytes = 0
     this.isJudged = false
@@ -290,8 +296,8 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.isJudged = true
     const { cluster } = this.upstream!
     cluster.endAttempt(this.state!, outcome, status, latencyMs, this.road.clock.now)
-    if (this.isRetry) {
-      this.isRetry = false
+    if (this.holdsRetry) {
+      this.holdsRetry = false
       cluster.endRetry()
     }
   }

@@ -86,7 +86,8 @@ export class Exchange implements RequestView, TimerOwner {
   private nextFilter = 0
   private retries = 0
   private staleRepeats = 0
-  private hasPendingRetry = false
+  /** A place in the retry budget, from the decision to retry until the attempt takes it over. */
+  private holdsRetry = false
   private closesAfter = false
   private hashCookie = ''
 
@@ -327,7 +328,7 @@ export class Exchange implements RequestView, TimerOwner {
 
   // ---- attempts
 
-  private tryOnce(isRetry: boolean, needsFresh: boolean): void {
+  private tryOnce(holdsRetry: boolean, needsFresh: boolean): void {
     const upstream = this.upstream!
     const { pick, road } = this
     pick.now = road.clock.now
@@ -335,7 +336,7 @@ export class Exchange implements RequestView, TimerOwner {
     pick.original = upstream.cluster.policy.loadBalancer.kind === 'passthrough' ? this.head.authority : ''
     const picked = upstream.cluster.pick(pick)
     if (picked.kind === 'refusal') {
-      if (isRetry) upstream.cluster.endRetry()
+      if (holdsRetry) upstream.cluster.endRetry()
       if (this.goOnWithEarlier()) return
       if (picked.code === 'E_BALANCE_NO_ENDPOINT' && this.tried.length === 0 && this.tryFallback()) return
       this.refuseBy(picked)
@@ -345,7 +346,7 @@ export class Exchange implements RequestView, TimerOwner {
     this.endpoint = picked
     const attempt = road.attempts.take(road)
     this.attempt = attempt
-    if (!attempt.begin(this, upstream, picked, isRetry, needsFresh)) {
+    if (!attempt.begin(this, upstream, picked, holdsRetry, needsFresh)) {
       this.attempt = null
       if (!this.goOnWithEarlier()) this.refuseBy(overflowRefusal)
       return
@@ -421,7 +422,7 @@ export class Exchange implements RequestView, TimerOwner {
     this.noteTried(state!)
     const policy = this.route?.retry ?? null
     const sent = { methodId: this.head.methodId, sentAny, isReplayable }
-    if (wantsRetry(policy, outcome, sentAny) && mayRepeat(sent) && this.retryLater()) return
+    if (wantsRetry(policy, outcome, sentAny) && mayRepeat(sent) && this.retryLater(!sentAny)) return
     const failure = failureOf(outcome, reason)
     const flag = policy !== null && this.retries >= policy.spec.attempts ? `${failure.flag},URX` : failure.flag
     this.refuse(failure.status, failure.code, flag, `${state!.id}: ${reason}`)
@@ -441,18 +442,21 @@ export class Exchange implements RequestView, TimerOwner {
     if (!this.tried.includes(state)) this.tried.push(state)
   }
 
-  /** False when the count or the budget is used up. */
-  private retryLater(): boolean {
+  /**
+   * False when the count or the budget is used up. The budget keeps repeated work away from a service in trouble; an attempt of which nothing was sent made no
+   * work, so it needs none: one dead endpoint among living ones must not fail the requests that happen to meet it at the same time.
+   */
+  private retryLater(isFree: boolean): boolean {
     const policy = this.route!.retry!
     if (this.retries >= policy.spec.attempts) return false
-    if (!this.upstream!.cluster.tryRetry()) {
+    if (!isFree && !this.upstream!.cluster.tryRetry()) {
       this.road.tallies.retriesRefused++
       return false
     }
     const delay = backoffMs(policy, this.retries, this.road.random)
     this.retries++
     this.road.tallies.retries++
-    this.hasPendingRetry = true
+    this.holdsRetry = !isFree
     this.wait(TimerKind.backoff, delay)
     return true
   }
@@ -468,10 +472,12 @@ export class Exchange implements RequestView, TimerOwner {
       case TimerKind.delay:
         this.runFilters()
         break
-      case TimerKind.backoff:
-        this.hasPendingRetry = false
-        this.tryOnce(true, false)
+      case TimerKind.backoff: {
+        const holdsRetry = this.holdsRetry
+        this.holdsRetry = false
+        this.tryOnce(holdsRetry, false)
         break
+      }
       case TimerKind.hedge:
         this.hedge()
         break
@@ -543,7 +549,7 @@ export class Exchange implements RequestView, TimerOwner {
   /** Repeats because of the status; the reply is thrown away. */
   private retryStatus(attempt: Attempt, buf: Buffer, at: number, end: number): boolean {
     const sent = { methodId: this.head.methodId, sentAny: true, isReplayable: this.replay.isWhole }
-    if (!mayRepeat(sent) || !this.retryLater()) return false
+    if (!mayRepeat(sent) || !this.retryLater(false)) return false
     this.noteTried(attempt.state!)
     const { head, body } = attempt
     body.begin(head.body, head.contentLength, false, false, this.road.state.limits)
@@ -737,8 +743,8 @@ export class Exchange implements RequestView, TimerOwner {
   leave(): void {
     const { upstream } = this
     if (upstream === null) return
-    if (this.hasPendingRetry) {
-      this.hasPendingRetry = false
+    if (this.holdsRetry) {
+      this.holdsRetry = false
       upstream.cluster.endRetry()
     }
     if (this.isAdmitted) {

@@ -136,6 +136,10 @@ describe('timeouts, retries and limits through a worker', () => {
     expect(await world.worker.metric('hostmesh_cluster_retry_overflows_total')).to.be.above(0)
   })
 
+  it('retries of what never left need no budget: a dead endpoint fails nobody, however many call', async () => {
+    expect(await world.countBodies(200, 'down/')).to.deep.equal({ 'down 1': 200 })
+  })
+
   it('no attempts means no retry', async () => {
     const answers = [await errorOf('never/'), await errorOf('never/')]
     expect(answers).to.deep.include([503, 'E_CONNECT_REFUSED'])
