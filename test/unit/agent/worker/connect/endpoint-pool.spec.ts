@@ -6,7 +6,7 @@ import { ClusterPools } from '../../../../../agent/worker/connect/cluster-pools.
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
 import { overflow, waiting } from '../../../../../agent/worker/connect/endpoint-pool.ts'
 import type { ConnectionWaiter, EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'
-import { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
+import type { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 import type {

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect } from 'chai'
+
+import { ControlClient } from '../../../../../agent/worker/link/control-client.ts'
+import type { ControlToWorker, WorkerToControl } from '../../../../../contracts/control-link.ts'
+import { MeshError } from '../../../../../contracts/errors.ts'
+import { encodeFrame, FrameReader } from '../../../../../contracts/frame.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+import { snapshotOf } from '../../../../support/worker/snapshots.ts'
+
+describe('the link to control', () => {
+  let folder: string
+  let server: Server | undefined
+  let client: ControlClient
+  let sockets: Socket[]
+  let received: WorkerToControl[]
+  let version: number
+  let loads: number
+  let refuses: boolean
+  const logged: string[] = []
+  const pending: string[] = []
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hostmesh-link-'))
+    sockets = []
+    received = []
+    version = 0
+    loads = 0
+    refuses = false
+    logged.length = 0
+    pending.length = 0
+    client = new ControlClient({
+      path: join(folder, 'control.sock'),
+      generation: 3,
+      index: 1,
+      random: () => 0.5,
+      log: (level, message) => logged.push(`${level} ${message}`),
+      version: () => version,
+      load: (snapshot) => {
+        if (refuses) throw new MeshError('E_WIRE', 'snapshot of another format')
+        version = snapshot.version
+        loads++
+      },
+      apply: (delta) => {
+        if (delta.baseVersion !== version) throw new MeshError('E_WIRE', 'delta does not follow')
+        version = delta.version
+      },
+      problems: async () => [{ listener: 'a', code: 'E_LISTEN_IN_USE', message: 'taken' }],
+      answer: (question) => {
+        if (question.kind === 'stats') return { series: [] }
+        throw new MeshError('E_ADMIN_REQUEST', 'not that one')
+      },
+      pendingNames: () => pending,
+      takeUsed: () => [],
+    })
+  })
+
+  afterEach(async () => {
+    client.close()
+    for (const socket of sockets) socket.destroy()
+    if (server !== undefined) await new Promise<void>((resolve) => server!.close(() => resolve()))
+    server = undefined
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function control(): Promise<void> {
+    server = createServer((socket) => {
+      sockets.push(socket)
+      const reader = new FrameReader()
+      socket.on('error', () => {})
+      socket.on('data', (bytes: Buffer) => received.push(...(reader.push(bytes) as WorkerToControl[])))
+    })
+    await new Promise<void>((resolve) => server!.listen(join(folder, 'control.sock'), resolve))
+  }
+
+  const tell = (message: ControlToWorker): void => void sockets.at(-1)!.write(encodeFrame(message))
+  const got = <T extends WorkerToControl['type']>(type: T) =>
+    received.find((message): message is Extract<WorkerToControl, { type: T }> => message.type === type)
+  const snapshot = (of: number) => snapshotOf({ services: [], listen: {}, version: of })
+
+  it('dials until control is there, says who it is, and takes the snapshot', async () => {
+    client.start()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    await control()
+    await eventually(() => got('hello') !== undefined)
+    expect(got('hello')).to.include({ generation: 3, index: 1, pid: process.pid, snapshotVersion: 0 })
+    tell({ type: 'snapshot', snapshot: snapshot(5) })
+    await client.snapshotReceived
+    await eventually(() => got('applied') !== undefined)
+    expect(got('applied')).to.deep.include({ version: 5 })
+    expect(got('applied')!.problems).to.have.length(1)
+  })
+
+  it('keeps what it has when a snapshot or delta cannot be used, and says why', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    tell({ type: 'snapshot', snapshot: snapshot(5) })
+    tell({ type: 'delta', delta: { baseVersion: 7, version: 8 } })
+    await eventually(() => got('refused') !== undefined)
+    expect(got('refused')).to.deep.include({ version: 8, code: 'E_WIRE' })
+    expect(version).to.equal(5)
+  })
+
+  it('goes on without control and dials the next one, which sends the whole snapshot again', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    tell({ type: 'snapshot', snapshot: snapshot(5) })
+    await eventually(() => loads === 1)
+    pending.push('billing')
+    sockets[0]!.destroy()
+    await eventually(() => received.filter((message) => message.type === 'hello').length === 2)
+    expect(version).to.equal(5)
+    expect(received.at(-1)).to.deep.equal({ type: 'need', names: ['billing'] })
+    tell({ type: 'snapshot', snapshot: snapshot(6) })
+    await eventually(() => version === 6)
+  })
+
+  it('dials anew after bytes that are no frames', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    sockets[0]!.write(Buffer.from([0xff, 0xff, 0xff, 0xff, 1, 2, 3]))
+    await eventually(() => sockets.length === 2)
+    expect(logged.some((line) => line.startsWith('error') && line.includes('E_WIRE'))).to.equal(true)
+  })
+
+  it('answers questions, and fails one that it cannot answer with its code', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    tell({ type: 'ask', id: 1, question: { kind: 'stats' } })
+    tell({ type: 'ask', id: 2, question: { kind: 'listeners' } })
+    await eventually(() => got('failed') !== undefined)
+    expect(got('reply')).to.deep.equal({ type: 'reply', id: 1, body: { series: [] } })
+    expect(got('failed')).to.deep.include({ id: 2, code: 'E_ADMIN_REQUEST' })
+  })
+})
