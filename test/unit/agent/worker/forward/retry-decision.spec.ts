@@ -1,0 +1,60 @@
+import { expect } from 'chai'
+
+import { Outcome } from '../../../../../agent/worker/balance/types.ts'
+import {
+  backoffMs,
+  isStaleConnection,
+  mayRepeat,
+  wantsRetry,
+} from '../../../../../agent/worker/forward/retry-decision.ts'
+import { Method } from '../../../../../agent/worker/protocols/http1/types.ts'
+import { compileRetry } from '../../../../../agent/worker/route/retry-policy.ts'
+import type { RetryCondition } from '../../../../../contracts/route-spec.ts'
+
+const policy = (...on: RetryCondition[]) =>
+  compileRetry({ attempts: 2, perTryTimeoutMs: 0, on, statuses: [], backoffMs: 25 })
+
+describe('whether a failed attempt is repeated', () => {
+  it('any request of which nothing was sent may be', () => {
+    for (const methodId of Object.values(Method)) {
+      expect(mayRepeat({ methodId, sentAny: false, isReplayable: true })).to.equal(true)
+    }
+  })
+
+  it('a sent request only with an idempotent method (R31)', () => {
+    const may = (methodId: Method) => mayRepeat({ methodId, sentAny: true, isReplayable: true })
+    expect([Method.get, Method.head, Method.put, Method.delete, Method.options].every(may)).to.equal(true)
+    expect([Method.post, Method.patch, Method.other, Method.connect].some(may)).to.equal(false)
+  })
+
+  it('none whose body is not whole here any more', () => {
+    expect(mayRepeat({ methodId: Method.get, sentAny: true, isReplayable: false })).to.equal(false)
+    expect(mayRepeat({ methodId: Method.put, sentAny: false, isReplayable: false })).to.equal(false)
+  })
+
+  it('only for what the policy names', () => {
+    expect(wantsRetry(policy('connect-failure'), Outcome.connectFailure, false)).to.equal(true)
+    expect(wantsRetry(policy('connect-failure'), Outcome.connectTimeout, false)).to.equal(true)
+    expect(wantsRetry(policy('connect-failure'), Outcome.reset, true)).to.equal(false)
+    expect(wantsRetry(policy('reset'), Outcome.reset, true)).to.equal(true)
+    expect(wantsRetry(policy('reset'), Outcome.timeout, true)).to.equal(true)
+    expect(wantsRetry(policy('reset-before-request'), Outcome.reset, false)).to.equal(true)
+    expect(wantsRetry(policy('reset-before-request'), Outcome.reset, true)).to.equal(false)
+    expect(wantsRetry(policy('5xx'), Outcome.cancelled, true)).to.equal(false)
+    expect(wantsRetry(null, Outcome.connectFailure, false)).to.equal(false)
+  })
+
+  it('on a fresh connection when a reused one was closed without a byte of a reply', () => {
+    expect(isStaleConnection(Outcome.reset, true, 0, true)).to.equal(true)
+    expect(isStaleConnection(Outcome.reset, false, 0, true)).to.equal(false)
+    expect(isStaleConnection(Outcome.reset, true, 1, true)).to.equal(false)
+    expect(isStaleConnection(Outcome.reset, true, 0, false)).to.equal(false)
+    expect(isStaleConnection(Outcome.timeout, true, 0, true)).to.equal(false)
+  })
+
+  it('after a back-off with full jitter that grows twofold up to ten times the first', () => {
+    const longest = (retries: number) => backoffMs(policy('5xx')!, retries, () => 1)
+    expect([0, 1, 2, 3, 4, 9].map(longest)).to.deep.equal([25, 50, 100, 200, 250, 250])
+    expect(backoffMs(policy('5xx')!, 3, () => 0)).to.equal(0)
+  })
+})

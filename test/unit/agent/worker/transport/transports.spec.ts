@@ -1,0 +1,170 @@
+import { expect } from 'chai'
+
+import { Output } from '../../../../../agent/worker/transport/output.ts'
+import { publicTransports } from '../../../../../agent/worker/transport/public-socket.ts'
+import { rawTransports } from '../../../../../agent/worker/transport/raw-handle.ts'
+import { proveTransports } from '../../../../../agent/worker/transport/raw-self-test.ts'
+import { selectTransports } from '../../../../../agent/worker/transport/select-transports.ts'
+import type { Transport, Transports } from '../../../../../agent/worker/transport/transport.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+
+interface Side {
+  readonly transport: Transport
+  text: string
+  hasEnded: boolean
+  drains: number
+  closed: string | undefined
+}
+
+function watch(transport: Transport): Side {
+  const side: Side = { transport, text: '', hasEnded: false, drains: 0, closed: undefined }
+  transport.owner = {
+    onBytes: (bytes, length) => (side.text += bytes.toString('latin1', 0, length)),
+    onEnd: () => (side.hasEnded = true),
+    onDrained: () => side.drains++,
+    onClosed: (reason) => (side.closed = reason),
+  }
+  return side
+}
+
+for (const kind of ['raw', 'public'] as const) {
+  describe(`${kind} transports`, () => {
+    let output: Output
+    let transports: Transports
+    let near: Side
+    let far: Side
+    let close: () => void
+
+    beforeEach(async () => {
+      output = new Output()
+      transports = kind === 'raw' ? rawTransports(output) : publicTransports()
+      const accepted: Transport[] = []
+      const listener = await transports.listen({ address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }, (one) =>
+        accepted.push(one),
+      )
+      const dialled = await new Promise<Transport>((resolve, reject) => {
+        transports.dial('127.0.0.1', listener.port, (transport, reason) =>
+          transport === null ? reject(new Error(reason)) : resolve(transport),
+        )
+      })
+      await eventually(() => accepted.length === 1)
+      near = watch(dialled)
+      far = watch(accepted[0]!)
+      close = () => {
+        near.transport.close()
+        far.transport.close()
+        listener.close()
+      }
+    })
+
+    afterEach(() => close())
+
+    const send = (side: Side, text: string): boolean => {
+      output.latin1(text)
+      return side.transport.write(output)
+    }
+
+    it('pass the self-test', async () => {
+      await proveTransports(transports, output)
+    })
+
+    it('carry bytes and tell both ends of the connection', async () => {
+      far.transport.resumeReading()
+      expect(send(near, 'hello')).to.equal(true)
+      await eventually(() => far.text === 'hello')
+      expect(near.transport.peer().port).to.equal(far.transport.peer().localPort)
+      expect(near.transport.peer().localPort).to.equal(far.transport.peer().port)
+    })
+
+    it('say nothing while reading is paused, not even the end, and lose nothing', async () => {
+      far.transport.resumeReading()
+      send(near, 'a')
+      await eventually(() => far.text === 'a')
+      far.transport.pauseReading()
+      send(near, 'b')
+      near.transport.end()
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      expect(far.text).to.equal('a')
+      expect(far.hasEnded).to.equal(false)
+      far.transport.resumeReading()
+      await eventually(() => far.hasEnded)
+      expect(far.text).to.equal('ab')
+    })
+
+    it('keep the bytes of a slow write while the output is filled anew, in order', async () => {
+      let expected = ''
+      const block = 'x'.repeat(60_000)
+      let round = 0
+      while (near.transport.pendingBytes === 0) {
+        const text = `${round++}:${block}`
+        expected += text
+        send(near, text)
+      }
+      for (let i = 0; i < 5; i++) {
+        expected += `late${i}`
+        expect(send(near, `late${i}`)).to.equal(false)
+      }
+      far.transport.resumeReading()
+      await eventually(() => far.text.length === expected.length, 8000)
+      expect(far.text === expected).to.equal(true)
+      await eventually(() => near.drains > 0)
+      expect(near.transport.pendingBytes).to.equal(0)
+    })
+
+    it('tell a reset, and nothing after it', async () => {
+      far.transport.resumeReading()
+      near.transport.reset()
+      await eventually(() => far.closed !== undefined)
+      expect(far.closed).to.equal('ECONNRESET')
+      expect(far.transport.isClosed).to.equal(true)
+      expect(send(far, 'x')).to.equal(false)
+    })
+
+    it('tell a write to a broken connection in a later turn', async () => {
+      near.transport.reset()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      send(far, 'x')
+      expect(far.closed).to.equal(undefined)
+      far.transport.resumeReading()
+      await eventually(() => far.closed !== undefined)
+    })
+
+    it('can be closed twice', () => {
+      near.transport.close()
+      near.transport.close()
+      near.transport.reset()
+      expect(near.transport.isClosed).to.equal(true)
+    })
+
+    it('name the reason of a failed dial', async () => {
+      const reason = await new Promise<string>((resolve) => {
+        transports.dial('127.0.0.1', 1, (_transport, error) => resolve(error))
+      })
+      expect(reason).to.equal('ECONNREFUSED')
+    })
+
+    it('reject a taken address with its code', async () => {
+      const { localPort } = far.transport.peer()
+      const options = { address: '127.0.0.1', port: localPort, backlog: 1, reusePort: false }
+      let code: unknown
+      await transports.listen(options, () => {}).catch((error: NodeJS.ErrnoException) => (code = error.code))
+      expect(code).to.equal('EADDRINUSE')
+    })
+  })
+}
+
+describe('the choice of transports', () => {
+  it('is the fast ones on the Node that they know', async () => {
+    const warned: string[] = []
+    const deps = { output: new Output(), nodeVersion: process.versions.node, warn: (text: string) => warned.push(text) }
+    expect((await selectTransports(deps)).kind).to.equal('raw')
+    expect(warned).to.deep.equal([])
+  })
+
+  it('is the public ones elsewhere, with a warning', async () => {
+    const warned: string[] = []
+    const deps = { output: new Output(), nodeVersion: '24.1.0', warn: (text: string) => warned.push(text) }
+    expect((await selectTransports(deps)).kind).to.equal('public')
+    expect(warned[0]).to.include('24.1.0')
+  })
+})
