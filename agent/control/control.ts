@@ -111,6 +111,7 @@ export class Control {
       log,
       metrics,
       onChange: (set) => this.endpointsChanged(set),
+      onSame: (set) => this.compiler.endpointsReplaced(set),
       onAnswered: (key) => {
         this.refreshNames(key)
         for (const listener of this.answerListeners) listener(key)

@@ -29,6 +29,8 @@ export interface DirectoryDeps {
   readonly metrics: AdapterMetrics
   /** The set that is served from now on. Called only for wanted services, only when something a worker can see has changed. */
   onChange(set: EndpointSet): void
+  /** The same endpoints again in other objects: the old ones (from disk, from the last push) need not be kept. */
+  onSame?(set: EndpointSet): void
   /** All registries were heard (or one had an instance): what `get` says is now an answer. Called once per wanted service. */
   onAnswered?(key: ServiceKey): void
 }
@@ -216,8 +218,7 @@ export class EndpointDirectory {
     } else if (result.held === undefined && wasHeld) {
       this.deps.log.info({ service: key, registry: adapter.name }, `${key}: the answer of ${adapter.name} is taken now`)
     }
-    // the same word again keeps the same objects: what came from disk must not lie in memory twice
-    if (!isDeepStrictEqual(source.endpoints, result.endpoints)) source.endpoints = result.endpoints
+    source.endpoints = result.endpoints
     source.held = result.held
     source.isAnswered = true
     source.protectThreshold =
@@ -309,7 +310,8 @@ export class EndpointDirectory {
       before.protectThreshold === chosen.protectThreshold &&
       (before.endpoints === chosen.endpoints || isDeepStrictEqual(before.endpoints, chosen.endpoints))
     if (isSame) {
-      wanted.published = { ...before, confirmedAt: chosen.confirmedAt }
+      wanted.published = { ...chosen, version: before.version }
+      if (before.endpoints !== chosen.endpoints) this.deps.onSame?.(wanted.published)
       return
     }
     wanted.published = { ...chosen, version: ++this.version }

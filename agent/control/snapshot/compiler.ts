@@ -151,6 +151,11 @@ export class Compiler {
     else this.compileService(set.service)
   }
 
+  /** The same endpoints in other objects. A localized set has objects of its own anyway. */
+  endpointsReplaced(set: EndpointSet): void {
+    if (this.users.has(set.service) && this.localize(set) === set) this.deps.store.replaceEndpoints(set)
+  }
+
   /** Local applications came or went: endpoints that are ours may be reached another way now. */
   localApplicationsChanged(): void {
     for (const key of this.users.keys()) {

@@ -89,6 +89,12 @@ export class SnapshotStore {
     this.onDirty()
   }
 
+  /** The same endpoints in other objects: no change for anybody. */
+  replaceEndpoints(set: EndpointSet): void {
+    const service = this.services.get(set.service)
+    if (service !== undefined) this.services.set(set.service, { ...service, endpoints: set })
+  }
+
   /** undefined forgets the name: a worker has to ask again. */
   setName(name: string, virtualHost: string | null | undefined): void {
     this.set(this.names, this.dirtyNames, name, virtualHost)

@@ -3,6 +3,9 @@ import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RelayTargetsFile } from '../../../../contracts/relay-targets.ts'
+import { resolveApplication } from '../../../../agent/control/config/resolve.ts'
+import { applicationFileSchema } from '../../../../agent/control/config/schema.ts'
+import { applicationOf } from '../../../../agent/control/registration/application.ts'
 import { readChecked } from '../../../../agent/control/state/checked-file.ts'
 import { openBench, openIn, type Bench } from './support/control-bench.ts'
 import { endpoint } from './support/fake-registry.ts'
@@ -320,6 +323,51 @@ spec:
     } finally {
       await next.end()
     }
+  })
+
+  it('remembers an application of the local API over a restart, announced or not', async () => {
+    bench = await openBench()
+    bench.control.setLeading(true)
+    const [announced, waiting] = ['8080', '8081'].map((port) =>
+      applicationOf(
+        resolveApplication(
+          '',
+          applicationFileSchema.parse({ service: 'web', port: Number(port), check: { off: true } }),
+          {
+            namespace: 'public',
+            group: 'DEFAULT_GROUP',
+          },
+        ),
+        'api',
+      ),
+    )
+    bench.control.applications.put(announced!)
+    const worker = bench.worker()
+    await worker.until(() => bench.registry.registrations.length === 1, 'announcement')
+    worker.close()
+    await worker.until(() => bench.control.publisher.states().length === 0, 'no worker left')
+    bench.control.applications.put(waiting!)
+    const ports = bench.control.listeners.portRows().map((row) => row.port)
+    bench = await bench.restart()
+    bench.control.setLeading(true)
+    expect(bench.control.registrar.applications().map((one) => one.id)).to.deep.equal([announced!.id, waiting!.id])
+    expect(bench.control.listeners.portRows().map((row) => row.port)).to.deep.equal(ports)
+    expect(bench.registry.registrations.map((one) => one.state)).to.deep.equal(['registered'])
+  })
+
+  it('shares endpoints with the registry that confirms what came from disk, without a word to workers', async () => {
+    bench = await openBench({ outbound })
+    bench.control.setLeading(true)
+    bench.registry.say(orders, [endpoint('10.0.0.9:80')])
+    bench = await bench.restart()
+    const worker = bench.worker()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    const same = endpoint('10.0.0.9:80')
+    bench.registry.say(orders, [same])
+    expect(bench.control.store.service(key)!.endpoints.endpoints[0]).to.equal(same)
+    bench.registry.say(orders, [same, endpoint('10.0.0.8:80')])
+    await worker.until(() => worker.deltas.length === 1, 'one delta')
+    expect(worker.deltas).to.have.length(1)
   })
 
   it('leads a name under a wildcard rule to the virtual host of that rule', async () => {
