@@ -15,6 +15,7 @@ import type {
   FaceServiceListener,
   NacosFace,
 } from '../../registry-adapters/nacos/face/index.ts'
+import { stateFiles } from '../../contracts/run-directory.ts'
 import type { Control } from './control.ts'
 import { applicationId, type Application } from './registration/application.ts'
 import { splitKey } from './snapshot/compiler.ts'
@@ -93,7 +94,8 @@ export class LocalFace {
     const { control } = this
     const id = applicationId(face.service, face.address, face.port)
     // a file says more than a client can; it stays in force
-    if (control.registrar.get(id)?.source === 'file') return
+    const present = control.registrar.get(id)
+    if (present?.source === 'file') return
     const application: Application = {
       id,
       source: 'face',
@@ -113,7 +115,11 @@ export class LocalFace {
       check: undefined,
       face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol },
     }
-    if (control.applications.put(application) !== undefined) return
+    if (control.applications.put(application) !== undefined) {
+      // what a client was told is kept, even if control dies in the next moment
+      if (present === undefined) await control.state.flush(stateFiles.registrations)
+      return
+    }
     await control.applications.remove(id)
     throw new MeshError('E_PORT_RANGE_FULL', `${id}: no inbound port is free; widen inbound.portRange`)
   }

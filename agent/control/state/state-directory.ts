@@ -61,6 +61,11 @@ export class StateDirectory {
     this.writers.get(file)?.changed()
   }
 
+  /** Resolves when what was said of the file so far is on disk, or has failed. */
+  async flush(file: string): Promise<void> {
+    await this.writers.get(file)?.flush()
+  }
+
   files(): string[] {
     return [...this.writers.keys()]
   }
