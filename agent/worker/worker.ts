@@ -98,7 +98,7 @@ export class Worker {
     const dialer = new Dialer({ transports, wheel, clock, socketOptions: socketOptions(warn) })
     const tallies = new Tallies()
     const state = new MeshState(
-      { pools: { dialer, wheel, clock }, random, now: fresh, limitShare: 1 / options.workers },
+      { pools: { dialer, wheel, clock }, random, now: fresh, limitShare: 1 / options.workers, filterCounts: tallies },
       {
         onListeners: (changed) => {
           if (this.canListen) void this.listeners.apply(changed)

@@ -1,5 +1,6 @@
 /** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
 import { RuleStore } from '../../agent/control/rules/rule-store.ts'
+import { noFilterCounts } from '../../agent/worker/route/filter-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'
 import type { ConnectionView, FilterContext, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
@@ -79,7 +80,7 @@ export function compiled(
   ids = new RouteIds(),
   limitShare = 1,
 ): VirtualHost {
-  return compileVirtualHost(spec, { ids, now: 0, limitShare, former })
+  return compileVirtualHost(spec, { ids, now: 0, limitShare, former, counts: noFilterCounts() })
 }
 
 export function virtualHost(http: readonly HttpRouteSpec[]): VirtualHost {

@@ -24,7 +24,8 @@ import { NameTable } from '../route/name-table.ts'
 import { RouteIds } from '../route/route-ids.ts'
 import { subnetSet } from '../route/subnet.ts'
 import type { SubnetSet } from '../route/subnet.ts'
-import type { VirtualHost } from '../route/types.ts'
+import type { FilterCounts, VirtualHost } from '../route/types.ts'
+import { noFilterCounts } from '../route/filter-counts.ts'
 import { compileVirtualHost, releaseVirtualHost } from '../route/virtual-host.ts'
 
 /** Authorities whose virtual host is remembered; beyond it the memory starts anew. */
@@ -34,6 +35,8 @@ export const maxFallbacks = 256
 
 export interface MeshStateDeps {
   readonly pools: PoolDeps
+  /** Absent: what filters do is not counted. */
+  readonly filterCounts?: FilterCounts
   readonly random: () => number
   /** Monotonic ms. */
   readonly now: () => number
@@ -232,8 +235,9 @@ export class MeshState {
       this.names.setHost(name, null)
       return
     }
-    const { limitShare, now } = this.deps
-    this.names.setHost(name, compileVirtualHost(spec, { ids: this.routeIds, now: now(), limitShare, former }))
+    const { filterCounts: counts = noFilterCounts(), limitShare, now } = this.deps
+    const options = { ids: this.routeIds, now: now(), limitShare, counts, former }
+    this.names.setHost(name, compileVirtualHost(spec, options))
   }
 
   private takeService(key: ServiceKey, spec: ServiceSpec | null): void {

@@ -25,6 +25,13 @@ export class Tallies {
   retriesRefused = 0
   staleRepeats = 0
   hedges = 0
+  faultDelays = 0
+  faultAborts = 0
+  preflights = 0
+  redirects = 0
+  directResponses = 0
+  rateLimited = 0
+  forgottenCallers = 0
   fallbacks = 0
   parkedRequests = 0
   parkTimeouts = 0
@@ -92,6 +99,17 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Requests repeated because an idle connection was closed',
   ],
   ['hedges', 'hostmesh_hedges_total', 'Second requests sent beside a slow first one'],
+  ['faultDelays', 'hostmesh_fault_delays_total', 'Requests delayed on purpose by a rule'],
+  ['faultAborts', 'hostmesh_fault_aborts_total', 'Requests aborted on purpose by a rule'],
+  ['preflights', 'hostmesh_cors_preflights_total', 'CORS preflights answered by a rule'],
+  ['redirects', 'hostmesh_redirects_total', 'Requests redirected by a rule'],
+  ['directResponses', 'hostmesh_direct_responses_total', 'Requests answered by a rule'],
+  ['rateLimited', 'hostmesh_rate_limited_requests_total', 'Requests refused by a rate limit'],
+  [
+    'forgottenCallers',
+    'hostmesh_rate_limit_forgotten_callers_total',
+    'Callers that a rate limit forgot because it knew too many',
+  ],
   ['fallbacks', 'hostmesh_fallback_requests_total', 'Requests sent to their x-mesh-fallback address'],
   ['parkedRequests', 'hostmesh_parked_requests_total', 'Requests that waited for a service to be looked up'],
   ['parkTimeouts', 'hostmesh_park_timeouts_total', 'Look-ups of a service without an answer in time'],

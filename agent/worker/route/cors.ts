@@ -5,14 +5,14 @@
 import type { CorsSpec } from '../../../contracts/route-spec.ts'
 import { emptyReply } from './local-reply.ts'
 import { stringMatcher } from './string-match.ts'
-import type { Filter, RequestView, ResponseFilter } from './types.ts'
+import type { Filter, FilterCounts, RequestView, ResponseFilter } from './types.ts'
 
 export interface CorsFilters {
   readonly request: Filter
   readonly response: ResponseFilter
 }
 
-export function corsFilters(spec: CorsSpec): CorsFilters {
+export function corsFilters(spec: CorsSpec, counts: FilterCounts): CorsFilters {
   const origins = spec.allowOrigins.map((origin) => stringMatcher(origin))
   const isAllowed = (origin: string): boolean => origins.some((matcher) => matcher.test(origin))
   /** Whether a preflight of this origin is answered here, with its fields. */
@@ -33,9 +33,9 @@ export function corsFilters(spec: CorsSpec): CorsFilters {
       name: 'cors',
       onRequest({ view }) {
         const origin = preflightOrigin(view)
-        if (origin === undefined) return null
-        if (isAllowed(origin)) return emptyReply(200, originFields(origin) + preflightFields)
-        return spec.forwardUnmatchedPreflights === false ? emptyReply(200, 'vary: origin\r\n') : null
+        if (origin === undefined || !isAnswered(origin)) return null
+        counts.preflights++
+        return emptyReply(200, isAllowed(origin) ? originFields(origin) + preflightFields : 'vary: origin\r\n')
       },
     },
     response: {

@@ -3,21 +3,29 @@
  */
 import type { FaultSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import { refusal } from './local-reply.ts'
-import type { Filter, FilterVerdict } from './types.ts'
+import type { Filter, FilterCounts, FilterVerdict } from './types.ts'
 
-export function faultFilters(spec: FaultSpec | undefined, origin: RuleOrigin): Filter[] {
+export function faultFilters(spec: FaultSpec | undefined, origin: RuleOrigin, counts: FilterCounts): Filter[] {
   const filters: Filter[] = []
   if (spec?.delay !== undefined) {
     const verdict: FilterVerdict = { kind: 'delay', ms: spec.delay.fixedMs }
-    filters.push(drawn('fault-delay', spec.delay.share, verdict))
+    filters.push(drawn('fault-delay', spec.delay.share, verdict, () => counts.faultDelays++))
   }
   if (spec?.abort !== undefined) {
     const text = `fault injected by ${origin.kind} ${origin.name} ${origin.path}.fault`
-    filters.push(drawn('fault-abort', spec.abort.share, refusal(spec.abort.status, 'E_FAULT_INJECTED', 'FI', text)))
+    const reply = refusal(spec.abort.status, 'E_FAULT_INJECTED', 'FI', text)
+    filters.push(drawn('fault-abort', spec.abort.share, reply, () => counts.faultAborts++))
   }
   return filters
 }
 
-function drawn(name: string, share: number, verdict: FilterVerdict): Filter {
-  return { name, onRequest: (context) => (share >= 1 || context.random() < share ? verdict : null) }
+function drawn(name: string, share: number, verdict: FilterVerdict, count: () => void): Filter {
+  return {
+    name,
+    onRequest(context) {
+      if (share < 1 && context.random() >= share) return null
+      count()
+      return verdict
+    },
+  }
 }

@@ -1,6 +1,6 @@
 /** Answers that rules make: redirects, direct responses, and the refusals of filters. */
 import type { HttpActionSpec } from '../../../contracts/route-spec.ts'
-import type { Filter, FilterContext, LocalReply, RequestView } from './types.ts'
+import type { Filter, FilterContext, FilterCounts, LocalReply, RequestView } from './types.ts'
 
 type RedirectSpec = Extract<HttpActionSpec, { kind: 'redirect' }>
 type DirectSpec = Extract<HttpActionSpec, { kind: 'direct' }>
@@ -8,9 +8,9 @@ type DirectSpec = Extract<HttpActionSpec, { kind: 'direct' }>
 const noBody = Buffer.alloc(0)
 
 /** The last filter of a route that does not forward: it always replies. */
-export function actionFilter(action: HttpActionSpec): Filter | undefined {
-  if (action.kind === 'redirect') return redirectFilter(action)
-  if (action.kind === 'direct') return directFilter(action)
+export function actionFilter(action: HttpActionSpec, counts: FilterCounts): Filter | undefined {
+  if (action.kind === 'redirect') return redirectFilter(action, counts)
+  if (action.kind === 'direct') return directFilter(action, counts)
   return undefined
 }
 
@@ -37,17 +37,26 @@ export function emptyReply(status: number, headers: string): LocalReply {
   return { kind: 'reply', status, code: undefined, flag: '-', headers, body: noBody }
 }
 
-function directFilter(spec: DirectSpec): Filter {
+function directFilter(spec: DirectSpec, counts: FilterCounts): Filter {
   const body = spec.bodyIsBase64 === true ? Buffer.from(spec.body, 'base64') : Buffer.from(spec.body, 'utf8')
   const headers = body.length === 0 ? '' : `content-type: ${spec.contentType}\r\n`
   const reply: LocalReply = { kind: 'reply', status: spec.status, code: undefined, flag: '-', headers, body }
-  return { name: 'direct-response', onRequest: () => reply }
+  return {
+    name: 'direct-response',
+    onRequest() {
+      counts.directResponses++
+      return reply
+    },
+  }
 }
 
-function redirectFilter(spec: RedirectSpec): Filter {
+function redirectFilter(spec: RedirectSpec, counts: FilterCounts): Filter {
   return {
     name: 'redirect',
-    onRequest: ({ view }: FilterContext) => emptyReply(spec.status, `location: ${redirectTarget(spec, view)}\r\n`),
+    onRequest({ view }: FilterContext) {
+      counts.redirects++
+      return emptyReply(spec.status, `location: ${redirectTarget(spec, view)}\r\n`)
+    },
   }
 }
 

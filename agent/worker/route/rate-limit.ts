@@ -10,7 +10,7 @@ import { headers } from '../../../contracts/words.ts'
 import { refusal } from './local-reply.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { BucketRate } from './token-bucket.ts'
-import type { Filter, FilterContext, FilterVerdict, RequestView } from './types.ts'
+import type { Filter, FilterContext, FilterCounts, FilterVerdict, RequestView } from './types.ts'
 
 export const maxSourceApps = 1024
 
@@ -22,9 +22,11 @@ export class RateLimiter implements Filter {
   #spec: RateLimitSpec
   #rate: BucketRate
   readonly #buckets = new Map<string, TokenBucket>()
+  readonly #counts: FilterCounts
 
-  constructor(id: string, spec: RateLimitSpec, share: number) {
+  constructor(id: string, spec: RateLimitSpec, share: number, counts: FilterCounts) {
     this.id = id
+    this.#counts = counts
     this.#spec = spec
     this.#rate = rateOf(spec, share)
   }
@@ -32,6 +34,7 @@ export class RateLimiter implements Filter {
   onRequest({ view, now }: FilterContext): FilterVerdict {
     const bucket = this.#bucket(this.#spec.per === 'route' ? wholeRoute : this.#caller(view), now)
     if (bucket.take(now)) return null
+    this.#counts.rateLimited++
     const seconds = Math.max(1, Math.ceil(bucket.waitMs(now) / 1000))
     const text = `rate limit ${this.#spec.name} of ${this.#spec.origin.kind} ${this.#spec.origin.name} is reached`
     return refusal(this.#spec.status, 'E_RATE_LIMITED', 'RL', text, `retry-after: ${seconds}\r\n`)
@@ -80,7 +83,10 @@ export class RateLimiter implements Filter {
       }
       return known
     }
-    if (this.#buckets.size >= maxSourceApps) this.#buckets.delete(this.#buckets.keys().next().value!)
+    if (this.#buckets.size >= maxSourceApps) {
+      this.#buckets.delete(this.#buckets.keys().next().value!)
+      this.#counts.forgottenCallers++
+    }
     const bucket = new TokenBucket(this.#rate, now)
     this.#buckets.set(app, bucket)
     return bucket

@@ -146,6 +146,18 @@ export interface LocalReply {
   readonly body: Buffer
 }
 
+/** What filters did, for metrics; the worker's tallies hold the numbers. */
+export interface FilterCounts {
+  faultDelays: number
+  faultAborts: number
+  preflights: number
+  redirects: number
+  directResponses: number
+  rateLimited: number
+  /** Callers that a rate limit forgot at its bound. */
+  forgottenCallers: number
+}
+
 export interface Filter {
   readonly name: string
   onRequest(context: FilterContext): FilterVerdict

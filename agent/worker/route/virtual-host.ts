@@ -14,7 +14,7 @@ import type { RouteIds } from './route-ids.ts'
 import { routeTable } from './route-table.ts'
 import type { TableEntry } from './route-table.ts'
 import { compileTcpRoute } from './tcp-route.ts'
-import type { Filter, RequestView, ResponseFilter, Route, VirtualHost } from './types.ts'
+import type { Filter, FilterCounts, RequestView, ResponseFilter, Route, VirtualHost } from './types.ts'
 
 export interface CompileOptions {
   readonly ids: RouteIds
@@ -22,6 +22,7 @@ export interface CompileOptions {
   readonly now: number
   /** This worker's part of every local rate limit: 1 / number of workers. */
   readonly limitShare: number
+  readonly counts: FilterCounts
   /** The virtual host that this one replaces: its token buckets go on. */
   readonly former?: VirtualHost | undefined
 }
@@ -65,11 +66,11 @@ function compileRoute(
   options: CompileOptions,
   limiters: ReadonlyMap<string, RateLimiter>,
 ): TableEntry[] {
-  const cors = spec.cors === undefined ? undefined : corsFilters(spec.cors)
-  const action = actionFilter(spec.action)
+  const cors = spec.cors === undefined ? undefined : corsFilters(spec.cors, options.counts)
+  const action = actionFilter(spec.action, options.counts)
   const filters: Filter[] = [
     ...(cors === undefined ? [] : [cors.request]),
-    ...faultFilters(spec.fault, spec.origin),
+    ...faultFilters(spec.fault, spec.origin, options.counts),
     ...rateLimiters(host, spec, options, limiters),
     ...(action === undefined ? [] : [action]),
   ]
@@ -112,7 +113,7 @@ function rateLimiters(
   return (route.rateLimits ?? []).map((limit) => {
     const id = `${host.name}\n${route.name}\n${limit.name}`
     const known = former.get(id)
-    if (known === undefined) return new RateLimiter(id, limit, options.limitShare)
+    if (known === undefined) return new RateLimiter(id, limit, options.limitShare, options.counts)
     known.update(limit, options.limitShare, options.now)
     return known
   })

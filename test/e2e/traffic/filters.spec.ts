@@ -120,4 +120,10 @@ describe('faults, mirrors, CORS and rate limits through a worker', () => {
     for (let i = 0; i < 5; i++) statuses.push((await world.call('fair/')).status)
     expect(statuses).to.deep.equal([200, 200, 200, 503, 503])
   })
+
+  it('are counted', async () => {
+    for (const name of ['fault_delays', 'fault_aborts', 'cors_preflights', 'rate_limited_requests', 'mirrors_sent']) {
+      expect(await world.worker.metric(`hostmesh_${name}_total`), name).to.be.above(0)
+    }
+  })
 })

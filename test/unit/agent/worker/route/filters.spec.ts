@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
 import { corsFilters } from '../../../../../agent/worker/route/cors.ts'
+import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
 import { faultFilters } from '../../../../../agent/worker/route/fault.ts'
 import { chooseMirrors, compileMirrors } from '../../../../../agent/worker/route/mirror.ts'
 import { compileRetry } from '../../../../../agent/worker/route/retry-policy.ts'
@@ -12,7 +13,7 @@ const origin: RuleOrigin = { kind: 'VirtualService', name: 'public/orders', path
 
 describe('a fault', () => {
   it('delays its share of the requests, drawn anew each time', () => {
-    const [filter] = faultFilters({ delay: { share: 0.3, fixedMs: 250 } }, origin)
+    const [filter] = faultFilters({ delay: { share: 0.3, fixedMs: 250 } }, origin, noFilterCounts())
     const random = seededRandom(3)
     let delayed = 0
     for (let i = 0; i < 10_000; i++) {
@@ -26,7 +27,7 @@ describe('a fault', () => {
   })
 
   it('aborts with its status, code and flag, and says which rule did it', () => {
-    const [filter] = faultFilters({ abort: { share: 1, status: 418 } }, origin)
+    const [filter] = faultFilters({ abort: { share: 1, status: 418 } }, origin, noFilterCounts())
     const reply = filter!.onRequest(context(request())) as LocalReply
     expect(reply).to.include({ kind: 'reply', status: 418, code: 'E_FAULT_INJECTED', flag: 'FI' })
     expect(reply.body.toString()).to.equal('fault injected by VirtualService public/orders spec.http[0].fault\n')
@@ -34,16 +35,22 @@ describe('a fault', () => {
 
   it('of 0 % never happens, of 100 % always', () => {
     for (const draw of [0, 0.5, 0.999999]) {
-      const [never, always] = [0, 1].map((share) => faultFilters({ abort: { share, status: 500 } }, origin)[0]!)
+      const [never, always] = [0, 1].map(
+        (share) => faultFilters({ abort: { share, status: 500 } }, origin, noFilterCounts())[0]!,
+      )
       expect(never!.onRequest(context(request(), 0, () => draw))).to.equal(null)
       expect(always!.onRequest(context(request(), 0, () => draw))).not.to.equal(null)
     }
   })
 
   it('of both kinds delays before it aborts, and draws for each', () => {
-    const filters = faultFilters({ delay: { share: 1, fixedMs: 1 }, abort: { share: 1, status: 500 } }, origin)
+    const filters = faultFilters(
+      { delay: { share: 1, fixedMs: 1 }, abort: { share: 1, status: 500 } },
+      origin,
+      noFilterCounts(),
+    )
     expect(filters.map((filter) => filter.name)).to.deep.equal(['fault-delay', 'fault-abort'])
-    expect(faultFilters(undefined, origin)).to.deep.equal([])
+    expect(faultFilters(undefined, origin, noFilterCounts())).to.deep.equal([])
   })
 })
 
@@ -60,7 +67,7 @@ describe('a CORS policy', () => {
     context(request({ method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'PUT' } }))
 
   it('answers a preflight of an allowed origin', () => {
-    const reply = corsFilters(spec).request.onRequest(preflight('https://de.shop.com')) as LocalReply
+    const reply = corsFilters(spec, noFilterCounts()).request.onRequest(preflight('https://de.shop.com')) as LocalReply
     expect(reply).to.include({ status: 200, code: undefined, flag: '-' })
     expect(reply.headers.split('\r\n')).to.deep.equal([
       'access-control-allow-origin: https://de.shop.com',
@@ -74,15 +81,15 @@ describe('a CORS policy', () => {
   })
 
   it('lets a preflight of another origin pass, or answers it without permission where the rule says so', () => {
-    expect(corsFilters(spec).request.onRequest(preflight('https://evil.com'))).to.equal(null)
-    const reply = corsFilters({ ...spec, forwardUnmatchedPreflights: false }).request.onRequest(
+    expect(corsFilters(spec, noFilterCounts()).request.onRequest(preflight('https://evil.com'))).to.equal(null)
+    const reply = corsFilters({ ...spec, forwardUnmatchedPreflights: false }, noFilterCounts()).request.onRequest(
       preflight('https://evil.com'),
     )
     expect(reply).to.include({ status: 200, headers: 'vary: origin\r\n' })
   })
 
   it('is no business of requests that are no preflight', () => {
-    const filter = corsFilters(spec).request
+    const filter = corsFilters(spec, noFilterCounts()).request
     expect(
       filter.onRequest(context(request({ method: 'OPTIONS', headers: { origin: 'https://a.example.com' } }))),
     ).to.equal(null)
@@ -90,14 +97,16 @@ describe('a CORS policy', () => {
   })
 
   it('adds nothing to the preflights that it answers itself, and its word to those that pass', () => {
-    const ignoring = corsFilters({ ...spec, forwardUnmatchedPreflights: false }).response
-    expect(corsFilters(spec).response.onResponse(preflight('https://de.shop.com'), 200)).to.equal('')
+    const ignoring = corsFilters({ ...spec, forwardUnmatchedPreflights: false }, noFilterCounts()).response
+    expect(corsFilters(spec, noFilterCounts()).response.onResponse(preflight('https://de.shop.com'), 200)).to.equal('')
     expect(ignoring.onResponse(preflight('https://evil.com'), 200)).to.equal('')
-    expect(corsFilters(spec).response.onResponse(preflight('https://evil.com'), 200)).to.equal('vary: origin\r\n')
+    expect(corsFilters(spec, noFilterCounts()).response.onResponse(preflight('https://evil.com'), 200)).to.equal(
+      'vary: origin\r\n',
+    )
   })
 
   it('replaces the fields of the application on responses, for allowed origins only', () => {
-    const { response } = corsFilters(spec)
+    const { response } = corsFilters(spec, noFilterCounts())
     expect(response.onResponse(context(request({ headers: { origin: 'https://a.example.com' } })), 200)).to.equal(
       'access-control-allow-origin: https://a.example.com\r\nvary: origin\r\naccess-control-allow-credentials: true\r\naccess-control-expose-headers: x-c\r\n',
     )

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
 import { actionFilter, redirectTarget, splitAuthority } from '../../../../../agent/worker/route/local-reply.ts'
 import type { LocalReply } from '../../../../../agent/worker/route/types.ts'
 import type { HttpActionSpec } from '../../../../../contracts/route-spec.ts'
@@ -31,7 +32,7 @@ describe('a redirect', () => {
   })
 
   it('answers with the status of the rule, a location and nothing else', () => {
-    const filter = actionFilter({ kind: 'redirect', status: 308, uri: '/b' })!
+    const filter = actionFilter({ kind: 'redirect', status: 308, uri: '/b' }, noFilterCounts())!
     const reply = filter.onRequest(context(request(traits))) as LocalReply
     expect(reply).to.deep.include({ kind: 'reply', status: 308, code: undefined, flag: '-' })
     expect(reply.headers).to.equal('location: http://shop:8080/b?q=1\r\n')
@@ -46,7 +47,10 @@ describe('a redirect', () => {
 
 describe('a direct response', () => {
   it('has the body and type of the rule', () => {
-    const filter = actionFilter({ kind: 'direct', status: 503, body: 'zu – später', contentType: 'text/plain' })!
+    const filter = actionFilter(
+      { kind: 'direct', status: 503, body: 'zu – später', contentType: 'text/plain' },
+      noFilterCounts(),
+    )!
     const reply = filter.onRequest(context(request())) as LocalReply
     expect([reply.status, reply.headers, reply.body.toString()]).to.deep.equal([
       503,
@@ -56,12 +60,15 @@ describe('a direct response', () => {
   })
 
   it('can be bytes', () => {
-    const filter = actionFilter({ kind: 'direct', status: 200, body: '/wD+', bodyIsBase64: true, contentType: 'a/b' })!
+    const filter = actionFilter(
+      { kind: 'direct', status: 200, body: '/wD+', bodyIsBase64: true, contentType: 'a/b' },
+      noFilterCounts(),
+    )!
     expect([...(filter.onRequest(context(request())) as LocalReply).body]).to.deep.equal([0xff, 0x00, 0xfe])
   })
 
   it('can be empty, then without a type', () => {
-    const filter = actionFilter({ kind: 'direct', status: 204, body: '', contentType: 'text/plain' })!
+    const filter = actionFilter({ kind: 'direct', status: 204, body: '', contentType: 'text/plain' }, noFilterCounts())!
     expect((filter.onRequest(context(request())) as LocalReply).headers).to.equal('')
   })
 })

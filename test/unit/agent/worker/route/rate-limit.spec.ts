@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
 import { exportLimits, importLimits } from '../../../../../agent/worker/route/limit-state.ts'
 import { maxSourceApps, RateLimiter } from '../../../../../agent/worker/route/rate-limit.ts'
 import { TokenBucket } from '../../../../../agent/worker/route/token-bucket.ts'
@@ -55,14 +56,19 @@ describe('a token bucket', () => {
 
 describe('a rate limit', () => {
   it('lets the burst pass, then what is filled', () => {
-    const limiter = new RateLimiter('id', limit, 1)
+    const limiter = new RateLimiter('id', limit, 1, noFilterCounts())
     expect(passed(limiter, 20, 0)).to.equal(5)
     expect(passed(limiter, 20, 250)).to.equal(2)
     expect(passed(limiter, 20, 10_000)).to.equal(5)
   })
 
   it('refuses with its status, code, flag and the time to wait', () => {
-    const limiter = new RateLimiter('id', { ...limit, maxTokens: 1, fillIntervalMs: 2500, status: 503 }, 1)
+    const limiter = new RateLimiter(
+      'id',
+      { ...limit, maxTokens: 1, fillIntervalMs: 2500, status: 503 },
+      1,
+      noFilterCounts(),
+    )
     passed(limiter, 1, 0)
     const reply = limiter.onRequest(context(request(), 0)) as LocalReply
     expect(reply).to.include({ status: 503, code: 'E_RATE_LIMITED', flag: 'RL' })
@@ -71,7 +77,7 @@ describe('a rate limit', () => {
   })
 
   it('per calling application has a bucket for each, and one for all unknown callers', () => {
-    const limiter = new RateLimiter('id', { ...limit, per: 'source-app' }, 1)
+    const limiter = new RateLimiter('id', { ...limit, per: 'source-app' }, 1, noFilterCounts())
     expect(passed(limiter, 20, 0, 'a')).to.equal(5)
     expect(passed(limiter, 20, 0, 'b')).to.equal(5)
     expect(passed(limiter, 20, 0)).to.equal(5)
@@ -82,33 +88,36 @@ describe('a rate limit', () => {
     const call = (limiter: RateLimiter, name: string): boolean =>
       limiter.onRequest(context(request({ headers: { 'x-mesh-source': name } }), 0)) === null
     const spec: RateLimitSpec = { ...limit, maxTokens: 1, per: 'source-app' }
-    const inbound = new RateLimiter('id', { ...spec, bySourceHeader: true }, 1)
+    const inbound = new RateLimiter('id', { ...spec, bySourceHeader: true }, 1, noFilterCounts())
     expect([call(inbound, 'a'), call(inbound, 'a'), call(inbound, 'b')]).to.deep.equal([true, false, true])
-    const outbound = new RateLimiter('id', spec, 1)
+    const outbound = new RateLimiter('id', spec, 1, noFilterCounts())
     expect([call(outbound, 'a'), call(outbound, 'b')]).to.deep.equal([true, false])
   })
 
   it('forgets the application that has not called for longest when there are too many', () => {
-    const limiter = new RateLimiter('id', { ...limit, per: 'source-app' }, 1)
+    const counts = noFilterCounts()
+    const limiter = new RateLimiter('id', { ...limit, per: 'source-app' }, 1, counts)
     for (let i = 0; i < maxSourceApps; i++) passed(limiter, 5, 0, `app-${i}`)
     expect(passed(limiter, 1, 0, 'app-0'), 'empty, but used again').to.equal(0)
     passed(limiter, 1, 0, 'one more')
     expect(limiter.trackedApps).to.equal(maxSourceApps)
     expect(passed(limiter, 1, 0, 'app-0'), 'still remembered').to.equal(0)
     expect(passed(limiter, 1, 0, 'app-1'), 'forgotten').to.equal(1)
+    expect(counts.forgottenCallers, 'one for each that came when it was full').to.equal(2)
+    expect(counts.rateLimited).to.equal(2)
   })
 
   it('is shared by the workers of a host', () => {
     const halves = [
-      new RateLimiter('id', { ...limit, maxTokens: 10 }, 0.5),
-      new RateLimiter('id', { ...limit, maxTokens: 10 }, 0.5),
+      new RateLimiter('id', { ...limit, maxTokens: 10 }, 0.5, noFilterCounts()),
+      new RateLimiter('id', { ...limit, maxTokens: 10 }, 0.5, noFilterCounts()),
     ]
     expect(halves.map((half) => passed(half, 20, 0))).to.deep.equal([5, 5])
     expect(halves.map((half) => passed(half, 20, 400))).to.deep.equal([2, 2])
   })
 
   it('of less than one token per worker still lets something pass', () => {
-    expect(passed(new RateLimiter('id', { ...limit, maxTokens: 1 }, 0.1), 5, 0)).to.equal(1)
+    expect(passed(new RateLimiter('id', { ...limit, maxTokens: 1 }, 0.1, noFilterCounts()), 5, 0)).to.equal(1)
   })
 })
 
