@@ -49,7 +49,7 @@ describe('Dubbo 3.3 through the Nacos face', function () {
   })
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
-    await Promise.all(programs.splice(0).map((one) => one.close()))
+    await Promise.all(programs.splice(0).map((one) => one.kill()))
   })
   after(async () => {
     await mesh?.close()
