@@ -8,6 +8,7 @@ import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { MovedPair } from '../listen/movable.ts'
 import { chooseDestination } from '../route/destination.ts'
+import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
 import type { ConnectionView } from '../route/types.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
@@ -78,13 +79,14 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
 
   private tryNext(): void {
     const { road } = this
-    const { cluster } = this.upstream!
+    const { cluster, hashKey } = this.upstream!
     const now = road.clock.now
+    const hash = hashKey === null ? undefined : connectionHash(hashKey, this)
     const picked = cluster.pick({
       now,
       random: road.random,
-      hash: 0,
-      hasHash: false,
+      hash: hash ?? 0,
+      hasHash: hash !== undefined,
       tried: this.tried.length > 0 ? this.tried : null,
       original: '',
     })

@@ -366,6 +366,6 @@ function policyOf(
   subset: string | undefined,
   port: number | undefined,
 ): TrafficPolicySpec | undefined {
-  if (subset !== undefined) return spec.subsets[subset]?.policy
-  return (port === undefined ? undefined : spec.portPolicies[port]) ?? spec.policy
+  const part = subset === undefined ? spec : spec.subsets[subset]
+  return (port === undefined ? undefined : part?.portPolicies?.[port]) ?? part?.policy
 }

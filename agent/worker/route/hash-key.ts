@@ -3,12 +3,17 @@ import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
 import { cookieValue } from './cookie.ts'
 import { murmur3 } from './murmur3.ts'
 import { queryParameter } from './query.ts'
-import type { HashCookie, RequestView } from './types.ts'
+import type { ConnectionView, HashCookie, RequestView } from './types.ts'
 
 /** Unsigned 32 bits; undefined when the request has no such key. */
 export function readHash(spec: HashKeySpec, view: RequestView): number | undefined {
   const key = readKey(spec, view)
   return key === undefined ? undefined : murmur3(key)
+}
+
+/** The same for a raw connection, whose only key is the address of the caller (Istio: `useSourceIp`). */
+export function connectionHash(spec: HashKeySpec, view: Pick<ConnectionView, 'sourceAddress'>): number | undefined {
+  return spec.from === 'source-address' ? murmur3(view.sourceAddress) : undefined
 }
 
 function readKey(spec: HashKeySpec, view: RequestView): string | undefined {

@@ -8,7 +8,7 @@
  *   matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
  *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without destinations
  *   new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
- *   readHash, makeHashCookie                 `hash-key.ts`
+ *   readHash, connectionHash, makeHashCookie `hash-key.ts`
  *   chooseMirrors(route, random, send)       `mirror.ts`
  *   exportLimits, importLimits               `limit-state.ts`    token buckets for the next generation
  *   explainRequest                           `explain.ts`

@@ -31,7 +31,17 @@ describe('TCP routing through a worker', () => {
   before(async () => {
     world = await TrafficWorld.start({
       caller: app('batch'),
-      listeners: { plain: 'tcp', routed: 'tcp', split: 'tcp', closed: 'tcp', retried: 'tcp', v1: 'tcp', v2: 'tcp' },
+      listeners: {
+        plain: 'tcp',
+        routed: 'tcp',
+        split: 'tcp',
+        closed: 'tcp',
+        hashed: 'tcp',
+        ported: 'tcp',
+        retried: 'tcp',
+        v1: 'tcp',
+        v2: 'tcp',
+      },
       apps: {
         plain: [{ tcp: named('plain') }],
         replica: [{ tcp: named('replica') }],
@@ -39,6 +49,8 @@ describe('TCP routing through a worker', () => {
           { tcp: named('blue'), labels: { colour: 'blue' }, version: 'blue' },
           { tcp: named('green'), labels: { colour: 'green' }, version: 'green' },
         ],
+        hashed: ['a', 'b', 'c', 'd', 'e'].map((name) => ({ tcp: named(name) })),
+        ported: [{ tcp: named('ported'), version: 'v1', labels: { 'hostmesh.app-port': '5432' } }],
         retried: [{ isDown: true }, { tcp: named('up') }],
         v1: [{ tcp: named('v1') }],
         v2: [{ tcp: named('v2') }],
@@ -75,6 +87,26 @@ tcp:
           'hosts: [closed]\ntcp:\n- match: [{ port: 1 }]\n  route: [{ destination: { host: plain } }]',
           'closed',
         ),
+        resource(
+          'DestinationRule',
+          'host: hashed\ntrafficPolicy: { loadBalancer: { consistentHash: { useSourceIp: true } } }',
+          'hashed',
+        ),
+        resource(
+          'VirtualService',
+          'hosts: [ported]\ntcp:\n- route: [{ destination: { host: ported, subset: v1, port: { number: 5432 } } }]',
+          'ported',
+        ),
+        resource(
+          'DestinationRule',
+          `
+host: ported
+trafficPolicy:
+  proxyProtocol: { version: V1 }
+  portLevelSettings: [{ port: { number: 5432 }, connectionPool: { tcp: { maxConnections: 1 } } }]
+subsets: [{ name: v1, labels: { version: v1 } }]`,
+          'ported',
+        ),
         resource('DestinationRule', 'host: v1\ntrafficPolicy: { proxyProtocol: { version: V1 } }', 'v1'),
         resource('MeshPolicy', 'hosts: [v2]\nproxyProtocol: { version: V2 }', 'v2'),
       ].join('---\n'),
@@ -99,6 +131,20 @@ tcp:
     // four standard deviations of 200 draws at 25 %
     expect(counts['green']).to.be.within(25, 75)
     expect(counts['blue']).to.equal(200 - counts['green']!)
+  })
+
+  it('sends one caller to one endpoint where the rule hashes its address', async () => {
+    const answers = new Set<string>()
+    for (let i = 0; i < 20; i++) answers.add(await talk(world.port('hashed'), ''))
+    expect(answers.size).to.equal(1)
+  })
+
+  it('reaches the port that callers know, under the settings of that port', async () => {
+    const first = connect({ port: world.port('ported'), host: '127.0.0.1' })
+    await new Promise((resolve) => first.once('data', resolve))
+    const second = await talk(world.port('ported'), 'x').catch((error: NodeJS.ErrnoException) => error.code)
+    expect(second, 'beyond maxConnections of the port').to.be.oneOf(['', 'ECONNRESET'])
+    first.destroy()
   })
 
   it('closes a connection that no route takes', async () => {

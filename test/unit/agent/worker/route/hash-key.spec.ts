@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
 import { cookieValue } from '../../../../../agent/worker/route/cookie.ts'
-import { makeHashCookie, readHash } from '../../../../../agent/worker/route/hash-key.ts'
+import { connectionHash, makeHashCookie, readHash } from '../../../../../agent/worker/route/hash-key.ts'
 import { murmur3 } from '../../../../../agent/worker/route/murmur3.ts'
 import { queryParameter } from '../../../../../agent/worker/route/query.ts'
 import type { HashKeySpec } from '../../../../../contracts/policy-spec.ts'
@@ -31,6 +31,12 @@ describe('the key of a consistent hash', () => {
     expect(readHash({ from: 'header', name: 'x-user' }, request())).to.equal(undefined)
     expect(readHash(cookie(0), request())).to.equal(undefined)
     expect(readHash({ from: 'query', name: 'user' }, request())).to.equal(undefined)
+  })
+
+  it('of a raw connection is the address of the caller, and no other key', () => {
+    const view = { sourceAddress: '10.0.0.1' }
+    expect(connectionHash({ from: 'source-address' }, view)).to.equal(murmur3('10.0.0.1'))
+    expect(connectionHash({ from: 'header', name: 'x' }, view)).to.equal(undefined)
   })
 
   it('is made as a cookie where the rule has a ttl, and leads to the same place when it comes back', () => {
