@@ -4,11 +4,11 @@
  * Everything it needs is handed in, so a test runs it without a process. One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
  */
 import { join } from 'node:path'
-import { serviceKey, type EndpointSet, type ServiceKey } from '../../contracts/endpoint.ts'
+import type { EndpointSet, ServiceKey } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { relayTargetsFormat } from '../../contracts/relay-targets.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
-import { snapshotFormat, type MeshSpec, type NodeSpec, type Snapshot } from '../../contracts/snapshot.ts'
+import { snapshotFormat, type MeshSpec, type NodeSpec } from '../../contracts/snapshot.ts'
 import type { Clock } from './clock.ts'
 import type { CheckResult } from './config/check.ts'
 import { formatProblem, type ConfigProblem } from './config/problem.ts'
@@ -18,16 +18,18 @@ import { DeclaredServices } from './endpoints/declared.ts'
 import { EndpointDirectory } from './endpoints/directory.ts'
 import { LocalApplications } from './local-applications.ts'
 import type { Log } from './log.ts'
+import { HostReadiness } from './host-readiness.ts'
 import type { ControlMetrics } from './observe.ts'
 import { OutboundServices } from './outbound-services.ts'
 import { liveConfig, restartNeeded } from './config/restart-needed.ts'
 import type { Application, CheckSpec } from './registration/application.ts'
 import type { ProbeTarget } from './registration/probe.ts'
-import { Registrar, type KeptRegistration } from './registration/registrar.ts'
+import { Registrar } from './registration/registrar.ts'
 import { readRuleFiles } from './config/rule-files.ts'
 import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { Compiler } from './snapshot/compiler.ts'
-import { Listeners, inboundListener, inboundNamespace, type RememberedPorts } from './snapshot/listeners.ts'
+import { Listeners, inboundListener, inboundNamespace } from './snapshot/listeners.ts'
+import { keptRegistrations, lastRun, rememberedPorts } from './snapshot/last-run.ts'
 import { Names } from './snapshot/names.ts'
 import { Publisher } from './snapshot/publisher.ts'
 import { centerOrder, relayTargets } from './snapshot/relay-targets.ts'
@@ -68,6 +70,7 @@ export class Control {
   readonly names: Names
   readonly listeners: Listeners
   readonly publisher: Publisher
+  readonly readiness: HostReadiness
   readonly registrar: Registrar
   readonly applications: LocalApplications
   readonly outbound: OutboundServices
@@ -83,7 +86,6 @@ export class Control {
   private flushing: NodeJS.Immediate | undefined
   private isLeadingNow = false
   private isClosed = false
-  private wasReady = false
   /** Names that callers used before the restart, asked for again at the start. */
   private lastNames: readonly string[]
 
@@ -94,16 +96,16 @@ export class Control {
     const { config, clock, log, metrics, rules } = deps
     this.state = new StateDirectory(config.stateDir, { clock, log, metrics })
     rules.importState(this.state.read('rules.json', rulesFormat))
-    const last = this.state.read(stateFiles.snapshot, snapshotFormat) as Partial<Snapshot> | undefined
-    const restored = restoredSets(last)
+    const last = lastRun(this.state.read(stateFiles.snapshot, snapshotFormat))
+    this.lastNames = last.names
 
-    this.store = new SnapshotStore(lastVersion(last), nodeSpec(config), this.meshSpec([]), () => this.flushSoon())
+    this.store = new SnapshotStore(last.version, nodeSpec(config), this.meshSpec([]), () => this.flushSoon())
     this.directory = new EndpointDirectory({
       adapters: deps.adapters,
       rules: {
         allowLoopback: config.endpoints.allowLoopbackEndpoints,
         maxPerService: config.endpoints.maxPerService,
-        isOwnListener: (address, port) => this.isOwnListener(address, port),
+        isOwnListener: (address, port) => this.listeners.isOwn(address, port),
       },
       staleAfterMs: config.endpoints.staleAfter,
       protect: { share: config.endpoints.protectShare, confirmAfterMs: config.endpoints.confirmAfter },
@@ -121,7 +123,7 @@ export class Control {
       store: this.store,
       rules,
       directory: this.directory,
-      restored,
+      restored: last.endpoints,
       declaredChanged: (key) => this.declared.changed(key),
       neededChanged: (key) => {
         for (const listener of this.neededListeners) listener(key)
@@ -187,10 +189,14 @@ export class Control {
       onUsed: (services) => this.used(services),
       onWorkers: () => this.workersChanged(),
     })
+    this.readiness = new HostReadiness({
+      adapters: deps.adapters,
+      directory: this.directory,
+      publisher: this.publisher,
+      listeners: this.listeners,
+      config: () => this.configNow,
+    })
     this.describeStateFiles()
-    this.lastNames = Object.entries(last?.names ?? {}).flatMap(([name, host]) =>
-      typeof host === 'string' ? [name] : [],
-    )
   }
 
   get config(): AgentConfig {
@@ -312,50 +318,6 @@ export class Control {
     return () => this.workerListeners.delete(listener)
   }
 
-  /** By name what is not ready yet; empty = ready. */
-  pending(): string[] {
-    const waits: string[] = []
-    const workers = this.publisher.states().filter((worker) => worker.version > 0)
-    const { workers: expected } = this.configNow
-    if (!this.wasReady) {
-      for (let index = 0; index < expected; index++)
-        if (!workers.some((worker) => worker.index === index)) waits.push(`worker ${index}: has no snapshot yet`)
-    } else if (workers.length === 0) waits.push('workers: none is connected')
-    waits.push(...this.pendingServices())
-    if (waits.length === 0) this.wasReady = true
-    return waits
-  }
-
-  /** Configured services whose registry has neither answered nor been lost, and that no disk knows. */
-  pendingServices(): string[] {
-    const waits: string[] = []
-    for (const { service } of this.configNow.outbound.services) {
-      const key = serviceKey(service)
-      const view = this.directory.view(key)
-      if (view === undefined || view.isAnswered || view.set !== undefined) continue
-      const silent = this.deps.adapters.filter((adapter) => this.directory.problemOf(adapter.name) === undefined)
-      if (silent.length > 0) waits.push(`${key}: first answer of ${silent.map((adapter) => adapter.name).join(', ')}`)
-    }
-    return waits
-  }
-
-  /** What workers say about a listener. */
-  listenerProblem(name: string): string | undefined {
-    for (const worker of this.publisher.states()) {
-      const problem = worker.problems.find((one) => one.listener === name)
-      if (problem !== undefined) return `${problem.code}  ${problem.message}`
-    }
-    return undefined
-  }
-
-  listenerState(name: string): 'listening' | 'waiting' | 'failed' {
-    if (this.listenerProblem(name) !== undefined) return 'failed'
-    const since = this.listeners.since(name)
-    return this.publisher.states().some((worker) => worker.version >= since && worker.version > 0)
-      ? 'listening'
-      : 'waiting'
-  }
-
   /** Lets registrations go, or takes them back when the host leaves; writes what is not written; closes everything. */
   async close(order: { readonly isHostStopping: boolean; readonly deadlineMs: number }): Promise<void> {
     if (this.isClosed) return
@@ -418,9 +380,10 @@ export class Control {
   private workersChanged(): void {
     for (const application of this.registrar.applications()) {
       const name = inboundListener(application.id)
-      const problem = this.listenerProblem(name)
+      const problem = this.readiness.listenerProblem(name)
       if (problem !== undefined) this.registrar.listenerState(application.id, { problem })
-      else if (this.listenerState(name) === 'listening') this.registrar.listenerState(application.id, 'listening')
+      else if (this.readiness.listenerState(name) === 'listening')
+        this.registrar.listenerState(application.id, 'listening')
     }
     for (const listener of this.workerListeners) listener()
   }
@@ -428,20 +391,6 @@ export class Control {
   private localApplication(address: string, port: number) {
     const { host, inbound } = this.configNow
     return address === host.address || address === inbound.address ? this.applications.behind(port) : undefined
-  }
-
-  /** Whether this is a listener of ours that must never be an endpoint: a call to it would come back to us. */
-  isOwnListener(address: string, port: number): boolean {
-    const { host, admin, metrics, readiness, outbound, relay, api, nacosFace } = this.configNow
-    const listeners = [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address]
-    if (nacosFace.enabled)
-      for (const one of [nacosFace.httpPort, nacosFace.grpcPort]) listeners.push({ host: nacosFace.address, port: one })
-    for (const row of this.listeners.portRows())
-      if (row.direction === 'outbound') listeners.push({ host: row.address, port: row.port })
-    return listeners.some((one) => {
-      if (one === undefined || one === 'off' || one.port !== port) return false
-      return one.host === address || (one.host === '0.0.0.0' && address === host.address)
-    })
   }
 
   private meshSpec(applications: readonly Application[]): MeshSpec {
@@ -488,25 +437,4 @@ export class Control {
 function nodeSpec(config: AgentConfig): NodeSpec {
   const { name, address, zone, region } = config.host
   return { host: name, address, locality: { region, zone }, tier: config.role === 'center' ? 'center' : 'agent' }
-}
-
-function lastVersion(last: Partial<Snapshot> | undefined): number {
-  return Number.isSafeInteger(last?.version) && last!.version! > 0 ? last!.version! : 0
-}
-
-/** The file passed its checksum, so its shape is ours; endpoints pass the gate again anyway. */
-function restoredSets(last: Partial<Snapshot> | undefined): Map<ServiceKey, EndpointSet> {
-  const sets = new Map<ServiceKey, EndpointSet>()
-  for (const service of Object.values(last?.services ?? {}))
-    if (Array.isArray(service?.endpoints?.endpoints)) sets.set(service.key, service.endpoints)
-  return sets
-}
-
-function rememberedPorts(body: unknown): RememberedPorts {
-  const { outbound = {}, inbound = {} } = (body ?? {}) as Partial<RememberedPorts>
-  return { outbound, inbound }
-}
-
-function keptRegistrations(body: unknown): KeptRegistration[] {
-  return Array.isArray(body) ? (body as KeptRegistration[]) : []
 }

@@ -10,7 +10,7 @@ import type { ApplicationConfig } from './config/types.ts'
 import type { Log } from './log.ts'
 import { applicationOf, type Application } from './registration/application.ts'
 import type { KeptRegistration, Registrar } from './registration/registrar.ts'
-import { inboundListener, type Listeners } from './snapshot/listeners.ts'
+import type { Listeners } from './snapshot/listeners.ts'
 
 export interface LocalApplicationsDeps {
   readonly registrar: Registrar
@@ -97,9 +97,8 @@ export class LocalApplications {
 
   /** Where the application listens whose inbound port this is. */
   behind(inboundPort: number): { readonly address: string; readonly port: number } | undefined {
-    const row = this.deps.listeners.inboundRow(inboundPort)
-    if (row === undefined) return undefined
-    const application = this.deps.registrar.applications().find((one) => inboundListener(one.id) === row.listener)
+    const id = this.deps.listeners.applicationAt(inboundPort)
+    const application = id === undefined ? undefined : this.deps.registrar.get(id)
     return application === undefined ? undefined : { address: application.address, port: application.port }
   }
 }

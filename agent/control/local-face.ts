@@ -143,7 +143,7 @@ export class LocalFace {
       // what it speaks is known with its first instance; until then there is nothing to call
       port ??= control.outbound.open(key, protocolOf(first.metadata), reason)
       // clients dial at once and some do not dial again for a minute: the port is told when it listens
-      hasListened ||= port === undefined || control.listenerState(outboundListener(key)) === 'listening'
+      hasListened ||= port === undefined || control.readiness.listenerState(outboundListener(key)) === 'listening'
       if (!hasListened) return
       listener.onEndpoint(
         port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },

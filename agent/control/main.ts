@@ -146,7 +146,7 @@ async function main(): Promise<void> {
   const metrics = new ControlMetrics()
   let control: Control
   const adapterDeps = { now: () => clock.wall(), random: Math.random, log: logger, metrics }
-  const adapters = await createAdapters(config, adapterDeps, (address, port) => control.isOwnListener(address, port))
+  const adapters = await createAdapters(config, adapterDeps, (address, port) => control.listeners.isOwn(address, port))
   const registries = adapters.map((adapter) => cuttable(adapter, () => clock.wall()))
   control = new Control({
     config,
@@ -237,11 +237,11 @@ async function main(): Promise<void> {
 /** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */
 async function warmUp(control: Control, continuity: Continuity): Promise<void> {
   const deadline = performance.now() + warmUpMs
-  let waits = control.pendingServices()
+  let waits = control.readiness.pendingServices()
   while (waits.length > 0 && performance.now() < deadline) {
     continuity.pending(waits)
     await new Promise((resolve) => setTimeout(resolve, warmUpPollMs))
-    waits = control.pendingServices()
+    waits = control.readiness.pendingServices()
   }
   continuity.pending([])
 }

@@ -54,7 +54,7 @@ function setGauges(context: AdminContext): void {
   }
   for (const [state, count] of states) metrics.gauge('applications', { state }, count)
   let failed = 0
-  for (const name of control.store.listenerNames()) if (control.listenerProblem(name) !== undefined) failed++
+  for (const name of control.store.listenerNames()) if (control.readiness.listenerProblem(name) !== undefined) failed++
   gauge('listeners_failed', failed + control.listeners.portRows().filter((row) => row.problem !== undefined).length)
   gauge('config_problems', control.problems.length)
   metrics.clear('rules')

@@ -46,15 +46,23 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       help: 'which localhost port leads to which service, which inbound port to which application',
       answer: (request) => {
         const rows = control.listeners.portRows().map((row) => {
-          const problem = row.problem ?? control.listenerProblem(row.listener)
-          const state = row.problem === undefined ? control.listenerState(row.listener) : 'failed'
+          const problem = row.problem ?? control.readiness.listenerProblem(row.listener)
+          const state = row.problem === undefined ? control.readiness.listenerState(row.listener) : 'failed'
           return { ...row, state, ...(problem === undefined ? { problem: undefined } : { problem }) }
         })
         const { http } = control.config.outbound
         const shared =
           http === 'off'
             ? []
-            : [['outbound', 'shared HTTP', `${http.host}:${http.port}`, 'http', control.listenerState('outbound-http')]]
+            : [
+                [
+                  'outbound',
+                  'shared HTTP',
+                  `${http.host}:${http.port}`,
+                  'http',
+                  control.readiness.listenerState('outbound-http'),
+                ],
+              ]
         const text = (): string =>
           columns([
             ['direction', 'service', 'address', 'protocol', 'state'],

@@ -12,7 +12,7 @@ export interface Readiness {
 }
 
 export function readiness({ control, drainSwitch, faults, continuity }: AdminContext): Readiness {
-  const pending = control.pending()
+  const pending = control.readiness.pending()
   if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
   const link = continuity()
   if (link !== undefined && link.isSupervised && !link.isLeading) pending.push('watchdog: another generation leads')
@@ -33,7 +33,7 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
         `E_RULE_REJECTED  ${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}`,
     )
   const listeners = [...control.store.listenerNames()].flatMap((name) => {
-    const problem = control.listenerProblem(name)
+    const problem = control.readiness.listenerProblem(name)
     return problem === undefined ? [] : [`${name}: ${problem}`]
   })
   const ports = control.listeners.portRows().flatMap((row) => row.problem ?? [])

@@ -75,6 +75,10 @@ export class PortAllocator {
     return this.byName.get(name)?.port
   }
 
+  nameOf(port: number): string | undefined {
+    return this.byPort.get(port)
+  }
+
   assignments(): readonly PortAssignment[] {
     return [...this.byName.values()]
   }

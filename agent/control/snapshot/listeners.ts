@@ -184,9 +184,23 @@ export class Listeners {
     return this.sinceVersion.get(name) ?? 0
   }
 
-  inboundRow(port: number): PortRow | undefined {
-    for (const row of this.rows.values()) if (row.direction === 'inbound' && row.port === port) return row
-    return undefined
+  /** Id of the local application whose inbound port this is. */
+  applicationAt(port: number): string | undefined {
+    const id = this.inbound.nameOf(port)
+    return id !== undefined && this.rows.get(inboundListener(id))?.port === port ? id : undefined
+  }
+
+  /** Whether a call to this address and port would come back to this agent: admin, shared port, relay, a localhost port. Inbound ports are no loop: they lead to applications. */
+  isOwn(address: string, port: number): boolean {
+    const isHere = (host: string): boolean =>
+      host === address || (host === '0.0.0.0' && address === this.config.host.address)
+    const { admin, api, metrics, nacosFace, outbound, readiness, relay } = this.config
+    for (const one of [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address])
+      if (one !== undefined && one !== 'off' && one.port === port && isHere(one.host)) return true
+    if (nacosFace.enabled && (port === nacosFace.httpPort || port === nacosFace.grpcPort) && isHere(nacosFace.address))
+      return true
+    const key = this.outbound.nameOf(port) as ServiceKey | undefined
+    return key !== undefined && this.rows.get(outboundListener(key))?.port === port && isHere(outbound.address)
   }
 
   portRows(): readonly PortRow[] {

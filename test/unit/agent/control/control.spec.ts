@@ -95,7 +95,7 @@ describe('control', () => {
     expect(second.snapshot!.listeners).to.deep.equal(before.listeners)
     expect(second.snapshot!.version).to.be.at.least(before.version)
     bench.registry.goAway()
-    await second.until(() => bench.control.pending().length === 0, 'readiness')
+    await second.until(() => bench.control.readiness.pending().length === 0, 'readiness')
   })
 
   it('starts without a damaged snapshot and writes a good one', async () => {
@@ -236,14 +236,14 @@ describe('control', () => {
       { listener: `outbound ${key}`, code: 'E_LISTEN_IN_USE', message: '127.0.0.1:20007: taken by nginx' },
     ]
     await worker.until(() => bench.control.publisher.states()[0]?.version !== 0 && worker.wholes === 1, 'applied')
-    await worker.until(() => bench.control.listenerState(`outbound ${key}`) === 'failed', 'failed listener')
-    expect(bench.control.listenerProblem(`outbound ${key}`)).to.contain('taken by nginx')
-    expect(bench.control.listenerState('outbound public/DEFAULT_GROUP@@ledger')).to.equal('listening')
+    await worker.until(() => bench.control.readiness.listenerState(`outbound ${key}`) === 'failed', 'failed listener')
+    expect(bench.control.readiness.listenerProblem(`outbound ${key}`)).to.contain('taken by nginx')
+    expect(bench.control.readiness.listenerState('outbound public/DEFAULT_GROUP@@ledger')).to.equal('listening')
   })
 
   it('says by name what it is not ready for', async () => {
     bench = await openBench({ outbound })
-    expect(bench.control.pending()).to.deep.equal([
+    expect(bench.control.readiness.pending()).to.deep.equal([
       'worker 0: has no snapshot yet',
       `${key}: first answer of main`,
       'public/DEFAULT_GROUP@@ledger: first answer of main',
@@ -251,7 +251,7 @@ describe('control', () => {
     const worker = bench.worker()
     bench.registry.say(orders, [])
     bench.registry.goAway()
-    await worker.until(() => bench.control.pending().length === 0, 'readiness')
+    await worker.until(() => bench.control.readiness.pending().length === 0, 'readiness')
   })
 
   it('refuses to start beside another control of the same generation, which is not hurt', async () => {

@@ -99,7 +99,7 @@ describe('the admin interface', () => {
 
   async function worker(): Promise<FakeWorker> {
     const made = bench.worker()
-    await made.until(() => bench.control.pending().length === 0, 'readiness')
+    await made.until(() => bench.control.readiness.pending().length === 0, 'readiness')
     return made
   }
 
