@@ -4,7 +4,7 @@ import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import type { Transport, TransportListener, Transports } from '../transport/transport.ts'
 import { listenerContext } from './listener-context.ts'
 import type { ListenerContext } from './listener-context.ts'
-import { portOwners } from './port-owner.ts'
+import { PortOwnerTable, portOwners } from './port-owner.ts'
 import type { PortOwner } from './port-owner.ts'
 
 /** Longest accept queue; the kernel cuts it to net.core.somaxconn. */
@@ -46,6 +46,7 @@ export class BoundListener {
  */
 export class Listeners {
   private readonly deps: ListenersDeps
+  private readonly owners = new PortOwnerTable(() => performance.now())
   private readonly bound = new Map<string, BoundListener>()
   private readonly failed = new Map<string, { readonly spec: ListenerSpec; readonly error: MeshError }>()
   /** Sockets of other processes, to be used before anything is bound. */
@@ -206,7 +207,7 @@ export class Listeners {
         test.close()
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-        const owners = portOwners(address, port)
+        const owners = this.owners.find(address, port)
         if (owners.length === 0 || !owners.every((owner) => this.deps.isOurs(owner))) throw error
       }
     }

@@ -18,27 +18,80 @@ export function portOwners(address: string, port: number): PortOwner[] {
   if (inodes.size === 0) return []
   return processIds()
     .filter((pid) => holdsSocket(pid, inodes))
-    .map((pid) => {
-      const args = argsOf(pid)
-      return { pid: Number(pid), command: args.join(' ').slice(0, 120) || 'unknown', args }
-    })
+    .map(ownerOf)
+}
+
+/** What was read stands for so long, ms: the listeners of one start are asked for in a row. */
+const tableAgeMs = 1000
+
+/**
+ * The same answers for many ports at the price of one look at /proc: with hundreds of listeners a look for each would take longer than a start may. A port
+ * that the last look did not know is looked for again.
+ */
+export class PortOwnerTable {
+  private readonly now: () => number
+  private readAt = Number.NEGATIVE_INFINITY
+  private inodes = new Map<string, { readonly host: string; readonly inode: string }[]>()
+  private pids = new Map<string, string[]>()
+
+  /** `now` in monotonic ms. */
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  find(address: string, port: number): PortOwner[] {
+    if (this.now() - this.readAt <= tableAgeMs) {
+      const known = this.look(address, port)
+      if (known.length > 0) return known
+    }
+    this.inodes = listeningByPort()
+    this.pids = processesBySocket()
+    this.readAt = this.now()
+    return this.look(address, port)
+  }
+
+  private look(address: string, port: number): PortOwner[] {
+    const found = (this.inodes.get(hexPortOf(port)) ?? []).filter(({ host }) => isAddress(host, address))
+    const pids = new Set(found.flatMap(({ inode }) => this.pids.get(inode) ?? []))
+    return [...pids].map(ownerOf)
+  }
 }
 
 const listenState = '0A'
 
 function listeningInodes(address: string, port: number): Set<string> {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
-  const wanted = isIPv6(address) ? undefined : hexAddress(address)
-  const inodes = new Set<string>()
+  const found = listeningByPort().get(hexPortOf(port)) ?? []
+  return new Set(found.filter(({ host }) => isAddress(host, address)).map(({ inode }) => inode))
+}
+
+/** Every listening socket, by its port as the kernel prints it. */
+function listeningByPort(): Map<string, { readonly host: string; readonly inode: string }[]> {
+  const byPort = new Map<string, { host: string; inode: string }[]>()
   for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
     for (const line of linesOf(file)) {
       const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
-      const [host = '', found] = local.split(':')
-      if (found !== hexPort || state !== listenState || inode === undefined) continue
-      if (/^0+$/.test(host) || wanted === undefined || host.endsWith(wanted)) inodes.add(inode)
+      if (state !== listenState || inode === undefined) continue
+      const [host = '', port = ''] = local.split(':')
+      const others = byPort.get(port)
+      if (others === undefined) byPort.set(port, [{ host, inode }])
+      else others.push({ host, inode })
     }
   }
-  return inodes
+  return byPort
+}
+
+function hexPortOf(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0')
+}
+
+/** Whether a listening address, as the kernel prints it, is this one or all addresses. IPv6 is not told apart. */
+function isAddress(host: string, address: string): boolean {
+  return /^0+$/.test(host) || isIPv6(address) || host.endsWith(hexAddress(address))
+}
+
+function ownerOf(pid: string): PortOwner {
+  const args = argsOf(pid)
+  return { pid: Number(pid), command: args.join(' ').slice(0, 120) || 'unknown', args }
 }
 
 /** The kernel prints an IPv4 address as the hexadecimal of its four bytes, last byte first. */
@@ -67,18 +120,38 @@ function processIds(): string[] {
 }
 
 function holdsSocket(pid: string, inodes: ReadonlySet<string>): boolean {
-  try {
-    const folder = `/proc/${pid}/fd`
-    return readdirSync(folder).some((name) => {
-      try {
-        return inodes.has(/^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${name}`))?.[1] ?? '')
-      } catch {
-        return false
-      }
-    })
-  } catch {
-    return false
+  return socketsOf(pid).some((inode) => inodes.has(inode))
+}
+
+function processesBySocket(): Map<string, string[]> {
+  const bySocket = new Map<string, string[]>()
+  for (const pid of processIds()) {
+    for (const inode of socketsOf(pid)) {
+      const others = bySocket.get(inode)
+      if (others === undefined) bySocket.set(inode, [pid])
+      else others.push(pid)
+    }
   }
+  return bySocket
+}
+
+/** Inodes of the sockets that a process has open; none where it is gone or another user's. */
+function socketsOf(pid: string): string[] {
+  const folder = `/proc/${pid}/fd`
+  const inodes: string[] = []
+  try {
+    for (const name of readdirSync(folder)) {
+      try {
+        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${name}`))?.[1]
+        if (inode !== undefined) inodes.push(inode)
+      } catch {
+        // Closed since the folder was read.
+      }
+    }
+  } catch {
+    // Gone, or another user's.
+  }
+  return inodes
 }
 
 function argsOf(pid: string): string[] {

@@ -126,6 +126,48 @@ describe('a hot restart', function () {
     caller.close()
   })
 
+  it('happens on SIGUSR2 as an upgrade to what is installed now', async () => {
+    host = await WatchdogHost.start()
+    host.process!.kill('SIGUSR2')
+    const state = await host.until(
+      (now) => host.serving(now)?.generation === 2 && now.generations.length === 1,
+      'generation 2 alone',
+    )
+    expect(state.reports[0]).to.include({ kind: 'upgrade', outcome: 'done' })
+  })
+
+  it('never leaves more draining generations than allowed: the eldest is ended', async () => {
+    host = await WatchdogHost.start({ tuning: { bounds: { maxDraining: 2 }, deadlines: { drainMs: 60_000 } } })
+    const callers: KeepAliveCaller[] = []
+    const ends: Promise<string>[] = []
+    for (let round = 0; round < 4; round++) {
+      const caller = await KeepAliveCaller.connect(host.httpPort)
+      callers.push(caller)
+      ends.push(
+        caller.get('/slow/50000').then(
+          () => 'answered',
+          () => 'cut',
+        ),
+      )
+      await host.reload('serving')
+    }
+    const state = await host.until((now) => now.generations.length === 3, 'two drain, one serves')
+    expect(state.generations.map((one) => one.phase)).to.deep.equal(['serving', 'draining', 'draining'])
+    expect(await ends[0]).to.equal('cut')
+    for (const caller of callers) caller.close()
+    await Promise.all(ends)
+  })
+
+  it('has an end: what a generation still does at its deadline is cut, and counted', async () => {
+    host = await WatchdogHost.start({ tuning: { deadlines: { drainMs: 1500 } } })
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const answer = caller.get('/slow/50000').catch(() => 'cut')
+    const report = await host.reload()
+    expect(await answer).to.equal('cut')
+    expect(report.counts).to.deep.equal([{ protocol: 'http1', application: 'http', moved: 0, drained: 0, cut: 1 }])
+    expect(report.goneMs! - report.servingMs!).to.be.within(1400, 4000)
+  })
+
   it('happens on SIGHUP', async () => {
     host = await WatchdogHost.start()
     host.process!.kill('SIGHUP')

@@ -5,6 +5,7 @@ import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
+import { freePort } from '../../support/continuity/watchdog-host.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('with real workers, through hot restarts,', function () {
@@ -107,6 +108,32 @@ describe('with real workers, through hot restarts,', function () {
     expect((await half.send('t: a\r\n\r\n')).status).to.equal(200)
     half.close()
     piped.close()
+  })
+
+  it('hundreds of listeners go from hand to hand, in batches, and none is refused meanwhile', async () => {
+    await host.end()
+    const more = await Promise.all(
+      Array.from({ length: 250 }, async (_, index) => ({ name: `service-${index}`, port: await freePort() })),
+    )
+    host = await startRealWorkers(provider, {}, more)
+    await host.until((state) => state.heldShards === 2 * 252, 'every shard is held')
+    let isDone = false
+    const failures: string[] = []
+    const walk = async (): Promise<void> => {
+      for (let round = 0; !isDone; round++) {
+        const { port } = more[(round * 7) % more.length]!
+        const answer = await KeepAliveCaller.connect(port)
+          .then(async (caller) => caller.get().finally(() => caller.close()))
+          .catch((error: unknown) => failures.push(String(error)))
+        if (typeof answer === 'object' && answer.status !== 200) failures.push(answer.head)
+      }
+    }
+    const walking = walk()
+    for (let round = 0; round < 2; round++) expect((await host.reload()).outcome).to.equal('done')
+    isDone = true
+    await walking
+    expect(failures).to.deep.equal([])
+    expect((await host.state()).heldShards).to.equal(2 * 252)
   })
 
   it('the number of workers can change without a lost connection', async () => {

@@ -120,6 +120,25 @@ describe('when resources run out:', function () {
     rmSync(folder, { recursive: true })
   })
 
+  it('a wall clock that jumps 400 days ahead and then back an hour ends no process and loses no request', async () => {
+    const provider = await startFarSide('provider', false)
+    host = await startRealWorkers(provider, {
+      environment: {
+        NODE_OPTIONS: `--import=${join(import.meta.dirname, '../../support/continuity/jumping-clock.mjs')}`,
+      },
+    })
+    const before = (await host.state()).generations[0]!.children.map((child) => child.pid)
+    const load = await keepAliveLoad(host.httpPort, 4)
+    await new Promise((resolve) => setTimeout(resolve, 5000))
+    expect(await host.reload()).to.include({ outcome: 'done' })
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    expect((await load.stop()).failures).to.deep.equal([])
+    const state = await host.state()
+    expect(state.reports.map((report) => report.kind)).to.have.members(['reload', 'start'])
+    expect(before).to.have.length(3)
+    await provider.close()
+  })
+
   it('garbage on the sockets of the run directory closes that connection and changes nothing', async () => {
     host = await WatchdogHost.start()
     for (const garbage of [

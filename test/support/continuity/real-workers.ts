@@ -1,10 +1,14 @@
-/** A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, both served by `provider`. */
+/** A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, and `more` HTTP services, all served by `provider`. */
 import { snapshotOf } from '../worker/snapshots.ts'
 import type { FarSide } from './far-side.ts'
 import { WatchdogHost } from './watchdog-host.ts'
 import type { HostOptions } from './watchdog-host.ts'
 
-export function startRealWorkers(provider: FarSide, options: HostOptions = {}): Promise<WatchdogHost> {
+export function startRealWorkers(
+  provider: FarSide,
+  options: HostOptions = {},
+  more: readonly { readonly name: string; readonly port: number }[] = [],
+): Promise<WatchdogHost> {
   const endpoints = [{ address: '127.0.0.1', port: provider.port }]
   return WatchdogHost.start({
     workers: 2,
@@ -14,10 +18,12 @@ export function startRealWorkers(provider: FarSide, options: HostOptions = {}): 
         services: [
           { name: 'orders', endpoints },
           { name: 'ledger', protocol: 'tcp', endpoints },
+          ...more.map(({ name }) => ({ name, endpoints })),
         ],
         listen: {
           orders: { address: '127.0.0.1', port: host.httpPort },
           ledger: { address: '127.0.0.1', port: host.tcpPort },
+          ...Object.fromEntries(more.map(({ name, port }) => [name, { address: '127.0.0.1', port }])),
         },
       }),
   })

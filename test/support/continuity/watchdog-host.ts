@@ -28,6 +28,7 @@ export interface HostOptions {
   readonly workers?: number
   readonly behave?: { readonly worker?: string; readonly control?: string }
   readonly tuning?: Readonly<Record<string, unknown>>
+  readonly environment?: Readonly<Record<string, string>>
   /** `ulimit -n` of the whole tree. */
   readonly maxOpenFiles?: number
   /** Instead of a folder that the host makes; it must exist. */
@@ -93,6 +94,7 @@ export class WatchdogHost {
         NODE_COMPILE_CACHE: join(tmpdir(), 'hostmesh-compile-cache'),
         ...process.env,
         ...manager?.environment(),
+        ...this.options.environment,
       },
     })
     const read = (bytes: Buffer): void => {
