@@ -28,6 +28,7 @@ import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from './protocols/http1/string-cache.ts'
+import { BulkMemory } from './transport/bulk-memory.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
@@ -120,6 +121,7 @@ export class Worker {
       clock,
       wheel,
       output,
+      bulk: new BulkMemory(),
       random,
       strings: new StringCache(),
       state,

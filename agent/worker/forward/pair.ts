@@ -12,8 +12,12 @@ import { movedConnectionFormat } from '../listen/movable.ts'
 import type { Detached, DuplicateDescriptor, MovedPair, Movable } from '../listen/movable.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
+import { readBufferBytes } from '../transport/raw-handle.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import type { Road } from './road.ts'
+
+/** A read of this size or less ends bulk. */
+const smallRead = 8192
 
 export interface PairOptions {
   readonly protocol: 'tcp' | 'websocket'
@@ -35,6 +39,8 @@ class Side implements TransportOwner {
   /** FIN was sent to it. */
   finSent = false
   bytesRead = 0
+  /** Memory that it reads into while it carries bulk. */
+  private own: Buffer | null = null
   private readonly pair: Pair
   private readonly road: Road
 
@@ -46,11 +52,27 @@ class Side implements TransportOwner {
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    const { output } = this.road
+    const { bulk, output } = this.road
     this.bytesRead += length
     this.pair.touch()
+    if (bytes === this.own) {
+      if (length > smallRead) {
+        if (!this.other.transport.writeFrom(bytes, length)) this.transport.pauseReading()
+        return
+      }
+      this.transport.readInto(null)
+      this.giveOwn()
+    } else if (length === readBufferBytes && this.own === null) {
+      this.own = bulk.take()
+      if (this.own !== null) this.transport.readInto(this.own)
+    }
     output.copy(bytes, 0, length)
     if (!this.other.transport.write(output)) this.transport.pauseReading()
+  }
+
+  giveOwn(): void {
+    if (this.own !== null) this.road.bulk.give(this.own)
+    this.own = null
   }
 
   onEnd(): void {
@@ -185,6 +207,8 @@ export class Pair implements TimerOwner, Movable {
 
   private gone(flag: string): void {
     this.isOver = true
+    this.down.giveOwn()
+    this.up.giveOwn()
     this.road.wheel.drop(this.timer)
     this.road.live.remove(this)
     this.options.onEnd(this, flag)

@@ -92,6 +92,16 @@ class PublicTransport implements Transport {
     return false
   }
 
+  readInto(): void {}
+
+  writeFrom(memory: Buffer, length: number): boolean {
+    if (this.isClosed) return false
+    this.socket.write(Buffer.from(memory.subarray(0, length)), this.flushed)
+    if (this.socket.writableLength === 0) return true
+    this.isSlow = true
+    return false
+  }
+
   end(): void {
     if (!this.isClosed) this.socket.end()
   }

@@ -41,7 +41,7 @@ interface Handle {
   readonly fd: number
   readonly writeQueueSize: number
   transport: RawTransport | null
-  onread: () => void
+  onread: () => Buffer | undefined
   onconnection: (status: number, client: Handle | undefined) => void
   open(fd: number): number
   bind(address: string, port: number, flags: number): number
@@ -103,7 +103,7 @@ interface Shared {
   readonly state: Int32Array
   readonly readBytesOrError: number
   readonly readBuffer: Buffer
-  readonly onRead: (this: Handle) => void
+  readonly onRead: (this: Handle) => Buffer | undefined
   readonly onWritten: (this: WriteRequest, status: number) => void
 }
 
@@ -118,12 +118,16 @@ class RawTransport implements Transport {
   private hasEnded = false
   private writes: WriteRequest[] | null = null
   private known: TransportPeer | null = null
+  /** Where the handle reads into: it holds only the address, so this keeps the memory alive. */
+  private readBuffer: Buffer
+  private nextBuffer: Buffer | null = null
 
   constructor(shared: Shared, handle: Handle) {
     this.shared = shared
     this.handle = handle
     handle.transport = this
     handle.onread = shared.onRead
+    this.readBuffer = shared.readBuffer
     handle.useUserBuffer(shared.readBuffer)
   }
 
@@ -163,30 +167,51 @@ class RawTransport implements Transport {
       output.clear()
       return true
     }
-    if (typeof result === 'number') {
+    const request = this.accepted(result)
+    if (request === null) {
       output.clear()
-      this.fail(result)
       return false
     }
-    const error = this.shared.state[this.shared.bindings.lastWriteError]!
-    if (error !== 0) {
-      output.clear()
-      this.fail(error)
-      return false
-    }
-    result.transport = this
-    result.oncomplete = this.shared.onWritten
-    result.bytes = bytes
-    result.block = isQueued ? null : output.surrender()
+    const block = isQueued ? null : output.surrender()
     output.clear()
-    ;(this.writes ??= []).push(result)
-    this.pendingBytes = handle.writeQueueSize
-    const status = result.writeStatus
-    if (status !== null) {
-      result.writeStatus = null
-      setImmediate(() => result.oncomplete(status))
-    }
+    this.follow(handle, request, bytes, block)
     return false
+  }
+
+  readInto(memory: Buffer | null): void {
+    this.nextBuffer = memory ?? this.shared.readBuffer
+  }
+
+  writeFrom(memory: Buffer, length: number): boolean {
+    const handle = this.handle
+    if (handle === null) return false
+    const bytes = length === memory.length ? memory : memory.subarray(0, length)
+    const result = handle.writeBuffer(null, bytes)
+    if (result === 0) return true
+    const request = this.accepted(result)
+    if (request !== null) this.follow(handle, request, bytes, null)
+    return false
+  }
+
+  /** The request of a write that goes on by itself, or null when it failed: `onClosed` follows. */
+  private accepted(result: number | WriteRequest): WriteRequest | null {
+    const error = typeof result === 'number' ? result : this.shared.state[this.shared.bindings.lastWriteError]!
+    if (typeof result !== 'number' && error === 0) return result
+    this.fail(error)
+    return null
+  }
+
+  private follow(handle: Handle, request: WriteRequest, bytes: Buffer, block: OutputBlock | null): void {
+    request.transport = this
+    request.oncomplete = this.shared.onWritten
+    request.bytes = bytes
+    request.block = block
+    ;(this.writes ??= []).push(request)
+    this.pendingBytes = handle.writeQueueSize
+    const status = request.writeStatus
+    if (status === null) return
+    request.writeStatus = null
+    setImmediate(() => request.oncomplete(status))
   }
 
   end(): void {
@@ -235,14 +260,27 @@ class RawTransport implements Transport {
     })
   }
 
-  /** From the handle's read callback. */
-  onReadResult(count: number): void {
-    if (count > 0) this.owner.onBytes(this.shared.readBuffer, count)
-    else if (count === this.shared.bindings.endOfFile) {
+  /** From the handle's read callback. Answers the memory for the next read if it is another one. */
+  onReadResult(count: number): Buffer | undefined {
+    if (count > 0) {
+      this.owner.onBytes(this.readBuffer, count)
+      if (this.nextBuffer !== null) return this.takeNextBuffer()
+    } else if (count === this.shared.bindings.endOfFile) {
       this.isReading = false
       this.hasEnded = true
       this.owner.onEnd()
-    } else if (count < 0) this.breakNow(count)
+    } else if (count < 0) {
+      this.breakNow(count)
+    }
+    return undefined
+  }
+
+  private takeNextBuffer(): Buffer | undefined {
+    const next = this.nextBuffer!
+    this.nextBuffer = null
+    if (this.handle === null || next === this.readBuffer) return undefined
+    this.readBuffer = next
+    return next
   }
 
   /** From a slow write's completion. */
@@ -319,7 +357,7 @@ export function rawTransports(output: Output): Transports {
     readBytesOrError,
     readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
     onRead(this: Handle) {
-      this.transport?.onReadResult(state[readBytesOrError]!)
+      return this.transport?.onReadResult(state[readBytesOrError]!)
     },
     onWritten(this: WriteRequest, status: number) {
       const { block, transport } = this

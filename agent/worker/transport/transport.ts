@@ -35,6 +35,13 @@ export interface Transport {
    * A broken connection also answers false; `onClosed` follows in a later turn.
    */
   write(output: Output): boolean
+  /**
+   * From the next read on, bytes come in this memory instead of the shared read buffer; null = the shared one again. Only from inside `onBytes`. The owner may then pass them on by
+   * `writeFrom` without a copy. An implementation that cannot goes on as before: look at what `onBytes` brings.
+   */
+  readInto(memory: Buffer | null): void
+  /** Sends the first `length` bytes of memory that is the caller's own; when the answer is false, it must stay as it is until `onDrained`. */
+  writeFrom(memory: Buffer, length: number): boolean
   /** Half-close after everything that was written. */
   end(): void
   /** Orderly close: what the kernel holds is still delivered. Idempotent. */
