@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { parseServiceName } from '../../../contracts/endpoint.ts'
+import { parseServiceName, type AppProtocol } from '../../../contracts/endpoint.ts'
 
 export interface HostPort {
   readonly host: string
@@ -21,13 +21,13 @@ export interface LeafMeta {
   readonly allowed: string
 }
 
-function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined) {
+function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined, words?: readonly string[]) {
   return z
     .unknown()
     .transform((value, context): T => {
       const parsed = parse(value)
       if (parsed !== undefined) return parsed
-      context.issues.push({ code: 'custom', input: value, message: 'not allowed', params: { allowed } })
+      context.issues.push({ code: 'custom', input: value, message: 'not allowed', params: { allowed, words } })
       return z.NEVER
     })
     .meta({ allowed })
@@ -230,6 +230,22 @@ export function textMap() {
 /** One of a few words. */
 export function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
   return z.enum(words).meta({ allowed: words.join(', ') })
+}
+
+const carriedAs: Readonly<Record<string, AppProtocol>> = {
+  http: 'http',
+  websocket: 'http',
+  http2: 'tcp',
+  grpc: 'tcp',
+  tcp: 'tcp',
+}
+
+/** A protocol as operators call it, to what it is carried as: messages of HTTP/1.1 with its upgrades, or connections. */
+export function appProtocol() {
+  const names = Object.keys(carriedAs)
+  const parse = (value: unknown): AppProtocol | undefined =>
+    typeof value === 'string' && names.includes(value) ? carriedAs[value] : undefined
+  return leaf(names.join(', '), parse, names)
 }
 
 /** `auto` or a whole number. */

@@ -5,6 +5,7 @@
 import * as z from 'zod'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
 import {
+  appProtocol,
   autoOr,
   cidr,
   duration,
@@ -65,10 +66,10 @@ const fileRegistry = z.strictObject({
 
 const outboundService = z.strictObject({
   service: serviceName().describe('The service to call.'),
-  protocol: oneOf('http', 'tcp')
+  protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What the callers speak. `http` covers WebSocket; HTTP/2 and gRPC go as `tcp`, connection by connection.',
+      'What the callers speak. `websocket` is served as `http`; `http2` and `grpc` as `tcp`, connection by connection.',
     ),
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
 })
@@ -317,9 +318,11 @@ export const applicationFileSchema = z.strictObject({
   service: serviceName().describe('The service that the application is an instance of.'),
   port: port().describe('Where the application listens on this host.'),
   address: localAddress().prefault('127.0.0.1').describe('Local address of that port.'),
-  protocol: oneOf('http', 'tcp')
+  protocol: appProtocol()
     .prefault('http')
-    .describe('What the application speaks. `http` covers WebSocket; HTTP/2 and gRPC go as `tcp`.'),
+    .describe(
+      'What the application speaks. `websocket` is served as `http`; `http2` and `grpc` as `tcp`, connection by connection.',
+    ),
   registry: plainName('a name')
     .optional()
     .describe('Registry in which it is announced; absent = the first one that can register.'),

@@ -76,8 +76,11 @@ function problemsOf(issue: z.core.$ZodIssue, yaml: YamlFile, input: unknown, sha
       return [make(`too many entries, allowed at most ${String(issue.maximum)}`)]
     case 'too_small':
       return [make(`too few entries, allowed at least ${String(issue.minimum)}`)]
-    case 'custom':
-      return against(String((issue as { params?: { allowed?: string } }).params?.allowed ?? issue.message))
+    case 'custom': {
+      const { allowed, words } = (issue as { params?: { allowed?: string; words?: readonly string[] } }).params ?? {}
+      const closest = typeof found === 'string' && words !== undefined ? nearest(found, words) : undefined
+      return against(String(allowed ?? issue.message), closest)
+    }
     default:
       return [make(issue.message)]
   }

@@ -77,6 +77,18 @@ outbound: { services: [{ service: orders }, { service: other@@ledger }, { servic
     expect(applications[0]?.service).to.deep.equal({ namespace: 'dev', group: 'shop', name: 'orders' })
   })
 
+  it('takes every protocol that operators name, as what it is carried as', () => {
+    const { config, problems } = check(`
+outbound:
+  services:
+    - { service: a, protocol: websocket }
+    - { service: b, protocol: grpc }
+    - { service: c, protocol: http2 }
+`)
+    expect(problems).to.deep.equal([])
+    expect(config?.outbound.services.map((one) => one.protocol)).to.deep.equal(['http', 'tcp', 'tcp'])
+  })
+
   it('reports every problem at once with file, line, path, found, allowed and the nearest name', () => {
     const result = check(
       `host: { zon: bj-1 }
@@ -104,7 +116,7 @@ workers: many
       'agent.yaml:5:3  outbound.portRange: found 2000, allowed a range of ports like 20000-20999',
     )
     expect(found).to.include(
-      'agent.yaml:7:27  outbound.services[0].protocol: found "htp", allowed http, tcp (nearest: http)',
+      'agent.yaml:7:27  outbound.services[0].protocol: found "htp", allowed http, websocket, http2, grpc, tcp (nearest: http)',
     )
     expect(found).to.include(
       'agent.yaml:8:11  limits.headTimeout: found 10, allowed a time with unit from 100ms to 10m, like 500ms, 30s, 5m',
