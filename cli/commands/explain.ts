@@ -22,7 +22,7 @@ export async function explain(context: CommandContext, url: string, options: Exp
   const answer = (await adminJson(context.admin, `/explain?${query.toString()}`)) as ExplainAnswer
   if (context.output.isJson) context.output.json(answer)
   else print(context, answer)
-  return answer.destinations.length > 0 ? exitCodes.ok : exitCodes.failed
+  return answer.steps.some((step) => step.matched) ? exitCodes.ok : exitCodes.failed
 }
 
 function splitUrl(url: string): { host: string; path: string } {
