@@ -1,5 +1,5 @@
 /**
- * Naming over HTTP in the form that a server offers: v3's client API, v2 or v1. Which one is found out by asking, per server, and asked again when a path is
+ * Naming over HTTP in the form that a server offers: v3's client API, v1 or v2. Which one is found out by asking, per server, and asked again when a path is
  * gone: servers of one cluster differ while it is upgraded.
  */
 import { MeshError } from '../../../contracts/errors.ts'
@@ -21,8 +21,11 @@ export type BeatResult = 'known' | 'unknown'
 /** Statuses that mean "this path is not served here": gone, not found, switched off, not implemented. */
 const notOffered = new Set([404, 405, 410, 501])
 
-/** Newest first. */
-const order: readonly HttpApi[] = ['v3', 'v2', 'v1']
+/**
+ * v2 last, although it is newer than v1: in a cluster of 2.3.1 a v2 registration that reaches a server which is not responsible for the instance is not passed on
+ * to the one that is, and stays unknown to the others (v1 and v3 pass it on). Every 2.x server offers v1.
+ */
+const order: readonly HttpApi[] = ['v3', 'v1', 'v2']
 
 export class HttpNaming {
   readonly #http: HttpClient

@@ -149,6 +149,18 @@ function createServer(
     await ready(started)
   }
 
+  /** On an overloaded machine the server's own database may give up while it starts; that is tried again. */
+  const startPatiently = async (): Promise<void> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await start()
+      } catch (error) {
+        if (tries === 3) throw error
+        await signal('SIGKILL')
+      }
+    }
+  }
+
   const ready = async (started: ChildProcess): Promise<void> => {
     const deadline = Date.now() + readyTimeoutMs
     while (!(await isUp(ports.http))) {
@@ -189,7 +201,7 @@ function createServer(
     get pid() {
       return child?.pid ?? 0
     },
-    start,
+    start: startPatiently,
     end: () => signal('SIGTERM'),
     kill: () => signal('SIGKILL'),
     stop: async () => {

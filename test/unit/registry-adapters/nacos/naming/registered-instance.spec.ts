@@ -28,7 +28,7 @@ describe('registration at Nacos', () => {
 
   const paths = {
     '1.x': { api: 'v1', instance: '/v1/ns/instance', beat: ['PUT', '/v1/ns/instance/beat'] },
-    '2.x': { api: 'v2', instance: '/v2/ns/instance', beat: ['PUT', '/v2/ns/instance/beat'] },
+    '2.x': { api: 'v1', instance: '/v1/ns/instance', beat: ['PUT', '/v1/ns/instance/beat'] },
     '3.x': { api: 'v3', instance: '/v3/client/ns/instance', beat: ['POST', '/v3/client/ns/instance'] },
   } as const
 
@@ -78,17 +78,17 @@ describe('registration at Nacos', () => {
   it('asks again when old paths go away while it runs (410, 404), as in an upgrade', async () => {
     const server = await bench.server({ dialect: '2.x' })
     const handle = bench.open([server]).adapter.register(registration)
-    await eventually(() => calls(server, 'PUT', '/v2/ns/instance/beat') > 0, 'a heartbeat')
+    await eventually(() => calls(server, 'PUT', '/v1/ns/instance/beat') > 0, 'a heartbeat')
     for (const status of [410, 404, 501]) {
-      const before = calls(server, 'PUT', '/v1/ns/instance/beat')
+      const before = calls(server, 'PUT', '/v2/ns/instance/beat')
       server.http.onRequest = (seen): HttpReply | undefined =>
-        seen.path.startsWith('/v2/') ? { kind: 'answer', status, body: 'gone' } : undefined
-      await eventually(() => calls(server, 'PUT', '/v1/ns/instance/beat') > before, `heartbeats in v1 after ${status}`)
-      expect(handle.state).to.equal('registered')
-      const back = calls(server, 'PUT', '/v2/ns/instance/beat')
-      server.http.onRequest = (seen) =>
         seen.path.startsWith('/v1/') ? { kind: 'answer', status, body: 'gone' } : undefined
-      await eventually(() => calls(server, 'PUT', '/v2/ns/instance/beat') > back, 'heartbeats in v2 again')
+      await eventually(() => calls(server, 'PUT', '/v2/ns/instance/beat') > before, `heartbeats in v2 after ${status}`)
+      expect(handle.state).to.equal('registered')
+      const back = calls(server, 'PUT', '/v1/ns/instance/beat')
+      server.http.onRequest = (seen) =>
+        seen.path.startsWith('/v2/') ? { kind: 'answer', status, body: 'gone' } : undefined
+      await eventually(() => calls(server, 'PUT', '/v1/ns/instance/beat') > back, 'heartbeats in v1 again')
     }
     expect(handle.state).to.equal('registered')
   })

@@ -1,0 +1,173 @@
+import { expect } from 'chai'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { Registration } from '../../../contracts/registry-adapter.ts'
+import { createNacosAdapter } from '../../../registry-adapters/nacos/index.ts'
+import type { NacosAdapter } from '../../../registry-adapters/nacos/index.ts'
+import { adapterConfig } from '../../support/nacos/adapter-config.ts'
+import { nacosDriver } from '../../support/nacos/driver.ts'
+import { needsNacos, startNacosCluster } from '../../support/nacos/server.ts'
+import type { NacosServer } from '../../support/nacos/server.ts'
+import { eventually, recordedDeps, recordingListener } from '../../support/registry-listener.ts'
+import type { RecordedDeps, RecordingListener } from '../../support/registry-listener.ts'
+
+const namespace = `cluster-${process.pid}`
+const serviceCount = 40
+const service = (index: number): ServiceName => ({ namespace, group: 'DEFAULT_GROUP', name: `service-${index}` })
+
+/** One host: announces two instances of each service, and watches all of them. */
+interface Host {
+  readonly adapter: NacosAdapter
+  readonly deps: RecordedDeps
+  readonly listeners: readonly RecordingListener[]
+}
+
+describe('a Nacos cluster of three real servers', function () {
+  this.timeout(180_000)
+  let servers: NacosServer[] = []
+  let hosts: Host[] = []
+
+  before(async function () {
+    await needsNacos(this)
+    servers = await startNacosCluster(3)
+    hosts = [0, 1, 2].map((index) => startHost(index))
+    await Promise.all(hosts.map(seesEverything))
+  })
+
+  after(async () => {
+    await Promise.all(hosts.map(({ adapter }) => adapter.close()))
+    await Promise.all(servers.map((server) => server.stop()))
+  })
+
+  const startHost = (host: number): Host => {
+    const deps = recordedDeps()
+    // the pace of production, except that settling is shorter than the 30 s in which servers forget an instance
+    const times = {
+      heartbeatMs: 2000,
+      healthCheckMs: 2000,
+      requestTimeoutMs: 3000,
+      settleMs: 15_000,
+      confirmAfterMs: 1000,
+      reconnectMaxMs: 3000,
+    }
+    const adapter = createNacosAdapter(
+      adapterConfig(
+        servers.map(({ address }) => address),
+        { namespace, times },
+      ),
+      deps,
+    )
+    adapter.start()
+    const listeners = Array.from({ length: serviceCount }, (_, index) => {
+      adapter.register(registration(host, index))
+      const listener = recordingListener()
+      adapter.subscribe(service(index), listener)
+      return listener
+    })
+    return { adapter, deps, listeners }
+  }
+  const registration = (host: number, index: number): Registration => ({
+    service: service(index),
+    address: `10.3.${host}.1`,
+    port: 8000 + index,
+    weight: 1,
+    cluster: 'DEFAULT',
+    healthy: true,
+    enabled: true,
+    metadata: { host: String(host) },
+  })
+  const seesEverything = async (host: Host): Promise<void> => {
+    for (const listener of host.listeners)
+      await listener.until((set) => set.endpoints.length === 3, 'three instances', 60_000)
+  }
+  /** From now on; the endpoints that were lost, per host. */
+  const watchForLosses = () => {
+    const from = hosts.map(({ listeners }) => listeners.map(({ sets }) => sets.length))
+    return (): number[] =>
+      hosts.map(
+        ({ listeners }, host) =>
+          listeners.filter(({ sets }, index) => sets.slice(from[host]![index]).some((set) => set.endpoints.length < 3))
+            .length,
+      )
+  }
+  const serverOf = (host: Host): NacosServer => servers.find(({ address }) => address === host.adapter.status().server)!
+  const othersThan = (server: NacosServer): NacosServer[] => servers.filter((other) => other !== server)
+
+  it('loses no instance when the server that a host talks to is killed under load, and takes it back', async () => {
+    const victim = serverOf(hosts[0]!)
+    const lost = watchForLosses()
+    await victim.kill()
+    await eventually(
+      () => hosts.every((host) => host.adapter.status().connected && serverOf(host) !== victim),
+      'all hosts at the others',
+      30_000,
+    )
+    const late = { ...registration(9, 0), port: 9999 }
+    const handle = hosts[0]!.adapter.register(late)
+    await eventually(() => handle.state === 'registered', 'a new registration meanwhile', 20_000)
+    await victim.start()
+    for (const host of hosts)
+      await host.listeners[0]!.until((set) => set.endpoints.length === 4, 'the new instance everywhere', 30_000)
+    const driver = nacosDriver(victim.url, namespace)
+    await eventually(
+      async () => (await driver.seen(service(0))).length === 4,
+      'the server that is back to know it',
+      30_000,
+    )
+    await handle.deregister(5000)
+    await Promise.all(hosts.map(seesEverything))
+    expect(lost()).to.deep.equal([0, 0, 0])
+    expect(hosts[0]!.deps.lines.join('\n'))
+      .to.include('lost Nacos for naming')
+      .and.include('what is known stays in use')
+    expect(hosts[0]!.deps.counted('registry_losses', { connection: 'naming' })).to.be.greaterThan(0)
+  })
+
+  it('moves connections when the operator rebalances them, and nobody is lost for a moment', async () => {
+    const from = serverOf(hosts[1]!)
+    const to = othersThan(from)[0]!
+    const lossesBefore = hosts.map(({ deps }) => deps.counted('registry_losses'))
+    const answer = await fetch(`${from.url}/v2/core/loader/reloadCurrent?count=0&redirectAddress=${to.address}`)
+    expect(answer.status).to.equal(200)
+    await eventually(() => hosts.every((host) => serverOf(host) !== from), 'all hosts to leave', 20_000)
+    expect(hosts.map(({ deps }) => deps.counted('registry_losses'))).to.deep.equal(lossesBefore)
+    expect(hosts[1]!.deps.counted('registry_resets')).to.be.greaterThan(0)
+    expect(hosts[1]!.deps.lines.join('\n')).to.include('Nacos asked us to move to another server')
+  })
+
+  it('keeps every list through an outage of all servers, and restores the desired state afterwards', async () => {
+    const lost = watchForLosses()
+    await Promise.all(servers.map((server) => server.end()))
+    await eventually(() => hosts.every(({ adapter }) => !adapter.status().connected), 'all hosts to notice', 30_000)
+    for (const host of hosts) {
+      const problems = host.listeners.map(({ problems: heard }) => heard.length)
+      expect(Math.min(...problems)).to.be.greaterThan(0)
+    }
+    // the servers keep nothing of ephemeral instances over this: they start empty
+    const added = hosts[2]!.adapter.register({ ...registration(8, 1), port: 9998 })
+    await Promise.all(servers.map((server) => server.start()))
+    const driver = nacosDriver(servers[0]!.url, namespace)
+    for (let index = 0; index < serviceCount; index++)
+      await eventually(
+        async () => (await driver.seen(service(index))).length >= 3,
+        `service ${index} at the server`,
+        60_000,
+      )
+    await eventually(() => added.state === 'registered', 'what was wanted during the outage', 30_000)
+    for (const host of hosts)
+      await host.listeners[1]!.until((set) => set.endpoints.length === 4, 'it everywhere', 30_000)
+    await eventually(() => hosts.every(({ adapter }) => adapter.status().connected), 'all hosts to be connected')
+    expect(lost()).to.deep.equal([0, 0, 0])
+    for (const { deps } of hosts) expect(deps.gauged('registry_held_services') ?? 0).to.equal(0)
+  })
+
+  it('does not believe a server that answers empty because it has just restarted', async () => {
+    const victim = serverOf(hosts[0]!)
+    const lost = watchForLosses()
+    for (let round = 0; round < 2; round++) {
+      await victim.kill()
+      await victim.start()
+      await Promise.all(hosts.map(seesEverything))
+    }
+    expect(lost()).to.deep.equal([0, 0, 0])
+  })
+})
