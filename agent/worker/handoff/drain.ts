@@ -21,6 +21,8 @@ const maxBatchStateBytes = 4 * 1024 * 1024
 const lookAgainMs = 25
 const redialMs = 250
 const welcomeTimeoutMs = 2000
+/** So long a successor may take to answer before its predecessor leaves without telling it anything. */
+const tellStateMs = 3000
 /** Without a successor idle HTTP connections get this long to send one more request, ms. */
 const idleGraceMs = 500
 
@@ -54,6 +56,7 @@ export class Drain {
   private isDialing = false
   private isFlushPlanned = false
   private isStateSent = false
+  private onStreamClosed: (() => void) | undefined
   private isRefused = false
   private readonly onTaken = new Map<readonly MovedItem[], (refused: readonly number[]) => void>()
   private readonly itemsOf = new Map<number, readonly MovedItem[]>()
@@ -80,8 +83,7 @@ export class Drain {
     })
     clearTimeout(this.timer)
     deps.connections.onNew = null
-    this.stream?.send({ type: 'done' })
-    this.stream?.end()
+    await this.sayGoodbye()
     return { counts: [...this.counts.values()], durationMs: Math.round(deps.now() - startedAt) }
   }
 
@@ -111,7 +113,24 @@ export class Drain {
         connection.abort()
       }
     }
-    return connections.list().length === 0 && this.batchesOut === 0
+    // Even without a connection to move, the successor should go on with what we have counted and learnt.
+    const mayStillTell = this.canMove && !this.isStateSent && now - startedAt < tellStateMs
+    return connections.list().length === 0 && this.batchesOut === 0 && !mayStillTell
+  }
+
+  /** The last bytes must leave this process before it does: the successor closes when it has read everything. */
+  private sayGoodbye(): Promise<void> {
+    const { stream } = this
+    if (stream === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, welcomeTimeoutMs)
+      this.onStreamClosed = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      stream.send({ type: 'done' })
+      stream.end()
+    })
   }
 
   private get canMove(): boolean {
@@ -254,7 +273,10 @@ export class Drain {
           this.sender?.acknowledge(message.batch)
         }
       },
-      onClose: (error) => lost(error?.message ?? 'closed'),
+      onClose: (error) => {
+        if (this.onStreamClosed === undefined) lost(error?.message ?? 'closed')
+        else this.onStreamClosed()
+      },
     }).then(
       (dialed) => {
         stream = dialed

@@ -89,9 +89,9 @@ export async function keepAliveLoad(
   port: number,
   count: number,
   path = '/',
-  options: { readonly reconnects?: boolean } = {},
+  options: { readonly reconnects?: boolean; readonly host?: string } = {},
 ): Promise<{ result: LoadResult & { closed: number }; stop: () => Promise<LoadResult & { closed: number }> }> {
-  const callers = await Promise.all(Array.from({ length: count }, () => KeepAliveCaller.connect(port)))
+  const callers = await Promise.all(Array.from({ length: count }, () => KeepAliveCaller.connect(port, options.host)))
   const result: LoadResult & { closed: number } = { answered: 0, failures: [], latencies: [], closed: 0 }
   let isStopping = false
   const run = async (first: KeepAliveCaller): Promise<void> => {
@@ -101,7 +101,7 @@ export async function keepAliveLoad(
       try {
         if (caller.closed !== undefined) {
           result.closed++
-          caller = await KeepAliveCaller.connect(port)
+          caller = await KeepAliveCaller.connect(port, options.host)
         }
         const answer = await caller.get(path)
         if (answer.status === 200) result.answered++

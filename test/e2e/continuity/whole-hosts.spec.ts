@@ -1,0 +1,107 @@
+import { expect } from 'chai'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { keepAliveLoad } from '../../support/continuity/callers.ts'
+import { call, Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
+import type { DemoApplication, DemoHost } from '../../support/mesh/mesh.ts'
+
+describe('whole hosts with control, workers, watchdog and a center', function () {
+  this.timeout(90_000)
+  let mesh: Mesh
+  let center: DemoHost
+  let host: DemoHost
+  let orders: DemoApplication
+
+  before(async () => {
+    const registry = { name: 'files', type: 'file', directory: '' }
+    mesh = await Mesh.open([registry])
+    registry.directory = join(mesh.directory, 'endpoints')
+    mkdirSync(registry.directory)
+    orders = await mesh.httpApplication('orders', 'v1')
+    writeFileSync(
+      join(registry.directory, 'orders.json'),
+      JSON.stringify({ service: 'orders', endpoints: [{ address: orders.address, port: orders.port }] }),
+    )
+    center = mesh.host('center', { role: 'center' })
+    host = mesh.host('host', {
+      applications: [orders],
+      outbound: [{ service: 'orders', protocol: 'http' }],
+      centers: [relayOf(center)],
+      extra: { workers: 2 },
+    })
+    for (const one of [center, host]) one.start()
+    await Promise.all([center.ready(), host.ready()])
+    await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
+  })
+
+  after(async () => {
+    await mesh?.close()
+  })
+
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh?.report())
+  })
+
+  async function callOrders(): Promise<{ status: number; tier: string }> {
+    const answer = await call(host.options.address, await port())
+    return { status: answer.status, tier: String(answer.headers['x-mesh-tier']) }
+  }
+
+  let knownPort: number | undefined
+  async function port(): Promise<number> {
+    knownPort ??= await host.port('orders')
+    return knownPort
+  }
+
+  async function requestsServed(): Promise<number> {
+    const { text } = await host.admin.get('/stats/prometheus')
+    // Probe requests of the watchdog are counted too, without a service.
+    const lines = text.split('\n').filter((line) => line.startsWith('istio_requests_total{') && line.includes('orders'))
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
+  it('counters go on over a hot restart: what the old workers counted is not forgotten, nor counted twice', async () => {
+    for (let round = 0; round < 50; round++) await callOrders()
+    const before = await requestsServed()
+    expect(before).to.be.at.least(50)
+    expect(await host.reload()).to.equal('done')
+    await host.ready()
+    await until(5000, 'the new workers report', async () => (await requestsServed()) >= before)
+    expect(await requestsServed()).to.equal(before)
+  })
+
+  it('a hot restart under load loses nothing, with everything that a real control does', async () => {
+    const load = await keepAliveLoad(await port(), 8, '/', { host: host.options.address })
+    for (let round = 0; round < 3; round++) expect(await host.reload()).to.equal('done')
+    const { answered, failures } = await load.stop()
+    expect(failures).to.deep.equal([])
+    expect(answered).to.be.above(100)
+  })
+
+  it('a dead generation is replaced by the center, a dead center by the last known endpoints, and both take their place again', async () => {
+    await call(host.options.address, await port())
+    await host.signal('generation', 'SIGKILL')
+    await until(10_000, 'the center serves', async () => (await callOrders()).tier === 'center')
+    await until(20_000, 'the workers serve', async () => (await callOrders()).tier === 'agent')
+    await host.ready()
+    await center.stop()
+    await host.signal('generation', 'SIGKILL')
+    await until(10_000, 'the endpoints serve', async () => (await callOrders()).tier === 'direct')
+    await until(20_000, 'the workers serve', async () => (await callOrders()).tier === 'agent')
+    await host.ready()
+    center.start()
+    await center.ready()
+  })
+
+  it('the inbound port of a dead generation leads to the application', async () => {
+    const { ports } = (await host.json('/ports?format=json')) as { ports: { direction: string; port: number }[] }
+    const inbound = ports.find((one) => one.direction === 'inbound')!.port
+    expect((await call(host.options.address, inbound)).status).to.equal(200)
+    await host.signal('generation', 'SIGKILL')
+    for (let round = 0; round < 20; round++) {
+      const answer = await call(host.options.address, inbound)
+      expect(answer.status).to.equal(200)
+    }
+    await host.ready()
+  })
+})
