@@ -18,7 +18,7 @@ interface Registered {
 const subjects: readonly { name: string; launch: () => Promise<Launch> }[] = [
   { name: 'npm nacos', launch: npmClient },
   { name: 'the Rust client', launch: rustClient },
-  { name: 'the Java client 3.1.0', launch: () => javaClient('3.1.0') },
+  { name: 'the Java client 3.1.1', launch: () => javaClient('3.1.1') },
   { name: 'the Go SDK', launch: goClient },
 ]
 

@@ -22,8 +22,9 @@ interface Subject {
 const subjects: readonly Subject[] = [
   { name: 'npm nacos', launch: npmClient, isGrpc: false, hearsEmpty: false },
   { name: 'the Rust client', launch: rustClient, isGrpc: true, hearsEmpty: true },
+  { name: 'the Java client 1.4.7', launch: () => javaClient('1.4.7'), isGrpc: false, hearsEmpty: true },
   { name: 'the Java client 2.5.1', launch: () => javaClient('2.5.1'), isGrpc: true, hearsEmpty: true },
-  { name: 'the Java client 3.1.0', launch: () => javaClient('3.1.0'), isGrpc: true, hearsEmpty: true },
+  { name: 'the Java client 3.1.1', launch: () => javaClient('3.1.1'), isGrpc: true, hearsEmpty: true },
   { name: 'the Go SDK', launch: goClient, isGrpc: true, hearsEmpty: true },
 ]
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { promisify } from 'node:util'
+import { promisify, stripVTControlCharacters } from 'node:util'
 import type { Launch } from './foreign-client.ts'
 
 const run = promisify(execFile)
@@ -147,7 +147,9 @@ function fingerprint(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
 }
 
+/** The first line that says what went wrong, without colours; Maven writes it on standard output. */
 function firstLine(error: unknown): string {
-  const text = error instanceof Error ? (error as { stderr?: string }).stderr || error.message : String(error)
-  return text.split('\n').find((line) => line.trim() !== '') ?? text
+  const { stdout = '', stderr = '', message = String(error) } = error as Partial<Record<string, string>>
+  const lines = stripVTControlCharacters([stdout, stderr, message].join('\n')).split('\n')
+  return lines.find((line) => /error|fail|not found/i.test(line)) ?? message
 }
