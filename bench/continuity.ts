@@ -10,7 +10,14 @@ import { cpus, release as kernel } from 'node:os'
 import { join } from 'node:path'
 import { startFarSide } from '../test/support/continuity/far-side.ts'
 import { haproxy, hostmesh, nginx } from './continuity/proxies.ts'
-import { failedUpgrades, kills, oneRestart, restartsUnderLoad, streamsThroughRestarts } from './continuity/scenarios.ts'
+import {
+  failedUpgrades,
+  kills,
+  oneRestart,
+  restartsUnderLoad,
+  streamsThroughRestarts,
+  watchdogAtRest,
+} from './continuity/scenarios.ts'
 import type { KillNumbers, RestartNumbers } from './continuity/scenarios.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -94,6 +101,12 @@ say(
 )
 must(Math.max(...idle) <= 1500, `one restart took ${Math.max(...idle).toFixed(0)} ms, goal 1500`)
 
+say()
+const rest = await watchdogAtRest(provider, isQuick ? 5000 : 20_000)
+say(`the watchdog at rest: ${rest.megabytes.toFixed(1)} MB resident, ${rest.percent.toFixed(3)} % of a core`)
+must(rest.megabytes <= 50, `the watchdog has ${rest.megabytes.toFixed(0)} MB, goal 50`)
+must(rest.percent <= 0.1, `the watchdog needs ${rest.percent.toFixed(2)} % of a core, goal 0.1`)
+
 await provider.close()
 const folder = join(import.meta.dirname, 'results')
 mkdirSync(folder, { recursive: true })
@@ -109,6 +122,7 @@ const results = {
   upgrades,
   idle,
   busy,
+  rest,
   problems,
 }
 writeFileSync(join(folder, 'continuity.json'), `${JSON.stringify(results, undefined, 2)}\n`)

@@ -1,6 +1,7 @@
 /** The measurements of `npm run bench:continuity`. Each answers plain numbers; what they should be stands beside them in `continuity.ts`. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { keepAliveLoad } from '../../test/support/continuity/callers.ts'
 import { startFarSide } from '../../test/support/continuity/far-side.ts'
 import type { FarSide } from '../../test/support/continuity/far-side.ts'
@@ -239,6 +240,25 @@ export async function failedUpgrades(
     generationsLeft: state.generations.length,
     servedBy: state.generations[0]?.release ?? 'nobody',
   }
+}
+
+/** What the watchdog costs while nothing happens: resident MB, and percent of a core over `ms`. */
+export async function watchdogAtRest(provider: FarSide, ms: number): Promise<{ megabytes: number; percent: number }> {
+  const host = await startRealWorkers(provider)
+  await host.reload()
+  const { pid = 0 } = host.process!
+  const onCpu = (): number =>
+    readdirSync(`/proc/${pid}/task`).reduce(
+      (sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
+      0,
+    )
+  await pause(5000)
+  const before = onCpu()
+  await pause(ms)
+  const percent = ((onCpu() - before) / (ms * 1e6)) * 100
+  const megabytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+  await host.end()
+  return { megabytes, percent }
 }
 
 /** From the command until the old generation is gone, with 64 keep-alive connections, busy or idle. */

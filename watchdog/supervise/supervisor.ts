@@ -69,7 +69,11 @@ export class Supervisor {
       runDir: options.runDir,
       now,
       restarts: options.restarts,
-      onChildEnd: (generation, child, end) => this.recovery.onChildEnd(generation, child, end),
+      onChildEnd: (generation, child, end) => {
+        // Short of descriptors: what was kept back for this moment lets the next attempt succeed.
+        if (/\b(EMFILE|ENFILE)\b/.test(end.how)) deps.transfer.reserve.release()
+        this.recovery.onChildEnd(generation, child, end)
+      },
       onErrorText: (child) => this.showErrors(child),
       onChange,
       onRecord: () => this.writeRecord(),
