@@ -92,6 +92,15 @@ export class RawGrpc {
     return new Promise((resolve) => this.#waiters.push({ type, resolve }))
   }
 
+  /** Reads nothing from the stream until `resume()`. */
+  pause(): void {
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.#stream?.resume()
+  }
+
   /** Pushes that came and were not asked for. */
   get unread(): readonly RawAnswer[] {
     return this.#pushes

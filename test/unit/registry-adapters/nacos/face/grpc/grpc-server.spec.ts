@@ -135,6 +135,34 @@ describe('gRPC interface of the Nacos-compatible server', () => {
     expect(second.body['requestId']).not.to.equal(first.body['requestId'])
   })
 
+  it('keeps a slow subscriber waiting with the newest state only, and serves the others meanwhile', async () => {
+    await start({
+      limits: { maxPushBufferBytes: 100_000, maxUnackedPushes: 4 },
+      mergeWindowMs: 1,
+      pushAckTimeoutMs: 60_000,
+    })
+    const [slow, quick, provider] = [await client(), await client(), await client()]
+    for (const one of [slow, quick]) {
+      await one.request('SubscribeServiceRequest', { ...orders, subscribe: true, clusters: '' })
+    }
+    slow.pause()
+    const changes = 60
+    for (let change = 1; change <= changes; change++) {
+      const instances = Array.from({ length: 100 }, (_, index) => ({ ...instance(1000 + index), weight: change }))
+      await provider.request('BatchInstanceRequest', { ...orders, type: 'batchRegisterInstance', instances })
+      expect(ports((await quick.push('NotifySubscriberRequest')).body)).to.have.length(100)
+    }
+    slow.resume()
+    let heard = 0
+    let weight = 0
+    while (weight !== changes) {
+      const { body } = await slow.push('NotifySubscriberRequest')
+      weight = (body['serviceInfo'] as { hosts: { weight: number }[] }).hosts[0]!.weight
+      heard++
+    }
+    expect(heard).to.be.lessThan(changes / 2)
+  })
+
   it('never lets the time of a push go back, whatever the clock does', async () => {
     let now = 5_000_000
     await start({ deps: { now: () => now } })
