@@ -122,7 +122,7 @@ export class GrpcServer {
     this.#connections.set(peer, connection)
     metrics.gauge('nacos_face_connections', {}, this.#connections.size)
     socket.once('close', () => {
-      this.#connections.delete(peer)
+      if (this.#connections.get(peer) === connection) this.#connections.delete(peer)
       metrics.gauge('nacos_face_connections', {}, this.#connections.size)
       connection.close()
       this.#deps.onConnectionGone(connection.id)

@@ -314,16 +314,18 @@ export class NamingStore implements NamingBackend {
     if (this.#instances + instances.length > limits.maxInstances) {
       throw overLimit('maxInstances', this.#instances + instances.length, limits.maxInstances)
     }
+    // One kind per service: the first record tells it for all.
+    const [other] = entry?.records.values() ?? []
+    if (other === undefined) return
+    const hasEphemeral = other.instance.ephemeral
     for (const instance of instances) {
       const isEphemeral = instance.ephemeral || connection !== undefined
-      for (const other of entry?.records.values() ?? []) {
-        if (other.instance.ephemeral === isEphemeral) continue
-        const [has, wants] = isEphemeral ? ['persistent', 'ephemeral'] : ['ephemeral', 'persistent']
-        throw new NacosFault(
-          'parameter-invalid',
-          `Current service ${groupedName(service)} is ${has} service, can't register ${wants} instance.`,
-        )
-      }
+      if (isEphemeral === hasEphemeral) continue
+      const [has, wants] = isEphemeral ? ['persistent', 'ephemeral'] : ['ephemeral', 'persistent']
+      throw new NacosFault(
+        'parameter-invalid',
+        `Current service ${groupedName(service)} is ${has} service, can't register ${wants} instance.`,
+      )
     }
   }
 
@@ -354,8 +356,8 @@ export class NamingStore implements NamingBackend {
 
   #put(entry: ServiceEntry, instance: NacosInstance, owner: Owner): void {
     const key = instanceKey(instance)
-    for (const other of entry.records.values()) {
-      if (other.key === key && other.expiresAt !== undefined) this.#forget(other)
+    for (const orphan of this.#orphans) {
+      if (orphan.entry === entry && orphan.key === key) this.#forget(orphan)
     }
     const id = recordId(owner, key)
     const former = entry.records.get(id)
