@@ -61,13 +61,10 @@ async function live(output: Output, world: DemoWorld, now: () => number): Promis
     )
   }
   const actions: Readonly<Record<string, readonly [meaning: string, run: () => void]>> = {
-    a: [
-      'kill the agent on alpha',
-      () => act('kill -9 of the agent on alpha', () => world.alpha.signal('generation', 'SIGKILL')),
-    ],
-    h: ['hot restart on alpha', () => act('hot restart on alpha', () => world.alpha.reload())],
+    a: ['kill agent', () => act('kill -9 of the agent on alpha', () => world.alpha.signal('generation', 'SIGKILL'))],
+    h: ['hot restart', () => act('hot restart on alpha', () => world.alpha.reload())],
     w: [
-      'kill the watchdog on alpha',
+      'kill watchdog',
       () =>
         act('kill -9 of the watchdog on alpha, a new one starts', async () => {
           world.alpha.killWatchdog()
@@ -76,20 +73,20 @@ async function live(output: Output, world: DemoWorld, now: () => number): Promis
         }),
     ],
     c: [
-      'stop or start the center',
+      'center on/off',
       () =>
         world.center.isRunning
           ? act('stop the center', () => world.center.stop())
           : act('start the center', async () => world.center.start()),
     ],
     r: [
-      'stop or start the registry',
+      'registry on/off',
       () =>
         world.hasRegistry
           ? act('stop the registry', () => world.stopRegistry())
           : act('start the registry', () => world.startRegistry()),
     ],
-    d: ['deploy orders v3', () => act('deploy orders v3 on beta', () => world.deployOnBeta('orders', 'v3'))],
+    d: ['deploy v3', () => act('deploy orders v3 on beta', () => world.deployOnBeta('orders', 'v3'))],
   }
   const keys = [...Object.entries(actions).map(([key, [meaning]]) => [key, meaning] as const), ['q', 'quit'] as const]
   if (!world.canStopRegistry) note('the registry is not ours: key r does nothing')
@@ -97,7 +94,8 @@ async function live(output: Output, world: DemoWorld, now: () => number): Promis
     const hosts = new Map<string, HostLine>()
     const draw = (): void => {
       for (const host of world.hosts) void hostLine(host).then((line) => hosts.set(host.options.name, line))
-      const title = 'Hostmesh demo: two hosts, a center, a registry; callers dial localhost ports and never retry'
+      const title =
+        'Hostmesh demo: callers dial localhost ports and never retry; the keys act on alpha, the center and the registry'
       const picture = { title, hosts: [...hosts.values()], callers: world.callers, events, keys }
       process.stdout.write(output.isTerminal ? drawPicture(output, picture, now()) : '')
     }

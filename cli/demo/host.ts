@@ -35,6 +35,8 @@ export interface HostOptions {
   readonly outbound: readonly { service: string; protocol: 'http' | 'tcp' }[]
   /** Relay addresses of centers. */
   readonly centers: readonly string[]
+  /** Text of `rules.d/demo.yaml`. */
+  readonly rules?: string
   /** Merged over the configuration at the top level. */
   readonly extra?: Readonly<Record<string, unknown>>
   /** Arguments before `cli/main.ts`' own, for coverage and the like. */
@@ -91,7 +93,7 @@ export class DemoHost {
     for (const path of [this.runDir, this.stateDir]) mkdirSync(path, { recursive: true, mode: 0o700 })
     const config: Record<string, unknown> = {
       role,
-      host: { name, address, zone: name, region: 'demo' },
+      host: { name, address, zone: 'demo-1', region: 'demo' },
       registries: this.options.registries,
       endpoints: { allowLoopbackEndpoints: true },
       outbound: {
@@ -112,6 +114,7 @@ export class DemoHost {
       ...this.options.extra,
     }
     writeFileSync(this.configPath, stringify(config))
+    if (this.options.rules !== undefined) writeFileSync(join(directory, 'rules.d', 'demo.yaml'), this.options.rules)
     for (const application of this.options.applications) this.addApplication(application, application.service)
   }
 

@@ -28,37 +28,40 @@ export function drawPicture(output: Output, picture: Picture, now: number): stri
     const mark = host.isGood ? output.style('green', '●') : output.style('red', '●')
     lines.push(`${mark} ${host.name.padEnd(10)} ${host.address.padEnd(16)} ${host.text}`)
   }
-  lines.push(
-    '',
-    output.style('bold', row(['call', 'through', 'per s', 'errors', 'p50 ms', 'p99 ms', 'tier', 'versions'])),
-  )
-  for (const caller of picture.callers) lines.push(callerLine(output, caller, caller.tally.since(now - windowMs)))
+  lines.push('', ...callTable(output, picture.callers, now))
   lines.push('')
   for (const event of picture.events.slice(-8)) lines.push(output.style('dim', event))
   lines.push('', picture.keys.map(([key, meaning]) => `${output.style('cyan', key)} ${meaning}`).join('   '))
   return clearAndHome + lines.join('\n')
 }
 
-function callerLine(output: Output, caller: Caller, view: TallyView): string {
-  const tiers = shares(view.tiers, view.calls)
-  const text = row([
+const heading = ['call', 'through', 'per s', 'errors', 'p50 ms', 'p99 ms', 'tier', 'versions', '']
+
+function callTable(output: Output, callers: readonly Caller[], now: number): string[] {
+  const views = callers.map((caller) => caller.tally.since(now - windowMs))
+  const rows = callers.map((caller, index) => cellsOf(caller, views[index]!))
+  const widths = heading.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)) + 2)
+  const line = (cells: readonly string[]): string => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('')
+  return [output.style('bold', line(heading)), ...rows.map((row, index) => colour(output, views[index]!, line(row)))]
+}
+
+function cellsOf(caller: Caller, view: TallyView): string[] {
+  return [
     `${caller.from} → ${caller.to}`,
     caller.how,
     view.perSecond.toFixed(0),
     String(view.errors),
     view.p50Ms.toFixed(1),
     view.p99Ms.toFixed(1),
-    tiers,
+    shares(view.tiers, view.calls),
     shares(view.versions, view.calls),
-  ])
-  if (view.errors > 0) return `${output.style('red', text)}  ${Object.keys(view.reasons).join(', ')}`
-  return tiers.includes('center') || tiers.includes('direct') ? output.style('yellow', text) : text
+    Object.keys(view.reasons).join(', '),
+  ]
 }
 
-const widths = [20, 26, 7, 8, 8, 8, 22, 20]
-
-function row(cells: readonly string[]): string {
-  return cells.map((cell, index) => cell.padEnd(widths[index] ?? 10)).join('')
+function colour(output: Output, view: TallyView, text: string): string {
+  if (view.errors > 0) return output.style('red', text)
+  return 'center' in view.tiers || 'direct' in view.tiers ? output.style('yellow', text) : text
 }
 
 function shares(counts: Readonly<Record<string, number>>, total: number): string {

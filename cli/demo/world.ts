@@ -22,6 +22,27 @@ const sharedPort = 15_001
 const relayPort = 15_443
 const registryPort = 8848
 
+/** Rules of beta only, so that both pictures are seen: callers on alpha get every version, callers on beta a canary. */
+const canary = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: orders }
+spec:
+  host: orders
+  subsets:
+    - { name: v1, labels: { version: v1 } }
+    - { name: v2, labels: { version: v2 } }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: orders }
+spec:
+  hosts: [orders]
+  http:
+    - route:
+        - { destination: { host: orders, subset: v1 }, weight: 90 }
+        - { destination: { host: orders, subset: v2 }, weight: 10 }
+`
+
 /** Last parts of the loopback addresses. */
 const places = { registry: 1, center: 2, alpha: 3, beta: 4, plain: 5 } as const
 
@@ -81,6 +102,7 @@ export class DemoWorld {
         registries,
         centers,
         applications: applications.filter((one) => one.address === block.address(places[name])),
+        ...(name === 'beta' ? { rules: canary } : {}),
         outbound:
           name === 'alpha'
             ? [
