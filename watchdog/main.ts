@@ -6,11 +6,13 @@
  * Exit codes: 0 stopped; 1 failed; 2 the options are wrong; 3 another watchdog holds the run directory.
  */
 import { mkdirSync, openSync, unlinkSync } from 'node:fs'
+import net from 'node:net'
 import { join } from 'node:path'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { runFiles, stateFiles } from '../contracts/run-directory.ts'
 import { loadNative } from '../native/descriptors.ts'
 import { releaseStartupPages } from '../native/startup-pages.ts'
+import { withoutNative } from '../native/without-native.ts'
 import { Reports } from './handoff/reports.ts'
 import { HeldSockets } from './hold/held-sockets.ts'
 import { DescriptorReserve } from './hold/reserve.ts'
@@ -43,12 +45,11 @@ try {
 }
 
 async function run(options: WatchdogOptions): Promise<void> {
-  const { native, problem } = loadNative()
-  if (native === undefined) {
-    throw new MeshError(
-      'E_RUN_DIRECTORY',
-      `descriptors cannot be passed here: ${problem}; use \`hostmesh agent\` without a watchdog`,
-    )
+  const loaded = loadNative()
+  const { problem } = loaded
+  const native = loaded.native ?? withoutNative(problem ?? 'unknown reason')
+  if (problem !== undefined) {
+    log('error', 'handover is off: descriptors cannot be passed here; restarts will close connections', { problem })
   }
   try {
     mkdirSync(options.runDir, { recursive: true, mode: 0o700 })
@@ -62,7 +63,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   } catch (cause) {
     throw new MeshError('E_RUN_DIRECTORY', `${lockFile}: cannot be opened`, { cause })
   }
-  if (!native.tryLock(lock)) {
+  if (!native.tryLock(lock) || (problem !== undefined && (await isAnswered(join(options.runDir, runFiles.watchdog))))) {
     throw new MeshError(
       'E_ALREADY_RUNNING',
       `${options.runDir}: another watchdog runs here; use \`hostmesh reload\`, or another run directory`,
@@ -70,7 +71,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   }
 
   const now = (): number => performance.now()
-  const manager = serviceManager(process.env, native, log)
+  const manager = serviceManager(process.env, loaded.native, log)
   const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
   for (const passed of passedSockets(process.env, process.pid)) {
     if (!native.isListening(passed.descriptor)) {
@@ -107,6 +108,7 @@ async function run(options: WatchdogOptions): Promise<void> {
     options,
     native,
     transfer: { port, held, reserve },
+    handover: problem === undefined ? 'on' : `off: ${problem}`,
     relay,
     reports: new Reports(join(options.stateDir, stateFiles.reports), log),
     log,
@@ -158,4 +160,13 @@ async function run(options: WatchdogOptions): Promise<void> {
   log('info', 'watchdog runs', { runDir: options.runDir, release: options.release.name, held: held.size })
   file.refresh()
   await supervisor.start()
+}
+
+/** Without locks a living watchdog is known by its answer. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(path)
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }

@@ -29,6 +29,8 @@ export interface SupervisorDeps {
   readonly options: WatchdogOptions
   readonly native: Native
   readonly transfer: Omit<TransferDeps, 'log' | 'native' | 'runDir'>
+  /** `on`, or why descriptors cannot be passed. */
+  readonly handover: string
   readonly relay: Relay
   readonly reports: Reports
   readonly log: Log
@@ -191,7 +193,7 @@ export class Supervisor {
       pid: process.pid,
       startedAt: this.startedAt,
       isAdopted: this.isAdopted,
-      handover: 'on',
+      handover: deps.handover,
       generations: tree.generations.map((generation) => generation.state()),
       heldShards: deps.transfer.held.size,
       relay: deps.relay.state(),

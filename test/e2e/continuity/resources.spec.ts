@@ -139,6 +139,27 @@ describe('when resources run out:', function () {
     await provider.close()
   })
 
+  it('without the native calls it still supervises and replaces; only the handover is off, and says so', async () => {
+    const provider = await startFarSide('provider', false)
+    host = await startRealWorkers(provider, { nodeFlags: ['--no-experimental-ffi'] })
+    expect((await host.state()).handover).to.match(/^off: /)
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    expect((await caller.get()).status).to.equal(200)
+    const report = await host.reload()
+    expect(report.outcome, report.cause).to.equal('done')
+    const { pid } = await host.child('worker')
+    process.kill(pid, 'SIGKILL')
+    await host.until((now) => host!.serving(now)?.children.every((child) => child.pid !== pid) === true, 'it is back')
+    const fresh = await KeepAliveCaller.connect(host.httpPort)
+    expect((await fresh.get()).status).to.equal(200)
+    for (const one of [caller, fresh]) one.close()
+    const first = host.process!
+    const second = host.startWatchdog()
+    expect(await new Promise((resolve) => second.once('exit', resolve))).to.equal(3)
+    host.process = first
+    await provider.close()
+  })
+
   it('garbage on the sockets of the run directory closes that connection and changes nothing', async () => {
     host = await WatchdogHost.start()
     for (const garbage of [

@@ -29,6 +29,8 @@ export interface HostOptions {
   readonly behave?: { readonly worker?: string; readonly control?: string }
   readonly tuning?: Readonly<Record<string, unknown>>
   readonly environment?: Readonly<Record<string, string>>
+  /** For node, in every process. */
+  readonly nodeFlags?: readonly string[]
   /** `ulimit -n` of the whole tree. */
   readonly maxOpenFiles?: number
   /** Instead of a folder that the host makes; it must exist. */
@@ -80,7 +82,7 @@ export class WatchdogHost {
       deadlines: { startMs: 4000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 },
       ...this.options.tuning,
     }
-    const program = [join(root, 'watchdog/main.ts'), JSON.stringify(options)]
+    const program = [...(this.options.nodeFlags ?? []), join(root, 'watchdog/main.ts'), JSON.stringify(options)]
     const { manager, maxOpenFiles } = this.options
     const limit = maxOpenFiles === undefined ? '' : `ulimit -n ${maxOpenFiles}; `
     // A shell knows its own pid, which LISTEN_PID must be, and becomes the watchdog.
@@ -119,22 +121,23 @@ export class WatchdogHost {
   }): Release {
     const support = join(root, 'test/support/continuity')
     const dirs = ['--run-dir', this.runDir]
+    const node = [process.execPath, ...(this.options.nodeFlags ?? [])]
     const workers = which.workers ?? this.options.workers ?? 1
     if (this.options.snapshot !== undefined) {
       const file = join(this.folder, 'given-snapshot.json')
       writeFileSync(file, JSON.stringify(this.options.snapshot(this)))
       return {
         name: which.name,
-        control: [process.execPath, join(support, 'stand-in-control.ts'), ...dirs, '--snapshot', file],
-        worker: [process.execPath, join(root, 'agent/worker/main.ts'), ...dirs, '--state-dir', this.stateDir],
+        control: [...node, join(support, 'stand-in-control.ts'), ...dirs, '--snapshot', file],
+        worker: [...node, join(root, 'agent/worker/main.ts'), ...dirs, '--state-dir', this.stateDir],
         workers,
       }
     }
     return {
       name: which.name,
-      control: [process.execPath, join(support, 'stand-in-control.ts'), ...dirs, '--behave', which.control ?? 'well'],
+      control: [...node, join(support, 'stand-in-control.ts'), ...dirs, '--behave', which.control ?? 'well'],
       worker: [
-        process.execPath,
+        ...node,
         join(support, 'stand-in-worker.ts'),
         ...dirs,
         '--http',
