@@ -77,7 +77,8 @@ export async function startNacosCluster(size: number, options: NacosOptions = {}
   for (let index = 0; index < size; index++) ports.push(await reserveNacosPorts())
   const members = ports.map((port) => `127.0.0.1:${port.http}`)
   const servers = ports.map((port) => createServer(artifacts, port, options, members))
-  await Promise.all(servers.map((server) => server.start()))
+  // three virtual machines that start at the same moment keep each other from it on a small machine
+  await Promise.all(servers.map((server, index) => delay(index * 3000).then(() => server.start())))
   return servers
 }
 
@@ -124,6 +125,7 @@ function createServer(
   writeHome(home, ports, options, members)
   let child: ChildProcess | undefined
   let gone: Promise<void> = Promise.resolve()
+  let wasReady = false
 
   const tail = (): string => {
     try {
@@ -147,6 +149,7 @@ function createServer(
     ;(started.stdin as Socket | null)?.unref()
     started.stdin?.on('error', () => undefined)
     await ready(started)
+    wasReady = true
   }
 
   /** On an overloaded machine the server's own database may give up while it starts; that is tried again. */
@@ -157,6 +160,8 @@ function createServer(
       } catch (error) {
         if (tries === 3) throw error
         await signal('SIGKILL')
+        // a database that was half made cannot be opened again
+        if (!wasReady) rmSync(join(home, 'data'), { recursive: true, force: true })
       }
     }
   }
