@@ -1,6 +1,8 @@
 /** Asks a running agent over its admin address: `http://host:port` or the path of its unix socket. */
-import { request } from 'node:http'
 import { MeshError } from '../contracts/errors.ts'
+
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+const { request } = process.getBuiltinModule('node:http')
 
 export interface AdminReply {
   readonly status: number

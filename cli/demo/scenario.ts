@@ -85,7 +85,7 @@ const steps: readonly Step[] = [
       const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
       return judge(
         watch.outcomes(),
-        (seen) => center !== undefined && back !== undefined && isOnlyInFlight(seen),
+        (seen) => center !== undefined && back !== undefined && isOnlyInFlight(seen, world),
         `center after ${text(center)}, agent again after ${text(back)}`,
       )
     },
@@ -100,7 +100,7 @@ const steps: readonly Step[] = [
       const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
       const result = judge(
         watch.outcomes(),
-        (seen) => direct !== undefined && back !== undefined && isOnlyInFlight(seen),
+        (seen) => direct !== undefined && back !== undefined && isOnlyInFlight(seen, world),
         `direct after ${text(direct)}, agent again after ${text(back)}`,
       )
       world.center.start()
@@ -147,6 +147,7 @@ export async function runScenario(
 
 function watchFrom(world: DemoWorld, now: () => number): Watch {
   const startedAt = now()
+  for (const caller of world.callers) caller.takePeak()
   const outcomes = (): TallyView => merge(world.callers.map((caller) => caller.tally.since(startedAt)))
   return {
     outcomes,
@@ -161,13 +162,14 @@ function watchFrom(world: DemoWorld, now: () => number): Watch {
   }
 }
 
-/** A killed process loses at most what it had in hand: one call of each HTTP caller per died process, and one TCP connection. */
-function isOnlyInFlight(seen: TallyView): boolean {
-  return seen.errors <= inFlightBound
-}
+/** How a call ends that a killed process had in hand. Everything else, a refused connection above all, breaks the promise. */
+const inHand = new Set(['ECONNRESET', 'connection closed', 'socket hang up'])
 
-/** Each HTTP caller has at most a few calls in flight at its rate, the TCP caller at most its unanswered questions. */
-const inFlightBound = 8
+/** A killed process loses at most what it had in hand: no more calls than were in flight together, and none that was refused. */
+function isOnlyInFlight(seen: TallyView, world: DemoWorld): boolean {
+  const bound = world.callers.reduce((sum, caller) => sum + caller.takePeak(), 0)
+  return seen.errors <= bound && Object.keys(seen.reasons).every((reason) => inHand.has(reason))
+}
 
 function judge(seen: TallyView, isKept: (seen: TallyView) => boolean, more = ''): { found: string; isKept: boolean } {
   const counts = (record: Readonly<Record<string, number>>): string =>

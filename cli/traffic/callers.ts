@@ -10,6 +10,8 @@ export interface Caller {
   /** How it dials, for people: `port 20001` or `shared port, Host: orders`. */
   readonly how: string
   readonly tally: Tally
+  /** Most calls that were in flight at the same time since the last call of this function. */
+  takePeak(): number
   stop(): void
 }
 
@@ -32,12 +34,14 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
   const tally = new Tally(options.now)
   const agent = new Agent({ keepAlive: true, maxSockets: maxInFlight })
   let inFlight = 0
+  let peak = 0
   const timer = setInterval(() => {
     if (inFlight >= maxInFlight) {
       tally.add({ isGood: false, tier: '', version: '', latencyMs: callTimeoutMs, reason: 'too many calls wait' })
       return
     }
     inFlight++
+    peak = Math.max(peak, inFlight)
     const startedAt = options.now()
     let isSettled = false
     const settle = (isGood: boolean, tier: string, version: string, reason: string): void => {
@@ -79,6 +83,11 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
     to: options.to,
     how: hostHeader === undefined ? `port ${options.port}` : `shared port ${options.port}`,
     tally,
+    takePeak: () => {
+      const taken = peak
+      peak = inFlight
+      return taken
+    },
     stop: () => {
       clearInterval(timer)
       agent.destroy()
@@ -91,6 +100,7 @@ export function startLineCaller(options: CallerOptions): Caller {
   const tally = new Tally(options.now)
   let socket: Socket | undefined
   let asked: number[] = []
+  let peak = 0
   let isStopped = false
   const fail = (reason: string): void => {
     const lost = Math.max(1, asked.length)
@@ -129,6 +139,7 @@ export function startLineCaller(options: CallerOptions): Caller {
     }
     socket ??= dial()
     asked.push(options.now())
+    peak = Math.max(peak, asked.length)
     socket.write('ping\n')
   }, 1000 / options.rate)
   return {
@@ -136,6 +147,11 @@ export function startLineCaller(options: CallerOptions): Caller {
     to: options.to,
     how: `port ${options.port}, one TCP connection`,
     tally,
+    takePeak: () => {
+      const taken = peak
+      peak = asked.length
+      return taken
+    },
     stop: () => {
       isStopped = true
       clearInterval(timer)
