@@ -6,6 +6,9 @@ import { isIP } from 'node:net'
 import * as z from 'zod'
 import { parseServiceName, type AppProtocol } from '../../../contracts/endpoint.ts'
 
+// A compiled checker per schema pays only for many documents; a start checks one. Before the first schema, because schemas look at it when they are made.
+z.config({ jitless: true })
+
 export interface HostPort {
   readonly host: string
   readonly port: number
