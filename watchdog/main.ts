@@ -27,7 +27,7 @@ import { serviceManager } from './systemd/notify.ts'
 import { passedSockets } from './systemd/stored-sockets.ts'
 
 const reservedDescriptors = 32
-const housekeepingMs = 2000
+const housekeepingMs = 3000
 /** After a generation serves: what its start needed of us is not needed any more. */
 const trimAfterMs = 1000
 

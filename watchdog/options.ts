@@ -63,7 +63,7 @@ export interface Bounds {
 
 export const defaultOptions: Omit<WatchdogOptions, 'runDir' | 'stateDir' | 'release'> = {
   deadlines: { startMs: 15_000, proveMs: 5000, takeOverMs: 10_000, drainMs: 60_000, stopMs: 10_000, adoptMs: 4000 },
-  liveness: { periodMs: 2000, suspectMs: 1000, deadMs: 4000 },
+  liveness: { periodMs: 2500, suspectMs: 1000, deadMs: 4000 },
   restarts: { firstPauseMs: 50, lastPauseMs: 10_000, maxDeaths: 5, windowMs: 60_000, probationMs: 30_000 },
   bounds: {
     maxChildBytes: 1024 * 1024 * 1024,

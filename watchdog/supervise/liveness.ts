@@ -8,7 +8,9 @@ import type { Child } from './child.ts'
 import type { Failure, Generation } from './generation.ts'
 import { probe } from './probe.ts'
 
+/** While an answer is awaited; otherwise the next look is when the next question is due. */
 const tickMs = 500
+const measureEveryMs = 5000
 /** Requests may stay unanswered this much longer than pings before the generation is replaced. */
 const probeFactor = 2
 /** A connection costs more than a ping: every second time is often enough. */
@@ -39,7 +41,8 @@ export class Liveness {
   private readonly watches = new WeakMap<Child, Watch>()
   private timer: NodeJS.Timeout | undefined
   private lastTickAt = 0
-  private ticks = 0
+  private plannedMs = tickMs
+  private measuredAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: LivenessDeps) {
     this.deps = deps
@@ -47,11 +50,11 @@ export class Liveness {
 
   start(): void {
     this.lastTickAt = this.deps.now()
-    this.timer = setInterval(() => this.tick(), tickMs)
+    this.plan()
   }
 
   stop(): void {
-    clearInterval(this.timer)
+    clearTimeout(this.timer)
   }
 
   onPong(child: Child, id: number, lagMs: number, connections: number): void {
@@ -66,9 +69,10 @@ export class Liveness {
     const { deps } = this
     const now = deps.now()
     // When this process itself was stopped, everybody's silence is our own.
-    const weSlept = now - this.lastTickAt > deps.options.deadMs / 2
+    const weSlept = now - this.lastTickAt > this.plannedMs + deps.options.deadMs / 2
     this.lastTickAt = now
-    const isMeasuring = this.ticks++ % 10 === 0
+    const isMeasuring = now - this.measuredAt >= measureEveryMs
+    if (isMeasuring) this.measuredAt = now
     for (const generation of deps.generations()) {
       for (const child of generation.living) {
         if (isMeasuring) this.measure(generation, child)
@@ -76,6 +80,22 @@ export class Liveness {
         if (phase === 'serving' || phase === 'draining') this.look(generation, child, now, weSlept)
       }
     }
+  }
+
+  private plan(): void {
+    const isWaiting = this.deps
+      .generations()
+      .some((generation) => generation.living.some((child) => this.isAwaited(child)))
+    this.plannedMs = isWaiting ? tickMs : Math.max(tickMs, this.deps.options.periodMs - tickMs)
+    this.timer = setTimeout(() => {
+      this.tick()
+      this.plan()
+    }, this.plannedMs)
+  }
+
+  private isAwaited(child: Child): boolean {
+    const watch = this.watches.get(child)
+    return watch === undefined || watch.pingSentAt !== undefined || watch.isSuspect
   }
 
   private measure(generation: Generation, child: Child): void {

@@ -23,7 +23,7 @@ import { readRunRecord, writeRunRecord } from './run-record.ts'
 import { ProcessTree } from './tree.ts'
 
 const publishPauseMs = 200
-const errorPeriodMs = 1000
+const errorPeriodMs = 2000
 
 export interface SupervisorDeps {
   readonly options: WatchdogOptions
