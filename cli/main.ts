@@ -115,7 +115,18 @@ command('reload', 'start a new generation and hand everything over to it', [
   .addOption(waitOption())
   .action(async (options: { runDir: string; wait: 'serving' | 'gone' }) => {
     const { restart } = await import('./commands/generations.ts')
-    await finish(restart(output(), options.runDir, 'reload', options.wait))
+    await finish(restart(output(), options.runDir, { type: 'reload', wait: options.wait }))
+  })
+
+command('upgrade', 'replace what runs by the release that this command belongs to', [
+  '/opt/hostmesh/current/cli/hostmesh.js upgrade',
+  'hostmesh upgrade -c /etc/hostmesh/center.yaml --wait serving',
+])
+  .addOption(configOption(defaultConfig))
+  .addOption(waitOption())
+  .action(async (options: { config: string; wait: 'serving' | 'gone' }) => {
+    const { upgrade } = await import('./commands/upgrade.ts')
+    await finish(upgrade(output(), options.config, options.wait))
   })
 
 command('rollback', 'go back to the release that ran before the present one', ['hostmesh rollback'])
@@ -123,7 +134,7 @@ command('rollback', 'go back to the release that ran before the present one', ['
   .addOption(waitOption())
   .action(async (options: { runDir: string; wait: 'serving' | 'gone' }) => {
     const { restart } = await import('./commands/generations.ts')
-    await finish(restart(output(), options.runDir, 'rollback', options.wait))
+    await finish(restart(output(), options.runDir, { type: 'rollback', wait: options.wait }))
   })
 
 command('stop', 'drain and end the watchdog and everything that it started', ['hostmesh stop --deadline 10s'])

@@ -1,6 +1,6 @@
 /** `hostmesh generations`, `reload`, `rollback`, `stop`: what the watchdog knows and does. */
 import { MeshError } from '../../contracts/errors.ts'
-import type { RestartReport, WatchdogState } from '../../contracts/handoff.ts'
+import type { OperatorRequest, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { askWatchdog } from '../watchdog-client.ts'
@@ -20,10 +20,9 @@ export async function generations(output: Output, runDir: string): Promise<ExitC
 export async function restart(
   output: Output,
   runDir: string,
-  type: 'reload' | 'rollback',
-  wait: 'serving' | 'gone',
+  request: Extract<OperatorRequest, { type: 'reload' | 'rollback' | 'upgrade' }>,
 ): Promise<ExitCode> {
-  const reply = await askWatchdog(runDir, { type, wait }, restartTimeoutMs)
+  const reply = await askWatchdog(runDir, request, restartTimeoutMs)
   if (reply.type !== 'outcome') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
   if (output.isJson) output.json(reply.report)
   else printReport(output, reply.report)

@@ -22,7 +22,7 @@ const controlFlags = ['--max-semi-space-size=2']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
 export function becomeWatchdog(output: Output, configPath: string, role: AgentConfig['role']): ExitCode {
-  const config = load(output, configPath, role)
+  const config = loadConfig(output, configPath, role)
   if (config === undefined) return exitCodes.config
   const options = watchdogOptions(config)
   const { native } = loadNative()
@@ -37,7 +37,7 @@ export function becomeWatchdog(output: Output, configPath: string, role: AgentCo
 
 /** Runs one generation in the foreground: generation 1, no watchdog. Resolves when it was told to stop or one of its processes ended. */
 export async function runAgent(output: Output, configPath: string): Promise<ExitCode> {
-  const config = load(output, configPath, undefined)
+  const config = loadConfig(output, configPath, undefined)
   if (config === undefined) return exitCodes.config
   const release = releaseOf(config)
   const generation = ['--generation', '1']
@@ -105,7 +105,12 @@ export function releaseOf(config: AgentConfig): Release {
   }
 }
 
-function load(output: Output, configPath: string, role: AgentConfig['role'] | undefined): AgentConfig | undefined {
+/** The checked configuration, its directories made; undefined when problems were printed. `role` is what the command starts, undefined for either. */
+export function loadConfig(
+  output: Output,
+  configPath: string,
+  role: AgentConfig['role'] | undefined,
+): AgentConfig | undefined {
   const { config, problems } = checkConfig(configPath)
   for (const problem of problems) output.problem(formatProblem(problem))
   if (config === undefined) {

@@ -1,0 +1,89 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { Mesh } from '../support/mesh/mesh.ts'
+
+const root = join(import.meta.dirname, '../..')
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+
+/** Without what a developer's shell has: only the release itself may supply Node and packages. */
+const bareEnvironment = { PATH: '/usr/bin:/bin' }
+
+describe('a release', function () {
+  this.timeout(180_000)
+  let folder: string
+  let release: string
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hm-release-'))
+    const made = spawnSync(process.execPath, [join(root, 'scripts/release.ts'), folder], { encoding: 'utf8' })
+    expect(made.status, made.stderr).to.equal(0)
+    const [archive] = readdirSync(folder)
+    expect(archive).to.equal(`hostmesh-${version}-linux-${process.arch}.tar.gz`)
+    const unpacked = spawnSync('tar', ['-xzf', join(folder, archive!), '-C', folder], { encoding: 'utf8' })
+    expect(unpacked.status, unpacked.stderr).to.equal(0)
+    release = join(folder, archive!.replace('.tar.gz', ''))
+  })
+
+  after(() => {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  })
+
+  function hostmesh(...argv: string[]): SpawnSyncReturns<string> {
+    return spawnSync(join(release, 'node_modules/.bin/node'), [join(release, 'cli/hostmesh.js'), ...argv], {
+      encoding: 'utf8',
+      cwd: folder,
+      env: bareEnvironment,
+    })
+  }
+
+  it('answers its version under the Node that it brings', () => {
+    const done = hostmesh('--version')
+    expect(done.stdout, done.stderr).to.equal(`${version}\n`)
+  })
+
+  it('checks a configuration, with every package that this takes', () => {
+    const config = join(folder, 'agent.yaml')
+    writeFileSync(
+      config,
+      `host: { address: 127.0.0.1 }
+registries: [{ name: files, type: file, directory: ${folder} }]
+servicesDir: ${folder}/services.d
+rulesDir: ${folder}/rules.d
+runDir: ${folder}/run
+stateDir: ${folder}/state
+`,
+    )
+    const done = hostmesh('check', '-c', config)
+    expect(done.status, `${done.stdout}${done.stderr}`).to.equal(0)
+  })
+
+  it('has each file that a unit names, the documentation and the licence, and no test and no compiler', () => {
+    const there = readdirSync(release, { recursive: true }) as string[]
+    for (const file of ['LICENSE', 'README.md', 'docs/systemd.md', 'systemd/hostmesh.service', 'watchdog/main.js'])
+      expect(there).to.include(file)
+    for (const unit of ['hostmesh.service', 'hostmesh-center.service']) {
+      const text = readFileSync(join(release, 'systemd', unit), 'utf8')
+      for (const [, file] of text.matchAll(/\/opt\/hostmesh\/current\/(\S+)/g)) expect(there, unit).to.include(file)
+    }
+    expect(there.filter((file) => /^(test|node_modules\/(typescript|mocha))(\/|$)/.test(file))).to.deep.equal([])
+  })
+  it('replaces what runs when its own upgrade command is called', async () => {
+    const mesh = await Mesh.open([{ name: 'files', type: 'file', directory: folder }])
+    try {
+      const host = mesh.host('alpha')
+      host.start()
+      await host.ready()
+      const done = hostmesh('upgrade', '-c', host.configPath, '--json')
+      expect(done.status, `${done.stdout}${done.stderr}`).to.equal(0)
+      const [serving] = (await host.watchdogState()).generations
+      expect(serving).to.include({ generation: 2, phase: 'serving' })
+      for (const { pid } of serving!.children)
+        expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).to.include(`${release}/agent/`)
+    } finally {
+      await mesh.close()
+    }
+  })
+})
