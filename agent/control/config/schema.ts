@@ -292,8 +292,8 @@ export const agentFileSchema = z.strictObject({
         .prefault('30s')
         .describe('Longest time that an old generation may take to drain.'),
       startDeadline: duration('1s', '10m').prefault('20s').describe('Longest time until a new generation is ready.'),
-      probeInterval: duration('100ms', '1m').prefault('1s').describe('Pause between liveness requests.'),
-      probeTimeout: duration('100ms', '1m').prefault('2s').describe('Longest wait for the answer to one.'),
+      probeInterval: duration('100ms', '1m').prefault('2500ms').describe('Pause between questions for a sign of life; every second one is a real request.'),
+      probeTimeout: duration('100ms', '1m').prefault('2s').describe('Without an answer for so long another process accepts for a worker.'),
       maxMemory: size('64MiB', '1024GiB')
         .prefault('1GiB')
         .describe('Resident memory of one worker or control; above it the process is replaced.'),
