@@ -212,6 +212,7 @@ export class Worker {
       case 'reset-counters':
         road.metrics.reset()
         road.tcpMetrics.reset()
+        road.tallies.reset()
         return null
       case 'drain-listeners':
         this.drainListeners(question.inboundOnly)

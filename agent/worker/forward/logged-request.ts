@@ -1,3 +1,5 @@
+import type { EndpointState } from '../balance/types.ts'
+import type { Accepted } from '../listen/accepted.ts'
 import type { LoggedRequest } from '../observe/access-log.ts'
 import { Field } from '../protocols/http1/field-names.ts'
 import type { Exchange } from './exchange.ts'
@@ -28,6 +30,43 @@ export function loggedRequest(road: Road, exchange: Exchange): LoggedRequest {
     traceId: isRead ? traceId(exchange) : '',
     tier: road.state.node.tier,
   }
+}
+
+/** The same for a raw TCP connection that has ended; it has no status (0) and no path. */
+export function loggedConnection(road: Road, ended: EndedConnection, flag: string): LoggedRequest {
+  const { accepted, bytesDown, bytesUp, cluster, dials, sourceAddress, startedAt, state } = ended
+  return {
+    method: '-',
+    path: '-',
+    authority: '-',
+    protocol: 'TCP',
+    status: 0,
+    code: undefined,
+    flag,
+    durationMs: road.clock.now - startedAt,
+    requestBytes: bytesUp,
+    replyBytes: bytesDown,
+    sourceAddress,
+    sourceApp: accepted.source?.app ?? '-',
+    upstreamId: state?.id ?? '-',
+    upstreamCluster: cluster ?? '-',
+    routeName: '-',
+    listenerName: accepted.listener.name,
+    attempts: dials,
+    traceId: '',
+    tier: road.state.node.tier,
+  }
+}
+
+export interface EndedConnection {
+  readonly accepted: Accepted
+  readonly bytesUp: number
+  readonly bytesDown: number
+  readonly startedAt: number
+  readonly state: EndpointState | null
+  readonly cluster: string | undefined
+  readonly dials: number
+  readonly sourceAddress: string
 }
 
 function traceId(exchange: Exchange): string {

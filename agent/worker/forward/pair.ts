@@ -122,6 +122,7 @@ export class Pair implements TimerOwner, Movable {
     this.accepted = options.accepted
     this.startedAt = road.clock.now
     this.timer = new Timer(this, 0)
+    this.sourceAddress = road.accessLog.isOn ? (this.accepted.proxy?.sourceAddress ?? down.peer().address) : ''
     this.down = new Side(this, road, down)
     this.up = new Side(this, road, up)
     this.down.other = this.up
@@ -137,6 +138,8 @@ export class Pair implements TimerOwner, Movable {
   get state(): EndpointState {
     return this.options.state
   }
+  /** Address of the caller; known since the start, for the socket is gone when it is asked for. */
+  readonly sourceAddress: string
   get bytesUp(): number {
     return this.bytesUpBefore + this.down.bytesRead
   }

@@ -12,6 +12,8 @@ import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
 import type { ConnectionView } from '../route/types.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
+import { loggedConnection } from './logged-request.ts'
+import type { EndedConnection } from './logged-request.ts'
 import { Pair } from './pair.ts'
 import type { Road } from './road.ts'
 
@@ -152,6 +154,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     const counted = { accepted, bytesUp: 0, bytesDown: 0, startedAt: accepted.acceptedAt, state, service }
     road.tcpMetrics.opened(counted)
     road.tcpMetrics.ended(counted, flag)
+    const { dials, sourceAddress } = this
+    logEnd(road, { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress }, flag)
     // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like an empty answer.
     this.transport.reset()
     accepted.onEnd()
@@ -170,6 +174,13 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
       cluster.endAttempt(this.state!, Outcome.cancelled, 0, -1, this.road.clock.now)
     }
     this.refuse('DC')
+  }
+}
+
+function logEnd(road: Road, ended: EndedConnection, flag: string): void {
+  const { accessLog } = road
+  if (accessLog.isOn && accessLog.wants({ status: 0, code: undefined, flag })) {
+    accessLog.write(loggedConnection(road, ended, flag))
   }
 }
 
@@ -205,8 +216,14 @@ function relayPair(
         cluster.release()
         upstream.pools.pump()
         if (flag !== 'moved') {
-          if (protocol === 'tcp') road.tcpMetrics.ended(countedPair(pair), flag)
-          else road.tcpMetrics.webSocketEnded(countedPair(pair))
+          if (protocol === 'tcp') {
+            road.tcpMetrics.ended(countedPair(pair), flag)
+            logEnd(
+              road,
+              { ...countedPair(pair), cluster: cluster.name, dials: 1, sourceAddress: pair.sourceAddress },
+              flag,
+            )
+          } else road.tcpMetrics.webSocketEnded(countedPair(pair))
         }
         accepted.onEnd()
       },

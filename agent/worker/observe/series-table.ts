@@ -6,6 +6,7 @@
  */
 export class SeriesTable {
   readonly stride: number
+  /** Another array after a new row: read it after `offsetOf`, never before. */
   values: Float64Array
   private readonly labels: (readonly string[])[] = []
   private readonly rows = new Map<string, number>()

@@ -40,6 +40,10 @@ export class Tallies {
   tcpConnectFailures = 0
   droppedLogLines = 0
 
+  reset(): void {
+    for (const [name] of tallyMetrics) this[name] = 0
+  }
+
   exportState(): Record<string, number> {
     return Object.fromEntries(tallyMetrics.map(([name]) => [name, this[name]]))
   }

@@ -37,7 +37,8 @@ export class TcpMetrics {
   }
 
   opened(pair: CountedPair): void {
-    this.table.values[this.offsetOf(pair, '-') + opened]!++
+    const offset = this.offsetOf(pair, '-')
+    this.table.values[offset + opened]!++
   }
 
   /** `flag`: Envoy's response flag. Failed dials are opened and closed at once. */

@@ -1,5 +1,8 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { expect } from 'chai'
 
@@ -168,6 +171,36 @@ describe('a TCP connection', () => {
     expect(started!.metric('istio_tcp_sent_bytes_total')).to.equal(3)
     expect(started!.metric('hostmesh_cluster_active_requests')).to.equal(0)
     expect(started!.metric('hostmesh_cluster_connections')).to.equal(0)
+  })
+
+  it('is a line of the access log when it ends', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hostmesh-tcp-log-'))
+    const path = join(folder, 'access.log')
+    try {
+      const { port } = server.address() as AddressInfo
+      const endpoints = [{ address: '127.0.0.1', port }]
+      started = await startWorker({
+        services: [{ name: 'ledger', protocol: 'tcp', endpoints }],
+        mesh: { accessLog: { format: 'json', path, share: 1 } },
+      })
+      const caller = await relay()
+      caller.socket.end('12345')
+      await eventually(() => peers[0]?.hasEnded === true)
+      peers[0]!.socket.end('123')
+      await caller.closed()
+      await eventually(() => existsSync(path) && readFileSync(path, 'utf8').endsWith('\n'))
+      expect(JSON.parse(readFileSync(path, 'utf8'))).to.include({
+        protocol: 'TCP',
+        bytes_received: 5,
+        bytes_sent: 3,
+        response_flags: '-',
+        downstream_remote_address: '127.0.0.1',
+        upstream_host: `127.0.0.1:${port}`,
+        listener: 'service:ledger',
+      })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   for (const version of ['v1', 'v2'] as const) {
