@@ -8,7 +8,9 @@
  * fleet: 500 agents at one server, which is killed and restarted: how their return is spread, and when the last one is complete.
  * restarts: an agent that registers is replaced 20 times under a watching client.
  */
+import { spawn } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createNacosAdapter, defaultNacosTimes } from '../registry-adapters/nacos/index.ts'
 import type { NacosAdapter, NacosTimes } from '../registry-adapters/nacos/index.ts'
@@ -27,7 +29,8 @@ const quiet: AdapterDeps = {
   log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
   metrics: { count: () => undefined, gauge: () => undefined },
 }
-const namespace = `bench-${process.pid}`
+const childAt = process.argv.indexOf('--cold-child')
+const namespace = childAt < 0 ? `bench-${process.pid}` : process.argv[childAt + 2]!
 const service = (index: number): ServiceName => ({ namespace, group: 'DEFAULT_GROUP', name: `service-${index}` })
 
 function open(address: string, times: Partial<NacosTimes> = {}, grpcPortOffset = 1000): NacosAdapter {
@@ -110,10 +113,10 @@ async function push(server: { readonly address: string; readonly url: string }):
   report('our own share of it (push written until listener), p99', `${percentile(own, 0.99).toFixed(2)} ms`, '5 ms')
 }
 
+const services = 1000
+const instances = 20
+
 async function cold(server: { readonly address: string; readonly url: string }): Promise<void> {
-  const services = 1000
-  const instances = 20
-  const filler = open(server.address, { heartbeatMs: 12_000 })
   const driver = nacosDriver(server.url, namespace)
   const work = Array.from({ length: services * instances }, (_, index) => index)
   await Promise.all(
@@ -125,11 +128,18 @@ async function cold(server: { readonly address: string; readonly url: string }):
         })
     }),
   )
-  await filler.close()
   await delay(3000)
+  // a process of its own: what filled the server must not count
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--cold-child', server.address, namespace], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  await new Promise((resolve) => child.once('exit', resolve))
+}
+
+async function coldChild(address: string): Promise<void> {
   const before = process.memoryUsage().rss
   const from = performance.now()
-  const adapter = open(server.address)
+  const adapter = open(address)
   let complete = 0
   for (let index = 0; index < services; index++) {
     let isComplete = false
@@ -152,18 +162,18 @@ async function cold(server: { readonly address: string; readonly url: string }):
     `${(performance.now() - from).toFixed(0)} ms`,
     '3000 ms',
   )
-  await delay(2000)
+  await delay(5000)
   const cpu = process.cpuUsage()
   const idleFrom = performance.now()
   await delay(20_000)
   const used = process.cpuUsage(cpu)
   const share = (used.user + used.system) / 1000 / (performance.now() - idleFrom)
   report(
-    'process with them: RSS',
+    'adapter alone with them: RSS',
     `${(process.memoryUsage().rss / 1e6).toFixed(0)} MB`,
     '150 MB for the whole of control',
   )
-  report('  of which grown by the subscriptions', `${((process.memoryUsage().rss - before) / 1e6).toFixed(0)} MB`, '-')
+  report('  of which grown since the start', `${((process.memoryUsage().rss - before) / 1e6).toFixed(0)} MB`, '-')
   report('idle CPU with them', `${(share * 100).toFixed(2)} %`, '1 % of a core')
   await adapter.close()
 }
@@ -269,20 +279,19 @@ async function restarts(server: { readonly address: string }): Promise<void> {
   await watcher.close()
 }
 
-const words = process.argv.slice(2)
-const at = words.indexOf('--nacos')
-const given = at < 0 ? undefined : words[at + 1]
-const wanted = words.filter((word, index) => !word.startsWith('--') && (at < 0 || index !== at + 1))
-const has = (name: string): boolean => wanted.length === 0 || wanted.includes(name)
-
-console.log(
-  `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}`,
-)
-const missing = given === undefined ? await missingForNacos() : undefined
-if (missing !== undefined) {
-  console.error(missing)
-  process.exitCode = 2
-} else {
+async function main(words: readonly string[]): Promise<void> {
+  const at = words.indexOf('--nacos')
+  const given = at < 0 ? undefined : words[at + 1]
+  const wanted = words.filter((word, index) => !word.startsWith('--') && (at < 0 || index !== at + 1))
+  const has = (name: string): boolean => wanted.length === 0 || wanted.includes(name)
+  const memory = Math.round(totalmem() / 2 ** 30)
+  console.log(`${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${memory} GB, Node ${process.version}`)
+  const missing = given === undefined ? await missingForNacos() : undefined
+  if (missing !== undefined) {
+    console.error(missing)
+    process.exitCode = 2
+    return
+  }
   const real = given === undefined ? await startNacos({ heapMb: 1024 }) : undefined
   const server = real ?? { address: given!, url: `http://${given!}/nacos` }
   try {
@@ -294,3 +303,6 @@ if (missing !== undefined) {
     await real?.stop()
   }
 }
+
+if (childAt < 0) await main(process.argv.slice(2))
+else await coldChild(process.argv[childAt + 1]!)

@@ -173,11 +173,9 @@ export class NacosAdapter implements RegistryAdapter {
       metrics: this.#deps.metrics,
       onEnd: (self) => {
         this.#registrations.delete(self)
-        this.#gaugeRegistrations()
       },
     })
     this.#registrations.add(instance)
-    this.#gaugeRegistrations()
     return instance
   }
 
@@ -425,10 +423,6 @@ export class NacosAdapter implements RegistryAdapter {
     const answer = await this.#naming.request(clientRequests.serviceList, body, { kind: 'service', group, name: '' })
     const names = answer.body['serviceNames']
     return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
-  }
-
-  #gaugeRegistrations(): void {
-    this.#deps.metrics.gauge('registry_registrations', { registry: this.name }, this.#registrations.size)
   }
 
   /** A word about services or documents; heartbeats of registrations do not count. */

@@ -37,7 +37,7 @@ export interface NacosTimes {
   readonly reconnectMaxMs: number
   /** After a lost connection the first attempt waits up to this long, at random, so that a fleet does not come at once; default 1 s. */
   readonly reconnectSpreadMs: number
-  /** Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s, and never more than five services a second. 0 switches it off. */
+  /** Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s, and never more than two services a second. 0 switches it off. */
   readonly safetyPollMs: number
   /** Heartbeat of one registration, with ±10 % jitter; default 5 s. */
   readonly heartbeatMs: number

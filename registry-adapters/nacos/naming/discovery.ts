@@ -69,7 +69,7 @@ interface Held {
 /** Questions under way at the same time. */
 const maxQuestions = 32
 /** Safety polls and HTTP polls together: never more than this many a second. */
-const maxPollsPerSecond = 5
+const maxPollsPerSecond = 2
 const pollTickMs = 1000
 /** What is refused is logged once per service and reason; that memory holds this many. */
 const maxRemembered = 1000
