@@ -160,8 +160,9 @@ export class MeshState {
 
   /** Takes a whole snapshot. What it does not hold any more is removed; what stays keeps its state. E_WIRE for another format. */
   load(snapshot: Snapshot): void {
-    if (snapshot.format !== snapshotFormat) {
-      throw new MeshError('E_WIRE', `snapshot of another format than ${snapshotFormat}; the one in hand stays`)
+    const format: number = snapshot.format
+    if (format !== snapshotFormat) {
+      throw new MeshError('E_WIRE', `snapshot of format ${format}, allowed ${snapshotFormat}; the one in hand stays`)
     }
     this.takeSettings(snapshot.node, snapshot.mesh)
     this.replaceAll(this.services, snapshot.services, (key, spec) => this.takeService(key, spec))
