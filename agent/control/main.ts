@@ -7,9 +7,11 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import pino from 'pino'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
+import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { AdminFace } from './admin/admin-face.ts'
 import type { AdminContext } from './admin/context.ts'
 import { StatsMerger } from './admin/stats.ts'
@@ -36,6 +38,8 @@ const exit = { failed: 1, config: 3 } as const
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
+/** The workers have their snapshot and the registries have answered: what only the start needed is not needed any more. */
+const settleAfterMs = 2000
 /** Counters of workers that died, so that the next control's sums do not fall. */
 const countersFile = 'counters.json'
 const countersFormat = 1
@@ -231,7 +235,14 @@ async function main(): Promise<void> {
   await leading
   await warmUp(control, continuity)
   continuity.ready()
+  setTimeout(settle, settleAfterMs).unref()
   logger.info({ ms: Math.round(clock.monotonic() - startedAt), snapshot: control.store.version }, 'control is ready')
+}
+
+/** `hostmesh` starts control without the optimizing compilers: they would only work on code that runs once, and their own code would stay resident (13 MiB). */
+function settle(): void {
+  for (const flag of ['--opt', '--maglev']) setFlagsFromString(flag)
+  releaseStartupPages()
 }
 
 /** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */

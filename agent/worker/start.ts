@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { describeError, MeshError } from '../../contracts/errors.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
+import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { connectWatchdog } from './handoff/index.ts'
 import type { HeldListener, WatchdogLink } from './handoff/index.ts'
 import { ControlClient } from './link/control-client.ts'
@@ -15,6 +16,8 @@ import { Worker } from './worker.ts'
 
 /** How long a worker without a watchdog lets connections end after SIGTERM. */
 const drainMs = 10_000
+/** After the first take-over is done: what only the start needed is not needed any more. */
+const trimAfterMs = 1000
 
 const { values: argv } = parseArgs({
   options: {
@@ -149,6 +152,7 @@ startedListening()
 for (const descriptor of worker.listeners.dropInherited()) native?.close(descriptor)
 watchdog.serving([...worker.listeners.list()].length)
 log('info', 'serving')
+setTimeout(releaseStartupPages, trimAfterMs).unref()
 
 /** In the place of a watchdog that nobody started: everything is bound here, at once. */
 async function noWatchdog(): Promise<WatchdogLink> {
