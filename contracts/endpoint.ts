@@ -89,7 +89,7 @@ export interface EndpointSet {
   readonly confirmedAt: number
 }
 
-/** Metadata keys that we register, so that others can decide (design section 8). */
+/** Metadata keys that we register, so that others can decide. */
 export const metadataKeys = {
   inbound: 'hostmesh.inbound',
   appPort: 'hostmesh.app-port',
@@ -100,5 +100,5 @@ export const metadataKeys = {
   region: 'region',
 } as const
 
-/** Protocols an application can speak; a private RPC codec adds its own name later. */
+/** Protocols an application can speak. */
 export type AppProtocol = 'http' | 'tcp'

@@ -22,11 +22,6 @@ export const errorCodes = {
   // listen
   E_LISTEN_IN_USE: { source: 'config', retry: 'never', text: 'the address of a listener is taken by another process' },
   E_LISTEN_DENIED: { source: 'config', retry: 'never', text: 'the operating system refused to bind a listener' },
-  E_LISTEN_OVERLOAD: {
-    source: 'downstream',
-    retry: 'before-send',
-    text: 'a bound on connections was reached and the connection was shed',
-  },
   // the request itself
   E_HTTP_BAD_REQUEST: {
     source: 'downstream',
@@ -38,7 +33,6 @@ export const errorCodes = {
   E_HTTP_VERSION: { source: 'downstream', retry: 'never', text: 'the HTTP version is not supported' },
   E_HTTP_METHOD: { source: 'downstream', retry: 'never', text: 'the method is not allowed here' },
   E_HTTP_EXPECTATION: { source: 'downstream', retry: 'never', text: 'the expectation is unknown' },
-  E_HTTP_CODING: { source: 'downstream', retry: 'never', text: 'the transfer coding is not supported' },
   E_DOWNSTREAM_TIMEOUT: { source: 'downstream', retry: 'never', text: 'the caller did not send its request in time' },
   E_DOWNSTREAM_RESET: { source: 'downstream', retry: 'never', text: 'the caller went away' },
   E_PROXY_PROTOCOL: { source: 'downstream', retry: 'never', text: 'the PROXY protocol header is malformed' },
@@ -93,7 +87,6 @@ export const errorCodes = {
   E_RATE_LIMITED: { source: 'downstream', retry: 'never', text: 'a rate limit was reached' },
   E_FAULT_INJECTED: { source: 'config', retry: 'never', text: 'a rule injected this fault on purpose' },
   E_OVERLOAD: { source: 'internal', retry: 'before-send', text: 'the mesh itself is overloaded and sheds requests' },
-  E_DENIED: { source: 'downstream', retry: 'never', text: 'the caller may not do this' },
   // tiers
   E_CENTER_OVERLOAD: { source: 'center', retry: 'before-send', text: 'the center sheds requests of this host' },
   E_CENTER_UNREACHABLE: { source: 'center', retry: 'before-send', text: 'no center answers' },

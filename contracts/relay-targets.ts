@@ -1,5 +1,5 @@
 /**
- * `relay-targets.json`: written by control before any failure, read by the watchdog when no generation is healthy (design section 4).
+ * `relay-targets.json`: written by control before any failure, read by the watchdog when no generation is healthy.
  * Written atomically (temporary file, fsync, rename); `checksum` is the lower-case hex sha256 of the JSON text of `body`.
  */
 import type { ServiceKey } from './endpoint.ts'

@@ -1,4 +1,4 @@
-/** Words that travel on the wire between applications, agents and centers (design sections 4 and 10). */
+/** Words that travel on the wire between applications, agents and centers. */
 
 export const headers = {
   /** Request: the service to call, as `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`. */
@@ -13,7 +13,7 @@ export const headers = {
   tier: 'x-mesh-tier',
 } as const
 
-/** Which path served a request (design section 2). */
+/** Which path served a request. */
 export type Tier = 'agent' | 'center' | 'direct'
 
 /** Type bytes of our TLVs in PROXY protocol v2; 0xE0..0xEF is the range for custom use (HAProxy's proxy-protocol.txt, section 2.2). */

@@ -48,4 +48,12 @@ describe('the project', () => {
   it('names no registry host in the lock file', () => {
     expect(readFileSync('package-lock.json', 'utf8')).to.not.match(/https?:\/\/registry\./)
   })
+  it('locks the optional packages of other platforms too: npm 11 refuses a clean install otherwise', () => {
+    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>
+    }
+    for (const { optionalDependencies = {} } of Object.values(packages)) {
+      for (const name of Object.keys(optionalDependencies)) expect(packages).to.have.property(`node_modules/${name}`)
+    }
+  })
 })

@@ -19,11 +19,6 @@ export interface PortRange {
   readonly last: number
 }
 
-export interface LeafMeta {
-  /** What may stand here, for errors and documentation. */
-  readonly allowed: string
-}
-
 function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined, words?: readonly string[]) {
   return z
     .unknown()

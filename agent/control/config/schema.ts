@@ -292,8 +292,12 @@ export const agentFileSchema = z.strictObject({
         .prefault('30s')
         .describe('Longest time that an old generation may take to drain.'),
       startDeadline: duration('1s', '10m').prefault('20s').describe('Longest time until a new generation is ready.'),
-      probeInterval: duration('100ms', '1m').prefault('2500ms').describe('Pause between questions for a sign of life; every second one is a real request.'),
-      probeTimeout: duration('100ms', '1m').prefault('2s').describe('Without an answer for so long another process accepts for a worker.'),
+      probeInterval: duration('100ms', '1m')
+        .prefault('2500ms')
+        .describe('Pause between questions for a sign of life; every second one is a real request.'),
+      probeTimeout: duration('100ms', '1m')
+        .prefault('2s')
+        .describe('Without an answer for so long another process accepts for a worker.'),
       maxMemory: size('64MiB', '1024GiB')
         .prefault('1GiB')
         .describe('Resident memory of one worker or control; above it the process is replaced.'),
@@ -369,5 +373,4 @@ export const applicationFileSchema = z.strictObject({
 export type AgentFile = z.output<typeof agentFileSchema>
 export type RegistryFile = AgentFile['registries'][number]
 export type NacosRegistryFile = Extract<RegistryFile, { type: 'nacos' }>
-export type FileRegistryFile = Extract<RegistryFile, { type: 'file' }>
 export type ApplicationFile = z.output<typeof applicationFileSchema>

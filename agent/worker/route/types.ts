@@ -17,7 +17,6 @@
  * without destinations always has a filter that replies.
  */
 import type { ErrorCode } from '../../../contracts/errors.ts'
-import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
 import type {
   DestinationSpec,
   HttpRouteSpec,
@@ -170,12 +169,6 @@ export interface ResponseFilter {
   /** Fields to leave out of the upstream's head. */
   readonly drop: ReadonlySet<string>
 }
-
-/**
- * Where the hash of a consistent-hash policy comes from is decided by the cluster's policy; this reads it (`readHash` in `hash-key.ts`): unsigned 32 bits,
- * undefined when the request has no such key. For a cookie with a ttl, `makeHashCookie` then makes one.
- */
-export type HashReader = (spec: HashKeySpec, view: RequestView) => number | undefined
 
 /** A cookie made by us for a caller without one: `field` is the whole `set-cookie: …\r\n` line for the response head. */
 export interface HashCookie {
