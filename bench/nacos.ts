@@ -162,7 +162,8 @@ async function coldChild(address: string): Promise<void> {
     `${(performance.now() - from).toFixed(0)} ms`,
     '3000 ms',
   )
-  await delay(5000)
+  // the collector's background work after the load is not idleness
+  await delay(20_000)
   const cpu = process.cpuUsage()
   const idleFrom = performance.now()
   await delay(20_000)
