@@ -1,7 +1,7 @@
 /** Builders for balancing tests: endpoints, sets, clusters and counted picks, all without a clock and with seeded random numbers. */
 import type { ClusterOptions } from '../../agent/worker/balance/cluster.ts'
 import { createCluster } from '../../agent/worker/balance/cluster.ts'
-import { seededRandom } from '../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from './seeded-random.ts'
 import type { Cluster, EndpointState, Outcome, PickContext, Refusal } from '../../agent/worker/balance/types.ts'
 import { endpointId } from '../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet } from '../../contracts/endpoint.ts'

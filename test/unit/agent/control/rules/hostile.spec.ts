@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { compiled, ruleStore } from '../../../../support/routing.ts'
 import { trafficExamples } from '../../../../support/traffic-examples.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { getHeapStatistics } from 'node:v8'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
 import type { EndpointState } from '../../../../../agent/worker/balance/types.ts'
 import type { LoadBalancerSpec } from '../../../../../contracts/policy-spec.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { cluster, context, countPicks, endpoint, endpoints, pickState, stateOf } from '../../../../support/balance.ts'
 
 const leastRequest = { loadBalancer: { kind: 'least-request', choices: 2 } } as const

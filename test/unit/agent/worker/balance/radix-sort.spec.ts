@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sortPoints } from '../../../../../agent/worker/balance/radix-sort.ts'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 
 describe('sorting of points', () => {
   it('orders points over all 32 bits and keeps each with its owner', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createCluster } from '../../../../../agent/worker/balance/cluster.ts'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { explainPolicy, explainRequest, httpSteps } from '../../../../../agent/worker/route/explain.ts'
 import type { DestinationFacts } from '../../../../../agent/worker/route/explain.ts'
 import { NameTable } from '../../../../../agent/worker/route/name-table.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { corsFilters } from '../../../../../agent/worker/route/cors.ts'
 import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
 import { faultFilters } from '../../../../../agent/worker/route/fault.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { cookieValue } from '../../../../../agent/worker/route/cookie.ts'
 import { connectionHash, makeHashCookie, readHash } from '../../../../../agent/worker/route/hash-key.ts'
 import { murmur3 } from '../../../../../agent/worker/route/murmur3.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { compileHttpMatch } from '../../../../../agent/worker/route/http-match.ts'
 import { pathTable } from '../../../../../agent/worker/route/path-table.ts'
 import { indexedTable, literalPrefix, walkedTable } from '../../../../../agent/worker/route/route-table.ts'

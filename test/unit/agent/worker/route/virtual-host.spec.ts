@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { chooseDestination } from '../../../../../agent/worker/route/destination.ts'
 import { RouteIds } from '../../../../../agent/worker/route/route-ids.ts'
-import { seededRandom } from '../../../../../agent/worker/balance/seeded-random.ts'
+import { seededRandom } from '../../../../support/seeded-random.ts'
 import { matchRoute, releaseVirtualHost } from '../../../../../agent/worker/route/virtual-host.ts'
 import { compiled, context, hostSpec, key, orders, request, route, virtualHost } from '../../../../support/routing.ts'
 
