@@ -4,7 +4,7 @@ import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
-const copied = ['cli/hostmesh.js', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']
+const copied = ['cli/hostmesh.js', 'cli/bundled-node.js', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']
 
 /** Makes `folder` anew, whatever was in it. Throws with the compiler's words when the code has type errors. */
 export function build(folder: string): void {
