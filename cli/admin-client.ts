@@ -82,7 +82,7 @@ function parseWhere(where: string): { socketPath: string } | { host: string; por
   if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new MeshError(
       'E_CONFIG_INVALID',
-      `${where}: not an admin address; allowed are host:port and the path of a socket`,
+      `${where}: not an admin address; allowed are host:port and the absolute path of a socket`,
     )
   }
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }

@@ -3,11 +3,12 @@ import type { LoadBalancerSpec } from '../../../contracts/policy-spec.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { LeastRequestPicker } from './least-request.ts'
 import type { LocalityGroup } from './locality.ts'
-import { MaglevPicker, MaglevTable } from './maglev.ts'
+import { KeyPicker } from './key-picker.ts'
+import { MaglevTable } from './maglev.ts'
 import { PeakEwmaPicker } from './peak-ewma.ts'
 import type { Picker, PickerSettings } from './picker.ts'
 import { RandomPicker } from './random.ts'
-import { Ring, RingHashPicker } from './ring-hash.ts'
+import { Ring } from './ring-hash.ts'
 import { RoundRobinPicker } from './round-robin.ts'
 import type { Random } from './types.ts'
 
@@ -69,12 +70,12 @@ export class Group {
       case 'ring-hash': {
         const ring = this.table instanceof Ring ? this.table : new Ring(this.members, balancer.minimumRingSize)
         this.table = ring
-        return new RingHashPicker(ring, pickable, settings)
+        return new KeyPicker(ring, pickable, settings)
       }
       case 'maglev': {
         const table = this.table instanceof MaglevTable ? this.table : new MaglevTable(this.members, balancer.tableSize)
         this.table = table
-        return new MaglevPicker(table, pickable, settings)
+        return new KeyPicker(table, pickable, settings)
       }
       // Passthrough looks the named address up itself; its picker is never asked.
       case 'random':

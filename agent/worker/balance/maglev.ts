@@ -7,17 +7,13 @@
  * Requests without a key are spread at random by weight. Warm-up has no say here.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
-import { firstSeed, hashText, mixBits, secondSeed } from './hashing.ts'
-import { isTried } from './picker.ts'
-import type { Picker, PickerSettings } from './picker.ts'
-import { maxWalk } from './ring-hash.ts'
-import type { PickContext } from './types.ts'
-import { WeightedDraw } from './weighted-draw.ts'
+import { firstSeed, hashText, secondSeed } from './hashing.ts'
+import type { KeyTable } from './key-picker.ts'
 
 /** Largest table (Envoy's bound): a prime. */
-export const maxTableSize = 5_000_011
+const maxTableSize = 5_000_011
 
-export class MaglevTable {
+export class MaglevTable implements KeyTable {
   readonly owners: Uint32Array
   readonly members: readonly LiveEndpoint[]
 
@@ -53,6 +49,10 @@ export class MaglevTable {
     this.owners = owners
     this.members = members
   }
+
+  find(hash: number): number {
+    return hash % this.owners.length
+  }
 }
 
 function primeFrom(start: number): number {
@@ -62,29 +62,5 @@ function primeFrom(start: number): number {
       if (candidate % divisor === 0) isPrime = false
     }
     if (isPrime) return candidate
-  }
-}
-
-export class MaglevPicker implements Picker {
-  private readonly table: MaglevTable
-  private readonly fallback: WeightedDraw
-
-  constructor(table: MaglevTable, pickable: readonly LiveEndpoint[], settings: PickerSettings) {
-    this.table = table
-    this.fallback = new WeightedDraw(pickable, settings)
-  }
-
-  pick(context: PickContext): LiveEndpoint {
-    const pickable = this.fallback.states
-    if (!context.hasHash) return pickable[this.fallback.draw(context)]!
-    const { owners, members } = this.table
-    const hash = mixBits(context.hash)
-    let index = hash % owners.length
-    for (let walked = 0; walked < maxWalk; walked++) {
-      const state = members[owners[index]!]!
-      if (state.isPickable && !isTried(context, state)) return state
-      index = index + 1 === owners.length ? 0 : index + 1
-    }
-    return pickable[mixBits(hash) % pickable.length]!
   }
 }

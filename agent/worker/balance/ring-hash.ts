@@ -9,23 +9,17 @@
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { firstSeed, hashText, mixBits, secondSeed } from './hashing.ts'
-import { isTried } from './picker.ts'
-import type { Picker, PickerSettings } from './picker.ts'
+import type { KeyTable } from './key-picker.ts'
 import { sortPoints } from './radix-sort.ts'
-import type { PickContext } from './types.ts'
-import { WeightedDraw } from './weighted-draw.ts'
 
 /** Points in all, at most: 8 MiB of memory. */
-export const maxRingSize = 1_048_576
+const maxRingSize = 1_048_576
 
 /** Points per endpoint of mean weight, at least, while the ring's bound allows: with 64 the share of an endpoint is right within about an eighth. */
 const pointsPerEndpoint = 64
 
-/** Points that a key walks past unusable owners before it takes any usable endpoint; with half of them unusable never reached in practice. */
-export const maxWalk = 64
-
 /** The points in order; built from the members of a group, usable or not. */
-export class Ring {
+export class Ring implements KeyTable {
   readonly points: Uint32Array
   readonly owners: Uint32Array
   readonly members: readonly LiveEndpoint[]
@@ -76,28 +70,4 @@ function countPoints(members: readonly LiveEndpoint[], minimumRingSize: number):
     counts[index] = Math.max(1, Math.round(members[index]!.weight * perWeight))
   }
   return counts
-}
-
-export class RingHashPicker implements Picker {
-  private readonly ring: Ring
-  private readonly fallback: WeightedDraw
-
-  constructor(ring: Ring, pickable: readonly LiveEndpoint[], settings: PickerSettings) {
-    this.ring = ring
-    this.fallback = new WeightedDraw(pickable, settings)
-  }
-
-  pick(context: PickContext): LiveEndpoint {
-    const pickable = this.fallback.states
-    if (!context.hasHash) return pickable[this.fallback.draw(context)]!
-    const { owners, members } = this.ring
-    const hash = mixBits(context.hash)
-    let index = this.ring.find(hash)
-    for (let walked = 0; walked < maxWalk; walked++) {
-      const state = members[owners[index]!]!
-      if (state.isPickable && !isTried(context, state)) return state
-      index = index + 1 === owners.length ? 0 : index + 1
-    }
-    return pickable[mixBits(hash) % pickable.length]!
-  }
 }
