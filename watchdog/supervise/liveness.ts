@@ -1,7 +1,8 @@
 /**
  * Asks every process for a sign of life: a ping on its stream, which only a turning event loop answers, and for a worker a real request besides.
  * Both answered = alive. A ping unanswered for `deadMs` = hung, whatever the reason (stopped, blocked, swapped out). A request unanswered while pings are
- * is a worker that does not accept: it is covered, and its generation replaced, but not killed, because its connections still live.
+ * is a worker that does not accept: it is covered and reported, and taken back during probation, but
+ * neither killed nor replaced, because its connections live and a process without descriptors could not even hand them over.
  */
 import type { LivenessOptions } from '../options.ts'
 import type { Child } from './child.ts'
@@ -26,6 +27,8 @@ export interface LivenessDeps {
   onAnswerAgain(generation: Generation, child: Child): void
   onHang(child: Child, problem: string): void
   onUnhealthy(generation: Generation, problem: Failure): void
+  /** Turns, but takes no request: out of descriptors, as a rule. */
+  onDeaf(generation: Generation, problem: Failure): void
 }
 
 interface Watch {
@@ -129,7 +132,7 @@ export class Liveness {
     if (deafMs >= options.deadMs * probeFactor && silentMs === 0) {
       watch.probeFailsSince = undefined
       const cause = `worker ${child.index} of generation ${generation.number} turns, but answers no request for ${Math.round(deafMs)} ms`
-      this.deps.onUnhealthy(generation, { cause, evidence: child.evidence() })
+      this.deps.onDeaf(generation, { cause, evidence: child.evidence() })
     }
     const isDue = now - watch.lastAskedAt >= options.periodMs
     if (isDue && watch.pingSentAt === undefined) this.ask(generation, child, watch, now)

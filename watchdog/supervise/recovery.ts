@@ -132,6 +132,12 @@ export class Recovery {
     this.replaceInBackground('recovery', generation.release, problem)
   }
 
+  /** Others accept for it already; its own connections are worth more than a fresh process. */
+  onDeaf(generation: Generation, problem: Failure): void {
+    if (generation !== this.deps.tree.current || this.deps.tree.isStopping) return
+    if (!this.rollBack(generation, problem)) this.deps.log('error', problem.cause, { evidence: problem.evidence })
+  }
+
   /** Relays when nobody accepts, and stops when somebody does. */
   keepAccepting(): void {
     const { tree, relay } = this.deps

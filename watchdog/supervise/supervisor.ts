@@ -117,6 +117,7 @@ export class Supervisor {
       onSuspect: (generation, child) => this.recovery.onSuspect(generation, child),
       onAnswerAgain: (generation, child) => this.recovery.onAnswerAgain(generation, child),
       onHang: (child, problem) => this.recovery.onHang(child, problem),
+      onDeaf: (generation, problem) => this.recovery.onDeaf(generation, problem),
       onUnhealthy: (generation, problem) => this.recovery.onUnhealthy(generation, problem),
     })
     this.desk = new OperatorDesk({

@@ -42,6 +42,7 @@ function setUp(options: { rssBytes?: number } = {}): {
     onSuspect: (_generation, one) => seen.suspects.push(one.index),
     onAnswerAgain: (_generation, one) => seen.recovered.push(one.index),
     onHang: (_one, problem) => seen.hangs.push(problem),
+    onDeaf: (_generation, problem) => seen.unhealthy.push(problem.cause),
     onUnhealthy: (_generation, problem) => seen.unhealthy.push(problem.cause),
   })
   const pass = (ms: number, answers = false): void => {
