@@ -17,7 +17,7 @@ export interface MeshTraits {
   readonly traces?: boolean
 }
 
-export const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
+const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
 
 /** Round robin, breaker, outlier detection, limits, retry budget: what Envoy gets too (`peers/envoy.ts`). */
 export const benchPolicy: TrafficPolicySpec = {

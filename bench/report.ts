@@ -9,7 +9,7 @@ export function renderReport(report: ScenarioReport): string {
   return `${lines.join('\n')}\n`
 }
 
-export function wordFor(goal: Goal): string {
+function wordFor(goal: Goal): string {
   if (goal.isMet === undefined) return 'not known'
   return goal.isMet ? 'met' : 'NOT MET'
 }

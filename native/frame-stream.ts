@@ -5,7 +5,7 @@ import { FrameReader, encodeFrame } from '../contracts/frame.ts'
 import type { Native } from './descriptors.ts'
 
 /** Bytes that may wait for a peer that does not read; beyond it the stream is closed with E_WIRE. */
-export const maxWaitingBytes = 64 * 1024 * 1024
+const maxWaitingBytes = 64 * 1024 * 1024
 
 export interface FrameStreamHooks {
   /** Any JSON object; the caller checks the shape. */

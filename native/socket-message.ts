@@ -12,7 +12,7 @@ const flagTruncatedControl = 0x8
 const flagTruncated = 0x20
 
 /** Linux's SCM_MAX_FD. */
-export const maxDescriptorsPerMessage = 253
+const maxDescriptorsPerMessage = 253
 export const maxMessageBytes = 4096
 /** sun_path holds 108 bytes with its final zero. */
 export const maxSocketPathBytes = 107

@@ -57,7 +57,7 @@ export async function runAgent(output: Output, configPath: string): Promise<Exit
 }
 
 /** The watchdog's few options, derived from the one configuration (decision 0013). */
-export function watchdogOptions(config: AgentConfig): WatchdogOptions {
+function watchdogOptions(config: AgentConfig): WatchdogOptions {
   const { watchdog } = config
   return {
     runDir: config.runDir,

@@ -27,7 +27,7 @@ export function readYamlFile(file: string): { yaml?: YamlFile; problems: ConfigP
   return parseYaml(file, source)
 }
 
-export function parseYaml(file: string, source: string): { yaml?: YamlFile; problems: ConfigProblem[] } {
+function parseYaml(file: string, source: string): { yaml?: YamlFile; problems: ConfigProblem[] } {
   const counter = new LineCounter()
   let document: Document.Parsed
   let value: unknown

@@ -16,7 +16,7 @@ export interface RegistryRulesDeps {
 }
 
 /** Documents watched at the same time; services beyond it have no rules from here, and `refused` counts them. */
-export const maxRuleDocuments = 10_000
+const maxRuleDocuments = 10_000
 /** Nacos itself takes 100 KiB by default; far above it a document is not one of ours. */
 export const maxRuleDocumentBytes = 1024 * 1024
 

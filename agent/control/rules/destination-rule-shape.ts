@@ -20,7 +20,7 @@ import { headerNameProblem } from './header-rules.ts'
 const maxCount = 2 ** 31 - 1
 
 /** `region`, `region/zone`, `region/zone/*`, `region/*`, `*` to `region/zone` with stars; we know no sub-zones. */
-export function parseLocality(value: unknown): string | undefined {
+function parseLocality(value: unknown): string | undefined {
   if (typeof value !== 'string' || !/^[A-Za-z0-9._*-]+(?:\/[A-Za-z0-9._*-]+){0,2}$/.test(value)) return undefined
   const [region = '*', zone = '*', subZone = '*'] = value.split('/')
   const isStar = (part: string): boolean => part === '*'

@@ -62,7 +62,7 @@ export function parseDuration(text: unknown): number | undefined {
 }
 
 /** Longest accepted duration: timers of Node end at 2^31 ms, 24.8 days. */
-export const maxDurationMs = 24 * 86_400_000
+const maxDurationMs = 24 * 86_400_000
 
 export function duration(leastMs: 0 | 1 = 1) {
   const least = leastMs === 0 ? '0s' : '1ms'

@@ -16,7 +16,7 @@ const ownedFields = new Set([
   'upgrade',
 ])
 
-export const maxHeaderValueLength = 8192
+const maxHeaderValueLength = 8192
 
 /** undefined if the name may be set, added and removed. */
 export function headerNameProblem(name: unknown): string | undefined {

@@ -4,7 +4,7 @@
  */
 import { RE2JS } from 're2js'
 
-export const maxPatternLength = 1024
+const maxPatternLength = 1024
 
 /** Instructions of the compiled program; Envoy's long-time default is 100. */
 export const maxProgramSize = 200

@@ -8,7 +8,7 @@ import type { ServiceEntrySpec } from './service-entry-shape.ts'
 import type { DeclaredService, EntryEndpoint, EntrySetBuilder } from './types.ts'
 
 /** Name of the source in endpoint sets that come from rules. */
-export const rulesRegistry = 'rules'
+const rulesRegistry = 'rules'
 
 type EntryPort = ServiceEntrySpec['ports'][number]
 

@@ -62,7 +62,7 @@ const destination = () =>
       .optional(),
   })
 
-export const httpMatchShape = () =>
+const httpMatchShape = () =>
   z
     .strictObject({
       name: text(1, 256).optional(),

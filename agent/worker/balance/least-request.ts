@@ -13,7 +13,7 @@ import type { PickContext } from './types.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
 /** More draws than this cost more than they bring. */
-export const maxChoices = 16
+const maxChoices = 16
 
 export class LeastRequestPicker implements Picker {
   private readonly draw: WeightedDraw

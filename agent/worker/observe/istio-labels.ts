@@ -2,7 +2,7 @@ import { parseServiceName } from '../../../contracts/endpoint.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /** Istio's standard labels (istio.io, reference/config/metrics), without those that only HTTP or TCP has. */
-export const peerLabelNames = [
+const peerLabelNames = [
   'reporter',
   'source_workload',
   'source_workload_namespace',

@@ -89,7 +89,7 @@ function findHost(
   return { name, host: undefined, problem }
 }
 
-export function requestView(
+function requestView(
   request: ExplainRequest,
   listener: Pick<ListenerSpec, 'port'>,
   apps: Iterable<SourceAppSpec>,
