@@ -37,6 +37,7 @@ async function createAdapter(
         name: registry.name,
         servers: registry.servers.map(formatHostPort),
         namespace: registry.namespace,
+        groups: [registry.group],
         grpcPortOffset: registry.grpcPortOffset,
         credentials: credentialsOf(registry),
         ...(tls === undefined ? {} : { tls }),
