@@ -84,7 +84,7 @@ describe('hostmesh drill', function () {
     expect(tiers).to.include('agent')
     expect(tiers.length, tiers.join()).to.be.greaterThan(1)
     const files = readdirSync(join(alpha.stateDir, 'drills')).filter((name) => name.includes('kill-agent'))
-    expect(files.map((name) => name.split('.').at(-1)).toSorted()).to.deep.equal(['json', 'md'])
+    expect(files.map((name) => name.split('.').at(-1))).to.have.members(['json', 'md'])
   })
 
   it('hangs the agent: it is noticed and replaced', async () => {
