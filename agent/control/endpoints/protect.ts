@@ -4,7 +4,7 @@
  * When it trips: an answer would leave fewer than max(1, share x present) endpoints. How it acts: the present endpoints stay, new and changed ones of the answer are taken in.
  * How it ends: the same word again from the registry at least `confirmGapMs` later, or `confirmAfterMs` without another word, or an answer that is large enough.
  * A removal that is held back costs a few refused connections, which retries and ejection absorb; a removal that is wrongly believed costs the service.
- * Source for 0.3: the promise in the design, "no shrink below the protected share without confirmation".
+ * 0.3 by default: who takes out more than two thirds of a service in one step is asked to wait a moment.
  */
 import { endpointId, type Endpoint } from '../../../contracts/endpoint.ts'
 
