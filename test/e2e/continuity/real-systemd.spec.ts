@@ -11,6 +11,8 @@ interface Step {
 }
 
 const root = join(import.meta.dirname, '../../..')
+/** Where the machine sees this checkout, wherever it lies here: systemd mounts a /tmp of its own. */
+const guestRoot = '/srv/hostmesh-checkout'
 const bootTimeoutMs = 180_000
 
 /** A machine whose root is an overlay of ours: same programs, its own changes, its own network, booted with its own systemd. */
@@ -70,7 +72,7 @@ describe('on a machine booted with systemd', function () {
 
   async function bootOnce(boot: string): Promise<void> {
     const unit = join(folder, 'hm-test.service')
-    const program = [join(root, 'node_modules/.bin/node'), join(root, 'test/support/continuity/systemd-guest.ts')]
+    const program = [`${guestRoot}/node_modules/.bin/node`, `${guestRoot}/test/support/continuity/systemd-guest.ts`]
     writeFileSync(
       unit,
       `[Unit]
@@ -93,6 +95,7 @@ ExecStopPost=/bin/systemctl poweroff
       '--link-journal=no',
       '--console=pipe',
       `--bind=${folder}/results:/results`,
+      `--bind-ro=${root}:${guestRoot}`,
       `--bind-ro=${unit}:/etc/systemd/system/hm-test.service`,
       'systemd.unit=hm-test.service',
     ]
@@ -119,6 +122,8 @@ function whatIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
   if (spawnSync('systemd-nspawn', ['--version']).error !== undefined)
     return 'needs systemd-nspawn: apt-get install systemd-container'
+  if (!existsSync(join(root, 'node_modules/.bin/node')))
+    return 'needs node_modules/.bin/node, which the units start: npm ci of npm 11'
   if (!existsSync('/lib/systemd/systemd')) return 'needs systemd: apt-get install systemd'
   const folder = mkdtempSync(join(tmpdir(), 'hm-overlay-'))
   try {
