@@ -169,25 +169,26 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     return text('ok')
   }
 
+  /** What v1 and v2 tell of one instance; they differ in the key of the service's name. */
+  const oneInstance = async (request: Parameters<typeof infoOf>[0]) => {
+    const service = serviceOf(request)
+    const found = await find(service, addressOf(request))
+    const { ip, port, weight, healthy, metadata } = found
+    const id = instanceId(service, found)
+    return {
+      name: groupedName(service),
+      facts: { ip, port, clusterName: found.cluster, weight, healthy, instanceId: id, metadata },
+    }
+  }
+
   return {
     'POST /v1/ns/instance': register,
     'DELETE /v1/ns/instance': deregister,
     'PUT /v1/ns/instance': change,
     'PATCH /v1/ns/instance': change,
     'GET /v1/ns/instance': async (request) => {
-      const service = serviceOf(request)
-      const found = await find(service, addressOf(request))
-      const { ip, port, weight, healthy, metadata } = found
-      return json({
-        service: groupedName(service),
-        ip,
-        port,
-        clusterName: found.cluster,
-        weight,
-        healthy,
-        instanceId: instanceId(service, found),
-        metadata,
-      })
+      const { name, facts } = await oneInstance(request)
+      return json({ service: name, ...facts })
     },
     'GET /v1/ns/instance/list': async (request) => json(await infoOf(request)),
     'PUT /v1/ns/instance/beat': beat,
@@ -218,19 +219,8 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     'PUT /v2/ns/instance': wrapped(change),
     'PATCH /v2/ns/instance': wrapped(change),
     'GET /v2/ns/instance': async (request) => {
-      const service = serviceOf(request)
-      const found = await find(service, addressOf(request))
-      const { ip, port, weight, healthy, metadata } = found
-      return result({
-        serviceName: groupedName(service),
-        ip,
-        port,
-        clusterName: found.cluster,
-        weight,
-        healthy,
-        instanceId: instanceId(service, found),
-        metadata,
-      })
+      const { name, facts } = await oneInstance(request)
+      return result({ serviceName: name, ...facts })
     },
     'GET /v2/ns/instance/list': async (request) => result(await infoOf(request)),
     'PUT /v2/ns/instance/beat': beat,
