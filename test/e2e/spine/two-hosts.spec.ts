@@ -59,6 +59,9 @@ describe('two hosts, their agents and a real Nacos', function () {
     for (const host of [center, beta, alpha]) host.start()
     await Promise.all([center.ready(), beta.ready(), alpha.ready()])
     await until(15_000, 'orders is reachable from alpha', async () => (await callOrders()).status === 200)
+    // the registry tells of each service by itself: one that is known says nothing about the other
+    const ledgerAtAlpha = /@@ledger.*::health_flags::/
+    await until(15_000, 'alpha knows ledger', async () => ledgerAtAlpha.test((await alpha.admin.get('/clusters')).text))
   })
 
   after(async () => {
