@@ -139,7 +139,10 @@ export type WatchdogToChild =
   | { readonly type: 'received'; readonly batch: number }
   /** Worker: accept from now on. Answer: `serving`. */
   | { readonly type: 'serve' }
-  /** Worker: stop accepting, move what can be moved to the successor, drain the rest. Answer: `drained`, then exit 0. */
+  /**
+   * Worker: stop accepting, move what can be moved to the successor, drain the rest. Answer: `drained`, then exit 0.
+   * To a worker that drains already: what is left goes to this successor from now on; the deadline stays.
+   */
   | { readonly type: 'drain'; readonly successor: SuccessorName | undefined; readonly deadlineMs: number }
   /** Control: this generation is the one that registers, owns the admin socket and writes the state directory. */
   | { readonly type: 'lead' }

@@ -31,16 +31,22 @@ export class Retirement {
     old.enter('draining')
     tree.draining.push(old)
     this.enforceCap(old)
-    for (const worker of old.workers) {
+    // Those that still drain gave theirs to `old`, which leaves: from now on to the one that stays.
+    for (const generation of tree.draining) this.orderDrain(generation, successor)
+    return this.finish(old, deadlines.drainMs)
+  }
+
+  private orderDrain(generation: Generation, successor: Generation): void {
+    for (const worker of generation.workers) {
+      if (worker.isGone) continue
       worker.isDraining = true
       worker.isServing = false
       worker.send({
         type: 'drain',
         successor: { generation: successor.number, index: worker.index % successor.release.workers },
-        deadlineMs: deadlines.drainMs,
+        deadlineMs: this.deps.deadlines.drainMs,
       })
     }
-    return this.finish(old, deadlines.drainMs)
   }
 
   /** The rest of a retirement, also for a draining generation that was adopted. */

@@ -142,6 +142,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     }
     this.isProcessing = false
     this.hold(buf, at, end)
+    if (this.phase === Phase.idle && this.onReady !== null) this.goOn()
   }
 
   /** Answers the bytes taken: head, and with it what came of the body; 0 when more are needed, -1 when the connection is at its end. */
@@ -268,6 +269,8 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     if (this.phase >= Phase.lingering || this.isProcessing) return
     if (this.phase === Phase.idle) {
       if (this.isSlow) return
+      // A caller that said it will send no more has nothing to move: its last requests are answered here.
+      if (this.hasEnded) this.onReady = null
       if (this.onReady !== null) {
         this.offer()
         return
@@ -487,6 +490,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
         listener: accepted.listener.name,
         peer,
         proxy: accepted.proxy,
+        source: accepted.source,
         ageMs: this.road.clock.now - accepted.acceptedAt,
         received,
         served: this.served,

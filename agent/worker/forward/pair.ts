@@ -162,6 +162,9 @@ export class Pair implements TimerOwner, Movable {
     this.touch()
     this.startSide(this.down, this.up, toUp)
     this.startSide(this.up, this.down, toDown)
+    // libuv sends a FIN in its next turn, which may not have come before the move; a second one does nothing.
+    if (this.up.finSent) this.up.transport.end()
+    if (this.down.finSent) this.down.transport.end()
   }
 
   private startSide(from: Side, to: Side, first: Buffer | null): void {
@@ -243,6 +246,7 @@ export class Pair implements TimerOwner, Movable {
       listener: accepted.listener.name,
       peer,
       proxy: accepted.proxy,
+      source: accepted.source,
       ageMs: this.road.clock.now - accepted.acceptedAt,
       cluster: options.upstream.key,
       endpoint: options.state.id,

@@ -310,11 +310,14 @@ class Link implements WatchdogLink {
     readonly successor: { readonly generation: number; readonly index: number } | undefined
     readonly deadlineMs: number
   }): void {
-    if (this.drain !== undefined) return
+    if (this.drain !== undefined) {
+      if (order.successor !== undefined) this.drain.redirect(order.successor)
+      return
+    }
     const { deps } = this
     deps.stopAccepting()
     this.dropAllCopies()
-    const drain = new Drain(deps, this.native, this.port, order)
+    const drain = new Drain(deps, this.native, this.port, order, this.takeover)
     this.drain = drain
     this.progressTimer = setInterval(() => {
       this.send({ type: 'progress', left: deps.connections.size, moved: drain.moved })

@@ -47,8 +47,15 @@ export class Takeover {
     this.server.on('error', (error) => this.deps.log('error', `takeover socket: ${error.message}`))
   }
 
+  /** Predecessors that have something to give, or may. */
+  get size(): number {
+    return this.streams.size
+  }
+
+  /** From here on nothing is adopted: what a predecessor has on its way stays with it. */
   close(): void {
     for (const stream of this.streams) stream.close()
+    this.streams.clear()
     this.server.close()
   }
 

@@ -42,6 +42,10 @@ export class Adoption implements LiveConnections {
     return this.deps.road.live.size
   }
 
+  get arriving(): number {
+    return this.deps.acceptor.connections - this.deps.road.live.size
+  }
+
   get onNew(): ((connection: Movable) => void) | null {
     return this.deps.road.live.onNew
   }
@@ -141,7 +145,7 @@ export class Adoption implements LiveConnections {
     return {
       listener: known === undefined ? bound.context : relayedContext(bound.context, known),
       proxy: moved.proxy,
-      source: undefined,
+      source: moved.source,
       acceptedAt: road.clock.now - moved.ageMs,
       onEnd: acceptor.counted(bound),
     }
@@ -152,7 +156,6 @@ export class Adoption implements LiveConnections {
 class PooledMovable implements Movable {
   readonly id: number
   readonly protocol = 'pooled'
-  readonly listener = ''
   private readonly road: Road
   private readonly cluster: string
   private readonly pool: EndpointPool
@@ -164,6 +167,11 @@ class PooledMovable implements Movable {
     this.cluster = cluster
     this.pool = pool
     this.connection = connection
+  }
+
+  /** What it is counted under: it belongs to no listener. */
+  get listener(): string {
+    return this.cluster
   }
 
   get isReady(): boolean {

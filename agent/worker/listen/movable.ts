@@ -5,6 +5,7 @@
  * descriptors when the receiver has them. From `detach()` on this process reads and writes nothing on the connection; bytes that arrive wait in the kernel.
  * When the receiver refuses, the same state and descriptors are given to `adopt()` of this process and the connection goes on here.
  */
+import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /** Version of the shapes below; another value is refused with E_HANDOFF_VERSION. */
 export const movedConnectionFormat = 1
@@ -33,6 +34,8 @@ interface MovedBase {
   readonly listener: string
   readonly peer: MovedPeer
   readonly proxy: MovedProxyInfo | null
+  /** The calling application, when it was found out at the accept. */
+  readonly source?: SourceAppSpec | undefined
   /** Ms since the connection was accepted. */
   readonly ageMs: number
 }
@@ -113,6 +116,8 @@ export interface Movable {
 /** All live connections of a worker that can move: accepted ones first, then the idle ones of the upstream pools. */
 export interface LiveConnections {
   readonly size: number
+  /** Accepted and not movable yet: a PROXY header, a calling application, a service or a dial is waited for. Each becomes a connection of `list`, or ends. */
+  readonly arriving: number
   /** A copy: connections may end or detach while the caller walks. */
   list(): Movable[]
   listPooled(): Movable[]

@@ -37,6 +37,36 @@ describe('with real workers, through hot restarts,', function () {
     expect(kept.answered).to.be.above(500)
   })
 
+  it('callers whose answers take long lose nothing either, and do not hold up the restart', async () => {
+    const load = await keepAliveLoad(host.httpPort, 64, '/slow/150')
+    for (let round = 0; round < 4; round++) {
+      const report = await host.reload()
+      expect(report.outcome, report.cause).to.equal('done')
+      const kept = report.counts.filter((count) => count.protocol === 'http1')
+      expect(kept.map(({ moved, drained, cut }) => ({ moved, drained, cut }))).to.deep.equal([
+        { moved: 64, drained: 0, cut: 0 },
+      ])
+    }
+    expect((await load.stop()).failures).to.deep.equal([])
+  })
+
+  it('a restart during the drain of the one before takes over what that one still has', async () => {
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const slow = caller.get('/slow/3000')
+    await host.reload('serving')
+    const second = host.reload()
+    expect((await second).outcome).to.equal('done')
+    expect((await host.state()).generations.map(({ phase }) => phase)).to.deep.equal(['serving', 'draining'])
+    expect((await slow).body).to.equal('provider')
+    const state = await host.until(({ generations }) => generations.length === 1, 'the eldest is gone')
+    const first = state.reports.find(({ to }) => to === 2)!
+    expect(first.counts.filter(({ protocol }) => protocol === 'http1')).to.deep.equal([
+      { protocol: 'http1', application: 'service:orders', moved: 1, drained: 0, cut: 0 },
+    ])
+    expect((await caller.get()).status).to.equal(200)
+    caller.close()
+  })
+
   it('idle keep-alive connections stay usable, however many restarts they slept through', async () => {
     const callers = await Promise.all(Array.from({ length: 20 }, () => KeepAliveCaller.connect(host.httpPort)))
     for (const caller of callers) await caller.get()

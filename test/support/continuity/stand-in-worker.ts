@@ -120,6 +120,7 @@ const connections: LiveConnections = {
   get size() {
     return live.size
   },
+  arriving: 0,
   list: () => [...live],
   listPooled: () => [],
   adopt(state, descriptors) {

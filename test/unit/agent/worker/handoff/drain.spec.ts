@@ -1,5 +1,7 @@
 import { expect } from 'chai'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Drain } from '../../../../../agent/worker/handoff/drain.ts'
@@ -8,6 +10,8 @@ import { Takeover } from '../../../../../agent/worker/handoff/takeover.ts'
 import type { Detached, LiveConnections, Movable } from '../../../../../agent/worker/listen/movable.ts'
 import { loadNative } from '../../../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../../../native/descriptors.ts'
+import { frameStream } from '../../../../../native/frame-stream.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
 
 /** Connections of one side: descriptors are copies of standard error, states are names. */
 class Side implements LiveConnections {
@@ -15,6 +19,7 @@ class Side implements LiveConnections {
   readonly adopted: string[] = []
   readonly imported: [string, unknown][] = []
   readonly refuses: Set<string>
+  arriving = 0
   onNew: ((connection: Movable) => void) | null = null
   private readonly native: Native
   private lastId = 0
@@ -71,13 +76,31 @@ class FakeConnection implements Movable {
     this.side = side
   }
 
+  /** As a real one: once, and also when it is ready already. */
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.callback = callback
+    if (callback !== null && this.isReady) queueMicrotask(() => this.tell())
+  }
+
+  /** Somebody waits for it: as a real one, it would not begin its next request. */
+  get isAwaited(): boolean {
+    return this.callback !== null
   }
 
   becomeReady(): void {
     this.isReady = true
-    this.callback?.(this)
+    this.tell()
+  }
+
+  /** Its caller was faster than whoever wanted to move it. */
+  becomeBusy(): void {
+    this.isReady = false
+  }
+
+  private tell(): void {
+    const { callback } = this
+    this.callback = null
+    callback?.(this)
   }
 
   detach(duplicate: (descriptor: number) => number): Detached | undefined {
@@ -99,17 +122,17 @@ describe('draining a worker', () => {
   let runDir: string
   let native: Native
   let ports: DescriptorPort[]
-  let takeover: Takeover | undefined
+  let takeovers: Takeover[]
 
   beforeEach(() => {
     runDir = mkdtempSync(join(tmpdir(), 'hm-drain-'))
     native = loadNative().native!
     ports = []
+    takeovers = []
   })
 
   afterEach(() => {
-    takeover?.close()
-    takeover = undefined
+    for (const takeover of takeovers) takeover.close()
     for (const port of ports) port.close()
     rmSync(runDir, { recursive: true, force: true })
   })
@@ -139,9 +162,11 @@ describe('draining a worker', () => {
     return port
   }
 
-  async function successor(side: Side): Promise<void> {
-    takeover = new Takeover(depsOf(side, 2), native, portOf(2))
-    await takeover.listen()
+  async function successor(side: Side, generation = 2): Promise<Takeover> {
+    const made = new Takeover(depsOf(side, generation), native, portOf(generation))
+    takeovers.push(made)
+    await made.listen()
+    return made
   }
 
   function drain(side: Side, deadlineMs: number, hasSuccessor = true, state = {}): Drain {
@@ -219,11 +244,123 @@ describe('draining a worker', () => {
     expect(old.size).to.equal(0)
   })
 
+  it('a connection that was between two requests before the successor answered is moved at its next pause', async () => {
+    const [old, next] = [new Side(native), new Side(native)]
+    const caller = old.add('caller', 'http1', false)
+    const running = drain(old, 3000).run()
+    // Its answer ends and its next request begins while nobody can take it yet.
+    caller.becomeReady()
+    caller.becomeBusy()
+    await successor(next)
+    await eventually(() => caller.isAwaited)
+    // Its next pause lasts one turn, and the one after that is too short.
+    caller.becomeReady()
+    caller.becomeBusy()
+    await eventually(() => caller.isAwaited)
+    caller.becomeReady()
+    expect((await running).counts).to.deep.equal([
+      { protocol: 'http1', application: 'service:orders', moved: 1, drained: 0, cut: 0 },
+    ])
+    expect(next.adopted).to.deep.equal(['caller'])
+  })
+
+  it('while no successor takes them, connections go on here and are not held back for it', async () => {
+    const old = new Side(native)
+    const caller = old.add('caller', 'http1')
+    const running = drain(old, 400).run()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(caller.isAwaited).to.equal(false)
+    await running
+  })
+
+  it('dials again when a successor that took the call does not answer in time', async () => {
+    const [old, next] = [new Side(native), new Side(native)]
+    old.add('caller', 'http1')
+    const path = join(runDir, 'worker-2-0.sock')
+    const dials: Socket[] = []
+    const silent = createServer((socket) => dials.push(socket))
+    await new Promise<void>((resolve) => silent.listen(path, resolve))
+    const running = drain(old, 8000).run()
+    await eventually(() => dials.length > 0)
+    silent.close()
+    await successor(next)
+    expect((await running).counts[0]).to.include({ moved: 1, cut: 0 })
+    for (const socket of dials) socket.destroy()
+  }).timeout(10_000)
+
+  it('a second order sends what is left to the next successor, and what comes from a predecessor goes there too', async () => {
+    const [eldest, old, next] = [new Side(native), new Side(native), new Side(native)]
+    const takeover = await successor(old, 2)
+    await successor(next, 3)
+    const busy = eldest.add('busy', 'http1', false)
+    old.add('idle', 'http1')
+    const first = drain(eldest, 5000)
+    const firstRun = first.run()
+    await eventually(() => takeover.size === 1)
+    const order = { successor: { generation: 3, index: 0 }, deadlineMs: 5000 }
+    const second = new Drain(depsOf(old, 2), native, ports[0], order, takeover)
+    const secondRun = second.run()
+    await eventually(() => next.adopted.includes('idle'))
+    // Without the order the one in the middle has to stay for it.
+    let isGone = false
+    void secondRun.then(() => (isGone = true))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(isGone).to.equal(false)
+    first.redirect({ generation: 3, index: 0 })
+    await secondRun
+    busy.becomeReady()
+    await firstRun
+    expect(next.adopted).to.deep.equal(['idle', 'busy'])
+    expect(old.adopted).to.deep.equal([])
+  })
+
+  it('takes nothing from a predecessor any more once it has decided to leave', async () => {
+    const [eldest, old] = [new Side(native), new Side(native)]
+    const takeover = await successor(old, 2)
+    const order = { successor: undefined, deadlineMs: 5000 }
+    await new Drain(depsOf(old, 2), native, ports[0], order, takeover).run()
+    eldest.add('late', 'http1')
+    const outcome = await drain(eldest, 400).run()
+    expect(old.adopted).to.deep.equal([])
+    expect(outcome.counts).to.deep.equal([
+      { protocol: 'http1', application: 'service:orders', moved: 0, drained: 1, cut: 0 },
+    ])
+  })
+
+  it('waits for connections that are still arriving, and counts as cut what has not arrived at the deadline', async () => {
+    const [old, next] = [new Side(native), new Side(native)]
+    await successor(next)
+    old.arriving = 1
+    const running = drain(old, 5000).run()
+    await eventually(() => old.onNew !== null)
+    setTimeout(() => {
+      old.arriving = 0
+      old.onNew!(old.add('arrived', 'tcp'))
+    }, 60)
+    expect((await running).counts).to.deep.equal([
+      { protocol: 'tcp', application: 'service:orders', moved: 1, drained: 0, cut: 0 },
+    ])
+    old.arriving = 2
+    for (const port of ports.splice(0)) port.close()
+    const late = await drain(old, 100).run()
+    expect(late.counts).to.deep.equal([{ protocol: 'arriving', application: '', moved: 0, drained: 0, cut: 2 }])
+  })
+
+  it('before the deadline callers are told to close, so that they are not cut in a request', async () => {
+    const [old, next] = [new Side(native), new Side(native)]
+    await successor(next)
+    const caller = old.add('caller', 'http1', false)
+    const running = drain(old, 2000).run()
+    await eventually(() => caller.isDraining)
+    old.live.delete(caller.id)
+    const outcome = await running
+    expect(outcome.counts[0]).to.include({ drained: 1, cut: 0 })
+    expect(outcome.durationMs).to.be.within(1450, 1990)
+  })
+
   it('with a successor that speaks another version everything stays and drains', async () => {
     const [old, next] = [new Side(native), new Side(native)]
-    const { frameStream } = await import('../../../../../native/frame-stream.ts')
-    const net = await import('node:net')
-    const server = net.createServer((socket) => {
+    const server = createServer((socket) => {
       const stream = frameStream(socket, 1024, native, {
         onMessage: () => stream?.send({ type: 'refused', code: 'E_HANDOFF_VERSION', message: 'other version' }),
         onClose: () => {},

@@ -145,6 +145,78 @@ describe('a live connection that moves to another worker', () => {
     await caller.closed()
   })
 
+  it('passes a FIN that came in the very turn of the move', async () => {
+    backend.onPiece = () => true
+    const caller = await call(old.port('ledger'))
+    caller.send('last')
+    await eventually(() => backend.connections[0]?.bytes.toString() === 'last')
+    const pair = only()
+    const { up } = pair as unknown as { up: { finSent: boolean; finish(): void } }
+    const finish = up.finish.bind(up)
+    up.finish = () => {
+      finish()
+      move(detach(pair))
+    }
+    caller.socket.end()
+    await eventually(() => backend.connections[0]!.isEnded)
+    expect(up.finSent).to.equal(true)
+    await caller.closed()
+  })
+
+  it('keeps the calling application', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => only().isReady)
+    const detached = detach(only())!
+    const source = { app: 'shop', namespace: 'default', labels: { version: '2' } }
+    const moved = move({ ...detached, state: { ...detached.state, source } as typeof detached.state })
+    expect((moved as unknown as { source: unknown }).source).to.deep.equal(source)
+    expect(detach(moved)!.state).to.deep.include({ source })
+  })
+
+  it('answers a caller that has ended its side here, though somebody waits to move it', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (_message, connection) => {
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const caller = await call(old.port('orders'))
+    caller.send(get('/slow'))
+    await eventually(() => answer !== undefined)
+    caller.socket.end()
+    only().whenReady(() => {
+      throw new Error('it has nothing to move')
+    })
+    await eventually(() => (only() as unknown as { isEnded: boolean }).isEnded)
+    answer!()
+    await caller.expect('\r\n\r\ns')
+    await caller.closed()
+    expect(old.worker.connections.size).to.equal(0)
+  })
+
+  it('goes on here when nobody comes for it after all, with what it holds', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (message, connection) => {
+      if (message.target !== '/slow') return undefined
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const caller = await call(old.port('orders'))
+    caller.send(get('/slow') + get('/next'))
+    await eventually(() => answer !== undefined)
+    let isOffered = false
+    only().whenReady(() => {
+      isOffered = true
+    })
+    answer!()
+    await eventually(() => isOffered)
+    expect(backend.requests).to.have.length(1)
+    only().whenReady(null)
+    await eventually(() => backend.requests.length === 2)
+    expect(backend.requests[1]!.target).to.equal('/next')
+  })
+
   it('comes back to the old worker when the new one refuses it', async () => {
     const caller = await call(old.port('orders'))
     caller.send(get('/1'))

@@ -1,0 +1,184 @@
+/**
+ * A draining worker's way to one successor: greeting, batches of connections with their acknowledgements, farewell.
+ *
+ * Lost or silent successors are dialed again every 250 ms; one that refuses is not. Batches without an acknowledgement fail with the stream, so
+ * whoever sent them has them back.
+ */
+import { join } from 'node:path'
+import { describeError } from '../../../contracts/errors.ts'
+import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import type { MovedItem, SuccessorName, SuccessorToPredecessor } from '../../../contracts/handoff.ts'
+import { runFiles } from '../../../contracts/run-directory.ts'
+import { BatchSender } from '../../../native/batch-sender.ts'
+import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
+import { dialFrames } from '../../../native/frame-stream.ts'
+import type { FrameStream } from '../../../native/frame-stream.ts'
+
+const redialMs = 250
+/** For a greeting, for a farewell, and for the last acknowledgements after the deadline. */
+export const answerTimeoutMs = 2000
+
+export interface SuccessorHooks {
+  /** It takes connections from now on. */
+  onOpen(): void
+  /** It does not take any for now, or, when `isRefused`, ever. */
+  onLost(reason: string): void
+}
+
+export interface SuccessorDeps {
+  readonly runDir: string
+  /** Who calls. */
+  readonly generation: number
+  readonly index: number
+  readonly native: Native
+  readonly port: DescriptorPort
+}
+
+interface Attempt {
+  stream: FrameStream | undefined
+  readonly timer: NodeJS.Timeout
+  isOver: boolean
+}
+
+export class SuccessorLink {
+  isRefused = false
+  /** Sent and not settled. */
+  batchesOut = 0
+  private readonly deps: SuccessorDeps
+  private readonly name: SuccessorName
+  private readonly hooks: SuccessorHooks
+  private stream: FrameStream | undefined
+  private sender: BatchSender | undefined
+  private attempt: Attempt | undefined
+  private nextDialAt = 0
+  private farewell: (() => void) | undefined
+  private readonly refusals = new Map<number, readonly number[]>()
+
+  constructor(deps: SuccessorDeps, name: SuccessorName, hooks: SuccessorHooks) {
+    this.deps = deps
+    this.name = name
+    this.hooks = hooks
+  }
+
+  get isOpen(): boolean {
+    return this.stream !== undefined && this.farewell === undefined
+  }
+
+  /** Dials unless it is open, under way, refused, or too early. `now`: monotonic ms. */
+  dial(now: number): void {
+    if (this.stream !== undefined || this.attempt !== undefined || this.isRefused || now < this.nextDialAt) return
+    this.nextDialAt = now + redialMs
+    const { deps, name } = this
+    const attempt: Attempt = {
+      stream: undefined,
+      timer: setTimeout(() => {
+        attempt.stream?.close()
+        this.lost(attempt, `no answer in ${answerTimeoutMs} ms`)
+      }, answerTimeoutMs),
+      isOver: false,
+    }
+    this.attempt = attempt
+    const path = join(deps.runDir, runFiles.workerTakeover(name.generation, name.index))
+    dialFrames(path, maxHandoffFrameBytes, deps.native, {
+      onMessage: (message) => this.receive(attempt, message as unknown as SuccessorToPredecessor),
+      onClose: (error) => this.lost(attempt, error?.message ?? 'closed'),
+    }).then(
+      (stream) => {
+        if (attempt.isOver) {
+          stream.close()
+          return undefined
+        }
+        attempt.stream = stream
+        const { generation, index } = deps
+        stream.send({ type: 'hello', link: handoffVersion, generation, index, pid: process.pid })
+        return undefined
+      },
+      (error: unknown) => this.lost(attempt, describeError(error)),
+    )
+  }
+
+  /** One named part of state. */
+  tell(part: string, body: unknown): void {
+    this.stream?.send({ type: 'state', part, body })
+  }
+
+  /** Resolves with the positions that the successor refused, or undefined when it did not take the batch at all. The descriptors stay the caller's. */
+  async send(items: readonly MovedItem[], descriptors: readonly number[]): Promise<readonly number[] | undefined> {
+    const { sender, stream } = this
+    if (sender === undefined || stream === undefined) return undefined
+    this.batchesOut++
+    let number = -1
+    const outcome = await sender.send(descriptors, (batch) => {
+      number = batch
+      stream.send({ type: 'connections', batch, items })
+    })
+    this.batchesOut--
+    if (outcome !== 'received') return undefined
+    const refused = this.refusals.get(number) ?? []
+    this.refusals.delete(number)
+    return refused
+  }
+
+  /** The last bytes must leave this process before it does: resolves when the successor has read everything and closed, or after 2 s. */
+  leave(): Promise<void> {
+    this.isRefused = true
+    const { attempt, stream } = this
+    if (stream === undefined) {
+      if (attempt !== undefined) this.end(attempt)
+      attempt?.stream?.close()
+      return Promise.resolve()
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        stream.close()
+        resolve()
+      }, answerTimeoutMs)
+      this.farewell = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      stream.send({ type: 'done' })
+      stream.end()
+    })
+  }
+
+  private receive(attempt: Attempt, message: SuccessorToPredecessor): void {
+    switch (message.type) {
+      case 'welcome': {
+        clearTimeout(attempt.timer)
+        const { deps, name } = this
+        this.sender = new BatchSender(
+          deps.port,
+          join(deps.runDir, runFiles.workerDescriptors(name.generation, name.index)),
+        )
+        this.stream = attempt.stream
+        this.hooks.onOpen()
+        return
+      }
+      case 'refused':
+        this.isRefused = true
+        attempt.stream?.close()
+        this.lost(attempt, message.message)
+        return
+      case 'taken':
+        if (message.refused.length > 0) this.refusals.set(message.batch, message.refused)
+        this.sender?.acknowledge(message.batch)
+    }
+  }
+
+  private lost(attempt: Attempt, reason: string): void {
+    if (attempt.isOver) return
+    this.end(attempt)
+    this.stream = undefined
+    this.sender?.close()
+    this.sender = undefined
+    if (this.farewell === undefined) this.hooks.onLost(reason)
+    else this.farewell()
+  }
+
+  private end(attempt: Attempt): void {
+    attempt.isOver = true
+    clearTimeout(attempt.timer)
+    this.attempt = undefined
+  }
+}
