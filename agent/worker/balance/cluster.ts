@@ -302,16 +302,16 @@ class EndpointCluster implements Cluster {
     }
     const before = this.states
     this.states = states
-    for (const state of before) {
-      if (state.seenInUpdate === update) continue
+    const gone = before.filter((state) => state.seenInUpdate !== update)
+    for (const state of gone) {
       changed = true
       this.byId.delete(state.id)
       state.isGone = true
       state.isPickable = false
-      if (this.onGone !== null) this.onGone(state)
     }
     if (changed) this.regroup()
     this.settle(now)
+    if (this.onGone !== null) for (const state of gone) this.onGone(state)
   }
 
   private isMine(endpoint: Endpoint): boolean {

@@ -121,7 +121,7 @@ export interface Cluster {
     labels?: Readonly<Record<string, string>>,
     own?: Locality,
   ): void
-  /** Called for each endpoint that left, so that its pool can be closed. */
+  /** Called for each endpoint that left, so that its pool can be closed; `pick` knows the new endpoints by then. */
   onGone: ((state: EndpointState) => void) | null
 
   /** Breaker and request limit. null = admitted, and `release()` must follow exactly once. */

@@ -54,10 +54,10 @@ export class ClusterPools {
     pool.state.pool = null
   }
 
-  /** The cluster left the snapshot: idle connections close now, busy ones after their exchange, whoever waits fails. */
+  /** The cluster left the snapshot: idle connections close now, busy ones after their exchange. Requests that were routed here go on here, so whoever waits still gets its connection. */
   close(): void {
     this.isClosed = true
-    for (const pool of this.pools) pool.failAll('the destination was removed')
+    for (const pool of this.pools) pool.closeIdle()
   }
 
   private create(state: EndpointState): EndpointPool {
@@ -69,6 +69,6 @@ export class ClusterPools {
 
   private endpointLeft(state: EndpointState): void {
     const pool = state.pool as EndpointPool | null
-    if (pool !== null) pool.closeIdle()
+    if (pool !== null) pool.leave()
   }
 }

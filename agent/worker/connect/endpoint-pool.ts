@@ -8,10 +8,11 @@
  * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling endpoint gives way first, then the request waits,
  *   then it is refused with E_BALANCE_OVERFLOW.
  * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
- * - An endpoint that left: idle connections close at once, busy ones after their exchange.
+ * - An endpoint that left: idle connections close at once, busy ones after their exchange. Whoever waits for a connection is told and may choose another endpoint; who
+ *   stays gets the next connection.
  */
 import type { EndpointState } from '../balance/types.ts'
-import { Outcome } from '../balance/types.ts'
+import type { Outcome } from '../balance/types.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -24,6 +25,8 @@ import { PooledConnection } from './pooled-connection.ts'
 export interface ConnectionWaiter extends Queued {
   onConnection(connection: PooledConnection): void
   onConnectFailed(outcome: Outcome, reason: string): void
+  /** The endpoint left the set while the request waits for it. Nothing was sent: it may `forget` itself and go elsewhere. */
+  onEndpointLeft(): void
 }
 
 /** The request waits; one of the waiter's methods will be called. */
@@ -81,7 +84,7 @@ export class EndpointPool implements TimerOwner {
   release(connection: PooledConnection, isReusable: boolean): void {
     const { pool } = this.cluster.cluster.policy
     const isWorn = pool.maxRequestsPerConnection > 0 && connection.requests >= pool.maxRequestsPerConnection
-    if (!isReusable || isWorn || this.state.isGone || this.cluster.isClosed || this.isTooOld(connection)) {
+    if (!isReusable || isWorn || this.isTooOld(connection)) {
       this.discard(connection)
       return
     }
@@ -99,6 +102,10 @@ export class EndpointPool implements TimerOwner {
     if (waiter !== undefined) {
       this.cluster.cluster.endPending()
       waiter.onConnection(connection)
+      return
+    }
+    if (this.state.isGone || this.cluster.isClosed) {
+      this.discard(connection)
       return
     }
     const now = this.cluster.deps.clock.now
@@ -165,18 +172,17 @@ export class EndpointPool implements TimerOwner {
     this.cluster.deps.wheel.drop(this.timer)
   }
 
-  /** Ends the dials and fails whoever waits: the cluster is gone. */
-  failAll(reason: string): void {
+  /** The endpoint left: nobody new comes, and dials that nobody waits for any more end. */
+  leave(): void {
+    this.closeIdle()
+    for (const waiter of [...this.waiters.all(), ...this.freshWaiters.all()]) waiter.onEndpointLeft()
+    if (this.waitingCount > 0) return
     for (const dial of this.dials) {
       dial.cancel()
       this.cluster.cluster.endConnection()
     }
     this.dials.clear()
-    this.closeIdle()
-    for (let waiter = this.takeWaiter(); waiter !== undefined; waiter = this.takeWaiter()) {
-      this.cluster.cluster.endPending()
-      waiter.onConnectFailed(Outcome.connectFailure, reason)
-    }
+    this.dropIfUnused()
   }
 
   /** Dials as long as more requests wait than dials are under way and the bounds allow. */

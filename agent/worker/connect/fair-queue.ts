@@ -32,6 +32,10 @@ export class FairQueue<T extends Queued> {
     return undefined
   }
 
+  *all(): Generator<T> {
+    for (const line of this.lines.values()) yield* line
+  }
+
   /** False when it was not waiting. */
   remove(item: T): boolean {
     const line = this.lines.get(item.callerKey)

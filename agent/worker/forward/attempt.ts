@@ -118,6 +118,10 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.exchange!.attemptFailed(this, outcome, reason)
   }
 
+  onEndpointLeft(): void {
+    this.exchange!.endpointLeft(this)
+  }
+
   private use(connection: PooledConnection): void {
     const exchange = this.exchange!
     const { transport } = connection

@@ -428,6 +428,16 @@ export class Exchange implements RequestView, TimerOwner {
     this.refuse(failure.status, failure.code, flag, `${state!.id}: ${reason}`)
   }
 
+  /** Nothing of this attempt was sent and its endpoint is no longer one: it goes to another, which is no retry. Where there is no other, the old one may still answer. */
+  endpointLeft(attempt: Attempt): void {
+    if (this.upstream!.cluster.numbers.usableEndpoints === 0) return
+    this.road.clock.refresh()
+    this.attempts--
+    attempt.abandon(Outcome.cancelled)
+    this.dropAttempt(attempt)
+    if (this.attempt === null) this.tryOnce(false, false)
+  }
+
   private dropAttempt(attempt: Attempt): void {
     const { hedges } = this
     if (this.attempt === attempt) {

@@ -136,6 +136,9 @@ class MirrorAttempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.end(outcome, false)
   }
 
+  /** A copy goes where it was sent, or nowhere. */
+  onEndpointLeft(): void {}
+
   onBytes(bytes: Buffer, length: number): void {
     this.road.clock.refresh()
     let buf = bytes

@@ -90,7 +90,7 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
   }
 }
 
-function waiter(callerKey = 'a') {
+function waiter(callerKey = 'a', onLeft?: (it: ConnectionWaiter) => void) {
   const got: (PooledConnection | string)[] = []
   const it: ConnectionWaiter & { got: (PooledConnection | string)[]; first: PooledConnection } = {
     callerKey,
@@ -100,6 +100,7 @@ function waiter(callerKey = 'a') {
     },
     onConnection: (connection) => void got.push(connection),
     onConnectFailed: (_outcome, reason) => void got.push(reason),
+    onEndpointLeft: () => onLeft?.(it),
   }
   return it
 }
@@ -269,6 +270,58 @@ describe('the pool of an endpoint', () => {
     expect(busyTransport.isClosed).to.equal(false)
     pool.release(busy.first, true)
     expect(busyTransport.isClosed).to.equal(true)
+    expect(cluster.numbers.connections).to.equal(0)
+  })
+
+  it('ends the dials to an endpoint that left when those who waited went elsewhere', () => {
+    const { cluster, dials, of, pools, shrinkTo } = poolOf({}, ['10.0.0.1', '10.0.0.2'])
+    const pool = of(0)
+    const elsewhere: ConnectionWaiter[] = []
+    for (const key of ['a', 'b']) {
+      const one = waiter(key, (it) => {
+        expect(
+          cluster.states.map(({ address }) => address),
+          'known by now',
+        ).to.deep.equal(['10.0.0.2'])
+        expect(pool.forget(it)).to.equal(true)
+        elsewhere.push(it)
+      })
+      pool.acquire(one, key === 'b')
+    }
+    shrinkTo(['10.0.0.2'])
+    expect(elsewhere).to.have.length(2)
+    expect(dials.map(({ isCancelled }) => isCancelled)).to.deep.equal([true, true])
+    expect(cluster.numbers).to.include({ connections: 0, pendingRequests: 0 })
+    expect(pools.pools.has(pool)).to.equal(false)
+  })
+
+  it('gives one connection each to those who stay when the endpoint leaves, and closes it afterwards', () => {
+    const { cluster, connect, dials, of, shrinkTo } = poolOf()
+    const pool = of()
+    const first = waiter()
+    const second = waiter()
+    pool.acquire(first, false)
+    pool.acquire(second, true)
+    shrinkTo([])
+    const transports = [connect(0), connect(1)]
+    for (const one of [first, second]) {
+      one.first.requests++
+      pool.release(one.first, true)
+    }
+    expect(transports.map(({ isClosed }) => isClosed)).to.deep.equal([true, true])
+    expect(dials).to.have.length(2)
+    expect(cluster.numbers.connections).to.equal(0)
+  })
+
+  it('gives its connection to a request that waits while the whole destination leaves', () => {
+    const { cluster, connect, dials, of, pools } = poolOf()
+    const one = waiter()
+    of().acquire(one, false)
+    pools.close()
+    const transport = connect()
+    expect(dials).to.have.length(1)
+    of().release(one.first, true)
+    expect(transport.isClosed).to.equal(true)
     expect(cluster.numbers.connections).to.equal(0)
   })
 })

@@ -28,6 +28,8 @@ class Waiter implements ConnectionWaiter {
   onConnectFailed(_outcome: number, reason: string): void {
     this.failure = reason
   }
+
+  onEndpointLeft(): void {}
 }
 
 describe('waiting for a fresh connection', () => {
