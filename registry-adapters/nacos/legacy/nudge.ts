@@ -2,8 +2,9 @@
  * Early news from servers of the 1.x line, which push over UDP only: the `nacos` package listens, and what it hears is a hint to ask, never data.
  *
  * The package has faults that a mesh cannot carry, so it is fenced in: it accepts lists that are older than its own, never tells that the last instance is gone,
- * believes a UDP packet from anybody and answers some with everything it knows, and writes user and password into every URL. Therefore it gets no credentials
- * (with credentials there is no nudge, only polls), hears packets of the configured servers only, and our own question decides what is true.
+ * believes a UDP packet from anybody and answers some with everything it knows, goes on asking for a service after the last subscriber has left or after its own
+ * end, and writes user and password into every URL. Therefore it gets no credentials (with credentials there is no nudge, only polls), hears packets of the
+ * configured servers only, asks only for what is watched, and our own question decides what is true.
  */
 import { gunzipSync } from 'node:zlib'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
@@ -30,20 +31,28 @@ interface PushReceiver {
   _handlePushMessage(message: Buffer, from: { readonly address: string; readonly port: number }): void
 }
 
+/** Asks again and again for each service in the plans, which is how a 1.x server remembers where to push to. Keys begin with the grouped name. */
+interface HostReactor {
+  readonly _pushReceiver?: PushReceiver
+  readonly _futureMap?: Map<string, { readonly timer: NodeJS.Timeout }>
+  readonly _serviceInfoMap?: Map<string, unknown>
+  _scheduleUpdateIfAbsent?(groupedName: string, clusters: string): void
+  readonly on?: (event: 'error', listener: (error: unknown) => void) => void
+}
+
 interface LegacyClient {
   ready(): Promise<void>
   subscribe(info: { serviceName: string; groupName: string }, listener: () => void): void
   unSubscribe(info: { serviceName: string; groupName: string }, listener: () => void): void
   on(event: 'error', listener: (error: unknown) => void): void
   close(): Promise<void> | void
-  readonly _hostReactor?: {
-    readonly _pushReceiver?: PushReceiver
-    readonly on?: (event: 'error', listener: (error: unknown) => void) => void
-  }
+  readonly _hostReactor?: HostReactor
 }
 
 /** Services that are watched for hints; the others are polled only. */
 const maxWatched = 2000
+/** What the package asks for when no cluster is named. */
+const defaultCluster = 'DEFAULT'
 const maxPacketBytes = 4 * 1024 * 1024
 
 /** Rejects when the package cannot be used; polls are enough then. */
@@ -61,12 +70,13 @@ export async function createNudge(options: NudgeOptions): Promise<Nudge> {
   client.on('error', onError)
   client._hostReactor?.on?.('error', onError)
   const receiver = client._hostReactor?._pushReceiver
-  if (receiver === undefined || typeof receiver._handlePushMessage !== 'function') {
+  const watched = new Map<string, () => void>()
+  const stopAsking = askOnly(client._hostReactor, (name) => watched.has(name))
+  if (receiver === undefined || typeof receiver._handlePushMessage !== 'function' || stopAsking === undefined) {
     await client.close()
     throw new Error('this version of the package cannot be fenced in')
   }
   receiver.on('error', onError)
-  const watched = new Map<string, () => void>()
   // the package itself matches a push only when it names the cluster that it asked for, so the hint is taken here
   fence(receiver, options, (name) => watched.get(name)?.())
   await client.ready()
@@ -85,10 +95,33 @@ export async function createNudge(options: NudgeOptions): Promise<Nudge> {
       if (listener === undefined) return
       watched.delete(key)
       client.unSubscribe({ serviceName: service.name, groupName: service.group }, listener)
+      stopAsking(key)
     },
     close: async () => {
+      // a first question may still be on its way: its answer must not begin another round
+      watched.clear()
       await client.close()
     },
+  }
+}
+
+/** Lets the package ask again only for services that are watched. Answers how it stops asking for one; undefined when the package is not as expected. */
+function askOnly(
+  reactor: HostReactor | undefined,
+  isWatched: (groupedName: string) => boolean,
+): ((groupedName: string) => void) | undefined {
+  const { _futureMap: plans, _serviceInfoMap: known } = reactor ?? {}
+  const plan = reactor?._scheduleUpdateIfAbsent?.bind(reactor)
+  if (reactor === undefined || plan === undefined || plans === undefined || known === undefined) return undefined
+  reactor._scheduleUpdateIfAbsent = (groupedName, clusters) => {
+    if (isWatched(groupedName)) plan(groupedName, clusters)
+  }
+  return (groupedName) => {
+    for (const key of [groupedName, `${groupedName}@@${defaultCluster}`]) {
+      clearTimeout(plans.get(key)?.timer)
+      plans.delete(key)
+      known.delete(key)
+    }
   }
 }
 

@@ -1,16 +1,30 @@
 import { expect } from 'chai'
 import { createSocket } from 'node:dgram'
+import { createNudge } from '../../../../../registry-adapters/nacos/legacy/nudge.ts'
+import type { Nudge } from '../../../../../registry-adapters/nacos/legacy/nudge.ts'
 import { adapterBench } from '../../../../support/nacos/bench-of-adapters.ts'
 import type { FaultServer } from '../../../../support/nacos/fault-server.ts'
-import { eventually, recordingListener } from '../../../../support/registry-listener.ts'
+import { eventually, recordedDeps, recordingListener } from '../../../../support/registry-listener.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
+const payments = { ...orders, name: 'payments' }
 
 /** Where the legacy package listens for pushes, as it told the server. */
 function udpPort(server: FaultServer): number {
   return Number(
     server.httpSeen.find(({ parameters }) => Number(parameters['udpPort'] ?? 0) > 0)?.parameters['udpPort'] ?? 0,
   )
+}
+
+/** Alone, without an adapter that asks too. */
+function nudgeTo(server: FaultServer): Promise<Nudge> {
+  const { log } = recordedDeps()
+  const nacos = { id: server.address, address: '127.0.0.1', port: server.port, host: '127.0.0.1' }
+  return createNudge({ servers: [nacos], namespace: 'public', log, onHint: () => {} })
+}
+
+function questions(server: FaultServer, service: string): number {
+  return server.httpSeen.filter(({ parameters }) => parameters['serviceName'] === `DEFAULT_GROUP@@${service}`).length
 }
 
 function send(port: number, text: string, from: string): Promise<void> {
@@ -95,6 +109,35 @@ describe('early news from a 1.x server', () => {
     await eventually(() => udpPort(server) > 0, 'the legacy package to listen')
     server.setHosts(orders, [])
     await listener.untilIds([])
+  })
+
+  it('asks no more when it was closed while its first question was on its way', async () => {
+    const server = await bench.server({ dialect: '1.x' })
+    const closed = await nudgeTo(server)
+    closed.watch(orders)
+    await closed.close()
+    await eventually(() => questions(server, 'orders') === 1, 'the first question')
+    // another one that begins later has asked again by then
+    const living = await nudgeTo(server)
+    living.watch(payments)
+    await eventually(() => questions(server, 'payments') === 2, 'questions of the other')
+    await living.close()
+    expect(questions(server, 'orders')).to.equal(1)
+  })
+
+  it('stops asking for a service that nobody watches any more, and asks again when somebody does', async () => {
+    const server = await bench.server({ dialect: '1.x' })
+    server.setHosts(orders, [{ ip: '10.0.0.1' }])
+    const nudge = await nudgeTo(server)
+    nudge.watch(orders)
+    await eventually(() => questions(server, 'orders') === 1, 'the first question')
+    nudge.unwatch(orders)
+    nudge.watch(payments)
+    await eventually(() => questions(server, 'payments') === 2, 'questions for another service')
+    expect(questions(server, 'orders')).to.equal(1)
+    nudge.watch(orders)
+    await eventually(() => questions(server, 'orders') === 3, 'questions again')
+    await nudge.close()
   })
 
   it('does without the legacy package where it would need credentials, because it writes them into URLs', async () => {
