@@ -20,8 +20,8 @@ export function endpointsOf(index: number, port: number): Endpoint[] {
   return [...others, endpointAt('127.0.0.1', port)]
 }
 
-/** Which service the nth change is about: all over the list, each in its turn. */
+/** Which service the nth change is about: all over the list, each in its turn. 7919 is prime and no count of services is its multiple. */
 export const changedService = (nth: number, services: number): number => (nth * 7919) % services
 
-/** Which of the two origins serves a service after its nth change. */
-export const isSecondAfter = (nth: number, services: number): boolean => Math.floor((nth * 7919) / services) % 2 === 0
+/** Which of the two origins serves the changed service after the nth change: all begin with the first, and each change is one, since a service has its next turn when all others had theirs. */
+export const isSecondAfter = (nth: number, services: number): boolean => Math.floor(nth / services) % 2 === 0

@@ -1,11 +1,10 @@
 /**
  * Control with a registry in memory, so that the moment in which it hears of a change is known.
  *
- * Usage: node control-main.js CONFIG SERVICES FIRST_PORT SECOND_PORT CHANGES. Waits for the line `go` on standard input, then changes one service every 100 ms and
- * writes `NUMBER NANOSECONDS` for each: what changed, and when the registry said so (monotonic, comparable between processes).
+ * Usage: node control-main.js CONFIG SERVICES FIRST_PORT SECOND_PORT. For each number N on standard input it makes the Nth change and answers with a line: when the
+ * registry said so, in nanoseconds (monotonic, comparable between processes).
  */
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { checkConfig } from '../../agent/control/config/check.ts'
 import { systemClock } from '../../agent/control/clock.ts'
 import { Control } from '../../agent/control/control.ts'
@@ -18,10 +17,8 @@ import type { EndpointListener, RegistryAdapter } from '../../contracts/registry
 import '../../registry-adapters/nacos/index.ts'
 import { changedService, endpointsOf, isSecondAfter, keyOf, nameOf } from '../many-services.ts'
 
-const pauseMs = 100
-
 const [configFile = '', ...numbers] = process.argv.slice(2)
-const [services = 0, firstPort = 0, secondPort = 0, changes = 0] = numbers.map(Number)
+const [services = 0, firstPort = 0, secondPort = 0] = numbers.map(Number)
 const listeners = new Map<string, EndpointListener>()
 const indexes = new Map(Array.from({ length: services }, (_value, index) => [nameOf(index), index]))
 
@@ -82,13 +79,10 @@ await control.start()
 control.setLeading(true)
 
 for await (const line of createInterface(process.stdin)) {
-  if (line !== 'go') continue
-  for (let nth = 0; nth < changes; nth++) {
-    const index = changedService(nth, services)
-    const set = setOf(index, isSecondAfter(nth, services) ? secondPort : firstPort, nth + 2)
-    const heardAt = process.hrtime.bigint()
-    listeners.get(nameOf(index))?.onEndpoints(set)
-    console.log(`${nth} ${heardAt}`)
-    await sleep(pauseMs)
-  }
+  const nth = Number(line)
+  const index = changedService(nth, services)
+  const set = setOf(index, isSecondAfter(nth, services) ? secondPort : firstPort, nth + 2)
+  const heardAt = process.hrtime.bigint()
+  listeners.get(nameOf(index))?.onEndpoints(set)
+  console.log(String(heardAt))
 }
