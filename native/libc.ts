@@ -17,6 +17,11 @@ export interface Libc {
   setsockopt(descriptor: number, level: number, option: number, value: Buffer, length: number): number
   getsockname(descriptor: number, address: Buffer, length: Buffer): number
   flock(descriptor: number, operation: number): number
+  /** Writes two descriptors of 4 bytes each to `ends`: to read from, to write to. */
+  pipe2(ends: Buffer, flags: number): number
+  socketpair(domain: number, type: number, protocol: number, ends: Buffer): number
+  /** Without offsets: sockets and pipes have none. `length` below 2 GiB. */
+  splice(from: number, to: number, length: number, flags: number): number
   /** Number of the last failed call. Only valid right after it. */
   errno(): number
   addressOf(memory: Buffer): bigint
@@ -44,6 +49,9 @@ export function loadLibc(): LibcOutcome {
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
       getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
       flock: { arguments: ['i32', 'i32'], return: 'i32' },
+      pipe2: { arguments: ['buffer', 'i32'], return: 'i32' },
+      socketpair: { arguments: ['i32', 'i32', 'i32', 'buffer'], return: 'i32' },
+      splice: { arguments: ['i32', 'u64', 'i32', 'u64', 'u64', 'u32'], return: 'i32' },
       __errno_location: { arguments: [], return: 'pointer' },
     })
     const libc: Libc = {
@@ -59,6 +67,9 @@ export function loadLibc(): LibcOutcome {
         call.setsockopt(descriptor, level, option, value, length),
       getsockname: (descriptor, address, length) => call.getsockname(descriptor, address, length),
       flock: (descriptor, operation) => call.flock(descriptor, operation),
+      pipe2: (ends, flags) => call.pipe2(ends, flags),
+      socketpair: (domain, type, protocol, ends) => call.socketpair(domain, type, protocol, ends),
+      splice: (from, to, length, flags) => call.splice(from, 0n, to, 0n, BigInt(length), flags),
       errno: () => ffi.getInt32(call.__errno_location(), 0),
       addressOf: (memory) => ffi.getRawPointer(memory),
     }

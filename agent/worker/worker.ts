@@ -1,5 +1,6 @@
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
 import type { Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
+import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { Dialer } from './connect/dialer.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
@@ -28,7 +29,7 @@ import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from './protocols/http1/string-cache.ts'
-import { BulkMemory } from './transport/bulk-memory.ts'
+import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
@@ -121,7 +122,7 @@ export class Worker {
       clock,
       wheel,
       output,
-      bulk: new BulkMemory(),
+      bulk: new BulkMover(KernelPipe.open(largestPortion)),
       random,
       strings: new StringCache(),
       state,
@@ -256,6 +257,7 @@ export class Worker {
     for (const connection of this.connections.list()) connection.abort()
     for (const upstream of this.road.state.everyUpstream()) upstream.pools.close()
     this.road.accessLog.close()
+    this.road.bulk.close()
   }
 
   private takeSettings(): void {

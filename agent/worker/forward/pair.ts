@@ -1,10 +1,12 @@
 /**
  * Two connected sockets between which bytes pass unchanged: a TCP connection with its upstream, or an upgraded one (WebSocket).
  *
- * - Backpressure: a side is not read while the other one's kernel does not take what was written, so at most one read per direction is held.
+ * - Bulk goes from socket to socket inside the kernel, where the system offers that; everything else is read and written.
+ * - Backpressure: a side is not read while the other one's kernel does not take what was written, so at most one read, or one portion of bulk, per direction is held.
  * - Half-close: a FIN is passed on by itself, after the bytes before it; the pair ends when both sides have ended, or on a reset, which is passed on as a reset.
  * - Idle time: no byte in either direction for that long ends it.
  */
+import { takeFailed } from '../../../native/kernel-pipe.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
@@ -12,12 +14,13 @@ import { movedConnectionFormat } from '../listen/movable.ts'
 import type { Detached, DuplicateDescriptor, MovedPair, Movable } from '../listen/movable.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
+import { BulkFlow } from '../transport/bulk-flow.ts'
 import { readBufferBytes } from '../transport/raw-handle.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import type { Road } from './road.ts'
 
-/** A read of this size or less ends bulk. */
-const smallRead = 8192
+/** Bulk begins with a full read. A move of this size or less ends it: then reading costs less. */
+const smallMove = 8192
 
 export interface PairOptions {
   readonly protocol: 'tcp' | 'websocket'
@@ -39,8 +42,8 @@ class Side implements TransportOwner {
   /** FIN was sent to it. */
   finSent = false
   bytesRead = 0
-  /** Memory that it reads into while it carries bulk. */
-  private own: Buffer | null = null
+  /** Made when it first carries bulk. */
+  flow: BulkFlow | null = null
   private readonly pair: Pair
   private readonly road: Road
 
@@ -55,24 +58,26 @@ class Side implements TransportOwner {
     const { bulk, output } = this.road
     this.bytesRead += length
     this.pair.touch()
-    if (bytes === this.own) {
-      if (length > smallRead) {
-        if (!this.other.transport.writeFrom(bytes, length)) this.transport.pauseReading()
-        return
-      }
-      this.transport.readInto(null)
-      this.giveOwn()
-    } else if (length === readBufferBytes && this.own === null) {
-      this.own = bulk.take()
-      if (this.own !== null) this.transport.readInto(this.own)
+    if (length === readBufferBytes && bulk.pipe !== null) {
+      this.flow ??= new BulkFlow(bulk)
+      this.transport.awaitReadable(true)
     }
     output.copy(bytes, 0, length)
     if (!this.other.transport.write(output)) this.transport.pauseReading()
   }
 
-  giveOwn(): void {
-    if (this.own !== null) this.road.bulk.give(this.own)
-    this.own = null
+  onReadable(): void {
+    const flow = this.flow!
+    const moved = flow.move(this.transport, this.other.transport)
+    if (moved === takeFailed) {
+      this.pair.broken(this)
+      return
+    }
+    if (moved <= smallMove) this.transport.awaitReadable(false)
+    if (moved <= 0) return
+    this.bytesRead += moved
+    this.pair.touch()
+    if (flow.isHeld) this.transport.pauseReading()
   }
 
   onEnd(): void {
@@ -83,6 +88,7 @@ class Side implements TransportOwner {
 
   onDrained(): void {
     this.pair.touch()
+    this.other.flow?.release()
     if (this.other.hasEnded) this.finish()
     else this.other.transport.resumeReading()
   }
@@ -213,8 +219,8 @@ export class Pair implements TimerOwner, Movable {
 
   private gone(flag: string): void {
     this.isOver = true
-    this.down.giveOwn()
-    this.up.giveOwn()
+    this.down.flow?.release()
+    this.up.flow?.release()
     this.road.wheel.drop(this.timer)
     this.road.live.remove(this)
     this.options.onEnd(this, flag)

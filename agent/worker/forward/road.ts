@@ -7,7 +7,7 @@ import type { Tallies } from '../observe/tallies.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import type { StringCache } from '../protocols/http1/string-cache.ts'
-import type { BulkMemory } from '../transport/bulk-memory.ts'
+import type { BulkMover } from '../transport/bulk-flow.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Output } from '../transport/output.ts'
 import type { TimerWheel } from '../transport/timer-wheel.ts'
@@ -21,7 +21,7 @@ export interface Road {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly output: Output
-  readonly bulk: BulkMemory
+  readonly bulk: BulkMover
   readonly random: () => number
   readonly strings: StringCache
   readonly state: MeshState

@@ -18,7 +18,7 @@ export interface StatsSources {
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, isRaw, lag, relays, road } = sources
-  const { metrics, mirrors, parked, state, tallies, tcpMetrics } = road
+  const { bulk, metrics, mirrors, parked, state, tallies, tcpMetrics } = road
   return {
     series: [
       ...metrics.series(),
@@ -33,6 +33,7 @@ export function statsDump(sources: StatsSources): StatsDump {
         samples: [{ labels: [state.node.tier], value: 1 }],
       },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
+      single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),
       single('hostmesh_parked_requests', 'gauge', 'Requests that wait for a service to be looked up', parked.size),
       single('hostmesh_relay_connections', 'gauge', 'Connections of hosts without an agent', relays.connections),
       single('hostmesh_relay_shed_total', 'counter', 'Relayed connections shed at a bound', relays.shed),

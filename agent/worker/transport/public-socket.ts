@@ -92,7 +92,7 @@ class PublicTransport implements Transport {
     return false
   }
 
-  readInto(): void {}
+  awaitReadable(): void {}
 
   writeFrom(memory: Buffer, length: number): boolean {
     if (this.isClosed) return false

@@ -71,6 +71,7 @@ interface Bindings {
   readonly readBytesOrError: number
   readonly lastWriteError: number
   readonly endOfFile: number
+  readonly noBuffers: number
   readonly errorName: (code: number) => string
 }
 
@@ -88,6 +89,7 @@ function loadBindings(): Bindings {
     readBytesOrError: stream['kReadBytesOrError'] as number,
     lastWriteError: stream['kLastWriteErr'] as number,
     endOfFile: uv['UV_EOF'] as number,
+    noBuffers: uv['UV_ENOBUFS'] as number,
     errorName: uv['errname'] as (code: number) => string,
   }
 }
@@ -103,6 +105,8 @@ interface Shared {
   readonly state: Int32Array
   readonly readBytesOrError: number
   readonly readBuffer: Buffer
+  /** Of no length: a handle with it reads nothing and tells UV_ENOBUFS whenever there is something to read. */
+  readonly noBuffer: Buffer
   readonly onRead: (this: Handle) => Buffer | undefined
   readonly onWritten: (this: WriteRequest, status: number) => void
 }
@@ -178,8 +182,8 @@ class RawTransport implements Transport {
     return false
   }
 
-  readInto(memory: Buffer | null): void {
-    this.nextBuffer = memory ?? this.shared.readBuffer
+  awaitReadable(isOn: boolean): void {
+    this.nextBuffer = isOn ? this.shared.noBuffer : this.shared.readBuffer
   }
 
   writeFrom(memory: Buffer, length: number): boolean {
@@ -264,6 +268,9 @@ class RawTransport implements Transport {
   onReadResult(count: number): Buffer | undefined {
     if (count > 0) {
       this.owner.onBytes(this.readBuffer, count)
+      if (this.nextBuffer !== null) return this.takeNextBuffer()
+    } else if (count === this.shared.bindings.noBuffers && this.readBuffer.length === 0) {
+      this.owner.onReadable?.()
       if (this.nextBuffer !== null) return this.takeNextBuffer()
     } else if (count === this.shared.bindings.endOfFile) {
       this.isReading = false
@@ -351,11 +358,13 @@ class RawListener implements TransportListener {
 export function rawTransports(output: Output): Transports {
   const bindings = loadBindings()
   const { state, readBytesOrError } = bindings
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
   const shared: Shared = {
     bindings,
     state,
     readBytesOrError,
-    readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
+    readBuffer,
+    noBuffer: readBuffer.subarray(0, 0),
     onRead(this: Handle) {
       return this.transport?.onReadResult(state[readBytesOrError]!)
     },

@@ -1,6 +1,6 @@
 /**
  * Tries on loopback, in this very process, everything that the data path expects of `raw-handle.ts`: echo, a write that the kernel takes at once, one that it
- * does not, half-close, end of file, reset. Takes a few milliseconds.
+ * does not, waiting without reading, half-close, end of file, reset. Takes a few milliseconds.
  */
 import type { Output } from './output.ts'
 import type { Transport, Transports } from './transport.ts'
@@ -57,6 +57,14 @@ async function run(transports: Transports, port: number, output: Output, accepte
   const all = counted(far, sent)
   far.resumeReading()
   await Promise.all([drained, all])
+
+  if (transports.kind === 'raw') {
+    const waited = await readableThenBytes(far, (text) => {
+      output.latin1(text)
+      near.write(output)
+    })
+    if (waited !== 'later') throw new Error(`waited for later, received ${JSON.stringify(waited)}`)
+  }
 
   // Half-close: the near side ends, the far side still answers.
   const ended = new Promise<void>((resolve) => {
@@ -119,6 +127,32 @@ function received(transport: Transport, count: number): Promise<string> {
       },
     }
     transport.resumeReading()
+  })
+}
+
+/** What is read once `onReadable` told of it. `send` makes bytes come. */
+function readableThenBytes(transport: Transport, send: (text: string) => void): Promise<string> {
+  return new Promise((resolve) => {
+    let wasTold = false
+    transport.owner = {
+      onBytes(bytes, length) {
+        const text = bytes.toString('latin1', 0, length)
+        if (text !== 'first') {
+          resolve(wasTold ? text : `${text}, untold`)
+          return
+        }
+        transport.awaitReadable(true)
+        send('later')
+      },
+      onReadable() {
+        wasTold = true
+        transport.awaitReadable(false)
+      },
+      onEnd() {},
+      onDrained() {},
+      onClosed: resolve,
+    }
+    send('first')
   })
 }
 

@@ -11,6 +11,8 @@ import type { Output } from './output.ts'
 export interface TransportOwner {
   /** `bytes[0..length)` is valid until the method returns: consume it or copy it. */
   onBytes(bytes: Buffer, length: number): void
+  /** After `awaitReadable`: bytes, the end or an error wait in the kernel. Called again and again until they are taken. */
+  onReadable?(): void
   /** The peer sent FIN. Writing is still possible. */
   onEnd(): void
   /** Everything that was written is in the kernel's send buffer again. */
@@ -36,10 +38,10 @@ export interface Transport {
    */
   write(output: Output): boolean
   /**
-   * From the next read on, bytes come in this memory instead of the shared read buffer; null = the shared one again. Only from inside `onBytes`. The owner may then pass them on by
-   * `writeFrom` without a copy. An implementation that cannot goes on as before: look at what `onBytes` brings.
+   * While on, nothing is read: the owner's `onReadable` is called instead, and takes what is there from `descriptor`, or switches this off again. Only from inside `onBytes` or
+   * `onReadable`. An implementation that cannot goes on with `onBytes`.
    */
-  readInto(memory: Buffer | null): void
+  awaitReadable(isOn: boolean): void
   /** Sends the first `length` bytes of memory that is the caller's own; when the answer is false, it must stay as it is until `onDrained`. */
   writeFrom(memory: Buffer, length: number): boolean
   /** Half-close after everything that was written. */

@@ -8,6 +8,7 @@ import { expect } from 'chai'
 
 import { parseProxyHeader } from '../../../../../contracts/proxy-protocol.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
+import { largestPortion } from '../../../../../agent/worker/transport/bulk-flow.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
@@ -124,9 +125,92 @@ describe('a TCP connection', () => {
     await eventually(() => peers.length === 1)
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(started!.worker.road.output.bytes.length).to.be.at.most(256 * 1024)
+    expect(started!.metric('hostmesh_bulk_held_bytes')).to.be.at.most(2 * largestPortion)
     caller.socket.resume()
     await caller.until(() => caller.isEnded, 8000)
     expect(caller.bytes.equals(block)).to.equal(true)
+    expect(started!.metric('hostmesh_bulk_held_bytes')).to.equal(0)
+  })
+
+  /** Bytes that the worker moved inside the kernel from here on. */
+  function watchMoves(): { bytes: number } {
+    const moved = { bytes: 0 }
+    const { bulk } = started!.worker.road
+    const pipe = bulk.pipe!
+    bulk.pipe = {
+      capacity: pipe.capacity,
+      take(socket, atMost) {
+        const taken = pipe.take(socket, atMost)
+        moved.bytes += Math.max(0, taken)
+        return taken
+      },
+      give: (socket, count) => pipe.give(socket, count),
+      rest: (count) => pipe.rest(count),
+      close: () => pipe.close(),
+    }
+    return moved
+  }
+
+  it('moves bulk inside the kernel, and what is small after it as before, all of it counted', async () => {
+    const caller = await relay()
+    const moved = watchMoves()
+    await eventually(() => peers.length === 1)
+    const block = Buffer.alloc(6_000_000, 'abcdefghijklm')
+    caller.send(block)
+    await eventually(() => peers[0]!.bytes.length === block.length, 8000)
+    expect(peers[0]!.bytes.equals(block)).to.equal(true)
+    expect(moved.bytes, 'bytes moved').to.be.above(1_000_000)
+    caller.send('small')
+    await eventually(() => peers[0]!.bytes.length === block.length + 5)
+    const movedSoFar = moved.bytes
+    caller.send('again')
+    await eventually(() => peers[0]!.bytes.subarray(-10).toString() === 'smallagain')
+    expect(moved.bytes, 'bytes moved after bulk').to.equal(movedSoFar)
+    caller.socket.end()
+    await eventually(() => peers[0]!.hasEnded)
+    peers[0]!.socket.end()
+    await caller.closed()
+    await eventually(() => started!.metric('istio_tcp_received_bytes_total') === block.length + 10)
+  })
+
+  it('carries bulk by reading and writing where the kernel does not move it', async () => {
+    isEchoing = true
+    const caller = await relay()
+    started!.worker.road.bulk.close()
+    const block = Buffer.alloc(4_000_000, 'abcdefghijklm')
+    caller.socket.end(block)
+    await caller.until(() => caller.isEnded, 8000)
+    expect(caller.bytes.equals(block)).to.equal(true)
+  })
+
+  it('passes a reset in the middle of bulk on as a reset', async () => {
+    const caller = await relay()
+    const moved = watchMoves()
+    await eventually(() => peers.length === 1)
+    const feed = setInterval(() => peers[0]!.socket.write(Buffer.alloc(1_000_000)), 1)
+    try {
+      await eventually(() => moved.bytes > 1_000_000, 8000)
+      peers[0]!.socket.resetAndDestroy()
+      await caller.until(() => caller.isOver)
+      expect(caller.wasReset).to.equal(true)
+    } finally {
+      clearInterval(feed)
+    }
+  })
+
+  it('resets the server when the caller resets in the middle of bulk to it', async () => {
+    const caller = await relay()
+    const moved = watchMoves()
+    await eventually(() => peers.length === 1)
+    peers[0]!.socket.pause()
+    caller.send(Buffer.alloc(20_000_000))
+    await eventually(() => started!.metric('hostmesh_bulk_held_bytes') > 0, 8000)
+    expect(moved.bytes).to.be.above(0)
+    caller.socket.resetAndDestroy()
+    peers[0]!.socket.resume()
+    await eventually(() => peers[0]!.hasClosed, 8000)
+    expect(peers[0]!.hasEnded).to.equal(false)
+    expect(started!.metric('hostmesh_bulk_held_bytes')).to.equal(0)
   })
 
   it('tries other endpoints when the first ones refuse', async () => {

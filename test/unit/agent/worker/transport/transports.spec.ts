@@ -111,6 +111,53 @@ for (const kind of ['raw', 'public'] as const) {
       expect(near.transport.pendingBytes).to.equal(0)
     })
 
+    if (kind === 'raw') {
+      it('read nothing while they only wait, and tell again and again that something is there', async () => {
+        let told = 0
+        far.transport.owner = {
+          ...far.transport.owner,
+          onBytes(bytes, length) {
+            far.text += bytes.toString('latin1', 0, length)
+            if (far.text === 'first') far.transport.awaitReadable(true)
+          },
+          onReadable() {
+            if (++told === 3) far.transport.awaitReadable(false)
+          },
+        }
+        far.transport.resumeReading()
+        send(near, 'first')
+        await eventually(() => far.text === 'first')
+        send(near, ' second')
+        near.transport.end()
+        await eventually(() => far.hasEnded)
+        expect(told).to.equal(3)
+        expect(far.text).to.equal('first second')
+      })
+
+      it('do not even say that something is there while they are paused', async () => {
+        let told = 0
+        far.transport.owner = {
+          ...far.transport.owner,
+          onBytes() {
+            far.transport.awaitReadable(true)
+            far.transport.pauseReading()
+          },
+          onReadable() {
+            told++
+            far.transport.awaitReadable(false)
+          },
+        }
+        far.transport.resumeReading()
+        send(near, 'first')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        send(near, 'second')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        expect(told).to.equal(0)
+        far.transport.resumeReading()
+        await eventually(() => told === 1)
+      })
+    }
+
     it('tell a reset, and nothing after it', async () => {
       far.transport.resumeReading()
       near.transport.reset()
