@@ -6,6 +6,7 @@ import type { PoolDeps } from './cluster-pools.ts'
 
 /** A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick. */
 export class Upstream {
+  readonly kind = 'upstream'
   /** `service|subset|port`, or `fallback|address:port`. */
   readonly key: string
   readonly cluster: Cluster

@@ -119,7 +119,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   }
 
   onEndpointLeft(): void {
-    this.exchange!.endpointLeft(this)
+    this.exchange!.tries.endpointLeft(this)
   }
 
   private use(connection: PooledConnection): void {
@@ -141,7 +141,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   }
 
   get isRequestSent(): boolean {
-    return this.exchange!.isRequestDone && this.connection!.transport.pendingBytes === 0
+    return this.exchange!.request.isDone && this.connection!.transport.pendingBytes === 0
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -167,11 +167,12 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   private readHead(buf: Buffer, end: number): number {
     const { head, road } = this
     const exchange = this.exchange!
+    const { request } = exchange
     const limits: LimitsSpec = road.state.limits
     let at = 0
     for (;;) {
       if (at === end) return -1
-      const taken = readReply(head, buf, at, end, limits, exchange.head.methodId, exchange.asksUpgrade)
+      const taken = readReply(head, buf, at, end, limits, request.head.methodId, request.asksUpgrade)
       if (taken < 0) {
         tallyFault(road.tallies, taken)
         exchange.attemptFailed(this, Outcome.protocol, 'malformed reply')
@@ -249,7 +250,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
       head.keepsAlive &&
       this.body.kind !== BodyKind.untilClose &&
       this.isRequestSent &&
-      !exchange.isTruncated
+      !exchange.reply.isTruncated
     exchange.sendReply()
     this.finish(isReusable)
     exchange.replyDone()
@@ -312,6 +313,20 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.connection = null
     this.rest()
     if (connection !== null) connection.pool.release(connection, isReusable)
+  }
+
+  /** Another attempt follows this reply, which is thrown away; what of its body lies behind the head decides over the connection. */
+  discardReply(buf: Buffer, start: number, end: number): void {
+    const { body, head } = this
+    body.begin(head.body, head.contentLength, false, false, this.road.state.limits)
+    let at = start
+    while (at < end && !body.isDone) {
+      const taken = body.feed(buf, at, end)
+      if (taken <= 0) break
+      at += taken
+    }
+    if (body.isDone && at === end && head.keepsAlive && this.isRequestSent) this.finish(true)
+    else this.abandon(Outcome.cancelled)
   }
 
   /** Ends it in whatever state it is: the connection is closed, for the endpoint may still be working on it. */

@@ -10,7 +10,7 @@ export class ExchangeStore {
 
   take(road: Road, connection: HttpConnection): Exchange {
     const exchange = this.kept.pop() ?? new Exchange(road)
-    exchange.connection = connection
+    exchange.attach(connection)
     return exchange
   }
 

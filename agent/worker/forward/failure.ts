@@ -30,6 +30,3 @@ export function failureOf(outcome: Outcome, reason: string): Failure {
       return reset
   }
 }
-
-/** Status of a refusal by a policy: no endpoint, limits, an open breaker. */
-export const refusalStatus = 503

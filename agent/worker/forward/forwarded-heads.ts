@@ -6,11 +6,12 @@ import { HeadWriter } from '../protocols/http1/head-writer.ts'
 import { LocalReplies } from '../protocols/http1/local-reply.ts'
 import { Method, ReplyFraming } from '../protocols/http1/types.ts'
 import type { ReplyPlan, RequestPlan } from '../protocols/http1/types.ts'
-import type { FilterContext, HeaderEdits, LocalReply } from '../route/types.ts'
+import type { FilterContext, HeaderEdits, LocalReply, Route } from '../route/types.ts'
 import type { Head } from '../protocols/http1/head.ts'
 import type { Output } from '../transport/output.ts'
-import type { Exchange } from './exchange.ts'
+import type { IncomingRequest } from './incoming-request.ts'
 import { RequestFields } from './request-fields.ts'
+import type { Way } from './way.ts'
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
 
 /** Writes forwarded heads and our own answers into the output. One per worker, made anew when the node's name or tier changes. */
@@ -52,12 +53,18 @@ export class ForwardedHeads {
     this.fields = new RequestFields(random)
   }
 
-  /** The head of `exchange` for `endpoint`. */
-  request(output: Output, exchange: Exchange, endpoint: EndpointState, tracing: MeshSpec['tracing']): void {
-    const { destination, head, route } = exchange
+  /** The head of `request` for `endpoint`. */
+  request(
+    output: Output,
+    request: IncomingRequest,
+    way: Way,
+    endpoint: EndpointState,
+    tracing: MeshSpec['tracing'],
+  ): void {
+    const { head, source } = request
+    const { destination, route } = way
     const { fields, requestPlan: plan } = this
     fields.begin()
-    const source = exchange.source
     if (source !== undefined && metadataKeys.inbound in endpoint.endpoint.metadata) fields.addSource(source.app)
     if (tracing.createMissing) fields.addTrace(head, tracing)
     plan.routeEdits = route === null ? null : route.requestEdits
@@ -67,7 +74,7 @@ export class ForwardedHeads {
     plan.target = null
     plan.authority = null
     if (route !== null) {
-      if (route.rewritePath !== null) plan.target = rewrittenTarget(route.rewritePath(exchange), exchange.query)
+      if (route.rewritePath !== null) plan.target = rewrittenTarget(route.rewritePath(request), request.query)
       if (route.rewriteAuthority !== null) plan.authority = Buffer.from(route.rewriteAuthority, 'latin1')
     }
     plan.upgrades = head.upgradesToWebSocket
@@ -83,17 +90,18 @@ export class ForwardedHeads {
     output.length = at
   }
 
-  /** The head of a reply of `replyHead` to the caller of `exchange`. `cookie`: a whole field line or ''. */
+  /** The head of a reply like `replyHead` to the caller of `request`. `cookie`: a whole field line or ''. */
   reply(
     output: Output,
-    exchange: Exchange,
+    request: IncomingRequest,
+    way: Way,
     replyHead: Head,
     context: FilterContext,
     framing: ReplyFraming,
     closes: boolean,
     cookie: string,
   ): void {
-    const { destination, head, route } = exchange
+    const { destination, route } = way
     const plan = this.replyPlan
     plan.routeEdits = null
     plan.destinationEdits = null
@@ -105,11 +113,11 @@ export class ForwardedHeads {
       plan.routeEdits = route.responseEdits
       plan.destinationEdits = destination === null ? null : destination.responseEdits
       if (route.responseFilters.length > 0 || cookie !== '')
-        this.addFilterLines(plan, exchange, context, replyHead.status, cookie)
+        this.addFilterLines(plan, route, context, replyHead.status, cookie)
     }
     plan.framing = framing
     plan.closes = closes && isFinal
-    plan.saysKeepAlive = !closes && isFinal && head.minor === 0
+    plan.saysKeepAlive = !closes && isFinal && request.head.minor === 0
     plan.upgrades = replyHead.status === 101
     let at = this.writer.reply(output.bytes, output.length, replyHead, plan)
     if (at < 0) {
@@ -119,16 +127,10 @@ export class ForwardedHeads {
     output.length = at
   }
 
-  private addFilterLines(
-    plan: ReplyPlan,
-    exchange: Exchange,
-    context: FilterContext,
-    status: number,
-    cookie: string,
-  ): void {
+  private addFilterLines(plan: ReplyPlan, route: Route, context: FilterContext, status: number, cookie: string): void {
     let lines = cookie
     const drops: ReadonlySet<string>[] = []
-    for (const filter of exchange.route!.responseFilters) {
+    for (const filter of route.responseFilters) {
       lines += filter.onResponse(context, status)
       if (filter.drop.size > 0) drops.push(filter.drop)
     }
@@ -138,16 +140,16 @@ export class ForwardedHeads {
     plan.extraLength = plan.extra.length
   }
 
-  /** An answer of our own. `isRead`: the request head was whole, so that method and version are known. */
+  /** An answer of our own. */
   local(
     output: Output,
-    exchange: Exchange,
+    request: IncomingRequest,
+    route: Route | null,
     context: FilterContext,
     reply: LocalReply,
-    isRead: boolean,
     closes: boolean,
   ): void {
-    const { head, route } = exchange
+    const { head, isRead } = request
     let answer = reply
     if (route !== null && isRead && route.responseFilters.length > 0) {
       let lines = reply.headers
@@ -159,15 +161,15 @@ export class ForwardedHeads {
   }
 
   /** Whole request head in a buffer of its own, for a copy that is sent later (mirrors). */
-  copyOf(exchange: Exchange, edits: HeaderEdits | null, authority: string): Buffer {
-    const { head, route } = exchange
+  copyOf(request: IncomingRequest, route: Route, edits: HeaderEdits | null, authority: string): Buffer {
+    const { head } = request
     const plan: RequestPlan = {
       ...this.requestPlan,
-      routeEdits: route?.requestEdits ?? null,
+      routeEdits: route.requestEdits,
       destinationEdits: edits,
       extra: null,
       extraLength: 0,
-      target: route?.rewritePath ? rewrittenTarget(route.rewritePath(exchange), exchange.query) : null,
+      target: route.rewritePath === null ? null : rewrittenTarget(route.rewritePath(request), request.query),
       authority: Buffer.from(authority, 'latin1'),
       upgrades: false,
       dropsExpect: true,

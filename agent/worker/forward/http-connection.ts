@@ -113,7 +113,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       return
     }
     held.append(bytes, 0, length)
-    if (this.phase === Phase.head) this.exchange!.head.moveTo(held.bytes, held.start)
+    if (this.phase === Phase.head) this.exchange!.request.head.moveTo(held.bytes, held.start)
     this.process(held.bytes, held.start, held.end)
   }
 
@@ -150,7 +150,8 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     const { road } = this
     const { limits } = road.state
     const exchange = this.exchange ?? (this.exchange = road.exchanges.take(road, this))
-    const { head } = exchange
+    const { request } = exchange
+    const { head } = request
     const taken = readRequest(head, buf, start, end, limits)
     if (taken === 0) {
       if (this.phase === Phase.idle) {
@@ -166,12 +167,12 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     }
     let at = start + taken
     if (head.body === BodyKind.none) {
-      exchange.isRequestDone = true
+      request.isDone = true
       this.phase = Phase.reply
       road.wheel.disarm(this.timer)
     } else {
       this.phase = Phase.body
-      exchange.body.begin(head.body, head.contentLength, false, true, limits)
+      request.body.begin(head.body, head.contentLength, false, true, limits)
       if (at < end) {
         const more = this.readBody(buf, at, end)
         if (more < 0) return -1
@@ -189,42 +190,23 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     const { road } = this
     const { output } = road
     const exchange = this.exchange!
-    const { body, replay } = exchange
+    const { request } = exchange
     const sink = exchange.sink
-    const keeps = replay.hasRoomFor(end - start)
-    if (!keeps) {
-      if (sink === null) return 0
-      replay.abandon()
+    if (!request.accepts(end - start, sink !== null)) return 0
+    const taken = request.takeBody(buf, start, end, sink === null ? null : output)
+    if (taken < 0) {
+      output.clear()
+      exchange.refuseBody(taken)
+      return -1
     }
-    let at = start
-    while (at < end && !body.isDone) {
-      const taken = body.feed(buf, at, end)
-      if (taken < 0) {
-        output.clear()
-        exchange.refuseFault(taken)
-        return -1
-      }
-      if (taken === 0) break
-      at += taken
-      for (let run = 0; run < body.runCount; run++) {
-        const from = body.runs[run * 2]!
-        const to = body.runs[run * 2 + 1]!
-        if (sink !== null) output.copy(buf, from, to)
-        if (keeps) replay.keep(buf, from, to)
-      }
-    }
-    if (body.isDone) {
-      const { tail } = body
-      if (tail !== null && sink !== null) output.append(tail)
-      if (tail !== null && keeps) replay.keep(tail, 0, tail.length)
-      exchange.isRequestDone = true
+    if (request.isDone) {
       this.phase = Phase.reply
       road.wheel.disarm(this.timer)
     } else {
       this.arm(TimerKind.body, road.state.limits.bodyIdleTimeoutMs)
     }
     if (sink !== null && output.length > 0 && !sink.send()) this.pauseReading()
-    return at - start
+    return taken
   }
 
   /** Keeps what was not consumed. */
@@ -237,7 +219,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       this.held.start = at
     } else {
       this.held = new HeldBytes(buf, at, end)
-      if (this.phase === Phase.head) this.exchange!.head.moveTo(this.held.bytes, 0)
+      if (this.phase === Phase.head) this.exchange!.request.head.moveTo(this.held.bytes, 0)
     }
     if (this.phase !== Phase.head) this.transport.pauseReading()
   }
@@ -383,7 +365,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       case TimerKind.head:
         tallies.headTimeouts++
         this.phase = Phase.reply
-        this.exchange!.refuseUnread(408, 'E_DOWNSTREAM_TIMEOUT', 'DT', 'the request head was not complete in time')
+        this.exchange!.headTimeOut()
         return
       case TimerKind.body:
         tallies.bodyTimeouts++

@@ -2,32 +2,34 @@ import type { EndpointState } from '../balance/types.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { LoggedRequest } from '../observe/access-log.ts'
 import { Field } from '../protocols/http1/field-names.ts'
+import type { Head } from '../protocols/http1/head.ts'
 import type { Exchange } from './exchange.ts'
 import type { Road } from './road.ts'
 
 /** The facts of a finished exchange for the access log. Only called for requests that are written. */
 export function loggedRequest(road: Road, exchange: Exchange): LoggedRequest {
-  const { connection, head, isRead } = exchange
-  const query = isRead ? exchange.query : ''
+  const { connection, reply, request, tries } = exchange
+  const { head, isRead } = request
+  const query = isRead ? request.query : ''
   return {
-    method: isRead ? exchange.method : '-',
-    path: isRead ? exchange.path + (query === '' ? '' : `?${query}`) : '-',
-    authority: isRead ? exchange.authority : '-',
+    method: isRead ? request.method : '-',
+    path: isRead ? request.path + (query === '' ? '' : `?${query}`) : '-',
+    authority: isRead ? request.authority : '-',
     protocol: isRead ? `HTTP/1.${head.minor}` : '-',
-    status: exchange.status,
-    code: exchange.code,
-    flag: exchange.flag,
+    status: reply.status,
+    code: reply.code,
+    flag: reply.flag,
     durationMs: road.clock.now - exchange.startedAt,
-    requestBytes: exchange.requestBytes,
-    replyBytes: exchange.replyBytes,
+    requestBytes: request.bytes,
+    replyBytes: reply.bytes,
     sourceAddress: connection.sourceAddress,
     sourceApp: exchange.source?.app ?? '-',
-    upstreamId: exchange.endpoint?.id ?? '-',
-    upstreamCluster: exchange.upstream?.cluster.name ?? '-',
-    routeName: exchange.route?.spec.name ?? '-',
+    upstreamId: tries.endpoint?.id ?? '-',
+    upstreamCluster: tries.visit.upstream?.cluster.name ?? '-',
+    routeName: exchange.way.route?.spec.name ?? '-',
     listenerName: connection.context.name,
-    attempts: exchange.attempts,
-    traceId: isRead ? traceId(exchange) : '',
+    attempts: tries.count,
+    traceId: isRead ? traceId(head) : '',
     tier: road.state.node.tier,
   }
 }
@@ -69,8 +71,7 @@ export interface EndedConnection {
   readonly sourceAddress: string
 }
 
-function traceId(exchange: Exchange): string {
-  const { head } = exchange
+function traceId(head: Head): string {
   const parent = head.find(Field.traceparent)
   if (parent >= 0) return head.valueOf(parent).split('-')[1] ?? ''
   const b3 = head.find(Field.b3)

@@ -20,8 +20,8 @@ import type { Destination, Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { TransportOwner } from '../transport/transport.ts'
-import type { Exchange } from './exchange.ts'
 import { HeldBytes } from './held-bytes.ts'
+import type { IncomingRequest } from './incoming-request.ts'
 import type { Road } from './road.ts'
 
 export const maxMirrors = 256
@@ -36,24 +36,25 @@ export class Mirrors {
   failed = 0
 }
 
-export function sendMirrors(road: Road, exchange: Exchange, route: Route): void {
+export function sendMirrors(road: Road, request: IncomingRequest, route: Route): void {
   chooseMirrors(route, road.random, (destination) => {
     const { mirrors } = road
     const upstream = road.state.upstream(destination.clusterKey)
-    if (
-      upstream === undefined ||
-      mirrors.inFlight >= maxMirrors ||
-      !exchange.isRequestDone ||
-      !exchange.replay.isWhole
-    ) {
+    if (upstream === undefined || mirrors.inFlight >= maxMirrors || !request.isDone || !request.replay.isWhole) {
       mirrors.skipped++
       return
     }
-    sendMirror(road, exchange, destination, upstream)
+    sendMirror(road, request, route, destination, upstream)
   })
 }
 
-function sendMirror(road: Road, exchange: Exchange, destination: Destination, upstream: Upstream): void {
+function sendMirror(
+  road: Road,
+  request: IncomingRequest,
+  route: Route,
+  destination: Destination,
+  upstream: Upstream,
+): void {
   const { cluster } = upstream
   const { mirrors } = road
   if (cluster.admit(road.clock.now) !== null) {
@@ -73,12 +74,12 @@ function sendMirror(road: Road, exchange: Exchange, destination: Destination, up
     mirrors.skipped++
     return
   }
-  const { replay } = exchange
-  const head = road.heads.copyOf(exchange, destination.requestEdits, shadowAuthority(exchange.authority))
+  const { replay } = request
+  const head = road.heads.copyOf(request, route, destination.requestEdits, shadowAuthority(request.authority))
   const bytes = Buffer.concat([head, replay.bytes.subarray(0, replay.length)])
   mirrors.inFlight++
   mirrors.sent++
-  new MirrorAttempt(road, upstream, picked, bytes, exchange.head.methodId).begin()
+  new MirrorAttempt(road, upstream, picked, bytes, request.head.methodId).begin()
 }
 
 function shadowAuthority(authority: string): string {

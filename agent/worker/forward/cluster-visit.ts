@@ -1,0 +1,96 @@
+import type { EndpointState, PickContext, Refusal } from '../balance/types.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import { makeHashCookie, readHash } from '../route/hash-key.ts'
+import type { RequestView } from '../route/types.ts'
+
+/** What one request holds of a destination, from its admission until `leave` gives everything back, and what its picks have to know. */
+export class ClusterVisit {
+  upstream: Upstream | null = null
+  /** Field line of a cookie that was made for a caller without a hash key, or ''. */
+  hashCookie = ''
+  /** Endpoints of attempts that failed. */
+  readonly tried: EndpointState[] = []
+  private isAdmitted = false
+  /** A place in the retry budget, from the decision to retry until the attempt takes it over. */
+  private holdsRetry = false
+  private readonly context: PickContext
+
+  constructor(random: () => number) {
+    this.context = { now: 0, random, hash: 0, hasHash: false, tried: null, original: '' }
+  }
+
+  /** null = admitted. */
+  enter(upstream: Upstream, view: RequestView, now: number): Refusal | null {
+    this.upstream = upstream
+    upstream.uses++
+    const refusal = upstream.cluster.admit(now)
+    if (refusal !== null) return refusal
+    this.isAdmitted = true
+    this.readHash(upstream, view)
+    return null
+  }
+
+  private readHash(upstream: Upstream, view: RequestView): void {
+    const key = upstream.hashKey
+    const { context } = this
+    context.hasHash = false
+    if (key === null) return
+    let hash = readHash(key, view)
+    if (hash === undefined) {
+      const cookie = makeHashCookie(key, context.random)
+      if (cookie === undefined) return
+      this.hashCookie = cookie.field
+      hash = cookie.hash
+    }
+    context.hash = hash
+    context.hasHash = true
+  }
+
+  pick(view: RequestView, now: number): EndpointState | Refusal {
+    const { context, tried } = this
+    const { cluster } = this.upstream!
+    context.now = now
+    context.tried = tried.length > 0 ? tried : null
+    context.original = cluster.policy.loadBalancer.kind === 'passthrough' ? view.authority : ''
+    return cluster.pick(context)
+  }
+
+  noteTried(state: EndpointState): void {
+    if (!this.tried.includes(state)) this.tried.push(state)
+  }
+
+  /** Takes a place in the retry budget until `claimRetry`; false when it is used up. */
+  reserveRetry(): boolean {
+    this.holdsRetry = this.upstream!.cluster.tryRetry()
+    return this.holdsRetry
+  }
+
+  /** Whether a place was reserved; it is the attempt's from now on. */
+  claimRetry(): boolean {
+    const { holdsRetry } = this
+    this.holdsRetry = false
+    return holdsRetry
+  }
+
+  /** Leaves the admission to a tunnel, which releases it at its end. */
+  giveAdmission(): void {
+    this.isAdmitted = false
+  }
+
+  leave(): void {
+    const { upstream } = this
+    if (upstream === null) return
+    if (this.claimRetry()) upstream.cluster.endRetry()
+    if (this.isAdmitted) {
+      this.isAdmitted = false
+      upstream.cluster.release()
+    }
+    this.upstream = null
+  }
+
+  /** For the next request; it has left. */
+  reset(): void {
+    this.tried.length = 0
+    this.hashCookie = ''
+  }
+}

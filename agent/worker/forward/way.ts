@@ -1,0 +1,99 @@
+import { Field } from '../protocols/http1/field-names.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import type { MeshState } from '../link/mesh-state.ts'
+import { chooseDestination } from '../route/destination.ts'
+import type { Destination, FilterContext, FilterVerdict, LocalReply, Route, VirtualHost } from '../route/types.ts'
+import { matchRoute } from '../route/virtual-host.ts'
+import type { IncomingRequest } from './incoming-request.ts'
+import { noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
+
+/** Where a request stops on its way: control has to be asked what a name means; the mesh does not know what the request names; or what a filter says. */
+export type Stop =
+  { readonly kind: 'ask'; readonly name: string } | { readonly kind: 'unknown' } | Exclude<FilterVerdict, null>
+
+const unknown: Stop = { kind: 'unknown' }
+
+/**
+ * The way of one request: its virtual host, route and destination, found in this order and remembered. Decides only: it sends nothing and waits for nothing.
+ * After a stop that has an end (control answered, a delay is over) `goOn` takes it up where it was.
+ */
+export class Way {
+  host: VirtualHost | null = null
+  route: Route | null = null
+  destination: Destination | null = null
+  private name = ''
+  private nextFilter = 0
+
+  /** Answers the upstream at its end. `listenerHost`: the virtual host of the listener, null where the request names its service. */
+  goOn(
+    state: MeshState,
+    request: IncomingRequest,
+    listenerHost: string | null,
+    context: FilterContext,
+  ): Upstream | Stop {
+    if (this.host === null) {
+      const stop =
+        listenerHost === null ? this.findNamedHost(state, request) : this.findListenerHost(state, listenerHost)
+      if (stop !== null) return stop
+    }
+    if (this.route === null) {
+      const route = matchRoute(this.host!, request)
+      if (route === undefined) return noRoute(this.host!)
+      this.route = route
+    }
+    const verdict = this.runFilters(this.route, context)
+    if (verdict !== null) return verdict
+    return this.findUpstream(this.route, state, context.random)
+  }
+
+  private findListenerHost(state: MeshState, name: string): Stop | null {
+    const host = state.names.host(name)
+    if (host === undefined) return this.isUnknown(name)
+    this.host = host
+    return null
+  }
+
+  private findNamedHost(state: MeshState, { head }: IncomingRequest): Stop | null {
+    const index = head.find(Field.xMeshService)
+    const name = index >= 0 ? head.valueOf(index) : head.authority
+    if (name === '') return noName()
+    const host = index >= 0 ? state.names.findName(name) : state.findAuthority(name)
+    if (host === undefined) return { kind: 'ask', name: index >= 0 ? name : state.withoutPort(name) }
+    if (host === null) return this.isUnknown(name)
+    this.host = host
+    return null
+  }
+
+  private isUnknown(name: string): Stop {
+    this.name = name
+    return unknown
+  }
+
+  private runFilters({ filters }: Route, context: FilterContext): FilterVerdict {
+    while (this.nextFilter < filters.length) {
+      const verdict = filters[this.nextFilter++]!.onRequest(context)
+      if (verdict !== null) return verdict
+    }
+    return null
+  }
+
+  private findUpstream(route: Route, state: MeshState, random: () => number): Upstream | Stop {
+    const destination = chooseDestination(route, route.destinations.length > 1 ? random() : 0)
+    if (destination === undefined) return noDestination(route.spec.name)
+    this.destination = destination
+    return state.upstream(destination.clusterKey) ?? unknown
+  }
+
+  /** The answer to a request whose way is unknown. */
+  unknownAnswer(): LocalReply {
+    return this.destination === null ? unknownService(this.name) : unknownDestination(this.destination)
+  }
+
+  reset(): void {
+    this.host = null
+    this.route = null
+    this.destination = null
+    this.name = ''
+    this.nextFilter = 0
+  }
+}
