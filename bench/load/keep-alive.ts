@@ -16,8 +16,8 @@ export class Caller {
     socket.on('close', () => this.fail(new Error('the connection was closed')))
   }
 
-  static async dial(port: number): Promise<Caller> {
-    const socket = connect(port, '127.0.0.1')
+  static async dial(port: number, address = '127.0.0.1'): Promise<Caller> {
+    const socket = connect(port, address)
     await once(socket, 'connect')
     return new Caller(socket)
   }

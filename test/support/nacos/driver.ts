@@ -28,6 +28,8 @@ export interface NacosDriver {
   put(service: ServiceName, instance: DrivenInstance): Promise<void>
   remove(service: ServiceName, instance: DrivenInstance): Promise<void>
   seen(service: ServiceName): Promise<readonly SeenInstance[]>
+  /** Clients that are subscribed to it. */
+  subscribers(service: ServiceName): Promise<number>
   publish(group: string, dataId: string, content: string): Promise<void>
 }
 
@@ -79,6 +81,16 @@ export function nacosDriver(url: string, namespace: string, token?: string): Nac
         serviceName: `${service.group}@@${service.name}`,
       })
       return (JSON.parse(text) as { hosts: SeenInstance[] }).hosts
+    },
+    subscribers: async (service) => {
+      const text = await call('GET', '/v1/ns/service/subscribers', {
+        namespaceId: namespace,
+        serviceName: service.name,
+        groupName: service.group,
+        pageNo: '1',
+        pageSize: '1000',
+      })
+      return (JSON.parse(text) as { subscribers: unknown[] }).subscribers.length
     },
     publish: async (group, dataId, content) => {
       const tenant = namespace === 'public' ? '' : namespace
