@@ -48,6 +48,7 @@ export class Recovery {
       this.keepAccepting()
       const report = await replacement().replace('start', wanted, 'serving')
       if (report.outcome === 'done' || tree.isStopping) return
+      this.keepAccepting()
       const advice = this.starts.died(now())
       if (advice.isCrashLoop && tree.previousRelease !== undefined) wanted = tree.previousRelease
       log('error', `no generation serves; next try in ${advice.pauseMs} ms`, { release: wanted.name })
@@ -90,10 +91,15 @@ export class Recovery {
     this.restartLater(generation, child.role, child.index, advice.pauseMs)
   }
 
-  /** A worker has said `ready`. In a serving generation it is proven and let in alone. */
+  /**
+   * A worker has said `ready`. It is proven and let in alone in a serving generation, and where nothing serves: what it knows from disk is better than to wait
+   * until its control is ready, too.
+   */
   async onReady(generation: Generation, child: Child): Promise<void> {
-    if (generation.phase !== 'serving' || child.role !== 'worker' || child.isServing) return
-    const { deadlines } = this.deps.options
+    const { options, tree } = this.deps
+    const isFirst = generation.phase === 'starting' && tree.current === undefined
+    if ((generation.phase !== 'serving' && !isFirst) || child.role !== 'worker' || child.isServing) return
+    const { deadlines } = options
     const problem = child.probe === undefined ? 'named no probe address' : await probe(child.probe, deadlines.proveMs)
     if (child.isGone) return
     if (problem === undefined) child.send({ type: 'serve' })

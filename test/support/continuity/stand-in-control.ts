@@ -1,8 +1,8 @@
 /**
- * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does; with `--snapshot FILE`
- * it gives that snapshot to real workers.
+ * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does, `late` is ready when the
+ * file `control-may-be-ready` is in the run directory; with `--snapshot FILE` it gives that snapshot to real workers.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -48,4 +48,7 @@ const link = await connectContinuity({
   onRetire: () => say('retires'),
   onStop: () => process.exit(0),
 })
+if (values.behave === 'late')
+  while (!existsSync(join(values['run-dir']!, 'control-may-be-ready')))
+    await new Promise((resolve) => setTimeout(resolve, 20))
 link.ready()

@@ -58,12 +58,18 @@ export class WatchdogHost {
     if (options.stateDir === undefined) mkdirSync(this.stateDir)
   }
 
-  /** Resolves when the first generation serves. */
-  static async start(options: HostOptions = {}): Promise<WatchdogHost> {
+  /** Resolves when the watchdog's process is started; what becomes of it is the test's to wait for. */
+  static async begin(options: HostOptions = {}): Promise<WatchdogHost> {
     const host = new WatchdogHost(options)
     host.httpPort = await freePort()
     host.tcpPort = await freePort()
     host.startWatchdog()
+    return host
+  }
+
+  /** Resolves when the first generation serves. */
+  static async start(options: HostOptions = {}): Promise<WatchdogHost> {
+    const host = await WatchdogHost.begin(options)
     try {
       await host.until((state) => host.serving(state) !== undefined, 'a generation serves')
     } catch (error) {

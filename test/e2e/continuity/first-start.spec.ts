@@ -1,0 +1,37 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import type { WatchdogState } from '../../../contracts/handoff.ts'
+import { KeepAliveCaller } from '../../support/continuity/callers.ts'
+import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+
+describe('the first start of a host', function () {
+  this.timeout(60_000)
+  let host: WatchdogHost
+
+  afterEach(async () => {
+    expect(await host.end(), 'processes left').to.deep.equal([])
+  })
+
+  it('serves as soon as its worker is ready, before its control is', async () => {
+    const deadlines = { startMs: 30_000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 }
+    host = await WatchdogHost.begin({ behave: { control: 'late' }, tuning: { deadlines } })
+    const early = await host.until(
+      (state) => state.generations[0]?.children.some(({ role, isServing }) => role === 'worker' && isServing) === true,
+      'the worker serves',
+    )
+    expect(early.generations[0]!.phase).to.equal('starting')
+    expect(early.generations[0]!.children.find(({ role }) => role === 'control')?.isReady).to.equal(false)
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    expect((await caller.get()).status).to.equal(200)
+    writeFileSync(join(host.runDir, 'control-may-be-ready'), '')
+    const whole = await host.until((state) => host.serving(state) !== undefined, 'the generation serves')
+    expect(whole.reports[0]).to.include({ outcome: 'done', to: 1 })
+    // the same worker, the same connection
+    expect((await caller.get()).status).to.equal(200)
+    expect(pidsOf(whole)).to.deep.equal(pidsOf(early))
+    caller.close()
+  })
+})
+
+const pidsOf = (state: WatchdogState): number[] => state.generations[0]!.children.map(({ pid }) => pid)
