@@ -1,8 +1,9 @@
 /** Composition root of the `hostmesh` command: words of the call to commands, errors to exit codes. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { adminClient } from './admin-client.ts'
 import type { CommandContext } from './context.ts'
+import { type DrillName, drillNames } from './drill/names.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { type Output, createOutput } from './output.ts'
 import { productVersion } from './version.ts'
@@ -256,14 +257,11 @@ command('drill', 'break one thing on this host on purpose, measure, restore, jud
   'hostmesh drill kill-worker --dry-run',
   'hostmesh drill kill-agent --yes --json',
 ])
-  .argument(
-    '<drill>',
-    'kill-worker, kill-agent, hang-agent, kill-watchdog, kill-center, cut-registry, bad-config, bad-upgrade',
-  )
+  .addArgument(new Argument('<drill>', 'what to break; kill-center on the machine of a center').choices(drillNames))
   .addOption(configOption(defaultConfig))
   .option('--yes', 'act without asking')
   .option('--dry-run', 'say what it would do, and whether the host is fit for it')
-  .action(async (name: string, options: { config: string; yes?: boolean; dryRun?: boolean }) => {
+  .action(async (name: DrillName, options: { config: string; yes?: boolean; dryRun?: boolean }) => {
     const { drill } = await import('./commands/drill.ts')
     await finish(
       drill(output(), name, { config: options.config, yes: options.yes === true, dryRun: options.dryRun === true }),

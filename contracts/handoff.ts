@@ -59,7 +59,7 @@ export interface ProbeAddress {
   readonly port: number
 }
 
-/** The probe request: `GET` of this path with this Host must be answered 200 on the probe address. */
+/** The probe request: `GET` of this path with this Host must be answered 200 on the probe address, and on a center's relay listener. */
 export const probeRequest = { path: '/.hostmesh/probe', host: 'hostmesh.probe' } as const
 
 /** What happened to the connections of a draining worker, or of any worker that stops. */

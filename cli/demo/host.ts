@@ -9,6 +9,8 @@ import { stringify } from 'yaml'
 import { MeshError } from '../../contracts/errors.ts'
 import type { WatchdogState } from '../../contracts/handoff.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
+import { isRunning } from '../../watchdog/supervise/process-facts.ts'
+import { readRunRecord } from '../../watchdog/supervise/run-record.ts'
 import { type AdminClient, adminClient, adminJson } from '../admin-client.ts'
 import { entryPoint } from '../entry-point.ts'
 import { askWatchdog } from '../watchdog-client.ts'
@@ -45,6 +47,8 @@ export interface HostOptions {
 
 const readyTimeoutMs = 30_000
 const pollMs = 50
+/** Above the watchdog's own deadline for its stop. */
+const killAfterMs = 15_000
 /** Last lines of the log that are kept in memory for error reports. */
 const keptLogLines = 200
 
@@ -218,13 +222,25 @@ export class DemoHost {
     this.child?.kill('SIGKILL')
   }
 
-  /** Ends the watchdog and everything below it, and waits for it. */
-  async stop(): Promise<void> {
-    if (this.child === undefined) return
-    this.child.kill('SIGTERM')
-    const child = this.child
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+  /** Ends the watchdog and everything below it, and waits for it. `deadlineMs`: how long connections may drain; undefined = as the watchdog does by itself. */
+  async stop(deadlineMs?: number): Promise<void> {
+    const { child } = this
+    if (child === undefined) return
+    if (deadlineMs !== undefined) await this.askToStop(deadlineMs)
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs)
     await this.exited
     clearTimeout(timer)
+    // Ours may have been killed: then another one, started by a drill, may have adopted its processes, or nobody has.
+    await this.askToStop(deadlineMs ?? 0)
+    for (const { children } of readRunRecord(this.runDir)?.generations ?? []) {
+      for (const { pid, startedAtTicks } of children) if (isRunning(pid, startedAtTicks)) process.kill(pid, 'SIGKILL')
+    }
+  }
+
+  private async askToStop(deadlineMs: number): Promise<void> {
+    await askWatchdog(this.runDir, { type: 'stop', deadlineMs }, killAfterMs).catch(() => {
+      // nobody is there
+    })
   }
 }

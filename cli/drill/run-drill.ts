@@ -1,107 +1,128 @@
-/** Runs one drill: a probe service on this host is called all the time through the mesh while something is broken; then it is judged. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+/** Runs one drill: a probe is called all the time through the mesh while something is broken; then it is judged. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { stringify } from 'yaml'
 import { MeshError, describeError } from '../../contracts/errors.ts'
-import { startHttpApplication } from '../traffic/applications.ts'
-import { startHttpCaller } from '../traffic/callers.ts'
+import type { WatchdogState } from '../../contracts/handoff.ts'
+import type { TallyView } from '../traffic/tally.ts'
 import { askWatchdog } from '../watchdog-client.ts'
-import { type Drill, type DrillContext, drillDirectory, isWhole } from './drills.ts'
+import { type Drill, type DrillContext, drillDirectory, isWholeAgain } from './drills.ts'
+import { type Probe, startProbe } from './probe.ts'
 import { type DrillReport, drillMarkdown } from './report.ts'
 
-const probeService = 'hostmesh-drill'
-const probeRate = 50
-const warmUpCalls = 50
+/** Good calls, and no bad one, within this window before anything is broken. */
+const warmUpWindowMs = 1000
+const warmUpCalls = 30
 const warmUpMs = 20_000
 /** Calls go on for this long after the host is whole again. */
 const afterMs = 1000
-const pollMs = 50
+const pollMs = 20
 
-/** Throws E_INTERNAL when the probe cannot be set up: nothing has been broken then. */
-export async function runDrill(drill: Drill, context: DrillContext, now: () => number): Promise<DrillReport> {
+/**
+ * Breaks, waits until the host is whole again, restores, judges, saves. `interrupted` ends it early: what was broken is put right, and the verdict is `broken`.
+ * Throws E_ALREADY_RUNNING while another drill runs on this host, and E_UPSTREAM_TIMEOUT when the probe is not answered; nothing has been broken then.
+ */
+export async function runDrill(
+  drill: Drill,
+  context: DrillContext,
+  now: () => number,
+  interrupted: AbortSignal,
+): Promise<DrillReport> {
   const { config } = context
-  const shared = config.outbound.http
-  const startedAt = new Date().toISOString()
-  const probe = shared === 'off' ? undefined : await startProbe(context, shared, now)
-  const problems: string[] = []
+  const release = claim(drillDirectory(config))
+  let probe: Probe | undefined
   try {
-    const from = now()
-    try {
-      await drill.act(context)
-    } catch (error) {
-      problems.push(describeError(error))
-    } finally {
-      await drill.restore(context).catch((error: unknown) => problems.push(`not restored: ${describeError(error)}`))
-    }
-    const recoveryMs = await untilWhole(context, drill.maxRecoveryMs, now)
-    if (recoveryMs === undefined) problems.push(`the host was not whole again after ${drill.maxRecoveryMs} ms`)
-    await context.pause(afterMs)
-    const seen = probe?.caller.tally.since(from) ?? emptyView
-    if (seen.errors > drill.maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${drill.maxLost}`)
-    const report: DrillReport = {
-      drill: drill.name,
-      host: config.host.name,
-      startedAt,
-      promise: drill.promise,
-      verdict: problems.length === 0 ? 'kept' : 'broken',
-      problems,
-      recoveryMs,
-      maxLost: drill.maxLost,
-      probe: seen,
-    }
+    probe = await startProbe(config, now)
+    await warmUp(probe, context, now, interrupted)
+    const report = await breakAndJudge(drill, context, probe, now, interrupted)
     save(report, drillDirectory(config))
     return report
   } finally {
     await probe?.close()
+    release()
   }
 }
 
-const emptyView = { calls: 0, errors: 0, perSecond: 0, p50Ms: 0, p99Ms: 0, tiers: {}, versions: {}, reasons: {} }
-
-async function startProbe(context: DrillContext, shared: { host: string; port: number }, now: () => number) {
-  const { config } = context
-  const application = await startHttpApplication(probeService, 'drill', '127.0.0.1')
-  const file = join(config.servicesDir, `${probeService}.yaml`)
-  mkdirSync(config.servicesDir, { recursive: true })
-  writeFileSync(
-    file,
-    stringify({
-      service: probeService,
-      port: application.port,
-      protocol: 'http',
-      check: { http: '/health', interval: '1s' },
-    }),
-  )
-  const caller = startHttpCaller(
-    { from: 'drill', to: probeService, address: shared.host, port: shared.port, rate: probeRate, now },
-    probeService,
-  )
-  const close = async (): Promise<void> => {
-    caller.stop()
-    rmSync(file, { force: true })
-    await application.close()
+async function breakAndJudge(
+  drill: Drill,
+  context: DrillContext,
+  probe: Probe,
+  now: () => number,
+  interrupted: AbortSignal,
+): Promise<DrillReport> {
+  const problems: string[] = []
+  const startedAt = new Date().toISOString()
+  const before = await stateOf(context)
+  const from = now()
+  let recoveryMs: number | undefined
+  try {
+    await drill.act(context)
+    const since = drill.isReplaced === undefined ? now() : from
+    recoveryMs = await untilWholeAgain(drill, before, context, since, now, interrupted)
+    if (recoveryMs === undefined && !interrupted.aborted)
+      problems.push(`the host was not whole again after ${drill.maxRecoveryMs} ms`)
+  } catch (error) {
+    problems.push(describeError(error))
+  } finally {
+    await drill.restore(context).catch((error: unknown) => problems.push(`not restored: ${describeError(error)}`))
   }
+  if (interrupted.aborted) problems.push('interrupted')
+  else await context.pause(afterMs)
+  const seen = probe.caller.tally.since(from)
+  return {
+    drill: drill.name,
+    host: context.config.host.name,
+    startedAt,
+    promise: drill.promise,
+    problems: [...problems, ...brokenPromises(drill, seen)],
+    verdict: problems.length === 0 && brokenPromises(drill, seen).length === 0 ? 'kept' : 'broken',
+    recoveryMs,
+    maxLost: drill.maxLost,
+    probe: seen,
+  }
+}
+
+/** What the probe saw, against what was promised. A drill that measured nothing keeps no promise. */
+export function brokenPromises(drill: Pick<Drill, 'maxLost'>, seen: TallyView): string[] {
+  const problems: string[] = []
+  if (seen.calls === seen.errors) problems.push('no probe call was answered: nothing can be said')
+  if (seen.errors > drill.maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${drill.maxLost}`)
+  const refused = seen.reasons['ECONNREFUSED'] ?? 0
+  if (refused > 0) problems.push(`${refused} connections refused, allowed none`)
+  return problems
+}
+
+async function warmUp(
+  { caller }: Probe,
+  context: DrillContext,
+  now: () => number,
+  interrupted: AbortSignal,
+): Promise<void> {
   const deadline = now() + warmUpMs
   for (;;) {
-    const recent = caller.tally.since(now() - (1000 * warmUpCalls) / probeRate)
-    if (recent.calls >= warmUpCalls * 0.8 && recent.errors === 0) return { caller, close }
-    if (now() > deadline) {
-      await close()
+    const recent = caller.tally.since(now() - warmUpWindowMs)
+    if (recent.calls >= warmUpCalls && recent.errors === 0) return
+    const why = Object.keys(recent.reasons).join(', ') || 'no answer'
+    if (now() > deadline)
       throw new MeshError(
-        'E_INTERNAL',
-        `the probe service does not answer through the mesh (${Object.keys(recent.reasons).join(', ') || 'no call'}); nothing was broken`,
+        'E_UPSTREAM_TIMEOUT',
+        `the probe is not answered through the mesh (${why}); nothing was broken`,
       )
-    }
+    if (interrupted.aborted) throw new MeshError('E_UPSTREAM_TIMEOUT', 'interrupted; nothing was broken')
     await context.pause(pollMs)
   }
 }
 
-async function untilWhole(context: DrillContext, boundMs: number, now: () => number): Promise<number | undefined> {
-  const from = now()
-  while (now() - from < boundMs) {
+async function untilWholeAgain(
+  drill: Drill,
+  before: WatchdogState,
+  context: DrillContext,
+  since: number,
+  now: () => number,
+  interrupted: AbortSignal,
+): Promise<number | undefined> {
+  while (now() - since < drill.maxRecoveryMs && !interrupted.aborted) {
     try {
-      const reply = await askWatchdog(context.config.runDir, { type: 'status' }, 2000)
-      if (reply.type === 'state' && isWhole(reply.state)) return now() - from
+      if (isWholeAgain(drill, before, await stateOf(context))) return now() - since
     } catch {
       // not there yet: that is what is waited for
     }
@@ -110,8 +131,38 @@ async function untilWhole(context: DrillContext, boundMs: number, now: () => num
   return undefined
 }
 
-function save(report: DrillReport, directory: string): void {
+async function stateOf({ config }: DrillContext): Promise<WatchdogState> {
+  const reply = await askWatchdog(config.runDir, { type: 'status' }, 2000)
+  if (reply.type !== 'state') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
+  return reply.state
+}
+
+/** One drill at a time per host; a mark whose process is gone does not count. */
+function claim(directory: string): () => void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const mark = join(directory, 'running')
+  try {
+    writeFileSync(mark, String(process.pid), { flag: 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new MeshError('E_RUN_DIRECTORY', `${mark}: cannot be written; nothing was broken`, { cause })
+    const pid = Number(readFileSync(mark, 'utf8'))
+    if (isAlive(pid))
+      throw new MeshError('E_ALREADY_RUNNING', `${mark}: process ${pid} runs a drill on this host; wait for its report`)
+    writeFileSync(mark, String(process.pid))
+  }
+  return () => rmSync(mark, { force: true })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function save(report: DrillReport, directory: string): void {
   const name = `${report.startedAt.replace(/[:.]/g, '-')}-${report.drill}`
   writeFileSync(join(directory, `${name}.json`), JSON.stringify(report, undefined, 2))
   writeFileSync(join(directory, `${name}.md`), drillMarkdown(report))

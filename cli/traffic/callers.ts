@@ -23,16 +23,29 @@ export interface CallerOptions {
   /** Calls per second. */
   readonly rate: number
   readonly now: () => number
+  /** Calls in flight; a call that would exceed it counts as failed. Default 64. */
+  readonly maxInFlight?: number
+  /** Of an HTTP call; default `/demo`. */
+  readonly path?: string
+  /** Bytes before the first request of each HTTP connection: a PROXY header. */
+  readonly greeting?: Buffer
 }
 
 const callTimeoutMs = 5000
-/** Calls in flight of one caller; a call that would exceed it counts as failed. */
-const maxInFlight = 64
+const defaultMaxInFlight = 64
 
 /** @param hostHeader the service's name on the shared port; undefined on a port of its own. */
 export function startHttpCaller(options: CallerOptions, hostHeader: string | undefined): Caller {
   const tally = new Tally(options.now)
+  const { address: host, port, greeting, maxInFlight = defaultMaxInFlight, path = '/demo' } = options
   const agent = new Agent({ keepAlive: true, maxSockets: maxInFlight })
+  if (greeting !== undefined) {
+    agent.createConnection = () => {
+      const socket = connect({ host, port, noDelay: true })
+      socket.write(greeting)
+      return socket
+    }
+  }
   let inFlight = 0
   let peak = 0
   const timer = setInterval(() => {
@@ -53,9 +66,9 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
     const outgoing = request(
       {
         agent,
-        host: options.address,
-        port: options.port,
-        path: '/demo',
+        host,
+        port,
+        path,
         timeout: callTimeoutMs,
         headers: { host: hostHeader ?? options.to },
       },
@@ -97,6 +110,7 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
 
 /** One long TCP connection with a question per tick; a broken connection is a failure and is dialled again. */
 export function startLineCaller(options: CallerOptions): Caller {
+  const { maxInFlight = defaultMaxInFlight } = options
   const tally = new Tally(options.now)
   let socket: Socket | undefined
   let asked: number[] = []

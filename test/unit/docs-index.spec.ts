@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { expect } from 'chai'
-import { drillNames } from '../../cli/commands/drill.ts'
+import { drillNames } from '../../cli/drill/names.ts'
 import { exitCodes } from '../../cli/exit-codes.ts'
 
 describe('the documentation', () => {

@@ -33,13 +33,15 @@ export class SnapshotStore {
   private readonly dirtyServices = new Set<ServiceKey>()
   private readonly dirtyEndpoints = new Set<ServiceKey>()
   private readonly dirtyNames = new Set<string>()
-  private isNodeDirty = false
+  private isNodeDirty: boolean
   private isMeshDirty = false
   private readonly onDirty: () => void
 
   /** @param version of the last snapshot of this host; the next one is greater. `onDirty` is called at the first change after a `take`. */
   constructor(version: number, node: NodeSpec, mesh: MeshSpec, onDirty: () => void) {
     this.versionNow = version
+    // A host without a single listener has a first snapshot too: its workers wait for it.
+    this.isNodeDirty = version === 0
     this.nodeNow = node
     this.meshNow = mesh
     this.onDirty = onDirty

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { isWhole } from '../../../cli/drill/drills.ts'
 import type { DrillReport } from '../../../cli/drill/report.ts'
 import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
 import { type DemoHost, Mesh, relayOf } from '../../support/mesh/mesh.ts'
@@ -34,6 +36,8 @@ describe('hostmesh drill', function () {
     alpha = mesh.host('alpha', { centers: [relayOf(center)] })
     for (const host of [center, alpha]) host.start()
     await Promise.all([center.ready(), alpha.ready()])
+    const isServing = async (): Promise<boolean> => isWhole(await alpha.watchdogState())
+    await alpha.until(20_000, () => 'the watchdog does not say that it serves', isServing)
   })
 
   after(async () => {
@@ -74,8 +78,30 @@ describe('hostmesh drill', function () {
     expect(ran.err).to.include('is for a center')
   })
 
-  it('kills a worker: nothing but calls in flight is lost', async () => {
-    await reportOf('kill-worker')
+  it('answers a name that is no drill with the names that are', async () => {
+    const ran = await drill('kill-everything', '--yes', '-c', alpha.configPath)
+    expect(ran.code).to.equal(2)
+    expect(ran.err).to.include('kill-watchdog, kill-center')
+  })
+
+  it('says its plan as JSON, with who serves meanwhile', async () => {
+    const ran = await drill('hang-agent', '--dry-run', '--json', '-c', alpha.configPath)
+    const plan = JSON.parse(ran.out) as Record<string, string>
+    expect(plan).to.include.keys('drill', 'does', 'blastRadius', 'promise', 'reports')
+    expect(plan).not.to.have.property('notNow')
+    expect(plan['meanwhile']).to.include(relayOf(center))
+    expect(ran.code).to.equal(0)
+  })
+
+  async function pids(host: DemoHost): Promise<number[]> {
+    return (await host.watchdogState()).generations.flatMap(({ children }) => children.map((child) => child.pid))
+  }
+
+  it('kills a worker: nothing but calls in flight is lost, and the report waits for its successor', async () => {
+    const before = (await alpha.watchdogState()).generations[0]!.children.find((child) => child.role === 'worker')!.pid
+    const report = await reportOf('kill-worker')
+    expect(report.probe.calls).to.be.greaterThan(0)
+    expect(await pids(alpha)).not.to.include(before)
   })
 
   it('kills the agent: another tier serves, then the agent again; the report is kept as JSON and Markdown', async () => {
@@ -88,8 +114,71 @@ describe('hostmesh drill', function () {
   })
 
   it('hangs the agent: it is noticed and replaced', async () => {
+    const before = await pids(alpha)
     const report = await reportOf('hang-agent')
-    expect(report.recoveryMs).to.be.below(15_000)
+    expect(report.recoveryMs).to.be.greaterThan(1000).and.below(10_000)
+    expect(await pids(alpha)).not.to.include.members(before)
+  })
+
+  it('kills the watchdog: the next one, which it starts itself without a service manager, adopts the running agent', async () => {
+    const { pid } = await alpha.watchdogState()
+    const before = await pids(alpha)
+    const report = await reportOf('kill-watchdog')
+    expect(report.probe.errors).to.equal(0)
+    expect(report.probe.calls).to.be.greaterThan(0)
+    const after = await alpha.watchdogState()
+    expect(after.pid).not.to.equal(pid)
+    expect(after.isAdopted).to.equal(true)
+    expect(await pids(alpha)).to.deep.equal(before)
+    expect(readFileSync(join(alpha.stateDir, 'drills', 'watchdog.log'), 'utf8')).to.include('is adopted')
+  })
+
+  it('runs one drill at a time, and puts everything right when it is interrupted', async () => {
+    const before = await pids(alpha)
+    const words = ['cli/main.ts', 'drill', 'cut-registry', '--yes', '--json', '-c', alpha.configPath]
+    const running = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    let out = ''
+    running.stdout.on('data', (bytes: Buffer) => (out += bytes.toString()))
+    const mark = join(alpha.stateDir, 'drills', 'running')
+    await alpha.until(
+      20_000,
+      () => 'no mark of a running drill',
+      async () => existsSync(mark),
+    )
+    const second = await drill('bad-config', '--yes', '-c', alpha.configPath)
+    expect(second.err).to.include('E_ALREADY_RUNNING')
+    expect(second.code).to.equal(1)
+    const isCut = async (): Promise<boolean> => {
+      const info = (await alpha.json('/server_info?format=json')) as { registries: { connected: boolean }[] }
+      return info.registries.some((one) => !one.connected)
+    }
+    await alpha.until(30_000, () => 'the registry is not cut off', isCut)
+    running.kill('SIGINT')
+    const [code] = (await once(running, 'exit')) as [number]
+    expect(code).to.equal(1)
+    expect((JSON.parse(out) as DrillReport).problems).to.deep.equal(['interrupted'])
+    expect(existsSync(mark)).to.equal(false)
+    await alpha.until(
+      20_000,
+      () => 'the registry is still cut off',
+      async () => !(await isCut()),
+    )
+    expect(await pids(alpha)).to.deep.equal(before)
+  })
+
+  it('refuses where nothing could be measured', async () => {
+    const silent = await mesh.startedHost('silent', { extra: { outbound: { http: 'off' } } })
+    const ran = await drill('kill-agent', '--yes', '-c', silent.configPath)
+    expect(ran.code).to.equal(1)
+    expect(ran.out).to.include('not now').and.to.include('outbound.http is off')
+  })
+
+  it('says that no watchdog answers when there is none', async () => {
+    const empty = mesh.host('empty')
+    empty.writeFiles()
+    const ran = await drill('kill-agent', '--yes', '-c', empty.configPath)
+    expect(ran.code).to.equal(4)
+    expect(ran.err).to.include('E_ADMIN_UNREACHABLE').and.to.include('no watchdog answers')
   })
 
   it('asks for a broken configuration and a bad release: both are refused, nothing is lost', async () => {
@@ -102,7 +191,9 @@ describe('hostmesh drill', function () {
   })
 
   it('kills the center, on the machine of the center', async () => {
-    await reportOf('kill-center', center)
+    const report = await reportOf('kill-center', center)
+    expect(report.probe.calls).to.be.greaterThan(0)
+    expect(report.probe.tiers).to.have.property('center')
   })
 
   it('removes its probe service from the host', () => {
