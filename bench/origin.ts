@@ -5,13 +5,16 @@ import { freePort, scratchFolder, startProgram, untilListening } from './process
 
 export interface Origin {
   readonly port: number
+  /** All of them; the same application answers on each. */
+  readonly ports: readonly number[]
   /** Paths: `/` two bytes, `/1k` 1 KiB, `/1m` 1 MiB. */
   close(): Promise<void>
 }
 
-export async function startOrigin(cpus: string): Promise<Origin> {
+export async function startOrigin(cpus: string, count = 1): Promise<Origin> {
   const folder = scratchFolder('origin')
-  const port = await freePort()
+  const ports: number[] = []
+  while (ports.length < count) ports.push(await freePort())
   mkdirSync(join(folder.path, 'files'))
   writeFileSync(join(folder.path, 'files', '1m'), Buffer.alloc(1024 * 1024, 'a'))
   writeFileSync(
@@ -23,7 +26,7 @@ http {
   client_body_temp_path ${folder.path}/a; proxy_temp_path ${folder.path}/b; fastcgi_temp_path ${folder.path}/c;
   uwsgi_temp_path ${folder.path}/d; scgi_temp_path ${folder.path}/e;
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
     location / { return 200 "ok"; }
     location = /1k { return 200 "${'k'.repeat(1024)}"; }
     location = /1m { root ${folder.path}/files; }
@@ -32,9 +35,10 @@ http {
 `,
   )
   const program = startProgram(cpus, 'nginx', ['-p', folder.path, '-c', join(folder.path, 'nginx.conf')])
-  await untilListening(port, program)
+  for (const port of ports) await untilListening(port, program)
   return {
-    port,
+    port: ports[0]!,
+    ports,
     close: async () => {
       await program.stop()
       folder.close()

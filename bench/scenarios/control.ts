@@ -1,14 +1,13 @@
 /** Control with many services: memory, and how soon a change that it hears is used by the next request. */
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runFiles } from '../../contracts/run-directory.ts'
 import { startAnswering } from '../answering.ts'
+import { controlFlags, makeControlHost, workerArguments } from '../control-host.ts'
 import { residentBytes } from '../cpu.ts'
 import { Caller } from '../load/keep-alive.ts'
 import { changedService, endpointsPerService, isSecondAfter, nameOf } from '../many-services.ts'
-import { freePort, scratchFolder, startProgram, untilExists } from '../processes.ts'
+import { freePort, startProgram, untilExists } from '../processes.ts'
 import { atMost, format, percentile } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
 import { dialControl } from '../worker-stand-in.ts'
@@ -17,8 +16,6 @@ const manyServices = 10_000
 const fewServices = 100
 const changes = 300
 const pauseMs = 100
-/** As the hostmesh command starts control. */
-const controlFlags = ['--max-semi-space-size=2']
 const mebi = 1024 * 1024
 
 export const control: Scenario = {
@@ -62,61 +59,33 @@ interface Measured {
   readonly delays: readonly number[]
 }
 
-interface Host {
-  readonly folder: ReturnType<typeof scratchFolder>
-  readonly config: string
-  readonly runDir: string
-  readonly sharedPort: number
-}
-
-async function makeHost(): Promise<Host> {
-  const folder = scratchFolder('control')
-  for (const name of ['run', 'state', 'services.d', 'rules.d']) {
-    mkdirSync(join(folder.path, name), { mode: 0o700 })
-  }
-  const sharedPort = await freePort()
-  const config = join(folder.path, 'agent.yaml')
-  writeFileSync(
-    config,
-    JSON.stringify({
-      host: { name: 'bench', address: '127.0.0.1' },
-      endpoints: { allowLoopbackEndpoints: true },
-      outbound: { http: `127.0.0.1:${sharedPort}`, idleRelease: '24h', maxOnDemand: 20_000 },
-      admin: { address: 'off', socket: join(folder.path, 'admin.sock') },
-      metrics: { address: 'off' },
-      readiness: { address: 'off' },
-      workers: 1,
-      runDir: 'run',
-      stateDir: 'state',
-    }),
-  )
-  return { folder, config, runDir: join(folder.path, 'run'), sharedPort }
-}
-
 const allNames = (services: number): string[] => Array.from({ length: services }, (_value, index) => nameOf(index))
 
 async function measure(services: number, options: BenchOptions): Promise<Measured> {
   const one = await startAnswering('one')
   const two = await startAnswering('two')
-  const host = await makeHost()
+  const sharedPort = await freePort()
+  const host = makeControlHost('control', {
+    http: `127.0.0.1:${sharedPort}`,
+    idleRelease: '24h',
+    maxOnDemand: 20_000,
+  })
   const numbers = [services, one.port, two.port].map(String)
   const entry = join(options.releaseFolder, 'bench/load/control-main.js')
   const both = `${options.proxyCpu},${options.loadCpu}`
   const program = startProgram(both, process.execPath, [...controlFlags, entry, host.config, ...numbers], {
     input: true,
   })
-  const socket = join(host.runDir, runFiles.control(1))
   let worker: ReturnType<typeof startProgram> | undefined
   try {
-    await untilExists(socket, program)
-    const asking = await dialControl(socket, 1)
+    await untilExists(host.socket, program)
+    const asking = await dialControl(host.socket, 1)
     await asking.need(allNames(services), 60_000)
     await sleep(3000)
     const bytes = residentBytes([program.pid])
     asking.close()
-    const workerArgs = [options.workerMain, '--run-dir', host.runDir, '--generation', '1', '--index', '0']
-    worker = startProgram(options.proxyCpu, process.execPath, workerArgs)
-    const caller = await dialWhenOpen(host.sharedPort)
+    worker = startProgram(options.proxyCpu, process.execPath, workerArguments(options.workerMain, host))
+    const caller = await dialWhenOpen(sharedPort)
     for (let index = 0; index < Math.min(services, changes); index++) {
       await caller.get(`Host: bench\r\nx-mesh-service: ${nameOf(changedService(index, services))}`)
     }
@@ -128,7 +97,7 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
     await program.stop()
     one.close()
     two.close()
-    host.folder.close()
+    host.close()
   }
 }
 

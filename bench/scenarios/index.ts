@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { agent } from './agent.ts'
+import { changes } from './changes.ts'
 import { control } from './control.ts'
 import { features } from './features.ts'
 import { garbage } from './garbage.ts'
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   idle,
   scale,
   control,
+  changes,
   agent,
   workers,
   syscalls,
