@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FarSide } from '../../test/support/continuity/far-side.ts'
 import { startRealWorkers } from '../../test/support/continuity/real-workers.ts'
-import { freePort } from '../../test/support/continuity/watchdog-host.ts'
+import { freePort } from '../../test/support/free-port.ts'
 
 export interface RestartedProxy {
   readonly name: string

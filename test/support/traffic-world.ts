@@ -6,15 +6,16 @@ import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { entrySet } from '../../agent/control/rules/service-entry.ts'
 import type { RuleStore } from '../../agent/control/rules/rule-store.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../contracts/endpoint.ts'
 import { defaultLimits, snapshotFormat } from '../../contracts/snapshot.ts'
 import type { ListenerSpec, Snapshot, SourceAppSpec } from '../../contracts/snapshot.ts'
+import { freePort } from './free-port.ts'
 import { key as keyOf, rules } from './routing.ts'
 import { endpointOf } from './worker/snapshots.ts'
-import { freePort, WorkerProcess } from './worker/worker-process.ts'
+import { WorkerProcess } from './worker/worker-process.ts'
 
 /** What an application got, in the order of arrival. */
 export interface Received {
@@ -51,8 +52,9 @@ export class App {
       plan.tcp === undefined
         ? createServer((incoming, response) => void serve(apps[0]!, plan, incoming, response))
         : createTcpServer({ allowHalfOpen: true }, plan.tcp)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
+    // the port of one that is down must stay so
+    const port = await freePort()
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     const app = new App(name, plan, port, server)
     apps.push(app)
     if (plan.isDown === true) await app.stop()

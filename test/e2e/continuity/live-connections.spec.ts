@@ -5,8 +5,8 @@ import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
-import { freePort } from '../../support/continuity/watchdog-host.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { freePort } from '../../support/free-port.ts'
 
 describe('with real workers, through hot restarts,', function () {
   this.timeout(90_000)

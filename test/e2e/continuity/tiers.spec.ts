@@ -7,7 +7,8 @@ import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import { KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
-import { freePort, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { freePort } from '../../support/free-port.ts'
 
 describe('with the whole generation dead', function () {
   this.timeout(60_000)

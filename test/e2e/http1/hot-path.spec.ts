@@ -5,7 +5,8 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 
 import { snapshotOf } from '../../support/worker/snapshots.ts'
-import { freePort, WorkerProcess } from '../../support/worker/worker-process.ts'
+import { freePort } from '../../support/free-port.ts'
+import { WorkerProcess } from '../../support/worker/worker-process.ts'
 
 const request = Buffer.from('GET /api/orders?x=1 HTTP/1.1\r\nHost: orders\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n')
 const reply = Buffer.from('HTTP/1.1 200 OK\r\nServer: test\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok')

@@ -4,6 +4,7 @@ import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/emb
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
 import type { NacosFace } from '../../../registry-adapters/nacos/face/index.ts'
 import { createNacosFace } from '../../../registry-adapters/nacos/face/index.ts'
+import { freePort } from '../../support/free-port.ts'
 import { FakeMesh } from '../../support/nacos-clients/fake-mesh.ts'
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
@@ -136,7 +137,7 @@ for (const subject of subjects) {
     beforeEach(async () => {
       mesh = new FakeMesh()
       face = createNacosFace(
-        { host: '127.0.0.1', port: 0, cacheMillis: 200, connectionGraceMs: 100, sweepMs: 50 },
+        { host: '127.0.0.1', port: await freePort(), cacheMillis: 200, connectionGraceMs: 100, sweepMs: 50 },
         mesh,
       )
       await face.start()
@@ -207,11 +208,18 @@ for (const subject of subjects) {
       await watcher.event('service', 'stock', '127.0.0.1:20003')
       if (subject.isGrpc) await eventually(() => face!.status()!.connections >= 2, 'both clients to come back', 20_000)
       expect(mesh.story).to.deep.equal(['+ public/DEFAULT_GROUP@@orders 127.0.0.1:8080'])
-      // It is the client that holds the registration again: it can take it back.
-      await eventually(async () => {
-        await provider.ask('deregister', 'orders', '127.0.0.1', 8080)
-        return mesh.applications.size === 0
-      }, 'the client to take its registration back')
+      // It is the client that holds the registration again: it can take it back, as soon as it knows itself that it is connected.
+      let refusal = ''
+      await eventually(
+        async () => {
+          await provider
+            .ask('deregister', 'orders', '127.0.0.1', 8080)
+            .catch((error: unknown) => (refusal = String(error)))
+          return mesh.applications.size === 0
+        },
+        () => `the client to take its registration back; ${refusal}`,
+        20_000,
+      )
     })
   })
 }

@@ -1,21 +1,13 @@
 /** An ordinary Dubbo provider and consumer, each pointed at the Nacos face of its host: the calls go through both agents. */
-import { createServer } from 'node:net'
 import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import { freePort } from '../../support/free-port.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
 import { dubboSample } from '../../support/nacos-clients/launches.ts'
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, address, resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 describe('Dubbo 3.3 through the Nacos face', function () {
   this.timeout(90_000)

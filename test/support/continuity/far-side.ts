@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { parseProxyHeader, tlvText } from '../../../contracts/proxy-protocol.ts'
+import { freePort } from '../free-port.ts'
 import { proxyTlv } from '../../../contracts/words.ts'
 
 export interface FarSide {
@@ -22,7 +23,7 @@ export interface FarSide {
  * Answers HTTP with its name, `/slow/MS` later, `/big/BYTES` with that many bytes; goes over to an echo after an upgrade, and echoes everything that does
  * not look like HTTP.
  */
-export async function startFarSide(name: string, wantsProxyHeader: boolean, port = 0): Promise<FarSide> {
+export async function startFarSide(name: string, wantsProxyHeader: boolean, port?: number): Promise<FarSide> {
   const introductions: FarSide['introductions'] = []
   const heads: string[] = []
   const sockets = new Set<net.Socket>()
@@ -85,7 +86,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
     })
     socket.on('end', () => socket.end())
   })
-  server.listen(port, '127.0.0.1')
+  server.listen(port ?? (await freePort()), '127.0.0.1')
   await once(server, 'listening')
   return {
     port: (server.address() as net.AddressInfo).port,

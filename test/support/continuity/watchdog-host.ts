@@ -4,7 +4,6 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
@@ -21,6 +20,7 @@ import type { Snapshot } from '../../../contracts/snapshot.ts'
 import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import type { ServiceManagerDouble } from './service-manager-double.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
+import { freePort } from '../free-port.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -288,13 +288,4 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,9 +1,10 @@
 import { publicTransports } from '../../../agent/worker/transport/public-socket.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import { freePort } from '../free-port.ts'
 import { snapshotOf } from '../worker/snapshots.ts'
 import { startWorker } from '../worker/start-worker.ts'
-import { freePort, WorkerProcess } from '../worker/worker-process.ts'
+import { WorkerProcess } from '../worker/worker-process.ts'
 import { RecordingBackend } from './recording-backend.ts'
 
 /** `process`: a worker of its own with the fast transports. `public sockets`: one in this process, with the transports that every Node has. */

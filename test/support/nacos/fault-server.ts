@@ -5,6 +5,7 @@
 import { ServerCredentials } from '@grpc/grpc-js'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { WireInstance } from '../../../registry-adapters/nacos/wire/instance.ts'
+import { freePort } from '../free-port.ts'
 import { ordinaryScript, startGrpc } from './stand-in/grpc.ts'
 import type { GrpcScript, StandInGrpc } from './stand-in/grpc.ts'
 import { startHttp } from './stand-in/http.ts'
@@ -73,24 +74,20 @@ export async function startFaultServer(options: FaultServerOptions = {}): Promis
   }
   const start = async (): Promise<void> => {
     if (http !== undefined) return
-    if (dialect === '1.x') {
-      http = await startHttp(ports.http, dialect, store, httpScript, options.tls)
-      ports.http = http.port
-      return
-    }
-    // clients compute the gRPC port, and servers of one cluster must have the same distance: both ports are tried until both are free
+    // clients compute the gRPC port, and servers of one cluster must have the same distance: ports are tried until both are free
     for (let tries = 0; ; tries++) {
-      grpc = await startGrpc(ports.grpc, store, script, credentials())
-      const wanted = ports.http || grpc.port - distance
+      const port = ports.http || (await freePort())
       try {
-        http = await startHttp(wanted, dialect, store, httpScript, options.tls)
+        http = await startHttp(port, dialect, store, httpScript, options.tls)
+        if (dialect !== '1.x') grpc = await startGrpc(port + distance, store, script, credentials())
       } catch (error) {
-        grpc.close()
+        await http?.close()
+        http = undefined
         if (ports.http !== 0 || tries > 20) throw error
         continue
       }
-      ports.http = http.port
-      ports.grpc = grpc.port
+      ports.http = port
+      if (grpc !== undefined) ports.grpc = grpc.port
       return
     }
   }

@@ -1,6 +1,7 @@
 /** A gate in front of a TCP port: it can be shut (refuses, and cuts what is open), and stalled (connects, then nothing moves). */
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
+import { freePort } from '../free-port.ts'
 
 export interface Gate {
   readonly port: number
@@ -62,7 +63,7 @@ export async function startGate(targetPort: number): Promise<Gate> {
     cut()
     await closed
   }
-  const port = await listen(0)
+  const port = await listen(await freePort())
   return {
     port,
     shut,

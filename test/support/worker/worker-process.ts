@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -12,7 +12,8 @@ import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import type { Snapshot, SnapshotDelta } from '../../../contracts/snapshot.ts'
 
-const readyTimeoutMs = 8000
+/** Long enough for a machine that is busy with something else; half a second on an idle one. */
+const readyTimeoutMs = 25_000
 
 export class WorkerProcess {
   readonly directory: string
@@ -164,13 +165,4 @@ export class WorkerProcess {
     await new Promise<void>((resolve) => this.server.close(() => resolve()))
     rmSync(this.directory, { recursive: true, force: true })
   }
-}
-
-/** A port of 127.0.0.1 that is free now. */
-export async function freePort(address = '127.0.0.1'): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, address, resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
