@@ -27,8 +27,10 @@ import { RegisteredInstance } from './naming/registered-instance.ts'
 import { grpcTransport, httpTransport } from './naming/transports.ts'
 import type { HttpTransport } from './naming/transports.ts'
 import { HttpClient } from './servers/http-client.ts'
+import { MemberWatch } from './servers/member-watch.ts'
 import { ServerList } from './servers/server-list.ts'
 import type { NacosServer } from './servers/server-list.ts'
+import { Trouble } from './servers/trouble.ts'
 import { clientRequests, serverRequests } from './wire/messages.ts'
 import { contextPath } from './wire/http-paths.ts'
 import { configTenant, groupSeparator, splitGroupedName } from './wire/service-name.ts'
@@ -52,6 +54,10 @@ export class NacosAdapter implements RegistryAdapter {
   readonly #documents: NacosConfigSource
   readonly #discovery: Discovery
   readonly #registrations = new Set<RegisteredInstance>()
+  /** Removals that are under way, by instance. */
+  readonly #removals = new Map<string, { readonly instance: RegisteredInstance; readonly removal: Promise<void> }>()
+  readonly #trouble: Trouble
+  readonly #memberWatch: MemberWatch
   readonly #abort = new AbortController()
   #polling: HttpTransport | undefined
   #nudge: Promise<Nudge> | undefined
@@ -82,6 +88,21 @@ export class NacosAdapter implements RegistryAdapter {
       random: deps.random,
       onProblem: (message) => deps.log.warn({ registry: config.name }, message),
     })
+    this.#trouble = new Trouble({
+      registry: config.name,
+      settleMs: this.#times.settleMs,
+      log: deps.log,
+      metrics: deps.metrics,
+    })
+    const portOffset = config.transport === 'http' ? 0 : (config.grpcPortOffset ?? 1000)
+    this.#memberWatch = new MemberWatch({
+      servers: this.#servers,
+      portOf: ({ port }) => port + portOffset,
+      random: deps.random,
+      connectTimeoutMs: this.#times.requestTimeoutMs,
+      onLost: ({ id }) => this.#trouble.sign('member-lost', id),
+      onBack: ({ id }) => this.#trouble.sign('member-back', id),
+    })
     this.#http = new HttpClient({
       contextPath: config.contextPath ?? contextPath,
       tls: config.tls,
@@ -97,6 +118,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.#naming = this.#session('naming', {
       onReady: (connection) => {
         this.#heard()
+        if (this.#hadGrpc) this.#trouble.sign('moved', connection.server.id)
         this.#hadGrpc = true
         this.#problem = undefined
         this.#endPolling()
@@ -106,8 +128,10 @@ export class NacosAdapter implements RegistryAdapter {
       onLost: (problem) => {
         // a lone server that cut us off may have been restarted in the meantime, and nobody else can tell what it forgot
         if (this.#servers.servers.length < 2) this.#hasOutage = true
+        this.#trouble.sign('lost', undefined)
         this.#lost(problem)
       },
+      onReset: () => this.#trouble.sign('reset', this.#naming.connection?.server.id),
       onRoundFailed: (problem) => void this.#roundFailed(problem),
       onPush: (type, body) => {
         this.#heard()
@@ -117,6 +141,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.#documentSession = this.#session('config', {
       onReady: () => this.#documents.connected(),
       onLost: () => undefined,
+      onReset: () => undefined,
       onRoundFailed: () => undefined,
       onPush: (type, body) => {
         this.#heard()
@@ -132,6 +157,7 @@ export class NacosAdapter implements RegistryAdapter {
       read: { rules: config.endpoints, clusters: config.clusters ?? [] },
       hasSecondServer: () => this.#secondServer() !== undefined,
       secondOpinion: (service) => this.#secondOpinion(service),
+      isTroubled: () => this.#trouble.isPresent,
       onHeard: () => this.#heard(),
     })
     const tenant = configTenant(config.namespace)
@@ -151,6 +177,7 @@ export class NacosAdapter implements RegistryAdapter {
 
   start(): void {
     this.#servers.start()
+    this.#memberWatch.start()
     if (this.#config.transport === 'http') {
       void this.#keepPolling()
       return
@@ -163,6 +190,9 @@ export class NacosAdapter implements RegistryAdapter {
   }
 
   register(registration: Registration): RegistrationHandle {
+    const key = identityOf(registration)
+    const present = this.#removals.get(key)
+    present?.instance.supersede()
     const instance = new RegisteredInstance(registration, {
       registry: this.name,
       naming: this.#httpNaming,
@@ -171,8 +201,18 @@ export class NacosAdapter implements RegistryAdapter {
       random: this.#deps.random,
       log: this.#deps.log,
       metrics: this.#deps.metrics,
+      trouble: this.#trouble,
+      after: present?.removal,
+      closing: this.#abort.signal,
       onEnd: (self) => {
         this.#registrations.delete(self)
+      },
+      onRemoval: (self, removal) => {
+        const entry = { instance: self, removal }
+        this.#removals.set(key, entry)
+        void removal.finally(() => {
+          if (this.#removals.get(key) === entry) this.#removals.delete(key)
+        })
       },
     })
     this.#registrations.add(instance)
@@ -222,6 +262,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.#discovery.close()
     this.#documents.close()
     this.#endPolling()
+    this.#memberWatch.close()
     this.#servers.close()
     this.#auth.close()
     await Promise.all([...this.#registrations].map((registration) => registration.close()))
@@ -429,4 +470,9 @@ export class NacosAdapter implements RegistryAdapter {
   #heard(): void {
     this.#lastHeardAt = this.#deps.now()
   }
+}
+
+/** Same service, address, port and cluster = the same instance. */
+function identityOf({ service, address, port, cluster }: Registration): string {
+  return `${serviceKey(service)} ${address} ${port} ${cluster}`
 }

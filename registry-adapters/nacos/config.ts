@@ -48,6 +48,14 @@ export interface NacosTimes {
    * default 30 s, time for every client to come back.
    */
   readonly settleMs: number
+  /**
+   * For `settleMs` after a sign of trouble among the servers, an instance that vanishes is used for at least this long, and until a second server lacks it, too;
+   * default 10 s. A member that comes or goes forgets living instances until their next heartbeat, 5 s at most with ordinary clients, and tells the others
+   * within a second.
+   */
+  readonly doubtMs: number
+  /** Servers of one cluster tell each other of a change after a second; one that shows something else after this time has missed it; default 1.5 s. */
+  readonly syncMs: number
   /** Names of servers are resolved again this often; default 30 s. */
   readonly resolveMs: number
   /** Servers without gRPC: every service is asked for this often, and every watched document; default 5 s and 10 s. */
@@ -66,6 +74,8 @@ export const defaultNacosTimes: NacosTimes = {
   heartbeatMs: 5000,
   confirmAfterMs: 1500,
   settleMs: 30_000,
+  doubtMs: 10_000,
+  syncMs: 1500,
   resolveMs: 30_000,
   httpPollMs: 5000,
   configPollMs: 10_000,

@@ -18,6 +18,8 @@ export interface SessionEvents {
   onReady(connection: NacosConnection): void
   /** The connection is lost. Called once per loss. */
   onLost(problem: MeshError): void
+  /** A server asked us to move; the connection that is there serves until another is ready. */
+  onReset(): void
   /** Every server was tried and none took us; called once per round. */
   onRoundFailed(problem: MeshError): void
   onPush(type: string, body: Readonly<Record<string, unknown>>): void
@@ -273,6 +275,7 @@ export class GrpcSession {
   /** The server asked us to go. The old connection serves until a new one is ready. */
   #moveAway(hint: string | undefined): void {
     this.#deps.metrics.count('registry_resets', { registry: this.#options.registry, connection: this.#options.module })
+    this.#events.onReset()
     const wanted = this.#deps.servers.servers.find(({ id }) => id === hint)
     this.#deps.log.info(
       { registry: this.#options.registry, server: this.#connection?.server.id, hint },

@@ -2,7 +2,7 @@
  * The services that somebody listens to: asked for on each new connection, kept up to date by pushes, asked for again now and then, and judged before anybody
  * hears of them. Desired state only grows and shrinks by `subscribe` and `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
  */
-import { serviceKey } from '../../../contracts/endpoint.ts'
+import { endpointId, serviceKey } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type {
@@ -13,8 +13,9 @@ import type {
 } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
 import { groupedName } from '../wire/service-name.ts'
+import { DoubtedLosses } from './doubted-losses.ts'
 import { judge } from './judge.ts'
-import type { Known, News, Verdict } from './judge.ts'
+import type { Known, News, ServerMood, Verdict } from './judge.ts'
 import { readService, sameEndpoints } from './read-service.ts'
 import type { ReadOptions, ServiceView } from './read-service.ts'
 
@@ -39,6 +40,8 @@ export interface DiscoveryDeps extends AdapterDeps {
   readonly hasSecondServer: () => boolean
   /** That server's view of a service. */
   readonly secondOpinion: (service: ServiceName) => Promise<unknown>
+  /** Whether servers come and go at the moment, or did shortly before. */
+  readonly isTroubled: () => boolean
   readonly onHeard: () => void
 }
 
@@ -57,7 +60,12 @@ interface Watch {
   failures: number
   nextAskAt: number
   held: Held | undefined
+  readonly doubted: DoubtedLosses
+  /** Something of the known is used although the last list lacks it. */
+  isKept: boolean
   timer: NodeJS.Timeout | undefined
+  /** The next look at what is doubted. */
+  doubtTimer: NodeJS.Timeout | undefined
 }
 
 interface Held {
@@ -120,7 +128,10 @@ export class Discovery {
         failures: 0,
         nextAskAt: 0,
         held: undefined,
+        doubted: new DoubtedLosses(),
+        isKept: false,
         timer: undefined,
+        doubtTimer: undefined,
       }
       this.#watches.set(key, watch)
       const name = groupedName(service.group, service.name)
@@ -167,8 +178,7 @@ export class Discovery {
     this.#waiting.clear()
     const words: RegistryProblem = { code: problem.code, message: problem.message, at: this.#deps.now() }
     for (const watch of this.#watches.values()) {
-      clearTimeout(watch.timer)
-      watch.timer = undefined
+      clearTimers(watch)
       if (watch.stale !== undefined) continue
       watch.stale = words
       for (const listener of watch.listeners) guarded(this.#deps, () => listener.onStale(words))
@@ -208,7 +218,7 @@ export class Discovery {
     this.#transport = undefined
     clearInterval(this.#pollTimer)
     for (const watch of this.#watches.values()) {
-      clearTimeout(watch.timer)
+      clearTimers(watch)
       watch.listeners.clear()
     }
     this.#watches.clear()
@@ -225,7 +235,7 @@ export class Discovery {
     if (named?.size === 0) this.#byName.delete(name)
     this.#waiting.delete(watch)
     this.#pushed.delete(watch.key)
-    clearTimeout(watch.timer)
+    clearTimers(watch)
     this.#release(watch)
     if (watch.subscribedOn !== undefined && watch.subscribedOn === this.#transport)
       watch.subscribedOn.unsubscribe(watch.service).catch(() => undefined)
@@ -311,7 +321,7 @@ export class Discovery {
   #hear(watch: Watch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): boolean {
     const view = this.#read(watch, info)
     if (view === undefined) return false
-    const verdict = judge(watch.known, { view, ...from }, performance.now() < this.#isUnsettledUntil)
+    const verdict = judge(watch.known, { view, ...from }, this.#mood())
     switch (verdict) {
       case 'accept':
         this.#accept(watch, view, from.source)
@@ -327,6 +337,9 @@ export class Discovery {
               : 'refused a list that the server itself calls invalid',
           ),
         )
+        break
+      case 'doubtful':
+        this.#doubt(watch, view, from.source)
         break
       default:
         this.#hold(watch, view, verdict)
@@ -360,8 +373,22 @@ export class Discovery {
     return view
   }
 
+  #mood(): ServerMood {
+    if (performance.now() < this.#isUnsettledUntil) return 'outage'
+    return this.#deps.isTroubled() ? 'trouble' : 'calm'
+  }
+
+  /** A list that is believed whole. */
   #accept(watch: Watch, view: ServiceView, source: string): void {
+    if (watch.doubted.size > 0) {
+      const ids = new Set(view.endpoints.map(endpointId))
+      this.#sayReturned(watch, watch.doubted.countIn(ids))
+    }
     this.#release(watch)
+    this.#use(watch, view, source)
+  }
+
+  #use(watch: Watch, view: ServiceView, source: string): void {
     const before = watch.set
     // the wire does not tell the threshold, only that it was passed: then every instance may be used
     const protectThreshold = view.isProtected ? 1 : 0
@@ -395,8 +422,7 @@ export class Discovery {
   #hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
     if (watch.held !== undefined) return
     watch.held = { since: performance.now(), attempts: 0 }
-    this.#held++
-    this.#gaugeHeld()
+    this.#gaugeHeld(watch)
     this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: verdict })
     this.#deps.log.warn(
       {
@@ -440,9 +466,9 @@ export class Discovery {
       if (this.#transport !== transport || watch.held !== held) return
       const view = this.#read(watch, info)
       if (view !== undefined) {
-        const isSettled = performance.now() >= this.#isUnsettledUntil
+        const mood = this.#mood()
         const source = isOther ? 'second server' : transport.source
-        const verdict = judge(watch.known, { view, source, askedAt }, !isSettled)
+        const verdict = judge(watch.known, { view, source, askedAt }, mood)
         if (verdict === 'accept') {
           this.#deps.log.info(
             { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
@@ -451,7 +477,12 @@ export class Discovery {
           this.#accept(watch, view, source)
           return
         }
-        if ((verdict === 'empty' || verdict === 'shrunk') && isSettled) {
+        if (verdict === 'doubtful') {
+          // trouble began while it was held: from now on each loss is doubted for itself
+          this.#doubt(watch, view, source)
+          return
+        }
+        if ((verdict === 'empty' || verdict === 'shrunk') && mood === 'calm') {
           this.#deps.log.info(
             { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
             'a second answer confirms that there are fewer instances',
@@ -466,14 +497,109 @@ export class Discovery {
     if (watch.held === held && this.#transport === transport) this.#confirmLater(watch)
   }
 
-  #release(watch: Watch): void {
-    if (watch.held === undefined) return
+  /** Uses a list, and keeps in use what it lacks until that is certain. */
+  #doubt(watch: Watch, view: ServiceView, source: string): void {
+    const { doubted } = watch
+    const known = watch.known?.endpoints ?? []
+    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
+    const { endpoints, missed, returned } = doubted.merge(known, view.endpoints, performance.now(), bound)
+    this.#sayReturned(watch, returned)
+    if (missed > 0) {
+      this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: 'doubtful' })
+      this.#deps.log.info(
+        { registry: this.#deps.registry, service: watch.key, missed, known: known.length, server: source },
+        'instances vanished while Nacos servers come and go; they stay in use until a second look confirms it',
+      )
+    }
     watch.held = undefined
-    this.#held--
-    this.#gaugeHeld()
+    this.#gaugeHeld(watch)
+    this.#use(watch, { ...view, endpoints }, source)
+    if (watch.doubtTimer === undefined) this.#lookLater(watch, this.#deps.times.doubtMs)
   }
 
-  #gaugeHeld(): void {
+  #sayReturned(watch: Watch, returned: number): void {
+    if (returned === 0) return
+    this.#deps.log.info(
+      { registry: this.#deps.registry, service: watch.key, returned },
+      'instances that had vanished are back; they were in use all the time',
+    )
+  }
+
+  #lookLater(watch: Watch, waitMs: number): void {
+    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer = undefined
+    if (watch.doubted.size === 0 || this.#transport === undefined) return
+    // spread: a server that goes may be missed in every list at once
+    const spreadMs = waitMs * (1 + this.#deps.random() / 4)
+    watch.doubtTimer = setTimeout(() => {
+      watch.doubtTimer = undefined
+      void this.#look(watch)
+    }, spreadMs)
+  }
+
+  /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
+  async #look(watch: Watch): Promise<void> {
+    const transport = this.#transport
+    const { times } = this.#deps
+    if (transport === undefined) return
+    try {
+      const askedAt = performance.now()
+      // after an outage of all servers nobody's word is enough until they have settled
+      if (askedAt < this.#isUnsettledUntil) return
+      const own = this.#read(watch, await transport.query(watch.service))
+      if (this.#transport !== transport || this.#watches.get(watch.key) !== watch) return
+      if (own !== undefined && own.isValid) {
+        const isPatient = askedAt - watch.doubted.oldestSince < times.settleMs
+        const second =
+          isPatient && this.#deps.hasSecondServer()
+            ? this.#read(watch, await this.#deps.secondOpinion(watch.service))
+            : own
+        if (this.#transport !== transport || this.#watches.get(watch.key) !== watch) return
+        if (second !== undefined && second.isValid) this.#conclude(watch, own, second, transport.source, askedAt)
+      }
+    } catch (error) {
+      this.#deps.log.debug({ registry: this.#deps.registry, service: watch.key }, describeError(error))
+    } finally {
+      if (watch.doubtTimer === undefined && this.#watches.get(watch.key) === watch)
+        this.#lookLater(watch, Math.max(times.confirmAfterMs, times.doubtMs / 4))
+    }
+  }
+
+  #conclude(watch: Watch, own: ServiceView, second: ServiceView, source: string, askedAt: number): void {
+    const { times } = this.#deps
+    const known = watch.known?.endpoints ?? []
+    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
+    const { returned } = watch.doubted.merge(known, own.endpoints, askedAt, bound)
+    this.#sayReturned(watch, returned)
+    const gone = watch.doubted.conclude(askedAt - times.doubtMs, second.endpoints)
+    const overdue = watch.doubted.conclude(askedAt - times.settleMs, [])
+    if (gone.size + overdue.size > 0)
+      this.#deps.log.info(
+        { registry: this.#deps.registry, service: watch.key, gone: gone.size + overdue.size },
+        overdue.size > 0
+          ? 'instances that vanished are gone: the server has not shown them again in time'
+          : 'instances that vanished are gone: a second look confirms it',
+      )
+    const left = known.filter((endpoint) => !gone.has(endpointId(endpoint)) && !overdue.has(endpointId(endpoint)))
+    const { endpoints } = watch.doubted.merge(left, own.endpoints, askedAt, bound)
+    this.#gaugeHeld(watch)
+    this.#use(watch, { ...own, endpoints }, source)
+  }
+
+  /** Nothing is kept against the servers' word any more. */
+  #release(watch: Watch): void {
+    watch.held = undefined
+    watch.doubted.clear()
+    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer = undefined
+    this.#gaugeHeld(watch)
+  }
+
+  #gaugeHeld(watch: Watch): void {
+    const isKept = watch.held !== undefined || watch.doubted.size > 0
+    if (isKept === watch.isKept) return
+    watch.isKept = isKept
+    this.#held += isKept ? 1 : -1
     this.#deps.metrics.gauge('registry_held_services', { registry: this.#deps.registry }, this.#held)
   }
 
@@ -483,6 +609,8 @@ export class Discovery {
     const now = performance.now()
     for (const watch of this.#watches.values()) {
       if (watch.held !== undefined && watch.timer === undefined) this.#confirmLater(watch)
+      if (watch.doubted.size > 0 && watch.doubtTimer === undefined)
+        this.#lookLater(watch, this.#deps.times.confirmAfterMs)
       if (watch.subscribedOn !== transport && !watch.isAsking && watch.timer === undefined) this.#want(watch)
     }
     if (this.#pollIntervalMs(transport) === 0) return
@@ -509,6 +637,13 @@ export class Discovery {
     this.#remembered.add(key)
     log()
   }
+}
+
+function clearTimers(watch: Watch): void {
+  clearTimeout(watch.timer)
+  clearTimeout(watch.doubtTimer)
+  watch.timer = undefined
+  watch.doubtTimer = undefined
 }
 
 function guarded(deps: AdapterDeps, call: () => void): void {

@@ -4,6 +4,7 @@
  *
  * - Older than what the same server already told on this connection, and not the answer to a question asked since: refused.
  * - Nothing left, or much less than known: held until a second source says the same.
+ * - While servers come and go: whatever it lacks of the known endpoints is doubted one by one, the rest is used.
  * - After an outage of all servers: anything that lacks a known endpoint is held until the servers have settled.
  * - Everything else is accepted at once. The first word on a service is always accepted: there is nothing to protect.
  */
@@ -29,12 +30,15 @@ export interface News {
   readonly askedAt: number | undefined
 }
 
-export type Verdict = 'accept' | 'older' | 'invalid' | 'empty' | 'shrunk' | 'unsettled'
+export type Verdict = 'accept' | 'older' | 'invalid' | 'empty' | 'shrunk' | 'unsettled' | 'doubtful'
+
+/** `calm`; `trouble`: a server is lost or came back a moment ago; `outage`: all of them were away a moment ago. */
+export type ServerMood = 'calm' | 'trouble' | 'outage'
 
 /** A list with less than this share of the known endpoints is a shrink (the share at which control protects, too). */
 export const shrinkShare = 0.3
 
-export function judge(known: Known | undefined, news: News, isUnsettled: boolean): Verdict {
+export function judge(known: Known | undefined, news: News, mood: ServerMood): Verdict {
   if (!news.view.isValid) return 'invalid'
   if (known === undefined) return 'accept'
   const isOlder =
@@ -42,14 +46,15 @@ export function judge(known: Known | undefined, news: News, isUnsettled: boolean
   // an answer to a question that was sent after the last word was taken is newer than it, whatever the server's clock says
   const isCausallyNewer = news.askedAt !== undefined && news.askedAt >= known.acceptedAt
   if (isOlder && !isCausallyNewer) return 'older'
-  return loss(known.endpoints, news.view.endpoints, isUnsettled)
+  return loss(known.endpoints, news.view.endpoints, mood)
 }
 
-function loss(known: readonly Endpoint[], now: readonly Endpoint[], isUnsettled: boolean): Verdict {
+function loss(known: readonly Endpoint[], now: readonly Endpoint[], mood: ServerMood): Verdict {
   if (known.length === 0) return 'accept'
-  if (isUnsettled) {
+  if (mood !== 'calm') {
     const ids = new Set(now.map(endpointId))
-    if (!known.every((endpoint) => ids.has(endpointId(endpoint)))) return 'unsettled'
+    if (known.every((endpoint) => ids.has(endpointId(endpoint)))) return 'accept'
+    return mood === 'outage' ? 'unsettled' : 'doubtful'
   }
   if (now.length === 0) return 'empty'
   return now.length < known.length * shrinkShare ? 'shrunk' : 'accept'

@@ -12,7 +12,10 @@ import type {
 import type { NacosTimes } from '../config.ts'
 import type { NacosServer, ServerList } from '../servers/server-list.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
+import type { Trouble } from '../servers/trouble.ts'
 import type { HttpNaming } from './http-naming.ts'
+import { removeInstance } from './removal.ts'
+import type { RemovalOutcome } from './removal.ts'
 
 export interface RegisteredInstanceDeps {
   readonly registry: string
@@ -22,19 +25,31 @@ export interface RegisteredInstanceDeps {
   readonly random: () => number
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
+  readonly trouble: Trouble
+  /** A removal of the same instance that must be over first. */
+  readonly after: Promise<unknown> | undefined
+  /** The adapter closes. */
+  readonly closing: AbortSignal
   /** The desired state is gone: by `deregister()` or `release()`. */
   readonly onEnd: (self: RegisteredInstance) => void
+  /** `deregister()` has begun; `removal` resolves when nothing of it is under way any more. */
+  readonly onRemoval: (self: RegisteredInstance, removal: Promise<void>) => void
 }
 
 /** Longest pause after failures, well inside the 30 s after which servers remove an instance. */
 const maxRetryMs = 5000
+/** A removal waits this long for the step that is under way, and never more than a third of its own time. */
+const stepGraceMs = 1000
 /** A refusal that no repetition heals (permissions, a persistent service of that name) is tried again this rarely. */
 const deniedRetryMs = 30_000
 
 export class RegisteredInstance implements RegistrationHandle {
   #registration: Registration
+  /** What the registry was told last, if anything. */
+  #told: Registration | undefined
   readonly #deps: RegisteredInstanceDeps
   readonly #abort = new AbortController()
+  readonly #superseded = new AbortController()
   #state: 'pending' | 'registered' | 'failing' = 'pending'
   /** The registry has the present content, as far as we know. */
   #isCurrent = false
@@ -70,27 +85,14 @@ export class RegisteredInstance implements RegistrationHandle {
   async deregister(deadlineMs: number): Promise<void> {
     if (this.#isEnded) return
     this.#end()
-    const deadline = AbortSignal.timeout(Math.max(1, deadlineMs))
-    // the step that is under way may still be a registration: it must not come after the removal
-    await Promise.race([this.#running, aborted(deadline)])
-    let pauseMs = 100
-    while (!deadline.aborted) {
-      for (const server of this.#deps.servers.inRandomOrder()) {
-        try {
-          await this.#deps.naming.deregister(server, this.#registration, deadline)
-          this.#deps.log.info({ ...this.#words(), server: server.id }, 'removed the application from Nacos')
-          return
-        } catch (error) {
-          this.#deps.log.debug({ ...this.#words(), server: server.id }, describeError(error))
-        }
-      }
-      await sleep(pauseMs, deadline)
-      pauseMs = Math.min(pauseMs * 2, 1000)
-    }
-    this.#deps.log.warn(
-      this.#words(),
-      'Nacos did not confirm the removal in time; without heartbeats it removes the application by itself',
-    )
+    const removal = this.#remove(Math.max(1, deadlineMs))
+    this.#deps.onRemoval(this, removal)
+    await removal
+  }
+
+  /** The same instance is wanted again: a removal that is under way is not repeated. */
+  supersede(): void {
+    this.#superseded.abort()
   }
 
   release(): void {
@@ -104,6 +106,80 @@ export class RegisteredInstance implements RegistrationHandle {
     await this.#running
   }
 
+  async #remove(deadlineMs: number): Promise<void> {
+    const deadline = AbortSignal.timeout(deadlineMs)
+    // the step that is under way may still be a registration: it must not come after the removal
+    const isInFlight = !(await this.#endOfStep(Math.min(stepGraceMs, deadlineMs / 3)))
+    const told = this.#told
+    const { kind, removals, remaining } = await removeInstance(
+      {
+        contents: told === undefined || told === this.#registration ? [this.#registration] : [this.#registration, told],
+        isInFlight,
+      },
+      { deadline, superseded: this.#superseded.signal, closing: this.#deps.closing },
+      {
+        naming: this.#deps.naming,
+        servers: this.#deps.servers,
+        times: this.#deps.times,
+        isTroubled: () => this.#deps.trouble.isPresent,
+        onProblem: (server, words) => this.#deps.log.debug({ ...this.#words(), server: server.id }, words),
+        onRepeat: (servers, count) => {
+          this.#countRemoval('repeated')
+          this.#deps.log.info(
+            { ...this.#words(), servers, removals: count },
+            'Nacos servers show the application although its removal was taken; removing it again',
+          )
+        },
+      },
+    )
+    this.#countRemoval(kind)
+    const words = { ...this.#words(), removals }
+    switch (kind) {
+      case 'gone':
+        return this.#deps.log.info(words, 'removed the application from Nacos')
+      case 'unseen':
+        return this.#deps.log.info(
+          words,
+          'removed the application from Nacos; there was no time, or no way, to see that all its servers know',
+        )
+      case 'superseded':
+        return this.#deps.log.info(words, 'the removal of the application ends here: it is announced again')
+      case 'taken-over':
+        return this.#deps.log.info(
+          words,
+          'removed the application from Nacos; somebody else has registered this address since, and is left alone',
+        )
+      case 'remains':
+        return this.#deps.log.warn(
+          { ...words, servers: remaining },
+          'Nacos took the removal, but some of its servers still show the application; without heartbeats they forget it within 3 minutes',
+        )
+      case 'refused':
+        return this.#deps.log.warn(
+          words,
+          'Nacos did not confirm the removal in time; without heartbeats it removes the application by itself',
+        )
+    }
+  }
+
+  /** Answers whether the step that was under way came to its end; otherwise it is given up, and may still arrive. */
+  async #endOfStep(graceMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), graceMs)
+    })
+    const isOver = await Promise.race([this.#running.then(() => true), patience])
+    clearTimeout(timer)
+    if (isOver) return true
+    this.#abort.abort()
+    await this.#running
+    return false
+  }
+
+  #countRemoval(result: RemovalOutcome['kind'] | 'repeated'): void {
+    this.#deps.metrics.count('registry_removals', { registry: this.#deps.registry, result })
+  }
+
   #end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
@@ -113,7 +189,7 @@ export class RegisteredInstance implements RegistrationHandle {
 
   async #run(): Promise<void> {
     // never inside the caller's turn
-    await Promise.resolve()
+    await this.#deps.after
     while (!this.#isEnded) {
       const pauseMs = await this.#step()
       if (!this.#isEnded) await this.#pause(pauseMs)
@@ -131,6 +207,7 @@ export class RegisteredInstance implements RegistrationHandle {
         const result = await this.#deps.naming.beat(server, registration, this.#abort.signal)
         this.#count('beat', result)
         if (result === 'unknown') {
+          this.#deps.trouble.sign('forgotten', server.id)
           this.#deps.log.info(
             { ...this.#words(), server: server.id },
             'Nacos does not know this application any more; registering it again',
@@ -139,6 +216,7 @@ export class RegisteredInstance implements RegistrationHandle {
           return 0
         }
       } else {
+        this.#told = registration
         await this.#deps.naming.register(server, registration, this.#abort.signal)
         this.#count('register', 'ok')
         // whatever changed meanwhile is sent next
@@ -170,6 +248,8 @@ export class RegisteredInstance implements RegistrationHandle {
   }
 
   #failed(error: MeshError, server: NacosServer | undefined): number {
+    if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT')
+      if (!this.#abort.signal.aborted) this.#deps.trouble.sign('no-answer', server?.id)
     if (this.#isEnded) return 0
     this.#count(this.#isCurrent ? 'beat' : 'register', 'failed')
     this.#failures++
@@ -225,23 +305,4 @@ function isSame(left: Registration, right: Registration): boolean {
     left.enabled === right.enabled &&
     JSON.stringify(left.metadata) === JSON.stringify(right.metadata)
   )
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
-  })
 }

@@ -114,12 +114,6 @@ export interface ServiceListRequest extends WireRequest {
   readonly selector?: string
 }
 
-/** Names without group. */
-export interface ServiceListResponse extends WireResponse {
-  readonly count: number
-  readonly serviceNames: readonly string[]
-}
-
 /** Pushed; answered by `NotifySubscriberResponse` with the same `requestId`. */
 export interface NotifySubscriberRequest extends NamingRequest {
   readonly serviceInfo: WireServiceInfo

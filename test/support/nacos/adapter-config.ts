@@ -11,6 +11,8 @@ export const hastyTimes: Partial<NacosTimes> = {
   heartbeatMs: 400,
   confirmAfterMs: 150,
   settleMs: 600,
+  doubtMs: 300,
+  syncMs: 200,
   httpPollMs: 300,
   configPollMs: 300,
 }

@@ -238,6 +238,101 @@ describe('discovery from Nacos', () => {
     expect(performance.now() - backAt).to.be.greaterThan(650)
   })
 
+  describe('while servers come and go', () => {
+    const numbered = (...numbers: number[]) => numbers.map((at) => ({ ip: `10.0.0.${at}` }))
+    const named = (...numbers: number[]): string[] => numbers.map((at) => `10.0.0.${at}:80`)
+
+    /** Connected to the first of three servers; the second can be asked, the third has just gone away. */
+    const inTrouble = async (times: object) => {
+      const [present, second, third] = [await bench.server(), await bench.server(), await bench.server()]
+      for (const server of [present, second]) server.setHosts(orders, numbered(1, 2, 3, 4))
+      for (const server of [second, third]) server.grpc.onRequest = () => ({ kind: 'status', code: 14 })
+      const { adapter, deps } = bench.open([present, second, third], { times: { settleMs: 60_000, ...times } })
+      const listener = recordingListener()
+      adapter.subscribe(orders, listener)
+      await listener.untilIds(named(1, 2, 3, 4))
+      expect(adapter.status().server).to.equal(present.address)
+      await third.stop()
+      await eventually(() => deps.counted('registry_trouble_signs', { sign: 'member-lost' }) === 1, 'a sign of trouble')
+      return { present, second, third, deps, listener }
+    }
+
+    it('keeps an instance that vanishes, uses what is new at once, and says that it came back', async () => {
+      const { present, deps, listener } = await inTrouble({ doubtMs: 60_000 })
+      present.setHosts(orders, numbered(1, 2, 3, 5))
+      await listener.untilIds(named(1, 2, 3, 4, 5))
+      expect(deps.gauged('registry_held_services')).to.equal(1)
+      expect(deps.counted('registry_held', { reason: 'doubtful' })).to.equal(1)
+      expect(deps.lines.join('\n')).to.include('vanished while Nacos servers come and go; they stay in use')
+      present.setHosts(orders, numbered(1, 2, 3, 4, 5))
+      await eventually(() => deps.gauged('registry_held_services') === 0, 'the end of the doubt')
+      expect(listener.sets.every(({ endpoints }) => endpoints.length >= 4)).to.equal(true)
+      expect(deps.lines.join('\n')).to.include('instances that had vanished are back')
+    })
+
+    it('believes the loss, after a time, when a second server lacks the instance, too', async () => {
+      const { present, second, deps, listener } = await inTrouble({ doubtMs: 300 })
+      second.setHosts(orders, numbered(1, 2, 3))
+      const startedAt = performance.now()
+      present.setHosts(orders, numbered(1, 2, 3))
+      await listener.untilIds(named(1, 2, 3))
+      expect(performance.now() - startedAt).to.be.greaterThan(295)
+      expect(deps.lines.join('\n')).to.include('a second look confirms it')
+      expect(deps.gauged('registry_held_services')).to.equal(0)
+    })
+
+    it('believes it as soon as the second server lacks it, and until then not', async () => {
+      const { present, second, listener } = await inTrouble({ doubtMs: 100 })
+      const asked = (): number => second.httpSeen.filter(({ path }) => path.endsWith('/instance/list')).length
+      present.setHosts(orders, [])
+      await eventually(() => asked() >= 2, 'two questions')
+      expect(listener.ids).to.deep.equal(named(1, 2, 3, 4))
+      second.setHosts(orders, numbered(4))
+      await listener.untilIds(named(4))
+      second.setHosts(orders, [])
+      await listener.untilIds([])
+    })
+
+    it('takes the word of its own server when the second one still differs after the time to settle', async () => {
+      const { present, listener } = await inTrouble({ settleMs: 700, doubtMs: 100 })
+      present.setHosts(orders, numbered(1))
+      await listener.untilIds(named(1))
+    })
+
+    it('asks the lone server again when there is no other', async () => {
+      const server = await bench.server()
+      server.setHosts(orders, numbered(1, 2))
+      const { adapter, deps } = bench.open([server], { times: { settleMs: 60_000, doubtMs: 200, heartbeatMs: 20 } })
+      const listener = recordingListener()
+      adapter.subscribe(orders, listener)
+      await listener.untilIds(named(1, 2))
+      const here = { ...orders, name: 'here' }
+      const words = { address: '10.2.0.1', port: 1, weight: 1, cluster: 'DEFAULT', metadata: {} }
+      const handle = adapter.register({ service: here, healthy: true, enabled: true, ...words })
+      await eventually(() => handle.state === 'registered', 'a registration')
+      server.store.removeInstance(here, '10.2.0.1', 1)
+      await eventually(() => deps.counted('registry_trouble_signs', { sign: 'forgotten' }) === 1, 'a sign of trouble')
+      const startedAt = performance.now()
+      server.setHosts(orders, numbered(1))
+      await listener.untilIds(named(1))
+      expect(performance.now() - startedAt).to.be.greaterThan(195)
+    })
+
+    it('does not ask anybody about an ordinary loss in calm times', async () => {
+      const [present, second] = [await bench.server(), await bench.server()]
+      for (const server of [present, second]) server.setHosts(orders, numbered(1, 2, 3, 4))
+      second.grpc.onRequest = () => ({ kind: 'status', code: 14 })
+      const { adapter, deps } = bench.open([present, second], { times: { doubtMs: 60_000, confirmAfterMs: 60_000 } })
+      const listener = recordingListener()
+      adapter.subscribe(orders, listener)
+      await listener.untilIds(named(1, 2, 3, 4))
+      present.setHosts(orders, numbered(1, 2))
+      await listener.untilIds(named(1, 2))
+      expect(second.httpSeen).to.deep.equal([])
+      expect(deps.counted('registry_held')).to.equal(0)
+    })
+  })
+
   it('finds what a lost push should have told, by asking again now and then', async () => {
     const server = await bench.server()
     const { listener } = await watching(server, 1, { times: { safetyPollMs: 200 } })

@@ -195,6 +195,59 @@ describe('registration at Nacos', () => {
     expect(server.httpSeen.slice(before).every(({ parameters }) => parameters['port'] === '9')).to.equal(true)
   })
 
+  it('gives up a heartbeat that hangs, and removes the instance all the same', async () => {
+    const server = await bench.server()
+    const { adapter } = bench.open([server], { times: { requestTimeoutMs: 60_000, heartbeatMs: 20 } })
+    const handle = adapter.register(registration)
+    await eventually(() => handle.state === 'registered', 'the registration')
+    server.http.onRequest = ({ path }) => (path.endsWith('/beat') ? { kind: 'hang' } : undefined)
+    const before = calls(server, 'PUT', '/v1/ns/instance/beat')
+    await eventually(() => calls(server, 'PUT', '/v1/ns/instance/beat') > before, 'a heartbeat that hangs')
+    await handle.deregister(30_000)
+    expect(server.store.instances(orders)).to.deep.equal([])
+  })
+
+  it('removes again what a registration brings back that was given up and arrives after the removal', async () => {
+    const server = await bench.server()
+    const { adapter, deps } = bench.open([server], { times: { requestTimeoutMs: 60_000 } })
+    server.http.onRequest = ({ method }) => (method === 'POST' ? { kind: 'hang' } : undefined)
+    const handle = adapter.register(registration)
+    await eventually(() => server.httpSeen.some(({ method }) => method === 'POST'), 'a registration that hangs')
+    let isLate = true
+    server.http.onRequest = ({ method, path }) => {
+      if (method === 'GET' && path.endsWith('/instance/list') && isLate) {
+        isLate = false
+        setImmediate(() =>
+          server.setHosts(orders, [{ ip: '10.2.0.1', port: 21_001, weight: 2, metadata: { version: 'v1' } }]),
+        )
+      }
+      return undefined
+    }
+    await handle.deregister(30_000)
+    expect(isLate).to.equal(false)
+    expect(server.store.instances(orders)).to.deep.equal([])
+    expect(deps.lines.join('\n')).to.include('although its removal was taken; removing it again')
+    expect(deps.counted('registry_removals', { result: 'repeated' })).to.equal(1)
+  })
+
+  it('keeps an application that is announced again while its removal is under way', async () => {
+    const server = await bench.server()
+    const { adapter } = bench.open([server])
+    const old = adapter.register(registration)
+    await eventually(() => old.state === 'registered', 'the registration')
+    for (let round = 0; round < 10; round++) {
+      const handle = adapter.register({ ...registration, port: 22_000 + round })
+      await eventually(() => handle.state === 'registered', 'the registration')
+      const removal = handle.deregister(5000)
+      const again = adapter.register({ ...registration, port: 22_000 + round })
+      await Promise.all([removal, eventually(() => again.state === 'registered', 'it to be back')])
+      expect(server.store.hasInstance(orders, '10.2.0.1', 22_000 + round)).to.equal(true)
+    }
+    const deletions = server.httpSeen.filter(({ method }) => method === 'DELETE').length
+    expect(deletions).to.be.at.most(10)
+    expect(server.store.instances(orders)).to.have.length(11)
+  })
+
   it('sends what changed while a registration was under way', async () => {
     const server = await bench.server()
     const handle = bench.open([server], { times: { heartbeatMs: 60_000 } }).adapter.register(registration)
