@@ -68,6 +68,14 @@ describe('judging news about a service', () => {
     expect(judge(known(2), answer(49), 'calm')).to.equal('older')
   })
 
+  it('refuses an answer that a push of the same millisecond overtook, unless both say the same', () => {
+    const answer = (count: number, askedAt: number): News => ({ view: view(count), source: 's1', askedAt })
+    expect(judge(known(2), answer(1, 49), 'calm')).to.equal('older')
+    expect(judge(known(2), answer(3, 49), 'calm')).to.equal('older')
+    expect(judge(known(2), answer(2, 49), 'calm')).to.equal('accept')
+    expect(judge(known(2), answer(1, 51), 'calm')).to.equal('accept')
+  })
+
   it('refuses what the server itself calls invalid', () => {
     expect(judge(undefined, pushed(3, { valid: false }), 'calm')).to.equal('invalid')
   })
