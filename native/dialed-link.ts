@@ -8,6 +8,12 @@ import type { FrameStream } from './frame-stream.ts'
 const firstPauseMs = 50
 const lastPauseMs = 1000
 
+/** How long a hello may go without an answer. */
+export const welcomeTimeoutMs = 5000
+
+/** What came of the first hello: nobody has the socket, the other side said welcome, or nothing in time (the link stays, and a later answer is heard). */
+export type Joined = 'alone' | 'welcome' | 'silent'
+
 export interface DialedLinkHooks {
   /** A fresh stream: say hello. */
   onOpen(stream: FrameStream): void
@@ -23,11 +29,36 @@ export class DialedLink {
   private timer: NodeJS.Timeout | undefined
   private pauseMs = firstPauseMs
   private isClosed = false
+  private readonly greeting = Promise.withResolvers<'welcome'>()
 
   constructor(path: string, native: Native | undefined, hooks: DialedLinkHooks) {
     this.path = path
     this.native = native
     this.hooks = hooks
+  }
+
+  /** Dials once, says hello (`onOpen`) and waits until the owner has heard the answer and calls `welcome` or `refuse`. Rejects with what `refuse` was given. */
+  async join(): Promise<Joined> {
+    const { promise: answered } = this.greeting
+    answered.catch(() => {})
+    if (!(await this.dial())) return 'alone'
+    const silence = Promise.withResolvers<'silent'>()
+    const timer = setTimeout(silence.resolve, welcomeTimeoutMs, 'silent')
+    try {
+      return await Promise.race([answered, silence.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The other side takes us. */
+  welcome(): void {
+    this.greeting.resolve('welcome')
+  }
+
+  /** The other side does not want us. */
+  refuse(error: Error): void {
+    this.greeting.reject(error)
   }
 
   /** One dial; false when nobody answers. The link then rests until `redial`. */

@@ -49,7 +49,6 @@ export interface Continuity {
 }
 
 /** Longest wait for the watchdog's first word, ms. */
-const welcomeTimeoutMs = 5000
 const maxQuestions = 64
 const flushAfterMs = 2000
 
@@ -74,8 +73,6 @@ class Link implements Continuity {
   private isReady = false
   private hasRetired = false
   private waits: readonly string[] = []
-  private welcome: (() => void) | undefined
-  private refuse: ((error: Error) => void) | undefined
   private questions = 0
 
   constructor(deps: ContinuityDeps, native: Native | undefined) {
@@ -89,22 +86,8 @@ class Link implements Continuity {
   }
 
   async start(): Promise<void> {
-    const answered = new Promise<void>((resolve, reject) => {
-      this.welcome = resolve
-      this.refuse = reject
-    })
-    answered.catch(() => {})
-    this.isSupervised = await this.dialed.dial()
-    if (!this.isSupervised) {
-      this.lead()
-      return
-    }
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, welcomeTimeoutMs)
-    })
-    await Promise.race([answered, timeout])
-    clearTimeout(timer)
+    this.isSupervised = (await this.dialed.join()) !== 'alone'
+    if (!this.isSupervised) this.lead()
   }
 
   ready(): void {
@@ -199,10 +182,10 @@ class Link implements Continuity {
   private receive(message: WatchdogToChild): void {
     switch (message.type) {
       case 'welcome':
-        this.welcome?.()
+        this.dialed.welcome()
         return
       case 'refused':
-        this.refuse?.(new MeshError(message.code, message.message))
+        this.dialed.refuse(new MeshError(message.code, message.message))
         return
       case 'lead':
         this.lead()

@@ -20,7 +20,7 @@ import { runFiles } from '../../../contracts/run-directory.ts'
 import { BatchSender } from '../../../native/batch-sender.ts'
 import { loadNative } from '../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
-import { DialedLink } from '../../../native/dialed-link.ts'
+import { DialedLink, welcomeTimeoutMs } from '../../../native/dialed-link.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
 import type { LiveConnections } from '../listen/movable.ts'
 import { Drain } from './drain.ts'
@@ -75,7 +75,6 @@ export interface WatchdogLink {
 }
 
 /** Longest wait for the watchdog's first word, ms; then the worker starts with what it has. */
-const welcomeTimeoutMs = 5000
 const lagPeriodMs = 500
 const progressPeriodMs = 500
 const flushAfterMs = 2000
@@ -116,8 +115,6 @@ class Link implements WatchdogLink {
   private isReady = false
   private isServing = false
   private permit: () => void = () => {}
-  private welcome: (() => void) | undefined
-  private refuse: ((error: Error) => void) | undefined
   private batchesToCome = 0
   private watchdogPid = 0
   private lagMs = 0
@@ -143,28 +140,18 @@ class Link implements WatchdogLink {
   }
 
   async start(): Promise<void> {
-    const answered = new Promise<void>((resolve, reject) => {
-      this.welcome = resolve
-      this.refuse = reject
-    })
-    answered.catch(() => {})
-    this.isSupervised = await this.dialed.dial()
+    const joined = await this.dialed.join()
+    this.isSupervised = joined !== 'alone'
     if (!this.isSupervised) {
       this.permit()
       return
     }
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        this.deps.log(
-          'warn',
-          `the watchdog did not answer in ${welcomeTimeoutMs} ms; starting with ${this.taken.length} held listeners`,
-        )
-        resolve()
-      }, welcomeTimeoutMs)
-    })
-    await Promise.race([answered, timeout])
-    clearTimeout(timer)
+    if (joined === 'silent') {
+      this.deps.log(
+        'warn',
+        `the watchdog did not answer in ${welcomeTimeoutMs} ms; starting with ${this.taken.length} held listeners`,
+      )
+    }
     if (this.port !== undefined) {
       this.takeover = new Takeover(this.deps, this.native, this.port)
       await this.takeover.listen()
@@ -249,11 +236,11 @@ class Link implements WatchdogLink {
         this.watchdogPid = message.watchdogPid
         this.batchesToCome = message.batches
         this.give(message.wanted)
-        if (this.batchesToCome === 0) this.welcome?.()
+        if (this.batchesToCome === 0) this.dialed.welcome()
         return
       case 'refused':
         deps.log('error', `the watchdog refuses this worker: ${message.message}`, { code: message.code })
-        this.refuse?.(new MeshError(message.code, message.message))
+        this.dialed.refuse(new MeshError(message.code, message.message))
         return
       case 'handover':
         this.receiveListeners(message)
@@ -303,7 +290,7 @@ class Link implements WatchdogLink {
       })
     }
     this.send({ type: 'received', batch: message.batch })
-    if (message.why === 'start' && this.batchesToCome > 0 && --this.batchesToCome === 0) this.welcome?.()
+    if (message.why === 'start' && this.batchesToCome > 0 && --this.batchesToCome === 0) this.dialed.welcome()
   }
 
   private startDrain(order: {

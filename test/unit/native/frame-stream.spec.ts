@@ -105,6 +105,24 @@ describe('streams between our processes', () => {
     link.close()
   })
 
+  it('are joined when the hello was answered: with a welcome, or with a refusal', async () => {
+    const joining = (answer: (link: DialedLink) => void) => {
+      const link: DialedLink = new DialedLink(path, native, {
+        onOpen: () => answer(link),
+        onMessage: () => {},
+        onLost: () => {},
+      })
+      return link
+    }
+    const wanted = joining((link) => link.welcome())
+    expect(await wanted.join()).to.equal('welcome')
+    wanted.close()
+    const unwanted = joining((link) => link.refuse(new Error('another generation')))
+    const refusal = await unwanted.join().catch((error: Error) => error.message)
+    expect(refusal).to.equal('another generation')
+    unwanted.close()
+  })
+
   it('that nobody answers are not an error', async () => {
     const link = new DialedLink(join(folder, 'nobody'), native, {
       onOpen: () => {},
@@ -112,6 +130,7 @@ describe('streams between our processes', () => {
       onLost: () => {},
     })
     expect(await link.dial()).to.equal(false)
+    expect(await link.join()).to.equal('alone')
     link.close()
   })
 })
