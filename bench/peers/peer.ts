@@ -1,4 +1,5 @@
 /** What a benchmark needs of a proxy under test. */
+import type { BenchOptions } from '../scenario.ts'
 
 export type Mode = 'http' | 'tcp'
 
@@ -10,6 +11,11 @@ export interface PeerOptions {
   readonly workers: number
   /** Entry point of our worker; the others ignore it. */
   readonly workerMain: string
+}
+
+/** One worker, alone on the CPU of the proxy: how all scenarios run that say nothing else. */
+export function oneWorker(options: BenchOptions, originPort: number, mode: Mode): PeerOptions {
+  return { cpus: options.proxyCpu, originPort, mode, workers: 1, workerMain: options.workerMain }
 }
 
 export interface RunningPeer {

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { scratchFolder } from '../processes.ts'
 import { atMost, format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
@@ -14,13 +15,7 @@ export const features: Scenario = {
   run: async (options) => {
     const folder = scratchFolder('log')
     const origin = await startOrigin(options.loadCpu)
-    const common = {
-      cpus: options.proxyCpu,
-      originPort: origin.port,
-      mode: 'http',
-      workers: 1,
-      workerMain: options.workerMain,
-    } as const
+    const common = oneWorker(options, origin.port, 'http')
     const plain = await startMesh(common)
     const full = await startMesh({
       ...common,

@@ -1,6 +1,7 @@
 /** Scavenges per 100,000 requests: the alarm for garbage on the hot path. */
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { runWrk } from '../load/wrk.ts'
 import { format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
@@ -10,14 +11,7 @@ export const garbage: Scenario = {
   title: 'Scavenges per 100,000 requests (--trace-gc)',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const common = {
-      cpus: options.proxyCpu,
-      originPort: origin.port,
-      mode: 'http',
-      workers: 1,
-      workerMain: options.workerMain,
-    } as const
-    const mesh = await startMesh({ ...common, nodeFlags: ['--trace-gc'] })
+    const mesh = await startMesh({ ...oneWorker(options, origin.port, 'http'), nodeFlags: ['--trace-gc'] })
     let scavenges = 0
     let majors = 0
     let millis = 0

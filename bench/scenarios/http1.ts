@@ -1,6 +1,7 @@
 /** CPU per keep-alive HTTP/1.1 request, ours against the peers, in one interleaved run. */
 import { allPeers, startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { atMost, format } from '../scenario.ts'
 import type { BenchOptions, Scenario, ScenarioReport } from '../scenario.ts'
 import { remarksOn, runWindows } from '../windows.ts'
@@ -13,11 +14,7 @@ export const http1: Scenario = {
   title: 'HTTP/1.1, 64 keep-alive connections: CPU µs per request',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const started = await startPeers(
-      allPeers,
-      { cpus: options.proxyCpu, originPort: origin.port, mode: 'http', workers: 1, workerMain: options.workerMain },
-      options,
-    )
+    const started = await startPeers(allPeers, oneWorker(options, origin.port, 'http'), options)
     try {
       const contenders = started.peers.map(({ name, peer }) => ({ name, peer, path: '/' }))
       const figures = await runWindows(contenders, connections, options)

@@ -5,6 +5,7 @@ import { Caller } from '../load/keep-alive.ts'
 import { runWrk } from '../load/wrk.ts'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { atMost, format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
 
@@ -17,13 +18,7 @@ export const idle: Scenario = {
   title: '10,000 idle connections: memory of one worker',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const mesh = await startMesh({
-      cpus: options.proxyCpu,
-      originPort: origin.port,
-      mode: 'http',
-      workers: 1,
-      workerMain: options.workerMain,
-    })
+    const mesh = await startMesh(oneWorker(options, origin.port, 'http'))
     const callers: Caller[] = []
     try {
       const atStart = residentBytes(mesh.pids)

@@ -7,6 +7,7 @@ import { envoy } from '../peers/envoy.ts'
 import { haproxy } from '../peers/haproxy.ts'
 import { hostmesh } from '../peers/hostmesh.ts'
 import { nginx } from '../peers/nginx.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { atMost, format, median } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
 
@@ -18,14 +19,11 @@ export const latency: Scenario = {
   title: 'Latency at 1,000 requests/s, open loop',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const peerOptions = {
-      cpus: options.proxyCpu,
-      originPort: origin.port,
-      mode: 'http',
-      workers: 1,
-      workerMain: options.workerMain,
-    } as const
-    const started = await startPeers([hostmesh, haproxy, nginx, envoy], peerOptions, options)
+    const started = await startPeers(
+      [hostmesh, haproxy, nginx, envoy],
+      oneWorker(options, origin.port, 'http'),
+      options,
+    )
     try {
       const targets = [
         { name: 'no proxy', port: origin.port },

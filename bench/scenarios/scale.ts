@@ -10,6 +10,7 @@ import { changedService, endpointsOf, endpointsPerService, isSecondAfter, keyOf,
 import { serviceSpec, virtualHost } from '../mesh-snapshot.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import type { RunningMesh } from '../peers/hostmesh.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { freePort } from '../processes.ts'
 import { atMost, format, percentile } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
@@ -63,11 +64,7 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
   const sharedPort = await freePort()
   options.log(`  ${services} services`)
   const mesh = await startMesh({
-    cpus: options.proxyCpu,
-    originPort: one.port,
-    mode: 'http',
-    workers: 1,
-    workerMain: options.workerMain,
+    ...oneWorker(options, one.port, 'http'),
     amend: (snapshot) => withServices(snapshot, services, one.port, sharedPort),
   })
   try {

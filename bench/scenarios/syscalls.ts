@@ -6,6 +6,7 @@ import { runWrk } from '../load/wrk.ts'
 import { startOrigin } from '../origin.ts'
 import { haproxy } from '../peers/haproxy.ts'
 import { hostmesh } from '../peers/hostmesh.ts'
+import { oneWorker } from '../peers/peer.ts'
 import { startPeers } from '../contenders.ts'
 import { versionOf } from '../processes.ts'
 import { atMost, format } from '../scenario.ts'
@@ -25,14 +26,7 @@ export const syscalls: Scenario = {
   run: async (options) => {
     if (versionOf('strace', ['-V']) === undefined) throw new Error('strace is missing: apt-get install strace')
     const origin = await startOrigin(options.loadCpu)
-    const peerOptions = {
-      cpus: options.proxyCpu,
-      originPort: origin.port,
-      mode: 'http',
-      workers: 1,
-      workerMain: options.workerMain,
-    } as const
-    const started = await startPeers([hostmesh, haproxy], peerOptions, options)
+    const started = await startPeers([hostmesh, haproxy], oneWorker(options, origin.port, 'http'), options)
     const rows: string[][] = []
     const raw: Record<string, unknown> = {}
     let ours = NaN

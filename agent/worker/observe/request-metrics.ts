@@ -122,10 +122,7 @@ export class RequestMetrics {
         kind: 'counter',
         help: 'Requests',
         labelNames: httpLabelNames,
-        samples: [...table.entries()].map(({ labels, offset }) => ({
-          labels,
-          value: table.values[offset + requests]!,
-        })),
+        samples: table.samples(requests),
       },
       histogramSeries(
         'istio_request_duration_milliseconds',

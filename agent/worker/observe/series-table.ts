@@ -48,6 +48,11 @@ export class SeriesTable {
     }
   }
 
+  /** The number at `at` of every row, as a counter's samples. */
+  samples(at: number): { readonly labels: readonly string[]; readonly value: number }[] {
+    return [...this.entries()].map(({ labels, offset }) => ({ labels, value: this.values[offset + at]! }))
+  }
+
   clear(): void {
     this.values.fill(0)
   }

@@ -79,7 +79,7 @@ export class TcpMetrics {
       kind: 'counter',
       help,
       labelNames: tcpLabelNames,
-      samples: [...table.entries()].map(({ labels, offset }) => ({ labels, value: table.values[offset + at]! })),
+      samples: table.samples(at),
     })
     return [
       counter('istio_tcp_connections_opened_total', 'TCP connections opened', opened),
