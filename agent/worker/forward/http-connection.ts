@@ -91,8 +91,9 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     this.transport.owner = this
     this.road.live.add(this)
     this.armIdle()
+    // First, for what was received may be a whole request, or one with half a body: `process` pauses where it has to.
+    this.transport.resumeReading()
     if (received !== null && received.length > 0) this.process(received, 0, received.length)
-    if (this.phase === Phase.idle || this.phase === Phase.head) this.transport.resumeReading()
   }
 
   // ---- reading

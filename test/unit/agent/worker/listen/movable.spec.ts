@@ -103,6 +103,42 @@ describe('a live connection that moves to another worker', () => {
     expect(caller.isOver).to.equal(false)
   })
 
+  it('reads on after a whole request that travelled along', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (message, connection) => {
+      if (message.target !== '/slow') return 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nr'
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const caller = await call(old.port('orders'))
+    caller.send(get('/slow') + get('/along'))
+    await eventually(() => answer !== undefined)
+    only().whenReady((connection) => move(detach(connection)))
+    answer!()
+    await eventually(() => backend.requests.length === 2)
+    caller.send(get('/after'))
+    await eventually(() => backend.requests.length === 3)
+    expect(backend.requests.map(({ target }) => target)).to.deep.equal(['/slow', '/along', '/after'])
+  })
+
+  it('takes half a body along, and reads the other half', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (message, connection) => {
+      if (message.target !== '/slow') return undefined
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const caller = await call(old.port('orders'))
+    caller.send(`${get('/slow')}POST /upload HTTP/1.1\r\nHost: orders\r\nContent-Length: 8\r\n\r\nhalf`)
+    await eventually(() => answer !== undefined)
+    only().whenReady((connection) => move(detach(connection)))
+    answer!()
+    await eventually(() => old.worker.connections.size === 0)
+    caller.send('half')
+    await eventually(() => backend.requests.length === 2)
+    expect(backend.requests[1]!.body.toString()).to.equal('halfhalf')
+  })
+
   it('moves a TCP pair with bytes that nobody has read yet, in both directions', async () => {
     const big = Buffer.alloc(6_000_000, 'abcdefg')
     backend.onPiece = () => true
