@@ -11,6 +11,16 @@ import { WatchdogHost } from '../../test/support/continuity/watchdog-host.ts'
 import type { RestartedProxy } from './proxies.ts'
 import { percentile, ratedLoad } from './rated-load.ts'
 
+/** What fails leaves no processes behind. */
+async function withHost<T>(started: Promise<WatchdogHost>, run: (host: WatchdogHost) => Promise<T>): Promise<T> {
+  const host = await started
+  try {
+    return await run(host)
+  } finally {
+    await host.end()
+  }
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 export interface RestartNumbers {
@@ -74,20 +84,20 @@ export async function streamsThroughRestarts(
   count: number,
   restarts: number,
 ): Promise<{ streams: number; restarts: number; damaged: number; megabytes: number; examples: string[] }> {
-  const host = await startRealWorkers(provider)
-  const streams: EchoStream[] = []
-  for (let index = 0; index < count; index++) {
-    streams.push(await EchoStream.open(host.tcpPort, `t${index}`, 'tcp'))
-    streams.push(await EchoStream.open(host.httpPort, `w${index}`, 'websocket'))
-  }
-  for (const stream of streams) stream.start(20, 1024)
-  for (let round = 0; round < restarts; round++) await host.reload()
-  const problems = (await Promise.all(streams.map((stream) => stream.finish(10_000)))).filter(
-    (problem) => problem !== undefined,
-  )
-  await host.end()
-  const megabytes = streams.reduce((sum, stream) => sum + stream.gotBytes, 0) / 1e6
-  return { streams: streams.length, restarts, damaged: problems.length, megabytes, examples: problems.slice(0, 3) }
+  return withHost(startRealWorkers(provider), async (host) => {
+    const streams: EchoStream[] = []
+    for (let index = 0; index < count; index++) {
+      streams.push(await EchoStream.open(host.tcpPort, `t${index}`, 'tcp'))
+      streams.push(await EchoStream.open(host.httpPort, `w${index}`, 'websocket'))
+    }
+    for (const stream of streams) stream.start(20, 1024)
+    for (let round = 0; round < restarts; round++) await host.reload()
+    const problems = (await Promise.all(streams.map((stream) => stream.finish(10_000)))).filter(
+      (problem) => problem !== undefined,
+    )
+    const megabytes = streams.reduce((sum, stream) => sum + stream.gotBytes, 0) / 1e6
+    return { streams: streams.length, restarts, damaged: problems.length, megabytes, examples: problems.slice(0, 3) }
+  })
 }
 
 export interface KillNumbers {
@@ -112,70 +122,74 @@ export async function kills(
 ): Promise<KillNumbers> {
   const provider = await startFarSide('provider', false)
   const center = await startFarSide('center', true)
-  const host = await startRealWorkers(provider, { tuning: { restarts: { maxDeaths: 1000, windowMs: 500 } } })
-  const service = 'public/DEFAULT_GROUP@@orders'
-  host.writeTargets({
-    writtenAt: Date.now(),
-    host: 'bench',
-    centers: [`127.0.0.1:${center.port}`],
-    listeners: {
-      'service:orders': {
-        kind: 'service',
-        protocol: 'http',
-        service,
-        center: true,
-        direct: true,
-        endpoints: [`127.0.0.1:${provider.port}`],
-      },
-    },
-    services: {},
-    names: {},
-    fallbackNetworks: [],
-  })
-  await host.until((state) => state.relay.targetsAgeMs >= 0, 'the targets are known')
-  const load = ratedLoad(host.httpPort, perSecond)
-  await pause(1000)
-  const firstAnswers: number[] = []
-  const backs: number[] = []
-  const lostAtOnce: number[] = []
-  let over = 0
-  for (let round = 0; round < times; round++) {
-    const before = load.records.filter((record) => record.failure !== undefined).length
-    const { killedAt, inFlight } = await killOne(host, what, load.inFlight)
-    await host.until(
-      (state) => host.serving(state)?.children.length === 3 && !state.relay.isRelaying,
-      `${what} is back`,
-      30_000,
-    )
-    await pause(600)
-    const after = load.records.filter((record) => record.startedAt >= killedAt && record.failure === undefined)
-    const first = after.reduce(
-      (least, record) => Math.min(least, record.startedAt + record.ms - killedAt),
-      Number.POSITIVE_INFINITY,
-    )
-    firstAnswers.push(first)
-    const relayed = after.filter((record) => record.tier === 'center' || record.tier === 'direct')
-    backs.push(relayed.length === 0 ? 0 : Math.max(...relayed.map((record) => record.startedAt)) - killedAt)
-    const lost = load.records.filter((record) => record.failure !== undefined).length - before
-    lostAtOnce.push(lost)
-    if (lost > inFlight) over++
-  }
-  await load.stop()
-  await host.end()
-  await provider.close()
-  await center.close()
-  const lost = load.records.filter((record) => record.failure !== undefined)
-  return {
-    what,
-    kills: times,
-    requests: load.records.length,
-    refused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
-    lost: lost.length,
-    killsOverInFlight: over,
-    worstLostAtOnce: Math.max(...lostAtOnce),
-    firstAnswerP99Ms: percentile(firstAnswers, 0.99),
-    backP99Ms: percentile(backs, 0.99),
-    skipped: load.skipped(),
+  const started = startRealWorkers(provider, { tuning: { restarts: { maxDeaths: 1000, windowMs: 500 } } })
+  try {
+    return await withHost(started, async (host) => {
+      const service = 'public/DEFAULT_GROUP@@orders'
+      host.writeTargets({
+        writtenAt: Date.now(),
+        host: 'bench',
+        centers: [`127.0.0.1:${center.port}`],
+        listeners: {
+          'service:orders': {
+            kind: 'service',
+            protocol: 'http',
+            service,
+            center: true,
+            direct: true,
+            endpoints: [`127.0.0.1:${provider.port}`],
+          },
+        },
+        services: {},
+        names: {},
+        fallbackNetworks: [],
+      })
+      await host.until((state) => state.relay.targetsAgeMs >= 0, 'the targets are known')
+      const load = ratedLoad(host.httpPort, perSecond)
+      await pause(1000)
+      const firstAnswers: number[] = []
+      const backs: number[] = []
+      const lostAtOnce: number[] = []
+      let over = 0
+      for (let round = 0; round < times; round++) {
+        const before = load.records.filter((record) => record.failure !== undefined).length
+        const { killedAt, inFlight } = await killOne(host, what, load.inFlight)
+        await host.until(
+          (state) => host.serving(state)?.children.length === 3 && !state.relay.isRelaying,
+          `${what} is back`,
+          30_000,
+        )
+        await pause(600)
+        const after = load.records.filter((record) => record.startedAt >= killedAt && record.failure === undefined)
+        const first = after.reduce(
+          (least, record) => Math.min(least, record.startedAt + record.ms - killedAt),
+          Number.POSITIVE_INFINITY,
+        )
+        firstAnswers.push(first)
+        const relayed = after.filter((record) => record.tier === 'center' || record.tier === 'direct')
+        backs.push(relayed.length === 0 ? 0 : Math.max(...relayed.map((record) => record.startedAt)) - killedAt)
+        const lost = load.records.filter((record) => record.failure !== undefined).length - before
+        lostAtOnce.push(lost)
+        if (lost > inFlight) over++
+      }
+      await load.stop()
+      const lost = load.records.filter((record) => record.failure !== undefined)
+      return {
+        what,
+        kills: times,
+        requests: load.records.length,
+        refused: lost.filter((record) => record.failure === 'ECONNREFUSED').length,
+        lost: lost.length,
+        killsOverInFlight: over,
+        worstLostAtOnce: Math.max(...lostAtOnce),
+        firstAnswerP99Ms: percentile(firstAnswers, 0.99),
+        backP99Ms: percentile(backs, 0.99),
+        skipped: load.skipped(),
+      }
+    })
+  } finally {
+    await provider.close()
+    await center.close()
   }
 }
 
@@ -211,69 +225,73 @@ async function killOne(
 export async function failedUpgrades(
   times: number,
 ): Promise<{ upgrades: number; requests: number; lost: number; generationsLeft: number; servedBy: string }> {
-  const host = await WatchdogHost.start({
+  const started = WatchdogHost.start({
     workers: 2,
     tuning: {
       deadlines: { startMs: 1500, drainMs: 3000, stopMs: 2000 },
       restarts: { maxDeaths: 3, probationMs: 60_000 },
     },
   })
-  const load = await keepAliveLoad(host.httpPort, 16)
-  const kinds = [
-    { worker: 'crash-at-start' },
-    { worker: 'hang-at-start' },
-    { control: 'refuse-config' },
-    { worker: 'fail-self-test' },
-    { worker: 'crash-at-start', control: 'refuse-config' },
-  ]
-  for (let round = 0; round < times; round++) {
-    const report = await host.upgrade(host.release({ name: `bad ${round}`, ...kinds[round % kinds.length] }))
-    if (report.outcome !== 'failed') throw new Error(`a bad version was accepted: ${JSON.stringify(report)}`)
-  }
-  const result = await load.stop()
-  const state = await host.state()
-  await host.end()
-  return {
-    upgrades: times,
-    requests: result.answered,
-    lost: result.failures.length,
-    generationsLeft: state.generations.length,
-    servedBy: state.generations[0]?.release ?? 'nobody',
-  }
+  return withHost(started, async (host) => {
+    const load = await keepAliveLoad(host.httpPort, 16)
+    const kinds = [
+      { worker: 'crash-at-start' },
+      { worker: 'hang-at-start' },
+      { control: 'refuse-config' },
+      { worker: 'fail-self-test' },
+      { worker: 'crash-at-start', control: 'refuse-config' },
+    ]
+    for (let round = 0; round < times; round++) {
+      const report = await host.upgrade(host.release({ name: `bad ${round}`, ...kinds[round % kinds.length] }))
+      if (report.outcome !== 'failed') throw new Error(`a bad version was accepted: ${JSON.stringify(report)}`)
+    }
+    const result = await load.stop()
+    const state = await host.state()
+    return {
+      upgrades: times,
+      requests: result.answered,
+      lost: result.failures.length,
+      generationsLeft: state.generations.length,
+      servedBy: state.generations[0]?.release ?? 'nobody',
+    }
+  })
 }
 
 /** What the watchdog costs while nothing happens: resident MB, and percent of a core over `ms`. */
 export async function watchdogAtRest(provider: FarSide, ms: number): Promise<{ megabytes: number; percent: number }> {
-  const host = await startRealWorkers(provider)
-  await host.reload()
-  const { pid = 0 } = host.process!
-  const onCpu = (): number =>
-    readdirSync(`/proc/${pid}/task`).reduce(
-      (sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
-      0,
-    )
-  await pause(5000)
-  const before = onCpu()
-  await pause(ms)
-  const percent = ((onCpu() - before) / (ms * 1e6)) * 100
-  const megabytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
-  await host.end()
-  return { megabytes, percent }
+  return withHost(startRealWorkers(provider), async (host) => {
+    await host.reload()
+    const { pid = 0 } = host.process!
+    const onCpu = (): number =>
+      readdirSync(`/proc/${pid}/task`).reduce(
+        (sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
+        0,
+      )
+    await pause(5000)
+    const before = onCpu()
+    await pause(ms)
+    const percent = ((onCpu() - before) / (ms * 1e6)) * 100
+    const megabytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+    return { megabytes, percent }
+  })
 }
 
-/** From the command until the old generation is gone, with 64 keep-alive connections, busy or idle. */
-export async function oneRestart(provider: FarSide, isBusy: boolean, rounds: number): Promise<number[]> {
-  const host = await startRealWorkers(provider)
-  const load = await keepAliveLoad(host.httpPort, 64, isBusy ? '/' : '/slow/400')
-  const times: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    await pause(1000)
-    const began = performance.now()
-    await host.reload('gone')
-    times.push(performance.now() - began)
-  }
-  const result = await load.stop()
-  await host.end()
-  if (result.failures.length > 0) throw new Error(result.failures[0])
-  return times
+/** From the command until the old generation is gone, with 64 keep-alive connections: at saturation, or each with an answer of 400 ms. */
+export async function oneRestart(
+  provider: FarSide,
+  isBusy: boolean,
+  rounds: number,
+): Promise<{ times: number[]; requests: number; failures: readonly string[] }> {
+  return withHost(startRealWorkers(provider), async (host) => {
+    const load = await keepAliveLoad(host.httpPort, 64, isBusy ? '/' : '/slow/400', { reconnects: true })
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      await pause(1000)
+      const began = performance.now()
+      await host.reload('gone')
+      times.push(performance.now() - began)
+    }
+    const { answered, failures } = await load.stop()
+    return { times, requests: answered, failures }
+  })
 }
