@@ -2,7 +2,7 @@
  * The services that somebody listens to: asked for on each new connection, kept up to date by pushes, asked for again now and then, and judged before anybody
  * hears of them. Desired state only grows and shrinks by `subscribe` and `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
  */
-import { endpointId, serviceKey } from '../../../contracts/endpoint.ts'
+import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type {
@@ -11,67 +11,18 @@ import type {
   RegistryProblem,
   Subscription,
 } from '../../../contracts/registry-adapter.ts'
-import type { NacosTimes } from '../config.ts'
 import { groupedName } from '../wire/service-name.ts'
-import { DoubtedLosses } from './doubted-losses.ts'
 import { judge } from './judge.ts'
-import type { Known, News, ServerMood, Verdict } from './judge.ts'
+import type { News } from './judge.ts'
 import { readService, sameEndpoints } from './read-service.ts'
-import type { ReadOptions, ServiceView } from './read-service.ts'
+import type { ServiceView } from './read-service.ts'
+import { clearTimers, createWatch } from './watch.ts'
+import type { NamingTransport, Watch } from './watch.ts'
+import { Withheld } from './withheld.ts'
+import type { WithheldDeps } from './withheld.ts'
 
-/** How services are asked for; one at a time is in use. */
-export interface NamingTransport {
-  /** Identity of the connection or server whose answers can be put in order. */
-  readonly source: string
-  /** The server's view, and pushes from now on where the transport has them. */
-  subscribe(service: ServiceName): Promise<unknown>
-  unsubscribe(service: ServiceName): Promise<void>
-  /** The server's view, now. */
-  query(service: ServiceName): Promise<unknown>
-  /** How often each service must be asked for because nobody tells us; 0 = pushes come. */
-  readonly pollMs: number
-}
-
-export interface DiscoveryDeps extends AdapterDeps {
-  readonly registry: string
-  readonly times: NacosTimes
-  readonly read: ReadOptions
-  /** Whether there is a server besides the one that we are connected to. */
-  readonly hasSecondServer: () => boolean
-  /** That server's view of a service. */
-  readonly secondOpinion: (service: ServiceName) => Promise<unknown>
-  /** Whether servers come and go at the moment, or did shortly before. */
-  readonly isTroubled: () => boolean
+export interface DiscoveryDeps extends Omit<WithheldDeps, 'transport' | 'isWatched' | 'readView' | 'use'> {
   readonly onHeard: () => void
-}
-
-interface Watch {
-  readonly service: ServiceName
-  readonly key: ServiceKey
-  readonly listeners: Set<EndpointListener>
-  version: number
-  known: Known | undefined
-  set: EndpointSet | undefined
-  /** What the listeners were told when the data became old; undefined = they are fresh. */
-  stale: RegistryProblem | undefined
-  /** Asked for on this transport. */
-  subscribedOn: NamingTransport | undefined
-  isAsking: boolean
-  failures: number
-  nextAskAt: number
-  held: Held | undefined
-  readonly doubted: DoubtedLosses
-  /** Something of the known is used although the last list lacks it. */
-  isKept: boolean
-  timer: NodeJS.Timeout | undefined
-  /** The next look at what is doubted. */
-  doubtTimer: NodeJS.Timeout | undefined
-}
-
-interface Held {
-  readonly since: number
-  /** The answers of the questions so far agreed with what is held; failed ones do not count. */
-  attempts: number
 }
 
 /** Questions under way at the same time. */
@@ -84,6 +35,7 @@ const maxRemembered = 1000
 
 export class Discovery {
   readonly #deps: DiscoveryDeps
+  readonly #withheld: Withheld
   readonly #watches = new Map<ServiceKey, Watch>()
   /** The same by `group@@name`. */
   readonly #byName = new Map<string, Set<Watch>>()
@@ -91,15 +43,20 @@ export class Discovery {
   readonly #remembered = new Set<string>()
   readonly #pushed = new Map<ServiceKey, unknown>()
   #transport: NamingTransport | undefined
-  #isUnsettledUntil = 0
   #questions = 0
-  #held = 0
   #pollTimer: NodeJS.Timeout | undefined
   #isPushScheduled = false
   #isClosed = false
 
   constructor(deps: DiscoveryDeps) {
     this.#deps = deps
+    this.#withheld = new Withheld({
+      ...deps,
+      transport: () => this.#transport,
+      isWatched: (watch) => this.#watches.get(watch.key) === watch,
+      readView: (watch, info) => this.#read(watch, info),
+      use: (watch, view, source) => this.#use(watch, view, source),
+    })
   }
 
   get size(): number {
@@ -115,24 +72,7 @@ export class Discovery {
     const key = serviceKey(service)
     let watch = this.#watches.get(key)
     if (watch === undefined) {
-      watch = {
-        service,
-        key,
-        listeners: new Set(),
-        version: 0,
-        known: undefined,
-        set: undefined,
-        stale: undefined,
-        subscribedOn: undefined,
-        isAsking: false,
-        failures: 0,
-        nextAskAt: 0,
-        held: undefined,
-        doubted: new DoubtedLosses(),
-        isKept: false,
-        timer: undefined,
-        doubtTimer: undefined,
-      }
+      watch = createWatch(service, key)
       this.#watches.set(key, watch)
       const name = groupedName(service.group, service.name)
       const named = this.#byName.get(name) ?? new Set()
@@ -164,7 +104,7 @@ export class Discovery {
   /** A transport is ready. `isAfterOutage` = every server had been away. */
   connected(transport: NamingTransport, isAfterOutage: boolean): void {
     this.#transport = transport
-    if (isAfterOutage) this.#isUnsettledUntil = performance.now() + this.#deps.times.settleMs
+    if (isAfterOutage) this.#withheld.settle()
     clearInterval(this.#pollTimer)
     const tickMs = transport.pollMs > 0 ? Math.min(pollTickMs, transport.pollMs) : pollTickMs
     this.#pollTimer = setInterval(() => this.#poll(), tickMs)
@@ -236,7 +176,7 @@ export class Discovery {
     this.#waiting.delete(watch)
     this.#pushed.delete(watch.key)
     clearTimers(watch)
-    this.#release(watch)
+    this.#withheld.release(watch)
     if (watch.subscribedOn !== undefined && watch.subscribedOn === this.#transport)
       watch.subscribedOn.unsubscribe(watch.service).catch(() => undefined)
   }
@@ -321,10 +261,10 @@ export class Discovery {
   #hear(watch: Watch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): boolean {
     const view = this.#read(watch, info)
     if (view === undefined) return false
-    const verdict = judge(watch.known, { view, ...from }, this.#mood())
+    const verdict = judge(watch.known, { view, ...from }, this.#withheld.mood)
     switch (verdict) {
       case 'accept':
-        this.#accept(watch, view, from.source)
+        this.#withheld.accept(watch, view, from.source)
         break
       case 'older':
       case 'invalid':
@@ -339,10 +279,10 @@ export class Discovery {
         )
         break
       case 'doubtful':
-        this.#doubt(watch, view, from.source)
+        this.#withheld.doubt(watch, view, from.source)
         break
       default:
-        this.#hold(watch, view, verdict)
+        this.#withheld.hold(watch, view, verdict)
     }
     return true
   }
@@ -371,21 +311,6 @@ export class Discovery {
       )
     }
     return view
-  }
-
-  #mood(): ServerMood {
-    if (performance.now() < this.#isUnsettledUntil) return 'outage'
-    return this.#deps.isTroubled() ? 'trouble' : 'calm'
-  }
-
-  /** A list that is believed whole. */
-  #accept(watch: Watch, view: ServiceView, source: string): void {
-    if (watch.doubted.size > 0) {
-      const ids = new Set(view.endpoints.map(endpointId))
-      this.#sayReturned(watch, watch.doubted.countIn(ids))
-    }
-    this.#release(watch)
-    this.#use(watch, view, source)
   }
 
   #use(watch: Watch, view: ServiceView, source: string): void {
@@ -419,198 +344,12 @@ export class Discovery {
   }
 
   /** Keeps what is in use and looks for a second source. */
-  #hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
-    if (watch.held !== undefined) return
-    watch.held = { since: performance.now(), attempts: 0 }
-    this.#gaugeHeld(watch)
-    this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: verdict })
-    this.#deps.log.warn(
-      {
-        registry: this.#deps.registry,
-        service: watch.key,
-        known: watch.known?.endpoints.length,
-        now: view.endpoints.length,
-        reason: verdict,
-      },
-      'Nacos shows fewer instances than are known; keeping them until a second answer confirms it',
-    )
-    this.#confirmLater(watch)
-  }
-
-  #confirmLater(watch: Watch): void {
-    const held = watch.held
-    if (held === undefined) return
-    const settleMs = this.#isUnsettledUntil - performance.now()
-    const pauseMs =
-      this.#deps.hasSecondServer() && held.attempts === 0
-        ? 0
-        : this.#deps.times.confirmAfterMs * 2 ** Math.min(held.attempts, 3)
-    // while the servers settle, polls go on at an ordinary pace: an answer that is whole again ends the holding early
-    const waitMs = settleMs > 0 ? Math.min(settleMs, Math.max(pauseMs, this.#deps.times.confirmAfterMs)) : pauseMs
-    clearTimeout(watch.timer)
-    watch.timer = setTimeout(() => {
-      watch.timer = undefined
-      void this.#confirm(watch, held)
-    }, waitMs)
-  }
-
-  async #confirm(watch: Watch, held: Held): Promise<void> {
-    const transport = this.#transport
-    if (transport === undefined || watch.held !== held) return
-    held.attempts++
-    const askedAt = performance.now()
-    try {
-      // every other time the server that said so is asked itself: it may have recovered
-      const isOther = this.#deps.hasSecondServer() && held.attempts % 2 === 1
-      const info = isOther ? await this.#deps.secondOpinion(watch.service) : await transport.query(watch.service)
-      if (this.#transport !== transport || watch.held !== held) return
-      const view = this.#read(watch, info)
-      if (view !== undefined) {
-        const mood = this.#mood()
-        const source = isOther ? 'second server' : transport.source
-        const verdict = judge(watch.known, { view, source, askedAt }, mood)
-        if (verdict === 'accept') {
-          this.#deps.log.info(
-            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
-            'the second answer has the instances; the shorter list was wrong or is outdated',
-          )
-          this.#accept(watch, view, source)
-          return
-        }
-        if (verdict === 'doubtful') {
-          // trouble began while it was held: from now on each loss is doubted for itself
-          this.#doubt(watch, view, source)
-          return
-        }
-        if ((verdict === 'empty' || verdict === 'shrunk') && mood === 'calm') {
-          this.#deps.log.info(
-            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
-            'a second answer confirms that there are fewer instances',
-          )
-          this.#accept(watch, view, source)
-          return
-        }
-      }
-    } catch (error) {
-      this.#deps.log.debug({ registry: this.#deps.registry, service: watch.key }, describeError(error))
-    }
-    if (watch.held === held && this.#transport === transport) this.#confirmLater(watch)
-  }
-
-  /** Uses a list, and keeps in use what it lacks until that is certain. */
-  #doubt(watch: Watch, view: ServiceView, source: string): void {
-    const { doubted } = watch
-    const known = watch.known?.endpoints ?? []
-    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
-    const { endpoints, missed, returned } = doubted.merge(known, view.endpoints, performance.now(), bound)
-    this.#sayReturned(watch, returned)
-    if (missed > 0) {
-      this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: 'doubtful' })
-      this.#deps.log.info(
-        { registry: this.#deps.registry, service: watch.key, missed, known: known.length, server: source },
-        'instances vanished while Nacos servers come and go; they stay in use until a second look confirms it',
-      )
-    }
-    watch.held = undefined
-    this.#gaugeHeld(watch)
-    this.#use(watch, { ...view, endpoints }, source)
-    if (watch.doubtTimer === undefined) this.#lookLater(watch, this.#deps.times.doubtMs)
-  }
-
-  #sayReturned(watch: Watch, returned: number): void {
-    if (returned === 0) return
-    this.#deps.log.info(
-      { registry: this.#deps.registry, service: watch.key, returned },
-      'instances that had vanished are back; they were in use all the time',
-    )
-  }
-
-  #lookLater(watch: Watch, waitMs: number): void {
-    clearTimeout(watch.doubtTimer)
-    watch.doubtTimer = undefined
-    if (watch.doubted.size === 0 || this.#transport === undefined) return
-    // spread: a server that goes may be missed in every list at once
-    const spreadMs = waitMs * (1 + this.#deps.random() / 4)
-    watch.doubtTimer = setTimeout(() => {
-      watch.doubtTimer = undefined
-      void this.#look(watch)
-    }, spreadMs)
-  }
-
-  /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
-  async #look(watch: Watch): Promise<void> {
-    const transport = this.#transport
-    const { times } = this.#deps
-    if (transport === undefined) return
-    try {
-      const askedAt = performance.now()
-      // after an outage of all servers nobody's word is enough until they have settled
-      if (askedAt < this.#isUnsettledUntil) return
-      const own = this.#read(watch, await transport.query(watch.service))
-      if (this.#transport !== transport || this.#watches.get(watch.key) !== watch) return
-      if (own !== undefined && own.isValid) {
-        const isPatient = askedAt - watch.doubted.oldestSince < times.settleMs
-        const second =
-          isPatient && this.#deps.hasSecondServer()
-            ? this.#read(watch, await this.#deps.secondOpinion(watch.service))
-            : own
-        if (this.#transport !== transport || this.#watches.get(watch.key) !== watch) return
-        if (second !== undefined && second.isValid) this.#conclude(watch, own, second, transport.source, askedAt)
-      }
-    } catch (error) {
-      this.#deps.log.debug({ registry: this.#deps.registry, service: watch.key }, describeError(error))
-    } finally {
-      if (watch.doubtTimer === undefined && this.#watches.get(watch.key) === watch)
-        this.#lookLater(watch, Math.max(times.confirmAfterMs, times.doubtMs / 4))
-    }
-  }
-
-  #conclude(watch: Watch, own: ServiceView, second: ServiceView, source: string, askedAt: number): void {
-    const { times } = this.#deps
-    const known = watch.known?.endpoints ?? []
-    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
-    const { returned } = watch.doubted.merge(known, own.endpoints, askedAt, bound)
-    this.#sayReturned(watch, returned)
-    const gone = watch.doubted.conclude(askedAt - times.doubtMs, second.endpoints)
-    const overdue = watch.doubted.conclude(askedAt - times.settleMs, [])
-    if (gone.size + overdue.size > 0)
-      this.#deps.log.info(
-        { registry: this.#deps.registry, service: watch.key, gone: gone.size + overdue.size },
-        overdue.size > 0
-          ? 'instances that vanished are gone: the server has not shown them again in time'
-          : 'instances that vanished are gone: a second look confirms it',
-      )
-    const left = known.filter((endpoint) => !gone.has(endpointId(endpoint)) && !overdue.has(endpointId(endpoint)))
-    const { endpoints } = watch.doubted.merge(left, own.endpoints, askedAt, bound)
-    this.#gaugeHeld(watch)
-    this.#use(watch, { ...own, endpoints }, source)
-  }
-
-  /** Nothing is kept against the servers' word any more. */
-  #release(watch: Watch): void {
-    watch.held = undefined
-    watch.doubted.clear()
-    clearTimeout(watch.doubtTimer)
-    watch.doubtTimer = undefined
-    this.#gaugeHeld(watch)
-  }
-
-  #gaugeHeld(watch: Watch): void {
-    const isKept = watch.held !== undefined || watch.doubted.size > 0
-    if (isKept === watch.isKept) return
-    watch.isKept = isKept
-    this.#held += isKept ? 1 : -1
-    this.#deps.metrics.gauge('registry_held_services', { registry: this.#deps.registry }, this.#held)
-  }
-
   #poll(): void {
     const transport = this.#transport
     if (transport === undefined) return
     const now = performance.now()
     for (const watch of this.#watches.values()) {
-      if (watch.held !== undefined && watch.timer === undefined) this.#confirmLater(watch)
-      if (watch.doubted.size > 0 && watch.doubtTimer === undefined)
-        this.#lookLater(watch, this.#deps.times.confirmAfterMs)
+      this.#withheld.resume(watch)
       if (watch.subscribedOn !== transport && !watch.isAsking && watch.timer === undefined) this.#want(watch)
     }
     if (this.#pollIntervalMs(transport) === 0) return
@@ -637,13 +376,6 @@ export class Discovery {
     this.#remembered.add(key)
     log()
   }
-}
-
-function clearTimers(watch: Watch): void {
-  clearTimeout(watch.timer)
-  clearTimeout(watch.doubtTimer)
-  watch.timer = undefined
-  watch.doubtTimer = undefined
 }
 
 function guarded(deps: AdapterDeps, call: () => void): void {

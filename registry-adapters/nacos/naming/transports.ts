@@ -5,8 +5,8 @@ import type { NacosConnection } from '../grpc/connection.ts'
 import type { GrpcSession } from '../grpc/session.ts'
 import type { NacosServer, ServerList } from '../servers/server-list.ts'
 import { clientRequests } from '../wire/messages.ts'
-import type { NamingTransport } from './discovery.ts'
 import type { HttpNaming } from './http-naming.ts'
+import type { NamingTransport } from './watch.ts'
 
 /** Asks over one connection; good until that connection is over. */
 export function grpcTransport(session: GrpcSession, connection: NacosConnection): NamingTransport {

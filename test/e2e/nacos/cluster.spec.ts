@@ -212,7 +212,9 @@ describe('a Nacos cluster of three real servers', function () {
     const [host] = hosts
     const here = { ...registration(7, 2), port: 9997 }
     const identity = { ip: here.address, port: String(here.port) }
-    const asked = await fetch(`${servers[0]!.url}/v1/ns/operator/distro/client?${new URLSearchParams(identity)}`)
+    const asked = await fetch(
+      `${servers[0]!.url}/v1/ns/operator/distro/client?${new URLSearchParams(identity).toString()}`,
+    )
     const { responsibleServer } = (await asked.json()) as { responsibleServer: string }
     const other = servers.find(({ address }) => address !== responsibleServer)!
     // a v2 registration is not passed on to the server that is responsible, and a removal that is changes nothing there

@@ -1,0 +1,253 @@
+/**
+ * What is not believed yet. A list that lost everything, or much, is held until a second answer agrees. While servers come and go each loss is doubted for
+ * itself and the rest of the list is used. Both are bounded in time, and gauge `registry_held_services` counts the services that are concerned.
+ */
+import { endpointId } from '../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import { describeError } from '../../../contracts/errors.ts'
+import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
+import type { NacosTimes } from '../config.ts'
+import { judge } from './judge.ts'
+import type { ServerMood, Verdict } from './judge.ts'
+import type { ReadOptions, ServiceView } from './read-service.ts'
+import type { Held, NamingTransport, Watch } from './watch.ts'
+
+export interface WithheldDeps extends AdapterDeps {
+  readonly registry: string
+  readonly times: NacosTimes
+  readonly read: ReadOptions
+  /** Whether there is a server besides the one that we are connected to. */
+  readonly hasSecondServer: () => boolean
+  /** That server's view of a service. */
+  readonly secondOpinion: (service: ServiceName) => Promise<unknown>
+  /** Whether servers come and go at the moment, or did shortly before. */
+  readonly isTroubled: () => boolean
+  readonly transport: () => NamingTransport | undefined
+  readonly isWatched: (watch: Watch) => boolean
+  /** undefined = it cannot be read; that is said elsewhere. */
+  readonly readView: (watch: Watch, info: unknown) => ServiceView | undefined
+  readonly use: (watch: Watch, view: ServiceView, source: string) => void
+}
+
+export class Withheld {
+  readonly #deps: WithheldDeps
+  #isUnsettledUntil = 0
+  #held = 0
+
+  constructor(deps: WithheldDeps) {
+    this.#deps = deps
+  }
+
+  /** All servers had been away: their lists fill up slowly. */
+  settle(): void {
+    this.#isUnsettledUntil = performance.now() + this.#deps.times.settleMs
+  }
+
+  /** Goes on with what waits although nobody asks, for example because the connection was lost meanwhile. */
+  resume(watch: Watch): void {
+    if (watch.held !== undefined && watch.timer === undefined) this.#confirmLater(watch)
+    if (watch.doubted.size > 0 && watch.doubtTimer === undefined)
+      this.#lookLater(watch, this.#deps.times.confirmAfterMs)
+  }
+
+  get mood(): ServerMood {
+    if (performance.now() < this.#isUnsettledUntil) return 'outage'
+    return this.#deps.isTroubled() ? 'trouble' : 'calm'
+  }
+
+  /** A list that is believed whole. */
+  accept(watch: Watch, view: ServiceView, source: string): void {
+    if (watch.doubted.size > 0) {
+      const ids = new Set(view.endpoints.map(endpointId))
+      this.#sayReturned(watch, watch.doubted.countIn(ids))
+    }
+    this.release(watch)
+    this.#deps.use(watch, view, source)
+  }
+
+  hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
+    if (watch.held !== undefined) return
+    watch.held = { since: performance.now(), attempts: 0 }
+    this.#gaugeHeld(watch)
+    this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: verdict })
+    this.#deps.log.warn(
+      {
+        registry: this.#deps.registry,
+        service: watch.key,
+        known: watch.known?.endpoints.length,
+        now: view.endpoints.length,
+        reason: verdict,
+      },
+      'Nacos shows fewer instances than are known; keeping them until a second answer confirms it',
+    )
+    this.#confirmLater(watch)
+  }
+
+  #confirmLater(watch: Watch): void {
+    const held = watch.held
+    if (held === undefined) return
+    const settleMs = this.#isUnsettledUntil - performance.now()
+    const pauseMs =
+      this.#deps.hasSecondServer() && held.attempts === 0
+        ? 0
+        : this.#deps.times.confirmAfterMs * 2 ** Math.min(held.attempts, 3)
+    // while the servers settle, polls go on at an ordinary pace: an answer that is whole again ends the holding early
+    const waitMs = settleMs > 0 ? Math.min(settleMs, Math.max(pauseMs, this.#deps.times.confirmAfterMs)) : pauseMs
+    clearTimeout(watch.timer)
+    watch.timer = setTimeout(() => {
+      watch.timer = undefined
+      void this.#confirm(watch, held)
+    }, waitMs)
+  }
+
+  async #confirm(watch: Watch, held: Held): Promise<void> {
+    const transport = this.#deps.transport()
+    if (transport === undefined || watch.held !== held) return
+    held.attempts++
+    const askedAt = performance.now()
+    try {
+      // every other time the server that said so is asked itself: it may have recovered
+      const isOther = this.#deps.hasSecondServer() && held.attempts % 2 === 1
+      const info = isOther ? await this.#deps.secondOpinion(watch.service) : await transport.query(watch.service)
+      if (this.#deps.transport() !== transport || watch.held !== held) return
+      const view = this.#deps.readView(watch, info)
+      if (view !== undefined) {
+        const mood = this.mood
+        const source = isOther ? 'second server' : transport.source
+        const verdict = judge(watch.known, { view, source, askedAt }, mood)
+        if (verdict === 'accept') {
+          this.#deps.log.info(
+            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
+            'the second answer has the instances; the shorter list was wrong or is outdated',
+          )
+          this.accept(watch, view, source)
+          return
+        }
+        if (verdict === 'doubtful') {
+          // trouble began while it was held: from now on each loss is doubted for itself
+          this.doubt(watch, view, source)
+          return
+        }
+        if ((verdict === 'empty' || verdict === 'shrunk') && mood === 'calm') {
+          this.#deps.log.info(
+            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
+            'a second answer confirms that there are fewer instances',
+          )
+          this.accept(watch, view, source)
+          return
+        }
+      }
+    } catch (error) {
+      this.#deps.log.debug({ registry: this.#deps.registry, service: watch.key }, describeError(error))
+    }
+    if (watch.held === held && this.#deps.transport() === transport) this.#confirmLater(watch)
+  }
+
+  /** Uses a list, and keeps in use what it lacks until that is certain. */
+  doubt(watch: Watch, view: ServiceView, source: string): void {
+    const { doubted } = watch
+    const known = watch.known?.endpoints ?? []
+    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
+    const { endpoints, missed, returned } = doubted.merge(known, view.endpoints, performance.now(), bound)
+    this.#sayReturned(watch, returned)
+    if (missed > 0) {
+      this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: 'doubtful' })
+      this.#deps.log.info(
+        { registry: this.#deps.registry, service: watch.key, missed, known: known.length, server: source },
+        'instances vanished while Nacos servers come and go; they stay in use until a second look confirms it',
+      )
+    }
+    watch.held = undefined
+    this.#gaugeHeld(watch)
+    this.#deps.use(watch, { ...view, endpoints }, source)
+    if (watch.doubtTimer === undefined) this.#lookLater(watch, this.#deps.times.doubtMs)
+  }
+
+  #sayReturned(watch: Watch, returned: number): void {
+    if (returned === 0) return
+    this.#deps.log.info(
+      { registry: this.#deps.registry, service: watch.key, returned },
+      'instances that had vanished are back; they were in use all the time',
+    )
+  }
+
+  #lookLater(watch: Watch, waitMs: number): void {
+    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer = undefined
+    if (watch.doubted.size === 0 || this.#deps.transport() === undefined) return
+    // spread: a server that goes may be missed in every list at once
+    const spreadMs = waitMs * (1 + this.#deps.random() / 4)
+    watch.doubtTimer = setTimeout(() => {
+      watch.doubtTimer = undefined
+      void this.#look(watch)
+    }, spreadMs)
+  }
+
+  /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
+  async #look(watch: Watch): Promise<void> {
+    const transport = this.#deps.transport()
+    const { times } = this.#deps
+    if (transport === undefined) return
+    try {
+      const askedAt = performance.now()
+      // after an outage of all servers nobody's word is enough until they have settled
+      if (askedAt < this.#isUnsettledUntil) return
+      const own = this.#deps.readView(watch, await transport.query(watch.service))
+      if (this.#deps.transport() !== transport || !this.#deps.isWatched(watch)) return
+      if (own !== undefined && own.isValid) {
+        const isPatient = askedAt - watch.doubted.oldestSince < times.settleMs
+        const second =
+          isPatient && this.#deps.hasSecondServer()
+            ? this.#deps.readView(watch, await this.#deps.secondOpinion(watch.service))
+            : own
+        if (this.#deps.transport() !== transport || !this.#deps.isWatched(watch)) return
+        if (second !== undefined && second.isValid) this.#conclude(watch, own, second, transport.source, askedAt)
+      }
+    } catch (error) {
+      this.#deps.log.debug({ registry: this.#deps.registry, service: watch.key }, describeError(error))
+    } finally {
+      if (watch.doubtTimer === undefined && this.#deps.isWatched(watch))
+        this.#lookLater(watch, Math.max(times.confirmAfterMs, times.doubtMs / 4))
+    }
+  }
+
+  #conclude(watch: Watch, own: ServiceView, second: ServiceView, source: string, askedAt: number): void {
+    const { times } = this.#deps
+    // a push that came in between is newer than what was asked for
+    if (watch.known !== undefined && watch.known.acceptedAt > askedAt) return
+    const known = watch.known?.endpoints ?? []
+    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
+    const { returned } = watch.doubted.merge(known, own.endpoints, askedAt, bound)
+    this.#sayReturned(watch, returned)
+    const gone = watch.doubted.conclude(askedAt - times.doubtMs, second.endpoints)
+    const overdue = watch.doubted.conclude(askedAt - times.settleMs, [])
+    if (gone.size + overdue.size > 0)
+      this.#deps.log.info(
+        { registry: this.#deps.registry, service: watch.key, gone: gone.size + overdue.size },
+        overdue.size > 0
+          ? 'instances that vanished are gone: the server has not shown them again in time'
+          : 'instances that vanished are gone: a second look confirms it',
+      )
+    const left = known.filter((endpoint) => !gone.has(endpointId(endpoint)) && !overdue.has(endpointId(endpoint)))
+    const { endpoints } = watch.doubted.merge(left, own.endpoints, askedAt, bound)
+    this.#gaugeHeld(watch)
+    this.#deps.use(watch, { ...own, endpoints }, source)
+  }
+
+  /** Nothing is kept against the servers' word any more. */
+  release(watch: Watch): void {
+    watch.held = undefined
+    watch.doubted.clear()
+    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer = undefined
+    this.#gaugeHeld(watch)
+  }
+
+  #gaugeHeld(watch: Watch): void {
+    const isKept = watch.held !== undefined || watch.doubted.size > 0
+    if (isKept === watch.isKept) return
+    watch.isKept = isKept
+    this.#held += isKept ? 1 : -1
+    this.#deps.metrics.gauge('registry_held_services', { registry: this.#deps.registry }, this.#held)
+  }
+}
