@@ -48,6 +48,8 @@ export class Exchange implements TimerOwner {
   startedAt = 0
   /** Waits for control to answer about a name; set by `ParkedNames`. */
   isParked = false
+  /** The host's own question whether this worker serves: neither counted nor logged. */
+  private isProbe = false
   private readonly road: Road
   private readonly wholeTimer: Timer
   /** For what a filter asks for. */
@@ -114,7 +116,8 @@ export class Exchange implements TimerOwner {
     const { kind } = this.connection.context
     if (kind === 'probe' || kind === 'relay') {
       const isProbe = request.path === probeRequest.path && request.authority === probeRequest.host
-      if (isProbe || kind === 'probe') {
+      this.isProbe = isProbe || kind === 'probe'
+      if (this.isProbe) {
         this.answer(isProbe ? emptyOk : emptyNotFound)
         return
       }
@@ -391,8 +394,10 @@ export class Exchange implements TimerOwner {
   /** Counts it, lets everything go and returns to the store. */
   close(): void {
     const { road } = this
-    road.metrics.count(this)
-    if (road.accessLog.isOn && road.accessLog.wants(this.reply)) road.accessLog.write(loggedRequest(road, this))
+    if (!this.isProbe) {
+      road.metrics.count(this)
+      if (road.accessLog.isOn && road.accessLog.wants(this.reply)) road.accessLog.write(loggedRequest(road, this))
+    }
     this.connection.exchange = null
     this.tries.visit.leave()
     this.discard()
@@ -414,6 +419,7 @@ export class Exchange implements TimerOwner {
     wheel.disarm(this.wholeTimer)
     wheel.disarm(this.delayTimer)
     if (this.isParked) this.road.parked.forget(this)
+    this.isProbe = false
     this.request.reset()
     this.way.reset()
     this.tries.reset()

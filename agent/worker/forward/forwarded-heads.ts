@@ -66,7 +66,7 @@ export class ForwardedHeads {
     const { fields, requestPlan: plan } = this
     fields.begin()
     if (source !== undefined && metadataKeys.inbound in endpoint.endpoint.metadata) fields.addSource(source.app)
-    if (tracing.createMissing) fields.addTrace(head, tracing)
+    if (tracing.createMissing) fields.addTrace(head, request.createdTrace, tracing)
     plan.routeEdits = route === null ? null : route.requestEdits
     plan.destinationEdits = destination === null ? null : destination.requestEdits
     plan.extra = fields.length > 0 ? fields.bytes : null

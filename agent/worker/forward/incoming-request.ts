@@ -4,6 +4,7 @@ import { Head } from '../protocols/http1/head.ts'
 import type { StringCache } from '../protocols/http1/string-cache.ts'
 import type { RequestView } from '../route/types.ts'
 import type { Output } from '../transport/output.ts'
+import { CreatedTrace } from './created-trace.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 
 /** Who calls, as the connection knows it. */
@@ -22,6 +23,7 @@ export class IncomingRequest implements RequestView {
   readonly head: Head
   readonly body: BodyReader = new BodyReader()
   readonly replay: ReplayBuffer = new ReplayBuffer()
+  readonly createdTrace: CreatedTrace = new CreatedTrace()
   readonly scheme = 'http'
   /** Head and body were received to the last byte. */
   isDone = false
@@ -113,6 +115,7 @@ export class IncomingRequest implements RequestView {
   reset(): void {
     this.head.reset()
     this.replay.reset()
+    this.createdTrace.isThere = false
     this.isDone = false
     this.isRead = true
   }

@@ -29,7 +29,7 @@ export function loggedRequest(road: Road, exchange: Exchange): LoggedRequest {
     routeName: exchange.way.route?.spec.name ?? '-',
     listenerName: connection.context.name,
     attempts: tries.count,
-    traceId: isRead ? traceId(head) : '',
+    traceId: isRead ? traceId(head) || request.createdTrace.text : '',
     tier: road.state.node.tier,
   }
 }

@@ -8,6 +8,7 @@ import { isFieldValue } from '../protocols/http1/field-text.ts'
 import { Field } from '../protocols/http1/field-names.ts'
 import type { Head } from '../protocols/http1/head.ts'
 import { latin1Write } from '../protocols/http1/latin1.ts'
+import type { CreatedTrace } from './created-trace.ts'
 
 const capacity = 1024
 const hexDigits = Buffer.from('0123456789abcdef', 'latin1')
@@ -36,23 +37,30 @@ export class RequestFields {
     this.length += latin1Write(this.bytes, line, this.length)
   }
 
-  /** A W3C trace context for a request that carries neither that nor B3. */
-  addTrace(head: Head, tracing: MeshSpec['tracing']): void {
+  /** A W3C trace context for a request that carries neither that nor B3: a span of its own in the one trace of the request, which the first attempt begins. */
+  addTrace(head: Head, trace: CreatedTrace, tracing: MeshSpec['tracing']): void {
     if (!tracing.createMissing) return
     if (head.find(Field.traceparent) >= 0 || head.find(Field.b3) >= 0 || head.find(Field.xB3TraceId) >= 0) return
     const at = this.length
     traceTemplate.copy(this.bytes, at)
-    this.writeHex(at + traceIdAt, 32)
-    this.writeHex(at + spanIdAt, 16)
-    if (this.random() < tracing.sampledShare) this.bytes[at + flagAt] = 0x31
+    if (!trace.isThere) {
+      this.writeHex(trace.id, 0)
+      this.writeHex(trace.id, 16)
+      trace.isSampled = this.random() < tracing.sampledShare
+      trace.isThere = true
+    }
+    trace.id.copy(this.bytes, at + traceIdAt)
+    this.writeHex(this.bytes, at + spanIdAt)
+    if (trace.isSampled) this.bytes[at + flagAt] = 0x31
     this.length += traceTemplate.length
   }
 
-  private writeHex(at: number, digits: number): void {
-    for (let i = 0; i < digits; i += 8) {
+  /** 16 random digits. */
+  private writeHex(into: Buffer, at: number): void {
+    for (let i = 0; i < 16; i += 8) {
       let word = (this.random() * 0x1_0000_0000) >>> 0
       for (let digit = 0; digit < 8; digit++) {
-        this.bytes[at + i + digit] = hexDigits[word & 15]!
+        into[at + i + digit] = hexDigits[word & 15]!
         word >>>= 4
       }
     }
