@@ -1,13 +1,15 @@
 /**
  * Runs the mocha suites in order and ends with one line `N passed, N failed, N skipped` over all of them.
  *
- * Usage: node scripts/run-tests.ts [unit|compliance|e2e|FILE …]   (no argument = everything)
- * In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed.
+ * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [unit|compliance|e2e|FILE …]   (no FILE = everything)
+ * In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself: one that crashes, that is still busy
+ * when the whole run is `--limit-s` old (default 2700), or that lives on `--linger-s` after its last test (default 30), fails the run and is named.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 interface Totals {
   passed: number
@@ -21,37 +23,34 @@ const suites: Readonly<Record<string, string>> = {
   e2e: 'test/e2e/**/*.spec.ts',
 }
 
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { 'limit-s': { type: 'string', default: '2700' }, 'linger-s': { type: 'string', default: '30' } },
+})
 const isCi = process.env['CI'] === 'true'
-const wanted = process.argv.slice(2)
 const specs = wanted.length === 0 ? Object.values(suites) : wanted.map((name) => suites[name] ?? name)
 const folder = mkdtempSync(join(tmpdir(), 'hostmesh-tests-'))
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
+const deadline = performance.now() + Number(values['limit-s']) * 1000
 let broken = false
 
 for (const [index, spec] of specs.entries()) {
   const file = join(folder, `${index}.json`)
-  const run = spawnSync(
-    process.execPath,
-    [
-      'node_modules/mocha/bin/mocha.js',
-      '--reporter',
-      './test/support/reporter.ts',
-      '--reporter-option',
-      `file=${file}`,
-      spec,
-    ],
-    { stdio: 'inherit' },
-  )
-  try {
-    const counted = JSON.parse(readFileSync(file, 'utf8')) as Totals
+  const ending = await runSuite(spec, file)
+  const counted = readTotals(file)
+  if (counted !== undefined) {
     totals.passed += counted.passed
     totals.failed += counted.failed
     totals.skipped += counted.skipped
-    if (run.status !== 0 && counted.failed === 0) broken = true
-  } catch {
-    console.error(`${spec}: the test runner ended without a result (exit ${run.status ?? run.signal})`)
-    broken = true
   }
+  if (ending === 'too late') {
+    const where = readText(`${file}.running`) ?? 'nothing had begun'
+    console.error(`${spec}: still busy after ${values['limit-s']} s of the whole run, ended; it was at: ${where}`)
+    broken = true
+    break
+  }
+  if (counted === undefined) console.error(`${spec}: the test runner ended without a result (exit ${ending})`)
+  if (counted === undefined || (ending !== 0 && counted.failed === 0)) broken = true
 }
 rmSync(folder, { recursive: true, force: true })
 
@@ -61,3 +60,38 @@ if (broken) console.error('a suite did not finish properly')
 const isGood = !broken && totals.failed === 0 && !(isCi && totals.skipped > 0)
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
 process.exitCode = isGood ? 0 : 1
+
+/** Answers the exit code or the signal. */
+function runSuite(spec: string, file: string): Promise<number | string | null> {
+  const words = ['node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
+  for (const option of [`file=${file}`, `linger=${values['linger-s']}`]) words.push('--reporter-option', option)
+  const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit' })
+  return new Promise((resolve) => {
+    const timer = setTimeout(
+      () => {
+        resolve('too late')
+        run.kill('SIGKILL')
+      },
+      Math.max(0, deadline - performance.now()),
+    )
+    const end = (ending: number | string | null): void => {
+      clearTimeout(timer)
+      resolve(ending)
+    }
+    run.once('error', (error) => end(error.message))
+    run.once('exit', (code, signal) => end(code ?? signal))
+  })
+}
+
+function readTotals(file: string): Totals | undefined {
+  const text = readText(file)
+  return text === undefined ? undefined : (JSON.parse(text) as Totals)
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
