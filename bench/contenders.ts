@@ -24,7 +24,7 @@ export async function startPeers(
   const remarks: string[] = []
   for (const peer of peers) {
     if (!peer.modes.includes(peerOptions.mode)) continue
-    if (options.peers !== undefined && !options.peers.includes(peer.name.toLowerCase())) {
+    if (options.peers !== undefined && !options.peers.includes(peer.name.toLowerCase().split(' ', 1)[0]!)) {
       remarks.push(`${peer.name}: not asked for`)
       continue
     }

@@ -1,37 +1,47 @@
-/** HAProxy: the calibration row of every run. Keep-alive on both sides, connections reused, retries on; splice for raw TCP. */
+/**
+ * HAProxy: the calibration row of every run. Keep-alive on both sides, connections reused, retries on; it splices when it finds that worth it.
+ *
+ * What it finds differs from run to run, by a factor of three in the cost of bulk. So there is a second one that always splices, cheaper for bulk and dearer for what is small.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, scratchFolder, startProgram, untilListening, versionOf } from '../processes.ts'
 import type { Peer, PeerOptions } from './peer.ts'
 
-export const haproxy: Peer = {
-  name: 'HAProxy',
-  missing: 'apt-get install haproxy',
-  modes: ['http', 'tcp'],
-  version: () => versionOf('haproxy', ['-v']),
-  start: async (options) => {
-    const folder = scratchFolder('haproxy')
-    const port = await freePort()
-    const file = join(folder.path, 'haproxy.cfg')
-    writeFileSync(file, configuration(options, port))
-    const program = startProgram(options.cpus, 'haproxy', ['-db', '-f', file])
-    await untilListening(port, program)
-    return {
-      port,
-      pids: [program.pid],
-      close: async () => {
-        await program.stop()
-        folder.close()
-      },
-    }
-  },
+export const haproxy = peer('HAProxy', 'splice-auto')
+export const splicingHaproxy = peer('HAProxy splicing', 'splice-request', 'splice-response')
+
+function peer(name: string, ...splice: readonly string[]): Peer {
+  return {
+    name,
+    missing: 'apt-get install haproxy',
+    modes: ['http', 'tcp'],
+    version: () => versionOf('haproxy', ['-v']),
+    start: async (options) => {
+      const folder = scratchFolder('haproxy')
+      const port = await freePort()
+      const file = join(folder.path, 'haproxy.cfg')
+      writeFileSync(file, configuration(options, port, splice))
+      const program = startProgram(options.cpus, 'haproxy', ['-db', '-f', file])
+      await untilListening(port, program)
+      return {
+        port,
+        pids: [program.pid],
+        close: async () => {
+          await program.stop()
+          folder.close()
+        },
+      }
+    },
+  }
 }
 
-function configuration(options: PeerOptions, port: number): string {
+function configuration(options: PeerOptions, port: number, splice: readonly string[]): string {
   const perMode =
     options.mode === 'http'
       ? '  option http-keep-alive\n  http-reuse always\n  retry-on conn-failure empty-response\n'
-      : '  option splice-auto\n'
+      : ''
+  const spliceOptions = splice.map((option) => `  option ${option}\n`).join('')
   return `global
   nbthread ${options.workers}
   maxconn 4000
@@ -42,7 +52,7 @@ defaults
   timeout client 600s
   timeout server 600s
   retries 2
-${perMode}frontend in
+${perMode}${spliceOptions}frontend in
   bind 127.0.0.1:${port} backlog 4096
   default_backend out
 backend out
