@@ -20,7 +20,7 @@ export interface MeshTraits {
 const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
 
 /** Round robin, breaker, outlier detection, limits, retry budget: what Envoy gets too (`peers/envoy.ts`). */
-export const benchPolicy: TrafficPolicySpec = {
+const benchPolicy: TrafficPolicySpec = {
   ...defaultTrafficPolicy,
   loadBalancer: { kind: 'round-robin' },
   pool: { ...defaultTrafficPolicy.pool, maxConnections: 20_000, maxPending: 20_000, maxRequests: 20_000 },

@@ -21,7 +21,7 @@ export interface ProxyEndpoint {
 }
 
 /** Longest version 1 line with its CRLF (section 2.1). */
-export const maxProxyV1Bytes = 107
+const maxProxyV1Bytes = 107
 
 /** Longest version 2 header that we accept: 16 fixed bytes, addresses, and room for TLVs. Longer ones are refused with E_PROXY_PROTOCOL. */
 export const maxProxyV2Bytes = 4096

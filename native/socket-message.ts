@@ -15,7 +15,7 @@ const flagTruncated = 0x20
 const maxDescriptorsPerMessage = 253
 export const maxMessageBytes = 4096
 /** sun_path holds 108 bytes with its final zero. */
-export const maxSocketPathBytes = 107
+const maxSocketPathBytes = 107
 
 export type SendOutcome =
   | 'sent'

@@ -10,7 +10,7 @@ interface Metric {
 }
 
 /** Label sets of one metric; more are not counted, and `hostmesh_metric_overflows_total` tells. */
-export const maxSamplesPerMetric = 10_000
+const maxSamplesPerMetric = 10_000
 
 export class ControlMetrics implements AdapterMetrics {
   private readonly metrics = new Map<string, Metric>()

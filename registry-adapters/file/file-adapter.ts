@@ -24,7 +24,7 @@ import type { EndpointFile } from './endpoint-file.ts'
 import type { FileAdapterConfig } from './index.ts'
 
 /** Files beyond this number, in order of name, are not read. */
-export const maxEndpointFiles = 10_000
+const maxEndpointFiles = 10_000
 /** An editor or a copy makes several notifications out of one change. */
 const settleMs = 30
 const defaultPollMs = 5000

@@ -79,7 +79,7 @@ function keyOf(host: string, store: RuleStore): ServiceKey {
   return key
 }
 
-export function shortName(key: ServiceKey): string {
+function shortName(key: ServiceKey): string {
   return key.replace(/^public\//, '').replace(/^DEFAULT_GROUP@@/, '')
 }
 

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type { DrainCount, RestartReport } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 
-export const maxReportsInMemory = 20
-export const maxReportFiles = 100
+const maxReportsInMemory = 20
+const maxReportFiles = 100
 
 export class Reports {
   private readonly folder: string

@@ -38,7 +38,7 @@ export class TargetsFile {
 }
 
 /** Throws an Error that says what is wrong. */
-export function parseTargets(text: string): RelayTargets {
+function parseTargets(text: string): RelayTargets {
   const file = JSON.parse(text) as { format?: unknown; checksum?: unknown; body?: unknown }
   if (file.format !== relayTargetsFormat) throw new Error(`format ${String(file.format)}, known ${relayTargetsFormat}`)
   const found = createHash('sha256').update(JSON.stringify(file.body)).digest('hex')

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, readSync, statSync, truncateSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ChildRole, ChildToWatchdog, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
+import type { ChildRole, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
 import type { BatchSender } from '../../native/batch-sender.ts'
 import type { FrameStream } from '../../native/frame-stream.ts'
 import { isRunning, processFacts, residentBytes } from './process-facts.ts'
@@ -55,8 +55,6 @@ export class Child {
   askedAt: number | undefined
   pingId = 0
   isProbing = false
-  /** Neighbour that accepts for it while it is dead or silent. */
-  coveredBy: Child | undefined
   /** Why we killed it, for the report. */
   killedFor: string | undefined
   private readonly errorFile: string
@@ -187,8 +185,6 @@ export class Child {
     }
   }
 }
-
-export type ChildHello = Extract<ChildToWatchdog, { type: 'hello' }>
 
 function errorFileOf(runDir: string, role: ChildRole, generation: number, index: number): string {
   return join(runDir, role === 'control' ? `control-${generation}.stderr` : `worker-${generation}-${index}.stderr`)

@@ -175,7 +175,7 @@ async function nameAnswered(control: AdminContext['control'], name: string): Pro
   while (!isThere() && clock.monotonic() < deadline) await new Promise<void>((resolve) => clock.after(10, resolve))
 }
 
-export function mergeClusters(dumps: readonly ClusterDump[]): ClusterDump[] {
+function mergeClusters(dumps: readonly ClusterDump[]): ClusterDump[] {
   const byName = new Map<string, ClusterDump>()
   for (const dump of dumps) {
     const before = byName.get(dump.name)

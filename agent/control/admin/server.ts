@@ -20,8 +20,8 @@ export type Face = 'admin' | 'metrics' | 'readiness' | 'api'
 /** Who can come in: whoever reaches the port, only who is no web page, only who may open the file. */
 type Door = 'open' | 'guarded' | 'socket'
 
-export const maxAdminConnections = 64
-export const maxBodyBytes = 1024 * 1024
+const maxAdminConnections = 64
+const maxBodyBytes = 1024 * 1024
 const requestTimeoutMs = 10_000
 
 export class AdminServer {

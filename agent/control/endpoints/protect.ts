@@ -15,7 +15,7 @@ export interface ProtectOptions {
 }
 
 /** The same answer sooner than this is an echo of the first, not a confirmation. */
-export const confirmGapMs = 5000
+const confirmGapMs = 5000
 
 export interface HeldBack {
   /** What the registry said last. */

@@ -79,10 +79,6 @@ export class PortAllocator {
     return this.byPort.get(port)
   }
 
-  assignments(): readonly PortAssignment[] {
-    return [...this.byName.values()]
-  }
-
   /** For `ports.json`. */
   remembered(): Record<string, number> {
     return Object.fromEntries([...this.byName.values()].map(({ name, port }) => [name, port]))

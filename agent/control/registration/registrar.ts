@@ -54,7 +54,7 @@ interface Entry {
   registry: string | undefined
 }
 
-export const deregisterDeadlineMs = 5000
+const deregisterDeadlineMs = 5000
 
 export class Registrar {
   private readonly deps: RegistrarDeps

@@ -7,7 +7,7 @@ import { RE2JS } from 're2js'
 const maxPatternLength = 1024
 
 /** Instructions of the compiled program; Envoy's long-time default is 100. */
-export const maxProgramSize = 200
+const maxProgramSize = 200
 
 /** undefined if the pattern is good. */
 export function patternProblem(pattern: string): string | undefined {

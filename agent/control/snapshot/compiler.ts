@@ -125,11 +125,6 @@ export class Compiler {
     return this.users.has(key)
   }
 
-  /** Why a virtual host is in the snapshot. */
-  reasonsOf(key: ServiceKey): readonly string[] {
-    return [...(this.hosts.get(key)?.reasons ?? [])]
-  }
-
   rulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void {
     for (const key of affected === 'all' ? [...this.hosts.keys()] : affected)
       if (this.hosts.has(key)) {
@@ -256,7 +251,7 @@ export class Compiler {
   }
 }
 
-export function emptySet(key: ServiceKey): EndpointSet {
+function emptySet(key: ServiceKey): EndpointSet {
   return { service: key, version: 0, endpoints: [], protectThreshold: 0, registry: '', confirmedAt: 0 }
 }
 

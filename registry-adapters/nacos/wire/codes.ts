@@ -11,9 +11,7 @@ export const grpcErrorCodes = {
   /** The connection is not set up (yet, or any more): nothing was done. */
   unregistered: 301,
   noHandler: 302,
-  configConflict: 400,
   denied: 403,
-  overThreshold: 503,
 } as const
 
 /** `code` of a v2 or v3 HTTP answer; v1 answers with the HTTP status alone, its heartbeat with `code` 10200 or 20404. */
@@ -24,7 +22,4 @@ export const httpCodes = {
   v1InstanceNotFound: 20_404,
   /** The same in v3. */
   instanceNotFound: 21_003,
-  accessDenied: 403,
-  /** `GET /v2/cs/config` and the v3 form of it. */
-  resourceNotFound: 20_004,
 } as const

@@ -20,9 +20,6 @@ export interface WireInstance {
 export const instanceDefaults = {
   clusterName: 'DEFAULT',
   weight: 1,
-  heartBeatIntervalMs: 5000,
-  heartBeatTimeoutMs: 15_000,
-  deleteTimeoutMs: 30_000,
 } as const
 
 /** The largest weight that a server accepts; it cuts larger ones. */

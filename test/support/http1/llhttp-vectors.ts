@@ -90,7 +90,7 @@ function block(
 }
 
 /** Order of the steps: a backslash before a newline joins lines, remaining newlines are CRLF, then escapes; characters are UTF-8. */
-export function inputBytes(text: string): Buffer {
+function inputBytes(text: string): Buffer {
   const joined = text.replace(/\\\n/g, '').replace(/\n/g, '\r\n')
   const unescaped = joined.replace(/\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|([rntf]))/g, (_, hex, octal, letter) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(String(hex), 16))

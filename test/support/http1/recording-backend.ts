@@ -21,7 +21,7 @@ export interface BackendConnection {
 /** Answers one request. What it returns is written; undefined = nothing, the answer writes for itself. */
 export type Answerer = (message: StrictMessage, connection: BackendConnection) => string | Buffer | undefined
 
-export const plainAnswer: Answerer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+const plainAnswer: Answerer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 export class RecordingBackend {
   readonly connections: BackendConnection[] = []

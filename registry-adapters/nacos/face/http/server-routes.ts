@@ -4,7 +4,7 @@ import type { Handler, Routes } from './exchange.ts'
 import { json, param, result, text } from './exchange.ts'
 
 /** The server line whose behaviour is offered; clients branch on abilities, people read this. */
-export const serverVersion = '2.3.1'
+const serverVersion = '2.3.1'
 
 /** Routes that need no credentials. */
 export const openRoutes: ReadonlySet<string> = new Set([

@@ -101,7 +101,7 @@ export class FakeWorker {
 }
 
 /** The plain meaning of a delta. Throws when it does not fit on the snapshot. */
-export function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot {
+function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot {
   if (delta.baseVersion !== snapshot.version) throw new Error(`delta on ${delta.baseVersion}, have ${snapshot.version}`)
   const merge = <T>(now: Readonly<Record<string, T>>, changes: Readonly<Record<string, T | null>> = {}) => {
     const made: Record<string, T> = { ...now }
