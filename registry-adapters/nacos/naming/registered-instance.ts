@@ -152,7 +152,7 @@ export class RegisteredInstance implements RegistrationHandle {
       case 'remains':
         return this.#deps.log.warn(
           { ...words, servers: remaining },
-          'Nacos took the removal, but some of its servers still show the application; without heartbeats they forget it within 3 minutes',
+          'Nacos took the removal, but some of its servers still show the application; without heartbeats they forget it within minutes',
         )
       case 'refused':
         return this.#deps.log.warn(
