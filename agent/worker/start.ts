@@ -130,6 +130,7 @@ watchdog = await connect({
   log,
   connections: worker.connections,
   exportState: () => worker.porter.exportState(),
+  exportRest: () => worker.porter.exportCounters(),
   importState: (part, body) => worker.porter.importState(part, body),
   onCover: (held) => void cover(held),
   onUncover: (shard) => {

@@ -88,6 +88,7 @@ export class Drain {
     })
     clearTimeout(this.timer)
     deps.connections.onNew = null
+    if (this.isStateSent) this.tell(deps.exportRest())
     await this.successor?.leave()
     return { counts: [...this.counts.values()], durationMs: Math.round(deps.now() - startedAt) }
   }
@@ -114,7 +115,7 @@ export class Drain {
     const link: SuccessorLink = new SuccessorLink({ runDir, generation, index, native, port }, name, {
       onOpen: () => {
         if (this.successor !== link) return
-        this.sendState(link)
+        this.tellState()
         this.flush()
       },
       onLost: (reason) => {
@@ -287,10 +288,14 @@ export class Drain {
     }
   }
 
-  private sendState(link: SuccessorLink): void {
+  private tellState(): void {
     if (this.isStateSent) return
     this.isStateSent = true
-    for (const [part, body] of Object.entries(this.deps.exportState())) link.tell(part, body)
+    this.tell(this.deps.exportState())
+  }
+
+  private tell(parts: Readonly<Record<string, unknown>>): void {
+    for (const [part, body] of Object.entries(parts)) this.successor?.tell(part, body)
   }
 
   private cut(live: readonly Movable[]): void {

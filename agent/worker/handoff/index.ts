@@ -43,6 +43,8 @@ export interface HandoffDeps {
   readonly applicationOf?: (listener: string) => string
   /** Named parts of state for the successor: `clusters`, `rateLimits`, `counters`. Called once, at the start of a drain. */
   exportState(): Readonly<Record<string, unknown>>
+  /** Parts that have grown since: what was counted while the rest drained. Called once, at the end. */
+  exportRest(): Readonly<Record<string, unknown>>
   /** A part that a predecessor exported. Must tolerate anything. */
   importState(part: string, body: unknown): void
   /** Accept on a dead neighbour's socket until `onUncover`; the descriptor belongs to the worker. */

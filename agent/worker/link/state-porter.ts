@@ -9,6 +9,7 @@ export class StatePorter {
     this.road = road
   }
 
+  /** Counters are given away: they begin again at 0 here, see `exportCounters`. */
   exportState(): Record<string, unknown> {
     const { road } = this
     const now = road.clock.refresh()
@@ -17,10 +18,20 @@ export class StatePorter {
     return {
       clusters,
       rateLimits: exportLimits(road.state.names.hosts(), now),
-      requests: road.metrics.exportState(),
-      tcp: road.tcpMetrics.exportState(),
-      tallies: road.tallies.exportState(),
+      ...this.exportCounters(),
     }
+  }
+
+  /** What was counted since the last export. */
+  exportCounters(): Record<string, unknown> {
+    const { metrics, tallies, tcpMetrics } = this.road
+    const counters = {
+      requests: metrics.exportState(),
+      tcp: tcpMetrics.exportState(),
+      tallies: tallies.exportState(),
+    }
+    for (const counter of [metrics, tallies, tcpMetrics]) counter.reset()
+    return counters
   }
 
   /** Tolerates anything; what it does not understand is dropped. */

@@ -151,6 +151,7 @@ const link = await connectWatchdog({
     process.stdout.write(`${JSON.stringify({ level, part: `worker ${index}`, message, ...fields })}\n`),
   connections,
   exportState: () => ({ counters: { handedOver: generation, before: imported['counters'] } }),
+  exportRest: () => ({}),
   importState: (part, body) => {
     imported[part] = body
   },

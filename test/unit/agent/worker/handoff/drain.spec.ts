@@ -146,6 +146,7 @@ describe('draining a worker', () => {
       log: () => {},
       connections: side,
       exportState: () => state,
+      exportRest: () => ({ rest: side.size }),
       importState: (part, body) => {
         side.imported.push([part, body])
       },
@@ -202,8 +203,22 @@ describe('draining a worker', () => {
     const [old, next] = [new Side(native), new Side(native)]
     await successor(next)
     await drain(old, 5000, true, { counters: { requests: 7 }, big: 'x'.repeat(3_000_000) }).run()
-    expect(next.imported.map(([part]) => part)).to.deep.equal(['counters', 'big'])
+    expect(next.imported.map(([part]) => part)).to.deep.equal(['counters', 'big', 'rest'])
     expect(next.imported[0]![1]).to.deep.equal({ requests: 7 })
+  })
+
+  it('tells at the end what was counted while the last ones drained', async () => {
+    const [old, next] = [new Side(native), new Side(native)]
+    await successor(next)
+    const busy = old.add('busy', 'http1', false)
+    const running = drain(old, 5000, true, { counters: 1 }).run()
+    await eventually(() => next.imported.length === 1)
+    busy.becomeReady()
+    await running
+    expect(next.imported).to.deep.equal([
+      ['counters', 1],
+      ['rest', 0],
+    ])
   })
 
   it('keeps what the successor refuses, and lets it end by itself', async () => {

@@ -1,0 +1,38 @@
+import { expect } from 'chai'
+
+import type { StatePorter } from '../../../../../agent/worker/link/state-porter.ts'
+import { RawCaller } from '../../../../support/http1/raw-caller.ts'
+import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
+import { startWorker } from '../../../../support/worker/start-worker.ts'
+
+describe('the counters of a worker that is replaced', () => {
+  it('go to the successor once, also what is counted after the first export', async () => {
+    const backend = await RecordingBackend.start()
+    const services = [{ name: 'orders', endpoints: [{ address: '127.0.0.1', port: backend.port }] }]
+    const old = await startWorker({ services })
+    const next = await startWorker({ services })
+    const caller = await RawCaller.open(old.port('orders'))
+    const get = async (path: string): Promise<void> => {
+      caller.send(`GET ${path} HTTP/1.1\r\nHost: orders\r\n\r\n`)
+      await caller.expect(new RegExp(`(ok[^]*){${path.length - 1}}$`))
+    }
+    const move = (export_: (porter: StatePorter) => Record<string, unknown>): void => {
+      for (const [part, body] of Object.entries(export_(old.worker.porter)))
+        next.worker.porter.importState(part, JSON.parse(JSON.stringify(body)))
+    }
+    await get('/1')
+    move((porter) => porter.exportState())
+    expect(next.metric('istio_requests_total', '200')).to.equal(1)
+    await get('/12')
+    await get('/123')
+    move((porter) => porter.exportCounters())
+    expect(next.metric('istio_requests_total', '200')).to.equal(3)
+    expect(next.metric('hostmesh_connections_accepted_total')).to.equal(1)
+    move((porter) => porter.exportCounters())
+    expect(next.metric('istio_requests_total', '200')).to.equal(3)
+    caller.close()
+    old.stop()
+    next.stop()
+    await backend.close()
+  })
+})
