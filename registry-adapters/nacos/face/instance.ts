@@ -131,7 +131,12 @@ function metadataFromText(text: string): unknown {
 function flag(value: unknown, otherwise: boolean): boolean {
   if (value === undefined || value === null || value === '') return otherwise
   if (typeof value === 'boolean') return value
-  return value === 'true'
+  return typeof value === 'string' && isYes(value)
+}
+
+/** A truth value in a form field. Clients write it as their language does (`True`), and servers read it so (`BooleanUtils.toBoolean` of Apache Commons Lang). */
+export function isYes(text: string | undefined): boolean {
+  return text !== undefined && /^(?:true|t|yes|y|on)$/i.test(text)
 }
 
 /**

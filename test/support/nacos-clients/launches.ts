@@ -50,11 +50,14 @@ export async function javaClient(version: string): Promise<Launch> {
   ])
 }
 
-/** Compiles `java/<main>.java` against its dependencies. */
+type Artifact = readonly [group: string, name: string, version: string]
+
+/** Compiles `java/<main>.java` against its dependencies; those without a version have it from the `managed` lists. */
 async function javaProgram(
   name: string,
   main: string,
-  dependencies: readonly (readonly [string, string, string])[],
+  dependencies: readonly Artifact[],
+  managed: readonly Artifact[] = [],
 ): Promise<Launch> {
   const source = join(here, `java/${main}.java`)
   const folder = join(cache, `${name}-${fingerprint(source)}`)
@@ -62,7 +65,7 @@ async function javaProgram(
   const done = join(folder, 'compiled')
   if (!existsSync(done)) {
     mkdirSync(join(folder, 'classes'), { recursive: true })
-    writeFileSync(join(folder, 'pom.xml'), pomOf(dependencies))
+    writeFileSync(join(folder, 'pom.xml'), pomOf(dependencies, managed))
     try {
       await run('mvn', mavenClassPath(folder, classPathFile), { maxBuffer: 16 * 1024 * 1024 })
       const classPath = readFileSync(classPathFile, 'utf8').trim()
@@ -98,6 +101,25 @@ export async function dubboSample(version: string): Promise<Launch> {
   ])
 }
 
+/** A Spring Boot 3.2 web application that registers, discovers and is configured by the starters of Spring Cloud Alibaba. */
+export async function springCloudSample(version: string): Promise<Launch> {
+  return await javaProgram(
+    `spring-cloud-alibaba-${version}`,
+    'SpringSample',
+    [
+      ['org.springframework.boot', 'spring-boot-starter-web', ''],
+      ['org.springframework.cloud', 'spring-cloud-starter-loadbalancer', ''],
+      ['com.alibaba.cloud', 'spring-cloud-starter-alibaba-nacos-discovery', ''],
+      ['com.alibaba.cloud', 'spring-cloud-starter-alibaba-nacos-config', ''],
+    ],
+    [
+      ['org.springframework.boot', 'spring-boot-dependencies', '3.2.12'],
+      ['org.springframework.cloud', 'spring-cloud-dependencies', '2023.0.5'],
+      ['com.alibaba.cloud', 'spring-cloud-alibaba-dependencies', version],
+    ],
+  )
+}
+
 /** The Go SDK; needs Go once. */
 export async function goClient(): Promise<Launch> {
   const source = join(here, 'go')
@@ -130,16 +152,15 @@ function mavenClassPath(folder: string, target: string): string[] {
   ]
 }
 
-function pomOf(dependencies: readonly (readonly [string, string, string])[]): string {
-  const list = dependencies
-    .map(
-      ([group, artifact, version]) =>
-        `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`,
-    )
-    .join('')
+function pomOf(dependencies: readonly Artifact[], managed: readonly Artifact[]): string {
+  const one = ([group, artifact, version]: Artifact, more = ''): string =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>` +
+    `${version === '' ? '' : `<version>${version}</version>`}${more}</dependency>`
+  const imports = managed.map((artifact) => one(artifact, '<type>pom</type><scope>import</scope>')).join('')
   return (
     '<project><modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>test</artifactId><version>1</version>' +
-    `<dependencies>${list}</dependencies></project>`
+    `<dependencyManagement><dependencies>${imports}</dependencies></dependencyManagement>` +
+    `<dependencies>${dependencies.map((artifact) => one(artifact)).join('')}</dependencies></project>`
   )
 }
 

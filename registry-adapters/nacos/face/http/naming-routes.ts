@@ -10,6 +10,7 @@ import {
   checkPort,
   checkWeight,
   heartbeatTimes,
+  isYes,
   parseInstance,
 } from '../instance.ts'
 import { instanceId, instanceJson, instancesOf, serviceInfo } from '../service-info.ts'
@@ -48,7 +49,7 @@ function changeOf(request: FaceRequest): InstanceChange {
   const metadata = param(request, 'metadata')
   return {
     ...(weight === undefined ? {} : { weight: checkWeight(weight) }),
-    ...(enabled === undefined ? {} : { enabled: enabled === 'true' }),
+    ...(enabled === undefined ? {} : { enabled: isYes(enabled) }),
     ...(metadata === undefined ? {} : { metadata: checkMetadata(metadata) }),
   }
 }
@@ -83,7 +84,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
   }
   const changeHealth: Handler = async (request) => {
     const service = serviceOf(request)
-    const healthy = required(request, 'healthy') === 'true'
+    const healthy = isYes(required(request, 'healthy'))
     const address = addressOf(request)
     const found = await find(service, address)
     if (found.ephemeral) {
@@ -125,7 +126,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
   async function infoOf(request: FaceRequest): Promise<object> {
     const service = serviceOf(request)
     const clusters = param(request, 'clusters') ?? param(request, 'clusterName') ?? ''
-    const healthyOnly = param(request, 'healthyOnly') === 'true'
+    const healthyOnly = isYes(param(request, 'healthyOnly'))
     return serviceInfo(service, await naming.query(service), {
       clusters,
       healthyOnly,
@@ -253,7 +254,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     },
 
     'POST /v3/client/ns/instance': async (request) => {
-      if (param(request, 'heartBeat') !== 'true') return wrapped(register)(request)
+      if (!isYes(param(request, 'heartBeat'))) return wrapped(register)(request)
       const isKnown = await naming.beat(serviceOf(request), addressOf(request))
       return isKnown ? result('ok') : json({ code: 21003, message: 'instance not found', data: null })
     },

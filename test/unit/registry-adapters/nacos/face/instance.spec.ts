@@ -31,6 +31,21 @@ describe('instance of a Nacos client', () => {
     expect({ ...instance.metadata }).to.deep.equal({ a: 'b', n: '5' })
   })
 
+  it('reads truth values in every spelling that clients use, as a Python client writes them too', () => {
+    const of = (text: string) => {
+      const { ephemeral, healthy, enabled } = parseInstance({
+        ip: '10.0.0.1',
+        port: '1',
+        ephemeral: text,
+        healthy: text,
+        enable: text,
+      })
+      return [ephemeral, healthy, enabled]
+    }
+    for (const yes of ['true', 'True', 'TRUE', 'yes', 'y', 'on']) expect(of(yes), yes).to.deep.equal([true, true, true])
+    for (const no of ['false', 'False', 'no', 'None', '0']) expect(of(no), no).to.deep.equal([false, false, false])
+  })
+
   it('takes metadata as JSON text and as key=value pairs', () => {
     const of = (metadata: string): object => ({ ...parseInstance({ ip: '10.0.0.1', port: 1, metadata }).metadata })
     expect(of('{"a":"b=c"}')).to.deep.equal({ a: 'b=c' })
