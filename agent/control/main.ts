@@ -8,7 +8,6 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
-import pino from 'pino'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
@@ -23,6 +22,7 @@ import { watchFiles } from './config/watch.ts'
 import { systemReason } from './config/yaml-file.ts'
 import { connectContinuity, type Continuity } from './continuity/index.ts'
 import { Control } from './control.ts'
+import { jsonLog } from './json-log.ts'
 import { cuttable } from './endpoints/cuttable.ts'
 import { systemResolve } from './endpoints/declared.ts'
 import { ControlMetrics } from './observe.ts'
@@ -129,10 +129,8 @@ async function main(): Promise<void> {
     process.exitCode = exit.config
     return
   }
-  const logger = pino(
-    { level: config.logging.level, base: { role: config.role, host: config.host.name, generation: argv.generation } },
-    pino.destination({ fd: 1, sync: true }),
-  )
+  const { host, role } = config
+  const logger = jsonLog(config.logging.level, { generation: argv.generation, role, host: host.name })
   process.on('uncaughtException', (error) => {
     logger.fatal(
       { err: error, code: 'E_INTERNAL' },

@@ -34,7 +34,7 @@ const runDir = argv['run-dir']
 const stateDir = argv['state-dir'] ?? runDir
 const generation = Number(argv.generation)
 const index = Number(argv.index)
-const logger = lineLog(2, { process: 'worker', pid: process.pid, generation, index })
+const logger = lineLog(2, { generation, index })
 const log = logger.write
 
 function fail(message: string): never {

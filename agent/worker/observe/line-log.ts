@@ -1,8 +1,7 @@
 import { writeSync } from 'node:fs'
 
-/** pino's numbers, so that one reader understands the lines of all our processes. */
-const levels = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const
-export type LogLevel = keyof typeof levels
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof levels)[number]
 
 export interface LineLog {
   write(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void
@@ -11,15 +10,24 @@ export interface LineLog {
 }
 
 /**
- * Log lines of a worker in pino's shape (`{"level":30,"time":…,…,"msg":…}`), written at once to a descriptor. A worker writes a handful in its life; the library itself would cost
- * more memory than everything else of a worker but Node. A line that cannot be written is lost: a full disk behind stderr must not stop traffic.
+ * Log lines of a worker, which begin like those of control and the watchdog (docs/operations.md), written at once to a descriptor. A worker writes a handful in its life; control's
+ * logging library would cost more memory than everything else of a worker but Node. A line that cannot be written is lost: a full disk behind stderr must not stop traffic.
  */
 export function lineLog(descriptor: number, base: Readonly<Record<string, unknown>>): LineLog {
-  let lowest: number = levels.info
+  let lowest = levels.indexOf('info')
   return {
     write(level, message, fields) {
-      if (levels[level] < lowest) return
-      const line = JSON.stringify({ level: levels[level], time: Date.now(), ...base, ...fields, msg: message })
+      if (levels.indexOf(level) < lowest) return
+      const time = new Date().toISOString()
+      const line = JSON.stringify({
+        level,
+        time,
+        process: 'worker',
+        pid: process.pid,
+        ...base,
+        ...fields,
+        msg: message,
+      })
       try {
         writeSync(descriptor, `${line}\n`)
       } catch {
@@ -27,8 +35,9 @@ export function lineLog(descriptor: number, base: Readonly<Record<string, unknow
       }
     },
     setLevel(level) {
-      if (!(level in levels)) return false
-      lowest = levels[level as LogLevel]
+      const found = levels.indexOf(level as LogLevel)
+      if (found < 0) return false
+      lowest = found
       return true
     },
   }

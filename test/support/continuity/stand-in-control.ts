@@ -39,7 +39,7 @@ if (values.snapshot !== undefined) {
   await new Promise<void>((resolve) => server.listen(path, resolve))
 }
 const say = (message: string): void =>
-  void process.stdout.write(`${JSON.stringify({ part: 'control', generation: values.generation, message })}\n`)
+  void process.stdout.write(`${JSON.stringify({ process: 'control', generation: values.generation, msg: message })}\n`)
 const link = await connectContinuity({
   runDir: values['run-dir']!,
   generation: Number(values.generation),

@@ -148,7 +148,7 @@ const link = await connectWatchdog({
   index,
   now: () => performance.now(),
   log: (level, message, fields) =>
-    process.stdout.write(`${JSON.stringify({ level, part: `worker ${index}`, message, ...fields })}\n`),
+    process.stdout.write(`${JSON.stringify({ level, process: 'worker', index, ...fields, msg: message })}\n`),
   connections,
   exportState: () => ({ counters: { handedOver: generation, before: imported['counters'] } }),
   exportRest: () => ({}),
