@@ -51,7 +51,7 @@ export function describeRegistryAdapter(
   setUp: (context: Mocha.Context) => Promise<RegistryUnderTest>,
 ): void {
   describe(`registry adapter: ${title}`, function () {
-    this.timeout(30_000)
+    this.timeout(60_000)
     let registry: RegistryUnderTest
     const adapters: RegistryAdapter[] = []
 

@@ -22,7 +22,11 @@ export function recordingListener(): RecordingListener {
   const problems: RegistryProblem[] = []
   const story: string[] = []
   const ids = (): string[] => sets.at(-1)?.endpoints.map(endpointId) ?? []
-  const until = async (check: (set: EndpointSet) => boolean, what: string, timeoutMs = 8000): Promise<EndpointSet> => {
+  const until = async (
+    check: (set: EndpointSet) => boolean,
+    what: string,
+    timeoutMs = 20_000,
+  ): Promise<EndpointSet> => {
     await eventually(
       () => sets.length > 0 && check(sets.at(-1)!),
       () => `${what}; heard ${story.length === 0 ? 'nothing' : story.slice(-5).join(' | ')}`,
@@ -60,7 +64,7 @@ export function recordingListener(): RecordingListener {
 export async function eventually(
   check: () => boolean | Promise<boolean>,
   what: string | (() => string),
-  timeoutMs = 8000,
+  timeoutMs = 20_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await check())) {

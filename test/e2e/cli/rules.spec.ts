@@ -29,7 +29,7 @@ spec:
 `
 
 describe('hostmesh rules with a real Nacos', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let nacos: NacosServer
   let mesh: Mesh
   let alpha: DemoHost

@@ -3,7 +3,7 @@ import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('a bad new version', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
 
   afterEach(async () => {

@@ -3,7 +3,7 @@ import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support
 import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('the death of', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
 
   afterEach(async () => {
@@ -115,7 +115,7 @@ describe('the death of', function () {
 })
 
 describe('a hang', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
 
   afterEach(async () => {

@@ -6,7 +6,7 @@ import { KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('the first start of a host', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
 
   afterEach(async () => {

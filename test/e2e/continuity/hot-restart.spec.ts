@@ -5,7 +5,7 @@ import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('a hot restart', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
 
   afterEach(async () => {

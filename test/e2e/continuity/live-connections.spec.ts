@@ -9,7 +9,7 @@ import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
 
 describe('with real workers, through hot restarts,', function () {
-  this.timeout(90_000)
+  this.timeout(120_000)
   let host: WatchdogHost
   let provider: FarSide
 

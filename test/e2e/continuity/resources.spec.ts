@@ -11,7 +11,7 @@ import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('when resources run out:', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost | undefined
 
   afterEach(async () => {

@@ -7,7 +7,7 @@ import { ServiceManagerDouble } from '../../support/continuity/service-manager-d
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('under a service manager', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let manager: ServiceManagerDouble
   let host: WatchdogHost
 

@@ -11,7 +11,7 @@ import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
 
 describe('with the whole generation dead', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let host: WatchdogHost
   let center: FarSide
   let provider: FarSide

@@ -6,7 +6,7 @@ import { call, Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
 import type { DemoApplication, DemoHost } from '../../support/mesh/mesh.ts'
 
 describe('whole hosts with control, workers, watchdog and a center', function () {
-  this.timeout(90_000)
+  this.timeout(120_000)
   let mesh: Mesh
   let center: DemoHost
   let host: DemoHost

@@ -17,7 +17,7 @@ interface Running {
 }
 
 describe('the control process', function () {
-  this.timeout(30_000)
+  this.timeout(120_000)
   let folder: string
   let block: LoopbackBlock
   let address: string

@@ -9,7 +9,7 @@ const seed = 20_261_120
 
 for (const kind of meshKinds)
   describe(`fuzzing a worker, ${kind}`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     let mesh: RecordedMesh
 
     before(async () => {

@@ -13,7 +13,7 @@ const reply = Buffer.from('HTTP/1.1 200 OK\r\nServer: test\r\nContent-Type: text
 const connections = 16
 
 describe('the hot path of a worker', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let origin: Server
   let worker: WorkerProcess
   let port: number

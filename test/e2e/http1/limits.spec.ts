@@ -36,7 +36,7 @@ for (const kind of meshKinds)
     const callers: RawCaller[] = []
 
     before(async function () {
-      this.timeout(20_000)
+      this.timeout(120_000)
       mesh = await startRecordedMesh(kind, limits)
       backend = mesh.backend
     })
@@ -51,7 +51,7 @@ for (const kind of meshKinds)
     after(() => mesh.close())
 
     async function until(condition: () => boolean): Promise<void> {
-      const deadline = performance.now() + 3000
+      const deadline = performance.now() + 20_000
       while (!condition()) {
         if (performance.now() > deadline) throw new Error(`not in time: ${condition.toString()}`)
         await new Promise((resolve) => setTimeout(resolve, 5))
@@ -70,7 +70,7 @@ for (const kind of meshKinds)
       const before = (await mesh.metric(metric)) ?? Number.NaN
       expect(before, metric).to.be.at.least(0)
       await act()
-      const deadline = performance.now() + 2000
+      const deadline = performance.now() + 20_000
       let now = before
       while (now <= before && performance.now() < deadline) {
         await new Promise((resolve) => setImmediate(resolve))
@@ -169,8 +169,8 @@ for (const kind of meshKinds)
         const drip = setInterval(() => one.send('A: b\r\n'), 100)
         try {
           const startedAt = performance.now()
-          await one.expect('HTTP/1.1 408 ', 3000)
-          expect(performance.now() - startedAt).to.be.within(200, 2900)
+          await one.expect('HTTP/1.1 408 ')
+          expect(performance.now() - startedAt).to.be.within(200, 19_000)
           await one.closed()
         } finally {
           clearInterval(drip)
@@ -183,7 +183,7 @@ for (const kind of meshKinds)
         const fresh = await caller()
         const used = await caller(get())
         await used.expect(/ok$/)
-        await Promise.all([fresh.closed(2000), used.closed(2000)])
+        await Promise.all([fresh.closed(), used.closed()])
         expect([fresh.text, used.text.endsWith('ok')]).to.deep.equal(['', true])
       })
     })
@@ -191,7 +191,7 @@ for (const kind of meshKinds)
     it('a request body that pauses longer than bodyIdleTimeoutMs is 408 and cuts the connection to the endpoint', async () => {
       await counted('hostmesh_request_body_timeouts_total', async () => {
         const one = await caller(post('Content-Length: 10\r\n', 'half'))
-        await one.expect('HTTP/1.1 408 ', 3000)
+        await one.expect('HTTP/1.1 408 ')
         await one.closed()
       })
     })
@@ -200,7 +200,7 @@ for (const kind of meshKinds)
       backend.answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'
       await counted('hostmesh_reply_body_timeouts_total', async () => {
         const one = await caller(get())
-        await one.closed(3000)
+        await one.closed()
         expect(one.text.endsWith('half')).to.equal(true)
       })
     })
@@ -223,7 +223,7 @@ for (const kind of meshKinds)
     it('a request without a reply head within requestTimeoutMs is 504', async () => {
       backend.answer = () => undefined
       await counted('hostmesh_request_timeouts_total', async () => {
-        await (await caller(get())).expect('HTTP/1.1 504 ', 3000)
+        await (await caller(get())).expect('HTTP/1.1 504 ')
       })
     })
 
@@ -232,7 +232,7 @@ for (const kind of meshKinds)
         const one = await caller(post('Content-Length: 1000\r\n', 'a'))
         const drip = setInterval(() => one.send('a'), 100)
         try {
-          await one.expect('HTTP/1.1 408 ', 3000)
+          await one.expect('HTTP/1.1 408 ')
         } finally {
           clearInterval(drip)
         }
@@ -242,7 +242,7 @@ for (const kind of meshKinds)
     it('connections beyond maxConnections are closed at once', async () => {
       await counted('hostmesh_connections_shed_total', async () => {
         const many = await Promise.all(Array.from({ length: 45 }, () => caller()))
-        await many.at(-1)?.until(() => many.some((one) => one.isOver), 1000)
+        await many.at(-1)?.until(() => many.some((one) => one.isOver))
         expect(many.filter((one) => one.isOver).length).to.be.greaterThan(0)
         const kept = many.find((one) => !one.isOver)
         kept?.send(get())

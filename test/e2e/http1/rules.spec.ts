@@ -21,7 +21,7 @@ for (const kind of meshKinds)
     const callers: RawCaller[] = []
 
     before(async function () {
-      this.timeout(20_000)
+      this.timeout(120_000)
       mesh = await startRecordedMesh(kind, { drainTimeoutMs: 300 })
       backend = mesh.backend
     })

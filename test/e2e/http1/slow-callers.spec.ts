@@ -17,7 +17,7 @@ const limits = {
 }
 
 describe('a worker with hundreds of slow callers', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let mesh: RecordedMesh
   const callers: RawCaller[] = []
 

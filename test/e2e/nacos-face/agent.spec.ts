@@ -46,7 +46,7 @@ const registries: readonly {
 
 for (const { name: registryName, start, clients: usedClients } of registries)
   describe(`applications that join the mesh by the Nacos face, with ${registryName}`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     let registry: Registry
     let mesh: Mesh
     let alpha: DemoHost

@@ -40,7 +40,7 @@ async function launchOf(context: Mocha.Context, subject: Subject): Promise<Exclu
 
 for (const subject of subjects) {
   describe(`${subject.name} with the embedded registry`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     let launch: Exclude<Launch, { missing: string }>
     let registry: EmbeddedRegistry | undefined
     const clients: ForeignClient[] = []
@@ -119,7 +119,7 @@ for (const subject of subjects) {
   })
 
   describe(`${subject.name} with the face of the mesh`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     let launch: Exclude<Launch, { missing: string }>
     let face: NacosFace | undefined
     let mesh: FakeMesh
@@ -225,7 +225,7 @@ for (const subject of subjects) {
 }
 
 describe('all foreign clients together', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
 
   it('stay registered past the heartbeat time-out of a clock that runs twice as fast', async function () {
     const launches = await Promise.all(subjects.map((subject) => subject.launch()))

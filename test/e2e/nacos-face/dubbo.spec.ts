@@ -10,7 +10,7 @@ import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
 import { dubboSample } from '../../support/nacos-clients/launches.ts'
 
 describe('Dubbo 3.3 through the Nacos face', function () {
-  this.timeout(90_000)
+  this.timeout(120_000)
   let launch: Exclude<Launch, { missing: string }>
   let registry: EmbeddedRegistry | undefined
   let mesh: Mesh | undefined

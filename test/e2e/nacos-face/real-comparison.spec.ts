@@ -139,7 +139,7 @@ const httpCases: readonly HttpCase[] = [
 ]
 
 describe('the embedded registry beside a real Nacos 2.3.1', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let embedded: EmbeddedRegistry | undefined
   let addresses: { port: number; grpcPort: number }[] = []
 

@@ -29,7 +29,7 @@ function version(answer: Answer): string {
 }
 
 describe('two hosts, their agents and a real Nacos', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let nacos: NacosServer
   let mesh: Mesh
   let alpha: DemoHost

@@ -10,7 +10,7 @@ import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { ordersRoutes, resource } from '../../support/routing.ts'
 
 describe('rules.d of a running agent', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let mesh: Mesh
   let host: DemoHost
   let application: Server

@@ -59,7 +59,7 @@ export class RawCaller {
   }
 
   /** Resolves when `condition` holds or, false, when the time is over. */
-  async until(condition: () => boolean, timeoutMs = 5000): Promise<boolean> {
+  async until(condition: () => boolean, timeoutMs = 20_000): Promise<boolean> {
     if (condition()) return true
     let timer: NodeJS.Timeout | undefined
     let waiter: (() => void) | undefined
@@ -78,7 +78,7 @@ export class RawCaller {
   }
 
   /** Waits until the text holds `wanted`; throws with what came instead. */
-  async expect(wanted: string | RegExp, timeoutMs = 5000): Promise<void> {
+  async expect(wanted: string | RegExp, timeoutMs = 20_000): Promise<void> {
     const found = () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text))
     if (!(await this.until(() => found() || this.isOver, timeoutMs)) || !found())
       throw new Error(
@@ -87,7 +87,7 @@ export class RawCaller {
   }
 
   /** Waits until the other side closed; throws when it did not in time. */
-  async closed(timeoutMs = 5000): Promise<void> {
+  async closed(timeoutMs = 20_000): Promise<void> {
     if (!(await this.until(() => this.isOver, timeoutMs)))
       throw new Error(`the connection stays open after ${JSON.stringify(this.text.slice(0, 500))}`)
   }
@@ -98,7 +98,7 @@ export class RawCaller {
 }
 
 /** Sends everything on a connection of its own and answers what came back until the other side closed. */
-export async function exchange(port: number, data: string | Buffer, timeoutMs = 5000): Promise<string> {
+export async function exchange(port: number, data: string | Buffer, timeoutMs = 20_000): Promise<string> {
   const caller = await RawCaller.open(port)
   caller.send(data)
   await caller.closed(timeoutMs)

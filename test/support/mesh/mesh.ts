@@ -104,7 +104,7 @@ export function relayOf(center: DemoHost): string {
 
 export const sharedPort = 15_001
 
-const callTimeoutMs = 5000
+const callTimeoutMs = 15_000
 
 /** One request on a connection of its own, without retry. */
 export function call(address: string, port: number, headers: Record<string, string> = {}, path = '/'): Promise<Answer> {

@@ -85,7 +85,12 @@ export async function startNacosCluster(size: number, options: NacosOptions = {}
 /** What is left to remove when this process ends with servers running. */
 const leftovers = new Set<() => void>()
 process.once('exit', () => {
-  for (const remove of leftovers) remove()
+  for (const remove of leftovers)
+    try {
+      remove()
+    } catch {
+      // a server that is being killed may write a last file; a folder in the temporary directory is no failure
+    }
 })
 
 const shared = new Map<NacosVersion, Promise<NacosServer>>()
@@ -191,9 +196,10 @@ function createServer(
   const remove = (): void => {
     child?.kill('SIGKILL')
     ports.release()
-    rmSync(home, { recursive: true, force: true })
-    rmSync(draft, { force: true })
     leftovers.delete(remove)
+    rmSync(draft, { force: true })
+    // a killed server may still write while its folder is emptied
+    rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
   leftovers.add(remove)
 

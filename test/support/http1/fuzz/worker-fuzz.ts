@@ -20,7 +20,7 @@ export interface WorkerFuzzTotals {
 const parallel = 24
 
 /** A stream must be over, one way or the other, within this time: callers close their side at once. */
-const hangMs = 10_000
+const hangMs = 20_000
 
 /**
  * Runs until `messages` messages were sent to the worker of `mesh`. Throws at the first finding, with the seed and the bytes.
@@ -153,7 +153,7 @@ async function inPieces(bytes: Buffer, random: Random, send: (piece: Buffer) => 
 }
 
 async function endsSoon(connection: { readonly isEnded: boolean }): Promise<boolean> {
-  const deadline = performance.now() + 2000
+  const deadline = performance.now() + hangMs
   while (!connection.isEnded && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
   return connection.isEnded
 }

@@ -241,7 +241,9 @@ export async function startGrpc(
           connection.isRegistered = true
         })
       if (script.hasAbilityNegotiation && script.setupAckMs !== 'never')
-        void delay(script.setupAckMs).then(() => connection.push(serverRequests.setupAck, { abilityTable: {} }))
+        void delay(script.setupAckMs, undefined, { ref: false }).then(() =>
+          connection.push(serverRequests.setupAck, { abilityTable: {} }),
+        )
       script.onSetUp?.(connection)
     })
   }

@@ -386,10 +386,7 @@ describe('an HTTP/1.1 exchange', () => {
     caller.send(big)
     caller.socket.pause()
     setTimeout(() => caller.socket.resume(), 100)
-    await caller.until(
-      () => caller.bytes.length > big.length && caller.bytes.subarray(-10).equals(big.subarray(-10)),
-      8000,
-    )
+    await caller.until(() => caller.bytes.length > big.length && caller.bytes.subarray(-10).equals(big.subarray(-10)))
     const at = caller.bytes.indexOf('\r\n\r\n') + 4
     expect(caller.bytes.subarray(at).equals(big)).to.equal(true)
   })

@@ -105,7 +105,7 @@ for (const kind of ['raw', 'public'] as const) {
         expect(send(near, `late${i}`)).to.equal(false)
       }
       far.transport.resumeReading()
-      await eventually(() => far.text.length === expected.length, 8000)
+      await eventually(() => far.text.length === expected.length)
       expect(far.text === expected).to.equal(true)
       await eventually(() => near.drains > 0)
       expect(near.transport.pendingBytes).to.equal(0)

@@ -6,7 +6,7 @@ import { Random } from '../../../../../support/http1/fuzz/random.ts'
 
 describe('fuzzing the HTTP/1.1 codec', () => {
   it('passes on nothing that a strict parser refuses, whole or in pieces (5,000 messages of a fixed seed)', function () {
-    this.timeout(30_000)
+    this.timeout(60_000)
     const totals = fuzzCodec(20_261_120, 5000)
     expect(totals.passed).to.be.greaterThan(1000)
     expect(totals.refused).to.be.greaterThan(500)
