@@ -48,6 +48,9 @@ export interface ShardName {
   readonly port: number
 }
 
+/** Name of a center's relay listener. */
+export const relayListenerName = 'relay'
+
 export interface DescriptorBatch {
   readonly batch: number
   readonly shards: readonly ShardName[]

@@ -103,8 +103,9 @@ async function run(options: WatchdogOptions): Promise<void> {
     now,
     wallClock: Date.now,
     log,
+    onCenterChange: () => supervisor.publish(),
   })
-  const supervisor = new Supervisor({
+  const supervisor: Supervisor = new Supervisor({
     options,
     native,
     transfer: { port, held, reserve },
@@ -159,6 +160,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   }
   log('info', 'watchdog runs', { runDir: options.runDir, release: options.release.name, held: held.size })
   file.refresh()
+  relay.open()
   await supervisor.start()
 }
 

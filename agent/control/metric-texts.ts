@@ -35,6 +35,7 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_rules: 'rules, by state',
   hostmesh_state_write_failures_total: 'failed writes to the state directory, by file',
   hostmesh_state_write_failing: '1 while the file cannot be written: alarm on it',
+  hostmesh_center_usable: '1 for a center that answers the watchdog, 0 for one that would be passed over',
   hostmesh_tier: '1 for the tier that new connections take now',
   hostmesh_metric_overflows_total: 'samples that were not counted because a metric has too many label sets',
 }

@@ -1,6 +1,6 @@
 /**
  * Where a relayed connection may go, best first: the usable centers in the host's own order, then the last good endpoints, turn by turn. Only failures to
- * connect count against an address, never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
+ * connect, and for a center a missing sign of life, count against an address, never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
  * when everything is left out, everything is tried, because a guess is better than a refusal.
  */
 import { BlockList, isIP } from 'node:net'
@@ -20,6 +20,8 @@ export interface Candidate {
 
 export class AddressHealth {
   private readonly failures = new Map<string, { count: number; restsUntil: number }>()
+  /** Take connections and answer nothing; only an answer ends that. */
+  private readonly mute = new Set<string>()
 
   failed(address: string, now: number): void {
     const count = (this.failures.get(address)?.count ?? 0) + 1
@@ -32,12 +34,32 @@ export class AddressHealth {
     this.failures.delete(address)
   }
 
+  /** Asked for a sign of life, and it came. */
+  answered(address: string): void {
+    this.mute.delete(address)
+    this.worked(address)
+  }
+
+  /** It took the question and did not answer. That it takes connections says nothing any more. */
+  silent(address: string): void {
+    this.mute.add(address)
+  }
+
+  isSilent(address: string): boolean {
+    return this.mute.has(address)
+  }
+
+  /** Whoever is asked no more must not stay marked. */
+  forgetSilentExcept(asked: ReadonlySet<string>): void {
+    for (const address of this.mute) if (!asked.has(address)) this.mute.delete(address)
+  }
+
   isUsable(address: string, now: number): boolean {
-    return (this.failures.get(address)?.restsUntil ?? 0) <= now
+    return !this.mute.has(address) && (this.failures.get(address)?.restsUntil ?? 0) <= now
   }
 
   failuresOf(address: string): number {
-    return this.failures.get(address)?.count ?? 0
+    return (this.failures.get(address)?.count ?? 0) + (this.mute.has(address) ? 1 : 0)
   }
 }
 

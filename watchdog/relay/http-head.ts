@@ -19,26 +19,31 @@ export interface RequestHead {
   readonly bytes: Buffer
   readonly named: NamedService
   readonly isUpgrade: boolean
+  /** A safe method (RFC 9110, section 9.2.1) without content: it may be sent again elsewhere. */
+  readonly isRepeatable: boolean
 }
 
 /** undefined when the first line is not a request of HTTP/1. */
 export function readRequest(head: Buffer): RequestHead | undefined {
   const { first, fields } = split(head)
-  const match = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ (\S+) HTTP\/1\.[01]$/.exec(first)
+  const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]$/.exec(first)
   if (match === null) return undefined
   const isUpgrade =
     valueOf(fields, 'upgrade') !== undefined && (valueOf(fields, 'connection') ?? '').toLowerCase().includes('upgrade')
-  const authority = /^https?:\/\/([^/?#]+)/i.exec(match[1]!)?.[1] ?? valueOf(fields, 'host')
+  const authority = /^https?:\/\/([^/?#]+)/i.exec(match[2]!)?.[1] ?? valueOf(fields, 'host')
   const named: NamedService = {
     service: valueOf(fields, headers.service),
     host: authority?.toLowerCase().replace(/:[0-9]*$/, ''),
     fallback: valueOf(fields, headers.fallback),
   }
-  if (isUpgrade) return { bytes: head, named, isUpgrade }
+  if (isUpgrade) return { bytes: head, named, isUpgrade, isRepeatable: false }
+  const hasContent =
+    valueOf(fields, 'transfer-encoding') !== undefined || (valueOf(fields, 'content-length') ?? '0') !== '0'
   return {
     bytes: join(first, without(fields, ['connection', 'keep-alive', 'proxy-connection']), ['connection: close']),
     named,
     isUpgrade,
+    isRepeatable: !hasContent && (match[1] === 'GET' || match[1] === 'HEAD' || match[1] === 'OPTIONS'),
   }
 }
 
@@ -66,13 +71,14 @@ export function readResponse(head: Buffer, tier: 'center' | 'direct'): ResponseH
 }
 
 /** An answer of the relay itself. */
-export function ownAnswer(status: 400 | 408 | 431 | 502 | 503, code: string, text: string): Buffer {
+export function ownAnswer(status: 400 | 408 | 431 | 502 | 503 | 504, code: string, text: string): Buffer {
   const reason = {
     400: 'Bad Request',
     408: 'Request Timeout',
     431: 'Request Header Fields Too Large',
     502: 'Bad Gateway',
     503: 'Service Unavailable',
+    504: 'Gateway Timeout',
   }[status]
   const body = `${code}  ${text}\n`
   const lines = [

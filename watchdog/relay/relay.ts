@@ -11,8 +11,10 @@ import { shardKey } from '../hold/held-sockets.ts'
 import type { Log } from '../log.ts'
 import type { Bounds } from '../options.ts'
 import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
+import { CenterWatch } from './center-watch.ts'
 import { relayConnection } from './relayed-connection.ts'
 import type { TargetsFile } from './targets-file.ts'
+import { Waiting } from './waiting.ts'
 
 /** Descriptors that the relay leaves to everything else. */
 const keptDescriptors = 128
@@ -29,6 +31,8 @@ export interface RelayDeps {
   /** Epoch ms. */
   readonly wallClock: () => number
   readonly log: Log
+  /** A center has become usable or unusable. */
+  readonly onCenterChange: () => void
 }
 
 export class Relay {
@@ -38,13 +42,31 @@ export class Relay {
   private readonly servers = new Map<string, net.Server>()
   private readonly sockets = new Set<net.Socket>()
   private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0 }
+  private readonly waiting = new Waiting()
+  private readonly watch: CenterWatch
   private isRelaying = false
-  private lastTier: RelayState['tier'] = 'agent'
+  /** Of the newest connection of a local caller since the relay began; undefined before the first. */
+  private lastTier: 'center' | 'direct' | undefined
   private since: number
 
   constructor(deps: RelayDeps) {
     this.deps = deps
     this.since = deps.wallClock()
+    this.watch = new CenterWatch({
+      health: this.health,
+      targets: () => deps.file.targets,
+      now: deps.now,
+      onChange: (key, isAnswering, text) => {
+        deps.log(isAnswering ? 'info' : 'warn', `center ${text}: ${isAnswering ? 'answers' : 'does not answer'}`)
+        if (this.health.isSilent(key)) this.waiting.fellSilent(key)
+        deps.onCenterChange()
+      },
+    })
+  }
+
+  /** From now on centers are asked whether they live. */
+  open(): void {
+    this.watch.watch(this.isRelaying)
   }
 
   /** Accepts from now on; also after new targets or new held sockets. */
@@ -53,7 +75,9 @@ export class Relay {
     file.refresh()
     if (!this.isRelaying) {
       this.isRelaying = true
+      this.lastTier = undefined
       this.since = this.deps.wallClock()
+      this.watch.watch(true)
       log(held.size === 0 ? 'info' : 'warn', 'no worker serves: relaying what is held', {
         shards: held.size,
         targets: file.problem ?? 'good',
@@ -66,7 +90,7 @@ export class Relay {
   stop(): void {
     if (!this.isRelaying) return
     this.isRelaying = false
-    this.lastTier = 'agent'
+    this.watch.watch(false)
     this.since = this.deps.wallClock()
     for (const server of this.servers.values()) server.close()
     this.servers.clear()
@@ -79,6 +103,7 @@ export class Relay {
   /** With our own stop: cuts what is left. */
   close(): void {
     this.stop()
+    this.watch.close()
     for (const socket of this.sockets) socket.destroy()
   }
 
@@ -90,7 +115,7 @@ export class Relay {
     const { file, now, wallClock } = this.deps
     const targets = file.targets
     return {
-      tier: this.isRelaying ? this.lastTier : 'agent',
+      tier: this.isRelaying ? (this.lastTier ?? this.expectedTier()) : 'agent',
       isRelaying: this.isRelaying,
       since: this.since,
       targetsAgeMs: targets === undefined ? -1 : Math.max(0, wallClock() - targets.writtenAt),
@@ -119,6 +144,12 @@ export class Relay {
       1,
       Math.min(bounds.maxRelayConnections, Math.floor((openFilesLimit - keptDescriptors - 2 * held.size) / 2)),
     )
+  }
+
+  /** Before anybody has called: where the best of the outbound listeners leads. */
+  private expectedTier(): 'center' | 'direct' {
+    const outbound = Object.values(this.deps.file.targets?.listeners ?? {}).filter((one) => one.kind !== 'inbound')
+    return outbound.some((listener) => this.nextTier(listener) === 'center') ? 'center' : 'direct'
   }
 
   private nextTier(listener: RelayListener): 'center' | 'direct' | 'none' {
@@ -173,12 +204,14 @@ export class Relay {
       listener,
       candidates: this.candidates,
       health: this.health,
+      waiting: this.waiting,
       now,
       maxBufferBytes: bounds.maxRelayBufferBytes,
       maxHeadBytes: bounds.maxRelayHeadBytes,
       onRouted: (end) => {
         this.counts[end]++
-        if (end !== 'failed' && this.isRelaying) this.lastTier = end
+        // An inbound connection goes to the local application; that is no tier of a caller on this host.
+        if (end !== 'failed' && listener.kind !== 'inbound' && this.isRelaying) this.lastTier = end
       },
     })
   }

@@ -5,9 +5,11 @@
 import net from 'node:net'
 import { encodeProxyV2, relayTlvs } from '../../contracts/proxy-protocol.ts'
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
-import type { AddressHealth, Candidate, CandidateList, NamedService } from './candidates.ts'
+import type { AddressHealth, Candidate, CandidateList } from './candidates.ts'
 import { keyOf } from './candidates.ts'
 import { findHead, ownAnswer, readRequest, readResponse } from './http-head.ts'
+import type { RequestHead } from './http-head.ts'
+import type { Waiting } from './waiting.ts'
 
 const connectTimeoutMs = 1000
 const headTimeoutMs = 10_000
@@ -24,10 +26,12 @@ export interface RelayedDeps {
   readonly listener: RelayListener
   readonly candidates: CandidateList
   readonly health: AddressHealth
+  /** Who waits for the first byte of a center's answer. */
+  readonly waiting: Waiting
   readonly now: () => number
   readonly maxBufferBytes: number
   readonly maxHeadBytes: number
-  /** Which tier took it, or that none did; once. */
+  /** Which tier took it, or that none did; again when a center fell silent before its answer and another took it. */
   readonly onRouted: (end: RelayEnd) => void
 }
 
@@ -81,15 +85,25 @@ function relayHttp(downstream: net.Socket, deps: RelayedDeps): void {
       refuse(400, 'E_HTTP_BAD_REQUEST', 'not a request of HTTP/1.1')
       return
     }
-    forwardHttp(downstream, request.bytes, bytes.subarray(state.end), request.named, deps)
+    forwardHttp(downstream, request, bytes.subarray(state.end), deps)
   }
   downstream.on('data', onData).on('end', onEarlyEnd).on('close', onEarlyEnd)
   downstream.resume()
 }
 
-function forwardHttp(downstream: net.Socket, head: Buffer, rest: Buffer, named: NamedService, deps: RelayedDeps): void {
+function forwardHttp(downstream: net.Socket, request: RequestHead, rest: Buffer, deps: RelayedDeps): void {
   const { candidates, targets, listener } = deps
-  const list = candidates.of(targets, listener, listener.kind === 'shared-http' ? named : undefined, deps.now())
+  const named = listener.kind === 'shared-http' ? request.named : undefined
+  sendHttp(downstream, request, rest, candidates.of(targets, listener, named, deps.now()), deps)
+}
+
+function sendHttp(
+  downstream: net.Socket,
+  request: RequestHead,
+  rest: Buffer,
+  list: readonly Candidate[],
+  deps: RelayedDeps,
+): void {
   dial(list, downstream, deps, (upstream, candidate) => {
     if (upstream === undefined) {
       deps.onRouted('failed')
@@ -98,20 +112,33 @@ function forwardHttp(downstream: net.Socket, head: Buffer, rest: Buffer, named: 
     }
     deps.onRouted(candidate.tier)
     if (candidate.tier === 'center') upstream.write(proxyHeader(downstream, deps))
-    upstream.write(Buffer.concat([head, rest]))
+    upstream.write(Buffer.concat([request.bytes, rest]))
     downstream.setTimeout(idleTimeoutMs, () => downstream.destroy())
     downstream.pipe(upstream)
-    answerFrom(upstream, downstream, candidate.tier, deps.maxHeadBytes)
+    const abandon = answerFrom(upstream, downstream, candidate.tier, deps.maxHeadBytes)
+    if (candidate.tier !== 'center') return
+    // A center that does not even answer the watchdog will not answer this either. Repeated only where that can do no harm.
+    const leave = deps.waiting.enter(keyOf(candidate), () => {
+      abandon()
+      const others = list.slice(list.indexOf(candidate) + 1)
+      if (request.isRepeatable && rest.length === 0 && others.length > 0)
+        sendHttp(downstream, request, rest, others, deps)
+      else {
+        deps.onRouted('failed')
+        finish(downstream, ownAnswer(504, 'E_CENTER_UNREACHABLE', 'the center took the request and fell silent'))
+      }
+    })
+    upstream.once('data', leave).once('close', leave)
   })
 }
 
-/** Passes the answer on, with our two fields in its head. */
+/** Passes the answer on, with our two fields in its head. The answer takes the request back; only before the first byte has come. */
 function answerFrom(
   upstream: net.Socket,
   downstream: net.Socket,
   tier: 'center' | 'direct',
   maxHeadBytes: number,
-): void {
+): () => void {
   let bytes: Buffer = Buffer.alloc(0)
   const lost = (): void => {
     upstream.off('data', onData).off('end', lost).off('close', lost)
@@ -144,8 +171,14 @@ function answerFrom(
       return
     }
   }
+  const onDownstreamClosed = (): void => void upstream.destroy()
   upstream.on('data', onData).on('end', lost).on('close', lost)
-  downstream.once('close', () => upstream.destroy())
+  downstream.once('close', onDownstreamClosed)
+  return () => {
+    upstream.off('data', onData).off('end', lost).off('close', lost)
+    downstream.off('close', onDownstreamClosed).unpipe(upstream)
+    upstream.destroy()
+  }
 }
 
 function passBody(upstream: net.Socket, downstream: net.Socket): void {

@@ -1,6 +1,7 @@
 /** Wires the parts of the watchdog to one process tree, and to the messages of its children. */
 import { join } from 'node:path'
 import { describeError } from '../../contracts/errors.ts'
+import { relayListenerName } from '../../contracts/handoff.ts'
 import type { ChildToWatchdog, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import type { Native } from '../../native/descriptors.ts'
@@ -66,7 +67,7 @@ export class Supervisor {
     const { options, native, log, now, wallClock, relay, reports } = deps
     const { tree } = this
     this.startedAt = wallClock()
-    const onChange = (): void => this.changed()
+    const onChange = (): void => this.publish()
     this.generationDeps = {
       runDir: options.runDir,
       now,
@@ -105,7 +106,7 @@ export class Supervisor {
         this.recovery.startProbation(generation, from)
         relay.stop()
         deps.onServing(`generation ${generation.number} serves`)
-        this.changed()
+        this.publish()
       },
       onGivenBack: (failed, old) => this.giveBackShards(failed, old),
     })
@@ -150,7 +151,7 @@ export class Supervisor {
     this.errorTimer = setInterval(() => {
       for (const generation of this.tree.generations) for (const child of generation.living) this.showErrors(child)
     }, errorPeriodMs)
-    this.changed()
+    this.publish()
     if (this.isAdopted) {
       void this.awaitAdopted()
     } else {
@@ -172,6 +173,7 @@ export class Supervisor {
     for (const generation of generations) {
       for (const child of generation.living) child.send({ type: 'stop', deadlineMs, isHostStopping: true })
     }
+    this.leaveSockets()
     const isEmpty = async (ms: number): Promise<void> => {
       await Promise.all(generations.map((one) => one.waitFor(() => one.living.length === 0, ms)))
     }
@@ -186,6 +188,16 @@ export class Supervisor {
       this.door.close()
       deps.onStopped()
     })
+  }
+
+  /**
+   * Nobody accepts any more: who is refused can go elsewhere, who waits in a queue cannot. systemd's copies stay, so that a restart under it keeps its callers
+   * waiting for the next start; a center's port leaves there too, because its callers have other centers and the direct tier.
+   */
+  private leaveSockets(): void {
+    const { held } = this.deps.transfer
+    for (const { shard } of held.all()) if (shard.name === relayListenerName) held.drop(shard)
+    held.closeAll()
   }
 
   state(): WatchdogState {
@@ -234,7 +246,7 @@ export class Supervisor {
         return
       case 'pending':
         child.waits = message.waits.slice(0, 32).map((wait) => String(wait).slice(0, 200))
-        this.changed()
+        this.publish()
         return
       case 'serving':
         child.isServing = !child.isDraining
@@ -286,7 +298,7 @@ export class Supervisor {
     this.recovery.keepAccepting()
     deps.onServing(`generation ${current.number} is adopted and serves`)
     deps.reports.save(this.adoptionReport(current, Math.round(deps.now() - began)))
-    this.changed()
+    this.publish()
   }
 
   private adoptionReport(current: Generation, servingMs: number): RestartReport {
@@ -331,7 +343,7 @@ export class Supervisor {
   }
 
   /** Tells control, at most every 200 ms. */
-  private changed(): void {
+  publish(): void {
     if (this.publishTimer !== undefined || this.tree.isStopping) return
     this.publishTimer = setTimeout(() => {
       this.publishTimer = undefined

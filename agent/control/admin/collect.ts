@@ -61,6 +61,10 @@ function setGauges(context: AdminContext): void {
   const rules = new Map<string, number>()
   for (const { state } of control.deps.rules.statuses()) rules.set(state, (rules.get(state) ?? 0) + 1)
   for (const [state, count] of rules) metrics.gauge('rules', { state }, count)
-  const tier = continuity()?.state()?.relay.tier ?? 'agent'
+  const relay = continuity()?.state()?.relay
+  const tier = relay?.tier ?? 'agent'
   for (const one of ['agent', 'center', 'direct']) metrics.gauge('tier', { tier: one }, one === tier ? 1 : 0)
+  metrics.clear('center_usable')
+  for (const { address, isUsable } of relay?.centers ?? [])
+    metrics.gauge('center_usable', { center: address }, isUsable ? 1 : 0)
 }

@@ -102,7 +102,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
             `tier: ${data.tier}`,
             ...(relay === undefined ? ['no watchdog: there is no relay on this host'] : []),
             ...(relay?.centers ?? []).map(
-              (one) => `center ${one.address}: ${one.isUsable ? 'usable' : `failed ${one.failures} times`}`,
+              (one) => `center ${one.address}: ${one.isUsable ? 'usable' : 'does not answer'}`,
             ),
             ...Object.entries(relay?.listeners ?? {}).map(([name, tier]) => `${name}: ${tier}`),
           ].join('\n')

@@ -6,6 +6,7 @@
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import { serviceKey, type AppProtocol, type Endpoint, type ServiceKey } from '../../../contracts/endpoint.ts'
 import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import { relayListenerName } from '../../../contracts/handoff.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 import { formatHostPort } from '../config/scalars.ts'
 import type { AgentConfig } from '../config/types.ts'
@@ -15,7 +16,6 @@ import type { Rules } from '../rules/types.ts'
 import type { SnapshotStore } from './store.ts'
 
 export const sharedHttpListener = 'outbound-http'
-export const relayListener = 'relay'
 export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
 export const inboundListener = (applicationId: string): string => `inbound ${applicationId}`
 
@@ -75,11 +75,11 @@ export class Listeners {
     )
     const { relay } = config
     this.store.setListener(
-      relayListener,
+      relayListenerName,
       relay === undefined
         ? undefined
         : {
-            name: relayListener,
+            name: relayListenerName,
             kind: 'relay',
             address: relay.address.host,
             port: relay.address.port,

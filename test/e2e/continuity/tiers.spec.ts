@@ -127,6 +127,44 @@ describe('with the whole generation dead', function () {
     expect((await ask()).body).to.equal('center')
   })
 
+  it('a center that accepts and says nothing is left: what may be repeated goes on to an endpoint, the rest is answered, later callers do not wait', async () => {
+    center.fallSilent(true)
+    await killGeneration(targets())
+    const post = async (): Promise<{ status: number; head: string }> => {
+      const caller = await KeepAliveCaller.connect(host.httpPort)
+      try {
+        return await caller.send('POST / HTTP/1.1\r\nhost: orders\r\ncontent-length: 2\r\n\r\nhi')
+      } finally {
+        caller.close()
+      }
+    }
+    const [got, posted] = await Promise.all([ask(), post()])
+    expect(got).to.include({ status: 200, body: 'provider' })
+    expect(got.head).to.match(/^x-mesh-tier: direct$/im)
+    expect(posted.status).to.equal(504)
+    expect(posted.head).to.match(/^x-mesh-error: E_CENTER_UNREACHABLE$/im)
+    expect((await host.state()).relay.centers[0]!.isUsable).to.equal(false)
+    center.fallSilent(false)
+    await host.until((state) => state.relay.centers[0]!.isUsable, 'the center has answered')
+  })
+
+  it('the state names the tier of local callers, before the first of them and whatever comes from outside', async () => {
+    const known = targets()
+    await killGeneration({
+      ...known,
+      listeners: { ...known.listeners, tcp: { ...known.listeners['tcp']!, kind: 'inbound', center: false } },
+    })
+    expect((await host.state()).relay.tier).to.equal('center')
+    const socket = net.connect({ port: host.tcpPort, host: '127.0.0.1' })
+    await once(socket, 'connect')
+    socket.write('\x01 from outside')
+    await once(socket, 'data')
+    const { relay } = await host.state()
+    expect(relay.connections.direct).to.equal(1)
+    if (relay.isRelaying) expect(relay.tier).to.equal('center')
+    socket.destroy()
+  })
+
   it('an inbound port leads to the application itself', async () => {
     const known = targets()
     await killGeneration({

@@ -14,8 +14,10 @@ export interface FarSide {
     listener: string | undefined
     source: string | undefined
   }[]
-  /** Heads of HTTP requests. */
+  /** Heads of HTTP requests, without those that only asked for a sign of life. */
   readonly heads: string[]
+  /** Goes on accepting, and answers nothing; `false` = answers again, new connections at least. */
+  fallSilent(isSilent: boolean): void
   close(): Promise<void>
 }
 
@@ -27,6 +29,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
   const introductions: FarSide['introductions'] = []
   const heads: string[] = []
   const sockets = new Set<net.Socket>()
+  let isSilent = false
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
@@ -34,7 +37,9 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
     let bytes: Buffer = Buffer.alloc(0)
     let isIntroduced = !wantsProxyHeader
     let isEcho = false
+    let isForLife = false
     socket.on('data', (chunk: Buffer) => {
+      if (isSilent) return
       bytes = Buffer.concat([bytes, chunk])
       if (!isIntroduced) {
         const parsed = parseProxyHeader(bytes)
@@ -45,12 +50,15 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
         }
         isIntroduced = true
         const { header } = parsed
-        introductions.push({
-          service: tlvText(header, proxyTlv.service),
-          host: tlvText(header, proxyTlv.host),
-          listener: tlvText(header, proxyTlv.listener),
-          source: header.source?.address,
-        })
+        isForLife = header.command === 'local'
+        if (!isForLife) {
+          introductions.push({
+            service: tlvText(header, proxyTlv.service),
+            host: tlvText(header, proxyTlv.host),
+            listener: tlvText(header, proxyTlv.listener),
+            source: header.source?.address,
+          })
+        }
         bytes = bytes.subarray(parsed.length)
       }
       if (bytes.length === 0) return
@@ -63,7 +71,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
       const end = bytes.indexOf('\r\n\r\n')
       if (end < 0) return
       const head = bytes.toString('latin1', 0, end)
-      heads.push(head)
+      if (!isForLife) heads.push(head)
       bytes = bytes.subarray(end + 4)
       if (/^upgrade: /im.test(head)) {
         isEcho = true
@@ -92,6 +100,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
     port: (server.address() as net.AddressInfo).port,
     introductions,
     heads,
+    fallSilent: (silent) => void (isSilent = silent),
     async close() {
       server.close()
       for (const socket of sockets) socket.destroy()

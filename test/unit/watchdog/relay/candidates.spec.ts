@@ -51,6 +51,19 @@ describe('where a relayed connection may go', () => {
     expect(health.failuresOf('10.9.0.1|15443')).to.equal(0)
   })
 
+  it('an address that takes connections and is silent comes back by an answer only', () => {
+    const health = new AddressHealth()
+    health.silent('a')
+    health.worked('a')
+    expect(health.isUsable('a', 1e9)).to.equal(false)
+    expect(health.failuresOf('a')).to.equal(1)
+    health.answered('a')
+    expect(health.isUsable('a', 0)).to.equal(true)
+    health.silent('a')
+    health.forgetSilentExcept(new Set(['b']))
+    expect(health.isUsable('a', 0)).to.equal(true)
+  })
+
   it('when everything rests, everything is tried', () => {
     const health = new AddressHealth()
     const list = new CandidateList(health)

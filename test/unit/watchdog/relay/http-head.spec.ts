@@ -31,6 +31,17 @@ describe('the relay and HTTP heads', () => {
     expect(readRequest(head('GET http://C.local:99/x HTTP/1.1\r\nHost: b'))!.named.host).to.equal('c.local')
   })
 
+  it('lets only safe methods without content be sent again', () => {
+    const isRepeatable = (text: string): boolean | undefined =>
+      readRequest(Buffer.from(`${text}\r\n\r\n`, 'latin1'))?.isRepeatable
+    expect(isRepeatable('GET / HTTP/1.1\r\nhost: a')).to.equal(true)
+    expect(isRepeatable('HEAD / HTTP/1.1\r\nhost: a\r\ncontent-length: 0')).to.equal(true)
+    expect(isRepeatable('GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 3')).to.equal(false)
+    expect(isRepeatable('GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked')).to.equal(false)
+    expect(isRepeatable('POST / HTTP/1.1\r\nhost: a')).to.equal(false)
+    expect(isRepeatable('DELETE / HTTP/1.1\r\nhost: a')).to.equal(false)
+  })
+
   it('leaves a request for an upgrade as it is', () => {
     const upgrade = head('GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket')
     expect(readRequest(upgrade)).to.deep.include({ bytes: upgrade, isUpgrade: true })

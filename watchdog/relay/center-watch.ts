@@ -1,0 +1,101 @@
+/**
+ * Asks every center for a sign of life, so that one which accepts and says nothing (stopped, hung, overrun) is known before a caller waits for it. The question
+ * is the probe request behind a PROXY header of command LOCAL; any answer of HTTP will do, because only life is asked for. While nothing is relayed a center is
+ * asked every 10 s (a thousand hosts are a hundred questions a second), while the relay works every second, and at once when it begins.
+ */
+import net from 'node:net'
+import { encodeProxyV2, relayTlvs } from '../../contracts/proxy-protocol.ts'
+import { probeRequest } from '../../contracts/handoff.ts'
+import type { RelayTargets } from '../../contracts/relay-targets.ts'
+import type { AddressHealth } from './candidates.ts'
+import { keyOf, readAddress } from './candidates.ts'
+
+const calmPeriodMs = 10_000
+const relayingPeriodMs = 1000
+/** Also for the connection itself. A center that takes longer is no help to a caller. */
+export const answerTimeoutMs = 2000
+/** Centers asked in one round; a host has a handful. */
+const maxCenters = 64
+
+export interface CenterWatchDeps {
+  readonly health: AddressHealth
+  readonly targets: () => RelayTargets | undefined
+  /** Monotonic ms. */
+  readonly now: () => number
+  /** A center has become usable or unusable. `key` is that of its address, `text` what the configuration says. */
+  readonly onChange: (key: string, isAnswering: boolean, text: string) => void
+}
+
+export class CenterWatch {
+  private readonly deps: CenterWatchDeps
+  private readonly asked = new Map<string, net.Socket>()
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(deps: CenterWatchDeps) {
+    this.deps = deps
+  }
+
+  /** Asks at once and then periodically; again with the other period when the relay begins or ends. */
+  watch(isRelaying: boolean): void {
+    clearInterval(this.timer)
+    this.timer = setInterval(() => this.askAll(), isRelaying ? relayingPeriodMs : calmPeriodMs)
+    this.timer.unref()
+    this.askAll()
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+    for (const socket of this.asked.values()) socket.destroy()
+  }
+
+  private askAll(): void {
+    const targets = this.deps.targets()
+    const named = new Set<string>()
+    for (const text of targets?.centers.slice(0, maxCenters) ?? []) {
+      const center = readAddress(text)
+      if (center === undefined) continue
+      const key = keyOf(center)
+      named.add(key)
+      if (!this.asked.has(key)) this.ask(key, center, targets!.host, text)
+    }
+    this.deps.health.forgetSilentExcept(named)
+  }
+
+  private ask(
+    key: string,
+    center: { readonly address: string; readonly port: number },
+    host: string,
+    text: string,
+  ): void {
+    const { health, now, onChange } = this.deps
+    const socket = net.connect({ host: center.address, port: center.port, noDelay: true })
+    this.asked.set(key, socket)
+    let isConnected = false
+    let answer = ''
+    const settle = (outcome: 'answered' | 'silent' | 'refused'): void => {
+      if (this.asked.get(key) !== socket) return
+      this.asked.delete(key)
+      clearTimeout(timer)
+      socket.destroy()
+      const was = health.isUsable(key, now())
+      if (outcome === 'answered') health.answered(key)
+      else if (outcome === 'silent') health.silent(key)
+      else health.failed(key, now())
+      if (health.isUsable(key, now()) !== was) onChange(key, !was, text)
+    }
+    const timer = setTimeout(() => settle(isConnected ? 'silent' : 'refused'), answerTimeoutMs)
+    timer.unref()
+    socket.on('connect', () => {
+      isConnected = true
+      const tlvs = relayTlvs({ service: '', host, listener: 'watch' })
+      socket.write(encodeProxyV2({ command: 'local', source: undefined, destination: undefined, tlvs }))
+      socket.write(`GET ${probeRequest.path} HTTP/1.1\r\nhost: ${probeRequest.host}\r\nconnection: close\r\n\r\n`)
+    })
+    socket.on('data', (bytes: Buffer) => {
+      answer = (answer + bytes.toString('latin1')).slice(0, 7)
+      if (answer.length === 7) settle(answer === 'HTTP/1.' ? 'answered' : 'silent')
+    })
+    socket.on('error', () => settle('refused'))
+    socket.on('close', () => settle('refused'))
+  }
+}
