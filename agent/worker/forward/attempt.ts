@@ -1,4 +1,5 @@
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import { takeFailed } from '../../../native/kernel-pipe.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState } from '../balance/types.ts'
 import { overflow, waiting } from '../connect/endpoint-pool.ts'
@@ -13,6 +14,7 @@ import { BodyKind } from '../protocols/http1/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { TransportOwner } from '../transport/transport.ts'
+import { BulkReply } from './bulk-reply.ts'
 import type { Exchange } from './exchange.ts'
 import { tallyFault } from './limit-tallies.ts'
 import type { Road } from './road.ts'
@@ -45,6 +47,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   rechunks = false
   private readonly road: Road
   private readonly timer: Timer
+  private readonly bulk: BulkReply
   private phase: Phase = Phase.none
   private interims = 0
   private wasReused = false
@@ -55,6 +58,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.road = road
     this.head = new Head(road.strings, road.state.limits.maxFields)
     this.timer = new Timer(this, TimerKind.perTry)
+    this.bulk = new BulkReply(road.bulk)
   }
 
   get callerKey(): string {
@@ -161,6 +165,21 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     } else {
       this.readBody(buf, 0, end)
     }
+    if (this.phase === Phase.body) this.bulk.begins(length, this.body, this.connection!.transport)
+  }
+
+  /** More of the body waits at the endpoint's connection, and is moved on without being read. */
+  onReadable(): void {
+    this.road.clock.refresh()
+    const exchange = this.exchange!
+    const moved = this.bulk.move(this.body, this.connection!.transport, exchange.connection.transport)
+    if (moved === takeFailed) {
+      exchange.attemptFailed(this, Outcome.reset, 'ECONNRESET')
+    } else if (moved > 0) {
+      this.replyBytes += moved
+      exchange.reply.bytes += moved
+      this.passOn()
+    }
   }
 
   /** Answers where the body begins, or -1 when there is nothing more to do with these bytes. */
@@ -228,9 +247,15 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
       this.replyDone(at === end)
       return
     }
+    this.passOn()
+  }
+
+  /** Sends what came of the body, and waits for more of it as long as the caller keeps up. */
+  private passOn(): void {
+    const { clock, state, wheel } = this.road
     this.timer.kind = TimerKind.bodyIdle
-    road.wheel.arm(this.timer, road.clock.now + road.state.limits.bodyIdleTimeoutMs)
-    if (!exchange.sendReply()) this.pauseReading()
+    wheel.arm(this.timer, clock.now + state.limits.bodyIdleTimeoutMs)
+    if (!this.exchange!.sendReply()) this.pauseReading()
   }
 
   private writeChunk(buf: Buffer, from: number, to: number): void {
@@ -289,6 +314,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   }
 
   resumeReading(): void {
+    this.bulk.release()
     if (this.connection === null) return
     const { clock, state, wheel } = this.road
     if (this.phase === Phase.body) wheel.arm(this.timer, clock.now + state.limits.bodyIdleTimeoutMs)
@@ -358,6 +384,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     road.wheel.disarm(this.timer)
     this.phase = Phase.none
     this.held = null
+    this.bulk.release()
     this.head.reset()
     this.exchange = null
     this.upstream = null

@@ -14,13 +14,10 @@ import { movedConnectionFormat } from '../listen/movable.ts'
 import type { Detached, DuplicateDescriptor, MovedPair, Movable } from '../listen/movable.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
-import { BulkFlow } from '../transport/bulk-flow.ts'
+import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
 import { readBufferBytes } from '../transport/raw-handle.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import type { Road } from './road.ts'
-
-/** Bulk begins with a full read. A move of this size or less ends it: then reading costs less. */
-const smallMove = 8192
 
 export interface PairOptions {
   readonly protocol: 'tcp' | 'websocket'

@@ -6,13 +6,15 @@
  *
  * Bound: a flow holds at most one portion; while all flows of the worker hold `maxHeldBytes` (16 MiB) together, every portion is 64 KiB.
  */
-import { takeFailed } from '../../../native/kernel-pipe.ts'
+import { nothingToTake } from '../../../native/kernel-pipe.ts'
 import type { BytePipe } from '../../../native/kernel-pipe.ts'
 import type { Transport } from './transport.ts'
 
 export const smallestPortion = 64 * 1024
 export const largestPortion = 1024 * 1024
 export const maxHeldBytes = 16 * 1024 * 1024
+/** A move of this size or less ends bulk: from here on reading costs less. */
+export const smallMove = 8192
 
 /** The one pipe of a worker, and what its flows hold. */
 export class BulkMover {
@@ -30,7 +32,7 @@ export class BulkMover {
   }
 }
 
-/** One direction between two transports. The caller keeps what `move` is not told of in order: nothing may be pending at `to`. */
+/** Bulk in one direction, from one transport to another at a time. */
 export class BulkFlow {
   private readonly mover: BulkMover
   private portion = smallestPortion
@@ -45,11 +47,11 @@ export class BulkFlow {
     return this.held > 0
   }
 
-  /** Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; `takeFailed` also when the worker is closing. */
+  /** Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; nothing is taken while something is pending at `to`, or when the worker closes. */
   move(from: Transport, to: Transport, atMost = largestPortion): number {
     const { mover } = this
     const { pipe } = mover
-    if (pipe === null) return takeFailed
+    if (pipe === null || to.pendingBytes > 0) return nothingToTake
     const allowed = mover.heldBytes < maxHeldBytes ? Math.min(this.portion, pipe.capacity) : smallestPortion
     const asked = Math.min(allowed, atMost)
     const taken = pipe.take(from.descriptor, asked)
@@ -69,7 +71,7 @@ export class BulkFlow {
   private hold(rest: Buffer, to: Transport): void {
     this.portion = smallestPortion
     if (to.writeFrom(rest, rest.length)) return
-    this.held = rest.length
+    this.held += rest.length
     this.mover.heldBytes += rest.length
   }
 }

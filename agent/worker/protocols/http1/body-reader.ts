@@ -113,6 +113,17 @@ export class BodyReader {
     return to - start
   }
 
+  /** Content that is still to come, where its length was said before; else 0. */
+  get remaining(): number {
+    return this.kind === BodyKind.length ? this.#remaining : 0
+  }
+
+  /** `count` bytes of the content passed by without being fed: fewer than `remaining`, so that its end is always seen. */
+  skip(count: number): void {
+    this.#remaining -= count
+    this.contentBytes += count
+  }
+
   /** The connection ended here: true when that ends the body properly (close-delimited or tunnel, or already done), false when it was cut short (R26). */
   endOfInput(): boolean {
     if (this.kind === BodyKind.untilClose || this.kind === BodyKind.tunnel) this.isDone = true

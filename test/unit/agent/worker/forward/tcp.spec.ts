@@ -14,6 +14,7 @@ import { eventually } from '../../../../support/worker/eventually.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
 import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
+import { watchMoves } from '../../../../support/worker/watch-moves.ts'
 
 interface Peer {
   readonly socket: Socket
@@ -132,28 +133,9 @@ describe('a TCP connection', () => {
     expect(started!.metric('hostmesh_bulk_held_bytes')).to.equal(0)
   })
 
-  /** Bytes that the worker moved inside the kernel from here on. */
-  function watchMoves(): { bytes: number } {
-    const moved = { bytes: 0 }
-    const { bulk } = started!.worker.road
-    const pipe = bulk.pipe!
-    bulk.pipe = {
-      capacity: pipe.capacity,
-      take(socket, atMost) {
-        const taken = pipe.take(socket, atMost)
-        moved.bytes += Math.max(0, taken)
-        return taken
-      },
-      give: (socket, count) => pipe.give(socket, count),
-      rest: (count) => pipe.rest(count),
-      close: () => pipe.close(),
-    }
-    return moved
-  }
-
   it('moves bulk inside the kernel, and what is small after it as before, all of it counted', async () => {
     const caller = await relay()
-    const moved = watchMoves()
+    const moved = watchMoves(started!)
     await eventually(() => peers.length === 1)
     const block = Buffer.alloc(6_000_000, 'abcdefghijklm')
     caller.send(block)
@@ -185,7 +167,7 @@ describe('a TCP connection', () => {
 
   it('passes a reset in the middle of bulk on as a reset', async () => {
     const caller = await relay()
-    const moved = watchMoves()
+    const moved = watchMoves(started!)
     await eventually(() => peers.length === 1)
     const feed = setInterval(() => peers[0]!.socket.write(Buffer.alloc(1_000_000)), 1)
     try {
@@ -200,7 +182,7 @@ describe('a TCP connection', () => {
 
   it('resets the server when the caller resets in the middle of bulk to it', async () => {
     const caller = await relay()
-    const moved = watchMoves()
+    const moved = watchMoves(started!)
     await eventually(() => peers.length === 1)
     peers[0]!.socket.pause()
     caller.send(Buffer.alloc(20_000_000))
