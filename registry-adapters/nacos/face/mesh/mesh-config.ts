@@ -4,8 +4,10 @@ import type { ConfigDocument, ConfigSource, Subscription } from '../../../../con
 import type { ConfigBackend, ConfigKey, StoredConfig } from '../backend.ts'
 import { configTypeOf } from '../config-key.ts'
 import type { FaceDeps } from '../face-deps.ts'
-import { NacosFault, overLimit } from '../fault.ts'
+import { NacosFault } from '../fault.ts'
 import { configId, contentMd5 } from '../store/config-store.ts'
+import { WatchTable } from './watch-table.ts'
+import type { Watched } from './watch-table.ts'
 
 export interface MeshConfigOptions {
   readonly maxWatched: number
@@ -15,22 +17,22 @@ export interface MeshConfigOptions {
   readonly idleMs: number
 }
 
-interface Watched {
+interface WatchedConfig extends Watched {
   readonly listeners: Set<(md5: string) => void>
-  upstream: Subscription | undefined
   /** undefined = the real server has not answered yet. */
   md5: string | undefined
-  usedAt: number
 }
 
 export class MeshConfig implements ConfigBackend {
   readonly #deps: Pick<FaceDeps, 'configOf' | 'now'>
   readonly #options: MeshConfigOptions
-  readonly #watched = new Map<string, Watched>()
+  readonly #watched: WatchTable<WatchedConfig>
 
   constructor(deps: Pick<FaceDeps, 'configOf' | 'now'>, options: MeshConfigOptions) {
     this.#deps = deps
     this.#options = options
+    const { idleMs, maxWatched: most } = options
+    this.#watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.now() })
   }
 
   get size(): number {
@@ -100,33 +102,23 @@ export class MeshConfig implements ConfigBackend {
   }
 
   sweep(): void {
-    const now = this.#deps.now()
-    for (const [id, watched] of this.#watched) {
-      if (watched.listeners.size > 0 || now - watched.usedAt < this.#options.idleMs) continue
-      watched.upstream?.unsubscribe()
-      this.#watched.delete(id)
-    }
+    this.#watched.sweep()
   }
 
   close(): void {
-    for (const watched of this.#watched.values()) watched.upstream?.unsubscribe()
-    this.#watched.clear()
+    this.#watched.close()
   }
 
-  #watch(key: ConfigKey): Watched {
-    const id = configId(key)
-    const known = this.#watched.get(id)
-    if (known !== undefined) return known
-    const { maxWatched } = this.#options
-    if (this.#watched.size >= maxWatched) throw overLimit('maxConfigs', this.#watched.size + 1, maxWatched)
-    const source = this.#source(key)
-    const watched: Watched = { listeners: new Set(), upstream: undefined, md5: undefined, usedAt: this.#deps.now() }
-    this.#watched.set(id, watched)
-    watched.upstream = source.watch(key.group, key.dataId, (document) => {
-      watched.md5 = document === undefined ? '' : contentMd5(document.content)
-      for (const listener of watched.listeners) listener(watched.md5)
-    })
-    return watched
+  #watch(key: ConfigKey): WatchedConfig {
+    return this.#watched.take(
+      configId(key),
+      (usedAt) => ({ listeners: new Set(), upstream: undefined, md5: undefined, usedAt }),
+      (watched) =>
+        this.#source(key).watch(key.group, key.dataId, (document) => {
+          watched.md5 = document === undefined ? '' : contentMd5(document.content)
+          for (const listener of watched.listeners) listener(watched.md5)
+        }),
+    )
   }
 
   async #read(key: ConfigKey): Promise<ConfigDocument | undefined> {

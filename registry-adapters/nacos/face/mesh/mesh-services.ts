@@ -1,14 +1,16 @@
 /** Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when nobody does. */
 import { isDeepStrictEqual } from 'node:util'
-import type { ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import { metadataKeys, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
 import type { ServiceView } from '../backend.ts'
 import type { FaceDeps, FaceEndpoint } from '../face-deps.ts'
-import { NacosFault, overLimit } from '../fault.ts'
+import { NacosFault } from '../fault.ts'
 import { defaultCluster } from '../instance.ts'
 import { groupedName } from '../service-name.ts'
 import { dialableAddress, dubboMetadata } from './dubbo-metadata.ts'
+import { WatchTable } from './watch-table.ts'
+import type { Watched } from './watch-table.ts'
 
 export interface MeshServicesOptions {
   readonly maxServices: number
@@ -18,24 +20,24 @@ export interface MeshServicesOptions {
   readonly idleMs: number
 }
 
-interface Subject {
-  readonly service: ServiceName
+interface Subject extends Watched {
   readonly listeners: Set<() => void>
   readonly answered: Promise<void>
-  upstream: Subscription | undefined
+  readonly markAnswered: () => void
   /** undefined = no answer yet; `none` = no instance. */
   endpoint: FaceEndpoint | 'none' | undefined
-  usedAt: number
 }
 
 export class MeshServices {
   readonly #deps: Pick<FaceDeps, 'subscribeService' | 'now'>
   readonly #options: MeshServicesOptions
-  readonly #subjects = new Map<ServiceKey, Subject>()
+  readonly #subjects: WatchTable<Subject>
 
   constructor(deps: Pick<FaceDeps, 'subscribeService' | 'now'>, options: MeshServicesOptions) {
     this.#deps = deps
     this.#options = options
+    const { idleMs, maxServices: most } = options
+    this.#subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.now() })
   }
 
   get size(): number {
@@ -89,47 +91,38 @@ export class MeshServices {
 
   /** Lets go what nobody wants any more. */
   sweep(): void {
-    const now = this.#deps.now()
-    for (const [key, subject] of this.#subjects) {
-      if (subject.listeners.size > 0 || now - subject.usedAt < this.#options.idleMs) continue
-      subject.upstream?.unsubscribe()
-      this.#subjects.delete(key)
-    }
+    this.#subjects.sweep()
   }
 
   close(): void {
-    for (const subject of this.#subjects.values()) subject.upstream?.unsubscribe()
-    this.#subjects.clear()
+    this.#subjects.close()
   }
 
   #subject(service: ServiceName): Subject {
-    const key = serviceKey(service)
-    const known = this.#subjects.get(key)
-    if (known !== undefined) return known
-    const { maxServices } = this.#options
-    if (this.#subjects.size >= maxServices) throw overLimit('maxServices', this.#subjects.size + 1, maxServices)
-    let markAnswered = (): void => {}
-    const subject: Subject = {
-      service,
-      listeners: new Set(),
-      answered: new Promise((resolve) => {
-        markAnswered = resolve
-      }),
-      upstream: undefined,
-      endpoint: undefined,
-      usedAt: this.#deps.now(),
-    }
-    this.#subjects.set(key, subject)
-    subject.upstream = this.#deps.subscribeService(service, {
-      onEndpoint: (endpoint) => {
-        const former = subject.endpoint
-        subject.endpoint = endpoint ?? 'none'
-        markAnswered()
-        if (former !== undefined && isDeepStrictEqual(former, subject.endpoint)) return
-        for (const listener of subject.listeners) listener()
+    return this.#subjects.take(
+      serviceKey(service),
+      (usedAt) => {
+        const { promise: answered, resolve: markAnswered } = Promise.withResolvers<void>()
+        return {
+          listeners: new Set(),
+          answered,
+          markAnswered,
+          upstream: undefined,
+          endpoint: undefined,
+          usedAt,
+        }
       },
-    })
-    return subject
+      (subject) =>
+        this.#deps.subscribeService(service, {
+          onEndpoint: (endpoint) => {
+            const former = subject.endpoint
+            subject.endpoint = endpoint ?? 'none'
+            subject.markAnswered()
+            if (former !== undefined && isDeepStrictEqual(former, subject.endpoint)) return
+            for (const listener of subject.listeners) listener()
+          },
+        }),
+    )
   }
 }
 
