@@ -25,7 +25,8 @@ export async function dialControl(path: string, index: number): Promise<WorkerSt
   }
   const take = (message: ControlToWorker): void => {
     if (message.type === 'ask') return
-    const part = message.type === 'snapshot' ? message.snapshot : message.delta
+    const part =
+      message.type === 'snapshot' ? message.snapshot : message.type === 'slice' ? message.slice : message.delta
     for (const [key, service] of Object.entries(part.services ?? {})) {
       if ((service?.endpoints.endpoints.length ?? 0) > 0) filled.add(key)
     }
@@ -33,7 +34,7 @@ export async function dialControl(path: string, index: number): Promise<WorkerSt
       for (const [key, set] of Object.entries(message.delta.endpoints ?? {}))
         if (set.endpoints.length > 0) filled.add(key)
     }
-    send({ type: 'applied', version: part.version, problems: [] })
+    if ('version' in part) send({ type: 'applied', version: part.version, problems: [] })
   }
   socket.on('data', (chunk: Buffer) => {
     for (const message of reader.push(chunk)) take(message as ControlToWorker)

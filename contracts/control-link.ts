@@ -1,6 +1,6 @@
 /**
- * Control and worker, over control's stream socket in the run directory (frames of `contracts/frame.ts`). The worker dials, says hello, gets the whole snapshot,
- * then deltas. Control may die: the worker carries on with what it has and dials again with back-off; the new control sends the whole snapshot.
+ * Control and worker, over control's stream socket in the run directory (frames of `contracts/frame.ts`). The worker dials, says hello, gets the whole snapshot (a large one
+ * in slices), then deltas. Control may die: the worker carries on with what it has and dials again with back-off; the new control sends the whole snapshot.
  */
 import type { Snapshot, SnapshotDelta } from './snapshot.ts'
 
@@ -34,7 +34,12 @@ export interface ListenerProblem {
   readonly message: string
 }
 
+/** Records of a whole snapshot. */
+export type SnapshotSlice = Pick<Snapshot, 'services' | 'virtualHosts' | 'names'>
+
 export type ControlToWorker =
+  /** Records of the `snapshot` that follows, which holds the rest. Until then they mean nothing; no `delta` comes in between. */
+  | { readonly type: 'slice'; readonly slice: SnapshotSlice }
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly type: 'delta'; readonly delta: SnapshotDelta }
   | { readonly type: 'ask'; readonly id: number; readonly question: WorkerQuestion }

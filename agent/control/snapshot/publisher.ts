@@ -1,8 +1,8 @@
 /**
  * Control's end of `contracts/control-link.ts`: one unix stream socket, any number of workers.
  *
- * A worker that connects gets the whole snapshot, then deltas, in order. A worker that does not read is not waited for: when more than `maxQueuedBytes` wait in its socket, deltas for it are dropped and it gets the
- * whole snapshot once the queue is empty. A worker that breaks the protocol is disconnected; it dials again.
+ * A worker that connects gets the whole snapshot, slice by slice as it reads, then deltas, in order. A worker that does not read is not waited for: when more than `maxQueuedBytes` wait for it, deltas for it are dropped
+ * and it gets the whole snapshot once the queue is empty. A worker that breaks the protocol is disconnected; it dials again.
  */
 import { chmodSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
@@ -20,6 +20,7 @@ import type { Snapshot, SnapshotDelta } from '../../../contracts/snapshot.ts'
 import type { Clock } from '../clock.ts'
 import { systemReason } from '../config/yaml-file.ts'
 import type { Log } from '../log.ts'
+import { snapshotFrames } from './slices.ts'
 
 export interface PublisherDeps {
   readonly path: string
@@ -53,7 +54,13 @@ interface Worker {
   readonly socket: Socket
   readonly reader: FrameReader
   state: WorkerState | undefined
+  /** Once what is under way has been read. */
   needsWhole: boolean
+  /** The rest of a whole snapshot that is under way. */
+  frames: Generator<Buffer> | undefined
+  /** Deltas that follow on it. */
+  deferred: Buffer[]
+  deferredBytes: number
   readonly questions: Map<number, { resolve: (body: unknown) => void; reject: (error: Error) => void }>
 }
 
@@ -63,7 +70,7 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** Bound of what waits for one worker that does not read: two whole snapshots of a large host. */
+/** Bound of what waits for one worker that does not read. A whole snapshot is no part of it, for its next slice is made when the one before has been read. */
 export const maxQueuedBytes = 32 * 1024 * 1024
 /** Workers of one generation plus those that are about to be replaced. */
 const maxWorkers = 256
@@ -107,18 +114,26 @@ export class Publisher {
   }
 
   publish(delta: SnapshotDelta): void {
-    let frame: Buffer | undefined
+    let frame: Buffer | null | undefined
     for (const worker of this.workers) {
       if (worker.state === undefined || worker.needsWhole) continue
-      if (worker.socket.writableLength > maxQueuedBytes || worker.state.sentVersion !== delta.baseVersion) {
+      if (isFull(worker) || worker.state.sentVersion !== delta.baseVersion) {
         this.sendWholeLater(worker)
         continue
       }
-      frame ??= encodeFrame({ type: 'delta', delta } satisfies ControlToWorker)
-      worker.socket.write(frame)
+      if (frame === undefined) frame = deltaFrame(delta)
+      if (frame === null) {
+        this.sendWholeLater(worker)
+        continue
+      }
+      if (worker.frames === undefined) worker.socket.write(frame)
+      else {
+        worker.deferred.push(frame)
+        worker.deferredBytes += frame.length
+      }
       worker.state = { ...worker.state, sentVersion: delta.version }
     }
-    if (frame !== undefined) this.deps.metrics.count('snapshot_delta_bytes', {}, frame.length)
+    if (frame) this.deps.metrics.count('snapshot_delta_bytes', {}, frame.length)
   }
 
   /** Asks every connected worker; the answers of those that gave one within `timeoutMs`, and what the others failed with. */
@@ -175,12 +190,16 @@ export class Publisher {
       reader: new FrameReader(),
       state: undefined,
       needsWhole: false,
+      frames: undefined,
+      deferred: [],
+      deferredBytes: 0,
       questions: new Map(),
     }
     this.workers.add(worker)
     socket.on('data', (chunk) => this.read(worker, chunk))
     socket.on('drain', () => {
-      if (worker.needsWhole) this.sendWhole(worker)
+      if (worker.frames !== undefined) this.sendSlice(worker)
+      else if (worker.needsWhole) this.sendWhole(worker)
     })
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
@@ -197,13 +216,17 @@ export class Publisher {
     try {
       for (const message of worker.reader.push(chunk as Buffer)) this.handle(worker, message as WorkerToControl)
     } catch (error) {
-      this.deps.metrics.count('worker_link_errors', {})
-      this.deps.log.error(
-        { code: 'E_WIRE' },
-        `worker ${worker.state?.index ?? 'unknown'}: ${error instanceof Error ? error.message : String(error)}; its connection is closed and it will dial again`,
-      )
-      worker.socket.destroy()
+      this.breakOff(worker, error)
     }
+  }
+
+  private breakOff(worker: Worker, error: unknown): void {
+    this.deps.metrics.count('worker_link_errors', {})
+    this.deps.log.error(
+      { code: 'E_WIRE' },
+      `worker ${worker.state?.index ?? 'unknown'}: ${error instanceof Error ? error.message : String(error)}; its connection is closed and it will dial again`,
+    )
+    worker.socket.destroy()
   }
 
   private handle(worker: Worker, message: WorkerToControl): void {
@@ -233,7 +256,7 @@ export class Publisher {
         )
         // whatever went wrong with a delta, the whole says it again; a refused whole waits for the next change
         if (message.version === worker.state.sentVersion && message.version !== this.wholeSent.get(worker))
-          this.sendWhole(worker)
+          this.sendWholeLater(worker)
         this.deps.onWorkers()
         return
       case 'need':
@@ -279,18 +302,41 @@ export class Publisher {
   private sendWhole(worker: Worker): void {
     const snapshot = this.deps.snapshot()
     worker.needsWhole = false
-    worker.socket.write(encodeFrame({ type: 'snapshot', snapshot } satisfies ControlToWorker))
+    worker.frames = snapshotFrames(snapshot)
+    this.sendSlice(worker)
     this.wholeSent.set(worker, snapshot.version)
     worker.state = { ...worker.state!, sentVersion: snapshot.version }
     this.deps.metrics.count('snapshot_whole_sent', {})
   }
 
+  /** The next one follows when this one has been read, or in a later turn. */
+  private sendSlice(worker: Worker): void {
+    const { frames, socket } = worker
+    if (frames === undefined || socket.destroyed) return
+    let frame: Buffer | undefined
+    try {
+      frame = frames.next().value as Buffer | undefined
+    } catch (error) {
+      this.breakOff(worker, error)
+      return
+    }
+    if (frame !== undefined) {
+      if (socket.write(frame)) setImmediate(() => this.sendSlice(worker))
+      return
+    }
+    worker.frames = undefined
+    if (worker.needsWhole) this.sendWhole(worker)
+    else for (const delta of takeDeferred(worker)) socket.write(delta)
+  }
+
   /** At once while the bound allows it, else when the queue has been read. */
   private sendWholeLater(worker: Worker): void {
-    if (worker.socket.writableLength <= maxQueuedBytes) this.sendWhole(worker)
+    const isOverflow = isFull(worker)
+    if (isOverflow) this.deps.metrics.count('worker_link_overflows', {})
+    if (!isOverflow && worker.frames === undefined) this.sendWhole(worker)
     else {
       worker.needsWhole = true
-      this.deps.metrics.count('worker_link_overflows', {})
+      takeDeferred(worker)
     }
   }
 
@@ -299,6 +345,27 @@ export class Publisher {
     worker.questions.delete(id)
     return question
   }
+}
+
+/** null: larger than a frame may be, for a change of very many services at once; the whole, which comes in slices, says it too. */
+function deltaFrame(delta: SnapshotDelta): Buffer | null {
+  try {
+    return encodeFrame({ type: 'delta', delta } satisfies ControlToWorker)
+  } catch (error) {
+    if (error instanceof MeshError) return null
+    throw error
+  }
+}
+
+function isFull(worker: Worker): boolean {
+  return worker.socket.writableLength + worker.deferredBytes > maxQueuedBytes
+}
+
+function takeDeferred(worker: Worker): Buffer[] {
+  const { deferred } = worker
+  worker.deferred = []
+  worker.deferredBytes = 0
+  return deferred
 }
 
 function strings(value: unknown): string[] {

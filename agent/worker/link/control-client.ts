@@ -5,6 +5,7 @@ import { controlLinkVersion } from '../../../contracts/control-link.ts'
 import type {
   ControlToWorker,
   ListenerProblem,
+  SnapshotSlice,
   WorkerQuestion,
   WorkerToControl,
 } from '../../../contracts/control-link.ts'
@@ -51,6 +52,8 @@ export class ControlClient {
   private usedTimer: NodeJS.Timeout | undefined
   private failures = 0
   private isClosed = false
+  /** Of the whole snapshot that is under way. */
+  private slices: SnapshotSlice[] = []
   isConnected = false
   private firstSnapshot: (() => void) | undefined
   /** Resolves with the first snapshot that came over the link. */
@@ -99,6 +102,7 @@ export class ControlClient {
     const socket = connect({ path: this.deps.path })
     const reader = new FrameReader()
     this.socket = socket
+    this.slices = []
     socket.on('connect', () => {
       this.isConnected = true
       const { generation, index, version, pendingNames } = this.deps
@@ -133,10 +137,16 @@ export class ControlClient {
 
   private receive(message: ControlToWorker): void {
     switch (message.type) {
-      case 'snapshot':
-        this.failures = 0
-        if (this.take(message.snapshot.version, () => this.deps.load(message.snapshot))) this.firstSnapshot?.()
+      case 'slice':
+        this.slices.push(message.slice)
         return
+      case 'snapshot': {
+        const snapshot = withSlices(message.snapshot, this.slices)
+        this.slices = []
+        this.failures = 0
+        if (this.take(snapshot.version, () => this.deps.load(snapshot))) this.firstSnapshot?.()
+        return
+      }
       case 'delta':
         this.take(message.delta.version, () => this.deps.apply(message.delta))
         return
@@ -166,5 +176,16 @@ export class ControlClient {
       const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
       this.send({ type: 'failed', id, code, message: describeError(error) })
     }
+  }
+}
+
+function withSlices(rest: Snapshot, slices: readonly SnapshotSlice[]): Snapshot {
+  if (slices.length === 0) return rest
+  const all = [...slices, rest]
+  return {
+    ...rest,
+    services: Object.assign({}, ...all.map(({ services }) => services)) as Snapshot['services'],
+    virtualHosts: Object.assign({}, ...all.map(({ virtualHosts }) => virtualHosts)) as Snapshot['virtualHosts'],
+    names: Object.assign({}, ...all.map(({ names }) => names)) as Snapshot['names'],
   }
 }

@@ -34,6 +34,9 @@ function setOf(index: number, version: number, count = 10): EndpointSet {
   }
 }
 
+/** Without fields that are undefined. */
+const asSent = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
 describe('the publisher', () => {
   let folder: string
   let store: SnapshotStore
@@ -137,6 +140,46 @@ describe('the publisher', () => {
     expect(slow.wholes).to.equal(2)
     expect(quick.wholes).to.equal(1)
     expect(maxQueuedBytes).to.be.greaterThan(0)
+  }).timeout(30_000)
+
+  it('sends a large whole in slices, and what changes meanwhile after it', async () => {
+    fill(1000)
+    const worker = dial()
+    await worker.until(() => worker.sliceCount === 1, 'first slice')
+    worker.pause()
+    const versions = [change(0, 2), change(999, 2, 3)]
+    worker.resume()
+    await worker.until(() => worker.snapshot?.version === versions[1], 'newest version')
+    expect(worker).to.include({ wholes: 1, sliceCount: Math.floor((1000 * 11) / 2500) })
+    expect(worker.deltas.map((delta) => delta.version)).to.deep.equal(versions)
+    expect(worker.snapshot).to.deep.equal(asSent(store.whole(0)))
+  }).timeout(30_000)
+
+  it('sends a small whole in one frame', async () => {
+    fill(100)
+    const worker = dial()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    expect(worker.sliceCount).to.equal(0)
+    expect(worker.snapshot).to.deep.equal(asSent(store.whole(0)))
+  })
+
+  it('keeps its bound for a worker that stops reading in the middle of a whole, which then gets another', async () => {
+    const before = metrics.total('worker_link_overflows')
+    fill(1000)
+    const worker = dial()
+    await worker.until(() => worker.sliceCount === 1, 'first slice')
+    worker.pause()
+    let version = 0
+    for (let round = 2; round < 400 && metrics.total('worker_link_overflows') === before; round++) {
+      version = change(0, round, 1500)
+    }
+    expect(metrics.total('worker_link_overflows')).to.equal(before + 1)
+    version = change(1, 2, 1)
+    worker.resume()
+    await worker.until(() => worker.snapshot?.version === version, 'newest version')
+    expect(worker.wholes).to.equal(2)
+    expect(worker.deltas).to.have.length(0)
+    expect(worker.snapshot).to.deep.equal(asSent(store.whole(0)))
   }).timeout(30_000)
 
   it('disconnects whoever breaks the protocol and keeps the others', async () => {

@@ -3,6 +3,7 @@ import { createConnection, type Socket } from 'node:net'
 import {
   controlLinkVersion,
   type ControlToWorker,
+  type SnapshotSlice,
   type WorkerQuestion,
   type WorkerToControl,
 } from '../../../../../contracts/control-link.ts'
@@ -13,6 +14,10 @@ export class FakeWorker {
   snapshot: Snapshot | undefined
   readonly deltas: SnapshotDelta[] = []
   wholes = 0
+  /** Of the whole that is under way. */
+  readonly slices: SnapshotSlice[] = []
+  /** All that came. */
+  sliceCount = 0
   isClosed = false
   answer: (question: WorkerQuestion) => unknown = () => ({})
   /** Listeners that it says it could not bind. */
@@ -83,9 +88,18 @@ export class FakeWorker {
   }
 
   private handle(message: ControlToWorker): void {
-    if (message.type === 'snapshot') {
+    if (message.type === 'slice') {
+      this.slices.push(message.slice)
+      this.sliceCount++
+    } else if (message.type === 'snapshot') {
       this.wholes++
-      this.snapshot = message.snapshot
+      const parts = [...this.slices.splice(0), message.snapshot]
+      this.snapshot = {
+        ...message.snapshot,
+        services: Object.assign({}, ...parts.map((part) => part.services)) as Snapshot['services'],
+        virtualHosts: Object.assign({}, ...parts.map((part) => part.virtualHosts)) as Snapshot['virtualHosts'],
+        names: Object.assign({}, ...parts.map((part) => part.names)) as Snapshot['names'],
+      }
       this.send({ type: 'applied', version: message.snapshot.version, problems: this.problems })
     } else if (message.type === 'delta') {
       this.deltas.push(message.delta)

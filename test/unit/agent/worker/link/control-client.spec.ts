@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 
 import { ControlClient } from '../../../../../agent/worker/link/control-client.ts'
-import type { ControlToWorker, WorkerToControl } from '../../../../../contracts/control-link.ts'
+import type { ControlToWorker, SnapshotSlice, WorkerToControl } from '../../../../../contracts/control-link.ts'
 import { MeshError } from '../../../../../contracts/errors.ts'
 import { encodeFrame, FrameReader } from '../../../../../contracts/frame.ts'
+import type { Snapshot } from '../../../../../contracts/snapshot.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
@@ -21,6 +22,7 @@ describe('the link to control', () => {
   let received: WorkerToControl[]
   let version: number
   let loads: number
+  let loaded: Snapshot | undefined
   let refuses: boolean
   const logged: string[] = []
   const pending: string[] = []
@@ -31,6 +33,7 @@ describe('the link to control', () => {
     received = []
     version = 0
     loads = 0
+    loaded = undefined
     refuses = false
     logged.length = 0
     pending.length = 0
@@ -44,6 +47,7 @@ describe('the link to control', () => {
       load: (snapshot) => {
         if (refuses) throw new MeshError('E_WIRE', 'snapshot of another format')
         version = snapshot.version
+        loaded = snapshot
         loads++
       },
       apply: (delta) => {
@@ -94,6 +98,36 @@ describe('the link to control', () => {
     await eventually(() => got('applied') !== undefined)
     expect(got('applied')).to.deep.include({ version: 5 })
     expect(got('applied')!.problems).to.have.length(1)
+  })
+
+  it('puts a whole snapshot together from its slices, and forgets those of a link that broke', async () => {
+    const plan = (name: string) => ({ name, endpoints: [{ address: '10.0.0.1', port: 80 }] })
+    const text = JSON.stringify(snapshotOf({ services: ['a', 'b', 'c'].map(plan), listen: {}, version: 5 }))
+    const all = JSON.parse(text) as Snapshot
+    const pick = (part: Readonly<Record<string, unknown>>, at: number) =>
+      Object.fromEntries(Object.entries(part).slice(at, at + 1))
+    const slice = (at: number) => ({
+      services: pick(all.services, at),
+      virtualHosts: pick(all.virtualHosts, at),
+      names: pick(all.names, at),
+    })
+    const tellSlice = (at: number): void => tell({ type: 'slice', slice: slice(at) as SnapshotSlice })
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    tellSlice(0)
+    sockets[0]!.end()
+    await eventually(() => received.filter((message) => message.type === 'hello').length === 2)
+    expect(loads).to.equal(0)
+    tellSlice(1)
+    tell({ type: 'snapshot', snapshot: { ...all, ...slice(2) } as Snapshot })
+    await eventually(() => loads === 1)
+    expect(Object.keys(loaded!.names)).to.deep.equal(['b', 'c'])
+    expect(loaded!.services).to.deep.equal({ ...slice(1).services, ...slice(2).services })
+    expect(loaded!.virtualHosts).to.deep.equal({ ...slice(1).virtualHosts, ...slice(2).virtualHosts })
+    tell({ type: 'snapshot', snapshot: snapshot(6) })
+    await eventually(() => loads === 2)
+    expect(loaded!.services, 'nothing of an earlier whole').to.deep.equal({})
   })
 
   it('keeps what it has when a snapshot or delta cannot be used, and says why', async () => {
