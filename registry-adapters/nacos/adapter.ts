@@ -316,7 +316,8 @@ export class NacosAdapter implements RegistryAdapter {
 
   /** No server speaks gRPC with us. One that speaks HTTP is good enough until one does. */
   async #roundFailed(problem: MeshError): Promise<void> {
-    if (this.#polling !== undefined) return
+    // an earlier round is still asking over HTTP: it says what comes of it
+    if (this.#polling !== undefined || this.#isTryingHttp) return
     // servers that spoke gRPC before are probably restarting
     const isWorthATry = this.#config.transport !== 'grpc' && (!this.#hadGrpc || this.#naming.failedRounds >= 4)
     const isUp = isWorthATry && (await this.#tryHttp())

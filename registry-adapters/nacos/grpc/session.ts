@@ -43,6 +43,8 @@ export interface SessionDeps {
   readonly metrics: AdapterMetrics
 }
 
+/** While no server can be reached, that is said this often. */
+const sayAgainMs = 300_000
 /** Health checks in a row that must fail before a silent server is left. */
 const healthCheckTries = 2
 
@@ -55,10 +57,13 @@ export class GrpcSession {
   #attempt: AbortController | undefined
   #lastServer: string | undefined
   #failedRounds = 0
+  /** When the last connection was lost, on the clock of `performance.now()`; undefined = there was none yet, or it stands. */
+  #lostAt: number | undefined
   #problem: MeshError | undefined
   #timer: NodeJS.Timeout | undefined
   #healthTimer: NodeJS.Timeout | undefined
   #isStarted = false
+  #sayUnreachableAt = 0
 
   constructor(options: SessionOptions, deps: SessionDeps, events: SessionEvents) {
     this.#options = options
@@ -181,11 +186,27 @@ export class GrpcSession {
         registry: this.#options.registry,
         connection: this.#options.module,
       })
+      this.#sayUnreachable(last)
       this.#events.onRoundFailed(last)
     } finally {
       this.#attempt = undefined
       if (this.#connection === undefined) this.#schedule(this.#backoff())
     }
+  }
+
+  /** Once when it begins and then now and then, so that a log that is read at night says what is the matter now. */
+  #sayUnreachable(problem: MeshError): void {
+    if (performance.now() < this.#sayUnreachableAt) return
+    this.#sayUnreachableAt = performance.now() + sayAgainMs
+    this.#deps.log.warn(
+      {
+        registry: this.#options.registry,
+        connection: this.#options.module,
+        code: problem.code,
+        failedRounds: this.#failedRounds,
+      },
+      `none of the ${this.#deps.servers.servers.length} Nacos servers can be reached for ${this.#options.module}; what is known stays in use, trying on: ${problem.message}`,
+    )
   }
 
   #open(server: NacosServer, signal: AbortSignal): Promise<NacosConnection> {
@@ -239,8 +260,12 @@ export class GrpcSession {
         connection: this.#options.module,
         failedRounds: this.#failedRounds,
       },
-      `connected to Nacos for ${this.#options.module}`,
+      this.#lostAt === undefined
+        ? `connected to Nacos for ${this.#options.module}`
+        : `connected to Nacos for ${this.#options.module} again, after ${Math.round((performance.now() - this.#lostAt) / 1000)} s without`,
     )
+    this.#lostAt = undefined
+    this.#sayUnreachableAt = 0
     clearInterval(this.#healthTimer)
     this.#healthTimer = setInterval(() => void this.#checkHealth(connection), this.#options.times.healthCheckMs)
     this.#events.onReady(connection)
@@ -291,6 +316,7 @@ export class GrpcSession {
     connection.close()
     clearInterval(this.#healthTimer)
     this.#connection = undefined
+    this.#lostAt = performance.now()
     this.#problem = problem
     this.#gauge(0)
     this.#deps.metrics.count('registry_losses', {

@@ -155,6 +155,7 @@ export class Discovery {
 
   close(): void {
     this.#isClosed = true
+    this.#withheld.close()
     this.#transport = undefined
     clearInterval(this.#pollTimer)
     for (const watch of this.#watches.values()) {

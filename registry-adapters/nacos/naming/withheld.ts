@@ -10,6 +10,7 @@ import type { NacosTimes } from '../config.ts'
 import { judge } from './judge.ts'
 import type { ServerMood, Verdict } from './judge.ts'
 import type { ReadOptions, ServiceView } from './read-service.ts'
+import { SummedLog } from './summed-log.ts'
 import type { Held, NamingTransport, Watch } from './watch.ts'
 
 export interface WithheldDeps extends AdapterDeps {
@@ -31,16 +32,27 @@ export interface WithheldDeps extends AdapterDeps {
 
 export class Withheld {
   readonly #deps: WithheldDeps
+  readonly #summed: SummedLog
   #isUnsettledUntil = 0
   #held = 0
 
   constructor(deps: WithheldDeps) {
     this.#deps = deps
+    this.#summed = new SummedLog(deps.log, deps.registry)
   }
 
   /** All servers had been away: their lists fill up slowly. */
   settle(): void {
-    this.#isUnsettledUntil = performance.now() + this.#deps.times.settleMs
+    const { settleMs } = this.#deps.times
+    this.#isUnsettledUntil = performance.now() + settleMs
+    this.#deps.log.info(
+      { registry: this.#deps.registry },
+      `all Nacos servers had been away and may have forgotten instances; for ${Math.ceil(settleMs / 1000)} s no list that lacks a known instance is believed`,
+    )
+  }
+
+  close(): void {
+    this.#summed.close()
   }
 
   /** Goes on with what waits although nobody asks, for example because the connection was lost meanwhile. */
@@ -70,15 +82,12 @@ export class Withheld {
     watch.held = { since: performance.now(), attempts: 0 }
     this.#gaugeHeld(watch)
     this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: verdict })
-    this.#deps.log.warn(
-      {
-        registry: this.#deps.registry,
-        service: watch.key,
-        known: watch.known?.endpoints.length,
-        now: view.endpoints.length,
-        reason: verdict,
-      },
+    const known = watch.known?.endpoints.length ?? 0
+    this.#summed.say(
+      'warn',
+      { service: watch.key, instances: known - view.endpoints.length },
       'Nacos shows fewer instances than are known; keeping them until a second answer confirms it',
+      { known, now: view.endpoints.length, reason: verdict },
     )
     this.#confirmLater(watch)
   }
@@ -116,8 +125,9 @@ export class Withheld {
         const source = isOther ? 'second server' : transport.source
         const verdict = judge(watch.known, { view, source, askedAt }, mood)
         if (verdict === 'accept') {
-          this.#deps.log.info(
-            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
+          this.#summed.say(
+            'info',
+            { service: watch.key, instances: view.endpoints.length },
             'the second answer has the instances; the shorter list was wrong or is outdated',
           )
           this.accept(watch, view, source)
@@ -129,8 +139,9 @@ export class Withheld {
           return
         }
         if ((verdict === 'empty' || verdict === 'shrunk') && mood === 'calm') {
-          this.#deps.log.info(
-            { registry: this.#deps.registry, service: watch.key, instances: view.endpoints.length },
+          this.#summed.say(
+            'info',
+            { service: watch.key, instances: view.endpoints.length },
             'a second answer confirms that there are fewer instances',
           )
           this.accept(watch, view, source)
@@ -152,9 +163,11 @@ export class Withheld {
     this.#sayReturned(watch, returned)
     if (missed > 0) {
       this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: 'doubtful' })
-      this.#deps.log.info(
-        { registry: this.#deps.registry, service: watch.key, missed, known: known.length, server: source },
+      this.#summed.say(
+        'info',
+        { service: watch.key, instances: missed },
         'instances vanished while Nacos servers come and go; they stay in use until a second look confirms it',
+        { known: known.length, server: source },
       )
     }
     watch.held = undefined
@@ -165,8 +178,9 @@ export class Withheld {
 
   #sayReturned(watch: Watch, returned: number): void {
     if (returned === 0) return
-    this.#deps.log.info(
-      { registry: this.#deps.registry, service: watch.key, returned },
+    this.#summed.say(
+      'info',
+      { service: watch.key, instances: returned },
       'instances that had vanished are back; they were in use all the time',
     )
   }
@@ -222,8 +236,9 @@ export class Withheld {
     const gone = watch.doubted.conclude(askedAt - times.doubtMs, second.endpoints)
     const overdue = watch.doubted.conclude(askedAt - times.settleMs, [])
     if (gone.size + overdue.size > 0)
-      this.#deps.log.info(
-        { registry: this.#deps.registry, service: watch.key, gone: gone.size + overdue.size },
+      this.#summed.say(
+        'info',
+        { service: watch.key, instances: gone.size + overdue.size },
         overdue.size > 0
           ? 'instances that vanished are gone: the server has not shown them again in time'
           : 'instances that vanished are gone: a second look confirms it',

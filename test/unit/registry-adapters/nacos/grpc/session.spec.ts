@@ -210,6 +210,19 @@ describe('gRPC session with Nacos', () => {
     await eventually(() => adapter.status().connected, 'a connection')
   })
 
+  it('says once that no server can be reached, and how long it was without one', async () => {
+    const server = await bench.server()
+    const { adapter, deps } = bench.open([server])
+    await eventually(() => adapter.status().connected, 'a connection')
+    await server.stop()
+    await eventually(() => deps.counted('registry_connect_failures') >= 4, 'four failed rounds')
+    await server.start()
+    await eventually(() => adapter.status().connected, 'a connection')
+    const said = (words: string): string[] => deps.lines.filter((line) => line.includes(words))
+    expect(said('none of the 1 Nacos servers can be reached for naming; what is known stays in use')).to.have.length(1)
+    expect(said('connected to Nacos for naming again, after')).to.have.length(1)
+  })
+
   it('gives up a connection whose server does not read acknowledgements, instead of keeping them all', async function () {
     this.timeout(60_000)
     const server = await bench.server()
