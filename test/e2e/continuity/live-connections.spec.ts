@@ -5,8 +5,12 @@ import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
+
+/** Long enough for a machine that is busy with something else: what these tests prove is not how fast a process starts. */
+const tuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
 
 describe('with real workers, through hot restarts,', function () {
   this.timeout(120_000)
@@ -15,7 +19,7 @@ describe('with real workers, through hot restarts,', function () {
 
   beforeEach(async () => {
     provider = await startFarSide('provider', false)
-    host = await startRealWorkers(provider)
+    host = await startRealWorkers(provider, { tuning })
   })
 
   afterEach(async () => {
@@ -52,12 +56,15 @@ describe('with real workers, through hot restarts,', function () {
 
   it('a restart during the drain of the one before takes over what that one still has', async () => {
     const caller = await KeepAliveCaller.connect(host.httpPort)
-    const slow = caller.get('/slow/3000')
+    // An answer that its caller does not read keeps the first generation until the caller does.
+    caller.socket.pause()
+    const big = caller.get('/big/16000000')
+    await eventually(() => provider.heads.length > 0)
     await host.reload('serving')
-    const second = host.reload()
-    expect((await second).outcome).to.equal('done')
+    expect((await host.reload()).outcome).to.equal('done')
     expect((await host.state()).generations.map(({ phase }) => phase)).to.deep.equal(['serving', 'draining'])
-    expect((await slow).body).to.equal('provider')
+    caller.socket.resume()
+    expect((await big).body.length).to.equal(16_000_000)
     const state = await host.until(({ generations }) => generations.length === 1, 'the eldest is gone')
     const first = state.reports.find(({ to }) => to === 2)!
     expect(first.counts.filter(({ protocol }) => protocol === 'http1')).to.deep.equal([
@@ -145,7 +152,7 @@ describe('with real workers, through hot restarts,', function () {
     const more = await Promise.all(
       Array.from({ length: 250 }, async (_, index) => ({ name: `service-${index}`, port: await freePort() })),
     )
-    host = await startRealWorkers(provider, {}, more)
+    host = await startRealWorkers(provider, { tuning }, more)
     await host.until((state) => state.heldShards === 2 * 252, 'every shard is held')
     let isDone = false
     const failures: string[] = []
