@@ -1,7 +1,7 @@
 /** Ten endpoints per service, of which one answers: the same services for a worker's snapshot and for control's registries. */
 import { serviceKey } from '../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
-import { endpointAt } from './mesh-snapshot.ts'
+import { benchEndpoint } from './mesh-snapshot.ts'
 
 export const endpointsPerService = 10
 
@@ -14,10 +14,10 @@ export function keyOf(index: number): ServiceKey {
 /** One endpoint answers; the others are there to be held and take no traffic. Sorted by id, as endpoint sets are. */
 export function endpointsOf(index: number, port: number): Endpoint[] {
   const others = Array.from({ length: endpointsPerService - 1 }, (_value, nth) => ({
-    ...endpointAt(`10.${index >> 8}.${index & 255}.${nth + 1}`, 8080),
+    ...benchEndpoint(`10.${index >> 8}.${index & 255}.${nth + 1}`, 8080),
     weight: 0,
   }))
-  return [...others, endpointAt('127.0.0.1', port)]
+  return [...others, benchEndpoint('127.0.0.1', port)]
 }
 
 /** Which service the nth change is about: all over the list, each in its turn. 7919 is prime and no count of services is its multiple. */

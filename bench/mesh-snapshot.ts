@@ -1,5 +1,5 @@
 /** Snapshots as control would write them: one service behind one localhost port, with the features on that a mesh has on. */
-import { serviceKey } from '../contracts/endpoint.ts'
+import { endpointAt, serviceKey } from '../contracts/endpoint.ts'
 import type { AppProtocol, Endpoint, ServiceKey } from '../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../contracts/policy-spec.ts'
@@ -38,19 +38,9 @@ const benchPolicy: TrafficPolicySpec = {
   },
 }
 
-export function endpointAt(address: string, port: number): Endpoint {
-  return {
-    address,
-    port,
-    weight: 1,
-    healthy: true,
-    enabled: true,
-    ephemeral: true,
-    cluster: 'DEFAULT',
-    locality: { region: 'here', zone: 'here-1' },
-    version: 'v1',
-    metadata: { version: 'v1' },
-  }
+export function benchEndpoint(address: string, port: number): Endpoint {
+  const locality = { region: 'here', zone: 'here-1' }
+  return endpointAt(address, port, { cluster: 'DEFAULT', locality, version: 'v1', metadata: { version: 'v1' } })
 }
 
 export function serviceSpec(key: ServiceKey, protocol: AppProtocol, endpoints: readonly Endpoint[]): ServiceSpec {

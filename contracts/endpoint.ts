@@ -65,6 +65,23 @@ export interface Endpoint {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+/** An instance of which no more is known than `known` says: ordinary weight, used, nowhere in particular. */
+export function endpointAt(address: string, port: number, known: Partial<Endpoint> = {}): Endpoint {
+  return {
+    address,
+    port,
+    weight: 1,
+    healthy: true,
+    enabled: true,
+    ephemeral: true,
+    cluster: '',
+    locality: { region: '', zone: '' },
+    version: '',
+    metadata: {},
+    ...known,
+  }
+}
+
 /** `10.0.0.1:80` or `[::1]:80`: identity of an endpoint inside its set. */
 export function endpointId(endpoint: { address: string; port: number }): string {
   return endpoint.address.includes(':')

@@ -6,14 +6,14 @@
  */
 import { createInterface } from 'node:readline'
 import type { Endpoint } from '../../contracts/endpoint.ts'
-import { endpointAt } from '../mesh-snapshot.ts'
+import { benchEndpoint } from '../mesh-snapshot.ts'
 import { startMemoryControl } from './memory-control.ts'
 
 const [configFile = '', service = '', ...ports] = process.argv.slice(2)
 
 const all = ports.map((port, index): Endpoint => {
   const version = index % 2 === 0 ? 'v1' : 'v2'
-  return { ...endpointAt('127.0.0.1', Number(port)), version, metadata: { version } }
+  return { ...benchEndpoint('127.0.0.1', Number(port)), version, metadata: { version } }
 })
 
 /** All, then without the first pair, all again, without the second pair, and so on. */

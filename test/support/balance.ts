@@ -3,7 +3,7 @@ import type { ClusterOptions } from '../../agent/worker/balance/cluster.ts'
 import { createCluster } from '../../agent/worker/balance/cluster.ts'
 import { seededRandom } from './seeded-random.ts'
 import type { Cluster, EndpointState, Outcome, PickContext, Refusal } from '../../agent/worker/balance/types.ts'
-import { endpointId } from '../../contracts/endpoint.ts'
+import { endpointAt, endpointId } from '../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet } from '../../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../../contracts/policy-spec.ts'
 import type { OutlierSpec, TrafficPolicySpec } from '../../contracts/policy-spec.ts'
@@ -16,19 +16,7 @@ export type EndpointTraits = Partial<Omit<Endpoint, 'address' | 'port' | 'locali
 
 export function endpoint(address: string, traits: EndpointTraits = {}): Endpoint {
   const { region = '', zone = '', port = 80, ...rest } = traits
-  return {
-    address,
-    port,
-    weight: 1,
-    healthy: true,
-    enabled: true,
-    ephemeral: true,
-    cluster: 'DEFAULT',
-    locality: { region, zone },
-    version: '',
-    metadata: {},
-    ...rest,
-  }
+  return endpointAt(address, port, { cluster: 'DEFAULT', locality: { region, zone }, ...rest })
 }
 
 export function endpointSet(endpoints: readonly Endpoint[], traits: Partial<EndpointSet> = {}): EndpointSet {

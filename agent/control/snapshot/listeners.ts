@@ -4,7 +4,7 @@
  * Names are stable over restarts, because the watchdog holds sockets under them. A port that cannot be given costs that one service or application its listener and names who has it; nothing else is touched.
  */
 import { MeshError, describeError } from '../../../contracts/errors.ts'
-import { serviceKey, type AppProtocol, type Endpoint, type ServiceKey } from '../../../contracts/endpoint.ts'
+import { endpointAt, serviceKey, type AppProtocol, type ServiceKey } from '../../../contracts/endpoint.ts'
 import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { relayListenerName } from '../../../contracts/handoff.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
@@ -280,18 +280,7 @@ function inboundService(key: ServiceKey, application: Application, bound: number
     retryBudget: undefined,
     panicShare: 0,
   }
-  const endpoint: Endpoint = {
-    address: application.address,
-    port: application.port,
-    weight: 1,
-    healthy: true,
-    enabled: true,
-    ephemeral: true,
-    cluster: '',
-    locality: { region: '', zone: '' },
-    version: application.metadata['version'] ?? '',
-    metadata: {},
-  }
+  const endpoint = endpointAt(application.address, application.port, { version: application.metadata['version'] ?? '' })
   return {
     key,
     protocol: application.protocol,

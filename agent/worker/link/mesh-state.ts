@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
+import { endpointAt } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
@@ -321,20 +322,7 @@ export class MeshState {
         protectThreshold: 0,
         registry: '',
         confirmedAt: 0,
-        endpoints: [
-          {
-            address,
-            port,
-            weight: 1,
-            healthy: true,
-            enabled: true,
-            ephemeral: true,
-            cluster: '',
-            locality: { region: '', zone: '' },
-            version: '',
-            metadata: {},
-          },
-        ],
+        endpoints: [endpointAt(address, port)],
       },
     })
   }

@@ -1,5 +1,5 @@
 /** Snapshots for worker tests: services with given endpoints and policies, each on a listener of its own. */
-import { serviceKey } from '../../../contracts/endpoint.ts'
+import { endpointAt, serviceKey } from '../../../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey } from '../../../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
@@ -92,18 +92,7 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
 }
 
 export function endpointOf(address: string, port: number): Endpoint {
-  return {
-    address,
-    port,
-    weight: 1,
-    healthy: true,
-    enabled: true,
-    ephemeral: true,
-    cluster: 'DEFAULT',
-    locality: { region: '', zone: '' },
-    version: '',
-    metadata: {},
-  }
+  return endpointAt(address, port, { cluster: 'DEFAULT' })
 }
 
 function forwardRoute(key: ServiceKey): HttpRouteSpec {

@@ -1,5 +1,6 @@
 /** A registry whose every word the test speaks, and log and metrics that remember. */
 import {
+  endpointAt,
   serviceKey,
   type Endpoint,
   type EndpointSet,
@@ -118,19 +119,8 @@ export function fakeRegistry(name = 'main', now: () => number = () => 0): FakeRe
 
 export function endpoint(id: string, change: Partial<Endpoint> = {}): Endpoint {
   const at = id.lastIndexOf(':')
-  return {
-    address: id.slice(0, at).replace(/^\[|\]$/g, ''),
-    port: Number(id.slice(at + 1)),
-    weight: 1,
-    healthy: true,
-    enabled: true,
-    ephemeral: true,
-    cluster: 'DEFAULT',
-    locality: { region: '', zone: '' },
-    version: '',
-    metadata: {},
-    ...change,
-  }
+  const address = id.slice(0, at).replace(/^\[|\]$/g, '')
+  return endpointAt(address, Number(id.slice(at + 1)), { cluster: 'DEFAULT', ...change })
 }
 
 export interface RecordingLog extends AdapterLog {
