@@ -31,7 +31,8 @@ const program = new Command('hostmesh')
   .exitOverride()
 
 function output(): Output {
-  return createOutput(program.opts<GlobalOptions>().json === true, { out: process.stdout, err: process.stderr })
+  const sinks = { out: process.stdout, err: process.stderr }
+  return createOutput(program.opts<GlobalOptions>().json === true, sinks, process.env)
 }
 
 function command(name: string, description: string, examples: readonly string[]): Command {

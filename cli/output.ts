@@ -15,15 +15,22 @@ export interface Output {
   style(style: Style, text: string): string
 }
 
+/** What the environment says about a terminal: `NO_COLOR` (no-color.org) and `TERM`. */
+export interface TerminalWords {
+  readonly NO_COLOR?: string | undefined
+  readonly TERM?: string | undefined
+}
+
 export interface Sinks {
   readonly out: { write(text: string): unknown; isTTY?: boolean }
   readonly err: { write(text: string): unknown }
 }
 
-export function createOutput(isJson: boolean, sinks: Sinks): Output {
-  const isTerminal = sinks.out.isTTY === true && !isJson
+export function createOutput(isJson: boolean, sinks: Sinks, environment: TerminalWords = {}): Output {
+  const isTerminal = sinks.out.isTTY === true && !isJson && environment.TERM !== 'dumb'
+  const hasColours = isTerminal && (environment.NO_COLOR ?? '') === ''
   const style = (name: Style, text: string): string =>
-    isTerminal ? styleText(name, text, { validateStream: false }) : text
+    hasColours ? styleText(name, text, { validateStream: false }) : text
   return {
     isJson,
     isTerminal,

@@ -1,6 +1,7 @@
 /** `hostmesh demo`: starts the world, then either draws it and obeys keys, or runs the scenario once and judges. */
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { FullScreen } from './full-screen.ts'
 import type { DemoHost } from './host.ts'
 import { runScenario } from './scenario.ts'
 import { type HostLine, drawPicture } from './view.ts'
@@ -12,26 +13,38 @@ export interface DemoOptions {
   readonly nacos: string | undefined
 }
 
-const redrawMs = 500
+const redrawMs = 250
+const keptEvents = 50
+const adoptionMs = 15_000
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export async function demo(output: Output, options: DemoOptions): Promise<ExitCode> {
   const now = (): number => performance.now()
   const startedAt = now()
-  if (!output.isJson) output.line('starting a registry, a center and two hosts …')
-  const world = await DemoWorld.start(options.nacos, { now, random: Math.random })
+  const interruption = new AbortController()
+  const interrupted = interruption.signal
+  const interrupt = (): void => interruption.abort()
+  for (const signal of signals) process.on(signal, interrupt)
   try {
-    if (!output.isJson) output.line(`ready after ${((now() - startedAt) / 1000).toFixed(1)} s`)
-    return options.once ? await once(output, world, now) : await live(output, world, now)
+    if (!output.isJson) output.line('starting a registry, a center and two hosts …')
+    const world = await DemoWorld.start(options.nacos, { now, random: Math.random, interrupted })
+    try {
+      if (!output.isJson) output.line(`ready after ${((now() - startedAt) / 1000).toFixed(1)} s`)
+      return options.once ? await once(output, world, now, interrupted) : await live(output, world, now, interrupted)
+    } finally {
+      if (!output.isJson) output.line('stopping …')
+      await world.close()
+    }
   } finally {
-    await world.close()
+    for (const signal of signals) process.off(signal, interrupt)
   }
 }
 
-async function once(output: Output, world: DemoWorld, now: () => number): Promise<ExitCode> {
-  const results = await runScenario(world, now, (result) => {
+async function once(output: Output, world: DemoWorld, now: () => number, interrupted: AbortSignal): Promise<ExitCode> {
+  const results = await runScenario(world, now, interrupted, (result) => {
     if (!output.isJson) output.line(`${result.isKept ? 'kept   ' : 'BROKEN '}  ${result.step}: ${result.found}`)
   })
-  const isKept = results.every((result) => result.isKept)
+  const isKept = !interrupted.aborted && results.every((result) => result.isKept)
   if (output.isJson) output.json({ kept: isKept, results })
   else {
     output.line()
@@ -43,94 +56,127 @@ async function once(output: Output, world: DemoWorld, now: () => number): Promis
         result.isKept ? output.style('green', 'kept') : output.style('red', 'broken'),
       ]),
     )
+    if (interrupted.aborted) output.line('interrupted: the steps after these were left out')
   }
   return isKept ? exitCodes.ok : exitCodes.failed
 }
 
-async function live(output: Output, world: DemoWorld, now: () => number): Promise<ExitCode> {
-  const events: string[] = []
-  const note = (text: string): void => {
-    events.push(`${new Date().toTimeString().slice(0, 8)}  ${text}`)
-    events.splice(0, Math.max(0, events.length - 50))
+async function live(output: Output, world: DemoWorld, now: () => number, interrupted: AbortSignal): Promise<ExitCode> {
+  const events: { at: string; text: string }[] = []
+  const note = (text: string): { at: string; text: string } => {
+    const event = { at: new Date().toTimeString().slice(0, 8), text }
+    events.push(event)
+    events.splice(0, Math.max(0, events.length - keptEvents))
+    return event
   }
-  const act = (text: string, work: () => Promise<unknown>): void => {
-    note(text)
-    work().then(
-      (result) => note(`${text}: ${typeof result === 'string' ? result : 'done'}`),
-      (error: unknown) => note(`${text}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`),
-    )
+  const busy = new Set<string>()
+  /** One at a time of what has the same name. */
+  const act = (name: string, text: string, work: () => Promise<unknown>): void => {
+    if (busy.has(name)) return
+    busy.add(name)
+    const event = note(`${text} …`)
+    const from = now()
+    work()
+      .then(
+        (result) => (typeof result === 'string' ? result : 'done'),
+        (error: unknown) => (error instanceof Error ? error.message.split('\n')[0]! : String(error)),
+      )
+      .then((outcome) => {
+        event.text = `${text}: ${outcome} after ${((now() - from) / 1000).toFixed(1)} s`
+        busy.delete(name)
+        return undefined
+      })
+      .catch(() => {})
   }
   const actions: Readonly<Record<string, readonly [meaning: string, run: () => void]>> = {
-    a: ['kill agent', () => act('kill -9 of the agent on alpha', () => world.alpha.signal('generation', 'SIGKILL'))],
-    h: ['hot restart', () => act('hot restart on alpha', () => world.alpha.reload())],
+    a: [
+      'kill agent',
+      () => act('alpha', 'kill -9 of the agent on alpha', () => world.alpha.signal('generation', 'SIGKILL')),
+    ],
+    h: ['hot restart', () => act('alpha', 'hot restart on alpha', () => world.alpha.reload())],
     w: [
       'kill watchdog',
       () =>
-        act('kill -9 of the watchdog on alpha, a new one starts', async () => {
+        act('alpha', 'kill -9 of the watchdog on alpha, a new one starts', async () => {
           world.alpha.killWatchdog()
           await world.alpha.whenExited()
           world.alpha.start()
+          await world.alpha.until(
+            adoptionMs,
+            () => 'no watchdog answers',
+            async () => (await world.alpha.watchdogState()).isAdopted,
+          )
         }),
     ],
     c: [
       'center on/off',
       () =>
         world.center.isRunning
-          ? act('stop the center', () => world.center.stop())
-          : act('start the center', async () => world.center.start()),
+          ? act('center', 'stop the center', () => world.stopCenter())
+          : act('center', 'start the center', () => world.startCenter()),
     ],
     r: [
       'registry on/off',
-      () =>
-        world.hasRegistry
-          ? act('stop the registry', () => world.stopRegistry())
-          : act('start the registry', () => world.startRegistry()),
+      () => {
+        if (!world.canStopRegistry) note('the registry is not ours: key r does nothing')
+        else if (world.hasRegistry) act('registry', 'stop the registry', () => world.stopRegistry())
+        else act('registry', 'start the registry', () => world.startRegistry())
+      },
     ],
-    d: ['deploy v3', () => act('deploy orders v3 on beta', () => world.deployOnBeta('orders', 'v3'))],
+    d: ['deploy v3', () => act('deploy', 'deploy orders v3 on beta', () => world.deployOnBeta('orders', 'v3'))],
+  }
+  if (!output.isTerminal || !process.stdin.isTTY) {
+    output.line('no terminal: traffic runs until SIGINT; `hostmesh demo --once` runs the scenario and judges')
+    await aborted(interrupted)
+    return exitCodes.ok
   }
   const keys = [...Object.entries(actions).map(([key, [meaning]]) => [key, meaning] as const), ['q', 'quit'] as const]
-  if (!world.canStopRegistry) note('the registry is not ours: key r does nothing')
-  return new Promise((resolve) => {
-    const hosts = new Map<string, HostLine>()
-    const draw = (): void => {
-      for (const host of world.hosts) void hostLine(host).then((line) => hosts.set(host.options.name, line))
-      const title =
-        'Hostmesh demo: callers dial localhost ports and never retry; the keys act on alpha, the center and the registry'
-      const picture = { title, hosts: [...hosts.values()], callers: world.callers, events, keys }
-      process.stdout.write(output.isTerminal ? drawPicture(output, picture, now()) : '')
-    }
-    const timer = setInterval(draw, redrawMs)
-    const finish = (): void => {
-      clearInterval(timer)
-      process.stdin.removeAllListeners('data')
-      if (process.stdin.isTTY) process.stdin.setRawMode(false)
-      process.stdin.pause()
-      output.line('\nstopping …')
-      resolve(exitCodes.ok)
-    }
-    process.once('SIGINT', finish)
-    process.once('SIGTERM', finish)
-    if (!process.stdin.isTTY) {
-      output.line('no terminal: traffic runs until SIGINT; `hostmesh demo --once` runs the scenario and judges')
-      return
-    }
-    process.stdin.setRawMode(true)
-    process.stdin.resume()
-    process.stdin.on('data', (data: Buffer) => {
-      const key = data.toString('latin1')
-      if (key === 'q' || key === '\u0003') finish()
-      else actions[key]?.[1]()
-    })
+  const hosts = new Map<string, HostLine>(world.hosts.map((host) => [host.options.name, unknownHost(host)]))
+  const leave = new AbortController()
+  const screen = new FullScreen(process.stdin, process.stdout, (key) => {
+    if (key === 'q' || key === '\u0003') leave.abort()
+    else actions[key]?.[1]()
   })
+  const draw = (): void => {
+    for (const host of world.hosts) void hostLine(host).then((line) => hosts.set(host.options.name, line))
+    const title = 'Hostmesh demo: callers dial localhost ports, know nothing of the mesh, never retry'
+    const shown = events.map((event) => `${event.at}  ${event.text}`)
+    const picture = { title, hosts: [...hosts.values()], callers: world.callers, events: shown, keys }
+    screen.show(drawPicture(output, picture, now(), screen.size))
+  }
+  const timer = setInterval(draw, redrawMs)
+  process.stdout.on('resize', draw)
+  try {
+    draw()
+    await aborted(AbortSignal.any([interrupted, leave.signal]))
+  } finally {
+    clearInterval(timer)
+    process.stdout.off('resize', draw)
+    screen.close()
+  }
+  for (const event of events) output.line(`${event.at}  ${event.text}`)
+  return exitCodes.ok
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function unknownHost(host: DemoHost): HostLine {
+  const { name, address } = host.options
+  return { name, address, text: '', isGood: true }
 }
 
 async function hostLine(host: DemoHost): Promise<HostLine> {
   const { name, address } = host.options
   try {
-    const state = await host.watchdogState()
-    const generations = state.generations.map((one) => `generation ${one.generation} ${one.phase}`).join(', ')
-    const relay = state.relay.isRelaying ? `watchdog relays (${state.relay.tier}); ` : ''
-    return { name, address, text: relay + generations, isGood: !state.relay.isRelaying }
+    const { generations, relay } = await host.watchdogState()
+    const phases = generations.map((one) => `generation ${one.generation} ${one.phase}`).join(', ')
+    const text = relay.isRelaying ? `nobody serves: the watchdog relays, tier ${relay.tier}` : phases
+    return { name, address, text, isGood: !relay.isRelaying }
   } catch {
     return { name, address, text: 'nobody answers', isGood: false }
   }

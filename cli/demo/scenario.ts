@@ -94,7 +94,7 @@ const steps: readonly Step[] = [
     name: 'center and agent on alpha die',
     promise: 'calls go straight to the last known instances; only calls in flight may be lost',
     run: async (world, watch) => {
-      await world.center.stop()
+      await world.stopCenter()
       await world.alpha.signal('generation', 'SIGKILL')
       const direct = await watch.until((seen) => (seen.tiers['direct'] ?? seen.tiers['none'] ?? 0) > 0, 10_000)
       const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
@@ -103,8 +103,7 @@ const steps: readonly Step[] = [
         (seen) => direct !== undefined && back !== undefined && isOnlyInFlight(seen, world),
         `direct after ${text(direct)}, agent again after ${text(back)}`,
       )
-      world.center.start()
-      await world.center.ready()
+      await world.startCenter()
       return result
     },
   },
@@ -123,13 +122,16 @@ const steps: readonly Step[] = [
   },
 ]
 
+/** Step by step; `interrupted` ends it after the step that runs. */
 export async function runScenario(
   world: DemoWorld,
   now: () => number,
+  interrupted: AbortSignal,
   onResult: (result: StepResult) => void,
 ): Promise<readonly StepResult[]> {
   const results: StepResult[] = []
   for (const step of steps) {
+    if (interrupted.aborted) break
     const watch = watchFrom(world, now)
     let found: string
     let isKept = false

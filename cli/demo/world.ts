@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { createNacosAdapter } from '../../registry-adapters/nacos/index.ts'
 import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'
 import { type DemoApplication, startHttpApplication, startLineApplication } from '../traffic/applications.ts'
+import { startCaretaker } from './caretaker.ts'
 import { DemoHost } from './host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from './loopback-block.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
@@ -14,8 +16,12 @@ import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
 export interface WorldDeps {
   readonly now: () => number
   readonly random: () => number
+  /** Ends a start that is under way. */
+  readonly interrupted: AbortSignal
 }
 
+/** For connections that would stay; nobody waits for them at the end of a demo. */
+const stopDeadlineMs = 500
 const httpRate = 40
 const lineRate = 20
 const sharedPort = 15_001
@@ -59,6 +65,7 @@ export class DemoWorld {
   private readonly registryAddress: string
   private registry: { close(): Promise<void> } | undefined
   private plainAdapter: RegistryAdapter | undefined
+  private readonly endCaretaker: () => Promise<void>
 
   /** Starts everything; resolves when both agents and the center are ready and every caller has been answered once. */
   static async start(nacos: string | undefined, deps: WorldDeps): Promise<DemoWorld> {
@@ -89,6 +96,7 @@ export class DemoWorld {
     this.block = block
     this.applications = applications
     this.directory = mkdtempSync(join(tmpdir(), 'hostmesh-demo-'))
+    this.endCaretaker = startCaretaker(this.directory)
     this.usesOwnRegistry = nacos === undefined
     this.registryAddress = nacos ?? `${block.address(places.registry)}:${registryPort}`
     const registries = [{ name: 'main', type: 'nacos', servers: [this.registryAddress] }]
@@ -128,6 +136,15 @@ export class DemoWorld {
     return this.usesOwnRegistry
   }
 
+  async stopCenter(): Promise<void> {
+    await this.center.stop(stopDeadlineMs)
+  }
+
+  async startCenter(): Promise<void> {
+    this.center.start()
+    await this.center.ready()
+  }
+
   async startRegistry(): Promise<void> {
     if (!this.usesOwnRegistry || this.registry !== undefined) return
     this.registry = await startEmbeddedRegistry({ host: this.block.address(places.registry), port: registryPort })
@@ -148,20 +165,33 @@ export class DemoWorld {
 
   async close(): Promise<void> {
     for (const caller of this.callers) caller.stop()
-    await Promise.all(this.hosts.map((host) => host.stop()))
+    await Promise.all(this.hosts.map((host) => host.stop(stopDeadlineMs)))
     await this.plainAdapter?.close()
     await this.stopRegistry()
     await Promise.all(this.applications.map((application) => application.close()))
     await this.block.release()
     rmSync(this.directory, { recursive: true, force: true })
+    await this.endCaretaker()
   }
 
   private async open(): Promise<void> {
     await this.startRegistry()
     this.announcePlainApplication()
     for (const host of this.hosts) host.start()
-    await Promise.all(this.hosts.map((host) => host.ready()))
-    await this.startCallers()
+    await this.orInterrupted(Promise.all(this.hosts.map((host) => host.ready())))
+    await this.orInterrupted(this.startCallers())
+  }
+
+  private orInterrupted(work: Promise<unknown>): Promise<unknown> {
+    const { interrupted } = this.deps
+    return Promise.race([
+      work,
+      new Promise((_, reject) => {
+        const end = (): void => reject(new MeshError('E_GENERATION_FAILED', 'interrupted while it started'))
+        if (interrupted.aborted) end()
+        else interrupted.addEventListener('abort', end, { once: true })
+      }),
+    ])
   }
 
   private async startCallers(): Promise<void> {

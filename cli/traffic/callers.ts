@@ -135,7 +135,7 @@ export function startLineCaller(options: CallerOptions): Caller {
       for (const line of lines) {
         const startedAt = asked.shift() ?? options.now()
         const version = line.split(' ')[0] ?? ''
-        tally.add({ isGood: true, tier: 'tcp', version, latencyMs: options.now() - startedAt, reason: '' })
+        tally.add({ isGood: true, tier: '', version, latencyMs: options.now() - startedAt, reason: '' })
       }
     })
     dialled.on('error', (error) => {

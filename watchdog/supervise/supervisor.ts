@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { describeError } from '../../contracts/errors.ts'
 import { relayListenerName } from '../../contracts/handoff.ts'
-import type { ChildToWatchdog, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
+import type { ChildToWatchdog, RestartReport, WatchdogState, WatchdogToChild } from '../../contracts/handoff.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import type { Native } from '../../native/descriptors.ts'
 import { Door } from '../handoff/door.ts'
@@ -59,6 +59,7 @@ export class Supervisor {
   private readonly generationDeps: GenerationDeps
   private readonly startedAt: number
   private isAdopted = false
+  private stopOrder: Extract<WatchdogToChild, { type: 'stop' }> | undefined
   private publishTimer: NodeJS.Timeout | undefined
   private errorTimer: NodeJS.Timeout | undefined
 
@@ -170,9 +171,8 @@ export class Supervisor {
     this.liveness.stop()
     deps.relay.stop()
     const { generations } = tree
-    for (const generation of generations) {
-      for (const child of generation.living) child.send({ type: 'stop', deadlineMs, isHostStopping: true })
-    }
+    this.stopOrder = { type: 'stop', deadlineMs, isHostStopping: true }
+    for (const generation of generations) for (const child of generation.living) child.send(this.stopOrder)
     this.leaveSockets()
     const isEmpty = async (ms: number): Promise<void> => {
       await Promise.all(generations.map((one) => one.waitFor(() => one.living.length === 0, ms)))
@@ -220,6 +220,8 @@ export class Supervisor {
     child.probe = hello.probe
     child.isServing = hello.listening.length > 0 && !hello.isDraining
     this.transfer.welcome(generation, child, hello.listening)
+    // It was still starting when the others were told.
+    if (this.stopOrder !== undefined) child.send(this.stopOrder)
     if (child.role === 'control') {
       if (generation === this.tree.current && generation.phase === 'serving') child.send({ type: 'lead' })
       if (generation.phase === 'draining') child.send({ type: 'retire' })

@@ -1,4 +1,9 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { StepResult } from '../../../cli/demo/scenario.ts'
 import { needsNacos, startNacos } from '../../support/nacos/server.ts'
@@ -41,5 +46,78 @@ describe('the demo', function () {
     } finally {
       await nacos.stop()
     }
+  })
+
+  describe('whatever ends it,', () => {
+    let directory: string
+    let demo: ChildProcess | undefined
+
+    beforeEach(() => {
+      directory = mkdtempSync(join(tmpdir(), 'hostmesh-demo-test-'))
+    })
+
+    afterEach(() => {
+      demo?.kill('SIGKILL')
+      rmSync(directory, { recursive: true, force: true })
+    })
+
+    /** Without a terminal; `ready` waits for the traffic. */
+    function started(): { ready: Promise<void>; exit: Promise<unknown[]> } {
+      const env = { ...process.env, TMPDIR: directory }
+      const child = spawn(process.execPath, ['cli/hostmesh.js', 'demo'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      demo = child
+      const ready = new Promise<void>((resolve) => {
+        let out = ''
+        child.stdout.on('data', (bytes: Buffer) => {
+          out += bytes.toString()
+          if (out.includes('no terminal')) resolve()
+        })
+      })
+      return { ready, exit: once(child, 'exit') }
+    }
+
+    /** Processes whose command line names the directory. */
+    function left(): string[] {
+      return readdirSync('/proc').filter((pid) => {
+        try {
+          return /^[0-9]+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(directory)
+        } catch {
+          return false
+        }
+      })
+    }
+
+    async function untilNothingIsLeft(): Promise<void> {
+      while (left().length > 0 || readdirSync(directory).some((name) => name.startsWith('hostmesh-demo-')))
+        await pause(50)
+    }
+
+    it('SIGTERM while it runs: it stops everything, and exits 0', async () => {
+      const { ready, exit } = started()
+      await ready
+      expect(left()).not.to.deep.equal([])
+      demo!.kill('SIGTERM')
+      expect(await exit).to.deep.equal([0, null])
+      expect(left()).to.deep.equal([])
+      await untilNothingIsLeft()
+    })
+
+    it('SIGHUP while it starts: nothing is left either', async () => {
+      const { exit } = started()
+      while (left().length === 0) await pause(20)
+      demo!.kill('SIGHUP')
+      const [code] = (await exit) as [number]
+      expect(code).to.equal(1)
+      await untilNothingIsLeft()
+    })
+
+    it('SIGKILL: what it started is swept up all the same', async () => {
+      const { ready, exit } = started()
+      await ready
+      demo!.kill('SIGKILL')
+      await exit
+      await untilNothingIsLeft()
+      expect(existsSync(directory)).to.equal(true)
+    })
   })
 })
