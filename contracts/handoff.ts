@@ -67,7 +67,10 @@ export const probeRequest = { path: '/.hostmesh/probe', host: 'hostmesh.probe' }
 
 /** What happened to the connections of a draining worker, or of any worker that stops. */
 export interface DrainCount {
-  /** `http1`, `tcp`, `websocket`, `pooled`. */
+  /**
+   * `http1`, `tcp`, `websocket`, `pooled`; `arriving` = accepted, its protocol or its upstream not known yet;
+   * `unknown` = a process that ended before it could tell, as it was last heard of.
+   */
   readonly protocol: string
   /** Listener for downstream connections, service for upstream ones. */
   readonly application: string

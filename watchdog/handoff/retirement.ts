@@ -65,6 +65,17 @@ export class Retirement {
       old.killAll('did not stop in time')
       await old.waitFor(() => old.living.length === 0, patienceMs)
     }
+    for (const worker of old.workers) {
+      if (worker.isDrained || worker.connections + worker.moved === 0) continue
+      // Killed, or dead by itself: what it had when it was last heard of ended with it.
+      old.counts.push({
+        protocol: 'unknown',
+        application: '',
+        moved: worker.moved,
+        drained: 0,
+        cut: worker.connections,
+      })
+    }
     old.enter('gone')
     deps.tree.forget(old)
     deps.onChange()

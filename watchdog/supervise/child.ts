@@ -49,6 +49,8 @@ export class Child {
   isGone = false
   lagMs = 0
   connections = 0
+  /** Connections given to the successor, as last told. */
+  moved = 0
   rssBytes = 0
   waits: readonly string[] = []
   /** Outstanding ping: when it was sent, monotonic ms. */

@@ -263,6 +263,7 @@ export class Supervisor {
         return
       case 'progress':
         child.connections = message.left
+        child.moved = message.moved
         return
       case 'drained':
         child.isDrained = true

@@ -308,9 +308,9 @@ class Link implements WatchdogLink {
     this.dropAllCopies()
     const drain = new Drain(deps, this.native, this.port, order, this.takeover)
     this.drain = drain
-    this.progressTimer = setInterval(() => {
-      this.send({ type: 'progress', left: deps.connections.size, moved: drain.moved })
-    }, progressPeriodMs)
+    const tell = (): void => this.send({ type: 'progress', left: deps.connections.size, moved: drain.moved })
+    tell()
+    this.progressTimer = setInterval(tell, progressPeriodMs)
     this.progressTimer.unref()
     void drain.run().then((outcome) => {
       clearInterval(this.progressTimer)

@@ -154,6 +154,8 @@ describe('a hot restart', function () {
     const state = await host.until((now) => now.generations.length === 3, 'two drain, one serves')
     expect(state.generations.map((one) => one.phase)).to.deep.equal(['serving', 'draining', 'draining'])
     expect(await ends[0]).to.equal('cut')
+    const lost = state.reports.flatMap(({ counts }) => counts).filter(({ cut }) => cut > 0)
+    expect(lost, 'the reports say what the end of a generation cost').to.have.length.above(0)
     for (const caller of callers) caller.close()
     await Promise.all(ends)
   })
