@@ -17,8 +17,8 @@ const duplicateCloseOnExec = 1030 // F_DUPFD_CLOEXEC
 const setDescriptorFlags = 2 // F_SETFD
 const socketLevel = 1 // SOL_SOCKET
 const acceptsConnections = 30 // SO_ACCEPTCONN
-const soPeerCredentials = 17
-const lockExclusiveNow = 2 | 4
+const soPeerCredentials = 17 // SO_PEERCRED
+const lockExclusiveNow = 2 | 4 // LOCK_EX | LOCK_NB
 const magic = 0x484d_4644
 
 /** Batches received and not asked for; the eldest is closed beyond this. */
@@ -112,7 +112,7 @@ function createNative(libc: Libc): Native {
       libc.close(descriptor)
     },
     peerCredentials(descriptor) {
-      if (readOption(descriptor, 1, soPeerCredentials) !== 12) return undefined
+      if (readOption(descriptor, socketLevel, soPeerCredentials) !== 12) return undefined
       return { pid: scratch.readInt32LE(0), uid: scratch.readUInt32LE(4), gid: scratch.readUInt32LE(8) }
     },
     tryLock: (descriptor) => libc.flock(descriptor, lockExclusiveNow) === 0,

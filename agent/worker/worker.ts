@@ -59,7 +59,7 @@ export interface WorkerOptions {
 const tickMs = 100
 
 /**
- * The data plane of one process, without its links to others: listeners, road, destinations, metrics. `main.ts` connects it to control and watchdog; tests and
+ * The data plane of one process, without its links to others: listeners, road, destinations, metrics. `start.ts` connects it to control and watchdog; tests and
  * benchmarks drive it directly. Close it with `close()`; nothing keeps the process alive afterwards.
  */
 export class Worker {

@@ -135,7 +135,7 @@ export class Child {
     this.rssBytes = residentBytes(this.pid) ?? 0
   }
 
-  /** What it wrote to standard error since the last call, for ours; bounded, so that a chatterbox cannot hold us up. */
+  /** What it wrote to standard error since the last call, to be passed on to our own; bounded, so that a chatterbox cannot hold us up. */
   takeErrors(): Buffer | undefined {
     try {
       const { size } = statSync(this.errorFile)

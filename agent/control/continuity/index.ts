@@ -48,8 +48,9 @@ export interface Continuity {
   close(): void
 }
 
-/** Longest wait for the watchdog's first word, ms. */
+/** Requests of operators that wait for the watchdog at the same time. */
 const maxQuestions = 64
+/** After `ready`: compiled code is written when the first work is done. */
 const flushAfterMs = 2000
 
 /**

@@ -80,6 +80,8 @@ export class Publisher {
   private readonly deps: PublisherDeps
   private readonly server: Server
   private readonly workers = new Set<Worker>()
+  /** Version of the last whole snapshot. */
+  private readonly wholeSent = new WeakMap<Worker, number>()
   private nextQuestion = 1
 
   constructor(deps: PublisherDeps) {
@@ -296,8 +298,6 @@ export class Publisher {
     this.sendWhole(worker)
     this.deps.onWorkers()
   }
-
-  private readonly wholeSent = new WeakMap<Worker, number>()
 
   private sendWhole(worker: Worker): void {
     const snapshot = this.deps.snapshot()

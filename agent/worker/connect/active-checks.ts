@@ -28,7 +28,7 @@ export class ActiveChecks {
 
   /** Starts what is due. Called about ten times a second. */
   tick(now: number): void {
-    for (const upstream of this.road.state.allUpstreams()) {
+    for (const upstream of this.road.state.serviceUpstreams()) {
       const spec = upstream.cluster.policy.activeCheck
       if (spec !== undefined) this.checkDue(upstream, spec, now)
     }

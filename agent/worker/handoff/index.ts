@@ -1,7 +1,7 @@
 /**
  * A worker's side of continuity: listening sockets that outlive it, and live connections that go on in its successor (docs/continuity.md).
  *
- * Order in `main.ts`: `connectWatchdog` → load the snapshot from control → open the probe listener → `ready` → await `permission` → listen on every
+ * Order in `start.ts`: `connectWatchdog` → load the snapshot from control → open the probe listener → `ready` → await `permission` → listen on every
  * listener (`takeListeners` first, bind what is missing, `deposit` it) → `serving`. Everything after that comes through the hooks.
  */
 import { flushCompileCache } from 'node:module'
@@ -58,7 +58,7 @@ export interface HandoffDeps {
 }
 
 export interface WatchdogLink {
-  /** False when no watchdog answered at the start and none is expected (`hostmesh agent`): bind everything, `permission` is given at once. */
+  /** False when there was no watchdog at the start (`hostmesh agent`): bind everything, `permission` is given at once. */
   readonly isSupervised: boolean
   /** Sockets held for this worker's shards, each call empties the list. With `shard === index` there is nothing to bind for this name. */
   takeListeners(): HeldListener[]
@@ -76,7 +76,6 @@ export interface WatchdogLink {
   close(): void
 }
 
-/** Longest wait for the watchdog's first word, ms; then the worker starts with what it has. */
 const lagPeriodMs = 500
 const progressPeriodMs = 500
 const flushAfterMs = 2000
@@ -85,7 +84,8 @@ const flushAfterMs = 2000
  * Dials the watchdog of the run directory and takes what it holds for this worker.
  *
  * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this worker (the process should exit 1);
- * E_RUN_DIRECTORY when the sockets of this worker cannot be made. No answer at all is not an error: `isSupervised` is then false.
+ * E_RUN_DIRECTORY when the sockets of this worker cannot be made. No watchdog at all is not an error: `isSupervised` is then false. One that says nothing for
+ * `welcomeTimeoutMs` is not waited for any longer: the worker starts with what it has.
  */
 export async function connectWatchdog(deps: HandoffDeps): Promise<WatchdogLink> {
   const { native, problem } = loadNative()

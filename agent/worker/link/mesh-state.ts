@@ -100,6 +100,7 @@ export class MeshState {
     return known ?? this.createUpstream(key)
   }
 
+  /** null: the mesh does not know it; undefined: control has to be asked. */
   findAuthority(authority: string): VirtualHost | null | undefined {
     const known = this.authorities.get(authority)
     if (known !== undefined) return known
@@ -128,10 +129,11 @@ export class MeshState {
     return upstream
   }
 
-  allUpstreams(): Iterable<Upstream> {
+  serviceUpstreams(): Iterable<Upstream> {
     return this.upstreams.values()
   }
 
+  /** Those of services, and the addresses that callers named as a fallback. */
   *everyUpstream(): Generator<Upstream> {
     yield* this.upstreams.values()
     yield* this.fallbacks.values()

@@ -14,7 +14,7 @@ export class StatePorter {
     const { road } = this
     const now = road.clock.refresh()
     const clusters: Record<string, unknown> = {}
-    for (const upstream of road.state.allUpstreams()) clusters[upstream.key] = upstream.cluster.exportState(now)
+    for (const upstream of road.state.serviceUpstreams()) clusters[upstream.key] = upstream.cluster.exportState(now)
     return {
       clusters,
       rateLimits: exportLimits(road.state.names.hosts(), now),

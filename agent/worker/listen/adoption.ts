@@ -60,7 +60,7 @@ export class Adoption implements LiveConnections {
 
   listPooled(): Movable[] {
     const found: Movable[] = []
-    for (const upstream of this.deps.road.state.allUpstreams()) {
+    for (const upstream of this.deps.road.state.serviceUpstreams()) {
       for (const pool of upstream.pools.pools) {
         for (const connection of pool.idle)
           found.push(new PooledMovable(this.deps.road, upstream.key, pool, connection))

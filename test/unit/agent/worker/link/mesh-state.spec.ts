@@ -44,7 +44,7 @@ const two = (version = 1): Snapshot =>
 describe('what a worker knows', () => {
   it('makes a destination at its first use, and the same one after that', () => {
     const { state } = stateWith(two())
-    expect([...state.allUpstreams()]).to.have.length(0)
+    expect([...state.serviceUpstreams()]).to.have.length(0)
     const first = state.upstream(clusterOf('orders'))
     expect(first!.cluster.states.map((endpoint) => endpoint.id)).to.deep.equal(['10.0.0.1:80'])
     expect(state.upstream(clusterOf('orders'))).to.equal(first)
@@ -157,6 +157,6 @@ describe('what a worker knows', () => {
   it('describes a destination for explain without making it', () => {
     const { state } = stateWith(two())
     expect(state.describe(clusterOf('orders'), 1000)!.candidates).to.have.length(1)
-    expect([...state.allUpstreams()]).to.have.length(0)
+    expect([...state.serviceUpstreams()]).to.have.length(0)
   })
 })
