@@ -43,6 +43,8 @@ export class App {
   readonly name: string
   readonly received: Received[] = []
   readonly endpoint: Endpoint
+  /** Opened to it so far. */
+  connections = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -66,6 +68,7 @@ export class App {
     this.#server = server
     this.endpoint = { ...endpointOf('127.0.0.1', port), version: plan.version ?? '', metadata: plan.labels ?? {} }
     server.on('connection', (socket: Socket) => {
+      this.connections++
       this.#sockets.add(socket)
       socket.on('error', () => {})
       socket.once('close', () => this.#sockets.delete(socket))
