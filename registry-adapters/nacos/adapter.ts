@@ -57,6 +57,7 @@ export class NacosAdapter implements RegistryAdapter {
   /** Removals that are under way, by instance. */
   readonly #removals = new Map<string, { readonly instance: RegisteredInstance; readonly removal: Promise<void> }>()
   readonly #trouble: Trouble
+  readonly #createdAt = performance.now()
   readonly #memberWatch: MemberWatch
   readonly #abort = new AbortController()
   #polling: HttpTransport | undefined
@@ -202,6 +203,7 @@ export class NacosAdapter implements RegistryAdapter {
       log: this.#deps.log,
       metrics: this.#deps.metrics,
       trouble: this.#trouble,
+      isYoung: () => performance.now() - this.#createdAt < this.#times.settleMs,
       after: present?.removal,
       closing: this.#abort.signal,
       onEnd: (self) => {

@@ -205,7 +205,7 @@ export class GrpcSession {
         code: problem.code,
         failedRounds: this.#failedRounds,
       },
-      `none of the ${this.#deps.servers.servers.length} Nacos servers can be reached for ${this.#options.module}; what is known stays in use, trying on: ${problem.message}`,
+      `none of the ${this.#deps.servers.servers.length} Nacos servers can be reached for ${this.#options.module}; what is known stays in use, and they are tried again: ${problem.message}`,
     )
   }
 

@@ -26,6 +26,8 @@ export interface RegisteredInstanceDeps {
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
   readonly trouble: Trouble
+  /** This process has just begun; the one before it may still have a registration under way. */
+  readonly isYoung: () => boolean
   /** A removal of the same instance that must be over first. */
   readonly after: Promise<unknown> | undefined
   /** The adapter closes. */
@@ -121,7 +123,7 @@ export class RegisteredInstance implements RegistrationHandle {
         naming: this.#deps.naming,
         servers: this.#deps.servers,
         times: this.#deps.times,
-        isTroubled: () => this.#deps.trouble.isPresent,
+        isTroubled: () => this.#deps.trouble.isPresent || this.#deps.isYoung(),
         onProblem: (server, words) => this.#deps.log.debug({ ...this.#words(), server: server.id }, words),
         onRepeat: (servers, count) => {
           this.#countRemoval('repeated')

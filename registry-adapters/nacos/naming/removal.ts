@@ -18,6 +18,7 @@ export interface RemovalDeps {
   readonly naming: Pick<HttpNaming, 'deregister' | 'register' | 'list'>
   readonly servers: ServerList
   readonly times: NacosTimes
+  /** What is gone may come back: servers come and go, or another process may have had a hand in it. */
   readonly isTroubled: () => boolean
   /** Hears of failures that are tried again. */
   readonly onProblem: (server: NacosServer, words: string) => void
@@ -113,7 +114,6 @@ export async function removeInstance(
     if (looks.every(({ look }) => look === 'denied')) return outcome('unseen')
     if (remaining.length === 0 && which('gone').length > 0) {
       goneSince ??= performance.now()
-      // while servers come and go, what is gone may come back once
       const isQuiet = performance.now() - goneSince >= times.syncMs
       if (isQuiet || !(announced.isInFlight || deps.isTroubled())) return outcome('gone')
     } else if (remaining.length > 0) {

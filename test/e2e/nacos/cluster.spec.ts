@@ -164,7 +164,8 @@ describe('a Nacos cluster of three real servers', function () {
     await delay(outageMs)
     // the servers keep nothing of ephemeral instances over this: they start empty
     const added = hosts[2]!.adapter.register({ ...registration(8, 1), port: 9998 })
-    await Promise.all(servers.map((server) => server.start()))
+    // not all at the same moment: they would keep each other from it on a small machine
+    await Promise.all(servers.map((server, index) => delay(index * 3000).then(() => server.start())))
     const driver = nacosDriver(servers[0]!.url, namespace)
     for (let index = 0; index < serviceCount; index++)
       await eventually(

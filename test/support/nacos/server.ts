@@ -163,7 +163,7 @@ function createServer(
       try {
         return await start()
       } catch (error) {
-        if (tries === 3) throw error
+        if (tries === 5) throw error
         await signal('SIGKILL')
         // a database that was half made cannot be opened again
         if (!wasReady) rmSync(join(home, 'data'), { recursive: true, force: true })

@@ -136,7 +136,7 @@ describe('registration at Nacos', () => {
 
   it('says once that it fails, tries on, and says that it is registered again', async () => {
     const server = await bench.server()
-    const { adapter, deps } = bench.open([server], { times: { heartbeatMs: 50 } })
+    const { adapter, deps } = bench.open([server], { times: { heartbeatMs: 50, requestTimeoutMs: 30_000 } })
     const handle = adapter.register(registration)
     await eventually(() => handle.state === 'registered', 'the registration')
     await server.stop()
