@@ -10,8 +10,11 @@ interface Manifest {
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest
 
+/** The tools themselves are not what a coverage run measures, and counting in them takes minutes. */
+const env = { ...process.env, NODE_V8_COVERAGE: '' }
+
 function run(...argv: string[]): string {
-  const done = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+  const done = spawnSync(process.execPath, argv, { encoding: 'utf8', env })
   return done.status === 0 ? 'clean' : `${done.stdout}${done.stderr}`
 }
 
