@@ -29,7 +29,7 @@ import { readRuleFiles } from './config/rule-files.ts'
 import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { Compiler } from './snapshot/compiler.ts'
 import { Listeners, inboundListener, inboundNamespace } from './snapshot/listeners.ts'
-import { keptRegistrations, lastRun, rememberedPorts } from './snapshot/last-run.ts'
+import { keptRegistrations, lastRun, rememberedPorts, type OpenService } from './snapshot/last-run.ts'
 import { Names } from './snapshot/names.ts'
 import { Publisher } from './snapshot/publisher.ts'
 import { centerOrder, relayTargets } from './snapshot/relay-targets.ts'
@@ -56,6 +56,8 @@ export interface ControlDeps {
   readonly check: () => CheckResult
 }
 
+/** How long a localhost port of the last run waits for somebody to ask for it; clients of the face come back within seconds, those that poll within half a minute. */
+const reopenedMs = 60_000
 const portsFormat = 1
 const registrationsFormat = 1
 const rulesFormat = 1
@@ -88,6 +90,9 @@ export class Control {
   private isClosed = false
   /** Names that callers used before the restart, asked for again at the start. */
   private lastNames: readonly string[]
+  /** Localhost ports of the last run. */
+  private lastOpen: readonly OpenService[]
+  private cancelReopened: (() => void) | undefined
 
   constructor(deps: ControlDeps) {
     this.deps = deps
@@ -98,6 +103,7 @@ export class Control {
     rules.importState(this.state.read('rules.json', rulesFormat))
     const last = lastRun(this.state.read(stateFiles.snapshot, snapshotFormat))
     this.lastNames = last.names
+    this.lastOpen = last.open
 
     this.store = new SnapshotStore(last.version, nodeSpec(config), this.meshSpec([]), () => this.flushSoon())
     this.directory = new EndpointDirectory({
@@ -224,8 +230,16 @@ export class Control {
     this.applyConfig(this.configNow, this.deps.applications)
     for (const name of this.lastNames) this.names.ask(name)
     this.lastNames = []
+    this.reopen()
     this.store.take()
     await this.publisher.listen()
+  }
+
+  /** What clients of the Nacos face were told of goes on while they find out that control is another one. */
+  private reopen(): void {
+    if (this.configNow.nacosFace.enabled && this.lastOpen.length > 0)
+      this.cancelReopened = this.deps.clock.after(reopenedMs, this.outbound.reopen(this.lastOpen))
+    this.lastOpen = []
   }
 
   /** Only the leading generation announces applications and writes the state directory. */
@@ -269,7 +283,7 @@ export class Control {
     if (this.restartNeededNow.length > 0)
       this.deps.log.warn(
         { settings: this.restartNeededNow },
-        `${this.restartNeededNow.join(', ')}: taken up by \`hostmesh reload\``,
+        `${this.restartNeededNow.join(', ')}: taken up by \`systemctl reload\` or \`hostmesh upgrade\``,
       )
     this.applyConfig(liveConfig(this.configNow, result.config), result.applications)
   }
@@ -326,6 +340,7 @@ export class Control {
     await this.state.close()
     this.registrar.close()
     this.names.close()
+    this.cancelReopened?.()
     this.declared.close()
     this.directory.close()
     if (this.flushing !== undefined) clearImmediate(this.flushing)

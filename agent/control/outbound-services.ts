@@ -6,6 +6,7 @@
 import { serviceKey, type AppProtocol, type ServiceKey } from '../../contracts/endpoint.ts'
 import type { OutboundService } from './config/types.ts'
 import type { Compiler } from './snapshot/compiler.ts'
+import type { OpenService } from './snapshot/last-run.ts'
 import type { Listeners } from './snapshot/listeners.ts'
 
 export interface OutboundServicesDeps {
@@ -60,6 +61,18 @@ export class OutboundServices {
     return this.deps.listeners.servicePort(key) ?? this.listen(key, open)
   }
 
+  /**
+   * Ports of the last run that no configuration names: somebody on the host was told of them, calls them, and will ask again. They stay open until the function
+   * that is answered is called; whoever asked by then keeps his.
+   */
+  reopen(services: readonly OpenService[]): () => void {
+    const reopened = services.filter(({ key }) => this.services.get(key)?.isConfigured !== true)
+    for (const { key, protocol } of reopened) this.open(key, protocol, lastRunReason)
+    return () => {
+      for (const { key } of reopened) this.close(key, lastRunReason)
+    }
+  }
+
   close(key: ServiceKey, reason: string): void {
     const open = this.services.get(key)
     if (open?.reasons.delete(reason) === true) this.closeUnused(key, open)
@@ -103,5 +116,7 @@ export class OutboundServices {
     this.deps.compiler.drop(open.virtualHost, reasonOf(key))
   }
 }
+
+const lastRunReason = 'last run'
 
 const reasonOf = (key: ServiceKey): string => `listener ${key}`

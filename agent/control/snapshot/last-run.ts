@@ -1,5 +1,5 @@
 /** What the state directory remembers of the last run. The files passed their checksums, so their shapes are ours; endpoints pass the gate again anyway. */
-import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
+import type { AppProtocol, EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import type { Snapshot } from '../../../contracts/snapshot.ts'
 import type { KeptRegistration } from '../registration/registrar.ts'
 import type { RememberedPorts } from './listeners.ts'
@@ -11,10 +11,17 @@ export interface LastRun {
   readonly endpoints: Map<ServiceKey, EndpointSet>
   /** Names that callers used and that led somewhere. */
   readonly names: readonly string[]
+  /** Services that had a localhost port of their own. */
+  readonly open: readonly OpenService[]
+}
+
+export interface OpenService {
+  readonly key: ServiceKey
+  readonly protocol: AppProtocol
 }
 
 export function lastRun(body: unknown): LastRun {
-  const { names = {}, services = {}, version = 0 } = (body ?? {}) as Partial<Snapshot>
+  const { names = {}, services = {}, listeners = {}, version = 0 } = (body ?? {}) as Partial<Snapshot>
   const endpoints = new Map<ServiceKey, EndpointSet>()
   for (const service of Object.values(services))
     if (Array.isArray(service?.endpoints?.endpoints)) endpoints.set(service.key, service.endpoints)
@@ -22,6 +29,9 @@ export function lastRun(body: unknown): LastRun {
     version: Number.isSafeInteger(version) && version > 0 ? version : 0,
     endpoints,
     names: Object.entries(names).flatMap(([name, host]) => (typeof host === 'string' ? [name] : [])),
+    open: Object.values(listeners).flatMap((one) =>
+      one?.kind === 'service' ? [{ key: one.service, protocol: one.protocol }] : [],
+    ),
   }
 }
 

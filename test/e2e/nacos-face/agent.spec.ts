@@ -1,5 +1,8 @@
 /** Two hosts with real agents: applications whose only link to the mesh is an ordinary Nacos client pointed at their host's face. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
+import { stateFiles } from '../../../contracts/run-directory.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
@@ -197,6 +200,59 @@ for (const { name: registryName, start, clients: usedClients } of registries)
           })
         })
       })
+
+    it('keeps the localhost port that a client was told of through a hot restart and the death of control', async () => {
+      const service = `told-${process.pid}`
+      const application = await mesh.httpApplication(service, 'v1')
+      const instance = `serviceName=${service}&ip=${application.address}&port=${application.port}`
+      const beats = 'metadata=preserved.heart.beat.timeout%3D300000,preserved.ip.delete.timeout%3D600000'
+      await fetch(`http://${registry.address}/nacos/v1/ns/instance?${instance}&${beats}`, { method: 'POST' })
+      let port = 0
+      await until(20_000, 'it is found', async () => {
+        const reply = await fetch(`http://${face(alpha)}/nacos/v1/ns/instance/list?serviceName=${service}`)
+        port = ((await reply.json()) as { hosts: { port: number }[] }).hosts[0]?.port ?? 0
+        return port !== 0
+      })
+      const answer = async (): Promise<number | string> => {
+        try {
+          return (await call(alpha.options.address, port)).status
+        } catch (error) {
+          return String((error as NodeJS.ErrnoException).code)
+        }
+      }
+      await until(20_000, 'it answers', async () => (await answer()) === 200)
+      // what is opened in the last second is not on disk yet, and the next control cannot know of it
+      const snapshotFile = join(alpha.stateDir, stateFiles.snapshot)
+      await until(20_000, 'it is on disk', async () =>
+        readFileSync(snapshotFile, 'utf8').includes(`@@${service}","virtualHost`),
+      )
+      // this client asks nobody again: what it was told must do
+      let isOver = false
+      const seen = new Map<number | string, number>()
+      const calling = (async () => {
+        while (!isOver) {
+          const one = await answer()
+          seen.set(one, (seen.get(one) ?? 0) + 1)
+          await new Promise((resolve) => setTimeout(resolve, 10))
+        }
+      })()
+      try {
+        expect(await alpha.reload()).to.equal('done')
+        const [before] = await controlsOf(alpha)
+        await alpha.signal('control', 'SIGKILL')
+        await until(20_000, 'another control', async () => {
+          const [now] = await controlsOf(alpha)
+          return now !== undefined && now !== before
+        })
+        await alpha.ready()
+        const rounds = seen.get(200) ?? 0
+        await until(20_000, 'more calls under the new control', async () => (seen.get(200) ?? 0) > rounds + 20)
+      } finally {
+        isOver = true
+        await calling
+      }
+      expect([...seen.keys()]).to.deep.equal([200])
+    })
 
     it('refuses to announce another host', async () => {
       const at = 'serviceName=elsewhere&ip=192.0.2.1&port=80'
