@@ -37,6 +37,8 @@ export type RefusalReason =
 
 const maxMetadataEntries = 64
 const maxMetadataBytes = 16_384
+/** Of all endpoints of a service: it has to fit into one frame to the workers, and JSON may need six bytes for one. */
+export const maxServiceMetadataBytes = 8 * 1024 * 1024
 const maxTextLength = 256
 
 const loopback = blockList([
@@ -79,8 +81,25 @@ export function acceptEndpoints(
       byId.set(id, endpoint)
   }
   const ids = [...byId.keys()].sort()
-  for (const id of ids.splice(rules.maxPerService)) refused.push({ endpoint: id, reason: 'too-many' })
+  for (const id of ids.splice(countThatFits(ids, byId, rules.maxPerService)))
+    refused.push({ endpoint: id, reason: 'too-many' })
   return { endpoints: ids.map((id) => byId.get(id)!), refused }
+}
+
+function countThatFits(ids: readonly string[], byId: ReadonlyMap<string, Endpoint>, most: number): number {
+  let bytes = 0
+  const end = Math.min(most, ids.length)
+  for (let count = 0; count < end; count++) {
+    bytes += metadataBytes(byId.get(ids[count]!)!.metadata)
+    if (bytes > maxServiceMetadataBytes) return count
+  }
+  return end
+}
+
+function metadataBytes(metadata: Endpoint['metadata']): number {
+  let bytes = 0
+  for (const [key, value] of Object.entries(metadata)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value)
+  return bytes
 }
 
 function refusalOf(endpoint: Endpoint, rules: AcceptRules): RefusalReason | undefined {
@@ -97,14 +116,9 @@ function refusalOf(endpoint: Endpoint, rules: AcceptRules): RefusalReason | unde
   if (multicast.check(plain, family)) return 'multicast'
   if (rules.isOwnListener(plain, port)) return 'own-listener'
   if (typeof metadata !== 'object' || metadata === null) return 'metadata'
-  let bytes = 0
-  let entries = 0
-  for (const [key, value] of Object.entries(metadata)) {
-    if (typeof value !== 'string') return 'metadata'
-    bytes += Buffer.byteLength(key) + Buffer.byteLength(value)
-    entries++
-  }
-  if (entries > maxMetadataEntries || bytes > maxMetadataBytes) return 'metadata'
+  const values = Object.values(metadata)
+  if (values.length > maxMetadataEntries || values.some((value) => typeof value !== 'string')) return 'metadata'
+  if (metadataBytes(metadata) > maxMetadataBytes) return 'metadata'
   const texts = [endpoint.cluster, endpoint.version, endpoint.locality?.region, endpoint.locality?.zone]
   return texts.every((text) => typeof text === 'string' && text.length <= maxTextLength) ? undefined : 'text'
 }

@@ -4,8 +4,9 @@ import { encodeFrame } from '../../../contracts/frame.ts'
 import type { VirtualHostSpec } from '../../../contracts/route-spec.ts'
 import type { ServiceSpec, Snapshot } from '../../../contracts/snapshot.ts'
 
-/** Endpoints, routes and names of one frame: about 1 MiB and 5 ms on either side. A host with 100 services of 10 endpoints needs one frame. */
+/** Endpoints, routes and names of one frame, and each `metadataPerRecord` characters of metadata: about 1 MiB and 5 ms on either side. A host with 100 services of 10 endpoints needs one frame. */
 const recordsPerSlice = 2500
+const metadataPerRecord = 400
 
 type Part = keyof SnapshotSlice
 type Value = ServiceSpec | VirtualHostSpec | string | null
@@ -35,5 +36,9 @@ function emptySlice(): Record<Part, Record<string, Value>> {
 
 function recordsOf(value: Value): number {
   if (typeof value !== 'object' || value === null) return 1
-  return 1 + ('endpoints' in value ? value.endpoints.endpoints.length : value.http.length + value.tcp.length)
+  if (!('endpoints' in value)) return 1 + value.http.length + value.tcp.length
+  const { endpoints } = value.endpoints
+  let characters = 0
+  for (const { metadata } of endpoints) for (const name in metadata) characters += name.length + metadata[name]!.length
+  return 1 + endpoints.length + characters / metadataPerRecord
 }

@@ -1,6 +1,11 @@
 import { expect } from 'chai'
 import { endpointId, type Endpoint, type EndpointSet } from '../../../../../contracts/endpoint.ts'
-import { acceptEndpoints, type AcceptRules } from '../../../../../agent/control/endpoints/accept.ts'
+import {
+  acceptEndpoints,
+  maxServiceMetadataBytes,
+  type AcceptRules,
+} from '../../../../../agent/control/endpoints/accept.ts'
+import { encodeFrame } from '../../../../../contracts/frame.ts'
 import { endpoint } from '../support/fake-registry.ts'
 
 const rules: AcceptRules = { allowLoopback: false, maxPerService: 100, isOwnListener: () => false }
@@ -46,6 +51,17 @@ describe('the gate for endpoints', () => {
   it('lets loopback in where the configuration allows it, but never link-local', () => {
     const { ids } = accept([endpoint('127.0.0.2:80'), endpoint('169.254.169.254:80')], { allowLoopback: true })
     expect(ids).to.deep.equal(['127.0.0.2:80'])
+  })
+
+  it('cuts a service off whose metadata would not fit into a frame to the workers, however they are written', () => {
+    const each = 16_000
+    const most = Math.floor(maxServiceMetadataBytes / (each + 1))
+    const metadata = { a: '\u0001'.repeat(each) }
+    const many = Array.from({ length: most + 2 }, (_, at) => endpoint(`10.0.${at >> 8}.${at & 255}:80`, { metadata }))
+    const { endpoints, reasons } = accept(many, { maxPerService: 10_000 })
+    expect(endpoints).to.have.length(most)
+    expect(reasons).to.deep.equal(['too-many', 'too-many'])
+    expect(() => encodeFrame({ endpoints })).to.not.throw()
   })
 
   it('refuses the listeners of this agent, which would be a loop', () => {
