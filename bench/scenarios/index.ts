@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { agent } from './agent.ts'
+import { bulk } from './bulk.ts'
 import { changes } from './changes.ts'
 import { control } from './control.ts'
 import { features } from './features.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   http1,
   features,
   tcp,
+  bulk,
   latency,
   idle,
   scale,
