@@ -30,7 +30,8 @@ interface Host {
 const outageMs = Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 0) * 1000
 
 describe('a Nacos cluster of three real servers', function () {
-  this.timeout(240_000 + outageMs)
+  // most of it is patience with servers that start on a busy machine
+  this.timeout(600_000 + outageMs)
   let servers: NacosServer[] = []
   let hosts: Host[] = []
 
