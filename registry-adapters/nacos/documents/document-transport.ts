@@ -45,8 +45,11 @@ export function grpcDocuments(session: GrpcSession, tenant: string): DocumentTra
     read: async (key) => {
       const isMissing = (answer: { body: Readonly<Record<string, unknown>>; type?: string }): boolean =>
         answer.body['errorCode'] === grpcErrorCodes.configNotFound && answer.type !== 'ErrorResponse'
-      const answer = await ask(clientRequests.configQuery, key, {}, isMissing)
+      const isBusy = (answer: { body: Readonly<Record<string, unknown>>; type?: string }): boolean =>
+        answer.body['errorCode'] === grpcErrorCodes.configBusy && answer.type !== 'ErrorResponse'
+      const answer = await ask(clientRequests.configQuery, key, {}, (one) => isMissing(one) || isBusy(one))
       if (isMissing(answer)) return undefined
+      if (isBusy(answer)) throw busy(key)
       const { content, lastModified } = answer.body
       if (typeof content !== 'string')
         throw new MeshError('E_REGISTRY_PROTOCOL', `document ${key.dataId}: answered without content`)
@@ -101,6 +104,7 @@ export function httpDocuments(
           md5: md5Of(old.text),
           modifiedAt: Date.parse(old.headers['last-modified'] ?? '') || 0,
         }
+      if (old.status === 409) throw busy(key)
       if (old.status === 404 && old.text.includes('config data not exist')) return undefined
       const answer = await ask(key, 'GET', httpPaths.v3.config, {
         dataId: key.dataId,
@@ -128,6 +132,14 @@ export function httpDocuments(
       if (answer.status !== 200) throw refused(answer, key)
     },
   }
+}
+
+/** Worth asking again at once. */
+function busy(key: DocumentKey): MeshError {
+  return new MeshError(
+    'E_REGISTRY_UNREACHABLE',
+    `document ${key.group}/${key.dataId}: being written at the server at this moment; read it again`,
+  )
 }
 
 function refused(answer: HttpAnswer, key: DocumentKey): MeshError {

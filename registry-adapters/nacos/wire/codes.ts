@@ -11,6 +11,8 @@ export const grpcErrorCodes = {
   /** The connection is not set up (yet, or any more): nothing was done. */
   unregistered: 301,
   noHandler: 302,
+  /** In a `ConfigQueryResponse`: somebody writes the document at this moment; it can be read a moment later. */
+  configBusy: 400,
   denied: 403,
 } as const
 

@@ -52,6 +52,24 @@ describe('documents of Nacos', () => {
     expect(tenants).to.deep.equal(['dev', ''])
   })
 
+  it('reads a document again that is being written at the moment of the question (400), after a write of its own, too', async () => {
+    const server = await bench.server()
+    server.store.writeDocument('', 'rules', 'mesh', 'a: 1')
+    const { adapter } = bench.open([server])
+    let refusals = 0
+    server.grpc.onRequest = ({ type }): GrpcReply | undefined =>
+      type === clientRequests.configQuery && refusals++ % 2 === 0
+        ? {
+            kind: 'answer',
+            body: { resultCode: 500, errorCode: 400, message: 'requested file is being modified, please try later.' },
+          }
+        : undefined
+    const read = await adapter.config.read('rules', 'mesh', signal())
+    expect(read?.content).to.equal('a: 1')
+    expect((await adapter.config.publish('rules', 'mesh', 'a: 2', read!.revision, signal())).content).to.equal('a: 2')
+    expect(refusals).to.equal(6)
+  })
+
   it('learns after an outage what was written meanwhile, and of nothing else', async () => {
     const server = await bench.server()
     for (const dataId of ['a', 'b']) server.store.writeDocument('', 'rules', dataId, `${dataId}1`)
