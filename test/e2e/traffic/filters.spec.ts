@@ -66,7 +66,7 @@ describe('faults, mirrors, CORS and rate limits through a worker', () => {
   it('delays, and goes on behind the delay', async () => {
     const from = performance.now()
     const answers = await Promise.all([world.call('delayed/'), world.call('both/')])
-    expect(performance.now() - from).to.be.within(190, 1500)
+    expect(performance.now() - from).to.be.within(190, 10_000)
     expect(answers.map((answer) => answer.status)).to.deep.equal([200, 503])
     expect(world.received('both')).to.deep.equal([])
   })

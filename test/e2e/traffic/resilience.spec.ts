@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { resource } from '../../support/routing.ts'
 import { TrafficWorld } from '../../support/traffic-world.ts'
 import type { Handler } from '../../support/traffic-world.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 
 const status =
   (code: number): Handler =>
@@ -48,7 +49,7 @@ describe('timeouts, retries and limits through a worker', () => {
           },
           {},
         ],
-        busy: [{ answer: (_received, response) => setTimeout(() => response.end('busy'), 300) }],
+        busy: [{ answer: (_received, response) => setTimeout(() => response.end('busy'), 1500) }],
       },
       rules: [
         toItself('slow', 'timeout: 150ms'),
@@ -56,7 +57,7 @@ describe('timeouts, retries and limits through a worker', () => {
         toItself('conflict', 'retries: { attempts: 2, retryOn: retriable-4xx }'),
         toItself('never', 'retries: { attempts: 0 }'),
         toItself('resetting', 'retries: { attempts: 2, retryOn: reset }'),
-        toItself('stuck', 'retries: { attempts: 2, perTryTimeout: 100ms, retryOn: 5xx }'),
+        toItself('stuck', 'retries: { attempts: 2, perTryTimeout: 500ms, retryOn: 5xx }'),
         ...['flaky', 'conflict', 'unretried', 'never', 'down', 'resetting', 'stuck', 'hedged'].map((host) =>
           roundRobin(host),
         ),
@@ -104,7 +105,7 @@ describe('timeouts, retries and limits through a worker', () => {
   it('a timeout of the route ends a request that is not answered', async () => {
     const from = performance.now()
     expect(await errorOf('slow/')).to.deep.equal([504, 'E_UPSTREAM_TIMEOUT'])
-    expect(performance.now() - from).to.be.within(140, 1500)
+    expect(performance.now() - from).to.be.within(140, 10_000)
   })
 
   it('a listed status is tried again on another endpoint', async () => {
@@ -163,11 +164,11 @@ describe('timeouts, retries and limits through a worker', () => {
   it('hedging takes the answer of the other endpoint, and not for requests with a body', async () => {
     expect(await world.countBodies(4, 'hedged/')).to.deep.equal({ 'hedged 1': 4 })
     world.forget()
-    const posts = Promise.race([
-      Promise.all([1, 2].map(() => world.call('hedged/', { method: 'POST', body: 'x' }))).then(() => 'answered'),
-      new Promise((resolve) => setTimeout(() => resolve('waiting'), 400)),
-    ])
-    expect(await posts).to.equal('waiting')
+    // one to each endpoint; a hedge of the one to the silent one would bring its answer
+    const posts = Promise.all([1, 2].map(() => world.call('hedged/', { method: 'POST', body: 'x' })))
+    await eventually(() => world.received('hedged').length === 2)
+    const waiting = new Promise((resolve) => setTimeout(() => resolve('waiting'), 400))
+    expect(await Promise.race([posts.then(() => 'answered'), waiting])).to.equal('waiting')
     expect(world.received('hedged')).to.have.length(2)
   })
 
@@ -188,7 +189,7 @@ describe('timeouts, retries and limits through a worker', () => {
   it('an endpoint that fails its health check gets no requests', async () => {
     for (let i = 0; i < 100 && world.app('checked 0').received.length === 0; i++) await world.call('checked/')
     const isOut = async (): Promise<boolean> => (await world.countBodies(10, 'checked/'))['checked 1'] === 10
-    const deadline = performance.now() + 8000
+    const deadline = performance.now() + 20_000
     while (!(await isOut())) expect(performance.now(), 'the failed check takes it out').to.be.below(deadline)
     expect(world.app('checked 0').received.filter((one) => one.url === '/health')).not.to.be.empty
   })

@@ -150,9 +150,9 @@ export class WorkerProcess {
     return this.child.pid ?? -1
   }
 
-  /** What it wrote last, for a failed test. */
-  log(): string {
-    return this.output.join('').slice(-8000)
+  /** What it wrote last, for a failed test; at most the last 500 pieces. */
+  log(characters = 8000): string {
+    return this.output.join('').slice(-characters)
   }
 
   async stop(): Promise<void> {

@@ -37,11 +37,12 @@ describe('YAML documents', () => {
   it('that unfold to more than they show are refused quickly', () => {
     let bomb = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n'
     for (let i = 1; i < 12; i++) bomb += `a${i}: &a${i} [${`*a${i - 1}, `.repeat(10)}]\n`
-    const from = performance.now()
+    const from = process.cpuUsage()
     const [resource] = readYamlResources(bomb).resources
+    const { user, system } = process.cpuUsage(from)
     expect(resource!.problems).to.have.length(1)
     expect(resource!.problems[0]!.message).to.match(/^broken YAML: .*alias/i)
-    expect(performance.now() - from).to.be.below(1000)
+    expect((user + system) / 1000, 'ms of processor time').to.be.below(1000)
   })
 
   it('that nest deeper than any rule are refused', () => {

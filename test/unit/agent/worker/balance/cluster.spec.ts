@@ -141,7 +141,7 @@ describe('cluster', () => {
         }
       })
 
-      it('picks and counts without making garbage, also among 10,000 endpoints', () => {
+      it('picks and counts without making garbage, also among 10,000 endpoints', async () => {
         for (const count of [64, 10_000]) {
           const list = endpoints(count).map((one, index) => ({ ...one, weight: 1 + (index % 3) }))
           const steady = cluster({ endpoints: list, policy: { loadBalancer, outlier: outlierOf() } })
@@ -158,10 +158,13 @@ describe('cluster', () => {
               steady.release()
             }
           }
-          // The best of several passes, for the first ones still run in the interpreter, which boxes fractions. The engine counts by whole buffers of
+          // The best of several passes, for the first ones still run in the interpreter, which boxes fractions, and the compiler is a thread that a busy
+          // machine lets wait. The engine counts by whole buffers of
           // some 200 kB; the smallest object is 16 bytes, so below 8 per request there was none.
           let least = Infinity
-          for (let pass = 0; pass < 8 && least >= 8; pass++) {
+          const until = performance.now() + 10_000
+          for (let pass = 0; (pass < 8 || performance.now() < until) && least >= 8; pass++) {
+            await new Promise((resolve) => setImmediate(resolve))
             const before = getHeapStatistics().total_allocated_bytes
             run(100_000)
             least = Math.min(least, (getHeapStatistics().total_allocated_bytes - before) / 100_000)

@@ -1,6 +1,17 @@
 import { expect } from 'chai'
 import { linearRegex, maxSubjectLength } from '../../../../../agent/worker/route/linear-regex.ts'
 
+/** The best of five: what the engine compiles meanwhile counts, too. */
+function leastProcessorMs(act: () => unknown): number {
+  const rounds = Array.from({ length: 5 }, () => {
+    const from = process.cpuUsage()
+    act()
+    const { user, system } = process.cpuUsage(from)
+    return (user + system) / 1000
+  })
+  return Math.min(...rounds)
+}
+
 describe('a regex of a user', () => {
   it('matches the whole string, as Istio asks', () => {
     expect(linearRegex('/a[0-9]').matches('/a1')).to.equal(true)
@@ -26,10 +37,8 @@ describe('a regex of a user', () => {
     it(`cannot stall a worker: ${pattern}`, () => {
       const regex = linearRegex(pattern)
       const subject = unit.repeat(maxSubjectLength / unit.length).slice(0, maxSubjectLength)
-      const from = process.cpuUsage()
-      for (let i = 0; i < 5; i++) regex.matches(subject)
-      const { user, system } = process.cpuUsage(from)
-      expect((user + system) / 5000, 'ms of processor time for 4,096 characters').to.be.below(100)
+      const spent = leastProcessorMs(() => regex.matches(subject))
+      expect(spent, 'ms of processor time for 4,096 characters').to.be.below(100)
     })
   }
 
@@ -40,11 +49,10 @@ describe('a regex of a user', () => {
       return (state >> 16) & 1 ? 'a' : 'b'
     }).join('')
     const regex = linearRegex('(?:a|b)*a(?:a|b){190}')
-    regex.matches(subject)
-    const from = process.cpuUsage()
-    regex.matches(subject)
-    const { user, system } = process.cpuUsage(from)
-    expect((user + system) / 1000, 'ms').to.be.below(200)
+    expect(
+      leastProcessorMs(() => regex.matches(subject)),
+      'ms',
+    ).to.be.below(200)
   })
 
   it('does not look at subjects beyond its bound', () => {

