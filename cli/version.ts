@@ -7,3 +7,8 @@ export function productVersion(): string {
   }
   return version
 }
+
+/** What the watchdog calls this release. */
+export function releaseName(): string {
+  return `hostmesh ${productVersion()}`
+}

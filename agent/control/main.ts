@@ -1,7 +1,7 @@
 /**
  * Composition root of control: reads argv, builds the parts, wires them, and ends them.
  *
- * `main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--alone]`
+ * `main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--workers N] [--alone]`
  * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard error).
  */
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -40,6 +40,8 @@ const warmUpMs = 3000
 const warmUpPollMs = 20
 /** The workers have their snapshot and the registries have answered: what only the start needed is not needed any more. */
 const settleAfterMs = 2000
+/** By now the first snapshots are on disk, too, which is the last big thing that a start does. */
+const collectAfterMs = 30_000
 /** Counters of workers that died, so that the next control's sums do not fall. */
 const countersFile = 'counters.json'
 const countersFormat = 1
@@ -49,6 +51,8 @@ interface Arguments {
   readonly runDir: string | undefined
   readonly stateDir: string | undefined
   readonly generation: number
+  /** How many were started with us; undefined = as many as the configuration says. It may say another number by now. */
+  readonly workers: number | undefined
   readonly isAlone: boolean
 }
 
@@ -59,6 +63,7 @@ function readArguments(): Arguments {
       'run-dir': { type: 'string' },
       'state-dir': { type: 'string' },
       generation: { type: 'string', default: '1' },
+      workers: { type: 'string' },
       alone: { type: 'boolean', default: false },
     },
   })
@@ -66,13 +71,14 @@ function readArguments(): Arguments {
   if (values.config === undefined || !Number.isSafeInteger(generation) || generation < 1)
     throw new MeshError(
       'E_CONFIG_INVALID',
-      'usage: main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--alone]',
+      'usage: main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--workers N] [--alone]',
     )
   return {
     configFile: values.config,
     runDir: values['run-dir'],
     stateDir: values['state-dir'],
     generation,
+    workers: values.workers === undefined ? undefined : Number(values.workers),
     isAlone: values.alone,
   }
 }
@@ -151,7 +157,7 @@ async function main(): Promise<void> {
   const adapters = await createAdapters(config, adapterDeps, (address, port) => control.listeners.isOwn(address, port))
   const registries = adapters.map((adapter) => cuttable(adapter, () => clock.wall()))
   control = new Control({
-    config,
+    config: { ...config, workers: argv.workers ?? config.workers },
     applications: checked.applications,
     problems: checked.problems,
     generation: argv.generation,
@@ -234,6 +240,7 @@ async function main(): Promise<void> {
   await warmUp(control, continuity)
   continuity.ready()
   setTimeout(settle, settleAfterMs).unref()
+  setTimeout(collect, collectAfterMs).unref()
   logger.info({ ms: Math.round(clock.monotonic() - startedAt), snapshot: control.store.version }, 'control is ready')
 }
 
@@ -241,6 +248,11 @@ async function main(): Promise<void> {
 function settle(): void {
   for (const flag of ['--opt', '--maglev']) setFlagsFromString(flag)
   releaseStartupPages()
+}
+
+/** What the start left behind stays resident otherwise: the heap grew for it, and an idle process does not allocate enough to collect (35 MB with 20,000 endpoints). */
+function collect(): void {
+  globalThis.gc?.()
 }
 
 /** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */

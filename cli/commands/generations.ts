@@ -3,6 +3,7 @@ import { MeshError } from '../../contracts/errors.ts'
 import type { OperatorRequest, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { releaseName } from '../version.ts'
 import { askWatchdog } from '../watchdog-client.ts'
 
 const statusTimeoutMs = 5000
@@ -26,6 +27,10 @@ export async function restart(
   if (reply.type !== 'outcome') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
   if (output.isJson) output.json(reply.report)
   else printReport(output, reply.report)
+  if (request.type === 'reload' && reply.report.release !== releaseName())
+    output.problem(
+      `hostmesh: reload stays with ${reply.report.release}; this command belongs to ${releaseName()}: \`hostmesh upgrade\` takes it up`,
+    )
   return reply.report.outcome === 'done' ? exitCodes.ok : exitCodes.failed
 }
 

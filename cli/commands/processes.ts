@@ -12,13 +12,13 @@ import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
-import { productVersion } from '../version.ts'
+import { releaseName } from '../version.ts'
 
 /** `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. */
 const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0111', '--disable-sigusr1']
 
 /** Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less with 1,000 services, measured). It optimizes its code from when it is ready on. */
-const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev']
+const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--expose-gc']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
 export function becomeWatchdog(output: Output, configPath: string, role: AgentConfig['role']): ExitCode {
@@ -81,8 +81,10 @@ function watchdogOptions(config: AgentConfig): WatchdogOptions {
 /** What this release starts for a configuration. */
 export function releaseOf(config: AgentConfig): Release {
   const directories = ['--run-dir', config.runDir, '--state-dir', config.stateDir]
+  // Control waits for all of them; workers share out a local rate limit.
+  const workers = ['--workers', String(config.workers)]
   return {
-    name: `hostmesh ${productVersion()}`,
+    name: releaseName(),
     control: [
       process.execPath,
       ...nodeFlags,
@@ -91,16 +93,9 @@ export function releaseOf(config: AgentConfig): Release {
       '--config',
       config.file,
       ...directories,
+      ...workers,
     ],
-    // A local rate limit is shared out between the workers.
-    worker: [
-      process.execPath,
-      ...nodeFlags,
-      entryPoint('agent/worker/main'),
-      ...directories,
-      '--workers',
-      String(config.workers),
-    ],
+    worker: [process.execPath, ...nodeFlags, entryPoint('agent/worker/main'), ...directories, ...workers],
     workers: config.workers,
   }
 }

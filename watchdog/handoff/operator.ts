@@ -1,6 +1,7 @@
 /** What an operator may ask. Every answer is an outcome; nothing here can hurt a healthy generation except the drills that say so. */
+import { isDeepStrictEqual } from 'node:util'
 import { MeshError } from '../../contracts/errors.ts'
-import type { OperatorReply, OperatorRequest, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
+import type { OperatorReply, OperatorRequest, Release, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 import { assertRelease } from '../options.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
@@ -39,6 +40,12 @@ export class OperatorDesk {
     return this.deps.replacement.replace('reload', this.serving().release, wait)
   }
 
+  /** To what runs already it is a reload: what a rollback would go back to stays. */
+  private upgrade(release: Release, wait: Waiting): Promise<RestartReport> {
+    if (isDeepStrictEqual(release, this.serving().release)) return this.reload(wait)
+    return this.deps.replacement.replace('upgrade', release, wait)
+  }
+
   private async act(request: OperatorRequest): Promise<OperatorReply> {
     const { deps } = this
     if (request.type !== 'status') deps.log('info', `an operator asks: ${request.type}`)
@@ -50,11 +57,7 @@ export class OperatorDesk {
         return { type: 'outcome', report: await this.reload(readWait(request.wait)) }
       case 'upgrade':
         assertRelease(request.release)
-        this.serving()
-        return {
-          type: 'outcome',
-          report: await deps.replacement.replace('upgrade', request.release, readWait(request.wait)),
-        }
+        return { type: 'outcome', report: await this.upgrade(request.release, readWait(request.wait)) }
       case 'rollback': {
         const release = deps.tree.previousRelease
         if (release === undefined) {

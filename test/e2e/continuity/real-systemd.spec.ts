@@ -59,6 +59,8 @@ describe('on a machine booted with systemd', function () {
     'a watchdog that hangs is noticed by systemd and replaced, and nothing is lost',
     'after the death of every process its sockets come back from the store, with the callers in their queues',
     'systemctl reload is a hot restart that loses nothing',
+    'systemctl reload takes up the release that the link leads to now, and loses nothing',
+    'a release that does not start is refused by systemctl reload and changes nothing',
     'a bad configuration is refused by systemctl reload and changes nothing',
     'systemctl stop leaves no process, and it starts again',
     'comes back after a reboot',

@@ -3,7 +3,16 @@
  * step to the file in its first argument. The second argument is the boot, `first` or `second`.
  */
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { OperatorReply, WatchdogState } from '../../../contracts/handoff.ts'
 import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
@@ -42,6 +51,20 @@ function systemctl(...words: string[]): string {
     const { stdout, stderr } = error as { stdout?: string; stderr?: string }
     return `failed: ${stdout ?? ''}${stderr ?? ''}`
   }
+}
+
+/** A second release: its own code, the packages of the first. */
+function releaseIn(folder: string): string {
+  mkdirSync(folder, { recursive: true })
+  for (const part of ['agent', 'cli', 'contracts', 'native', 'registry-adapters', 'watchdog', 'package.json'])
+    cpSync(join(root, part), join(folder, part), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  return folder
+}
+
+function pointTo(release: string): void {
+  symlinkSync(release, '/opt/hostmesh/current.new')
+  renameSync('/opt/hostmesh/current.new', '/opt/hostmesh/current')
 }
 
 function mainPid(): number {
@@ -169,6 +192,36 @@ if (boot === 'first') {
     )
     const { failures } = await load.stop()
     return said === '' && failures.length === 0 ? undefined : `${said} lost ${failures.length}: ${failures[0]}`
+  })
+
+  await step('systemctl reload takes up the release that the link leads to now, and loses nothing', async () => {
+    const before = await until('it serves', serves)
+    const load = await keepAliveLoad(port, 8)
+    pointTo(releaseIn('/opt/hostmesh/next'))
+    const said = systemctl('reload', 'hostmesh')
+    const after = await until('the new generation alone', (now) => serves(now) && now.generations.length === 1)
+    const { failures } = await load.stop()
+    if (said !== '' || failures.length > 0) return `${said} lost ${failures.length}: ${failures[0]}`
+    if (after.pid !== before.pid) return 'another watchdog'
+    const others = after.generations[0]!.children.filter(
+      (child) => !readFileSync(`/proc/${child.pid}/cmdline`, 'latin1').includes('/opt/hostmesh/next/agent/'),
+    )
+    return others.length === 0 ? undefined : 'some process runs the old release'
+  })
+
+  await step('a release that does not start is refused by systemctl reload and changes nothing', async () => {
+    const before = await until('it serves', serves)
+    const broken = releaseIn('/opt/hostmesh/broken')
+    writeFileSync(join(broken, 'agent/worker/start.ts'), 'process.exit(13)\n')
+    pointTo(broken)
+    const load = await keepAliveLoad(port, 8)
+    const said = systemctl('reload', 'hostmesh')
+    const { failures } = await load.stop()
+    pointTo('/opt/hostmesh/next')
+    const after = await until('it serves', serves)
+    if (!said.startsWith('failed')) return 'the reload was accepted'
+    if (failures.length > 0) return `lost ${failures.length}: ${failures[0]}`
+    return after.generations[0]!.generation === before.generations[0]!.generation ? undefined : 'another generation'
   })
 
   await step('a bad configuration is refused by systemctl reload and changes nothing', async () => {
