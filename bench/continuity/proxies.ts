@@ -8,7 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FarSide } from '../../test/support/continuity/far-side.ts'
 import { startRealWorkers } from '../../test/support/continuity/real-workers.ts'
+import { defaultOptions } from '../../watchdog/options.ts'
 import { freePort } from '../../test/support/free-port.ts'
+
+/** As users run it: tests have shorter deadlines, at which an overloaded origin's answers would be cut. */
+export const tuning = { deadlines: defaultOptions.deadlines }
 
 export interface RestartedProxy {
   readonly name: string
@@ -18,14 +22,14 @@ export interface RestartedProxy {
 }
 
 export async function hostmesh(provider: FarSide): Promise<RestartedProxy> {
-  const host = await startRealWorkers(provider)
+  const host = await startRealWorkers(provider, { tuning })
   return {
     name: 'hostmesh',
     httpPort: host.httpPort,
     restart: async () => {
       const report = await host.reload('serving')
       if (report.outcome !== 'done') throw new Error(report.cause)
-      await host.until((state) => state.generations.length === 1, 'the old generation is gone')
+      await host.until((state) => state.generations.length === 1, 'the old generation is gone', 70_000)
     },
     close: async () => {
       const left = await host.end()

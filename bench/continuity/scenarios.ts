@@ -8,6 +8,7 @@ import type { FarSide } from '../../test/support/continuity/far-side.ts'
 import { startRealWorkers } from '../../test/support/continuity/real-workers.ts'
 import { EchoStream } from '../../test/support/continuity/streams.ts'
 import { WatchdogHost } from '../../test/support/continuity/watchdog-host.ts'
+import { tuning } from './proxies.ts'
 import type { RestartedProxy } from './proxies.ts'
 import { percentile, ratedLoad } from './rated-load.ts'
 
@@ -84,7 +85,7 @@ export async function streamsThroughRestarts(
   count: number,
   restarts: number,
 ): Promise<{ streams: number; restarts: number; damaged: number; megabytes: number; examples: string[] }> {
-  return withHost(startRealWorkers(provider), async (host) => {
+  return withHost(startRealWorkers(provider, { tuning }), async (host) => {
     const streams: EchoStream[] = []
     for (let index = 0; index < count; index++) {
       streams.push(await EchoStream.open(host.tcpPort, `t${index}`, 'tcp'))
@@ -122,7 +123,7 @@ export async function kills(
 ): Promise<KillNumbers> {
   const provider = await startFarSide('provider', false)
   const center = await startFarSide('center', true)
-  const started = startRealWorkers(provider, { tuning: { restarts: { maxDeaths: 1000, windowMs: 500 } } })
+  const started = startRealWorkers(provider, { tuning: { ...tuning, restarts: { maxDeaths: 1000, windowMs: 500 } } })
   try {
     return await withHost(started, async (host) => {
       const service = 'public/DEFAULT_GROUP@@orders'
@@ -259,7 +260,7 @@ export async function failedUpgrades(
 
 /** What the watchdog costs while nothing happens: resident MB, and percent of a core over `ms`. */
 export async function watchdogAtRest(provider: FarSide, ms: number): Promise<{ megabytes: number; percent: number }> {
-  return withHost(startRealWorkers(provider), async (host) => {
+  return withHost(startRealWorkers(provider, { tuning }), async (host) => {
     await host.reload()
     const { pid = 0 } = host.process!
     const onCpu = (): number =>
@@ -282,7 +283,7 @@ export async function oneRestart(
   isBusy: boolean,
   rounds: number,
 ): Promise<{ times: number[]; requests: number; failures: readonly string[] }> {
-  return withHost(startRealWorkers(provider), async (host) => {
+  return withHost(startRealWorkers(provider, { tuning }), async (host) => {
     const load = await keepAliveLoad(host.httpPort, 64, isBusy ? '/' : '/slow/400', { reconnects: true })
     const times: number[] = []
     for (let round = 0; round < rounds; round++) {
