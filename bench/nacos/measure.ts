@@ -43,7 +43,12 @@ const quiet: AdapterDeps = {
 export function openAdapter(
   address: string,
   namespace: string,
-  more: { readonly grpcPortOffset?: number; readonly metrics?: AdapterMetrics; readonly transport?: 'grpc' } = {},
+  more: {
+    readonly grpcPortOffset?: number
+    readonly metrics?: AdapterMetrics
+    readonly transport?: 'grpc'
+    readonly hostAddress?: string
+  } = {},
 ): NacosAdapter {
   const { metrics = noMetrics, ...config } = more
   const adapter = createNacosAdapter(

@@ -90,7 +90,9 @@ export function nacosDriver(url: string, namespace: string, token?: string): Nac
         pageNo: '1',
         pageSize: '1000',
       })
-      return (JSON.parse(text) as { subscribers: unknown[] }).subscribers.length
+      // the answer is about every service whose name begins so
+      const { subscribers } = JSON.parse(text) as { subscribers: { serviceName: string }[] }
+      return subscribers.filter(({ serviceName }) => serviceName === `${service.group}@@${service.name}`).length
     },
     publish: async (group, dataId, content) => {
       const tenant = namespace === 'public' ? '' : namespace
