@@ -43,8 +43,8 @@ export class ForeignClient {
     const id = String(++this.#nextId)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => settle(() => reject(new Error(`${operation}: no answer in 30 s\n${this.log()}`))),
-        30_000,
+        () => settle(() => reject(new Error(`${operation}: no answer in 90 s\n${this.log()}`))),
+        90_000,
       )
       const settle = (act: () => void): void => {
         clearTimeout(timer)
@@ -74,7 +74,7 @@ export class ForeignClient {
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
         reject(new Error(`no event ${fields.join(' ')}\nheard: ${JSON.stringify(this.#events)}\n${this.log()}`))
-      }, 20_000)
+      }, 60_000)
       this.#waiters.push(waiter)
     })
   }

@@ -47,7 +47,8 @@ export class RawGrpc {
       labels: { source: 'sdk', module: 'naming' },
       ...body,
     })
-    for (let tries = 0; tries < 200; tries++) {
+    const deadline = performance.now() + 20_000
+    while (performance.now() < deadline) {
       const { type } = await this.request('HealthCheckRequest', {})
       if (type === 'HealthCheckResponse') return
       await new Promise((resolve) => setTimeout(resolve, 10))
@@ -75,7 +76,7 @@ export class RawGrpc {
         raw,
         raw,
         bytes,
-        { deadline: Date.now() + 10_000 },
+        { deadline: Date.now() + 30_000 },
         (error, reply) => {
           if (error !== null) return reject(error)
           const payload = decodePayload(reply!)

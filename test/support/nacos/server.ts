@@ -60,7 +60,7 @@ export interface NacosServer {
 }
 
 /** How long a server may take until it answers; 5 s on an idle machine. */
-const readyTimeoutMs = 90_000
+const readyTimeoutMs = 180_000
 
 /** One server, ready. Ends with the test process at the latest, whatever happens to it. */
 export async function startNacos(options: NacosOptions = {}): Promise<NacosServer> {

@@ -113,7 +113,7 @@ describe('gRPC interface of the Nacos-compatible server', () => {
   })
 
   it('merges the changes of one window into one push', async () => {
-    await start({ mergeWindowMs: 100 })
+    await start({ mergeWindowMs: 1000 })
     const [watcher, provider] = [await client(), await client()]
     await watcher.request('SubscribeServiceRequest', { ...orders, subscribe: true, clusters: '' })
     for (const port of [1, 2, 3]) await provider.request('InstanceRequest', register(port))
@@ -185,11 +185,12 @@ describe('gRPC interface of the Nacos-compatible server', () => {
   })
 
   it('asks a silent client whether it is alive, and cuts it off when it says nothing', async () => {
-    await start({ detectAfterMs: 100, detectAnswerMs: 100, sweepMs: 20 })
+    await start({ detectAfterMs: 100, detectAnswerMs: 2000, sweepMs: 20 })
     const [silent, lively] = [await client(), await client()]
     silent.silentFor.add('ClientDetectionRequest')
     await lively.push('ClientDetectionRequest')
     await silent.closed
+    await eventually(() => registry.status().connections === 1, 'the silent one to be forgotten')
     await lively.push('ClientDetectionRequest')
     expect(registry.status().connections).to.equal(1)
   })
