@@ -10,6 +10,9 @@ import {
 import { FrameReader, encodeFrame } from '../../../../../contracts/frame.ts'
 import type { ServiceSpec, Snapshot, SnapshotDelta } from '../../../../../contracts/snapshot.ts'
 
+/** Only notices a hang: a busy machine takes its time. */
+const hangMs = 20_000
+
 export class FakeWorker {
   snapshot: Snapshot | undefined
   readonly deltas: SnapshotDelta[] = []
@@ -67,9 +70,9 @@ export class FakeWorker {
 
   /** Resolves when the condition holds; looked at after every message. */
   async until(condition: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + 5000
+    const deadline = Date.now() + hangMs
     while (!condition()) {
-      if (Date.now() > deadline) throw new Error(`fake worker: ${what}: not after 5 s`)
+      if (Date.now() > deadline) throw new Error(`fake worker: ${what}: not after ${hangMs} ms`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(finish, 50)
         const waiters = this.waiters
