@@ -248,7 +248,7 @@ export class NacosConnection {
       const options = { deadline: Date.now() + timeoutMs }
       this.#client.makeUnaryRequest(grpcPaths.request, asIs, asIs, bytes, metadata, options, (error, answer) => {
         if (error === null && answer !== undefined) return resolve(answer)
-        const words = error?.details ?? 'no answer'
+        const words = error?.details.replace(/ ?Resolution note: *$/, '') ?? 'no answer'
         // 4: deadline exceeded
         reject(
           error?.code === 4

@@ -219,6 +219,8 @@ export class Discovery {
         if (isPoll && watch.version !== version && transport.pollMs === 0) watch.subscribedOn = undefined
       }
     } catch (error) {
+      // the connection was replaced meanwhile, and the service is asked for on the new one
+      if (this.#transport !== transport) return
       watch.failures++
       const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
       this.#once(`${watch.key} ${code}`, () =>
@@ -227,7 +229,7 @@ export class Discovery {
           `${describeError(error)}; asking again`,
         ),
       )
-      if (this.#transport === transport) this.#askLater(watch)
+      this.#askLater(watch)
     } finally {
       watch.isAsking = false
       this.#questions--

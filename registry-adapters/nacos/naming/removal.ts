@@ -77,21 +77,26 @@ export async function removeInstance(
     removals,
     remaining,
   })
+  /** At one server; again, at all that still show it. */
   const remove = async (): Promise<boolean> => {
-    for (const server of servers.inRandomOrder()) {
-      if (stop.aborted) return false
+    const showing = servers.servers.filter(({ id }) => remaining.includes(id))
+    const isPlain = removals < plainRemovals
+    let isTaken = false
+    for (const server of showing.length > 0 ? showing : servers.inRandomOrder()) {
+      if (stop.aborted) break
       try {
         // no plain removal reaches the memory of a server that is not responsible: news does
-        if (removals >= plainRemovals) await naming.register(server, { ...registration, enabled: false }, deadline)
+        if (!isPlain) await naming.register(server, { ...registration, enabled: false }, deadline)
         await naming.deregister(server, registration, deadline)
-        removals++
         removedAt = performance.now()
-        return true
+        isTaken = true
+        if (showing.length === 0) break
       } catch (error) {
         deps.onProblem(server, describeError(error))
       }
     }
-    return false
+    if (isTaken) removals++
+    return isTaken
   }
 
   for (let pauseMs = 100; !(await remove()); pauseMs = Math.min(pauseMs * 2, 1000)) {

@@ -101,9 +101,7 @@ export class HttpClient {
         () => finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: no answer after ${timeoutMs} ms`)),
         timeoutMs,
       )
-      request.on('error', (cause) =>
-        finish(new MeshError('E_REGISTRY_UNREACHABLE', `${what}: ${cause.message}`, { cause })),
-      )
+      request.on('error', (cause) => finish(new MeshError('E_REGISTRY_UNREACHABLE', `${what}: ${cause.message}`)))
       request.on('response', (response) => {
         const chunks: Buffer[] = []
         let size = 0

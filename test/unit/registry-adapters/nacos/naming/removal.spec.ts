@@ -26,9 +26,12 @@ const neighbour = { ...ours, port: 21_002 }
 function cluster(ids: readonly string[] = [first, second, third], syncMs = 100) {
   const lists = new Map(ids.map((id) => [id, [ours, neighbour]]))
   const calls: string[] = []
+  const asked: string[] = []
   let superseded = new AbortController()
   const self = {
     calls,
+    /** Which servers the removals went to. */
+    asked,
     /** What a removal does; by default it reaches everybody. */
     onRemoval: (_count: number): void => self.clear(...ids),
     onDisabled: (): void => undefined,
@@ -57,8 +60,9 @@ function cluster(ids: readonly string[] = [first, second, third], syncMs = 100) 
           onProblem: () => undefined,
           onRepeat: (remaining) => void calls.push(`repeat ${remaining.join()}`),
           naming: {
-            deregister: async () => {
+            deregister: async ({ id }) => {
               calls.push('remove')
+              asked.push(id)
               self.onRemoval(self.removals())
             },
             register: async (_server, { enabled }) => {
@@ -100,6 +104,7 @@ describe('removing an instance from a Nacos cluster', () => {
     nacos.onRemoval = (count) => nacos.clear(...(count === 1 ? [first, third] : [second]))
     expect(await nacos.remove()).to.include({ kind: 'gone', removals: 2 })
     expect(nacos.calls).to.include(`repeat ${second}`)
+    expect(nacos.asked[1]).to.equal(second)
   })
 
   it('removes it again when a server that had lost it has it back, while servers come and go', async () => {
