@@ -39,7 +39,7 @@ describe('a large reply of known length', () => {
   const get = 'GET / HTTP/1.1\r\nHost: orders\r\n\r\n'
   /** What came behind the head. */
   const body = (): Buffer => caller.bytes.subarray(caller.bytes.indexOf('\r\n\r\n') + 4)
-  const arrived = (length: number): Promise<boolean> => caller.until(() => body().length >= length, 8000)
+  const arrived = (length: number): Promise<boolean> => caller.until(() => body().length >= length, 20_000)
 
   it('is moved inside the kernel, arrives byte for byte, and is counted whole', async () => {
     await start()
@@ -107,7 +107,7 @@ describe('a large reply of known length', () => {
     let received = 0
     caller.socket.removeAllListeners('data')
     caller.socket.on('data', (bytes: Buffer) => (received += bytes.length)).resume()
-    await eventually(() => received > size, 8000)
+    await eventually(() => received > size, 20_000)
     expect(started.metric('hostmesh_bulk_held_bytes')).to.equal(0)
   })
 
@@ -117,7 +117,7 @@ describe('a large reply of known length', () => {
     backend.answer = () => Buffer.concat([headOf(size), Buffer.alloc(size, 'x')])
     caller.socket.pause()
     caller.send(get)
-    await eventually(() => started.metric('hostmesh_stalled_callers_total') === 1, 8000)
+    await eventually(() => started.metric('hostmesh_stalled_callers_total') === 1, 20_000)
     expect(started.metric('hostmesh_bulk_held_bytes')).to.equal(0)
     await eventually(() => backend.connections[0]!.isEnded)
   })
