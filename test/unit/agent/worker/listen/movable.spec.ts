@@ -164,7 +164,7 @@ describe('a live connection that moves to another worker', () => {
     caller.socket.end()
     await eventually(
       () => caller.bytes.length === big.length && backend.connections[0]!.bytes.length === big.length + 5,
-      8000,
+      25_000,
     )
     expect(caller.bytes.equals(big)).to.equal(true)
     expect(backend.connections[0]!.bytes.subarray(5).equals(big)).to.equal(true)
