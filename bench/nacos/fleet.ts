@@ -11,7 +11,7 @@ import type { NacosBench, NacosMeasure } from './measure.ts'
 const agents = 500
 const services = 50
 const downMs = 10_000
-const patienceMs = 180_000
+const patienceMs = 120_000
 
 interface Return {
   readonly title: string
@@ -38,7 +38,7 @@ export const fleet: NacosMeasure = {
       method: [
         `${agents} adapters in one process, each with a connection, one registration and one subscription, ${services} services; the server is killed (SIGKILL) and started on the same home`,
         'spread: from the first to the last new gRPC connection. Complete: from the moment in which the server answers that it is up until its own lists, asked over HTTP, have every instance',
-        'healthy, and every agent is connected again. Gave up: agents without a connection at the end of that. A cut of connections to a server that lives is shown beside it and has no goal',
+        'healthy and every subscriber, and every agent is connected again. Gave up: agents without a connection at the end of that. A cut of connections to a server that lives is shown beside it and has no goal',
       ],
       columns: ['what', 'spread s', 'middle 90 % s', 'listed s', 'complete s', 'gave up'],
       rows: returns.map((one) => [
@@ -139,9 +139,10 @@ async function openFleet(bench: NacosBench, address: string, grpcPortOffset: num
     const lists = await Promise.all(names.map((service) => driver.seen(service)))
     return lists.flat().filter(({ healthy, enabled }) => healthy && enabled).length
   }
+  let subscribers: readonly number[] = []
   const subscribed = async (): Promise<number> => {
-    const counts = await Promise.all(names.map((service) => driver.subscribers(service)))
-    return counts.reduce((sum, one) => sum + one, 0)
+    subscribers = await Promise.all(names.map((service) => driver.subscribers(service)))
+    return subscribers.reduce((sum, one) => sum + one, 0)
   }
   const connected = (): number => members.filter((adapter) => adapter.status().connected).length
   const untilListed = (): Promise<void> =>
@@ -149,7 +150,7 @@ async function openFleet(bench: NacosBench, address: string, grpcPortOffset: num
   const untilComplete = (): Promise<void> =>
     eventually(
       async () => connected() === agents && (await subscribed()) === agents,
-      () => `${connected()} of ${agents} connected`,
+      () => `${connected()} of ${agents} connected; subscribers by service: ${subscribers.join(' ')}`,
       patienceMs,
     )
   await Promise.all([untilListed(), untilComplete()])
