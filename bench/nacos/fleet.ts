@@ -153,7 +153,15 @@ async function openFleet(bench: NacosBench, address: string, grpcPortOffset: num
       () => `${connected()} of ${agents} connected; subscribers by service: ${subscribers.join(' ')}`,
       patienceMs,
     )
-  await Promise.all([untilListed(), untilComplete()])
+  const close = async (): Promise<void> => {
+    await Promise.all(members.map((adapter) => adapter.close()))
+  }
+  try {
+    await Promise.all([untilListed(), untilComplete()])
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     forget: () => {
       connects = []
@@ -165,8 +173,6 @@ async function openFleet(bench: NacosBench, address: string, grpcPortOffset: num
       await untilComplete()
       return { title, connects, listedMs, completeMs: performance.now() - from, gaveUp: agents - connected() }
     },
-    close: async () => {
-      await Promise.all(members.map((adapter) => adapter.close()))
-    },
+    close,
   }
 }
