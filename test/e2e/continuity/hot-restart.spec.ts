@@ -128,12 +128,13 @@ describe('a hot restart', function () {
 
   it('happens on SIGUSR2 as an upgrade to what is installed now', async () => {
     host = await WatchdogHost.start()
+    await host.upgrade(host.release({ name: 'v2' }))
     host.process!.kill('SIGUSR2')
     const state = await host.until(
-      (now) => host.serving(now)?.generation === 2 && now.generations.length === 1,
-      'generation 2 alone',
+      (now) => host.serving(now)?.generation === 3 && now.generations.length === 1,
+      'generation 3 alone',
     )
-    expect(state.reports[0]).to.include({ kind: 'upgrade', outcome: 'done' })
+    expect(state.reports[0]).to.include({ kind: 'upgrade', outcome: 'done', release: 'v1' })
   })
 
   it('never leaves more draining generations than allowed: the eldest is ended', async () => {
