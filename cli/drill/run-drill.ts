@@ -85,7 +85,9 @@ async function breakAndJudge(
 export function brokenPromises(drill: Pick<Drill, 'maxLost'>, seen: TallyView): string[] {
   const problems: string[] = []
   if (seen.calls === seen.errors) problems.push('no probe call was answered: nothing can be said')
-  if (seen.errors > drill.maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${drill.maxLost}`)
+  const reasons = Object.entries(seen.reasons).map(([reason, count]) => `${reason} ${count}`)
+  const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
+  if (seen.errors > drill.maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${drill.maxLost}${why}`)
   const refused = seen.reasons['ECONNREFUSED'] ?? 0
   if (refused > 0) problems.push(`${refused} connections refused, allowed none`)
   return problems

@@ -113,6 +113,7 @@ export class Relay {
 
   state(): RelayState {
     const { file, now, wallClock } = this.deps
+    file.refresh()
     const targets = file.targets
     return {
       tier: this.isRelaying ? (this.lastTier ?? this.expectedTier()) : 'agent',

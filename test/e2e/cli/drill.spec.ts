@@ -52,7 +52,7 @@ describe('hostmesh drill', function () {
   async function reportOf(name: string, host: DemoHost = alpha): Promise<DrillReport> {
     const ran = await drill(name, '--yes', '--json', '-c', host.configPath)
     const report = JSON.parse(ran.out) as DrillReport
-    expect(report.problems).to.deep.equal([])
+    expect(report.problems, ran.out).to.deep.equal([])
     expect(ran.code).to.equal(0)
     return report
   }
