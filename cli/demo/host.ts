@@ -59,6 +59,7 @@ export class DemoHost {
   readonly runDir: string
   readonly stateDir: string
   private child: ChildProcess | undefined
+  private isStopping = false
   private exited: Promise<void> = Promise.resolve()
   private readonly log: string[] = []
 
@@ -72,6 +73,7 @@ export class DemoHost {
 
   /** Writes the files and starts the process; resolves at once. `ready()` waits. */
   start(): void {
+    this.isStopping = false
     this.writeFiles()
     const command = this.options.command ?? [entryPoint('cli/main')]
     const role = this.options.role === 'center' ? 'center' : 'watchdog'
@@ -156,7 +158,7 @@ export class DemoHost {
     const deadline = performance.now() + timeoutMs
     let problem = ''
     while (performance.now() < deadline) {
-      if (this.child?.exitCode !== null && this.child?.exitCode !== undefined) break
+      if (this.isStopping || (this.child?.exitCode !== null && this.child?.exitCode !== undefined)) break
       try {
         if (await check()) return
       } catch (error) {
@@ -225,6 +227,7 @@ export class DemoHost {
   /** Ends the watchdog and everything below it, and waits for it. `deadlineMs`: how long connections may drain; undefined = as the watchdog does by itself. */
   async stop(deadlineMs?: number): Promise<void> {
     const { child } = this
+    this.isStopping = true
     if (child === undefined) return
     if (deadlineMs !== undefined) await this.askToStop(deadlineMs)
     child.kill('SIGTERM')
