@@ -44,8 +44,10 @@ const resyncMs = 60_000
 /** Answers in a row that must deny or outdate a known document. */
 const doubtsNeeded = 3
 /** How long a written document may take until it can be read back; servers need some 100 ms. */
-const readBackMs = 5000
+const readBackMs = 8000
 const readBackPauseMs = 40
+/** So long unseen, it is written again over itself. */
+const writeAgainMs = 1500
 
 export class NacosConfigSource implements ConfigSource {
   readonly #deps: ConfigSourceDeps
@@ -117,17 +119,25 @@ export class NacosConfigSource implements ConfigSource {
     if (expectedRevision !== undefined && found !== expectedRevision) throw conflict(name, expectedRevision, found)
     await this.#retry((transport) => transport.publish(key, content, expectedRevision ?? ''), signal)
     // some servers answer "done" to a compare-and-set that did not write, and all of them show a write a little later
-    const deadline = performance.now() + readBackMs
+    const writtenAt = performance.now()
+    let againAt = writtenAt + writeAgainMs
     for (;;) {
       const now = await this.#retry((transport) => transport.read(key), signal)
       if (now?.md5 === wanted) return document(key, now)
       if (expectedRevision !== undefined && now !== undefined && now.md5 !== found)
         throw conflict(name, expectedRevision, now.md5)
-      if (performance.now() > deadline)
+      if (performance.now() > writtenAt + readBackMs)
         throw new MeshError(
           'E_REGISTRY_TIMEOUT',
           `${name}: written, but ${readBackMs} ms later the registry still shows the old content`,
         )
+      if (now !== undefined && performance.now() > againAt) {
+        againAt = performance.now() + writeAgainMs
+        // 2.3.1 has been seen to store a second change within milliseconds and to go on showing the first. Over itself the content changes nothing, but the server looks at it again.
+        await this.#transport()
+          .publish(key, content, wanted)
+          .catch((error: unknown) => this.#deps.log.debug({ document: name }, describeError(error)))
+      }
       await pause(readBackPauseMs, signal)
     }
   }

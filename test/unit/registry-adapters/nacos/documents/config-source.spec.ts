@@ -70,6 +70,23 @@ describe('documents of Nacos', () => {
     expect(refusals).to.equal(6)
   })
 
+  it('writes over its own content again while the server goes on showing the one before', async () => {
+    const server = await bench.server()
+    server.store.writeDocument('', 'rules', 'mesh', 'a: 1')
+    const { adapter } = bench.open([server])
+    const before = await adapter.config.read('rules', 'mesh', signal())
+    const compared: unknown[] = []
+    server.grpc.onRequest = ({ type, body }): GrpcReply | undefined => {
+      if (type === clientRequests.configPublish) compared.push(body['casMd5'])
+      return type === clientRequests.configQuery && compared.length === 1
+        ? { kind: 'answer', body: { resultCode: 200, content: 'a: 1', lastModified: 1 } }
+        : undefined
+    }
+    const written = await adapter.config.publish('rules', 'mesh', 'a: 2', before!.revision, signal())
+    expect(written.content).to.equal('a: 2')
+    expect(compared).to.deep.equal([before!.revision, written.revision])
+  })
+
   it('learns after an outage what was written meanwhile, and of nothing else', async () => {
     const server = await bench.server()
     for (const dataId of ['a', 'b']) server.store.writeDocument('', 'rules', dataId, `${dataId}1`)
