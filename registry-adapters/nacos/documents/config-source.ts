@@ -46,8 +46,8 @@ const doubtsNeeded = 3
 /** How long a written document may take until it can be read back; servers need some 100 ms. */
 const readBackMs = 8000
 const readBackPauseMs = 40
-/** So long unseen, it is written again over itself. */
-const writeAgainMs = 1500
+/** A write that the server took and that changed nothing for so long is repeated. */
+const writeAgainMs = 1000
 
 export class NacosConfigSource implements ConfigSource {
   readonly #deps: ConfigSourceDeps
@@ -131,12 +131,13 @@ export class NacosConfigSource implements ConfigSource {
           'E_REGISTRY_TIMEOUT',
           `${name}: written, but ${readBackMs} ms later the registry still shows the old content`,
         )
-      if (now !== undefined && performance.now() > againAt) {
+      if (now?.md5 === found && performance.now() > againAt) {
         againAt = performance.now() + writeAgainMs
-        // 2.3.1 has been seen to store a second change within milliseconds and to go on showing the first. Over itself the content changes nothing, but the server looks at it again.
-        await this.#transport()
-          .publish(key, content, wanted)
-          .catch((error: unknown) => this.#deps.log.debug({ document: name }, describeError(error)))
+        await this.#retry((transport) => {
+          // 2.3.1 compares a change over HTTP with the new content itself: it never writes, and says that it did. There our own comparison of a moment ago has to do
+          if (transport === this.#deps.overHttp) return transport.publish(key, content, '')
+          return transport.publish(key, content, expectedRevision ?? '')
+        }, signal)
       }
       await pause(readBackPauseMs, signal)
     }

@@ -4,6 +4,7 @@ import type { ConfigDocument } from '../../../../../contracts/registry-adapter.t
 import { clientRequests } from '../../../../../registry-adapters/nacos/wire/messages.ts'
 import { adapterBench } from '../../../../support/nacos/bench-of-adapters.ts'
 import type { FaultServer, GrpcReply } from '../../../../support/nacos/fault-server.ts'
+import type { HttpReply } from '../../../../support/nacos/stand-in/http.ts'
 import { eventually } from '../../../../support/registry-listener.ts'
 
 const signal = (): AbortSignal => AbortSignal.timeout(5000)
@@ -70,7 +71,7 @@ describe('documents of Nacos', () => {
     expect(refusals).to.equal(6)
   })
 
-  it('writes over its own content again while the server goes on showing the one before', async () => {
+  it('writes again, compared with the same revision, while the server goes on showing that one', async () => {
     const server = await bench.server()
     server.store.writeDocument('', 'rules', 'mesh', 'a: 1')
     const { adapter } = bench.open([server])
@@ -84,7 +85,19 @@ describe('documents of Nacos', () => {
     }
     const written = await adapter.config.publish('rules', 'mesh', 'a: 2', before!.revision, signal())
     expect(written.content).to.equal('a: 2')
-    expect(compared).to.deep.equal([before!.revision, written.revision])
+    expect(compared).to.deep.equal([before!.revision, before!.revision])
+  })
+
+  it('compares by itself over HTTP where the server takes a compare-and-set and does not write', async () => {
+    const server = await bench.server({ dialect: '1.x' })
+    server.store.writeDocument('', 'rules', 'mesh', 'a: 1')
+    const { adapter } = bench.open([server], { transport: 'http', api: 'v1' })
+    const before = await adapter.config.read('rules', 'mesh', signal())
+    server.http.onRequest = ({ method, headers }): HttpReply | undefined =>
+      method === 'POST' && headers['casmd5'] !== undefined ? { kind: 'answer', status: 200, body: 'true' } : undefined
+    const written = await adapter.config.publish('rules', 'mesh', 'a: 2', before!.revision, signal())
+    expect(written.content).to.equal('a: 2')
+    expect(server.store.document('', 'rules', 'mesh')?.content).to.equal('a: 2')
   })
 
   it('learns after an outage what was written meanwhile, and of nothing else', async () => {
