@@ -154,7 +154,7 @@ describe('hostmesh drill', function () {
     }
     await alpha.until(30_000, () => 'the registry is not cut off', isCut)
     running.kill('SIGINT')
-    const [code] = (await once(running, 'exit')) as [number]
+    const [code] = (await once(running, 'close')) as [number]
     expect(code).to.equal(1)
     expect((JSON.parse(out) as DrillReport).problems).to.deep.equal(['interrupted'])
     expect(existsSync(mark)).to.equal(false)
