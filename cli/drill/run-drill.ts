@@ -68,13 +68,15 @@ async function breakAndJudge(
   if (interrupted.aborted) problems.push('interrupted')
   else await context.pause(afterMs)
   const seen = probe.caller.tally.since(from)
+  // ended before the first call: that it was interrupted says all
+  if (!interrupted.aborted || seen.calls > 0) problems.push(...brokenPromises(drill, seen))
   return {
     drill: drill.name,
     host: context.config.host.name,
     startedAt,
     promise: drill.promise,
-    problems: [...problems, ...brokenPromises(drill, seen)],
-    verdict: problems.length === 0 && brokenPromises(drill, seen).length === 0 ? 'kept' : 'broken',
+    problems,
+    verdict: problems.length === 0 ? 'kept' : 'broken',
     recoveryMs,
     maxLost: drill.maxLost,
     probe: seen,
