@@ -1,8 +1,8 @@
 /** A whole host as users run it: how soon it is ready, how soon it hears of an instance of another host, and what it costs while nothing happens. */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DemoHost } from '../../cli/demo/host.ts'
-import { claimLoopbackBlock } from '../../cli/demo/loopback-block.ts'
+import { DemoHost } from '../../cli/launch/host.ts'
+import { claimLoopbackBlock } from '../../cli/launch/loopback-block.ts'
 import { startHttpApplication } from '../../cli/traffic/applications.ts'
 import { httpAnswers } from '../../cli/traffic/first-answer.ts'
 import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'

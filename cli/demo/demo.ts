@@ -2,7 +2,7 @@
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { FullScreen } from './full-screen.ts'
-import type { DemoHost } from './host.ts'
+import type { DemoHost } from '../launch/host.ts'
 import { runScenario } from './scenario.ts'
 import { type HostLine, drawPicture } from './view.ts'
 import { DemoWorld } from './world.ts'

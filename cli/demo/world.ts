@@ -7,9 +7,9 @@ import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adap
 import { createNacosAdapter } from '../../registry-adapters/nacos/index.ts'
 import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'
 import { type DemoApplication, startHttpApplication, startLineApplication } from '../traffic/applications.ts'
-import { startCaretaker } from './caretaker.ts'
-import { DemoHost } from './host.ts'
-import { type LoopbackBlock, claimLoopbackBlock } from './loopback-block.ts'
+import { startCaretaker } from '../launch/caretaker.ts'
+import { DemoHost } from '../launch/host.ts'
+import { type LoopbackBlock, claimLoopbackBlock } from '../launch/loopback-block.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
 import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
 

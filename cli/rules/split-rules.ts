@@ -1,6 +1,6 @@
 /** Sorts the resources of rule files into the documents of a registry's configuration store: one for the mesh, one per service. */
 import { isMap, isSeq, parseAllDocuments } from 'yaml'
-import { parseHostName, type HostScope } from '../../agent/control/rules/rule-host.ts'
+import { parseHostName, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { meshRulesId, serviceRulesId } from '../../contracts/rule-documents.ts'
 

@@ -1,5 +1,5 @@
 /** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
-import { RuleStore } from '../../agent/control/rules/rule-store.ts'
+import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { noFilterCounts } from '../../agent/worker/route/filter-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'

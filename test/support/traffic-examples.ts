@@ -8,8 +8,8 @@
  *
  * Every fact must hold, and the destinations named must be all there are.
  */
-import { entrySet } from '../../agent/control/rules/service-entry.ts'
-import type { RuleStore } from '../../agent/control/rules/rule-store.ts'
+import { entrySet } from '../../agent/control/core/rules/service-entry.ts'
+import type { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { explainPolicy } from '../../agent/worker/route/explain.ts'
 import { makeHashCookie, readHash } from '../../agent/worker/route/hash-key.ts'
 import { murmur3 } from '../../agent/worker/route/murmur3.ts'

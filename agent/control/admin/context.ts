@@ -1,7 +1,7 @@
 /** What the pages look at. They own no state. */
 import type { Continuity } from '../continuity/index.ts'
 import type { Control } from '../control.ts'
-import type { CuttableRegistry } from '../endpoints/cuttable.ts'
+import type { CuttableRegistry } from '../core/registries/cuttable.ts'
 import type { ControlMetrics } from '../observe.ts'
 import type { StatsMerger } from './stats.ts'
 

@@ -6,7 +6,7 @@ import { resolveApplication } from '../config/resolve.ts'
 import { formatProblem } from '../config/problem.ts'
 import { applicationFileSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
-import { applicationId, applicationOf } from '../registration/application.ts'
+import { applicationId, applicationOf } from '../host/applications/application.ts'
 import { workerAnswerMs, type AdminContext } from './context.ts'
 import { jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
 

@@ -1,6 +1,6 @@
 /** The check of rules.d for `hostmesh check`: the same compiler that runs in control. */
 import { join } from 'node:path'
-import { RuleStore } from '../rules/rule-store.ts'
+import { RuleStore } from '../core/rules/rule-store.ts'
 import type { ConfigProblem } from './problem.ts'
 import { readRuleFiles } from './rule-files.ts'
 import type { AgentConfig } from './types.ts'

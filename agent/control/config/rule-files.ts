@@ -1,7 +1,7 @@
 /** The documents of rules.d. */
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { RuleDocument } from '../rules/types.ts'
+import type { RuleDocument } from '../core/rules/types.ts'
 import { yamlFilesIn } from './check.ts'
 import type { ConfigProblem } from './problem.ts'
 import { maxConfigFileBytes, systemReason } from './yaml-file.ts'

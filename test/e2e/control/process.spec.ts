@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { type AdminClient, adminClient } from '../../../cli/admin-client.ts'
-import { type LoopbackBlock, claimLoopbackBlock } from '../../../cli/demo/loopback-block.ts'
+import { type LoopbackBlock, claimLoopbackBlock } from '../../../cli/launch/loopback-block.ts'
 import { FakeWorker } from '../../unit/agent/control/support/fake-worker.ts'
 
 interface Running {

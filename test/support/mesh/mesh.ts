@@ -4,10 +4,10 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DemoApplication, startHttpApplication, startLineApplication } from '../../../cli/traffic/applications.ts'
-import { DemoHost, type HostOptions } from '../../../cli/demo/host.ts'
-import { type LoopbackBlock, claimLoopbackBlock } from '../../../cli/demo/loopback-block.ts'
+import { DemoHost, type HostOptions } from '../../../cli/launch/host.ts'
+import { type LoopbackBlock, claimLoopbackBlock } from '../../../cli/launch/loopback-block.ts'
 
-export { DemoHost } from '../../../cli/demo/host.ts'
+export { DemoHost } from '../../../cli/launch/host.ts'
 export type { DemoApplication } from '../../../cli/traffic/applications.ts'
 
 export interface HostPlan {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 
 import { readSnapshotFile } from '../../../../../agent/worker/link/snapshot-file.ts'
-import { writeChecked } from '../../../../../agent/control/state/checked-file.ts'
+import { writeChecked } from '../../../../../agent/control/core/state/checked-file.ts'
 import { snapshotFormat } from '../../../../../contracts/snapshot.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 

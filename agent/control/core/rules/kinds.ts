@@ -1,0 +1,80 @@
+/** The kinds of resources that we read, and what they become. */
+import { nearest } from '../../config/nearest.ts'
+import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
+import { destinationRuleShape } from './destination-rule-shape.ts'
+import type { DestinationRuleSpec } from './destination-rule-shape.ts'
+import { meshPolicyShape } from './mesh-policy-shape.ts'
+import type { MeshPolicySpec } from './mesh-policy-shape.ts'
+import { serviceEntryShape } from './service-entry-shape.ts'
+import type { ServiceEntrySpec } from './service-entry-shape.ts'
+import { virtualServiceShape } from './virtual-service-shape.ts'
+import type { VirtualServiceSpec } from './virtual-service-shape.ts'
+
+export type RuleSpec =
+  | { readonly kind: 'VirtualService'; readonly spec: VirtualServiceSpec }
+  | { readonly kind: 'DestinationRule'; readonly spec: DestinationRuleSpec }
+  | { readonly kind: 'ServiceEntry'; readonly spec: ServiceEntrySpec }
+  | { readonly kind: 'MeshPolicy'; readonly spec: MeshPolicySpec }
+
+export type RuleKind = RuleSpec['kind']
+
+export const shapes = {
+  VirtualService: virtualServiceShape,
+  DestinationRule: destinationRuleShape,
+  ServiceEntry: serviceEntryShape,
+  MeshPolicy: meshPolicyShape,
+} as const
+
+const istioVersions = ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3']
+
+const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
+  VirtualService: istioVersions,
+  DestinationRule: istioVersions,
+  ServiceEntry: istioVersions,
+  MeshPolicy: ['hostmesh.io/v1'],
+}
+
+/** Istio's other kinds: known, so that the answer is not "unknown". */
+const otherKinds = [
+  'AuthorizationPolicy',
+  'EnvoyFilter',
+  'Gateway',
+  'PeerAuthentication',
+  'ProxyConfig',
+  'RequestAuthentication',
+  'Sidecar',
+  'Telemetry',
+  'WasmPlugin',
+  'WorkloadEntry',
+  'WorkloadGroup',
+]
+
+export function isRuleKind(kind: unknown): kind is RuleKind {
+  return typeof kind === 'string' && Object.hasOwn(shapes, kind)
+}
+
+/** undefined for a kind that we read. */
+export function kindProblem(kind: unknown): string | undefined {
+  if (isRuleKind(kind)) return undefined
+  const implemented = Object.keys(shapes)
+  if (typeof kind !== 'string') return `found no kind, allowed ${implemented.join(', ')}`
+  if (otherKinds.includes(kind)) {
+    return `${kind} is not implemented by this version, allowed ${implemented.join(', ')}`
+  }
+  const hint = nearest(kind, [...implemented, ...otherKinds])
+  const known = `allowed ${implemented.join(', ')}${hint === undefined ? '' : ` (nearest: ${hint})`}`
+  return `${JSON.stringify(kind.slice(0, 80))} is no kind of resource, ${known}`
+}
+
+/** undefined for an API version in which we read this kind. */
+export function apiVersionProblem(kind: RuleKind, version: unknown): string | undefined {
+  const allowed = apiVersions[kind]
+  if (typeof version === 'string' && allowed.includes(version)) return undefined
+  const found = typeof version === 'string' ? JSON.stringify(version.slice(0, 80)) : 'nothing'
+  return `found ${found}, allowed ${allowed.join(', ')}`
+}
+
+/** `VirtualService`, `namespace/name`, `spec.http[0]`. */
+export function originOf(kind: RuleKind, namespace: string, name: string, path: string): RuleOrigin {
+  return { kind, name: `${namespace}/${name}`, path }
+}

@@ -1,0 +1,46 @@
+/** `retryOn` as Istio and Envoy write it: words and status codes with commas between them. */
+import type { RetryCondition, RetrySpec } from '../../../../contracts/route-spec.ts'
+
+export type RetryOn = Pick<RetrySpec, 'on' | 'statuses'>
+
+const words: readonly RetryCondition[] = [
+  'connect-failure',
+  'refused-stream',
+  'reset',
+  'reset-before-request',
+  'gateway-error',
+  '5xx',
+  'retriable-4xx',
+  'unavailable',
+  'retriable-status-codes',
+]
+
+/**
+ * What is retried when a rule does not say: only what never reached the application. Istio's default since 1.24, which took 503 out because a 503 may come
+ * from an application that has done the work; `reset-before-request` is what Istio adds for resets that carried nothing.
+ */
+export const defaultRetryOn: RetryOn = {
+  on: ['connect-failure', 'refused-stream', 'reset-before-request', 'unavailable'],
+  statuses: [],
+}
+
+/** Istio: two retries, 25 ms before the first. */
+export const defaultRetry: RetrySpec = { attempts: 2, perTryTimeoutMs: 0, ...defaultRetryOn, backoffMs: 25 }
+
+/** The problem as text, if there is one. */
+export function parseRetryOn(value: unknown): RetryOn | string {
+  if (typeof value !== 'string') return 'found no text, allowed words with commas between them'
+  const on = new Set<RetryCondition>()
+  const statuses = new Set<number>()
+  for (const word of value.split(',').map((part) => part.trim())) {
+    if (word === '') continue
+    const known = words.find((candidate) => candidate === word)
+    if (known !== undefined) on.add(known)
+    else if (/^[45]\d\d$/.test(word)) statuses.add(Number(word))
+    else
+      return `${JSON.stringify(word)} is not implemented by this version, allowed ${words.join(', ')} and status codes from 400 to 599`
+  }
+  if (statuses.size > 0) on.add('retriable-status-codes')
+  if (on.size === 0) return 'an empty list; to switch retries off use attempts: 0'
+  return { on: [...on], statuses: [...statuses] }
+}

@@ -1,0 +1,199 @@
+/** One resource of a document: checked, and if good ready to be applied. */
+import * as z from 'zod'
+import type { ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
+import { leaf, notImplemented } from './fields.ts'
+import { apiVersionProblem, isRuleKind, kindProblem, originOf, shapes } from './kinds.ts'
+import type { RuleKind, RuleSpec } from './kinds.ts'
+import { checkShape, problemAt } from './resource-shape.ts'
+import { parseHostName, parseRuleHost } from './rule-host.ts'
+import type { HostScope, RuleHost } from './rule-host.ts'
+import type { RuleProblem } from './types.ts'
+import { compileVirtualService } from './virtual-service.ts'
+import type { CompiledRoutes } from './virtual-service.ts'
+import type { Position, YamlResource } from './yaml-documents.ts'
+
+/** A subset that a route names: whether it exists is only known when all rules are. */
+export interface SubsetReference extends Position {
+  readonly path: string
+  readonly service: ServiceKey
+  readonly subset: string
+}
+
+interface ResourceBase {
+  /** Kind, namespace and name: what a newer version of the same resource replaces. */
+  readonly id: string
+  readonly namespace: string
+  readonly name: string
+  /** What it decides about; undefined = every service. */
+  readonly hosts: readonly RuleHost[] | undefined
+  readonly hostPositions: readonly Position[]
+  readonly text: string
+  /** Same content, same fingerprint, wherever it stands. */
+  readonly fingerprint: string
+  readonly subsetReferences: readonly SubsetReference[]
+  origin(path: string): RuleOrigin
+}
+
+export type RuleResource = ResourceBase & RuleSpec & { readonly routes?: CompiledRoutes }
+export type ResourceOf<K extends RuleKind> = Extract<RuleResource, { kind: K }>
+
+/** What could be read of a resource. `resource` is there only without problems. */
+export interface ReadResource {
+  readonly line: number
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  /** undefined where kind or name could not be read. */
+  readonly id: string | undefined
+  readonly problems: readonly RuleProblem[]
+  readonly resource: RuleResource | undefined
+}
+
+const namePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
+const namespacePattern = /^[A-Za-z0-9._-]{1,253}$/
+
+const metadataShape = z.strictObject({
+  name: leaf('a name of 1 to 253 letters, digits and . _ -', (value) =>
+    typeof value === 'string' && namePattern.test(value) ? value : undefined,
+  ),
+  namespace: leaf('a namespace of 1 to 253 letters, digits and . _ -', (value) =>
+    typeof value === 'string' && namespacePattern.test(value) ? value : undefined,
+  ).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+})
+
+const envelopeShape = z.strictObject({
+  apiVersion: z.unknown(),
+  kind: z.unknown(),
+  metadata: metadataShape,
+  spec: z.unknown(),
+  status: notImplemented('remove it, only spec is read'),
+})
+
+export function readResource(yaml: YamlResource, scope: HostScope): ReadResource {
+  const root = isRecord(yaml.value) ? yaml.value : {}
+  const metadata = isRecord(root['metadata']) ? root['metadata'] : {}
+  const kind = textOr(root['kind'])
+  const name = textOr(metadata['name'])
+  const namespace = textOr(metadata['namespace']) || scope.namespace
+  const id = isRuleKind(kind) && namePattern.test(name) ? `${kind} ${namespace}/${name}` : undefined
+  const read = { line: yaml.line, kind, namespace, name, id }
+  const rejected = (problems: readonly RuleProblem[]): ReadResource => ({ ...read, problems, resource: undefined })
+  if (yaml.problems.length > 0) return rejected(yaml.problems)
+  if (!isRecord(yaml.value)) return rejected([problemAt(yaml, [], 'found no map, allowed a resource')])
+  const problem = kindProblem(root['kind'])
+  if (problem !== undefined || !isRuleKind(kind)) return rejected([problemAt(yaml, ['kind'], problem ?? '')])
+  const problems = envelopeProblems(yaml, kind)
+  const checked = checkSpec(kind, root['spec'], yaml)
+  if ('problems' in checked) problems.push(...checked.problems)
+  if (problems.length > 0 || 'problems' in checked || id === undefined) return rejected(problems)
+  return { ...read, problems: [], resource: buildResource(checked, { id, namespace, name }, root['spec'], yaml, scope) }
+}
+
+function envelopeProblems(yaml: YamlResource, kind: RuleKind): RuleProblem[] {
+  const problems: RuleProblem[] = []
+  const version = apiVersionProblem(kind, isRecord(yaml.value) ? yaml.value['apiVersion'] : undefined)
+  if (version !== undefined) problems.push(problemAt(yaml, ['apiVersion'], version))
+  const envelope = checkShape(envelopeShape, yaml.value, [], yaml)
+  if ('problems' in envelope) problems.push(...envelope.problems)
+  return problems
+}
+
+function checkSpec(kind: RuleKind, spec: unknown, yaml: YamlResource): RuleSpec | { problems: RuleProblem[] } {
+  const value = spec ?? {}
+  switch (kind) {
+    case 'VirtualService': {
+      const result = checkShape(shapes.VirtualService, value, ['spec'], yaml)
+      return 'problems' in result ? result : { kind, spec: result.value }
+    }
+    case 'DestinationRule': {
+      const result = checkShape(shapes.DestinationRule, value, ['spec'], yaml)
+      return 'problems' in result ? result : { kind, spec: result.value }
+    }
+    case 'ServiceEntry': {
+      const result = checkShape(shapes.ServiceEntry, value, ['spec'], yaml)
+      return 'problems' in result ? result : { kind, spec: result.value }
+    }
+    case 'MeshPolicy': {
+      const result = checkShape(shapes.MeshPolicy, value, ['spec'], yaml)
+      return 'problems' in result ? result : { kind, spec: result.value }
+    }
+  }
+}
+
+function buildResource(
+  rule: RuleSpec,
+  identity: { readonly id: string; readonly namespace: string; readonly name: string },
+  rawSpec: unknown,
+  yaml: YamlResource,
+  scope: HostScope,
+): RuleResource {
+  const { namespace, name } = identity
+  const origin = originBuilder(rule.kind, namespace, name)
+  const resolve = (host: string): ServiceKey => {
+    const key = parseHostName(host, namespace, scope)
+    if (key === undefined) throw new TypeError(`host ${host} passed its shape but reads as no service`)
+    return key
+  }
+  const texts = hostTexts(rule)
+  const hosts = texts?.flatMap((text) => parseRuleHost(text, namespace, scope) ?? [])
+  const base = {
+    ...identity,
+    hosts,
+    hostPositions: (texts ?? []).map((_, index) => yaml.positionOf(hostPath(rule.kind, index))),
+    text: yaml.text,
+    fingerprint: JSON.stringify([rule.kind, namespace, name, rawSpec]),
+    origin,
+  }
+  if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [] }
+  const routes = compileVirtualService(rule.spec, resolve, origin)
+  return { ...base, ...rule, routes, subsetReferences: subsetReferences(rule.spec, resolve, yaml) }
+}
+
+/** On its own, so that what a resource keeps holds on to nothing of the parsed document. */
+function originBuilder(kind: RuleKind, namespace: string, name: string): (path: string) => RuleOrigin {
+  return (path) => originOf(kind, namespace, name, path)
+}
+
+function hostTexts(rule: RuleSpec): readonly string[] | undefined {
+  return rule.kind === 'DestinationRule' ? [rule.spec.host] : rule.spec.hosts
+}
+
+export function hostPath(kind: RuleKind, index: number): PropertyKey[] {
+  return kind === 'DestinationRule' ? ['spec', 'host'] : ['spec', 'hosts', index]
+}
+
+type VirtualServiceSpec = Extract<RuleSpec, { kind: 'VirtualService' }>['spec']
+
+function subsetReferences(
+  spec: VirtualServiceSpec,
+  resolve: (host: string) => ServiceKey,
+  yaml: YamlResource,
+): SubsetReference[] {
+  const references: SubsetReference[] = []
+  const add = (destination: { host: string; subset?: string | undefined } | undefined, path: PropertyKey[]): void => {
+    if (destination?.subset === undefined) return
+    const { path: at, line, column } = problemAt(yaml, [...path, 'subset'], '')
+    references.push({ path: at, line, column, service: resolve(destination.host), subset: destination.subset })
+  }
+  spec.http?.forEach((route, index) => {
+    const base = ['spec', 'http', index]
+    route.route?.forEach((one, at) => add(one.destination, [...base, 'route', at, 'destination']))
+    add(route.mirror, [...base, 'mirror'])
+    route.mirrors?.forEach((one, at) => add(one.destination, [...base, 'mirrors', at, 'destination']))
+  })
+  spec.tcp?.forEach((route, index) => {
+    route.route.forEach((one, at) => add(one.destination, ['spec', 'tcp', index, 'route', at, 'destination']))
+  })
+  return references
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function textOr(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}

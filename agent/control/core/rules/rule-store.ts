@@ -1,0 +1,306 @@
+/** All rules of a host: sources in, virtual hosts and policies out. Pure; see `types.ts` for the promises. */
+import type { ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { HttpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
+import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
+import { withMeshPolicies } from './mesh-policy-routes.ts'
+import { covers, RuleIndex } from './rule-index.ts'
+import type { HostTable } from './rule-index.ts'
+import { nameOfKey, namespaceOfKey, parseHostName } from './rule-host.ts'
+import type { HostScope, RuleHost } from './rule-host.ts'
+import type { ResourceOf, RuleResource } from './rule-resource.ts'
+import { RuleSource } from './rule-source.ts'
+import type { StatusDraft } from './rule-source.ts'
+import { declareService } from './service-entry.ts'
+import { ruleNotes } from './rule-notes.ts'
+import { destinationRuleLayers, effectivePolicy, meshPolicyLayer, portsWithSettings } from './traffic-policy.ts'
+import type { PolicyLayer, RuleScope } from './traffic-policy.ts'
+import type {
+  CompiledService,
+  CompiledVirtualHost,
+  DeclaredService,
+  RuleChange,
+  RuleDocument,
+  Rules,
+  RuleState,
+  RuleStatus,
+} from './types.ts'
+
+export interface RuleStoreOptions {
+  /** Namespace and group that names without one belong to; those of the first registry. */
+  readonly namespace: string
+  readonly group: string
+  /** Further groups that may be written behind a dot: `orders.PAYMENTS`. */
+  readonly groups?: readonly string[]
+}
+
+const wholeService: RuleScope = { subset: undefined, port: undefined }
+
+export class RuleStore implements Rules {
+  readonly #scope: HostScope
+  readonly #sources = new Map<string, RuleSource>()
+  #index = new RuleIndex([])
+  #declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
+  #version = 0
+
+  constructor(options: RuleStoreOptions) {
+    this.#scope = { namespace: options.namespace, group: options.group, groups: options.groups ?? [] }
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  replaceSource(name: string, documents: readonly RuleDocument[]): RuleChange {
+    const before = this.#inForce()
+    const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope)
+    this.#sources.set(name, source)
+    source.replace(documents)
+    const affected = this.#rebuild(before)
+    return { statuses: source.drafts.map((draft) => this.#status(source, draft)), affected }
+  }
+
+  removeSource(name: string): RuleChange {
+    const before = this.#inForce()
+    this.#sources.delete(name)
+    return { statuses: [], affected: this.#rebuild(before) }
+  }
+
+  statuses(): readonly RuleStatus[] {
+    return this.#orderedSources().flatMap((source) => source.drafts.map((draft) => this.#status(source, draft)))
+  }
+
+  resolveName(name: string): ServiceKey | undefined {
+    const lower = name.toLowerCase()
+    const declared = this.#declaredNames.get(lower.endsWith('.') ? lower.slice(0, -1) : lower)
+    if (declared !== undefined) return declared
+    const key = parseHostName(name, this.#scope.namespace, this.#scope)
+    if (key === undefined) return undefined
+    return (
+      this.#wildcardKey(this.#index.virtualServices, key) ?? this.#wildcardKey(this.#index.serviceEntries, key) ?? key
+    )
+  }
+
+  declaredKeys(): readonly ServiceKey[] {
+    return [...new Set([...this.#index.virtualServices.keys(), ...this.#index.serviceEntries.keys()])].toSorted()
+  }
+
+  virtualHost(key: ServiceKey): CompiledVirtualHost {
+    const rule = this.#index.virtualServices.find(key)
+    const policies = this.#policiesFor(key)
+    const http = rule?.routes?.http ?? [implicitHttpRoute(key)]
+    const spec: VirtualHostSpec = {
+      name: key,
+      domains: this.#domains(key),
+      http: http.map((route) => withMeshPolicies(route, policies)),
+      tcp: rule?.routes?.tcp ?? [implicitTcpRoute(key)],
+    }
+    const isDeclared = rule !== undefined || this.#index.serviceEntries.find(key) !== undefined
+    return { spec, services: servicesOf(spec), isDeclared }
+  }
+
+  inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec {
+    const route = withMeshPolicies(inboundHttpRoute(applicationKey), this.#policiesFor(key), 'Inbound')
+    return { name: applicationKey, domains: [], http: [route], tcp: [implicitTcpRoute(applicationKey)] }
+  }
+
+  service(key: ServiceKey): CompiledService {
+    const rule = this.#index.destinationRules.find(key)
+    const policyFor = (scope: RuleScope) => effectivePolicy(this.#layers(key, rule, scope))
+    const portPolicies = (subset: string | undefined): CompiledService['portPolicies'] =>
+      Object.fromEntries(
+        (rule === undefined ? [] : portsWithSettings(rule.spec, subset)).map((port) => [
+          port,
+          policyFor({ subset, port }),
+        ]),
+      )
+    const subsets: Record<string, SubsetSpec> = {}
+    for (const { name, labels } of rule?.spec.subsets ?? []) {
+      const ports = portPolicies(name)
+      subsets[name] = {
+        labels,
+        policy: policyFor({ subset: name, port: undefined }),
+        ...(Object.keys(ports).length === 0 ? {} : { portPolicies: ports }),
+      }
+    }
+    return { policy: policyFor(wholeService), subsets, portPolicies: portPolicies(undefined) }
+  }
+
+  declaredService(key: ServiceKey): DeclaredService | undefined {
+    const claim = this.#index.serviceEntries.claim(key)
+    if (claim === undefined) return undefined
+    const host = claim.host.suffix === undefined ? claim.host.text : nameOfKey(key)
+    return declareService(claim.resource.spec, host, key, claim.resource.origin('spec'))
+  }
+
+  exportState(): unknown {
+    const resources = this.#orderedSources().flatMap((source) =>
+      [...source.good.values()].map(({ resource, document }) => ({
+        source: source.name,
+        document,
+        text: resource.text,
+      })),
+    )
+    return { version: 1, resources }
+  }
+
+  importState(state: unknown): void {
+    if (typeof state !== 'object' || state === null || !('resources' in state) || !Array.isArray(state.resources))
+      return
+    for (const entry of state.resources as unknown[]) {
+      const { source: name, document, text } = Object(entry) as Record<string, unknown>
+      if (typeof name !== 'string' || typeof document !== 'string' || typeof text !== 'string') continue
+      const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope)
+      this.#sources.set(name, source)
+      source.restore(document, text)
+    }
+    this.#rebuild(new Map())
+  }
+
+  #layers(key: ServiceKey, rule: ResourceOf<'DestinationRule'> | undefined, scope: RuleScope): PolicyLayer[] {
+    const policies = this.#policiesFor(key)
+    const asLayers = (some: readonly ResourceOf<'MeshPolicy'>[]) =>
+      some.map((policy) => meshPolicyLayer(policy.spec, policy.origin)).toReversed()
+    const layers = rule === undefined ? undefined : destinationRuleLayers(rule.spec, scope, rule.origin)
+    return [
+      ...asLayers(policies.filter((policy) => !namesExactly(policy, key))),
+      ...(layers === undefined ? [] : [layers.host]),
+      ...asLayers(policies.filter((policy) => namesExactly(policy, key))),
+      ...(layers === undefined ? [] : [layers.specific]),
+    ]
+  }
+
+  /** The most specific first; among equals in the order of their names. */
+  #policiesFor(key: ServiceKey): ResourceOf<'MeshPolicy'>[] {
+    return this.#index.meshPolicies
+      .map((policy) => ({ policy, rank: specificity(policy, key) }))
+      .filter(({ rank }) => rank >= 0)
+      .toSorted((a, b) => b.rank - a.rank)
+      .map(({ policy }) => policy)
+  }
+
+  /** Names under which a caller can reach the host without asking control; a name that leads elsewhere is left out. */
+  #domains(key: ServiceKey): string[] {
+    const hosts = [this.#index.virtualServices, this.#index.serviceEntries]
+      .map((table) => table.claim(key)?.host)
+      .filter((host) => host !== undefined && host.key === key)
+    const domains = new Set<string>()
+    for (const host of hosts as RuleHost[]) {
+      const name = host.text.toLowerCase()
+      if (this.#declaredNames.get(name) === key) domains.add(name)
+    }
+    return [...domains]
+  }
+
+  #wildcardKey(table: HostTable<RuleResource & ResourceOf<'VirtualService' | 'ServiceEntry'>>, key: ServiceKey) {
+    const claim = table.claim(key)
+    return claim?.host.suffix === undefined ? undefined : claim.host.key
+  }
+
+  #inForce(): Map<string, RuleResource> {
+    const inForce = new Map<string, RuleResource>()
+    for (const source of this.#orderedSources()) {
+      for (const [id, { resource }] of source.good) if (!inForce.has(id)) inForce.set(id, resource)
+    }
+    return inForce
+  }
+
+  #rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
+    const after = this.#inForce()
+    this.#index = new RuleIndex(after.values())
+    this.#declaredNames = this.#namesOf(this.#index)
+    const changed = changedResources(before, after)
+    if (changed.length > 0) this.#version++
+    return affectedKeys(changed)
+  }
+
+  /**
+   * Names that callers may use as they are written in a rule. A rule of another namespace lends its name only if it has a dot: a plain `orders` means the
+   * caller's own.
+   */
+  #namesOf(index: RuleIndex): Map<string, ServiceKey> {
+    const names = new Map<string, ServiceKey>()
+    const hosts = [index.virtualServices, index.serviceEntries].flatMap((table) =>
+      [...(table as HostTable<RuleResource>).claims()].map((claim) => claim.host),
+    )
+    const isOwn = (host: RuleHost): boolean => namespaceOfKey(host.key) === this.#scope.namespace
+    for (const host of hosts.filter(isOwn)) addFirst(names, host)
+    for (const host of hosts) if (host.text.includes('.')) addFirst(names, host)
+    return names
+  }
+
+  #status(source: RuleSource, { id, isGood, ...draft }: StatusDraft): RuleStatus {
+    if (!isGood || id === undefined) return { ...draft, source: source.name, state: 'rejected' }
+    const resource = source.good.get(id)?.resource
+    const winner = this.#orderedSources().find((one) => one.good.has(id))
+    if (winner !== undefined && winner !== source) {
+      const message = `the same resource comes from source ${winner.name}, which decides; this one is not used`
+      const problem = { path: 'metadata.name', line: draft.line, column: 1, message }
+      return { ...draft, source: source.name, state: 'conflict', inForce: false, problems: [problem] }
+    }
+    const problems = [
+      ...this.#index.conflictsOf(id),
+      ...(resource === undefined ? [] : ruleNotes(resource, this.#index)),
+    ]
+    const state: RuleState = this.#index.hasLost(id) ? 'conflict' : 'applied'
+    return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
+  }
+
+  #orderedSources(): RuleSource[] {
+    return [...this.#sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}
+
+function addFirst(names: Map<string, ServiceKey>, host: RuleHost): void {
+  const name = host.text.toLowerCase()
+  if (!names.has(name)) names.set(name, host.key)
+}
+
+/** -1: does not apply; 0: to everything; a wildcard by its length; an exact host before all. */
+function specificity(policy: ResourceOf<'MeshPolicy'>, key: ServiceKey): number {
+  if (policy.hosts === undefined) return 0
+  let rank = -1
+  for (const host of policy.hosts) {
+    if (host.key === key) return Number.MAX_SAFE_INTEGER
+    if (covers(host, key)) rank = Math.max(rank, host.suffix?.length ?? 0)
+  }
+  return rank
+}
+
+function namesExactly(policy: ResourceOf<'MeshPolicy'>, key: ServiceKey): boolean {
+  return policy.hosts?.some((host) => host.key === key) ?? false
+}
+
+function servicesOf(spec: VirtualHostSpec): ServiceKey[] {
+  const services = new Set<ServiceKey>()
+  const add = (route: HttpRouteSpec): void => {
+    if (route.action.kind === 'forward') for (const one of route.action.destinations) services.add(one.service)
+    for (const mirror of route.mirrors ?? []) services.add(mirror.destination.service)
+  }
+  spec.http.forEach(add)
+  for (const route of spec.tcp) for (const one of route.destinations) services.add(one.service)
+  return [...services].toSorted()
+}
+
+function changedResources(
+  before: ReadonlyMap<string, RuleResource>,
+  after: ReadonlyMap<string, RuleResource>,
+): RuleResource[] {
+  const changed: RuleResource[] = []
+  for (const [id, resource] of before) {
+    if (after.get(id)?.fingerprint !== resource.fingerprint) changed.push(resource)
+  }
+  for (const [id, resource] of after) {
+    if (before.get(id)?.fingerprint !== resource.fingerprint) changed.push(resource)
+  }
+  return changed
+}
+
+function affectedKeys(changed: readonly RuleResource[]): RuleChange['affected'] {
+  const keys = new Set<ServiceKey>()
+  for (const { hosts } of changed) {
+    if (hosts === undefined || hosts.some((host) => host.suffix !== undefined)) return 'all'
+    for (const host of hosts) keys.add(host.key)
+  }
+  return keys
+}

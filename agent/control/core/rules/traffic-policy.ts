@@ -1,0 +1,360 @@
+/**
+ * The effective policy of a service, a subset or a port, built in layers; later ones win, value by value, and every value keeps its origin:
+ *
+ *   defaults < MeshPolicy without hosts < MeshPolicy with a wildcard host < DestinationRule < MeshPolicy with this host < DestinationRule's subset or port
+ *
+ * Inside a DestinationRule Istio's own merging holds: a subset's loadBalancer, connectionPool or outlierDetection replaces the rule's whole; port level settings
+ * replace all of them and inherit nothing.
+ */
+import { defaultTrafficPolicy } from '../../../../contracts/policy-spec.ts'
+import type {
+  HashKeySpec,
+  LoadBalancerSpec,
+  LocalitySpec,
+  OutlierSpec,
+  TrafficPolicySpec,
+} from '../../../../contracts/policy-spec.ts'
+import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
+import type { DestinationRuleSpec, PolicyFieldsShape } from './destination-rule-shape.ts'
+import type { MeshPolicySpec } from './mesh-policy-shape.ts'
+
+export type OriginAt = (path: string) => RuleOrigin
+
+/** One layer, ready to be applied. */
+export type PolicyLayer = (draft: PolicyDraft) => void
+
+type Mutable<T> = T extends readonly (infer U)[]
+  ? U[]
+  : T extends object
+    ? { -readonly [K in keyof T]: Mutable<T[K]> }
+    : T
+
+type MutablePolicy = { -readonly [K in keyof TrafficPolicySpec]: TrafficPolicySpec[K] }
+
+/** A policy being built. */
+export class PolicyDraft {
+  readonly policy: MutablePolicy
+  readonly #origins: Record<string, RuleOrigin> = {}
+
+  constructor() {
+    this.policy = { ...defaultTrafficPolicy, pool: { ...defaultTrafficPolicy.pool } }
+  }
+
+  set<K extends keyof TrafficPolicySpec>(key: K, value: TrafficPolicySpec[K], origin: RuleOrigin): void {
+    this.policy[key] = value
+    this.note(key, origin)
+  }
+
+  setPool(values: Partial<Mutable<TrafficPolicySpec['pool']>>, origins: Readonly<Record<string, RuleOrigin>>): void {
+    this.policy.pool = { ...this.policy.pool, ...values }
+    for (const [key, origin] of Object.entries(origins)) this.note(`pool.${key}`, origin)
+  }
+
+  note(path: string, origin: RuleOrigin): void {
+    this.#origins[path] = origin
+  }
+
+  build(): TrafficPolicySpec {
+    return { ...this.policy, origins: this.#origins }
+  }
+}
+
+export function effectivePolicy(layers: readonly PolicyLayer[]): TrafficPolicySpec {
+  const draft = new PolicyDraft()
+  for (const layer of layers) layer(draft)
+  return draft.build()
+}
+
+/** Which part of a DestinationRule decides about a way to a service. */
+export interface RuleScope {
+  readonly subset: string | undefined
+  readonly port: number | undefined
+}
+
+export interface RuleLayers {
+  /** What holds for the whole host. */
+  readonly host: PolicyLayer
+  /** What the subset or port says by itself. */
+  readonly specific: PolicyLayer
+}
+
+export function destinationRuleLayers(rule: DestinationRuleSpec, scope: RuleScope, origin: OriginAt): RuleLayers {
+  const host = rule.trafficPolicy
+  const subsetIndex = rule.subsets?.findIndex((subset) => subset.name === scope.subset) ?? -1
+  const subset = rule.subsets?.[subsetIndex]?.trafficPolicy
+  const subsetPath = `spec.subsets[${subsetIndex}].trafficPolicy`
+  const [settings, settingsPath] =
+    subset?.portLevelSettings === undefined
+      ? [host?.portLevelSettings, 'spec.trafficPolicy.portLevelSettings']
+      : [subset.portLevelSettings, `${subsetPath}.portLevelSettings`]
+  const portIndex = settings?.findIndex((setting) => setting.port === scope.port) ?? -1
+  const port = settings?.[portIndex]
+  if (port === undefined) {
+    return {
+      host: fieldsLayer(withoutFieldsOf(host, subset), at(origin, 'spec.trafficPolicy')),
+      specific: fieldsLayer(subset, at(origin, subsetPath)),
+    }
+  }
+  const { proxyProtocol, retryBudget } = { ...host, ...subset }
+  return {
+    host: fieldsLayer({ proxyProtocol, retryBudget }, at(origin, 'spec.trafficPolicy')),
+    specific: fieldsLayer(port, at(origin, `${settingsPath}[${portIndex}]`)),
+  }
+}
+
+/** Ports with settings of their own, for the host or for one of its subsets. */
+export function portsWithSettings(rule: DestinationRuleSpec, subset: string | undefined): number[] {
+  const own = rule.subsets?.find((one) => one.name === subset)?.trafficPolicy?.portLevelSettings
+  return (own ?? rule.trafficPolicy?.portLevelSettings ?? []).map((setting) => setting.port)
+}
+
+function at(origin: OriginAt, base: string): OriginAt {
+  return (path) => origin(`${base}.${path}`)
+}
+
+function withoutFieldsOf(fields: PolicyFieldsShape | undefined, winner: object | undefined): PolicyFieldsShape {
+  return Object.fromEntries(
+    Object.entries(fields ?? {}).filter(([key]) => winner === undefined || !(key in winner)),
+  ) as PolicyFieldsShape
+}
+
+function fieldsLayer(fields: Partial<PolicyFieldsShape> | undefined, origin: OriginAt): PolicyLayer {
+  return (draft) => {
+    if (fields?.loadBalancer !== undefined) applyLoadBalancer(draft, fields.loadBalancer, at(origin, 'loadBalancer'))
+    if (fields?.connectionPool !== undefined) applyPool(draft, fields.connectionPool, at(origin, 'connectionPool'))
+    if (fields?.outlierDetection !== undefined) {
+      applyOutlier(draft, fields.outlierDetection, origin)
+    }
+    if (fields?.proxyProtocol !== undefined) {
+      const version = fields.proxyProtocol.version === 'V2' ? 'v2' : 'v1'
+      draft.set('proxyProtocol', version, origin('proxyProtocol'))
+    }
+    if (fields?.retryBudget !== undefined) applyRetryBudget(draft, fields.retryBudget, origin('retryBudget'))
+  }
+}
+
+type LoadBalancer = NonNullable<PolicyFieldsShape['loadBalancer']>
+
+function applyLoadBalancer(draft: PolicyDraft, spec: LoadBalancer, origin: OriginAt): void {
+  if (spec.simple !== undefined) draft.set('loadBalancer', simpleBalancer(spec.simple), origin('simple'))
+  if (spec.consistentHash !== undefined) {
+    draft.set('loadBalancer', hashBalancer(spec.consistentHash), origin('consistentHash'))
+  }
+  const warmup = spec.warmup?.duration ?? spec.warmupDurationSecs
+  if (warmup !== undefined) {
+    draft.set('warmupMs', warmup, origin(spec.warmup === undefined ? 'warmupDurationSecs' : 'warmup.duration'))
+  }
+  if (spec.localityLbSetting !== undefined) {
+    draft.set('locality', localitySpec(spec.localityLbSetting), origin('localityLbSetting'))
+  }
+}
+
+function simpleBalancer(word: NonNullable<LoadBalancer['simple']>): LoadBalancerSpec {
+  switch (word) {
+    case 'ROUND_ROBIN':
+      return { kind: 'round-robin' }
+    case 'RANDOM':
+      return { kind: 'random' }
+    case 'PASSTHROUGH':
+      return { kind: 'passthrough' }
+    case 'LEAST_REQUEST':
+    case 'LEAST_CONN':
+      return { kind: 'least-request', choices: 2 }
+    case 'UNSPECIFIED':
+      return defaultTrafficPolicy.loadBalancer
+  }
+}
+
+/** Istio's defaults: a ring of at least 1,024 nodes, a table of 65,537. */
+function hashBalancer(hash: NonNullable<LoadBalancer['consistentHash']>): LoadBalancerSpec {
+  const key = hashKey(hash)
+  return hash.maglev === undefined
+    ? { kind: 'ring-hash', key, minimumRingSize: hash.ringHash?.minimumRingSize ?? 1024 }
+    : { kind: 'maglev', key, tableSize: hash.maglev.tableSize ?? 65_537 }
+}
+
+function hashKey(hash: NonNullable<LoadBalancer['consistentHash']>): HashKeySpec {
+  if (hash.httpHeaderName !== undefined) return { from: 'header', name: hash.httpHeaderName }
+  if (hash.httpCookie !== undefined) {
+    const { name, path, ttl } = hash.httpCookie
+    return { from: 'cookie', name, path: path ?? '', ttlMs: ttl }
+  }
+  if (hash.httpQueryParameterName !== undefined) return { from: 'query', name: hash.httpQueryParameterName }
+  return { from: 'source-address' }
+}
+
+function localitySpec(setting: NonNullable<LoadBalancer['localityLbSetting']>): LocalitySpec {
+  return {
+    enabled: setting.enabled ?? true,
+    ...(setting.distribute === undefined
+      ? {}
+      : { distribute: setting.distribute.map(({ from, to }) => ({ from, to: shares(to) })) }),
+    ...(setting.failover === undefined ? {} : { failover: setting.failover }),
+  }
+}
+
+/** The keys of a record stay as written, `region/zone/*`: read again into `region/zone`. */
+function shares(to: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(to).map(([locality, percent]) => [locality, percent / 100]))
+}
+
+function applyPool(draft: PolicyDraft, pool: NonNullable<PolicyFieldsShape['connectionPool']>, origin: OriginAt): void {
+  const { tcp, http } = pool
+  const rows: readonly (readonly [keyof TrafficPolicySpec['pool'], number | undefined, string])[] = [
+    ['maxConnections', tcp?.maxConnections, 'tcp.maxConnections'],
+    ['connectTimeoutMs', tcp?.connectTimeout, 'tcp.connectTimeout'],
+    ['maxConnectionAgeMs', tcp?.maxConnectionDuration, 'tcp.maxConnectionDuration'],
+    ['tcpIdleTimeoutMs', tcp?.idleTimeout, 'tcp.idleTimeout'],
+    ['maxPending', http?.http1MaxPendingRequests, 'http.http1MaxPendingRequests'],
+    ['maxRequests', http?.http2MaxRequests, 'http.http2MaxRequests'],
+    ['maxRequestsPerConnection', http?.maxRequestsPerConnection, 'http.maxRequestsPerConnection'],
+    ['maxRetries', http?.maxRetries, 'http.maxRetries'],
+    ['idleTimeoutMs', http?.idleTimeout, 'http.idleTimeout'],
+  ]
+  const given = rows.filter(([, value]) => value !== undefined)
+  draft.setPool(
+    Object.fromEntries(given.map(([key, value]) => [key, value])),
+    Object.fromEntries(given.map(([key, , path]) => [key, origin(path)])),
+  )
+  if (tcp?.tcpKeepalive !== undefined) {
+    const { time, interval, probes } = tcp.tcpKeepalive
+    // What is not said is the system's own: Linux starts after 2 h, then 9 probes every 75 s.
+    const tcpKeepalive = { timeMs: time ?? 7_200_000, intervalMs: interval ?? 75_000, probes: probes ?? 9 }
+    draft.setPool({ tcpKeepalive }, { tcpKeepalive: origin('tcp.tcpKeepalive') })
+  }
+}
+
+/** Istio's defaults; the longest ejection is Envoy's 300 s. */
+const defaultOutlier: OutlierSpec = {
+  consecutive5xx: 5,
+  consecutiveGatewayErrors: 0,
+  consecutiveLocalFailures: 5,
+  splitLocalErrors: false,
+  intervalMs: 10_000,
+  baseEjectionMs: 30_000,
+  maxEjectionMs: 300_000,
+  maxEjectionShare: 0.1,
+  minHealthShare: 0,
+}
+
+function applyOutlier(
+  draft: PolicyDraft,
+  spec: NonNullable<PolicyFieldsShape['outlierDetection']>,
+  origin: OriginAt,
+): void {
+  const former = draft.policy.outlier
+  const rows: readonly (readonly [keyof OutlierSpec, number | boolean | undefined, string])[] = [
+    ['consecutive5xx', spec.consecutive5xxErrors, 'consecutive5xxErrors'],
+    ['consecutiveGatewayErrors', spec.consecutiveGatewayErrors, 'consecutiveGatewayErrors'],
+    ['consecutiveLocalFailures', spec.consecutiveLocalOriginFailures, 'consecutiveLocalOriginFailures'],
+    ['splitLocalErrors', spec.splitExternalLocalOriginErrors, 'splitExternalLocalOriginErrors'],
+    ['intervalMs', spec.interval, 'interval'],
+    ['baseEjectionMs', spec.baseEjectionTime, 'baseEjectionTime'],
+    ['maxEjectionShare', spec.maxEjectionPercent, 'maxEjectionPercent'],
+    ['minHealthShare', spec.minHealthPercent, 'minHealthPercent'],
+  ]
+  const given = rows.filter(([, value]) => value !== undefined)
+  const values = Object.fromEntries(given.map(([key, value]) => [key, value]))
+  // A MeshPolicy may have set what this resource cannot say.
+  const kept = {
+    maxEjectionMs: former?.maxEjectionMs ?? defaultOutlier.maxEjectionMs,
+    ...(former?.successRate === undefined ? {} : { successRate: former.successRate }),
+  }
+  draft.set('outlier', { ...defaultOutlier, ...kept, ...values }, origin('outlierDetection'))
+  for (const [key, , path] of given) draft.note(`outlier.${key}`, origin(`outlierDetection.${path}`))
+}
+
+/** Istio's defaults: 20 % of the active requests, at least 3. */
+function applyRetryBudget(
+  draft: PolicyDraft,
+  budget: NonNullable<PolicyFieldsShape['retryBudget']>,
+  origin: RuleOrigin,
+): void {
+  const spec = { share: budget.percent ?? 0.2, minimumConcurrency: budget.minRetryConcurrency ?? 3 }
+  draft.set('retryBudget', spec, origin)
+}
+
+/** The policy part of a MeshPolicy; limits and hedging belong to routes. */
+export function meshPolicyLayer(spec: MeshPolicySpec, origin: OriginAt): PolicyLayer {
+  const place = at(origin, 'spec')
+  return (draft) => {
+    if (spec.loadBalancer !== undefined)
+      draft.set('loadBalancer', ownBalancer(spec.loadBalancer), place('loadBalancer'))
+    if (spec.retryBudget !== undefined) applyRetryBudget(draft, spec.retryBudget, place('retryBudget'))
+    if (spec.circuitBreaker !== undefined) {
+      const { failurePercent, minimumRequests, window, openTime } = spec.circuitBreaker
+      const breaker = {
+        failureShare: failurePercent ?? 0.5,
+        minimumRequests: minimumRequests ?? 20,
+        windowMs: window ?? 10_000,
+        openMs: openTime ?? 5000,
+      }
+      draft.set('breaker', breaker, place('circuitBreaker'))
+    }
+    if (spec.outlierDetection !== undefined) applyOwnOutlier(draft, spec.outlierDetection, place)
+    if (spec.healthCheck !== undefined) {
+      const { http, interval, timeout, healthyThreshold, unhealthyThreshold } = spec.healthCheck
+      const check = {
+        kind: http === undefined ? ('tcp' as const) : ('http' as const),
+        path: http?.path ?? '',
+        intervalMs: interval ?? 5000,
+        timeoutMs: timeout ?? 1000,
+        healthyThreshold: healthyThreshold ?? 2,
+        unhealthyThreshold: unhealthyThreshold ?? 3,
+      }
+      draft.set('activeCheck', check, place('healthCheck'))
+    }
+    if (spec.panicThresholdPercent !== undefined) {
+      draft.set('panicShare', spec.panicThresholdPercent, place('panicThresholdPercent'))
+    }
+    if (spec.fallback !== undefined) {
+      const { center, direct } = spec.fallback
+      draft.set('fallback', { center: center ?? true, direct: direct ?? true }, place('fallback'))
+    }
+    if (spec.connectionPool?.tcpUserTimeout !== undefined) {
+      const tcpUserTimeoutMs = spec.connectionPool.tcpUserTimeout
+      draft.setPool({ tcpUserTimeoutMs }, { tcpUserTimeoutMs: place('connectionPool.tcpUserTimeout') })
+    }
+    if (spec.connectionPool?.maxConnectionAge !== undefined) {
+      const maxConnectionAgeMs = spec.connectionPool.maxConnectionAge
+      draft.setPool({ maxConnectionAgeMs }, { maxConnectionAgeMs: place('connectionPool.maxConnectionAge') })
+    }
+    if (spec.proxyProtocol !== undefined) {
+      draft.set('proxyProtocol', spec.proxyProtocol.version === 'V2' ? 'v2' : 'v1', place('proxyProtocol'))
+    }
+  }
+}
+
+/** Peak EWMA forgets with a time constant of 10 s unless told otherwise (Finagle's default). */
+function ownBalancer(spec: NonNullable<MeshPolicySpec['loadBalancer']>): LoadBalancerSpec {
+  if (spec.peakEwma !== undefined) return { kind: 'peak-ewma', decayMs: spec.peakEwma.decayTime ?? 10_000 }
+  return { kind: 'least-request', choices: spec.leastRequest?.choices ?? 2 }
+}
+
+/** Envoy's defaults for success rate: 5 hosts, 100 requests, 1.9 standard deviations. */
+function applyOwnOutlier(
+  draft: PolicyDraft,
+  spec: NonNullable<MeshPolicySpec['outlierDetection']>,
+  place: OriginAt,
+): void {
+  const { maxEjectionTime, successRate } = spec
+  draft.set(
+    'outlier',
+    {
+      ...(draft.policy.outlier ?? defaultOutlier),
+      ...(maxEjectionTime === undefined ? {} : { maxEjectionMs: maxEjectionTime }),
+      ...(successRate === undefined
+        ? {}
+        : {
+            successRate: {
+              minimumHosts: successRate.minimumHosts ?? 5,
+              requestVolume: successRate.requestVolume ?? 100,
+              stdevFactor: successRate.stdevFactor ?? 1.9,
+            },
+          }),
+    },
+    place('outlierDetection'),
+  )
+  if (maxEjectionTime !== undefined) draft.note('outlier.maxEjectionMs', place('outlierDetection.maxEjectionTime'))
+  if (successRate !== undefined) draft.note('outlier.successRate', place('outlierDetection.successRate'))
+}

@@ -1,0 +1,137 @@
+/**
+ * What the rest of control sees of the rules. `RuleStore` (`rule-store.ts`) implements `Rules`; it is pure: no file, no clock, no socket.
+ *
+ * How control uses it:
+ *  1. one `RuleStore` with the registry's default namespace and group;
+ *  2. whoever has rules calls `replaceSource('rules.d', documents)`, `replaceSource('nacos:main', …)`: always with ALL documents of that source;
+ *  3. names that callers use go through `resolveName`; the key that comes back is the name of a virtual host and (usually) of a service;
+ *  4. `virtualHost(key)` gives the routes and every service they lead to: those have to be subscribed;
+ *  5. `service(key)` gives the policies for the snapshot's ServiceSpec, `serviceEntry(key)` the endpoints if a ServiceEntry declares the service;
+ *  6. after a change only the keys in `affected` have to be compiled again.
+ */
+import type { AppProtocol, Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { RuleOrigin, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
+
+/** One file, Nacos document or center resource; may hold several YAML documents. */
+export interface RuleDocument {
+  /** Shown in statuses: a path, a data id. Unique in its source. */
+  readonly name: string
+  /** undefined: the document is there but could not be read; `problem` says why, and its last good resources stay in force. */
+  readonly text: string | undefined
+  readonly problem?: string
+}
+
+/** Where and what. `line` and `column` start at 1 and are positions in the document. */
+export interface RuleProblem {
+  /** Path inside the resource, `spec.http[0].timeout`; empty for the whole resource. */
+  readonly path: string
+  readonly line: number
+  readonly column: number
+  /** Lower case, found against allowed. */
+  readonly message: string
+}
+
+/**
+ * `applied`: this version is in force.
+ * `conflict`: valid, but for all of its hosts another resource decides (named in `problems`).
+ * `rejected`: this version has problems; `inForce` tells whether an earlier good one stays.
+ */
+export type RuleState = 'applied' | 'conflict' | 'rejected'
+
+export interface RuleStatus {
+  readonly source: string
+  readonly document: string
+  /** First line of the resource in its document. */
+  readonly line: number
+  /** As written; empty where it could not be read. */
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly state: RuleState
+  /** Whether some version of this resource decides about traffic now: always for `applied`, the last good one for `rejected`. */
+  readonly inForce: boolean
+  /** For `applied`: hosts or fields for which another resource decides. */
+  readonly problems: readonly RuleProblem[]
+}
+
+export interface RuleChange {
+  /** Of the replaced source, in document order. */
+  readonly statuses: readonly RuleStatus[]
+  /** Keys whose virtual host, policies or endpoints may differ now; `all` if a rule without a host or with a wildcard host changed. */
+  readonly affected: ReadonlySet<ServiceKey> | 'all'
+}
+
+export interface CompiledVirtualHost {
+  readonly spec: VirtualHostSpec
+  /** Every service that a route, a mirror or a TCP route of it can lead to. Sorted, unique. */
+  readonly services: readonly ServiceKey[]
+  /** Whether a VirtualService or ServiceEntry declares this host, so that it exists although no registry knows it. */
+  readonly isDeclared: boolean
+}
+
+/** The part of the snapshot's ServiceSpec that rules decide. */
+export type CompiledService = Pick<ServiceSpec, 'policy' | 'subsets' | 'portPolicies'>
+
+/** Endpoint of a ServiceEntry before names are resolved. */
+export interface EntryEndpoint extends Omit<Endpoint, 'address'> {
+  /** IP literal, or with resolution `dns` a host name that control resolves. */
+  readonly host: string
+}
+
+/** A service that a ServiceEntry declares. It wins over a registry that has the same key: two sources are never mixed. */
+export interface DeclaredService {
+  readonly key: ServiceKey
+  readonly protocol: AppProtocol
+  readonly resolution: 'static' | 'dns'
+  readonly endpoints: readonly EntryEndpoint[]
+  readonly origin: RuleOrigin
+}
+
+export interface Rules {
+  /**
+   * Replaces everything that came from `source`. Never throws for what the documents hold: problems are in the statuses.
+   * A resource with problems keeps its last good version in force; a resource that is gone from a readable document is gone.
+   */
+  replaceSource(source: string, documents: readonly RuleDocument[]): RuleChange
+  /** Forgets a source and all its resources. */
+  removeSource(source: string): RuleChange
+  /** Of all sources: by source name, then document order. */
+  statuses(): readonly RuleStatus[]
+  /** Grows with each change of what is in force. */
+  readonly version: number
+
+  /**
+   * What a caller (`x-mesh-service`, Host without port) or an operator (`outbound.services[].service`) wrote, as the key of a virtual host:
+   * a VirtualService or ServiceEntry host (exact, then the longest `*.suffix`, whose key is the wildcard's), else the service that the name reads as.
+   * undefined if it is no possible name.
+   */
+  resolveName(name: string): ServiceKey | undefined
+  /** Keys that VirtualServices and ServiceEntries declare: they exist without any registry. Sorted. */
+  declaredKeys(): readonly ServiceKey[]
+  /** Routes for a key: of the VirtualService that decides about it, else the implicit one (every request to the service). */
+  virtualHost(key: ServiceKey): CompiledVirtualHost
+  /**
+   * Routes from the network to a local application: everything, without retries, under the `Inbound` rate limits of the MeshPolicies of its service.
+   * `applicationKey` is the service that the inbound listener leads to, `key` the service that the application is an instance of. VirtualServices do not
+   * apply: they are the caller's side, as in Istio.
+   */
+  inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec
+  /** Policies of a service, its subsets and ports, with the origin of every value that is no default. */
+  service(key: ServiceKey): CompiledService
+  /** The service that a ServiceEntry declares under this key. */
+  declaredService(key: ServiceKey): DeclaredService | undefined
+
+  /** Good resources as text, for the state directory, so that the last good versions survive a restart of control. Plain data. */
+  exportState(): unknown
+  /** Before the first `replaceSource`. Tolerates anything: what it does not understand is dropped. */
+  importState(state: unknown): void
+}
+
+/** Endpoint set of a declared service from what its names resolved to (`addresses` by host name; literals need no entry). */
+export type EntrySetBuilder = (
+  service: DeclaredService,
+  addresses: ReadonlyMap<string, readonly string[]>,
+  version: number,
+  now: number,
+) => EndpointSet

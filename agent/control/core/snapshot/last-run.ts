@@ -1,0 +1,45 @@
+/** What the state directory remembers of the last run. The files passed their checksums, so their shapes are ours; endpoints pass the gate again anyway. */
+import type { AppProtocol, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { Snapshot } from '../../../../contracts/snapshot.ts'
+import type { KeptRegistration } from '../../host/applications/registrar.ts'
+import type { RememberedPorts } from '../../host/listeners/listeners.ts'
+
+export interface LastRun {
+  /** 0 = none. */
+  readonly version: number
+  /** Each is taken out when it is used. */
+  readonly endpoints: Map<ServiceKey, EndpointSet>
+  /** Names that callers used and that led somewhere. */
+  readonly names: readonly string[]
+  /** Services that had a localhost port of their own. */
+  readonly open: readonly OpenService[]
+}
+
+export interface OpenService {
+  readonly key: ServiceKey
+  readonly protocol: AppProtocol
+}
+
+export function lastRun(body: unknown): LastRun {
+  const { names = {}, services = {}, listeners = {}, version = 0 } = (body ?? {}) as Partial<Snapshot>
+  const endpoints = new Map<ServiceKey, EndpointSet>()
+  for (const service of Object.values(services))
+    if (Array.isArray(service?.endpoints?.endpoints)) endpoints.set(service.key, service.endpoints)
+  return {
+    version: Number.isSafeInteger(version) && version > 0 ? version : 0,
+    endpoints,
+    names: Object.entries(names).flatMap(([name, host]) => (typeof host === 'string' ? [name] : [])),
+    open: Object.values(listeners).flatMap((one) =>
+      one?.kind === 'service' ? [{ key: one.service, protocol: one.protocol }] : [],
+    ),
+  }
+}
+
+export function rememberedPorts(body: unknown): RememberedPorts {
+  const { outbound = {}, inbound = {} } = (body ?? {}) as Partial<RememberedPorts>
+  return { outbound, inbound }
+}
+
+export function keptRegistrations(body: unknown): KeptRegistration[] {
+  return Array.isArray(body) ? (body as KeptRegistration[]) : []
+}

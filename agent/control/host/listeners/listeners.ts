@@ -1,0 +1,299 @@
+/**
+ * The listeners of this host: the shared HTTP port, one localhost port per outbound service, one inbound port per local application, and in a center the relay.
+ *
+ * Names are stable over restarts, because the watchdog holds sockets under them. A port that cannot be given costs that one service or application its listener and names who has it; nothing else is touched.
+ */
+import { MeshError, describeError } from '../../../../contracts/errors.ts'
+import { endpointAt, serviceKey, type AppProtocol, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../../contracts/policy-spec.ts'
+import { relayListenerName } from '../../../../contracts/handoff.ts'
+import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
+import { formatHostPort } from '../../config/scalars.ts'
+import type { AgentConfig } from '../../config/types.ts'
+import { PortAllocator } from '../ports/allocator.ts'
+import type { Application } from '../applications/application.ts'
+import type { Rules } from '../../core/rules/types.ts'
+import type { SnapshotStore } from '../../core/snapshot/store.ts'
+
+export const sharedHttpListener = 'outbound-http'
+export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
+export const inboundListener = (applicationId: string): string => `inbound ${applicationId}`
+
+/** Namespace of the snapshot's keys for local applications behind their inbound ports; no registry can have it, because nobody can ask for it. */
+export const inboundNamespace = '$inbound'
+
+export interface PortRow {
+  readonly listener: string
+  readonly direction: 'outbound' | 'inbound'
+  readonly service: ServiceKey
+  readonly address: string
+  /** 0 = it could not be given one. */
+  readonly port: number
+  readonly protocol: AppProtocol
+  readonly isPinned: boolean
+  readonly problem: string | undefined
+}
+
+/** `ports.json`. */
+export interface RememberedPorts {
+  readonly outbound: Readonly<Record<string, number>>
+  readonly inbound: Readonly<Record<string, number>>
+}
+
+export class Listeners {
+  private readonly store: SnapshotStore
+  private readonly rules: Pick<Rules, 'inboundVirtualHost'>
+  private readonly outbound: PortAllocator
+  private readonly inbound: PortAllocator
+  private readonly rows = new Map<string, PortRow>()
+  private readonly sinceVersion = new Map<string, number>()
+  private config: AgentConfig
+
+  constructor(
+    config: AgentConfig,
+    remembered: RememberedPorts,
+    store: SnapshotStore,
+    rules: Pick<Rules, 'inboundVirtualHost'>,
+  ) {
+    this.config = config
+    this.store = store
+    this.rules = rules
+    const taken = takenPorts(config)
+    this.outbound = new PortAllocator(config.outbound.portRange, remembered.outbound, taken)
+    this.inbound = new PortAllocator(config.inbound.portRange, remembered.inbound, taken)
+  }
+
+  /** The listeners that need no service: shared HTTP and relay. */
+  setConfig(config: AgentConfig): void {
+    this.config = config
+    const { http } = config.outbound
+    this.store.setListener(
+      sharedHttpListener,
+      http === 'off'
+        ? undefined
+        : { name: sharedHttpListener, kind: 'shared-http', address: http.host, port: http.port, proxyProtocol: 'off' },
+    )
+    const { relay } = config
+    this.store.setListener(
+      relayListenerName,
+      relay === undefined
+        ? undefined
+        : {
+            name: relayListenerName,
+            kind: 'relay',
+            address: relay.address.host,
+            port: relay.address.port,
+            proxyProtocol: 'required',
+            maxConnections: relay.maxConnections,
+            maxConnectionsPerHost: relay.maxConnectionsPerHost,
+          },
+    )
+  }
+
+  /** The localhost port of a service. Undefined when it could not be given one; the row of `/ports` then says why. */
+  addService(
+    key: ServiceKey,
+    virtualHost: ServiceKey,
+    protocol: AppProtocol,
+    pinned: number | undefined,
+  ): number | undefined {
+    const name = outboundListener(key)
+    const { address } = this.config.outbound
+    const row = this.give(
+      this.outbound,
+      { listener: name, direction: 'outbound', service: key, address, protocol },
+      pinned,
+      key,
+    )
+    this.store.setListener(
+      name,
+      row.port === 0
+        ? undefined
+        : {
+            name,
+            kind: 'service',
+            address,
+            port: row.port,
+            proxyProtocol: 'off',
+            protocol,
+            service: key,
+            virtualHost,
+          },
+    )
+    this.mark(name)
+    return row.port === 0 ? undefined : row.port
+  }
+
+  removeService(key: ServiceKey): void {
+    const name = outboundListener(key)
+    this.store.setListener(name, undefined)
+    this.rows.delete(name)
+    this.sinceVersion.delete(name)
+    this.outbound.release(key)
+  }
+
+  /** The inbound port of an application, with the virtual host and the service that lead to it. */
+  addApplication(application: Application): number | undefined {
+    const name = inboundListener(application.id)
+    const { address } = this.config.inbound
+    const service = serviceKey(application.service)
+    const row = this.give(
+      this.inbound,
+      { listener: name, direction: 'inbound', service, address, protocol: application.protocol },
+      application.inboundPort,
+      application.id,
+    )
+    if (row.port === 0) {
+      this.clearInbound(application)
+      return undefined
+    }
+    const key = inboundKey(application)
+    const listener: ListenerSpec = {
+      name,
+      kind: 'inbound',
+      address,
+      port: row.port,
+      proxyProtocol: 'off',
+      protocol: application.protocol,
+      service: key,
+      virtualHost: key,
+      app: application.service.name,
+    }
+    this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
+    this.compileInbound(application)
+    this.store.setListener(name, listener)
+    this.mark(name)
+    return row.port
+  }
+
+  /** Rules may limit what comes in. */
+  compileInbound(application: Application): void {
+    const key = inboundKey(application)
+    this.store.setVirtualHost(key, this.rules.inboundVirtualHost(serviceKey(application.service), key))
+  }
+
+  removeApplication(application: Application): void {
+    this.clearInbound(application)
+    this.rows.delete(inboundListener(application.id))
+    this.sinceVersion.delete(inboundListener(application.id))
+    this.inbound.release(application.id)
+  }
+
+  /** The first snapshot version that holds the listener; a worker with it or a later one has heard of it. */
+  since(name: string): number {
+    return this.sinceVersion.get(name) ?? 0
+  }
+
+  /** Id of the local application whose inbound port this is. */
+  applicationAt(port: number): string | undefined {
+    const id = this.inbound.nameOf(port)
+    return id !== undefined && this.rows.get(inboundListener(id))?.port === port ? id : undefined
+  }
+
+  /** Whether a call to this address and port would come back to this agent: admin, shared port, relay, a localhost port. Inbound ports are no loop: they lead to applications. */
+  isOwn(address: string, port: number): boolean {
+    const isHere = (host: string): boolean =>
+      host === address || (host === '0.0.0.0' && address === this.config.host.address)
+    const { admin, api, metrics, nacosFace, outbound, readiness, relay } = this.config
+    for (const one of [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address])
+      if (one !== undefined && one !== 'off' && one.port === port && isHere(one.host)) return true
+    if (nacosFace.enabled && (port === nacosFace.httpPort || port === nacosFace.grpcPort) && isHere(nacosFace.address))
+      return true
+    const key = this.outbound.nameOf(port) as ServiceKey | undefined
+    return key !== undefined && this.rows.get(outboundListener(key))?.port === port && isHere(outbound.address)
+  }
+
+  portRows(): readonly PortRow[] {
+    return [...this.rows.values()]
+  }
+
+  servicePort(key: ServiceKey): number | undefined {
+    const port = this.rows.get(outboundListener(key))?.port
+    return port === undefined || port === 0 ? undefined : port
+  }
+
+  /** For `ports.json`. */
+  remembered(): RememberedPorts {
+    return { outbound: this.outbound.remembered(), inbound: this.inbound.remembered() }
+  }
+
+  private mark(name: string): void {
+    if (!this.sinceVersion.has(name)) this.sinceVersion.set(name, this.store.version + 1)
+  }
+
+  private clearInbound(application: Application): void {
+    const key = inboundKey(application)
+    this.store.setListener(inboundListener(application.id), undefined)
+    this.store.setVirtualHost(key, undefined)
+    this.store.setService(key, undefined)
+  }
+
+  private give(
+    allocator: PortAllocator,
+    row: Omit<PortRow, 'port' | 'problem' | 'isPinned'>,
+    pinned: number | undefined,
+    name: string,
+  ): PortRow {
+    let made: PortRow
+    try {
+      made = { ...row, port: allocator.assign(name, pinned), isPinned: pinned !== undefined, problem: undefined }
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      made = { ...row, port: 0, isPinned: pinned !== undefined, problem: describeError(error) }
+    }
+    this.rows.set(row.listener, made)
+    return made
+  }
+}
+
+/** Ports of this agent that are no service's: never allocated, and named when somebody pins them. */
+function takenPorts(config: AgentConfig): Map<number, string> {
+  const taken = new Map<number, string>()
+  const add = (name: string, address: { host: string; port: number } | 'off' | undefined): void => {
+    if (address !== undefined && address !== 'off') taken.set(address.port, `${name} (${formatHostPort(address)})`)
+  }
+  add('outbound.http', config.outbound.http)
+  add('admin.address', config.admin.address)
+  add('metrics.address', config.metrics.address)
+  add('readiness.address', config.readiness.address)
+  add('relay.address', config.relay?.address)
+  add('api.address', config.api?.address)
+  if (config.nacosFace.enabled) {
+    add('nacosFace.httpPort', { host: config.nacosFace.address, port: config.nacosFace.httpPort })
+    add('nacosFace.grpcPort', { host: config.nacosFace.address, port: config.nacosFace.grpcPort })
+  }
+  return taken
+}
+
+/** The group tells applications of one name apart; the name stays readable in metrics. */
+export function inboundKey({ service, address, port }: Application): ServiceKey {
+  return `${inboundNamespace}/${service.namespace}:${service.group}:${address}:${port}@@${service.name}`
+}
+
+/** One endpoint, always used: whether the application is well is the registry's news, not a reason to answer 503 for it. Limits are the worker's own. */
+function inboundService(key: ServiceKey, application: Application, bound: number): ServiceSpec {
+  const policy: TrafficPolicySpec = {
+    ...defaultTrafficPolicy,
+    loadBalancer: { kind: 'round-robin' },
+    locality: { enabled: false },
+    pool: { ...defaultTrafficPolicy.pool, maxConnections: bound, maxPending: bound, maxRequests: bound },
+    retryBudget: undefined,
+    panicShare: 0,
+  }
+  const endpoint = endpointAt(application.address, application.port, { version: application.metadata['version'] ?? '' })
+  return {
+    key,
+    protocol: application.protocol,
+    policy,
+    subsets: {},
+    portPolicies: {},
+    endpoints: {
+      service: key,
+      version: 1,
+      endpoints: [endpoint],
+      protectThreshold: 0,
+      registry: 'local',
+      confirmedAt: 0,
+    },
+  }
+}

@@ -1,0 +1,207 @@
+/** The Nacos face of this host, when it is switched on: what it asks of the mesh, answered by control. */
+import { networkInterfaces } from 'node:os'
+import {
+  metadataKeys,
+  serviceKey,
+  type AppProtocol,
+  type ServiceKey,
+  type ServiceName,
+} from '../../../contracts/endpoint.ts'
+import { MeshError, describeError } from '../../../contracts/errors.ts'
+import type { AdapterDeps, Subscription } from '../../../contracts/registry-adapter.ts'
+import type {
+  FaceApplication,
+  FaceDeps,
+  FaceServiceListener,
+  NacosFace,
+} from '../../../registry-adapters/nacos/face/index.ts'
+import { stateFiles } from '../../../contracts/run-directory.ts'
+import type { Control } from '../control.ts'
+import { applicationId, type Application } from './applications/application.ts'
+import { splitKey } from '../core/snapshot/compiler.ts'
+import { outboundListener } from './listeners/listeners.ts'
+
+const retryMs = 2000
+
+export class LocalFace {
+  private readonly control: Control
+  private readonly adapterDeps: AdapterDeps
+  private face: NacosFace | undefined
+  private problem: string | undefined
+  private cancelRetry: (() => void) | undefined
+  private isClosed = false
+  private subscriptions = 0
+
+  constructor(control: Control, adapterDeps: AdapterDeps) {
+    this.control = control
+    this.adapterDeps = adapterDeps
+  }
+
+  /** Does nothing where the face is off. A taken port is a fault, tried again: the predecessor may still have it. */
+  async open(): Promise<void> {
+    const { nacosFace } = this.control.config
+    if (!nacosFace.enabled || this.isClosed) return
+    // loaded only where it is used
+    const { createNacosFace } = await import('../../../registry-adapters/nacos/face/index.ts')
+    this.face ??= createNacosFace(
+      { host: nacosFace.address, port: nacosFace.httpPort, grpcPort: nacosFace.grpcPort },
+      this.faceDeps(),
+    )
+    try {
+      await this.face.start()
+      this.problem = undefined
+    } catch (error) {
+      this.problem = `nacosFace: ${describeError(error)}; tried again`
+      this.adapterDeps.log.warn({ code: error instanceof MeshError ? error.code : 'E_INTERNAL' }, this.problem)
+      this.cancelRetry = this.control.deps.clock.after(retryMs, () => void this.open())
+    }
+  }
+
+  faults(): string[] {
+    return this.problem === undefined ? [] : [this.problem]
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    this.cancelRetry?.()
+    await this.face?.close()
+    this.face = undefined
+  }
+
+  private faceDeps(): FaceDeps {
+    const { control } = this
+    return {
+      ...this.adapterDeps,
+      restoredApplications: () =>
+        control.registrar.applications().flatMap((application) => faceApplication(application) ?? []),
+      registerApplication: (application) => this.register(application),
+      updateApplication: (application) => this.register(application),
+      deregisterApplication: async (id) => {
+        const found = control.registrar.applications().find((one) => one.face?.id === id)
+        if (found !== undefined) await control.applications.remove(found.id)
+      },
+      subscribeService: (service, listener) => this.subscribe(service, listener),
+      listServices: (namespace, limit, signal) => this.listServices(namespace, limit, signal),
+      configOf: (namespace) => {
+        const registry = control.config.registries.find((one) => one.type === 'nacos' && one.namespace === namespace)
+        return control.deps.adapters.find((adapter) => adapter.name === registry?.name)?.config
+      },
+      isLocalAddress: (address) => isLocalAddress(address) || address === control.config.host.address,
+    }
+  }
+
+  private async register(face: FaceApplication): Promise<void> {
+    const { control } = this
+    const id = applicationId(face.service, face.address, face.port)
+    // a file says more than a client can; it stays in force
+    const present = control.registrar.get(id)
+    if (present?.source === 'file') return
+    const application: Application = {
+      id,
+      source: 'face',
+      service: face.service,
+      address: face.address,
+      port: face.port,
+      protocol: face.protocol ?? 'tcp',
+      registry: control.config.nacosFace.registry,
+      cluster: face.cluster,
+      weight: face.weight,
+      enabled: face.enabled,
+      healthy: face.healthy,
+      metadata: face.metadata,
+      labels: {},
+      user: undefined,
+      inboundPort: undefined,
+      check: undefined,
+      face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol },
+    }
+    if (control.applications.put(application) !== undefined) {
+      // what a client was told is kept, even if control dies in the next moment
+      if (present === undefined) await control.state.flush(stateFiles.registrations)
+      return
+    }
+    await control.applications.remove(id)
+    throw new MeshError('E_PORT_RANGE_FULL', `${id}: no inbound port is free; widen inbound.portRange`)
+  }
+
+  private subscribe(service: ServiceName, listener: FaceServiceListener): Subscription {
+    const { control } = this
+    const key = serviceKey(service)
+    const reason = `face ${++this.subscriptions}`
+    let isOver = false
+    let port: number | undefined
+    let hasListened = false
+    const tell = (): void => {
+      if (isOver) return
+      const view = control.directory.view(key)
+      if (view === undefined || (!view.isAnswered && view.set === undefined)) return
+      const [first] = view.set?.endpoints ?? []
+      if (first === undefined) {
+        listener.onEndpoint(undefined)
+        return
+      }
+      // what it speaks is known with its first instance; until then there is nothing to call
+      port ??= control.outbound.open(key, protocolOf(first.metadata), reason)
+      // clients dial at once and some do not dial again for a minute: the port is told when it listens
+      hasListened ||= port === undefined || control.readiness.listenerState(outboundListener(key)) === 'listening'
+      if (!hasListened) return
+      listener.onEndpoint(
+        port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },
+      )
+    }
+    control.compiler.need(key, reason)
+    const stopEndpoints = control.onEndpoints((set) => {
+      if (set.service === key) setImmediate(tell)
+    })
+    const stopAnswers = control.onAnswered((answered: ServiceKey) => {
+      if (answered === key) setImmediate(tell)
+    })
+    const stopWorkers = control.onWorkers(() => {
+      if (!hasListened) setImmediate(tell)
+    })
+    setImmediate(tell)
+    return {
+      unsubscribe: () => {
+        if (isOver) return
+        isOver = true
+        stopEndpoints()
+        stopAnswers()
+        stopWorkers()
+        if (port !== undefined) control.outbound.close(key, reason)
+        control.compiler.drop(key, reason)
+      },
+    }
+  }
+
+  private async listServices(namespace: string, limit: number, signal: AbortSignal): Promise<ServiceName[]> {
+    const lists = await Promise.all(this.control.deps.adapters.map((adapter) => adapter.listServices(limit, signal)))
+    const names = [...new Set(lists.flat())].map(splitKey).filter((name) => name.namespace === namespace)
+    return names.slice(0, limit)
+  }
+}
+
+function faceApplication(application: Application): FaceApplication | undefined {
+  if (application.face === undefined) return undefined
+  const { service, address, port, weight, enabled, healthy, metadata } = application
+  return {
+    service,
+    address,
+    port,
+    weight,
+    enabled,
+    healthy,
+    metadata,
+    cluster: application.cluster ?? '',
+    ...application.face,
+  }
+}
+
+/** Whoever says nothing is carried byte by byte: right for every protocol. */
+function protocolOf(metadata: Readonly<Record<string, string>>): AppProtocol {
+  return metadata[metadataKeys.protocol] === 'http' ? 'http' : 'tcp'
+}
+
+function isLocalAddress(address: string): boolean {
+  if (address.startsWith('127.') || address === '::1') return true
+  return Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address))
+}

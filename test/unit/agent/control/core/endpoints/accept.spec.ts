@@ -1,0 +1,105 @@
+import { expect } from 'chai'
+import { endpointId, type Endpoint, type EndpointSet } from '../../../../../../contracts/endpoint.ts'
+import {
+  acceptEndpoints,
+  maxServiceMetadataBytes,
+  type AcceptRules,
+} from '../../../../../../agent/control/core/endpoints/accept.ts'
+import { encodeFrame } from '../../../../../../contracts/frame.ts'
+import { endpoint } from '../../support/fake-registry.ts'
+
+const rules: AcceptRules = { allowLoopback: false, maxPerService: 100, isOwnListener: () => false }
+
+function accept(endpoints: readonly unknown[], change: Partial<AcceptRules> = {}) {
+  const set: EndpointSet = {
+    service: 'public/DEFAULT_GROUP@@orders',
+    version: 1,
+    endpoints: endpoints as Endpoint[],
+    protectThreshold: 0,
+    registry: 'main',
+    confirmedAt: 0,
+  }
+  const result = acceptEndpoints(set, { ...rules, ...change })
+  return { ids: result.endpoints.map(endpointId), reasons: result.refused.map((one) => one.reason), ...result }
+}
+
+describe('the gate for endpoints', () => {
+  it('refuses addresses that no remote instance can have, and keeps the good ones', () => {
+    const bad: Readonly<Record<string, string>> = {
+      '127.0.0.1:80': 'loopback',
+      '[::1]:80': 'loopback',
+      '[::ffff:127.0.0.1]:80': 'loopback',
+      '[::ffff:7f00:1]:80': 'loopback',
+      '[0:0:0:0:0:ffff:7f00:1]:80': 'loopback',
+      '169.254.169.254:80': 'link-local',
+      '[::ffff:169.254.169.254]:80': 'link-local',
+      '[fe80::1]:80': 'link-local',
+      '0.0.0.0:80': 'unspecified',
+      '[::]:80': 'unspecified',
+      '224.0.0.1:80': 'multicast',
+      '255.255.255.255:80': 'multicast',
+      '[ff02::1]:80': 'multicast',
+      'evil.example.com:80': 'address',
+    }
+    for (const [id, reason] of Object.entries(bad)) {
+      const { ids, reasons } = accept([endpoint(id), endpoint('10.0.0.1:80')])
+      expect(ids, id).to.deep.equal(['10.0.0.1:80'])
+      expect(reasons, id).to.deep.equal([reason])
+    }
+  })
+
+  it('lets loopback in where the configuration allows it, but never link-local', () => {
+    const { ids } = accept([endpoint('127.0.0.2:80'), endpoint('169.254.169.254:80')], { allowLoopback: true })
+    expect(ids).to.deep.equal(['127.0.0.2:80'])
+  })
+
+  it('cuts a service off whose metadata would not fit into a frame to the workers, however they are written', () => {
+    const each = 16_000
+    const most = Math.floor(maxServiceMetadataBytes / (each + 1))
+    const metadata = { a: '\u0001'.repeat(each) }
+    const many = Array.from({ length: most + 2 }, (_, at) => endpoint(`10.0.${at >> 8}.${at & 255}:80`, { metadata }))
+    const { endpoints, reasons } = accept(many, { maxPerService: 10_000 })
+    expect(endpoints).to.have.length(most)
+    expect(reasons).to.deep.equal(['too-many', 'too-many'])
+    expect(() => encodeFrame({ endpoints })).to.not.throw()
+  })
+
+  it('refuses the listeners of this agent, which would be a loop', () => {
+    const { reasons } = accept([endpoint('10.0.0.5:15001')], { isOwnListener: (_, port) => port === 15_001 })
+    expect(reasons).to.deep.equal(['own-listener'])
+  })
+
+  it('refuses values outside the contract one by one', () => {
+    const cases: [unknown, string][] = [
+      [endpoint('10.0.0.1:1', { port: 0 }), 'port'],
+      [endpoint('10.0.0.1:1', { port: 65_536 }), 'port'],
+      [endpoint('10.0.0.1:1', { port: 80.5 }), 'port'],
+      [endpoint('10.0.0.1:1', { weight: -1 }), 'weight'],
+      [endpoint('10.0.0.1:1', { weight: Number.NaN }), 'weight'],
+      [endpoint('10.0.0.1:1', { weight: 1e9 }), 'weight'],
+      [endpoint('10.0.0.1:1', { metadata: { a: 'x'.repeat(20_000) } }), 'metadata'],
+      [endpoint('10.0.0.1:1', { metadata: { a: 1 as unknown as string } }), 'metadata'],
+      [endpoint('10.0.0.1:1', { cluster: 'x'.repeat(300) }), 'text'],
+      [null, 'address'],
+      [{ address: 7, port: 80 }, 'address'],
+    ]
+    for (const [bad, reason] of cases) expect(accept([bad]).reasons, JSON.stringify(bad)).to.deep.equal([reason])
+  })
+
+  it('sorts, and of two records of one address believes the one that may take traffic', () => {
+    const { endpoints, reasons } = accept([
+      endpoint('10.0.0.2:80'),
+      endpoint('10.0.0.1:80', { healthy: false, version: 'a' }),
+      endpoint('10.0.0.1:80', { version: 'b' }),
+    ])
+    expect(endpoints.map((one) => `${endpointId(one)} ${one.version}`)).to.deep.equal(['10.0.0.1:80 b', '10.0.0.2:80 '])
+    expect(reasons).to.deep.equal(['duplicate'])
+  })
+
+  it('cuts a huge list at the bound', () => {
+    const many = Array.from({ length: 105 }, (_, index) => endpoint(`10.0.1.${index}:80`))
+    const { ids, reasons } = accept(many)
+    expect(ids).to.have.length(100)
+    expect(reasons).to.deep.equal(Array.from({ length: 5 }, () => 'too-many'))
+  })
+})

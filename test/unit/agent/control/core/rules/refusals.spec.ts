@@ -1,0 +1,440 @@
+import { expect } from 'chai'
+import { ordersRoutes, problemsOf, resource, ruleStore } from '../../../../../support/routing.ts'
+
+const toOrders = 'route: [{ destination: { host: orders } }]'
+
+/** What is written, the path of the problem, and a part of its text. */
+type Case = readonly [spec: string, path: string, text: string]
+
+function refuse(kind: string, cases: readonly Case[]): void {
+  for (const [spec, path, text] of cases) {
+    it(`refuses ${JSON.stringify(path)}: ${text}`, () => {
+      const problems = problemsOf(resource(kind, spec))
+      const found = problems.find((problem) => problem.startsWith(`${path}: `))
+      expect(found ?? 'no problem', problems.join('\n')).to.include(text)
+    })
+  }
+}
+
+function refuseInRoute(cases: readonly Case[]): void {
+  refuse(
+    'VirtualService',
+    cases.map(([route, path, text]) => [`hosts: [orders]\nhttp:\n- ${route}`, `spec.http[0]${path}`, text]),
+  )
+}
+
+const missing = 'not implemented by this version'
+
+describe('fields of a VirtualService that are not implemented', () => {
+  refuse('VirtualService', [
+    [`hosts: [orders]\ntls: []\nhttp: [{ ${toOrders} }]`, 'spec.tls', missing],
+    [`hosts: [orders]\nexportTo: ["*"]\nhttp: [{ ${toOrders} }]`, 'spec.exportTo', missing],
+    [`hosts: [orders]\ngateways: [my-gateway]\nhttp: [{ ${toOrders} }]`, 'spec.gateways', missing],
+  ])
+  refuseInRoute([
+    ['delegate: { name: x }', '.delegate', missing],
+    [`${toOrders}\n  mirror_percent: 5`, '.mirror_percent', 'use mirrorPercentage'],
+    [`${toOrders}\n  mirrorPercent: 5`, '.mirrorPercent', 'use mirrorPercentage'],
+    [`${toOrders}\n  match: [{ uri: { exact: / }, statPrefix: x }]`, '.match[0].statPrefix', missing],
+    [`${toOrders}\n  match: [{ uri: { exact: / }, gateways: [g] }]`, '.match[0].gateways', missing],
+    [`${toOrders}\n  retries: { attempts: 1, retryRemoteLocalities: true }`, '.retries.retryRemoteLocalities', missing],
+    [
+      `${toOrders}\n  retries: { attempts: 1, retryIgnorePreviousHosts: false }`,
+      '.retries.retryIgnorePreviousHosts',
+      'found false',
+    ],
+    [`${toOrders}\n  retries: { attempts: 1, retryOn: deadline-exceeded }`, '.retries.retryOn', missing],
+    [`${toOrders}\n  fault: { delay: { fixedDelay: 1s, percent: 5 } }`, '.fault.delay.percent', 'use percentage'],
+    [
+      `${toOrders}\n  fault: { delay: { fixedDelay: 1s, exponentialDelay: 1s } }`,
+      '.fault.delay.exponentialDelay',
+      missing,
+    ],
+    [`${toOrders}\n  fault: { abort: { httpStatus: 500, grpcStatus: X } }`, '.fault.abort.grpcStatus', missing],
+    [`${toOrders}\n  fault: { abort: { httpStatus: 500, http2Error: X } }`, '.fault.abort.http2Error', missing],
+    [
+      `${toOrders}\n  corsPolicy: { allowOrigins: [{ exact: a }], allowOrigin: [a] }`,
+      '.corsPolicy.allowOrigin',
+      'use allowOrigins',
+    ],
+    [
+      `${toOrders}\n  headers: { request: { set: { x-a: "%DOWNSTREAM_REMOTE_ADDRESS%" } } }`,
+      '.headers.request.set.x-a',
+      '%DOWNSTREAM_REMOTE_ADDRESS%: formatters in header values are not implemented',
+    ],
+  ])
+})
+
+describe('a VirtualService with a mistake', () => {
+  refuse('VirtualService', [
+    [`http: [{ ${toOrders} }]`, 'spec.hosts', 'allowed a list'],
+    [`hosts: []\nhttp: [{ ${toOrders} }]`, 'spec.hosts', 'an empty list'],
+    ['hosts: [orders]', 'spec', 'neither http nor tcp'],
+    [`hosts: ["*"]\nhttp: [{ ${toOrders} }]`, 'spec.hosts[0]', 'found "*", allowed a host like orders'],
+    [`hosts: ["a b"]\nhttp: [{ ${toOrders} }]`, 'spec.hosts[0]', 'allowed a host like'],
+    [`hosts: [orders]\nhtpp: [{ ${toOrders} }]`, 'spec.htpp', 'unknown field (nearest: http)'],
+    [
+      `hosts: [orders]\nhttp: [{ name: a, ${toOrders} }, { name: a, ${toOrders} }]`,
+      'spec.http[1].name',
+      'the name a is taken by http[0]',
+    ],
+    [
+      'hosts: [orders]\ntcp: [{ match: [{}], route: [{ destination: { host: a } }] }]',
+      'spec.tcp[0].match[0]',
+      'without a condition',
+    ],
+    [
+      'hosts: [orders]\ntcp: [{ match: [{ sourceSubnet: 10.0.0.0/33 }], route: [{ destination: { host: a } }] }]',
+      'spec.tcp[0].match[0].sourceSubnet',
+      'a network like 10.0.0.0/8',
+    ],
+    ['hosts: [orders]\ntcp: [{ route: [] }]', 'spec.tcp[0].route', 'an empty list'],
+  ])
+  refuseInRoute([
+    ['name: x', '', 'found none of route, redirect, directResponse'],
+    [`${toOrders}\n  redirect: { uri: /a }`, '', 'found route and redirect'],
+    [`redirect: { uri: /a }\n  retries: { attempts: 2 }`, '.retries', 'nothing is forwarded'],
+    [`${toOrders}\n  match: [{}]`, '.match[0]', 'a match without a condition'],
+    [`${toOrders}\n  match: [{ uri: { exact: /a, prefix: /b } }]`, '.match[0].uri', 'found 2 of exact, prefix, regex'],
+    [`${toOrders}\n  match: [{ uri: {} }]`, '.match[0].uri', 'found 0 of exact, prefix, regex'],
+    [`${toOrders}\n  match: [{ uri: { regex: "(a" } }]`, '.match[0].uri.regex', 'not RE2 syntax: missing closing )'],
+    [`${toOrders}\n  match: [{ uri: { regex: "(a)\\\\1" } }]`, '.match[0].uri.regex', 'not RE2 syntax'],
+    [`${toOrders}\n  match: [{ uri: { regex: "(?=a)b" } }]`, '.match[0].uri.regex', 'not RE2 syntax'],
+    [
+      `${toOrders}\n  match: [{ uri: { regex: "(a{1,100}){1,9}" } }]`,
+      '.match[0].uri.regex',
+      'instructions, allowed 200',
+    ],
+    [`${toOrders}\n  match: [{ headers: { uri: { exact: a } } }]`, '.match[0].headers.uri', 'use the field uri'],
+    [`${toOrders}\n  match: [{ headers: { "a b": { exact: a } } }]`, '.match[0].headers.a b', 'not a header name'],
+    [
+      `${toOrders}\n  match: [{ headers: { A: { exact: a }, a: { exact: b } } }]`,
+      '.match[0].headers',
+      'a is given twice',
+    ],
+    [`${toOrders}\n  match: [{ port: 70000 }]`, '.match[0].port', 'a whole number from 1 to 65535'],
+    ['route: [{ destination: { host: a }, weight: 0 }]', '.route', 'sum up to 0'],
+    [
+      'route: [{ destination: { host: a } }, { destination: { host: b }, weight: 1 }]',
+      '.route',
+      'only with a weight each',
+    ],
+    ['route: [{ destination: { host: "*.a" } }]', '.route[0].destination.host', 'found "*.a"'],
+    ['route: [{ destination: { subset: a } }]', '.route[0].destination.host', 'found nothing'],
+    [`${toOrders}\n  timeout: 5`, '.timeout', 'found 5, allowed a duration'],
+    [`${toOrders}\n  timeout: 5 s`, '.timeout', 'allowed a duration'],
+    [`${toOrders}\n  timeout: 25d`, '.timeout', 'allowed a duration'],
+    [`${toOrders}\n  retries: { attempts: 11 }`, '.retries.attempts', 'from 0 to 10'],
+    [`${toOrders}\n  retries: { attempts: 1, retryOn: "5xx,nope" }`, '.retries.retryOn', '"nope"'],
+    [`${toOrders}\n  retries: { attempts: 1, retryOn: "," }`, '.retries.retryOn', 'an empty list'],
+    [`${toOrders}\n  retries: { attempts: 1, perTryTimeout: 0s }`, '.retries.perTryTimeout', 'from 1ms'],
+    [`${toOrders}\n  fault: {}`, '.fault', 'found neither'],
+    [`${toOrders}\n  fault: { abort: { httpStatus: 99 } }`, '.fault.abort.httpStatus', 'from 200 to 599'],
+    [
+      `${toOrders}\n  fault: { abort: { httpStatus: 500, percentage: { value: 101 } } }`,
+      '.fault.abort.percentage.value',
+      'from 0 to 100',
+    ],
+    [
+      `${toOrders}\n  mirror: { host: a }\n  mirrors: [{ destination: { host: b } }]`,
+      '.mirrors',
+      'both mirror and mirrors',
+    ],
+    [`${toOrders}\n  mirrorPercentage: { value: 5 }`, '.mirrorPercentage', 'only beside mirror'],
+    [`${toOrders}\n  rewrite: { uri: no-slash }`, '.rewrite.uri', 'begins with /'],
+    [`${toOrders}\n  rewrite: { uri: "/a b" }`, '.rewrite.uri', 'begins with /'],
+    [
+      `${toOrders}\n  rewrite: { uri: /a, uriRegexRewrite: { match: a, rewrite: b } }`,
+      '.rewrite',
+      'both uri and uriRegexRewrite',
+    ],
+    [
+      `${toOrders}\n  rewrite: { uriRegexRewrite: { match: "(a)", rewrite: '\\2' } }`,
+      '.rewrite.uriRegexRewrite.rewrite',
+      '1 groups',
+    ],
+    [`${toOrders}\n  rewrite: { authority: "a\\r\\nb" }`, '.rewrite.authority', 'a host name'],
+    ['redirect: { uri: /a, redirectCode: 200 }', '.redirect.redirectCode', '301, 302, 303, 307 or 308'],
+    ['redirect: { port: 80, derivePort: FROM_REQUEST_PORT }', '.redirect', 'both port and derivePort'],
+    ['redirect: { uri: "/a\\r\\nset-cookie: x" }', '.redirect.uri', 'printable ASCII'],
+    ['directResponse: { status: 200, body: { string: a, bytes: aGk= } }', '.directResponse.body', 'exactly one of'],
+    ['directResponse: { status: 200, body: { bytes: "?" } }', '.directResponse.body.bytes', 'base64'],
+    [`${toOrders}\n  corsPolicy: { allowOrigins: [] }`, '.corsPolicy.allowOrigins', 'an empty list'],
+    [
+      `${toOrders}\n  corsPolicy: { allowOrigins: [{ exact: a }], allowMethods: ["GET\\r\\n"] }`,
+      '.corsPolicy.allowMethods[0]',
+      'a method',
+    ],
+  ])
+})
+
+describe('header edits that could split a message or lie about it', () => {
+  const edit = (map: string, kind = 'set') => `${toOrders}\n  headers: { request: { ${kind}: ${map} } }`
+  refuseInRoute([
+    [edit('{ x-a: "a\\r\\nx-b: c" }'), '.headers.request.set.x-a', 'character 1 is 0xd'],
+    [edit('{ x-a: "a\\nb" }'), '.headers.request.set.x-a', 'character 1 is 0xa'],
+    [edit('{ x-a: "a\\0b" }'), '.headers.request.set.x-a', 'character 1 is 0x0'],
+    [edit('{ x-a: "ü" }'), '.headers.request.set.x-a', 'printable ASCII'],
+    [edit('{ x-a: " a" }'), '.headers.request.set.x-a', 'white space'],
+    [edit('{ x-a: 1 }'), '.headers.request.set.x-a', 'quote numbers'],
+    [edit('{ "x:a": b }'), '.headers.request.set.x:a', 'no header name'],
+    [edit('{ "x a": b }'), '.headers.request.set.x a', 'no header name'],
+    [edit('{ "": b }'), '.headers.request.set.', 'no header name'],
+    [edit('{ "x\\r\\n": b }'), '.headers.request.set.x\r\n', 'no header name'],
+    [edit('{ Content-Length: "1" }'), '.headers.request.set.Content-Length', 'frames the message'],
+    [edit('{ Transfer-Encoding: chunked }', 'add'), '.headers.request.add.Transfer-Encoding', 'frames the message'],
+    [edit('[connection]', 'remove'), '.headers.request.remove[0]', 'frames the message'],
+    [edit('{ host: a }'), '.headers.request.set.host', 'use rewrite.authority'],
+    [edit('{ ":authority": a }'), '.headers.request.set.:authority', 'use rewrite.authority'],
+    [edit('{ x-mesh-source: admin }'), '.headers.request.set.x-mesh-source', 'header of the mesh itself'],
+    [edit('{ X-A: a, x-a: b }'), '.headers.request.set', 'x-a is given twice'],
+  ])
+})
+
+describe('a DestinationRule that is refused', () => {
+  const policy = (fields: string): string => `host: orders\ntrafficPolicy:\n  ${fields}`
+  refuse('DestinationRule', [
+    ['trafficPolicy: {}', 'spec.host', 'found nothing'],
+    ['host: orders\nexportTo: ["*"]', 'spec.exportTo', missing],
+    ['host: orders\nworkloadSelector: {}', 'spec.workloadSelector', missing],
+    [policy('tunnel: {}'), 'spec.trafficPolicy.tunnel', missing],
+    [policy('tls: { mode: ISTIO_MUTUAL }'), 'spec.trafficPolicy.tls.mode', 'TLS towards endpoints is not implemented'],
+    [
+      policy('loadBalancer: { simple: FASTEST }'),
+      'spec.trafficPolicy.loadBalancer.simple',
+      'allowed UNSPECIFIED, ROUND_ROBIN',
+    ],
+    [
+      policy('loadBalancer: { simple: RANDOM, consistentHash: { useSourceIp: true } }'),
+      'spec.trafficPolicy.loadBalancer',
+      'both simple and consistentHash',
+    ],
+    [policy('loadBalancer: { consistentHash: {} }'), 'spec.trafficPolicy.loadBalancer.consistentHash', 'found no key'],
+    [
+      policy('loadBalancer: { consistentHash: { useSourceIp: true, httpHeaderName: a } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash',
+      'httpHeaderName and useSourceIp',
+    ],
+    [
+      policy('loadBalancer: { consistentHash: { useSourceIp: true, minimumRingSize: 5 } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash.minimumRingSize',
+      'use ringHash',
+    ],
+    [
+      policy('loadBalancer: { consistentHash: { useSourceIp: true, maglev: { tableSize: 100 } } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize',
+      'a prime number',
+    ],
+    [
+      policy('loadBalancer: { consistentHash: { httpCookie: { name: "a b" } } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.name',
+      'a cookie name',
+    ],
+    [
+      policy('loadBalancer: { consistentHash: { httpCookie: { name: a, path: "/;b" } } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.path',
+      'begins with /',
+    ],
+    [
+      policy('loadBalancer: { localityLbSetting: { failoverPriority: [a] } }'),
+      'spec.trafficPolicy.loadBalancer.localityLbSetting.failoverPriority',
+      missing,
+    ],
+    [
+      policy('loadBalancer: { localityLbSetting: { distribute: [{ from: "*", to: { a: 50 } }] } }'),
+      'spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to',
+      'sum up to 50',
+    ],
+    [
+      policy('loadBalancer: { localityLbSetting: { distribute: [{ from: a/b/c, to: { a: 100 } }] } }'),
+      'spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].from',
+      'sub-zones are not implemented',
+    ],
+    [
+      policy(
+        'loadBalancer: { localityLbSetting: { distribute: [{ from: a, to: { a: 100 } }], failover: [{ from: a, to: b }] } }',
+      ),
+      'spec.trafficPolicy.loadBalancer.localityLbSetting',
+      'both distribute and failover',
+    ],
+    [
+      policy('loadBalancer: { warmup: { duration: 1s, aggression: 2 } }'),
+      'spec.trafficPolicy.loadBalancer.warmup.aggression',
+      missing,
+    ],
+    [
+      policy('loadBalancer: { warmup: { duration: 1s, minimumPercent: 2 } }'),
+      'spec.trafficPolicy.loadBalancer.warmup.minimumPercent',
+      missing,
+    ],
+    [
+      policy('connectionPool: { http: { h2UpgradePolicy: UPGRADE } }'),
+      'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy',
+      missing,
+    ],
+    [
+      policy('connectionPool: { http: { useClientProtocol: true } }'),
+      'spec.trafficPolicy.connectionPool.http.useClientProtocol',
+      missing,
+    ],
+    [
+      policy('connectionPool: { http: { maxConcurrentStreams: 1 } }'),
+      'spec.trafficPolicy.connectionPool.http.maxConcurrentStreams',
+      missing,
+    ],
+    [
+      policy('connectionPool: { tcp: { maxConnections: 0 } }'),
+      'spec.trafficPolicy.connectionPool.tcp.maxConnections',
+      'from 1 to',
+    ],
+    [
+      policy('outlierDetection: { consecutiveErrors: 5 }'),
+      'spec.trafficPolicy.outlierDetection.consecutiveErrors',
+      'use consecutive5xxErrors',
+    ],
+    [
+      policy('portLevelSettings: [{ port: { number: 1 } }, { port: { number: 1 } }]'),
+      'spec.trafficPolicy.portLevelSettings[1].port',
+      'port 1 has settings already',
+    ],
+    [
+      'host: orders\nsubsets: [{ name: a, labels: { v: "1" } }, { name: a, labels: { v: "2" } }]',
+      'spec.subsets[1].name',
+      'defined twice',
+    ],
+    ['host: orders\nsubsets: [{ name: a }]', 'spec.subsets[0].labels', 'allowed a map'],
+    ['host: orders\nsubsets: [{ name: a, labels: {} }]', 'spec.subsets[0].labels', 'at least one label'],
+    [
+      'host: orders\nsubsets: [{ name: a, labels: { version: 1 } }]',
+      'spec.subsets[0].labels.version',
+      'found 1, allowed text',
+    ],
+  ])
+})
+
+describe('a ServiceEntry that is refused', () => {
+  const entry = (more: string): string =>
+    `hosts: [api.example.com]\nports: [{ number: 80, name: http, protocol: HTTP }]\n${more}`
+  refuse('ServiceEntry', [
+    [entry('resolution: NONE'), 'spec.resolution', 'allowed STATIC, DNS'],
+    [entry('resolution: DYNAMIC_DNS'), 'spec.resolution', 'allowed STATIC, DNS'],
+    [entry('resolution: DNS\naddresses: [10.0.0.1]'), 'spec.addresses', missing],
+    [entry('resolution: DNS\nexportTo: ["*"]'), 'spec.exportTo', missing],
+    [entry('resolution: DNS\nworkloadSelector: {}'), 'spec.workloadSelector', missing],
+    [entry('resolution: DNS\nsubjectAltNames: [a]'), 'spec.subjectAltNames', missing],
+    [entry('resolution: STATIC'), 'spec.endpoints', 'needs endpoints'],
+    [
+      entry('resolution: STATIC\nendpoints: [{ address: name.example.com }]'),
+      'spec.endpoints[0].address',
+      'is no IP address',
+    ],
+    [entry('resolution: STATIC\nendpoints: [{ address: 10.0.0.1, network: n }]'), 'spec.endpoints[0].network', missing],
+    [
+      entry('resolution: STATIC\nendpoints: [{ address: 10.0.0.1, serviceAccount: n }]'),
+      'spec.endpoints[0].serviceAccount',
+      missing,
+    ],
+    [
+      entry('resolution: STATIC\nendpoints: [{ address: 10.0.0.1, ports: { grpc: 1 } }]'),
+      'spec.endpoints[0].ports.grpc',
+      'no port of that name, allowed http',
+    ],
+    [
+      'hosts: ["*.example.com"]\nports: [{ number: 80, name: a }]\nresolution: DNS',
+      'spec.hosts',
+      'a wildcard host needs endpoints',
+    ],
+    [
+      'hosts: [a]\nports: [{ number: 80, name: a, protocol: GRPC }]\nresolution: DNS',
+      'spec.ports[0].protocol',
+      'allowed HTTP, TCP',
+    ],
+    [
+      'hosts: [a]\nports: [{ number: 80, name: a, protocol: HTTP }, { number: 81, name: b, protocol: TCP }]\nresolution: DNS',
+      'spec.ports',
+      'use one entry for each',
+    ],
+  ])
+})
+
+describe('a MeshPolicy that is refused', () => {
+  refuse('MeshPolicy', [
+    ['hosts: [orders]', 'spec', 'a policy without a setting'],
+    ['retryBudgets: {}', 'spec.retryBudgets', 'unknown field (nearest: retryBudget)'],
+    ['loadBalancer: {}', 'spec.loadBalancer', 'exactly one of'],
+    ['loadBalancer: { peakEwma: {}, leastRequest: {} }', 'spec.loadBalancer', 'exactly one of'],
+    ['healthCheck: {}', 'spec.healthCheck', 'exactly one of http and tcp'],
+    ['healthCheck: { http: { path: health } }', 'spec.healthCheck.http.path', 'begins with /'],
+    ['rateLimits: [{ name: a, maxTokens: 1 }]', 'spec.rateLimits[0].fillInterval', 'found nothing, allowed a duration'],
+    [
+      'rateLimits: [{ name: a, maxTokens: 1, fillInterval: 1s }, { name: a, maxTokens: 1, fillInterval: 1s }]',
+      'spec.rateLimits[1].name',
+      'is taken',
+    ],
+    ['panicThresholdPercent: 101', 'spec.panicThresholdPercent', 'from 0 to 100'],
+  ])
+})
+
+describe('an envelope that is refused', () => {
+  const good = ordersRoutes(`- ${toOrders}`)
+  const cases: readonly (readonly [string, string, string])[] = [
+    [
+      good.replace('kind: VirtualService', 'kind: PeerAuthentication'),
+      'kind',
+      'PeerAuthentication is not implemented by this version',
+    ],
+    [good.replace('kind: VirtualService', 'kind: Gateway'), 'kind', 'Gateway is not implemented by this version'],
+    [
+      good.replace('kind: VirtualService', 'kind: VirtualServices'),
+      'kind',
+      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, MeshPolicy (nearest: VirtualService)',
+    ],
+    [good.replace('kind: VirtualService', 'x: 1'), 'kind', 'found no kind'],
+    [
+      good.replace('networking.istio.io/v1', 'networking.istio.io/v2'),
+      'apiVersion',
+      'found "networking.istio.io/v2", allowed networking.istio.io/v1',
+    ],
+    [good.replace('apiVersion: networking.istio.io/v1', 'a: 1'), 'apiVersion', 'found nothing'],
+    [good.replace('{ name: orders }', '{}'), 'metadata.name', 'found nothing, allowed a name'],
+    [good.replace('{ name: orders }', '{ name: orders, uid: x }'), 'metadata.uid', 'unknown field'],
+    [`${good}status: {}\n`, 'status', 'not implemented by this version; remove it'],
+    ['- a\n- b\n', '', 'found no map'],
+    ['just text\n', '', 'found no map'],
+  ]
+  for (const [text, path, message] of cases) {
+    it(`refuses ${path === '' ? 'what is no resource' : path}: ${message}`, () => {
+      const problems = problemsOf(text)
+      expect(
+        problems.find((problem) => problem.startsWith(`${path}: `)),
+        problems.join('\n'),
+      ).to.include(message)
+    })
+  }
+})
+
+it('all problems of a resource are told at once, each with its line and column', () => {
+  const text = ordersRoutes(`
+- timeout: 5
+  ${toOrders}
+  retries:
+    attempts: many
+    retyOn: 5xx
+`)
+  const { statuses } = ruleStore().replaceSource('rules.d', [
+    { name: 'orders.yaml', text: `---\n# first line\n${text}` },
+  ])
+  expect(statuses).to.have.length(1)
+  expect(statuses[0]).to.include({
+    document: 'orders.yaml',
+    state: 'rejected',
+    inForce: false,
+    line: 3,
+    name: 'orders',
+  })
+  expect(statuses[0]!.problems.map(({ path, line, column }) => [path, line, column])).to.deep.equal([
+    ['spec.http[0].timeout', 9, 5],
+    ['spec.http[0].retries.attempts', 12, 7],
+    ['spec.http[0].retries.retyOn', 13, 7],
+  ])
+})

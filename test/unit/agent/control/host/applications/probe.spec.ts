@@ -1,0 +1,107 @@
+import * as grpc from '@grpc/grpc-js'
+import { expect } from 'chai'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import type { CheckSpec } from '../../../../../../agent/control/host/applications/application.ts'
+import { probe } from '../../../../../../agent/control/host/applications/probe.ts'
+
+const times = { intervalMs: 1000, timeoutMs: 200, healthyThreshold: 1, unhealthyThreshold: 1 }
+
+describe('the check of a local application', () => {
+  const servers: Server[] = []
+  afterEach(async () => {
+    await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))))
+  })
+
+  async function listening(server: Server): Promise<number> {
+    servers.push(server)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return (server.address() as AddressInfo).port
+  }
+
+  async function look(spec: CheckSpec, port: number): Promise<string> {
+    try {
+      await probe(spec, { address: '127.0.0.1', port })
+      return 'good'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  it('by TCP is good when something listens', async () => {
+    const server = createServer((socket) => socket.end())
+    const port = await listening(server)
+    expect(await look({ kind: 'tcp', ...times }, port)).to.equal('good')
+    await new Promise((resolve) => servers.pop()!.close(resolve))
+    expect(await look({ kind: 'tcp', ...times }, port)).to.equal('ECONNREFUSED')
+  })
+
+  it('by HTTP is good for 2xx only, and does not wait for a body without end', async () => {
+    const port = await listening(
+      createHttpServer((request, response) => {
+        if (request.url === '/endless') {
+          response.writeHead(200)
+          response.write('x')
+          return
+        }
+        if (request.url === '/silent') return
+        response.writeHead(Number(request.url?.slice(1))).end()
+      }),
+    )
+    const path = (path: string) => look({ kind: 'http', path, ...times }, port)
+    expect(await path('/204')).to.equal('good')
+    expect(await path('/endless')).to.equal('good')
+    expect(await path('/302')).to.equal('GET /302 answered 302, allowed 200 to 299')
+    expect(await path('/503')).to.contain('503')
+    expect(await path('/silent')).to.equal('no answer after 200 ms')
+  })
+
+  it('by HTTP is bad when something else than HTTP answers', async () => {
+    const port = await listening(
+      createServer((socket) =>
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .end('SSH-2.0-x\r\n'),
+      ),
+    )
+    expect(await look({ kind: 'http', path: '/', ...times }, port)).to.contain('HPE_')
+  })
+
+  it('by gRPC asks the health protocol, for one service or the whole server', async () => {
+    const statuses: Record<string, number> = { '': 1, 'shop.Orders': 1, 'shop.Broken': 2 }
+    const server = new grpc.Server()
+    server.addService(
+      {
+        Check: {
+          path: '/grpc.health.v1.Health/Check',
+          requestStream: false,
+          responseStream: false,
+          requestSerialize: (value: Buffer) => value,
+          requestDeserialize: (value: Buffer) => value,
+          responseSerialize: (value: Buffer) => value,
+          responseDeserialize: (value: Buffer) => value,
+        },
+      },
+      {
+        Check: (call: grpc.ServerUnaryCall<Buffer, Buffer>, answer: grpc.sendUnaryData<Buffer>) => {
+          const name = call.request.length === 0 ? '' : call.request.subarray(2).toString()
+          const status = statuses[name]
+          if (status === undefined) answer({ code: grpc.status.NOT_FOUND, details: 'unknown service' })
+          else answer(null, Buffer.from([0x08, status]))
+        },
+      },
+    )
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    )
+    const service = (service: string) => look({ kind: 'grpc', service, ...times, timeoutMs: 1000 }, port)
+    expect(await service('')).to.equal('good')
+    expect(await service('shop.Orders')).to.equal('good')
+    expect(await service('shop.Broken')).to.equal('health is NOT_SERVING')
+    expect(await service('shop.None')).to.equal('NOT_FOUND: unknown service')
+    server.forceShutdown()
+  })
+})
