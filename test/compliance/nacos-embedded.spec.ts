@@ -1,4 +1,4 @@
-import { startEmbeddedRegistry } from '../../registry-adapters/nacos/face/embedded.ts'
+import { startEmbeddedRegistry } from '../../registry-adapters/nacos/embedded/embedded.ts'
 import { nacosRegistry } from '../support/nacos/real-registry.ts'
 import { describeRegistryAdapter } from './registry-adapter.ts'
 

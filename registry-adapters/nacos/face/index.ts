@@ -1,11 +1,11 @@
 /** The Nacos face: unmodified Nacos clients on this host join the mesh by pointing them at it. */
 import type { FaceDeps } from './face-deps.ts'
-import type { FaceLimits } from './limits.ts'
-import { defaultLimits } from './limits.ts'
-import { MeshConfig } from './mesh/mesh-config.ts'
-import { MeshNaming } from './mesh/mesh-naming.ts'
-import type { NacosServer } from './server.ts'
-import { startNacosServer } from './server.ts'
+import type { FaceLimits } from '../server/limits.ts'
+import { defaultLimits } from '../server/limits.ts'
+import { MeshConfig } from './mesh-config.ts'
+import { MeshNaming } from './mesh-naming.ts'
+import type { NacosServer } from '../server/server.ts'
+import { startNacosServer } from '../server/server.ts'
 
 export type { FaceApplication, FaceDeps, FaceEndpoint, FaceServiceListener } from './face-deps.ts'
 

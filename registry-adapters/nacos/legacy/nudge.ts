@@ -10,7 +10,7 @@ import { gunzipSync } from 'node:zlib'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
-import type { NacosServer } from '../servers/server-list.ts'
+import type { NacosServer } from '../server-list/server-list.ts'
 import { groupedName } from '../wire/service-name.ts'
 
 export interface Nudge {

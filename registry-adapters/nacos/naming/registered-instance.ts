@@ -10,9 +10,9 @@ import type {
   RegistrationHandle,
 } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
-import type { NacosServer, ServerList } from '../servers/server-list.ts'
+import type { NacosServer, ServerList } from '../server-list/server-list.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
-import type { Trouble } from '../servers/trouble.ts'
+import type { Trouble } from '../server-list/trouble.ts'
 import type { HttpNaming } from './http-naming.ts'
 import { removeInstance } from './removal.ts'
 import type { RemovalOutcome } from './removal.ts'

@@ -10,7 +10,7 @@
 import { describeError } from '../../../contracts/errors.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
-import type { NacosServer, ServerList } from '../servers/server-list.ts'
+import type { NacosServer, ServerList } from '../server-list/server-list.ts'
 import { maxInstanceWeight } from '../wire/instance.ts'
 import type { HttpNaming } from './http-naming.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { isWhole } from '../../../cli/drill/drills.ts'
 import type { DrillReport } from '../../../cli/drill/report.ts'
-import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { type DemoHost, Mesh, relayOf } from '../../support/mesh/mesh.ts'
 
 interface Ran {

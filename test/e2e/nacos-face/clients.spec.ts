@@ -1,7 +1,7 @@
 /** Clients that nobody here wrote, against the embedded registry and against the face. */
 import { expect } from 'chai'
-import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
-import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import type { NacosFace } from '../../../registry-adapters/nacos/face/index.ts'
 import { createNacosFace } from '../../../registry-adapters/nacos/face/index.ts'
 import { freePort } from '../../support/free-port.ts'

@@ -1,7 +1,7 @@
 /** An ordinary Dubbo provider and consumer, each pointed at the Nacos face of its host: the calls go through both agents. */
 import { expect } from 'chai'
-import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
-import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { freePort } from '../../support/free-port.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'

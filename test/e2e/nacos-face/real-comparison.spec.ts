@@ -1,7 +1,7 @@
 /** The same requests to a real Nacos 2.3.1 and to the embedded registry: answers are the same but for the differences written here. */
 import { expect } from 'chai'
-import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
-import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { RawGrpc } from '../../support/nacos-clients/raw-grpc.ts'
 import { needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 import { eventually } from '../../support/registry-listener.ts'

@@ -1,7 +1,7 @@
 /** Two ordinary Spring Cloud Alibaba applications, each pointed at the Nacos face of its host: found by name, called through both agents, configured by Nacos. */
 import { expect } from 'chai'
-import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
-import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/face/embedded.ts'
+import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import { NacosFault } from '../../../../../registry-adapters/nacos/face/fault.ts'
-import { defaultLimits } from '../../../../../registry-adapters/nacos/face/limits.ts'
+import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
+import { defaultLimits } from '../../../../../registry-adapters/nacos/server/limits.ts'
 
 const page = readFileSync(new URL('../../../../../docs/nacos-face.md', import.meta.url), 'utf8')
 

@@ -5,7 +5,7 @@ import type { Registration } from '../../../../../contracts/registry-adapter.ts'
 import { defaultNacosTimes } from '../../../../../registry-adapters/nacos/config.ts'
 import { removeInstance } from '../../../../../registry-adapters/nacos/naming/removal.ts'
 import type { RemovalOutcome } from '../../../../../registry-adapters/nacos/naming/removal.ts'
-import { ServerList } from '../../../../../registry-adapters/nacos/servers/server-list.ts'
+import { ServerList } from '../../../../../registry-adapters/nacos/server-list/server-list.ts'
 import { eventually } from '../../../../support/registry-listener.ts'
 
 const registration: Registration = {

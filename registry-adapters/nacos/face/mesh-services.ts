@@ -1,0 +1,136 @@
+/** Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when nobody does. */
+import { isDeepStrictEqual } from 'node:util'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import { metadataKeys, serviceKey } from '../../../contracts/endpoint.ts'
+import type { Subscription } from '../../../contracts/registry-adapter.ts'
+import type { ServiceView } from '../server/backend.ts'
+import type { FaceDeps, FaceEndpoint } from './face-deps.ts'
+import { NacosFault } from '../server/fault.ts'
+import { defaultCluster } from '../server/instance.ts'
+import { groupedName } from '../server/service-name.ts'
+import { dialableAddress, dubboMetadata } from './dubbo-metadata.ts'
+import { WatchTable } from './watch-table.ts'
+import type { Watched } from './watch-table.ts'
+
+export interface MeshServicesOptions {
+  readonly maxServices: number
+  /** How long a question waits for the registry's first answer; ms. */
+  readonly firstAnswerMs: number
+  /** How long a service that nobody asks for stays subscribed; ms. */
+  readonly idleMs: number
+}
+
+interface Subject extends Watched {
+  readonly listeners: Set<() => void>
+  readonly answered: Promise<void>
+  readonly markAnswered: () => void
+  /** undefined = no answer yet; `none` = no instance. */
+  endpoint: FaceEndpoint | 'none' | undefined
+}
+
+export class MeshServices {
+  readonly #deps: Pick<FaceDeps, 'subscribeService' | 'now'>
+  readonly #options: MeshServicesOptions
+  readonly #subjects: WatchTable<Subject>
+
+  constructor(deps: Pick<FaceDeps, 'subscribeService' | 'now'>, options: MeshServicesOptions) {
+    this.#deps = deps
+    this.#options = options
+    const { idleMs, maxServices: most } = options
+    this.#subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.now() })
+  }
+
+  get size(): number {
+    return this.#subjects.size
+  }
+
+  async view(service: ServiceName): Promise<ServiceView> {
+    const subject = this.#subject(service)
+    subject.usedAt = this.#deps.now()
+    if (subject.endpoint === undefined) {
+      let timer: NodeJS.Timeout | undefined
+      const timeout = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, this.#options.firstAnswerMs)
+      })
+      await Promise.race([subject.answered, timeout])
+      clearTimeout(timer)
+    }
+    const { endpoint } = subject
+    if (endpoint === undefined) {
+      throw new NacosFault('server', `${groupedName(service)}: the registry has not answered yet; ask again`)
+    }
+    const instances =
+      endpoint === 'none'
+        ? []
+        : [
+            {
+              ip: dialableAddress(endpoint.metadata, endpoint.address),
+              port: endpoint.port,
+              weight: 1,
+              healthy: true,
+              enabled: true,
+              ephemeral: true,
+              cluster: defaultCluster,
+              metadata: shownMetadata(endpoint),
+            },
+          ]
+    return { service, instances, protectThreshold: 0, metadata: {}, isAnyCluster: true }
+  }
+
+  subscribe(service: ServiceName, onChange: () => void): Subscription {
+    const subject = this.#subject(service)
+    const listener = (): void => onChange()
+    subject.listeners.add(listener)
+    return {
+      unsubscribe: () => {
+        subject.listeners.delete(listener)
+        subject.usedAt = this.#deps.now()
+      },
+    }
+  }
+
+  /** Lets go what nobody wants any more. */
+  sweep(): void {
+    this.#subjects.sweep()
+  }
+
+  close(): void {
+    this.#subjects.close()
+  }
+
+  #subject(service: ServiceName): Subject {
+    return this.#subjects.take(
+      serviceKey(service),
+      (usedAt) => {
+        const { promise: answered, resolve: markAnswered } = Promise.withResolvers<void>()
+        return {
+          listeners: new Set(),
+          answered,
+          markAnswered,
+          upstream: undefined,
+          endpoint: undefined,
+          usedAt,
+        }
+      },
+      (subject) =>
+        this.#deps.subscribeService(service, {
+          onEndpoint: (endpoint) => {
+            const former = subject.endpoint
+            subject.endpoint = endpoint ?? 'none'
+            subject.markAnswered()
+            if (former !== undefined && isDeepStrictEqual(former, subject.endpoint)) return
+            for (const listener of subject.listeners) listener()
+          },
+        }),
+    )
+  }
+}
+
+/** What belongs to the announced instance alone does not describe ours. */
+function shownMetadata({ metadata, port }: FaceEndpoint): Record<string, string> {
+  const own: readonly string[] = [metadataKeys.inbound, metadataKeys.appPort, metadataKeys.mtls]
+  const shown = Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => !own.includes(key) && !key.startsWith('preserved.')),
+  )
+  return dubboMetadata(shown, Number(metadata[metadataKeys.appPort]), port)
+}
