@@ -1,5 +1,5 @@
 import { takeFailed } from '../../../native/kernel-pipe.ts'
-import type { BodyReader } from '../protocols/http1/body-reader.ts'
+import type { BodyReader } from '../../../http1/body-reader.ts'
 import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
 import type { BulkMover } from '../transport/bulk-flow.ts'
 import { readBufferBytes } from '../transport/raw-handle.ts'

@@ -1,8 +1,8 @@
 import type { EndpointState } from '../balance/types.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { LoggedRequest } from '../observe/access-log.ts'
-import { Field } from '../protocols/http1/field-names.ts'
-import type { Head } from '../protocols/http1/head.ts'
+import { Field } from '../../../http1/field-names.ts'
+import type { Head } from '../../../http1/head.ts'
 import type { Exchange } from './exchange.ts'
 import type { Road } from './road.ts'
 

@@ -4,10 +4,10 @@
  */
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
 import { headers } from '../../../contracts/words.ts'
-import { isFieldValue } from '../protocols/http1/field-text.ts'
-import { Field } from '../protocols/http1/field-names.ts'
-import type { Head } from '../protocols/http1/head.ts'
-import { latin1Write } from '../protocols/http1/latin1.ts'
+import { isFieldValue } from '../../../http1/field-text.ts'
+import { Field } from '../../../http1/field-names.ts'
+import type { Head } from '../../../http1/head.ts'
+import { latin1Write } from '../../../http1/latin1.ts'
 import type { CreatedTrace } from './created-trace.ts'
 
 const capacity = 1024

@@ -7,7 +7,7 @@
  * Then the route's policy, its count, and the destination's budget.
  */
 import { Outcome } from '../balance/types.ts'
-import { Method } from '../protocols/http1/types.ts'
+import { Method } from '../../../http1/types.ts'
 import type { RetryPolicy } from '../route/types.ts'
 
 export interface Sent {

@@ -1,7 +1,7 @@
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
-import { BodyKind } from '../protocols/http1/types.ts'
+import { BodyKind } from '../../../http1/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Attempt } from './attempt.ts'

@@ -1,4 +1,4 @@
-import { Field } from '../protocols/http1/field-names.ts'
+import { Field } from '../../../http1/field-names.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { MeshState } from '../link/mesh-state.ts'
 import { chooseDestination } from '../route/destination.ts'

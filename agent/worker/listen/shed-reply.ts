@@ -1,7 +1,7 @@
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
-import { LocalReplies } from '../protocols/http1/local-reply.ts'
+import { LocalReplies } from '../../../http1/local-reply.ts'
 import type { Road } from '../forward/road.ts'
 
 /** Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that no reset destroys the answer. */

@@ -56,7 +56,7 @@ function systemctl(...words: string[]): string {
 /** A second release: its own code, the packages of the first. */
 function releaseIn(folder: string): string {
   mkdirSync(folder, { recursive: true })
-  for (const part of ['agent', 'cli', 'contracts', 'native', 'registry-adapters', 'watchdog', 'package.json'])
+  for (const part of ['agent', 'cli', 'contracts', 'http1', 'native', 'registry-adapters', 'watchdog', 'package.json'])
     cpSync(join(root, part), join(folder, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   return folder

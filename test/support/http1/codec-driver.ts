@@ -1,10 +1,10 @@
 /** Runs the codec over a byte stream the way a connection does: pieces, a buffer that is reused, half-read heads kept. */
-import { BodyReader } from '../../../agent/worker/protocols/http1/body-reader.ts'
-import { Head } from '../../../agent/worker/protocols/http1/head.ts'
-import { readReply } from '../../../agent/worker/protocols/http1/read-reply.ts'
-import { readRequest } from '../../../agent/worker/protocols/http1/read-request.ts'
-import { StringCache } from '../../../agent/worker/protocols/http1/string-cache.ts'
-import { BodyKind, Method } from '../../../agent/worker/protocols/http1/types.ts'
+import { BodyReader } from '../../../http1/body-reader.ts'
+import { Head } from '../../../http1/head.ts'
+import { readReply } from '../../../http1/read-reply.ts'
+import { readRequest } from '../../../http1/read-request.ts'
+import { StringCache } from '../../../http1/string-cache.ts'
+import { BodyKind, Method } from '../../../http1/types.ts'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 

@@ -1,6 +1,6 @@
 /** Plans that change nothing, for tests that change one thing. */
-import { ReplyFraming } from '../../../agent/worker/protocols/http1/types.ts'
-import type { ReplyPlan, RequestPlan } from '../../../agent/worker/protocols/http1/types.ts'
+import { ReplyFraming } from '../../../http1/types.ts'
+import type { ReplyPlan, RequestPlan } from '../../../http1/types.ts'
 import type { HeaderEdits } from '../../../agent/worker/route/types.ts'
 
 export function requestPlan(changes: Partial<RequestPlan> = {}): RequestPlan {

@@ -7,7 +7,7 @@ import {
   mayRepeat,
   wantsRetry,
 } from '../../../../../agent/worker/forward/retry-decision.ts'
-import { Method } from '../../../../../agent/worker/protocols/http1/types.ts'
+import { Method } from '../../../../../http1/types.ts'
 import { compileRetry } from '../../../../../agent/worker/route/retry-policy.ts'
 import type { RetryCondition } from '../../../../../contracts/route-spec.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 
-import { HeadWriter } from '../../../../../../agent/worker/protocols/http1/head-writer.ts'
+import { HeadWriter } from '../../../http1/head-writer.ts'
 import {
   bytes,
   forwardedReply,
@@ -9,8 +9,8 @@ import {
   ok,
   replyHead,
   requestHead,
-} from '../../../../../support/http1/codec-words.ts'
-import { headerEdits, replyPlan, requestPlan } from '../../../../../support/http1/plans.ts'
+} from '../../support/http1/codec-words.ts'
+import { headerEdits, replyPlan, requestPlan } from '../../support/http1/plans.ts'
 
 describe('head writer', () => {
   it('passes an unchanged head byte for byte and adds only Via', () => {

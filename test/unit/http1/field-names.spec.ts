@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { Field, fieldKinds, fieldName, fieldOf } from '../../../../../../agent/worker/protocols/http1/field-names.ts'
-import { bytes } from '../../../../../support/http1/codec-words.ts'
+import { Field, fieldKinds, fieldName, fieldOf } from '../../../http1/field-names.ts'
+import { bytes } from '../../support/http1/codec-words.ts'
 
 describe('known field names', () => {
   it('are found in any case and nothing else is', () => {

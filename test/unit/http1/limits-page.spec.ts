@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { globSync, readFileSync } from 'node:fs'
 
-import { maxNominated } from '../../../../../../agent/worker/protocols/http1/head.ts'
-import { maxMethodBytes } from '../../../../../../agent/worker/protocols/http1/read-request.ts'
-import { maxReplayBytes } from '../../../../../../agent/worker/forward/replay-buffer.ts'
-import { maxMirrors } from '../../../../../../agent/worker/forward/mirror.ts'
-import { maxSourceApps } from '../../../../../../agent/worker/route/rate-limit.ts'
-import { defaultLimits } from '../../../../../../contracts/snapshot.ts'
+import { maxNominated } from '../../../http1/head.ts'
+import { maxMethodBytes } from '../../../http1/read-request.ts'
+import { maxReplayBytes } from '../../../agent/worker/forward/replay-buffer.ts'
+import { maxMirrors } from '../../../agent/worker/forward/mirror.ts'
+import { maxSourceApps } from '../../../agent/worker/route/rate-limit.ts'
+import { defaultLimits } from '../../../contracts/snapshot.ts'
 
 describe('docs/limits.md', () => {
   const page = readFileSync('docs/limits.md', 'utf8')
@@ -19,7 +19,7 @@ describe('docs/limits.md', () => {
         .split('|')
         .map((cell) => cell.trim()),
     )
-  const source = globSync('agent/worker/**/*.ts')
+  const source = globSync(['agent/worker/**/*.ts', 'http1/*.ts'])
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 
-import { Method } from '../../../../../../agent/worker/protocols/http1/types.ts'
-import { readStream } from '../../../../../support/http1/codec-driver.ts'
-import type { SeenStream } from '../../../../../support/http1/codec-driver.ts'
-import { loadLlhttpBlocks } from '../../../../../support/http1/llhttp-vectors.ts'
-import type { LlhttpBlock } from '../../../../../support/http1/llhttp-vectors.ts'
+import { Method } from '../../../http1/types.ts'
+import { readStream } from '../../support/http1/codec-driver.ts'
+import type { SeenStream } from '../../support/http1/codec-driver.ts'
+import { loadLlhttpBlocks } from '../../support/http1/llhttp-vectors.ts'
+import type { LlhttpBlock } from '../../support/http1/llhttp-vectors.ts'
 
 /**
  * Blocks that llhttp's strict mode takes and we refuse, or reads further than we do, each with the rule of docs/http1.md that makes it so.

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 
-import { BodyReader } from '../../../../../../agent/worker/protocols/http1/body-reader.ts'
-import { Fault } from '../../../../../../agent/worker/protocols/http1/fault.ts'
-import { BodyKind } from '../../../../../../agent/worker/protocols/http1/types.ts'
-import { defaultLimits } from '../../../../../../contracts/snapshot.ts'
-import { forwardBody } from '../../../../../support/http1/codec-driver.ts'
-import { bytes } from '../../../../../support/http1/codec-words.ts'
+import { BodyReader } from '../../../http1/body-reader.ts'
+import { Fault } from '../../../http1/fault.ts'
+import { BodyKind } from '../../../http1/types.ts'
+import { defaultLimits } from '../../../contracts/snapshot.ts'
+import { forwardBody } from '../../support/http1/codec-driver.ts'
+import { bytes } from '../../support/http1/codec-words.ts'
 
 describe('body reader', () => {
   it('passes a content-length body and leaves what follows', () => {

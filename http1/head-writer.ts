@@ -1,11 +1,10 @@
-import type { HeaderEdits } from '../../route/types.ts'
 import { DropMatcher } from './drop-matcher.ts'
 import { Field, fieldKinds, isHopByHop, isIdentity, isProtected } from './field-names.ts'
 import { isToken } from './field-text.ts'
 import type { Head } from './head.ts'
 import { latin1Write } from './latin1.ts'
 import { BodyKind, Method, ReplyFraming, TargetForm } from './types.ts'
-import type { ReplyPlan, RequestPlan } from './types.ts'
+import type { HeadEdits, ReplyPlan, RequestPlan } from './types.ts'
 
 /** What happens to a field by its name. */
 const Action = { pass: 0, drop: 1, special: 2 } as const
@@ -241,7 +240,7 @@ export class HeadWriter {
     return at + 2
   }
 
-  #matcher(edits: HeaderEdits | null): DropMatcher | null {
+  #matcher(edits: HeadEdits | null): DropMatcher | null {
     return edits === null || edits.drop.size === 0 ? null : this.#compiled(edits.drop)
   }
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 
-import { fuzzCodec } from '../../../../../support/http1/fuzz/codec-fuzz.ts'
-import { requestStream } from '../../../../../support/http1/fuzz/generate.ts'
-import { Random } from '../../../../../support/http1/fuzz/random.ts'
+import { fuzzCodec } from '../../support/http1/fuzz/codec-fuzz.ts'
+import { requestStream } from '../../support/http1/fuzz/generate.ts'
+import { Random } from '../../support/http1/fuzz/random.ts'
 
 describe('fuzzing the HTTP/1.1 codec', () => {
   it('passes on nothing that a strict parser refuses, whole or in pieces (5,000 messages of a fixed seed)', function () {

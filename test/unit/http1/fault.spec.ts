@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { Fault, httpFault } from '../../../../../../agent/worker/protocols/http1/fault.ts'
-import { errorCodes } from '../../../../../../contracts/errors.ts'
+import { Fault, httpFault } from '../../../http1/fault.ts'
+import { errorCodes } from '../../../contracts/errors.ts'
 
 describe('faults', () => {
   it('all have a status, a known code and a rule', () => {

@@ -2,7 +2,7 @@
  * Every way in which a message can be refused, as small negative numbers: reading code answers them without allocating anything.
  * All of them end the connection that the bad bytes came from: its framing is lost (RFC 9112 section 2.2).
  */
-import type { ErrorCode } from '../../../../contracts/errors.ts'
+import type { ErrorCode } from '../contracts/errors.ts'
 
 export interface HttpFault {
   /** Status for the caller when the fault is in a request; a faulty reply is always 502. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
-import { LocalReplies } from '../../../../../../agent/worker/protocols/http1/local-reply.ts'
-import { readStream } from '../../../../../support/http1/codec-driver.ts'
+import { LocalReplies } from '../../../http1/local-reply.ts'
+import { readStream } from '../../support/http1/codec-driver.ts'
 
 describe('local replies', () => {
   const replies = new LocalReplies('agent')

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { maxChunkHeadBytes, writeChunkHead } from '../../../../../../agent/worker/protocols/http1/chunks.ts'
+import { maxChunkHeadBytes, writeChunkHead } from '../../../http1/chunks.ts'
 
 describe('chunk writer', () => {
   it('writes hexadecimal within the room it announces', () => {

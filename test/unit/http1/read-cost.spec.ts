@@ -2,16 +2,16 @@
 import { expect } from 'chai'
 import { getHeapStatistics } from 'node:v8'
 
-import { BodyReader } from '../../../../../../agent/worker/protocols/http1/body-reader.ts'
-import { Head } from '../../../../../../agent/worker/protocols/http1/head.ts'
-import { HeadWriter } from '../../../../../../agent/worker/protocols/http1/head-writer.ts'
-import { readReply } from '../../../../../../agent/worker/protocols/http1/read-reply.ts'
-import { readRequest } from '../../../../../../agent/worker/protocols/http1/read-request.ts'
-import { StringCache } from '../../../../../../agent/worker/protocols/http1/string-cache.ts'
-import { BodyKind, Method } from '../../../../../../agent/worker/protocols/http1/types.ts'
-import { defaultLimits } from '../../../../../../contracts/snapshot.ts'
-import { bytes, get, ok } from '../../../../../support/http1/codec-words.ts'
-import { headerEdits, replyPlan, requestPlan } from '../../../../../support/http1/plans.ts'
+import { BodyReader } from '../../../http1/body-reader.ts'
+import { Head } from '../../../http1/head.ts'
+import { HeadWriter } from '../../../http1/head-writer.ts'
+import { readReply } from '../../../http1/read-reply.ts'
+import { readRequest } from '../../../http1/read-request.ts'
+import { StringCache } from '../../../http1/string-cache.ts'
+import { BodyKind, Method } from '../../../http1/types.ts'
+import { defaultLimits } from '../../../contracts/snapshot.ts'
+import { bytes, get, ok } from '../../support/http1/codec-words.ts'
+import { headerEdits, replyPlan, requestPlan } from '../../support/http1/plans.ts'
 
 /** A buffer that counts how often one of its bytes is read. */
 function counting(input: Buffer): { readonly buf: Buffer; readonly reads: () => number } {

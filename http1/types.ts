@@ -1,11 +1,10 @@
 /**
- * The HTTP/1.1 codec's words: what its parts give to each other and to the road (`listen`, `connect`, `forward`).
+ * The HTTP/1.1 codec's words: what its parts give to each other and to those who carry traffic with it: the workers, and the watchdog's relay.
  *
  * The codec owns no socket and reads no clock. A connection side keeps one `Head` and one `BodyReader` for its whole life; nothing is allocated per message.
  * Bad input is never an exception: functions that read bytes answer a negative number, an index into `httpFault`.
  */
-import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
-import type { HeaderEdits } from '../../route/types.ts'
+import type { LimitsSpec } from '../contracts/snapshot.ts'
 
 /** Bounds of the codec, by their names in the snapshot. A whole `LimitsSpec` fits. */
 export type HeadLimits = Pick<LimitsSpec, 'maxRequestLineBytes' | 'maxHeadBytes' | 'maxFields'>
@@ -44,14 +43,22 @@ export type BodyKind = (typeof BodyKind)[keyof typeof BodyKind]
 export const TargetForm = { origin: 0, absolute: 1, authority: 2, asterisk: 3 } as const
 export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
 
+/** What a rule changes in a head. */
+export interface HeadEdits {
+  /** `name: value\r\n` lines. */
+  readonly lines: Buffer
+  /** Fields to leave out of the forwarded head, lower case. */
+  readonly drop: ReadonlySet<string>
+}
+
 /** What a forwarded request head shall look like. One reusable object per connection: set all fields, then call `HeadWriter.request`. */
 export interface RequestPlan {
   /**
    * Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order.
    * Fields that frame or address a message are never dropped by them, and must not be in their lines: control refuses such rules.
    */
-  routeEdits: HeaderEdits | null
-  destinationEdits: HeaderEdits | null
+  routeEdits: HeadEdits | null
+  destinationEdits: HeadEdits | null
   /** Whole, validated field lines of the mesh itself (source, trace, request id), appended last; `extra[0 .. extraLength)`. */
   extra: Buffer | null
   extraLength: number
@@ -78,8 +85,8 @@ export type ReplyFraming = (typeof ReplyFraming)[keyof typeof ReplyFraming]
 
 /** What a forwarded reply head shall look like. One reusable object per connection. */
 export interface ReplyPlan {
-  routeEdits: HeaderEdits | null
-  destinationEdits: HeaderEdits | null
+  routeEdits: HeadEdits | null
+  destinationEdits: HeadEdits | null
   /** Fields that response filters leave out, on top of the edits. */
   filterDrop: ReadonlySet<string> | null
   extra: Buffer | null

@@ -1,11 +1,11 @@
 /** The numbered rules of docs/http1.md, as far as the codec alone decides them. Rules about forwarding are in test/e2e/http1. */
 import { expect } from 'chai'
 
-import { Fault, httpFault } from '../../../../../../agent/worker/protocols/http1/fault.ts'
-import { BodyKind, Method, ReplyFraming, TargetForm } from '../../../../../../agent/worker/protocols/http1/types.ts'
-import { isFieldValue, isToken } from '../../../../../../agent/worker/protocols/http1/field-text.ts'
-import { defaultLimits } from '../../../../../../contracts/snapshot.ts'
-import { forwardBody, readStream } from '../../../../../support/http1/codec-driver.ts'
+import { Fault, httpFault } from '../../../http1/fault.ts'
+import { BodyKind, Method, ReplyFraming, TargetForm } from '../../../http1/types.ts'
+import { isFieldValue, isToken } from '../../../http1/field-text.ts'
+import { defaultLimits } from '../../../contracts/snapshot.ts'
+import { forwardBody, readStream } from '../../support/http1/codec-driver.ts'
 import {
   bytes,
   forwardedReply,
@@ -16,7 +16,7 @@ import {
   replyResult,
   requestHead,
   requestResult,
-} from '../../../../../support/http1/codec-words.ts'
+} from '../../support/http1/codec-words.ts'
 
 function refuses(fault: Fault, ...texts: string[]): void {
   for (const text of texts) expect(requestResult(text), JSON.stringify(text)).to.equal(fault)

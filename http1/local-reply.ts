@@ -1,6 +1,6 @@
-import type { ErrorCode } from '../../../../contracts/errors.ts'
-import { headers } from '../../../../contracts/words.ts'
-import type { Tier } from '../../../../contracts/words.ts'
+import type { ErrorCode } from '../contracts/errors.ts'
+import { headers } from '../contracts/words.ts'
+import type { Tier } from '../contracts/words.ts'
 import { latin1Write } from './latin1.ts'
 import { reasonPhrase } from './reason-phrase.ts'
 

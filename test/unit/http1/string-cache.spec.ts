@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { StringCache } from '../../../../../../agent/worker/protocols/http1/string-cache.ts'
-import { bytes } from '../../../../../support/http1/codec-words.ts'
+import { StringCache } from '../../../http1/string-cache.ts'
+import { bytes } from '../../support/http1/codec-words.ts'
 
 describe('string cache', () => {
   it('is right when two strings share a slot, and keeps no long ones', () => {
