@@ -115,7 +115,7 @@ export class Acceptor {
       this.begin(transport, context, proxy, undefined, received, onEnd)
       return
     }
-    void callers.find(transport.peer(), apps).then((source) => {
+    void callers.find(transport.peer(), apps, transport.descriptor).then((source) => {
       if (transport.isClosed) {
         onEnd()
         return

@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net'
 
 import type { MeshSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { SocketOwner } from '../../../native/socket-owner.ts'
-import { hexAddress } from './port-owner.ts'
+import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {
@@ -21,14 +21,14 @@ const shareMs = 5
  * when the configuration names users. undefined for peers of other hosts and for users without an application.
  *
  * The kernel is asked for the one socket (`native/socket-owner.ts`); where it does not answer, the table of all sockets is read (/proc/net/tcp, column uid), whose
- * cost grows with the number of connections of the host.
+ * cost grows with the number of connections of the host. A connection that its caller has closed already is nobody's: the kernel reports such sockets as user 0.
  */
 export class CallerIdentity {
   private readonly now: () => number
   private readonly read: (file: string) => Promise<string>
   private readonly openOwner: () => SocketOwner | undefined
   private owner: { readonly asked: SocketOwner | undefined } | undefined
-  private shared: { at: number; table: Promise<string> } | undefined
+  private shared: { readonly at: number; readonly tables: Promise<readonly string[]> } | undefined
 
   constructor(
     now: () => number,
@@ -45,38 +45,36 @@ export class CallerIdentity {
     this.owner = undefined
   }
 
-  async find(peer: LoopbackPeer, apps: MeshSpec['sourceAppsByUid']): Promise<SourceAppSpec | undefined> {
+  /** `descriptor` is our end's, -1 where the transport does not tell it. */
+  async find(
+    peer: LoopbackPeer,
+    apps: MeshSpec['sourceAppsByUid'],
+    descriptor = -1,
+  ): Promise<SourceAppSpec | undefined> {
+    const uid = await this.uidOf(peer, descriptor)
+    return uid === undefined ? undefined : apps[uid]
+  }
+
+  /** undefined = a peer of another host, or one whose owner is not known (any more). */
+  private async uidOf(peer: LoopbackPeer, descriptor: number): Promise<number | undefined> {
     const isLoopback4 = isIPv4(peer.address) && peer.address.startsWith('127.')
     if (!isLoopback4 && peer.address !== '::1') return undefined
     this.owner ??= { asked: this.openOwner() }
     const local = { address: peer.localAddress, port: peer.localPort }
-    const uid = this.owner.asked?.uidOf(peer, local) ?? (isLoopback4 ? await this.uidOf(peer) : undefined)
-    return uid === undefined ? undefined : apps[uid]
-  }
-
-  private async uidOf(peer: LoopbackPeer): Promise<string | undefined> {
-    const local = `${hexAddress(peer.address)}:${peer.port.toString(16).toUpperCase().padStart(4, '0')}`
-    let table: string
+    const { asked } = this.owner
+    const uid = asked?.uidOf(peer, local, descriptor)
+    if (uid !== undefined || asked?.hasAnswered === true) return uid
     try {
-      table = await this.table()
+      return uidInTables(await this.tables(), peer, local)
     } catch {
       return undefined
     }
-    const at = table.indexOf(`: ${local} `)
-    if (at < 0) return undefined
-    const end = table.indexOf('\n', at)
-    // sl: local remote state tx:rx tr:when retransmits uid …
-    return table
-      .slice(at + 2, end)
-      .trim()
-      .split(/\s+/)[6]
   }
 
-  private table(): Promise<string> {
+  private tables(): Promise<readonly string[]> {
     const now = this.now()
-    if (this.shared === undefined || now - this.shared.at > shareMs) {
-      this.shared = { at: now, table: this.read('/proc/net/tcp') }
-    }
-    return this.shared.table
+    if (this.shared === undefined || now - this.shared.at > shareMs)
+      this.shared = { at: now, tables: Promise.all(socketTables.map((file) => this.read(file))) }
+    return this.shared.tables
   }
 }

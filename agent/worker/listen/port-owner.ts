@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
+import { hexAddress } from '../../../native/socket-table.ts'
 
 export interface PortOwner {
   readonly pid: number
@@ -92,15 +93,6 @@ function isAddress(host: string, address: string): boolean {
 function ownerOf(pid: string): PortOwner {
   const args = argsOf(pid)
   return { pid: Number(pid), command: args.join(' ').slice(0, 120) || 'unknown', args }
-}
-
-/** The kernel prints an IPv4 address as the hexadecimal of its four bytes, last byte first. */
-export function hexAddress(address: string): string {
-  return address
-    .split('.')
-    .reverse()
-    .map((part) => Number(part).toString(16).toUpperCase().padStart(2, '0'))
-    .join('')
 }
 
 function linesOf(file: string): string[] {

@@ -6,12 +6,13 @@ import { app } from '../../../../support/routing.ts'
 const peer = { address: '127.0.0.1', port: 40_000, localAddress: '127.0.0.1', localPort: 15_001 }
 const apps = { '1000': app('cart') }
 
-/** The columns of /proc/net/tcp as far as the uid. */
-const table =
-  '  sl  local_address rem_address   st\n   7: 0100007F:9C40 0100007F:3A99 01 00000000:00000000 00:00000000 00000000  1000        0 5 1\n'
+/** The columns of /proc/net/tcp as far as the inode: of a connected socket, or of another state, or one that its owner has closed. */
+const row = (state = '01', inode = 5): string =>
+  `  sl  local_address rem_address   st\n   7: 0100007F:9C40 0100007F:3A99 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1\n`
+const table = row()
 
 const answering = (uid: number | undefined): (() => SocketOwner) => {
-  const asked = { uidOf: () => uid, close: () => {} }
+  const asked = { uidOf: () => uid, hasAnswered: uid !== undefined, close: () => {} }
   return () => asked as unknown as SocketOwner
 }
 
@@ -36,6 +37,37 @@ describe('the calling application', () => {
       expect(await callers.find(peer, apps)).to.equal(apps['1000'])
       expect(await callers.find({ ...peer, port: 40_001 }, apps)).to.equal(undefined)
     }
+  })
+
+  it('is nobody for a socket that is not connected or that its owner has closed, in the table too', async () => {
+    for (const line of [row('06', 0), row('06'), row('01', 0), row('0A'), row('02'), row('07')]) {
+      const callers = new CallerIdentity(
+        () => 0,
+        () => Promise.resolve(line),
+        () => undefined,
+      )
+      expect(await callers.find(peer, apps), line).to.equal(undefined)
+    }
+  })
+
+  it('is found in the table for a program that uses IPv6 sockets for everything', async () => {
+    const mapped = row().replace(/0100007F/g, '0000000000000000FFFF00000100007F')
+    const callers = new CallerIdentity(
+      () => 0,
+      (file) => Promise.resolve(file.endsWith('6') ? mapped : ''),
+      () => undefined,
+    )
+    expect(await callers.find(peer, apps)).to.equal(apps['1000'])
+  })
+
+  it('does not read the table for every caller that has gone, once the kernel has answered', async () => {
+    const asked = { uidOf: () => undefined, hasAnswered: true, close: () => {} } as unknown as SocketOwner
+    const callers = new CallerIdentity(
+      () => 0,
+      () => expect.fail('the table was read'),
+      () => asked,
+    )
+    expect(await callers.find(peer, apps)).to.equal(undefined)
   })
 
   it('is unknown for users without an application, for other hosts, and when nothing can be read', async () => {
