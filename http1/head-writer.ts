@@ -1,4 +1,5 @@
-import { DropMatcher } from './drop-matcher.ts'
+import type { EditBytes } from './edit-bytes.ts'
+import { EditBytesCache } from './edit-bytes.ts'
 import { Field, fieldKinds, isHopByHop, isIdentity, isProtected } from './field-names.ts'
 import { isToken } from './field-text.ts'
 import type { Head } from './head.ts'
@@ -61,15 +62,19 @@ const shortRun = 48
 
 /**
  * Writes forwarded heads: unchanged runs of the received head are copied as runs, hop-by-hop fields (R17, R18) and identity fields (R36) are left out,
- * edits are applied, `Via` is added. Order and duplicates are kept (R39). One per worker; it holds no state of a message.
+ * edits are applied, `Via` is added. Order and duplicates are kept (R39). One per worker; nothing of a message outlasts a call.
  *
  * `request` and `reply` answer the position after the last byte written, or -1 when `out` might be too small: then nothing was written, and the caller
  * offers room for `roomFor(head, plan)` bytes.
  */
 export class HeadWriter {
   readonly #via: readonly [Buffer, Buffer]
-  /** Drop sets are part of the snapshot; they live here as long as the snapshot that holds them. */
-  readonly #matchers = new WeakMap<ReadonlySet<string>, DropMatcher>()
+  readonly #known = new EditBytesCache()
+  /** The edits of the head in hand, the first `#editCount` of them. */
+  readonly #edits: EditBytes[] = []
+  #editCount = 0
+  #editLength = 0
+  #drops = false
 
   /** pseudonym: our name in Via, a token (RFC 9110 section 7.6.3). */
   constructor(pseudonym: string) {
@@ -79,7 +84,12 @@ export class HeadWriter {
 
   /** Upper bound of what `request` or `reply` writes. */
   roomFor(head: Head, plan: RequestPlan | ReplyPlan): number {
-    return 'target' in plan ? this.#roomForRequest(head, plan) : this.#room(head, plan)
+    if ('target' in plan) {
+      this.#takeRequestEdits(plan)
+      return this.#roomForRequest(head, plan)
+    }
+    this.#takeReplyEdits(plan)
+    return this.#room(head, plan)
   }
 
   #roomForRequest(head: Head, plan: RequestPlan): number {
@@ -87,23 +97,49 @@ export class HeadWriter {
   }
 
   #room(head: Head, plan: RequestPlan | ReplyPlan): number {
-    return (
-      head.end -
-      head.start +
-      ownBytes +
-      this.#via[0].length +
-      plan.extraLength +
-      (plan.routeEdits === null ? 0 : plan.routeEdits.lines.length) +
-      (plan.destinationEdits === null ? 0 : plan.destinationEdits.lines.length)
-    )
+    return head.end - head.start + ownBytes + this.#via[0].length + plan.extraLength + this.#editLength
+  }
+
+  #takeRequestEdits(plan: RequestPlan): void {
+    this.#takeNoEdits()
+    if (plan.routeEdits !== null) this.#takeEdits(plan.routeEdits)
+    if (plan.destinationEdits !== null) this.#takeEdits(plan.destinationEdits)
+  }
+
+  #takeReplyEdits(plan: ReplyPlan): void {
+    this.#takeNoEdits()
+    if (plan.routeEdits !== null) this.#takeEdits(plan.routeEdits)
+    if (plan.destinationEdits !== null) this.#takeEdits(plan.destinationEdits)
+    if (plan.cookieEdits !== null) this.#takeEdits(plan.cookieEdits)
+    if (plan.filterEdits !== null) for (const edits of plan.filterEdits) this.#takeEdits(edits)
+  }
+
+  #takeNoEdits(): void {
+    this.#editCount = 0
+    this.#editLength = 0
+    this.#drops = false
+  }
+
+  #takeEdits(edits: HeadEdits): void {
+    const bytes = this.#known.of(edits)
+    this.#edits[this.#editCount++] = bytes
+    this.#editLength += bytes.lines.length
+    if (bytes.drop !== null) this.#drops = true
+  }
+
+  #isDropped(buf: Buffer, start: number, end: number): boolean {
+    for (let n = 0; n < this.#editCount; n++) {
+      const { drop } = this.#edits[n] as EditBytes
+      if (drop !== null && drop.has(buf, start, end)) return true
+    }
+    return false
   }
 
   request(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
+    this.#takeRequestEdits(plan)
     if (at + this.#roomForRequest(head, plan) > out.length) return -1
     const buf = head.buf
-    const routeDrop = this.#matcher(plan.routeEdits)
-    const destinationDrop = this.#matcher(plan.destinationEdits)
-    const isPlain = head.nominatedCount === 0 && routeDrop === null && destinationDrop === null
+    const isPlain = head.nominatedCount === 0 && !this.#drops
 
     let from = head.start
     const isAsSent = plan.target === null && head.targetForm !== TargetForm.absolute
@@ -127,7 +163,7 @@ export class HeadWriter {
     for (let k = 0; k < count; k++) {
       const field = head.ids[k] as number
       const action = requestActions[field] as number
-      if (action === Action.pass && (isPlain || !isLeftOut(head, k, field, routeDrop, destinationDrop, null))) continue
+      if (action === Action.pass && (isPlain || !this.#isLeftOut(head, k, field))) continue
       const line = head.at[k * 4] as number
       const next = k + 1 < count ? (head.at[k * 4 + 4] as number) : head.end - 2
       if (action === Action.special) {
@@ -157,17 +193,10 @@ export class HeadWriter {
   }
 
   reply(out: Buffer, at: number, head: Head, plan: ReplyPlan): number {
+    this.#takeReplyEdits(plan)
     if (at + this.#room(head, plan) > out.length) return -1
     const buf = head.buf
-    const routeDrop = this.#matcher(plan.routeEdits)
-    const destinationDrop = this.#matcher(plan.destinationEdits)
-    const filterDrop = plan.filterDrop === null ? null : this.#compiled(plan.filterDrop)
-    const isPlain =
-      head.nominatedCount === 0 &&
-      !head.hasLooseLines &&
-      routeDrop === null &&
-      destinationDrop === null &&
-      filterDrop === null
+    const isPlain = head.nominatedCount === 0 && !head.hasLooseLines && !this.#drops
 
     let from = head.start
     if (buf[head.start + 7] !== 0x31 || buf[head.start + 12] !== 0x20) {
@@ -187,12 +216,7 @@ export class HeadWriter {
       let action = replyActions[field] as number
       if (field === Field.xMeshTier && !plan.dropsTier) action = Action.pass
       const isLoose = head.hasLooseLines && buf[head.at[k * 4 + 1] as number] !== 0x3a
-      if (
-        action === Action.pass &&
-        !isLoose &&
-        (isPlain || !isLeftOut(head, k, field, routeDrop, destinationDrop, filterDrop))
-      )
-        continue
+      if (action === Action.pass && !isLoose && (isPlain || !this.#isLeftOut(head, k, field))) continue
       let writesLength = false
       if (field === Field.contentLength) {
         // R23: announced to HEAD and with 304, meaningless with 1xx and 204
@@ -207,11 +231,7 @@ export class HeadWriter {
       else if (field === Field.transferEncoding) {
         if (head.body === BodyKind.chunked && plan.framing === ReplyFraming.same)
           at = copy(out, at, chunked, 0, chunked.length)
-      } else if (
-        isLoose &&
-        action === Action.pass &&
-        !isLeftOut(head, k, field, routeDrop, destinationDrop, filterDrop)
-      ) {
+      } else if (isLoose && action === Action.pass && !this.#isLeftOut(head, k, field)) {
         at = copy(out, at, buf, line, head.at[k * 4 + 1] as number)
         at += latin1Write(out, ': ', at)
         at = copy(out, at, buf, head.at[k * 4 + 2] as number, head.at[k * 4 + 3] as number)
@@ -231,54 +251,35 @@ export class HeadWriter {
     at = copy(out, at, connection, 0, connection.length)
     const via = this.#via[head.minor === 0 ? 0 : 1]
     at = copy(out, at, via, 0, via.length)
-    if (plan.routeEdits !== null) at = copy(out, at, plan.routeEdits.lines, 0, plan.routeEdits.lines.length)
-    if (plan.destinationEdits !== null)
-      at = copy(out, at, plan.destinationEdits.lines, 0, plan.destinationEdits.lines.length)
+    for (let n = 0; n < this.#editCount; n++) {
+      const { lines } = this.#edits[n] as EditBytes
+      at = copy(out, at, lines, 0, lines.length)
+    }
     if (plan.extra !== null) at = copy(out, at, plan.extra, 0, plan.extraLength)
     out[at] = 0x0d
     out[at + 1] = 0x0a
     return at + 2
   }
 
-  #matcher(edits: HeadEdits | null): DropMatcher | null {
-    return edits === null || edits.drop.size === 0 ? null : this.#compiled(edits.drop)
-  }
-
-  #compiled(drop: ReadonlySet<string>): DropMatcher {
-    const known = this.#matchers.get(drop)
-    if (known !== undefined) return known
-    const made = new DropMatcher(drop)
-    this.#matchers.set(drop, made)
-    return made
+  /** Whether Connection names this field (R17) or an edit takes it out. Framing and addressing never leave this way. */
+  #isLeftOut(head: Head, index: number, field: number): boolean {
+    const start = head.at[index * 4] as number
+    const end = head.at[index * 4 + 1] as number
+    if (head.nominatedCount > 0 && !isProtected(field) && isNominated(head, start, end)) return true
+    return this.#drops && this.#isDropped(head.buf, start, end)
   }
 }
 
-/** Whether Connection names this field (R17) or an edit takes it out. Framing and addressing never leave this way. */
-function isLeftOut(
-  head: Head,
-  index: number,
-  field: number,
-  first: DropMatcher | null,
-  second: DropMatcher | null,
-  third: DropMatcher | null,
-): boolean {
-  const buf = head.buf
-  const start = head.at[index * 4] as number
-  const end = head.at[index * 4 + 1] as number
-  if (head.nominatedCount > 0 && !isProtected(field)) {
-    for (let n = 0; n < head.nominatedCount; n++) {
-      const from = head.nominated[n * 2] as number
-      if ((head.nominated[n * 2 + 1] as number) - from !== end - start) continue
-      let i = start
-      while (i < end && sameLetter(buf[i] as number, buf[from + i - start] as number)) i++
-      if (i === end) return true
-    }
+function isNominated(head: Head, start: number, end: number): boolean {
+  const { buf } = head
+  for (let n = 0; n < head.nominatedCount; n++) {
+    const from = head.nominated[n * 2] as number
+    if ((head.nominated[n * 2 + 1] as number) - from !== end - start) continue
+    let i = start
+    while (i < end && sameLetter(buf[i] as number, buf[from + i - start] as number)) i++
+    if (i === end) return true
   }
-  return (
-    (first !== null && first.has(buf, start, end)) ||
-    (second !== null && second.has(buf, start, end)) ||
-    (third !== null && third.has(buf, start, end))
-  )
+  return false
 }
 
 function sameLetter(a: number, b: number): boolean {

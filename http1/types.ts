@@ -43,10 +43,13 @@ export type BodyKind = (typeof BodyKind)[keyof typeof BodyKind]
 export const TargetForm = { origin: 0, absolute: 1, authority: 2, asterisk: 3 } as const
 export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
 
-/** What a rule changes in a head. */
+/** Fields of a head in their order. Names and values were validated where they came in. */
+export type Fields = readonly (readonly [name: string, value: string])[]
+
+/** What a rule or a filter changes in a head. Never changed once made: its bytes are kept as long as the object lives. */
 export interface HeadEdits {
-  /** `name: value\r\n` lines. */
-  readonly lines: Buffer
+  /** Added behind what is there. */
+  readonly fields: Fields
   /** Fields to leave out of the forwarded head, lower case. */
   readonly drop: ReadonlySet<string>
 }
@@ -54,8 +57,8 @@ export interface HeadEdits {
 /** What a forwarded request head shall look like. One reusable object per connection: set all fields, then call `HeadWriter.request`. */
 export interface RequestPlan {
   /**
-   * Edits of the route and of the destination; their `drop` is left out, their `lines` are appended in this order.
-   * Fields that frame or address a message are never dropped by them, and must not be in their lines: control refuses such rules.
+   * Edits of the route and of the destination; their `drop` is left out, their `fields` are appended in this order.
+   * Fields that frame or address a message are never dropped by them, and must not be added by them: control refuses such rules.
    */
   routeEdits: HeadEdits | null
   destinationEdits: HeadEdits | null
@@ -87,8 +90,10 @@ export type ReplyFraming = (typeof ReplyFraming)[keyof typeof ReplyFraming]
 export interface ReplyPlan {
   routeEdits: HeadEdits | null
   destinationEdits: HeadEdits | null
-  /** Fields that response filters leave out, on top of the edits. */
-  filterDrop: ReadonlySet<string> | null
+  /** Adds a cookie of ours. */
+  cookieEdits: HeadEdits | null
+  /** Of response filters, on top of the others. */
+  filterEdits: readonly HeadEdits[] | null
   extra: Buffer | null
   extraLength: number
   framing: ReplyFraming

@@ -14,7 +14,7 @@ import { explainPolicy } from '../../agent/worker/route/explain.ts'
 import { makeHashCookie, readHash } from '../../agent/worker/route/hash-key.ts'
 import { murmur3 } from '../../agent/worker/route/murmur3.ts'
 import { matchTcpRoute } from '../../agent/worker/route/tcp-route.ts'
-import type { FilterContext, LocalReply, RequestView, Route, TcpRoute } from '../../agent/worker/route/types.ts'
+import type { FilterContext, Answer, RequestView, Route, TcpRoute } from '../../agent/worker/route/types.ts'
 import { matchRoute } from '../../agent/worker/route/virtual-host.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HeaderEditsSpec } from '../../contracts/route-spec.ts'
@@ -120,17 +120,17 @@ function httpOutcome([, inbound, method, host, path, rest]: RegExpExecArray, sto
   }
 }
 
-function firstReply(route: Route, filterContext: FilterContext): LocalReply | undefined {
+function firstReply(route: Route, filterContext: FilterContext): Answer | undefined {
   for (const filter of route.filters) {
     if (filter.name === 'rate-limit') continue
     const verdict = filter.onRequest(filterContext)
-    if (verdict?.kind === 'reply') return verdict
+    if (verdict?.kind === 'answer') return verdict
   }
   return undefined
 }
 
-function replyText(reply: LocalReply): string {
-  const location = /^location: (.*)\r\n/.exec(reply.headers)?.[1]
+function replyText(reply: Answer): string {
+  const location = reply.fields.find(([name]) => name === 'location')?.[1]
   return `${reply.status} ${location ?? JSON.stringify(reply.body.toString())}`
 }
 
@@ -141,7 +141,7 @@ function limitFacts(route: Route, view: RequestView): string[] {
   for (let passed = 0; ; passed++) {
     for (const limit of limits) {
       const verdict = limit.onRequest(context(view, 0))
-      if (verdict?.kind === 'reply') return [`${passed} pass, then ${verdict.status}`]
+      if (verdict?.kind === 'answer') return [`${passed} pass, then ${verdict.status}`]
     }
   }
 }
@@ -182,7 +182,8 @@ function routeFacts(route: Route, view: RequestView): string[] {
     facts.push(`mirrors ${percent(mirror.share)} to ${shortName(mirror.destination.spec.service)}`)
   if (spec.hedge !== undefined) facts.push(`hedges after ${spec.hedge.afterMs} ms`)
   for (const filter of route.responseFilters) {
-    for (const line of filter.onResponse(context(view), 200).split('\r\n')) facts.push(`answers ${line}`)
+    const edits = filter.onResponse(context(view), 200)
+    for (const [name, value] of edits?.fields ?? []) facts.push(`answers ${name}: ${value}`)
   }
   for (const { spec: destination } of route.destinations) {
     const name = shortName(destination.service)
@@ -208,7 +209,7 @@ function hashFacts(key: ServiceKey, view: RequestView, store: RuleStore): string
     return ['a', '7', 'k1'].filter((value) => murmur3(value) === hash).map((value) => `hashes "${value}"`)
   }
   const made = makeHashCookie(loadBalancer.key, () => 0.5)
-  const cookie = made === undefined ? null : /^set-cookie: (\w+)=\w+; Max-Age=(\d+);/.exec(made.field)
+  const cookie = made === undefined ? null : /^(\w+)=\w+; Max-Age=(\d+);/.exec(made.edits.fields[0]![1])
   return ['hashes nothing', ...(cookie === null ? [] : [`makes the cookie ${cookie[1]} for ${cookie[2]} s`])]
 }
 

@@ -1,13 +1,13 @@
 import type { EndpointState, PickContext, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import { makeHashCookie, readHash } from '../route/hash-key.ts'
-import type { RequestView } from '../route/types.ts'
+import type { HeaderEdits, RequestView } from '../route/types.ts'
 
 /** What one request holds of a destination, from its admission until `leave` gives everything back, and what its picks have to know. */
 export class ClusterVisit {
   upstream: Upstream | null = null
-  /** Field line of a cookie that was made for a caller without a hash key, or ''. */
-  hashCookie = ''
+  /** Adds a cookie that was made for a caller without a hash key. */
+  hashCookie: HeaderEdits | null = null
   /** Endpoints of attempts that failed. */
   readonly tried: EndpointState[] = []
   private isAdmitted = false
@@ -39,7 +39,7 @@ export class ClusterVisit {
     if (hash === undefined) {
       const cookie = makeHashCookie(key, context.random)
       if (cookie === undefined) return
-      this.hashCookie = cookie.field
+      this.hashCookie = cookie.edits
       hash = cookie.hash
     }
     context.hash = hash
@@ -91,6 +91,6 @@ export class ClusterVisit {
   /** For the next request; it has left. */
   reset(): void {
     this.tried.length = 0
-    this.hashCookie = ''
+    this.hashCookie = null
   }
 }

@@ -5,7 +5,7 @@ import type { EndpointState, Refusal } from '../balance/types.ts'
 import { Field } from '../../../http1/field-names.ts'
 import { httpFault } from '../../../http1/fault.ts'
 import { BodyKind, Method } from '../../../http1/types.ts'
-import type { FilterContext, LocalReply } from '../route/types.ts'
+import type { Answer, FilterContext } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Attempt } from './attempt.ts'
@@ -335,7 +335,7 @@ export class Exchange implements TimerOwner {
   }
 
   /** An answer without a request: the connection closes. */
-  private refuseUnread(answer: LocalReply): void {
+  private refuseUnread(answer: Answer): void {
     this.startedAt = this.road.clock.now
     this.request.isRead = false
     this.reply.closes = true
@@ -362,7 +362,7 @@ export class Exchange implements TimerOwner {
   }
 
   /** Ends the exchange without the reply of an endpoint. */
-  answer(answer: LocalReply): void {
+  answer(answer: Answer): void {
     const { connection, reply } = this
     this.tries.running.abandonLosing(Outcome.cancelled)
     if (reply.headMs < 0) reply.headMs = this.road.clock.now - this.startedAt

@@ -6,7 +6,7 @@ import { HeadWriter } from '../../../http1/head-writer.ts'
 import { LocalReplies } from '../../../http1/local-reply.ts'
 import { Method, ReplyFraming } from '../../../http1/types.ts'
 import type { ReplyPlan, RequestPlan } from '../../../http1/types.ts'
-import type { FilterContext, HeaderEdits, LocalReply, Route } from '../route/types.ts'
+import type { Answer, FilterContext, HeaderEdits, Route } from '../route/types.ts'
 import type { Head } from '../../../http1/head.ts'
 import type { Output } from '../transport/output.ts'
 import type { IncomingRequest } from './incoming-request.ts'
@@ -35,7 +35,8 @@ export class ForwardedHeads {
   private readonly replyPlan: ReplyPlan = {
     routeEdits: null,
     destinationEdits: null,
-    filterDrop: null,
+    cookieEdits: null,
+    filterEdits: null,
     dropsTier: true,
     extra: null,
     extraLength: 0,
@@ -90,7 +91,7 @@ export class ForwardedHeads {
     output.length = at
   }
 
-  /** The head of a reply like `replyHead` to the caller of `request`. `cookie`: a whole field line or ''. */
+  /** The head of a reply like `replyHead` to the caller of `request`. `cookie`: adds a cookie of ours, or null. */
   reply(
     output: Output,
     request: IncomingRequest,
@@ -99,21 +100,22 @@ export class ForwardedHeads {
     context: FilterContext,
     framing: ReplyFraming,
     closes: boolean,
-    cookie: string,
+    cookie: HeaderEdits | null,
   ): void {
     const { destination, route } = way
     const plan = this.replyPlan
     plan.routeEdits = null
     plan.destinationEdits = null
-    plan.filterDrop = null
+    plan.cookieEdits = null
+    plan.filterEdits = null
     plan.extra = this.tierLine
     plan.extraLength = this.tierLine.length
     const isFinal = replyHead.status >= 200
     if (route !== null && isFinal) {
       plan.routeEdits = route.responseEdits
       plan.destinationEdits = destination === null ? null : destination.responseEdits
-      if (route.responseFilters.length > 0 || cookie !== '')
-        this.addFilterLines(plan, route, context, replyHead.status, cookie)
+      plan.cookieEdits = cookie
+      if (route.responseFilters.length > 0) plan.filterEdits = filterEdits(route, context, replyHead.status)
     }
     plan.framing = framing
     plan.closes = closes && isFinal
@@ -127,37 +129,20 @@ export class ForwardedHeads {
     output.length = at
   }
 
-  private addFilterLines(plan: ReplyPlan, route: Route, context: FilterContext, status: number, cookie: string): void {
-    let lines = cookie
-    const drops: ReadonlySet<string>[] = []
-    for (const filter of route.responseFilters) {
-      lines += filter.onResponse(context, status)
-      if (filter.drop.size > 0) drops.push(filter.drop)
-    }
-    if (drops.length > 0) plan.filterDrop = drops.length === 1 ? drops[0]! : new Set(drops.flatMap((drop) => [...drop]))
-    if (lines === '') return
-    plan.extra = Buffer.concat([this.tierLine, Buffer.from(lines, 'latin1')])
-    plan.extraLength = plan.extra.length
-  }
-
   /** An answer of our own. */
   local(
     output: Output,
     request: IncomingRequest,
     route: Route | null,
     context: FilterContext,
-    reply: LocalReply,
+    reply: Answer,
     closes: boolean,
   ): void {
     const { head, isRead } = request
-    let answer = reply
-    if (route !== null && isRead && route.responseFilters.length > 0) {
-      let lines = reply.headers
-      for (const filter of route.responseFilters) lines += filter.onResponse(context, reply.status)
-      answer = { ...reply, headers: lines }
-    }
+    const hasFilters = route !== null && isRead && route.responseFilters.length > 0
+    const edits = hasFilters ? filterEdits(route, context, reply.status) : null
     const isHead = isRead && head.methodId === Method.head
-    output.append(this.replies.format(answer, isHead, closes, isRead ? head.minor : 1))
+    output.append(this.replies.format(reply, edits, isHead, closes, isRead ? head.minor : 1))
   }
 
   /** Whole request head in a buffer of its own, for a copy that is sent later (mirrors). */
@@ -182,4 +167,14 @@ export class ForwardedHeads {
 
 function rewrittenTarget(path: string, query: string): Buffer {
   return Buffer.from(query === '' ? path : `${path}?${query}`, 'latin1')
+}
+
+/** What the filters of the route do to a head with this status; null for nothing. */
+function filterEdits(route: Route, context: FilterContext, status: number): HeaderEdits[] | null {
+  let all: HeaderEdits[] | null = null
+  for (const filter of route.responseFilters) {
+    const edits = filter.onResponse(context, status)
+    if (edits !== null) (all ??= []).push(edits)
+  }
+  return all
 }

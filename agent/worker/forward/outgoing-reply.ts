@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../../contracts/errors.ts'
 import { Outcome } from '../balance/types.ts'
 import type { Head } from '../../../http1/head.ts'
 import { BodyKind, ReplyFraming } from '../../../http1/types.ts'
-import type { FilterContext, LocalReply } from '../route/types.ts'
+import type { Answer, FilterContext, HeaderEdits } from '../route/types.ts'
 import type { Attempt } from './attempt.ts'
 import type { IncomingRequest } from './incoming-request.ts'
 import type { Road } from './road.ts'
@@ -35,8 +35,8 @@ export class OutgoingReply {
     this.context = context
   }
 
-  /** The reply of `attempt` is the answer. `cookie`: a whole field line or ''. */
-  pass(attempt: Attempt, mustClose: boolean, cookie: string): void {
+  /** The reply of `attempt` is the answer. `cookie`: adds a cookie of ours, or null. */
+  pass(attempt: Attempt, mustClose: boolean, cookie: HeaderEdits | null): void {
     const { body, head } = attempt
     const { request, road } = this
     const framing = replyFraming(head.body, request.head.minor === 0)
@@ -54,18 +54,18 @@ export class OutgoingReply {
   }
 
   /** A head without a body behind it: an interim reply, or 101. */
-  passHead(head: Head, cookie: string): void {
+  passHead(head: Head, cookie: HeaderEdits | null): void {
     this.writeHead(head, ReplyFraming.same, cookie)
   }
 
-  private writeHead(head: Head, framing: ReplyFraming, cookie: string): void {
+  private writeHead(head: Head, framing: ReplyFraming, cookie: HeaderEdits | null): void {
     const { context, request, road, way } = this
     context.now = road.clock.now
     road.heads.reply(road.output, request, way, head, context, framing, this.closes, cookie)
   }
 
   /** The answer is our own. */
-  answer(reply: LocalReply, mustClose: boolean): void {
+  answer(reply: Answer, mustClose: boolean): void {
     const { context, request, road, way } = this
     this.status = reply.status
     this.code = reply.code

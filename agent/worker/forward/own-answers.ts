@@ -1,57 +1,57 @@
 /** Answers that the mesh makes itself, as plain values: one place for their status, code, Envoy's response flag, and words. */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Refusal } from '../balance/types.ts'
-import { emptyReply } from '../route/local-reply.ts'
-import type { Destination, LocalReply, VirtualHost } from '../route/types.ts'
+import { emptyAnswer, noFields, plainText } from '../route/local-reply.ts'
+import type { Answer, Destination, VirtualHost } from '../route/types.ts'
 
 /** Status of a refusal by a policy: no endpoint, limits, an open breaker. */
 const refusalStatus = 503
 
-export const emptyOk: LocalReply = emptyReply(200, '')
-export const emptyNotFound: LocalReply = emptyReply(404, '')
+export const emptyOk: Answer = emptyAnswer(200, noFields)
+export const emptyNotFound: Answer = emptyAnswer(404, noFields)
 
 /** An error with its code and reason as the body. */
-export function errorAnswer(status: number, code: ErrorCode, flag: string, reason: string): LocalReply {
+export function errorAnswer(status: number, code: ErrorCode, flag: string, reason: string): Answer {
   const body = Buffer.from(`${code}  ${reason}\n`, 'latin1')
-  return { kind: 'reply', status, code, flag, headers: 'content-type: text/plain\r\n', body }
+  return { kind: 'answer', status, code, flag, fields: plainText, body }
 }
 
-export function refusalAnswer(refusal: Refusal): LocalReply {
+export function refusalAnswer(refusal: Refusal): Answer {
   return errorAnswer(refusalStatus, refusal.code, refusal.flag, refusal.reason)
 }
 
-export function loopFound(passes: number): LocalReply {
+export function loopFound(passes: number): Answer {
   return errorAnswer(508, 'E_ROUTE_LOOP', 'NR', `the request passed this agent ${passes} times`)
 }
 
-export function noName(): LocalReply {
+export function noName(): Answer {
   return errorAnswer(400, 'E_ROUTE_NO_NAME', 'NR', 'neither x-mesh-service nor Host names a service')
 }
 
-export function tooManyParked(): LocalReply {
+export function tooManyParked(): Answer {
   return errorAnswer(503, 'E_OVERLOAD', 'OM', 'too many requests wait for services to be looked up')
 }
 
-export function unknownService(name: string): LocalReply {
+export function unknownService(name: string): Answer {
   return errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `${name} is known to no registry and no rule`)
 }
 
 /** Envoy's flag for a destination that is not there; a subset that no rule defines is no unknown service. */
-export function unknownDestination({ clusterKey, spec }: Destination): LocalReply {
+export function unknownDestination({ clusterKey, spec }: Destination): Answer {
   return spec.subset === undefined
     ? errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `the destination ${clusterKey} is not known here`)
     : errorAnswer(503, 'E_BALANCE_NO_ENDPOINT', 'NC', `no rule defines subset ${spec.subset} of ${spec.service}`)
 }
 
-export function noRoute(host: VirtualHost): LocalReply {
+export function noRoute(host: VirtualHost): Answer {
   return errorAnswer(404, 'E_ROUTE_NONE', 'NR', `no route of ${host.name} matches the request`)
 }
 
-export function noDestination(route: string): LocalReply {
+export function noDestination(route: string): Answer {
   return errorAnswer(404, 'E_ROUTE_NONE', 'NR', `the route ${route} has no destination`)
 }
 
-export function fallbackRefused(address: string): LocalReply {
+export function fallbackRefused(address: string): Answer {
   return errorAnswer(
     403,
     'E_ROUTE_FALLBACK_REFUSED',
@@ -60,10 +60,10 @@ export function fallbackRefused(address: string): LocalReply {
   )
 }
 
-export function requestTooSlow(reason: string): LocalReply {
+export function requestTooSlow(reason: string): Answer {
   return errorAnswer(408, 'E_DOWNSTREAM_TIMEOUT', 'DT', reason)
 }
 
-export function replyTooSlow(): LocalReply {
+export function replyTooSlow(): Answer {
   return errorAnswer(504, 'E_UPSTREAM_TIMEOUT', 'UT', 'no reply within the time of the request')
 }

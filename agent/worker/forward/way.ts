@@ -2,7 +2,7 @@ import { Field } from '../../../http1/field-names.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { MeshState } from '../link/mesh-state.ts'
 import { chooseDestination } from '../route/destination.ts'
-import type { Destination, FilterContext, FilterVerdict, LocalReply, Route, VirtualHost } from '../route/types.ts'
+import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { IncomingRequest } from './incoming-request.ts'
 import { noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
@@ -85,7 +85,7 @@ export class Way {
   }
 
   /** The answer to a request whose way is unknown. */
-  unknownAnswer(): LocalReply {
+  unknownAnswer(): Answer {
     return this.destination === null ? unknownService(this.name) : unknownDestination(this.destination)
   }
 

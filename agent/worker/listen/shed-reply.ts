@@ -20,10 +20,13 @@ export class ShedReply implements TransportOwner, TimerOwner {
     const answer = {
       status: 503,
       code: 'E_CENTER_OVERLOAD',
-      headers: 'content-type: text/plain\r\nretry-after: 1\r\n',
+      fields: [
+        ['content-type', 'text/plain'],
+        ['retry-after', '1'],
+      ],
       body,
     } as const
-    road.output.append(new LocalReplies(road.state.node.tier).format(answer, false, true, 1))
+    road.output.append(new LocalReplies(road.state.node.tier).format(answer, null, false, true, 1))
     transport.write(road.output)
     transport.end()
     transport.resumeReading()

@@ -3,9 +3,14 @@
  * or, with `unmatchedPreflights: IGNORE`, is answered without permission. On ordinary responses the policy of the rule replaces the application's own fields.
  */
 import type { CorsSpec } from '../../../contracts/route-spec.ts'
-import { emptyReply } from './local-reply.ts'
+import { emptyAnswer } from './local-reply.ts'
 import { stringMatcher } from './string-match.ts'
-import type { Filter, FilterCounts, RequestView, ResponseFilter } from './types.ts'
+import type { Fields, Filter, FilterCounts, HeaderEdits, RequestView, ResponseFilter } from './types.ts'
+
+/** Allowed origins whose fields are kept; beyond it the memory starts anew. */
+const maxOrigins = 256
+
+const varyOrigin: Fields = [['vary', 'origin']]
 
 export interface CorsFilters {
   readonly request: Filter
@@ -28,6 +33,22 @@ export function corsFilters(spec: CorsSpec, counts: FilterCounts): CorsFilters {
     ['access-control-allow-credentials', spec.allowCredentials ? 'true' : ''],
     ['access-control-expose-headers', spec.exposeHeaders.join(',')],
   ])
+  const drop = new Set([
+    'access-control-allow-origin',
+    'access-control-allow-credentials',
+    'access-control-expose-headers',
+  ])
+  const toOthers: HeaderEdits = { fields: varyOrigin, drop }
+  /** By origin, so that the next response to the same page is written from kept bytes. */
+  const toAllowed = new Map<string, HeaderEdits>()
+  const editsFor = (origin: string): HeaderEdits => {
+    const known = toAllowed.get(origin)
+    if (known !== undefined) return known
+    if (toAllowed.size >= maxOrigins) toAllowed.clear()
+    const edits: HeaderEdits = { fields: [...originFields(origin), ...responseFields], drop }
+    toAllowed.set(origin, edits)
+    return edits
+  }
   return {
     request: {
       name: 'cors',
@@ -35,20 +56,15 @@ export function corsFilters(spec: CorsSpec, counts: FilterCounts): CorsFilters {
         const origin = preflightOrigin(view)
         if (origin === undefined || !isAnswered(origin)) return null
         counts.preflights++
-        return emptyReply(200, isAllowed(origin) ? originFields(origin) + preflightFields : 'vary: origin\r\n')
+        return emptyAnswer(200, isAllowed(origin) ? [...originFields(origin), ...preflightFields] : varyOrigin)
       },
     },
     response: {
       name: 'cors',
-      drop: new Set([
-        'access-control-allow-origin',
-        'access-control-allow-credentials',
-        'access-control-expose-headers',
-      ]),
       onResponse({ view }) {
-        if (isAnswered(preflightOrigin(view))) return ''
+        if (isAnswered(preflightOrigin(view))) return null
         const origin = view.header('origin')
-        return origin !== undefined && isAllowed(origin) ? originFields(origin) + responseFields : 'vary: origin\r\n'
+        return origin !== undefined && isAllowed(origin) ? editsFor(origin) : toOthers
       },
     },
   }
@@ -60,13 +76,10 @@ function preflightOrigin(view: RequestView): string | undefined {
   return view.header('origin')
 }
 
-function originFields(origin: string): string {
-  return `access-control-allow-origin: ${origin}\r\nvary: origin\r\n`
+function originFields(origin: string): Fields {
+  return [['access-control-allow-origin', origin], ...varyOrigin]
 }
 
-function fields(entries: readonly (readonly [string, string])[]): string {
-  return entries
-    .filter(([, value]) => value !== '')
-    .map(([name, value]) => `${name}: ${value}\r\n`)
-    .join('')
+function fields(entries: Fields): Fields {
+  return entries.filter(([, value]) => value !== '')
 }

@@ -1,6 +1,7 @@
 /** Keys of consistent-hash policies: read from the request, or made as a cookie for a caller that has none yet. */
 import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
 import { cookieValue } from './cookie.ts'
+import { addedFields } from './header-edits.ts'
 import { murmur3 } from './murmur3.ts'
 import { queryParameter } from './query.ts'
 import type { ConnectionView, HashCookie, RequestView } from './types.ts'
@@ -38,7 +39,8 @@ export function makeHashCookie(spec: HashKeySpec, random: () => number): HashCoo
   const value = word(random) + word(random)
   const age = spec.ttlMs === 0 ? '' : `; Max-Age=${Math.ceil(spec.ttlMs / 1000)}`
   const path = spec.path === '' ? '' : `; Path=${spec.path}`
-  return { hash: murmur3(value), field: `set-cookie: ${spec.name}=${value}${age}${path}; HttpOnly\r\n` }
+  const edits = addedFields([['set-cookie', `${spec.name}=${value}${age}${path}; HttpOnly`]])
+  return { hash: murmur3(value), edits }
 }
 
 function word(random: () => number): string {

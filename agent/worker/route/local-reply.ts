@@ -1,11 +1,16 @@
 /** Answers that rules make: redirects, direct responses, and the refusals of filters. */
 import type { HttpActionSpec } from '../../../contracts/route-spec.ts'
-import type { Filter, FilterContext, FilterCounts, LocalReply, RequestView } from './types.ts'
+import type { Answer, Fields, Filter, FilterContext, FilterCounts, RequestView } from './types.ts'
 
 type RedirectSpec = Extract<HttpActionSpec, { kind: 'redirect' }>
 type DirectSpec = Extract<HttpActionSpec, { kind: 'direct' }>
 
 const noBody = Buffer.alloc(0)
+
+/** Every answer without other fields shares these, so that a codec writes them once. */
+export const noFields: Fields = []
+/** Of an answer whose body is a line for people. */
+export const plainText: Fields = [['content-type', 'text/plain']]
 
 /** The last filter of a route that does not forward: it always replies. */
 export function actionFilter(action: HttpActionSpec, counts: FilterCounts): Filter | undefined {
@@ -14,38 +19,31 @@ export function actionFilter(action: HttpActionSpec, counts: FilterCounts): Filt
   return undefined
 }
 
-/** An answer that refuses, with a line of text for whoever reads it. */
+/** An answer that refuses, with a line of text for whoever reads it. `fields` other than `plainText` begin with it. */
 export function refusal(
   status: number,
-  code: NonNullable<LocalReply['code']>,
+  code: NonNullable<Answer['code']>,
   flag: string,
   text: string,
-  headers = '',
-): LocalReply {
-  return {
-    kind: 'reply',
-    status,
-    code,
-    flag,
-    headers: `content-type: text/plain\r\n${headers}`,
-    body: Buffer.from(`${text}\n`, 'utf8'),
-  }
+  fields: Fields = plainText,
+): Answer {
+  return { kind: 'answer', status, code, flag, fields, body: Buffer.from(`${text}\n`, 'utf8') }
 }
 
 /** An answer without a body that a rule asked for. */
-export function emptyReply(status: number, headers: string): LocalReply {
-  return { kind: 'reply', status, code: undefined, flag: '-', headers, body: noBody }
+export function emptyAnswer(status: number, fields: Fields): Answer {
+  return { kind: 'answer', status, code: undefined, flag: '-', fields, body: noBody }
 }
 
 function directFilter(spec: DirectSpec, counts: FilterCounts): Filter {
   const body = spec.bodyIsBase64 === true ? Buffer.from(spec.body, 'base64') : Buffer.from(spec.body, 'utf8')
-  const headers = body.length === 0 ? '' : `content-type: ${spec.contentType}\r\n`
-  const reply: LocalReply = { kind: 'reply', status: spec.status, code: undefined, flag: '-', headers, body }
+  const fields: Fields = body.length === 0 ? noFields : [['content-type', spec.contentType]]
+  const answer: Answer = { kind: 'answer', status: spec.status, code: undefined, flag: '-', fields, body }
   return {
     name: 'direct-response',
     onRequest() {
       counts.directResponses++
-      return reply
+      return answer
     },
   }
 }
@@ -55,7 +53,7 @@ function redirectFilter(spec: RedirectSpec, counts: FilterCounts): Filter {
     name: 'redirect',
     onRequest({ view }: FilterContext) {
       counts.redirects++
-      return emptyReply(spec.status, `location: ${redirectTarget(spec, view)}\r\n`)
+      return emptyAnswer(spec.status, [['location', redirectTarget(spec, view)]])
     },
   }
 }

@@ -7,10 +7,10 @@
  */
 import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
 import { headers } from '../../../contracts/words.ts'
-import { refusal } from './local-reply.ts'
+import { plainText, refusal } from './local-reply.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { BucketRate } from './token-bucket.ts'
-import type { Filter, FilterContext, FilterCounts, FilterVerdict, RequestView } from './types.ts'
+import type { Answer, Fields, Filter, FilterContext, FilterCounts, FilterVerdict, RequestView } from './types.ts'
 
 export const maxSourceApps = 1024
 
@@ -23,6 +23,9 @@ export class RateLimiter implements Filter {
   #rate: BucketRate
   readonly #buckets = new Map<string, TokenBucket>()
   readonly #counts: FilterCounts
+  /** The last refusal, good for all that say the same time to wait. */
+  #refusal: Answer | null = null
+  #refusalSeconds = 0
 
   constructor(id: string, spec: RateLimitSpec, share: number, counts: FilterCounts) {
     this.id = id
@@ -36,14 +39,21 @@ export class RateLimiter implements Filter {
     if (bucket.take(now)) return null
     this.#counts.rateLimited++
     const seconds = Math.max(1, Math.ceil(bucket.waitMs(now) / 1000))
-    const text = `rate limit ${this.#spec.name} of ${this.#spec.origin.kind} ${this.#spec.origin.name} is reached`
-    return refusal(this.#spec.status, 'E_RATE_LIMITED', 'RL', text, `retry-after: ${seconds}\r\n`)
+    if (this.#refusal === null || this.#refusalSeconds !== seconds) {
+      const { name, origin, status } = this.#spec
+      const text = `rate limit ${name} of ${origin.kind} ${origin.name} is reached`
+      const fields: Fields = [...plainText, ['retry-after', String(seconds)]]
+      this.#refusal = refusal(status, 'E_RATE_LIMITED', 'RL', text, fields)
+      this.#refusalSeconds = seconds
+    }
+    return this.#refusal
   }
 
   /** The same limit with new figures; buckets keep what was used up, unless it now counts by something else. */
   update(spec: RateLimitSpec, share: number, now: number): void {
     if (spec.per !== this.#spec.per) this.#buckets.clear()
     this.#spec = spec
+    this.#refusal = null
     this.#rate = rateOf(spec, share)
     for (const bucket of this.#buckets.values()) bucket.setRate(this.#rate, now)
   }

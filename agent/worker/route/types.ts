@@ -72,11 +72,17 @@ export interface RouteTable {
   find(view: RequestView): Route | undefined
 }
 
-/** Edits ready to be written: bytes of whole field lines for set and add, lower-case names for remove and for what set replaces. */
+/** Fields of a head in their order, names in lower case. Names and values were validated where they came in; how they look on the wire is the codec's business. */
+export type Fields = readonly (readonly [name: string, value: string])[]
+
+/**
+ * What happens to the fields of a forwarded head: some are left out, some are added. Never changed once made: a codec keeps the bytes that it made of an object as long as
+ * the object lives.
+ */
 export interface HeaderEdits {
-  /** `name: value\r\n` lines. */
-  readonly lines: Buffer
-  /** Fields to leave out of the forwarded head. */
+  /** Added behind what is there. */
+  readonly fields: Fields
+  /** Lower-case names of fields to leave out. */
   readonly drop: ReadonlySet<string>
 }
 
@@ -131,17 +137,18 @@ export interface FilterContext {
 }
 
 /** `null` = go on. A delay is served once, then the chain goes on behind the filter that asked for it. */
-export type FilterVerdict = null | LocalReply | { readonly kind: 'delay'; readonly ms: number }
+export type FilterVerdict = null | Answer | { readonly kind: 'delay'; readonly ms: number }
 
-/** An answer made by us. `headers` are whole field lines, already validated. */
-export interface LocalReply {
-  readonly kind: 'reply'
+/** An answer made by us. */
+export interface Answer {
+  readonly kind: 'answer'
   readonly status: number
   /** undefined: this is an answer that a rule asked for (redirect, direct response, preflight), not an error. */
   readonly code: ErrorCode | undefined
   /** Envoy's response flag, `-` for none. */
   readonly flag: string
-  readonly headers: string
+  readonly fields: Fields
+  /** Announced but not sent to HEAD; never sent with 204 and 304. */
   readonly body: Buffer
 }
 
@@ -164,16 +171,14 @@ export interface Filter {
 
 export interface ResponseFilter {
   readonly name: string
-  /** Whole field lines to add to the response head, or ''. Depends on the request (CORS) and the status. */
-  onResponse(context: FilterContext, status: number): string
-  /** Fields to leave out of the upstream's head. */
-  readonly drop: ReadonlySet<string>
+  /** What becomes of the response head, null for nothing. Depends on the request (CORS) and the status. */
+  onResponse(context: FilterContext, status: number): HeaderEdits | null
 }
 
-/** A cookie made by us for a caller without one: `field` is the whole `set-cookie: …\r\n` line for the response head. */
+/** A cookie made by us for a caller without one: `edits` add its `set-cookie` to the response head. */
 export interface HashCookie {
   readonly hash: number
-  readonly field: string
+  readonly edits: HeaderEdits
 }
 
 /** What may be tried again, ready to ask (`retry-policy.ts`). What was sent and the budget are decided elsewhere. */

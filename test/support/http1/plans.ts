@@ -1,7 +1,7 @@
 /** Plans that change nothing, for tests that change one thing. */
 import { ReplyFraming } from '../../../http1/types.ts'
 import type { ReplyPlan, RequestPlan } from '../../../http1/types.ts'
-import type { HeaderEdits } from '../../../agent/worker/route/types.ts'
+import type { Fields, HeaderEdits } from '../../../agent/worker/route/types.ts'
 
 export function requestPlan(changes: Partial<RequestPlan> = {}): RequestPlan {
   return {
@@ -21,7 +21,8 @@ export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
   return {
     routeEdits: null,
     destinationEdits: null,
-    filterDrop: null,
+    cookieEdits: null,
+    filterEdits: null,
     extra: null,
     extraLength: 0,
     framing: ReplyFraming.same,
@@ -33,6 +34,6 @@ export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
   }
 }
 
-export function headerEdits(lines: string, ...drop: string[]): HeaderEdits {
-  return { lines: Buffer.from(lines, 'latin1'), drop: new Set(drop) }
+export function headerEdits(fields: Fields, ...drop: string[]): HeaderEdits {
+  return { fields, drop: new Set(drop) }
 }

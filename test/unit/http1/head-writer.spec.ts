@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 
 import { HeadWriter } from '../../../http1/head-writer.ts'
+import type { RequestPlan } from '../../../http1/types.ts'
 import {
   bytes,
   forwardedReply,
@@ -23,21 +24,38 @@ describe('head writer', () => {
 
   it('applies edits of the route, then of the destination, then lines of our own', () => {
     const plan = {
-      routeEdits: headerEdits('x-a: 1\r\n', 'x-old', 'cookie'),
-      destinationEdits: headerEdits('x-b: 2\r\n', 'x-mid'),
+      routeEdits: headerEdits([['x-a', '1']], 'x-old', 'cookie'),
+      destinationEdits: headerEdits([['x-b', '2']], 'x-mid'),
       extra: bytes('x-c: 3\r\nnot this'),
       extraLength: 8,
     }
     const fields = 'X-Old: 1\r\nX-Keep: 1\r\nX-MID: 1\r\nCookie: a\r\nX-Older: 1\r\n'
     const kept = 'X-Keep: 1\r\nX-Older: 1\r\nVia: 1.1 mesh\r\nx-a: 1\r\nx-b: 2\r\nx-c: 3\r\n\r\n'
     expect(forwardedRequest(get(fields), plan)).to.equal(`GET / HTTP/1.1\r\nHost: a\r\n${kept}`)
-    expect(forwardedReply(ok(`${fields}X-F: 1\r\n`), { ...plan, filterDrop: new Set(['x-f']) })).to.equal(
-      `HTTP/1.1 200 OK\r\n${kept}`,
+    const filtered = {
+      ...plan,
+      cookieEdits: headerEdits([['set-cookie', 'k=v']]),
+      filterEdits: [headerEdits([], 'x-f'), headerEdits([['x-g', '4']], 'x-h')],
+    }
+    expect(forwardedReply(ok(`${fields}X-F: 1\r\nX-H: 1\r\n`), filtered)).to.equal(
+      `HTTP/1.1 200 OK\r\n${kept.replace('x-c', 'set-cookie: k=v\r\nx-g: 4\r\nx-c')}`,
     )
   })
 
+  it('forgets the edits of one head before the next', () => {
+    const writer = new HeadWriter('mesh')
+    const head = requestHead(get('X-Old: 1\r\n'))
+    const out = Buffer.alloc(1024)
+    const written = (changes: Partial<RequestPlan>): string =>
+      out.toString('latin1', 0, writer.request(out, 0, head, requestPlan(changes)))
+    const edited = written({ routeEdits: headerEdits([['x-a', '1']], 'x-old') })
+    expect([edited.includes('X-Old'), edited.includes('x-a')]).to.deep.equal([false, true])
+    const plain = written({})
+    expect([plain.includes('X-Old'), plain.includes('x-a')]).to.deep.equal([true, false])
+  })
+
   it('never drops a field that frames or addresses the message', () => {
-    const edits = headerEdits('', 'host', 'content-length', 'transfer-encoding')
+    const edits = headerEdits([], 'host', 'content-length', 'transfer-encoding')
     expect(forwardedRequest('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n', { routeEdits: edits })).to.equal(
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nVia: 1.1 mesh\r\n\r\n',
     )
@@ -79,7 +97,7 @@ describe('head writer', () => {
   it('writes nothing into a buffer that might be too small, and says how much it needs', () => {
     const writer = new HeadWriter('mesh')
     const head = requestHead(get(`A: ${'b'.repeat(500)}\r\n`))
-    const plan = requestPlan({ target: bytes('/long'), routeEdits: headerEdits(`x: ${'y'.repeat(300)}\r\n`) })
+    const plan = requestPlan({ target: bytes('/long'), routeEdits: headerEdits([['x', 'y'.repeat(300)]]) })
     const room = writer.roomFor(head, plan)
     const tooSmall = Buffer.alloc(room - 1)
     expect(writer.request(tooSmall, 0, head, plan)).to.equal(-1)

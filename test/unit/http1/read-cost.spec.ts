@@ -88,7 +88,7 @@ describe('cost of the HTTP/1.1 codec', () => {
     const body = new BodyReader()
     const out = Buffer.alloc(4096)
     const plan = requestPlan({ extra: bytes('x-mesh-source: a\r\n'), extraLength: 18 })
-    const answer = replyPlan({ routeEdits: headerEdits('x-b: 1\r\n', 'x-drop') })
+    const answer = replyPlan({ routeEdits: headerEdits([['x-b', '1']], 'x-drop') })
     let checksum = 0
     const exchange = () => {
       checksum += readRequest(down, request, 0, request.length, defaultLimits)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
 import { actionFilter, redirectTarget, splitAuthority } from '../../../../../agent/worker/route/local-reply.ts'
-import type { LocalReply } from '../../../../../agent/worker/route/types.ts'
+import type { Answer } from '../../../../../agent/worker/route/types.ts'
 import type { HttpActionSpec } from '../../../../../contracts/route-spec.ts'
 import { context, request } from '../../../../support/routing.ts'
 import type { RequestTraits } from '../../../../support/routing.ts'
@@ -33,9 +33,9 @@ describe('a redirect', () => {
 
   it('answers with the status of the rule, a location and nothing else', () => {
     const filter = actionFilter({ kind: 'redirect', status: 308, uri: '/b' }, noFilterCounts())!
-    const reply = filter.onRequest(context(request(traits))) as LocalReply
-    expect(reply).to.deep.include({ kind: 'reply', status: 308, code: undefined, flag: '-' })
-    expect(reply.headers).to.equal('location: http://shop:8080/b?q=1\r\n')
+    const reply = filter.onRequest(context(request(traits))) as Answer
+    expect(reply).to.deep.include({ kind: 'answer', status: 308, code: undefined, flag: '-' })
+    expect(reply.fields).to.deep.equal([['location', 'http://shop:8080/b?q=1']])
     expect(reply.body.length).to.equal(0)
   })
 
@@ -51,10 +51,10 @@ describe('a direct response', () => {
       { kind: 'direct', status: 503, body: 'zu – später', contentType: 'text/plain' },
       noFilterCounts(),
     )!
-    const reply = filter.onRequest(context(request())) as LocalReply
-    expect([reply.status, reply.headers, reply.body.toString()]).to.deep.equal([
+    const reply = filter.onRequest(context(request())) as Answer
+    expect([reply.status, reply.fields, reply.body.toString()]).to.deep.equal([
       503,
-      'content-type: text/plain\r\n',
+      [['content-type', 'text/plain']],
       'zu – später',
     ])
   })
@@ -64,12 +64,12 @@ describe('a direct response', () => {
       { kind: 'direct', status: 200, body: '/wD+', bodyIsBase64: true, contentType: 'a/b' },
       noFilterCounts(),
     )!
-    expect([...(filter.onRequest(context(request())) as LocalReply).body]).to.deep.equal([0xff, 0x00, 0xfe])
+    expect([...(filter.onRequest(context(request())) as Answer).body]).to.deep.equal([0xff, 0x00, 0xfe])
   })
 
   it('can be empty, then without a type', () => {
     const filter = actionFilter({ kind: 'direct', status: 204, body: '', contentType: 'text/plain' }, noFilterCounts())!
-    expect((filter.onRequest(context(request())) as LocalReply).headers).to.equal('')
+    expect((filter.onRequest(context(request())) as Answer).fields).to.deep.equal([])
   })
 })
 

@@ -3,7 +3,7 @@ import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.
 import { exportLimits, importLimits } from '../../../../../agent/worker/route/limit-state.ts'
 import { maxSourceApps, RateLimiter } from '../../../../../agent/worker/route/rate-limit.ts'
 import { TokenBucket } from '../../../../../agent/worker/route/token-bucket.ts'
-import type { LocalReply, VirtualHost } from '../../../../../agent/worker/route/types.ts'
+import type { Answer, VirtualHost } from '../../../../../agent/worker/route/types.ts'
 import type { RateLimitSpec } from '../../../../../contracts/route-spec.ts'
 import { app, compiled, context, hostSpec, key, request, route } from '../../../../support/routing.ts'
 
@@ -70,10 +70,18 @@ describe('a rate limit', () => {
       noFilterCounts(),
     )
     passed(limiter, 1, 0)
-    const reply = limiter.onRequest(context(request(), 0)) as LocalReply
+    const reply = limiter.onRequest(context(request(), 0)) as Answer
     expect(reply).to.include({ status: 503, code: 'E_RATE_LIMITED', flag: 'RL' })
-    expect(reply.headers).to.equal('content-type: text/plain\r\nretry-after: 3\r\n')
+    expect(reply.fields).to.deep.equal([
+      ['content-type', 'text/plain'],
+      ['retry-after', '3'],
+    ])
     expect(reply.body.toString()).to.equal('rate limit burst of MeshPolicy public/orders is reached\n')
+    expect(limiter.onRequest(context(request(), 100)), 'the same wait, the same answer').to.equal(reply)
+    const later = limiter.onRequest(context(request(), 900)) as Answer
+    expect(later.fields[1]).to.deep.equal(['retry-after', '2'])
+    limiter.update({ ...limit, maxTokens: 1, fillIntervalMs: 2500, status: 429 }, 1, 900)
+    expect((limiter.onRequest(context(request(), 900)) as Answer).status, 'the new figures').to.equal(429)
   })
 
   it('per calling application has a bucket for each, and one for all unknown callers', () => {

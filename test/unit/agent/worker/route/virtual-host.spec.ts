@@ -47,21 +47,24 @@ describe('destinations', () => {
       route('a', [], { action: { kind: 'direct', status: 204, body: '', contentType: 'text/plain' } }),
     ]).routes[0]!
     expect(chooseDestination(answered, 0)).to.equal(undefined)
-    expect(answered.filters.at(-1)!.onRequest(context(request()))).to.include({ kind: 'reply', status: 204 })
+    expect(answered.filters.at(-1)!.onRequest(context(request()))).to.include({ kind: 'answer', status: 204 })
   })
 })
 
 describe('header edits', () => {
-  it('are bytes of whole lines, and the names that they replace', () => {
+  it('are the fields to add, and the names that they replace', () => {
     const edits = virtualHost([
       route('a', [], {
         requestHeaders: { set: [['x-a', '1']], add: [['x-b', '']], remove: ['x-c'] },
         responseHeaders: { set: [], add: [], remove: ['server'] },
       }),
     ]).routes[0]!
-    expect(edits.requestEdits!.lines.toString()).to.equal('x-a: 1\r\nx-b: \r\n')
+    expect(edits.requestEdits!.fields).to.deep.equal([
+      ['x-a', '1'],
+      ['x-b', ''],
+    ])
     expect([...edits.requestEdits!.drop]).to.deep.equal(['x-c', 'x-a'])
-    expect(edits.responseEdits!.lines.length).to.equal(0)
+    expect(edits.responseEdits!.fields.length).to.equal(0)
     expect([...edits.responseEdits!.drop]).to.deep.equal(['server'])
   })
 
