@@ -17,6 +17,7 @@ import type { AgentConfig, ApplicationConfig } from './config/types.ts'
 import { DeclaredServices } from './core/endpoints/declared.ts'
 import { EndpointDirectory } from './core/endpoints/directory.ts'
 import { LocalApplications } from './host/applications/local-applications.ts'
+import { kindOf } from './kinds/registries.ts'
 import type { Log } from './log.ts'
 import { HostReadiness } from './host/readiness.ts'
 import type { ControlMetrics } from './observe.ts'
@@ -162,9 +163,13 @@ export class Control {
       {
         adapters: deps.adapters,
         host: config.host,
+        takesRegistrations: (registry) => {
+          const found = config.registries.find((one) => one.name === registry)
+          return found !== undefined && kindOf(found).takesRegistrations
+        },
         clusterOf: (registry) => {
           const found = config.registries.find((one) => one.name === registry)
-          return found?.type === 'nacos' ? found.cluster : 'DEFAULT'
+          return (found && kindOf(found).naming(found)?.cluster) ?? 'DEFAULT'
         },
         clock,
         random: deps.random,

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { diff } from 'node:util'
 import { checkConfig, yamlFilesIn } from '../../agent/control/config/check.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
-import { createAdapters } from '../../agent/control/kinds/registries.ts'
+import { createAdapters, kindOf } from '../../agent/control/kinds/registries.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
@@ -99,18 +99,18 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
   const { config } = checkConfig(options.config)
   if (config === undefined)
     throw new MeshError('E_CONFIG_INVALID', `${options.config}: has problems; see \`hostmesh check\``)
-  const registry = config.registries.find(
-    (one) =>
-      one.type === 'nacos' &&
-      one.rulesGroup !== undefined &&
-      (options.registry === undefined || one.name === options.registry),
-  )
-  if (registry?.type !== 'nacos' || registry.rulesGroup === undefined) {
+  const [store] = config.registries.flatMap((registry) => {
+    const group = kindOf(registry).rulesGroup(registry)
+    const isMeant = options.registry === undefined || registry.name === options.registry
+    return group !== undefined && isMeant ? [{ registry, group }] : []
+  })
+  if (store === undefined) {
     throw new MeshError(
       'E_CONFIG_INVALID',
       `${options.config}: registries: no Nacos registry with a rulesGroup to keep rules in`,
     )
   }
+  const { registry, group } = store
   const adapters = await createAdapters({ ...config, registries: [registry] }, quiet, () => false)
   const [adapter] = adapters
   const source = adapter?.config
@@ -119,7 +119,7 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
   }
   adapter.start()
   try {
-    return await work({ config, adapter, source, group: registry.rulesGroup })
+    return await work({ config, adapter, source, group })
   } finally {
     await adapter.close()
   }

@@ -1,10 +1,13 @@
 /** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
 import { statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
+import { nacosFaceChoices } from '../kinds/nacos-face.ts'
+import { kindOf } from '../kinds/registries.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
+import { ownAddresses } from './own-addresses.ts'
 import { formatPath, type ConfigProblem } from './problem.ts'
-import { formatHostPort, type HostPort, type PortRange } from './scalars.ts'
+import { formatHostPort, type PortRange } from './scalars.ts'
 import type { AgentFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 import { systemReason, type YamlFile } from './yaml-file.ts'
@@ -83,24 +86,13 @@ export function configConflicts(
     if (earlier !== undefined)
       report(['registries', index, 'name'], `"${registry.name}" is already the name of registries[${earlier}]`)
     names.set(registry.name, index)
-    if (registry.type !== 'nacos') continue
-    if ((registry.usernameFile === undefined) !== (registry.passwordFile === undefined))
-      report(['registries', index], 'usernameFile and passwordFile belong together, one is missing')
-    if ((registry.accessKeyFile === undefined) !== (registry.secretKeyFile === undefined))
-      report(['registries', index], 'accessKeyFile and secretKeyFile belong together, one is missing')
-    for (const key of ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const) {
-      if (registry[key] === undefined) continue
-      const reason = unreadable(registry[key])
-      if (reason !== undefined) report(['registries', index, key], `${registry[key]} cannot be used: ${reason}`)
-      else if (isOpenToOthers(registry[key]))
-        report(['registries', index, key], `${registry[key]} can be read by other users; chmod 600`, 'warning')
-    }
-    for (const key of ['ca', 'cert', 'key'] as const) {
-      const file = registry.tls?.[key]
-      const reason = file === undefined ? undefined : unreadable(file)
-      if (reason !== undefined) report(['registries', index, 'tls', key], `${file} cannot be used: ${reason}`)
-      else if (key === 'key' && file !== undefined && isOpenToOthers(file))
-        report(['registries', index, 'tls', key], `${file} can be read by other users; chmod 600`, 'warning')
+    const kind = kindOf(registry)
+    for (const message of kind.conflicts(registry)) report(['registries', index], message)
+    for (const { path, file, isSecret } of kind.files(registry)) {
+      const reason = unreadable(file)
+      if (reason !== undefined) report(['registries', index, ...path], `${file} cannot be used: ${reason}`)
+      else if (isSecret && isOpenToOthers(file))
+        report(['registries', index, ...path], `${file} can be read by other users; chmod 600`, 'warning')
     }
   }
 
@@ -125,7 +117,7 @@ export function configConflicts(
   if (config.nacosFace.enabled) {
     if (!isLoopback(config.nacosFace.address))
       report(['nacosFace', 'address'], `${config.nacosFace.address} is no loopback address; the face is for this host`)
-    const nacos = config.registries.filter((registry) => registry.type === 'nacos').map((registry) => registry.name)
+    const nacos = nacosFaceChoices(config.registries)
     const wanted = config.nacosFace.registry
     if (nacos.length === 0)
       report(['nacosFace', 'enabled'], 'there is no registry of type nacos that it could stand for')
@@ -210,25 +202,10 @@ export function applicationConflicts(
 }
 
 function claimsOf(config: AgentConfig): Claim[] {
-  const claims: Claim[] = []
-  const add = (path: readonly PropertyKey[], address: HostPort | 'off' | undefined): void => {
-    if (address !== undefined && address !== 'off') claims.push({ ...address, path })
-  }
-  add(['outbound', 'http'], config.outbound.http)
-  for (const [index, service] of config.outbound.services.entries()) {
-    if (service.port === undefined) continue
-    add(['outbound', 'services', index, 'port'], { host: config.outbound.address, port: service.port })
-  }
-  add(['admin', 'address'], config.admin.address)
-  add(['metrics', 'address'], config.metrics.address)
-  add(['readiness', 'address'], config.readiness.address)
-  add(['relay', 'address'], config.relay?.address)
-  add(['api', 'address'], config.api?.address)
-  if (config.nacosFace.enabled) {
-    add(['nacosFace', 'httpPort'], { host: config.nacosFace.address, port: config.nacosFace.httpPort })
-    add(['nacosFace', 'grpcPort'], { host: config.nacosFace.address, port: config.nacosFace.grpcPort })
-  }
-  return claims
+  const services = config.outbound.services.flatMap(({ port }, index): Claim[] =>
+    port === undefined ? [] : [{ host: config.outbound.address, port, path: ['outbound', 'services', index, 'port'] }],
+  )
+  return [...services, ...ownAddresses(config)]
 }
 
 function overlaps(a: Claim, b: Claim): boolean {

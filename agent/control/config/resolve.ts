@@ -2,7 +2,8 @@
 import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
-import type { AgentFile, ApplicationFile, RegistryFile } from './schema.ts'
+import { kindOf } from '../kinds/registries.ts'
+import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 
 /** Facts of the machine, handed in so that a check of another machine's file is possible and tests need no real one. */
@@ -20,12 +21,11 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const isCenter = parsed.role === 'center'
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
   const runDir = absolute(parsed.runDir)
-  const ofNacos = parsed.registries.filter((registry) => registry.type === 'nacos')
-  const [nacos] = ofNacos
+  const namings = parsed.registries.flatMap((section) => kindOf(section).naming(section) ?? [])
   const serviceDefaults = {
-    namespace: nacos?.namespace ?? defaultNamespace,
-    group: nacos?.group ?? defaultGroup,
-    groups: [...new Set(ofNacos.map((registry) => registry.group))],
+    namespace: namings[0]?.namespace ?? defaultNamespace,
+    group: namings[0]?.group ?? defaultGroup,
+    groups: [...new Set(namings.map((naming) => naming.group))],
   }
   const at = (port: number): { host: string; port: number } => ({ host: address, port })
   return {
@@ -37,7 +37,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
       zone: parsed.host.zone,
       region: parsed.host.region,
     },
-    registries: parsed.registries.map((registry) => absoluteRegistry(registry, absolute)),
+    registries: parsed.registries.map((section) => kindOf(section).located(section, absolute)),
     endpoints: parsed.endpoints,
     serviceDefaults,
     outbound: {
@@ -99,18 +99,4 @@ function limitsOf(limits: AgentFile['limits']): LimitsSpec {
     requestTimeoutMs: requestTimeout,
     parkTimeoutMs: parkTimeout,
   }
-}
-
-function absoluteRegistry(registry: RegistryFile, absolute: (path: string) => string): RegistryFile {
-  if (registry.type === 'file') return { ...registry, directory: absolute(registry.directory) }
-  const made: Record<string, unknown> = { ...registry }
-  for (const key of ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const) {
-    if (registry[key] !== undefined) made[key] = absolute(registry[key])
-  }
-  if (registry.tls !== undefined) {
-    made['tls'] = Object.fromEntries(
-      Object.entries(registry.tls).map(([key, value]) => [key, value === undefined ? value : absolute(value)]),
-    )
-  }
-  return made as RegistryFile
 }

@@ -4,6 +4,8 @@
  */
 import * as z from 'zod'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
+import { nacosFaceSection } from '../kinds/nacos-face.ts'
+import { registrySection } from '../kinds/registries.ts'
 import {
   appProtocol,
   autoOr,
@@ -28,41 +30,6 @@ import {
   textMap,
   userName,
 } from './scalars.ts'
-
-const tls = z
-  .strictObject({
-    ca: path().optional().describe('Certificates of the authorities that the servers are checked against, PEM.'),
-    cert: path().optional().describe('Our certificate for mutual TLS, PEM.'),
-    key: path().optional().describe('Key of our certificate, PEM, readable by the agent only.'),
-  })
-  .describe('TLS towards the servers; absent = plain.')
-
-const nacosRegistry = z.strictObject({
-  name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
-  type: z.literal('nacos').describe('A Nacos server or cluster, 1.x to 3.x.'),
-  servers: z.array(remoteAddress()).min(1).max(64).describe('HTTP addresses of the servers.'),
-  namespace: text(1, 128).prefault('public').describe('Namespace id.'),
-  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group of services that are written without one.'),
-  cluster: text(1, 64).prefault('DEFAULT').describe('Nacos cluster in which local applications are registered.'),
-  usernameFile: path().optional().describe('File that holds the user name.'),
-  passwordFile: path().optional().describe('File that holds the password.'),
-  accessKeyFile: path().optional().describe('File that holds the access key.'),
-  secretKeyFile: path().optional().describe('File that holds the secret key.'),
-  tls: tls.optional(),
-  grpcPortOffset: integer(1, 60_000).prefault(1000).describe('gRPC port minus HTTP port (Nacos: 1000).'),
-  api: oneOf('auto', 'v1', 'v2', 'v3')
-    .prefault('auto')
-    .describe('HTTP API for registration; `auto` asks the server what it offers.'),
-  rulesGroup: text(1, 128)
-    .optional()
-    .describe('Group of Nacos config that holds rules; absent = rules from files only.'),
-})
-
-const fileRegistry = z.strictObject({
-  name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
-  type: z.literal('file').describe('A directory of endpoint files, watched.'),
-  directory: path().describe('The directory with one YAML or JSON file per service.'),
-})
 
 const outboundService = z.strictObject({
   service: serviceName().describe('The service to call.'),
@@ -141,7 +108,7 @@ export const agentFileSchema = z.strictObject({
     .prefault({})
     .describe('This host.'),
   registries: z
-    .array(z.discriminatedUnion('type', [nacosRegistry, fileRegistry]))
+    .array(registrySection)
     .max(16)
     .prefault([])
     .describe(
@@ -272,16 +239,7 @@ export const agentFileSchema = z.strictObject({
     .max(256)
     .prefault([])
     .describe('Networks that `x-mesh-fallback` may name; empty = none.'),
-  nacosFace: z
-    .strictObject({
-      enabled: flag().prefault(false).describe('Answer ordinary Nacos clients of this host.'),
-      address: localAddress().prefault('127.0.0.1').describe('Loopback address to listen on.'),
-      httpPort: port().prefault(8848).describe('Port of the HTTP API.'),
-      grpcPort: port().prefault(9848).describe('Port of the gRPC API; clients expect the HTTP port plus 1000.'),
-      registry: plainName('a name').optional().describe('Nacos registry that it stands for; absent = the first one.'),
-    })
-    .prefault({})
-    .describe('The local Nacos face.'),
+  nacosFace: nacosFaceSection,
   runDir: path().prefault('/run/hostmesh').describe('Sockets of the running agent, mode 0700.'),
   stateDir: path().prefault('/var/lib/hostmesh').describe('Snapshot, ports, relay targets, reports; mode 0700.'),
   servicesDir: path().prefault('services.d').describe('One YAML file per local application.'),
@@ -371,6 +329,4 @@ export const applicationFileSchema = z.strictObject({
 })
 
 export type AgentFile = z.output<typeof agentFileSchema>
-export type RegistryFile = AgentFile['registries'][number]
-export type NacosRegistryFile = Extract<RegistryFile, { type: 'nacos' }>
 export type ApplicationFile = z.output<typeof applicationFileSchema>

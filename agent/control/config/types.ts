@@ -1,7 +1,8 @@
 /** The configuration as the rest of control sees it: every default filled in, paths absolute, durations in ms. */
 import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
 import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
-import type { AgentFile, ApplicationFile, RegistryFile } from './schema.ts'
+import type { RegistryFile } from '../kinds/registries.ts'
+import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { HostPort, PortRange } from './scalars.ts'
 
 export interface HostConfig {
@@ -19,11 +20,11 @@ export interface AgentConfig {
   /** In order of precedence; paths are absolute. */
   readonly registries: readonly RegistryFile[]
   readonly endpoints: AgentFile['endpoints']
-  /** What a service that is written without namespace or group gets: those of the first Nacos registry. */
+  /** What a service that is written without namespace or group gets: those of the first registry that has such names. */
   readonly serviceDefaults: {
     readonly namespace: string
     readonly group: string
-    /** Of all Nacos registries: they may stand behind a dot in rules and in Host, `orders.PAYMENTS`. */
+    /** Of all such registries: they may stand behind a dot in rules and in Host, `orders.PAYMENTS`. */
     readonly groups: readonly string[]
   }
   readonly outbound: Omit<AgentFile['outbound'], 'http' | 'services'> & {

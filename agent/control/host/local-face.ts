@@ -18,6 +18,7 @@ import type {
 import { stateFiles } from '../../../contracts/run-directory.ts'
 import type { Control } from '../control.ts'
 import { applicationId, type Application } from './applications/application.ts'
+import { kindOf } from '../kinds/registries.ts'
 import { splitKey } from '../core/snapshot/compiler.ts'
 import { outboundListener } from './listeners/listeners.ts'
 
@@ -83,7 +84,7 @@ export class LocalFace {
       subscribeService: (service, listener) => this.subscribe(service, listener),
       listServices: (namespace, limit, signal) => this.listServices(namespace, limit, signal),
       configOf: (namespace) => {
-        const registry = control.config.registries.find((one) => one.type === 'nacos' && one.namespace === namespace)
+        const registry = control.config.registries.find((one) => kindOf(one).naming(one)?.namespace === namespace)
         return control.deps.adapters.find((adapter) => adapter.name === registry?.name)?.config
       },
       isLocalAddress: (address) => isLocalAddress(address) || address === control.config.host.address,

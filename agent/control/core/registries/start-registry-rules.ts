@@ -3,17 +3,19 @@ import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
 import type { Control } from '../../control.ts'
 import { RegistryRules } from './registry-rules.ts'
+import { kindOf } from '../../kinds/registries.ts'
 import { splitKey } from '../snapshot/compiler.ts'
 import { inboundNamespace } from '../../host/listeners/listeners.ts'
 
 export function startRegistryRules(control: Control, registries: readonly RegistryAdapter[]): { close(): void } {
   const sources = control.config.registries.flatMap((registry) => {
-    if (registry.type !== 'nacos' || registry.rulesGroup === undefined) return []
+    const group = kindOf(registry).rulesGroup(registry)
+    if (group === undefined) return []
     const source = registries.find((one) => one.name === registry.name)?.config
     if (source === undefined) return []
     const onDocuments = (documents: Parameters<Control['replaceRules']>[1]): void =>
-      control.replaceRules(`nacos:${registry.name}`, documents)
-    return [new RegistryRules({ source, group: registry.rulesGroup, onDocuments })]
+      control.replaceRules(`${registry.type}:${registry.name}`, documents)
+    return [new RegistryRules({ source, group, onDocuments })]
   })
   let soon: NodeJS.Immediate | undefined
   const wantAll = (): void => {

@@ -17,6 +17,8 @@ import type { ProbeTarget } from './probe.ts'
 export interface RegistrarDeps {
   readonly adapters: readonly RegistryAdapter[]
   readonly host: HostConfig
+  /** Whether applications that name no registry may be announced in this one. */
+  takesRegistrations(registry: string): boolean
   /** Nacos cluster of a registry, for applications that name none. */
   readonly clusterOf: (registry: string) => string
   readonly clock: Clock
@@ -309,8 +311,7 @@ export class Registrar {
   private adapterOf(application: Application): RegistryAdapter | undefined {
     const { adapters } = this.deps
     if (application.registry !== undefined) return adapters.find((one) => one.name === application.registry)
-    // a directory of endpoint files is read, never written
-    return adapters.find((one) => one.type !== 'file')
+    return adapters.find((one) => this.deps.takesRegistrations(one.name))
   }
 
   private registrationOf(entry: Entry): Registration | undefined {

@@ -8,6 +8,8 @@ import { endpointAt, serviceKey, type AppProtocol, type ServiceKey } from '../..
 import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../../contracts/policy-spec.ts'
 import { relayListenerName } from '../../../../contracts/handoff.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
+import { ownAddresses } from '../../config/own-addresses.ts'
+import { formatPath } from '../../config/problem.ts'
 import { formatHostPort } from '../../config/scalars.ts'
 import type { AgentConfig } from '../../config/types.ts'
 import { PortAllocator } from '../ports/allocator.ts'
@@ -194,13 +196,11 @@ export class Listeners {
   isOwn(address: string, port: number): boolean {
     const isHere = (host: string): boolean =>
       host === address || (host === '0.0.0.0' && address === this.config.host.address)
-    const { admin, api, metrics, nacosFace, outbound, readiness, relay } = this.config
-    for (const one of [admin.address, metrics.address, readiness.address, outbound.http, relay?.address, api?.address])
-      if (one !== undefined && one !== 'off' && one.port === port && isHere(one.host)) return true
-    if (nacosFace.enabled && (port === nacosFace.httpPort || port === nacosFace.grpcPort) && isHere(nacosFace.address))
-      return true
+    if (ownAddresses(this.config).some((one) => one.port === port && isHere(one.host))) return true
     const key = this.outbound.nameOf(port) as ServiceKey | undefined
-    return key !== undefined && this.rows.get(outboundListener(key))?.port === port && isHere(outbound.address)
+    return (
+      key !== undefined && this.rows.get(outboundListener(key))?.port === port && isHere(this.config.outbound.address)
+    )
   }
 
   portRows(): readonly PortRow[] {
@@ -248,21 +248,7 @@ export class Listeners {
 
 /** Ports of this agent that are no service's: never allocated, and named when somebody pins them. */
 function takenPorts(config: AgentConfig): Map<number, string> {
-  const taken = new Map<number, string>()
-  const add = (name: string, address: { host: string; port: number } | 'off' | undefined): void => {
-    if (address !== undefined && address !== 'off') taken.set(address.port, `${name} (${formatHostPort(address)})`)
-  }
-  add('outbound.http', config.outbound.http)
-  add('admin.address', config.admin.address)
-  add('metrics.address', config.metrics.address)
-  add('readiness.address', config.readiness.address)
-  add('relay.address', config.relay?.address)
-  add('api.address', config.api?.address)
-  if (config.nacosFace.enabled) {
-    add('nacosFace.httpPort', { host: config.nacosFace.address, port: config.nacosFace.httpPort })
-    add('nacosFace.grpcPort', { host: config.nacosFace.address, port: config.nacosFace.grpcPort })
-  }
-  return taken
+  return new Map(ownAddresses(config).map((one) => [one.port, `${formatPath(one.path)} (${formatHostPort(one)})`]))
 }
 
 /** The group tells applications of one name apart; the name stays readable in metrics. */

@@ -38,6 +38,7 @@ function setUp(kept: readonly KeptRegistration[] = []) {
     {
       adapters: [registry],
       host: { name: 'h', address: '10.0.0.5', zone: 'z', region: '' },
+      takesRegistrations: () => true,
       clusterOf: () => 'DEFAULT',
       clock,
       random: () => 0.5,

@@ -1,0 +1,117 @@
+/** Registries of `type: nacos`. */
+import * as z from 'zod'
+import type { NacosAdapterConfig, NacosCredentials, NacosTls } from '../../../registry-adapters/nacos/index.ts'
+import { formatHostPort, integer, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
+import type { NamedFile, RegistryKind } from './registry-kind.ts'
+import { readSecret, readText } from './secret-file.ts'
+
+const tls = z
+  .strictObject({
+    ca: path().optional().describe('Certificates of the authorities that the servers are checked against, PEM.'),
+    cert: path().optional().describe('Our certificate for mutual TLS, PEM.'),
+    key: path().optional().describe('Key of our certificate, PEM, readable by the agent only.'),
+  })
+  .describe('TLS towards the servers; absent = plain.')
+
+export const nacosSection = z.strictObject({
+  name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
+  type: z.literal('nacos').describe('A Nacos server or cluster, 1.x to 3.x.'),
+  servers: z.array(remoteAddress()).min(1).max(64).describe('HTTP addresses of the servers.'),
+  namespace: text(1, 128).prefault('public').describe('Namespace id.'),
+  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group of services that are written without one.'),
+  cluster: text(1, 64).prefault('DEFAULT').describe('Nacos cluster in which local applications are registered.'),
+  usernameFile: path().optional().describe('File that holds the user name.'),
+  passwordFile: path().optional().describe('File that holds the password.'),
+  accessKeyFile: path().optional().describe('File that holds the access key.'),
+  secretKeyFile: path().optional().describe('File that holds the secret key.'),
+  tls: tls.optional(),
+  grpcPortOffset: integer(1, 60_000).prefault(1000).describe('gRPC port minus HTTP port (Nacos: 1000).'),
+  api: oneOf('auto', 'v1', 'v2', 'v3')
+    .prefault('auto')
+    .describe('HTTP API for registration; `auto` asks the server what it offers.'),
+  rulesGroup: text(1, 128)
+    .optional()
+    .describe('Group of Nacos config that holds rules; absent = rules from files only.'),
+})
+
+type NacosSection = z.output<typeof nacosSection>
+
+const secretFiles = ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const
+const tlsFiles = ['ca', 'cert', 'key'] as const
+
+export const nacosKind: RegistryKind<NacosSection> = {
+  takesRegistrations: true,
+  naming: ({ namespace, group, cluster }) => ({ namespace, group, cluster }),
+  rulesGroup: (section) => section.rulesGroup,
+  files: namedFiles,
+  conflicts: (section) => {
+    const found: string[] = []
+    if ((section.usernameFile === undefined) !== (section.passwordFile === undefined))
+      found.push('usernameFile and passwordFile belong together, one is missing')
+    if ((section.accessKeyFile === undefined) !== (section.secretKeyFile === undefined))
+      found.push('accessKeyFile and secretKeyFile belong together, one is missing')
+    return found
+  },
+  located: (section, absolute) => {
+    const made = { ...section }
+    for (const key of secretFiles) if (section[key] !== undefined) made[key] = absolute(section[key])
+    if (section.tls === undefined) return made
+    made.tls = { ...section.tls }
+    for (const key of tlsFiles) if (section.tls[key] !== undefined) made.tls[key] = absolute(section.tls[key])
+    return made
+  },
+  create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
+    const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')
+    const tls = tlsOf(section)
+    const adapterConfig: NacosAdapterConfig = {
+      name: section.name,
+      servers: section.servers.map(formatHostPort),
+      namespace: section.namespace,
+      groups: [section.group],
+      grpcPortOffset: section.grpcPortOffset,
+      credentials: credentialsOf(section),
+      ...(tls === undefined ? {} : { tls }),
+      api: section.api,
+      endpoints: {
+        allowLoopback: endpoints.allowLoopbackEndpoints,
+        allowLinkLocal: false,
+        isOwnPort,
+        maxEndpoints: endpoints.maxPerService,
+      },
+      hostAddress,
+    }
+    return createNacosAdapter(adapterConfig, deps)
+  },
+}
+
+function namedFiles(section: NacosSection): NamedFile[] {
+  const files: NamedFile[] = []
+  for (const key of secretFiles) {
+    const file = section[key]
+    if (file !== undefined) files.push({ path: [key], file, isSecret: true })
+  }
+  for (const key of tlsFiles) {
+    const file = section.tls?.[key]
+    if (file !== undefined) files.push({ path: ['tls', key], file, isSecret: key === 'key' })
+  }
+  return files
+}
+
+function credentialsOf(section: NacosSection): NacosCredentials {
+  const { usernameFile, passwordFile, accessKeyFile, secretKeyFile } = section
+  if (usernameFile !== undefined && passwordFile !== undefined)
+    return { kind: 'password', username: readSecret(usernameFile), password: readSecret(passwordFile) }
+  if (accessKeyFile !== undefined && secretKeyFile !== undefined)
+    return { kind: 'access-key', accessKey: readSecret(accessKeyFile), secretKey: readSecret(secretKeyFile) }
+  return { kind: 'none' }
+}
+
+function tlsOf(section: NacosSection): NacosTls | undefined {
+  if (section.tls === undefined) return undefined
+  const { ca, cert, key } = section.tls
+  return {
+    ...(ca === undefined ? {} : { ca: readText(ca) }),
+    ...(cert === undefined ? {} : { cert: readText(cert) }),
+    ...(key === undefined ? {} : { key: readText(key) }),
+  }
+}
