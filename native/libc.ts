@@ -13,6 +13,8 @@ export interface Libc {
   recvmsg(descriptor: number, message: Buffer, flags: number): number
   close(descriptor: number): number
   fcntl(descriptor: number, command: number, argument: number): number
+  /** With a request whose argument is the address of `value`. */
+  ioctl(descriptor: number, request: bigint, value: Buffer): number
   getsockopt(descriptor: number, level: number, option: number, value: Buffer, length: Buffer): number
   setsockopt(descriptor: number, level: number, option: number, value: Buffer, length: number): number
   getsockname(descriptor: number, address: Buffer, length: Buffer): number
@@ -45,6 +47,7 @@ export function loadLibc(): LibcOutcome {
       recvmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
       close: { arguments: ['i32'], return: 'i32' },
       fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+      ioctl: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
       getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
       getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
@@ -61,6 +64,7 @@ export function loadLibc(): LibcOutcome {
       recvmsg: (descriptor, message, flags) => Number(call.recvmsg(descriptor, message, flags)),
       close: (descriptor) => call.close(descriptor),
       fcntl: (descriptor, command, argument) => call.fcntl(descriptor, command, argument),
+      ioctl: (descriptor, request, value) => call.ioctl(descriptor, request, value),
       getsockopt: (descriptor, level, option, value, length) =>
         call.getsockopt(descriptor, level, option, value, length),
       setsockopt: (descriptor, level, option, value, length) =>

@@ -13,17 +13,23 @@ import { readReply } from '../../../http1/read-reply.ts'
 import { BodyKind } from '../../../http1/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
+import { Fate } from '../transport/transport.ts'
 import type { TransportOwner } from '../transport/transport.ts'
 import { BulkReply } from './bulk-reply.ts'
 import type { Exchange } from './exchange.ts'
 import { tallyFault } from './limit-tallies.ts'
+import { isIdempotent } from './retry-decision.ts'
 import type { Road } from './road.ts'
 
 const Phase = { none: 0, waiting: 1, head: 2, body: 3 } as const
 type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Uses of an attempt's timer. */
-const TimerKind = { perTry: 0, bodyIdle: 1 } as const
+const TimerKind = { perTry: 0, bodyIdle: 1, fate: 2 } as const
+
+/** A peer that closed before it knew of a request refuses it within a round trip: so often, and after so many ms, the kernel is asked whether it has. */
+const maxFateLooks = 25
+const fateLookMs = 10
 
 /**
  * One try of a request at one endpoint: gets a connection, sends head and body, reads the reply and hands it to the exchange. Reused for one try after another;
@@ -39,8 +45,11 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   startedAt = 0
   /** Counts against the cluster's retries until it ends. */
   holdsRetry = false
-  sentAny = false
+  /** Bytes of the request that were handed to the connection. */
+  sentBytes = 0
   replyBytes = 0
+  /** Whether the endpoint may have read any of them, as far as it has ended. */
+  mayBeRead = false
   /** Whether the balancer has heard how it ended. */
   isJudged = false
   /** Close-delimited reply that goes out in chunks (R27). */
@@ -50,6 +59,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
   private readonly bulk: BulkReply
   private phase: Phase = Phase.none
   private interims = 0
+  private fateLooks = 0
   private wasReused = false
   /** Start of a reply head that is not whole. */
   private held: Buffer | null = null
@@ -87,11 +97,13 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.state = state
     this.startedAt = road.clock.now
     this.holdsRetry = holdsRetry
-    this.sentAny = false
+    this.sentBytes = 0
     this.replyBytes = 0
+    this.mayBeRead = false
     this.isJudged = false
     this.rechunks = false
     this.interims = 0
+    this.fateLooks = 0
     this.wasReused = false
     upstream.cluster.beginAttempt(state, this.startedAt)
     const perTry = exchange.perTryTimeoutMs
@@ -134,13 +146,14 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     connection.requests++
     transport.owner = this
     this.phase = Phase.head
-    this.sentAny = true
+    this.mayBeRead = true
     exchange.writeRequest(this)
-    if (!transport.write(this.road.output)) exchange.connection.pauseReading()
+    if (!this.send()) exchange.connection.pauseReading()
   }
 
   /** Sends what the exchange put into the output; false = slow, `requestDrained` of the exchange follows. */
   send(): boolean {
+    this.sentBytes += this.road.output.length
     return this.connection!.transport.write(this.road.output)
   }
 
@@ -288,12 +301,27 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
       this.replyDone(false)
       return
     }
-    this.exchange!.attemptFailed(this, Outcome.reset, 'closed by the endpoint')
+    this.closedByEndpoint()
   }
 
   onClosed(reason: string): void {
     this.road.clock.refresh()
+    this.mayBeRead = this.connection!.transport.fateOf(this.sentBytes) !== Fate.unread
     this.exchange!.attemptFailed(this, Outcome.reset, reason)
+  }
+
+  /** Without a whole reply. What may not be repeated once it was read waits for the kernel's word on that. */
+  private closedByEndpoint(): void {
+    const exchange = this.exchange!
+    const fate = this.replyBytes === 0 ? this.connection!.transport.fateOf(this.sentBytes) : Fate.mayBeRead
+    if (fate === Fate.undecided && !isIdempotent(exchange.request.head.methodId) && this.fateLooks < maxFateLooks) {
+      this.fateLooks++
+      this.timer.kind = TimerKind.fate
+      this.road.wheel.arm(this.timer, this.road.clock.now + fateLookMs)
+      return
+    }
+    this.mayBeRead = fate !== Fate.unread
+    exchange.attemptFailed(this, Outcome.reset, 'closed by the endpoint')
   }
 
   onDrained(): void {
@@ -303,6 +331,10 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
 
   onTimer(timer: Timer): void {
     this.road.clock.refresh()
+    if (timer.kind === TimerKind.fate) {
+      this.closedByEndpoint()
+      return
+    }
     const isPerTry = timer.kind === TimerKind.perTry
     if (!isPerTry) this.road.tallies.replyBodyTimeouts++
     this.exchange!.attemptFailed(this, Outcome.timeout, isPerTry ? 'time per try' : 'time between body bytes')

@@ -1,10 +1,10 @@
 /**
- * Whether a failed attempt may be repeated. What was sent decides first (R31, RFC 9110 section 9.2.2):
- * - nothing of the request was sent: any request may go to another endpoint;
- * - something was sent: only an idempotent method, and only while the body is still whole here;
- * - the one exception: a reused connection that the endpoint had closed while it was idle, with no byte of a reply. The request never reached the
- *   application, so it goes out again on a fresh connection, whatever its method, without using up a retry.
- * Then the route's policy, its count, and the destination's budget.
+ * Whether a failed attempt may be repeated. What the endpoint may have read decides first (R31, RFC 9110 section 9.2.2), and no policy can overrule it:
+ * - nothing of the request was sent, or the kernel's evidence is that nobody read any of it (`Fate` of the transport): any request may be repeated;
+ * - it may have been read: only an idempotent method, and only while the body is still whole here.
+ * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh connection without using up a retry: whatever
+ * its method where it was not read, else only if it is idempotent, the connection was used before and no byte of a reply came.
+ * For all others the route's policy, its count, and the destination's budget follow.
  */
 import { Outcome } from '../balance/types.ts'
 import { Method } from '../../../http1/types.ts'
@@ -12,8 +12,8 @@ import type { RetryPolicy } from '../route/types.ts'
 
 export interface Sent {
   readonly methodId: Method
-  /** Whether any byte of the request went to the endpoint. */
-  readonly sentAny: boolean
+  /** Whether the endpoint may have read any byte of the request. */
+  readonly mayBeRead: boolean
   /** Whether everything received so far can be sent again. */
   readonly isReplayable: boolean
 }
@@ -36,11 +36,11 @@ export function isIdempotent(methodId: Method): boolean {
 /** What the facts of sending allow, before any policy. */
 export function mayRepeat(sent: Sent): boolean {
   if (!sent.isReplayable) return false
-  return !sent.sentAny || isIdempotent(sent.methodId)
+  return !sent.mayBeRead || isIdempotent(sent.methodId)
 }
 
 /** Whether the policy wants another attempt after this failure. */
-export function wantsRetry(policy: RetryPolicy | null, outcome: Outcome, sentAny: boolean): boolean {
+export function wantsRetry(policy: RetryPolicy | null, outcome: Outcome, mayBeRead: boolean): boolean {
   if (policy === null) return false
   switch (outcome) {
     case Outcome.connectFailure:
@@ -49,20 +49,27 @@ export function wantsRetry(policy: RetryPolicy | null, outcome: Outcome, sentAny
     case Outcome.reset:
     case Outcome.timeout:
     case Outcome.protocol:
-      return sentAny ? policy.onReset : policy.onResetBeforeRequest
+      return mayBeRead ? policy.onReset : policy.onResetBeforeRequest
     default:
       return false
   }
 }
 
-/** A closed idle connection, found out by using it. */
-export function isStaleConnection(
-  outcome: Outcome,
-  wasReused: boolean,
-  replyBytes: number,
-  isReplayable: boolean,
-): boolean {
-  return outcome === Outcome.reset && wasReused && replyBytes === 0 && isReplayable
+/** Why a request is repeated without a retry. */
+export const FreeRepeat = {
+  none: 0,
+  /** The endpoint had closed the connection before it knew of the request: nobody read it. */
+  unread: 1,
+  /** A connection that had been used before broke without a byte of a reply; the request is idempotent. */
+  reusedConnection: 2,
+} as const
+export type FreeRepeat = (typeof FreeRepeat)[keyof typeof FreeRepeat]
+
+/** For a connection that ended before the first byte of a reply. */
+export function freeRepeat(outcome: Outcome, wasReused: boolean, replyBytes: number, sent: Sent): FreeRepeat {
+  if (outcome !== Outcome.reset || replyBytes > 0 || !mayRepeat(sent)) return FreeRepeat.none
+  if (!sent.mayBeRead) return FreeRepeat.unread
+  return wasReused ? FreeRepeat.reusedConnection : FreeRepeat.none
 }
 
 /** Full jitter, growing twofold up to ten times the first back-off (Envoy's default bounds). */

@@ -9,7 +9,7 @@ import { ClusterVisit } from './cluster-visit.ts'
 import type { Exchange } from './exchange.ts'
 import { failureOf } from './failure.ts'
 import { errorAnswer } from './own-answers.ts'
-import { backoffMs, isIdempotent, isStaleConnection, mayRepeat, wantsRetry } from './retry-decision.ts'
+import { backoffMs, FreeRepeat, freeRepeat, isIdempotent, mayRepeat, wantsRetry } from './retry-decision.ts'
 import type { Road } from './road.ts'
 import { RunningAttempts } from './running-attempts.ts'
 
@@ -17,7 +17,7 @@ import { RunningAttempts } from './running-attempts.ts'
 const TimerKind = { backoff: 0, hedge: 1 } as const
 
 /** Repeats of one request over connections that turn out to be closed; they use up no retry. */
-const maxStaleRepeats = 2
+const maxFreeRepeats = 2
 
 const overflowRefusal: Refusal = {
   kind: 'refusal',
@@ -41,7 +41,7 @@ export class Tries implements TimerOwner {
   private readonly exchange: Exchange
   private readonly timer: Timer
   private retries = 0
-  private staleRepeats = 0
+  private freeRepeats = 0
 
   constructor(road: Road, exchange: Exchange) {
     this.road = road
@@ -104,23 +104,23 @@ export class Tries implements TimerOwner {
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
     const { exchange, road, running, visit } = this
     const { request } = exchange
-    const { sentAny, replyBytes, isReused, state } = attempt
-    const isReplayable = request.replay.isWhole
-    const isStale =
-      isStaleConnection(outcome, isReused, replyBytes, isReplayable) && this.staleRepeats < maxStaleRepeats
-    attempt.abandon(isStale ? Outcome.cancelled : outcome)
+    const { mayBeRead, replyBytes, isReused, state } = attempt
+    const sent = { methodId: request.head.methodId, mayBeRead, isReplayable: request.replay.isWhole }
+    const free = this.freeRepeats < maxFreeRepeats ? freeRepeat(outcome, isReused, replyBytes, sent) : FreeRepeat.none
+    // An idle connection that was closed is no failure of its endpoint; one that broke under a request is.
+    attempt.abandon(free === FreeRepeat.unread ? Outcome.cancelled : outcome)
     running.drop(attempt)
     if (running.newest !== null) return
-    if (isStale) {
-      this.staleRepeats++
-      road.tallies.staleRepeats++
+    if (free !== FreeRepeat.none) {
+      this.freeRepeats++
+      if (free === FreeRepeat.unread) road.tallies.unreadRepeats++
+      else road.tallies.reusedConnectionRepeats++
       this.tryOnce(false, true)
       return
     }
     visit.noteTried(state!)
     const policy = exchange.way.route?.retry ?? null
-    const sent = { methodId: request.head.methodId, sentAny, isReplayable }
-    if (wantsRetry(policy, outcome, sentAny) && mayRepeat(sent) && this.retryLater(!sentAny)) return
+    if (wantsRetry(policy, outcome, mayBeRead) && mayRepeat(sent) && this.retryLater(!mayBeRead)) return
     const failure = failureOf(outcome, reason)
     const flag = policy !== null && this.retries >= policy.spec.attempts ? `${failure.flag},URX` : failure.flag
     exchange.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
@@ -142,7 +142,7 @@ export class Tries implements TimerOwner {
     const { request, way } = this.exchange
     const policy = way.route?.retry ?? null
     if (policy === null || !policy.onStatus(attempt.head.status)) return false
-    const sent = { methodId: request.head.methodId, sentAny: true, isReplayable: request.replay.isWhole }
+    const sent = { methodId: request.head.methodId, mayBeRead: true, isReplayable: request.replay.isWhole }
     if (!mayRepeat(sent) || !this.retryLater(false)) return false
     this.visit.noteTried(attempt.state!)
     this.running.drop(attempt)
@@ -194,7 +194,7 @@ export class Tries implements TimerOwner {
     this.endpoint = null
     this.count = 0
     this.retries = 0
-    this.staleRepeats = 0
+    this.freeRepeats = 0
   }
 
   /** Leaves the store for good, with its exchange. */

@@ -23,7 +23,8 @@ export class Tallies {
   truncatedReplies = 0
   retries = 0
   retriesRefused = 0
-  staleRepeats = 0
+  unreadRepeats = 0
+  reusedConnectionRepeats = 0
   hedges = 0
   faultDelays = 0
   faultAborts = 0
@@ -98,9 +99,14 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['retries', 'hostmesh_retries_total', 'Attempts repeated by a retry policy'],
   ['retriesRefused', 'hostmesh_retries_refused_total', 'Retries refused by the budget of the destination'],
   [
-    'staleRepeats',
-    'hostmesh_stale_connection_repeats_total',
-    'Requests repeated because an idle connection was closed',
+    'unreadRepeats',
+    'hostmesh_repeats_unread_total',
+    'Requests of any method repeated because the endpoint had closed the connection before it knew of them',
+  ],
+  [
+    'reusedConnectionRepeats',
+    'hostmesh_repeats_reused_connection_total',
+    'Idempotent requests repeated because a connection that had been used before broke without a byte of a reply',
   ],
   ['hedges', 'hostmesh_hedges_total', 'Second requests sent beside a slow first one'],
   ['faultDelays', 'hostmesh_fault_delays_total', 'Requests delayed on purpose by a rule'],

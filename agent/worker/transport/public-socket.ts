@@ -7,6 +7,7 @@ import { createServer, Socket } from 'node:net'
 import type { Server } from 'node:net'
 
 import type { Output } from './output.ts'
+import { Fate } from './transport.ts'
 import type {
   DialCallback,
   Transport,
@@ -100,6 +101,10 @@ class PublicTransport implements Transport {
     if (this.socket.writableLength === 0) return true
     this.isSlow = true
     return false
+  }
+
+  fateOf(): Fate {
+    return Fate.mayBeRead
   }
 
   end(): void {

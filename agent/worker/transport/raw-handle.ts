@@ -7,7 +7,10 @@
  */
 import { isIPv6 } from 'node:net'
 
+import { openTcpSending } from '../../../native/tcp-sending.ts'
+import type { TcpSending } from '../../../native/tcp-sending.ts'
 import type { Output, OutputBlock } from './output.ts'
+import { Fate } from './transport.ts'
 import type {
   Dial,
   DialCallback,
@@ -105,6 +108,8 @@ interface Shared {
   readonly state: Int32Array
   readonly readBytesOrError: number
   readonly readBuffer: Buffer
+  /** undefined where the system does not offer it: what was sent then counts as read. */
+  readonly sending: TcpSending | undefined
   /** Of no length: a handle with it reads nothing and tells UV_ENOBUFS whenever there is something to read. */
   readonly noBuffer: Buffer
   readonly onRead: (this: Handle) => Buffer | undefined
@@ -120,6 +125,10 @@ class RawTransport implements Transport {
   private handle: Handle | null
   private isReading = false
   private hasEnded = false
+  /** Bytes of a failed write. */
+  private refusedBytes = 0
+  /** When it broke: the bytes of the last writes that never left, or that nobody took. */
+  private lostBytes = 0
   private writes: WriteRequest[] | null = null
   private known: TransportPeer | null = null
   /** Where the handle reads into: it holds only the address, so this keeps the memory alive. */
@@ -171,7 +180,7 @@ class RawTransport implements Transport {
       output.clear()
       return true
     }
-    const request = this.accepted(result)
+    const request = this.accepted(result, length)
     if (request === null) {
       output.clear()
       return false
@@ -192,15 +201,16 @@ class RawTransport implements Transport {
     const bytes = length === memory.length ? memory : memory.subarray(0, length)
     const result = handle.writeBuffer(null, bytes)
     if (result === 0) return true
-    const request = this.accepted(result)
+    const request = this.accepted(result, length)
     if (request !== null) this.follow(handle, request, bytes, null)
     return false
   }
 
   /** The request of a write that goes on by itself, or null when it failed: `onClosed` follows. */
-  private accepted(result: number | WriteRequest): WriteRequest | null {
+  private accepted(result: number | WriteRequest, length: number): WriteRequest | null {
     const error = typeof result === 'number' ? result : this.shared.state[this.shared.bindings.lastWriteError]!
     if (typeof result !== 'number' && error === 0) return result
+    this.refusedBytes += length
     this.fail(error)
     return null
   }
@@ -216,6 +226,25 @@ class RawTransport implements Transport {
     if (status === null) return
     request.writeStatus = null
     setImmediate(() => request.oncomplete(status))
+  }
+
+  fateOf(sent: number): Fate {
+    const { handle, shared } = this
+    if (handle === null) return this.lostBytes >= sent ? Fate.unread : Fate.mayBeRead
+    if (this.notLeft(handle) >= sent) return Fate.unread
+    if (!this.hasEnded || this.notTaken(handle) < sent) return Fate.mayBeRead
+    return shared.sending!.isDead(handle.fd) ? Fate.unread : Fate.undecided
+  }
+
+  /** Bytes that the kernel never got. */
+  private notLeft(handle: Handle): number {
+    return this.refusedBytes + handle.writeQueueSize
+  }
+
+  /** Those, and the ones that the peer's system has not acknowledged. */
+  private notTaken(handle: Handle): number {
+    const unacknowledged = this.shared.sending?.unacknowledged(handle.fd) ?? -1
+    return this.notLeft(handle) + Math.max(0, unacknowledged)
   }
 
   end(): void {
@@ -305,6 +334,7 @@ class RawTransport implements Transport {
   private breakNow(code: number): void {
     if (this.handle === null) return
     const owner = this.owner
+    this.lostBytes = this.hasEnded ? this.notTaken(this.handle) : this.notLeft(this.handle)
     this.close()
     owner.onClosed(this.shared.bindings.errorName(code))
   }
@@ -364,6 +394,7 @@ export function rawTransports(output: Output): Transports {
     state,
     readBytesOrError,
     readBuffer,
+    sending: openTcpSending(),
     noBuffer: readBuffer.subarray(0, 0),
     onRead(this: Handle) {
       return this.transport?.onReadResult(state[readBytesOrError]!)

@@ -21,6 +21,17 @@ export interface TransportOwner {
   onClosed(reason: string): void
 }
 
+/** What became of bytes that were written to a connection which has ended. */
+export const Fate = {
+  /** The peer may have read them, or nobody can tell. */
+  mayBeRead: 0,
+  /** Nobody has read any of them, and nobody will. */
+  unread: 1,
+  /** The peer closed its side before it knew of them; whether its system takes them still has to show. */
+  undecided: 2,
+} as const
+export type Fate = (typeof Fate)[keyof typeof Fate]
+
 export interface Transport {
   owner: TransportOwner
   /** -1 once closed, or where the implementation cannot tell. */
@@ -44,6 +55,14 @@ export interface Transport {
   awaitReadable(isOn: boolean): void
   /** Sends the first `length` bytes of memory that is the caller's own; when the answer is false, it must stay as it is until `onDrained`. */
   writeFrom(memory: Buffer, length: number): boolean
+  /**
+   * What became of the last `sent` bytes, asked from within `onEnd` or `onClosed`, or later while the connection is still held after `onEnd`. `unread` is only
+   * answered on evidence:
+   * - none of them left: the kernel refused the write, or never got them;
+   * - the peer's FIN came, acknowledging none of them, and then its system refused them with a reset. `undecided`: the reset is still to come.
+   * A reset alone tells nothing, for what it acknowledges is lost with it.
+   */
+  fateOf(sent: number): Fate
   /** Half-close after everything that was written. */
   end(): void
   /** Orderly close: what the kernel holds is still delivered. Idempotent. */

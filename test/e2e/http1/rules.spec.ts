@@ -443,7 +443,7 @@ for (const kind of meshKinds)
       expect(replies(staying).length).to.equal(2)
     })
 
-    it('R31 a request on a reused connection that the endpoint closes unanswered is repeated; on a fresh one it is not', async () => {
+    it('R31 a GET on a reused connection that the endpoint closes unanswered is repeated; a POST is not, and nothing on a fresh one', async () => {
       const one = await caller(get('', '/warm'))
       await repliesOf(one, 1)
       backend.answer = (message, connection) => {
@@ -456,6 +456,19 @@ for (const kind of meshKinds)
       one.send(get('', '/again'))
       expect((await repliesOf(one, 2))[1]?.body).to.equal('fresh /again')
       expect(backend.connections.length).to.equal(2)
+
+      backend.reset()
+      const paying = await caller(get('', '/warm'))
+      await repliesOf(paying, 1)
+      let payments = 0
+      backend.answer = (_, connection) => {
+        payments++
+        connection.socket.end()
+        return undefined
+      }
+      paying.send('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi')
+      expect((await repliesOf(paying, 2))[1]?.status).to.equal(502)
+      expect(payments).to.equal(1)
 
       backend.reset()
       let attempts = 0

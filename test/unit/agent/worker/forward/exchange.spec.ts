@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 
+import type { TrafficPolicySpec } from '../../../../../contracts/policy-spec.ts'
 import type { RetrySpec } from '../../../../../contracts/route-spec.ts'
+import { outlierOf } from '../../../../support/balance.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -226,22 +228,91 @@ describe('an HTTP/1.1 exchange', () => {
     expect(backend.requests).to.have.length(1)
   })
 
-  it('repeats any request on a fresh connection when a reused one turns out to be closed', async () => {
-    const { metric, port } = await worker()
-    const caller = await call(port('orders'))
-    caller.send(get())
-    await caller.expect('\r\n\r\nok')
-    // The endpoint closes exactly when the next request comes: it never answers it.
-    backend.onPiece = (connection) => {
-      if (connection.id > 0) return false
-      connection.socket.destroy()
-      return true
+  describe('on a kept-alive connection that ends without a byte of a reply', () => {
+    const unread = 'hostmesh_repeats_unread_total'
+    const reused = 'hostmesh_repeats_reused_connection_total'
+    const policy: Partial<TrafficPolicySpec> = {
+      outlier: outlierOf({ consecutiveGatewayErrors: 1, maxEjectionShare: 1 }),
     }
-    caller.send(post('hello'))
-    await caller.until(() => caller.text.split('200 OK').length === 3)
-    expect(caller.text.split('200 OK')).to.have.length(3)
-    expect(backend.requests.at(-1)!.body).to.equal('hello')
-    expect(metric('hostmesh_stale_connection_repeats_total')).to.equal(1)
+
+    async function kept(plan: Parameters<typeof worker>[0] = {}): Promise<RawCaller> {
+      const { port } = await worker(plan)
+      const caller = await call(port('orders'))
+      caller.send(get())
+      await caller.expect('\r\n\r\nok')
+      return caller
+    }
+    const answered = (caller: RawCaller, count: number) =>
+      caller.until(() => caller.text.split('HTTP/1.1 ').length > count)
+
+    for (const method of ['POST', 'PATCH', 'MOVE', 'GET'])
+      it(`repeats a ${method} that the endpoint had closed before it knew of it, which is no failure of the endpoint (R31)`, async () => {
+        const caller = await kept({ service: { policy } })
+        // In one turn: the request is on its way when the endpoint's FIN leaves.
+        caller.send(post('hello').replace('POST', method))
+        backend.connections[0]!.socket.destroy()
+        await answered(caller, 2)
+        expect(caller.text.split('200 OK')).to.have.length(3)
+        expect(backend.connections[1]!.bytes.toString()).to.match(new RegExp(`^${method} [^]*hello$`))
+        expect([started!.metric(unread), started!.metric(reused)]).to.deep.equal([1, 0])
+        expect(started!.metric('hostmesh_cluster_ejections_total')).to.equal(0)
+      })
+
+    for (const method of ['POST', 'PATCH', 'MOVE'])
+      for (const attempts of [0, 2])
+        it(`does not repeat a ${method} that the endpoint has read, with ${attempts} retries (R31)`, async () => {
+          const caller = await kept({ service: { route: { retry: { ...retry, attempts, on: ['5xx', 'reset'] } } } })
+          backend.onPiece = ({ socket }) => {
+            socket.end()
+            return true
+          }
+          caller.send(post('hello').replace('POST', method))
+          await caller.expect('x-mesh-error: E_UPSTREAM_RESET')
+          expect(backend.connections).to.have.length(1)
+        })
+
+    it('does not repeat a POST after a reset, which says nothing of what was read', async () => {
+      const caller = await kept()
+      backend.onPiece = ({ socket }) => {
+        socket.resetAndDestroy()
+        return true
+      }
+      caller.send(post('hello'))
+      await caller.expect('x-mesh-error: E_UPSTREAM_RESET')
+      expect(backend.connections).to.have.length(1)
+    })
+
+    it('does not repeat a POST that was read after the endpoint had said that it will send no more', async () => {
+      const caller = await kept()
+      caller.send(post('hello'))
+      backend.connections[0]!.socket.end()
+      await caller.expect('x-mesh-error: E_UPSTREAM_RESET')
+      expect(backend.connections[0]!.bytes.toString()).to.include('hello')
+      expect(backend.connections).to.have.length(1)
+    })
+
+    it('repeats a GET that the endpoint may have read, and counts the first as a failure of the endpoint', async () => {
+      const caller = await kept({
+        service: {
+          endpoints: [at(backend.port), at(second.port)],
+          policy: { ...policy, loadBalancer: { kind: 'round-robin' } },
+        },
+      })
+      caller.send(get())
+      await answered(caller, 2)
+      for (const one of [backend, second]) {
+        one.onPiece = ({ id, socket }) => {
+          if (id > 0) return false
+          socket.end()
+          return true
+        }
+      }
+      caller.send(get())
+      await answered(caller, 3)
+      expect(caller.text.split('200 OK')).to.have.length(4)
+      expect([started!.metric(unread), started!.metric(reused)]).to.deep.equal([0, 1])
+      expect(started!.metric('hostmesh_cluster_ejections_total')).to.equal(1)
+    })
   })
 
   it('answers 502 when the endpoint closes without a reply', async () => {

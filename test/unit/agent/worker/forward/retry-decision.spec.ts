@@ -3,7 +3,8 @@ import { expect } from 'chai'
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
 import {
   backoffMs,
-  isStaleConnection,
+  FreeRepeat,
+  freeRepeat,
   mayRepeat,
   wantsRetry,
 } from '../../../../../agent/worker/forward/retry-decision.ts'
@@ -15,21 +16,21 @@ const policy = (...on: RetryCondition[]) =>
   compileRetry({ attempts: 2, perTryTimeoutMs: 0, on, statuses: [], backoffMs: 25 })
 
 describe('whether a failed attempt is repeated', () => {
-  it('any request of which nothing was sent may be', () => {
+  it('any request of which nothing was read may be', () => {
     for (const methodId of Object.values(Method)) {
-      expect(mayRepeat({ methodId, sentAny: false, isReplayable: true })).to.equal(true)
+      expect(mayRepeat({ methodId, mayBeRead: false, isReplayable: true })).to.equal(true)
     }
   })
 
-  it('a sent request only with an idempotent method (R31)', () => {
-    const may = (methodId: Method) => mayRepeat({ methodId, sentAny: true, isReplayable: true })
+  it('one that may have been read only with an idempotent method (R31)', () => {
+    const may = (methodId: Method) => mayRepeat({ methodId, mayBeRead: true, isReplayable: true })
     expect([Method.get, Method.head, Method.put, Method.delete, Method.options].every(may)).to.equal(true)
     expect([Method.post, Method.patch, Method.other, Method.connect].some(may)).to.equal(false)
   })
 
   it('none whose body is not whole here any more', () => {
-    expect(mayRepeat({ methodId: Method.get, sentAny: true, isReplayable: false })).to.equal(false)
-    expect(mayRepeat({ methodId: Method.put, sentAny: false, isReplayable: false })).to.equal(false)
+    expect(mayRepeat({ methodId: Method.get, mayBeRead: true, isReplayable: false })).to.equal(false)
+    expect(mayRepeat({ methodId: Method.put, mayBeRead: false, isReplayable: false })).to.equal(false)
   })
 
   it('only for what the policy names', () => {
@@ -44,12 +45,30 @@ describe('whether a failed attempt is repeated', () => {
     expect(wantsRetry(null, Outcome.connectFailure, false)).to.equal(false)
   })
 
-  it('on a fresh connection when a reused one was closed without a byte of a reply', () => {
-    expect(isStaleConnection(Outcome.reset, true, 0, true)).to.equal(true)
-    expect(isStaleConnection(Outcome.reset, false, 0, true)).to.equal(false)
-    expect(isStaleConnection(Outcome.reset, true, 1, true)).to.equal(false)
-    expect(isStaleConnection(Outcome.reset, true, 0, false)).to.equal(false)
-    expect(isStaleConnection(Outcome.timeout, true, 0, true)).to.equal(false)
+  describe('without a retry, on a fresh connection', () => {
+    const get = { methodId: Method.get, mayBeRead: true, isReplayable: true }
+
+    it('when nobody read it, whatever its method', () => {
+      for (const methodId of Object.values(Method)) {
+        const unread = { methodId, mayBeRead: false, isReplayable: true }
+        expect(freeRepeat(Outcome.reset, false, 0, unread)).to.equal(FreeRepeat.unread)
+        expect(freeRepeat(Outcome.reset, true, 0, { ...unread, isReplayable: false })).to.equal(FreeRepeat.none)
+      }
+    })
+
+    it('when it is idempotent and a reused connection broke without a byte of a reply', () => {
+      expect(freeRepeat(Outcome.reset, true, 0, get)).to.equal(FreeRepeat.reusedConnection)
+      expect(freeRepeat(Outcome.reset, false, 0, get)).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.reset, true, 1, get)).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.reset, true, 0, { ...get, isReplayable: false })).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.timeout, true, 0, get)).to.equal(FreeRepeat.none)
+    })
+
+    it('never when it is not idempotent and may have been read (R31)', () => {
+      for (const methodId of [Method.post, Method.patch, Method.other]) {
+        expect(freeRepeat(Outcome.reset, true, 0, { ...get, methodId })).to.equal(FreeRepeat.none)
+      }
+    })
   })
 
   it('after a back-off with full jitter that grows twofold up to ten times the first', () => {

@@ -5,6 +5,7 @@ import { publicTransports } from '../../../../../agent/worker/transport/public-s
 import { rawTransports } from '../../../../../agent/worker/transport/raw-handle.ts'
 import { proveTransports } from '../../../../../agent/worker/transport/raw-self-test.ts'
 import { selectTransports } from '../../../../../agent/worker/transport/select-transports.ts'
+import { Fate } from '../../../../../agent/worker/transport/transport.ts'
 import type { Transport, Transports } from '../../../../../agent/worker/transport/transport.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
@@ -157,6 +158,59 @@ for (const kind of ['raw', 'public'] as const) {
         await eventually(() => told === 1)
       })
     }
+
+    describe('say of what was sent over a connection that ended', () => {
+      const fate = (sent: number) => near.transport.fateOf(sent)
+      const ended = async () => {
+        near.transport.resumeReading()
+        await eventually(() => near.hasEnded || near.closed !== undefined)
+      }
+
+      it('that it may be read where the peer had it before it closed', async () => {
+        far.transport.resumeReading()
+        send(near, 'hello')
+        await eventually(() => far.text === 'hello')
+        far.transport.close()
+        await ended()
+        expect(fate(5)).to.equal(Fate.mayBeRead)
+      })
+
+      it(`that ${kind === 'raw' ? 'nobody read it' : 'it may be read'} where the peer had closed before and refused it`, async () => {
+        far.transport.close()
+        send(near, 'hello')
+        await ended()
+        expect(fate(5)).to.equal(kind === 'raw' ? Fate.unread : Fate.mayBeRead)
+      })
+
+      it('that it may be read where a reset tells nothing', async () => {
+        far.transport.resumeReading()
+        send(near, 'hello')
+        await eventually(() => far.text === 'hello')
+        far.transport.reset()
+        await ended()
+        expect(near.closed).to.equal('ECONNRESET')
+        expect(fate(5)).to.equal(Fate.mayBeRead)
+      })
+
+      if (kind === 'raw') {
+        it('that nobody read it where the write failed', async () => {
+          far.transport.reset()
+          send(near, 'hello')
+          await ended()
+          expect(fate(5)).to.equal(Fate.unread)
+          expect(fate(6)).to.equal(Fate.mayBeRead)
+        })
+
+        it('that it is undecided where the peer sends no more but may read, until its system has taken it', async () => {
+          far.transport.end()
+          await eventually(() => far.transport.pendingBytes === 0)
+          send(near, 'hello')
+          await ended()
+          expect(fate(5)).to.be.oneOf([Fate.undecided, Fate.mayBeRead])
+          await eventually(() => fate(5) === Fate.mayBeRead)
+        })
+      }
+    })
 
     it('tell a reset, and nothing after it', async () => {
       far.transport.resumeReading()
