@@ -12,6 +12,7 @@ import { isNode, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { endpointId, metadataKeys, parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey } from '../../contracts/endpoint.ts'
+import { yamlExcess, yamlFault } from '../../contracts/yaml-bounds.ts'
 
 export interface EndpointFile {
   readonly service: ServiceKey
@@ -28,6 +29,9 @@ export type EndpointFileResult =
 /** Larger files are refused: 10,000 instances fit several times. */
 export const maxEndpointFileBytes = 8 * 1024 * 1024
 const maxProblems = 20
+/** 10,000 instances with all their fields and some metadata. */
+const endpointFileBounds = { documentNodes: 800_000, nodes: 800_000 }
+const maxDepth = 16
 
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
@@ -61,14 +65,19 @@ const fileSchema = z.strictObject({
 
 /** Reads the text of one file. `name` is what problems call it. Never throws. */
 export function readEndpointFile(name: string, source: string, allowLoopback: boolean): EndpointFileResult {
+  const excess = yamlExcess(source, endpointFileBounds)
+  if (excess !== undefined) return { ok: false, problems: [`${name}:${excess.line}: ${excess.message}`] }
   const counter = new LineCounter()
-  const document = parseDocument(source, { lineCounter: counter, prettyErrors: false, uniqueKeys: true })
+  const document = parseDocument(source, { lineCounter: counter, prettyErrors: false, uniqueKeys: false })
   const problems: string[] = []
   const report = (offset: number, path: string, what: string): void => {
     if (problems.length < maxProblems)
       problems.push(`${name}:${counter.linePos(offset).line}: ${path === '' ? '' : `${path}: `}${what}`)
   }
   for (const error of document.errors) report(error.pos[0], '', `cannot be parsed: ${error.message.split('\n')[0]}`)
+  const fault = yamlFault(document.contents, maxDepth)
+  if (fault !== undefined)
+    report(isNode(fault.node) && fault.node.range ? fault.node.range[0] : 0, '', `cannot be parsed: ${fault.message}`)
   if (problems.length > 0) return { ok: false, problems }
 
   const positionOf = (path: readonly PropertyKey[]): number => {

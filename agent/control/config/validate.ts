@@ -55,7 +55,7 @@ function problemsOf(issue: z.core.$ZodIssue, yaml: YamlFile, input: unknown, sha
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = keysAt(shape, input, issue.path)
-      return issue.keys.map((key) => {
+      return issue.keys.slice(0, 100).map((key) => {
         const { line, column } = yaml.positionOf(issue.path, key)
         const path = formatPath([...issue.path, key])
         const message = `unknown key, allowed ${known.join(', ')}`

@@ -1,10 +1,15 @@
 /** A YAML file with positions: the plain value, and the line of every path in it. */
 import { readFileSync, statSync } from 'node:fs'
 import { LineCounter, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
+import { yamlExcess, yamlFault } from '../../../contracts/yaml-bounds.ts'
 import type { ConfigProblem } from './problem.ts'
 
 /** Larger files are refused unread: a configuration of 10,000 services stays far below. */
 export const maxConfigFileBytes = 4 * 1024 * 1024
+
+/** 10,000 services with all their fields. */
+const configBounds = { documentNodes: 400_000, nodes: 400_000 }
+const maxDepth = 64
 
 export interface YamlFile {
   readonly file: string
@@ -28,11 +33,13 @@ export function readYamlFile(file: string): { yaml?: YamlFile; problems: ConfigP
 }
 
 function parseYaml(file: string, source: string): { yaml?: YamlFile; problems: ConfigProblem[] } {
+  const excess = yamlExcess(source, configBounds)
+  if (excess !== undefined) return { problems: [{ ...whole(file, excess.message), line: excess.line, column: 1 }] }
   const counter = new LineCounter()
   let document: Document.Parsed
   let value: unknown
   try {
-    document = parseDocument(source, { lineCounter: counter, prettyErrors: false, uniqueKeys: true, strict: true })
+    document = parseDocument(source, { lineCounter: counter, prettyErrors: false, uniqueKeys: false, strict: true })
     if (document.errors.length > 0) {
       return {
         problems: document.errors.slice(0, 20).map((error) => {
@@ -49,6 +56,11 @@ function parseYaml(file: string, source: string): { yaml?: YamlFile; problems: C
           }
         }),
       }
+    }
+    const fault = yamlFault(document.contents, maxDepth)
+    if (fault !== undefined) {
+      const at = place(counter, offsetOf(fault.node) ?? 0)
+      return { problems: [{ ...whole(file, `broken YAML: ${fault.message}`), ...at }] }
     }
     // 100 aliases: an anchor bomb ends here with an error instead of filling the memory
     value = document.toJS({ maxAliasCount: 100 })

@@ -14,8 +14,20 @@ export function checkShape<S extends z.ZodType>(
 ): { value: z.output<S> } | { problems: RuleProblem[] } {
   const result = shape.safeParse(value)
   if (result.success) return { value: result.data }
-  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, base, resource, shape))
+  const problems = firstProblems(result.error.issues, (issue) => problemsOf(issue, value, base, resource, shape))
   return { problems: problems.toSorted((a, b) => a.line - b.line || a.column - b.column) }
+}
+
+/** More than these help nobody, and each costs a search for its place. */
+const maxProblems = 50
+
+function firstProblems<T>(issues: readonly T[], read: (issue: T) => RuleProblem[]): RuleProblem[] {
+  const problems: RuleProblem[] = []
+  for (const issue of issues) {
+    if (problems.length >= maxProblems) break
+    problems.push(...read(issue))
+  }
+  return problems.slice(0, maxProblems)
 }
 
 export function problemAt(resource: YamlResource, path: readonly PropertyKey[], message: string): RuleProblem {
@@ -37,7 +49,7 @@ function problemsOf(
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = keysAt(shape, issue.path)
-      return issue.keys.map((key) => {
+      return issue.keys.slice(0, maxProblems).map((key) => {
         const hint = nearest(key, known)
         const message = `unknown field${hint === undefined ? '' : ` (nearest: ${hint})`}`
         return problemAt(resource, [...path, key], message)

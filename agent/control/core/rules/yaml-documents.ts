@@ -1,6 +1,7 @@
 /** YAML text with any number of documents, as plain values that know their positions. */
-import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml'
+import { Composer, LineCounter, Parser, isMap, isScalar, isSeq } from 'yaml'
 import type { Document, Node } from 'yaml'
+import { yamlExcess, yamlFault } from '../../../../contracts/yaml-bounds.ts'
 import type { RuleProblem } from './types.ts'
 
 /** Larger documents are refused unread; the bound of Nacos for one configuration is 100 KiB by default. */
@@ -26,32 +27,54 @@ export interface YamlResource {
   positionOf(path: readonly PropertyKey[]): Position
 }
 
+/** A parser needs about 6 µs for a node: a document of this size holds control up for a quarter of a second at most, and between two documents others have their turn. */
+export const yamlBounds = { documentNodes: 20_000, nodes: 200_000 }
+
 /** Every non-empty document of the text, broken ones with their problems. Never throws. */
 export function readYamlResources(text: string): { resources: YamlResource[]; problems: RuleProblem[] } {
-  const bytes = Buffer.byteLength(text)
-  if (bytes > maxRuleTextBytes) return refused(`${bytes} bytes, allowed ${maxRuleTextBytes}`)
-  const counter = new LineCounter()
-  let documents: Document.Parsed[]
-  try {
-    const parsed = parseAllDocuments(text, {
-      lineCounter: counter,
-      prettyErrors: false,
-      logLevel: 'error',
-      uniqueKeys: true,
-      strict: true,
-    })
-    documents = Array.isArray(parsed) ? parsed.filter(isNotEmpty) : []
-  } catch (error) {
-    return refused(`broken YAML: ${reasonOf(error)}`)
+  const problem = yamlTextProblem(text)
+  if (problem !== undefined) return { resources: [], problems: [problem] }
+  const resources: YamlResource[] = []
+  for (const read of eachYamlResource(text)) {
+    if ('problem' in read) return { resources: [], problems: [read.problem] }
+    resources.push(read)
   }
-  if (documents.length > maxResourcesPerText) {
-    return refused(`${documents.length} resources in one document, allowed ${maxResourcesPerText}`)
-  }
-  return { resources: documents.map((document) => resourceOf(document, counter, text)), problems: [] }
+  return { resources, problems: [] }
 }
 
-function refused(message: string): { resources: YamlResource[]; problems: RuleProblem[] } {
-  return { resources: [], problems: [{ path: '', line: 1, column: 1, message }] }
+/** Why the text is refused unparsed. */
+export function yamlTextProblem(text: string): RuleProblem | undefined {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxRuleTextBytes) return wholeText(`${bytes} bytes, allowed ${maxRuleTextBytes}`)
+  const excess = yamlExcess(text, yamlBounds)
+  return excess === undefined ? undefined : { path: '', line: excess.line, column: 1, message: excess.message }
+}
+
+/** Resource by resource, so that whoever reads a long text can stop in between. A problem of the whole text ends it. Never throws. */
+export function* eachYamlResource(text: string): Generator<YamlResource | { readonly problem: RuleProblem }> {
+  const counter = new LineCounter()
+  const composer = new Composer({ logLevel: 'error', uniqueKeys: false, strict: true })
+  let count = 0
+  try {
+    for (const document of composer.compose(new Parser(counter.addNewLine).parse(text))) {
+      if (!isNotEmpty(document)) continue
+      if (++count > maxResourcesPerText) {
+        yield {
+          problem: wholeText(
+            `more than ${maxResourcesPerText} resources in one document, allowed ${maxResourcesPerText}`,
+          ),
+        }
+        return
+      }
+      yield resourceOf(document, counter, text)
+    }
+  } catch (error) {
+    yield { problem: wholeText(`broken YAML: ${reasonOf(error)}`) }
+  }
+}
+
+function wholeText(message: string): RuleProblem {
+  return { path: '', line: 1, column: 1, message }
 }
 
 function isNotEmpty(document: Document.Parsed): boolean {
@@ -74,6 +97,12 @@ function resourceOf(document: Document.Parsed, counter: LineCounter, text: strin
       message: `broken YAML: ${lowerFirst(error.message.split('\n')[0] ?? '')}`,
     }))
     return { ...resource, value: undefined, problems, positionOf }
+  }
+  const fault = yamlFault(document.contents, maxDepth)
+  if (fault !== undefined) {
+    const message = fault.message.startsWith('nested') ? fault.message : `broken YAML: ${fault.message}`
+    const problem = { path: '', ...place(counter, offsetOf(fault.node) ?? start), message }
+    return { ...resource, value: undefined, problems: [problem], positionOf }
   }
   try {
     // 100 aliases: an anchor bomb ends here with an error instead of filling the memory
@@ -135,6 +164,7 @@ function place(counter: LineCounter, offset: number): Position {
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof RangeError) return `nested deeper than ${maxDepth} levels`
   return error instanceof Error ? error.message : String(error)
 }
 
