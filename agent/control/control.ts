@@ -89,6 +89,8 @@ export class Control {
   private flushing: NodeJS.Immediate | undefined
   private isLeadingNow = false
   private isClosed = false
+  private isStarted = false
+  private readonly lastRules = new Map<string, object>()
   /** Names that callers used before the restart, asked for again at the start. */
   private lastNames: readonly string[]
   /** Localhost ports of the last run. */
@@ -237,6 +239,7 @@ export class Control {
     this.lastNames = []
     this.reopen()
     this.store.take()
+    this.isStarted = true
     await this.publisher.listen()
   }
 
@@ -293,8 +296,21 @@ export class Control {
     this.applyConfig(liveConfig(this.configNow, result.config), result.applications)
   }
 
-  /** Replaces all documents of a source of rules. */
+  /** Replaces all documents of a source of rules: at once, or once a long text has been read in small steps. The newest call for a source counts. */
   replaceRules(source: string, documents: readonly RuleDocument[]): void {
+    const { rules } = this.deps
+    const call = {}
+    this.lastRules.set(source, call)
+    if (!this.isStarted || !rules.isLong(source, documents)) {
+      this.takeRules(source, documents)
+      return
+    }
+    void rules.readAhead(source, documents, nextTurn).then(() => {
+      if (this.lastRules.get(source) === call && !this.isClosed) this.takeRules(source, documents)
+    })
+  }
+
+  private takeRules(source: string, documents: readonly RuleDocument[]): void {
     const { rules, log } = this.deps
     const change = rules.replaceSource(source, documents)
     for (const status of change.statuses) {
@@ -313,6 +329,7 @@ export class Control {
     this.outbound.rulesChanged()
     this.applications.rulesChanged(change.affected)
     this.state.changed('rules.json')
+    setImmediate(() => rules.settled())
   }
 
   onEndpoints(listener: (set: EndpointSet) => void): () => void {
@@ -457,4 +474,11 @@ export class Control {
 function nodeSpec(config: AgentConfig): NodeSpec {
   const { name, address, zone, region } = config.host
   return { host: name, address, locality: { region, zone }, tier: config.role === 'center' ? 'center' : 'agent' }
+}
+
+/** Workers, registries and operators are served before this goes on. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 }

@@ -29,6 +29,7 @@ import { ControlMetrics } from './observe.ts'
 import { probe } from './host/applications/probe.ts'
 import { createAdapters } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
+import { fileReadGuard } from './core/rules/read-guard.ts'
 import { RuleStore } from './core/rules/rule-store.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
@@ -80,6 +81,15 @@ function readArguments(): Arguments {
     generation,
     workers: values.workers === undefined ? undefined : Number(values.workers),
     isAlone: values.alone,
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
@@ -151,6 +161,7 @@ async function main(): Promise<void> {
       `${config.runDir}: a watchdog answers there; this agent does not start and the running one is not touched; use another runDir`,
     )
 
+  const guard = fileReadGuard(config.stateDir, { pid: process.pid, now: () => clock.wall(), isAlive, log: logger })
   const metrics = new ControlMetrics()
   let control: Control
   const adapterDeps = { now: () => clock.wall(), random: Math.random, log: logger, metrics }
@@ -162,7 +173,7 @@ async function main(): Promise<void> {
     problems: checked.problems,
     generation: argv.generation,
     adapters: registries,
-    rules: new RuleStore(config.serviceDefaults),
+    rules: new RuleStore({ ...config.serviceDefaults, guard }),
     entrySet,
     resolve: systemResolve,
     probe,

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
-import { leaf, notImplemented } from './fields.ts'
+import { leaf } from './fields.ts'
 import { apiVersionProblem, isRuleKind, kindProblem, originOf, shapes } from './kinds.ts'
 import type { RuleKind, RuleSpec } from './kinds.ts'
 import { checkShape, problemAt } from './resource-shape.ts'
@@ -53,6 +53,9 @@ export interface ReadResource {
 const namePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 const namespacePattern = /^[A-Za-z0-9._-]{1,253}$/
 
+/** What a cluster writes beside name and namespace; it says nothing about traffic and is read by nobody. */
+const ignored = () => z.unknown().optional()
+
 const metadataShape = z.strictObject({
   name: leaf('a name of 1 to 253 letters, digits and . _ -', (value) =>
     typeof value === 'string' && namePattern.test(value) ? value : undefined,
@@ -60,8 +63,21 @@ const metadataShape = z.strictObject({
   namespace: leaf('a namespace of 1 to 253 letters, digits and . _ -', (value) =>
     typeof value === 'string' && namespacePattern.test(value) ? value : undefined,
   ).optional(),
-  labels: z.record(z.string(), z.string()).optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
+  labels: z.record(z.string(), z.string()).nullable().optional(),
+  annotations: z.record(z.string(), z.string()).nullable().optional(),
+  clusterName: ignored(),
+  creationTimestamp: ignored(),
+  deletionGracePeriodSeconds: ignored(),
+  deletionTimestamp: ignored(),
+  finalizers: ignored(),
+  generateName: ignored(),
+  generation: ignored(),
+  initializers: ignored(),
+  managedFields: ignored(),
+  ownerReferences: ignored(),
+  resourceVersion: ignored(),
+  selfLink: ignored(),
+  uid: ignored(),
 })
 
 const envelopeShape = z.strictObject({
@@ -69,7 +85,7 @@ const envelopeShape = z.strictObject({
   kind: z.unknown(),
   metadata: metadataShape,
   spec: z.unknown(),
-  status: notImplemented('remove it, only spec is read'),
+  status: ignored(),
 })
 
 export function readResource(yaml: YamlResource, scope: HostScope): ReadResource {

@@ -1,9 +1,10 @@
 /** The resources of one source: the newest good version of each, and a status for each that was read. */
-import { readResource } from './rule-resource.ts'
+import { readResources } from './resource-list.ts'
 import type { ReadResource, RuleResource } from './rule-resource.ts'
 import type { HostScope } from './rule-host.ts'
 import type { RuleDocument, RuleProblem, RuleStatus } from './types.ts'
-import { readYamlResources } from './yaml-documents.ts'
+import type { ReadGuard } from './read-guard.ts'
+import { eachYamlResource, readYamlResources, yamlTextProblem } from './yaml-documents.ts'
 
 /** What a status says before it is known who decides about the hosts. */
 export interface StatusDraft extends Omit<RuleStatus, 'state' | 'source'> {
@@ -26,14 +27,44 @@ interface ReadDocument {
 export class RuleSource {
   readonly name: string
   readonly #scope: HostScope
+  readonly #guard: ReadGuard
   #documents: ReadonlyMap<string, ReadDocument> = new Map()
+  /** Read ahead of the next `replace`. */
+  #ahead: ReadonlyMap<string, ReadDocument> = new Map()
   /** By id: what is in force. */
   good: ReadonlyMap<string, GoodResource> = new Map()
   drafts: readonly StatusDraft[] = []
 
-  constructor(name: string, scope: HostScope) {
+  constructor(name: string, scope: HostScope, guard: ReadGuard) {
     this.name = name
     this.#scope = scope
+    this.#guard = guard
+  }
+
+  /** Documents whose text is not known yet. */
+  news(documents: readonly RuleDocument[]): { readonly name: string; readonly text: string }[] {
+    return documents.flatMap(({ name, text }) =>
+      text === undefined || this.#known(name, text) !== undefined ? [] : [{ name, text }],
+    )
+  }
+
+  /** Reads what the next `replace` will need, resource by resource, and lets others have their `turn` in between. */
+  async readAhead(documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
+    const ahead = new Map<string, ReadDocument>()
+    for (const { name, text } of this.news(documents)) {
+      const problem = this.#refusal(text)
+      const problems = problem === undefined ? [] : [problem]
+      const reads: ReadResource[] = []
+      if (problem === undefined) {
+        for (const read of eachYamlResource(text)) {
+          if ('problem' in read) problems.push(read.problem)
+          else reads.push(...readResources(read, this.#scope))
+          await turn()
+        }
+      }
+      ahead.set(name, { text, problems, reads: problems.length > 0 ? [] : reads })
+    }
+    this.#ahead = ahead
   }
 
   replace(documents: readonly RuleDocument[]): void {
@@ -42,30 +73,43 @@ export class RuleSource {
     for (const { name, text, problem } of documents) {
       if (text === undefined) pass.cannotRead(name, problem ?? 'cannot be read')
       else {
-        const known = this.#documents.get(name)
-        const document = known?.text === text ? known : this.#read(text)
+        const document = this.#known(name, text) ?? this.#read(text)
         read.set(name, document)
         pass.take(name, document)
       }
     }
     this.#documents = read
+    this.#ahead = new Map()
     this.good = pass.good
     this.drafts = pass.drafts
   }
 
   /** A version that was good before this process started; the next `replace` decides what stays. */
   restore(document: string, text: string): void {
+    if (this.#guard.setAside(text) !== undefined) return
     const good = new Map(this.good)
     for (const yaml of readYamlResources(text).resources) {
-      const { id, resource } = readResource(yaml, this.#scope)
-      if (id !== undefined && resource !== undefined) good.set(id, { resource, document })
+      for (const { id, resource } of readResources(yaml, this.#scope)) {
+        if (id !== undefined && resource !== undefined) good.set(id, { resource, document })
+      }
     }
     this.good = good
   }
 
+  #known(name: string, text: string): ReadDocument | undefined {
+    return [this.#documents.get(name), this.#ahead.get(name)].find((one) => one?.text === text)
+  }
+
+  #refusal(text: string): RuleProblem | undefined {
+    const reason = this.#guard.setAside(text)
+    return reason === undefined ? yamlTextProblem(text) : { path: '', line: 1, column: 1, message: reason }
+  }
+
   #read(text: string): ReadDocument {
+    const problem = this.#refusal(text)
+    if (problem !== undefined) return { text, problems: [problem], reads: [] }
     const { resources, problems } = readYamlResources(text)
-    return { text, problems, reads: resources.map((yaml) => readResource(yaml, this.#scope)) }
+    return { text, problems, reads: resources.flatMap((yaml) => readResources(yaml, this.#scope)) }
   }
 }
 

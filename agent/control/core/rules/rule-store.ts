@@ -4,6 +4,8 @@ import type { HttpRouteSpec, VirtualHostSpec } from '../../../../contracts/route
 import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
 import { withMeshPolicies } from './mesh-policy-routes.ts'
+import { noReadGuard } from './read-guard.ts'
+import type { ReadGuard } from './read-guard.ts'
 import { covers, RuleIndex } from './rule-index.ts'
 import type { HostTable } from './rule-index.ts'
 import { nameOfKey, namespaceOfKey, parseHostName } from './rule-host.ts'
@@ -32,12 +34,18 @@ export interface RuleStoreOptions {
   readonly group: string
   /** Further groups that may be written behind a dot: `orders.PAYMENTS`. */
   readonly groups?: readonly string[]
+  /** Absent: nothing is remembered of documents under which a process died. */
+  readonly guard?: ReadGuard
 }
+
+/** Texts up to this size are read in one go. */
+const longTextBytes = 32 * 1024
 
 const wholeService: RuleScope = { subset: undefined, port: undefined }
 
 export class RuleStore implements Rules {
   readonly #scope: HostScope
+  readonly #guard: ReadGuard
   readonly #sources = new Map<string, RuleSource>()
   #index = new RuleIndex([])
   #declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
@@ -45,6 +53,7 @@ export class RuleStore implements Rules {
 
   constructor(options: RuleStoreOptions) {
     this.#scope = { namespace: options.namespace, group: options.group, groups: options.groups ?? [] }
+    this.#guard = options.guard ?? noReadGuard
   }
 
   get version(): number {
@@ -53,11 +62,26 @@ export class RuleStore implements Rules {
 
   replaceSource(name: string, documents: readonly RuleDocument[]): RuleChange {
     const before = this.#inForce()
-    const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope)
-    this.#sources.set(name, source)
+    const source = this.#source(name)
+    this.#guard.begin(source.news(documents))
     source.replace(documents)
     const affected = this.#rebuild(before)
     return { statuses: source.drafts.map((draft) => this.#status(source, draft)), affected }
+  }
+
+  isLong(name: string, documents: readonly RuleDocument[]): boolean {
+    const news = this.#sources.get(name)?.news(documents) ?? documents
+    return news.reduce((sum, { text }) => sum + (text?.length ?? 0), 0) > longTextBytes
+  }
+
+  async readAhead(name: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
+    const source = this.#source(name)
+    this.#guard.begin(source.news(documents))
+    await source.readAhead(documents, turn)
+  }
+
+  settled(): void {
+    this.#guard.end()
   }
 
   removeSource(name: string): RuleChange {
@@ -150,9 +174,7 @@ export class RuleStore implements Rules {
     for (const entry of state.resources as unknown[]) {
       const { source: name, document, text } = Object(entry) as Record<string, unknown>
       if (typeof name !== 'string' || typeof document !== 'string' || typeof text !== 'string') continue
-      const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope)
-      this.#sources.set(name, source)
-      source.restore(document, text)
+      this.#source(name).restore(document, text)
     }
     this.#rebuild(new Map())
   }
@@ -244,6 +266,12 @@ export class RuleStore implements Rules {
     ]
     const state: RuleState = this.#index.hasLost(id) ? 'conflict' : 'applied'
     return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
+  }
+
+  #source(name: string): RuleSource {
+    const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope, this.#guard)
+    this.#sources.set(name, source)
+    return source
   }
 
   #orderedSources(): RuleSource[] {

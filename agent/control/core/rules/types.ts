@@ -94,6 +94,12 @@ export interface Rules {
    * A resource with problems keeps its last good version in force; a resource that is gone from a readable document is gone.
    */
   replaceSource(source: string, documents: readonly RuleDocument[]): RuleChange
+  /** Whether `replaceSource` would read so much that others had to wait for it: `readAhead` comes first then. */
+  isLong(source: string, documents: readonly RuleDocument[]): boolean
+  /** Reads in small steps what the next `replaceSource` with the same documents needs; `turn` lets others run in between. Changes nothing that is in force. */
+  readAhead(source: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void>
+  /** What was replaced is compiled and in force: no document of it has ended the process. */
+  settled(): void
   /** Forgets a source and all its resources. */
   removeSource(source: string): RuleChange
   /** Of all sources: by source name, then document order. */

@@ -397,8 +397,8 @@ describe('an envelope that is refused', () => {
     ],
     [good.replace('apiVersion: networking.istio.io/v1', 'a: 1'), 'apiVersion', 'found nothing'],
     [good.replace('{ name: orders }', '{}'), 'metadata.name', 'found nothing, allowed a name'],
-    [good.replace('{ name: orders }', '{ name: orders, uid: x }'), 'metadata.uid', 'unknown field'],
-    [`${good}status: {}\n`, 'status', 'not implemented by this version; remove it'],
+    [good.replace('{ name: orders }', '{ name: orders, uuid: x }'), 'metadata.uuid', 'unknown field'],
+    [`kind: List\n`, 'items', 'allowed a list of resources'],
     ['- a\n- b\n', '', 'found no map'],
     ['just text\n', '', 'found no map'],
   ]
@@ -411,6 +411,53 @@ describe('an envelope that is refused', () => {
       ).to.include(message)
     })
   }
+})
+
+describe('an envelope as a cluster prints it', () => {
+  const asPrinted = `apiVersion: v1
+kind: List
+metadata: { resourceVersion: "" }
+items:
+- apiVersion: networking.istio.io/v1
+  kind: VirtualService
+  metadata:
+    annotations: { kubectl.kubernetes.io/last-applied-configuration: "{}" }
+    creationTimestamp: "2024-05-01T10:00:00Z"
+    generation: 3
+    labels: null
+    managedFields: [{ manager: kubectl, operation: Update }]
+    name: orders
+    ownerReferences: []
+    resourceVersion: "4711"
+    selfLink: /apis/x
+    uid: 0a1b
+  spec: { hosts: [orders], http: [{ timeout: 3s, ${toOrders} }] }
+  status: { conditions: [] }
+- apiVersion: networking.istio.io/v1
+  kind: DestinationRule
+  metadata: { name: orders }
+  spec: { host: orders, trafficPolicy: { loadBalancer: { simple: FAST } } }
+`
+  it('is read item by item, what the cluster itself wrote is left out, and problems have their own lines', () => {
+    const store = ruleStore()
+    const { statuses } = store.replaceSource('rules.d', [{ name: 'all.yaml', text: asPrinted }])
+    expect(statuses.map(({ kind, state, line }) => [kind, state, line])).to.deep.equal([
+      ['VirtualService', 'applied', 5],
+      ['DestinationRule', 'rejected', 19],
+    ])
+    expect(statuses[1]!.problems.map(({ path, line }) => [path, line])).to.deep.equal([
+      ['spec.trafficPolicy.loadBalancer.simple', 22],
+    ])
+    expect(store.virtualHost('public/DEFAULT_GROUP@@orders').spec.http[0]!.timeoutMs).to.equal(3000)
+  })
+
+  it('survives a restart, item by item', () => {
+    const store = ruleStore()
+    store.replaceSource('rules.d', [{ name: 'all.yaml', text: asPrinted }])
+    const next = ruleStore()
+    next.importState(JSON.parse(JSON.stringify(store.exportState())))
+    expect(next.virtualHost('public/DEFAULT_GROUP@@orders').spec.http[0]!.timeoutMs).to.equal(3000)
+  })
 })
 
 it('all problems of a resource are told at once, each with its line and column', () => {
