@@ -443,10 +443,10 @@ items:
     const { statuses } = store.replaceSource('rules.d', [{ name: 'all.yaml', text: asPrinted }])
     expect(statuses.map(({ kind, state, line }) => [kind, state, line])).to.deep.equal([
       ['VirtualService', 'applied', 5],
-      ['DestinationRule', 'rejected', 19],
+      ['DestinationRule', 'rejected', 20],
     ])
     expect(statuses[1]!.problems.map(({ path, line }) => [path, line])).to.deep.equal([
-      ['spec.trafficPolicy.loadBalancer.simple', 22],
+      ['spec.trafficPolicy.loadBalancer.simple', 23],
     ])
     expect(store.virtualHost('public/DEFAULT_GROUP@@orders').spec.http[0]!.timeoutMs).to.equal(3000)
   })
