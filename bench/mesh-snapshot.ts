@@ -1,6 +1,7 @@
 /** Snapshots as control would write them: one service behind one localhost port, with the features on that a mesh has on. */
 import { endpointAt, serviceKey } from '../contracts/endpoint.ts'
-import type { AppProtocol, Endpoint, ServiceKey } from '../contracts/endpoint.ts'
+import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
+import type { AppProtocol } from '../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../contracts/policy-spec.ts'
 import type { HttpRouteSpec, RuleOrigin, VirtualHostSpec } from '../contracts/route-spec.ts'

@@ -116,6 +116,3 @@ export const metadataKeys = {
   zone: 'zone',
   region: 'region',
 } as const
-
-/** Protocols an application can speak. */
-export type AppProtocol = 'http' | 'tcp'

@@ -3,6 +3,7 @@
  * Written atomically (temporary file, fsync, rename); `checksum` is the lower-case hex sha256 of the JSON text of `body`.
  */
 import type { ServiceKey } from './endpoint.ts'
+import type { AppProtocol } from './protocols.ts'
 
 export const relayTargetsFormat = 1
 
@@ -29,7 +30,7 @@ export interface RelayTargets {
 
 export interface RelayListener {
   readonly kind: 'shared-http' | 'service' | 'inbound'
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: AppProtocol
   readonly service: ServiceKey | undefined
   /** Whether the center may be used, and whether the last good endpoints may (MeshPolicy fallback). */
   readonly center: boolean

@@ -2,7 +2,8 @@
  * Control to worker: everything that a worker knows. Whole at first, then by deltas in which a change of one service costs one service.
  * Plain data, safe as JSON; the same shape lies on disk (`agent/control/snapshot`). A worker swaps it in by one assignment per changed part.
  */
-import type { AppProtocol, EndpointSet, Locality, ServiceKey } from './endpoint.ts'
+import type { EndpointSet, Locality, ServiceKey } from './endpoint.ts'
+import type { AppProtocol } from './protocols.ts'
 import type { TrafficPolicySpec } from './policy-spec.ts'
 import type { VirtualHostSpec } from './route-spec.ts'
 

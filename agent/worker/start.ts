@@ -185,14 +185,10 @@ function end(): void {
 /** Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the rest is cut. */
 function drainAlone(): void {
   stopAccepting()
-  const connections = worker.connections.list()
-  for (const connection of connections) {
-    if (connection.protocol === 'http1') connection.drain()
-  }
+  for (const connection of worker.connections.list()) connection.drain()
   const deadline = performance.now() + drainMs
   const timer = setInterval(() => {
-    const idle = worker.connections.list().filter((connection) => connection.protocol === 'http1' && connection.isReady)
-    for (const connection of idle) connection.abort()
+    for (const connection of worker.connections.list()) if (connection.isIdle) connection.abort()
     if (worker.connections.size === 0 || performance.now() > deadline) {
       clearInterval(timer)
       end()

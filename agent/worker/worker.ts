@@ -1,5 +1,5 @@
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
-import type { Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
+import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { Dialer } from './connect/dialer.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
@@ -16,12 +16,16 @@ import { StatePorter } from './link/state-porter.ts'
 import { Acceptor } from './listen/acceptor.ts'
 import { Adoption } from './listen/adoption.ts'
 import { CallerIdentity } from './listen/caller-identity.ts'
+import { CallerIntake } from './listen/caller-intake.ts'
 import { probeContext } from './listen/listener-context.ts'
 import { Listeners } from './listen/listeners.ts'
 import type { BoundListener } from './listen/listeners.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { PortOwner } from './listen/port-owner.ts'
+import type { ProtocolTable } from './listen/protocol-table.ts'
+import { ProxyIntake } from './listen/proxy-intake.ts'
 import { RelayAdmission } from './listen/relay-admission.ts'
+import { RelayIntake } from './listen/relay-intake.ts'
 import { AccessLog } from './observe/access-log.ts'
 import { LoopLag } from './observe/loop-lag.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
@@ -29,6 +33,7 @@ import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from '../../http1/string-cache.ts'
+import { protocolTable } from './protocol-table.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
@@ -73,6 +78,7 @@ export class Worker {
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
   private readonly checks: ActiveChecks
+  private readonly protocols: ProtocolTable
   private readonly lag = new LoopLag()
   private readonly ticker: NodeJS.Timeout
   private readonly probes: TransportListener[] = []
@@ -138,7 +144,29 @@ export class Worker {
       heads: new ForwardedHeads(state.pseudonym, state.node.tier, random),
       mirrors: new Mirrors(),
     }
-    this.acceptor = new Acceptor({ road: this.road, callers: this.callers, relays: this.relays })
+    const limits = (): LimitsSpec => state.limits
+    const protocols = protocolTable(this.road)
+    this.acceptor = new Acceptor({
+      clock,
+      tallies,
+      limits,
+      steps: [
+        new ProxyIntake({ wheel, clock, limits, tallies }),
+        new RelayIntake({
+          wheel,
+          clock,
+          limits,
+          tallies,
+          output,
+          parked,
+          relays: this.relays,
+          tier: () => state.node.tier,
+          service: (key) => state.service(key),
+        }),
+        new CallerIntake({ callers: this.callers, clock, mesh: () => state.mesh }),
+      ],
+      protocols,
+    })
     this.listeners = new Listeners({
       transports,
       isShared: options.sharesPorts,
@@ -149,7 +177,10 @@ export class Worker {
       onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound),
     })
     const { acceptor, listeners, road } = this
-    this.connections = new Adoption({ road, transports, acceptor, listeners, closeDescriptor: options.closeDescriptor })
+    const { closeDescriptor } = options
+    const { live } = road
+    this.protocols = protocols
+    this.connections = new Adoption({ clock, live, state, protocols, transports, acceptor, listeners, closeDescriptor })
     this.porter = new StatePorter(road)
     this.checks = new ActiveChecks(road, transports)
     this.ticker = setInterval(() => {
@@ -183,8 +214,10 @@ export class Worker {
     const count = { connections: 0 }
     const options = { address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }
     const socket = await this.transports.listen(options, (transport) => {
-      this.road.clock.refresh()
-      this.acceptor.begin(transport, probeContext(socket.port), null, undefined, null, this.acceptor.counted(count))
+      const acceptedAt = this.road.clock.refresh()
+      const listener = probeContext(socket.port)
+      const onEnd = this.acceptor.counted(count)
+      this.protocols.http1.begin!({ listener, proxy: null, source: undefined, acceptedAt, onEnd }, transport, null)
     })
     this.probes.push(socket)
     return { address: socket.address, port: socket.port }
@@ -228,7 +261,7 @@ export class Worker {
   private drainListeners(inboundOnly: boolean): void {
     const drained = new Set(this.listeners.closeThose((bound) => !inboundOnly || bound.spec.kind === 'inbound'))
     for (const connection of this.connections.list()) {
-      if (connection.protocol === 'http1' && drained.has(connection.listener)) connection.drain()
+      if (drained.has(connection.listener)) connection.drain()
     }
   }
 
@@ -238,7 +271,7 @@ export class Worker {
 
   stats(): StatsDump {
     const { acceptor, lag, relays, road, startedAt, transports } = this
-    return statsDump({ road, acceptor, lag, relays, startedAt, isRaw: transports.kind === 'raw' })
+    return statsDump({ ...road, acceptor, lag, relays, startedAt, isRaw: transports.kind === 'raw' })
   }
 
   /** Closes our copies of the listening sockets; connections stay. */

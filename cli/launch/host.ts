@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { MeshError } from '../../contracts/errors.ts'
 import type { WatchdogState } from '../../contracts/handoff.ts'
+import type { AppProtocol } from '../../contracts/protocols.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { isRunning } from '../../watchdog/supervise/process-facts.ts'
 import { readRunRecord } from '../../watchdog/supervise/run-record.ts'
@@ -18,7 +19,7 @@ import { askWatchdog } from '../watchdog-client.ts'
 export interface HostApplication {
   readonly service: string
   readonly port: number
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: AppProtocol
   readonly version: string
   readonly address: string
 }
@@ -34,7 +35,7 @@ export interface HostOptions {
   readonly registries: readonly object[]
   readonly applications: readonly HostApplication[]
   /** Services with a localhost port of their own. */
-  readonly outbound: readonly { service: string; protocol: 'http' | 'tcp' }[]
+  readonly outbound: readonly { service: string; protocol: AppProtocol }[]
   /** Relay addresses of centers. */
   readonly centers: readonly string[]
   /** Text of `rules.d/demo.yaml`. */

@@ -1,11 +1,12 @@
 /** Small applications that know nothing of the mesh: they listen on their own port and answer who they are. */
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { AppProtocol } from '../../contracts/protocols.ts'
 
 export interface DemoApplication {
   readonly service: string
   readonly version: string
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: AppProtocol
   readonly address: string
   readonly port: number
   close(): Promise<void>

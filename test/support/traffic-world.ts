@@ -10,6 +10,7 @@ import type { Server, Socket } from 'node:net'
 import { entrySet } from '../../agent/control/core/rules/service-entry.ts'
 import type { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../contracts/protocols.ts'
 import { defaultLimits, snapshotFormat } from '../../contracts/snapshot.ts'
 import type { ListenerSpec, Snapshot, SourceAppSpec } from '../../contracts/snapshot.ts'
 import { freePort } from './free-port.ts'
@@ -113,7 +114,7 @@ export interface WorldPlan {
   /** Instances by service. */
   readonly apps: Readonly<Record<string, readonly AppPlan[]>>
   /** Services with a listener of their own; `tcp` ones are raw. */
-  readonly listeners?: Readonly<Record<string, 'http' | 'tcp'>>
+  readonly listeners?: Readonly<Record<string, AppProtocol>>
   /** Who the test is, as a calling application. */
   readonly caller?: SourceAppSpec
 }

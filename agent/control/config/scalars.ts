@@ -4,7 +4,8 @@
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { parseServiceName, type AppProtocol } from '../../../contracts/endpoint.ts'
+import { parseServiceName } from '../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 
 // A compiled checker per schema pays only for many documents; a start checks one. Before the first schema, because schemas look at it when they are made.
 z.config({ jitless: true })

@@ -1,5 +1,6 @@
 /** The configuration as the rest of control sees it: every default filled in, paths absolute, durations in ms. */
-import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { RegistryFile } from '../kinds/registries.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'

@@ -1,12 +1,7 @@
 /** The Nacos face of this host, when it is switched on: what it asks of the mesh, answered by control. */
 import { networkInterfaces } from 'node:os'
-import {
-  metadataKeys,
-  serviceKey,
-  type AppProtocol,
-  type ServiceKey,
-  type ServiceName,
-} from '../../../contracts/endpoint.ts'
+import { metadataKeys, serviceKey, type ServiceKey, type ServiceName } from '../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { AdapterDeps, Subscription } from '../../../contracts/registry-adapter.ts'
 import type {

@@ -3,32 +3,44 @@
  * against its thresholds. Checks of one destination are spread over its interval, and at most `maxAtOnce` run at the same time in a worker; what is due beyond that waits.
  */
 import type { ActiveCheckSpec } from '../../../contracts/policy-spec.ts'
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
-import type { Road } from '../forward/road.ts'
 import { Head } from '../../../http1/head.ts'
 import { readReply } from '../../../http1/read-reply.ts'
+import type { StringCache } from '../../../http1/string-cache.ts'
 import { Method } from '../../../http1/types.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Output } from '../transport/output.ts'
 import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Dial, Transport, TransportOwner, Transports } from '../transport/transport.ts'
 import type { Upstream } from './upstream.ts'
 
 const maxAtOnce = 64
 
+export interface ActiveCheckDeps {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly output: Output
+  readonly strings: StringCache
+  readonly random: () => number
+  readonly state: { readonly limits: LimitsSpec; serviceUpstreams(): Iterable<Upstream> }
+}
+
 export class ActiveChecks {
-  private readonly road: Road
+  private readonly deps: ActiveCheckDeps
   private readonly transports: Transports
   private readonly dueAt = new WeakMap<EndpointState, number>()
   private readonly running = new Set<Check>()
 
-  constructor(road: Road, transports: Transports) {
-    this.road = road
+  constructor(deps: ActiveCheckDeps, transports: Transports) {
+    this.deps = deps
     this.transports = transports
   }
 
   /** Starts what is due. Called about ten times a second. */
   tick(now: number): void {
-    for (const upstream of this.road.state.serviceUpstreams()) {
+    for (const upstream of this.deps.state.serviceUpstreams()) {
       const spec = upstream.cluster.policy.activeCheck
       if (spec !== undefined) this.checkDue(upstream, spec, now)
     }
@@ -43,14 +55,14 @@ export class ActiveChecks {
     for (const state of upstream.cluster.states) {
       const due = this.dueAt.get(state)
       if (due === undefined) {
-        this.dueAt.set(state, now + this.road.random() * spec.intervalMs)
+        this.dueAt.set(state, now + this.deps.random() * spec.intervalMs)
         continue
       }
       if (due > now || this.running.size >= maxAtOnce) continue
       this.dueAt.set(state, now + spec.intervalMs)
-      const check = new Check(this.road, state, spec, upstream.cluster.service, (isGood) => {
+      const check = new Check(this.deps, state, spec, upstream.cluster.service, (isGood) => {
         this.running.delete(check)
-        upstream.cluster.activeCheckResult(state, isGood, this.road.clock.now)
+        upstream.cluster.activeCheckResult(state, isGood, this.deps.clock.now)
       })
       this.running.add(check)
       check.start(this.transports)
@@ -59,7 +71,7 @@ export class ActiveChecks {
 }
 
 class Check implements TransportOwner, TimerOwner {
-  private readonly road: Road
+  private readonly deps: ActiveCheckDeps
   private readonly state: EndpointState
   private readonly spec: ActiveCheckSpec
   private readonly authority: string
@@ -71,13 +83,13 @@ class Check implements TransportOwner, TimerOwner {
   private isOver = false
 
   constructor(
-    road: Road,
+    deps: ActiveCheckDeps,
     state: EndpointState,
     spec: ActiveCheckSpec,
     service: string,
     onResult: (isGood: boolean) => void,
   ) {
-    this.road = road
+    this.deps = deps
     this.state = state
     this.spec = spec
     this.authority = service.slice(service.indexOf('@@') + 2)
@@ -86,7 +98,7 @@ class Check implements TransportOwner, TimerOwner {
   }
 
   start(transports: Transports): void {
-    this.road.wheel.arm(this.timer, this.road.clock.now + this.spec.timeoutMs)
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + this.spec.timeoutMs)
     this.dial = transports.dial(this.state.address, this.state.port, (transport) => {
       this.dial = null
       this.transport = transport
@@ -95,7 +107,7 @@ class Check implements TransportOwner, TimerOwner {
         return
       }
       transport.owner = this
-      const { output } = this.road
+      const { output } = this.deps
       const path = this.spec.path === '' ? '/' : this.spec.path
       output.latin1(
         `GET ${path} HTTP/1.1\r\nHost: ${this.authority}\r\nUser-Agent: hostmesh-check\r\nConnection: close\r\n\r\n`,
@@ -112,8 +124,8 @@ class Check implements TransportOwner, TimerOwner {
 
   onBytes(bytes: Buffer, length: number): void {
     this.received = Buffer.concat([this.received, bytes.subarray(0, length)])
-    const head = new Head(this.road.strings, this.road.state.limits.maxFields)
-    const { limits } = this.road.state
+    const head = new Head(this.deps.strings, this.deps.state.limits.maxFields)
+    const { limits } = this.deps.state
     const taken = readReply(head, this.received, 0, this.received.length, limits, Method.get, false)
     if (taken === 0) return
     this.finish(taken > 0 && head.status >= 200 && head.status < 300)
@@ -137,12 +149,12 @@ class Check implements TransportOwner, TimerOwner {
     if (this.isOver) return
     this.isOver = true
     this.end()
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     this.onResult(isGood)
   }
 
   private end(): void {
-    this.road.wheel.drop(this.timer)
+    this.deps.wheel.drop(this.timer)
     this.dial?.cancel()
     this.transport?.close()
   }

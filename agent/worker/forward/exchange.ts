@@ -1,4 +1,3 @@
-import { probeRequest } from '../../../contracts/handoff.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
@@ -16,7 +15,6 @@ import { loggedRequest } from './logged-request.ts'
 import { sendMirrors } from './mirror.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
 import {
-  emptyNotFound,
   emptyOk,
   errorAnswer,
   fallbackRefused,
@@ -48,8 +46,6 @@ export class Exchange implements TimerOwner {
   startedAt = 0
   /** Waits for control to answer about a name; set by `ParkedNames`. */
   isParked = false
-  /** The host's own question whether this worker serves: neither counted nor logged. */
-  private isProbe = false
   private readonly road: Road
   private readonly wholeTimer: Timer
   /** For what a filter asks for. */
@@ -113,15 +109,6 @@ export class Exchange implements TimerOwner {
     this.startedAt = now
     road.wheel.arm(this.wholeTimer, now + road.state.limits.requestTimeoutMs)
     request.keepHead()
-    const { kind } = this.connection.context
-    if (kind === 'probe' || kind === 'relay') {
-      const isProbe = request.path === probeRequest.path && request.authority === probeRequest.host
-      this.isProbe = isProbe || kind === 'probe'
-      if (this.isProbe) {
-        this.answer(isProbe ? emptyOk : emptyNotFound)
-        return
-      }
-    }
     if (head.find(Field.via) >= 0 && head.countVia(road.state.pseudonym) >= maxPasses) {
       this.answer(loopFound(maxPasses))
     } else if (head.maxForwards === 0 && head.methodId === Method.options) {
@@ -394,7 +381,7 @@ export class Exchange implements TimerOwner {
   /** Counts it, lets everything go and returns to the store. */
   close(): void {
     const { road } = this
-    if (!this.isProbe) {
+    if (this.way.host === null || !this.way.host.isOwn) {
       road.metrics.count(this)
       if (road.accessLog.isOn && road.accessLog.wants(this.reply)) road.accessLog.write(loggedRequest(road, this))
     }
@@ -419,7 +406,6 @@ export class Exchange implements TimerOwner {
     wheel.disarm(this.wholeTimer)
     wheel.disarm(this.delayTimer)
     if (this.isParked) this.road.parked.forget(this)
-    this.isProbe = false
     this.request.reset()
     this.way.reset()
     this.tries.reset()

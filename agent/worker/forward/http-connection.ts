@@ -442,6 +442,10 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     )
   }
 
+  get isIdle(): boolean {
+    return this.phase === Phase.idle && this.held === null && !this.isSlow
+  }
+
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.onReady = callback
     if (callback !== null && this.isReady) this.offer()

@@ -8,7 +8,6 @@ import type { Answer, Destination, VirtualHost } from '../route/types.ts'
 const refusalStatus = 503
 
 export const emptyOk: Answer = emptyAnswer(200, noFields)
-export const emptyNotFound: Answer = emptyAnswer(404, noFields)
 
 /** An error with its code and reason as the body. */
 export function errorAnswer(status: number, code: ErrorCode, flag: string, reason: string): Answer {

@@ -268,9 +268,10 @@ export class Pair implements TimerOwner, Movable {
     return { state, descriptors }
   }
 
-  drain(): void {
-    this.abort()
-  }
+  readonly isIdle = false
+
+  /** Bytes have no last one that could say so: it ends by itself, or at the deadline. */
+  drain(): void {}
 
   abort(): void {
     this.end('DC', true)

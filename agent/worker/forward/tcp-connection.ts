@@ -234,25 +234,20 @@ function relayPair(
 }
 
 /**
- * Goes on with a pair of another process. It is let in past the limits: it was admitted before. Where its endpoint left the set meanwhile (`endpoint` undefined) it
- * counts as load of another one. E_HANDOFF_REFUSED when the cluster is empty.
+ * Goes on with a pair of another process. It is let in past the limits: it was admitted before. Where its endpoint left the set meanwhile it counts as load of another one.
+ * E_HANDOFF_REFUSED when the cluster is unknown or empty; the transports are then given up.
  */
-export function adoptPair(
-  road: Road,
-  accepted: Accepted,
-  moved: MovedPair,
-  upstream: Upstream,
-  endpoint: EndpointState | undefined,
-  down: Transport,
-  up: Transport,
-): Pair {
-  const { cluster } = upstream
-  const state = endpoint ?? cluster.states[0]
-  if (state === undefined) {
-    down.close()
-    up.close()
-    throw new MeshError('E_HANDOFF_REFUSED', `${moved.cluster} has no endpoint any more; the connection is closed`)
+export function adoptPair(road: Road, accepted: Accepted, moved: MovedPair, down: Transport, up: Transport): Pair {
+  const upstream = road.state.upstream(moved.cluster)
+  const states = upstream?.cluster.states
+  const state = states?.find(({ id }) => id === moved.endpoint) ?? states?.[0]
+  if (upstream === undefined || state === undefined) {
+    down.release()
+    up.release()
+    const why = upstream === undefined ? 'is not known here' : 'has no endpoint any more'
+    throw new MeshError('E_HANDOFF_REFUSED', `${moved.cluster} ${why}; the connection is closed`)
   }
+  const { cluster } = upstream
   cluster.numbers.activeRequests++
   cluster.numbers.connections++
   cluster.beginAttempt(state, road.clock.now)

@@ -152,14 +152,14 @@ export class Drain {
     const deadline = startedAt + this.deadlineMs
     if (now >= deadline) return this.endAtDeadline(live, now >= deadline + answerTimeoutMs)
     if (now >= deadline - Math.min(lastCallMs, this.deadlineMs / 4)) {
-      for (const connection of live) if (connection.protocol === 'http1') connection.drain()
+      for (const connection of live) connection.drain()
     }
     if (this.canMove) {
       this.successor!.dial(now)
       this.flush()
     } else if (now - startedAt >= idleGraceMs) {
       for (const connection of live) {
-        if (connection.protocol !== 'http1' || !connection.isReady) continue
+        if (!connection.isIdle) continue
         this.known.delete(connection.id)
         this.count(connection.protocol, connection.listener, 'drained')
         connection.abort()
@@ -200,8 +200,7 @@ export class Drain {
   /** It goes on here and ends by its own means. */
   private stay(connection: Movable): void {
     connection.whenReady(null)
-    // A pair would be reset at once; it may end by itself until the deadline.
-    if (connection.protocol === 'http1' || connection.protocol === 'pooled') connection.drain()
+    connection.drain()
   }
 
   private planFlush(): void {
@@ -301,8 +300,7 @@ export class Drain {
   private cut(live: readonly Movable[]): void {
     for (const connection of live) {
       this.known.delete(connection.id)
-      const isIdle = connection.protocol === 'http1' && connection.isReady
-      this.count(connection.protocol, connection.listener, isIdle ? 'drained' : 'cut')
+      this.count(connection.protocol, connection.listener, connection.isIdle ? 'drained' : 'cut')
       connection.abort()
     }
   }

@@ -22,6 +22,7 @@ import type { PoolDeps } from '../connect/cluster-pools.ts'
 import { Upstream } from '../connect/upstream.ts'
 import { splitAuthority } from '../route/local-reply.ts'
 import { NameTable } from '../route/name-table.ts'
+import { ownVirtualHost } from '../route/own-host.ts'
 import { RouteIds } from '../route/route-ids.ts'
 import { subnetSet } from '../route/subnet.ts'
 import type { SubnetSet } from '../route/subnet.ts'
@@ -90,6 +91,8 @@ export class MeshState {
   constructor(deps: MeshStateDeps, events: MeshStateEvents) {
     this.deps = deps
     this.events = events
+    const own = ownVirtualHost(this.routeIds)
+    this.names.setHost(own.name, own)
   }
 
   // ---- what the road asks
@@ -233,7 +236,7 @@ export class MeshState {
 
   private takeHost(name: string, spec: VirtualHost['spec'] | null): void {
     const former = this.names.host(name)
-    if (former?.spec === spec) return
+    if (former?.spec === spec || former?.isOwn === true) return
     if (spec === null) {
       if (former !== undefined) releaseVirtualHost(former, this.routeIds)
       this.names.setHost(name, null)

@@ -1,30 +1,42 @@
-import type { Road } from '../forward/road.ts'
+import type { RequestMetrics } from '../observe/request-metrics.ts'
+import type { Tallies } from '../observe/tallies.ts'
+import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import { exportLimits, importLimits } from '../route/limit-state.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { MeshState } from './mesh-state.ts'
+
+export interface StatePorterDeps {
+  readonly clock: Clock
+  readonly state: MeshState
+  readonly metrics: RequestMetrics
+  readonly tcpMetrics: TcpMetrics
+  readonly tallies: Tallies
+}
 
 /** What a successor of this process goes on with beside connections: breakers, ejections, latencies, token buckets, counters. */
 export class StatePorter {
-  private readonly road: Road
+  private readonly deps: StatePorterDeps
 
-  constructor(road: Road) {
-    this.road = road
+  constructor(deps: StatePorterDeps) {
+    this.deps = deps
   }
 
   /** Counters are given away: they begin again at 0 here, see `exportCounters`. */
   exportState(): Record<string, unknown> {
-    const { road } = this
-    const now = road.clock.refresh()
+    const { deps } = this
+    const now = deps.clock.refresh()
     const clusters: Record<string, unknown> = {}
-    for (const upstream of road.state.serviceUpstreams()) clusters[upstream.key] = upstream.cluster.exportState(now)
+    for (const upstream of deps.state.serviceUpstreams()) clusters[upstream.key] = upstream.cluster.exportState(now)
     return {
       clusters,
-      rateLimits: exportLimits(road.state.names.hosts(), now),
+      rateLimits: exportLimits(deps.state.names.hosts(), now),
       ...this.exportCounters(),
     }
   }
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { metrics, tallies, tcpMetrics } = this.road
+    const { metrics, tallies, tcpMetrics } = this.deps
     const counters = {
       requests: metrics.exportState(),
       tcp: tcpMetrics.exportState(),
@@ -36,24 +48,24 @@ export class StatePorter {
 
   /** Tolerates anything; what it does not understand is dropped. */
   importState(part: string, body: unknown): void {
-    const { road } = this
-    const now = road.clock.refresh()
+    const { deps } = this
+    const now = deps.clock.refresh()
     switch (part) {
       case 'clusters':
         if (typeof body !== 'object' || body === null) return
-        for (const [key, state] of Object.entries(body)) road.state.upstream(key)?.cluster.importState(state, now)
+        for (const [key, state] of Object.entries(body)) deps.state.upstream(key)?.cluster.importState(state, now)
         return
       case 'rateLimits':
-        importLimits(road.state.names.hosts(), body, now)
+        importLimits(deps.state.names.hosts(), body, now)
         return
       case 'requests':
-        road.metrics.importState(body)
+        deps.metrics.importState(body)
         return
       case 'tcp':
-        road.tcpMetrics.importState(body)
+        deps.tcpMetrics.importState(body)
         return
       case 'tallies':
-        road.tallies.importState(body)
+        deps.tallies.importState(body)
         return
       default:
     }

@@ -1,11 +1,13 @@
+import { probeRequest } from '../../../contracts/handoff.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 
 /** What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had come in on the listener of its service. */
 export interface ListenerContext {
   readonly name: string
   readonly port: number
-  readonly kind: ListenerSpec['kind'] | 'probe'
-  readonly protocol: 'http' | 'tcp'
+  readonly kind: ListenerSpec['kind']
+  readonly protocol: AppProtocol
   /** null: the request names the service. */
   readonly virtualHost: string | null
   /** Istio's `reporter`: `destination` for inbound listeners. */
@@ -33,7 +35,15 @@ export function relayedContext(relay: ListenerContext, service: ServiceSpec): Li
   return { ...relay, protocol: service.protocol, virtualHost: service.key }
 }
 
-/** The listener on which the watchdog proves a new worker. */
+/** The listener on which the watchdog proves a new worker: every request is one to the host itself. */
 export function probeContext(port: number): ListenerContext {
-  return { name: 'probe', port, kind: 'probe', protocol: 'http', virtualHost: null, reporter: 'source', app: '' }
+  return {
+    name: 'probe',
+    port,
+    kind: 'shared-http',
+    protocol: 'http',
+    virtualHost: probeRequest.host,
+    reporter: 'source',
+    app: '',
+  }
 }

@@ -5,6 +5,7 @@
  * descriptors when the receiver has them. From `detach()` on this process reads and writes nothing on the connection; bytes that arrive wait in the kernel.
  * When the receiver refuses, the same state and descriptors are given to `adopt()` of this process and the connection goes on here.
  */
+import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /** Version of the shapes below; another value is refused with E_HANDOFF_VERSION. */
@@ -93,7 +94,8 @@ export type DuplicateDescriptor = (descriptor: number) => number
 export interface Movable {
   /** Grows with each connection of this process. */
   readonly id: number
-  readonly protocol: MovedConnection['protocol']
+  /** For reports; how it drains it says itself. */
+  readonly protocol: ConnectionProtocol | 'pooled'
   readonly listener: string
   /** Whether `detach()` may be called now: not in the middle of a request, of a dial, or of a PROXY header. */
   readonly isReady: boolean
@@ -107,7 +109,12 @@ export interface Movable {
    * Answers undefined when it is not ready or has just ended. Throws what `duplicate` throws; the connection then goes on here.
    */
   detach(duplicate: DuplicateDescriptor): Detached | undefined
-  /** Ends it: HTTP/1.1 answers the request in hand, or the next one, with `Connection: close`; TCP pairs are reset at once. */
+  /** Nothing is in flight: closing it now loses nothing. Never true of a pair, whose bytes have no end. */
+  readonly isIdle: boolean
+  /**
+   * Asks it to end by its protocol's own means: HTTP/1.1 says `Connection: close` with the answer in hand, or the next one; a pooled connection closes; a pair knows
+   * no such means and goes on until it ends by itself or `abort` is called.
+   */
   drain(): void
   /** Closes it now, whatever is in flight. */
   abort(): void

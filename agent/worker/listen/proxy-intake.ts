@@ -1,46 +1,56 @@
 import { parseProxyHeader, tlvText } from '../../../contracts/proxy-protocol.ts'
 import type { ProxyHeader } from '../../../contracts/proxy-protocol.ts'
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { proxyTlv } from '../../../contracts/words.ts'
+import type { Tallies } from '../observe/tallies.ts'
+import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
+import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import type { MovedProxyInfo } from './movable.ts'
 
 export interface ProxyIntakeDeps {
   readonly wheel: TimerWheel
-  /** Monotonic ms. */
-  readonly now: () => number
-  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly limits: () => LimitsSpec
+  readonly tallies: Tallies
+}
+
+/** Reads the PROXY protocol header where the listener wants one. A relay's connections always have one. */
+export class ProxyIntake implements IntakeStep {
+  private readonly deps: ProxyIntakeDeps
+
+  constructor(deps: ProxyIntakeDeps) {
+    this.deps = deps
+  }
+
+  begin(arriving: Arriving, next: NextStep): void {
+    if (arriving.spec.proxyProtocol === 'off' && arriving.spec.kind !== 'relay') next(arriving)
+    else void new HeaderRead(this.deps, arriving, next)
+  }
 }
 
 /**
- * Reads the PROXY protocol header at the start of a connection and hands on what follows. Anything else, a header that is not complete in time, or a caller that
+ * Reads one header at the start of a connection; what follows it is kept for the next step. Anything else, a header that is not complete in time, or a caller that
  * ends before, closes the connection: guessing would let a caller forge addresses.
  */
-export class ProxyIntake implements TransportOwner, TimerOwner {
+class HeaderRead implements TransportOwner, TimerOwner {
   private readonly deps: ProxyIntakeDeps
-  private readonly transport: Transport
-  private readonly onHeader: (header: ProxyHeader, rest: Buffer) => void
-  private readonly onFailed: () => void
+  private readonly arriving: Arriving
+  private readonly next: NextStep
   private readonly timer: Timer
   private received = Buffer.alloc(0)
   private isOver = false
 
-  /** Exactly one of the callbacks is called. After `onFailed` the transport is closed; after `onHeader` it is paused. */
-  constructor(
-    deps: ProxyIntakeDeps,
-    transport: Transport,
-    onHeader: (header: ProxyHeader, rest: Buffer) => void,
-    onFailed: () => void,
-  ) {
+  constructor(deps: ProxyIntakeDeps, arriving: Arriving, next: NextStep) {
     this.deps = deps
-    this.transport = transport
-    this.onHeader = onHeader
-    this.onFailed = onFailed
+    this.arriving = arriving
+    this.next = next
     this.timer = new Timer(this, 0)
-    deps.wheel.arm(this.timer, deps.now() + deps.timeoutMs)
-    transport.owner = this
-    transport.resumeReading()
+    deps.wheel.arm(this.timer, deps.clock.refresh() + deps.limits().headTimeoutMs)
+    arriving.transport.owner = this
+    arriving.transport.resumeReading()
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -51,9 +61,12 @@ export class ProxyIntake implements TransportOwner, TimerOwner {
       this.fail()
       return
     }
+    const { arriving } = this
     this.finish()
-    this.transport.pauseReading()
-    this.onHeader(parsed.header, this.received.subarray(parsed.length))
+    arriving.transport.pauseReading()
+    arriving.proxy = proxyInfo(parsed.header, arriving.transport)
+    arriving.received = this.received.subarray(parsed.length)
+    this.next(arriving)
   }
 
   onEnd(): void {
@@ -78,13 +91,13 @@ export class ProxyIntake implements TransportOwner, TimerOwner {
   private fail(): void {
     if (this.isOver) return
     this.finish()
-    this.transport.close()
-    this.onFailed()
+    this.deps.tallies.badProxyHeaders++
+    this.arriving.end()
   }
 }
 
 /** The facts that the road needs of a header. A `local` header speaks for itself and brings no addresses. */
-export function proxyInfo(header: ProxyHeader, transport: Transport): MovedProxyInfo {
+function proxyInfo(header: ProxyHeader, transport: Transport): MovedProxyInfo {
   const peer = transport.peer()
   return {
     sourceAddress: header.source?.address ?? peer.address,

@@ -1,18 +1,29 @@
+import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { Tier } from '../../../contracts/words.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Output } from '../transport/output.ts'
 import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import { LocalReplies } from '../../../http1/local-reply.ts'
-import type { Road } from '../forward/road.ts'
+
+export interface ShedReplyDeps {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly output: Output
+  readonly tier: () => Tier
+  readonly limits: () => LimitsSpec
+}
 
 /** Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that no reset destroys the answer. */
 export class ShedReply implements TransportOwner, TimerOwner {
-  private readonly road: Road
+  private readonly deps: ShedReplyDeps
   private readonly transport: Transport
   private readonly timer: Timer
   private discarded = 0
 
-  constructor(road: Road, transport: Transport) {
-    this.road = road
+  constructor(deps: ShedReplyDeps, transport: Transport) {
+    this.deps = deps
     this.transport = transport
     this.timer = new Timer(this, 0)
     transport.owner = this
@@ -26,16 +37,16 @@ export class ShedReply implements TransportOwner, TimerOwner {
       ],
       body,
     } as const
-    road.output.append(new LocalReplies(road.state.node.tier).format(answer, null, false, true, 1))
-    transport.write(road.output)
+    deps.output.append(new LocalReplies(deps.tier()).format(answer, null, false, true, 1))
+    transport.write(deps.output)
     transport.end()
     transport.resumeReading()
-    road.wheel.arm(this.timer, road.clock.now + road.state.limits.drainTimeoutMs)
+    deps.wheel.arm(this.timer, deps.clock.now + deps.limits().drainTimeoutMs)
   }
 
   onBytes(_bytes: Buffer, length: number): void {
     this.discarded += length
-    if (this.discarded > this.road.state.limits.maxDrainBytes) this.close()
+    if (this.discarded > this.deps.limits().maxDrainBytes) this.close()
   }
 
   onEnd(): void {
@@ -45,7 +56,7 @@ export class ShedReply implements TransportOwner, TimerOwner {
   onDrained(): void {}
 
   onClosed(): void {
-    this.road.wheel.drop(this.timer)
+    this.deps.wheel.drop(this.timer)
   }
 
   onTimer(): void {
@@ -53,7 +64,7 @@ export class ShedReply implements TransportOwner, TimerOwner {
   }
 
   private close(): void {
-    this.road.wheel.drop(this.timer)
+    this.deps.wheel.drop(this.timer)
     this.transport.close()
   }
 }

@@ -1,4 +1,5 @@
 import { parseServiceName } from '../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /** Istio's standard labels (istio.io, reference/config/metrics), without those that only HTTP or TCP has. */
@@ -34,7 +35,7 @@ export interface PeerFacts {
   /** Service key of the destination, undefined when the request never got that far. */
   readonly service: string | undefined
   readonly version: string
-  readonly protocol: 'http' | 'tcp'
+  readonly protocol: AppProtocol
 }
 
 /** Values in the order of `peerLabelNames`. Workloads are applications here: a host has no other notion of them. */

@@ -1,12 +1,27 @@
 import type { StatsDump } from '../../../contracts/control-link.ts'
-import type { Road } from '../forward/road.ts'
+import type { MeshState } from '../link/mesh-state.ts'
+import type { ParkedNames } from '../link/parked-names.ts'
 import type { Acceptor } from '../listen/acceptor.ts'
 import type { RelayAdmission } from '../listen/relay-admission.ts'
 import { clusterSeries, single, tallySeries } from './gauges.ts'
 import type { LoopLag } from './loop-lag.ts'
+import type { RequestMetrics } from './request-metrics.ts'
+import type { Tallies } from './tallies.ts'
+import type { TcpMetrics } from './tcp-metrics.ts'
 
 export interface StatsSources {
-  readonly road: Road
+  readonly metrics: RequestMetrics
+  readonly tcpMetrics: TcpMetrics
+  readonly tallies: Tallies
+  readonly state: MeshState
+  readonly parked: ParkedNames
+  readonly bulk: { readonly heldBytes: number }
+  readonly mirrors: {
+    readonly inFlight: number
+    readonly sent: number
+    readonly skipped: number
+    readonly failed: number
+  }
   readonly acceptor: Acceptor
   readonly lag: LoopLag
   readonly relays: RelayAdmission
@@ -17,8 +32,8 @@ export interface StatsSources {
 
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
-  const { acceptor, isRaw, lag, relays, road } = sources
-  const { bulk, metrics, mirrors, parked, state, tallies, tcpMetrics } = road
+  const { acceptor, isRaw, lag, relays } = sources
+  const { bulk, metrics, mirrors, parked, state, tallies, tcpMetrics } = sources
   return {
     series: [
       ...metrics.series(),

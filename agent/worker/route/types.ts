@@ -65,6 +65,8 @@ export interface VirtualHost {
   readonly tcpRoutes: readonly TcpRoute[]
   /** The matches of all routes, in order. */
   readonly table: RouteTable
+  /** The host's own (`own-host.ts`): its requests are neither counted nor logged. */
+  readonly isOwn: boolean
 }
 
 /** Finds the first route that matches; see `route-table.ts`. */

@@ -25,6 +25,8 @@ export interface CompileOptions {
   readonly counts: FilterCounts
   /** The virtual host that this one replaces: its token buckets go on. */
   readonly former?: VirtualHost | undefined
+  /** See `VirtualHost.isOwn`. */
+  readonly isOwn?: boolean
 }
 
 export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOptions): VirtualHost {
@@ -36,6 +38,7 @@ export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOption
     routes: [...new Set(entries.map((entry) => entry.route))],
     tcpRoutes: spec.tcp.map((route) => compileTcpRoute(route, options.ids.take(spec.name, route.name))),
     table: routeTable(entries),
+    isOwn: options.isOwn ?? false,
   }
   releaseVanished(options, host)
   return host

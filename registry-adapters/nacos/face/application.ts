@@ -1,7 +1,9 @@
 /** From Nacos's instance to the mesh's application. */
 import { isIP } from 'node:net'
-import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { endpointId, metadataKeys, parseServiceName, serviceKey } from '../../../contracts/endpoint.ts'
+import { appProtocols } from '../../../contracts/protocols.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { FaceApplication } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
@@ -9,7 +11,7 @@ import { defaultCluster } from '../server/instance.ts'
 import { groupedName } from '../server/service-name.ts'
 
 const ownPrefix = 'hostmesh.'
-const protocols: ReadonlySet<string> = new Set<AppProtocol>(['http', 'tcp'])
+const protocols: ReadonlySet<string> = new Set(appProtocols)
 
 export function applicationId(
   service: ServiceName,

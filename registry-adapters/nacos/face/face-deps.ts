@@ -4,7 +4,8 @@
  * The face speaks Nacos with local applications; control decides what a registration means (inbound port, announcement at the real registry) and
  * where a service is reached on this host (its localhost port).
  */
-import type { AppProtocol, ServiceName } from '../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
 
 /** A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless DEFAULT) cluster. */

@@ -50,6 +50,10 @@ class StandInConnection implements Movable {
     if (received !== '') this.onData(received)
   }
 
+  get isIdle(): boolean {
+    return this.protocol === 'http1' && this.isReady
+  }
+
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.callback = callback
   }

@@ -4,12 +4,13 @@ import type { Endpoint, ServiceKey } from '../../../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
+import type { AppProtocol } from '../../../contracts/protocols.ts'
 import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
 import type { LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../contracts/snapshot.ts'
 
 export interface ServicePlan {
   readonly name: string
-  readonly protocol?: 'http' | 'tcp'
+  readonly protocol?: AppProtocol
   readonly endpoints: readonly { readonly address: string; readonly port: number }[]
   readonly policy?: Partial<TrafficPolicySpec>
   /** Changes of the one route that forwards everything to the service. */

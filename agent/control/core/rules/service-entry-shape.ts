@@ -1,10 +1,11 @@
 /** Istio's ServiceEntry (networking.istio.io/v1), every field of it: implemented, or refused by name. */
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import { hostOrWildcard, integer, labels, leaf, nonEmptyList, notImplemented, oneOf, port, text } from './fields.ts'
 
 /** Protocols of the mesh by Istio's words; TLS passes as it is. */
-export const entryProtocols: Readonly<Record<string, 'http' | 'tcp'>> = {
+export const entryProtocols: Readonly<Record<string, AppProtocol>> = {
   HTTP: 'http',
   TCP: 'tcp',
   TLS: 'tcp',

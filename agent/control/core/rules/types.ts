@@ -9,7 +9,8 @@
  *  5. `service(key)` gives the policies for the snapshot's ServiceSpec, `serviceEntry(key)` the endpoints if a ServiceEntry declares the service;
  *  6. after a change only the keys in `affected` have to be compiled again.
  */
-import type { AppProtocol, Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 

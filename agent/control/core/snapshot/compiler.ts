@@ -7,12 +7,12 @@
 import {
   endpointId,
   metadataKeys,
-  type AppProtocol,
   type Endpoint,
   type EndpointSet,
   type ServiceKey,
   type ServiceName,
 } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 import type { EndpointDirectory } from '../endpoints/directory.ts'
 import type { Rules } from '../rules/types.ts'

@@ -1,5 +1,6 @@
 /** What the state directory remembers of the last run. The files passed their checksums, so their shapes are ours; endpoints pass the gate again anyway. */
-import type { AppProtocol, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { Snapshot } from '../../../../contracts/snapshot.ts'
 import type { KeptRegistration } from '../../host/applications/registrar.ts'
 import type { RememberedPorts } from '../../host/listeners/listeners.ts'

@@ -1,5 +1,6 @@
 /** A local application as control knows it, whoever told about it. */
-import { metadataKeys, serviceKey, type AppProtocol, type ServiceName } from '../../../../contracts/endpoint.ts'
+import { metadataKeys, serviceKey, type ServiceName } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { ApplicationConfig } from '../../config/types.ts'
 
 export type CheckSpec = CheckKind & {

@@ -4,7 +4,8 @@
  * Names are stable over restarts, because the watchdog holds sockets under them. A port that cannot be given costs that one service or application its listener and names who has it; nothing else is touched.
  */
 import { MeshError, describeError } from '../../../../contracts/errors.ts'
-import { endpointAt, serviceKey, type AppProtocol, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import { endpointAt, serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../../contracts/policy-spec.ts'
 import { relayListenerName } from '../../../../contracts/handoff.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'

@@ -3,7 +3,8 @@
  *
  * Each leads to the virtual host that decides about it: its own, or that of a wildcard rule, which can change at any time.
  */
-import { serviceKey, type AppProtocol, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import { serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { OutboundService } from '../../config/types.ts'
 import type { Compiler } from '../../core/snapshot/compiler.ts'
 import type { OpenService } from '../../core/snapshot/last-run.ts'

@@ -76,6 +76,10 @@ class FakeConnection implements Movable {
     this.side = side
   }
 
+  get isIdle(): boolean {
+    return this.protocol === 'http1' && this.isReady
+  }
+
   /** As a real one: once, and also when it is ready already. */
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.callback = callback

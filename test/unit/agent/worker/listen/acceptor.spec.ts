@@ -1,0 +1,123 @@
+import { expect } from 'chai'
+
+import type { Accepted } from '../../../../../agent/worker/listen/accepted.ts'
+import { Acceptor } from '../../../../../agent/worker/listen/acceptor.ts'
+import type { Arriving, IntakeStep, NextStep } from '../../../../../agent/worker/listen/arriving.ts'
+import { listenerContext } from '../../../../../agent/worker/listen/listener-context.ts'
+import type { Protocol, ProtocolTable } from '../../../../../agent/worker/listen/protocol-table.ts'
+import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
+import { Clock } from '../../../../../agent/worker/transport/clock.ts'
+import type { Transport } from '../../../../../agent/worker/transport/transport.ts'
+import type { ServiceKey } from '../../../../../contracts/endpoint.ts'
+import { defaultLimits } from '../../../../../contracts/snapshot.ts'
+import type { ListenerSpec } from '../../../../../contracts/snapshot.ts'
+
+const shared: ListenerSpec = { name: 'shared', address: '::1', port: 1, proxyProtocol: 'off', kind: 'shared-http' }
+const ledger = 'public/DEFAULT_GROUP@@ledger' as ServiceKey
+const tcp: ListenerSpec = {
+  ...shared,
+  name: 'ledger',
+  kind: 'service',
+  protocol: 'tcp',
+  service: ledger,
+  virtualHost: ledger,
+}
+
+describe('the entry of a connection', () => {
+  let begun: { protocol: string; accepted: Accepted; transport: Transport; received: Buffer | null }[]
+  let closed: number
+  let tallies: Tallies
+  const count = { connections: 0 }
+
+  const protocol = (name: string): Protocol => ({
+    sockets: 1,
+    begin: (accepted, transport, received) => begun.push({ protocol: name, accepted, transport, received }),
+    adopt: () => expect.fail('nothing is adopted here'),
+  })
+  const protocols: ProtocolTable = { http1: protocol('http1'), tcp: protocol('tcp'), websocket: protocol('websocket') }
+  const socket = () => ({ close: () => closed++ }) as unknown as Transport
+
+  beforeEach(() => {
+    begun = []
+    closed = 0
+    count.connections = 0
+    tallies = new Tallies()
+  })
+
+  function acceptor(steps: readonly IntakeStep[], maxConnections = 10): Acceptor {
+    const limits = () => ({ ...defaultLimits, maxConnections })
+    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, steps, protocols })
+  }
+
+  const accept = (to: Acceptor, spec: ListenerSpec, transport = socket()) =>
+    to.accept(transport, spec, listenerContext(spec, spec.port), count)
+
+  it('runs the steps in order, and the protocol of the listener gets what they found', () => {
+    const order: string[] = []
+    const reads: IntakeStep = {
+      begin(arriving, next) {
+        order.push('reads')
+        arriving.received = Buffer.from('rest')
+        next(arriving)
+      },
+    }
+    const names: IntakeStep = {
+      begin(arriving, next) {
+        order.push(`names after ${arriving.received!.toString()}`)
+        arriving.source = { app: 'shop', namespace: 'public', labels: {} }
+        next(arriving)
+      },
+    }
+    accept(acceptor([reads, names]), tcp)
+    expect(order).to.deep.equal(['reads', 'names after rest'])
+    const [{ accepted, protocol: name, received }] = begun as [(typeof begun)[number]]
+    expect([name, received?.toString(), accepted.source?.app, accepted.acceptedAt]).to.deep.equal([
+      'tcp',
+      'rest',
+      'shop',
+      5,
+    ])
+  })
+
+  it('begins HTTP/1.1 on a listener for http, on the transport that a step put in front of the socket', () => {
+    const inner = socket()
+    accept(
+      acceptor([
+        {
+          begin(arriving, next) {
+            arriving.transport = inner
+            next(arriving)
+          },
+        },
+      ]),
+      shared,
+    )
+    expect(begun.map((one) => [one.protocol, one.transport === inner])).to.deep.equal([['http1', true]])
+  })
+
+  it('counts a connection while a step waits, and goes on when the step does', () => {
+    let waiting: [Arriving, NextStep] | undefined
+    const waits: IntakeStep = { begin: (arriving, next) => void (waiting = [arriving, next]) }
+    const entry = acceptor([waits])
+    accept(entry, shared)
+    expect([entry.connections, count.connections, begun.length]).to.deep.equal([1, 1, 0])
+    waiting![1](waiting![0])
+    expect(begun).to.have.length(1)
+    begun[0]!.accepted.onEnd()
+    begun[0]!.accepted.onEnd()
+    expect([entry.connections, count.connections]).to.deep.equal([0, 0])
+  })
+
+  it('leaves what a step ended to nobody', () => {
+    const entry = acceptor([{ begin: (arriving) => arriving.end() }, { begin: () => expect.fail('it had ended') }])
+    accept(entry, shared)
+    expect([entry.connections, closed, begun.length]).to.deep.equal([0, 1, 0])
+  })
+
+  it('closes and counts what comes beyond the bound, before any step', () => {
+    const entry = acceptor([], 1)
+    accept(entry, shared)
+    accept(entry, shared)
+    expect([begun.length, closed, tallies.shedConnections, entry.connections]).to.deep.equal([1, 1, 1, 1])
+  })
+})

@@ -1,0 +1,34 @@
+import { expect } from 'chai'
+
+import { MeshState } from '../../../../../agent/worker/link/mesh-state.ts'
+import type { MeshStateDeps } from '../../../../../agent/worker/link/mesh-state.ts'
+import { ownVirtualHost } from '../../../../../agent/worker/route/own-host.ts'
+import { RouteIds } from '../../../../../agent/worker/route/route-ids.ts'
+import { matchRoute } from '../../../../../agent/worker/route/virtual-host.ts'
+import { probeRequest } from '../../../../../contracts/handoff.ts'
+import { request } from '../../../../support/routing.ts'
+import { snapshotOf } from '../../../../support/worker/snapshots.ts'
+
+describe('the virtual host of the host itself', () => {
+  it('answers the probe with 200 and an empty body, and has no other route', () => {
+    const host = ownVirtualHost(new RouteIds())
+    const probe = request({ path: probeRequest.path })
+    const route = matchRoute(host, probe)!
+    const verdict = route.filters[0]!.onRequest({ view: probe, now: 0, random: Math.random })
+    expect(verdict).to.include({ kind: 'reply', status: 200, code: undefined })
+    expect(matchRoute(host, request({ path: `${probeRequest.path}/more` }))).to.equal(undefined)
+  })
+
+  it('is there before the first snapshot and after each one, which cannot take its name', () => {
+    const deps = { random: Math.random, now: () => 0, limitShare: 1 } as unknown as MeshStateDeps
+    const events = { onListeners() {}, onSettings() {}, onNames() {} }
+    const state = new MeshState(deps, events)
+    expect(state.findAuthority(probeRequest.host)?.isOwn).to.equal(true)
+    const snapshot = snapshotOf({ services: [], listen: {} })
+    const usurper = { name: probeRequest.host, domains: [probeRequest.host], http: [], tcp: [] }
+    state.load({ ...snapshot, virtualHosts: { ...snapshot.virtualHosts, [probeRequest.host]: usurper } })
+    expect(state.findAuthority(probeRequest.host)?.isOwn).to.equal(true)
+    state.load({ ...snapshot, version: snapshot.version + 1 })
+    expect(state.names.host(probeRequest.host)?.isOwn).to.equal(true)
+  })
+})
