@@ -15,7 +15,7 @@ describe('the virtual host of the host itself', () => {
     const probe = request({ path: probeRequest.path })
     const route = matchRoute(host, probe)!
     const verdict = route.filters[0]!.onRequest({ view: probe, now: 0, random: Math.random })
-    expect(verdict).to.include({ kind: 'reply', status: 200, code: undefined })
+    expect(verdict).to.include({ kind: 'answer', status: 200, code: undefined })
     expect(matchRoute(host, request({ path: `${probeRequest.path}/more` }))).to.equal(undefined)
   })
 
