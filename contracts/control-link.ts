@@ -56,6 +56,8 @@ export type WorkerQuestion =
   | { readonly kind: 'log-level'; readonly level: string }
   | { readonly kind: 'reset-counters' }
   | { readonly kind: 'drain-listeners'; readonly inboundOnly: boolean }
+  /** Listens again where a drain ended it. */
+  | { readonly kind: 'undrain-listeners' }
   | { readonly kind: 'reopen-logs' }
 
 /** One worker's numbers, names and labels as Prometheus wants them. Counters grow from the start of the worker or from what its predecessor handed over. */

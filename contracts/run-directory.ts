@@ -13,6 +13,8 @@ export const runFiles = {
   workerTakeover: (generation: number, index: number) => `worker-${generation}-${index}.sock`,
   /** HTTP admin of the newest control. */
   admin: 'admin.sock',
+  /** What an operator has drained: `inbound` or `all`; absent = nothing. */
+  drained: 'drained',
 } as const
 
 export const stateFiles = {

@@ -182,7 +182,14 @@ export class Control {
       keptRegistrations(this.state.read(stateFiles.registrations, registrationsFormat)),
     )
     const onChanged = (): void => this.applicationsChanged()
-    this.applications = new LocalApplications({ registrar: this.registrar, listeners: this.listeners, log, onChanged })
+    this.applications = new LocalApplications({
+      registrar: this.registrar,
+      listeners: this.listeners,
+      log,
+      config: () => this.configNow,
+      uidOf: deps.uidOf,
+      onChanged,
+    })
     this.outbound = new OutboundServices({
       compiler: this.compiler,
       listeners: this.listeners,

@@ -11,8 +11,10 @@ import { setFlagsFromString } from 'node:v8'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
+import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminFace } from './admin/admin-face.ts'
 import type { AdminContext } from './admin/context.ts'
+import { ListenerDrain } from './admin/listener-drain.ts'
 import { StatsMerger } from './admin/stats.ts'
 import { systemClock } from './clock.ts'
 import { checkConfig, formatProblem, type CheckResult } from './config/check.ts'
@@ -185,6 +187,7 @@ async function main(): Promise<void> {
     check,
   })
 
+  const callers = new LocalCallers()
   let continuity: Continuity | undefined
   const face = new LocalFace(control, adapterDeps)
   const context: AdminContext = {
@@ -198,13 +201,15 @@ async function main(): Promise<void> {
     faults: () => [...admin.faults(), ...face.faults()],
     logLevel: { get: () => logger.level, set: (level) => void (logger.level = level) },
     drainSwitch: { isFailed: false },
+    drain: new ListenerDrain(control.publisher, join(config.runDir, runFiles.drained)),
     quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
   }
-  const admin = new AdminFace(context, { clock, log: logger })
+  const admin = new AdminFace(context, { clock, log: logger, callers })
   control.state.keep(countersFile, countersFormat, 0, () => context.stats.exportRetired())
   control.onWorkers(() => {
     const alive = new Set(control.publisher.states().map((worker) => worker.pid))
     if (context.stats.retain(alive)) control.state.changed(countersFile)
+    void context.drain.workersChanged()
   })
 
   const rules = startRegistryRules(control, registries)

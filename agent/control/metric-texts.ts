@@ -28,6 +28,8 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_services_held_back: 'services whose shrinking answer is held back now',
   hostmesh_applications: 'local applications, by state',
   hostmesh_application_healthy: '1 when the last verdict of the health check was good',
+  hostmesh_admin_connections_refused_total:
+    'connections to admin, metrics, readiness or API that left, or were not taken, because a bound was reached',
   hostmesh_names_refused_total: 'names that were not looked up because a bound was reached',
   hostmesh_listeners_failed: 'listeners that some worker could not bind: alarm on it',
   hostmesh_config_problems: 'problems of the configuration files as they are on disk now: alarm on it',

@@ -251,6 +251,9 @@ export class Worker {
       case 'drain-listeners':
         this.drainListeners(question.inboundOnly)
         return null
+      case 'undrain-listeners':
+        void this.listeners.reopen()
+        return null
       case 'reopen-logs':
         road.accessLog.reopen()
         return null

@@ -2,6 +2,7 @@
  * The ports of control and who has them: only the leading generation answers. At a take-over the predecessor lets go a moment later than the successor begins, so a taken port is tried again until it is free.
  */
 import { MeshError, describeError } from '../../../contracts/errors.ts'
+import type { LocalCallers } from '../../../guard/local-callers.ts'
 import type { Clock } from '../clock.ts'
 import type { HostPort } from '../config/scalars.ts'
 import type { Log } from '../log.ts'
@@ -12,6 +13,7 @@ import { AdminServer, type Face } from './server.ts'
 export interface AdminFaceDeps {
   readonly clock: Clock
   readonly log: Log
+  readonly callers: LocalCallers
 }
 
 /** First pauses are short because a predecessor is about to let go; after that somebody else has the port. */
@@ -29,7 +31,7 @@ export class AdminFace {
   constructor(context: AdminContext, deps: AdminFaceDeps) {
     this.context = context
     this.deps = deps
-    this.server = new AdminServer(adminPages(context), deps.log)
+    this.server = new AdminServer(adminPages(context), { ...deps, metrics: context.metrics })
   }
 
   /**

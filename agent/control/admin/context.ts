@@ -3,6 +3,7 @@ import type { Continuity } from '../continuity/index.ts'
 import type { Control } from '../control.ts'
 import type { CuttableRegistry } from '../core/registries/cuttable.ts'
 import type { ControlMetrics } from '../observe.ts'
+import type { ListenerDrain } from './listener-drain.ts'
 import type { StatsMerger } from './stats.ts'
 
 export interface AdminContext {
@@ -20,6 +21,8 @@ export interface AdminContext {
   readonly logLevel: { get(): string; set(level: string): void }
   /** The operator took the host out of readiness. */
   readonly drainSwitch: { isFailed: boolean }
+  /** The operator took listeners out of service. */
+  readonly drain: ListenerDrain
   /** Leave, as for SIGTERM. */
   quit(): void
 }

@@ -1,6 +1,6 @@
 /** What an admin page is given and what it answers; and the guard in front of all pages. */
 import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import { webPageRefusal } from '../../../guard/web-page.ts'
 
 export interface AdminRequest {
   readonly method: string
@@ -53,20 +53,32 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
+/** Who asks, as far as the listener can tell. */
+export interface Asker {
+  /** Came in by the unix socket, which only we and root may open. */
+  readonly isAtSocket: boolean
+  /** User id of a local caller; undefined = of another host, or not known. */
+  readonly uid: number | undefined
+}
+
 /**
- * Why a request is not answered, or undefined. A browser that was led here by a foreign page betrays itself: by a Host that is a name (DNS rebinding), by an Origin, or by `Sec-Fetch-Site`.
- * A mutation needs JSON or no body at all, which a form on a foreign page cannot send. `isLocal` is true on the unix socket, where only we and root come in.
+ * Why a request is not answered, or undefined. Nothing that a web page could have caused; changes only from the agent's own user and root, by the unix socket or by who owns the caller's
+ * end of the connection. A mutation needs JSON or no body at all, which a form on a foreign page cannot send.
  */
-export function refusal(request: IncomingMessage, isLocal: boolean): { status: number; text: string } | undefined {
+export function refusal(
+  request: IncomingMessage,
+  asker: Asker,
+  hostNames: ReadonlySet<string> | 'any',
+): { status: number; text: string } | undefined {
   const { headers, method } = request
-  if (headers.origin !== undefined || isCrossSite(headers['sec-fetch-site']))
-    return { status: 403, text: 'requests of web pages are not answered here' }
-  if (!isLocal && !isLiteralHost(headers.host))
+  const page = webPageRefusal(headers, asker.isAtSocket ? 'any' : hostNames)
+  if (page !== undefined) return { status: 403, text: page }
+  if (method === 'GET' || method === 'HEAD') return undefined
+  if (!asker.isAtSocket && !isOwner(asker.uid))
     return {
       status: 403,
-      text: `host "${headers.host ?? ''}" is no address; use the address itself, names can be rebound`,
+      text: `${method} is for root and the agent's own user; this caller is ${asker.uid === undefined ? 'not known' : `user ${asker.uid}`}`,
     }
-  if (method === 'GET' || method === 'HEAD') return undefined
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   const type = headers['content-type']
   if ((hasBody || type !== undefined) && !/^application\/json(?:;|$)/i.test(type ?? ''))
@@ -74,13 +86,6 @@ export function refusal(request: IncomingMessage, isLocal: boolean): { status: n
   return undefined
 }
 
-function isCrossSite(site: string | string[] | undefined): boolean {
-  return site !== undefined && site !== 'none'
-}
-
-/** `127.0.0.1:15000`, `[::1]:15000`, `localhost`: what cannot be rebound. */
-function isLiteralHost(host: string | undefined): boolean {
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(host ?? '')
-  const name = match?.[1] ?? match?.[2]
-  return name !== undefined && (isIP(name) > 0 || name.toLowerCase() === 'localhost')
+function isOwner(uid: number | undefined): boolean {
+  return uid === 0 || (uid !== undefined && uid === process.getuid?.())
 }

@@ -53,9 +53,16 @@ export function changePages(context: AdminContext): AdminPage[] {
     {
       path: '/drain_listeners',
       method: 'POST',
-      help: 'stop accepting and end connections by their own means; ?inboundonly',
-      answer: async ({ query }) =>
-        jsonReply(await tellWorkers({ kind: 'drain-listeners', inboundOnly: query.has('inboundonly') })),
+      help: 'stop accepting and end connections by their own means, /ready says no; ?inboundonly',
+      answer: async ({ query }) => {
+        return jsonReply(await context.drain.begin(query.has('inboundonly')))
+      },
+    },
+    {
+      path: '/undrain_listeners',
+      method: 'POST',
+      help: 'takes /drain_listeners back: listen again',
+      answer: async () => jsonReply(await context.drain.end()),
     },
     {
       path: '/reopen_logs',
@@ -143,6 +150,8 @@ function register({ control }: AdminContext, { body }: AdminRequest) {
       'E_ADMIN_REQUEST',
       `${application.id}: already comes from a file in services.d; change the file`,
     )
+  const refused = control.applications.problemOf(application)
+  if (refused !== undefined) throw new MeshError('E_ADMIN_REQUEST', `${application.id}: ${refused}`)
   const inboundPort = control.applications.put(application)
   const row = control.listeners.portRows().find((one) => one.listener === `inbound ${application.id}`)
   if (inboundPort === undefined) {

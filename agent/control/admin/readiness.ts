@@ -11,9 +11,11 @@ export interface Readiness {
   readonly restartNeeded: readonly string[]
 }
 
-export function readiness({ control, drainSwitch, faults, continuity }: AdminContext): Readiness {
+export function readiness({ control, drain, drainSwitch, faults, continuity }: AdminContext): Readiness {
   const pending = control.readiness.pending()
   if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
+  if (drain.extent !== 'none')
+    pending.push(`operator: /drain_listeners was called (${drain.extent}); /undrain_listeners takes it back`)
   const link = continuity()
   if (link !== undefined && link.isSupervised && !link.isLeading) pending.push('watchdog: another generation leads')
   return {

@@ -1,16 +1,29 @@
 /**
  * The HTTP servers of control: admin on loopback and on a 0600 unix socket, metrics, readiness, and a center's read-only API. No traffic passes here, so node:http is good enough.
  *
- * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server, 1 MiB of body, 10 s per request.
+ * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server and 16 per caller (at either the longest idle one leaves), 1 MiB of
+ * body, 3 s for a head, 10 s per request.
  */
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import { formatHostPort, type HostPort } from '../config/scalars.ts'
 import { nearest } from '../config/nearest.ts'
 import { systemReason } from '../config/yaml-file.ts'
+import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
+import { ConnectionBudget } from '../../../guard/connection-budget.ts'
+import type { LocalCallers } from '../../../guard/local-callers.ts'
 import type { Log } from '../log.ts'
-import { jsonReply, refusal, textReply, type AdminPage, type AdminReply, type AdminRequest } from './http.ts'
+import {
+  jsonReply,
+  refusal,
+  textReply,
+  type AdminPage,
+  type AdminReply,
+  type AdminRequest,
+  type Asker,
+} from './http.ts'
 
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
 const { createServer } = process.getBuiltinModule('node:http')
@@ -20,19 +33,32 @@ export type Face = 'admin' | 'metrics' | 'readiness' | 'api'
 /** Who can come in: whoever reaches the port, only who is no web page, only who may open the file. */
 type Door = 'open' | 'guarded' | 'socket'
 
-const maxAdminConnections = 64
+/** A port that is meant for other hosts is asked by whatever name it has there. */
+const noNames: ReadonlySet<string> = new Set()
+const stranger: Asker = { isAtSocket: false, uid: undefined }
+const maxConnections = 64
+const maxConnectionsPerCaller = 16
 const maxBodyBytes = 1024 * 1024
+const headTimeoutMs = 3000
 const requestTimeoutMs = 10_000
+/** How often Node looks for connections that are over their time. */
+const timeoutLookMs = 500
+
+export interface AdminServerDeps {
+  readonly log: Log
+  readonly metrics: Pick<AdapterMetrics, 'count'>
+  readonly callers: Pick<LocalCallers, 'uidOf'>
+}
 
 export class AdminServer {
   private readonly pages: readonly AdminPage[]
-  private readonly log: Log
+  private readonly deps: AdminServerDeps
   private readonly servers = new Set<Server>()
   private socket: { readonly path: string; readonly inode: number } | undefined
 
-  constructor(pages: readonly AdminPage[], log: Log) {
+  constructor(pages: readonly AdminPage[], deps: AdminServerDeps) {
     this.pages = pages
-    this.log = log
+    this.deps = deps
   }
 
   /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
@@ -99,7 +125,8 @@ export class AdminServer {
       return await page.answer(request)
     } catch (error) {
       const isOurs = error instanceof MeshError
-      if (!isOurs) this.log.error({ path: request.path, err: error }, `admin ${request.path}: ${describeError(error)}`)
+      if (!isOurs)
+        this.deps.log.error({ path: request.path, err: error }, `admin ${request.path}: ${describeError(error)}`)
       const status = !isOurs ? 500 : error.code === 'E_ADMIN_REQUEST' || error.source === 'config' ? 400 : 503
       return problem(request, status, describeError(error))
     }
@@ -109,23 +136,46 @@ export class AdminServer {
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
-        headersTimeout: requestTimeoutMs,
+        headersTimeout: headTimeoutMs,
+        connectionsCheckingInterval: timeoutLookMs,
         maxHeaderSize: 16_384,
         keepAliveTimeout: 5000,
       },
       (incoming, outgoing) => {
-        void this.serve(face, door, incoming, outgoing)
+        const { socket } = incoming
+        budget.busy(socket)
+        outgoing.once('close', () => budget.rest(socket))
+        void this.serve(face, door, askers.get(socket) ?? stranger, incoming, outgoing)
       },
     )
-    server.maxConnections = maxAdminConnections
+    const askers = new WeakMap<Socket, Asker>()
+    const budget = new ConnectionBudget<Socket>({
+      most: maxConnections,
+      mostPerCaller: maxConnectionsPerCaller,
+      onBound: (bound) => this.deps.metrics.count('admin_connections_refused', { face, bound }),
+    })
+    server.prependListener('connection', (socket) => {
+      const isAtSocket = door === 'socket'
+      const uid = isAtSocket ? undefined : this.deps.callers.uidOf(socket)
+      askers.set(socket, { isAtSocket, uid })
+      const caller = uid === undefined ? (socket.remoteAddress ?? 'socket') : `user ${uid}`
+      if (budget.enter(socket, caller)) socket.once('close', () => budget.leave(socket))
+      else socket.destroy()
+    })
     server.on('clientError', (_error, socket) => socket.destroy())
     server.unref()
     return server
   }
 
-  private async serve(face: Face, door: Door, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  private async serve(
+    face: Face,
+    door: Door,
+    asker: Asker,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<void> {
     const url = parseUrl(incoming.url)
-    const refused = door === 'open' ? undefined : refusal(incoming, door === 'socket')
+    const refused = refusal(incoming, asker, door === 'open' ? 'any' : noNames)
     if (refused !== undefined || url === undefined) {
       send(outgoing, textReply(refused?.text ?? 'the path is malformed', refused?.status ?? 400), false)
       incoming.resume()

@@ -1,6 +1,7 @@
 /** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
 import { statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
+import { ownPort } from '../host/applications/place.ts'
 import { nacosFaceChoices } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
@@ -184,6 +185,12 @@ export function applicationConflicts(
     const reserved = Object.keys(application.metadata).find((key) => key.startsWith('hostmesh.'))
     if (reserved !== undefined)
       complaints.push({ path: ['metadata', reserved], message: 'names with hostmesh. are set by the agent itself' })
+    const own = ownPort(config, application.address, application.port)
+    if (own !== undefined)
+      complaints.push({
+        path: ['port'],
+        message: `${application.address}:${application.port} is a port of the agent itself (${own}); this file is not used`,
+      })
     if (complaints.length === 0) kept.push(application)
     for (const complaint of complaints) {
       const { line, column } = positions.get(application.file)?.positionOf(complaint.path) ?? { line: 0, column: 0 }

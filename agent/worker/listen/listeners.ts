@@ -54,6 +54,8 @@ export class Listeners {
     string,
     { readonly address: string; readonly port: number; readonly descriptor: number }
   >()
+  /** Closed by a drain: bound again when it is taken back, and not before, whatever the snapshot says. */
+  private readonly drained = new Map<string, ListenerSpec>()
   private work: Promise<void> = Promise.resolve()
   private retryTimer: NodeJS.Timeout | undefined
   private isStopped = false
@@ -122,15 +124,23 @@ export class Listeners {
     return [...listening, ...failed]
   }
 
-  /** Closes our copies of some until the snapshot names them anew; connections stay. Answers their names. */
+  /** Closes our copies of some until `reopen`; connections stay. Answers their names. */
   closeThose(which: (bound: BoundListener) => boolean): string[] {
     const closed = [...this.bound.values()].filter(which)
     for (const { socket, spec } of closed) {
       socket.close()
       this.bound.delete(spec.name)
+      this.drained.set(spec.name, spec)
       this.deps.onRemoved(spec.name, spec.address, socket.port)
     }
     return closed.map(({ spec }) => spec.name)
+  }
+
+  /** Takes `closeThose` back. */
+  reopen(): Promise<void> {
+    const specs = new Map(this.drained)
+    this.drained.clear()
+    return this.apply(specs)
   }
 
   /** Closes our copies; connections stay. */
@@ -146,6 +156,11 @@ export class Listeners {
     if (this.isStopped) return
     const former = this.bound.get(name)
     this.failed.delete(name)
+    if (this.drained.has(name)) {
+      if (spec === null) this.drained.delete(name)
+      else this.drained.set(name, spec)
+      return
+    }
     if (former !== undefined) {
       if (spec !== null && former.spec.address === spec.address && former.spec.port === spec.port) {
         const kept = new BoundListener(spec, former.socket)

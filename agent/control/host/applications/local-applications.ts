@@ -6,9 +6,11 @@
 import { serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
 import { describeError } from '../../../../contracts/errors.ts'
 import type { ConfigProblem } from '../../config/problem.ts'
-import type { ApplicationConfig } from '../../config/types.ts'
+import type { AgentConfig, ApplicationConfig } from '../../config/types.ts'
 import type { Log } from '../../log.ts'
 import { applicationOf, type Application } from './application.ts'
+import { placeProblem } from './place.ts'
+import { userId } from './source-apps.ts'
 import type { KeptRegistration, Registrar } from './registrar.ts'
 import type { Listeners } from '../listeners/listeners.ts'
 
@@ -16,6 +18,8 @@ export interface LocalApplicationsDeps {
   readonly registrar: Registrar
   readonly listeners: Listeners
   readonly log: Log
+  readonly config: () => AgentConfig
+  readonly uidOf: (name: string) => number | undefined
   /** One came, went or changed. */
   onChanged(): void
 }
@@ -64,6 +68,25 @@ export class LocalApplications {
       registrar.put(application, listeners.addApplication(application))
     }
     this.deps.onChanged()
+  }
+
+  /** Why an application that somebody else than a file tells about is not taken, or undefined: where it would be, or whose calls it would answer for. */
+  problemOf(application: Application): string | undefined {
+    const { address, port, user } = application
+    const { config, listeners, registrar, uidOf } = this.deps
+    const place = placeProblem(config(), address, port)
+    if (place !== undefined) return place
+    if (listeners.portRows().some((row) => row.port === port))
+      return `${address}:${port}: a port of the agent itself; nothing can be announced there`
+    if (user === undefined) return undefined
+    const uid = userId(user, uidOf)
+    if (uid === undefined) return `user "${user}" does not exist`
+    for (const other of registrar.applications()) {
+      if (other.id === application.id || other.user === undefined || userId(other.user, uidOf) !== uid) continue
+      if (serviceKey(other.service) !== serviceKey(application.service))
+        return `user ${user} stands for ${serviceKey(other.service)} already; give each application its own user`
+    }
+    return undefined
   }
 
   /** Adds or replaces one. Answers its inbound port; undefined: it got none, `/ports` says why. */

@@ -3,17 +3,17 @@ import { readFileSync } from 'node:fs'
 import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Application } from './application.ts'
 
-/** Two applications of one user cannot be told apart: the first one by id names both. A name that the system does not know is skipped and reported. */
+/** Two applications of one user cannot be told apart: the first one names both; those of files come first, then by id. A name that the system does not know is skipped and reported. */
 export function sourceAppsByUid(
   applications: readonly Application[],
   uidOf: (name: string) => number | undefined,
   onProblem: (message: string) => void,
 ): Record<string, SourceAppSpec> {
   const byUid: Record<string, SourceAppSpec> = {}
-  for (const application of applications.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+  for (const application of applications.toSorted(filesFirst)) {
     const { user } = application
     if (user === undefined) continue
-    const uid = typeof user === 'number' ? user : uidOf(user)
+    const uid = userId(user, uidOf)
     if (uid === undefined) {
       onProblem(`${application.id}: user "${user}" does not exist; its calls are not attributed to it`)
       continue
@@ -36,6 +36,16 @@ export function sourceAppsByUid(
     }
   }
   return byUid
+}
+
+/** What an operator wrote in a file goes before what was said at run time. */
+function filesFirst(a: Application, b: Application): number {
+  const order = Number(a.source !== 'file') - Number(b.source !== 'file')
+  return order !== 0 ? order : a.id < b.id ? -1 : 1
+}
+
+export function userId(user: string | number, uidOf: (name: string) => number | undefined): number | undefined {
+  return typeof user === 'number' ? user : uidOf(user)
 }
 
 /** From /etc/passwd; users of directory services are given by number. */

@@ -1,10 +1,12 @@
 import { expect } from 'chai'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { request, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatSeries, WorkerQuestion } from '../../../../../contracts/control-link.ts'
+import { ListenerDrain } from '../../../../../agent/control/admin/listener-drain.ts'
 import { adminPages } from '../../../../../agent/control/admin/pages.ts'
 import { AdminServer } from '../../../../../agent/control/admin/server.ts'
 import { StatsMerger } from '../../../../../agent/control/admin/stats.ts'
@@ -47,6 +49,12 @@ const requests = (value: number): StatSeries => ({
   samples: [{ labels: ['200'], value }],
 })
 
+async function until(ms: number, isTrue: () => boolean): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!isTrue() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(isTrue()).to.equal(true)
+}
+
 describe('the admin interface', () => {
   let bench: Bench
   let server: AdminServer
@@ -54,6 +62,9 @@ describe('the admin interface', () => {
   let metricsPort: number
   let context: AdminContext
   let level = 'info'
+  /** Who the caller's end of a connection belongs to. */
+  let caller: number | undefined
+  const callers = { uidOf: () => caller }
   let hasQuit = false
   const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 
@@ -62,6 +73,7 @@ describe('the admin interface', () => {
     const cut = cuttable(registry, () => 0)
     bench = await openBench({ outbound: { services: [{ service: 'orders' }] } }, { adapters: [cut] })
     hasQuit = false
+    caller = process.getuid!()
     context = {
       control: bench.control,
       metrics: bench.control.deps.metrics,
@@ -73,10 +85,11 @@ describe('the admin interface', () => {
       faults: () => [],
       logLevel: { get: () => level, set: (wanted) => void (level = wanted) },
       drainSwitch: { isFailed: false },
+      drain: new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained')),
       quit: () => void (hasQuit = true),
     }
     registry.say(orders, [endpoint('10.0.0.9:80')])
-    server = new AdminServer(adminPages(context), recordingLog())
+    server = new AdminServer(adminPages(context), { log: recordingLog(), metrics: context.metrics, callers })
     port = await server.listen('admin', { host: '127.0.0.1', port: 0 })
     metricsPort = await server.listen('metrics', { host: '127.0.0.1', port: 0 })
   })
@@ -150,12 +163,119 @@ describe('the admin interface', () => {
       expect((await get('/help', { host })).status, host).to.equal(200)
   })
 
+  it('takes changes from root and its own user only, whoever else may read', async () => {
+    const path = join(bench.folder, 'run', 'admin.sock')
+    await server.listenSocket(path)
+    const changing = adminPages(context).filter((page) => page.method !== 'GET')
+    for (const uid of [65534, 1, undefined]) {
+      caller = uid
+      for (const page of changing) {
+        const reply = await call({ port }, page.method, page.path, {})
+        expect(reply.status, `${page.method} ${page.path} by ${uid}`).to.equal(403)
+        expect(reply.text).to.contain('is for root and the agent')
+      }
+      expect((await get('/help')).status).to.equal(200)
+      expect((await call({ socketPath: path }, 'POST', '/healthcheck/ok', {})).status, 'the socket is enough').to.equal(
+        200,
+      )
+    }
+    expect(hasQuit).to.equal(false)
+    for (const uid of [0, process.getuid!()]) {
+      caller = uid
+      expect((await post('/healthcheck/ok')).status).to.equal(200)
+    }
+  })
+
+  it('is not ready while listeners are drained, tells workers that come later too, and takes a drain back', async () => {
+    const asked: WorkerQuestion[] = []
+    const noting = (question: WorkerQuestion): unknown => asked.push(question)
+    const first = await worker()
+    first.answer = noting
+    expect((await get('/ready')).status).to.equal(200)
+    expect((await post('/drain_listeners')).status).to.equal(200)
+    expect(asked.splice(0)).to.deep.equal([{ kind: 'drain-listeners', inboundOnly: false }])
+    const during = await get('/ready')
+    expect(during.status).to.equal(503)
+    expect(during.text).to.contain('/undrain_listeners takes it back')
+    const other = new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained'))
+    expect(other.extent, 'another control knows').to.equal('all')
+    await context.drain.workersChanged()
+    expect(asked, 'who knows is not told again').to.deep.equal([])
+    await other.workersChanged()
+    expect(asked.splice(0), 'whom this control has not told is').to.have.length(1)
+    expect((await post('/undrain_listeners')).status).to.equal(200)
+    expect(asked).to.deep.equal([{ kind: 'undrain-listeners' }])
+    expect((await get('/ready')).status).to.equal(200)
+    expect(new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained')).extent).to.equal('none')
+  })
+
+  it('answers filters of metrics in linear time, whatever the pattern', async () => {
+    const started = performance.now()
+    for (const pattern of ['(a+)+$', '(.*)*x', '(h|o|s|t|.)*@', '(?:_?[a-z]+)*!$', '([a-z_]+)*="']) {
+      const reply = await get(`/stats?filter=${encodeURIComponent(pattern)}`)
+      expect(reply.status, pattern).to.be.oneOf([200, 400])
+    }
+    expect((await get(`/stats?filter=${'x'.repeat(5000)}`)).status).to.equal(400)
+    expect((await get('/stats?filter=(')).status).to.equal(400)
+    expect((await get('/stats?filter=build_info')).text).to.match(/^hostmesh_build_info/)
+    expect((await get('/stats?filter=no_such')).text.trim()).to.equal('')
+    expect(performance.now() - started).to.be.lessThan(2000)
+  })
+
+  it('takes no application elsewhere than on this host, at a port of its own, or in the name of another’s user', async () => {
+    await worker()
+    const { admin, inbound, outbound } = bench.control.config
+    const refused: [object, string][] = [
+      [{ address: '169.254.169.254', port: 80 }, 'no address of this host'],
+      [{ address: '192.0.2.1', port: 80 }, 'no address of this host'],
+      [{ address: '0.0.0.0', port: 80 }, 'no address of this host'],
+      [{ address: '::ffff:127.0.0.1', port: 80 }, 'no address of this host'],
+      [{ address: inbound.address, port: inbound.portRange.first }, 'a port of the agent itself'],
+      [{ address: outbound.address, port: outbound.portRange.last }, 'a port of the agent itself'],
+      ...(admin.address === 'off'
+        ? []
+        : [
+            [{ port: admin.address.port, address: admin.address.host }, 'a port of the agent itself'] as [
+              object,
+              string,
+            ],
+          ]),
+      [{ port: 8081, user: 'nobody-of-that-name' }, 'does not exist'],
+    ]
+    for (const [where, reason] of refused) {
+      const reply = await post('/applications', { service: 'evil', ...where })
+      expect(reply.status, JSON.stringify(where)).to.equal(400)
+      expect(reply.text).to.contain(reason)
+    }
+    expect((await post('/applications', { service: 'shop', port: 8082, user: 4242 })).status).to.equal(201)
+    const stolen = await post('/applications', { service: 'evil', port: 8083, user: 4242 })
+    expect(stolen.status).to.equal(400)
+    expect(stolen.text).to.contain('user 4242 stands for public/DEFAULT_GROUP@@shop already')
+  })
+
+  it('closes the longest idle connection of a caller that opens too many, and waits 3 s for a head', async function () {
+    this.timeout(10_000)
+    caller = 4242
+    const silent = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    const opened = performance.now()
+    await Promise.all(silent.map((socket) => once(socket, 'connect')))
+    await until(2000, () => silent.filter((socket) => socket.closed).length === 24)
+    expect(
+      silent.slice(0, 24).every((socket) => socket.closed),
+      'the oldest left',
+    ).to.equal(true)
+    caller = 0
+    expect((await get('/help')).status, 'another caller is served').to.equal(200)
+    await until(6000, () => silent.every((socket) => socket.closed))
+    expect(performance.now() - opened).to.be.within(2500, 6000)
+  })
+
   it('answers on a unix socket that only its owner can open, and takes the place of an old one', async () => {
     const path = join(bench.folder, 'run', 'admin.sock')
     await server.listenSocket(path)
     const inode = statSync(path).ino
     expect(statSync(path).mode & 0o777).to.equal(0o600)
-    const successor = new AdminServer(adminPages(context), recordingLog())
+    const successor = new AdminServer(adminPages(context), { log: recordingLog(), metrics: context.metrics, callers })
     await successor.listenSocket(path)
     expect(statSync(path).ino).to.not.equal(inode)
     await server.close()

@@ -61,6 +61,28 @@ describe('listeners', () => {
     }
   })
 
+  it('drains until the drain is taken back, whatever the snapshot says meanwhile', async () => {
+    await start()
+    const port = started.port('shared')
+    const { worker } = started
+    worker.answer({ kind: 'drain-listeners', inboundOnly: true })
+    expect(started.port('shared'), 'no inbound listener').to.equal(port)
+    worker.answer({ kind: 'drain-listeners', inboundOnly: false })
+    expect(() => started.port('shared')).to.throw('no listener')
+    const extra: ListenerSpec = { ...base, name: 'extra', proxyProtocol: 'off', kind: 'shared-http' }
+    const again: ListenerSpec = { ...base, name: 'shared', proxyProtocol: 'off', kind: 'shared-http' }
+    await started.change({ listeners: { extra, shared: again } })
+    expect(started.port('extra'), 'a new one opens').to.be.greaterThan(0)
+    expect(() => started.port('shared')).to.throw('no listener')
+    worker.answer({ kind: 'undrain-listeners' })
+    await eventually(() =>
+      (worker.answer({ kind: 'listeners' }) as { name: string }[]).some(({ name }) => name === 'shared'),
+    )
+    const caller = await call(started.port('shared'))
+    caller.send(get)
+    await caller.expect('\r\n\r\nok')
+  })
+
   it('follows the snapshot: a new listener opens, a removed one closes, the others keep their sockets', async () => {
     await start()
     const kept = started.port('orders')
