@@ -269,6 +269,10 @@ export interface RelayState {
     readonly direct: number
     readonly failed: number
     readonly shed: number
+    /** Malformed requests, answered by the relay itself. */
+    readonly refused: number
+    /** Requests that a center delivered to nobody and that went on to another address. */
+    readonly passedOver: number
   }
   readonly active: number
   /** Per listener: where its next connection would go if the generation died now. */

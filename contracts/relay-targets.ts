@@ -4,6 +4,7 @@
  */
 import type { ServiceKey } from './endpoint.ts'
 import type { AppProtocol } from './protocols.ts'
+import type { LimitsSpec } from './snapshot.ts'
 
 export const relayTargetsFormat = 1
 
@@ -26,6 +27,8 @@ export interface RelayTargets {
   readonly names: Readonly<Record<string, ServiceKey>>
   /** CIDR networks that `x-mesh-fallback` may name. */
   readonly fallbackNetworks: readonly string[]
+  /** Those of the workers: what they refuse is refused by the relay. Absent in files of older releases: the defaults. */
+  readonly limits?: LimitsSpec
 }
 
 export interface RelayListener {

@@ -13,6 +13,12 @@ export const headers = {
   tier: 'x-mesh-tier',
 } as const
 
+/**
+ * `x-mesh-tier` of a center's own answer to a relay: the request was delivered to nobody, and the center cannot say whether there is somebody, because no registry has answered yet.
+ * Only the mesh writes this field; a worker leaves it out of what endpoints say.
+ */
+export const nothingDelivered = 'none'
+
 /** Which path served a request. */
 export type Tier = 'agent' | 'center' | 'direct'
 

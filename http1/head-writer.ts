@@ -24,7 +24,8 @@ const requestFields: readonly Field[] = [
   Field.expect,
   Field.maxForwards,
 ]
-const requestActions = actions(requestFields, true)
+const requestActionsToAnybody = actions(requestFields, true)
+const requestActionsToMesh = actions(requestFields, false)
 const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier], false)
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
@@ -36,12 +37,18 @@ const hostPrefix = latin1('Host: ')
 const chunked = latin1('Transfer-Encoding: chunked\r\n')
 const nothing = latin1('')
 
-/** By upgrades (1), and + 2 for TE. */
+const upgrade = latin1('Connection: Upgrade\r\nUpgrade: websocket\r\n')
+const upgradeAndTe = latin1('Connection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n')
+/** By upgrades (1), + 2 for TE, + 4 for one request per connection. */
 const requestConnection: readonly Buffer[] = [
   nothing,
-  latin1('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+  upgrade,
   latin1('Connection: TE\r\nTE: trailers\r\n'),
-  latin1('Connection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n'),
+  upgradeAndTe,
+  latin1('Connection: close\r\n'),
+  upgrade,
+  latin1('Connection: close, TE\r\nTE: trailers\r\n'),
+  upgradeAndTe,
 ]
 /** By closes (1), says keep-alive (2), upgrades (3), 426 that closes (4). */
 const replyConnection: readonly Buffer[] = [
@@ -60,6 +67,14 @@ const ownBytes = 256
  */
 const shortRun = 48
 
+/** What differs between those who forward. */
+export interface WriterStyle {
+  /** The other side is the mesh itself and reads the identity fields (R36): a center, of a watchdog's relay. */
+  readonly keepsIdentity: boolean
+  /** One request per connection: it says `Connection: close`, unless it asks for an upgrade. */
+  readonly closes: boolean
+}
+
 /**
  * Writes forwarded heads: unchanged runs of the received head are copied as runs, hop-by-hop fields (R17, R18) and identity fields (R36) are left out,
  * edits are applied, `Via` is added. Order and duplicates are kept (R39). One per worker; nothing of a message outlasts a call.
@@ -75,9 +90,13 @@ export class HeadWriter {
   #editCount = 0
   #editLength = 0
   #drops = false
+  readonly #requestActions: Uint8Array
+  readonly #closes: number
 
   /** pseudonym: our name in Via, a token (RFC 9110 section 7.6.3). */
-  constructor(pseudonym: string) {
+  constructor(pseudonym: string, style: WriterStyle = { keepsIdentity: false, closes: false }) {
+    this.#requestActions = style.keepsIdentity ? requestActionsToMesh : requestActionsToAnybody
+    this.#closes = style.closes ? 4 : 0
     if (!isToken(pseudonym)) throw new RangeError(`pseudonym: "${pseudonym}" is not a token`)
     this.#via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]
   }
@@ -159,6 +178,7 @@ export class HeadWriter {
     }
 
     const count = head.fieldCount
+    const requestActions = this.#requestActions
     let hasHost = false
     for (let k = 0; k < count; k++) {
       const field = head.ids[k] as number
@@ -188,7 +208,9 @@ export class HeadWriter {
     }
     at = copy(out, at, buf, from, head.end - 2)
     if (!hasHost) at = writeHost(out, at, head, plan)
-    const connection = requestConnection[(plan.upgrades ? 1 : 0) + (head.acceptsTrailers ? 2 : 0)] as Buffer
+    const connection = requestConnection[
+      (plan.upgrades ? 1 : 0) + (head.acceptsTrailers ? 2 : 0) + this.#closes
+    ] as Buffer
     return this.#finish(out, at, head, plan, connection)
   }
 

@@ -1,7 +1,8 @@
 /**
- * Fuzzes the HTTP/1.1 codec and a running worker with damaged messages; every byte that is passed on is judged by a strict parser.
+ * Fuzzes the HTTP/1.1 codec and a running worker, or the watchdog's relay, with damaged messages; every byte that is passed on is judged by a strict parser.
  *
- * Usage: node scripts/fuzz.ts [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, a quarter each as requests and as replies through a worker)
+ * Usage: node scripts/fuzz.ts [relay] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, a quarter each as requests and as replies through a worker;
+ * `relay`: a quarter each as requests and as replies through the relay's tiers, center and direct)
  * Prints the seed first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
  */
 import { parseArgs } from 'node:util'
@@ -11,17 +12,37 @@ import { fuzzWorker, fuzzWorkerReplies } from '../test/support/http1/fuzz/worker
 import type { WorkerFuzzTotals } from '../test/support/http1/fuzz/worker-fuzz.ts'
 import { startRecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../test/support/http1/recorded-mesh.ts'
+import { relayKinds, startRecordedRelay } from '../test/support/http1/recorded-relay.ts'
 
-const { values } = parseArgs({ options: { seed: { type: 'string' }, messages: { type: 'string' } } })
+const { values, positionals } = parseArgs({
+  options: { seed: { type: 'string' }, messages: { type: 'string' } },
+  allowPositionals: true,
+})
+const [target = 'worker'] = positionals
+if ((target !== 'worker' && target !== 'relay') || positionals.length > 1) {
+  console.error(`"${positionals.join(' ')}" is nothing that can be fuzzed; allowed: relay, or nothing`)
+  process.exit(2)
+}
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
 const messages = wholeNumber('--messages', values.messages ?? '100000', 1e9)
 const half = Math.ceil(messages / 2)
 
-console.log(`seed ${seed} (run again with: npm run fuzz -- --seed ${seed} --messages ${messages})`)
+console.log(
+  `seed ${seed} (run again with: npm run fuzz -- ${target === 'relay' ? 'relay ' : ''}--seed ${seed} --messages ${messages})`,
+)
 
 const startedAt = performance.now()
 const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1)
 try {
+  if (target === 'relay') await fuzzRelay()
+  else await fuzzWorkers()
+  console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}
+
+async function fuzzWorkers(): Promise<void> {
   const codec = fuzzCodec(seed, half)
   console.log(
     `codec: ${codec.messages} messages in ${codec.streams} streams, ${codec.passed} passed on, ${codec.refused} streams refused, ${seconds()} s`,
@@ -38,10 +59,23 @@ try {
   await through(1, async (mesh) => {
     report('replies in pieces', await fuzzWorkerReplies(seed, messages - half - quarter - eighth, mesh))
   })
-  console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
+}
+
+async function fuzzRelay(): Promise<void> {
+  const quarter = Math.ceil(half / 2)
+  for (const kind of relayKinds) {
+    const mesh = await startRecordedRelay(kind)
+    try {
+      const requests = await fuzzWorker(seed, quarter, mesh)
+      console.log(
+        `${kind}: ${requests.messages} messages in ${requests.streams} streams, ${requests.forwarded} reached the other side, ${requests.replies} replies, ${seconds()} s`,
+      )
+      report(`${kind}, replies`, await fuzzWorkerReplies(seed, quarter, mesh))
+      mesh.expectAlive()
+    } finally {
+      await mesh.close()
+    }
+  }
 }
 
 async function through(requestsPerConnection: number, run: (mesh: RecordedMesh) => Promise<void>): Promise<void> {

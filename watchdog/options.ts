@@ -57,8 +57,6 @@ export interface Bounds {
   readonly maxRelayConnections: number
   /** Bytes held for one relayed connection and direction. */
   readonly maxRelayBufferBytes: number
-  /** Head of a relayed HTTP request or response. */
-  readonly maxRelayHeadBytes: number
 }
 
 export const defaultOptions: Omit<WatchdogOptions, 'runDir' | 'stateDir' | 'release'> = {
@@ -70,7 +68,6 @@ export const defaultOptions: Omit<WatchdogOptions, 'runDir' | 'stateDir' | 'rele
     maxDraining: 3,
     maxRelayConnections: 4000,
     maxRelayBufferBytes: 65_536,
-    maxRelayHeadBytes: 16_384,
   },
 }
 

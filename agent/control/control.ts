@@ -460,8 +460,8 @@ export class Control {
     const knownTargets = new WeakMap<EndpointSet, readonly string[]>()
     state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
     state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
-      const { host, center, fallbackNetworks, serviceDefaults } = this.configNow
-      return relayTargets(
+      const { host, center, fallbackNetworks, limits, serviceDefaults } = this.configNow
+      const targets = relayTargets(
         this.store,
         host.name,
         centerOrder(host.name, center.addresses),
@@ -470,6 +470,7 @@ export class Control {
         clock.wall(),
         knownTargets,
       )
+      return { ...targets, limits }
     })
     state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())
     state.keep(stateFiles.registrations, registrationsFormat, 0, () => this.registrar.kept())

@@ -63,10 +63,11 @@ export class AddressHealth {
   }
 }
 
-/** What a request on the shared HTTP port names. */
+/** What a request names. `service` and `host` count on the shared HTTP port only; there `host` counts when there is no `service`. */
 export interface NamedService {
   readonly service: string | undefined
   readonly host: string | undefined
+  /** `x-mesh-fallback`: used when nothing else is known, inside the allowed networks. */
   readonly fallback: string | undefined
 }
 
@@ -78,7 +79,7 @@ export class CandidateList {
     this.health = health
   }
 
-  /** `named` only for the shared HTTP port. */
+  /** `named`: of HTTP requests of local callers; nobody else may choose an address. */
   of(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined, now: number): Candidate[] {
     const centers = listener.center ? readAddresses(targets.centers, 'center') : []
     const endpoints = listener.direct ? this.rotate(directAddresses(targets, listener, named)) : []
@@ -99,10 +100,10 @@ export function keyOf(candidate: { readonly address: string; readonly port: numb
 }
 
 function directAddresses(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined): Candidate[] {
-  if (named === undefined) return readAddresses(listener.endpoints, 'direct')
-  const known = endpointsOf(targets, named.service) ?? endpointsOf(targets, named.host)
+  const known =
+    listener.kind === 'shared-http' ? endpointsOf(targets, named?.service ?? named?.host) : listener.endpoints
   if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
-  const fallback = named.fallback === undefined ? undefined : readAddress(named.fallback)
+  const fallback = named?.fallback === undefined ? undefined : readAddress(named.fallback)
   if (fallback === undefined || !isAllowed(fallback.address, targets.fallbackNetworks)) return []
   return [{ tier: 'direct', ...fallback }]
 }

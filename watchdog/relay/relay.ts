@@ -5,6 +5,7 @@
 import net from 'node:net'
 import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
+import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { Native } from '../../native/descriptors.ts'
 import type { HeldSocket, HeldSockets } from '../hold/held-sockets.ts'
 import { shardKey } from '../hold/held-sockets.ts'
@@ -13,6 +14,7 @@ import type { Bounds } from '../options.ts'
 import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
 import { CenterWatch } from './center-watch.ts'
 import { relayConnection } from './relayed-connection.ts'
+import { RelayedHeads } from './relayed-heads.ts'
 import type { TargetsFile } from './targets-file.ts'
 import { Waiting } from './waiting.ts'
 
@@ -41,9 +43,11 @@ export class Relay {
   private readonly candidates = new CandidateList(this.health)
   private readonly servers = new Map<string, net.Server>()
   private readonly sockets = new Set<net.Socket>()
-  private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0 }
+  private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0, refused: 0, passedOver: 0 }
   private readonly waiting = new Waiting()
   private readonly watch: CenterWatch
+  private heads: RelayedHeads | undefined
+  private headsOf = ''
   private isRelaying = false
   /** Of the newest connection of a local caller since the relay began; undefined before the first. */
   private lastTier: 'center' | 'direct' | undefined
@@ -199,21 +203,34 @@ export class Relay {
     }
     this.sockets.add(socket)
     socket.once('close', () => this.sockets.delete(socket))
+    const { targets } = file
     relayConnection(socket, {
-      targets: file.targets,
+      targets,
       listenerName: held.shard.name,
       listener,
       candidates: this.candidates,
       health: this.health,
       waiting: this.waiting,
       now,
+      heads: this.headsFor(targets.host),
+      limits: targets.limits ?? defaultLimits,
       maxBufferBytes: bounds.maxRelayBufferBytes,
-      maxHeadBytes: bounds.maxRelayHeadBytes,
       onRouted: (end) => {
         this.counts[end]++
         // An inbound connection goes to the local application; that is no tier of a caller on this host.
         if (end !== 'failed' && listener.kind !== 'inbound' && this.isRelaying) this.lastTier = end
       },
+      onRefused: () => void this.counts.refused++,
+      onPassedOver: () => void this.counts.passedOver++,
     })
+  }
+
+  /** The codec's tables are made with the first relayed connection: a watchdog whose workers live needs none. */
+  private headsFor(host: string): RelayedHeads {
+    if (this.heads === undefined || this.headsOf !== host) {
+      this.heads = new RelayedHeads(host)
+      this.headsOf = host
+    }
+    return this.heads
   }
 }

@@ -1,4 +1,4 @@
-/** Http11Probe's 143 raw requests through a running worker, judged on both sides: the answer, and the bytes that reached the backend. */
+/** Http11Probe's 143 raw requests through a running worker and through the watchdog's relay, judged on both sides: the answer, and the bytes that reached the backend. */
 import { expect } from 'chai'
 
 import { isCoreCase, judgeProbe, loadProbeCases } from '../../support/http1/http11probe.ts'
@@ -7,6 +7,7 @@ import { dirtyForward } from '../../support/http1/recording-backend.ts'
 import { RawCaller } from '../../support/http1/raw-caller.ts'
 import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import { relayKinds, startRecordedRelay } from '../../support/http1/recorded-relay.ts'
 import { parseReplies, parseRequests } from '../../support/http1/strict-parser.ts'
 
 /** How long a case that may stay without an answer is given; silence and answer are both right there. */
@@ -14,15 +15,20 @@ const silenceMs = 700
 /** For all others: long enough for any answer on a busy machine. */
 const answerMs = 20_000
 
-for (const kind of meshKinds)
-  describe(`Http11Probe through a worker, ${kind}`, () => {
+const ways: readonly (readonly [string, () => Promise<RecordedMesh>])[] = [
+  ...meshKinds.map((kind) => [`a worker, ${kind}`, () => startRecordedMesh(kind)] as const),
+  ...relayKinds.map((kind) => [`the watchdog, ${kind}`, () => startRecordedRelay(kind)] as const),
+]
+
+for (const [way, start] of ways)
+  describe(`Http11Probe through ${way}`, () => {
     let mesh: RecordedMesh
     const verdicts = new Map<string, ProbeVerdict>()
     const cases = loadProbeCases()
 
     before(async function () {
       this.timeout(120_000)
-      mesh = await startRecordedMesh(kind)
+      mesh = await start()
     })
 
     after(async () => {
@@ -82,7 +88,7 @@ for (const kind of meshKinds)
       expect(verdicts.size).to.equal(143)
     })
 
-    it('leaves the worker running', () => {
+    it('leaves the process running', () => {
       mesh.expectAlive()
     })
   })

@@ -16,6 +16,8 @@ export interface RecordedMesh {
   readonly backend: RecordingBackend
   /** Most requests that the worker sends over one connection to the backend. */
   readonly requestsPerConnection: number
+  /** Most requests that a caller's connection carries; what is behind them is not answered. */
+  readonly answersPerConnection: number
   /** Sum over all samples; undefined = there is no such metric. */
   metric(name: string): Promise<number | undefined>
   /** Throws, with its last words, if the worker is gone. */
@@ -43,6 +45,7 @@ export async function startRecordedMesh(
       return {
         backend,
         requestsPerConnection,
+        answersPerConnection: Infinity,
         port: worker.port('recorded'),
         metric: async (name) =>
           worker.worker.stats().series.some((series) => series.name === name) ? worker.metric(name) : undefined,
@@ -59,6 +62,7 @@ export async function startRecordedMesh(
     return {
       backend,
       requestsPerConnection,
+      answersPerConnection: Infinity,
       port,
       metric: (name) => worker.metric(name),
       expectAlive: () => {

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 
+import { parseProxyHeader } from '../../../contracts/proxy-protocol.ts'
 import { parseRequests } from './strict-parser.ts'
 import type { StrictMessage } from './strict-parser.ts'
 
@@ -30,14 +31,17 @@ export class RecordingBackend {
   /** Sees every piece before it is judged; true = it has dealt with the connection itself. */
   onPiece: ((connection: BackendConnection) => boolean) | undefined
   private readonly server: Server
+  private readonly isCenter: boolean
 
-  static async start(): Promise<RecordingBackend> {
-    const backend = new RecordingBackend()
+  /** isCenter: connections begin with a PROXY header, which is taken off; those that only ask for a sign of life are answered and not recorded. */
+  static async start(isCenter = false): Promise<RecordingBackend> {
+    const backend = new RecordingBackend(isCenter)
     await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve))
     return backend
   }
 
-  private constructor() {
+  private constructor(isCenter: boolean) {
+    this.isCenter = isCenter
     this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket))
   }
 
@@ -54,14 +58,28 @@ export class RecordingBackend {
       hasSwitched: false,
       isEnded: false,
     }
-    this.connections.push(connection)
+    if (!this.isCenter) this.connections.push(connection)
+    let introduction: Buffer | null = this.isCenter ? Buffer.alloc(0) : null
     socket.on('error', () => {})
     socket.on('close', () => (connection.isEnded = true))
     socket.on('end', () => {
       connection.isEnded = true
       socket.end()
     })
-    socket.on('data', (chunk: Buffer) => {
+    socket.on('data', (piece: Buffer) => {
+      let chunk = piece
+      if (introduction !== null) {
+        introduction = Buffer.concat([introduction, chunk])
+        const parsed = parseProxyHeader(introduction)
+        if (parsed.kind === 'more') return
+        if (parsed.kind === 'bad' || parsed.header.command === 'local') {
+          socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+          return
+        }
+        chunk = introduction.subarray(parsed.length)
+        introduction = null
+        this.connections.push(connection)
+      }
       connection.bytes = Buffer.concat([connection.bytes, chunk])
       if (this.onPiece?.(connection) === true) return
       const { messages } = parseRequests(connection.bytes, connection.hasSwitched)

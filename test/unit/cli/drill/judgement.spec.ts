@@ -26,7 +26,7 @@ const relay: RelayState = {
   targetsAgeMs: 10,
   targetsProblem: undefined,
   centers: [],
-  connections: { center: 0, direct: 0, failed: 0, shed: 0 },
+  connections: { center: 0, direct: 0, failed: 0, shed: 0, refused: 0, passedOver: 0 },
   active: 0,
   listeners: {},
 }
