@@ -169,7 +169,7 @@ export interface SuccessorName {
 
 /** One live connection, or a pair of them. */
 export interface MovedItem {
-  /** What the kernel does not know about it; a shape of the worker core (`agent/worker/listen/movable.ts`). Never a secret. */
+  /** What the kernel does not know about it; a shape of the worker core (`agent/worker/listen/movable.ts`). May hold keys of a transport: never logged, never on disk. */
   readonly state: unknown
   /** How many descriptors of the batch are its own, in order: 1, or 2 for a pair (downstream, upstream). */
   readonly descriptors: number

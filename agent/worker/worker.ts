@@ -39,6 +39,7 @@ import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
+import { noIdentity } from './transport/transport.ts'
 import type { TransportListener, Transports } from './transport/transport.ts'
 
 export interface WorkerOptions {
@@ -217,7 +218,8 @@ export class Worker {
       const acceptedAt = this.road.clock.refresh()
       const listener = probeContext(socket.port)
       const onEnd = this.acceptor.counted(count)
-      this.protocols.http1.begin!({ listener, proxy: null, source: undefined, acceptedAt, onEnd }, transport, null)
+      const accepted = { listener, proxy: null, source: undefined, identity: noIdentity, acceptedAt, onEnd }
+      this.protocols.http1.begin!(accepted, transport, null)
     })
     this.probes.push(socket)
     return { address: socket.address, port: socket.port }

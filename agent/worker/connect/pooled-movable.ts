@@ -1,5 +1,5 @@
-import { movedConnectionFormat } from '../listen/movable.ts'
-import type { Detached, DuplicateDescriptor, Movable } from '../listen/movable.ts'
+import { leaveProcess } from '../listen/leaving.ts'
+import type { DescriptorCopies, Detached, Movable } from '../listen/movable.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 import type { PooledConnection } from './pooled-connection.ts'
@@ -27,7 +27,7 @@ export class PooledMovable implements Movable {
   }
 
   get isReady(): boolean {
-    return this.isIdle && this.connection.transport.descriptor >= 0
+    return this.isIdle && this.connection.transport.isMovable
   }
 
   get isIdle(): boolean {
@@ -38,15 +38,15 @@ export class PooledMovable implements Movable {
     if (callback !== null && this.isReady) queueMicrotask(() => callback(this))
   }
 
-  detach(duplicate: DuplicateDescriptor): Detached | undefined {
+  detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     const { connection, pool } = this
-    const descriptors = [duplicate(connection.transport.descriptor)]
+    const { descriptors, format } = leaveProcess([connection.transport], copies)
     pool.giveAway(connection)
     return {
       descriptors,
       state: {
-        format: movedConnectionFormat,
+        ...format,
         protocol: 'pooled',
         cluster: this.cluster,
         endpoint: pool.state.id,

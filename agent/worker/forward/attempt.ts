@@ -178,7 +178,9 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     } else {
       this.readBody(buf, 0, end)
     }
-    if (this.phase === Phase.body) this.bulk.begins(length, this.body, this.connection!.transport)
+    if (this.phase === Phase.body) {
+      this.bulk.begins(length, this.body, this.connection!.transport, this.exchange!.connection.transport)
+    }
   }
 
   /** More of the body waits at the endpoint's connection, and is moved on without being read. */

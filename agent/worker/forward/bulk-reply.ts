@@ -19,8 +19,8 @@ export class BulkReply {
   }
 
   /** After a read of `length` bytes that did not end the body: whether the rest of it shall be moved. `from` then tells when there is something to move. */
-  begins(length: number, body: BodyReader, from: Transport): void {
-    if (length !== readBufferBytes || this.mover.pipe === null || body.remaining <= smallMove) return
+  begins(length: number, body: BodyReader, from: Transport, to: Transport): void {
+    if (length !== readBufferBytes || body.remaining <= smallMove || !this.mover.mayMove(from, to)) return
     this.flow ??= new BulkFlow(this.mover)
     from.awaitReadable(true)
   }

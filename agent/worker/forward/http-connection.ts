@@ -1,8 +1,8 @@
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { ListenerContext } from '../listen/listener-context.ts'
-import { movedConnectionFormat } from '../listen/movable.ts'
-import type { Detached, DuplicateDescriptor, Movable } from '../listen/movable.ts'
+import { leaveProcess, movedAccepted } from '../listen/leaving.ts'
+import type { DescriptorCopies, Detached, Movable } from '../listen/movable.ts'
 import { readRequest } from '../../../http1/read-request.ts'
 import { BodyKind } from '../../../http1/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
@@ -437,9 +437,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   // ---- leaving this process
 
   get isReady(): boolean {
-    return (
-      this.phase <= Phase.head && !this.isSlow && !this.hasEnded && !this.isProcessing && this.transport.descriptor >= 0
-    )
+    return this.phase <= Phase.head && !this.isSlow && !this.hasEnded && !this.isProcessing && this.transport.isMovable
   }
 
   get isIdle(): boolean {
@@ -461,28 +459,14 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     })
   }
 
-  detach(duplicate: DuplicateDescriptor): Detached | undefined {
+  detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
-    const { accepted, held, transport } = this
-    const peer = transport.peer()
-    const descriptor = duplicate(transport.descriptor)
+    const { held, served, transport } = this
+    const moved = movedAccepted(this.accepted, transport, this.road.clock.now)
     const received = held === null ? '' : held.bytes.toString('base64', held.start, held.end)
-    transport.release()
+    const { descriptors, format } = leaveProcess([transport], copies)
     this.gone()
-    return {
-      descriptors: [descriptor],
-      state: {
-        format: movedConnectionFormat,
-        protocol: 'http1',
-        listener: accepted.listener.name,
-        peer,
-        proxy: accepted.proxy,
-        source: accepted.source,
-        ageMs: this.road.clock.now - accepted.acceptedAt,
-        received,
-        served: this.served,
-      },
-    }
+    return { descriptors, state: { ...format, ...moved, protocol: 'http1', received, served } }
   }
 
   drain(): void {

@@ -10,8 +10,8 @@ import { takeFailed } from '../../../native/kernel-pipe.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
-import { movedConnectionFormat } from '../listen/movable.ts'
-import type { Detached, DuplicateDescriptor, MovedPair, Movable } from '../listen/movable.ts'
+import { leaveProcess, movedAccepted } from '../listen/leaving.ts'
+import type { DescriptorCopies, Detached, MovedPair, Movable } from '../listen/movable.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
@@ -55,7 +55,7 @@ class Side implements TransportOwner {
     const { bulk, output } = this.road
     this.bytesRead += length
     this.pair.touch()
-    if (length === readBufferBytes && bulk.pipe !== null) {
+    if (length === readBufferBytes && bulk.mayMove(this.transport, this.other.transport)) {
       this.flow ??= new BulkFlow(bulk)
       this.transport.awaitReadable(true)
     }
@@ -226,7 +226,7 @@ export class Pair implements TimerOwner, Movable {
   // ---- leaving this process
 
   get isReady(): boolean {
-    return !this.isOver && this.down.transport.descriptor >= 0 && this.up.transport.descriptor >= 0
+    return !this.isOver && this.down.transport.isMovable && this.up.transport.isMovable
   }
 
   whenReady(callback: ((connection: Movable) => void) | null): void {
@@ -236,25 +236,20 @@ export class Pair implements TimerOwner, Movable {
     })
   }
 
-  detach(duplicate: DuplicateDescriptor): Detached | undefined {
+  detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     const { accepted, down, options, up } = this
-    const peer = down.transport.peer()
-    const descriptors = [duplicate(down.transport.descriptor)]
-    descriptors.push(duplicate(up.transport.descriptor))
+    const moved = movedAccepted(accepted, down.transport, this.road.clock.now)
+    const { descriptors, format, unsent } = leaveProcess([down.transport, up.transport], copies)
     // A FIN that waits behind unsent bytes counts as not sent: the receiver sends both.
     const state: MovedPair = {
-      format: movedConnectionFormat,
+      ...format,
+      ...moved,
       protocol: options.protocol,
-      listener: accepted.listener.name,
-      peer,
-      proxy: accepted.proxy,
-      source: accepted.source,
-      ageMs: this.road.clock.now - accepted.acceptedAt,
       cluster: options.upstream.key,
       endpoint: options.state.id,
-      toUpstream: up.transport.takePending().toString('base64'),
-      toDownstream: down.transport.takePending().toString('base64'),
+      toUpstream: unsent[1]!.toString('base64'),
+      toDownstream: unsent[0]!.toString('base64'),
       downstreamEnded: down.hasEnded,
       upstreamEnded: up.hasEnded,
       finSentUpstream: up.finSent,
@@ -262,8 +257,6 @@ export class Pair implements TimerOwner, Movable {
       bytesUp: this.bytesUp,
       bytesDown: this.bytesDown,
     }
-    down.transport.release()
-    up.transport.release()
     this.gone('moved')
     return { state, descriptors }
   }

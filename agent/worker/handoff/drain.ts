@@ -240,7 +240,7 @@ export class Drain {
 
   private detach(connection: Movable): Detached | undefined {
     try {
-      const detached = connection.detach((descriptor) => this.native!.duplicate(descriptor))
+      const detached = connection.detach(this.native!)
       if (detached !== undefined) this.known.delete(connection.id)
       return detached
     } catch (error) {

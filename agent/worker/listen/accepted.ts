@@ -1,4 +1,5 @@
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { PeerIdentity } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
 
@@ -9,6 +10,8 @@ export interface Accepted {
   readonly proxy: MovedProxyInfo | null
   /** The calling application, where the host's configuration tells it from the peer. */
   readonly source: SourceAppSpec | undefined
+  /** Who the caller is. */
+  readonly identity: PeerIdentity
   /** Monotonic ms. */
   readonly acceptedAt: number
   /** Must be called exactly once, when the connection has ended or has left this process: the bounds count it. */

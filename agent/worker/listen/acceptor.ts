@@ -65,8 +65,8 @@ export class Acceptor {
       step.begin(arriving, this.goOn)
       return
     }
-    const { context, onEnd, proxy, received, source, transport } = arriving
-    const accepted = { listener: context, proxy, source, acceptedAt: this.deps.clock.now, onEnd }
+    const { context, identity, onEnd, proxy, received, source, transport } = arriving
+    const accepted = { listener: context, proxy, source, identity, acceptedAt: this.deps.clock.now, onEnd }
     this.deps.protocols[firstProtocol[context.protocol]].begin!(accepted, transport, received)
   }
 }

@@ -3,13 +3,14 @@ import { MeshError } from '../../../contracts/errors.ts'
 import { PooledMovable } from '../connect/pooled-movable.ts'
 import type { MeshState } from '../link/mesh-state.ts'
 import type { Clock } from '../transport/clock.ts'
+import { noIdentity } from '../transport/transport.ts'
 import type { Transport, Transports } from '../transport/transport.ts'
 import type { Accepted } from './accepted.ts'
 import type { Acceptor } from './acceptor.ts'
 import { relayedContext } from './listener-context.ts'
 import type { Listeners } from './listeners.ts'
 import type { LiveTable } from './live-table.ts'
-import { movedConnectionFormat } from './movable.ts'
+import { movedConnectionFormat, movedTransportsFormat } from './movable.ts'
 import type { LiveConnections, Movable, MovedConnection, MovedHttp1, MovedPair, MovedPooled } from './movable.ts'
 import type { ProtocolTable } from './protocol-table.ts'
 
@@ -67,7 +68,7 @@ export class Adoption implements LiveConnections {
   adopt(state: unknown, descriptors: readonly number[]): Movable {
     const moved = this.understood(state, descriptors)
     this.deps.clock.refresh()
-    const transports = this.open(descriptors)
+    const transports = this.open(moved, descriptors)
     return moved.protocol === 'pooled' ? this.adoptPooled(moved, transports[0]!) : this.adoptAccepted(moved, transports)
   }
 
@@ -75,9 +76,10 @@ export class Adoption implements LiveConnections {
   private understood(state: unknown, descriptors: readonly number[]): MovedConnection {
     const { protocols } = this.deps
     const moved = state as MovedConnection
-    if (typeof state !== 'object' || state === null || moved.format !== movedConnectionFormat) {
-      const found = String(moved?.format)
-      throw this.refused('E_HANDOFF_VERSION', `format ${found}, allowed ${movedConnectionFormat}`, descriptors)
+    const format = typeof state === 'object' && state !== null ? moved.format : undefined
+    if (format !== movedConnectionFormat && format !== movedTransportsFormat) {
+      const allowed = `${movedConnectionFormat} and ${movedTransportsFormat}`
+      throw this.refused('E_HANDOFF_VERSION', `format ${String(format)}, allowed ${allowed}`, descriptors)
     }
     const isKnown = moved.protocol === 'pooled' || Object.hasOwn(protocols, moved.protocol)
     if (!isKnown) throw this.refused('E_HANDOFF_REFUSED', `protocol ${String(moved.protocol)} is unknown`, descriptors)
@@ -98,10 +100,13 @@ export class Adoption implements LiveConnections {
     return new MeshError(code, `moved connection: ${why}; it is closed`)
   }
 
-  private open(descriptors: readonly number[]): Transport[] {
+  private open(moved: MovedConnection, descriptors: readonly number[]): Transport[] {
     const opened: Transport[] = []
     try {
-      for (const descriptor of descriptors) opened.push(this.deps.transports.open(descriptor))
+      for (const descriptor of descriptors) {
+        const state = moved.format === movedTransportsFormat ? moved.transports[opened.length] : null
+        opened.push(this.deps.transports.open(descriptor, state ?? null))
+      }
       return opened
     } catch (error) {
       for (const transport of opened) transport.release()
@@ -148,6 +153,7 @@ export class Adoption implements LiveConnections {
       listener: known === undefined ? bound.context : relayedContext(bound.context, known),
       proxy: moved.proxy,
       source: moved.source,
+      identity: moved.identity ?? noIdentity,
       acceptedAt: clock.now - moved.ageMs,
       onEnd: acceptor.counted(bound),
     }

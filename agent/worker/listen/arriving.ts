@@ -1,5 +1,6 @@
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { Transport } from '../transport/transport.ts'
+import { noIdentity } from '../transport/transport.ts'
+import type { PeerIdentity, Transport } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
 
@@ -9,6 +10,8 @@ export class Arriving {
   readonly spec: ListenerSpec
   context: ListenerContext
   proxy: MovedProxyInfo | null = null
+  /** By the transport's proof, else by what the host knows. */
+  identity: PeerIdentity = noIdentity
   source: SourceAppSpec | undefined = undefined
   /** Read and not consumed. */
   received: Buffer | null = null

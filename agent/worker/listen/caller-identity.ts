@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 
-import type { MeshSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
+import { noIdentity } from '../transport/transport.ts'
+import type { PeerIdentity } from '../transport/transport.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {
@@ -17,8 +18,7 @@ export interface LoopbackPeer {
 const shareMs = 5
 
 /**
- * The calling application by the user id that owns the caller's end of a loopback connection. One look per connection, before its first byte is read, and only
- * when the configuration names users. undefined for peers of other hosts and for users without an application.
+ * The caller's user id, which owns its end of a loopback connection. One look per connection, before its first byte is read, and only when the configuration names users.
  *
  * The kernel is asked for the one socket (`native/socket-owner.ts`); where it does not answer, the table of all sockets is read (/proc/net/tcp, column uid), whose
  * cost grows with the number of connections of the host. A connection that its caller has closed already is nobody's: the kernel reports such sockets as user 0.
@@ -45,14 +45,10 @@ export class CallerIdentity {
     this.owner = undefined
   }
 
-  /** `descriptor` is our end's, -1 where the transport does not tell it. */
-  async find(
-    peer: LoopbackPeer,
-    apps: MeshSpec['sourceAppsByUid'],
-    descriptor = -1,
-  ): Promise<SourceAppSpec | undefined> {
+  /** A user of this host, or none for peers of other hosts. `descriptor` is our end's, -1 where the transport does not tell it. */
+  async find(peer: LoopbackPeer, descriptor = -1): Promise<PeerIdentity> {
     const uid = await this.uidOf(peer, descriptor)
-    return uid === undefined ? undefined : apps[uid]
+    return uid === undefined ? noIdentity : { kind: 'user', uid }
   }
 
   /** undefined = a peer of another host, or one whose owner is not known (any more). */

@@ -9,7 +9,10 @@ export interface CallerIntakeDeps {
   readonly mesh: () => MeshSpec
 }
 
-/** Finds the calling application of an outbound connection, where the configuration tells applications by their users. */
+/**
+ * Finds out who calls: what the transport has proved, else for outbound connections the user of this host whose socket it is, asked only where the configuration tells
+ * applications by their users.
+ */
 export class CallerIntake implements IntakeStep {
   private readonly deps: CallerIntakeDeps
 
@@ -18,20 +21,29 @@ export class CallerIntake implements IntakeStep {
   }
 
   begin(arriving: Arriving, next: NextStep): void {
-    const apps = this.deps.mesh().sourceAppsByUid
-    if (arriving.context.kind === 'inbound' || arriving.proxy !== null || !hasEntries(apps)) next(arriving)
-    else void this.find(arriving, next, apps)
+    const { sourceAppsByUid } = this.deps.mesh()
+    const { identity } = arriving.transport.peer()
+    if (identity.kind !== 'none') {
+      arriving.identity = identity
+      next(arriving)
+    } else if (arriving.context.kind === 'inbound' || arriving.proxy !== null || !hasEntries(sourceAppsByUid)) {
+      next(arriving)
+    } else {
+      void this.find(arriving, next, sourceAppsByUid)
+    }
   }
 
   private async find(arriving: Arriving, next: NextStep, apps: MeshSpec['sourceAppsByUid']): Promise<void> {
     const { callers, clock } = this.deps
     const { transport } = arriving
-    arriving.source = await callers.find(transport.peer(), apps, transport.descriptor)
+    const identity = await callers.find(transport.peer(), transport.descriptor)
     if (transport.isClosed) {
       arriving.onEnd()
       return
     }
     clock.refresh()
+    arriving.identity = identity
+    if (identity.kind === 'user') arriving.source = apps[identity.uid]
     next(arriving)
   }
 }

@@ -7,9 +7,20 @@
  */
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { PeerIdentity, TransportState } from '../transport/transport.ts'
 
-/** Version of the shapes below; another value is refused with E_HANDOFF_VERSION. */
+/**
+ * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the release before knows too; the second adds that state. The
+ * first is written wherever it says everything, so that such connections move between releases in both directions. A value that the receiver does not know is refused
+ * with E_HANDOFF_VERSION, and the connection is drained where it is.
+ */
 export const movedConnectionFormat = 1
+export const movedTransportsFormat = 2
+
+export type MovedFormat =
+  | { readonly format: typeof movedConnectionFormat }
+  /** One state per descriptor, in their order. */
+  | { readonly format: typeof movedTransportsFormat; readonly transports: readonly (TransportState | null)[] }
 
 export interface MovedPeer {
   readonly address: string
@@ -29,20 +40,24 @@ export interface MovedProxyInfo {
   readonly host: string | undefined
 }
 
-interface MovedBase {
-  readonly format: typeof movedConnectionFormat
+/** What a moved connection of a caller says, whatever its protocol. */
+export interface MovedAccepted {
   /** Name of the listener that accepted it; the receiver must have a listener of this name. */
   readonly listener: string
   readonly peer: MovedPeer
   readonly proxy: MovedProxyInfo | null
   /** The calling application, when it was found out at the accept. */
   readonly source?: SourceAppSpec | undefined
+  /** Who the caller is; absent from a release that did not know. */
+  readonly identity?: PeerIdentity
   /** Ms since the connection was accepted. */
   readonly ageMs: number
 }
 
 /** An HTTP/1.1 connection between two requests. One descriptor. */
-export interface MovedHttp1 extends MovedBase {
+export type MovedHttp1 = MovedFormat & MovedAccepted & Http1State
+
+interface Http1State {
   readonly protocol: 'http1'
   /** base64: received and not consumed: nothing, a partial head, or pipelined requests. */
   readonly received: string
@@ -54,7 +69,9 @@ export interface MovedHttp1 extends MovedBase {
  * A TCP connection or an upgraded one (WebSocket) with its upstream. Two descriptors: downstream, upstream.
  * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's send buffer.
  */
-export interface MovedPair extends MovedBase {
+export type MovedPair = MovedFormat & MovedAccepted & PairState
+
+interface PairState {
   readonly protocol: 'tcp' | 'websocket'
   readonly cluster: string
   /** `address:port` of the endpoint. */
@@ -71,8 +88,9 @@ export interface MovedPair extends MovedBase {
 }
 
 /** An idle connection of an upstream pool. One descriptor. */
-export interface MovedPooled {
-  readonly format: typeof movedConnectionFormat
+export type MovedPooled = MovedFormat & PooledState
+
+interface PooledState {
   readonly protocol: 'pooled'
   readonly cluster: string
   readonly endpoint: string
@@ -88,8 +106,11 @@ export interface Detached {
   readonly descriptors: readonly number[]
 }
 
-/** dup(2) of a descriptor with close-on-exec; throws when the process has no descriptor left. */
-export type DuplicateDescriptor = (descriptor: number) => number
+export interface DescriptorCopies {
+  /** dup(2) of a descriptor with close-on-exec; throws when the process has no descriptor left. */
+  duplicate(descriptor: number): number
+  close(descriptor: number): void
+}
 
 export interface Movable {
   /** Grows with each connection of this process. */
@@ -106,9 +127,9 @@ export interface Movable {
   whenReady(callback: ((connection: Movable) => void) | null): void
   /**
    * Takes the connection out of this process: stops reading, drops libuv's hold without FIN, and removes it from the registry, all in one go.
-   * Answers undefined when it is not ready or has just ended. Throws what `duplicate` throws; the connection then goes on here.
+   * Answers undefined when it is not ready or has just ended. Throws what `copies.duplicate` throws; the connection then goes on here.
    */
-  detach(duplicate: DuplicateDescriptor): Detached | undefined
+  detach(copies: DescriptorCopies): Detached | undefined
   /** Nothing is in flight: closing it now loses nothing. Never true of a pair, whose bytes have no end. */
   readonly isIdle: boolean
   /**

@@ -26,6 +26,11 @@ export class BulkMover {
     this.pipe = pipe ?? null
   }
 
+  /** Whether bytes may pass between the two without being seen here. */
+  mayMove(from: Transport, to: Transport): boolean {
+    return this.pipe !== null && from.spliceDescriptor >= 0 && to.spliceDescriptor >= 0
+  }
+
   close(): void {
     this.pipe?.close()
     this.pipe = null
@@ -47,16 +52,19 @@ export class BulkFlow {
     return this.held > 0
   }
 
-  /** Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; nothing is taken while something is pending at `to`, or when the worker closes. */
+  /**
+   * Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; nothing is taken where a transport has to see the bytes, while something is pending at `to`, or
+   * when the worker closes.
+   */
   move(from: Transport, to: Transport, atMost = largestPortion): number {
     const { mover } = this
     const { pipe } = mover
-    if (pipe === null || to.pendingBytes > 0) return nothingToTake
+    if (pipe === null || to.pendingBytes > 0 || !mover.mayMove(from, to)) return nothingToTake
     const allowed = mover.heldBytes < maxHeldBytes ? Math.min(this.portion, pipe.capacity) : smallestPortion
     const asked = Math.min(allowed, atMost)
-    const taken = pipe.take(from.descriptor, asked)
+    const taken = pipe.take(from.spliceDescriptor, asked)
     if (taken <= 0) return taken
-    const given = pipe.give(to.descriptor, taken)
+    const given = pipe.give(to.spliceDescriptor, taken)
     if (given < taken) this.hold(pipe.rest(taken - given), to)
     else if (taken === this.portion) this.portion = Math.min(this.portion * 2, largestPortion)
     return taken

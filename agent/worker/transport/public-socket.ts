@@ -8,7 +8,9 @@ import type { Server } from 'node:net'
 
 import type { Output } from './output.ts'
 import { Fate } from './transport.ts'
+import { noIdentity, refuseState } from './transport.ts'
 import type {
+  DetachedTransport,
   DialCallback,
   Transport,
   TransportListener,
@@ -22,6 +24,8 @@ const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClo
 class PublicTransport implements Transport {
   owner: TransportOwner = nobody
   readonly descriptor = -1
+  readonly spliceDescriptor = -1
+  readonly isMovable = false
   isClosed = false
   private readonly socket: Socket
   private readonly known: TransportPeer
@@ -42,6 +46,7 @@ class PublicTransport implements Transport {
       port: socket.remotePort ?? 0,
       localAddress: socket.localAddress ?? '',
       localPort: socket.localPort ?? 0,
+      identity: noIdentity,
     }
     socket.on('data', (bytes: Buffer) => {
       if (!this.isClosed) this.owner.onBytes(bytes, bytes.length)
@@ -127,8 +132,8 @@ class PublicTransport implements Transport {
     this.close()
   }
 
-  takePending(): Buffer {
-    return Buffer.alloc(0)
+  detach(): DetachedTransport {
+    throw new Error('a public socket cannot leave its process')
   }
 
   setKeepAlive(delayMs: number): void {
@@ -214,7 +219,8 @@ export function publicTransports(): Transports {
         },
       }
     },
-    open(descriptor) {
+    open(descriptor, state) {
+      refuseState(state)
       const socket = new Socket({ fd: descriptor, readable: true, writable: true, allowHalfOpen: true })
       socket.setNoDelay(true)
       return new PublicTransport(socket)

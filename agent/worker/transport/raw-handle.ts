@@ -11,7 +11,9 @@ import { openTcpSending } from '../../../native/tcp-sending.ts'
 import type { TcpSending } from '../../../native/tcp-sending.ts'
 import type { Output, OutputBlock } from './output.ts'
 import { Fate } from './transport.ts'
+import { noIdentity, refuseState } from './transport.ts'
 import type {
+  DetachedTransport,
   Dial,
   DialCallback,
   ListenOptions,
@@ -148,6 +150,14 @@ class RawTransport implements Transport {
     return this.handle === null ? -1 : this.handle.fd
   }
 
+  get spliceDescriptor(): number {
+    return this.descriptor
+  }
+
+  get isMovable(): boolean {
+    return this.descriptor >= 0
+  }
+
   get isClosed(): boolean {
     return this.handle === null
   }
@@ -268,7 +278,13 @@ class RawTransport implements Transport {
     this.close()
   }
 
-  takePending(): Buffer {
+  detach(): DetachedTransport {
+    const unsent = this.takeUnsent()
+    this.release()
+    return { unsent, state: null }
+  }
+
+  private takeUnsent(): Buffer {
     const handle = this.handle
     if (handle === null || this.writes === null || this.writes.length === 0) return Buffer.alloc(0)
     const all = Buffer.concat(this.writes.map((request) => request.bytes ?? Buffer.alloc(0)))
@@ -290,6 +306,7 @@ class RawTransport implements Transport {
       port: remote.port ?? 0,
       localAddress: local.address ?? '',
       localPort: local.port ?? 0,
+      identity: noIdentity,
     })
   }
 
@@ -467,7 +484,8 @@ export function rawTransports(output: Output): Transports {
         },
       }
     },
-    open(descriptor) {
+    open(descriptor, state) {
+      refuseState(state)
       const handle = new TCP(constants.SOCKET)
       const failed = handle.open(descriptor)
       if (failed !== 0) {

@@ -34,8 +34,15 @@ export type Fate = (typeof Fate)[keyof typeof Fate]
 
 export interface Transport {
   owner: TransportOwner
-  /** -1 once closed, or where the implementation cannot tell. */
+  /** Of the socket, for options, questions and copies; -1 once closed, or where the implementation cannot tell. Bytes go through it only where `spliceDescriptor` says so. */
   readonly descriptor: number
+  /**
+   * Where the kernel may put bytes in and take bytes out past this process. -1: every byte must pass through `write` and `onBytes`, because the transport changes
+   * it (TLS) or cannot tell its socket. What moves bulk has to ask, at both ends.
+   */
+  readonly spliceDescriptor: number
+  /** Whether `detach` may be called: the socket and what the transport knows of it can go on in another process. */
+  readonly isMovable: boolean
   readonly isClosed: boolean
   /** Bytes that the kernel has not taken yet; 0 = the next write starts at once. */
   readonly pendingBytes: number
@@ -69,8 +76,11 @@ export interface Transport {
   close(): void
   /** Close with RST, so that the peer sees an error. Idempotent. */
   reset(): void
-  /** What was written and is not in the kernel's send buffer yet, in order; a copy. */
-  takePending(): Buffer
+  /**
+   * Gives the socket up like `release`, and tells what the receiver of a copy of `descriptor` needs to go on. Only while `isMovable`, and after the copy was made.
+   * Reading has stopped: what has not been handed to the owner stays in the kernel, or is in `state`.
+   */
+  detach(): DetachedTransport
   /** Gives the socket up without FIN as long as another descriptor refers to it. Idempotent. */
   release(): void
 
@@ -83,6 +93,31 @@ export interface TransportPeer {
   readonly port: number
   readonly localAddress: string
   readonly localPort: number
+  /** Who the peer proved to be to this transport. A plain socket proves nothing. */
+  readonly identity: PeerIdentity
+}
+
+/** Who is at the other end: nobody knows; a user of this host, by the kernel's word; a workload, by its certificate. */
+export type PeerIdentity =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'user'; readonly uid: number }
+  /** `spiffe://trust-domain/path` */
+  | { readonly kind: 'spiffe'; readonly id: string }
+
+export const noIdentity: PeerIdentity = { kind: 'none' }
+
+export interface DetachedTransport {
+  /** What was written and is not in the kernel's send buffer yet, in order; a copy. */
+  readonly unsent: Buffer
+  /** null: the descriptor is everything, as with a plain socket. */
+  readonly state: TransportState | null
+}
+
+/** What a transport knows of a connection beside its socket, as plain data. It stays between processes of one host, on their own sockets, and is never logged or written down. */
+export interface TransportState {
+  /** Which transport can go on with it. */
+  readonly kind: string
+  readonly body: unknown
 }
 
 /** A listening socket. `descriptor` may be copied while it lives. */
@@ -119,6 +154,11 @@ export interface Transports {
   listenOn(descriptor: number, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /** `address` is an IP literal. The callback comes in a later turn; the transport is paused, with TCP_NODELAY set. No time-out of its own. */
   dial(address: string, port: number, callback: DialCallback): Dial
-  /** A connected socket of another process, paused. */
-  open(descriptor: number): Transport
+  /** A connected socket of another process, paused; `state` is what its transport knew there. Throws for a descriptor or a state that cannot be used. */
+  open(descriptor: number, state: TransportState | null): Transport
+}
+
+/** For transports without state of their own. */
+export function refuseState(state: TransportState | null): void {
+  if (state !== null) throw new Error(`no transport here goes on with ${String(state.kind)}`)
 }

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { probeRequest } from '../../../contracts/handoff.ts'
 import type { ShardName } from '../../../contracts/handoff.ts'
 import { connectWatchdog } from '../../../agent/worker/handoff/index.ts'
-import type { Detached, LiveConnections, Movable } from '../../../agent/worker/listen/movable.ts'
+import type { DescriptorCopies, Detached, LiveConnections, Movable } from '../../../agent/worker/listen/movable.ts'
 import { descriptorOf } from '../../../native/frame-stream.ts'
 
 const { values } = parseArgs({
@@ -58,11 +58,11 @@ class StandInConnection implements Movable {
     this.callback = callback
   }
 
-  detach(duplicate: (descriptor: number) => number): Detached | undefined {
+  detach(copies: DescriptorCopies): Detached | undefined {
     const fd = descriptorOf(this.socket)
     if (!this.isReady || fd < 0 || this.socket.writableLength > 0) return undefined
     this.socket.pause()
-    const copy = duplicate(fd)
+    const copy = copies.duplicate(fd)
     live.delete(this)
     this.socket.removeAllListeners()
     this.socket.on('error', () => {})

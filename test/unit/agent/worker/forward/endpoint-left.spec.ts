@@ -26,7 +26,7 @@ class HeldDials {
       ...inner,
       listen: (options, onAccept) => inner.listen(options, onAccept),
       listenOn: (descriptor, onAccept) => inner.listenOn(descriptor, onAccept),
-      open: (descriptor) => inner.open(descriptor),
+      open: (descriptor, state) => inner.open(descriptor, state),
       dial: (address, port, callback) => {
         this.count++
         let dial: Dial | undefined

@@ -7,7 +7,12 @@ import { join } from 'node:path'
 import { Drain } from '../../../../../agent/worker/handoff/drain.ts'
 import type { HandoffDeps } from '../../../../../agent/worker/handoff/index.ts'
 import { Takeover } from '../../../../../agent/worker/handoff/takeover.ts'
-import type { Detached, LiveConnections, Movable } from '../../../../../agent/worker/listen/movable.ts'
+import type {
+  DescriptorCopies,
+  Detached,
+  LiveConnections,
+  Movable,
+} from '../../../../../agent/worker/listen/movable.ts'
 import { loadNative } from '../../../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../../../native/descriptors.ts'
 import { frameStream } from '../../../../../native/frame-stream.ts'
@@ -107,10 +112,10 @@ class FakeConnection implements Movable {
     callback?.(this)
   }
 
-  detach(duplicate: (descriptor: number) => number): Detached | undefined {
+  detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     this.side.live.delete(this.id)
-    return { state: { name: this.name, protocol: this.protocol } as never, descriptors: [duplicate(2)] }
+    return { state: { name: this.name, protocol: this.protocol } as never, descriptors: [copies.duplicate(2)] }
   }
 
   drain(): void {

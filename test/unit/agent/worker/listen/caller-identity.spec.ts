@@ -1,10 +1,9 @@
 import { expect } from 'chai'
 import { CallerIdentity } from '../../../../../agent/worker/listen/caller-identity.ts'
 import type { SocketOwner } from '../../../../../native/socket-owner.ts'
-import { app } from '../../../../support/routing.ts'
+import { noIdentity } from '../../../../../agent/worker/transport/transport.ts'
 
 const peer = { address: '127.0.0.1', port: 40_000, localAddress: '127.0.0.1', localPort: 15_001 }
-const apps = { '1000': app('cart') }
 
 /** The columns of /proc/net/tcp as far as the inode: of a connected socket, or of another state, or one that its owner has closed. */
 const row = (state = '01', inode = 5): string =>
@@ -16,15 +15,18 @@ const answering = (uid: number | undefined): (() => SocketOwner) => {
   return () => asked as unknown as SocketOwner
 }
 
-describe('the calling application', () => {
-  it('is the one of the user that the kernel names, without reading the table of sockets', async () => {
+describe('the user who calls', () => {
+  it('is the one that the kernel names, without reading the table of sockets', async () => {
     const callers = new CallerIdentity(
       () => 0,
       () => expect.fail('the table was read'),
       answering(1000),
     )
-    expect(await callers.find(peer, apps)).to.equal(apps['1000'])
-    expect(await callers.find({ ...peer, address: '::1', localAddress: '::1' }, apps)).to.equal(apps['1000'])
+    expect(await callers.find(peer)).to.deep.equal({ kind: 'user', uid: 1000 })
+    expect(await callers.find({ ...peer, address: '::1', localAddress: '::1' })).to.deep.equal({
+      kind: 'user',
+      uid: 1000,
+    })
   })
 
   it('is looked up in the table where the kernel does not answer', async () => {
@@ -34,8 +36,8 @@ describe('the calling application', () => {
         () => Promise.resolve(table),
         owner,
       )
-      expect(await callers.find(peer, apps)).to.equal(apps['1000'])
-      expect(await callers.find({ ...peer, port: 40_001 }, apps)).to.equal(undefined)
+      expect(await callers.find(peer)).to.deep.equal({ kind: 'user', uid: 1000 })
+      expect(await callers.find({ ...peer, port: 40_001 })).to.equal(noIdentity)
     }
   })
 
@@ -46,7 +48,7 @@ describe('the calling application', () => {
         () => Promise.resolve(line),
         () => undefined,
       )
-      expect(await callers.find(peer, apps), line).to.equal(undefined)
+      expect(await callers.find(peer), line).to.equal(noIdentity)
     }
   })
 
@@ -57,7 +59,7 @@ describe('the calling application', () => {
       (file) => Promise.resolve(file.endsWith('6') ? mapped : ''),
       () => undefined,
     )
-    expect(await callers.find(peer, apps)).to.equal(apps['1000'])
+    expect(await callers.find(peer)).to.deep.equal({ kind: 'user', uid: 1000 })
   })
 
   it('does not read the table for every caller that has gone, once the kernel has answered', async () => {
@@ -67,28 +69,22 @@ describe('the calling application', () => {
       () => expect.fail('the table was read'),
       () => asked,
     )
-    expect(await callers.find(peer, apps)).to.equal(undefined)
+    expect(await callers.find(peer)).to.equal(noIdentity)
   })
 
-  it('is unknown for users without an application, for other hosts, and when nothing can be read', async () => {
-    const callers = new CallerIdentity(
-      () => 0,
-      () => Promise.reject(new Error('no /proc')),
-      answering(0),
-    )
-    expect(await callers.find(peer, apps)).to.equal(undefined)
+  it('is unknown for other hosts, and when nothing can be read', async () => {
     const remote = new CallerIdentity(
       () => 0,
       () => expect.fail('read'),
       () => expect.fail('asked'),
     )
-    expect(await remote.find({ ...peer, address: '10.0.0.1' }, apps)).to.equal(undefined)
+    expect(await remote.find({ ...peer, address: '10.0.0.1' })).to.equal(noIdentity)
     const blind = new CallerIdentity(
       () => 0,
       () => Promise.reject(new Error('no /proc')),
       () => undefined,
     )
-    expect(await blind.find(peer, apps)).to.equal(undefined)
+    expect(await blind.find(peer)).to.equal(noIdentity)
   })
 
   it('is asked for over one socket, which is closed with it', async () => {
@@ -99,7 +95,7 @@ describe('the calling application', () => {
       () => Promise.resolve(''),
       () => (opened++, owner),
     )
-    for (let i = 0; i < 3; i++) await callers.find(peer, apps)
+    for (let i = 0; i < 3; i++) await callers.find(peer)
     callers.close()
     expect([opened, closed]).to.deep.equal([1, 1])
   })

@@ -41,7 +41,7 @@ describe('a live connection that moves to another worker', () => {
   }
 
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: orders\r\n\r\n`
-  const detach = (connection: Movable): Detached | undefined => connection.detach((fd) => native!.duplicate(fd))
+  const detach = (connection: Movable): Detached | undefined => connection.detach(native!)
 
   /** Through JSON, as on the wire. */
   function move(detached: Detached | undefined): Movable {
@@ -282,6 +282,59 @@ describe('a live connection that moves to another worker', () => {
       expect(closed).to.have.length(5)
       strict.stop()
     })
+  })
+
+  it('is refused in a format that this release does not know, and goes on here until it is drained', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => only().isReady)
+    const { descriptors, state } = detach(only())!
+    const copy = [native!.duplicate(descriptors[0]!)]
+    expect(() => next.worker.connections.adopt({ ...state, format: 3 }, copy))
+      .to.throw('format 3, allowed 1 and 2')
+      .with.property('code', 'E_HANDOFF_VERSION')
+    old.worker.connections.adopt(state, descriptors).drain()
+    caller.send(get('/2'))
+    await caller.expect('Connection: close')
+    await caller.closed()
+    expect(caller.text.split('200 OK')).to.have.length(3)
+  })
+
+  it('is written as the release before writes it, and read when it says no more than that', async () => {
+    const caller = await call(old.port('orders'))
+    await eventually(() => old.worker.connections.size === 1 && only().isReady)
+    const { descriptors, state } = detach(only())!
+    const { ageMs, peer } = state as { ageMs: number; peer: object }
+    const before = { format: 1, protocol: 'http1', listener: 'service:orders', peer, proxy: null, ageMs, served: 0 }
+    expect(state).to.deep.include({ ...before, received: '' })
+    next.worker.connections.adopt({ ...before, received: '' }, descriptors)
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+  })
+
+  it('goes on whole, and leaves no copy, when only one of its two descriptors could be copied', async () => {
+    backend.onPiece = () => true
+    const caller = await call(old.port('ledger'))
+    caller.send('one')
+    await eventually(() => backend.connections[0]?.bytes.toString() === 'one')
+    const copied: number[] = []
+    const closed: number[] = []
+    const copies = {
+      duplicate(descriptor: number) {
+        if (copied.length === 1) throw new Error('no descriptor left')
+        copied.push(native!.duplicate(descriptor))
+        return copied[0]!
+      },
+      close(descriptor: number) {
+        closed.push(descriptor)
+        native!.close(descriptor)
+      },
+    }
+    expect(() => only().detach(copies)).to.throw('no descriptor left')
+    expect(closed).to.deep.equal(copied).and.to.have.length(1)
+    caller.send(' two')
+    await eventually(() => backend.connections[0]!.bytes.toString() === 'one two')
   })
 
   it('moves the idle connections of a pool', async () => {

@@ -7,6 +7,7 @@ import { SeriesTable } from '../../../../../agent/worker/observe/series-table.ts
 import { TcpMetrics } from '../../../../../agent/worker/observe/tcp-metrics.ts'
 import type { Accepted } from '../../../../../agent/worker/listen/accepted.ts'
 import type { ListenerContext } from '../../../../../agent/worker/listen/listener-context.ts'
+import { noIdentity } from '../../../../../agent/worker/transport/transport.ts'
 import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
 
 const exchange = (changes: Partial<CountedExchange> = {}): CountedExchange => ({
@@ -135,7 +136,14 @@ describe('TCP metrics', () => {
   it('lose no connection when new combinations of labels come', () => {
     const metrics = new TcpMetrics(() => 1000)
     const listener = { reporter: 'source' } as ListenerContext
-    const accepted: Accepted = { listener, proxy: null, source: undefined, acceptedAt: 0, onEnd() {} }
+    const accepted: Accepted = {
+      listener,
+      proxy: null,
+      source: undefined,
+      identity: noIdentity,
+      acceptedAt: 0,
+      onEnd() {},
+    }
     for (let i = 0; i < 100; i++) {
       const pair = { accepted, bytesUp: 1, bytesDown: 2, startedAt: 0, state: null, service: `public/G@@s${i}` }
       metrics.opened(pair)

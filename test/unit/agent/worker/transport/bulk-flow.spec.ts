@@ -35,13 +35,13 @@ class FakePipe implements BytePipe {
 }
 
 describe('bulk inside the kernel', () => {
-  const from = { descriptor: 10 } as Transport
+  const from = { spliceDescriptor: 10 } as Transport
   let pipe: FakePipe
   let mover: BulkMover
   let written: number[]
   let isTaken: boolean
   const to = {
-    descriptor: 11,
+    spliceDescriptor: 11,
     writeFrom(_memory: Buffer, length: number) {
       written.push(length)
       return isTaken
@@ -61,6 +61,19 @@ describe('bulk inside the kernel', () => {
     expect(pipe.asked.map((bytes) => bytes / 1024)).to.deep.equal([64, 128, 256, 512, 1024, 1024])
     expect(written).to.deep.equal([])
     expect(flow.isHeld).to.equal(false)
+  })
+
+  it('takes nothing past a transport that has to see its bytes, at either end', () => {
+    const seeing = { descriptor: 12, spliceDescriptor: -1, pendingBytes: 0 } as Transport
+    const flow = new BulkFlow(mover)
+    expect(flow.move(seeing, to)).to.equal(nothingToTake)
+    expect(flow.move(from, seeing)).to.equal(nothingToTake)
+    expect(pipe.asked).to.deep.equal([])
+    expect([mover.mayMove(seeing, to), mover.mayMove(from, seeing), mover.mayMove(from, to)]).to.deep.equal([
+      false,
+      false,
+      true,
+    ])
   })
 
   it('does not grow by portions that came less than full', () => {
