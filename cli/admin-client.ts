@@ -57,6 +57,27 @@ export function adminClient(where: string, timeoutMs: number): AdminClient {
   }
 }
 
+/** One agent with several addresses: the next one is asked when nobody answers at one. Errors: E_ADMIN_UNREACHABLE, with the reason of each. */
+export function firstOf(clients: readonly AdminClient[]): AdminClient {
+  const ask = async (call: (client: AdminClient) => Promise<AdminReply>): Promise<AdminReply> => {
+    const reasons: string[] = []
+    for (const client of clients) {
+      try {
+        return await call(client)
+      } catch (error) {
+        if (!(error instanceof MeshError) || error.code !== 'E_ADMIN_UNREACHABLE') throw error
+        reasons.push(error.message)
+      }
+    }
+    throw new MeshError('E_ADMIN_UNREACHABLE', reasons.join('; '))
+  }
+  return {
+    where: clients.map((client) => client.where).join(' or '),
+    get: (path) => ask((client) => client.get(path)),
+    post: (path, body) => ask((client) => client.post(path, body)),
+  }
+}
+
 /** The body as JSON; E_ADMIN_REQUEST with the agent's own words when it answered anything but 2xx. */
 export async function adminJson(client: AdminClient, path: string): Promise<unknown> {
   const reply = await client.get(path)
@@ -70,8 +91,10 @@ export async function adminJson(client: AdminClient, path: string): Promise<unkn
   }
 }
 
-function unreachable(where: string, cause: Error): MeshError {
-  return new MeshError('E_ADMIN_UNREACHABLE', `${where}: the agent does not answer; is it running?`, { cause })
+function unreachable(where: string, cause: NodeJS.ErrnoException): MeshError {
+  const isDenied = cause.code === 'EACCES' || cause.code === 'EPERM'
+  const why = isDenied ? 'this user may not open it; use the user of the agent, or root' : 'is it running?'
+  return new MeshError('E_ADMIN_UNREACHABLE', `${where}: the agent does not answer; ${why}`, { cause })
 }
 
 function parseWhere(where: string): { socketPath: string } | { host: string; port: number } {

@@ -6,4 +6,6 @@ export interface CommandContext {
   readonly output: Output
   /** Dials only when it is asked. */
   readonly admin: AdminClient
+  /** Where its watchdog is; undefined when only an admin address was named. */
+  readonly runDir: string | undefined
 }

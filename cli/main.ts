@@ -1,7 +1,7 @@
 /** Composition root of the `hostmesh` command: words of the call to commands, errors to exit codes. */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MeshError, describeError } from '../contracts/errors.ts'
-import { adminClient } from './admin-client.ts'
+import { adminClient, firstOf } from './admin-client.ts'
 import type { CommandContext } from './context.ts'
 import { type DrillName, drillNames } from './drill/names.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
@@ -10,7 +10,6 @@ import { productVersion } from './version.ts'
 
 const defaultConfig = '/etc/hostmesh/agent.yaml'
 const defaultCenterConfig = '/etc/hostmesh/center.yaml'
-const defaultRunDir = '/run/hostmesh'
 const adminTimeoutMs = 10_000
 
 const exitCodeHelp = `
@@ -49,12 +48,15 @@ async function finish(work: ExitCode | Promise<ExitCode>): Promise<void> {
 }
 
 const adminOption = (): Option =>
-  new Option('--admin <address>', 'admin address of the agent: host:port or the path of its socket')
-    .default('127.0.0.1:15000')
-    .env('HOSTMESH_ADMIN')
+  new Option(
+    '--admin <address>',
+    'host:port or path of the socket of the admin interface, instead of the one in the configuration',
+  ).env('HOSTMESH_ADMIN')
 
 const runDirOption = (): Option =>
-  new Option('--run-dir <directory>', 'run directory of the watchdog').default(defaultRunDir).env('HOSTMESH_RUN_DIR')
+  new Option('--run-dir <directory>', 'run directory of the watchdog, instead of the one in the configuration').env(
+    'HOSTMESH_RUN_DIR',
+  )
 
 const configOption = (path: string): Option =>
   new Option('-c, --config <file>', 'configuration file').default(path).env('HOSTMESH_CONFIG')
@@ -64,8 +66,30 @@ const waitOption = (): Option =>
     .choices(['serving', 'gone'])
     .default('gone')
 
-function context(options: { admin: string }): CommandContext {
-  return { output: output(), admin: adminClient(options.admin, adminTimeoutMs) }
+/** How a command that asks a running agent names it. */
+interface AgentCall {
+  config: string
+  admin?: string
+}
+
+/** How a command that asks a running watchdog names it. */
+interface WatchdogCall {
+  config: string
+  runDir?: string
+}
+
+async function context({ config, admin }: AgentCall): Promise<CommandContext> {
+  if (admin !== undefined) return { output: output(), admin: adminClient(admin, adminTimeoutMs), runDir: undefined }
+  const { locateAgent } = await import('./locate-agent.ts')
+  const place = locateAgent(config)
+  const clients = place.admin.map((where) => adminClient(where, adminTimeoutMs))
+  return { output: output(), admin: firstOf(clients), runDir: place.runDir }
+}
+
+async function runDirOf({ config, runDir }: WatchdogCall): Promise<string> {
+  if (runDir !== undefined) return runDir
+  const { locateAgent } = await import('./locate-agent.ts')
+  return locateAgent(config).runDir
 }
 
 function durationMs(text: string): number {
@@ -113,11 +137,12 @@ command('reload', 'start a new generation and hand everything over to it', [
   'hostmesh reload',
   'hostmesh reload --wait serving',
 ])
+  .addOption(configOption(defaultConfig))
   .addOption(runDirOption())
   .addOption(waitOption())
-  .action(async (options: { runDir: string; wait: 'serving' | 'gone' }) => {
+  .action(async (options: WatchdogCall & { wait: 'serving' | 'gone' }) => {
     const { restart } = await import('./commands/generations.ts')
-    await finish(restart(output(), options.runDir, { type: 'reload', wait: options.wait }))
+    await finish(restart(output(), await runDirOf(options), { type: 'reload', wait: options.wait }))
   })
 
 command('upgrade', 'replace what runs by the release that this command belongs to', [
@@ -132,19 +157,21 @@ command('upgrade', 'replace what runs by the release that this command belongs t
   })
 
 command('rollback', 'go back to the release that ran before the present one', ['hostmesh rollback'])
+  .addOption(configOption(defaultConfig))
   .addOption(runDirOption())
   .addOption(waitOption())
-  .action(async (options: { runDir: string; wait: 'serving' | 'gone' }) => {
+  .action(async (options: WatchdogCall & { wait: 'serving' | 'gone' }) => {
     const { restart } = await import('./commands/generations.ts')
-    await finish(restart(output(), options.runDir, { type: 'rollback', wait: options.wait }))
+    await finish(restart(output(), await runDirOf(options), { type: 'rollback', wait: options.wait }))
   })
 
 command('stop', 'drain and end the watchdog and everything that it started', ['hostmesh stop --deadline 10s'])
+  .addOption(configOption(defaultConfig))
   .addOption(runDirOption())
   .addOption(new Option('--deadline <duration>', 'longest time to drain').default(30_000, '30s').argParser(durationMs))
-  .action(async (options: { runDir: string; deadline: number }) => {
+  .action(async (options: WatchdogCall & { deadline: number }) => {
     const { stop } = await import('./commands/generations.ts')
-    await finish(stop(output(), options.runDir, options.deadline))
+    await finish(stop(output(), await runDirOf(options), options.deadline))
   })
 
 // ---- questions
@@ -159,35 +186,49 @@ command('check', 'check the configuration, services.d and rules.d; every problem
     await finish(check(output(), options.config))
   })
 
-command('status', 'is this host all right: readiness, workers, registries', [
+command('status', 'is this host all right: readiness, problems, workers, registries, local applications', [
   'hostmesh status',
-  'hostmesh status --admin /run/hostmesh/admin.sock --json',
+  'hostmesh status -c /etc/hostmesh/center.yaml --json',
 ])
+  .addOption(configOption(defaultConfig))
   .addOption(adminOption())
-  .action(async (options: { admin: string }) => {
+  .action(async (options: AgentCall) => {
     const { status } = await import('./commands/status.ts')
-    await finish(status(context(options)))
+    await finish(status(await context(options)))
   })
 
 command('generations', 'what the watchdog supervises, relays and holds, and the newest restart report', [
   'hostmesh generations',
-  'hostmesh generations --run-dir /run/hostmesh --json',
+  'hostmesh generations -c /etc/hostmesh/center.yaml --json',
 ])
+  .addOption(configOption(defaultConfig))
   .addOption(runDirOption())
-  .action(async (options: { runDir: string }) => {
+  .action(async (options: WatchdogCall) => {
     const { generations } = await import('./commands/generations.ts')
-    await finish(generations(output(), options.runDir))
+    await finish(generations(output(), await runDirOf(options)))
   })
 
 command('ports', 'which localhost port leads to which service', [
   'hostmesh ports',
   'hostmesh ports --env > /etc/orders.env',
 ])
+  .addOption(configOption(defaultConfig))
   .addOption(adminOption())
   .option('--env', 'print NAME_ADDRESS=host:port lines')
-  .action(async (options: { admin: string; env?: boolean }) => {
+  .action(async (options: AgentCall & { env?: boolean }) => {
     const { ports } = await import('./commands/ports.ts')
-    await finish(ports(context(options), options.env === true))
+    await finish(ports(await context(options), options.env === true))
+  })
+
+command('registrations', 'local applications: health, inbound port, what the registry knows of them', [
+  'hostmesh registrations',
+  'hostmesh registrations --json',
+])
+  .addOption(configOption(defaultConfig))
+  .addOption(adminOption())
+  .action(async (options: AgentCall) => {
+    const { registrations } = await import('./commands/registrations.ts')
+    await finish(registrations(await context(options)))
   })
 
 command('explain', 'what the agent would do with a request, and why', [
@@ -195,6 +236,7 @@ command('explain', 'what the agent would do with a request, and why', [
   "hostmesh explain orders/v1/items --method POST --header 'x-canary: yes' --source web",
 ])
   .argument('<url>', 'host and path; just a path with --listener')
+  .addOption(configOption(defaultConfig))
   .addOption(adminOption())
   .option('--method <method>', 'request method', 'GET')
   .option('--listener <name>', 'listener name or port instead of the shared HTTP port')
@@ -203,18 +245,30 @@ command('explain', 'what the agent would do with a request, and why', [
   .action(
     async (
       url: string,
-      options: { admin: string; method: string; listener?: string; header: string[]; source?: string },
+      options: AgentCall & { method: string; listener?: string; header: string[]; source?: string },
     ) => {
       const { explain } = await import('./commands/explain.ts')
-      await finish(explain(context(options), url, options))
+      await finish(explain(await context(options), url, options))
     },
   )
 
-const rules = command('rules', 'rules between files and the configuration store of a registry', [
+const rules = command('rules', 'the rules of this host, and rules in the configuration store of a registry', [
+  'hostmesh rules list',
   'hostmesh rules diff rules.d',
   'hostmesh rules push rules.d/orders.yaml',
   'hostmesh rules pull --directory ./rules orders',
 ])
+
+rules
+  .command('list')
+  .description('every rule that the agent of this host knows; exit code 1 if one is rejected')
+  .exitOverride()
+  .addOption(configOption(defaultConfig))
+  .addOption(adminOption())
+  .action(async (options: AgentCall) => {
+    const { listRules } = await import('./commands/list-rules.ts')
+    await finish(listRules(await context(options)))
+  })
 
 function rulesCommand(name: string, description: string): Command {
   return rules
@@ -279,6 +333,12 @@ command('demo', 'two hosts, a center and a registry on this machine, with traffi
   .action(async (options: { once?: boolean; nacos?: string }) => {
     const { demo } = await import('./demo/demo.ts')
     await finish(demo(output(), { once: options.once === true, nacos: options.nacos }))
+  })
+
+// whoever read us has seen enough (`| head`): not a failure, and the exit code stays that of the answer
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
   })
 
 try {

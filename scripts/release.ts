@@ -39,7 +39,8 @@ const staging = mkdtempSync(join(tmpdir(), 'hostmesh-release-'))
 try {
   const target = join(staging, name)
   build(target)
-  for (const part of ['docs', 'systemd']) cpSync(join(root, part), join(target, part), { recursive: true })
+  for (const part of ['bin', 'docs', 'examples', 'systemd'])
+    cpSync(join(root, part), join(target, part), { recursive: true })
   for (const path of productionPackages()) {
     if (path !== `node_modules/${nodePackage}`) cpSync(join(root, path), join(target, path), { recursive: true })
   }

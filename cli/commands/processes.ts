@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { checkConfig } from '../../agent/control/config/check.ts'
 import { formatProblem } from '../../agent/control/config/problem.ts'
+import { type Role, roles } from '../../agent/control/config/roles.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
+import { systemReason } from '../../agent/control/config/yaml-file.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
 import { loadNative } from '../../native/descriptors.ts'
@@ -21,7 +23,7 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=D
 const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--expose-gc']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
-export function becomeWatchdog(output: Output, configPath: string, role: AgentConfig['role']): ExitCode {
+export function becomeWatchdog(output: Output, configPath: string, role: Role): ExitCode {
   const config = loadConfig(output, configPath, role)
   if (config === undefined) return exitCodes.config
   const options = watchdogOptions(config)
@@ -101,11 +103,7 @@ export function releaseOf(config: AgentConfig): Release {
 }
 
 /** The checked configuration, its directories made; undefined when problems were printed. `role` is what the command starts, undefined for either. */
-export function loadConfig(
-  output: Output,
-  configPath: string,
-  role: AgentConfig['role'] | undefined,
-): AgentConfig | undefined {
+export function loadConfig(output: Output, configPath: string, role: Role | undefined): AgentConfig | undefined {
   const { config, problems } = checkConfig(configPath)
   for (const problem of problems) output.problem(formatProblem(problem))
   if (config === undefined) {
@@ -115,9 +113,10 @@ export function loadConfig(
     return undefined
   }
   if (role !== undefined && config.role !== role) {
-    const command = config.role === 'center' ? 'center' : 'watchdog'
+    const { command } = roles[config.role]
     output.problem(
-      `E_CONFIG_INVALID  ${configPath}: role: found ${config.role}, this command starts a ${role}; use \`hostmesh ${command} -c ${configPath}\``,
+      `E_CONFIG_INVALID  ${configPath}: role: found ${config.role}, this command starts a ${role}; nothing was started; ` +
+        `write "role: ${role}" into the file, or start the ${config.role} that it describes with \`hostmesh ${command} -c ${configPath}\``,
     )
     return undefined
   }
@@ -125,7 +124,12 @@ export function loadConfig(
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
     } catch (cause) {
-      throw new MeshError('E_RUN_DIRECTORY', `${directory}: cannot be made; nothing was started`, { cause })
+      throw new MeshError(
+        'E_RUN_DIRECTORY',
+        `${directory}: cannot be made: ${systemReason(cause)}; nothing was started; ` +
+          'make it for this user, or let the unit make it (RuntimeDirectory=, StateDirectory=)',
+        { cause },
+      )
     }
   }
   return config

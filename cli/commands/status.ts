@@ -1,7 +1,10 @@
-/** `hostmesh status`: one screen that answers "is this host all right, and who serves whom". */
+/** `hostmesh status`: one screen that answers "is this host all right", with exit code 1 when anything is not. */
 import { adminJson } from '../admin-client.ts'
+import { MeshError } from '../../contracts/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { askWatchdog } from '../watchdog-client.ts'
+import { printRegistrations, readRegistrations } from './registrations.ts'
 
 interface ServerInfo {
   readonly version: string
@@ -26,22 +29,64 @@ interface ServerInfo {
 interface Ready {
   readonly ready: boolean
   readonly pending: readonly string[]
+  readonly problems: readonly string[]
+  readonly restartNeeded: readonly string[]
 }
 
+const watchdogTimeoutMs = 5000
+
 export async function status(context: CommandContext): Promise<ExitCode> {
-  const info = (await adminJson(context.admin, '/server_info?format=json')) as ServerInfo
-  const readyReply = await context.admin.get('/ready?format=json')
+  let readyReply
+  try {
+    readyReply = await context.admin.get('/ready?format=json')
+  } catch (error) {
+    if (context.runDir === undefined || !(error instanceof MeshError) || error.code !== 'E_ADMIN_UNREACHABLE')
+      throw error
+    return watchdogAlone(context, context.runDir, error)
+  }
   const ready = JSON.parse(readyReply.text) as Ready
+  const info = (await adminJson(context.admin, '/server_info?format=json')) as ServerInfo
+  const registrations = await readRegistrations(context)
+  const isAllRight = ready.ready && ready.problems.length === 0 && ready.restartNeeded.length === 0
   const { output } = context
   if (output.isJson) {
-    output.json({ ...info, ready })
-    return ready.ready ? exitCodes.ok : exitCodes.failed
+    output.json({ allRight: isAllRight, ...info, ready, registrations })
+    return isAllRight ? exitCodes.ok : exitCodes.failed
   }
   const state = ready.ready ? output.style('green', info.state) : output.style('yellow', info.state)
+  const verdict = isAllRight ? output.style('green', 'all right') : output.style('red', 'not all right')
   output.line(
-    `${info.role} ${output.style('bold', info.host)}  ${state}  generation ${info.generation}, up ${info.uptimeSeconds} s`,
+    `${info.role} ${output.style('bold', info.host)}  ${verdict}  ${state}  generation ${info.generation}, up ${info.uptimeSeconds} s`,
   )
-  if (!ready.ready) output.line(`waits for: ${ready.pending.join(', ')}`)
+  for (const one of ready.pending) output.line(`waits for: ${one}`)
+  for (const one of ready.problems) output.line(output.style('red', `problem: ${one}`))
+  if (ready.restartNeeded.length > 0)
+    output.line(
+      output.style('yellow', `changed and not in force before \`hostmesh reload\`: ${ready.restartNeeded.join(', ')}`),
+    )
+  printTables(context, info)
+  if (registrations.length > 0) {
+    output.line()
+    printRegistrations(output, registrations)
+  }
+  return isAllRight ? exitCodes.ok : exitCodes.failed
+}
+
+/** Control does not answer: what its watchdog says. Throws `error` when that does not answer either. */
+async function watchdogAlone({ output }: CommandContext, runDir: string, error: MeshError): Promise<ExitCode> {
+  const reply = await askWatchdog(runDir, { type: 'status' }, watchdogTimeoutMs).catch(() => undefined)
+  if (reply?.type !== 'state') throw error
+  const { relay, pid } = reply.state
+  if (output.isJson) output.json({ allRight: false, problem: error.message, watchdog: reply.state })
+  else {
+    const served = relay.isRelaying ? `the watchdog relays new connections: tier ${relay.tier}` : 'workers serve'
+    output.line(`${output.style('red', 'not all right')}  ${error.message}`)
+    output.line(`watchdog ${pid} answers: ${served}; \`hostmesh generations\` says more`)
+  }
+  return exitCodes.failed
+}
+
+function printTables({ output }: CommandContext, info: ServerInfo): void {
   output.line()
   output.table(
     ['worker', 'pid', 'snapshot'],
@@ -59,15 +104,15 @@ export async function status(context: CommandContext): Promise<ExitCode> {
     info.registries.map((registry) => [
       registry.name,
       registry.type,
-      registry.connected
-        ? output.style('green', `connected to ${registry.server ?? '-'}`)
-        : output.style(
-            'red',
-            registry.problem === undefined ? 'not connected' : `${registry.problem.code}  ${registry.problem.message}`,
-          ),
+      stateOf(output, registry),
       String(registry.subscriptions),
       String(registry.registrations),
     ]),
   )
-  return ready.ready ? exitCodes.ok : exitCodes.failed
+}
+
+function stateOf(output: CommandContext['output'], registry: ServerInfo['registries'][number]): string {
+  const { connected, server, problem } = registry
+  if (problem !== undefined) return output.style('red', `${problem.code}  ${problem.message}`)
+  return connected ? output.style('green', `connected to ${server ?? '-'}`) : output.style('red', 'not connected')
 }

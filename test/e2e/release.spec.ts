@@ -62,7 +62,14 @@ stateDir: ${folder}/state
 
   it('has each file that a unit names, the documentation and the licence, and no test and no compiler', () => {
     const there = readdirSync(release, { recursive: true }) as string[]
-    for (const file of ['LICENSE', 'README.md', 'docs/systemd.md', 'systemd/hostmesh.service', 'watchdog/main.js'])
+    for (const file of [
+      'LICENSE',
+      'README.md',
+      'docs/systemd.md',
+      'systemd/hostmesh.service',
+      'bin/hostmesh',
+      'watchdog/main.js',
+    ])
       expect(there).to.include(file)
     for (const unit of ['hostmesh.service', 'hostmesh-center.service']) {
       const text = readFileSync(join(release, 'systemd', unit), 'utf8')
@@ -70,6 +77,16 @@ stateDir: ${folder}/state
     }
     expect(there.filter((file) => /^(test|node_modules\/(typescript|mocha))(\/|$)/.test(file))).to.deep.equal([])
   })
+  it('brings examples for /etc/hostmesh that pass its own check, for either role', () => {
+    for (const name of ['agent', 'center']) {
+      const done = spawnSync(join(release, 'bin/hostmesh'), ['check', '-c', join(release, `examples/${name}.yaml`)], {
+        encoding: 'utf8',
+        env: bareEnvironment,
+      })
+      expect(done.stdout, done.stderr).to.include('good, 1 local applications')
+    }
+  })
+
   it('replaces what runs when its own upgrade command is called', async () => {
     const mesh = await Mesh.open([{ name: 'files', type: 'file', directory: folder }])
     try {

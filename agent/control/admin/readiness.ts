@@ -6,7 +6,7 @@ export interface Readiness {
   readonly ready: boolean
   /** By name. */
   readonly pending: readonly string[]
-  /** Serving, but not as it should be: bad files, failed listeners, lost registries, rejected rules. */
+  /** Serving, but not as it should be: bad files, failed listeners, lost or refusing registries, rejected rules, unhealthy applications. */
   readonly problems: readonly string[]
   readonly restartNeeded: readonly string[]
 }
@@ -40,12 +40,17 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
   })
   const ports = control.listeners.portRows().flatMap((row) => row.problem ?? [])
   const registries = control.deps.adapters.flatMap((adapter) => {
-    const status = adapter.status()
-    if (status.connected) return []
-    return status.problem === undefined
-      ? [`${adapter.name}: not connected yet`]
-      : [`${status.problem.code}  ${adapter.name}: ${status.problem.message}`]
+    const { connected, problem } = adapter.status()
+    // a registry that is connected and refuses what is asked has a problem, too
+    if (problem !== undefined) return [`${problem.code}  ${adapter.name}: ${problem.message}`]
+    return connected ? [] : [`${adapter.name}: not connected yet`]
   })
+  const applications = control.registrar
+    .views()
+    .flatMap(({ application, health, healthProblem, state }) => [
+      ...(health === false ? [`${application.id}: unhealthy: ${healthProblem ?? 'it says so itself'}`] : []),
+      ...(state === 'failing' ? [`${application.id}: its registration fails; tried again`] : []),
+    ])
   const stale = [...staleRegistries(control, control.deps.clock.wall())].map(
     ([name, age]) =>
       `E_REGISTRY_STALE  ${name}: ${age < 0 ? 'never heard' : `not heard for ${Math.round(age / 1000)} s`}; serving the last good endpoints`,
@@ -59,6 +64,7 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
     ...registries,
     ...stale,
     ...held,
+    ...applications,
     ...control.state.problems(),
     ...faults,
   ]

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
 import { kindOf } from '../kinds/registries.ts'
+import { roles } from './roles.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 
@@ -20,7 +21,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path))
   const isCenter = parsed.role === 'center'
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
-  const runDir = absolute(parsed.runDir)
+  const runDir = absolute(parsed.runDir ?? roles[parsed.role].runDir)
   const namings = parsed.registries.flatMap((section) => kindOf(section).naming(section) ?? [])
   const serviceDefaults = {
     namespace: namings[0]?.namespace ?? defaultNamespace,
@@ -47,7 +48,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
         protocol: one.protocol,
         port: one.port,
       })),
-      http: parsed.outbound.http ?? (isCenter ? 'off' : { host: '127.0.0.1', port: 15_001 }),
+      http: parsed.outbound.http ?? roles[parsed.role].outboundHttp,
     },
     inbound: { address: parsed.inbound.address ?? address, portRange: parsed.inbound.portRange },
     center: parsed.center,
@@ -72,7 +73,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     fallbackNetworks: parsed.fallbackNetworks,
     nacosFace: parsed.nacosFace,
     runDir,
-    stateDir: absolute(parsed.stateDir),
+    stateDir: absolute(parsed.stateDir ?? roles[parsed.role].stateDir),
     servicesDir: absolute(parsed.servicesDir),
     rulesDir: absolute(parsed.rulesDir),
     watchdog: parsed.watchdog,

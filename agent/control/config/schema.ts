@@ -240,8 +240,14 @@ export const agentFileSchema = z.strictObject({
     .prefault([])
     .describe('Networks that `x-mesh-fallback` may name; empty = none.'),
   nacosFace: nacosFaceSection,
-  runDir: path().prefault('/run/hostmesh').describe('Sockets of the running agent, mode 0700.'),
-  stateDir: path().prefault('/var/lib/hostmesh').describe('Snapshot, ports, relay targets, reports; mode 0700.'),
+  runDir: path()
+    .optional()
+    .describe('Sockets of the running agent, mode 0700. Absent = `/run/hostmesh`, in a center `/run/hostmesh-center`.'),
+  stateDir: path()
+    .optional()
+    .describe(
+      'Snapshot, ports, relay targets, reports; mode 0700. Absent = `/var/lib/hostmesh`, in a center `/var/lib/hostmesh-center`.',
+    ),
   servicesDir: path().prefault('services.d').describe('One YAML file per local application.'),
   rulesDir: path().prefault('rules.d').describe('YAML files with rules.'),
   watchdog: z

@@ -3,6 +3,7 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { RegistryFile } from '../kinds/registries.ts'
+import type { Role } from './roles.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { HostPort, PortRange } from './scalars.ts'
 
@@ -16,7 +17,7 @@ export interface HostConfig {
 export interface AgentConfig {
   /** Absolute path of the file that it came from. */
   readonly file: string
-  readonly role: 'agent' | 'center'
+  readonly role: Role
   readonly host: HostConfig
   /** In order of precedence; paths are absolute. */
   readonly registries: readonly RegistryFile[]

@@ -2,7 +2,7 @@
  * Runs inside a machine that was booted with a real systemd, as root: installs the units, does what an operator and bad luck do, and writes one JSON line per
  * step to the file in its first argument. The second argument is the boot, `first` or `second`.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   copyFileSync,
@@ -13,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { get } from 'node:http'
 import { join } from 'node:path'
 import type { OperatorReply, WatchdogState } from '../../../contracts/handoff.ts'
 import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
@@ -56,7 +57,17 @@ function systemctl(...words: string[]): string {
 /** A second release: its own code, the packages of the first. */
 function releaseIn(folder: string): string {
   mkdirSync(folder, { recursive: true })
-  for (const part of ['agent', 'cli', 'contracts', 'http1', 'native', 'registry-adapters', 'watchdog', 'package.json'])
+  for (const part of [
+    'agent',
+    'bin',
+    'cli',
+    'contracts',
+    'http1',
+    'native',
+    'registry-adapters',
+    'watchdog',
+    'package.json',
+  ])
     cpSync(join(root, part), join(folder, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   return folder
@@ -78,6 +89,16 @@ async function ask(): Promise<number> {
   } finally {
     caller.close()
   }
+}
+
+/** The status of a call over the shared port, or why there is none. */
+function askByName(host: string, at: number): Promise<number | string> {
+  return new Promise((resolve) => {
+    get({ host: '127.0.0.1', port: at, headers: { host }, agent: false }, (reply) => {
+      reply.resume()
+      resolve(reply.statusCode ?? 0)
+    }).on('error', (error) => resolve(error.message))
+  })
 }
 
 function state(): Promise<WatchdogState> {
@@ -244,6 +265,52 @@ if (boot === 'first') {
     systemctl('start', 'hostmesh')
     await until('it serves', serves)
     return (await ask()) === 200 ? undefined : 'no answer'
+  })
+
+  await step('the socket unit opens the shared port before the agent runs, and a caller waits', async () => {
+    await until('it serves', serves)
+    systemctl('stop', 'hostmesh')
+    copyFileSync(join(root, 'systemd/hostmesh.socket'), '/etc/systemd/system/hostmesh.socket')
+    systemctl('daemon-reload')
+    const said = systemctl('start', 'hostmesh.socket')
+    if (said !== '') return said
+    const status = await askByName('orders', 15_001)
+    if (status !== 200) return `the caller that waited: ${status}`
+    await until('it serves', serves)
+    return undefined
+  })
+
+  await step('a center runs as its unit and its example are shipped', async () => {
+    systemctl('stop', 'hostmesh.socket', 'hostmesh')
+    const example = readFileSync(join(root, 'examples/center.yaml'), 'utf8')
+    // this machine has no Nacos and no network
+    writeFileSync(
+      '/etc/hostmesh/center.yaml',
+      example
+        .replace('host:', 'host:\n  address: 127.0.0.1')
+        .replace(
+          /registries:[\s\S]*?\n\n/,
+          'registries: [{ name: files, type: file, directory: /etc/hostmesh/endpoints }]\nendpoints: { allowLoopbackEndpoints: true }\n\n',
+        ),
+    )
+    copyFileSync(join(root, 'systemd/hostmesh-center.service'), '/etc/systemd/system/hostmesh-center.service')
+    systemctl('daemon-reload')
+    try {
+      const said = systemctl('start', 'hostmesh-center')
+      if (said !== '') return `${said}\n${systemctl('status', 'hostmesh-center')}`
+      const { stdout: status } = spawnSync(
+        '/opt/hostmesh/current/bin/hostmesh',
+        ['status', '-c', '/etc/hostmesh/center.yaml', '--json'],
+        { encoding: 'utf8' },
+      )
+      const { allRight, role } = JSON.parse(status) as { allRight: boolean; role: string }
+      const reloaded = systemctl('reload', 'hostmesh-center')
+      return allRight && role === 'center' && reloaded === '' ? undefined : `${status} ${reloaded}`
+    } finally {
+      systemctl('stop', 'hostmesh-center')
+      systemctl('start', 'hostmesh')
+      await until('it serves', serves)
+    }
   })
 } else {
   await step('comes back after a reboot', async () => {

@@ -11,7 +11,7 @@ function contextAnswering(body: unknown, isJson = false) {
     get: () => Promise.resolve({ status: 200, text: JSON.stringify(body) }),
     post: () => Promise.reject(new Error('not asked for')),
   }
-  return { written, context: { output: createOutput(isJson, { out: sink, err: sink }), admin } }
+  return { written, context: { output: createOutput(isJson, { out: sink, err: sink }), admin, runDir: undefined } }
 }
 
 const orders = {

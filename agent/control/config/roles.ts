@@ -1,0 +1,27 @@
+/** What the role of a configuration decides by itself. The directories are those of the units in `systemd/`. */
+import type { HostPort } from './scalars.ts'
+
+export type Role = 'agent' | 'center'
+
+export interface RoleDefaults {
+  readonly runDir: string
+  readonly stateDir: string
+  readonly outboundHttp: HostPort | 'off'
+  /** The command that starts it. */
+  readonly command: 'watchdog' | 'center'
+}
+
+export const roles: Readonly<Record<Role, RoleDefaults>> = {
+  agent: {
+    runDir: '/run/hostmesh',
+    stateDir: '/var/lib/hostmesh',
+    outboundHttp: { host: '127.0.0.1', port: 15_001 },
+    command: 'watchdog',
+  },
+  center: {
+    runDir: '/run/hostmesh-center',
+    stateDir: '/var/lib/hostmesh-center',
+    outboundHttp: 'off',
+    command: 'center',
+  },
+}
