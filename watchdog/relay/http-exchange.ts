@@ -26,6 +26,8 @@ import type { Wire, WireOwner } from './wire.ts'
 const maxPasses = 8
 /** Body bytes that are kept while a center may still say that it delivered nothing. */
 const maxKeptBytes = 65_536
+/** A caller that closed its side may wait for its answer (R28), or may have given up: longer than this nobody waits for it. */
+const halfClosedMs = 10_000
 
 const Phase = {
   /** The request head is read. */
@@ -251,6 +253,7 @@ export class HttpExchange implements WireOwner {
   /** R28: a caller that said all it had to say gets its answer; one that stopped in the middle is gone. */
   private cancelIfCut(): void {
     if (!this.body.isDone) this.close()
+    else if (this.phase === Phase.sent) this.armIdle(halfClosedMs)
   }
 
   // ---- what the attempt says
@@ -355,6 +358,8 @@ export class HttpExchange implements WireOwner {
     if (this.phase === Phase.head) {
       if (this.held.length === 0) this.close()
       else this.fail(408, 'E_DOWNSTREAM_TIMEOUT', 'the request head was not complete in time')
+    } else if (this.phase === Phase.sent && this.hasEnded) {
+      this.close()
     } else if (this.phase === Phase.sent) {
       this.fail(408, 'E_DOWNSTREAM_TIMEOUT', 'the request body stopped coming')
     } else if (this.phase === Phase.reply) {
