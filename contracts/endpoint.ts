@@ -98,6 +98,11 @@ export interface EndpointSet {
   /** Grows with each change of this set inside one process; never compared between processes. */
   readonly version: number
   readonly endpoints: readonly Endpoint[]
+  /**
+   * Ids of endpoints of this set that the registry's newest word lacks; they stay until the loss is certain. Absent = none.
+   * They are the last choice: a worker uses them only when the others fail or are gone, and none any more that refused a connection.
+   */
+  readonly held?: readonly string[]
   /** 0..1: Nacos's protect threshold: below this healthy share, unhealthy endpoints are used too. 0 switches it off. */
   readonly protectThreshold: number
   /** Name of the registry in `agent.yaml`; never a mix of two. */

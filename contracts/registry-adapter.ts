@@ -4,13 +4,18 @@
  * Life: `start()` once, then subscriptions and registrations in any order, then `close()` once. All methods may be called while the registry is away:
  * they record the desired state at once and return; the adapter restores the desired state whenever the registry is reachable again.
  */
+import type { Clock } from './clock.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from './endpoint.ts'
 import type { ErrorCode } from './errors.ts'
 
 /** What a subscriber hears. Calls for one service come in order, never after `unsubscribe()` returned, never synchronously from `subscribe()`. */
 export interface EndpointListener {
-  /** The newest endpoints, whole. An empty set is real news ("no instance"), already checked by the adapter as far as it can. */
-  onEndpoints(set: EndpointSet): void
+  /**
+   * The newest endpoints, whole. An empty set is real news ("no instance"). What the adapter itself keeps against the registry's newest word is listed in `held`.
+   * `isConfirmed`: the adapter asked again, while nothing else was wrong with the registry, and heard the same; what is missing is gone and needs no further
+   * proof. It may be the only news: the same set as before, now confirmed.
+   */
+  onEndpoints(set: EndpointSet, isConfirmed: boolean): void
   /** The registry cannot be asked at the moment; the last set stays valid. Called once per loss, not per attempt. */
   onStale(problem: RegistryProblem): void
 }
@@ -107,6 +112,7 @@ export interface RegistryAdapter {
 /** What every adapter is given; nothing is taken from globals. */
 export interface AdapterDeps {
   readonly now: () => number
+  readonly clock: Clock
   readonly random: () => number
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics

@@ -1,20 +1,2 @@
-/** Time, handed in: wall time for what people and files see, monotonic time for every waiting and every bound, so that a clock step starts no storm. */
-export interface Clock {
-  /** Epoch ms. */
-  wall(): number
-  /** ms from an arbitrary start, never back. */
-  monotonic(): number
-  /** Calls once after `ms`; the answer cancels. Does not keep the process alive. */
-  after(ms: number, call: () => void): () => void
-}
-
-export const systemClock: Clock = {
-  wall: () => Date.now(),
-  monotonic: () => performance.now(),
-  after: (ms, call) => {
-    // Node turns a longer delay into 1 ms
-    const timer = setTimeout(call, Math.min(ms, 2 ** 31 - 1))
-    timer.unref()
-    return () => clearTimeout(timer)
-  },
-}
+/** The clock of control; parts get it handed in. */
+export { systemClock, type Clock } from '../../contracts/clock.ts'

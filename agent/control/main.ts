@@ -166,7 +166,7 @@ async function main(): Promise<void> {
   const guard = fileReadGuard(config.stateDir, { pid: process.pid, now: () => clock.wall(), isAlive, log: logger })
   const metrics = new ControlMetrics()
   let control: Control
-  const adapterDeps = { now: () => clock.wall(), random: Math.random, log: logger, metrics }
+  const adapterDeps = { now: () => clock.wall(), clock, random: Math.random, log: logger, metrics }
   const adapters = await createAdapters(config, adapterDeps, (address, port) => control.listeners.isOwn(address, port))
   const registries = adapters.map((adapter) => cuttable(adapter, () => clock.wall()))
   control = new Control({

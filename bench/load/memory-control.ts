@@ -25,14 +25,17 @@ export async function startMemoryControl(
   const listeners = new Map<string, EndpointListener>()
   let version = 0
   const say = (name: string, endpoints: readonly Endpoint[]): void => {
-    listeners.get(name)?.onEndpoints({
-      service: serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name }),
-      version: ++version,
-      endpoints,
-      protectThreshold: 0,
-      registry: 'memory',
-      confirmedAt: Date.now(),
-    })
+    listeners.get(name)?.onEndpoints(
+      {
+        service: serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name }),
+        version: ++version,
+        endpoints,
+        protectThreshold: 0,
+        registry: 'memory',
+        confirmedAt: Date.now(),
+      },
+      false,
+    )
   }
   const adapter: RegistryAdapter = {
     name: 'memory',

@@ -1,4 +1,5 @@
 /** What the measurements of the Nacos adapter share: the server they run against, adapters opened at it, and what each of them reports. */
+import { systemClock } from '../../contracts/clock.ts'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { AdapterDeps, AdapterMetrics, EndpointListener } from '../../contracts/registry-adapter.ts'
 import { createNacosAdapter, defaultNacosTimes } from '../../registry-adapters/nacos/index.ts'
@@ -34,6 +35,7 @@ export const serviceOf = (bench: NacosBench, name: string): ServiceName => ({
 const noMetrics: AdapterMetrics = { count: () => undefined, gauge: () => undefined }
 const quiet: AdapterDeps = {
   now: Date.now,
+  clock: systemClock,
   random: Math.random,
   log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
   metrics: noMetrics,

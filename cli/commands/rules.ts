@@ -6,6 +6,7 @@ import { checkConfig, yamlFilesIn } from '../../agent/control/config/check.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { createAdapters, kindOf } from '../../agent/control/kinds/registries.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
+import { systemClock } from '../../contracts/clock.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, ConfigDocument, ConfigSource, RegistryAdapter } from '../../contracts/registry-adapter.ts'
@@ -128,6 +129,7 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
 const silent = (): void => {}
 const quiet: AdapterDeps = {
   now: Date.now,
+  clock: systemClock,
   random: Math.random,
   log: { debug: silent, info: silent, warn: silent, error: silent },
   metrics: { count: silent, gauge: silent },

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { systemClock } from '../../contracts/clock.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { createNacosAdapter } from '../../registry-adapters/nacos/index.ts'
@@ -249,6 +250,7 @@ export class DemoWorld {
     const silent = (): void => {}
     return {
       now: Date.now,
+      clock: systemClock,
       random: this.deps.random,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       metrics: { count: silent, gauge: silent },

@@ -6,7 +6,7 @@ import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { serviceKey } from '../../contracts/endpoint.ts'
+import { endpointId, serviceKey } from '../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../contracts/errors.ts'
 import type {
@@ -21,13 +21,26 @@ import type {
 } from '../../contracts/registry-adapter.ts'
 import { maxEndpointFileBytes, readEndpointFile } from './endpoint-file.ts'
 import type { EndpointFile } from './endpoint-file.ts'
-import type { FileAdapterConfig } from './index.ts'
+
+export interface FileAdapterConfig {
+  /** Name of the registry in `agent.yaml`. */
+  readonly name: string
+  /** Absolute path; may appear later. */
+  readonly directory: string
+  /** Loopback endpoints are refused without it. */
+  readonly allowLoopback: boolean
+  /** The directory is read again at least this often, in case a notification was lost; ms, default 5000. */
+  readonly pollMs?: number
+  /** A file that lost endpoints is looked at again after this time, because it may have been seen half written; ms, default 1000. */
+  readonly confirmAfterMs?: number
+}
 
 /** Files beyond this number, in order of name, are not read. */
 const maxEndpointFiles = 10_000
 /** An editor or a copy makes several notifications out of one change. */
 const settleMs = 30
 const defaultPollMs = 5000
+const defaultConfirmAfterMs = 1000
 
 interface KnownFile {
   /** Size, time and inode of what was read last; another one is read again. */
@@ -42,6 +55,8 @@ interface Watch {
   readonly listeners: Set<EndpointListener>
   set: EndpointSet | undefined
   version: number
+  /** When endpoints were missed first that no second look has missed yet; monotonic ms. */
+  doubtedAt: number | undefined
 }
 
 export class FileAdapter implements RegistryAdapter {
@@ -54,8 +69,9 @@ export class FileAdapter implements RegistryAdapter {
   #services = new Map<ServiceKey, EndpointFile>()
   readonly #watches = new Map<ServiceKey, Watch>()
   #watcher: FSWatcher | undefined
-  #pollTimer: NodeJS.Timeout | undefined
-  #soonTimer: NodeJS.Timeout | undefined
+  #cancelPoll: (() => void) | undefined
+  #cancelSoon: (() => void) | undefined
+  #cancelConfirm: (() => void) | undefined
   #reading: Promise<void> | undefined
   #isDirty = false
   #isClosed = false
@@ -71,15 +87,15 @@ export class FileAdapter implements RegistryAdapter {
 
   start(): void {
     this.#read()
-    this.#pollTimer = setInterval(() => this.#read(), this.#config.pollMs ?? defaultPollMs)
+    this.#pollLater()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
     const key = serviceKey(service)
-    const present = this.#watches.get(key) ?? { listeners: new Set<EndpointListener>(), set: undefined, version: 0 }
+    const present = this.#watches.get(key) ?? newWatch()
     this.#watches.set(key, present)
     const own: EndpointListener = {
-      onEndpoints: (set) => listener.onEndpoints(set),
+      onEndpoints: (...word) => listener.onEndpoints(...word),
       onStale: (problem) => listener.onStale(problem),
     }
     present.listeners.add(own)
@@ -87,7 +103,7 @@ export class FileAdapter implements RegistryAdapter {
       if (!present.listeners.has(own)) return
       if (this.#lastHeardAt > 0) {
         if (present.set === undefined) this.#publish(key, present)
-        else guarded(this.#deps, () => own.onEndpoints(present.set!))
+        else guarded(this.#deps, () => own.onEndpoints(present.set!, false))
       }
       const problem = this.#problem
       if (this.#isStale && problem !== undefined) guarded(this.#deps, () => own.onStale(problem))
@@ -125,8 +141,9 @@ export class FileAdapter implements RegistryAdapter {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    clearInterval(this.#pollTimer)
-    clearTimeout(this.#soonTimer)
+    this.#cancelPoll?.()
+    this.#cancelSoon?.()
+    this.#cancelConfirm?.()
     this.#watcher?.close()
     this.#watches.clear()
     await this.#reading
@@ -147,11 +164,18 @@ export class FileAdapter implements RegistryAdapter {
       })
   }
 
-  #soon(): void {
-    this.#soonTimer ??= setTimeout(() => {
-      this.#soonTimer = undefined
+  #pollLater(): void {
+    this.#cancelPoll = this.#deps.clock.after(this.#config.pollMs ?? defaultPollMs, () => {
       this.#read()
-    }, settleMs)
+      this.#pollLater()
+    })
+  }
+
+  #soon(): void {
+    this.#cancelSoon ??= this.#deps.clock.after(settleMs, () => {
+      this.#cancelSoon = undefined
+      this.#read()
+    })
   }
 
   async #readAll(): Promise<void> {
@@ -165,7 +189,7 @@ export class FileAdapter implements RegistryAdapter {
       )
     if (this.#isClosed) return
     this.#files = files
-    this.#lastHeardAt = this.#deps.now()
+    this.#lastHeardAt = this.#deps.clock.wall()
     this.#use(files)
   }
 
@@ -222,7 +246,33 @@ export class FileAdapter implements RegistryAdapter {
     const message = problems.join('; ').slice(0, 2000)
     if (message !== (this.#problem?.message ?? '') && message !== '') this.#complain(message)
     if (message === '') this.#problem = undefined
-    for (const [key, watched] of this.#watches) if (wasStale || this.#isNews(key, watched)) this.#publish(key, watched)
+    for (const [key, watched] of this.#watches) {
+      if (wasStale || this.#isNews(key, watched)) this.#publish(key, watched)
+      else if (problems.length === 0) this.#confirm(watched)
+    }
+    if (this.#isDoubting()) this.#confirmLater()
+  }
+
+  #isDoubting(): boolean {
+    for (const { doubtedAt } of this.#watches.values()) if (doubtedAt !== undefined) return true
+    return false
+  }
+
+  #confirmLater(): void {
+    this.#cancelConfirm?.()
+    this.#cancelConfirm = this.#deps.clock.after(this.#config.confirmAfterMs ?? defaultConfirmAfterMs, () =>
+      this.#read(),
+    )
+  }
+
+  /** The second look found the same. */
+  #confirm(watched: Watch): void {
+    const { doubtedAt, set } = watched
+    const pauseMs = this.#config.confirmAfterMs ?? defaultConfirmAfterMs
+    // timers may come a little early
+    if (doubtedAt === undefined || set === undefined || this.#deps.clock.monotonic() - doubtedAt < pauseMs - 5) return
+    watched.doubtedAt = undefined
+    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set, true))
   }
 
   #isNews(key: ServiceKey, watched: Watch): boolean {
@@ -237,6 +287,7 @@ export class FileAdapter implements RegistryAdapter {
 
   #publish(key: ServiceKey, watched: Watch): void {
     const file = this.#services.get(key)
+    const before = watched.set
     if (this.#isNews(key, watched)) watched.version++
     watched.set = {
       service: key,
@@ -247,7 +298,10 @@ export class FileAdapter implements RegistryAdapter {
       confirmedAt: this.#lastHeardAt,
     }
     const { set } = watched
-    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set))
+    const ids = new Set(set.endpoints.map(endpointId))
+    if (before?.endpoints.some((endpoint) => !ids.has(endpointId(endpoint))))
+      watched.doubtedAt = this.#deps.clock.monotonic()
+    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set, false))
   }
 
   #watchDirectory(): void {
@@ -277,15 +331,19 @@ export class FileAdapter implements RegistryAdapter {
       `${this.#config.directory}: cannot be read; what is known stays in use`,
       { cause: error },
     )
-    this.#problem = { code: words.code, message: describeError(words), at: this.#deps.now() }
+    this.#problem = { code: words.code, message: describeError(words), at: this.#deps.clock.wall() }
     this.#deps.log.warn({ registry: this.name, code: words.code }, describeError(words))
     for (const { listeners } of this.#watches.values())
       for (const listener of listeners) guarded(this.#deps, () => listener.onStale(this.#problem!))
   }
 
   #complain(message: string): void {
-    this.#problem = { code: 'E_CONFIG_INVALID', message, at: this.#deps.now() }
+    this.#problem = { code: 'E_CONFIG_INVALID', message, at: this.#deps.clock.wall() }
   }
+}
+
+function newWatch(): Watch {
+  return { listeners: new Set(), set: undefined, version: 0, doubtedAt: undefined }
 }
 
 function guarded(deps: AdapterDeps, call: () => void): void {

@@ -1,11 +1,14 @@
 /** What a subscriber of a registry adapter heard, and ways to wait for it. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '../../contracts/clock.ts'
 import { endpointId } from '../../contracts/endpoint.ts'
 import type { EndpointSet } from '../../contracts/endpoint.ts'
 import type { AdapterDeps, EndpointListener, RegistryProblem } from '../../contracts/registry-adapter.ts'
 
 export interface RecordingListener extends EndpointListener {
   readonly sets: EndpointSet[]
+  /** Sets that the adapter had asked for again. */
+  readonly confirmed: EndpointSet[]
   readonly problems: RegistryProblem[]
   /** Everything in order: `set 10.0.0.1:80 …` or `stale CODE`. */
   readonly story: string[]
@@ -19,6 +22,7 @@ export interface RecordingListener extends EndpointListener {
 
 export function recordingListener(): RecordingListener {
   const sets: EndpointSet[] = []
+  const confirmed: EndpointSet[] = []
   const problems: RegistryProblem[] = []
   const story: string[] = []
   const ids = (): string[] => sets.at(-1)?.endpoints.map(endpointId) ?? []
@@ -36,6 +40,7 @@ export function recordingListener(): RecordingListener {
   }
   return {
     sets,
+    confirmed,
     problems,
     story,
     get last() {
@@ -44,8 +49,9 @@ export function recordingListener(): RecordingListener {
     get ids() {
       return ids()
     },
-    onEndpoints: (set) => {
+    onEndpoints: (set, isConfirmed) => {
       sets.push(set)
+      if (isConfirmed) confirmed.push(set)
       story.push(`set ${set.endpoints.map(endpointId).join(' ')}`)
     },
     onStale: (problem) => {
@@ -93,6 +99,7 @@ export function recordedDeps(): RecordedDeps {
     void lines.push(`${name} ${message} ${JSON.stringify(fields)}`)
   return {
     now: Date.now,
+    clock: systemClock,
     random: Math.random,
     lines,
     log: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') },

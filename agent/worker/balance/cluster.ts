@@ -10,6 +10,7 @@ import { endpointId } from '../../../contracts/endpoint.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { forgetChecks, takeCheckResult } from './active-check.ts'
 import { Admission } from './admission.ts'
+import { pickAnother } from './another-pick.ts'
 import { Breaker } from './breaker.ts'
 import { describeCandidates, describeCluster } from './describe.ts'
 import { LiveEndpoint } from './endpoint-state.ts'
@@ -49,11 +50,13 @@ export interface ClusterOptions {
   readonly now: number
 }
 
-/** Redraws before a retry looks through the endpoints one by one for one that was not tried. */
-const redraws = 4
-
 /** Weight of the newest answer in the mean latency that people see. */
 const meanStep = 0.1
+
+/** An endpoint that took no connection is passed over for this long where another one is there: about the time in which an application restarts. */
+const avoidMs = 1000
+
+const nobody: ReadonlySet<string> = new Set()
 
 /** Makes a cluster. It holds no timer and no socket, so it needs no closing. */
 export function createCluster(options: ClusterOptions): Cluster {
@@ -83,6 +86,9 @@ class EndpointCluster implements Cluster {
 
   private plan: LocalityPlan | null = null
   private groups: Group[] = []
+  /** The same for endpoints that are held. */
+  private heldPlan: LocalityPlan | null = null
+  private heldGroups: Group[] = []
   private active: Group[] = []
   private health: Health = { eligible: 0, usable: 0, isProtected: false }
   private noEndpoint: Refusal
@@ -155,7 +161,8 @@ class EndpointCluster implements Cluster {
     }
     const group = active.length === 1 ? active[0]! : this.drawGroup(context)
     const state = group.picker!.pick(context)
-    return context.tried !== null && isTried(context, state) ? this.pickAnother(context, group, state) : state
+    const isUnwanted = state.avoidUntil > context.now || (context.tried !== null && isTried(context, state))
+    return isUnwanted ? pickAnother(context, group, state, this.groups, this.heldGroups) : state
   }
 
   beginAttempt(state: EndpointState, _now: number): void {
@@ -172,6 +179,8 @@ class EndpointCluster implements Cluster {
     const live = state as LiveEndpoint
     live.requests++
     if (outcome !== Outcome.ok) live.failures++
+    if (outcome === Outcome.connectFailure || outcome === Outcome.connectTimeout) this.refused(live, now)
+    else if (outcome === Outcome.ok) live.avoidUntil = 0
     if (latencyMs >= 0) {
       live.meanLatencyMs += (latencyMs - live.meanLatencyMs) * (live.meanLatencyMs === 0 ? 1 : meanStep)
     }
@@ -179,7 +188,7 @@ class EndpointCluster implements Cluster {
     if (balancer.kind === 'peak-ewma') {
       observeLatency(live, outcome === Outcome.ok, latencyMs, now, balancer.decayMs)
     }
-    if (this.outlier !== null && this.outlier.record(live, outcome, status, now)) {
+    if (this.outlier !== null && this.isWatched(live) && this.outlier.record(live, outcome, status, now)) {
       this.numbers.ejections = this.outlier.ejections
       this.isStale = true
     }
@@ -230,7 +239,7 @@ class EndpointCluster implements Cluster {
     const { outlier, activeCheck, warmupMs, breaker } = this.policy
     importEndpoints(state, this.byId, outlier, activeCheck !== undefined, warmupMs, now)
     if (this.breaker !== null && breaker !== undefined) importBreaker(state, this.breaker, breaker, now)
-    this.outlier?.watch(this.states.filter((live) => live.isEligible))
+    this.watchOutliers()
     this.isStale = true
     this.tick(now)
   }
@@ -249,7 +258,7 @@ class EndpointCluster implements Cluster {
       subset: this.subset,
       port: this.port,
       plan: this.plan,
-      groups: this.groups,
+      groups: [...this.groups, ...this.heldGroups],
       health: this.health,
       isPassthrough: this.policy.loadBalancer.kind === 'passthrough',
       isStandingAside: this.outlier?.isStandingAside ?? false,
@@ -281,6 +290,7 @@ class EndpointCluster implements Cluster {
     const isFirst = this.updates === 0
     const update = ++this.updates
     const states: LiveEndpoint[] = []
+    const held = this.set.held === undefined ? nobody : new Set(this.set.held)
     let changed = isFirst || this.plan === null
     for (const endpoint of this.set.endpoints) {
       if (!this.isMine(endpoint)) continue
@@ -296,6 +306,12 @@ class EndpointCluster implements Cluster {
         const wasHealthy = state.endpoint.healthy
         if (state.renew(endpoint)) changed = true
         if (!wasHealthy && endpoint.healthy) startWarmup(state, now, this.policy.warmupMs)
+      }
+      if (state.isHeld !== held.has(id)) {
+        state.isHeld = !state.isHeld
+        state.isRefused = false
+        state.avoidUntil = 0
+        changed = true
       }
       state.seenInUpdate = update
       states.push(state)
@@ -320,15 +336,22 @@ class EndpointCluster implements Cluster {
   }
 
   private regroup(): void {
-    const before = this.groups
-    this.plan = planLocalities(this.states, this.own, this.policy.locality)
-    this.groups = this.plan.groups.map((spec) => {
-      const group = new Group(spec)
-      // A round robin goes on where it was.
-      group.picker = before.find((old) => old.name === group.name)?.picker ?? null
-      return group
-    })
-    this.outlier?.watch(this.states.filter((state) => state.isEligible))
+    const held = this.states.filter((state) => state.isHeld)
+    const confirmed = held.length === 0 ? this.states : this.states.filter((state) => !state.isHeld)
+    this.plan = planLocalities(confirmed, this.own, this.policy.locality)
+    this.groups = groupsOf(this.plan, this.groups)
+    this.heldPlan = planLocalities(held, this.own, this.policy.locality)
+    this.heldGroups = groupsOf(this.heldPlan, this.heldGroups)
+    this.watchOutliers()
+  }
+
+  private watchOutliers(): void {
+    this.outlier?.watch(this.states.filter((state) => state.isEligible && this.isWatched(state)))
+  }
+
+  /** Outlier detection looks at those that carry traffic: held ones only where nothing else is there. */
+  private isWatched(state: LiveEndpoint): boolean {
+    return !state.isHeld || this.groups.length === 0
   }
 
   /** Works out who may be used, how much each group carries, and makes the pickers. */
@@ -349,14 +372,51 @@ class EndpointCluster implements Cluster {
       if (group.isPanicking) isPanicking = true
       if (group.picker !== null) this.active.push(group)
     }
+    let usableNow = this.health.usable
+    if (this.heldGroups.length > 0) {
+      for (const group of this.heldGroups) this.silence(group, now)
+      if (this.health.usable === 0) usableNow = this.fallBackToHeld(now)
+    }
     if (this.active.length === 0) this.noEndpoint = noEndpointRefusal(this.name, this.states)
     this.numbers.endpoints = this.states.length
-    this.numbers.usableEndpoints = this.health.usable
+    this.numbers.usableEndpoints = usableNow
     this.numbers.ejectedEndpoints = this.outlier?.ejected ?? 0
     this.numbers.ejections = this.outlier?.ejections ?? this.numbers.ejections
     this.numbers.panic = isPanicking ? 1 : 0
     this.isStale = false
     this.nextDueAt = this.findNextDue(now)
+  }
+
+  /**
+   * None of the others works, so those serve that the registry's newest word lacks. One that refused a connection is asked again only when nothing at all is left: a registry that
+   * is away for long must not make a restarted application invisible. Answers how many can be used.
+   */
+  private fallBackToHeld(now: number): number {
+    const count = (): number[] => this.heldGroups.map((group) => group.countUsable())
+    let usable = count()
+    if (usable.every((one) => one === 0)) {
+      if (this.active.length > 0) return 0
+      for (const state of this.states) state.isRefused = false
+      this.health = judge(this.states, this.set.protectThreshold, this.outlier)
+      usable = count()
+    }
+    for (const group of this.groups) this.silence(group, now)
+    const eligible = this.heldGroups.map((group) => group.members.length)
+    const loads = shareOut(this.heldPlan!, eligible, usable, 0)
+    this.active = []
+    for (const [index, group] of this.heldGroups.entries()) {
+      group.load = loads[index]!.load
+      group.settle(this.policy.loadBalancer, this.policy.warmupMs, now, this.random)
+      if (group.picker !== null) this.active.push(group)
+    }
+    return usable.reduce((sum, one) => sum + one, 0)
+  }
+
+  /** No first pick of this group; a retry may still find its usable members. */
+  private silence(group: Group, now: number): void {
+    group.load = 0
+    group.isPanicking = false
+    group.settle(this.policy.loadBalancer, this.policy.warmupMs, now, this.random)
   }
 
   private findNextDue(now: number): number {
@@ -379,28 +439,21 @@ class EndpointCluster implements Cluster {
     return active[active.length - 1]!
   }
 
-  /** The pick was tried already: draws again, then looks through its group, then through the others in their order. */
-  private pickAnother(context: PickContext, group: Group, tried: LiveEndpoint): LiveEndpoint {
-    for (let draws = 0; draws < redraws; draws++) {
-      const state = group.picker!.pick(context)
-      if (!isTried(context, state)) return state
-    }
-    const inGroup = findUntried(context, group.pickable)
-    if (inGroup !== undefined) return inGroup
-    for (const other of this.groups) {
-      if (other === group) continue
-      const state = findUntried(context, other.pickable)
-      if (state !== undefined) return state
-    }
-    return tried
+  /** It took no connection. The next requests rather go elsewhere for a moment, long before outlier detection or the registry can know. */
+  private refused(state: LiveEndpoint, now: number): void {
+    state.avoidUntil = now + avoidMs
+    if (!state.isHeld || state.isRefused) return
+    // the registry lacks it and it takes no connection: two words
+    state.isRefused = true
+    this.isStale = true
   }
 }
 
-function findUntried(context: PickContext, states: readonly LiveEndpoint[]): LiveEndpoint | undefined {
-  const start = Math.floor(context.random() * states.length)
-  for (let step = 0; step < states.length; step++) {
-    const state = states[(start + step) % states.length]!
-    if (!isTried(context, state)) return state
-  }
-  return undefined
+function groupsOf(plan: LocalityPlan, before: readonly Group[]): Group[] {
+  return plan.groups.map((spec) => {
+    const group = new Group(spec)
+    // A round robin goes on where it was.
+    group.picker = before.find((old) => old.name === group.name)?.picker ?? null
+    return group
+  })
 }

@@ -99,6 +99,7 @@ function describeMember(
   if (sources.isPassthrough) return { usable: true, reason: `${word}; used when the caller names it` }
   if (group === undefined) return { usable: false, reason: `${word}; its locality has no share in distribute` }
   if (!state.isPickable) return { usable: false, reason: word }
+  if (state.isHeld && group.load === 0) return { usable: false, reason: word }
   if (group.load === 0) {
     return { usable: false, reason: `${word}; ${group.name}, nearer endpoints carry the traffic` }
   }

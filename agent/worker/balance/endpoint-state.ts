@@ -21,6 +21,10 @@ export class LiveEndpoint implements EndpointState {
   isUsable = false
   /** Usable, or its group is in panic mode. */
   isPickable = false
+  /** Kept although the registry's newest word lacks it: the last choice. */
+  isHeld = false
+  /** Held, and it took no connection since: gone. */
+  isRefused = false
   /** Number of the update that saw it last. */
   seenInUpdate = 0
 
@@ -47,7 +51,7 @@ export class LiveEndpoint implements EndpointState {
   warmUntil = 0
 
   /** What changes with each request and is no integer: a plain field would box each new value (16 bytes of garbage). */
-  private readonly measures = new Float64Array(4)
+  private readonly measures = new Float64Array(5)
 
   constructor(endpoint: Endpoint) {
     this.id = endpointId(endpoint)
@@ -92,6 +96,15 @@ export class LiveEndpoint implements EndpointState {
 
   set turnAt(value: number) {
     this.measures[3] = value
+  }
+
+  /** Monotonic ms until which another endpoint is preferred, because this one took no connection; 0 = never refused. */
+  get avoidUntil(): number {
+    return this.measures[4]!
+  }
+
+  set avoidUntil(value: number) {
+    this.measures[4] = value
   }
 
   /** Takes the registry's newest record. Answers whether weight, eligibility or locality changed, on which groups and hash tables are built. */

@@ -3,6 +3,7 @@
  *
  * An endpoint that is disabled or has weight 0 is never used. One that the registry calls unhealthy is left out, unless fewer than the set's protect threshold
  * are healthy: then the registry itself is doubted and its unhealthy ones are used too (Nacos's rule). One that failed its active check or was ejected is left out.
+ * One that is held (the registry's newest word lacks it) counts in no share; it is left out for good when it refuses a connection.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { OutlierDetector } from './outlier.ts'
@@ -22,7 +23,7 @@ export function judge(
   let eligible = 0
   let healthy = 0
   for (const state of states) {
-    if (!state.isEligible) continue
+    if (!state.isEligible || state.isHeld) continue
     eligible++
     if (state.endpoint.healthy) healthy++
   }
@@ -30,7 +31,7 @@ export function judge(
   let usable = 0
   for (const state of states) {
     state.isUsable = isGoodOtherwise(state, isProtected) && !state.isEjected
-    if (state.isUsable) usable++
+    if (state.isUsable && !state.isHeld) usable++
   }
   if (outlier === null) return { eligible, usable, isProtected }
   outlier.isStandingAside = eligible > 0 && usable / eligible < outlier.minHealthShare
@@ -38,14 +39,14 @@ export function judge(
     usable = 0
     for (const state of states) {
       state.isUsable = isGoodOtherwise(state, isProtected)
-      if (state.isUsable) usable++
+      if (state.isUsable && !state.isHeld) usable++
     }
   }
   return { eligible, usable, isProtected }
 }
 
 function isGoodOtherwise(state: LiveEndpoint, isProtected: boolean): boolean {
-  return state.isEligible && (state.endpoint.healthy || isProtected) && !state.hasFailedCheck
+  return state.isEligible && (state.endpoint.healthy || isProtected) && !state.hasFailedCheck && !state.isRefused
 }
 
 /** What speaks against the endpoint, or how well it stands, in an operator's words. */
@@ -53,6 +54,10 @@ export function describeHealth(state: LiveEndpoint, now: number): string {
   if (!state.endpoint.enabled) return 'disabled'
   if (state.weight === 0) return 'weight 0'
   if (!state.endpoint.healthy) return 'unhealthy'
+  if (state.isHeld)
+    return state.isRefused
+      ? 'held back, and refused a connection: gone'
+      : 'held back: the registry names it no more; used when the others fail'
   if (state.hasFailedCheck) return 'failed active check'
   if (state.isEjected) {
     const seconds = Math.max(0, (state.ejectedUntil - now) / 1000).toFixed(1)

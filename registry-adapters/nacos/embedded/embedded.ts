@@ -1,4 +1,5 @@
 /** The embedded registry: the Nacos-compatible server with an in-memory store behind it. For the demo, for tests, and for a first try without Java. */
+import { systemClock } from '../../../contracts/clock.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { AuthUser } from '../server/auth.ts'
 import type { Backend } from '../server/backend.ts'
@@ -55,7 +56,7 @@ const silent: Pick<AdapterDeps, 'log' | 'metrics'> = {
 
 /** Starts it. Rejects with E_LISTEN_IN_USE, E_LISTEN_DENIED, or E_CONFIG_UNREADABLE for a damaged file. */
 export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions = {}): Promise<EmbeddedRegistry> {
-  const deps: AdapterDeps = { now: Date.now, random: Math.random, ...silent, ...options.deps }
+  const deps: AdapterDeps = { now: Date.now, clock: systemClock, random: Math.random, ...silent, ...options.deps }
   const limits = { ...defaultLimits, ...options.limits }
   const host = options.host ?? '127.0.0.1'
   let writer: StoreWriter | undefined

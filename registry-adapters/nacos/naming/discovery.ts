@@ -3,7 +3,7 @@
  * hears of them. Desired state only grows and shrinks by `subscribe` and `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
  */
 import { serviceKey } from '../../../contracts/endpoint.ts'
-import type { EndpointSet, ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
+import type { Endpoint, EndpointSet, ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type {
   AdapterDeps,
@@ -21,7 +21,7 @@ import type { NamingTransport, Watch } from './watch.ts'
 import { Withheld } from './withheld.ts'
 import type { WithheldDeps } from './withheld.ts'
 
-export interface DiscoveryDeps extends Omit<WithheldDeps, 'transport' | 'isWatched' | 'readView' | 'use'> {
+export interface DiscoveryDeps extends Omit<WithheldDeps, 'transport' | 'isWatched' | 'readView' | 'use' | 'serve'> {
   readonly onHeard: () => void
 }
 
@@ -55,7 +55,8 @@ export class Discovery {
       transport: () => this.#transport,
       isWatched: (watch) => this.#watches.get(watch.key) === watch,
       readView: (watch, info) => this.#read(watch, info),
-      use: (watch, view, source) => this.#use(watch, view, source),
+      use: (watch, view, source, isConfirmed) => this.#use(watch, view, source, isConfirmed),
+      serve: (watch, endpoints, held) => this.#serve(watch, endpoints, held),
     })
   }
 
@@ -81,7 +82,7 @@ export class Discovery {
     }
     // each subscription is one of its own, also when a listener object is used twice
     const own: EndpointListener = {
-      onEndpoints: (set) => listener.onEndpoints(set),
+      onEndpoints: (...word) => listener.onEndpoints(...word),
       onStale: (problem) => listener.onStale(problem),
     }
     watch.listeners.add(own)
@@ -89,7 +90,7 @@ export class Discovery {
     if (present.set !== undefined)
       setImmediate(() => {
         if (!present.listeners.has(own) || present.set === undefined) return
-        this.#tell(present, own, present.set)
+        this.#tell(present, own, present.set, false)
         const { stale } = present
         if (stale !== undefined && present.listeners.has(own)) guarded(this.#deps, () => own.onStale(stale))
       })
@@ -316,16 +317,31 @@ export class Discovery {
     return view
   }
 
-  #use(watch: Watch, view: ServiceView, source: string): void {
-    const before = watch.set
+  #use(watch: Watch, view: ServiceView, source: string, isConfirmed: boolean): void {
     // the wire does not tell the threshold, only that it was passed: then every instance may be used
     const protectThreshold = view.isProtected ? 1 : 0
     watch.known = { endpoints: view.endpoints, lastRefTime: view.lastRefTime, source, acceptedAt: performance.now() }
+    this.#show(watch, view.endpoints, [], protectThreshold, isConfirmed)
+  }
+
+  #serve(watch: Watch, endpoints: readonly Endpoint[], held: readonly string[]): void {
+    this.#show(watch, endpoints, held, watch.set?.protectThreshold ?? 0, false)
+  }
+
+  #show(
+    watch: Watch,
+    endpoints: readonly Endpoint[],
+    held: readonly string[],
+    protectThreshold: number,
+    isConfirmed: boolean,
+  ): void {
+    const before = watch.set
     const isSame =
       before !== undefined &&
       before.protectThreshold === protectThreshold &&
-      sameEndpoints(before.endpoints, view.endpoints)
-    if (isSame && watch.stale === undefined) {
+      sameIds(before.held ?? [], held) &&
+      sameEndpoints(before.endpoints, endpoints)
+    if (isSame && watch.stale === undefined && !isConfirmed) {
       watch.set = { ...before, confirmedAt: this.#deps.now() }
       return
     }
@@ -334,16 +350,17 @@ export class Discovery {
     watch.set = {
       service: watch.key,
       version: watch.version,
-      endpoints: isSame ? before.endpoints : view.endpoints,
+      endpoints: isSame ? before.endpoints : endpoints,
+      ...(held.length === 0 ? {} : { held }),
       protectThreshold,
       registry: this.#deps.registry,
       confirmedAt: this.#deps.now(),
     }
-    for (const listener of watch.listeners) this.#tell(watch, listener, watch.set)
+    for (const listener of watch.listeners) this.#tell(watch, listener, watch.set, isConfirmed)
   }
 
-  #tell(watch: Watch, listener: EndpointListener, set: EndpointSet): void {
-    if (this.#watches.get(watch.key) === watch) guarded(this.#deps, () => listener.onEndpoints(set))
+  #tell(watch: Watch, listener: EndpointListener, set: EndpointSet, isConfirmed: boolean): void {
+    if (this.#watches.get(watch.key) === watch) guarded(this.#deps, () => listener.onEndpoints(set, isConfirmed))
   }
 
   /** Keeps what is in use and looks for a second source. */
@@ -379,6 +396,10 @@ export class Discovery {
     this.#remembered.add(key)
     log()
   }
+}
+
+function sameIds(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((id, index) => id === right[index])
 }
 
 function guarded(deps: AdapterDeps, call: () => void): void {

@@ -3,7 +3,7 @@
  * itself and the rest of the list is used. Both are bounded in time, and gauge `registry_held_services` counts the services that are concerned.
  */
 import { endpointId } from '../../../contracts/endpoint.ts'
-import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { Endpoint, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
@@ -27,7 +27,10 @@ export interface WithheldDeps extends AdapterDeps {
   readonly isWatched: (watch: Watch) => boolean
   /** undefined = it cannot be read; that is said elsewhere. */
   readonly readView: (watch: Watch, info: unknown) => ServiceView | undefined
-  readonly use: (watch: Watch, view: ServiceView, source: string) => void
+  /** Makes a view the known one, and tells it. `isConfirmed`: a second answer agreed, in calm times. */
+  readonly use: (watch: Watch, view: ServiceView, source: string, isConfirmed: boolean) => void
+  /** Tells what is served meanwhile; what is known stays. `held` = ids of what the newest list lacks. */
+  readonly serve: (watch: Watch, endpoints: readonly Endpoint[], held: readonly string[]) => void
 }
 
 export class Withheld {
@@ -68,16 +71,17 @@ export class Withheld {
   }
 
   /** A list that is believed whole. */
-  accept(watch: Watch, view: ServiceView, source: string): void {
+  accept(watch: Watch, view: ServiceView, source: string, isConfirmed = false): void {
     if (watch.doubted.size > 0) {
       const ids = new Set(view.endpoints.map(endpointId))
       this.#sayReturned(watch, watch.doubted.countIn(ids))
     }
     this.release(watch)
-    this.#deps.use(watch, view, source)
+    this.#deps.use(watch, view, source, isConfirmed)
   }
 
   hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
+    if (verdict !== 'unsettled') this.#serveLast(watch, view)
     if (watch.held !== undefined) return
     watch.held = { since: performance.now(), attempts: 0 }
     this.#gaugeHeld(watch)
@@ -90,6 +94,25 @@ export class Withheld {
       { known, now: view.endpoints.length, reason: verdict },
     )
     this.#confirmLater(watch)
+  }
+
+  /** In calm times the shorter list is probably right: its endpoints are used, and what it lacks is the last choice until a second answer agrees. */
+  #serveLast(watch: Watch, view: ServiceView): void {
+    const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
+    const byId = new Map(view.endpoints.map((endpoint) => [endpointId(endpoint), endpoint]))
+    const held: string[] = []
+    for (const endpoint of watch.known?.endpoints ?? []) {
+      const id = endpointId(endpoint)
+      if (byId.has(id) || byId.size >= bound) continue
+      byId.set(id, endpoint)
+      held.push(id)
+    }
+    const ids = [...byId.keys()].sort()
+    this.#deps.serve(
+      watch,
+      ids.map((id) => byId.get(id)!),
+      held.sort(),
+    )
   }
 
   #confirmLater(watch: Watch): void {
@@ -144,7 +167,7 @@ export class Withheld {
             { service: watch.key, instances: view.endpoints.length },
             'a second answer confirms that there are fewer instances',
           )
-          this.accept(watch, view, source)
+          this.accept(watch, view, source, true)
           return
         }
       }
@@ -172,7 +195,7 @@ export class Withheld {
     }
     watch.held = undefined
     this.#gaugeHeld(watch)
-    this.#deps.use(watch, { ...view, endpoints }, source)
+    this.#deps.use(watch, { ...view, endpoints }, source, false)
     if (watch.doubtTimer === undefined) this.#lookLater(watch, this.#deps.times.doubtMs)
   }
 
@@ -246,7 +269,7 @@ export class Withheld {
     const left = known.filter((endpoint) => !gone.has(endpointId(endpoint)) && !overdue.has(endpointId(endpoint)))
     const { endpoints } = watch.doubted.merge(left, own.endpoints, askedAt, bound)
     this.#gaugeHeld(watch)
-    this.#deps.use(watch, { ...own, endpoints }, source)
+    this.#deps.use(watch, { ...own, endpoints }, source, watch.doubted.size === 0 && this.mood === 'calm')
   }
 
   /** Nothing is kept against the servers' word any more. */

@@ -5,7 +5,13 @@
  * good word stays, from memory or (after a cold boot) from the snapshot on disk. A service that a ServiceEntry declares is served by that alone.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Endpoint, EndpointSet, ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
+import {
+  endpointId,
+  type Endpoint,
+  type EndpointSet,
+  type ServiceKey,
+  type ServiceName,
+} from '../../../../contracts/endpoint.ts'
 import type {
   AdapterMetrics,
   RegistryAdapter,
@@ -52,10 +58,14 @@ interface Source {
   endpoints: readonly Endpoint[] | undefined
   isAnswered: boolean
   held: HeldBack | undefined
+  /** Ids that the adapter keeps against its registry's newest word. */
+  kept: readonly string[]
   protectThreshold: number
   confirmedAt: number
   refused: number
 }
+
+const nothingKept: readonly string[] = []
 
 interface Wanted {
   readonly name: ServiceName
@@ -90,6 +100,7 @@ export class EndpointDirectory {
         endpoints: undefined,
         isAnswered: false,
         held: undefined,
+        kept: nothingKept,
         protectThreshold: 0,
         confirmedAt: 0,
         refused: 0,
@@ -103,7 +114,7 @@ export class EndpointDirectory {
     this.restore(key, wanted, restored)
     for (const [index, adapter] of this.deps.adapters.entries()) {
       wanted.sources[index]!.subscription = adapter.subscribe(name, {
-        onEndpoints: (set) => this.hear(key, wanted, index, set),
+        onEndpoints: (set, isConfirmed) => this.hear(key, wanted, index, set, isConfirmed),
         onStale: (problem) => this.lose(index, problem),
       })
     }
@@ -154,7 +165,7 @@ export class EndpointDirectory {
   /** Services whose shrinking answer is held back at the moment. */
   heldBack(): ServiceKey[] {
     return [...this.wanted]
-      .filter(([, one]) => one.sources.some((source) => source.held !== undefined))
+      .filter(([, one]) => one.sources.some((source) => source.held !== undefined || source.kept.length > 0))
       .map(([key]) => key)
   }
 
@@ -176,12 +187,13 @@ export class EndpointDirectory {
     // a set of a registry that is no longer configured is not ours to serve
     if (source === undefined) return
     source.endpoints = acceptEndpoints(restored, this.deps.rules).endpoints
+    source.kept = keptOf(restored, source.endpoints)
     source.protectThreshold = restored.protectThreshold
     source.confirmedAt = restored.confirmedAt
     this.publish(key, wanted)
   }
 
-  private hear(key: ServiceKey, wanted: Wanted, index: number, set: EndpointSet): void {
+  private hear(key: ServiceKey, wanted: Wanted, index: number, set: EndpointSet, isConfirmed: boolean): void {
     if (this.wanted.get(key) !== wanted) return
     const adapter = this.deps.adapters[index]!
     if (this.problems[index] !== undefined) {
@@ -207,19 +219,21 @@ export class EndpointDirectory {
       source.held,
       this.deps.protect,
       this.deps.clock.monotonic(),
+      isConfirmed,
     )
     if (result.held !== undefined && !wasHeld) {
       this.deps.metrics.count('registry_updates_held', { registry: adapter.name })
       this.deps.log.warn(
         { code: 'E_REGISTRY_HELD', service: key, registry: adapter.name },
         `${key}: ${adapter.name} went from ${source.endpoints?.length ?? 0} to ${accepted.endpoints.length} endpoints; ` +
-          `the old ones stay until it is confirmed, at most ${this.deps.protect.confirmAfterMs} ms`,
+          `the old ones stay as the last choice until it is confirmed, at most ${this.deps.protect.confirmAfterMs} ms`,
       )
     } else if (result.held === undefined && wasHeld) {
       this.deps.log.info({ service: key, registry: adapter.name }, `${key}: the answer of ${adapter.name} is taken now`)
     }
     source.endpoints = result.endpoints
     source.held = result.held
+    source.kept = keptOf(set, result.endpoints)
     source.isAnswered = true
     source.protectThreshold =
       Number.isFinite(set.protectThreshold) && set.protectThreshold >= 0 && set.protectThreshold <= 1
@@ -286,7 +300,7 @@ export class EndpointDirectory {
       const isConnected = this.deps.adapters[index]!.status().connected
       const endpoints = isConnected ? expire(source.held, this.deps.protect, now) : undefined
       if (endpoints === undefined) {
-        source.held = isConnected ? source.held : { endpoints: source.held.endpoints, since: now }
+        source.held = isConnected ? source.held : { ...source.held, since: now }
         continue
       }
       source.endpoints = endpoints
@@ -308,6 +322,7 @@ export class EndpointDirectory {
       before !== undefined &&
       before.registry === chosen.registry &&
       before.protectThreshold === chosen.protectThreshold &&
+      isDeepStrictEqual(before.held, chosen.held) &&
       (before.endpoints === chosen.endpoints || isDeepStrictEqual(before.endpoints, chosen.endpoints))
     if (isSame) {
       wanted.published = { ...chosen, version: before.version }
@@ -331,12 +346,26 @@ export class EndpointDirectory {
 
   private setOf(key: ServiceKey, wanted: Wanted, index: number): Omit<EndpointSet, 'version'> {
     const source = wanted.sources[index]!
+    const held = heldIn(source)
     return {
       service: key,
       endpoints: source.endpoints!,
+      ...(held.length === 0 ? {} : { held }),
       protectThreshold: source.protectThreshold,
       registry: this.deps.adapters[index]!.name,
       confirmedAt: source.confirmedAt,
     }
   }
+}
+
+/** What an adapter (or the snapshot on disk) says is kept, as far as it is in the set. */
+function keptOf(set: EndpointSet, endpoints: readonly Endpoint[]): readonly string[] {
+  if (set.held === undefined || set.held.length === 0) return nothingKept
+  const named = new Set(set.held)
+  return endpoints.map(endpointId).filter((id) => named.has(id))
+}
+
+function heldIn(source: Source): readonly string[] {
+  if (source.held === undefined) return source.kept
+  return source.kept.length === 0 ? source.held.ids : [...new Set([...source.held.ids, ...source.kept])].sort()
 }

@@ -1,5 +1,4 @@
 /** A registry that a drill can take away: while cut, nothing that it says is heard and it counts as lost; afterwards its newest word is heard. Announcements go on, so that no other host sees a change. */
-import type { EndpointSet } from '../../../../contracts/endpoint.ts'
 import type { EndpointListener, RegistryAdapter, RegistryProblem } from '../../../../contracts/registry-adapter.ts'
 
 export interface CuttableRegistry extends RegistryAdapter {
@@ -9,7 +8,7 @@ export interface CuttableRegistry extends RegistryAdapter {
 interface Heard {
   readonly listener: EndpointListener
   /** Newest word that was not passed on. */
-  waiting: EndpointSet | undefined
+  waiting: Parameters<EndpointListener['onEndpoints']> | undefined
 }
 
 export function cuttable(inner: RegistryAdapter, now: () => number): CuttableRegistry {
@@ -38,9 +37,9 @@ export function cuttable(inner: RegistryAdapter, now: () => number): CuttableReg
       const heard: Heard = { listener, waiting: undefined }
       all.add(heard)
       const subscription = inner.subscribe(service, {
-        onEndpoints: (set) => {
-          if (cutSince === undefined) listener.onEndpoints(set)
-          else heard.waiting = set
+        onEndpoints: (...word) => {
+          if (cutSince === undefined) listener.onEndpoints(...word)
+          else heard.waiting = word
         },
         onStale: (one) => listener.onStale(one),
       })
@@ -58,7 +57,7 @@ export function cuttable(inner: RegistryAdapter, now: () => number): CuttableReg
         const { waiting } = heard
         heard.waiting = undefined
         if (isCut) heard.listener.onStale(problem())
-        else if (waiting !== undefined) heard.listener.onEndpoints(waiting)
+        else if (waiting !== undefined) heard.listener.onEndpoints(...waiting)
       }
     },
   }

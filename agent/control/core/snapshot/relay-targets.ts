@@ -135,9 +135,12 @@ function destinationsOf(host: VirtualHostSpec): ServiceKey[] {
   return [...http, ...tcp].toSorted((a, b) => b.weight - a.weight).map((destination) => destination.service)
 }
 
-/** Healthy endpoints first choice; when none is healthy, all that an operator has not switched off. */
+/** Healthy endpoints that the registry names first choice; then those that are held back; when none is healthy, all that an operator has not switched off. */
 function chooseTargets(set: EndpointSet): string[] {
   const allowed = set.endpoints.filter((endpoint) => endpoint.enabled && endpoint.weight > 0)
   const healthy = allowed.filter((endpoint) => endpoint.healthy)
-  return (healthy.length > 0 ? healthy : allowed).slice(0, maxEndpoints).map(endpointId)
+  const held = new Set(set.held)
+  const named = healthy.filter((endpoint) => !held.has(endpointId(endpoint)))
+  const chosen = [named, healthy, allowed].find((endpoints) => endpoints.length > 0) ?? []
+  return chosen.slice(0, maxEndpoints).map(endpointId)
 }

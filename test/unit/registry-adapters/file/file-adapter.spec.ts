@@ -63,6 +63,50 @@ describe('file adapter', () => {
     expect(adapter.status().problem?.message).to.include('b.yml: service public/DEFAULT_GROUP@@orders is in a.yaml')
   })
 
+  it('says a second time that endpoints are gone, after another look, and only then', async () => {
+    const two = `${good}  - { address: 10.0.0.2, port: 80 }\n`
+    await writeFile(join(directory, 'orders.yaml'), two)
+    const hasty = { name: 'files', directory, allowLoopback: false, pollMs: 20, confirmAfterMs: 200 }
+    await adapter.close()
+    adapter = createFileAdapter(hasty, deps)
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80', '10.0.0.2:80'])
+    await writeFile(join(directory, 'orders.yaml'), good)
+    await listener.untilIds(['10.0.0.1:80'])
+    const lostAt = performance.now()
+    expect(listener.confirmed).to.deep.equal([])
+    await eventually(() => listener.confirmed.length > 0, 'the second word')
+    expect(performance.now() - lostAt).to.be.within(150, 5000)
+    expect(listener.confirmed.map((set) => set.endpoints.length)).to.deep.equal([1])
+    expect(listener.confirmed[0]!.version).to.equal(listener.sets.at(-2)!.version)
+  })
+
+  it('confirms nothing while a file is broken', async () => {
+    await writeFile(join(directory, 'orders.yaml'), `${good}  - { address: 10.0.0.2, port: 80 }\n`)
+    await adapter.close()
+    adapter = createFileAdapter(
+      { name: 'files', directory, allowLoopback: false, pollMs: 20, confirmAfterMs: 50 },
+      deps,
+    )
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80', '10.0.0.2:80'])
+    await writeFile(join(directory, 'other.yaml'), '}')
+    await eventually(() => adapter.status().problem !== undefined, 'the broken file')
+    await writeFile(join(directory, 'orders.yaml'), good)
+    await listener.untilIds(['10.0.0.1:80'])
+    const looks = listener.sets.length
+    const heardAt = adapter.status().lastHeardAt
+    await eventually(() => adapter.status().lastHeardAt > heardAt + 100, 'some more looks')
+    expect(listener.confirmed).to.deep.equal([])
+    expect(listener.sets).to.have.length(looks)
+    await rm(join(directory, 'other.yaml'))
+    await eventually(() => listener.confirmed.length === 1, 'the second word')
+  })
+
   it('ignores hidden files, drafts and what is neither YAML nor JSON', async () => {
     await writeFile(join(directory, '.orders.yaml.swp'), 'junk')
     await writeFile(join(directory, '.hidden.yaml'), 'junk: [')

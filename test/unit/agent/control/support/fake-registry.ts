@@ -23,8 +23,15 @@ export interface FakeRegistration {
   updates: Partial<Registration>[]
 }
 
+/** What else a word of the fake registry says. */
+export interface Word {
+  readonly protectThreshold?: number
+  readonly held?: readonly string[]
+  readonly isConfirmed?: boolean
+}
+
 export interface FakeRegistry extends RegistryAdapter {
-  say(service: ServiceName, endpoints: readonly Endpoint[], protectThreshold?: number): void
+  say(service: ServiceName, endpoints: readonly Endpoint[], word?: Word): void
   goAway(message?: string): void
   comeBack(): void
   readonly registrations: FakeRegistration[]
@@ -52,7 +59,7 @@ export function fakeRegistry(name = 'main', now: () => number = () => 0): FakeRe
       const last = said.get(key)
       if (last !== undefined && connected)
         queueMicrotask(() => {
-          if (set.has(listener)) listener.onEndpoints(last)
+          if (set.has(listener)) listener.onEndpoints(last, false)
         })
       return { unsubscribe: () => void set.delete(listener) }
     },
@@ -91,18 +98,19 @@ export function fakeRegistry(name = 'main', now: () => number = () => 0): FakeRe
       fake.isClosed = true
       return Promise.resolve()
     },
-    say(service, endpoints, protectThreshold = 0) {
+    say(service, endpoints, { protectThreshold = 0, held, isConfirmed = false } = {}) {
       const key = serviceKey(service)
       const set: EndpointSet = {
         service: key,
         version: ++version,
         endpoints,
+        ...(held === undefined ? {} : { held }),
         protectThreshold,
         registry: name,
         confirmedAt: now(),
       }
       said.set(key, set)
-      for (const listener of listeners.get(key) ?? []) listener.onEndpoints(set)
+      for (const listener of listeners.get(key) ?? []) listener.onEndpoints(set, isConfirmed)
     },
     goAway(message = 'no answer') {
       connected = false

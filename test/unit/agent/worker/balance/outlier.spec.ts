@@ -77,10 +77,11 @@ describe('outlier detection', () => {
     fail(split, 1, 4, Outcome.connectFailure)
     fail(split, 1, 1, Outcome.serverError, 500)
     fail(split, 1, 4, Outcome.connectFailure)
-    expect(isOut(split, '10.0.0.1', 1)).to.equal(false)
+    // after the second in which whoever took no connection is passed over
+    expect(isOut(split, '10.0.0.1', 1001)).to.equal(false)
     fail(split, 1, 1, Outcome.connectFailure)
-    expect(isOut(split, '10.0.0.1', 1)).to.equal(true)
-    expect(isOut(split, '10.0.0.0', 1)).to.equal(false)
+    expect(isOut(split, '10.0.0.1', 1001)).to.equal(true)
+    expect(isOut(split, '10.0.0.0', 1001)).to.equal(false)
   })
 
   it('does not eject for callers who went away', () => {

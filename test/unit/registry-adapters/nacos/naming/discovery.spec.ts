@@ -171,7 +171,8 @@ describe('discovery from Nacos', () => {
     push(server, { name: 'orders', groupName: 'DEFAULT_GROUP', hosts: [], lastRefTime: Date.now() + 5 })
     await eventually(() => deps.gauged('registry_held_services') === 1, 'the push to be held')
     await eventually(() => deps.gauged('registry_held_services') === 0, 'the end of it')
-    expect(listener.sets.map((set) => set.endpoints.length)).to.deep.equal([3])
+    expect(listener.sets.map((set) => set.endpoints.length - (set.held?.length ?? 0))).to.deep.equal([3, 0, 3])
+    expect(listener.sets.every((set) => set.endpoints.length === 3)).to.equal(true)
     expect(deps.counted('registry_held', { reason: 'empty' })).to.equal(1)
     expect(deps.lines.join('\n')).to.include('keeping them until a second answer confirms it')
   })
@@ -182,6 +183,19 @@ describe('discovery from Nacos', () => {
     server.setHosts(orders, [])
     await listener.untilIds([])
     expect(server.grpcSeen.some(({ type }) => type === clientRequests.serviceQuery)).to.equal(true)
+  })
+
+  it('shows at once that a shrinking list is held, uses what is new in it, and says when it is confirmed', async () => {
+    const server = await bench.server()
+    const { listener } = await watching(server, 10)
+    server.setHosts(orders, [{ ip: '10.0.0.1' }, { ip: '10.0.9.9' }])
+    await listener.until((set) => set.held !== undefined, 'a set with held endpoints')
+    const held = listener.last!
+    expect(held.held).to.deep.equal(ids(10).slice(1).sort())
+    expect(listener.ids).to.have.length(11)
+    await listener.untilIds(['10.0.0.1:80', '10.0.9.9:80'])
+    expect(listener.confirmed.map((set) => set.endpoints.length)).to.deep.equal([2])
+    expect(listener.last!.held).to.equal(undefined)
   })
 
   it('asks a second server at once whether a list really shrank, and believes it', async () => {
@@ -203,7 +217,8 @@ describe('discovery from Nacos', () => {
       () => deps.lines.some((line) => line.includes('the second answer has the instances')),
       'the second opinion',
     )
-    expect(listener.sets.map((set) => set.endpoints.length)).to.deep.equal([10])
+    expect(listener.sets.every((set) => set.endpoints.length === 10)).to.equal(true)
+    expect(listener.last!.held).to.equal(undefined)
     honest.setHosts(orders, hosts(2))
     push(lying, {
       name: 'orders',

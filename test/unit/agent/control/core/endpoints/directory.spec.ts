@@ -88,6 +88,46 @@ describe('the endpoint directory', () => {
     expect(log.lines.filter((line) => line.message.includes('went from 10 to 0 endpoints'))).to.have.length(1)
   })
 
+  it('names what it holds back, so that workers use it last, and no more when the registry names it again', () => {
+    const { directory, registry } = setUp()
+    directory.want(key, name)
+    registry.say(name, ten)
+    expect(directory.view(key)!.set!.held).to.equal(undefined)
+    registry.say(name, ten.slice(0, 2))
+    const held = directory.view(key)!.set!
+    expect(held.held).to.deep.equal(ids(held).filter((id) => !['10.0.0.1:80', '10.0.0.2:80'].includes(id)))
+    expect(held.held).to.have.length(8)
+    registry.say(name, ten)
+    expect(directory.view(key)!.set!.held).to.equal(undefined)
+  })
+
+  it('believes at once what the adapter asked for again', () => {
+    const { directory, registry, changes } = setUp()
+    directory.want(key, name)
+    registry.say(name, ten)
+    registry.say(name, [])
+    expect(ids(directory.view(key)!.set)).to.have.length(10)
+    registry.say(name, [], { isConfirmed: true })
+    expect(directory.view(key)!.set!.held).to.equal(undefined)
+    expect(ids(directory.view(key)!.set)).to.deep.equal([])
+    registry.say(name, ten)
+    registry.say(name, ten.slice(0, 1), { isConfirmed: true })
+    expect(ids(directory.view(key)!.set)).to.deep.equal(['10.0.0.1:80'])
+    expect(directory.heldBack()).to.deep.equal([])
+    expect(changes).to.have.length(5)
+  })
+
+  it('passes on what the adapter itself keeps, and shows the service as held back', () => {
+    const { directory, registry } = setUp()
+    directory.want(key, name)
+    registry.say(name, ten)
+    registry.say(name, ten, { held: ['10.0.0.3:80', '192.0.2.1:1'] })
+    expect(directory.view(key)!.set!.held, 'only what is in the set').to.deep.equal(['10.0.0.3:80'])
+    expect(directory.heldBack()).to.deep.equal([key])
+    registry.say(name, ten)
+    expect(directory.heldBack()).to.deep.equal([])
+  })
+
   it('takes a held-back answer after the bound when nothing else was heard', () => {
     const { directory, registry, clock } = setUp()
     directory.want(key, name)
