@@ -24,6 +24,8 @@ export type WorkerToControl =
   | { readonly type: 'need'; readonly names: readonly string[] }
   /** Services used since the last message, so that control keeps them subscribed. Sent at most every 10 s. */
   | { readonly type: 'used'; readonly services: readonly string[] }
+  /** An application of this host (`address:port`) refused a connection: nobody listens there. At most once a second for each. */
+  | { readonly type: 'refused-application'; readonly application: string }
   | { readonly type: 'reply'; readonly id: number; readonly body: unknown }
   | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string }
 

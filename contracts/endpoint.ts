@@ -121,3 +121,8 @@ export const metadataKeys = {
   zone: 'zone',
   region: 'region',
 } as const
+
+/** Whether the port is an agent's, with an application behind it. So says the registry, hence whoever may register the instance. */
+export function isAgentInbound(endpoint: Endpoint): boolean {
+  return endpoint.metadata[metadataKeys.inbound] === 'true'
+}

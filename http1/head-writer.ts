@@ -26,7 +26,7 @@ const requestFields: readonly Field[] = [
 ]
 const requestActionsToAnybody = actions(requestFields, true)
 const requestActionsToMesh = actions(requestFields, false)
-const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier], false)
+const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier, Field.xMeshError], false)
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 const crlf = latin1('\r\n')
@@ -237,6 +237,7 @@ export class HeadWriter {
       const field = head.ids[k] as number
       let action = replyActions[field] as number
       if (field === Field.xMeshTier && !plan.dropsTier) action = Action.pass
+      else if (field === Field.xMeshError && !plan.dropsError) action = Action.pass
       const isLoose = head.hasLooseLines && buf[head.at[k * 4 + 1] as number] !== 0x3a
       if (action === Action.pass && !isLoose && (isPlain || !this.#isLeftOut(head, k, field))) continue
       let writesLength = false

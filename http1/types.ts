@@ -105,4 +105,6 @@ export interface ReplyPlan {
   upgrades: boolean
   /** Leaves out an `x-mesh-tier` that came from upstream, because ours is in `extra`. */
   dropsTier: boolean
+  /** Leaves out an `x-mesh-error`: it came from an application, and only the mesh may say what it says. */
+  dropsError: boolean
 }

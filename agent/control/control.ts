@@ -207,6 +207,7 @@ export class Control {
         for (const name of names) this.names.ask(name)
       },
       onUsed: (services) => this.used(services),
+      onRefusedApplication: (application) => this.registrar.refused(application),
       onWorkers: () => this.workersChanged(),
     })
     this.readiness = new HostReadiness({

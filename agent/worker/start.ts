@@ -60,6 +60,7 @@ const worker = await Worker.create({
   isOurs: (owner) =>
     owner.pid === 1 || owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
   ask: (names) => control.need(names),
+  tellRefused: (application) => control.refused(application),
   onBound: (bound: BoundListener) =>
     watchdog?.deposit(shardOf(bound.spec.name, bound.spec.address, bound.socket.port), bound.socket.descriptor),
   onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),

@@ -2,6 +2,7 @@ import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from 
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { Dialer } from './connect/dialer.ts'
+import { RefusedApplications } from './connect/refused-applications.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
@@ -50,6 +51,8 @@ export interface WorkerOptions {
   readonly isOurs: (owner: PortOwner) => boolean
   /** Sends `need` to control. */
   readonly ask: (names: readonly string[]) => void
+  /** Tells control of an application of this host, `address:port`, that refuses connections. */
+  readonly tellRefused: (application: string) => void
   readonly onBound: (bound: BoundListener) => void
   readonly onRemoved: (name: string, address: string, port: number) => void
   readonly closeDescriptor: (descriptor: number) => void
@@ -104,7 +107,18 @@ export class Worker {
     const fresh = (): number => clock.refresh()
     const wheel = new TimerWheel(fresh, processWakeUp())
     const warn = (message: string): void => options.log('warn', message)
-    const dialer = new Dialer({ transports, wheel, clock, socketOptions: socketOptions(warn) })
+    const refused = new RefusedApplications({
+      isOwn: (address) => address.startsWith('127.') || address === '::1' || address === this.road.state.node.address,
+      now,
+      tell: options.tellRefused,
+    })
+    const dialer = new Dialer({
+      transports,
+      wheel,
+      clock,
+      socketOptions: socketOptions(warn),
+      onRefused: (address, port) => refused.note(address, port),
+    })
     const tallies = new Tallies()
     const state = new MeshState(
       { pools: { dialer, wheel, clock }, random, now: fresh, limitShare: 1 / options.workers, filterCounts: tallies },

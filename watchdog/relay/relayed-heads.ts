@@ -48,6 +48,7 @@ export class RelayedHeads {
     saysKeepAlive: false,
     upgrades: false,
     dropsTier: true,
+    dropsError: true,
   }
   private readonly tierLines = {
     center: Buffer.from(`${headers.tier}: center\r\n`, 'latin1'),
@@ -78,6 +79,8 @@ export class RelayedHeads {
     const isFinal = head.status >= 200
     plan.extra = this.tierLines[tier]
     plan.extraLength = isFinal || head.status === 101 ? plan.extra.length : 0
+    // whether an agent or an application answers is not known here; only of a center it is
+    plan.dropsError = tier === 'direct'
     plan.framing = framing
     plan.closes = isFinal
     plan.upgrades = head.status === 101

@@ -11,6 +11,8 @@ export interface DialerDeps {
   readonly wheel: TimerWheel
   readonly clock: Clock
   readonly socketOptions: SocketOptions
+  /** The system refused a dial: nobody listens there. */
+  readonly onRefused: (address: string, port: number) => void
 }
 
 /** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
@@ -53,6 +55,7 @@ export class PendingDial implements TimerOwner {
       }
       deps.clock.refresh()
       if (transport === null) {
+        if (reason === 'ECONNREFUSED') deps.onRefused(address, port)
         waiting.onDialFailed(reason === 'ETIMEDOUT' ? Outcome.connectTimeout : Outcome.connectFailure, reason)
         return
       }

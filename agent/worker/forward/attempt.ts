@@ -1,3 +1,4 @@
+import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { takeFailed } from '../../../native/kernel-pipe.ts'
 import { Outcome } from '../balance/types.ts'
@@ -8,6 +9,7 @@ import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import { BodyReader } from '../../../http1/body-reader.ts'
 import { chunkEnd, lastChunk, maxChunkHeadBytes, writeChunkHead } from '../../../http1/chunks.ts'
+import { Field } from '../../../http1/field-names.ts'
 import { Head } from '../../../http1/head.ts'
 import { readReply } from '../../../http1/read-reply.ts'
 import { BodyKind } from '../../../http1/types.ts'
@@ -15,6 +17,7 @@ import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Fate } from '../transport/transport.ts'
 import type { TransportOwner } from '../transport/transport.ts'
+import { Delivery, deliveryOf } from './delivery.ts'
 import { BulkReply } from './bulk-reply.ts'
 import type { Exchange } from './exchange.ts'
 import { tallyFault } from './limit-tallies.ts'
@@ -149,6 +152,7 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     this.mayBeRead = true
     exchange.writeRequest(this)
     if (!this.send()) exchange.connection.pauseReading()
+    else if (exchange.connection.isHeldBack) exchange.requestDrained()
   }
 
   /** Sends what the exchange put into the output; false = slow, `requestDrained` of the exchange follows. */
@@ -353,6 +357,16 @@ export class Attempt implements TransportOwner, TimerOwner, ConnectionWaiter {
     const { clock, state, wheel } = this.road
     if (this.phase === Phase.body) wheel.arm(this.timer, clock.now + state.limits.bodyIdleTimeoutMs)
     this.connection.transport.resumeReading()
+  }
+
+  /** Of a 503, by the word of an agent in front of the application. */
+  readDelivery(): Delivery {
+    if (!isAgentInbound(this.state!.endpoint)) return Delivery.delivered
+    const index = this.head.find(Field.xMeshError)
+    if (index < 0) return Delivery.delivered
+    const delivery = deliveryOf(this.head.valueOf(index))
+    if (delivery !== Delivery.delivered) this.mayBeRead = false
+    return delivery
   }
 
   /** Tells the balancer, once. */

@@ -55,8 +55,12 @@ export class ClusterVisit {
     return cluster.pick(context)
   }
 
+  /** Once all were tried, only the last one is still avoided. */
   noteTried(state: EndpointState): void {
-    if (!this.tried.includes(state)) this.tried.push(state)
+    const { tried, upstream } = this
+    const isLast = tried.length + 1 >= upstream!.cluster.states.length && !tried.includes(state)
+    if (isLast) tried.length = 0
+    if (!tried.includes(state)) tried.push(state)
   }
 
   /** Takes a place in the retry budget until `claimRetry`; false when it is used up. */

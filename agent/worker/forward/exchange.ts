@@ -9,6 +9,7 @@ import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Attempt } from './attempt.ts'
 import type { HttpConnection } from './http-connection.ts'
+import { Delivery } from './delivery.ts'
 import { IncomingRequest } from './incoming-request.ts'
 import { tallyFault } from './limit-tallies.ts'
 import { loggedRequest } from './logged-request.ts'
@@ -237,7 +238,7 @@ export class Exchange implements TimerOwner {
   onInterim(attempt: Attempt): void {
     // R21: interim replies go to HTTP/1.1 callers only, and only while one attempt can still be the answer.
     if (this.request.head.minor === 0 || this.tries.running.isRace) return
-    this.reply.passHead(attempt.head, this.tries.visit.hashCookie)
+    this.reply.passHead(attempt, this.tries.visit.hashCookie)
     this.connection.flush()
   }
 
@@ -246,8 +247,14 @@ export class Exchange implements TimerOwner {
     const { road } = this
     const { status } = attempt.head
     this.reply.headMs = road.clock.now - this.startedAt
-    attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, road.clock.now - attempt.startedAt)
-    if (this.tries.retryStatus(attempt, buf, at, end)) return false
+    const delivery = status === 503 ? attempt.readDelivery() : Delivery.delivered
+    if (delivery === Delivery.unreachable) {
+      road.tallies.undelivered++
+      attempt.judge(Outcome.connectFailure, 0, -1)
+    } else {
+      attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, road.clock.now - attempt.startedAt)
+    }
+    if (this.tries.retryReply(attempt, delivery, buf, at, end)) return false
     this.commit(attempt)
     this.reply.pass(attempt, this.mustClose, this.tries.visit.hashCookie)
     return true
@@ -301,7 +308,7 @@ export class Exchange implements TimerOwner {
     attempt.judge(Outcome.ok, 101, reply.headMs)
     this.commit(attempt)
     this.tries.running.finish()
-    reply.passHead(attempt.head, this.tries.visit.hashCookie)
+    reply.passHead(attempt, this.tries.visit.hashCookie)
     road.output.copy(buf, at, end)
     reply.bytes += road.output.length
     startTunnel(road, this, attempt)

@@ -1,4 +1,4 @@
-import { metadataKeys } from '../../../contracts/endpoint.ts'
+import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import { headers } from '../../../contracts/words.ts'
 import type { Tier } from '../../../contracts/words.ts'
 import type { EndpointState } from '../balance/types.ts'
@@ -38,6 +38,7 @@ export class ForwardedHeads {
     cookieEdits: null,
     filterEdits: null,
     dropsTier: true,
+    dropsError: true,
     extra: null,
     extraLength: 0,
     framing: ReplyFraming.same,
@@ -66,7 +67,7 @@ export class ForwardedHeads {
     const { destination, route } = way
     const { fields, requestPlan: plan } = this
     fields.begin()
-    if (source !== undefined && metadataKeys.inbound in endpoint.endpoint.metadata) fields.addSource(source.app)
+    if (source !== undefined && isAgentInbound(endpoint.endpoint)) fields.addSource(source.app)
     if (tracing.createMissing) fields.addTrace(head, request.createdTrace, tracing)
     plan.routeEdits = route === null ? null : route.requestEdits
     plan.destinationEdits = destination === null ? null : destination.requestEdits
@@ -91,12 +92,13 @@ export class ForwardedHeads {
     output.length = at
   }
 
-  /** The head of a reply like `replyHead` to the caller of `request`. `cookie`: adds a cookie of ours, or null. */
+  /** The head of a reply like `replyHead`, which came from `endpoint`, to the caller of `request`. `cookie`: adds a cookie of ours, or null. */
   reply(
     output: Output,
     request: IncomingRequest,
     way: Way,
     replyHead: Head,
+    endpoint: EndpointState,
     context: FilterContext,
     framing: ReplyFraming,
     closes: boolean,
@@ -117,6 +119,7 @@ export class ForwardedHeads {
       plan.cookieEdits = cookie
       if (route.responseFilters.length > 0) plan.filterEdits = filterEdits(route, context, replyHead.status)
     }
+    plan.dropsError = !isAgentInbound(endpoint.endpoint)
     plan.framing = framing
     plan.closes = closes && isFinal
     plan.saysKeepAlive = !closes && isFinal && request.head.minor === 0

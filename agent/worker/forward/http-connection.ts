@@ -56,6 +56,8 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   private isProcessing = false
   /** The kernel does not take what was written. */
   private isSlow = false
+  /** Not read, because an endpoint does not take what came. */
+  isHeldBack = false
   private onReady: ((connection: Movable) => void) | null = null
 
   constructor(road: Road, accepted: Accepted, transport: Transport) {
@@ -231,6 +233,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   }
 
   pauseReading(): void {
+    this.isHeldBack = true
     this.transport.pauseReading()
     if (this.phase === Phase.body) this.road.wheel.disarm(this.timer)
   }
@@ -266,6 +269,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
 
   private readOn(): void {
     if (this.phase >= Phase.closed) return
+    this.isHeldBack = false
     if (this.hasEnded) {
       if (this.phase === Phase.idle) this.closeNow()
       return
@@ -326,7 +330,8 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     }
     this.phase = Phase.idle
     this.armIdle()
-    if (!this.isProcessing && (this.held !== null || this.onReady !== null || this.hasEnded)) this.goOn()
+    const isStopped = this.held !== null || this.isHeldBack
+    if (!this.isProcessing && (isStopped || this.onReady !== null || this.hasEnded)) this.goOn()
   }
 
   /** The reply cannot be finished: the caller must see a broken one. `needsReset`: only a reset tells (a reply that ends with the connection). */

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import { Outcome } from '../balance/types.ts'
-import type { Head } from '../../../http1/head.ts'
 import { BodyKind, ReplyFraming } from '../../../http1/types.ts'
 import type { Answer, FilterContext, HeaderEdits } from '../route/types.ts'
 import type { Attempt } from './attempt.ts'
@@ -50,18 +49,18 @@ export class OutgoingReply {
       request.head.acceptsTrailers,
       road.state.limits,
     )
-    this.writeHead(head, framing, cookie)
+    this.writeHead(attempt, framing, cookie)
   }
 
   /** A head without a body behind it: an interim reply, or 101. */
-  passHead(head: Head, cookie: HeaderEdits | null): void {
-    this.writeHead(head, ReplyFraming.same, cookie)
+  passHead(attempt: Attempt, cookie: HeaderEdits | null): void {
+    this.writeHead(attempt, ReplyFraming.same, cookie)
   }
 
-  private writeHead(head: Head, framing: ReplyFraming, cookie: HeaderEdits | null): void {
+  private writeHead(attempt: Attempt, framing: ReplyFraming, cookie: HeaderEdits | null): void {
     const { context, request, road, way } = this
     context.now = road.clock.now
-    road.heads.reply(road.output, request, way, head, context, framing, this.closes, cookie)
+    road.heads.reply(road.output, request, way, attempt.head, attempt.state!, context, framing, this.closes, cookie)
   }
 
   /** The answer is our own. */

@@ -5,6 +5,7 @@ import { BodyKind } from '../../../http1/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Attempt } from './attempt.ts'
+import { Delivery } from './delivery.ts'
 import { ClusterVisit } from './cluster-visit.ts'
 import type { Exchange } from './exchange.ts'
 import { failureOf } from './failure.ts'
@@ -137,13 +138,19 @@ export class Tries implements TimerOwner {
     if (running.newest === null) this.tryOnce(false, false)
   }
 
-  /** Repeats because of the status, if the route asks for it: the reply, whose head is read and ends at `at`, is then thrown away. */
-  retryStatus(attempt: Attempt, buf: Buffer, at: number, end: number): boolean {
+  /**
+   * Repeats because of the reply, whose head is read and ends at `at`, and which is then thrown away: it has a status for which the route asks that, or an agent says that the
+   * application could not be reached, which is a failed connect.
+   */
+  retryReply(attempt: Attempt, delivery: Delivery, buf: Buffer, at: number, end: number): boolean {
     const { request, way } = this.exchange
     const policy = way.route?.retry ?? null
-    if (policy === null || !policy.onStatus(attempt.head.status)) return false
-    const sent = { methodId: request.head.methodId, mayBeRead: true, isReplayable: request.replay.isWhole }
-    if (!mayRepeat(sent) || !this.retryLater(false)) return false
+    if (policy === null) return false
+    const isUnreachable = delivery === Delivery.unreachable
+    if (!(isUnreachable && policy.onConnectFailure) && !policy.onStatus(attempt.head.status)) return false
+    const { mayBeRead } = attempt
+    const sent = { methodId: request.head.methodId, mayBeRead, isReplayable: request.replay.isWhole }
+    if (!mayRepeat(sent) || !this.retryLater(isUnreachable)) return false
     this.visit.noteTried(attempt.state!)
     this.running.drop(attempt)
     attempt.discardReply(buf, at, end)

@@ -87,6 +87,10 @@ export class ControlClient {
     this.send({ type: 'need', names })
   }
 
+  refused(application: string): void {
+    this.send({ type: 'refused-application', application })
+  }
+
   private send(message: WorkerToControl): void {
     const { socket } = this
     if (socket === undefined || !this.isConnected) return

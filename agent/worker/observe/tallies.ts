@@ -25,6 +25,7 @@ export class Tallies {
   retriesRefused = 0
   unreadRepeats = 0
   reusedConnectionRepeats = 0
+  undelivered = 0
   hedges = 0
   faultDelays = 0
   faultAborts = 0
@@ -107,6 +108,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'reusedConnectionRepeats',
     'hostmesh_repeats_reused_connection_total',
     'Idempotent requests repeated because a connection that had been used before broke without a byte of a reply',
+  ],
+  [
+    'undelivered',
+    'hostmesh_undelivered_total',
+    'Answers of other agents that their application could not be reached, taken as failed connects',
   ],
   ['hedges', 'hostmesh_hedges_total', 'Second requests sent beside a slow first one'],
   ['faultDelays', 'hostmesh_fault_delays_total', 'Requests delayed on purpose by a rule'],

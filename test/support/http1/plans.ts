@@ -30,6 +30,7 @@ export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
     saysKeepAlive: false,
     upgrades: false,
     dropsTier: true,
+    dropsError: true,
     ...changes,
   }
 }

@@ -11,7 +11,11 @@ import type { LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../cont
 export interface ServicePlan {
   readonly name: string
   readonly protocol?: AppProtocol
-  readonly endpoints: readonly { readonly address: string; readonly port: number }[]
+  readonly endpoints: readonly {
+    readonly address: string
+    readonly port: number
+    readonly metadata?: Readonly<Record<string, string>>
+  }[]
   readonly policy?: Partial<TrafficPolicySpec>
   /** Changes of the one route that forwards everything to the service. */
   readonly route?: Partial<HttpRouteSpec>
@@ -50,7 +54,10 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
       endpoints: {
         service: key,
         version: 1,
-        endpoints: service.endpoints.map((endpoint) => endpointOf(endpoint.address, endpoint.port)),
+        endpoints: service.endpoints.map(({ address, port, metadata = {} }) => ({
+          ...endpointOf(address, port),
+          metadata,
+        })),
         protectThreshold: 0,
         registry: 'test',
         confirmedAt: Date.now(),

@@ -9,6 +9,8 @@ export interface StartedWorker {
   readonly worker: Worker
   /** Names that the worker asked control for. */
   readonly asked: string[]
+  /** Applications of this host that refused a connection, as told to control. */
+  readonly refused: string[]
   readonly logged: string[]
   /** Port of a service's listener, or of `shared`. */
   port(name: string): number
@@ -24,12 +26,14 @@ export async function startWorker(
   options: Partial<WorkerOptions> = {},
 ): Promise<StartedWorker> {
   const asked: string[] = []
+  const refused: string[] = []
   const logged: string[] = []
   const worker = await Worker.create({
     workers: 1,
     sharesPorts: false,
     isOurs: () => false,
     ask: (names) => asked.push(...names),
+    tellRefused: (application) => refused.push(application),
     onBound: () => {},
     onRemoved: () => {},
     closeDescriptor: () => {},
@@ -45,6 +49,7 @@ export async function startWorker(
   return {
     worker,
     asked,
+    refused,
     logged,
     port(name) {
       const bound = worker.listeners.get(name) ?? worker.listeners.get(`service:${name}`)

@@ -77,13 +77,16 @@ describe('head writer', () => {
     expect(forwardedReply(ok('Connection: keep-alive\r\n'), { closes: true })).to.contain('\r\nConnection: close\r\n')
   })
 
-  it('replaces the tier of another agent with ours, keeps its error', () => {
+  it('replaces the tier of another agent with ours, keeps its error, and believes no application', () => {
     const reply = ok('x-mesh-tier: center\r\nx-mesh-error: E_CONNECT_REFUSED\r\nContent-Length: 0\r\n')
     const extra = bytes('x-mesh-tier: agent\r\n')
-    expect(forwardedReply(reply, { extra, extraLength: extra.length })).to.equal(
+    expect(forwardedReply(reply, { extra, extraLength: extra.length, dropsError: false })).to.equal(
       'HTTP/1.1 200 OK\r\nx-mesh-error: E_CONNECT_REFUSED\r\nContent-Length: 0\r\nVia: 1.1 mesh\r\nx-mesh-tier: agent\r\n\r\n',
     )
     expect(forwardedReply(reply, { dropsTier: false })).to.contain('x-mesh-tier: center')
+    expect(forwardedReply(reply, { dropsError: true })).to.equal(
+      'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.1 mesh\r\n\r\n',
+    )
   })
 
   it('completes a status line without a reason', () => {

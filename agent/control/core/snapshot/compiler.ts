@@ -243,7 +243,9 @@ export class Compiler {
       const local = this.deps.localApplication(endpoint.address, endpoint.port)
       if (local === undefined) continue
       changed ??= [...set.endpoints]
-      changed[index] = { ...endpoint, ...local }
+      // called directly: no agent stands before it
+      const { [metadataKeys.inbound]: _inbound, ...metadata } = endpoint.metadata
+      changed[index] = { ...endpoint, ...local, metadata }
     }
     if (changed === undefined) return set
     const unique = new Map(changed.map((endpoint) => [endpointId(endpoint), endpoint]))

@@ -33,6 +33,8 @@ export interface PublisherDeps {
   onSeenVersion(version: number): void
   onNeed(names: readonly string[]): void
   onUsed(services: readonly string[]): void
+  /** `address:port` of an application of this host. */
+  onRefusedApplication(application: string): void
   /** A worker came, went, applied or refused a version. */
   onWorkers(): void
 }
@@ -266,6 +268,9 @@ export class Publisher {
         return
       case 'used':
         this.deps.onUsed(strings(message.services))
+        return
+      case 'refused-application':
+        this.deps.onRefusedApplication(String(message.application))
         return
       case 'reply':
         this.settle(worker, message.id)?.resolve(message.body)

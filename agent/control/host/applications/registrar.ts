@@ -4,12 +4,13 @@
  * An application is announced with the agent's inbound port once that port listens (or at once when an earlier run had announced it) and its health is known. It is taken back only on purpose: its file was
  * removed, its owner said so, or the host leaves. A generation that ends or is replaced lets go without a word to the registry, and the next one carries on; only the leading one speaks at all.
  */
-import { metadataKeys, type ServiceName } from '../../../../contracts/endpoint.ts'
+import { endpointId, metadataKeys, type ServiceName } from '../../../../contracts/endpoint.ts'
 import type { Registration, RegistrationHandle, RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
 import { describeError } from '../../../../contracts/errors.ts'
 import type { Clock } from '../../clock.ts'
 import type { HostConfig } from '../../config/types.ts'
 import type { Log } from '../../log.ts'
+import { Absence } from './absence.ts'
 import type { Application, CheckSpec } from './application.ts'
 import { HealthWatch } from './health.ts'
 import type { ProbeTarget } from './probe.ts'
@@ -50,6 +51,8 @@ interface Entry {
   /** `listening` once a worker said so; `failed` names why. */
   listener: 'unknown' | 'listening' | { readonly problem: string }
   watch: HealthWatch | undefined
+  /** While it refuses connections. */
+  absence: Absence | undefined
   wasAnnounced: boolean
   handle: RegistrationHandle | undefined
   announced: Registration | undefined
@@ -82,6 +85,7 @@ export class Registrar {
       inboundPort,
       listener: 'unknown',
       watch: undefined,
+      absence: undefined,
       wasAnnounced: kept?.announced?.registration.port === inboundPort && inboundPort !== undefined,
       handle: undefined,
       announced: undefined,
@@ -106,7 +110,7 @@ export class Registrar {
     const entry = this.entries.get(id)
     if (entry === undefined) return false
     this.entries.delete(id)
-    entry.watch?.stop()
+    this.stopLooking(entry)
     const handle = entry.handle
     entry.handle = undefined
     this.deps.onChanged()
@@ -119,7 +123,7 @@ export class Registrar {
     const entry = this.entries.get(id)
     if (entry === undefined) return
     this.entries.delete(id)
-    entry.watch?.stop()
+    this.stopLooking(entry)
     entry.handle?.release()
     this.deps.onChanged()
   }
@@ -146,6 +150,30 @@ export class Registrar {
     if (isSame) return
     entry.listener = state
     this.announce(entry)
+  }
+
+  /** A worker met a refused connection: whoever listens at `address:port` on this host is not there now. Unhealthy at once, until it takes connections again. */
+  refused(address: string): void {
+    for (const entry of this.entries.values()) {
+      const { application } = entry
+      if (entry.absence !== undefined || endpointId(application) !== address) continue
+      const { id } = application
+      this.deps.log.warn(
+        { application: id },
+        `${id}: unhealthy: it refuses connections; ${this.isLeading ? 'the registry is told' : 'not leading'}`,
+      )
+      const { clock, probe } = this.deps
+      entry.absence = new Absence(application, {
+        clock,
+        probe,
+        onReturn: () => {
+          entry.absence = undefined
+          this.deps.log.info({ application: id }, `${id}: takes connections again`)
+          this.announce(entry)
+        },
+      })
+      this.announce(entry)
+    }
   }
 
   /**
@@ -187,9 +215,14 @@ export class Registrar {
   /** Ends checks and lets go. */
   close(): void {
     for (const entry of this.entries.values()) {
-      entry.watch?.stop()
+      this.stopLooking(entry)
       this.letGo(entry)
     }
+  }
+
+  private stopLooking(entry: Entry): void {
+    entry.watch?.stop()
+    entry.absence?.stop()
   }
 
   views(): ApplicationView[] {
@@ -197,7 +230,7 @@ export class Registrar {
       application: entry.application,
       inboundPort: entry.inboundPort,
       health: this.healthOf(entry),
-      healthProblem: entry.watch?.lastProblem,
+      healthProblem: entry.absence === undefined ? entry.watch?.lastProblem : 'refuses connections',
       state: this.stateOf(entry),
       waitsFor: this.waitsFor(entry),
     }))
@@ -237,7 +270,7 @@ export class Registrar {
   }
 
   private healthOf(entry: Entry): boolean | undefined {
-    if (!entry.application.healthy) return false
+    if (!entry.application.healthy || entry.absence !== undefined) return false
     return entry.application.check === undefined ? true : entry.watch?.verdict
   }
 

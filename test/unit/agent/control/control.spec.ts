@@ -217,9 +217,16 @@ describe('control', () => {
     const port = bench.control.listeners.portRows().find((row) => row.direction === 'inbound')!.port
     const worker = bench.worker()
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
-    bench.registry.say(orders, [endpoint(`10.0.0.5:${port}`), endpoint('10.0.0.9:80')])
+    const metadata = { 'hostmesh.inbound': 'true', version: 'v1' }
+    bench.registry.say(orders, [
+      { ...endpoint(`10.0.0.5:${port}`), metadata },
+      { ...endpoint('10.0.0.9:80'), metadata },
+    ])
     await worker.until(() => addresses(worker.snapshot).length === 2, 'endpoints')
     expect(addresses(worker.snapshot)).to.deep.equal(['10.0.0.9', '127.0.0.1'])
+    const [remote, local] = worker.snapshot!.services[key]!.endpoints.endpoints
+    expect(remote!.metadata).to.deep.equal(metadata)
+    expect(local!.metadata, 'no agent stands before it').to.deep.equal({ version: 'v1' })
   })
 
   it('refuses its own listeners as endpoints', async () => {

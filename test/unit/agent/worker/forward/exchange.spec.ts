@@ -271,6 +271,18 @@ describe('an HTTP/1.1 exchange', () => {
           expect(backend.connections).to.have.length(1)
         })
 
+    it('repeats a POST that the kernel did not take, and goes on with the caller', async () => {
+      const caller = await kept()
+      // In one turn: the reset is there when the request is to be written.
+      caller.send(post('hello'))
+      backend.connections[0]!.socket.resetAndDestroy()
+      await answered(caller, 2)
+      expect(started!.metric(unread)).to.equal(1)
+      caller.send(get())
+      await answered(caller, 3)
+      expect(caller.text.split('200 OK')).to.have.length(4)
+    })
+
     it('does not repeat a POST after a reset, which says nothing of what was read', async () => {
       const caller = await kept()
       backend.onPiece = ({ socket }) => {

@@ -18,7 +18,13 @@ function stateWith(snapshot: Snapshot) {
     () => 1000,
     () => {},
   )
-  const dialer = new Dialer({ transports: {} as Transports, wheel, clock, socketOptions: { apply() {} } })
+  const dialer = new Dialer({
+    transports: {} as Transports,
+    wheel,
+    clock,
+    socketOptions: { apply() {} },
+    onRefused() {},
+  })
   const state = new MeshState(
     { pools: { dialer, wheel, clock }, random: Math.random, now: () => 1000, limitShare: 1 },
     {

@@ -59,6 +59,7 @@ describe('the publisher', () => {
       onSeenVersion: (version) => store.raiseVersion(version),
       onNeed: () => undefined,
       onUsed: () => undefined,
+      onRefusedApplication: () => undefined,
       onWorkers: () => undefined,
     })
     await publisher.listen()

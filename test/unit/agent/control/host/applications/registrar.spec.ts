@@ -97,6 +97,42 @@ describe('registration of local applications', () => {
     registrar.close()
   })
 
+  for (const hasCheck of [true, false])
+    it(`tells the registry at once of an application that refuses a connection, ${hasCheck ? 'checked' : 'never checked'}, and when it is back`, async () => {
+      const { registry, registrar, answerCheck, clock } = setUp()
+      registrar.setLeading(true)
+      registrar.put(application(hasCheck ? { check } : {}), 21_001)
+      registrar.listenerState(application().id, 'listening')
+      if (hasCheck) await answerCheck()
+      const [registered] = registry.registrations
+      expect(registered!.registration.healthy).to.equal(true)
+      registrar.refused('127.0.0.1:9999')
+      expect(registered!.registration.healthy, 'another port').to.equal(true)
+      registrar.refused('127.0.0.1:8080')
+      expect(registered!.registration.healthy).to.equal(false)
+      expect(registrar.views()[0]!.healthProblem).to.equal('refuses connections')
+      if (hasCheck) await answerCheck()
+      expect(registered!.registration.healthy, 'an older good answer does not count').to.equal(false)
+      clock.advance(100)
+      if (!hasCheck) await answerCheck('ECONNREFUSED')
+      expect(registered!.registration.healthy).to.equal(false)
+      registrar.close()
+    })
+
+  it('calls an application well again as soon as it takes connections', async () => {
+    const { registry, registrar, answerCheck, clock } = setUp()
+    registrar.setLeading(true)
+    registrar.put(application(), 21_001)
+    registrar.listenerState(application().id, 'listening')
+    registrar.refused('127.0.0.1:8080')
+    registrar.refused('127.0.0.1:8080')
+    clock.advance(100)
+    await answerCheck()
+    expect(registry.registrations[0]!.registration.healthy).to.equal(true)
+    expect(registrar.views()[0]!.healthProblem).to.equal(undefined)
+    registrar.close()
+  })
+
   it('lets go without a word to the registry when it ends or another generation leads', () => {
     const { registry, registrar } = setUp()
     registrar.put(application(), 21_001)
