@@ -115,6 +115,8 @@ export interface EndpointSet {
 export const metadataKeys = {
   inbound: 'hostmesh.inbound',
   appPort: 'hostmesh.app-port',
+  /** Of an endpoint that a ServiceEntry declares: the ports by which callers name it, with commas between them. */
+  servicePorts: 'hostmesh.service-ports',
   protocol: 'hostmesh.protocol',
   mtls: 'hostmesh.mtls',
   version: 'version',

@@ -38,8 +38,10 @@ export interface HttpMatchSpec {
   /** Labels of the calling application; `app` is its service name. */
   readonly sourceLabels?: Readonly<Record<string, string>>
   readonly sourceNamespace?: string
-  /** Port that the caller dialled. */
+  /** Port that the caller dialled: that of the listener, or the one in Host (80 without one) where the request names its service by Host. */
   readonly port?: number
+  /** The port that Host names is one of these, or it names none. Of services that a ServiceEntry declares. */
+  readonly namedPorts?: readonly number[]
 }
 
 export interface HeaderEditsSpec {
@@ -54,6 +56,15 @@ export interface DestinationSpec {
   readonly subset?: string
   /** Only endpoints of this port, where a service has several. */
   readonly port?: number
+  /**
+   * Ports with endpoints or a policy of their own, where `port` is absent: the one that the caller named is used. A caller that named none gets, if `hasOnlyPorts`, port 80 or else the first, otherwise any
+   * endpoint.
+   */
+  readonly ports?: readonly number[]
+  /** The service has no other port (a ServiceEntry lists them all): a caller that names another one finds no endpoint. */
+  readonly hasOnlyPorts?: boolean
+  /** New Host for this destination; wins over the rewrite of the route. */
+  readonly authority?: string
   /** Positive integer; shares are weight / sum. */
   readonly weight: number
   readonly requestHeaders?: HeaderEditsSpec
@@ -94,6 +105,10 @@ export type RetryCondition =
   | 'gateway-error'
   | '5xx'
   | 'retriable-4xx'
+  | 'cancelled'
+  | 'deadline-exceeded'
+  | 'internal'
+  | 'resource-exhausted'
   | 'unavailable'
   | 'retriable-status-codes'
 
@@ -106,6 +121,8 @@ export interface RetrySpec {
   readonly statuses: readonly number[]
   /** First back-off; grows twofold with full jitter up to ten times this. */
   readonly backoffMs: number
+  /** Whether a retry goes to an endpoint that was not tried yet while there is one. Absent: yes, but where a hash chooses the retry stays with its hash. */
+  readonly ignorePreviousHosts?: boolean
 }
 
 export interface FaultSpec {
@@ -187,8 +204,10 @@ export interface TcpRouteSpec {
 export interface VirtualHostSpec {
   /** Unique in the snapshot; the service key for the implicit host of a service. */
   readonly name: string
-  /** Lower-case names for the Host header: exact, or `*.suffix`. */
+  /** Lower-case names for the Host header: exact, `*.suffix`, or `*`. */
   readonly domains: readonly string[]
+  /** Names (and `*.suffix`) under a wildcard of `domains` for which a more specific rule decides: asked for, never taken for this host's. */
+  readonly except?: readonly string[]
   readonly http: readonly HttpRouteSpec[]
   readonly tcp: readonly TcpRouteSpec[]
 }

@@ -31,6 +31,7 @@ import { ControlMetrics } from './observe.ts'
 import { probe } from './host/applications/probe.ts'
 import { createAdapters } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
+import { ruleScope } from './config/rule-scope.ts'
 import { fileReadGuard } from './core/rules/read-guard.ts'
 import { RuleStore } from './core/rules/rule-store.ts'
 import { entrySet } from './core/rules/service-entry.ts'
@@ -175,7 +176,7 @@ async function main(): Promise<void> {
     problems: checked.problems,
     generation: argv.generation,
     adapters: registries,
-    rules: new RuleStore({ ...config.serviceDefaults, guard }),
+    rules: new RuleStore({ ...ruleScope(config), guard }),
     entrySet,
     resolve: systemResolve,
     probe,

@@ -5,6 +5,8 @@ import { diff } from 'node:util'
 import { checkConfig, yamlFilesIn } from '../../agent/control/config/check.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { createAdapters, kindOf } from '../../agent/control/kinds/registries.ts'
+import { ruleScope } from '../../agent/control/config/rule-scope.ts'
+import { hostScope, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { systemClock } from '../../contracts/clock.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
@@ -148,7 +150,7 @@ function readRules(paths: readonly string[]): RuleFile[] {
 
 /** The same compiler that runs in control; a rule with problems never leaves this machine. */
 function areGood(output: Output, files: readonly RuleFile[], config: AgentConfig): boolean {
-  const { statuses } = new RuleStore(config.serviceDefaults).replaceSource('files', files)
+  const { statuses } = new RuleStore(ruleScope(config)).replaceSource('files', files)
   let isGood = true
   for (const status of statuses) {
     if (status.state === 'rejected') isGood = false
@@ -164,8 +166,8 @@ function read(store: Store, dataId: string): Promise<ConfigDocument | undefined>
   return store.source.read(store.group, dataId, AbortSignal.timeout(requestTimeoutMs))
 }
 
-function scopeOf(config: AgentConfig): { namespace: string; group: string; groups: readonly string[] } {
-  return config.serviceDefaults
+function scopeOf(config: AgentConfig): HostScope {
+  return hostScope(ruleScope(config))
 }
 
 function dataIdOf(name: string, config: AgentConfig): string {

@@ -1,6 +1,6 @@
 /** Sorts the resources of rule files into the documents of a registry's configuration store: one for the mesh, one per service. */
 import { isMap, isSeq, parseAllDocuments } from 'yaml'
-import { parseHostName, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
+import { parseHostName, placeOf, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { meshRulesId, serviceRulesId } from '../../contracts/rule-documents.ts'
 
@@ -43,8 +43,8 @@ function dataIdOf(resource: Resource, scope: HostScope): string {
   const names = Array.isArray(hosts) ? hosts : [host]
   const [name] = names
   if (names.length !== 1 || typeof name !== 'string' || name.startsWith('*')) return meshRulesId
-  const namespace = typeof resource.metadata?.namespace === 'string' ? resource.metadata.namespace : scope.namespace
-  const key = parseHostName(name, namespace, scope)
+  const namespace = typeof resource.metadata?.namespace === 'string' ? resource.metadata.namespace : ''
+  const key = parseHostName(name, placeOf(namespace, scope), scope)
   const service = key === undefined ? undefined : parseServiceName(key)
   return service === undefined || service.namespace !== scope.namespace ? meshRulesId : serviceRulesId(service)
 }

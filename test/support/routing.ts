@@ -1,5 +1,6 @@
 /** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
+import { splitAuthority } from '../../agent/worker/route/local-reply.ts'
 import { noFilterCounts } from '../../agent/worker/route/filter-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'
@@ -30,6 +31,8 @@ export function request(traits: RequestTraits = {}): RequestView {
     authority: host.toLowerCase(),
     scheme: traits.scheme ?? 'http',
     localPort: traits.port ?? 15_001,
+    isNamedByHost: traits.port === undefined,
+    namedPort: traits.port === undefined ? (splitAuthority(host)[1] ?? 0) : 0,
     sourceAddress: traits.from ?? '127.0.0.1',
     source: traits.source,
     header: (name) => (name === 'host' ? host : headers[name]),
@@ -88,7 +91,7 @@ export function virtualHost(http: readonly HttpRouteSpec[]): VirtualHost {
 }
 
 export function ruleStore(): RuleStore {
-  return new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', groups: ['PAYMENTS'] })
+  return new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', groups: ['PAYMENTS'], namespaces: ['prod'] })
 }
 
 /** A store with one document; fails with all problems if a resource is not applied. */

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { RuleStore } from '../core/rules/rule-store.ts'
 import type { ConfigProblem } from './problem.ts'
 import { readRuleFiles } from './rule-files.ts'
+import { ruleScope } from './rule-scope.ts'
 import type { AgentConfig } from './types.ts'
 
 /** Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. Reads files only; never throws for what they hold. */
 export function checkRules(config: AgentConfig): ConfigProblem[] {
-  const rules = new RuleStore(config.serviceDefaults)
+  const rules = new RuleStore(ruleScope(config))
   const { documents, problems } = readRuleFiles(config.rulesDir)
   const { statuses } = rules.replaceSource('rules.d', documents)
   const ofRules = statuses.flatMap((status) =>

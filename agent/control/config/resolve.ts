@@ -76,6 +76,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     stateDir: absolute(parsed.stateDir ?? roles[parsed.role].stateDir),
     servicesDir: absolute(parsed.servicesDir),
     rulesDir: absolute(parsed.rulesDir),
+    rules: parsed.rules,
     watchdog: parsed.watchdog,
     logging: parsed.logging,
   }

@@ -226,6 +226,30 @@ export function textMap() {
   })
 }
 
+/** Labels with dots between them; lower case afterwards. */
+export function hostDomain() {
+  return leaf('a domain like cluster.local', (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,9}$/.test(value)
+      ? value.toLowerCase()
+      : undefined,
+  )
+}
+
+/** Names to `namespace/GROUP`. */
+export function placeMap() {
+  const part = /^[A-Za-z0-9._:$-]{1,512}$/
+  return leaf('a map of names to namespace/GROUP', (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const entries = Object.entries(value as Record<string, unknown>).map(([name, place]) => {
+      const [namespace = '', group = '', ...rest] = typeof place === 'string' ? place.split('/') : []
+      const isGood = [name, namespace, group].every((one) => part.test(one)) && rest.length === 0
+      return isGood ? ([name, { namespace, group }] as const) : undefined
+    })
+    const good = entries.filter((entry) => entry !== undefined)
+    return good.length === entries.length ? Object.fromEntries(good) : undefined
+  })
+}
+
 /** One of a few words. */
 export function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
   return z.enum(words).meta({ allowed: words.join(', ') })

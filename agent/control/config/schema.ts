@@ -12,6 +12,7 @@ import {
   cidr,
   duration,
   flag,
+  hostDomain,
   httpPath,
   integer,
   listenAddress,
@@ -19,6 +20,7 @@ import {
   oneOf,
   optionalListenAddress,
   path,
+  placeMap,
   plainName,
   port,
   portRange,
@@ -250,6 +252,24 @@ export const agentFileSchema = z.strictObject({
     ),
   servicesDir: path().prefault('services.d').describe('One YAML file per local application.'),
   rulesDir: path().prefault('rules.d').describe('YAML files with rules.'),
+  rules: z
+    .strictObject({
+      clusterDomain: hostDomain()
+        .prefault('cluster.local')
+        .describe('Ending of the names of a Kubernetes cluster in rules and in Host: `orders.prod.svc.cluster.local`.'),
+      namespaces: placeMap()
+        .prefault({})
+        .describe(
+          'What a namespace of a rule means here: `prod: public/PROD_GROUP`; those of registries and their groups mean themselves.',
+        ),
+      otherNamespaces: oneOf('own', 'separate')
+        .prefault('own')
+        .describe(
+          'Every other namespace of a rule: `own` = the default namespace and group, `separate` = a registry namespace of that name.',
+        ),
+    })
+    .prefault({})
+    .describe('How hosts and namespaces of rules read as services; `hostmesh check` shows it for each.'),
   watchdog: z
     .strictObject({
       drainDeadline: duration('1s', '24h')

@@ -52,6 +52,8 @@ export interface AgentConfig {
   readonly stateDir: string
   readonly servicesDir: string
   readonly rulesDir: string
+  /** How hosts and namespaces of rules read as services. */
+  readonly rules: AgentFile['rules']
   readonly watchdog: AgentFile['watchdog']
   readonly logging: AgentFile['logging']
 }

@@ -11,7 +11,12 @@ export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, st
   return true
 }
 
-/** A rule's port is the endpoint's own, or where that is an agent's inbound port or a target port, the port of the application as callers name it. */
+/**
+ * A rule's port is the endpoint's own, or where that is an agent's inbound port, the port of the application. An endpoint of a ServiceEntry goes by the ports that the entry gives
+ * it alone.
+ */
 export function hasPort(endpoint: Endpoint, port: number): boolean {
+  const named = endpoint.metadata[metadataKeys.servicePorts]
+  if (named !== undefined) return named.split(',').includes(String(port))
   return endpoint.port === port || endpoint.metadata[metadataKeys.appPort] === String(port)
 }

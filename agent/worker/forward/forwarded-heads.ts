@@ -77,7 +77,8 @@ export class ForwardedHeads {
     plan.authority = null
     if (route !== null) {
       if (route.rewritePath !== null) plan.target = rewrittenTarget(route.rewritePath(request), request.query)
-      if (route.rewriteAuthority !== null) plan.authority = Buffer.from(route.rewriteAuthority, 'latin1')
+      const authority = destination?.authority ?? route.rewriteAuthority
+      if (authority !== null) plan.authority = Buffer.from(authority, 'latin1')
     }
     plan.upgrades = head.upgradesToWebSocket
     this.writeRequest(output, head, plan)

@@ -2,6 +2,7 @@ import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { BodyReader } from '../../../http1/body-reader.ts'
 import { Head } from '../../../http1/head.ts'
 import type { StringCache } from '../../../http1/string-cache.ts'
+import { splitAuthority } from '../route/local-reply.ts'
 import type { RequestView } from '../route/types.ts'
 import type { Output } from '../transport/output.ts'
 import { CreatedTrace } from './created-trace.ts'
@@ -25,6 +26,7 @@ export class IncomingRequest implements RequestView {
   readonly replay: ReplayBuffer = new ReplayBuffer()
   readonly createdTrace: CreatedTrace = new CreatedTrace()
   readonly scheme = 'http'
+  isNamedByHost = false
   /** Head and body were received to the last byte. */
   isDone = false
   /** Whether the head is whole, so that its facts may be read. */
@@ -50,6 +52,9 @@ export class IncomingRequest implements RequestView {
   }
   get localPort(): number {
     return this.caller.localPort
+  }
+  get namedPort(): number {
+    return this.isNamedByHost ? (splitAuthority(this.head.authority)[1] ?? 0) : 0
   }
   get sourceAddress(): string {
     return this.caller.sourceAddress
@@ -116,6 +121,7 @@ export class IncomingRequest implements RequestView {
     this.head.reset()
     this.replay.reset()
     this.createdTrace.isThere = false
+    this.isNamedByHost = false
     this.isDone = false
     this.isRead = true
   }

@@ -15,6 +15,7 @@ import { Head } from '../../../http1/head.ts'
 import { readReply } from '../../../http1/read-reply.ts'
 import { BodyKind } from '../../../http1/types.ts'
 import type { Method } from '../../../http1/types.ts'
+import { clusterKeyFor } from '../route/destination.ts'
 import { chooseMirrors } from '../route/mirror.ts'
 import type { Destination, Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
@@ -39,7 +40,7 @@ export class Mirrors {
 export function sendMirrors(road: Road, request: IncomingRequest, route: Route): void {
   chooseMirrors(route, road.random, (destination) => {
     const { mirrors } = road
-    const upstream = road.state.upstream(destination.clusterKey)
+    const upstream = road.state.upstream(clusterKeyFor(destination, request.namedPort, request.localPort))
     if (upstream === undefined || mirrors.inFlight >= maxMirrors || !request.isDone || !request.replay.isWhole) {
       mirrors.skipped++
       return

@@ -7,7 +7,7 @@ import type { DialUser, PendingDial } from '../connect/dialer.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { MovedPair } from '../listen/movable.ts'
-import { chooseDestination } from '../route/destination.ts'
+import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
 import type { ConnectionView } from '../route/types.ts'
@@ -63,7 +63,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     const host = road.state.names.host(this.accepted.listener.virtualHost ?? '')
     const route = host === undefined ? undefined : matchTcpRoute(host, this)
     const destination = route === undefined ? undefined : chooseDestination(route, road.random())
-    const upstream = destination === undefined ? undefined : road.state.upstream(destination.clusterKey)
+    const upstream =
+      destination === undefined ? undefined : road.state.upstream(clusterKeyFor(destination, 0, this.localPort))
     if (upstream === undefined) {
       this.refuse('NR')
       return

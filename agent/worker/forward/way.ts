@@ -1,7 +1,7 @@
 import { Field } from '../../../http1/field-names.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { MeshState } from '../link/mesh-state.ts'
-import { chooseDestination } from '../route/destination.ts'
+import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { IncomingRequest } from './incoming-request.ts'
@@ -43,7 +43,7 @@ export class Way {
     }
     const verdict = this.runFilters(this.route, context)
     if (verdict !== null) return verdict
-    return this.findUpstream(this.route, state, context.random)
+    return this.findUpstream(this.route, state, request, context.random)
   }
 
   private findListenerHost(state: MeshState, name: string): Stop | null {
@@ -53,7 +53,8 @@ export class Way {
     return null
   }
 
-  private findNamedHost(state: MeshState, { head }: IncomingRequest): Stop | null {
+  private findNamedHost(state: MeshState, request: IncomingRequest): Stop | null {
+    const { head } = request
     const index = head.find(Field.xMeshService)
     const name = index >= 0 ? head.valueOf(index) : head.authority
     if (name === '') return noName()
@@ -61,6 +62,7 @@ export class Way {
     if (host === undefined) return { kind: 'ask', name: index >= 0 ? name : state.withoutPort(name) }
     if (host === null) return this.isUnknown(name)
     this.host = host
+    request.isNamedByHost = index < 0
     return null
   }
 
@@ -77,11 +79,18 @@ export class Way {
     return null
   }
 
-  private findUpstream(route: Route, state: MeshState, random: () => number): Upstream | Stop {
+  private findUpstream(
+    route: Route,
+    state: MeshState,
+    request: IncomingRequest,
+    random: () => number,
+  ): Upstream | Stop {
     const destination = chooseDestination(route, route.destinations.length > 1 ? random() : 0)
     if (destination === undefined) return noDestination(route.spec.name)
     this.destination = destination
-    return state.upstream(destination.clusterKey) ?? unknown
+    const { portKeys, clusterKey } = destination
+    const key = portKeys === null ? clusterKey : clusterKeyFor(destination, request.namedPort, request.localPort)
+    return state.upstream(key) ?? unknown
   }
 
   /** The answer to a request whose way is unknown. */

@@ -9,10 +9,29 @@ export function clusterKey(service: ServiceKey, subset?: string, port?: number):
   return `${service}|${subset ?? ''}|${port ?? ''}`
 }
 
+/** What a caller means that names none. */
+const httpPort = 80
+/** The port of no endpoint. */
+const noPort = 0
+
+/** The key for a caller that named this port in Host (0 = none) and dialled that one. */
+export function clusterKeyFor(destination: Destination, namedPort: number, localPort: number): string {
+  const { portKeys } = destination
+  if (portKeys === null) return destination.clusterKey
+  const key = portKeys.get(namedPort === 0 ? localPort : namedPort)
+  return key ?? (namedPort === 0 ? destination.clusterKey : destination.otherKey)
+}
+
 export function compileDestination(spec: DestinationSpec): Destination {
+  const { service, subset, port, ports = [], hasOnlyPorts = false } = spec
+  const ofPort = (one: number | undefined): string => clusterKey(service, subset, one)
+  const usual = port ?? (hasOnlyPorts ? (ports.includes(httpPort) ? httpPort : ports[0]) : undefined)
   return {
     spec,
-    clusterKey: clusterKey(spec.service, spec.subset, spec.port),
+    clusterKey: ofPort(usual),
+    portKeys: ports.length === 0 ? null : new Map(ports.map((one) => [one, ofPort(one)])),
+    otherKey: ofPort(hasOnlyPorts ? noPort : port),
+    authority: spec.authority ?? null,
     requestEdits: compileHeaderEdits(spec.requestHeaders),
     responseEdits: compileHeaderEdits(spec.responseHeaders),
   }

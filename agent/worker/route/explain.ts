@@ -8,6 +8,8 @@ import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers as meshHeaders } from '../../../contracts/words.ts'
+import { clusterKeyFor } from './destination.ts'
+import { splitAuthority } from './local-reply.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
 import type { NameTable } from './name-table.ts'
 import { tcpRouteMatches } from './tcp-route.ts'
@@ -50,7 +52,7 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     virtualHost: host.name,
     steps,
     outcome: route === undefined ? 'no route matches: 404 with E_ROUTE_NONE' : outcomeOf(route),
-    destinations: route === undefined ? [] : explainDestinations(route, sources),
+    destinations: route === undefined ? [] : explainDestinations(route, view, sources),
   }
 }
 
@@ -91,10 +93,12 @@ function findHost(
 
 function requestView(
   request: ExplainRequest,
-  listener: Pick<ListenerSpec, 'port'>,
+  listener: Pick<ListenerSpec, 'port' | 'kind'>,
   apps: Iterable<SourceAppSpec>,
 ): RequestView {
   const mark = request.path.indexOf('?')
+  const isOfOneService = listener.kind === 'service' || listener.kind === 'inbound'
+  const isNamedByHost = !isOfOneService && request.headers[meshHeaders.service] === undefined
   return {
     method: request.method,
     path: mark < 0 ? request.path : request.path.slice(0, mark),
@@ -102,6 +106,8 @@ function requestView(
     authority: request.host.toLowerCase(),
     scheme: 'http',
     localPort: listener.port,
+    isNamedByHost,
+    namedPort: isNamedByHost ? (splitAuthority(request.host)[1] ?? 0) : 0,
     sourceAddress: '127.0.0.1',
     source: sourceOf(request.sourceApp, apps),
     header: (name) => (name === 'host' ? request.host : request.headers[name]),
@@ -208,10 +214,15 @@ function percent(share: number): string {
   return `${Math.round(share * 10_000) / 100} %`
 }
 
-function explainDestinations(route: Route | TcpRoute, sources: ExplainSources): ExplainDestination[] {
+function explainDestinations(
+  route: Route | TcpRoute,
+  view: RequestView,
+  sources: ExplainSources,
+): ExplainDestination[] {
   const total = route.destinations.reduce((sum, one) => sum + one.spec.weight, 0)
   return route.destinations.map((destination) => {
-    const facts = sources.destination(destination)
+    const clusterKey = clusterKeyFor(destination, view.namedPort, view.localPort)
+    const facts = sources.destination({ ...destination, clusterKey })
     return {
       service: destination.spec.service,
       subset: destination.spec.subset,

@@ -30,6 +30,7 @@ export function compileHttpMatch(spec: HttpMatchSpec, index: number): HttpMatch 
     conditions.push(fieldCondition('method', spec.method, (view) => view.method))
   }
   if (spec.port !== undefined) conditions.push(portCondition(spec.port))
+  if (spec.namedPorts !== undefined) conditions.push(namedPortsCondition(spec.namedPorts))
   if (spec.sourceNamespace !== undefined) conditions.push(sourceNamespaceCondition(spec.sourceNamespace))
   for (const [label, value] of Object.entries(spec.sourceLabels ?? {})) conditions.push(labelCondition(label, value))
   if (spec.scheme !== undefined) conditions.push(fieldCondition('scheme', spec.scheme, (view) => view.scheme))
@@ -106,8 +107,15 @@ function absenceCondition(name: string, spec: PresenceMatchSpec): Condition {
 
 function portCondition(port: number): Condition {
   return {
-    test: (view) => view.localPort === port,
-    describeMiss: (view) => `port is ${view.localPort}, wanted ${port}`,
+    test: (view) => view.localPort === port || (view.isNamedByHost && (view.namedPort || 80) === port),
+    describeMiss: (view) => `port is ${view.isNamedByHost ? view.namedPort || 80 : view.localPort}, wanted ${port}`,
+  }
+}
+
+function namedPortsCondition(ports: readonly number[]): Condition {
+  return {
+    test: (view) => view.namedPort === 0 || ports.includes(view.namedPort),
+    describeMiss: (view) => `port in Host is ${view.namedPort}, the service has ${ports.join(', ')}`,
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * From what a caller wrote (`x-mesh-service`, Host) to a virtual host. First the answers of control, which knows registries and rules, then the declared
- * names of the virtual hosts: exact, then the longest `*.suffix`.
+ * names of the virtual hosts: exact, then the longest `*.suffix`. A name for which a more specific rule decides, whose virtual host is not here yet, is asked for.
  */
 import { splitAuthority } from './local-reply.ts'
 import type { VirtualHost } from './types.ts'
@@ -10,7 +10,8 @@ export class NameTable {
   /** Answers of control by name: the virtual host's name, or null for a name that nobody knows. */
   readonly #answers = new Map<string, string | null>()
   readonly #exact = new Map<string, VirtualHost>()
-  readonly #suffixes = new Map<string, VirtualHost>()
+  /** By suffix with its dot; empty for `*`. */
+  readonly #suffixes = new Map<string, SuffixHost>()
 
   /** Adds or replaces; null removes. */
   setHost(name: string, host: VirtualHost | null): void {
@@ -22,7 +23,7 @@ export class NameTable {
     }
     this.#hosts.set(name, host)
     for (const domain of host.spec.domains) {
-      if (domain.startsWith('*.')) this.#suffixes.set(domain.slice(1), host)
+      if (domain.startsWith('*')) this.#suffixes.set(domain.slice(1), new SuffixHost(host))
       else this.#exact.set(domain, host)
     }
   }
@@ -63,16 +64,37 @@ export class NameTable {
   #bySuffix(name: string): VirtualHost | undefined {
     if (this.#suffixes.size === 0) return undefined
     for (let dot = name.indexOf('.', 1); dot > 0; dot = name.indexOf('.', dot + 1)) {
-      const host = this.#suffixes.get(name.slice(dot))
-      if (host !== undefined) return host
+      const found = this.#suffixes.get(name.slice(dot))
+      if (found !== undefined) return found.hostFor(name)
     }
-    return undefined
+    return this.#suffixes.get('')?.hostFor(name)
   }
 
   #forgetDomains(host: VirtualHost): void {
     for (const domain of host.spec.domains) {
-      const [table, key] = domain.startsWith('*.') ? [this.#suffixes, domain.slice(1)] : [this.#exact, domain]
-      if (table.get(key) === host) table.delete(key)
+      if (!domain.startsWith('*')) {
+        if (this.#exact.get(domain) === host) this.#exact.delete(domain)
+      } else if (this.#suffixes.get(domain.slice(1))?.host === host) this.#suffixes.delete(domain.slice(1))
     }
+  }
+}
+
+/** A virtual host under a wildcard, without the names for which another one decides. */
+class SuffixHost {
+  readonly host: VirtualHost
+  readonly #names: ReadonlySet<string>
+  readonly #suffixes: readonly string[]
+
+  constructor(host: VirtualHost) {
+    this.host = host
+    const except = host.spec.except ?? []
+    this.#names = new Set(except.filter((name) => !name.startsWith('*')))
+    this.#suffixes = except.filter((name) => name.startsWith('*')).map((name) => name.slice(1))
+  }
+
+  /** undefined: control has to be asked. */
+  hostFor(name: string): VirtualHost | undefined {
+    const isOfAnother = this.#names.has(name) || this.#suffixes.some((suffix) => name.endsWith(suffix))
+    return isOfAnother ? undefined : this.host
   }
 }

@@ -41,6 +41,10 @@ export interface RequestView {
   readonly scheme: 'http' | 'https'
   /** Port of the listener. */
   readonly localPort: number
+  /** Whether Host names the service: not on a port of one service, and not beside `x-mesh-service`. */
+  readonly isNamedByHost: boolean
+  /** The port in Host where Host names the service; 0 = none. */
+  readonly namedPort: number
   /** Address of the caller. */
   readonly sourceAddress: string
   readonly source: SourceAppSpec | undefined
@@ -90,8 +94,14 @@ export interface HeaderEdits {
 
 export interface Destination {
   readonly spec: DestinationSpec
-  /** Key into the worker's cluster table: `service|subset|port`. */
+  /** Key into the worker's cluster table: `service|subset|port`; for callers that name no port of the service. */
   readonly clusterKey: string
+  /** Keys by the port that a caller named; null where it makes no difference. */
+  readonly portKeys: ReadonlyMap<number, string> | null
+  /** For callers that named another port. */
+  readonly otherKey: string
+  /** New Host for the upstream; null = as the route says. */
+  readonly authority: string | null
   readonly requestEdits: HeaderEdits | null
   readonly responseEdits: HeaderEdits | null
 }

@@ -1,12 +1,13 @@
 /** Istio's DestinationRule (networking.istio.io/v1), every field of it: implemented, or refused by name. */
 import * as z from 'zod'
 import {
+  asDoneAnyway,
   checked,
   duration,
+  exportTo,
   flag,
   hostOrWildcard,
   integer,
-  labels,
   leaf,
   nonEmptyList,
   notImplemented,
@@ -46,7 +47,7 @@ const localitySetting = () =>
       enabled: flag().optional(),
       distribute: nonEmptyList(distribution(), 100).optional(),
       failover: nonEmptyList(z.strictObject({ from: text(1, 128), to: text(1, 128) }), 100).optional(),
-      failoverPriority: notImplemented(),
+      failoverPriority: notImplemented('use failover or distribute'),
     })
     .superRefine((setting, context) => {
       if (setting.distribute !== undefined && setting.failover !== undefined) {
@@ -70,6 +71,7 @@ const cookie = () =>
       typeof value === 'string' && /^\/[\x21-\x3a\x3c-\x7e]{0,1023}$/.test(value) ? value : undefined,
     ).optional(),
     ttl: duration(0).optional(),
+    attributes: notImplemented('a cookie that is made has Path, Max-Age and HttpOnly'),
   })
 
 const consistentHash = () =>
@@ -87,7 +89,7 @@ const consistentHash = () =>
           ).optional(),
         })
         .optional(),
-      minimumRingSize: notImplemented('use ringHash: { minimumRingSize: … }'),
+      minimumRingSize: integer(1, 8_388_608).optional(),
     })
     .superRefine((hash, context) => {
       const keys = ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'].filter(
@@ -97,9 +99,8 @@ const consistentHash = () =>
         const allowed = 'allowed exactly one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName'
         context.addIssue(`found ${keys.length === 0 ? 'no key' : keys.join(' and ')}, ${allowed}`)
       }
-      if (hash.ringHash !== undefined && hash.maglev !== undefined) {
-        context.addIssue('found both ringHash and maglev, allowed one of them')
-      }
+      const methods = ['ringHash', 'maglev', 'minimumRingSize'].filter((key) => key in hash)
+      if (methods.length > 1) context.addIssue(`found both ${methods.join(' and ')}, allowed one of them`)
     })
 
 function isTableSize(value: unknown): value is number {
@@ -116,7 +117,11 @@ const loadBalancer = () =>
       localityLbSetting: localitySetting().optional(),
       warmupDurationSecs: duration().optional(),
       warmup: z
-        .strictObject({ duration: duration(), minimumPercent: notImplemented(), aggression: notImplemented() })
+        .strictObject({
+          duration: duration(),
+          minimumPercent: notImplemented('the share grows evenly from 10 %'),
+          aggression: notImplemented('the share grows evenly'),
+        })
         .optional(),
     })
     .superRefine((balancer, context) => {
@@ -152,25 +157,36 @@ const connectionPool = () =>
         maxRequestsPerConnection: integer(0, 2 ** 29).optional(),
         maxRetries: integer(0, maxCount).optional(),
         idleTimeout: duration().optional(),
-        h2UpgradePolicy: notImplemented(),
-        useClientProtocol: notImplemented(),
-        maxConcurrentStreams: notImplemented(),
+        h2UpgradePolicy: asDoneAnyway(
+          'an upgrade to HTTP/2 is not implemented by this version',
+          'DEFAULT',
+          'DO_NOT_UPGRADE',
+        ),
+        useClientProtocol: asDoneAnyway('the protocol is that of the listener', false),
+        maxConcurrentStreams: notImplemented('use http2MaxRequests, the requests under way at the same time'),
       })
       .optional(),
   })
 
 const outlierDetection = () =>
-  z.strictObject({
-    consecutive5xxErrors: integer(0, maxCount).optional(),
-    consecutiveGatewayErrors: integer(0, maxCount).optional(),
-    consecutiveLocalOriginFailures: integer(0, maxCount).optional(),
-    splitExternalLocalOriginErrors: flag().optional(),
-    interval: duration().optional(),
-    baseEjectionTime: duration().optional(),
-    maxEjectionPercent: percentNumber().optional(),
-    minHealthPercent: percentNumber().optional(),
-    consecutiveErrors: notImplemented('use consecutive5xxErrors or consecutiveGatewayErrors'),
-  })
+  z
+    .strictObject({
+      consecutive5xxErrors: integer(0, maxCount).optional(),
+      consecutiveGatewayErrors: integer(0, maxCount).optional(),
+      consecutiveLocalOriginFailures: integer(0, maxCount).optional(),
+      splitExternalLocalOriginErrors: flag().optional(),
+      interval: duration().optional(),
+      baseEjectionTime: duration().optional(),
+      maxEjectionPercent: percentNumber().optional(),
+      minHealthPercent: percentNumber().optional(),
+      consecutiveErrors: integer(0, maxCount).optional(),
+    })
+    .superRefine((spec, context) => {
+      if (spec.consecutiveErrors === undefined) return
+      const newer = ['consecutive5xxErrors', 'consecutiveGatewayErrors'].filter((key) => key in spec)
+      if (newer.length > 0)
+        context.addIssue(`found both consecutiveErrors and ${newer.join(', ')}, allowed only the newer ones`)
+    })
 
 export const proxyProtocolShape = () => z.strictObject({ version: oneOf('V1', 'V2').optional() })
 
@@ -203,7 +219,7 @@ const trafficPolicy = () =>
       portLevelSettings: nonEmptyList(portPolicy(), 100).optional(),
       proxyProtocol: proxyProtocolShape().optional(),
       retryBudget: retryBudgetShape().optional(),
-      tunnel: notImplemented(),
+      tunnel: notImplemented('connections go straight to endpoints'),
     })
     .superRefine((policy, context) => {
       const ports = new Set<number>()
@@ -225,13 +241,15 @@ export const destinationRuleShape = z
         name: leaf('a name of 1 to 256 letters, digits and . _ -', (value) =>
           typeof value === 'string' && /^[A-Za-z0-9._-]{1,256}$/.test(value) ? value : undefined,
         ),
-        labels: labels(),
+        labels: z.record(text(1, 256), text(0, 256)).optional(),
         trafficPolicy: trafficPolicy().optional(),
       }),
       200,
     ).optional(),
-    exportTo: notImplemented(),
-    workloadSelector: notImplemented(),
+    exportTo: exportTo(),
+    workloadSelector: notImplemented(
+      'rules hold for every application of a host; use sourceLabels in a VirtualService',
+    ),
   })
   .superRefine((spec, context) => {
     const names = new Set<string>()

@@ -35,6 +35,18 @@ export function notImplemented(advice = '') {
   return z.custom<undefined>((value) => value === undefined, { error: message }).optional()
 }
 
+/** Fields whose every allowed value says what is done anyway: they are taken, and decide nothing. */
+export const decidesNothing = new WeakSet<z.ZodType>()
+
+/** A field of the original resource of which this version does only what these values say. */
+export function asDoneAnyway(advice: string, ...values: readonly (string | boolean)[]) {
+  const made = leaf(`${values.join(' or ')}; ${advice}`, (value) =>
+    values.includes(value as string | boolean) ? (value as string | boolean) : undefined,
+  ).optional()
+  decidesNothing.add(made)
+  return made
+}
+
 const durationUnits: Readonly<Record<string, number>> = {
   h: 3_600_000,
   m: 60_000,
@@ -143,13 +155,30 @@ export function serviceHost() {
   )
 }
 
-/** The same, or `*.suffix`. */
+/** The same, or `*.suffix`, or `*`. */
 export function hostOrWildcard() {
-  return leaf('a host like orders, GROUP@@orders, namespace/GROUP@@orders or *.example.com', (value) => {
+  return leaf('a host like orders, GROUP@@orders, namespace/GROUP@@orders, *.example.com or *', (value) => {
     if (typeof value !== 'string') return undefined
-    const isWildcard = value.length <= 256 && /^\*(?:\.[A-Za-z0-9_-]+)+$/.test(value)
+    const isWildcard = value.length <= 256 && /^\*(?:\.[A-Za-z0-9_-]+)*$/.test(value)
     return isWildcard || isServiceHost(value) ? value : undefined
   })
+}
+
+/** Istio's visibility: `.` = callers of the rule's own namespace, `*` = all, or namespaces by name. */
+export function exportTo() {
+  return list(
+    leaf('".", "*" or a namespace; "~" would export to nobody', (value) =>
+      typeof value === 'string' && /^(?:\.|\*|[A-Za-z0-9-][A-Za-z0-9._-]{0,252})$/.test(value) ? value : undefined,
+    ),
+    100,
+  ).optional()
+}
+
+/** 0..100 to a share; the older, whole-number form of a percentage. */
+export function integerPercent() {
+  return leaf('a whole number from 0 to 100', (value) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 100 ? value / 100 : undefined,
+  )
 }
 
 function isServiceHost(value: string): boolean {
@@ -157,13 +186,18 @@ function isServiceHost(value: string): boolean {
   return isShort && parseServiceName(value.endsWith('.') ? value.slice(0, -1) : value) !== undefined
 }
 
+/** `*` is what older documents write for "anything". */
 export function regex() {
   return checked((value) => {
+    if (value === '*') return { value: '.*' }
     if (typeof value !== 'string') return { problem: 'found no text, allowed a regular expression in RE2 syntax' }
     const problem = patternProblem(value)
     return problem === undefined ? { value } : { problem }
   })
 }
+
+/** As `regex` reads `*`. */
+const anything = '.*'
 
 const matchFields = () => ({
   exact: text(0, 8192).optional(),
@@ -189,7 +223,9 @@ export function presenceMatch() {
   return z.strictObject(matchFields()).transform((match, context): PresenceMatchSpec => {
     if (match.exact !== undefined && Object.keys(match).length === 1) return { exact: match.exact }
     if (match.prefix !== undefined && Object.keys(match).length === 1) return { prefix: match.prefix }
-    if (match.regex !== undefined && Object.keys(match).length === 1) return { regex: match.regex }
+    if (match.regex !== undefined && Object.keys(match).length === 1) {
+      return match.regex === anything ? { present: true } : { regex: match.regex }
+    }
     if (Object.keys(match).length === 0) return { present: true }
     context.issues.push({ code: 'custom', input: match, message: oneMatchOnly(match) })
     return z.NEVER
@@ -209,7 +245,7 @@ function namesAreUnique(map: unknown, context: { addIssue(issue: string): void }
   if (typeof map !== 'object' || map === null) return
   const seen = new Set<string>()
   for (const name of Object.keys(map)) {
-    const lower = name.toLowerCase()
+    const lower = name.toLowerCase() === ':authority' ? 'host' : name.toLowerCase()
     if (seen.has(lower)) context.addIssue(`${lower} is given twice; names of headers have no case`)
     seen.add(lower)
   }
@@ -227,22 +263,41 @@ export function matchedHeaderName() {
   })
 }
 
-function editedHeaders() {
-  const name = checked((value) => {
-    const problem = headerNameProblem(value)
-    return problem === undefined ? { value: String(value).toLowerCase() } : { problem }
-  })
+function editedHeaders(isRequest: boolean) {
+  const named = (mayBeHost: boolean) =>
+    checked((value) => {
+      if (mayBeHost && isHostName(value)) return { value: 'host' }
+      const problem = headerNameProblem(value)
+      return problem === undefined ? { value: String(value).toLowerCase() } : { problem }
+    })
+  const name = named(false)
   const value = checked((found) => {
     const problem = headerValueProblem(found)
     return problem === undefined ? { value: String(found) } : { problem }
   })
   const map = headerMap(name, value).transform((edits) => Object.entries(edits))
+  const set = headerMap(named(isRequest), value)
+    .transform((edits) => Object.entries(edits))
+    .superRefine((edits, context) => {
+      for (const [field, host] of edits) {
+        if (field === 'host' && !isAuthority(host))
+          context.addIssue(`host: found ${JSON.stringify(host)}, allowed a host name`)
+      }
+    })
   return z
-    .strictObject({ set: map.optional(), add: map.optional(), remove: list(name).optional() })
+    .strictObject({ set: set.optional(), add: map.optional(), remove: list(name).optional() })
     .transform((edits) => ({ set: edits.set ?? [], add: edits.add ?? [], remove: edits.remove ?? [] }))
+}
+
+function isHostName(value: unknown): boolean {
+  return typeof value === 'string' && /^(?:host|:authority)$/i.test(value)
+}
+
+export function isAuthority(value: unknown): value is string {
+  return typeof value === 'string' && /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]{1,255})(?::\d{1,5})?$/.test(value)
 }
 
 /** Istio's Headers: edits for the request and for the response. */
 export function headerEdits() {
-  return z.strictObject({ request: editedHeaders().optional(), response: editedHeaders().optional() })
+  return z.strictObject({ request: editedHeaders(true).optional(), response: editedHeaders(false).optional() })
 }

@@ -2,14 +2,18 @@
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { HttpRouteSpec, RuleOrigin, TcpRouteSpec } from '../../../../contracts/route-spec.ts'
 import { defaultRetry } from './retry-words.ts'
+import { portsSpeaking } from './service-entry.ts'
+import type { DeclaredService } from './types.ts'
 
 const noRule: RuleOrigin = { kind: 'default', name: '', path: '' }
 
-export function implicitHttpRoute(service: ServiceKey): HttpRouteSpec {
+/** Of a service that a ServiceEntry declares, a port that the entry does not list is no match. */
+export function implicitHttpRoute(service: ServiceKey, declared?: DeclaredService): HttpRouteSpec {
+  const namedPorts = declared === undefined ? [] : portsSpeaking(declared.ports, 'http')
   return {
     name: 'default',
-    origin: noRule,
-    matches: [],
+    origin: declared?.origin ?? noRule,
+    matches: namedPorts.length === 0 ? [] : [{ namedPorts }],
     action: { kind: 'forward', destinations: [{ service, weight: 100 }] },
     timeoutMs: 0,
     retry: defaultRetry,

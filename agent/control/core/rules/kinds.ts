@@ -5,8 +5,8 @@ import { destinationRuleShape } from './destination-rule-shape.ts'
 import type { DestinationRuleSpec } from './destination-rule-shape.ts'
 import { meshPolicyShape } from './mesh-policy-shape.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
-import { serviceEntryShape } from './service-entry-shape.ts'
-import type { ServiceEntrySpec } from './service-entry-shape.ts'
+import { serviceEntryShape, workloadEntryShape } from './service-entry-shape.ts'
+import type { ServiceEntrySpec, WorkloadEntrySpec } from './service-entry-shape.ts'
 import { virtualServiceShape } from './virtual-service-shape.ts'
 import type { VirtualServiceSpec } from './virtual-service-shape.ts'
 
@@ -14,6 +14,7 @@ export type RuleSpec =
   | { readonly kind: 'VirtualService'; readonly spec: VirtualServiceSpec }
   | { readonly kind: 'DestinationRule'; readonly spec: DestinationRuleSpec }
   | { readonly kind: 'ServiceEntry'; readonly spec: ServiceEntrySpec }
+  | { readonly kind: 'WorkloadEntry'; readonly spec: WorkloadEntrySpec }
   | { readonly kind: 'MeshPolicy'; readonly spec: MeshPolicySpec }
 
 export type RuleKind = RuleSpec['kind']
@@ -22,6 +23,7 @@ export const shapes = {
   VirtualService: virtualServiceShape,
   DestinationRule: destinationRuleShape,
   ServiceEntry: serviceEntryShape,
+  WorkloadEntry: workloadEntryShape,
   MeshPolicy: meshPolicyShape,
 } as const
 
@@ -31,23 +33,52 @@ const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   VirtualService: istioVersions,
   DestinationRule: istioVersions,
   ServiceEntry: istioVersions,
+  WorkloadEntry: istioVersions,
   MeshPolicy: ['hostmesh.io/v1'],
 }
 
-/** Istio's other kinds: known, so that the answer is not "unknown". */
-const otherKinds = [
-  'AuthorizationPolicy',
-  'EnvoyFilter',
-  'Gateway',
-  'PeerAuthentication',
-  'ProxyConfig',
-  'RequestAuthentication',
-  'Sidecar',
-  'Telemetry',
-  'WasmPlugin',
-  'WorkloadEntry',
-  'WorkloadGroup',
-]
+/** Kinds of Istio, of the Gateway API and of Kubernetes itself: known, so that the answer is not "unknown", with what to use. */
+const otherKinds: ReadonlyMap<string, string> = new Map([
+  ['AuthorizationPolicy', ''],
+  ['EnvoyFilter', 'what it is used for most is in MeshPolicy: rate limits, checks, latency-aware balancing'],
+  ['Gateway', 'the mesh has no gateways; rules for its own calls need none'],
+  ['PeerAuthentication', ''],
+  ['ProxyConfig', 'use agent.yaml'],
+  ['RequestAuthentication', ''],
+  ['Sidecar', 'an agent knows only the services that its host uses; use outbound in agent.yaml'],
+  ['Telemetry', 'use accessLog and tracing in agent.yaml'],
+  ['WasmPlugin', ''],
+  ['WorkloadGroup', 'register applications by services.d, or write WorkloadEntry'],
+  ['BackendTLSPolicy', ''],
+  ['GatewayClass', 'the mesh has no gateways'],
+  ['ReferenceGrant', 'routes may lead to every namespace'],
+  ['TLSRoute', 'use a TCPRoute'],
+  ['UDPRoute', 'UDP is not carried'],
+  ...[
+    'ClusterRole',
+    'ClusterRoleBinding',
+    'ConfigMap',
+    'CronJob',
+    'CustomResourceDefinition',
+    'DaemonSet',
+    'Deployment',
+    'Endpoints',
+    'EndpointSlice',
+    'HorizontalPodAutoscaler',
+    'Ingress',
+    'Job',
+    'Namespace',
+    'NetworkPolicy',
+    'PersistentVolumeClaim',
+    'Pod',
+    'Role',
+    'RoleBinding',
+    'Secret',
+    'Service',
+    'ServiceAccount',
+    'StatefulSet',
+  ].map((kind) => [kind, 'it belongs to a cluster and says nothing about traffic here'] as const),
+])
 
 export function isRuleKind(kind: unknown): kind is RuleKind {
   return typeof kind === 'string' && Object.hasOwn(shapes, kind)
@@ -58,10 +89,11 @@ export function kindProblem(kind: unknown): string | undefined {
   if (isRuleKind(kind)) return undefined
   const implemented = Object.keys(shapes)
   if (typeof kind !== 'string') return `found no kind, allowed ${implemented.join(', ')}`
-  if (otherKinds.includes(kind)) {
-    return `${kind} is not implemented by this version, allowed ${implemented.join(', ')}`
+  const advice = otherKinds.get(kind)
+  if (advice !== undefined) {
+    return `${kind} is not implemented by this version${advice === '' ? '' : `; ${advice}`}, allowed ${implemented.join(', ')}`
   }
-  const hint = nearest(kind, [...implemented, ...otherKinds])
+  const hint = nearest(kind, [...implemented, ...otherKinds.keys()])
   const known = `allowed ${implemented.join(', ')}${hint === undefined ? '' : ` (nearest: ${hint})`}`
   return `${JSON.stringify(kind.slice(0, 80))} is no kind of resource, ${known}`
 }

@@ -11,9 +11,20 @@ const words: readonly RetryCondition[] = [
   'gateway-error',
   '5xx',
   'retriable-4xx',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
   'unavailable',
   'retriable-status-codes',
 ]
+
+/** Envoy's other words, and what to use. */
+const envoyWords: ReadonlyMap<string, string> = new Map([
+  ['envoy-ratelimited', 'use 429'],
+  ['http3-post-connect-failure', 'HTTP/3 is not spoken'],
+  ['retriable-headers', 'use status codes'],
+])
 
 /**
  * What is retried when a rule does not say: only what never reached the application. Istio's default since 1.24, which took 503 out because a 503 may come
@@ -37,8 +48,8 @@ export function parseRetryOn(value: unknown): RetryOn | string {
     const known = words.find((candidate) => candidate === word)
     if (known !== undefined) on.add(known)
     else if (/^[45]\d\d$/.test(word)) statuses.add(Number(word))
-    else
-      return `${JSON.stringify(word)} is not implemented by this version, allowed ${words.join(', ')} and status codes from 400 to 599`
+    else if (envoyWords.has(word)) return `${word} is not implemented by this version; ${envoyWords.get(word)}`
+    else return `${JSON.stringify(word)} is no condition, allowed ${words.join(', ')} and status codes from 400 to 599`
   }
   if (statuses.size > 0) on.add('retriable-status-codes')
   if (on.size === 0) return 'an empty list; to switch retries off use attempts: 0'

@@ -4,44 +4,59 @@
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleKind } from './kinds.ts'
-import { nameOfKey, namespaceOfKey } from './rule-host.ts'
+import { delegatedRoutes } from './delegate.ts'
+import { describeMerge, mergeDestinationRules } from './merged-destination-rule.ts'
+import type { MergedDestinationRule } from './merged-destination-rule.ts'
+import { covers } from './rule-host.ts'
 import type { RuleHost } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { formatPath } from '../../config/problem.ts'
 import { hostPath } from './rule-resource.ts'
 import type { RuleProblem } from './types.ts'
+import { compileVirtualService, routeSources } from './virtual-service.ts'
+import type { CompiledRoutes } from './virtual-service.ts'
 
 interface Claim<R> {
   readonly resource: R
   readonly host: RuleHost
+  /** Others about the same host, in their order. */
+  readonly others: R[]
 }
 
 /** Resources of one kind by host. */
 export class HostTable<R extends RuleResource> {
   readonly #exact = new Map<ServiceKey, Claim<R>>()
-  /** Longest suffix first. */
-  readonly #wildcards: Claim<R>[] = []
+  #wildcards: Claim<R>[] = []
+  #isSorted = true
 
   /** The claim that was there first, if any: it stays. */
   add(resource: R, host: RuleHost): Claim<R> | undefined {
     const former = this.#exact.get(host.key)
-    if (former !== undefined) return former
-    const claim = { resource, host }
+    if (former !== undefined) {
+      if (former.resource !== resource) former.others.push(resource)
+      return former
+    }
+    const claim = { resource, host, others: [] }
     this.#exact.set(host.key, claim)
     if (host.suffix !== undefined) {
       this.#wildcards.push(claim)
-      this.#wildcards.sort((a, b) => (b.host.suffix?.length ?? 0) - (a.host.suffix?.length ?? 0))
+      this.#isSorted = false
     }
     return undefined
   }
 
-  /** The exact host, else the longest wildcard of the same namespace. */
+  /** The exact host, else the longest wildcard. */
   find(key: ServiceKey): R | undefined {
     return this.claim(key)?.resource
   }
 
   claim(key: ServiceKey): Claim<R> | undefined {
-    return this.#exact.get(key) ?? this.#wildcards.find((claim) => covers(claim.host, key))
+    return this.#exact.get(key) ?? this.#ordered().find((claim) => covers(claim.host, key))
+  }
+
+  /** Longest suffix first. */
+  wildcards(): readonly Claim<R>[] {
+    return this.#ordered()
   }
 
   keys(): Iterable<ServiceKey> {
@@ -51,19 +66,27 @@ export class HostTable<R extends RuleResource> {
   claims(): Iterable<Claim<R>> {
     return this.#exact.values()
   }
-}
 
-export function covers(host: RuleHost, key: ServiceKey): boolean {
-  if (host.key === key) return true
-  if (host.suffix === undefined || namespaceOfKey(host.key) !== namespaceOfKey(key)) return false
-  const name = nameOfKey(key).toLowerCase()
-  return name.length > host.suffix.length && name.endsWith(host.suffix)
+  #ordered(): readonly Claim<R>[] {
+    if (!this.#isSorted) {
+      this.#wildcards = this.#wildcards.toSorted((a, b) => (b.host.suffix?.length ?? 0) - (a.host.suffix?.length ?? 0))
+      this.#isSorted = true
+    }
+    return this.#wildcards
+  }
 }
 
 export class RuleIndex {
   readonly virtualServices = new HostTable<ResourceOf<'VirtualService'>>()
   readonly destinationRules = new HostTable<ResourceOf<'DestinationRule'>>()
   readonly serviceEntries = new HostTable<ResourceOf<'ServiceEntry'>>()
+  readonly workloadEntries: readonly ResourceOf<'WorkloadEntry'>[]
+  /** VirtualServices without hosts, by `namespace/name`. */
+  readonly #delegates = new Map<string, ResourceOf<'VirtualService'>>()
+  /** `namespace/name` of those that a route delegates to. */
+  readonly #delegators = new Set<string>()
+  readonly #routes = new Map<RuleResource, CompiledRoutes>()
+  readonly #rules = new Map<RuleResource, MergedDestinationRule>()
   /** In the order of `namespace/name`. */
   readonly meshPolicies: readonly ResourceOf<'MeshPolicy'>[]
   readonly #conflicts = new Map<string, RuleProblem[]>()
@@ -72,8 +95,50 @@ export class RuleIndex {
   constructor(resources: Iterable<RuleResource>) {
     const ordered = [...resources].toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
     this.meshPolicies = ordered.filter((one) => one.kind === 'MeshPolicy')
+    this.workloadEntries = ordered.filter((one) => one.kind === 'WorkloadEntry')
+    for (const one of ordered) {
+      if (one.kind !== 'VirtualService') continue
+      if (one.hosts === undefined) this.#delegates.set(orderOf(one), one)
+      for (const { delegate } of one.spec.http ?? [])
+        if (delegate !== undefined) this.#delegators.add(`${delegate.namespace ?? one.namespace}/${delegate.name}`)
+    }
     for (const resource of ordered) this.#claimHosts(resource)
     this.#compareMeshPolicies()
+  }
+
+  /** Routes with those of delegates in their places. */
+  routesOf(resource: ResourceOf<'VirtualService'>): CompiledRoutes {
+    const known = resource.ownRoutes ?? this.#routes.get(resource)
+    if (known !== undefined) return known
+    const routes = compileVirtualService(resource.spec, resource.reader, (route, name) => {
+      const target = this.delegateOf(resource, route.delegate)
+      return target === undefined ? [] : delegatedRoutes(route, name, routeSources(target.spec, target.reader))
+    })
+    this.#routes.set(resource, routes)
+    return routes
+  }
+
+  delegateOf(
+    resource: RuleResource,
+    delegate: { readonly name: string; readonly namespace?: string | undefined } | undefined,
+  ): ResourceOf<'VirtualService'> | undefined {
+    if (delegate === undefined) return undefined
+    return this.#delegates.get(`${delegate.namespace ?? resource.namespace}/${delegate.name}`)
+  }
+
+  isDelegatedTo(delegate: RuleResource): boolean {
+    return this.#delegators.has(orderOf(delegate))
+  }
+
+  /** All DestinationRules of a host as one. */
+  destinationRule(key: ServiceKey): MergedDestinationRule | undefined {
+    const claim = this.destinationRules.claim(key)
+    if (claim === undefined) return undefined
+    const known = this.#rules.get(claim.resource)
+    if (known !== undefined) return known
+    const merged = mergeDestinationRules([claim.resource, ...claim.others])
+    this.#rules.set(claim.resource, merged)
+    return merged
   }
 
   /** Hosts or fields of this resource for which another one decides. */
@@ -88,10 +153,21 @@ export class RuleIndex {
 
   #claimHosts(resource: RuleResource): void {
     const hosts = resource.hosts ?? []
+    if (!resource.isExported) {
+      this.#lost.add(resource.id)
+      this.#note(resource, 0, 'exportTo names no namespace of the callers of this host, so it has no effect here')
+      return
+    }
     let lost = 0
     hosts.forEach((host, index) => {
       const former = this.#claim(resource, host)
       if (former === undefined || former.resource.id === resource.id) return
+      if (resource.kind === 'DestinationRule' && former.resource.kind === 'DestinationRule') {
+        const { message, isUsed } = describeMerge(resource, former as Claim<ResourceOf<'DestinationRule'>>)
+        if (!isUsed) lost++
+        this.#note(resource, index, message)
+        return
+      }
       lost++
       this.#note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first by name`)
     })
@@ -106,6 +182,7 @@ export class RuleIndex {
         return this.destinationRules.add(resource, host)
       case 'ServiceEntry':
         return this.serviceEntries.add(resource, host)
+      case 'WorkloadEntry':
       case 'MeshPolicy':
         return undefined
     }

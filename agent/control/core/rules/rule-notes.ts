@@ -1,12 +1,15 @@
 /** What is worth telling about a rule that is good by itself: names in it that lead nowhere. */
+import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import type { RuleIndex } from './rule-index.ts'
 import type { RuleProblem } from './types.ts'
 
 export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem[] {
   if (resource.kind === 'MeshPolicy') return routeNotes(resource, index)
-  return resource.subsetReferences.flatMap(({ path, line, column, service, subset }) => {
-    const subsets = index.destinationRules.find(service)?.spec.subsets ?? []
+  if (resource.kind === 'WorkloadEntry') return workloadNotes(resource, index)
+  const delegates = resource.kind === 'VirtualService' ? delegateNotes(resource, index) : []
+  const subsets = resource.subsetReferences.flatMap(({ path, line, column, service, subset }) => {
+    const subsets = index.destinationRule(service)?.subsets ?? []
     if (subsets.some((one) => one.name === subset)) return []
     const known =
       subsets.length === 0
@@ -15,6 +18,37 @@ export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem
     const message = `subset ${subset} of ${service} does not exist, ${known}; requests that are sent there get 503`
     return [{ path, line, column, message }]
   })
+  return [...delegates, ...subsets]
+}
+
+const start = { line: 1, column: 1 }
+
+function delegateNotes(resource: ResourceOf<'VirtualService'>, index: RuleIndex): RuleProblem[] {
+  if (resource.hosts === undefined) {
+    if (index.isDelegatedTo(resource)) return []
+    const message =
+      'found nothing, allowed for a VirtualService that others delegate to; none does, so it has no effect'
+    return [{ path: 'spec.hosts', ...start, message }]
+  }
+  return (resource.spec.http ?? []).flatMap((route, at) => {
+    const { delegate } = route
+    if (delegate === undefined || index.delegateOf(resource, delegate) !== undefined) return []
+    const name = `${delegate.namespace ?? resource.namespace}/${delegate.name}`
+    const message = `there is no VirtualService ${name} without hosts; requests that are left to it find no route`
+    return [{ path: `spec.http[${at}].delegate`, ...(resource.hostPositions[0] ?? start), message }]
+  })
+}
+
+function workloadNotes(resource: ResourceOf<'WorkloadEntry'>, index: RuleIndex): RuleProblem[] {
+  const isSelected = [...index.serviceEntries.claims()].some(({ resource: entry }) => {
+    const wanted = Object.entries(entry.spec.workloadSelector?.labels ?? {})
+    const isThere = entry.namespace === resource.namespace && wanted.length > 0
+    return isThere && wanted.every(([name, value]) => resource.spec.labels?.[name] === value)
+  })
+  if (isSelected) return []
+  return [
+    { path: 'spec.labels', ...start, message: 'no ServiceEntry of its namespace selects it, so it has no effect' },
+  ]
 }
 
 /** Routes that a limit or hedging names and that no host of the policy has. */
@@ -22,7 +56,7 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
   if (policy.hosts === undefined) return []
   const known = new Set(['default', 'inbound'])
   for (const host of policy.hosts) {
-    for (const route of index.virtualServices.find(host.key)?.routes?.http ?? []) known.add(route.name)
+    for (const route of routesAt(index, host.key)) known.add(route.name)
   }
   const lists = [
     ...(policy.spec.rateLimits ?? []).map((limit, at) => ({
@@ -37,4 +71,9 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
       .filter((name) => !known.has(name))
       .map((name) => ({ path, ...position, message: `no route of its hosts is named ${JSON.stringify(name)}` })),
   )
+}
+
+function routesAt(index: RuleIndex, key: ServiceKey): readonly { readonly name: string }[] {
+  const rule = index.virtualServices.find(key)
+  return rule === undefined ? [] : (index.routesOf(rule).http ?? [])
 }

@@ -6,11 +6,12 @@ import { leaf } from './fields.ts'
 import { apiVersionProblem, isRuleKind, kindProblem, originOf, shapes } from './kinds.ts'
 import type { RuleKind, RuleSpec } from './kinds.ts'
 import { checkShape, problemAt } from './resource-shape.ts'
-import { parseHostName, parseRuleHost } from './rule-host.ts'
+import { parseHostName, parseRuleHost, placeOf } from './rule-host.ts'
 import type { HostScope, RuleHost } from './rule-host.ts'
 import type { RuleProblem } from './types.ts'
+import { resourceNotes } from './resource-notes.ts'
 import { compileVirtualService } from './virtual-service.ts'
-import type { CompiledRoutes } from './virtual-service.ts'
+import type { CompiledRoutes, RuleReader } from './virtual-service.ts'
 import type { Position, YamlResource } from './yaml-documents.ts'
 
 /** A subset that a route names: whether it exists is only known when all rules are. */
@@ -32,10 +33,17 @@ interface ResourceBase {
   /** Same content, same fingerprint, wherever it stands. */
   readonly fingerprint: string
   readonly subsetReferences: readonly SubsetReference[]
+  /** Whether callers of this host may see it (Istio's exportTo). */
+  readonly isExported: boolean
+  /** Known when the resource is read: parts of it that say nothing here. */
+  readonly notes: readonly RuleProblem[]
+  /** How hosts and namespaces in it read, and where its values come from. */
+  readonly reader: RuleReader
   origin(path: string): RuleOrigin
 }
 
-export type RuleResource = ResourceBase & RuleSpec & { readonly routes?: CompiledRoutes }
+/** `ownRoutes`: of a VirtualService that delegates to nobody. */
+export type RuleResource = ResourceBase & RuleSpec & { readonly ownRoutes?: CompiledRoutes }
 export type ResourceOf<K extends RuleKind> = Extract<RuleResource, { kind: K }>
 
 /** What could be read of a resource. `resource` is there only without problems. */
@@ -132,6 +140,10 @@ function checkSpec(kind: RuleKind, spec: unknown, yaml: YamlResource): RuleSpec 
       const result = checkShape(shapes.ServiceEntry, value, ['spec'], yaml)
       return 'problems' in result ? result : { kind, spec: result.value }
     }
+    case 'WorkloadEntry': {
+      const result = checkShape(shapes.WorkloadEntry, value, ['spec'], yaml)
+      return 'problems' in result ? result : { kind, spec: result.value }
+    }
     case 'MeshPolicy': {
       const result = checkShape(shapes.MeshPolicy, value, ['spec'], yaml)
       return 'problems' in result ? result : { kind, spec: result.value }
@@ -148,13 +160,10 @@ function buildResource(
 ): RuleResource {
   const { namespace, name } = identity
   const origin = originBuilder(rule.kind, namespace, name)
-  const resolve = (host: string): ServiceKey => {
-    const key = parseHostName(host, namespace, scope)
-    if (key === undefined) throw new TypeError(`host ${host} passed its shape but reads as no service`)
-    return key
-  }
+  const reader = readerFor(namespace, scope, origin)
+  const place = placeOf(namespace, scope)
   const texts = hostTexts(rule)
-  const hosts = texts?.flatMap((text) => parseRuleHost(text, namespace, scope) ?? [])
+  const hosts = texts?.flatMap((text) => parseRuleHost(text, place, scope) ?? [])
   const base = {
     ...identity,
     hosts,
@@ -162,10 +171,45 @@ function buildResource(
     text: yaml.text,
     fingerprint: JSON.stringify([rule.kind, namespace, name, rawSpec]),
     origin,
+    reader,
+    isExported: isExported(rule, namespace, scope),
+    notes: resourceNotes(rule, yaml),
   }
   if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [] }
-  const routes = compileVirtualService(rule.spec, resolve, origin)
-  return { ...base, ...rule, routes, subsetReferences: subsetReferences(rule.spec, resolve, yaml) }
+  const delegates = rule.spec.http?.some((route) => route.delegate !== undefined) ?? false
+  return {
+    ...base,
+    ...rule,
+    subsetReferences: subsetReferences(rule.spec, reader.resolve, yaml),
+    ...(delegates ? {} : { ownRoutes: compileVirtualService(rule.spec, reader, () => []) }),
+  }
+}
+
+/** On its own, so that what a resource keeps holds on to nothing of the parsed document. */
+function readerFor(namespace: string, scope: HostScope, origin: RuleReader['origin']): RuleReader {
+  const place = placeOf(namespace, scope)
+  return {
+    origin,
+    resolve: (host) => {
+      const key = parseHostName(host, place, scope)
+      if (key === undefined) throw new TypeError(`host ${host} passed its shape but reads as no service`)
+      return key
+    },
+    callerNamespace: (caller) => callerNamespace(caller, scope),
+  }
+}
+
+function isExported(rule: RuleSpec, namespace: string, scope: HostScope): boolean {
+  const list = 'exportTo' in rule.spec ? rule.spec.exportTo : undefined
+  if (list === undefined || list.length === 0) return true
+  const isOwn = (one: string): boolean => placeOf(one, scope).namespace === scope.namespace
+  return list.some((one) => one === '*' || isOwn(one === '.' ? namespace : one))
+}
+
+/** A namespace without a place of its own stays as it is written: read as the own one, a condition would become no condition. */
+function callerNamespace(caller: string, scope: HostScope): string {
+  const isPlace = Object.hasOwn(scope.namespaceMap, caller) || scope.namespaces.includes(caller)
+  return isPlace ? placeOf(caller, scope).namespace : caller
 }
 
 /** On its own, so that what a resource keeps holds on to nothing of the parsed document. */
@@ -174,6 +218,7 @@ function originBuilder(kind: RuleKind, namespace: string, name: string): (path: 
 }
 
 function hostTexts(rule: RuleSpec): readonly string[] | undefined {
+  if (rule.kind === 'WorkloadEntry') return undefined
   return rule.kind === 'DestinationRule' ? [rule.spec.host] : rule.spec.hosts
 }
 

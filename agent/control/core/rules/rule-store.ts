@@ -1,19 +1,21 @@
 /** All rules of a host: sources in, virtual hosts and policies out. Pure; see `types.ts` for the promises. */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
-import type { HttpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
+import type { DestinationSpec, HttpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
 import { withMeshPolicies } from './mesh-policy-routes.ts'
 import { noReadGuard } from './read-guard.ts'
 import type { ReadGuard } from './read-guard.ts'
-import { covers, RuleIndex } from './rule-index.ts'
-import type { HostTable } from './rule-index.ts'
-import { nameOfKey, namespaceOfKey, parseHostName } from './rule-host.ts'
-import type { HostScope, RuleHost } from './rule-host.ts'
+import { RuleIndex } from './rule-index.ts'
+import { covers, hostScope, nameOfKey, parseHostName } from './rule-host.ts'
+import type { HostScope, Place } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { RuleSource } from './rule-source.ts'
 import type { StatusDraft } from './rule-source.ts'
-import { declareService } from './service-entry.ts'
+import { addressesOf, declaredNames } from './declared-names.ts'
+import type { MergedDestinationRule } from './merged-destination-rule.ts'
+import { declareService, declaredPorts, portsSpeaking } from './service-entry.ts'
 import { ruleNotes } from './rule-notes.ts'
 import { destinationRuleLayers, effectivePolicy, meshPolicyLayer, portsWithSettings } from './traffic-policy.ts'
 import type { PolicyLayer, RuleScope } from './traffic-policy.ts'
@@ -23,17 +25,16 @@ import type {
   DeclaredService,
   RuleChange,
   RuleDocument,
+  RuleProblem,
   Rules,
   RuleState,
   RuleStatus,
 } from './types.ts'
 
-export interface RuleStoreOptions {
-  /** Namespace and group that names without one belong to; those of the first registry. */
+/** How hosts read: namespace and group that names without one belong to are those of the first registry. */
+export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly namespace: string
   readonly group: string
-  /** Further groups that may be written behind a dot: `orders.PAYMENTS`. */
-  readonly groups?: readonly string[]
   /** Absent: nothing is remembered of documents under which a process died. */
   readonly guard?: ReadGuard
 }
@@ -49,10 +50,12 @@ export class RuleStore implements Rules {
   readonly #sources = new Map<string, RuleSource>()
   #index = new RuleIndex([])
   #declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
+  /** By resource: hosts whose name differs from another one by case only. */
+  #clashes: ReadonlyMap<string, readonly RuleProblem[]> = new Map()
   #version = 0
 
   constructor(options: RuleStoreOptions) {
-    this.#scope = { namespace: options.namespace, group: options.group, groups: options.groups ?? [] }
+    this.#scope = hostScope(options)
     this.#guard = options.guard ?? noReadGuard
   }
 
@@ -98,11 +101,13 @@ export class RuleStore implements Rules {
     const lower = name.toLowerCase()
     const declared = this.#declaredNames.get(lower.endsWith('.') ? lower.slice(0, -1) : lower)
     if (declared !== undefined) return declared
-    const key = parseHostName(name, this.#scope.namespace, this.#scope)
+    const key = parseHostName(name, this.#scope, this.#scope)
     if (key === undefined) return undefined
-    return (
-      this.#wildcardKey(this.#index.virtualServices, key) ?? this.#wildcardKey(this.#index.serviceEntries, key) ?? key
-    )
+    return this.#wildcardKey(key) ?? key
+  }
+
+  plainKey(name: string): ServiceKey | undefined {
+    return parseHostName(name, this.#scope, this.#scope)
   }
 
   declaredKeys(): readonly ServiceKey[] {
@@ -112,12 +117,19 @@ export class RuleStore implements Rules {
   virtualHost(key: ServiceKey): CompiledVirtualHost {
     const rule = this.#index.virtualServices.find(key)
     const policies = this.#policiesFor(key)
-    const http = rule?.routes?.http ?? [implicitHttpRoute(key)]
+    const routes = rule === undefined ? undefined : this.#index.routesOf(rule)
+    const http = routes?.http ?? [implicitHttpRoute(key, this.declaredService(key))]
+    const domains = this.#domains(key)
+    const except = this.#except(key, domains)
     const spec: VirtualHostSpec = {
       name: key,
-      domains: this.#domains(key),
-      http: http.map((route) => withMeshPolicies(route, policies)),
-      tcp: rule?.routes?.tcp ?? [implicitTcpRoute(key)],
+      domains,
+      ...(except.length === 0 ? {} : { except }),
+      http: http.map((route) => this.#withPorts(withMeshPolicies(route, policies))),
+      tcp: (routes?.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
+        ...route,
+        destinations: route.destinations.map((one) => this.#destinationPorts(one, 'tcp')),
+      })),
     }
     const isDeclared = rule !== undefined || this.#index.serviceEntries.find(key) !== undefined
     return { spec, services: servicesOf(spec), isDeclared }
@@ -129,17 +141,14 @@ export class RuleStore implements Rules {
   }
 
   service(key: ServiceKey): CompiledService {
-    const rule = this.#index.destinationRules.find(key)
+    const rule = this.#index.destinationRule(key)
     const policyFor = (scope: RuleScope) => effectivePolicy(this.#layers(key, rule, scope))
     const portPolicies = (subset: string | undefined): CompiledService['portPolicies'] =>
       Object.fromEntries(
-        (rule === undefined ? [] : portsWithSettings(rule.spec, subset)).map((port) => [
-          port,
-          policyFor({ subset, port }),
-        ]),
+        (rule === undefined ? [] : portsWithSettings(rule, subset)).map((port) => [port, policyFor({ subset, port })]),
       )
     const subsets: Record<string, SubsetSpec> = {}
-    for (const { name, labels } of rule?.spec.subsets ?? []) {
+    for (const { name, labels } of rule?.subsets ?? []) {
       const ports = portPolicies(name)
       subsets[name] = {
         labels,
@@ -154,7 +163,9 @@ export class RuleStore implements Rules {
     const claim = this.#index.serviceEntries.claim(key)
     if (claim === undefined) return undefined
     const host = claim.host.suffix === undefined ? claim.host.text : nameOfKey(key)
-    return declareService(claim.resource.spec, host, key, claim.resource.origin('spec'))
+    const { spec, namespace, origin } = claim.resource
+    const workloads = this.#index.workloadEntries.filter((one) => one.namespace === namespace).map((one) => one.spec)
+    return declareService({ spec, host, key, origin: origin('spec'), workloads })
   }
 
   exportState(): unknown {
@@ -179,11 +190,33 @@ export class RuleStore implements Rules {
     this.#rebuild(new Map())
   }
 
-  #layers(key: ServiceKey, rule: ResourceOf<'DestinationRule'> | undefined, scope: RuleScope): PolicyLayer[] {
+  #withPorts(route: HttpRouteSpec): HttpRouteSpec {
+    const ofHttp = (one: DestinationSpec): DestinationSpec => this.#destinationPorts(one, 'http')
+    const mirrors = route.mirrors?.map((one) => ({ ...one, destination: ofHttp(one.destination) }))
+    const action =
+      route.action.kind === 'forward'
+        ? { ...route.action, destinations: route.action.destinations.map(ofHttp) }
+        : route.action
+    return { ...route, action, ...(mirrors === undefined ? {} : { mirrors }) }
+  }
+
+  /** The ports among which the caller's decides, where the rule names none. */
+  #destinationPorts(destination: DestinationSpec, protocol: AppProtocol): DestinationSpec {
+    if (destination.port !== undefined) return destination
+    const entry = this.#index.serviceEntries.find(destination.service)
+    if (entry !== undefined) {
+      return { ...destination, ports: portsSpeaking(declaredPorts(entry.spec), protocol), hasOnlyPorts: true }
+    }
+    const rule = this.#index.destinationRule(destination.service)
+    const ports = rule === undefined ? [] : portsWithSettings(rule, destination.subset)
+    return ports.length === 0 ? destination : { ...destination, ports }
+  }
+
+  #layers(key: ServiceKey, rule: MergedDestinationRule | undefined, scope: RuleScope): PolicyLayer[] {
     const policies = this.#policiesFor(key)
     const asLayers = (some: readonly ResourceOf<'MeshPolicy'>[]) =>
       some.map((policy) => meshPolicyLayer(policy.spec, policy.origin)).toReversed()
-    const layers = rule === undefined ? undefined : destinationRuleLayers(rule.spec, scope, rule.origin)
+    const layers = rule === undefined ? undefined : destinationRuleLayers(rule, scope)
     return [
       ...asLayers(policies.filter((policy) => !namesExactly(policy, key))),
       ...(layers === undefined ? [] : [layers.host]),
@@ -205,18 +238,41 @@ export class RuleStore implements Rules {
   #domains(key: ServiceKey): string[] {
     const hosts = [this.#index.virtualServices, this.#index.serviceEntries]
       .map((table) => table.claim(key)?.host)
-      .filter((host) => host !== undefined && host.key === key)
-    const domains = new Set<string>()
-    for (const host of hosts as RuleHost[]) {
-      const name = host.text.toLowerCase()
-      if (this.#declaredNames.get(name) === key) domains.add(name)
-    }
-    return [...domains]
+      .filter((host) => host !== undefined)
+      .filter((host) => host.key === key)
+    const entry = this.#index.serviceEntries.claim(key)
+    const names = [
+      ...hosts.filter((host) => host.every === undefined).map((host) => host.text),
+      ...(entry?.host.key === key ? addressesOf(entry.resource) : []),
+    ]
+    const domains = names.map((name) => name.toLowerCase()).filter((name) => this.#declaredNames.get(name) === key)
+    return [...new Set(domains)]
   }
 
-  #wildcardKey(table: HostTable<RuleResource & ResourceOf<'VirtualService' | 'ServiceEntry'>>, key: ServiceKey) {
-    const claim = table.claim(key)
-    return claim?.host.suffix === undefined ? undefined : claim.host.key
+  /** Names under the wildcards of a host for which a more specific rule decides. */
+  #except(key: ServiceKey, domains: readonly string[]): string[] {
+    const suffixes = domains.filter((domain) => domain.startsWith('*')).map((domain) => domain.slice(1))
+    if (suffixes.length === 0) return []
+    const except: string[] = []
+    for (const [name, other] of this.#declaredNames) {
+      if (other !== key && suffixes.some((suffix) => name !== `*${suffix}` && name.endsWith(suffix))) except.push(name)
+    }
+    return except.toSorted()
+  }
+
+  /**
+   * Where a name leads under a wildcard: to the wildcard's own routes and endpoints, but under an entry without endpoints to a service of its own, since each name has its own
+   * addresses.
+   */
+  #wildcardKey(key: ServiceKey): ServiceKey | undefined {
+    const rule = this.#index.virtualServices.claim(key)
+    if (rule !== undefined)
+      return rule.host.suffix === undefined || rule.host.every !== undefined ? undefined : rule.host.key
+    const entry = this.#index.serviceEntries.claim(key)
+    if (entry?.host.suffix === undefined) return undefined
+    const { endpoints, workloadSelector, addresses } = entry.resource.spec
+    const hasPlaces = endpoints !== undefined || workloadSelector !== undefined || addresses !== undefined
+    return hasPlaces ? entry.host.key : undefined
   }
 
   #inForce(): Map<string, RuleResource> {
@@ -230,25 +286,12 @@ export class RuleStore implements Rules {
   #rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
     const after = this.#inForce()
     this.#index = new RuleIndex(after.values())
-    this.#declaredNames = this.#namesOf(this.#index)
+    const { names, clashes } = declaredNames(this.#index, this.#scope)
+    this.#declaredNames = names
+    this.#clashes = clashes
     const changed = changedResources(before, after)
     if (changed.length > 0) this.#version++
-    return affectedKeys(changed)
-  }
-
-  /**
-   * Names that callers may use as they are written in a rule. A rule of another namespace lends its name only if it has a dot: a plain `orders` means the
-   * caller's own.
-   */
-  #namesOf(index: RuleIndex): Map<string, ServiceKey> {
-    const names = new Map<string, ServiceKey>()
-    const hosts = [index.virtualServices, index.serviceEntries].flatMap((table) =>
-      [...(table as HostTable<RuleResource>).claims()].map((claim) => claim.host),
-    )
-    const isOwn = (host: RuleHost): boolean => namespaceOfKey(host.key) === this.#scope.namespace
-    for (const host of hosts.filter(isOwn)) addFirst(names, host)
-    for (const host of hosts) if (host.text.includes('.')) addFirst(names, host)
-    return names
+    return affectedKeys(changed, this.#index)
   }
 
   #status(source: RuleSource, { id, isGood, ...draft }: StatusDraft): RuleStatus {
@@ -262,7 +305,8 @@ export class RuleStore implements Rules {
     }
     const problems = [
       ...this.#index.conflictsOf(id),
-      ...(resource === undefined ? [] : ruleNotes(resource, this.#index)),
+      ...(this.#clashes.get(id) ?? []),
+      ...(resource === undefined ? [] : [...resource.notes, ...ruleNotes(resource, this.#index)]),
     ]
     const state: RuleState = this.#index.hasLost(id) ? 'conflict' : 'applied'
     return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
@@ -277,11 +321,6 @@ export class RuleStore implements Rules {
   #orderedSources(): RuleSource[] {
     return [...this.#sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
-}
-
-function addFirst(names: Map<string, ServiceKey>, host: RuleHost): void {
-  const name = host.text.toLowerCase()
-  if (!names.has(name)) names.set(name, host.key)
 }
 
 /** -1: does not apply; 0: to everything; a wildcard by its length; an exact host before all. */
@@ -324,11 +363,17 @@ function changedResources(
   return changed
 }
 
-function affectedKeys(changed: readonly RuleResource[]): RuleChange['affected'] {
+/** With those of wildcards above the changed hosts, whose exceptions may differ now. */
+function affectedKeys(changed: readonly RuleResource[], index: RuleIndex): RuleChange['affected'] {
   const keys = new Set<ServiceKey>()
   for (const { hosts } of changed) {
     if (hosts === undefined || hosts.some((host) => host.suffix !== undefined)) return 'all'
-    for (const host of hosts) keys.add(host.key)
+    for (const host of hosts) {
+      keys.add(host.key)
+      for (const table of [index.virtualServices, index.serviceEntries]) {
+        for (const wildcard of table.wildcards()) if (covers(wildcard.host, host.key)) keys.add(wildcard.host.key)
+      }
+    }
   }
   return keys
 }

@@ -1,87 +1,119 @@
-/** Istio's ServiceEntry (networking.istio.io/v1), every field of it: implemented, or refused by name. */
+/** Istio's ServiceEntry and WorkloadEntry (networking.istio.io/v1), every field of them: implemented, or refused by name. */
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
-import { hostOrWildcard, integer, labels, leaf, nonEmptyList, notImplemented, oneOf, port, text } from './fields.ts'
+import {
+  asDoneAnyway,
+  exportTo,
+  hostOrWildcard,
+  integer,
+  labels,
+  leaf,
+  networks,
+  nonEmptyList,
+  notImplemented,
+  oneOf,
+  port,
+  text,
+} from './fields.ts'
 
-/** Protocols of the mesh by Istio's words; TLS passes as it is. */
+/** Protocols of the mesh by Istio's words, in any case; TLS passes as it is, HTTP/2 connection by connection. */
 export const entryProtocols: Readonly<Record<string, AppProtocol>> = {
   HTTP: 'http',
+  'GRPC-WEB': 'http',
+  HTTP2: 'tcp',
+  GRPC: 'tcp',
   TCP: 'tcp',
   TLS: 'tcp',
   HTTPS: 'tcp',
   MONGO: 'tcp',
+  MYSQL: 'tcp',
+  REDIS: 'tcp',
 }
 
+const protocol = () =>
+  leaf(Object.keys(entryProtocols).join(', '), (value) =>
+    typeof value === 'string' && Object.hasOwn(entryProtocols, value.toUpperCase()) ? value.toUpperCase() : undefined,
+  )
+
 const address = () =>
-  leaf('an IP address or a host name', (value) => {
+  leaf('an IP address or a host name; unix sockets are not implemented', (value) => {
     if (typeof value !== 'string' || value.length > 253) return undefined
     return isIP(value) !== 0 || /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9_-]+)*\.?$/.test(value)
       ? value
       : undefined
   })
 
-const endpoint = () =>
-  z.strictObject({
-    address: address(),
-    ports: z.record(text(1, 256), port()).optional(),
-    labels: labels().optional(),
-    locality: leaf('region, region/zone or region/zone/sub-zone', (value) =>
-      typeof value === 'string' && /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}$/.test(value) ? value : undefined,
-    ).optional(),
-    weight: integer(0, 10_000).optional(),
-    network: notImplemented(),
-    serviceAccount: notImplemented(),
-  })
+const endpointFields = () => ({
+  ports: z.record(text(1, 256), port()).optional(),
+  labels: labels().optional(),
+  locality: leaf('region, region/zone or region/zone/sub-zone', (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+){0,2}$/.test(value) ? value : undefined,
+  ).optional(),
+  weight: integer(0, 10_000).optional(),
+  network: notImplemented('endpoints are reached directly, whatever their network'),
+  serviceAccount: notImplemented('callers and endpoints have no certificates yet'),
+})
+
+const endpoint = () => z.strictObject({ address: address(), ...endpointFields() })
+
+export const workloadEntryShape = z.strictObject({ address: address(), ...endpointFields() })
+
+export type WorkloadEntrySpec = z.output<typeof workloadEntryShape>
 
 export const serviceEntryShape = z
   .strictObject({
     hosts: nonEmptyList(hostOrWildcard(), 200),
+    addresses: networks().optional(),
     ports: nonEmptyList(
       z.strictObject({
         number: port(),
-        name: text(1, 256),
-        protocol: oneOf('HTTP', 'TCP', 'TLS', 'HTTPS', 'MONGO').optional(),
+        name: text(1, 256).optional(),
+        protocol: protocol().optional(),
         targetPort: port().optional(),
       }),
       100,
     ),
-    location: oneOf('MESH_EXTERNAL', 'MESH_INTERNAL').optional(),
-    resolution: oneOf('STATIC', 'DNS', 'DNS_ROUND_ROBIN'),
+    location: asDoneAnyway('endpoints are called without TLS either way', 'MESH_EXTERNAL', 'MESH_INTERNAL'),
+    resolution: oneOf('NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS').optional(),
     endpoints: nonEmptyList(endpoint(), 4096).optional(),
-    addresses: notImplemented('applications dial the localhost port of the service'),
-    workloadSelector: notImplemented(),
-    exportTo: notImplemented(),
-    subjectAltNames: notImplemented(),
+    workloadSelector: z.strictObject({ labels: labels() }).optional(),
+    exportTo: exportTo(),
+    subjectAltNames: notImplemented('endpoints are called without TLS; the application checks the names'),
   })
   .superRefine((spec, context) => {
-    const names = new Set(spec.ports.map((one) => one.name))
-    if (names.size < spec.ports.length)
-      context.addIssue({ code: 'custom', path: ['ports'], message: 'port names are unique' })
-    const protocols = new Set(spec.ports.map((one) => entryProtocols[one.protocol ?? 'TCP']))
-    if (protocols.size > 1) {
-      const message =
-        'HTTP and other protocols in one entry are not implemented by this version; use one entry for each'
-      context.addIssue({ code: 'custom', path: ['ports'], message })
+    const issue = (path: PropertyKey[], message: string): void => {
+      context.addIssue({ code: 'custom', path, message })
     }
-    if (spec.resolution === 'STATIC' && spec.endpoints === undefined) {
-      context.addIssue({ code: 'custom', path: ['endpoints'], message: 'resolution STATIC needs endpoints' })
-    }
-    if (spec.endpoints === undefined && spec.hosts.some((host) => host.startsWith('*'))) {
-      context.addIssue({ code: 'custom', path: ['hosts'], message: 'a wildcard host needs endpoints' })
-    }
+    const names = new Set(spec.ports.map((one, index) => portName(one, index)))
+    if (names.size < spec.ports.length) issue(['ports'], 'port names are unique')
+    const numbers = new Set(spec.ports.map((one) => one.number))
+    if (numbers.size < spec.ports.length) issue(['ports'], 'port numbers are unique')
+    if (spec.endpoints !== undefined && spec.workloadSelector !== undefined)
+      issue(['workloadSelector'], 'found both endpoints and workloadSelector, allowed one of them')
+    const hasPlaces = spec.endpoints !== undefined || spec.workloadSelector !== undefined
+    const plainAddresses = (spec.addresses ?? []).filter((one) => isIP(one) !== 0)
+    if (spec.resolution === 'STATIC' && !hasPlaces && plainAddresses.length === 0)
+      issue(['endpoints'], 'resolution STATIC needs endpoints, a workloadSelector or addresses')
+    spec.hosts.forEach((host, index) => {
+      if (host === '*') issue(['hosts', index], 'found "*", allowed a host or *.suffix')
+    })
     spec.endpoints?.forEach((one, index) => {
-      if (spec.resolution === 'STATIC' && isIP(one.address) === 0) {
-        const message = `${one.address} is no IP address; with resolution DNS a name is allowed`
-        context.addIssue({ code: 'custom', path: ['endpoints', index, 'address'], message })
-      }
+      if (spec.resolution === 'STATIC' && isIP(one.address) === 0)
+        issue(['endpoints', index, 'address'], `${one.address} is no IP address; with resolution DNS a name is allowed`)
       for (const name of Object.keys(one.ports ?? {})) {
-        if (!names.has(name)) {
-          const message = `the entry has no port of that name, allowed ${[...names].join(', ')}`
-          context.addIssue({ code: 'custom', path: ['endpoints', index, 'ports', name], message })
-        }
+        if (!names.has(name))
+          issue(
+            ['endpoints', index, 'ports', name],
+            `the entry has no port of that name, allowed ${[...names].join(', ')}`,
+          )
       }
     })
   })
 
 export type ServiceEntrySpec = z.output<typeof serviceEntryShape>
+
+/** A port without a name goes by its place. */
+export function portName(one: { readonly name?: string | undefined }, index: number): string {
+  return one.name ?? `port[${index}]`
+}

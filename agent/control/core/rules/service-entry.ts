@@ -2,66 +2,110 @@
 import { isIP } from 'node:net'
 import { endpointId, metadataKeys } from '../../../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
-import { entryProtocols } from './service-entry-shape.ts'
-import type { ServiceEntrySpec } from './service-entry-shape.ts'
-import type { DeclaredService, EntryEndpoint, EntrySetBuilder } from './types.ts'
+import { entryProtocols, portName } from './service-entry-shape.ts'
+import type { ServiceEntrySpec, WorkloadEntrySpec } from './service-entry-shape.ts'
+import type { DeclaredPort, DeclaredService, EntryEndpoint, EntrySetBuilder } from './types.ts'
 
 /** Name of the source in endpoint sets that come from rules. */
 const rulesRegistry = 'rules'
 
-type EntryPort = ServiceEntrySpec['ports'][number]
+/** What the rules say of one service. */
+export interface Declaration {
+  readonly spec: ServiceEntrySpec
+  /** The host of the entry, or the name under its wildcard. */
+  readonly host: string
+  readonly key: ServiceKey
+  readonly origin: RuleOrigin
+  /** Of the entry's namespace. */
+  readonly workloads: readonly WorkloadEntrySpec[]
+}
 
 /**
- * One service per host of the entry. An endpoint stands once per port of the entry, at the port's target; the port that callers name is kept as its
- * application port, which is what a destination's `port` selects.
+ * An endpoint stands once per port of the entry, at the port's target; the ports that callers name are kept with it, which is what a dialled port and a destination's
+ * `port` select.
  */
-export function declareService(
-  spec: ServiceEntrySpec,
-  host: string,
-  key: ServiceKey,
-  origin: RuleOrigin,
-): DeclaredService {
-  const places = spec.endpoints ?? [{ address: host }]
+export function declareService({ spec, host, key, origin, workloads }: Declaration): DeclaredService {
+  const places = placesOf(spec, host, workloads)
   return {
     key,
-    protocol: entryProtocols[spec.ports[0]?.protocol ?? 'TCP'] ?? 'tcp',
-    resolution: spec.resolution === 'STATIC' ? 'static' : 'dns',
-    endpoints: places.flatMap((place) => spec.ports.map((port) => entryEndpoint(place, port))),
+    ports: declaredPorts(spec),
+    protocol: declaredPorts(spec).some((port) => port.protocol === 'http') ? 'http' : 'tcp',
+    resolution: places.every((place) => isIP(place.address) !== 0) ? 'static' : 'dns',
+    endpoints: places.flatMap((place) => spec.ports.map((port, index) => entryEndpoint(place, port, index))),
     origin,
   }
 }
 
+export function declaredPorts(spec: ServiceEntrySpec): DeclaredPort[] {
+  return spec.ports.map((port) => ({ number: port.number, protocol: entryProtocols[port.protocol ?? 'TCP'] ?? 'tcp' }))
+}
+
+/** Numbers of the ports that speak the protocol; all of them where none does: the entry's word may be missing. */
+export function portsSpeaking(ports: readonly DeclaredPort[], protocol: AppProtocol): number[] {
+  const speaking = ports.filter((port) => port.protocol === protocol)
+  return (speaking.length === 0 ? ports : speaking).map((port) => port.number)
+}
+
+/**
+ * Endpoints, or the workloads that the selector takes, or without both what the caller would have reached: the plain addresses with STATIC and NONE, else what the name
+ * resolves to.
+ */
+function placesOf(
+  spec: ServiceEntrySpec,
+  host: string,
+  workloads: readonly WorkloadEntrySpec[],
+): readonly WorkloadEntrySpec[] {
+  if (spec.endpoints !== undefined) return spec.endpoints
+  if (spec.workloadSelector !== undefined) {
+    const wanted = Object.entries(spec.workloadSelector.labels)
+    return workloads.filter(({ labels }) => wanted.every(([name, value]) => labels?.[name] === value))
+  }
+  const resolution = spec.resolution ?? 'NONE'
+  const addresses = (spec.addresses ?? []).filter((one) => isIP(one) !== 0)
+  const isByAddress = (resolution === 'STATIC' || resolution === 'NONE') && addresses.length > 0
+  return (isByAddress ? addresses : [host]).map((address) => ({ address }))
+}
+
 function entryEndpoint(
-  place: NonNullable<ServiceEntrySpec['endpoints']>[number] | { readonly address: string },
-  port: EntryPort,
+  place: WorkloadEntrySpec,
+  port: ServiceEntrySpec['ports'][number],
+  index: number,
 ): EntryEndpoint {
-  const labels = 'labels' in place ? (place.labels ?? {}) : {}
-  const [region = '', zone = ''] = 'locality' in place ? (place.locality ?? '').split('/') : []
-  const ownPort = 'ports' in place ? place.ports?.[port.name] : undefined
+  const labels = place.labels ?? {}
+  const [region = '', zone = ''] = (place.locality ?? '').split('/')
   return {
     host: place.address,
-    port: ownPort ?? port.targetPort ?? port.number,
-    weight: 'weight' in place ? (place.weight ?? 1) : 1,
+    port: place.ports?.[portName(port, index)] ?? port.targetPort ?? port.number,
+    weight: place.weight ?? 1,
     healthy: true,
     enabled: true,
     ephemeral: false,
     cluster: '',
     locality: { region, zone },
     version: labels[metadataKeys.version] ?? '',
-    metadata: { ...labels, [metadataKeys.appPort]: String(port.number) },
+    metadata: { ...labels, [metadataKeys.servicePorts]: String(port.number) },
   }
 }
 
-/** Endpoints of names that did not resolve are left out; the same address from two names stands once. */
+/** Endpoints of names that did not resolve are left out; the same address from two names stands once, and two ports with one target are one endpoint of both. */
 export const entrySet: EntrySetBuilder = (service, addresses, version, now): EndpointSet => {
   const byId = new Map<string, Endpoint>()
   for (const { host, ...rest } of service.endpoints) {
     for (const address of isIP(host) === 0 ? (addresses.get(host) ?? []) : [host]) {
       const endpoint: Endpoint = { address, ...rest }
-      if (isIP(address) !== 0) byId.set(endpointId(endpoint), endpoint)
+      const id = endpointId(endpoint)
+      const twin = byId.get(id)
+      if (isIP(address) !== 0) byId.set(id, twin === undefined ? endpoint : ofBothPorts(twin, endpoint))
     }
   }
   const endpoints = [...byId].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint)
   return { service: service.key, version, endpoints, protectThreshold: 0, registry: rulesRegistry, confirmedAt: now }
+}
+
+function ofBothPorts(one: Endpoint, other: Endpoint): Endpoint {
+  const key = metadataKeys.servicePorts
+  const ports = new Set([one, other].flatMap(({ metadata }) => metadata[key]?.split(',') ?? []))
+  return { ...one, metadata: { ...one.metadata, [key]: [...ports].join(',') } }
 }

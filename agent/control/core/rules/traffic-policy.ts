@@ -3,8 +3,8 @@
  *
  *   defaults < MeshPolicy without hosts < MeshPolicy with a wildcard host < DestinationRule < MeshPolicy with this host < DestinationRule's subset or port
  *
- * Inside a DestinationRule Istio's own merging holds: a subset's loadBalancer, connectionPool or outlierDetection replaces the rule's whole; port level settings
- * replace all of them and inherit nothing.
+ * Inside a DestinationRule Istio's own merging holds: settings of a port replace the policy of the rule and inherit nothing; a subset's loadBalancer, connectionPool or
+ * outlierDetection replaces the section whole; a subset's own settings of a port replace all of it.
  */
 import { defaultTrafficPolicy } from '../../../../contracts/policy-spec.ts'
 import type {
@@ -15,7 +15,9 @@ import type {
   TrafficPolicySpec,
 } from '../../../../contracts/policy-spec.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
-import type { DestinationRuleSpec, PolicyFieldsShape } from './destination-rule-shape.ts'
+import type { PolicyFieldsShape, TrafficPolicyShape } from './destination-rule-shape.ts'
+import { originBelow } from './merged-destination-rule.ts'
+import type { MergedDestinationRule } from './merged-destination-rule.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
 
 export type OriginAt = (path: string) => RuleOrigin
@@ -50,6 +52,11 @@ export class PolicyDraft {
     for (const [key, origin] of Object.entries(origins)) this.note(`pool.${key}`, origin)
   }
 
+  /** Whether a rule has said it. */
+  has(path: string): boolean {
+    return Object.hasOwn(this.#origins, path)
+  }
+
   note(path: string, origin: RuleOrigin): void {
     this.#origins[path] = origin
   }
@@ -78,59 +85,101 @@ export interface RuleLayers {
   readonly specific: PolicyLayer
 }
 
-export function destinationRuleLayers(rule: DestinationRuleSpec, scope: RuleScope, origin: OriginAt): RuleLayers {
-  const host = rule.trafficPolicy
-  const subsetIndex = rule.subsets?.findIndex((subset) => subset.name === scope.subset) ?? -1
-  const subset = rule.subsets?.[subsetIndex]?.trafficPolicy
-  const subsetPath = `spec.subsets[${subsetIndex}].trafficPolicy`
-  const [settings, settingsPath] =
-    subset?.portLevelSettings === undefined
-      ? [host?.portLevelSettings, 'spec.trafficPolicy.portLevelSettings']
-      : [subset.portLevelSettings, `${subsetPath}.portLevelSettings`]
-  const portIndex = settings?.findIndex((setting) => setting.port === scope.port) ?? -1
-  const port = settings?.[portIndex]
-  if (port === undefined) {
-    return {
-      host: fieldsLayer(withoutFieldsOf(host, subset), at(origin, 'spec.trafficPolicy')),
-      specific: fieldsLayer(subset, at(origin, subsetPath)),
-    }
+type Section = keyof PolicyFieldsShape
+
+interface SectionValue {
+  readonly value: unknown
+  readonly origin: OriginAt
+  /** Said for the subset or the port. */
+  readonly isSpecific: boolean
+}
+
+type Sections = Map<Section, SectionValue>
+
+const sections: readonly Section[] = [
+  'loadBalancer',
+  'connectionPool',
+  'outlierDetection',
+  'tls',
+  'proxyProtocol',
+  'retryBudget',
+]
+/** What settings of a port replace, said or not. */
+const ofPorts: readonly Section[] = ['loadBalancer', 'connectionPool', 'outlierDetection', 'tls']
+
+/**
+ * As Istio merges (MergeTrafficPolicy): the rule's policy, with the settings of the port in place of it; over it each section that the subset says; over all the subset's
+ * own settings of the port.
+ */
+export function destinationRuleLayers(rule: MergedDestinationRule, scope: RuleScope): RuleLayers {
+  const merged: Sections = new Map()
+  take(merged, rule.policy, rule.origin, false)
+  takePort(merged, rule.policy, scope.port, rule.origin)
+  const subset = rule.subsets.find((one) => one.name === scope.subset)
+  if (subset !== undefined) {
+    take(merged, subset.policy, subset.origin, true)
+    takePort(merged, subset.policy, scope.port, subset.origin)
   }
-  const { proxyProtocol, retryBudget } = { ...host, ...subset }
-  return {
-    host: fieldsLayer({ proxyProtocol, retryBudget }, at(origin, 'spec.trafficPolicy')),
-    specific: fieldsLayer(port, at(origin, `${settingsPath}[${portIndex}]`)),
+  return { host: sectionsLayer(merged, false), specific: sectionsLayer(merged, true) }
+}
+
+function take(
+  merged: Sections,
+  fields: Partial<PolicyFieldsShape> | undefined,
+  origin: OriginAt,
+  isSpecific: boolean,
+): void {
+  for (const section of sections) {
+    const value = fields?.[section]
+    if (value !== undefined) merged.set(section, { value, origin, isSpecific })
+  }
+}
+
+function takePort(
+  merged: Sections,
+  policy: TrafficPolicyShape | undefined,
+  port: number | undefined,
+  origin: OriginAt,
+): void {
+  const index = policy?.portLevelSettings?.findIndex((setting) => setting.port === port) ?? -1
+  const settings = policy?.portLevelSettings?.[index]
+  if (settings === undefined) return
+  for (const section of ofPorts) merged.delete(section)
+  take(merged, settings, originBelow(origin, `portLevelSettings[${index}]`), true)
+}
+
+function sectionsLayer(merged: Sections, isSpecific: boolean): PolicyLayer {
+  const hasBudget = merged.get('retryBudget')?.isSpecific === isSpecific
+  return (draft) => {
+    for (const [section, entry] of merged) {
+      if (entry.isSpecific === isSpecific) applyFields(draft, { [section]: entry.value }, entry.origin, hasBudget)
+    }
   }
 }
 
 /** Ports with settings of their own, for the host or for one of its subsets. */
-export function portsWithSettings(rule: DestinationRuleSpec, subset: string | undefined): number[] {
-  const own = rule.subsets?.find((one) => one.name === subset)?.trafficPolicy?.portLevelSettings
-  return (own ?? rule.trafficPolicy?.portLevelSettings ?? []).map((setting) => setting.port)
+export function portsWithSettings(rule: MergedDestinationRule, subset: string | undefined): number[] {
+  const own = rule.subsets.find((one) => one.name === subset)?.policy?.portLevelSettings ?? []
+  return [...new Set([...(rule.policy?.portLevelSettings ?? []), ...own].map((setting) => setting.port))]
 }
 
-function at(origin: OriginAt, base: string): OriginAt {
-  return (path) => origin(`${base}.${path}`)
-}
-
-function withoutFieldsOf(fields: PolicyFieldsShape | undefined, winner: object | undefined): PolicyFieldsShape {
-  return Object.fromEntries(
-    Object.entries(fields ?? {}).filter(([key]) => winner === undefined || !(key in winner)),
-  ) as PolicyFieldsShape
-}
-
-function fieldsLayer(fields: Partial<PolicyFieldsShape> | undefined, origin: OriginAt): PolicyLayer {
-  return (draft) => {
-    if (fields?.loadBalancer !== undefined) applyLoadBalancer(draft, fields.loadBalancer, at(origin, 'loadBalancer'))
-    if (fields?.connectionPool !== undefined) applyPool(draft, fields.connectionPool, at(origin, 'connectionPool'))
-    if (fields?.outlierDetection !== undefined) {
-      applyOutlier(draft, fields.outlierDetection, origin)
-    }
-    if (fields?.proxyProtocol !== undefined) {
-      const version = fields.proxyProtocol.version === 'V2' ? 'v2' : 'v1'
-      draft.set('proxyProtocol', version, origin('proxyProtocol'))
-    }
-    if (fields?.retryBudget !== undefined) applyRetryBudget(draft, fields.retryBudget, origin('retryBudget'))
+/** `hasBudget`: a budget of retries is said beside a bound on them. */
+function applyFields(
+  draft: PolicyDraft,
+  fields: Partial<PolicyFieldsShape>,
+  origin: OriginAt,
+  hasBudget: boolean,
+): void {
+  if (fields.loadBalancer !== undefined)
+    applyLoadBalancer(draft, fields.loadBalancer, originBelow(origin, 'loadBalancer'))
+  if (fields.connectionPool !== undefined)
+    applyPool(draft, fields.connectionPool, originBelow(origin, 'connectionPool'), hasBudget)
+  if (fields.outlierDetection !== undefined) applyOutlier(draft, fields.outlierDetection, origin)
+  if (fields.proxyProtocol !== undefined) {
+    const version = fields.proxyProtocol.version === 'V2' ? 'v2' : 'v1'
+    draft.set('proxyProtocol', version, origin('proxyProtocol'))
   }
+  if (fields.retryBudget !== undefined) applyRetryBudget(draft, fields.retryBudget, origin('retryBudget'))
 }
 
 type LoadBalancer = NonNullable<PolicyFieldsShape['loadBalancer']>
@@ -169,7 +218,7 @@ function simpleBalancer(word: NonNullable<LoadBalancer['simple']>): LoadBalancer
 function hashBalancer(hash: NonNullable<LoadBalancer['consistentHash']>): LoadBalancerSpec {
   const key = hashKey(hash)
   return hash.maglev === undefined
-    ? { kind: 'ring-hash', key, minimumRingSize: hash.ringHash?.minimumRingSize ?? 1024 }
+    ? { kind: 'ring-hash', key, minimumRingSize: hash.ringHash?.minimumRingSize ?? hash.minimumRingSize ?? 1024 }
     : { kind: 'maglev', key, tableSize: hash.maglev.tableSize ?? 65_537 }
 }
 
@@ -198,7 +247,12 @@ function shares(to: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(to).map(([locality, percent]) => [locality, percent / 100]))
 }
 
-function applyPool(draft: PolicyDraft, pool: NonNullable<PolicyFieldsShape['connectionPool']>, origin: OriginAt): void {
+function applyPool(
+  draft: PolicyDraft,
+  pool: NonNullable<PolicyFieldsShape['connectionPool']>,
+  origin: OriginAt,
+  hasBudget: boolean,
+): void {
   const { tcp, http } = pool
   const rows: readonly (readonly [keyof TrafficPolicySpec['pool'], number | undefined, string])[] = [
     ['maxConnections', tcp?.maxConnections, 'tcp.maxConnections'],
@@ -216,6 +270,8 @@ function applyPool(draft: PolicyDraft, pool: NonNullable<PolicyFieldsShape['conn
     Object.fromEntries(given.map(([key, value]) => [key, value])),
     Object.fromEntries(given.map(([key, , path]) => [key, origin(path)])),
   )
+  // a budget takes the place of the bound (Envoy): beside the default one the bound would never be looked at
+  if (http?.maxRetries !== undefined && !hasBudget) draft.set('retryBudget', undefined, origin('http.maxRetries'))
   if (tcp?.tcpKeepalive !== undefined) {
     const { time, interval, probes } = tcp.tcpKeepalive
     // What is not said is the system's own: Linux starts after 2 h, then 9 probes every 75 s.
@@ -246,6 +302,8 @@ function applyOutlier(
   const rows: readonly (readonly [keyof OutlierSpec, number | boolean | undefined, string])[] = [
     ['consecutive5xx', spec.consecutive5xxErrors, 'consecutive5xxErrors'],
     ['consecutiveGatewayErrors', spec.consecutiveGatewayErrors, 'consecutiveGatewayErrors'],
+    ['consecutiveGatewayErrors', spec.consecutiveErrors, 'consecutiveErrors'],
+    ['consecutive5xx', spec.consecutiveErrors === undefined ? undefined : 0, 'consecutiveErrors'],
     ['consecutiveLocalFailures', spec.consecutiveLocalOriginFailures, 'consecutiveLocalOriginFailures'],
     ['splitLocalErrors', spec.splitExternalLocalOriginErrors, 'splitExternalLocalOriginErrors'],
     ['intervalMs', spec.interval, 'interval'],
@@ -262,6 +320,11 @@ function applyOutlier(
   }
   draft.set('outlier', { ...defaultOutlier, ...kept, ...values }, origin('outlierDetection'))
   for (const [key, , path] of given) draft.note(`outlier.${key}`, origin(`outlierDetection.${path}`))
+  // Istio's own: without a word the ejected endpoints stay out, however few are left
+  if (spec.minHealthPercent !== undefined || !draft.has('panicShare')) {
+    const path = spec.minHealthPercent === undefined ? 'outlierDetection' : 'outlierDetection.minHealthPercent'
+    draft.set('panicShare', spec.minHealthPercent ?? 0, origin(path))
+  }
 }
 
 /** Istio's defaults: 20 % of the active requests, at least 3. */
@@ -276,7 +339,7 @@ function applyRetryBudget(
 
 /** The policy part of a MeshPolicy; limits and hedging belong to routes. */
 export function meshPolicyLayer(spec: MeshPolicySpec, origin: OriginAt): PolicyLayer {
-  const place = at(origin, 'spec')
+  const place = originBelow(origin, 'spec')
   return (draft) => {
     if (spec.loadBalancer !== undefined)
       draft.set('loadBalancer', ownBalancer(spec.loadBalancer), place('loadBalancer'))

@@ -80,10 +80,19 @@ export interface EntryEndpoint extends Omit<Endpoint, 'address'> {
   readonly host: string
 }
 
+/** A port by which callers name a declared service. */
+export interface DeclaredPort {
+  readonly number: number
+  readonly protocol: AppProtocol
+}
+
 /** A service that a ServiceEntry declares. It wins over a registry that has the same key: two sources are never mixed. */
 export interface DeclaredService {
   readonly key: ServiceKey
+  /** `http` if any port is. */
   readonly protocol: AppProtocol
+  /** In the order of the entry. */
+  readonly ports: readonly DeclaredPort[]
   readonly resolution: 'static' | 'dns'
   readonly endpoints: readonly EntryEndpoint[]
   readonly origin: RuleOrigin
@@ -114,6 +123,8 @@ export interface Rules {
    * undefined if it is no possible name.
    */
   resolveName(name: string): ServiceKey | undefined
+  /** The service that a name reads as, whatever wildcards are over it; undefined if it is no possible name. */
+  plainKey(name: string): ServiceKey | undefined
   /** Keys that VirtualServices and ServiceEntries declare: they exist without any registry. Sorted. */
   declaredKeys(): readonly ServiceKey[]
   /** Routes for a key: of the VirtualService that decides about it, else the implicit one (every request to the service). */

@@ -3,11 +3,14 @@ import * as z from 'zod'
 import {
   checked,
   duration,
+  exportTo,
   flag,
   headerEdits,
   headerMap,
   hostOrWildcard,
   integer,
+  integerPercent,
+  isAuthority,
   labels,
   leaf,
   list,
@@ -27,11 +30,8 @@ import {
 import { groupCount } from './pattern.ts'
 import { parseRetryOn } from './retry-words.ts'
 
-/** Only the mesh itself: a host has no gateways. */
-const meshGateways = () =>
-  leaf('[mesh]; gateways are not implemented by this version', (value) =>
-    Array.isArray(value) && value.length === 1 && value[0] === 'mesh' ? ['mesh'] : undefined,
-  ).optional()
+/** `mesh` is the mesh itself; for gateways nothing is decided here. A resource that names gateways alone says nothing about the mesh. */
+const gateways = () => list(text(1, 512), 100).optional()
 
 const httpPath = () =>
   leaf('a path that begins with / and holds printable ASCII without spaces, ? and #', (value) =>
@@ -43,12 +43,7 @@ const redirectPath = () =>
     typeof value === 'string' && /^\/[\x21-\x22\x24-\x7e]{0,4095}$/.test(value) ? value : undefined,
   )
 
-const authority = () =>
-  leaf('a host name, with or without a port', (value) =>
-    typeof value === 'string' && /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~-]{1,255})(?::\d{1,5})?$/.test(value)
-      ? value
-      : undefined,
-  )
+const authority = () => leaf('a host name, with or without a port', (value) => (isAuthority(value) ? value : undefined))
 
 const status = () => integer(200, 599)
 
@@ -77,8 +72,8 @@ const httpMatchShape = () =>
       sourceLabels: labels().optional(),
       sourceNamespace: text(1, 256).optional(),
       ignoreUriCase: flag().optional(),
-      gateways: meshGateways(),
-      statPrefix: notImplemented(),
+      gateways: gateways(),
+      statPrefix: notImplemented('metrics are named after the route'),
     })
     .superRefine((match, context) => {
       const conditions = Object.keys(match).filter((key) => !['name', 'gateways', 'ignoreUriCase'].includes(key))
@@ -185,9 +180,7 @@ const retries = () =>
       return typeof parsed === 'string' ? { problem: parsed } : { value: parsed }
     }).optional(),
     backoff: duration().optional(),
-    retryIgnorePreviousHosts: leaf('true (another endpoint than the tried ones is always preferred)', (value) =>
-      value === true ? true : undefined,
-    ).optional(),
+    retryIgnorePreviousHosts: flag().optional(),
     retryRemoteLocalities: notImplemented('localities are chosen by localityLbSetting'),
   })
 
@@ -198,18 +191,20 @@ const fault = () =>
         .strictObject({
           fixedDelay: duration(),
           percentage: percent().optional(),
-          percent: notImplemented('use percentage: { value: … }'),
-          exponentialDelay: notImplemented(),
+          percent: integerPercent().optional(),
+          exponentialDelay: notImplemented('use fixedDelay'),
         })
+        .superRefine(onePercentage)
         .optional(),
       abort: z
         .strictObject({
           httpStatus: status(),
           percentage: percent().optional(),
-          percent: notImplemented('use percentage: { value: … }'),
-          grpcStatus: notImplemented(),
-          http2Error: notImplemented(),
+          percent: integerPercent().optional(),
+          grpcStatus: notImplemented('use httpStatus'),
+          http2Error: notImplemented('use httpStatus'),
         })
+        .superRefine(onePercentage)
         .optional(),
     })
     .superRefine((spec, context) => {
@@ -217,17 +212,30 @@ const fault = () =>
         context.addIssue('allowed delay, abort or both; found neither')
     })
 
+function onePercentage(
+  fault: { readonly percentage?: unknown; readonly percent?: unknown },
+  context: { addIssue(issue: string): void },
+): void {
+  if (fault.percentage !== undefined && fault.percent !== undefined)
+    context.addIssue('found both percentage and percent, allowed one of them')
+}
+
 const cors = () =>
-  z.strictObject({
-    allowOrigins: nonEmptyList(stringMatch(), 100),
-    allowOrigin: notImplemented('use allowOrigins'),
-    allowMethods: list(leaf('a method', tokenOf), 50).optional(),
-    allowHeaders: list(leaf('a header name or *', tokenOf), 100).optional(),
-    exposeHeaders: list(leaf('a header name or *', tokenOf), 100).optional(),
-    maxAge: duration(0).optional(),
-    allowCredentials: flag().optional(),
-    unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE').optional(),
-  })
+  z
+    .strictObject({
+      allowOrigins: nonEmptyList(stringMatch(), 100).optional(),
+      allowOrigin: nonEmptyList(text(1, 8192), 100).optional(),
+      allowMethods: list(leaf('a method', tokenOf), 50).optional(),
+      allowHeaders: list(leaf('a header name or *', tokenOf), 100).optional(),
+      exposeHeaders: list(leaf('a header name or *', tokenOf), 100).optional(),
+      maxAge: duration(0).optional(),
+      allowCredentials: flag().optional(),
+      unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE').optional(),
+    })
+    .superRefine((policy, context) => {
+      if ((policy.allowOrigins === undefined) === (policy.allowOrigin === undefined))
+        context.addIssue('allowed exactly one of allowOrigins and the older allowOrigin')
+    })
 
 function tokenOf(value: unknown): string | undefined {
   return typeof value === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(value) ? value : undefined
@@ -241,29 +249,42 @@ const httpRoute = () =>
       route: routeDestinations().optional(),
       redirect: redirect().optional(),
       directResponse: directResponse().optional(),
-      delegate: notImplemented(),
+      delegate: z.strictObject({ name: text(1, 253), namespace: text(1, 253).optional() }).optional(),
       rewrite: rewrite().optional(),
       timeout: duration(0).optional(),
       retries: retries().optional(),
       fault: fault().optional(),
       mirror: destination().optional(),
       mirrorPercentage: percent().optional(),
-      mirrorPercent: notImplemented('use mirrorPercentage: { value: … }'),
-      mirror_percent: notImplemented('use mirrorPercentage: { value: … }'),
+      mirrorPercent: integerPercent().optional(),
+      mirror_percent: integerPercent().optional(),
       mirrors: nonEmptyList(
         z.strictObject({ destination: destination(), percentage: percent().optional() }),
         8,
       ).optional(),
       corsPolicy: cors().optional(),
       headers: headerEdits().optional(),
+      appendHeaders: notImplemented('use headers.request.add'),
+      removeRequestHeaders: notImplemented('use headers.request.remove'),
+      appendRequestHeaders: notImplemented('use headers.request.add'),
+      appendResponseHeaders: notImplemented('use headers.response.add'),
+      removeResponseHeaders: notImplemented('use headers.response.remove'),
+      websocketUpgrade: notImplemented('WebSockets pass without it'),
     })
     .superRefine((route, context) => {
-      const actions = ['route', 'redirect', 'directResponse'].filter((key) => key in route)
+      const actions = ['route', 'redirect', 'directResponse', 'delegate'].filter((key) => key in route)
       if (actions.length !== 1) {
         const found = actions.length === 0 ? 'none' : actions.join(' and ')
-        context.addIssue(`found ${found} of route, redirect, directResponse, allowed exactly one`)
+        context.addIssue(`found ${found} of route, redirect, directResponse, delegate, allowed exactly one`)
       }
-      if (route.route === undefined) {
+      if (route.route === undefined && route.delegate === undefined) {
+        if (route.headers?.request !== undefined) {
+          context.addIssue({
+            code: 'custom',
+            path: ['headers', 'request'],
+            message: `nothing is forwarded by ${actions[0] ?? 'this route'}; allowed only beside route`,
+          })
+        }
         for (const key of ['rewrite', 'retries', 'mirror', 'mirrors', 'timeout'] as const) {
           if (route[key] !== undefined) {
             context.addIssue({
@@ -281,8 +302,10 @@ const httpRoute = () =>
           message: 'found both mirror and mirrors, allowed one of them',
         })
       }
-      if (route.mirrorPercentage !== undefined && route.mirror === undefined) {
-        context.addIssue({ code: 'custom', path: ['mirrorPercentage'], message: 'allowed only beside mirror' })
+      const shares = (['mirrorPercentage', 'mirrorPercent', 'mirror_percent'] as const).filter((key) => key in route)
+      if (shares.length > 1) context.addIssue(`found ${shares.join(' and ')}, allowed one of them`)
+      if (shares.length > 0 && route.mirror === undefined) {
+        context.addIssue({ code: 'custom', path: shares.slice(0, 1), message: 'allowed only beside mirror' })
       }
     })
 
@@ -296,7 +319,7 @@ const tcpRoute = () =>
           sourceSubnet: leaf('a network like 10.0.0.0/8, or an address', singleNetwork).optional(),
           sourceLabels: labels().optional(),
           sourceNamespace: text(1, 256).optional(),
-          gateways: meshGateways(),
+          gateways: gateways(),
         })
         .superRefine((match, context) => {
           if (Object.keys(match).filter((key) => key !== 'gateways').length === 0) {
@@ -314,15 +337,36 @@ function singleNetwork(value: unknown): string | undefined {
 
 export const virtualServiceShape = z
   .strictObject({
-    hosts: nonEmptyList(hostOrWildcard(), 200),
-    gateways: meshGateways(),
+    hosts: nonEmptyList(hostOrWildcard(), 200).optional(),
+    gateways: gateways(),
     http: nonEmptyList(httpRoute(), 2000).optional(),
     tcp: nonEmptyList(tcpRoute(), 200).optional(),
-    tls: notImplemented(),
-    exportTo: notImplemented(),
+    tls: notImplemented('routes by server name need a TCP listener that reads the TLS hello; use tcp routes by port'),
+    exportTo: exportTo(),
   })
   .superRefine((spec, context) => {
     if (spec.http === undefined && spec.tcp === undefined) context.addIssue('found neither http nor tcp routes')
+    if (spec.gateways !== undefined && spec.gateways.length > 0 && !spec.gateways.includes('mesh')) {
+      const message = `found only ${spec.gateways.join(', ')}, allowed a list with mesh; gateways are not implemented by this version, and without mesh nothing is said about calls inside the mesh`
+      context.addIssue({ code: 'custom', path: ['gateways'], message })
+    }
+    if (spec.hosts === undefined && spec.tcp !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['hosts'],
+        message: 'found nothing, allowed a list; only http routes can be delegated to',
+      })
+    }
+    if (spec.hosts === undefined) {
+      spec.http?.forEach((route, index) => {
+        if (route.delegate !== undefined)
+          context.addIssue({
+            code: 'custom',
+            path: ['http', index, 'delegate'],
+            message: 'allowed only in a resource with hosts: who is delegated to does not delegate',
+          })
+      })
+    }
     const names = new Map<string, number>()
     spec.http?.forEach((route, index) => {
       if (route.name === undefined) return

@@ -12,6 +12,7 @@ import type {
   RetrySpec,
   RewriteSpec,
   RuleOrigin,
+  StringMatchSpec,
   TcpMatchSpec,
   TcpRouteSpec,
 } from '../../../../contracts/route-spec.ts'
@@ -33,27 +34,76 @@ type HttpMatch = NonNullable<HttpRouteShape['match']>[number]
 type TcpMatch = NonNullable<TcpRouteShape['match']>[number]
 type HeaderEdits = NonNullable<NonNullable<HttpRouteShape['headers']>['request']>
 
+/** A route with what its resource makes of hosts and places: those of a delegate stay the delegate's. */
+export interface RouteSource {
+  readonly route: HttpRouteShape
+  readonly name: string
+  readonly resolve: ResolveHost
+  /** Where the namespace of a caller in the resource leads to. */
+  readonly callerNamespace: (namespace: string) => string
+  readonly origin: RuleOrigin
+}
+
+export interface RuleReader {
+  readonly resolve: ResolveHost
+  readonly callerNamespace: (namespace: string) => string
+  readonly origin: OriginAt
+}
+
+/** Routes that say something about the mesh, as they are written; `delegated` gives those of another resource. */
 export function compileVirtualService(
   spec: VirtualServiceSpec,
-  resolve: ResolveHost,
-  origin: OriginAt,
+  reader: RuleReader,
+  delegated: (route: HttpRouteShape, name: string) => readonly RouteSource[],
 ): CompiledRoutes {
+  const http = routeSources(spec, reader).flatMap((source) =>
+    source.route.delegate === undefined ? [source] : delegated(source.route, source.name),
+  )
+  const tcp = spec.tcp?.flatMap((route, index) => tcpRoute(route, index, reader) ?? [])
   return {
-    http: spec.http?.map((route, index) => httpRoute(route, index, resolve, origin)),
-    tcp: spec.tcp?.map((route, index) => tcpRoute(route, index, resolve, origin)),
+    http: spec.http === undefined || (http.length === 0 && !hasDelegates(spec)) ? undefined : http.map(httpRoute),
+    tcp: tcp === undefined || tcp.length === 0 ? undefined : tcp,
   }
 }
 
-function httpRoute(route: HttpRouteShape, index: number, resolve: ResolveHost, origin: OriginAt): HttpRouteSpec {
+function hasDelegates(spec: VirtualServiceSpec): boolean {
+  return spec.http?.some((route) => route.delegate !== undefined) ?? false
+}
+
+/** A route all of whose matches are about gateways says nothing here. */
+export function routeSources(spec: VirtualServiceSpec, reader: RuleReader): RouteSource[] {
+  return (spec.http ?? []).flatMap((route, index) => {
+    const match = route.match?.filter(isAboutMesh)
+    if (match?.length === 0) return []
+    return {
+      route: match === undefined ? route : { ...route, match },
+      name: route.name ?? `http[${index}]`,
+      resolve: reader.resolve,
+      callerNamespace: reader.callerNamespace,
+      origin: reader.origin(`spec.http[${index}]`),
+    }
+  })
+}
+
+export function isAboutMesh(match: { readonly gateways?: readonly string[] | undefined }): boolean {
+  return match.gateways === undefined || match.gateways.length === 0 || match.gateways.includes('mesh')
+}
+
+function httpRoute({ route, name, resolve, callerNamespace, origin }: RouteSource): HttpRouteSpec {
   const retry = retrySpec(route)
   const mirrors = mirrorSpecs(route, resolve)
+  const authority = hostHeader(route.headers)
+  const rewrite = {
+    ...(route.rewrite === undefined ? {} : rewriteSpec(route.rewrite)),
+    ...(authority === undefined ? {} : { authority }),
+  }
   return {
-    name: route.name ?? `http[${index}]`,
-    origin: origin(`spec.http[${index}]`),
-    matches: (route.match ?? []).map(httpMatch),
+    name,
+    origin,
+    matches: (route.match ?? []).map((match) => httpMatch(match, callerNamespace)),
     action: action(route, resolve),
     timeoutMs: route.timeout ?? 0,
-    ...(route.rewrite === undefined ? {} : { rewrite: rewriteSpec(route.rewrite) }),
+    ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
     ...(retry === undefined ? {} : { retry }),
     ...(route.fault === undefined ? {} : { fault: faultSpec(route.fault) }),
     ...(route.corsPolicy === undefined ? {} : { cors: corsSpec(route.corsPolicy) }),
@@ -62,9 +112,17 @@ function httpRoute(route: HttpRouteShape, index: number, resolve: ResolveHost, o
   }
 }
 
-function httpMatch(match: HttpMatch): HttpMatchSpec {
-  const { gateways: _, statPrefix: __, ...fields } = match
-  return withoutUndefined(fields)
+function httpMatch(match: HttpMatch, callerNamespace: (namespace: string) => string): HttpMatchSpec {
+  const { gateways: _, statPrefix: __, sourceNamespace, ...fields } = match
+  return withoutUndefined({
+    ...fields,
+    sourceNamespace: sourceNamespace === undefined ? undefined : callerNamespace(sourceNamespace),
+  })
+}
+
+/** `set: { Host: … }`: the next hop is named as a rewrite of the authority names it. */
+function hostHeader(headers: HttpRouteShape['headers']): string | undefined {
+  return headers?.request?.set.find(([name]) => name === 'host')?.[1]
 }
 
 function action(route: HttpRouteShape, resolve: ResolveHost): HttpActionSpec {
@@ -110,6 +168,7 @@ function weighted(
     .filter((route) => route.weight !== 0)
     .map((route) => ({
       ...destinationSpec(route.destination, resolve, route.weight ?? 100),
+      ...withoutUndefined({ authority: hostHeader(route.headers) }),
       ...headerFields(route.headers),
     }))
 }
@@ -130,8 +189,9 @@ function headerFields(headers: HttpRouteShape['headers']): {
 }
 
 function edits(spec: HeaderEdits | undefined): HeaderEditsSpec | undefined {
-  if (spec === undefined || spec.set.length + spec.add.length + spec.remove.length === 0) return undefined
-  return { set: spec.set, add: spec.add, remove: spec.remove }
+  const set = spec?.set.filter(([name]) => name !== 'host') ?? []
+  if (spec === undefined || set.length + spec.add.length + spec.remove.length === 0) return undefined
+  return { set, add: spec.add, remove: spec.remove }
 }
 
 function rewriteSpec(rewrite: NonNullable<HttpRouteShape['rewrite']>): RewriteSpec {
@@ -149,20 +209,29 @@ function retrySpec(route: HttpRouteShape): RetrySpec | undefined {
     perTryTimeoutMs: retries.perTryTimeout ?? 0,
     ...(retries.retryOn ?? defaultRetryOn),
     backoffMs: retries.backoff ?? defaultRetry.backoffMs,
+    ...withoutUndefined({ ignorePreviousHosts: retries.retryIgnorePreviousHosts }),
   }
 }
 
+/** Without a percentage a fault applies to no request, as in Istio. */
 function faultSpec(fault: NonNullable<HttpRouteShape['fault']>): FaultSpec {
   const { delay, abort } = fault
   return {
-    ...(delay === undefined ? {} : { delay: { share: delay.percentage ?? 1, fixedMs: delay.fixedDelay } }),
-    ...(abort === undefined ? {} : { abort: { share: abort.percentage ?? 1, status: abort.httpStatus } }),
+    ...(delay === undefined
+      ? {}
+      : { delay: { share: delay.percentage ?? delay.percent ?? 0, fixedMs: delay.fixedDelay } }),
+    ...(abort === undefined
+      ? {}
+      : { abort: { share: abort.percentage ?? abort.percent ?? 0, status: abort.httpStatus } }),
   }
 }
 
 function corsSpec(cors: NonNullable<HttpRouteShape['corsPolicy']>): CorsSpec {
   return {
-    allowOrigins: cors.allowOrigins,
+    allowOrigins: [
+      ...(cors.allowOrigins ?? []).map((origin) => ('exact' in origin ? originOf(origin.exact) : origin)),
+      ...(cors.allowOrigin ?? []).map(originOf),
+    ],
     allowMethods: cors.allowMethods ?? [],
     allowHeaders: cors.allowHeaders ?? [],
     exposeHeaders: cors.exposeHeaders ?? [],
@@ -172,9 +241,15 @@ function corsSpec(cors: NonNullable<HttpRouteShape['corsPolicy']>): CorsSpec {
   }
 }
 
+/** `*` is every origin, as a browser means it. */
+function originOf(text: string): StringMatchSpec {
+  return text === '*' ? { regex: '.*' } : { exact: text }
+}
+
 function mirrorSpecs(route: HttpRouteShape, resolve: ResolveHost): MirrorSpec[] {
+  const mirrorShare = route.mirrorPercentage ?? route.mirrorPercent ?? route.mirror_percent
   const all = [
-    ...(route.mirror === undefined ? [] : [{ destination: route.mirror, percentage: route.mirrorPercentage }]),
+    ...(route.mirror === undefined ? [] : [{ destination: route.mirror, percentage: mirrorShare }]),
     ...(route.mirrors ?? []),
   ]
   return all.map((mirror) => ({
@@ -183,20 +258,22 @@ function mirrorSpecs(route: HttpRouteShape, resolve: ResolveHost): MirrorSpec[] 
   }))
 }
 
-function tcpRoute(route: TcpRouteShape, index: number, resolve: ResolveHost, origin: OriginAt): TcpRouteSpec {
+function tcpRoute(route: TcpRouteShape, index: number, reader: RuleReader): TcpRouteSpec | undefined {
+  const match = route.match?.filter(isAboutMesh)
+  if (match?.length === 0) return undefined
   return {
     name: `tcp[${index}]`,
-    origin: origin(`spec.tcp[${index}]`),
-    matches: (route.match ?? []).map(tcpMatch),
-    destinations: weighted(route.route, resolve),
+    origin: reader.origin(`spec.tcp[${index}]`),
+    matches: (match ?? []).map((one) => tcpMatch(one, reader.callerNamespace)),
+    destinations: weighted(route.route, reader.resolve),
   }
 }
 
-function tcpMatch(match: TcpMatch): TcpMatchSpec {
+function tcpMatch(match: TcpMatch, callerNamespace: (namespace: string) => string): TcpMatchSpec {
   return withoutUndefined({
     port: match.port,
     sourceLabels: match.sourceLabels,
-    sourceNamespace: match.sourceNamespace,
+    sourceNamespace: match.sourceNamespace === undefined ? undefined : callerNamespace(match.sourceNamespace),
     sourceSubnets: match.sourceSubnet === undefined ? undefined : [match.sourceSubnet],
     destinationSubnets: match.destinationSubnets,
   })

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
+import { hostScope } from '../../../../agent/control/core/rules/rule-host.ts'
 import { splitRules } from '../../../../cli/rules/split-rules.ts'
 
-const scope = { namespace: 'public', group: 'DEFAULT_GROUP', groups: [] }
+const scope = hostScope({ namespace: 'public', group: 'DEFAULT_GROUP' })
 
 function resource(kind: string, spec: string): string {
   return `apiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: { name: x }\nspec: ${spec}`

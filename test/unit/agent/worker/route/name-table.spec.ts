@@ -23,6 +23,27 @@ describe('the name table', () => {
     expect(find('.example.com')).to.equal(undefined)
   })
 
+  it('never takes a name for a wildcard for which a more specific rule decides, whoever was asked for first', () => {
+    const wide = compiled(
+      hostSpec([], { name: 'wide', domains: ['*.example.com'], except: ['shop.example.com', '*.eu.example.com'] }),
+    )
+    const table = tableOf(wide)
+    expect(table.findName('x.example.com')!.name).to.equal('wide')
+    expect(table.findName('shop.example.com'), 'has to be asked').to.equal(undefined)
+    expect(table.findName('x.eu.example.com'), 'has to be asked').to.equal(undefined)
+    expect(table.findName('eu.example.com')!.name, 'not below the other suffix').to.equal('wide')
+    table.setHost('shop', host('shop', 'shop.example.com'))
+    expect(table.findName('shop.example.com')!.name).to.equal('shop')
+  })
+
+  it('takes every name for "*" that nothing else takes', () => {
+    const table = tableOf(host('all', '*'), host('a', '*.example.com'))
+    expect(table.findName('orders')!.name).to.equal('all')
+    expect(table.findName('x.example.com')!.name).to.equal('a')
+    table.setHost('all', null)
+    expect(table.findName('orders')).to.equal(undefined)
+  })
+
   it('believes the answers of control first', () => {
     const table = tableOf(host('a', 'orders'), host('b'))
     table.setAnswer('orders', 'b')

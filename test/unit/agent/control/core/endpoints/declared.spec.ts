@@ -13,6 +13,7 @@ function entry(host: string, resolution: 'static' | 'dns'): DeclaredService {
   return {
     key,
     protocol: 'tcp',
+    ports: [{ number: 80, protocol: 'tcp' }],
     resolution,
     endpoints: [{ ...rest, host }],
     origin: { kind: 'ServiceEntry', name: 'x', path: '' },

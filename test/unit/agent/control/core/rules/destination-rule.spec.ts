@@ -199,10 +199,11 @@ subsets:
     expect(policy.proxyProtocol).to.equal('v2')
   })
 
-  it('use the ports of the rule unless the subset has its own', () => {
+  it('use the ports of the rule, over which sections of the subset win, over which its own ports win', () => {
     expect(Object.keys(service.subsets['v1']!.portPolicies ?? {})).to.deep.equal(['9090'])
-    expect(Object.keys(service.subsets['v2']!.portPolicies ?? {})).to.deep.equal(['80'])
+    expect(Object.keys(service.subsets['v2']!.portPolicies ?? {})).to.deep.equal(['80', '9090'])
     expect(service.subsets['v2']!.portPolicies!['80']!.loadBalancer.kind).to.equal('random')
+    expect(service.subsets['v2']!.portPolicies!['9090']!.pool.maxConnections, 'the section of the subset').to.equal(2)
   })
 
   it('know where each value came from', () => {

@@ -92,15 +92,17 @@ describe('retryOn', () => {
       on: ['5xx', 'reset', 'retriable-status-codes'],
       statuses: [503],
     })
-    expect(parseRetryOn('connect-failure,refused-stream,unavailable')).to.deep.equal({
-      on: ['connect-failure', 'refused-stream', 'unavailable'],
-      statuses: [],
+    expect(parseRetryOn('connect-failure,refused-stream,unavailable,cancelled,503')).to.deep.equal({
+      on: ['connect-failure', 'refused-stream', 'unavailable', 'cancelled', 'retriable-status-codes'],
+      statuses: [503],
     })
   })
 
   it('refuses what it does not know by name', () => {
-    expect(parseRetryOn('5xx,cancelled')).to.match(/^"cancelled" is not implemented by this version, allowed/)
-    expect(parseRetryOn('200')).to.match(/^"200" is not implemented/)
+    expect(parseRetryOn('5xx,envoy-ratelimited')).to.equal(
+      'envoy-ratelimited is not implemented by this version; use 429',
+    )
+    expect(parseRetryOn('200')).to.match(/^"200" is no condition, allowed connect-failure/)
     expect(parseRetryOn(5)).to.match(/^found no text/)
   })
 })

@@ -28,23 +28,20 @@ const missing = 'not implemented by this version'
 describe('fields of a VirtualService that are not implemented', () => {
   refuse('VirtualService', [
     [`hosts: [orders]\ntls: []\nhttp: [{ ${toOrders} }]`, 'spec.tls', missing],
-    [`hosts: [orders]\nexportTo: ["*"]\nhttp: [{ ${toOrders} }]`, 'spec.exportTo', missing],
     [`hosts: [orders]\ngateways: [my-gateway]\nhttp: [{ ${toOrders} }]`, 'spec.gateways', missing],
   ])
   refuseInRoute([
-    ['delegate: { name: x }', '.delegate', missing],
-    [`${toOrders}\n  mirror_percent: 5`, '.mirror_percent', 'use mirrorPercentage'],
-    [`${toOrders}\n  mirrorPercent: 5`, '.mirrorPercent', 'use mirrorPercentage'],
     [`${toOrders}\n  match: [{ uri: { exact: / }, statPrefix: x }]`, '.match[0].statPrefix', missing],
-    [`${toOrders}\n  match: [{ uri: { exact: / }, gateways: [g] }]`, '.match[0].gateways', missing],
     [`${toOrders}\n  retries: { attempts: 1, retryRemoteLocalities: true }`, '.retries.retryRemoteLocalities', missing],
+    [`${toOrders}\n  retries: { attempts: 1, retryOn: retriable-headers }`, '.retries.retryOn', missing],
     [
-      `${toOrders}\n  retries: { attempts: 1, retryIgnorePreviousHosts: false }`,
-      '.retries.retryIgnorePreviousHosts',
-      'found false',
+      `${toOrders}\n  fault: { delay: { fixedDelay: 1s, percent: 5, percentage: { value: 5 } } }`,
+      '.fault.delay',
+      'both percentage and percent',
     ],
-    [`${toOrders}\n  retries: { attempts: 1, retryOn: deadline-exceeded }`, '.retries.retryOn', missing],
-    [`${toOrders}\n  fault: { delay: { fixedDelay: 1s, percent: 5 } }`, '.fault.delay.percent', 'use percentage'],
+    [`${toOrders}\n  appendHeaders: { a: b }`, '.appendHeaders', 'use headers.request.add'],
+    [`${toOrders}\n  websocketUpgrade: true`, '.websocketUpgrade', missing],
+    ['redirect: { uri: /a }\n  headers: { request: { set: { a: b } } }', '.headers.request', 'nothing is forwarded'],
     [
       `${toOrders}\n  fault: { delay: { fixedDelay: 1s, exponentialDelay: 1s } }`,
       '.fault.delay.exponentialDelay',
@@ -54,8 +51,8 @@ describe('fields of a VirtualService that are not implemented', () => {
     [`${toOrders}\n  fault: { abort: { httpStatus: 500, http2Error: X } }`, '.fault.abort.http2Error', missing],
     [
       `${toOrders}\n  corsPolicy: { allowOrigins: [{ exact: a }], allowOrigin: [a] }`,
-      '.corsPolicy.allowOrigin',
-      'use allowOrigins',
+      '.corsPolicy',
+      'exactly one of allowOrigins and the older allowOrigin',
     ],
     [
       `${toOrders}\n  headers: { request: { set: { x-a: "%DOWNSTREAM_REMOTE_ADDRESS%" } } }`,
@@ -67,10 +64,13 @@ describe('fields of a VirtualService that are not implemented', () => {
 
 describe('a VirtualService with a mistake', () => {
   refuse('VirtualService', [
-    [`http: [{ ${toOrders} }]`, 'spec.hosts', 'allowed a list'],
+    [`http: [{ ${toOrders} }]`, 'spec.hosts', 'none does, so it has no effect'],
+    ['tcp: [{ route: [{ destination: { host: a } }] }]', 'spec.hosts', 'only http routes can be delegated to'],
+    ['http: [{ delegate: { name: x } }]', 'spec.http[0].delegate', 'does not delegate'],
+    [`hosts: [orders]\nexportTo: ["~"]\nhttp: [{ ${toOrders} }]`, 'spec.exportTo[0]', 'would export to nobody'],
     [`hosts: []\nhttp: [{ ${toOrders} }]`, 'spec.hosts', 'an empty list'],
     ['hosts: [orders]', 'spec', 'neither http nor tcp'],
-    [`hosts: ["*"]\nhttp: [{ ${toOrders} }]`, 'spec.hosts[0]', 'found "*", allowed a host like orders'],
+    [`hosts: ["*a"]\nhttp: [{ ${toOrders} }]`, 'spec.hosts[0]', 'found "*a", allowed a host like orders'],
     [`hosts: ["a b"]\nhttp: [{ ${toOrders} }]`, 'spec.hosts[0]', 'allowed a host like'],
     [`hosts: [orders]\nhtpp: [{ ${toOrders} }]`, 'spec.htpp', 'unknown field (nearest: http)'],
     [
@@ -91,7 +91,7 @@ describe('a VirtualService with a mistake', () => {
     ['hosts: [orders]\ntcp: [{ route: [] }]', 'spec.tcp[0].route', 'an empty list'],
   ])
   refuseInRoute([
-    ['name: x', '', 'found none of route, redirect, directResponse'],
+    ['name: x', '', 'found none of route, redirect, directResponse, delegate'],
     [`${toOrders}\n  redirect: { uri: /a }`, '', 'found route and redirect'],
     [`redirect: { uri: /a }\n  retries: { attempts: 2 }`, '.retries', 'nothing is forwarded'],
     [`${toOrders}\n  match: [{}]`, '.match[0]', 'a match without a condition'],
@@ -184,8 +184,15 @@ describe('header edits that could split a message or lie about it', () => {
     [edit('{ Content-Length: "1" }'), '.headers.request.set.Content-Length', 'frames the message'],
     [edit('{ Transfer-Encoding: chunked }', 'add'), '.headers.request.add.Transfer-Encoding', 'frames the message'],
     [edit('[connection]', 'remove'), '.headers.request.remove[0]', 'frames the message'],
-    [edit('{ host: a }'), '.headers.request.set.host', 'use rewrite.authority'],
-    [edit('{ ":authority": a }'), '.headers.request.set.:authority', 'use rewrite.authority'],
+    [edit('{ host: "a b" }'), '.headers.request.set', 'host: found "a b", allowed a host name'],
+    [edit('{ host: a }', 'add'), '.headers.request.add.host', 'use rewrite.authority'],
+    [edit('[host]', 'remove'), '.headers.request.remove[0]', 'use rewrite.authority'],
+    [edit('{ host: a, ":authority": b }'), '.headers.request.set', 'given twice'],
+    [
+      `${toOrders}\n  headers: { response: { set: { host: a } } }`,
+      '.headers.response.set.host',
+      'use rewrite.authority',
+    ],
     [edit('{ x-mesh-source: admin }'), '.headers.request.set.x-mesh-source', 'header of the mesh itself'],
     [edit('{ X-A: a, x-a: b }'), '.headers.request.set', 'x-a is given twice'],
   ])
@@ -195,7 +202,6 @@ describe('a DestinationRule that is refused', () => {
   const policy = (fields: string): string => `host: orders\ntrafficPolicy:\n  ${fields}`
   refuse('DestinationRule', [
     ['trafficPolicy: {}', 'spec.host', 'found nothing'],
-    ['host: orders\nexportTo: ["*"]', 'spec.exportTo', missing],
     ['host: orders\nworkloadSelector: {}', 'spec.workloadSelector', missing],
     [policy('tunnel: {}'), 'spec.trafficPolicy.tunnel', missing],
     [policy('tls: { mode: ISTIO_MUTUAL }'), 'spec.trafficPolicy.tls.mode', 'TLS towards endpoints is not implemented'],
@@ -216,9 +222,9 @@ describe('a DestinationRule that is refused', () => {
       'httpHeaderName and useSourceIp',
     ],
     [
-      policy('loadBalancer: { consistentHash: { useSourceIp: true, minimumRingSize: 5 } }'),
-      'spec.trafficPolicy.loadBalancer.consistentHash.minimumRingSize',
-      'use ringHash',
+      policy('loadBalancer: { consistentHash: { useSourceIp: true, minimumRingSize: 5, maglev: {} } }'),
+      'spec.trafficPolicy.loadBalancer.consistentHash',
+      'both maglev and minimumRingSize',
     ],
     [
       policy('loadBalancer: { consistentHash: { useSourceIp: true, maglev: { tableSize: 100 } } }'),
@@ -275,7 +281,7 @@ describe('a DestinationRule that is refused', () => {
     [
       policy('connectionPool: { http: { useClientProtocol: true } }'),
       'spec.trafficPolicy.connectionPool.http.useClientProtocol',
-      missing,
+      'allowed false',
     ],
     [
       policy('connectionPool: { http: { maxConcurrentStreams: 1 } }'),
@@ -288,9 +294,9 @@ describe('a DestinationRule that is refused', () => {
       'from 1 to',
     ],
     [
-      policy('outlierDetection: { consecutiveErrors: 5 }'),
-      'spec.trafficPolicy.outlierDetection.consecutiveErrors',
-      'use consecutive5xxErrors',
+      policy('outlierDetection: { consecutiveErrors: 5, consecutive5xxErrors: 5 }'),
+      'spec.trafficPolicy.outlierDetection',
+      'both consecutiveErrors and consecutive5xxErrors',
     ],
     [
       policy('portLevelSettings: [{ port: { number: 1 } }, { port: { number: 1 } }]'),
@@ -302,8 +308,6 @@ describe('a DestinationRule that is refused', () => {
       'spec.subsets[1].name',
       'defined twice',
     ],
-    ['host: orders\nsubsets: [{ name: a }]', 'spec.subsets[0].labels', 'allowed a map'],
-    ['host: orders\nsubsets: [{ name: a, labels: {} }]', 'spec.subsets[0].labels', 'at least one label'],
     [
       'host: orders\nsubsets: [{ name: a, labels: { version: 1 } }]',
       'spec.subsets[0].labels.version',
@@ -316,11 +320,19 @@ describe('a ServiceEntry that is refused', () => {
   const entry = (more: string): string =>
     `hosts: [api.example.com]\nports: [{ number: 80, name: http, protocol: HTTP }]\n${more}`
   refuse('ServiceEntry', [
-    [entry('resolution: NONE'), 'spec.resolution', 'allowed STATIC, DNS'],
-    [entry('resolution: DYNAMIC_DNS'), 'spec.resolution', 'allowed STATIC, DNS'],
-    [entry('resolution: DNS\naddresses: [10.0.0.1]'), 'spec.addresses', missing],
-    [entry('resolution: DNS\nexportTo: ["*"]'), 'spec.exportTo', missing],
-    [entry('resolution: DNS\nworkloadSelector: {}'), 'spec.workloadSelector', missing],
+    [entry('resolution: ANY'), 'spec.resolution', 'allowed NONE, STATIC, DNS'],
+    [entry('resolution: DNS\naddresses: [10.0.0.1/33]'), 'spec.addresses[0]', 'a network like'],
+    [entry('resolution: DNS\nworkloadSelector: {}'), 'spec.workloadSelector.labels', 'found nothing'],
+    [entry('location: HERE'), 'spec.location', 'allowed MESH_EXTERNAL or MESH_INTERNAL'],
+    [
+      entry('workloadSelector: { labels: { a: b } }\nendpoints: [{ address: 10.0.0.1 }]'),
+      'spec.workloadSelector',
+      'both endpoints and workloadSelector',
+    ],
+    [entry('resolution: STATIC\naddresses: [10.0.0.0/8]'), 'spec.endpoints', 'needs endpoints'],
+    ['hosts: ["*"]\nports: [{ number: 80, name: a }]', 'spec.hosts[0]', 'allowed a host or *.suffix'],
+    ['hosts: [a]\nports: [{ number: 80, name: a }, { number: 80, name: b }]', 'spec.ports', 'numbers are unique'],
+    [entry('resolution: STATIC\nendpoints: [{ address: "unix:///a" }]'), 'spec.endpoints[0].address', 'unix sockets'],
     [entry('resolution: DNS\nsubjectAltNames: [a]'), 'spec.subjectAltNames', missing],
     [entry('resolution: STATIC'), 'spec.endpoints', 'needs endpoints'],
     [
@@ -340,19 +352,9 @@ describe('a ServiceEntry that is refused', () => {
       'no port of that name, allowed http',
     ],
     [
-      'hosts: ["*.example.com"]\nports: [{ number: 80, name: a }]\nresolution: DNS',
-      'spec.hosts',
-      'a wildcard host needs endpoints',
-    ],
-    [
-      'hosts: [a]\nports: [{ number: 80, name: a, protocol: GRPC }]\nresolution: DNS',
+      'hosts: [a]\nports: [{ number: 80, name: a, protocol: UDP }]\nresolution: DNS',
       'spec.ports[0].protocol',
-      'allowed HTTP, TCP',
-    ],
-    [
-      'hosts: [a]\nports: [{ number: 80, name: a, protocol: HTTP }, { number: 81, name: b, protocol: TCP }]\nresolution: DNS',
-      'spec.ports',
-      'use one entry for each',
+      'allowed HTTP, GRPC-WEB',
     ],
   ])
 })
@@ -384,10 +386,12 @@ describe('an envelope that is refused', () => {
       'PeerAuthentication is not implemented by this version',
     ],
     [good.replace('kind: VirtualService', 'kind: Gateway'), 'kind', 'Gateway is not implemented by this version'],
+    [good.replace('kind: VirtualService', 'kind: Sidecar'), 'kind', 'use outbound in agent.yaml'],
+    [good.replace('kind: VirtualService', 'kind: Deployment'), 'kind', 'says nothing about traffic here'],
     [
       good.replace('kind: VirtualService', 'kind: VirtualServices'),
       'kind',
-      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, MeshPolicy (nearest: VirtualService)',
+      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, MeshPolicy (nearest: VirtualService)',
     ],
     [good.replace('kind: VirtualService', 'x: 1'), 'kind', 'found no kind'],
     [

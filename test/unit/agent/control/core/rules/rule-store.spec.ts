@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { RuleStore } from '../../../../../../agent/control/core/rules/rule-store.ts'
 import type { RuleChange, RuleStatus } from '../../../../../../agent/control/core/rules/types.ts'
 import { key, orders, ordersRoutes, resource, ruleStore, rules } from '../../../../../support/routing.ts'
 
@@ -241,6 +242,77 @@ describe('names', () => {
     expect(store.resolveName('example.com')).to.equal(key('example.com'))
     expect(store.virtualHost(key('*.example.com')).spec.domains).to.deep.equal(['*.example.com'])
     expect(store.virtualHost(key('y.example.com')).spec.http[0]!.name, 'a listener of its own').to.equal('http[0]')
+  })
+
+  it('of a wildcard leave out those for which a more specific rule decides, also when it comes later', () => {
+    const store = rules(hosts('"*.example.com"', 'wide'))
+    const wide = key('*.example.com')
+    expect(store.virtualHost(wide).spec).not.to.have.property('except')
+    const { affected } = store.replaceSource('more', [
+      { name: 'more', text: `${hosts('Shop.example.com', 'shop')}---\n${hosts('other.example.org', 'other')}` },
+    ])
+    expect(affected).to.deep.equal(new Set([key('Shop.example.com'), wide, key('other.example.org')]))
+    expect(store.virtualHost(wide).spec.except).to.deep.equal(['shop.example.com'])
+    store.replaceSource('more', [{ name: 'more', text: hosts('"*.eu.example.com"', 'eu') }])
+    expect(store.virtualHost(wide).spec.except).to.deep.equal(['*.eu.example.com'])
+  })
+
+  it('that differ by case only are told, and one of them decides', () => {
+    const store = rules(`${hosts('Orders', 'a')}---\n${hosts('orders', 'b')}`)
+    expect(store.resolveName('ORDERS')).to.equal(key('Orders'))
+    expect(
+      store.statuses().flatMap(({ name, problems }) => problems.map(({ message }) => [name, message])),
+    ).to.deep.equal([['b', 'orders and Orders differ by case only; Host has no case and leads to Orders']])
+  })
+
+  describe('of a cluster', () => {
+    const scope = { namespace: 'public', group: 'DEFAULT_GROUP', groups: ['PAYMENTS'], namespaces: ['prod'] }
+    const map = { shop: { namespace: 'prod', group: 'SHOP' } }
+    const resolve = (name: string, more = {}) => new RuleStore({ ...scope, ...more }).resolveName(name)
+
+    it('read as services where their namespace leads to', () => {
+      expect(resolve('reviews.bookinfo.svc.cluster.local')).to.equal(key('reviews'))
+      expect(resolve('reviews.bookinfo.svc')).to.equal(key('reviews'))
+      expect(resolve('reviews.prod.svc.cluster.local')).to.equal('prod/DEFAULT_GROUP@@reviews')
+      expect(resolve('reviews.payments.svc.cluster.local')).to.equal('public/PAYMENTS@@reviews')
+      expect(resolve('reviews.shop.svc.cluster.local', { namespaceMap: map })).to.equal('prod/SHOP@@reviews')
+      expect(resolve('reviews.bookinfo.svc.cluster.local', { otherNamespaces: 'separate' })).to.equal(
+        'bookinfo/DEFAULT_GROUP@@reviews',
+      )
+      expect(resolve('reviews.a.svc.corp.example', { clusterDomain: 'corp.example' })).to.equal(key('reviews'))
+      expect(resolve('reviews.a.svc.corp.example')).to.equal(key('reviews.a.svc.corp.example'))
+    })
+
+    it('with a known namespace behind a dot are the same service, others are names with a dot', () => {
+      expect(resolve('reviews.prod')).to.equal('prod/DEFAULT_GROUP@@reviews')
+      expect(resolve('reviews.shop', { namespaceMap: map })).to.equal('prod/SHOP@@reviews')
+      expect(resolve('reviews.bookinfo')).to.equal(key('reviews.bookinfo'))
+    })
+
+    it('in rules mean what callers mean by them', () => {
+      const store = rules(
+        resource(
+          'VirtualService',
+          `hosts: [reviews.bookinfo.svc.cluster.local]\nhttp: [{ route: [{ destination: { host: reviews, subset: v1 } }] }]`,
+        ).replace('name: orders', 'name: reviews, namespace: bookinfo'),
+      )
+      for (const name of ['reviews', 'reviews.bookinfo.svc.cluster.local', 'REVIEWS.bookinfo.svc'])
+        expect(store.resolveName(name), name).to.equal(key(name.startsWith('R') ? 'REVIEWS' : 'reviews'))
+      expect(store.virtualHost(key('reviews')).isDeclared).to.equal(true)
+      expect(store.virtualHost(key('reviews')).spec.domains).to.deep.equal(['reviews.bookinfo.svc.cluster.local'])
+    })
+
+    it('under a wildcard are all services of the namespace, or of all', () => {
+      const rule = (host: string) =>
+        resource('DestinationRule', `host: '${host}'\ntrafficPolicy: { loadBalancer: { simple: RANDOM } }`)
+      const kindOf = (host: string, of: `${string}/${string}@@${string}`) =>
+        rules(rule(host)).service(of).policy.loadBalancer.kind
+      for (const host of ['*.local', '*.cluster.local', '*.svc.cluster.local', '*.prod.svc.cluster.local', '*'])
+        expect(kindOf(host, 'prod/DEFAULT_GROUP@@a'), host).to.equal(host === '*' ? 'least-request' : 'random')
+      expect(kindOf('*', key('a'))).to.equal('random')
+      expect(kindOf('*.prod.svc.cluster.local', key('a'))).to.equal('least-request')
+      expect(kindOf('*.local', key('api.example.com')), 'no name of the cluster').to.equal('least-request')
+    })
   })
 
   it('without a dot belong to the namespace of their rule', () => {

@@ -34,7 +34,7 @@ endpoints:
         cluster: '',
         locality: { region: '', zone: '' },
         version: '',
-        metadata: { 'hostmesh.app-port': '80' },
+        metadata: { 'hostmesh.service-ports': '80' },
       },
       {
         address: '10.0.0.2',
@@ -46,7 +46,7 @@ endpoints:
         cluster: '',
         locality: { region: 'bj', zone: 'bj-1' },
         version: 'v2',
-        metadata: { version: 'v2', 'hostmesh.app-port': '80' },
+        metadata: { version: 'v2', 'hostmesh.service-ports': '80' },
       },
     ])
   })

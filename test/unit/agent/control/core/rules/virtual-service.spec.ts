@@ -166,12 +166,12 @@ describe('a VirtualService', () => {
     expect(firstRoute(`- retries: { attempts: 0 }\n  ${toOrders}`)).to.not.have.property('retry')
   })
 
-  it('injects faults by percentage, 100 % without one', () => {
+  it('injects faults by percentage, and without one into no request, as Istio does', () => {
     expect(
       firstRoute(`
 - fault: { delay: { fixedDelay: 2s, percentage: { value: 12.5 } }, abort: { httpStatus: 503 } }
   ${toOrders}`).fault,
-    ).to.deep.equal({ delay: { share: 0.125, fixedMs: 2000 }, abort: { share: 1, status: 503 } })
+    ).to.deep.equal({ delay: { share: 0.125, fixedMs: 2000 }, abort: { share: 0, status: 503 } })
   })
 
   it('mirrors to one or several destinations by percentage', () => {

@@ -1,0 +1,48 @@
+/** What is worth telling about a good resource by itself: parts of it that say nothing here, and older fields that stand for newer ones. */
+import type { RuleSpec } from './kinds.ts'
+import { problemAt } from './resource-shape.ts'
+import type { RuleProblem } from './types.ts'
+import { isAboutMesh } from './virtual-service.ts'
+import type { VirtualServiceSpec } from './virtual-service-shape.ts'
+import type { YamlResource } from './yaml-documents.ts'
+
+export function resourceNotes(rule: RuleSpec, yaml: YamlResource): RuleProblem[] {
+  if (rule.kind === 'VirtualService') return gatewayNotes(rule.spec, yaml)
+  if (rule.kind === 'DestinationRule') return policyNotes(rule.spec.trafficPolicy, ['spec', 'trafficPolicy'], yaml)
+  return []
+}
+
+function gatewayNotes(spec: VirtualServiceSpec, yaml: YamlResource): RuleProblem[] {
+  const notes: RuleProblem[] = []
+  const others = spec.gateways?.filter((name) => name !== 'mesh') ?? []
+  if (others.length > 0) {
+    const message = `${others.join(', ')}: gateways are not implemented by this version; what is said for mesh applies`
+    notes.push(problemAt(yaml, ['spec', 'gateways'], message))
+  }
+  for (const kind of ['http', 'tcp'] as const) {
+    spec[kind]?.forEach((route, index) => {
+      route.match?.forEach((match, at) => {
+        if (!isAboutMesh(match))
+          notes.push(
+            problemAt(yaml, ['spec', kind, index, 'match', at], 'is about gateways alone and says nothing here'),
+          )
+      })
+    })
+  }
+  return notes
+}
+
+type Policy = Extract<RuleSpec, { kind: 'DestinationRule' }>['spec']['trafficPolicy']
+
+function policyNotes(policy: Policy, path: readonly PropertyKey[], yaml: YamlResource): RuleProblem[] {
+  const notes: RuleProblem[] = []
+  if (policy?.outlierDetection?.consecutiveErrors !== undefined) {
+    const message = 'an older field: read as consecutiveGatewayErrors, with consecutive5xxErrors off'
+    notes.push(problemAt(yaml, [...path, 'outlierDetection', 'consecutiveErrors'], message))
+  }
+  if (policy?.retryBudget !== undefined && policy.connectionPool?.http?.maxRetries !== undefined) {
+    const message = 'retryBudget stands beside it and decides, as in Envoy'
+    notes.push(problemAt(yaml, [...path, 'connectionPool', 'http', 'maxRetries'], message))
+  }
+  return notes
+}
