@@ -31,6 +31,8 @@ export interface LimitsSpec {
   readonly drainTimeoutMs: number
   readonly headTimeoutMs: number
   readonly keepAliveTimeoutMs: number
+  /** How long the reply to a caller that closed its side may still take to begin, where the listener answers such callers at all. */
+  readonly halfClosedTimeoutMs: number
   readonly bodyIdleTimeoutMs: number
   readonly requestTimeoutMs: number
   /** Downstream connections of one worker. */
@@ -53,6 +55,7 @@ export const defaultLimits: LimitsSpec = {
   drainTimeoutMs: 1000,
   headTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,
+  halfClosedTimeoutMs: 5000,
   bodyIdleTimeoutMs: 30_000,
   requestTimeoutMs: 300_000,
   maxConnections: 20_000,
@@ -84,6 +87,9 @@ export interface SourceAppSpec {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** What an HTTP caller is that closes its side (FIN) behind a whole request: one that gave up, or one that waits for the answer. */
+export type HalfClosed = 'gone' | 'answered'
+
 interface ListenerBase {
   /** Unique and stable over restarts: it is the name under which the watchdog holds the socket. */
   readonly name: string
@@ -91,6 +97,8 @@ interface ListenerBase {
   readonly port: number
   /** Whether connections must begin with a PROXY protocol header (v1 or v2). */
   readonly proxyProtocol: 'off' | 'required'
+  /** Of HTTP; absent = `gone`. */
+  readonly halfClosed?: HalfClosed
 }
 
 export type ListenerSpec =

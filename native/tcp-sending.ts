@@ -8,14 +8,16 @@ import type { Libc } from './libc.ts'
 const outQueue = 0x5411n
 const tcpLevel = 6
 const tcpInfo = 11
-/** TCP_CLOSE: nothing goes or comes any more. */
-const closedState = 7
+/** TCP_CLOSE: nothing goes or comes any more. TCP_CLOSE_WAIT: the peer sent FIN. */
+const [closedState, closeWaitState] = [7, 8]
 
 export interface TcpSending {
   /** Bytes that were written and not acknowledged; -1 when the question failed. */
   unacknowledged(descriptor: number): number
   /** Whether a reset or a time-out has ended the connection. */
   isDead(descriptor: number): boolean
+  /** Whether the peer has sent FIN, whatever bytes before it are still to be read, or the connection is dead. */
+  hasPeerEnded(descriptor: number): boolean
 }
 
 /** undefined where the system does not offer it. */
@@ -38,9 +40,18 @@ class KernelTcpSending implements TcpSending {
   }
 
   isDead(descriptor: number): boolean {
+    return this.state(descriptor) === closedState
+  }
+
+  hasPeerEnded(descriptor: number): boolean {
+    const state = this.state(descriptor)
+    return state === closedState || state === closeWaitState
+  }
+
+  private state(descriptor: number): number {
     // The first byte of struct tcp_info is the state; a shorter buffer gets a shorter answer.
     this.length.writeUInt32LE(this.value.length)
     const failed = this.libc.getsockopt(descriptor, tcpLevel, tcpInfo, this.value, this.length) !== 0
-    return !failed && this.value[0] === closedState
+    return failed ? -1 : this.value[0]!
   }
 }

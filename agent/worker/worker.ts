@@ -7,6 +7,7 @@ import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
 import { ExchangeStore } from './forward/exchange-store.ts'
+import { HttpConnection } from './forward/http-connection.ts'
 import { ForwardedHeads } from './forward/forwarded-heads.ts'
 import { Mirrors } from './forward/mirror.ts'
 import type { Road } from './forward/road.ts'
@@ -66,6 +67,8 @@ export interface WorkerOptions {
 
 /** Clusters in use do their due work this often. */
 const tickMs = 100
+/** And callers that are not read are looked at for having given up. */
+const ticksPerLook = 10
 
 /**
  * The data plane of one process, without its links to others: listeners, road, destinations, metrics. `start.ts` connects it to control and watchdog; tests and
@@ -198,8 +201,10 @@ export class Worker {
     this.connections = new Adoption({ clock, live, state, protocols, transports, acceptor, listeners, closeDescriptor })
     this.porter = new StatePorter(road)
     this.checks = new ActiveChecks(road, transports)
+    let ticks = 0
     this.ticker = setInterval(() => {
       clock.refresh()
+      if (++ticks % ticksPerLook === 0) lookForEnds(live)
       for (const upstream of state.everyUpstream()) upstream.cluster.tick(clock.now)
       this.checks.tick(clock.now)
     }, tickMs)
@@ -321,4 +326,8 @@ export class Worker {
     road.exchanges.clear()
     road.attempts.clear()
   }
+}
+
+function lookForEnds(live: LiveTable): void {
+  for (const connection of live.all()) if (connection instanceof HttpConnection) connection.lookForEnd()
 }

@@ -47,10 +47,11 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
         service: parseServiceName(one.service, serviceDefaults)!,
         protocol: one.protocol,
         port: one.port,
+        halfClosed: one.halfClosed ?? parsed.outbound.halfClosed,
       })),
       http: parsed.outbound.http ?? roles[parsed.role].outboundHttp,
     },
-    inbound: { address: parsed.inbound.address ?? address, portRange: parsed.inbound.portRange },
+    inbound: { ...parsed.inbound, address: parsed.inbound.address ?? address },
     center: parsed.center,
     relay: isCenter
       ? (parsed.relay ?? {
@@ -91,12 +92,22 @@ export function resolveApplication(
 }
 
 function limitsOf(limits: AgentFile['limits']): LimitsSpec {
-  const { drainTimeout, headTimeout, keepAliveTimeout, bodyIdleTimeout, requestTimeout, parkTimeout, ...rest } = limits
+  const {
+    drainTimeout,
+    headTimeout,
+    keepAliveTimeout,
+    halfClosedTimeout,
+    bodyIdleTimeout,
+    requestTimeout,
+    parkTimeout,
+    ...rest
+  } = limits
   return {
     ...rest,
     drainTimeoutMs: drainTimeout,
     headTimeoutMs: headTimeout,
     keepAliveTimeoutMs: keepAliveTimeout,
+    halfClosedTimeoutMs: halfClosedTimeout,
     bodyIdleTimeoutMs: bodyIdleTimeout,
     requestTimeoutMs: requestTimeout,
     parkTimeoutMs: parkTimeout,

@@ -33,6 +33,8 @@ import {
   userName,
 } from './scalars.ts'
 
+const halfClosed = () => oneOf('gone', 'answered')
+
 const outboundService = z.strictObject({
   service: serviceName().describe('The service to call.'),
   protocol: appProtocol()
@@ -41,6 +43,7 @@ const outboundService = z.strictObject({
       'What the callers speak. `websocket` is served as `http`; `http2` and `grpc` as `tcp`, connection by connection.',
     ),
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
+  halfClosed: halfClosed().optional().describe('As `outbound.halfClosed`, for this port alone.'),
 })
 
 const durationText = (ms: number): string =>
@@ -73,6 +76,11 @@ const limits = z
     keepAliveTimeout: duration('1s', '1h')
       .prefault(durationText(defaultLimits.keepAliveTimeoutMs))
       .describe('Idle time of a downstream connection between requests.'),
+    halfClosedTimeout: duration('10ms', '1h')
+      .prefault(durationText(defaultLimits.halfClosedTimeoutMs))
+      .describe(
+        'Until the reply to a caller begins that closed its side, where such callers are answered (`halfClosed`).',
+      ),
     bodyIdleTimeout: duration('100ms', '1h')
       .prefault(durationText(defaultLimits.bodyIdleTimeoutMs))
       .describe('Longest pause inside a body.'),
@@ -147,6 +155,11 @@ export const agentFileSchema = z.strictObject({
         ),
       address: localAddress().prefault('127.0.0.1').describe('Address of the ports of single services.'),
       portRange: portRange().prefault('20000-20999').describe('Ports that are allocated to outbound services.'),
+      halfClosed: halfClosed()
+        .prefault('gone')
+        .describe(
+          'An HTTP caller that closes its side behind a whole request: `gone` = it gave up, its request ends; `answered` = it is answered within `limits.halfClosedTimeout`.',
+        ),
       services: z
         .array(outboundService)
         .max(10_000)
@@ -165,6 +178,9 @@ export const agentFileSchema = z.strictObject({
     .strictObject({
       address: localAddress().optional().describe('Address of the inbound ports; absent = the host address.'),
       portRange: portRange().prefault('21000-21999').describe('Ports that are allocated to local applications.'),
+      halfClosed: halfClosed()
+        .prefault('gone')
+        .describe('As `outbound.halfClosed`, for callers of local applications.'),
     })
     .prefault({})
     .describe('From the network to local applications.'),
@@ -339,6 +355,7 @@ export const applicationFileSchema = z.strictObject({
   inboundPort: port()
     .optional()
     .describe('Pins the inbound port; absent = allocated from `inbound.portRange`, stable.'),
+  halfClosed: halfClosed().optional().describe('As `inbound.halfClosed`, for callers of this application.'),
   check: z
     .strictObject({
       tcp: flag().optional().describe('`true`: a connection is enough. The default.'),

@@ -1,7 +1,7 @@
 /** The configuration as the rest of control sees it: every default filled in, paths absolute, durations in ms. */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
-import type { AccessLogSpec, LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { AccessLogSpec, HalfClosed, LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { RegistryFile } from '../kinds/registries.ts'
 import type { Role } from './roles.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
@@ -33,7 +33,11 @@ export interface AgentConfig {
     readonly http: HostPort | 'off'
     readonly services: readonly OutboundService[]
   }
-  readonly inbound: { readonly address: string; readonly portRange: PortRange }
+  readonly inbound: {
+    readonly address: string
+    readonly portRange: PortRange
+    readonly halfClosed: HalfClosed
+  }
   readonly center: { readonly addresses: readonly HostPort[] }
   /** Only in a center. */
   readonly relay: AgentFile['relay']
@@ -63,6 +67,7 @@ export interface OutboundService {
   readonly protocol: AppProtocol
   /** Pinned; undefined = allocated. */
   readonly port: number | undefined
+  readonly halfClosed: HalfClosed
 }
 
 /** One good file of `services.d`. */

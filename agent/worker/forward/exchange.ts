@@ -193,6 +193,15 @@ export class Exchange implements TimerOwner {
     return newest !== null && newest.isStreaming ? newest : null
   }
 
+  /** Whether the request is on its way to an endpoint; else it waits for a name, a delay, a connection or the next try. */
+  get isSent(): boolean {
+    return this.sink !== null
+  }
+
+  get hasReply(): boolean {
+    return this.tries.running.winner !== null
+  }
+
   requestDrained(): void {
     this.connection.resumeReading()
   }

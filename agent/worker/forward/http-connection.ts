@@ -28,7 +28,7 @@ const Phase = {
 type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Uses of the timers. */
-const TimerKind = { idle: 0, head: 1, body: 2, linger: 3, stalled: 4 } as const
+const TimerKind = { idle: 0, head: 1, body: 2, linger: 3, stalled: 4, halfClosed: 5 } as const
 
 /**
  * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
@@ -283,8 +283,13 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     this.hasEnded = true
     switch (this.phase) {
       case Phase.reply:
-        // R28: the answer is still wanted.
-        return
+        // R28
+        if (this.context.halfClosed === 'answered' && this.exchange!.isSent) {
+          if (!this.exchange!.hasReply) this.arm(TimerKind.halfClosed, this.road.state.limits.halfClosedTimeoutMs)
+          return
+        }
+        this.giveUp()
+        break
       case Phase.body:
         this.exchange!.cancel()
         break
@@ -294,6 +299,21 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       default:
     }
     this.closeNow()
+  }
+
+  /** Called now and then: a caller that gives up while it is not read is not heard. */
+  lookForEnd(): void {
+    const runs = this.phase === Phase.body || this.phase === Phase.reply
+    if (!runs || (this.held === null && !this.isHeldBack) || this.context.halfClosed !== 'gone') return
+    if (!this.transport.hasPeerEnded) return
+    this.giveUp()
+    this.closeNow()
+  }
+
+  /** The caller gave up. */
+  private giveUp(): void {
+    this.road.tallies.abandonedRequests++
+    this.exchange!.cancel()
   }
 
   // ---- writing
@@ -381,6 +401,11 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
         tallies.stalledCallers++
         this.exchange?.cancel()
         this.transport.reset()
+        this.closeNow()
+        return
+      case TimerKind.halfClosed:
+        if (this.phase !== Phase.reply || this.exchange!.hasReply) return
+        this.giveUp()
         this.closeNow()
         return
       case TimerKind.linger:

@@ -1,6 +1,6 @@
 import { probeRequest } from '../../../contracts/handoff.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
-import type { ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
+import type { HalfClosed, ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 
 /** What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had come in on the listener of its service. */
 export interface ListenerContext {
@@ -14,6 +14,7 @@ export interface ListenerContext {
   readonly reporter: 'source' | 'destination'
   /** Local application behind an inbound listener; '' elsewhere. */
   readonly app: string
+  readonly halfClosed: HalfClosed
 }
 
 /** `port` is the bound one, which differs from the spec's for port 0. */
@@ -27,6 +28,7 @@ export function listenerContext(spec: ListenerSpec, port: number): ListenerConte
     virtualHost: isService ? spec.virtualHost : null,
     reporter: spec.kind === 'inbound' ? 'destination' : 'source',
     app: spec.kind === 'inbound' ? spec.app : '',
+    halfClosed: spec.halfClosed ?? 'gone',
   }
 }
 
@@ -45,5 +47,6 @@ export function probeContext(port: number): ListenerContext {
     virtualHost: probeRequest.host,
     reporter: 'source',
     app: '',
+    halfClosed: 'gone',
   }
 }

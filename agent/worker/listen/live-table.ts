@@ -23,6 +23,10 @@ export class LiveTable {
     this.connections.delete(connection)
   }
 
+  all(): Iterable<Movable> {
+    return this.connections
+  }
+
   list(): Movable[] {
     return [...this.connections]
   }

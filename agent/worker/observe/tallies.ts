@@ -20,6 +20,7 @@ export class Tallies {
   headTimeouts = 0
   bodyTimeouts = 0
   stalledCallers = 0
+  abandonedRequests = 0
   truncatedReplies = 0
   retries = 0
   retriesRefused = 0
@@ -96,6 +97,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['headTimeouts', 'hostmesh_request_head_timeouts_total', 'Requests whose head was not complete in time'],
   ['bodyTimeouts', 'hostmesh_request_body_timeouts_total', 'Requests whose body stopped coming'],
   ['stalledCallers', 'hostmesh_stalled_callers_total', 'Connections reset because the caller did not read'],
+  [
+    'abandonedRequests',
+    'hostmesh_abandoned_requests_total',
+    'Whole requests that ended because their caller closed its side before the answer',
+  ],
   ['truncatedReplies', 'hostmesh_truncated_replies_total', 'Replies that broke after their head was passed on'],
   ['retries', 'hostmesh_retries_total', 'Attempts repeated by a retry policy'],
   ['retriesRefused', 'hostmesh_retries_refused_total', 'Retries refused by the budget of the destination'],

@@ -108,6 +108,10 @@ class PublicTransport implements Transport {
     return false
   }
 
+  get hasPeerEnded(): boolean {
+    return this.hasHeldEnd
+  }
+
   fateOf(): Fate {
     return Fate.mayBeRead
   }

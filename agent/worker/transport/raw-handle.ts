@@ -246,6 +246,10 @@ class RawTransport implements Transport {
     return shared.sending!.isDead(handle.fd) ? Fate.unread : Fate.undecided
   }
 
+  get hasPeerEnded(): boolean {
+    return this.hasEnded || (this.handle !== null && this.shared.sending?.hasPeerEnded(this.handle.fd) === true)
+  }
+
   /** Bytes that the kernel never got. */
   private notLeft(handle: Handle): number {
     return this.refusedBytes + handle.writeQueueSize

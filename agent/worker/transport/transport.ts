@@ -70,6 +70,8 @@ export interface Transport {
    * A reset alone tells nothing, for what it acknowledges is lost with it.
    */
   fateOf(sent: number): Fate
+  /** Whether the peer's FIN or reset has come, although reading is paused; false where nobody can tell. */
+  readonly hasPeerEnded: boolean
   /** Half-close after everything that was written. */
   end(): void
   /** Orderly close: what the kernel holds is still delivered. Idempotent. */

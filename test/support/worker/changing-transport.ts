@@ -76,6 +76,10 @@ class ChangingTransport implements Transport, TransportOwner {
   writeFrom(memory: Buffer, length: number): boolean {
     return this.inner.writeFrom(flipped(memory.subarray(0, length)), length)
   }
+  get hasPeerEnded(): boolean {
+    return this.inner.hasPeerEnded
+  }
+
   fateOf(sent: number): Fate {
     return this.inner.fateOf(sent)
   }

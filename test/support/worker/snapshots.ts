@@ -6,7 +6,7 @@ import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
-import type { LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../contracts/snapshot.ts'
+import type { HalfClosed, LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../contracts/snapshot.ts'
 
 export interface ServicePlan {
   readonly name: string
@@ -30,6 +30,8 @@ export interface SnapshotPlan {
   /** The shared HTTP port, if any. */
   readonly shared?: { readonly address: string; readonly port: number }
   readonly version?: number
+  /** What callers are that close their side; absent = `gone`. */
+  readonly halfClosed?: HalfClosed
 }
 
 export function keyOf(name: string): ServiceKey {
@@ -41,6 +43,7 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
   const virtualHosts: Record<string, Snapshot['virtualHosts'][string]> = {}
   const listeners: Record<string, ListenerSpec> = {}
   const names: Record<string, string> = {}
+  const halfClosed = plan.halfClosed === undefined ? {} : { halfClosed: plan.halfClosed }
   for (const service of plan.services) {
     const key = keyOf(service.name)
     const policy = { ...defaultTrafficPolicy, ...service.policy }
@@ -73,11 +76,20 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
     const at = plan.listen[service.name]
     if (at !== undefined) {
       const name = `service:${service.name}`
-      listeners[name] = { name, ...at, proxyProtocol: 'off', kind: 'service', protocol, service: key, virtualHost: key }
+      listeners[name] = {
+        name,
+        ...at,
+        proxyProtocol: 'off',
+        kind: 'service',
+        protocol,
+        service: key,
+        virtualHost: key,
+        ...halfClosed,
+      }
     }
   }
   if (plan.shared !== undefined) {
-    listeners['shared'] = { name: 'shared', ...plan.shared, proxyProtocol: 'off', kind: 'shared-http' }
+    listeners['shared'] = { name: 'shared', ...plan.shared, proxyProtocol: 'off', kind: 'shared-http', ...halfClosed }
   }
   return {
     format: snapshotFormat,

@@ -1,6 +1,7 @@
 /** A local application as control knows it, whoever told about it. */
 import { metadataKeys, serviceKey, type ServiceName } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
+import type { HalfClosed } from '../../../../contracts/snapshot.ts'
 import type { ApplicationConfig } from '../../config/types.ts'
 
 export type CheckSpec = CheckKind & {
@@ -38,6 +39,8 @@ export interface Application {
   readonly user: string | number | undefined
   /** Pinned; undefined = allocated. */
   readonly inboundPort: number | undefined
+  /** What callers that close their side are; absent = as everywhere on this host. */
+  readonly halfClosed?: HalfClosed | undefined
   /** undefined = never checked: what the application says counts. */
   readonly check: CheckSpec | undefined
   /** What the Nacos face needs to know of it again after a restart. */
@@ -67,6 +70,7 @@ export function applicationOf(config: ApplicationConfig, source: ApplicationSour
     labels: config.labels,
     user: config.user,
     inboundPort: config.inboundPort,
+    halfClosed: config.halfClosed,
     check:
       check.off === true
         ? undefined

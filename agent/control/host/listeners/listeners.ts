@@ -74,7 +74,14 @@ export class Listeners {
       sharedHttpListener,
       http === 'off'
         ? undefined
-        : { name: sharedHttpListener, kind: 'shared-http', address: http.host, port: http.port, proxyProtocol: 'off' },
+        : {
+            name: sharedHttpListener,
+            kind: 'shared-http',
+            address: http.host,
+            port: http.port,
+            proxyProtocol: 'off',
+            halfClosed: config.outbound.halfClosed,
+          },
     )
     const { relay } = config
     this.store.setListener(
@@ -121,6 +128,9 @@ export class Listeners {
             protocol,
             service: key,
             virtualHost,
+            halfClosed:
+              this.config.outbound.services.find((one) => serviceKey(one.service) === key)?.halfClosed ??
+              this.config.outbound.halfClosed,
           },
     )
     this.mark(name)
@@ -161,6 +171,7 @@ export class Listeners {
       service: key,
       virtualHost: key,
       app: application.service.name,
+      halfClosed: application.halfClosed ?? this.config.inbound.halfClosed,
     }
     this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
     this.compileInbound(application)

@@ -58,6 +58,7 @@ admin: { address: 127.0.0.1:15000, socket: /run/hostmesh/admin.sock }
       service: { namespace: 'public', group: 'DEFAULT_GROUP', name: 'ledger' },
       port: 20_007,
       protocol: 'tcp',
+      halfClosed: 'gone',
     })
     expect(applications[0]?.check).to.include({ http: '/health', interval: 5000, timeout: 1000 })
   })
