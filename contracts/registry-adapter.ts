@@ -55,14 +55,29 @@ export interface RegistrationHandle {
 export interface RegistryStatus {
   readonly name: string
   readonly type: string
+  /** It can be reached and answers what it is asked; a registry that refuses everything is not connected. */
   readonly connected: boolean
   /** The server that is talked to now, as `host:port`. */
   readonly server: string | undefined
   readonly problem: RegistryProblem | undefined
   readonly subscriptions: number
   readonly registrations: number
-  /** Epoch ms of the last word from the registry, 0 = never. */
+  /** Epoch ms of the last word from the registry, 0 = never. A word is an answer or news, not a living connection over which everything is refused. */
   readonly lastHeardAt: number
+  /** What it refuses at the moment, one entry per kind of call; absent = nothing. */
+  readonly refused?: readonly RefusedCalls[]
+}
+
+/** Calls of one kind that the registry refuses (credentials, permissions). */
+export interface RefusedCalls {
+  readonly call: 'subscribe' | 'register' | 'documents'
+  readonly count: number
+  /** How many of the kind are wanted. */
+  readonly of: number
+  /** Epoch ms of the first refusal that was not followed by an answer. */
+  readonly since: number
+  /** The newest refusal, with server and call. */
+  readonly message: string
 }
 
 /** A configuration document in the registry's own store (Nacos config). */

@@ -16,7 +16,7 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_worker_link_errors_total: 'worker connections closed for a protocol error',
   hostmesh_worker_link_overflows_total:
     'times that a worker read too slowly and gets the whole snapshot instead of deltas',
-  hostmesh_registry_up: '1 when the registry is connected',
+  hostmesh_registry_up: '1 when the registry can be reached and answers what it is asked',
   hostmesh_registry_stale: '1 when the registry was not heard for longer than endpoints.staleAfter: alarm on it',
   hostmesh_registry_heard_seconds: 'seconds since the last word of the registry, -1 = never',
   hostmesh_registry_subscriptions: 'services subscribed at the registry',

@@ -31,6 +31,8 @@ import { MemberWatch } from './server-list/member-watch.ts'
 import { ServerList } from './server-list/server-list.ts'
 import type { NacosServer } from './server-list/server-list.ts'
 import { Trouble } from './server-list/trouble.ts'
+import { Refusals } from './refusals.ts'
+import type { RefusedCall } from './refusals.ts'
 import { clientRequests, serverRequests } from './wire/messages.ts'
 import { contextPath } from './wire/http-paths.ts'
 import { configTenant, groupSeparator, splitGroupedName } from './wire/service-name.ts'
@@ -57,6 +59,7 @@ export class NacosAdapter implements RegistryAdapter {
   /** Removals that are under way, by instance. */
   readonly #removals = new Map<string, { readonly instance: RegisteredInstance; readonly removal: Promise<void> }>()
   readonly #trouble: Trouble
+  readonly #refusals: Refusals
   readonly #createdAt = performance.now()
   readonly #memberWatch: MemberWatch
   readonly #abort = new AbortController()
@@ -75,6 +78,8 @@ export class NacosAdapter implements RegistryAdapter {
     },
   }
   #isTryingHttp = false
+  /** Why the last look for a server that speaks HTTP found none, where it was a refusal. */
+  #httpRefusal: MeshError | undefined
   #hasOutage = false
   #hadGrpc = false
   #lastHeardAt = 0
@@ -85,6 +90,15 @@ export class NacosAdapter implements RegistryAdapter {
     this.#config = config
     this.#deps = deps
     this.#times = { ...defaultNacosTimes, ...config.times }
+    this.#refusals = new Refusals({
+      registry: config.name,
+      now: deps.now,
+      log: deps.log,
+      metrics: deps.metrics,
+      identity: () => this.#auth.identity,
+      wanted: (call) => this.#wanted(call),
+      onAnswered: () => this.#askFailed(),
+    })
     this.#servers = new ServerList(config.servers, this.#times.resolveMs, {
       random: deps.random,
       onProblem: (message) => deps.log.warn({ registry: config.name }, message),
@@ -109,16 +123,14 @@ export class NacosAdapter implements RegistryAdapter {
       tls: config.tls,
       timeoutMs: this.#times.requestTimeoutMs,
     })
-    this.#auth = createAuth(config.credentials, {
-      now: deps.now,
-      log: deps.log,
-      http: this.#http,
-      servers: this.#servers,
-    })
+    this.#auth = createAuth(
+      config.credentials,
+      { now: deps.now, log: deps.log, http: this.#http, servers: this.#servers },
+      config.renewedCredentials,
+    )
     this.#httpNaming = new HttpNaming(this.#http, this.#auth, config.api ?? 'auto')
     this.#naming = this.#session('naming', {
       onReady: (connection) => {
-        this.#heard()
         if (this.#hadGrpc) this.#trouble.sign('moved', connection.server.id)
         this.#hadGrpc = true
         this.#problem = undefined
@@ -160,6 +172,7 @@ export class NacosAdapter implements RegistryAdapter {
       secondOpinion: (service) => this.#secondOpinion(service),
       isTroubled: () => this.#trouble.isPresent,
       onHeard: () => this.#heard(),
+      refusals: this.#refusals,
     })
     const tenant = configTenant(config.namespace)
     this.#documents = new NacosConfigSource({
@@ -172,6 +185,7 @@ export class NacosAdapter implements RegistryAdapter {
       overHttp: httpDocuments(this.#http, this.#auth, () => this.#anyServer(), tenant),
       isHttpOnly: () => this.#config.transport === 'http' || this.#polling !== undefined,
       onHeard: () => this.#heard(),
+      refusals: this.#refusals,
     })
     this.config = this.#documents
   }
@@ -203,6 +217,7 @@ export class NacosAdapter implements RegistryAdapter {
       log: this.#deps.log,
       metrics: this.#deps.metrics,
       trouble: this.#trouble,
+      refusals: this.#refusals,
       isYoung: () => performance.now() - this.#createdAt < this.#times.settleMs,
       after: present?.removal,
       closing: this.#abort.signal,
@@ -241,19 +256,26 @@ export class NacosAdapter implements RegistryAdapter {
   }
 
   status(): RegistryStatus {
-    const problem = this.#problem
     const connection = this.#naming.connection
-    // an idle connection is checked every few seconds; each answer is a word of the registry
-    const checkedAt = connection === undefined ? 0 : this.#deps.now() - (performance.now() - connection.lastHeardAt)
+    const { isAway, list: refused } = this.#refusals
+    const lost = this.#problem && {
+      code: this.#problem.error.code,
+      message: this.#problem.error.message,
+      at: this.#problem.at,
+    }
+    // an idle connection is checked every few seconds; each answer is a word of the registry, unless it refuses what it is really asked
+    const checkedAt =
+      connection === undefined || isAway ? 0 : this.#deps.now() - (performance.now() - connection.lastHeardAt)
     return {
       name: this.name,
       type: this.type,
-      connected: connection !== undefined || this.#polling !== undefined,
+      connected: !isAway && (connection !== undefined || this.#polling !== undefined),
       server: connection?.server.id ?? this.#polling?.server.id,
-      problem: problem && { code: problem.error.code, message: problem.error.message, at: problem.at },
+      problem: lost ?? this.#refusals.problem,
       subscriptions: this.#discovery.size,
       registrations: this.#registrations.size,
       lastHeardAt: Math.max(this.#lastHeardAt, checkedAt),
+      ...(refused.length === 0 ? {} : { refused }),
     }
   }
 
@@ -311,6 +333,23 @@ export class NacosAdapter implements RegistryAdapter {
     )
   }
 
+  #wanted(call: RefusedCall): number {
+    switch (call) {
+      case 'subscribe':
+        return this.#discovery.size
+      case 'register':
+        return this.#registrations.size
+      case 'documents':
+        return this.#documents.size
+    }
+  }
+
+  #askFailed(): void {
+    this.#discovery.askFailed()
+    this.#documents.askFailed()
+    for (const registration of this.#registrations) registration.tryNow()
+  }
+
   #lost(problem: MeshError): void {
     this.#problem = { error: problem, at: this.#deps.now() }
     this.#discovery.lost(problem)
@@ -339,9 +378,11 @@ export class NacosAdapter implements RegistryAdapter {
             { namespace: this.#config.namespace, group: 'DEFAULT_GROUP', name: 'hostmesh' },
             this.#abort.signal,
           )
-        } catch {
+        } catch (error) {
+          if (error instanceof MeshError && error.code === 'E_REGISTRY_DENIED') this.#httpRefusal = error
           continue
         }
+        this.#httpRefusal = undefined
         if (this.#naming.connection !== undefined || this.#abort.signal.aborted) return false
         this.#beginPolling(server)
         return true
@@ -428,7 +469,10 @@ export class NacosAdapter implements RegistryAdapter {
   async #keepPolling(): Promise<void> {
     while (!this.#abort.signal.aborted && !(await this.#tryHttp())) {
       this.#hasOutage = true
-      this.#lost(new MeshError('E_REGISTRY_UNREACHABLE', `registry ${this.name}: no server answers over HTTP`))
+      this.#lost(
+        this.#httpRefusal ??
+          new MeshError('E_REGISTRY_UNREACHABLE', `registry ${this.name}: no server answers over HTTP`),
+      )
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, this.#times.reconnectMinMs * (1 + this.#deps.random()))
         this.#abort.signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })

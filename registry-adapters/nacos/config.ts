@@ -96,6 +96,8 @@ export interface NacosAdapterConfig {
   /** gRPC port minus HTTP port; default 1000. */
   readonly grpcPortOffset?: number
   readonly credentials: NacosCredentials
+  /** The credentials as they are now, for files that may be replaced: asked before every request, answers the same object while they are the same. Never throws. */
+  readonly renewedCredentials?: () => NacosCredentials
   readonly tls?: NacosTls
   /** HTTP API for registration; default `auto`. */
   readonly api?: NacosApi

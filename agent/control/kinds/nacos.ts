@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { NacosAdapterConfig, NacosCredentials, NacosTls } from '../../../registry-adapters/nacos/index.ts'
 import { formatHostPort, integer, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { NamedFile, RegistryKind } from './registry-kind.ts'
+import { renewedSecret } from './renewed-secret.ts'
 import { readSecret, readText } from './secret-file.ts'
 
 const tls = z
@@ -63,13 +64,16 @@ export const nacosKind: RegistryKind<NacosSection> = {
   create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
     const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')
     const tls = tlsOf(section)
+    const credentials = credentialsOf(section)
+    const files = secretFiles.flatMap((key) => section[key] ?? [])
     const adapterConfig: NacosAdapterConfig = {
       name: section.name,
       servers: section.servers.map(formatHostPort),
       namespace: section.namespace,
       groups: [section.group],
       grpcPortOffset: section.grpcPortOffset,
-      credentials: credentialsOf(section),
+      credentials,
+      renewedCredentials: renewedSecret(files, credentials, () => credentialsOf(section), deps),
       ...(tls === undefined ? {} : { tls }),
       api: section.api,
       endpoints: {

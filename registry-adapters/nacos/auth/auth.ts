@@ -33,6 +33,8 @@ export interface Auth {
   forHttp(subject: AuthSubject): Promise<HttpWords>
   /** The server refused us: forget the token, so that the next request logs in again. Answers whether that can help. */
   renew(): boolean
+  /** As whom we ask, for people: never a secret. */
+  readonly identity: string
   close(): void
 }
 
@@ -48,32 +50,45 @@ const deniedPauseMs = 15_000
 
 const nothing: AuthHeaders = {}
 
-export function createAuth(credentials: NacosCredentials, deps: AuthDeps): Auth {
+/** `renewed`: the credentials as they are now, the same object while they are the same; asked before every request. */
+export function createAuth(
+  credentials: NacosCredentials,
+  deps: AuthDeps,
+  renewed: () => NacosCredentials = () => credentials,
+): Auth {
   switch (credentials.kind) {
     case 'none':
       return {
         forGrpc: () => Promise.resolve(nothing),
         forHttp: () => Promise.resolve({ headers: nothing, parameters: nothing }),
         renew: () => false,
+        identity: 'without credentials',
         close: () => undefined,
       }
     case 'access-key':
-      return new SigningAuth(credentials, deps.now)
+      return new SigningAuth(() => sameKind(renewed(), credentials), deps.now)
     case 'password':
-      return new TokenAuth(credentials, deps)
+      return new TokenAuth(() => sameKind(renewed(), credentials), deps)
   }
+}
+
+/** Another kind of credentials takes a restart: the configuration says which. */
+function sameKind<T extends NacosCredentials>(found: NacosCredentials, before: T): T {
+  return found.kind === before.kind ? (found as T) : before
 }
 
 /** Signatures of naming and configuration requests, HMAC-SHA1 as the official client's RAM plugin makes them. */
 class SigningAuth implements Auth {
-  readonly #accessKey: string
-  readonly #secretKey: string
+  readonly #credentials: () => { readonly accessKey: string; readonly secretKey: string }
   readonly #now: () => number
 
-  constructor(credentials: { accessKey: string; secretKey: string }, now: () => number) {
-    this.#accessKey = credentials.accessKey
-    this.#secretKey = credentials.secretKey
+  constructor(credentials: () => { accessKey: string; secretKey: string }, now: () => number) {
+    this.#credentials = credentials
     this.#now = now
+  }
+
+  get identity(): string {
+    return `with access key "${this.#credentials().accessKey}"`
   }
 
   forGrpc(subject: AuthSubject): Promise<AuthHeaders> {
@@ -96,18 +111,16 @@ class SigningAuth implements Auth {
   }
 
   #words(subject: AuthSubject): AuthHeaders {
+    const { accessKey, secretKey } = this.#credentials()
+    const sign = (data: string): string => createHmac('sha1', secretKey).update(data, 'utf8').digest('base64')
     const timestamp = String(Math.round(this.#now()))
     if (subject.kind === 'document') {
       const resource = [subject.tenant, subject.group].filter((part) => part !== '').join('+')
       const signed = resource === '' ? timestamp : `${resource}+${timestamp}`
-      return { 'Spas-AccessKey': this.#accessKey, Timestamp: timestamp, 'Spas-Signature': this.#sign(signed) }
+      return { 'Spas-AccessKey': accessKey, Timestamp: timestamp, 'Spas-Signature': sign(signed) }
     }
     const data = subject.kind === 'service' ? `${timestamp}@@${groupedName(subject.group, subject.name)}` : timestamp
-    return { ak: this.#accessKey, data, signature: this.#sign(data) }
-  }
-
-  #sign(data: string): string {
-    return createHmac('sha1', this.#secretKey).update(data, 'utf8').digest('base64')
+    return { ak: accessKey, data, signature: sign(data) }
   }
 }
 
@@ -117,17 +130,28 @@ interface Token {
   readonly endsAt: number
 }
 
+interface PasswordCredentials {
+  readonly username: string
+  readonly password: string
+}
+
 class TokenAuth implements Auth {
-  readonly #credentials: { readonly username: string; readonly password: string }
+  readonly #renewed: () => PasswordCredentials
+  #credentials: PasswordCredentials
   readonly #deps: AuthDeps
   #token: Token | undefined
   #login: Promise<Token> | undefined
   #refused: { readonly error: MeshError; readonly until: number } | undefined
   readonly #abort = new AbortController()
 
-  constructor(credentials: { username: string; password: string }, deps: AuthDeps) {
-    this.#credentials = credentials
+  constructor(renewed: () => PasswordCredentials, deps: AuthDeps) {
+    this.#renewed = renewed
+    this.#credentials = renewed()
     this.#deps = deps
+  }
+
+  get identity(): string {
+    return `as user "${this.#credentials.username}"`
   }
 
   async forGrpc(): Promise<AuthHeaders> {
@@ -148,6 +172,15 @@ class TokenAuth implements Auth {
   }
 
   async #current(): Promise<string> {
+    const credentials = this.#renewed()
+    if (credentials !== this.#credentials) {
+      // a token of the old ones may end at any moment, and a refusal of the old ones says nothing about these
+      this.#credentials = credentials
+      this.#token = undefined
+      this.#refused = undefined
+      await this.#login?.catch(() => undefined)
+      this.#token = undefined
+    }
     const now = this.#deps.now()
     const token = this.#token
     if (token !== undefined && now < token.refreshAt) return token.text
@@ -173,13 +206,14 @@ class TokenAuth implements Auth {
 
   async #askAll(): Promise<Token> {
     let last: MeshError | undefined
+    const { username, password } = this.#credentials
     for (const server of this.#deps.servers.inRandomOrder()) {
       for (const path of [httpPaths.v3.login, httpPaths.v1.loginUsers, httpPaths.v1.login]) {
         try {
           const answer = await this.#deps.http.ask(server, {
             method: 'POST',
             path,
-            parameters: { username: this.#credentials.username, password: this.#credentials.password },
+            parameters: { username, password },
             signal: this.#abort.signal,
           })
           if ([404, 405, 410, 501].includes(answer.status)) continue
@@ -195,7 +229,7 @@ class TokenAuth implements Auth {
           }
           last = new MeshError(
             [400, 401, 403, 500].includes(answer.status) ? 'E_REGISTRY_DENIED' : 'E_REGISTRY_PROTOCOL',
-            `nacos at ${server.id}: login of user "${this.#credentials.username}" was answered with ${answer.status} ${excerpt(answer.text)}; check user and password`,
+            `nacos at ${server.id}: login of user "${username}" was answered with ${answer.status} ${excerpt(answer.text)}; check user and password`,
           )
         } catch (error) {
           last = error as MeshError

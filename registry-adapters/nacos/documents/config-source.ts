@@ -9,6 +9,7 @@ import type { AdapterDeps, ConfigDocument, ConfigSource, Subscription } from '..
 import type { NacosTimes } from '../config.ts'
 import type { GrpcSession } from '../grpc/session.ts'
 import { clientRequests } from '../wire/messages.ts'
+import type { Refusals } from '../refusals.ts'
 import { md5Of } from './document-transport.ts'
 import type { DocumentKey, DocumentTransport, StoredDocument } from './document-transport.ts'
 
@@ -23,6 +24,7 @@ export interface ConfigSourceDeps extends AdapterDeps {
   /** Servers speak HTTP only, as far as is known now. */
   readonly isHttpOnly: () => boolean
   readonly onHeard: () => void
+  readonly refusals: Pick<Refusals, 'refused' | 'answered' | 'forget'>
 }
 
 interface Watched {
@@ -93,6 +95,7 @@ export class NacosConfigSource implements ConfigSource {
         if (!present.listeners.delete(own) || present.listeners.size > 0) return
         clearTimeout(present.timer)
         this.#watched.delete(id)
+        this.#deps.refusals.forget('documents', nameOf(present.key))
         void this.#listen([present], false)
       },
     }
@@ -156,6 +159,11 @@ export class NacosConfigSource implements ConfigSource {
   changed(group: string, dataId: string): void {
     const watched = this.#watched.get(`${group}\n${dataId}`)
     if (watched !== undefined) void this.#ask(watched)
+  }
+
+  /** Asks again at once for what was never answered. */
+  askFailed(): void {
+    for (const watched of this.#watched.values()) if (!watched.isAnswered) void this.#ask(watched)
   }
 
   close(): void {
@@ -224,8 +232,11 @@ export class NacosConfigSource implements ConfigSource {
     try {
       const stored = await this.#transport().read(watched.key)
       this.#deps.onHeard()
+      this.#deps.refusals.answered('documents', nameOf(watched.key))
       this.#hear(watched, stored)
     } catch (error) {
+      if (error instanceof MeshError && error.code === 'E_REGISTRY_DENIED' && watched.listeners.size > 0)
+        this.#deps.refusals.refused('documents', nameOf(watched.key), error)
       this.#deps.log.debug({ registry: this.#deps.registry, document: watched.key.dataId }, describeError(error))
       // without a connection the next one asks anyway
       if (this.#deps.session.connection !== undefined || this.#deps.isHttpOnly())
@@ -298,6 +309,10 @@ export class NacosConfigSource implements ConfigSource {
       if (signal.aborted) throw problem
     }
   }
+}
+
+function nameOf({ group, dataId }: DocumentKey): string {
+  return `${group}/${dataId}`
 }
 
 function document(key: DocumentKey, stored: StoredDocument): ConfigDocument {

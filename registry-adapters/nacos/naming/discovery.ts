@@ -11,6 +11,7 @@ import type {
   RegistryProblem,
   Subscription,
 } from '../../../contracts/registry-adapter.ts'
+import type { Refusals } from '../refusals.ts'
 import { groupedName } from '../wire/service-name.ts'
 import { judge } from './judge.ts'
 import type { News } from './judge.ts'
@@ -23,6 +24,7 @@ import type { WithheldDeps } from './withheld.ts'
 
 export interface DiscoveryDeps extends Omit<WithheldDeps, 'transport' | 'isWatched' | 'readView' | 'use' | 'serve'> {
   readonly onHeard: () => void
+  readonly refusals: Pick<Refusals, 'refused' | 'answered' | 'forget'>
 }
 
 /** Questions under way at the same time. */
@@ -120,10 +122,24 @@ export class Discovery {
     const words: RegistryProblem = { code: problem.code, message: problem.message, at: this.#deps.now() }
     for (const watch of this.#watches.values()) {
       clearTimers(watch)
-      if (watch.stale !== undefined) continue
-      watch.stale = words
-      for (const listener of watch.listeners) guarded(this.#deps, () => listener.onStale(words))
+      this.#tellStale(watch, words)
     }
+  }
+
+  /** Asks again at once for everything that the last answer to was none: somebody may have mended what stood in the way. */
+  askFailed(): void {
+    for (const watch of this.#watches.values()) {
+      if (watch.failures === 0 || watch.isAsking) continue
+      clearTimeout(watch.timer)
+      watch.timer = undefined
+      this.#want(watch, watch.subscribedOn === this.#transport)
+    }
+  }
+
+  #tellStale(watch: Watch, problem: RegistryProblem): void {
+    if (watch.stale !== undefined) return
+    watch.stale = problem
+    for (const listener of watch.listeners) guarded(this.#deps, () => listener.onStale(problem))
   }
 
   /**
@@ -179,6 +195,7 @@ export class Discovery {
     this.#pushed.delete(watch.key)
     clearTimers(watch)
     this.#withheld.release(watch)
+    this.#deps.refusals.forget('subscribe', watch.key)
     if (watch.subscribedOn !== undefined && watch.subscribedOn === this.#transport)
       watch.subscribedOn.unsubscribe(watch.service).catch(() => undefined)
   }
@@ -210,6 +227,7 @@ export class Discovery {
         watch.subscribedOn = transport
         watch.nextAskAt = askedAt + this.#pollIntervalMs(transport)
         this.#deps.onHeard()
+        this.#deps.refusals.answered('subscribe', watch.key)
         const version = watch.version
         if (this.#hear(watch, info, { source: transport.source, askedAt })) watch.failures = 0
         else {
@@ -224,6 +242,10 @@ export class Discovery {
       if (this.#transport !== transport) return
       watch.failures++
       const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
+      if (error instanceof MeshError && code === 'E_REGISTRY_DENIED' && this.#watches.get(watch.key) === watch) {
+        this.#deps.refusals.refused('subscribe', watch.key, error)
+        this.#tellStale(watch, { code, message: error.message, at: this.#deps.now() })
+      }
       this.#once(`${watch.key} ${code}`, () =>
         this.#deps.log.warn(
           { registry: this.#deps.registry, service: watch.key, code },

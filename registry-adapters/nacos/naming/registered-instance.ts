@@ -13,6 +13,7 @@ import type { NacosTimes } from '../config.ts'
 import type { NacosServer, ServerList } from '../server-list/server-list.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Trouble } from '../server-list/trouble.ts'
+import type { Refusals } from '../refusals.ts'
 import type { HttpNaming } from './http-naming.ts'
 import { removeInstance } from './removal.ts'
 import type { RemovalOutcome } from './removal.ts'
@@ -26,6 +27,7 @@ export interface RegisteredInstanceDeps {
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
   readonly trouble: Trouble
+  readonly refusals: Pick<Refusals, 'refused' | 'answered' | 'forget'>
   /** This process has just begun; the one before it may still have a registration under way. */
   readonly isYoung: () => boolean
   /** A removal of the same instance that must be over first. */
@@ -90,6 +92,16 @@ export class RegisteredInstance implements RegistrationHandle {
     const removal = this.#remove(Math.max(1, deadlineMs))
     this.#deps.onRemoval(this, removal)
     await removal
+  }
+
+  /** Whatever stood in the way may be mended: tries again now. */
+  tryNow(): void {
+    if (this.#state === 'failing') this.#wake?.()
+  }
+
+  get #identity(): string {
+    const { service } = this.#registration
+    return `${service.namespace}/${service.group}@@${service.name} ${endpointId(this.#registration)}`
   }
 
   /** The same instance is wanted again: a removal that is under way is not repeated. */
@@ -186,6 +198,7 @@ export class RegisteredInstance implements RegistrationHandle {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#wake?.()
+    this.#deps.refusals.forget('register', this.#identity)
     this.#deps.onEnd(this)
   }
 
@@ -247,6 +260,7 @@ export class RegisteredInstance implements RegistrationHandle {
       )
     this.#state = 'registered'
     this.#failures = 0
+    this.#deps.refusals.answered('register', this.#identity)
   }
 
   #failed(error: MeshError, server: NacosServer | undefined): number {
@@ -261,6 +275,7 @@ export class RegisteredInstance implements RegistrationHandle {
         `${describeError(error)}; trying on`,
       )
     this.#state = 'failing'
+    if (error.code === 'E_REGISTRY_DENIED') this.#deps.refusals.refused('register', this.#identity, error)
     if (error.code === 'E_REGISTRY_DENIED') return deniedRetryMs * (0.9 + 0.2 * this.#deps.random())
     // another server at once; only when all had their turn, a pause
     const others = this.#deps.servers.inRandomOrder(server?.id)
