@@ -29,7 +29,7 @@ import { cuttable } from './core/registries/cuttable.ts'
 import { systemResolve } from './core/endpoints/declared.ts'
 import { ControlMetrics } from './observe.ts'
 import { probe } from './host/applications/probe.ts'
-import { createAdapters } from './kinds/registries.ts'
+import { createAdapters, ruleStores } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
 import { ruleScope } from './config/rule-scope.ts'
 import { fileReadGuard } from './core/rules/read-guard.ts'
@@ -168,7 +168,9 @@ async function main(): Promise<void> {
   const metrics = new ControlMetrics()
   let control: Control
   const adapterDeps = { now: () => clock.wall(), clock, random: Math.random, log: logger, metrics }
-  const adapters = await createAdapters(config, adapterDeps, (address, port) => control.listeners.isOwn(address, port))
+  const adapters = await createAdapters(config, adapterDeps, (address, port) =>
+    control.host.listeners.isOwn(address, port),
+  )
   const registries = adapters.map((adapter) => cuttable(adapter, () => clock.wall()))
   control = new Control({
     config: { ...config, workers: argv.workers ?? config.workers },
@@ -202,18 +204,18 @@ async function main(): Promise<void> {
     faults: () => [...admin.faults(), ...face.faults()],
     logLevel: { get: () => logger.level, set: (level) => void (logger.level = level) },
     drainSwitch: { isFailed: false },
-    drain: new ListenerDrain(control.publisher, join(config.runDir, runFiles.drained)),
+    drain: new ListenerDrain(control.core.publisher, join(config.runDir, runFiles.drained)),
     quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
   }
   const admin = new AdminFace(context, { clock, log: logger, callers })
   control.state.keep(countersFile, countersFormat, 0, () => context.stats.exportRetired())
   control.onWorkers(() => {
-    const alive = new Set(control.publisher.states().map((worker) => worker.pid))
+    const alive = new Set(control.core.publisher.states().map((worker) => worker.pid))
     if (context.stats.retain(alive)) control.state.changed(countersFile)
     void context.drain.workersChanged()
   })
 
-  const rules = startRegistryRules(control, registries)
+  const rules = startRegistryRules(control.core, ruleStores(config.registries, registries))
   const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
   let isStopping = false
 
@@ -258,7 +260,10 @@ async function main(): Promise<void> {
   continuity.ready()
   setTimeout(settle, settleAfterMs).unref()
   setTimeout(collect, collectAfterMs).unref()
-  logger.info({ ms: Math.round(clock.monotonic() - startedAt), snapshot: control.store.version }, 'control is ready')
+  logger.info(
+    { ms: Math.round(clock.monotonic() - startedAt), snapshot: control.core.store.version },
+    'control is ready',
+  )
 }
 
 /** `hostmesh` starts control without the optimizing compilers: they would only work on code that runs once, and their own code would stay resident (13 MiB). */
@@ -275,11 +280,11 @@ function collect(): void {
 /** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */
 async function warmUp(control: Control, continuity: Continuity): Promise<void> {
   const deadline = performance.now() + warmUpMs
-  let waits = control.readiness.pendingServices()
+  let waits = control.host.readiness.pendingServices()
   while (waits.length > 0 && performance.now() < deadline) {
     continuity.pending(waits)
     await new Promise((resolve) => setTimeout(resolve, warmUpPollMs))
-    waits = control.readiness.pendingServices()
+    waits = control.host.readiness.pendingServices()
   }
   continuity.pending([])
 }

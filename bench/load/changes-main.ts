@@ -65,7 +65,8 @@ spec:
 }
 
 const { control, say } = await startMemoryControl(configFile, (name) => (name === service ? all : undefined))
-const giveRules = (turn: number): void => control.replaceRules('bench', [{ name: 'rules.yaml', text: rulesAt(turn) }])
+const giveRules = (turn: number): void =>
+  control.core.replaceRules('bench', [{ name: 'rules.yaml', text: rulesAt(turn) }])
 giveRules(0)
 
 for await (const line of createInterface(process.stdin)) {

@@ -5,9 +5,9 @@ import { readiness, staleRegistries } from './readiness.ts'
 
 export async function collect(context: AdminContext): Promise<StatSeries[]> {
   const { control, metrics, stats } = context
-  const { answers } = await control.publisher.ask({ kind: 'stats' }, workerAnswerMs)
+  const { answers } = await control.core.publisher.ask({ kind: 'stats' }, workerAnswerMs)
   for (const { pid, body } of answers) stats.update(pid, body)
-  stats.retain(new Set(control.publisher.states().map((worker) => worker.pid)))
+  stats.retain(new Set(control.core.publisher.states().map((worker) => worker.pid)))
   setGauges(context)
   return stats.merged(metrics.series())
 }
@@ -21,14 +21,14 @@ function setGauges(context: AdminContext): void {
   gauge('ready', readiness(context).ready ? 1 : 0)
   gauge('leading', control.isLeading ? 1 : 0)
   gauge('uptime_seconds', Math.round((clock.monotonic() - context.startedAt) / 1000))
-  gauge('snapshot_version', control.store.version)
-  const { services, names } = control.store.counts
+  gauge('snapshot_version', control.core.store.version)
+  const { services, names } = control.core.store.counts
   gauge('snapshot_services', services)
   gauge('snapshot_names', names)
   let endpoints = 0
-  for (const service of control.store.allServices()) endpoints += service.endpoints.endpoints.length
+  for (const service of control.core.store.allServices()) endpoints += service.endpoints.endpoints.length
   gauge('snapshot_endpoints', endpoints)
-  const workers = control.publisher.states()
+  const workers = control.core.publisher.states()
   gauge('workers_connected', workers.length)
   metrics.clear('worker_version')
   for (const worker of workers) metrics.gauge('worker_version', { worker: String(worker.index) }, worker.version)
@@ -44,18 +44,22 @@ function setGauges(context: AdminContext): void {
     metrics.gauge('registry_subscriptions', labels, status.subscriptions)
     metrics.gauge('registry_registrations', labels, status.registrations)
   }
-  gauge('services_held_back', control.directory.heldBack().length)
+  gauge('services_held_back', control.core.directory.heldBack().length)
   metrics.clear('applications')
   const states = new Map<string, number>()
   metrics.clear('application_healthy')
-  for (const { application, health, state } of control.registrar.views()) {
+  for (const { application, health, state } of control.host.registrar.views()) {
     states.set(state, (states.get(state) ?? 0) + 1)
     if (health !== undefined) metrics.gauge('application_healthy', { application: application.id }, health ? 1 : 0)
   }
   for (const [state, count] of states) metrics.gauge('applications', { state }, count)
   let failed = 0
-  for (const name of control.store.listenerNames()) if (control.readiness.listenerProblem(name) !== undefined) failed++
-  gauge('listeners_failed', failed + control.listeners.portRows().filter((row) => row.problem !== undefined).length)
+  for (const name of control.core.store.listenerNames())
+    if (control.host.readiness.listenerProblem(name) !== undefined) failed++
+  gauge(
+    'listeners_failed',
+    failed + control.host.listeners.portRows().filter((row) => row.problem !== undefined).length,
+  )
   gauge('config_problems', control.problems.length)
   metrics.clear('rules')
   const rules = new Map<string, number>()

@@ -15,7 +15,7 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error']
 export function changePages(context: AdminContext): AdminPage[] {
   const { control, stats, drainSwitch } = context
   const tellWorkers = async (question: WorkerQuestion): Promise<{ workers: number; problems: string[] }> => {
-    const { answers, problems } = await control.publisher.ask(question, workerAnswerMs)
+    const { answers, problems } = await control.core.publisher.ask(question, workerAnswerMs)
     return { workers: answers.length, problems }
   }
   return [
@@ -110,7 +110,7 @@ export function changePages(context: AdminContext): AdminPage[] {
       path: '/applications',
       method: 'GET',
       help: 'the local applications',
-      answer: () => jsonReply({ applications: control.registrar.views() }),
+      answer: () => jsonReply({ applications: control.host.registrar.views() }),
     },
     {
       path: '/applications',
@@ -124,11 +124,11 @@ export function changePages(context: AdminContext): AdminPage[] {
       help: 'takes an application back: ?id=, or ?service=&port=[&address=]',
       answer: async ({ query }) => {
         const id = query.get('id') ?? idOf(context, query)
-        const application = control.registrar.get(id)
+        const application = control.host.registrar.get(id)
         if (application === undefined) return textReply(`${id}: no such application`, 404)
         if (application.source === 'file')
           return textReply(`${id}: comes from a file in services.d; remove the file`, 409)
-        await control.applications.remove(id)
+        await control.host.applications.remove(id)
         return jsonReply({ id })
       },
     },
@@ -144,18 +144,18 @@ function register({ control }: AdminContext, { body }: AdminRequest) {
   if (parsed.value === undefined) throw new MeshError('E_ADMIN_REQUEST', parsed.problems.map(formatProblem).join('; '))
   const config = resolveApplication('', parsed.value, control.config.serviceDefaults)
   const application = applicationOf(config, 'api')
-  const present = control.registrar.get(application.id)
+  const present = control.host.registrar.get(application.id)
   if (present?.source === 'file')
     throw new MeshError(
       'E_ADMIN_REQUEST',
       `${application.id}: already comes from a file in services.d; change the file`,
     )
-  const refused = control.applications.problemOf(application)
+  const refused = control.host.applications.problemOf(application)
   if (refused !== undefined) throw new MeshError('E_ADMIN_REQUEST', `${application.id}: ${refused}`)
-  const inboundPort = control.applications.put(application)
-  const row = control.listeners.portRows().find((one) => one.listener === `inbound ${application.id}`)
+  const inboundPort = control.host.applications.put(application)
+  const row = control.host.listeners.portRows().find((one) => one.listener === `inbound ${application.id}`)
   if (inboundPort === undefined) {
-    void control.applications.remove(application.id)
+    void control.host.applications.remove(application.id)
     return textReply(row?.problem ?? `${application.id}: no inbound port`, 409)
   }
   return jsonReply({ id: application.id, inboundPort, address: control.config.host.address }, 201)

@@ -130,9 +130,9 @@ function serverInfo(context: AdminContext): object {
     uptimeSeconds: Math.round((deps.clock.monotonic() - context.startedAt) / 1000),
     pid: process.pid,
     node: process.version,
-    snapshotVersion: control.store.version,
-    ...control.store.counts,
-    workers: control.publisher.states().map((worker) => ({
+    snapshotVersion: control.core.store.version,
+    ...control.core.store.counts,
+    workers: control.core.publisher.states().map((worker) => ({
       index: worker.index,
       pid: worker.pid,
       snapshotVersion: worker.version,
@@ -143,7 +143,7 @@ function serverInfo(context: AdminContext): object {
 }
 
 function configDump({ control }: AdminContext, resource: string | null): object {
-  const snapshot = control.store.whole(control.deps.clock.wall())
+  const snapshot = control.core.store.whole(control.deps.clock.wall())
   const parts: Record<string, unknown> = {
     configuration: control.config,
     snapshot,

@@ -7,7 +7,7 @@ import { columns, either, jsonReply, type AdminPage, type AdminRequest } from '.
 export function trafficPages(context: AdminContext): AdminPage[] {
   const { control } = context
   const ask = async <T>(kind: 'clusters' | 'listeners'): Promise<{ dumps: T[]; problems: string[] }> => {
-    const { answers, problems } = await control.publisher.ask({ kind }, workerAnswerMs)
+    const { answers, problems } = await control.core.publisher.ask({ kind }, workerAnswerMs)
     return { dumps: answers.flatMap(({ body }) => (Array.isArray(body) ? (body as T[]) : [])), problems }
   }
   return [
@@ -45,9 +45,9 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       isPublic: 'api',
       help: 'which localhost port leads to which service, which inbound port to which application',
       answer: (request) => {
-        const rows = control.listeners.portRows().map((row) => {
-          const problem = row.problem ?? control.readiness.listenerProblem(row.listener)
-          const state = row.problem === undefined ? control.readiness.listenerState(row.listener) : 'failed'
+        const rows = control.host.listeners.portRows().map((row) => {
+          const problem = row.problem ?? control.host.readiness.listenerProblem(row.listener)
+          const state = row.problem === undefined ? control.host.readiness.listenerState(row.listener) : 'failed'
           return { ...row, state, ...(problem === undefined ? { problem: undefined } : { problem }) }
         })
         const { http } = control.config.outbound
@@ -60,7 +60,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
                   'shared HTTP',
                   `${http.host}:${http.port}`,
                   'http',
-                  control.readiness.listenerState('outbound-http'),
+                  control.host.readiness.listenerState('outbound-http'),
                 ],
               ]
         const text = (): string =>
@@ -115,7 +115,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       isPublic: 'api',
       help: 'local applications: inbound port, health, what the registry knows',
       answer: (request) => {
-        const views = control.registrar.views()
+        const views = control.host.registrar.views()
         const text = (): string =>
           columns([
             ['application', 'inbound', 'health', 'state', 'waits for'],
@@ -154,11 +154,11 @@ async function explain({ control }: AdminContext, { query }: AdminRequest) {
   }
   // a name that nobody used yet is looked up first, as it would be for a real request
   const name = headers['x-mesh-service'] ?? request.host.toLowerCase().replace(/:\d+$/, '')
-  if (request.listener === undefined && name !== '' && control.store.nameOf(name) === undefined) {
-    control.names.ask(name)
+  if (request.listener === undefined && name !== '' && control.core.store.nameOf(name) === undefined) {
+    control.core.names.ask(name)
     await nameAnswered(control, name)
   }
-  const { answers, problems } = await control.publisher.ask({ kind: 'explain', request }, workerAnswerMs)
+  const { answers, problems } = await control.core.publisher.ask({ kind: 'explain', request }, workerAnswerMs)
   const [first] = answers
   if (first === undefined)
     throw new MeshError('E_ADMIN_UNREACHABLE', `no worker could explain: ${problems.join('; ') || 'none is connected'}`)
@@ -170,8 +170,8 @@ async function nameAnswered(control: AdminContext['control'], name: string): Pro
   const { clock } = control.deps
   const deadline = clock.monotonic() + Math.min(control.config.limits.parkTimeoutMs, workerAnswerMs)
   const isThere = (): boolean =>
-    control.store.nameOf(name) !== undefined &&
-    control.publisher.states().every((worker) => worker.version >= control.store.version)
+    control.core.store.nameOf(name) !== undefined &&
+    control.core.publisher.states().every((worker) => worker.version >= control.core.store.version)
   while (!isThere() && clock.monotonic() < deadline) await new Promise<void>((resolve) => clock.after(10, resolve))
 }
 

@@ -12,7 +12,7 @@ export interface Readiness {
 }
 
 export function readiness({ control, drain, drainSwitch, faults, continuity }: AdminContext): Readiness {
-  const pending = control.readiness.pending()
+  const pending = control.host.readiness.pending()
   if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
   if (drain.extent !== 'none')
     pending.push(`operator: /drain_listeners was called (${drain.extent}); /undrain_listeners takes it back`)
@@ -34,18 +34,18 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
       (status) =>
         `E_RULE_REJECTED  ${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}`,
     )
-  const listeners = [...control.store.listenerNames()].flatMap((name) => {
-    const problem = control.readiness.listenerProblem(name)
+  const listeners = [...control.core.store.listenerNames()].flatMap((name) => {
+    const problem = control.host.readiness.listenerProblem(name)
     return problem === undefined ? [] : [`${name}: ${problem}`]
   })
-  const ports = control.listeners.portRows().flatMap((row) => row.problem ?? [])
+  const ports = control.host.listeners.portRows().flatMap((row) => row.problem ?? [])
   const registries = control.deps.adapters.flatMap((adapter) => {
     const { connected, problem } = adapter.status()
     // a registry that is connected and refuses what is asked has a problem, too
     if (problem !== undefined) return [`${problem.code}  ${adapter.name}: ${problem.message}`]
     return connected ? [] : [`${adapter.name}: not connected yet`]
   })
-  const applications = control.registrar
+  const applications = control.host.registrar
     .views()
     .flatMap(({ application, health, healthProblem, state }) => [
       ...(health === false ? [`${application.id}: unhealthy: ${healthProblem ?? 'it says so itself'}`] : []),
@@ -55,7 +55,9 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
     ([name, age]) =>
       `E_REGISTRY_STALE  ${name}: ${age < 0 ? 'never heard' : `not heard for ${Math.round(age / 1000)} s`}; serving the last good endpoints`,
   )
-  const held = control.directory.heldBack().map((key) => `E_REGISTRY_HELD  ${key}: a shrinking answer is held back`)
+  const held = control.core.directory
+    .heldBack()
+    .map((key) => `E_REGISTRY_HELD  ${key}: a shrinking answer is held back`)
   return [
     ...control.problems.filter((one) => one.severity === 'error').map(formatProblem),
     ...rejected,

@@ -69,12 +69,12 @@ export class LocalFace {
     return {
       ...this.adapterDeps,
       restoredApplications: () =>
-        control.registrar.applications().flatMap((application) => faceApplication(application) ?? []),
+        control.host.registrar.applications().flatMap((application) => faceApplication(application) ?? []),
       registerApplication: (application) => this.register(application),
       updateApplication: (application) => this.register(application),
       deregisterApplication: async (id) => {
-        const found = control.registrar.applications().find((one) => one.face?.id === id)
-        if (found !== undefined) await control.applications.remove(found.id)
+        const found = control.host.registrar.applications().find((one) => one.face?.id === id)
+        if (found !== undefined) await control.host.applications.remove(found.id)
       },
       subscribeService: (service, listener) => this.subscribe(service, listener),
       listServices: (namespace, limit, signal) => this.listServices(namespace, limit, signal),
@@ -90,7 +90,7 @@ export class LocalFace {
     const { control } = this
     const id = applicationId(face.service, face.address, face.port)
     // a file says more than a client can; it stays in force
-    const present = control.registrar.get(id)
+    const present = control.host.registrar.get(id)
     if (present?.source === 'file') return
     const application: Application = {
       id,
@@ -111,12 +111,12 @@ export class LocalFace {
       check: undefined,
       face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol },
     }
-    if (control.applications.put(application) !== undefined) {
+    if (control.host.applications.put(application) !== undefined) {
       // what a client was told is kept, even if control dies in the next moment
       if (present === undefined) await control.state.flush(stateFiles.registrations)
       return
     }
-    await control.applications.remove(id)
+    await control.host.applications.remove(id)
     throw new MeshError('E_PORT_RANGE_FULL', `${id}: no inbound port is free; widen inbound.portRange`)
   }
 
@@ -129,7 +129,7 @@ export class LocalFace {
     let hasListened = false
     const tell = (): void => {
       if (isOver) return
-      const view = control.directory.view(key)
+      const view = control.core.directory.view(key)
       if (view === undefined || (!view.isAnswered && view.set === undefined)) return
       const [first] = view.set?.endpoints ?? []
       if (first === undefined) {
@@ -137,19 +137,19 @@ export class LocalFace {
         return
       }
       // what it speaks is known with its first instance; until then there is nothing to call
-      port ??= control.outbound.open(key, protocolOf(first.metadata), reason)
+      port ??= control.host.outbound.open(key, protocolOf(first.metadata), reason)
       // clients dial at once and some do not dial again for a minute: the port is told when it listens
-      hasListened ||= port === undefined || control.readiness.listenerState(outboundListener(key)) === 'listening'
+      hasListened ||= port === undefined || control.host.readiness.listenerState(outboundListener(key)) === 'listening'
       if (!hasListened) return
       listener.onEndpoint(
         port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },
       )
     }
-    control.compiler.need(key, reason)
-    const stopEndpoints = control.onEndpoints((set) => {
+    control.core.compiler.need(key, reason)
+    const stopEndpoints = control.core.onEndpoints((set) => {
       if (set.service === key) setImmediate(tell)
     })
-    const stopAnswers = control.onAnswered((answered: ServiceKey) => {
+    const stopAnswers = control.core.onAnswered((answered: ServiceKey) => {
       if (answered === key) setImmediate(tell)
     })
     const stopWorkers = control.onWorkers(() => {
@@ -163,8 +163,8 @@ export class LocalFace {
         stopEndpoints()
         stopAnswers()
         stopWorkers()
-        if (port !== undefined) control.outbound.close(key, reason)
-        control.compiler.drop(key, reason)
+        if (port !== undefined) control.host.outbound.close(key, reason)
+        control.core.compiler.drop(key, reason)
       },
     }
   }

@@ -1,10 +1,9 @@
 /** The one table of registry kinds, and what the rest of control asks of a section of `registries` without knowing its kind. */
 import * as z from 'zod'
-import type { AdapterDeps, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
-import type { AgentConfig } from '../config/types.ts'
+import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { fileKind, fileSection } from './file.ts'
 import { nacosKind, nacosSection } from './nacos.ts'
-import type { RegistryKind } from './registry-kind.ts'
+import type { EndpointSettings, RegistryKind } from './registry-kind.ts'
 
 export const registrySection = z.discriminatedUnion('type', [nacosSection, fileSection])
 
@@ -23,7 +22,11 @@ export function kindOf(section: RegistryFile): RegistryKind<RegistryFile> {
 
 /** The adapters in order of precedence, not started. Rejects with E_CONFIG_UNREADABLE for a secret or certificate that cannot be read. */
 export async function createAdapters(
-  config: Pick<AgentConfig, 'registries' | 'endpoints' | 'host'>,
+  config: {
+    readonly registries: readonly RegistryFile[]
+    readonly endpoints: EndpointSettings
+    readonly host: { readonly address: string }
+  },
   deps: AdapterDeps,
   isOwnPort: (address: string, port: number) => boolean,
 ): Promise<RegistryAdapter[]> {
@@ -31,4 +34,18 @@ export async function createAdapters(
   const made: RegistryAdapter[] = []
   for (const section of config.registries) made.push(await kindOf(section).create(section, settings, deps))
   return made
+}
+
+/** The configuration stores of registries that hold rules, each as a source of rules by name. */
+export function ruleStores(
+  sections: readonly RegistryFile[],
+  adapters: readonly RegistryAdapter[],
+): { readonly name: string; readonly source: ConfigSource; readonly group: string }[] {
+  return sections.flatMap((section) => {
+    const group = kindOf(section).rulesGroup(section)
+    const source = adapters.find((one) => one.name === section.name)?.config
+    return group === undefined || source === undefined
+      ? []
+      : [{ name: `${section.type}:${section.name}`, source, group }]
+  })
 }

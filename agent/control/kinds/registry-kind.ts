@@ -1,6 +1,5 @@
 /** What control knows of a kind of registry. One file per kind, one row in `registries.ts`; nothing else tells kinds apart. */
 import type { AdapterDeps, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
-import type { AgentConfig } from '../config/types.ts'
 
 /** What every section under `registries` has. */
 export interface RegistrySection {
@@ -24,9 +23,15 @@ export interface RegistryNaming {
   readonly cluster: string
 }
 
+/** What may come from a registry. */
+export interface EndpointSettings {
+  readonly allowLoopbackEndpoints: boolean
+  readonly maxPerService: number
+}
+
 /** What an adapter has to know of the agent around it. */
 export interface AdapterSettings {
-  readonly endpoints: AgentConfig['endpoints']
+  readonly endpoints: EndpointSettings
   readonly hostAddress: string
   /** An endpoint there would lead back to this agent. */
   isOwnPort(address: string, port: number): boolean

@@ -1,26 +1,35 @@
-/** Connects the rules in registries' configuration stores with control: every registry with a `rulesGroup` is one source of rules. */
+/** Connects the rules in registries' configuration stores with the core: which documents are watched follows the services in use. */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
-import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
-import type { Control } from '../../control.ts'
-import { RegistryRules } from './registry-rules.ts'
-import { kindOf } from '../../kinds/registries.ts'
+import type { ConfigSource } from '../../../../contracts/registry-adapter.ts'
+import type { RuleDocument } from '../rules/types.ts'
 import { splitKey } from '../snapshot/compiler.ts'
-import { inboundNamespace } from '../../host/listeners/listeners.ts'
+import { inboundNamespace } from '../snapshot/inbound-namespace.ts'
+import { RegistryRules } from './registry-rules.ts'
 
-export function startRegistryRules(control: Control, registries: readonly RegistryAdapter[]): { close(): void } {
-  const sources = control.config.registries.flatMap((registry) => {
-    const group = kindOf(registry).rulesGroup(registry)
-    if (group === undefined) return []
-    const source = registries.find((one) => one.name === registry.name)?.config
-    if (source === undefined) return []
-    const onDocuments = (documents: Parameters<Control['replaceRules']>[1]): void =>
-      control.replaceRules(`${registry.type}:${registry.name}`, documents)
-    return [new RegistryRules({ source, group, onDocuments })]
-  })
+/** What rules are for, and who takes them. */
+export interface RuleTaker {
+  readonly compiler: { neededKeys(): Iterable<ServiceKey> }
+  onNeeded(listener: () => void): () => void
+  replaceRules(source: string, documents: readonly RuleDocument[]): void
+}
+
+export interface RuleStoreOfRegistry {
+  /** Name of the source of rules. */
+  readonly name: string
+  readonly source: ConfigSource
+  /** Group of the documents. */
+  readonly group: string
+}
+
+export function startRegistryRules(taker: RuleTaker, stores: readonly RuleStoreOfRegistry[]): { close(): void } {
+  const sources = stores.map(
+    ({ name, source, group }) =>
+      new RegistryRules({ source, group, onDocuments: (documents) => taker.replaceRules(name, documents) }),
+  )
   let soon: NodeJS.Immediate | undefined
   const wantAll = (): void => {
     soon = undefined
-    const services = [...control.compiler.neededKeys()].filter((key: ServiceKey) => !key.startsWith(inboundNamespace))
+    const services = [...taker.compiler.neededKeys()].filter((key) => !key.startsWith(inboundNamespace))
     for (const source of sources) source.want(services.map(splitKey))
   }
   // many services become needed in one turn, at the start above all: one look for all of them
@@ -28,7 +37,7 @@ export function startRegistryRules(control: Control, registries: readonly Regist
     if (sources.length > 0) soon ??= setImmediate(wantAll)
   }
   wantSoon()
-  const stop = control.onNeeded(wantSoon)
+  const stop = taker.onNeeded(wantSoon)
   return {
     close: () => {
       stop()

@@ -2,8 +2,6 @@
 import type { EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { Snapshot } from '../../../../contracts/snapshot.ts'
-import type { KeptRegistration } from '../../host/applications/registrar.ts'
-import type { RememberedPorts } from '../../host/listeners/listeners.ts'
 
 export interface LastRun {
   /** 0 = none. */
@@ -34,13 +32,4 @@ export function lastRun(body: unknown): LastRun {
       one?.kind === 'service' ? [{ key: one.service, protocol: one.protocol }] : [],
     ),
   }
-}
-
-export function rememberedPorts(body: unknown): RememberedPorts {
-  const { outbound = {}, inbound = {} } = (body ?? {}) as Partial<RememberedPorts>
-  return { outbound, inbound }
-}
-
-export function keptRegistrations(body: unknown): KeptRegistration[] {
-  return Array.isArray(body) ? (body as KeptRegistration[]) : []
 }

@@ -16,14 +16,12 @@ import type { AgentConfig } from '../../config/types.ts'
 import { PortAllocator } from '../ports/allocator.ts'
 import type { Application } from '../applications/application.ts'
 import type { Rules } from '../../core/rules/types.ts'
+import { inboundNamespace } from '../../core/snapshot/inbound-namespace.ts'
 import type { SnapshotStore } from '../../core/snapshot/store.ts'
 
 export const sharedHttpListener = 'outbound-http'
 export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
 export const inboundListener = (applicationId: string): string => `inbound ${applicationId}`
-
-/** Namespace of the snapshot's keys for local applications behind their inbound ports; no registry can have it, because nobody can ask for it. */
-export const inboundNamespace = '$inbound'
 
 export interface PortRow {
   readonly listener: string

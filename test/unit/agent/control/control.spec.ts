@@ -95,7 +95,7 @@ describe('control', () => {
     expect(second.snapshot!.listeners).to.deep.equal(before.listeners)
     expect(second.snapshot!.version).to.be.at.least(before.version)
     bench.registry.goAway()
-    await second.until(() => bench.control.readiness.pending().length === 0, 'readiness')
+    await second.until(() => bench.control.host.readiness.pending().length === 0, 'readiness')
   })
 
   it('starts without a damaged snapshot and writes a good one', async () => {
@@ -202,7 +202,7 @@ describe('control', () => {
     })
     bench.writeFile('services.d/web.yaml', 'service: web\nport: none\n')
     bench.control.reload()
-    expect(bench.control.registrar.applications()).to.have.length(1)
+    expect(bench.control.host.registrar.applications()).to.have.length(1)
     expect(bench.registry.registrations[0]!.state).to.equal('registered')
     rmSync(join(bench.folder, 'services.d', 'web.yaml'))
     bench.control.reload()
@@ -214,7 +214,7 @@ describe('control', () => {
     bench = await openBench({ outbound })
     bench.writeFile('services.d/orders.yaml', { service: 'orders', port: 8080, check: { off: true } })
     bench.control.reload()
-    const port = bench.control.listeners.portRows().find((row) => row.direction === 'inbound')!.port
+    const port = bench.control.host.listeners.portRows().find((row) => row.direction === 'inbound')!.port
     const worker = bench.worker()
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
     const metadata = { 'hostmesh.inbound': 'true', version: 'v1' }
@@ -232,8 +232,8 @@ describe('control', () => {
   it('refuses its own listeners as endpoints', async () => {
     bench = await openBench({ outbound: { ...outbound, http: '10.0.0.5:15001', address: '10.0.0.5' } })
     bench.registry.say(orders, [endpoint('10.0.0.5:15001'), endpoint('10.0.0.5:20007'), endpoint('10.0.0.9:80')])
-    expect(bench.control.directory.view(key)!.set!.endpoints).to.have.length(1)
-    expect(bench.control.directory.view(key)!.refused).to.equal(2)
+    expect(bench.control.core.directory.view(key)!.set!.endpoints).to.have.length(1)
+    expect(bench.control.core.directory.view(key)!.refused).to.equal(2)
   })
 
   it('degrades one service when its port cannot be bound, and names who has it', async () => {
@@ -242,15 +242,18 @@ describe('control', () => {
     worker.problems = [
       { listener: `outbound ${key}`, code: 'E_LISTEN_IN_USE', message: '127.0.0.1:20007: taken by nginx' },
     ]
-    await worker.until(() => bench.control.publisher.states()[0]?.version !== 0 && worker.wholes === 1, 'applied')
-    await worker.until(() => bench.control.readiness.listenerState(`outbound ${key}`) === 'failed', 'failed listener')
-    expect(bench.control.readiness.listenerProblem(`outbound ${key}`)).to.contain('taken by nginx')
-    expect(bench.control.readiness.listenerState('outbound public/DEFAULT_GROUP@@ledger')).to.equal('listening')
+    await worker.until(() => bench.control.core.publisher.states()[0]?.version !== 0 && worker.wholes === 1, 'applied')
+    await worker.until(
+      () => bench.control.host.readiness.listenerState(`outbound ${key}`) === 'failed',
+      'failed listener',
+    )
+    expect(bench.control.host.readiness.listenerProblem(`outbound ${key}`)).to.contain('taken by nginx')
+    expect(bench.control.host.readiness.listenerState('outbound public/DEFAULT_GROUP@@ledger')).to.equal('listening')
   })
 
   it('says by name what it is not ready for', async () => {
     bench = await openBench({ outbound })
-    expect(bench.control.readiness.pending()).to.deep.equal([
+    expect(bench.control.host.readiness.pending()).to.deep.equal([
       'worker 0: has no snapshot yet',
       `${key}: first answer of main`,
       'public/DEFAULT_GROUP@@ledger: first answer of main',
@@ -258,14 +261,14 @@ describe('control', () => {
     const worker = bench.worker()
     bench.registry.say(orders, [])
     bench.registry.goAway()
-    await worker.until(() => bench.control.readiness.pending().length === 0, 'readiness')
+    await worker.until(() => bench.control.host.readiness.pending().length === 0, 'readiness')
   })
 
   it('refuses to start beside another control of the same generation, which is not hurt', async () => {
     bench = await openBench()
     let code = 'none'
     try {
-      await bench.control.publisher.listen()
+      await bench.control.core.publisher.listen()
     } catch (error) {
       code = (error as { code: string }).code
     }
@@ -312,8 +315,8 @@ spec:
       await second.until(() => second.wholes === 1, 'snapshot of the second generation')
       expect(next.registry.registrations).to.deep.equal([])
       // told to the first one while the second one was already there
-      bench.control.applications.put({
-        ...bench.control.registrar.applications()[0]!,
+      bench.control.host.applications.put({
+        ...bench.control.host.registrar.applications()[0]!,
         id: 'late',
         port: 8099,
         source: 'api',
@@ -348,17 +351,17 @@ spec:
         'api',
       ),
     )
-    bench.control.applications.put(announced!)
+    bench.control.host.applications.put(announced!)
     const worker = bench.worker()
     await worker.until(() => bench.registry.registrations.length === 1, 'announcement')
     worker.close()
-    await worker.until(() => bench.control.publisher.states().length === 0, 'no worker left')
-    bench.control.applications.put(waiting!)
-    const ports = bench.control.listeners.portRows().map((row) => row.port)
+    await worker.until(() => bench.control.core.publisher.states().length === 0, 'no worker left')
+    bench.control.host.applications.put(waiting!)
+    const ports = bench.control.host.listeners.portRows().map((row) => row.port)
     bench = await bench.restart()
     bench.control.setLeading(true)
-    expect(bench.control.registrar.applications().map((one) => one.id)).to.deep.equal([announced!.id, waiting!.id])
-    expect(bench.control.listeners.portRows().map((row) => row.port)).to.deep.equal(ports)
+    expect(bench.control.host.registrar.applications().map((one) => one.id)).to.deep.equal([announced!.id, waiting!.id])
+    expect(bench.control.host.listeners.portRows().map((row) => row.port)).to.deep.equal(ports)
     expect(bench.registry.registrations.map((one) => one.state)).to.deep.equal(['registered'])
   })
 
@@ -371,7 +374,7 @@ spec:
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
     const same = endpoint('10.0.0.9:80')
     bench.registry.say(orders, [same])
-    expect(bench.control.store.service(key)!.endpoints.endpoints[0]).to.equal(same)
+    expect(bench.control.core.store.service(key)!.endpoints.endpoints[0]).to.equal(same)
     bench.registry.say(orders, [same, endpoint('10.0.0.8:80')])
     await worker.until(() => worker.deltas.length === 1, 'one delta')
     expect(worker.deltas).to.have.length(1)
@@ -422,8 +425,11 @@ spec:
       clock.jump(jump)
       bench.registry.say(orders, [])
       clock.advance(1000)
-      expect(bench.control.directory.view(key)!.set!.endpoints, 'an empty answer is still held back').to.have.length(4)
-      expect(bench.control.names.size).to.equal(1)
+      expect(
+        bench.control.core.directory.view(key)!.set!.endpoints,
+        'an empty answer is still held back',
+      ).to.have.length(4)
+      expect(bench.control.core.names.size).to.equal(1)
       bench.registry.say(orders, [
         endpoint('10.0.0.9:80'),
         endpoint('10.0.0.8:80'),

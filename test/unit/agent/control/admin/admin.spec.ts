@@ -85,7 +85,7 @@ describe('the admin interface', () => {
       faults: () => [],
       logLevel: { get: () => level, set: (wanted) => void (level = wanted) },
       drainSwitch: { isFailed: false },
-      drain: new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained')),
+      drain: new ListenerDrain(bench.control.core.publisher, join(bench.folder, 'drained')),
       quit: () => void (hasQuit = true),
     }
     registry.say(orders, [endpoint('10.0.0.9:80')])
@@ -112,7 +112,7 @@ describe('the admin interface', () => {
 
   async function worker(): Promise<FakeWorker> {
     const made = bench.worker()
-    await made.until(() => bench.control.readiness.pending().length === 0, 'readiness')
+    await made.until(() => bench.control.host.readiness.pending().length === 0, 'readiness')
     return made
   }
 
@@ -197,7 +197,7 @@ describe('the admin interface', () => {
     const during = await get('/ready')
     expect(during.status).to.equal(503)
     expect(during.text).to.contain('/undrain_listeners takes it back')
-    const other = new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained'))
+    const other = new ListenerDrain(bench.control.core.publisher, join(bench.folder, 'drained'))
     expect(other.extent, 'another control knows').to.equal('all')
     await context.drain.workersChanged()
     expect(asked, 'who knows is not told again').to.deep.equal([])
@@ -206,7 +206,7 @@ describe('the admin interface', () => {
     expect((await post('/undrain_listeners')).status).to.equal(200)
     expect(asked).to.deep.equal([{ kind: 'undrain-listeners' }])
     expect((await get('/ready')).status).to.equal(200)
-    expect(new ListenerDrain(bench.control.publisher, join(bench.folder, 'drained')).extent).to.equal('none')
+    expect(new ListenerDrain(bench.control.core.publisher, join(bench.folder, 'drained')).extent).to.equal('none')
   })
 
   it('answers filters of metrics in linear time, whatever the pattern', async () => {
@@ -321,7 +321,7 @@ describe('the admin interface', () => {
     second.answer = stats(7)
     expect((await get('/stats/prometheus')).text).to.contain('istio_requests_total{response_code="200"} 12')
     second.close()
-    await first.until(() => bench.control.publisher.states().length === 1, 'one worker left')
+    await first.until(() => bench.control.core.publisher.states().length === 1, 'one worker left')
     expect((await get('/stats/prometheus')).text).to.contain('istio_requests_total{response_code="200"} 12')
     first.answer = stats(6)
     const third = bench.worker({ index: 1, pid: 4713 })
@@ -388,10 +388,10 @@ describe('the admin interface', () => {
     const { id, inboundPort } = JSON.parse(reply.text) as { id: string; inboundPort: number }
     await made.until(() => `inbound ${id}` in made.snapshot!.listeners, 'inbound listener')
     expect(made.snapshot!.listeners[`inbound ${id}`]!.port).to.equal(inboundPort)
-    await made.until(() => bench.control.registrar.views()[0]?.state === 'registered', 'announced')
+    await made.until(() => bench.control.host.registrar.views()[0]?.state === 'registered', 'announced')
     const gone = await call({ port }, 'DELETE', '/applications?service=web&port=8080')
     expect(gone.status).to.equal(200)
-    expect(bench.control.registrar.views()).to.deep.equal([])
+    expect(bench.control.host.registrar.views()).to.deep.equal([])
     expect((await call({ port }, 'DELETE', '/applications?service=web&port=8080')).status).to.equal(404)
   })
 

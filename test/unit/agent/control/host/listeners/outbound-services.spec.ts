@@ -18,7 +18,7 @@ describe('localhost ports that somebody on the host was told of', () => {
     bench.control.setLeading(true)
     const worker = bench.worker()
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
-    const port = bench.control.outbound.open(key, 'tcp', 'a client')!
+    const port = bench.control.host.outbound.open(key, 'tcp', 'a client')!
     bench.registry.say(orders, [endpoint('10.0.0.9:80')])
     await worker.until(() => worker.snapshot!.services[key]?.endpoints.endpoints.length === 1, 'endpoints')
     clock = manualClock()
@@ -41,22 +41,22 @@ describe('localhost ports that somebody on the host was told of', () => {
     const worker = bench.worker()
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
     clock.advance(59_999)
-    expect(bench.control.listeners.servicePort(key)).to.be.a('number')
+    expect(bench.control.host.listeners.servicePort(key)).to.be.a('number')
     clock.advance(1)
     await worker.until(() => worker.snapshot!.listeners[listener] === undefined, 'the port is closed')
   })
 
   it('stay open, and the same, for whoever has asked for them by then', async () => {
     const port = await restartedAfterUse({ enabled: true })
-    expect(bench.control.outbound.open(key, 'tcp', 'the client is back')).to.equal(port)
+    expect(bench.control.host.outbound.open(key, 'tcp', 'the client is back')).to.equal(port)
     clock.advance(60_000)
-    expect(bench.control.listeners.servicePort(key)).to.equal(port)
-    bench.control.outbound.close(key, 'the client is back')
-    expect(bench.control.listeners.servicePort(key)).to.equal(undefined)
+    expect(bench.control.host.listeners.servicePort(key)).to.equal(port)
+    bench.control.host.outbound.close(key, 'the client is back')
+    expect(bench.control.host.listeners.servicePort(key)).to.equal(undefined)
   })
 
   it('stay closed where no client can have been told of them', async () => {
     await restartedAfterUse({ enabled: false })
-    expect(bench.control.listeners.servicePort(key)).to.equal(undefined)
+    expect(bench.control.host.listeners.servicePort(key)).to.equal(undefined)
   })
 })

@@ -1,0 +1,259 @@
+/**
+ * What every role needs: from registries and rules to the snapshot that workers are given. It knows nothing of the applications, ports and listeners of this host; the few questions about
+ * them are handed in.
+ *
+ * One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
+ */
+import { join } from 'node:path'
+import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
+import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import { runFiles, stateFiles } from '../../../contracts/run-directory.ts'
+import { snapshotFormat, type MeshSpec, type NodeSpec } from '../../../contracts/snapshot.ts'
+import type { Clock } from '../clock.ts'
+import type { AgentConfig } from '../config/types.ts'
+import type { Log } from '../log.ts'
+import type { ControlMetrics } from '../observe.ts'
+import { DeclaredServices } from './endpoints/declared.ts'
+import { EndpointDirectory } from './endpoints/directory.ts'
+import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
+import { Compiler } from './snapshot/compiler.ts'
+import { inboundNamespace } from './snapshot/inbound-namespace.ts'
+import type { LastRun } from './snapshot/last-run.ts'
+import { Names } from './snapshot/names.ts'
+import { Publisher } from './snapshot/publisher.ts'
+import { SnapshotStore } from './snapshot/store.ts'
+import type { StateDirectory } from './state/state-directory.ts'
+
+export interface CoreDeps {
+  /** Of the start: what is read from it waits for a new generation when it changes. */
+  readonly config: Pick<AgentConfig, 'endpoints' | 'outbound' | 'runDir'>
+  readonly generation: number
+  /** Not started yet; the core starts and closes them. In order of precedence. */
+  readonly adapters: readonly RegistryAdapter[]
+  readonly rules: Rules
+  readonly entrySet: EntrySetBuilder
+  readonly resolve: (host: string) => Promise<readonly string[]>
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: ControlMetrics
+  readonly state: StateDirectory
+  readonly last: LastRun
+  readonly node: NodeSpec
+  readonly mesh: MeshSpec
+  /** An endpoint there would lead back to this agent. */
+  isOwnListener(address: string, port: number): boolean
+  /** Where a local application listens whose inbound port this is; undefined for every other endpoint. */
+  localApplication(address: string, port: number): { readonly address: string; readonly port: number } | undefined
+  onRulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void
+  onWorkers(): void
+  /** A worker refused to connect to a local application. */
+  onRefusedApplication(application: string): void
+}
+
+const rulesFormat = 1
+/** A worker that starts while control is down serves what is on disk: it may be this old, ms. Large files are written less often (`pauseFactor`). */
+const snapshotDelayMs = 100
+
+export class Core {
+  readonly store: SnapshotStore
+  readonly compiler: Compiler
+  readonly directory: EndpointDirectory
+  readonly names: Names
+  readonly publisher: Publisher
+  private readonly deps: CoreDeps
+  private readonly declared: DeclaredServices
+  private readonly endpointListeners = new Set<(set: EndpointSet) => void>()
+  private readonly answerListeners = new Set<(key: ServiceKey) => void>()
+  private readonly neededListeners = new Set<(key: ServiceKey) => void>()
+  private readonly lastRules = new Map<string, object>()
+  private flushing: NodeJS.Immediate | undefined
+  private isListening = false
+  private isClosed = false
+
+  constructor(deps: CoreDeps) {
+    this.deps = deps
+    const { config, clock, log, metrics, rules, state, last } = deps
+    rules.importState(state.read('rules.json', rulesFormat))
+    this.store = new SnapshotStore(last.version, deps.node, deps.mesh, () => this.flushSoon())
+    this.directory = new EndpointDirectory({
+      adapters: deps.adapters,
+      rules: {
+        allowLoopback: config.endpoints.allowLoopbackEndpoints,
+        maxPerService: config.endpoints.maxPerService,
+        isOwnListener: (address, port) => deps.isOwnListener(address, port),
+      },
+      staleAfterMs: config.endpoints.staleAfter,
+      protect: { share: config.endpoints.protectShare, confirmAfterMs: config.endpoints.confirmAfter },
+      clock,
+      log,
+      metrics,
+      onChange: (set) => this.endpointsChanged(set),
+      onSame: (set) => this.compiler.endpointsReplaced(set),
+      onAnswered: (key) => {
+        this.refreshNames(key)
+        for (const listener of this.answerListeners) listener(key)
+      },
+    })
+    this.compiler = new Compiler({
+      store: this.store,
+      rules,
+      directory: this.directory,
+      restored: last.endpoints,
+      declaredChanged: (key) => this.declared.changed(key),
+      neededChanged: (key) => {
+        for (const listener of this.neededListeners) listener(key)
+      },
+      localApplication: (address, port) => deps.localApplication(address, port),
+    })
+    this.declared = new DeclaredServices({
+      clock,
+      log,
+      build: deps.entrySet,
+      resolve: deps.resolve,
+      declared: (key) => rules.declaredService(key),
+      isNeeded: (key) => this.compiler.isServiceNeeded(key),
+      publish: (key, set) => this.directory.declare(key, set),
+    })
+    this.names = new Names({
+      clock,
+      metrics,
+      idleMs: config.outbound.idleRelease,
+      maxNames: config.outbound.maxOnDemand,
+      resolve: (name) => this.resolveName(name),
+      need: (key, reason) => this.compiler.needOnDemand(key, reason),
+      drop: (key, reason) => this.compiler.drop(key, reason),
+      standing: (key) => this.compiler.standing(key),
+      publish: (name, virtualHost) => this.store.setName(name, virtualHost),
+    })
+    this.publisher = new Publisher({
+      path: join(config.runDir, runFiles.control(deps.generation)),
+      generation: deps.generation,
+      clock,
+      log,
+      metrics,
+      snapshot: () => this.store.whole(clock.wall()),
+      onSeenVersion: (version) => this.store.raiseVersion(version),
+      onNeed: (names) => {
+        for (const name of names) this.names.ask(name)
+      },
+      onUsed: (services) => this.used(services),
+      onRefusedApplication: (application) => deps.onRefusedApplication(application),
+      onWorkers: () => deps.onWorkers(),
+    })
+    state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
+    // soon: a bad version may follow within a second, and then only this file knows the last good one
+    state.keep('rules.json', rulesFormat, 100, () => rules.exportState())
+  }
+
+  /** Names that callers used before the restart. */
+  askAgain(): void {
+    for (const name of this.deps.last.names) this.names.ask(name)
+  }
+
+  /** What was compiled until now is the first snapshot. Rejects with E_ALREADY_RUNNING or E_RUN_DIRECTORY. */
+  async listen(): Promise<void> {
+    this.store.take()
+    this.isListening = true
+    await this.publisher.listen()
+  }
+
+  /** Replaces all documents of a source of rules: at once, or once a long text has been read in small steps. The newest call for a source counts. */
+  replaceRules(source: string, documents: readonly RuleDocument[]): void {
+    const { rules } = this.deps
+    const call = {}
+    this.lastRules.set(source, call)
+    if (!this.isListening || !rules.isLong(source, documents)) {
+      this.takeRules(source, documents)
+      return
+    }
+    void rules.readAhead(source, documents, nextTurn).then(() => {
+      if (this.lastRules.get(source) === call && !this.isClosed) this.takeRules(source, documents)
+    })
+  }
+
+  private takeRules(source: string, documents: readonly RuleDocument[]): void {
+    const { rules, log } = this.deps
+    const change = rules.replaceSource(source, documents)
+    for (const status of change.statuses) {
+      if (status.state === 'applied') continue
+      const why = status.problems.map(
+        (problem) => `${problem.line}:${problem.column} ${problem.path}: ${problem.message}`,
+      )
+      log.error(
+        { code: 'E_RULE_REJECTED', source, document: status.document },
+        `${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}: ${why.join('; ')}; ` +
+          (status.inForce ? 'its last good version stays' : 'it has no effect'),
+      )
+    }
+    this.compiler.rulesChanged(change.affected)
+    this.names.resolveAgain()
+    this.deps.onRulesChanged(change.affected)
+    this.deps.state.changed('rules.json')
+    setImmediate(() => rules.settled())
+  }
+
+  onEndpoints(listener: (set: EndpointSet) => void): () => void {
+    this.endpointListeners.add(listener)
+    return () => this.endpointListeners.delete(listener)
+  }
+
+  /** All registries have spoken about a service for the first time. */
+  onAnswered(listener: (key: ServiceKey) => void): () => void {
+    this.answerListeners.add(listener)
+    return () => this.answerListeners.delete(listener)
+  }
+
+  /** A virtual host or service began or ceased to be needed (`compiler.isNeeded` says which). */
+  onNeeded(listener: (key: ServiceKey) => void): () => void {
+    this.neededListeners.add(listener)
+    return () => this.neededListeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    this.names.close()
+    this.declared.close()
+    this.directory.close()
+    if (this.flushing !== undefined) clearImmediate(this.flushing)
+    await Promise.all([this.publisher.close(), ...this.deps.adapters.map((adapter) => adapter.close())])
+  }
+
+  private resolveName(name: string): ServiceKey | undefined {
+    const key = this.deps.rules.resolveName(name)
+    return key === undefined || key.startsWith(inboundNamespace) ? undefined : key
+  }
+
+  private endpointsChanged(set: EndpointSet): void {
+    this.compiler.endpointsChanged(set)
+    this.refreshNames(set.service)
+    for (const listener of this.endpointListeners) listener(set)
+  }
+
+  private refreshNames(service: ServiceKey): void {
+    this.compiler.heard(service)
+    for (const host of this.compiler.hostsOf(service)) this.names.refresh(host)
+  }
+
+  /** Workers speak of services; names are kept by the virtual hosts that lead to them. */
+  private used(services: readonly string[]): void {
+    for (const service of services) this.names.used([service, ...this.compiler.hostsOf(service as ServiceKey)])
+  }
+
+  private flushSoon(): void {
+    this.flushing ??= setImmediate(() => {
+      this.flushing = undefined
+      const delta = this.store.take()
+      if (delta === undefined) return
+      this.publisher.publish(delta)
+      this.deps.state.changed(stateFiles.snapshot)
+      this.deps.state.changed(stateFiles.relayTargets)
+    })
+  }
+}
+
+/** Workers, registries and operators are served before this goes on. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

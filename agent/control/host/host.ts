@@ -1,0 +1,153 @@
+/** What is of this host: its applications, their ports and listeners, and the localhost ports of services. It puts records into the core's snapshot and asks it for services. */
+import type { ServiceKey } from '../../../contracts/endpoint.ts'
+import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import { stateFiles } from '../../../contracts/run-directory.ts'
+import type { Clock } from '../clock.ts'
+import type { ConfigProblem } from '../config/problem.ts'
+import type { AgentConfig, ApplicationConfig } from '../config/types.ts'
+import type { Core } from '../core/core.ts'
+import type { Rules } from '../core/rules/types.ts'
+import type { OpenService } from '../core/snapshot/last-run.ts'
+import type { StateDirectory } from '../core/state/state-directory.ts'
+import { kindOf } from '../kinds/registries.ts'
+import type { Log } from '../log.ts'
+import type { CheckSpec } from './applications/application.ts'
+import { LocalApplications } from './applications/local-applications.ts'
+import type { ProbeTarget } from './applications/probe.ts'
+import { Registrar } from './applications/registrar.ts'
+import { keptRegistrations, rememberedPorts } from './last-run.ts'
+import { Listeners, inboundListener } from './listeners/listeners.ts'
+import { OutboundServices } from './listeners/outbound-services.ts'
+import { HostReadiness } from './readiness.ts'
+
+export interface HostDeps {
+  readonly core: Pick<Core, 'store' | 'compiler' | 'directory' | 'publisher'>
+  readonly adapters: readonly RegistryAdapter[]
+  readonly rules: Rules
+  readonly state: StateDirectory
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
+  readonly uidOf: (name: string) => number | undefined
+  /** The one in force. */
+  config(): AgentConfig
+  /** An application came, went or changed. */
+  onApplications(): void
+}
+
+/** How long a localhost port of the last run waits for somebody to ask for it; clients of the face come back within seconds, those that poll within half a minute. */
+const reopenedMs = 60_000
+const portsFormat = 1
+const registrationsFormat = 1
+
+export class Host {
+  readonly listeners: Listeners
+  readonly readiness: HostReadiness
+  readonly registrar: Registrar
+  readonly applications: LocalApplications
+  readonly outbound: OutboundServices
+  private readonly deps: HostDeps
+  private cancelReopened: (() => void) | undefined
+
+  constructor(deps: HostDeps) {
+    this.deps = deps
+    const { core, adapters, clock, log, rules, state } = deps
+    const config = deps.config()
+    const remembered = rememberedPorts(state.read(stateFiles.ports, portsFormat))
+    this.listeners = new Listeners(config, remembered, core.store, rules)
+    this.registrar = new Registrar(
+      {
+        adapters,
+        host: config.host,
+        takesRegistrations: (registry) => {
+          const found = config.registries.find((one) => one.name === registry)
+          return found !== undefined && kindOf(found).takesRegistrations
+        },
+        clusterOf: (registry) => {
+          const found = config.registries.find((one) => one.name === registry)
+          return (found && kindOf(found).naming(found)?.cluster) ?? 'DEFAULT'
+        },
+        clock,
+        random: deps.random,
+        log,
+        probe: deps.probe,
+        onChanged: () => state.changed(stateFiles.registrations),
+      },
+      keptRegistrations(state.read(stateFiles.registrations, registrationsFormat)),
+    )
+    this.applications = new LocalApplications({
+      registrar: this.registrar,
+      listeners: this.listeners,
+      log,
+      config: deps.config,
+      uidOf: deps.uidOf,
+      onChanged: () => deps.onApplications(),
+    })
+    this.outbound = new OutboundServices({
+      compiler: core.compiler,
+      listeners: this.listeners,
+      hostOf: (key) => rules.resolveName(key) ?? key,
+    })
+    this.readiness = new HostReadiness({
+      adapters,
+      directory: core.directory,
+      publisher: core.publisher,
+      listeners: this.listeners,
+      config: deps.config,
+    })
+    state.keep(stateFiles.ports, portsFormat, 200, () => this.listeners.remembered())
+    state.keep(stateFiles.registrations, registrationsFormat, 0, () => this.registrar.kept())
+  }
+
+  /** Applications that no file tells about, as the last run left them. */
+  adoptKept(): void {
+    this.applications.adopt(this.registrar.kept())
+  }
+
+  configure(config: AgentConfig, applications: readonly ApplicationConfig[], problems: readonly ConfigProblem[]): void {
+    this.listeners.setConfig(config)
+    this.outbound.configure(config.outbound.services)
+    this.applications.configure(applications, problems)
+  }
+
+  /** What clients of the Nacos face were told of goes on while they find out that control is another one. */
+  reopen(services: readonly OpenService[]): void {
+    if (this.deps.config().nacosFace.enabled && services.length > 0)
+      this.cancelReopened = this.deps.clock.after(reopenedMs, this.outbound.reopen(services))
+  }
+
+  rulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void {
+    this.outbound.rulesChanged()
+    this.applications.rulesChanged(affected)
+  }
+
+  workersChanged(): void {
+    for (const application of this.registrar.applications()) {
+      const name = inboundListener(application.id)
+      const problem = this.readiness.listenerProblem(name)
+      if (problem !== undefined) this.registrar.listenerState(application.id, { problem })
+      else if (this.readiness.listenerState(name) === 'listening')
+        this.registrar.listenerState(application.id, 'listening')
+    }
+  }
+
+  /** Where a local application listens whose inbound port this is. */
+  behind(address: string, port: number): { readonly address: string; readonly port: number } | undefined {
+    const { host, inbound } = this.deps.config()
+    return address === host.address || address === inbound.address ? this.applications.behind(port) : undefined
+  }
+
+  /** Whoever led until now may have taken in or let go of applications since this generation started. */
+  takeOver(): void {
+    const newest = this.deps.state.read(stateFiles.registrations, registrationsFormat)
+    if (newest === undefined) return
+    this.registrar.relearn(keptRegistrations(newest))
+    this.applications.adopt(keptRegistrations(newest))
+  }
+
+  close(): void {
+    this.registrar.close()
+    this.cancelReopened?.()
+  }
+}
