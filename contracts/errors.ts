@@ -133,6 +133,11 @@ export const errorCodes = {
     text: 'a new generation did not become healthy; the old one stays',
   },
   E_WIRE: { source: 'internal', retry: 'never', text: 'a frame between our own processes is malformed or too large' },
+  E_APPLICATION_REFUSED: {
+    source: 'downstream',
+    retry: 'never',
+    text: 'a local application may not be registered as it asks for',
+  },
   E_ADMIN_REQUEST: { source: 'downstream', retry: 'never', text: 'the admin request is not understood' },
   E_ADMIN_UNREACHABLE: { source: 'internal', retry: 'idempotent', text: 'no agent answers at the admin address' },
   E_INTERNAL: { source: 'internal', retry: 'never', text: 'a bug of ours; please report it' },

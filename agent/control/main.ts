@@ -192,7 +192,7 @@ async function main(): Promise<void> {
 
   const callers = new LocalCallers()
   let continuity: Continuity | undefined
-  const face = new LocalFace(control, adapterDeps)
+  const face = new LocalFace(control, adapterDeps, callers)
   const context: AdminContext = {
     control,
     metrics,

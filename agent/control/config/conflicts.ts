@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { ownPort } from '../host/applications/place.ts'
-import { nacosFaceChoices } from '../kinds/nacos-face.ts'
+import { grantProblems, nacosFaceChoices } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
@@ -118,6 +118,15 @@ export function configConflicts(
   if (config.nacosFace.enabled) {
     if (!isLoopback(config.nacosFace.address))
       report(['nacosFace', 'address'], `${config.nacosFace.address} is no loopback address; the face is for this host`)
+    for (const { at, message } of grantProblems(config.nacosFace)) report(['nacosFace', 'grants', at], message)
+    for (const [at, { passwordFile }] of config.nacosFace.grants.entries()) {
+      if (passwordFile === undefined) continue
+      const reason = unreadable(passwordFile)
+      const path = ['nacosFace', 'grants', at, 'passwordFile']
+      if (reason !== undefined) report(path, `${passwordFile} cannot be used: ${reason}`)
+      else if (isOpenToOthers(passwordFile))
+        report(path, `${passwordFile} can be read by other users; chmod 600`, 'warning')
+    }
     const nacos = nacosFaceChoices(config.registries)
     const wanted = config.nacosFace.registry
     if (nacos.length === 0)

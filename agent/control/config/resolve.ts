@@ -2,6 +2,7 @@
 import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
+import { nacosFaceLocated } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { roles } from './roles.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
@@ -72,7 +73,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     },
     tracing: parsed.tracing,
     fallbackNetworks: parsed.fallbackNetworks,
-    nacosFace: parsed.nacosFace,
+    nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
     runDir,
     stateDir: absolute(parsed.stateDir ?? roles[parsed.role].stateDir),
     servicesDir: absolute(parsed.servicesDir),

@@ -1,5 +1,4 @@
 /** The Nacos face of this host, when it is switched on: what it asks of the mesh, answered by control. */
-import { networkInterfaces } from 'node:os'
 import { metadataKeys, serviceKey, type ServiceKey, type ServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
@@ -7,12 +6,17 @@ import type { AdapterDeps, Subscription } from '../../../contracts/registry-adap
 import type {
   FaceApplication,
   FaceDeps,
+  FacePolicy,
   FaceServiceListener,
   NacosFace,
 } from '../../../registry-adapters/nacos/face/index.ts'
 import { stateFiles } from '../../../contracts/run-directory.ts'
+import type { LocalCallers } from '../../../guard/local-callers.ts'
 import type { Control } from '../control.ts'
 import { applicationId, type Application } from './applications/application.ts'
+import { isLocalAddress } from './applications/place.ts'
+import { facePolicy, servicesOfUser, usersOfService } from './face-policy.ts'
+import { readSecret } from '../kinds/secret-file.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { splitKey } from '../core/snapshot/compiler.ts'
 import { outboundListener } from './listeners/listeners.ts'
@@ -25,12 +29,16 @@ export class LocalFace {
   private face: NacosFace | undefined
   private problem: string | undefined
   private cancelRetry: (() => void) | undefined
+  private readonly callers: LocalCallers
+  private readonly policy: FacePolicy
   private isClosed = false
   private subscriptions = 0
 
-  constructor(control: Control, adapterDeps: AdapterDeps) {
+  constructor(control: Control, adapterDeps: AdapterDeps, callers: LocalCallers) {
     this.control = control
     this.adapterDeps = adapterDeps
+    this.callers = callers
+    this.policy = facePolicy(control.config, control.deps.uidOf, (message) => adapterDeps.log.warn({}, message))
   }
 
   /** Does nothing where the face is off. A taken port is a fault, tried again: the predecessor may still have it. */
@@ -40,7 +48,17 @@ export class LocalFace {
     // loaded only where it is used
     const { createNacosFace } = await import('../../../registry-adapters/nacos/face/index.ts')
     this.face ??= createNacosFace(
-      { host: nacosFace.address, port: nacosFace.httpPort, grpcPort: nacosFace.grpcPort },
+      {
+        host: nacosFace.address,
+        port: nacosFace.httpPort,
+        grpcPort: nacosFace.grpcPort,
+        hostNames: nacosFace.hostNames,
+        logins: nacosFace.grants.flatMap(({ login, passwordFile }) =>
+          login === undefined || passwordFile === undefined
+            ? []
+            : [{ username: login, password: readSecret(passwordFile) }],
+        ),
+      },
       this.faceDeps(),
     )
     try {
@@ -68,6 +86,13 @@ export class LocalFace {
     const { control } = this
     return {
       ...this.adapterDeps,
+      policy: () => this.policy,
+      uidOf: (socket) => this.callers.uidOf(socket),
+      uidOfListener: (address, port) => this.callers.uidOfListener(address, port),
+      usersOfService: (service, address, port) =>
+        usersOfService(control.host.registrar.applications(), service, { address, port }, control.deps.uidOf),
+      servicesOfUser: (uid, namespace) =>
+        servicesOfUser(control.host.registrar.applications(), uid, namespace, control.deps.uidOf),
       restoredApplications: () =>
         control.host.registrar.applications().flatMap((application) => faceApplication(application) ?? []),
       registerApplication: (application) => this.register(application),
@@ -82,16 +107,18 @@ export class LocalFace {
         const registry = control.config.registries.find((one) => kindOf(one).naming(one)?.namespace === namespace)
         return control.deps.adapters.find((adapter) => adapter.name === registry?.name)?.config
       },
-      isLocalAddress: (address) => isLocalAddress(address) || address === control.config.host.address,
+      isLocalAddress: (address) => isLocalAddress(address, control.config.host.address),
     }
   }
 
   private async register(face: FaceApplication): Promise<void> {
     const { control } = this
     const id = applicationId(face.service, face.address, face.port)
-    // a file says more than a client can; it stays in force
+    // an operator says more than a client can; that stays in force
     const present = control.host.registrar.get(id)
-    if (present?.source === 'file') return
+    if (present !== undefined && present.source !== 'face') return
+    const refused = control.host.applications.placeProblem(face.address, face.port)
+    if (refused !== undefined) throw new MeshError('E_APPLICATION_REFUSED', `${id}: ${refused}`)
     const application: Application = {
       id,
       source: 'face',
@@ -109,7 +136,7 @@ export class LocalFace {
       user: undefined,
       inboundPort: undefined,
       check: undefined,
-      face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol },
+      face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol, owner: face.owner },
     }
     if (control.host.applications.put(application) !== undefined) {
       // what a client was told is kept, even if control dies in the next moment
@@ -189,15 +216,11 @@ function faceApplication(application: Application): FaceApplication | undefined 
     metadata,
     cluster: application.cluster ?? '',
     ...application.face,
+    owner: application.face.owner,
   }
 }
 
 /** Whoever says nothing is carried byte by byte: right for every protocol. */
 function protocolOf(metadata: Readonly<Record<string, string>>): AppProtocol {
   return metadata[metadataKeys.protocol] === 'http' ? 'http' : 'tcp'
-}
-
-function isLocalAddress(address: string): boolean {
-  if (address.startsWith('127.') || address === '::1') return true
-  return Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address))
 }

@@ -1,7 +1,43 @@
 /** The section `nacosFace`: a Nacos server for the applications of this host, with the mesh behind it. */
 import * as z from 'zod'
-import { flag, localAddress, plainName, port, type HostPort } from '../config/scalars.ts'
+import {
+  flag,
+  integer,
+  localAddress,
+  oneOf,
+  path,
+  plainName,
+  port,
+  portRange,
+  serviceName,
+  text,
+  userName,
+  type HostPort,
+} from '../config/scalars.ts'
 import type { RegistryFile } from './registries.ts'
+
+const grant = z.strictObject({
+  user: userName().optional().describe('A user of this host, told by who owns the connection.'),
+  login: plainName('a name').optional().describe('Or a name that a client logs in with.'),
+  passwordFile: path().optional().describe('File that holds the password of `login`.'),
+  documents: z
+    .array(text(3, 400))
+    .max(256)
+    .prefault([])
+    .describe('Configuration that may be read: `GROUP/dataId`, `*` stands for any characters.'),
+  writes: flag().prefault(false).describe('These documents may be written and removed, too.'),
+  services: z
+    .array(serviceName())
+    .max(256)
+    .prefault([])
+    .describe('Services that only users with this grant may register on this host.'),
+  maxWeight: integer(1, 10_000).prefault(1).describe('Largest weight of an instance.'),
+  ports: z
+    .array(portRange())
+    .max(64)
+    .prefault([])
+    .describe('Ports that may be announced although they are below 1024 or another user listens there.'),
+})
 
 export const nacosFaceSection = z
   .strictObject({
@@ -9,6 +45,22 @@ export const nacosFaceSection = z
     address: localAddress().prefault('127.0.0.1').describe('Loopback address to listen on.'),
     httpPort: port().prefault(8848).describe('Port of the HTTP API.'),
     grpcPort: port().prefault(9848).describe('Port of the gRPC API; clients expect the HTTP port plus 1000.'),
+    hostNames: z
+      .array(text(1, 253))
+      .max(16)
+      .prefault([])
+      .describe('Names, besides addresses and `localhost`, that clients may dial: what `/etc/hosts` leads here.'),
+    configReads: oneOf('granted', 'any')
+      .prefault('granted')
+      .describe('Who may read configuration: whom it is granted, or every user of this host.'),
+    configWrites: oneOf('off', 'granted')
+      .prefault('off')
+      .describe('Whether configuration is written and removed through the face, by whom it is granted.'),
+    grants: z
+      .array(grant)
+      .max(256)
+      .prefault([])
+      .describe("What single users may do. Root and the agent's own user need no grant."),
     registry: plainName('a name').optional().describe('Nacos registry that it stands for; absent = the first one.'),
   })
   .prefault({})
@@ -28,4 +80,30 @@ export function nacosFaceAddresses(face: NacosFaceSettings): (HostPort & { reado
 /** Names of the registries that it can stand for. */
 export function nacosFaceChoices(registries: readonly RegistryFile[]): string[] {
   return registries.filter((registry) => registry.type === 'nacos').map((registry) => registry.name)
+}
+
+/** With every path through `absolute`. */
+export function nacosFaceLocated(face: NacosFaceSettings, absolute: (path: string) => string): NacosFaceSettings {
+  return {
+    ...face,
+    grants: face.grants.map((one) =>
+      one.passwordFile === undefined ? one : { ...one, passwordFile: absolute(one.passwordFile) },
+    ),
+  }
+}
+
+/** What no single field can tell of grants, by their place. */
+export function grantProblems(face: NacosFaceSettings): { readonly at: number; readonly message: string }[] {
+  return face.grants.flatMap((one, at) => {
+    const messages = []
+    if ((one.user === undefined) === (one.login === undefined))
+      messages.push('a grant is for a user of this host or for a login; name one of them')
+    if ((one.login === undefined) !== (one.passwordFile === undefined))
+      messages.push('login and passwordFile belong together, one is missing')
+    if (one.login !== undefined && face.grants.findIndex((other) => other.login === one.login) !== at)
+      messages.push(`login ${one.login} has a grant already; put all of it into one`)
+    for (const pattern of one.documents)
+      if (!pattern.includes('/')) messages.push(`documents: found "${pattern}", allowed GROUP/dataId`)
+    return messages.map((message) => ({ at, message }))
+  })
 }

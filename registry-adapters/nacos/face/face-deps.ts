@@ -5,8 +5,10 @@
  * where a service is reached on this host (its localhost port).
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { Socket } from 'node:net'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
+import type { FacePolicy } from './policy.ts'
 
 /** A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless DEFAULT) cluster. */
 export interface FaceApplication {
@@ -22,6 +24,8 @@ export interface FaceApplication {
   /** False = its client asked for a persistent instance: it stays until it is taken back, also over restarts. */
   readonly ephemeral: boolean
   readonly healthy: boolean
+  /** User id of who registered it; undefined = registered by a version that did not know. */
+  readonly owner: number | undefined
   /** The client's own metadata, without our `hostmesh.` keys and bounded in size. */
   readonly metadata: Readonly<Record<string, string>>
   /** From the metadata key `hostmesh.protocol`; undefined = the client did not say. */
@@ -66,6 +70,19 @@ export interface FaceDeps extends AdapterDeps {
   listServices(namespace: string, limit: number, signal: AbortSignal): Promise<readonly ServiceName[]>
   /** The real server's configuration of a namespace; undefined = no registry of ours serves it. */
   configOf(namespace: string): ConfigSource | undefined
+  /** What local users may do; asked for each request. */
+  policy(): FacePolicy
+  /** The user of this host at the other end of a connection that has just been accepted; undefined = not known. */
+  uidOf(socket: Socket): number | undefined
+  /** The user that listens at an address of this host; undefined = nobody, or not known. */
+  uidOfListener(address: string, port: number): number | undefined
+  /**
+   * Users that have this service by the operator's word (`services.d`, admin API); undefined stands for one that was not named. Nobody, when the word is about this very address without
+   * naming a user.
+   */
+  usersOfService(service: ServiceName, address: string, port: number): readonly (number | undefined)[]
+  /** Names of the services in this namespace that `services.d` says are this user's. */
+  servicesOfUser(uid: number, namespace: string): readonly string[]
   /** Is this an address of this host? A client may announce itself only. */
   isLocalAddress(address: string): boolean
 }

@@ -1,12 +1,16 @@
 /** The Nacos face: unmodified Nacos clients on this host join the mesh by pointing them at it. */
 import type { FaceDeps } from './face-deps.ts'
+import { GuardedConfig } from './guarded-config.ts'
+import { GuardedNaming } from './guarded-naming.ts'
 import type { FaceLimits } from '../server/limits.ts'
+import type { AuthUser } from '../server/auth.ts'
 import { defaultLimits } from '../server/limits.ts'
 import { MeshConfig } from './mesh-config.ts'
 import { MeshNaming } from './mesh-naming.ts'
 import type { NacosServer } from '../server/server.ts'
 import { startNacosServer } from '../server/server.ts'
 
+export type { FaceGrant, FacePolicy } from './policy.ts'
 export type { FaceApplication, FaceDeps, FaceEndpoint, FaceServiceListener } from './face-deps.ts'
 
 export interface NacosFaceConfig {
@@ -30,6 +34,10 @@ export interface NacosFaceConfig {
   readonly idleMs?: number
   /** How often heartbeats and silent connections are looked at; ms, default 1000. */
   readonly sweepMs?: number
+  /** Names besides addresses and `localhost` that clients may dial: what resolves here by the host's own files. */
+  readonly hostNames?: readonly string[]
+  /** Names that prove themselves by a password; every other login is accepted and proves nothing. */
+  readonly logins?: readonly AuthUser[]
   readonly limits?: Partial<FaceLimits>
 }
 
@@ -57,7 +65,7 @@ export interface NacosFace {
 
 const configTimeoutMs = 5_000
 
-/** The face with the mesh behind it. Opens nothing before `start()`. Any login is accepted: what the real server wants is control's to know. */
+/** The face with the mesh behind it. Opens nothing before `start()`. What the real server wants to be logged in with is control's to know. */
 export function createNacosFace(config: NacosFaceConfig, deps: FaceDeps): NacosFace {
   const limits = { ...defaultLimits, ...config.limits }
   const idleMs = config.idleMs ?? 60_000
@@ -78,14 +86,18 @@ export function createNacosFace(config: NacosFaceConfig, deps: FaceDeps): NacosF
           port: config.port,
           ...(config.grpcPort === undefined ? {} : { grpcPort: config.grpcPort }),
           backend: {
-            naming,
-            config: documents,
+            naming: new GuardedNaming(naming, deps, limits),
+            config: new GuardedConfig(documents, deps),
             sweep() {
               naming.sweep()
               documents.sweep()
             },
           },
           limits,
+          users: config.logins ?? [],
+          takesStrangers: true,
+          hostNames: config.hostNames ?? [],
+          uidOf: (socket) => deps.uidOf(socket),
           mergeWindowMs: config.mergeWindowMs ?? 20,
           cacheMillis: config.cacheMillis ?? 1_000,
           sweepMs: config.sweepMs ?? 1_000,

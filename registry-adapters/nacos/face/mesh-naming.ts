@@ -4,7 +4,7 @@
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
-import { describeError } from '../../../contracts/errors.ts'
+import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from '../server/backend.ts'
 import type { FaceApplication, FaceDeps } from './face-deps.ts'
@@ -87,7 +87,8 @@ export class MeshNaming implements NamingBackend {
       const refusal = id === undefined ? undefined : this.#refused.get(id)
       if (refusal === undefined) continue
       await this.#store.deregister(service, instance, connection)
-      throw new NacosFault('server', describeError(refusal), { cause: refusal })
+      const isDenied = refusal instanceof MeshError && refusal.code === 'E_APPLICATION_REFUSED'
+      throw new NacosFault(isDenied ? 'denied' : 'server', describeError(refusal), { cause: refusal })
     }
   }
 
@@ -145,6 +146,18 @@ export class MeshNaming implements NamingBackend {
     this.#store.sweep()
     this.#services.sweep()
     for (const service of this.#unsettled.values()) void this.#carry(service)
+  }
+
+  /** Instances of the service that clients of this host have registered. */
+  registered(service: ServiceName): readonly NacosInstance[] {
+    return this.#store.view(service)?.instances ?? []
+  }
+
+  /** How many applications of this user are announced. */
+  ownedBy(uid: number): number {
+    let count = 0
+    for (const { owner } of this.#announced.values()) if (owner === uid) count++
+    return count
   }
 
   counts(): { services: number; instances: number } {

@@ -10,6 +10,8 @@ export interface AuthUser {
 export interface AuthOptions {
   /** Undefined = anyone may do anything, and any login is accepted. */
   readonly users: readonly AuthUser[] | undefined
+  /** Names that are not among `users` may come in, too, as nobody: any login of theirs is accepted and proves nothing. */
+  readonly takesStrangers?: boolean
   /** s */
   readonly tokenTtlSeconds: number
   readonly maxTokens: number
@@ -37,8 +39,8 @@ function isSame(a: string, b: string): boolean {
 
 export class Auth {
   readonly #options: AuthOptions
-  /** Token to expiry, oldest first. */
-  readonly #tokens = new Map<string, number>()
+  /** Oldest first. */
+  readonly #tokens = new Map<string, { readonly username: string; readonly expiresAt: number }>()
 
   constructor(options: AuthOptions) {
     this.#options = options
@@ -53,30 +55,37 @@ export class Auth {
     const { tokenTtlSeconds, maxTokens, now } = this.#options
     if (username === undefined) throw new NacosFault('parameter-missing', "Parameter 'username' is missing")
     const answer = { tokenTtl: tokenTtlSeconds, globalAdmin: true, username }
-    if (!this.isOn) return { ...answer, accessToken: 'AUTH_DISABLED' }
+    if (!this.isOn || this.#isStranger(username)) return { ...answer, accessToken: 'AUTH_DISABLED' }
     this.#checkPassword(username, password)
     const accessToken = randomBytes(32).toString('hex')
-    for (const [token, expiresAt] of this.#tokens) {
+    for (const [token, { expiresAt }] of this.#tokens) {
       if (expiresAt > now() && this.#tokens.size < maxTokens) break
       this.#tokens.delete(token)
     }
-    this.#tokens.set(accessToken, now() + tokenTtlSeconds * 1000)
+    this.#tokens.set(accessToken, { username, expiresAt: now() + tokenTtlSeconds * 1000 })
     return { ...answer, accessToken }
   }
 
-  /** Throws a `denied` fault in Nacos's words. */
-  check(credentials: Credentials): void {
-    if (!this.isOn) return
-    if (credentials.token !== undefined && credentials.token !== '') {
-      const expiresAt = this.#tokens.get(credentials.token)
-      if (expiresAt === undefined) throw new NacosFault('denied', 'token invalid!')
-      if (expiresAt <= this.#options.now()) {
-        this.#tokens.delete(credentials.token)
-        throw new NacosFault('denied', 'token expired!')
-      }
-      return
+  /** The name that is proved; undefined = none is, and none is asked for. Throws a `denied` fault in Nacos's words. */
+  check(credentials: Credentials): string | undefined {
+    if (!this.isOn) return undefined
+    const { token, username, password } = credentials
+    if (token !== undefined && token !== '') {
+      const known = this.#tokens.get(token)
+      if (known !== undefined && known.expiresAt > this.#options.now()) return known.username
+      this.#tokens.delete(token)
+      // also a token of an earlier process: as nobody the client may still do what everybody may
+      if (this.#options.takesStrangers === true) return undefined
+      throw new NacosFault('denied', known === undefined ? 'token invalid!' : 'token expired!')
     }
-    this.#checkPassword(credentials.username, credentials.password)
+    if (this.#isStranger(username)) return undefined
+    this.#checkPassword(username, password)
+    return username
+  }
+
+  #isStranger(username: string | undefined): boolean {
+    const { takesStrangers, users } = this.#options
+    return takesStrangers === true && !(users ?? []).some((user) => user.username === username)
   }
 
   #checkPassword(username: string | undefined, password: string | undefined): void {

@@ -1,10 +1,11 @@
 /**
  * What stands behind the protocol: a store (the embedded registry) or the mesh. The servers of this folder know nothing else.
  *
- * Methods reject or throw with a NacosFault, whose text the client sees. Names and instances are already checked.
+ * Methods reject or throw with a NacosFault, whose text the client sees. Names and instances are already checked; whether the caller may do it is the backend's to say.
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
+import type { Caller } from './caller.ts'
 import type { NacosInstance } from './instance.ts'
 
 /** A service at one moment. */
@@ -43,13 +44,23 @@ export interface NamingBackend {
    * Adds or replaces instances. With a `connection` they live as long as it does, and are the whole of what this connection publishes of the service;
    * without one an ephemeral instance lives by heartbeats and a persistent one until it is taken back.
    */
-  register(service: ServiceName, instances: readonly NacosInstance[], connection: string | undefined): Promise<void>
+  register(
+    service: ServiceName,
+    instances: readonly NacosInstance[],
+    connection: string | undefined,
+    caller: Caller,
+  ): Promise<void>
   /** Takes back what the same owner registered; unknown instances are ignored. */
-  deregister(service: ServiceName, instance: NacosInstance, connection: string | undefined): Promise<void>
+  deregister(
+    service: ServiceName,
+    instance: NacosInstance,
+    connection: string | undefined,
+    caller: Caller,
+  ): Promise<void>
   /** A heartbeat. False = the instance is not known: the client must register again. */
-  beat(service: ServiceName, address: InstanceAddress): Promise<boolean>
+  beat(service: ServiceName, address: InstanceAddress, caller: Caller): Promise<boolean>
   /** False = no such instance. */
-  change(service: ServiceName, address: InstanceAddress, change: InstanceChange): Promise<boolean>
+  change(service: ServiceName, address: InstanceAddress, change: InstanceChange, caller: Caller): Promise<boolean>
   /** The connection is gone, and with it what it published. */
   connectionGone(connection: string): void
   /** The service now; undefined = never heard of. May wait for the first answer of a registry behind us. */
@@ -80,15 +91,15 @@ export interface StoredConfig {
 }
 
 export interface ConfigBackend {
-  read(key: ConfigKey): Promise<StoredConfig | undefined>
+  read(key: ConfigKey, caller: Caller): Promise<StoredConfig | undefined>
   /** False = `casMd5` was given and is not the md5 of what is stored; nothing was written. Where nothing is stored, it is written, as Nacos does. */
-  publish(key: ConfigKey, content: string, type: string, casMd5: string | undefined): Promise<boolean>
-  remove(key: ConfigKey): Promise<void>
+  publish(key: ConfigKey, content: string, type: string, casMd5: string | undefined, caller: Caller): Promise<boolean>
+  remove(key: ConfigKey, caller: Caller): Promise<void>
   /**
    * Calls `onChange` with the md5 ('' = no such document) at each change, never synchronously. `md5Now` is what the caller knows: when it differs
    * already, the call comes at once.
    */
-  watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void): Subscription
+  watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void, caller: Caller): Subscription
   /** Documents of a namespace, for searches; undefined = this backend cannot enumerate. */
   list(namespace: string): readonly (ConfigKey & StoredConfig)[] | undefined
 }

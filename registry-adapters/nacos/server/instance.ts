@@ -12,6 +12,8 @@ export interface NacosInstance {
   readonly ephemeral: boolean
   readonly cluster: string
   readonly metadata: Readonly<Record<string, string>>
+  /** User id of who registered it, where that counts. Never from the wire. */
+  readonly owner?: number | undefined
 }
 
 /** Same service, same key: the same instance. */

@@ -3,14 +3,24 @@
  * (`nacos_face_refused` with the bound as label), and what is already there stays untouched.
  */
 export interface FaceLimits {
-  /** Open HTTP connections; further ones are closed at once. */
+  /** Open HTTP connections; for a further one the longest idle one leaves. */
   readonly maxHttpConnections: number
-  /** Open gRPC connections; further ones are closed at once. */
+  /** The same for one user of the host. */
+  readonly maxHttpConnectionsPerUser: number
+  /** Open gRPC connections; for a further one the oldest that is not set up leaves. */
   readonly maxGrpcConnections: number
+  /** The same for one user of the host. */
+  readonly maxGrpcConnectionsPerUser: number
   /** Bytes of one HTTP body and of one gRPC message. */
   readonly maxMessageBytes: number
+  /** Bytes of all HTTP bodies that are being read or answered. */
+  readonly maxBodyTotalBytes: number
+  /** The same for one user of the host. */
+  readonly maxBodyBytesPerUser: number
   readonly maxServices: number
   readonly maxInstances: number
+  /** Registrations of one user of the host, root and the agent's own user apart. */
+  readonly maxInstancesPerUser: number
   /** Services one connection may subscribe to. */
   readonly maxSubscriptions: number
   readonly maxConfigs: number
@@ -32,10 +42,15 @@ export interface FaceLimits {
 
 export const defaultLimits: FaceLimits = {
   maxHttpConnections: 1024,
+  maxHttpConnectionsPerUser: 256,
   maxGrpcConnections: 1024,
+  maxGrpcConnectionsPerUser: 512,
   maxMessageBytes: 11 * 1024 * 1024,
+  maxBodyTotalBytes: 64 * 1024 * 1024,
+  maxBodyBytesPerUser: 16 * 1024 * 1024,
   maxServices: 20_000,
   maxInstances: 100_000,
+  maxInstancesPerUser: 200,
   maxSubscriptions: 10_000,
   maxConfigs: 10_000,
   maxConfigBytes: 10 * 1024 * 1024,

@@ -29,6 +29,12 @@ export interface NacosServerOptions {
   readonly limits: FaceLimits
   /** Undefined = no credentials are asked for, and any login is accepted. */
   readonly users?: readonly AuthUser[]
+  /** Names that are not among `users` come in as nobody. */
+  readonly takesStrangers?: boolean
+  /** Names besides addresses and `localhost` that clients may dial. */
+  readonly hostNames?: readonly string[]
+  /** The user of this host at the other end; undefined = callers are not told apart. */
+  readonly uidOf?: (socket: Socket) => number | undefined
   /** s; default 18_000. */
   readonly tokenTtlSeconds?: number
   /** Changes of a service within this time are pushed as one; ms. */
@@ -68,10 +74,12 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
   const now = neverBack(deps.now)
   const auth = new Auth({
     users: options.users,
+    takesStrangers: options.takesStrangers ?? false,
     tokenTtlSeconds: options.tokenTtlSeconds ?? 18_000,
     maxTokens: limits.maxTokens,
     now: deps.now,
   })
+  const uidOf = options.uidOf ?? (() => undefined)
   const pushes = new ServicePushes({
     naming,
     now,
@@ -88,6 +96,7 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
     },
     auth,
     limits,
+    uidOf,
     now: deps.now,
     log: deps.log,
     metrics: deps.metrics,
@@ -102,6 +111,8 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
     routes: { ...namingRoutes({ naming, now, cacheMillis }), ...configRoutes(config, polls), ...serverRoutes(auth) },
     auth,
     limits,
+    uidOf,
+    hostNames: new Set((options.hostNames ?? []).map((name) => name.toLowerCase())),
     log: deps.log,
     metrics: deps.metrics,
   })

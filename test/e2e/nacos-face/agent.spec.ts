@@ -61,7 +61,15 @@ for (const { name: registryName, start, clients: usedClients } of registries)
       const hosts = ['alpha', 'beta'].map((name) => {
         const host = mesh.host(name)
         Object.assign(host.options, {
-          extra: { nacosFace: { enabled: true, address: host.options.address, httpPort: 8848, grpcPort: 9848 } },
+          extra: {
+            nacosFace: {
+              enabled: true,
+              address: host.options.address,
+              httpPort: 8848,
+              grpcPort: 9848,
+              configWrites: 'granted',
+            },
+          },
         })
         host.start()
         return host

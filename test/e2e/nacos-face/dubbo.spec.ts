@@ -31,7 +31,15 @@ describe('Dubbo 3.3 through the Nacos face', function () {
     const hosts = ['alpha', 'beta'].map((name) => {
       const host = mesh!.host(name)
       Object.assign(host.options, {
-        extra: { nacosFace: { enabled: true, address: host.options.address, httpPort: 8848, grpcPort: 9848 } },
+        extra: {
+          nacosFace: {
+            enabled: true,
+            address: host.options.address,
+            httpPort: 8848,
+            grpcPort: 9848,
+            configWrites: 'granted',
+          },
+        },
       })
       host.start()
       return host

@@ -9,6 +9,8 @@ import type {
   FaceApplication,
   FaceDeps,
   FaceEndpoint,
+  FaceGrant,
+  FacePolicy,
   FaceServiceListener,
 } from '../../../registry-adapters/nacos/face/index.ts'
 
@@ -36,6 +38,36 @@ export class FakeMesh implements FaceDeps {
   readonly #endpoints = new Map<ServiceKey, FaceEndpoint>()
   readonly #listeners = new Map<ServiceKey, Set<FaceServiceListener>>()
   readonly config = new FakeConfig()
+
+  readonly grants: FaceGrant[] = []
+  access: Pick<FacePolicy, 'reads' | 'writes'> = { reads: 'granted', writes: 'granted' }
+  readonly trusted = new Set([process.getuid!()])
+  /** Who listens, by port. */
+  readonly listeners = new Map<number, number>()
+  /** Who dials; the owner of the other end where it is not set. */
+  caller: number | undefined
+  services: string[] = []
+  users: (number | undefined)[] = []
+
+  policy(): FacePolicy {
+    return { ...this.access, trusted: this.trusted, grants: this.grants, rulesGroups: ['rules'] }
+  }
+
+  uidOf(): number | undefined {
+    return this.caller ?? process.getuid!()
+  }
+
+  uidOfListener(_address: string, port: number): number | undefined {
+    return this.listeners.get(port)
+  }
+
+  usersOfService(): readonly (number | undefined)[] {
+    return this.users
+  }
+
+  servicesOfUser(): readonly string[] {
+    return this.services
+  }
 
   restoredApplications(): readonly FaceApplication[] {
     return this.restored ?? [...this.applications.values()]

@@ -44,7 +44,13 @@ export interface Application {
   /** undefined = never checked: what the application says counts. */
   readonly check: CheckSpec | undefined
   /** What the Nacos face needs to know of it again after a restart. */
-  readonly face?: { readonly id: string; readonly ephemeral: boolean; readonly protocol: AppProtocol | undefined }
+  readonly face?: {
+    readonly id: string
+    readonly ephemeral: boolean
+    readonly protocol: AppProtocol | undefined
+    /** User id of who registered it; absent = registered by a version that did not know. */
+    readonly owner?: number | undefined
+  }
 }
 
 export function applicationId(service: ServiceName, address: string, port: number): string {

@@ -70,14 +70,22 @@ export class LocalApplications {
     this.deps.onChanged()
   }
 
-  /** Why an application that somebody else than a file tells about is not taken, or undefined: where it would be, or whose calls it would answer for. */
-  problemOf(application: Application): string | undefined {
-    const { address, port, user } = application
-    const { config, listeners, registrar, uidOf } = this.deps
+  /** Why no application can be there that somebody else than a file tells about, or undefined. */
+  placeProblem(address: string, port: number): string | undefined {
+    const { config, listeners } = this.deps
     const place = placeProblem(config(), address, port)
     if (place !== undefined) return place
-    if (listeners.portRows().some((row) => row.port === port))
-      return `${address}:${port}: a port of the agent itself; nothing can be announced there`
+    return listeners.portRows().some((row) => row.port === port && row.address === address)
+      ? `${address}:${port}: a port of the agent itself; nothing can be announced there`
+      : undefined
+  }
+
+  /** The same, and in whose name it would call. */
+  problemOf(application: Application): string | undefined {
+    const { address, port, user } = application
+    const { registrar, uidOf } = this.deps
+    const place = this.placeProblem(address, port)
+    if (place !== undefined) return place
     if (user === undefined) return undefined
     const uid = userId(user, uidOf)
     if (uid === undefined) return `user "${user}" does not exist`

@@ -24,8 +24,8 @@ function contextsOf(body: RequestBody): ListenContext[] {
 
 export function configRequests(config: ConfigBackend, listens: ConfigListens): RequestHandlers {
   return {
-    [clientRequests.configQuery]: async (_connection, body) => {
-      const found = await config.read(keyOf(body))
+    [clientRequests.configQuery]: async (_connection, body, caller) => {
+      const found = await config.read(keyOf(body), caller)
       if (found === undefined) {
         return {
           resultCode: 500,
@@ -44,7 +44,7 @@ export function configRequests(config: ConfigBackend, listens: ConfigListens): R
         beta: false,
       }
     },
-    [clientRequests.configPublish]: async (_connection, body) => {
+    [clientRequests.configPublish]: async (_connection, body, caller) => {
       const content = body['content']
       if (typeof content !== 'string' || content === '') {
         throw new NacosFault('parameter-missing', "Param 'content' is required.")
@@ -52,20 +52,20 @@ export function configRequests(config: ConfigBackend, listens: ConfigListens): R
       const casMd5 = textOf(body['casMd5'])
       const additions = isObject(body['additionMap']) ? body['additionMap'] : {}
       const type = configTypeOf(additions['type'])
-      if (await config.publish(keyOf(body), content, type, casMd5 === '' ? undefined : casMd5)) return {}
+      if (await config.publish(keyOf(body), content, type, casMd5 === '' ? undefined : casMd5, caller)) return {}
       return { resultCode: 500, errorCode: 500, message: 'Cas publish fail,server md5 may have changed.' }
     },
-    [clientRequests.configRemove]: async (_connection, body) => {
-      await config.remove(keyOf(body))
+    [clientRequests.configRemove]: async (_connection, body, caller) => {
+      await config.remove(keyOf(body), caller)
       return {}
     },
-    [clientRequests.configBatchListen]: async (connection, body) => {
+    [clientRequests.configBatchListen]: async (connection, body, caller) => {
       const contexts = contextsOf(body)
       if (body['listen'] === false) {
         listens.forget(connection, contexts)
         return { changedConfigs: [] }
       }
-      return { changedConfigs: await listens.listen(connection, contexts) }
+      return { changedConfigs: await listens.listen(connection, contexts, caller) }
     },
   }
 }

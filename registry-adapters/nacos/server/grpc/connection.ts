@@ -14,6 +14,8 @@ export interface PushStream {
 
 export interface ConnectionDeps {
   readonly id: string
+  /** The user of this host at the other end; undefined = not known. */
+  readonly uid: number | undefined
   readonly now: () => number
   readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
   readonly ackTimeoutMs: number
@@ -26,7 +28,10 @@ export interface ConnectionDeps {
 
 export class ClientConnection {
   readonly id: string
+  readonly uid: number | undefined
   readonly pushes: PushQueue
+  /** Called once, when it has become a client's. */
+  onSetUp: () => void = () => {}
   /** Subscribed services. */
   readonly services = new Map<ServiceKey, Subscription>()
   /** Configuration documents listened to, by the words of the client. */
@@ -38,6 +43,7 @@ export class ClientConnection {
 
   constructor(deps: ConnectionDeps) {
     this.id = deps.id
+    this.uid = deps.uid
     this.#deps = deps
     this.lastActiveAt = deps.now()
     this.pushes = new PushQueue({
@@ -56,6 +62,7 @@ export class ClientConnection {
   /** The client has sent its set-up message on this stream; before that its requests are refused. */
   setUp(stream: PushStream): void {
     this.#stream = stream
+    this.onSetUp()
   }
 
   get isSetUp(): boolean {

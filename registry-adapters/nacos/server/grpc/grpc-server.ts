@@ -10,7 +10,9 @@ import { grpcErrorCodes, resultCodes } from '../../wire/codes.ts'
 import { clientRequests, responseTypeOf, responseTypes, serverRequests } from '../../wire/messages.ts'
 import type { Payload } from '../../wire/payload.ts'
 import { decodeBody, decodePayload, encodePayload, grpcPaths } from '../../wire/payload.ts'
+import { ConnectionBudget } from '../../../../guard/connection-budget.ts'
 import type { Auth } from '../auth.ts'
+import { callerName } from '../caller.ts'
 import { asFault } from '../fault.ts'
 import type { FaceLimits } from '../limits.ts'
 import { ClientConnection } from './connection.ts'
@@ -21,6 +23,8 @@ export interface GrpcServerDeps {
   readonly handlers: RequestHandlers
   readonly auth: Auth
   readonly limits: FaceLimits
+  /** The user of this host at the other end; undefined = not known. */
+  readonly uidOf: (socket: Socket) => number | undefined
   readonly now: () => number
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
@@ -33,6 +37,10 @@ export interface GrpcServerDeps {
 }
 
 const stalledMs = 30_000
+/** A connection that says nothing at all. */
+const firstByteMs = 3_000
+/** A connection that does not become a client's. */
+const setUpMs = 20_000
 
 /** What the server can do, in the words of ability negotiation (2.3 and later). */
 const abilities = { supportPersistentInstanceByGrpc: true }
@@ -53,6 +61,7 @@ export class GrpcServer {
   readonly #injector: ConnectionInjector
   /** By peer address: what grpc-js tells of a call. */
   readonly #connections = new Map<string, ClientConnection>()
+  readonly #budget: ConnectionBudget<Socket>
   #nextId = 0
   #onLastGone: (() => void) | undefined
 
@@ -81,6 +90,14 @@ export class GrpcServer {
       },
     )
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.#budget = new ConnectionBudget({
+      most: deps.limits.maxGrpcConnections,
+      mostPerCaller: deps.limits.maxGrpcConnectionsPerUser,
+      onBound: (bound) =>
+        deps.metrics.count('nacos_face_refused', {
+          bound: bound === 'most' ? 'maxGrpcConnections' : 'maxGrpcConnectionsPerUser',
+        }),
+    })
   }
 
   get connections(): number {
@@ -93,17 +110,18 @@ export class GrpcServer {
     return count
   }
 
-  /** Takes a fresh socket; beyond the bound it is closed at once. */
+  /** Takes a fresh socket; at a bound the oldest connection that is not set up leaves, or this one. */
   accept(socket: Socket): void {
     const { limits, now, metrics, log } = this.#deps
     const peer = peerOf(socket)
     socket.on('error', () => socket.destroy())
-    if (this.#connections.size >= limits.maxGrpcConnections || peer === undefined) {
-      metrics.count('nacos_face_refused', { bound: 'maxGrpcConnections' })
+    const uid = this.#deps.uidOf(socket)
+    if (peer === undefined || !this.#budget.enter(socket, callerName({ uid }))) {
       socket.destroy()
       return
     }
     const connection = new ClientConnection({
+      uid,
       id: `${now()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.#nextId}`,
       now,
       limits,
@@ -121,7 +139,17 @@ export class GrpcServer {
     })
     this.#connections.set(peer, connection)
     metrics.gauge('nacos_face_connections', {}, this.#connections.size)
+    const silent = setTimeout(() => {
+      if (socket.bytesRead === 0) socket.destroy()
+    }, firstByteMs)
+    const idle = setTimeout(() => {
+      if (!connection.isSetUp) socket.destroy()
+    }, setUpMs)
+    connection.onSetUp = () => this.#budget.busy(socket)
     socket.once('close', () => {
+      clearTimeout(silent)
+      clearTimeout(idle)
+      this.#budget.leave(socket)
       if (this.#connections.get(peer) === connection) this.#connections.delete(peer)
       metrics.gauge('nacos_face_connections', {}, this.#connections.size)
       connection.close()
@@ -200,12 +228,13 @@ export class GrpcServer {
     }
     connection.touch()
     try {
+      let login: string | undefined
       if (!openRequests.has(type)) {
         const { accessToken, username, password } = payload.headers
-        this.#deps.auth.check({ token: accessToken, username, password })
+        login = this.#deps.auth.check({ token: accessToken, username, password })
       }
       if (type === clientRequests.pushAck) connection.pushes.acknowledge(requestIdOf(body))
-      const fields = handler === undefined ? {} : await handler(connection, body)
+      const fields = handler === undefined ? {} : await handler(connection, body, { uid: connection.uid, login })
       this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: 'ok' })
       return answer(responseTypeOf(type), fields)
     } catch (error) {

@@ -42,16 +42,17 @@ export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
     healthyOnly: boolean,
   ): object => serviceInfo(service, view, { clusters, healthyOnly, cacheMillis, at: now(), hasGroupInName: false })
   return {
-    [clientRequests.instance]: async (connection, body) => {
+    [clientRequests.instance]: async (connection, body, caller) => {
       const service = serviceOf(body)
       const type = textOf(body['type'])
       if (type === 'registerInstance') {
-        await naming.register(service, [{ ...instanceOf(body), ephemeral: true }], connection.id)
-      } else if (type === 'deregisterInstance') await naming.deregister(service, instanceOf(body), connection.id)
+        await naming.register(service, [{ ...instanceOf(body), ephemeral: true }], connection.id, caller)
+      } else if (type === 'deregisterInstance')
+        await naming.deregister(service, instanceOf(body), connection.id, caller)
       else throw new NacosFault('parameter-invalid', `Unsupported request type ${type}`)
       return { type }
     },
-    [clientRequests.batchInstance]: async (connection, body) => {
+    [clientRequests.batchInstance]: async (connection, body, caller) => {
       const service = serviceOf(body)
       const type = textOf(body['type'])
       if (type !== 'batchRegisterInstance')
@@ -65,15 +66,15 @@ export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
         if (!isObject(one)) throw new NacosFault('parameter-invalid', 'instances: not a list of objects')
         return { ...parseInstance(one), ephemeral: true }
       })
-      await naming.register(service, instances, connection.id)
+      await naming.register(service, instances, connection.id, caller)
       return { type }
     },
-    [clientRequests.persistentInstance]: async (_connection, body) => {
+    [clientRequests.persistentInstance]: async (_connection, body, caller) => {
       const service = serviceOf(body)
       const type = textOf(body['type'])
       const instance = { ...instanceOf(body), ephemeral: false }
-      if (type === 'registerInstance') await naming.register(service, [instance], undefined)
-      else if (type === 'deregisterInstance') await naming.deregister(service, instance, undefined)
+      if (type === 'registerInstance') await naming.register(service, [instance], undefined, caller)
+      else if (type === 'deregisterInstance') await naming.deregister(service, instance, undefined, caller)
       else throw new NacosFault('parameter-invalid', `Unsupported request type ${type}`)
       return { type }
     },

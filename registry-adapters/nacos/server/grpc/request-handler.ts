@@ -1,10 +1,11 @@
 /** The shape of a handled request. */
+import type { Caller } from '../caller.ts'
 import type { ClientConnection } from './connection.ts'
 
 export type RequestBody = Readonly<Record<string, unknown>>
 
 /** Answers the response's own fields; `resultCode` 200 is added. Throws or rejects with a NacosFault. */
-export type RequestHandler = (connection: ClientConnection, body: RequestBody) => Promise<RequestBody>
+export type RequestHandler = (connection: ClientConnection, body: RequestBody, caller: Caller) => Promise<RequestBody>
 
 /** By request type. */
 export type RequestHandlers = Readonly<Record<string, RequestHandler>>

@@ -50,7 +50,7 @@ export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
     }
     const given = request.headers['casmd5'] ?? param(request, 'casMd5')
     const casMd5 = given === '' ? undefined : given
-    return await config.publish(key, content, configTypeOf(param(request, 'type')), casMd5)
+    return await config.publish(key, content, configTypeOf(param(request, 'type')), casMd5, request.caller)
   }
 
   const search = (request: FaceRequest): object => {
@@ -80,14 +80,14 @@ export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
     if (listening === undefined) throw new NacosFault('parameter-invalid', 'invalid probeModify')
     const timeout = Number(request.headers['long-pulling-timeout'])
     const isShort = request.headers['long-pulling-timeout-no-hangup'] === 'true' || !Number.isFinite(timeout)
-    return text(await polls.poll(listening, isShort ? undefined : timeout, request.signal))
+    return text(await polls.poll(listening, isShort ? undefined : timeout, request.signal, request.caller))
   }
 
   return {
     'GET /v1/cs/configs': async (request) => {
       if (param(request, 'search') !== undefined) return json(search(request))
       const key = v1Key(request)
-      const found = await config.read(key)
+      const found = await config.read(key, request.caller)
       if (found === undefined) return text(notFound, 404)
       if (param(request, 'show') === 'all') {
         return json({ ...document(key, found), createTime: found.modifiedAt, modifyTime: found.modifiedAt })
@@ -96,13 +96,13 @@ export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
     },
     'POST /v1/cs/configs': async (request) => json(await publish(request, v1Key(request))),
     'DELETE /v1/cs/configs': async (request) => {
-      await config.remove(v1Key(request))
+      await config.remove(v1Key(request), request.caller)
       return json(true)
     },
     'POST /v1/cs/configs/listener': listen,
 
     'GET /v2/cs/config': async (request) => {
-      const found = await config.read(v2Key(request))
+      const found = await config.read(v2Key(request), request.caller)
       if (found === undefined) return json({ code: 20004, message: 'resource not found', data: notFound }, 404)
       return { ...result(found.content), headers: headersOf(found) }
     },
@@ -111,13 +111,13 @@ export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
       throw new NacosFault('conflict', 'Cas publish fail, server md5 may have changed.')
     },
     'DELETE /v2/cs/config': async (request) => {
-      await config.remove(v2Key(request))
+      await config.remove(v2Key(request), request.caller)
       return result(true)
     },
     'POST /v2/cs/config/listener': listen,
 
     'GET /v3/client/cs/config': async (request) => {
-      const found = await config.read(v2Key(request))
+      const found = await config.read(v2Key(request), request.caller)
       if (found === undefined) throw new NacosFault('not-found', notFound)
       return result({
         content: found.content,

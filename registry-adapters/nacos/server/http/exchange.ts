@@ -1,4 +1,5 @@
 /** A request and an answer of the HTTP interface, apart from sockets. */
+import type { Caller } from '../caller.ts'
 import { asFault, NacosFault } from '../fault.ts'
 
 export interface FaceRequest {
@@ -8,6 +9,7 @@ export interface FaceRequest {
   /** Query and form fields; the query wins. */
   readonly params: URLSearchParams
   readonly headers: Readonly<Record<string, string | undefined>>
+  readonly caller: Caller
   /** Fires when the client went away. */
   readonly signal: AbortSignal
 }

@@ -1,7 +1,12 @@
 /** The HTTP port: `node:http`, routes by method and path, credentials, bounds. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { AdapterLog, AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
+import { ByteBudget } from '../../../../guard/byte-budget.ts'
+import { ConnectionBudget } from '../../../../guard/connection-budget.ts'
+import { webPageRefusal } from '../../../../guard/web-page.ts'
 import type { Auth } from '../auth.ts'
+import { callerName } from '../caller.ts'
 import { asFault, NacosFault } from '../fault.ts'
 import type { FaceLimits } from '../limits.ts'
 import type { FaceAnswer, FaceRequest, Routes } from './exchange.ts'
@@ -16,7 +21,14 @@ export interface HttpServerDeps {
   readonly ready: Promise<void>
   readonly routes: Routes
   readonly auth: Auth
-  readonly limits: Pick<FaceLimits, 'maxHttpConnections' | 'maxMessageBytes'>
+  readonly limits: Pick<
+    FaceLimits,
+    'maxHttpConnections' | 'maxHttpConnectionsPerUser' | 'maxMessageBytes' | 'maxBodyTotalBytes' | 'maxBodyBytesPerUser'
+  >
+  /** The user of this host at the other end; undefined = not known. */
+  readonly uidOf: (socket: Socket) => number | undefined
+  /** In lower case. */
+  readonly hostNames: ReadonlySet<string>
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
 }
@@ -27,43 +39,84 @@ const contextPath = '/nacos'
 /**
  * A server that is not listening yet; who listens closes it.
  *
- * A request that cannot be read is answered with 400, one that is too large with 413, one beyond the connection bound finds its connection closed.
+ * A request that cannot be read is answered with 400, one that is too large with 413, one that a web page could have caused with 403, one whose body finds no room with 503. At the bounds of
+ * connections the longest idle one leaves. A head may take 3 s.
  */
 export function createHttpServer(deps: HttpServerDeps): Server {
   const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 64 * 1024 },
+    {
+      requestTimeout: 30_000,
+      headersTimeout: 3_000,
+      connectionsCheckingInterval: 500,
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 64 * 1024,
+    },
     (incoming, outgoing) => {
-      void serve(deps, incoming, outgoing)
+      const { socket } = incoming
+      budget.busy(socket)
+      outgoing.once('close', () => budget.rest(socket))
+      void serve(deps, bodies, uids.get(socket), incoming, outgoing)
     },
   )
-  server.maxConnections = deps.limits.maxHttpConnections
-  server.on('drop', () => deps.metrics.count('nacos_face_refused', { bound: 'maxHttpConnections' }))
+  const { limits, metrics } = deps
+  const uids = new WeakMap<Socket, number | undefined>()
+  const bodies = new ByteBudget({ most: limits.maxBodyTotalBytes, mostPerCaller: limits.maxBodyBytesPerUser })
+  const budget = new ConnectionBudget<Socket>({
+    most: limits.maxHttpConnections,
+    mostPerCaller: limits.maxHttpConnectionsPerUser,
+    onBound: (bound) =>
+      metrics.count('nacos_face_refused', {
+        bound: bound === 'most' ? 'maxHttpConnections' : 'maxHttpConnectionsPerUser',
+      }),
+  })
+  server.prependListener('connection', (socket) => {
+    const uid = deps.uidOf(socket)
+    uids.set(socket, uid)
+    if (budget.enter(socket, callerName({ uid }))) socket.once('close', () => budget.leave(socket))
+    else socket.destroy()
+  })
   return server
 }
 
-async function serve(deps: HttpServerDeps, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function serve(
+  deps: HttpServerDeps,
+  bodies: ByteBudget,
+  uid: number | undefined,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const gone = new AbortController()
   outgoing.once('close', () => gone.abort())
   outgoing.once('error', () => gone.abort())
   let path = ''
   let answer: FaceAnswer
+  let held = 0
+  const hold = (bytes: number): boolean => {
+    if (!bodies.take(callerName({ uid }), bytes)) return false
+    held += bytes
+    return true
+  }
   try {
+    const page = webPageRefusal(incoming.headers, deps.hostNames)
+    if (page !== undefined) throw new NacosFault('denied', page)
     await deps.ready
     const url = targetOf(incoming)
     path = url.pathname.startsWith(`${contextPath}/`) ? url.pathname.slice(contextPath.length) : ''
     const route = `${incoming.method ?? ''} ${path}`
     const handler = Object.hasOwn(deps.routes, route) ? deps.routes[route] : undefined
     if (handler === undefined) throw new NacosFault('no-such-api', `no such api: ${incoming.method}:${url.pathname}`)
-    const params = await paramsOf(incoming, url, deps.limits.maxMessageBytes)
+    const params = await paramsOf(incoming, url, deps.limits.maxMessageBytes, hold)
     const headers = headersOf(incoming)
+    let login: string | undefined
     if (!openRoutes.has(route)) {
-      deps.auth.check({
+      login = deps.auth.check({
         token: params.get('accessToken') ?? headers['accesstoken'] ?? bearer(headers['authorization']),
         username: params.get('username') ?? undefined,
         password: params.get('password') ?? undefined,
       })
     }
-    const request: FaceRequest = { method: incoming.method ?? '', path, params, headers, signal: gone.signal }
+    const caller = { uid, login }
+    const request: FaceRequest = { method: incoming.method ?? '', path, params, headers, caller, signal: gone.signal }
     answer = await handler(request)
     deps.metrics.count('nacos_face_requests', { interface: 'http', result: 'ok' })
   } catch (error) {
@@ -73,6 +126,8 @@ async function serve(deps: HttpServerDeps, incoming: IncomingMessage, outgoing: 
       deps.metrics.count('nacos_face_refused', { bound: fault.message.split(':')[0] ?? '' })
     deps.metrics.count('nacos_face_requests', { interface: 'http', result: fault.kind })
     answer = faultAnswer(path, fault)
+  } finally {
+    bodies.give(callerName({ uid }), held)
   }
   write(incoming, outgoing, answer)
 }
@@ -106,13 +161,20 @@ function bearer(header: string | undefined): string | undefined {
   return header?.startsWith('Bearer ') ? header.slice('Bearer '.length) : undefined
 }
 
-async function paramsOf(incoming: IncomingMessage, url: URL, maxBytes: number): Promise<URLSearchParams> {
+async function paramsOf(
+  incoming: IncomingMessage,
+  url: URL,
+  maxBytes: number,
+  hold: (bytes: number) => boolean,
+): Promise<URLSearchParams> {
   const params = url.searchParams
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size > maxBytes) throw new NacosFault('too-large', `body: more than ${maxBytes} bytes; nothing was changed`)
+    if (!hold(chunk.length))
+      throw new NacosFault('over-limit', 'maxBodyTotalBytes: too many bodies at a time; nothing was changed, ask again')
     chunks.push(chunk)
   }
   if (size === 0) return params

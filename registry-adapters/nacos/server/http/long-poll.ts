@@ -1,5 +1,7 @@
 /** Parked requests that are answered when one of their documents changes, or with nothing when their time is up. */
 import type { ConfigBackend, ConfigKey } from '../backend.ts'
+import type { Caller } from '../caller.ts'
+import { readable } from '../readable.ts'
 import { NacosFault, overLimit } from '../fault.ts'
 import { configKeyOf } from '../config-key.ts'
 import type { FaceLimits } from '../limits.ts'
@@ -56,19 +58,21 @@ export class LongPolls {
    * Resolves with the changed documents: at once when some differ already or `timeoutMs` is undefined, else at the first change, or with '' half a second
    * before the client's own time is up.
    */
-  async poll(text: string, timeoutMs: number | undefined, signal: AbortSignal): Promise<string> {
+  async poll(text: string, timeoutMs: number | undefined, signal: AbortSignal, caller: Caller): Promise<string> {
     const { config, limits } = this.#deps
-    const listening = parseListening(text, limits.maxConfigListeners)
+    const listening: Listening[] = []
     const changed: Listening[] = []
-    for (const one of listening) {
-      const now = await config.read(one.key)
+    for (const one of parseListening(text, limits.maxConfigListeners)) {
+      const now = await readable(config, one.key, caller)
+      if (now === 'denied') continue
+      listening.push(one)
       if ((now?.md5 ?? '') !== one.md5) changed.push(one)
     }
     if (changed.length > 0 || timeoutMs === undefined || signal.aborted) return answerOf(changed)
     if (this.#parked.size >= limits.maxParkedPolls) {
       throw overLimit('maxParkedPolls', this.#parked.size + 1, limits.maxParkedPolls)
     }
-    return await this.#park(listening, Math.min(maxWaitMs, Math.max(500, timeoutMs - 500)), signal)
+    return await this.#park(listening, Math.min(maxWaitMs, Math.max(500, timeoutMs - 500)), signal, caller)
   }
 
   /** Answers all parked requests with nothing. */
@@ -76,7 +80,7 @@ export class LongPolls {
     for (const release of this.#parked) release()
   }
 
-  #park(listening: readonly Listening[], waitMs: number, signal: AbortSignal): Promise<string> {
+  #park(listening: readonly Listening[], waitMs: number, signal: AbortSignal, caller: Caller): Promise<string> {
     return new Promise((resolve) => {
       const finish = (changed: readonly Listening[]): void => {
         if (!this.#parked.delete(release)) return
@@ -90,9 +94,14 @@ export class LongPolls {
       const timer = setTimeout(release, waitMs)
       signal.addEventListener('abort', release)
       const watches = listening.map((one) =>
-        this.#deps.config.watch(one.key, one.md5, (md5) => {
-          if (md5 !== one.md5) finish([one])
-        }),
+        this.#deps.config.watch(
+          one.key,
+          one.md5,
+          (md5) => {
+            if (md5 !== one.md5) finish([one])
+          },
+          caller,
+        ),
       )
     })
   }

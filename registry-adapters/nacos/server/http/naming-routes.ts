@@ -68,17 +68,17 @@ function settingsOf(request: FaceRequest): ServiceSettings {
 export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Routes {
   const register: Handler = async (request) => {
     const service = serviceOf(request)
-    await naming.register(service, [instanceOf(request)], undefined)
+    await naming.register(service, [instanceOf(request)], undefined, request.caller)
     return text('ok')
   }
   const deregister: Handler = async (request) => {
     const service = serviceOf(request)
-    await naming.deregister(service, { ...parseInstance(Object.fromEntries(request.params)) }, undefined)
+    await naming.deregister(service, instanceOf(request), undefined, request.caller)
     return text('ok')
   }
   const change: Handler = async (request) => {
     const service = serviceOf(request)
-    const isKnown = await naming.change(service, addressOf(request), changeOf(request))
+    const isKnown = await naming.change(service, addressOf(request), changeOf(request), request.caller)
     if (!isKnown) throw new NacosFault('instance', `instance not exist: ${groupedName(service)}`)
     return text('ok')
   }
@@ -93,7 +93,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
         `health check is still working, service: ${groupedName(service)}, cluster: ${address.cluster}`,
       )
     }
-    await naming.change(service, address, { healthy })
+    await naming.change(service, address, { healthy }, request.caller)
     return text('ok')
   }
 
@@ -113,9 +113,9 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     const full = beat === undefined || beat === '' ? undefined : beatInfo(beat)
     const address = full ?? addressOf(request)
     const interval = heartbeatTimes(full?.metadata ?? {}).interval
-    if (await naming.beat(service, address)) return { code: 10200, interval }
+    if (await naming.beat(service, address, request.caller)) return { code: 10200, interval }
     if (full === undefined) return { code: 20404, interval }
-    await naming.register(service, [full], undefined)
+    await naming.register(service, [full], undefined, request.caller)
     return { code: 10200, interval }
   }
   const beat: Handler = async (request) => {
@@ -255,7 +255,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
 
     'POST /v3/client/ns/instance': async (request) => {
       if (!isYes(param(request, 'heartBeat'))) return wrapped(register)(request)
-      const isKnown = await naming.beat(serviceOf(request), addressOf(request))
+      const isKnown = await naming.beat(serviceOf(request), addressOf(request), request.caller)
       return isKnown ? result('ok') : json({ code: 21003, message: 'instance not found', data: null })
     },
     'DELETE /v3/client/ns/instance': wrapped(deregister),

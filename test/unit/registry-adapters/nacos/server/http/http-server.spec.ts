@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect } from 'chai'
 import type {
   EmbeddedRegistry,
   EmbeddedRegistryOptions,
 } from '../../../../../../registry-adapters/nacos/embedded/embedded.ts'
+import { eventually } from '../../../../../support/registry-listener.ts'
 import { startEmbeddedRegistry } from '../../../../../../registry-adapters/nacos/embedded/embedded.ts'
 
 describe('HTTP interface of the Nacos-compatible server', () => {
@@ -128,24 +130,32 @@ describe('HTTP interface of the Nacos-compatible server', () => {
     expect(await call('GET /v1/cs/configs?dataId=a&group=g')).to.match(/^404/)
   })
 
-  it('closes connections above the bound, counts them, and serves the others', async () => {
+  it('lets the longest idle connection go at the bound, counts that, and keeps one that waits for an answer', async () => {
     const counted: string[] = []
     const metrics = {
       count: (name: string, labels: object) => counted.push(`${name} ${Object.values(labels).join()}`),
       gauge() {},
     }
     await start({ limits: { maxHttpConnections: 1 }, deps: { metrics } })
+    const ask = 'GET /nacos/v1/ns/operator/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
     const first = connect(registry.port, '127.0.0.1')
-    await new Promise((resolve) => first.once('connect', resolve))
-    first.write('GET /nacos/v1/ns/operator/metrics HTTP/1.1\r\nHost: a\r\n\r\n')
-    await new Promise((resolve) => first.once('data', resolve))
+    first.write(ask)
+    await once(first, 'data')
     const second = connect(registry.port, '127.0.0.1')
-    await new Promise((resolve) => second.once('close', resolve))
+    second.write(ask)
+    await once(first, 'close')
+    expect(String((await once(second, 'data'))[0])).to.match(/^HTTP\/1.1 200/)
     expect(counted).to.include('nacos_face_refused maxHttpConnections')
-    first.write('GET /nacos/v1/ns/operator/metrics HTTP/1.1\r\nHost: a\r\n\r\n')
-    const answer = await new Promise<Buffer>((resolve) => first.once('data', resolve))
-    expect(String(answer)).to.match(/^HTTP\/1.1 200/)
-    first.destroy()
+    const body = `Listening-Configs=${encodeURIComponent('a\u0002g\u0002\u0001')}`
+    second.write(
+      'POST /nacos/v1/cs/configs/listener HTTP/1.1\r\nHost: 127.0.0.1\r\nLong-Pulling-Timeout: 10000\r\n' +
+        `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    )
+    await eventually(() => registry.status().parkedPolls === 1, 'the poll waits')
+    const third = connect(registry.port, '127.0.0.1').on('error', () => {})
+    await once(third.resume(), 'close')
+    expect(second.closed).to.equal(false)
+    second.destroy()
   })
 
   it('answers garbage with 400 and goes on', async () => {

@@ -36,18 +36,25 @@ async function kindOf(work: Promise<unknown>): Promise<string | undefined> {
   return undefined
 }
 
+const nobody = { uid: undefined, login: undefined }
+
 describe('long polls', () => {
   it('answer at once with the documents that differ', async () => {
     const { polls, publish } = setUp()
     await publish('a', 'x')
     await publish('b', 'y')
-    const answer = await polls.poll(line('a', contentMd5('x')) + line('b', 'old') + line('c', ''), 30_000, forever)
+    const answer = await polls.poll(
+      line('a', contentMd5('x')) + line('b', 'old') + line('c', ''),
+      30_000,
+      forever,
+      nobody,
+    )
     expect(answer).to.equal('b%02g%01')
   })
 
   it('answer at the first change', async () => {
     const { polls, publish } = setUp()
-    const answer = polls.poll(line('a', ''), 30_000, forever)
+    const answer = polls.poll(line('a', ''), 30_000, forever, nobody)
     await eventually(() => polls.parked === 1, 'the poll to be parked')
     await publish('a', 'x')
     expect(await answer).to.equal('a%02g%01')
@@ -57,24 +64,24 @@ describe('long polls', () => {
   it("answer in the client's own words for a namespace", async () => {
     const { polls, publish } = setUp()
     await publish('a', 'x', 'dev')
-    expect(await polls.poll(line('a', '', 'dev'), 30_000, forever)).to.equal('a%02g%02dev%01')
+    expect(await polls.poll(line('a', '', 'dev'), 30_000, forever, nobody)).to.equal('a%02g%02dev%01')
   })
 
   it('answer with nothing half a second before the time is up', async () => {
     const { polls } = setUp()
-    expect(await polls.poll(line('a', ''), 1, forever)).to.equal('')
+    expect(await polls.poll(line('a', ''), 1, forever, nobody)).to.equal('')
   })
 
   it('answer with nothing at once without a time', async () => {
     const { polls } = setUp()
-    expect(await polls.poll(line('a', ''), undefined, forever)).to.equal('')
+    expect(await polls.poll(line('a', ''), undefined, forever, nobody)).to.equal('')
     expect(polls.parked).to.equal(0)
   })
 
   it('end when the client goes away', async () => {
     const { polls } = setUp()
     const gone = new AbortController()
-    const answer = polls.poll(line('a', ''), 30_000, gone.signal)
+    const answer = polls.poll(line('a', ''), 30_000, gone.signal, nobody)
     await eventually(() => polls.parked === 1, 'the poll to be parked')
     gone.abort()
     expect(await answer).to.equal('')
@@ -83,12 +90,15 @@ describe('long polls', () => {
 
   it('are refused above the bounds of parked polls and of documents', async () => {
     const { polls } = setUp()
-    const parked = [polls.poll(line('a', ''), 30_000, forever), polls.poll(line('a', ''), 30_000, forever)]
+    const parked = [
+      polls.poll(line('a', ''), 30_000, forever, nobody),
+      polls.poll(line('a', ''), 30_000, forever, nobody),
+    ]
     await eventually(() => polls.parked === 2, 'two polls to be parked')
-    expect(await kindOf(polls.poll(line('a', ''), 30_000, forever))).to.equal('over-limit')
-    expect(await kindOf(polls.poll(['a', 'b', 'c', 'd'].map((id) => line(id, '')).join(''), 1, forever))).to.equal(
-      'over-limit',
-    )
+    expect(await kindOf(polls.poll(line('a', ''), 30_000, forever, nobody))).to.equal('over-limit')
+    expect(
+      await kindOf(polls.poll(['a', 'b', 'c', 'd'].map((id) => line(id, '')).join(''), 1, forever, nobody)),
+    ).to.equal('over-limit')
     polls.close()
     expect(await Promise.all(parked)).to.deep.equal(['', ''])
   })

@@ -1,0 +1,140 @@
+/**
+ * What local users may do through the face. Documents that hold rules, and names of our own, are nobody's. Root and the agent's own user may do the rest; everybody else what is theirs or what
+ * the operator grants. Pure: it is asked, and answers why not.
+ */
+import type { ServiceKey } from '../../../contracts/endpoint.ts'
+import type { ConfigKey } from '../server/backend.ts'
+import { callerName, type Caller } from '../server/caller.ts'
+
+export interface FaceGrant {
+  /** To whom: a user of this host, or whoever logs in by this name. */
+  readonly to: { readonly uid: number } | { readonly login: string }
+  /** `group/dataId`; `*` stands for any characters. */
+  readonly documents: readonly string[]
+  /** Documents may be written, too. */
+  readonly writes: boolean
+  /** Reserved: nobody else on this host may register them. */
+  readonly services: readonly ServiceKey[]
+  readonly maxWeight: number
+  /** Ports that may be announced although they are below 1024 or another user listens there; first to last. */
+  readonly ports: readonly { readonly first: number; readonly last: number }[]
+}
+
+export interface FacePolicy {
+  readonly trusted: ReadonlySet<number>
+  readonly reads: 'granted' | 'any'
+  readonly writes: 'off' | 'granted'
+  readonly grants: readonly FaceGrant[]
+  /** Groups of rule documents. */
+  readonly rulesGroups: readonly string[]
+}
+
+/** Names of our own documents and services begin so. Servers may compare without case. */
+const ownNames = /^hostmesh\./i
+const ordinaryWeight = 1
+const firstUnprivilegedPort = 1024
+
+/** `owned`: names of the services that are the caller's by `services.d`. */
+export function readProblem(
+  policy: FacePolicy,
+  caller: Caller,
+  key: ConfigKey,
+  owned: readonly string[],
+): string | undefined {
+  const never = ownProblem(policy, key)
+  if (never !== undefined) return never
+  if (policy.reads === 'any' || isTrusted(policy, caller)) return undefined
+  if (owned.some((name) => key.dataId === name || key.dataId.startsWith(`${name}.`))) return undefined
+  if (grantsOf(policy, caller).some((grant) => grant.documents.some((pattern) => isLike(pattern, key))))
+    return undefined
+  return `${key.group}/${key.dataId}: not for ${callerName(caller)}; nacosFace.grants says who may read it`
+}
+
+export function writeProblem(policy: FacePolicy, caller: Caller, key: ConfigKey): string | undefined {
+  const never = ownProblem(policy, key)
+  if (never !== undefined) return never
+  if (policy.writes === 'off') return 'documents are not written through this agent; nacosFace.configWrites allows it'
+  if (isTrusted(policy, caller)) return undefined
+  const mayWrite = grantsOf(policy, caller).some(
+    (grant) => grant.writes && grant.documents.some((pattern) => isLike(pattern, key)),
+  )
+  return mayWrite
+    ? undefined
+    : `${key.group}/${key.dataId}: ${callerName(caller)} may not write it; nacosFace.grants says who may`
+}
+
+/** A registration, as far as policy looks at it. */
+export interface Announcement {
+  readonly service: ServiceKey
+  readonly name: string
+  readonly group: string
+  readonly port: number
+  readonly weight: number
+  /** Who listens at the port; undefined = nobody yet. */
+  readonly listener: number | undefined
+  /** Users that have the service on this host already, by file or by registration; undefined = registered by somebody unknown. */
+  readonly holders: readonly (number | undefined)[]
+}
+
+export function announceProblem(policy: FacePolicy, caller: Caller, wanted: Announcement): string | undefined {
+  if (ownNames.test(wanted.name) || ownNames.test(wanted.group)) return `${wanted.service}: a name of the agent itself`
+  if (caller.uid === undefined) return 'the user of this connection is not known'
+  if (isTrusted(policy, caller)) return undefined
+  const grants = grantsOf(policy, caller)
+  const isGranted = grants.some((grant) => grant.services.includes(wanted.service))
+  const isReserved = policy.grants.some((grant) => grant.services.includes(wanted.service))
+  const isHeld = wanted.holders.some((uid) => uid !== caller.uid)
+  if (!isGranted && (isReserved || isHeld))
+    return `${wanted.service}: belongs to another user than ${callerName(caller)}; nacosFace.grants[].services says whose it is`
+  const maxWeight = Math.max(ordinaryWeight, ...grants.map((grant) => grant.maxWeight))
+  if (wanted.weight > maxWeight)
+    return `weight ${wanted.weight}: ${callerName(caller)} may announce at most ${maxWeight}; nacosFace.grants[].maxWeight allows more`
+  const isFreePort = grants.some((grant) =>
+    grant.ports.some(({ first, last }) => wanted.port >= first && wanted.port <= last),
+  )
+  if (isFreePort || wanted.port === 0) return undefined
+  if (wanted.port < firstUnprivilegedPort)
+    return `port ${wanted.port}: below ${firstUnprivilegedPort}, not for ${callerName(caller)}; nacosFace.grants[].ports allows it`
+  if (wanted.listener !== undefined && wanted.listener !== caller.uid)
+    return `port ${wanted.port}: user ${wanted.listener} listens there, not ${callerName(caller)}; nacosFace.grants[].ports allows it`
+  return undefined
+}
+
+/** Whether a registration may be changed, kept alive or taken back. */
+export function touchProblem(policy: FacePolicy, caller: Caller, owner: number | undefined): string | undefined {
+  if (isTrusted(policy, caller) || (caller.uid !== undefined && (owner === undefined || owner === caller.uid)))
+    return undefined
+  return `registered by ${callerName({ uid: owner })}, not by ${callerName(caller)}; nothing was changed`
+}
+
+function ownProblem(policy: FacePolicy, { group, dataId }: ConfigKey): string | undefined {
+  const lower = group.toLowerCase()
+  const isOurs = ownNames.test(dataId) || policy.rulesGroups.some((name) => name.toLowerCase() === lower)
+  return isOurs ? `${group}/${dataId}: rules and documents of the agent itself are not kept through it` : undefined
+}
+
+function isTrusted(policy: FacePolicy, { uid }: Caller): boolean {
+  return uid !== undefined && policy.trusted.has(uid)
+}
+
+function grantsOf(policy: FacePolicy, { uid, login }: Caller): FaceGrant[] {
+  return policy.grants.filter(({ to }) =>
+    'uid' in to ? uid !== undefined && to.uid === uid : login !== undefined && to.login === login,
+  )
+}
+
+/** `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for in their order. */
+function isLike(pattern: string, { group, dataId }: ConfigKey): boolean {
+  const text = `${group}/${dataId}`
+  const [first = '', ...rest] = pattern.split('*')
+  const last = rest.pop()
+  if (last === undefined) return text === pattern
+  if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
+  let at = first.length
+  for (const part of rest) {
+    at = text.indexOf(part, at)
+    if (at < 0) return false
+    at += part.length
+  }
+  return at <= text.length - last.length
+}
