@@ -38,9 +38,9 @@ const maxSizeDigits = 16
  *
  * `feed` answers how many bytes it took (> 0) or a negative `Fault`. After each feed, `runs` holds `runCount` pairs `[from, to)` into the same buffer, in order:
  * - wire runs (`unframes` false): the body with its framing, fit to be sent as it is to an HTTP/1.1 peer. Chunk extensions are left out, so they break a run (R15).
- * - payload runs (`unframes` true): the content alone, for an HTTP/1.0 caller or for re-framing.
+ * - payload runs (`unframes` true): the content alone, for whoever frames it anew.
  * It may take less than it was given (its run table is full, or the message is over): loop until all is taken or `isDone`. Bytes after the end are the next message's.
- * When `isDone` and `tail` is not null, `tail` (kept trailer fields and the last empty line) must be sent after the runs of that feed; it is valid until the next `begin`.
+ * When `isDone` and `tail` is not null, `tail` (kept trailer fields and the last empty line) belongs behind the runs of that feed; it is valid until the next `begin`.
  * After a fault there are no runs, and the reader answers the same fault until `begin`.
  */
 export class BodyReader {
@@ -238,7 +238,7 @@ export class BodyReader {
           if (wire && i > from) this.#addRun(from, i)
           from = -1
           this.#trailers ??= new Trailers()
-          this.#trailers.begin(limits, wire && this.#keepsTrailers)
+          this.#trailers.begin(limits, this.#keepsTrailers)
           state = State.trailers
           break
         case State.trailers: {
@@ -248,7 +248,7 @@ export class BodyReader {
           from = -1
           if (!(this.#trailers as Trailers).isDone) break
           this.isDone = true
-          this.tail = wire ? (this.#trailers as Trailers).tail() : null
+          this.tail = wire || this.#keepsTrailers ? (this.#trailers as Trailers).tail() : null
           return i - start
         }
         default:

@@ -288,27 +288,9 @@ export class HeadWriter {
   #isLeftOut(head: Head, index: number, field: number): boolean {
     const start = head.at[index * 4] as number
     const end = head.at[index * 4 + 1] as number
-    if (head.nominatedCount > 0 && !isProtected(field) && isNominated(head, start, end)) return true
+    if (head.nominatedCount > 0 && !isProtected(field) && head.isNominated(index)) return true
     return this.#drops && this.#isDropped(head.buf, start, end)
   }
-}
-
-function isNominated(head: Head, start: number, end: number): boolean {
-  const { buf } = head
-  for (let n = 0; n < head.nominatedCount; n++) {
-    const from = head.nominated[n * 2] as number
-    if ((head.nominated[n * 2 + 1] as number) - from !== end - start) continue
-    let i = start
-    while (i < end && sameLetter(buf[i] as number, buf[from + i - start] as number)) i++
-    if (i === end) return true
-  }
-  return false
-}
-
-function sameLetter(a: number, b: number): boolean {
-  if (a === b) return true
-  const letter = a | 0x20
-  return letter === (b | 0x20) && letter >= 0x61 && letter <= 0x7a
 }
 
 function hasLeadingZero(head: Head, index: number): boolean {

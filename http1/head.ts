@@ -229,6 +229,21 @@ export class Head {
     return undefined
   }
 
+  /** Whether Connection names the field at this index, which is then of this connection only (R17). */
+  isNominated(index: number): boolean {
+    const { buf } = this
+    const start = this.at[index * 4] as number
+    const end = this.at[index * 4 + 1] as number
+    for (let n = 0; n < this.nominatedCount; n++) {
+      const from = this.nominated[n * 2] as number
+      if ((this.nominated[n * 2 + 1] as number) - from !== end - start) continue
+      let i = start
+      while (i < end && sameLetter(buf[i] as number, buf[from + i - start] as number)) i++
+      if (i === end) return true
+    }
+    return false
+  }
+
   /** How often `pseudonym` (lower case) is named as a recipient in the Via fields (RFC 9110 section 7.6.3): the loop guard. */
   countVia(pseudonym: string): number {
     if (!this.has(Field.via)) return 0
@@ -248,4 +263,10 @@ export class Head {
 
 function lowerCase(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+}
+
+function sameLetter(a: number, b: number): boolean {
+  if (a === b) return true
+  const letter = a | 0x20
+  return letter === (b | 0x20) && letter >= 0x61 && letter <= 0x7a
 }

@@ -1,7 +1,7 @@
 import { tokenBytes, valueBytes } from './byte-classes.ts'
 import { Fault } from './fault.ts'
 import { fieldOf, isForbiddenInTrailers } from './field-names.ts'
-import type { BodyLimits } from './types.ts'
+import type { BodyLimits, Fields } from './types.ts'
 
 const LineState = { begin: 0, name: 1, value: 2, lineFeed: 3, lastLineFeed: 4 } as const
 
@@ -91,4 +91,14 @@ export class Trailers {
     }
     this.#kept[this.#keptBytes++] = byte
   }
+}
+
+/** The fields of a `tail`, names in lower case; null when none was kept. */
+export function trailerFields(tail: Buffer): Fields | null {
+  const lines = tail.toString('latin1').split('\r\n').slice(0, -2)
+  if (lines.length === 0) return null
+  return lines.map((line) => {
+    const colon = line.indexOf(':')
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
+  })
 }

@@ -99,9 +99,9 @@ control = new ControlClient({
   path: join(runDir, runFiles.control(generation)),
   generation,
   index,
-  random: worker.road.random,
+  random: Math.random,
   log,
-  version: () => worker.road.state.version,
+  version: () => worker.state.version,
   load: (snapshot) => worker.load(snapshot),
   apply: (delta) => worker.apply(delta),
   problems: async () => {
@@ -110,8 +110,8 @@ control = new ControlClient({
     return worker.problems()
   },
   answer: (question) => worker.answer(question),
-  pendingNames: () => worker.road.parked.pendingNames(),
-  takeUsed: () => worker.road.state.takeUsedServices(),
+  pendingNames: () => worker.parked.pendingNames(),
+  takeUsed: () => worker.state.takeUsedServices(),
 })
 
 try {
@@ -142,7 +142,7 @@ watchdog = await connect({
   onEnd: () => end(),
 }).catch((error: unknown) => fail(describeError(error)))
 
-if (worker.road.state.version === 0) await control.snapshotReceived
+if (worker.state.version === 0) await control.snapshotReceived
 if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
 await watchdog.permission
 for (const held of watchdog.takeListeners()) {

@@ -1,4 +1,5 @@
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
+import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { Dialer } from './connect/dialer.ts'
@@ -6,11 +7,11 @@ import { RefusedApplications } from './connect/refused-applications.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
-import { ExchangeStore } from './forward/exchange-store.ts'
-import { HttpConnection } from './forward/http-connection.ts'
-import { ForwardedHeads } from './forward/forwarded-heads.ts'
-import { Mirrors } from './forward/mirror.ts'
-import type { Road } from './forward/road.ts'
+import { Exchange } from './forward/exchange.ts'
+import { Mirrors } from './forward/mirrors.ts'
+import type { OpenLink } from './forward/streams.ts'
+import { ReplyChanges } from './forward/reply-edits.ts'
+import { RequestChanges } from './forward/request-edits.ts'
 import { explain } from './link/explain-sources.ts'
 import { MeshState } from './link/mesh-state.ts'
 import { ParkedNames } from './link/parked-names.ts'
@@ -36,6 +37,11 @@ import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from '../../http1/string-cache.ts'
 import { protocolTable } from './protocol-table.ts'
+import { Http1Connection } from './protocols/http1/connection.ts'
+import { Http1Settings } from './protocols/http1/deps.ts'
+import { DownstreamStreams } from './protocols/http1/downstream-streams.ts'
+import { Http1Link } from './protocols/http1/upstream-link.ts'
+import { UpstreamStreams } from './protocols/http1/upstream-streams.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
@@ -71,11 +77,15 @@ const tickMs = 100
 const ticksPerLook = 10
 
 /**
- * The data plane of one process, without its links to others: listeners, road, destinations, metrics. `start.ts` connects it to control and watchdog; tests and
+ * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the parts and hands each what it needs. `start.ts` connects it to control and watchdog; tests and
  * benchmarks drive it directly. Close it with `close()`; nothing keeps the process alive afterwards.
  */
 export class Worker {
-  readonly road: Road
+  readonly clock: Clock
+  readonly state: MeshState
+  readonly parked: ParkedNames
+  readonly output: Output
+  readonly bulk: BulkMover = new BulkMover(KernelPipe.open(largestPortion))
   readonly listeners: Listeners
   readonly connections: Adoption
   readonly acceptor: Acceptor
@@ -86,6 +96,14 @@ export class Worker {
   private readonly callers: CallerIdentity
   private readonly checks: ActiveChecks
   private readonly protocols: ProtocolTable
+  private readonly tallies = new Tallies()
+  private readonly metrics: RequestMetrics
+  private readonly tcpMetrics: TcpMetrics
+  private readonly accessLog: AccessLog
+  private readonly mirrors: Mirrors
+  private readonly http1: Http1Settings
+  private readonly downstream: DownstreamStreams
+  private readonly upstream: UpstreamStreams
   private readonly lag = new LoopLag()
   private readonly ticker: NodeJS.Timeout
   private readonly probes: TransportListener[] = []
@@ -104,14 +122,17 @@ export class Worker {
   private constructor(options: WorkerOptions, transports: Transports, output: Output) {
     this.options = options
     this.transports = transports
+    this.output = output
+    const { bulk, tallies } = this
     const { random } = options
     const clock = new Clock(() => performance.now())
+    this.clock = clock
     const now = (): number => clock.now
     const fresh = (): number => clock.refresh()
     const wheel = new TimerWheel(fresh, processWakeUp())
     const warn = (message: string): void => options.log('warn', message)
     const refused = new RefusedApplications({
-      isOwn: (address) => address.startsWith('127.') || address === '::1' || address === this.road.state.node.address,
+      isOwn: (address) => address.startsWith('127.') || address === '::1' || address === this.state.node.address,
       now,
       tell: options.tellRefused,
     })
@@ -122,15 +143,25 @@ export class Worker {
       socketOptions: socketOptions(warn),
       onRefused: (address, port) => refused.note(address, port),
     })
-    const tallies = new Tallies()
+    const strings = new StringCache()
+    const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
+    const http1 = { clock, wheel, output, bulk, strings, tallies, settings }
+    const upstreamStreams = new UpstreamStreams(http1)
+    const openLink: OpenLink = (transport, home) => new Http1Link(upstreamStreams, transport, home)
     const state = new MeshState(
-      { pools: { dialer, wheel, clock }, random, now: fresh, limitShare: 1 / options.workers, filterCounts: tallies },
+      {
+        pools: { dialer, wheel, clock, openLink },
+        random,
+        now: fresh,
+        limitShare: 1 / options.workers,
+        filterCounts: tallies,
+      },
       {
         onListeners: (changed) => {
           if (this.canListen) void this.listeners.apply(changed)
         },
         onSettings: () => this.takeSettings(),
-        onNames: () => this.road.parked.answered(),
+        onNames: () => this.parked.answered(),
       },
     )
     const parked = new ParkedNames({
@@ -142,28 +173,26 @@ export class Worker {
       isAnswered: (name) => state.names.findName(name) !== undefined,
     })
     this.callers = new CallerIdentity(fresh)
-    this.road = {
-      clock,
-      wheel,
-      output,
-      bulk: new BulkMover(KernelPipe.open(largestPortion)),
-      random,
-      strings: new StringCache(),
-      state,
-      parked,
-      dialer,
-      live: new LiveTable(),
-      metrics: new RequestMetrics(now),
-      tcpMetrics: new TcpMetrics(now),
-      tallies,
-      accessLog: new AccessLog({ random, wallClock: Date.now, tallies, warn }),
-      exchanges: new ExchangeStore(),
-      attempts: new AttemptStore(),
-      heads: new ForwardedHeads(state.pseudonym, state.node.tier, random),
-      mirrors: new Mirrors(),
-    }
+    this.state = state
+    this.parked = parked
+    this.metrics = new RequestMetrics(now)
+    this.tcpMetrics = new TcpMetrics(now)
+    this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, warn })
+    const { accessLog, metrics, tcpMetrics } = this
+    const live = new LiveTable()
+    const mesh = state
+    const requestChanges = new RequestChanges(random)
+    const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
+    const attempts = new AttemptStore({ clock, wheel, tallies, mesh })
+    const tcp = { clock, wheel, output, bulk, live, random, mesh, dialer, tallies, tcpMetrics, accessLog }
+    const exchange = { ...tcp, parked, metrics, mirrors, attempts, requestChanges, replyChanges: new ReplyChanges() }
+    const downstreamStreams = new DownstreamStreams(http1, (stream) => new Exchange(exchange, stream))
+    this.mirrors = mirrors
+    this.http1 = settings
+    this.upstream = upstreamStreams
+    this.downstream = downstreamStreams
     const limits = (): LimitsSpec => state.limits
-    const protocols = protocolTable(this.road)
+    const protocols = protocolTable({ ...http1, live, streams: downstreamStreams }, tcp)
     this.acceptor = new Acceptor({
       clock,
       tallies,
@@ -194,13 +223,12 @@ export class Worker {
       onRemoved: options.onRemoved,
       onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound),
     })
-    const { acceptor, listeners, road } = this
+    const { acceptor, listeners } = this
     const { closeDescriptor } = options
-    const { live } = road
     this.protocols = protocols
     this.connections = new Adoption({ clock, live, state, protocols, transports, acceptor, listeners, closeDescriptor })
-    this.porter = new StatePorter(road)
-    this.checks = new ActiveChecks(road, transports)
+    this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies })
+    this.checks = new ActiveChecks({ clock, wheel, random, openLink, state }, transports)
     let ticks = 0
     this.ticker = setInterval(() => {
       clock.refresh()
@@ -214,19 +242,19 @@ export class Worker {
 
   /** Takes a whole snapshot; see `MeshState.load`. Listeners are bound from `listen()` on. */
   load(snapshot: Snapshot): void {
-    this.road.clock.refresh()
-    this.road.state.load(snapshot)
+    this.clock.refresh()
+    this.state.load(snapshot)
   }
 
   apply(delta: SnapshotDelta): void {
-    this.road.clock.refresh()
-    this.road.state.apply(delta)
+    this.clock.refresh()
+    this.state.apply(delta)
   }
 
   /** Binds every listener of the snapshot, and follows its changes from now on. Resolves when each is bound or has failed. */
   async listen(): Promise<void> {
     this.canListen = true
-    await this.listeners.apply(new Map(this.road.state.listeners))
+    await this.listeners.apply(new Map(this.state.listeners))
   }
 
   /** A listener for the watchdog's proof: through accept, codec and reply code, without any listener of the snapshot. */
@@ -234,7 +262,7 @@ export class Worker {
     const count = { connections: 0 }
     const options = { address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }
     const socket = await this.transports.listen(options, (transport) => {
-      const acceptedAt = this.road.clock.refresh()
+      const acceptedAt = this.clock.refresh()
       const listener = probeContext(socket.port)
       const onEnd = this.acceptor.counted(count)
       const accepted = { listener, proxy: null, source: undefined, identity: noIdentity, acceptedAt, onEnd }
@@ -250,13 +278,13 @@ export class Worker {
   }
 
   answer(question: WorkerQuestion): unknown {
-    const { road } = this
-    road.clock.refresh()
+    const { clock, state } = this
+    clock.refresh()
     switch (question.kind) {
       case 'stats':
         return this.stats()
       case 'clusters':
-        return [...road.state.everyUpstream()].map((upstream) => upstream.dump(road.clock.now))
+        return [...state.everyUpstream()].map((upstream) => upstream.dump(clock.now))
       case 'listeners':
         return this.listeners.dump()
       case 'explain':
@@ -265,9 +293,9 @@ export class Worker {
         this.options.setLogLevel(question.level)
         return null
       case 'reset-counters':
-        road.metrics.reset()
-        road.tcpMetrics.reset()
-        road.tallies.reset()
+        this.metrics.reset()
+        this.tcpMetrics.reset()
+        this.tallies.reset()
         return null
       case 'drain-listeners':
         this.drainListeners(question.inboundOnly)
@@ -276,7 +304,7 @@ export class Worker {
         void this.listeners.reopen()
         return null
       case 'reopen-logs':
-        road.accessLog.reopen()
+        this.accessLog.reopen()
         return null
     }
   }
@@ -290,12 +318,14 @@ export class Worker {
   }
 
   explain(request: ExplainRequest): unknown {
-    return explain(this.road.state, this.road.clock.now, request)
+    return explain(this.state, this.clock.now, request)
   }
 
   stats(): StatsDump {
-    const { acceptor, lag, relays, road, startedAt, transports } = this
-    return statsDump({ ...road, acceptor, lag, relays, startedAt, isRaw: transports.kind === 'raw' })
+    const { acceptor, bulk, lag, metrics, mirrors, parked, relays, startedAt, state, tallies, tcpMetrics } = this
+    const isRaw = this.transports.kind === 'raw'
+    const counts = { metrics, tcpMetrics, tallies, mirrors, bulk, parked }
+    return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, isRaw })
   }
 
   /** Closes our copies of the listening sockets; connections stay. */
@@ -312,22 +342,21 @@ export class Worker {
     this.lag.stop()
     this.checks.close()
     for (const connection of this.connections.list()) connection.abort()
-    for (const upstream of this.road.state.everyUpstream()) upstream.pools.close()
-    this.road.accessLog.close()
-    this.road.bulk.close()
+    for (const upstream of this.state.everyUpstream()) upstream.pools.close()
+    this.accessLog.close()
+    this.bulk.close()
   }
 
   private takeSettings(): void {
-    const { road } = this
-    const { state } = road
-    road.accessLog.configure(state.mesh.accessLog)
-    road.heads = new ForwardedHeads(state.pseudonym, state.node.tier, road.random)
+    const { limits, mesh, node, pseudonym } = this.state
+    this.accessLog.configure(mesh.accessLog)
+    this.http1.take(limits, pseudonym, node.tier)
     // What is kept was made for the old bounds on fields.
-    road.exchanges.clear()
-    road.attempts.clear()
+    this.downstream.clear()
+    this.upstream.clear()
   }
 }
 
 function lookForEnds(live: LiveTable): void {
-  for (const connection of live.all()) if (connection instanceof HttpConnection) connection.lookForEnd()
+  for (const connection of live.all()) if (connection instanceof Http1Connection) connection.lookForEnd()
 }

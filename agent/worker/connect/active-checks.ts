@@ -3,17 +3,20 @@
  * against its thresholds. Checks of one destination are spread over its interval, and at most `maxAtOnce` run at the same time in a worker; what is due beyond that waits.
  */
 import type { ActiveCheckSpec } from '../../../contracts/policy-spec.ts'
-import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
-import { Head } from '../../../http1/head.ts'
-import { readReply } from '../../../http1/read-reply.ts'
-import type { StringCache } from '../../../http1/string-cache.ts'
-import { Method } from '../../../http1/types.ts'
+import type {
+  LinkHome,
+  OpenLink,
+  ReplyMessage,
+  ReplyVerdict,
+  UpstreamOwner,
+  UpstreamStream,
+} from '../forward/streams.ts'
 import type { Clock } from '../transport/clock.ts'
-import type { Output } from '../transport/output.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
-import type { Dial, Transport, TransportOwner, Transports } from '../transport/transport.ts'
+import type { Dial, Transport, Transports } from '../transport/transport.ts'
+import { CheckRequest, noEdits } from './check-request.ts'
 import type { Upstream } from './upstream.ts'
 
 const maxAtOnce = 64
@@ -21,10 +24,9 @@ const maxAtOnce = 64
 export interface ActiveCheckDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
-  readonly output: Output
-  readonly strings: StringCache
   readonly random: () => number
-  readonly state: { readonly limits: LimitsSpec; serviceUpstreams(): Iterable<Upstream> }
+  readonly openLink: OpenLink
+  readonly state: { serviceUpstreams(): Iterable<Upstream> }
 }
 
 export class ActiveChecks {
@@ -70,7 +72,9 @@ export class ActiveChecks {
   }
 }
 
-class Check implements TransportOwner, TimerOwner {
+/** One question to one endpoint, over a connection of its own. */
+class Check implements UpstreamOwner, LinkHome, TimerOwner {
+  readonly contentTarget = null
   private readonly deps: ActiveCheckDeps
   private readonly state: EndpointState
   private readonly spec: ActiveCheckSpec
@@ -78,8 +82,7 @@ class Check implements TransportOwner, TimerOwner {
   private readonly onResult: (isGood: boolean) => void
   private readonly timer: Timer
   private dial: Dial | null = null
-  private transport: Transport | null = null
-  private received = Buffer.alloc(0)
+  private stream: UpstreamStream | null = null
   private isOver = false
 
   constructor(
@@ -101,20 +104,24 @@ class Check implements TransportOwner, TimerOwner {
     this.deps.wheel.arm(this.timer, this.deps.clock.now + this.spec.timeoutMs)
     this.dial = transports.dial(this.state.address, this.state.port, (transport) => {
       this.dial = null
-      this.transport = transport
-      if (transport === null || this.spec.kind === 'tcp') {
-        this.finish(transport !== null)
-        return
-      }
-      transport.owner = this
-      const { output } = this.deps
-      const path = this.spec.path === '' ? '/' : this.spec.path
-      output.latin1(
-        `GET ${path} HTTP/1.1\r\nHost: ${this.authority}\r\nUser-Agent: hostmesh-check\r\nConnection: close\r\n\r\n`,
-      )
-      transport.write(output)
-      transport.resumeReading()
+      if (transport === null) this.finish(false)
+      else if (this.spec.kind === 'tcp') this.reached(transport)
+      else this.ask(transport)
     })
+  }
+
+  private reached(transport: Transport): void {
+    transport.close()
+    this.finish(true)
+  }
+
+  private ask(transport: Transport): void {
+    const { path } = this.spec
+    const stream = this.deps.openLink(transport, this).open(this, false)
+    this.stream = stream
+    stream.send(new CheckRequest(this.authority, path === '' ? '/' : path), noEdits)
+    stream.end(null)
+    stream.flush()
   }
 
   cancel(): void {
@@ -122,24 +129,33 @@ class Check implements TransportOwner, TimerOwner {
     this.end()
   }
 
-  onBytes(bytes: Buffer, length: number): void {
-    this.received = Buffer.concat([this.received, bytes.subarray(0, length)])
-    const head = new Head(this.deps.strings, this.deps.state.limits.maxFields)
-    const { limits } = this.deps.state
-    const taken = readReply(head, this.received, 0, this.received.length, limits, Method.get, false)
-    if (taken === 0) return
-    this.finish(taken > 0 && head.status >= 200 && head.status < 300)
+  onInterim(): void {}
+
+  onReply({ status }: ReplyMessage): ReplyVerdict {
+    this.finish(status >= 200 && status < 300)
+    return 'pass'
   }
 
-  onEnd(): void {
+  onContent(): void {}
+  onMoved(): void {}
+  onPause(): void {}
+  onEnd(): void {}
+
+  onSwitch(): void {
+    this.finish(false)
+  }
+
+  onBroken(): void {
+    this.stream = null
     this.finish(false)
   }
 
   onDrained(): void {}
 
-  onClosed(): void {
-    this.finish(false)
-  }
+  linkFreed(): void {}
+  linkSpent(): void {}
+  linkEnded(): void {}
+  linkLost(): void {}
 
   onTimer(): void {
     this.finish(false)
@@ -154,8 +170,10 @@ class Check implements TransportOwner, TimerOwner {
   }
 
   private end(): void {
+    const { stream } = this
+    this.stream = null
     this.deps.wheel.drop(this.timer)
     this.dial?.cancel()
-    this.transport?.close()
+    stream?.abandon()
   }
 }

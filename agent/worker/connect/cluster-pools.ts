@@ -1,4 +1,5 @@
 import type { Cluster, EndpointState } from '../balance/types.ts'
+import type { OpenLink } from '../forward/streams.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { TimerWheel } from '../transport/timer-wheel.ts'
 import type { Dialer } from './dialer.ts'
@@ -8,6 +9,8 @@ export interface PoolDeps {
   readonly dialer: Dialer
   readonly wheel: TimerWheel
   readonly clock: Clock
+  /** The codec that is spoken to endpoints. */
+  readonly openLink: OpenLink
 }
 
 /** The pools of one cluster: it shares out the cluster's connection limit between them. */

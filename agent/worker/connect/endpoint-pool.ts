@@ -248,9 +248,8 @@ export class EndpointPool implements TimerOwner {
   private opened(transport: Transport): PooledConnection {
     this.open++
     this.cluster.open++
-    const connection = new PooledConnection(this, transport, this.cluster.deps.clock.now)
-    transport.resumeReading()
-    return connection
+    const { clock, openLink } = this.cluster.deps
+    return new PooledConnection(this, openLink, transport, clock.now)
   }
 
   private dropIfUnused(): void {

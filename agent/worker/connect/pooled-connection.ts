@@ -1,43 +1,50 @@
-import type { Transport, TransportOwner } from '../transport/transport.ts'
+import type { LinkHome, OpenLink, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
+import type { Transport } from '../transport/transport.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 
-/** One HTTP connection to an endpoint. While idle it owns its transport; a user sets `transport.owner` to itself. */
-export class PooledConnection implements TransportOwner {
+/** One connection of a pool to its endpoint. */
+export class PooledConnection implements LinkHome {
   readonly pool: EndpointPool
-  readonly transport: Transport
+  readonly link: UpstreamLink
   /** Requests sent so far; more than 0 = reused. */
   requests = 0
   /** Monotonic ms. */
   openedAt: number
   idleSince: number
 
-  constructor(pool: EndpointPool, transport: Transport, now: number) {
+  constructor(pool: EndpointPool, openLink: OpenLink, transport: Transport, now: number) {
     this.pool = pool
-    this.transport = transport
     this.openedAt = now
     this.idleSince = now
-    transport.owner = this
+    this.link = openLink(transport, this)
+  }
+
+  get transport(): Transport {
+    return this.link.transport
+  }
+
+  open(owner: UpstreamOwner): UpstreamStream {
+    return this.link.open(owner, this.requests++ > 0)
   }
 
   rest(now: number): void {
     this.idleSince = now
-    this.transport.owner = this
+    this.link.rest()
   }
 
-  onBytes(): void {
-    // Nothing was asked: whatever this is, the next request must not get it as its reply.
-    this.transport.close()
+  linkFreed(): void {
+    this.pool.release(this, true)
+  }
+
+  linkSpent(): void {
+    this.pool.lost()
+  }
+
+  linkEnded(): void {
     this.pool.idleEnded(this)
   }
 
-  onEnd(): void {
-    this.transport.close()
-    this.pool.idleEnded(this)
-  }
-
-  onDrained(): void {}
-
-  onClosed(): void {
-    this.pool.idleEnded(this)
+  linkLost(): void {
+    this.pool.lost()
   }
 }

@@ -1,19 +1,19 @@
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
-import { Field } from '../../../http1/field-names.ts'
-import { httpFault } from '../../../http1/fault.ts'
-import { BodyKind, Method } from '../../../http1/types.ts'
-import type { Answer, FilterContext } from '../route/types.ts'
+import type { AccessLog } from '../observe/access-log.ts'
+import type { RequestMetrics } from '../observe/request-metrics.ts'
+import type { Tallies } from '../observe/tallies.ts'
+import type { Answer, FilterContext, Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { Transport } from '../transport/transport.ts'
 import type { Attempt } from './attempt.ts'
-import type { HttpConnection } from './http-connection.ts'
 import { Delivery } from './delivery.ts'
-import { IncomingRequest } from './incoming-request.ts'
-import { tallyFault } from './limit-tallies.ts'
 import { loggedRequest } from './logged-request.ts'
-import { sendMirrors } from './mirror.ts'
+import type { MeshView } from './mesh-view.ts'
+import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
 import {
   emptyOk,
@@ -26,10 +26,50 @@ import {
   tooManyParked,
   unknownService,
 } from './own-answers.ts'
-import type { Road } from './road.ts'
+import { filterEdits } from './reply-edits.ts'
+import type { ReplyChanges } from './reply-edits.ts'
+import { RequestBody } from './request-body.ts'
+import type { RequestChanges } from './request-edits.ts'
+import type {
+  DownstreamStream,
+  Fields,
+  ReplyEdits,
+  ReplyMessage,
+  RequestFault,
+  RequestMessage,
+  StreamOwner,
+  UpstreamStream,
+} from './streams.ts'
+import { TraceContext } from './trace-context.ts'
 import { Tries } from './tries.ts'
+import type { TriesDeps, TriesUser } from './tries.ts'
 import { startTunnel } from './tunnel.ts'
+import type { TunnelDeps } from './tunnel.ts'
 import { Way } from './way.ts'
+
+export interface ExchangeDeps extends TriesDeps, TunnelDeps {
+  readonly mesh: MeshView
+  readonly parked: Parking
+  readonly metrics: Pick<RequestMetrics, 'count'>
+  readonly tallies: Tallies
+  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
+  readonly mirrors: Mirrors
+  readonly requestChanges: RequestChanges
+  readonly replyChanges: ReplyChanges
+}
+
+/** Requests that wait for control to say what a name means. */
+export interface Parking {
+  /** False at the bound: nothing will be called. */
+  park(name: string, parked: Parked): boolean
+  forget(parked: Parked): void
+}
+
+export interface Parked {
+  isParked: boolean
+  /** Control has answered this or another name, or the time is over. */
+  unpark(isTimeout: boolean): void
+}
 
 /** The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two applications of a host (loop guard). */
 const maxPasses = 8
@@ -38,47 +78,49 @@ const maxPasses = 8
  * One request and its response: from a whole head to the last byte of the answer. Follows the way to a destination, runs the attempts there, passes the reply on,
  * and answers for what fails. Reused for one exchange after another; an idle connection holds none.
  */
-export class Exchange implements TimerOwner {
-  connection!: HttpConnection
-  readonly request: IncomingRequest
+export class Exchange implements StreamOwner, TriesUser, TimerOwner {
+  readonly stream: DownstreamStream
+  readonly request: RequestMessage
+  readonly body: RequestBody = new RequestBody()
+  readonly trace: TraceContext = new TraceContext()
   readonly way: Way = new Way()
   readonly tries: Tries
-  readonly reply: OutgoingReply
+  readonly reply: OutgoingReply = new OutgoingReply()
   startedAt = 0
-  /** Waits for control to answer about a name; set by `ParkedNames`. */
+  /** Whether the head became whole, so that its facts may be read. */
+  hasRequest = false
+  /** Waits for control to answer about a name; set by whoever parks it. */
   isParked = false
-  private readonly road: Road
+  private readonly deps: ExchangeDeps
   private readonly wholeTimer: Timer
   /** For what a filter asks for. */
   private readonly delayTimer: Timer
   private readonly context: FilterContext & { now: number }
+  private mirrorRun: MirrorRun | null = null
 
-  constructor(road: Road) {
-    this.road = road
-    this.request = new IncomingRequest(road.strings, road.state.limits.maxFields)
-    this.tries = new Tries(road, this)
+  constructor(deps: ExchangeDeps, stream: DownstreamStream) {
+    this.deps = deps
+    this.stream = stream
+    this.request = stream.request
+    this.tries = new Tries(deps, this)
     this.wholeTimer = new Timer(this, 0)
     this.delayTimer = new Timer(this, 0)
-    this.context = { view: this.request, now: 0, random: road.random }
-    this.reply = new OutgoingReply(road, this.request, this.way, this.context)
-  }
-
-  /** Taken from the store for a request of `connection`. */
-  attach(connection: HttpConnection): void {
-    this.connection = connection
-    this.request.caller = connection
+    this.context = { view: this.request, now: 0, random: deps.random }
   }
 
   // ---- what metrics and attempts read
 
   get source(): SourceAppSpec | undefined {
-    return this.connection.source
+    return this.request.source
   }
   get callerKey(): string {
-    return this.connection.callerKey
+    return this.stream.callerKey
+  }
+  get reporter(): 'source' | 'destination' {
+    return this.stream.accepted.listener.reporter
   }
   get requestBytes(): number {
-    return this.request.bytes
+    return this.body.bytes
   }
   get status(): number {
     return this.reply.status
@@ -96,23 +138,36 @@ export class Exchange implements TimerOwner {
   get service(): string | undefined {
     return this.tries.visit.upstream?.cluster.service ?? this.way.destination?.spec.service
   }
+  get clusterName(): string | undefined {
+    return this.tries.visit.upstream?.cluster.name
+  }
+  get routeName(): string | undefined {
+    return this.way.route?.spec.name
+  }
+  get attempts(): number {
+    return this.tries.count
+  }
   get perTryTimeoutMs(): number {
     return this.way.route?.retry?.spec.perTryTimeoutMs ?? 0
+  }
+  get route(): Route | null {
+    return this.way.route
+  }
+  get isReplayable(): boolean {
+    return this.body.replay.isWhole
   }
 
   // ---- the way
 
-  /** The head is whole, and the part of the body that came with it is in the replay. */
   start(): void {
-    const { request, road } = this
-    const { head } = request
-    const now = road.clock.now
-    this.startedAt = now
-    road.wheel.arm(this.wholeTimer, now + road.state.limits.requestTimeoutMs)
-    request.keepHead()
-    if (head.find(Field.via) >= 0 && head.countVia(road.state.pseudonym) >= maxPasses) {
+    const { request } = this
+    const { clock, mesh, wheel } = this.deps
+    this.startedAt = clock.now
+    this.hasRequest = true
+    wheel.arm(this.wholeTimer, clock.now + mesh.limits.requestTimeoutMs)
+    if (request.countVia(mesh.pseudonym) >= maxPasses) {
       this.answer(loopFound(maxPasses))
-    } else if (head.maxForwards === 0 && head.methodId === Method.options) {
+    } else if (request.endsHere) {
       this.answer(emptyOk)
     } else {
       this.goOn()
@@ -121,24 +176,25 @@ export class Exchange implements TimerOwner {
 
   /** Along the way until the request is at its destination, waits, or is answered. */
   private goOn(): void {
-    const { context, request, road, way } = this
-    context.now = road.clock.now
-    const found = way.goOn(road.state, request, this.connection.context.virtualHost, context)
+    const { context, request, way } = this
+    const { clock, mesh, mirrors, parked, wheel } = this.deps
+    context.now = clock.now
+    const found = way.goOn(mesh, request, this.stream.accepted.listener.virtualHost, context)
     this.keepRouteTimeout()
     switch (found.kind) {
       case 'upstream':
-        if (way.route!.mirrors.length > 0) sendMirrors(road, request, way.route!)
+        if (way.route!.mirrors.length > 0) this.mirrorRun = mirrors.start(request, this.body, way.route!)
         this.tries.start(found)
         break
       case 'ask':
-        if (!road.parked.park(found.name, this)) this.answer(tooManyParked())
+        if (!parked.park(found.name, this)) this.answer(tooManyParked())
         break
       case 'unknown':
         if (!this.tryFallback()) this.answer(way.unknownAnswer())
         break
       case 'delay':
         this.reply.flag = 'DI'
-        road.wheel.arm(this.delayTimer, road.clock.now + found.ms)
+        wheel.arm(this.delayTimer, clock.now + found.ms)
         break
       default:
         this.answer(found)
@@ -149,51 +205,76 @@ export class Exchange implements TimerOwner {
     const timeoutMs = this.way.route?.spec.timeoutMs ?? 0
     if (timeoutMs === 0) return
     const deadline = this.startedAt + timeoutMs
-    if (deadline < this.wholeTimer.deadline) this.road.wheel.arm(this.wholeTimer, deadline)
+    if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
   }
 
   /** Control has answered, or did not in time. */
   unpark(isTimeout: boolean): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     if (!isTimeout) this.goOn()
     else if (!this.tryFallback()) this.answer(unknownService('the named service'))
   }
 
   /** `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the caller named none. */
   private tryFallback(): boolean {
-    const { head } = this.request
-    const index = head.find(Field.xMeshFallback)
-    if (index < 0) return false
-    const address = head.valueOf(index)
-    const upstream = this.road.state.fallback(address)
+    const address = this.request.header(headers.fallback)
+    if (address === undefined) return false
+    const upstream = this.deps.mesh.fallback(address)
     if (upstream === null) {
       this.answer(fallbackRefused(address))
       return true
     }
     this.tries.visit.leave()
-    this.road.tallies.fallbacks++
+    this.deps.tallies.fallbacks++
     this.tries.start(upstream)
     return true
   }
 
-  // ---- between the caller's connection and the attempts
+  // ---- the request on its way to the attempts
 
-  /** Puts head and body so far into the output for an attempt that got its connection. */
-  writeRequest(attempt: Attempt): void {
-    const { request, road } = this
-    const { replay } = request
-    road.heads.request(road.output, request, this.way, attempt.state!, road.state.mesh.tracing)
-    if (replay.length > 0) road.output.copy(replay.bytes, 0, replay.length)
-    if (this.connection.holdsBody) this.connection.continueSoon()
+  accepts(count: number): boolean {
+    return this.body.accepts(count, this.sink !== null)
   }
 
-  /** Where the request's body goes on: the attempt that has a connection. */
-  get sink(): Attempt | null {
+  onContent(buf: Buffer, from: number, to: number): void {
+    this.body.take(buf, from, to)
+    this.sink?.content(buf, from, to)
+    this.mirrorRun?.content(buf, from, to)
+  }
+
+  onContentEnd(trailers: Fields | null): void {
+    this.body.end(trailers)
+    this.sink?.endContent(trailers)
+    this.mirrorRun?.end(trailers)
+  }
+
+  flushContent(): boolean {
+    const { sink } = this
+    const isTaken = sink === null || sink.flush()
+    this.mirrorRun?.flush()
+    return isTaken
+  }
+
+  sendRequest(attempt: Attempt, stream: UpstreamStream): void {
+    const { body, request, trace, way } = this
+    const { mesh, requestChanges } = this.deps
+    const { replay } = body
+    const { destination, route } = way
+    stream.send(
+      request,
+      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, mesh.mesh.tracing),
+    )
+    if (replay.length > 0) stream.content(replay.bytes, 0, replay.length)
+    if (body.isDone) stream.end(body.trailers)
+    else this.stream.resumeSoon()
+  }
+
+  /** Where the request's content goes on: the attempt that has a connection. */
+  private get sink(): Attempt | null {
     const { newest } = this.tries.running
     return newest !== null && newest.isStreaming ? newest : null
   }
 
-  /** Whether the request is on its way to an endpoint; else it waits for a name, a delay, a connection or the next try. */
   get isSent(): boolean {
     return this.sink !== null
   }
@@ -202,9 +283,19 @@ export class Exchange implements TimerOwner {
     return this.tries.running.winner !== null
   }
 
-  requestDrained(): void {
-    this.connection.resumeReading()
+  requestSlow(): void {
+    this.stream.pause()
   }
+
+  requestTaken(): void {
+    if (this.stream.isPaused) this.stream.resume()
+  }
+
+  requestDrained(): void {
+    this.stream.resume()
+  }
+
+  // ---- failures of attempts
 
   /** An attempt brought no whole reply; it is still ours to end. */
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
@@ -221,19 +312,23 @@ export class Exchange implements TimerOwner {
   // ---- time
 
   onTimer(timer: Timer): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     if (timer === this.delayTimer) this.goOn()
     else this.timeOut()
   }
 
+  endpointLeft(attempt: Attempt): void {
+    this.tries.endpointLeft(attempt)
+  }
+
   private timeOut(): void {
     const { running } = this.tries
-    this.road.tallies.requestTimeouts++
+    this.deps.tallies.requestTimeouts++
     if (running.winner !== null) {
       this.replyBroken(running.winner, Outcome.timeout)
       return
     }
-    if (!this.request.isDone && this.sink !== null) {
+    if (!this.body.isDone && this.sink !== null) {
       running.abandonLosing(Outcome.cancelled)
       this.answer(requestTooSlow('the request was not complete in time'))
       return
@@ -244,134 +339,147 @@ export class Exchange implements TimerOwner {
 
   // ---- the reply
 
-  onInterim(attempt: Attempt): void {
-    // R21: interim replies go to HTTP/1.1 callers only, and only while one attempt can still be the answer.
-    if (this.request.head.minor === 0 || this.tries.running.isRace) return
-    this.reply.passHead(attempt, this.tries.visit.hashCookie)
-    this.connection.flush()
+  onInterim(attempt: Attempt, reply: ReplyMessage): void {
+    // Only while one attempt can still be the answer.
+    if (this.tries.running.isRace) return
+    this.stream.interim(reply, this.changesOf(attempt, reply))
   }
 
-  /** False when this reply is not the answer: the attempt is then over. */
-  onReplyHead(attempt: Attempt, buf: Buffer, at: number, end: number): boolean {
-    const { road } = this
-    const { status } = attempt.head
-    this.reply.headMs = road.clock.now - this.startedAt
-    const delivery = status === 503 ? attempt.readDelivery() : Delivery.delivered
+  onReply(attempt: Attempt, reply: ReplyMessage): boolean {
+    const { now } = this.deps.clock
+    const { status } = reply
+    this.reply.headMs = now - this.startedAt
+    const delivery = status === 503 ? attempt.readDelivery(reply) : Delivery.delivered
     if (delivery === Delivery.unreachable) {
-      road.tallies.undelivered++
+      this.deps.tallies.undelivered++
       attempt.judge(Outcome.connectFailure, 0, -1)
     } else {
-      attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, road.clock.now - attempt.startedAt)
+      attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, now - attempt.startedAt)
     }
-    if (this.tries.retryReply(attempt, delivery, buf, at, end)) return false
+    if (this.tries.retryReply(attempt, status, delivery)) return false
     this.commit(attempt)
-    this.reply.pass(attempt, this.mustClose, this.tries.visit.hashCookie)
+    this.reply.status = status
+    this.stream.begin(reply, this.changesOf(attempt, reply))
     return true
   }
 
-  /** Whether the connection cannot be used for another request. A body that is still coming is not waited for (R25). */
-  private get mustClose(): boolean {
-    return !this.request.head.keepsAlive || !this.request.isDone || this.connection.isDraining
+  private changesOf(attempt: Attempt, { status }: ReplyMessage): ReplyEdits {
+    const { context, way } = this
+    const { clock, replyChanges } = this.deps
+    context.now = clock.now
+    return replyChanges.forReply(way, attempt.state!, context, status, this.tries.visit.hashCookie)
   }
 
   private commit(attempt: Attempt): void {
     const { route } = this.way
-    if (route === null || route.spec.timeoutMs === 0) this.road.wheel.disarm(this.wholeTimer)
+    if (route === null || route.spec.timeoutMs === 0) this.deps.wheel.disarm(this.wholeTimer)
     this.tries.commit(attempt)
   }
 
-  /** Writes what is in the output to the caller; false = the caller reads slowly, and `replyDrained` follows. */
-  sendReply(): boolean {
-    this.reply.bytes += this.road.output.length
-    return this.connection.flush()
+  onReplyContent(buf: Buffer, from: number, to: number): void {
+    this.reply.bytes += to - from
+    this.stream.content(buf, from, to)
   }
 
-  replyDrained(): void {
+  get contentTarget(): Transport | null {
+    return this.stream.contentTarget
+  }
+
+  onMoved(count: number): void {
+    this.reply.bytes += count
+  }
+
+  flushReply(): boolean {
+    return this.stream.flush()
+  }
+
+  onDrained(): void {
     this.tries.running.winner?.resumeReading()
   }
 
-  /** The last byte of the reply was written, and the attempt is over. */
+  endReply(trailers: Fields | null): void {
+    this.stream.end(trailers)
+    this.stream.flush()
+  }
+
   replyDone(): void {
     this.tries.running.finish()
-    this.finish(this.reply.closes)
+    this.finish()
   }
 
   /** The reply broke after its head had been passed on: the caller must see that it is not whole (R26). */
   private replyBroken(attempt: Attempt, outcome: Outcome): void {
     this.reply.breakOff(outcome)
-    this.road.output.clear()
-    const needsReset = attempt.body.kind === BodyKind.untilClose && !attempt.rechunks
+    this.stream.dropUnflushed()
     attempt.abandon(outcome)
     this.tries.running.finish()
-    this.road.tallies.truncatedReplies++
-    const { connection } = this
+    this.deps.tallies.truncatedReplies++
     this.close()
-    connection.breakOff(needsReset)
+    this.stream.breakOff()
   }
 
   /** 101: from here on bytes pass in both directions, and the exchange is over. */
-  onSwitch(attempt: Attempt, buf: Buffer, at: number, end: number): void {
-    const { reply, road } = this
-    reply.status = 101
-    reply.headMs = road.clock.now - this.startedAt
-    attempt.judge(Outcome.ok, 101, reply.headMs)
+  onSwitch(attempt: Attempt, reply: ReplyMessage, buf: Buffer, from: number, to: number): void {
+    const { stream, tries } = this
+    this.reply.status = 101
+    this.reply.headMs = this.deps.clock.now - this.startedAt
+    attempt.judge(Outcome.ok, 101, this.reply.headMs)
     this.commit(attempt)
-    this.tries.running.finish()
-    reply.passHead(attempt, this.tries.visit.hashCookie)
-    road.output.copy(buf, at, end)
-    reply.bytes += road.output.length
-    startTunnel(road, this, attempt)
+    tries.running.finish()
+    stream.begin(reply, this.changesOf(attempt, reply))
+    if (to > from) stream.content(buf, from, to)
+    const isTaken = stream.flush()
+    const upstream = attempt.upstream!
+    const state = attempt.state!
+    const given = attempt.giveStream().giveTransport()
+    tries.visit.giveAdmission()
+    const { accepted } = stream
+    this.close()
+    startTunnel(this.deps, accepted, upstream, state, stream.giveTransport(), given, isTaken)
   }
 
   // ---- answers of our own
 
-  /** The head is broken: nothing of it may be read. */
-  refuseHead(fault: number): void {
-    const facts = httpFault(fault)
-    tallyFault(this.road.tallies, fault)
-    this.refuseUnread(errorAnswer(facts.status, facts.code, 'DPE', facts.reason))
+  refuseHead(fault: RequestFault): void {
+    this.startedAt = this.deps.clock.now
+    this.answer(errorAnswer(fault.status, fault.code, 'DPE', fault.reason))
   }
 
-  /** The head did not become whole in time. */
   headTimeOut(): void {
-    this.refuseUnread(requestTooSlow('the request head was not complete in time'))
+    this.startedAt = this.deps.clock.now
+    this.answer(requestTooSlow('the request head was not complete in time'))
   }
 
-  /** An answer without a request: the connection closes. */
-  private refuseUnread(answer: Answer): void {
-    this.startedAt = this.road.clock.now
-    this.request.isRead = false
-    this.reply.closes = true
-    this.answer(answer)
-  }
-
-  bodyTimeOut(): void {
+  contentTimeOut(): void {
     const { winner } = this.tries.running
     if (winner !== null) this.replyBroken(winner, Outcome.cancelled)
     else this.answer(requestTooSlow('the request body stopped coming'))
   }
 
-  /** The body is broken. */
-  refuseBody(fault: number): void {
-    const facts = httpFault(fault)
+  refuseContent(fault: RequestFault): void {
     const { winner } = this.tries.running
-    tallyFault(this.road.tallies, fault)
     if (winner !== null) {
       this.replyBroken(winner, Outcome.cancelled)
       return
     }
-    this.reply.closes = true
-    this.answer(errorAnswer(facts.status, facts.code, 'DPE', facts.reason))
+    // Content that came with its head: nothing was started.
+    if (!this.hasRequest) this.startedAt = this.deps.clock.now
+    this.hasRequest = true
+    this.answer(errorAnswer(fault.status, fault.code, 'DPE', fault.reason))
   }
 
   /** Ends the exchange without the reply of an endpoint. */
   answer(answer: Answer): void {
-    const { connection, reply } = this
+    const { context, reply, stream } = this
+    const { clock } = this.deps
+    const { route } = this.way
     this.tries.running.abandonLosing(Outcome.cancelled)
-    if (reply.headMs < 0) reply.headMs = this.road.clock.now - this.startedAt
-    reply.answer(answer, this.mustClose)
-    connection.flush()
-    this.finish(reply.closes)
+    if (reply.headMs < 0) reply.headMs = clock.now - this.startedAt
+    context.now = clock.now
+    const hasFilters = route !== null && route.responseFilters.length > 0
+    reply.answer(answer)
+    stream.answer(answer, hasFilters ? filterEdits(route, context, answer.status) : null)
+    this.finish()
   }
 
   // ---- the end
@@ -388,50 +496,49 @@ export class Exchange implements TimerOwner {
     this.close()
   }
 
-  private finish(closes: boolean): void {
-    const { connection } = this
+  private finish(): void {
     this.close()
-    connection.exchangeDone(closes)
+    this.stream.done()
   }
 
-  /** Counts it, lets everything go and returns to the store. */
-  close(): void {
-    const { road } = this
+  /** Counts it and lets everything go. The stream follows. */
+  private close(): void {
+    const { accessLog, metrics } = this.deps
     if (this.way.host === null || !this.way.host.isOwn) {
-      road.metrics.count(this)
-      if (road.accessLog.isOn && road.accessLog.wants(this.reply)) road.accessLog.write(loggedRequest(road, this))
+      metrics.count(this)
+      if (accessLog.isOn && accessLog.wants(this.reply)) accessLog.write(loggedRequest(this.deps, this))
     }
-    this.connection.exchange = null
     this.tries.visit.leave()
-    this.discard()
+    this.reset()
   }
 
-  /** Leaves the admission to a tunnel, which releases it at its end. */
-  giveAdmission(): void {
-    this.tries.visit.giveAdmission()
-  }
-
-  /** Returns to the store; called from outside, the head never became whole: there was no request. */
   discard(): void {
     this.reset()
-    this.road.exchanges.give(this)
   }
 
   private reset(): void {
-    const { wheel } = this.road
+    const { parked, wheel } = this.deps
     wheel.disarm(this.wholeTimer)
     wheel.disarm(this.delayTimer)
-    if (this.isParked) this.road.parked.forget(this)
-    this.request.reset()
+    if (this.isParked) parked.forget(this)
+    this.hasRequest = false
+    if (this.mirrorRun !== null) this.endMirrors()
+    this.body.reset()
+    this.trace.isThere = false
     this.way.reset()
     this.tries.reset()
     this.reply.reset()
   }
 
-  /** Leaves the store for good. */
+  private endMirrors(): void {
+    this.mirrorRun!.leave()
+    this.mirrorRun = null
+  }
+
+  /** Leaves the store for good, with its stream. */
   retire(): void {
-    this.road.wheel.drop(this.wholeTimer)
-    this.road.wheel.drop(this.delayTimer)
+    this.deps.wheel.drop(this.wholeTimer)
+    this.deps.wheel.drop(this.delayTimer)
     this.tries.retire()
   }
 }

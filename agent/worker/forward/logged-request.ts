@@ -1,41 +1,62 @@
 import type { EndpointState } from '../balance/types.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { LoggedRequest } from '../observe/access-log.ts'
-import { Field } from '../../../http1/field-names.ts'
-import type { Head } from '../../../http1/head.ts'
-import type { Exchange } from './exchange.ts'
-import type { Road } from './road.ts'
+import type { NodeSpec } from '../../../contracts/snapshot.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { OutgoingReply } from './outgoing-reply.ts'
+import type { DownstreamStream, RequestMessage } from './streams.ts'
+import type { TraceContext } from './trace-context.ts'
+
+export interface LogDeps {
+  readonly clock: Clock
+  readonly mesh: { readonly node: Pick<NodeSpec, 'tier'> }
+}
+
+/** What is written of an exchange. */
+export interface LoggedExchange {
+  readonly stream: DownstreamStream
+  readonly request: RequestMessage
+  /** Whether there was a whole head; its facts must not be read otherwise. */
+  readonly hasRequest: boolean
+  readonly requestBytes: number
+  readonly reply: OutgoingReply
+  readonly startedAt: number
+  readonly endpoint: EndpointState | null
+  readonly clusterName: string | undefined
+  readonly routeName: string | undefined
+  readonly attempts: number
+  readonly trace: TraceContext
+}
 
 /** The facts of a finished exchange for the access log. Only called for requests that are written. */
-export function loggedRequest(road: Road, exchange: Exchange): LoggedRequest {
-  const { connection, reply, request, tries } = exchange
-  const { head, isRead } = request
+export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRequest {
+  const { hasRequest: isRead, reply, request, stream } = exchange
   const query = isRead ? request.query : ''
   return {
     method: isRead ? request.method : '-',
     path: isRead ? request.path + (query === '' ? '' : `?${query}`) : '-',
     authority: isRead ? request.authority : '-',
-    protocol: isRead ? `HTTP/1.${head.minor}` : '-',
+    protocol: isRead ? request.protocol : '-',
     status: reply.status,
     code: reply.code,
     flag: reply.flag,
-    durationMs: road.clock.now - exchange.startedAt,
-    requestBytes: request.bytes,
+    durationMs: deps.clock.now - exchange.startedAt,
+    requestBytes: exchange.requestBytes,
     replyBytes: reply.bytes,
-    sourceAddress: connection.sourceAddress,
-    sourceApp: exchange.source?.app ?? '-',
-    upstreamId: tries.endpoint?.id ?? '-',
-    upstreamCluster: tries.visit.upstream?.cluster.name ?? '-',
-    routeName: exchange.way.route?.spec.name ?? '-',
-    listenerName: connection.context.name,
-    attempts: tries.count,
-    traceId: isRead ? traceId(head) || request.createdTrace.text : '',
-    tier: road.state.node.tier,
+    sourceAddress: stream.sourceAddress,
+    sourceApp: request.source?.app ?? '-',
+    upstreamId: exchange.endpoint?.id ?? '-',
+    upstreamCluster: exchange.clusterName ?? '-',
+    routeName: exchange.routeName ?? '-',
+    listenerName: stream.accepted.listener.name,
+    attempts: exchange.attempts,
+    traceId: isRead ? traceId(request) || exchange.trace.text : '',
+    tier: deps.mesh.node.tier,
   }
 }
 
 /** The same for a raw TCP connection that has ended; it has no status (0) and no path. */
-export function loggedConnection(road: Road, ended: EndedConnection, flag: string): LoggedRequest {
+export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: string): LoggedRequest {
   const { accepted, bytesDown, bytesUp, cluster, dials, sourceAddress, startedAt, state } = ended
   return {
     method: '-',
@@ -45,7 +66,7 @@ export function loggedConnection(road: Road, ended: EndedConnection, flag: strin
     status: 0,
     code: undefined,
     flag,
-    durationMs: road.clock.now - startedAt,
+    durationMs: deps.clock.now - startedAt,
     requestBytes: bytesUp,
     replyBytes: bytesDown,
     sourceAddress,
@@ -56,7 +77,7 @@ export function loggedConnection(road: Road, ended: EndedConnection, flag: strin
     listenerName: accepted.listener.name,
     attempts: dials,
     traceId: '',
-    tier: road.state.node.tier,
+    tier: deps.mesh.node.tier,
   }
 }
 
@@ -71,11 +92,10 @@ export interface EndedConnection {
   readonly sourceAddress: string
 }
 
-function traceId(head: Head): string {
-  const parent = head.find(Field.traceparent)
-  if (parent >= 0) return head.valueOf(parent).split('-')[1] ?? ''
-  const b3 = head.find(Field.b3)
-  if (b3 >= 0) return head.valueOf(b3).split('-')[0] ?? ''
-  const old = head.find(Field.xB3TraceId)
-  return old >= 0 ? head.valueOf(old) : ''
+function traceId(request: RequestMessage): string {
+  const parent = request.header('traceparent')
+  if (parent !== undefined) return parent.split('-')[1] ?? ''
+  const b3 = request.header('b3')
+  if (b3 !== undefined) return b3.split('-')[0] ?? ''
+  return request.header('x-b3-traceid') ?? ''
 }

@@ -12,12 +12,26 @@ import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import { leaveProcess, movedAccepted } from '../listen/leaving.ts'
 import type { DescriptorCopies, Detached, MovedPair, Movable } from '../listen/movable.ts'
+import type { LiveTable } from '../listen/live-table.ts'
 import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner } from '../transport/timer-wheel.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { Output } from '../transport/output.ts'
 import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
+import type { BulkMover } from '../transport/bulk-flow.ts'
 import { readBufferBytes } from '../transport/raw-handle.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
-import type { Road } from './road.ts'
+
+export interface PairDeps {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly output: Output
+  readonly bulk: BulkMover
+  readonly live: LiveTable
+  readonly tallies: { idlePairs: number }
+  /** An address is asked for only where it will be written. */
+  readonly accessLog: { readonly isOn: boolean }
+}
 
 export interface PairOptions {
   readonly protocol: 'tcp' | 'websocket'
@@ -42,17 +56,17 @@ class Side implements TransportOwner {
   /** Made when it first carries bulk. */
   flow: BulkFlow | null = null
   private readonly pair: Pair
-  private readonly road: Road
+  private readonly deps: PairDeps
 
-  constructor(pair: Pair, road: Road, transport: Transport) {
+  constructor(pair: Pair, deps: PairDeps, transport: Transport) {
     this.pair = pair
-    this.road = road
+    this.deps = deps
     this.transport = transport
     transport.owner = this
   }
 
   onBytes(bytes: Buffer, length: number): void {
-    const { bulk, output } = this.road
+    const { bulk, output } = this.deps
     this.bytesRead += length
     this.pair.touch()
     if (length === readBufferBytes && bulk.mayMove(this.transport, this.other.transport)) {
@@ -108,7 +122,7 @@ export class Pair implements TimerOwner, Movable {
   readonly protocol: 'tcp' | 'websocket'
   readonly accepted: Accepted
   readonly startedAt: number
-  private readonly road: Road
+  private readonly deps: PairDeps
   private readonly options: PairOptions
   private readonly down: Side
   private readonly up: Side
@@ -117,17 +131,17 @@ export class Pair implements TimerOwner, Movable {
   private bytesUpBefore = 0
   private bytesDownBefore = 0
 
-  constructor(road: Road, options: PairOptions, down: Transport, up: Transport) {
-    this.road = road
+  constructor(deps: PairDeps, options: PairOptions, down: Transport, up: Transport) {
+    this.deps = deps
     this.options = options
-    this.id = road.live.nextId()
+    this.id = deps.live.nextId()
     this.protocol = options.protocol
     this.accepted = options.accepted
-    this.startedAt = road.clock.now
+    this.startedAt = deps.clock.now
     this.timer = new Timer(this, 0)
-    this.sourceAddress = road.accessLog.isOn ? (this.accepted.proxy?.sourceAddress ?? down.peer().address) : ''
-    this.down = new Side(this, road, down)
-    this.up = new Side(this, road, up)
+    this.sourceAddress = deps.accessLog.isOn ? (this.accepted.proxy?.sourceAddress ?? down.peer().address) : ''
+    this.down = new Side(this, deps, down)
+    this.up = new Side(this, deps, up)
     this.down.other = this.up
     this.up.other = this.down
   }
@@ -152,8 +166,8 @@ export class Pair implements TimerOwner, Movable {
 
   /** Starts to relay. `toUp`, `toDown`: bytes to send first. */
   open(toUp: Buffer | null, toDown: Buffer | null, moved: MovedPair | null): void {
-    const { road } = this
-    road.live.add(this)
+    const { deps } = this
+    deps.live.add(this)
     if (moved !== null) {
       this.bytesUpBefore = moved.bytesUp
       this.bytesDownBefore = moved.bytesDown
@@ -174,8 +188,8 @@ export class Pair implements TimerOwner, Movable {
     let isTaken = true
     if (first !== null && first.length > 0) {
       if (this.isOver) return
-      this.road.output.append(first)
-      isTaken = to.transport.write(this.road.output)
+      this.deps.output.append(first)
+      isTaken = to.transport.write(this.deps.output)
     }
     if (from.hasEnded) to.finish()
     else if (isTaken) from.transport.resumeReading()
@@ -183,12 +197,12 @@ export class Pair implements TimerOwner, Movable {
 
   touch(): void {
     const { idleTimeoutMs } = this.options
-    if (idleTimeoutMs > 0) this.road.wheel.arm(this.timer, this.road.clock.refresh() + idleTimeoutMs)
+    if (idleTimeoutMs > 0) this.deps.wheel.arm(this.timer, this.deps.clock.refresh() + idleTimeoutMs)
   }
 
   onTimer(): void {
-    this.road.clock.refresh()
-    this.road.tallies.idlePairs++
+    this.deps.clock.refresh()
+    this.deps.tallies.idlePairs++
     this.end('SI', false)
   }
 
@@ -218,8 +232,8 @@ export class Pair implements TimerOwner, Movable {
     this.isOver = true
     this.down.flow?.release()
     this.up.flow?.release()
-    this.road.wheel.drop(this.timer)
-    this.road.live.remove(this)
+    this.deps.wheel.drop(this.timer)
+    this.deps.live.remove(this)
     this.options.onEnd(this, flag)
   }
 
@@ -239,7 +253,7 @@ export class Pair implements TimerOwner, Movable {
   detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     const { accepted, down, options, up } = this
-    const moved = movedAccepted(accepted, down.transport, this.road.clock.now)
+    const moved = movedAccepted(accepted, down.transport, this.deps.clock.now)
     const { descriptors, format, unsent } = leaveProcess([down.transport, up.transport], copies)
     // A FIN that waits behind unsent bytes counts as not sent: the receiver sends both.
     const state: MovedPair = {

@@ -1,5 +1,5 @@
 /**
- * The part of a request's body that was received so far, as it goes on the wire, kept so that the request can be sent again or sent later.
+ * The part of a request's content that was received so far, kept so that the request can be sent again or sent later.
  * Bound: `maxReplayBytes`; a body that outgrows it while it is being sent can no longer be repeated, one that waits for a connection is not read on.
  */
 

@@ -7,36 +7,20 @@
  * For all others the route's policy, its count, and the destination's budget follow.
  */
 import { Outcome } from '../balance/types.ts'
-import { Method } from '../../../http1/types.ts'
 import type { RetryPolicy } from '../route/types.ts'
 
 export interface Sent {
-  readonly methodId: Method
+  readonly isIdempotent: boolean
   /** Whether the endpoint may have read any byte of the request. */
   readonly mayBeRead: boolean
   /** Whether everything received so far can be sent again. */
   readonly isReplayable: boolean
 }
 
-const idempotent: readonly boolean[] = Array.from(
-  { length: 16 },
-  (_, id) =>
-    id === Method.get ||
-    id === Method.head ||
-    id === Method.put ||
-    id === Method.delete ||
-    id === Method.options ||
-    id === Method.trace,
-)
-
-export function isIdempotent(methodId: Method): boolean {
-  return idempotent[methodId] === true
-}
-
 /** What the facts of sending allow, before any policy. */
 export function mayRepeat(sent: Sent): boolean {
   if (!sent.isReplayable) return false
-  return !sent.mayBeRead || isIdempotent(sent.methodId)
+  return !sent.mayBeRead || sent.isIdempotent
 }
 
 /** Whether the policy wants another attempt after this failure. */
@@ -66,8 +50,8 @@ export const FreeRepeat = {
 export type FreeRepeat = (typeof FreeRepeat)[keyof typeof FreeRepeat]
 
 /** For a connection that ended before the first byte of a reply. */
-export function freeRepeat(outcome: Outcome, wasReused: boolean, replyBytes: number, sent: Sent): FreeRepeat {
-  if (outcome !== Outcome.reset || replyBytes > 0 || !mayRepeat(sent)) return FreeRepeat.none
+export function freeRepeat(outcome: Outcome, wasReused: boolean, hasReply: boolean, sent: Sent): FreeRepeat {
+  if (outcome !== Outcome.reset || hasReply || !mayRepeat(sent)) return FreeRepeat.none
   if (!sent.mayBeRead) return FreeRepeat.unread
   return wasReused ? FreeRepeat.reusedConnection : FreeRepeat.none
 }

@@ -1,13 +1,17 @@
 import { Outcome } from '../balance/types.ts'
-import type { Attempt } from './attempt.ts'
+
+/** What is asked of them here. */
+export interface RunningAttempt {
+  abandon(outcome: Outcome): void
+}
 
 /** The attempts of one request that are under way: mostly one; with hedging several beside each other, of which the first with a reply wins. */
-export class RunningAttempts {
+export class RunningAttempts<A extends RunningAttempt> {
   /** Begun last; later the winner, until its reply is over. */
-  newest: Attempt | null = null
+  newest: A | null = null
   /** Whose reply goes to the caller. */
-  winner: Attempt | null = null
-  private earlier: Attempt[] | null = null
+  winner: A | null = null
+  private earlier: A[] | null = null
 
   /** Whether another one than the newest may still bring the reply. */
   get isRace(): boolean {
@@ -28,7 +32,7 @@ export class RunningAttempts {
   }
 
   /** Forgets one that has ended. */
-  drop(attempt: Attempt): void {
+  drop(attempt: A): void {
     const { earlier } = this
     if (this.newest === attempt) {
       this.goBack()
@@ -39,7 +43,7 @@ export class RunningAttempts {
   }
 
   /** Ends all the others. */
-  win(attempt: Attempt): void {
+  win(attempt: A): void {
     this.winner = attempt
     const losers = this.earlier
     const { newest } = this

@@ -1,21 +1,36 @@
 import { MeshError } from '../../../contracts/errors.ts'
 import { encodeProxyV1, encodeProxyV2 } from '../../../contracts/proxy-protocol.ts'
-import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { NodeSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState } from '../balance/types.ts'
-import type { DialUser, PendingDial } from '../connect/dialer.ts'
+import type { Dialer, DialUser, PendingDial } from '../connect/dialer.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { MovedPair } from '../listen/movable.ts'
+import type { AccessLog } from '../observe/access-log.ts'
+import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
-import type { ConnectionView } from '../route/types.ts'
+import type { ConnectionView, VirtualHost } from '../route/types.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import { loggedConnection } from './logged-request.ts'
 import type { EndedConnection } from './logged-request.ts'
 import { Pair } from './pair.ts'
-import type { Road } from './road.ts'
+import type { PairDeps } from './pair.ts'
+
+export interface TcpDeps extends PairDeps {
+  readonly random: () => number
+  readonly mesh: {
+    readonly node: Pick<NodeSpec, 'tier'>
+    readonly names: { host(name: string): VirtualHost | undefined }
+    upstream(clusterKey: string): Upstream | undefined
+  }
+  readonly dialer: Pick<Dialer, 'dial'>
+  readonly tcpMetrics: TcpMetrics
+  readonly tallies: PairDeps['tallies'] & { tcpConnectFailures: number }
+  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
+}
 
 /** Endpoints that are tried for one connection; nothing was sent to those that failed. */
 const maxDials = 3
@@ -25,7 +40,7 @@ const maxDials = 3
  * sends waits in the kernel.
  */
 export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
-  private readonly road: Road
+  private readonly deps: TcpDeps
   private readonly accepted: Accepted
   private readonly transport: Transport
   private readonly tried: EndpointState[] = []
@@ -37,8 +52,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   private dials = 0
   private isOver = false
 
-  constructor(road: Road, accepted: Accepted, transport: Transport) {
-    this.road = road
+  constructor(deps: TcpDeps, accepted: Accepted, transport: Transport) {
+    this.deps = deps
     this.accepted = accepted
     this.transport = transport
     transport.owner = this
@@ -58,20 +73,20 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   }
 
   open(received: Buffer | null): void {
-    const { road } = this
+    const { deps } = this
     this.received = received
-    const host = road.state.names.host(this.accepted.listener.virtualHost ?? '')
+    const host = deps.mesh.names.host(this.accepted.listener.virtualHost ?? '')
     const route = host === undefined ? undefined : matchTcpRoute(host, this)
-    const destination = route === undefined ? undefined : chooseDestination(route, road.random())
+    const destination = route === undefined ? undefined : chooseDestination(route, deps.random())
     const upstream =
-      destination === undefined ? undefined : road.state.upstream(clusterKeyFor(destination, 0, this.localPort))
+      destination === undefined ? undefined : deps.mesh.upstream(clusterKeyFor(destination, 0, this.localPort))
     if (upstream === undefined) {
       this.refuse('NR')
       return
     }
     this.upstream = upstream
     upstream.uses++
-    const refusal = upstream.cluster.admit(road.clock.now)
+    const refusal = upstream.cluster.admit(deps.clock.now)
     if (refusal !== null) {
       this.upstream = null
       this.refuse(refusal.flag)
@@ -81,13 +96,13 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   }
 
   private tryNext(): void {
-    const { road } = this
+    const { deps } = this
     const { cluster, hashKey } = this.upstream!
-    const now = road.clock.now
+    const now = deps.clock.now
     const hash = hashKey === null ? undefined : connectionHash(hashKey, this)
     const picked = cluster.pick({
       now,
-      random: road.random,
+      random: deps.random,
       hash: hash ?? 0,
       hasHash: hash !== undefined,
       tried: this.tried.length > 0 ? this.tried : null,
@@ -105,34 +120,34 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     this.dials++
     this.dialledAt = now
     cluster.beginAttempt(picked, now)
-    this.dial = road.dialer.dial(picked.address, picked.port, cluster.policy.pool, this)
+    this.dial = deps.dialer.dial(picked.address, picked.port, cluster.policy.pool, this)
   }
 
   onDialFailed(outcome: Outcome): void {
-    const { road, state } = this
+    const { deps, state } = this
     const { cluster } = this.upstream!
     this.dial = null
-    road.tallies.tcpConnectFailures++
+    deps.tallies.tcpConnectFailures++
     cluster.endConnection()
-    cluster.endAttempt(state!, outcome, 0, -1, road.clock.now)
+    cluster.endAttempt(state!, outcome, 0, -1, deps.clock.now)
     this.tried.push(state!)
     if (this.dials < maxDials && cluster.states.length > this.tried.length) this.tryNext()
     else this.refuse('UF')
   }
 
   onDialed(up: Transport): void {
-    const { accepted, road } = this
+    const { accepted, deps } = this
     const upstream = this.upstream!
     const state = this.state!
     const { cluster } = upstream
     this.dial = null
     // The endpoint proved itself by the handshake; from here on the connection only counts as load on it.
-    cluster.endAttempt(state, Outcome.ok, 0, road.clock.now - this.dialledAt, road.clock.now)
-    cluster.beginAttempt(state, road.clock.now)
+    cluster.endAttempt(state, Outcome.ok, 0, deps.clock.now - this.dialledAt, deps.clock.now)
+    cluster.beginAttempt(state, deps.clock.now)
     this.isOver = true
     const first = [this.proxyHeader(), this.received].filter((bytes) => bytes !== null)
-    const pair = relayPair(road, accepted, 'tcp', upstream, state, this.transport, up)
-    road.tcpMetrics.opened(countedPair(pair))
+    const pair = relayPair(deps, accepted, 'tcp', upstream, state, this.transport, up)
+    deps.tcpMetrics.opened(countedPair(pair))
     pair.open(first.length === 0 ? null : Buffer.concat(first), null, null)
   }
 
@@ -149,14 +164,14 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   private refuse(flag: string): void {
     if (this.isOver) return
     this.isOver = true
-    const { accepted, road, state, upstream } = this
+    const { accepted, deps, state, upstream } = this
     if (upstream !== null) upstream.cluster.release()
     const service = upstream?.cluster.service
     const counted = { accepted, bytesUp: 0, bytesDown: 0, startedAt: accepted.acceptedAt, state, service }
-    road.tcpMetrics.opened(counted)
-    road.tcpMetrics.ended(counted, flag)
+    deps.tcpMetrics.opened(counted)
+    deps.tcpMetrics.ended(counted, flag)
     const { dials, sourceAddress } = this
-    logEnd(road, { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress }, flag)
+    logEnd(deps, { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress }, flag)
     // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like an empty answer.
     this.transport.reset()
     accepted.onEnd()
@@ -172,16 +187,16 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     if (this.dial !== null) {
       const { cluster } = this.upstream!
       cluster.endConnection()
-      cluster.endAttempt(this.state!, Outcome.cancelled, 0, -1, this.road.clock.now)
+      cluster.endAttempt(this.state!, Outcome.cancelled, 0, -1, this.deps.clock.now)
     }
     this.refuse('DC')
   }
 }
 
-function logEnd(road: Road, ended: EndedConnection, flag: string): void {
-  const { accessLog } = road
+function logEnd(deps: TcpDeps, ended: EndedConnection, flag: string): void {
+  const { accessLog } = deps
   if (accessLog.isOn && accessLog.wants({ status: 0, code: undefined, flag })) {
-    accessLog.write(loggedConnection(road, ended, flag))
+    accessLog.write(loggedConnection(deps, ended, flag))
   }
 }
 
@@ -192,7 +207,7 @@ function countedPair(pair: Pair) {
 
 /** A pair that holds one connection slot, one admission and one attempt of its cluster, and gives them back at its end. */
 function relayPair(
-  road: Road,
+  deps: TcpDeps,
   accepted: Accepted,
   protocol: 'tcp' | 'websocket',
   upstream: Upstream,
@@ -202,7 +217,7 @@ function relayPair(
 ): Pair {
   upstream.tcpConnections++
   return new Pair(
-    road,
+    deps,
     {
       protocol,
       accepted,
@@ -212,19 +227,19 @@ function relayPair(
       onEnd(pair, flag) {
         const { cluster } = upstream
         upstream.tcpConnections--
-        cluster.endAttempt(state, Outcome.cancelled, 0, -1, road.clock.now)
+        cluster.endAttempt(state, Outcome.cancelled, 0, -1, deps.clock.now)
         cluster.endConnection()
         cluster.release()
         upstream.pools.pump()
         if (flag !== 'moved') {
           if (protocol === 'tcp') {
-            road.tcpMetrics.ended(countedPair(pair), flag)
+            deps.tcpMetrics.ended(countedPair(pair), flag)
             logEnd(
-              road,
+              deps,
               { ...countedPair(pair), cluster: cluster.name, dials: 1, sourceAddress: pair.sourceAddress },
               flag,
             )
-          } else road.tcpMetrics.webSocketEnded(countedPair(pair))
+          } else deps.tcpMetrics.webSocketEnded(countedPair(pair))
         }
         accepted.onEnd()
       },
@@ -238,8 +253,8 @@ function relayPair(
  * Goes on with a pair of another process. It is let in past the limits: it was admitted before. Where its endpoint left the set meanwhile it counts as load of another one.
  * E_HANDOFF_REFUSED when the cluster is unknown or empty; the transports are then given up.
  */
-export function adoptPair(road: Road, accepted: Accepted, moved: MovedPair, down: Transport, up: Transport): Pair {
-  const upstream = road.state.upstream(moved.cluster)
+export function adoptPair(deps: TcpDeps, accepted: Accepted, moved: MovedPair, down: Transport, up: Transport): Pair {
+  const upstream = deps.mesh.upstream(moved.cluster)
   const states = upstream?.cluster.states
   const state = states?.find(({ id }) => id === moved.endpoint) ?? states?.[0]
   if (upstream === undefined || state === undefined) {
@@ -251,8 +266,8 @@ export function adoptPair(road: Road, accepted: Accepted, moved: MovedPair, down
   const { cluster } = upstream
   cluster.numbers.activeRequests++
   cluster.numbers.connections++
-  cluster.beginAttempt(state, road.clock.now)
-  const pair = relayPair(road, accepted, moved.protocol, upstream, state, down, up)
+  cluster.beginAttempt(state, deps.clock.now)
+  const pair = relayPair(deps, accepted, moved.protocol, upstream, state, down, up)
   pair.open(Buffer.from(moved.toUpstream, 'base64'), Buffer.from(moved.toDownstream, 'base64'), moved)
   return pair
 }

@@ -1,18 +1,42 @@
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
-import { BodyKind } from '../../../http1/types.ts'
+import type { Tallies } from '../observe/tallies.ts'
+import type { Route } from '../route/types.ts'
+import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner } from '../transport/timer-wheel.ts'
-import type { Attempt } from './attempt.ts'
-import { Delivery } from './delivery.ts'
+import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+import type { Attempt, AttemptUser } from './attempt.ts'
+import type { AttemptStore } from './attempt-store.ts'
 import { ClusterVisit } from './cluster-visit.ts'
-import type { Exchange } from './exchange.ts'
+import { Delivery } from './delivery.ts'
 import { failureOf } from './failure.ts'
 import { errorAnswer } from './own-answers.ts'
-import { backoffMs, FreeRepeat, freeRepeat, isIdempotent, mayRepeat, wantsRetry } from './retry-decision.ts'
-import type { Road } from './road.ts'
+import { backoffMs, FreeRepeat, freeRepeat, mayRepeat, wantsRetry } from './retry-decision.ts'
+import type { Sent } from './retry-decision.ts'
 import { RunningAttempts } from './running-attempts.ts'
+import type { Answer, RequestMessage } from './streams.ts'
+
+export interface TriesDeps {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly random: () => number
+  readonly tallies: Pick<Tallies, 'hedges' | 'retries' | 'retriesRefused' | 'unreadRepeats' | 'reusedConnectionRepeats'>
+  readonly attempts: Pick<AttemptStore, 'take'>
+}
+
+/** Whose tries they are: the exchange. */
+export interface TriesUser extends AttemptUser {
+  readonly request: RequestMessage
+  /** Everything that came of the request is still here. */
+  readonly isReplayable: boolean
+  /** null for a destination that the caller named itself. */
+  readonly route: Route | null
+  /** The destination takes no try, or no other one. */
+  refused(refusal: Refusal): void
+  /** There is no other try: this tells why. */
+  answer(answer: Answer): void
+}
 
 /** Uses of the timer. */
 const TimerKind = { backoff: 0, hedge: 1 } as const
@@ -33,61 +57,56 @@ const overflowRefusal: Refusal = {
  */
 export class Tries implements TimerOwner {
   readonly visit: ClusterVisit
-  readonly running: RunningAttempts = new RunningAttempts()
+  readonly running: RunningAttempts<Attempt> = new RunningAttempts()
   /** Endpoint that answered, or was tried last. */
   endpoint: EndpointState | null = null
   /** Attempts so far. */
   count = 0
-  private readonly road: Road
-  private readonly exchange: Exchange
+  private readonly deps: TriesDeps
+  private readonly user: TriesUser
   private readonly timer: Timer
   private retries = 0
   private freeRepeats = 0
 
-  constructor(road: Road, exchange: Exchange) {
-    this.road = road
-    this.exchange = exchange
-    this.visit = new ClusterVisit(road.random)
+  constructor(deps: TriesDeps, user: TriesUser) {
+    this.deps = deps
+    this.user = user
+    this.visit = new ClusterVisit(deps.random)
     this.timer = new Timer(this, TimerKind.backoff)
   }
 
   start(upstream: Upstream): void {
-    const refusal = this.visit.enter(upstream, this.exchange.request, this.road.clock.now)
+    const refusal = this.visit.enter(upstream, this.user.request, this.deps.clock.now)
     if (refusal === null) this.tryOnce(false, false)
-    else this.exchange.refused(refusal)
+    else this.user.refused(refusal)
   }
 
   private tryOnce(holdsRetry: boolean, needsFresh: boolean): void {
-    const { exchange, road, running, visit } = this
+    const { deps, running, user, visit } = this
     const upstream = visit.upstream!
-    const picked = visit.pick(exchange.request, road.clock.now)
+    const picked = visit.pick(user.request, deps.clock.now)
     if (picked.kind === 'refusal') {
       if (holdsRetry) upstream.cluster.endRetry()
-      if (!running.goBack()) exchange.refused(picked)
+      if (!running.goBack()) user.refused(picked)
       return
     }
     this.count++
     this.endpoint = picked
-    const attempt = road.attempts.take(road)
+    const attempt = deps.attempts.take()
     running.newest = attempt
-    if (!attempt.begin(exchange, upstream, picked, holdsRetry, needsFresh)) {
-      if (!running.goBack()) exchange.refused(overflowRefusal)
+    if (!attempt.begin(user, upstream, picked, holdsRetry, needsFresh)) {
+      if (!running.goBack()) user.refused(overflowRefusal)
       return
     }
-    const hedge = exchange.way.route?.spec.hedge
+    const hedge = user.route?.spec.hedge
     if (hedge !== undefined && this.count <= hedge.maxExtra && this.mayHedge()) {
       this.wait(TimerKind.hedge, hedge.afterMs)
     }
   }
 
   private mayHedge(): boolean {
-    const { request } = this.exchange
-    return (
-      this.running.winner === null &&
-      isIdempotent(request.head.methodId) &&
-      request.head.body === BodyKind.none &&
-      !request.asksUpgrade
-    )
+    const { request } = this.user
+    return this.running.winner === null && request.isIdempotent && !request.hasContent && !request.asksUpgrade
   }
 
   /** A second request to another endpoint, beside the first one. */
@@ -95,7 +114,7 @@ export class Tries implements TimerOwner {
     const { running, visit } = this
     const first = running.newest
     if (first === null || !this.mayHedge() || !visit.upstream!.cluster.tryRetry()) return
-    this.road.tallies.hedges++
+    this.deps.tallies.hedges++
     running.setNewestAside()
     visit.noteTried(first.state!)
     this.tryOnce(true, false)
@@ -103,35 +122,35 @@ export class Tries implements TimerOwner {
 
   /** An attempt brought no reply; it is still ours to end. */
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
-    const { exchange, road, running, visit } = this
-    const { request } = exchange
-    const { mayBeRead, replyBytes, isReused, state } = attempt
-    const sent = { methodId: request.head.methodId, mayBeRead, isReplayable: request.replay.isWhole }
-    const free = this.freeRepeats < maxFreeRepeats ? freeRepeat(outcome, isReused, replyBytes, sent) : FreeRepeat.none
+    const { running, user, visit } = this
+    const { tallies } = this.deps
+    const { hasReply, isReused, mayBeRead, state } = attempt
+    const sent = this.sent(mayBeRead)
+    const free = this.freeRepeats < maxFreeRepeats ? freeRepeat(outcome, isReused, hasReply, sent) : FreeRepeat.none
     // An idle connection that was closed is no failure of its endpoint; one that broke under a request is.
     attempt.abandon(free === FreeRepeat.unread ? Outcome.cancelled : outcome)
     running.drop(attempt)
     if (running.newest !== null) return
     if (free !== FreeRepeat.none) {
       this.freeRepeats++
-      if (free === FreeRepeat.unread) road.tallies.unreadRepeats++
-      else road.tallies.reusedConnectionRepeats++
+      if (free === FreeRepeat.unread) tallies.unreadRepeats++
+      else tallies.reusedConnectionRepeats++
       this.tryOnce(false, true)
       return
     }
     visit.noteTried(state!)
-    const policy = exchange.way.route?.retry ?? null
+    const policy = user.route?.retry ?? null
     if (wantsRetry(policy, outcome, mayBeRead) && mayRepeat(sent) && this.retryLater(!mayBeRead)) return
     const failure = failureOf(outcome, reason)
     const flag = policy !== null && this.retries >= policy.spec.attempts ? `${failure.flag},URX` : failure.flag
-    exchange.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
+    user.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
   }
 
   /** Nothing of this attempt was sent and its endpoint is no longer one: it goes to another, which is no retry. Where there is no other, the old one may still answer. */
   endpointLeft(attempt: Attempt): void {
-    const { road, running, visit } = this
+    const { deps, running, visit } = this
     if (visit.upstream!.cluster.numbers.usableEndpoints === 0) return
-    road.clock.refresh()
+    deps.clock.refresh()
     this.count--
     attempt.abandon(Outcome.cancelled)
     running.drop(attempt)
@@ -139,22 +158,23 @@ export class Tries implements TimerOwner {
   }
 
   /**
-   * Repeats because of the reply, whose head is read and ends at `at`, and which is then thrown away: it has a status for which the route asks that, or an agent says that the
-   * application could not be reached, which is a failed connect.
+   * Repeats because of the reply, which is then thrown away: it has a status for which the route asks that, or an agent says that the application could not be reached, which is
+   * a failed connect.
    */
-  retryReply(attempt: Attempt, delivery: Delivery, buf: Buffer, at: number, end: number): boolean {
-    const { request, way } = this.exchange
-    const policy = way.route?.retry ?? null
+  retryReply(attempt: Attempt, status: number, delivery: Delivery): boolean {
+    const policy = this.user.route?.retry ?? null
     if (policy === null) return false
     const isUnreachable = delivery === Delivery.unreachable
-    if (!(isUnreachable && policy.onConnectFailure) && !policy.onStatus(attempt.head.status)) return false
-    const { mayBeRead } = attempt
-    const sent = { methodId: request.head.methodId, mayBeRead, isReplayable: request.replay.isWhole }
-    if (!mayRepeat(sent) || !this.retryLater(isUnreachable)) return false
+    if (!(isUnreachable && policy.onConnectFailure) && !policy.onStatus(status)) return false
+    if (!mayRepeat(this.sent(delivery === Delivery.delivered)) || !this.retryLater(isUnreachable)) return false
     this.visit.noteTried(attempt.state!)
     this.running.drop(attempt)
-    attempt.discardReply(buf, at, end)
     return true
+  }
+
+  private sent(mayBeRead: boolean): Sent {
+    const { isReplayable, request } = this.user
+    return { isIdempotent: request.isIdempotent, mayBeRead, isReplayable }
   }
 
   /**
@@ -162,8 +182,8 @@ export class Tries implements TimerOwner {
    * work, so it needs none: one dead endpoint among living ones must not fail the requests that happen to meet it at the same time.
    */
   private retryLater(isFree: boolean): boolean {
-    const policy = this.exchange.way.route!.retry!
-    const { random, tallies } = this.road
+    const policy = this.user.route!.retry!
+    const { random, tallies } = this.deps
     if (this.retries >= policy.spec.attempts) return false
     if (!isFree && !this.visit.reserveRetry()) {
       tallies.retriesRefused++
@@ -178,11 +198,11 @@ export class Tries implements TimerOwner {
 
   private wait(kind: number, ms: number): void {
     this.timer.kind = kind
-    this.road.wheel.arm(this.timer, this.road.clock.now + ms)
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + ms)
   }
 
   onTimer(timer: Timer): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     if (timer.kind === TimerKind.backoff) this.tryOnce(this.visit.claimRetry(), false)
     else this.hedge()
   }
@@ -190,13 +210,13 @@ export class Tries implements TimerOwner {
   /** The reply of `attempt` is the answer. */
   commit(attempt: Attempt): void {
     this.endpoint = attempt.state
-    this.road.wheel.disarm(this.timer)
+    this.deps.wheel.disarm(this.timer)
     this.running.win(attempt)
   }
 
   /** For the next request. */
   reset(): void {
-    this.road.wheel.disarm(this.timer)
+    this.deps.wheel.disarm(this.timer)
     this.visit.reset()
     this.endpoint = null
     this.count = 0
@@ -206,6 +226,6 @@ export class Tries implements TimerOwner {
 
   /** Leaves the store for good, with its exchange. */
   retire(): void {
-    this.road.wheel.drop(this.timer)
+    this.deps.wheel.drop(this.timer)
   }
 }

@@ -1,45 +1,56 @@
-import type { Attempt } from './attempt.ts'
-import type { Exchange } from './exchange.ts'
+import type { EndpointState } from '../balance/types.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import type { Accepted } from '../listen/accepted.ts'
+import type { TcpMetrics } from '../observe/tcp-metrics.ts'
+import type { Transport } from '../transport/transport.ts'
 import { Pair } from './pair.ts'
-import type { Road } from './road.ts'
+import type { PairDeps } from './pair.ts'
+import type { GivenLink } from './streams.ts'
 
-/** Turns an exchange whose reply is 101 into a pair. The reply head, and the bytes glued to it, are in the output. */
-export function startTunnel(road: Road, exchange: Exchange, attempt: Attempt): void {
-  const { connection } = exchange
-  const upstream = attempt.upstream!
-  const state = attempt.state!
-  const { accepted, transport } = connection
-  const isTaken = connection.flush()
-  const pooled = attempt.giveConnection()
-  exchange.giveAdmission()
-  exchange.close()
-  const received = connection.giveTransport()
+export interface TunnelDeps extends PairDeps {
+  readonly tcpMetrics: Pick<TcpMetrics, 'webSocketEnded'>
+}
+
+/**
+ * Turns the two connections of an exchange whose reply is 101 into a pair. The admission of the exchange is the tunnel's from now on. `isTaken`: the caller's kernel took the reply
+ * head and the bytes glued to it.
+ */
+export function startTunnel(
+  deps: TunnelDeps,
+  accepted: Accepted,
+  upstream: Upstream,
+  state: EndpointState,
+  caller: { readonly transport: Transport; readonly received: Buffer | null },
+  given: GivenLink,
+  isTaken: boolean,
+): void {
+  const { cluster } = upstream
   const pair = new Pair(
-    road,
+    deps,
     {
       protocol: 'websocket',
       accepted,
       upstream,
       state,
-      idleTimeoutMs: upstream.cluster.policy.pool.tcpIdleTimeoutMs,
+      idleTimeoutMs: cluster.policy.pool.tcpIdleTimeoutMs,
       onEnd(ended) {
-        upstream.cluster.release()
-        pooled.pool.lost()
-        road.tcpMetrics.webSocketEnded({
+        cluster.release()
+        given.lost()
+        deps.tcpMetrics.webSocketEnded({
           accepted,
           bytesUp: ended.bytesUp,
           bytesDown: ended.bytesDown,
           startedAt: ended.startedAt,
           state,
-          service: upstream.cluster.service,
+          service: cluster.service,
         })
         accepted.onEnd()
       },
     },
-    transport,
-    pooled.transport,
+    caller.transport,
+    given.transport,
   )
-  pair.open(received, null, null)
+  pair.open(caller.received, null, null)
   // A caller that already does not read: the endpoint waits for the drain like any other time.
-  if (!isTaken) pooled.transport.pauseReading()
+  if (!isTaken) given.transport.pauseReading()
 }

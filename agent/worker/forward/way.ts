@@ -1,11 +1,11 @@
-import { Field } from '../../../http1/field-names.ts'
+import { headers } from '../../../contracts/words.ts'
 import type { Upstream } from '../connect/upstream.ts'
-import type { MeshState } from '../link/mesh-state.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
 import { matchRoute } from '../route/virtual-host.ts'
-import type { IncomingRequest } from './incoming-request.ts'
+import type { MeshView } from './mesh-view.ts'
 import { noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
+import type { RequestMessage } from './streams.ts'
 
 /** Where a request stops on its way: control has to be asked what a name means; the mesh does not know what the request names; or what a filter says. */
 export type Stop =
@@ -25,15 +25,9 @@ export class Way {
   private nextFilter = 0
 
   /** Answers the upstream at its end. `listenerHost`: the virtual host of the listener, null where the request names its service. */
-  goOn(
-    state: MeshState,
-    request: IncomingRequest,
-    listenerHost: string | null,
-    context: FilterContext,
-  ): Upstream | Stop {
+  goOn(mesh: MeshView, request: RequestMessage, listenerHost: string | null, context: FilterContext): Upstream | Stop {
     if (this.host === null) {
-      const stop =
-        listenerHost === null ? this.findNamedHost(state, request) : this.findListenerHost(state, listenerHost)
+      const stop = listenerHost === null ? this.findNamedHost(mesh, request) : this.findListenerHost(mesh, listenerHost)
       if (stop !== null) return stop
     }
     if (this.route === null) {
@@ -43,26 +37,25 @@ export class Way {
     }
     const verdict = this.runFilters(this.route, context)
     if (verdict !== null) return verdict
-    return this.findUpstream(this.route, state, request, context.random)
+    return this.findUpstream(this.route, mesh, request, context.random)
   }
 
-  private findListenerHost(state: MeshState, name: string): Stop | null {
-    const host = state.names.host(name)
+  private findListenerHost(mesh: MeshView, name: string): Stop | null {
+    const host = mesh.names.host(name)
     if (host === undefined) return this.isUnknown(name)
     this.host = host
     return null
   }
 
-  private findNamedHost(state: MeshState, request: IncomingRequest): Stop | null {
-    const { head } = request
-    const index = head.find(Field.xMeshService)
-    const name = index >= 0 ? head.valueOf(index) : head.authority
+  private findNamedHost(mesh: MeshView, request: RequestMessage): Stop | null {
+    const named = request.header(headers.service)
+    const name = named ?? request.authority
     if (name === '') return noName()
-    const host = index >= 0 ? state.names.findName(name) : state.findAuthority(name)
-    if (host === undefined) return { kind: 'ask', name: index >= 0 ? name : state.withoutPort(name) }
+    const host = named === undefined ? mesh.findAuthority(name) : mesh.names.findName(name)
+    if (host === undefined) return { kind: 'ask', name: named ?? mesh.withoutPort(name) }
     if (host === null) return this.isUnknown(name)
     this.host = host
-    request.isNamedByHost = index < 0
+    request.isNamedByHost = named === undefined
     return null
   }
 
@@ -79,18 +72,13 @@ export class Way {
     return null
   }
 
-  private findUpstream(
-    route: Route,
-    state: MeshState,
-    request: IncomingRequest,
-    random: () => number,
-  ): Upstream | Stop {
+  private findUpstream(route: Route, mesh: MeshView, request: RequestMessage, random: () => number): Upstream | Stop {
     const destination = chooseDestination(route, route.destinations.length > 1 ? random() : 0)
     if (destination === undefined) return noDestination(route.spec.name)
     this.destination = destination
-    const { portKeys, clusterKey } = destination
+    const { clusterKey, portKeys } = destination
     const key = portKeys === null ? clusterKey : clusterKeyFor(destination, request.namedPort, request.localPort)
-    return state.upstream(key) ?? unknown
+    return mesh.upstream(key) ?? unknown
   }
 
   /** The answer to a request whose way is unknown. */

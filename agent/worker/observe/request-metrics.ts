@@ -15,7 +15,7 @@ export interface CountedExchange {
   readonly replyBytes: number
   readonly source: SourceAppSpec | undefined
   readonly endpoint: EndpointState | null
-  readonly connection: { readonly context: { readonly reporter: 'source' | 'destination' } }
+  readonly reporter: 'source' | 'destination'
   readonly requestBytes: number
   readonly service: string | undefined
 }
@@ -77,7 +77,7 @@ export class RequestMetrics {
     let offset = scope.offsets.get(key)
     if (offset === undefined) {
       const labels = peerLabels({
-        reporter: exchange.connection.context.reporter,
+        reporter: exchange.reporter,
         source: exchange.source,
         service: exchange.service,
         version: exchange.endpoint?.endpoint.version ?? '',
@@ -94,8 +94,7 @@ export class RequestMetrics {
   }
 
   private scopeOf(exchange: CountedExchange): Scope {
-    const { source } = exchange
-    const { reporter } = exchange.connection.context
+    const { reporter, source } = exchange
     const pool = exchange.endpoint?.pool as EndpointPool | null | undefined
     if (pool) {
       const known = pool.scope as Scope | null

@@ -19,7 +19,8 @@ export interface StatsSources {
   readonly mirrors: {
     readonly inFlight: number
     readonly sent: number
-    readonly skipped: number
+    /** By reason. */
+    readonly skipped: ReadonlyMap<string, number>
     readonly failed: number
   }
   readonly acceptor: Acceptor
@@ -54,7 +55,13 @@ export function statsDump(sources: StatsSources): StatsDump {
       single('hostmesh_relay_shed_total', 'counter', 'Relayed connections shed at a bound', relays.shed),
       single('hostmesh_mirrors_in_flight', 'gauge', 'Mirrored requests in flight', mirrors.inFlight),
       single('hostmesh_mirrors_sent_total', 'counter', 'Mirrored requests sent', mirrors.sent),
-      single('hostmesh_mirrors_skipped_total', 'counter', 'Mirrored requests not sent at a bound', mirrors.skipped),
+      {
+        name: 'hostmesh_mirrors_skipped_total',
+        kind: 'counter',
+        help: 'Mirrored requests that were not sent, or not to their end',
+        labelNames: ['reason'],
+        samples: [...mirrors.skipped].map(([reason, value]) => ({ labels: [reason], value })),
+      },
       single('hostmesh_mirrors_failed_total', 'counter', 'Mirrored requests without an answer', mirrors.failed),
       single('hostmesh_websocket_ended_total', 'counter', 'WebSocket tunnels ended', tcpMetrics.webSockets),
       single(

@@ -125,7 +125,7 @@ export function forwardBody(
 ): { readonly out: string; readonly fault: number; readonly isDone: boolean; readonly taken: number } {
   const body = new BodyReader()
   const limits = options.limits ?? defaultLimits
-  body.begin(kind, contentLength, options.unframes ?? false, options.keepsTrailers ?? true, limits)
+  body.begin(kind, contentLength, options.unframes ?? false, options.keepsTrailers ?? options.unframes !== true, limits)
   const pieceBytes = options.pieceBytes ?? Math.max(1, input.length)
   let out = ''
   let taken = 0

@@ -57,7 +57,7 @@ export async function startWorker(
       return bound.socket.port
     },
     async change(delta) {
-      const { version } = worker.road.state
+      const { version } = worker.state
       worker.apply({ baseVersion: version, version: version + 1, ...delta })
       await worker.listeners.settled()
     },

@@ -7,7 +7,7 @@ export interface Moves {
 /** Bytes that the worker moves inside the kernel from here on. */
 export function watchMoves(started: StartedWorker): Moves {
   const moves: Moves = { bytes: 0 }
-  const { bulk } = started.worker.road
+  const { bulk } = started.worker
   const pipe = bulk.pipe
   if (pipe === null) throw new Error('the kernel does not splice here')
   bulk.pipe = {

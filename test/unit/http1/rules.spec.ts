@@ -1,4 +1,5 @@
 /** The numbered rules of docs/http1.md, as far as the codec alone decides them. Rules about forwarding are in test/e2e/http1. */
+import { trailerFields } from '../../../http1/trailers.ts'
 import { expect } from 'chai'
 
 import { Fault, httpFault } from '../../../http1/fault.ts'
@@ -297,6 +298,13 @@ describe('HTTP/1.1 rules', () => {
     expect(forwardChunks(mixed)).to.equal(body('X-Sum: 1\r\ngrpc-status: 0\r\n'))
     expect(forwardBody(bytes(mixed), BodyKind.chunked, 0, { keepsTrailers: false }).out).to.equal(body(''))
     expect(forwardBody(bytes(mixed), BodyKind.chunked, 0, { unframes: true }).out).to.equal('a')
+    const unframed = forwardBody(bytes(mixed), BodyKind.chunked, 0, { unframes: true, keepsTrailers: true }).out
+    expect(unframed, 'content, then what is kept').to.equal('aX-Sum: 1\r\ngrpc-status: 0\r\n\r\n')
+    expect(trailerFields(bytes('X-Sum: 1\r\ngrpc-status:0 \r\n\r\n'))).to.deep.equal([
+      ['x-sum', '1'],
+      ['grpc-status', '0'],
+    ])
+    expect(trailerFields(bytes('\r\n'))).to.equal(null)
     for (const bad of [' a: b\r\n', 'a : b\r\n', 'a\r\n', ': b\r\n', 'a: b\n', 'a: b\0\r\n', 'a: b\r\n c\r\n'])
       expect(chunkedFault(body(bad)), bad).to.equal(Fault.trailer)
     expect(chunkedFault(body('a: b\r\n'.repeat(101)))).to.equal(Fault.trailersTooLarge)

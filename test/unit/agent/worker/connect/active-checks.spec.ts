@@ -35,7 +35,7 @@ describe('active checks', () => {
   async function start(activeCheck: ActiveCheckSpec, ports: readonly number[]): Promise<(index: number) => boolean> {
     const endpoints = ports.map((port) => ({ address: '127.0.0.1', port }))
     started = await startWorker({ services: [{ name: 'orders', endpoints, policy: { activeCheck, panicShare: 0 } }] })
-    const { cluster } = started.worker.road.state.upstream(`${keyOf('orders')}||`)!
+    const { cluster } = started.worker.state.upstream(`${keyOf('orders')}||`)!
     return (index) =>
       cluster.candidates(performance.now()).find((one) => one.endpoint === `127.0.0.1:${ports[index]!}`)!.usable
   }

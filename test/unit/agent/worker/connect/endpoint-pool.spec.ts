@@ -17,7 +17,12 @@ import type {
 } from '../../../../../agent/worker/transport/transport.ts'
 import type { ConnectionPoolSpec } from '../../../../../contracts/policy-spec.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
+import type { OpenLink } from '../../../../../agent/worker/forward/streams.ts'
+import { Http1Link } from '../../../../../agent/worker/protocols/http1/upstream-link.ts'
+import type { UpstreamStreams } from '../../../../../agent/worker/protocols/http1/upstream-streams.ts'
 import { endpointOf, keyOf } from '../../../../support/worker/snapshots.ts'
+
+const openLink: OpenLink = (transport, home) => new Http1Link({} as UpstreamStreams, transport, home)
 
 class FakeTransport {
   owner: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
@@ -70,7 +75,7 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     random: Math.random,
     now,
   })
-  const pools = new ClusterPools(cluster, { dialer, wheel, clock })
+  const pools = new ClusterPools(cluster, { dialer, wheel, clock, openLink })
   return {
     cluster,
     pools,

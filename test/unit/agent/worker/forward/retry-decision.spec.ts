@@ -8,7 +8,6 @@ import {
   mayRepeat,
   wantsRetry,
 } from '../../../../../agent/worker/forward/retry-decision.ts'
-import { Method } from '../../../../../http1/types.ts'
 import { compileRetry } from '../../../../../agent/worker/route/retry-policy.ts'
 import type { RetryCondition } from '../../../../../contracts/route-spec.ts'
 
@@ -17,20 +16,19 @@ const policy = (...on: RetryCondition[]) =>
 
 describe('whether a failed attempt is repeated', () => {
   it('any request of which nothing was read may be', () => {
-    for (const methodId of Object.values(Method)) {
-      expect(mayRepeat({ methodId, mayBeRead: false, isReplayable: true })).to.equal(true)
+    for (const isIdempotent of [true, false]) {
+      expect(mayRepeat({ isIdempotent, mayBeRead: false, isReplayable: true })).to.equal(true)
     }
   })
 
-  it('one that may have been read only with an idempotent method (R31)', () => {
-    const may = (methodId: Method) => mayRepeat({ methodId, mayBeRead: true, isReplayable: true })
-    expect([Method.get, Method.head, Method.put, Method.delete, Method.options].every(may)).to.equal(true)
-    expect([Method.post, Method.patch, Method.other, Method.connect].some(may)).to.equal(false)
+  it('one that may have been read only when it is idempotent (R31)', () => {
+    expect(mayRepeat({ isIdempotent: true, mayBeRead: true, isReplayable: true })).to.equal(true)
+    expect(mayRepeat({ isIdempotent: false, mayBeRead: true, isReplayable: true })).to.equal(false)
   })
 
   it('none whose body is not whole here any more', () => {
-    expect(mayRepeat({ methodId: Method.get, mayBeRead: true, isReplayable: false })).to.equal(false)
-    expect(mayRepeat({ methodId: Method.put, mayBeRead: false, isReplayable: false })).to.equal(false)
+    expect(mayRepeat({ isIdempotent: true, mayBeRead: true, isReplayable: false })).to.equal(false)
+    expect(mayRepeat({ isIdempotent: true, mayBeRead: false, isReplayable: false })).to.equal(false)
   })
 
   it('only for what the policy names', () => {
@@ -46,28 +44,26 @@ describe('whether a failed attempt is repeated', () => {
   })
 
   describe('without a retry, on a fresh connection', () => {
-    const get = { methodId: Method.get, mayBeRead: true, isReplayable: true }
+    const get = { isIdempotent: true, mayBeRead: true, isReplayable: true }
 
     it('when nobody read it, whatever its method', () => {
-      for (const methodId of Object.values(Method)) {
-        const unread = { methodId, mayBeRead: false, isReplayable: true }
-        expect(freeRepeat(Outcome.reset, false, 0, unread)).to.equal(FreeRepeat.unread)
-        expect(freeRepeat(Outcome.reset, true, 0, { ...unread, isReplayable: false })).to.equal(FreeRepeat.none)
+      for (const isIdempotent of [true, false]) {
+        const unread = { isIdempotent, mayBeRead: false, isReplayable: true }
+        expect(freeRepeat(Outcome.reset, false, false, unread)).to.equal(FreeRepeat.unread)
+        expect(freeRepeat(Outcome.reset, true, false, { ...unread, isReplayable: false })).to.equal(FreeRepeat.none)
       }
     })
 
     it('when it is idempotent and a reused connection broke without a byte of a reply', () => {
-      expect(freeRepeat(Outcome.reset, true, 0, get)).to.equal(FreeRepeat.reusedConnection)
-      expect(freeRepeat(Outcome.reset, false, 0, get)).to.equal(FreeRepeat.none)
-      expect(freeRepeat(Outcome.reset, true, 1, get)).to.equal(FreeRepeat.none)
-      expect(freeRepeat(Outcome.reset, true, 0, { ...get, isReplayable: false })).to.equal(FreeRepeat.none)
-      expect(freeRepeat(Outcome.timeout, true, 0, get)).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.reset, true, false, get)).to.equal(FreeRepeat.reusedConnection)
+      expect(freeRepeat(Outcome.reset, false, false, get)).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.reset, true, true, get)).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.reset, true, false, { ...get, isReplayable: false })).to.equal(FreeRepeat.none)
+      expect(freeRepeat(Outcome.timeout, true, false, get)).to.equal(FreeRepeat.none)
     })
 
     it('never when it is not idempotent and may have been read (R31)', () => {
-      for (const methodId of [Method.post, Method.patch, Method.other]) {
-        expect(freeRepeat(Outcome.reset, true, 0, { ...get, methodId })).to.equal(FreeRepeat.none)
-      }
+      expect(freeRepeat(Outcome.reset, true, false, { ...get, isIdempotent: false })).to.equal(FreeRepeat.none)
     })
   })
 

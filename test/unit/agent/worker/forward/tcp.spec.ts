@@ -125,7 +125,7 @@ describe('a TCP connection', () => {
     caller.socket.end(block)
     await eventually(() => peers.length === 1)
     await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(started!.worker.road.output.bytes.length).to.be.at.most(256 * 1024)
+    expect(started!.worker.output.bytes.length).to.be.at.most(256 * 1024)
     expect(started!.metric('hostmesh_bulk_held_bytes')).to.be.at.most(2 * largestPortion)
     caller.socket.resume()
     await caller.until(() => caller.isEnded)
@@ -158,7 +158,7 @@ describe('a TCP connection', () => {
   it('carries bulk by reading and writing where the kernel does not move it', async () => {
     isEchoing = true
     const caller = await relay()
-    started!.worker.road.bulk.close()
+    started!.worker.bulk.close()
     const block = Buffer.alloc(4_000_000, 'abcdefghijklm')
     caller.socket.end(block)
     await caller.until(() => caller.isEnded)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 
+import type { OpenLink } from '../../../../../agent/worker/forward/streams.ts'
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
 import { maxFallbacks, MeshState } from '../../../../../agent/worker/link/mesh-state.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
@@ -9,6 +10,10 @@ import type { ListenerSpec, Snapshot } from '../../../../../contracts/snapshot.t
 import { endpointOf, keyOf, snapshotOf } from '../../../../support/worker/snapshots.ts'
 
 const clusterOf = (name: string): string => `${keyOf(name)}||`
+
+const noLink: OpenLink = () => {
+  throw new Error('nothing is dialled here')
+}
 
 function stateWith(snapshot: Snapshot) {
   const listenerChanges: ReadonlyMap<string, ListenerSpec | null>[] = []
@@ -26,7 +31,7 @@ function stateWith(snapshot: Snapshot) {
     onRefused() {},
   })
   const state = new MeshState(
-    { pools: { dialer, wheel, clock }, random: Math.random, now: () => 1000, limitShare: 1 },
+    { pools: { dialer, wheel, clock, openLink: noLink }, random: Math.random, now: () => 1000, limitShare: 1 },
     {
       onListeners: (changed) => listenerChanges.push(changed),
       onSettings: () => settings++,

@@ -18,7 +18,7 @@ const exchange = (changes: Partial<CountedExchange> = {}): CountedExchange => ({
   requestBytes: 100,
   source: { app: 'shop', namespace: 'public', labels: { version: 'v3' } },
   endpoint: null,
-  connection: { context: { reporter: 'source' } },
+  reporter: 'source',
   service: 'public/DEFAULT_GROUP@@orders',
   ...changes,
 })

@@ -1,9 +1,8 @@
-import { takeFailed } from '../../../native/kernel-pipe.ts'
-import type { BodyReader } from '../../../http1/body-reader.ts'
-import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
-import type { BulkMover } from '../transport/bulk-flow.ts'
-import { readBufferBytes } from '../transport/raw-handle.ts'
-import type { Transport } from '../transport/transport.ts'
+import { takeFailed } from '../../../../native/kernel-pipe.ts'
+import type { BodyReader } from '../../../../http1/body-reader.ts'
+import { BulkFlow, smallMove } from '../../transport/bulk-flow.ts'
+import type { BulkMover } from '../../transport/bulk-flow.ts'
+import type { Transport } from '../../transport/transport.ts'
 
 /**
  * The content of a large reply of known length, moved from the endpoint to the caller inside the kernel. Its last bytes never are: they are read, so that its end, and
@@ -18,9 +17,9 @@ export class BulkReply {
     this.mover = mover
   }
 
-  /** After a read of `length` bytes that did not end the body: whether the rest of it shall be moved. `from` then tells when there is something to move. */
-  begins(length: number, body: BodyReader, from: Transport, to: Transport): void {
-    if (length !== readBufferBytes || body.remaining <= smallMove || !this.mover.mayMove(from, to)) return
+  /** After a full read that did not end the body: whether the rest of it shall be moved. `from` then tells when there is something to move. */
+  begins(body: BodyReader, from: Transport, to: Transport): void {
+    if (body.remaining <= smallMove || !this.mover.mayMove(from, to)) return
     this.flow ??= new BulkFlow(this.mover)
     from.awaitReadable(true)
   }

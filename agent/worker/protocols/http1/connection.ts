@@ -1,24 +1,31 @@
-import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { Accepted } from '../listen/accepted.ts'
-import type { ListenerContext } from '../listen/listener-context.ts'
-import { leaveProcess, movedAccepted } from '../listen/leaving.ts'
-import type { DescriptorCopies, Detached, Movable } from '../listen/movable.ts'
-import { readRequest } from '../../../http1/read-request.ts'
-import { BodyKind } from '../../../http1/types.ts'
-import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner } from '../transport/timer-wheel.ts'
-import type { Transport, TransportOwner } from '../transport/transport.ts'
-import type { Exchange } from './exchange.ts'
+import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
+import type { Accepted } from '../../listen/accepted.ts'
+import type { ListenerContext } from '../../listen/listener-context.ts'
+import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
+import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
+import type { LiveTable } from '../../listen/live-table.ts'
+import { readRequest } from '../../../../http1/read-request.ts'
+import { Timer } from '../../transport/timer-wheel.ts'
+import type { TimerOwner } from '../../transport/timer-wheel.ts'
+import type { Transport, TransportOwner } from '../../transport/transport.ts'
+import type { Http1Deps } from './deps.ts'
+import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
+import type { DownstreamStreams } from './downstream-streams.ts'
 import { HeldBytes } from './held-bytes.ts'
-import type { Road } from './road.ts'
+
+/** What the caller's side of the codec needs of its worker. */
+export interface Http1ConnectionDeps extends Http1Deps {
+  readonly live: LiveTable
+  readonly streams: DownstreamStreams
+}
 
 const Phase = {
   /** Between two requests. */
   idle: 0,
   /** A request head has begun. */
   head: 1,
-  /** An exchange runs; more of its body is to come. */
-  body: 2,
+  /** An exchange runs; more of its content is to come. */
+  content: 2,
   /** An exchange runs; its request is whole. */
   reply: 3,
   /** The last answer was written: what still comes is thrown away until the peer closes or a bound is reached. */
@@ -28,24 +35,24 @@ const Phase = {
 type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Uses of the timers. */
-const TimerKind = { idle: 0, head: 1, body: 2, linger: 3, stalled: 4, halfClosed: 5 } as const
+const TimerKind = { idle: 0, head: 1, content: 2, linger: 3, stalled: 4, halfClosed: 5 } as const
 
 /**
  * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
  * requests because the next request is not parsed before the exchange is over (R29); meanwhile at most one read of pipelined bytes is held, and the
  * socket is not read.
  */
-export class HttpConnection implements TransportOwner, TimerOwner, Movable {
+export class Http1Connection implements TransportOwner, TimerOwner, Movable, StreamConnection {
   readonly id: number
   readonly protocol = 'http1'
   readonly accepted: Accepted
   readonly transport: Transport
-  /** The running exchange, or the one whose head has begun. */
-  exchange: Exchange | null = null
+  /** Of the request in hand, or of the one whose head has begun. */
+  stream: Http1DownstreamStream | null = null
   isDraining = false
   /** Requests answered. */
   served = 0
-  private readonly road: Road
+  private readonly deps: Http1ConnectionDeps
   private readonly timer: Timer
   private stallTimer: Timer | null = null
   private phase: Phase = Phase.idle
@@ -60,9 +67,9 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   isHeldBack = false
   private onReady: ((connection: Movable) => void) | null = null
 
-  constructor(road: Road, accepted: Accepted, transport: Transport) {
-    this.road = road
-    this.id = road.live.nextId()
+  constructor(deps: Http1ConnectionDeps, accepted: Accepted, transport: Transport) {
+    this.deps = deps
+    this.id = deps.live.nextId()
     this.accepted = accepted
     this.transport = transport
     this.timer = new Timer(this, TimerKind.idle)
@@ -91,7 +98,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   /** Begins to read. `received`: bytes that were read before (after a PROXY header, or in another process). */
   open(received: Buffer | null): void {
     this.transport.owner = this
-    this.road.live.add(this)
+    this.deps.live.add(this)
     this.armIdle()
     // First, for what was received may be a whole request, or one with half a body: `process` pauses where it has to.
     this.transport.resumeReading()
@@ -101,11 +108,11 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   // ---- reading
 
   onBytes(bytes: Buffer, length: number): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     if (this.phase === Phase.lingering) {
       this.lingered += length
-      if (this.lingered > this.road.state.limits.maxDrainBytes) {
-        this.road.tallies.drainLimits++
+      if (this.lingered > this.deps.settings.limits.maxDrainBytes) {
+        this.deps.tallies.drainLimits++
         this.closeNow()
       }
       return
@@ -116,7 +123,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       return
     }
     held.append(bytes, 0, length)
-    if (this.phase === Phase.head) this.exchange!.request.head.moveTo(held.bytes, held.start)
+    if (this.phase === Phase.head) this.stream!.request.head.moveTo(held.bytes, held.start)
     this.process(held.bytes, held.start, held.end)
   }
 
@@ -128,15 +135,15 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       let taken: number
       if (this.phase <= Phase.head) {
         if (this.phase === Phase.idle && (this.isSlow || this.onReady !== null)) break
-        if (served > this.road.state.limits.maxPipelined) {
-          this.road.tallies.pipelineLimits++
+        if (served > this.deps.settings.limits.maxPipelined) {
+          this.deps.tallies.pipelineLimits++
           this.continueSoon()
           break
         }
         served++
         taken = this.readHead(buf, at, end)
-      } else if (this.phase === Phase.body) {
-        taken = this.readBody(buf, at, end)
+      } else if (this.phase === Phase.content) {
+        taken = this.readContent(buf, at, end)
       } else {
         break
       }
@@ -148,14 +155,12 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     if (this.phase === Phase.idle && this.onReady !== null) this.goOn()
   }
 
-  /** Answers the bytes taken: head, and with it what came of the body; 0 when more are needed, -1 when the connection is at its end. */
+  /** Answers the bytes taken: head, and with it what came of the content; 0 when more are needed, -1 when the connection is at its end. */
   private readHead(buf: Buffer, start: number, end: number): number {
-    const { road } = this
-    const { limits } = road.state
-    const exchange = this.exchange ?? (this.exchange = road.exchanges.take(road, this))
-    const { request } = exchange
-    const { head } = request
-    const taken = readRequest(head, buf, start, end, limits)
+    const { deps } = this
+    const { limits } = deps.settings
+    const stream = this.stream ?? (this.stream = deps.streams.take(this))
+    const taken = readRequest(stream.request.head, buf, start, end, limits)
     if (taken === 0) {
       if (this.phase === Phase.idle) {
         this.phase = Phase.head
@@ -165,50 +170,47 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     }
     if (taken < 0) {
       this.phase = Phase.reply
-      exchange.refuseHead(taken)
+      stream.refuseHead(taken)
       return -1
     }
     let at = start + taken
-    if (head.body === BodyKind.none) {
-      request.isDone = true
+    stream.beginRequest()
+    if (stream.body.isDone) {
       this.phase = Phase.reply
-      road.wheel.disarm(this.timer)
+      deps.wheel.disarm(this.timer)
+      stream.endRequest()
     } else {
-      this.phase = Phase.body
-      request.body.begin(head.body, head.contentLength, false, true, limits)
+      this.phase = Phase.content
       if (at < end) {
-        const more = this.readBody(buf, at, end)
+        const more = this.readContent(buf, at, end)
         if (more < 0) return -1
         at += more
       } else {
-        this.arm(TimerKind.body, limits.bodyIdleTimeoutMs)
+        this.arm(TimerKind.content, limits.bodyIdleTimeoutMs)
       }
     }
-    exchange.start()
+    stream.start()
     return at - start
   }
 
-  /** Answers the bytes taken, 0 when none can be passed on now, -1 when the body was broken and the connection is at its end. */
-  private readBody(buf: Buffer, start: number, end: number): number {
-    const { road } = this
-    const { output } = road
-    const exchange = this.exchange!
-    const { request } = exchange
-    const sink = exchange.sink
-    if (!request.accepts(end - start, sink !== null)) return 0
-    const taken = request.takeBody(buf, start, end, sink === null ? null : output)
+  /** Answers the bytes taken, 0 when none can be passed on now, -1 when the content was broken and the connection is at its end. */
+  private readContent(buf: Buffer, start: number, end: number): number {
+    const { deps } = this
+    const stream = this.stream!
+    if (!stream.owner.accepts(end - start)) return 0
+    const taken = stream.takeContent(buf, start, end)
     if (taken < 0) {
-      output.clear()
-      exchange.refuseBody(taken)
+      deps.output.clear()
+      stream.refuseContent(taken)
       return -1
     }
-    if (request.isDone) {
+    if (stream.body.isDone) {
       this.phase = Phase.reply
-      road.wheel.disarm(this.timer)
+      deps.wheel.disarm(this.timer)
     } else {
-      this.arm(TimerKind.body, road.state.limits.bodyIdleTimeoutMs)
+      this.arm(TimerKind.content, deps.settings.limits.bodyIdleTimeoutMs)
     }
-    if (sink !== null && output.length > 0 && !sink.send()) this.pauseReading()
+    if (!stream.owner.flushContent()) this.pauseReading()
     return taken
   }
 
@@ -222,20 +224,20 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       this.held.start = at
     } else {
       this.held = new HeldBytes(buf, at, end)
-      if (this.phase === Phase.head) this.exchange!.request.head.moveTo(this.held.bytes, 0)
+      if (this.phase === Phase.head) this.stream!.request.head.moveTo(this.held.bytes, 0)
     }
     if (this.phase !== Phase.head) this.transport.pauseReading()
   }
 
-  /** Whether body bytes wait for an attempt that can take them. */
-  get holdsBody(): boolean {
-    return this.phase === Phase.body && this.held !== null
+  /** Whether content waits for somebody who can take it. */
+  get holdsContent(): boolean {
+    return this.phase === Phase.content && this.held !== null
   }
 
   pauseReading(): void {
     this.isHeldBack = true
     this.transport.pauseReading()
-    if (this.phase === Phase.body) this.road.wheel.disarm(this.timer)
+    if (this.phase === Phase.content) this.deps.wheel.disarm(this.timer)
   }
 
   /** The endpoint takes more of the request. */
@@ -246,7 +248,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
 
   continueSoon(): void {
     setImmediate(() => {
-      this.road.clock.refresh()
+      this.deps.clock.refresh()
       this.goOn()
     })
   }
@@ -274,24 +276,26 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       if (this.phase === Phase.idle) this.closeNow()
       return
     }
-    if (this.phase === Phase.body) this.arm(TimerKind.body, this.road.state.limits.bodyIdleTimeoutMs)
+    if (this.phase === Phase.content) this.arm(TimerKind.content, this.deps.settings.limits.bodyIdleTimeoutMs)
     this.transport.resumeReading()
   }
 
   onEnd(): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     this.hasEnded = true
     switch (this.phase) {
       case Phase.reply:
         // R28
-        if (this.context.halfClosed === 'answered' && this.exchange!.isSent) {
-          if (!this.exchange!.hasReply) this.arm(TimerKind.halfClosed, this.road.state.limits.halfClosedTimeoutMs)
+        if (this.context.halfClosed === 'answered' && this.stream!.owner.isSent) {
+          if (!this.stream!.owner.hasReply) {
+            this.arm(TimerKind.halfClosed, this.deps.settings.limits.halfClosedTimeoutMs)
+          }
           return
         }
         this.giveUp()
         break
-      case Phase.body:
-        this.exchange!.cancel()
+      case Phase.content:
+        this.stream!.cancel()
         break
       case Phase.lingering:
         if (this.isSlow) return
@@ -303,7 +307,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
 
   /** Called now and then: a caller that gives up while it is not read is not heard. */
   lookForEnd(): void {
-    const runs = this.phase === Phase.body || this.phase === Phase.reply
+    const runs = this.phase === Phase.content || this.phase === Phase.reply
     if (!runs || (this.held === null && !this.isHeldBack) || this.context.halfClosed !== 'gone') return
     if (!this.transport.hasPeerEnded) return
     this.giveUp()
@@ -312,37 +316,37 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
 
   /** The caller gave up. */
   private giveUp(): void {
-    this.road.tallies.abandonedRequests++
-    this.exchange!.cancel()
+    this.deps.tallies.abandonedRequests++
+    this.stream!.cancel()
   }
 
   // ---- writing
 
   /** Writes what is in the output; false = the caller reads slowly. */
   flush(): boolean {
-    if (this.transport.write(this.road.output)) return true
+    if (this.transport.write(this.deps.output)) return true
     if (this.isSlow || this.phase === Phase.closed) return false
     this.isSlow = true
     this.stallTimer ??= new Timer(this, TimerKind.stalled)
-    this.road.wheel.arm(this.stallTimer, this.road.clock.now + this.road.state.limits.bodyIdleTimeoutMs)
+    this.deps.wheel.arm(this.stallTimer, this.deps.clock.now + this.deps.settings.limits.bodyIdleTimeoutMs)
     return false
   }
 
   onDrained(): void {
-    this.road.clock.refresh()
+    this.deps.clock.refresh()
     this.isSlow = false
-    if (this.stallTimer !== null) this.road.wheel.disarm(this.stallTimer)
+    if (this.stallTimer !== null) this.deps.wheel.disarm(this.stallTimer)
     if (this.phase === Phase.lingering) {
       if (this.hasEnded) this.closeNow()
     } else if (this.phase === Phase.idle) {
       this.goOn()
     } else {
-      this.exchange?.replyDrained()
+      this.stream?.owner.onDrained()
     }
   }
 
-  /** The exchange is over and its last byte written; it has let go of this connection. */
-  exchangeDone(closes: boolean): void {
+  /** The exchange is over and its last byte written; its stream has let go of this connection. */
+  streamDone(closes: boolean): void {
     this.served++
     if (closes) {
       this.linger()
@@ -368,7 +372,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
       return
     }
     this.phase = Phase.lingering
-    this.arm(TimerKind.linger, this.road.state.limits.drainTimeoutMs)
+    this.arm(TimerKind.linger, this.deps.settings.limits.drainTimeoutMs)
     this.transport.end()
     this.transport.resumeReading()
   }
@@ -377,41 +381,41 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
 
   private arm(kind: number, ms: number): void {
     this.timer.kind = kind
-    this.road.wheel.arm(this.timer, this.road.clock.now + ms)
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + ms)
   }
 
   private armIdle(): void {
-    this.arm(TimerKind.idle, this.road.state.limits.keepAliveTimeoutMs)
+    this.arm(TimerKind.idle, this.deps.settings.limits.keepAliveTimeoutMs)
   }
 
   onTimer(timer: Timer): void {
-    this.road.clock.refresh()
-    const { tallies } = this.road
+    this.deps.clock.refresh()
+    const { tallies } = this.deps
     switch (timer.kind) {
       case TimerKind.head:
         tallies.headTimeouts++
         this.phase = Phase.reply
-        this.exchange!.headTimeOut()
+        this.stream!.headTimeOut()
         return
-      case TimerKind.body:
+      case TimerKind.content:
         tallies.bodyTimeouts++
-        this.exchange?.bodyTimeOut()
+        this.stream?.owner.contentTimeOut()
         return
       case TimerKind.stalled:
         tallies.stalledCallers++
-        this.exchange?.cancel()
+        this.stream?.cancel()
         this.transport.reset()
         this.closeNow()
         return
       case TimerKind.halfClosed:
-        if (this.phase !== Phase.reply || this.exchange!.hasReply) return
+        if (this.phase !== Phase.reply || this.stream!.owner.hasReply) return
         this.giveUp()
         this.closeNow()
         return
       case TimerKind.linger:
         // The answer itself is still on its way to a slow reader: the time for that is another one.
         if (this.isSlow) {
-          this.arm(TimerKind.linger, this.road.state.limits.drainTimeoutMs)
+          this.arm(TimerKind.linger, this.deps.settings.limits.drainTimeoutMs)
           return
         }
         tallies.drainTimeouts++
@@ -424,8 +428,8 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   }
 
   onClosed(): void {
-    this.road.clock.refresh()
-    if (this.phase === Phase.body || this.phase === Phase.reply) this.exchange?.cancel()
+    this.deps.clock.refresh()
+    if (this.phase === Phase.content || this.phase === Phase.reply) this.stream?.cancel()
     this.closeNow()
   }
 
@@ -439,11 +443,10 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     this.phase = Phase.closed
     this.held = null
     this.onReady = null
-    this.exchange?.discard()
-    this.exchange = null
-    this.road.wheel.drop(this.timer)
-    if (this.stallTimer !== null) this.road.wheel.drop(this.stallTimer)
-    this.road.live.remove(this)
+    this.stream?.discard()
+    this.deps.wheel.drop(this.timer)
+    if (this.stallTimer !== null) this.deps.wheel.drop(this.stallTimer)
+    this.deps.live.remove(this)
     this.accepted.onEnd()
   }
 
@@ -454,9 +457,9 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
     this.phase = Phase.closed
     this.held = null
     this.onReady = null
-    this.road.wheel.drop(this.timer)
-    if (this.stallTimer !== null) this.road.wheel.drop(this.stallTimer)
-    this.road.live.remove(this)
+    this.deps.wheel.drop(this.timer)
+    if (this.stallTimer !== null) this.deps.wheel.drop(this.stallTimer)
+    this.deps.live.remove(this)
     return rest
   }
 
@@ -492,7 +495,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     const { held, served, transport } = this
-    const moved = movedAccepted(this.accepted, transport, this.road.clock.now)
+    const moved = movedAccepted(this.accepted, transport, this.deps.clock.now)
     const received = held === null ? '' : held.bytes.toString('base64', held.start, held.end)
     const { descriptors, format } = leaveProcess([transport], copies)
     this.gone()
@@ -504,7 +507,7 @@ export class HttpConnection implements TransportOwner, TimerOwner, Movable {
   }
 
   abort(): void {
-    if (this.phase === Phase.body || this.phase === Phase.reply) this.exchange?.cancel()
+    if (this.phase === Phase.content || this.phase === Phase.reply) this.stream?.cancel()
     this.closeNow()
   }
 }

@@ -1,0 +1,22 @@
+import type { LimitsSpec, MeshSpec, NodeSpec } from '../../../contracts/snapshot.ts'
+import type { Upstream } from '../connect/upstream.ts'
+import type { VirtualHost } from '../route/types.ts'
+
+/** What a request asks of the snapshot on its way. */
+export interface MeshView {
+  readonly limits: LimitsSpec
+  readonly node: Pick<NodeSpec, 'tier'>
+  readonly mesh: Pick<MeshSpec, 'tracing'>
+  /** Our name in Via. */
+  readonly pseudonym: string
+  readonly names: {
+    host(name: string): VirtualHost | undefined
+    /** null: the mesh does not know it; undefined: control has to be asked. */
+    findName(name: string): VirtualHost | null | undefined
+  }
+  findAuthority(authority: string): VirtualHost | null | undefined
+  withoutPort(authority: string): string
+  upstream(clusterKey: string): Upstream | undefined
+  /** A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks. */
+  fallback(address: string): Upstream | null
+}

@@ -1,0 +1,41 @@
+import { isAgentInbound } from '../../../contracts/endpoint.ts'
+import type { EndpointState } from '../balance/types.ts'
+import type { FilterContext, HeaderEdits, Route } from '../route/types.ts'
+import type { ReplyEdits } from './streams.ts'
+import type { Way } from './way.ts'
+
+/** What the mesh changes in a reply on its way to the caller. One per worker, filled anew for each. */
+export class ReplyChanges implements ReplyEdits {
+  route: HeaderEdits | null = null
+  destination: HeaderEdits | null = null
+  cookie: HeaderEdits | null = null
+  filters: readonly HeaderEdits[] | null = null
+  isFromAgent = false
+
+  forReply(
+    way: Way,
+    endpoint: EndpointState,
+    context: FilterContext,
+    status: number,
+    cookie: HeaderEdits | null,
+  ): ReplyEdits {
+    const { destination, route } = way
+    const isFinal = route !== null && status >= 200
+    this.route = isFinal ? route.responseEdits : null
+    this.destination = isFinal && destination !== null ? destination.responseEdits : null
+    this.cookie = isFinal ? cookie : null
+    this.filters = isFinal ? filterEdits(route, context, status) : null
+    this.isFromAgent = isAgentInbound(endpoint.endpoint)
+    return this
+  }
+}
+
+/** What the filters of the route do to a head with this status; null for nothing. */
+export function filterEdits(route: Route, context: FilterContext, status: number): HeaderEdits[] | null {
+  let all: HeaderEdits[] | null = null
+  for (const filter of route.responseFilters) {
+    const edits = filter.onResponse(context, status)
+    if (edits !== null) (all ??= []).push(edits)
+  }
+  return all
+}

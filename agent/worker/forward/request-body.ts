@@ -1,0 +1,36 @@
+import { ReplayBuffer } from './replay-buffer.ts'
+import type { Fields } from './streams.ts'
+
+/** The content of a request as far as it came: counted, and kept while it is small, so that the request can be sent later, or again. */
+export class RequestBody {
+  readonly replay: ReplayBuffer = new ReplayBuffer()
+  /** Bytes of content so far. */
+  bytes = 0
+  /** Received to its last byte. */
+  isDone = false
+  trailers: Fields | null = null
+
+  /** Whether `count` more bytes may be taken. Bytes beyond the replay only pass to an attempt that sends them on; the request can then no longer be repeated. */
+  accepts(count: number, isSentOn: boolean): boolean {
+    if (this.replay.hasRoomFor(count)) return true
+    if (isSentOn) this.replay.abandon()
+    return isSentOn
+  }
+
+  take(buf: Buffer, from: number, to: number): void {
+    this.bytes += to - from
+    if (this.replay.isWhole) this.replay.keep(buf, from, to)
+  }
+
+  end(trailers: Fields | null): void {
+    this.trailers = trailers
+    this.isDone = true
+  }
+
+  reset(): void {
+    this.replay.reset()
+    this.bytes = 0
+    this.isDone = false
+    this.trailers = null
+  }
+}

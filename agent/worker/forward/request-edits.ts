@@ -1,0 +1,78 @@
+import { isAgentInbound } from '../../../contracts/endpoint.ts'
+import type { MeshSpec } from '../../../contracts/snapshot.ts'
+import type { EndpointState } from '../balance/types.ts'
+import type { Destination, Route } from '../route/types.ts'
+import type { RequestEdits, RequestMessage } from './streams.ts'
+import type { TraceContext } from './trace-context.ts'
+
+/** What the mesh changes in a request on its way to an endpoint. One per worker, filled anew for each attempt. */
+export class RequestChanges implements RequestEdits {
+  route: RequestEdits['route'] = null
+  destination: RequestEdits['destination'] = null
+  target: string | null = null
+  authority: string | null = null
+  source = ''
+  trace: TraceContext | null = null
+  keepsAsks = true
+  private readonly random: () => number
+
+  constructor(random: () => number) {
+    this.random = random
+  }
+
+  forAttempt(
+    request: RequestMessage,
+    route: Route | null,
+    destination: Destination | null,
+    endpoint: EndpointState,
+    trace: TraceContext,
+    tracing: MeshSpec['tracing'],
+  ): RequestEdits {
+    this.forRoute(request, route, destination)
+    const { source } = request
+    this.source = source !== undefined && isAgentInbound(endpoint.endpoint) ? source.app : ''
+    this.trace = tracing.createMissing ? this.traceFor(request, trace, tracing.sampledShare) : null
+    this.authority = route === null ? null : (destination?.authority ?? route.rewriteAuthority)
+    this.keepsAsks = true
+    return this
+  }
+
+  /** For a copy, whose `authority` says that it is one. */
+  forMirror(request: RequestMessage, route: Route, destination: Destination, authority: string): RequestEdits {
+    this.forRoute(request, route, destination)
+    this.source = ''
+    this.trace = null
+    this.authority = authority
+    this.keepsAsks = false
+    return this
+  }
+
+  private forRoute(request: RequestMessage, route: Route | null, destination: Destination | null): void {
+    this.route = route === null ? null : route.requestEdits
+    this.destination = destination === null ? null : destination.requestEdits
+    this.target = null
+    if (route !== null && route.rewritePath !== null) {
+      const path = route.rewritePath(request)
+      const { query } = request
+      this.target = query === '' ? path : `${path}?${query}`
+    }
+  }
+
+  /** A span of its own for each attempt, in the one trace of the request, which the first attempt begins; null where the caller brought one (W3C or B3). */
+  private traceFor(request: RequestMessage, trace: TraceContext, sampledShare: number): TraceContext | null {
+    if (!trace.isThere) {
+      if (hasTrace(request)) return null
+      trace.begin(sampledShare, this.random)
+    }
+    trace.nextSpan(this.random)
+    return trace
+  }
+}
+
+function hasTrace(request: RequestMessage): boolean {
+  return (
+    request.header('traceparent') !== undefined ||
+    request.header('b3') !== undefined ||
+    request.header('x-b3-traceid') !== undefined
+  )
+}

@@ -1,0 +1,241 @@
+/**
+ * The message layer: what an exchange and the protocols say to each other. A codec turns these messages into its own bytes and back; nothing here knows a wire.
+ *
+ * Writing: `send`, `begin`, `content` and `end` only put things together; `flush` hands them to the kernel, so that a head and what came of its content leave in one write. All
+ * streams of a worker share one output: whoever has begun to write flushes before anybody else writes.
+ *
+ * Backpressure: `flush` answers false when the other side does not take what it got. The source is then stopped with `pause`, and `resume`d when `onDrained` comes.
+ */
+import type { ErrorCode } from '../../../contracts/errors.ts'
+import type { Outcome } from '../balance/types.ts'
+import type { Accepted } from '../listen/accepted.ts'
+import type { Answer, Fields, HeaderEdits, RequestView } from '../route/types.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { TraceContext } from './trace-context.ts'
+
+export { Outcome } from '../balance/types.ts'
+export type { Answer, Fields, HeaderEdits } from '../route/types.ts'
+export type { TraceContext } from './trace-context.ts'
+
+/** Names in lower case. Fields that frame the content or belong to one connection only are left out. */
+export type FieldVisitor = (name: string, value: string) => void
+
+/** The head of a request. Readable until the exchange is over. */
+export interface RequestMessage extends RequestView {
+  /** Set by routing. */
+  isNamedByHost: boolean
+  /** How the caller's protocol is named in logs: `HTTP/1.1`. */
+  readonly protocol: string
+  /** RFC 9110 section 9.2.2: it may be repeated though it may have been carried out. */
+  readonly isIdempotent: boolean
+  readonly hasContent: boolean
+  /** Bytes of content, where they were said before; -1 = known at its end. */
+  readonly contentLength: number
+  /** It asks to turn the connection into a WebSocket. */
+  readonly asksUpgrade: boolean
+  readonly takesTrailers: boolean
+  /** It asks what we are, not what lies behind us (OPTIONS with Max-Forwards: 0). */
+  readonly endsHere: boolean
+  /** How often `name` is among those that passed it on (Via). */
+  countVia(name: string): number
+  eachField(visit: FieldVisitor): void
+  /** A message of its own, which outlives the exchange. */
+  copy(): RequestMessage
+  /** The codec's own head: where both sides are of one codec, unchanged bytes pass as runs. */
+  readonly wire: object | null
+}
+
+/** The head of a reply. Readable until the call in which it was told returns. */
+export interface ReplyMessage {
+  readonly status: number
+  readonly hasContent: boolean
+  /** Bytes of content as announced, which a reply without content may do too (HEAD, 304); -1 = not announced. */
+  readonly contentLength: number
+  /** First value of a field; `name` in lower case. */
+  header(name: string): string | undefined
+  eachField(visit: FieldVisitor): void
+  readonly wire: object | null
+}
+
+/** What the mesh changes in a forwarded request. One per worker, filled anew for each: read it before `send` returns. */
+export interface RequestEdits {
+  route: HeaderEdits | null
+  destination: HeaderEdits | null
+  /** Path and query for the endpoint; null = as they came. */
+  target: string | null
+  /** Host for the endpoint; null = as it came. */
+  authority: string | null
+  /** The calling application, told to another agent; '' = not told. */
+  source: string
+  /** A trace that we began; null = the caller brought one, or none is wanted. */
+  trace: TraceContext | null
+  /** Passes on what the caller asks of the connection: an upgrade, and the wish to be told to go on before it sends content (Expect). */
+  keepsAsks: boolean
+}
+
+/** What the mesh changes in a forwarded reply. One per worker, like `RequestEdits`. */
+export interface ReplyEdits {
+  route: HeaderEdits | null
+  destination: HeaderEdits | null
+  /** Adds a cookie of ours. */
+  cookie: HeaderEdits | null
+  /** Of the route's filters. */
+  filters: readonly HeaderEdits[] | null
+  /** It comes from another agent, whose word about the mesh (`x-mesh-error`) passes; nobody else's does. */
+  isFromAgent: boolean
+}
+
+/** One request to an endpoint and its reply. A codec implements it, an `UpstreamOwner` has it from `open` until its end. */
+export interface UpstreamStream {
+  /** The connection had carried requests before. */
+  readonly isReused: boolean
+  /** Any byte of a reply has come. */
+  readonly hasReply: boolean
+  /** The endpoint may have read some of the request, as far as is known; see `Fate` of the transport. */
+  readonly mayBeRead: boolean
+  send(request: RequestMessage, edits: RequestEdits): void
+  content(buf: Buffer, from: number, to: number): void
+  /** Ends the request. `trailers`: null = none. */
+  end(trailers: Fields | null): void
+  /** False = the endpoint takes no more; `onDrained` follows. */
+  flush(): boolean
+  /** The reply is not read until `resume`. */
+  pause(): void
+  resume(): void
+  /** After `onEnd`: lets the connection go, which may serve somebody else from now on. */
+  release(): void
+  /** Ends it in whatever state it is. Nothing is called any more. */
+  abandon(): void
+  /** After `onSwitch`: leaves the connection, with its place in the pool, to somebody else. */
+  giveTransport(): GivenLink
+}
+
+/** A connection to an endpoint that is no codec's any more, and keeps its place in the pool until `lost`. */
+export interface GivenLink {
+  readonly transport: Transport
+  lost(): void
+}
+
+/** One connection to an endpoint. A codec implements it. */
+export interface UpstreamLink {
+  readonly transport: Transport
+  /** Streams that can be opened beside those that are open: at most 1 in HTTP/1.1. */
+  readonly freeStreams: number
+  /** `isReused`: it carried requests before. Only while `freeStreams` is above 0. */
+  open(owner: UpstreamOwner, isReused: boolean): UpstreamStream
+  /** Nobody uses it: it is watched for its end and for bytes that nobody asked for. */
+  rest(): void
+}
+
+/** Who dialled a link: a pool, or somebody with one question. */
+export interface LinkHome {
+  /** A stream has ended and the link can carry another one. */
+  linkFreed(): void
+  /** A stream has ended and the link must not be used again. */
+  linkSpent(): void
+  /** It ended while nobody used it; it is closed already. */
+  linkEnded(): void
+  /** Its transport was given away and has ended. */
+  linkLost(): void
+}
+
+/** Makes a link of a connected transport; paused ones are resumed. */
+export type OpenLink = (transport: Transport, home: LinkHome) => UpstreamLink
+
+/** Whether the reply shall be told, or is thrown away: another try follows it, and the stream finds its own end. */
+export type ReplyVerdict = 'pass' | 'discard'
+
+/** Who gets the reply. After `onEnd` the owner calls `release`; after `onBroken` or a verdict `discard` the stream is over. In every other call it may `abandon` the stream. */
+export interface UpstreamOwner {
+  /** An interim reply (1xx without 101). */
+  onInterim(reply: ReplyMessage): void
+  onReply(reply: ReplyMessage): ReplyVerdict
+  onContent(buf: Buffer, from: number, to: number): void
+  /** What came in one go has been told, and there is more to come. */
+  onPause(): void
+  /** The reply is whole. */
+  onEnd(trailers: Fields | null): void
+  /** 101: `buf[from..to)` came behind it, and belongs to whoever takes the connection with `giveTransport`, or abandons it. */
+  onSwitch(reply: ReplyMessage, buf: Buffer, from: number, to: number): void
+  onBroken(outcome: Outcome, reason: string): void
+  onDrained(): void
+  /** Where content of known length may be put without being told, null where it has to be told. Asked while such a reply comes. */
+  readonly contentTarget: Transport | null
+  /** `count` bytes of content went to `contentTarget`. */
+  onMoved(count: number): void
+}
+
+/** One request of a caller and its reply. A codec implements it, together with one exchange for its whole life: `StreamOwner`. */
+export interface DownstreamStream {
+  readonly request: RequestMessage
+  readonly accepted: Accepted
+  readonly sourceAddress: string
+  /** Callers share an endpoint's connections fairly by application, else by connection. */
+  readonly callerKey: string
+  /** Passes on and flushes an interim reply, where the caller knows such. */
+  interim(reply: ReplyMessage, edits: ReplyEdits): void
+  /** Begins the reply; with 101 the connection is given away behind it. */
+  begin(reply: ReplyMessage, edits: ReplyEdits): void
+  content(buf: Buffer, from: number, to: number): void
+  /** Ends the reply. `trailers`: null = none. */
+  end(trailers: Fields | null): void
+  /** False = the caller takes no more; `onDrained` follows. */
+  flush(): boolean
+  /** A whole reply of our own, flushed. `edits`: of the route's filters. */
+  answer(answer: Answer, edits: readonly HeaderEdits[] | null): void
+  /** Where content of known length may be put without `content`; null where the protocol frames it. */
+  readonly contentTarget: Transport | null
+  /** Bytes of content that are not flushed yet are forgotten. */
+  dropUnflushed(): void
+  /** The request's content is not read until `resume`. */
+  pause(): void
+  readonly isPaused: boolean
+  resume(): void
+  /** Content that was not accepted may be given again, in a later turn. */
+  resumeSoon(): void
+  /** The exchange is over and has let go: the connection goes on, or ends behind the reply. */
+  done(): void
+  /** The same in the middle of a reply: the caller must see that it is not whole (R26). */
+  breakOff(): void
+  /** The same after a reply with 101: leaves the connection to somebody else. `received`: what came behind the request. */
+  giveTransport(): { readonly transport: Transport; readonly received: Buffer | null }
+}
+
+/** What is wrong with a request, for the answer. */
+export interface RequestFault {
+  readonly status: number
+  readonly code: ErrorCode
+  readonly reason: string
+}
+
+/** The exchange, as the caller's stream sees it. */
+export interface StreamOwner {
+  /** The head is whole, and the content that came with it was told. */
+  start(): void
+  /** Whether `count` more bytes of content may be told now. If not, `resume` or `resumeSoon` of the stream follows when they may. */
+  accepts(count: number): boolean
+  onContent(buf: Buffer, from: number, to: number): void
+  /** The request is whole. */
+  onContentEnd(trailers: Fields | null): void
+  /** What came in one go has been told. False = the endpoint takes no more; `resume` of the stream follows. */
+  flushContent(): boolean
+  /** The head is broken: nothing of it may be read. */
+  refuseHead(fault: RequestFault): void
+  refuseContent(fault: RequestFault): void
+  headTimeOut(): void
+  contentTimeOut(): void
+  /** The request is on its way to an endpoint; else it waits for a name, a delay, a connection or the next try. */
+  readonly isSent: boolean
+  /** A reply has begun. */
+  readonly hasReply: boolean
+  /** The caller takes the reply again. */
+  onDrained(): void
+  /** The caller is gone in the middle of its request or reply. Nothing of the stream may be called any more. */
+  cancel(): void
+  /** The head never became whole: there was no request. */
+  discard(): void
+  /** Its stream leaves the store for good. */
+  retire(): void
+}
+
+export type OpenExchange = (stream: DownstreamStream) => StreamOwner

@@ -1,0 +1,357 @@
+import { takeFailed } from '../../../../native/kernel-pipe.ts'
+import { BodyReader } from '../../../../http1/body-reader.ts'
+import { Head } from '../../../../http1/head.ts'
+import { readReply } from '../../../../http1/read-reply.ts'
+import { trailerFields } from '../../../../http1/trailers.ts'
+import { BodyKind, Method } from '../../../../http1/types.ts'
+import { Outcome } from '../../forward/streams.ts'
+import type {
+  Fields,
+  GivenLink,
+  RequestEdits,
+  RequestMessage,
+  UpstreamOwner,
+  UpstreamStream,
+} from '../../forward/streams.ts'
+import { Timer } from '../../transport/timer-wheel.ts'
+import type { TimerOwner } from '../../transport/timer-wheel.ts'
+import { Fate } from '../../transport/transport.ts'
+import type { TransportOwner } from '../../transport/transport.ts'
+import { readBufferBytes } from '../../transport/raw-handle.ts'
+import { BulkReply } from './bulk-reply.ts'
+import { ContentWriter } from './content-writer.ts'
+import type { Http1Deps } from './deps.ts'
+import { tallyFault } from './limit-tallies.ts'
+import { Http1Reply } from './reply-message.ts'
+
+const Phase = { rest: 0, head: 1, content: 2, ended: 3, switched: 4 } as const
+type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** The connection under a stream. */
+export interface StreamLink extends GivenLink {
+  /** The stream has ended as it should. */
+  freed(): void
+  /** The stream has ended in a way after which no request must follow. */
+  discard(): void
+}
+
+/** A peer that closed before it knew of a request refuses it within a round trip: so often, and after so many ms, the kernel is asked whether it has. */
+const maxFateLooks = 25
+const fateLookMs = 10
+
+/** One request over a connection to an endpoint, and its reply. Reused for one request after another, over whatever connection; an idle connection holds none. */
+export class Http1UpstreamStream implements UpstreamStream, TransportOwner, TimerOwner {
+  isReused = false
+  hasReply = false
+  mayBeRead = false
+  private link: StreamLink | null = null
+  private owner: UpstreamOwner | null = null
+  private readonly deps: Http1Deps
+  private readonly store: { give(stream: Http1UpstreamStream): void }
+  private readonly head: Head
+  private readonly body: BodyReader = new BodyReader()
+  private readonly reply: Http1Reply
+  private readonly writer: ContentWriter
+  private readonly bulk: BulkReply
+  private readonly fateTimer: Timer
+  private phase: Phase = Phase.rest
+  private methodId: Method = Method.other
+  private asksUpgrade = false
+  private isIdempotent = false
+  /** Bytes of the request that were handed to the connection. */
+  private sentBytes = 0
+  private hasSentAll = false
+  /** The connection may carry another request when this one is over (R38). */
+  private isReusable = false
+  private interims = 0
+  private fateLooks = 0
+  /** Start of a reply head that is not whole. */
+  private held: Buffer | null = null
+
+  constructor(deps: Http1Deps, store: { give(stream: Http1UpstreamStream): void }) {
+    this.deps = deps
+    this.store = store
+    this.head = new Head(deps.strings, deps.settings.limits.maxFields)
+    this.reply = new Http1Reply(this.head)
+    this.writer = new ContentWriter(deps.output)
+    this.bulk = new BulkReply(deps.bulk)
+    this.fateTimer = new Timer(this, 0)
+  }
+
+  begin(link: StreamLink, owner: UpstreamOwner, isReused: boolean): void {
+    this.link = link
+    this.owner = owner
+    this.isReused = isReused
+    this.hasReply = false
+    this.mayBeRead = true
+    this.sentBytes = 0
+    this.hasSentAll = false
+    this.isReusable = false
+    this.interims = 0
+    this.fateLooks = 0
+    this.phase = Phase.head
+    link.transport.owner = this
+  }
+
+  // ---- the request
+
+  send(request: RequestMessage, edits: RequestEdits): void {
+    const { output, settings } = this.deps
+    const { wire } = request
+    this.methodId = wire instanceof Head ? wire.methodId : request.method === 'HEAD' ? Method.head : Method.other
+    this.isIdempotent = request.isIdempotent
+    this.asksUpgrade = edits.keepsAsks && request.asksUpgrade
+    this.writer.isChunked = request.hasContent && request.contentLength < 0
+    if (!settings.requests.write(output, request, edits, settings.limits)) this.breakSoon()
+  }
+
+  /** The message cannot be said in HTTP/1.1. Told in a later turn, as every end is. */
+  private breakSoon(): void {
+    const { owner } = this
+    setImmediate(() => {
+      if (this.owner === owner && this.phase === Phase.head) this.broken(Outcome.protocol, 'not sayable in HTTP/1.1')
+    })
+  }
+
+  content(buf: Buffer, from: number, to: number): void {
+    this.writer.content(buf, from, to)
+  }
+
+  end(trailers: Fields | null): void {
+    this.writer.end(trailers)
+    this.hasSentAll = true
+  }
+
+  flush(): boolean {
+    const { output } = this.deps
+    if (output.length === 0) return true
+    this.sentBytes += output.length
+    return this.link!.transport.write(output)
+  }
+
+  // ---- the reply
+
+  onBytes(bytes: Buffer, length: number): void {
+    this.deps.clock.refresh()
+    this.hasReply = true
+    let buf = bytes
+    let end = length
+    if (this.held !== null) {
+      buf = Buffer.concat([this.held, bytes.subarray(0, length)])
+      end = buf.length
+      this.head.moveTo(buf, 0)
+      this.held = null
+    }
+    if (this.phase === Phase.head) {
+      const at = this.readHead(buf, end)
+      if (at < 0) return
+      this.readContent(buf, at, end)
+    } else {
+      this.readContent(buf, 0, end)
+    }
+    if (this.phase === Phase.content) this.beginBulk(length)
+  }
+
+  /** Answers where the content begins, or -1 when there is nothing more to do with these bytes. */
+  private readHead(buf: Buffer, end: number): number {
+    const { head, reply } = this
+    const { settings, tallies } = this.deps
+    const { limits } = settings
+    const owner = this.owner!
+    let at = 0
+    for (;;) {
+      if (at === end) return -1
+      const taken = readReply(head, buf, at, end, limits, this.methodId, this.asksUpgrade)
+      if (taken < 0) {
+        tallyFault(tallies, taken)
+        this.broken(Outcome.protocol, 'malformed reply')
+        return -1
+      }
+      if (taken === 0) {
+        this.held = Buffer.from(buf.subarray(at, end))
+        head.moveTo(this.held, 0)
+        return -1
+      }
+      at += taken
+      if (head.status >= 200 || head.status === 101) break
+      if (++this.interims > limits.maxInterimReplies) {
+        tallies.interimLimits++
+        this.broken(Outcome.protocol, 'too many interim replies')
+        return -1
+      }
+      owner.onInterim(reply)
+      if (this.owner !== owner) return -1
+    }
+    if (head.status === 101) {
+      this.phase = Phase.switched
+      owner.onSwitch(reply, buf, at, end)
+      return -1
+    }
+    this.phase = Phase.content
+    // Whether the caller takes trailers is its own codec's business.
+    this.body.begin(head.body, head.contentLength, true, true, limits)
+    if (owner.onReply(reply) === 'discard') {
+      this.discard(buf, at, end)
+      return -1
+    }
+    return this.owner === owner ? at : -1
+  }
+
+  private readContent(buf: Buffer, start: number, end: number): void {
+    const { body } = this
+    const owner = this.owner!
+    let at = start
+    while (at < end && !body.isDone) {
+      const taken = body.feed(buf, at, end)
+      if (taken < 0) {
+        tallyFault(this.deps.tallies, taken)
+        this.broken(Outcome.protocol, 'malformed reply body')
+        return
+      }
+      at += taken
+      for (let run = 0; run < body.runCount; run++) {
+        owner.onContent(buf, body.runs[run * 2]!, body.runs[run * 2 + 1]!)
+      }
+    }
+    if (body.isDone) this.whole(at === end)
+    else owner.onPause()
+  }
+
+  private whole(isExact: boolean): void {
+    const { body, head } = this
+    this.phase = Phase.ended
+    this.isReusable = isExact && head.keepsAlive && body.kind !== BodyKind.untilClose
+    this.owner!.onEnd(body.tail === null ? null : trailerFields(body.tail))
+  }
+
+  /** What of the content lies behind the head decides over the connection. */
+  private discard(buf: Buffer, start: number, end: number): void {
+    const { body, head } = this
+    let at = start
+    while (at < end && !body.isDone) {
+      const taken = body.feed(buf, at, end)
+      if (taken <= 0) break
+      at += taken
+    }
+    this.isReusable = body.isDone && at === end && head.keepsAlive && body.kind !== BodyKind.untilClose
+    this.release()
+  }
+
+  // ---- content of known length that need not come here
+
+  private beginBulk(length: number): void {
+    if (length !== readBufferBytes) return
+    const target = this.owner!.contentTarget
+    if (target !== null) this.bulk.begins(this.body, this.link!.transport, target)
+  }
+
+  /** More of the content waits at the connection, and is moved on without being read. */
+  onReadable(): void {
+    this.deps.clock.refresh()
+    const owner = this.owner!
+    const { transport } = this.link!
+    const target = owner.contentTarget
+    const moved = target === null ? 0 : this.bulk.move(this.body, transport, target)
+    if (target === null) transport.awaitReadable(false)
+    if (moved === takeFailed) {
+      this.broken(Outcome.reset, 'ECONNRESET')
+    } else if (moved > 0) {
+      owner.onMoved(moved)
+    }
+  }
+
+  // ---- the end
+
+  onEnd(): void {
+    this.deps.clock.refresh()
+    if (this.phase === Phase.content && this.body.endOfInput()) this.whole(false)
+    else this.closedByEndpoint()
+  }
+
+  /** Without a whole reply. What may not be repeated once it was read waits for the kernel's word on that. */
+  private closedByEndpoint(): void {
+    const { clock, wheel } = this.deps
+    const fate = this.hasReply ? Fate.mayBeRead : this.link!.transport.fateOf(this.sentBytes)
+    if (fate === Fate.undecided && !this.isIdempotent && this.fateLooks < maxFateLooks) {
+      this.fateLooks++
+      wheel.arm(this.fateTimer, clock.now + fateLookMs)
+      return
+    }
+    this.mayBeRead = fate !== Fate.unread
+    this.broken(Outcome.reset, 'closed by the endpoint')
+  }
+
+  onTimer(): void {
+    this.deps.clock.refresh()
+    this.closedByEndpoint()
+  }
+
+  onClosed(reason: string): void {
+    this.deps.clock.refresh()
+    this.mayBeRead = this.link!.transport.fateOf(this.sentBytes) !== Fate.unread
+    this.broken(Outcome.reset, reason)
+  }
+
+  onDrained(): void {
+    this.deps.clock.refresh()
+    this.owner!.onDrained()
+  }
+
+  pause(): void {
+    this.link!.transport.pauseReading()
+  }
+
+  resume(): void {
+    this.bulk.release()
+    this.link!.transport.resumeReading()
+  }
+
+  release(): void {
+    const link = this.link!
+    const isReusable = this.isReusable && this.hasSentAll && link.transport.pendingBytes === 0
+    this.rest()
+    if (isReusable) link.freed()
+    else link.discard()
+  }
+
+  abandon(): void {
+    const { link } = this
+    if (link === null) return
+    this.rest()
+    link.discard()
+  }
+
+  giveTransport(): GivenLink {
+    const link = this.link!
+    this.rest()
+    return link
+  }
+
+  private broken(outcome: Outcome, reason: string): void {
+    const owner = this.owner!
+    const link = this.link!
+    // The owner reads what became of it before the stream serves another request.
+    this.phase = Phase.rest
+    this.owner = null
+    this.link = null
+    link.discard()
+    owner.onBroken(outcome, reason)
+    this.rest()
+  }
+
+  private rest(): void {
+    this.phase = Phase.rest
+    this.link = null
+    this.owner = null
+    this.held = null
+    this.deps.wheel.disarm(this.fateTimer)
+    this.bulk.release()
+    this.head.reset()
+    this.store.give(this)
+  }
+
+  /** Leaves the store for good. */
+  retire(): void {
+    this.deps.wheel.drop(this.fateTimer)
+  }
+}
