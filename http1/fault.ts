@@ -49,6 +49,8 @@ export const Fault = {
   switchNotAsked: -32,
   emptyLines: -33,
   traceBody: -34,
+  codingUnknown: -35,
+  http2Preface: -36,
 } as const
 export type Fault = (typeof Fault)[keyof typeof Fault]
 
@@ -61,6 +63,15 @@ const badRequest = (rule: string, reason: string): HttpFault => ({
 
 const faults: ReadonlyMap<number, HttpFault> = new Map<number, HttpFault>([
   [Fault.startLine, badRequest('R1', 'malformed start line')],
+  [
+    Fault.http2Preface,
+    {
+      status: 505,
+      code: 'E_HTTP_VERSION',
+      rule: 'R33',
+      reason: 'the preface of HTTP/2 (prior knowledge, h2c) on a port for HTTP/1.1: let the caller use HTTP/1.1 here',
+    },
+  ],
   [Fault.version, badRequest('R2', 'malformed HTTP version')],
   [
     Fault.versionUnsupported,
@@ -79,6 +90,11 @@ const faults: ReadonlyMap<number, HttpFault> = new Map<number, HttpFault>([
   [Fault.lengthAndCoding, badRequest('R11', 'both Content-Length and Transfer-Encoding')],
   [Fault.contentLength, badRequest('R12', 'malformed or repeated Content-Length')],
   [Fault.transferCoding, badRequest('R13', 'Transfer-Encoding other than a single chunked')],
+  // RFC 9112 section 6.1
+  [
+    Fault.codingUnknown,
+    { status: 501, code: 'E_HTTP_BAD_REQUEST', rule: 'R13', reason: 'transfer coding that is not served here' },
+  ],
   [Fault.codingInOldVersion, badRequest('R13', 'Transfer-Encoding in HTTP/1.0')],
   [Fault.chunkSize, badRequest('R14', 'malformed chunk size')],
   [Fault.chunkExtension, badRequest('R15', 'malformed chunk extension')],

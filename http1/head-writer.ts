@@ -26,7 +26,10 @@ const requestFields: readonly Field[] = [
 ]
 const requestActionsToAnybody = actions(requestFields, true)
 const requestActionsToMesh = actions(requestFields, false)
-const replyActions = actions([Field.contentLength, Field.transferEncoding, Field.xMeshTier, Field.xMeshError], false)
+const replyActions = actions(
+  [Field.contentLength, Field.transferEncoding, Field.xMeshTier, Field.xMeshError, Field.trailer],
+  false,
+)
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 const crlf = latin1('\r\n')
@@ -238,6 +241,7 @@ export class HeadWriter {
       let action = replyActions[field] as number
       if (field === Field.xMeshTier && !plan.dropsTier) action = Action.pass
       else if (field === Field.xMeshError && !plan.dropsError) action = Action.pass
+      else if (field === Field.trailer && !plan.dropsTrailer) action = Action.pass
       const isLoose = head.hasLooseLines && buf[head.at[k * 4 + 1] as number] !== 0x3a
       if (action === Action.pass && !isLoose && (isPlain || !this.#isLeftOut(head, k, field))) continue
       let writesLength = false

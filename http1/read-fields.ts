@@ -139,7 +139,10 @@ function noteFact(head: Head, field: Field, start: number, end: number): number 
       return 0
     }
     case Field.transferEncoding:
-      if (++head.codingCount > 1 || !equals(buf, start, end, 'chunked')) return Fault.transferCoding
+      if (++head.codingCount > 1) return Fault.transferCoding
+      if (!equals(buf, start, end, 'chunked')) {
+        return isRegisteredBeforeChunked(buf, start, end) ? Fault.codingUnknown : Fault.transferCoding
+      }
       head.isChunked = true
       return 0
     case Field.connection:
@@ -171,6 +174,16 @@ function noteFact(head: Head, field: Field, start: number, end: number): number 
     default:
       return 0
   }
+}
+
+const registeredCodings = ['gzip', 'deflate', 'compress', 'x-gzip', 'x-compress']
+
+/** `gzip, chunked` and the like: sound framing with a coding of the IANA registry that is not implemented. */
+function isRegisteredBeforeChunked(buf: Buffer, start: number, end: number): boolean {
+  for (const coding of registeredCodings) {
+    if (equals(buf, start, end, `${coding}, chunked`) || equals(buf, start, end, `${coding},chunked`)) return true
+  }
+  return false
 }
 
 /** Connection options: what they say themselves, and which fields they name. Elements that are no token name nothing. */

@@ -142,6 +142,7 @@ function readRequestLine(head: Head, end: number, maxBytes: number): number {
     }
     if (i === first + 8) {
       const major = (buf[first + 5] as number) - 0x30
+      if (major === 2 && isPreface(head)) return Fault.http2Preface
       if (major !== 1) return major === 0 || major === 2 ? Fault.version : Fault.versionUnsupported
       head.minor = buf[first + 7] === 0x30 ? 0 : 1
       state = LineState.carriageReturn
@@ -163,6 +164,15 @@ function readRequestLine(head: Head, end: number, maxBytes: number): number {
   head.scan = i
   head.lineState = state
   return i - head.start >= maxBytes && state < LineState.carriageReturn ? Fault.requestLineTooLong : 0
+}
+
+/** `PRI * HTTP/2.0`, with which a caller begins HTTP/2 that knows or believes that it is spoken here (RFC 9113 section 3.4). */
+function isPreface(head: Head): boolean {
+  return (
+    equals(head.buf, head.start, head.methodEnd, 'pri') &&
+    head.targetEnd - head.targetStart === 1 &&
+    head.buf[head.targetStart] === 0x2a
+  )
 }
 
 function targetFault(byte: number): number {

@@ -107,4 +107,6 @@ export interface ReplyPlan {
   dropsTier: boolean
   /** Leaves out an `x-mesh-error`: it came from an application, and only the mesh may say what it says. */
   dropsError: boolean
+  /** Leaves `Trailer` out: the trailers that it announces do not pass (R16). */
+  dropsTrailer: boolean
 }

@@ -148,7 +148,7 @@ export class RelayedAttempt implements WireOwner {
     else if (head.body === BodyKind.chunked && isOld) this.framing = ReplyFraming.untilClose
     const unframes = head.body === BodyKind.chunked && isOld
     this.body.begin(head.body, head.contentLength, unframes, exchange.head.acceptsTrailers, exchange.limits)
-    const lines = heads.reply(head, tier, this.framing)
+    const lines = heads.reply(head, tier, this.framing, exchange.head.acceptsTrailers)
     held.consume(taken)
     // Content that came with the head is judged before anything is written: a fault in it is still a 502.
     const out = this.passBody(held.take(), true)

@@ -49,6 +49,7 @@ export class RelayedHeads {
     upgrades: false,
     dropsTier: true,
     dropsError: true,
+    dropsTrailer: true,
   }
   private readonly tierLines = {
     center: Buffer.from(`${headers.tier}: center\r\n`, 'latin1'),
@@ -74,13 +75,14 @@ export class RelayedHeads {
   }
 
   /** Of an interim, a switching or a final reply. */
-  reply(head: Head, tier: RelayTier, framing: ReplyFraming): Buffer {
+  reply(head: Head, tier: RelayTier, framing: ReplyFraming, takesTrailers = false): Buffer {
     const plan = this.replyPlan
     const isFinal = head.status >= 200
     plan.extra = this.tierLines[tier]
     plan.extraLength = isFinal || head.status === 101 ? plan.extra.length : 0
     // whether an agent or an application answers is not known here; only of a center it is
     plan.dropsError = tier === 'direct'
+    plan.dropsTrailer = !takesTrailers || framing === ReplyFraming.untilClose
     plan.framing = framing
     plan.closes = isFinal
     plan.upgrades = head.status === 101

@@ -11,6 +11,7 @@ import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Attempt } from './attempt.ts'
 import { Delivery } from './delivery.ts'
+import { failureOf } from './failure.ts'
 import { loggedRequest } from './logged-request.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { MirrorRun, Mirrors } from './mirrors.ts'
@@ -299,7 +300,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
 
   /** An attempt brought no whole reply; it is still ours to end. */
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
-    if (this.tries.running.winner === attempt) this.replyBroken(attempt, outcome)
+    if (this.tries.running.winner === attempt) this.replyBroken(attempt, outcome, reason)
     else this.tries.attemptFailed(attempt, outcome, reason)
   }
 
@@ -325,7 +326,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     const { running } = this.tries
     this.deps.tallies.requestTimeouts++
     if (running.winner !== null) {
-      this.replyBroken(running.winner, Outcome.timeout)
+      this.replyBroken(running.winner, Outcome.timeout, 'time of the request')
       return
     }
     if (!this.body.isDone && this.sink !== null) {
@@ -407,12 +408,18 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     this.finish()
   }
 
-  /** The reply broke after its head had been passed on: the caller must see that it is not whole (R26). */
-  private replyBroken(attempt: Attempt, outcome: Outcome): void {
-    this.reply.breakOff(outcome)
-    this.stream.dropUnflushed()
+  /** The reply broke: the caller must see that it is not whole (R26), or gets another one if nothing of it was passed on. */
+  private replyBroken(attempt: Attempt, outcome: Outcome, reason: string): void {
+    const isUntold = this.stream.dropUnflushed()
     attempt.abandon(outcome)
     this.tries.running.finish()
+    if (isUntold) {
+      const { status, code, flag } = failureOf(outcome, reason)
+      this.reply.reset()
+      this.answer(errorAnswer(status, code, flag, reason))
+      return
+    }
+    this.reply.breakOff(outcome)
     this.deps.tallies.truncatedReplies++
     this.close()
     this.stream.breakOff()
@@ -452,14 +459,14 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
 
   contentTimeOut(): void {
     const { winner } = this.tries.running
-    if (winner !== null) this.replyBroken(winner, Outcome.cancelled)
+    if (winner !== null) this.replyBroken(winner, Outcome.cancelled, 'the request stopped coming')
     else this.answer(requestTooSlow('the request body stopped coming'))
   }
 
   refuseContent(fault: RequestFault): void {
     const { winner } = this.tries.running
     if (winner !== null) {
-      this.replyBroken(winner, Outcome.cancelled)
+      this.replyBroken(winner, Outcome.cancelled, 'the request is broken')
       return
     }
     // Content that came with its head: nothing was started.

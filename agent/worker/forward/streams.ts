@@ -185,8 +185,8 @@ export interface DownstreamStream {
   answer(answer: Answer, edits: readonly HeaderEdits[] | null): void
   /** Where content of known length may be put without `content`; null where the protocol frames it. */
   readonly contentTarget: Transport | null
-  /** Bytes of content that are not flushed yet are forgotten. */
-  dropUnflushed(): void
+  /** What is not flushed of a reply that was begun is forgotten. True when that is all of it: another one may be given instead. */
+  dropUnflushed(): boolean
   /** The request's content is not read until `resume`. */
   pause(): void
   readonly isPaused: boolean

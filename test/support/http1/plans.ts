@@ -31,6 +31,7 @@ export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
     upgrades: false,
     dropsTier: true,
     dropsError: true,
+    dropsTrailer: false,
     ...changes,
   }
 }

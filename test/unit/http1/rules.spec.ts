@@ -219,7 +219,7 @@ describe('HTTP/1.1 rules', () => {
   it('R13 Transfer-Encoding is one line with the value chunked', () => {
     for (const bad of [
       'gzip',
-      'gzip, chunked',
+      'unheard, chunked',
       'chunked, gzip',
       'identity',
       'xchunked',
@@ -231,12 +231,14 @@ describe('HTTP/1.1 rules', () => {
       '"chunked"',
     ])
       refuses(Fault.transferCoding, post(`Transfer-Encoding: ${bad}\r\n`))
+    for (const unknown of ['gzip, chunked', 'Deflate,chunked', 'x-gzip, Chunked'])
+      refuses(Fault.codingUnknown, post(`Transfer-Encoding: ${unknown}\r\n`))
     for (const bad of ['\x0bchunked', '\fchunked', 'chunked\0'])
       refuses(Fault.fieldValue, post(`Transfer-Encoding: ${bad}\r\n`))
     refuses(Fault.transferCoding, post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n'))
     refuses(Fault.codingInOldVersion, 'POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n')
     expect(requestHead(post('Transfer-Encoding: Chunked\r\n')).body).to.equal(BodyKind.chunked)
-    refusesReply(Fault.transferCoding, ok('Transfer-Encoding: gzip, chunked\r\n'))
+    refusesReply(Fault.codingUnknown, ok('Transfer-Encoding: gzip, chunked\r\n'))
     refusesReply(Fault.codingInOldVersion, 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
   })
 

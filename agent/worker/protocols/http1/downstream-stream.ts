@@ -61,6 +61,8 @@ export class Http1DownstreamStream implements DownstreamStream {
   private closes = false
   private framing: ReplyFraming = ReplyFraming.same
   private hasLength = false
+  /** Something of the reply went to the caller. */
+  private hasPassed = false
 
   constructor(deps: Http1Deps, store: { give(stream: Http1DownstreamStream): void }, openExchange: OpenExchange) {
     this.deps = deps
@@ -164,6 +166,7 @@ export class Http1DownstreamStream implements DownstreamStream {
 
   begin(reply: ReplyMessage, edits: ReplyEdits): void {
     this.framing = this.framingOf(reply)
+    this.hasPassed = false
     this.hasLength = reply.hasContent && reply.contentLength >= 0
     this.closes = this.mustClose || this.framing === ReplyFraming.untilClose
     this.writer.isChunked = reply.hasContent && !this.hasLength && this.framing !== ReplyFraming.untilClose
@@ -172,8 +175,9 @@ export class Http1DownstreamStream implements DownstreamStream {
 
   private writeHead(reply: ReplyMessage, edits: ReplyEdits): boolean {
     const { output, settings } = this.deps
-    const { minor } = this.request.head
-    return settings.replies.write(output, reply, edits, this.framing, this.closes, minor, settings.limits)
+    const { acceptsTrailers, minor } = this.request.head
+    const { framing, closes } = this
+    return settings.replies.write(output, reply, edits, framing, closes, minor, acceptsTrailers, settings.limits)
   }
 
   /** How the end of the content is told (R27): a caller of HTTP/1.0 knows no chunks, one of HTTP/1.1 is not left to take a close for the end. */
@@ -196,6 +200,7 @@ export class Http1DownstreamStream implements DownstreamStream {
   }
 
   flush(): boolean {
+    this.hasPassed = true
     return this.connection.flush()
   }
 
@@ -203,7 +208,8 @@ export class Http1DownstreamStream implements DownstreamStream {
     const { output, settings } = this.deps
     const { head } = this.request
     this.closes ||= this.mustClose
-    const isHead = this.isRead && head.methodId === Method.head
+    // also of a head that is refused, as soon as its method was read
+    const isHead = head.methodId === Method.head
     settings.replies.answer(output, answer, edits, isHead, this.closes, this.isRead ? head.minor : 1)
     this.connection.flush()
   }
@@ -212,8 +218,9 @@ export class Http1DownstreamStream implements DownstreamStream {
     return this.hasLength ? this.connection.transport : null
   }
 
-  dropUnflushed(): void {
+  dropUnflushed(): boolean {
     this.deps.output.clear()
+    return !this.hasPassed
   }
 
   // ---- the end

@@ -23,6 +23,7 @@ export class ReplyWriter {
     filterEdits: null,
     dropsTier: true,
     dropsError: true,
+    dropsTrailer: true,
     extra: null,
     extraLength: 0,
     framing: ReplyFraming.same,
@@ -40,7 +41,7 @@ export class ReplyWriter {
     this.plan.extraLength = this.tierLine.length
   }
 
-  /** `minor`: of the caller's request. `framing`: of the content. False when the message cannot be said in HTTP/1.1; nothing was written then. */
+  /** `minor`, `takesTrailers`: of the caller's request. `framing`: of the content. False when the message cannot be said in HTTP/1.1; nothing was written then. */
   write(
     output: Output,
     reply: ReplyMessage,
@@ -48,6 +49,7 @@ export class ReplyWriter {
     framing: ReplyFraming,
     closes: boolean,
     minor: number,
+    takesTrailers: boolean,
     limits: LimitsSpec,
   ): boolean {
     const { wire } = reply
@@ -60,6 +62,7 @@ export class ReplyWriter {
     plan.cookieEdits = isFinal ? edits.cookie : null
     plan.filterEdits = isFinal ? edits.filters : null
     plan.dropsError = !edits.isFromAgent
+    plan.dropsTrailer = !takesTrailers || framing === ReplyFraming.untilClose
     plan.framing = framing
     plan.closes = closes && isFinal
     plan.saysKeepAlive = !closes && isFinal && minor === 0
