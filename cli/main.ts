@@ -179,11 +179,13 @@ command('stop', 'drain and end the watchdog and everything that it started', ['h
 command('check', 'check the configuration, services.d and rules.d; every problem at once', [
   'hostmesh check',
   'hostmesh check -c ./agent.yaml --json',
+  'hostmesh check --online',
 ])
   .addOption(configOption(defaultConfig))
-  .action(async (options: { config: string }) => {
+  .addOption(new Option('--online', 'ask each registry server, too: is it reached, does it let us in').default(false))
+  .action(async (options: { config: string; online: boolean }) => {
     const { check } = await import('./commands/check.ts')
-    await finish(check(output(), options.config))
+    await finish(check(output(), options.config, options.online))
   })
 
 command('status', 'is this host all right: readiness, problems, workers, registries, local applications', [

@@ -44,6 +44,11 @@ export const errorCodes = {
   },
   E_ROUTE_NONE: { source: 'config', retry: 'never', text: 'no route of the service matches the request' },
   E_ROUTE_NO_NAME: { source: 'downstream', retry: 'never', text: 'the request names no service' },
+  E_ROUTE_NAME_NOT_ALLOWED: {
+    source: 'downstream',
+    retry: 'never',
+    text: 'the request names a service by a name that no service can have',
+  },
   E_ROUTE_FALLBACK_REFUSED: {
     source: 'config',
     retry: 'never',

@@ -8,13 +8,13 @@ import { createAdapters, kindOf } from '../../agent/control/kinds/registries.ts'
 import { ruleScope } from '../../agent/control/config/rule-scope.ts'
 import { hostScope, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
-import { systemClock } from '../../contracts/clock.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
-import type { AdapterDeps, ConfigDocument, ConfigSource, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import type { ConfigDocument, ConfigSource, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { meshRulesId, serviceRulesId } from '../../contracts/rule-documents.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
+import { quietDeps } from '../quiet-deps.ts'
 import { type RuleFile, splitRules } from '../rules/split-rules.ts'
 
 export interface RulesOptions {
@@ -114,7 +114,7 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
     )
   }
   const { registry, group } = store
-  const adapters = await createAdapters({ ...config, registries: [registry] }, quiet, () => false)
+  const adapters = await createAdapters({ ...config, registries: [registry] }, quietDeps, () => false)
   const [adapter] = adapters
   const source = adapter?.config
   if (adapter === undefined || source === undefined) {
@@ -126,15 +126,6 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
   } finally {
     await adapter.close()
   }
-}
-
-const silent = (): void => {}
-const quiet: AdapterDeps = {
-  now: Date.now,
-  clock: systemClock,
-  random: Math.random,
-  log: { debug: silent, info: silent, warn: silent, error: silent },
-  metrics: { count: silent, gauge: silent },
 }
 
 function readRules(paths: readonly string[]): RuleFile[] {

@@ -77,6 +77,8 @@ export class NacosAdapter implements RegistryAdapter {
       this.#nudge?.then((nudge) => nudge.unwatch(service)).catch(() => undefined)
     },
   }
+  /** Who waits for the first server that answers. */
+  readonly #waiting = new Set<() => void>()
   #isTryingHttp = false
   /** Why the last look for a server that speaks HTTP found none, where it was a refusal. */
   #httpRefusal: MeshError | undefined
@@ -136,6 +138,7 @@ export class NacosAdapter implements RegistryAdapter {
         this.#problem = undefined
         this.#endPolling()
         this.#discovery.connected(grpcTransport(this.#naming, connection), this.#hasOutage)
+        for (const done of this.#waiting) done()
         this.#hasOutage = false
       },
       onLost: (problem) => {
@@ -418,6 +421,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.#heard()
     this.#problem = undefined
     this.#discovery.connected(polling, this.#hasOutage)
+    for (const done of this.#waiting) done()
     this.#hasOutage = false
   }
 
@@ -497,7 +501,30 @@ export class NacosAdapter implements RegistryAdapter {
     return server
   }
 
+  /** Resolves with the first server that answers; rejects with what stood in the way when the caller gives up. */
+  #reachable(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#waiting.delete(done)
+        signal.removeEventListener('abort', giveUp)
+        resolve()
+      }
+      const giveUp = (): void => {
+        this.#waiting.delete(done)
+        reject(
+          this.#problem?.error ??
+            new MeshError('E_REGISTRY_TIMEOUT', `registry ${this.name}: no server was reached in time`),
+        )
+      }
+      if (signal.aborted) return giveUp()
+      this.#waiting.add(done)
+      signal.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
   async #page(group: string, page: number, size: number, signal: AbortSignal): Promise<string[]> {
+    // right after the start there is no connection yet, and HTTP may not know the answer (3.x)
+    if (this.#naming.connection === undefined && this.#polling === undefined) await this.#reachable(signal)
     if (this.#naming.connection === undefined)
       return this.#httpNaming.services(this.#anyServer(), this.#config.namespace, group, page, size, signal)
     const body = {

@@ -8,6 +8,9 @@ import { roles } from './roles.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 
+/** Nacos's word for "in no cluster in particular". */
+const defaultCluster = 'DEFAULT'
+
 /** Facts of the machine, handed in so that a check of another machine's file is possible and tests need no real one. */
 export interface MachineFacts {
   readonly hostName: string
@@ -36,7 +39,8 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     host: {
       name: parsed.host.name ?? machine.hostName,
       address,
-      zone: parsed.host.zone,
+      // a Nacos cluster is a place, too: who says no other calls its own cluster first
+      zone: parsed.host.zone === '' && parsed.host.region === '' ? clusterOf(namings) : parsed.host.zone,
       region: parsed.host.region,
     },
     registries: parsed.registries.map((section) => kindOf(section).located(section, absolute)),
@@ -90,6 +94,11 @@ export function resolveApplication(
   defaults: { namespace: string; group: string },
 ): ApplicationConfig {
   return { ...parsed, service: parseServiceName(parsed.service, defaults)!, file }
+}
+
+function clusterOf(namings: readonly { readonly cluster: string }[]): string {
+  const cluster = namings[0]?.cluster ?? defaultCluster
+  return cluster === defaultCluster ? '' : cluster
 }
 
 function limitsOf(limits: AgentFile['limits']): LimitsSpec {

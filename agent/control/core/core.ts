@@ -174,8 +174,9 @@ export class Core {
   private takeRules(source: string, documents: readonly RuleDocument[]): void {
     const { rules, log } = this.deps
     const change = rules.replaceSource(source, documents)
+    const awaited = new Set(documents.flatMap(({ name, isAwaited }) => (isAwaited ? [name] : [])))
     for (const status of change.statuses) {
-      if (status.state === 'applied') continue
+      if (status.state === 'applied' || awaited.has(status.document)) continue
       const why = status.problems.map(
         (problem) => `${problem.line}:${problem.column} ${problem.path}: ${problem.message}`,
       )

@@ -16,6 +16,7 @@ export const fileKind: RegistryKind<z.output<typeof fileSection>> = {
   files: () => [],
   conflicts: () => [],
   located: (section, absolute) => ({ ...section, directory: absolute(section.directory) }),
+  parts: (section) => [{ label: section.directory, section }],
   create: async ({ name, directory }, { endpoints }, deps) => {
     const { createFileAdapter } = await import('../../../registry-adapters/file/index.ts')
     return createFileAdapter({ name, directory, allowLoopback: endpoints.allowLoopbackEndpoints }, deps)

@@ -61,6 +61,8 @@ export const nacosKind: RegistryKind<NacosSection> = {
     for (const key of tlsFiles) if (section.tls[key] !== undefined) made.tls[key] = absolute(section.tls[key])
     return made
   },
+  parts: (section) =>
+    section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
   create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
     const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')
     const tls = tlsOf(section)

@@ -50,6 +50,8 @@ export interface RegistryKind<Section extends RegistrySection> {
   conflicts(section: Section): readonly string[]
   /** With every path through `absolute`. */
   located(section: Section, absolute: (path: string) => string): Section
+  /** The section once per server, for a look at each on its own. */
+  parts(section: Section): readonly { readonly label: string; readonly section: Section }[]
   /** The adapter, loaded now and not started. Rejects with E_CONFIG_UNREADABLE for a file that cannot be read. */
   create(section: Section, settings: AdapterSettings, deps: AdapterDeps): Promise<RegistryAdapter>
 }

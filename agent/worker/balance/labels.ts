@@ -1,11 +1,12 @@
 import { metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 
-/** Labels are the version or metadata of an endpoint. */
+/** Labels are metadata of an endpoint, its version, or (`cluster`) its Nacos cluster; metadata of that name comes first. */
 export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
   for (const [name, wanted] of Object.entries(labels)) {
     if (endpoint.metadata[name] === wanted) continue
     if (name === 'version' && endpoint.version === wanted) continue
+    if (name === 'cluster' && endpoint.metadata['cluster'] === undefined && endpoint.cluster === wanted) continue
     return false
   }
   return true

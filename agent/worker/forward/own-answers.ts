@@ -35,6 +35,18 @@ export function unknownService(name: string): Answer {
   return errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `${name} is known to no registry and no rule`)
 }
 
+/** A name that nobody could ever register: `parseServiceName` refuses it. */
+export function nameNotAllowed(name: string): Answer {
+  const shown = JSON.stringify(name.slice(0, 100))
+  const allowed = 'A-Z a-z 0-9 . _ : $ - in name, GROUP@@name or namespace/GROUP@@name, each part 1 to 512 characters'
+  return errorAnswer(
+    400,
+    'E_ROUTE_NAME_NOT_ALLOWED',
+    'NR',
+    `${shown} is not allowed as the name of a service; allowed: ${allowed}`,
+  )
+}
+
 /** Envoy's flag for a destination that is not there; a subset that no rule defines is no unknown service. */
 export function unknownDestination({ clusterKey, spec }: Destination): Answer {
   return spec.subset === undefined

@@ -1,10 +1,11 @@
+import { parseServiceName } from '../../../contracts/endpoint.ts'
 import { headers } from '../../../contracts/words.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { MeshView } from './mesh-view.ts'
-import { noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
+import { nameNotAllowed, noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
 import type { RequestMessage } from './streams.ts'
 
 /** Where a request stops on its way: control has to be asked what a name means; the mesh does not know what the request names; or what a filter says. */
@@ -52,6 +53,8 @@ export class Way {
     const name = named ?? request.authority
     if (name === '') return noName()
     const host = named === undefined ? mesh.findAuthority(name) : mesh.names.findName(name)
+    // control would ask every registry about it, in vain
+    if (host === undefined && !isAllowed(name)) return this.isUnknown(name)
     if (host === undefined) return { kind: 'ask', name: named ?? mesh.withoutPort(name) }
     if (host === null) return this.isUnknown(name)
     this.host = host
@@ -83,7 +86,8 @@ export class Way {
 
   /** The answer to a request whose way is unknown. */
   unknownAnswer(): Answer {
-    return this.destination === null ? unknownService(this.name) : unknownDestination(this.destination)
+    if (this.destination !== null) return unknownDestination(this.destination)
+    return isAllowed(this.name) ? unknownService(this.name) : nameNotAllowed(this.name)
   }
 
   reset(): void {
@@ -93,4 +97,9 @@ export class Way {
     this.name = ''
     this.nextFilter = 0
   }
+}
+
+/** Addresses are names, too: an IPv6 literal in Host is unknown, not forbidden. */
+function isAllowed(name: string): boolean {
+  return name.startsWith('[') || parseServiceName(name) !== undefined
 }

@@ -82,7 +82,7 @@ function findHost(
   const found = named === undefined ? names.findAuthority(name) : names.findName(name)
   if (found !== null && found !== undefined) return { name, host: found, problem: '' }
   if (named !== undefined && parseServiceName(named) === undefined) {
-    return { name, host: undefined, problem: 'the name is malformed: E_ROUTE_UNKNOWN_SERVICE' }
+    return { name, host: undefined, problem: 'no service can have this name: E_ROUTE_NAME_NOT_ALLOWED' }
   }
   const problem =
     found === null

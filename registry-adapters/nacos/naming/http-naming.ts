@@ -127,7 +127,7 @@ export class HttpNaming {
     }))
   }
 
-  /** Names of services of one group, without the group. v3 has no such question for clients: E_REGISTRY_PROTOCOL. */
+  /** Names of services of one group, without the group. v3 has no such question for clients; 3.0 and 3.1 still answer v1's. E_REGISTRY_PROTOCOL where none is left. */
   async services(
     server: NacosServer,
     namespace: string,
@@ -138,8 +138,7 @@ export class HttpNaming {
   ): Promise<string[]> {
     const service = { namespace, group, name: '' }
     return this.#try(server, service, async (api) => {
-      if (api === 'v3')
-        throw new MeshError('E_REGISTRY_PROTOCOL', `nacos at ${server.id}: its HTTP API lists no services for clients`)
+      if (api === 'v3') return undefined
       const parameters = { namespaceId: namespace, groupName: group, pageNo: String(page), pageSize: String(size) }
       return {
         ask: { method: 'GET', path: httpPaths[api].serviceList, parameters, signal },
@@ -158,7 +157,8 @@ export class HttpNaming {
   async #try<T>(
     server: NacosServer,
     service: ServiceName,
-    make: (api: HttpApi) => Promise<{ ask: HttpAsk; read: (answer: HttpAnswer, name: string) => T }>,
+    /** undefined = this form has no such question. */
+    make: (api: HttpApi) => Promise<{ ask: HttpAsk; read: (answer: HttpAnswer, name: string) => T } | undefined>,
   ): Promise<T> {
     const pinned = this.#api === 'auto' ? this.#apiOf.get(server.id) : this.#api
     const candidates =
@@ -169,7 +169,15 @@ export class HttpNaming {
           : [pinned, ...order.filter((api) => api !== pinned)]
     let last: MeshError | undefined
     for (const api of candidates) {
-      const { ask, read } = await make(api)
+      const made = await make(api)
+      if (made === undefined) {
+        last ??= new MeshError(
+          'E_REGISTRY_PROTOCOL',
+          `nacos at ${server.id}: its HTTP API ${api} does not answer this for clients`,
+        )
+        continue
+      }
+      const { ask, read } = made
       const name = `nacos at ${server.id}: ${ask.method} ${ask.path}`
       const answer = await this.#withAuth(server, service, ask, name)
       if (notOffered.has(answer.status) && !isAboutTheService(answer)) {

@@ -100,7 +100,11 @@ function readInstance(host: unknown, options: ReadOptions, refuse: (reason: Refu
     enabled: host['enabled'] !== false,
     ephemeral: host['ephemeral'] !== false,
     cluster,
-    locality: { region: metadata[metadataKeys.region] ?? '', zone: metadata[metadataKeys.zone] ?? '' },
+    locality: {
+      region: metadata[metadataKeys.region] ?? '',
+      // Nacos's own word for a place: clients of Spring Cloud prefer their own cluster
+      zone: metadata[metadataKeys.zone] ?? (cluster === instanceDefaults.clusterName ? '' : cluster),
+    },
     version: metadata[metadataKeys.version] ?? '',
     metadata,
   }

@@ -88,7 +88,8 @@ export class RegistryRules {
     const documents: RuleDocument[] = []
     for (const [name, { content }] of this.watched) {
       if (content === null) continue
-      if (content === undefined) documents.push({ name, text: undefined, problem: 'not read from the registry yet' })
+      if (content === undefined)
+        documents.push({ name, text: undefined, problem: 'not read from the registry yet', isAwaited: true })
       else if (Buffer.byteLength(content) > maxRuleDocumentBytes) {
         const problem = `found ${Buffer.byteLength(content)} bytes, allowed ${maxRuleDocumentBytes}`
         documents.push({ name, text: undefined, problem })

@@ -21,6 +21,8 @@ export interface RuleDocument {
   /** undefined: the document is there but could not be read; `problem` says why, and its last good resources stay in force. */
   readonly text: string | undefined
   readonly problem?: string
+  /** Nobody has answered for it yet: no fault of anybody. */
+  readonly isAwaited?: true
 }
 
 /** Where and what. `line` and `column` start at 1 and are positions in the document. */

@@ -210,7 +210,10 @@ export class Publisher {
       this.workers.delete(worker)
       for (const question of worker.questions.values()) question.reject(new Error('the worker went away'))
       if (worker.state !== undefined) {
-        this.deps.log.info({ worker: worker.state.index, pid: worker.state.pid }, `worker ${worker.state.index}: gone`)
+        this.deps.log.info(
+          { worker: worker.state.index, workerPid: worker.state.pid },
+          `worker ${worker.state.index}: gone`,
+        )
         this.deps.onWorkers()
       }
     })
@@ -299,7 +302,7 @@ export class Publisher {
       connectedAt: this.deps.clock.wall(),
     }
     this.deps.onSeenVersion(hello.snapshotVersion)
-    this.deps.log.info({ worker: hello.index, pid: hello.pid }, `worker ${hello.index}: connected`)
+    this.deps.log.info({ worker: hello.index, workerPid: hello.pid }, `worker ${hello.index}: connected`)
     this.sendWhole(worker)
     this.deps.onWorkers()
   }

@@ -128,6 +128,16 @@ describe('an HTTP/1.1 exchange', () => {
     await known.expect(/^HTTP\/1\.1 503 [^]*x-mesh-error: E_ROUTE_UNKNOWN_SERVICE/)
   })
 
+  it('says of a name that no service can have that it is not allowed, and asks nobody', async () => {
+    const { asked, port } = await worker()
+    for (const name of ['a b', 'a/b/c', '@@x', 'caf\xe9', 'x'.repeat(513)]) {
+      const caller = await call(port('shared'))
+      caller.send(`GET / HTTP/1.1\r\nHost: x\r\nX-Mesh-Service: ${name}\r\n\r\n`)
+      await caller.expect(/^HTTP\/1\.1 400 [^]*x-mesh-error: E_ROUTE_NAME_NOT_ALLOWED/)
+    }
+    expect(asked).to.deep.equal([])
+  })
+
   it('refuses requests beyond the bound on waiting ones', async () => {
     const { metric, port } = await worker({ limits: { maxParkedRequests: 1 } })
     const first = await call(port('shared'))

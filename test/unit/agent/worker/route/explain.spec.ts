@@ -124,7 +124,7 @@ describe('explain', () => {
     expect(named({}, 'nobody').outcome).to.include('E_ROUTE_UNKNOWN_SERVICE')
     expect(named({}, 'new').outcome).to.include('has not asked for the name yet')
     expect(named({}, '').outcome).to.include('E_ROUTE_NO_NAME')
-    expect(named({ 'x-mesh-service': 'a b' }).outcome).to.include('the name is malformed')
+    expect(named({ 'x-mesh-service': 'a b' }).outcome).to.include('E_ROUTE_NAME_NOT_ALLOWED')
   })
 
   it('says that no route matches', () => {

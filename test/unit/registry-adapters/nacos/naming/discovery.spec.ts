@@ -482,3 +482,28 @@ describe('discovery from Nacos', () => {
     expect(adapter.status().subscriptions).to.equal(1)
   })
 })
+
+describe('the names of services', () => {
+  const bench = adapterBench()
+  afterEach(() => bench.closeAll())
+
+  for (const dialect of ['2.x', '3.x'] as const)
+    it(`are listed right after the start, before there is a connection (${dialect})`, async () => {
+      const server = await bench.server({ dialect })
+      server.setHosts(orders, hosts(1))
+      const { adapter } = bench.open([server])
+      expect(await adapter.listServices(10, AbortSignal.timeout(10_000))).to.deep.equal([
+        'public/DEFAULT_GROUP@@orders',
+      ])
+    })
+
+  it('are waited for no longer than the caller wants, and the reason is told', async () => {
+    const server = await bench.server()
+    const { adapter } = bench.open([server])
+    await server.stop()
+    const failure = await adapter.listServices(10, AbortSignal.timeout(1500)).catch((error: unknown) => error)
+    expect(failure)
+      .to.have.property('code')
+      .that.matches(/^E_REGISTRY_(UNREACHABLE|TIMEOUT)$/)
+  })
+})

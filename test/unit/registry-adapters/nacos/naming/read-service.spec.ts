@@ -47,6 +47,15 @@ describe('reading a service from Nacos', () => {
     })
   })
 
+  it("takes the cluster as the zone where no zone is told, because it is Nacos's word for a place", () => {
+    const zones = read([
+      wireInstance({ ip: '10.0.0.1', clusterName: 'BJ' }),
+      wireInstance({ ip: '10.0.0.2', clusterName: 'BJ', metadata: { zone: 'z' } }),
+      wireInstance({ ip: '10.0.0.3', clusterName: 'DEFAULT' }),
+    ]).endpoints.map(({ locality }) => locality.zone)
+    expect(zones).to.deep.equal(['BJ', 'z', ''])
+  })
+
   it('refuses hostile instances one by one, with the reason, and keeps the others', () => {
     const bad: [string, unknown][] = [
       ['shape', null],

@@ -53,7 +53,7 @@ describe('rules from a registry', () => {
     await turn()
     expect(reports).to.deep.equal([
       [
-        { name: mesh, text: undefined, problem: 'not read from the registry yet' },
+        { name: mesh, text: undefined, problem: 'not read from the registry yet', isAwaited: true },
         { name: ordersId, text: 'a: 1' },
       ],
     ])
