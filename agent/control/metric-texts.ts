@@ -31,6 +31,7 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_admin_connections_refused_total:
     'connections to admin, metrics, readiness or API that left, or were not taken, because a bound was reached',
   hostmesh_names_refused_total: 'names that were not looked up because a bound was reached',
+  hostmesh_names_dropped_total: 'unknown names that were let go of before their time because too many were asked for',
   hostmesh_listeners_failed: 'listeners that some worker could not bind: alarm on it',
   hostmesh_config_problems: 'problems of the configuration files as they are on disk now: alarm on it',
   hostmesh_config_reloads_total: 'reloads of the configuration, by result',

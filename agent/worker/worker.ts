@@ -48,7 +48,7 @@ import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
-import type { TransportListener, Transports } from './transport/transport.ts'
+import type { PeerIdentity, Transport, TransportListener, Transports } from './transport/transport.ts'
 
 export interface WorkerOptions {
   /** 1 / this = part of every local rate limit that is ours. */
@@ -171,6 +171,7 @@ export class Worker {
       limits: () => state.limits,
       ask: options.ask,
       isAnswered: (name) => state.names.findName(name) !== undefined,
+      isKnown: (name) => (state.names.findName(name) ?? null) !== null,
     })
     this.callers = new CallerIdentity(fresh)
     this.state = state
@@ -192,7 +193,8 @@ export class Worker {
     this.upstream = upstreamStreams
     this.downstream = downstreamStreams
     const limits = (): LimitsSpec => state.limits
-    const protocols = protocolTable({ ...http1, live, streams: downstreamStreams }, tcp)
+    const shareOf = (transport: Transport, identity: PeerIdentity): string => this.callers.shareOf(transport, identity)
+    const protocols = protocolTable({ ...http1, live, streams: downstreamStreams, shareOf }, tcp)
     this.acceptor = new Acceptor({
       clock,
       tallies,

@@ -62,7 +62,7 @@ export interface ExchangeDeps extends TriesDeps, TunnelDeps {
 /** Requests that wait for control to say what a name means. */
 export interface Parking {
   /** False at the bound: nothing will be called. */
-  park(name: string, parked: Parked): boolean
+  park(name: string, parked: Parked, caller: string): boolean
   forget(parked: Parked): void
 }
 
@@ -188,7 +188,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
         this.tries.start(found)
         break
       case 'ask':
-        if (!parked.park(found.name, this)) this.answer(tooManyParked())
+        if (!parked.park(found.name, this, this.stream.share)) this.answer(tooManyParked())
         break
       case 'unknown':
         if (!this.tryFallback()) this.answer(way.unknownAnswer())

@@ -170,6 +170,8 @@ export interface DownstreamStream {
   readonly request: RequestMessage
   readonly accepted: Accepted
   readonly sourceAddress: string
+  /** Whose share of a worker's bounds it uses: a user of this host, or an address. Costs a question to the kernel. */
+  readonly share: string
   /** Callers share an endpoint's connections fairly by application, else by connection. */
   readonly callerKey: string
   /** Passes on and flushes an interim reply, where the caller knows such. */

@@ -1,6 +1,7 @@
 import type { Tallies } from '../observe/tallies.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+import { UnknownNameQuota } from './unknown-name-quota.ts'
 
 /** A request that waits for control to say what a name means. */
 export interface Parkable {
@@ -18,23 +19,32 @@ export interface ParkedNamesDeps {
   /** Sends `need`; called once per name while it waits. */
   readonly ask: (names: readonly string[]) => void
   readonly isAnswered: (name: string) => boolean
+  /** Answered, and somebody knows it. */
+  readonly isKnown: (name: string) => boolean
 }
+
+/** Names of one caller that wait or were lately unknown, and how many of those are forgiven in a second. */
+const unknownNames = { most: 256, perSecond: 20, maxCallers: 4096 } as const
 
 /** One wait of a request; the same request object may wait again later for something else. */
 interface Wait {
   readonly parked: Parkable
   readonly name: string
+  readonly caller: string
   /** Monotonic ms. */
   readonly deadline: number
 }
 
 /**
- * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`; beyond it a request is refused at once. Each waits at most `parkTimeoutMs`, also when
- * control is dead. A name is asked for once, however many requests wait for it.
+ * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`, half of them of one caller; beyond it a request is refused at once, and so is one for a new name of a caller
+ * that asked for too many unknown ones. Each waits at most `parkTimeoutMs`, also when control is dead. A name is asked for once, however many requests wait for it.
  */
 export class ParkedNames implements TimerOwner {
   private readonly deps: ParkedNamesDeps
-  private readonly waiting = new Map<string, Set<Parkable>>()
+  private readonly waiting = new Map<string, { readonly askedBy: string; readonly parked: Set<Parkable> }>()
+  private readonly quota = new UnknownNameQuota(unknownNames)
+  /** Waits of each caller. */
+  private readonly callers = new Map<string, number>()
   private readonly waits = new Map<Parkable, Wait>()
   private readonly timer: Timer
   /** In order of parking, which is the order of their deadlines; waits that have ended stay until their time. */
@@ -49,26 +59,32 @@ export class ParkedNames implements TimerOwner {
     return this.waits.size
   }
 
-  /** False at the bound: nothing will be called. */
-  park(name: string, parked: Parkable): boolean {
+  /** False at a bound: nothing will be called. `caller`: whose share of the bounds it is. */
+  park(name: string, parked: Parkable, caller: string): boolean {
     const { ask, limits, now, tallies, wheel } = this.deps
     const { maxParkedRequests, parkTimeoutMs } = limits()
-    if (this.waits.size >= maxParkedRequests) {
+    const others = this.waiting.get(name)
+    const held = this.callers.get(caller) ?? 0
+    if (this.waits.size >= maxParkedRequests || held >= Math.ceil(maxParkedRequests / 2)) {
       tallies.parkOverflows++
       return false
     }
+    if (others === undefined && !this.quota.enter(caller, now())) {
+      tallies.unknownNameRefusals++
+      return false
+    }
+    this.callers.set(caller, held + 1)
     tallies.parkedRequests++
     parked.isParked = true
-    const wait = { parked, name, deadline: now() + parkTimeoutMs }
+    const wait = { parked, name, caller, deadline: now() + parkTimeoutMs }
     this.waits.set(parked, wait)
     this.queue.push(wait)
     wheel.arm(this.timer, Math.min(this.timer.deadline, wait.deadline))
-    const others = this.waiting.get(name)
     if (others !== undefined) {
-      others.add(parked)
+      others.parked.add(parked)
       return true
     }
-    this.waiting.set(name, new Set([parked]))
+    this.waiting.set(name, { askedBy: caller, parked: new Set([parked]) })
     ask([name])
     return true
   }
@@ -78,9 +94,14 @@ export class ParkedNames implements TimerOwner {
     parked.isParked = false
     if (wait === undefined) return
     this.waits.delete(parked)
+    const held = (this.callers.get(wait.caller) ?? 1) - 1
+    if (held === 0) this.callers.delete(wait.caller)
+    else this.callers.set(wait.caller, held)
     const others = this.waiting.get(wait.name)
-    others?.delete(parked)
-    if (others?.size === 0) this.waiting.delete(wait.name)
+    others?.parked.delete(parked)
+    if (others === undefined || others.parked.size > 0) return
+    this.waiting.delete(wait.name)
+    this.quota.leave(others.askedBy, this.deps.isKnown(wait.name), this.deps.now())
   }
 
   /** Names that wait now: asked again after control came back. */
@@ -92,7 +113,7 @@ export class ParkedNames implements TimerOwner {
   answered(): void {
     for (const [name, others] of Array.from(this.waiting)) {
       if (!this.deps.isAnswered(name)) continue
-      for (const parked of others) {
+      for (const parked of others.parked) {
         this.forget(parked)
         parked.unpark(false)
       }

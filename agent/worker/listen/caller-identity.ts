@@ -4,7 +4,7 @@ import { isIPv4 } from 'node:net'
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 import { noIdentity } from '../transport/transport.ts'
-import type { PeerIdentity } from '../transport/transport.ts'
+import type { PeerIdentity, Transport } from '../transport/transport.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {
@@ -49,6 +49,17 @@ export class CallerIdentity {
   async find(peer: LoopbackPeer, descriptor = -1): Promise<PeerIdentity> {
     const uid = await this.uidOf(peer, descriptor)
     return uid === undefined ? noIdentity : { kind: 'user', uid }
+  }
+
+  /** Whose share of a bound a connection is: a user of this host, as far as the kernel tells at once, else an address. Right also where callers are not told apart otherwise. */
+  shareOf(transport: Pick<Transport, 'peer' | 'descriptor'>, identity: PeerIdentity): string {
+    if (identity.kind === 'user') return `user ${identity.uid}`
+    const peer = transport.peer()
+    const isLoopback = peer.address.startsWith('127.') || peer.address === '::1'
+    this.owner ??= { asked: this.openOwner() }
+    const local = { address: peer.localAddress, port: peer.localPort }
+    const uid = isLoopback ? this.owner.asked?.uidOf(peer, local, transport.descriptor) : undefined
+    return uid === undefined ? peer.address : `user ${uid}`
   }
 
   /** undefined = a peer of another host, or one whose owner is not known (any more). */

@@ -75,7 +75,7 @@ export class RelayIntake implements IntakeStep {
         else goOnAs(known, arriving, next)
       },
     }
-    if (!parked.park(key, waiting)) arriving.end()
+    if (!parked.park(key, waiting, arriving.transport.peer().address)) arriving.end()
   }
 }
 

@@ -39,6 +39,7 @@ export class Tallies {
   parkedRequests = 0
   parkTimeouts = 0
   parkOverflows = 0
+  unknownNameRefusals = 0
   idlePairs = 0
   tcpConnectFailures = 0
   droppedLogLines = 0
@@ -136,6 +137,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['parkedRequests', 'hostmesh_parked_requests_total', 'Requests that waited for a service to be looked up'],
   ['parkTimeouts', 'hostmesh_park_timeouts_total', 'Look-ups of a service without an answer in time'],
   ['parkOverflows', 'hostmesh_park_overflows_total', 'Requests refused because too many wait for look-ups'],
+  [
+    'unknownNameRefusals',
+    'hostmesh_unknown_name_refusals_total',
+    'Requests refused because their caller asked for too many names that nobody knows',
+  ],
   ['idlePairs', 'hostmesh_tcp_idle_timeouts_total', 'TCP connections ended by the idle time'],
   ['tcpConnectFailures', 'hostmesh_tcp_connect_failures_total', 'Failed dials of TCP connections'],
   ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],

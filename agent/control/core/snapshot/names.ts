@@ -3,7 +3,7 @@
  *
  * A name is known when a rule declares its host or a registry has an instance of its service; it is then kept until nobody used it for `idleMs`. A name that nobody knows is answered with null, which
  * expires after `unknownMs`, and is watched meanwhile: an instance that comes up turns the answer at once. While a registry has not answered there is no answer, so a caller waits (bounded by the worker) instead of being
- * told a lie. At most `maxNames` known and `maxUnknown` unknown names; above that a name is not answered and counted.
+ * told a lie. At most `maxNames` known names; above that a new one is not answered. At most `maxUnknown` unknown ones; above that the oldest leaves: one that is answered before one that is not. Both are counted.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
@@ -38,7 +38,8 @@ export class Names {
   private readonly entries = new Map<string, Entry>()
   private readonly byKey = new Map<ServiceKey, Set<string>>()
   private readonly usedAt = new Map<ServiceKey, number>()
-  private unknownCount = 0
+  /** Without an answer, or answered with null; the oldest first. */
+  private readonly unknown = new Map<string, Entry>()
   private cancelSweep: (() => void) | undefined
 
   constructor(deps: NamesDeps) {
@@ -56,14 +57,17 @@ export class Names {
       present.touchedAt = this.deps.clock.monotonic()
       return
     }
-    const isFull = this.entries.size - this.unknownCount >= this.deps.maxNames || this.unknownCount >= maxUnknown
-    if (isFull) {
+    if (this.entries.size - this.unknown.size >= this.deps.maxNames) {
       this.deps.metrics.count('names_refused', {})
       return
     }
+    if (this.unknown.size >= maxUnknown) {
+      this.deps.metrics.count('names_dropped', {})
+      this.dropOldestUnknown()
+    }
     const entry: Entry = { key: undefined, answer: undefined, touchedAt: this.deps.clock.monotonic() }
     this.entries.set(name, entry)
-    this.unknownCount++
+    this.unknown.set(name, entry)
     this.point(name, entry, this.deps.resolve(name))
     this.armSweep()
   }
@@ -113,8 +117,8 @@ export class Names {
       return
     const answer = standing === 'known' ? entry.key! : null
     if (answer === entry.answer) return
-    if (typeof entry.answer === 'string') this.unknownCount++
-    if (typeof answer === 'string') this.unknownCount--
+    if (typeof answer === 'string') this.unknown.delete(name)
+    else if (typeof entry.answer === 'string') this.unknown.set(name, entry)
     entry.answer = answer
     entry.touchedAt = this.deps.clock.monotonic()
     this.deps.publish(name, answer)
@@ -122,9 +126,20 @@ export class Names {
 
   private forget(name: string, entry: Entry): void {
     this.entries.delete(name)
-    if (typeof entry.answer !== 'string') this.unknownCount--
+    this.unknown.delete(name)
     if (entry.answer !== undefined) this.deps.publish(name, undefined)
     if (entry.key !== undefined) this.unlink(name, entry.key)
+  }
+
+  private dropOldestUnknown(): void {
+    let oldest: [string, Entry] | undefined
+    for (const one of this.unknown) {
+      oldest ??= one
+      if (one[1].answer === undefined) continue
+      oldest = one
+      break
+    }
+    if (oldest !== undefined) this.forget(...oldest)
   }
 
   private unlink(name: string, key: ServiceKey): void {
@@ -139,7 +154,7 @@ export class Names {
 
   private armSweep(): void {
     if (this.cancelSweep !== undefined || this.entries.size === 0) return
-    const hasUnknown = this.unknownCount > 0
+    const hasUnknown = this.unknown.size > 0
     const pause = hasUnknown ? Math.min(unknownMs, this.deps.idleMs) : this.deps.idleMs
     this.cancelSweep = this.deps.clock.after(Math.max(100, pause / 4), () => {
       this.cancelSweep = undefined

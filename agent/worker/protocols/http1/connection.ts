@@ -7,7 +7,7 @@ import type { LiveTable } from '../../listen/live-table.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
-import type { Transport, TransportOwner } from '../../transport/transport.ts'
+import type { PeerIdentity, Transport, TransportOwner } from '../../transport/transport.ts'
 import type { Http1Deps } from './deps.ts'
 import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
 import type { DownstreamStreams } from './downstream-streams.ts'
@@ -17,6 +17,8 @@ import { HeldBytes } from './held-bytes.ts'
 export interface Http1ConnectionDeps extends Http1Deps {
   readonly live: LiveTable
   readonly streams: DownstreamStreams
+  /** Whose share of the worker's bounds a connection uses. */
+  readonly shareOf: (transport: Transport, identity: PeerIdentity) => string
 }
 
 const Phase = {
@@ -89,6 +91,10 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   }
   get sourceAddress(): string {
     return this.accepted.proxy?.sourceAddress ?? this.transport.peer().address
+  }
+  /** Whose share of this worker's bounds it uses. */
+  get share(): string {
+    return this.deps.shareOf(this.transport, this.accepted.identity)
   }
   /** Callers share an endpoint's connections fairly by application, else by connection. */
   get callerKey(): string {

@@ -24,6 +24,7 @@ import type { Caller } from './request-message.ts'
 export interface StreamConnection extends Caller {
   readonly accepted: Accepted
   readonly callerKey: string
+  readonly share: string
   readonly transport: Transport
   readonly isDraining: boolean
   /** Content waits for somebody who can take it. */
@@ -82,6 +83,9 @@ export class Http1DownstreamStream implements DownstreamStream {
   }
   get callerKey(): string {
     return this.connection.callerKey
+  }
+  get share(): string {
+    return this.connection.share
   }
   get sourceAddress(): string {
     return this.connection.sourceAddress
