@@ -36,7 +36,7 @@ import { fileReadGuard } from './core/rules/read-guard.ts'
 import { RuleStore } from './core/rules/rule-store.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
-import { LocalFace } from './host/local-face.ts'
+import { LocalFace } from './host/nacos-face/local-face.ts'
 
 const exit = { failed: 1, config: 3 } as const
 /** How long the take-over of a generation waits for registries that have not answered yet. */

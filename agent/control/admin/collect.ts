@@ -1,7 +1,8 @@
 /** Brings control's gauges up to date and asks the workers for theirs; called when somebody looks, never by a timer. */
 import type { StatSeries } from '../../../contracts/control-link.ts'
-import { workerAnswerMs, type AdminContext } from './context.ts'
+import type { AdminContext } from './context.ts'
 import { readiness, staleRegistries } from './readiness.ts'
+import { workerAnswerMs } from './worker-answer.ts'
 
 export async function collect(context: AdminContext): Promise<StatSeries[]> {
   const { control, metrics, stats } = context

@@ -26,6 +26,3 @@ export interface AdminContext {
   /** Leave, as for SIGTERM. */
   quit(): void
 }
-
-/** Longest wait for the answer of a worker; one that is stopped must not hold the page. */
-export const workerAnswerMs = 2000

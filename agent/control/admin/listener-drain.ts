@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { WorkerQuestion } from '../../../contracts/control-link.ts'
 import type { Publisher } from '../core/snapshot/publisher.ts'
-import { workerAnswerMs } from './context.ts'
+import { workerAnswerMs } from './worker-answer.ts'
 
 export type DrainExtent = 'none' | 'inbound' | 'all'
 

@@ -7,8 +7,9 @@ import { formatProblem } from '../config/problem.ts'
 import { applicationFileSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
 import { applicationId, applicationOf } from '../host/applications/application.ts'
-import { workerAnswerMs, type AdminContext } from './context.ts'
+import type { AdminContext } from './context.ts'
 import { jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
+import { workerAnswerMs } from './worker-answer.ts'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error']
 

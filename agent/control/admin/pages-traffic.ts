@@ -1,8 +1,9 @@
 /** Pages about traffic: what workers know, and what control gave them. */
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
-import { workerAnswerMs, type AdminContext } from './context.ts'
+import type { AdminContext } from './context.ts'
 import { columns, either, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
+import { workerAnswerMs } from './worker-answer.ts'
 
 export function trafficPages(context: AdminContext): AdminPage[] {
   const { control } = context

@@ -1,25 +1,25 @@
 /** The Nacos face of this host, when it is switched on: what it asks of the mesh, answered by control. */
-import { metadataKeys, serviceKey, type ServiceKey, type ServiceName } from '../../../contracts/endpoint.ts'
-import type { AppProtocol } from '../../../contracts/protocols.ts'
-import { MeshError, describeError } from '../../../contracts/errors.ts'
-import type { AdapterDeps, Subscription } from '../../../contracts/registry-adapter.ts'
+import { metadataKeys, serviceKey, type ServiceKey, type ServiceName } from '../../../../contracts/endpoint.ts'
+import type { AppProtocol } from '../../../../contracts/protocols.ts'
+import { MeshError, describeError } from '../../../../contracts/errors.ts'
+import type { AdapterDeps, Subscription } from '../../../../contracts/registry-adapter.ts'
 import type {
   FaceApplication,
   FaceDeps,
   FacePolicy,
   FaceServiceListener,
   NacosFace,
-} from '../../../registry-adapters/nacos/face/index.ts'
-import { stateFiles } from '../../../contracts/run-directory.ts'
-import type { LocalCallers } from '../../../guard/local-callers.ts'
-import type { Control } from '../control.ts'
-import { applicationId, type Application } from './applications/application.ts'
-import { isLocalAddress } from './applications/place.ts'
+} from '../../../../registry-adapters/nacos/face/index.ts'
+import { stateFiles } from '../../../../contracts/run-directory.ts'
+import type { LocalCallers } from '../../../../guard/local-callers.ts'
+import type { Control } from '../../control.ts'
+import { applicationId, type Application } from '../applications/application.ts'
+import { isLocalAddress } from '../applications/place.ts'
 import { facePolicy, servicesOfUser, usersOfService } from './face-policy.ts'
-import { readSecret } from '../kinds/secret-file.ts'
-import { kindOf } from '../kinds/registries.ts'
-import { splitKey } from '../core/snapshot/compiler.ts'
-import { outboundListener } from './listeners/listeners.ts'
+import { readSecret } from '../../kinds/secret-file.ts'
+import { kindOf } from '../../kinds/registries.ts'
+import { splitKey } from '../../core/snapshot/compiler.ts'
+import { outboundListener } from '../listeners/listeners.ts'
 
 const retryMs = 2000
 
@@ -46,7 +46,7 @@ export class LocalFace {
     const { nacosFace } = this.control.config
     if (!nacosFace.enabled || this.isClosed) return
     // loaded only where it is used
-    const { createNacosFace } = await import('../../../registry-adapters/nacos/face/index.ts')
+    const { createNacosFace } = await import('../../../../registry-adapters/nacos/face/index.ts')
     this.face ??= createNacosFace(
       {
         host: nacosFace.address,
