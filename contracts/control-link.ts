@@ -17,7 +17,15 @@ export type WorkerToControl =
       readonly snapshotVersion: number
     }
   /** The worker runs with this version; `listeners` holds only the ones that are not bound. */
-  | { readonly type: 'applied'; readonly version: number; readonly problems: readonly ListenerProblem[] }
+  | {
+      readonly type: 'applied'
+      readonly version: number
+      readonly problems: readonly ListenerProblem[]
+      /** Nothing is bound yet: the watchdog has not given its permission. A `listeners` message follows. */
+      readonly isWaiting?: true
+    }
+  /** What is bound has changed without a new version: the permission to listen came, or what had failed was tried again. */
+  | { readonly type: 'listeners'; readonly problems: readonly ListenerProblem[] }
   /** The worker could not use the snapshot or delta and keeps what it had. */
   | { readonly type: 'refused'; readonly version: number; readonly code: string; readonly message: string }
   /** A caller named services that the snapshot does not know; the answer comes as `names` in a delta. */

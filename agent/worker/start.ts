@@ -64,6 +64,7 @@ const worker = await Worker.create({
   onBound: (bound: BoundListener) =>
     watchdog?.deposit(shardOf(bound.spec.name, bound.spec.address, bound.socket.port), bound.socket.descriptor),
   onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),
+  onRetried: () => void worker.problems().then((problems) => control.listeners(problems)),
   closeDescriptor: (descriptor) => native?.close(descriptor),
   setLogLevel: (level) => {
     if (!logger.setLevel(level)) throw new MeshError('E_ADMIN_REQUEST', `log level ${level}: unknown`)
@@ -107,6 +108,7 @@ control = new ControlClient({
   problems: async () => {
     // Alone, the listeners are bound right after the first snapshot; with a watchdog they wait for its permission, and control must not wait for that.
     if (watchdog?.isSupervised !== true) await listening
+    else if (!worker.canListen) return 'waiting'
     return worker.problems()
   },
   answer: (question) => worker.answer(question),
@@ -151,6 +153,7 @@ for (const held of watchdog.takeListeners()) {
 }
 await worker.listen()
 startedListening()
+control.listeners(await worker.problems())
 for (const descriptor of worker.listeners.dropInherited()) native?.close(descriptor)
 watchdog.serving([...worker.listeners.list()].length)
 log('info', 'serving')

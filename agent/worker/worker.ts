@@ -62,6 +62,8 @@ export interface WorkerOptions {
   readonly tellRefused: (application: string) => void
   readonly onBound: (bound: BoundListener) => void
   readonly onRemoved: (name: string, address: string, port: number) => void
+  /** Listeners that had failed were tried again. */
+  readonly onRetried?: () => void
   readonly closeDescriptor: (descriptor: number) => void
   readonly setLogLevel: (level: string) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
@@ -108,7 +110,7 @@ export class Worker {
   private readonly ticker: NodeJS.Timeout
   private readonly probes: TransportListener[] = []
   private readonly startedAt = Date.now()
-  private canListen = false
+  canListen = false
 
   static async create(options: WorkerOptions): Promise<Worker> {
     const output = new Output()
@@ -223,6 +225,7 @@ export class Worker {
       log: options.log,
       onBound: options.onBound,
       onRemoved: options.onRemoved,
+      onRetried: options.onRetried,
       onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound),
     })
     const { acceptor, listeners } = this

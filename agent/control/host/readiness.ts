@@ -59,11 +59,13 @@ export class HostReadiness {
     return undefined
   }
 
-  /** `listening` once a worker runs with a snapshot that holds the listener and does not complain about it. */
+  /** `listening` once a worker has bound the listeners of a snapshot that holds this one and does not complain about it. */
   listenerState(name: string): 'listening' | 'waiting' | 'failed' {
     if (this.listenerProblem(name) !== undefined) return 'failed'
     const since = this.deps.listeners.since(name)
-    const hasHeard = this.deps.publisher.states().some(({ version }) => version >= since && version > 0)
+    const hasHeard = this.deps.publisher
+      .states()
+      .some(({ version, isListening }) => isListening && version >= since && version > 0)
     return hasHeard ? 'listening' : 'waiting'
   }
 }

@@ -357,7 +357,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     } else {
       attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, now - attempt.startedAt)
     }
-    if (this.tries.retryReply(attempt, status, delivery)) return false
+    if (this.tries.retryReply(attempt, reply, delivery)) return false
     this.commit(attempt)
     this.reply.status = status
     this.stream.begin(reply, this.changesOf(attempt, reply))

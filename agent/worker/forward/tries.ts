@@ -2,7 +2,7 @@ import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Tallies } from '../observe/tallies.ts'
-import type { Route } from '../route/types.ts'
+import type { RetryPolicy, Route } from '../route/types.ts'
 import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
@@ -15,7 +15,7 @@ import { errorAnswer } from './own-answers.ts'
 import { backoffMs, FreeRepeat, freeRepeat, mayRepeat, wantsRetry } from './retry-decision.ts'
 import type { Sent } from './retry-decision.ts'
 import { RunningAttempts } from './running-attempts.ts'
-import type { Answer, RequestMessage } from './streams.ts'
+import type { Answer, ReplyMessage, RequestMessage } from './streams.ts'
 
 export interface TriesDeps {
   readonly clock: Clock
@@ -161,11 +161,11 @@ export class Tries implements TimerOwner {
    * Repeats because of the reply, which is then thrown away: it has a status for which the route asks that, or an agent says that the application could not be reached, which is
    * a failed connect.
    */
-  retryReply(attempt: Attempt, status: number, delivery: Delivery): boolean {
+  retryReply(attempt: Attempt, reply: ReplyMessage, delivery: Delivery): boolean {
     const policy = this.user.route?.retry ?? null
     if (policy === null) return false
     const isUnreachable = delivery === Delivery.unreachable
-    if (!(isUnreachable && policy.onConnectFailure) && !policy.onStatus(status)) return false
+    if (!(isUnreachable && policy.onConnectFailure) && !asksByReply(policy, reply)) return false
     if (!mayRepeat(this.sent(delivery === Delivery.delivered)) || !this.retryLater(isUnreachable)) return false
     this.visit.noteTried(attempt.state!)
     this.running.drop(attempt)
@@ -228,4 +228,9 @@ export class Tries implements TimerOwner {
   retire(): void {
     this.deps.wheel.drop(this.timer)
   }
+}
+
+function asksByReply(policy: RetryPolicy, reply: ReplyMessage): boolean {
+  if (policy.onStatus(reply.status)) return true
+  return policy.readsGrpcStatus && policy.onGrpcStatus(reply.header('grpc-status') ?? '')
 }

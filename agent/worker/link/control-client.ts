@@ -26,8 +26,8 @@ export interface ControlClientDeps {
   /** Both throw a MeshError when they cannot be used; what was there before then stays. */
   readonly load: (snapshot: Snapshot) => void
   readonly apply: (delta: SnapshotDelta) => void
-  /** Listeners that are not bound; asked when binding has settled after a change. */
-  readonly problems: () => Promise<readonly ListenerProblem[]>
+  /** Listeners that are not bound; asked when binding has settled after a change. `waiting`: none may be bound yet. */
+  readonly problems: () => Promise<readonly ListenerProblem[] | 'waiting'>
   /** May throw a MeshError. */
   readonly answer: (question: WorkerQuestion) => unknown
   /** Names that requests wait for, sent again to each new control. */
@@ -89,6 +89,10 @@ export class ControlClient {
 
   refused(application: string): void {
     this.send({ type: 'refused-application', application })
+  }
+
+  listeners(problems: readonly ListenerProblem[]): void {
+    this.send({ type: 'listeners', problems })
   }
 
   private send(message: WorkerToControl): void {
@@ -169,7 +173,10 @@ export class ControlClient {
       this.send({ type: 'refused', version, code, message: text })
       return false
     }
-    void this.deps.problems().then((problems) => this.send({ type: 'applied', version, problems }))
+    void this.deps.problems().then((problems) => {
+      if (problems === 'waiting') this.send({ type: 'applied', version, problems: [], isWaiting: true })
+      else this.send({ type: 'applied', version, problems })
+    })
     return true
   }
 

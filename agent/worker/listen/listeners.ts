@@ -24,6 +24,8 @@ export interface ListenersDeps {
   readonly onBound: (bound: BoundListener) => void
   /** A listener left the configuration. */
   readonly onRemoved: (name: string, address: string, port: number) => void
+  /** What had failed was tried again. */
+  readonly onRetried?: (() => void) | undefined
 }
 
 /** A listener of the snapshot and its socket. */
@@ -245,7 +247,8 @@ export class Listeners {
     clearTimeout(this.retryTimer)
     if (this.failed.size === 0 || this.isStopped) return
     this.retryTimer = setTimeout(() => {
-      void this.apply(new Map([...this.failed].map(([name, { spec }]) => [name, spec])))
+      const failed = new Map([...this.failed].map(([name, { spec }]) => [name, spec]))
+      void this.apply(failed).then(() => this.deps.onRetried?.())
     }, retryMs)
     this.retryTimer.unref()
   }

@@ -1,6 +1,6 @@
 /** Answers that rules make: redirects, direct responses, and the refusals of filters. */
 import type { HttpActionSpec } from '../../../contracts/route-spec.ts'
-import type { Answer, Fields, Filter, FilterContext, FilterCounts, RequestView } from './types.ts'
+import type { Answer, Fields, Filter, FilterContext, FilterCounts, HeaderEdits, RequestView } from './types.ts'
 
 type RedirectSpec = Extract<HttpActionSpec, { kind: 'redirect' }>
 type DirectSpec = Extract<HttpActionSpec, { kind: 'direct' }>
@@ -12,11 +12,20 @@ export const noFields: Fields = []
 /** Of an answer whose body is a line for people. */
 export const plainText: Fields = [['content-type', 'text/plain']]
 
-/** The last filter of a route that does not forward: it always replies. */
-export function actionFilter(action: HttpActionSpec, counts: FilterCounts): Filter | undefined {
-  if (action.kind === 'redirect') return redirectFilter(action, counts)
-  if (action.kind === 'direct') return directFilter(action, counts)
+/** The last filter of a route that does not forward: it always replies. `edits`: what the route does to responses. */
+export function actionFilter(
+  action: HttpActionSpec,
+  counts: FilterCounts,
+  edits: HeaderEdits | null = null,
+): Filter | undefined {
+  if (action.kind === 'redirect') return redirectFilter(action, counts, edits)
+  if (action.kind === 'direct') return directFilter(action, counts, edits)
   return undefined
+}
+
+function edited(fields: Fields, edits: HeaderEdits | null): Fields {
+  if (edits === null) return fields
+  return [...fields.filter(([name]) => !edits.drop.has(name)), ...edits.fields]
 }
 
 /** An answer that refuses, with a line of text for whoever reads it. `fields` other than `plainText` begin with it. */
@@ -35,9 +44,9 @@ export function emptyAnswer(status: number, fields: Fields): Answer {
   return { kind: 'answer', status, code: undefined, flag: '-', fields, body: noBody }
 }
 
-function directFilter(spec: DirectSpec, counts: FilterCounts): Filter {
+function directFilter(spec: DirectSpec, counts: FilterCounts, edits: HeaderEdits | null): Filter {
   const body = spec.bodyIsBase64 === true ? Buffer.from(spec.body, 'base64') : Buffer.from(spec.body, 'utf8')
-  const fields: Fields = body.length === 0 ? noFields : [['content-type', spec.contentType]]
+  const fields = edited(body.length === 0 ? noFields : [['content-type', spec.contentType]], edits)
   const answer: Answer = { kind: 'answer', status: spec.status, code: undefined, flag: '-', fields, body }
   return {
     name: 'direct-response',
@@ -48,12 +57,12 @@ function directFilter(spec: DirectSpec, counts: FilterCounts): Filter {
   }
 }
 
-function redirectFilter(spec: RedirectSpec, counts: FilterCounts): Filter {
+function redirectFilter(spec: RedirectSpec, counts: FilterCounts, edits: HeaderEdits | null): Filter {
   return {
     name: 'redirect',
     onRequest({ view }: FilterContext) {
       counts.redirects++
-      return emptyAnswer(spec.status, [['location', redirectTarget(spec, view)]])
+      return emptyAnswer(spec.status, edited([['location', redirectTarget(spec, view)]], edits))
     },
   }
 }

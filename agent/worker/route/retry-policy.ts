@@ -11,20 +11,32 @@
  * | 5xx | all of them | 500 to 599 |
  * | retriable-4xx | | 409 |
  * | retriable-status-codes | | those listed |
- * | unavailable | | gRPC status 14 in the response head, read by the gRPC codec |
+ * | cancelled, deadline-exceeded, resource-exhausted, internal, unavailable | | field `grpc-status` of the response head: 1, 4, 8, 13, 14 |
  */
 import type { RetryCondition, RetrySpec } from '../../../contracts/route-spec.ts'
 import type { RetryPolicy } from './types.ts'
+
+/** As a response head writes them. */
+const grpcStatuses: Readonly<Partial<Record<RetryCondition, string>>> = {
+  cancelled: '1',
+  'deadline-exceeded': '4',
+  'resource-exhausted': '8',
+  internal: '13',
+  unavailable: '14',
+}
 
 export function compileRetry(spec: RetrySpec | undefined): RetryPolicy | null {
   if (spec === undefined || spec.attempts === 0) return null
   const on = new Set<RetryCondition>(spec.on)
   const anyFailure = on.has('5xx') || on.has('gateway-error')
   const onReset = anyFailure || on.has('reset')
+  const grpcCodes = new Set(spec.on.flatMap((word) => grpcStatuses[word] ?? []))
   const statuses = retryStatuses(on, spec.statuses)
   return {
     spec,
     onStatus: (status) => statuses[status] === 1,
+    readsGrpcStatus: grpcCodes.size > 0,
+    onGrpcStatus: (code) => grpcCodes.has(code),
     onConnectFailure: anyFailure || on.has('connect-failure'),
     onReset,
     onResetBeforeRequest: onReset || on.has('reset-before-request') || on.has('refused-stream'),

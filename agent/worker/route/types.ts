@@ -198,6 +198,10 @@ export interface RetryPolicy {
   readonly spec: RetrySpec
   /** Whether a response with this status asks for another attempt. */
   onStatus(status: number): boolean
+  /** Whether `grpc-status` of a response head matters at all. */
+  readonly readsGrpcStatus: boolean
+  /** Whether a response head with this `grpc-status` asks for another attempt. */
+  onGrpcStatus(code: string): boolean
   /** No connection was made: nothing was sent. */
   readonly onConnectFailure: boolean
   /** Closed, reset or timed out (per try) after some of the request was sent and before a response head. */

@@ -70,7 +70,7 @@ function compileRoute(
   limiters: ReadonlyMap<string, RateLimiter>,
 ): TableEntry[] {
   const cors = spec.cors === undefined ? undefined : corsFilters(spec.cors, options.counts)
-  const action = actionFilter(spec.action, options.counts)
+  const action = actionFilter(spec.action, options.counts, compileHeaderEdits(spec.responseHeaders))
   const filters: Filter[] = [
     ...(cors === undefined ? [] : [cors.request]),
     ...faultFilters(spec.fault, spec.origin, options.counts),

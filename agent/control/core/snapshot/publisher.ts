@@ -47,6 +47,8 @@ export interface WorkerState {
   /** Version that was sent last. */
   readonly sentVersion: number
   readonly problems: readonly ListenerProblem[]
+  /** Whether it has bound, or tried to bind, what its version says. */
+  readonly isListening: boolean
   /** Why it refused the last version; undefined when it did not. */
   readonly refusal: string | undefined
   readonly connectedAt: number
@@ -249,9 +251,14 @@ export class Publisher {
         worker.state = {
           ...worker.state,
           version: message.version,
-          problems: Array.isArray(message.problems) ? message.problems : [],
+          problems: problemsIn(message.problems),
+          isListening: message.isWaiting !== true,
           refusal: undefined,
         }
+        this.deps.onWorkers()
+        return
+      case 'listeners':
+        worker.state = { ...worker.state, problems: problemsIn(message.problems), isListening: true }
         this.deps.onWorkers()
         return
       case 'refused':
@@ -298,6 +305,7 @@ export class Publisher {
       version: hello.snapshotVersion,
       sentVersion: 0,
       problems: [],
+      isListening: false,
       refusal: undefined,
       connectedAt: this.deps.clock.wall(),
     }
@@ -374,6 +382,10 @@ function takeDeferred(worker: Worker): Buffer[] {
   worker.deferred = []
   worker.deferredBytes = 0
   return deferred
+}
+
+function problemsIn(value: unknown): readonly ListenerProblem[] {
+  return Array.isArray(value) ? (value as readonly ListenerProblem[]) : []
 }
 
 function strings(value: unknown): string[] {

@@ -48,6 +48,7 @@ export class Listeners {
   private readonly inbound: PortAllocator
   private readonly rows = new Map<string, PortRow>()
   private readonly sinceVersion = new Map<string, number>()
+  private readonly portsSince = new Map<string, number>()
   private config: AgentConfig
 
   constructor(
@@ -131,7 +132,7 @@ export class Listeners {
               this.config.outbound.halfClosed,
           },
     )
-    this.mark(name)
+    this.mark(name, row.port)
     return row.port === 0 ? undefined : row.port
   }
 
@@ -140,6 +141,7 @@ export class Listeners {
     this.store.setListener(name, undefined)
     this.rows.delete(name)
     this.sinceVersion.delete(name)
+    this.portsSince.delete(name)
     this.outbound.release(key)
   }
 
@@ -174,7 +176,7 @@ export class Listeners {
     this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
     this.compileInbound(application)
     this.store.setListener(name, listener)
-    this.mark(name)
+    this.mark(name, row.port)
     return row.port
   }
 
@@ -188,6 +190,7 @@ export class Listeners {
     this.clearInbound(application)
     this.rows.delete(inboundListener(application.id))
     this.sinceVersion.delete(inboundListener(application.id))
+    this.portsSince.delete(inboundListener(application.id))
     this.inbound.release(application.id)
   }
 
@@ -227,8 +230,10 @@ export class Listeners {
     return { outbound: this.outbound.remembered(), inbound: this.inbound.remembered() }
   }
 
-  private mark(name: string): void {
-    if (!this.sinceVersion.has(name)) this.sinceVersion.set(name, this.store.version + 1)
+  /** Another port is another listener: it counts from the next version on. */
+  private mark(name: string, port: number): void {
+    if (port !== this.portsSince.get(name)) this.sinceVersion.set(name, this.store.version + 1)
+    this.portsSince.set(name, port)
   }
 
   private clearInbound(application: Application): void {

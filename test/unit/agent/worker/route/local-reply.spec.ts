@@ -45,6 +45,22 @@ describe('a redirect', () => {
   })
 })
 
+describe('the edits of a route', () => {
+  const edits = { fields: [['x-a', '1']] as const, drop: new Set(['content-type', 'x-a']) }
+  const fieldsOf = (action: HttpActionSpec): Answer['fields'] =>
+    (actionFilter(action, noFilterCounts(), edits)!.onRequest(context(request())) as Answer).fields
+
+  it('reach the answers that it makes itself', () => {
+    expect(fieldsOf({ kind: 'direct', status: 200, body: 'a', contentType: 'text/plain' })).to.deep.equal([
+      ['x-a', '1'],
+    ])
+    expect(fieldsOf({ kind: 'redirect', status: 301, uri: '/b' })).to.deep.equal([
+      ['location', 'http://orders/b'],
+      ['x-a', '1'],
+    ])
+  })
+})
+
 describe('a direct response', () => {
   it('has the body and type of the rule', () => {
     const filter = actionFilter(
