@@ -93,6 +93,11 @@ export const errorCodes = {
   E_FAULT_INJECTED: { source: 'config', retry: 'never', text: 'a rule injected this fault on purpose' },
   E_OVERLOAD: { source: 'internal', retry: 'before-send', text: 'the mesh itself is overloaded and sheds requests' },
   // tiers
+  E_CENTER_NOT_READY: {
+    source: 'center',
+    retry: 'before-send',
+    text: 'the center has not heard of the service from its registries yet, nor that there is none',
+  },
   E_CENTER_OVERLOAD: { source: 'center', retry: 'before-send', text: 'the center sheds requests of this host' },
   E_CENTER_UNREACHABLE: { source: 'center', retry: 'before-send', text: 'no center answers' },
   // registry

@@ -29,6 +29,8 @@ export interface RelayTargets {
   readonly fallbackNetworks: readonly string[]
   /** Those of the workers: what they refuse is refused by the relay. Absent in files of older releases: the defaults. */
   readonly limits?: LimitsSpec
+  /** Absolute path of the secret that proves this host to the centers; the secret itself is never in here. */
+  readonly centerSecretFile?: string | undefined
 }
 
 export interface RelayListener {

@@ -120,7 +120,16 @@ export type ListenerSpec =
       readonly app: string
     })
   /** In a center: takes relayed connections of hosts; the service comes from the TLV of PROXY v2. */
-  | (ListenerBase & { readonly kind: 'relay'; readonly maxConnectionsPerHost: number; readonly maxConnections: number })
+  | (ListenerBase & {
+      readonly kind: 'relay'
+      /** By the address of the peer, never by a name that it states. */
+      readonly maxConnectionsPerHost: number
+      readonly maxConnections: number
+      /** CIDR networks of the peers that may connect. */
+      readonly allowedNetworks: readonly string[]
+      /** Absolute path; undefined = no proof is asked for. */
+      readonly secretFile: string | undefined
+    })
 
 export interface SubsetSpec {
   readonly labels: Readonly<Record<string, string>>

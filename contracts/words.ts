@@ -19,6 +19,9 @@ export const headers = {
  */
 export const nothingDelivered = 'none'
 
+/** The byte that a center says first to a sender that asked for it (`proxyTlv.acknowledge`). Until then the sender sends nothing, so a center that closes instead has delivered nothing. */
+export const acknowledgement = 1
+
 /** Which path served a request. */
 export type Tier = 'agent' | 'center' | 'direct'
 
@@ -30,4 +33,8 @@ export const proxyTlv = {
   host: 0xe1,
   /** Value: UTF-8 name of the listener. */
   listener: 0xe2,
+  /** Value: empty. The sender waits for one byte before it sends: `acknowledgement`. */
+  acknowledge: 0xe3,
+  /** Value: see `contracts/relay-proof.ts`. Always the last one. */
+  proof: 0xe4,
 } as const

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../contracts/errors.ts'
-import { headers } from '../contracts/words.ts'
+import { headers, nothingDelivered } from '../contracts/words.ts'
 import type { Tier } from '../contracts/words.ts'
 import { fieldLines } from './edit-bytes.ts'
 import { latin1Write } from './latin1.ts'
@@ -75,7 +75,7 @@ export class LocalReplies {
   #head(answer: LocalAnswer, lines: string, length: number, closes: boolean, minor: number): string {
     let head = `HTTP/1.1 ${answer.status} ${reasonPhrase(answer.status)}\r\n`
     if (answer.code !== undefined) head += `${headers.error}: ${answer.code}\r\n`
-    head += `${headers.tier}: ${this.#tier}\r\n`
+    head += `${headers.tier}: ${answer.code === 'E_CENTER_NOT_READY' ? nothingDelivered : this.#tier}\r\n`
     if (length >= 0) head += `Content-Length: ${length}\r\n`
     if (closes) head += 'Connection: close\r\n'
     else if (minor === 0) head += 'Connection: keep-alive\r\n'

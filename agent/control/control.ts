@@ -218,7 +218,7 @@ export class Control {
         this.deps.clock.wall(),
         knownTargets,
       )
-      return { ...targets, limits }
+      return { ...targets, limits, centerSecretFile: center.secretFile }
     })
   }
 }

@@ -28,7 +28,9 @@ import type { PortOwner } from './listen/port-owner.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { ProxyIntake } from './listen/proxy-intake.ts'
 import { RelayAdmission } from './listen/relay-admission.ts'
+import { RelayGate } from './listen/relay-gate.ts'
 import { RelayIntake } from './listen/relay-intake.ts'
+import { RelayProofs } from './listen/relay-proofs.ts'
 import { AccessLog } from './observe/access-log.ts'
 import { LoopLag } from './observe/loop-lag.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
@@ -202,7 +204,9 @@ export class Worker {
       tallies,
       limits,
       steps: [
+        new RelayGate(tallies),
         new ProxyIntake({ wheel, clock, limits, tallies }),
+        new RelayProofs({ tallies, log: options.log, wallClock: Date.now, now }),
         new RelayIntake({
           wheel,
           clock,

@@ -2,6 +2,7 @@
  * What a drill measures with. On an agent: a small application of its own, put into `services.d` under a name that only this host has, and called through the shared port.
  * On a center: the question that its relay listener answers by itself.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -9,6 +10,8 @@ import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { probeRequest } from '../../contracts/handoff.ts'
 import { encodeProxyV2, relayTlvs } from '../../contracts/proxy-protocol.ts'
+import { encodeProvenHeader, readRelayKeys } from '../../contracts/relay-proof.ts'
+import { SecretFile } from '../../native/secret-file.ts'
 import { startHttpApplication } from '../traffic/applications.ts'
 import { type Caller, startHttpCaller } from '../traffic/callers.ts'
 
@@ -65,7 +68,9 @@ async function probeAgent(config: AgentConfig, now: () => number): Promise<Probe
 function probeCenter(config: AgentConfig, now: () => number): Probe {
   const { relay } = config
   if (relay === undefined) throw new MeshError('E_CONFIG_INVALID', 'relay: missing; nothing to call through')
-  const about = relayTlvs({ service: '', host: `${config.host.name} drill`, listener: 'drill' })
+  const tlvs = relayTlvs({ service: '', host: `${config.host.name} drill`, listener: 'drill' })
+  const header = { command: 'local', source: undefined, destination: undefined, tlvs } as const
+  const secret = relay.secretFile === undefined ? undefined : new SecretFile(relay.secretFile, readRelayKeys, now)
   const caller = startHttpCaller(
     {
       from: 'drill',
@@ -76,7 +81,10 @@ function probeCenter(config: AgentConfig, now: () => number): Probe {
       maxInFlight,
       now,
       path: probeRequest.path,
-      greeting: encodeProxyV2({ command: 'local', source: undefined, destination: undefined, tlvs: about }),
+      greeting: () => {
+        const key = secret?.get()?.[0]
+        return key === undefined ? encodeProxyV2(header) : encodeProvenHeader(header, key, Date.now(), randomBytes(16))
+      },
     },
     probeRequest.host,
   )

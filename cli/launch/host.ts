@@ -116,7 +116,7 @@ export class DemoHost {
       servicesDir: services,
       rulesDir: join(directory, 'rules.d'),
       ...(role === 'center'
-        ? { relay: { address: `${address}:15443` } }
+        ? { relay: { address: `${address}:15443`, allowedNetworks: ['127.0.0.0/8'] } }
         : { center: { addresses: this.options.centers } }),
       ...this.options.extra,
     }

@@ -27,8 +27,8 @@ export interface CallerOptions {
   readonly maxInFlight?: number
   /** Of an HTTP call; default `/demo`. */
   readonly path?: string
-  /** Bytes before the first request of each HTTP connection: a PROXY header. */
-  readonly greeting?: Buffer
+  /** Bytes before the first request of each HTTP connection, made anew for each: a PROXY header. */
+  readonly greeting?: () => Buffer
 }
 
 const callTimeoutMs = 5000
@@ -42,7 +42,7 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
   if (greeting !== undefined) {
     agent.createConnection = () => {
       const socket = connect({ host, port, noDelay: true })
-      socket.write(greeting)
+      socket.write(greeting())
       return socket
     }
   }

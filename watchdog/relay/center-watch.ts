@@ -4,11 +4,11 @@
  * asked every 10 s (a thousand hosts are a hundred questions a second), while the relay works every second, and at once when it begins.
  */
 import net from 'node:net'
-import { encodeProxyV2, relayTlvs } from '../../contracts/proxy-protocol.ts'
 import { probeRequest } from '../../contracts/handoff.ts'
 import type { RelayTargets } from '../../contracts/relay-targets.ts'
 import type { AddressHealth } from './candidates.ts'
 import { keyOf, readAddress } from './candidates.ts'
+import type { Introduction } from './introduction.ts'
 
 const calmPeriodMs = 10_000
 const relayingPeriodMs = 1000
@@ -20,6 +20,7 @@ const maxCenters = 64
 export interface CenterWatchDeps {
   readonly health: AddressHealth
   readonly targets: () => RelayTargets | undefined
+  readonly introduction: Introduction
   /** Monotonic ms. */
   readonly now: () => number
   /** A center has become usable or unusable. `key` is that of its address, `text` what the configuration says. */
@@ -50,24 +51,20 @@ export class CenterWatch {
 
   private askAll(): void {
     const targets = this.deps.targets()
+    this.deps.introduction.refresh()
     const named = new Set<string>()
     for (const text of targets?.centers.slice(0, maxCenters) ?? []) {
       const center = readAddress(text)
       if (center === undefined) continue
       const key = keyOf(center)
       named.add(key)
-      if (!this.asked.has(key)) this.ask(key, center, targets!.host, text)
+      if (!this.asked.has(key)) this.ask(key, center, text)
     }
     this.deps.health.forgetSilentExcept(named)
   }
 
-  private ask(
-    key: string,
-    center: { readonly address: string; readonly port: number },
-    host: string,
-    text: string,
-  ): void {
-    const { health, now, onChange } = this.deps
+  private ask(key: string, center: { readonly address: string; readonly port: number }, text: string): void {
+    const { health, introduction, now, onChange } = this.deps
     const socket = net.connect({ host: center.address, port: center.port, noDelay: true })
     this.asked.set(key, socket)
     let isConnected = false
@@ -87,15 +84,15 @@ export class CenterWatch {
     timer.unref()
     socket.on('connect', () => {
       isConnected = true
-      const tlvs = relayTlvs({ service: '', host, listener: 'watch' })
-      socket.write(encodeProxyV2({ command: 'local', source: undefined, destination: undefined, tlvs }))
+      socket.write(introduction.header(undefined, { service: '', listener: 'watch', asksAcknowledgement: false }))
       socket.write(`GET ${probeRequest.path} HTTP/1.1\r\nhost: ${probeRequest.host}\r\nconnection: close\r\n\r\n`)
     })
     socket.on('data', (bytes: Buffer) => {
       answer = (answer + bytes.toString('latin1')).slice(0, 7)
       if (answer.length === 7) settle(answer === 'HTTP/1.' ? 'answered' : 'silent')
     })
-    socket.on('error', () => settle('refused'))
-    socket.on('close', () => settle('refused'))
+    // One that takes the connection and ends it does not want us, and will not until it answers.
+    const ended = (): void => settle(isConnected ? 'silent' : 'refused')
+    socket.on('error', ended).on('close', ended)
   }
 }

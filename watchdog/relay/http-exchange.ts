@@ -15,7 +15,6 @@ import { keyOf } from './candidates.ts'
 import type { Candidate } from './candidates.ts'
 import { dialFirst } from './dial.ts'
 import { Held } from './held.ts'
-import { proxyHeader } from './introduction.ts'
 import { RelayedAttempt } from './relayed-attempt.ts'
 import type { RelayedDeps } from './relayed-connection.ts'
 import { namedBy } from './relayed-heads.ts'
@@ -158,7 +157,9 @@ export class HttpExchange implements WireOwner {
   }
 
   private unreachable(): void {
-    this.fail(503, 'E_CENTER_UNREACHABLE', 'no worker, no center and no known endpoint answers')
+    // The calling agent takes this for the refused connection that it is, and goes elsewhere.
+    if (this.deps.listener.kind === 'inbound') this.fail(503, 'E_CONNECT_FAILED', 'the application takes no connection')
+    else this.fail(503, 'E_CENTER_UNREACHABLE', 'no worker, no center and no known endpoint answers')
   }
 
   private dial(list: readonly Candidate[]): void {
@@ -179,12 +180,18 @@ export class HttpExchange implements WireOwner {
     const attempt = new RelayedAttempt(upstream, candidate, this, deps.heads)
     this.attempt = attempt
     const lines = deps.heads.request(head, candidate.tier)
-    attempt.write(isCenter ? Buffer.concat([proxyHeader(this.wire.peer, deps), lines]) : lines)
+    attempt.write(isCenter ? Buffer.concat([this.introduction(), lines]) : lines)
     for (const piece of earlier) attempt.write(piece)
     this.kept = isCenter ? earlier : undefined
     if (isCenter) this.waitForLife(candidate)
     attempt.start()
     this.passHeld()
+  }
+
+  private introduction(): Buffer {
+    const { introduction, listener, listenerName } = this.deps
+    const about = { service: listener.service ?? '', listener: listenerName, asksAcknowledgement: false }
+    return introduction.header(this.wire.peer, about)
   }
 
   /** A center that does not even answer the watchdog will not answer this either. Repeated only where that can do no harm. */

@@ -13,6 +13,7 @@ import type { Log } from '../log.ts'
 import type { Bounds } from '../options.ts'
 import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
 import { CenterWatch } from './center-watch.ts'
+import { Introduction } from './introduction.ts'
 import { relayConnection } from './relayed-connection.ts'
 import { RelayedHeads } from './relayed-heads.ts'
 import type { TargetsFile } from './targets-file.ts'
@@ -46,6 +47,8 @@ export class Relay {
   private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0, refused: 0, passedOver: 0 }
   private readonly waiting = new Waiting()
   private readonly watch: CenterWatch
+  private readonly introduction: Introduction
+  private secretProblem: string | undefined
   private heads: RelayedHeads | undefined
   private headsOf = ''
   private isRelaying = false
@@ -56,7 +59,9 @@ export class Relay {
   constructor(deps: RelayDeps) {
     this.deps = deps
     this.since = deps.wallClock()
+    this.introduction = new Introduction({ targets: () => deps.file.targets, wallClock: deps.wallClock, now: deps.now })
     this.watch = new CenterWatch({
+      introduction: this.introduction,
       health: this.health,
       targets: () => deps.file.targets,
       now: deps.now,
@@ -118,13 +123,14 @@ export class Relay {
   state(): RelayState {
     const { file, now, wallClock } = this.deps
     file.refresh()
+    this.noteSecret()
     const targets = file.targets
     return {
       tier: this.isRelaying ? (this.lastTier ?? this.expectedTier()) : 'agent',
       isRelaying: this.isRelaying,
       since: this.since,
       targetsAgeMs: targets === undefined ? -1 : Math.max(0, wallClock() - targets.writtenAt),
-      targetsProblem: file.problem,
+      targetsProblem: file.problem ?? this.secretProblem,
       centers: (targets?.centers ?? []).map((text) => {
         const parsed = readAddress(text)
         const key = parsed === undefined ? text : keyOf(parsed)
@@ -194,6 +200,7 @@ export class Relay {
   }
 
   private accept(socket: net.Socket, held: HeldSocket): void {
+    this.noteSecret()
     const { bounds, file, now } = this.deps
     const listener = this.listenerOf(held)
     if (listener === undefined || file.targets === undefined || this.sockets.size >= this.maxConnections) {
@@ -207,12 +214,14 @@ export class Relay {
     relayConnection(socket, {
       targets,
       listenerName: held.shard.name,
-      listener,
+      // Without the secret no center would take it.
+      listener: this.secretProblem === undefined ? listener : { ...listener, center: false },
       candidates: this.candidates,
       health: this.health,
       waiting: this.waiting,
       now,
       heads: this.headsFor(targets.host),
+      introduction: this.introduction,
       limits: targets.limits ?? defaultLimits,
       maxBufferBytes: bounds.maxRelayBufferBytes,
       onRouted: (end) => {
@@ -223,6 +232,15 @@ export class Relay {
       onRefused: () => void this.counts.refused++,
       onPassedOver: () => void this.counts.passedOver++,
     })
+  }
+
+  private noteSecret(): void {
+    this.introduction.refresh()
+    const { problem } = this.introduction
+    if (problem === this.secretProblem) return
+    this.secretProblem = problem
+    if (problem === undefined) this.deps.log('info', 'the secret for the centers can be used again')
+    else this.deps.log('error', `no center can be used: ${problem}`)
   }
 
   /** The codec's tables are made with the first relayed connection: a watchdog whose workers live needs none. */

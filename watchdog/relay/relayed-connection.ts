@@ -3,13 +3,12 @@ import type net from 'node:net'
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import type { AddressHealth, CandidateList } from './candidates.ts'
-import { dialFirst } from './dial.ts'
 import { HttpExchange } from './http-exchange.ts'
-import { proxyHeader } from './introduction.ts'
+import type { Introduction } from './introduction.ts'
 import type { RelayedHeads } from './relayed-heads.ts'
-import { tunnel } from './tunnel.ts'
+import { relayTcp } from './tcp-relay.ts'
 import type { Waiting } from './waiting.ts'
-import { nobody, Wire } from './wire.ts'
+import { Wire } from './wire.ts'
 
 export type RelayEnd = 'center' | 'direct' | 'failed'
 
@@ -22,6 +21,7 @@ export interface RelayedDeps {
   /** Who waits for the first byte of a center's answer. */
   readonly waiting: Waiting
   readonly heads: RelayedHeads
+  readonly introduction: Introduction
   readonly limits: LimitsSpec
   readonly now: () => number
   readonly maxBufferBytes: number
@@ -39,21 +39,4 @@ export function relayConnection(socket: net.Socket, deps: RelayedDeps): void {
   const downstream = Wire.accepted(socket)
   if (deps.listener.protocol === 'http') void new HttpExchange(downstream, deps)
   else relayTcp(downstream, deps)
-}
-
-function relayTcp(downstream: Wire, deps: RelayedDeps): void {
-  const { candidates, targets, listener } = deps
-  const list = candidates.of(targets, listener, undefined, deps.now())
-  const dialing = dialFirst(list, deps, (dialed) => {
-    if (dialed === undefined) {
-      deps.onRouted('failed')
-      downstream.reset()
-      return
-    }
-    const { candidate, wire } = dialed
-    deps.onRouted(candidate.tier)
-    if (candidate.tier === 'center') wire.write(proxyHeader(downstream.peer, deps))
-    tunnel(downstream, wire)
-  })
-  if (!downstream.isClosed) downstream.owner = { ...nobody, onClosed: () => dialing.cancel() }
 }

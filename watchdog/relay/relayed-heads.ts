@@ -84,6 +84,8 @@ export class RelayedHeads {
     plan.dropsError = tier === 'direct'
     plan.dropsTrailer = !takesTrailers || framing === ReplyFraming.untilClose
     plan.framing = framing
+    // Of a center it is the mesh's own word.
+    plan.dropsError = tier === 'direct'
     plan.closes = isFinal
     plan.upgrades = head.status === 101
     const writer = this.toEndpoint

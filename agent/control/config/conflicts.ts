@@ -1,4 +1,6 @@
 /** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
+import { readRelayKeys } from '../../../contracts/relay-proof.ts'
+import { SecretFile } from '../../../native/secret-file.ts'
 import { statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { ownPort } from '../host/applications/place.ts'
@@ -112,6 +114,27 @@ export function configConflicts(
   } else {
     if (config.center.addresses.length > 0)
       report(['center', 'addresses'], 'a center has no center of its own; remove it or set role: agent')
+    if (config.relay === undefined)
+      report(
+        ['relay', 'allowedNetworks'],
+        'missing; name the networks of the hosts that may use this center, as in allowedNetworks: [10.0.0.0/8]',
+      )
+    else if (config.relay.secretFile === undefined)
+      report(
+        ['relay', 'secretFile'],
+        'missing; whoever is in relay.allowedNetworks can call every service through this center',
+        'warning',
+      )
+    if (config.relay?.allowedNetworks.some((network) => network.endsWith('/0')) === true)
+      report(['relay', 'allowedNetworks'], 'lets everybody in; name the networks of your hosts', 'warning')
+  }
+  for (const [section, file] of [
+    ['center', config.center.secretFile],
+    ['relay', config.relay?.secretFile],
+  ] as const) {
+    if (file === undefined) continue
+    const reason = unreadable(file) ?? badRelaySecret(file)
+    if (reason !== undefined) report([section, 'secretFile'], `${file} cannot be used: ${reason}`)
   }
   if (config.admin.address !== 'off' && !isLoopback(config.admin.address.host))
     report(['admin', 'address'], `${config.admin.address.host} is no loopback address; admin may change the agent`)
@@ -242,6 +265,12 @@ function isLoopback(host: string): boolean {
 
 function isOpenToOthers(file: string): boolean {
   return (statSync(file).mode & 0o077) !== 0
+}
+
+function badRelaySecret(file: string): string | undefined {
+  const secret = new SecretFile(file, readRelayKeys, () => 0)
+  secret.get()
+  return secret.problem?.replace(`${file}: `, '')
 }
 
 function unreadable(file: string): string | undefined {

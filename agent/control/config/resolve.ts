@@ -57,14 +57,11 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
       http: parsed.outbound.http ?? roles[parsed.role].outboundHttp,
     },
     inbound: { ...parsed.inbound, address: parsed.inbound.address ?? address },
-    center: parsed.center,
-    relay: isCenter
-      ? (parsed.relay ?? {
-          address: { host: '0.0.0.0', port: 15_443 },
-          maxConnections: 10_000,
-          maxConnectionsPerHost: 1000,
-        })
-      : undefined,
+    center: { ...parsed.center, secretFile: located(parsed.center.secretFile, absolute) },
+    relay:
+      isCenter && parsed.relay !== undefined
+        ? { ...parsed.relay, secretFile: located(parsed.relay.secretFile, absolute) }
+        : undefined,
     api: isCenter ? (parsed.api ?? { address: { host: '127.0.0.1', port: 15_014 } }) : undefined,
     workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
     admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
@@ -122,4 +119,8 @@ function limitsOf(limits: AgentFile['limits']): LimitsSpec {
     requestTimeoutMs: requestTimeout,
     parkTimeoutMs: parkTimeout,
   }
+}
+
+function located(path: string | undefined, absolute: (path: string) => string): string | undefined {
+  return path === undefined ? undefined : absolute(path)
 }

@@ -191,6 +191,11 @@ export const agentFileSchema = z.strictObject({
         .max(64)
         .prefault([])
         .describe('Relay ports of the centers, tried in a per-host shuffled order.'),
+      secretFile: path()
+        .optional()
+        .describe(
+          'File with the secret that the centers ask for (`relay.secretFile` there): one line; while it is being changed the new one first, the old one second.',
+        ),
     })
     .prefault({})
     .describe('The centers that an agent falls back to.'),
@@ -202,7 +207,19 @@ export const agentFileSchema = z.strictObject({
         .describe('Relayed connections of one worker; more are shed.'),
       maxConnectionsPerHost: integer(1, 1_000_000)
         .prefault(1000)
-        .describe('Relayed connections of one host and worker; more are shed.'),
+        .describe('Relayed connections of one peer address and worker; more are shed.'),
+      allowedNetworks: z
+        .array(cidr())
+        .min(1)
+        .max(256)
+        .describe(
+          'Networks of the hosts that may use this center. There is no default: whoever is in them reaches every service.',
+        ),
+      secretFile: path()
+        .optional()
+        .describe(
+          'File with one secret of at least 32 characters, or two while it is being changed: hosts must prove that they know one (`center.secretFile` there). Without it the networks alone decide.',
+        ),
     })
     .optional()
     .describe('Only with `role: center`: the relay listener and its admission bounds.'),

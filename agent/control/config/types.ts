@@ -38,7 +38,7 @@ export interface AgentConfig {
     readonly portRange: PortRange
     readonly halfClosed: HalfClosed
   }
-  readonly center: { readonly addresses: readonly HostPort[] }
+  readonly center: { readonly addresses: readonly HostPort[]; readonly secretFile: string | undefined }
   /** Only in a center. */
   readonly relay: AgentFile['relay']
   readonly api: AgentFile['api']

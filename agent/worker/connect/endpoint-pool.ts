@@ -41,8 +41,8 @@ export class EndpointPool implements TimerOwner {
   private readonly waiters = new FairQueue<ConnectionWaiter>()
   /** Repeats after a stale connection: a returned one, which may be just as stale, is not for them. */
   private readonly freshWaiters = new FairQueue<ConnectionWaiter>()
-  /** All that exist, idle and busy, tunnels included. */
-  private readonly connections = new Set<PooledConnection>()
+  /** Connections that exist, idle and busy. */
+  open = 0
   /** Metric scope of the last request; see `observe/request-metrics.ts`. */
   scope: object | null = null
   private readonly dials = new Set<PendingDial>()
@@ -66,11 +66,6 @@ export class EndpointPool implements TimerOwner {
     else this.waiters.push(waiter)
     this.dialForWaiters()
     return waiting
-  }
-
-  /** Connections that exist, idle and busy. */
-  get open(): number {
-    return this.connections.size
   }
 
   /** Requests that wait for a connection. */
@@ -122,12 +117,12 @@ export class EndpointPool implements TimerOwner {
   /** Ends a connection that is in the caller's hands. */
   discard(connection: PooledConnection): void {
     connection.transport.close()
-    this.lost(connection)
+    this.lost()
   }
 
   /** The slot of a connection that is gone, or was given away to a tunnel that has ended. */
-  lost(connection: PooledConnection): void {
-    this.connections.delete(connection)
+  lost(): void {
+    this.open--
     this.cluster.open--
     this.cluster.cluster.endConnection()
     this.cluster.pump()
@@ -138,7 +133,7 @@ export class EndpointPool implements TimerOwner {
   idleEnded(connection: PooledConnection): void {
     const index = this.idle.indexOf(connection)
     if (index >= 0) this.idle.splice(index, 1)
-    this.lost(connection)
+    this.lost()
   }
 
   /** Takes over a connection of an earlier process as an idle one. False when there is no room; it is then closed. */
@@ -160,7 +155,7 @@ export class EndpointPool implements TimerOwner {
     if (index < 0) return
     this.idle.splice(index, 1)
     connection.transport.release()
-    this.lost(connection)
+    this.lost()
   }
 
   /** Closes the connection that has been idle longest; false when there is none. */
@@ -177,10 +172,9 @@ export class EndpointPool implements TimerOwner {
     this.cluster.deps.wheel.drop(this.timer)
   }
 
-  /** The endpoint left: nobody new comes, dials that nobody waits for any more end, and what is served there ends soon if its host is gone. */
+  /** The endpoint left: nobody new comes, and dials that nobody waits for any more end. */
   leave(): void {
     this.closeIdle()
-    this.watchClosely()
     for (const waiter of [...this.waiters.all(), ...this.freshWaiters.all()]) waiter.onEndpointLeft()
     if (this.waitingCount > 0) return
     for (const dial of this.dials) {
@@ -189,12 +183,6 @@ export class EndpointPool implements TimerOwner {
     }
     this.dials.clear()
     this.dropIfUnused()
-  }
-
-  /** Busy connections end within seconds if the host cannot be reached. */
-  watchClosely(): void {
-    const { cluster, deps } = this.cluster
-    for (const { transport } of this.connections) deps.dialer.watchClosely(transport, cluster.policy.pool)
   }
 
   /** Dials as long as more requests wait than dials are under way and the bounds allow. */
@@ -258,11 +246,10 @@ export class EndpointPool implements TimerOwner {
   }
 
   private opened(transport: Transport): PooledConnection {
+    this.open++
     this.cluster.open++
     const { clock, openLink } = this.cluster.deps
-    const connection = new PooledConnection(this, openLink, transport, clock.now)
-    this.connections.add(connection)
-    return connection
+    return new PooledConnection(this, openLink, transport, clock.now)
   }
 
   private dropIfUnused(): void {

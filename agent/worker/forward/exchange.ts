@@ -17,6 +17,7 @@ import type { MeshView } from './mesh-view.ts'
 import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
 import {
+  centerNotReady,
   emptyOk,
   errorAnswer,
   fallbackRefused,
@@ -213,7 +214,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   unpark(isTimeout: boolean): void {
     this.deps.clock.refresh()
     if (!isTimeout) this.goOn()
-    else if (!this.tryFallback()) this.answer(unknownService('the named service'))
+    else if (!this.tryFallback())
+      this.answer(
+        this.stream.accepted.listener.kind === 'relay' ? centerNotReady() : unknownService('the named service'),
+      )
   }
 
   /** `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the caller named none. */

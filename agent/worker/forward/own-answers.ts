@@ -31,6 +31,11 @@ export function tooManyParked(): Answer {
   return errorAnswer(503, 'E_OVERLOAD', 'OM', 'too many requests wait for services to be looked up')
 }
 
+/** For a relay: nobody has said yet whether the service exists, so the caller's own host may know better. */
+export function centerNotReady(): Answer {
+  return errorAnswer(503, 'E_CENTER_NOT_READY', 'NC', 'no registry has answered about the named service yet')
+}
+
 export function unknownService(name: string): Answer {
   return errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `${name} is known to no registry and no rule`)
 }

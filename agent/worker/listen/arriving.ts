@@ -1,3 +1,4 @@
+import type { ProxyHeader } from '../../../contracts/proxy-protocol.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { noIdentity } from '../transport/transport.ts'
 import type { PeerIdentity, Transport } from '../transport/transport.ts'
@@ -10,6 +11,8 @@ export class Arriving {
   readonly spec: ListenerSpec
   context: ListenerContext
   proxy: MovedProxyInfo | null = null
+  /** The PROXY header as it came, whole and alone; the steps that judge it need its bytes. */
+  introduction: { readonly header: ProxyHeader; readonly bytes: Buffer } | null = null
   /** By the transport's proof, else by what the host knows. */
   identity: PeerIdentity = noIdentity
   source: SourceAppSpec | undefined = undefined

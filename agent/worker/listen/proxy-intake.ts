@@ -65,6 +65,7 @@ class HeaderRead implements TransportOwner, TimerOwner {
     this.finish()
     arriving.transport.pauseReading()
     arriving.proxy = proxyInfo(parsed.header, arriving.transport)
+    arriving.introduction = { header: parsed.header, bytes: this.received.subarray(0, parsed.length) }
     arriving.received = this.received.subarray(parsed.length)
     this.next(arriving)
   }

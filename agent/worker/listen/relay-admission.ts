@@ -1,5 +1,5 @@
 /**
- * Bounds of a center's relay listener: connections of one host and of all hosts. A host that lost its agent brings all its applications at once; the bound per host keeps it from
+ * Bounds of a center's relay listener: connections of one address and of all. A host that lost its agent brings all its applications at once; the bound per host keeps it from
  * taking the center away from the others.
  */
 export class RelayAdmission {

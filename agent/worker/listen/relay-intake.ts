@@ -1,12 +1,17 @@
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ServiceSpec } from '../../../contracts/snapshot.ts'
+import { acknowledgement, proxyTlv } from '../../../contracts/words.ts'
+import type { LocalAnswer } from '../../../http1/local-reply.ts'
 import type { ParkedNames } from '../link/parked-names.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { relayedContext } from './listener-context.ts'
 import type { RelayAdmission } from './relay-admission.ts'
-import { ShedReply } from './shed-reply.ts'
+import { notReadyAnswer, overloadAnswer, ShedReply, unknownAnswer } from './shed-reply.ts'
 import type { ShedReplyDeps } from './shed-reply.ts'
+
+/** Says the byte that a relay of TCP waits for. */
+const goesOn = Buffer.of(acknowledgement)
 
 export interface RelayIntakeDeps extends ShedReplyDeps {
   readonly relays: RelayAdmission
@@ -14,9 +19,6 @@ export interface RelayIntakeDeps extends ShedReplyDeps {
   readonly tallies: Tallies
   readonly service: (key: ServiceKey) => ServiceSpec | undefined
 }
-
-/** Callers that are named by a relay's TLV without a host share this name. */
-const unknownHost = 'unknown'
 
 /**
  * A center's relay listener: admits connections of hosts without an agent within their bounds, and lets each go on as if it had come in on the listener of the service that
@@ -37,30 +39,50 @@ export class RelayIntake implements IntakeStep {
     }
     const { relays, service, tallies } = this.deps
     const key = (proxy.service ?? '') as ServiceKey | ''
-    const host = proxy.host ?? unknownHost
-    const known = key === '' ? undefined : service(key)
-    if (!relays.enter(host, spec.maxConnectionsPerHost, spec.maxConnections)) {
+    const address = quotaKey(arriving.transport.peer().address)
+    if (!relays.enter(address, spec.maxConnectionsPerHost, spec.maxConnections)) {
       tallies.shedConnections++
-      if (key === '' || known?.protocol === 'http') {
-        void new ShedReply(this.deps, arriving.transport)
-        arriving.onEnd()
-      } else {
-        arriving.end()
-      }
+      this.refuse(arriving, overloadAnswer)
       return
     }
-    this.keepPlace(arriving, host)
-    if (key === '') next(arriving)
-    else if (known !== undefined) goOnAs(known, arriving, next)
+    this.keepPlace(arriving, address)
+    const known = key === '' ? undefined : service(key)
+    if (key === '') this.goOn(arriving, next)
+    else if (known !== undefined) this.goOnAs(known, arriving, next)
     else this.askFor(key, arriving, next)
   }
 
+  private goOnAs(service: ServiceSpec, arriving: Arriving, next: NextStep): void {
+    // The host knows what its listener speaks; a registry may know nothing of it.
+    const protocol = asksAcknowledgement(arriving) ? 'tcp' : service.protocol === 'tcp' ? 'http' : service.protocol
+    arriving.context = { ...relayedContext(arriving.context, service), protocol }
+    this.goOn(arriving, next)
+  }
+
+  private goOn(arriving: Arriving, next: NextStep): void {
+    if (asksAcknowledgement(arriving)) {
+      this.deps.output.append(goesOn)
+      arriving.transport.write(this.deps.output)
+    }
+    next(arriving)
+  }
+
+  /** Who waits for an acknowledgement understands the end without one; HTTP gets an answer. */
+  private refuse(arriving: Arriving, answer: LocalAnswer): void {
+    if (asksAcknowledgement(arriving)) {
+      arriving.end()
+      return
+    }
+    void new ShedReply(this.deps, arriving.transport, answer)
+    arriving.onEnd()
+  }
+
   /** The place is given back when the connection ends, wherever that is. */
-  private keepPlace(arriving: Arriving, host: string): void {
+  private keepPlace(arriving: Arriving, address: string): void {
     const { relays } = this.deps
     const { onEnd } = arriving
     arriving.onEnd = () => {
-      relays.leave(host)
+      relays.leave(address)
       onEnd()
     }
   }
@@ -69,17 +91,28 @@ export class RelayIntake implements IntakeStep {
     const { parked, service } = this.deps
     const waiting = {
       isParked: false,
-      unpark: () => {
+      unpark: (isTimeout: boolean) => {
+        this.deps.clock.refresh()
         const known = service(key)
-        if (known === undefined) arriving.end()
-        else goOnAs(known, arriving, next)
+        if (known !== undefined) this.goOnAs(known, arriving, next)
+        else this.refuse(arriving, isTimeout ? notReadyAnswer : unknownAnswer)
       },
     }
-    if (!parked.park(key, waiting, arriving.transport.peer().address)) arriving.end()
+    const address = arriving.transport.peer().address
+    if (!parked.park(key, waiting, address)) this.refuse(arriving, overloadAnswer)
   }
 }
 
-function goOnAs(service: ServiceSpec, arriving: Arriving, next: NextStep): void {
-  arriving.context = relayedContext(arriving.context, service)
-  next(arriving)
+/** Whose place a connection takes: the peer's address, which it cannot choose; of IPv6 its /64, which one host has as a whole. */
+function quotaKey(address: string): string {
+  if (!address.includes(':') || address.startsWith('::ffff:')) return address
+  const [head = '', tail = ''] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const rest = tail === '' ? [] : tail.split(':')
+  while (address.includes('::') && groups.length + rest.length < 8) groups.push('0')
+  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
+}
+
+function asksAcknowledgement({ introduction }: Arriving): boolean {
+  return introduction?.header.tlvs.some(({ type }) => type === proxyTlv.acknowledge) === true
 }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import type { Tier } from '../../../contracts/words.ts'
 import type { Clock } from '../transport/clock.ts'
@@ -6,6 +7,7 @@ import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import { LocalReplies } from '../../../http1/local-reply.ts'
+import type { LocalAnswer } from '../../../http1/local-reply.ts'
 
 export interface ShedReplyDeps {
   readonly clock: Clock
@@ -15,6 +17,27 @@ export interface ShedReplyDeps {
   readonly limits: () => LimitsSpec
 }
 
+export const overloadAnswer: LocalAnswer = unavailable(
+  'E_CENTER_OVERLOAD',
+  'the center sheds requests of this host; try again later',
+)
+export const notReadyAnswer: LocalAnswer = unavailable(
+  'E_CENTER_NOT_READY',
+  'the center has not heard of this service from its registries yet',
+)
+export const unknownAnswer: LocalAnswer = unavailable(
+  'E_ROUTE_UNKNOWN_SERVICE',
+  'the service is known to no registry and no rule of the center',
+)
+
+function unavailable(code: ErrorCode, text: string): LocalAnswer {
+  const fields = [
+    ['content-type', 'text/plain'],
+    ['retry-after', '1'],
+  ] as const
+  return { status: 503, code, fields, body: Buffer.from(`${code}  ${text}\n`, 'latin1') }
+}
+
 /** Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that no reset destroys the answer. */
 export class ShedReply implements TransportOwner, TimerOwner {
   private readonly deps: ShedReplyDeps
@@ -22,21 +45,11 @@ export class ShedReply implements TransportOwner, TimerOwner {
   private readonly timer: Timer
   private discarded = 0
 
-  constructor(deps: ShedReplyDeps, transport: Transport) {
+  constructor(deps: ShedReplyDeps, transport: Transport, answer: LocalAnswer) {
     this.deps = deps
     this.transport = transport
     this.timer = new Timer(this, 0)
     transport.owner = this
-    const body = Buffer.from('E_CENTER_OVERLOAD  the center sheds requests of this host; try again later\n', 'latin1')
-    const answer = {
-      status: 503,
-      code: 'E_CENTER_OVERLOAD',
-      fields: [
-        ['content-type', 'text/plain'],
-        ['retry-after', '1'],
-      ],
-      body,
-    } as const
     deps.output.append(new LocalReplies(deps.tier()).format(answer, null, false, true, 1))
     transport.write(deps.output)
     transport.end()

@@ -4,6 +4,8 @@ export class Tallies {
   /** Shed at the bound of the worker or of a relay listener. */
   shedConnections = 0
   badProxyHeaders = 0
+  relayStrangers = 0
+  relayProofs = 0
   requestLineLimits = 0
   headLimits = 0
   fieldLimits = 0
@@ -73,6 +75,16 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'badProxyHeaders',
     'hostmesh_proxy_protocol_errors_total',
     'Connections closed for a malformed PROXY protocol header',
+  ],
+  [
+    'relayStrangers',
+    'hostmesh_relay_strangers_total',
+    'Relayed connections closed because their address is in no allowed network',
+  ],
+  [
+    'relayProofs',
+    'hostmesh_relay_proof_refusals_total',
+    'Relayed connections closed for a missing, wrong, old or repeated proof',
   ],
   ['requestLineLimits', 'hostmesh_request_line_limit_total', 'Requests refused for a too long request line'],
   ['headLimits', 'hostmesh_head_bytes_limit_total', 'Messages refused for a too large head'],

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { parseProxyHeader, tlvText } from '../../../contracts/proxy-protocol.ts'
 import { freePort } from '../free-port.ts'
-import { proxyTlv } from '../../../contracts/words.ts'
+import { acknowledgement, proxyTlv } from '../../../contracts/words.ts'
 
 export interface FarSide {
   readonly port: number
@@ -51,6 +51,7 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
         isIntroduced = true
         const { header } = parsed
         isForLife = header.command === 'local'
+        if (header.tlvs.some(({ type }) => type === proxyTlv.acknowledge)) socket.write(Buffer.of(acknowledgement))
         if (!isForLife) {
           introductions.push({
             service: tlvText(header, proxyTlv.service),

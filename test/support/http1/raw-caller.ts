@@ -12,8 +12,10 @@ export class RawCaller {
   wasReset = false
   private readonly waiters = new Set<() => void>()
 
-  static async open(port: number, address = '127.0.0.1'): Promise<RawCaller> {
-    const socket = connect({ port, host: address, allowHalfOpen: true, noDelay: true })
+  /** from: the caller's own address. */
+  static async open(port: number, address = '127.0.0.1', from?: string): Promise<RawCaller> {
+    const local = from === undefined ? {} : { localAddress: from }
+    const socket = connect({ port, host: address, ...local, allowHalfOpen: true, noDelay: true })
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
       socket.once('error', reject)

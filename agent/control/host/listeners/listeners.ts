@@ -95,6 +95,8 @@ export class Listeners {
             proxyProtocol: 'required',
             maxConnections: relay.maxConnections,
             maxConnectionsPerHost: relay.maxConnectionsPerHost,
+            allowedNetworks: relay.allowedNetworks,
+            secretFile: relay.secretFile,
           },
     )
   }

@@ -440,7 +440,7 @@ spec:
   })
 
   it('gives a center its relay listener and the tier center', async () => {
-    bench = await openBench({ role: 'center', relay: { address: '10.0.0.5:15443' } })
+    bench = await openBench({ role: 'center', relay: { address: '10.0.0.5:15443', allowedNetworks: ['10.0.0.0/8'] } })
     const worker = bench.worker()
     await worker.until(() => worker.wholes === 1, 'whole snapshot')
     expect(worker.snapshot!.node.tier).to.equal('center')
@@ -452,6 +452,7 @@ spec:
         port: 15_443,
         proxyProtocol: 'required',
         maxConnections: 10_000,
+        allowedNetworks: ['10.0.0.0/8'],
         maxConnectionsPerHost: 1000,
       },
     })

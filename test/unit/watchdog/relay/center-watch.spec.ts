@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { expect } from 'chai'
+import { Introduction } from '../../../../watchdog/relay/introduction.ts'
 import type { RelayTargets } from '../../../../contracts/relay-targets.ts'
 import { AddressHealth } from '../../../../watchdog/relay/candidates.ts'
 import { CenterWatch } from '../../../../watchdog/relay/center-watch.ts'
@@ -41,6 +42,7 @@ describe('the watch over centers', function () {
       watch = new CenterWatch({
         health,
         targets: () => targets,
+        introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
         now: () => performance.now(),
         onChange: (key, isAnswering) => resolve({ health, isAnswering, key }),
       })

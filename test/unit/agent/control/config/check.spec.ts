@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkConfig, formatProblem, type CheckResult } from '../../../../../agent/control/config/check.ts'
@@ -208,10 +208,32 @@ workers: many
   })
 
   it('keeps what only a center may have out of an agent, and gives a center its relay', () => {
-    expect(lines(check('relay: {}\n'))[0]).to.contain('relay: only a center relays')
-    const center = check('role: center\n')
+    expect(lines(check('relay: { allowedNetworks: [10.0.0.0/8] }\n'))[0]).to.contain('relay: only a center relays')
+    const center = check('role: center\nrelay: { allowedNetworks: [10.0.0.0/8] }\n')
     expect(center.config?.relay?.address).to.deep.equal({ host: '0.0.0.0', port: 15_443 })
     expect(center.config?.outbound.http).to.equal('off')
+  })
+
+  it('lets nobody into a center whose networks are not named, and says what a missing secret means', () => {
+    expect(lines(check('role: center\n'))[0]).to.contain('relay.allowedNetworks: missing')
+    expect(lines(check('role: center\nrelay: {}\n'))[0]).to.contain('relay.allowedNetworks')
+    const open = lines(check('role: center\nrelay: { allowedNetworks: [0.0.0.0/0] }\n')).join('\n')
+    expect(open).to.contain('relay.secretFile: missing').and.to.contain('relay.allowedNetworks: lets everybody in')
+  })
+
+  it('refuses a secret of the relay that cannot be used, without showing it', () => {
+    const file = join(folder, 'relay.secret')
+    const found = (section: string): string => lines(check(section)).join('\n')
+    const agent = `center: { addresses: [10.0.0.8:15443], secretFile: ${file} }\n`
+    const center = `role: center\nrelay: { allowedNetworks: [10.0.0.0/8], secretFile: ${file} }\n`
+    expect(found(agent)).to.contain('center.secretFile')
+    writeFileSync(file, 'too-short\n', { mode: 0o600 })
+    for (const one of [agent, center])
+      expect(found(one)).to.contain('a secret of 9 characters').and.to.not.contain('too-short')
+    writeFileSync(file, `${'s'.repeat(40)}\n`)
+    for (const one of [agent, center]) expect(found(one)).to.not.contain('secretFile')
+    chmodSync(file, 0o644)
+    for (const one of [agent, center]) expect(found(one)).to.contain('others may read')
   })
 
   it('refuses an admin address that others could reach', () => {

@@ -56,13 +56,7 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
       return { cancel: () => (dial.isCancelled = true) }
     },
   } as unknown as Transports
-  const dialer = new Dialer({
-    transports,
-    wheel,
-    clock,
-    socketOptions: { apply() {}, watchClosely() {} },
-    onRefused() {},
-  })
+  const dialer = new Dialer({ transports, wheel, clock, socketOptions: { apply() {} }, onRefused() {} })
   const service = keyOf('orders')
   const set = (list: readonly string[]) => ({
     service,

@@ -27,7 +27,7 @@ function stateWith(snapshot: Snapshot) {
     transports: {} as Transports,
     wheel,
     clock,
-    socketOptions: { apply() {}, watchClosely() {} },
+    socketOptions: { apply() {} },
     onRefused() {},
   })
   const state = new MeshState(

@@ -1,10 +1,16 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { expect } from 'chai'
 
 import { encodeProxyV1, encodeProxyV2, relayTlvs } from '../../../../../contracts/proxy-protocol.ts'
+import { encodeProvenHeader, proofAgeMs } from '../../../../../contracts/relay-proof.ts'
 import type { ListenerSpec } from '../../../../../contracts/snapshot.ts'
+import { acknowledgement, proxyTlv } from '../../../../../contracts/words.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -176,16 +182,19 @@ describe('listeners', () => {
         tlvs: relayTlvs({ service, host, listener: 'x' }),
       })
 
+    const relay: Extract<ListenerSpec, { kind: 'relay' }> = {
+      ...base,
+      name: 'relay',
+      proxyProtocol: 'required',
+      kind: 'relay',
+      allowedNetworks: ['127.0.0.0/8'],
+      secretFile: undefined,
+      maxConnectionsPerHost: 2,
+      maxConnections: 3,
+    }
+
     beforeEach(async () => {
       await start()
-      const relay: ListenerSpec = {
-        ...base,
-        name: 'relay',
-        proxyProtocol: 'required',
-        kind: 'relay',
-        maxConnectionsPerHost: 2,
-        maxConnections: 3,
-      }
       await started.change({ listeners: { relay } })
     })
 
@@ -210,22 +219,140 @@ describe('listeners', () => {
       caller.close()
     })
 
-    it('sheds a host beyond its share with a clear answer, while other hosts are served', async () => {
-      const open = async (host: string): Promise<RawCaller> => {
-        const caller = await call(started.port('relay'))
-        caller.send(header(keyOf('orders'), host))
+    async function from(address: string, first: string | Buffer): Promise<RawCaller> {
+      const caller = await RawCaller.open(started.port('relay'), '127.0.0.1', address)
+      callers.push(caller)
+      caller.send(first)
+      return caller
+    }
+
+    it('sheds an address beyond its share with a clear answer, whatever hosts it states, while others are served', async () => {
+      let hosts = 0
+      const open = async (address: string): Promise<RawCaller> => {
+        const caller = await from(address, header(keyOf('orders'), `host-${hosts++}`))
         caller.send(get)
         await caller.expect('\r\n\r\n')
         return caller
       }
-      await open('host-a')
-      await open('host-a')
-      const shed = await open('host-a')
+      await open('127.0.0.1')
+      await open('127.0.0.1')
+      const shed = await open('127.0.0.1')
       expect(shed.text).to.match(/^HTTP\/1\.1 503 [^]*x-mesh-error: E_CENTER_OVERLOAD/)
       await shed.closed()
-      expect((await open('host-b')).text).to.include('200 OK')
-      expect((await open('host-c')).text).to.include('E_CENTER_OVERLOAD')
+      expect((await open('127.0.0.2')).text).to.include('200 OK')
+      expect((await open('127.0.0.3')).text).to.include('E_CENTER_OVERLOAD')
       expect(started.metric('hostmesh_relay_shed_total')).to.equal(2)
+    })
+
+    it('closes a peer outside the allowed networks without reading', async () => {
+      await started.change({ listeners: { relay: { ...relay, allowedNetworks: ['127.0.0.2/32'] } } })
+      const stranger = await from('127.0.0.1', header(keyOf('orders'), 'host-a'))
+      await stranger.closed()
+      expect(stranger.bytes).to.have.length(0)
+      expect(started.metric('hostmesh_relay_strangers_total')).to.equal(1)
+      const known = await from('127.0.0.2', Buffer.concat([header(keyOf('orders'), 'host-a'), Buffer.from(get)]))
+      await known.expect('200 OK')
+    })
+
+    it('says that it goes on to a sender that waits for it, and says so first', async () => {
+      const tlvs = [
+        ...relayTlvs({ service: keyOf('orders'), host: 'host-a', listener: 'x' }),
+        { type: proxyTlv.acknowledge, value: Buffer.alloc(0) },
+      ]
+      const asking = await from(
+        '127.0.0.1',
+        encodeProxyV2({ command: 'proxy', source: undefined, destination: undefined, tlvs }),
+      )
+      await asking.until(() => asking.bytes.length > 0)
+      expect([...asking.bytes]).to.deep.equal([acknowledgement])
+      asking.send(get)
+      await asking.expect('200 OK')
+    })
+
+    it('answers that it is not ready while no registry has answered about a service, and ends one that waits for an acknowledgement', async () => {
+      const tlvs = relayTlvs({ service: keyOf('billing'), host: 'host-a', listener: 'x' })
+      const acknowledged = [...tlvs, { type: proxyTlv.acknowledge, value: Buffer.alloc(0) }]
+      const about = { command: 'proxy', source: undefined, destination: undefined } as const
+      const asking = await from('127.0.0.1', Buffer.concat([encodeProxyV2({ ...about, tlvs }), Buffer.from(get)]))
+      const waiting = await from('127.0.0.2', encodeProxyV2({ ...about, tlvs: acknowledged }))
+      await Promise.all([asking.closed(), waiting.closed()])
+      expect(asking.text).to.match(/^HTTP\/1\.1 503 [^]*x-mesh-error: E_CENTER_NOT_READY\r\nx-mesh-tier: none\r\n/)
+      expect(waiting.bytes).to.have.length(0)
+      const named = await from('127.0.0.3', header('', 'host-a'))
+      named.send('GET / HTTP/1.1\r\nHost: x\r\nX-Mesh-Service: billing\r\n\r\n')
+      await named.expect('x-mesh-error: E_CENTER_NOT_READY\r\nx-mesh-tier: none\r\n')
+    })
+
+    describe('with a secret', () => {
+      const secrets = ['a'.repeat(40), 'b'.repeat(40), 'c'.repeat(40)] as const
+      const folder = mkdtempSync(join(tmpdir(), 'hm-secret-'))
+      const secretFile = join(folder, 'relay.secret')
+      const keys = secrets.map((secret) => Buffer.from(secret))
+      const plain = {
+        command: 'proxy',
+        source: { address: '10.9.8.7', port: 1234 },
+        destination: { address: '10.0.0.1', port: 80 },
+        tlvs: relayTlvs({ service: keyOf('orders'), host: 'host-a', listener: 'x' }),
+      } as const
+      const proven = (key: Buffer, at = Date.now()) => encodeProvenHeader(plain, key, at, randomBytes(16))
+
+      function keep(...lines: string[]): void {
+        writeFileSync(secretFile, `${lines.join('\n')}\n`, { mode: 0o600 })
+      }
+
+      async function isServed(introduction: Buffer): Promise<boolean> {
+        const caller = await from('127.0.0.1', Buffer.concat([introduction, Buffer.from(get)]))
+        await caller.until(() => caller.isOver || caller.text.includes('\r\n\r\n'))
+        const isAnswered = caller.text.includes('200 OK')
+        caller.close()
+        return isAnswered
+      }
+
+      beforeEach(async () => {
+        keep(secrets[0], secrets[1])
+        await started.change({
+          listeners: { relay: { ...relay, secretFile, maxConnectionsPerHost: 50, maxConnections: 50 } },
+        })
+      })
+
+      after(() => rmSync(folder, { recursive: true }))
+
+      it('takes either of two keys, and nobody without, with another one, too old or too young, or a second time', async () => {
+        expect(await isServed(proven(keys[0]!))).to.equal(true)
+        expect(await isServed(proven(keys[1]!))).to.equal(true)
+        expect(await isServed(encodeProxyV2(plain)), 'none').to.equal(false)
+        expect(await isServed(proven(keys[2]!)), 'another').to.equal(false)
+        expect(await isServed(proven(keys[0]!, Date.now() - proofAgeMs - 1000)), 'old').to.equal(false)
+        expect(await isServed(proven(keys[0]!, Date.now() + proofAgeMs + 1000)), 'young').to.equal(false)
+        const overheard = proven(keys[0]!)
+        expect(await isServed(overheard)).to.equal(true)
+        expect(await isServed(overheard), 'again').to.equal(false)
+        const changed = proven(keys[0]!)
+        changed[20]! ^= 1
+        expect(await isServed(changed), 'another source').to.equal(false)
+        expect(started.metric('hostmesh_relay_proof_refusals_total')).to.equal(6)
+      })
+
+      it('takes up a changed file, and admits nobody while it cannot be used', async function () {
+        this.timeout(20_000)
+        const becomes = async (key: Buffer, wanted: boolean): Promise<void> => {
+          while ((await isServed(proven(key))) !== wanted) await new Promise((resolve) => setTimeout(resolve, 50))
+        }
+        expect(await isServed(proven(keys[2]!))).to.equal(false)
+        keep(secrets[2], secrets[0])
+        await becomes(keys[2]!, true)
+        expect(await isServed(proven(keys[0]!))).to.equal(true)
+        expect(await isServed(proven(keys[1]!))).to.equal(false)
+        keep('short')
+        await becomes(keys[2]!, false)
+        keep(secrets[2])
+        await becomes(keys[2]!, true)
+        // readable by others
+        chmodSync(secretFile, 0o644)
+        await becomes(keys[2]!, false)
+        chmodSync(secretFile, 0o600)
+        await becomes(keys[2]!, true)
+      })
     })
   })
 })

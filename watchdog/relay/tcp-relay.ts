@@ -1,0 +1,120 @@
+/**
+ * One TCP connection through the relay. A center is asked to say first that it goes on; until then nothing of the caller's bytes is sent, so a center that does not know the service, closes, or
+ * says nothing costs a pause and no byte: the next address is tried.
+ */
+import { acknowledgement } from '../../contracts/words.ts'
+import { keyOf } from './candidates.ts'
+import type { Candidate } from './candidates.ts'
+import { dialFirst } from './dial.ts'
+import type { RelayedDeps } from './relayed-connection.ts'
+import { tunnel } from './tunnel.ts'
+import { nobody } from './wire.ts'
+import type { Wire, WireOwner } from './wire.ts'
+
+export function relayTcp(downstream: Wire, deps: RelayedDeps): void {
+  const { candidates, targets, listener } = deps
+  new TcpRelay(downstream, deps).dial(candidates.of(targets, listener, undefined, deps.now()))
+}
+
+class TcpRelay {
+  private readonly downstream: Wire
+  private readonly deps: RelayedDeps
+
+  constructor(downstream: Wire, deps: RelayedDeps) {
+    this.downstream = downstream
+    this.deps = deps
+  }
+
+  dial(list: readonly Candidate[]): void {
+    const { deps, downstream } = this
+    const dialing = dialFirst(list, deps, (dialed) => {
+      if (dialed === undefined) {
+        deps.onRouted('failed')
+        downstream.reset()
+        return
+      }
+      const { candidate, untried, wire } = dialed
+      deps.onRouted(candidate.tier)
+      if (candidate.tier === 'center') this.ask(wire, candidate, untried)
+      else tunnel(downstream, wire)
+    })
+    downstream.owner = { ...nobody, onClosed: () => dialing.cancel() }
+  }
+
+  private ask(wire: Wire, candidate: Candidate, untried: readonly Candidate[]): void {
+    const { deps, downstream } = this
+    const { introduction, listener, listenerName, waiting } = deps
+    wire.write(
+      introduction.header(downstream.peer, {
+        service: listener.service ?? '',
+        listener: listenerName,
+        asksAcknowledgement: true,
+      }),
+    )
+    const leave = waiting.enter(keyOf(candidate), () => answer.passOver())
+    const answer = new Acknowledgement(wire, downstream, leave, () => {
+      deps.onPassedOver()
+      if (untried.length > 0) this.dial(untried)
+      else {
+        deps.onRouted('failed')
+        downstream.reset()
+      }
+    })
+    downstream.owner = { ...nobody, onClosed: () => answer.cancel() }
+    wire.resume()
+  }
+}
+
+/** Longer than a center waits for its own control. */
+const acknowledgementMs = 5000
+
+/** Waits for the one byte. */
+class Acknowledgement implements WireOwner {
+  private readonly wire: Wire
+  private readonly downstream: Wire
+  private readonly leave: () => void
+  private readonly onNothing: () => void
+  private readonly timer: NodeJS.Timeout
+
+  constructor(wire: Wire, downstream: Wire, leave: () => void, onNothing: () => void) {
+    this.wire = wire
+    this.downstream = downstream
+    this.leave = leave
+    this.onNothing = onNothing
+    wire.owner = this
+    this.timer = setTimeout(() => this.passOver(), acknowledgementMs)
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (bytes[0] !== acknowledgement) {
+      this.passOver()
+      return
+    }
+    this.leave()
+    clearTimeout(this.timer)
+    if (bytes.length > 1) this.downstream.writeCopy(bytes.subarray(1))
+    tunnel(this.downstream, this.wire)
+  }
+
+  onEnd(): void {
+    this.passOver()
+  }
+
+  onDrained(): void {}
+
+  onClosed(): void {
+    this.passOver()
+  }
+
+  /** Nothing was sent, so it may go elsewhere. */
+  passOver(): void {
+    this.cancel()
+    this.onNothing()
+  }
+
+  cancel(): void {
+    clearTimeout(this.timer)
+    this.leave()
+    this.wire.close()
+  }
+}
