@@ -129,7 +129,7 @@ export const defaultTrafficPolicy: TrafficPolicySpec = {
     maxRetries: 3,
     idleTimeoutMs: 60_000,
     maxConnectionAgeMs: 0,
-    tcpUserTimeoutMs: 0,
+    tcpUserTimeoutMs: 20_000,
     tcpIdleTimeoutMs: 3_600_000,
   },
   outlier: undefined,

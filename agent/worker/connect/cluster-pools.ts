@@ -60,7 +60,10 @@ export class ClusterPools {
   /** The cluster left the snapshot: idle connections close now, busy ones after their exchange. Requests that were routed here go on here, so whoever waits still gets its connection. */
   close(): void {
     this.isClosed = true
-    for (const pool of this.pools) pool.closeIdle()
+    for (const pool of this.pools) {
+      pool.closeIdle()
+      pool.watchClosely()
+    }
   }
 
   private create(state: EndpointState): EndpointPool {

@@ -34,6 +34,11 @@ export class Dialer {
   dial(address: string, port: number, pool: ConnectionPoolSpec, user: DialUser): PendingDial {
     return new PendingDial(this.deps, address, port, pool, user)
   }
+
+  /** Of a connection whose endpoint left; see `SocketOptions`. */
+  watchClosely(transport: Transport, pool: ConnectionPoolSpec): void {
+    this.deps.socketOptions.watchClosely(transport, pool)
+  }
 }
 
 export class PendingDial implements TimerOwner {

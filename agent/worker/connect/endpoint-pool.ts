@@ -41,8 +41,8 @@ export class EndpointPool implements TimerOwner {
   private readonly waiters = new FairQueue<ConnectionWaiter>()
   /** Repeats after a stale connection: a returned one, which may be just as stale, is not for them. */
   private readonly freshWaiters = new FairQueue<ConnectionWaiter>()
-  /** Connections that exist, idle and busy. */
-  open = 0
+  /** All that exist, idle and busy, tunnels included. */
+  private readonly connections = new Set<PooledConnection>()
   /** Metric scope of the last request; see `observe/request-metrics.ts`. */
   scope: object | null = null
   private readonly dials = new Set<PendingDial>()
@@ -66,6 +66,11 @@ export class EndpointPool implements TimerOwner {
     else this.waiters.push(waiter)
     this.dialForWaiters()
     return waiting
+  }
+
+  /** Connections that exist, idle and busy. */
+  get open(): number {
+    return this.connections.size
   }
 
   /** Requests that wait for a connection. */
@@ -117,12 +122,12 @@ export class EndpointPool implements TimerOwner {
   /** Ends a connection that is in the caller's hands. */
   discard(connection: PooledConnection): void {
     connection.transport.close()
-    this.lost()
+    this.lost(connection)
   }
 
   /** The slot of a connection that is gone, or was given away to a tunnel that has ended. */
-  lost(): void {
-    this.open--
+  lost(connection: PooledConnection): void {
+    this.connections.delete(connection)
     this.cluster.open--
     this.cluster.cluster.endConnection()
     this.cluster.pump()
@@ -133,7 +138,7 @@ export class EndpointPool implements TimerOwner {
   idleEnded(connection: PooledConnection): void {
     const index = this.idle.indexOf(connection)
     if (index >= 0) this.idle.splice(index, 1)
-    this.lost()
+    this.lost(connection)
   }
 
   /** Takes over a connection of an earlier process as an idle one. False when there is no room; it is then closed. */
@@ -155,7 +160,7 @@ export class EndpointPool implements TimerOwner {
     if (index < 0) return
     this.idle.splice(index, 1)
     connection.transport.release()
-    this.lost()
+    this.lost(connection)
   }
 
   /** Closes the connection that has been idle longest; false when there is none. */
@@ -172,9 +177,10 @@ export class EndpointPool implements TimerOwner {
     this.cluster.deps.wheel.drop(this.timer)
   }
 
-  /** The endpoint left: nobody new comes, and dials that nobody waits for any more end. */
+  /** The endpoint left: nobody new comes, dials that nobody waits for any more end, and what is served there ends soon if its host is gone. */
   leave(): void {
     this.closeIdle()
+    this.watchClosely()
     for (const waiter of [...this.waiters.all(), ...this.freshWaiters.all()]) waiter.onEndpointLeft()
     if (this.waitingCount > 0) return
     for (const dial of this.dials) {
@@ -183,6 +189,12 @@ export class EndpointPool implements TimerOwner {
     }
     this.dials.clear()
     this.dropIfUnused()
+  }
+
+  /** Busy connections end within seconds if the host cannot be reached. */
+  watchClosely(): void {
+    const { cluster, deps } = this.cluster
+    for (const { transport } of this.connections) deps.dialer.watchClosely(transport, cluster.policy.pool)
   }
 
   /** Dials as long as more requests wait than dials are under way and the bounds allow. */
@@ -246,10 +258,11 @@ export class EndpointPool implements TimerOwner {
   }
 
   private opened(transport: Transport): PooledConnection {
-    this.open++
     this.cluster.open++
     const { clock, openLink } = this.cluster.deps
-    return new PooledConnection(this, openLink, transport, clock.now)
+    const connection = new PooledConnection(this, openLink, transport, clock.now)
+    this.connections.add(connection)
+    return connection
   }
 
   private dropIfUnused(): void {

@@ -37,7 +37,7 @@ export class PooledConnection implements LinkHome {
   }
 
   linkSpent(): void {
-    this.pool.lost()
+    this.pool.lost(this)
   }
 
   linkEnded(): void {
@@ -45,6 +45,6 @@ export class PooledConnection implements LinkHome {
   }
 
   linkLost(): void {
-    this.pool.lost()
+    this.pool.lost(this)
   }
 }

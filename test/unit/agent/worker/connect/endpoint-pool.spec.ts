@@ -56,7 +56,13 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
       return { cancel: () => (dial.isCancelled = true) }
     },
   } as unknown as Transports
-  const dialer = new Dialer({ transports, wheel, clock, socketOptions: { apply() {} }, onRefused() {} })
+  const dialer = new Dialer({
+    transports,
+    wheel,
+    clock,
+    socketOptions: { apply() {}, watchClosely() {} },
+    onRefused() {},
+  })
   const service = keyOf('orders')
   const set = (list: readonly string[]) => ({
     service,

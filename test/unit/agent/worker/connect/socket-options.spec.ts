@@ -52,8 +52,25 @@ describe('socket options of upstream connections', () => {
     expect(read(option.userTimeout)).to.equal(12_000)
   })
 
-  it('are left alone by a policy that asks for nothing', () => {
+  it('end a connection after 20 s without an answer where the policy says nothing, with probes while nothing moves', () => {
     socketOptions(() => {}).apply(transport, defaultTrafficPolicy.pool)
+    expect(read(option.keepAlive)).to.equal(1)
+    expect(read(option.idle)).to.equal(15)
+    expect(read(option.interval)).to.equal(5)
+    expect(read(option.userTimeout)).to.equal(20_000)
+  })
+
+  it('end it after 5 s once the endpoint has left, unless the policy is shorter or wants none', () => {
+    const { watchClosely } = socketOptions(() => {})
+    watchClosely(transport, { ...defaultTrafficPolicy.pool, tcpUserTimeoutMs: 0 })
+    watchClosely(transport, { ...defaultTrafficPolicy.pool, tcpUserTimeoutMs: 3000 })
+    expect([read(option.keepAlive), read(option.userTimeout)]).to.deep.equal([0, 0])
+    watchClosely(transport, defaultTrafficPolicy.pool)
+    expect([read(option.keepAlive), read(option.userTimeout)]).to.deep.equal([1, 5000])
+  })
+
+  it('are left alone by a policy that wants none', () => {
+    socketOptions(() => {}).apply(transport, { ...defaultTrafficPolicy.pool, tcpUserTimeoutMs: 0 })
     expect(read(option.keepAlive)).to.equal(0)
     expect(read(option.userTimeout)).to.equal(0)
   })

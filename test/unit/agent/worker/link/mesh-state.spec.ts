@@ -27,7 +27,7 @@ function stateWith(snapshot: Snapshot) {
     transports: {} as Transports,
     wheel,
     clock,
-    socketOptions: { apply() {} },
+    socketOptions: { apply() {}, watchClosely() {} },
     onRefused() {},
   })
   const state = new MeshState(
