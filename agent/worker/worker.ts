@@ -9,7 +9,7 @@ import { socketOptions } from './connect/socket-options.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
 import { Exchange } from './forward/exchange.ts'
 import { Mirrors } from './forward/mirrors.ts'
-import type { OpenLink } from './forward/streams.ts'
+import type { UpstreamCodec } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
 import { explain } from './link/explain-sources.ts'
@@ -151,10 +151,13 @@ export class Worker {
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
     const http1 = { clock, wheel, output, bulk, strings, tallies, settings }
     const upstreamStreams = new UpstreamStreams(http1)
-    const openLink: OpenLink = (transport, home) => new Http1Link(upstreamStreams, transport, home)
+    const codec: UpstreamCodec = {
+      streamsPerLink: 1,
+      openLink: (transport, home) => new Http1Link(upstreamStreams, transport, home),
+    }
     const state = new MeshState(
       {
-        pools: { dialer, wheel, clock, openLink },
+        pools: { dialer, wheel, clock, codec },
         random,
         now: fresh,
         limitShare: 1 / options.workers,
@@ -237,7 +240,7 @@ export class Worker {
     this.protocols = protocols
     this.connections = new Adoption({ clock, live, state, protocols, transports, acceptor, listeners, closeDescriptor })
     this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies })
-    this.checks = new ActiveChecks({ clock, wheel, random, openLink, state }, transports)
+    this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
     let ticks = 0
     this.ticker = setInterval(() => {
       clock.refresh()

@@ -6,9 +6,9 @@ import type { ActiveCheckSpec } from '../../../contracts/policy-spec.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type {
   LinkHome,
-  OpenLink,
   ReplyMessage,
   ReplyVerdict,
+  UpstreamCodec,
   UpstreamOwner,
   UpstreamStream,
 } from '../forward/streams.ts'
@@ -25,7 +25,7 @@ export interface ActiveCheckDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly random: () => number
-  readonly openLink: OpenLink
+  readonly codec: UpstreamCodec
   readonly state: { serviceUpstreams(): Iterable<Upstream> }
 }
 
@@ -117,7 +117,7 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
 
   private ask(transport: Transport): void {
     const { path } = this.spec
-    const stream = this.deps.openLink(transport, this).open(this, false)
+    const stream = this.deps.codec.openLink(transport, this).open(this, false)
     this.stream = stream
     stream.send(new CheckRequest(this.authority, path === '' ? '/' : path), noEdits)
     stream.end(null)

@@ -1,5 +1,5 @@
 import type { Cluster, EndpointState } from '../balance/types.ts'
-import type { OpenLink } from '../forward/streams.ts'
+import type { UpstreamCodec } from '../forward/streams.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { TimerWheel } from '../transport/timer-wheel.ts'
 import type { Dialer } from './dialer.ts'
@@ -10,7 +10,7 @@ export interface PoolDeps {
   readonly wheel: TimerWheel
   readonly clock: Clock
   /** The codec that is spoken to endpoints. */
-  readonly openLink: OpenLink
+  readonly codec: UpstreamCodec
 }
 
 /** The pools of one cluster: it shares out the cluster's connection limit between them. */

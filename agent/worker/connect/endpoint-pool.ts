@@ -1,10 +1,11 @@
 /**
- * The HTTP connections to one endpoint.
+ * The connections for requests to one endpoint.
  *
  * - Reuse: last in, first out, so that the working set stays small and the rest ages out. A connection comes back only after a whole exchange (R38); whoever
  *   releases it says so.
- * - No connection idle: the request waits, fairly between callers, for the first one that becomes free, be it a new one or a returned one. Never more dials
- *   are under way than requests wait.
+ * - A connection may carry several requests at once, as many as its protocol says (`freeStreams` of its link: 1 in HTTP/1.1). One that has room beside what it carries is taken before an idle one.
+ * - No connection idle and none with room: the request waits, fairly between callers, for the first one that becomes free, be it a new one or a returned one.  Never more dials
+ *   are under way than the waiting requests need.
  * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling endpoint gives way first, then the request waits,
  *   then it is refused with E_BALANCE_OVERFLOW.
  * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
@@ -38,6 +39,8 @@ export class EndpointPool implements TimerOwner {
   readonly state: EndpointState
   readonly cluster: ClusterPools
   readonly idle: PooledConnection[] = []
+  /** Carry requests and have room for more. */
+  private readonly shared: PooledConnection[] = []
   private readonly waiters = new FairQueue<ConnectionWaiter>()
   /** Repeats after a stale connection: a returned one, which may be just as stale, is not for them. */
   private readonly freshWaiters = new FairQueue<ConnectionWaiter>()
@@ -54,10 +57,10 @@ export class EndpointPool implements TimerOwner {
     this.timer = new Timer(this, 0)
   }
 
-  /** An idle connection, now the caller's, or `waiting`, or `overflow`. `isFresh`: one that was never used before, for a repeat after a stale one. */
+  /** A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `isFresh`: one that was never used before, for a repeat after a stale one. */
   acquire(waiter: ConnectionWaiter, isFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
     if (!isFresh) {
-      const connection = this.takeIdle()
+      const connection = this.shared.length > 0 ? this.shared[this.shared.length - 1]! : this.takeIdle()
       if (connection !== null) return connection
     }
     const { cluster } = this.cluster
@@ -85,11 +88,46 @@ export class EndpointPool implements TimerOwner {
     return true
   }
 
-  /** Gives a connection back after an exchange. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
+  /** A stream was opened: whether there is room for another one. */
+  streamOpened(connection: PooledConnection): void {
+    const { shared } = this
+    const index = shared.indexOf(connection)
+    if (this.hasRoom(connection)) {
+      if (index < 0) shared.push(connection)
+    } else if (index >= 0) {
+      shared.splice(index, 1)
+    }
+  }
+
+  /** One of several streams has ended: there is room for whoever waits. */
+  streamEnded(connection: PooledConnection): void {
+    if (!this.hasRoom(connection)) return
+    this.serveBeside(connection)
+    if (this.hasRoom(connection) && !this.shared.includes(connection)) this.shared.push(connection)
+  }
+
+  private serveBeside(connection: PooledConnection): void {
+    while (this.waiters.size > 0 && this.hasRoom(connection)) {
+      this.cluster.cluster.endPending()
+      this.waiters.take()!.onConnection(connection)
+    }
+  }
+
+  private hasRoom(connection: PooledConnection): boolean {
+    if (connection.link.freeStreams === 0 || this.state.isGone || this.cluster.isClosed) return false
+    return connection.openStreams > 0 && !this.isWorn(connection) && !this.isTooOld(connection)
+  }
+
+  private isWorn(connection: PooledConnection): boolean {
+    const { maxRequestsPerConnection } = this.cluster.cluster.policy.pool
+    return maxRequestsPerConnection > 0 && connection.requests >= maxRequestsPerConnection
+  }
+
+  /** Gives a connection back on which nothing runs any more. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
   release(connection: PooledConnection, isReusable: boolean): void {
     const { pool } = this.cluster.cluster.policy
-    const isWorn = pool.maxRequestsPerConnection > 0 && connection.requests >= pool.maxRequestsPerConnection
-    if (!isReusable || isWorn || this.isTooOld(connection)) {
+    if (this.shared.length > 0) this.unshare(connection)
+    if (!isReusable || this.isWorn(connection) || this.isTooOld(connection)) {
       this.discard(connection)
       return
     }
@@ -107,6 +145,7 @@ export class EndpointPool implements TimerOwner {
     if (waiter !== undefined) {
       this.cluster.cluster.endPending()
       waiter.onConnection(connection)
+      this.serveBeside(connection)
       return
     }
     if (this.state.isGone || this.cluster.isClosed) {
@@ -123,6 +162,17 @@ export class EndpointPool implements TimerOwner {
   discard(connection: PooledConnection): void {
     connection.transport.close()
     this.lost(connection)
+  }
+
+  /** A connection is of no more use and closed already. */
+  spent(connection: PooledConnection): void {
+    if (this.shared.length > 0) this.unshare(connection)
+    this.lost(connection)
+  }
+
+  private unshare(connection: PooledConnection): void {
+    const index = this.shared.indexOf(connection)
+    if (index >= 0) this.shared.splice(index, 1)
   }
 
   /** The slot of a connection that is gone, or was given away to a tunnel that has ended. */
@@ -181,6 +231,7 @@ export class EndpointPool implements TimerOwner {
   leave(): void {
     this.closeIdle()
     this.watchClosely()
+    this.shared.length = 0
     for (const waiter of [...this.waiters.all(), ...this.freshWaiters.all()]) waiter.onEndpointLeft()
     if (this.waitingCount > 0) return
     for (const dial of this.dials) {
@@ -197,10 +248,10 @@ export class EndpointPool implements TimerOwner {
     for (const { transport } of this.connections) deps.dialer.watchClosely(transport, cluster.policy.pool)
   }
 
-  /** Dials as long as more requests wait than dials are under way and the bounds allow. */
+  /** Dials as long as more requests wait than the dials under way will carry, and the bounds allow. */
   dialForWaiters(): void {
     const { cluster, deps } = this.cluster
-    while (this.dials.size < this.waitingCount) {
+    while (this.dials.size * deps.codec.streamsPerLink < this.waitingCount) {
       if (!cluster.tryConnection()) {
         // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
         if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
@@ -259,8 +310,8 @@ export class EndpointPool implements TimerOwner {
 
   private opened(transport: Transport): PooledConnection {
     this.cluster.open++
-    const { clock, openLink } = this.cluster.deps
-    const connection = new PooledConnection(this, openLink, transport, clock.now)
+    const { clock, codec } = this.cluster.deps
+    const connection = new PooledConnection(this, codec, transport, clock.now)
     this.connections.add(connection)
     return connection
   }

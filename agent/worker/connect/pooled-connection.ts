@@ -1,4 +1,4 @@
-import type { LinkHome, OpenLink, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
+import type { LinkHome, UpstreamCodec, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
 
@@ -6,17 +6,19 @@ import type { EndpointPool } from './endpoint-pool.ts'
 export class PooledConnection implements LinkHome {
   readonly pool: EndpointPool
   readonly link: UpstreamLink
+  /** Requests that run over it now. */
+  openStreams = 0
   /** Requests sent so far; more than 0 = reused. */
   requests = 0
   /** Monotonic ms. */
   openedAt: number
   idleSince: number
 
-  constructor(pool: EndpointPool, openLink: OpenLink, transport: Transport, now: number) {
+  constructor(pool: EndpointPool, codec: UpstreamCodec, transport: Transport, now: number) {
     this.pool = pool
     this.openedAt = now
     this.idleSince = now
-    this.link = openLink(transport, this)
+    this.link = codec.openLink(transport, this)
   }
 
   get transport(): Transport {
@@ -24,7 +26,11 @@ export class PooledConnection implements LinkHome {
   }
 
   open(owner: UpstreamOwner): UpstreamStream {
-    return this.link.open(owner, this.requests++ > 0)
+    const stream = this.link.open(owner, this.requests > 0)
+    this.requests++
+    this.openStreams++
+    if (this.openStreams > 1 || this.link.freeStreams > 0) this.pool.streamOpened(this)
+    return stream
   }
 
   rest(now: number): void {
@@ -33,11 +39,13 @@ export class PooledConnection implements LinkHome {
   }
 
   linkFreed(): void {
-    this.pool.release(this, true)
+    if (--this.openStreams === 0) this.pool.release(this, true)
+    else this.pool.streamEnded(this)
   }
 
   linkSpent(): void {
-    this.pool.lost(this)
+    this.openStreams = 0
+    this.pool.spent(this)
   }
 
   linkEnded(): void {

@@ -77,6 +77,8 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   /** Whether the balancer has heard how it ended. */
   private isJudged = false
   private phase: Phase = Phase.none
+  /** The timer was armed since the attempt began; most attempts never touch it. */
+  private usesTimer = false
   private readonly deps: AttemptDeps
   private readonly store: { give(attempt: Attempt): void }
   private readonly timer: Timer
@@ -117,6 +119,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     upstream.cluster.beginAttempt(state, this.startedAt)
     const perTry = user.perTryTimeoutMs
     if (perTry > 0) {
+      this.usesTimer = true
       this.timer.kind = TimerKind.perTry
       wheel.arm(this.timer, this.startedAt + perTry)
     }
@@ -184,7 +187,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   }
 
   onReply(reply: ReplyMessage): ReplyVerdict {
-    this.deps.wheel.disarm(this.timer)
+    this.stopTimer()
     this.phase = Phase.content
     if (this.user!.onReply(this, reply)) return 'pass'
     this.stream = null
@@ -219,7 +222,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   }
 
   onSwitch(reply: ReplyMessage, buf: Buffer, from: number, to: number): void {
-    this.deps.wheel.disarm(this.timer)
+    this.stopTimer()
     this.user!.onSwitch(this, reply, buf, from, to)
   }
 
@@ -246,7 +249,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
 
   pauseReading(): void {
     this.stream?.pause()
-    this.deps.wheel.disarm(this.timer)
+    this.stopTimer()
   }
 
   resumeReading(): void {
@@ -255,8 +258,13 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.stream.resume()
   }
 
+  private stopTimer(): void {
+    if (this.usesTimer) this.deps.wheel.disarm(this.timer)
+  }
+
   private armIdle(): void {
     const { clock, mesh, wheel } = this.deps
+    this.usesTimer = true
     this.timer.kind = TimerKind.contentIdle
     wheel.arm(this.timer, clock.now + mesh.limits.bodyIdleTimeoutMs)
   }
@@ -315,7 +323,8 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   }
 
   private rest(): void {
-    this.deps.wheel.disarm(this.timer)
+    this.stopTimer()
+    this.usesTimer = false
     this.phase = Phase.none
     this.user = null
     this.upstream = null

@@ -94,7 +94,7 @@ export class ClusterVisit {
 
   /** For the next request; it has left. */
   reset(): void {
-    this.tried.length = 0
+    if (this.tried.length > 0) this.tried.length = 0
     this.hashCookie = null
   }
 }

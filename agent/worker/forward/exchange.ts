@@ -97,6 +97,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   private readonly wholeTimer: Timer
   /** For what a filter asks for. */
   private readonly delayTimer: Timer
+  private usesDelay = false
   private readonly context: FilterContext & { now: number }
   private mirrorRun: MirrorRun | null = null
 
@@ -196,6 +197,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
         break
       case 'delay':
         this.reply.flag = 'DI'
+        this.usesDelay = true
         wheel.arm(this.delayTimer, clock.now + found.ms)
         break
       default:
@@ -249,6 +251,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
 
   onContentEnd(trailers: Fields | null): void {
     this.body.end(trailers)
+    if (!this.hasRequest) return
     this.sink?.endContent(trailers)
     this.mirrorRun?.end(trailers)
   }
@@ -530,7 +533,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   private reset(): void {
     const { parked, wheel } = this.deps
     wheel.disarm(this.wholeTimer)
-    wheel.disarm(this.delayTimer)
+    if (this.usesDelay) {
+      this.usesDelay = false
+      wheel.disarm(this.delayTimer)
+    }
     if (this.isParked) parked.forget(this)
     this.hasRequest = false
     if (this.mirrorRun !== null) this.endMirrors()

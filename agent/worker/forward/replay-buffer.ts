@@ -39,6 +39,7 @@ export class ReplayBuffer {
 
   /** For the next request; large memory is not kept. */
   reset(): void {
+    if (this.isWhole && this.length === 0) return
     this.isWhole = true
     this.length = 0
     if (this.bytes.length > firstBytes) this.bytes = Buffer.alloc(0)

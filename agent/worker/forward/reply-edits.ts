@@ -10,7 +10,7 @@ export class ReplyChanges implements ReplyEdits {
   destination: HeaderEdits | null = null
   cookie: HeaderEdits | null = null
   filters: readonly HeaderEdits[] | null = null
-  isFromAgent = false
+  private endpoint: EndpointState | null = null
 
   forReply(
     way: Way,
@@ -25,8 +25,12 @@ export class ReplyChanges implements ReplyEdits {
     this.destination = isFinal && destination !== null ? destination.responseEdits : null
     this.cookie = isFinal ? cookie : null
     this.filters = isFinal ? filterEdits(route, context, status) : null
-    this.isFromAgent = isAgentInbound(endpoint.endpoint)
+    this.endpoint = endpoint
     return this
+  }
+
+  get isFromAgent(): boolean {
+    return isAgentInbound(this.endpoint!.endpoint)
   }
 }
 

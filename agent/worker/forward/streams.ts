@@ -82,7 +82,7 @@ export interface ReplyEdits {
   /** Of the route's filters. */
   filters: readonly HeaderEdits[] | null
   /** It comes from another agent, whose word about the mesh (`x-mesh-error`) passes; nobody else's does. */
-  isFromAgent: boolean
+  readonly isFromAgent: boolean
 }
 
 /** One request to an endpoint and its reply. A codec implements it, an `UpstreamOwner` has it from `open` until its end. */
@@ -119,7 +119,7 @@ export interface GivenLink {
 /** One connection to an endpoint. A codec implements it. */
 export interface UpstreamLink {
   readonly transport: Transport
-  /** Streams that can be opened beside those that are open: at most 1 in HTTP/1.1. */
+  /** Streams that can be opened now, beside those that are open: at most 1 in HTTP/1.1. */
   readonly freeStreams: number
   /** `isReused`: it carried requests before. Only while `freeStreams` is above 0. */
   open(owner: UpstreamOwner, isReused: boolean): UpstreamStream
@@ -131,7 +131,7 @@ export interface UpstreamLink {
 export interface LinkHome {
   /** A stream has ended and the link can carry another one. */
   linkFreed(): void
-  /** A stream has ended and the link must not be used again. */
+  /** Its last stream has ended, or all of them at once, and it must not be used again; it is closed already. */
   linkSpent(): void
   /** It ended while nobody used it; it is closed already. */
   linkEnded(): void
@@ -139,8 +139,13 @@ export interface LinkHome {
   linkLost(): void
 }
 
-/** Makes a link of a connected transport; paused ones are resumed. */
-export type OpenLink = (transport: Transport, home: LinkHome) => UpstreamLink
+/** What a protocol offers towards endpoints. */
+export interface UpstreamCodec {
+  /** How many requests one connection is expected to carry at once; before it is there, so many wait for one dial. */
+  readonly streamsPerLink: number
+  /** Makes a link of a connected transport; a paused one is resumed. */
+  openLink(transport: Transport, home: LinkHome): UpstreamLink
+}
 
 /** Whether the reply shall be told, or is thrown away: another try follows it, and the stream finds its own end. */
 export type ReplyVerdict = 'pass' | 'discard'

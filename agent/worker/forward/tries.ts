@@ -67,6 +67,8 @@ export class Tries implements TimerOwner {
   private readonly timer: Timer
   private retries = 0
   private freeRepeats = 0
+  /** The timer was armed since the request began; most requests never touch it. */
+  private usesTimer = false
 
   constructor(deps: TriesDeps, user: TriesUser) {
     this.deps = deps
@@ -197,6 +199,7 @@ export class Tries implements TimerOwner {
   }
 
   private wait(kind: number, ms: number): void {
+    this.usesTimer = true
     this.timer.kind = kind
     this.deps.wheel.arm(this.timer, this.deps.clock.now + ms)
   }
@@ -210,13 +213,16 @@ export class Tries implements TimerOwner {
   /** The reply of `attempt` is the answer. */
   commit(attempt: Attempt): void {
     this.endpoint = attempt.state
-    this.deps.wheel.disarm(this.timer)
+    if (this.usesTimer) this.deps.wheel.disarm(this.timer)
     this.running.win(attempt)
   }
 
   /** For the next request. */
   reset(): void {
-    this.deps.wheel.disarm(this.timer)
+    if (this.usesTimer) {
+      this.usesTimer = false
+      this.deps.wheel.disarm(this.timer)
+    }
     this.visit.reset()
     this.endpoint = null
     this.count = 0

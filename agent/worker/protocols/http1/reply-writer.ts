@@ -1,6 +1,7 @@
 import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
 import { headers } from '../../../../contracts/words.ts'
 import type { Tier } from '../../../../contracts/words.ts'
+import { Field } from '../../../../http1/field-names.ts'
 import { Head } from '../../../../http1/head.ts'
 import type { HeadWriter } from '../../../../http1/head-writer.ts'
 import { LocalReplies } from '../../../../http1/local-reply.ts'
@@ -61,7 +62,7 @@ export class ReplyWriter {
     plan.destinationEdits = isFinal ? edits.destination : null
     plan.cookieEdits = isFinal ? edits.cookie : null
     plan.filterEdits = isFinal ? edits.filters : null
-    plan.dropsError = !edits.isFromAgent
+    plan.dropsError = !head.has(Field.xMeshError) || !edits.isFromAgent
     plan.dropsTrailer = !takesTrailers || framing === ReplyFraming.untilClose
     plan.framing = framing
     plan.closes = closes && isFinal

@@ -344,7 +344,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.link = null
     this.owner = null
     this.held = null
-    this.deps.wheel.disarm(this.fateTimer)
+    if (this.fateLooks > 0) this.deps.wheel.disarm(this.fateTimer)
     this.bulk.release()
     this.head.reset()
     this.store.give(this)

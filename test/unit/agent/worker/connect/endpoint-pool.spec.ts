@@ -17,12 +17,21 @@ import type {
 } from '../../../../../agent/worker/transport/transport.ts'
 import type { ConnectionPoolSpec } from '../../../../../contracts/policy-spec.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
-import type { OpenLink } from '../../../../../agent/worker/forward/streams.ts'
+import type {
+  LinkHome,
+  UpstreamCodec,
+  UpstreamLink,
+  UpstreamOwner,
+  UpstreamStream,
+} from '../../../../../agent/worker/forward/streams.ts'
 import { Http1Link } from '../../../../../agent/worker/protocols/http1/upstream-link.ts'
 import type { UpstreamStreams } from '../../../../../agent/worker/protocols/http1/upstream-streams.ts'
 import { endpointOf, keyOf } from '../../../../support/worker/snapshots.ts'
 
-const openLink: OpenLink = (transport, home) => new Http1Link({} as UpstreamStreams, transport, home)
+const http1: UpstreamCodec = {
+  streamsPerLink: 1,
+  openLink: (transport, home) => new Http1Link({} as UpstreamStreams, transport, home),
+}
 
 class FakeTransport {
   owner: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
@@ -40,7 +49,7 @@ class FakeTransport {
 }
 
 /** A pool whose dials end when the test says so, on a clock that the test moves. */
-function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly string[] = ['10.0.0.1']) {
+function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly string[] = ['10.0.0.1'], codec = http1) {
   let now = 1000
   const dials: { address: string; callback: DialCallback; isCancelled: boolean }[] = []
   const clock = new Clock(() => now)
@@ -81,7 +90,7 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     random: Math.random,
     now,
   })
-  const pools = new ClusterPools(cluster, { dialer, wheel, clock, openLink })
+  const pools = new ClusterPools(cluster, { dialer, wheel, clock, codec })
   return {
     cluster,
     pools,
@@ -332,6 +341,123 @@ describe('the pool of an endpoint', () => {
     const transport = connect()
     expect(dials).to.have.length(1)
     of().release(one.first, true)
+    expect(transport.isClosed).to.equal(true)
+    expect(cluster.numbers.connections).to.equal(0)
+  })
+})
+
+describe('a pool of connections that carry several requests at once', () => {
+  /** A link of a protocol with two streams; the test ends them. */
+  class TwoStreams implements UpstreamLink {
+    readonly transport: Transport
+    freeStreams = 2
+    readonly home: LinkHome
+
+    constructor(transport: Transport, home: LinkHome) {
+      this.transport = transport
+      this.home = home
+    }
+
+    open(): UpstreamStream {
+      this.freeStreams--
+      return {} as UpstreamStream
+    }
+
+    rest(): void {}
+
+    endOne(): void {
+      this.freeStreams++
+      this.home.linkFreed()
+    }
+  }
+
+  const codec: UpstreamCodec = {
+    streamsPerLink: 2,
+    openLink: (transport, home) => new TwoStreams(transport, home),
+  }
+
+  function start(pool: Partial<ConnectionPoolSpec> = {}, addresses = ['10.0.0.1']) {
+    const it = poolOf(pool, addresses, codec)
+    const opened: PooledConnection[] = []
+    const use = (connection: PooledConnection): void => {
+      connection.open({} as UpstreamOwner)
+      opened.push(connection)
+    }
+    const ask = (): void => {
+      const got = it
+        .of()
+        .acquire({ callerKey: 'a', onConnection: use, onConnectFailed() {}, onEndpointLeft() {} }, false)
+      if (typeof got !== 'number') use(got)
+    }
+    return { ...it, opened, ask, link: (index: number) => opened[index]!.link as TwoStreams }
+  }
+
+  it('dials for as many as one will carry, and gives them all to it', () => {
+    const { ask, connect, dials, opened } = start()
+    for (let i = 0; i < 3; i++) ask()
+    expect(dials).to.have.length(2)
+    connect(0)
+    expect(opened).to.have.length(2)
+    expect(opened[0]).to.equal(opened[1])
+    connect(1)
+    expect(opened[2]).to.not.equal(opened[0])
+  })
+
+  it('takes one with room before an idle one, and none that is full', () => {
+    const { ask, connect, cluster, dials, link, of, opened } = start()
+    for (let i = 0; i < 3; i++) ask()
+    connect(0)
+    connect(1)
+    link(2).endOne()
+    expect(of().idle).to.have.length(1)
+    link(0).endOne()
+    ask()
+    expect(opened[3], 'beside the other').to.equal(opened[0])
+    ask()
+    expect(opened[4], 'the first is full').to.equal(opened[2])
+    expect([dials.length, cluster.numbers.connections]).to.deep.equal([2, 2])
+  })
+
+  it('gives the room that an ended request leaves to whoever waits', () => {
+    const { ask, connect, cluster, link, opened } = start({ maxConnections: 1 })
+    ask()
+    ask()
+    connect(0)
+    ask()
+    expect(opened).to.have.length(2)
+    expect(cluster.numbers.pendingRequests).to.equal(1)
+    link(0).endOne()
+    expect(opened).to.have.length(3)
+    expect(cluster.numbers.pendingRequests).to.equal(0)
+  })
+
+  it('puts no other request on one that has carried as many as the policy wants, and closes it after the last', () => {
+    const { ask, connect, dials, link, opened } = start({ maxRequestsPerConnection: 2 })
+    ask()
+    const transport = connect(0)
+    ask()
+    expect(opened[1]).to.equal(opened[0])
+    link(0).endOne()
+    ask()
+    expect(dials, 'for the third').to.have.length(2)
+    expect(transport.isClosed).to.equal(false)
+    link(0).endOne()
+    expect(transport.isClosed).to.equal(true)
+  })
+
+  it('keeps a connection of an endpoint that left until its last request is over, and gives it nobody new', () => {
+    const { ask, cluster, connect, dials, link, of, opened, shrinkTo } = start({}, ['10.0.0.1', '10.0.0.2'])
+    const pool = of(0)
+    ask()
+    const transport = connect(0)
+    shrinkTo(['10.0.0.2'])
+    expect(transport.isClosed).to.equal(false)
+    const late = waiter()
+    expect(pool.acquire(late, false)).to.equal(waiting)
+    expect(opened).to.have.length(1)
+    pool.forget(late)
+    dials[1]!.callback(null, 'ECONNREFUSED')
+    link(0).endOne()
     expect(transport.isClosed).to.equal(true)
     expect(cluster.numbers.connections).to.equal(0)
   })

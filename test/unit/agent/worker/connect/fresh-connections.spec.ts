@@ -6,7 +6,7 @@ import type { DialUser } from '../../../../../agent/worker/connect/dialer.ts'
 import { waiting } from '../../../../../agent/worker/connect/endpoint-pool.ts'
 import type { ConnectionWaiter, EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'
 import type { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
-import type { OpenLink, UpstreamLink } from '../../../../../agent/worker/forward/streams.ts'
+import type { UpstreamCodec, UpstreamLink } from '../../../../../agent/worker/forward/streams.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import type { Transport } from '../../../../../agent/worker/transport/transport.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
@@ -46,8 +46,9 @@ describe('waiting for a fresh connection', () => {
       },
     }
     const wheel = { arm() {}, disarm() {}, drop() {} }
-    const openLink: OpenLink = (dialled) => ({ transport: dialled, rest() {} }) as unknown as UpstreamLink
-    const deps = { dialer, wheel, clock: new Clock(() => 0), openLink } as unknown as PoolDeps
+    const openLink = (dialled: Transport) => ({ transport: dialled, rest() {} }) as unknown as UpstreamLink
+    const codec: UpstreamCodec = { streamsPerLink: 1, openLink }
+    const deps = { dialer, wheel, clock: new Clock(() => 0), codec } as unknown as PoolDeps
     const policy = { pool: { ...defaultTrafficPolicy.pool, maxConnections } }
     const pools = new ClusterPools(cluster({ policy }), deps)
     pool = pools.of(pools.cluster.states[0] as (typeof pools.cluster.states)[number])

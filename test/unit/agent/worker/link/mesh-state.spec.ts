@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 
-import type { OpenLink } from '../../../../../agent/worker/forward/streams.ts'
+import type { UpstreamCodec } from '../../../../../agent/worker/forward/streams.ts'
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
 import { maxFallbacks, MeshState } from '../../../../../agent/worker/link/mesh-state.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
@@ -11,8 +11,11 @@ import { endpointOf, keyOf, snapshotOf } from '../../../../support/worker/snapsh
 
 const clusterOf = (name: string): string => `${keyOf(name)}||`
 
-const noLink: OpenLink = () => {
-  throw new Error('nothing is dialled here')
+const codec: UpstreamCodec = {
+  streamsPerLink: 1,
+  openLink() {
+    throw new Error('nothing is dialled here')
+  },
 }
 
 function stateWith(snapshot: Snapshot) {
@@ -31,7 +34,7 @@ function stateWith(snapshot: Snapshot) {
     onRefused() {},
   })
   const state = new MeshState(
-    { pools: { dialer, wheel, clock, openLink: noLink }, random: Math.random, now: () => 1000, limitShare: 1 },
+    { pools: { dialer, wheel, clock, codec }, random: Math.random, now: () => 1000, limitShare: 1 },
     {
       onListeners: (changed) => listenerChanges.push(changed),
       onSettings: () => settings++,
