@@ -5,9 +5,10 @@
  * Signals: SIGHUP = new generation; SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop.
  * Exit codes: 0 stopped; 1 failed; 2 the options are wrong; 3 another watchdog holds the run directory.
  */
-import { mkdirSync, openSync, unlinkSync } from 'node:fs'
+import { openSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
+import { makePrivateDirectory } from '../native/private-directory.ts'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { runFiles, stateFiles } from '../contracts/run-directory.ts'
 import { loadNative } from '../native/descriptors.ts'
@@ -51,11 +52,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   if (problem !== undefined) {
     log('error', 'handover is off: descriptors cannot be passed here; restarts will close connections', { problem })
   }
-  try {
-    mkdirSync(options.runDir, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    throw new MeshError('E_RUN_DIRECTORY', `${options.runDir}: cannot be made`, { cause })
-  }
+  for (const directory of [options.runDir, options.stateDir]) usePrivate(directory, directory === options.runDir)
   const lockFile = join(options.runDir, 'watchdog.lock')
   let lock: number
   try {
@@ -171,4 +168,16 @@ function isAnswered(path: string): Promise<boolean> {
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
     socket.once('connect', () => socket.destroy())
   })
+}
+
+/** The run directory must work; a state directory that cannot be made is reported by control. Neither is used when others may write to it. */
+function usePrivate(directory: string, isNeeded: boolean): void {
+  let problem: string | undefined
+  try {
+    problem = makePrivateDirectory(directory)
+  } catch (cause) {
+    if (isNeeded) throw new MeshError('E_RUN_DIRECTORY', `${directory}: cannot be made`, { cause })
+    return
+  }
+  if (problem !== undefined) throw new MeshError('E_RUN_DIRECTORY', `${directory}: ${problem}`)
 }

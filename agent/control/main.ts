@@ -4,12 +4,13 @@
  * `main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--workers N] [--alone]`
  * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard error).
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
+import { makePrivateDirectory } from '../../native/private-directory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminFace } from './admin/admin-face.ts'
@@ -27,6 +28,7 @@ import { Control } from './control.ts'
 import { jsonLog } from './json-log.ts'
 import { cuttable } from './core/registries/cuttable.ts'
 import { systemResolve } from './core/endpoints/declared.ts'
+import { removeLeftovers } from './core/state/leftovers.ts'
 import { ControlMetrics } from './observe.ts'
 import { probe } from './host/applications/probe.ts'
 import { createAdapters, ruleStores } from './kinds/registries.ts'
@@ -103,8 +105,9 @@ function productVersion(): string {
 
 /** The run directory must work; without the state directory control serves, says so, and cannot start warm the next time. */
 function makeDirectories(config: AgentConfig, warn: (message: string) => void): void {
+  let problem: string | undefined
   try {
-    mkdirSync(config.runDir, { recursive: true, mode: 0o700 })
+    problem = makePrivateDirectory(config.runDir)
   } catch (cause) {
     throw new MeshError(
       'E_RUN_DIRECTORY',
@@ -112,13 +115,21 @@ function makeDirectories(config: AgentConfig, warn: (message: string) => void): 
       { cause },
     )
   }
+  if (problem !== undefined)
+    throw new MeshError('E_RUN_DIRECTORY', `${config.runDir}: ${problem}; control does not start`)
   try {
-    mkdirSync(config.stateDir, { recursive: true, mode: 0o700 })
+    problem = makePrivateDirectory(config.stateDir)
   } catch (cause) {
     warn(
       `E_SNAPSHOT_WRITE  ${config.stateDir}: cannot be made: ${systemReason(cause)}; nothing will be kept for the next start`,
     )
   }
+  if (problem !== undefined)
+    throw new MeshError(
+      'E_RUN_DIRECTORY',
+      `${config.stateDir}: ${problem}; control does not start, for it would believe what lies there`,
+    )
+  for (const directory of [config.runDir, config.stateDir]) removeLeftovers(directory)
 }
 
 async function main(): Promise<void> {

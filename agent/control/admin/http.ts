@@ -9,6 +9,8 @@ export interface AdminRequest {
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
   readonly isJson: boolean
+  /** Root or the agent's own user asks. */
+  readonly isOwner: boolean
 }
 
 export interface AdminReply {
@@ -22,6 +24,8 @@ export interface AdminPage {
   /** `GET` pages never change anything; `POST` and `DELETE` do. */
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly help: string
+  /** Tells or does what is nobody else's than root's and the agent's own user's. Every page that is no GET is. */
+  readonly isOwnersOnly?: true
   /** Also on the metrics, readiness or center port. */
   readonly isPublic?: 'metrics' | 'readiness' | 'api'
   answer(request: AdminRequest): AdminReply | Promise<AdminReply>
@@ -74,11 +78,7 @@ export function refusal(
   const page = webPageRefusal(headers, asker.isAtSocket ? 'any' : hostNames)
   if (page !== undefined) return { status: 403, text: page }
   if (method === 'GET' || method === 'HEAD') return undefined
-  if (!asker.isAtSocket && !isOwner(asker.uid))
-    return {
-      status: 403,
-      text: `${method} is for root and the agent's own user; this caller is ${asker.uid === undefined ? 'not known' : `user ${asker.uid}`}`,
-    }
+  if (!isOwner(asker)) return { status: 403, text: ownersOnly(method ?? '', asker) }
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   const type = headers['content-type']
   if ((hasBody || type !== undefined) && !/^application\/json(?:;|$)/i.test(type ?? ''))
@@ -86,6 +86,10 @@ export function refusal(
   return undefined
 }
 
-function isOwner(uid: number | undefined): boolean {
-  return uid === 0 || (uid !== undefined && uid === process.getuid?.())
+export function isOwner({ isAtSocket, uid }: Asker): boolean {
+  return isAtSocket || uid === 0 || (uid !== undefined && uid === process.getuid?.())
+}
+
+export function ownersOnly(what: string, { uid }: Asker): string {
+  return `${what} is for root and the agent's own user; this caller is ${uid === undefined ? 'not known' : `user ${uid}`}`
 }

@@ -1,41 +1,39 @@
 /**
- * Secrets do not leave the process: what stands under a name that smells of one is masked, however deep, and so is the second text of a `[name, value]` pair,
- * the shape of header edits.
+ * Secrets do not leave the process. What stands under a name that smells of one is masked, however deep; and so are the values of headers that rules set, add or match, of query parameters that they
+ * match, and of metadata, whatever their names: people put keys there. Names stay, and what the mesh itself writes into metadata.
  */
 const secretName =
   /password|passwd|secret|token|credential|authorization|cookie|private[-_]?key|api[-_]?key|access[-_]?key/i
+/** Members whose own members are names with values. */
+const valued: ReadonlySet<string> = new Set(['headers', 'withoutHeaders', 'queryParams', 'metadata'])
+/** Lists of `[name, value]`. */
+const edits: ReadonlySet<string> = new Set(['set', 'add'])
+const ownMetadata = /^(?:hostmesh\.|version$|zone$|region$)/
 const masked = '[masked]'
 
 /** A copy with masked values. Names of files are no secrets: they are shown. */
-export function mask(value: unknown, name = ''): unknown {
-  return maskUnder(value, isSecret(name))
+export function mask(value: unknown): unknown {
+  return maskIn(value, '', false)
 }
 
-function maskUnder(value: unknown, isBelowSecret: boolean): unknown {
+function maskIn(value: unknown, name: string, isHidden: boolean): unknown {
   if (Array.isArray(value)) {
-    if (!isBelowSecret && isPair(value)) return secretName.test(value[0]) ? [value[0], masked] : [...value]
-    return value.map((one) => maskUnder(one, isBelowSecret))
+    const isEdits = edits.has(name) && value.every(isPair)
+    return value.map((one: unknown) => (isEdits ? [(one as [string, string])[0], masked] : maskIn(one, '', isHidden)))
   }
   if (typeof value === 'object' && value !== null) {
+    const hides = valued.has(name)
     return Object.fromEntries(
-      Object.entries(value).map(([key, one]) => [
-        key,
-        maskUnder(one, isFileName(key) ? false : isBelowSecret || isSecret(key)),
-      ]),
+      Object.entries(value).map(([key, one]) => {
+        const isShown = key.endsWith('File') || (name === 'metadata' && ownMetadata.test(key))
+        return [key, maskIn(one, key, !isShown && (isHidden || hides || secretName.test(key)))]
+      }),
     )
   }
   if (value === undefined || value === null || typeof value === 'boolean') return value
-  return isBelowSecret ? masked : value
+  return isHidden ? masked : value
 }
 
-function isSecret(name: string): boolean {
-  return secretName.test(name) && !isFileName(name)
-}
-
-function isFileName(name: string): boolean {
-  return name.endsWith('File')
-}
-
-function isPair(value: readonly unknown[]): value is [string, string] {
-  return value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'string'
+function isPair(value: unknown): value is [string, string] {
+  return Array.isArray(value) && value.length === 2 && value.every((one) => typeof one === 'string')
 }

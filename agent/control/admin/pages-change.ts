@@ -8,6 +8,7 @@ import { applicationFileSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
 import { applicationId, applicationOf } from '../host/applications/application.ts'
 import type { AdminContext } from './context.ts'
+import { mask } from './mask.ts'
 import { jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
@@ -111,7 +112,7 @@ export function changePages(context: AdminContext): AdminPage[] {
       path: '/applications',
       method: 'GET',
       help: 'the local applications',
-      answer: () => jsonReply({ applications: control.host.registrar.views() }),
+      answer: () => jsonReply(mask({ applications: control.host.registrar.views() })),
     },
     {
       path: '/applications',

@@ -45,8 +45,12 @@ export function statePages(context: AdminContext): AdminPage[] {
     {
       path: '/config_dump',
       method: 'GET',
-      help: 'configuration and compiled snapshot, secrets masked; ?resource=configuration|snapshot|listeners|virtualHosts|services|names',
-      answer: (request) => jsonReply(configDump(context, request.query.get('resource'))),
+      help: 'configuration and compiled snapshot, values that may be secret masked; ?mask=off for root and the user of the agent; ?resource=configuration|snapshot|listeners|virtualHosts|services|names',
+      answer: (request) => {
+        const isMasked = request.query.get('mask') !== 'off'
+        if (!isMasked && !request.isOwner) return textReply("mask=off is for root and the agent's own user", 403)
+        return jsonReply(configDump(context, request.query.get('resource'), isMasked))
+      },
     },
     {
       path: '/rules',
@@ -142,7 +146,7 @@ function serverInfo(context: AdminContext): object {
   }
 }
 
-function configDump({ control }: AdminContext, resource: string | null): object {
+function configDump({ control }: AdminContext, resource: string | null, isMasked: boolean): object {
   const snapshot = control.core.store.whole(control.deps.clock.wall())
   const parts: Record<string, unknown> = {
     configuration: control.config,
@@ -158,7 +162,7 @@ function configDump({ control }: AdminContext, resource: string | null): object 
       : parts[resource]
   return asked === undefined
     ? { error: `resource "${resource}", allowed ${Object.keys(parts).join(', ')}` }
-    : (mask(asked) as object)
+    : ((isMasked ? mask(asked) : asked) as object)
 }
 
 function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>>) {

@@ -2,6 +2,7 @@
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { AdminContext } from './context.ts'
+import { mask } from './mask.ts'
 import { columns, either, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
@@ -82,6 +83,8 @@ export function trafficPages(context: AdminContext): AdminPage[] {
     {
       path: '/explain',
       method: 'GET',
+      // it tells the values that rules match, and has registries asked for what is named
+      isOwnersOnly: true,
       help: 'what would happen to a request: ?method=&host=&path=&header=name:value&listener=&source=',
       answer: (request) => explain(context, request),
     },
@@ -132,7 +135,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
               view.waitsFor ?? '',
             ]),
           ])
-        return either(request, { registrations: views }, text)
+        return either(request, mask({ registrations: views }), text)
       },
     },
   ]

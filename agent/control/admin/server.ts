@@ -16,6 +16,7 @@ import { ConnectionBudget } from '../../../guard/connection-budget.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
 import type { Log } from '../log.ts'
 import {
+  isOwner,
   jsonReply,
   refusal,
   textReply,
@@ -121,6 +122,8 @@ export class AdminServer {
         `${request.path}: ${request.method} is not allowed, use ${allowed}; GET never changes anything`,
       )
     }
+    if (page.isOwnersOnly === true && !request.isOwner)
+      return problem(request, 403, `${request.path} is for root and the agent's own user`)
     try {
       return await page.answer(request)
     } catch (error) {
@@ -192,6 +195,7 @@ export class AdminServer {
       query: url.searchParams,
       body: body.value,
       isJson: url.searchParams.get('format') === 'json',
+      isOwner: isOwner(asker),
     })
     send(outgoing, reply, incoming.method === 'HEAD')
   }

@@ -311,6 +311,20 @@ describe('the admin interface', () => {
     expect(await json('/config_dump?resource=everything')).to.have.property('error')
   })
 
+  it('shows what may be secret to root and its own user only, and only when asked', async () => {
+    await worker()
+    caller = 4242
+    for (const path of ['/explain?host=orders', '/config_dump?mask=off'])
+      expect((await get(path)).status, path).to.equal(403)
+    expect((await get('/config_dump')).status).to.equal(200)
+    const made = { service: 'web', port: 8080, check: { off: true }, metadata: { owner: 's3cret' } }
+    caller = 0
+    expect((await post('/applications', made)).status).to.equal(201)
+    for (const path of ['/applications', '/registrations?format=json', '/config_dump'])
+      expect((await get(path)).text, path).to.not.contain('s3cret')
+    expect((await get('/config_dump?mask=off')).status).to.equal(200)
+  })
+
   it('adds up the metrics of all workers, and keeps those of a dead one so that no counter falls', async () => {
     const first = await worker()
     const second = bench.worker({ index: 1, pid: 4712 })

@@ -13,7 +13,7 @@ describe('masking', () => {
     ).to.deep.equal({
       set: [
         ['authorization', '[masked]'],
-        ['x-team', 'a'],
+        ['x-team', '[masked]'],
       ],
     })
     expect(mask({ headers: { authorization: { exact: 'Bearer x' } } })).to.deep.equal({
@@ -35,6 +35,36 @@ describe('masking', () => {
       metadata: { 'app.token': '[masked]', version: 'v1' },
       list: [{ secretKey: '[masked]', accessKey: ['[masked]'] }],
       headers: { authorization: '[masked]', cookie: '[masked]' },
+    })
+  })
+
+  it('hides what rules set, add and match, and metadata, under any name; names and words of the mesh stay', () => {
+    expect(
+      mask({
+        requestHeaders: { set: [['x-key', 's1']], add: [['x-other', 's2']], remove: ['x-gone'] },
+        matches: [
+          {
+            uri: { prefix: '/a' },
+            headers: { 'x-tenant': { exact: 's3' }, 'x-any': { present: true } },
+            withoutHeaders: { 'x-b': { regex: 's4' } },
+            queryParams: { q: { prefix: 's5' } },
+          },
+        ],
+        hosts: ['a', 'b'],
+        metadata: { owner: 's6', version: 'v1', 'hostmesh.app-port': '80' },
+      }),
+    ).to.deep.equal({
+      requestHeaders: { set: [['x-key', '[masked]']], add: [['x-other', '[masked]']], remove: ['x-gone'] },
+      matches: [
+        {
+          uri: { prefix: '/a' },
+          headers: { 'x-tenant': { exact: '[masked]' }, 'x-any': { present: true } },
+          withoutHeaders: { 'x-b': { regex: '[masked]' } },
+          queryParams: { q: { prefix: '[masked]' } },
+        },
+      ],
+      hosts: ['a', 'b'],
+      metadata: { owner: '[masked]', version: 'v1', 'hostmesh.app-port': '80' },
     })
   })
 })
