@@ -118,6 +118,8 @@ export type ChildToWatchdog =
       /** Longest event-loop delay since the last pong, ms. */
       readonly lagMs: number
       readonly connections: number
+      /** Of a worker: connections that carried something since the last ping. Absent from a release that did not count them. */
+      readonly active?: number
     }
   /** Sent at changes while draining, at most every 500 ms. */
   | { readonly type: 'progress'; readonly left: number; readonly moved: number }
@@ -154,18 +156,25 @@ export type WatchdogToChild =
   | { readonly type: 'lead' }
   /** Control: a successor leads; keep answering the workers of this generation, touch nothing shared. */
   | { readonly type: 'retire' }
-  | { readonly type: 'ping'; readonly id: number }
+  /** `workers`: how busy the serving workers of the receiver's generation said they are, itself among them; only where there are some to compare. */
+  | { readonly type: 'ping'; readonly id: number; readonly workers?: readonly WorkerLoad[] }
   /** Control: newest state, for `/generations` and `/fallback`; at changes, at most every 500 ms. */
   | { readonly type: 'state'; readonly state: WatchdogState }
   /** Leave without a successor: drain until the deadline, then exit 0. */
   | { readonly type: 'stop'; readonly deadlineMs: number; readonly isHostStopping: boolean }
+
+export interface WorkerLoad {
+  readonly index: number
+  /** Connections that carried something between its last two pings. */
+  readonly active: number
+}
 
 export interface SuccessorName {
   readonly generation: number
   readonly index: number
 }
 
-// ---- an old worker and its successor (`runFiles.workerTakeover`) ---------------------------------------------------------------
+// ---- an old worker and its successor, or two workers of one generation (`runFiles.workerTakeover`) ------------------------------
 
 /** One live connection, or a pair of them. */
 export interface MovedItem {

@@ -12,9 +12,10 @@ export function protocolTable(http1: Http1ConnectionDeps, tcp: TcpDeps): Protoco
       sockets: 1,
       begin: (accepted, transport, received) => new Http1Connection(http1, accepted, transport).open(received),
       adopt(accepted, moved, [transport]) {
-        const { received, served } = moved as MovedHttp1
+        const { isDraining, received, served } = moved as MovedHttp1
         const connection = new Http1Connection(http1, accepted, transport!)
         connection.served = served
+        if (isDraining === true) connection.drain()
         connection.open(Buffer.from(received, 'base64'))
         return connection
       },

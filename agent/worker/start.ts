@@ -6,8 +6,9 @@ import { describeError, MeshError } from '../../contracts/errors.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
-import { connectWatchdog } from './handoff/index.ts'
-import type { HeldListener, WatchdogLink } from './handoff/index.ts'
+import type { HeldListener } from './handoff/handoff-deps.ts'
+import { connectWatchdog } from './handoff/watchdog-link.ts'
+import type { WatchdogLink } from './handoff/watchdog-link.ts'
 import { ControlClient } from './link/control-client.ts'
 import { readSnapshotFile } from './link/snapshot-file.ts'
 import type { BoundListener } from './listen/listeners.ts'
@@ -88,7 +89,7 @@ async function cover(held: HeldListener): Promise<void> {
     const socket = await worker.transports.listenOn(held.descriptor, (transport) => {
       const bound = worker.listeners.get(held.name)
       if (bound === undefined) transport.close()
-      else worker.acceptor.accept(transport, bound.spec, bound.context, bound)
+      else worker.acceptor.accept(transport, bound.spec, bound.context, bound.count)
     })
     covered.set(coverKey(held.name, held.shard), socket)
   } catch (error) {
@@ -132,6 +133,7 @@ watchdog = await connect({
   now: () => performance.now(),
   log,
   connections: worker.connections,
+  balanced: worker.tallies,
   exportState: () => worker.porter.exportState(),
   exportRest: () => worker.porter.exportCounters(),
   importState: (part, body) => worker.porter.importState(part, body),

@@ -95,12 +95,13 @@ export class Worker {
   readonly acceptor: Acceptor
   readonly transports: Transports
   readonly porter: StatePorter
+  readonly tallies = new Tallies()
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
   private readonly checks: ActiveChecks
   private readonly protocols: ProtocolTable
-  private readonly tallies = new Tallies()
+  private readonly live = new LiveTable()
   private readonly metrics: RequestMetrics
   private readonly tcpMetrics: TcpMetrics
   private readonly accessLog: AccessLog
@@ -127,7 +128,7 @@ export class Worker {
     this.options = options
     this.transports = transports
     this.output = output
-    const { bulk, tallies } = this
+    const { bulk, live, tallies } = this
     const { random } = options
     const clock = new Clock(() => performance.now())
     this.clock = clock
@@ -187,7 +188,6 @@ export class Worker {
     this.tcpMetrics = new TcpMetrics(now)
     this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, warn })
     const { accessLog, metrics, tcpMetrics } = this
-    const live = new LiveTable()
     const mesh = state
     const requestChanges = new RequestChanges(random)
     const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
@@ -233,7 +233,7 @@ export class Worker {
       onBound: options.onBound,
       onRemoved: options.onRemoved,
       onRetried: options.onRetried,
-      onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound),
+      onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound.count),
     })
     const { acceptor, listeners } = this
     const { closeDescriptor } = options
@@ -334,9 +334,9 @@ export class Worker {
   }
 
   stats(): StatsDump {
-    const { acceptor, bulk, lag, metrics, mirrors, parked, relays, startedAt, state, tallies, tcpMetrics } = this
+    const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies, tcpMetrics } = this
     const isRaw = this.transports.kind === 'raw'
-    const counts = { metrics, tcpMetrics, tallies, mirrors, bulk, parked }
+    const counts = { metrics, tcpMetrics, tallies, mirrors, bulk, live, parked }
     return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, isRaw })
   }
 

@@ -49,6 +49,8 @@ export class Child {
   isGone = false
   lagMs = 0
   connections = 0
+  /** Of a worker: connections that carried something before its last pong; undefined until it says so. */
+  active: number | undefined
   /** Connections given to the successor, as last told. */
   moved = 0
   rssBytes = 0

@@ -4,6 +4,7 @@
  * is a worker that does not accept: it is covered and reported, and taken back during probation, but
  * neither killed nor replaced, because its connections live and a process without descriptors could not even hand them over.
  */
+import type { ChildToWatchdog, WorkerLoad } from '../../contracts/handoff.ts'
 import type { LivenessOptions } from '../options.ts'
 import type { Child } from './child.ts'
 import type { Failure, Generation } from './generation.ts'
@@ -30,6 +31,8 @@ export interface LivenessDeps {
   /** Turns, but takes no request: out of descriptors, as a rule. */
   onDeaf(generation: Generation, problem: Failure): void
 }
+
+type Pong = Extract<ChildToWatchdog, { type: 'pong' }>
 
 interface Watch {
   lastAskedAt: number
@@ -60,9 +63,10 @@ export class Liveness {
     clearTimeout(this.timer)
   }
 
-  onPong(child: Child, id: number, lagMs: number, connections: number): void {
+  onPong(child: Child, { active, connections, id, lagMs }: Pong): void {
     child.lagMs = lagMs
     child.connections = connections
+    child.active = active
     const watch = this.watches.get(child)
     if (watch !== undefined && id === child.pingId) watch.pingSentAt = undefined
   }
@@ -141,7 +145,8 @@ export class Liveness {
   private ask(generation: Generation, child: Child, watch: Watch, now: number): void {
     watch.lastAskedAt = now
     watch.pingSentAt = now
-    child.send({ type: 'ping', id: ++child.pingId })
+    const workers = child.role === 'worker' ? this.loadsOf(generation) : []
+    child.send({ type: 'ping', id: ++child.pingId, ...(workers.length > 1 && { workers }) })
     if (watch.asked++ % pingsPerProbe !== 0) return
     if (child.probe === undefined || child.isProbing || !child.isServing || generation.phase !== 'serving') return
     child.isProbing = true
@@ -151,6 +156,18 @@ export class Liveness {
       else watch.probeFailsSince ??= now
       return undefined
     })
+  }
+
+  /** How busy the workers are that serve and answer; what comes of it is theirs to decide. */
+  private loadsOf(generation: Generation): WorkerLoad[] {
+    if (generation.phase !== 'serving') return []
+    const loads: WorkerLoad[] = []
+    for (const child of generation.living) {
+      const { active, index } = child
+      if (active === undefined || !child.isServing || this.watchOf(child).isSuspect) continue
+      loads.push({ index, active })
+    }
+    return loads
   }
 
   private watchOf(child: Child): Watch {

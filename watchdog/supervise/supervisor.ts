@@ -259,7 +259,7 @@ export class Supervisor {
         child.sender?.acknowledge(message.batch)
         return
       case 'pong':
-        this.liveness.onPong(child, message.id, message.lagMs, message.connections)
+        this.liveness.onPong(child, message)
         return
       case 'progress':
         child.connections = message.left

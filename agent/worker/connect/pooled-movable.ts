@@ -34,6 +34,11 @@ export class PooledMovable implements Movable {
     return this.pool.idle.includes(this.connection)
   }
 
+  /** It is idle. */
+  takeActivity(): boolean {
+    return false
+  }
+
   whenReady(callback: ((connection: Movable) => void) | null): void {
     if (callback !== null && this.isReady) queueMicrotask(() => callback(this))
   }

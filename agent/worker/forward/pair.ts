@@ -128,6 +128,8 @@ export class Pair implements TimerOwner, Movable {
   private readonly up: Side
   private readonly timer: Timer
   private isOver = false
+  /** Of both directions, at the last `takeActivity`. */
+  private bytesSeen = 0
   private bytesUpBefore = 0
   private bytesDownBefore = 0
 
@@ -241,6 +243,13 @@ export class Pair implements TimerOwner, Movable {
 
   get isReady(): boolean {
     return !this.isOver && this.down.transport.isMovable && this.up.transport.isMovable
+  }
+
+  takeActivity(): boolean {
+    const bytes = this.down.bytesRead + this.up.bytesRead
+    const isActive = bytes !== this.bytesSeen
+    this.bytesSeen = bytes
+    return isActive
   }
 
   whenReady(callback: ((connection: Movable) => void) | null): void {

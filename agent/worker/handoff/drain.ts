@@ -2,17 +2,13 @@
  * Empties a worker that has stopped accepting: what can move goes to the successor as soon as it is between two messages, the rest ends by its own
  * means, and what is left at the deadline is cut. Counts each connection once, by protocol and application.
  */
-import { describeError } from '../../../contracts/errors.ts'
 import type { DrainCount, SuccessorName } from '../../../contracts/handoff.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
-import type { Detached, Movable } from '../listen/movable.ts'
-import type { HandoffDeps } from './index.ts'
-import { answerTimeoutMs, SuccessorLink } from './successor-link.ts'
+import type { Movable } from '../listen/movable.ts'
+import { Departures } from './departures.ts'
+import type { HandoffDeps } from './handoff-deps.ts'
+import { answerTimeoutMs, WorkerLink } from './worker-link.ts'
 
-/** Connections of a batch: small, so that none of them waits long between two processes. */
-const maxBatchConnections = 64
-/** Bytes of pending data in a batch. */
-const maxBatchStateBytes = 4 * 1024 * 1024
 const lookAgainMs = 25
 /** So long a successor may take to answer before its predecessor leaves without telling it anything. */
 const tellStateMs = 3000
@@ -45,16 +41,19 @@ export class Drain {
   private readonly native: Native | undefined
   private readonly port: DescriptorPort | undefined
   private readonly predecessors: Predecessors | undefined
+  /** What went to neighbours just before this drain: it may come back. */
+  private readonly balancer: { readonly batchesOut: number } | undefined
   private readonly deadlineMs: number
   private readonly counts = new Map<string, { protocol: string; application: string } & Record<Fate, number>>()
   /** Connections that were here when we looked last, to see which ended by themselves. */
   private readonly known = new Map<number, Movable>()
   /** Refused by the successor: they end here. */
   private readonly unmovable = new Set<number>()
-  private successor: SuccessorLink | undefined
+  private readonly departures: Departures | undefined
+  private successor: WorkerLink | undefined
   private successorName: SuccessorName | undefined
   /** Earlier successors that have not settled every batch. */
-  private readonly left = new Set<SuccessorLink>()
+  private readonly left = new Set<WorkerLink>()
   private isFlushPlanned = false
   private isStateSent = false
   private timer: NodeJS.Timeout | undefined
@@ -66,12 +65,15 @@ export class Drain {
     port: DescriptorPort | undefined,
     order: DrainOrder,
     predecessors?: Predecessors,
+    balancer?: { readonly batchesOut: number },
   ) {
     this.deps = deps
     this.native = native
     this.port = port
     this.predecessors = predecessors
     this.deadlineMs = order.deadlineMs
+    this.balancer = balancer
+    this.departures = native && this.departuresBy(native)
     if (order.successor !== undefined) this.follow(order.successor)
   }
 
@@ -107,12 +109,28 @@ export class Drain {
     this.follow(name)
   }
 
+  private departuresBy(native: Native): Departures {
+    return new Departures(this.deps, native, {
+      onNotReady: (connection) => connection.whenReady(this.onReady),
+      onStuck: (connection) => {
+        this.unmovable.add(connection.id)
+        this.stay(connection)
+      },
+      onDetached: ({ id }) => this.known.delete(id),
+      onTaken: ({ listener, protocol }) => this.count(protocol, listener, 'moved'),
+      // Refused by the one that is still the successor, it has to end here; else the next one is asked.
+      onBack: (_connection, back, link, isRefused) => this.isBack(back, isRefused && link === this.successor),
+      onLost: ({ listener, protocol }) => this.count(protocol, listener, 'cut'),
+      onSettled: (link) => this.partFrom(link),
+    })
+  }
+
   private follow(name: SuccessorName): void {
     const { deps, native, port } = this
     if (native === undefined || port === undefined) return
     const { generation, index, runDir } = deps
     this.successorName = name
-    const link: SuccessorLink = new SuccessorLink({ runDir, generation, index, native, port }, name, {
+    const link: WorkerLink = new WorkerLink({ runDir, generation, index, native, port }, name, {
       onOpen: () => {
         if (this.successor !== link) return
         this.tellState()
@@ -132,7 +150,7 @@ export class Drain {
     this.successor = link
   }
 
-  private partFrom(link: SuccessorLink): void {
+  private partFrom(link: WorkerLink): void {
     if (!this.left.has(link) || link.batchesOut > 0) return
     this.left.delete(link)
     void link.leave()
@@ -186,7 +204,7 @@ export class Drain {
   }
 
   private get batchesOut(): number {
-    let sum = this.successor?.batchesOut ?? 0
+    let sum = (this.successor?.batchesOut ?? 0) + (this.balancer?.batchesOut ?? 0)
     for (const link of this.left) sum += link.batchesOut
     return sum
   }
@@ -218,73 +236,19 @@ export class Drain {
     if (link?.isOpen !== true) return
     const { connections } = this.deps
     const movable = [...connections.list(), ...connections.listPooled()]
-    let batch: { readonly connection: Movable; readonly detached: Detached }[] = []
-    let bytes = 0
-    for (const connection of movable) {
-      if (this.unmovable.has(connection.id)) continue
-      const detached = connection.isReady ? this.detach(connection) : undefined
-      if (detached === undefined) {
-        if (!this.unmovable.has(connection.id)) connection.whenReady(this.onReady)
-        continue
-      }
-      batch.push({ connection, detached })
-      bytes += JSON.stringify(detached.state).length
-      if (batch.length >= maxBatchConnections || bytes >= maxBatchStateBytes) {
-        void this.sendBatch(link, batch)
-        batch = []
-        bytes = 0
-      }
-    }
-    if (batch.length > 0) void this.sendBatch(link, batch)
-  }
-
-  private detach(connection: Movable): Detached | undefined {
-    try {
-      const detached = connection.detach(this.native!)
-      if (detached !== undefined) this.known.delete(connection.id)
-      return detached
-    } catch (error) {
-      this.unmovable.add(connection.id)
-      this.deps.log('warn', `a connection of ${connection.listener} stays here: ${describeError(error)}`)
-      this.stay(connection)
-      return undefined
-    }
-  }
-
-  private async sendBatch(
-    link: SuccessorLink,
-    batch: readonly { readonly connection: Movable; readonly detached: Detached }[],
-  ): Promise<void> {
-    const items = batch.map(({ detached }) => ({ state: detached.state, descriptors: detached.descriptors.length }))
-    const refused = await link.send(
-      items,
-      batch.flatMap(({ detached }) => detached.descriptors),
+    this.departures?.send(
+      link,
+      movable.filter(({ id }) => !this.unmovable.has(id)),
     )
-    batch.forEach(({ connection, detached }, position) => {
-      if (refused === undefined || refused.includes(position)) {
-        // Refused by the one that is still the successor, it has to end here; else the next one is asked.
-        this.takeBack(connection, detached, refused !== undefined && link === this.successor)
-        return
-      }
-      for (const descriptor of detached.descriptors) this.native!.close(descriptor)
-      this.count(connection.protocol, connection.listener, 'moved')
-    })
-    this.partFrom(link)
   }
 
-  private takeBack(connection: Movable, detached: Detached, isUnmovable: boolean): void {
-    try {
-      const back = this.deps.connections.adopt(detached.state, detached.descriptors)
-      if (back.protocol === 'pooled') {
-        if (isUnmovable) back.abort()
-        return
-      }
-      if (isUnmovable) this.unmovable.add(back.id)
-      this.watch(back)
-    } catch (error) {
-      this.deps.log('error', `a connection of ${connection.listener} was lost in a move: ${describeError(error)}`)
-      this.count(connection.protocol, connection.listener, 'cut')
+  private isBack(back: Movable, isUnmovable: boolean): void {
+    if (back.protocol === 'pooled') {
+      if (isUnmovable) back.abort()
+      return
     }
+    if (isUnmovable) this.unmovable.add(back.id)
+    this.watch(back)
   }
 
   private tellState(): void {

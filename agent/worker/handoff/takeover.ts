@@ -1,4 +1,4 @@
-/** The successor's side of a move: takes state and live connections from a predecessor that drains. */
+/** The taking side of a move: state and live connections from a predecessor that drains, connections from a busier neighbour of the same generation. */
 import { unlinkSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { runFiles } from '../../../contracts/run-directory.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
 import { frameStream } from '../../../native/frame-stream.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
-import type { HandoffDeps } from './index.ts'
+import type { HandoffDeps } from './handoff-deps.ts'
 
 /** Predecessors at the same time: fewer workers than before means several for one successor. */
 const maxPredecessors = 64
@@ -21,6 +21,9 @@ export class Takeover {
   private readonly path: string
   private readonly server: net.Server
   private readonly streams = new Set<FrameStream>()
+  /** Those of `streams` whose other end is a neighbour: nobody waits for it. */
+  private readonly neighbours = new Set<FrameStream>()
+  private refusesNeighbours = false
 
   constructor(deps: HandoffDeps, native: Native | undefined, port: DescriptorPort) {
     this.deps = deps
@@ -49,13 +52,19 @@ export class Takeover {
 
   /** Predecessors that have something to give, or may. */
   get size(): number {
-    return this.streams.size
+    return this.streams.size - this.neighbours.size
+  }
+
+  /** This worker drains: what a neighbour sends stays with it. */
+  refuseNeighbours(): void {
+    this.refusesNeighbours = true
   }
 
   /** From here on nothing is adopted: what a predecessor has on its way stays with it. */
   close(): void {
     for (const stream of this.streams) stream.close()
     this.streams.clear()
+    this.neighbours.clear()
     this.server.close()
   }
 
@@ -66,18 +75,24 @@ export class Takeover {
         const message = raw as unknown as PredecessorToSuccessor
         if (message.type === 'hello') {
           predecessor = { pid: stream?.peerPid ?? message.pid }
+          if (message.generation === this.deps.generation) this.neighbours.add(stream!)
           this.greet(stream!, message.link)
           return
         }
         if (predecessor === undefined) return
         if (message.type === 'state') this.importState(message.part, message.body)
         if (message.type === 'connections') {
-          const refused = this.adopt(predecessor.pid, message.batch, message.items)
-          stream!.send({ type: 'taken', batch: message.batch, refused })
+          const isNeighbour = this.neighbours.has(stream!)
+          const { batch, items } = message
+          const refused = this.adopt(predecessor.pid, batch, items, isNeighbour && this.refusesNeighbours)
+          if (isNeighbour) this.deps.balanced.takenConnections += items.length - refused.length
+          stream!.send({ type: 'taken', batch, refused })
         }
       },
       onClose: () => {
-        if (stream !== undefined) this.streams.delete(stream)
+        if (stream === undefined) return
+        this.streams.delete(stream)
+        this.neighbours.delete(stream)
       },
     })
     if (stream !== undefined) this.streams.add(stream)
@@ -105,10 +120,15 @@ export class Takeover {
   }
 
   /** Answers the positions that the predecessor keeps. */
-  private adopt(pid: number, batch: number, items: readonly { state: unknown; descriptors: number }[]): number[] {
+  private adopt(
+    pid: number,
+    batch: number,
+    items: readonly { readonly state: unknown; readonly descriptors: number }[],
+    isRefused: boolean,
+  ): number[] {
     const descriptors = this.port.take(pid, batch) ?? []
     const wanted = items.reduce((sum, item) => sum + item.descriptors, 0)
-    if (descriptors.length !== wanted) {
+    if (descriptors.length !== wanted || isRefused) {
       for (const descriptor of descriptors) this.native?.close(descriptor)
       return items.map((_, position) => position)
     }

@@ -54,6 +54,10 @@ export class Adoption implements LiveConnections {
     return this.deps.live.list()
   }
 
+  takeActive(): Movable[] {
+    return this.deps.live.takeActive()
+  }
+
   listPooled(): Movable[] {
     const { clock, live, state } = this.deps
     const found: Movable[] = []
@@ -145,7 +149,7 @@ export class Adoption implements LiveConnections {
 
   private acceptedOf(moved: MovedHttp1 | MovedPair): Accepted | undefined {
     const { acceptor, clock, listeners, state } = this.deps
-    const bound = listeners.get(moved.listener)
+    const bound = listeners.find(moved.listener)
     if (bound === undefined) return undefined
     const service = moved.proxy?.service
     const known = bound.spec.kind === 'relay' && service ? state.service(service as ServiceKey) : undefined
@@ -155,7 +159,7 @@ export class Adoption implements LiveConnections {
       source: moved.source,
       identity: moved.identity ?? noIdentity,
       acceptedAt: clock.now - moved.ageMs,
-      onEnd: acceptor.counted(bound),
+      onEnd: acceptor.counted(bound.count),
     }
   }
 }

@@ -2,6 +2,7 @@ import type { ListenerDump, ListenerProblem } from '../../../contracts/control-l
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import type { Transport, TransportListener, Transports } from '../transport/transport.ts'
+import type { ConnectionCount } from './acceptor.ts'
 import { listenerContext } from './listener-context.ts'
 import type { ListenerContext } from './listener-context.ts'
 import { PortOwnerTable, portOwners } from './port-owner.ts'
@@ -33,11 +34,13 @@ export class BoundListener {
   readonly spec: ListenerSpec
   readonly context: ListenerContext
   readonly socket: TransportListener
-  connections = 0
+  /** Goes on when the rest of the specification changes. */
+  readonly count: ConnectionCount
 
-  constructor(spec: ListenerSpec, socket: TransportListener) {
+  constructor(spec: ListenerSpec, socket: TransportListener, count: ConnectionCount = { connections: 0 }) {
     this.spec = spec
     this.socket = socket
+    this.count = count
     this.context = listenerContext(spec, socket.port)
   }
 }
@@ -50,6 +53,8 @@ export class Listeners {
   private readonly deps: ListenersDeps
   private readonly owners = new PortOwnerTable(() => performance.now())
   private readonly bound = new Map<string, BoundListener>()
+  /** Closed here, with connections that are left. */
+  private readonly former = new Map<string, BoundListener>()
   private readonly failed = new Map<string, { readonly spec: ListenerSpec; readonly error: MeshError }>()
   /** Sockets of other processes, to be used before anything is bound. */
   private readonly inherited = new Map<
@@ -100,19 +105,24 @@ export class Listeners {
     return this.bound.get(name)
   }
 
+  /** Also one that accepts no more: its connections go on, and may come back from a worker that did not take them. */
+  find(name: string): BoundListener | undefined {
+    return this.bound.get(name) ?? this.former.get(name)
+  }
+
   list(): Iterable<BoundListener> {
     return this.bound.values()
   }
 
   dump(): ListenerDump[] {
-    const listening = [...this.bound.values()].map(({ connections, socket, spec }): ListenerDump => ({
+    const listening = [...this.bound.values()].map(({ count, socket, spec }): ListenerDump => ({
       name: spec.name,
       address: spec.address,
       port: socket.port,
       kind: spec.kind,
       state: 'listening',
       problem: undefined,
-      connections,
+      connections: count.connections,
     }))
     const failed = [...this.failed.values()].map(({ error, spec }): ListenerDump => ({
       name: spec.name,
@@ -129,9 +139,11 @@ export class Listeners {
   /** Closes our copies of some until `reopen`; connections stay. Answers their names. */
   closeThose(which: (bound: BoundListener) => boolean): string[] {
     const closed = [...this.bound.values()].filter(which)
-    for (const { socket, spec } of closed) {
+    for (const bound of closed) {
+      const { socket, spec } = bound
       socket.close()
       this.bound.delete(spec.name)
+      this.remember(bound)
       this.drained.set(spec.name, spec)
       this.deps.onRemoved(spec.name, spec.address, socket.port)
     }
@@ -149,9 +161,18 @@ export class Listeners {
   stop(): void {
     this.isStopped = true
     clearTimeout(this.retryTimer)
-    for (const { socket } of this.bound.values()) socket.close()
+    for (const bound of this.bound.values()) {
+      bound.socket.close()
+      this.remember(bound)
+    }
     this.bound.clear()
     this.failed.clear()
+  }
+
+  /** As long as it has connections. */
+  private remember(bound: BoundListener): void {
+    for (const [name, { count }] of this.former) if (count.connections === 0) this.former.delete(name)
+    this.former.set(bound.spec.name, bound)
   }
 
   private async take(name: string, spec: ListenerSpec | null): Promise<void> {
@@ -165,13 +186,12 @@ export class Listeners {
     }
     if (former !== undefined) {
       if (spec !== null && former.spec.address === spec.address && former.spec.port === spec.port) {
-        const kept = new BoundListener(spec, former.socket)
-        kept.connections = former.connections
-        this.bound.set(name, kept)
+        this.bound.set(name, new BoundListener(spec, former.socket, former.count))
         return
       }
       former.socket.close()
       this.bound.delete(name)
+      this.remember(former)
       this.deps.onRemoved(name, former.spec.address, former.socket.port)
     }
     if (spec !== null) await this.bind(name, spec)

@@ -3,6 +3,8 @@ import type { Movable } from './movable.ts'
 /** Every live connection of the worker, so that a drain or a hot restart finds it. */
 export class LiveTable {
   onNew: ((connection: Movable) => void) | null = null
+  /** How many there were at the last `takeActive`. */
+  active = 0
   private readonly connections = new Set<Movable>()
   private last = 0
 
@@ -21,6 +23,13 @@ export class LiveTable {
 
   remove(connection: Movable): void {
     this.connections.delete(connection)
+  }
+
+  /** See `LiveConnections.takeActive`. */
+  takeActive(): Movable[] {
+    const found = this.list().filter((connection) => connection.takeActivity())
+    this.active = found.length
+    return found
   }
 
   all(): Iterable<Movable> {

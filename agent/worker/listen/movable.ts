@@ -63,6 +63,8 @@ interface Http1State {
   readonly received: string
   /** Requests served so far. */
   readonly served: number
+  /** It was told to end after its next answer. */
+  readonly isDraining?: boolean
 }
 
 /**
@@ -130,6 +132,8 @@ export interface Movable {
    * Answers undefined when it is not ready or has just ended. Throws what `copies.duplicate` throws; the connection then goes on here.
    */
   detach(copies: DescriptorCopies): Detached | undefined
+  /** Whether it carried anything since the last call: a request or a part of one, bytes of a pair. */
+  takeActivity(): boolean
   /** Nothing is in flight: closing it now loses nothing. Never true of a pair, whose bytes have no end. */
   readonly isIdle: boolean
   /**
@@ -149,6 +153,8 @@ export interface LiveConnections {
   /** A copy: connections may end or detach while the caller walks. */
   list(): Movable[]
   listPooled(): Movable[]
+  /** Those of `list` that carried something since the last call. */
+  takeActive(): Movable[]
   /**
    * Goes on with a connection that came from another process, or came back. From here on the descriptors belong to this process, also on failure.
    * Errors: E_HANDOFF_VERSION for another format, E_HANDOFF_REFUSED for an unknown listener or cluster or a malformed state (the descriptors are then closed).

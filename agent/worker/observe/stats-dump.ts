@@ -15,6 +15,7 @@ export interface StatsSources {
   readonly tallies: Tallies
   readonly state: MeshState
   readonly parked: ParkedNames
+  readonly live: { readonly active: number }
   readonly bulk: { readonly heldBytes: number }
   readonly mirrors: {
     readonly inFlight: number
@@ -34,7 +35,7 @@ export interface StatsSources {
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, isRaw, lag, relays } = sources
-  const { bulk, metrics, mirrors, parked, state, tallies, tcpMetrics } = sources
+  const { bulk, live, metrics, mirrors, parked, state, tallies, tcpMetrics } = sources
   return {
     series: [
       ...metrics.series(),
@@ -49,6 +50,7 @@ export function statsDump(sources: StatsSources): StatsDump {
         samples: [{ labels: [state.node.tier], value: 1 }],
       },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
+      single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),
       single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),
       single('hostmesh_parked_requests', 'gauge', 'Requests that wait for a service to be looked up', parked.size),
       single('hostmesh_relay_connections', 'gauge', 'Connections of hosts without an agent', relays.connections),

@@ -6,6 +6,9 @@ export class Tallies {
   badProxyHeaders = 0
   relayStrangers = 0
   relayProofs = 0
+  /** To and from workers of the same generation. */
+  givenConnections = 0
+  takenConnections = 0
   requestLineLimits = 0
   headLimits = 0
   fieldLimits = 0
@@ -71,6 +74,16 @@ export type TallyName = { [K in keyof Tallies]: Tallies[K] extends number ? K : 
 export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['acceptedConnections', 'hostmesh_connections_accepted_total', 'Connections accepted'],
   ['shedConnections', 'hostmesh_connections_shed_total', 'Connections closed at a bound on connections'],
+  [
+    'givenConnections',
+    'hostmesh_connections_given_total',
+    'Connections given to a less busy worker of the same generation',
+  ],
+  [
+    'takenConnections',
+    'hostmesh_connections_taken_total',
+    'Connections taken from a busier worker of the same generation',
+  ],
   [
     'badProxyHeaders',
     'hostmesh_proxy_protocol_errors_total',

@@ -7,7 +7,7 @@ import net from 'node:net'
 import { parseArgs } from 'node:util'
 import { probeRequest } from '../../../contracts/handoff.ts'
 import type { ShardName } from '../../../contracts/handoff.ts'
-import { connectWatchdog } from '../../../agent/worker/handoff/index.ts'
+import { connectWatchdog } from '../../../agent/worker/handoff/watchdog-link.ts'
 import type { DescriptorCopies, Detached, LiveConnections, Movable } from '../../../agent/worker/listen/movable.ts'
 import { descriptorOf } from '../../../native/frame-stream.ts'
 
@@ -48,6 +48,10 @@ class StandInConnection implements Movable {
     socket.on('error', () => {})
     socket.on('data', (bytes: Buffer) => this.onData(bytes.toString('latin1')))
     if (received !== '') this.onData(received)
+  }
+
+  takeActivity(): boolean {
+    return false
   }
 
   get isIdle(): boolean {
@@ -126,6 +130,7 @@ const connections: LiveConnections = {
   },
   arriving: 0,
   list: () => [...live],
+  takeActive: () => [],
   listPooled: () => [],
   adopt(state, descriptors) {
     const { protocol, received, served } = state as { protocol: 'http1' | 'tcp'; received: string; served: number }
@@ -154,6 +159,7 @@ const link = await connectWatchdog({
   log: (level, message, fields) =>
     process.stdout.write(`${JSON.stringify({ level, process: 'worker', index, ...fields, msg: message })}\n`),
   connections,
+  balanced: { givenConnections: 0, takenConnections: 0 },
   exportState: () => ({ counters: { handedOver: generation, before: imported['counters'] } }),
   exportRest: () => ({}),
   importState: (part, body) => {

@@ -54,6 +54,8 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   isDraining = false
   /** Requests answered. */
   served = 0
+  /** `served` at the last `takeActivity`. */
+  private servedBefore = 0
   private readonly deps: Http1ConnectionDeps
   private readonly timer: Timer
   private stallTimer: Timer | null = null
@@ -479,6 +481,13 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     return this.phase <= Phase.head && !this.isSlow && !this.hasEnded && !this.isProcessing && this.transport.isMovable
   }
 
+  takeActivity(): boolean {
+    const isInUse = this.phase >= Phase.head && this.phase <= Phase.reply
+    const isActive = isInUse || this.served !== this.servedBefore
+    this.servedBefore = this.served
+    return isActive
+  }
+
   get isIdle(): boolean {
     return this.phase === Phase.idle && this.held === null && !this.isSlow
   }
@@ -500,12 +509,12 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
 
   detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
-    const { held, served, transport } = this
+    const { held, isDraining, served, transport } = this
     const moved = movedAccepted(this.accepted, transport, this.deps.clock.now)
     const received = held === null ? '' : held.bytes.toString('base64', held.start, held.end)
     const { descriptors, format } = leaveProcess([transport], copies)
     this.gone()
-    return { descriptors, state: { ...format, ...moved, protocol: 'http1', received, served } }
+    return { descriptors, state: { ...format, ...moved, protocol: 'http1', received, served, isDraining } }
   }
 
   drain(): void {

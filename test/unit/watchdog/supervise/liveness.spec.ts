@@ -1,7 +1,11 @@
 import { expect } from 'chai'
+import type { WorkerLoad } from '../../../../contracts/handoff.ts'
 import type { Child } from '../../../../watchdog/supervise/child.ts'
 import type { Generation } from '../../../../watchdog/supervise/generation.ts'
 import { Liveness } from '../../../../watchdog/supervise/liveness.ts'
+
+const pong = (id: number, active?: number) =>
+  ({ type: 'pong', id, lagMs: 0, connections: 0, ...(active !== undefined && { active }) }) as const
 
 interface Seen {
   readonly suspects: number[]
@@ -49,7 +53,7 @@ function setUp(options: { rssBytes?: number } = {}): {
     for (let gone = 0; gone < ms; gone += 500) {
       now += 500
       liveness.tick()
-      if (answers && sent.length > 0) liveness.onPong(child, sent.at(-1)!, 0, 0)
+      if (answers && sent.length > 0) liveness.onPong(child, pong(sent.at(-1)!))
     }
   }
   return { liveness, child, seen, pass }
@@ -92,7 +96,7 @@ describe('liveness', () => {
   it('ignores an answer to an older question', () => {
     const { liveness, child, seen, pass } = setUp()
     pass(500)
-    liveness.onPong(child, 0, 0, 0)
+    liveness.onPong(child, pong(0))
     pass(5000)
     expect(seen.hangs).to.not.deep.equal([])
   })
@@ -101,5 +105,61 @@ describe('liveness', () => {
     const { seen, pass } = setUp({ rssBytes: 200 * 1_048_576 })
     pass(500, true)
     expect(seen.unhealthy[0]).to.include('worker 3 of generation 1: 200 MiB resident')
+  })
+
+  it('tells each serving worker how busy all of them are, once there are some that said so', () => {
+    let now = 0
+    const sent = new Map<number, (readonly WorkerLoad[] | undefined)[]>()
+    const childOf = (role: string, index: number) => {
+      const pings: (readonly WorkerLoad[] | undefined)[] = []
+      if (role === 'worker') sent.set(index, pings)
+      return {
+        role,
+        index,
+        isReady: true,
+        isServing: true,
+        pingId: 0,
+        stream: {},
+        send: ({ workers }: { workers?: readonly WorkerLoad[] }) => pings.push(workers),
+        rssBytes: 0,
+        measure: () => {},
+      } as unknown as Child
+    }
+    const [control, first, second] = [childOf('control', 0), childOf('worker', 0), childOf('worker', 1)]
+    const generation = { phase: 'serving', number: 1, living: [control, first, second] } as unknown as Generation
+    const nothing = () => {}
+    const liveness = new Liveness({
+      options: { periodMs: 1500, suspectMs: 1000, deadMs: 40_000 },
+      maxChildBytes: 100,
+      now: () => now,
+      generations: () => [generation],
+      onSuspect: nothing,
+      onAnswerAgain: nothing,
+      onHang: nothing,
+      onDeaf: nothing,
+      onUnhealthy: nothing,
+    })
+    const round = (answers: readonly (number | undefined)[]): void => {
+      for (let tick = 0; tick < 3; tick++) {
+        now += 500
+        liveness.tick()
+        for (const [index, child] of [first, second].entries()) {
+          if (answers[index] !== undefined) liveness.onPong(child, pong(child.pingId, answers[index]))
+        }
+        liveness.onPong(control, pong(control.pingId))
+      }
+    }
+    round([9, 3])
+    round([8, 4])
+    expect(sent.get(0)!.at(-1)).to.deep.equal([
+      { index: 0, active: 9 },
+      { index: 1, active: 3 },
+    ])
+    expect(sent.get(0)![0], 'nothing is known at first').to.equal(undefined)
+    round([8, undefined])
+    round([8, undefined])
+    expect(sent.get(0)!.at(-1), 'one that does not answer is left out, and one alone has nothing to compare').to.equal(
+      undefined,
+    )
   })
 })

@@ -13,13 +13,14 @@ import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
 describe('a live connection that moves to another worker', () => {
   const { native } = loadNative()
   let backend: RecordingBackend
+  let services: ServicePlan[]
   let old: StartedWorker
   let next: StartedWorker
   const callers: RawCaller[] = []
 
   beforeEach(async () => {
     backend = await RecordingBackend.start()
-    const services: ServicePlan[] = [
+    services = [
       { name: 'orders', endpoints: [{ address: '127.0.0.1', port: backend.port }] },
       { name: 'ledger', protocol: 'tcp', endpoints: [{ address: '127.0.0.1', port: backend.port }] },
     ]
@@ -67,6 +68,41 @@ describe('a live connection that moves to another worker', () => {
     expect(caller.isOver).to.equal(false)
     expect(next.metric('istio_requests_total', '200')).to.equal(1)
     expect(old.metric('hostmesh_downstream_connections')).to.equal(0)
+  })
+
+  it('is active when it carried something since the last look, and in the middle of a request', async () => {
+    let answer: (() => void) | undefined
+    backend.answer = (message, connection) => {
+      if (message.target !== '/slow') return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+      answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
+      return undefined
+    }
+    const active = (): number => old.worker.connections.takeActive().length
+    const [caller] = [await call(old.port('orders')), await call(old.port('orders'))]
+    await eventually(() => old.worker.connections.size === 2)
+    expect(active()).to.equal(0)
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    expect([active(), active()]).to.deep.equal([1, 0])
+    caller.send(get('/slow'))
+    await eventually(() => answer !== undefined)
+    expect([active(), active()]).to.deep.equal([1, 1])
+    answer!()
+    await caller.expect('\r\n\r\ns')
+    expect([active(), active()]).to.deep.equal([1, 0])
+    expect(old.metric('hostmesh_active_connections')).to.equal(0)
+  })
+
+  it('is active as a pair when a byte passed since the last look, in either direction', async () => {
+    backend.onPiece = () => true
+    const active = (): number => old.worker.connections.takeActive().length
+    const caller = await call(old.port('ledger'))
+    caller.send('a')
+    await eventually(() => backend.connections[0]?.bytes.toString() === 'a')
+    expect([active(), active()]).to.deep.equal([1, 0])
+    backend.connections[0]!.socket.write('b')
+    await caller.expect('b')
+    expect([active(), active()]).to.deep.equal([1, 0])
   })
 
   it('takes a partial head along', async () => {
@@ -217,6 +253,8 @@ describe('a live connection that moves to another worker', () => {
       answer = () => connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns')
       return undefined
     }
+    old.stop()
+    old = await startWorker({ services, halfClosed: 'answered' })
     const caller = await call(old.port('orders'))
     caller.send(get('/slow'))
     await eventually(() => answer !== undefined)
@@ -264,6 +302,50 @@ describe('a live connection that moves to another worker', () => {
     old.worker.connections.adopt(state, descriptors)
     caller.send(get('/2'))
     await eventually(() => caller.text.split('200 OK').length === 3)
+  })
+
+  it('comes back also to a worker that has stopped accepting, or whose listener has left the configuration', async () => {
+    const leaves: readonly (() => unknown)[] = [
+      () => old.worker.stopAccepting(),
+      () => old.change({ listeners: { 'service:orders': null } }),
+      () => old.worker.listeners.closeThose(() => true),
+    ]
+    for (const leave of leaves) {
+      const caller = await call(old.port('orders'))
+      caller.send(get('/1'))
+      await caller.expect('\r\n\r\nok')
+      await eventually(() => only().isReady)
+      await leave()
+      const { descriptors, state } = detach(only())!
+      old.worker.connections.adopt(state, descriptors)
+      caller.send(get('/2'))
+      await eventually(() => caller.text.split('200 OK').length === 3)
+      old.stop()
+      old = await startWorker({ services }, { closeDescriptor: (fd) => native!.close(fd) })
+    }
+  })
+
+  it('still ends after its next answer when it was told so before the move', async () => {
+    const caller = await call(old.port('orders'))
+    caller.send(get('/1'))
+    await caller.expect('\r\n\r\nok')
+    await eventually(() => only().isReady)
+    only().drain()
+    move(detach(only()))
+    caller.send(get('/2'))
+    await caller.expect('Connection: close')
+    await caller.closed()
+  })
+
+  it('counts for its listener until it ends, also when the listener changed meanwhile', async () => {
+    const caller = await call(old.port('orders'))
+    await eventually(() => old.worker.connections.size === 1)
+    const { spec } = old.worker.listeners.get('service:orders')!
+    await old.change({ listeners: { 'service:orders': { ...spec } } })
+    const connections = () => old.worker.listeners.dump().find(({ name }) => name === 'service:orders')!.connections
+    expect(connections()).to.equal(1)
+    caller.close()
+    await eventually(() => connections() === 0)
   })
 
   it('refuses states that are not what they should be, and closes their descriptors', () => {

@@ -1,7 +1,7 @@
 /**
- * A draining worker's way to one successor: greeting, batches of connections with their acknowledgements, farewell.
+ * The way to one other worker that takes connections, a successor or a neighbour of the same generation: greeting, batches of connections with their acknowledgements, farewell.
  *
- * Lost or silent successors are dialed again every 250 ms; one that refuses is not. Batches without an acknowledgement fail with the stream, so
+ * A lost or silent worker is dialed again, at most every 250 ms; one that refuses is not. Batches without an acknowledgement fail with the stream, so
  * whoever sent them has them back.
  */
 import { join } from 'node:path'
@@ -18,14 +18,14 @@ const redialMs = 250
 /** For a greeting, for a farewell, and for the last acknowledgements after the deadline. */
 export const answerTimeoutMs = 2000
 
-export interface SuccessorHooks {
+export interface WorkerLinkHooks {
   /** It takes connections from now on. */
   onOpen(): void
   /** It does not take any for now, or, when `isRefused`, ever. */
   onLost(reason: string): void
 }
 
-export interface SuccessorDeps {
+export interface WorkerLinkDeps {
   readonly runDir: string
   /** Who calls. */
   readonly generation: number
@@ -40,13 +40,13 @@ interface Attempt {
   isOver: boolean
 }
 
-export class SuccessorLink {
+export class WorkerLink {
   isRefused = false
   /** Sent and not settled. */
   batchesOut = 0
-  private readonly deps: SuccessorDeps
+  private readonly deps: WorkerLinkDeps
   private readonly name: SuccessorName
-  private readonly hooks: SuccessorHooks
+  private readonly hooks: WorkerLinkHooks
   private stream: FrameStream | undefined
   private sender: BatchSender | undefined
   private attempt: Attempt | undefined
@@ -54,7 +54,7 @@ export class SuccessorLink {
   private farewell: (() => void) | undefined
   private readonly refusals = new Map<number, readonly number[]>()
 
-  constructor(deps: SuccessorDeps, name: SuccessorName, hooks: SuccessorHooks) {
+  constructor(deps: WorkerLinkDeps, name: SuccessorName, hooks: WorkerLinkHooks) {
     this.deps = deps
     this.name = name
     this.hooks = hooks

@@ -11,10 +11,10 @@ import { handoffVersion, maxDescriptorsPerBatch } from '../../../contracts/hando
 import type {
   ChildToWatchdog,
   DescriptorBatch,
-  DrainCount,
   ProbeAddress,
   ShardName,
   WatchdogToChild,
+  WorkerLoad,
 } from '../../../contracts/handoff.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import { BatchSender } from '../../../native/batch-sender.ts'
@@ -22,40 +22,10 @@ import { loadNative } from '../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
 import { DialedLink, welcomeTimeoutMs } from '../../../native/dialed-link.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
-import type { LiveConnections } from '../listen/movable.ts'
+import { ConnectionBalancer } from './connection-balancer.ts'
 import { Drain } from './drain.ts'
+import type { HandoffDeps, HeldListener } from './handoff-deps.ts'
 import { Takeover } from './takeover.ts'
-
-/** A listening socket that the watchdog held for us. The descriptor belongs to the worker: listen on it or close it. */
-export interface HeldListener extends ShardName {
-  readonly descriptor: number
-}
-
-export interface HandoffDeps {
-  readonly runDir: string
-  readonly generation: number
-  readonly index: number
-  /** Monotonic ms. */
-  readonly now: () => number
-  readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void
-  readonly connections: LiveConnections
-  /** For a report: listener or service behind a connection's name; the listener's name when unknown. */
-  readonly applicationOf?: (listener: string) => string
-  /** Named parts of state for the successor: `clusters`, `rateLimits`, `counters`. Called once, at the start of a drain. */
-  exportState(): Readonly<Record<string, unknown>>
-  /** Parts that have grown since: what was counted while the rest drained. Called once, at the end. */
-  exportRest(): Readonly<Record<string, unknown>>
-  /** A part that a predecessor exported. Must tolerate anything. */
-  importState(part: string, body: unknown): void
-  /** Accept on a dead neighbour's socket until `onUncover`; the descriptor belongs to the worker. */
-  onCover(listener: HeldListener): void
-  /** Stop accepting on it and close the copy; accepted connections stay. */
-  onUncover(shard: ShardName): void
-  /** Stop accepting on every listener and close all copies. Accepted connections stay. */
-  stopAccepting(): void
-  /** Drained or told to stop: nothing is left to do, the process should exit 0. */
-  onEnd(counts: readonly DrainCount[]): void
-}
 
 export interface WatchdogLink {
   /** False when there was no watchdog at the start (`hostmesh agent`): bind everything, `permission` is given at once. */
@@ -91,7 +61,7 @@ export async function connectWatchdog(deps: HandoffDeps): Promise<WatchdogLink> 
   const { native, problem } = loadNative()
   if (native === undefined)
     deps.log('warn', 'descriptors cannot be passed; restarts will close connections', { problem })
-  const link = new Link(deps, native)
+  const link = new DialedWatchdog(deps, native)
   await link.start()
   return link
 }
@@ -100,7 +70,7 @@ function keyOf(shard: ShardName): string {
   return `${shard.name}#${shard.shard}@${shard.address}:${shard.port}`
 }
 
-class Link implements WatchdogLink {
+class DialedWatchdog implements WatchdogLink {
   isSupervised = false
   readonly permission: Promise<void>
   private readonly deps: HandoffDeps
@@ -110,6 +80,7 @@ class Link implements WatchdogLink {
   private sender: BatchSender | undefined
   private takeover: Takeover | undefined
   private drain: Drain | undefined
+  private balancer: ConnectionBalancer | undefined
   private taken: HeldListener[] = []
   /** Our copy of each listening socket, to give to a watchdog that has lost its own. */
   private readonly copies = new Map<string, { readonly shard: ShardName; readonly descriptor: number }>()
@@ -157,6 +128,7 @@ class Link implements WatchdogLink {
     if (this.port !== undefined) {
       this.takeover = new Takeover(this.deps, this.native, this.port)
       await this.takeover.listen()
+      if (this.native !== undefined) this.balancer = new ConnectionBalancer(this.deps, this.native, this.port)
     }
     let expected = performance.now() + lagPeriodMs
     this.lagTimer = setInterval(() => {
@@ -260,8 +232,7 @@ class Link implements WatchdogLink {
         this.permit()
         return
       case 'ping':
-        this.send({ type: 'pong', id: message.id, lagMs: Math.round(this.lagMs), connections: deps.connections.size })
-        this.lagMs = 0
+        this.answerPing(message.id, message.workers)
         return
       case 'drain':
         this.startDrain({ successor: message.successor, deadlineMs: message.deadlineMs })
@@ -273,6 +244,20 @@ class Link implements WatchdogLink {
       case 'retire':
       case 'state':
     }
+  }
+
+  private answerPing(id: number, workers: readonly WorkerLoad[] | undefined): void {
+    const { connections } = this.deps
+    const active = connections.takeActive()
+    this.send({
+      type: 'pong',
+      id,
+      lagMs: Math.round(this.lagMs),
+      connections: connections.size,
+      active: active.length,
+    })
+    this.lagMs = 0
+    this.balancer?.look(workers, active)
   }
 
   private receiveListeners(message: DescriptorBatch & { readonly why: 'start' | 'cover' }): void {
@@ -306,7 +291,9 @@ class Link implements WatchdogLink {
     const { deps } = this
     deps.stopAccepting()
     this.dropAllCopies()
-    const drain = new Drain(deps, this.native, this.port, order, this.takeover)
+    this.takeover?.refuseNeighbours()
+    this.balancer?.stop()
+    const drain = new Drain(deps, this.native, this.port, order, this.takeover, this.balancer)
     this.drain = drain
     const tell = (): void => this.send({ type: 'progress', left: deps.connections.size, moved: drain.moved })
     tell()

@@ -1,0 +1,77 @@
+import { expect } from 'chai'
+import { keepAliveLoad } from '../../support/continuity/callers.ts'
+import { startFarSide } from '../../support/continuity/far-side.ts'
+import type { FarSide } from '../../support/continuity/far-side.ts'
+import { startRealWorkers } from '../../support/continuity/real-workers.ts'
+import { EchoStream } from '../../support/continuity/streams.ts'
+import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+
+/** Looks twice a second, so that an uneven spread is seen soon. */
+const tuning = {
+  deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 },
+  liveness: { periodMs: 500, suspectMs: 5000, deadMs: 20_000 },
+}
+
+describe('connections of the workers of one generation', function () {
+  this.timeout(90_000)
+  let host: WatchdogHost
+  let provider: FarSide
+
+  beforeEach(async () => {
+    provider = await startFarSide('provider', false)
+    host = await startRealWorkers(provider, { tuning, workers: 1 })
+  })
+
+  afterEach(async () => {
+    expect(await host.end(), 'processes left').to.deep.equal([])
+    await provider.close()
+  })
+
+  /** A worker's connections go to the successor of its own index: the new neighbour begins with none. */
+  const grow = (workers: number) => host.upgrade(host.release({ name: `with ${workers}`, workers }), 'serving')
+
+  const spread = async (isRight: (connections: readonly number[]) => boolean, what: string): Promise<void> => {
+    await host.until(
+      (state) => {
+        const serving = state.generations.find(({ phase }) => phase === 'serving')
+        return isRight((serving?.children ?? []).filter(({ role }) => role === 'worker').map((one) => one.connections))
+      },
+      what,
+      40_000,
+    )
+  }
+
+  it('become evenly spread, and no caller notices', async () => {
+    const load = await keepAliveLoad(host.httpPort, 20)
+    const report = await grow(2)
+    expect(report.outcome, report.cause).to.equal('done')
+    await spread(([first, second]) => first === 10 && second === 10, 'ten each')
+    const { failures, closed } = await load.stop()
+    expect({ failures, closed }).to.deep.equal({ failures: [], closed: 0 })
+    expect(host.lines.some((line) => /worker 1 is less busy: giving it \d+ of \d+ active/.test(line))).to.equal(true)
+  })
+
+  it('become evenly spread over three workers when they are streams, without a lost byte', async () => {
+    const streams = await Promise.all([
+      ...Array.from({ length: 6 }, (_, index) => EchoStream.open(host.tcpPort, `t${index}`, 'tcp')),
+      ...Array.from({ length: 6 }, (_, index) => EchoStream.open(host.httpPort, `w${index}`, 'websocket')),
+    ])
+    for (const stream of streams) stream.start(5, 700)
+    await grow(3)
+    await spread((connections) => connections.length === 3 && connections.every((one) => one === 4), 'four each')
+    const problems = await Promise.all(streams.map((stream) => stream.finish()))
+    expect(problems.filter((problem) => problem !== undefined)).to.deep.equal([])
+  })
+
+  it('lose nothing when a restart comes while some are on their way', async () => {
+    const load = await keepAliveLoad(host.httpPort, 48)
+    for (const workers of [2, 1, 3, 2]) {
+      const report = await grow(workers)
+      expect(report.outcome, report.cause).to.equal('done')
+      const gives = new RegExp(`"generation":${report.to},.*is less busy`)
+      if (workers > 1) await host.until(() => host.lines.some((line) => gives.test(line)), 'some are on their way')
+    }
+    const { failures, closed } = await load.stop()
+    expect({ failures, closed }).to.deep.equal({ failures: [], closed: 0 })
+  })
+})
