@@ -134,11 +134,12 @@ export class EndpointDirectory {
     this.once.forget(`${key} `)
   }
 
-  /** Endpoints of a ServiceEntry; they win over every registry until they are taken back with undefined. */
+  /** Endpoints of a ServiceEntry, checked like those of a registry; they win over every registry until they are taken back with undefined. */
   declare(key: ServiceKey, set: EndpointSet | undefined): void {
     const wanted = this.wanted.get(key)
     if (wanted === undefined) return
-    wanted.declared = set
+    wanted.declared =
+      set === undefined ? undefined : { ...set, endpoints: this.accept(key, set, set.registry).endpoints }
     this.publish(key, wanted)
     if (set !== undefined) this.answered(key, wanted)
   }
@@ -193,6 +194,20 @@ export class EndpointDirectory {
     this.publish(key, wanted)
   }
 
+  /** What of a set may be used; the rest is counted and told once. */
+  private accept(key: ServiceKey, set: EndpointSet, source: string): ReturnType<typeof acceptEndpoints> {
+    const accepted = acceptEndpoints(set, this.deps.rules)
+    for (const { endpoint, reason } of accepted.refused) {
+      this.deps.metrics.count('registry_endpoints_refused', { registry: source, reason })
+      if (this.once.isNews(`${key} ${source} ${endpoint} ${reason}`))
+        this.deps.log.warn(
+          { service: key, registry: source, endpoint, reason },
+          `${key}: endpoint ${endpoint} of ${source} is refused (${reason}); the others are used`,
+        )
+    }
+    return accepted
+  }
+
   private hear(key: ServiceKey, wanted: Wanted, index: number, set: EndpointSet, isConfirmed: boolean): void {
     if (this.wanted.get(key) !== wanted) return
     const adapter = this.deps.adapters[index]!
@@ -202,16 +217,8 @@ export class EndpointDirectory {
       this.deps.log.info({ registry: adapter.name }, `${adapter.name}: answers again`)
     }
     const source = wanted.sources[index]!
-    const accepted = acceptEndpoints(set, this.deps.rules)
+    const accepted = this.accept(key, set, adapter.name)
     source.refused = accepted.refused.length
-    for (const { endpoint, reason } of accepted.refused) {
-      this.deps.metrics.count('registry_endpoints_refused', { registry: adapter.name, reason })
-      if (this.once.isNews(`${key} ${adapter.name} ${endpoint} ${reason}`))
-        this.deps.log.warn(
-          { service: key, registry: adapter.name, endpoint, reason },
-          `${key}: endpoint ${endpoint} of ${adapter.name} is refused (${reason}); the others are used`,
-        )
-    }
     const wasHeld = source.held !== undefined
     const result = protect(
       source.endpoints,

@@ -258,6 +258,23 @@ describe('the endpoint directory', () => {
     expect(ids(directory.view(key)!.set)).to.have.length(10)
   })
 
+  it('refuses of a declared service what it refuses of a registry', () => {
+    const { directory, metrics, log } = setUp([])
+    directory.want(key, name)
+    const addresses = ['10.0.0.1', '127.0.0.1', '169.254.169.254', 'fd00:ec2::254', '::ffff:100.100.100.200']
+    directory.declare(key, {
+      service: key,
+      version: 1,
+      endpoints: addresses.map((address) => ({ ...endpoint('10.0.0.1:80'), address })),
+      protectThreshold: 0,
+      registry: 'rules',
+      confirmedAt: 0,
+    })
+    expect(ids(directory.view(key)!.set)).to.deep.equal(['10.0.0.1:80'])
+    expect(metrics.total('registry_endpoints_refused')).to.equal(4)
+    expect(log.lines.filter((line) => /of rules is refused \((?:loopback|link-local|metadata-service)\)/.test(line.message))).to.have.length(4)
+  })
+
   it('hears nothing of a service after it was released', () => {
     const { directory, registry, changes } = setUp()
     directory.want(key, name)
