@@ -58,6 +58,9 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
   const held = control.core.directory
     .heldBack()
     .map((key) => `E_REGISTRY_HELD  ${key}: a shrinking answer is held back`)
+  const spelled = control.core.knownNames
+    .clashes()
+    .map((keys) => `${keys.join(' and ')} differ by case only: a Host in lower case leads to ${keys[0]}`)
   return [
     ...control.problems.filter((one) => one.severity === 'error').map(formatProblem),
     ...rejected,
@@ -66,6 +69,7 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
     ...registries,
     ...stale,
     ...held,
+    ...spelled,
     ...applications,
     ...control.state.problems(),
     ...faults,

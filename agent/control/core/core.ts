@@ -19,6 +19,7 @@ import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { Compiler } from './snapshot/compiler.ts'
 import { inboundNamespace } from './snapshot/inbound-namespace.ts'
 import type { LastRun } from './snapshot/last-run.ts'
+import { KnownNames } from './snapshot/known-names.ts'
 import { Names } from './snapshot/names.ts'
 import { Publisher } from './snapshot/publisher.ts'
 import { SnapshotStore } from './snapshot/store.ts'
@@ -59,6 +60,7 @@ export class Core {
   readonly compiler: Compiler
   readonly directory: EndpointDirectory
   readonly names: Names
+  readonly knownNames: KnownNames
   readonly publisher: Publisher
   private readonly deps: CoreDeps
   private readonly declared: DeclaredServices
@@ -114,6 +116,14 @@ export class Core {
       isNeeded: (key) => this.compiler.isServiceNeeded(key),
       publish: (key, set) => this.directory.declare(key, set),
     })
+    this.knownNames = new KnownNames({
+      adapters: deps.adapters,
+      clock,
+      log,
+      onListed: () => {
+        if (!this.isClosed) this.names.resolveAgain()
+      },
+    })
     this.names = new Names({
       clock,
       metrics,
@@ -122,7 +132,7 @@ export class Core {
       resolve: (name) => this.resolveName(name),
       need: (key, reason) => this.compiler.needOnDemand(key, reason),
       drop: (key, reason) => this.compiler.drop(key, reason),
-      standing: (key) => this.compiler.standing(key),
+      standing: (key) => this.standing(key),
       publish: (name, virtualHost) => this.store.setName(name, virtualHost),
     })
     this.publisher = new Publisher({
@@ -134,7 +144,7 @@ export class Core {
       snapshot: () => this.store.whole(clock.wall()),
       onSeenVersion: (version) => this.store.raiseVersion(version),
       onNeed: (names) => {
-        for (const name of names) this.names.ask(name)
+        for (const name of names) this.ask(name)
       },
       onUsed: (services) => this.used(services),
       onRefusedApplication: (application) => deps.onRefusedApplication(application),
@@ -219,12 +229,42 @@ export class Core {
     await Promise.all([this.publisher.close(), ...this.deps.adapters.map((adapter) => adapter.close())])
   }
 
+  /** Keys as names under a wildcard read without it: a registry may hold rules for them. */
+  keysUnderWildcards(): ServiceKey[] {
+    const { rules } = this.deps
+    return [...this.names.each()].flatMap((name) => {
+      const key = rules.plainKey(name)
+      return key === undefined || key === rules.resolveName(name) ? [] : [key]
+    })
+  }
+
+  private ask(name: string): void {
+    this.names.ask(name)
+    const { rules } = this.deps
+    const key = rules.plainKey(name)
+    if (key === undefined || key === rules.resolveName(name)) return
+    for (const listener of this.neededListeners) listener(key)
+  }
+
+  /** In the spelling of the registries where no rule says how it is spelled. */
   private resolveName(name: string): ServiceKey | undefined {
-    const key = this.deps.rules.resolveName(name)
-    return key === undefined || key.startsWith(inboundNamespace) ? undefined : key
+    const { rules } = this.deps
+    const key = rules.resolveName(name)
+    if (key === undefined || key.startsWith(inboundNamespace)) return undefined
+    const spelled = this.knownNames.spelled(key)
+    return spelled === key || rules.virtualHost(key).isDeclared ? key : spelled
+  }
+
+  /** Before a name counts as unknown the registries are asked whether it is spelled otherwise. */
+  private standing(key: ServiceKey): ReturnType<Compiler['standing']> {
+    const standing = this.compiler.standing(key)
+    if (standing !== 'unknown') return standing
+    this.knownNames.ask()
+    return this.knownNames.isAsking ? 'unheard' : 'unknown'
   }
 
   private endpointsChanged(set: EndpointSet): void {
+    if (set.endpoints.length > 0) this.knownNames.learn([set.service])
     this.compiler.endpointsChanged(set)
     this.refreshNames(set.service)
     for (const listener of this.endpointListeners) listener(set)

@@ -91,7 +91,7 @@ function wordsOf(address: string): number[] | undefined {
   const head = words(left)
   if (right === undefined) return head
   const end = words(right)
-  return [...head, ...new Array<number>(8 - head.length - end.length).fill(0), ...end]
+  return [...head, ...Array.from({ length: 8 - head.length - end.length }, () => 0), ...end]
 }
 
 function hex(high: string | undefined, low: string | undefined): string {

@@ -9,6 +9,8 @@ import { RegistryRules } from './registry-rules.ts'
 /** What rules are for, and who takes them. */
 export interface RuleTaker {
   readonly compiler: { neededKeys(): Iterable<ServiceKey> }
+  /** Services of names that are used under a wildcard: a rule of their own may be stored for them. */
+  keysUnderWildcards(): Iterable<ServiceKey>
   onNeeded(listener: () => void): () => void
   replaceRules(source: string, documents: readonly RuleDocument[]): void
 }
@@ -29,7 +31,8 @@ export function startRegistryRules(taker: RuleTaker, stores: readonly RuleStoreO
   let soon: NodeJS.Immediate | undefined
   const wantAll = (): void => {
     soon = undefined
-    const services = [...taker.compiler.neededKeys()].filter((key) => !key.startsWith(inboundNamespace))
+    const keys = new Set([...taker.compiler.neededKeys(), ...taker.keysUnderWildcards()])
+    const services = [...keys].filter((key) => !key.startsWith(inboundNamespace))
     for (const source of sources) source.want(services.map(splitKey))
   }
   // many services become needed in one turn, at the start above all: one look for all of them

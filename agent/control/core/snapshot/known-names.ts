@@ -11,12 +11,13 @@ export interface KnownNamesDeps {
   readonly adapters: readonly Pick<RegistryAdapter, 'name' | 'listServices'>[]
   readonly clock: Clock
   readonly log: Log
-  /** The registries' lists have brought names that were not known. */
-  onNews(): void
+  /** The registries have said what there is, or did not in time. */
+  onListed(): void
 }
 
 export const askEveryMs = 30_000
-const askTimeoutMs = 5000
+/** A caller waits for it. */
+const askTimeoutMs = 2000
 /** Of one registry. */
 const maxListed = 10_000
 
@@ -26,25 +27,23 @@ export class KnownNames {
   private readonly spellings = new Map<string, readonly ServiceKey[]>()
   private readonly told = new Set<string>()
   private askedAt = -Infinity
-  private isAsking = false
+  /** The registries are being asked: an unknown name may still be one that is spelled otherwise. */
+  isAsking = false
 
   constructor(deps: KnownNamesDeps) {
     this.deps = deps
   }
 
-  /** Services that exist. True if one of them was not known. */
-  learn(keys: Iterable<ServiceKey>): boolean {
-    let isNews = false
+  /** Services that exist. */
+  learn(keys: Iterable<ServiceKey>): void {
     for (const key of keys) {
       const lower = key.toLowerCase()
       const known = this.spellings.get(lower) ?? []
       if (known.includes(key)) continue
-      isNews = true
       const all = [...known, key].toSorted()
       this.spellings.set(lower, all)
       if (all.length > 1) this.tell(lower, all)
     }
-    return isNews
   }
 
   /** The key as it is spelled where it exists; the key itself where that is so or nothing is known. */
@@ -64,13 +63,13 @@ export class KnownNames {
     if (this.isAsking || now - this.askedAt < askEveryMs || this.deps.adapters.length === 0) return
     this.isAsking = true
     this.askedAt = now
-    void this.listAll().then((isNews) => {
+    void this.listAll().then(() => {
       this.isAsking = false
-      if (isNews) this.deps.onNews()
+      this.deps.onListed()
     })
   }
 
-  private async listAll(): Promise<boolean> {
+  private async listAll(): Promise<void> {
     const lists = await Promise.all(
       this.deps.adapters.map(async (adapter) => {
         try {
@@ -82,12 +81,15 @@ export class KnownNames {
         }
       }),
     )
-    return this.learn(lists.flat())
+    this.learn(lists.flat())
   }
 
   private tell(lower: string, keys: readonly ServiceKey[]): void {
     if (this.told.has(lower)) return
     this.told.add(lower)
-    this.deps.log.warn({ services: keys }, `${keys.join(' and ')} differ by case only: a Host in lower case leads to ${keys[0]}`)
+    this.deps.log.warn(
+      { services: keys },
+      `${keys.join(' and ')} differ by case only: a Host in lower case leads to ${keys[0]}`,
+    )
   }
 }

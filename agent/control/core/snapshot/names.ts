@@ -72,6 +72,11 @@ export class Names {
     this.armSweep()
   }
 
+  /** Every name that is asked for now. */
+  each(): Iterable<string> {
+    return this.entries.keys()
+  }
+
   /** Something about a service is new: its endpoints, or that all registries have answered. */
   refresh(key: ServiceKey): void {
     for (const name of this.byKey.get(key) ?? []) this.answer(name, this.entries.get(name)!)

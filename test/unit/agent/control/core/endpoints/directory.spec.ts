@@ -272,7 +272,9 @@ describe('the endpoint directory', () => {
     })
     expect(ids(directory.view(key)!.set)).to.deep.equal(['10.0.0.1:80'])
     expect(metrics.total('registry_endpoints_refused')).to.equal(4)
-    expect(log.lines.filter((line) => /of rules is refused \((?:loopback|link-local|metadata-service)\)/.test(line.message))).to.have.length(4)
+    expect(
+      log.lines.filter((line) => /of rules is refused \((?:loopback|link-local|metadata-service)\)/.test(line.message)),
+    ).to.have.length(4)
   })
 
   it('hears nothing of a service after it was released', () => {

@@ -27,7 +27,7 @@ const spellings: Readonly<Record<string, (address: string) => string>> = {
     return `64:ff9b:1:${((a << 8) | b).toString(16)}:${c.toString(16)}:${(d << 8).toString(16)}::`
   },
   '6to4': (one) => `2002:${asHex(one)}::1`,
-  'Teredo server': (one) => `2001:0:${asHex(one)}:0:0:808:808`,
+  'Teredo server': (one) => `2001:0:${asHex(one)}:0:0:f7f7:f7f7`,
   'Teredo client': (one) => `2001:0:808:808:0:0:${turned(one)}`,
   ISATAP: (one) => `fd99::5efe:${one}`,
 }
