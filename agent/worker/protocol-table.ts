@@ -3,7 +3,7 @@ import type { TcpDeps } from './forward/tcp-connection.ts'
 import type { MovedHttp1, MovedPair } from './listen/movable.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
-import type { Http1ConnectionDeps } from './protocols/http1/connection.ts'
+import type { Http1ConnectionDeps } from './protocols/http1/connection-deps.ts'
 
 /** The protocols that this worker speaks with its callers. */
 export function protocolTable(http1: Http1ConnectionDeps, tcp: TcpDeps): ProtocolTable {

@@ -2,9 +2,6 @@ import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
-import type { AccessLog } from '../observe/access-log.ts'
-import type { RequestMetrics } from '../observe/request-metrics.ts'
-import type { Tallies } from '../observe/tallies.ts'
 import type { Answer, FilterContext, Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
@@ -12,10 +9,10 @@ import type { Transport } from '../transport/transport.ts'
 import type { Attempt } from './attempt.ts'
 import { Delivery } from './delivery.ts'
 import { failureOf } from './failure.ts'
+import type { ExchangeDeps } from './exchange-deps.ts'
 import { loggedRequest } from './logged-request.ts'
-import type { MeshView } from './mesh-view.ts'
-import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
+import { OutgoingRequest } from './outgoing-request.ts'
 import {
   centerNotReady,
   emptyOk,
@@ -29,9 +26,6 @@ import {
   unknownService,
 } from './own-answers.ts'
 import { filterEdits } from './reply-edits.ts'
-import type { ReplyChanges } from './reply-edits.ts'
-import { RequestBody } from './request-body.ts'
-import type { RequestChanges } from './request-edits.ts'
 import type {
   DownstreamStream,
   Fields,
@@ -42,36 +36,11 @@ import type {
   StreamOwner,
   UpstreamStream,
 } from './streams.ts'
-import { TraceContext } from './trace-context.ts'
+import type { TraceContext } from './trace-context.ts'
 import { Tries } from './tries.ts'
-import type { TriesDeps, TriesUser } from './tries.ts'
+import type { TriesUser } from './tries.ts'
 import { startTunnel } from './tunnel.ts'
-import type { TunnelDeps } from './tunnel.ts'
 import { Way } from './way.ts'
-
-export interface ExchangeDeps extends TriesDeps, TunnelDeps {
-  readonly mesh: MeshView
-  readonly parked: Parking
-  readonly metrics: Pick<RequestMetrics, 'count'>
-  readonly tallies: Tallies
-  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
-  readonly mirrors: Mirrors
-  readonly requestChanges: RequestChanges
-  readonly replyChanges: ReplyChanges
-}
-
-/** Requests that wait for control to say what a name means. */
-export interface Parking {
-  /** False at the bound: nothing will be called. */
-  park(name: string, parked: Parked, caller: string): boolean
-  forget(parked: Parked): void
-}
-
-export interface Parked {
-  isParked: boolean
-  /** Control has answered this or another name, or the time is over. */
-  unpark(isTimeout: boolean): void
-}
 
 /** The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two applications of a host (loop guard). */
 const maxPasses = 8
@@ -83,10 +52,9 @@ const maxPasses = 8
 export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   readonly stream: DownstreamStream
   readonly request: RequestMessage
-  readonly body: RequestBody = new RequestBody()
-  readonly trace: TraceContext = new TraceContext()
   readonly way: Way = new Way()
   readonly tries: Tries
+  readonly outgoing: OutgoingRequest
   readonly reply: OutgoingReply = new OutgoingReply()
   startedAt = 0
   /** Whether the head became whole, so that its facts may be read. */
@@ -99,13 +67,13 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   private readonly delayTimer: Timer
   private usesDelay = false
   private readonly context: FilterContext & { now: number }
-  private mirrorRun: MirrorRun | null = null
 
   constructor(deps: ExchangeDeps, stream: DownstreamStream) {
     this.deps = deps
     this.stream = stream
     this.request = stream.request
     this.tries = new Tries(deps, this)
+    this.outgoing = new OutgoingRequest(deps, stream, this.way, this.tries.running)
     this.wholeTimer = new Timer(this, 0)
     this.delayTimer = new Timer(this, 0)
     this.context = { view: this.request, now: 0, random: deps.random }
@@ -123,7 +91,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     return this.stream.accepted.listener.reporter
   }
   get requestBytes(): number {
-    return this.body.bytes
+    return this.outgoing.body.bytes
   }
   get status(): number {
     return this.reply.status
@@ -157,7 +125,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     return this.way.route
   }
   get isReplayable(): boolean {
-    return this.body.replay.isWhole
+    return this.outgoing.body.replay.isWhole
+  }
+  get trace(): TraceContext {
+    return this.outgoing.trace
   }
 
   // ---- the way
@@ -180,13 +151,13 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   /** Along the way until the request is at its destination, waits, or is answered. */
   private goOn(): void {
     const { context, request, way } = this
-    const { clock, mesh, mirrors, parked, wheel } = this.deps
+    const { clock, mesh, parked, wheel } = this.deps
     context.now = clock.now
     const found = way.goOn(mesh, request, this.stream.accepted.listener.virtualHost, context)
     this.keepRouteTimeout()
     switch (found.kind) {
       case 'upstream':
-        if (way.route!.mirrors.length > 0) this.mirrorRun = mirrors.start(request, this.body, way.route!)
+        if (way.route!.mirrors.length > 0) this.outgoing.startCopies(way.route!)
         this.tries.start(found)
         break
       case 'ask':
@@ -240,51 +211,27 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   // ---- the request on its way to the attempts
 
   accepts(count: number): boolean {
-    return this.body.accepts(count, this.sink !== null)
+    return this.outgoing.accepts(count)
   }
 
   onContent(buf: Buffer, from: number, to: number): void {
-    this.body.take(buf, from, to)
-    this.sink?.content(buf, from, to)
-    this.mirrorRun?.content(buf, from, to)
+    this.outgoing.content(buf, from, to)
   }
 
   onContentEnd(trailers: Fields | null): void {
-    this.body.end(trailers)
-    if (!this.hasRequest) return
-    this.sink?.endContent(trailers)
-    this.mirrorRun?.end(trailers)
+    this.outgoing.end(trailers)
   }
 
   flushContent(): boolean {
-    const { sink } = this
-    const isTaken = sink === null || sink.flush()
-    this.mirrorRun?.flush()
-    return isTaken
+    return this.outgoing.flush()
   }
 
   sendRequest(attempt: Attempt, stream: UpstreamStream): void {
-    const { body, request, trace, way } = this
-    const { mesh, requestChanges } = this.deps
-    const { replay } = body
-    const { destination, route } = way
-    stream.send(
-      request,
-      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, mesh.mesh.tracing),
-    )
-    if (replay.length > 0) stream.content(replay.bytes, 0, replay.length)
-    if (body.isDone) stream.end(body.trailers)
-    else this.stream.resumeSoon()
-  }
-
-  /** Where the request's content goes on: the attempt that has a connection. */
-  private get sink(): Attempt | null {
-    const { newest } = this.tries.running
-    return newest !== null && newest.isStreaming ? newest : null
+    this.outgoing.send(attempt, stream)
   }
 
   get isSent(): boolean {
-    return this.sink !== null
+    return this.outgoing.sink !== null
   }
 
   get hasReply(): boolean {
@@ -311,22 +258,19 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     else this.tries.attemptFailed(attempt, outcome, reason)
   }
 
-  /** The destination takes no try, or no other one. */
+  endpointLeft(attempt: Attempt): void {
+    this.tries.endpointLeft(attempt)
+  }
+
   refused(refusal: Refusal): void {
     const isNowhere = refusal.code === 'E_BALANCE_NO_ENDPOINT' && this.tries.visit.tried.length === 0
     if (!isNowhere || !this.tryFallback()) this.answer(refusalAnswer(refusal))
   }
 
-  // ---- time
-
   onTimer(timer: Timer): void {
     this.deps.clock.refresh()
     if (timer === this.delayTimer) this.goOn()
     else this.timeOut()
-  }
-
-  endpointLeft(attempt: Attempt): void {
-    this.tries.endpointLeft(attempt)
   }
 
   private timeOut(): void {
@@ -336,7 +280,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       this.replyBroken(running.winner, Outcome.timeout, 'time of the request')
       return
     }
-    if (!this.body.isDone && this.sink !== null) {
+    if (!this.outgoing.body.isDone && this.isSent) {
       running.abandonLosing(Outcome.cancelled)
       this.answer(requestTooSlow('the request was not complete in time'))
       return
@@ -539,17 +483,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     }
     if (this.isParked) parked.forget(this)
     this.hasRequest = false
-    if (this.mirrorRun !== null) this.endMirrors()
-    this.body.reset()
-    this.trace.isThere = false
+    this.outgoing.reset()
     this.way.reset()
     this.tries.reset()
     this.reply.reset()
-  }
-
-  private endMirrors(): void {
-    this.mirrorRun!.leave()
-    this.mirrorRun = null
   }
 
   /** Leaves the store for good, with its stream. */

@@ -3,38 +3,14 @@ import type { Accepted } from '../../listen/accepted.ts'
 import type { ListenerContext } from '../../listen/listener-context.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
 import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
-import type { LiveTable } from '../../listen/live-table.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
-import type { PeerIdentity, Transport, TransportOwner } from '../../transport/transport.ts'
-import type { Http1Deps } from './deps.ts'
+import type { Transport, TransportOwner } from '../../transport/transport.ts'
+import type { Http1ConnectionDeps } from './connection-deps.ts'
+import { Phase } from './connection-phase.ts'
 import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
-import type { DownstreamStreams } from './downstream-streams.ts'
 import { HeldBytes } from './held-bytes.ts'
-
-/** What the caller's side of the codec needs of its worker. */
-export interface Http1ConnectionDeps extends Http1Deps {
-  readonly live: LiveTable
-  readonly streams: DownstreamStreams
-  /** Whose share of the worker's bounds a connection uses. */
-  readonly shareOf: (transport: Transport, identity: PeerIdentity) => string
-}
-
-const Phase = {
-  /** Between two requests. */
-  idle: 0,
-  /** A request head has begun. */
-  head: 1,
-  /** An exchange runs; more of its content is to come. */
-  content: 2,
-  /** An exchange runs; its request is whole. */
-  reply: 3,
-  /** The last answer was written: what still comes is thrown away until the peer closes or a bound is reached. */
-  lingering: 4,
-  closed: 5,
-} as const
-type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Uses of the timers. */
 const TimerKind = { idle: 0, head: 1, content: 2, linger: 3, stalled: 4, halfClosed: 5 } as const

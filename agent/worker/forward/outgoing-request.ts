@@ -1,0 +1,94 @@
+import type { MeshSpec } from '../../../contracts/snapshot.ts'
+import type { Route } from '../route/types.ts'
+import type { Attempt } from './attempt.ts'
+import type { MirrorRun, Mirrors } from './mirrors.ts'
+import { RequestBody } from './request-body.ts'
+import type { RequestChanges } from './request-edits.ts'
+import type { RunningAttempts } from './running-attempts.ts'
+import type { DownstreamStream, Fields, UpstreamStream } from './streams.ts'
+import { TraceContext } from './trace-context.ts'
+import type { Way } from './way.ts'
+
+export interface OutgoingRequestDeps {
+  readonly mesh: { readonly mesh: Pick<MeshSpec, 'tracing'> }
+  readonly mirrors: Pick<Mirrors, 'start'>
+  readonly requestChanges: RequestChanges
+}
+
+/** The request on its way to endpoints: its content as far as it came, the attempt where it goes on, its copies. Reused with its exchange. */
+export class OutgoingRequest {
+  readonly body: RequestBody = new RequestBody()
+  readonly trace: TraceContext = new TraceContext()
+  private readonly deps: OutgoingRequestDeps
+  private readonly stream: DownstreamStream
+  private readonly way: Way
+  private readonly running: RunningAttempts<Attempt>
+  private copies: MirrorRun | null = null
+
+  constructor(deps: OutgoingRequestDeps, stream: DownstreamStream, way: Way, running: RunningAttempts<Attempt>) {
+    this.deps = deps
+    this.stream = stream
+    this.way = way
+    this.running = running
+  }
+
+  /** Where the content goes on: the attempt that has a connection. */
+  get sink(): Attempt | null {
+    const { newest } = this.running
+    return newest !== null && newest.isStreaming ? newest : null
+  }
+
+  accepts(count: number): boolean {
+    return this.body.accepts(count, this.sink !== null)
+  }
+
+  content(buf: Buffer, from: number, to: number): void {
+    this.body.take(buf, from, to)
+    this.sink?.content(buf, from, to)
+    this.copies?.content(buf, from, to)
+  }
+
+  end(trailers: Fields | null): void {
+    this.body.end(trailers)
+    this.sink?.endContent(trailers)
+    this.copies?.end(trailers)
+  }
+
+  /** False = the endpoint takes no more. */
+  flush(): boolean {
+    const { sink } = this
+    const isTaken = sink === null || sink.flush()
+    this.copies?.flush()
+    return isTaken
+  }
+
+  startCopies(route: Route): void {
+    this.copies = this.deps.mirrors.start(this.stream.request, this.body, route)
+  }
+
+  /** Gives an attempt that has a connection the request as far as it came, unflushed. */
+  send(attempt: Attempt, upstream: UpstreamStream): void {
+    const { body, stream, trace } = this
+    const { mesh, requestChanges } = this.deps
+    const { destination, route } = this.way
+    const { replay } = body
+    const { request } = stream
+    upstream.send(
+      request,
+      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, mesh.mesh.tracing),
+    )
+    if (replay.length > 0) upstream.content(replay.bytes, 0, replay.length)
+    if (body.isDone) upstream.end(body.trailers)
+    else stream.resumeSoon()
+  }
+
+  /** For the next request. */
+  reset(): void {
+    if (this.copies !== null) {
+      this.copies.leave()
+      this.copies = null
+    }
+    this.body.reset()
+    this.trace.isThere = false
+  }
+}
