@@ -8,6 +8,19 @@ export interface Clock {
   after(ms: number, call: () => void): () => void
 }
 
+/** Calls every `ms` until the answer is called. */
+export function every(clock: Clock, ms: number, call: () => void): () => void {
+  let cancel = (): void => undefined
+  const again = (): void => {
+    cancel = clock.after(ms, () => {
+      again()
+      call()
+    })
+  }
+  again()
+  return () => cancel()
+}
+
 /** The clock of this machine, for composition roots to hand in. */
 export const systemClock: Clock = {
   wall: () => Date.now(),

@@ -3,6 +3,7 @@
  *
  * A registry that refuses every service that is wanted (or, where none is wanted, every registration) counts as away: `isAway`. One that refuses some is shown with what it refuses.
  */
+import type { Clock } from '../../contracts/clock.ts'
 import type { MeshError } from '../../contracts/errors.ts'
 import type { AdapterLog, AdapterMetrics, RefusedCalls, RegistryProblem } from '../../contracts/registry-adapter.ts'
 
@@ -10,8 +11,7 @@ export type RefusedCall = RefusedCalls['call']
 
 export interface RefusalsDeps {
   readonly registry: string
-  /** Epoch ms. */
-  readonly now: () => number
+  readonly clock: Clock
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
   /** As whom we ask, without any secret: `as user "mesh"`. */
@@ -80,7 +80,7 @@ export class Refusals {
   refused(call: RefusedCall, subject: string, error: MeshError): void {
     let refused = this.#refused.get(call)
     if (refused === undefined) {
-      refused = { subjects: new Set(), since: this.#deps.now(), last: error }
+      refused = { subjects: new Set(), since: this.#deps.clock.wall(), last: error }
       this.#refused.set(call, refused)
     }
     refused.last = error

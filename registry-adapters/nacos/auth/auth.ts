@@ -3,6 +3,7 @@
  *
  * The password travels in a form body to a login path only, a token in headers only; neither is ever part of a URL.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import { createHmac } from 'node:crypto'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
@@ -39,7 +40,7 @@ export interface Auth {
 }
 
 export interface AuthDeps {
-  readonly now: () => number
+  readonly clock: Clock
   readonly log: AdapterLog
   readonly http: HttpClient
   readonly servers: ServerList
@@ -66,7 +67,10 @@ export function createAuth(
         close: () => undefined,
       }
     case 'access-key':
-      return new SigningAuth(() => sameKind(renewed(), credentials), deps.now)
+      return new SigningAuth(
+        () => sameKind(renewed(), credentials),
+        () => deps.clock.wall(),
+      )
     case 'password':
       return new TokenAuth(() => sameKind(renewed(), credentials), deps)
   }
@@ -181,7 +185,7 @@ class TokenAuth implements Auth {
       await this.#login?.catch(() => undefined)
       this.#token = undefined
     }
-    const now = this.#deps.now()
+    const now = this.#deps.clock.wall()
     const token = this.#token
     if (token !== undefined && now < token.refreshAt) return token.text
     const login = this.#logIn()
@@ -195,7 +199,7 @@ class TokenAuth implements Auth {
 
   #logIn(): Promise<Token> {
     if (this.#refused !== undefined) {
-      if (this.#deps.now() < this.#refused.until) return Promise.reject(this.#refused.error)
+      if (this.#deps.clock.wall() < this.#refused.until) return Promise.reject(this.#refused.error)
       this.#refused = undefined
     }
     this.#login ??= this.#askAll().finally(() => {
@@ -223,7 +227,7 @@ class TokenAuth implements Auth {
           if (answer.status === 200 && typeof text === 'string' && text !== '') {
             const seconds = Number(data?.['tokenTtl'])
             const lifeMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 18_000_000
-            const now = this.#deps.now()
+            const now = this.#deps.clock.wall()
             this.#token = { text, refreshAt: now + lifeMs * 0.8, endsAt: now + lifeMs }
             return this.#token
           }
@@ -237,7 +241,7 @@ class TokenAuth implements Auth {
         break
       }
       if (last?.code === 'E_REGISTRY_DENIED') {
-        this.#refused = { error: last, until: this.#deps.now() + deniedPauseMs }
+        this.#refused = { error: last, until: this.#deps.clock.wall() + deniedPauseMs }
         this.#deps.log.error({ code: last.code }, last.message)
         throw last
       }

@@ -4,6 +4,7 @@
  * A document that vanishes, or that is older than the one in use, is asked for again before anybody hears of it: a server that comes back after an outage
  * has been seen to deny documents that were written while it was away.
  */
+import { every, type Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type { AdapterDeps, ConfigDocument, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
@@ -36,7 +37,7 @@ interface Watched {
   /** Asked to ask again while an answer was under way. */
   isDirty: boolean
   doubts: number
-  timer: NodeJS.Timeout | undefined
+  timer: (() => void) | undefined
 }
 
 /** Contexts of one listen request. */
@@ -54,7 +55,7 @@ const writeAgainMs = 1000
 export class NacosConfigSource implements ConfigSource {
   readonly #deps: ConfigSourceDeps
   readonly #watched = new Map<string, Watched>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: (() => void) | undefined
   #isClosed = false
 
   constructor(deps: ConfigSourceDeps) {
@@ -93,7 +94,7 @@ export class NacosConfigSource implements ConfigSource {
     return {
       unsubscribe: () => {
         if (!present.listeners.delete(own) || present.listeners.size > 0) return
-        clearTimeout(present.timer)
+        present.timer?.()
         this.#watched.delete(id)
         this.#deps.refusals.forget('documents', nameOf(present.key))
         void this.#listen([present], false)
@@ -122,27 +123,27 @@ export class NacosConfigSource implements ConfigSource {
     if (expectedRevision !== undefined && found !== expectedRevision) throw conflict(name, expectedRevision, found)
     await this.#retry((transport) => transport.publish(key, content, expectedRevision ?? ''), signal)
     // some servers answer "done" to a compare-and-set that did not write, and all of them show a write a little later
-    const writtenAt = performance.now()
+    const writtenAt = this.#deps.clock.monotonic()
     let againAt = writtenAt + writeAgainMs
     for (;;) {
       const now = await this.#retry((transport) => transport.read(key), signal)
       if (now?.md5 === wanted) return document(key, now)
       if (expectedRevision !== undefined && now !== undefined && now.md5 !== found)
         throw conflict(name, expectedRevision, now.md5)
-      if (performance.now() > writtenAt + readBackMs)
+      if (this.#deps.clock.monotonic() > writtenAt + readBackMs)
         throw new MeshError(
           'E_REGISTRY_TIMEOUT',
           `${name}: written, but ${readBackMs} ms later the registry still shows the old content`,
         )
-      if (now?.md5 === found && performance.now() > againAt) {
-        againAt = performance.now() + writeAgainMs
+      if (now?.md5 === found && this.#deps.clock.monotonic() > againAt) {
+        againAt = this.#deps.clock.monotonic() + writeAgainMs
         await this.#retry((transport) => {
           // 2.3.1 compares a change over HTTP with the new content itself: it never writes, and says that it did. There our own comparison of a moment ago has to do
           if (transport === this.#deps.overHttp) return transport.publish(key, content, '')
           return transport.publish(key, content, expectedRevision ?? '')
         }, signal)
       }
-      await pause(readBackPauseMs, signal)
+      await pause(readBackPauseMs, this.#deps.clock, signal)
     }
   }
 
@@ -168,8 +169,8 @@ export class NacosConfigSource implements ConfigSource {
 
   close(): void {
     this.#isClosed = true
-    clearInterval(this.#timer)
-    for (const watched of this.#watched.values()) clearTimeout(watched.timer)
+    this.#timer?.()
+    for (const watched of this.#watched.values()) watched.timer?.()
     this.#watched.clear()
   }
 
@@ -178,7 +179,7 @@ export class NacosConfigSource implements ConfigSource {
     this.#deps.session.start()
     const everyMs = Math.min(resyncMs, this.#deps.times.configPollMs)
     let quietMs = 0
-    this.#timer = setInterval(() => {
+    this.#timer = every(this.#deps.clock, everyMs, () => {
       quietMs += everyMs
       if (this.#deps.session.connection === undefined && this.#deps.isHttpOnly()) {
         for (const watched of this.#watched.values()) void this.#ask(watched)
@@ -186,7 +187,7 @@ export class NacosConfigSource implements ConfigSource {
         quietMs = 0
         void this.#resync(false)
       }
-    }, everyMs)
+    })
   }
 
   async #resync(isNew: boolean): Promise<void> {
@@ -227,7 +228,7 @@ export class NacosConfigSource implements ConfigSource {
     }
     watched.isAsking = true
     watched.isDirty = false
-    clearTimeout(watched.timer)
+    watched.timer?.()
     watched.timer = undefined
     try {
       const stored = await this.#transport().read(watched.key)
@@ -249,8 +250,8 @@ export class NacosConfigSource implements ConfigSource {
 
   #askLater(watched: Watched, ms: number): void {
     if (this.#isClosed || this.#watched.get(`${watched.key.group}\n${watched.key.dataId}`) !== watched) return
-    clearTimeout(watched.timer)
-    watched.timer = setTimeout(() => void this.#ask(watched), ms * (0.75 + this.#deps.random() / 2))
+    watched.timer?.()
+    watched.timer = this.#deps.clock.after(ms * (0.75 + this.#deps.random() / 2), () => void this.#ask(watched))
   }
 
   #hear(watched: Watched, stored: StoredDocument | undefined): void {
@@ -305,7 +306,7 @@ export class NacosConfigSource implements ConfigSource {
         problem = error instanceof MeshError ? error : new MeshError('E_INTERNAL', 'documents', { cause: error })
       }
       if (problem.code !== 'E_REGISTRY_UNREACHABLE' || this.#isClosed) throw problem
-      await pause(100, signal)
+      await pause(100, this.#deps.clock, signal)
       if (signal.aborted) throw problem
     }
   }
@@ -335,12 +336,12 @@ function orGivenUp<T>(work: Promise<T>, signal: AbortSignal, registry: string): 
   })
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
-    const timer = setTimeout(done, ms)
+    const cancel = clock.after(ms, done)
     function done(): void {
-      clearTimeout(timer)
+      cancel()
       signal.removeEventListener('abort', done)
       resolve()
     }

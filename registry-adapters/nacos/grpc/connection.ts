@@ -2,9 +2,9 @@
  * One connection to one server: check, stream, set-up, in that order and all on one HTTP/2 connection, because a server knows its client by the
  * connection that the stream came in on. Dead once it ended; a new one is made then.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
-import { setTimeout as delay } from 'node:timers/promises'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { NacosTls } from '../config.ts'
 import { excerpt } from '../server-list/http-client.ts'
@@ -28,6 +28,7 @@ export interface ConnectionOptions {
   readonly clientIp: string
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly clock: Clock
 }
 
 export interface ConnectionEvents {
@@ -108,7 +109,7 @@ export class NacosConnection {
     return this.#id
   }
 
-  /** On the clock of `performance.now()`. */
+  /** Monotonic ms. */
   get lastHeardAt(): number {
     return this.#lastHeardAt
   }
@@ -148,10 +149,10 @@ export class NacosConnection {
   }
 
   async #setUp(signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + this.#options.connectTimeoutMs
+    const deadline = this.#options.clock.monotonic() + this.#options.connectTimeoutMs
     const left = (): number => {
       if (signal.aborted) throw new MeshError('E_REGISTRY_TIMEOUT', `${this.#name()}: given up`)
-      const ms = deadline - performance.now()
+      const ms = deadline - this.#options.clock.monotonic()
       if (ms <= 0)
         throw new MeshError(
           'E_REGISTRY_TIMEOUT',
@@ -179,7 +180,7 @@ export class NacosConnection {
         return
       }
       left()
-      await delay(registeredPollMs, undefined, { signal }).catch(() => undefined)
+      await new Promise<void>((resolve) => void this.#options.clock.after(registeredPollMs, resolve))
     }
   }
 
@@ -245,7 +246,7 @@ export class NacosConnection {
       return Promise.reject(new MeshError('E_REGISTRY_UNREACHABLE', `${this.#name()}: connection is over`))
     return new Promise((resolve, reject) => {
       const metadata = new Metadata()
-      const options = { deadline: Date.now() + timeoutMs }
+      const options = { deadline: this.#options.clock.wall() + timeoutMs }
       this.#client.makeUnaryRequest(grpcPaths.request, asIs, asIs, bytes, metadata, options, (error, answer) => {
         if (error === null && answer !== undefined) return resolve(answer)
         const words = error?.details.replace(/ ?Resolution note: *$/, '') ?? 'no answer'
@@ -278,7 +279,7 @@ export class NacosConnection {
   }
 
   #heard(): void {
-    this.#lastHeardAt = performance.now()
+    this.#lastHeardAt = this.#options.clock.monotonic()
   }
 
   #name(): string {

@@ -2,6 +2,7 @@
  * Keeps one connection alive to one of the servers, for as long as it is wanted: chooses servers at random, notices silence, follows resets inside the
  * configured servers, and comes back after a loss with jitter, so that the agents of a whole site do not arrive at once. Never gives up.
  */
+import { every, type Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import type { Auth, AuthSubject } from '../auth/auth.ts'
@@ -38,6 +39,7 @@ export interface SessionOptions {
 export interface SessionDeps {
   readonly servers: ServerList
   readonly auth: Auth
+  readonly clock: Clock
   readonly random: () => number
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
@@ -57,11 +59,11 @@ export class GrpcSession {
   #attempt: AbortController | undefined
   #lastServer: string | undefined
   #failedRounds = 0
-  /** When the last connection was lost, on the clock of `performance.now()`; undefined = there was none yet, or it stands. */
+  /** When the last connection was lost, monotonic ms; undefined = there was none yet, or it stands. */
   #lostAt: number | undefined
   #problem: MeshError | undefined
-  #timer: NodeJS.Timeout | undefined
-  #healthTimer: NodeJS.Timeout | undefined
+  #timer: (() => void) | undefined
+  #healthTimer: (() => void) | undefined
   #isStarted = false
   #sayUnreachableAt = 0
 
@@ -96,8 +98,8 @@ export class GrpcSession {
   close(): void {
     this.#abort.abort()
     this.#attempt?.abort()
-    clearTimeout(this.#timer)
-    clearInterval(this.#healthTimer)
+    this.#timer?.()
+    this.#healthTimer?.()
     this.#connection?.close()
     this.#connection = undefined
   }
@@ -142,8 +144,8 @@ export class GrpcSession {
 
   #schedule(delayMs: number): void {
     if (this.#abort.signal.aborted) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#round(undefined), delayMs)
+    this.#timer?.()
+    this.#timer = this.#deps.clock.after(delayMs, () => void this.#round(undefined))
   }
 
   /** Tries the servers one after the other, `wanted` first. */
@@ -196,8 +198,8 @@ export class GrpcSession {
 
   /** Once when it begins and then now and then, so that a log that is read at night says what is the matter now. */
   #sayUnreachable(problem: MeshError): void {
-    if (performance.now() < this.#sayUnreachableAt) return
-    this.#sayUnreachableAt = performance.now() + sayAgainMs
+    if (this.#deps.clock.monotonic() < this.#sayUnreachableAt) return
+    this.#sayUnreachableAt = this.#deps.clock.monotonic() + sayAgainMs
     this.#deps.log.warn(
       {
         registry: this.#options.registry,
@@ -222,6 +224,7 @@ export class GrpcSession {
         clientIp: options.clientIp,
         connectTimeoutMs: times.connectTimeoutMs,
         requestTimeoutMs: times.requestTimeoutMs,
+        clock: this.#deps.clock,
       },
       {
         onPush: (type, body) => this.#events.onPush(type, body),
@@ -262,27 +265,38 @@ export class GrpcSession {
       },
       this.#lostAt === undefined
         ? `connected to Nacos for ${this.#options.module}`
-        : `connected to Nacos for ${this.#options.module} again, after ${Math.round((performance.now() - this.#lostAt) / 1000)} s without`,
+        : `connected to Nacos for ${this.#options.module} again, after ${Math.round((this.#deps.clock.monotonic() - this.#lostAt) / 1000)} s without`,
     )
     this.#lostAt = undefined
     this.#sayUnreachableAt = 0
-    clearInterval(this.#healthTimer)
-    this.#healthTimer = setInterval(() => void this.#checkHealth(connection), this.#options.times.healthCheckMs)
+    this.#healthTimer?.()
+    this.#healthTimer = every(
+      this.#deps.clock,
+      this.#options.times.healthCheckMs,
+      () => void this.#checkHealth(connection),
+    )
     this.#events.onReady(connection)
     this.#failedRounds = 0
   }
 
   async #checkHealth(connection: NacosConnection): Promise<void> {
-    if (connection.isOver || performance.now() - connection.lastHeardAt < this.#options.times.healthCheckMs * 0.9)
+    if (
+      connection.isOver ||
+      this.#deps.clock.monotonic() - connection.lastHeardAt < this.#options.times.healthCheckMs * 0.9
+    )
       return
-    clearInterval(this.#healthTimer)
+    this.#healthTimer?.()
     let problem: MeshError | undefined
     for (let tries = 0; tries < healthCheckTries && !connection.isOver; tries++) {
       try {
         const answer = await connection.request(clientRequests.healthCheck, {}, {})
         if (answer.body['resultCode'] === resultCodes.success) {
           if (this.#connection === connection)
-            this.#healthTimer = setInterval(() => void this.#checkHealth(connection), this.#options.times.healthCheckMs)
+            this.#healthTimer = every(
+              this.#deps.clock,
+              this.#options.times.healthCheckMs,
+              () => void this.#checkHealth(connection),
+            )
           return
         }
         problem = new MeshError(
@@ -314,9 +328,9 @@ export class GrpcSession {
   #leave(connection: NacosConnection, problem: MeshError, reason: string): void {
     if (this.#connection !== connection) return
     connection.close()
-    clearInterval(this.#healthTimer)
+    this.#healthTimer?.()
     this.#connection = undefined
-    this.#lostAt = performance.now()
+    this.#lostAt = this.#deps.clock.monotonic()
     this.#problem = problem
     this.#gauge(0)
     this.#deps.metrics.count('registry_losses', {

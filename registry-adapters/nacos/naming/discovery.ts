@@ -2,6 +2,7 @@
  * The services that somebody listens to: asked for on each new connection, kept up to date by pushes, asked for again now and then, and judged before anybody
  * hears of them. Desired state only grows and shrinks by `subscribe` and `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
  */
+import { every } from '../../../contracts/clock.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet, ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
@@ -46,7 +47,7 @@ export class Discovery {
   readonly #pushed = new Map<ServiceKey, unknown>()
   #transport: NamingTransport | undefined
   #questions = 0
-  #pollTimer: NodeJS.Timeout | undefined
+  #pollTimer: (() => void) | undefined
   #isPushScheduled = false
   #isClosed = false
 
@@ -108,18 +109,18 @@ export class Discovery {
   connected(transport: NamingTransport, isAfterOutage: boolean): void {
     this.#transport = transport
     if (isAfterOutage) this.#withheld.settle()
-    clearInterval(this.#pollTimer)
+    this.#pollTimer?.()
     const tickMs = transport.pollMs > 0 ? Math.min(pollTickMs, transport.pollMs) : pollTickMs
-    this.#pollTimer = setInterval(() => this.#poll(), tickMs)
+    this.#pollTimer = every(this.#deps.clock, tickMs, () => this.#poll())
     for (const watch of this.#watches.values()) this.#want(watch)
   }
 
   /** There is no transport at the moment. */
   lost(problem: MeshError): void {
     this.#transport = undefined
-    clearInterval(this.#pollTimer)
+    this.#pollTimer?.()
     this.#waiting.clear()
-    const words: RegistryProblem = { code: problem.code, message: problem.message, at: this.#deps.now() }
+    const words: RegistryProblem = { code: problem.code, message: problem.message, at: this.#deps.clock.wall() }
     for (const watch of this.#watches.values()) {
       clearTimers(watch)
       this.#tellStale(watch, words)
@@ -130,7 +131,7 @@ export class Discovery {
   askFailed(): void {
     for (const watch of this.#watches.values()) {
       if (watch.failures === 0 || watch.isAsking) continue
-      clearTimeout(watch.timer)
+      watch.timer?.()
       watch.timer = undefined
       this.#want(watch, watch.subscribedOn === this.#transport)
     }
@@ -174,7 +175,7 @@ export class Discovery {
     this.#isClosed = true
     this.#withheld.close()
     this.#transport = undefined
-    clearInterval(this.#pollTimer)
+    this.#pollTimer?.()
     for (const watch of this.#watches.values()) {
       clearTimers(watch)
       watch.listeners.clear()
@@ -219,7 +220,7 @@ export class Discovery {
   async #question(watch: Watch, transport: NamingTransport): Promise<void> {
     this.#questions++
     watch.isAsking = true
-    const askedAt = performance.now()
+    const askedAt = this.#deps.clock.monotonic()
     const isPoll = watch.subscribedOn === transport
     try {
       const info = isPoll ? await transport.query(watch.service) : await transport.subscribe(watch.service)
@@ -244,7 +245,7 @@ export class Discovery {
       const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
       if (error instanceof MeshError && code === 'E_REGISTRY_DENIED' && this.#watches.get(watch.key) === watch) {
         this.#deps.refusals.refused('subscribe', watch.key, error)
-        this.#tellStale(watch, { code, message: error.message, at: this.#deps.now() })
+        this.#tellStale(watch, { code, message: error.message, at: this.#deps.clock.wall() })
       }
       this.#once(`${watch.key} ${code}`, () =>
         this.#deps.log.warn(
@@ -262,11 +263,11 @@ export class Discovery {
 
   #askLater(watch: Watch): void {
     const waitMs = Math.min(10_000, 200 * 2 ** Math.min(watch.failures, 6)) * (0.5 + this.#deps.random() / 2)
-    clearTimeout(watch.timer)
-    watch.timer = setTimeout(() => {
+    watch.timer?.()
+    watch.timer = this.#deps.clock.after(waitMs, () => {
       watch.timer = undefined
       this.#want(watch, watch.subscribedOn === this.#transport)
-    }, waitMs)
+    })
   }
 
   #takePushes(): void {
@@ -342,7 +343,12 @@ export class Discovery {
   #use(watch: Watch, view: ServiceView, source: string, isConfirmed: boolean): void {
     // the wire does not tell the threshold, only that it was passed: then every instance may be used
     const protectThreshold = view.isProtected ? 1 : 0
-    watch.known = { endpoints: view.endpoints, lastRefTime: view.lastRefTime, source, acceptedAt: performance.now() }
+    watch.known = {
+      endpoints: view.endpoints,
+      lastRefTime: view.lastRefTime,
+      source,
+      acceptedAt: this.#deps.clock.monotonic(),
+    }
     this.#show(watch, view.endpoints, [], protectThreshold, isConfirmed)
   }
 
@@ -364,7 +370,7 @@ export class Discovery {
       sameIds(before.held ?? [], held) &&
       sameEndpoints(before.endpoints, endpoints)
     if (isSame && watch.stale === undefined && !isConfirmed) {
-      watch.set = { ...before, confirmedAt: this.#deps.now() }
+      watch.set = { ...before, confirmedAt: this.#deps.clock.wall() }
       return
     }
     if (!isSame) watch.version++
@@ -376,7 +382,7 @@ export class Discovery {
       ...(held.length === 0 ? {} : { held }),
       protectThreshold,
       registry: this.#deps.registry,
-      confirmedAt: this.#deps.now(),
+      confirmedAt: this.#deps.clock.wall(),
     }
     for (const listener of watch.listeners) this.#tell(watch, listener, watch.set, isConfirmed)
   }
@@ -389,7 +395,7 @@ export class Discovery {
   #poll(): void {
     const transport = this.#transport
     if (transport === undefined) return
-    const now = performance.now()
+    const now = this.#deps.clock.monotonic()
     for (const watch of this.#watches.values()) {
       this.#withheld.resume(watch)
       if (watch.subscribedOn !== transport && !watch.isAsking && watch.timer === undefined) this.#want(watch)

@@ -2,6 +2,7 @@
  * One local application at the registry: registered, kept alive by heartbeats, registered again whenever the registry forgot it. One step at a time, so that a
  * late heartbeat can never undo a removal. Errors never end it; only `deregister()` and `release()` do.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type {
   AdapterLog,
@@ -23,6 +24,7 @@ export interface RegisteredInstanceDeps {
   readonly naming: HttpNaming
   readonly servers: ServerList
   readonly times: NacosTimes
+  readonly clock: Clock
   readonly random: () => number
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
@@ -121,7 +123,9 @@ export class RegisteredInstance implements RegistrationHandle {
   }
 
   async #remove(deadlineMs: number): Promise<void> {
-    const deadline = AbortSignal.timeout(deadlineMs)
+    const given = new AbortController()
+    const cancelDeadline = this.#deps.clock.after(deadlineMs, () => given.abort())
+    const deadline = given.signal
     // the step that is under way may still be a registration: it must not come after the removal
     const isInFlight = !(await this.#endOfStep(Math.min(stepGraceMs, deadlineMs / 3)))
     const told = this.#told
@@ -135,6 +139,7 @@ export class RegisteredInstance implements RegistrationHandle {
         naming: this.#deps.naming,
         servers: this.#deps.servers,
         times: this.#deps.times,
+        clock: this.#deps.clock,
         isTroubled: () => this.#deps.trouble.isPresent || this.#deps.isYoung(),
         onProblem: (server, words) => this.#deps.log.debug({ ...this.#words(), server: server.id }, words),
         onRepeat: (servers, count) => {
@@ -146,6 +151,7 @@ export class RegisteredInstance implements RegistrationHandle {
         },
       },
     )
+    cancelDeadline()
     this.#countRemoval(kind)
     const words = { ...this.#words(), removals }
     switch (kind) {
@@ -178,12 +184,12 @@ export class RegisteredInstance implements RegistrationHandle {
 
   /** Answers whether the step that was under way came to its end; otherwise it is given up, and may still arrive. */
   async #endOfStep(graceMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: (() => void) | undefined
     const patience = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), graceMs)
+      timer = this.#deps.clock.after(graceMs, () => resolve(false))
     })
     const isOver = await Promise.race([this.#running.then(() => true), patience])
-    clearTimeout(timer)
+    timer?.()
     if (isOver) return true
     this.#abort.abort()
     await this.#running
@@ -291,9 +297,9 @@ export class RegisteredInstance implements RegistrationHandle {
   #pause(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve()
     return new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      const timer = this.#deps.clock.after(ms, resolve)
       this.#wake = () => {
-        clearTimeout(timer)
+        timer?.()
         resolve()
       }
     }).then(() => {

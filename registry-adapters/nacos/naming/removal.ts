@@ -7,6 +7,7 @@
  *
  * What was put there meanwhile with another content is somebody else's and left alone.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
@@ -18,6 +19,7 @@ export interface RemovalDeps {
   readonly naming: Pick<HttpNaming, 'deregister' | 'register' | 'list'>
   readonly servers: ServerList
   readonly times: NacosTimes
+  readonly clock: Clock
   /** What is gone may come back: servers come and go, or another process may have had a hand in it. */
   readonly isTroubled: () => boolean
   /** Hears of failures that are tried again. */
@@ -64,7 +66,7 @@ export async function removeInstance(
   signals: RemovalSignals,
   deps: RemovalDeps,
 ): Promise<RemovalOutcome> {
-  const { naming, servers, times } = deps
+  const { naming, servers, times, clock } = deps
   const { deadline, superseded, closing } = signals
   const [registration] = announced.contents
   const stop = AbortSignal.any([deadline, superseded])
@@ -88,7 +90,7 @@ export async function removeInstance(
         // no plain removal reaches the memory of a server that is not responsible: news does
         if (!isPlain) await naming.register(server, { ...registration, enabled: false }, deadline)
         await naming.deregister(server, registration, deadline)
-        removedAt = performance.now()
+        removedAt = clock.monotonic()
         isTaken = true
         if (showing.length === 0) break
       } catch (error) {
@@ -101,11 +103,11 @@ export async function removeInstance(
 
   for (let pauseMs = 100; !(await remove()); pauseMs = Math.min(pauseMs * 2, 1000)) {
     if (stop.aborted) return outcome('refused')
-    await sleep(pauseMs, stop)
+    await sleep(pauseMs, clock, stop)
   }
 
   // servers hear of it from each other after a second
-  if (servers.servers.length > 1) await sleep(times.syncMs * 0.75, stopLooking)
+  if (servers.servers.length > 1) await sleep(times.syncMs * 0.75, clock, stopLooking)
   const shownGone = new Set<string>()
   let goneSince: number | undefined
   for (let pauseMs = 50; !stopLooking.aborted; pauseMs = Math.min(pauseMs * 2, 400)) {
@@ -118,20 +120,20 @@ export async function removeInstance(
     if (which('other').length > 0) return outcome('taken-over')
     if (looks.every(({ look }) => look === 'denied')) return outcome('unseen')
     if (remaining.length === 0 && which('gone').length > 0) {
-      goneSince ??= performance.now()
-      const isQuiet = performance.now() - goneSince >= times.syncMs
+      goneSince ??= clock.monotonic()
+      const isQuiet = clock.monotonic() - goneSince >= times.syncMs
       if (isQuiet || !(announced.isInFlight || deps.isTroubled())) return outcome('gone')
     } else if (remaining.length > 0) {
       goneSince = undefined
       const isBack = remaining.some((id) => shownGone.has(id))
-      if (isBack || performance.now() - removedAt >= times.syncMs) {
+      if (isBack || clock.monotonic() - removedAt >= times.syncMs) {
         deps.onRepeat(remaining, removals)
         await remove()
         shownGone.clear()
       }
     }
     for (const id of which('gone')) shownGone.add(id)
-    await sleep(pauseMs, stopLooking)
+    await sleep(pauseMs, clock, stopLooking)
   }
   return outcome(remaining.length > 0 ? 'remains' : goneSince === undefined ? 'unseen' : 'gone')
 
@@ -179,15 +181,15 @@ function storedWeight(weight: number): number {
   return weight > 0 ? Math.min(Math.max(weight, 0.01), maxInstanceWeight) : weight
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
     const done = (): void => {
-      clearTimeout(timer)
+      cancel()
       signal.removeEventListener('abort', done)
       resolve()
     }
-    const timer = setTimeout(done, ms)
+    const cancel = clock.after(ms, done)
     signal.addEventListener('abort', done, { once: true })
   })
 }

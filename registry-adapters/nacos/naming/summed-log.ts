@@ -2,6 +2,7 @@
  * Says things that may happen to a thousand services at once: the first one at once, with the name of the service; what follows within a few seconds is summed up
  * in one line. A restarted server must not fill the log of every host.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
 
 export interface Said {
@@ -15,7 +16,7 @@ const pauseMs = 5000
 const maxNames = 5
 
 interface Sum {
-  readonly timer: NodeJS.Timeout
+  readonly timer: () => void
   readonly services: Set<string>
   more: number
   instances: number
@@ -27,9 +28,11 @@ const maxServices = 10_000
 export class SummedLog {
   readonly #log: AdapterLog
   readonly #registry: string
+  readonly #clock: Clock
   readonly #sums = new Map<string, Sum>()
 
-  constructor(log: AdapterLog, registry: string) {
+  constructor(log: AdapterLog, registry: string, clock: Clock) {
+    this.#clock = clock
     this.#log = log
     this.#registry = registry
   }
@@ -49,12 +52,12 @@ export class SummedLog {
 
   /** What was not said yet remains unsaid. */
   close(): void {
-    for (const sum of this.#sums.values()) clearTimeout(sum.timer)
+    for (const sum of this.#sums.values()) sum.timer()
     this.#sums.clear()
   }
 
   #begin(level: 'info' | 'warn', message: string): void {
-    const timer = setTimeout(() => {
+    const timer = this.#clock.after(pauseMs, () => {
       const sum = this.#sums.get(message)
       this.#sums.delete(message)
       if (sum === undefined || sum.services.size === 0) return
@@ -68,7 +71,7 @@ export class SummedLog {
         `${message} (the same of further services within ${pauseMs / 1000} s)`,
       )
       this.#begin(level, message)
-    }, pauseMs)
+    })
     this.#sums.set(message, { timer, services: new Set(), more: 0, instances: 0 })
   }
 }

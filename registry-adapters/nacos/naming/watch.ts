@@ -36,9 +36,9 @@ export interface Watch {
   readonly doubted: DoubtedLosses
   /** Something of the known is used although the last list lacks it. */
   isKept: boolean
-  timer: NodeJS.Timeout | undefined
+  timer: (() => void) | undefined
   /** The next look at what is doubted. */
-  doubtTimer: NodeJS.Timeout | undefined
+  doubtTimer: (() => void) | undefined
 }
 
 export interface Held {
@@ -69,8 +69,8 @@ export function createWatch(service: ServiceName, key: ServiceKey): Watch {
 }
 
 export function clearTimers(watch: Watch): void {
-  clearTimeout(watch.timer)
-  clearTimeout(watch.doubtTimer)
+  watch.timer?.()
+  watch.doubtTimer?.()
   watch.timer = undefined
   watch.doubtTimer = undefined
 }

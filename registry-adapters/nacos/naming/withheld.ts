@@ -41,13 +41,13 @@ export class Withheld {
 
   constructor(deps: WithheldDeps) {
     this.#deps = deps
-    this.#summed = new SummedLog(deps.log, deps.registry)
+    this.#summed = new SummedLog(deps.log, deps.registry, deps.clock)
   }
 
   /** All servers had been away: their lists fill up slowly. */
   settle(): void {
     const { settleMs } = this.#deps.times
-    this.#isUnsettledUntil = performance.now() + settleMs
+    this.#isUnsettledUntil = this.#deps.clock.monotonic() + settleMs
     this.#deps.log.info(
       { registry: this.#deps.registry },
       `all Nacos servers had been away and may have forgotten instances; for ${Math.ceil(settleMs / 1000)} s no list that lacks a known instance is believed`,
@@ -66,7 +66,7 @@ export class Withheld {
   }
 
   get mood(): ServerMood {
-    if (performance.now() < this.#isUnsettledUntil) return 'outage'
+    if (this.#deps.clock.monotonic() < this.#isUnsettledUntil) return 'outage'
     return this.#deps.isTroubled() ? 'trouble' : 'calm'
   }
 
@@ -83,7 +83,7 @@ export class Withheld {
   hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
     if (verdict !== 'unsettled') this.#serveLast(watch, view)
     if (watch.held !== undefined) return
-    watch.held = { since: performance.now(), attempts: 0 }
+    watch.held = { since: this.#deps.clock.monotonic(), attempts: 0 }
     this.#gaugeHeld(watch)
     this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: verdict })
     const known = watch.known?.endpoints.length ?? 0
@@ -118,25 +118,25 @@ export class Withheld {
   #confirmLater(watch: Watch): void {
     const held = watch.held
     if (held === undefined) return
-    const settleMs = this.#isUnsettledUntil - performance.now()
+    const settleMs = this.#isUnsettledUntil - this.#deps.clock.monotonic()
     const pauseMs =
       this.#deps.hasSecondServer() && held.attempts === 0
         ? 0
         : this.#deps.times.confirmAfterMs * 2 ** Math.min(held.attempts, 3)
     // while the servers settle, polls go on at an ordinary pace: an answer that is whole again ends the holding early
     const waitMs = settleMs > 0 ? Math.min(settleMs, Math.max(pauseMs, this.#deps.times.confirmAfterMs)) : pauseMs
-    clearTimeout(watch.timer)
-    watch.timer = setTimeout(() => {
+    watch.timer?.()
+    watch.timer = this.#deps.clock.after(waitMs, () => {
       watch.timer = undefined
       void this.#confirm(watch, held)
-    }, waitMs)
+    })
   }
 
   async #confirm(watch: Watch, held: Held): Promise<void> {
     const transport = this.#deps.transport()
     if (transport === undefined || watch.held !== held) return
     held.attempts++
-    const askedAt = performance.now()
+    const askedAt = this.#deps.clock.monotonic()
     try {
       // every other time the server that said so is asked itself: it may have recovered
       const isOther = this.#deps.hasSecondServer() && held.attempts % 2 === 1
@@ -182,7 +182,7 @@ export class Withheld {
     const { doubted } = watch
     const known = watch.known?.endpoints ?? []
     const bound = this.#deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
-    const { endpoints, missed, returned } = doubted.merge(known, view.endpoints, performance.now(), bound)
+    const { endpoints, missed, returned } = doubted.merge(known, view.endpoints, this.#deps.clock.monotonic(), bound)
     this.#sayReturned(watch, returned)
     if (missed > 0) {
       this.#deps.metrics.count('registry_held', { registry: this.#deps.registry, reason: 'doubtful' })
@@ -209,15 +209,15 @@ export class Withheld {
   }
 
   #lookLater(watch: Watch, waitMs: number): void {
-    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer?.()
     watch.doubtTimer = undefined
     if (watch.doubted.size === 0 || this.#deps.transport() === undefined) return
     // spread: a server that goes may be missed in every list at once
     const spreadMs = waitMs * (1 + this.#deps.random() / 4)
-    watch.doubtTimer = setTimeout(() => {
+    watch.doubtTimer = this.#deps.clock.after(spreadMs, () => {
       watch.doubtTimer = undefined
       void this.#look(watch)
-    }, spreadMs)
+    })
   }
 
   /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
@@ -226,7 +226,7 @@ export class Withheld {
     const { times } = this.#deps
     if (transport === undefined) return
     try {
-      const askedAt = performance.now()
+      const askedAt = this.#deps.clock.monotonic()
       // after an outage of all servers nobody's word is enough until they have settled
       if (askedAt < this.#isUnsettledUntil) return
       const own = this.#deps.readView(watch, await transport.query(watch.service))
@@ -276,7 +276,7 @@ export class Withheld {
   release(watch: Watch): void {
     watch.held = undefined
     watch.doubted.clear()
-    clearTimeout(watch.doubtTimer)
+    watch.doubtTimer?.()
     watch.doubtTimer = undefined
     this.#gaugeHeld(watch)
   }

@@ -1,4 +1,5 @@
 /** HTTP towards Nacos servers: bounded in time and size, no redirects, no proxy from the environment, no credential in a URL. */
+import type { Clock } from '../../../contracts/clock.ts'
 import type { Agent, IncomingHttpHeaders, RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
@@ -31,6 +32,7 @@ export interface HttpClientOptions {
   readonly contextPath: string
   readonly tls: NacosTls | undefined
   readonly timeoutMs: number
+  readonly clock: Clock
 }
 
 /** Connections to one server; more requests wait for one of them. */
@@ -90,16 +92,15 @@ export class HttpClient {
       const finish = (error: MeshError | undefined, answer?: HttpAnswer): void => {
         if (isDone) return
         isDone = true
-        clearTimeout(timer)
+        timer?.()
         ask.signal?.removeEventListener('abort', onAbort)
         if (answer !== undefined) return resolve(answer)
         request.destroy()
         reject(error as MeshError)
       }
       const onAbort = (): void => finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: given up by the caller`))
-      const timer = setTimeout(
-        () => finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: no answer after ${timeoutMs} ms`)),
-        timeoutMs,
+      const timer = this.#options.clock.after(timeoutMs, () =>
+        finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: no answer after ${timeoutMs} ms`)),
       )
       request.on('error', (cause) => finish(new MeshError('E_REGISTRY_UNREACHABLE', `${what}: ${cause.message}`)))
       request.on('response', (response) => {

@@ -2,6 +2,7 @@
  * Notices when a server of the cluster goes away or comes back, also one that we have nothing to do with: what its cluster says is doubtful then. One TCP
  * connection per server, on which nothing is ever sent; a server that closes it because it is idle is dialled again, and only one that cannot be dialled is lost.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { NacosServer, ServerList } from './server-list.ts'
@@ -9,6 +10,7 @@ import type { NacosServer, ServerList } from './server-list.ts'
 export interface MemberWatchDeps {
   readonly servers: ServerList
   readonly portOf: (server: NacosServer) => number
+  readonly clock: Clock
   readonly random: () => number
   readonly connectTimeoutMs: number
   readonly onLost: (server: NacosServer) => void
@@ -24,7 +26,7 @@ const lostRedialMs = 2000
 interface Member {
   readonly server: NacosServer
   socket: Socket | undefined
-  timer: NodeJS.Timeout | undefined
+  timer: (() => void) | undefined
   isLost: boolean
 }
 
@@ -91,13 +93,13 @@ export class MemberWatch {
         this.#deps.onLost(server)
       }
       const pauseMs = (isConnected ? redialMs : lostRedialMs) * (0.5 + this.#deps.random() / 2)
-      member.timer = setTimeout(() => this.#dial(member), pauseMs)
+      member.timer = this.#deps.clock.after(pauseMs, () => this.#dial(member))
     })
   }
 }
 
 function end(member: Member): void {
-  clearTimeout(member.timer)
+  member.timer?.()
   const { socket } = member
   member.socket = undefined
   socket?.destroy()

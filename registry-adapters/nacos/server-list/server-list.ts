@@ -1,6 +1,7 @@
 /** Which servers there are at the moment: the configured addresses, with names resolved and resolved again. */
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { every, type Clock } from '../../../contracts/clock.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 
 /** One server, by address. Two names for one address are one server. */
@@ -15,6 +16,7 @@ export interface NacosServer {
 }
 
 export interface ServerListDeps {
+  readonly clock: Clock
   readonly random: () => number
   /** Addresses of a name; default: the system's resolver. */
   readonly resolve?: (name: string) => Promise<readonly string[]>
@@ -41,13 +43,13 @@ export function parseServerAddress(text: string): Configured {
 }
 
 export class ServerList {
-  #configured: readonly Configured[]
+  readonly #configured: readonly Configured[]
   #servers: readonly NacosServer[] = []
   readonly #resolved = new Map<string, readonly string[]>()
   readonly #deps: ServerListDeps
   readonly #resolveMs: number
   readonly #listeners = new Set<() => void>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: (() => void) | undefined
   #refreshing: Promise<void> | undefined
   #isClosed = false
 
@@ -89,17 +91,7 @@ export class ServerList {
   start(): void {
     void this.refresh()
     if (!this.#hasNames()) return
-    this.#timer = setInterval(() => void this.refresh(), this.#resolveMs)
-  }
-
-  /** Replaces the configured addresses. Throws E_CONFIG_INVALID and changes nothing when one of them cannot be read. */
-  async set(addresses: readonly string[]): Promise<void> {
-    this.#configured = parseAll(addresses)
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    if (this.#hasNames() && !this.#isClosed) this.#timer = setInterval(() => void this.refresh(), this.#resolveMs)
-    this.#rebuild()
-    await this.refresh()
+    this.#timer = every(this.#deps.clock, this.#resolveMs, () => void this.refresh())
   }
 
   /** Resolves the names again. A name that does not resolve keeps its former addresses. Never rejects. */
@@ -112,7 +104,7 @@ export class ServerList {
 
   close(): void {
     this.#isClosed = true
-    clearInterval(this.#timer)
+    this.#timer?.()
     this.#listeners.clear()
   }
 

@@ -2,6 +2,7 @@
  * Whether the servers are in trouble, or were a moment ago: one is lost or came back, one has forgotten what it knew, a connection moved. Members that come and
  * go pass responsibility for instances around and load each other's memory; for a while they lose living instances and bring removed ones back.
  */
+import type { Clock } from '../../../contracts/clock.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 
 export type TroubleSign =
@@ -33,6 +34,7 @@ const words: Readonly<Record<TroubleSign, string>> = {
 export interface TroubleOptions {
   readonly registry: string
   readonly settleMs: number
+  readonly clock: Clock
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
 }
@@ -47,7 +49,7 @@ export class Trouble {
 
   /** For `settleMs` after the last sign. */
   get isPresent(): boolean {
-    return performance.now() < this.#until
+    return this.#options.clock.monotonic() < this.#until
   }
 
   sign(sign: TroubleSign, server: string | undefined): void {
@@ -58,6 +60,6 @@ export class Trouble {
         { registry, server, sign },
         `${words[sign]}; for ${Math.ceil(settleMs / 1000)} s an instance that vanishes stays in use until a second look confirms it`,
       )
-    this.#until = performance.now() + settleMs
+    this.#until = this.#options.clock.monotonic() + settleMs
   }
 }

@@ -1,3 +1,9 @@
+import { createAuth } from '../../../../../registry-adapters/nacos/auth/auth.ts'
+import { defaultNacosTimes } from '../../../../../registry-adapters/nacos/config.ts'
+import { GrpcSession } from '../../../../../registry-adapters/nacos/grpc/session.ts'
+import { ServerList } from '../../../../../registry-adapters/nacos/server-list/server-list.ts'
+import { hastyTimes } from '../../../../support/nacos/adapter-config.ts'
+import { recordedDeps } from '../../../../support/registry-listener.ts'
 import { expect } from 'chai'
 import { clientRequests, serverRequests } from '../../../../../registry-adapters/nacos/wire/messages.ts'
 import { adapterBench } from '../../../../support/nacos/bench-of-adapters.ts'
@@ -8,6 +14,12 @@ import { throwawayCertificates } from '../../../../support/nacos/certificates.ts
 import { eventually, recordingListener } from '../../../../support/registry-listener.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
+
+const nobody = createAuth(
+  { kind: 'none' },
+  // never asked: there is nothing to log in with
+  {} as Parameters<typeof createAuth>[1],
+)
 
 describe('gRPC session with Nacos', () => {
   const bench = adapterBench()
@@ -184,13 +196,41 @@ describe('gRPC session with Nacos', () => {
   it('leaves a server that goes out of the list, and stays on one that is in it', async () => {
     const store = new StandInStore()
     const [first, second] = [await bench.server({ store }), await bench.server({ store })]
-    const { adapter, deps } = bench.open([first])
-    await eventually(() => adapter.status().server === first.address, 'the first server')
-    await adapter.setServers([first.address, second.address])
-    expect(adapter.status().server).to.equal(first.address)
-    await adapter.setServers([second.address])
-    await eventually(() => adapter.status().server === second.address, 'the second server')
-    expect(deps.counted('registry_losses')).to.equal(0)
+    const deps = recordedDeps()
+    const places = new Map<string, readonly string[]>([['first', ['127.0.0.1']]])
+    const servers = new ServerList([`first:${first.port}`, `second:${second.port}`], 20, {
+      ...deps,
+      resolve: (name) => Promise.resolve(places.get(name) ?? []),
+      onProblem: () => undefined,
+    })
+    const session = new GrpcSession(
+      {
+        registry: 'main',
+        module: 'naming',
+        tenant: '',
+        clientIp: '',
+        grpcPortOffset: first.grpcPortOffset,
+        tls: undefined,
+        times: { ...defaultNacosTimes, ...hastyTimes },
+      },
+      { ...deps, servers, auth: nobody },
+      { onReady: () => {}, onLost: () => {}, onReset: () => {}, onRoundFailed: () => {}, onPush: () => {} },
+    )
+    servers.start()
+    session.start()
+    try {
+      await eventually(() => session.connection?.server.id === first.address, 'the first server')
+      places.set('second', ['127.0.0.1'])
+      await eventually(() => servers.servers.length === 2, 'the second name to be resolved')
+      expect(session.connection?.server.id).to.equal(first.address)
+      // nobody is there: the first server is out of the list
+      places.set('first', ['127.0.0.99'])
+      await eventually(() => session.connection?.server.id === second.address, 'the second server')
+      expect(deps.counted('registry_losses')).to.equal(0)
+    } finally {
+      session.close()
+      servers.close()
+    }
   })
 
   it('never gives up, and tries less and less often while nobody is there', async () => {

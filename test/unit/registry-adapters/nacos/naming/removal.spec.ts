@@ -1,3 +1,4 @@
+import { systemClock } from '../../../../../contracts/clock.ts'
 import { expect } from 'chai'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MeshError } from '../../../../../contracts/errors.ts'
@@ -54,7 +55,8 @@ function cluster(ids: readonly string[] = [first, second, third], syncMs = 100) 
           closing: new AbortController().signal,
         },
         {
-          servers: new ServerList(ids, 60_000, { random: Math.random, onProblem: () => undefined }),
+          servers: new ServerList(ids, 60_000, { clock: systemClock, random: Math.random, onProblem: () => undefined }),
+          clock: systemClock,
           times: { ...defaultNacosTimes, syncMs },
           isTroubled: () => self.isTroubled,
           onProblem: () => undefined,

@@ -6,7 +6,7 @@ describe('a log of what may happen to a thousand services at once', () => {
   it('says the first at once and sums the rest up in one line, each service counted once', async function () {
     this.timeout(20_000)
     const deps = recordedDeps()
-    const log = new SummedLog(deps.log, 'main')
+    const log = new SummedLog(deps.log, 'main', deps.clock)
     for (let index = 0; index < 1000; index++) log.say('info', { service: `s${index}`, instances: 2 }, 'vanished')
     log.say('info', { service: 's1', instances: 1 }, 'vanished')
     log.say('warn', { service: 's1', instances: 1 }, 'gone')

@@ -1,3 +1,4 @@
+import { systemClock } from '../../../../../contracts/clock.ts'
 import { expect } from 'chai'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
@@ -60,17 +61,23 @@ describe('watching the members of a Nacos cluster', () => {
     await Promise.all(members.splice(0).map((member) => member.stop()))
   })
 
-  const watching = async (count: number) => {
+  const watching = async (
+    count: number,
+    more: readonly string[] = [],
+    resolve = (_name: string): Promise<readonly string[]> => Promise.resolve([]),
+  ) => {
     for (let index = 0; index < count; index++) members.push(await startMember())
     const heard: string[] = []
-    const servers = new ServerList(
-      members.map(({ address }) => address),
-      60_000,
-      { random: Math.random, onProblem: () => undefined },
-    )
+    const servers = new ServerList([...members.map(({ address }) => address), ...more], 20, {
+      clock: systemClock,
+      random: Math.random,
+      resolve,
+      onProblem: () => undefined,
+    })
     const watch = new MemberWatch({
       servers,
       portOf: ({ port }) => port,
+      clock: systemClock,
       random: () => 0,
       connectTimeoutMs: 2000,
       onLost: ({ id }) => void heard.push(`lost ${id}`),
@@ -104,13 +111,19 @@ describe('watching the members of a Nacos cluster', () => {
   })
 
   it('leaves a lone server alone, and begins and ends when the list changes', async () => {
-    const { servers } = await watching(1)
-    members.push(await startMember())
-    await servers.set(members.map(({ address }) => address))
+    let resolved: readonly string[] = []
+    const other = await startMember()
+    const port = other.address.split(':')[1]!
+    const { servers } = await watching(1, [`second:${port}`], () => Promise.resolve(resolved))
+    members.push(other)
+    servers.start()
+    await eventually(() => members[0]!.sockets.size === 0, 'a lone server')
+    resolved = ['127.0.0.1']
     await eventually(() => members.every(({ sockets }) => sockets.size === 1), 'both connections')
     expect(members[0]!.accepted).to.equal(1)
-    await servers.set([members[0]!.address])
-    await eventually(() => members.every(({ sockets }) => sockets.size === 0), 'their end')
+    // the name leads elsewhere now: this server is not in the list any more
+    resolved = ['127.0.0.99']
+    await eventually(() => other.sockets.size === 0, 'its end')
     servers.close()
   })
 })

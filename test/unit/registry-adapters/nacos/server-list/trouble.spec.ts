@@ -1,3 +1,4 @@
+import { systemClock } from '../../../../../contracts/clock.ts'
 import { expect } from 'chai'
 import { Trouble } from '../../../../../registry-adapters/nacos/server-list/trouble.ts'
 import { eventually, recordedDeps } from '../../../../support/registry-listener.ts'
@@ -5,7 +6,13 @@ import { eventually, recordedDeps } from '../../../../support/registry-listener.
 describe('trouble among Nacos servers', () => {
   it('lasts for the time to settle after the last sign, is logged once and counts each sign', async () => {
     const deps = recordedDeps()
-    const trouble = new Trouble({ registry: 'main', settleMs: 200, log: deps.log, metrics: deps.metrics })
+    const trouble = new Trouble({
+      registry: 'main',
+      settleMs: 200,
+      clock: systemClock,
+      log: deps.log,
+      metrics: deps.metrics,
+    })
     expect(trouble.isPresent).to.equal(false)
     trouble.sign('member-lost', '10.0.0.1:8848')
     trouble.sign('member-back', '10.0.0.1:8848')
