@@ -218,15 +218,28 @@ export class Head {
 
   /** First value of a field, `name` in lower case. */
   header(name: string): string | undefined {
-    const length = name.length
-    for (let i = 0; i < this.fieldCount; i++) {
-      const start = this.at[i * 4] as number
-      if ((this.at[i * 4 + 1] as number) - start !== length) continue
-      let k = 0
-      while (k < length && lowerCase(this.buf[start + k] as number) === name.charCodeAt(k)) k++
-      if (k === length) return this.valueOf(i)
-    }
+    for (let i = 0; i < this.fieldCount; i++) if (this.isNamed(i, name)) return this.valueOf(i)
     return undefined
+  }
+
+  /** All values of a field, joined by commas; name in lower case. */
+  headerValues(name: string): string | undefined {
+    let values: string | undefined
+    for (let i = 0; i < this.fieldCount; i++) {
+      if (!this.isNamed(i, name)) continue
+      const value = this.valueOf(i)
+      values = values === undefined ? value : `${values},${value}`
+    }
+    return values
+  }
+
+  private isNamed(index: number, name: string): boolean {
+    const start = this.at[index * 4] as number
+    const { length } = name
+    if ((this.at[index * 4 + 1] as number) - start !== length) return false
+    let k = 0
+    while (k < length && lowerCase(this.buf[start + k] as number) === name.charCodeAt(k)) k++
+    return k === length
   }
 
   /** Whether Connection names the field at this index, which is then of this connection only (R17). */

@@ -36,6 +36,7 @@ export function request(traits: RequestTraits = {}): RequestView {
     sourceAddress: traits.from ?? '127.0.0.1',
     source: traits.source,
     header: (name) => (name === 'host' ? host : headers[name]),
+    headerValues: (name) => (name === 'host' ? host : headers[name]),
   }
 }
 

@@ -4,7 +4,8 @@
  * Why: requests of one key (a user, a session) meet the same endpoint, on every host of the fleet, and a change of the set moves only the keys of the
  * endpoints that came or went. Idea: Karger and others, Consistent Hashing and Random Trees, 1997.
  * Unusable endpoints keep their points: their keys walk on to the next usable owner and come back when it recovers; nobody else's key moves.
- * Weights: points in proportion. The number of points per unit of weight is a power of two, so it changes only when the ring must double or halve.
+ * Weights: points in proportion. An endpoint of mean weight has the minimum size of the ring as its number of points, so nobody else's points change when one comes or goes. That number is halved
+ * where a ring would grow too large: with the default size at 65, 129, 257 and so on endpoints, down to 64 points.
  * Warm-up has no say here: a key's place is not a matter of time. Requests without a key are spread at random by weight.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
@@ -16,7 +17,10 @@ import { sortPoints } from './radix-sort.ts'
 const maxRingSize = 1_048_576
 
 /** Points per endpoint of mean weight, at least, while the ring's bound allows: with 64 the share of an endpoint is right within about an eighth. */
-const pointsPerEndpoint = 64
+const leastPoints = 64
+
+/** Points in all, where endpoints need not have fewer than `leastPoints` for it: sorted in about 3 ms. */
+const usualRingSize = 65_536
 
 /** The points in order; built from the members of a group, usable or not. */
 export class Ring implements KeyTable {
@@ -62,12 +66,20 @@ export class Ring implements KeyTable {
 function countPoints(members: readonly LiveEndpoint[], minimumRingSize: number): Uint32Array {
   let sum = 0
   for (const member of members) sum += member.weight
-  // Rounded to a power of two below: down by at most the root of two, so the minimum is asked for times that.
-  const wanted = Math.min(maxRingSize / 2, Math.max(Math.SQRT2 * minimumRingSize, pointsPerEndpoint * members.length))
-  const perWeight = 2 ** Math.round(Math.log2(wanted / sum))
+  // The mean counts as a power of two, or each change of one weight would move all points.
+  const perPoint = sum / 2 ** Math.floor(Math.log2(sum / members.length))
+  const usual = perPoint * leastPoints <= usualRingSize ? usualRingSize : maxRingSize
+  const most = Math.min(maxRingSize, Math.max(usual, minimumRingSize * 2))
+  let points = powerOfTwoFrom(Math.max(leastPoints, minimumRingSize))
+  while (points > 1 && perPoint * points > most) points /= 2
+  const perWeight = (perPoint * points) / sum
   const counts = new Uint32Array(members.length)
   for (let index = 0; index < members.length; index++) {
     counts[index] = Math.max(1, Math.round(members[index]!.weight * perWeight))
   }
   return counts
+}
+
+function powerOfTwoFrom(least: number): number {
+  return 2 ** Math.ceil(Math.log2(least))
 }

@@ -33,6 +33,10 @@ export class CheckRequest implements RequestMessage {
     return name === 'user-agent' ? userAgent : undefined
   }
 
+  headerValues(name: string): string | undefined {
+    return this.header(name)
+  }
+
   countVia(): number {
     return 0
   }

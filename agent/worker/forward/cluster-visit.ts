@@ -46,11 +46,12 @@ export class ClusterVisit {
     context.hasHash = true
   }
 
-  pick(view: RequestView, now: number): EndpointState | Refusal {
+  /** `ignoresTried` of the route's retries: true = endpoints that were tried are avoided, false = they are not, undefined = they are, unless a hash says where the request belongs. */
+  pick(view: RequestView, now: number, ignoresTried: boolean | undefined): EndpointState | Refusal {
     const { context, tried } = this
     const { cluster } = this.upstream!
     context.now = now
-    context.tried = tried.length > 0 ? tried : null
+    context.tried = tried.length > 0 && (ignoresTried ?? !context.hasHash) ? tried : null
     context.original = cluster.policy.loadBalancer.kind === 'passthrough' ? view.authority : ''
     return cluster.pick(context)
   }

@@ -57,6 +57,8 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   readonly outgoing: OutgoingRequest
   readonly reply: OutgoingReply = new OutgoingReply()
   startedAt = 0
+  /** Of that on purpose. */
+  private delayedMs = 0
   /** Whether the head became whole, so that its facts may be read. */
   hasRequest = false
   /** Waits for control to answer about a name; set by whoever parks it. */
@@ -169,6 +171,9 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       case 'delay':
         this.reply.flag = 'DI'
         this.usesDelay = true
+        // the time of the route and of the request runs from behind the delay on
+        this.delayedMs += found.ms
+        wheel.disarm(this.wholeTimer)
         wheel.arm(this.delayTimer, clock.now + found.ms)
         break
       default:
@@ -179,7 +184,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   private keepRouteTimeout(): void {
     const timeoutMs = this.way.route?.spec.timeoutMs ?? 0
     if (timeoutMs === 0) return
-    const deadline = this.startedAt + timeoutMs
+    const deadline = this.startedAt + this.delayedMs + timeoutMs
     if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
   }
 
@@ -268,9 +273,14 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   }
 
   onTimer(timer: Timer): void {
-    this.deps.clock.refresh()
-    if (timer === this.delayTimer) this.goOn()
-    else this.timeOut()
+    const { clock, mesh, wheel } = this.deps
+    clock.refresh()
+    if (timer === this.wholeTimer) {
+      this.timeOut()
+      return
+    }
+    wheel.arm(this.wholeTimer, this.startedAt + this.delayedMs + mesh.limits.requestTimeoutMs)
+    this.goOn()
   }
 
   private timeOut(): void {
@@ -483,6 +493,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     }
     if (this.isParked) parked.forget(this)
     this.hasRequest = false
+    this.delayedMs = 0
     this.outgoing.reset()
     this.way.reset()
     this.tries.reset()

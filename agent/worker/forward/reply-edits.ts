@@ -21,8 +21,9 @@ export class ReplyChanges implements ReplyEdits {
   ): ReplyEdits {
     const { destination, route } = way
     const isFinal = route !== null && status >= 200
-    this.route = isFinal ? route.responseEdits : null
     this.destination = isFinal && destination !== null ? destination.responseEdits : null
+    // a destination's edits hold those of its route
+    this.route = isFinal && this.destination === null ? route.responseEdits : null
     this.cookie = isFinal ? cookie : null
     this.filters = isFinal ? filterEdits(route, context, status) : null
     this.endpoint = endpoint

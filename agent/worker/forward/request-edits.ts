@@ -48,8 +48,9 @@ export class RequestChanges implements RequestEdits {
   }
 
   private forRoute(request: RequestMessage, route: Route | null, destination: Destination | null): void {
-    this.route = route === null ? null : route.requestEdits
     this.destination = destination === null ? null : destination.requestEdits
+    // a destination's edits hold those of its route
+    this.route = route === null || this.destination !== null ? null : route.requestEdits
     this.target = null
     if (route !== null && route.rewritePath !== null) {
       const path = route.rewritePath(request)

@@ -86,7 +86,7 @@ export class Tries implements TimerOwner {
   private tryOnce(holdsRetry: boolean, needsFresh: boolean): void {
     const { deps, running, user, visit } = this
     const upstream = visit.upstream!
-    const picked = visit.pick(user.request, deps.clock.now)
+    const picked = visit.pick(user.request, deps.clock.now, user.route?.retry?.spec.ignorePreviousHosts)
     if (picked.kind === 'refusal') {
       if (holdsRetry) upstream.cluster.endRetry()
       if (!running.goBack()) user.refused(picked)

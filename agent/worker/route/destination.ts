@@ -1,8 +1,8 @@
 /** Where a route leads: compiled destinations and the choice among them by weight. */
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { DestinationSpec } from '../../../contracts/route-spec.ts'
-import { compileHeaderEdits } from './header-edits.ts'
-import type { Destination } from './types.ts'
+import { compileHeaderEdits, editsBehind } from './header-edits.ts'
+import type { Destination, HeaderEdits } from './types.ts'
 
 /** Key into the worker's cluster table: `service|subset|port`, empty parts where there is none. */
 export function clusterKey(service: ServiceKey, subset?: string, port?: number): string {
@@ -22,7 +22,12 @@ export function clusterKeyFor(destination: Destination, namedPort: number, local
   return key ?? (namedPort === 0 ? destination.clusterKey : destination.otherKey)
 }
 
-export function compileDestination(spec: DestinationSpec): Destination {
+/** `request`, `response`: edits of its route, which its own stand behind. */
+export function compileDestination(
+  spec: DestinationSpec,
+  request: HeaderEdits | null = null,
+  response: HeaderEdits | null = null,
+): Destination {
   const { service, subset, port, ports = [], hasOnlyPorts = false } = spec
   const ofPort = (one: number | undefined): string => clusterKey(service, subset, one)
   const usual = port ?? (hasOnlyPorts ? (ports.includes(httpPort) ? httpPort : ports[0]) : undefined)
@@ -32,8 +37,8 @@ export function compileDestination(spec: DestinationSpec): Destination {
     portKeys: ports.length === 0 ? null : new Map(ports.map((one) => [one, ofPort(one)])),
     otherKey: ofPort(hasOnlyPorts ? noPort : port),
     authority: spec.authority ?? null,
-    requestEdits: compileHeaderEdits(spec.requestHeaders),
-    responseEdits: compileHeaderEdits(spec.responseHeaders),
+    requestEdits: editsBehind(request, compileHeaderEdits(spec.requestHeaders)),
+    responseEdits: editsBehind(response, compileHeaderEdits(spec.responseHeaders)),
   }
 }
 

@@ -15,6 +15,7 @@ import type { NameTable } from './name-table.ts'
 import { tcpRouteMatches } from './tcp-route.ts'
 import type { ConnectionView, Destination, RequestView, Route, TcpRoute, VirtualHost } from './types.ts'
 import { matchRoute } from './virtual-host.ts'
+import { wireText } from './wire-text.ts'
 
 /** What `explain` may look at. */
 export interface ExplainSources {
@@ -98,6 +99,10 @@ function requestView(
 ): RequestView {
   const mark = request.path.indexOf('?')
   const isOfOneService = listener.kind === 'service' || listener.kind === 'inbound'
+  const header = (name: string): string | undefined => {
+    const text = name === 'host' ? request.host : request.headers[name]
+    return text === undefined ? undefined : wireText(text)
+  }
   const isNamedByHost = !isOfOneService && request.headers[meshHeaders.service] === undefined
   return {
     method: request.method,
@@ -110,7 +115,8 @@ function requestView(
     namedPort: isNamedByHost ? (splitAuthority(request.host)[1] ?? 0) : 0,
     sourceAddress: '127.0.0.1',
     source: sourceOf(request.sourceApp, apps),
-    header: (name) => (name === 'host' ? request.host : request.headers[name]),
+    header,
+    headerValues: header,
   }
 }
 

@@ -7,6 +7,7 @@ import { queryParameter } from './query.ts'
 import { lowerCased, stringMatcher } from './string-match.ts'
 import type { StringMatcher } from './string-match.ts'
 import type { RequestView } from './types.ts'
+import { readableText } from './wire-text.ts'
 
 export interface Condition {
   test(view: RequestView): boolean
@@ -38,7 +39,7 @@ export function compileHttpMatch(spec: HttpMatchSpec, index: number): HttpMatch 
     conditions.push(fieldCondition('authority', lowerCased(spec.authority), (view) => view.authority))
   }
   for (const [name, wanted] of Object.entries(spec.headers ?? {})) {
-    conditions.push(fieldCondition(`header ${name}`, wanted, (view) => view.header(name)))
+    conditions.push(fieldCondition(`header ${name}`, wanted, (view) => view.headerValues(name)))
   }
   for (const [name, unwanted] of Object.entries(spec.withoutHeaders ?? {})) {
     conditions.push(absenceCondition(name, unwanted))
@@ -95,13 +96,15 @@ function fieldCondition(
 
 function absenceCondition(name: string, spec: PresenceMatchSpec): Condition {
   const matcher = stringMatcher(spec)
-  const unwanted = 'present' in spec ? 'to be absent' : `anything but ${matcher.wanted}`
+  const isPresence = 'present' in spec
+  const unwanted = isPresence ? 'to be absent' : `anything but ${matcher.wanted}`
   return {
     test: (view) => {
-      const value = view.header(name)
-      return value === undefined || !matcher.test(value)
+      const value = view.headerValues(name)
+      // Istio: one that is not there is like an empty one, except where its presence alone is asked for
+      return value === undefined ? isPresence || !matcher.test('') : !matcher.test(value)
     },
-    describeMiss: (view) => miss(`header ${name}`, view.header(name), unwanted),
+    describeMiss: (view) => miss(`header ${name}`, view.headerValues(name), unwanted),
   }
 }
 
@@ -151,5 +154,5 @@ function miss(what: string, found: string | undefined, wanted: string): string {
 
 function quoted(text: string): string {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
-  return JSON.stringify(shown)
+  return JSON.stringify(readableText(shown))
 }

@@ -1,6 +1,10 @@
-/** One string condition of a rule, ready to test, and able to say why it failed: the same object decides and explains. */
+/**
+ * One string condition of a rule, ready to test, and able to say why it failed: the same object decides and explains. Text of the rule is compared as its UTF-8 bytes; a regex sees characters, where a
+ * request's value is UTF-8.
+ */
 import type { PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
 import { linearRegex } from './linear-regex.ts'
+import { readableText, wireText } from './wire-text.ts'
 
 export interface StringMatcher {
   test(value: string): boolean
@@ -15,8 +19,9 @@ export function stringMatcher(spec: PresenceMatchSpec, ignoreCase = false): Stri
   return { test: () => true, wanted: 'to be there' }
 }
 
-function exactMatcher(text: string, ignoreCase: boolean): StringMatcher {
-  const wanted = `exact "${text}"`
+function exactMatcher(ruleText: string, ignoreCase: boolean): StringMatcher {
+  const wanted = `exact "${ruleText}"`
+  const text = wireText(ruleText)
   if (!ignoreCase) return { test: (value) => value === text, wanted }
   const lower = text.toLowerCase()
   return {
@@ -25,8 +30,9 @@ function exactMatcher(text: string, ignoreCase: boolean): StringMatcher {
   }
 }
 
-function prefixMatcher(text: string, ignoreCase: boolean): StringMatcher {
-  const wanted = `prefix "${text}"`
+function prefixMatcher(ruleText: string, ignoreCase: boolean): StringMatcher {
+  const wanted = `prefix "${ruleText}"`
+  const text = wireText(ruleText)
   if (!ignoreCase) return { test: (value) => value.startsWith(text), wanted }
   const lower = text.toLowerCase()
   return { test: (value) => value.slice(0, lower.length).toLowerCase() === lower, wanted: `${wanted} in any case` }
@@ -34,7 +40,7 @@ function prefixMatcher(text: string, ignoreCase: boolean): StringMatcher {
 
 function regexMatcher(source: string): StringMatcher {
   const regex = linearRegex(source)
-  return { test: (value) => regex.matches(value), wanted: `regex "${source}"` }
+  return { test: (value) => regex.matches(readableText(value)), wanted: `regex "${source}"` }
 }
 
 /** The same condition in lower case, for names that have no case (authority). A regex stays as written. */

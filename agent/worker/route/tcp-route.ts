@@ -7,7 +7,12 @@ import type { ConnectionView, TcpCondition, TcpRoute, VirtualHost } from './type
 
 /** A list of conditions per match of the rule; any list that holds is enough, and no list at all takes everything. */
 export function compileTcpRoute(spec: TcpRouteSpec, id: number): TcpRoute {
-  return { id, spec, destinations: spec.destinations.map(compileDestination), matches: spec.matches.map(conditionsOf) }
+  return {
+    id,
+    spec,
+    destinations: spec.destinations.map((one) => compileDestination(one)),
+    matches: spec.matches.map(conditionsOf),
+  }
 }
 
 /** First matching route, or undefined: the connection is closed with E_ROUTE_NONE. */

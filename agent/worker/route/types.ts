@@ -50,6 +50,8 @@ export interface RequestView {
   readonly source: SourceAppSpec | undefined
   /** First value of a field; `name` in lower case. */
   header(name: string): string | undefined
+  /** All values of a field, joined by commas as they came; what rules are matched against. */
+  headerValues(name: string): string | undefined
 }
 
 /** A connection as TCP routing reads it. */

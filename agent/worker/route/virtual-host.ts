@@ -78,14 +78,17 @@ function compileRoute(
     ...(action === undefined ? [] : [action]),
   ]
   const responseFilters: ResponseFilter[] = cors === undefined ? [] : [cors.response]
+  const requestEdits = compileHeaderEdits(spec.requestHeaders)
+  const responseEdits = compileHeaderEdits(spec.responseHeaders)
+  const destinations = spec.action.kind === 'forward' ? spec.action.destinations : []
   const shared: Omit<Route, 'rewritePath'> = {
     id: options.ids.take(host.name, spec.name),
     spec,
-    destinations: spec.action.kind === 'forward' ? spec.action.destinations.map(compileDestination) : [],
+    destinations: destinations.map((one) => compileDestination(one, requestEdits, responseEdits)),
     filters,
     responseFilters,
-    requestEdits: compileHeaderEdits(spec.requestHeaders),
-    responseEdits: compileHeaderEdits(spec.responseHeaders),
+    requestEdits,
+    responseEdits,
     rewriteAuthority: spec.rewrite?.authority ?? null,
     retry: compileRetry(spec.retry),
     mirrors: compileMirrors(spec.mirrors),

@@ -98,6 +98,10 @@ export class Http1Request implements RequestMessage {
     return this.head.header(name)
   }
 
+  headerValues(name: string): string | undefined {
+    return this.head.headerValues(name)
+  }
+
   countVia(name: string): number {
     return this.head.find(Field.via) < 0 ? 0 : this.head.countVia(name)
   }

@@ -130,6 +130,16 @@ for (const name of ['ring hash', 'maglev'] as const) {
 }
 
 describe('ring', () => {
+  for (const count of [1, 2, 3, 4, 8, 16, 31, 40])
+    it(`moves no key between old endpoints when ${count} grow by one`, () => {
+      const of = (size: number): string[] =>
+        ownersOf(cluster({ endpoints: endpoints(size), policy: policies['ring hash'] }))
+      const after = of(count + 1)
+      const newcomer = endpoints(count + 1)[count]!.address
+      const moved = of(count).filter((owner, nth) => after[nth] !== owner && after[nth] !== newcomer)
+      expect(moved).to.have.length(0)
+    })
+
   it('does not change the points of those that stay when one endpoint joins', () => {
     const live = endpoints(40).map((one) => new LiveEndpoint(one))
     const small = new Ring(live.slice(0, 39), 4096)

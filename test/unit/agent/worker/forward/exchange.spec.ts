@@ -376,6 +376,64 @@ describe('an HTTP/1.1 exchange', () => {
     }
   })
 
+  it('does not count an injected delay into the time of the route', async () => {
+    backend.answer = (_, { socket }) => {
+      setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), 60)
+      return undefined
+    }
+    const { port } = await worker({
+      service: { route: { timeoutMs: 200, fault: { delay: { share: 1, fixedMs: 250 } } } },
+    })
+    const caller = await call(port('orders'))
+    caller.send(get())
+    await caller.expect(/^HTTP\/1\.1 200/)
+    backend.answer = () => undefined
+    caller.send(get())
+    await caller.expect(/HTTP\/1\.1 504 /)
+  })
+
+  it('matches repeated fields joined by commas, and the destination replaces what its route sets', async () => {
+    const edits = (value: string) => ({ set: [['x-by', value]] as [string, string][], add: [], remove: [] })
+    const { port } = await worker({
+      service: {
+        route: {
+          matches: [{ headers: { 'x-a': { exact: '1,2' } } }],
+          requestHeaders: edits('route'),
+          action: {
+            kind: 'forward',
+            destinations: [{ service: keyOf('orders'), weight: 1, requestHeaders: edits('destination') }],
+          },
+        },
+      },
+    })
+    const caller = await call(port('orders'))
+    caller.send(get('/', 'X-A: 1\r\nX-By: caller\r\nX-A: 2\r\n'))
+    await caller.expect(/^HTTP\/1\.1 200/)
+    expect(backend.requests[0]!.fields.filter(([name]) => name === 'x-by')).to.deep.equal([['x-by', 'destination']])
+  })
+
+  for (const ignorePreviousHosts of [undefined, true])
+    it(`${ignorePreviousHosts === true ? 'goes elsewhere with' : 'stays at the endpoint of its hash for'} a retry ${ignorePreviousHosts === true ? 'where the rule says so' : 'unless told otherwise'}`, async () => {
+      for (const one of [backend, second]) one.answer = () => 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'
+      const loadBalancer = {
+        kind: 'ring-hash',
+        key: { from: 'header', name: 'x-user' },
+        minimumRingSize: 1024,
+      } as const
+      const { port } = await worker({
+        service: {
+          endpoints: [at(backend.port), at(second.port)],
+          policy: { loadBalancer },
+          route: { retry: { ...retry, ...(ignorePreviousHosts === undefined ? {} : { ignorePreviousHosts }) } },
+        },
+      })
+      const caller = await call(port('orders'))
+      caller.send(get('/', 'X-User: 7\r\n'))
+      await caller.expect(/^HTTP\/1\.1 503/)
+      const counts = [backend.requests.length, second.requests.length].toSorted()
+      expect(counts).to.deep.equal(ignorePreviousHosts === true ? [1, 2] : [0, 3])
+    })
+
   it('sends a second request beside a slow first one and takes the faster answer', async () => {
     let answered = 0
     const slowFirst = () => (answered++ === 0 ? undefined : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')

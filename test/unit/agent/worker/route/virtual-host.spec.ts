@@ -68,6 +68,32 @@ describe('header edits', () => {
     expect([...edits.responseEdits!.drop]).to.deep.equal(['server'])
   })
 
+  it('of a destination hold those of its route, of which they replace what they set or remove', () => {
+    const [compiled] = virtualHost([
+      route('a', [], {
+        requestHeaders: { set: [['x-a', 'route']], add: [['X-B', 'route']], remove: ['x-c'] },
+        action: {
+          kind: 'forward',
+          destinations: [
+            { service: key('orders'), weight: 1 },
+            {
+              service: key('orders'),
+              weight: 1,
+              requestHeaders: { set: [['x-a', 'destination']], add: [['x-n', '张']], remove: ['x-b'] },
+            },
+          ],
+        },
+      }),
+    ]).routes
+    expect(compiled!.destinations[0]!.requestEdits).to.equal(null)
+    const edits = compiled!.destinations[1]!.requestEdits!
+    expect(edits.fields).to.deep.equal([
+      ['x-a', 'destination'],
+      ['x-n', Buffer.from('张').toString('latin1')],
+    ])
+    expect([...edits.drop].toSorted()).to.deep.equal(['x-a', 'x-b', 'x-c'])
+  })
+
   it('are null where there are none, so that they cost nothing', () => {
     const { requestEdits, responseEdits } = virtualHost([
       route('a', [], { requestHeaders: { set: [], add: [], remove: [] } }),
