@@ -30,8 +30,11 @@ describe('faults, mirrors, CORS and rate limits through a worker', () => {
       },
       rules: [
         toItself('aborted', 'fault: { abort: { httpStatus: 418, percentage: { value: 30 } } }'),
-        toItself('delayed', 'fault: { delay: { fixedDelay: 200ms } }'),
-        toItself('both', 'fault: { delay: { fixedDelay: 200ms }, abort: { httpStatus: 503 } }'),
+        toItself('delayed', 'fault: { delay: { fixedDelay: 200ms, percentage: { value: 100 } } }'),
+        toItself(
+          'both',
+          'fault: { delay: { fixedDelay: 200ms, percentage: { value: 100 } }, abort: { httpStatus: 503, percentage: { value: 100 } } }',
+        ),
         toItself('mirrored', 'mirrors: [{ destination: { host: shadow } }, { destination: { host: dead } }]'),
         toItself(
           'shared',

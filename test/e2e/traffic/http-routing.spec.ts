@@ -35,7 +35,7 @@ describe('HTTP routing through a worker', () => {
           `
 - match: [{ uri: { exact: /exact } }]
   route: [{ destination: { host: a } }]
-- match: [{ uri: { regex: '/regex/[0-9]+' } }, { queryParams: { to: { exact: a b } } }]
+- match: [{ uri: { regex: '/regex/[0-9]+' } }, { queryParams: { to: { exact: a+b } } }]
   route: [{ destination: { host: a } }]
 - match: [{ method: { exact: DELETE }, withoutHeaders: { x-stay: {} } }]
   route: [{ destination: { host: b } }]

@@ -430,7 +430,7 @@ describe('an HTTP/1.1 exchange', () => {
       const caller = await call(port('orders'))
       caller.send(get('/', 'X-User: 7\r\n'))
       await caller.expect(/^HTTP\/1\.1 503/)
-      const counts = [backend.requests.length, second.requests.length].toSorted()
+      const counts = [backend.requests.length, second.requests.length].toSorted((one, other) => one - other)
       expect(counts).to.deep.equal(ignorePreviousHosts === true ? [1, 2] : [0, 3])
     })
 
