@@ -1,0 +1,231 @@
+/**
+ * One local application at a registry: written, written again after each change and whenever the registry may have forgotten it, renewed where the registry wants that, removed on
+ * purpose only. One step at a time, so that a late write can never undo a removal. Errors never end it; `deregister()` and `release()` do.
+ */
+import { endpointId } from '../contracts/endpoint.ts'
+import { describeError } from '../contracts/errors.ts'
+import type { MeshError } from '../contracts/errors.ts'
+import type { AdapterDeps, Registration, RegistrationHandle } from '../contracts/registry-adapter.ts'
+
+/** How one registry does it. Each call rejects with a MeshError. */
+export interface RegistrationDriver {
+  /** Makes the registry's entry equal to this, whether it exists or not, and takes it over from whoever wrote it. */
+  write(registration: Registration, signal: AbortSignal): Promise<void>
+  /** Sign of life. `unknown` = the registry has no such entry: it is written again. */
+  renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'>
+  /** Removes the entry; none being there is success. */
+  remove(registration: Registration, signal: AbortSignal): Promise<void>
+  /** ms between signs of life. */
+  readonly renewMs: number
+}
+
+export interface KeptRegistrationDeps extends Pick<AdapterDeps, 'clock' | 'random' | 'log' | 'metrics'> {
+  readonly registry: string
+  readonly driver: RegistrationDriver
+  /** A removal of the same instance that must be over before the first write. */
+  readonly after: Promise<unknown> | undefined
+  /** The desired state is gone. */
+  onEnd(self: KeptRegistration): void
+}
+
+const firstRetryMs = 250
+/** Longest pause after failures. */
+const maxRetryMs = 5000
+/** A refusal that no repetition heals (permissions) is tried again this rarely. */
+const deniedRetryMs = 30_000
+/** A removal waits this long for the step that is under way, and never more than a third of its own time. */
+const stepGraceMs = 1000
+
+export class KeptRegistration implements RegistrationHandle {
+  readonly #deps: KeptRegistrationDeps
+  readonly #abort = new AbortController()
+  readonly #running: Promise<void>
+  #registration: Registration
+  #state: 'pending' | 'registered' | 'failing' = 'pending'
+  #isCurrent = false
+  #isEnded = false
+  #failures = 0
+  #wake: (() => void) | undefined
+
+  constructor(registration: Registration, deps: KeptRegistrationDeps) {
+    this.#registration = registration
+    this.#deps = deps
+    this.#running = this.#run()
+  }
+
+  get state(): 'pending' | 'registered' | 'failing' {
+    return this.#state
+  }
+
+  get registration(): Registration {
+    return this.#registration
+  }
+
+  update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
+    if (this.#isEnded) return
+    const next = { ...this.#registration, ...change }
+    if (isSame(next, this.#registration)) return
+    this.#registration = next
+    this.again()
+  }
+
+  /** The registry may have forgotten it: a new session, a restarted server. */
+  again(): void {
+    this.#isCurrent = false
+    this.#wake?.()
+  }
+
+  /** The registry is away: seen in `state` at once, not only with the next step. */
+  lost(): void {
+    if (!this.#isEnded) this.#state = 'failing'
+    this.#isCurrent = false
+  }
+
+  async deregister(deadlineMs: number): Promise<void> {
+    if (this.#isEnded) return
+    this.#end()
+    const { clock } = this.#deps
+    const ending = new AbortController()
+    const deadline = ending.signal
+    const cancel = clock.after(Math.max(1, deadlineMs), () => ending.abort())
+    try {
+      await this.#remove(deadlineMs, deadline)
+    } finally {
+      cancel()
+    }
+  }
+
+  async #remove(deadlineMs: number, deadline: AbortSignal): Promise<void> {
+    // the step that is under way may still be a write: it must not come after the removal
+    await this.#endOfStep(Math.min(stepGraceMs, deadlineMs / 3))
+    const words = this.#words()
+    for (let attempt = 0; !deadline.aborted; attempt++) {
+      try {
+        await this.#deps.driver.remove(this.#registration, deadline)
+        this.#count('remove', 'ok')
+        this.#deps.log.info(words, 'removed the application from the registry')
+        return
+      } catch (error) {
+        this.#count('remove', 'failed')
+        if (deadline.aborted || (error as MeshError).code === 'E_REGISTRY_DENIED') {
+          this.#deps.log.warn(words, `the registry did not confirm the removal: ${describeError(error)}`)
+          return
+        }
+        await this.#pauseUnless(deadline, this.#retryMs(attempt))
+      }
+    }
+    this.#deps.log.warn(words, 'the registry did not confirm the removal in time')
+  }
+
+  release(): void {
+    this.#end()
+  }
+
+  /** As `release()`, when the adapter closes. Resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#end()
+    this.#abort.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // never inside the caller's turn
+    await this.#deps.after
+    while (!this.#isEnded) {
+      const pauseMs = await this.#step()
+      if (!this.#isEnded && pauseMs > 0) await this.#pause(pauseMs)
+    }
+  }
+
+  async #step(): Promise<number> {
+    const { driver } = this.#deps
+    const registration = this.#registration
+    const isWrite = !this.#isCurrent
+    try {
+      // a change that comes during the write makes it stale again
+      this.#isCurrent = true
+      if (isWrite) await driver.write(registration, this.#abort.signal)
+      else if ((await driver.renew(registration, this.#abort.signal)) === 'unknown') {
+        this.#count('renew', 'unknown')
+        this.#deps.log.info(this.#words(), 'the registry does not know the application any more; registering it again')
+        this.#isCurrent = false
+        return 0
+      }
+      this.#count(isWrite ? 'write' : 'renew', 'ok')
+      if (this.#state !== 'registered') this.#deps.log.info(this.#words(), 'the application is registered')
+      this.#state = 'registered'
+      this.#failures = 0
+      return this.#isCurrent ? driver.renewMs * (0.9 + 0.2 * this.#deps.random()) : 0
+    } catch (error) {
+      this.#isCurrent = false
+      if (this.#isEnded) return 0
+      this.#count(isWrite ? 'write' : 'renew', 'failed')
+      const { code } = error as MeshError
+      if (this.#state !== 'failing' || this.#failures === 0)
+        this.#deps.log.warn({ ...this.#words(), code }, `${describeError(error)}; trying on`)
+      this.#state = 'failing'
+      return code === 'E_REGISTRY_DENIED' ? deniedRetryMs : this.#retryMs(this.#failures++)
+    }
+  }
+
+  #retryMs(attempt: number): number {
+    return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * this.#deps.random())
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const cancel = this.#deps.clock.after(ms, resolve)
+      this.#wake = () => {
+        cancel()
+        resolve()
+      }
+    }).then(() => {
+      this.#wake = undefined
+    })
+  }
+
+  async #endOfStep(graceMs: number): Promise<void> {
+    const cancel = this.#deps.clock.after(graceMs, () => this.#abort.abort())
+    await this.#running
+    cancel()
+  }
+
+  #pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#deps.clock.after(ms, resolve)
+      signal.addEventListener('abort', () => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  #end(): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    this.#wake?.()
+    this.#deps.onEnd(this)
+  }
+
+  #count(operation: 'write' | 'renew' | 'remove', result: 'ok' | 'unknown' | 'failed'): void {
+    this.#deps.metrics.count('registry_heartbeats', { registry: this.#deps.registry, operation, result })
+  }
+
+  #words(): object {
+    const { service } = this.#registration
+    return {
+      registry: this.#deps.registry,
+      service: `${service.group}@@${service.name}`,
+      instance: endpointId(this.#registration),
+    }
+  }
+}
+
+function isSame(left: Registration, right: Registration): boolean {
+  return (
+    left.weight === right.weight &&
+    left.healthy === right.healthy &&
+    left.enabled === right.enabled &&
+    JSON.stringify(left.metadata) === JSON.stringify(right.metadata)
+  )
+}
