@@ -1,0 +1,229 @@
+/** Kubernetes as a registry: EndpointSlices by list and watch; on request, local applications written back as slices. */
+import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
+import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import type {
+  AdapterDeps,
+  EndpointListener,
+  Registration,
+  RegistrationHandle,
+  RegistryAdapter,
+  RegistryProblem,
+  RegistryStatus,
+  Subscription,
+} from '../../contracts/registry-adapter.ts'
+import { HttpClient } from '../http/http-client.ts'
+import { KeptRegistrations } from '../kept-registrations.ts'
+import { Pulse } from '../pulse.ts'
+import { WatchedServices } from '../watched-services.ts'
+import type { KubernetesAdapterConfig } from './config.ts'
+import { endpointsOf } from './endpoint-slices.ts'
+import type { EndpointSlice } from './endpoint-slices.ts'
+import { InstanceDriver } from './instance-driver.ts'
+import { KubernetesApi } from './kubernetes-api.ts'
+import { NamespaceWatch } from './namespace-watch.ts'
+
+/** `orders`, or `orders:grpc` for the port of that name. */
+interface Wanted {
+  readonly key: ServiceKey
+  readonly service: string
+  readonly portName: string | undefined
+}
+
+export class KubernetesAdapter implements RegistryAdapter {
+  readonly name: string
+  readonly type = 'kubernetes'
+  readonly config = undefined
+  readonly #config: KubernetesAdapterConfig
+  readonly #deps: AdapterDeps
+  readonly #http: HttpClient
+  readonly #api: KubernetesApi
+  readonly #services: WatchedServices
+  readonly #registrations: KeptRegistrations
+  readonly #pulse: Pulse
+  readonly #namespaces = new Map<string, NamespaceWatch>()
+  /** By Kubernetes namespace and service: several ports of it may be wanted. */
+  readonly #wanted = new Map<string, Set<Wanted>>()
+  #refusals = new Map<string, MeshError>()
+
+  constructor(config: KubernetesAdapterConfig, deps: AdapterDeps) {
+    this.name = config.name
+    this.#config = config
+    this.#deps = deps
+    this.#http = new HttpClient({
+      servers: [config.access.server],
+      tls: config.access.tls,
+      clock: deps.clock,
+      random: deps.random,
+      headers: () => {
+        const token = config.access.token()
+        return token === undefined ? {} : { authorization: `Bearer ${token}` }
+      },
+    })
+    this.#api = new KubernetesApi(this.#http)
+    this.#services = new WatchedServices({
+      ...deps,
+      registry: config.name,
+      maxEndpoints: config.maxEndpoints,
+      onWanted: (key, service) => this.#want(key, service),
+      onDoubt: (key) => this.#again(key),
+      onUnwanted: (key) => this.#release(key),
+    })
+    for (const namespace of config.namespaces) this.#namespaces.set(namespace, this.#watchOf(namespace))
+    this.#registrations = new KeptRegistrations(
+      config.name,
+      new InstanceDriver(this.#api, () => deps.clock.wall()),
+      deps,
+    )
+    this.#pulse = new Pulse(
+      {
+        registry: config.name,
+        everyMs: config.pulseMs,
+        retryMs: Math.min(1000, config.pulseMs),
+        ask: () => this.#api.ping(config.namespaces[0]!),
+        onLost: (problem) => this.#lost(problem),
+        onBack: () => this.#back(),
+      },
+      deps,
+    )
+  }
+
+  start(): void {
+    this.#pulse.start()
+  }
+
+  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
+    return this.#services.subscribe(service, listener)
+  }
+
+  register(registration: Registration): RegistrationHandle {
+    const { service } = registration
+    if (!this.#config.isWriting)
+      throw new MeshError(
+        'E_CONFIG_INVALID',
+        `registry ${this.name}: it is read only; set write: endpoint-slices to announce applications to pods`,
+      )
+    if (!this.#isOurs(service))
+      throw new MeshError(
+        'E_CONFIG_INVALID',
+        `${serviceKey(service)}: registry ${this.name} has the Kubernetes namespaces ${this.#config.namespaces.join(', ')}, which are groups in ${this.#config.namespace}`,
+      )
+    return this.#registrations.register(registration)
+  }
+
+  async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
+    const { namespace, namespaces } = this.#config
+    const keys: ServiceKey[] = []
+    for (const group of namespaces)
+      for (const name of await this.#api.serviceNames(group, limit, signal))
+        if (parseServiceName(name) !== undefined) keys.push(serviceKey({ namespace, group, name }))
+    return keys.sort().slice(0, limit)
+  }
+
+  status(): RegistryStatus {
+    const { problem, isAlive } = this.#pulse
+    const refusal = problem ?? this.#refusals.values().next().value
+    return {
+      name: this.name,
+      type: this.type,
+      connected: isAlive && this.#refusals.size < this.#namespaces.size,
+      server: isAlive ? this.#http.server : undefined,
+      problem: refusal === undefined ? undefined : this.#words(refusal),
+      subscriptions: this.#services.size,
+      registrations: this.#registrations.size,
+      lastHeardAt: this.#services.lastHeardAt,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#services.close()
+    this.#pulse.close()
+    for (const watch of this.#namespaces.values()) watch.stop()
+    await this.#registrations.close()
+    this.#http.close()
+  }
+
+  #watchOf(namespace: string): NamespaceWatch {
+    return new NamespaceWatch(namespace, {
+      ...this.#deps,
+      registry: this.name,
+      api: this.#api,
+      watchMs: this.#config.watchMs,
+      onSlices: (service, slices) => this.#publish(namespace, service, [...slices]),
+      onProblem: (problem) => {
+        this.#refusals.set(namespace, problem)
+        for (const [place, wanted] of this.#wanted)
+          if (place.startsWith(`${namespace}/`))
+            for (const { key } of wanted) this.#services.lose(this.#words(problem), key)
+      },
+      onTrouble: () => this.#pulse.now(),
+    })
+  }
+
+  #want(key: ServiceKey, name: ServiceName): void {
+    const watch = this.#isOurs(name) ? this.#namespaces.get(name.group) : undefined
+    if (watch === undefined) {
+      setImmediate(() => this.#services.publish(key, []))
+      return
+    }
+    const wanted = wantedOf(key, name)
+    const place = `${name.group}/${wanted.service}`
+    const others = this.#wanted.get(place)
+    this.#wanted.set(place, (others ?? new Set()).add(wanted))
+    if (others === undefined) watch.want(wanted.service)
+    else watch.again(wanted.service)
+    const { isLost, problem } = this.#pulse
+    if (isLost && problem !== undefined) setImmediate(() => this.#services.lose(this.#words(problem), key))
+  }
+
+  #release(key: ServiceKey): void {
+    for (const [place, wanted] of this.#wanted) {
+      for (const one of wanted) if (one.key === key) wanted.delete(one)
+      if (wanted.size > 0) continue
+      this.#wanted.delete(place)
+      const [namespace, service] = place.split('/') as [string, string]
+      this.#namespaces.get(namespace)?.release(service)
+    }
+  }
+
+  #again(key: ServiceKey): void {
+    for (const [place, wanted] of this.#wanted) {
+      const [namespace, service] = place.split('/') as [string, string]
+      if ([...wanted].some((one) => one.key === key)) this.#namespaces.get(namespace)?.again(service)
+    }
+  }
+
+  #isOurs(service: ServiceName): boolean {
+    return service.namespace === this.#config.namespace && this.#config.namespaces.includes(service.group)
+  }
+
+  #publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
+    this.#refusals.delete(namespace)
+    for (const { key, portName } of this.#wanted.get(`${namespace}/${service}`) ?? [])
+      this.#services.publish(key, endpointsOf(slices, portName))
+  }
+
+  #lost(problem: MeshError): void {
+    for (const watch of this.#namespaces.values()) watch.stop()
+    this.#registrations.lost()
+    this.#services.lose(this.#words(problem))
+  }
+
+  #back(): void {
+    this.#services.begin()
+    this.#refusals = new Map()
+    for (const watch of this.#namespaces.values()) watch.start()
+    this.#registrations.again()
+  }
+
+  #words(error: MeshError): RegistryProblem {
+    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
+  }
+}
+
+function wantedOf(key: ServiceKey, { name }: ServiceName): Wanted {
+  const at = name.indexOf(':')
+  return at < 0
+    ? { key, service: name, portName: undefined }
+    : { key, service: name.slice(0, at), portName: name.slice(at + 1) }
+}

@@ -1,0 +1,154 @@
+/** The calls of the Kubernetes API that the adapter needs. */
+import { MeshError } from '../../contracts/errors.ts'
+import { jsonOf, OversizeAnswer } from '../http/http-client.ts'
+import type { HttpAnswer, HttpClient } from '../http/http-client.ts'
+
+export interface Listed {
+  readonly resourceVersion: string
+  readonly items: readonly unknown[]
+}
+
+export interface WatchWord {
+  readonly type: string
+  readonly object: unknown
+}
+
+const timeoutMs = 10_000
+const pageSize = 500
+
+export class KubernetesApi {
+  readonly #http: HttpClient
+
+  constructor(http: HttpClient) {
+    this.#http = http
+  }
+
+  /** Can this be asked, by us? A list of one is the cheapest question that also asks for our rights. */
+  async ping(namespace: string): Promise<void> {
+    const answer = await this.#http.ask({ path: `${slicesOf(namespace)}?limit=1`, timeoutMs: 5000 })
+    jsonOf(answer, 'the endpoint slices')
+  }
+
+  /** All of them, page by page. */
+  async list(namespace: string, labelSelector: string | undefined, signal?: AbortSignal): Promise<Listed> {
+    const items: unknown[] = []
+    let from = ''
+    let limit = pageSize
+    for (;;) {
+      const query = new URLSearchParams({ limit: String(limit) })
+      if (labelSelector !== undefined) query.set('labelSelector', labelSelector)
+      if (from !== '') query.set('continue', from)
+      const path = `${slicesOf(namespace)}?${query.toString()}`
+      let answer: HttpAnswer
+      try {
+        answer = await this.#http.ask({ path, timeoutMs, ...(signal && { signal }) })
+      } catch (error) {
+        if (!(error instanceof OversizeAnswer) || limit === 1) throw error
+        // one slice always fits
+        limit = Math.max(1, Math.floor(limit / 8))
+        continue
+      }
+      const json = jsonOf(answer, 'the endpoint slices') as {
+        readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown }
+        readonly items?: unknown
+      } | null
+      const version = json?.metadata?.resourceVersion
+      if (typeof version !== 'string' || !Array.isArray(json?.items))
+        throw new MeshError('E_REGISTRY_PROTOCOL', 'the endpoint slices are no list')
+      for (const item of json.items) items.push(item)
+      from = typeof json.metadata?.continue === 'string' ? json.metadata.continue : ''
+      if (from === '') return { resourceVersion: version, items }
+    }
+  }
+
+  /** Changes from `resourceVersion` on, until the server ends it. Rejects with E_REGISTRY_STALE when it must be listed anew (410). */
+  async watch(
+    namespace: string,
+    resourceVersion: string,
+    lastMs: number,
+    signal: AbortSignal,
+    onWord: (word: WatchWord) => void,
+  ): Promise<void> {
+    const query = new URLSearchParams({
+      watch: '1',
+      allowWatchBookmarks: 'true',
+      resourceVersion,
+      timeoutSeconds: String(Math.max(1, Math.round(lastMs / 1000))),
+    })
+    let failure: MeshError | undefined
+    const status = await this.#http.stream(
+      { path: `${slicesOf(namespace)}?${query.toString()}`, signal },
+      // the server ends the watch; a server that does not is gone
+      lastMs + timeoutMs,
+      (line) => {
+        if (failure !== undefined) return
+        const word = readWord(line)
+        if (word === undefined) failure = new MeshError('E_REGISTRY_PROTOCOL', 'the watch: a line that makes no sense')
+        else if (word.type === 'ERROR' || word.type === undefined) failure = expired(word.object)
+        else onWord(word)
+      },
+    )
+    if (failure !== undefined) throw failure
+    if (status !== 200)
+      throw status === 410
+        ? expired({ code: 410 })
+        : new MeshError('E_REGISTRY_PROTOCOL', `the watch: answered ${status}`)
+  }
+
+  async read(path: string, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.#http.ask({ path, timeoutMs, ...(signal && { signal }) })
+    return answer.status === 404 ? undefined : jsonOf(answer, path)
+  }
+
+  /** Server-side apply: makes our fields so, whoever else has others. */
+  async apply(path: string, object: object, signal?: AbortSignal): Promise<void> {
+    const answer = await this.#http.ask({
+      method: 'PATCH',
+      path: `${path}?fieldManager=hostmesh&force=true`,
+      contentType: 'application/apply-patch+yaml',
+      body: JSON.stringify(object),
+      timeoutMs,
+      ...(signal && { signal }),
+    })
+    good(answer, path)
+  }
+
+  /** None being there is success. */
+  async remove(path: string, signal?: AbortSignal): Promise<void> {
+    const answer = await this.#http.ask({ method: 'DELETE', path, timeoutMs, ...(signal && { signal }) })
+    if (answer.status !== 404) good(answer, path)
+  }
+
+  async serviceNames(namespace: string, limit: number, signal: AbortSignal): Promise<string[]> {
+    const path = `/api/v1/namespaces/${namespace}/services?limit=${Math.min(limit, 5000)}`
+    const json = (await this.read(path, signal)) as { items?: { metadata?: { name?: unknown } }[] } | undefined
+    return (json?.items ?? []).flatMap(({ metadata }) => (typeof metadata?.name === 'string' ? [metadata.name] : []))
+  }
+}
+
+export function slicesOf(namespace: string): string {
+  return `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`
+}
+
+function readWord(line: string): WatchWord | undefined {
+  try {
+    const json = JSON.parse(line) as WatchWord | null
+    return typeof json?.type === 'string' || (json as { kind?: unknown } | null)?.kind === 'Status'
+      ? { type: json?.type ?? 'ERROR', object: json?.object ?? json }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function expired(object: unknown): MeshError {
+  const { code, message } = (object ?? {}) as { code?: unknown; message?: unknown }
+  const words = `the watch: ${typeof message === 'string' ? message.slice(0, 200) : `error ${String(code)}`}`
+  if (code === 410) return new MeshError('E_REGISTRY_STALE', words)
+  return new MeshError(code === 401 || code === 403 ? 'E_REGISTRY_DENIED' : 'E_REGISTRY_PROTOCOL', words)
+}
+
+function good(answer: HttpAnswer, path: string): void {
+  if (answer.status < 200 || answer.status > 299)
+    throw new MeshError('E_REGISTRY_PROTOCOL', `${path}: answered ${answer.status}: ${answer.text.slice(0, 200)}`)
+}
