@@ -1,0 +1,219 @@
+/** etcd's v3 API by its JSON gateway: the calls that the adapter needs, with log-in. Source: etcd 3.4, "gRPC gateway"; api/etcdserverpb/rpc.proto. */
+import { MeshError } from '../../contracts/errors.ts'
+import type { HttpClient } from '../http/http-client.ts'
+
+export interface KeyValue {
+  readonly key: string
+  readonly value: string
+}
+
+export interface Range {
+  readonly revision: bigint
+  readonly kvs: readonly KeyValue[]
+}
+
+export interface WatchEvent {
+  readonly isRemoval: boolean
+  readonly key: string
+  readonly value: string
+}
+
+export interface WatchWord {
+  readonly events: readonly WatchEvent[]
+  readonly revision: bigint
+}
+
+const timeoutMs = 5000
+
+interface Reply {
+  readonly header?: { readonly revision?: string }
+  readonly kvs?: readonly { readonly key: string; readonly value?: string; readonly lease?: string }[]
+  readonly ID?: string
+  readonly TTL?: string
+  readonly result?: Reply & {
+    readonly canceled?: boolean
+    readonly cancel_reason?: string
+    readonly TTL?: string
+    readonly events?: readonly {
+      readonly type?: string
+      readonly kv: { readonly key: string; readonly value?: string }
+    }[]
+  }
+  readonly token?: string
+  readonly error?: string | { readonly message?: string }
+  readonly message?: string
+}
+
+export class EtcdApi {
+  readonly #http: HttpClient
+  readonly #credentials: () => { readonly name: string; readonly password: string } | undefined
+  #token: string | undefined
+
+  constructor(http: HttpClient, credentials: () => { readonly name: string; readonly password: string } | undefined) {
+    this.#http = http
+    this.#credentials = credentials
+  }
+
+  /** For the headers of the client. */
+  get token(): string | undefined {
+    return this.#token
+  }
+
+  /** Everything whose key begins so. */
+  async list(prefix: string, signal?: AbortSignal): Promise<Range> {
+    const reply = await this.#call('kv/range', { key: base64(prefix), range_end: base64(prefixEnd(prefix)) }, signal)
+    return { revision: BigInt(reply.header?.revision ?? 0), kvs: (reply.kvs ?? []).map(keyValue) }
+  }
+
+  /** The leader must answer, not only this member. */
+  async ping(): Promise<void> {
+    await this.#call('kv/range', { key: base64('\0'), limit: '1', keys_only: true })
+  }
+
+  /** Calls `onWord` for every change from `revision` on, until the stream ends or fails, or `signal` ends it. Rejects with E_REGISTRY_STALE when the revision was compacted. */
+  async watch(
+    prefix: string,
+    revision: bigint,
+    silenceMs: number,
+    signal: AbortSignal,
+    onWord: (word: WatchWord) => void,
+  ): Promise<void> {
+    let failure: MeshError | undefined
+    const abort = new AbortController()
+    const end = (): void => abort.abort()
+    signal.addEventListener('abort', end)
+    try {
+      await this.#http.stream(
+        {
+          method: 'POST',
+          path: '/v3/watch',
+          body: {
+            create_request: {
+              key: base64(prefix),
+              range_end: base64(prefixEnd(prefix)),
+              start_revision: String(revision),
+              progress_notify: true,
+            },
+          },
+          signal: abort.signal,
+        },
+        silenceMs,
+        (line) => {
+          const word = readWord(line)
+          if (word instanceof MeshError) {
+            failure ??= word
+            end()
+          } else if (failure === undefined) onWord(word)
+        },
+      )
+    } catch (error) {
+      throw failure ?? error
+    } finally {
+      signal.removeEventListener('abort', end)
+    }
+    if (failure !== undefined) throw failure
+  }
+
+  async grant(ttlSeconds: number, signal?: AbortSignal): Promise<string> {
+    const { ID: id } = await this.#call('lease/grant', { TTL: String(ttlSeconds) }, signal)
+    if (typeof id !== 'string') throw new MeshError('E_REGISTRY_PROTOCOL', 'etcd granted a lease without id')
+    return id
+  }
+
+  /** False = the lease is over. */
+  async keepAlive(lease: string, signal?: AbortSignal): Promise<boolean> {
+    const { result } = await this.#call('lease/keepalive', { ID: lease }, signal)
+    return Number(result?.TTL ?? 0) > 0
+  }
+
+  async put(key: string, value: string, lease: string, signal?: AbortSignal): Promise<void> {
+    await this.#call('kv/put', { key: base64(key), value: base64(value), lease }, signal)
+  }
+
+  async remove(key: string, signal?: AbortSignal): Promise<void> {
+    await this.#call('kv/deleterange', { key: base64(key) }, signal)
+  }
+
+  async #call(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
+    const credentials = this.#credentials()
+    if (credentials !== undefined && this.#token === undefined) await this.#logIn(credentials, signal)
+    try {
+      return await this.#post(method, body, signal)
+    } catch (error) {
+      const isTokenOver = (error as MeshError).code === 'E_REGISTRY_DENIED' && credentials !== undefined
+      if (!isTokenOver || this.#token === undefined) throw error
+    }
+    // a token lives some minutes
+    this.#token = undefined
+    await this.#logIn(credentials!, signal)
+    return this.#post(method, body, signal)
+  }
+
+  async #logIn(credentials: { readonly name: string; readonly password: string }, signal?: AbortSignal): Promise<void> {
+    const { token } = await this.#post('auth/authenticate', credentials, signal)
+    this.#token = token
+  }
+
+  async #post(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
+    const question = { method: 'POST', path: `/v3/${method}`, body, timeoutMs, ...(signal && { signal }) } as const
+    const { status, text } = await this.#http.ask(question)
+    let reply: Reply
+    try {
+      reply = JSON.parse(text) as Reply
+    } catch (cause) {
+      throw new MeshError('E_REGISTRY_PROTOCOL', `etcd ${method}: answered ${status}, no JSON`, { cause })
+    }
+    if (status === 200) return reply
+    const words = messageOf(reply).slice(0, 200)
+    throw new MeshError(
+      isDenial(words) ? 'E_REGISTRY_DENIED' : 'E_REGISTRY_PROTOCOL',
+      `etcd ${method}: ${status} ${words}`,
+    )
+  }
+}
+
+function isDenial(words: string): boolean {
+  return /permission denied|invalid auth token|authentication failed|user name is empty/.test(words)
+}
+
+function messageOf(reply: Reply): string {
+  if (typeof reply.error === 'string') return reply.error
+  return reply.error?.message ?? reply.message ?? ''
+}
+
+function readWord(line: string): WatchWord | MeshError {
+  let reply: Reply
+  try {
+    reply = JSON.parse(line) as Reply
+  } catch (cause) {
+    return new MeshError('E_REGISTRY_PROTOCOL', 'etcd watch: a line that is no JSON', { cause })
+  }
+  const { result } = reply
+  if (result === undefined) {
+    const words = messageOf(reply).slice(0, 200)
+    return new MeshError(isDenial(words) ? 'E_REGISTRY_DENIED' : 'E_REGISTRY_PROTOCOL', `etcd watch: ${words}`)
+  }
+  if (result.canceled === true)
+    return new MeshError('E_REGISTRY_STALE', `etcd watch: ${result.cancel_reason ?? 'the revision is compacted'}`)
+  return {
+    revision: BigInt(result.header?.revision ?? 0),
+    events: (result.events ?? []).map(({ type, kv }) => ({ isRemoval: type === 'DELETE', ...keyValue(kv) })),
+  }
+}
+
+function keyValue(kv: { readonly key: string; readonly value?: string }): KeyValue {
+  return { key: text(kv.key), value: text(kv.value ?? '') }
+}
+
+function base64(value: string): string {
+  return Buffer.from(value).toString('base64')
+}
+
+function text(value: string): string {
+  return Buffer.from(value, 'base64').toString()
+}
+
+/** The first key behind all that begin so. */
+function prefixEnd(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
+}
