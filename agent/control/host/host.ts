@@ -62,7 +62,7 @@ export class Host {
         host: config.host,
         takesRegistrations: (registry) => {
           const found = config.registries.find((one) => one.name === registry)
-          return found !== undefined && kindOf(found).takesRegistrations
+          return found !== undefined && kindOf(found).takesRegistrations(found)
         },
         clusterOf: (registry) => {
           const found = config.registries.find((one) => one.name === registry)

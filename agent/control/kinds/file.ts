@@ -10,7 +10,7 @@ export const fileSection = z.strictObject({
 })
 
 export const fileKind: RegistryKind<z.output<typeof fileSection>> = {
-  takesRegistrations: false,
+  takesRegistrations: () => false,
   naming: () => undefined,
   rulesGroup: () => undefined,
   files: () => [],

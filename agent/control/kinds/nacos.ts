@@ -1,18 +1,11 @@
 /** Registries of `type: nacos`. */
 import * as z from 'zod'
-import type { NacosAdapterConfig, NacosCredentials, NacosTls } from '../../../registry-adapters/nacos/index.ts'
+import type { NacosAdapterConfig, NacosCredentials } from '../../../registry-adapters/nacos/index.ts'
 import { formatHostPort, integer, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { NamedFile, RegistryKind } from './registry-kind.ts'
 import { renewedSecret } from './renewed-secret.ts'
-import { readSecret, readText } from './secret-file.ts'
-
-const tls = z
-  .strictObject({
-    ca: path().optional().describe('Certificates of the authorities that the servers are checked against, PEM.'),
-    cert: path().optional().describe('Our certificate for mutual TLS, PEM.'),
-    key: path().optional().describe('Key of our certificate, PEM, readable by the agent only.'),
-  })
-  .describe('TLS towards the servers; absent = plain.')
+import { readSecret } from './secret-file.ts'
+import { locatedTls, namedTlsFiles, readTls, tlsFiles } from './tls-files.ts'
 
 export const nacosSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -25,7 +18,7 @@ export const nacosSection = z.strictObject({
   passwordFile: path().optional().describe('File that holds the password.'),
   accessKeyFile: path().optional().describe('File that holds the access key.'),
   secretKeyFile: path().optional().describe('File that holds the secret key.'),
-  tls: tls.optional(),
+  tls: tlsFiles.optional(),
   grpcPortOffset: integer(1, 60_000).prefault(1000).describe('gRPC port minus HTTP port (Nacos: 1000).'),
   api: oneOf('auto', 'v1', 'v2', 'v3')
     .prefault('auto')
@@ -38,10 +31,9 @@ export const nacosSection = z.strictObject({
 type NacosSection = z.output<typeof nacosSection>
 
 const secretFiles = ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKeyFile'] as const
-const tlsFiles = ['ca', 'cert', 'key'] as const
 
 export const nacosKind: RegistryKind<NacosSection> = {
-  takesRegistrations: true,
+  takesRegistrations: () => true,
   naming: ({ namespace, group, cluster }) => ({ namespace, group, cluster }),
   rulesGroup: (section) => section.rulesGroup,
   files: namedFiles,
@@ -56,16 +48,13 @@ export const nacosKind: RegistryKind<NacosSection> = {
   located: (section, absolute) => {
     const made = { ...section }
     for (const key of secretFiles) if (section[key] !== undefined) made[key] = absolute(section[key])
-    if (section.tls === undefined) return made
-    made.tls = { ...section.tls }
-    for (const key of tlsFiles) if (section.tls[key] !== undefined) made.tls[key] = absolute(section.tls[key])
+    if (section.tls !== undefined) made.tls = locatedTls(section.tls, absolute)
     return made
   },
   parts: (section) =>
     section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
   create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
     const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')
-    const tls = tlsOf(section)
     const credentials = credentialsOf(section)
     const files = secretFiles.flatMap((key) => section[key] ?? [])
     const adapterConfig: NacosAdapterConfig = {
@@ -76,7 +65,7 @@ export const nacosKind: RegistryKind<NacosSection> = {
       grpcPortOffset: section.grpcPortOffset,
       credentials,
       renewedCredentials: renewedSecret(files, credentials, () => credentialsOf(section), deps),
-      ...(tls === undefined ? {} : { tls }),
+      ...(section.tls === undefined ? {} : { tls: readTls(section.tls) }),
       api: section.api,
       endpoints: {
         allowLoopback: endpoints.allowLoopbackEndpoints,
@@ -96,11 +85,7 @@ function namedFiles(section: NacosSection): NamedFile[] {
     const file = section[key]
     if (file !== undefined) files.push({ path: [key], file, isSecret: true })
   }
-  for (const key of tlsFiles) {
-    const file = section.tls?.[key]
-    if (file !== undefined) files.push({ path: ['tls', key], file, isSecret: key === 'key' })
-  }
-  return files
+  return [...files, ...namedTlsFiles(section.tls)]
 }
 
 function credentialsOf(section: NacosSection): NacosCredentials {
@@ -110,14 +95,4 @@ function credentialsOf(section: NacosSection): NacosCredentials {
   if (accessKeyFile !== undefined && secretKeyFile !== undefined)
     return { kind: 'access-key', accessKey: readSecret(accessKeyFile), secretKey: readSecret(secretKeyFile) }
   return { kind: 'none' }
-}
-
-function tlsOf(section: NacosSection): NacosTls | undefined {
-  if (section.tls === undefined) return undefined
-  const { ca, cert, key } = section.tls
-  return {
-    ...(ca === undefined ? {} : { ca: readText(ca) }),
-    ...(cert === undefined ? {} : { cert: readText(cert) }),
-    ...(key === undefined ? {} : { key: readText(key) }),
-  }
 }

@@ -1,17 +1,32 @@
 /** The one table of registry kinds, and what the rest of control asks of a section of `registries` without knowing its kind. */
 import * as z from 'zod'
 import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import { consulKind, consulSection } from './consul.ts'
+import { etcdKind, etcdSection } from './etcd.ts'
 import { fileKind, fileSection } from './file.ts'
+import { kubernetesKind, kubernetesSection } from './kubernetes.ts'
 import { nacosKind, nacosSection } from './nacos.ts'
 import type { EndpointSettings, RegistryKind } from './registry-kind.ts'
+import { zookeeperKind, zookeeperSection } from './zookeeper.ts'
 
-export const registrySection = z.discriminatedUnion('type', [nacosSection, fileSection])
+export const registrySection = z.discriminatedUnion('type', [
+  nacosSection,
+  zookeeperSection,
+  consulSection,
+  kubernetesSection,
+  etcdSection,
+  fileSection,
+])
 
 /** One entry of `registries` in `agent.yaml`. */
 export type RegistryFile = z.output<typeof registrySection>
 
 const kinds: { readonly [Type in RegistryFile['type']]: RegistryKind<Extract<RegistryFile, { type: Type }>> } = {
   nacos: nacosKind,
+  zookeeper: zookeeperKind,
+  consul: consulKind,
+  kubernetes: kubernetesKind,
+  etcd: etcdKind,
   file: fileKind,
 }
 

@@ -40,7 +40,7 @@ export interface AdapterSettings {
 /** All functions are pure but `create`. `schema`, with `type` as its literal, is the kind's own: its type is that of the section. */
 export interface RegistryKind<Section extends RegistrySection> {
   /** Whether local applications can be announced there; false = it is only read. */
-  readonly takesRegistrations: boolean
+  takesRegistrations(section: Section): boolean
   /** Undefined: services of this kind have no namespaces and groups of their own. */
   naming(section: Section): RegistryNaming | undefined
   /** Group of the documents that hold rules; undefined = none. */

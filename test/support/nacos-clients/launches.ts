@@ -92,12 +92,15 @@ async function javaProgram(
   }
 }
 
-/** A Dubbo provider or consumer that uses Nacos as its registry; the arguments are its own. */
+/** A Dubbo provider or consumer with Nacos or ZooKeeper as its registry; the arguments are its own. */
 export async function dubboSample(version: string): Promise<Launch> {
   return await javaProgram(`dubbo-${version}`, 'DubboSample', [
+    // first: ZooKeeper brings a logger that writes everything
+    ['org.slf4j', 'slf4j-nop', '1.7.36'],
     ['org.apache.dubbo', 'dubbo', version],
     ['com.alibaba.nacos', 'nacos-client', '2.5.1'],
-    ['org.slf4j', 'slf4j-nop', '1.7.36'],
+    ['org.apache.curator', 'curator-x-discovery', '5.1.0'],
+    ['org.apache.zookeeper', 'zookeeper', '3.8.4'],
   ])
 }
 

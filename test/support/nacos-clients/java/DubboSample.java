@@ -9,7 +9,8 @@ import org.apache.dubbo.config.ServiceConfig;
 import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 
 /**
- * An ordinary Dubbo application with Nacos as its registry: ADDRESS provider MODE HOST PORT, or ADDRESS consumer MODE; MODE is interface or instance.
+ * An ordinary Dubbo application: REGISTRY provider MODE HOST PORT, or REGISTRY consumer MODE [URL]; MODE is interface or instance.
+ * REGISTRY is the address of a Nacos server, a whole address like zookeeper://HOST:PORT, or N/A for none. With URL the consumer asks no registry and calls that.
  * It is driven by lines as protocol.md says: "ready" is answered when it has started, "greet NAME" by the consumer with the provider's answer.
  */
 public class DubboSample {
@@ -30,7 +31,8 @@ public class DubboSample {
         ApplicationConfig application = new ApplicationConfig("greeter-" + args[1]);
         application.setQosEnable(false);
         application.setRegisterMode(args[2]);
-        RegistryConfig registry = new RegistryConfig("nacos://" + args[0]);
+        boolean isWhole = args[0].contains("://") || args[0].equals(RegistryConfig.NO_AVAILABLE);
+        RegistryConfig registry = new RegistryConfig(isWhole ? args[0] : "nacos://" + args[0]);
         DubboBootstrap bootstrap = DubboBootstrap.getInstance().application(application).registry(registry);
         Greeter greeter = null;
         if (isProvider) {
@@ -44,6 +46,9 @@ public class DubboSample {
             ReferenceConfig<Greeter> reference = new ReferenceConfig<>();
             reference.setInterface(Greeter.class);
             reference.setCheck(false);
+            if (args.length > 3) {
+                reference.setUrl(args[3]);
+            }
             reference.setTimeout(3000);
             bootstrap.reference(reference).start();
             greeter = reference.get();
