@@ -26,6 +26,7 @@ import type { BoundListener } from './listen/listeners.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { PortOwner } from './listen/port-owner.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
+import { OwnListeners } from './listen/own-listeners.ts'
 import { ProxyIntake } from './listen/proxy-intake.ts'
 import { RelayAdmission } from './listen/relay-admission.ts'
 import { RelayGate } from './listen/relay-gate.ts'
@@ -79,6 +80,9 @@ export interface WorkerOptions {
 const tickMs = 100
 /** And callers that are not read are looked at for having given up. */
 const ticksPerLook = 10
+
+/** Between two log lines about loops, ms. */
+const loopLogMs = 10_000
 
 /**
  * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the parts and hands each what it needs. `start.ts` connects it to control and watchdog; tests and
@@ -141,12 +145,30 @@ export class Worker {
       now,
       tell: options.tellRefused,
     })
+    let loopLoggedAt = Number.NEGATIVE_INFINITY
+    const ownListeners = new OwnListeners({
+      specs: () => [...this.listeners.list()].map(({ socket, spec }) => ({ ...spec, port: socket.port })),
+      revision: () => this.listeners.revision,
+      now,
+    })
     const dialer = new Dialer({
       transports,
       wheel,
       clock,
       socketOptions: socketOptions(warn),
       onRefused: (address, port) => refused.note(address, port),
+      leadsBack: (address, port, service) => {
+        if (this.state.service(service)?.protocol !== 'tcp' || !ownListeners.leadsBack(address, port, service))
+          return false
+        tallies.loopDials++
+        if (now() - loopLoggedAt > loopLogMs) {
+          loopLoggedAt = now()
+          warn(
+            `${service}: ${address}:${port} is a listener of this agent; a connection there would come back, so none is made`,
+          )
+        }
+        return true
+      },
     })
     const strings = new StringCache()
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')

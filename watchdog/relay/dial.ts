@@ -9,6 +9,8 @@ export interface DialDeps {
   readonly health: AddressHealth
   readonly now: () => number
   readonly maxBufferBytes: number
+  /** Whether a connection there would come back to a socket that we relay for. */
+  readonly leadsBack: (candidate: Candidate) => boolean
 }
 
 /** Who took it, and who stands behind it in the list. */
@@ -29,6 +31,10 @@ export function dialFirst(
     const candidate = list[position]
     if (candidate === undefined) {
       done(undefined)
+      return
+    }
+    if (deps.leadsBack(candidate)) {
+      next(position + 1)
       return
     }
     current = Wire.dial(

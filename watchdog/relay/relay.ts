@@ -3,6 +3,7 @@
  * queue for the next worker, which is better than a refusal.
  */
 import net from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
@@ -12,6 +13,7 @@ import { shardKey } from '../hold/held-sockets.ts'
 import type { Log } from '../log.ts'
 import type { Bounds } from '../options.ts'
 import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
+import type { Candidate } from './candidates.ts'
 import { CenterWatch } from './center-watch.ts'
 import { Introduction } from './introduction.ts'
 import { relayConnection } from './relayed-connection.ts'
@@ -224,6 +226,7 @@ export class Relay {
       introduction: this.introduction,
       limits: targets.limits ?? defaultLimits,
       maxBufferBytes: bounds.maxRelayBufferBytes,
+      leadsBack: (candidate) => this.leadsBack(candidate, listener),
       onRouted: (end) => {
         this.counts[end]++
         // An inbound connection goes to the local application; that is no tier of a caller on this host.
@@ -232,6 +235,16 @@ export class Relay {
       onRefused: () => void this.counts.refused++,
       onPassedOver: () => void this.counts.passedOver++,
     })
+  }
+
+  /** Held sockets are few, and dials of the relay are no hot path: all are looked at. Inbound ports lead to applications, so others may go there. */
+  private leadsBack({ address, port }: Candidate, from: RelayListener): boolean {
+    for (const held of this.deps.held.all()) {
+      const { shard } = held
+      if (shard.port !== port || !isHere(shard.address, address)) continue
+      if (from.kind === 'inbound' || this.listenerOf(held)?.kind !== 'inbound') return true
+    }
+    return false
   }
 
   private noteSecret(): void {
@@ -251,4 +264,16 @@ export class Relay {
     }
     return this.heads
   }
+}
+
+/** Whether a socket that listens on `listening` is reached at `address` of this host. */
+function isHere(listening: string, address: string): boolean {
+  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
+  if (listening === plain) return true
+  if (listening !== '0.0.0.0' && listening !== '::') return false
+  return (
+    plain.startsWith('127.') ||
+    plain === '::1' ||
+    Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === plain))
+  )
 }

@@ -2,7 +2,7 @@
 import type net from 'node:net'
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
-import type { AddressHealth, CandidateList } from './candidates.ts'
+import type { AddressHealth, Candidate, CandidateList } from './candidates.ts'
 import { HttpExchange } from './http-exchange.ts'
 import type { Introduction } from './introduction.ts'
 import type { RelayedHeads } from './relayed-heads.ts'
@@ -25,6 +25,8 @@ export interface RelayedDeps {
   readonly limits: LimitsSpec
   readonly now: () => number
   readonly maxBufferBytes: number
+  /** Whether a connection there would come back to a socket that we relay for. */
+  readonly leadsBack: (candidate: Candidate) => boolean
   /** Which tier took it, or that none did; again when a center did not deliver it and another took it. */
   readonly onRouted: (end: RelayEnd) => void
   /** A malformed request. */

@@ -1,9 +1,10 @@
+import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ConnectionPoolSpec } from '../../../contracts/policy-spec.ts'
 import { Outcome } from '../balance/types.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
-import type { Dial, Transport, Transports } from '../transport/transport.ts'
+import type { Dial, DialCallback, Transport, Transports } from '../transport/transport.ts'
 import type { SocketOptions } from './socket-options.ts'
 
 export interface DialerDeps {
@@ -13,6 +14,8 @@ export interface DialerDeps {
   readonly socketOptions: SocketOptions
   /** The system refused a dial: nobody listens there. */
   readonly onRefused: (address: string, port: number) => void
+  /** The address is a listener of ours, and the connection would come back to it. */
+  readonly leadsBack: (address: string, port: number, service: ServiceKey) => boolean
 }
 
 /** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
@@ -31,8 +34,9 @@ export class Dialer {
     this.deps = deps
   }
 
-  dial(address: string, port: number, pool: ConnectionPoolSpec, user: DialUser): PendingDial {
-    return new PendingDial(this.deps, address, port, pool, user)
+  /** service: whose endpoint the address is. */
+  dial(address: string, port: number, service: ServiceKey, pool: ConnectionPoolSpec, user: DialUser): PendingDial {
+    return new PendingDial(this.deps, address, port, service, pool, user)
   }
 
   /** Of a connection whose endpoint left; see `SocketOptions`. */
@@ -41,18 +45,31 @@ export class Dialer {
   }
 }
 
+/** In a later turn, as the system does it. */
+function refuse(callback: DialCallback): Dial {
+  const soon = setImmediate(callback, null, 'ELOOP')
+  return { cancel: () => clearImmediate(soon) }
+}
+
 export class PendingDial implements TimerOwner {
   private readonly deps: DialerDeps
   private readonly timer: Timer
   private readonly dial: Dial
   private user: DialUser | null
 
-  constructor(deps: DialerDeps, address: string, port: number, pool: ConnectionPoolSpec, user: DialUser) {
+  constructor(
+    deps: DialerDeps,
+    address: string,
+    port: number,
+    service: ServiceKey,
+    pool: ConnectionPoolSpec,
+    user: DialUser,
+  ) {
     this.deps = deps
     this.user = user
     this.timer = new Timer(this, 0)
     deps.wheel.arm(this.timer, deps.clock.now + pool.connectTimeoutMs)
-    this.dial = deps.transports.dial(address, port, (transport, reason) => {
+    const onDialed: DialCallback = (transport, reason) => {
       const waiting = this.finish()
       if (waiting === null) {
         transport?.close()
@@ -66,7 +83,10 @@ export class PendingDial implements TimerOwner {
       }
       deps.socketOptions.apply(transport, pool)
       waiting.onDialed(transport)
-    })
+    }
+    this.dial = deps.leadsBack(address, port, service)
+      ? refuse(onDialed)
+      : deps.transports.dial(address, port, onDialed)
   }
 
   onTimer(): void {

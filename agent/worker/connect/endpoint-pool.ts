@@ -256,23 +256,29 @@ export class EndpointPool implements TimerOwner {
         // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
         if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
       }
-      const dial: PendingDial = deps.dialer.dial(this.state.address, this.state.port, cluster.policy.pool, {
-        onDialed: (transport) => {
-          this.dials.delete(dial)
-          this.release(this.opened(transport), true)
+      const dial: PendingDial = deps.dialer.dial(
+        this.state.address,
+        this.state.port,
+        cluster.service,
+        cluster.policy.pool,
+        {
+          onDialed: (transport) => {
+            this.dials.delete(dial)
+            this.release(this.opened(transport), true)
+          },
+          onDialFailed: (outcome, reason) => {
+            this.dials.delete(dial)
+            cluster.endConnection()
+            const waiter = this.takeWaiter()
+            if (waiter !== undefined) {
+              cluster.endPending()
+              waiter.onConnectFailed(outcome, reason)
+            }
+            this.cluster.pump()
+            this.dropIfUnused()
+          },
         },
-        onDialFailed: (outcome, reason) => {
-          this.dials.delete(dial)
-          cluster.endConnection()
-          const waiter = this.takeWaiter()
-          if (waiter !== undefined) {
-            cluster.endPending()
-            waiter.onConnectFailed(outcome, reason)
-          }
-          this.cluster.pump()
-          this.dropIfUnused()
-        },
-      })
+      )
       this.dials.add(dial)
     }
   }

@@ -120,7 +120,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     this.dials++
     this.dialledAt = now
     cluster.beginAttempt(picked, now)
-    this.dial = deps.dialer.dial(picked.address, picked.port, cluster.policy.pool, this)
+    this.dial = deps.dialer.dial(picked.address, picked.port, cluster.service, cluster.policy.pool, this)
   }
 
   onDialFailed(outcome: Outcome): void {

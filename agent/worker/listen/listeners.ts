@@ -66,6 +66,8 @@ export class Listeners {
   private work: Promise<void> = Promise.resolve()
   private retryTimer: NodeJS.Timeout | undefined
   private isStopped = false
+  /** Grows with each listener that came, changed or left. */
+  revision = 0
 
   constructor(deps: ListenersDeps) {
     this.deps = deps
@@ -177,6 +179,7 @@ export class Listeners {
 
   private async take(name: string, spec: ListenerSpec | null): Promise<void> {
     if (this.isStopped) return
+    this.revision++
     const former = this.bound.get(name)
     this.failed.delete(name)
     if (this.drained.has(name)) {
@@ -222,6 +225,7 @@ export class Listeners {
       }
       const bound = new BoundListener(spec, socket)
       this.bound.set(name, bound)
+      this.revision++
       if (!isFit) this.deps.onBound(bound)
     } catch (cause) {
       const error = this.explain(spec, cause as NodeJS.ErrnoException)

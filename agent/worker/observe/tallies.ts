@@ -4,6 +4,7 @@ export class Tallies {
   /** Shed at the bound of the worker or of a relay listener. */
   shedConnections = 0
   badProxyHeaders = 0
+  loopDials = 0
   relayStrangers = 0
   relayProofs = 0
   /** To and from workers of the same generation. */
@@ -98,6 +99,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'relayProofs',
     'hostmesh_relay_proof_refusals_total',
     'Relayed connections closed for a missing, wrong, old or repeated proof',
+  ],
+  [
+    'loopDials',
+    'hostmesh_loop_dials_total',
+    'TCP connections not made because they would come back to a listener of ours',
   ],
   ['requestLineLimits', 'hostmesh_request_line_limit_total', 'Requests refused for a too long request line'],
   ['headLimits', 'hostmesh_head_bytes_limit_total', 'Messages refused for a too large head'],

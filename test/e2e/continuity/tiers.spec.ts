@@ -184,6 +184,27 @@ describe('with the whole generation dead', function () {
     expect(center.introductions).to.deep.equal([])
   })
 
+  it('an application that is registered at its own inbound port makes no loop, TCP or HTTP', async () => {
+    const known = targets()
+    const inbound = { kind: 'inbound', center: false } as const
+    await killGeneration({
+      ...known,
+      listeners: {
+        http: { ...known.listeners['http']!, ...inbound, endpoints: [`127.0.0.1:${host.httpPort}`] },
+        tcp: { ...known.listeners['tcp']!, ...inbound, endpoints: [`127.0.0.1:${host.tcpPort}`] },
+      },
+    })
+    const { relay } = await host.state()
+    const socket = net.connect({ port: host.tcpPort, host: '127.0.0.1' })
+    await new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+    const answer = await ask()
+    expect(answer.status).to.equal(503)
+    expect(answer.head).to.match(/^x-mesh-error: E_CONNECT_FAILED$/im)
+    const { connections } = (await host.state()).relay
+    expect(connections.failed - relay.connections.failed).to.equal(2)
+    expect(connections.direct).to.equal(relay.connections.direct)
+  })
+
   it('the shared port finds a service by its header, its Host and its fallback, and refuses other addresses', async () => {
     const known = targets()
     await killGeneration({

@@ -13,6 +13,7 @@ import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
+import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
 import { watchMoves } from '../../../../support/worker/watch-moves.ts'
 
@@ -71,6 +72,25 @@ describe('a TCP connection', () => {
     callers.push(caller)
     return caller
   }
+
+  it('makes no loop of an endpoint that is the listener itself', async () => {
+    const { port } = server.address() as AddressInfo
+    const plan = (at: number): ServicePlan => ({
+      name: 'ledger',
+      protocol: 'tcp',
+      endpoints: [{ address: '127.0.0.1', port: at }],
+    })
+    started = await startWorker({ services: [plan(port)] })
+    const own = started.port('ledger')
+    const { services } = snapshotOf({ services: [plan(own)], listen: { ledger: { address: '127.0.0.1', port: 0 } } })
+    await started.change({ services })
+    const before = started.metric('hostmesh_connections_accepted_total') ?? 0
+    const caller = await RawCaller.open(own)
+    callers.push(caller)
+    await caller.until(() => caller.isClosed)
+    expect(started.metric('hostmesh_loop_dials_total')).to.equal(1)
+    expect(started.metric('hostmesh_connections_accepted_total')! - before).to.equal(1)
+  })
 
   it('passes bytes both ways', async () => {
     const caller = await relay()

@@ -32,6 +32,7 @@ function stateWith(snapshot: Snapshot) {
     clock,
     socketOptions: { apply() {}, watchClosely() {} },
     onRefused() {},
+    leadsBack: () => false,
   })
   const state = new MeshState(
     { pools: { dialer, wheel, clock, codec }, random: Math.random, now: () => 1000, limitShare: 1 },

@@ -1,0 +1,69 @@
+/**
+ * Which addresses lead back into this agent, so that a TCP connection is not passed round in circles until the descriptors are used up. HTTP is left to `Via` (R18).
+ * What came in at an inbound port must not go to any listener of ours; anything else may go to inbound ports, which lead to applications, and to no other.
+ */
+import { isIPv4 } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { ListenerSpec } from '../../../contracts/snapshot.ts'
+
+/** Addresses of the host are looked up again after so long, ms. */
+const addressAgeMs = 10_000
+
+export interface OwnListenersDeps {
+  /** The listeners of the snapshot. */
+  readonly specs: () => Iterable<ListenerSpec>
+  /** Another value = the listeners have changed. */
+  readonly revision: () => number
+  /** Monotonic ms. */
+  readonly now: () => number
+}
+
+export class OwnListeners {
+  private readonly deps: OwnListenersDeps
+  private revision = -1
+  private readonly byPort = new Map<number, ListenerSpec[]>()
+  /** What inbound listeners lead to. */
+  private readonly applications = new Set<string>()
+  private addresses: ReadonlySet<string> = new Set()
+  private lookedAt = Number.NEGATIVE_INFINITY
+
+  constructor(deps: OwnListenersDeps) {
+    this.deps = deps
+  }
+
+  /** service: key of the destination that the address belongs to. */
+  leadsBack(address: string, port: number, service: string): boolean {
+    if (this.revision !== this.deps.revision()) this.rebuild()
+    const there = this.byPort.get(port)
+    if (there === undefined) return false
+    const plain = address.startsWith('::ffff:') ? address.slice(7) : address
+    const isFromInbound = this.applications.has(service)
+    return there.some((spec) => (isFromInbound || spec.kind !== 'inbound') && this.isAt(spec.address, plain))
+  }
+
+  private isAt(listening: string, address: string): boolean {
+    if (listening === address) return true
+    if (listening !== '0.0.0.0' && listening !== '::') return false
+    if (address === '::1' || (isIPv4(address) && (address.startsWith('127.') || address === '0.0.0.0'))) return true
+    const now = this.deps.now()
+    if (now - this.lookedAt > addressAgeMs) {
+      this.lookedAt = now
+      this.addresses = new Set(
+        Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
+      )
+    }
+    return this.addresses.has(address)
+  }
+
+  private rebuild(): void {
+    this.revision = this.deps.revision()
+    this.byPort.clear()
+    this.applications.clear()
+    for (const spec of this.deps.specs()) {
+      if (spec.kind === 'inbound') this.applications.add(spec.service)
+      const others = this.byPort.get(spec.port)
+      if (others === undefined) this.byPort.set(spec.port, [spec])
+      else others.push(spec)
+    }
+  }
+}
