@@ -11,7 +11,7 @@ import { connectWatchdog } from './handoff/watchdog-link.ts'
 import type { WatchdogLink } from './handoff/watchdog-link.ts'
 import { ControlClient } from './link/control-client.ts'
 import { readSnapshotFile } from './link/snapshot-file.ts'
-import type { BoundListener } from './listen/listeners.ts'
+import type { BoundListener } from './listen/bound-listeners.ts'
 import { lineLog } from './observe/line-log.ts'
 import { Worker } from './worker.ts'
 

@@ -12,17 +12,17 @@ import { Mirrors } from './forward/mirrors.ts'
 import type { UpstreamCodec } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
-import { explain } from './link/explain-sources.ts'
-import { MeshState } from './link/mesh-state.ts'
-import { ParkedNames } from './link/parked-names.ts'
-import { StatePorter } from './link/state-porter.ts'
+import { explain } from './mesh/explain-sources.ts'
+import { MeshState } from './mesh/mesh-state.ts'
+import { ParkedNames } from './mesh/parked-names.ts'
+import { StatePorter } from './handoff/state-porter.ts'
 import { Acceptor } from './listen/acceptor.ts'
 import { Adoption } from './listen/adoption.ts'
 import { CallerIdentity } from './listen/caller-identity.ts'
 import { CallerIntake } from './listen/caller-intake.ts'
 import { probeContext } from './listen/listener-context.ts'
-import { Listeners } from './listen/listeners.ts'
-import type { BoundListener } from './listen/listeners.ts'
+import { BoundListeners } from './listen/bound-listeners.ts'
+import type { BoundListener } from './listen/bound-listeners.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { PortOwner } from './listen/port-owner.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
@@ -94,7 +94,7 @@ export class Worker {
   readonly parked: ParkedNames
   readonly output: Output
   readonly bulk: BulkMover = new BulkMover(KernelPipe.open(largestPortion))
-  readonly listeners: Listeners
+  readonly listeners: BoundListeners
   readonly connections: Adoption
   readonly acceptor: Acceptor
   readonly transports: Transports
@@ -247,7 +247,7 @@ export class Worker {
       ],
       protocols,
     })
-    this.listeners = new Listeners({
+    this.listeners = new BoundListeners({
       transports,
       isShared: options.sharesPorts,
       isOurs: options.isOurs,
@@ -260,7 +260,9 @@ export class Worker {
     const { acceptor, listeners } = this
     const { closeDescriptor } = options
     this.protocols = protocols
-    this.connections = new Adoption({ clock, live, state, protocols, transports, acceptor, listeners, closeDescriptor })
+    const { relays } = this
+    const table = { live, state, protocols, listeners, acceptor, relays }
+    this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
     this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies })
     this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
     let ticks = 0

@@ -1,17 +1,19 @@
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { PooledMovable } from '../connect/pooled-movable.ts'
-import type { MeshState } from '../link/mesh-state.ts'
+import type { MeshState } from '../mesh/mesh-state.ts'
 import type { Clock } from '../transport/clock.ts'
 import { noIdentity } from '../transport/transport.ts'
 import type { Transport, Transports } from '../transport/transport.ts'
 import type { Accepted } from './accepted.ts'
 import type { Acceptor } from './acceptor.ts'
 import { relayedContext } from './listener-context.ts'
-import type { Listeners } from './listeners.ts'
+import type { BoundListeners } from './bound-listeners.ts'
 import type { LiveTable } from './live-table.ts'
 import { movedConnectionFormat, movedTransportsFormat } from './movable.ts'
 import type { LiveConnections, Movable, MovedConnection, MovedHttp1, MovedPair, MovedPooled } from './movable.ts'
+import { quotaKey } from './relay-admission.ts'
+import type { RelayAdmission } from './relay-admission.ts'
 import type { ProtocolTable } from './protocol-table.ts'
 
 export interface AdoptionDeps {
@@ -21,7 +23,8 @@ export interface AdoptionDeps {
   readonly protocols: ProtocolTable
   readonly transports: Transports
   readonly acceptor: Acceptor
-  readonly listeners: Listeners
+  readonly relays: RelayAdmission
+  readonly listeners: BoundListeners
   /** Closes a descriptor that could not be taken over. */
   readonly closeDescriptor: (descriptor: number) => void
 }
@@ -147,10 +150,24 @@ export class Adoption implements LiveConnections {
     }
   }
 
+  /** Its host's place at the relay listener comes along. */
+  private keepPlace(peerAddress: string, onEnd: () => void): () => void {
+    const { relays } = this.deps
+    const key = quotaKey(peerAddress)
+    relays.takeOver(key)
+    let isKept = true
+    return () => {
+      if (isKept) relays.leave(key)
+      isKept = false
+      onEnd()
+    }
+  }
+
   private acceptedOf(moved: MovedHttp1 | MovedPair): Accepted | undefined {
     const { acceptor, clock, listeners, state } = this.deps
     const bound = listeners.find(moved.listener)
     if (bound === undefined) return undefined
+    const onEnd = acceptor.counted(bound.count)
     const service = moved.proxy?.service
     const known = bound.spec.kind === 'relay' && service ? state.service(service as ServiceKey) : undefined
     return {
@@ -159,7 +176,7 @@ export class Adoption implements LiveConnections {
       source: moved.source,
       identity: moved.identity ?? noIdentity,
       acceptedAt: clock.now - moved.ageMs,
-      onEnd: acceptor.counted(bound.count),
+      onEnd: bound.spec.kind === 'relay' ? this.keepPlace(moved.peer.address, onEnd) : onEnd,
     }
   }
 }

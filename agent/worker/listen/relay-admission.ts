@@ -23,10 +23,26 @@ export class RelayAdmission {
     return true
   }
 
+  /** A connection that was admitted before, in another process: past the bounds. To be paired with `leave`. */
+  takeOver(address: string): void {
+    this.byHost.set(address, (this.byHost.get(address) ?? 0) + 1)
+    this.total++
+  }
+
   leave(host: string): void {
     const count = this.byHost.get(host) ?? 0
     if (count <= 1) this.byHost.delete(host)
     else this.byHost.set(host, count - 1)
     this.total--
   }
+}
+
+/** Whose place a connection takes: the peer's address, which it cannot choose; of IPv6 its /64, which one host has as a whole. */
+export function quotaKey(address: string): string {
+  if (!address.includes(':') || address.startsWith('::ffff:')) return address
+  const [head = '', tail = ''] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const rest = tail === '' ? [] : tail.split(':')
+  while (address.includes('::') && groups.length + rest.length < 8) groups.push('0')
+  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
 }

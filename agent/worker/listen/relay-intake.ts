@@ -2,10 +2,11 @@ import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ServiceSpec } from '../../../contracts/snapshot.ts'
 import { acknowledgement, proxyTlv } from '../../../contracts/words.ts'
 import type { LocalAnswer } from '../../../http1/local-reply.ts'
-import type { ParkedNames } from '../link/parked-names.ts'
+import type { ParkedNames } from '../mesh/parked-names.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { relayedContext } from './listener-context.ts'
+import { quotaKey } from './relay-admission.ts'
 import type { RelayAdmission } from './relay-admission.ts'
 import { notReadyAnswer, overloadAnswer, ShedReply, unknownAnswer } from './shed-reply.ts'
 import type { ShedReplyDeps } from './shed-reply.ts'
@@ -22,7 +23,7 @@ export interface RelayIntakeDeps extends ShedReplyDeps {
 
 /**
  * A center's relay listener: admits connections of hosts without an agent within their bounds, and lets each go on as if it had come in on the listener of the service that
- * its header names. One whose service is not known yet waits for control (`link/parked-names.ts`).
+ * its header names. One whose service is not known yet waits for control (`mesh/parked-names.ts`).
  */
 export class RelayIntake implements IntakeStep {
   private readonly deps: RelayIntakeDeps
@@ -101,16 +102,6 @@ export class RelayIntake implements IntakeStep {
     const address = arriving.transport.peer().address
     if (!parked.park(key, waiting, address)) this.refuse(arriving, overloadAnswer)
   }
-}
-
-/** Whose place a connection takes: the peer's address, which it cannot choose; of IPv6 its /64, which one host has as a whole. */
-function quotaKey(address: string): string {
-  if (!address.includes(':') || address.startsWith('::ffff:')) return address
-  const [head = '', tail = ''] = address.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const rest = tail === '' ? [] : tail.split(':')
-  while (address.includes('::') && groups.length + rest.length < 8) groups.push('0')
-  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
 }
 
 function asksAcknowledgement({ introduction }: Arriving): boolean {

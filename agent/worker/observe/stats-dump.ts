@@ -1,6 +1,6 @@
 import type { StatsDump } from '../../../contracts/control-link.ts'
-import type { MeshState } from '../link/mesh-state.ts'
-import type { ParkedNames } from '../link/parked-names.ts'
+import type { MeshState } from '../mesh/mesh-state.ts'
+import type { ParkedNames } from '../mesh/parked-names.ts'
 import type { Acceptor } from '../listen/acceptor.ts'
 import type { RelayAdmission } from '../listen/relay-admission.ts'
 import { clusterSeries, single, tallySeries } from './gauges.ts'

@@ -1,17 +1,17 @@
 /**
  * Transports on Node's own TCP handles: no stream layer, one read buffer for all sockets, no object per write that the kernel takes at once.
  *
- * Why: half of the cost of a small request in Node is the stream layer around the socket. Everything internal that the data path relies on is in this file:
- * `process.binding('tcp_wrap')` and `('stream_wrap')`, `useUserBuffer`, `onread`, `writeBuffer` with a null request, `streamBaseState`. These are no public
- * API, so the file is only used on a major version it was written for and after `raw-self-test.ts` passed in this very process; else `public-socket.ts` serves.
+ * Why: half of the cost of a small request in Node is the stream layer around the socket. Everything internal that the data path relies on is in
+ * this file and in `raw-bindings.ts`. It is no public API, so the file is only used on a major version it was written for and after `raw-self-test.ts` passed in this very process; else `public-socket.ts` serves.
  */
 import { isIPv6 } from 'node:net'
 
 import { openTcpSending } from '../../../native/tcp-sending.ts'
 import type { TcpSending } from '../../../native/tcp-sending.ts'
 import type { Output, OutputBlock } from './output.ts'
-import { Fate } from './transport.ts'
-import { noIdentity, refuseState } from './transport.ts'
+import { loadBindings, systemError } from './raw-bindings.ts'
+import type { Bindings, Handle, HandleOwner, WriteRequest } from './raw-bindings.ts'
+import { Fate, noIdentity, refuseState } from './transport.ts'
 import type {
   DetachedTransport,
   Dial,
@@ -30,80 +30,6 @@ export const firstRawMajor = 26
 /** One read takes at most this much: what libuv itself asks for. */
 export const readBufferBytes = 65_536
 
-interface WriteRequest {
-  oncomplete: (status: number) => void
-  writeStatus: number | null
-  bytes: Buffer | null
-  block: OutputBlock | null
-  transport: RawTransport | null
-}
-
-interface ConnectRequest {
-  oncomplete: (status: number) => void
-}
-
-interface Handle {
-  readonly fd: number
-  readonly writeQueueSize: number
-  transport: RawTransport | null
-  onread: () => Buffer | undefined
-  onconnection: (status: number, client: Handle | undefined) => void
-  open(fd: number): number
-  bind(address: string, port: number, flags: number): number
-  bind6(address: string, port: number, flags: number): number
-  listen(backlog: number): number
-  connect(request: ConnectRequest, address: string, port: number): number
-  connect6(request: ConnectRequest, address: string, port: number): number
-  getsockname(out: object): number
-  getpeername(out: object): number
-  setNoDelay(on: boolean): number
-  setKeepAlive(on: boolean, seconds: number): number
-  readStart(): number
-  readStop(): number
-  useUserBuffer(buffer: Buffer): void
-  writeBuffer(request: null, bytes: Buffer): number | WriteRequest
-  shutdown(request: object): number
-  reset(): number
-  close(callback?: () => void): void
-}
-
-interface Bindings {
-  readonly TCP: { new (kind: number): Handle }
-  readonly TCPConnectWrap: { new (): ConnectRequest }
-  readonly ShutdownWrap: { new (): { oncomplete: (status: number) => void } }
-  readonly constants: { readonly SOCKET: number; readonly SERVER: number; readonly UV_TCP_REUSEPORT: number }
-  readonly state: Int32Array
-  readonly readBytesOrError: number
-  readonly lastWriteError: number
-  readonly endOfFile: number
-  readonly noBuffers: number
-  readonly errorName: (code: number) => string
-}
-
-function loadBindings(): Bindings {
-  const load = (process as unknown as { binding(name: string): Record<string, unknown> }).binding
-  const tcp = load.call(process, 'tcp_wrap')
-  const stream = load.call(process, 'stream_wrap')
-  const uv = load.call(process, 'uv')
-  return {
-    TCP: tcp['TCP'] as Bindings['TCP'],
-    TCPConnectWrap: tcp['TCPConnectWrap'] as Bindings['TCPConnectWrap'],
-    ShutdownWrap: stream['ShutdownWrap'] as Bindings['ShutdownWrap'],
-    constants: tcp['constants'] as Bindings['constants'],
-    state: stream['streamBaseState'] as Int32Array,
-    readBytesOrError: stream['kReadBytesOrError'] as number,
-    lastWriteError: stream['kLastWriteErr'] as number,
-    endOfFile: uv['UV_EOF'] as number,
-    noBuffers: uv['UV_ENOBUFS'] as number,
-    errorName: uv['errname'] as (code: number) => string,
-  }
-}
-
-function systemError(bindings: Bindings, code: number, what: string): Error {
-  const name = bindings.errorName(code)
-  return Object.assign(new Error(`${what}: ${name}`), { code: name, errno: code })
-}
-
 /** What all transports of a process share. */
 interface Shared {
   readonly bindings: Bindings
@@ -120,7 +46,7 @@ interface Shared {
 
 const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
 
-class RawTransport implements Transport {
+class RawTransport implements Transport, HandleOwner {
   owner: TransportOwner = nobody
   pendingBytes = 0
   private readonly shared: Shared

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
-import { MeshState } from '../../../../../agent/worker/link/mesh-state.ts'
-import type { MeshStateDeps } from '../../../../../agent/worker/link/mesh-state.ts'
+import { MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
+import type { MeshStateDeps } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import { ownVirtualHost } from '../../../../../agent/worker/route/own-host.ts'
 import { RouteIds } from '../../../../../agent/worker/route/route-ids.ts'
 import { matchRoute } from '../../../../../agent/worker/route/virtual-host.ts'

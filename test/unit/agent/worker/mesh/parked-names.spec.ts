@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
-import { ParkedNames } from '../../../../../agent/worker/link/parked-names.ts'
-import type { Parkable } from '../../../../../agent/worker/link/parked-names.ts'
+import { ParkedNames } from '../../../../../agent/worker/mesh/parked-names.ts'
+import type { Parkable } from '../../../../../agent/worker/mesh/parked-names.ts'
 import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 
-import type { StatePorter } from '../../../../../agent/worker/link/state-porter.ts'
+import type { StatePorter } from '../../../../../agent/worker/handoff/state-porter.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'

@@ -11,6 +11,7 @@ import { encodeProxyV1, encodeProxyV2, relayTlvs } from '../../../../../contract
 import { encodeProvenHeader, proofAgeMs } from '../../../../../contracts/relay-proof.ts'
 import type { ListenerSpec } from '../../../../../contracts/snapshot.ts'
 import { acknowledgement, proxyTlv } from '../../../../../contracts/words.ts'
+import { loadNative } from '../../../../../native/descriptors.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -242,6 +243,20 @@ describe('listeners', () => {
       expect((await open('127.0.0.2')).text).to.include('200 OK')
       expect((await open('127.0.0.3')).text).to.include('E_CENTER_OVERLOAD')
       expect(started.metric('hostmesh_relay_shed_total')).to.equal(2)
+    })
+
+    it('keeps the place of a connection that comes from another worker, past the bounds', async () => {
+      const { native } = loadNative()
+      const caller = await from('127.0.0.1', Buffer.concat([header(keyOf('orders'), 'host-a'), Buffer.from(get)]))
+      await caller.expect('200 OK')
+      const { connections } = started.worker
+      await eventually(() => connections.list()[0]?.isReady === true)
+      const { descriptors, state } = connections.list()[0]!.detach(native!)!
+      expect(started.metric('hostmesh_relay_connections')).to.equal(0)
+      connections.adopt(state, descriptors)
+      expect(started.metric('hostmesh_relay_connections')).to.equal(1)
+      caller.close()
+      await eventually(() => started.metric('hostmesh_relay_connections') === 0)
     })
 
     it('closes a peer outside the allowed networks without reading', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import type { UpstreamCodec } from '../../../../../agent/worker/forward/streams.ts'
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
-import { maxFallbacks, MeshState } from '../../../../../agent/worker/link/mesh-state.ts'
+import { maxFallbacks, MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 import type { Transports } from '../../../../../agent/worker/transport/transport.ts'

@@ -3,7 +3,7 @@ import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import { exportLimits, importLimits } from '../route/limit-state.ts'
 import type { Clock } from '../transport/clock.ts'
-import type { MeshState } from './mesh-state.ts'
+import type { MeshState } from '../mesh/mesh-state.ts'
 
 export interface StatePorterDeps {
   readonly clock: Clock

@@ -13,7 +13,7 @@ const backlog = 4096
 /** A listener whose address was taken is tried again this often. */
 const retryMs = 5000
 
-export interface ListenersDeps {
+export interface BoundListenersDeps {
   readonly transports: Transports
   readonly onAccept: (transport: Transport, bound: BoundListener) => void
   /** Whether other workers of this host bind the same ports (SO_REUSEPORT). */
@@ -49,8 +49,8 @@ export class BoundListener {
  * The listening sockets of the worker, as the snapshot names them. A conflict degrades that one listener, names the owner, and is tried again every 5 s. A listener whose address stays is
  * kept when anything else about it changes; its next connections see the change.
  */
-export class Listeners {
-  private readonly deps: ListenersDeps
+export class BoundListeners {
+  private readonly deps: BoundListenersDeps
   private readonly owners = new PortOwnerTable(() => performance.now())
   private readonly bound = new Map<string, BoundListener>()
   /** Closed here, with connections that are left. */
@@ -69,7 +69,7 @@ export class Listeners {
   /** Grows with each listener that came, changed or left. */
   revision = 0
 
-  constructor(deps: ListenersDeps) {
+  constructor(deps: BoundListenersDeps) {
     this.deps = deps
   }
 
