@@ -36,6 +36,8 @@ export interface ReadOptions {
 const maxMetadataEntries = 64
 const maxMetadataBytes = 16_384
 const defaultMaxEndpoints = 10_000
+/** A larger list is cut to this many times the bound before anything of it is looked at. */
+const lookedAtShare = 2
 
 /** Throws E_REGISTRY_PROTOCOL when `info` is no view of `service`. */
 export function readService(info: unknown, service: ServiceName, options: ReadOptions): ServiceView {
@@ -53,7 +55,10 @@ export function readService(info: unknown, service: ServiceName, options: ReadOp
   const refused = new Map<Refusal, number>()
   const refuse = (reason: Refusal): void => void refused.set(reason, (refused.get(reason) ?? 0) + 1)
   const found = new Map<string, Endpoint>()
-  for (const host of info['hosts'] as unknown[]) {
+  const bound = options.rules.maxEndpoints ?? defaultMaxEndpoints
+  const hosts = info['hosts'] as readonly unknown[]
+  const most = bound * lookedAtShare
+  for (const host of hosts.length > most ? hosts.slice(0, most) : hosts) {
     const endpoint = readInstance(host, options, refuse)
     if (endpoint === undefined) continue
     const id = endpointId(endpoint)
@@ -62,8 +67,8 @@ export function readService(info: unknown, service: ServiceName, options: ReadOp
     if (other === undefined || (usable(endpoint) && !usable(other))) found.set(id, endpoint)
   }
   const ids = [...found.keys()].sort()
-  const bound = options.rules.maxEndpoints ?? defaultMaxEndpoints
-  for (let over = ids.length - bound; over > 0; over--) refuse('too-many')
+  const beyond = Math.max(0, hosts.length - most) + Math.max(0, ids.length - bound)
+  if (beyond > 0) refused.set('too-many', beyond)
   const lastRefTime = info['lastRefTime']
   return {
     endpoints: ids.slice(0, bound).map((id) => found.get(id)!),

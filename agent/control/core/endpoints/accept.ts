@@ -17,9 +17,11 @@ export interface AcceptRules {
 }
 
 export interface Refused {
-  /** `address:port` as far as it can be read, at most 64 characters. */
+  /** `address:port` as far as it can be read, at most 64 characters; words for those beyond a bound. */
   readonly endpoint: string
   readonly reason: RefusalReason
+  /** How many; above 1 only beyond a bound. */
+  readonly count: number
 }
 
 export type RefusalReason =
@@ -31,31 +33,37 @@ const maxMetadataBytes = 16_384
 export const maxServiceMetadataBytes = 8 * 1024 * 1024
 const maxTextLength = 256
 
-/** The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set. */
+/** A larger list is cut to this many times the bound before anything of it is looked at. */
+const lookedAtShare = 2
+
+/** The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set, but never more than twice the bound. */
 export function acceptEndpoints(
   set: EndpointSet,
   rules: AcceptRules,
 ): { endpoints: readonly Endpoint[]; refused: readonly Refused[] } {
   const refused: Refused[] = []
   const byId = new Map<string, Endpoint>()
-  for (const raw of set.endpoints) {
+  const most = rules.maxPerService * lookedAtShare
+  let beyond = Math.max(0, set.endpoints.length - most)
+  for (const raw of beyond > 0 ? set.endpoints.slice(0, most) : set.endpoints) {
     const reason = refusalOf(raw, rules)
     if (reason !== undefined) {
-      refused.push({ endpoint: describe(raw), reason })
+      refused.push({ endpoint: describe(raw), reason, count: 1 })
       continue
     }
     const plain = plainAddress(raw.address)
     const endpoint = plain === raw.address ? raw : { ...raw, address: plain }
     const id = endpointId(endpoint)
     const twin = byId.get(id)
-    if (twin !== undefined) refused.push({ endpoint: id, reason: 'duplicate' })
+    if (twin !== undefined) refused.push({ endpoint: id, reason: 'duplicate', count: 1 })
     // two records of one address: the one that may take traffic is believed
     if (twin === undefined || (!(twin.healthy && twin.enabled) && endpoint.healthy && endpoint.enabled))
       byId.set(id, endpoint)
   }
   const ids = [...byId.keys()].sort()
-  for (const id of ids.splice(countThatFits(ids, byId, rules.maxPerService)))
-    refused.push({ endpoint: id, reason: 'too-many' })
+  beyond += ids.splice(countThatFits(ids, byId, rules.maxPerService)).length
+  if (beyond > 0)
+    refused.push({ endpoint: `beyond ${rules.maxPerService} of a service`, reason: 'too-many', count: beyond })
   return { endpoints: ids.map((id) => byId.get(id)!), refused }
 }
 

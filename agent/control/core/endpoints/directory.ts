@@ -197,12 +197,12 @@ export class EndpointDirectory {
   /** What of a set may be used; the rest is counted and told once. */
   private accept(key: ServiceKey, set: EndpointSet, source: string): ReturnType<typeof acceptEndpoints> {
     const accepted = acceptEndpoints(set, this.deps.rules)
-    for (const { endpoint, reason } of accepted.refused) {
-      this.deps.metrics.count('registry_endpoints_refused', { registry: source, reason })
+    for (const { endpoint, reason, count } of accepted.refused) {
+      this.deps.metrics.count('registry_endpoints_refused', { registry: source, reason }, count)
       if (this.once.isNews(`${key} ${source} ${endpoint} ${reason}`))
         this.deps.log.warn(
-          { service: key, registry: source, endpoint, reason },
-          `${key}: endpoint ${endpoint} of ${source} is refused (${reason}); the others are used`,
+          { service: key, registry: source, endpoint, reason, count },
+          `${key}: endpoint ${endpoint} of ${source} is refused (${reason}${count > 1 ? `, ${count} of them` : ''}); the others are used`,
         )
     }
     return accepted
@@ -218,7 +218,7 @@ export class EndpointDirectory {
     }
     const source = wanted.sources[index]!
     const accepted = this.accept(key, set, adapter.name)
-    source.refused = accepted.refused.length
+    source.refused = accepted.refused.reduce((sum, { count }) => sum + count, 0)
     const wasHeld = source.held !== undefined
     const result = protect(
       source.endpoints,

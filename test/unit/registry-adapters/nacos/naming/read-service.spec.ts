@@ -135,6 +135,23 @@ describe('reading a service from Nacos', () => {
     expect(view.refused.get('too-many')).to.equal(20)
   })
 
+  it('looks at no more of a million instances than twice the bound, and counts the rest', () => {
+    let looks = 0
+    const host = new Proxy(wireInstance({ ip: '10.0.0.1' }), {
+      get: (target, key) => {
+        if (key === 'ip') looks++
+        return Reflect.get(target, key) as unknown
+      },
+    })
+    const view = read(
+      Array.from({ length: 1_000_000 }, () => host),
+      { rules: { ...rules, maxEndpoints: 10 } },
+    )
+    expect(looks).to.be.at.most(100)
+    expect(view.endpoints).to.have.length(1)
+    expect(view.refused.get('too-many')).to.equal(999_980)
+  })
+
   it('ignores unknown fields and takes missing ones as defaults', () => {
     const view = read([{ ip: '10.0.0.1', port: 80, future: { x: 1 } }], { info: { somethingNew: [] } })
     expect(view.endpoints[0]).to.deep.include({

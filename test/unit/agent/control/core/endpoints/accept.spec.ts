@@ -58,9 +58,10 @@ describe('the gate for endpoints', () => {
     const most = Math.floor(maxServiceMetadataBytes / (each + 1))
     const metadata = { a: '\u0001'.repeat(each) }
     const many = Array.from({ length: most + 2 }, (_, at) => endpoint(`10.0.${at >> 8}.${at & 255}:80`, { metadata }))
-    const { endpoints, reasons } = accept(many, { maxPerService: 10_000 })
+    const { endpoints, reasons, refused } = accept(many, { maxPerService: 10_000 })
     expect(endpoints).to.have.length(most)
-    expect(reasons).to.deep.equal(['too-many', 'too-many'])
+    expect(reasons).to.deep.equal(['too-many'])
+    expect(refused[0]!.count).to.equal(2)
     expect(() => encodeFrame({ endpoints })).to.not.throw()
   })
 
@@ -98,8 +99,22 @@ describe('the gate for endpoints', () => {
 
   it('cuts a huge list at the bound', () => {
     const many = Array.from({ length: 105 }, (_, index) => endpoint(`10.0.1.${index}:80`))
-    const { ids, reasons } = accept(many)
+    const { ids, refused } = accept(many)
     expect(ids).to.have.length(100)
-    expect(reasons).to.deep.equal(Array.from({ length: 5 }, () => 'too-many'))
+    expect(refused.map(({ reason, count }) => [reason, count])).to.deep.equal([['too-many', 5]])
+  })
+
+  it('looks at no more of a million endpoints than twice the bound', () => {
+    let looks = 0
+    const one = endpoint('10.0.0.1:80')
+    const counted = new Proxy(one, {
+      get: (target, key) => {
+        if (key === 'address') looks++
+        return Reflect.get(target, key) as unknown
+      },
+    })
+    const { refused } = accept(Array.from({ length: 1_000_000 }, () => counted))
+    expect(looks).to.be.below(200 * 10)
+    expect(refused.at(-1)).to.deep.equal({ endpoint: 'beyond 100 of a service', reason: 'too-many', count: 999_800 })
   })
 })
