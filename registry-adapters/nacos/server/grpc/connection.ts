@@ -32,6 +32,8 @@ export class ClientConnection {
   readonly pushes: PushQueue
   /** Called once, when it has become a client's. */
   onSetUp: () => void = () => {}
+  /** Called with the size of each whole message. */
+  onDelivered: (bytes: number) => void = () => {}
   /** Subscribed services. */
   readonly services = new Map<ServiceKey, Subscription>()
   /** Configuration documents listened to, by the words of the client. */

@@ -16,6 +16,7 @@ import { callerName } from '../caller.ts'
 import { asFault } from '../fault.ts'
 import type { FaceLimits } from '../limits.ts'
 import { ClientConnection } from './connection.ts'
+import { UnreadBytes } from './unread-bytes.ts'
 import type { RequestBody, RequestHandlers } from './request-handler.ts'
 import { isObject } from './request-handler.ts'
 
@@ -39,6 +40,8 @@ export interface GrpcServerDeps {
 const stalledMs = 30_000
 /** A connection that says nothing at all. */
 const firstByteMs = 3_000
+/** How often unread bytes are looked at. */
+const unreadLookMs = 100
 /** A connection that does not become a client's. */
 const setUpMs = 20_000
 
@@ -62,6 +65,8 @@ export class GrpcServer {
   /** By peer address: what grpc-js tells of a call. */
   readonly #connections = new Map<string, ClientConnection>()
   readonly #budget: ConnectionBudget<Socket>
+  readonly #unread: UnreadBytes<Socket>
+  readonly #looker: NodeJS.Timeout
   #nextId = 0
   #onLastGone: (() => void) | undefined
 
@@ -70,7 +75,7 @@ export class GrpcServer {
     this.#server = new Server({
       'grpc.max_receive_message_length': deps.limits.maxMessageBytes,
       'grpc.max_send_message_length': -1,
-      'grpc.max_concurrent_streams': 1000,
+      'grpc.max_concurrent_streams': 200,
       'grpc.keepalive_time_ms': 60_000,
     })
     const raw = {
@@ -90,6 +95,17 @@ export class GrpcServer {
       },
     )
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.#unread = new UnreadBytes({
+      most: deps.limits.maxBodyTotalBytes,
+      mostPerCaller: deps.limits.maxBodyBytesPerUser,
+      now: () => performance.now(),
+      onBound: (bound) =>
+        deps.metrics.count('nacos_face_refused', {
+          bound: bound === 'most' ? 'maxBodyTotalBytes' : 'maxBodyBytesPerUser',
+        }),
+    })
+    this.#looker = setInterval(() => this.#unread.look(), unreadLookMs)
+    this.#looker.unref()
     this.#budget = new ConnectionBudget({
       most: deps.limits.maxGrpcConnections,
       mostPerCaller: deps.limits.maxGrpcConnectionsPerUser,
@@ -146,10 +162,13 @@ export class GrpcServer {
       if (!connection.isSetUp) socket.destroy()
     }, setUpMs)
     connection.onSetUp = () => this.#budget.busy(socket)
+    connection.onDelivered = (bytes) => this.#unread.delivered(socket, bytes)
+    this.#unread.enter(socket, callerName({ uid }))
     socket.once('close', () => {
       clearTimeout(silent)
       clearTimeout(idle)
       this.#budget.leave(socket)
+      this.#unread.leave(socket)
       if (this.#connections.get(peer) === connection) this.#connections.delete(peer)
       metrics.gauge('nacos_face_connections', {}, this.#connections.size)
       connection.close()
@@ -168,6 +187,7 @@ export class GrpcServer {
 
   /** Tells every client to connect again, and closes the connections `graceMs` later at the latest. */
   async close(graceMs: number): Promise<void> {
+    clearInterval(this.#looker)
     for (const connection of this.#connections.values()) {
       if (!connection.isSetUp) continue
       connection.tell(serverRequests.connectReset, { serverIp: null, serverPort: null, connectionId: connection.id })
@@ -199,6 +219,7 @@ export class GrpcServer {
 
   async #request(call: Unary): Promise<Buffer> {
     const connection = this.#connections.get(call.getPeer())
+    connection?.onDelivered(call.request.length)
     let payload: Payload
     let body: RequestBody
     try {
@@ -267,6 +288,7 @@ export class GrpcServer {
   }
 
   #streamMessage(connection: ClientConnection, call: Duplex, bytes: Buffer): void {
+    connection.onDelivered(bytes.length)
     let payload: Payload
     let body: RequestBody
     try {

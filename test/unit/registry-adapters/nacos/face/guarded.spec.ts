@@ -1,6 +1,7 @@
 /** The face as two users of one host meet it: over its real sockets, with the kernel's word about the caller played by the test. */
 import { connect } from 'node:net'
 import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { expect } from 'chai'
 import {
   createNacosFace,
@@ -253,6 +254,33 @@ describe('the face between users of one host', () => {
     ;({ port, grpcPort } = face.status()!)
     expect(await by(bob, `DELETE /v1/ns/instance?${orders}&ephemeral=false`)).to.match(/^403 /)
     expect(await by(alice, `DELETE /v1/ns/instance?${orders}&ephemeral=false`)).to.equal('200 ok')
+  })
+
+  it('holds so many unfinished gRPC messages at a time: whoever sends more loses the connection', async () => {
+    await face.close()
+    await start({ limits: { maxBodyTotalBytes: 12_000_000, maxBodyBytesPerUser: 4_000_000 } })
+    mesh.caller = alice
+    const other = new RawGrpc(`127.0.0.1:${grpcPort}`)
+    await other.setUp()
+    mesh.caller = bob
+    const session = connectHttp2(`http://127.0.0.1:${grpcPort}`).on('error', () => {})
+    const closed = once(session, 'close')
+    const headers = {
+      ':method': 'POST',
+      ':path': '/Request/request',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    }
+    for (let i = 0; i < 3; i++) {
+      const stream = session.request(headers).on('error', () => {})
+      const head = Buffer.alloc(5)
+      head.writeUInt32BE(10_000_000, 1)
+      stream.write(Buffer.concat([head, Buffer.alloc(2_000_000)]))
+    }
+    await closed
+    expect(mesh.counted.get('nacos_face_refused maxBodyBytesPerUser')).to.equal(1)
+    expect((await other.request('HealthCheckRequest', {})).type).to.equal('HealthCheckResponse')
+    other.close()
   })
 
   it('holds so many bodies at a time, of one user and of all; silent connections go, and shut nobody out', async function () {
