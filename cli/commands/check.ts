@@ -1,6 +1,6 @@
 /** `hostmesh check`: reads everything that the agent would read and reports all problems at once. Changes nothing; contacts nobody, or with `--online` the registries. */
 import { checkConfig } from '../../agent/control/config/check.ts'
-import { checkRules } from '../../agent/control/config/check-rules.ts'
+import { readRules } from '../../agent/control/config/check-rules.ts'
 import { type ConfigProblem, formatProblem } from '../../agent/control/config/problem.ts'
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -9,17 +9,20 @@ import type { OnlineFinding } from './check-online.ts'
 export async function check(output: Output, configPath: string, isOnline: boolean): Promise<ExitCode> {
   const result = checkConfig(configPath)
   const { config } = result
-  const rules = config === undefined ? [] : checkRules(config)
-  const problems: ConfigProblem[] = [...result.problems, ...rules]
+  const rules = config === undefined ? { problems: [], hosts: [] } : readRules(config)
+  const problems: ConfigProblem[] = [...result.problems, ...rules.problems]
   const errors = problems.filter((problem) => problem.severity === 'error').length
   // a configuration with problems may still reach its registries, and both answers are wanted at once
   const findings = isOnline && config !== undefined ? await ask(config) : []
-  if (output.isJson) output.json({ valid: errors === 0, problems, ...(isOnline ? { registries: findings } : {}) })
+  if (output.isJson)
+    output.json({ valid: errors === 0, problems, hosts: rules.hosts, ...(isOnline ? { registries: findings } : {}) })
   else {
     for (const problem of problems) {
       const text = formatProblem(problem)
       output.line(problem.severity === 'error' ? output.style('red', text) : output.style('yellow', text))
     }
+    for (const { document, line, host, key, why } of rules.hosts)
+      output.line(`${document}:${line}  ${host} is ${key} (${why})`)
     const warnings = problems.length - errors
     if (errors > 0) output.line(`${configPath}: ${errors} errors, ${warnings} warnings`)
     else output.line(`${configPath}: good, ${result.applications.length} local applications, ${warnings} warnings`)
@@ -29,7 +32,7 @@ export async function check(output: Output, configPath: string, isOnline: boolea
   return findings.every(({ problem }) => problem === undefined) ? exitCodes.ok : exitCodes.unreachable
 }
 
-async function ask(config: Parameters<typeof checkRules>[0]): Promise<OnlineFinding[]> {
+async function ask(config: Parameters<typeof readRules>[0]): Promise<OnlineFinding[]> {
   const { checkOnline } = await import('./check-online.ts')
   return checkOnline(config)
 }

@@ -1,6 +1,7 @@
 /** The check of rules.d for `hostmesh check`: the same compiler that runs in control. */
 import { join } from 'node:path'
 import { RuleStore } from '../core/rules/rule-store.ts'
+import type { HostReading } from '../core/rules/rule-store.ts'
 import type { ConfigProblem } from './problem.ts'
 import { readRuleFiles } from './rule-files.ts'
 import { ruleScope } from './rule-scope.ts'
@@ -8,6 +9,11 @@ import type { AgentConfig } from './types.ts'
 
 /** Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. Reads files only; never throws for what they hold. */
 export function checkRules(config: AgentConfig): ConfigProblem[] {
+  return readRules(config).problems
+}
+
+/** The same, and for each host that a namespace or a cluster's name made another service: which, and why. */
+export function readRules(config: AgentConfig): { problems: ConfigProblem[]; hosts: readonly HostReading[] } {
   const rules = new RuleStore(ruleScope(config))
   const { documents, problems } = readRuleFiles(config.rulesDir)
   const { statuses } = rules.replaceSource('rules.d', documents)
@@ -22,5 +28,5 @@ export function checkRules(config: AgentConfig): ConfigProblem[] {
       nearest: undefined,
     })),
   )
-  return [...problems, ...ofRules]
+  return { problems: [...problems, ...ofRules], hosts: rules.hostReadings() }
 }

@@ -202,6 +202,18 @@ const policyFields = () => ({
       mode: leaf('DISABLE; TLS towards endpoints is not implemented by this version', (value) =>
         value === 'DISABLE' ? 'DISABLE' : undefined,
       ),
+      ...Object.fromEntries(
+        [
+          'caCertificates',
+          'caCrl',
+          'clientCertificate',
+          'credentialName',
+          'insecureSkipVerify',
+          'privateKey',
+          'sni',
+          'subjectAltNames',
+        ].map((name) => [name, notImplemented('endpoints are called without TLS')]),
+      ),
     })
     .optional(),
 })

@@ -3,6 +3,8 @@ import { nearest } from '../../config/nearest.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
 import { destinationRuleShape } from './destination-rule-shape.ts'
 import type { DestinationRuleSpec } from './destination-rule-shape.ts'
+import { grpcRouteShape, httpRouteShape, tcpRouteShape } from './gateway-route-shape.ts'
+import type { GrpcRouteSpecOf, HttpRouteSpecOf, TcpRouteSpecOf } from './gateway-route-shape.ts'
 import { meshPolicyShape } from './mesh-policy-shape.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
 import { serviceEntryShape, workloadEntryShape } from './service-entry-shape.ts'
@@ -15,6 +17,9 @@ export type RuleSpec =
   | { readonly kind: 'DestinationRule'; readonly spec: DestinationRuleSpec }
   | { readonly kind: 'ServiceEntry'; readonly spec: ServiceEntrySpec }
   | { readonly kind: 'WorkloadEntry'; readonly spec: WorkloadEntrySpec }
+  | { readonly kind: 'HTTPRoute'; readonly spec: HttpRouteSpecOf }
+  | { readonly kind: 'GRPCRoute'; readonly spec: GrpcRouteSpecOf }
+  | { readonly kind: 'TCPRoute'; readonly spec: TcpRouteSpecOf }
   | { readonly kind: 'MeshPolicy'; readonly spec: MeshPolicySpec }
 
 export type RuleKind = RuleSpec['kind']
@@ -24,16 +29,26 @@ export const shapes = {
   DestinationRule: destinationRuleShape,
   ServiceEntry: serviceEntryShape,
   WorkloadEntry: workloadEntryShape,
+  HTTPRoute: httpRouteShape,
+  GRPCRoute: grpcRouteShape,
+  TCPRoute: tcpRouteShape,
   MeshPolicy: meshPolicyShape,
 } as const
 
 const istioVersions = ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3']
+
+const gatewayVersions = ['v1', 'v1beta1', 'v1alpha3', 'v1alpha2'].map(
+  (version) => `gateway.networking.k8s.io/${version}`,
+)
 
 const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   VirtualService: istioVersions,
   DestinationRule: istioVersions,
   ServiceEntry: istioVersions,
   WorkloadEntry: istioVersions,
+  HTTPRoute: gatewayVersions,
+  GRPCRoute: gatewayVersions,
+  TCPRoute: gatewayVersions,
   MeshPolicy: ['hostmesh.io/v1'],
 }
 

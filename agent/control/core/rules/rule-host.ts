@@ -143,6 +143,16 @@ function knownGroup(text: string, scope: HostScope): string | undefined {
   return [scope.group, ...scope.groups].find((known) => known.toLowerCase() === text.toLowerCase())
 }
 
+/** Why a host reads as it does, where a namespace or the name of a cluster decided; undefined where it is as it is written. */
+export function readingOf(host: RuleHost, namespace: string, scope: HostScope): string | undefined {
+  const inCluster = clusterName(host.text, scope)
+  if (host.text.includes('@@') || host.text.includes('/')) return undefined
+  if (host.every !== undefined)
+    return `a wildcard over names of the cluster (rules.clusterDomain: ${scope.clusterDomain})`
+  if (inCluster !== undefined) return `namespace ${inCluster.namespace}: ${placeOf(inCluster.namespace, scope).why}`
+  return namespace === scope.namespace ? undefined : `namespace ${namespace}: ${placeOf(namespace, scope).why}`
+}
+
 /** Whether a host of a rule is about the service of this key. */
 export function covers(host: RuleHost, key: ServiceKey): boolean {
   if (host.key === key) return true

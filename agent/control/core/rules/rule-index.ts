@@ -80,6 +80,8 @@ export class RuleIndex {
   readonly virtualServices = new HostTable<ResourceOf<'VirtualService'>>()
   readonly destinationRules = new HostTable<ResourceOf<'DestinationRule'>>()
   readonly serviceEntries = new HostTable<ResourceOf<'ServiceEntry'>>()
+  readonly httpRoutes = new HostTable<ResourceOf<'HTTPRoute'> | ResourceOf<'GRPCRoute'>>()
+  readonly tcpRoutes = new HostTable<ResourceOf<'TCPRoute'>>()
   readonly workloadEntries: readonly ResourceOf<'WorkloadEntry'>[]
   /** VirtualServices without hosts, by `namespace/name`. */
   readonly #delegates = new Map<string, ResourceOf<'VirtualService'>>()
@@ -182,6 +184,14 @@ export class RuleIndex {
         return this.destinationRules.add(resource, host)
       case 'ServiceEntry':
         return this.serviceEntries.add(resource, host)
+      case 'HTTPRoute':
+      case 'GRPCRoute':
+        // routes of one service stand beside each other
+        this.httpRoutes.add(resource, host)
+        return undefined
+      case 'TCPRoute':
+        this.tcpRoutes.add(resource, host)
+        return undefined
       case 'WorkloadEntry':
       case 'MeshPolicy':
         return undefined

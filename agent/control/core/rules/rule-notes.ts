@@ -7,6 +7,16 @@ import type { RuleProblem } from './types.ts'
 export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem[] {
   if (resource.kind === 'MeshPolicy') return routeNotes(resource, index)
   if (resource.kind === 'WorkloadEntry') return workloadNotes(resource, index)
+  if (resource.kind === 'HTTPRoute' || resource.kind === 'GRPCRoute' || resource.kind === 'TCPRoute') {
+    return (resource.hosts ?? []).flatMap((host, at) => {
+      const rule = index.virtualServices.find(host.key)
+      const decides =
+        rule === undefined ? undefined : index.routesOf(rule)[resource.kind === 'TCPRoute' ? 'tcp' : 'http']
+      if (rule === undefined || decides === undefined) return []
+      const message = `${host.text}: decided by VirtualService ${rule.namespace}/${rule.name}, which goes before routes of the Gateway API`
+      return [{ path: `spec.parentRefs[${at}]`, ...(resource.hostPositions[at] ?? start), message }]
+    })
+  }
   const delegates = resource.kind === 'VirtualService' ? delegateNotes(resource, index) : []
   const subsets = resource.subsetReferences.flatMap(({ path, line, column, service, subset }) => {
     const subsets = index.destinationRule(service)?.subsets ?? []

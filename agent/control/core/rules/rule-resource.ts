@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
 import { leaf } from './fields.ts'
+import { parentsOf } from './gateway-route.ts'
 import { apiVersionProblem, isRuleKind, kindProblem, originOf, shapes } from './kinds.ts'
 import type { RuleKind, RuleSpec } from './kinds.ts'
 import { checkShape, problemAt } from './resource-shape.ts'
@@ -126,29 +127,8 @@ function envelopeProblems(yaml: YamlResource, kind: RuleKind): RuleProblem[] {
 }
 
 function checkSpec(kind: RuleKind, spec: unknown, yaml: YamlResource): RuleSpec | { problems: RuleProblem[] } {
-  const value = spec ?? {}
-  switch (kind) {
-    case 'VirtualService': {
-      const result = checkShape(shapes.VirtualService, value, ['spec'], yaml)
-      return 'problems' in result ? result : { kind, spec: result.value }
-    }
-    case 'DestinationRule': {
-      const result = checkShape(shapes.DestinationRule, value, ['spec'], yaml)
-      return 'problems' in result ? result : { kind, spec: result.value }
-    }
-    case 'ServiceEntry': {
-      const result = checkShape(shapes.ServiceEntry, value, ['spec'], yaml)
-      return 'problems' in result ? result : { kind, spec: result.value }
-    }
-    case 'WorkloadEntry': {
-      const result = checkShape(shapes.WorkloadEntry, value, ['spec'], yaml)
-      return 'problems' in result ? result : { kind, spec: result.value }
-    }
-    case 'MeshPolicy': {
-      const result = checkShape(shapes.MeshPolicy, value, ['spec'], yaml)
-      return 'problems' in result ? result : { kind, spec: result.value }
-    }
-  }
+  const result = checkShape(shapes[kind] as z.ZodType, spec ?? {}, ['spec'], yaml)
+  return 'problems' in result ? result : ({ kind, spec: result.value } as RuleSpec)
 }
 
 function buildResource(
@@ -219,11 +199,14 @@ function originBuilder(kind: RuleKind, namespace: string, name: string): (path: 
 
 function hostTexts(rule: RuleSpec): readonly string[] | undefined {
   if (rule.kind === 'WorkloadEntry') return undefined
+  if (rule.kind === 'HTTPRoute' || rule.kind === 'GRPCRoute' || rule.kind === 'TCPRoute')
+    return parentsOf(rule.spec.parentRefs).map(({ name }) => name)
   return rule.kind === 'DestinationRule' ? [rule.spec.host] : rule.spec.hosts
 }
 
 export function hostPath(kind: RuleKind, index: number): PropertyKey[] {
-  return kind === 'DestinationRule' ? ['spec', 'host'] : ['spec', 'hosts', index]
+  if (kind === 'DestinationRule') return ['spec', 'host']
+  return ['spec', kind.endsWith('Route') ? 'parentRefs' : 'hosts', index]
 }
 
 type VirtualServiceSpec = Extract<RuleSpec, { kind: 'VirtualService' }>['spec']

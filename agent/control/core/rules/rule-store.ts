@@ -1,19 +1,20 @@
 /** All rules of a host: sources in, virtual hosts and policies out. Pure; see `types.ts` for the promises. */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
-import type { DestinationSpec, HttpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { DestinationSpec, HttpRouteSpec, TcpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
 import { withMeshPolicies } from './mesh-policy-routes.ts'
 import { noReadGuard } from './read-guard.ts'
 import type { ReadGuard } from './read-guard.ts'
 import { RuleIndex } from './rule-index.ts'
-import { covers, hostScope, nameOfKey, parseHostName } from './rule-host.ts'
+import { covers, hostScope, nameOfKey, parseHostName, readingOf } from './rule-host.ts'
 import type { HostScope, Place } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { RuleSource } from './rule-source.ts'
 import type { StatusDraft } from './rule-source.ts'
 import { addressesOf, declaredNames } from './declared-names.ts'
+import { gatewayHttpRoutes, gatewayTcpRoutes } from './gateway-route.ts'
 import type { MergedDestinationRule } from './merged-destination-rule.ts'
 import { declareService, declaredPorts, portsSpeaking } from './service-entry.ts'
 import { ruleNotes } from './rule-notes.ts'
@@ -37,6 +38,15 @@ export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly group: string
   /** Absent: nothing is remembered of documents under which a process died. */
   readonly guard?: ReadGuard
+}
+
+export interface HostReading {
+  readonly document: string
+  readonly line: number
+  /** As written. */
+  readonly host: string
+  readonly key: ServiceKey
+  readonly why: string
 }
 
 /** Texts up to this size are read in one go. */
@@ -118,7 +128,8 @@ export class RuleStore implements Rules {
     const rule = this.#index.virtualServices.find(key)
     const policies = this.#policiesFor(key)
     const routes = rule === undefined ? undefined : this.#index.routesOf(rule)
-    const http = routes?.http ?? [implicitHttpRoute(key, this.declaredService(key))]
+    const gateway = this.#gatewayRoutes(key)
+    const http = routes?.http ?? gateway.http ?? [implicitHttpRoute(key, this.declaredService(key))]
     const domains = this.#domains(key)
     const except = this.#except(key, domains)
     const spec: VirtualHostSpec = {
@@ -126,12 +137,16 @@ export class RuleStore implements Rules {
       domains,
       ...(except.length === 0 ? {} : { except }),
       http: http.map((route) => this.#withPorts(withMeshPolicies(route, policies))),
-      tcp: (routes?.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
+      tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
         ...route,
         destinations: route.destinations.map((one) => this.#destinationPorts(one, 'tcp')),
       })),
     }
-    const isDeclared = rule !== undefined || this.#index.serviceEntries.find(key) !== undefined
+    const isDeclared =
+      rule !== undefined ||
+      gateway.http !== undefined ||
+      gateway.tcp !== undefined ||
+      this.#index.serviceEntries.find(key) !== undefined
     return { spec, services: servicesOf(spec), isDeclared }
   }
 
@@ -168,6 +183,19 @@ export class RuleStore implements Rules {
     return declareService({ spec, host, key, origin: origin('spec'), workloads })
   }
 
+  /** Hosts that a namespace or the name of a cluster made another service than is written, for whoever wonders. */
+  hostReadings(): HostReading[] {
+    return this.#orderedSources().flatMap((source) =>
+      [...source.good.values()].flatMap(({ resource, document }) =>
+        (resource.hosts ?? []).flatMap((host, index) => {
+          const why = readingOf(host, resource.namespace, this.#scope)
+          if (why === undefined) return []
+          return { document, line: resource.hostPositions[index]?.line ?? 0, host: host.text, key: host.key, why }
+        }),
+      ),
+    )
+  }
+
   exportState(): unknown {
     const resources = this.#orderedSources().flatMap((source) =>
       [...source.good.values()].map(({ resource, document }) => ({
@@ -190,14 +218,34 @@ export class RuleStore implements Rules {
     this.#rebuild(new Map())
   }
 
+  #gatewayRoutes(key: ServiceKey): { http: HttpRouteSpec[] | undefined; tcp: TcpRouteSpec[] | undefined } {
+    const http = this.#index.httpRoutes.claim(key)
+    const tcp = this.#index.tcpRoutes.claim(key)
+    return {
+      http:
+        http === undefined
+          ? undefined
+          : gatewayHttpRoutes([http.resource, ...http.others], key).map((route) =>
+              withDestinations(route, (one) => this.#backendPort(one)),
+            ),
+      tcp:
+        tcp === undefined
+          ? undefined
+          : gatewayTcpRoutes([tcp.resource, ...tcp.others], key).map((route) => ({
+              ...route,
+              destinations: route.destinations.map((one) => this.#backendPort(one)),
+            })),
+    }
+  }
+
   #withPorts(route: HttpRouteSpec): HttpRouteSpec {
-    const ofHttp = (one: DestinationSpec): DestinationSpec => this.#destinationPorts(one, 'http')
-    const mirrors = route.mirrors?.map((one) => ({ ...one, destination: ofHttp(one.destination) }))
-    const action =
-      route.action.kind === 'forward'
-        ? { ...route.action, destinations: route.action.destinations.map(ofHttp) }
-        : route.action
-    return { ...route, action, ...(mirrors === undefined ? {} : { mirrors }) }
+    return withDestinations(route, (one) => this.#destinationPorts(one, 'http'))
+  }
+
+  /** A registry knows no ports of services: the port of a backend means something only where a ServiceEntry lists it. */
+  #backendPort(destination: DestinationSpec): DestinationSpec {
+    const { port, ...rest } = destination
+    return port === undefined || this.#index.serviceEntries.find(destination.service) !== undefined ? destination : rest
   }
 
   /** The ports among which the caller's decides, where the rule names none. */
@@ -320,6 +368,16 @@ export class RuleStore implements Rules {
 
   #orderedSources(): RuleSource[] {
     return [...this.#sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}
+
+function withDestinations(route: HttpRouteSpec, change: (one: DestinationSpec) => DestinationSpec): HttpRouteSpec {
+  const { action } = route
+  const mirrors = route.mirrors?.map((one) => ({ ...one, destination: change(one.destination) }))
+  return {
+    ...route,
+    action: action.kind === 'forward' ? { ...action, destinations: action.destinations.map(change) } : action,
+    ...(mirrors === undefined ? {} : { mirrors }),
   }
 }
 

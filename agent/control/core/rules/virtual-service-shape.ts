@@ -1,6 +1,7 @@
 /** Istio's VirtualService (networking.istio.io/v1), every field of it: implemented, or refused by name. */
 import * as z from 'zod'
 import {
+  asDoneAnyway,
   checked,
   duration,
   exportTo,
@@ -269,7 +270,7 @@ const httpRoute = () =>
       appendRequestHeaders: notImplemented('use headers.request.add'),
       appendResponseHeaders: notImplemented('use headers.response.add'),
       removeResponseHeaders: notImplemented('use headers.response.remove'),
-      websocketUpgrade: notImplemented('WebSockets pass without it'),
+      websocketUpgrade: asDoneAnyway('WebSockets pass without it', true),
     })
     .superRefine((route, context) => {
       const actions = ['route', 'redirect', 'directResponse', 'delegate'].filter((key) => key in route)

@@ -92,7 +92,7 @@ describe('a DestinationRule', () => {
       idleTimeoutMs: 90_000,
       maxConnectionAgeMs: 3_600_000,
       tcpKeepalive: { timeMs: 60_000, intervalMs: 5000, probes: 9 },
-      tcpUserTimeoutMs: 0,
+      tcpUserTimeoutMs: defaultTrafficPolicy.pool.tcpUserTimeoutMs,
       tcpIdleTimeoutMs: 0,
     })
   })

@@ -17,7 +17,20 @@ type Spec = Record<string, unknown>
 /** Texts, numbers and so on of which each leaf takes some. */
 const pool: readonly unknown[] = [
   ['orders', 'ledger', 'v1', 'v2', 'GET', 'x-first', 'x-second', 'a', 'b', '/first', '/second', 'prod', 'public'],
-  ['1s', '2s', '10.0.0.0/8', '11.0.0.0/8', '10.0.0.1', '10.0.0.2', 'region/zone', 'region/other', 'mesh', '.', '*'],
+  [
+    '1s',
+    '2s',
+    '10.0.0.0/8',
+    '11.0.0.0/8',
+    '10.0.0.1',
+    '10.0.0.2',
+    'region/zone',
+    'region/other',
+    'mesh',
+    '.',
+    '*',
+    'Service',
+  ],
   ['5xx', 'reset', 'http', 'https', 'HTTP', 'TCP', 'eA==', 'eQ==', 'other.example.com', '[a-z]+', '[0-9]+'],
   [1, 2, 3, 5, 7, 80, 100, 301, 302, 404, 503, 8080, 9090, 50, 97, 101, true, false],
 ].flat()
@@ -43,6 +56,35 @@ const entry = (more: object = {}): Spec => ({
   endpoints: [{ address: '10.0.0.9' }],
   ...more,
 })
+
+const service = { kind: 'Service', name: 'orders' }
+const backend = { name: 'ledger', port: 80 }
+const filters = [
+  {
+    type: 'RequestHeaderModifier',
+    requestHeaderModifier: { set: [{ name: 'x-z', value: 'z' }], add: [{ name: 'x-y', value: 'z' }] },
+  },
+  {
+    type: 'ResponseHeaderModifier',
+    responseHeaderModifier: { set: [{ name: 'x-z', value: 'z' }], add: [{ name: 'x-y', value: 'z' }] },
+  },
+  { type: 'RequestMirror', requestMirror: { backendRef: { name: 'chosen', port: 80 } } },
+  { type: 'RequestMirror', requestMirror: { backendRef: { name: 'chosen' }, fraction: { numerator: 1 } } },
+  { type: 'RequestRedirect', requestRedirect: { path: { type: 'ReplaceFullPath', replaceFullPath: '/z' } } },
+  { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplaceFullPath', replaceFullPath: '/z' } } },
+  { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/z' } } },
+]
+const httpRules: readonly Spec[] = [
+  { backendRefs: [backend, { ...backend, name: 'a' }] },
+  { backendRefs: [{ name: 'chosen', port: 80 }] },
+  { backendRefs: [backend], matches: [{ path: { type: 'Exact', value: '/z' } }, { method: 'GET' }] },
+  { backendRefs: [backend], matches: [{ method: { service: 's', method: 'm' } }] },
+  { backendRefs: [backend], matches: [{ headers: [{ name: 'x-z', value: '[z]' }] }] },
+  { backendRefs: [backend], matches: [{ queryParams: [{ name: 'z', value: '[z]' }] }] },
+  ...filters.map((one) => ({ backendRefs: [backend], filters: [one] })),
+  ...filters.map((one) => ({ backendRefs: [{ ...backend, filters: [one] }] })),
+  { backendRefs: [backend], retry: { codes: [500], attempts: 1 } },
+]
 
 /** Documents in which a field can stand: the first in which a changed value is applied is used. A field whose place none of them has is put into each. */
 const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
@@ -102,6 +144,20 @@ const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
     entry({ endpoints: undefined, resolution: 'DNS', addresses: ['192.0.2.1'] }),
   ],
   WorkloadEntry: [{ address: '10.0.0.9', labels: { app: 'w' } }],
+  HTTPRoute: [
+    ...httpRules.map((rule) => ({ parentRefs: [service], rules: [rule] })),
+    { parentRefs: [{ kind: 'Service', name: 'other' }, service], rules: [{ backendRefs: [backend] }] },
+    { parentRefs: [service, { kind: 'Service', name: 'other' }], rules: [{ backendRefs: [backend] }] },
+  ],
+  GRPCRoute: [
+    ...httpRules.map((rule) => ({ parentRefs: [service], rules: [rule] })),
+    { parentRefs: [service, { kind: 'Service', name: 'other' }], rules: [{ backendRefs: [backend] }] },
+  ],
+  TCPRoute: [
+    { parentRefs: [service], rules: [{ backendRefs: [backend, { ...backend, name: 'a' }] }] },
+    { parentRefs: [service], rules: [{ backendRefs: [{ name: 'chosen', port: 80 }] }] },
+    { parentRefs: [service, { kind: 'Service', name: 'other' }], rules: [{ backendRefs: [backend] }] },
+  ],
   MeshPolicy: [
     { panicThresholdPercent: 9 },
     { healthCheck: { http: { path: '/h' } } },
@@ -136,10 +192,15 @@ const beside: readonly (readonly [RuleKind, string, Spec])[] = [
   ['WorkloadEntry', 'v2', { address: '10.0.0.6', labels: { app: 'v2' } }],
 ]
 
+function apiVersionOf(kind: RuleKind): string {
+  if (kind.endsWith('Route')) return 'gateway.networking.k8s.io/v1'
+  return kind === 'MeshPolicy' ? 'hostmesh.io/v1' : 'networking.istio.io/v1'
+}
+
 const documentOf = (kind: RuleKind, name: string, spec: unknown) => ({
   name,
   text: JSON.stringify({
-    apiVersion: kind === 'MeshPolicy' ? 'hostmesh.io/v1' : 'networking.istio.io/v1',
+    apiVersion: apiVersionOf(kind),
     kind,
     metadata: { name },
     spec,
@@ -202,7 +263,7 @@ function isOrigin(value: unknown): boolean {
 }
 
 /** Fields that another field refers to: another value makes that one wrong, which is their effect. */
-const referredTo: ReadonlySet<string> = new Set(['ports.0.name'])
+const referredTo: ReadonlySet<string> = new Set(['ports.0.name', 'filters.0.type', 'path.type'])
 
 /** Tries documents that differ in the field alone until two of them are applied and compile to something else. A field of one value is held against its absence. */
 function hasEffect(
@@ -222,7 +283,8 @@ function hasEffect(
       const compiled = compiledOf(store, kind, variant)
       seen.add(compiled)
       if (compiled !== undefined) applied++
-      const isBroken = seen.has(undefined) && referredTo.has(path.join('.'))
+      const isReferredTo = referredTo.has(path.slice(-3).join('.')) || referredTo.has(path.slice(-2).join('.'))
+      const isBroken = seen.has(undefined) && isReferredTo
       if (seen.size > (seen.has(undefined) && !isBroken ? 2 : 1) && applied > 0) return 'effect'
     }
   }

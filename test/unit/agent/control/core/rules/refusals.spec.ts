@@ -40,7 +40,7 @@ describe('fields of a VirtualService that are not implemented', () => {
       'both percentage and percent',
     ],
     [`${toOrders}\n  appendHeaders: { a: b }`, '.appendHeaders', 'use headers.request.add'],
-    [`${toOrders}\n  websocketUpgrade: true`, '.websocketUpgrade', missing],
+    [`${toOrders}\n  websocketUpgrade: false`, '.websocketUpgrade', 'WebSockets pass without it'],
     ['redirect: { uri: /a }\n  headers: { request: { set: { a: b } } }', '.headers.request', 'nothing is forwarded'],
     [
       `${toOrders}\n  fault: { delay: { fixedDelay: 1s, exponentialDelay: 1s } }`,
@@ -391,7 +391,7 @@ describe('an envelope that is refused', () => {
     [
       good.replace('kind: VirtualService', 'kind: VirtualServices'),
       'kind',
-      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, MeshPolicy (nearest: VirtualService)',
+      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, HTTPRoute, GRPCRoute, TCPRoute, MeshPolicy (nearest: VirtualService)',
     ],
     [good.replace('kind: VirtualService', 'x: 1'), 'kind', 'found no kind'],
     [
