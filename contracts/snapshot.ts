@@ -65,6 +65,8 @@ export const defaultLimits: LimitsSpec = {
 
 export interface AccessLogSpec {
   readonly format: 'off' | 'text' | 'json'
+  /** Of a line of text, in Envoy's words (`access-log-format.ts`); absent = Envoy's default. */
+  readonly textFormat?: string | undefined
   /** Absolute path, or `-` for standard output. */
   readonly path: string
   /** Share of requests that are logged; failed ones always are. */

@@ -385,7 +385,7 @@ export class Worker {
 
   private takeSettings(): void {
     const { limits, mesh, node, pseudonym } = this.state
-    this.accessLog.configure(mesh.accessLog)
+    this.accessLog.configure(mesh.accessLog, node.host)
     this.http1.take(limits, pseudonym, node.tier)
     // What is kept was made for the old bounds on fields.
     this.downstream.clear()

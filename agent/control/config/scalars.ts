@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { parseLogFormat } from '../../../contracts/access-log-format.ts'
 import { parseServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 
@@ -181,6 +182,14 @@ export function text(least: number, most: number) {
       ? value
       : undefined,
   )
+}
+
+/** Of a line of the access log. */
+export function logFormat() {
+  return text(1, 4096).superRefine((format, context) => {
+    const parsed = parseLogFormat(format)
+    if (typeof parsed === 'string') context.addIssue(parsed)
+  })
 }
 
 /** A path in the file system; a relative one is taken from the folder of the file that names it. */

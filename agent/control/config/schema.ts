@@ -15,6 +15,7 @@ import {
   hostDomain,
   httpPath,
   integer,
+  logFormat,
   listenAddress,
   localAddress,
   oneOf,
@@ -257,6 +258,11 @@ export const agentFileSchema = z.strictObject({
   accessLog: z
     .strictObject({
       format: oneOf('off', 'text', 'json').prefault('off').describe('Form of a line.'),
+      textFormat: logFormat()
+        .optional()
+        .describe(
+          "A line of text with Envoy's command operators, `%REQ(USER-AGENT)%`; absent = Envoy's default. `docs/operations.md` has the list.",
+        ),
       path: text(1, 4096).prefault('-').describe('File, or `-` for standard output.'),
       share: share().prefault(1).describe('Share of requests that are logged; failed ones always are.'),
     })

@@ -321,6 +321,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     if (this.tries.retryReply(attempt, reply, delivery)) return false
     this.commit(attempt)
     this.reply.status = status
+    if (this.tries.isExhausted) this.reply.flag = 'URX'
     this.stream.begin(reply, this.changesOf(attempt, reply))
     return true
   }

@@ -41,6 +41,7 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     code: reply.code,
     flag: reply.flag,
     durationMs: deps.clock.now - exchange.startedAt,
+    headMs: reply.headMs,
     requestBytes: exchange.requestBytes,
     replyBytes: reply.bytes,
     sourceAddress: stream.sourceAddress,
@@ -52,6 +53,7 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     attempts: exchange.attempts,
     traceId: isRead ? traceId(request) || exchange.trace.text : '',
     tier: deps.mesh.node.tier,
+    header: (name) => (isRead ? request.header(name) : undefined),
   }
 }
 
@@ -67,6 +69,7 @@ export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: st
     code: undefined,
     flag,
     durationMs: deps.clock.now - startedAt,
+    headMs: -1,
     requestBytes: bytesUp,
     replyBytes: bytesDown,
     sourceAddress,
@@ -78,6 +81,7 @@ export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: st
     attempts: dials,
     traceId: '',
     tier: deps.mesh.node.tier,
+    header: () => undefined,
   }
 }
 

@@ -67,6 +67,8 @@ export class Tries implements TimerOwner {
   private readonly timer: Timer
   private retries = 0
   private freeRepeats = 0
+  /** The last reply stands although the route would have it repeated: its retries are used up. */
+  isExhausted = false
   /** The timer was armed since the request began; most requests never touch it. */
   private usesTimer = false
 
@@ -144,7 +146,7 @@ export class Tries implements TimerOwner {
     const policy = user.route?.retry ?? null
     if (wantsRetry(policy, outcome, mayBeRead) && mayRepeat(sent) && this.retryLater(!mayBeRead)) return
     const failure = failureOf(outcome, reason)
-    const flag = policy !== null && this.retries >= policy.spec.attempts ? `${failure.flag},URX` : failure.flag
+    const flag = policy !== null && this.isCountUsedUp(policy) ? `${failure.flag},URX` : failure.flag
     user.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
   }
 
@@ -168,10 +170,19 @@ export class Tries implements TimerOwner {
     if (policy === null) return false
     const isUnreachable = delivery === Delivery.unreachable
     if (!(isUnreachable && policy.onConnectFailure) && !asksByReply(policy, reply)) return false
-    if (!mayRepeat(this.sent(delivery === Delivery.delivered)) || !this.retryLater(isUnreachable)) return false
+    if (!mayRepeat(this.sent(delivery === Delivery.delivered))) return false
+    if (!this.retryLater(isUnreachable)) {
+      this.isExhausted = this.isCountUsedUp(policy)
+      return false
+    }
     this.visit.noteTried(attempt.state!)
     this.running.drop(attempt)
     return true
+  }
+
+  /** A rule that allows no retries has none to use up. */
+  private isCountUsedUp({ spec }: RetryPolicy): boolean {
+    return spec.attempts > 0 && this.retries >= spec.attempts
   }
 
   private sent(mayBeRead: boolean): Sent {
@@ -228,6 +239,7 @@ export class Tries implements TimerOwner {
     this.count = 0
     this.retries = 0
     this.freeRepeats = 0
+    this.isExhausted = false
   }
 
   /** Leaves the store for good, with its exchange. */

@@ -7,13 +7,13 @@
  */
 import { close, open, write } from 'node:fs'
 
+import { defaultLogFormat } from '../../../contracts/access-log-format.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { AccessLogSpec } from '../../../contracts/snapshot.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { Tallies } from './tallies.ts'
+import { TextLine } from './text-line.ts'
 
-/** Room for a line besides path and authority: names of services and routes are bounded by the rules. */
-const fixedTextBytes = 8192
 const flushMs = 100
 const flushBytes = 64 * 1024
 const bufferBytes = 2 * 1024 * 1024
@@ -35,6 +35,8 @@ export interface LoggedRequest {
   readonly code: ErrorCode | undefined
   readonly flag: string
   readonly durationMs: number
+  /** Until the reply began; -1 = it never did. */
+  readonly headMs: number
   readonly requestBytes: number
   readonly replyBytes: number
   readonly sourceAddress: string
@@ -47,12 +49,15 @@ export interface LoggedRequest {
   readonly traceId: string
   readonly tier: string
   readonly protocol: string
+  /** First value of a field of the request; `name` in lower case. */
+  header(name: string): string | undefined
 }
 
 export class AccessLog {
   isOn = false
   private readonly deps: AccessLogDeps
   private spec: AccessLogSpec = { format: 'off', path: '-', share: 1 }
+  private text = new TextLine('', '')
   /** Empty until the log is switched on for the first time. */
   private lines = new LineBuffer(0)
   private spare = new LineBuffer(0)
@@ -67,10 +72,12 @@ export class AccessLog {
     this.deps = deps
   }
 
-  configure(spec: AccessLogSpec): void {
+  /** `host`: this node's name, for HOSTNAME. */
+  configure(spec: AccessLogSpec, host: string): void {
     const isSame = spec.format === this.spec.format && spec.path === this.spec.path
     this.spec = spec
     this.isOn = spec.format !== 'off'
+    this.text = new TextLine(spec.textFormat ?? defaultLogFormat, host)
     if (this.isOn && this.lines.bytes.length === 0) {
       this.lines = new LineBuffer(bufferBytes)
       this.spare = new LineBuffer(bufferBytes)
@@ -90,7 +97,7 @@ export class AccessLog {
   }
 
   write(request: LoggedRequest): void {
-    const now = Math.floor(this.deps.wallClock())
+    const now = Math.floor(this.deps.wallClock() - request.durationMs)
     if (now !== this.timedAt) {
       this.timedAt = now
       this.time = new Date(now).toISOString()
@@ -101,8 +108,8 @@ export class AccessLog {
         line.copy(this.lines.bytes, this.lines.length)
         this.lines.length += line.length
       }
-    } else if (this.makeRoom(fixedTextBytes + request.path.length + request.authority.length)) {
-      this.textLine(request)
+    } else if (this.makeRoom(this.text.prepare(request, this.time))) {
+      this.text.write(this.lines)
     }
     if (this.lines.length >= flushBytes) this.flush()
     else this.timer ??= setTimeout(() => this.flush(), flushMs)
@@ -114,52 +121,6 @@ export class AccessLog {
     if (this.lines.hasRoom(count)) return true
     this.deps.tallies.droppedLogLines++
     return false
-  }
-
-  /** Envoy's default format, with the mesh's own facts behind it. */
-  private textLine(r: LoggedRequest): void {
-    const { lines } = this
-    lines.byte(91)
-    lines.put(this.time)
-    lines.put('] "')
-    lines.put(r.method)
-    lines.byte(32)
-    lines.putClean(r.path)
-    lines.byte(32)
-    lines.put(r.protocol)
-    lines.put('" ')
-    lines.decimal(r.status)
-    lines.byte(32)
-    lines.put(r.flag)
-    lines.byte(32)
-    lines.put(r.code ?? '-')
-    lines.byte(32)
-    lines.decimal(r.requestBytes)
-    lines.byte(32)
-    lines.decimal(r.replyBytes)
-    lines.byte(32)
-    lines.decimal(Math.round(r.durationMs))
-    lines.put(' "')
-    lines.put(r.sourceAddress)
-    lines.put('" "')
-    lines.put(r.sourceApp)
-    lines.put('" "')
-    lines.putClean(r.authority)
-    lines.put('" "')
-    lines.put(r.upstreamId)
-    lines.put('" "')
-    lines.put(r.upstreamCluster)
-    lines.put('" ')
-    lines.putClean(r.routeName)
-    lines.byte(32)
-    lines.put(r.listenerName)
-    lines.byte(32)
-    lines.decimal(r.attempts)
-    lines.byte(32)
-    lines.put(r.traceId === '' ? '-' : r.traceId)
-    lines.byte(32)
-    lines.put(r.tier)
-    lines.byte(10)
   }
 
   /** Writes what waits. Called by itself; by the owner before the process ends. */

@@ -11,6 +11,8 @@ const peerLabelNames = [
   'source_app',
   'source_version',
   'source_cluster',
+  'source_canonical_service',
+  'source_canonical_revision',
   'destination_workload',
   'destination_workload_namespace',
   'destination_principal',
@@ -20,6 +22,8 @@ const peerLabelNames = [
   'destination_service_name',
   'destination_service_namespace',
   'destination_cluster',
+  'destination_canonical_service',
+  'destination_canonical_revision',
   'request_protocol',
   'connection_security_policy',
 ] as const
@@ -28,6 +32,8 @@ export const httpLabelNames = [...peerLabelNames, 'response_code', 'grpc_respons
 export const tcpLabelNames = [...peerLabelNames, 'response_flags'] as const
 
 const unknown = 'unknown'
+/** Istio's word for the revision of a workload without a version. */
+const latest = 'latest'
 
 export interface PeerFacts {
   readonly reporter: 'source' | 'destination'
@@ -52,6 +58,8 @@ export function peerLabels(facts: PeerFacts): string[] {
     source?.app ?? unknown,
     source?.labels['version'] ?? unknown,
     unknown,
+    source?.app ?? unknown,
+    source === undefined ? unknown : (source.labels['version'] ?? latest),
     app,
     namespace,
     unknown,
@@ -61,6 +69,8 @@ export function peerLabels(facts: PeerFacts): string[] {
     app,
     namespace,
     unknown,
+    app,
+    facts.version !== '' ? facts.version : name === undefined ? unknown : latest,
     facts.protocol,
     facts.reporter === 'destination' ? 'none' : unknown,
   ]

@@ -5,6 +5,7 @@ const shortText = 16
 const quote = 34
 const backslash = 92
 const questionMark = 63
+const hexDigits = Buffer.from('0123456789abcdef')
 
 export class LineBuffer {
   readonly bytes: Buffer
@@ -36,13 +37,21 @@ export class LineBuffer {
     this.bytes[this.length++] = value
   }
 
-  /** What a caller wrote must not end the quotes or the line (R32). */
+  /** What a caller wrote must not end the quotes or the line (R32): quotes and backslashes get a backslash, control characters are written `\\x0a`. Takes up to four bytes for one. */
   putClean(text: string): void {
     const { bytes } = this
     let at = this.length
     for (let index = 0; index < text.length; index++) {
       const byte = text.charCodeAt(index)
-      bytes[at++] = byte < 32 || byte > 255 || byte === quote || byte === backslash ? questionMark : byte
+      if (byte < 32 || byte === 127) {
+        bytes[at++] = backslash
+        bytes[at++] = 120
+        bytes[at++] = hexDigits[byte >> 4]!
+        bytes[at++] = hexDigits[byte & 15]!
+        continue
+      }
+      if (byte === quote || byte === backslash) bytes[at++] = backslash
+      bytes[at++] = byte > 255 ? questionMark : byte
     }
     this.length = at
   }

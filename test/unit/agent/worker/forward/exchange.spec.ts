@@ -222,11 +222,12 @@ describe('an HTTP/1.1 exchange', () => {
 
   it('passes the last reply on when the retries are used up', async () => {
     backend.answer = () => 'HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy'
-    const { port } = await worker({ service: { route: { retry } } })
+    const { metric, port } = await worker({ service: { route: { retry } } })
     const caller = await call(port('orders'))
     caller.send(get())
     await caller.expect(/^HTTP\/1\.1 503 [^]*\r\n\r\nbusy$/)
     expect(backend.requests).to.have.length(3)
+    expect(metric('istio_requests_total', '503', 'URX')).to.equal(1)
   })
 
   it('does not retry a POST whose bytes were sent (R31)', async () => {

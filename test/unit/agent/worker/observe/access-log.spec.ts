@@ -16,6 +16,8 @@ const request: LoggedRequest = {
   code: undefined,
   flag: '-',
   durationMs: 12.4,
+  headMs: 11.6,
+  header: (name) => ({ 'user-agent': 'curl/8', 'x-name': '张"'.slice(1) })[name],
   requestBytes: 0,
   replyBytes: 1_234_567_890,
   sourceAddress: '127.0.0.1',
@@ -62,44 +64,56 @@ describe('access log', () => {
     }
   }
 
-  it('writes a line of text as Envoy does, with the facts of the mesh behind it', async () => {
-    log.configure({ format: 'text', path, share: 1 })
+  it('writes a line of text in the default form of Envoy', async () => {
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
     log.write(request)
     expect(await lines(1)).to.deep.equal([
-      '[2023-11-14T22:13:20.000Z] "GET /a?b=1 HTTP/1.1" 200 - - 0 1234567890 12 "127.0.0.1" "shop" "orders" "10.0.0.1:80" "outbound|||public/DEFAULT_GROUP@@orders" default service:orders 1 - agent',
+      '[2023-11-14T22:13:19.988Z] "GET /a?b=1 HTTP/1.1" 200 - 0 1234567890 12 12 "-" "curl/8" "-" "orders" "10.0.0.1:80"',
+    ])
+  })
+
+  it('writes a line in the form of the operator', async () => {
+    const textFormat =
+      '%HOSTNAME% %REQ(X-A?USER-AGENT):4% %UPSTREAM_CLUSTER% %ROUTE_NAME% %MESH_LISTENER% %MESH_SOURCE_APP% %MESH_TIER% %MESH_ERROR% %RESPONSE_CODE_DETAILS% %UPSTREAM_REQUEST_ATTEMPT_COUNT% 100%%'
+    log.configure({ format: 'text', path, share: 1, textFormat }, 'test-host')
+    log.write(request)
+    log.write({ ...request, code: 'E_CONNECT_REFUSED' })
+    expect(await lines(2)).to.deep.equal([
+      'test-host curl outbound|||public/DEFAULT_GROUP@@orders default service:orders shop agent - via_upstream 1 100%',
+      'test-host curl outbound|||public/DEFAULT_GROUP@@orders default service:orders shop agent E_CONNECT_REFUSED e_connect_refused 1 100%',
     ])
   })
 
   it('writes a line of JSON with every field', async () => {
-    log.configure({ format: 'json', path, share: 1 })
+    log.configure({ format: 'json', path, share: 1 }, 'test-host')
     log.write({ ...request, code: 'E_CONNECT_REFUSED', flag: 'UF', path: '/"\n' })
     const [line = ''] = await lines(1)
     expect(JSON.parse(line)).to.include({ path: '/"\n', mesh_error: 'E_CONNECT_REFUSED', bytes_sent: 1_234_567_890 })
   })
 
   it('lets nothing that a caller wrote end the quotes or the line', async () => {
-    log.configure({ format: 'text', path, share: 1 })
-    log.write({ ...request, path: '/x" 200\r\n[fake]\\', authority: 'a"b\n', routeName: 'Ċ' })
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
+    log.write({ ...request, path: '/x" 200\r\n[fake]\\', authority: 'a"b\n' })
     const [line = '', ...others] = await lines(1)
     expect(others).to.deep.equal([])
-    expect(line).to.contain('"GET /x? 200??[fake]? HTTP/1.1"').and.to.contain('"a?b?"').and.to.contain(' ? service:')
+    expect(line).to.contain('"GET /x\\" 200\\x0d\\x0a[fake]\\\\ HTTP/1.1"').and.to.contain('"a\\"b\\x0a"')
   })
 
   it('writes all lines once and in order, however many come', async () => {
-    log.configure({ format: 'text', path, share: 1 })
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
     for (let nth = 0; nth < 20_000; nth++) {
       log.write({ ...request, status: 200 + (nth % 100), requestBytes: nth })
       if (nth % 2000 === 1999) await lines(nth + 1)
     }
     const written = await lines(20_000)
-    expect(written.map((line) => Number(line.split(' ')[7]))).to.deep.equal(
+    expect(written.map((line) => Number(line.split(' ')[6]))).to.deep.equal(
       Array.from({ length: 20_000 }, (_v, nth) => nth),
     )
     expect(tallies.droppedLogLines).to.equal(0)
   })
 
   it('drops and counts lines beyond its bound, and goes on when there is room again', async () => {
-    log.configure({ format: 'text', path, share: 1 })
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
     // In one turn of the loop no write can end.
     for (let nth = 0; nth < 60_000; nth++) log.write(request)
     const dropped = tallies.droppedLogLines
@@ -111,7 +125,7 @@ describe('access log', () => {
   })
 
   it('goes on in a new file after a rotation', async () => {
-    log.configure({ format: 'text', path, share: 1 })
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
     log.write(request)
     await lines(1)
     renameSync(path, `${path}.1`)
@@ -122,23 +136,23 @@ describe('access log', () => {
   })
 
   it('warns and goes on when the file cannot be opened', async () => {
-    log.configure({ format: 'text', path: join(folder, 'no', 'access.log'), share: 1 })
+    log.configure({ format: 'text', path: join(folder, 'no', 'access.log'), share: 1 }, 'test-host')
     log.write(request)
     while (warnings.length === 0) await sleep(5)
     expect(warnings[0]).to.contain('lines are lost until it can be written again')
-    log.configure({ format: 'text', path, share: 1 })
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
     log.write(request)
     expect(await lines(1)).to.have.length(1)
   })
 
   it('wants a share of the good requests and all others', () => {
-    log.configure({ format: 'text', path, share: 0.4 })
+    log.configure({ format: 'text', path, share: 0.4 }, 'test-host')
     const good = { status: 200, code: undefined, flag: '-' } as const
     expect(log.wants(good)).to.equal(false)
     expect(log.wants({ ...good, status: 500 })).to.equal(true)
     expect(log.wants({ ...good, flag: 'UH' })).to.equal(true)
     expect(log.wants({ ...good, code: 'E_ROUTE_NONE' })).to.equal(true)
-    log.configure({ format: 'text', path, share: 0.6 })
+    log.configure({ format: 'text', path, share: 0.6 }, 'test-host')
     expect(log.wants(good)).to.equal(true)
   })
 })

@@ -1,0 +1,126 @@
+/** Lines of the access log in an operator's own form or Envoy's default, put together as bytes. */
+import { parseLogFormat } from '../../../contracts/access-log-format.ts'
+import type { LogPart, PlainOperator } from '../../../contracts/access-log-format.ts'
+import type { LineBuffer } from './line-buffer.ts'
+import type { LoggedRequest } from './access-log.ts'
+
+/** A byte that must not stand there as it is takes up four. */
+const growth = 4
+
+const absent = '-'
+
+export class TextLine {
+  private readonly parts: readonly LogPart[]
+  private readonly host: string
+  /** Of the line in hand, one for each part. */
+  private readonly values: string[] = []
+
+  /** A format that control would refuse writes itself. */
+  constructor(format: string, host: string) {
+    const parsed = parseLogFormat(format.endsWith('\n') ? format : `${format}\n`)
+    this.parts = typeof parsed === 'string' ? [{ kind: 'text', text: `${parsed}\n` }] : parsed
+    this.host = host
+  }
+
+  /** Reads the values and answers how much room the line needs at most. */
+  prepare(request: LoggedRequest, startedAt: string): number {
+    const { parts, values } = this
+    let room = 0
+    for (let index = 0; index < parts.length; index++) {
+      const value = this.valueOf(parts[index]!, request, startedAt)
+      values[index] = value
+      room += value.length * growth
+    }
+    return room
+  }
+
+  /** After `prepare`, with that room. */
+  write(lines: LineBuffer): void {
+    const { parts, values } = this
+    for (let index = 0; index < parts.length; index++) {
+      if (parts[index]!.kind === 'text') lines.put(values[index]!)
+      else lines.putClean(values[index]!)
+    }
+  }
+
+  private valueOf(part: LogPart, request: LoggedRequest, startedAt: string): string {
+    switch (part.kind) {
+      case 'text':
+        return part.text
+      case 'operator':
+        return this.operator(part.name, request, startedAt)
+      case 'request-field': {
+        const value = firstOf(part.names, request)
+        return value.length > part.maxLength ? value.slice(0, part.maxLength) : value
+      }
+      default:
+        return milliseconds(request.headMs)
+    }
+  }
+
+  private operator(name: PlainOperator, r: LoggedRequest, startedAt: string): string {
+    switch (name) {
+      case 'START_TIME':
+        return startedAt
+      case 'PROTOCOL':
+        return r.protocol
+      case 'RESPONSE_CODE':
+        return String(r.status)
+      case 'RESPONSE_CODE_DETAILS':
+        return r.code === undefined ? 'via_upstream' : r.code.toLowerCase()
+      case 'RESPONSE_FLAGS':
+        return r.flag
+      case 'BYTES_RECEIVED':
+        return String(r.requestBytes)
+      case 'BYTES_SENT':
+        return String(r.replyBytes)
+      case 'DURATION':
+        return milliseconds(r.durationMs)
+      case 'RESPONSE_DURATION':
+        return milliseconds(r.headMs)
+      case 'UPSTREAM_HOST':
+      case 'UPSTREAM_REMOTE_ADDRESS':
+        return r.upstreamId
+      case 'UPSTREAM_CLUSTER':
+        return r.upstreamCluster
+      case 'UPSTREAM_REQUEST_ATTEMPT_COUNT':
+        return String(r.attempts)
+      case 'ROUTE_NAME':
+        return r.routeName
+      case 'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT':
+        return r.sourceAddress
+      case 'TRACE_ID':
+        return r.traceId === '' ? absent : r.traceId
+      case 'HOSTNAME':
+        return this.host
+      case 'MESH_ERROR':
+        return r.code ?? absent
+      case 'MESH_TIER':
+        return r.tier
+      case 'MESH_LISTENER':
+        return r.listenerName
+      case 'MESH_SOURCE_APP':
+        return r.sourceApp
+    }
+  }
+}
+
+function firstOf(names: readonly string[], request: LoggedRequest): string {
+  for (const name of names) {
+    const value =
+      name === ':method'
+        ? request.method
+        : name === ':path'
+          ? request.path
+          : name === ':authority'
+            ? request.authority
+            : request.header(name)
+    if (value !== undefined) return value
+  }
+  return absent
+}
+
+/** -1 = it never came to that. */
+function milliseconds(ms: number): string {
+  return ms < 0 ? absent : String(Math.round(ms))
+}

@@ -1,0 +1,85 @@
+/**
+ * The text form of an access log line: Envoy's command operators (its documentation, "Access logging", format strings), as far as their meaning exists here, and some of our own. Control checks a format with the
+ * code that the worker compiles it with.
+ */
+
+/** Envoy's default. */
+export const defaultLogFormat =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+  '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
+  '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
+
+/** Operators without an argument. */
+export const plainOperators = [
+  'START_TIME',
+  'PROTOCOL',
+  'RESPONSE_CODE',
+  'RESPONSE_CODE_DETAILS',
+  'RESPONSE_FLAGS',
+  'BYTES_RECEIVED',
+  'BYTES_SENT',
+  'DURATION',
+  'RESPONSE_DURATION',
+  'UPSTREAM_HOST',
+  'UPSTREAM_REMOTE_ADDRESS',
+  'UPSTREAM_CLUSTER',
+  'UPSTREAM_REQUEST_ATTEMPT_COUNT',
+  'ROUTE_NAME',
+  'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT',
+  'TRACE_ID',
+  'HOSTNAME',
+  'MESH_ERROR',
+  'MESH_TIER',
+  'MESH_LISTENER',
+  'MESH_SOURCE_APP',
+] as const
+export type PlainOperator = (typeof plainOperators)[number]
+
+export type LogPart =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'operator'; readonly name: PlainOperator }
+  /** The first of the fields that is there, at most `maxLength` characters of it. Lower case; `:method`, `:path` and `:authority` are parts of the request line. */
+  | { readonly kind: 'request-field'; readonly names: readonly string[]; readonly maxLength: number }
+  /** Ms until the endpoint's reply began: `RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`. */
+  | { readonly kind: 'upstream-time' }
+
+/** The parts, or what is wrong, in words for an operator. */
+export function parseLogFormat(format: string): readonly LogPart[] | string {
+  const parts: LogPart[] = []
+  let at = 0
+  while (at < format.length) {
+    const from = format.indexOf('%', at)
+    if (from < 0) break
+    if (from > at) parts.push({ kind: 'text', text: format.slice(at, from) })
+    if (format[from + 1] === '%') {
+      parts.push({ kind: 'text', text: '%' })
+      at = from + 2
+      continue
+    }
+    const to = format.indexOf('%', from + 1)
+    if (to < 0) return `the % at character ${from + 1} has no end; a plain one is written %%`
+    const part = parseOperator(format.slice(from + 1, to))
+    if (typeof part === 'string') return part
+    parts.push(part)
+    at = to + 1
+  }
+  if (at < format.length) parts.push({ kind: 'text', text: format.slice(at) })
+  return parts
+}
+
+function parseOperator(text: string): LogPart | string {
+  const plain = plainOperators.find((name) => name === text)
+  if (plain !== undefined) return { kind: 'operator', name: plain }
+  const [, name, argument = '', length] = /^([A-Z_]+)\(([^()]*)\)(?::(\d{1,6}))?$/.exec(text) ?? []
+  const allowed = `allowed ${plainOperators.join(', ')}, REQ(name?other):length and RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`
+  if (name === 'REQ') {
+    const names = argument.split('?').map((one) => one.toLowerCase())
+    const isGood =
+      names.length <= 2 && names.every((one) => /^:(?:method|path|authority)$|^[!#$&'*+.^_`|~0-9a-z-]+$/.test(one))
+    if (!isGood) return `%${text}%: not one or two names of fields, ${allowed}`
+    return { kind: 'request-field', names, maxLength: length === undefined ? Infinity : Number(length) }
+  }
+  if (name === 'RESP' && argument.toLowerCase() === 'x-envoy-upstream-service-time') return { kind: 'upstream-time' }
+  if (name === 'RESP') return `%${text}%: fields of the reply are not kept for the log, ${allowed}`
+  return `%${text}%: not implemented, ${allowed}`
+}
