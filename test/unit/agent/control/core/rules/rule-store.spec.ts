@@ -168,6 +168,29 @@ describe('two rules for one host', () => {
   })
 })
 
+describe('a long text', () => {
+  it('is read in steps, changes nothing until it is put in force, and is then not read again', async () => {
+    const store = ruleStore()
+    const text = Array.from({ length: 600 }, (_, i) =>
+      resource('DestinationRule', `host: s${i}\ntrafficPolicy: { loadBalancer: { simple: RANDOM } }`, `s${i}`),
+    ).join('---\n')
+    const documents = [{ name: 'long.yaml', text }]
+    expect(store.isLong('rules.d', documents)).to.equal(true)
+    expect(store.isLong('rules.d', one(withTimeout('1s')))).to.equal(false)
+    let turns = 0
+    await store.readAhead('rules.d', documents, async () => {
+      turns++
+      await Promise.resolve()
+    })
+    expect(turns).to.equal(600)
+    expect(store.statuses()).to.deep.equal([])
+    expect(store.isLong('rules.d', documents), 'it is known now').to.equal(false)
+    const { statuses } = store.replaceSource('rules.d', documents)
+    expect(statuses.filter(({ state }) => state === 'applied')).to.have.length(600)
+    expect(store.service(key('s599')).policy.loadBalancer.kind).to.equal('random')
+  })
+})
+
 describe('what a change affects', () => {
   it('is read again only where the text of a document changed', () => {
     const store = ruleStore()
@@ -313,6 +336,16 @@ describe('names', () => {
       expect(kindOf('*.prod.svc.cluster.local', key('a'))).to.equal('least-request')
       expect(kindOf('*.local', key('api.example.com')), 'no name of the cluster').to.equal('least-request')
     })
+  })
+
+  it('that a namespace made another service can be looked up, with the reason', () => {
+    const store = rules(
+      `${hosts('reviews.bookinfo.svc.cluster.local', 'a')}---\n${hosts('orders', 'b', 'prod')}---\n${hosts('ledger', 'c')}`,
+    )
+    expect(store.hostReadings().map(({ host, key: service, why }) => [host, service, why])).to.deep.equal([
+      ['reviews.bookinfo.svc.cluster.local', key('reviews'), 'namespace bookinfo: rules.otherNamespaces: own'],
+      ['orders', 'prod/DEFAULT_GROUP@@orders', 'namespace prod: the namespace of a registry'],
+    ])
   })
 
   it('without a dot belong to the namespace of their rule', () => {
