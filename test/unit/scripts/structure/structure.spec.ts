@@ -91,8 +91,13 @@ const lazy = async () => (await import('./lazy.ts')).lazy
       expect(knowing.map(({ path }) => path)).to.deep.equal([
         'agent/control/host/nacos-face/face-policy.ts',
         'agent/control/host/nacos-face/local-face.ts',
+        'agent/control/kinds/cluster-access.ts',
+        'agent/control/kinds/consul.ts',
+        'agent/control/kinds/etcd.ts',
         'agent/control/kinds/file.ts',
+        'agent/control/kinds/kubernetes.ts',
         'agent/control/kinds/nacos.ts',
+        'agent/control/kinds/zookeeper.ts',
         'cli/demo/world.ts',
       ])
     })
