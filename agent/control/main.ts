@@ -21,6 +21,7 @@ import { systemClock } from './clock.ts'
 import { checkConfig, formatProblem, type CheckResult } from './config/check.ts'
 import { systemUid } from './host/applications/source-apps.ts'
 import type { AgentConfig } from './config/types.ts'
+import { machineFacts } from './config/machine.ts'
 import { watchFiles } from './config/watch.ts'
 import { systemReason } from './config/yaml-file.ts'
 import { connectContinuity, type Continuity } from './continuity/index.ts'
@@ -30,6 +31,7 @@ import { cuttable } from './core/registries/cuttable.ts'
 import { systemResolve } from './core/endpoints/declared.ts'
 import { removeLeftovers } from './core/state/leftovers.ts'
 import { ControlMetrics } from './observe.ts'
+import { watchAddress } from './host/address-watch.ts'
 import { probe } from './host/applications/probe.ts'
 import { createAdapters, ruleStores } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
@@ -41,6 +43,8 @@ import { answers } from './core/snapshot/publisher.ts'
 import { LocalFace } from './host/nacos-face/local-face.ts'
 
 const exit = { failed: 1, config: 3 } as const
+/** How long the new generation of a host whose address changed may take to serve. */
+const addressReloadMs = 60_000
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
@@ -228,6 +232,22 @@ async function main(): Promise<void> {
 
   const rules = startRegistryRules(control.core, ruleStores(config.registries, registries))
   const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
+  const address = watchAddress({
+    clock,
+    present: machineFacts().defaultAddress,
+    look: () => machineFacts().defaultAddress,
+    onChange: (now, before) => {
+      logger.warn({ address: now, before }, `the address of this host is ${now} now, it was ${before ?? 'unknown'}`)
+      control.reload()
+      // named in the configuration, it stays as it is; else listeners and announcements have to move
+      if (!control.restartNeeded.includes('host') || continuity?.isLeading !== true) return
+      if (!continuity.isSupervised)
+        return logger.error({ address: now }, 'without a watchdog nobody can restart this agent; restart it')
+      continuity
+        .ask({ type: 'reload', wait: 'serving' }, addressReloadMs)
+        .catch((error: unknown) => logger.error({ address: now }, `no new generation: ${describeError(error)}`))
+    },
+  })
   let isStopping = false
 
   async function stop(order: { isHostStopping: boolean; deadlineMs: number }): Promise<void> {
@@ -235,6 +255,7 @@ async function main(): Promise<void> {
     isStopping = true
     logger.info(order, 'control ends')
     files.close()
+    address.close()
     rules.close()
     await face.close()
     await admin.close()

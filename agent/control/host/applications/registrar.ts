@@ -54,6 +54,8 @@ interface Entry {
   /** While it refuses connections. */
   absence: Absence | undefined
   wasAnnounced: boolean
+  /** What an earlier run had announced at another address, port or cluster: taken back when this run's own is announced. */
+  former: NonNullable<KeptRegistration['announced']> | undefined
   handle: RegistrationHandle | undefined
   announced: Registration | undefined
   registry: string | undefined
@@ -86,7 +88,8 @@ export class Registrar {
       listener: 'unknown',
       watch: undefined,
       absence: undefined,
-      wasAnnounced: kept?.announced?.registration.port === inboundPort && inboundPort !== undefined,
+      wasAnnounced: false,
+      former: undefined,
       handle: undefined,
       announced: undefined,
       registry: undefined,
@@ -95,6 +98,7 @@ export class Registrar {
     entry.application = application
     entry.inboundPort = inboundPort
     this.entries.set(application.id, entry)
+    if (present === undefined && kept?.announced !== undefined) this.inherit(entry, kept.announced)
     if (!isSameCheck) {
       entry.watch?.stop()
       const restored = present?.watch?.verdict ?? kept?.announced?.registration.healthy
@@ -113,6 +117,7 @@ export class Registrar {
     this.stopLooking(entry)
     const handle = entry.handle
     entry.handle = undefined
+    if (entry.former !== undefined && this.isLeading) this.takeBack(entry.former, 'removed')
     this.deps.onChanged()
     if (handle !== undefined) await handle.deregister(deadlineMs)
     return true
@@ -134,9 +139,16 @@ export class Registrar {
     for (const one of kept) {
       const entry = this.entries.get(one.application.id)
       if (entry === undefined) this.leftovers.set(one.application.id, one)
-      else if (one.announced !== undefined && one.announced.registration.port === entry.inboundPort)
-        entry.wasAnnounced = true
+      else if (one.announced !== undefined) this.inherit(entry, one.announced)
     }
+  }
+
+  /** Takes over what an earlier run had announced, or remembers to take it back where this host is somewhere else by now. */
+  private inherit(entry: Entry, announced: NonNullable<KeptRegistration['announced']>): void {
+    const { registration } = announced
+    const isHere = registration.port === entry.inboundPort && registration.address === this.deps.host.address
+    entry.wasAnnounced = isHere
+    entry.former = isHere ? undefined : announced
   }
 
   /** What workers say about the inbound port of an application. */
@@ -190,18 +202,7 @@ export class Registrar {
     if (!isLeading) return
     for (const { announced } of this.leftovers.values()) {
       if (announced === undefined) continue
-      const { registry, registration } = announced
-      const adapter = this.deps.adapters.find((one) => one.name === registry)
-      if (adapter === undefined) continue
-      this.deps.log.info(
-        { registry, service: registration.service.name, port: registration.port },
-        `${registration.service.name}: no longer on this host, taken back from ${registry}`,
-      )
-      try {
-        void adapter.register(registration).deregister(deregisterDeadlineMs)
-      } catch (error) {
-        this.deps.log.warn({ registry }, `${registration.service.name}: cannot be taken back: ${describeError(error)}`)
-      }
+      this.takeBack(announced, 'no longer on this host')
     }
     this.leftovers.clear()
     this.deps.onChanged()
@@ -246,11 +247,14 @@ export class Registrar {
 
   /** For `registrations.json`: what is announced, what only we remember, and what of the last run is not settled yet. */
   kept(): KeptRegistration[] {
-    const now = [...this.entries.values()].flatMap(({ application, announced, registry }): KeptRegistration[] => {
-      if (announced !== undefined && registry !== undefined)
-        return [{ application, announced: { registry, registration: announced } }]
-      return application.source === 'file' ? [] : [{ application }]
-    })
+    const now = [...this.entries.values()].flatMap(
+      ({ application, announced, registry, former }): KeptRegistration[] => {
+        if (announced !== undefined && registry !== undefined)
+          return [{ application, announced: { registry, registration: announced } }]
+        if (former !== undefined) return [{ application, announced: former }]
+        return application.source === 'file' ? [] : [{ application }]
+      },
+    )
     return [...now, ...this.leftovers.values()]
   }
 
@@ -329,10 +333,32 @@ export class Registrar {
         { application: entry.application.id, registry: adapter.name, port: registration.port },
         `${entry.application.id}: announced at ${adapter.name} with inbound port ${registration.port}`,
       )
+      const { former } = entry
+      entry.former = undefined
+      if (former !== undefined && !isSameInstance(former.registration, registration))
+        this.takeBack(
+          former,
+          `announced anew at ${endpointId(registration)}, before at ${endpointId(former.registration)}`,
+        )
     } catch (error) {
       this.deps.log.error({ application: entry.application.id }, `${entry.application.id}: ${describeError(error)}`)
     }
     this.deps.onChanged()
+  }
+
+  private takeBack(announced: NonNullable<KeptRegistration['announced']>, why: string): void {
+    const { registry, registration } = announced
+    const adapter = this.deps.adapters.find((one) => one.name === registry)
+    if (adapter === undefined) return
+    this.deps.log.info(
+      { registry, service: registration.service.name, instance: endpointId(registration) },
+      `${registration.service.name}: ${why}, taken back from ${registry}`,
+    )
+    try {
+      void adapter.register(registration).deregister(deregisterDeadlineMs)
+    } catch (error) {
+      this.deps.log.warn({ registry }, `${registration.service.name}: cannot be taken back: ${describeError(error)}`)
+    }
   }
 
   private letGo(entry: Entry): void {

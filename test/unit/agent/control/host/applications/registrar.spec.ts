@@ -222,4 +222,46 @@ describe('registration of local applications', () => {
       'hostmesh.app-port': '8080',
     })
   })
+
+  it('announces an application anew at once when the host has another address, and takes the old announcement back', () => {
+    const first = setUp()
+    first.registrar.setLeading(true)
+    first.registrar.put(application(), 21_001)
+    first.registrar.listenerState(application().id, 'listening')
+    const kept = first.registrar.kept().map(({ application: one, announced }) => ({
+      application: one,
+      announced: { registry: 'main', registration: { ...announced!.registration, address: '10.0.0.4' } },
+    }))
+    const { registry, registrar } = setUp(kept)
+    registrar.put(application(), 21_001)
+    registrar.setLeading(true)
+    expect(registry.registrations, 'not before its port listens at the new address').to.have.length(0)
+    expect(registrar.kept(), 'what is still announced is not forgotten').to.deep.equal(kept)
+    registrar.listenerState(application().id, 'listening')
+    const seen = registry.registrations.map(({ registration, state }) => `${registration.address} ${state}`)
+    expect(seen).to.deep.equal(['10.0.0.5 registered', '10.0.0.4 deregistered'])
+    expect(registrar.kept()[0]!.announced!.registration.address).to.equal('10.0.0.5')
+  })
+
+  it('takes an announcement at a former address back, too, when the application is removed before it is announced anew', async () => {
+    const former = {
+      service,
+      address: '10.0.0.4',
+      port: 21_001,
+      weight: 1,
+      cluster: 'DEFAULT',
+      healthy: true,
+      enabled: true,
+      metadata: {},
+    }
+    const { registry, registrar } = setUp([
+      { application: application(), announced: { registry: 'main', registration: former } },
+    ])
+    registrar.setLeading(true)
+    registrar.put(application(), 21_001)
+    await registrar.remove(application().id)
+    expect(registry.registrations.map(({ registration, state }) => `${registration.address} ${state}`)).to.deep.equal([
+      '10.0.0.4 deregistered',
+    ])
+  })
 })
