@@ -25,8 +25,6 @@ import type { Wire, WireOwner } from './wire.ts'
 const maxPasses = 8
 /** Body bytes that are kept while a center may still say that it delivered nothing. */
 const maxKeptBytes = 65_536
-/** A caller that closed its side may wait for its answer (R28), or may have given up: longer than this nobody waits for it. */
-const halfClosedMs = 10_000
 
 const Phase = {
   /** The request head is read. */
@@ -260,7 +258,8 @@ export class HttpExchange implements WireOwner {
   /** R28: a caller that said all it had to say gets its answer; one that stopped in the middle is gone. */
   private cancelIfCut(): void {
     if (!this.body.isDone) this.close()
-    else if (this.phase === Phase.sent) this.armIdle(halfClosedMs)
+    // Or it has given up: nobody waits for long.
+    else if (this.phase === Phase.sent) this.armIdle(this.limits.halfClosedTimeoutMs)
   }
 
   // ---- what the attempt says

@@ -224,7 +224,8 @@ export class Relay {
       now,
       heads: this.headsFor(targets.host),
       introduction: this.introduction,
-      limits: targets.limits ?? defaultLimits,
+      // A limit that an older release does not write has its default.
+      limits: { ...defaultLimits, ...targets.limits },
       maxBufferBytes: bounds.maxRelayBufferBytes,
       leadsBack: (candidate) => this.leadsBack(candidate, listener),
       onRouted: (end) => {

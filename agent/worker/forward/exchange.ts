@@ -198,8 +198,12 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       )
   }
 
-  /** `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the caller named none. */
+  /**
+   * `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the caller named none, or is a peer from the network: those may not choose
+   * where this host calls.
+   */
   private tryFallback(): boolean {
+    if (this.stream.accepted.listener.kind === 'inbound') return false
     const address = this.request.header(headers.fallback)
     if (address === undefined) return false
     const upstream = this.deps.mesh.fallback(address)

@@ -70,7 +70,7 @@ describe('when resources run out:', function () {
   for (const kind of ['full', 'read-only'] as const) {
     it(`a state directory that is ${kind} costs the report's file, and nothing else`, async function () {
       const folder = mkdtempSync(join(tmpdir(), 'hm-disk-'))
-      const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder])
+      const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'none', folder])
       if (mount.status !== 0) {
         rmSync(folder, { recursive: true })
         this.test!.title += ' (needs root, to mount a small disk)'

@@ -163,6 +163,22 @@ describe('an HTTP/1.1 exchange', () => {
     await outside.expect(/^HTTP\/1\.1 403 [^]*E_ROUTE_FALLBACK_REFUSED/)
   })
 
+  it('lets no peer at an inbound port choose an address by x-mesh-fallback', async () => {
+    const { change, port } = await worker({
+      mesh: { fallbackNetworks: ['127.0.0.0/8'] },
+      service: { endpoints: [] },
+    })
+    const base = { address: '127.0.0.1', port: 0, proxyProtocol: 'off', protocol: 'http' } as const
+    const key = keyOf('orders')
+    await change({
+      listeners: { in: { ...base, name: 'in', kind: 'inbound', service: key, virtualHost: key, app: 'orders' } },
+    })
+    const peer = await call(port('in'))
+    peer.send(get('/', `X-Mesh-Fallback: 127.0.0.1:${second.port}\r\n`))
+    await peer.expect(/^HTTP\/1\.1 503 [^]*x-mesh-error: E_BALANCE_NO_ENDPOINT/)
+    expect(second.requests).to.have.length(0)
+  })
+
   it('prefers a known instance over x-mesh-fallback', async () => {
     const { port } = await worker({ mesh: { fallbackNetworks: ['127.0.0.0/8'] } })
     const caller = await call(port('orders'))
