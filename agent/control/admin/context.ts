@@ -1,5 +1,5 @@
 /** What the pages look at. They own no state. */
-import type { Continuity } from '../continuity/index.ts'
+import type { Continuity } from '../continuity/watchdog-link.ts'
 import type { Control } from '../control.ts'
 import type { CuttableRegistry } from '../core/registries/cuttable.ts'
 import type { ControlMetrics } from '../observe.ts'

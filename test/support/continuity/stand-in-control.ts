@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
 import type { WorkerToControl } from '../../../contracts/control-link.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
-import { connectContinuity } from '../../../agent/control/continuity/index.ts'
+import { connectContinuity } from '../../../agent/control/continuity/watchdog-link.ts'
 
 const { values } = parseArgs({
   options: {

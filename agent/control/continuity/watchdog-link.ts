@@ -59,12 +59,12 @@ const flushAfterMs = 2000
  */
 export async function connectContinuity(deps: ContinuityDeps): Promise<Continuity> {
   const { native } = loadNative()
-  const link = new Link(deps, native)
+  const link = new DialedWatchdog(deps, native)
   await link.start()
   return link
 }
 
-class Link implements Continuity {
+class DialedWatchdog implements Continuity {
   isSupervised = false
   isLeading = false
   private readonly deps: ContinuityDeps
