@@ -33,8 +33,8 @@ export interface AttemptUser {
   /** It took all that came so far. */
   requestTaken(): void
   onInterim(attempt: Attempt, reply: ReplyMessage): void
-  /** False when this reply is not the answer. */
-  onReply(attempt: Attempt, reply: ReplyMessage): boolean
+  /** `discard`: this reply is not the answer, and the attempt is over when the call returns. `over`: the user has ended it. */
+  onReply(attempt: Attempt, reply: ReplyMessage): ReplyVerdict | 'over'
   onReplyContent(buf: Buffer, from: number, to: number): void
   /** Content that went to `contentTarget`. */
   onMoved(count: number): void
@@ -189,7 +189,8 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   onReply(reply: ReplyMessage): ReplyVerdict {
     this.stopTimer()
     this.phase = Phase.content
-    if (this.user!.onReply(this, reply)) return 'pass'
+    // An attempt that is over may serve somebody else by now.
+    if (this.user!.onReply(this, reply) !== 'discard') return 'pass'
     this.stream = null
     this.rest()
     return 'discard'

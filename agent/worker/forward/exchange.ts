@@ -31,6 +31,7 @@ import type {
   Fields,
   ReplyEdits,
   ReplyMessage,
+  ReplyVerdict,
   RequestFault,
   RequestMessage,
   StreamOwner,
@@ -311,7 +312,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     this.stream.interim(reply, this.changesOf(attempt, reply))
   }
 
-  onReply(attempt: Attempt, reply: ReplyMessage): boolean {
+  onReply(attempt: Attempt, reply: ReplyMessage): ReplyVerdict | 'over' {
     const { now } = this.deps.clock
     const { status } = reply
     this.reply.headMs = now - this.startedAt
@@ -322,12 +323,13 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     } else {
       attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, now - attempt.startedAt)
     }
-    if (this.tries.retryReply(attempt, reply, delivery)) return false
+    if (this.tries.retryReply(attempt, reply, delivery)) return 'discard'
     this.commit(attempt)
     this.reply.status = status
     if (this.tries.isExhausted) this.reply.flag = 'URX'
-    this.stream.begin(reply, this.changesOf(attempt, reply))
-    return true
+    if (this.stream.begin(reply, this.changesOf(attempt, reply))) return 'pass'
+    this.replyBroken(attempt, Outcome.protocol, 'a reply that the protocol of the caller cannot say')
+    return 'over'
   }
 
   private changesOf(attempt: Attempt, { status }: ReplyMessage): ReplyEdits {

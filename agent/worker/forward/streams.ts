@@ -181,8 +181,8 @@ export interface DownstreamStream {
   readonly callerKey: string
   /** Passes on and flushes an interim reply, where the caller knows such. */
   interim(reply: ReplyMessage, edits: ReplyEdits): void
-  /** Begins the reply; with 101 the connection is given away behind it. */
-  begin(reply: ReplyMessage, edits: ReplyEdits): void
+  /** Begins the reply; with 101 the connection is given away behind it. False when it cannot be said in this protocol: nothing was written, and the exchange answers itself. */
+  begin(reply: ReplyMessage, edits: ReplyEdits): boolean
   content(buf: Buffer, from: number, to: number): void
   /** Ends the reply. `trailers`: null = none. */
   end(trailers: Fields | null): void

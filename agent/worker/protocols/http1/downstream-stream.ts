@@ -168,13 +168,13 @@ export class Http1DownstreamStream implements DownstreamStream {
     if (this.writeHead(reply, edits)) this.connection.flush()
   }
 
-  begin(reply: ReplyMessage, edits: ReplyEdits): void {
+  begin(reply: ReplyMessage, edits: ReplyEdits): boolean {
     this.framing = this.framingOf(reply)
     this.hasPassed = false
     this.hasLength = reply.hasContent && reply.contentLength >= 0
     this.closes = this.mustClose || this.framing === ReplyFraming.untilClose
     this.writer.isChunked = reply.hasContent && !this.hasLength && this.framing !== ReplyFraming.untilClose
-    this.writeHead(reply, edits)
+    return this.writeHead(reply, edits)
   }
 
   private writeHead(reply: ReplyMessage, edits: ReplyEdits): boolean {

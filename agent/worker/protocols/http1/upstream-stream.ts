@@ -65,6 +65,10 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   private isReusable = false
   private interims = 0
   private fateLooks = 0
+  /** Grows with each use and each end, so that what runs sees that it was ended meanwhile. */
+  private serial = 0
+  /** The request cannot be said; nothing of it is written. */
+  private isMute = false
   /** Start of a reply head that is not whole. */
   private held: Buffer | null = null
 
@@ -89,6 +93,8 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.isReusable = false
     this.interims = 0
     this.fateLooks = 0
+    this.serial++
+    this.isMute = false
     this.phase = Phase.head
     link.transport.owner = this
   }
@@ -107,18 +113,19 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
 
   /** The message cannot be said in HTTP/1.1. Told in a later turn, as every end is. */
   private breakSoon(): void {
-    const { owner } = this
+    const { serial } = this
+    this.isMute = true
     setImmediate(() => {
-      if (this.owner === owner && this.phase === Phase.head) this.broken(Outcome.protocol, 'not sayable in HTTP/1.1')
+      if (this.serial === serial) this.broken(Outcome.protocol, 'not sayable in HTTP/1.1')
     })
   }
 
   content(buf: Buffer, from: number, to: number): void {
-    this.writer.content(buf, from, to)
+    if (!this.isMute) this.writer.content(buf, from, to)
   }
 
   end(trailers: Fields | null): void {
-    this.writer.end(trailers)
+    if (!this.isMute) this.writer.end(trailers)
     this.hasSentAll = true
   }
 
@@ -158,6 +165,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     const { settings, tallies } = this.deps
     const { limits } = settings
     const owner = this.owner!
+    const { serial } = this
     let at = 0
     for (;;) {
       if (at === end) return -1
@@ -180,7 +188,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
         return -1
       }
       owner.onInterim(reply)
-      if (this.owner !== owner) return -1
+      if (this.serial !== serial) return -1
     }
     if (head.status === 101) {
       this.phase = Phase.switched
@@ -194,7 +202,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
       this.discard(buf, at, end)
       return -1
     }
-    return this.owner === owner ? at : -1
+    return this.serial === serial ? at : -1
   }
 
   private readContent(buf: Buffer, start: number, end: number): void {
@@ -340,6 +348,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   }
 
   private rest(): void {
+    this.serial++
     this.phase = Phase.rest
     this.link = null
     this.owner = null
