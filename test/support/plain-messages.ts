@@ -47,8 +47,9 @@ export class PlainRequest implements RequestMessage {
   header(name: string): string | undefined {
     return this.fields.find(([known]) => known === name)?.[1]
   }
-  headers(name: string): readonly string[] {
-    return this.fields.filter(([known]) => known === name).map(([, value]) => value)
+  headerValues(name: string): string | undefined {
+    const values = this.fields.filter(([known]) => known === name).map(([, value]) => value)
+    return values.length === 0 ? undefined : values.join(',')
   }
   countVia(): number {
     return 0

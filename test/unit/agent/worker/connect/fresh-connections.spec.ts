@@ -40,7 +40,7 @@ describe('waiting for a fresh connection', () => {
   function open(maxConnections: number): void {
     dials = []
     const dialer = {
-      dial: (_address: string, _port: number, _pool: unknown, user: DialUser) => {
+      dial: (_address: string, _port: number, _service: string, _pool: unknown, user: DialUser) => {
         dials.push(user)
         return { cancel() {} }
       },

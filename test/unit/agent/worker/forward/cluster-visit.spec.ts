@@ -51,13 +51,13 @@ describe('the visit of a request at its destination', () => {
     visit.enter(upstream, request(), 0)
     const failed: EndpointState[] = []
     for (let i = 0; i < 3; i++) {
-      const picked = visit.pick(request(), 0) as EndpointState
+      const picked = visit.pick(request(), 0, undefined) as EndpointState
       expect(failed).to.not.include(picked)
       failed.push(picked)
       visit.noteTried(picked)
     }
     expect(visit.tried).to.deep.equal([failed[2]])
-    expect(visit.pick(request(), 0)).to.not.equal(failed[2])
+    expect(visit.pick(request(), 0, undefined)).to.not.equal(failed[2])
   })
 
   it('keeps a place in the retry budget until an attempt claims it, and gives back what nobody claimed', () => {
@@ -76,12 +76,12 @@ describe('the visit of a request at its destination', () => {
     visit.enter(upstream, request(), 0)
     const [name, value] = visit.hashCookie!.fields[0]!
     expect(name).to.equal('set-cookie')
-    const picked = visit.pick(request(), 0)
+    const picked = visit.pick(request(), 0, undefined)
     visit.leave()
     visit.reset()
     const again = request({ headers: { cookie: value.split(';')[0]! } })
     visit.enter(upstream, again, 0)
     expect(visit.hashCookie, 'the caller has one').to.equal(null)
-    expect(visit.pick(again, 0)).to.equal(picked)
+    expect(visit.pick(again, 0, undefined)).to.equal(picked)
   })
 })
