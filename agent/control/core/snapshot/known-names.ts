@@ -15,7 +15,7 @@ export interface KnownNamesDeps {
   onListed(): void
 }
 
-export const askEveryMs = 30_000
+export const askEveryMs = 10_000
 /** A caller waits for it. */
 const askTimeoutMs = 2000
 /** Of one registry. */

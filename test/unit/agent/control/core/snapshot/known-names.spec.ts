@@ -52,7 +52,7 @@ describe('names as registries spell them', () => {
     expect(names.spelled(key('ORDERS'))).to.equal(key('Orders'))
   })
 
-  it('are asked for at most every half minute, whatever the answer', async () => {
+  it('are asked for at most every ten seconds, whatever the answer', async () => {
     const { names, ask, asked, clock } = setUp(() => Promise.reject(new Error('away')))
     await ask()
     expect(names.isAsking).to.equal(false)
