@@ -50,7 +50,7 @@ export interface Locality {
  * One instance of a service.
  *
  * address: IPv4 or IPv6 literal, never a name. port: 1..65535. weight: 0..10_000, Nacos's scale where 1 is ordinary and 0 takes no traffic.
- * metadata: strings only, at most 64 entries and 16 KiB in all (checked by `agent/control/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
+ * metadata: strings only, at most 64 entries and 16 KiB in all (checked by `agent/control/core/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
  */
 export interface Endpoint {
   readonly address: string

@@ -1,6 +1,6 @@
 /**
  * Compiled routes, as control hands them to workers: plain data, no functions, safe as JSON.
- * `agent/control/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers. Durations are milliseconds, shares are 0..1.
+ * `agent/control/core/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers. Durations are milliseconds, shares are 0..1.
  */
 import type { ServiceKey } from './endpoint.ts'
 

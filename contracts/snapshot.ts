@@ -1,6 +1,6 @@
 /**
  * Control to worker: everything that a worker knows. Whole at first, then by deltas in which a change of one service costs one service.
- * Plain data, safe as JSON; the same shape lies on disk (`agent/control/snapshot`). A worker swaps it in by one assignment per changed part.
+ * Plain data, safe as JSON; the same shape lies on disk (`agent/control/core/snapshot`). A worker swaps it in by one assignment per changed part.
  */
 import type { EndpointSet, Locality, ServiceKey } from './endpoint.ts'
 import type { AppProtocol } from './protocols.ts'

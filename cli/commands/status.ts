@@ -45,7 +45,7 @@ export async function status(context: CommandContext): Promise<ExitCode> {
     return watchdogAlone(context, context.runDir, error)
   }
   const ready = JSON.parse(readyReply.text) as Ready
-  const info = (await adminJson(context.admin, '/server_info?format=json')) as ServerInfo
+  const info = (await adminJson(context.admin, '/server_info?format=hostmesh')) as ServerInfo
   const registrations = await readRegistrations(context)
   const isAllRight = ready.ready && ready.problems.length === 0 && ready.restartNeeded.length === 0
   const { output } = context

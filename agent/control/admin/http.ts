@@ -48,6 +48,11 @@ export function either(request: AdminRequest, data: unknown, text: () => string,
   return request.isJson ? jsonReply(data, status) : textReply(text(), status)
 }
 
+/** `?format=hostmesh`: what Envoy's form has no place for. */
+export function isOwnForm({ query }: AdminRequest): boolean {
+  return query.get('format') === 'hostmesh'
+}
+
 /** Columns as wide as their widest cell. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []

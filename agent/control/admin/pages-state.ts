@@ -1,9 +1,14 @@
 /** Pages about this process and its configuration. */
 import { RE2JS } from 're2js'
 import { patternProblem } from '../core/rules/pattern.ts'
+import { kindOf } from '../kinds/registries.ts'
 import { collect } from './collect.ts'
 import type { AdminContext } from './context.ts'
-import { columns, either, jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
+import { envoyCerts, type CertificateFiles } from './envoy/certs.ts'
+import { envoyConfigDump } from './envoy/config-dump.ts'
+import { envoyServerInfo, type ServerFacts } from './envoy/server-info.ts'
+import { envoyStats } from './envoy/stats.ts'
+import { columns, either, isOwnForm, jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
 import { mask } from './mask.ts'
 import { prometheusText } from './stats.ts'
 import { readiness } from './readiness.ts'
@@ -38,18 +43,24 @@ export function statePages(context: AdminContext): AdminPage[] {
       path: '/server_info',
       method: 'GET',
       isPublic: 'api',
-      help: 'version, state, workers, registries',
-      answer: () => jsonReply(serverInfo(context)),
+      help: 'version, state, workers, registries, as Envoy says it; ?format=hostmesh: without its frame',
+      answer: (request) => jsonReply(isOwnForm(request) ? serverInfo(context) : envoyInfo(context)),
+    },
+    {
+      path: '/certs',
+      method: 'GET',
+      help: 'certificates that the agent reads: names, serial numbers, days until they expire',
+      answer: () => jsonReply(envoyCerts(certificateFiles(context), control.deps.clock.wall())),
     },
     { path: '/memory', method: 'GET', help: 'memory of control', answer: () => jsonReply(process.memoryUsage()) },
     {
       path: '/config_dump',
       method: 'GET',
-      help: 'configuration and compiled snapshot, values that may be secret masked; ?mask=off for root and the user of the agent; ?resource=configuration|snapshot|listeners|virtualHosts|services|names',
+      help: "what workers have, in Envoy's form, values that may be secret masked, with ?include_eds for endpoints; ?resource=configuration|snapshot|listeners|virtualHosts|services|names: in our own form, with ?mask=off for root and the user of the agent",
       answer: (request) => {
         const isMasked = request.query.get('mask') !== 'off'
         if (!isMasked && !request.isOwner) return textReply("mask=off is for root and the agent's own user", 403)
-        return jsonReply(configDump(context, request.query.get('resource'), isMasked))
+        return jsonReply(configDump(context, request.query, isMasked))
       },
     },
     {
@@ -119,13 +130,13 @@ export function statePages(context: AdminContext): AdminPage[] {
   ]
 }
 
-function serverInfo(context: AdminContext): object {
+function serverInfo(context: AdminContext) {
   const { control, version } = context
   const { config, deps } = control
   const { ready } = readiness(context)
   return {
     version,
-    state: ready ? 'LIVE' : control.isLeading ? 'INITIALIZING' : 'PRE_INITIALIZING',
+    state: stateOf(ready, context),
     role: config.role,
     host: config.host.name,
     address: config.host.address,
@@ -146,23 +157,66 @@ function serverInfo(context: AdminContext): object {
   }
 }
 
-function configDump({ control }: AdminContext, resource: string | null, isMasked: boolean): object {
-  const snapshot = control.core.store.whole(control.deps.clock.wall())
+function certificateFiles({ control }: AdminContext): CertificateFiles[] {
+  return control.config.registries.flatMap((section) => {
+    const files = kindOf(section).files(section)
+    const at = (name: string): string | undefined => files.find(({ path }) => path.join('.') === `tls.${name}`)?.file
+    const [ca, cert] = [at('ca'), at('cert')]
+    return ca === undefined && cert === undefined ? [] : [{ ca, cert }]
+  })
+}
+
+function stateOf(isReady: boolean, { control, drain }: AdminContext): ServerFacts['state'] {
+  if (drain.extent !== 'none') return 'DRAINING'
+  if (isReady) return 'LIVE'
+  return control.isLeading ? 'INITIALIZING' : 'PRE_INITIALIZING'
+}
+
+function configDump(context: AdminContext, query: URLSearchParams, isMasked: boolean): object {
+  const { control } = context
+  const now = control.deps.clock.wall()
+  const snapshot = control.core.store.whole(now)
+  const resource = query.get('resource')
+  if (resource === null) {
+    const { address } = control.config.admin
+    return envoyConfigDump(snapshot, {
+      withEndpoints: query.has('include_eds'),
+      node: (envoyInfo(context) as { node: object }).node,
+      admin: address === 'off' ? undefined : address,
+      updatedAt: now,
+    })
+  }
   const parts: Record<string, unknown> = {
-    configuration: control.config,
+    configuration: { ...control.config, problems: control.problems },
     snapshot,
     listeners: snapshot.listeners,
     virtualHosts: snapshot.virtualHosts,
     services: snapshot.services,
     names: snapshot.names,
   }
-  const asked =
-    resource === null
-      ? { configuration: parts['configuration'], problems: control.problems, snapshot }
-      : parts[resource]
+  const asked = parts[resource]
   return asked === undefined
     ? { error: `resource "${resource}", allowed ${Object.keys(parts).join(', ')}` }
     : ((isMasked ? mask(asked) : asked) as object)
+}
+
+function envoyInfo(context: AdminContext): object {
+  const { config, deps } = context.control
+  const own = serverInfo(context)
+  return envoyServerInfo(
+    {
+      version: context.version,
+      state: own.state,
+      host: config.host.name,
+      role: config.role,
+      locality: config.host,
+      uptimeSeconds: own.uptimeSeconds,
+      generation: deps.generation,
+      workers: config.workers,
+      configFile: config.file,
+    },
+    own,
+  )
 }
 
 function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>>) {
@@ -179,7 +233,7 @@ function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>
       const count = sample.counts?.reduce((sum, value) => sum + value, 0)
       const isUsed = sample.value !== 0 || (count ?? 0) > 0
       if ((isUsedOnly && !isUsed) || (filter !== undefined && !filter.matcher(name).find())) return []
-      return [{ name, value: sample.value, count }]
+      return [{ name, value: sample.value, count, buckets: one.buckets, counts: sample.counts }]
     }),
   )
   const text = (): string =>
@@ -188,5 +242,5 @@ function stats(request: AdminRequest, series: Awaited<ReturnType<typeof collect>
         count === undefined ? `${name}: ${value}` : `${name}: count=${count} sum=${value}`,
       )
       .join('\n')
-  return either(request, { stats: rows }, text)
+  return either(request, envoyStats(rows), text)
 }

@@ -2,8 +2,9 @@
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { AdminContext } from './context.ts'
+import { clusterStatuses, listenerStatuses } from './envoy/statuses.ts'
+import { columns, either, isOwnForm, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
 import { mask } from './mask.ts'
-import { columns, either, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
 export function trafficPages(context: AdminContext): AdminPage[] {
@@ -21,7 +22,9 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       answer: async (request) => {
         const { dumps, problems } = await ask<ClusterDump>('clusters')
         const clusters = mergeClusters(dumps)
-        return either(request, { clusters, problems }, () => clusterText(clusters, problems))
+        if (isOwnForm(request)) return jsonReply({ clusters, problems })
+        const statuses = clusterStatuses(clusters, control.core.store.whole(0).services)
+        return either(request, statuses, () => clusterText(clusters, problems))
       },
     },
     {
@@ -38,7 +41,8 @@ export function trafficPages(context: AdminContext): AdminPage[] {
           one.kind,
           one.problem ?? one.state,
         ])
-        return either(request, { listeners, problems }, () => [columns(rows), ...problems].join('\n'))
+        if (isOwnForm(request)) return jsonReply({ listeners, problems })
+        return either(request, listenerStatuses(listeners), () => [columns(rows), ...problems].join('\n'))
       },
     },
     {

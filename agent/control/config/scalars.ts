@@ -215,7 +215,7 @@ export function userName() {
   })
 }
 
-/** Names to short texts, at most 64 entries (the bound of Nacos metadata that `agent/control/endpoints` enforces as well). */
+/** Names to short texts, at most 64 entries (the bound of Nacos metadata that `agent/control/core/endpoints` enforces as well). */
 export function textMap() {
   return leaf('names with text values, at most 64 and 16 KiB in all', (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined

@@ -149,7 +149,7 @@ describe('hostmesh drill', function () {
     expect(second.err).to.include('E_ALREADY_RUNNING')
     expect(second.code).to.equal(1)
     const isCut = async (): Promise<boolean> => {
-      const info = (await alpha.json('/server_info?format=json')) as { registries: { connected: boolean }[] }
+      const info = (await alpha.json('/server_info?format=hostmesh')) as { registries: { connected: boolean }[] }
       return info.registries.some((one) => !one.connected)
     }
     await alpha.until(30_000, () => 'the registry is not cut off', isCut)

@@ -73,12 +73,12 @@ describe('rules.d of a running agent', function () {
   it('keep it over a restart of control, too', async () => {
     const kept = join(host.stateDir, 'rules.json')
     await until(5000, 'the good version is on disk', () => Promise.resolve(readFileSync(kept, 'utf8').includes('418')))
-    const pid = ((await host.json('/server_info')) as { pid?: number }).pid
+    const pid = ((await host.json('/server_info?format=hostmesh')) as { pid?: number }).pid
     await host.signal('control', 'SIGKILL')
     await until(
       15_000,
       'another control answers',
-      async () => ((await host.json('/server_info')) as { pid?: number }).pid !== pid,
+      async () => ((await host.json('/server_info?format=hostmesh')) as { pid?: number }).pid !== pid,
     )
     await until(8000, 'its rules are read', async () =>
       (await statuses()).some((status) => status.state === 'rejected'),

@@ -302,9 +302,9 @@ describe('the admin interface', () => {
       metadata: { version: 'v1' },
     })
     bench.control.reload()
-    const dump = await json('/config_dump')
+    const dump = await json('/config_dump?resource=configuration')
     expect(JSON.stringify(dump)).to.contain('"orders"')
-    const { listeners } = dump['snapshot'] as { listeners: object }
+    const { listeners } = (await json('/config_dump?resource=snapshot')) as { listeners: object }
     expect(Object.keys(listeners)).to.include('outbound public/DEFAULT_GROUP@@orders')
     const services = await json('/config_dump?resource=services')
     expect(Object.keys(services)).to.include('public/DEFAULT_GROUP@@orders')
@@ -423,7 +423,7 @@ describe('the admin interface', () => {
   it('does not wait for a worker that is stopped', async () => {
     const made = await worker()
     made.pause()
-    const reply = await get('/clusters?format=json')
+    const reply = await get('/clusters?format=hostmesh')
     expect(reply.status).to.equal(200)
     expect((JSON.parse(reply.text) as { problems: string[] }).problems[0]).to.contain('no answer after 2000 ms')
     made.resume()
