@@ -200,9 +200,10 @@ export class Control {
   }
 
   private meshSpec(applications: readonly Application[]): MeshSpec {
-    const { limits, accessLog, fallbackNetworks, tracing } = this.configNow
+    const { limits, accessLog, fallbackNetworks, tracing, watchdog } = this.configNow
     const byUid = sourceAppsByUid(applications, this.deps.uidOf, (message) => this.deps.log.warn({}, message))
-    return { limits, accessLog, fallbackNetworks, sourceAppsByUid: byUid, tracing }
+    const maxMemoryBytes = watchdog.maxMemory
+    return { limits, accessLog, fallbackNetworks, sourceAppsByUid: byUid, tracing, maxMemoryBytes }
   }
 
   private keepRelayTargets(): void {

@@ -33,6 +33,7 @@ import { RelayGate } from './listen/relay-gate.ts'
 import { RelayIntake } from './listen/relay-intake.ts'
 import { RelayProofs } from './listen/relay-proofs.ts'
 import { AccessLog } from './observe/access-log.ts'
+import { MemoryPressure } from './observe/memory-pressure.ts'
 import { LoopLag } from './observe/loop-lag.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
 import { statsDump } from './observe/stats-dump.ts'
@@ -224,7 +225,12 @@ export class Worker {
     const limits = (): LimitsSpec => state.limits
     const shareOf = (transport: Transport, identity: PeerIdentity): string => this.callers.shareOf(transport, identity)
     const protocols = protocolTable({ ...http1, live, streams: downstreamStreams, shareOf }, tcp)
+    const pressure = new MemoryPressure({
+      resident: () => process.memoryUsage.rss(),
+      allowed: () => state.mesh.maxMemoryBytes,
+    })
     this.acceptor = new Acceptor({
+      isShortOfMemory: () => pressure.isHigh,
       clock,
       tallies,
       limits,
@@ -271,6 +277,7 @@ export class Worker {
       if (++ticks % ticksPerLook === 0) lookForEnds(live)
       for (const upstream of state.everyUpstream()) upstream.cluster.tick(clock.now)
       this.checks.tick(clock.now)
+      pressure.look(clock.now)
     }, tickMs)
     this.ticker.unref()
     this.lag.start()

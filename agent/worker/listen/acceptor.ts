@@ -12,6 +12,8 @@ export interface AcceptorDeps {
   readonly clock: Clock
   readonly tallies: Tallies
   readonly limits: () => LimitsSpec
+  /** This process holds nearly as much memory as it may have. */
+  readonly isShortOfMemory: () => boolean
   /** In this order, each for every connection; a step that has nothing to do hands on at once. */
   readonly steps: readonly IntakeStep[]
   readonly protocols: ProtocolTable
@@ -24,7 +26,7 @@ export interface ConnectionCount {
 
 /**
  * From an accepted socket to its protocol: the bound, the row of intake steps, the protocol table. Bound: `maxConnections` of the worker's limits over all listeners;
- * beyond it a connection is closed at once and counted.
+ * beyond it, and while memory is short, a connection is closed at once and counted.
  */
 export class Acceptor {
   connections = 0
@@ -40,6 +42,11 @@ export class Acceptor {
     tallies.acceptedConnections++
     if (this.connections >= limits().maxConnections) {
       tallies.shedConnections++
+      transport.close()
+      return
+    }
+    if (this.deps.isShortOfMemory()) {
+      tallies.memorySheds++
       transport.close()
       return
     }

@@ -3,6 +3,7 @@ export class Tallies {
   acceptedConnections = 0
   /** Shed at the bound of the worker or of a relay listener. */
   shedConnections = 0
+  memorySheds = 0
   badProxyHeaders = 0
   loopDials = 0
   relayStrangers = 0
@@ -74,6 +75,7 @@ export type TallyName = { [K in keyof Tallies]: Tallies[K] extends number ? K : 
 /** Prometheus name and help of each tally. */
 export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['acceptedConnections', 'hostmesh_connections_accepted_total', 'Connections accepted'],
+  ['memorySheds', 'hostmesh_memory_sheds_total', 'Connections closed because the worker is short of memory'],
   ['shedConnections', 'hostmesh_connections_shed_total', 'Connections closed at a bound on connections'],
   [
     'givenConnections',

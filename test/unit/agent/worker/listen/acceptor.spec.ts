@@ -46,7 +46,7 @@ describe('the entry of a connection', () => {
 
   function acceptor(steps: readonly IntakeStep[], maxConnections = 10): Acceptor {
     const limits = () => ({ ...defaultLimits, maxConnections })
-    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, steps, protocols })
+    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, isShortOfMemory: () => false, steps, protocols })
   }
 
   const accept = (to: Acceptor, spec: ListenerSpec, transport = socket()) =>

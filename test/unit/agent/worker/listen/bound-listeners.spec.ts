@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -66,6 +67,37 @@ describe('listeners', () => {
     } finally {
       await new Promise<void>((resolve) => owner.close(() => resolve()))
     }
+  })
+
+  it('takes no new connection while memory is short, and serves those that it has', async () => {
+    await start()
+    const { worker } = started
+    const kept = await call(started.port('shared'))
+    kept.send(get)
+    await kept.expect('\r\n\r\nok')
+    const { mesh } = worker.state
+    await started.change({ mesh: { ...mesh, maxMemoryBytes: 1 } })
+    const opened: Socket[] = []
+    while (worker.tallies.memorySheds === 0) {
+      const socket = connect(started.port('shared'), '127.0.0.1')
+      socket.on('error', () => {}).resume()
+      await once(socket, 'connect')
+      await new Promise((resolve) => setImmediate(resolve))
+      opened.push(socket)
+    }
+    kept.send(get)
+    await kept.expect('\r\n\r\nok')
+    await started.change({ mesh })
+    let text = ''
+    const deadline = performance.now() + 10_000
+    while (text === '' && performance.now() < deadline) {
+      const socket = connect(started.port('shared'), '127.0.0.1')
+      socket.on('error', () => {}).on('data', (bytes) => (text += bytes.toString()))
+      socket.write(get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+      await once(socket, 'close')
+    }
+    expect(text).to.match(/^HTTP\/1.1 200 /)
+    for (const socket of opened) socket.destroy()
   })
 
   it('drains until the drain is taken back, whatever the snapshot says meanwhile', async () => {

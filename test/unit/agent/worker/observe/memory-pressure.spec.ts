@@ -1,0 +1,29 @@
+import { expect } from 'chai'
+import { MemoryPressure } from '../../../../../agent/worker/observe/memory-pressure.ts'
+
+describe('memory pressure of a worker', () => {
+  it('is high from 90 % until 85 %, for 30 s at most, and then not again for 30 s', () => {
+    let resident = 0
+    const pressure = new MemoryPressure({ resident: () => resident, allowed: () => 1000 })
+    const at = (now: number, bytes: number): boolean => {
+      resident = bytes
+      pressure.look(now)
+      return pressure.isHigh
+    }
+    expect(at(0, 900)).to.equal(false)
+    expect(at(1, 901)).to.equal(true)
+    expect(at(2, 850)).to.equal(true)
+    expect(at(3, 849)).to.equal(false)
+    expect(at(1000, 950)).to.equal(true)
+    expect(at(30_999, 950)).to.equal(true)
+    expect(at(31_000, 950), 'it does not get better').to.equal(false)
+    expect(at(60_999, 950)).to.equal(false)
+    expect(at(61_000, 950)).to.equal(true)
+  })
+
+  it('is never high where nobody bounds memory', () => {
+    const pressure = new MemoryPressure({ resident: () => 1e12, allowed: () => undefined })
+    pressure.look(0)
+    expect(pressure.isHigh).to.equal(false)
+  })
+})
