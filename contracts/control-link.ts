@@ -99,8 +99,8 @@ export interface ExplainRequest {
   /** Path with query. */
   readonly path: string
   readonly host: string
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>
+  /** In their order; a name may come more than once. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
   readonly sourceApp: string | undefined
 }
 

@@ -12,6 +12,7 @@ import { Mirrors } from './forward/mirrors.ts'
 import type { UpstreamCodec } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
+import { askedRequest } from './protocols/http1/asked-request.ts'
 import { explain } from './mesh/explain-sources.ts'
 import { MeshState } from './mesh/mesh-state.ts'
 import { ParkedNames } from './mesh/parked-names.ts'
@@ -361,7 +362,7 @@ export class Worker {
   }
 
   explain(request: ExplainRequest): unknown {
-    return explain(this.state, this.clock.now, request)
+    return explain(this.state, this.clock.now, request, askedRequest)
   }
 
   stats(): StatsDump {

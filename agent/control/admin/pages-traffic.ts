@@ -146,11 +146,11 @@ export function trafficPages(context: AdminContext): AdminPage[] {
 }
 
 async function explain({ control }: AdminContext, { query }: AdminRequest) {
-  const headers: Record<string, string> = {}
+  const headers: (readonly [string, string])[] = []
   for (const line of query.getAll('header')) {
     const colon = line.indexOf(':')
     if (colon < 1) throw new MeshError('E_ADMIN_REQUEST', `header: found "${line}", allowed name: value`)
-    headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim()
+    headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()])
   }
   const request: ExplainRequest = {
     listener: query.get('listener') ?? undefined,
@@ -161,7 +161,8 @@ async function explain({ control }: AdminContext, { query }: AdminRequest) {
     sourceApp: query.get('source') ?? undefined,
   }
   // a name that nobody used yet is looked up first, as it would be for a real request
-  const name = headers['x-mesh-service'] ?? request.host.toLowerCase().replace(/:\d+$/, '')
+  const named = headers.find(([name]) => name.toLowerCase() === 'x-mesh-service')?.[1]
+  const name = named ?? request.host.toLowerCase().replace(/:\d+$/, '')
   if (request.listener === undefined && name !== '' && control.core.store.nameOf(name) === undefined) {
     control.core.names.ask(name)
     await nameAnswered(control, name)

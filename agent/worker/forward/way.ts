@@ -1,8 +1,8 @@
-import { parseServiceName } from '../../../contracts/endpoint.ts'
 import { headers } from '../../../contracts/words.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
+import { mayBeAName } from '../route/name-table.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { MeshView } from './mesh-view.ts'
 import { nameNotAllowed, noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
@@ -54,7 +54,7 @@ export class Way {
     if (name === '') return noName()
     const host = named === undefined ? mesh.findAuthority(name) : mesh.names.findName(name)
     // control would ask every registry about it, in vain
-    if (host === undefined && !isAllowed(name)) return this.isUnknown(name)
+    if (host === undefined && !mayBeAName(name)) return this.isUnknown(name)
     if (host === undefined) return { kind: 'ask', name: named ?? mesh.withoutPort(name) }
     if (host === null) return this.isUnknown(name)
     this.host = host
@@ -87,7 +87,7 @@ export class Way {
   /** The answer to a request whose way is unknown. */
   unknownAnswer(): Answer {
     if (this.destination !== null) return unknownDestination(this.destination)
-    return isAllowed(this.name) ? unknownService(this.name) : nameNotAllowed(this.name)
+    return mayBeAName(this.name) ? unknownService(this.name) : nameNotAllowed(this.name)
   }
 
   reset(): void {
@@ -97,9 +97,4 @@ export class Way {
     this.name = ''
     this.nextFilter = 0
   }
-}
-
-/** Addresses are names, too: an IPv6 literal in Host is unknown, not forbidden. */
-function isAllowed(name: string): boolean {
-  return name.startsWith('[') || parseServiceName(name) !== undefined
 }

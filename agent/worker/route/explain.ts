@@ -3,28 +3,45 @@
  * instead of until the first that fits. Changes nothing: no token is taken, no cluster is made, no fault is drawn.
  */
 import type { ExplainAnswer, ExplainDestination, ExplainRequest, ExplainStep } from '../../../contracts/control-link.ts'
-import { parseServiceName } from '../../../contracts/endpoint.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers as meshHeaders } from '../../../contracts/words.ts'
 import { clusterKeyFor } from './destination.ts'
-import { splitAuthority } from './local-reply.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
+import { mayBeAName } from './name-table.ts'
 import type { NameTable } from './name-table.ts'
 import { tcpRouteMatches } from './tcp-route.ts'
 import type { ConnectionView, Destination, RequestView, Route, TcpRoute, VirtualHost } from './types.ts'
 import { matchRoute } from './virtual-host.ts'
-import { wireText } from './wire-text.ts'
 
 /** What `explain` may look at. */
 export interface ExplainSources {
   readonly listeners: readonly ListenerSpec[]
   readonly names: NameTable
+  /** By the data path's own reader. */
+  read(request: ExplainRequest, by: AskedBy): AskedRequest | AskedFault
   /** Applications by name, for `sourceApp`: labels and namespace. */
   readonly sourceApps: Iterable<SourceAppSpec>
   /** Candidates and policy of a destination; undefined while the worker knows no such service. Must not create living state. */
   destination(destination: Destination): DestinationFacts | undefined
+}
+
+/** A request as the data path reads it. */
+export interface AskedRequest extends RequestView {
+  isNamedByHost: boolean
+  readonly endsHere: boolean
+}
+
+/** Who is said to ask. */
+export type AskedBy = Pick<RequestView, 'localPort' | 'sourceAddress' | 'source'>
+
+/** The answer to a request that the data path does not take. */
+export interface AskedFault {
+  readonly status: number
+  readonly code: string
+  readonly reason: string
+  readonly rule: string
 }
 
 export interface DestinationFacts {
@@ -42,7 +59,19 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
       `no such listener; there are: ${known || 'none'}`,
     )
   }
-  const view = requestView(request, listener, sources.sourceApps)
+  const source = sourceOf(request.sourceApp, sources.sourceApps)
+  const view = sources.read(request, { localPort: listener.port, sourceAddress: '127.0.0.1', source })
+  if ('reason' in view) {
+    return emptyAnswer(
+      listener.name,
+      undefined,
+      `answered ${view.status} with ${view.code}: ${view.reason} (${view.rule})`,
+    )
+  }
+  const isOfOneService = listener.kind === 'service' || listener.kind === 'inbound'
+  view.isNamedByHost = !isOfOneService && view.header(meshHeaders.service) === undefined
+  if (view.endsHere)
+    return emptyAnswer(listener.name, undefined, 'answered 200 here: OPTIONS that may not be forwarded')
   const { name, host, problem } = findHost(listener, view, sources.names)
   if (host === undefined) return emptyAnswer(listener.name, name, problem)
   const isTcp = (listener.kind === 'service' || listener.kind === 'inbound') && listener.protocol === 'tcp'
@@ -79,45 +108,23 @@ function findHost(
   }
   const named = view.header(meshHeaders.service)
   const name = named ?? view.authority
-  if (name === '') return { name: undefined, host: undefined, problem: 'the request names no service: E_ROUTE_NO_NAME' }
+  if (name === '')
+    return {
+      name: undefined,
+      host: undefined,
+      problem: 'answered 400 with E_ROUTE_NO_NAME: the request names no service',
+    }
   const found = named === undefined ? names.findAuthority(name) : names.findName(name)
   if (found !== null && found !== undefined) return { name, host: found, problem: '' }
-  if (named !== undefined && parseServiceName(named) === undefined) {
-    return { name, host: undefined, problem: 'no service can have this name: E_ROUTE_NAME_NOT_ALLOWED' }
+  if (!mayBeAName(name)) {
+    const problem = 'answered 400: no service can have this name: E_ROUTE_NAME_NOT_ALLOWED'
+    return { name, host: undefined, problem }
   }
   const problem =
     found === null
-      ? 'no registry and no rule knows the name: E_ROUTE_UNKNOWN_SERVICE'
+      ? 'answered 503: no registry and no rule knows the name: E_ROUTE_UNKNOWN_SERVICE'
       : 'this worker has not asked for the name yet: the first request asks control for it and waits'
   return { name, host: undefined, problem }
-}
-
-function requestView(
-  request: ExplainRequest,
-  listener: Pick<ListenerSpec, 'port' | 'kind'>,
-  apps: Iterable<SourceAppSpec>,
-): RequestView {
-  const mark = request.path.indexOf('?')
-  const isOfOneService = listener.kind === 'service' || listener.kind === 'inbound'
-  const header = (name: string): string | undefined => {
-    const text = name === 'host' ? request.host : request.headers[name]
-    return text === undefined ? undefined : wireText(text)
-  }
-  const isNamedByHost = !isOfOneService && request.headers[meshHeaders.service] === undefined
-  return {
-    method: request.method,
-    path: mark < 0 ? request.path : request.path.slice(0, mark),
-    query: mark < 0 ? '' : request.path.slice(mark + 1),
-    authority: request.host.toLowerCase(),
-    scheme: 'http',
-    localPort: listener.port,
-    isNamedByHost,
-    namedPort: isNamedByHost ? (splitAuthority(request.host)[1] ?? 0) : 0,
-    sourceAddress: '127.0.0.1',
-    source: sourceOf(request.sourceApp, apps),
-    header,
-    headerValues: header,
-  }
 }
 
 /** An application that the host does not know by user id is taken by its name alone. */

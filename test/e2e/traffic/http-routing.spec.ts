@@ -197,7 +197,7 @@ describe('HTTP routing through a worker', () => {
         method: 'GET',
         path: '/rest',
         host: 'matched',
-        headers: { 'x-user': 'beta-9' },
+        headers: [['x-user', 'beta-9']],
         sourceApp: 'cart',
       },
     })

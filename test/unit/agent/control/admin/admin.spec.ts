@@ -379,7 +379,7 @@ describe('the admin interface', () => {
     expect(asked).to.deep.equal([
       {
         kind: 'explain',
-        request: { method: 'POST', host: 'orders:80', path: '/a?b', headers: { 'x-canary': 'yes' }, sourceApp: 'web' },
+        request: { method: 'POST', host: 'orders:80', path: '/a?b', headers: [['X-Canary', 'yes']], sourceApp: 'web' },
       },
     ])
     expect(made.snapshot!.names['orders']).to.equal('public/DEFAULT_GROUP@@orders')

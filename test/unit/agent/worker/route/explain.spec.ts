@@ -3,12 +3,14 @@ import { createCluster } from '../../../../../agent/worker/balance/cluster.ts'
 import { seededRandom } from '../../../../support/seeded-random.ts'
 import { explainPolicy, explainRequest, httpSteps } from '../../../../../agent/worker/route/explain.ts'
 import type { DestinationFacts } from '../../../../../agent/worker/route/explain.ts'
+import { askedRequest } from '../../../../../agent/worker/protocols/http1/asked-request.ts'
 import { NameTable } from '../../../../../agent/worker/route/name-table.ts'
 import type { Destination, VirtualHost } from '../../../../../agent/worker/route/types.ts'
 import { matchRoute } from '../../../../../agent/worker/route/virtual-host.ts'
 import type { ExplainRequest } from '../../../../../contracts/control-link.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
 import type { HttpMatchSpec } from '../../../../../contracts/route-spec.ts'
+import { defaultLimits } from '../../../../../contracts/snapshot.ts'
 import type { ListenerSpec } from '../../../../../contracts/snapshot.ts'
 import { endpoint, endpointSet } from '../../../../support/balance.ts'
 import {
@@ -49,15 +51,29 @@ const listeners: ListenerSpec[] = [
 
 function explain(
   hosts: readonly VirtualHost[],
-  asked: Partial<ExplainRequest> = {},
+  { headers = {}, ...asked }: Partial<Omit<ExplainRequest, 'headers'>> & { headers?: Record<string, string> } = {},
   facts?: (one: Destination) => DestinationFacts,
 ) {
   const names = new NameTable()
   for (const host of hosts) names.setHost(host.name, host)
   names.setAnswer('nobody', null)
   return explainRequest(
-    { listener: undefined, method: 'GET', path: '/', host: 'orders', headers: {}, sourceApp: undefined, ...asked },
-    { listeners, names, sourceApps: [app('cart', { tier: 'web' })], destination: (one) => facts?.(one) },
+    {
+      listener: undefined,
+      method: 'GET',
+      path: '/',
+      host: 'orders',
+      headers: Object.entries(headers),
+      sourceApp: undefined,
+      ...asked,
+    },
+    {
+      listeners,
+      names,
+      read: (one, by) => askedRequest(one, by, defaultLimits),
+      sourceApps: [app('cart', { tier: 'web' })],
+      destination: (one) => facts?.(one),
+    },
   )
 }
 
