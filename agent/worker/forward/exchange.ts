@@ -37,7 +37,6 @@ import type {
   StreamOwner,
   UpstreamStream,
 } from './streams.ts'
-import type { TraceContext } from './trace-context.ts'
 import { Tries } from './tries.ts'
 import type { TriesUser } from './tries.ts'
 import { startTunnel } from './tunnel.ts'
@@ -112,15 +111,6 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   get service(): string | undefined {
     return this.tries.visit.upstream?.cluster.service ?? this.way.destination?.spec.service
   }
-  get clusterName(): string | undefined {
-    return this.tries.visit.upstream?.cluster.name
-  }
-  get routeName(): string | undefined {
-    return this.way.route?.spec.name
-  }
-  get attempts(): number {
-    return this.tries.count
-  }
   get perTryTimeoutMs(): number {
     return this.way.route?.retry?.spec.perTryTimeoutMs ?? 0
   }
@@ -129,9 +119,6 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   }
   get isReplayable(): boolean {
     return this.outgoing.body.replay.isWhole
-  }
-  get trace(): TraceContext {
-    return this.outgoing.trace
   }
 
   // ---- the way
@@ -259,8 +246,6 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   requestDrained(): void {
     this.stream.resume()
   }
-
-  // ---- failures of attempts
 
   /** An attempt brought no whole reply; it is still ours to end. */
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
@@ -484,14 +469,11 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       if (accessLog.isOn && accessLog.wants(this.reply)) accessLog.write(loggedRequest(this.deps, this))
     }
     this.tries.visit.leave()
-    this.reset()
+    this.discard()
   }
 
+  /** Lets everything go, for the next request. */
   discard(): void {
-    this.reset()
-  }
-
-  private reset(): void {
     const { parked, wheel } = this.deps
     wheel.disarm(this.wholeTimer)
     if (this.usesDelay) {

@@ -1,6 +1,8 @@
 import type { EndpointState } from '../balance/types.ts'
+import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { LoggedRequest } from '../observe/access-log.ts'
+import type { Route } from '../route/types.ts'
 import type { NodeSpec } from '../../../contracts/snapshot.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
@@ -22,10 +24,9 @@ export interface LoggedExchange {
   readonly reply: OutgoingReply
   readonly startedAt: number
   readonly endpoint: EndpointState | null
-  readonly clusterName: string | undefined
-  readonly routeName: string | undefined
-  readonly attempts: number
-  readonly trace: TraceContext
+  readonly way: { readonly route: Route | null }
+  readonly tries: { readonly count: number; readonly visit: { readonly upstream: Upstream | null } }
+  readonly outgoing: { readonly trace: TraceContext }
 }
 
 /** The facts of a finished exchange for the access log. Only called for requests that are written. */
@@ -47,11 +48,11 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     sourceAddress: stream.sourceAddress,
     sourceApp: request.source?.app ?? '-',
     upstreamId: exchange.endpoint?.id ?? '-',
-    upstreamCluster: exchange.clusterName ?? '-',
-    routeName: exchange.routeName ?? '-',
+    upstreamCluster: exchange.tries.visit.upstream?.cluster.name ?? '-',
+    routeName: exchange.way.route?.spec.name ?? '-',
     listenerName: stream.accepted.listener.name,
-    attempts: exchange.attempts,
-    traceId: isRead ? traceId(request) || exchange.trace.text : '',
+    attempts: exchange.tries.count,
+    traceId: isRead ? traceId(request) || exchange.outgoing.trace.text : '',
     tier: deps.mesh.node.tier,
     header: (name) => (isRead ? request.header(name) : undefined),
   }

@@ -13,3 +13,6 @@ export const Phase = {
   closed: 5,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Uses of the timers. */
+export const TimerKind = { idle: 0, head: 1, content: 2, linger: 3, stalled: 4, halfClosed: 5 } as const

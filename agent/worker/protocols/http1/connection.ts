@@ -8,12 +8,9 @@ import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
 import type { Http1ConnectionDeps } from './connection-deps.ts'
-import { Phase } from './connection-phase.ts'
+import { Phase, TimerKind } from './connection-phase.ts'
 import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
 import { HeldBytes } from './held-bytes.ts'
-
-/** Uses of the timers. */
-const TimerKind = { idle: 0, head: 1, content: 2, linger: 3, stalled: 4, halfClosed: 5 } as const
 
 /**
  * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
@@ -360,8 +357,6 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     this.transport.end()
     this.transport.resumeReading()
   }
-
-  // ---- time and end
 
   private arm(kind: number, ms: number): void {
     this.timer.kind = kind
