@@ -1,13 +1,13 @@
 /** What the pages look at. They own no state. */
 import type { Continuity } from '../continuity/watchdog-link.ts'
-import type { Control } from '../control.ts'
 import type { CuttableRegistry } from '../core/registries/cuttable.ts'
 import type { ControlMetrics } from '../observe.ts'
 import type { ListenerDrain } from './listener-drain.ts'
 import type { StatsMerger } from './stats.ts'
+import type { AdminView } from './view.ts'
 
 export interface AdminContext {
-  readonly control: Control
+  readonly control: AdminView
   readonly metrics: ControlMetrics
   readonly stats: StatsMerger
   readonly registries: readonly CuttableRegistry[]

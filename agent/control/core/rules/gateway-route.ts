@@ -15,8 +15,8 @@ import type {
   StringMatchSpec,
   TcpRouteSpec,
 } from '../../../../contracts/route-spec.ts'
-import { isService } from './gateway-route-shape.ts'
-import type { GrpcRule, HttpRule, ParentRef, RouteFilter, TcpRouteSpecOf } from './gateway-route-shape.ts'
+import { hostOf, parentsOf } from './gateway-parents.ts'
+import type { GrpcRule, HttpRule, RouteFilter, TcpRouteSpecOf } from './gateway-route-shape.ts'
 import { defaultRetry } from './retry-words.ts'
 import type { ResourceOf } from './rule-resource.ts'
 
@@ -26,13 +26,6 @@ type GatewayRoute = ResourceOf<'HTTPRoute'> | ResourceOf<'GRPCRoute'>
 interface Ranked {
   readonly route: HttpRouteSpec
   readonly rank: readonly number[]
-}
-
-/** Services that a route is about, with the port if it is about one. */
-export function parentsOf(
-  parents: readonly ParentRef[],
-): { readonly name: string; readonly port: number | undefined }[] {
-  return parents.filter(isService).map(({ name, namespace, port }) => ({ name: hostOf({ name, namespace }), port }))
 }
 
 /** All HTTP and gRPC routes about a service, in the order in which they are asked. */
@@ -233,10 +226,6 @@ function destinationOf(
 ): DestinationSpec {
   const { port } = backend
   return { service: resource.reader.resolve(hostOf(backend)), weight: 1, ...(port === undefined ? {} : { port }) }
-}
-
-function hostOf({ name, namespace }: { readonly name: string; readonly namespace?: string | undefined }): string {
-  return namespace === undefined ? name : `${name}.${namespace}.svc`
 }
 
 function editsOf(filters: readonly Pick<RouteFilter, 'requestHeaderModifier' | 'responseHeaderModifier'>[]): {

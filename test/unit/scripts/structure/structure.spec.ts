@@ -101,10 +101,10 @@ const lazy = async () => (await import('./lazy.ts')).lazy
 })
 
 /** Where files are being taken apart. */
-const beingSplit = ['agent/worker/', 'registry-adapters/nacos/adapter.ts']
+const beingSplit = ['agent/worker/']
 
 /** Knots that are being undone. */
-const knots = ['agent/worker/', 'watchdog/', 'registry-adapters/file/']
+const knots = ['agent/worker/connect/', 'agent/worker/observe/', 'watchdog/relay/']
 
 function isKnown(files: readonly string[]): boolean {
   return knots.some((folder) => files.every((path) => path.startsWith(folder)))
