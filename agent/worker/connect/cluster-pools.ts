@@ -1,20 +1,10 @@
 import type { Cluster, EndpointState } from '../balance/types.ts'
-import type { UpstreamCodec } from '../forward/streams.ts'
-import type { Clock } from '../transport/clock.ts'
-import type { TimerWheel } from '../transport/timer-wheel.ts'
-import type { Dialer } from './dialer.ts'
 import { EndpointPool } from './endpoint-pool.ts'
-
-export interface PoolDeps {
-  readonly dialer: Dialer
-  readonly wheel: TimerWheel
-  readonly clock: Clock
-  /** The codec that is spoken to endpoints. */
-  readonly codec: UpstreamCodec
-}
+import type { PoolHome } from './endpoint-pool.ts'
+import type { PoolDeps } from './pool-deps.ts'
 
 /** The pools of one cluster: it shares out the cluster's connection limit between them. */
-export class ClusterPools {
+export class ClusterPools implements PoolHome {
   readonly cluster: Cluster
   readonly deps: PoolDeps
   readonly pools = new Set<EndpointPool>()
@@ -35,7 +25,7 @@ export class ClusterPools {
   }
 
   /** Closes an idle connection of another endpoint; false when there is none. */
-  makeRoom(except: EndpointPool): boolean {
+  makeRoom(except: object): boolean {
     for (const pool of this.pools) {
       if (pool !== except && pool.closeOldestIdle()) return true
     }

@@ -12,16 +12,17 @@
  * - An endpoint that left: idle connections close at once, busy ones after their exchange. Whoever waits for a connection is told and may choose another endpoint; who
  *   stays gets the next connection.
  */
-import type { EndpointState } from '../balance/types.ts'
+import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { ClusterPools } from './cluster-pools.ts'
 import type { PendingDial } from './dialer.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { Queued } from './fair-queue.ts'
 import { PooledConnection } from './pooled-connection.ts'
+import type { ConnectionHome } from './pooled-connection.ts'
+import type { PoolDeps } from './pool-deps.ts'
 
 export interface ConnectionWaiter extends Queued {
   onConnection(connection: PooledConnection): void
@@ -35,9 +36,23 @@ export const waiting = 0
 /** The bounds of the cluster are reached; nothing will be called. */
 export const overflow = 1
 
-export class EndpointPool implements TimerOwner {
+/** The pools of the whole cluster, which share its bounds. */
+export interface PoolHome {
+  readonly cluster: Cluster
+  readonly deps: PoolDeps
+  readonly isClosed: boolean
+  /** Connections of all endpoints. */
+  open: number
+  /** Closes an idle connection of another endpoint; false when there is none. */
+  makeRoom(except: object): boolean
+  /** A connection slot came free. */
+  pump(): void
+  removePool(pool: EndpointPool): void
+}
+
+export class EndpointPool implements TimerOwner, ConnectionHome {
   readonly state: EndpointState
-  readonly cluster: ClusterPools
+  readonly cluster: PoolHome
   readonly idle: PooledConnection[] = []
   /** Carry requests and have room for more. */
   private readonly shared: PooledConnection[] = []
@@ -51,7 +66,7 @@ export class EndpointPool implements TimerOwner {
   private readonly dials = new Set<PendingDial>()
   private readonly timer: Timer
 
-  constructor(cluster: ClusterPools, state: EndpointState) {
+  constructor(cluster: PoolHome, state: EndpointState) {
     this.cluster = cluster
     this.state = state
     this.timer = new Timer(this, 0)

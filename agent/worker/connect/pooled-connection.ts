@@ -1,10 +1,19 @@
 import type { LinkHome, UpstreamCodec, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { EndpointPool } from './endpoint-pool.ts'
+
+/** The pool of a connection. */
+export interface ConnectionHome {
+  streamOpened(connection: PooledConnection): void
+  streamEnded(connection: PooledConnection): void
+  release(connection: PooledConnection, isReusable: boolean): void
+  spent(connection: PooledConnection): void
+  idleEnded(connection: PooledConnection): void
+  lost(connection: PooledConnection): void
+}
 
 /** One connection of a pool to its endpoint. */
 export class PooledConnection implements LinkHome {
-  readonly pool: EndpointPool
+  private readonly pool: ConnectionHome
   readonly link: UpstreamLink
   /** Requests that run over it now. */
   openStreams = 0
@@ -14,7 +23,7 @@ export class PooledConnection implements LinkHome {
   openedAt: number
   idleSince: number
 
-  constructor(pool: EndpointPool, codec: UpstreamCodec, transport: Transport, now: number) {
+  constructor(pool: ConnectionHome, codec: UpstreamCodec, transport: Transport, now: number) {
     this.pool = pool
     this.openedAt = now
     this.idleSince = now

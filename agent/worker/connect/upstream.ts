@@ -2,7 +2,7 @@ import type { ClusterDump } from '../../../contracts/control-link.ts'
 import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
 import type { Cluster } from '../balance/types.ts'
 import { ClusterPools } from './cluster-pools.ts'
-import type { PoolDeps } from './cluster-pools.ts'
+import type { PoolDeps } from './pool-deps.ts'
 
 /** A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick. */
 export class Upstream {

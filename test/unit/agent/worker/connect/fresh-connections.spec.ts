@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
 import { ClusterPools } from '../../../../../agent/worker/connect/cluster-pools.ts'
-import type { PoolDeps } from '../../../../../agent/worker/connect/cluster-pools.ts'
+import type { PoolDeps } from '../../../../../agent/worker/connect/pool-deps.ts'
 import type { DialUser } from '../../../../../agent/worker/connect/dialer.ts'
 import { waiting } from '../../../../../agent/worker/connect/endpoint-pool.ts'
 import type { ConnectionWaiter, EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'

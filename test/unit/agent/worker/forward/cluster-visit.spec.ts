@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
 import type { EndpointState } from '../../../../../agent/worker/balance/types.ts'
-import type { PoolDeps } from '../../../../../agent/worker/connect/cluster-pools.ts'
+import type { PoolDeps } from '../../../../../agent/worker/connect/pool-deps.ts'
 import { Upstream } from '../../../../../agent/worker/connect/upstream.ts'
 import { ClusterVisit } from '../../../../../agent/worker/forward/cluster-visit.ts'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
 import type { EndpointState, Refusal } from '../../../../../agent/worker/balance/types.ts'
-import type { PoolDeps } from '../../../../../agent/worker/connect/cluster-pools.ts'
+import type { PoolDeps } from '../../../../../agent/worker/connect/pool-deps.ts'
 import { Upstream } from '../../../../../agent/worker/connect/upstream.ts'
 import type { Attempt } from '../../../../../agent/worker/forward/attempt.ts'
 import { Delivery } from '../../../../../agent/worker/forward/delivery.ts'

@@ -1,0 +1,13 @@
+import type { UpstreamCodec } from '../forward/streams.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { TimerWheel } from '../transport/timer-wheel.ts'
+import type { Dialer } from './dialer.ts'
+
+/** What pools need of their worker. */
+export interface PoolDeps {
+  readonly dialer: Dialer
+  readonly wheel: TimerWheel
+  readonly clock: Clock
+  /** The codec that is spoken to endpoints. */
+  readonly codec: UpstreamCodec
+}
