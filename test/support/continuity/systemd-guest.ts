@@ -17,6 +17,7 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import type { OperatorReply, WatchdogState } from '../../../contracts/handoff.ts'
 import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import { productFolders } from '../../../scripts/structure/parts.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import { keepAliveLoad, KeepAliveCaller, newConnectionLoad } from './callers.ts'
 import { startFarSide } from './far-side.ts'
@@ -57,17 +58,7 @@ function systemctl(...words: string[]): string {
 /** A second release: its own code, the packages of the first. */
 function releaseIn(folder: string): string {
   mkdirSync(folder, { recursive: true })
-  for (const part of [
-    'agent',
-    'bin',
-    'cli',
-    'contracts',
-    'http1',
-    'native',
-    'registry-adapters',
-    'watchdog',
-    'package.json',
-  ])
+  for (const part of [...productFolders, 'bin', 'package.json'])
     cpSync(join(root, part), join(folder, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   return folder
