@@ -79,7 +79,7 @@ async function fuzzRelay(): Promise<void> {
 }
 
 async function through(requestsPerConnection: number, run: (mesh: RecordedMesh) => Promise<void>): Promise<void> {
-  const mesh = await startRecordedMesh('process', {}, requestsPerConnection)
+  const mesh = await startRecordedMesh('process', {}, requestsPerConnection, 'answered')
   try {
     await run(mesh)
     mesh.expectAlive()

@@ -227,10 +227,6 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     this.outgoing.send(attempt, stream)
   }
 
-  get isSent(): boolean {
-    return this.outgoing.sink !== null
-  }
-
   get hasReply(): boolean {
     return this.tries.running.winner !== null
   }
@@ -280,7 +276,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       this.replyBroken(running.winner, Outcome.timeout, 'time of the request')
       return
     }
-    if (!this.outgoing.body.isDone && this.isSent) {
+    if (!this.outgoing.body.isDone && this.outgoing.sink !== null) {
       running.abandonLosing(Outcome.cancelled)
       this.answer(requestTooSlow('the request was not complete in time'))
       return

@@ -231,8 +231,6 @@ export interface StreamOwner {
   refuseContent(fault: RequestFault): void
   headTimeOut(): void
   contentTimeOut(): void
-  /** The request is on its way to an endpoint; else it waits for a name, a delay, a connection or the next try. */
-  readonly isSent: boolean
   /** A reply has begun. */
   readonly hasReply: boolean
   /** The caller takes the reply again. */

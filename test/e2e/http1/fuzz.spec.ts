@@ -13,7 +13,7 @@ for (const kind of meshKinds)
     let mesh: RecordedMesh
 
     before(async () => {
-      mesh = await startRecordedMesh(kind)
+      mesh = await startRecordedMesh(kind, {}, 20, 'answered')
     })
 
     after(() => mesh.close())
@@ -31,7 +31,7 @@ for (const kind of meshKinds)
     })
 
     it('does so when replies come in pieces (1,000 messages)', async () => {
-      const careful = await startRecordedMesh(kind, {}, 1)
+      const careful = await startRecordedMesh(kind, {}, 1, 'answered')
       try {
         const totals = await fuzzWorkerReplies(seed, 1000, careful)
         expect(totals.replies).to.be.greaterThan(250)

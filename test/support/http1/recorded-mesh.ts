@@ -1,6 +1,6 @@
 import { publicTransports } from '../../../agent/worker/transport/public-socket.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
-import type { LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { HalfClosed, LimitsSpec } from '../../../contracts/snapshot.ts'
 import { freePort } from '../free-port.ts'
 import { snapshotOf } from '../worker/snapshots.ts'
 import { startWorker } from '../worker/start-worker.ts'
@@ -30,6 +30,7 @@ export async function startRecordedMesh(
   kind: MeshKind,
   limits: Partial<LimitsSpec> = {},
   requestsPerConnection = 20,
+  halfClosed: HalfClosed = 'gone',
 ): Promise<RecordedMesh> {
   const backend = await RecordingBackend.start()
   const services = [
@@ -41,7 +42,7 @@ export async function startRecordedMesh(
   ]
   try {
     if (kind === 'public sockets') {
-      const worker = await startWorker({ services, limits }, { transports: async () => publicTransports() })
+      const worker = await startWorker({ services, limits, halfClosed }, { transports: async () => publicTransports() })
       return {
         backend,
         requestsPerConnection,
@@ -58,7 +59,7 @@ export async function startRecordedMesh(
     }
     const port = await freePort()
     const listen = { recorded: { address: '127.0.0.1', port } }
-    const worker = await WorkerProcess.start(snapshotOf({ services, listen, limits }))
+    const worker = await WorkerProcess.start(snapshotOf({ services, listen, limits, halfClosed }))
     return {
       backend,
       requestsPerConnection,

@@ -267,7 +267,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     switch (this.phase) {
       case Phase.reply:
         // R28
-        if (this.context.halfClosed === 'answered' && this.stream!.owner.isSent) {
+        if (this.context.halfClosed === 'answered') {
           if (!this.stream!.owner.hasReply) {
             this.arm(TimerKind.halfClosed, this.deps.settings.limits.halfClosedTimeoutMs)
           }

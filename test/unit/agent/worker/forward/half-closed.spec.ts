@@ -94,14 +94,23 @@ describe('a caller that closes its side behind a whole request', () => {
   })
 
   describe('on a listener that answers such callers', () => {
-    it('leaves the queue at once where its request waits, and gets its answer where it was sent', async () => {
+    it('gets its answer although its request still waits for a connection, within the limit', async () => {
       await worker({ halfClosed: 'answered' })
       const all = await fill()
       for (const caller of all) caller.socket.end()
-      await eventually(() => started.metric(active) === 4)
-      expect(started.metric(abandoned)).to.equal(4)
+      await eventually(() => backend.requests.length === 4)
+      backend.answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate'
       for (const { socket } of backend.connections) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate')
-      for (const caller of all.slice(0, 4)) await caller.expect(/200 OK[^]*late$/)
+      for (const caller of all) await caller.expect(/200 OK[^]*late$/)
+      expect(started.metric(abandoned)).to.equal(0)
+    })
+
+    it('makes room when the limit is over, where its request waits too', async () => {
+      await worker({ halfClosed: 'answered', limits: { halfClosedTimeoutMs: 50 } })
+      const all = await fill()
+      for (const caller of all) caller.socket.end()
+      await eventually(() => started.metric(active) === 0)
+      expect(started.metric(abandoned)).to.equal(8)
     })
 
     it('waits for its answer no longer than the limit says', async () => {
