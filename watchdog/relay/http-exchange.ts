@@ -16,7 +16,8 @@ import type { Candidate } from './candidates.ts'
 import { dialFirst } from './dial.ts'
 import { Held } from './held.ts'
 import { RelayedAttempt } from './relayed-attempt.ts'
-import type { RelayedDeps } from './relayed-connection.ts'
+import type { AttemptOwner } from './relayed-attempt.ts'
+import type { RelayedDeps } from './relayed-deps.ts'
 import { namedBy } from './relayed-heads.ts'
 import { tunnel } from './tunnel.ts'
 import type { Wire, WireOwner } from './wire.ts'
@@ -39,7 +40,7 @@ const Phase = {
 } as const
 type Phase = (typeof Phase)[keyof typeof Phase]
 
-export class HttpExchange implements WireOwner {
+export class HttpExchange implements WireOwner, AttemptOwner {
   readonly head: Head
   readonly limits: LimitsSpec
   private readonly wire: Wire
@@ -264,12 +265,10 @@ export class HttpExchange implements WireOwner {
 
   // ---- what the attempt says
 
-  /** The endpoint takes more of the request. */
   requestDrained(): void {
     this.passHeld()
   }
 
-  /** An interim reply, for callers that know them. */
   interim(lines: Buffer, status: number): void {
     this.answers()
     if (status === 100 && this.awaitsContinue) {
@@ -279,13 +278,11 @@ export class HttpExchange implements WireOwner {
     if (this.head.minor > 0) this.write(lines)
   }
 
-  /** The first bytes of an answer came: the center lives. */
   answers(): void {
     this.leave?.()
     this.leave = undefined
   }
 
-  /** The center says that it sent the request nowhere. True when it is tried elsewhere: then the attempt is over. */
   goesElsewhere(): boolean {
     if (this.kept === undefined || this.untried.length === 0) return false
     this.deps.onPassedOver()
@@ -293,7 +290,6 @@ export class HttpExchange implements WireOwner {
     return true
   }
 
-  /** Head of the final reply and what came of its body. */
   begin(lines: Buffer): void {
     this.phase = Phase.reply
     this.kept = undefined
@@ -307,12 +303,10 @@ export class HttpExchange implements WireOwner {
     this.write(bytes)
   }
 
-  /** The reply is whole and written. */
   done(): void {
     this.linger()
   }
 
-  /** The endpoint granted the upgrade. `rest`: what it said behind its 101. */
   switched(lines: Buffer, rest: Buffer): void {
     const { attempt, held, wire } = this
     this.phase = Phase.over
@@ -326,12 +320,10 @@ export class HttpExchange implements WireOwner {
     if (this.hasEnded) upstream.end()
   }
 
-  /** Before a final reply: the endpoint is gone, or what it says is none. */
   lost(code: ErrorCode, text: string): void {
     this.answer(this.deps.heads.answer(this.head, 502, code, text))
   }
 
-  /** In the middle of a reply: the caller must see it broken. `needsReset`: only a reset tells. */
   broken(needsReset: boolean): void {
     if (needsReset) this.wire.reset()
     this.close()

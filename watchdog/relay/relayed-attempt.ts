@@ -5,19 +5,46 @@ import { Field } from '../../http1/field-names.ts'
 import type { Head } from '../../http1/head.ts'
 import { readReply } from '../../http1/read-reply.ts'
 import { BodyKind, ReplyFraming } from '../../http1/types.ts'
+import type { ErrorCode } from '../../contracts/errors.ts'
+import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import { nothingDelivered } from '../../contracts/words.ts'
 import type { Candidate } from './candidates.ts'
 import { Held } from './held.ts'
-import type { HttpExchange } from './http-exchange.ts'
 import type { RelayedHeads } from './relayed-heads.ts'
 import type { Wire, WireOwner } from './wire.ts'
+
+/** Whose attempt it is: what it asks, and what it says. */
+export interface AttemptOwner {
+  /** Head of the request. */
+  readonly head: Head
+  readonly limits: LimitsSpec
+  /** The endpoint takes more of the request. */
+  requestDrained(): void
+  /** An interim reply, for callers that know them. */
+  interim(lines: Buffer, status: number): void
+  /** The first bytes of an answer came: the center lives. */
+  answers(): void
+  /** The center says that it sent the request nowhere. True when it is tried elsewhere: then the attempt is over. */
+  goesElsewhere(): boolean
+  /** Head of the final reply and what came of its body. */
+  begin(lines: Buffer): void
+  content(bytes: Buffer): void
+  /** The reply is whole and written. */
+  done(): void
+  /** The endpoint granted the upgrade. `rest`: what it said behind its 101. */
+  switched(lines: Buffer, rest: Buffer): void
+  /** Before a final reply: the endpoint is gone, or what it says is none. */
+  lost(code: ErrorCode, text: string): void
+  /** In the middle of a reply: the caller must see it broken. `needsReset`: only a reset tells. */
+  broken(needsReset: boolean): void
+}
 
 export class RelayedAttempt implements WireOwner {
   /** The address does not take more for now. */
   isSlow = false
   private readonly wire: Wire
   private readonly candidate: Candidate
-  private readonly exchange: HttpExchange
+  private readonly exchange: AttemptOwner
   private readonly heads: RelayedHeads
   private readonly head: Head
   private readonly body = new BodyReader()
@@ -27,7 +54,7 @@ export class RelayedAttempt implements WireOwner {
   private interims = 0
   private framing: ReplyFraming = ReplyFraming.same
 
-  constructor(wire: Wire, candidate: Candidate, exchange: HttpExchange, heads: RelayedHeads) {
+  constructor(wire: Wire, candidate: Candidate, exchange: AttemptOwner, heads: RelayedHeads) {
     this.wire = wire
     this.candidate = candidate
     this.exchange = exchange

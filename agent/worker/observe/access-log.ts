@@ -11,6 +11,7 @@ import { defaultLogFormat } from '../../../contracts/access-log-format.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { AccessLogSpec } from '../../../contracts/snapshot.ts'
 import { LineBuffer } from './line-buffer.ts'
+import type { LoggedRequest } from './logged-request.ts'
 import type { Tallies } from './tallies.ts'
 import { TextLine } from './text-line.ts'
 
@@ -18,39 +19,14 @@ const flushMs = 100
 const flushBytes = 64 * 1024
 const bufferBytes = 2 * 1024 * 1024
 
+export type { LoggedRequest } from './logged-request.ts'
+
 export interface AccessLogDeps {
   readonly random: () => number
   /** Epoch ms. */
   readonly wallClock: () => number
   readonly tallies: Tallies
   readonly warn: (message: string) => void
-}
-
-/** What is read of a finished request or connection. */
-export interface LoggedRequest {
-  readonly method: string
-  readonly path: string
-  readonly authority: string
-  readonly status: number
-  readonly code: ErrorCode | undefined
-  readonly flag: string
-  readonly durationMs: number
-  /** Until the reply began; -1 = it never did. */
-  readonly headMs: number
-  readonly requestBytes: number
-  readonly replyBytes: number
-  readonly sourceAddress: string
-  readonly sourceApp: string
-  readonly upstreamId: string
-  readonly upstreamCluster: string
-  readonly routeName: string
-  readonly listenerName: string
-  readonly attempts: number
-  readonly traceId: string
-  readonly tier: string
-  readonly protocol: string
-  /** First value of a field of the request; `name` in lower case. */
-  header(name: string): string | undefined
 }
 
 export class AccessLog {

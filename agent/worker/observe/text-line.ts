@@ -2,7 +2,7 @@
 import { parseLogFormat } from '../../../contracts/access-log-format.ts'
 import type { LogPart, PlainOperator } from '../../../contracts/access-log-format.ts'
 import type { LineBuffer } from './line-buffer.ts'
-import type { LoggedRequest } from './access-log.ts'
+import type { LoggedRequest } from './logged-request.ts'
 
 /** A byte that must not stand there as it is takes up four. */
 const growth = 4

@@ -74,12 +74,12 @@ const lazy = async () => (await import('./lazy.ts')).lazy
     const files = readSources(join(import.meta.dirname, '../../../..'), productFolders)
 
     it('has no file over 500 lines', () => {
-      const long = files.filter(({ path, lines }) => lines > 500 && !beingSplit.some((one) => path.startsWith(one)))
+      const long = files.filter(({ lines }) => lines > 500)
       expect(long.map(({ path }) => path)).to.deep.equal([])
     })
 
     it('has no cycle of imports, types included', () => {
-      const cycles = cyclesOf(files).filter((cycle) => !isKnown(cycle.files))
+      const cycles = cyclesOf(files)
       expect(cycles.map(({ way }) => way.join(' -> '))).to.deep.equal([])
     })
 
@@ -99,13 +99,3 @@ const lazy = async () => (await import('./lazy.ts')).lazy
     })
   })
 })
-
-/** Where files are being taken apart. */
-const beingSplit = ['agent/worker/']
-
-/** Knots that are being undone. */
-const knots = ['agent/worker/connect/', 'agent/worker/observe/', 'watchdog/relay/']
-
-function isKnown(files: readonly string[]): boolean {
-  return knots.some((folder) => files.every((path) => path.startsWith(folder)))
-}

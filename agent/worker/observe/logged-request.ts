@@ -1,0 +1,28 @@
+import type { ErrorCode } from '../../../contracts/errors.ts'
+
+/** What is read of a finished request or connection. */
+export interface LoggedRequest {
+  readonly method: string
+  readonly path: string
+  readonly authority: string
+  readonly status: number
+  readonly code: ErrorCode | undefined
+  readonly flag: string
+  readonly durationMs: number
+  /** Until the reply began; -1 = it never did. */
+  readonly headMs: number
+  readonly requestBytes: number
+  readonly replyBytes: number
+  readonly sourceAddress: string
+  readonly sourceApp: string
+  readonly upstreamId: string
+  readonly upstreamCluster: string
+  readonly routeName: string
+  readonly listenerName: string
+  readonly attempts: number
+  readonly traceId: string
+  readonly tier: string
+  readonly protocol: string
+  /** First value of a field of the request; `name` in lower case. */
+  header(name: string): string | undefined
+}
