@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 
 export class RawCaller {
   readonly socket: Socket
-  bytes: Buffer = Buffer.alloc(0)
+  private chunks: Buffer[] = []
   /** The other side sent FIN. */
   isEnded = false
   /** The connection is gone; `wasReset` tells how. */
@@ -30,7 +30,7 @@ export class RawCaller {
       this.wake()
     })
     socket.on('data', (chunk: Buffer) => {
-      this.bytes = Buffer.concat([this.bytes, chunk])
+      this.chunks.push(chunk)
       this.wake()
     })
     socket.on('end', () => {
@@ -45,6 +45,16 @@ export class RawCaller {
 
   private wake(): void {
     for (const waiter of this.waiters) waiter()
+  }
+
+  /** Everything that came; put together when it is asked for. */
+  get bytes(): Buffer {
+    if (this.chunks.length !== 1) this.chunks = [Buffer.concat(this.chunks)]
+    return this.chunks[0]!
+  }
+
+  set bytes(bytes: Buffer) {
+    this.chunks = [bytes]
   }
 
   get text(): string {

@@ -6,3 +6,15 @@ export async function eventually(condition: () => boolean, timeoutMs = 20_000): 
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
+
+/** Resolves when `figure` has stayed the same for 200 turns of the event loop, whatever it is; rejects after `timeoutMs`. */
+export async function still(figure: () => number, timeoutMs = 20_000): Promise<void> {
+  let last = figure()
+  let same = 0
+  await eventually(() => {
+    const now = figure()
+    same = now === last ? same + 1 : 0
+    last = now
+    return same >= 200
+  }, timeoutMs)
+}

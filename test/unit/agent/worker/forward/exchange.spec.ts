@@ -5,7 +5,7 @@ import type { RetrySpec } from '../../../../../contracts/route-spec.ts'
 import { outlierOf } from '../../../../support/balance.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
-import { eventually } from '../../../../support/worker/eventually.ts'
+import { eventually, still } from '../../../../support/worker/eventually.ts'
 import { keyOf } from '../../../../support/worker/snapshots.ts'
 import type { ServicePlan, SnapshotPlan } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
@@ -553,7 +553,10 @@ describe('an HTTP/1.1 exchange', () => {
     caller.send(`POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: ${big.length}\r\n\r\n`)
     caller.send(big)
     caller.socket.pause()
-    setTimeout(() => caller.socket.resume(), 100)
+    await eventually(() => backend.requests.length === 1)
+    const { socket } = backend.connections[0]!
+    await still(() => socket.bytesWritten - socket.writableLength)
+    caller.socket.resume()
     await caller.until(() => caller.bytes.length > big.length && caller.bytes.subarray(-10).equals(big.subarray(-10)))
     const at = caller.bytes.indexOf('\r\n\r\n') + 4
     expect(caller.bytes.subarray(at).equals(big)).to.equal(true)

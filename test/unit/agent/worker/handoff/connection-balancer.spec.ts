@@ -9,7 +9,7 @@ import { Takeover } from '../../../../../agent/worker/handoff/takeover.ts'
 import { loadNative } from '../../../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../../../native/descriptors.ts'
 import { Side } from '../../../../support/continuity/fake-side.ts'
-import { eventually } from '../../../../support/worker/eventually.ts'
+import { eventually, still } from '../../../../support/worker/eventually.ts'
 
 describe('balancing connections between the workers of one generation', () => {
   let runDir: string
@@ -102,13 +102,13 @@ describe('balancing connections between the workers of one generation', () => {
     await firstLook()
     look(5, 5)
     look(10, 0)
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await still(() => other.size)
     expect(other.size).to.equal(0)
     look()
     await eventually(() => other.size === 5)
     // The numbers of this look are older than the move.
     look(10, 0)
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await still(() => other.size)
     expect([own.size, other.size]).to.deep.equal([5, 5])
   })
 
@@ -155,7 +155,7 @@ describe('balancing connections between the workers of one generation', () => {
     expect(busy!.isAwaited).to.equal(false)
     look()
     busy!.becomeReady()
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await still(() => other.size)
     expect(other.size).to.equal(0)
     expect(balancer.batchesOut).to.equal(0)
   })
@@ -164,7 +164,7 @@ describe('balancing connections between the workers of one generation', () => {
     takeover.close()
     fill(4)
     look()
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await still(() => own.size)
     look()
     look()
     expect(own.size).to.equal(4)

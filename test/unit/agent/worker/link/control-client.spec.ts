@@ -14,6 +14,9 @@ import type { Snapshot } from '../../../../../contracts/snapshot.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
+/** Version of a snapshot that the worker cannot use. */
+const unusable = 99
+
 describe('the link to control', () => {
   let folder: string
   let server: Server | undefined
@@ -23,7 +26,8 @@ describe('the link to control', () => {
   let version: number
   let loads: number
   let loaded: Snapshot | undefined
-  let refuses: boolean
+  /** Each dial that failed draws once, for its back-off. */
+  let failedDials: number
   const logged: string[] = []
   const pending: string[] = []
 
@@ -34,18 +38,21 @@ describe('the link to control', () => {
     version = 0
     loads = 0
     loaded = undefined
-    refuses = false
+    failedDials = 0
     logged.length = 0
     pending.length = 0
     client = new ControlClient({
       path: join(folder, 'control.sock'),
       generation: 3,
       index: 1,
-      random: () => 0.5,
+      random: () => {
+        failedDials++
+        return 0.5
+      },
       log: (level, message) => logged.push(`${level} ${message}`),
       version: () => version,
       load: (snapshot) => {
-        if (refuses) throw new MeshError('E_WIRE', 'snapshot of another format')
+        if (snapshot.version === unusable) throw new MeshError('E_WIRE', 'snapshot of another format')
         version = snapshot.version
         loaded = snapshot
         loads++
@@ -89,7 +96,8 @@ describe('the link to control', () => {
 
   it('dials until control is there, says who it is, and takes the snapshot', async () => {
     client.start()
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await eventually(() => failedDials >= 2)
+    expect(client.isConnected).to.equal(false)
     await control()
     await eventually(() => got('hello') !== undefined)
     expect(got('hello')).to.include({ generation: 3, index: 1, pid: process.pid, snapshotVersion: 0 })
@@ -139,6 +147,19 @@ describe('the link to control', () => {
     await eventually(() => got('refused') !== undefined)
     expect(got('refused')).to.deep.include({ version: 8, code: 'E_WIRE' })
     expect(version).to.equal(5)
+    received.length = 0
+    tell({ type: 'snapshot', snapshot: snapshot(unusable) })
+    await eventually(() => got('refused') !== undefined)
+    expect(got('refused')).to.deep.include({
+      version: unusable,
+      code: 'E_WIRE',
+      message: 'E_WIRE  snapshot of another format',
+    })
+    expect(version).to.equal(5)
+    expect(loads).to.equal(1)
+    expect(logged.at(-1)).to.equal(
+      `error snapshot ${unusable} is not used: E_WIRE  snapshot of another format; serving on with 5`,
+    )
   })
 
   it('goes on without control and dials the next one, which sends the whole snapshot again', async () => {
