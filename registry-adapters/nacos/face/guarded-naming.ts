@@ -103,13 +103,9 @@ export class GuardedNaming implements NamingBackend {
       weight: instance.weight,
       listener: instance.port === 0 ? undefined : deps.uidOfListener(at, instance.port),
       // a registration of an earlier version has no owner: it is the first one's who comes for it
-      holders: [...deps.usersOfService(service, at, instance.port), ...this.#owners(service)],
+      holders: [...deps.usersOfService(service, at, instance.port), ...this.#naming.ownersOf(service)],
     })
     if (problem !== undefined) throw this.#denied(caller, problem)
-  }
-
-  #owners(service: ServiceName): number[] {
-    return this.#naming.registered(service).flatMap(({ owner }) => owner ?? [])
   }
 
   #checkOwner(service: ServiceName, address: InstanceAddress, caller: Caller): void {

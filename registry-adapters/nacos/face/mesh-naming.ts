@@ -153,6 +153,15 @@ export class MeshNaming implements NamingBackend {
     return this.#store.view(service)?.instances ?? []
   }
 
+  /** Users that have the service, in any spelling: Host has no case, so that whoever has another spelling of a name may get its calls. */
+  ownersOf(service: ServiceName): number[] {
+    const key = serviceKey(service).toLowerCase()
+    const owners = this.registered(service).flatMap(({ owner }) => owner ?? [])
+    for (const { owner, service: other } of this.#announced.values())
+      if (owner !== undefined && serviceKey(other).toLowerCase() === key) owners.push(owner)
+    return owners
+  }
+
   /** How many applications of this user are announced. */
   ownedBy(uid: number): number {
     let count = 0

@@ -72,7 +72,7 @@ export interface Announcement {
   readonly weight: number
   /** Who listens at the port; undefined = nobody yet. */
   readonly listener: number | undefined
-  /** Users that have the service on this host already, by file or by registration; undefined = registered by somebody unknown. */
+  /** Users that have the service on this host already, by file or by registration, in any spelling; undefined = registered by somebody unknown. */
   readonly holders: readonly (number | undefined)[]
 }
 
@@ -81,8 +81,8 @@ export function announceProblem(policy: FacePolicy, caller: Caller, wanted: Anno
   if (caller.uid === undefined) return 'the user of this connection is not known'
   if (isTrusted(policy, caller)) return undefined
   const grants = grantsOf(policy, caller)
-  const isGranted = grants.some((grant) => grant.services.includes(wanted.service))
-  const isReserved = policy.grants.some((grant) => grant.services.includes(wanted.service))
+  const isGranted = grants.some((grant) => hasService(grant, wanted.service))
+  const isReserved = policy.grants.some((grant) => hasService(grant, wanted.service))
   const isHeld = wanted.holders.some((uid) => uid !== caller.uid)
   if (!isGranted && (isReserved || isHeld))
     return `${wanted.service}: belongs to another user than ${callerName(caller)}; nacosFace.grants[].services says whose it is`
@@ -121,6 +121,12 @@ function grantsOf(policy: FacePolicy, { uid, login }: Caller): FaceGrant[] {
   return policy.grants.filter(({ to }) =>
     'uid' in to ? uid !== undefined && to.uid === uid : login !== undefined && to.login === login,
   )
+}
+
+/** Without case, as Host: `Orders` would take calls of `orders`. */
+function hasService({ services }: FaceGrant, service: ServiceKey): boolean {
+  const lower = service.toLowerCase()
+  return services.some((one) => one.toLowerCase() === lower)
 }
 
 /** `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for in their order. */

@@ -137,6 +137,8 @@ describe('a host and its other users', function () {
       `PUT /nacos/v1/ns/instance?${instance('alices', 8081)}&weight=0`,
       `POST /nacos/v1/ns/instance?${instance('alices', 8082)}`,
       `POST /nacos/v1/ns/instance?${instance('orders', 8083)}`,
+      `POST /nacos/v1/ns/instance?${instance('Orders', 8083)}`,
+      `POST /nacos/v1/ns/instance?${instance('ALICES', 8083)}`,
       `POST /nacos/v1/ns/instance?${instance('bobs', 15_000)}`,
       `POST /nacos/v1/ns/instance?${instance('bobs', orders.port)}`,
       `POST /nacos/v1/ns/instance?${instance('bobs', 22)}`,

@@ -24,6 +24,7 @@ describe('bounds of YAML before a parser sees it', () => {
       'complex keys': '? '.repeat(2000),
       JSON: `{${'"a":1,'.repeat(1000)}"b":2}`,
       'empty texts': '"" '.repeat(2000),
+      'escapes that are none': `"${'\\q'.repeat(3000)}"`,
       anchors: '&a '.repeat(2000),
       aliases: '*a '.repeat(2000),
       tags: '!a '.repeat(2000),

@@ -36,16 +36,16 @@ function receiver(grant: AgentConfig['nacosFace']['grants'][number], uidOf: UidO
   return uid === undefined ? undefined : { uid }
 }
 
-/** Users that have the service by the operator's word; an application without a user is nobody's, but at its own address it is whoever is there. */
+/** Users that have the service by the operator's word, in any spelling (Host has no case); an application without a user is nobody's, but at its own address it is whoever is there. */
 export function usersOfService(
   applications: readonly Application[],
   service: ServiceName,
   at: { readonly address: string; readonly port: number },
   uidOf: UidOf,
 ): (number | undefined)[] {
-  const key = serviceKey(service)
+  const key = serviceKey(service).toLowerCase()
   return applications.flatMap((one): (number | undefined)[] => {
-    if (one.source === 'face' || serviceKey(one.service) !== key) return []
+    if (one.source === 'face' || serviceKey(one.service).toLowerCase() !== key) return []
     if (one.user !== undefined) return [userId(one.user, uidOf)]
     return one.address === at.address && one.port === at.port ? [] : [undefined]
   })

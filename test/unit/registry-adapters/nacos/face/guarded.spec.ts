@@ -65,6 +65,16 @@ describe('the face between users of one host', () => {
     expect(mesh.applications.size).to.equal(0)
   })
 
+  it('gives nobody another spelling of a name that somebody has: hosts have no case', async () => {
+    expect(await by(alice, `POST /v1/ns/instance?${orders.replace('orders', 'OrderService')}`)).to.equal('200 ok')
+    for (const spelling of ['orderservice', 'ORDERSERVICE', 'ORDERSERVICE&groupName=default_group'])
+      expect(await by(bob, `POST /v1/ns/instance?${orders.replace('orders', spelling)}`), spelling).to.match(
+        /^403 .*belongs to another user/,
+      )
+    expect(await by(alice, `POST /v1/ns/instance?${orders.replace('orders', 'orderservice')}`)).to.equal('200 ok')
+    expect([...mesh.applications.values()].map(({ owner }) => owner)).to.deep.equal([alice, alice])
+  })
+
   it('does the same over gRPC, where a connection is a user', async () => {
     mesh.caller = alice
     const first = new RawGrpc(`127.0.0.1:${grpcPort}`)

@@ -122,6 +122,10 @@ describe('what local users may do through the face', () => {
     expect(announceProblem(one, uid(1001), wanted({ weight: 11 }))).to.match(/at most 10/)
     expect(announceProblem(one, uid(1001), wanted({ port: 91 }))).to.match(/below 1024/)
     expect(announceProblem(one, uid(1002), wanted())).to.match(/belongs to another user/)
+    expect(
+      announceProblem(one, uid(1002), wanted({ service: 'public/g@@Orders', name: 'Orders' })),
+      'spelled',
+    ).to.match(/belongs to another user/)
     expect(announceProblem(one, uid(1002), wanted({ service: 'public/g@@cart', name: 'cart' }))).to.equal(undefined)
   })
 
