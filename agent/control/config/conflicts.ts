@@ -1,7 +1,7 @@
 /** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
 import { readRelayKeys } from '../../../contracts/relay-proof.ts'
 import { SecretFile } from '../../../native/secret-file.ts'
-import { statSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { ownPort } from '../host/applications/place.ts'
 import { grantProblems, nacosFaceChoices } from '../kinds/nacos-face.ts'
@@ -273,10 +273,15 @@ function badRelaySecret(file: string): string | undefined {
   return secret.problem?.replace(`${file}: `, '')
 }
 
+/** Opened, not only looked at: a file of another user has a size, too. */
 function unreadable(file: string): string | undefined {
   try {
-    return statSync(file).isFile() ? undefined : 'it is no file'
+    if (!statSync(file).isFile()) return 'it is no file'
+    closeSync(openSync(file, 'r'))
+    return undefined
   } catch (error) {
-    return systemReason(error)
+    const isDenied = (error as NodeJS.ErrnoException).code === 'EACCES'
+    const advice = `; user ${process.geteuid?.()} may not read it, it must belong to the user of the agent`
+    return `${systemReason(error)}${isDenied ? advice : ''}`
   }
 }

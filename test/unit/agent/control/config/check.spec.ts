@@ -236,6 +236,27 @@ workers: many
     for (const one of [agent, center]) expect(found(one)).to.contain('others may read')
   })
 
+  it('refuses a secret that the user of the agent may not read, and names that user', function () {
+    if (process.getuid!() !== 0) this.skip()
+    const file = join(folder, 'password')
+    writeFileSync(file, 'p'.repeat(40), { mode: 0o600 })
+    chmodSync(folder, 0o755)
+    const registry = `{ name: a, type: nacos, servers: [10.0.0.2:8848], usernameFile: ${file}, passwordFile: ${file} }`
+    const center = `{ addresses: [10.0.0.8:15443], secretFile: ${file} }`
+    const found = (): string[] => lines(check(`registries: [${registry}]\ncenter: ${center}\n`))
+    expect(found().join()).to.not.contain('File')
+    chmodSync(join(folder, 'agent.yaml'), 0o666)
+    process.seteuid!(65534)
+    try {
+      for (const key of ['registries[0].usernameFile', 'registries[0].passwordFile', 'center.secretFile'])
+        expect(found().find((line) => line.includes(key))).to.contain(
+          'permission denied (EACCES); user 65534 may not read it, it must belong to the user of the agent',
+        )
+    } finally {
+      process.seteuid!(0)
+    }
+  })
+
   it('refuses an admin address that others could reach', () => {
     expect(lines(check('admin: { address: 0.0.0.0:15000 }\n'))[0]).to.contain('0.0.0.0 is no loopback address')
   })
