@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { uidInTables, socketTables } from '../../../native/socket-table.ts'
 import { readFileSync } from 'node:fs'
+import { freePort } from '../../support/free-port.ts'
 
 describe('the owner of a local socket', () => {
   let owner: SocketOwner
@@ -101,14 +102,16 @@ describe('the owner of a local socket', () => {
     )
     await once(server, 'listening')
     const port = (server.address() as AddressInfo).port
-    const caller = connect(port, '127.0.0.1')
+    // not an ephemeral one, which anybody could have taken before the second connection
+    const localPort = await freePort()
+    const caller = connect({ port, host: '127.0.0.1', localPort })
     await once(caller, 'connect')
     const [mine, theirs] = [endOf(caller), peerOf(caller)]
     const ours = descriptorOf(await accepted.promise)
     expect(owner.uidOf(mine, theirs, ours)).to.equal(process.getuid!())
     caller.resetAndDestroy()
     await once(caller, 'close')
-    const again = connect({ port, host: '127.0.0.1', localPort: mine.port })
+    const again = connect({ port, host: '127.0.0.1', localPort })
     await once(again, 'connect')
     expect(owner.uidOf(mine, theirs), 'the second connection is there').to.equal(process.getuid!())
     expect(owner.uidOf(mine, theirs, ours), 'but it is not the one that was accepted').to.equal(undefined)
