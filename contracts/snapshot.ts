@@ -51,7 +51,7 @@ export const defaultLimits: LimitsSpec = {
   maxChunkExtensionBytes: 16_384,
   maxInterimReplies: 32,
   maxPipelined: 16,
-  maxDrainBytes: 65_536,
+  maxDrainBytes: 67_108_864,
   drainTimeoutMs: 1000,
   headTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,

@@ -65,9 +65,9 @@ const limits = z
     maxPipelined: integer(1, 1000)
       .prefault(defaultLimits.maxPipelined)
       .describe('Pipelined requests of a connection that are served in one go before others get their turn.'),
-    maxDrainBytes: size('0B', '16MiB')
+    maxDrainBytes: size('0B', '1GiB')
       .prefault(defaultLimits.maxDrainBytes)
-      .describe('Unwanted request body that is read off to save the connection.'),
+      .describe('Unwanted rest of a request that is read and thrown away, so that no reset destroys the answer.'),
     drainTimeout: duration('10ms', '1m')
       .prefault(durationText(defaultLimits.drainTimeoutMs))
       .describe('Time for that.'),

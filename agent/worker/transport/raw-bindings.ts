@@ -58,6 +58,8 @@ export interface Bindings {
   readonly lastWriteError: number
   readonly endOfFile: number
   readonly noBuffers: number
+  readonly brokenPipe: number
+  readonly connectionReset: number
   readonly errorName: (code: number) => string
 }
 
@@ -77,6 +79,8 @@ export function loadBindings(): Bindings {
     lastWriteError: stream['kLastWriteErr'] as number,
     endOfFile: uv['UV_EOF'] as number,
     noBuffers: uv['UV_ENOBUFS'] as number,
+    brokenPipe: uv['UV_EPIPE'] as number,
+    connectionReset: uv['UV_ECONNRESET'] as number,
     errorName: uv['errname'] as (code: number) => string,
   }
 }

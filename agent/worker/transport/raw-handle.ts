@@ -57,6 +57,8 @@ class RawTransport implements Transport, HandleOwner {
   private refusedBytes = 0
   /** When it broke: the bytes of the last writes that never left, or that nobody took. */
   private lostBytes = 0
+  /** A write found the connection broken, with this error; what the peer said before is read first. 0 = none. */
+  private brokenBy = 0
   private writes: WriteRequest[] | null = null
   private known: TransportPeer | null = null
   /** Where the handle reads into: it holds only the address, so this keeps the memory alive. */
@@ -250,6 +252,10 @@ class RawTransport implements Transport, HandleOwner {
       if (this.nextBuffer !== null) return this.takeNextBuffer()
     } else if (count === this.shared.bindings.endOfFile) {
       this.isReading = false
+      if (this.brokenBy !== 0) {
+        this.breakNow(this.brokenBy)
+        return undefined
+      }
       this.hasEnded = true
       this.owner.onEnd()
     } else if (count < 0) {
@@ -271,7 +277,7 @@ class RawTransport implements Transport, HandleOwner {
     if (this.handle === null) return
     this.writes?.splice(this.writes.indexOf(request), 1)
     this.pendingBytes = this.handle.writeQueueSize
-    if (status < 0) this.breakNow(status)
+    if (status < 0) this.writeBroke(status)
     else if (this.writes === null || this.writes.length === 0) {
       this.pendingBytes = 0
       this.owner.onDrained()
@@ -288,7 +294,21 @@ class RawTransport implements Transport, HandleOwner {
 
   /** A write failed inside the owner's own call: tell it in a later turn. */
   private fail(code: number): void {
-    setImmediate(() => this.breakNow(code))
+    setImmediate(() => this.writeBroke(code))
+  }
+
+  /** An answer may have come before the reset that the write met (R25): whoever reads is told of the end by the read behind it, which is sure to come. */
+  private writeBroke(code: number): void {
+    const { handle, shared } = this
+    if (handle === null) return
+    const isReset = code === shared.bindings.brokenPipe || code === shared.bindings.connectionReset
+    if (!isReset || !this.isReading) {
+      this.breakNow(code)
+      return
+    }
+    this.brokenBy = code
+    // never idle again
+    this.pendingBytes = Math.max(1, handle.writeQueueSize)
   }
 
   private forget(): Handle | null {

@@ -328,6 +328,24 @@ for (const kind of meshKinds)
       await until('closed', () => backend.connections.every((connection) => connection.isEnded))
     })
 
+    it('R25 a refusal that comes at the start of a large upload reaches its caller, whether the endpoint goes on or resets', async () => {
+      const refusal = `HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig`
+      const upload = Buffer.alloc(20_000_000, 'x')
+      // A socket of Node's public API is gone with the write that meets the reset, and with it what was not read.
+      const mayReset = kind === 'process'
+      for (let i = 0; i < 8; i++) {
+        backend.onPiece = ({ socket }) => {
+          backend.onPiece = () => true
+          socket.write(refusal, () => mayReset && i % 2 === 1 && socket.destroy())
+          return true
+        }
+        const one = await caller(post(`Content-Length: ${upload.length}\r\n`))
+        one.send(upload)
+        await one.closed()
+        expect(one.text, `upload ${i}`).to.match(/^HTTP\/1\.1 413 [^]*big$/)
+      }
+    })
+
     it('R26 a reply that is cut short is cut short for the caller too', async () => {
       scripted(ok('Content-Length: 10\r\n', 'half'), (connection) => connection.socket.destroy())
       const counted = await caller(get())

@@ -230,6 +230,22 @@ for (const kind of ['raw', 'public'] as const) {
       await eventually(() => far.closed !== undefined)
     })
 
+    if (kind === 'raw')
+      it('tell first what the peer said before the reset that a write meets, then that it is broken and not just ended', async () => {
+        send(far, 'too large')
+        far.transport.reset()
+        await eventually(() => near.transport.hasPeerEnded)
+        near.transport.resumeReading()
+        expect(send(near, 'more')).to.equal(false)
+        // not idle in between
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(near.transport.isClosed || near.transport.pendingBytes > 0).to.equal(true)
+        await eventually(() => near.closed !== undefined)
+        expect(near.text).to.equal('too large')
+        expect([near.hasEnded, near.transport.isClosed]).to.deep.equal([false, true])
+        expect(near.transport.fateOf(4)).to.equal(Fate.unread)
+      })
+
     it('can be closed twice', () => {
       near.transport.close()
       near.transport.close()
