@@ -5,6 +5,7 @@ import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contr
 import { nacosFaceLocated } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { roles } from './roles.ts'
+import { apiSection } from './schema.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 
@@ -62,7 +63,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
       isCenter && parsed.relay !== undefined
         ? { ...parsed.relay, secretFile: located(parsed.relay.secretFile, absolute) }
         : undefined,
-    api: isCenter ? (parsed.api ?? { address: { host: '127.0.0.1', port: 15_014 } }) : undefined,
+    api: isCenter ? (parsed.api ?? apiSection.parse({})) : undefined,
     workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
     admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
     metrics: { address: parsed.metrics.address ?? at(15_020) },

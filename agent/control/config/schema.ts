@@ -50,6 +50,11 @@ const outboundService = z.strictObject({
 const durationText = (ms: number): string =>
   ms % 60_000 === 0 ? `${ms / 60_000}m` : ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
 
+/** Of a center that says nothing about it, too: `apiSection.parse({})`. */
+export const apiSection = z.strictObject({
+  address: listenAddress().prefault('127.0.0.1:15014').describe('Read-only pages of the admin interface.'),
+})
+
 const limits = z
   .strictObject({
     maxRequestLineBytes: size('1KiB', '1MiB').prefault(defaultLimits.maxRequestLineBytes).describe('Request line.'),
@@ -224,12 +229,7 @@ export const agentFileSchema = z.strictObject({
     })
     .optional()
     .describe('Only with `role: center`: the relay listener and its admission bounds.'),
-  api: z
-    .strictObject({
-      address: listenAddress().prefault('127.0.0.1:15014').describe('Read-only pages of the admin interface.'),
-    })
-    .optional()
-    .describe('Only with `role: center`: the read-only API.'),
+  api: apiSection.optional().describe('Only with `role: center`: the read-only API.'),
   workers: autoOr(1, 64).prefault('auto').describe('Worker processes; `auto` = one per processor.'),
   admin: z
     .strictObject({

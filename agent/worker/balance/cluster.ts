@@ -4,7 +4,6 @@
  * Nothing here opens a socket, reads a clock or throws. The common pick is: one comparison with the next due time, the group, its picker; no allocation.
  * What the endpoints are worth is worked out anew (`settle`) only when something about them changed or a time came, not per request.
  */
-import type { ClusterDump } from '../../../contracts/control-link.ts'
 import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
@@ -32,7 +31,16 @@ import { shareOut } from './share-out.ts'
 import { startWarmup } from './slow-start.ts'
 import { exportCluster, importBreaker, importEndpoints } from './state-transfer.ts'
 import { Outcome } from './types.ts'
-import type { Candidate, Cluster, ClusterNumbers, EndpointState, PickContext, Random, Refusal } from './types.ts'
+import type {
+  BalanceDump,
+  Candidate,
+  Cluster,
+  ClusterNumbers,
+  EndpointState,
+  PickContext,
+  Random,
+  Refusal,
+} from './types.ts'
 
 export interface ClusterOptions {
   readonly service: ServiceKey
@@ -244,7 +252,7 @@ class EndpointCluster implements Cluster {
     this.tick(now)
   }
 
-  dump(now: number): ClusterDump {
+  dump(now: number): BalanceDump {
     this.tick(now)
     return describeCluster(this, this.states, this.breaker, now)
   }

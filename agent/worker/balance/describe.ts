@@ -1,5 +1,4 @@
 /** What a cluster says about itself to people: the rows of `/clusters` and the candidates of `/explain`. */
-import type { ClusterDump, EndpointDump } from '../../../contracts/control-link.ts'
 import type { Endpoint, EndpointSet } from '../../../contracts/endpoint.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import { BreakerState } from './breaker.ts'
@@ -10,14 +9,14 @@ import { describeHealth } from './health.ts'
 import { hasPort } from './labels.ts'
 import type { Health } from './health.ts'
 import type { LocalityPlan } from './locality.ts'
-import type { Candidate, Cluster, PoolGauge } from './types.ts'
+import type { BalanceDump, Candidate, Cluster } from './types.ts'
 
 export function describeCluster(
   cluster: Pick<Cluster, 'name' | 'service' | 'subset' | 'numbers'>,
   states: readonly LiveEndpoint[],
   breaker: Breaker | null,
   now: number,
-): ClusterDump {
+): BalanceDump {
   return {
     name: cluster.name,
     service: cluster.service,
@@ -30,21 +29,18 @@ export function describeCluster(
   }
 }
 
-function breakerWord(state: BreakerState): ClusterDump['breaker'] {
+function breakerWord(state: BreakerState): BalanceDump['breaker'] {
   if (state === BreakerState.closed) return 'closed'
   return state === BreakerState.open ? 'open' : 'half-open'
 }
 
-function describeEndpoint(state: LiveEndpoint, now: number): EndpointDump {
-  const pool = state.pool as Partial<PoolGauge> | null
+function describeEndpoint(state: LiveEndpoint, now: number): BalanceDump['endpoints'][number] {
   return {
     endpoint: state.id,
     weight: state.weight,
     healthy: state.isUsable,
     state: describeHealth(state, now),
     activeRequests: state.activeRequests,
-    connections: pool?.connections ?? 0,
-    idleConnections: pool?.idleConnections ?? 0,
     requests: state.requests,
     failures: state.failures,
     latencyMs: Math.round(state.meanLatencyMs * 1000) / 1000,

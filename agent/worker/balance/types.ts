@@ -2,7 +2,7 @@
  * What the road sees of balancing: one Cluster per destination (service, subset, port), holding the living state of its endpoints.
  * Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing here throws.
  */
-import type { ClusterDump } from '../../../contracts/control-link.ts'
+import type { ClusterDump, EndpointDump } from '../../../contracts/control-link.ts'
 import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
@@ -33,16 +33,15 @@ export interface EndpointState {
   /** Newest record of the registry. */
   endpoint: Endpoint
   activeRequests: number
-  /** The connection pool of `connect/`, which owns this slot. The dump reads `PoolGauge` from it where it offers that. */
+  /** The connection pool of `connect/`, which owns this slot. */
   pool: object | null
   /** True once the endpoint left the set: no new request, pool closes when idle. */
   isGone: boolean
 }
 
-/** What a pool may offer for the dump. */
-export interface PoolGauge {
-  readonly connections: number
-  readonly idleConnections: number
+/** A cluster's dump without what only the pools of `connect/` know: the connections of each endpoint. */
+export interface BalanceDump extends Omit<ClusterDump, 'endpoints'> {
+  readonly endpoints: readonly Omit<EndpointDump, 'connections' | 'idleConnections'>[]
 }
 
 /** Preallocated, so that refusing costs nothing. `flag` is Envoy's response flag for the access log. */
@@ -155,5 +154,5 @@ export interface Cluster {
   exportState(now: number): unknown
   /** Tolerates anything; what it does not understand is dropped. */
   importState(state: unknown, now: number): void
-  dump(now: number): ClusterDump
+  dump(now: number): BalanceDump
 }

@@ -42,13 +42,6 @@ export function statsDump(sources: StatsSources): StatsDump {
       ...tcpMetrics.series(),
       ...clusterSeries(state.everyUpstream()),
       ...tallySeries(tallies),
-      {
-        name: 'hostmesh_tier',
-        kind: 'gauge',
-        help: 'Tier that this process serves: 1 for its own',
-        labelNames: ['tier'],
-        samples: [{ labels: [state.node.tier], value: 1 }],
-      },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
       single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),
       single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),
@@ -81,7 +74,6 @@ export function statsDump(sources: StatsSources): StatsDump {
       single('hostmesh_metric_overflows_total', 'counter', 'Label combinations counted as other', metrics.overflows),
       single('hostmesh_event_loop_lag_max_milliseconds', 'gauge', 'Highest lag since the last look', lag.takeMaxMs()),
       single('hostmesh_fast_transports', 'gauge', '1 with raw handles, 0 on public sockets', isRaw ? 1 : 0),
-      single('hostmesh_snapshot_version', 'gauge', 'Version of the snapshot in use', state.version),
       single('hostmesh_worker_memory_bytes', 'gauge', 'Resident memory of the worker', process.memoryUsage.rss()),
     ],
   }

@@ -14,7 +14,6 @@ describe('dump of a cluster', () => {
       ],
       policy: { outlier: outlierOf({ consecutive5xx: 1 }) },
     })
-    stateOf(shown, '10.0.0.1').pool = { connections: 4, idleConnections: 3 }
     attempt(shown, stateOf(shown, '10.0.0.1'), Outcome.ok, { latencyMs: 12 })
     shown.beginAttempt(stateOf(shown, '10.0.0.1'), 0)
     attempt(shown, stateOf(shown, '10.0.0.5'), Outcome.serverError, { status: 503, now: 1000 })
@@ -32,8 +31,6 @@ describe('dump of a cluster', () => {
       healthy: true,
       state: 'healthy',
       activeRequests: 1,
-      connections: 4,
-      idleConnections: 3,
       requests: 1,
       failures: 0,
       latencyMs: 12,
