@@ -26,6 +26,17 @@ describe('the reference pages', () => {
     expect(names.filter((name) => !page.includes(`\`${name}\``))).to.deep.equal([])
   })
 
+  it('docs/metrics.md names every metric of registry adapters, whole', () => {
+    const page = readFileSync('docs/metrics.md', 'utf8')
+    const names = globSync('registry-adapters/**/*.ts').flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/metrics\.(count|gauge)\(\s*'([a-z0-9_]+)'/g)].map(
+        ([, kind, name]) => `hostmesh_${name}${kind === 'count' ? '_total' : ''}`,
+      ),
+    )
+    expect(new Set(names).size).to.be.greaterThan(20)
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).to.deep.equal([])
+  })
+
   it('docs/admin.md lists every page with its verb', () => {
     const rows = readFileSync('docs/admin.md', 'utf8')
       .split('\n')
