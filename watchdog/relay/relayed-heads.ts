@@ -8,6 +8,7 @@ import { HeadWriter } from '../../http1/head-writer.ts'
 import { LocalReplies } from '../../http1/local-reply.ts'
 import { StringCache } from '../../http1/string-cache.ts'
 import { Method, ReplyFraming } from '../../http1/types.ts'
+import { plainReplyPlan, plainRequestPlan } from '../../http1/plans.ts'
 import type { Fields, ReplyPlan, RequestPlan } from '../../http1/types.ts'
 import type { NamedService } from './candidates.ts'
 
@@ -26,31 +27,8 @@ export class RelayedHeads {
   private readonly toCenter: HeadWriter
   private readonly toEndpoint: HeadWriter
   private readonly replies = new LocalReplies('direct')
-  private readonly requestPlan: RequestPlan = {
-    routeEdits: null,
-    destinationEdits: null,
-    extra: null,
-    extraLength: 0,
-    target: null,
-    authority: null,
-    upgrades: false,
-    dropsExpect: false,
-  }
-  private readonly replyPlan: ReplyPlan = {
-    routeEdits: null,
-    destinationEdits: null,
-    cookieEdits: null,
-    filterEdits: null,
-    extra: null,
-    extraLength: 0,
-    framing: ReplyFraming.same,
-    closes: true,
-    saysKeepAlive: false,
-    upgrades: false,
-    dropsTier: true,
-    dropsError: true,
-    dropsTrailer: true,
-  }
+  private readonly requestPlan: RequestPlan = plainRequestPlan()
+  private readonly replyPlan: ReplyPlan = { ...plainReplyPlan(), closes: true }
   private readonly tierLines = {
     center: Buffer.from(`${headers.tier}: center\r\n`, 'latin1'),
     direct: Buffer.from(`${headers.tier}: direct\r\n`, 'latin1'),

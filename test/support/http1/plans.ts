@@ -1,39 +1,14 @@
 /** Plans that change nothing, for tests that change one thing. */
-import { ReplyFraming } from '../../../http1/types.ts'
+import { plainReplyPlan, plainRequestPlan } from '../../../http1/plans.ts'
 import type { ReplyPlan, RequestPlan } from '../../../http1/types.ts'
 import type { Fields, HeaderEdits } from '../../../agent/worker/route/types.ts'
 
 export function requestPlan(changes: Partial<RequestPlan> = {}): RequestPlan {
-  return {
-    routeEdits: null,
-    destinationEdits: null,
-    extra: null,
-    extraLength: 0,
-    target: null,
-    authority: null,
-    upgrades: false,
-    dropsExpect: false,
-    ...changes,
-  }
+  return { ...plainRequestPlan(), ...changes }
 }
 
 export function replyPlan(changes: Partial<ReplyPlan> = {}): ReplyPlan {
-  return {
-    routeEdits: null,
-    destinationEdits: null,
-    cookieEdits: null,
-    filterEdits: null,
-    extra: null,
-    extraLength: 0,
-    framing: ReplyFraming.same,
-    closes: false,
-    saysKeepAlive: false,
-    upgrades: false,
-    dropsTier: true,
-    dropsError: true,
-    dropsTrailer: false,
-    ...changes,
-  }
+  return { ...plainReplyPlan(), dropsTrailer: false, ...changes }
 }
 
 export function headerEdits(fields: Fields, ...drop: string[]): HeaderEdits {

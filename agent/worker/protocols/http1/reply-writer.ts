@@ -6,6 +6,7 @@ import { Head } from '../../../../http1/head.ts'
 import type { HeadWriter } from '../../../../http1/head-writer.ts'
 import { LocalReplies } from '../../../../http1/local-reply.ts'
 import { ReplyFraming } from '../../../../http1/types.ts'
+import { plainReplyPlan } from '../../../../http1/plans.ts'
 import type { ReplyPlan } from '../../../../http1/types.ts'
 import type { Answer, HeaderEdits, ReplyEdits, ReplyMessage } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
@@ -17,21 +18,7 @@ export class ReplyWriter {
   private readonly foreign: ForeignHeads
   private readonly answers: LocalReplies
   private readonly tierLine: Buffer
-  private readonly plan: ReplyPlan = {
-    routeEdits: null,
-    destinationEdits: null,
-    cookieEdits: null,
-    filterEdits: null,
-    dropsTier: true,
-    dropsError: true,
-    dropsTrailer: true,
-    extra: null,
-    extraLength: 0,
-    framing: ReplyFraming.same,
-    closes: false,
-    saysKeepAlive: false,
-    upgrades: false,
-  }
+  private readonly plan: ReplyPlan = plainReplyPlan()
 
   constructor(writer: HeadWriter, foreign: ForeignHeads, tier: Tier) {
     this.writer = writer

@@ -1,6 +1,7 @@
 import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
 import { Head } from '../../../../http1/head.ts'
 import type { HeadWriter } from '../../../../http1/head-writer.ts'
+import { plainRequestPlan } from '../../../../http1/plans.ts'
 import type { RequestPlan } from '../../../../http1/types.ts'
 import type { RequestEdits, RequestMessage } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
@@ -12,16 +13,7 @@ export class RequestWriter {
   private readonly writer: HeadWriter
   private readonly foreign: ForeignHeads
   private readonly fields = new MeshFields()
-  private readonly plan: RequestPlan = {
-    routeEdits: null,
-    destinationEdits: null,
-    extra: null,
-    extraLength: 0,
-    target: null,
-    authority: null,
-    upgrades: false,
-    dropsExpect: false,
-  }
+  private readonly plan: RequestPlan = plainRequestPlan()
 
   constructor(writer: HeadWriter, foreign: ForeignHeads) {
     this.writer = writer
