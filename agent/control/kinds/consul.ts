@@ -1,9 +1,12 @@
 /** Registries of `type: consul`. */
 import * as z from 'zod'
-import { duration, formatHostPort, path, plainName, remoteAddress, share, text } from '../config/scalars.ts'
+import { duration, path, plainName, remoteAddress, share, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedTls, namedTlsFiles, readTls, tlsFiles } from './tls-files.ts'
+import { locatedFiles, namedFiles } from './section-files.ts'
+import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { readTls, tlsFiles } from './tls-files.ts'
+import type { TlsTexts } from './tls-files.ts'
 
 export const consulSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -14,8 +17,7 @@ export const consulSection = z.strictObject({
     .max(64)
     .prefault(['127.0.0.1:8500'])
     .describe('HTTP addresses: the Consul agent of this host, which registration wants, or servers.'),
-  namespace: text(1, 128).prefault('public').describe('Namespace that its services have here.'),
-  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group that its services have here.'),
+  ...oneGroupKeys,
   datacenter: text(1, 128).optional().describe("Consul's datacenter; absent = that of the Consul agent."),
   consulNamespace: text(1, 128).optional().describe("Consul's own namespace (Enterprise)."),
   tokenFile: path().optional().describe('File that holds the ACL token.'),
@@ -29,28 +31,21 @@ export const consulSection = z.strictObject({
 type ConsulSection = z.output<typeof consulSection>
 
 const pulseMs = 5000
+const secretFiles = ['tokenFile'] as const
 
 export const consulKind: RegistryKind<ConsulSection> = {
   takesRegistrations: () => true,
   naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
   rulesGroup: () => undefined,
-  files: ({ tokenFile, tls }) => [
-    ...(tokenFile === undefined ? [] : [{ path: ['tokenFile'], file: tokenFile, isSecret: true }]),
-    ...namedTlsFiles(tls),
-  ],
+  files: (section) => namedFiles(section, secretFiles),
   conflicts: () => [],
-  located: (section, absolute) => ({
-    ...section,
-    ...(section.tokenFile === undefined ? {} : { tokenFile: absolute(section.tokenFile) }),
-    ...(section.tls === undefined ? {} : { tls: locatedTls(section.tls, absolute) }),
-  }),
-  parts: (section) =>
-    section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
+  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
+  parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createConsulAdapter } = await import('../../../registry-adapters/consul/index.ts')
     const { name, servers, namespace, group, datacenter, consulNamespace, tokenFile, tls } = section
     const token = (): string | undefined => (tokenFile === undefined ? undefined : readSecret(tokenFile))
-    const secure = (): ReturnType<typeof readTls> | undefined => (tls === undefined ? undefined : readTls(tls))
+    const secure = (): TlsTexts | undefined => readTls(tls)
     // a file that cannot be read now is said now; later it is read with each question
     token()
     secure()

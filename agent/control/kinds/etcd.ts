@@ -1,17 +1,19 @@
 /** Registries of `type: etcd`. */
 import * as z from 'zod'
-import { duration, formatHostPort, path, plainName, remoteAddress, text } from '../config/scalars.ts'
+import { duration, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedTls, namedTlsFiles, readTls, tlsFiles } from './tls-files.ts'
+import { locatedFiles, namedFiles } from './section-files.ts'
+import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { readTls, tlsFiles } from './tls-files.ts'
+import type { TlsTexts } from './tls-files.ts'
 
 export const etcdSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
   type: z.literal('etcd').describe('An etcd cluster, 3.4 or newer, by its JSON gateway.'),
   servers: z.array(remoteAddress()).min(1).max(64).describe('Client addresses of the members.'),
   prefix: text(2, 512).prefault('/services').describe('Instances are `PREFIX/NAME/IP:PORT`, as JSON.'),
-  namespace: text(1, 128).prefault('public').describe('Namespace that its services have here.'),
-  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group that its services have here.'),
+  ...oneGroupKeys,
   usernameFile: path().optional().describe('File that holds the user name.'),
   passwordFile: path().optional().describe('File that holds the password.'),
   lease: duration('3s', '10m')
@@ -30,27 +32,15 @@ export const etcdKind: RegistryKind<EtcdSection> = {
   takesRegistrations: () => true,
   naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
   rulesGroup: () => undefined,
-  files: (section) => [
-    ...secretFiles.flatMap((key) => {
-      const file = section[key]
-      return file === undefined ? [] : [{ path: [key], file, isSecret: true }]
-    }),
-    ...namedTlsFiles(section.tls),
-  ],
+  files: (section) => namedFiles(section, secretFiles),
   conflicts: ({ prefix, usernameFile, passwordFile }) => [
     ...(prefixPattern.test(prefix) ? [] : [`prefix: found "${prefix}", allowed a path like /services`]),
     ...((usernameFile === undefined) === (passwordFile === undefined)
       ? []
       : ['usernameFile and passwordFile belong together, one is missing']),
   ],
-  located: (section, absolute) => {
-    const made = { ...section }
-    for (const key of secretFiles) if (section[key] !== undefined) made[key] = absolute(section[key])
-    if (section.tls !== undefined) made.tls = locatedTls(section.tls, absolute)
-    return made
-  },
-  parts: (section) =>
-    section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
+  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
+  parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createEtcdAdapter } = await import('../../../registry-adapters/etcd/index.ts')
     const { name, servers, prefix, namespace, group, usernameFile, passwordFile, lease, tls } = section
@@ -58,7 +48,7 @@ export const etcdKind: RegistryKind<EtcdSection> = {
       usernameFile === undefined || passwordFile === undefined
         ? undefined
         : { name: readSecret(usernameFile), password: readSecret(passwordFile) }
-    const secure = (): ReturnType<typeof readTls> | undefined => (tls === undefined ? undefined : readTls(tls))
+    const secure = (): TlsTexts | undefined => readTls(tls)
     credentials()
     secure()
     return createEtcdAdapter(

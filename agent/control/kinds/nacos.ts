@@ -2,10 +2,12 @@
 import * as z from 'zod'
 import type { NacosAdapterConfig, NacosCredentials } from '../../../registry-adapters/nacos/index.ts'
 import { formatHostPort, integer, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
-import type { NamedFile, RegistryKind } from './registry-kind.ts'
+import type { RegistryKind } from './registry-kind.ts'
 import { renewedSecret } from './renewed-secret.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedTls, namedTlsFiles, readTls, tlsFiles } from './tls-files.ts'
+import { locatedFiles, namedFiles } from './section-files.ts'
+import { onePerServer } from './section-parts.ts'
+import { readTls, tlsFiles } from './tls-files.ts'
 
 export const nacosSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -36,7 +38,7 @@ export const nacosKind: RegistryKind<NacosSection> = {
   takesRegistrations: () => true,
   naming: ({ namespace, group, cluster }) => ({ namespace, group, cluster }),
   rulesGroup: (section) => section.rulesGroup,
-  files: namedFiles,
+  files: (section) => namedFiles(section, secretFiles),
   conflicts: (section) => {
     const found: string[] = []
     if ((section.usernameFile === undefined) !== (section.passwordFile === undefined))
@@ -45,14 +47,8 @@ export const nacosKind: RegistryKind<NacosSection> = {
       found.push('accessKeyFile and secretKeyFile belong together, one is missing')
     return found
   },
-  located: (section, absolute) => {
-    const made = { ...section }
-    for (const key of secretFiles) if (section[key] !== undefined) made[key] = absolute(section[key])
-    if (section.tls !== undefined) made.tls = locatedTls(section.tls, absolute)
-    return made
-  },
-  parts: (section) =>
-    section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
+  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
+  parts: onePerServer,
   create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
     const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')
     const credentials = credentialsOf(section)
@@ -77,15 +73,6 @@ export const nacosKind: RegistryKind<NacosSection> = {
     }
     return createNacosAdapter(adapterConfig, deps)
   },
-}
-
-function namedFiles(section: NacosSection): NamedFile[] {
-  const files: NamedFile[] = []
-  for (const key of secretFiles) {
-    const file = section[key]
-    if (file !== undefined) files.push({ path: [key], file, isSecret: true })
-  }
-  return [...files, ...namedTlsFiles(section.tls)]
 }
 
 function credentialsOf(section: NacosSection): NacosCredentials {

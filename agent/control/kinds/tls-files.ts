@@ -35,8 +35,11 @@ export function locatedTls(tls: TlsFiles, absolute: (path: string) => string): T
   return made
 }
 
-/** Throws E_CONFIG_UNREADABLE. */
-export function readTls(tls: TlsFiles): TlsTexts {
+/** Undefined: no TLS. Throws E_CONFIG_UNREADABLE. */
+export function readTls(tls: TlsFiles): TlsTexts
+export function readTls(tls: TlsFiles | undefined): TlsTexts | undefined
+export function readTls(tls: TlsFiles | undefined): TlsTexts | undefined {
+  if (tls === undefined) return undefined
   const made: { ca?: string; cert?: string; key?: string } = {}
   for (const key of keys) if (tls[key] !== undefined) made[key] = readText(tls[key])
   return made

@@ -1,9 +1,12 @@
 /** Registries of `type: zookeeper`. */
 import * as z from 'zod'
-import { duration, formatHostPort, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
+import { duration, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedTls, namedTlsFiles, readTls, tlsFiles } from './tls-files.ts'
+import { locatedFiles, namedFiles } from './section-files.ts'
+import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { readTls, tlsFiles } from './tls-files.ts'
+import type { TlsTexts } from './tls-files.ts'
 
 export const zookeeperSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -15,8 +18,7 @@ export const zookeeperSection = z.strictObject({
   root: text(1, 512)
     .optional()
     .describe('Node above the services; absent = `/dubbo`, `/sofa-rpc` or `/services`, as the layout has it.'),
-  namespace: text(1, 128).prefault('public').describe('Namespace that its services have here.'),
-  group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group that its services have here.'),
+  ...oneGroupKeys,
   sessionTimeout: duration('2s', '5m')
     .prefault('20s')
     .describe(
@@ -28,31 +30,24 @@ export const zookeeperSection = z.strictObject({
 
 type ZooKeeperSection = z.output<typeof zookeeperSection>
 
+const secretFiles = ['digestFile'] as const
 const rootPattern = /^(\/[^/\0]+)+$/
 
 export const zookeeperKind: RegistryKind<ZooKeeperSection> = {
   takesRegistrations: () => true,
   naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
   rulesGroup: () => undefined,
-  files: ({ digestFile, tls }) => [
-    ...(digestFile === undefined ? [] : [{ path: ['digestFile'], file: digestFile, isSecret: true }]),
-    ...namedTlsFiles(tls),
-  ],
+  files: (section) => namedFiles(section, secretFiles),
   conflicts: ({ root }) =>
     root === undefined || rootPattern.test(root) ? [] : [`root: found "${root}", allowed a node path like /dubbo`],
-  located: (section, absolute) => ({
-    ...section,
-    ...(section.digestFile === undefined ? {} : { digestFile: absolute(section.digestFile) }),
-    ...(section.tls === undefined ? {} : { tls: locatedTls(section.tls, absolute) }),
-  }),
-  parts: (section) =>
-    section.servers.map((server) => ({ label: formatHostPort(server), section: { ...section, servers: [server] } })),
+  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
+  parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createZooKeeperAdapter } = await import('../../../registry-adapters/zookeeper/index.ts')
     const { name, servers, layout, root, namespace, group, sessionTimeout, digestFile, tls } = section
     // a file that cannot be read now is said now; later ones are read with each new connection
     const auth = (): string | undefined => (digestFile === undefined ? undefined : readSecret(digestFile))
-    const secure = (): ReturnType<typeof readTls> | undefined => (tls === undefined ? undefined : readTls(tls))
+    const secure = (): TlsTexts | undefined => readTls(tls)
     auth()
     secure()
     return createZooKeeperAdapter(
