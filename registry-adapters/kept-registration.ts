@@ -2,10 +2,11 @@
  * One local application at a registry: written, written again after each change and whenever the registry may have forgotten it, renewed where the registry wants that, removed on
  * purpose only. One step at a time, so that a late write can never undo a removal. Errors never end it; `deregister()` and `release()` do.
  */
-import { endpointId } from '../contracts/endpoint.ts'
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'
 import type { AdapterDeps, Registration, RegistrationHandle } from '../contracts/registry-adapter.ts'
+import { isSameRegistration, registrationWords } from './registration-words.ts'
+import { WakeablePause } from './wakeable-pause.ts'
 
 /** How one registry does it. Each call rejects with a MeshError. */
 export interface RegistrationDriver {
@@ -39,17 +40,18 @@ const stepGraceMs = 1000
 export class KeptRegistration implements RegistrationHandle {
   readonly #deps: KeptRegistrationDeps
   readonly #abort = new AbortController()
+  readonly #rest: WakeablePause
   readonly #running: Promise<void>
   #registration: Registration
   #state: 'pending' | 'registered' | 'failing' = 'pending'
   #isCurrent = false
   #isEnded = false
   #failures = 0
-  #wake: (() => void) | undefined
 
   constructor(registration: Registration, deps: KeptRegistrationDeps) {
     this.#registration = registration
     this.#deps = deps
+    this.#rest = new WakeablePause(deps.clock)
     this.#running = this.#run()
   }
 
@@ -64,7 +66,7 @@ export class KeptRegistration implements RegistrationHandle {
   update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
     if (this.#isEnded) return
     const next = { ...this.#registration, ...change }
-    if (isSame(next, this.#registration)) return
+    if (isSameRegistration(next, this.#registration)) return
     this.#registration = next
     this.again()
   }
@@ -72,7 +74,7 @@ export class KeptRegistration implements RegistrationHandle {
   /** The registry may have forgotten it: a new session, a restarted server. */
   again(): void {
     this.#isCurrent = false
-    this.#wake?.()
+    this.#rest.wake()
   }
 
   /** The registry is away: seen in `state` at once, not only with the next step. */
@@ -133,7 +135,7 @@ export class KeptRegistration implements RegistrationHandle {
     await this.#deps.after
     while (!this.#isEnded) {
       const pauseMs = await this.#step()
-      if (!this.#isEnded && pauseMs > 0) await this.#pause(pauseMs)
+      if (!this.#isEnded && pauseMs > 0) await this.#rest.wait(pauseMs)
     }
   }
 
@@ -172,18 +174,6 @@ export class KeptRegistration implements RegistrationHandle {
     return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * this.#deps.random())
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise<void>((resolve) => {
-      const cancel = this.#deps.clock.after(ms, resolve)
-      this.#wake = () => {
-        cancel()
-        resolve()
-      }
-    }).then(() => {
-      this.#wake = undefined
-    })
-  }
-
   async #endOfStep(graceMs: number): Promise<void> {
     const cancel = this.#deps.clock.after(graceMs, () => this.#abort.abort())
     await this.#running
@@ -203,7 +193,7 @@ export class KeptRegistration implements RegistrationHandle {
   #end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    this.#wake?.()
+    this.#rest.wake()
     this.#deps.onEnd(this)
   }
 
@@ -212,20 +202,6 @@ export class KeptRegistration implements RegistrationHandle {
   }
 
   #words(): object {
-    const { service } = this.#registration
-    return {
-      registry: this.#deps.registry,
-      service: `${service.group}@@${service.name}`,
-      instance: endpointId(this.#registration),
-    }
+    return registrationWords(this.#deps.registry, this.#registration)
   }
-}
-
-function isSame(left: Registration, right: Registration): boolean {
-  return (
-    left.weight === right.weight &&
-    left.healthy === right.healthy &&
-    left.enabled === right.enabled &&
-    JSON.stringify(left.metadata) === JSON.stringify(right.metadata)
-  )
 }

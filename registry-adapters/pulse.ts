@@ -8,9 +8,8 @@ import type { AdapterDeps } from '../contracts/registry-adapter.ts'
 
 export interface PulseOptions {
   readonly registry: string
-  /** ms between questions while all is well, and while it is not. */
+  /** ms between questions while all is well; while it is not, they come each second at least. */
   readonly everyMs: number
-  readonly retryMs: number
   /** The cheap question; rejects with a MeshError. */
   ask(): Promise<void>
   /** Told once per loss. */
@@ -19,6 +18,7 @@ export interface PulseOptions {
   onBack(): void
 }
 
+const maxRetryMs = 1000
 /** One lost question is no loss. */
 const failuresForLoss = 2
 
@@ -68,8 +68,9 @@ export class Pulse {
         this.#isAsking = false
         if (this.#isClosed) return
         const isWell = this.#state === 'alive' && this.#failures === 0
-        const { everyMs, retryMs } = this.#options
-        this.#cancel = this.#deps.clock.after(isWell ? everyMs : retryMs, () => this.now())
+        const { everyMs } = this.#options
+        const pauseMs = isWell ? everyMs : Math.min(maxRetryMs, everyMs)
+        this.#cancel = this.#deps.clock.after(pauseMs, () => this.now())
       })
   }
 

@@ -1,5 +1,4 @@
 /** Consul as a registry: blocking queries by the health API, registration at the local agent with TTL checks. */
-import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type {
@@ -8,15 +7,14 @@ import type {
   Registration,
   RegistrationHandle,
   RegistryAdapter,
-  RegistryProblem,
   RegistryStatus,
   Subscription,
 } from '../../contracts/registry-adapter.ts'
+import { DesiredState } from '../desired-state.ts'
 import { HttpClient, jsonOf } from '../http/http-client.ts'
 import type { HttpAnswer } from '../http/http-client.ts'
-import { KeptRegistrations } from '../kept-registrations.ts'
+import { OneGroup } from '../one-group.ts'
 import { Pulse } from '../pulse.ts'
-import { WatchedServices } from '../watched-services.ts'
 import type { ConsulAdapterConfig } from './config.ts'
 import { ConsulApi } from './consul-api.ts'
 import { InstanceDriver } from './instance-driver.ts'
@@ -33,12 +31,10 @@ export class ConsulAdapter implements RegistryAdapter {
   readonly #deps: AdapterDeps
   readonly #http: HttpClient
   readonly #api: ConsulApi
-  readonly #services: WatchedServices
+  readonly #naming: OneGroup
+  readonly #state: DesiredState
   readonly #polls: ServicePolls
-  readonly #registrations: KeptRegistrations
   readonly #pulse: Pulse
-  /** Why a service cannot be read although Consul answers. */
-  readonly #refusals = new Map<ServiceKey, RegistryProblem>()
 
   constructor(config: ConsulAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
@@ -55,17 +51,18 @@ export class ConsulAdapter implements RegistryAdapter {
       },
     })
     this.#api = new ConsulApi(this.#http, config)
-    this.#services = new WatchedServices({
-      ...deps,
-      registry: config.name,
-      maxEndpoints: config.maxEndpoints,
-      onWanted: (key, service) => this.#want(key, service),
-      onDoubt: (key) => this.#polls.again(key),
-      onUnwanted: (key) => {
-        this.#refusals.delete(key)
-        this.#polls.remove(key)
+    this.#naming = new OneGroup(config)
+    this.#state = new DesiredState(
+      {
+        registry: config.name,
+        maxEndpoints: config.maxEndpoints,
+        driver: new InstanceDriver(this.#api),
+        onWanted: (key, service) => this.#want(key, service),
+        onDoubt: (key) => this.#polls.again(key),
+        onUnwanted: (key) => this.#polls.remove(key),
       },
-    })
+      deps,
+    )
     this.#polls = new ServicePolls({
       waitMs: config.waitMs,
       clock: deps.clock,
@@ -74,12 +71,10 @@ export class ConsulAdapter implements RegistryAdapter {
       onAnswer: (key, answer) => this.#answered(key, answer),
       onFailure: (key, error) => this.#failed(key, error),
     })
-    this.#registrations = new KeptRegistrations(config.name, new InstanceDriver(this.#api), deps)
     this.#pulse = new Pulse(
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        retryMs: Math.min(1000, config.pulseMs),
         ask: async () => {
           // an empty leader is a cluster that cannot answer
           const answer = await this.#api.ask('/v1/status/leader', {}, { timeoutMs })
@@ -97,68 +92,46 @@ export class ConsulAdapter implements RegistryAdapter {
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#services.subscribe(service, listener)
+    return this.#state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
-    if (!this.#isOurs(registration.service))
-      throw new MeshError(
-        'E_CONFIG_INVALID',
-        `${serviceKey(registration.service)}: registry ${this.name} has one namespace and group, ${this.#config.namespace}/${this.#config.group}`,
-      )
-    return this.#registrations.register(registration)
+    this.#naming.check(registration.service)
+    return this.#state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
     const answer = await this.#api.ask('/v1/catalog/services', {}, { timeoutMs, signal })
     const json = jsonOf(answer, 'the services')
-    const { namespace, group } = this.#config
-    return Object.keys(json !== null && typeof json === 'object' ? json : {})
-      .filter((name) => parseServiceName(name) !== undefined)
-      .sort()
-      .slice(0, limit)
-      .map((name) => serviceKey({ namespace, group, name }))
+    return this.#naming.keys(Object.keys(json !== null && typeof json === 'object' ? json : {}), limit)
   }
 
   status(): RegistryStatus {
-    const { problem, isAlive } = this.#pulse
-    const isRefused = this.#services.size > 0 && this.#refusals.size === this.#services.size
-    return {
-      name: this.name,
+    const { isAlive, problem } = this.#pulse
+    return this.#state.status({
       type: this.type,
-      // an answer to what we asked, not a living server
-      connected: isAlive && !isRefused,
+      connected: isAlive && !this.#state.isAllRefused,
       server: isAlive ? this.#http.server : undefined,
-      problem:
-        problem === undefined
-          ? this.#refusals.values().next().value
-          : { code: problem.code, message: problem.message, at: this.#deps.clock.wall() },
-      subscriptions: this.#services.size,
-      registrations: this.#registrations.size,
-      lastHeardAt: this.#services.lastHeardAt,
-    }
+      problem: this.#state.problem(problem),
+    })
   }
 
   async close(): Promise<void> {
-    this.#services.close()
+    this.#state.services.close()
     this.#pulse.close()
     this.#polls.close()
-    await this.#registrations.close()
+    await this.#state.registrations.close()
     this.#http.close()
   }
 
   #want(key: ServiceKey, service: ServiceName): void {
-    if (!this.#isOurs(service)) {
-      setImmediate(() => this.#services.publish(key, []))
+    if (!this.#naming.has(service)) {
+      this.#state.answerNothing(key)
       return
     }
     this.#polls.add(key, service.name)
     const { isLost, problem } = this.#pulse
-    if (isLost && problem !== undefined) setImmediate(() => this.#services.lose(this.#words(problem), key))
-  }
-
-  #isOurs(service: ServiceName): boolean {
-    return service.namespace === this.#config.namespace && service.group === this.#config.group
+    if (isLost && problem !== undefined) this.#state.answerLost(key, problem)
   }
 
   #ask(name: string, index: bigint, waitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
@@ -190,8 +163,8 @@ export class ConsulAdapter implements RegistryAdapter {
       // a list of which nothing can be read is no list
       if (read.endpoints.length === 0) return
     }
-    this.#refusals.delete(key)
-    this.#services.publish(key, read.endpoints, this.#config.protectThreshold)
+    this.#state.taken(key)
+    this.#state.services.publish(key, read.endpoints, this.#config.protectThreshold)
   }
 
   #failed(key: ServiceKey, error: MeshError): void {
@@ -200,25 +173,16 @@ export class ConsulAdapter implements RegistryAdapter {
       this.#pulse.now()
       return
     }
-    const problem = this.#words(error)
-    this.#refusals.set(key, problem)
-    this.#services.lose(problem, key)
+    this.#state.refused(key, error)
   }
 
   #lost(problem: MeshError): void {
     this.#polls.pause()
-    this.#registrations.lost()
-    this.#services.lose(this.#words(problem))
+    this.#state.lost(problem)
   }
 
   #back(): void {
-    this.#services.begin()
-    this.#refusals.clear()
+    this.#state.back()
     this.#polls.resume()
-    this.#registrations.again()
-  }
-
-  #words(error: MeshError): RegistryProblem {
-    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
   }
 }

@@ -1,22 +1,20 @@
 /** etcd as a registry: one list per service that is wanted, one watch over the whole prefix, applications as keys with leases. */
-import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
-import { MeshError } from '../../contracts/errors.ts'
+import type { MeshError } from '../../contracts/errors.ts'
 import type {
   AdapterDeps,
   EndpointListener,
   Registration,
   RegistrationHandle,
   RegistryAdapter,
-  RegistryProblem,
   RegistryStatus,
   Subscription,
 } from '../../contracts/registry-adapter.ts'
+import { DesiredState } from '../desired-state.ts'
 import { HttpClient } from '../http/http-client.ts'
-import { KeptRegistrations } from '../kept-registrations.ts'
+import { OneGroup } from '../one-group.ts'
 import { readPlainInstance } from '../plain-instance.ts'
 import { Pulse } from '../pulse.ts'
-import { WatchedServices } from '../watched-services.ts'
 import type { EtcdAdapterConfig } from './config.ts'
 import { EtcdApi } from './etcd-api.ts'
 import type { WatchWord } from './etcd-api.ts'
@@ -45,11 +43,10 @@ export class EtcdAdapter implements RegistryAdapter {
   readonly #deps: AdapterDeps
   readonly #http: HttpClient
   readonly #api: EtcdApi
-  readonly #services: WatchedServices
-  readonly #registrations: KeptRegistrations
+  readonly #naming: OneGroup
+  readonly #state: DesiredState
   readonly #pulse: Pulse
   readonly #listed = new Map<ServiceKey, Listed>()
-  readonly #refusals = new Map<ServiceKey, RegistryProblem>()
   #waiting: ServiceKey[] = []
   #questions = 0
   #watch: AbortController | undefined
@@ -67,27 +64,22 @@ export class EtcdAdapter implements RegistryAdapter {
       headers: () => (this.#api.token === undefined ? {} : { authorization: this.#api.token }),
     })
     this.#api = new EtcdApi(this.#http, config.credentials)
-    this.#services = new WatchedServices({
-      ...deps,
-      registry: config.name,
-      maxEndpoints: config.maxEndpoints,
-      onWanted: (key, service) => this.#want(key, service),
-      onDoubt: (key) => this.#ask(key),
-      onUnwanted: (key) => {
-        this.#listed.delete(key)
-        this.#refusals.delete(key)
+    this.#naming = new OneGroup(config)
+    this.#state = new DesiredState(
+      {
+        registry: config.name,
+        maxEndpoints: config.maxEndpoints,
+        driver: new InstanceDriver(this.#api, config.prefix, config.leaseMs),
+        onWanted: (key, service) => this.#want(key, service),
+        onDoubt: (key) => this.#ask(key),
+        onUnwanted: (key) => this.#listed.delete(key),
       },
-    })
-    this.#registrations = new KeptRegistrations(
-      config.name,
-      new InstanceDriver(this.#api, config.prefix, config.leaseMs),
       deps,
     )
     this.#pulse = new Pulse(
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        retryMs: Math.min(1000, config.pulseMs),
         ask: () => this.#api.ping(),
         onLost: (problem) => this.#lost(problem),
         onBack: () => this.#back(),
@@ -101,66 +93,48 @@ export class EtcdAdapter implements RegistryAdapter {
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#services.subscribe(service, listener)
+    return this.#state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
-    if (!this.#isOurs(registration.service))
-      throw new MeshError(
-        'E_CONFIG_INVALID',
-        `${serviceKey(registration.service)}: registry ${this.name} has one namespace and group, ${this.#config.namespace}/${this.#config.group}`,
-      )
-    return this.#registrations.register(registration)
+    this.#naming.check(registration.service)
+    return this.#state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
-    const { prefix, namespace, group } = this.#config
+    const { prefix } = this.#config
     const { kvs } = await this.#api.list(`${prefix}/`, signal)
-    const names = new Set(kvs.map(({ key }) => key.slice(prefix.length + 1).split('/')[0]!))
-    return [...names]
-      .filter((name) => parseServiceName(name) !== undefined)
-      .sort()
-      .slice(0, limit)
-      .map((name) => serviceKey({ namespace, group, name }))
+    return this.#naming.keys(new Set(kvs.map(({ key }) => key.slice(prefix.length + 1).split('/')[0]!)), limit)
   }
 
   status(): RegistryStatus {
-    const { problem, isAlive } = this.#pulse
-    const isRefused = this.#services.size > 0 && this.#refusals.size === this.#services.size
-    return {
-      name: this.name,
+    const { isAlive, problem } = this.#pulse
+    return this.#state.status({
       type: this.type,
-      connected: isAlive && !isRefused,
+      connected: isAlive && !this.#state.isAllRefused,
       server: isAlive ? this.#http.server : undefined,
-      problem: problem === undefined ? this.#refusals.values().next().value : this.#words(problem),
-      subscriptions: this.#services.size,
-      registrations: this.#registrations.size,
-      lastHeardAt: this.#services.lastHeardAt,
-    }
+      problem: this.#state.problem(problem),
+    })
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#services.close()
+    this.#state.services.close()
     this.#pulse.close()
     this.#watch?.abort()
-    await this.#registrations.close()
+    await this.#state.registrations.close()
     this.#http.close()
   }
 
   #want(key: ServiceKey, service: ServiceName): void {
-    if (!this.#isOurs(service)) {
-      setImmediate(() => this.#services.publish(key, []))
+    if (!this.#naming.has(service)) {
+      this.#state.answerNothing(key)
       return
     }
     this.#listed.set(key, { service: service.name, instances: new Map(), isListing: false, missed: [] })
     const { isAlive, isLost, problem } = this.#pulse
     if (isAlive) this.#ask(key)
-    else if (isLost && problem !== undefined) setImmediate(() => this.#services.lose(this.#words(problem), key))
-  }
-
-  #isOurs(service: ServiceName): boolean {
-    return service.namespace === this.#config.namespace && service.group === this.#config.group
+    else if (isLost && problem !== undefined) this.#state.answerLost(key, problem)
   }
 
   #ask(key: ServiceKey): void {
@@ -188,8 +162,8 @@ export class EtcdAdapter implements RegistryAdapter {
       for (const kv of kvs) this.#take(key, listed, kv.key, kv.value)
       // the list may be older than what the watch said meanwhile, never newer by less than that
       for (const event of listed.missed) this.#apply(key, listed, event)
-      this.#refusals.delete(key)
-      this.#services.publish(key, listed.instances.values())
+      this.#state.taken(key)
+      this.#state.services.publish(key, listed.instances.values())
     } catch (error) {
       this.#failed(key, error as MeshError)
     } finally {
@@ -221,14 +195,11 @@ export class EtcdAdapter implements RegistryAdapter {
 
   #lost(problem: MeshError): void {
     this.#watch?.abort()
-    this.#registrations.lost()
-    this.#services.lose(this.#words(problem))
+    this.#state.lost(problem)
   }
 
   #back(): void {
-    this.#services.begin()
-    this.#refusals.clear()
-    this.#registrations.again()
+    this.#state.back()
     void this.#watchAll()
   }
 
@@ -256,10 +227,9 @@ export class EtcdAdapter implements RegistryAdapter {
 
   #heard(word: WatchWord): void {
     const changed = new Set<ServiceKey>()
-    const { prefix, namespace, group } = this.#config
+    const { prefix } = this.#config
     for (const event of word.events) {
-      const name = event.key.slice(prefix.length + 1).split('/')[0]!
-      const key = serviceKey({ namespace, group, name })
+      const key = this.#naming.keyOf(event.key.slice(prefix.length + 1).split('/')[0]!)
       const listed = this.#listed.get(key)
       if (listed === undefined) continue
       if (listed.isListing) listed.missed.push(event)
@@ -268,7 +238,7 @@ export class EtcdAdapter implements RegistryAdapter {
         changed.add(key)
       }
     }
-    for (const key of changed) this.#services.publish(key, this.#listed.get(key)!.instances.values())
+    for (const key of changed) this.#state.services.publish(key, this.#listed.get(key)!.instances.values())
   }
 
   #failed(key: ServiceKey, error: MeshError): void {
@@ -280,15 +250,9 @@ export class EtcdAdapter implements RegistryAdapter {
       })
       return
     }
-    const problem = this.#words(error)
-    this.#refusals.set(key, problem)
-    this.#services.lose(problem, key)
+    this.#state.refused(key, error)
     this.#deps.clock.after(10_000, () => {
-      if (this.#refusals.has(key)) this.#ask(key)
+      if (this.#state.isRefused(key)) this.#ask(key)
     })
-  }
-
-  #words(error: MeshError): RegistryProblem {
-    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
   }
 }

@@ -8,14 +8,12 @@ import type {
   Registration,
   RegistrationHandle,
   RegistryAdapter,
-  RegistryProblem,
   RegistryStatus,
   Subscription,
 } from '../../contracts/registry-adapter.ts'
+import { DesiredState } from '../desired-state.ts'
 import { HttpClient } from '../http/http-client.ts'
-import { KeptRegistrations } from '../kept-registrations.ts'
 import { Pulse } from '../pulse.ts'
-import { WatchedServices } from '../watched-services.ts'
 import type { KubernetesAdapterConfig } from './config.ts'
 import { endpointsOf } from './endpoint-slices.ts'
 import type { EndpointSlice } from './endpoint-slices.ts'
@@ -38,13 +36,13 @@ export class KubernetesAdapter implements RegistryAdapter {
   readonly #deps: AdapterDeps
   readonly #http: HttpClient
   readonly #api: KubernetesApi
-  readonly #services: WatchedServices
-  readonly #registrations: KeptRegistrations
+  readonly #state: DesiredState
   readonly #pulse: Pulse
   readonly #namespaces = new Map<string, NamespaceWatch>()
   /** By Kubernetes namespace and service: several ports of it may be wanted. */
   readonly #wanted = new Map<string, Set<Wanted>>()
-  #refusals = new Map<string, MeshError>()
+  /** By Kubernetes namespace: why it cannot be read although the API server answers. */
+  readonly #refusals = new Map<string, MeshError>()
 
   constructor(config: KubernetesAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
@@ -61,25 +59,22 @@ export class KubernetesAdapter implements RegistryAdapter {
       },
     })
     this.#api = new KubernetesApi(this.#http)
-    this.#services = new WatchedServices({
-      ...deps,
-      registry: config.name,
-      maxEndpoints: config.maxEndpoints,
-      onWanted: (key, service) => this.#want(key, service),
-      onDoubt: (key) => this.#again(key),
-      onUnwanted: (key) => this.#release(key),
-    })
-    for (const namespace of config.namespaces) this.#namespaces.set(namespace, this.#watchOf(namespace))
-    this.#registrations = new KeptRegistrations(
-      config.name,
-      new InstanceDriver(this.#api, () => deps.clock.wall()),
+    this.#state = new DesiredState(
+      {
+        registry: config.name,
+        maxEndpoints: config.maxEndpoints,
+        driver: new InstanceDriver(this.#api, () => deps.clock.wall()),
+        onWanted: (key, service) => this.#want(key, service),
+        onDoubt: (key) => this.#again(key),
+        onUnwanted: (key) => this.#release(key),
+      },
       deps,
     )
+    for (const namespace of config.namespaces) this.#namespaces.set(namespace, this.#watchOf(namespace))
     this.#pulse = new Pulse(
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        retryMs: Math.min(1000, config.pulseMs),
         ask: () => this.#api.ping(config.namespaces[0]!),
         onLost: (problem) => this.#lost(problem),
         onBack: () => this.#back(),
@@ -93,7 +88,7 @@ export class KubernetesAdapter implements RegistryAdapter {
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#services.subscribe(service, listener)
+    return this.#state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
@@ -108,7 +103,7 @@ export class KubernetesAdapter implements RegistryAdapter {
         'E_CONFIG_INVALID',
         `${serviceKey(service)}: registry ${this.name} has the Kubernetes namespaces ${this.#config.namespaces.join(', ')}, which are groups in ${this.#config.namespace}`,
       )
-    return this.#registrations.register(registration)
+    return this.#state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
@@ -121,25 +116,21 @@ export class KubernetesAdapter implements RegistryAdapter {
   }
 
   status(): RegistryStatus {
-    const { problem, isAlive } = this.#pulse
+    const { isAlive, problem } = this.#pulse
     const refusal = problem ?? this.#refusals.values().next().value
-    return {
-      name: this.name,
+    return this.#state.status({
       type: this.type,
       connected: isAlive && this.#refusals.size < this.#namespaces.size,
       server: isAlive ? this.#http.server : undefined,
-      problem: refusal === undefined ? undefined : this.#words(refusal),
-      subscriptions: this.#services.size,
-      registrations: this.#registrations.size,
-      lastHeardAt: this.#services.lastHeardAt,
-    }
+      problem: refusal === undefined ? undefined : this.#state.problemOf(refusal),
+    })
   }
 
   async close(): Promise<void> {
-    this.#services.close()
+    this.#state.services.close()
     this.#pulse.close()
     for (const watch of this.#namespaces.values()) watch.stop()
-    await this.#registrations.close()
+    await this.#state.registrations.close()
     this.#http.close()
   }
 
@@ -154,7 +145,7 @@ export class KubernetesAdapter implements RegistryAdapter {
         this.#refusals.set(namespace, problem)
         for (const [place, wanted] of this.#wanted)
           if (place.startsWith(`${namespace}/`))
-            for (const { key } of wanted) this.#services.lose(this.#words(problem), key)
+            for (const { key } of wanted) this.#state.services.lose(this.#state.problemOf(problem), key)
       },
       onTrouble: () => this.#pulse.now(),
     })
@@ -163,7 +154,7 @@ export class KubernetesAdapter implements RegistryAdapter {
   #want(key: ServiceKey, name: ServiceName): void {
     const watch = this.#isOurs(name) ? this.#namespaces.get(name.group) : undefined
     if (watch === undefined) {
-      setImmediate(() => this.#services.publish(key, []))
+      this.#state.answerNothing(key)
       return
     }
     const wanted = wantedOf(key, name)
@@ -173,7 +164,7 @@ export class KubernetesAdapter implements RegistryAdapter {
     if (others === undefined) watch.want(wanted.service)
     else watch.again(wanted.service)
     const { isLost, problem } = this.#pulse
-    if (isLost && problem !== undefined) setImmediate(() => this.#services.lose(this.#words(problem), key))
+    if (isLost && problem !== undefined) this.#state.answerLost(key, problem)
   }
 
   #release(key: ServiceKey): void {
@@ -200,24 +191,18 @@ export class KubernetesAdapter implements RegistryAdapter {
   #publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
     this.#refusals.delete(namespace)
     for (const { key, portName } of this.#wanted.get(`${namespace}/${service}`) ?? [])
-      this.#services.publish(key, endpointsOf(slices, portName))
+      this.#state.services.publish(key, endpointsOf(slices, portName))
   }
 
   #lost(problem: MeshError): void {
     for (const watch of this.#namespaces.values()) watch.stop()
-    this.#registrations.lost()
-    this.#services.lose(this.#words(problem))
+    this.#state.lost(problem)
   }
 
   #back(): void {
-    this.#services.begin()
-    this.#refusals = new Map()
+    this.#state.back()
+    this.#refusals.clear()
     for (const watch of this.#namespaces.values()) watch.start()
-    this.#registrations.again()
-  }
-
-  #words(error: MeshError): RegistryProblem {
-    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
   }
 }
 

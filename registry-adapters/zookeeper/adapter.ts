@@ -1,20 +1,17 @@
 /** ZooKeeper as a registry: sessions and watches from `session.ts`, the shape of the tree from a layout, lists and registrations kept as every adapter keeps them. */
-import { serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
-import { MeshError } from '../../contracts/errors.ts'
+import type { MeshError } from '../../contracts/errors.ts'
 import type {
   AdapterDeps,
   EndpointListener,
   Registration,
   RegistrationHandle,
   RegistryAdapter,
-  RegistryProblem,
   RegistryStatus,
   Subscription,
 } from '../../contracts/registry-adapter.ts'
-import { parseServiceName } from '../../contracts/endpoint.ts'
-import { KeptRegistrations } from '../kept-registrations.ts'
-import { WatchedServices } from '../watched-services.ts'
+import { DesiredState } from '../desired-state.ts'
+import { OneGroup } from '../one-group.ts'
 import type { ZooKeeperAdapterConfig } from './config.ts'
 import { InstanceDriver } from './instance-driver.ts'
 import { layouts } from './layouts/index.ts'
@@ -32,13 +29,11 @@ export class ZooKeeperAdapter implements RegistryAdapter {
   readonly #layout: Layout
   readonly #session: ZooKeeperSession
   readonly #nodes: ZooKeeperNodes
-  readonly #services: WatchedServices
-  readonly #registrations: KeptRegistrations
+  readonly #naming: OneGroup
+  readonly #state: DesiredState
   readonly #watches = new Map<ServiceKey, ServiceWatch>()
   /** The same by their node: several services may read one (an interface, and one version of it). */
   readonly #byDirectory = new Map<string, Set<ServiceWatch>>()
-  /** Why a service cannot be read although a server answers. */
-  readonly #refusals = new Map<ServiceKey, RegistryProblem>()
   #isLost = false
 
   constructor(config: ZooKeeperAdapterConfig, deps: AdapterDeps) {
@@ -62,16 +57,18 @@ export class ZooKeeperAdapter implements RegistryAdapter {
       deps,
     )
     this.#nodes = new ZooKeeperNodes(this.#session, () => config.auth() !== undefined)
-    this.#services = new WatchedServices({
-      ...deps,
-      registry: config.name,
-      maxEndpoints: config.maxEndpoints,
-      onWanted: (key, service) => this.#want(key, service),
-      onDoubt: (key) => this.#watches.get(key)?.refresh(),
-      onUnwanted: (key) => this.#release(key),
-    })
-    const driver = new InstanceDriver(this.#layout, this.#nodes, this.#session)
-    this.#registrations = new KeptRegistrations(config.name, driver, deps)
+    this.#naming = new OneGroup(config)
+    this.#state = new DesiredState(
+      {
+        registry: config.name,
+        maxEndpoints: config.maxEndpoints,
+        driver: new InstanceDriver(this.#layout, this.#nodes, this.#session),
+        onWanted: (key, service) => this.#want(key, service),
+        onDoubt: (key) => this.#watches.get(key)?.refresh(),
+        onUnwanted: (key) => this.#release(key),
+      },
+      deps,
+    )
   }
 
   start(): void {
@@ -79,61 +76,45 @@ export class ZooKeeperAdapter implements RegistryAdapter {
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#services.subscribe(service, listener)
+    return this.#state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
-    const { service } = registration
-    if (!this.#isOurs(service))
-      throw new MeshError(
-        'E_CONFIG_INVALID',
-        `${serviceKey(service)}: registry ${this.name} has one namespace and group, ${this.#config.namespace}/${this.#config.group}`,
-      )
-    return this.#registrations.register(registration)
+    this.#naming.check(registration.service)
+    return this.#state.registrations.register(registration)
   }
 
   async listServices(limit: number): Promise<ServiceKey[]> {
-    const { namespace, group } = this.#config
     const names = (await this.#nodes.children(this.#layout.root)) ?? []
-    return names
-      .map((name) => this.#layout.nameOf(name))
-      .filter((name) => parseServiceName(name) !== undefined)
-      .sort()
-      .slice(0, limit)
-      .map((name) => serviceKey({ namespace, group, name }))
+    return this.#naming.keys(
+      names.map((name) => this.#layout.nameOf(name)),
+      limit,
+    )
   }
 
   status(): RegistryStatus {
     const { connection, problem } = this.#session
-    const lost: RegistryProblem | undefined =
-      connection !== undefined || problem === undefined
-        ? this.#refusals.values().next().value
-        : { code: problem.code, message: problem.message, at: this.#deps.clock.wall() }
-    return {
-      name: this.name,
+    const isAllRefused = this.#watches.size > 0 && this.#state.refusals === this.#watches.size
+    return this.#state.status({
       type: this.type,
-      // an answer to what we asked, not a living connection
-      connected: connection !== undefined && this.#services.lastHeardAt > 0 && !this.#isRefused,
+      connected: connection !== undefined && this.#state.services.lastHeardAt > 0 && !isAllRefused,
       server: connection?.server,
-      problem: lost,
-      subscriptions: this.#services.size,
-      registrations: this.#registrations.size,
-      lastHeardAt: this.#services.lastHeardAt,
-    }
+      problem: this.#state.problem(connection === undefined ? problem : undefined),
+    })
   }
 
   async close(): Promise<void> {
-    this.#services.close()
+    this.#state.services.close()
     for (const watch of this.#watches.values()) watch.close()
-    const isFinal = this.#registrations.size === 0
-    await this.#registrations.close()
+    const isFinal = this.#state.registrations.size === 0
+    await this.#state.registrations.close()
     // applications that were not deregistered live on until the session ends
     await this.#session.close(isFinal)
   }
 
   #want(key: ServiceKey, service: ServiceName): void {
-    if (!this.#isOurs(service)) {
-      setImmediate(() => this.#services.publish(key, []))
+    if (!this.#naming.has(service)) {
+      this.#state.answerNothing(key)
       return
     }
     const watch = new ServiceWatch(key, service.name, {
@@ -143,14 +124,10 @@ export class ZooKeeperAdapter implements RegistryAdapter {
       nodes: this.#nodes,
       maxEndpoints: this.#config.maxEndpoints,
       onEndpoints: (of, endpoints) => {
-        this.#refusals.delete(of)
-        this.#services.publish(of, endpoints)
+        this.#state.taken(of)
+        this.#state.services.publish(of, endpoints)
       },
-      onProblem: (of, error) => {
-        const problem = { code: error.code, message: error.message, at: this.#deps.clock.wall() }
-        this.#refusals.set(of, problem)
-        this.#services.lose(problem, of)
-      },
+      onProblem: (of, error) => this.#state.refused(of, error),
     })
     this.#watches.set(key, watch)
     const others = this.#byDirectory.get(watch.directory) ?? new Set()
@@ -164,40 +141,26 @@ export class ZooKeeperAdapter implements RegistryAdapter {
     if (watch === undefined) return
     watch.close()
     this.#watches.delete(key)
-    this.#refusals.delete(key)
     const others = this.#byDirectory.get(watch.directory)
     others?.delete(watch)
     if (others?.size === 0) this.#byDirectory.delete(watch.directory)
   }
 
-  /** A server answers, and refuses every service that is asked for. */
-  get #isRefused(): boolean {
-    return this.#watches.size > 0 && this.#refusals.size === this.#watches.size
-  }
-
-  #isOurs(service: ServiceName): boolean {
-    return service.namespace === this.#config.namespace && service.group === this.#config.group
-  }
-
   #connected(): void {
     this.#isLost = false
-    this.#services.begin()
-    this.#refusals.clear()
-    for (const watch of this.#watches.values()) watch.refresh()
     // what lived with an earlier session is gone, and what was changed meanwhile is not told yet
-    this.#registrations.again()
+    this.#state.back()
+    for (const watch of this.#watches.values()) watch.refresh()
   }
 
   #lost(problem: MeshError): void {
     this.#isLost = true
-    this.#registrations.lost()
-    this.#services.lose({ code: problem.code, message: problem.message, at: this.#deps.clock.wall() })
+    this.#state.lost(problem)
   }
 
   #tellLost(key: ServiceKey): void {
     const { problem } = this.#session
-    if (this.#isLost && problem !== undefined)
-      this.#services.lose({ code: problem.code, message: problem.message, at: this.#deps.clock.wall() }, key)
+    if (this.#isLost && problem !== undefined) this.#state.services.lose(this.#state.problemOf(problem), key)
   }
 
   #event(path: string): void {

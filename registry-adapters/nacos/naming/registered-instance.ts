@@ -16,6 +16,8 @@ import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Trouble } from '../server-list/trouble.ts'
 import type { Refusals } from '../refusals.ts'
 import type { HttpNaming } from './http-naming.ts'
+import { isSameRegistration, registrationWords } from '../../registration-words.ts'
+import { WakeablePause } from '../../wakeable-pause.ts'
 import { removeInstance } from './removal.ts'
 import type { RemovalOutcome } from './removal.ts'
 
@@ -61,13 +63,14 @@ export class RegisteredInstance implements RegistrationHandle {
   #isCurrent = false
   #failures = 0
   #server: NacosServer | undefined
-  #wake: (() => void) | undefined
   #isEnded = false
+  readonly #rest: WakeablePause
   readonly #running: Promise<void>
 
   constructor(registration: Registration, deps: RegisteredInstanceDeps) {
     this.#registration = registration
     this.#deps = deps
+    this.#rest = new WakeablePause(deps.clock)
     this.#running = this.#run()
   }
 
@@ -82,10 +85,10 @@ export class RegisteredInstance implements RegistrationHandle {
   update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
     if (this.#isEnded) return
     const next = { ...this.#registration, ...change }
-    if (isSame(next, this.#registration)) return
+    if (isSameRegistration(next, this.#registration)) return
     this.#registration = next
     this.#isCurrent = false
-    this.#wake?.()
+    this.#rest.wake()
   }
 
   async deregister(deadlineMs: number): Promise<void> {
@@ -98,7 +101,7 @@ export class RegisteredInstance implements RegistrationHandle {
 
   /** Whatever stood in the way may be mended: tries again now. */
   tryNow(): void {
-    if (this.#state === 'failing') this.#wake?.()
+    if (this.#state === 'failing') this.#rest.wake()
   }
 
   get #identity(): string {
@@ -203,7 +206,7 @@ export class RegisteredInstance implements RegistrationHandle {
   #end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    this.#wake?.()
+    this.#rest.wake()
     this.#deps.refusals.forget('register', this.#identity)
     this.#deps.onEnd(this)
   }
@@ -213,7 +216,7 @@ export class RegisteredInstance implements RegistrationHandle {
     await this.#deps.after
     while (!this.#isEnded) {
       const pauseMs = await this.#step()
-      if (!this.#isEnded) await this.#pause(pauseMs)
+      if (!this.#isEnded && pauseMs > 0) await this.#rest.wait(pauseMs)
     }
   }
 
@@ -261,7 +264,11 @@ export class RegisteredInstance implements RegistrationHandle {
   #succeeded(server: NacosServer): void {
     if (this.#state !== 'registered')
       this.#deps.log.info(
-        { ...this.#words(), server: server.id, api: this.#deps.naming.apiOf(server) },
+        {
+          ...this.#words(),
+          server: server.id,
+          api: this.#deps.naming.apiOf(server),
+        },
         'the application is registered at Nacos',
       )
     this.#state = 'registered'
@@ -294,38 +301,11 @@ export class RegisteredInstance implements RegistrationHandle {
     )
   }
 
-  #pause(ms: number): Promise<void> {
-    if (ms <= 0) return Promise.resolve()
-    return new Promise<void>((resolve) => {
-      const timer = this.#deps.clock.after(ms, resolve)
-      this.#wake = () => {
-        timer?.()
-        resolve()
-      }
-    }).then(() => {
-      this.#wake = undefined
-    })
-  }
-
   #count(operation: 'register' | 'beat', result: 'ok' | 'known' | 'unknown' | 'failed'): void {
     this.#deps.metrics.count('registry_heartbeats', { registry: this.#deps.registry, operation, result })
   }
 
   #words(): object {
-    const { service } = this.#registration
-    return {
-      registry: this.#deps.registry,
-      service: `${service.group}@@${service.name}`,
-      instance: endpointId(this.#registration),
-    }
+    return registrationWords(this.#deps.registry, this.#registration)
   }
-}
-
-function isSame(left: Registration, right: Registration): boolean {
-  return (
-    left.weight === right.weight &&
-    left.healthy === right.healthy &&
-    left.enabled === right.enabled &&
-    JSON.stringify(left.metadata) === JSON.stringify(right.metadata)
-  )
 }

@@ -1,0 +1,122 @@
+/**
+ * What an adapter is asked for, as its registry knows it or not: the services that are listened to, the applications that are announced, and what of it is refused. For adapters whose registry says "this is
+ * the list now"; how the registry is asked, and when it is away, is the adapter's matter.
+ */
+import type { ServiceKey } from '../contracts/endpoint.ts'
+import type { MeshError } from '../contracts/errors.ts'
+import type { AdapterDeps, RegistryProblem, RegistryStatus } from '../contracts/registry-adapter.ts'
+import type { RegistrationDriver } from './kept-registration.ts'
+import { KeptRegistrations } from './kept-registrations.ts'
+import { WatchedServices } from './watched-services.ts'
+import type { WatchedServicesDeps } from './watched-services.ts'
+
+export interface DesiredStateOptions extends Pick<
+  WatchedServicesDeps,
+  'registry' | 'maxEndpoints' | 'onWanted' | 'onDoubt' | 'onUnwanted'
+> {
+  readonly driver: RegistrationDriver
+}
+
+/** What the adapter alone knows of its registry. */
+export interface RegistryReach {
+  readonly type: string
+  /** It answers what it is asked: an answer, not a living connection. */
+  readonly connected: boolean
+  readonly server: string | undefined
+  readonly problem: RegistryProblem | undefined
+}
+
+export class DesiredState {
+  readonly services: WatchedServices
+  readonly registrations: KeptRegistrations
+  readonly #registry: string
+  readonly #deps: AdapterDeps
+  /** Why a service cannot be read although the registry answers. */
+  readonly #refusals = new Map<ServiceKey, RegistryProblem>()
+
+  constructor(options: DesiredStateOptions, deps: AdapterDeps) {
+    const { registry, maxEndpoints, driver } = options
+    this.#registry = registry
+    this.#deps = deps
+    this.services = new WatchedServices({
+      ...deps,
+      registry,
+      maxEndpoints,
+      onWanted: options.onWanted,
+      onDoubt: options.onDoubt,
+      onUnwanted: (key) => {
+        this.#refusals.delete(key)
+        options.onUnwanted(key)
+      },
+    })
+    this.registrations = new KeptRegistrations(registry, driver, deps)
+  }
+
+  /** A service that this registry cannot have: no instance, once `subscribe` has returned. */
+  answerNothing(key: ServiceKey): void {
+    setImmediate(() => this.services.publish(key, []))
+  }
+
+  /** A service that is wanted while the registry is away: said once `subscribe` has returned. */
+  answerLost(key: ServiceKey, problem: MeshError): void {
+    setImmediate(() => this.services.lose(this.problemOf(problem), key))
+  }
+
+  /** The registry answers, and will not or cannot say this one. */
+  refused(key: ServiceKey, error: MeshError): void {
+    const problem = this.problemOf(error)
+    this.#refusals.set(key, problem)
+    this.services.lose(problem, key)
+  }
+
+  /** The registry says this one. */
+  taken(key: ServiceKey): void {
+    this.#refusals.delete(key)
+  }
+
+  isRefused(key: ServiceKey): boolean {
+    return this.#refusals.has(key)
+  }
+
+  get refusals(): number {
+    return this.#refusals.size
+  }
+
+  /** Nothing that is listened to can be read. */
+  get isAllRefused(): boolean {
+    return this.services.size > 0 && this.#refusals.size === this.services.size
+  }
+
+  /** What is wrong with the registry as a whole, or else the first refusal that is left. */
+  problem(whole: MeshError | undefined): RegistryProblem | undefined {
+    return whole === undefined ? this.#refusals.values().next().value : this.problemOf(whole)
+  }
+
+  /** The registry is away. */
+  lost(problem: MeshError): void {
+    this.registrations.lost()
+    this.services.lose(this.problemOf(problem))
+  }
+
+  /** The registry is there (again), and may have forgotten everything. */
+  back(): void {
+    this.services.begin()
+    this.#refusals.clear()
+    this.registrations.again()
+  }
+
+  status(reach: RegistryReach): RegistryStatus {
+    return {
+      name: this.#registry,
+      ...reach,
+      subscriptions: this.services.size,
+      registrations: this.registrations.size,
+      lastHeardAt: this.services.lastHeardAt,
+    }
+  }
+
+  /** As of now. */
+  problemOf(error: MeshError): RegistryProblem {
+    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
+  }
+}
