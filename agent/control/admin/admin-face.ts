@@ -62,6 +62,7 @@ export class AdminFace {
 
   /** Another generation answers from now on. The counters that this one kept for dead workers go to it through the state directory, which was written before. */
   async retire(): Promise<void> {
+    this.server.leaveSocket()
     await this.close()
   }
 

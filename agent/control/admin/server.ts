@@ -85,6 +85,15 @@ export class AdminServer {
     this.servers.add(server)
   }
 
+  /**
+   * Leaves the path of the socket to a successor, which puts its own there at any moment. To look first and then remove would take away the successor's now and then: nobody could ask it until the next
+   * restart.
+   */
+  leaveSocket(): void {
+    this.socket = undefined
+  }
+
+  /** Removes the socket from its path, unless that was left to a successor. */
   async close(): Promise<void> {
     await Promise.all(
       [...this.servers].map(
@@ -98,7 +107,7 @@ export class AdminServer {
     this.servers.clear()
     const { socket } = this
     this.socket = undefined
-    // only our own: a successor has put its socket there
+    // only our own: another process may have put its socket there
     if (socket !== undefined && statSync(socket.path, { throwIfNoEntry: false })?.ino === socket.inode)
       rmSync(socket.path, { force: true })
   }

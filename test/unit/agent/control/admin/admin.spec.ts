@@ -6,6 +6,7 @@ import { connect, type AddressInfo } from 'node:net'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatSeries, WorkerQuestion } from '../../../../../contracts/control-link.ts'
+import { AdminFace, type AdminFaceDeps } from '../../../../../agent/control/admin/admin-face.ts'
 import { ListenerDrain } from '../../../../../agent/control/admin/listener-drain.ts'
 import { adminPages } from '../../../../../agent/control/admin/pages.ts'
 import { AdminServer } from '../../../../../agent/control/admin/server.ts'
@@ -282,6 +283,26 @@ describe('the admin interface', () => {
     expect((await call({ socketPath: path }, 'GET', '/help', { host: 'anything' })).status).to.equal(200)
     await successor.close()
     expect(statSync(path, { throwIfNoEntry: false })).to.equal(undefined)
+  })
+
+  it('leaves the path of its socket alone when it retires: a successor puts its own there at any moment', async () => {
+    const off = { address: 'off' }
+    const quiet = await openBench({ admin: off, metrics: off, readiness: off }, { adapters: [] })
+    const path = quiet.control.config.admin.socket
+    const { clock } = quiet.control.deps
+    const deps = { clock, log: recordingLog(), callers } as unknown as AdminFaceDeps
+    const face = new AdminFace({ ...context, control: quiet.control }, deps)
+    try {
+      await face.open(true)
+      const { ino } = statSync(path)
+      await face.retire()
+      expect(statSync(path, { throwIfNoEntry: false })?.ino, 'not removed').to.equal(ino)
+      await server.listenSocket(path)
+      await face.close()
+      expect((await call({ socketPath: path }, 'GET', '/help', { host: 'anything' })).status).to.equal(200)
+    } finally {
+      await quiet.close()
+    }
   })
 
   it('names the nearest page for one that does not exist', async () => {
