@@ -81,6 +81,8 @@ export interface MeshSpec {
   /** Calling applications by user id of the local peer; empty = the look-up is never made. */
   readonly sourceAppsByUid: Readonly<Record<string, SourceAppSpec>>
   readonly tracing: { readonly createMissing: boolean; readonly sampledShare: number }
+  /** A request without `x-request-id` gets one. Absent = no. */
+  readonly generateRequestId?: boolean
   /** Resident bytes at which the watchdog replaces a worker; absent = never. A worker takes no new connections shortly before. */
   readonly maxMemoryBytes?: number
 }

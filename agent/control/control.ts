@@ -200,10 +200,18 @@ export class Control {
   }
 
   private meshSpec(applications: readonly Application[]): MeshSpec {
-    const { limits, accessLog, fallbackNetworks, tracing, watchdog } = this.configNow
+    const { limits, accessLog, fallbackNetworks, generateRequestId, tracing, watchdog } = this.configNow
     const byUid = sourceAppsByUid(applications, this.deps.uidOf, (message) => this.deps.log.warn({}, message))
     const maxMemoryBytes = watchdog.maxMemory
-    return { limits, accessLog, fallbackNetworks, sourceAppsByUid: byUid, tracing, maxMemoryBytes }
+    return {
+      limits,
+      accessLog,
+      fallbackNetworks,
+      sourceAppsByUid: byUid,
+      tracing,
+      generateRequestId,
+      maxMemoryBytes,
+    }
   }
 
   private keepRelayTargets(): void {

@@ -69,6 +69,7 @@ const noRequestEdits: RequestEdits = {
   authority: null,
   source: '',
   trace: null,
+  requestId: null,
   keepsAsks: true,
 }
 const noReplyEdits: ReplyEdits = { route: null, destination: null, cookie: null, filters: null, isFromAgent: false }

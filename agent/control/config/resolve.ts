@@ -74,6 +74,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
       path: parsed.accessLog.path === '-' ? '-' : absolute(parsed.accessLog.path),
     },
     tracing: parsed.tracing,
+    generateRequestId: parsed.generateRequestId,
     fallbackNetworks: parsed.fallbackNetworks,
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
     runDir,

@@ -35,7 +35,7 @@ export function restartNeeded(running: AgentConfig, wanted: AgentConfig): string
 
 /** The running configuration with everything of `wanted` that can be taken up at once. */
 export function liveConfig(running: AgentConfig, wanted: AgentConfig): AgentConfig {
-  const { center, relay, limits, accessLog, tracing, fallbackNetworks } = wanted
+  const { center, relay, limits, accessLog, tracing, generateRequestId, fallbackNetworks } = wanted
   const outbound = { ...running.outbound, services: wanted.outbound.services, http: wanted.outbound.http }
-  return { ...running, outbound, center, relay, limits, accessLog, tracing, fallbackNetworks }
+  return { ...running, outbound, center, relay, limits, accessLog, tracing, generateRequestId, fallbackNetworks }
 }

@@ -275,6 +275,9 @@ export const agentFileSchema = z.strictObject({
     })
     .prefault({})
     .describe('Trace headers (W3C and B3).'),
+  generateRequestId: flag()
+    .prefault(true)
+    .describe('Give a request without `x-request-id` one (a UUID); one that is there is never changed.'),
   fallbackNetworks: z
     .array(cidr())
     .max(256)

@@ -50,6 +50,7 @@ export interface AgentConfig {
   readonly limits: LimitsSpec
   readonly accessLog: AccessLogSpec
   readonly tracing: AgentFile['tracing']
+  readonly generateRequestId: AgentFile['generateRequestId']
   readonly fallbackNetworks: readonly string[]
   readonly nacosFace: AgentFile['nacosFace']
   readonly runDir: string

@@ -59,5 +59,6 @@ export const noEdits: RequestEdits = {
   authority: null,
   source: '',
   trace: null,
+  requestId: null,
   keepsAsks: false,
 }

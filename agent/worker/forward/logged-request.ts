@@ -6,6 +6,8 @@ import type { Route } from '../route/types.ts'
 import type { NodeSpec } from '../../../contracts/snapshot.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
+import { requestIdField } from './request-id.ts'
+import type { RequestId } from './request-id.ts'
 import type { DownstreamStream, RequestMessage } from './streams.ts'
 import type { TraceContext } from './trace-context.ts'
 
@@ -26,12 +28,13 @@ export interface LoggedExchange {
   readonly endpoint: EndpointState | null
   readonly way: { readonly route: Route | null }
   readonly tries: { readonly count: number; readonly visit: { readonly upstream: Upstream | null } }
-  readonly outgoing: { readonly trace: TraceContext }
+  readonly outgoing: { readonly trace: TraceContext; readonly requestId: RequestId }
 }
 
 /** The facts of a finished exchange for the access log. Only called for requests that are written. */
 export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRequest {
   const { hasRequest: isRead, reply, request, stream } = exchange
+  const ownId = isRead ? exchange.outgoing.requestId.text : undefined
   const query = isRead ? request.query : ''
   return {
     method: isRead ? request.method : '-',
@@ -54,7 +57,8 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     attempts: exchange.tries.count,
     traceId: isRead ? traceId(request) || exchange.outgoing.trace.text : '',
     tier: deps.mesh.node.tier,
-    header: (name) => (isRead ? request.header(name) : undefined),
+    header: (name) =>
+      name === requestIdField && ownId !== undefined ? ownId : isRead ? request.header(name) : undefined,
   }
 }
 

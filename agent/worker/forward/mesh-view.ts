@@ -6,7 +6,7 @@ import type { VirtualHost } from '../route/types.ts'
 export interface MeshView {
   readonly limits: LimitsSpec
   readonly node: Pick<NodeSpec, 'tier'>
-  readonly mesh: Pick<MeshSpec, 'tracing'>
+  readonly mesh: Pick<MeshSpec, 'tracing' | 'generateRequestId'>
   /** Our name in Via. */
   readonly pseudonym: string
   readonly names: {

@@ -9,6 +9,7 @@ import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { RequestChanges } from './request-edits.ts'
+import type { RequestId } from './request-id.ts'
 import type { Fields, ReplyMessage, ReplyVerdict, RequestMessage, UpstreamOwner, UpstreamStream } from './streams.ts'
 
 /** Content of one copy, and of all copies of a worker, that endpoints have not taken yet. */
@@ -41,6 +42,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   private readonly deps: MirrorDeps
   private readonly books: MirrorBooks
   private readonly request: RequestMessage
+  private readonly requestId: RequestId | null
   private readonly route: Route
   private readonly destination: Destination
   private readonly upstream: Upstream
@@ -63,6 +65,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     deps: MirrorDeps,
     books: MirrorBooks,
     request: RequestMessage,
+    requestId: RequestId | null,
     route: Route,
     destination: Destination,
     upstream: Upstream,
@@ -71,6 +74,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.deps = deps
     this.books = books
     this.request = request
+    this.requestId = requestId
     this.route = route
     this.destination = destination
     this.upstream = upstream
@@ -132,9 +136,10 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     const stream = connection.open(this)
     this.stream = stream
     this.books.sent++
-    const { destination, request, route } = this
+    const { destination, request, requestId, route } = this
     const { requestChanges } = this.deps
-    stream.send(request, requestChanges.forMirror(request, route, destination, shadowAuthority(request.authority)))
+    const authority = shadowAuthority(request.authority)
+    stream.send(request, requestChanges.forMirror(request, route, destination, authority, requestId))
     this.flush()
   }
 

@@ -12,6 +12,7 @@ import type { Destination, Route } from '../route/types.ts'
 import { Mirror } from './mirror.ts'
 import type { MirrorDeps } from './mirror.ts'
 import type { RequestBody } from './request-body.ts'
+import type { RequestId } from './request-id.ts'
 import type { Fields, RequestMessage } from './streams.ts'
 
 export const maxMirrors = 256
@@ -50,10 +51,10 @@ export class Mirrors {
   }
 
   /** Sends the copies of a request that the route wants; null when all that came of it is all there is. */
-  start(request: RequestMessage, body: RequestBody, route: Route): MirrorRun | null {
+  start(request: RequestMessage, body: RequestBody, route: Route, requestId: RequestId | null): MirrorRun | null {
     const copies: Mirror[] = []
     chooseMirrors(route, this.deps.random, (destination) => {
-      const copy = this.copy(request, route, destination)
+      const copy = this.copy(request, route, destination, requestId)
       if (copy !== null) copies.push(copy)
     })
     if (copies.length === 0) return null
@@ -65,7 +66,12 @@ export class Mirrors {
     return body.isDone ? null : run
   }
 
-  private copy(request: RequestMessage, route: Route, destination: Destination): Mirror | null {
+  private copy(
+    request: RequestMessage,
+    route: Route,
+    destination: Destination,
+    requestId: RequestId | null,
+  ): Mirror | null {
     const { clock, mesh, random } = this.deps
     if (this.inFlight >= maxMirrors) return this.refuse('in-flight')
     const upstream = mesh.upstream(clusterKeyFor(destination, request.namedPort, request.localPort))
@@ -85,7 +91,16 @@ export class Mirrors {
       return this.refuse('no-endpoint')
     }
     this.inFlight++
-    return new Mirror(this.deps, this, request.copy(), route, destination, upstream, picked)
+    return new Mirror(
+      this.deps,
+      this,
+      request.copy(),
+      requestId === null ? null : requestId.copy(),
+      route,
+      destination,
+      upstream,
+      picked,
+    )
   }
 
   private refuse(reason: SkipReason): null {

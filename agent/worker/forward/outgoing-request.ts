@@ -4,14 +4,16 @@ import type { Attempt } from './attempt.ts'
 import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestChanges } from './request-edits.ts'
+import { RequestId, requestIdField } from './request-id.ts'
 import type { RunningAttempts } from './running-attempts.ts'
 import type { DownstreamStream, Fields, UpstreamStream } from './streams.ts'
 import { TraceContext } from './trace-context.ts'
 import type { Way } from './way.ts'
 
 export interface OutgoingRequestDeps {
-  readonly mesh: { readonly mesh: Pick<MeshSpec, 'tracing'> }
+  readonly mesh: { readonly mesh: Pick<MeshSpec, 'tracing' | 'generateRequestId'> }
   readonly mirrors: Pick<Mirrors, 'start'>
+  readonly random: () => number
   readonly requestChanges: RequestChanges
 }
 
@@ -19,6 +21,7 @@ export interface OutgoingRequestDeps {
 export class OutgoingRequest {
   readonly body: RequestBody = new RequestBody()
   readonly trace: TraceContext = new TraceContext()
+  readonly requestId: RequestId = new RequestId()
   private readonly deps: OutgoingRequestDeps
   private readonly stream: DownstreamStream
   private readonly way: Way
@@ -63,7 +66,7 @@ export class OutgoingRequest {
   }
 
   startCopies(route: Route): void {
-    this.copies = this.deps.mirrors.start(this.stream.request, this.body, route)
+    this.copies = this.deps.mirrors.start(this.stream.request, this.body, route, this.idOfOurs())
   }
 
   /** Gives an attempt that has a connection the request as far as it came, unflushed. */
@@ -75,11 +78,21 @@ export class OutgoingRequest {
     const { request } = stream
     upstream.send(
       request,
-      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, mesh.mesh.tracing),
+      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, this.idOfOurs(), mesh.mesh.tracing),
     )
     if (replay.length > 0) upstream.content(replay.bytes, 0, replay.length)
     if (body.isDone) upstream.end(body.trailers)
     else stream.resumeSoon()
+  }
+
+  /** Made at the first need, for a request that came without one; null = none of ours. */
+  private idOfOurs(): RequestId | null {
+    const { deps, requestId } = this
+    if (requestId.isThere) return requestId
+    if (deps.mesh.mesh.generateRequestId !== true) return null
+    if (this.stream.request.header(requestIdField) !== undefined) return null
+    requestId.begin(deps.random)
+    return requestId
   }
 
   /** For the next request. */
@@ -90,5 +103,6 @@ export class OutgoingRequest {
     }
     this.body.reset()
     this.trace.isThere = false
+    this.requestId.reset()
   }
 }

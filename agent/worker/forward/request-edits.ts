@@ -2,6 +2,8 @@ import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { Destination, Route } from '../route/types.ts'
+import { requestIdField } from './request-id.ts'
+import type { RequestId } from './request-id.ts'
 import type { RequestEdits, RequestMessage } from './streams.ts'
 import type { TraceContext } from './trace-context.ts'
 
@@ -13,6 +15,7 @@ export class RequestChanges implements RequestEdits {
   authority: string | null = null
   source = ''
   trace: TraceContext | null = null
+  requestId: Buffer | null = null
   keepsAsks = true
   private readonly random: () => number
 
@@ -26,22 +29,31 @@ export class RequestChanges implements RequestEdits {
     destination: Destination | null,
     endpoint: EndpointState,
     trace: TraceContext,
+    requestId: RequestId | null,
     tracing: MeshSpec['tracing'],
   ): RequestEdits {
     this.forRoute(request, route, destination)
     const { source } = request
     this.source = source !== undefined && isAgentInbound(endpoint.endpoint) ? source.app : ''
     this.trace = tracing.createMissing ? this.traceFor(request, trace, tracing.sampledShare) : null
+    this.requestId = this.idFor(requestId)
     this.authority = route === null ? null : (destination?.authority ?? route.rewriteAuthority)
     this.keepsAsks = true
     return this
   }
 
   /** For a copy, whose `authority` says that it is one. */
-  forMirror(request: RequestMessage, route: Route, destination: Destination, authority: string): RequestEdits {
+  forMirror(
+    request: RequestMessage,
+    route: Route,
+    destination: Destination,
+    authority: string,
+    requestId: RequestId | null,
+  ): RequestEdits {
     this.forRoute(request, route, destination)
     this.source = ''
     this.trace = null
+    this.requestId = this.idFor(requestId)
     this.authority = authority
     this.keepsAsks = false
     return this
@@ -57,6 +69,16 @@ export class RequestChanges implements RequestEdits {
       const { query } = request
       this.target = query === '' ? path : `${path}?${query}`
     }
+  }
+
+  /** After `forRoute`. What a rule sets or removes is the rule's. */
+  private idFor(requestId: RequestId | null): Buffer | null {
+    if (requestId === null) return null
+    const isRules =
+      (this.route !== null && this.route.drop.has(requestIdField)) ||
+      (this.destination !== null && this.destination.drop.has(requestIdField))
+    requestId.isSent = !isRules
+    return isRules ? null : requestId.bytes
   }
 
   /** A span of its own for each attempt, in the one trace of the request, which the first attempt begins; null where the caller brought one (W3C or B3). */

@@ -69,6 +69,8 @@ export interface RequestEdits {
   source: string
   /** A trace that we began; null = the caller brought one, or none is wanted. */
   trace: TraceContext | null
+  /** The value of an `x-request-id` of ours; null = the caller brought one, or none is wanted. */
+  requestId: Buffer | null
   /** Passes on what the caller asks of the connection: an upgrade, and the wish to be told to go on before it sends content (Expect). */
   keepsAsks: boolean
 }

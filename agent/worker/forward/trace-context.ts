@@ -1,4 +1,4 @@
-const hexDigits = Buffer.from('0123456789abcdef', 'latin1')
+import { writeRandomHex } from './random-hex.ts'
 
 /**
  * The trace that we began for a request without one (W3C Trace Context): all its attempts are spans of it, and its line in the access log names it. Reused with its request. The ids are
@@ -12,28 +12,16 @@ export class TraceContext {
   isThere = false
 
   begin(sampledShare: number, random: () => number): void {
-    writeHex(this.traceId, 0, random)
-    writeHex(this.traceId, 16, random)
+    writeRandomHex(this.traceId, 0, 32, random)
     this.isSampled = random() < sampledShare
     this.isThere = true
   }
 
   nextSpan(random: () => number): void {
-    writeHex(this.spanId, 0, random)
+    writeRandomHex(this.spanId, 0, 16, random)
   }
 
   get text(): string {
     return this.isThere ? this.traceId.toString('latin1') : ''
-  }
-}
-
-/** 16 random digits. */
-function writeHex(into: Buffer, at: number, random: () => number): void {
-  for (let i = 0; i < 16; i += 8) {
-    let word = (random() * 0x1_0000_0000) >>> 0
-    for (let digit = 0; digit < 8; digit++) {
-      into[at + i + digit] = hexDigits[word & 15]!
-      word >>>= 4
-    }
   }
 }

@@ -184,6 +184,7 @@ function jsonLine(time: string, r: LoggedRequest): string {
     listener: r.listenerName,
     upstream_request_attempt_count: r.attempts,
     trace_id: r.traceId,
+    request_id: r.header('x-request-id') ?? null,
     tier: r.tier,
   })}\n`
 }

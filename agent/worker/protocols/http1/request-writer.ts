@@ -29,6 +29,7 @@ export class RequestWriter {
     fields.begin()
     if (edits.source !== '') fields.addSource(edits.source)
     if (edits.trace !== null) fields.addTrace(edits.trace)
+    if (edits.requestId !== null) fields.addRequestId(edits.requestId)
     plan.routeEdits = edits.route
     plan.destinationEdits = edits.destination
     plan.extra = fields.length > 0 ? fields.bytes : null
