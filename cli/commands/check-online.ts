@@ -32,7 +32,7 @@ async function askPart(config: AgentConfig, server: string, section: RegistryFil
     try {
       await work(AbortSignal.timeout(answerTimeoutMs))
     } catch (error) {
-      problem = `${error instanceof MeshError ? error.code : 'E_INTERNAL'}  ${describeError(error)}`
+      problem = error instanceof MeshError ? describeError(error) : `E_INTERNAL  ${describeError(error)}`
     }
     const ms = Math.round(performance.now() - startedAt)
     findings.push({ registry: section.name, server, question, problem, ms })

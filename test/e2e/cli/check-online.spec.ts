@@ -74,7 +74,7 @@ describe('hostmesh check --online', function () {
   it('names the credentials that are refused', async () => {
     const { code, report } = await check([registry.address], 'wrong')
     expect(report.registries.at(-1)).to.include({ server: registry.address, question: 'lists services' })
-    expect(report.registries.at(-1)!.problem).to.match(/^E_REGISTRY_DENIED .*login of user "mesh"/)
+    expect(report.registries.at(-1)!.problem).to.match(/^E_REGISTRY_DENIED {2}nacos at .*login of user "mesh"/)
     expect(report.valid).to.equal(true)
     expect(code).to.equal(4)
   })
