@@ -1,24 +1,15 @@
 /** The service as clients read it: filtered, protected, in Nacos's field names. */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { WireInstance } from '../wire/instance.ts'
 import type { ServiceView } from './backend.ts'
 import type { NacosInstance } from './instance.ts'
 import { heartbeatTimes } from './instance.ts'
 import { groupedName } from './service-name.ts'
 
-export interface InstanceJson {
+/** Servers leave no field out. */
+export interface InstanceJson extends Required<WireInstance> {
   readonly instanceId: string
-  readonly ip: string
-  readonly port: number
-  readonly weight: number
-  readonly healthy: boolean
-  readonly enabled: boolean
-  readonly ephemeral: boolean
-  readonly clusterName: string
   readonly serviceName: string
-  readonly metadata: Readonly<Record<string, string>>
-  readonly instanceHeartBeatInterval: number
-  readonly instanceHeartBeatTimeOut: number
-  readonly ipDeleteTimeout: number
 }
 
 export interface ServiceInfoJson {
