@@ -111,6 +111,8 @@ export interface ExplainAnswer {
   readonly steps: readonly ExplainStep[]
   /** The rule that matched, or why none did. */
   readonly outcome: string
+  /** Of the route that matched, in the order in which they run, each with what it would do to this request. */
+  readonly filters: readonly { readonly filter: string; readonly does: string }[]
   readonly destinations: readonly ExplainDestination[]
 }
 

@@ -6,6 +6,9 @@ import { Dialer } from './connect/dialer.ts'
 import { RefusedApplications } from './connect/refused-applications.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
+import type { FilterKind } from './filters/kind.ts'
+import { filterKinds, filterTable } from './filters/table.ts'
+import { VerdictCounts } from './filters/verdict-counts.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
 import { Exchange } from './forward/exchange.ts'
 import { Mirrors } from './forward/mirrors.ts'
@@ -76,6 +79,8 @@ export interface WorkerOptions {
   readonly random: () => number
   /** Takes the place of the selection by Node's version, for tests of one implementation. */
   readonly transports?: (output: Output) => Promise<Transports>
+  /** Filters of routes in their order; absent: those of `filters/table.ts`. */
+  readonly filterKinds?: readonly FilterKind[]
 }
 
 /** Clusters in use do their due work this often. */
@@ -102,6 +107,7 @@ export class Worker {
   readonly transports: Transports
   readonly porter: StatePorter
   readonly tallies = new Tallies()
+  private readonly verdicts: VerdictCounts
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
@@ -135,7 +141,9 @@ export class Worker {
     this.transports = transports
     this.output = output
     const { bulk, live, tallies } = this
-    const { random } = options
+    const { filterKinds: kinds = filterKinds, random } = options
+    const verdicts = new VerdictCounts(kinds)
+    this.verdicts = verdicts
     const clock = new Clock(() => performance.now())
     this.clock = clock
     const now = (): number => clock.now
@@ -186,7 +194,7 @@ export class Worker {
         random,
         now: fresh,
         limitShare: 1 / options.workers,
-        filterCounts: tallies,
+        filters: filterTable(kinds, tallies, verdicts),
       },
       {
         onListeners: (changed) => {
@@ -270,7 +278,7 @@ export class Worker {
     const { relays } = this
     const table = { live, state, protocols, listeners, acceptor, relays }
     this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
-    this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies })
+    this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies, verdicts })
     this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
     let ticks = 0
     this.ticker = setInterval(() => {
@@ -366,9 +374,10 @@ export class Worker {
   }
 
   stats(): StatsDump {
-    const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies, tcpMetrics } = this
+    const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
+    const { tcpMetrics, verdicts } = this
     const isRaw = this.transports.kind === 'raw'
-    const counts = { metrics, tcpMetrics, tallies, mirrors, bulk, live, parked }
+    const counts = { metrics, tcpMetrics, tallies, verdicts, mirrors, bulk, live, parked }
     return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, isRaw })
   }
 

@@ -44,6 +44,7 @@ function print({ output }: CommandContext, answer: ExplainAnswer): void {
     output.line(`  ${mark}  ${step.rule}  (${step.origin})${step.reason === '' ? '' : `: ${step.reason}`}`)
   }
   output.line(`outcome       ${output.style('bold', answer.outcome)}`)
+  for (const { does, filter } of answer.filters) output.line(`  filter  ${filter}: ${does}`)
   for (const destination of answer.destinations) {
     const subset = destination.subset === undefined ? '' : ` subset ${destination.subset}`
     output.line()

@@ -1,10 +1,13 @@
 /** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
-import { splitAuthority } from '../../agent/worker/route/local-reply.ts'
-import { noFilterCounts } from '../../agent/worker/route/filter-counts.ts'
+import { splitAuthority } from '../../agent/worker/route/authority.ts'
+import { noFilterCounts } from '../../agent/worker/filters/filter-counts.ts'
+import type { Filter, FilterContext } from '../../agent/worker/filters/filter.ts'
+import { filterKinds, filterTable } from '../../agent/worker/filters/table.ts'
+import { VerdictCounts } from '../../agent/worker/filters/verdict-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'
-import type { ConnectionView, FilterContext, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
+import type { ConnectionView, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../contracts/route-spec.ts'
 import type { SourceAppSpec } from '../../contracts/snapshot.ts'
@@ -83,8 +86,15 @@ export function compiled(
   former?: VirtualHost,
   ids = new RouteIds(),
   limitShare = 1,
+  verdicts = new VerdictCounts(filterKinds),
 ): VirtualHost {
-  return compileVirtualHost(spec, { ids, now: 0, limitShare, former, counts: noFilterCounts() })
+  const filters = filterTable(filterKinds, noFilterCounts(), verdicts)
+  return compileVirtualHost(spec, { ids, now: 0, limitShare, former, filters })
+}
+
+/** The filters of a route with these rules, in order. */
+export function filtersOf(more: Partial<HttpRouteSpec>): Filter[] {
+  return virtualHost([route('a', [], more)]).routes[0]!.filters.map(({ filter }) => filter)
 }
 
 export function virtualHost(http: readonly HttpRouteSpec[]): VirtualHost {

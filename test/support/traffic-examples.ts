@@ -14,7 +14,9 @@ import { explainPolicy } from '../../agent/worker/route/explain.ts'
 import { makeHashCookie, readHash } from '../../agent/worker/route/hash-key.ts'
 import { murmur3 } from '../../agent/worker/route/murmur3.ts'
 import { matchTcpRoute } from '../../agent/worker/route/tcp-route.ts'
-import type { FilterContext, Answer, RequestView, Route, TcpRoute } from '../../agent/worker/route/types.ts'
+import type { Answer } from '../../agent/worker/filters/answer.ts'
+import type { FilterContext } from '../../agent/worker/filters/filter.ts'
+import type { RequestView, Route, TcpRoute } from '../../agent/worker/route/types.ts'
 import { matchRoute } from '../../agent/worker/route/virtual-host.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HeaderEditsSpec } from '../../contracts/route-spec.ts'
@@ -121,8 +123,8 @@ function httpOutcome([, inbound, method, host, path, rest]: RegExpExecArray, sto
 }
 
 function firstReply(route: Route, filterContext: FilterContext): Answer | undefined {
-  for (const filter of route.filters) {
-    if (filter.name === 'rate-limit') continue
+  for (const { filter } of route.filters) {
+    if (filter.kind === 'rate-limit') continue
     const verdict = filter.onRequest(filterContext)
     if (verdict?.kind === 'answer') return verdict
   }
@@ -136,7 +138,7 @@ function replyText(reply: Answer): string {
 
 /** `3 pass, then 429`: tried out. */
 function limitFacts(route: Route, view: RequestView): string[] {
-  const limits = route.filters.filter((filter) => filter.name === 'rate-limit')
+  const limits = route.filters.map(({ filter }) => filter).filter(({ kind }) => kind === 'rate-limit')
   if (limits.length === 0) return []
   for (let passed = 0; ; passed++) {
     for (const limit of limits) {
@@ -181,8 +183,8 @@ function routeFacts(route: Route, view: RequestView): string[] {
   for (const mirror of route.mirrors)
     facts.push(`mirrors ${percent(mirror.share)} to ${shortName(mirror.destination.spec.service)}`)
   if (spec.hedge !== undefined) facts.push(`hedges after ${spec.hedge.afterMs} ms`)
-  for (const filter of route.responseFilters) {
-    const edits = filter.onResponse(context(view), 200)
+  for (const filter of route.replyFilters) {
+    const edits = filter.onReply(context(view), 200)
     for (const [name, value] of edits?.fields ?? []) facts.push(`answers ${name}: ${value}`)
   }
   for (const { spec: destination } of route.destinations) {

@@ -2,7 +2,9 @@ import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
-import type { Answer, FilterContext, Route } from '../route/types.ts'
+import type { Answer } from '../filters/answer.ts'
+import type { FilterContext } from '../filters/filter.ts'
+import type { Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -10,6 +12,8 @@ import type { Attempt } from './attempt.ts'
 import { Delivery } from './delivery.ts'
 import { failureOf } from './failure.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
+import { FilterWait } from './filter-wait.ts'
+import type { WaitOwner } from './filter-wait.ts'
 import { loggedRequest } from './logged-request.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
 import { OutgoingRequest } from './outgoing-request.ts'
@@ -49,7 +53,7 @@ const maxPasses = 8
  * One request and its response: from a whole head to the last byte of the answer. Follows the way to a destination, runs the attempts there, passes the reply on,
  * and answers for what fails. Reused for one exchange after another; an idle connection holds none.
  */
-export class Exchange implements StreamOwner, TriesUser, TimerOwner {
+export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   readonly stream: DownstreamStream
   readonly request: RequestMessage
   readonly way: Way = new Way()
@@ -57,17 +61,13 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   readonly outgoing: OutgoingRequest
   readonly reply: OutgoingReply = new OutgoingReply()
   startedAt = 0
-  /** Of that on purpose. */
-  private delayedMs = 0
   /** Whether the head became whole, so that its facts may be read. */
   hasRequest = false
   /** Waits for control to answer about a name; set by whoever parks it. */
   isParked = false
   private readonly deps: ExchangeDeps
   private readonly wholeTimer: Timer
-  /** For what a filter asks for. */
-  private readonly delayTimer: Timer
-  private usesDelay = false
+  private readonly wait: FilterWait
   private readonly context: FilterContext & { now: number }
 
   constructor(deps: ExchangeDeps, stream: DownstreamStream) {
@@ -77,7 +77,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     this.tries = new Tries(deps, this)
     this.outgoing = new OutgoingRequest(deps, stream, this.way, this.tries.running)
     this.wholeTimer = new Timer(this, 0)
-    this.delayTimer = new Timer(this, 0)
+    this.wait = new FilterWait(deps, this)
     this.context = { view: this.request, now: 0, random: deps.random }
   }
 
@@ -156,13 +156,11 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
       case 'unknown':
         if (!this.tryFallback()) this.answer(way.unknownAnswer())
         break
-      case 'delay':
-        this.reply.flag = 'DI'
-        this.usesDelay = true
-        // the time of the route and of the request runs from behind the delay on
-        this.delayedMs += found.ms
+      case 'wait':
+        if (found.flag !== '-') this.reply.flag = found.flag
+        // the time of the route and of the request runs from behind the wait on
         wheel.disarm(this.wholeTimer)
-        wheel.arm(this.delayTimer, clock.now + found.ms)
+        this.wait.start(found)
         break
       default:
         this.answer(found)
@@ -172,7 +170,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   private keepRouteTimeout(): void {
     const timeoutMs = this.way.route?.spec.timeoutMs ?? 0
     if (timeoutMs === 0) return
-    const deadline = this.startedAt + this.delayedMs + timeoutMs
+    const deadline = this.startedAt + this.wait.waitedMs + timeoutMs
     if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
   }
 
@@ -258,15 +256,20 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     if (!isNowhere || !this.tryFallback()) this.answer(refusalAnswer(refusal))
   }
 
-  onTimer(timer: Timer): void {
-    const { clock, mesh, wheel } = this.deps
-    clock.refresh()
-    if (timer === this.wholeTimer) {
-      this.timeOut()
-      return
+  waited(verdict: Answer | null): void {
+    const { mesh, wheel } = this.deps
+    wheel.arm(this.wholeTimer, this.startedAt + this.wait.waitedMs + mesh.limits.requestTimeoutMs)
+    if (verdict === null) {
+      this.goOn()
+    } else {
+      this.way.countLateAnswer()
+      this.answer(verdict)
     }
-    wheel.arm(this.wholeTimer, this.startedAt + this.delayedMs + mesh.limits.requestTimeoutMs)
-    this.goOn()
+  }
+
+  onTimer(): void {
+    this.deps.clock.refresh()
+    this.timeOut()
   }
 
   private timeOut(): void {
@@ -432,7 +435,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
     this.tries.running.abandonLosing(Outcome.cancelled)
     if (reply.headMs < 0) reply.headMs = clock.now - this.startedAt
     context.now = clock.now
-    const hasFilters = route !== null && route.responseFilters.length > 0
+    const hasFilters = route !== null && route.replyFilters.length > 0
     reply.answer(answer)
     stream.answer(answer, hasFilters ? filterEdits(route, context, answer.status) : null)
     this.finish()
@@ -472,13 +475,9 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   discard(): void {
     const { parked, wheel } = this.deps
     wheel.disarm(this.wholeTimer)
-    if (this.usesDelay) {
-      this.usesDelay = false
-      wheel.disarm(this.delayTimer)
-    }
     if (this.isParked) parked.forget(this)
     this.hasRequest = false
-    this.delayedMs = 0
+    this.wait.reset()
     this.outgoing.reset()
     this.way.reset()
     this.tries.reset()
@@ -488,7 +487,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner {
   /** Leaves the store for good, with its stream. */
   retire(): void {
     this.deps.wheel.drop(this.wholeTimer)
-    this.deps.wheel.drop(this.delayTimer)
+    this.wait.retire()
     this.tries.retire()
   }
 }

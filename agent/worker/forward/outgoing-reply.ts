@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import { Outcome } from '../balance/types.ts'
-import type { Answer } from '../route/types.ts'
+import type { Answer } from '../filters/answer.ts'
 
 /** What the caller got, from an endpoint or from us: the facts that metrics and the access log tell of it. */
 export class OutgoingReply {

@@ -1,8 +1,9 @@
 /** Answers that the mesh makes itself, as plain values: one place for their status, code, Envoy's response flag, and words. */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Refusal } from '../balance/types.ts'
-import { emptyAnswer, noFields, plainText } from '../route/local-reply.ts'
-import type { Answer, Destination, VirtualHost } from '../route/types.ts'
+import { emptyAnswer, noFields, plainText } from '../filters/answer.ts'
+import type { Answer } from '../filters/answer.ts'
+import type { Destination, VirtualHost } from '../route/types.ts'
 
 /** Status of a refusal by a policy: no endpoint, limits, an open breaker. */
 const refusalStatus = 503

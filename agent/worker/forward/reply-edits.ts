@@ -1,6 +1,7 @@
 import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { EndpointState } from '../balance/types.ts'
-import type { FilterContext, HeaderEdits, Route } from '../route/types.ts'
+import type { FilterContext } from '../filters/filter.ts'
+import type { HeaderEdits, Route } from '../route/types.ts'
 import type { ReplyEdits } from './streams.ts'
 import type { Way } from './way.ts'
 
@@ -38,8 +39,8 @@ export class ReplyChanges implements ReplyEdits {
 /** What the filters of the route do to a head with this status; null for nothing. */
 export function filterEdits(route: Route, context: FilterContext, status: number): HeaderEdits[] | null {
   let all: HeaderEdits[] | null = null
-  for (const filter of route.responseFilters) {
-    const edits = filter.onResponse(context, status)
+  for (const filter of route.replyFilters) {
+    const edits = filter.onReply(context, status)
     if (edits !== null) (all ??= []).push(edits)
   }
   return all

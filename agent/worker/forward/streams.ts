@@ -9,12 +9,15 @@
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Outcome } from '../balance/types.ts'
 import type { Accepted } from '../listen/accepted.ts'
-import type { Answer, Fields, HeaderEdits, RequestView } from '../route/types.ts'
+import type { Answer } from '../filters/answer.ts'
+import type { Fields, HeaderEdits } from '../route/fields.ts'
+import type { RequestView } from '../route/request-view.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { TraceContext } from './trace-context.ts'
 
 export { Outcome } from '../balance/types.ts'
-export type { Answer, Fields, HeaderEdits } from '../route/types.ts'
+export type { Answer } from '../filters/answer.ts'
+export type { Fields, HeaderEdits } from '../route/fields.ts'
 export type { TraceContext } from './trace-context.ts'
 
 /** Names in lower case. Fields that frame the content or belong to one connection only are left out. */

@@ -1,7 +1,10 @@
 import { headers } from '../../../contracts/words.ts'
 import type { Upstream } from '../connect/upstream.ts'
+import type { Answer } from '../filters/answer.ts'
+import { ask, Verdict } from '../filters/filter.ts'
+import type { FilterContext, FilterVerdict } from '../filters/filter.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
-import type { Answer, Destination, FilterContext, FilterVerdict, Route, VirtualHost } from '../route/types.ts'
+import type { Destination, Route, VirtualHost } from '../route/types.ts'
 import { mayBeAName } from '../route/name-table.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -16,7 +19,7 @@ const unknown: Stop = { kind: 'unknown' }
 
 /**
  * The way of one request: its virtual host, route and destination, found in this order and remembered. Decides only: it sends nothing and waits for nothing.
- * After a stop that has an end (control answered, a delay is over) `goOn` takes it up where it was.
+ * After a stop that has an end (control answered, a wait is over) `goOn` takes it up where it was.
  */
 export class Way {
   host: VirtualHost | null = null
@@ -69,10 +72,16 @@ export class Way {
 
   private runFilters({ filters }: Route, context: FilterContext): FilterVerdict {
     while (this.nextFilter < filters.length) {
-      const verdict = filters[this.nextFilter++]!.onRequest(context)
+      const verdict = ask(filters[this.nextFilter++]!, context)
       if (verdict !== null) return verdict
     }
     return null
+  }
+
+  /** The filter that made the request wait has answered it after all. */
+  countLateAnswer(): void {
+    const { at, verdicts } = this.route!.filters[this.nextFilter - 1]!
+    verdicts[at + Verdict.answer]! += 1
   }
 
   private findUpstream(route: Route, mesh: MeshView, request: RequestMessage, random: () => number): Upstream | Stop {

@@ -1,7 +1,8 @@
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
-import { exportLimits, importLimits } from '../route/limit-state.ts'
+import type { VerdictCounts } from '../filters/verdict-counts.ts'
+import { exportFilters, importFilters } from '../route/filter-state.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { MeshState } from '../mesh/mesh-state.ts'
 
@@ -11,6 +12,7 @@ export interface StatePorterDeps {
   readonly metrics: RequestMetrics
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
+  readonly verdicts: VerdictCounts
 }
 
 /** What a successor of this process goes on with beside connections: breakers, ejections, latencies, token buckets, counters. */
@@ -29,20 +31,21 @@ export class StatePorter {
     for (const upstream of deps.state.serviceUpstreams()) clusters[upstream.key] = upstream.cluster.exportState(now)
     return {
       clusters,
-      rateLimits: exportLimits(deps.state.names.hosts(), now),
+      rateLimits: exportFilters(deps.state.names.hosts(), now),
       ...this.exportCounters(),
     }
   }
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { metrics, tallies, tcpMetrics } = this.deps
+    const { metrics, tallies, tcpMetrics, verdicts } = this.deps
     const counters = {
       requests: metrics.exportState(),
       tcp: tcpMetrics.exportState(),
       tallies: tallies.exportState(),
+      filters: verdicts.exportState(),
     }
-    for (const counter of [metrics, tallies, tcpMetrics]) counter.reset()
+    for (const counter of [metrics, tallies, tcpMetrics, verdicts]) counter.reset()
     return counters
   }
 
@@ -56,7 +59,7 @@ export class StatePorter {
         for (const [key, state] of Object.entries(body)) deps.state.upstream(key)?.cluster.importState(state, now)
         return
       case 'rateLimits':
-        importLimits(deps.state.names.hosts(), body, now)
+        importFilters(deps.state.names.hosts(), body, now)
         return
       case 'requests':
         deps.metrics.importState(body)
@@ -66,6 +69,9 @@ export class StatePorter {
         return
       case 'tallies':
         deps.tallies.importState(body)
+        return
+      case 'filters':
+        deps.verdicts.importState(body)
         return
       default:
     }

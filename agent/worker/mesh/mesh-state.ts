@@ -17,17 +17,17 @@ import type {
 import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
 import { createCluster } from '../balance/cluster.ts'
 import type { Cluster } from '../balance/types.ts'
+import type { FilterTable } from '../filters/filter.ts'
 import type { DestinationFacts } from '../route/explain.ts'
 import type { PoolDeps } from '../connect/pool-deps.ts'
 import { Upstream } from '../connect/upstream.ts'
-import { splitAuthority } from '../route/local-reply.ts'
+import { splitAuthority } from '../route/authority.ts'
 import { NameTable } from '../route/name-table.ts'
 import { ownVirtualHost } from '../route/own-host.ts'
 import { RouteIds } from '../route/route-ids.ts'
 import { subnetSet } from '../route/subnet.ts'
 import type { SubnetSet } from '../route/subnet.ts'
-import type { FilterCounts, VirtualHost } from '../route/types.ts'
-import { noFilterCounts } from '../route/filter-counts.ts'
+import type { VirtualHost } from '../route/types.ts'
 import { compileVirtualHost, releaseVirtualHost } from '../route/virtual-host.ts'
 
 /** Authorities whose virtual host is remembered; beyond it the memory starts anew. */
@@ -37,8 +37,7 @@ export const maxFallbacks = 256
 
 export interface MeshStateDeps {
   readonly pools: PoolDeps
-  /** Absent: what filters do is not counted. */
-  readonly filterCounts?: FilterCounts
+  readonly filters: FilterTable
   readonly random: () => number
   /** Monotonic ms. */
   readonly now: () => number
@@ -91,7 +90,7 @@ export class MeshState {
   constructor(deps: MeshStateDeps, events: MeshStateEvents) {
     this.deps = deps
     this.events = events
-    const own = ownVirtualHost(this.routeIds)
+    const own = ownVirtualHost(this.routeIds, deps.filters)
     this.names.setHost(own.name, own)
   }
 
@@ -242,8 +241,8 @@ export class MeshState {
       this.names.setHost(name, null)
       return
     }
-    const { filterCounts: counts = noFilterCounts(), limitShare, now } = this.deps
-    const options = { ids: this.routeIds, now: now(), limitShare, counts, former }
+    const { filters, limitShare, now } = this.deps
+    const options = { ids: this.routeIds, now: now(), limitShare, filters, former }
     this.names.setHost(name, compileVirtualHost(spec, options))
   }
 

@@ -24,6 +24,8 @@ export interface StatsSources {
     readonly skipped: ReadonlyMap<string, number>
     readonly failed: number
   }
+  /** Labels are filter and verdict. */
+  readonly verdicts: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
   readonly acceptor: Acceptor
   readonly lag: LoopLag
   readonly relays: RelayAdmission
@@ -35,13 +37,20 @@ export interface StatsSources {
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, isRaw, lag, relays } = sources
-  const { bulk, live, metrics, mirrors, parked, state, tallies, tcpMetrics } = sources
+  const { bulk, live, metrics, mirrors, parked, state, tallies, tcpMetrics, verdicts } = sources
   return {
     series: [
       ...metrics.series(),
       ...tcpMetrics.series(),
       ...clusterSeries(state.everyUpstream()),
       ...tallySeries(tallies),
+      {
+        name: 'hostmesh_filter_total',
+        kind: 'counter',
+        help: 'Verdicts of filters on requests',
+        labelNames: ['filter', 'verdict'],
+        samples: verdicts.samples(),
+      },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
       single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),
       single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),

@@ -11,6 +11,7 @@ import { clusterKeyFor } from './destination.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
 import { mayBeAName } from './name-table.ts'
 import type { NameTable } from './name-table.ts'
+import { percent } from './percent.ts'
 import { tcpRouteMatches } from './tcp-route.ts'
 import type { ConnectionView, Destination, RequestView, Route, TcpRoute, VirtualHost } from './types.ts'
 import { matchRoute } from './virtual-host.ts'
@@ -82,12 +83,13 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     virtualHost: host.name,
     steps,
     outcome: route === undefined ? 'no route matches: 404 with E_ROUTE_NONE' : outcomeOf(route),
+    filters: route === undefined ? [] : explainFilters(route, view),
     destinations: route === undefined ? [] : explainDestinations(route, view, sources),
   }
 }
 
 function emptyAnswer(listener: string, name: string | undefined, outcome: string): ExplainAnswer {
-  return { listener, name, virtualHost: undefined, steps: [], outcome, destinations: [] }
+  return { listener, name, virtualHost: undefined, steps: [], outcome, filters: [], destinations: [] }
 }
 
 /** By name, by port, or without either the shared HTTP port. */
@@ -205,15 +207,9 @@ function outcomeOf(route: Route | TcpRoute): string {
   return `${by}: forwards${rest}`
 }
 
-/** What else of the rule takes part. */
+/** What else of the rule takes part, beside its filters. */
 function notesOf(spec: HttpRouteSpec): string[] {
   const notes: string[] = []
-  if (spec.cors !== undefined) notes.push('CORS')
-  if (spec.fault?.delay !== undefined)
-    notes.push(`delay of ${spec.fault.delay.fixedMs} ms for ${percent(spec.fault.delay.share)}`)
-  if (spec.fault?.abort !== undefined)
-    notes.push(`abort with ${spec.fault.abort.status} for ${percent(spec.fault.abort.share)}`)
-  for (const limit of spec.rateLimits ?? []) notes.push(`rate limit ${limit.name} per ${limit.per}`)
   if (spec.rewrite !== undefined) notes.push('rewrite')
   if (spec.timeoutMs > 0) notes.push(`timeout ${spec.timeoutMs} ms`)
   if (spec.retry !== undefined) notes.push(`up to ${spec.retry.attempts} retries on ${spec.retry.on.join(', ')}`)
@@ -223,8 +219,10 @@ function notesOf(spec: HttpRouteSpec): string[] {
   return notes
 }
 
-function percent(share: number): string {
-  return `${Math.round(share * 10_000) / 100} %`
+/** In the order in which they run; none of them is asked. There are none for raw connections. */
+function explainFilters(route: Route | TcpRoute, view: RequestView): ExplainAnswer['filters'] {
+  if (!('filters' in route)) return []
+  return route.filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explain(view) }))
 }
 
 function explainDestinations(

@@ -3,7 +3,7 @@
  * names of the virtual hosts: exact, then the longest `*.suffix`. A name for which a more specific rule decides, whose virtual host is not here yet, is asked for.
  */
 import { parseServiceName } from '../../../contracts/endpoint.ts'
-import { splitAuthority } from './local-reply.ts'
+import { splitAuthority } from './authority.ts'
 import type { VirtualHost } from './types.ts'
 
 export class NameTable {

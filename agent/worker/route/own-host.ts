@@ -1,6 +1,6 @@
 import { probeRequest } from '../../../contracts/handoff.ts'
 import type { VirtualHostSpec } from '../../../contracts/route-spec.ts'
-import { noFilterCounts } from './filter-counts.ts'
+import type { FilterTable } from '../filters/filter.ts'
 import type { RouteIds } from './route-ids.ts'
 import type { VirtualHost } from './types.ts'
 import { compileVirtualHost } from './virtual-host.ts'
@@ -23,6 +23,6 @@ const spec: VirtualHostSpec = {
 }
 
 /** The virtual host of this host itself: it answers whether the worker serves. Its requests are neither counted nor logged. */
-export function ownVirtualHost(ids: RouteIds): VirtualHost {
-  return compileVirtualHost(spec, { ids, now: 0, limitShare: 1, counts: noFilterCounts(), isOwn: true })
+export function ownVirtualHost(ids: RouteIds, filters: FilterTable): VirtualHost {
+  return compileVirtualHost(spec, { ids, now: 0, limitShare: 1, filters, isOwn: true })
 }

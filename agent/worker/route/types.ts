@@ -10,13 +10,12 @@
  *   new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
  *   readHash, connectionHash, makeHashCookie `hash-key.ts`
  *   chooseMirrors(route, random, send)       `mirror.ts`
- *   exportLimits, importLimits               `limit-state.ts`    token buckets for the next generation
+ *   exportFilters, importFilters             `filter-state.ts`   what filters remember, for the next generation
  *   explainRequest                           `explain.ts`
  *
- * A redirect, a direct response, a fault, a preflight and a rate limit are all filters: run `route.filters` in order; the first reply ends the chain. A route
- * without destinations always has a filter that replies.
+ * A redirect, a direct response, a fault, a preflight and a rate limit are all filters (`filters/`): run `route.filters` in order; the first answer ends the chain.
+ * A route without destinations always has a filter that answers. Routing knows their contract (`filters/filter.ts`); the table that makes them is handed in.
  */
-import type { ErrorCode } from '../../../contracts/errors.ts'
 import type {
   DestinationSpec,
   HttpRouteSpec,
@@ -24,43 +23,12 @@ import type {
   TcpRouteSpec,
   VirtualHostSpec,
 } from '../../../contracts/route-spec.ts'
-import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { ReplyFilter, RouteFilter } from '../filters/filter.ts'
+import type { HeaderEdits } from './fields.ts'
+import type { ConnectionView, RequestView } from './request-view.ts'
 
-/**
- * A request as routing reads it. The exchange of the data path implements it lazily over the head's bytes; `explain` implements it over plain values.
- * A route that matches on nothing but a path prefix never makes the other getters run.
- */
-export interface RequestView {
-  readonly method: string
-  /** Without query, exactly as sent (R37). */
-  readonly path: string
-  /** Without `?`; empty if none. */
-  readonly query: string
-  /** Lower case, with the port if the caller wrote one. */
-  readonly authority: string
-  readonly scheme: 'http' | 'https'
-  /** Port of the listener. */
-  readonly localPort: number
-  /** Whether Host names the service: not on a port of one service, and not beside `x-mesh-service`. */
-  readonly isNamedByHost: boolean
-  /** The port in Host where Host names the service; 0 = none. */
-  readonly namedPort: number
-  /** Address of the caller. */
-  readonly sourceAddress: string
-  readonly source: SourceAppSpec | undefined
-  /** First value of a field; `name` in lower case. */
-  header(name: string): string | undefined
-  /** All values of a field, joined by commas as they came; what rules are matched against. */
-  headerValues(name: string): string | undefined
-}
-
-/** A connection as TCP routing reads it. */
-export interface ConnectionView {
-  readonly localPort: number
-  readonly localAddress: string
-  readonly sourceAddress: string
-  readonly source: SourceAppSpec | undefined
-}
+export type { Fields, HeaderEdits } from './fields.ts'
+export type { ConnectionView, RequestView } from './request-view.ts'
 
 /** Compiled form of a virtual host. */
 export interface VirtualHost {
@@ -78,20 +46,6 @@ export interface VirtualHost {
 /** Finds the first route that matches; see `route-table.ts`. */
 export interface RouteTable {
   find(view: RequestView): Route | undefined
-}
-
-/** Fields of a head in their order, names in lower case. Names and values were validated where they came in; how they look on the wire is the codec's business. */
-export type Fields = readonly (readonly [name: string, value: string])[]
-
-/**
- * What happens to the fields of a forwarded head: some are left out, some are added. Never changed once made: a codec keeps the bytes that it made of an object as long as
- * the object lives.
- */
-export interface HeaderEdits {
-  /** Added behind what is there. */
-  readonly fields: Fields
-  /** Lower-case names of fields to leave out. */
-  readonly drop: ReadonlySet<string>
 }
 
 export interface Destination {
@@ -115,9 +69,9 @@ export interface Route {
   /** Empty unless the action is forward. */
   readonly destinations: readonly Destination[]
   /** Run in order between route and forward; empty for most routes. */
-  readonly filters: readonly Filter[]
-  /** Run on the response head, in order. */
-  readonly responseFilters: readonly ResponseFilter[]
+  readonly filters: readonly RouteFilter[]
+  /** Those of them that change the head of the reply, in the same order. */
+  readonly replyFilters: readonly ReplyFilter[]
   readonly requestEdits: HeaderEdits | null
   readonly responseEdits: HeaderEdits | null
   /** New path for the upstream, without query; the query is kept. null = as it came. One Route per match where the match decides (prefix rewrite). */
@@ -140,53 +94,6 @@ export interface TcpRoute {
 export interface TcpCondition {
   test(view: ConnectionView): boolean
   describeMiss(view: ConnectionView): string
-}
-
-/** What a filter may use: time and random are handed in. */
-export interface FilterContext {
-  readonly view: RequestView
-  /** Monotonic ms. */
-  readonly now: number
-  readonly random: () => number
-}
-
-/** `null` = go on. A delay is served once, then the chain goes on behind the filter that asked for it. */
-export type FilterVerdict = null | Answer | { readonly kind: 'delay'; readonly ms: number }
-
-/** An answer made by us. */
-export interface Answer {
-  readonly kind: 'answer'
-  readonly status: number
-  /** undefined: this is an answer that a rule asked for (redirect, direct response, preflight), not an error. */
-  readonly code: ErrorCode | undefined
-  /** Envoy's response flag, `-` for none. */
-  readonly flag: string
-  readonly fields: Fields
-  /** Announced but not sent to HEAD; never sent with 204 and 304. */
-  readonly body: Buffer
-}
-
-/** What filters did, for metrics; the worker's tallies hold the numbers. */
-export interface FilterCounts {
-  faultDelays: number
-  faultAborts: number
-  preflights: number
-  redirects: number
-  directResponses: number
-  rateLimited: number
-  /** Callers that a rate limit forgot at its bound. */
-  forgottenCallers: number
-}
-
-export interface Filter {
-  readonly name: string
-  onRequest(context: FilterContext): FilterVerdict
-}
-
-export interface ResponseFilter {
-  readonly name: string
-  /** What becomes of the response head, null for nothing. Depends on the request (CORS) and the status. */
-  onResponse(context: FilterContext, status: number): HeaderEdits | null
 }
 
 /** A cookie made by us for a caller without one: `edits` add its `set-cookie` to the response head. */

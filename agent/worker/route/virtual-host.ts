@@ -1,20 +1,18 @@
 /** Compiles a virtual host once per change, so that a request only asks: which route, which filters, where to. */
 import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../../contracts/route-spec.ts'
-import { corsFilters } from './cors.ts'
+import { hasReply, isStateful } from '../filters/filter.ts'
+import type { FilterTable, StatefulFilter } from '../filters/filter.ts'
 import { compileDestination } from './destination.ts'
-import { faultFilters } from './fault.ts'
 import { compileHeaderEdits } from './header-edits.ts'
 import { compileHttpMatch } from './http-match.ts'
-import { actionFilter } from './local-reply.ts'
 import { compileMirrors } from './mirror.ts'
-import { RateLimiter } from './rate-limit.ts'
 import { compileRetry } from './retry-policy.ts'
 import { compilePathRewrite } from './rewrite.ts'
 import type { RouteIds } from './route-ids.ts'
 import { routeTable } from './route-table.ts'
 import type { TableEntry } from './route-table.ts'
 import { compileTcpRoute } from './tcp-route.ts'
-import type { Filter, FilterCounts, RequestView, ResponseFilter, Route, VirtualHost } from './types.ts'
+import type { RequestView, Route, VirtualHost } from './types.ts'
 
 export interface CompileOptions {
   readonly ids: RouteIds
@@ -22,16 +20,16 @@ export interface CompileOptions {
   readonly now: number
   /** This worker's part of every local rate limit: 1 / number of workers. */
   readonly limitShare: number
-  readonly counts: FilterCounts
-  /** The virtual host that this one replaces: its token buckets go on. */
+  readonly filters: FilterTable
+  /** The virtual host that this one replaces: its filters keep what they remember. */
   readonly former?: VirtualHost | undefined
   /** See `VirtualHost.isOwn`. */
   readonly isOwn?: boolean
 }
 
 export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOptions): VirtualHost {
-  const limiters = new Map(allLimiters(options.former).map((limiter) => [limiter.id, limiter]))
-  const entries = spec.http.flatMap((route) => compileRoute(spec, route, options, limiters))
+  const former = new Map(statefulFilters(options.former).map((filter) => [filter.stateId, filter]))
+  const entries = spec.http.flatMap((route) => compileRoute(spec, route, options, former))
   const host: VirtualHost = {
     name: spec.name,
     spec,
@@ -54,39 +52,33 @@ export function matchRoute(host: VirtualHost, view: RequestView): Route | undefi
   return host.table.find(view)
 }
 
-/** The limiters of a virtual host, each once. */
-export function allLimiters(host: VirtualHost | undefined): RateLimiter[] {
-  const limiters = new Set<RateLimiter>()
+/** The filters of a virtual host that have a state, each once. */
+export function statefulFilters(host: VirtualHost | undefined): StatefulFilter[] {
+  const found = new Set<StatefulFilter>()
   for (const route of host?.routes ?? []) {
-    for (const filter of route.filters) if (filter instanceof RateLimiter) limiters.add(filter)
+    for (const { filter } of route.filters) if (isStateful(filter)) found.add(filter)
   }
-  return [...limiters]
+  return [...found]
 }
 
 function compileRoute(
   host: VirtualHostSpec,
   spec: HttpRouteSpec,
   options: CompileOptions,
-  limiters: ReadonlyMap<string, RateLimiter>,
+  former: ReadonlyMap<string, StatefulFilter>,
 ): TableEntry[] {
-  const cors = spec.cors === undefined ? undefined : corsFilters(spec.cors, options.counts)
-  const action = actionFilter(spec.action, options.counts, compileHeaderEdits(spec.responseHeaders))
-  const filters: Filter[] = [
-    ...(cors === undefined ? [] : [cors.request]),
-    ...faultFilters(spec.fault, spec.origin, options.counts),
-    ...rateLimiters(host, spec, options, limiters),
-    ...(action === undefined ? [] : [action]),
-  ]
-  const responseFilters: ResponseFilter[] = cors === undefined ? [] : [cors.response]
   const requestEdits = compileHeaderEdits(spec.requestHeaders)
   const responseEdits = compileHeaderEdits(spec.responseHeaders)
+  const { filters: table, isOwn, limitShare, now } = options
+  const place = { host: host.name, responseEdits, now, limitShare, isCounted: isOwn !== true, former }
+  const filters = table.filtersOf(spec, place)
   const destinations = spec.action.kind === 'forward' ? spec.action.destinations : []
   const shared: Omit<Route, 'rewritePath'> = {
     id: options.ids.take(host.name, spec.name),
     spec,
     destinations: destinations.map((one) => compileDestination(one, requestEdits, responseEdits)),
     filters,
-    responseFilters,
+    replyFilters: filters.map(({ filter }) => filter).filter(hasReply),
     requestEdits,
     responseEdits,
     rewriteAuthority: spec.rewrite?.authority ?? null,
@@ -108,21 +100,6 @@ function routesByMatch(
     return () => route
   }
   return (match) => ({ ...shared, rewritePath: compilePathRewrite(spec.rewrite, match) })
-}
-
-function rateLimiters(
-  host: VirtualHostSpec,
-  route: HttpRouteSpec,
-  options: CompileOptions,
-  former: ReadonlyMap<string, RateLimiter>,
-): RateLimiter[] {
-  return (route.rateLimits ?? []).map((limit) => {
-    const id = `${host.name}\n${route.name}\n${limit.name}`
-    const known = former.get(id)
-    if (known === undefined) return new RateLimiter(id, limit, options.limitShare, options.counts)
-    known.update(limit, options.limitShare, options.now)
-    return known
-  })
 }
 
 function releaseVanished({ former, ids }: CompileOptions, host: VirtualHost): void {

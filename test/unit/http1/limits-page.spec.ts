@@ -5,7 +5,7 @@ import { maxNominated } from '../../../http1/head.ts'
 import { maxMethodBytes } from '../../../http1/read-request.ts'
 import { maxReplayBytes } from '../../../agent/worker/forward/replay-buffer.ts'
 import { maxMirrors } from '../../../agent/worker/forward/mirrors.ts'
-import { maxSourceApps } from '../../../agent/worker/route/rate-limit.ts'
+import { maxSourceApps } from '../../../agent/worker/filters/rate-limit.ts'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
 
 describe('docs/limits.md', () => {

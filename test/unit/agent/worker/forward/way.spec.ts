@@ -3,7 +3,8 @@ import { expect } from 'chai'
 import type { Upstream } from '../../../../../agent/worker/connect/upstream.ts'
 import type { MeshView } from '../../../../../agent/worker/forward/mesh-view.ts'
 import { Way } from '../../../../../agent/worker/forward/way.ts'
-import type { Answer, VirtualHost } from '../../../../../agent/worker/route/types.ts'
+import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
+import type { VirtualHost } from '../../../../../agent/worker/route/types.ts'
 import type { HttpRouteSpec } from '../../../../../contracts/route-spec.ts'
 import { PlainRequest } from '../../../../support/plain-messages.ts'
 import type { RequestParts } from '../../../../support/plain-messages.ts'
@@ -93,7 +94,7 @@ describe('the way of a request', () => {
     }
     const { asked, mesh } = meshOf({ orders: virtualHost([route('a', [], more)]) }, [key('a')])
     const way = new Way()
-    expect(goOn(way, mesh)).to.include({ kind: 'delay' })
+    expect(goOn(way, mesh)).to.include({ kind: 'wait' })
     expect((goOn(way, mesh) as Answer).status).to.equal(418)
     expect(asked, 'no destination before the filters are through').to.deep.equal([])
     expect(goOn(way, mesh)).to.equal(upstream)

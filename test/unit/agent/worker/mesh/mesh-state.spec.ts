@@ -2,6 +2,9 @@ import { expect } from 'chai'
 
 import type { UpstreamCodec } from '../../../../../agent/worker/forward/streams.ts'
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
+import { noFilterCounts } from '../../../../../agent/worker/filters/filter-counts.ts'
+import { filterKinds, filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { VerdictCounts } from '../../../../../agent/worker/filters/verdict-counts.ts'
 import { maxFallbacks, MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
@@ -34,8 +37,9 @@ function stateWith(snapshot: Snapshot) {
     onRefused() {},
     leadsBack: () => false,
   })
+  const filters = filterTable(filterKinds, noFilterCounts(), new VerdictCounts(filterKinds))
   const state = new MeshState(
-    { pools: { dialer, wheel, clock, codec }, random: Math.random, now: () => 1000, limitShare: 1 },
+    { pools: { dialer, wheel, clock, codec }, filters, random: Math.random, now: () => 1000, limitShare: 1 },
     {
       onListeners: (changed) => listenerChanges.push(changed),
       onSettings: () => settings++,

@@ -175,8 +175,16 @@ spec:
   rateLimits: [{ name: burst, maxTokens: 1, fillInterval: 1s }]
   hedging: [{ after: 50ms }]
 `)
-    expect(explain([compiled(store.virtualHost(orders).spec)]).outcome).to.equal(
-      'all of VirtualService public/orders spec.http[0]: forwards; on the way: delay of 1000 ms for 12.5 %, rate limit public/orders/burst per route, rewrite, timeout 2000 ms, up to 1 retries on 5xx, hedging after 50 ms, mirror to public/DEFAULT_GROUP@@shadow for 5 %',
+    const { filters, outcome } = explain([compiled(store.virtualHost(orders).spec)])
+    expect(filters).to.deep.equal([
+      { filter: 'fault-delay', does: 'delays 12.5 % by 1000 ms' },
+      {
+        filter: 'rate-limit',
+        does: 'answers 429 beyond limit public/orders/burst of MeshPolicy public/orders, per route',
+      },
+    ])
+    expect(outcome).to.equal(
+      'all of VirtualService public/orders spec.http[0]: forwards; on the way: rewrite, timeout 2000 ms, up to 1 retries on 5xx, hedging after 50 ms, mirror to public/DEFAULT_GROUP@@shadow for 5 %',
     )
   })
 
@@ -307,7 +315,7 @@ spec:
     const limited = virtualHost([route('a', [], { rateLimits: [limit] })])
     for (let i = 0; i < 5; i++) explain([limited])
     const view = request()
-    expect(limited.routes[0]!.filters[0]!.onRequest({ view, now: 0, random: () => 0 })).to.equal(null)
+    expect(limited.routes[0]!.filters[0]!.filter.onRequest({ view, now: 0, random: () => 0 })).to.equal(null)
   })
 
   it('agrees with the data path on random rules and requests', () => {

@@ -1,5 +1,9 @@
 import { expect } from 'chai'
 
+import { noFilterCounts } from '../../../../../agent/worker/filters/filter-counts.ts'
+import { ask } from '../../../../../agent/worker/filters/filter.ts'
+import { filterKinds, filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { VerdictCounts } from '../../../../../agent/worker/filters/verdict-counts.ts'
 import { MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import type { MeshStateDeps } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import { ownVirtualHost } from '../../../../../agent/worker/route/own-host.ts'
@@ -10,17 +14,22 @@ import { request } from '../../../../support/routing.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
 describe('the virtual host of the host itself', () => {
+  const counts = noFilterCounts()
+  const verdicts = new VerdictCounts(filterKinds)
+  const filters = filterTable(filterKinds, counts, verdicts)
+
   it('answers the probe with 200 and an empty body, and has no other route', () => {
-    const host = ownVirtualHost(new RouteIds())
+    const host = ownVirtualHost(new RouteIds(), filters)
     const probe = request({ path: probeRequest.path })
     const route = matchRoute(host, probe)!
-    const verdict = route.filters[0]!.onRequest({ view: probe, now: 0, random: Math.random })
+    const verdict = ask(route.filters[0]!, { view: probe, now: 0, random: Math.random })
     expect(verdict).to.include({ kind: 'answer', status: 200, code: undefined })
+    expect([verdicts.samples(), counts.directResponses], 'nobody counts it').to.deep.equal([[], 0])
     expect(matchRoute(host, request({ path: `${probeRequest.path}/more` }))).to.equal(undefined)
   })
 
   it('is there before the first snapshot and after each one, which cannot take its name', () => {
-    const deps = { random: Math.random, now: () => 0, limitShare: 1 } as unknown as MeshStateDeps
+    const deps = { filters, random: Math.random, now: () => 0, limitShare: 1 } as unknown as MeshStateDeps
     const events = { onListeners() {}, onSettings() {}, onNames() {} }
     const state = new MeshState(deps, events)
     expect(state.findAuthority(probeRequest.host)?.isOwn).to.equal(true)

@@ -47,7 +47,7 @@ describe('destinations', () => {
       route('a', [], { action: { kind: 'direct', status: 204, body: '', contentType: 'text/plain' } }),
     ]).routes[0]!
     expect(chooseDestination(answered, 0)).to.equal(undefined)
-    expect(answered.filters.at(-1)!.onRequest(context(request()))).to.include({ kind: 'answer', status: 204 })
+    expect(answered.filters.at(-1)!.filter.onRequest(context(request()))).to.include({ kind: 'answer', status: 204 })
   })
 })
 
@@ -106,7 +106,7 @@ describe('a plain route', () => {
   it('has no filter, no edit, no rewrite and no mirror', () => {
     expect(virtualHost([route('a')]).routes[0]).to.deep.include({
       filters: [],
-      responseFilters: [],
+      replyFilters: [],
       requestEdits: null,
       responseEdits: null,
       rewritePath: null,
@@ -114,36 +114,6 @@ describe('a plain route', () => {
       retry: null,
       mirrors: [],
     })
-  })
-})
-
-describe('filters', () => {
-  it('stand in the order CORS, fault, rate limit, answer', () => {
-    const { filters } = virtualHost([
-      route('a', [], {
-        action: { kind: 'direct', status: 200, body: 'x', contentType: 'text/plain' },
-        fault: { delay: { share: 1, fixedMs: 1 }, abort: { share: 1, status: 500 } },
-        cors: { allowOrigins: [], allowMethods: [], allowHeaders: [], exposeHeaders: [], allowCredentials: false },
-        rateLimits: [
-          {
-            name: 'l',
-            maxTokens: 1,
-            tokensPerFill: 1,
-            fillIntervalMs: 1,
-            per: 'route',
-            status: 429,
-            origin: { kind: 'MeshPolicy', name: 'p', path: '' },
-          },
-        ],
-      }),
-    ]).routes[0]!
-    expect(filters.map((filter) => filter.name)).to.deep.equal([
-      'cors',
-      'fault-delay',
-      'fault-abort',
-      'rate-limit',
-      'direct-response',
-    ])
   })
 })
 

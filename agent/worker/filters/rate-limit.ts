@@ -7,18 +7,35 @@
  */
 import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
 import { headers } from '../../../contracts/words.ts'
-import { plainText, refusal } from './local-reply.ts'
+import type { Fields } from '../route/fields.ts'
+import type { RequestView } from '../route/request-view.ts'
+import { plainText, refusal } from './answer.ts'
+import type { Answer } from './answer.ts'
+import type { FilterContext, FilterCounts, FilterVerdict, StatefulFilter } from './filter.ts'
+import type { FilterKind } from './kind.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { BucketRate } from './token-bucket.ts'
-import type { Answer, Fields, Filter, FilterContext, FilterCounts, FilterVerdict, RequestView } from './types.ts'
 
 export const maxSourceApps = 1024
 
 const wholeRoute = ''
 
-export class RateLimiter implements Filter {
-  readonly name = 'rate-limit'
-  readonly id: string
+export const rateLimitKind: FilterKind<RateLimiter> = {
+  kind: 'rate-limit',
+  make({ counts, former, host, limitShare, now, route }) {
+    return (route.rateLimits ?? []).map((limit) => {
+      const stateId = `${host}\n${route.name}\n${limit.name}`
+      const known = former(stateId)
+      if (known === undefined) return new RateLimiter(stateId, limit, limitShare, counts)
+      known.update(limit, limitShare, now)
+      return known
+    })
+  },
+}
+
+export class RateLimiter implements StatefulFilter {
+  readonly kind = 'rate-limit'
+  readonly stateId: string
   #spec: RateLimitSpec
   #rate: BucketRate
   readonly #buckets = new Map<string, TokenBucket>()
@@ -27,8 +44,8 @@ export class RateLimiter implements Filter {
   #refusal: Answer | null = null
   #refusalSeconds = 0
 
-  constructor(id: string, spec: RateLimitSpec, share: number, counts: FilterCounts) {
-    this.id = id
+  constructor(stateId: string, spec: RateLimitSpec, share: number, counts: FilterCounts) {
+    this.stateId = stateId
     this.#counts = counts
     this.#spec = spec
     this.#rate = rateOf(spec, share)
@@ -56,6 +73,11 @@ export class RateLimiter implements Filter {
     this.#refusal = null
     this.#rate = rateOf(spec, share)
     for (const bucket of this.#buckets.values()) bucket.setRate(this.#rate, now)
+  }
+
+  explain(): string {
+    const { name, origin, per, status } = this.#spec
+    return `answers ${status} beyond limit ${name} of ${origin.kind} ${origin.name}, per ${per}`
   }
 
   get trackedApps(): number {

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { noFilterCounts } from '../../../../../agent/worker/route/filter-counts.ts'
-import { exportLimits, importLimits } from '../../../../../agent/worker/route/limit-state.ts'
-import { maxSourceApps, RateLimiter } from '../../../../../agent/worker/route/rate-limit.ts'
-import { TokenBucket } from '../../../../../agent/worker/route/token-bucket.ts'
-import type { Answer, VirtualHost } from '../../../../../agent/worker/route/types.ts'
+import { noFilterCounts } from '../../../../../agent/worker/filters/filter-counts.ts'
+import { exportFilters, importFilters } from '../../../../../agent/worker/route/filter-state.ts'
+import { maxSourceApps, RateLimiter } from '../../../../../agent/worker/filters/rate-limit.ts'
+import { TokenBucket } from '../../../../../agent/worker/filters/token-bucket.ts'
+import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
+import type { VirtualHost } from '../../../../../agent/worker/route/types.ts'
 import type { RateLimitSpec } from '../../../../../contracts/route-spec.ts'
 import { app, compiled, context, hostSpec, key, request, route } from '../../../../support/routing.ts'
 
@@ -133,7 +134,7 @@ describe('buckets', () => {
   const limited = (spec: RateLimitSpec, former?: VirtualHost) =>
     compiled(hostSpec([route('a', [], { rateLimits: [spec] }), route('b', [], { rateLimits: [spec] })]), former)
   const take = (host: VirtualHost, index: number, count: number, now = 0): number =>
-    passed(host.routes[index]!.filters[0] as RateLimiter, count, now)
+    passed(host.routes[index]!.filters[0]!.filter as RateLimiter, count, now)
 
   it('belong to their route', () => {
     const host = limited(limit)
@@ -157,9 +158,9 @@ describe('buckets', () => {
     const before = limited(limit)
     take(before, 0, 5, 1000)
     take(before, 1, 2, 1000)
-    const state: unknown = JSON.parse(JSON.stringify(exportLimits([before], 1100)))
+    const state: unknown = JSON.parse(JSON.stringify(exportFilters([before], 1100)))
     const after = limited(limit)
-    importLimits([after], state, 50)
+    importFilters([after], state, 50)
     expect([take(after, 0, 20, 50), take(after, 1, 20, 50)]).to.deep.equal([1, 4])
   })
 
@@ -177,13 +178,13 @@ describe('buckets', () => {
     ]
     for (const state of states) {
       const host = limited(limit)
-      importLimits([host], state, 0)
+      importFilters([host], state, 0)
       expect(take(host, 0, 20), JSON.stringify(state)).to.equal(5)
     }
     const host = limited(limit)
-    importLimits([host], { [id]: { '': 1e9 } }, 0)
+    importFilters([host], { [id]: { '': 1e9 } }, 0)
     expect(take(host, 0, 20), 'never more than the bucket holds').to.equal(5)
-    importLimits([host], { [id]: { '': -5 } }, 0)
+    importFilters([host], { [id]: { '': -5 } }, 0)
     expect(take(host, 0, 20)).to.equal(0)
   })
 })

@@ -3,21 +3,26 @@
  * or, with `unmatchedPreflights: IGNORE`, is answered without permission. On ordinary responses the policy of the rule replaces the application's own fields.
  */
 import type { CorsSpec } from '../../../contracts/route-spec.ts'
-import { emptyAnswer } from './local-reply.ts'
-import { stringMatcher } from './string-match.ts'
-import type { Fields, Filter, FilterCounts, HeaderEdits, RequestView, ResponseFilter } from './types.ts'
+import type { Fields, HeaderEdits } from '../route/fields.ts'
+import type { RequestView } from '../route/request-view.ts'
+import { stringMatcher } from '../route/string-match.ts'
+import { emptyAnswer } from './answer.ts'
+import type { FilterCounts, ReplyFilter } from './filter.ts'
+import type { FilterKind } from './kind.ts'
 
 /** Allowed origins whose fields are kept; beyond it the memory starts anew. */
 const maxOrigins = 256
 
 const varyOrigin: Fields = [['vary', 'origin']]
 
-export interface CorsFilters {
-  readonly request: Filter
-  readonly response: ResponseFilter
+export const corsKind: FilterKind<ReplyFilter> = {
+  kind: 'cors',
+  make({ counts, route: { cors } }) {
+    return cors === undefined ? [] : [corsFilter(cors, counts)]
+  },
 }
 
-export function corsFilters(spec: CorsSpec, counts: FilterCounts): CorsFilters {
+function corsFilter(spec: CorsSpec, counts: FilterCounts): ReplyFilter {
   const origins = spec.allowOrigins.map((origin) => stringMatcher(origin))
   const isAllowed = (origin: string): boolean => origins.some((matcher) => matcher.test(origin))
   /** Whether a preflight of this origin is answered here, with its fields. */
@@ -50,22 +55,23 @@ export function corsFilters(spec: CorsSpec, counts: FilterCounts): CorsFilters {
     return edits
   }
   return {
-    request: {
-      name: 'cors',
-      onRequest({ view }) {
-        const origin = preflightOrigin(view)
-        if (origin === undefined || !isAnswered(origin)) return null
-        counts.preflights++
-        return emptyAnswer(200, isAllowed(origin) ? [...originFields(origin), ...preflightFields] : varyOrigin)
-      },
+    kind: 'cors',
+    onRequest({ view }) {
+      const origin = preflightOrigin(view)
+      if (origin === undefined || !isAnswered(origin)) return null
+      counts.preflights++
+      return emptyAnswer(200, isAllowed(origin) ? [...originFields(origin), ...preflightFields] : varyOrigin)
     },
-    response: {
-      name: 'cors',
-      onResponse({ view }) {
-        if (isAnswered(preflightOrigin(view))) return null
-        const origin = view.header('origin')
-        return origin !== undefined && isAllowed(origin) ? editsFor(origin) : toOthers
-      },
+    onReply({ view }) {
+      if (isAnswered(preflightOrigin(view))) return null
+      const origin = view.header('origin')
+      return origin !== undefined && isAllowed(origin) ? editsFor(origin) : toOthers
+    },
+    explain(view) {
+      const origin = view.header('origin')
+      if (isAnswered(preflightOrigin(view))) return `answers the preflight of ${origin}`
+      if (origin === undefined) return 'lets the request pass: it names no origin'
+      return `lets the request pass, and its reply is ${isAllowed(origin) ? '' : 'not '}for ${origin}`
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { FilterCounts } from './types.ts'
+import type { FilterCounts } from './filter.ts'
 
 /** Counts from zero. */
 export function noFilterCounts(): FilterCounts {

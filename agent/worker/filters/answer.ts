@@ -1,0 +1,44 @@
+/** Answers made by us, as plain values, and how filters make theirs. */
+import type { ErrorCode } from '../../../contracts/errors.ts'
+import type { Fields, HeaderEdits } from '../route/fields.ts'
+
+/** An answer made by us. */
+export interface Answer {
+  readonly kind: 'answer'
+  readonly status: number
+  /** undefined: this is an answer that a rule asked for (redirect, direct response, preflight), not an error. */
+  readonly code: ErrorCode | undefined
+  /** Envoy's response flag, `-` for none. */
+  readonly flag: string
+  readonly fields: Fields
+  /** Announced but not sent to HEAD; never sent with 204 and 304. */
+  readonly body: Buffer
+}
+
+const noBody = Buffer.alloc(0)
+
+/** Every answer without other fields shares these, so that a codec writes them once. */
+export const noFields: Fields = []
+/** Of an answer whose body is a line for people. */
+export const plainText: Fields = [['content-type', 'text/plain']]
+
+/** An answer that refuses, with a line of text for whoever reads it. `fields` other than `plainText` begin with it. */
+export function refusal(
+  status: number,
+  code: ErrorCode,
+  flag: string,
+  text: string,
+  fields: Fields = plainText,
+): Answer {
+  return { kind: 'answer', status, code, flag, fields, body: Buffer.from(`${text}\n`, 'utf8') }
+}
+
+/** An answer without a body that a rule asked for. */
+export function emptyAnswer(status: number, fields: Fields): Answer {
+  return { kind: 'answer', status, code: undefined, flag: '-', fields, body: noBody }
+}
+
+export function editedFields(fields: Fields, edits: HeaderEdits | null): Fields {
+  if (edits === null) return fields
+  return [...fields.filter(([name]) => !edits.drop.has(name)), ...edits.fields]
+}

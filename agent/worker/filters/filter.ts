@@ -1,0 +1,129 @@
+/**
+ * The contract of filters: what stands between the route of a request and its destination. A filter decides and answers; it sends nothing, knows no wire, and is handed
+ * time and random. Filters of a route are made once per change of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless
+ * it makes it wait.
+ */
+import type { HttpRouteSpec } from '../../../contracts/route-spec.ts'
+import type { HeaderEdits } from '../route/fields.ts'
+import type { RequestView } from '../route/request-view.ts'
+import type { Answer } from './answer.ts'
+
+/** What a filter may use. One object per exchange, filled anew: not to be kept. */
+export interface FilterContext {
+  /** The request, with the address of its caller and the calling application. */
+  readonly view: RequestView
+  /** Monotonic ms. */
+  readonly now: number
+  readonly random: () => number
+}
+
+/** `null` = go on with the next filter. */
+export type FilterVerdict = null | Answer | Wait
+
+/** The request waits, then the chain goes on behind the filter that asked for it, once. The time of the route and of the request does not run meanwhile. */
+export interface Wait {
+  readonly kind: 'wait'
+  /** At most, above 0. */
+  readonly ms: number
+  /** Envoy's response flag of a request that waited, `-` for none. */
+  readonly flag: string
+  /** For a wait that somebody ends; null: it ends with its time. */
+  readonly call: WaitCall | null
+}
+
+export interface WaitCall {
+  /** The request waits: whoever is asked answers `waiter`, once, at any time until `cancel`. */
+  begin(waiter: Waiter): void
+  /** Its time is over or its caller is gone: `waiter` belongs to another request from now on. */
+  cancel(waiter: Waiter): void
+  /** What becomes of the request when the time is over: null = it goes on. */
+  readonly late: Answer | null
+}
+
+export interface Waiter {
+  /** null = it goes on behind the filter. */
+  resume(verdict: Answer | null): void
+}
+
+export interface Filter {
+  /** Its kind in the table, which metrics and `explain` show. */
+  readonly kind: string
+  onRequest(context: FilterContext): FilterVerdict
+  /** What becomes of the head of a final reply, null for nothing. The same edits are the same object, so that a codec writes them once. */
+  onReply?(context: FilterContext, status: number): HeaderEdits | null
+  /** What it would do to this request, in words. Changes nothing. */
+  explain(view: RequestView): string
+}
+
+/** A filter with a say on replies. */
+export type ReplyFilter = Filter & Required<Pick<Filter, 'onReply'>>
+
+/** A filter that remembers something over requests, which a restart of the worker must not lose. */
+export interface StatefulFilter extends Filter {
+  /** The same in every generation; unique in a worker. */
+  readonly stateId: string
+  /** Plain data, safe as JSON. */
+  exportState(now: number): unknown
+  /** Tolerates anything; what it does not understand is dropped. */
+  importState(state: unknown, now: number): void
+}
+
+export function hasReply(filter: Filter): filter is ReplyFilter {
+  return filter.onReply !== undefined
+}
+
+export function isStateful(filter: Filter): filter is StatefulFilter {
+  return 'stateId' in filter
+}
+
+/** A filter at its place in a route, with where its verdicts are counted. */
+export interface RouteFilter {
+  readonly filter: Filter
+  /** Three numbers from `at` on: went on, answered, made wait (`Verdict`). */
+  readonly verdicts: Float64Array
+  readonly at: number
+}
+
+/** Offsets of verdicts from `RouteFilter.at`. */
+export const Verdict = { goOn: 0, answer: 1, wait: 2 } as const
+
+/** Asks a filter and counts what it says. */
+export function ask({ at, filter, verdicts }: RouteFilter, context: FilterContext): FilterVerdict {
+  const verdict = filter.onRequest(context)
+  const offset = verdict === null ? Verdict.goOn : verdict.kind === 'answer' ? Verdict.answer : Verdict.wait
+  verdicts[at + offset]! += 1
+  return verdict
+}
+
+/** Makes the filters of routes, in the order in which they are run. */
+export interface FilterTable {
+  filtersOf(route: HttpRouteSpec, place: RoutePlace): readonly RouteFilter[]
+}
+
+/** Where a route stands, for its filters. */
+export interface RoutePlace {
+  /** Name of the virtual host. */
+  readonly host: string
+  /** What the route does to replies, for filters that answer themselves. */
+  readonly responseEdits: HeaderEdits | null
+  /** Monotonic ms. */
+  readonly now: number
+  /** This worker's part of every local rate limit: 1 / number of workers. */
+  readonly limitShare: number
+  /** False for the host's own probe. */
+  readonly isCounted: boolean
+  /** Filters with a state of the virtual host that this one replaces, by state id: they go on. */
+  readonly former: ReadonlyMap<string, StatefulFilter>
+}
+
+/** What filters did, for metrics; the worker's tallies hold the numbers. */
+export interface FilterCounts {
+  faultDelays: number
+  faultAborts: number
+  preflights: number
+  redirects: number
+  directResponses: number
+  rateLimited: number
+  /** Callers that a rate limit forgot at its bound. */
+  forgottenCallers: number
+}
