@@ -17,7 +17,7 @@ import { Group } from './group.ts'
 import { mixBits } from './hashing.ts'
 import type { Health } from './health.ts'
 import { judge } from './health.ts'
-import { hasLabels, hasPort } from './labels.ts'
+import { choosesByPort, hasLabels, hasPort } from './labels.ts'
 import type { LocalityPlan } from './locality.ts'
 import { planLocalities } from './locality.ts'
 import { emptyNumbers } from './numbers.ts'
@@ -47,7 +47,7 @@ export interface ClusterOptions {
   readonly subset?: string | undefined
   /** Labels of the subset: version, or metadata of the endpoint. */
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** Only endpoints of this port. */
+  /** Only endpoints of this port; see `choosesByPort`. */
   readonly port?: number | undefined
   /** Where this host is; empty strings = unknown. */
   readonly own: Locality
@@ -81,6 +81,8 @@ class EndpointCluster implements Cluster {
   states: readonly LiveEndpoint[] = []
 
   private readonly port: number | undefined
+  /** `port`, while it chooses among the endpoints. */
+  private chosenPort: number | undefined
   private readonly random: Random
   private readonly refusals: ClusterRefusals
   private readonly admission: Admission
@@ -264,7 +266,7 @@ class EndpointCluster implements Cluster {
       byId: this.byId,
       labels: this.labels,
       subset: this.subset,
-      port: this.port,
+      port: this.chosenPort,
       plan: this.plan,
       groups: [...this.groups, ...this.heldGroups],
       health: this.health,
@@ -297,6 +299,8 @@ class EndpointCluster implements Cluster {
   private takeEndpoints(now: number): void {
     const isFirst = this.updates === 0
     const update = ++this.updates
+    const { port } = this
+    this.chosenPort = port !== undefined && choosesByPort(this.set.endpoints, port) ? port : undefined
     const states: LiveEndpoint[] = []
     const held = this.set.held === undefined ? nobody : new Set(this.set.held)
     let changed = isFirst || this.plan === null
@@ -339,7 +343,7 @@ class EndpointCluster implements Cluster {
   }
 
   private isMine(endpoint: Endpoint): boolean {
-    if (this.port !== undefined && !hasPort(endpoint, this.port)) return false
+    if (this.chosenPort !== undefined && !hasPort(endpoint, this.chosenPort)) return false
     return this.labels === undefined || hasLabels(endpoint, this.labels)
   }
 

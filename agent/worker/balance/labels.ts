@@ -1,6 +1,9 @@
 import { metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 
+/** What the table of clusters says for a caller that named a port that its ServiceEntry does not list. */
+const noPort = 0
+
 /** Labels are metadata of an endpoint, its version, or (`cluster`) its Nacos cluster; metadata of that name comes first. */
 export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
   for (const [name, wanted] of Object.entries(labels)) {
@@ -10,6 +13,17 @@ export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, st
     return false
   }
   return true
+}
+
+/**
+ * Whether a rule's port chooses among these endpoints. In a service of a registry a port that none of them has is taken for the service's own, which its callers see (as in Kubernetes), and chooses none of them
+ * out; in a ServiceEntry, which lists its ports, it is no match.
+ */
+export function choosesByPort(endpoints: readonly Endpoint[], port: number): boolean {
+  return (
+    port === noPort ||
+    endpoints.some((one) => one.metadata[metadataKeys.servicePorts] !== undefined || hasPort(one, port))
+  )
 }
 
 /**

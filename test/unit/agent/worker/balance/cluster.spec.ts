@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { getHeapStatistics } from 'node:v8'
 import { seededRandom } from '../../../../support/seeded-random.ts'
+import { metadataKeys } from '../../../../../contracts/endpoint.ts'
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
 import type { EndpointState } from '../../../../../agent/worker/balance/types.ts'
 import type { LoadBalancerSpec } from '../../../../../contracts/policy-spec.ts'
@@ -112,6 +113,23 @@ describe('cluster', () => {
   it('holds only the endpoints of its port', () => {
     const list = [endpoint('10.0.0.1', { port: 80 }), endpoint('10.0.0.1', { port: 8080 })]
     expect(pickState(cluster({ endpoints: list, port: 8080 })).port).to.equal(8080)
+  })
+
+  it("takes a port that no endpoint has for the service's own, until one has it", () => {
+    const list = [endpoint('10.0.0.1', { port: 8080 }), endpoint('10.0.0.2', { port: 8081 })]
+    const living = cluster({ endpoints: list, port: 80 })
+    expect([...countPicks(living, 50).keys()]).to.have.members(['10.0.0.1', '10.0.0.2'])
+    expect(living.candidates(0).every(({ usable }) => usable)).to.equal(true)
+    living.update(endpointSet([...list, endpoint('10.0.0.3', { port: 80 })]), living.policy, 0)
+    expect([...countPicks(living, 50).keys()]).to.deep.equal(['10.0.0.3'])
+    living.update(endpointSet(list), living.policy, 0)
+    expect([...countPicks(living, 50).keys()]).to.have.members(['10.0.0.1', '10.0.0.2'])
+  })
+
+  it('finds nobody at a port that a ServiceEntry does not give its endpoints, nor at the port of none', () => {
+    const listed = [endpoint('10.0.0.1', { port: 8080, metadata: { [metadataKeys.servicePorts]: '443' } })]
+    expect(pickRefusal(cluster({ endpoints: listed, port: 80 })).code).to.equal('E_BALANCE_NO_ENDPOINT')
+    expect(pickRefusal(cluster({ endpoints: endpoints(1), port: 0 })).code).to.equal('E_BALANCE_NO_ENDPOINT')
   })
 
   it('knows a meshed endpoint by the port of its application too, as callers name it', () => {
