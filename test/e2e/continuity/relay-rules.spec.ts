@@ -92,6 +92,27 @@ for (const kind of relayKinds)
       expect(backend.requests.map(({ target }) => target)).to.deep.equal(['/first'])
     })
 
+    it('R28 a caller that closes its side behind a whole request gets its answer; the other side sees no FIN before it', async () => {
+      let isEndedBefore: boolean | undefined
+      let reply: (() => void) | undefined
+      backend.answer = (_, connection) => {
+        reply = () => {
+          isEndedBefore = connection.isEnded
+          connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        }
+        return undefined
+      }
+      const asking = await caller(get('', '/half-closed'))
+      asking.socket.end()
+      await until('asked', () => reply !== undefined)
+      // a way back through the relay shows that the FIN has been read
+      backend.answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+      await ask(get('', '/other'))
+      reply!()
+      expect((await onlyReply(asking)).status).to.equal(200)
+      expect(isEndedBefore).to.equal(false)
+    })
+
     it('neither behind a body, chunked or not, nor when it comes later', async () => {
       await ask(post('Content-Length: 2\r\n', 'hi') + get('', '/second'))
       await ask(post('Transfer-Encoding: chunked\r\n', '2\r\nhi\r\n0\r\n\r\n') + get('', '/second'))
