@@ -5,7 +5,6 @@ import type { AdapterDeps } from '../contracts/registry-adapter.ts'
 const silent = (): void => {}
 
 export const quietDeps: AdapterDeps = {
-  now: Date.now,
   clock: {
     ...systemClock,
     after: (ms, call) => {

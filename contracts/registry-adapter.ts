@@ -126,7 +126,6 @@ export interface RegistryAdapter {
 
 /** What every adapter is given; nothing is taken from globals. */
 export interface AdapterDeps {
-  readonly now: () => number
   readonly clock: Clock
   readonly random: () => number
   readonly log: AdapterLog

@@ -182,7 +182,7 @@ async function main(): Promise<void> {
   const guard = fileReadGuard(config.stateDir, { pid: process.pid, now: () => clock.wall(), isAlive, log: logger })
   const metrics = new ControlMetrics()
   let control: Control
-  const adapterDeps = { now: () => clock.wall(), clock, random: Math.random, log: logger, metrics }
+  const adapterDeps = { clock, random: Math.random, log: logger, metrics }
   const adapters = await createAdapters(config, adapterDeps, (address, port) =>
     control.host.listeners.isOwn(address, port),
   )

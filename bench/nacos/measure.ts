@@ -34,7 +34,6 @@ export const serviceOf = (bench: NacosBench, name: string): ServiceName => ({
 
 const noMetrics: AdapterMetrics = { count: () => undefined, gauge: () => undefined }
 const quiet: AdapterDeps = {
-  now: Date.now,
   clock: systemClock,
   random: Math.random,
   log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },

@@ -249,7 +249,6 @@ export class DemoWorld {
   private adapterDeps(): AdapterDeps {
     const silent = (): void => {}
     return {
-      now: Date.now,
       clock: systemClock,
       random: this.deps.random,
       log: { debug: silent, info: silent, warn: silent, error: silent },

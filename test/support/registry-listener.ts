@@ -98,7 +98,6 @@ export function recordedDeps(): RecordedDeps {
   const level = (name: string) => (fields: object, message: string) =>
     void lines.push(`${name} ${message} ${JSON.stringify(fields)}`)
   return {
-    now: Date.now,
     clock: systemClock,
     random: Math.random,
     lines,

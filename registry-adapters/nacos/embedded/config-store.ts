@@ -6,6 +6,7 @@ import { NacosFault, overLimit } from '../server/fault.ts'
 import type { FaceLimits } from '../server/limits.ts'
 
 export interface ConfigStoreOptions {
+  /** Epoch ms. */
   readonly now: () => number
   readonly limits: Pick<FaceLimits, 'maxConfigs' | 'maxConfigBytes' | 'maxConfigTotalBytes'>
   /** Called after each change. */

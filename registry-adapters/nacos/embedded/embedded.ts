@@ -56,17 +56,17 @@ const silent: Pick<AdapterDeps, 'log' | 'metrics'> = {
 
 /** Starts it. Rejects with E_LISTEN_IN_USE, E_LISTEN_DENIED, or E_CONFIG_UNREADABLE for a damaged file. */
 export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions = {}): Promise<EmbeddedRegistry> {
-  const deps: AdapterDeps = { now: Date.now, clock: systemClock, random: Math.random, ...silent, ...options.deps }
+  const deps: AdapterDeps = { clock: systemClock, random: Math.random, ...silent, ...options.deps }
   const limits = { ...defaultLimits, ...options.limits }
   const host = options.host ?? '127.0.0.1'
   let writer: StoreWriter | undefined
   const naming = new NamingStore({
-    now: deps.now,
+    now: () => deps.clock.monotonic(),
     limits,
     connectionGraceMs: options.connectionGraceMs ?? 0,
     onPersistentChange: () => writer?.changed(),
   })
-  const config = new ConfigStore({ now: deps.now, limits, onChange: () => writer?.changed() })
+  const config = new ConfigStore({ now: () => deps.clock.wall(), limits, onChange: () => writer?.changed() })
   if (options.file !== undefined) {
     const content = await readStoreFile(options.file)
     naming.restore(content.services)

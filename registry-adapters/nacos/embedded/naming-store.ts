@@ -41,6 +41,7 @@ interface ServiceEntry {
 }
 
 export interface NamingStoreOptions {
+  /** Monotonic ms. */
   readonly now: () => number
   readonly limits: Pick<FaceLimits, 'maxServices' | 'maxInstances'>
   /** How long the instances of a broken connection stay, ms; Nacos itself: 0. */

@@ -24,15 +24,15 @@ interface WatchedConfig extends Watched {
 }
 
 export class MeshConfig implements ConfigBackend {
-  readonly #deps: Pick<FaceDeps, 'configOf' | 'now'>
+  readonly #deps: Pick<FaceDeps, 'configOf' | 'clock'>
   readonly #options: MeshConfigOptions
   readonly #watched: WatchTable<WatchedConfig>
 
-  constructor(deps: Pick<FaceDeps, 'configOf' | 'now'>, options: MeshConfigOptions) {
+  constructor(deps: Pick<FaceDeps, 'configOf' | 'clock'>, options: MeshConfigOptions) {
     this.#deps = deps
     this.#options = options
     const { idleMs, maxWatched: most } = options
-    this.#watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.now() })
+    this.#watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.clock.monotonic() })
   }
 
   get size(): number {
@@ -46,7 +46,7 @@ export class MeshConfig implements ConfigBackend {
       content: found.content,
       md5: contentMd5(found.content),
       type: typeByName(key.dataId),
-      modifiedAt: this.#deps.now(),
+      modifiedAt: this.#deps.clock.wall(),
     }
   }
 
@@ -92,7 +92,7 @@ export class MeshConfig implements ConfigBackend {
       unsubscribe: () => {
         isOver = true
         watched.listeners.delete(listener)
-        watched.usedAt = this.#deps.now()
+        watched.usedAt = this.#deps.clock.monotonic()
       },
     }
   }

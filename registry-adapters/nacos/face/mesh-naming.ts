@@ -51,7 +51,7 @@ export class MeshNaming implements NamingBackend {
     const { limits, connectionGraceMs, firstAnswerMs, idleMs } = options
     this.#services = new MeshServices(deps, { maxServices: limits.maxServices, firstAnswerMs, idleMs })
     this.#store = new NamingStore({
-      now: deps.now,
+      now: () => deps.clock.monotonic(),
       limits,
       connectionGraceMs,
       onServiceChange: (service) => void this.#carry(service),

@@ -29,15 +29,15 @@ interface Subject extends Watched {
 }
 
 export class MeshServices {
-  readonly #deps: Pick<FaceDeps, 'subscribeService' | 'now'>
+  readonly #deps: Pick<FaceDeps, 'subscribeService' | 'clock'>
   readonly #options: MeshServicesOptions
   readonly #subjects: WatchTable<Subject>
 
-  constructor(deps: Pick<FaceDeps, 'subscribeService' | 'now'>, options: MeshServicesOptions) {
+  constructor(deps: Pick<FaceDeps, 'subscribeService' | 'clock'>, options: MeshServicesOptions) {
     this.#deps = deps
     this.#options = options
     const { idleMs, maxServices: most } = options
-    this.#subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.now() })
+    this.#subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.clock.monotonic() })
   }
 
   get size(): number {
@@ -46,14 +46,14 @@ export class MeshServices {
 
   async view(service: ServiceName): Promise<ServiceView> {
     const subject = this.#subject(service)
-    subject.usedAt = this.#deps.now()
+    subject.usedAt = this.#deps.clock.monotonic()
     if (subject.endpoint === undefined) {
-      let timer: NodeJS.Timeout | undefined
+      let cancel: (() => void) | undefined
       const timeout = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, this.#options.firstAnswerMs)
+        cancel = this.#deps.clock.after(this.#options.firstAnswerMs, resolve)
       })
       await Promise.race([subject.answered, timeout])
-      clearTimeout(timer)
+      cancel?.()
     }
     const { endpoint } = subject
     if (endpoint === undefined) {
@@ -84,7 +84,7 @@ export class MeshServices {
     return {
       unsubscribe: () => {
         subject.listeners.delete(listener)
-        subject.usedAt = this.#deps.now()
+        subject.usedAt = this.#deps.clock.monotonic()
       },
     }
   }

@@ -7,6 +7,7 @@ export interface WatchTableOptions {
   readonly limit: string
   readonly most: number
   readonly idleMs: number
+  /** Monotonic ms. */
   readonly now: () => number
 }
 

@@ -15,6 +15,7 @@ export interface AuthOptions {
   /** s */
   readonly tokenTtlSeconds: number
   readonly maxTokens: number
+  /** Monotonic ms. */
   readonly now: () => number
 }
 

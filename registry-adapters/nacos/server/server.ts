@@ -2,6 +2,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as NetServer, Socket } from 'node:net'
 import { createServer as createNetServer } from 'node:net'
+import { every } from '../../../contracts/clock.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { AuthUser } from './auth.ts'
@@ -71,24 +72,26 @@ const maxPortTries = 50
 export async function startNacosServer(options: NacosServerOptions, deps: AdapterDeps): Promise<NacosServer> {
   const { backend, limits, cacheMillis } = options
   const { naming, config } = backend
-  const now = neverBack(deps.now)
+  const { clock } = deps
+  const now = neverBack(() => clock.wall())
   const auth = new Auth({
     users: options.users,
     takesStrangers: options.takesStrangers ?? false,
     tokenTtlSeconds: options.tokenTtlSeconds ?? 18_000,
     maxTokens: limits.maxTokens,
-    now: deps.now,
+    now: () => clock.monotonic(),
   })
   const uidOf = options.uidOf ?? (() => undefined)
   const pushes = new ServicePushes({
     naming,
     now,
+    clock,
     mergeWindowMs: options.mergeWindowMs,
     cacheMillis,
     maxSubscriptions: limits.maxSubscriptions,
   })
   const listens = new ConfigListens(config, limits.maxConfigListeners)
-  const polls = new LongPolls({ config, limits })
+  const polls = new LongPolls({ config, limits, clock })
   const grpc = new GrpcServer({
     handlers: {
       ...namingRequests({ naming, pushes, now, cacheMillis, maxBatch: 1000 }),
@@ -97,7 +100,7 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
     auth,
     limits,
     uidOf,
-    now: deps.now,
+    clock,
     log: deps.log,
     metrics: deps.metrics,
     onConnectionGone: (connection) => naming.connectionGone(connection),
@@ -120,12 +123,12 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
   const { port, grpcPort } = await listenBoth(http, sockets, options)
   options.onListening?.()
   ready.resolve()
-  const sweeper = setInterval(() => {
+  const stopSweeps = every(clock, options.sweepMs, () => {
     backend.sweep()
     grpc.sweep()
     deps.metrics.gauge('nacos_face_subscriptions', {}, pushes.subscriptions)
     deps.metrics.gauge('nacos_face_parked_polls', {}, polls.parked)
-  }, options.sweepMs)
+  })
   return {
     port,
     grpcPort,
@@ -136,7 +139,7 @@ export async function startNacosServer(options: NacosServerOptions, deps: Adapte
       parkedPolls: polls.parked,
     }),
     async close() {
-      clearInterval(sweeper)
+      stopSweeps()
       polls.close()
       const closed = Promise.all([closeServer(http), closeServer(sockets)])
       http.closeIdleConnections()

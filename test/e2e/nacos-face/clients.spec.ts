@@ -1,5 +1,6 @@
 /** Clients that nobody here wrote, against the embedded registry and against the face. */
 import { expect } from 'chai'
+import { systemClock } from '../../../contracts/clock.ts'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import type { NacosFace } from '../../../registry-adapters/nacos/face/index.ts'
@@ -236,7 +237,11 @@ describe('all foreign clients together', function () {
     }
     const startedAt = Date.now()
     const now = (): number => startedAt + (Date.now() - startedAt) * 2
-    const registry = await startEmbeddedRegistry({ mergeWindowMs: 20, sweepMs: 100, deps: { now } })
+    const registry = await startEmbeddedRegistry({
+      mergeWindowMs: 20,
+      sweepMs: 100,
+      deps: { clock: { ...systemClock, wall: now, monotonic: now } },
+    })
     const clients = launches.map((launch) => {
       if ('missing' in launch) throw new Error(launch.missing)
       return new ForeignClient(launch, registry.address)

@@ -1,6 +1,7 @@
 /** A mesh for the face, in memory: remembers what was registered, answers services as told, keeps configuration. */
 import { createHash } from 'node:crypto'
 import { systemClock } from '../../../contracts/clock.ts'
+import type { Clock } from '../../../contracts/clock.ts'
 import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
@@ -15,8 +16,7 @@ import type {
 } from '../../../registry-adapters/nacos/face/index.ts'
 
 export class FakeMesh implements FaceDeps {
-  now: () => number = Date.now
-  readonly clock = systemClock
+  clock: Clock = systemClock
   readonly random = Math.random
   readonly log = { debug() {}, info() {}, warn() {}, error() {} }
   readonly counted = new Map<string, number>()

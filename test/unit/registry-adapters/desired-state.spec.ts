@@ -23,7 +23,7 @@ function desired(onWanted: (self: DesiredState) => void = silence): DesiredState
       onDoubt: silence,
       onUnwanted: silence,
     },
-    { now: () => 0, clock: { ...systemClock, wall: () => 7 }, random: () => 0.5, log, metrics },
+    { clock: { ...systemClock, wall: () => 7 }, random: () => 0.5, log, metrics },
   )
   return self
 }

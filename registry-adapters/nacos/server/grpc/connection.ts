@@ -1,4 +1,5 @@
 /** One client's gRPC connection: what it listens to, and the way back to it. */
+import type { Clock } from '../../../../contracts/clock.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
 import { encodePayload } from '../../wire/payload.ts'
@@ -16,7 +17,7 @@ export interface ConnectionDeps {
   readonly id: string
   /** The user of this host at the other end; undefined = not known. */
   readonly uid: number | undefined
-  readonly now: () => number
+  readonly clock: Clock
   readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
   readonly ackTimeoutMs: number
   readonly stalledMs: number
@@ -47,9 +48,10 @@ export class ClientConnection {
     this.id = deps.id
     this.uid = deps.uid
     this.#deps = deps
-    this.lastActiveAt = deps.now()
+    this.lastActiveAt = deps.clock.monotonic()
     this.pushes = new PushQueue({
       limits: deps.limits,
+      clock: deps.clock,
       ackTimeoutMs: deps.ackTimeoutMs,
       stalledMs: deps.stalledMs,
       onUnanswered: deps.onUnanswered,
@@ -72,18 +74,18 @@ export class ClientConnection {
   }
 
   touch(): void {
-    this.lastActiveAt = this.#deps.now()
+    this.lastActiveAt = this.#deps.clock.monotonic()
     this.#detectionSentAt = undefined
   }
 
   /** A message that needs no answer and does not wait in the queue. */
   tell(type: string, body: Readonly<Record<string, unknown>>): void {
-    this.#write({ type, body: { module: 'internal', ...body } }, `${type}-${this.#deps.now()}`, () => {})
+    this.#write({ type, body: { module: 'internal', ...body } }, `${type}-${this.#deps.clock.monotonic()}`, () => {})
   }
 
   /** Asks a silent client whether it is alive, and cuts it off when it stays silent. */
   detect(idleMs: number, answerMs: number): void {
-    const now = this.#deps.now()
+    const now = this.#deps.clock.monotonic()
     if (this.#detectionSentAt !== undefined) {
       if (now - this.#detectionSentAt >= answerMs) this.#deps.destroy()
     } else if (now - this.lastActiveAt >= idleMs) {

@@ -5,6 +5,8 @@
 import type { Socket } from 'node:net'
 import type { ConnectionInjector, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js'
 import { Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { every } from '../../../../contracts/clock.ts'
+import type { Clock } from '../../../../contracts/clock.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
 import { grpcErrorCodes, resultCodes } from '../../wire/codes.ts'
 import { clientRequests, responseTypeOf, responseTypes, serverRequests } from '../../wire/messages.ts'
@@ -26,7 +28,7 @@ export interface GrpcServerDeps {
   readonly limits: FaceLimits
   /** The user of this host at the other end; undefined = not known. */
   readonly uidOf: (socket: Socket) => number | undefined
-  readonly now: () => number
+  readonly clock: Clock
   readonly log: AdapterLog
   readonly metrics: AdapterMetrics
   readonly onConnectionGone: (connection: string) => void
@@ -66,7 +68,7 @@ export class GrpcServer {
   readonly #connections = new Map<string, ClientConnection>()
   readonly #budget: ConnectionBudget<Socket>
   readonly #unread: UnreadBytes<Socket>
-  readonly #looker: NodeJS.Timeout
+  readonly #stopLooking: () => void
   #nextId = 0
   #onLastGone: (() => void) | undefined
 
@@ -98,14 +100,13 @@ export class GrpcServer {
     this.#unread = new UnreadBytes({
       most: deps.limits.maxBodyTotalBytes,
       mostPerCaller: deps.limits.maxBodyBytesPerUser,
-      now: () => performance.now(),
+      now: () => deps.clock.monotonic(),
       onBound: (bound) =>
         deps.metrics.count('nacos_face_refused', {
           bound: bound === 'most' ? 'maxBodyTotalBytes' : 'maxBodyBytesPerUser',
         }),
     })
-    this.#looker = setInterval(() => this.#unread.look(), unreadLookMs)
-    this.#looker.unref()
+    this.#stopLooking = every(deps.clock, unreadLookMs, () => this.#unread.look())
     this.#budget = new ConnectionBudget({
       most: deps.limits.maxGrpcConnections,
       mostPerCaller: deps.limits.maxGrpcConnectionsPerUser,
@@ -128,7 +129,7 @@ export class GrpcServer {
 
   /** Takes a fresh socket; at a bound the oldest connection that is not set up leaves, or this one. */
   accept(socket: Socket): void {
-    const { limits, now, metrics, log } = this.#deps
+    const { limits, clock, metrics, log } = this.#deps
     const peer = peerOf(socket)
     socket.on('error', () => socket.destroy())
     const uid = this.#deps.uidOf(socket)
@@ -138,8 +139,8 @@ export class GrpcServer {
     }
     const connection = new ClientConnection({
       uid,
-      id: `${now()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.#nextId}`,
-      now,
+      id: `${clock.wall()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.#nextId}`,
+      clock,
       limits,
       ackTimeoutMs: this.#deps.pushAckTimeoutMs,
       stalledMs,
@@ -155,18 +156,18 @@ export class GrpcServer {
     })
     this.#connections.set(peer, connection)
     metrics.gauge('nacos_face_connections', {}, this.#connections.size)
-    const silent = setTimeout(() => {
+    const forgetSilent = clock.after(firstByteMs, () => {
       if (socket.bytesRead === 0) socket.destroy()
-    }, firstByteMs)
-    const idle = setTimeout(() => {
+    })
+    const forgetIdle = clock.after(setUpMs, () => {
       if (!connection.isSetUp) socket.destroy()
-    }, setUpMs)
+    })
     connection.onSetUp = () => this.#budget.busy(socket)
     connection.onDelivered = (bytes) => this.#unread.delivered(socket, bytes)
     this.#unread.enter(socket, callerName({ uid }))
     socket.once('close', () => {
-      clearTimeout(silent)
-      clearTimeout(idle)
+      forgetSilent()
+      forgetIdle()
       this.#budget.leave(socket)
       this.#unread.leave(socket)
       if (this.#connections.get(peer) === connection) this.#connections.delete(peer)
@@ -187,7 +188,7 @@ export class GrpcServer {
 
   /** Tells every client to connect again, and closes the connections `graceMs` later at the latest. */
   async close(graceMs: number): Promise<void> {
-    clearInterval(this.#looker)
+    this.#stopLooking()
     for (const connection of this.#connections.values()) {
       if (!connection.isSetUp) continue
       connection.tell(serverRequests.connectReset, { serverIp: null, serverPort: null, connectionId: connection.id })
@@ -196,11 +197,11 @@ export class GrpcServer {
     this.#injector.drain(graceMs)
     this.#server.tryShutdown(() => {})
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
+      const cancel = this.#deps.clock.after(graceMs, () => {
         for (const connection of this.#connections.values()) connection.destroy()
-      }, graceMs)
+      })
       this.#onLastGone = () => {
-        clearTimeout(timer)
+        cancel()
         resolve()
       }
       if (this.#connections.size === 0) this.#onLastGone()

@@ -2,6 +2,7 @@
  * What is still to be told to one connection. Changes of one subject are merged: at most one message per subject waits, and it is made when it is sent, so
  * that a slow reader gets the newest state and not a history. At most `maxUnacked` messages are under way without an answer and at most `maxBytes` unread.
  */
+import type { Clock } from '../../../../contracts/clock.ts'
 import type { FaceLimits } from '../limits.ts'
 
 export interface PushMessage {
@@ -14,6 +15,7 @@ export type MakePush = () => Promise<PushMessage | undefined>
 
 export interface PushQueueDeps {
   readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
+  readonly clock: Clock
   /** Sends with this `requestId`; answers the size in bytes. `onFlushed` comes when the bytes left us. */
   readonly send: (message: PushMessage, requestId: string, onFlushed: () => void) => number
   readonly onUnanswered: (subject: string) => void
@@ -27,9 +29,9 @@ export interface PushQueueDeps {
 export class PushQueue {
   readonly #deps: PushQueueDeps
   readonly #waiting = new Map<string, MakePush>()
-  readonly #underWay = new Map<string, { subject: string; timer: NodeJS.Timeout }>()
+  readonly #underWay = new Map<string, { subject: string; cancel: () => void }>()
   #unreadBytes = 0
-  #stallTimer: NodeJS.Timeout | undefined
+  #cancelStall: (() => void) | undefined
   #isPumping = false
   #isClosed = false
   #nextId = 0
@@ -62,7 +64,7 @@ export class PushQueue {
   acknowledge(requestId: string): void {
     const answered = this.#underWay.get(requestId)
     if (answered === undefined) return
-    clearTimeout(answered.timer)
+    answered.cancel()
     this.#underWay.delete(requestId)
     void this.#pump()
   }
@@ -70,9 +72,9 @@ export class PushQueue {
   close(): void {
     this.#isClosed = true
     this.#waiting.clear()
-    for (const { timer } of this.#underWay.values()) clearTimeout(timer)
+    for (const { cancel } of this.#underWay.values()) cancel()
     this.#underWay.clear()
-    clearTimeout(this.#stallTimer)
+    this.#cancelStall?.()
   }
 
   async #pump(): Promise<void> {
@@ -98,15 +100,15 @@ export class PushQueue {
   }
 
   #send(subject: string, make: MakePush, message: PushMessage): void {
-    const { ackTimeoutMs, onUnanswered } = this.#deps
+    const { ackTimeoutMs, clock, onUnanswered } = this.#deps
     const requestId = String(++this.#nextId)
-    const timer = setTimeout(() => {
+    const cancel = clock.after(ackTimeoutMs, () => {
       this.#underWay.delete(requestId)
       onUnanswered(subject)
       if (!this.#waiting.has(subject)) this.#waiting.set(subject, make)
       void this.#pump()
-    }, ackTimeoutMs)
-    this.#underWay.set(requestId, { subject, timer })
+    })
+    this.#underWay.set(requestId, { subject, cancel })
     let bytes = 0
     let isFlushed = false
     bytes = this.#deps.send(message, requestId, () => {
@@ -123,9 +125,9 @@ export class PushQueue {
 
   /** Each flush is progress; unread bytes without one for `stalledMs` are a stall. */
   #watchReader(): void {
-    clearTimeout(this.#stallTimer)
-    this.#stallTimer = undefined
+    this.#cancelStall?.()
+    this.#cancelStall = undefined
     if (this.#unreadBytes === 0 || this.#isClosed) return
-    this.#stallTimer = setTimeout(this.#deps.onStalled, this.#deps.stalledMs)
+    this.#cancelStall = this.#deps.clock.after(this.#deps.stalledMs, this.#deps.onStalled)
   }
 }

@@ -1,4 +1,5 @@
 /** Tells subscribed connections of changed services, once per merge window and service. */
+import type { Clock } from '../../../../contracts/clock.ts'
 import type { ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
@@ -12,6 +13,7 @@ export interface ServicePushesDeps {
   readonly naming: NamingBackend
   /** Epoch ms, never going back. */
   readonly now: () => number
+  readonly clock: Clock
   /** Changes of a service within this time go out as one message; ms. Nacos itself: 500. */
   readonly mergeWindowMs: number
   readonly cacheMillis: number
@@ -22,7 +24,8 @@ interface Subject {
   readonly service: ServiceName
   readonly subscribers: Map<ClientConnection, string>
   upstream: Subscription | undefined
-  timer: NodeJS.Timeout | undefined
+  /** Cancels the push that is due at the end of the merge window. */
+  cancel: (() => void) | undefined
 }
 
 export class ServicePushes {
@@ -48,7 +51,7 @@ export class ServicePushes {
     }
     let subject = this.#subjects.get(key)
     if (subject === undefined) {
-      const made: Subject = { service, subscribers: new Map(), upstream: undefined, timer: undefined }
+      const made: Subject = { service, subscribers: new Map(), upstream: undefined, cancel: undefined }
       subject = made
       this.#subjects.set(key, made)
       made.upstream = naming.subscribe(service, () => this.#changed(made))
@@ -62,7 +65,7 @@ export class ServicePushes {
         connection.pushes.withdraw(key)
         if (subscribers.size > 0 || this.#subjects.get(key) !== found) return
         this.#subjects.delete(key)
-        clearTimeout(found.timer)
+        found.cancel?.()
         found.upstream?.unsubscribe()
       },
     })
@@ -76,17 +79,17 @@ export class ServicePushes {
 
   close(): void {
     for (const subject of this.#subjects.values()) {
-      clearTimeout(subject.timer)
+      subject.cancel?.()
       subject.upstream?.unsubscribe()
     }
     this.#subjects.clear()
   }
 
   #changed(subject: Subject): void {
-    subject.timer ??= setTimeout(() => {
-      subject.timer = undefined
+    subject.cancel ??= this.#deps.clock.after(this.#deps.mergeWindowMs, () => {
+      subject.cancel = undefined
       for (const [connection, clusters] of subject.subscribers) this.#offer(connection, subject.service, clusters)
-    }, this.#deps.mergeWindowMs)
+    })
   }
 
   #offer(connection: ClientConnection, service: ServiceName, clusters: string): void {

@@ -1,4 +1,5 @@
 /** Parked requests that are answered when one of their documents changes, or with nothing when their time is up. */
+import type { Clock } from '../../../../contracts/clock.ts'
 import type { ConfigBackend, ConfigKey } from '../backend.ts'
 import type { Caller } from '../caller.ts'
 import { readable } from '../readable.ts'
@@ -14,6 +15,7 @@ interface Listening {
 }
 
 export interface LongPollsDeps {
+  readonly clock: Clock
   readonly config: ConfigBackend
   readonly limits: Pick<FaceLimits, 'maxParkedPolls' | 'maxConfigListeners'>
 }
@@ -84,14 +86,14 @@ export class LongPolls {
     return new Promise((resolve) => {
       const finish = (changed: readonly Listening[]): void => {
         if (!this.#parked.delete(release)) return
-        clearTimeout(timer)
+        cancel()
         signal.removeEventListener('abort', release)
         for (const watch of watches) watch.unsubscribe()
         resolve(answerOf(changed))
       }
       const release = (): void => finish([])
       this.#parked.add(release)
-      const timer = setTimeout(release, waitMs)
+      const cancel = this.#deps.clock.after(waitMs, release)
       signal.addEventListener('abort', release)
       const watches = listening.map((one) =>
         this.#deps.config.watch(

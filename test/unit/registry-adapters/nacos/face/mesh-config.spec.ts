@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { systemClock } from '../../../../../contracts/clock.ts'
 import { MeshError } from '../../../../../contracts/errors.ts'
 import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
 import { MeshConfig } from '../../../../../registry-adapters/nacos/face/mesh-config.ts'
@@ -11,7 +12,7 @@ const key = { namespace: 'public', group: 'g', dataId: 'app.yml' }
 function setUp(): { mesh: FakeMesh; config: MeshConfig; pass: (ms: number) => void } {
   let now = 0
   const mesh = new FakeMesh()
-  mesh.now = () => now
+  mesh.clock = { ...systemClock, wall: () => now, monotonic: () => now }
   const config = new MeshConfig(mesh, { maxWatched: 2, timeoutMs: 1_000, idleMs: 60_000 })
   return {
     mesh,

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { systemClock } from '../../../../../contracts/clock.ts'
 import { MeshError } from '../../../../../contracts/errors.ts'
 import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
 import type { NacosInstance } from '../../../../../registry-adapters/nacos/server/instance.ts'
@@ -16,7 +17,7 @@ const instance = (port: number, more: Record<string, unknown> = {}): NacosInstan
 function setUp(): { mesh: FakeMesh; naming: MeshNaming; pass: (ms: number) => void } {
   let now = 1_000_000
   const mesh = new FakeMesh()
-  mesh.now = () => now
+  mesh.clock = { ...systemClock, wall: () => now, monotonic: () => now }
   const naming = new MeshNaming(mesh, {
     limits: { ...defaultLimits, maxServices: 3 },
     connectionGraceMs: 2_000,

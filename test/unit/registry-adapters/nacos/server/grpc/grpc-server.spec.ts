@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { expect } from 'chai'
+import { systemClock } from '../../../../../../contracts/clock.ts'
 import { encodePayload } from '../../../../../../registry-adapters/nacos/wire/payload.ts'
 import type {
   EmbeddedRegistry,
@@ -165,7 +166,7 @@ describe('gRPC interface of the Nacos-compatible server', () => {
 
   it('never lets the time of a push go back, whatever the clock does', async () => {
     let now = 5_000_000
-    await start({ deps: { now: () => now } })
+    await start({ deps: { clock: { ...systemClock, wall: () => now } } })
     const raw = await client()
     const timeOf = async (): Promise<unknown> =>
       ((await raw.request('ServiceQueryRequest', orders)).body['serviceInfo'] as { lastRefTime: number }).lastRefTime

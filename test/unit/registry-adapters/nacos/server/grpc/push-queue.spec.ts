@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { systemClock } from '../../../../../../contracts/clock.ts'
 import type { PushMessage, PushQueueDeps } from '../../../../../../registry-adapters/nacos/server/grpc/push-queue.ts'
 import { PushQueue } from '../../../../../../registry-adapters/nacos/server/grpc/push-queue.ts'
 import { eventually } from '../../../../../support/registry-listener.ts'
@@ -18,6 +19,7 @@ function queueOf(more: Partial<PushQueueDeps> = {}): {
   const sent: Sent[] = []
   const story: string[] = []
   const queue = new PushQueue({
+    clock: systemClock,
     limits: { maxUnackedPushes: 2, maxPushBufferBytes: 100 },
     send: (message, requestId, onFlushed) => {
       sent.push({ text: message.body['text'], requestId, flush: onFlushed })

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { systemClock } from '../../../../../../contracts/clock.ts'
 import { NacosFault } from '../../../../../../registry-adapters/nacos/server/fault.ts'
 import { LongPolls, parseListening } from '../../../../../../registry-adapters/nacos/server/http/long-poll.ts'
 import { ConfigStore, contentMd5 } from '../../../../../../registry-adapters/nacos/embedded/config-store.ts'
@@ -21,7 +22,7 @@ function setUp(): {
 } {
   const config = new ConfigStore({ now: () => 0, limits })
   return {
-    polls: new LongPolls({ config, limits }),
+    polls: new LongPolls({ config, limits, clock: systemClock }),
     publish: (dataId, content, namespace = 'public') =>
       config.publish({ namespace, group: 'g', dataId }, content, 'text', undefined),
   }
