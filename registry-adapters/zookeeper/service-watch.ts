@@ -103,7 +103,10 @@ export class ServiceWatch {
       children.set(name, child)
       if (!child.isDirty) continue
       if (layout.readsData) dirty.push(name)
-      else this.#take(name, child, layout.read(this.#service, name, Buffer.alloc(0)))
+      else {
+        child.isDirty = false
+        this.#take(name, child, layout.read(this.#service, name, Buffer.alloc(0)))
+      }
     }
     this.#children = children
     for (let start = 0; start < dirty.length; start += maxQuestions)
@@ -114,6 +117,7 @@ export class ServiceWatch {
 
   async #readChild(name: string): Promise<void> {
     const child = this.#children.get(name)!
+    // an event from here on is about something newer than the answer, even one that is read together with it
     child.isDirty = false
     try {
       const data = await this.#deps.nodes.data(`${this.directory}/${name}`)
@@ -127,7 +131,6 @@ export class ServiceWatch {
   }
 
   #take(name: string, child: Child, read: Endpoint | 'other' | undefined): void {
-    child.isDirty = false
     if (read !== undefined) {
       child.endpoint = read
       return
