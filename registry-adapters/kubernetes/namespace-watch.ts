@@ -27,6 +27,8 @@ export class NamespaceWatch {
   readonly #deps: NamespaceWatchDeps
   /** Wanted services and their slices by name. */
   readonly #wanted = new Map<string, Map<string, EndpointSlice>>()
+  /** Changes that the watch told of, by service: a list that was asked for before one may be older. */
+  readonly #changes = new Map<string, number>()
   #run: AbortController | undefined
   #resourceVersion = ''
 
@@ -48,16 +50,22 @@ export class NamespaceWatch {
 
   release(service: string): void {
     this.#wanted.delete(service)
+    this.#changes.delete(service)
   }
 
   /** Lists one service anew. */
   again(service: string): void {
     const run = this.#run
     if (run === undefined) return
+    const changes = this.#changes.get(service) ?? 0
     this.#deps.api.list(this.namespace, `${serviceLabel}=${service}`, run.signal).then(
       ({ items }) => {
         const slices = this.#wanted.get(service)
         if (slices === undefined || run.signal.aborted) return
+        if ((this.#changes.get(service) ?? 0) !== changes) {
+          this.again(service)
+          return
+        }
         this.#replace(service, slices, items)
         this.#deps.onSlices(service, slices.values())
       },
@@ -156,6 +164,7 @@ export class NamespaceWatch {
       this.#refuse(service, (object as { metadata?: { name?: unknown } }).metadata?.name)
       return
     }
+    this.#changes.set(service, (this.#changes.get(service) ?? 0) + 1)
     if (type === 'DELETED') slices.delete(slice.metadata.name)
     else slices.set(slice.metadata.name, slice)
     this.#deps.onSlices(service, slices.values())

@@ -234,4 +234,25 @@ describe('Kubernetes, what only it has', function () {
     await listener.untilIds(['10.0.0.9:8080'])
     expect(cluster.lists).to.equal(lists)
   })
+
+  it('a list that was overtaken by a change does not bring back what was there before', async () => {
+    cluster.put('endpointslices', group, slice('a', ['10.0.0.1']))
+    adapter = adapterAt(cluster.port)
+    adapter.start()
+    const [first, second] = [recordingListener(), recordingListener()]
+    adapter.subscribe(orders, first)
+    await first.untilIds(['10.0.0.1:8080'])
+    // the list for the second name is written down, then the change is told, then the list is sent
+    cluster.holdLists()
+    adapter.subscribe({ ...orders, name: 'orders:grpc' }, second)
+    await eventually(() => cluster.held === 1, 'the list to be asked for')
+    cluster.put('endpointslices', group, slice('a', ['10.0.0.2']))
+    await first.untilIds(['10.0.0.2:8080'])
+    const { lists } = cluster
+    cluster.sendLists()
+    await eventually(() => cluster.lists > lists, 'it to be asked for again')
+    await second.untilIds(['10.0.0.2:9090'])
+    expect(first.ids).to.deep.equal(['10.0.0.2:8080'])
+    expect(first.sets).to.have.length(2)
+  })
 })

@@ -29,7 +29,12 @@ export interface KubernetesStandIn {
   /** Events from before now are forgotten: whoever watches from there is told 410. */
   compact(): void
   readonly watches: number
+  /** How often somebody asked for more than one object. */
   readonly lists: number
+  /** Lists are made from now on, and sent only with `sendLists`. */
+  holdLists(): void
+  sendLists(): void
+  readonly held: number
   /** Sends every watcher a bookmark. */
   bookmark(): void
   stop(): Promise<void>
@@ -51,6 +56,7 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
   let version = 100
   let oldest = 100
   let lists = 0
+  let waiting: (() => void)[] | undefined
   let port = 0
   const storeOf = (place: string): Map<string, StandInObject> => {
     const store = stores.get(place) ?? new Map<string, StandInObject>()
@@ -119,16 +125,19 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
       return refuse(405, 'MethodNotAllowed', request.method ?? '')
     }
     if (url.searchParams.get('watch') === '1') return watch(place, url, response, refuse)
-    lists++
     const all = [...storeOf(place).values()].filter(isSelected)
     const limit = Number(url.searchParams.get('limit') ?? all.length)
+    // one is only asked for to see whether anything can be asked for
+    if (limit !== 1) lists++
     const from = Number(url.searchParams.get('continue') ?? 0)
     const more = from + limit < all.length ? { continue: String(from + limit) } : {}
-    send(200, {
+    const list = {
       kind: 'List',
       metadata: { resourceVersion: String(version), ...more },
       items: all.slice(from, from + limit),
-    })
+    }
+    if (waiting === undefined || selector === null) send(200, list)
+    else waiting.push(() => send(200, list))
   }
 
   function watch(
@@ -196,6 +205,15 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
     },
     get lists() {
       return lists
+    },
+    holdLists: () => void (waiting = []),
+    sendLists: () => {
+      const due = waiting ?? []
+      waiting = undefined
+      for (const go of due) go()
+    },
+    get held() {
+      return waiting?.length ?? 0
     },
     bookmark: () => {
       for (const watcher of watchers) watcher.bookmark()
