@@ -43,6 +43,7 @@ describe('with real workers, through hot restarts,', function () {
 
   it('callers whose answers take long lose nothing either, and do not hold up the restart', async () => {
     const load = await keepAliveLoad(host.httpPort, 64, '/slow/150')
+    await load.served
     for (let round = 0; round < 4; round++) {
       const report = await host.reload()
       expect(report.outcome, report.cause).to.equal('done')

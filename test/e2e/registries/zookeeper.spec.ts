@@ -145,6 +145,6 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
 })
 
 async function isConnected(host: DemoHost): Promise<boolean> {
-  const { text } = await host.admin.get('/server_info')
+  const { text } = await host.admin.get('/server_info?format=hostmesh')
   return (JSON.parse(text) as { registries: { connected: boolean }[] }).registries.every(({ connected }) => connected)
 }

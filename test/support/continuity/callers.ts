@@ -90,12 +90,20 @@ export async function keepAliveLoad(
   count: number,
   path = '/',
   options: { readonly reconnects?: boolean; readonly host?: string } = {},
-): Promise<{ result: LoadResult & { closed: number }; stop: () => Promise<LoadResult & { closed: number }> }> {
+): Promise<{
+  result: LoadResult & { closed: number }
+  /** Every caller had its first answer: its connection is in a worker, no longer in a queue of the kernel. */
+  served: Promise<void>
+  stop: () => Promise<LoadResult & { closed: number }>
+}> {
   const callers = await Promise.all(Array.from({ length: count }, () => KeepAliveCaller.connect(port, options.host)))
   const result: LoadResult & { closed: number } = { answered: 0, failures: [], latencies: [], closed: 0 }
   let isStopping = false
+  const served = Promise.withResolvers<void>()
+  let unserved = count
   const run = async (first: KeepAliveCaller): Promise<void> => {
     let caller = first
+    let isServed = false
     while (!isStopping) {
       const began = performance.now()
       try {
@@ -107,6 +115,8 @@ export async function keepAliveLoad(
         if (answer.status === 200) result.answered++
         else result.failures.push(`status ${answer.status}: ${answer.body}`)
         result.latencies.push(performance.now() - began)
+        if (!isServed && --unserved === 0) served.resolve()
+        isServed = true
       } catch (error) {
         result.failures.push((error as Error).message)
         if (options.reconnects !== true) return
@@ -121,7 +131,7 @@ export async function keepAliveLoad(
     await Promise.all(loops)
     return result
   }
-  return { result, stop }
+  return { result, served: served.promise, stop }
 }
 
 /** New connections one after the other, `parallel` at a time, each with one request, until `stop`. Refused ones are failures. */
