@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { endpointAt, endpointId, metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
+import { writePlainInstance } from '../../plain-instance.ts'
 import { boundedMetadata, frameworkWeight, localityOf } from './layout.ts'
 import type { InstanceNode, Layout } from './layout.ts'
 
@@ -74,12 +75,13 @@ export class InstanceLayout implements Layout {
   nodeOf(registration: Registration): InstanceNode {
     const id = endpointId(registration)
     const path = `${this.directoryOf(registration.service.name)}/${id}`
-    return { path, data: Buffer.from(JSON.stringify(this.#contentOf(registration, id))) }
+    const text =
+      this.#form === 'plain' ? writePlainInstance(registration) : JSON.stringify(this.#contentOf(registration, id))
+    return { path, data: Buffer.from(text) }
   }
 
   #contentOf(registration: Registration, id: string): object {
     const { address, port, weight, service, metadata } = registration
-    if (this.#form === 'plain') return { address, port, weight, metadata }
     const weighted = { ...metadata, weight: String(Math.round(weight * frameworkWeight)) }
     const isDubbo = this.#form === 'dubbo-app'
     return {
