@@ -53,17 +53,17 @@ export class BodyReader {
   /** Content bytes seen so far, without framing. */
   contentBytes = 0
 
-  #state = 0
+  private state = 0
   /** Bytes left of the content or of the chunk. */
-  #remaining = 0
-  #digits = 0
-  #lineBytes = 0
-  #extensionBytes = 0
-  #fault = 0
-  #unframes = false
-  #keepsTrailers = false
-  #trailers: Trailers | null = null
-  #limits: BodyLimits = { maxChunkLineBytes: 0, maxChunkExtensionBytes: 0, maxHeadBytes: 0, maxFields: 0 }
+  private left = 0
+  private digits = 0
+  private lineBytes = 0
+  private extensionBytes = 0
+  private fault = 0
+  private unframes = false
+  private keepsTrailers = false
+  private trailers: Trailers | null = null
+  private limits: BodyLimits = { maxChunkLineBytes: 0, maxChunkExtensionBytes: 0, maxHeadBytes: 0, maxFields: 0 }
 
   /**
    * Starts the next body. contentLength: only for `BodyKind.length`. keepsTrailers: whether trailer fields other than the forbidden ones pass (R16);
@@ -75,36 +75,36 @@ export class BodyReader {
     this.isDone = kind === BodyKind.none || (kind === BodyKind.length && contentLength === 0)
     this.tail = null
     this.contentBytes = 0
-    this.#state = State.sizeBegin
-    this.#remaining = kind === BodyKind.length ? contentLength : 0
-    this.#digits = 0
-    this.#lineBytes = 0
-    this.#extensionBytes = 0
-    this.#fault = 0
-    this.#unframes = unframes
-    this.#keepsTrailers = keepsTrailers
-    this.#limits = limits
+    this.state = State.sizeBegin
+    this.left = kind === BodyKind.length ? contentLength : 0
+    this.digits = 0
+    this.lineBytes = 0
+    this.extensionBytes = 0
+    this.fault = 0
+    this.unframes = unframes
+    this.keepsTrailers = keepsTrailers
+    this.limits = limits
   }
 
   feed(buf: Buffer, start: number, end: number): number {
     this.runCount = 0
     if (this.isDone || start >= end) return 0
     if (this.kind === BodyKind.chunked) {
-      if (this.#fault !== 0) return this.#fault
-      const taken = this.#feedChunks(buf, start, end)
+      if (this.fault !== 0) return this.fault
+      const taken = this.feedChunks(buf, start, end)
       if (taken < 0) {
-        this.#fault = taken
+        this.fault = taken
         this.runCount = 0
       }
       return taken
     }
     let to = end
     if (this.kind === BodyKind.length) {
-      if (end - start >= this.#remaining) {
-        to = start + this.#remaining
+      if (end - start >= this.left) {
+        to = start + this.left
         this.isDone = true
       }
-      this.#remaining -= to - start
+      this.left -= to - start
     }
     this.runs[0] = start
     this.runs[1] = to
@@ -115,12 +115,12 @@ export class BodyReader {
 
   /** Content that is still to come, where its length was said before; else 0. */
   get remaining(): number {
-    return this.kind === BodyKind.length ? this.#remaining : 0
+    return this.kind === BodyKind.length ? this.left : 0
   }
 
   /** `count` bytes of the content passed by without being fed: fewer than `remaining`, so that its end is always seen. */
   skip(count: number): void {
-    this.#remaining -= count
+    this.left -= count
     this.contentBytes += count
   }
 
@@ -130,10 +130,10 @@ export class BodyReader {
     return this.isDone
   }
 
-  #feedChunks(buf: Buffer, start: number, end: number): number {
-    const limits = this.#limits
-    const wire = !this.#unframes
-    let state = this.#state
+  private feedChunks(buf: Buffer, start: number, end: number): number {
+    const limits = this.limits
+    const wire = !this.unframes
+    let state = this.state
     let i = start
     /** Where the open wire run began; -1 inside an extension or trailers. A run is opened only while the table has room for it. */
     let from = state >= State.extensionBegin && state <= State.extensionQuoteEnd ? -1 : start
@@ -145,10 +145,10 @@ export class BodyReader {
         case State.size: {
           const digit = hexValues[byte] as number
           if (digit !== 255) {
-            if (++this.#digits > maxSizeDigits) return Fault.chunkSize
-            this.#remaining = this.#remaining * 16 + digit
-            if (this.#remaining > Number.MAX_SAFE_INTEGER) return Fault.chunkSize
-            this.#lineBytes++
+            if (++this.digits > maxSizeDigits) return Fault.chunkSize
+            this.left = this.left * 16 + digit
+            if (this.left > Number.MAX_SAFE_INTEGER) return Fault.chunkSize
+            this.lineBytes++
             state = State.size
             i++
             break
@@ -161,12 +161,12 @@ export class BodyReader {
           }
           if (byte !== semicolon) return Fault.chunkSize
           if (wire && from >= 0) {
-            if (i > from) this.#addRun(from, i)
+            if (i > from) this.addRun(from, i)
             from = -1
           }
           state = State.extensionBegin
           i++
-          const fault = this.#countExtension(limits)
+          const fault = this.countExtension(limits)
           if (fault !== 0) return fault
           break
         }
@@ -181,7 +181,7 @@ export class BodyReader {
             if (state !== State.extensionName && state !== State.extensionToken && state !== State.extensionQuoteEnd)
               return Fault.chunkExtension
             if (this.runCount === maxRuns) {
-              this.#state = state
+              this.state = state
               return i - start
             }
             from = i
@@ -189,7 +189,7 @@ export class BodyReader {
             i++
             break
           }
-          const fault = this.#countExtension(limits)
+          const fault = this.countExtension(limits)
           if (fault !== 0) return fault
           const next = nextExtensionState(state, byte)
           if (next < 0) return Fault.chunkExtension
@@ -200,23 +200,23 @@ export class BodyReader {
         case State.sizeLineFeed:
           if (byte !== lf) return Fault.chunkSize
           i++
-          state = this.#remaining === 0 ? State.trailerBegin : State.data
-          this.#digits = 0
-          this.#lineBytes = 0
+          state = this.left === 0 ? State.trailerBegin : State.data
+          this.digits = 0
+          this.lineBytes = 0
           break
         case State.data: {
-          const to = end - i < this.#remaining ? end : i + this.#remaining
+          const to = end - i < this.left ? end : i + this.left
           if (!wire) {
             if (this.runCount === maxRuns) {
-              this.#state = state
+              this.state = state
               return i - start
             }
-            this.#addRun(i, to)
+            this.addRun(i, to)
           }
-          this.#remaining -= to - i
+          this.left -= to - i
           this.contentBytes += to - i
           i = to
-          if (this.#remaining === 0) state = State.dataReturn
+          if (this.left === 0) state = State.dataReturn
           break
         }
         case State.dataReturn:
@@ -235,44 +235,44 @@ export class BodyReader {
             state = State.lastLineFeed
             break
           }
-          if (wire && i > from) this.#addRun(from, i)
+          if (wire && i > from) this.addRun(from, i)
           from = -1
-          this.#trailers ??= new Trailers()
-          this.#trailers.begin(limits, this.#keepsTrailers)
+          this.trailers ??= new Trailers()
+          this.trailers.begin(limits, this.keepsTrailers)
           state = State.trailers
           break
         case State.trailers: {
-          const taken = (this.#trailers as Trailers).feed(buf, i, end)
+          const taken = (this.trailers as Trailers).feed(buf, i, end)
           if (taken < 0) return taken
           i += taken
           from = -1
-          if (!(this.#trailers as Trailers).isDone) break
+          if (!(this.trailers as Trailers).isDone) break
           this.isDone = true
-          this.tail = wire || this.#keepsTrailers ? (this.#trailers as Trailers).tail() : null
+          this.tail = wire || this.keepsTrailers ? (this.trailers as Trailers).tail() : null
           return i - start
         }
         default:
           if (byte !== lf) return Fault.chunkEnd
           i++
           this.isDone = true
-          if (wire) this.#addRun(from, i)
+          if (wire) this.addRun(from, i)
           return i - start
       }
     }
-    this.#state = state
-    if (wire && from >= 0 && i > from && state !== State.trailers) this.#addRun(from, i)
+    this.state = state
+    if (wire && from >= 0 && i > from && state !== State.trailers) this.addRun(from, i)
     return i - start
   }
 
-  #addRun(from: number, to: number): void {
+  private addRun(from: number, to: number): void {
     this.runs[this.runCount * 2] = from
     this.runs[this.runCount * 2 + 1] = to
     this.runCount++
   }
 
-  #countExtension(limits: BodyLimits): number {
-    if (++this.#extensionBytes > limits.maxChunkExtensionBytes) return Fault.chunkExtensionsTooLarge
-    return ++this.#lineBytes > limits.maxChunkLineBytes ? Fault.chunkLineTooLong : 0
+  private countExtension(limits: BodyLimits): number {
+    if (++this.extensionBytes > limits.maxChunkExtensionBytes) return Fault.chunkExtensionsTooLarge
+    return ++this.lineBytes > limits.maxChunkLineBytes ? Fault.chunkLineTooLong : 0
   }
 }
 

@@ -22,13 +22,13 @@ export class EditBytes {
 
 /** Edits are part of the snapshot, or of an answer to one request; what was made of them lives here as long as they do. */
 export class EditBytesCache {
-  readonly #known = new WeakMap<HeadEdits, EditBytes>()
+  private readonly known = new WeakMap<HeadEdits, EditBytes>()
 
   of(edits: HeadEdits): EditBytes {
-    const known = this.#known.get(edits)
+    const known = this.known.get(edits)
     if (known !== undefined) return known
     const made = new EditBytes(edits)
-    this.#known.set(edits, made)
+    this.known.set(edits, made)
     return made
   }
 }

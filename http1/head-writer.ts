@@ -86,82 +86,82 @@ export interface WriterStyle {
  * offers room for `roomFor(head, plan)` bytes.
  */
 export class HeadWriter {
-  readonly #via: readonly [Buffer, Buffer]
-  readonly #known = new EditBytesCache()
+  private readonly via: readonly [Buffer, Buffer]
+  private readonly known = new EditBytesCache()
   /** The edits of the head in hand, the first `#editCount` of them. */
-  readonly #edits: EditBytes[] = []
-  #editCount = 0
-  #editLength = 0
-  #drops = false
-  readonly #requestActions: Uint8Array
-  readonly #closes: number
+  private readonly edits: EditBytes[] = []
+  private editCount = 0
+  private editLength = 0
+  private drops = false
+  private readonly requestActions: Uint8Array
+  private readonly closes: number
 
   /** pseudonym: our name in Via, a token (RFC 9110 section 7.6.3). */
   constructor(pseudonym: string, style: WriterStyle = { keepsIdentity: false, closes: false }) {
-    this.#requestActions = style.keepsIdentity ? requestActionsToMesh : requestActionsToAnybody
-    this.#closes = style.closes ? 4 : 0
+    this.requestActions = style.keepsIdentity ? requestActionsToMesh : requestActionsToAnybody
+    this.closes = style.closes ? 4 : 0
     if (!isToken(pseudonym)) throw new RangeError(`pseudonym: "${pseudonym}" is not a token`)
-    this.#via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]
+    this.via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]
   }
 
   /** Upper bound of what `request` or `reply` writes. */
   roomFor(head: Head, plan: RequestPlan | ReplyPlan): number {
     if ('target' in plan) {
-      this.#takeRequestEdits(plan)
-      return this.#roomForRequest(head, plan)
+      this.takeRequestEdits(plan)
+      return this.roomForRequest(head, plan)
     }
-    this.#takeReplyEdits(plan)
-    return this.#room(head, plan)
+    this.takeReplyEdits(plan)
+    return this.room(head, plan)
   }
 
-  #roomForRequest(head: Head, plan: RequestPlan): number {
-    return this.#room(head, plan) + (plan.target?.length ?? 0) + (plan.authority?.length ?? 0)
+  private roomForRequest(head: Head, plan: RequestPlan): number {
+    return this.room(head, plan) + (plan.target?.length ?? 0) + (plan.authority?.length ?? 0)
   }
 
-  #room(head: Head, plan: RequestPlan | ReplyPlan): number {
-    return head.end - head.start + ownBytes + this.#via[0].length + plan.extraLength + this.#editLength
+  private room(head: Head, plan: RequestPlan | ReplyPlan): number {
+    return head.end - head.start + ownBytes + this.via[0].length + plan.extraLength + this.editLength
   }
 
-  #takeRequestEdits(plan: RequestPlan): void {
-    this.#takeNoEdits()
-    if (plan.routeEdits !== null) this.#takeEdits(plan.routeEdits)
-    if (plan.destinationEdits !== null) this.#takeEdits(plan.destinationEdits)
+  private takeRequestEdits(plan: RequestPlan): void {
+    this.takeNoEdits()
+    if (plan.routeEdits !== null) this.takeEdits(plan.routeEdits)
+    if (plan.destinationEdits !== null) this.takeEdits(plan.destinationEdits)
   }
 
-  #takeReplyEdits(plan: ReplyPlan): void {
-    this.#takeNoEdits()
-    if (plan.routeEdits !== null) this.#takeEdits(plan.routeEdits)
-    if (plan.destinationEdits !== null) this.#takeEdits(plan.destinationEdits)
-    if (plan.cookieEdits !== null) this.#takeEdits(plan.cookieEdits)
-    if (plan.filterEdits !== null) for (const edits of plan.filterEdits) this.#takeEdits(edits)
+  private takeReplyEdits(plan: ReplyPlan): void {
+    this.takeNoEdits()
+    if (plan.routeEdits !== null) this.takeEdits(plan.routeEdits)
+    if (plan.destinationEdits !== null) this.takeEdits(plan.destinationEdits)
+    if (plan.cookieEdits !== null) this.takeEdits(plan.cookieEdits)
+    if (plan.filterEdits !== null) for (const edits of plan.filterEdits) this.takeEdits(edits)
   }
 
-  #takeNoEdits(): void {
-    this.#editCount = 0
-    this.#editLength = 0
-    this.#drops = false
+  private takeNoEdits(): void {
+    this.editCount = 0
+    this.editLength = 0
+    this.drops = false
   }
 
-  #takeEdits(edits: HeadEdits): void {
-    const bytes = this.#known.of(edits)
-    this.#edits[this.#editCount++] = bytes
-    this.#editLength += bytes.lines.length
-    if (bytes.drop !== null) this.#drops = true
+  private takeEdits(edits: HeadEdits): void {
+    const bytes = this.known.of(edits)
+    this.edits[this.editCount++] = bytes
+    this.editLength += bytes.lines.length
+    if (bytes.drop !== null) this.drops = true
   }
 
-  #isDropped(buf: Buffer, start: number, end: number): boolean {
-    for (let n = 0; n < this.#editCount; n++) {
-      const { drop } = this.#edits[n] as EditBytes
+  private isDropped(buf: Buffer, start: number, end: number): boolean {
+    for (let n = 0; n < this.editCount; n++) {
+      const { drop } = this.edits[n] as EditBytes
       if (drop !== null && drop.has(buf, start, end)) return true
     }
     return false
   }
 
   request(out: Buffer, at: number, head: Head, plan: RequestPlan): number {
-    this.#takeRequestEdits(plan)
-    if (at + this.#roomForRequest(head, plan) > out.length) return -1
+    this.takeRequestEdits(plan)
+    if (at + this.roomForRequest(head, plan) > out.length) return -1
     const buf = head.buf
-    const isPlain = head.nominatedCount === 0 && !this.#drops
+    const isPlain = head.nominatedCount === 0 && !this.drops
 
     let from = head.start
     const isAsSent = plan.target === null && head.targetForm !== TargetForm.absolute
@@ -181,12 +181,12 @@ export class HeadWriter {
     }
 
     const count = head.fieldCount
-    const requestActions = this.#requestActions
+    const requestActions = this.requestActions
     let hasHost = false
     for (let k = 0; k < count; k++) {
       const field = head.ids[k] as number
       const action = requestActions[field] as number
-      if (action === Action.pass && (isPlain || !this.#isLeftOut(head, k, field))) continue
+      if (action === Action.pass && (isPlain || !this.isLeftOut(head, k, field))) continue
       const line = head.at[k * 4] as number
       const next = k + 1 < count ? (head.at[k * 4 + 4] as number) : head.end - 2
       if (action === Action.special) {
@@ -212,16 +212,16 @@ export class HeadWriter {
     at = copy(out, at, buf, from, head.end - 2)
     if (!hasHost) at = writeHost(out, at, head, plan)
     const connection = requestConnection[
-      (plan.upgrades ? 1 : 0) + (head.acceptsTrailers ? 2 : 0) + this.#closes
+      (plan.upgrades ? 1 : 0) + (head.acceptsTrailers ? 2 : 0) + this.closes
     ] as Buffer
-    return this.#finish(out, at, head, plan, connection)
+    return this.finish(out, at, head, plan, connection)
   }
 
   reply(out: Buffer, at: number, head: Head, plan: ReplyPlan): number {
-    this.#takeReplyEdits(plan)
-    if (at + this.#room(head, plan) > out.length) return -1
+    this.takeReplyEdits(plan)
+    if (at + this.room(head, plan) > out.length) return -1
     const buf = head.buf
-    const isPlain = head.nominatedCount === 0 && !head.hasLooseLines && !this.#drops
+    const isPlain = head.nominatedCount === 0 && !head.hasLooseLines && !this.drops
 
     let from = head.start
     if (buf[head.start + 7] !== 0x31 || buf[head.start + 12] !== 0x20) {
@@ -243,7 +243,7 @@ export class HeadWriter {
       else if (field === Field.xMeshError && !plan.dropsError) action = Action.pass
       else if (field === Field.trailer && !plan.dropsTrailer) action = Action.pass
       const isLoose = head.hasLooseLines && buf[head.at[k * 4 + 1] as number] !== 0x3a
-      if (action === Action.pass && !isLoose && (isPlain || !this.#isLeftOut(head, k, field))) continue
+      if (action === Action.pass && !isLoose && (isPlain || !this.isLeftOut(head, k, field))) continue
       let writesLength = false
       if (field === Field.contentLength) {
         // R23: announced to HEAD and with 304, meaningless with 1xx and 204
@@ -258,7 +258,7 @@ export class HeadWriter {
       else if (field === Field.transferEncoding) {
         if (head.body === BodyKind.chunked && plan.framing === ReplyFraming.same)
           at = copy(out, at, chunked, 0, chunked.length)
-      } else if (isLoose && action === Action.pass && !this.#isLeftOut(head, k, field)) {
+      } else if (isLoose && action === Action.pass && !this.isLeftOut(head, k, field)) {
         at = copy(out, at, buf, line, head.at[k * 4 + 1] as number)
         at += latin1Write(out, ': ', at)
         at = copy(out, at, buf, head.at[k * 4 + 2] as number, head.at[k * 4 + 3] as number)
@@ -271,15 +271,15 @@ export class HeadWriter {
     const connection = replyConnection[
       offersUpgrade ? (plan.closes ? 4 : 3) : plan.closes ? 1 : plan.saysKeepAlive ? 2 : 0
     ] as Buffer
-    return this.#finish(out, at, head, plan, connection)
+    return this.finish(out, at, head, plan, connection)
   }
 
-  #finish(out: Buffer, at: number, head: Head, plan: RequestPlan | ReplyPlan, connection: Buffer): number {
+  private finish(out: Buffer, at: number, head: Head, plan: RequestPlan | ReplyPlan, connection: Buffer): number {
     at = copy(out, at, connection, 0, connection.length)
-    const via = this.#via[head.minor === 0 ? 0 : 1]
+    const via = this.via[head.minor === 0 ? 0 : 1]
     at = copy(out, at, via, 0, via.length)
-    for (let n = 0; n < this.#editCount; n++) {
-      const { lines } = this.#edits[n] as EditBytes
+    for (let n = 0; n < this.editCount; n++) {
+      const { lines } = this.edits[n] as EditBytes
       at = copy(out, at, lines, 0, lines.length)
     }
     if (plan.extra !== null) at = copy(out, at, plan.extra, 0, plan.extraLength)
@@ -289,11 +289,11 @@ export class HeadWriter {
   }
 
   /** Whether Connection names this field (R17) or an edit takes it out. Framing and addressing never leave this way. */
-  #isLeftOut(head: Head, index: number, field: number): boolean {
+  private isLeftOut(head: Head, index: number, field: number): boolean {
     const start = head.at[index * 4] as number
     const end = head.at[index * 4 + 1] as number
     if (head.nominatedCount > 0 && !isProtected(field) && head.isNominated(index)) return true
-    return this.#drops && this.#isDropped(head.buf, start, end)
+    return this.drops && this.isDropped(head.buf, start, end)
   }
 }
 

@@ -90,11 +90,11 @@ export class Head {
   saysUpgrade = false
   namesWebSocket = false
 
-  readonly #strings: StringCache
+  private readonly strings: StringCache
 
   /** maxFields: what the tables are made for at first; they grow when a read's limits ask for more. */
   constructor(strings: StringCache, maxFields: number) {
-    this.#strings = strings
+    this.strings = strings
     this.at = new Int32Array(maxFields * 4)
     this.ids = new Uint8Array(maxFields)
   }
@@ -190,30 +190,30 @@ export class Head {
   }
 
   get method(): string {
-    return this.#strings.get(this.buf, this.start, this.methodEnd)
+    return this.strings.get(this.buf, this.start, this.methodEnd)
   }
 
   get path(): string {
-    return this.#strings.get(this.buf, this.pathStart, this.pathEnd)
+    return this.strings.get(this.buf, this.pathStart, this.pathEnd)
   }
 
   get query(): string {
-    return this.#strings.get(this.buf, this.queryStart, this.queryEnd)
+    return this.strings.get(this.buf, this.queryStart, this.queryEnd)
   }
 
   /** Lower case, with the port if there is one. */
   get authority(): string {
-    return this.#strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
+    return this.strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
   }
 
   /** As sent. */
   nameOf(index: number): string {
-    return this.#strings.get(this.buf, this.at[index * 4] as number, this.at[index * 4 + 1] as number)
+    return this.strings.get(this.buf, this.at[index * 4] as number, this.at[index * 4 + 1] as number)
   }
 
   /** Without surrounding whitespace; one character per byte. */
   valueOf(index: number): string {
-    return this.#strings.get(this.buf, this.at[index * 4 + 2] as number, this.at[index * 4 + 3] as number)
+    return this.strings.get(this.buf, this.at[index * 4 + 2] as number, this.at[index * 4 + 3] as number)
   }
 
   /** First value of a field, `name` in lower case. */

@@ -25,13 +25,13 @@ const maxKept = 256
  * One per worker and tier.
  */
 export class LocalReplies {
-  readonly #tier: Tier
-  readonly #kept = new Map<string, string>()
+  private readonly tier: Tier
+  private readonly kept = new Map<string, string>()
   /** Answers share most of their fields; the lines live here as long as the fields do. */
-  readonly #lines = new WeakMap<Fields, string>()
+  private readonly lines = new WeakMap<Fields, string>()
 
   constructor(tier: Tier) {
-    this.#tier = tier
+    this.tier = tier
   }
 
   /**
@@ -47,15 +47,15 @@ export class LocalReplies {
   ): Buffer {
     const hasBody = answer.status !== 204 && answer.status !== 304
     const length = hasBody ? answer.body.length : -1
-    let lines = answer.fields.length === 0 ? '' : this.#linesOf(answer.fields)
-    if (edits !== null) for (const { fields } of edits) lines += this.#linesOf(fields)
+    let lines = answer.fields.length === 0 ? '' : this.linesOf(answer.fields)
+    if (edits !== null) for (const { fields } of edits) lines += this.linesOf(fields)
     let head: string
     if (lines === '') {
       const key = `${answer.status} ${answer.code} ${closes} ${minor} ${length}`
-      head = this.#kept.get(key) ?? this.#head(answer, lines, length, closes, minor)
-      if (this.#kept.size < maxKept) this.#kept.set(key, head)
+      head = this.kept.get(key) ?? this.head(answer, lines, length, closes, minor)
+      if (this.kept.size < maxKept) this.kept.set(key, head)
     } else {
-      head = this.#head(answer, lines, length, closes, minor)
+      head = this.head(answer, lines, length, closes, minor)
     }
     const sends = hasBody && !isHead
     const out = Buffer.allocUnsafe(head.length + (sends ? answer.body.length : 0))
@@ -64,18 +64,18 @@ export class LocalReplies {
     return out
   }
 
-  #linesOf(fields: Fields): string {
-    const known = this.#lines.get(fields)
+  private linesOf(fields: Fields): string {
+    const known = this.lines.get(fields)
     if (known !== undefined) return known
     const lines = fieldLines(fields)
-    this.#lines.set(fields, lines)
+    this.lines.set(fields, lines)
     return lines
   }
 
-  #head(answer: LocalAnswer, lines: string, length: number, closes: boolean, minor: number): string {
+  private head(answer: LocalAnswer, lines: string, length: number, closes: boolean, minor: number): string {
     let head = `HTTP/1.1 ${answer.status} ${reasonPhrase(answer.status)}\r\n`
     if (answer.code !== undefined) head += `${headers.error}: ${answer.code}\r\n`
-    head += `${headers.tier}: ${answer.code === 'E_CENTER_NOT_READY' ? nothingDelivered : this.#tier}\r\n`
+    head += `${headers.tier}: ${answer.code === 'E_CENTER_NOT_READY' ? nothingDelivered : this.tier}\r\n`
     if (length >= 0) head += `Content-Length: ${length}\r\n`
     if (closes) head += 'Connection: close\r\n'
     else if (minor === 0) head += 'Connection: keep-alive\r\n'

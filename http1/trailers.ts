@@ -14,60 +14,60 @@ const lf = 0x0a
  */
 export class Trailers {
   isDone = false
-  #kept: Buffer = Buffer.alloc(256)
-  #keptBytes = 0
-  #lineStart = 0
-  #nameEnd = 0
-  #state = 0
-  #bytes = 0
-  #fields = 0
-  #keeps = false
-  #limits: BodyLimits = { maxChunkLineBytes: 0, maxChunkExtensionBytes: 0, maxHeadBytes: 0, maxFields: 0 }
+  private kept: Buffer = Buffer.alloc(256)
+  private keptBytes = 0
+  private lineStart = 0
+  private nameEnd = 0
+  private state = 0
+  private bytes = 0
+  private fields = 0
+  private keeps = false
+  private limits: BodyLimits = { maxChunkLineBytes: 0, maxChunkExtensionBytes: 0, maxHeadBytes: 0, maxFields: 0 }
 
   begin(limits: BodyLimits, keeps: boolean): void {
     this.isDone = false
-    this.#keptBytes = 0
-    this.#lineStart = 0
-    this.#state = LineState.begin
-    this.#bytes = 0
-    this.#fields = 0
-    this.#keeps = keeps
-    this.#limits = limits
+    this.keptBytes = 0
+    this.lineStart = 0
+    this.state = LineState.begin
+    this.bytes = 0
+    this.fields = 0
+    this.keeps = keeps
+    this.limits = limits
   }
 
   /** Answers how many bytes were taken, or a fault. */
   feed(buf: Buffer, start: number, end: number): number {
     for (let i = start; i < end; i++) {
       const byte = buf[i] as number
-      if (++this.#bytes > this.#limits.maxHeadBytes) return Fault.trailersTooLarge
-      this.#keep(byte)
-      switch (this.#state) {
+      if (++this.bytes > this.limits.maxHeadBytes) return Fault.trailersTooLarge
+      this.keep(byte)
+      switch (this.state) {
         case LineState.begin:
           if (byte === cr) {
-            this.#state = LineState.lastLineFeed
+            this.state = LineState.lastLineFeed
             break
           }
           if (tokenBytes[byte] === 0) return Fault.trailer
-          if (++this.#fields > this.#limits.maxFields) return Fault.trailersTooLarge
-          this.#state = LineState.name
+          if (++this.fields > this.limits.maxFields) return Fault.trailersTooLarge
+          this.state = LineState.name
           break
         case LineState.name:
           if (tokenBytes[byte] === 1) break
           if (byte !== 0x3a) return Fault.trailer
-          this.#nameEnd = this.#keptBytes - 1
-          this.#state = LineState.value
+          this.nameEnd = this.keptBytes - 1
+          this.state = LineState.value
           break
         case LineState.value:
           if (valueBytes[byte] === 1) break
           if (byte !== cr) return Fault.trailer
-          this.#state = LineState.lineFeed
+          this.state = LineState.lineFeed
           break
         case LineState.lineFeed:
           if (byte !== lf) return Fault.trailer
-          if (!this.#keeps || isForbiddenInTrailers(fieldOf(this.#kept, this.#lineStart, this.#nameEnd)))
-            this.#keptBytes = this.#lineStart
-          this.#lineStart = this.#keptBytes
-          this.#state = LineState.begin
+          if (!this.keeps || isForbiddenInTrailers(fieldOf(this.kept, this.lineStart, this.nameEnd)))
+            this.keptBytes = this.lineStart
+          this.lineStart = this.keptBytes
+          this.state = LineState.begin
           break
         default:
           if (byte !== lf) return Fault.trailer
@@ -80,16 +80,16 @@ export class Trailers {
 
   /** Kept lines and the empty line. Valid until the next `begin`. */
   tail(): Buffer {
-    return this.#kept.subarray(0, this.#keptBytes)
+    return this.kept.subarray(0, this.keptBytes)
   }
 
-  #keep(byte: number): void {
-    if (this.#keptBytes === this.#kept.length) {
-      const larger = Buffer.allocUnsafe(this.#kept.length * 2)
-      this.#kept.copy(larger)
-      this.#kept = larger
+  private keep(byte: number): void {
+    if (this.keptBytes === this.kept.length) {
+      const larger = Buffer.allocUnsafe(this.kept.length * 2)
+      this.kept.copy(larger)
+      this.kept = larger
     }
-    this.#kept[this.#keptBytes++] = byte
+    this.kept[this.keptBytes++] = byte
   }
 }
 

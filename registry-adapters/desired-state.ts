@@ -29,15 +29,15 @@ export interface RegistryReach {
 export class DesiredState {
   readonly services: WatchedServices
   readonly registrations: KeptRegistrations
-  readonly #registry: string
-  readonly #deps: AdapterDeps
+  private readonly registry: string
+  private readonly deps: AdapterDeps
   /** Why a service cannot be read although the registry answers. */
-  readonly #refusals = new Map<ServiceKey, RegistryProblem>()
+  private readonly refusedByService = new Map<ServiceKey, RegistryProblem>()
 
   constructor(options: DesiredStateOptions, deps: AdapterDeps) {
     const { registry, maxEndpoints, driver } = options
-    this.#registry = registry
-    this.#deps = deps
+    this.registry = registry
+    this.deps = deps
     this.services = new WatchedServices({
       ...deps,
       registry,
@@ -45,7 +45,7 @@ export class DesiredState {
       onWanted: options.onWanted,
       onDoubt: options.onDoubt,
       onUnwanted: (key) => {
-        this.#refusals.delete(key)
+        this.refusedByService.delete(key)
         options.onUnwanted(key)
       },
     })
@@ -65,31 +65,31 @@ export class DesiredState {
   /** The registry answers, and will not or cannot say this one. */
   refused(key: ServiceKey, error: MeshError): void {
     const problem = this.problemOf(error)
-    this.#refusals.set(key, problem)
+    this.refusedByService.set(key, problem)
     this.services.lose(problem, key)
   }
 
   /** The registry says this one. */
   taken(key: ServiceKey): void {
-    this.#refusals.delete(key)
+    this.refusedByService.delete(key)
   }
 
   isRefused(key: ServiceKey): boolean {
-    return this.#refusals.has(key)
+    return this.refusedByService.has(key)
   }
 
   get refusals(): number {
-    return this.#refusals.size
+    return this.refusedByService.size
   }
 
   /** Nothing that is listened to can be read. */
   get isAllRefused(): boolean {
-    return this.services.size > 0 && this.#refusals.size === this.services.size
+    return this.services.size > 0 && this.refusedByService.size === this.services.size
   }
 
   /** What is wrong with the registry as a whole, or else the first refusal that is left. */
   problem(whole: MeshError | undefined): RegistryProblem | undefined {
-    return whole === undefined ? this.#refusals.values().next().value : this.problemOf(whole)
+    return whole === undefined ? this.refusedByService.values().next().value : this.problemOf(whole)
   }
 
   /** The registry is away. */
@@ -101,13 +101,13 @@ export class DesiredState {
   /** The registry is there (again), and may have forgotten everything. */
   back(): void {
     this.services.begin()
-    this.#refusals.clear()
+    this.refusedByService.clear()
     this.registrations.again()
   }
 
   status(reach: RegistryReach): RegistryStatus {
     return {
-      name: this.#registry,
+      name: this.registry,
       ...reach,
       subscriptions: this.services.size,
       registrations: this.registrations.size,
@@ -117,6 +117,6 @@ export class DesiredState {
 
   /** As of now. */
   problemOf(error: MeshError): RegistryProblem {
-    return { code: error.code, message: error.message, at: this.#deps.clock.wall() }
+    return { code: error.code, message: error.message, at: this.deps.clock.wall() }
   }
 }

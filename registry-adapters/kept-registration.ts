@@ -38,151 +38,151 @@ const deniedRetryMs = 30_000
 const stepGraceMs = 1000
 
 export class KeptRegistration implements RegistrationHandle {
-  readonly #deps: KeptRegistrationDeps
-  readonly #abort = new AbortController()
-  readonly #rest: WakeablePause
-  readonly #running: Promise<void>
-  #registration: Registration
-  #state: 'pending' | 'registered' | 'failing' = 'pending'
-  #isCurrent = false
-  #isEnded = false
-  #failures = 0
+  private readonly deps: KeptRegistrationDeps
+  private readonly abort = new AbortController()
+  private readonly rest: WakeablePause
+  private readonly running: Promise<void>
+  private wanted: Registration
+  private reached: 'pending' | 'registered' | 'failing' = 'pending'
+  private isCurrent = false
+  private isEnded = false
+  private failures = 0
 
   constructor(registration: Registration, deps: KeptRegistrationDeps) {
-    this.#registration = registration
-    this.#deps = deps
-    this.#rest = new WakeablePause(deps.clock)
-    this.#running = this.#run()
+    this.wanted = registration
+    this.deps = deps
+    this.rest = new WakeablePause(deps.clock)
+    this.running = this.run()
   }
 
   get state(): 'pending' | 'registered' | 'failing' {
-    return this.#state
+    return this.reached
   }
 
   get registration(): Registration {
-    return this.#registration
+    return this.wanted
   }
 
   update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
-    if (this.#isEnded) return
-    const next = { ...this.#registration, ...change }
-    if (isSameRegistration(next, this.#registration)) return
-    this.#registration = next
+    if (this.isEnded) return
+    const next = { ...this.wanted, ...change }
+    if (isSameRegistration(next, this.wanted)) return
+    this.wanted = next
     this.again()
   }
 
   /** The registry may have forgotten it: a new session, a restarted server. */
   again(): void {
-    this.#isCurrent = false
-    this.#rest.wake()
+    this.isCurrent = false
+    this.rest.wake()
   }
 
   /** The registry is away: seen in `state` at once, not only with the next step. */
   lost(): void {
-    if (!this.#isEnded) this.#state = 'failing'
-    this.#isCurrent = false
+    if (!this.isEnded) this.reached = 'failing'
+    this.isCurrent = false
   }
 
   async deregister(deadlineMs: number): Promise<void> {
-    if (this.#isEnded) return
-    this.#end()
-    const { clock } = this.#deps
+    if (this.isEnded) return
+    this.end()
+    const { clock } = this.deps
     const ending = new AbortController()
     const deadline = ending.signal
     const cancel = clock.after(Math.max(1, deadlineMs), () => ending.abort())
     try {
-      await this.#remove(deadlineMs, deadline)
+      await this.remove(deadlineMs, deadline)
     } finally {
       cancel()
     }
   }
 
-  async #remove(deadlineMs: number, deadline: AbortSignal): Promise<void> {
+  private async remove(deadlineMs: number, deadline: AbortSignal): Promise<void> {
     // the step that is under way may still be a write: it must not come after the removal
-    await this.#endOfStep(Math.min(stepGraceMs, deadlineMs / 3))
-    const words = this.#words()
+    await this.endOfStep(Math.min(stepGraceMs, deadlineMs / 3))
+    const words = this.words()
     for (let attempt = 0; !deadline.aborted; attempt++) {
       try {
-        await this.#deps.driver.remove(this.#registration, deadline)
-        this.#count('remove', 'ok')
-        this.#deps.log.info(words, 'removed the application from the registry')
+        await this.deps.driver.remove(this.wanted, deadline)
+        this.count('remove', 'ok')
+        this.deps.log.info(words, 'removed the application from the registry')
         return
       } catch (error) {
-        this.#count('remove', 'failed')
+        this.count('remove', 'failed')
         if (deadline.aborted || (error as MeshError).code === 'E_REGISTRY_DENIED') {
-          this.#deps.log.warn(words, `the registry did not confirm the removal: ${describeError(error)}`)
+          this.deps.log.warn(words, `the registry did not confirm the removal: ${describeError(error)}`)
           return
         }
-        await this.#pauseUnless(deadline, this.#retryMs(attempt))
+        await this.pauseUnless(deadline, this.retryMs(attempt))
       }
     }
-    this.#deps.log.warn(words, 'the registry did not confirm the removal in time')
+    this.deps.log.warn(words, 'the registry did not confirm the removal in time')
   }
 
   release(): void {
-    this.#end()
+    this.end()
   }
 
   /** As `release()`, when the adapter closes. Resolves when nothing is under way any more. */
   async close(): Promise<void> {
-    this.#end()
-    this.#abort.abort()
-    await this.#running
+    this.end()
+    this.abort.abort()
+    await this.running
   }
 
-  async #run(): Promise<void> {
+  private async run(): Promise<void> {
     // never inside the caller's turn
-    await this.#deps.after
-    while (!this.#isEnded) {
-      const pauseMs = await this.#step()
-      if (!this.#isEnded && pauseMs > 0) await this.#rest.wait(pauseMs)
+    await this.deps.after
+    while (!this.isEnded) {
+      const pauseMs = await this.step()
+      if (!this.isEnded && pauseMs > 0) await this.rest.wait(pauseMs)
     }
   }
 
-  async #step(): Promise<number> {
-    const { driver } = this.#deps
-    const registration = this.#registration
-    const isWrite = !this.#isCurrent
+  private async step(): Promise<number> {
+    const { driver } = this.deps
+    const registration = this.wanted
+    const isWrite = !this.isCurrent
     try {
       // a change that comes during the write makes it stale again
-      this.#isCurrent = true
-      if (isWrite) await driver.write(registration, this.#abort.signal)
-      else if ((await driver.renew(registration, this.#abort.signal)) === 'unknown') {
-        this.#count('renew', 'unknown')
-        this.#deps.log.info(this.#words(), 'the registry does not know the application any more; registering it again')
-        this.#isCurrent = false
+      this.isCurrent = true
+      if (isWrite) await driver.write(registration, this.abort.signal)
+      else if ((await driver.renew(registration, this.abort.signal)) === 'unknown') {
+        this.count('renew', 'unknown')
+        this.deps.log.info(this.words(), 'the registry does not know the application any more; registering it again')
+        this.isCurrent = false
         return 0
       }
-      this.#count(isWrite ? 'write' : 'renew', 'ok')
-      if (this.#state !== 'registered') this.#deps.log.info(this.#words(), 'the application is registered')
-      this.#state = 'registered'
-      this.#failures = 0
-      return this.#isCurrent ? driver.renewMs * (0.9 + 0.2 * this.#deps.random()) : 0
+      this.count(isWrite ? 'write' : 'renew', 'ok')
+      if (this.reached !== 'registered') this.deps.log.info(this.words(), 'the application is registered')
+      this.reached = 'registered'
+      this.failures = 0
+      return this.isCurrent ? driver.renewMs * (0.9 + 0.2 * this.deps.random()) : 0
     } catch (error) {
-      this.#isCurrent = false
-      if (this.#isEnded) return 0
-      this.#count(isWrite ? 'write' : 'renew', 'failed')
+      this.isCurrent = false
+      if (this.isEnded) return 0
+      this.count(isWrite ? 'write' : 'renew', 'failed')
       const { code } = error as MeshError
-      if (this.#state !== 'failing' || this.#failures === 0)
-        this.#deps.log.warn({ ...this.#words(), code }, `${describeError(error)}; trying on`)
-      this.#state = 'failing'
-      return code === 'E_REGISTRY_DENIED' ? deniedRetryMs : this.#retryMs(this.#failures++)
+      if (this.reached !== 'failing' || this.failures === 0)
+        this.deps.log.warn({ ...this.words(), code }, `${describeError(error)}; trying on`)
+      this.reached = 'failing'
+      return code === 'E_REGISTRY_DENIED' ? deniedRetryMs : this.retryMs(this.failures++)
     }
   }
 
-  #retryMs(attempt: number): number {
-    return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * this.#deps.random())
+  private retryMs(attempt: number): number {
+    return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * this.deps.random())
   }
 
-  async #endOfStep(graceMs: number): Promise<void> {
-    const cancel = this.#deps.clock.after(graceMs, () => this.#abort.abort())
-    await this.#running
+  private async endOfStep(graceMs: number): Promise<void> {
+    const cancel = this.deps.clock.after(graceMs, () => this.abort.abort())
+    await this.running
     cancel()
   }
 
-  #pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
+  private pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#deps.clock.after(ms, resolve)
+      const cancel = this.deps.clock.after(ms, resolve)
       signal.addEventListener('abort', () => {
         cancel()
         resolve()
@@ -190,18 +190,18 @@ export class KeptRegistration implements RegistrationHandle {
     })
   }
 
-  #end(): void {
-    if (this.#isEnded) return
-    this.#isEnded = true
-    this.#rest.wake()
-    this.#deps.onEnd(this)
+  private end(): void {
+    if (this.isEnded) return
+    this.isEnded = true
+    this.rest.wake()
+    this.deps.onEnd(this)
   }
 
-  #count(operation: 'write' | 'renew' | 'remove', result: 'ok' | 'unknown' | 'failed'): void {
-    this.#deps.metrics.count('registry_heartbeats', { registry: this.#deps.registry, operation, result })
+  private count(operation: 'write' | 'renew' | 'remove', result: 'ok' | 'unknown' | 'failed'): void {
+    this.deps.metrics.count('registry_heartbeats', { registry: this.deps.registry, operation, result })
   }
 
-  #words(): object {
-    return registrationWords(this.#deps.registry, this.#registration)
+  private words(): object {
+    return registrationWords(this.deps.registry, this.wanted)
   }
 }

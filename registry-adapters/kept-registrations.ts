@@ -5,36 +5,36 @@ import { KeptRegistration } from './kept-registration.ts'
 import type { RegistrationDriver } from './kept-registration.ts'
 
 export class KeptRegistrations {
-  readonly #registry: string
-  readonly #driver: RegistrationDriver
-  readonly #deps: AdapterDeps
-  readonly #kept = new Set<KeptRegistration>()
+  private readonly registry: string
+  private readonly driver: RegistrationDriver
+  private readonly deps: AdapterDeps
+  private readonly kept = new Set<KeptRegistration>()
   /** Removals that are under way, by instance: the same instance is written again only after them. */
-  readonly #removals = new Map<string, Promise<void>>()
+  private readonly removals = new Map<string, Promise<void>>()
 
   constructor(registry: string, driver: RegistrationDriver, deps: AdapterDeps) {
-    this.#registry = registry
-    this.#driver = driver
-    this.#deps = deps
+    this.registry = registry
+    this.driver = driver
+    this.deps = deps
   }
 
   get size(): number {
-    return this.#kept.size
+    return this.kept.size
   }
 
   register(registration: Registration): RegistrationHandle {
     const id = instanceOf(registration)
     const kept = new KeptRegistration(registration, {
-      registry: this.#registry,
-      driver: this.#driver,
-      clock: this.#deps.clock,
-      random: this.#deps.random,
-      log: this.#deps.log,
-      metrics: this.#deps.metrics,
-      after: this.#removals.get(id),
-      onEnd: (self) => void this.#kept.delete(self),
+      registry: this.registry,
+      driver: this.driver,
+      clock: this.deps.clock,
+      random: this.deps.random,
+      log: this.deps.log,
+      metrics: this.deps.metrics,
+      after: this.removals.get(id),
+      onEnd: (self) => void this.kept.delete(self),
     })
-    this.#kept.add(kept)
+    this.kept.add(kept)
     return {
       get state() {
         return kept.state
@@ -43,27 +43,27 @@ export class KeptRegistrations {
       release: () => kept.release(),
       deregister: async (deadlineMs) => {
         const removal = kept.deregister(deadlineMs)
-        this.#removals.set(id, removal)
+        this.removals.set(id, removal)
         await removal
-        if (this.#removals.get(id) === removal) this.#removals.delete(id)
+        if (this.removals.get(id) === removal) this.removals.delete(id)
       },
     }
   }
 
   /** The registry may have forgotten everything. */
   again(): void {
-    for (const kept of this.#kept) kept.again()
+    for (const kept of this.kept) kept.again()
   }
 
   /** The registry is away. */
   lost(): void {
-    for (const kept of this.#kept) kept.lost()
+    for (const kept of this.kept) kept.lost()
   }
 
   /** Lets go of all without a trace, and waits for the steps that are under way. */
   async close(): Promise<void> {
-    await Promise.all([...this.#kept].map((kept) => kept.close()))
-    await Promise.all(this.#removals.values())
+    await Promise.all([...this.kept].map((kept) => kept.close()))
+    await Promise.all(this.removals.values())
   }
 }
 

@@ -4,18 +4,18 @@ import type { ServiceKey, ServiceName } from '../contracts/endpoint.ts'
 import { MeshError } from '../contracts/errors.ts'
 
 export class OneGroup {
-  readonly #registry: string
-  readonly #namespace: string
-  readonly #group: string
+  private readonly registry: string
+  private readonly namespace: string
+  private readonly group: string
 
   constructor({ name, namespace, group }: { name: string; namespace: string; group: string }) {
-    this.#registry = name
-    this.#namespace = namespace
-    this.#group = group
+    this.registry = name
+    this.namespace = namespace
+    this.group = group
   }
 
   has(service: ServiceName): boolean {
-    return service.namespace === this.#namespace && service.group === this.#group
+    return service.namespace === this.namespace && service.group === this.group
   }
 
   /** Throws E_CONFIG_INVALID for a service that cannot be registered there. */
@@ -23,12 +23,12 @@ export class OneGroup {
     if (!this.has(service))
       throw new MeshError(
         'E_CONFIG_INVALID',
-        `${serviceKey(service)}: registry ${this.#registry} has one namespace and group, ${this.#namespace}/${this.#group}`,
+        `${serviceKey(service)}: registry ${this.registry} has one namespace and group, ${this.namespace}/${this.group}`,
       )
   }
 
   keyOf(name: string): ServiceKey {
-    return serviceKey({ namespace: this.#namespace, group: this.#group, name })
+    return serviceKey({ namespace: this.namespace, group: this.group, name })
   }
 
   /** Those of `names` that can be names of services, in order, at most `limit`. */

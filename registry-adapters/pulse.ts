@@ -23,30 +23,30 @@ const maxRetryMs = 1000
 const failuresForLoss = 2
 
 export class Pulse {
-  readonly #options: PulseOptions
-  readonly #deps: Pick<AdapterDeps, 'clock' | 'log' | 'metrics'>
-  #cancel: (() => void) | undefined
-  #failures = 0
-  #state: 'unknown' | 'alive' | 'lost' = 'unknown'
-  #problem: MeshError | undefined
-  #isAsking = false
-  #isClosed = false
+  private readonly options: PulseOptions
+  private readonly deps: Pick<AdapterDeps, 'clock' | 'log' | 'metrics'>
+  private cancel: (() => void) | undefined
+  private failures = 0
+  private state: 'unknown' | 'alive' | 'lost' = 'unknown'
+  private lastProblem: MeshError | undefined
+  private isAsking = false
+  private isClosed = false
 
   constructor(options: PulseOptions, deps: Pick<AdapterDeps, 'clock' | 'log' | 'metrics'>) {
-    this.#options = options
-    this.#deps = deps
+    this.options = options
+    this.deps = deps
   }
 
   get isAlive(): boolean {
-    return this.#state === 'alive'
+    return this.state === 'alive'
   }
 
   get isLost(): boolean {
-    return this.#state === 'lost'
+    return this.state === 'lost'
   }
 
   get problem(): MeshError | undefined {
-    return this.#problem
+    return this.lastProblem
   }
 
   start(): void {
@@ -55,54 +55,54 @@ export class Pulse {
 
   /** Asks at once: something has just failed. */
   now(): void {
-    if (this.#isClosed || this.#isAsking) return
-    this.#cancel?.()
-    this.#isAsking = true
-    this.#options
+    if (this.isClosed || this.isAsking) return
+    this.cancel?.()
+    this.isAsking = true
+    this.options
       .ask()
       .then(
-        () => this.#good(),
-        (error: unknown) => this.#bad(error as MeshError),
+        () => this.good(),
+        (error: unknown) => this.bad(error as MeshError),
       )
       .finally(() => {
-        this.#isAsking = false
-        if (this.#isClosed) return
-        const isWell = this.#state === 'alive' && this.#failures === 0
-        const { everyMs } = this.#options
+        this.isAsking = false
+        if (this.isClosed) return
+        const isWell = this.state === 'alive' && this.failures === 0
+        const { everyMs } = this.options
         const pauseMs = isWell ? everyMs : Math.min(maxRetryMs, everyMs)
-        this.#cancel = this.#deps.clock.after(pauseMs, () => this.now())
+        this.cancel = this.deps.clock.after(pauseMs, () => this.now())
       })
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#cancel?.()
+    this.isClosed = true
+    this.cancel?.()
   }
 
-  #good(): void {
-    if (this.#isClosed) return
-    this.#failures = 0
-    this.#problem = undefined
-    if (this.#state === 'alive') return
-    this.#state = 'alive'
-    this.#deps.log.info({ registry: this.#options.registry }, `${this.#options.registry}: the registry answers`)
-    this.#options.onBack()
+  private good(): void {
+    if (this.isClosed) return
+    this.failures = 0
+    this.lastProblem = undefined
+    if (this.state === 'alive') return
+    this.state = 'alive'
+    this.deps.log.info({ registry: this.options.registry }, `${this.options.registry}: the registry answers`)
+    this.options.onBack()
   }
 
-  #bad(error: MeshError): void {
-    if (this.#isClosed) return
-    this.#failures++
-    this.#deps.metrics.count('registry_connection_failures', { registry: this.#options.registry })
+  private bad(error: MeshError): void {
+    if (this.isClosed) return
+    this.failures++
+    this.deps.metrics.count('registry_connection_failures', { registry: this.options.registry })
     // a refusal is an answer: there is nothing to wait for
-    const isLoss = this.#failures >= failuresForLoss || error.code === 'E_REGISTRY_DENIED'
+    const isLoss = this.failures >= failuresForLoss || error.code === 'E_REGISTRY_DENIED'
     if (!isLoss) return
-    this.#problem = error
-    if (this.#state === 'lost') return
-    this.#state = 'lost'
-    this.#deps.log.warn(
-      { registry: this.#options.registry, code: error.code },
-      `${this.#options.registry}: ${describeError(error)}; what is known stays in use, trying on`,
+    this.lastProblem = error
+    if (this.state === 'lost') return
+    this.state = 'lost'
+    this.deps.log.warn(
+      { registry: this.options.registry, code: error.code },
+      `${this.options.registry}: ${describeError(error)}; what is known stays in use, trying on`,
     )
-    this.#options.onLost(error)
+    this.options.onLost(error)
   }
 }

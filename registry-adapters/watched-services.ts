@@ -38,38 +38,38 @@ interface Watched {
 }
 
 export class WatchedServices {
-  readonly #deps: WatchedServicesDeps
-  readonly #watched = new Map<ServiceKey, Watched>()
-  #lastHeardAt = 0
-  #wasLost = false
+  private readonly deps: WatchedServicesDeps
+  private readonly watched = new Map<ServiceKey, Watched>()
+  private heardAt = 0
+  private wasLost = false
   /** From here on a second answer counts as a proof; monotonic ms. */
-  #calmSince = 0
+  private calmSince = 0
 
   constructor(deps: WatchedServicesDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   get size(): number {
-    return this.#watched.size
+    return this.watched.size
   }
 
   /** Epoch ms of the registry's last word on any service, 0 = never. */
   get lastHeardAt(): number {
-    return this.#lastHeardAt
+    return this.heardAt
   }
 
   keys(): Iterable<ServiceKey> {
-    return this.#watched.keys()
+    return this.watched.keys()
   }
 
   has(key: ServiceKey): boolean {
-    return this.#watched.has(key)
+    return this.watched.has(key)
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
     const key = serviceKey(service)
-    const isFirst = !this.#watched.has(key)
-    const watched: Watched = this.#watched.get(key) ?? {
+    const isFirst = !this.watched.has(key)
+    const watched: Watched = this.watched.get(key) ?? {
       listeners: new Set(),
       set: undefined,
       version: 0,
@@ -77,37 +77,37 @@ export class WatchedServices {
       doubtedAt: undefined,
       cancelDoubt: undefined,
     }
-    this.#watched.set(key, watched)
+    this.watched.set(key, watched)
     // each subscription is one of its own, also when a listener object is used twice
     const own: EndpointListener = {
       onEndpoints: (set, isConfirmed) => listener.onEndpoints(set, isConfirmed),
       onStale: (problem) => listener.onStale(problem),
     }
     watched.listeners.add(own)
-    if (isFirst) this.#deps.onWanted(key, service)
-    else setImmediate(() => this.#welcome(watched, own))
+    if (isFirst) this.deps.onWanted(key, service)
+    else setImmediate(() => this.welcome(watched, own))
     return {
       unsubscribe: () => {
         if (!watched.listeners.delete(own) || watched.listeners.size > 0) return
-        if (this.#watched.get(key) !== watched) return
+        if (this.watched.get(key) !== watched) return
         watched.cancelDoubt?.()
-        this.#watched.delete(key)
-        this.#deps.onUnwanted(key)
+        this.watched.delete(key)
+        this.deps.onUnwanted(key)
       },
     }
   }
 
   /** The registry's word: this is the whole list. In any order, the later one of two with the same address wins. Tells listeners when it is news. */
   publish(key: ServiceKey, endpoints: Iterable<Endpoint>, protectThreshold = 0): void {
-    const watched = this.#watched.get(key)
+    const watched = this.watched.get(key)
     if (watched === undefined) return
-    this.#lastHeardAt = this.#deps.clock.wall()
-    const list = this.#ordered(key, endpoints)
+    this.heardAt = this.deps.clock.wall()
+    const list = this.ordered(key, endpoints)
     const before = watched.set
     const isSame =
       before !== undefined && before.protectThreshold === protectThreshold && isDeepStrictEqual(before.endpoints, list)
     const wasStale = watched.stale !== undefined
-    const isConfirmed = this.#isConfirmed(watched, isSame)
+    const isConfirmed = this.isConfirmed(watched, isSame)
     watched.stale = undefined
     if (!isSame) watched.version++
     const set: EndpointSet = {
@@ -115,93 +115,93 @@ export class WatchedServices {
       version: watched.version,
       endpoints: isSame ? before.endpoints : list,
       protectThreshold,
-      registry: this.#deps.registry,
-      confirmedAt: this.#lastHeardAt,
+      registry: this.deps.registry,
+      confirmedAt: this.heardAt,
     }
     watched.set = set
     // the same word after a loss is news: it is no longer old
     if (isSame && !wasStale && !isConfirmed) return
-    if (before !== undefined && !isSame && lacks(list, before.endpoints)) this.#doubt(key, watched)
-    for (const listener of watched.listeners) this.#guard(() => listener.onEndpoints(set, isConfirmed))
+    if (before !== undefined && !isSame && lacks(list, before.endpoints)) this.doubt(key, watched)
+    for (const listener of watched.listeners) this.guard(() => listener.onEndpoints(set, isConfirmed))
   }
 
   /** The registry answers (again): what it leaves out from now on is believed at the second look, once it has been calm for a while. */
   begin(): void {
-    this.#lastHeardAt = this.#deps.clock.wall()
-    this.#calmSince = this.#deps.clock.monotonic() + (this.#wasLost ? unrestMs : 0)
-    this.#wasLost = false
+    this.heardAt = this.deps.clock.wall()
+    this.calmSince = this.deps.clock.monotonic() + (this.wasLost ? unrestMs : 0)
+    this.wasLost = false
   }
 
   /** The registry cannot be asked: told once per service until it speaks again. `key` = only about this one. */
   lose(problem: RegistryProblem, key?: ServiceKey): void {
-    if (key === undefined) this.#wasLost = true
-    const wanted = key === undefined ? this.#watched.values() : [this.#watched.get(key)]
+    if (key === undefined) this.wasLost = true
+    const wanted = key === undefined ? this.watched.values() : [this.watched.get(key)]
     for (const watched of wanted) {
       if (watched === undefined || watched.stale !== undefined) continue
       watched.stale = problem
       watched.doubtedAt = undefined
       watched.cancelDoubt?.()
-      for (const listener of watched.listeners) this.#guard(() => listener.onStale(problem))
+      for (const listener of watched.listeners) this.guard(() => listener.onStale(problem))
     }
   }
 
   /** Nothing is told from now on. */
   close(): void {
-    for (const watched of this.#watched.values()) {
+    for (const watched of this.watched.values()) {
       watched.listeners.clear()
       watched.cancelDoubt?.()
     }
-    this.#watched.clear()
+    this.watched.clear()
   }
 
   /** The second look came to the same, in calm times. */
-  #isConfirmed(watched: Watched, isSame: boolean): boolean {
+  private isConfirmed(watched: Watched, isSame: boolean): boolean {
     const { doubtedAt } = watched
     if (doubtedAt === undefined) return false
-    const now = this.#deps.clock.monotonic()
+    const now = this.deps.clock.monotonic()
     if (isSame && now - doubtedAt < secondLookMs) return false
     watched.doubtedAt = undefined
     watched.cancelDoubt?.()
-    return isSame && now >= this.#calmSince
+    return isSame && now >= this.calmSince
   }
 
-  #doubt(key: ServiceKey, watched: Watched): void {
-    const { clock } = this.#deps
+  private doubt(key: ServiceKey, watched: Watched): void {
+    const { clock } = this.deps
     watched.cancelDoubt?.()
     watched.doubtedAt = clock.monotonic()
     // a timer may be a little early
-    watched.cancelDoubt = clock.after(secondLookMs + 5, () => this.#deps.onDoubt(key))
+    watched.cancelDoubt = clock.after(secondLookMs + 5, () => this.deps.onDoubt(key))
   }
 
-  #ordered(key: ServiceKey, endpoints: Iterable<Endpoint>): readonly Endpoint[] {
+  private ordered(key: ServiceKey, endpoints: Iterable<Endpoint>): readonly Endpoint[] {
     const byId = new Map<string, Endpoint>()
     let left = 0
     for (const endpoint of endpoints) {
       const id = endpointId(endpoint)
-      if (byId.size < this.#deps.maxEndpoints || byId.has(id)) byId.set(id, endpoint)
+      if (byId.size < this.deps.maxEndpoints || byId.has(id)) byId.set(id, endpoint)
       else left++
     }
     if (left > 0) {
-      this.#deps.metrics.count('registry_endpoints_cut', { registry: this.#deps.registry }, left)
-      this.#deps.log.warn(
-        { registry: this.#deps.registry, service: key, left },
-        `${key}: more than ${this.#deps.maxEndpoints} endpoints, ${left} are left out`,
+      this.deps.metrics.count('registry_endpoints_cut', { registry: this.deps.registry }, left)
+      this.deps.log.warn(
+        { registry: this.deps.registry, service: key, left },
+        `${key}: more than ${this.deps.maxEndpoints} endpoints, ${left} are left out`,
       )
     }
     return [...byId.keys()].sort().map((id) => byId.get(id)!)
   }
 
-  #welcome(watched: Watched, own: EndpointListener): void {
+  private welcome(watched: Watched, own: EndpointListener): void {
     const { set, stale } = watched
-    if (set !== undefined && watched.listeners.has(own)) this.#guard(() => own.onEndpoints(set, false))
-    if (stale !== undefined && watched.listeners.has(own)) this.#guard(() => own.onStale(stale))
+    if (set !== undefined && watched.listeners.has(own)) this.guard(() => own.onEndpoints(set, false))
+    if (stale !== undefined && watched.listeners.has(own)) this.guard(() => own.onStale(stale))
   }
 
-  #guard(call: () => void): void {
+  private guard(call: () => void): void {
     try {
       call()
     } catch (error) {
-      this.#deps.log.error({ code: 'E_INTERNAL' }, `a listener failed: ${describeError(error)}`)
+      this.deps.log.error({ code: 'E_INTERNAL' }, `a listener failed: ${describeError(error)}`)
     }
   }
 }

@@ -7,12 +7,12 @@ export interface ConsulScope {
 }
 
 export class ConsulApi {
-  readonly #http: HttpClient
-  readonly #scope: ConsulScope
+  private readonly http: HttpClient
+  private readonly scope: ConsulScope
 
   constructor(http: HttpClient, scope: ConsulScope) {
-    this.#http = http
-    this.#scope = scope
+    this.http = http
+    this.scope = scope
   }
 
   ask(
@@ -21,10 +21,10 @@ export class ConsulApi {
     question: Omit<HttpQuestion, 'path'>,
   ): Promise<HttpAnswer> {
     const query = new URLSearchParams(parameters)
-    const { datacenter, consulNamespace } = this.#scope
+    const { datacenter, consulNamespace } = this.scope
     if (datacenter !== undefined) query.set('dc', datacenter)
     if (consulNamespace !== undefined) query.set('ns', consulNamespace)
     const text = query.toString()
-    return this.#http.ask({ ...question, path: text === '' ? path : `${path}?${text}` })
+    return this.http.ask({ ...question, path: text === '' ? path : `${path}?${text}` })
   }
 }

@@ -13,10 +13,10 @@ const timeoutMs = 5000
 
 export class InstanceDriver implements RegistrationDriver {
   readonly renewMs = ttlMs / 3
-  readonly #api: ConsulApi
+  private readonly api: ConsulApi
 
   constructor(api: ConsulApi) {
-    this.#api = api
+    this.api = api
   }
 
   async write(registration: Registration, signal: AbortSignal): Promise<void> {
@@ -40,7 +40,7 @@ export class InstanceDriver implements RegistrationDriver {
       },
     }
     good(
-      await this.#api.ask('/v1/agent/service/register', { 'replace-existing-checks': 'true' }, this.#put(body, signal)),
+      await this.api.ask('/v1/agent/service/register', { 'replace-existing-checks': 'true' }, this.put(body, signal)),
       'register',
     )
     await this.renew(registration, signal)
@@ -49,10 +49,10 @@ export class InstanceDriver implements RegistrationDriver {
   async renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'> {
     const isWell = registration.healthy && registration.enabled && registration.weight > 0
     const check = encodeURIComponent(checkOf(idOf(registration)))
-    const answer = await this.#api.ask(
+    const answer = await this.api.ask(
       `/v1/agent/check/${isWell ? 'pass' : 'fail'}/${check}`,
       {},
-      this.#put(undefined, signal),
+      this.put(undefined, signal),
     )
     // 500 from old agents, 404 from newer ones: the check is not there
     if (answer.status === 404 || (answer.status === 500 && answer.text.includes('nknown check'))) return 'unknown'
@@ -62,11 +62,11 @@ export class InstanceDriver implements RegistrationDriver {
 
   async remove(registration: Registration, signal: AbortSignal): Promise<void> {
     const id = encodeURIComponent(idOf(registration))
-    const answer = await this.#api.ask(`/v1/agent/service/deregister/${id}`, {}, this.#put(undefined, signal))
+    const answer = await this.api.ask(`/v1/agent/service/deregister/${id}`, {}, this.put(undefined, signal))
     if (answer.status !== 404) good(answer, 'deregister')
   }
 
-  #put(
+  private put(
     body: object | undefined,
     signal: AbortSignal,
   ): { method: 'PUT'; timeoutMs: number; signal: AbortSignal; body?: object } {

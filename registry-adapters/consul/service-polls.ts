@@ -40,130 +40,130 @@ interface Poll {
 }
 
 export class ServicePolls {
-  readonly #deps: ServicePollsDeps
-  readonly #polls = new Map<ServiceKey, Poll>()
-  #queue: Poll[] = []
-  #active = 0
-  #cancel: (() => void) | undefined
-  #isPaused = true
+  private readonly deps: ServicePollsDeps
+  private readonly polls = new Map<ServiceKey, Poll>()
+  private queue: Poll[] = []
+  private active = 0
+  private cancel: (() => void) | undefined
+  private isPaused = true
 
   constructor(deps: ServicePollsDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   add(key: ServiceKey, name: string): void {
     const poll = { key, name, index: 0n, failures: 0, notBefore: 0, isQueued: false, isOver: false, abort: undefined }
-    this.#polls.set(key, poll)
-    this.#put(poll)
+    this.polls.set(key, poll)
+    this.put(poll)
     // a place that waits long for another service makes room
-    if (this.#polls.size > maxPlaces) this.#interruptOldest()
+    if (this.polls.size > maxPlaces) this.interruptOldest()
   }
 
   remove(key: ServiceKey): void {
-    const poll = this.#polls.get(key)
+    const poll = this.polls.get(key)
     if (poll === undefined) return
-    this.#polls.delete(key)
+    this.polls.delete(key)
     poll.isOver = true
     poll.abort?.abort()
   }
 
   /** This one is asked for anew, at once. */
   again(key: ServiceKey): void {
-    const poll = this.#polls.get(key)
+    const poll = this.polls.get(key)
     if (poll === undefined) return
     poll.index = 0n
     poll.notBefore = 0
-    this.#put(poll)
+    this.put(poll)
     poll.abort?.abort()
   }
 
   /** Every service is asked for anew, at once: the registry is back. */
   resume(): void {
-    this.#isPaused = false
-    for (const [key, poll] of this.#polls) {
+    this.isPaused = false
+    for (const [key, poll] of this.polls) {
       poll.failures = 0
       this.again(key)
     }
-    this.#go()
+    this.go()
   }
 
   /** The registry is away: nothing is asked until `resume()`. */
   pause(): void {
-    this.#isPaused = true
-    for (const poll of this.#polls.values()) poll.abort?.abort()
+    this.isPaused = true
+    for (const poll of this.polls.values()) poll.abort?.abort()
   }
 
   close(): void {
     this.pause()
-    this.#cancel?.()
-    for (const key of this.#polls.keys()) this.remove(key)
-    this.#queue = []
+    this.cancel?.()
+    for (const key of this.polls.keys()) this.remove(key)
+    this.queue = []
   }
 
-  #put(poll: Poll): void {
+  private put(poll: Poll): void {
     if (poll.isQueued || poll.isOver) return
     poll.isQueued = true
-    this.#queue.push(poll)
-    this.#go()
+    this.queue.push(poll)
+    this.go()
   }
 
-  #go(): void {
-    if (this.#isPaused) return
-    this.#cancel?.()
-    const now = this.#deps.clock.monotonic()
+  private go(): void {
+    if (this.isPaused) return
+    this.cancel?.()
+    const now = this.deps.clock.monotonic()
     const later: Poll[] = []
     let nextMs = Infinity
-    while (this.#queue.length > 0 && this.#active < maxPlaces) {
-      const poll = this.#queue.shift()!
+    while (this.queue.length > 0 && this.active < maxPlaces) {
+      const poll = this.queue.shift()!
       if (poll.isOver) continue
       // its last question is still being given up
-      if (poll.abort === undefined && poll.notBefore <= now) void this.#poll(poll)
+      if (poll.abort === undefined && poll.notBefore <= now) void this.poll(poll)
       else {
         later.push(poll)
         nextMs = Math.min(nextMs, poll.notBefore - now)
       }
     }
-    this.#queue.push(...later)
-    if (later.length > 0) this.#cancel = this.#deps.clock.after(Math.max(10, nextMs), () => this.#go())
+    this.queue.push(...later)
+    if (later.length > 0) this.cancel = this.deps.clock.after(Math.max(10, nextMs), () => this.go())
   }
 
-  async #poll(poll: Poll): Promise<void> {
+  private async poll(poll: Poll): Promise<void> {
     poll.isQueued = false
     const abort = new AbortController()
     poll.abort = abort
-    this.#active++
-    const begun = this.#deps.clock.monotonic()
+    this.active++
+    const begun = this.deps.clock.monotonic()
     try {
-      const answer = await this.#deps.ask(poll.name, poll.index, this.#waitMs(), abort.signal)
+      const answer = await this.deps.ask(poll.name, poll.index, this.waitMs(), abort.signal)
       if (!poll.isOver && !abort.signal.aborted) {
         poll.failures = 0
         poll.index = nextIndex(poll.index, answer.headers['x-consul-index'])
         poll.notBefore = begun + minGapMs
-        this.#deps.onAnswer(poll.key, answer)
+        this.deps.onAnswer(poll.key, answer)
       }
     } catch (error) {
       if (!poll.isOver && !abort.signal.aborted) {
         poll.index = 0n
         const pauseMs = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(poll.failures++, 8))
-        poll.notBefore = this.#deps.clock.monotonic() + pauseMs * (0.5 + 0.5 * this.#deps.random())
-        this.#deps.onFailure(poll.key, error as MeshError)
+        poll.notBefore = this.deps.clock.monotonic() + pauseMs * (0.5 + 0.5 * this.deps.random())
+        this.deps.onFailure(poll.key, error as MeshError)
       }
     } finally {
-      this.#active--
+      this.active--
       poll.abort = undefined
-      this.#put(poll)
-      this.#go()
+      this.put(poll)
+      this.go()
     }
   }
 
   /** Alone on its place a question waits as long as it may; otherwise all of a place have had their turn in time. */
-  #waitMs(): number {
-    const perPlace = Math.ceil(this.#polls.size / maxPlaces)
-    return perPlace <= 1 ? this.#deps.waitMs : Math.max(minGapMs, Math.floor(maxTurnMs / perPlace))
+  private waitMs(): number {
+    const perPlace = Math.ceil(this.polls.size / maxPlaces)
+    return perPlace <= 1 ? this.deps.waitMs : Math.max(minGapMs, Math.floor(maxTurnMs / perPlace))
   }
 
-  #interruptOldest(): void {
-    for (const poll of this.#polls.values()) {
+  private interruptOldest(): void {
+    for (const poll of this.polls.values()) {
       if (poll.abort === undefined || poll.index === 0n) continue
       poll.abort.abort()
       return

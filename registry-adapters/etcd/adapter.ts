@@ -39,148 +39,148 @@ export class EtcdAdapter implements RegistryAdapter {
   readonly name: string
   readonly type = 'etcd'
   readonly config = undefined
-  readonly #config: EtcdAdapterConfig
-  readonly #deps: AdapterDeps
-  readonly #http: HttpClient
-  readonly #api: EtcdApi
-  readonly #naming: OneGroup
-  readonly #state: DesiredState
-  readonly #pulse: Pulse
-  readonly #listed = new Map<ServiceKey, Listed>()
-  #waiting: ServiceKey[] = []
-  #questions = 0
-  #watch: AbortController | undefined
-  #isClosed = false
+  private readonly settings: EtcdAdapterConfig
+  private readonly deps: AdapterDeps
+  private readonly http: HttpClient
+  private readonly api: EtcdApi
+  private readonly naming: OneGroup
+  private readonly state: DesiredState
+  private readonly pulse: Pulse
+  private readonly listed = new Map<ServiceKey, Listed>()
+  private waiting: ServiceKey[] = []
+  private questions = 0
+  private watch: AbortController | undefined
+  private isClosed = false
 
   constructor(config: EtcdAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
-    this.#config = config
-    this.#deps = deps
-    this.#http = new HttpClient({
+    this.settings = config
+    this.deps = deps
+    this.http = new HttpClient({
       servers: config.servers,
       tls: config.tls,
       clock: deps.clock,
       random: deps.random,
-      headers: () => (this.#api.token === undefined ? {} : { authorization: this.#api.token }),
+      headers: () => (this.api.token === undefined ? {} : { authorization: this.api.token }),
     })
-    this.#api = new EtcdApi(this.#http, config.credentials)
-    this.#naming = new OneGroup(config)
-    this.#state = new DesiredState(
+    this.api = new EtcdApi(this.http, config.credentials)
+    this.naming = new OneGroup(config)
+    this.state = new DesiredState(
       {
         registry: config.name,
         maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.#api, config.prefix, config.leaseMs),
-        onWanted: (key, service) => this.#want(key, service),
-        onDoubt: (key) => this.#ask(key),
-        onUnwanted: (key) => this.#listed.delete(key),
+        driver: new InstanceDriver(this.api, config.prefix, config.leaseMs),
+        onWanted: (key, service) => this.want(key, service),
+        onDoubt: (key) => this.ask(key),
+        onUnwanted: (key) => this.listed.delete(key),
       },
       deps,
     )
-    this.#pulse = new Pulse(
+    this.pulse = new Pulse(
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        ask: () => this.#api.ping(),
-        onLost: (problem) => this.#lost(problem),
-        onBack: () => this.#back(),
+        ask: () => this.api.ping(),
+        onLost: (problem) => this.lost(problem),
+        onBack: () => this.back(),
       },
       deps,
     )
   }
 
   start(): void {
-    this.#pulse.start()
+    this.pulse.start()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#state.services.subscribe(service, listener)
+    return this.state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
-    this.#naming.check(registration.service)
-    return this.#state.registrations.register(registration)
+    this.naming.check(registration.service)
+    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
-    const { prefix } = this.#config
-    const { kvs } = await this.#api.list(`${prefix}/`, signal)
-    return this.#naming.keys(new Set(kvs.map(({ key }) => key.slice(prefix.length + 1).split('/')[0]!)), limit)
+    const { prefix } = this.settings
+    const { kvs } = await this.api.list(`${prefix}/`, signal)
+    return this.naming.keys(new Set(kvs.map(({ key }) => key.slice(prefix.length + 1).split('/')[0]!)), limit)
   }
 
   status(): RegistryStatus {
-    const { isAlive, problem } = this.#pulse
-    return this.#state.status({
+    const { isAlive, problem } = this.pulse
+    return this.state.status({
       type: this.type,
-      connected: isAlive && !this.#state.isAllRefused,
-      server: isAlive ? this.#http.server : undefined,
-      problem: this.#state.problem(problem),
+      connected: isAlive && !this.state.isAllRefused,
+      server: isAlive ? this.http.server : undefined,
+      problem: this.state.problem(problem),
     })
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#state.services.close()
-    this.#pulse.close()
-    this.#watch?.abort()
-    await this.#state.registrations.close()
-    this.#http.close()
+    this.isClosed = true
+    this.state.services.close()
+    this.pulse.close()
+    this.watch?.abort()
+    await this.state.registrations.close()
+    this.http.close()
   }
 
-  #want(key: ServiceKey, service: ServiceName): void {
-    if (!this.#naming.has(service)) {
-      this.#state.answerNothing(key)
+  private want(key: ServiceKey, service: ServiceName): void {
+    if (!this.naming.has(service)) {
+      this.state.answerNothing(key)
       return
     }
-    this.#listed.set(key, { service: service.name, instances: new Map(), isListing: false, missed: [] })
-    const { isAlive, isLost, problem } = this.#pulse
-    if (isAlive) this.#ask(key)
-    else if (isLost && problem !== undefined) this.#state.answerLost(key, problem)
+    this.listed.set(key, { service: service.name, instances: new Map(), isListing: false, missed: [] })
+    const { isAlive, isLost, problem } = this.pulse
+    if (isAlive) this.ask(key)
+    else if (isLost && problem !== undefined) this.state.answerLost(key, problem)
   }
 
-  #ask(key: ServiceKey): void {
-    if (!this.#waiting.includes(key)) this.#waiting.push(key)
-    this.#go()
+  private ask(key: ServiceKey): void {
+    if (!this.waiting.includes(key)) this.waiting.push(key)
+    this.go()
   }
 
-  #go(): void {
-    while (this.#questions < maxQuestions && this.#waiting.length > 0) {
-      const key = this.#waiting.shift()!
-      const listed = this.#listed.get(key)
-      if (listed !== undefined && !listed.isListing) void this.#list(key, listed)
+  private go(): void {
+    while (this.questions < maxQuestions && this.waiting.length > 0) {
+      const key = this.waiting.shift()!
+      const listed = this.listed.get(key)
+      if (listed !== undefined && !listed.isListing) void this.list(key, listed)
     }
   }
 
-  async #list(key: ServiceKey, listed: Listed): Promise<void> {
-    this.#questions++
+  private async list(key: ServiceKey, listed: Listed): Promise<void> {
+    this.questions++
     listed.isListing = true
     listed.missed = []
     try {
-      const { kvs } = await this.#api.list(`${this.#config.prefix}/${listed.service}/`)
-      if (this.#listed.get(key) !== listed) return
+      const { kvs } = await this.api.list(`${this.settings.prefix}/${listed.service}/`)
+      if (this.listed.get(key) !== listed) return
       const present = new Set(kvs.map((kv) => kv.key))
       for (const known of listed.instances.keys()) if (!present.has(known)) listed.instances.delete(known)
-      for (const kv of kvs) this.#take(key, listed, kv.key, kv.value)
+      for (const kv of kvs) this.take(key, listed, kv.key, kv.value)
       // the list may be older than what the watch said meanwhile, never newer by less than that
-      for (const event of listed.missed) this.#apply(key, listed, event)
-      this.#state.taken(key)
-      this.#state.services.publish(key, listed.instances.values())
+      for (const event of listed.missed) this.apply(key, listed, event)
+      this.state.taken(key)
+      this.state.services.publish(key, listed.instances.values())
     } catch (error) {
-      this.#failed(key, error as MeshError)
+      this.failed(key, error as MeshError)
     } finally {
       listed.isListing = false
-      this.#questions--
-      this.#go()
+      this.questions--
+      this.go()
     }
   }
 
-  #take(key: ServiceKey, listed: Listed, node: string, value: string): void {
+  private take(key: ServiceKey, listed: Listed, node: string, value: string): void {
     const endpoint = readPlainInstance(value)
     if (endpoint !== undefined) {
       listed.instances.set(node, endpoint)
       return
     }
-    this.#deps.metrics.count('registry_entries_refused', { registry: this.name })
-    this.#deps.log.warn(
+    this.deps.metrics.count('registry_entries_refused', { registry: this.name })
+    this.deps.log.warn(
       { registry: this.name, service: key, node: node.slice(0, 300) },
       listed.instances.has(node)
         ? `${key}: an instance makes no sense any more; its last good content stays in use`
@@ -188,71 +188,71 @@ export class EtcdAdapter implements RegistryAdapter {
     )
   }
 
-  #apply(key: ServiceKey, listed: Listed, event: WatchWord['events'][number]): void {
+  private apply(key: ServiceKey, listed: Listed, event: WatchWord['events'][number]): void {
     if (event.isRemoval) listed.instances.delete(event.key)
-    else this.#take(key, listed, event.key, event.value)
+    else this.take(key, listed, event.key, event.value)
   }
 
-  #lost(problem: MeshError): void {
-    this.#watch?.abort()
-    this.#state.lost(problem)
+  private lost(problem: MeshError): void {
+    this.watch?.abort()
+    this.state.lost(problem)
   }
 
-  #back(): void {
-    this.#state.back()
-    void this.#watchAll()
+  private back(): void {
+    this.state.back()
+    void this.watchAll()
   }
 
   /** Watches first and lists then, so that nothing falls between the two; again and again, until the registry is lost. */
-  async #watchAll(): Promise<void> {
-    this.#watch?.abort()
+  private async watchAll(): Promise<void> {
+    this.watch?.abort()
     const watch = new AbortController()
-    this.#watch = watch
-    while (!watch.signal.aborted && !this.#isClosed) {
+    this.watch = watch
+    while (!watch.signal.aborted && !this.isClosed) {
       try {
-        const { revision } = await this.#api.list(`${this.#config.prefix}/\0`, watch.signal)
-        const isOver = this.#api.watch(`${this.#config.prefix}/`, revision + 1n, watchSilenceMs, watch.signal, (word) =>
-          this.#heard(word),
+        const { revision } = await this.api.list(`${this.settings.prefix}/\0`, watch.signal)
+        const isOver = this.api.watch(`${this.settings.prefix}/`, revision + 1n, watchSilenceMs, watch.signal, (word) =>
+          this.heard(word),
         )
-        for (const key of this.#listed.keys()) this.#ask(key)
+        for (const key of this.listed.keys()) this.ask(key)
         await isOver
       } catch (error) {
         if (watch.signal.aborted) return
-        this.#deps.log.debug({ registry: this.name }, `the watch ended: ${(error as MeshError).message}`)
-        this.#pulse.now()
+        this.deps.log.debug({ registry: this.name }, `the watch ended: ${(error as MeshError).message}`)
+        this.pulse.now()
       }
-      await new Promise<void>((resolve) => this.#deps.clock.after(watchRetryMs, resolve))
+      await new Promise<void>((resolve) => this.deps.clock.after(watchRetryMs, resolve))
     }
   }
 
-  #heard(word: WatchWord): void {
+  private heard(word: WatchWord): void {
     const changed = new Set<ServiceKey>()
-    const { prefix } = this.#config
+    const { prefix } = this.settings
     for (const event of word.events) {
-      const key = this.#naming.keyOf(event.key.slice(prefix.length + 1).split('/')[0]!)
-      const listed = this.#listed.get(key)
+      const key = this.naming.keyOf(event.key.slice(prefix.length + 1).split('/')[0]!)
+      const listed = this.listed.get(key)
       if (listed === undefined) continue
       if (listed.isListing) listed.missed.push(event)
       else {
-        this.#apply(key, listed, event)
+        this.apply(key, listed, event)
         changed.add(key)
       }
     }
-    for (const key of changed) this.#state.services.publish(key, this.#listed.get(key)!.instances.values())
+    for (const key of changed) this.state.services.publish(key, this.listed.get(key)!.instances.values())
   }
 
-  #failed(key: ServiceKey, error: MeshError): void {
-    if (this.#isClosed) return
+  private failed(key: ServiceKey, error: MeshError): void {
+    if (this.isClosed) return
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') {
-      this.#pulse.now()
-      this.#deps.clock.after(watchRetryMs, () => {
-        if (this.#pulse.isAlive) this.#ask(key)
+      this.pulse.now()
+      this.deps.clock.after(watchRetryMs, () => {
+        if (this.pulse.isAlive) this.ask(key)
       })
       return
     }
-    this.#state.refused(key, error)
-    this.#deps.clock.after(10_000, () => {
-      if (this.#state.isRefused(key)) this.#ask(key)
+    this.state.refused(key, error)
+    this.deps.clock.after(10_000, () => {
+      if (this.state.isRefused(key)) this.ask(key)
     })
   }
 }

@@ -45,29 +45,29 @@ interface Reply {
 }
 
 export class EtcdApi {
-  readonly #http: HttpClient
-  readonly #credentials: () => { readonly name: string; readonly password: string } | undefined
-  #token: string | undefined
+  private readonly http: HttpClient
+  private readonly credentials: () => { readonly name: string; readonly password: string } | undefined
+  private currentToken: string | undefined
 
   constructor(http: HttpClient, credentials: () => { readonly name: string; readonly password: string } | undefined) {
-    this.#http = http
-    this.#credentials = credentials
+    this.http = http
+    this.credentials = credentials
   }
 
   /** For the headers of the client. */
   get token(): string | undefined {
-    return this.#token
+    return this.currentToken
   }
 
   /** Everything whose key begins so. */
   async list(prefix: string, signal?: AbortSignal): Promise<Range> {
-    const reply = await this.#call('kv/range', { key: base64(prefix), range_end: base64(prefixEnd(prefix)) }, signal)
+    const reply = await this.call('kv/range', { key: base64(prefix), range_end: base64(prefixEnd(prefix)) }, signal)
     return { revision: BigInt(reply.header?.revision ?? 0), kvs: (reply.kvs ?? []).map(keyValue) }
   }
 
   /** The leader must answer, not only this member. */
   async ping(): Promise<void> {
-    await this.#call('kv/range', { key: base64('\0'), limit: '1', keys_only: true })
+    await this.call('kv/range', { key: base64('\0'), limit: '1', keys_only: true })
   }
 
   /** Calls `onWord` for every change from `revision` on, until the stream ends or fails, or `signal` ends it. Rejects with E_REGISTRY_STALE when the revision was compacted. */
@@ -83,7 +83,7 @@ export class EtcdApi {
     const end = (): void => abort.abort()
     signal.addEventListener('abort', end)
     try {
-      await this.#http.stream(
+      await this.http.stream(
         {
           method: 'POST',
           path: '/v3/watch',
@@ -115,48 +115,51 @@ export class EtcdApi {
   }
 
   async grant(ttlSeconds: number, signal?: AbortSignal): Promise<string> {
-    const { ID: id } = await this.#call('lease/grant', { TTL: String(ttlSeconds) }, signal)
+    const { ID: id } = await this.call('lease/grant', { TTL: String(ttlSeconds) }, signal)
     if (typeof id !== 'string') throw new MeshError('E_REGISTRY_PROTOCOL', 'etcd granted a lease without id')
     return id
   }
 
   /** False = the lease is over. */
   async keepAlive(lease: string, signal?: AbortSignal): Promise<boolean> {
-    const { result } = await this.#call('lease/keepalive', { ID: lease }, signal)
+    const { result } = await this.call('lease/keepalive', { ID: lease }, signal)
     return Number(result?.TTL ?? 0) > 0
   }
 
   async put(key: string, value: string, lease: string, signal?: AbortSignal): Promise<void> {
-    await this.#call('kv/put', { key: base64(key), value: base64(value), lease }, signal)
+    await this.call('kv/put', { key: base64(key), value: base64(value), lease }, signal)
   }
 
   async remove(key: string, signal?: AbortSignal): Promise<void> {
-    await this.#call('kv/deleterange', { key: base64(key) }, signal)
+    await this.call('kv/deleterange', { key: base64(key) }, signal)
   }
 
-  async #call(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
-    const credentials = this.#credentials()
-    if (credentials !== undefined && this.#token === undefined) await this.#logIn(credentials, signal)
+  private async call(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
+    const credentials = this.credentials()
+    if (credentials !== undefined && this.currentToken === undefined) await this.logIn(credentials, signal)
     try {
-      return await this.#post(method, body, signal)
+      return await this.post(method, body, signal)
     } catch (error) {
       const isTokenOver = (error as MeshError).code === 'E_REGISTRY_DENIED' && credentials !== undefined
-      if (!isTokenOver || this.#token === undefined) throw error
+      if (!isTokenOver || this.currentToken === undefined) throw error
     }
     // a token lives some minutes
-    this.#token = undefined
-    await this.#logIn(credentials!, signal)
-    return this.#post(method, body, signal)
+    this.currentToken = undefined
+    await this.logIn(credentials!, signal)
+    return this.post(method, body, signal)
   }
 
-  async #logIn(credentials: { readonly name: string; readonly password: string }, signal?: AbortSignal): Promise<void> {
-    const { token } = await this.#post('auth/authenticate', credentials, signal)
-    this.#token = token
+  private async logIn(
+    credentials: { readonly name: string; readonly password: string },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { token } = await this.post('auth/authenticate', credentials, signal)
+    this.currentToken = token
   }
 
-  async #post(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
+  private async post(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
     const question = { method: 'POST', path: `/v3/${method}`, body, timeoutMs, ...(signal && { signal }) } as const
-    const { status, text } = await this.#http.ask(question)
+    const { status, text } = await this.http.ask(question)
     let reply: Reply
     try {
       reply = JSON.parse(text) as Reply

@@ -63,37 +63,37 @@ export class FileAdapter implements RegistryAdapter {
   readonly name: string
   readonly type = 'file'
   readonly config = undefined
-  readonly #config: FileAdapterConfig
-  readonly #deps: AdapterDeps
-  #files = new Map<string, KnownFile>()
-  #services = new Map<ServiceKey, EndpointFile>()
-  readonly #watches = new Map<ServiceKey, Watch>()
-  #watcher: FSWatcher | undefined
-  #cancelPoll: (() => void) | undefined
-  #cancelSoon: (() => void) | undefined
-  #cancelConfirm: (() => void) | undefined
-  #reading: Promise<void> | undefined
-  #isDirty = false
-  #isClosed = false
-  #problem: RegistryProblem | undefined
-  #isStale = false
-  #lastHeardAt = 0
+  private readonly settings: FileAdapterConfig
+  private readonly deps: AdapterDeps
+  private files = new Map<string, KnownFile>()
+  private services = new Map<ServiceKey, EndpointFile>()
+  private readonly watches = new Map<ServiceKey, Watch>()
+  private watcher: FSWatcher | undefined
+  private cancelPoll: (() => void) | undefined
+  private cancelSoon: (() => void) | undefined
+  private cancelConfirm: (() => void) | undefined
+  private reading: Promise<void> | undefined
+  private isDirty = false
+  private isClosed = false
+  private problem: RegistryProblem | undefined
+  private isStale = false
+  private lastHeardAt = 0
 
   constructor(config: FileAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
-    this.#config = config
-    this.#deps = deps
+    this.settings = config
+    this.deps = deps
   }
 
   start(): void {
-    this.#read()
-    this.#pollLater()
+    this.read()
+    this.pollLater()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
     const key = serviceKey(service)
-    const present = this.#watches.get(key) ?? newWatch()
-    this.#watches.set(key, present)
+    const present = this.watches.get(key) ?? newWatch()
+    this.watches.set(key, present)
     const own: EndpointListener = {
       onEndpoints: (...word) => listener.onEndpoints(...word),
       onStale: (problem) => listener.onStale(problem),
@@ -101,16 +101,16 @@ export class FileAdapter implements RegistryAdapter {
     present.listeners.add(own)
     setImmediate(() => {
       if (!present.listeners.has(own)) return
-      if (this.#lastHeardAt > 0) {
-        if (present.set === undefined) this.#publish(key, present)
-        else guarded(this.#deps, () => own.onEndpoints(present.set!, false))
+      if (this.lastHeardAt > 0) {
+        if (present.set === undefined) this.publish(key, present)
+        else guarded(this.deps, () => own.onEndpoints(present.set!, false))
       }
-      const problem = this.#problem
-      if (this.#isStale && problem !== undefined) guarded(this.#deps, () => own.onStale(problem))
+      const problem = this.problem
+      if (this.isStale && problem !== undefined) guarded(this.deps, () => own.onStale(problem))
     })
     return {
       unsubscribe: () => {
-        if (present.listeners.delete(own) && present.listeners.size === 0) this.#watches.delete(key)
+        if (present.listeners.delete(own) && present.listeners.size === 0) this.watches.delete(key)
       },
     }
   }
@@ -123,79 +123,79 @@ export class FileAdapter implements RegistryAdapter {
   }
 
   listServices(limit: number): Promise<ServiceKey[]> {
-    return Promise.resolve([...this.#services.keys()].sort().slice(0, limit))
+    return Promise.resolve([...this.services.keys()].sort().slice(0, limit))
   }
 
   status(): RegistryStatus {
     return {
       name: this.name,
       type: this.type,
-      connected: this.#lastHeardAt > 0 && !this.#isStale,
+      connected: this.lastHeardAt > 0 && !this.isStale,
       server: undefined,
-      problem: this.#problem,
-      subscriptions: this.#watches.size,
+      problem: this.problem,
+      subscriptions: this.watches.size,
       registrations: 0,
-      lastHeardAt: this.#lastHeardAt,
+      lastHeardAt: this.lastHeardAt,
     }
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    this.#cancelPoll?.()
-    this.#cancelSoon?.()
-    this.#cancelConfirm?.()
-    this.#watcher?.close()
-    this.#watches.clear()
-    await this.#reading
+    this.isClosed = true
+    this.cancelPoll?.()
+    this.cancelSoon?.()
+    this.cancelConfirm?.()
+    this.watcher?.close()
+    this.watches.clear()
+    await this.reading
   }
 
-  #read(): void {
-    if (this.#isClosed) return
-    if (this.#reading !== undefined) {
-      this.#isDirty = true
+  private read(): void {
+    if (this.isClosed) return
+    if (this.reading !== undefined) {
+      this.isDirty = true
       return
     }
-    this.#isDirty = false
-    this.#reading = this.#readAll()
-      .catch((error: unknown) => this.#lost(error))
+    this.isDirty = false
+    this.reading = this.readAll()
+      .catch((error: unknown) => this.lost(error))
       .finally(() => {
-        this.#reading = undefined
-        if (this.#isDirty) this.#read()
+        this.reading = undefined
+        if (this.isDirty) this.read()
       })
   }
 
-  #pollLater(): void {
-    this.#cancelPoll = this.#deps.clock.after(this.#config.pollMs ?? defaultPollMs, () => {
-      this.#read()
-      this.#pollLater()
+  private pollLater(): void {
+    this.cancelPoll = this.deps.clock.after(this.settings.pollMs ?? defaultPollMs, () => {
+      this.read()
+      this.pollLater()
     })
   }
 
-  #soon(): void {
-    this.#cancelSoon ??= this.#deps.clock.after(settleMs, () => {
-      this.#cancelSoon = undefined
-      this.#read()
+  private soon(): void {
+    this.cancelSoon ??= this.deps.clock.after(settleMs, () => {
+      this.cancelSoon = undefined
+      this.read()
     })
   }
 
-  async #readAll(): Promise<void> {
-    this.#watchDirectory()
-    const names = (await readdir(this.#config.directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/i.test(name)).sort()
+  private async readAll(): Promise<void> {
+    this.watchDirectory()
+    const names = (await readdir(this.settings.directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/i.test(name)).sort()
     const files = new Map<string, KnownFile>()
-    for (const name of names.slice(0, maxEndpointFiles)) files.set(name, await this.#readOne(name))
+    for (const name of names.slice(0, maxEndpointFiles)) files.set(name, await this.readOne(name))
     if (names.length > maxEndpointFiles)
-      this.#complain(
+      this.complain(
         `${names[maxEndpointFiles]}: ${names.length} files, allowed ${maxEndpointFiles}; this one and later ones are not read`,
       )
-    if (this.#isClosed) return
-    this.#files = files
-    this.#lastHeardAt = this.#deps.clock.wall()
-    this.#use(files)
+    if (this.isClosed) return
+    this.files = files
+    this.lastHeardAt = this.deps.clock.wall()
+    this.use(files)
   }
 
-  async #readOne(name: string): Promise<KnownFile> {
-    const path = join(this.#config.directory, name)
-    const before = this.#files.get(name)
+  private async readOne(name: string): Promise<KnownFile> {
+    const path = join(this.settings.directory, name)
+    const before = this.files.get(name)
     let stamp = ''
     let problems: readonly string[]
     try {
@@ -205,10 +205,10 @@ export class FileAdapter implements RegistryAdapter {
       if (found.size > maxEndpointFileBytes)
         problems = [`${name}: ${found.size} bytes, allowed ${maxEndpointFileBytes}`]
       else {
-        const result = readEndpointFile(name, await readFile(path, 'utf8'), this.#config.allowLoopback)
+        const result = readEndpointFile(name, await readFile(path, 'utf8'), this.settings.allowLoopback)
         if (result.ok) {
           if (before !== undefined && before.problems.length > 0)
-            this.#deps.log.info({ registry: this.name }, `${name}: good again`)
+            this.deps.log.info({ registry: this.name }, `${name}: good again`)
           return { stamp, content: result.file, problems: [] }
         }
         problems = result.problems
@@ -217,15 +217,15 @@ export class FileAdapter implements RegistryAdapter {
       problems = [`${name}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]
       if (before !== undefined && before.problems[0] === problems[0]) return before
     }
-    this.#deps.metrics.count('registry_files_refused', { registry: this.name })
-    this.#deps.log.warn(
+    this.deps.metrics.count('registry_files_refused', { registry: this.name })
+    this.deps.log.warn(
       { registry: this.name, problems },
       `${problems[0]}; ${before?.content === undefined ? 'the file is not used' : 'its last good content stays in use'}`,
     )
     return { stamp, content: before?.content, problems }
   }
 
-  #use(files: ReadonlyMap<string, KnownFile>): void {
+  private use(files: ReadonlyMap<string, KnownFile>): void {
     const services = new Map<ServiceKey, EndpointFile>()
     const owners = new Map<ServiceKey, string>()
     const problems: string[] = []
@@ -240,43 +240,41 @@ export class FileAdapter implements RegistryAdapter {
       owners.set(content.service, name)
       services.set(content.service, content)
     }
-    this.#services = services
-    const wasStale = this.#isStale
-    this.#isStale = false
+    this.services = services
+    const wasStale = this.isStale
+    this.isStale = false
     const message = problems.join('; ').slice(0, 2000)
-    if (message !== (this.#problem?.message ?? '') && message !== '') this.#complain(message)
-    if (message === '') this.#problem = undefined
-    for (const [key, watched] of this.#watches) {
-      if (wasStale || this.#isNews(key, watched)) this.#publish(key, watched)
-      else if (problems.length === 0) this.#confirm(watched)
+    if (message !== (this.problem?.message ?? '') && message !== '') this.complain(message)
+    if (message === '') this.problem = undefined
+    for (const [key, watched] of this.watches) {
+      if (wasStale || this.isNews(key, watched)) this.publish(key, watched)
+      else if (problems.length === 0) this.confirm(watched)
     }
-    if (this.#isDoubting()) this.#confirmLater()
+    if (this.isDoubting()) this.confirmLater()
   }
 
-  #isDoubting(): boolean {
-    for (const { doubtedAt } of this.#watches.values()) if (doubtedAt !== undefined) return true
+  private isDoubting(): boolean {
+    for (const { doubtedAt } of this.watches.values()) if (doubtedAt !== undefined) return true
     return false
   }
 
-  #confirmLater(): void {
-    this.#cancelConfirm?.()
-    this.#cancelConfirm = this.#deps.clock.after(this.#config.confirmAfterMs ?? defaultConfirmAfterMs, () =>
-      this.#read(),
-    )
+  private confirmLater(): void {
+    this.cancelConfirm?.()
+    this.cancelConfirm = this.deps.clock.after(this.settings.confirmAfterMs ?? defaultConfirmAfterMs, () => this.read())
   }
 
   /** The second look found the same. */
-  #confirm(watched: Watch): void {
+  private confirm(watched: Watch): void {
     const { doubtedAt, set } = watched
-    const pauseMs = this.#config.confirmAfterMs ?? defaultConfirmAfterMs
+    const pauseMs = this.settings.confirmAfterMs ?? defaultConfirmAfterMs
     // timers may come a little early
-    if (doubtedAt === undefined || set === undefined || this.#deps.clock.monotonic() - doubtedAt < pauseMs - 5) return
+    if (doubtedAt === undefined || set === undefined || this.deps.clock.monotonic() - doubtedAt < pauseMs - 5) return
     watched.doubtedAt = undefined
-    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set, true))
+    for (const listener of watched.listeners) guarded(this.deps, () => listener.onEndpoints(set, true))
   }
 
-  #isNews(key: ServiceKey, watched: Watch): boolean {
-    const now = this.#services.get(key)
+  private isNews(key: ServiceKey, watched: Watch): boolean {
+    const now = this.services.get(key)
     const before = watched.set
     if (before === undefined) return true
     return (
@@ -285,60 +283,60 @@ export class FileAdapter implements RegistryAdapter {
     )
   }
 
-  #publish(key: ServiceKey, watched: Watch): void {
-    const file = this.#services.get(key)
+  private publish(key: ServiceKey, watched: Watch): void {
+    const file = this.services.get(key)
     const before = watched.set
-    if (this.#isNews(key, watched)) watched.version++
+    if (this.isNews(key, watched)) watched.version++
     watched.set = {
       service: key,
       version: watched.version,
       endpoints: file?.endpoints ?? [],
       protectThreshold: file?.protectThreshold ?? 0,
       registry: this.name,
-      confirmedAt: this.#lastHeardAt,
+      confirmedAt: this.lastHeardAt,
     }
     const { set } = watched
     const ids = new Set(set.endpoints.map(endpointId))
     if (before?.endpoints.some((endpoint) => !ids.has(endpointId(endpoint))))
-      watched.doubtedAt = this.#deps.clock.monotonic()
-    for (const listener of watched.listeners) guarded(this.#deps, () => listener.onEndpoints(set, false))
+      watched.doubtedAt = this.deps.clock.monotonic()
+    for (const listener of watched.listeners) guarded(this.deps, () => listener.onEndpoints(set, false))
   }
 
-  #watchDirectory(): void {
-    if (this.#watcher !== undefined || this.#isClosed) return
+  private watchDirectory(): void {
+    if (this.watcher !== undefined || this.isClosed) return
     try {
-      const watcher = watch(this.#config.directory, () => this.#soon())
-      this.#watcher = watcher
-      watcher.on('error', () => this.#unwatch(watcher))
+      const watcher = watch(this.settings.directory, () => this.soon())
+      this.watcher = watcher
+      watcher.on('error', () => this.unwatch(watcher))
     } catch {
       // it is not there (yet): the next poll tries again
     }
   }
 
-  #unwatch(watcher: FSWatcher): void {
+  private unwatch(watcher: FSWatcher): void {
     watcher.close()
-    if (this.#watcher === watcher) this.#watcher = undefined
+    if (this.watcher === watcher) this.watcher = undefined
   }
 
-  #lost(error: unknown): void {
-    if (this.#isClosed) return
+  private lost(error: unknown): void {
+    if (this.isClosed) return
     // a directory that comes back is another one
-    if (this.#watcher !== undefined) this.#unwatch(this.#watcher)
-    if (this.#isStale) return
-    this.#isStale = true
+    if (this.watcher !== undefined) this.unwatch(this.watcher)
+    if (this.isStale) return
+    this.isStale = true
     const words = new MeshError(
       'E_REGISTRY_UNREACHABLE',
-      `${this.#config.directory}: cannot be read; what is known stays in use`,
+      `${this.settings.directory}: cannot be read; what is known stays in use`,
       { cause: error },
     )
-    this.#problem = { code: words.code, message: describeError(words), at: this.#deps.clock.wall() }
-    this.#deps.log.warn({ registry: this.name, code: words.code }, describeError(words))
-    for (const { listeners } of this.#watches.values())
-      for (const listener of listeners) guarded(this.#deps, () => listener.onStale(this.#problem!))
+    this.problem = { code: words.code, message: describeError(words), at: this.deps.clock.wall() }
+    this.deps.log.warn({ registry: this.name, code: words.code }, describeError(words))
+    for (const { listeners } of this.watches.values())
+      for (const listener of listeners) guarded(this.deps, () => listener.onStale(this.problem!))
   }
 
-  #complain(message: string): void {
-    this.#problem = { code: 'E_CONFIG_INVALID', message, at: this.#deps.clock.wall() }
+  private complain(message: string): void {
+    this.problem = { code: 'E_CONFIG_INVALID', message, at: this.deps.clock.wall() }
   }
 }
 

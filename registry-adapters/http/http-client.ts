@@ -60,26 +60,26 @@ const maxLineBytes = 4 * 1024 * 1024
 const maxSockets = 128
 
 export class HttpClient {
-  readonly #options: HttpClientOptions
-  #current: number
-  #agent: http.Agent | undefined
-  #agentOf = ''
+  private readonly options: HttpClientOptions
+  private current: number
+  private agent: http.Agent | undefined
+  private agentOf = ''
 
   constructor(options: HttpClientOptions) {
-    this.#options = options
-    this.#current = Math.floor(options.random() * options.servers.length)
+    this.options = options
+    this.current = Math.floor(options.random() * options.servers.length)
   }
 
   /** The server that is asked now, `host:port`. */
   get server(): string {
-    const { host, port } = this.#options.servers[this.#current]!
+    const { host, port } = this.options.servers[this.current]!
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }
 
   /** Rejects with E_REGISTRY_UNREACHABLE, _TIMEOUT, _DENIED (401, 403), _PROTOCOL (too large). Any other status is an answer. */
   ask(question: HttpQuestion): Promise<HttpAnswer> {
     const { maxBytes = defaultMaxBytes } = question
-    return this.#open(question, question.timeoutMs, (response, resolve, reject) => {
+    return this.open(question, question.timeoutMs, (response, resolve, reject) => {
       const chunks: Buffer[] = []
       let length = 0
       response.on('data', (chunk: Buffer) => {
@@ -88,7 +88,7 @@ export class HttpClient {
           reject(
             new OversizeAnswer(
               'E_REGISTRY_PROTOCOL',
-              `${this.#what(question)}: an answer over ${maxBytes} bytes is not read`,
+              `${this.what(question)}: an answer over ${maxBytes} bytes is not read`,
             ),
           )
           response.destroy()
@@ -115,10 +115,10 @@ export class HttpClient {
     silenceMs: number,
     onLine: (line: string) => void,
   ): Promise<number> {
-    return this.#open({ ...question, timeoutMs: silenceMs }, undefined, (response, resolve, reject) => {
+    return this.open({ ...question, timeoutMs: silenceMs }, undefined, (response, resolve, reject) => {
       let held: Buffer[] = []
       let length = 0
-      const { clock } = this.#options
+      const { clock } = this.options
       let heardAt = clock.monotonic()
       const listen = (): (() => void) =>
         clock.after(Math.max(1, heardAt + silenceMs - clock.monotonic()), () => {
@@ -126,7 +126,7 @@ export class HttpClient {
             cancel = listen()
             return
           }
-          reject(new MeshError('E_REGISTRY_TIMEOUT', `${this.#what(question)}: no word for ${silenceMs} ms`))
+          reject(new MeshError('E_REGISTRY_TIMEOUT', `${this.what(question)}: no word for ${silenceMs} ms`))
           response.destroy()
         })
       let cancel = listen()
@@ -143,7 +143,7 @@ export class HttpClient {
         }
         length += chunk.length - from
         if (length > maxLineBytes) {
-          reject(new MeshError('E_REGISTRY_PROTOCOL', `${this.#what(question)}: a line over ${maxLineBytes} bytes`))
+          reject(new MeshError('E_REGISTRY_PROTOCOL', `${this.what(question)}: a line over ${maxLineBytes} bytes`))
           response.destroy()
         } else if (from < chunk.length) held.push(chunk.subarray(from))
       })
@@ -155,17 +155,17 @@ export class HttpClient {
   }
 
   close(): void {
-    this.#agent?.destroy()
+    this.agent?.destroy()
   }
 
-  #open<T>(
+  private open<T>(
     question: HttpQuestion,
     totalMs: number | undefined,
     read: (response: http.IncomingMessage, resolve: (value: T) => void, reject: (error: MeshError) => void) => void,
   ): Promise<T> {
-    const index = this.#current
-    const server = this.#options.servers[index]!
-    const tls = this.#options.tls()
+    const index = this.current
+    const server = this.options.servers[index]!
+    const tls = this.options.tls()
     const text =
       question.body === undefined || typeof question.body === 'string' ? question.body : JSON.stringify(question.body)
     const isJson = question.body !== undefined && typeof question.body !== 'string'
@@ -176,30 +176,27 @@ export class HttpClient {
         port: server.port,
         method: question.method ?? 'GET',
         path: `${server.prefix ?? ''}${question.path}`,
-        agent: this.#agentFor(tls),
+        agent: this.agentFor(tls),
         headers: {
           accept: 'application/json',
-          ...this.#options.headers(),
+          ...this.options.headers(),
           ...(type === undefined ? {} : { 'content-type': type }),
         },
         ...(question.signal === undefined ? {} : { signal: question.signal }),
       })
-      const cancel = this.#options.clock.after(question.timeoutMs, () => {
-        fail(
-          new MeshError('E_REGISTRY_TIMEOUT', `${this.#what(question)}: no answer in ${question.timeoutMs} ms`),
-          true,
-        )
+      const cancel = this.options.clock.after(question.timeoutMs, () => {
+        fail(new MeshError('E_REGISTRY_TIMEOUT', `${this.what(question)}: no answer in ${question.timeoutMs} ms`), true)
         request.destroy()
       })
       const fail = (error: MeshError, isServersFault: boolean): void => {
         cancel()
         // the next question goes to another server
-        if (isServersFault && this.#current === index) this.#current = (index + 1) % this.#options.servers.length
+        if (isServersFault && this.current === index) this.current = (index + 1) % this.options.servers.length
         reject(error)
       }
       request.on('error', (cause) =>
         fail(
-          new MeshError('E_REGISTRY_UNREACHABLE', `${this.#what(question)}: ${cause.message}`),
+          new MeshError('E_REGISTRY_UNREACHABLE', `${this.what(question)}: ${cause.message}`),
           question.signal?.aborted !== true,
         ),
       )
@@ -209,11 +206,11 @@ export class HttpClient {
         const { statusCode } = response
         if (statusCode === 401 || statusCode === 403) {
           response.resume()
-          fail(new MeshError('E_REGISTRY_DENIED', `${this.#what(question)}: refused with ${statusCode}`), false)
+          fail(new MeshError('E_REGISTRY_DENIED', `${this.what(question)}: refused with ${statusCode}`), false)
           return
         }
         response.on('error', (cause) =>
-          fail(new MeshError('E_REGISTRY_UNREACHABLE', `${this.#what(question)}: ${cause.message}`), true),
+          fail(new MeshError('E_REGISTRY_UNREACHABLE', `${this.what(question)}: ${cause.message}`), true),
         )
         read(
           response,
@@ -228,19 +225,19 @@ export class HttpClient {
     })
   }
 
-  #agentFor(tls: TlsTexts | undefined): http.Agent {
+  private agentFor(tls: TlsTexts | undefined): http.Agent {
     // another certificate is another agent; old connections end by themselves
     const mark = tls === undefined ? '' : JSON.stringify(tls)
-    if (this.#agent !== undefined && this.#agentOf === mark) return this.#agent
-    this.#agent?.destroy()
-    this.#agentOf = mark
+    if (this.agent !== undefined && this.agentOf === mark) return this.agent
+    this.agent?.destroy()
+    this.agentOf = mark
     const options = { keepAlive: true, maxSockets, maxFreeSockets: 8, keepAliveMsecs: 10_000 }
-    this.#agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
-    return this.#agent
+    this.agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
+    return this.agent
   }
 
   /** Without the query, which may hold names of others. */
-  #what(question: Pick<HttpQuestion, 'method' | 'path'>): string {
+  private what(question: Pick<HttpQuestion, 'method' | 'path'>): string {
     return `${this.server} ${question.method ?? 'GET'} ${question.path.split('?')[0]!.slice(0, 200)}`
   }
 }

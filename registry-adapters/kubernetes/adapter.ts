@@ -32,23 +32,23 @@ export class KubernetesAdapter implements RegistryAdapter {
   readonly name: string
   readonly type = 'kubernetes'
   readonly config = undefined
-  readonly #config: KubernetesAdapterConfig
-  readonly #deps: AdapterDeps
-  readonly #http: HttpClient
-  readonly #api: KubernetesApi
-  readonly #state: DesiredState
-  readonly #pulse: Pulse
-  readonly #namespaces = new Map<string, NamespaceWatch>()
+  private readonly settings: KubernetesAdapterConfig
+  private readonly deps: AdapterDeps
+  private readonly http: HttpClient
+  private readonly api: KubernetesApi
+  private readonly state: DesiredState
+  private readonly pulse: Pulse
+  private readonly namespaces = new Map<string, NamespaceWatch>()
   /** By Kubernetes namespace and service: several ports of it may be wanted. */
-  readonly #wanted = new Map<string, Set<Wanted>>()
+  private readonly wanted = new Map<string, Set<Wanted>>()
   /** By Kubernetes namespace: why it cannot be read although the API server answers. */
-  readonly #refusals = new Map<string, MeshError>()
+  private readonly refusals = new Map<string, MeshError>()
 
   constructor(config: KubernetesAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
-    this.#config = config
-    this.#deps = deps
-    this.#http = new HttpClient({
+    this.settings = config
+    this.deps = deps
+    this.http = new HttpClient({
       servers: [config.access.server],
       tls: config.access.tls,
       clock: deps.clock,
@@ -58,151 +58,151 @@ export class KubernetesAdapter implements RegistryAdapter {
         return token === undefined ? {} : { authorization: `Bearer ${token}` }
       },
     })
-    this.#api = new KubernetesApi(this.#http)
-    this.#state = new DesiredState(
+    this.api = new KubernetesApi(this.http)
+    this.state = new DesiredState(
       {
         registry: config.name,
         maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.#api, () => deps.clock.wall()),
-        onWanted: (key, service) => this.#want(key, service),
-        onDoubt: (key) => this.#again(key),
-        onUnwanted: (key) => this.#release(key),
+        driver: new InstanceDriver(this.api, () => deps.clock.wall()),
+        onWanted: (key, service) => this.want(key, service),
+        onDoubt: (key) => this.again(key),
+        onUnwanted: (key) => this.release(key),
       },
       deps,
     )
-    for (const namespace of config.namespaces) this.#namespaces.set(namespace, this.#watchOf(namespace))
-    this.#pulse = new Pulse(
+    for (const namespace of config.namespaces) this.namespaces.set(namespace, this.watchOf(namespace))
+    this.pulse = new Pulse(
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        ask: () => this.#api.ping(config.namespaces[0]!),
-        onLost: (problem) => this.#lost(problem),
-        onBack: () => this.#back(),
+        ask: () => this.api.ping(config.namespaces[0]!),
+        onLost: (problem) => this.lost(problem),
+        onBack: () => this.back(),
       },
       deps,
     )
   }
 
   start(): void {
-    this.#pulse.start()
+    this.pulse.start()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.#state.services.subscribe(service, listener)
+    return this.state.services.subscribe(service, listener)
   }
 
   register(registration: Registration): RegistrationHandle {
     const { service } = registration
-    if (!this.#config.isWriting)
+    if (!this.settings.isWriting)
       throw new MeshError(
         'E_CONFIG_INVALID',
         `registry ${this.name}: it is read only; set write: endpoint-slices to announce applications to pods`,
       )
-    if (!this.#isOurs(service))
+    if (!this.isOurs(service))
       throw new MeshError(
         'E_CONFIG_INVALID',
-        `${serviceKey(service)}: registry ${this.name} has the Kubernetes namespaces ${this.#config.namespaces.join(', ')}, which are groups in ${this.#config.namespace}`,
+        `${serviceKey(service)}: registry ${this.name} has the Kubernetes namespaces ${this.settings.namespaces.join(', ')}, which are groups in ${this.settings.namespace}`,
       )
-    return this.#state.registrations.register(registration)
+    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
-    const { namespace, namespaces } = this.#config
+    const { namespace, namespaces } = this.settings
     const keys: ServiceKey[] = []
     for (const group of namespaces)
-      for (const name of await this.#api.serviceNames(group, limit, signal))
+      for (const name of await this.api.serviceNames(group, limit, signal))
         if (parseServiceName(name) !== undefined) keys.push(serviceKey({ namespace, group, name }))
     return keys.sort().slice(0, limit)
   }
 
   status(): RegistryStatus {
-    const { isAlive, problem } = this.#pulse
-    const refusal = problem ?? this.#refusals.values().next().value
-    return this.#state.status({
+    const { isAlive, problem } = this.pulse
+    const refusal = problem ?? this.refusals.values().next().value
+    return this.state.status({
       type: this.type,
-      connected: isAlive && this.#refusals.size < this.#namespaces.size,
-      server: isAlive ? this.#http.server : undefined,
-      problem: refusal === undefined ? undefined : this.#state.problemOf(refusal),
+      connected: isAlive && this.refusals.size < this.namespaces.size,
+      server: isAlive ? this.http.server : undefined,
+      problem: refusal === undefined ? undefined : this.state.problemOf(refusal),
     })
   }
 
   async close(): Promise<void> {
-    this.#state.services.close()
-    this.#pulse.close()
-    for (const watch of this.#namespaces.values()) watch.stop()
-    await this.#state.registrations.close()
-    this.#http.close()
+    this.state.services.close()
+    this.pulse.close()
+    for (const watch of this.namespaces.values()) watch.stop()
+    await this.state.registrations.close()
+    this.http.close()
   }
 
-  #watchOf(namespace: string): NamespaceWatch {
+  private watchOf(namespace: string): NamespaceWatch {
     return new NamespaceWatch(namespace, {
-      ...this.#deps,
+      ...this.deps,
       registry: this.name,
-      api: this.#api,
-      watchMs: this.#config.watchMs,
-      onSlices: (service, slices) => this.#publish(namespace, service, [...slices]),
+      api: this.api,
+      watchMs: this.settings.watchMs,
+      onSlices: (service, slices) => this.publish(namespace, service, [...slices]),
       onProblem: (problem) => {
-        this.#refusals.set(namespace, problem)
-        for (const [place, wanted] of this.#wanted)
+        this.refusals.set(namespace, problem)
+        for (const [place, wanted] of this.wanted)
           if (place.startsWith(`${namespace}/`))
-            for (const { key } of wanted) this.#state.services.lose(this.#state.problemOf(problem), key)
+            for (const { key } of wanted) this.state.services.lose(this.state.problemOf(problem), key)
       },
-      onTrouble: () => this.#pulse.now(),
+      onTrouble: () => this.pulse.now(),
     })
   }
 
-  #want(key: ServiceKey, name: ServiceName): void {
-    const watch = this.#isOurs(name) ? this.#namespaces.get(name.group) : undefined
+  private want(key: ServiceKey, name: ServiceName): void {
+    const watch = this.isOurs(name) ? this.namespaces.get(name.group) : undefined
     if (watch === undefined) {
-      this.#state.answerNothing(key)
+      this.state.answerNothing(key)
       return
     }
     const wanted = wantedOf(key, name)
     const place = `${name.group}/${wanted.service}`
-    const others = this.#wanted.get(place)
-    this.#wanted.set(place, (others ?? new Set()).add(wanted))
+    const others = this.wanted.get(place)
+    this.wanted.set(place, (others ?? new Set()).add(wanted))
     if (others === undefined) watch.want(wanted.service)
     else watch.again(wanted.service)
-    const { isLost, problem } = this.#pulse
-    if (isLost && problem !== undefined) this.#state.answerLost(key, problem)
+    const { isLost, problem } = this.pulse
+    if (isLost && problem !== undefined) this.state.answerLost(key, problem)
   }
 
-  #release(key: ServiceKey): void {
-    for (const [place, wanted] of this.#wanted) {
+  private release(key: ServiceKey): void {
+    for (const [place, wanted] of this.wanted) {
       for (const one of wanted) if (one.key === key) wanted.delete(one)
       if (wanted.size > 0) continue
-      this.#wanted.delete(place)
+      this.wanted.delete(place)
       const [namespace, service] = place.split('/') as [string, string]
-      this.#namespaces.get(namespace)?.release(service)
+      this.namespaces.get(namespace)?.release(service)
     }
   }
 
-  #again(key: ServiceKey): void {
-    for (const [place, wanted] of this.#wanted) {
+  private again(key: ServiceKey): void {
+    for (const [place, wanted] of this.wanted) {
       const [namespace, service] = place.split('/') as [string, string]
-      if ([...wanted].some((one) => one.key === key)) this.#namespaces.get(namespace)?.again(service)
+      if ([...wanted].some((one) => one.key === key)) this.namespaces.get(namespace)?.again(service)
     }
   }
 
-  #isOurs(service: ServiceName): boolean {
-    return service.namespace === this.#config.namespace && this.#config.namespaces.includes(service.group)
+  private isOurs(service: ServiceName): boolean {
+    return service.namespace === this.settings.namespace && this.settings.namespaces.includes(service.group)
   }
 
-  #publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
-    this.#refusals.delete(namespace)
-    for (const { key, portName } of this.#wanted.get(`${namespace}/${service}`) ?? [])
-      this.#state.services.publish(key, endpointsOf(slices, portName))
+  private publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
+    this.refusals.delete(namespace)
+    for (const { key, portName } of this.wanted.get(`${namespace}/${service}`) ?? [])
+      this.state.services.publish(key, endpointsOf(slices, portName))
   }
 
-  #lost(problem: MeshError): void {
-    for (const watch of this.#namespaces.values()) watch.stop()
-    this.#state.lost(problem)
+  private lost(problem: MeshError): void {
+    for (const watch of this.namespaces.values()) watch.stop()
+    this.state.lost(problem)
   }
 
-  #back(): void {
-    this.#state.back()
-    this.#refusals.clear()
-    for (const watch of this.#namespaces.values()) watch.start()
+  private back(): void {
+    this.state.back()
+    this.refusals.clear()
+    for (const watch of this.namespaces.values()) watch.start()
   }
 }
 

@@ -14,19 +14,19 @@ export const renewedAnnotation = 'hostmesh.io/renewed-at'
 
 export class InstanceDriver implements RegistrationDriver {
   readonly renewMs = 30_000
-  readonly #api: KubernetesApi
-  readonly #now: () => number
+  private readonly api: KubernetesApi
+  private readonly now: () => number
 
   constructor(api: KubernetesApi, now: () => number) {
-    this.#api = api
-    this.#now = now
+    this.api = api
+    this.now = now
   }
 
   async write(registration: Registration, signal: AbortSignal): Promise<void> {
     const { service, port } = registration
     const servicePath = `/api/v1/namespaces/${service.group}/services/${service.name}`
-    if ((await this.#api.read(servicePath, signal)) === undefined)
-      await this.#api.apply(
+    if ((await this.api.read(servicePath, signal)) === undefined)
+      await this.api.apply(
         servicePath,
         {
           apiVersion: 'v1',
@@ -36,24 +36,24 @@ export class InstanceDriver implements RegistrationDriver {
         },
         signal,
       )
-    await this.#writeSlice(registration, signal)
+    await this.writeSlice(registration, signal)
   }
 
   async renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'> {
-    if ((await this.#api.read(pathOf(registration), signal)) === undefined) return 'unknown'
-    await this.#writeSlice(registration, signal)
+    if ((await this.api.read(pathOf(registration), signal)) === undefined) return 'unknown'
+    await this.writeSlice(registration, signal)
     return 'ok'
   }
 
   async remove(registration: Registration, signal: AbortSignal): Promise<void> {
-    await this.#api.remove(pathOf(registration), signal)
+    await this.api.remove(pathOf(registration), signal)
   }
 
-  async #writeSlice(registration: Registration, signal: AbortSignal): Promise<void> {
+  private async writeSlice(registration: Registration, signal: AbortSignal): Promise<void> {
     const { service, address, port, weight, healthy, enabled, metadata } = registration
     const known = { ...metadata, 'hostmesh.weight': String(weight) }
     const isReady = healthy && enabled && weight > 0
-    await this.#api.apply(
+    await this.api.apply(
       pathOf(registration),
       {
         apiVersion: 'discovery.k8s.io/v1',
@@ -63,7 +63,7 @@ export class InstanceDriver implements RegistrationDriver {
           labels: { [serviceLabel]: service.name, 'endpointslice.kubernetes.io/managed-by': 'hostmesh' },
           annotations: {
             [metadataAnnotation]: JSON.stringify(known),
-            [renewedAnnotation]: new Date(this.#now()).toISOString(),
+            [renewedAnnotation]: new Date(this.now()).toISOString(),
           },
         },
         addressType: address.includes(':') ? 'IPv6' : 'IPv4',

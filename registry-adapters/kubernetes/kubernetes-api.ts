@@ -17,15 +17,15 @@ const timeoutMs = 10_000
 const pageSize = 500
 
 export class KubernetesApi {
-  readonly #http: HttpClient
+  private readonly http: HttpClient
 
   constructor(http: HttpClient) {
-    this.#http = http
+    this.http = http
   }
 
   /** Can this be asked, by us? A list of one is the cheapest question that also asks for our rights. */
   async ping(namespace: string): Promise<void> {
-    const answer = await this.#http.ask({ path: `${slicesOf(namespace)}?limit=1`, timeoutMs: 5000 })
+    const answer = await this.http.ask({ path: `${slicesOf(namespace)}?limit=1`, timeoutMs: 5000 })
     jsonOf(answer, 'the endpoint slices')
   }
 
@@ -41,7 +41,7 @@ export class KubernetesApi {
       const path = `${slicesOf(namespace)}?${query.toString()}`
       let answer: HttpAnswer
       try {
-        answer = await this.#http.ask({ path, timeoutMs, ...(signal && { signal }) })
+        answer = await this.http.ask({ path, timeoutMs, ...(signal && { signal }) })
       } catch (error) {
         if (!(error instanceof OversizeAnswer) || limit === 1) throw error
         // one slice always fits
@@ -76,7 +76,7 @@ export class KubernetesApi {
       timeoutSeconds: String(Math.max(1, Math.round(lastMs / 1000))),
     })
     let failure: MeshError | undefined
-    const status = await this.#http.stream(
+    const status = await this.http.stream(
       { path: `${slicesOf(namespace)}?${query.toString()}`, signal },
       // the server ends the watch; a server that does not is gone
       lastMs + timeoutMs,
@@ -96,13 +96,13 @@ export class KubernetesApi {
   }
 
   async read(path: string, signal?: AbortSignal): Promise<unknown> {
-    const answer = await this.#http.ask({ path, timeoutMs, ...(signal && { signal }) })
+    const answer = await this.http.ask({ path, timeoutMs, ...(signal && { signal }) })
     return answer.status === 404 ? undefined : jsonOf(answer, path)
   }
 
   /** Server-side apply: makes our fields so, whoever else has others. */
   async apply(path: string, object: object, signal?: AbortSignal): Promise<void> {
-    const answer = await this.#http.ask({
+    const answer = await this.http.ask({
       method: 'PATCH',
       path: `${path}?fieldManager=hostmesh&force=true`,
       contentType: 'application/apply-patch+yaml',
@@ -115,7 +115,7 @@ export class KubernetesApi {
 
   /** None being there is success. */
   async remove(path: string, signal?: AbortSignal): Promise<void> {
-    const answer = await this.#http.ask({ method: 'DELETE', path, timeoutMs, ...(signal && { signal }) })
+    const answer = await this.http.ask({ method: 'DELETE', path, timeoutMs, ...(signal && { signal }) })
     if (answer.status !== 404) good(answer, path)
   }
 

@@ -24,56 +24,56 @@ const deniedRetryMs = 10_000
 
 export class NamespaceWatch {
   readonly namespace: string
-  readonly #deps: NamespaceWatchDeps
+  private readonly deps: NamespaceWatchDeps
   /** Wanted services and their slices by name. */
-  readonly #wanted = new Map<string, Map<string, EndpointSlice>>()
+  private readonly wanted = new Map<string, Map<string, EndpointSlice>>()
   /** Changes that the watch told of, by service: a list that was asked for before one may be older. */
-  readonly #changes = new Map<string, number>()
-  #run: AbortController | undefined
-  #resourceVersion = ''
+  private readonly changes = new Map<string, number>()
+  private run: AbortController | undefined
+  private resourceVersion = ''
 
   constructor(namespace: string, deps: NamespaceWatchDeps) {
     this.namespace = namespace
-    this.#deps = deps
+    this.deps = deps
   }
 
   get size(): number {
-    return this.#wanted.size
+    return this.wanted.size
   }
 
   want(service: string): void {
-    if (this.#wanted.has(service)) return
-    this.#wanted.set(service, new Map())
+    if (this.wanted.has(service)) return
+    this.wanted.set(service, new Map())
     // the watch runs already: only this one is listed
-    if (this.#run !== undefined && this.#resourceVersion !== '') this.again(service)
+    if (this.run !== undefined && this.resourceVersion !== '') this.again(service)
   }
 
   release(service: string): void {
-    this.#wanted.delete(service)
-    this.#changes.delete(service)
+    this.wanted.delete(service)
+    this.changes.delete(service)
   }
 
   /** Lists one service anew. */
   again(service: string): void {
-    const run = this.#run
+    const run = this.run
     if (run === undefined) return
-    const changes = this.#changes.get(service) ?? 0
-    this.#deps.api.list(this.namespace, `${serviceLabel}=${service}`, run.signal).then(
+    const changes = this.changes.get(service) ?? 0
+    this.deps.api.list(this.namespace, `${serviceLabel}=${service}`, run.signal).then(
       ({ items }) => {
-        const slices = this.#wanted.get(service)
+        const slices = this.wanted.get(service)
         if (slices === undefined || run.signal.aborted) return
-        if ((this.#changes.get(service) ?? 0) !== changes) {
+        if ((this.changes.get(service) ?? 0) !== changes) {
           this.again(service)
           return
         }
-        this.#replace(service, slices, items)
-        this.#deps.onSlices(service, slices.values())
+        this.replace(service, slices, items)
+        this.deps.onSlices(service, slices.values())
       },
       (error: unknown) => {
         if (run.signal.aborted) return
-        this.#failed(error as MeshError)
-        this.#deps.clock.after(retryMs, () => {
-          if (!run.signal.aborted && this.#wanted.has(service)) this.again(service)
+        this.failed(error as MeshError)
+        this.deps.clock.after(retryMs, () => {
+          if (!run.signal.aborted && this.wanted.has(service)) this.again(service)
         })
       },
     )
@@ -83,60 +83,58 @@ export class NamespaceWatch {
   start(): void {
     this.stop()
     const run = new AbortController()
-    this.#run = run
-    void this.#loop(run.signal)
+    this.run = run
+    void this.loop(run.signal)
   }
 
   stop(): void {
-    this.#run?.abort()
-    this.#run = undefined
-    this.#resourceVersion = ''
+    this.run?.abort()
+    this.run = undefined
+    this.resourceVersion = ''
   }
 
-  async #loop(signal: AbortSignal): Promise<void> {
+  private async loop(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let pauseMs = 0
       try {
-        if (this.#resourceVersion === '') await this.#list(signal)
+        if (this.resourceVersion === '') await this.list(signal)
         // never all agents at the same moment
-        const lastMs = this.#deps.watchMs * (0.75 + 0.5 * this.#deps.random())
-        await this.#deps.api.watch(this.namespace, this.#resourceVersion, lastMs, signal, (word) => this.#hear(word))
+        const lastMs = this.deps.watchMs * (0.75 + 0.5 * this.deps.random())
+        await this.deps.api.watch(this.namespace, this.resourceVersion, lastMs, signal, (word) => this.hear(word))
       } catch (error) {
         if (signal.aborted) return
         const { code } = error as MeshError
         // whatever it was: what is known now is asked for, not guessed
-        this.#resourceVersion = ''
+        this.resourceVersion = ''
         pauseMs = code === 'E_REGISTRY_DENIED' ? deniedRetryMs : retryMs
-        if (code !== 'E_REGISTRY_STALE') this.#failed(error as MeshError)
+        if (code !== 'E_REGISTRY_STALE') this.failed(error as MeshError)
       }
       if (pauseMs > 0)
-        await new Promise<void>((resolve) =>
-          this.#deps.clock.after(pauseMs * (0.5 + 0.5 * this.#deps.random()), resolve),
-        )
+        await new Promise<void>((resolve) => this.deps.clock.after(pauseMs * (0.5 + 0.5 * this.deps.random()), resolve))
     }
   }
 
-  async #list(signal: AbortSignal): Promise<void> {
-    const { resourceVersion, items } = await this.#deps.api.list(this.namespace, undefined, signal)
+  private async list(signal: AbortSignal): Promise<void> {
+    const { resourceVersion, items } = await this.deps.api.list(this.namespace, undefined, signal)
     if (signal.aborted) return
     const byService = new Map<string, unknown[]>()
     for (const item of items) {
       const labels = (item as { metadata?: { labels?: Record<string, string> } } | null)?.metadata?.labels
       const service = labels?.[serviceLabel]
-      if (service === undefined || !this.#wanted.has(service)) continue
+      if (service === undefined || !this.wanted.has(service)) continue
       const own = byService.get(service) ?? []
       own.push(item)
       byService.set(service, own)
     }
-    this.#resourceVersion = resourceVersion
-    for (const [service, slices] of this.#wanted) {
-      this.#replace(service, slices, byService.get(service) ?? [])
-      this.#deps.onSlices(service, slices.values())
+    this.resourceVersion = resourceVersion
+    for (const [service, slices] of this.wanted) {
+      this.replace(service, slices, byService.get(service) ?? [])
+      this.deps.onSlices(service, slices.values())
     }
   }
 
   /** What makes no sense keeps its last good content, as long as it is there at all. */
-  #replace(service: string, slices: Map<string, EndpointSlice>, items: readonly unknown[]): void {
+  private replace(service: string, slices: Map<string, EndpointSlice>, items: readonly unknown[]): void {
     const before = new Map(slices)
     slices.clear()
     for (const item of items) {
@@ -146,32 +144,32 @@ export class NamespaceWatch {
         const name = (item as { metadata?: { name?: unknown } } | null)?.metadata?.name
         const known = typeof name === 'string' ? before.get(name) : undefined
         if (known !== undefined) slices.set(known.metadata.name, known)
-        this.#refuse(service, name)
+        this.refuse(service, name)
       }
     }
   }
 
-  #hear({ type, object }: WatchWord): void {
+  private hear({ type, object }: WatchWord): void {
     const version = (object as { metadata?: { resourceVersion?: unknown } } | null)?.metadata?.resourceVersion
-    if (typeof version === 'string' && version !== '') this.#resourceVersion = version
+    if (typeof version === 'string' && version !== '') this.resourceVersion = version
     if (type === 'BOOKMARK') return
     const labels = (object as { metadata?: { labels?: Record<string, string> } } | null)?.metadata?.labels
     const service = labels?.[serviceLabel]
-    const slices = service === undefined ? undefined : this.#wanted.get(service)
+    const slices = service === undefined ? undefined : this.wanted.get(service)
     if (service === undefined || slices === undefined) return
     const slice = readSlice(object)
     if (slice === undefined || serviceOf(slice) !== service) {
-      this.#refuse(service, (object as { metadata?: { name?: unknown } }).metadata?.name)
+      this.refuse(service, (object as { metadata?: { name?: unknown } }).metadata?.name)
       return
     }
-    this.#changes.set(service, (this.#changes.get(service) ?? 0) + 1)
+    this.changes.set(service, (this.changes.get(service) ?? 0) + 1)
     if (type === 'DELETED') slices.delete(slice.metadata.name)
     else slices.set(slice.metadata.name, slice)
-    this.#deps.onSlices(service, slices.values())
+    this.deps.onSlices(service, slices.values())
   }
 
-  #refuse(service: string, name: unknown): void {
-    const { registry, metrics, log } = this.#deps
+  private refuse(service: string, name: unknown): void {
+    const { registry, metrics, log } = this.deps
     metrics.count('registry_entries_refused', { registry })
     log.warn(
       { registry, service, slice: typeof name === 'string' ? name.slice(0, 253) : undefined },
@@ -179,8 +177,8 @@ export class NamespaceWatch {
     )
   }
 
-  #failed(error: MeshError): void {
-    if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') this.#deps.onTrouble()
-    else this.#deps.onProblem(error)
+  private failed(error: MeshError): void {
+    if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') this.deps.onTrouble()
+    else this.deps.onProblem(error)
   }
 }

@@ -17,87 +17,91 @@ export interface ReachDeps extends Pick<AdapterDeps, 'clock'> {
 }
 
 export class Reach {
-  readonly #deps: ReachDeps
+  private readonly deps: ReachDeps
   /** Who waits for the first server that answers. */
-  readonly #waiting = new Set<() => void>()
-  #hasOutage = false
-  #lastHeardAt = 0
-  #problem: { readonly error: MeshError; readonly at: number } | undefined
+  private readonly waiting = new Set<() => void>()
+  private hasOutage = false
+  private heardAt = 0
+  private lastProblem: { readonly error: MeshError; readonly at: number } | undefined
   /** A server spoke gRPC with us before. */
   hadGrpc = false
 
   constructor(deps: ReachDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   /** Epoch ms of the last word about services or documents; heartbeats of registrations do not count. */
   get lastHeardAt(): number {
-    return this.#lastHeardAt
+    return this.heardAt
   }
 
   get problem(): RegistryProblem | undefined {
     return (
-      this.#problem && { code: this.#problem.error.code, message: this.#problem.error.message, at: this.#problem.at }
+      this.lastProblem && {
+        code: this.lastProblem.error.code,
+        message: this.lastProblem.error.message,
+        at: this.lastProblem.at,
+      }
     )
   }
 
   heard(): void {
-    this.#lastHeardAt = this.#deps.clock.wall()
+    this.heardAt = this.deps.clock.wall()
   }
 
   overGrpc(transport: NamingTransport, server: string): void {
-    if (this.hadGrpc) this.#deps.trouble.sign('moved', server)
+    if (this.hadGrpc) this.deps.trouble.sign('moved', server)
     this.hadGrpc = true
-    this.#connected(transport)
+    this.connected(transport)
   }
 
   overHttp(transport: NamingTransport): void {
     this.heard()
-    this.#connected(transport)
+    this.connected(transport)
   }
 
   /** The gRPC connection ended. */
   grpcLost(problem: MeshError): void {
     // a lone server that cut us off may have been restarted in the meantime, and nobody else can tell what it forgot
-    if (this.#deps.isLone()) this.#hasOutage = true
-    this.#deps.trouble.sign('lost', undefined)
-    this.#lost(problem)
+    if (this.deps.isLone()) this.hasOutage = true
+    this.deps.trouble.sign('lost', undefined)
+    this.lost(problem)
   }
 
   /** No server answers, in no way. */
   allLost(problem: MeshError): void {
-    this.#hasOutage = true
-    this.#lost(problem)
+    this.hasOutage = true
+    this.lost(problem)
   }
 
   /** Resolves with the first server that answers; rejects with what stood in the way when the caller gives up. */
   whenConnected(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (): void => {
-        this.#waiting.delete(done)
+        this.waiting.delete(done)
         signal.removeEventListener('abort', giveUp)
         resolve()
       }
       const giveUp = (): void => {
-        this.#waiting.delete(done)
-        const message = `registry ${this.#deps.registry}: no server was reached in time`
-        reject(this.#problem?.error ?? new MeshError('E_REGISTRY_TIMEOUT', message))
+        this.waiting.delete(done)
+        const message = `registry ${this.deps.registry}: no server was reached in time`
+        reject(this.lastProblem?.error ?? new MeshError('E_REGISTRY_TIMEOUT', message))
       }
       if (signal.aborted) return giveUp()
-      this.#waiting.add(done)
+      this.waiting.add(done)
       signal.addEventListener('abort', giveUp, { once: true })
     })
   }
 
-  #connected(transport: NamingTransport): void {
-    this.#problem = undefined
-    this.#deps.onConnected(transport, this.#hasOutage)
-    this.#hasOutage = false
-    for (const done of this.#waiting) done()
+  private connected(transport: NamingTransport): void {
+    this.lastProblem = undefined
+    this.deps.onConnected(transport, this.hasOutage)
+    this.hasOutage = false
+    for (const done of this.waiting) done()
   }
 
-  #lost(problem: MeshError): void {
-    this.#problem = { error: problem, at: this.#deps.clock.wall() }
-    this.#deps.onLost(problem)
+  private lost(problem: MeshError): void {
+    this.lastProblem = { error: problem, at: this.deps.clock.wall() }
+    this.deps.onLost(problem)
   }
 }

@@ -38,27 +38,27 @@ const words: Readonly<Record<RefusedCall, string>> = {
 const calls: readonly RefusedCall[] = ['subscribe', 'register', 'documents']
 
 export class Refusals {
-  readonly #deps: RefusalsDeps
-  readonly #refused = new Map<RefusedCall, Refused>()
-  #saidAway = false
+  private readonly deps: RefusalsDeps
+  private readonly byCall = new Map<RefusedCall, Refused>()
+  private saidAway = false
 
   constructor(deps: RefusalsDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   /** Everything that counts is refused. */
   get isAway(): boolean {
-    const call = this.#deps.wanted('subscribe') > 0 ? 'subscribe' : 'register'
-    const wanted = this.#deps.wanted(call)
-    return wanted > 0 && (this.#refused.get(call)?.subjects.size ?? 0) >= wanted
+    const call = this.deps.wanted('subscribe') > 0 ? 'subscribe' : 'register'
+    const wanted = this.deps.wanted(call)
+    return wanted > 0 && (this.byCall.get(call)?.subjects.size ?? 0) >= wanted
   }
 
   get list(): readonly RefusedCalls[] {
     return calls.flatMap((call) => {
-      const refused = this.#refused.get(call)
+      const refused = this.byCall.get(call)
       if (refused === undefined) return []
       const { subjects, since, last } = refused
-      const of = Math.max(subjects.size, this.#deps.wanted(call))
+      const of = Math.max(subjects.size, this.deps.wanted(call))
       return [{ call, count: subjects.size, of, since, message: last.message }]
     })
   }
@@ -72,56 +72,56 @@ export class Refusals {
     const at = Math.min(...list.map(({ since }) => since))
     return {
       code: 'E_REGISTRY_DENIED',
-      message: `it refuses ${parts}, asked ${this.#deps.identity()}, since ${new Date(at).toISOString()}: ${first.message}`,
+      message: `it refuses ${parts}, asked ${this.deps.identity()}, since ${new Date(at).toISOString()}: ${first.message}`,
       at,
     }
   }
 
   refused(call: RefusedCall, subject: string, error: MeshError): void {
-    let refused = this.#refused.get(call)
+    let refused = this.byCall.get(call)
     if (refused === undefined) {
-      refused = { subjects: new Set(), since: this.#deps.clock.wall(), last: error }
-      this.#refused.set(call, refused)
+      refused = { subjects: new Set(), since: this.deps.clock.wall(), last: error }
+      this.byCall.set(call, refused)
     }
     refused.last = error
     refused.subjects.add(subject)
-    this.#gauge(call)
-    if (this.#saidAway || !this.isAway) return
-    this.#saidAway = true
-    this.#deps.log.error(
-      { registry: this.#deps.registry, code: 'E_REGISTRY_DENIED', call },
-      `${this.#deps.registry}: ${this.problem!.message}; what was known before stays in use, and it is asked again`,
+    this.gauge(call)
+    if (this.saidAway || !this.isAway) return
+    this.saidAway = true
+    this.deps.log.error(
+      { registry: this.deps.registry, code: 'E_REGISTRY_DENIED', call },
+      `${this.deps.registry}: ${this.problem!.message}; what was known before stays in use, and it is asked again`,
     )
   }
 
   /** It was answered, whatever the answer says. */
   answered(call: RefusedCall, subject: string): void {
-    if (!this.#drop(call, subject)) return
-    if (this.#saidAway && !this.isAway) {
-      this.#saidAway = false
-      this.#deps.log.info(
-        { registry: this.#deps.registry, call },
-        `${this.#deps.registry}: it does not refuse everything any more`,
+    if (!this.drop(call, subject)) return
+    if (this.saidAway && !this.isAway) {
+      this.saidAway = false
+      this.deps.log.info(
+        { registry: this.deps.registry, call },
+        `${this.deps.registry}: it does not refuse everything any more`,
       )
     }
-    this.#deps.onAnswered()
+    this.deps.onAnswered()
   }
 
   /** It is not wanted any more. */
   forget(call: RefusedCall, subject: string): void {
-    this.#drop(call, subject)
+    this.drop(call, subject)
   }
 
-  #drop(call: RefusedCall, subject: string): boolean {
-    const refused = this.#refused.get(call)
+  private drop(call: RefusedCall, subject: string): boolean {
+    const refused = this.byCall.get(call)
     if (refused === undefined || !refused.subjects.delete(subject)) return false
-    if (refused.subjects.size === 0) this.#refused.delete(call)
-    this.#gauge(call)
+    if (refused.subjects.size === 0) this.byCall.delete(call)
+    this.gauge(call)
     return true
   }
 
-  #gauge(call: RefusedCall): void {
-    const count = this.#refused.get(call)?.subjects.size ?? 0
-    this.#deps.metrics.gauge('registry_refused', { registry: this.#deps.registry, call }, count)
+  private gauge(call: RefusedCall): void {
+    const count = this.byCall.get(call)?.subjects.size ?? 0
+    this.deps.metrics.gauge('registry_refused', { registry: this.deps.registry, call }, count)
   }
 }

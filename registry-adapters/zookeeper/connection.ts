@@ -58,66 +58,66 @@ interface Pending {
 
 export class ZooKeeperConnection {
   readonly server: string
-  readonly #options: ConnectionOptionsOfServer
-  readonly #owner: ConnectionOwner
-  readonly #socket: Socket
-  readonly #frames: Frames
-  readonly #pending: Pending[] = []
-  #xid = 0
-  #zxid: bigint
-  #isOpen = false
-  #isClosed = false
-  #heardAt = 0
-  #cancelSilence: (() => void) | undefined
-  #cancelPing: (() => void) | undefined
+  private readonly options: ConnectionOptionsOfServer
+  private readonly owner: ConnectionOwner
+  private readonly socket: Socket
+  private readonly frames: Frames
+  private readonly pending: Pending[] = []
+  private xid = 0
+  private zxid: bigint
+  private isOpen = false
+  private isClosed = false
+  private heardAt = 0
+  private cancelSilence: (() => void) | undefined
+  private cancelPing: (() => void) | undefined
 
   constructor(options: ConnectionOptionsOfServer, owner: ConnectionOwner) {
     const { host, port, tls } = options
     this.server = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    this.#options = options
-    this.#owner = owner
-    this.#zxid = options.lastZxid
-    this.#frames = new Frames(maxReplyBytes, {
-      onFrame: (frame) => this.#read(frame),
-      onOversize: (head, length) => this.#tooLong(head, length),
-      onNonsense: (length) => this.#protocol(`a frame of ${length} bytes`),
+    this.options = options
+    this.owner = owner
+    this.zxid = options.lastZxid
+    this.frames = new Frames(maxReplyBytes, {
+      onFrame: (frame) => this.read(frame),
+      onOversize: (head, length) => this.tooLong(head, length),
+      onNonsense: (length) => this.protocol(`a frame of ${length} bytes`),
     })
-    this.#socket = tls === undefined ? connectPlain({ host, port }) : connectTls({ ...tls, host, port })
-    this.#socket.setNoDelay(true)
-    this.#socket.on(tls === undefined ? 'connect' : 'secureConnect', () => this.#greet())
-    this.#socket.on('data', (bytes: Buffer) => {
-      if (this.#isClosed) return
-      this.#heardAt = this.#options.clock.monotonic()
-      this.#frames.feed(bytes)
+    this.socket = tls === undefined ? connectPlain({ host, port }) : connectTls({ ...tls, host, port })
+    this.socket.setNoDelay(true)
+    this.socket.on(tls === undefined ? 'connect' : 'secureConnect', () => this.greet())
+    this.socket.on('data', (bytes: Buffer) => {
+      if (this.isClosed) return
+      this.heardAt = this.options.clock.monotonic()
+      this.frames.feed(bytes)
     })
-    this.#socket.on('error', (cause) =>
-      this.#close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: ${cause.message}`)),
+    this.socket.on('error', (cause) =>
+      this.close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: ${cause.message}`)),
     )
-    this.#socket.on('close', () =>
-      this.#close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: closed by the server`)),
+    this.socket.on('close', () =>
+      this.close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: closed by the server`)),
     )
-    this.#awaitWord(options.connectTimeoutMs)
+    this.awaitWord(options.connectTimeoutMs)
   }
 
   /** Newest transaction that this server told of. */
   get lastZxid(): bigint {
-    return this.#zxid
+    return this.zxid
   }
 
   /** Sends one request; resolves with the reader behind the reply's head. */
   request(type: number, what: string, body: (writer: RecordWriter) => void): Promise<RecordReader> {
     return new Promise((resolve, reject) => {
-      if (this.#isClosed || !this.#isOpen)
+      if (this.isClosed || !this.isOpen)
         return reject(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: ${what}: no session`))
-      if (this.#pending.length >= maxPending)
+      if (this.pending.length >= maxPending)
         return reject(
           new MeshError('E_REGISTRY_TIMEOUT', `${this.server}: ${what}: ${maxPending} requests wait for their reply`),
         )
-      this.#xid = (this.#xid % 0x7fff_ffff) + 1
-      const writer = new RecordWriter().int(this.#xid).int(type)
+      this.xid = (this.xid % 0x7fff_ffff) + 1
+      const writer = new RecordWriter().int(this.xid).int(type)
       body(writer)
-      this.#pending.push({ xid: this.#xid, what, resolve, reject })
-      this.#socket.write(writer.frame())
+      this.pending.push({ xid: this.xid, what, resolve, reject })
+      this.socket.write(writer.frame())
     })
   }
 
@@ -129,119 +129,119 @@ export class ZooKeeperConnection {
 
   /** Leaves the session to its time-out. */
   destroy(): void {
-    this.#close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: closed by us`))
+    this.close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: closed by us`))
   }
 
-  #greet(): void {
-    const { session, sessionTimeoutMs, lastZxid, auth } = this.#options
+  private greet(): void {
+    const { session, sessionTimeoutMs, lastZxid, auth } = this.options
     const greeting = new RecordWriter().int(0).long(lastZxid).int(sessionTimeoutMs).long(session.id)
-    this.#socket.write(greeting.bytes(session.password).bool(false).frame())
+    this.socket.write(greeting.bytes(session.password).bool(false).frame())
     if (auth === undefined) return
     const words = new RecordWriter().int(Xid.auth).int(Op.auth).int(0).text('digest').bytes(Buffer.from(auth))
-    this.#socket.write(words.frame())
+    this.socket.write(words.frame())
   }
 
-  #read(frame: Buffer): void {
-    if (this.#isClosed) return
+  private read(frame: Buffer): void {
+    if (this.isClosed) return
     try {
       const reader = new RecordReader(frame)
-      if (this.#isOpen) this.#readReply(reader)
-      else this.#readGreeting(reader)
+      if (this.isOpen) this.readReply(reader)
+      else this.readGreeting(reader)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.#protocol(error.message)
+      this.protocol(error.message)
     }
   }
 
-  #readGreeting(reader: RecordReader): void {
+  private readGreeting(reader: RecordReader): void {
     reader.int()
     const timeoutMs = reader.int()
     const id = reader.long()
     const password = Buffer.from(reader.bytes())
     if (timeoutMs <= 0 || id === 0n) {
-      this.#owner.onExpired()
-      this.#close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: the session expired`))
+      this.owner.onExpired()
+      this.close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: the session expired`))
       return
     }
-    this.#isOpen = true
+    this.isOpen = true
     // a third of the session is left to find another server
-    this.#awaitWord(Math.floor((timeoutMs * 2) / 3))
+    this.awaitWord(Math.floor((timeoutMs * 2) / 3))
     const ping = new RecordWriter().int(Xid.ping).int(Op.ping).frame()
-    this.#keepPinging(ping, Math.max(50, Math.floor(timeoutMs / 4)))
-    this.#owner.onOpen({ id, password, timeoutMs })
+    this.keepPinging(ping, Math.max(50, Math.floor(timeoutMs / 4)))
+    this.owner.onOpen({ id, password, timeoutMs })
   }
 
-  #readReply(reader: RecordReader): void {
+  private readReply(reader: RecordReader): void {
     const xid = reader.int()
     const zxid = reader.long()
     const code = reader.int()
-    if (zxid > this.#zxid) this.#zxid = zxid
+    if (zxid > this.zxid) this.zxid = zxid
     if (xid === Xid.ping) return
     if (xid === Xid.auth) {
-      if (code !== Code.ok) this.#close(new ZooKeeperRefusal(Code.authFailed, this.server))
+      if (code !== Code.ok) this.close(new ZooKeeperRefusal(Code.authFailed, this.server))
       return
     }
     if (xid === Xid.notification) {
       const type = reader.int()
       reader.int()
-      this.#owner.onEvent(type, reader.text())
+      this.owner.onEvent(type, reader.text())
       return
     }
-    const pending = this.#next(xid)
+    const pending = this.next(xid)
     if (pending === undefined) return
     if (code === Code.ok) pending.resolve(reader)
     else pending.reject(new ZooKeeperRefusal(code, pending.what))
   }
 
-  #tooLong(head: Buffer, length: number): void {
-    if (this.#isClosed) return
-    const pending = this.#next(head.readInt32BE(0))
+  private tooLong(head: Buffer, length: number): void {
+    if (this.isClosed) return
+    const pending = this.next(head.readInt32BE(0))
     pending?.reject(
       new MeshError('E_REGISTRY_PROTOCOL', `${pending.what}: an answer of ${length} bytes, allowed ${maxReplyBytes}`),
     )
   }
 
   /** The request that this reply is for; replies come in the order of requests, anything else ends the connection. */
-  #next(xid: number): Pending | undefined {
-    const pending = this.#pending.shift()
+  private next(xid: number): Pending | undefined {
+    const pending = this.pending.shift()
     if (pending?.xid === xid) return pending
-    if (pending !== undefined) this.#pending.unshift(pending)
-    this.#protocol(`a reply to request ${xid}, expected ${pending?.xid ?? 'none'}`)
+    if (pending !== undefined) this.pending.unshift(pending)
+    this.protocol(`a reply to request ${xid}, expected ${pending?.xid ?? 'none'}`)
     return undefined
   }
 
-  #protocol(what: string): void {
-    this.#close(new MeshError('E_REGISTRY_PROTOCOL', `${this.server}: ${what}`))
+  private protocol(what: string): void {
+    this.close(new MeshError('E_REGISTRY_PROTOCOL', `${this.server}: ${what}`))
   }
 
   /** A server that says nothing for so long is taken for gone. Each byte that comes begins the time anew. */
-  #awaitWord(ms: number): void {
-    const { clock } = this.#options
-    this.#cancelSilence?.()
-    this.#heardAt = clock.monotonic()
+  private awaitWord(ms: number): void {
+    const { clock } = this.options
+    this.cancelSilence?.()
+    this.heardAt = clock.monotonic()
     const look = (): void => {
-      const leftMs = this.#heardAt + ms - clock.monotonic()
-      if (leftMs > 0) this.#cancelSilence = clock.after(leftMs, look)
-      else this.#close(new MeshError('E_REGISTRY_TIMEOUT', `${this.server}: no word for ${ms} ms`))
+      const leftMs = this.heardAt + ms - clock.monotonic()
+      if (leftMs > 0) this.cancelSilence = clock.after(leftMs, look)
+      else this.close(new MeshError('E_REGISTRY_TIMEOUT', `${this.server}: no word for ${ms} ms`))
     }
-    this.#cancelSilence = clock.after(ms, look)
+    this.cancelSilence = clock.after(ms, look)
   }
 
-  #keepPinging(ping: Buffer, everyMs: number): void {
-    this.#cancelPing = this.#options.clock.after(everyMs, () => {
-      this.#socket.write(ping)
-      this.#keepPinging(ping, everyMs)
+  private keepPinging(ping: Buffer, everyMs: number): void {
+    this.cancelPing = this.options.clock.after(everyMs, () => {
+      this.socket.write(ping)
+      this.keepPinging(ping, everyMs)
     })
   }
 
-  #close(reason: MeshError): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#cancelSilence?.()
-    this.#cancelPing?.()
-    this.#socket.destroy()
-    for (const pending of this.#pending.splice(0))
+  private close(reason: MeshError): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.cancelSilence?.()
+    this.cancelPing?.()
+    this.socket.destroy()
+    for (const pending of this.pending.splice(0))
       pending.reject(new MeshError('E_REGISTRY_UNREACHABLE', `${pending.what}: ${reason.message}`, { cause: reason }))
-    this.#owner.onClosed(reason)
+    this.owner.onClosed(reason)
   }
 }

@@ -9,20 +9,20 @@ const permissions = { read: 1, all: 31 } as const
 const flags = { persistent: 0, ephemeral: 1 } as const
 
 export class ZooKeeperNodes {
-  readonly #session: ZooKeeperSession
+  private readonly session: ZooKeeperSession
   /** Nodes that we make belong to our credentials; without credentials to everybody. */
-  readonly #hasOwner: () => boolean
+  private readonly hasOwner: () => boolean
 
   constructor(session: ZooKeeperSession, hasOwner: () => boolean) {
-    this.#session = session
-    this.#hasOwner = hasOwner
+    this.session = session
+    this.hasOwner = hasOwner
   }
 
   /** Names below `path`, and a watch on them; undefined when there is no such node (a watch then waits for it). */
   async children(path: string): Promise<string[] | undefined> {
     for (;;) {
       try {
-        const reader = await this.#request(Op.getChildren2, path, (writer) => writer.text(path).bool(true))
+        const reader = await this.request(Op.getChildren2, path, (writer) => writer.text(path).bool(true))
         return reader.texts()
       } catch (error) {
         if (!isRefusal(error, Code.noNode)) throw error
@@ -35,7 +35,7 @@ export class ZooKeeperNodes {
   /** Content of a node, and a watch on it; undefined when there is no such node. */
   async data(path: string): Promise<Buffer | undefined> {
     try {
-      const reader = await this.#request(Op.getData, path, (writer) => writer.text(path).bool(true))
+      const reader = await this.request(Op.getData, path, (writer) => writer.text(path).bool(true))
       return reader.bytes()
     } catch (error) {
       if (isRefusal(error, Code.noNode)) return undefined
@@ -45,7 +45,7 @@ export class ZooKeeperNodes {
 
   async stat(path: string, isWatched = false): Promise<NodeStat | undefined> {
     try {
-      return readStat(await this.#request(Op.exists, path, (writer) => writer.text(path).bool(isWatched)))
+      return readStat(await this.request(Op.exists, path, (writer) => writer.text(path).bool(isWatched)))
     } catch (error) {
       if (isRefusal(error, Code.noNode)) return undefined
       throw error
@@ -56,21 +56,21 @@ export class ZooKeeperNodes {
   async createEphemeral(path: string, data: Buffer): Promise<void> {
     for (;;) {
       try {
-        await this.#request(Op.create, path, (writer) => this.#create(writer, path, data, flags.ephemeral))
+        await this.request(Op.create, path, (writer) => this.create(writer, path, data, flags.ephemeral))
         return
       } catch (error) {
         if (!isRefusal(error, Code.noNode)) throw error
       }
-      await this.#createParents(path)
+      await this.createParents(path)
     }
   }
 
   /** Deletes and makes it in one step, so that no watcher finds it missing; it lives with our session from now on. */
   async takeOver(path: string, data: Buffer): Promise<void> {
-    const reader = await this.#request(Op.multi, path, (writer) => {
+    const reader = await this.request(Op.multi, path, (writer) => {
       writer.int(Op.delete).bool(false).int(-1).text(path).int(-1)
       writer.int(Op.create).bool(false).int(-1)
-      this.#create(writer, path, data, flags.ephemeral)
+      this.create(writer, path, data, flags.ephemeral)
       writer.int(-1).bool(true).int(-1)
     })
     const code = firstError(reader)
@@ -78,45 +78,45 @@ export class ZooKeeperNodes {
   }
 
   async setData(path: string, data: Buffer): Promise<void> {
-    await this.#request(Op.setData, path, (writer) => writer.text(path).bytes(data).int(-1))
+    await this.request(Op.setData, path, (writer) => writer.text(path).bytes(data).int(-1))
   }
 
   /** None being there is success. */
   async remove(path: string): Promise<void> {
     try {
-      await this.#request(Op.delete, path, (writer) => writer.text(path).int(-1))
+      await this.request(Op.delete, path, (writer) => writer.text(path).int(-1))
     } catch (error) {
       if (!isRefusal(error, Code.noNode)) throw error
     }
   }
 
-  async #createParents(path: string): Promise<void> {
+  private async createParents(path: string): Promise<void> {
     for (let slash = path.indexOf('/', 1); slash > 0; slash = path.indexOf('/', slash + 1)) {
       const parent = path.slice(0, slash)
       try {
         const none = Buffer.alloc(0)
-        await this.#request(Op.create, parent, (writer) => this.#create(writer, parent, none, flags.persistent))
+        await this.request(Op.create, parent, (writer) => this.create(writer, parent, none, flags.persistent))
       } catch (error) {
         if (!isRefusal(error, Code.nodeExists)) throw error
       }
     }
   }
 
-  #create(writer: RecordWriter, path: string, data: Buffer, kind: number): RecordWriter {
+  private create(writer: RecordWriter, path: string, data: Buffer, kind: number): RecordWriter {
     writer.text(path).bytes(data)
     // parents are shared with others; what is ours is ours alone to change
-    if (kind === flags.ephemeral && this.#hasOwner())
+    if (kind === flags.ephemeral && this.hasOwner())
       writer.int(2).int(permissions.all).text('auth').text('').int(permissions.read).text('world').text('anyone')
     else writer.int(1).int(permissions.all).text('world').text('anyone')
     return writer.int(kind)
   }
 
-  #request(type: number, what: string, body: (writer: RecordWriter) => unknown): Promise<RecordReader> {
-    const { connection } = this.#session
+  private request(type: number, what: string, body: (writer: RecordWriter) => unknown): Promise<RecordReader> {
+    const { connection } = this.session
     if (connection === undefined)
       return Promise.reject(
         new MeshError('E_REGISTRY_UNREACHABLE', `${what}: no ZooKeeper server answers`, {
-          cause: this.#session.problem,
+          cause: this.session.problem,
         }),
       )
     return connection.request(type, what, (writer) => void body(writer))

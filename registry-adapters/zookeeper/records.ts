@@ -2,27 +2,27 @@
 
 /** Writes one record after another; `frame()` puts the length before them. */
 export class RecordWriter {
-  #parts: Buffer[] = []
-  #length = 0
+  private parts: Buffer[] = []
+  private length = 0
 
   int(value: number): this {
     const bytes = Buffer.allocUnsafe(4)
     bytes.writeInt32BE(value)
-    return this.#add(bytes)
+    return this.add(bytes)
   }
 
   long(value: bigint): this {
     const bytes = Buffer.allocUnsafe(8)
     bytes.writeBigInt64BE(value)
-    return this.#add(bytes)
+    return this.add(bytes)
   }
 
   bool(value: boolean): this {
-    return this.#add(Buffer.from([value ? 1 : 0]))
+    return this.add(Buffer.from([value ? 1 : 0]))
   }
 
   bytes(value: Buffer): this {
-    return this.int(value.length).#add(value)
+    return this.int(value.length).add(value)
   }
 
   text(value: string): this {
@@ -31,53 +31,53 @@ export class RecordWriter {
 
   frame(): Buffer {
     const head = Buffer.allocUnsafe(4)
-    head.writeInt32BE(this.#length)
-    return Buffer.concat([head, ...this.#parts], this.#length + 4)
+    head.writeInt32BE(this.length)
+    return Buffer.concat([head, ...this.parts], this.length + 4)
   }
 
-  #add(bytes: Buffer): this {
-    this.#parts.push(bytes)
-    this.#length += bytes.length
+  private add(bytes: Buffer): this {
+    this.parts.push(bytes)
+    this.length += bytes.length
     return this
   }
 }
 
 /** Reads a record; throws RangeError where it ends too early or a length makes no sense. */
 export class RecordReader {
-  readonly #bytes: Buffer
-  #at: number
+  private readonly buffer: Buffer
+  private at: number
 
   constructor(bytes: Buffer, at = 0) {
-    this.#bytes = bytes
-    this.#at = at
+    this.buffer = bytes
+    this.at = at
   }
 
   get left(): number {
-    return this.#bytes.length - this.#at
+    return this.buffer.length - this.at
   }
 
   int(): number {
-    this.#at += 4
-    return this.#bytes.readInt32BE(this.#at - 4)
+    this.at += 4
+    return this.buffer.readInt32BE(this.at - 4)
   }
 
   long(): bigint {
-    this.#at += 8
-    return this.#bytes.readBigInt64BE(this.#at - 8)
+    this.at += 8
+    return this.buffer.readBigInt64BE(this.at - 8)
   }
 
   bool(): boolean {
-    this.#at += 1
-    return this.#bytes.readInt8(this.#at - 1) !== 0
+    this.at += 1
+    return this.buffer.readInt8(this.at - 1) !== 0
   }
 
   /** Length −1 is "none", read as empty. */
   bytes(): Buffer {
     const length = this.int()
     if (length < -1 || length > this.left) throw new RangeError(`a length of ${length} with ${this.left} bytes left`)
-    const start = this.#at
-    this.#at += Math.max(0, length)
-    return this.#bytes.subarray(start, this.#at)
+    const start = this.at
+    this.at += Math.max(0, length)
+    return this.buffer.subarray(start, this.at)
   }
 
   text(): string {

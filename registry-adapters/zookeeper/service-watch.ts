@@ -34,62 +34,62 @@ interface Child {
 export class ServiceWatch {
   readonly key: ServiceKey
   readonly directory: string
-  readonly #service: string
-  readonly #deps: ServiceWatchDeps
-  #children = new Map<string, Child>()
-  #isReading = false
-  #isDirty = false
-  #isClosed = false
-  #cancelRetry: (() => void) | undefined
+  private readonly service: string
+  private readonly deps: ServiceWatchDeps
+  private children = new Map<string, Child>()
+  private isReading = false
+  private isDirty = false
+  private isClosed = false
+  private cancelRetry: (() => void) | undefined
 
   constructor(key: ServiceKey, service: string, deps: ServiceWatchDeps) {
     this.key = key
-    this.#service = service
-    this.#deps = deps
+    this.service = service
+    this.deps = deps
     this.directory = deps.layout.directoryOf(service)
   }
 
   /** Everything must be read again: a connection has begun. */
   refresh(): void {
-    for (const child of this.#children.values()) child.isDirty = true
+    for (const child of this.children.values()) child.isDirty = true
     this.read()
   }
 
   /** Something changed at the directory, or at one child of it. */
   changed(child: string | undefined): void {
-    const known = child === undefined ? undefined : this.#children.get(child)
+    const known = child === undefined ? undefined : this.children.get(child)
     if (known !== undefined) known.isDirty = true
     this.read()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#cancelRetry?.()
+    this.isClosed = true
+    this.cancelRetry?.()
   }
 
   read(): void {
-    if (this.#isClosed) return
-    if (this.#isReading) {
-      this.#isDirty = true
+    if (this.isClosed) return
+    if (this.isReading) {
+      this.isDirty = true
       return
     }
-    this.#cancelRetry?.()
-    this.#isReading = true
-    this.#isDirty = false
-    this.#readAll()
-      .catch((error: unknown) => this.#failed(error as MeshError))
+    this.cancelRetry?.()
+    this.isReading = true
+    this.isDirty = false
+    this.readAll()
+      .catch((error: unknown) => this.failed(error as MeshError))
       .finally(() => {
-        this.#isReading = false
-        if (this.#isDirty) this.read()
+        this.isReading = false
+        if (this.isDirty) this.read()
       })
   }
 
-  async #readAll(): Promise<void> {
-    const { layout, nodes, maxEndpoints, registry } = this.#deps
+  private async readAll(): Promise<void> {
+    const { layout, nodes, maxEndpoints, registry } = this.deps
     const names = (await nodes.children(this.directory)) ?? []
     if (names.length > maxEndpoints) {
-      this.#deps.metrics.count('registry_endpoints_cut', { registry }, names.length - maxEndpoints)
-      this.#deps.log.warn(
+      this.deps.metrics.count('registry_endpoints_cut', { registry }, names.length - maxEndpoints)
+      this.deps.log.warn(
         { registry, service: this.key },
         `${this.directory}: ${names.length} instances, allowed ${maxEndpoints}; the others are left out`,
       )
@@ -98,44 +98,44 @@ export class ServiceWatch {
     const children = new Map<string, Child>()
     const dirty: string[] = []
     for (const name of names) {
-      const before = this.#children.get(name)
+      const before = this.children.get(name)
       const child = before ?? { endpoint: undefined, isDirty: true }
       children.set(name, child)
       if (!child.isDirty) continue
       if (layout.readsData) dirty.push(name)
       else {
         child.isDirty = false
-        this.#take(name, child, layout.read(this.#service, name, Buffer.alloc(0)))
+        this.take(name, child, layout.read(this.service, name, Buffer.alloc(0)))
       }
     }
-    this.#children = children
+    this.children = children
     for (let start = 0; start < dirty.length; start += maxQuestions)
-      await Promise.all(dirty.slice(start, start + maxQuestions).map((name) => this.#readChild(name)))
-    if (this.#isClosed || this.#isDirty) return
-    this.#deps.onEndpoints(this.key, this.#endpoints())
+      await Promise.all(dirty.slice(start, start + maxQuestions).map((name) => this.readChild(name)))
+    if (this.isClosed || this.isDirty) return
+    this.deps.onEndpoints(this.key, this.endpoints())
   }
 
-  async #readChild(name: string): Promise<void> {
-    const child = this.#children.get(name)!
+  private async readChild(name: string): Promise<void> {
+    const child = this.children.get(name)!
     // an event from here on is about something newer than the answer, even one that is read together with it
     child.isDirty = false
     try {
-      const data = await this.#deps.nodes.data(`${this.directory}/${name}`)
+      const data = await this.deps.nodes.data(`${this.directory}/${name}`)
       // it went between the two questions; the directory's own watch tells
-      if (data === undefined) this.#children.delete(name)
-      else this.#take(name, child, this.#deps.layout.read(this.#service, name, data))
+      if (data === undefined) this.children.delete(name)
+      else this.take(name, child, this.deps.layout.read(this.service, name, data))
     } catch (error) {
       child.isDirty = true
       throw error
     }
   }
 
-  #take(name: string, child: Child, read: Endpoint | 'other' | undefined): void {
+  private take(name: string, child: Child, read: Endpoint | 'other' | undefined): void {
     if (read !== undefined) {
       child.endpoint = read
       return
     }
-    const { registry, metrics, log } = this.#deps
+    const { registry, metrics, log } = this.deps
     metrics.count('registry_entries_refused', { registry })
     log.warn(
       { registry, service: this.key, node: `${this.directory}/${name}`.slice(0, 300) },
@@ -145,21 +145,21 @@ export class ServiceWatch {
     )
   }
 
-  *#endpoints(): Generator<Endpoint> {
-    for (const { endpoint } of this.#children.values())
+  private *endpoints(): Generator<Endpoint> {
+    for (const { endpoint } of this.children.values())
       if (endpoint !== undefined && endpoint !== 'other') yield endpoint
   }
 
-  #failed(error: MeshError): void {
-    if (this.#isClosed) return
+  private failed(error: MeshError): void {
+    if (this.isClosed) return
     // without a session the next one reads again
     if (error.code === 'E_REGISTRY_UNREACHABLE') return
-    this.#deps.log.warn(
-      { registry: this.#deps.registry, service: this.key, code: error.code },
+    this.deps.log.warn(
+      { registry: this.deps.registry, service: this.key, code: error.code },
       `${this.key}: cannot be read: ${describeError(error)}; what is known stays in use`,
     )
-    this.#deps.onProblem(this.key, error)
+    this.deps.onProblem(this.key, error)
     const pauseMs = error.code === 'E_REGISTRY_DENIED' ? deniedRetryMs : retryMs
-    this.#cancelRetry = this.#deps.clock.after(pauseMs, () => this.read())
+    this.cancelRetry = this.deps.clock.after(pauseMs, () => this.read())
   }
 }

@@ -36,152 +36,152 @@ const minRetryMs = 100
 const maxRetryMs = 3000
 
 export class ZooKeeperSession {
-  readonly #options: SessionOptions
-  readonly #owner: SessionOwner
-  readonly #deps: AdapterDeps
-  #connection: ZooKeeperConnection | undefined
-  #session: SessionId = noSession
-  #lastZxid = 0n
-  #isOpen = false
-  #isToldLost = false
-  #problem: MeshError | undefined
+  private readonly options: SessionOptions
+  private readonly owner: SessionOwner
+  private readonly deps: AdapterDeps
+  private current: ZooKeeperConnection | undefined
+  private session: SessionId = noSession
+  private lastZxid = 0n
+  private isOpen = false
+  private isToldLost = false
+  private lastProblem: MeshError | undefined
   /** Servers of the present round that were not tried yet. */
-  #untried: ServerAddress[] = []
-  #failures = 0
-  #cancelConnect: (() => void) | undefined
-  #cancelExpiry: (() => void) | undefined
-  #isClosed = false
+  private untried: ServerAddress[] = []
+  private failures = 0
+  private cancelConnect: (() => void) | undefined
+  private cancelExpiry: (() => void) | undefined
+  private isClosed = false
   /** Told when the first server answers, or none does. */
-  #waiting: (() => void)[] = []
+  private waiting: (() => void)[] = []
 
   constructor(options: SessionOptions, owner: SessionOwner, deps: AdapterDeps) {
-    this.#options = options
-    this.#owner = owner
-    this.#deps = deps
+    this.options = options
+    this.owner = owner
+    this.deps = deps
   }
 
   /** The connection with a living session, undefined while there is none. */
   get connection(): ZooKeeperConnection | undefined {
-    return this.#isOpen ? this.#connection : undefined
+    return this.isOpen ? this.current : undefined
   }
 
   /** Id of the present session, 0 = none. */
   get id(): bigint {
-    return this.#session.id
+    return this.session.id
   }
 
   get problem(): MeshError | undefined {
-    return this.#problem
+    return this.lastProblem
   }
 
   start(): void {
-    this.#connect()
+    this.connect()
   }
 
   /** Resolves when a server answers, or when it is known that none does. */
   async settled(): Promise<void> {
-    if (this.#isOpen || this.#isToldLost || this.#isClosed) return
-    await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.isOpen || this.isToldLost || this.isClosed) return
+    await new Promise<void>((resolve) => this.waiting.push(resolve))
   }
 
   /** `isFinal`: nothing lives with the session any more, so it ends at once; otherwise it ends by its time-out. */
   async close(isFinal: boolean): Promise<void> {
-    this.#isClosed = true
-    this.#cancelConnect?.()
-    this.#cancelExpiry?.()
-    this.#settle()
-    if (isFinal && this.#isOpen) await this.#connection?.endSession()
-    else this.#connection?.destroy()
+    this.isClosed = true
+    this.cancelConnect?.()
+    this.cancelExpiry?.()
+    this.settle()
+    if (isFinal && this.isOpen) await this.current?.endSession()
+    else this.current?.destroy()
   }
 
-  #connect(): void {
-    if (this.#isClosed) return
-    if (this.#untried.length === 0) this.#untried = shuffled(this.#options.servers, this.#deps.random)
-    const server = this.#untried.pop()!
-    const { sessionTimeoutMs } = this.#options
+  private connect(): void {
+    if (this.isClosed) return
+    if (this.untried.length === 0) this.untried = shuffled(this.options.servers, this.deps.random)
+    const server = this.untried.pop()!
+    const { sessionTimeoutMs } = this.options
     let isOver = false
     const connection = new ZooKeeperConnection(
       {
         ...server,
-        tls: this.#options.tls(),
-        auth: this.#options.auth(),
-        session: this.#session,
-        lastZxid: this.#lastZxid,
+        tls: this.options.tls(),
+        auth: this.options.auth(),
+        session: this.session,
+        lastZxid: this.lastZxid,
         sessionTimeoutMs,
-        clock: this.#deps.clock,
-        connectTimeoutMs: Math.min(maxConnectMs, Math.floor(sessionTimeoutMs / this.#options.servers.length)),
+        clock: this.deps.clock,
+        connectTimeoutMs: Math.min(maxConnectMs, Math.floor(sessionTimeoutMs / this.options.servers.length)),
       },
       {
-        onOpen: (session) => this.#opened(session),
-        onExpired: () => this.#expired('the server said so'),
-        onEvent: (type, path) => this.#owner.onEvent(type, path),
+        onOpen: (session) => this.opened(session),
+        onExpired: () => this.expired('the server said so'),
+        onEvent: (type, path) => this.owner.onEvent(type, path),
         onClosed: (reason) => {
           if (isOver) return
           isOver = true
-          this.#lastZxid = connection.lastZxid
-          this.#closed(reason)
+          this.lastZxid = connection.lastZxid
+          this.closed(reason)
         },
       },
     )
-    this.#connection = connection
+    this.current = connection
   }
 
-  #opened(session: SessionId): void {
-    this.#cancelExpiry?.()
-    const isNew = session.id !== this.#session.id
-    this.#session = session
-    this.#isOpen = true
-    this.#isToldLost = false
-    this.#problem = undefined
-    this.#failures = 0
-    this.#untried = []
-    this.#deps.log.info(
-      { registry: this.#options.registry, server: this.#connection?.server, timeoutMs: session.timeoutMs },
+  private opened(session: SessionId): void {
+    this.cancelExpiry?.()
+    const isNew = session.id !== this.session.id
+    this.session = session
+    this.isOpen = true
+    this.isToldLost = false
+    this.lastProblem = undefined
+    this.failures = 0
+    this.untried = []
+    this.deps.log.info(
+      { registry: this.options.registry, server: this.current?.server, timeoutMs: session.timeoutMs },
       isNew ? 'a session at ZooKeeper has begun' : 'the session at ZooKeeper goes on at another connection',
     )
-    this.#owner.onConnected()
-    this.#settle()
+    this.owner.onConnected()
+    this.settle()
   }
 
-  #closed(reason: MeshError): void {
-    if (this.#isClosed) return
-    if (this.#isOpen) {
-      this.#isOpen = false
-      const { timeoutMs } = this.#session
-      this.#cancelExpiry = this.#deps.clock.after(timeoutMs, () => this.#expired(`no server for ${timeoutMs} ms`))
+  private closed(reason: MeshError): void {
+    if (this.isClosed) return
+    if (this.isOpen) {
+      this.isOpen = false
+      const { timeoutMs } = this.session
+      this.cancelExpiry = this.deps.clock.after(timeoutMs, () => this.expired(`no server for ${timeoutMs} ms`))
     }
-    this.#problem = reason
-    this.#failures++
-    this.#deps.metrics.count('registry_connection_failures', { registry: this.#options.registry })
-    if (this.#untried.length === 0 && this.#failures >= this.#options.servers.length) this.#tellLost(reason)
+    this.lastProblem = reason
+    this.failures++
+    this.deps.metrics.count('registry_connection_failures', { registry: this.options.registry })
+    if (this.untried.length === 0 && this.failures >= this.options.servers.length) this.tellLost(reason)
     // every server once, then a pause
-    const rounds = Math.floor(this.#failures / this.#options.servers.length)
-    const pauseMs = this.#untried.length > 0 ? 0 : Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(rounds, 8))
-    const { clock, random } = this.#deps
-    this.#cancelConnect = clock.after(pauseMs * (0.5 + 0.5 * random()), () => this.#connect())
+    const rounds = Math.floor(this.failures / this.options.servers.length)
+    const pauseMs = this.untried.length > 0 ? 0 : Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(rounds, 8))
+    const { clock, random } = this.deps
+    this.cancelConnect = clock.after(pauseMs * (0.5 + 0.5 * random()), () => this.connect())
   }
 
-  #tellLost(reason: MeshError): void {
-    if (this.#isToldLost) return
-    this.#isToldLost = true
-    this.#deps.log.warn(
-      { registry: this.#options.registry, code: reason.code },
+  private tellLost(reason: MeshError): void {
+    if (this.isToldLost) return
+    this.isToldLost = true
+    this.deps.log.warn(
+      { registry: this.options.registry, code: reason.code },
       `no ZooKeeper server answers: ${describeError(reason)}; trying on`,
     )
-    this.#owner.onLost(reason)
-    this.#settle()
+    this.owner.onLost(reason)
+    this.settle()
   }
 
-  #settle(): void {
-    for (const go of this.#waiting.splice(0)) go()
+  private settle(): void {
+    for (const go of this.waiting.splice(0)) go()
   }
 
-  #expired(why: string): void {
-    if (this.#session.id === 0n) return
-    this.#session = noSession
-    this.#deps.metrics.count('registry_sessions_expired', { registry: this.#options.registry })
-    this.#deps.log.warn(
-      { registry: this.#options.registry },
+  private expired(why: string): void {
+    if (this.session.id === 0n) return
+    this.session = noSession
+    this.deps.metrics.count('registry_sessions_expired', { registry: this.options.registry })
+    this.deps.log.warn(
+      { registry: this.options.registry },
       `the session at ZooKeeper has expired (${why}); applications are registered again in a new one`,
     )
   }

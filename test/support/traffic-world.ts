@@ -46,8 +46,8 @@ export class App {
   readonly endpoint: Endpoint
   /** Opened to it so far. */
   connections = 0
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
+  private readonly server: Server
+  private readonly sockets = new Set<Socket>()
 
   static async start(name: string, plan: AppPlan): Promise<App> {
     const apps: App[] = []
@@ -66,19 +66,19 @@ export class App {
 
   private constructor(name: string, plan: AppPlan, port: number, server: Server) {
     this.name = name
-    this.#server = server
+    this.server = server
     this.endpoint = { ...endpointOf('127.0.0.1', port), version: plan.version ?? '', metadata: plan.labels ?? {} }
     server.on('connection', (socket: Socket) => {
       this.connections++
-      this.#sockets.add(socket)
+      this.sockets.add(socket)
       socket.on('error', () => {})
-      socket.once('close', () => this.#sockets.delete(socket))
+      socket.once('close', () => this.sockets.delete(socket))
     })
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy()
-    if (this.#server.listening) await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const socket of this.sockets) socket.destroy()
+    if (this.server.listening) await new Promise<void>((resolve) => this.server.close(() => resolve()))
   }
 }
 
@@ -122,9 +122,9 @@ export interface WorldPlan {
 export class TrafficWorld {
   readonly store: RuleStore
   readonly worker: WorkerProcess
-  readonly #apps: ReadonlyMap<string, readonly App[]>
-  readonly #ports: ReadonlyMap<string, number>
-  readonly #snapshotOf: () => Snapshot
+  private readonly apps: ReadonlyMap<string, readonly App[]>
+  private readonly ports: ReadonlyMap<string, number>
+  private readonly snapshotOf: () => Snapshot
 
   static async start(plan: WorldPlan): Promise<TrafficWorld> {
     const store = rules(plan.rules)
@@ -148,26 +148,26 @@ export class TrafficWorld {
   ) {
     this.store = store
     this.worker = worker
-    this.#apps = apps
-    this.#ports = ports
-    this.#snapshotOf = () => snapshotOf(store, plan, apps, ports)
+    this.apps = apps
+    this.ports = ports
+    this.snapshotOf = () => snapshotOf(store, plan, apps, ports)
   }
 
   /** `orders`, or the instance `orders v2`. */
   app(name: string): App {
     const [service = ''] = name.split(' ')
-    const found = this.#apps.get(service)?.find((one) => one.name === name)
+    const found = this.apps.get(service)?.find((one) => one.name === name)
     if (found === undefined) throw new Error(`no application ${name}`)
     return found
   }
 
   /** Everything that the instances of a service got. */
   received(service: string): Received[] {
-    return (this.#apps.get(service) ?? []).flatMap((one) => one.received)
+    return (this.apps.get(service) ?? []).flatMap((one) => one.received)
   }
 
   forget(): void {
-    for (const apps of this.#apps.values()) for (const one of apps) one.received.length = 0
+    for (const apps of this.apps.values()) for (const one of apps) one.received.length = 0
   }
 
   /** Replaces the rules, as control does after a changed file, and waits until the worker runs with them. */
@@ -175,18 +175,18 @@ export class TrafficWorld {
     const { statuses } = this.store.replaceSource('rules.d', [{ name: 'rules.yaml', text }])
     const bad = statuses.filter((status) => status.state !== 'applied')
     if (bad.length > 0) throw new Error(JSON.stringify(bad))
-    const { virtualHosts, services } = this.#snapshotOf()
+    const { virtualHosts, services } = this.snapshotOf()
     await this.worker.change({ virtualHosts, services })
   }
 
   /** Leaves only these instances in the registry's answer. */
   async changeInstances(service: string, isThere: (index: number) => boolean): Promise<void> {
-    const instances = (this.#apps.get(service) ?? []).filter((_, index) => isThere(index))
+    const instances = (this.apps.get(service) ?? []).filter((_, index) => isThere(index))
     await this.worker.change({ endpoints: { [keyOf(service)]: endpointsOf(this.store, keyOf(service), instances) } })
   }
 
   port(name: string): number {
-    const port = this.#ports.get(name)
+    const port = this.ports.get(name)
     if (port === undefined) throw new Error(`no listener ${name}`)
     return port
   }
@@ -228,7 +228,7 @@ export class TrafficWorld {
 
   async stop(): Promise<void> {
     await this.worker.stop()
-    for (const apps of this.#apps.values()) for (const one of apps) await one.stop()
+    for (const apps of this.apps.values()) for (const one of apps) await one.stop()
   }
 }
 

@@ -36,58 +36,58 @@ export const rateLimitKind: FilterKind<RateLimiter> = {
 export class RateLimiter implements StatefulFilter {
   readonly kind = 'rate-limit'
   readonly stateId: string
-  #spec: RateLimitSpec
-  #rate: BucketRate
-  readonly #buckets = new Map<string, TokenBucket>()
-  readonly #counts: FilterCounts
+  private spec: RateLimitSpec
+  private rate: BucketRate
+  private readonly buckets = new Map<string, TokenBucket>()
+  private readonly counts: FilterCounts
   /** The last refusal, good for all that say the same time to wait. */
-  #refusal: Answer | null = null
-  #refusalSeconds = 0
+  private refusal: Answer | null = null
+  private refusalSeconds = 0
 
   constructor(stateId: string, spec: RateLimitSpec, share: number, counts: FilterCounts) {
     this.stateId = stateId
-    this.#counts = counts
-    this.#spec = spec
-    this.#rate = rateOf(spec, share)
+    this.counts = counts
+    this.spec = spec
+    this.rate = rateOf(spec, share)
   }
 
   onRequest({ view, now }: FilterContext): FilterVerdict {
-    const bucket = this.#bucket(this.#spec.per === 'route' ? wholeRoute : this.#caller(view), now)
+    const bucket = this.bucket(this.spec.per === 'route' ? wholeRoute : this.caller(view), now)
     if (bucket.take(now)) return null
-    this.#counts.rateLimited++
+    this.counts.rateLimited++
     const seconds = Math.max(1, Math.ceil(bucket.waitMs(now) / 1000))
-    if (this.#refusal === null || this.#refusalSeconds !== seconds) {
-      const { name, origin, status } = this.#spec
+    if (this.refusal === null || this.refusalSeconds !== seconds) {
+      const { name, origin, status } = this.spec
       const text = `rate limit ${name} of ${origin.kind} ${origin.name} is reached`
       const fields: Fields = [...plainText, ['retry-after', String(seconds)]]
-      this.#refusal = refusal(status, 'E_RATE_LIMITED', 'RL', text, fields)
-      this.#refusalSeconds = seconds
+      this.refusal = refusal(status, 'E_RATE_LIMITED', 'RL', text, fields)
+      this.refusalSeconds = seconds
     }
-    return this.#refusal
+    return this.refusal
   }
 
   /** The same limit with new figures; buckets keep what was used up, unless it now counts by something else. */
   update(spec: RateLimitSpec, share: number, now: number): void {
-    if (spec.per !== this.#spec.per) this.#buckets.clear()
-    this.#spec = spec
-    this.#refusal = null
-    this.#rate = rateOf(spec, share)
-    for (const bucket of this.#buckets.values()) bucket.setRate(this.#rate, now)
+    if (spec.per !== this.spec.per) this.buckets.clear()
+    this.spec = spec
+    this.refusal = null
+    this.rate = rateOf(spec, share)
+    for (const bucket of this.buckets.values()) bucket.setRate(this.rate, now)
   }
 
   explain(): string {
-    const { name, origin, per, status } = this.#spec
+    const { name, origin, per, status } = this.spec
     return `answers ${status} beyond limit ${name} of ${origin.kind} ${origin.name}, per ${per}`
   }
 
   get trackedApps(): number {
-    return this.#buckets.size
+    return this.buckets.size
   }
 
   /** Plain data for the next generation: tokens by application. */
   exportState(now: number): Record<string, number> {
     const tokens: Record<string, number> = {}
-    for (const [app, bucket] of this.#buckets) tokens[app] = bucket.tokens(now)
+    for (const [app, bucket] of this.buckets) tokens[app] = bucket.tokens(now)
     return tokens
   }
 
@@ -96,31 +96,31 @@ export class RateLimiter implements StatefulFilter {
     if (typeof state !== 'object' || state === null) return
     for (const [app, tokens] of Object.entries(state).slice(-maxSourceApps)) {
       if (typeof tokens === 'number' && Number.isFinite(tokens)) {
-        this.#buckets.set(app, new TokenBucket(this.#rate, now, Math.max(0, tokens)))
+        this.buckets.set(app, new TokenBucket(this.rate, now, Math.max(0, tokens)))
       }
     }
   }
 
-  #caller(view: RequestView): string {
-    const named = this.#spec.bySourceHeader === true ? view.header(headers.source) : undefined
+  private caller(view: RequestView): string {
+    const named = this.spec.bySourceHeader === true ? view.header(headers.source) : undefined
     return view.source?.app ?? named ?? wholeRoute
   }
 
-  #bucket(app: string, now: number): TokenBucket {
-    const known = this.#buckets.get(app)
+  private bucket(app: string, now: number): TokenBucket {
+    const known = this.buckets.get(app)
     if (known !== undefined) {
-      if (this.#spec.per === 'source-app') {
-        this.#buckets.delete(app)
-        this.#buckets.set(app, known)
+      if (this.spec.per === 'source-app') {
+        this.buckets.delete(app)
+        this.buckets.set(app, known)
       }
       return known
     }
-    if (this.#buckets.size >= maxSourceApps) {
-      this.#buckets.delete(this.#buckets.keys().next().value!)
-      this.#counts.forgottenCallers++
+    if (this.buckets.size >= maxSourceApps) {
+      this.buckets.delete(this.buckets.keys().next().value!)
+      this.counts.forgottenCallers++
     }
-    const bucket = new TokenBucket(this.#rate, now)
-    this.#buckets.set(app, bucket)
+    const bucket = new TokenBucket(this.rate, now)
+    this.buckets.set(app, bucket)
     return bucket
   }
 }

@@ -9,48 +9,48 @@ export interface BucketRate {
 }
 
 export class TokenBucket {
-  #rate: BucketRate
-  #tokens: number
-  #filledAt: number
+  private rate: BucketRate
+  private left: number
+  private filledAt: number
 
   constructor(rate: BucketRate, now: number, tokens: number = rate.maxTokens) {
-    this.#rate = rate
-    this.#tokens = Math.min(tokens, rate.maxTokens)
-    this.#filledAt = now
+    this.rate = rate
+    this.left = Math.min(tokens, rate.maxTokens)
+    this.filledAt = now
   }
 
   /** Takes one token if there is one. */
   take(now: number): boolean {
-    this.#fill(now)
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
+    this.fill(now)
+    if (this.left < 1) return false
+    this.left -= 1
     return true
   }
 
   tokens(now: number): number {
-    this.#fill(now)
-    return this.#tokens
+    this.fill(now)
+    return this.left
   }
 
   /** Ms until the next token; 0 if there is one. */
   waitMs(now: number): number {
-    this.#fill(now)
-    return Math.max(0, ((1 - this.#tokens) * this.#rate.fillIntervalMs) / this.#rate.tokensPerFill)
+    this.fill(now)
+    return Math.max(0, ((1 - this.left) * this.rate.fillIntervalMs) / this.rate.tokensPerFill)
   }
 
   /** New rate of the same limit: what was used up stays used up. */
   setRate(rate: BucketRate, now: number): void {
-    this.#fill(now)
-    const used = this.#rate.maxTokens - this.#tokens
-    this.#rate = rate
-    this.#tokens = Math.max(0, rate.maxTokens - used)
+    this.fill(now)
+    const used = this.rate.maxTokens - this.left
+    this.rate = rate
+    this.left = Math.max(0, rate.maxTokens - used)
   }
 
-  #fill(now: number): void {
-    const elapsed = now - this.#filledAt
+  private fill(now: number): void {
+    const elapsed = now - this.filledAt
     if (elapsed <= 0) return
-    const added = (elapsed * this.#rate.tokensPerFill) / this.#rate.fillIntervalMs
-    this.#tokens = Math.min(this.#rate.maxTokens, this.#tokens + added)
-    this.#filledAt = now
+    const added = (elapsed * this.rate.tokensPerFill) / this.rate.fillIntervalMs
+    this.left = Math.min(this.rate.maxTokens, this.left + added)
+    this.filledAt = now
   }
 }

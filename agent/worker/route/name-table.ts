@@ -7,53 +7,53 @@ import { splitAuthority } from './authority.ts'
 import type { VirtualHost } from './types.ts'
 
 export class NameTable {
-  readonly #hosts = new Map<string, VirtualHost>()
+  private readonly byName = new Map<string, VirtualHost>()
   /** Answers of control by name: the virtual host's name, or null for a name that nobody knows. */
-  readonly #answers = new Map<string, string | null>()
-  readonly #exact = new Map<string, VirtualHost>()
+  private readonly answers = new Map<string, string | null>()
+  private readonly exact = new Map<string, VirtualHost>()
   /** By suffix with its dot; empty for `*`. */
-  readonly #suffixes = new Map<string, SuffixHost>()
+  private readonly suffixes = new Map<string, SuffixHost>()
 
   /** Adds or replaces; null removes. */
   setHost(name: string, host: VirtualHost | null): void {
-    const former = this.#hosts.get(name)
-    if (former !== undefined) this.#forgetDomains(former)
+    const former = this.byName.get(name)
+    if (former !== undefined) this.forgetDomains(former)
     if (host === null) {
-      this.#hosts.delete(name)
+      this.byName.delete(name)
       return
     }
-    this.#hosts.set(name, host)
+    this.byName.set(name, host)
     for (const domain of host.spec.domains) {
-      if (domain.startsWith('*')) this.#suffixes.set(domain.slice(1), new SuffixHost(host))
-      else this.#exact.set(domain, host)
+      if (domain.startsWith('*')) this.suffixes.set(domain.slice(1), new SuffixHost(host))
+      else this.exact.set(domain, host)
     }
   }
 
   setAnswer(name: string, virtualHost: string | null): void {
-    this.#answers.set(name, virtualHost)
+    this.answers.set(name, virtualHost)
   }
 
   forgetAnswer(name: string): void {
-    this.#answers.delete(name)
+    this.answers.delete(name)
   }
 
   host(name: string): VirtualHost | undefined {
-    return this.#hosts.get(name)
+    return this.byName.get(name)
   }
 
   hosts(): Iterable<VirtualHost> {
-    return this.#hosts.values()
+    return this.byName.values()
   }
 
   /** A service name as in `x-mesh-service`. undefined = ask control; null = nobody knows it. */
   findName(name: string): VirtualHost | null | undefined {
-    const answer = this.#answers.get(name)
+    const answer = this.answers.get(name)
     if (answer === null) return null
     if (answer !== undefined) {
-      const host = this.#hosts.get(answer)
+      const host = this.byName.get(answer)
       if (host !== undefined) return host
     }
-    return this.#exact.get(name) ?? this.#bySuffix(name)
+    return this.exact.get(name) ?? this.bySuffix(name)
   }
 
   /** A lower-case Host, with or without a port. */
@@ -62,20 +62,20 @@ export class NameTable {
   }
 
   /** A wildcard needs at least one label before its suffix. */
-  #bySuffix(name: string): VirtualHost | undefined {
-    if (this.#suffixes.size === 0) return undefined
+  private bySuffix(name: string): VirtualHost | undefined {
+    if (this.suffixes.size === 0) return undefined
     for (let dot = name.indexOf('.', 1); dot > 0; dot = name.indexOf('.', dot + 1)) {
-      const found = this.#suffixes.get(name.slice(dot))
+      const found = this.suffixes.get(name.slice(dot))
       if (found !== undefined) return found.hostFor(name)
     }
-    return this.#suffixes.get('')?.hostFor(name)
+    return this.suffixes.get('')?.hostFor(name)
   }
 
-  #forgetDomains(host: VirtualHost): void {
+  private forgetDomains(host: VirtualHost): void {
     for (const domain of host.spec.domains) {
       if (!domain.startsWith('*')) {
-        if (this.#exact.get(domain) === host) this.#exact.delete(domain)
-      } else if (this.#suffixes.get(domain.slice(1))?.host === host) this.#suffixes.delete(domain.slice(1))
+        if (this.exact.get(domain) === host) this.exact.delete(domain)
+      } else if (this.suffixes.get(domain.slice(1))?.host === host) this.suffixes.delete(domain.slice(1))
     }
   }
 }
@@ -83,19 +83,19 @@ export class NameTable {
 /** A virtual host under a wildcard, without the names for which another one decides. */
 class SuffixHost {
   readonly host: VirtualHost
-  readonly #names: ReadonlySet<string>
-  readonly #suffixes: readonly string[]
+  private readonly names: ReadonlySet<string>
+  private readonly suffixes: readonly string[]
 
   constructor(host: VirtualHost) {
     this.host = host
     const except = host.spec.except ?? []
-    this.#names = new Set(except.filter((name) => !name.startsWith('*')))
-    this.#suffixes = except.filter((name) => name.startsWith('*')).map((name) => name.slice(1))
+    this.names = new Set(except.filter((name) => !name.startsWith('*')))
+    this.suffixes = except.filter((name) => name.startsWith('*')).map((name) => name.slice(1))
   }
 
   /** undefined: control has to be asked. */
   hostFor(name: string): VirtualHost | undefined {
-    const isOfAnother = this.#names.has(name) || this.#suffixes.some((suffix) => name.endsWith(suffix))
+    const isOfAnother = this.names.has(name) || this.suffixes.some((suffix) => name.endsWith(suffix))
     return isOfAnother ? undefined : this.host
   }
 }

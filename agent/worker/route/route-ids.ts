@@ -3,31 +3,31 @@
  * are gone are given out again, so that the highest number stays near the count.
  */
 export class RouteIds {
-  readonly #byKey = new Map<string, number>()
-  readonly #free: number[] = []
-  #next = 0
+  private readonly byKey = new Map<string, number>()
+  private readonly free: number[] = []
+  private next = 0
 
   /** The number of this route, a new one if it has none. */
   take(virtualHost: string, route: string): number {
     const key = keyOf(virtualHost, route)
-    const known = this.#byKey.get(key)
+    const known = this.byKey.get(key)
     if (known !== undefined) return known
-    const id = this.#free.pop() ?? this.#next++
-    this.#byKey.set(key, id)
+    const id = this.free.pop() ?? this.next++
+    this.byKey.set(key, id)
     return id
   }
 
   release(virtualHost: string, route: string): void {
     const key = keyOf(virtualHost, route)
-    const id = this.#byKey.get(key)
+    const id = this.byKey.get(key)
     if (id === undefined) return
-    this.#byKey.delete(key)
-    this.#free.push(id)
+    this.byKey.delete(key)
+    this.free.push(id)
   }
 
   /** Every number is below this. */
   get capacity(): number {
-    return this.#next
+    return this.next
   }
 }
 

@@ -83,24 +83,24 @@ function sameKind<T extends NacosCredentials>(found: NacosCredentials, before: T
 
 /** Signatures of naming and configuration requests, HMAC-SHA1 as the official client's RAM plugin makes them. */
 class SigningAuth implements Auth {
-  readonly #credentials: () => { readonly accessKey: string; readonly secretKey: string }
-  readonly #now: () => number
+  private readonly credentials: () => { readonly accessKey: string; readonly secretKey: string }
+  private readonly now: () => number
 
   constructor(credentials: () => { accessKey: string; secretKey: string }, now: () => number) {
-    this.#credentials = credentials
-    this.#now = now
+    this.credentials = credentials
+    this.now = now
   }
 
   get identity(): string {
-    return `with access key "${this.#credentials().accessKey}"`
+    return `with access key "${this.credentials().accessKey}"`
   }
 
   forGrpc(subject: AuthSubject): Promise<AuthHeaders> {
-    return Promise.resolve(this.#words(subject))
+    return Promise.resolve(this.words(subject))
   }
 
   forHttp(subject: AuthSubject): Promise<HttpWords> {
-    const words = this.#words(subject)
+    const words = this.words(subject)
     return Promise.resolve(
       subject.kind === 'document' ? { headers: words, parameters: nothing } : { headers: nothing, parameters: words },
     )
@@ -114,10 +114,10 @@ class SigningAuth implements Auth {
     // nothing is held
   }
 
-  #words(subject: AuthSubject): AuthHeaders {
-    const { accessKey, secretKey } = this.#credentials()
+  private words(subject: AuthSubject): AuthHeaders {
+    const { accessKey, secretKey } = this.credentials()
     const sign = (data: string): string => createHmac('sha1', secretKey).update(data, 'utf8').digest('base64')
-    const timestamp = String(Math.round(this.#now()))
+    const timestamp = String(Math.round(this.now()))
     if (subject.kind === 'document') {
       const resource = [subject.tenant, subject.group].filter((part) => part !== '').join('+')
       const signed = resource === '' ? timestamp : `${resource}+${timestamp}`
@@ -140,55 +140,55 @@ interface PasswordCredentials {
 }
 
 class TokenAuth implements Auth {
-  readonly #renewed: () => PasswordCredentials
-  #credentials: PasswordCredentials
-  readonly #deps: AuthDeps
-  #token: Token | undefined
-  #login: Promise<Token> | undefined
-  #refused: { readonly error: MeshError; readonly until: number } | undefined
-  readonly #abort = new AbortController()
+  private readonly renewed: () => PasswordCredentials
+  private credentials: PasswordCredentials
+  private readonly deps: AuthDeps
+  private token: Token | undefined
+  private login: Promise<Token> | undefined
+  private refused: { readonly error: MeshError; readonly until: number } | undefined
+  private readonly abort = new AbortController()
 
   constructor(renewed: () => PasswordCredentials, deps: AuthDeps) {
-    this.#renewed = renewed
-    this.#credentials = renewed()
-    this.#deps = deps
+    this.renewed = renewed
+    this.credentials = renewed()
+    this.deps = deps
   }
 
   get identity(): string {
-    return `as user "${this.#credentials.username}"`
+    return `as user "${this.credentials.username}"`
   }
 
   async forGrpc(): Promise<AuthHeaders> {
-    return { accessToken: await this.#current() }
+    return { accessToken: await this.current() }
   }
 
   async forHttp(): Promise<HttpWords> {
-    return { headers: { authorization: `Bearer ${await this.#current()}` }, parameters: nothing }
+    return { headers: { authorization: `Bearer ${await this.current()}` }, parameters: nothing }
   }
 
   renew(): boolean {
-    this.#token = undefined
+    this.token = undefined
     return true
   }
 
   close(): void {
-    this.#abort.abort()
+    this.abort.abort()
   }
 
-  async #current(): Promise<string> {
-    const credentials = this.#renewed()
-    if (credentials !== this.#credentials) {
+  private async current(): Promise<string> {
+    const credentials = this.renewed()
+    if (credentials !== this.credentials) {
       // a token of the old ones may end at any moment, and a refusal of the old ones says nothing about these
-      this.#credentials = credentials
-      this.#token = undefined
-      this.#refused = undefined
-      await this.#login?.catch(() => undefined)
-      this.#token = undefined
+      this.credentials = credentials
+      this.token = undefined
+      this.refused = undefined
+      await this.login?.catch(() => undefined)
+      this.token = undefined
     }
-    const now = this.#deps.clock.wall()
-    const token = this.#token
+    const now = this.deps.clock.wall()
+    const token = this.token
     if (token !== undefined && now < token.refreshAt) return token.text
-    const login = this.#logIn()
+    const login = this.logIn()
     if (token !== undefined && now < token.endsAt) {
       // a token that is old but good serves until the new one is there
       login.catch(() => undefined)
@@ -197,28 +197,28 @@ class TokenAuth implements Auth {
     return (await login).text
   }
 
-  #logIn(): Promise<Token> {
-    if (this.#refused !== undefined) {
-      if (this.#deps.clock.wall() < this.#refused.until) return Promise.reject(this.#refused.error)
-      this.#refused = undefined
+  private logIn(): Promise<Token> {
+    if (this.refused !== undefined) {
+      if (this.deps.clock.wall() < this.refused.until) return Promise.reject(this.refused.error)
+      this.refused = undefined
     }
-    this.#login ??= this.#askAll().finally(() => {
-      this.#login = undefined
+    this.login ??= this.askAll().finally(() => {
+      this.login = undefined
     })
-    return this.#login
+    return this.login
   }
 
-  async #askAll(): Promise<Token> {
+  private async askAll(): Promise<Token> {
     let last: MeshError | undefined
-    const { username, password } = this.#credentials
-    for (const server of this.#deps.servers.inRandomOrder()) {
+    const { username, password } = this.credentials
+    for (const server of this.deps.servers.inRandomOrder()) {
       for (const path of [httpPaths.v3.login, httpPaths.v1.loginUsers, httpPaths.v1.login]) {
         try {
-          const answer = await this.#deps.http.ask(server, {
+          const answer = await this.deps.http.ask(server, {
             method: 'POST',
             path,
             parameters: { username, password },
-            signal: this.#abort.signal,
+            signal: this.abort.signal,
           })
           if ([404, 405, 410, 501].includes(answer.status)) continue
           const body = jsonOf(answer)
@@ -227,9 +227,9 @@ class TokenAuth implements Auth {
           if (answer.status === 200 && typeof text === 'string' && text !== '') {
             const seconds = Number(data?.['tokenTtl'])
             const lifeMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 18_000_000
-            const now = this.#deps.clock.wall()
-            this.#token = { text, refreshAt: now + lifeMs * 0.8, endsAt: now + lifeMs }
-            return this.#token
+            const now = this.deps.clock.wall()
+            this.token = { text, refreshAt: now + lifeMs * 0.8, endsAt: now + lifeMs }
+            return this.token
           }
           last = new MeshError(
             [400, 401, 403, 500].includes(answer.status) ? 'E_REGISTRY_DENIED' : 'E_REGISTRY_PROTOCOL',
@@ -241,8 +241,8 @@ class TokenAuth implements Auth {
         break
       }
       if (last?.code === 'E_REGISTRY_DENIED') {
-        this.#refused = { error: last, until: this.#deps.clock.wall() + deniedPauseMs }
-        this.#deps.log.error({ code: last.code }, last.message)
+        this.refused = { error: last, until: this.deps.clock.wall() + deniedPauseMs }
+        this.deps.log.error({ code: last.code }, last.message)
         throw last
       }
     }

@@ -54,41 +54,41 @@ export async function readStoreFile(path: string): Promise<StoreContent> {
 
 /** Writes after changes, at most one write at a time and the newest content last. */
 export class StoreWriter {
-  readonly #path: string
-  readonly #content: () => StoreContent
-  readonly #onFailure: (error: unknown) => void
-  #isDirty = false
-  #writing: Promise<void> | undefined
+  private readonly path: string
+  private readonly content: () => StoreContent
+  private readonly onFailure: (error: unknown) => void
+  private isDirty = false
+  private writing: Promise<void> | undefined
 
   constructor(path: string, content: () => StoreContent, onFailure: (error: unknown) => void) {
-    this.#path = path
-    this.#content = content
-    this.#onFailure = onFailure
+    this.path = path
+    this.content = content
+    this.onFailure = onFailure
   }
 
   changed(): void {
-    this.#isDirty = true
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
+    this.isDirty = true
+    this.writing ??= this.write().finally(() => {
+      this.writing = undefined
     })
   }
 
   /** Resolves when everything is on disk. */
   async flush(): Promise<void> {
-    await this.#writing
+    await this.writing
   }
 
-  async #write(): Promise<void> {
+  private async write(): Promise<void> {
     // Changes of one turn of the loop are written once.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#isDirty) {
-      this.#isDirty = false
+    while (this.isDirty) {
+      this.isDirty = false
       try {
-        const temporary = `${this.#path}.${process.pid}.tmp`
-        await writeFile(temporary, JSON.stringify({ version: 1, ...this.#content() }), { mode: 0o600 })
-        await rename(temporary, this.#path)
+        const temporary = `${this.path}.${process.pid}.tmp`
+        await writeFile(temporary, JSON.stringify({ version: 1, ...this.content() }), { mode: 0o600 })
+        await rename(temporary, this.path)
       } catch (error) {
-        this.#onFailure(error)
+        this.onFailure(error)
       }
     }
   }

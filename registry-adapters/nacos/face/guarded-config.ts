@@ -8,17 +8,17 @@ import type { MeshConfig } from './mesh-config.ts'
 import { readProblem, writeProblem } from './policy.ts'
 
 export class GuardedConfig implements ConfigBackend {
-  readonly #config: MeshConfig
-  readonly #deps: Pick<FaceDeps, 'policy' | 'servicesOfUser' | 'metrics' | 'log'>
+  private readonly config: MeshConfig
+  private readonly deps: Pick<FaceDeps, 'policy' | 'servicesOfUser' | 'metrics' | 'log'>
 
   constructor(config: MeshConfig, deps: Pick<FaceDeps, 'policy' | 'servicesOfUser' | 'metrics' | 'log'>) {
-    this.#config = config
-    this.#deps = deps
+    this.config = config
+    this.deps = deps
   }
 
   async read(key: ConfigKey, caller: Caller): Promise<StoredConfig | undefined> {
-    this.#checkRead(key, caller)
-    return await this.#config.read(key)
+    this.checkRead(key, caller)
+    return await this.config.read(key)
   }
 
   async publish(
@@ -28,39 +28,39 @@ export class GuardedConfig implements ConfigBackend {
     casMd5: string | undefined,
     caller: Caller,
   ): Promise<boolean> {
-    this.#checkWrite(key, caller)
-    return await this.#config.publish(key, content, type, casMd5)
+    this.checkWrite(key, caller)
+    return await this.config.publish(key, content, type, casMd5)
   }
 
   async remove(key: ConfigKey, caller: Caller): Promise<void> {
-    this.#checkWrite(key, caller)
-    await this.#config.remove(key)
+    this.checkWrite(key, caller)
+    await this.config.remove(key)
   }
 
   watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void, caller: Caller): Subscription {
-    this.#checkRead(key, caller)
-    return this.#config.watch(key, md5Now, onChange)
+    this.checkRead(key, caller)
+    return this.config.watch(key, md5Now, onChange)
   }
 
   list(): undefined {
     return undefined
   }
 
-  #checkRead(key: ConfigKey, caller: Caller): void {
-    const deps = this.#deps
+  private checkRead(key: ConfigKey, caller: Caller): void {
+    const deps = this.deps
     const owned = caller.uid === undefined ? [] : deps.servicesOfUser(caller.uid, key.namespace)
     const problem = readProblem(deps.policy(), caller, key, owned)
-    if (problem !== undefined) throw this.#denied(caller, 'read', problem)
+    if (problem !== undefined) throw this.denied(caller, 'read', problem)
   }
 
-  #checkWrite(key: ConfigKey, caller: Caller): void {
-    const problem = writeProblem(this.#deps.policy(), caller, key)
-    if (problem !== undefined) throw this.#denied(caller, 'write', problem)
+  private checkWrite(key: ConfigKey, caller: Caller): void {
+    const problem = writeProblem(this.deps.policy(), caller, key)
+    if (problem !== undefined) throw this.denied(caller, 'write', problem)
   }
 
-  #denied(caller: Caller, what: 'read' | 'write', problem: string): NacosFault {
-    this.#deps.metrics.count('nacos_face_denied', { what: `document ${what}` })
-    this.#deps.log.warn({ caller: callerName(caller) }, `nacos face: refused: ${problem}`)
+  private denied(caller: Caller, what: 'read' | 'write', problem: string): NacosFault {
+    this.deps.metrics.count('nacos_face_denied', { what: `document ${what}` })
+    this.deps.log.warn({ caller: callerName(caller) }, `nacos face: refused: ${problem}`)
     return new NacosFault('denied', problem)
   }
 }

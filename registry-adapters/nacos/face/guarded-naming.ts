@@ -11,18 +11,18 @@ import type { MeshNaming } from './mesh-naming.ts'
 import { announceProblem, touchProblem } from './policy.ts'
 
 export class GuardedNaming implements NamingBackend {
-  readonly #naming: MeshNaming
-  readonly #deps: Pick<FaceDeps, 'policy' | 'uidOfListener' | 'usersOfService' | 'metrics' | 'log'>
-  readonly #limits: Pick<FaceLimits, 'maxInstancesPerUser'>
+  private readonly naming: MeshNaming
+  private readonly deps: Pick<FaceDeps, 'policy' | 'uidOfListener' | 'usersOfService' | 'metrics' | 'log'>
+  private readonly limits: Pick<FaceLimits, 'maxInstancesPerUser'>
 
   constructor(
     naming: MeshNaming,
     deps: Pick<FaceDeps, 'policy' | 'uidOfListener' | 'usersOfService' | 'metrics' | 'log'>,
     limits: Pick<FaceLimits, 'maxInstancesPerUser'>,
   ) {
-    this.#naming = naming
-    this.#deps = deps
-    this.#limits = limits
+    this.naming = naming
+    this.deps = deps
+    this.limits = limits
   }
 
   async register(
@@ -31,10 +31,10 @@ export class GuardedNaming implements NamingBackend {
     connection: string | undefined,
     caller: Caller,
   ): Promise<void> {
-    for (const instance of instances) this.#checkAnnouncement(service, instance, caller)
-    this.#checkShare(service, instances, caller)
+    for (const instance of instances) this.checkAnnouncement(service, instance, caller)
+    this.checkShare(service, instances, caller)
     const owned = instances.map((instance) => ({ ...instance, owner: caller.uid }))
-    await this.#naming.register(service, owned, connection)
+    await this.naming.register(service, owned, connection)
   }
 
   async deregister(
@@ -43,13 +43,13 @@ export class GuardedNaming implements NamingBackend {
     connection: string | undefined,
     caller: Caller,
   ): Promise<void> {
-    this.#checkOwner(service, instance, caller)
-    await this.#naming.deregister(service, instance, connection)
+    this.checkOwner(service, instance, caller)
+    await this.naming.deregister(service, instance, connection)
   }
 
   async beat(service: ServiceName, address: InstanceAddress, caller: Caller): Promise<boolean> {
-    this.#checkOwner(service, address, caller)
-    return await this.#naming.beat(service, address)
+    this.checkOwner(service, address, caller)
+    return await this.naming.beat(service, address)
   }
 
   async change(
@@ -58,42 +58,42 @@ export class GuardedNaming implements NamingBackend {
     change: InstanceChange,
     caller: Caller,
   ): Promise<boolean> {
-    this.#checkOwner(service, address, caller)
-    const instance = this.#known(service, address)
-    if (instance !== undefined) this.#checkAnnouncement(service, { ...instance, ...change }, caller)
-    return await this.#naming.change(service, address, change)
+    this.checkOwner(service, address, caller)
+    const instance = this.known(service, address)
+    if (instance !== undefined) this.checkAnnouncement(service, { ...instance, ...change }, caller)
+    return await this.naming.change(service, address, change)
   }
 
   connectionGone(connection: string): void {
-    this.#naming.connectionGone(connection)
+    this.naming.connectionGone(connection)
   }
 
   query(service: ServiceName): Promise<ServiceView> {
-    return this.#naming.query(service)
+    return this.naming.query(service)
   }
 
   subscribe(service: ServiceName, onChange: () => void): Subscription {
-    return this.#naming.subscribe(service, onChange)
+    return this.naming.subscribe(service, onChange)
   }
 
   list(namespace: string, group: string | undefined): Promise<readonly ServiceName[]> {
-    return this.#naming.list(namespace, group)
+    return this.naming.list(namespace, group)
   }
 
   createService(): Promise<void> {
-    return this.#naming.createService()
+    return this.naming.createService()
   }
 
   updateService(): Promise<void> {
-    return this.#naming.updateService()
+    return this.naming.updateService()
   }
 
   deleteService(): Promise<void> {
-    return this.#naming.deleteService()
+    return this.naming.deleteService()
   }
 
-  #checkAnnouncement(service: ServiceName, instance: NacosInstance, caller: Caller): void {
-    const deps = this.#deps
+  private checkAnnouncement(service: ServiceName, instance: NacosInstance, caller: Caller): void {
+    const deps = this.deps
     const at = addressOf(instance)
     const problem = announceProblem(deps.policy(), caller, {
       service: serviceKey(service),
@@ -103,38 +103,38 @@ export class GuardedNaming implements NamingBackend {
       weight: instance.weight,
       listener: instance.port === 0 ? undefined : deps.uidOfListener(at, instance.port),
       // a registration of an earlier version has no owner: it is the first one's who comes for it
-      holders: [...deps.usersOfService(service, at, instance.port), ...this.#naming.ownersOf(service)],
+      holders: [...deps.usersOfService(service, at, instance.port), ...this.naming.ownersOf(service)],
     })
-    if (problem !== undefined) throw this.#denied(caller, problem)
+    if (problem !== undefined) throw this.denied(caller, problem)
   }
 
-  #checkOwner(service: ServiceName, address: InstanceAddress, caller: Caller): void {
-    const known = this.#known(service, address)
+  private checkOwner(service: ServiceName, address: InstanceAddress, caller: Caller): void {
+    const known = this.known(service, address)
     if (known === undefined) return
-    const problem = touchProblem(this.#deps.policy(), caller, known.owner)
-    if (problem !== undefined) throw this.#denied(caller, `${service.name} ${address.ip}:${address.port}: ${problem}`)
+    const problem = touchProblem(this.deps.policy(), caller, known.owner)
+    if (problem !== undefined) throw this.denied(caller, `${service.name} ${address.ip}:${address.port}: ${problem}`)
   }
 
   /** One user's registrations take ports of everybody's range. */
-  #checkShare(service: ServiceName, instances: readonly NacosInstance[], caller: Caller): void {
-    if (caller.uid === undefined || this.#deps.policy().trusted.has(caller.uid)) return
-    const { maxInstancesPerUser } = this.#limits
-    const fresh = instances.filter((instance) => this.#known(service, instance) === undefined).length
-    const held = this.#naming.ownedBy(caller.uid)
+  private checkShare(service: ServiceName, instances: readonly NacosInstance[], caller: Caller): void {
+    if (caller.uid === undefined || this.deps.policy().trusted.has(caller.uid)) return
+    const { maxInstancesPerUser } = this.limits
+    const fresh = instances.filter((instance) => this.known(service, instance) === undefined).length
+    const held = this.naming.ownedBy(caller.uid)
     if (fresh > 0 && held + fresh > maxInstancesPerUser)
       throw overLimit('maxInstancesPerUser', held + fresh, maxInstancesPerUser)
   }
 
-  #known(service: ServiceName, address: InstanceAddress): NacosInstance | undefined {
+  private known(service: ServiceName, address: InstanceAddress): NacosInstance | undefined {
     const at = addressOf(address)
-    return this.#naming
+    return this.naming
       .registered(service)
       .find(({ ip, port, cluster }) => ip === at && port === address.port && cluster === address.cluster)
   }
 
-  #denied(caller: Caller, problem: string): NacosFault {
-    this.#deps.metrics.count('nacos_face_denied', { what: 'registration' })
-    this.#deps.log.warn({ caller: callerName(caller) }, `nacos face: refused: ${problem}`)
+  private denied(caller: Caller, problem: string): NacosFault {
+    this.deps.metrics.count('nacos_face_denied', { what: 'registration' })
+    this.deps.log.warn({ caller: callerName(caller) }, `nacos face: refused: ${problem}`)
     return new NacosFault('denied', problem)
   }
 }

@@ -24,42 +24,42 @@ interface WatchedConfig extends Watched {
 }
 
 export class MeshConfig implements ConfigBackend {
-  readonly #deps: Pick<FaceDeps, 'configOf' | 'clock'>
-  readonly #options: MeshConfigOptions
-  readonly #watched: WatchTable<WatchedConfig>
+  private readonly deps: Pick<FaceDeps, 'configOf' | 'clock'>
+  private readonly options: MeshConfigOptions
+  private readonly watched: WatchTable<WatchedConfig>
 
   constructor(deps: Pick<FaceDeps, 'configOf' | 'clock'>, options: MeshConfigOptions) {
-    this.#deps = deps
-    this.#options = options
+    this.deps = deps
+    this.options = options
     const { idleMs, maxWatched: most } = options
-    this.#watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.clock.monotonic() })
+    this.watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.clock.monotonic() })
   }
 
   get size(): number {
-    return this.#watched.size
+    return this.watched.size
   }
 
   async read(key: ConfigKey): Promise<StoredConfig | undefined> {
-    const found = await this.#read(key)
+    const found = await this.readOne(key)
     if (found === undefined) return undefined
     return {
       content: found.content,
       md5: contentMd5(found.content),
       type: typeByName(key.dataId),
-      modifiedAt: this.#deps.clock.wall(),
+      modifiedAt: this.deps.clock.wall(),
     }
   }
 
   async publish(key: ConfigKey, content: string, _type: string, casMd5: string | undefined): Promise<boolean> {
-    const source = this.#source(key)
+    const source = this.source(key)
     let expected: string | undefined
     if (casMd5 !== undefined) {
-      const found = await this.#read(key)
+      const found = await this.readOne(key)
       if (found !== undefined && contentMd5(found.content) !== casMd5) return false
       expected = found?.revision ?? ''
     }
     try {
-      await source.publish(key.group, key.dataId, content, expected, this.#deadline())
+      await source.publish(key.group, key.dataId, content, expected, this.deadline())
       return true
     } catch (error) {
       if (error instanceof MeshError && error.code === 'E_REGISTRY_CONFLICT') return false
@@ -69,14 +69,14 @@ export class MeshConfig implements ConfigBackend {
 
   async remove(key: ConfigKey): Promise<void> {
     try {
-      await this.#source(key).remove(key.group, key.dataId, this.#deadline())
+      await this.source(key).remove(key.group, key.dataId, this.deadline())
     } catch (error) {
       throw refusal(error)
     }
   }
 
   watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void): Subscription {
-    const watched = this.#watch(key)
+    const watched = this.watchedOf(key)
     let known = md5Now
     let isOver = false
     const listener = (md5: string): void => {
@@ -92,7 +92,7 @@ export class MeshConfig implements ConfigBackend {
       unsubscribe: () => {
         isOver = true
         watched.listeners.delete(listener)
-        watched.usedAt = this.#deps.clock.monotonic()
+        watched.usedAt = this.deps.clock.monotonic()
       },
     }
   }
@@ -102,41 +102,41 @@ export class MeshConfig implements ConfigBackend {
   }
 
   sweep(): void {
-    this.#watched.sweep()
+    this.watched.sweep()
   }
 
   close(): void {
-    this.#watched.close()
+    this.watched.close()
   }
 
-  #watch(key: ConfigKey): WatchedConfig {
-    return this.#watched.take(
+  private watchedOf(key: ConfigKey): WatchedConfig {
+    return this.watched.take(
       configId(key),
       (usedAt) => ({ listeners: new Set(), upstream: undefined, md5: undefined, usedAt }),
       (watched) =>
-        this.#source(key).watch(key.group, key.dataId, (document) => {
+        this.source(key).watch(key.group, key.dataId, (document) => {
           watched.md5 = document === undefined ? '' : contentMd5(document.content)
           for (const listener of watched.listeners) listener(watched.md5)
         }),
     )
   }
 
-  async #read(key: ConfigKey): Promise<ConfigDocument | undefined> {
+  private async readOne(key: ConfigKey): Promise<ConfigDocument | undefined> {
     try {
-      return await this.#source(key).read(key.group, key.dataId, this.#deadline())
+      return await this.source(key).read(key.group, key.dataId, this.deadline())
     } catch (error) {
       throw refusal(error)
     }
   }
 
-  #source(key: ConfigKey): ConfigSource {
-    const source = this.#deps.configOf(key.namespace)
+  private source(key: ConfigKey): ConfigSource {
+    const source = this.deps.configOf(key.namespace)
     if (source !== undefined) return source
     throw new NacosFault('unsupported', `namespace ${key.namespace}: no registry of this host keeps its configuration`)
   }
 
-  #deadline(): AbortSignal {
-    return AbortSignal.timeout(this.#options.timeoutMs)
+  private deadline(): AbortSignal {
+    return AbortSignal.timeout(this.options.timeoutMs)
   }
 }
 

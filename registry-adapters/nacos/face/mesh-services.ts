@@ -29,28 +29,28 @@ interface Subject extends Watched {
 }
 
 export class MeshServices {
-  readonly #deps: Pick<FaceDeps, 'subscribeService' | 'clock'>
-  readonly #options: MeshServicesOptions
-  readonly #subjects: WatchTable<Subject>
+  private readonly deps: Pick<FaceDeps, 'subscribeService' | 'clock'>
+  private readonly options: MeshServicesOptions
+  private readonly subjects: WatchTable<Subject>
 
   constructor(deps: Pick<FaceDeps, 'subscribeService' | 'clock'>, options: MeshServicesOptions) {
-    this.#deps = deps
-    this.#options = options
+    this.deps = deps
+    this.options = options
     const { idleMs, maxServices: most } = options
-    this.#subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.clock.monotonic() })
+    this.subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.clock.monotonic() })
   }
 
   get size(): number {
-    return this.#subjects.size
+    return this.subjects.size
   }
 
   async view(service: ServiceName): Promise<ServiceView> {
-    const subject = this.#subject(service)
-    subject.usedAt = this.#deps.clock.monotonic()
+    const subject = this.subject(service)
+    subject.usedAt = this.deps.clock.monotonic()
     if (subject.endpoint === undefined) {
       let cancel: (() => void) | undefined
       const timeout = new Promise<void>((resolve) => {
-        cancel = this.#deps.clock.after(this.#options.firstAnswerMs, resolve)
+        cancel = this.deps.clock.after(this.options.firstAnswerMs, resolve)
       })
       await Promise.race([subject.answered, timeout])
       cancel?.()
@@ -78,28 +78,28 @@ export class MeshServices {
   }
 
   subscribe(service: ServiceName, onChange: () => void): Subscription {
-    const subject = this.#subject(service)
+    const subject = this.subject(service)
     const listener = (): void => onChange()
     subject.listeners.add(listener)
     return {
       unsubscribe: () => {
         subject.listeners.delete(listener)
-        subject.usedAt = this.#deps.clock.monotonic()
+        subject.usedAt = this.deps.clock.monotonic()
       },
     }
   }
 
   /** Lets go what nobody wants any more. */
   sweep(): void {
-    this.#subjects.sweep()
+    this.subjects.sweep()
   }
 
   close(): void {
-    this.#subjects.close()
+    this.subjects.close()
   }
 
-  #subject(service: ServiceName): Subject {
-    return this.#subjects.take(
+  private subject(service: ServiceName): Subject {
+    return this.subjects.take(
       serviceKey(service),
       (usedAt) => {
         const { promise: answered, resolve: markAnswered } = Promise.withResolvers<void>()
@@ -113,7 +113,7 @@ export class MeshServices {
         }
       },
       (subject) =>
-        this.#deps.subscribeService(service, {
+        this.deps.subscribeService(service, {
           onEndpoint: (endpoint) => {
             const former = subject.endpoint
             subject.endpoint = endpoint ?? 'none'

@@ -19,41 +19,41 @@ export interface Watched {
 }
 
 export class WatchTable<Entry extends Watched> {
-  readonly #options: WatchTableOptions
-  readonly #entries = new Map<string, Entry>()
+  private readonly options: WatchTableOptions
+  private readonly entries = new Map<string, Entry>()
 
   constructor(options: WatchTableOptions) {
-    this.#options = options
+    this.options = options
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.entries.size
   }
 
   /** The entry of `key`, made and subscribed where there is none yet. Throws a fault at the bound, and what `subscribe` throws. */
   take(key: string, make: (now: number) => Entry, subscribe: (entry: Entry) => Subscription): Entry {
-    const known = this.#entries.get(key)
+    const known = this.entries.get(key)
     if (known !== undefined) return known
-    const { limit, most, now } = this.#options
-    if (this.#entries.size >= most) throw overLimit(limit, this.#entries.size + 1, most)
+    const { limit, most, now } = this.options
+    if (this.entries.size >= most) throw overLimit(limit, this.entries.size + 1, most)
     const entry = make(now())
     entry.upstream = subscribe(entry)
-    this.#entries.set(key, entry)
+    this.entries.set(key, entry)
     return entry
   }
 
   /** Lets go what nobody wants any more. */
   sweep(): void {
-    const { idleMs, now } = this.#options
-    for (const [key, entry] of this.#entries) {
+    const { idleMs, now } = this.options
+    for (const [key, entry] of this.entries) {
       if (entry.listeners.size > 0 || now() - entry.usedAt < idleMs) continue
       entry.upstream?.unsubscribe()
-      this.#entries.delete(key)
+      this.entries.delete(key)
     }
   }
 
   close(): void {
-    for (const entry of this.#entries.values()) entry.upstream?.unsubscribe()
-    this.#entries.clear()
+    for (const entry of this.entries.values()) entry.upstream?.unsubscribe()
+    this.entries.clear()
   }
 }

@@ -50,27 +50,27 @@ const registeredPollMs = 50
 
 export class NacosConnection {
   readonly server: NacosServer
-  readonly #client: Client
-  readonly #options: ConnectionOptions
-  readonly #events: ConnectionEvents
-  #stream: ClientDuplexStream<Buffer, Buffer> | undefined
-  #id = ''
-  #lastHeardAt = 0
-  #unsentAcks = 0
-  #isOver = false
-  #isSetUp = false
-  #sawSetupAck = false
+  private readonly client: Client
+  private readonly options: ConnectionOptions
+  private readonly events: ConnectionEvents
+  private stream: ClientDuplexStream<Buffer, Buffer> | undefined
+  private givenId = ''
+  private heardAt = 0
+  private unsentAcks = 0
+  private over = false
+  private isSetUp = false
+  private setupAcked = false
 
   private constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.server = options.server
-    this.#options = options
-    this.#events = events
+    this.options = options
+    this.events = events
     const { address } = options.server
     const target = address.includes(':')
       ? `ipv6:[${address}]:${options.grpcPort}`
       : `ipv4:${address}:${options.grpcPort}`
     const override = options.tls === undefined ? undefined : (options.tls.serverName ?? options.server.host)
-    this.#client = new Client(target, channelCredentials(options.tls), {
+    this.client = new Client(target, channelCredentials(options.tls), {
       // a channel of its own: naming and configuration must not share a connection
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_http_proxy': 0,
@@ -94,7 +94,7 @@ export class NacosConnection {
     const onAbort = (): void => connection.close()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      await connection.#setUp(signal)
+      await connection.setUp(signal)
       return connection
     } catch (error) {
       connection.close()
@@ -106,21 +106,21 @@ export class NacosConnection {
 
   /** Given by the server; '' if it gave none. */
   get id(): string {
-    return this.#id
+    return this.givenId
   }
 
   /** Monotonic ms. */
   get lastHeardAt(): number {
-    return this.#lastHeardAt
+    return this.heardAt
   }
 
   get isOver(): boolean {
-    return this.#isOver
+    return this.over
   }
 
   /** Whether the server said what it can do (2.3 and later). */
   get sawSetupAck(): boolean {
-    return this.#sawSetupAck
+    return this.setupAcked
   }
 
   /** One request and its answer, whatever the answer says. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or E_REGISTRY_PROTOCOL. */
@@ -128,73 +128,73 @@ export class NacosConnection {
     type: string,
     body: object,
     headers: Readonly<Record<string, string>>,
-    timeoutMs: number = this.#options.requestTimeoutMs,
+    timeoutMs: number = this.options.requestTimeoutMs,
   ): Promise<GrpcAnswer> {
-    const bytes = await this.#unary(this.#encode(type, body, headers), type, timeoutMs)
-    this.#heard()
+    const bytes = await this.unary(this.encode(type, body, headers), type, timeoutMs)
+    this.heard()
     const payload = decodePayload(bytes)
     if (payload.type !== responseTypeOf(type) && payload.type !== responseTypes.error)
       throw new MeshError(
         'E_REGISTRY_PROTOCOL',
-        `${this.#name()}: ${type} was answered with ${payload.type.slice(0, 80)}`,
+        `${this.name()}: ${type} was answered with ${payload.type.slice(0, 80)}`,
       )
     return { type: payload.type, body: decodeBody(payload) }
   }
 
   /** Ends everything. Idempotent; `onEnd` is not called. */
   close(): void {
-    this.#isOver = true
-    this.#stream?.cancel()
-    this.#client.close()
+    this.over = true
+    this.stream?.cancel()
+    this.client.close()
   }
 
-  async #setUp(signal: AbortSignal): Promise<void> {
-    const deadline = this.#options.clock.monotonic() + this.#options.connectTimeoutMs
+  private async setUp(signal: AbortSignal): Promise<void> {
+    const deadline = this.options.clock.monotonic() + this.options.connectTimeoutMs
     const left = (): number => {
-      if (signal.aborted) throw new MeshError('E_REGISTRY_TIMEOUT', `${this.#name()}: given up`)
-      const ms = deadline - this.#options.clock.monotonic()
+      if (signal.aborted) throw new MeshError('E_REGISTRY_TIMEOUT', `${this.name()}: given up`)
+      const ms = deadline - this.options.clock.monotonic()
       if (ms <= 0)
         throw new MeshError(
           'E_REGISTRY_TIMEOUT',
-          `${this.#name()}: not set up after ${this.#options.connectTimeoutMs} ms`,
+          `${this.name()}: not set up after ${this.options.connectTimeoutMs} ms`,
         )
-      return Math.min(ms, this.#options.requestTimeoutMs)
+      return Math.min(ms, this.options.requestTimeoutMs)
     }
     const check = await this.request(clientRequests.serverCheck, {}, {}, left())
-    failIfRefused(check, this.#name())
-    this.#id = typeof check.body['connectionId'] === 'string' ? check.body['connectionId'].slice(0, 200) : ''
-    this.#openStream()
-    this.#send(clientRequests.connectionSetup, {
+    failIfRefused(check, this.name())
+    this.givenId = typeof check.body['connectionId'] === 'string' ? check.body['connectionId'].slice(0, 200) : ''
+    this.openStream()
+    this.send(clientRequests.connectionSetup, {
       clientVersion: 'Nacos-Hostmesh:v1',
-      tenant: this.#options.tenant,
-      labels: this.#options.labels,
+      tenant: this.options.tenant,
+      labels: this.options.labels,
       abilityTable: { supportPersistentInstanceByGrpc: false },
       clientAbilities: {},
     })
     for (;;) {
       const answer = await this.request(clientRequests.healthCheck, {}, {}, left())
-      if (this.#isOver) throw new MeshError('E_REGISTRY_UNREACHABLE', `${this.#name()}: ended while it was set up`)
+      if (this.over) throw new MeshError('E_REGISTRY_UNREACHABLE', `${this.name()}: ended while it was set up`)
       if (answer.body['errorCode'] !== grpcErrorCodes.unregistered) {
-        failIfRefused(answer, this.#name())
-        this.#isSetUp = true
+        failIfRefused(answer, this.name())
+        this.isSetUp = true
         return
       }
       left()
-      await new Promise<void>((resolve) => void this.#options.clock.after(registeredPollMs, resolve))
+      await new Promise<void>((resolve) => void this.options.clock.after(registeredPollMs, resolve))
     }
   }
 
-  #openStream(): void {
-    const stream = this.#client.makeBidiStreamRequest(grpcPaths.biStream, asIs, asIs, new Metadata())
-    this.#stream = stream
-    stream.on('data', (bytes: Buffer) => this.#receive(bytes))
-    stream.on('error', (error: ServiceError) => this.#end(`stream failed: ${error.details || error.message}`))
-    stream.on('end', () => this.#end('the server closed the stream'))
+  private openStream(): void {
+    const stream = this.client.makeBidiStreamRequest(grpcPaths.biStream, asIs, asIs, new Metadata())
+    this.stream = stream
+    stream.on('data', (bytes: Buffer) => this.receive(bytes))
+    stream.on('error', (error: ServiceError) => this.end(`stream failed: ${error.details || error.message}`))
+    stream.on('end', () => this.end('the server closed the stream'))
   }
 
-  #receive(bytes: Buffer): void {
-    if (this.#isOver) return
-    this.#heard()
+  private receive(bytes: Buffer): void {
+    if (this.over) return
+    this.heard()
     let type: string
     let body: Readonly<Record<string, unknown>>
     try {
@@ -202,52 +202,51 @@ export class NacosConnection {
       type = payload.type
       body = decodeBody(payload)
     } catch (error) {
-      this.#events.onGarbage(error as MeshError)
+      this.events.onGarbage(error as MeshError)
       return
     }
-    if (type === serverRequests.setupAck) this.#sawSetupAck = true
+    if (type === serverRequests.setupAck) this.setupAcked = true
     const isKnown = (Object.values(serverRequests) as string[]).includes(type)
     if (!isKnown) {
       // an answer of the server's or a request of a newer line: nothing that we asked for
       if (type.endsWith('Request'))
-        this.#events.onGarbage(new MeshError('E_REGISTRY_PROTOCOL', `${this.#name()}: ${type.slice(0, 80)} is unknown`))
+        this.events.onGarbage(new MeshError('E_REGISTRY_PROTOCOL', `${this.name()}: ${type.slice(0, 80)} is unknown`))
       return
     }
     const requestId = typeof body['requestId'] === 'string' ? body['requestId'] : ''
     // the acknowledgement goes first: a push never waits for what we do with it
-    this.#send(responseTypeOf(type), { resultCode: resultCodes.success, requestId })
+    this.send(responseTypeOf(type), { resultCode: resultCodes.success, requestId })
     switch (type) {
       case serverRequests.notifySubscriber:
       case serverRequests.configChangeNotify:
-        this.#events.onPush(type, body)
+        this.events.onPush(type, body)
         break
       case serverRequests.connectReset:
-        if (this.#isSetUp) this.#events.onReset(resetHint(body))
-        else this.#end('the server is starting or has too many connections')
+        if (this.isSetUp) this.events.onReset(resetHint(body))
+        else this.end('the server is starting or has too many connections')
         break
     }
   }
 
-  #send(type: string, body: object): void {
-    const stream = this.#stream
-    if (stream === undefined || this.#isOver) return
-    if (this.#unsentAcks >= maxUnsentAcks) {
-      this.#end(`the server does not read: ${maxUnsentAcks} acknowledgements are waiting`)
+  private send(type: string, body: object): void {
+    const stream = this.stream
+    if (stream === undefined || this.over) return
+    if (this.unsentAcks >= maxUnsentAcks) {
+      this.end(`the server does not read: ${maxUnsentAcks} acknowledgements are waiting`)
       return
     }
-    this.#unsentAcks++
-    stream.write(this.#encode(type, body, {}), () => {
-      this.#unsentAcks--
+    this.unsentAcks++
+    stream.write(this.encode(type, body, {}), () => {
+      this.unsentAcks--
     })
   }
 
-  #unary(bytes: Buffer, type: string, timeoutMs: number): Promise<Buffer> {
-    if (this.#isOver)
-      return Promise.reject(new MeshError('E_REGISTRY_UNREACHABLE', `${this.#name()}: connection is over`))
+  private unary(bytes: Buffer, type: string, timeoutMs: number): Promise<Buffer> {
+    if (this.over) return Promise.reject(new MeshError('E_REGISTRY_UNREACHABLE', `${this.name()}: connection is over`))
     return new Promise((resolve, reject) => {
       const metadata = new Metadata()
-      const options = { deadline: this.#options.clock.wall() + timeoutMs }
-      this.#client.makeUnaryRequest(grpcPaths.request, asIs, asIs, bytes, metadata, options, (error, answer) => {
+      const options = { deadline: this.options.clock.wall() + timeoutMs }
+      this.client.makeUnaryRequest(grpcPaths.request, asIs, asIs, bytes, metadata, options, (error, answer) => {
         if (error === null && answer !== undefined) return resolve(answer)
         const words = error?.details.replace(/ ?Resolution note: *$/, '') ?? 'no answer'
         // 4: deadline exceeded
@@ -255,35 +254,35 @@ export class NacosConnection {
           error?.code === 4
             ? new MeshError(
                 'E_REGISTRY_TIMEOUT',
-                `${this.#name()}: ${type} was not answered within ${Math.round(timeoutMs)} ms`,
+                `${this.name()}: ${type} was not answered within ${Math.round(timeoutMs)} ms`,
               )
-            : new MeshError('E_REGISTRY_UNREACHABLE', `${this.#name()}: ${type} failed: ${words}`),
+            : new MeshError('E_REGISTRY_UNREACHABLE', `${this.name()}: ${type} failed: ${words}`),
         )
       })
     })
   }
 
-  #encode(type: string, body: object, headers: Readonly<Record<string, string>>): Buffer {
+  private encode(type: string, body: object, headers: Readonly<Record<string, string>>): Buffer {
     return encodePayload({
       type,
-      clientIp: this.#options.clientIp,
+      clientIp: this.options.clientIp,
       headers,
       body: Buffer.from(JSON.stringify(body), 'utf8'),
     })
   }
 
-  #end(words: string): void {
-    if (this.#isOver) return
+  private end(words: string): void {
+    if (this.over) return
     this.close()
-    if (this.#isSetUp) this.#events.onEnd(new MeshError('E_REGISTRY_UNREACHABLE', `${this.#name()}: ${words}`))
+    if (this.isSetUp) this.events.onEnd(new MeshError('E_REGISTRY_UNREACHABLE', `${this.name()}: ${words}`))
   }
 
-  #heard(): void {
-    this.#lastHeardAt = this.#options.clock.monotonic()
+  private heard(): void {
+    this.heardAt = this.options.clock.monotonic()
   }
 
-  #name(): string {
-    return `nacos at ${this.server.id} (gRPC port ${this.#options.grpcPort})`
+  private name(): string {
+    return `nacos at ${this.server.id} (gRPC port ${this.options.grpcPort})`
   }
 }
 

@@ -17,27 +17,27 @@ export interface NudgesDeps {
 }
 
 export class Nudges {
-  readonly #deps: NudgesDeps
-  readonly #polled = new Map<ServiceKey, ServiceName>()
-  #nudge: Promise<Nudge> | undefined
+  private readonly deps: NudgesDeps
+  private readonly polled = new Map<ServiceKey, ServiceName>()
+  private nudge: Promise<Nudge> | undefined
 
   constructor(deps: NudgesDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   watch(service: ServiceName): void {
-    this.#polled.set(serviceKey(service), service)
-    this.#nudge?.then((nudge) => nudge.watch(service)).catch(() => undefined)
+    this.polled.set(serviceKey(service), service)
+    this.nudge?.then((nudge) => nudge.watch(service)).catch(() => undefined)
   }
 
   unwatch(service: ServiceName): void {
-    this.#polled.delete(serviceKey(service))
-    this.#nudge?.then((nudge) => nudge.unwatch(service)).catch(() => undefined)
+    this.polled.delete(serviceKey(service))
+    this.nudge?.then((nudge) => nudge.unwatch(service)).catch(() => undefined)
   }
 
   async begin(): Promise<void> {
-    if (this.#nudge !== undefined) return
-    const { registry, namespace, servers, log, metrics, onHint } = this.#deps
+    if (this.nudge !== undefined) return
+    const { registry, namespace, servers, log, metrics, onHint } = this.deps
     const coming = createNudge({
       servers: servers.servers,
       namespace,
@@ -47,18 +47,18 @@ export class Nudges {
         onHint(service)
       },
     })
-    this.#nudge = coming
+    this.nudge = coming
     try {
       const nudge = await coming
-      if (this.#nudge === coming) for (const service of this.#polled.values()) nudge.watch(service)
+      if (this.nudge === coming) for (const service of this.polled.values()) nudge.watch(service)
     } catch (error) {
       log.debug({ registry }, `no early news from this server, polls only: ${describeError(error)}`)
     }
   }
 
   end(): void {
-    this.#nudge?.then((nudge) => nudge.close()).catch(() => undefined)
-    this.#nudge = undefined
-    this.#polled.clear()
+    this.nudge?.then((nudge) => nudge.close()).catch(() => undefined)
+    this.nudge = undefined
+    this.polled.clear()
   }
 }

@@ -16,36 +16,36 @@ export interface Merged {
 
 export class DoubtedLosses {
   /** When each was missed first, by id. */
-  readonly #since = new Map<string, number>()
+  private readonly since = new Map<string, number>()
 
   get size(): number {
-    return this.#since.size
+    return this.since.size
   }
 
   /** When the one that is missed longest was missed first. */
   get oldestSince(): number {
     let oldest = Number.POSITIVE_INFINITY
-    for (const since of this.#since.values()) oldest = Math.min(oldest, since)
+    for (const since of this.since.values()) oldest = Math.min(oldest, since)
     return oldest
   }
 
   /** How many of them are in a list. */
   countIn(ids: ReadonlySet<string>): number {
     let count = 0
-    for (const id of this.#since.keys()) if (ids.has(id)) count++
+    for (const id of this.since.keys()) if (ids.has(id)) count++
     return count
   }
 
   clear(): void {
-    this.#since.clear()
+    this.since.clear()
   }
 
   merge(known: readonly Endpoint[], list: readonly Endpoint[], now: number, maxEndpoints: number): Merged {
     const ids = new Set(list.map(endpointId))
     let returned = 0
-    for (const id of this.#since.keys()) {
+    for (const id of this.since.keys()) {
       if (!ids.has(id)) continue
-      this.#since.delete(id)
+      this.since.delete(id)
       returned++
     }
     let missed = 0
@@ -54,8 +54,8 @@ export class DoubtedLosses {
       const id = endpointId(endpoint)
       if (ids.has(id) || list.length + kept.length >= maxEndpoints) continue
       kept.push(endpoint)
-      if (this.#since.has(id)) continue
-      this.#since.set(id, now)
+      if (this.since.has(id)) continue
+      this.since.set(id, now)
       missed++
     }
     const endpoints = [...list, ...kept]
@@ -69,10 +69,10 @@ export class DoubtedLosses {
   conclude(before: number, second: readonly Endpoint[]): ReadonlySet<string> {
     const present = new Set(second.map(endpointId))
     const gone = new Set<string>()
-    for (const [id, since] of this.#since) {
+    for (const [id, since] of this.since) {
       if (since > before || present.has(id)) continue
       gone.add(id)
-      this.#since.delete(id)
+      this.since.delete(id)
     }
     return gone
   }

@@ -28,27 +28,27 @@ const notOffered = new Set([404, 405, 410, 501])
 const order: readonly HttpApi[] = ['v3', 'v1', 'v2']
 
 export class HttpNaming {
-  readonly #http: HttpClient
-  readonly #auth: Auth
-  readonly #api: NacosApi
-  readonly #apiOf = new Map<string, HttpApi>()
+  private readonly http: HttpClient
+  private readonly auth: Auth
+  private readonly api: NacosApi
+  private readonly apis = new Map<string, HttpApi>()
   /** Servers that want the whole instance in a heartbeat (before light beats). */
-  readonly #heavyBeats = new Set<string>()
+  private readonly heavyBeats = new Set<string>()
 
   constructor(http: HttpClient, auth: Auth, api: NacosApi) {
-    this.#http = http
-    this.#auth = auth
-    this.#api = api
+    this.http = http
+    this.auth = auth
+    this.api = api
   }
 
   /** The form that was found for a server; undefined = not asked yet. */
   apiOf(server: NacosServer): HttpApi | undefined {
-    return this.#api === 'auto' ? this.#apiOf.get(server.id) : this.#api
+    return this.api === 'auto' ? this.apis.get(server.id) : this.api
   }
 
   /** Puts the instance there or replaces it whole. Rejects with a MeshError; E_REGISTRY_DENIED also where the server will never take it. */
   async register(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<void> {
-    await this.#try(server, registration.service, async (api) => {
+    await this.try(server, registration.service, async (api) => {
       const parameters = { ...identity(api, registration, false), ...content(registration) }
       return { ask: { method: 'POST', path: httpPaths[api].instance, parameters, signal }, read: succeeded }
     })
@@ -56,7 +56,7 @@ export class HttpNaming {
 
   /** Keeps the instance alive; `unknown` = the server has none such. Never creates one. */
   async beat(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<BeatResult> {
-    return this.#try(server, registration.service, async (api) => {
+    return this.try(server, registration.service, async (api) => {
       const parameters = identity(api, registration, true)
       if (api === 'v3')
         return {
@@ -68,13 +68,13 @@ export class HttpNaming {
           },
           read: readBeat,
         }
-      const beat = this.#heavyBeats.has(server.id) ? { beat: heavyBeat(registration) } : {}
+      const beat = this.heavyBeats.has(server.id) ? { beat: heavyBeat(registration) } : {}
       return {
         ask: { method: 'PUT', path: httpPaths[api].beat, parameters: { ...parameters, ...beat }, signal },
         read: (answer, name) => {
-          if (answer.status === 400 && answer.text.includes('beat') && !this.#heavyBeats.has(server.id)) {
+          if (answer.status === 400 && answer.text.includes('beat') && !this.heavyBeats.has(server.id)) {
             // 1.0 and 1.1 know no beat without the instance in it
-            this.#heavyBeats.add(server.id)
+            this.heavyBeats.add(server.id)
             return 'unknown'
           }
           return readBeat(answer, name)
@@ -85,7 +85,7 @@ export class HttpNaming {
 
   /** Removes the instance. One that is not there counts as removed. */
   async deregister(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<void> {
-    await this.#try(server, registration.service, async (api) => ({
+    await this.try(server, registration.service, async (api) => ({
       ask: {
         method: 'DELETE',
         path: httpPaths[api].instance,
@@ -102,7 +102,7 @@ export class HttpNaming {
     service: ServiceName,
     signal: AbortSignal,
   ): Promise<Readonly<Record<string, unknown>>> {
-    return this.#try(server, service, async (api) => ({
+    return this.try(server, service, async (api) => ({
       ask: {
         method: 'GET',
         path: httpPaths[api].instanceList,
@@ -137,7 +137,7 @@ export class HttpNaming {
     signal: AbortSignal,
   ): Promise<string[]> {
     const service = { namespace, group, name: '' }
-    return this.#try(server, service, async (api) => {
+    return this.try(server, service, async (api) => {
       if (api === 'v3') return undefined
       const parameters = { namespaceId: namespace, groupName: group, pageNo: String(page), pageSize: String(size) }
       return {
@@ -154,16 +154,16 @@ export class HttpNaming {
     })
   }
 
-  async #try<T>(
+  private async try<T>(
     server: NacosServer,
     service: ServiceName,
     /** undefined = this form has no such question. */
     make: (api: HttpApi) => Promise<{ ask: HttpAsk; read: (answer: HttpAnswer, name: string) => T } | undefined>,
   ): Promise<T> {
-    const pinned = this.#api === 'auto' ? this.#apiOf.get(server.id) : this.#api
+    const pinned = this.api === 'auto' ? this.apis.get(server.id) : this.api
     const candidates =
-      this.#api !== 'auto'
-        ? [this.#api]
+      this.api !== 'auto'
+        ? [this.api]
         : pinned === undefined
           ? order
           : [pinned, ...order.filter((api) => api !== pinned)]
@@ -179,28 +179,28 @@ export class HttpNaming {
       }
       const { ask, read } = made
       const name = `nacos at ${server.id}: ${ask.method} ${ask.path}`
-      const answer = await this.#withAuth(server, service, ask, name)
+      const answer = await this.withAuth(server, service, ask, name)
       if (notOffered.has(answer.status) && !isAboutTheService(answer)) {
         last = new MeshError('E_REGISTRY_PROTOCOL', `${name}: not offered (${answer.status})`)
-        if (this.#apiOf.get(server.id) === api) this.#apiOf.delete(server.id)
+        if (this.apis.get(server.id) === api) this.apis.delete(server.id)
         continue
       }
-      if (answer.status < 500) this.#apiOf.set(server.id, api)
+      if (answer.status < 500) this.apis.set(server.id, api)
       return read(answer, name)
     }
     throw last ?? new MeshError('E_REGISTRY_PROTOCOL', `nacos at ${server.id}: offers none of the known HTTP APIs`)
   }
 
-  async #withAuth(server: NacosServer, service: ServiceName, ask: HttpAsk, name: string): Promise<HttpAnswer> {
+  private async withAuth(server: NacosServer, service: ServiceName, ask: HttpAsk, name: string): Promise<HttpAnswer> {
     for (let isSecond = false; ; isSecond = true) {
-      const words = await this.#auth.forHttp({ kind: 'service', group: service.group, name: service.name })
-      const answer = await this.#http.ask(server, {
+      const words = await this.auth.forHttp({ kind: 'service', group: service.group, name: service.name })
+      const answer = await this.http.ask(server, {
         ...ask,
         headers: words.headers,
         parameters: { ...ask.parameters, ...words.parameters },
       })
       if (answer.status !== 403 && answer.status !== 401) return answer
-      if (!isSecond && this.#auth.renew()) continue
+      if (!isSecond && this.auth.renew()) continue
       throw new MeshError(
         'E_REGISTRY_DENIED',
         `${name}: ${answer.status} ${excerpt(answer.text)}; check user and permissions`,

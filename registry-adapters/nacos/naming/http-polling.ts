@@ -36,29 +36,29 @@ export interface HttpPollingDeps extends AdapterDeps {
 const patienceRounds = 4
 
 export class HttpPolling {
-  readonly #deps: HttpPollingDeps
-  readonly #nudges: Nudges
-  #transport: HttpTransport | undefined
-  #isTrying = false
+  private readonly deps: HttpPollingDeps
+  private readonly nudges: Nudges
+  private current: HttpTransport | undefined
+  private isTrying = false
   /** Why the last look for a server found none, where it was a refusal. */
-  #refusal: MeshError | undefined
+  private refusal: MeshError | undefined
 
   constructor(deps: HttpPollingDeps) {
-    this.#deps = deps
-    this.#nudges = new Nudges({ ...deps, registry: deps.registry })
+    this.deps = deps
+    this.nudges = new Nudges({ ...deps, registry: deps.registry })
   }
 
   /** undefined = services are not asked for over HTTP now. */
   get transport(): HttpTransport | undefined {
-    return this.#transport
+    return this.current
   }
 
   /** Looks for a server until one answers. */
   async start(): Promise<void> {
-    const { registry, closing, clock, random, times, onLost } = this.#deps
-    while (!closing.aborted && !(await this.#try())) {
+    const { registry, closing, clock, random, times, onLost } = this.deps
+    while (!closing.aborted && !(await this.try())) {
       onLost(
-        this.#refusal ?? new MeshError('E_REGISTRY_UNREACHABLE', `registry ${registry}: no server answers over HTTP`),
+        this.refusal ?? new MeshError('E_REGISTRY_UNREACHABLE', `registry ${registry}: no server answers over HTTP`),
       )
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -75,68 +75,68 @@ export class HttpPolling {
   /** No server speaks gRPC with us. One that speaks HTTP is good enough until one does. */
   async grpcFailed(problem: MeshError, hadGrpc: boolean, failedRounds: number): Promise<void> {
     // an earlier round is still asking over HTTP: it says what comes of it
-    if (this.#transport !== undefined || this.#isTrying) return
-    const isWorthATry = this.#deps.transport !== 'grpc' && (!hadGrpc || failedRounds >= patienceRounds)
-    const isUp = isWorthATry && (await this.#try())
-    if (isUp || this.#deps.hasGrpc() || this.#deps.closing.aborted) return
-    this.#deps.onLost(problem)
+    if (this.current !== undefined || this.isTrying) return
+    const isWorthATry = this.deps.transport !== 'grpc' && (!hadGrpc || failedRounds >= patienceRounds)
+    const isUp = isWorthATry && (await this.try())
+    if (isUp || this.deps.hasGrpc() || this.deps.closing.aborted) return
+    this.deps.onLost(problem)
   }
 
   end(): void {
-    if (this.#transport === undefined) return
-    this.#transport.close()
-    this.#transport = undefined
-    this.#nudges.end()
-    this.#deps.metrics.gauge('registry_http_only', { registry: this.#deps.registry }, 0)
+    if (this.current === undefined) return
+    this.current.close()
+    this.current = undefined
+    this.nudges.end()
+    this.deps.metrics.gauge('registry_http_only', { registry: this.deps.registry }, 0)
   }
 
-  async #try(): Promise<boolean> {
-    if (this.#isTrying) return false
-    this.#isTrying = true
-    const { naming, namespace, servers, closing, hasGrpc } = this.#deps
+  private async try(): Promise<boolean> {
+    if (this.isTrying) return false
+    this.isTrying = true
+    const { naming, namespace, servers, closing, hasGrpc } = this.deps
     try {
       for (const server of servers.inRandomOrder()) {
         try {
           await naming.list(server, { namespace, group: 'DEFAULT_GROUP', name: 'hostmesh' }, closing)
         } catch (error) {
-          if (error instanceof MeshError && error.code === 'E_REGISTRY_DENIED') this.#refusal = error
+          if (error instanceof MeshError && error.code === 'E_REGISTRY_DENIED') this.refusal = error
           continue
         }
-        this.#refusal = undefined
+        this.refusal = undefined
         if (hasGrpc() || closing.aborted) return false
-        this.#begin(server)
+        this.begin(server)
         return true
       }
       return false
     } finally {
-      this.#isTrying = false
+      this.isTrying = false
     }
   }
 
-  #begin(server: NacosServer): void {
-    const { naming, servers, times, registry, log, metrics } = this.#deps
+  private begin(server: NacosServer): void {
+    const { naming, servers, times, registry, log, metrics } = this.deps
     const begun = httpTransport(
       naming,
       servers,
       server,
       times.httpPollMs,
-      (problem) => this.#lost(begun, problem),
-      this.#nudges,
+      (problem) => this.lost(begun, problem),
+      this.nudges,
     )
-    this.#transport = begun
-    if (this.#deps.mayNudge && naming.apiOf(server) === 'v1') void this.#nudges.begin()
+    this.current = begun
+    if (this.deps.mayNudge && naming.apiOf(server) === 'v1') void this.nudges.begin()
     metrics.gauge('registry_http_only', { registry }, 1)
     log.warn(
       { registry, server: server.id, api: naming.apiOf(server) },
       'this Nacos answers HTTP but not gRPC; asking it for changes instead of being told, until gRPC works',
     )
-    this.#deps.onBegin(begun)
+    this.deps.onBegin(begun)
   }
 
-  #lost(transport: HttpTransport, problem: MeshError): void {
-    if (this.#transport !== transport) return
+  private lost(transport: HttpTransport, problem: MeshError): void {
+    if (this.current !== transport) return
     this.end()
-    this.#deps.onLost(problem)
-    if (this.#deps.transport === 'http') void this.start()
+    this.deps.onLost(problem)
+    if (this.deps.transport === 'http') void this.start()
   }
 }

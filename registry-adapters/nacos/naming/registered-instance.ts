@@ -52,133 +52,133 @@ const stepGraceMs = 1000
 const deniedRetryMs = 30_000
 
 export class RegisteredInstance implements RegistrationHandle {
-  #registration: Registration
+  private wanted: Registration
   /** What the registry was told last, if anything. */
-  #told: Registration | undefined
-  readonly #deps: RegisteredInstanceDeps
-  readonly #abort = new AbortController()
-  readonly #superseded = new AbortController()
-  #state: 'pending' | 'registered' | 'failing' = 'pending'
+  private told: Registration | undefined
+  private readonly deps: RegisteredInstanceDeps
+  private readonly abort = new AbortController()
+  private readonly superseded = new AbortController()
+  private reached: 'pending' | 'registered' | 'failing' = 'pending'
   /** The registry has the present content, as far as we know. */
-  #isCurrent = false
-  #failures = 0
-  #server: NacosServer | undefined
-  #isEnded = false
-  readonly #rest: WakeablePause
-  readonly #running: Promise<void>
+  private isCurrent = false
+  private failures = 0
+  private server: NacosServer | undefined
+  private isEnded = false
+  private readonly rest: WakeablePause
+  private readonly running: Promise<void>
 
   constructor(registration: Registration, deps: RegisteredInstanceDeps) {
-    this.#registration = registration
-    this.#deps = deps
-    this.#rest = new WakeablePause(deps.clock)
-    this.#running = this.#run()
+    this.wanted = registration
+    this.deps = deps
+    this.rest = new WakeablePause(deps.clock)
+    this.running = this.run()
   }
 
   get state(): 'pending' | 'registered' | 'failing' {
-    return this.#state
+    return this.reached
   }
 
   get registration(): Registration {
-    return this.#registration
+    return this.wanted
   }
 
   update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
-    if (this.#isEnded) return
-    const next = { ...this.#registration, ...change }
-    if (isSameRegistration(next, this.#registration)) return
-    this.#registration = next
-    this.#isCurrent = false
-    this.#rest.wake()
+    if (this.isEnded) return
+    const next = { ...this.wanted, ...change }
+    if (isSameRegistration(next, this.wanted)) return
+    this.wanted = next
+    this.isCurrent = false
+    this.rest.wake()
   }
 
   async deregister(deadlineMs: number): Promise<void> {
-    if (this.#isEnded) return
-    this.#end()
-    const removal = this.#remove(Math.max(1, deadlineMs))
-    this.#deps.onRemoval(this, removal)
+    if (this.isEnded) return
+    this.end()
+    const removal = this.remove(Math.max(1, deadlineMs))
+    this.deps.onRemoval(this, removal)
     await removal
   }
 
   /** Whatever stood in the way may be mended: tries again now. */
   tryNow(): void {
-    if (this.#state === 'failing') this.#rest.wake()
+    if (this.reached === 'failing') this.rest.wake()
   }
 
-  get #identity(): string {
-    const { service } = this.#registration
-    return `${service.namespace}/${service.group}@@${service.name} ${endpointId(this.#registration)}`
+  private get identity(): string {
+    const { service } = this.wanted
+    return `${service.namespace}/${service.group}@@${service.name} ${endpointId(this.wanted)}`
   }
 
   /** The same instance is wanted again: a removal that is under way is not repeated. */
   supersede(): void {
-    this.#superseded.abort()
+    this.superseded.abort()
   }
 
   release(): void {
-    this.#end()
+    this.end()
   }
 
   /** Stops without a trace at the registry, as `release()`, when the adapter closes. Resolves when nothing is under way any more. */
   async close(): Promise<void> {
-    this.#end()
-    this.#abort.abort()
-    await this.#running
+    this.end()
+    this.abort.abort()
+    await this.running
   }
 
-  async #remove(deadlineMs: number): Promise<void> {
+  private async remove(deadlineMs: number): Promise<void> {
     const given = new AbortController()
-    const cancelDeadline = this.#deps.clock.after(deadlineMs, () => given.abort())
+    const cancelDeadline = this.deps.clock.after(deadlineMs, () => given.abort())
     const deadline = given.signal
     // the step that is under way may still be a registration: it must not come after the removal
-    const isInFlight = !(await this.#endOfStep(Math.min(stepGraceMs, deadlineMs / 3)))
-    const told = this.#told
+    const isInFlight = !(await this.endOfStep(Math.min(stepGraceMs, deadlineMs / 3)))
+    const told = this.told
     const { kind, removals, remaining } = await removeInstance(
       {
-        contents: told === undefined || told === this.#registration ? [this.#registration] : [this.#registration, told],
+        contents: told === undefined || told === this.wanted ? [this.wanted] : [this.wanted, told],
         isInFlight,
       },
-      { deadline, superseded: this.#superseded.signal, closing: this.#deps.closing },
+      { deadline, superseded: this.superseded.signal, closing: this.deps.closing },
       {
-        naming: this.#deps.naming,
-        servers: this.#deps.servers,
-        times: this.#deps.times,
-        clock: this.#deps.clock,
-        isTroubled: () => this.#deps.trouble.isPresent || this.#deps.isYoung(),
-        onProblem: (server, words) => this.#deps.log.debug({ ...this.#words(), server: server.id }, words),
+        naming: this.deps.naming,
+        servers: this.deps.servers,
+        times: this.deps.times,
+        clock: this.deps.clock,
+        isTroubled: () => this.deps.trouble.isPresent || this.deps.isYoung(),
+        onProblem: (server, words) => this.deps.log.debug({ ...this.words(), server: server.id }, words),
         onRepeat: (servers, count) => {
-          this.#countRemoval('repeated')
-          this.#deps.log.info(
-            { ...this.#words(), servers, removals: count },
+          this.countRemoval('repeated')
+          this.deps.log.info(
+            { ...this.words(), servers, removals: count },
             'Nacos servers show the application although its removal was taken; removing it again',
           )
         },
       },
     )
     cancelDeadline()
-    this.#countRemoval(kind)
-    const words = { ...this.#words(), removals }
+    this.countRemoval(kind)
+    const words = { ...this.words(), removals }
     switch (kind) {
       case 'gone':
-        return this.#deps.log.info(words, 'removed the application from Nacos')
+        return this.deps.log.info(words, 'removed the application from Nacos')
       case 'unseen':
-        return this.#deps.log.info(
+        return this.deps.log.info(
           words,
           'removed the application from Nacos; there was no time, or no way, to see that all its servers know',
         )
       case 'superseded':
-        return this.#deps.log.info(words, 'the removal of the application ends here: it is announced again')
+        return this.deps.log.info(words, 'the removal of the application ends here: it is announced again')
       case 'taken-over':
-        return this.#deps.log.info(
+        return this.deps.log.info(
           words,
           'removed the application from Nacos; somebody else has registered this address since, and is left alone',
         )
       case 'remains':
-        return this.#deps.log.warn(
+        return this.deps.log.warn(
           { ...words, servers: remaining },
           'Nacos took the removal, but some of its servers still show the application; without heartbeats they forget it within minutes',
         )
       case 'refused':
-        return this.#deps.log.warn(
+        return this.deps.log.warn(
           words,
           'Nacos did not confirm the removal in time; without heartbeats it removes the application by itself',
         )
@@ -186,126 +186,126 @@ export class RegisteredInstance implements RegistrationHandle {
   }
 
   /** Answers whether the step that was under way came to its end; otherwise it is given up, and may still arrive. */
-  async #endOfStep(graceMs: number): Promise<boolean> {
+  private async endOfStep(graceMs: number): Promise<boolean> {
     let timer: (() => void) | undefined
     const patience = new Promise<false>((resolve) => {
-      timer = this.#deps.clock.after(graceMs, () => resolve(false))
+      timer = this.deps.clock.after(graceMs, () => resolve(false))
     })
-    const isOver = await Promise.race([this.#running.then(() => true), patience])
+    const isOver = await Promise.race([this.running.then(() => true), patience])
     timer?.()
     if (isOver) return true
-    this.#abort.abort()
-    await this.#running
+    this.abort.abort()
+    await this.running
     return false
   }
 
-  #countRemoval(result: RemovalOutcome['kind'] | 'repeated'): void {
-    this.#deps.metrics.count('registry_removals', { registry: this.#deps.registry, result })
+  private countRemoval(result: RemovalOutcome['kind'] | 'repeated'): void {
+    this.deps.metrics.count('registry_removals', { registry: this.deps.registry, result })
   }
 
-  #end(): void {
-    if (this.#isEnded) return
-    this.#isEnded = true
-    this.#rest.wake()
-    this.#deps.refusals.forget('register', this.#identity)
-    this.#deps.onEnd(this)
+  private end(): void {
+    if (this.isEnded) return
+    this.isEnded = true
+    this.rest.wake()
+    this.deps.refusals.forget('register', this.identity)
+    this.deps.onEnd(this)
   }
 
-  async #run(): Promise<void> {
+  private async run(): Promise<void> {
     // never inside the caller's turn
-    await this.#deps.after
-    while (!this.#isEnded) {
-      const pauseMs = await this.#step()
-      if (!this.#isEnded && pauseMs > 0) await this.#rest.wait(pauseMs)
+    await this.deps.after
+    while (!this.isEnded) {
+      const pauseMs = await this.step()
+      if (!this.isEnded && pauseMs > 0) await this.rest.wait(pauseMs)
     }
   }
 
   /** One registration or heartbeat; answers how long to wait for the next. */
-  async #step(): Promise<number> {
-    const server = this.#chooseServer()
+  private async step(): Promise<number> {
+    const server = this.chooseServer()
     if (server === undefined)
-      return this.#failed(new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known'), undefined)
-    const registration = this.#registration
+      return this.failed(new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known'), undefined)
+    const registration = this.wanted
     try {
-      if (this.#isCurrent) {
-        const result = await this.#deps.naming.beat(server, registration, this.#abort.signal)
-        this.#count('beat', result)
+      if (this.isCurrent) {
+        const result = await this.deps.naming.beat(server, registration, this.abort.signal)
+        this.count('beat', result)
         if (result === 'unknown') {
-          this.#deps.trouble.sign('forgotten', server.id)
-          this.#deps.log.info(
-            { ...this.#words(), server: server.id },
+          this.deps.trouble.sign('forgotten', server.id)
+          this.deps.log.info(
+            { ...this.words(), server: server.id },
             'Nacos does not know this application any more; registering it again',
           )
-          this.#isCurrent = false
+          this.isCurrent = false
           return 0
         }
       } else {
-        this.#told = registration
-        await this.#deps.naming.register(server, registration, this.#abort.signal)
-        this.#count('register', 'ok')
+        this.told = registration
+        await this.deps.naming.register(server, registration, this.abort.signal)
+        this.count('register', 'ok')
         // whatever changed meanwhile is sent next
-        this.#isCurrent = registration === this.#registration
+        this.isCurrent = registration === this.wanted
       }
-      this.#succeeded(server)
-      if (!this.#isCurrent) return 0
-      return this.#deps.times.heartbeatMs * (0.9 + 0.2 * this.#deps.random())
+      this.succeeded(server)
+      if (!this.isCurrent) return 0
+      return this.deps.times.heartbeatMs * (0.9 + 0.2 * this.deps.random())
     } catch (error) {
-      return this.#failed(error as MeshError, server)
+      return this.failed(error as MeshError, server)
     }
   }
 
-  #chooseServer(): NacosServer | undefined {
-    const known = this.#server
-    if (known !== undefined && this.#deps.servers.has(known.id)) return known
-    this.#server = this.#deps.servers.inRandomOrder(known?.id)[0]
-    return this.#server
+  private chooseServer(): NacosServer | undefined {
+    const known = this.server
+    if (known !== undefined && this.deps.servers.has(known.id)) return known
+    this.server = this.deps.servers.inRandomOrder(known?.id)[0]
+    return this.server
   }
 
-  #succeeded(server: NacosServer): void {
-    if (this.#state !== 'registered')
-      this.#deps.log.info(
+  private succeeded(server: NacosServer): void {
+    if (this.reached !== 'registered')
+      this.deps.log.info(
         {
-          ...this.#words(),
+          ...this.words(),
           server: server.id,
-          api: this.#deps.naming.apiOf(server),
+          api: this.deps.naming.apiOf(server),
         },
         'the application is registered at Nacos',
       )
-    this.#state = 'registered'
-    this.#failures = 0
-    this.#deps.refusals.answered('register', this.#identity)
+    this.reached = 'registered'
+    this.failures = 0
+    this.deps.refusals.answered('register', this.identity)
   }
 
-  #failed(error: MeshError, server: NacosServer | undefined): number {
+  private failed(error: MeshError, server: NacosServer | undefined): number {
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT')
-      if (!this.#abort.signal.aborted) this.#deps.trouble.sign('no-answer', server?.id)
-    if (this.#isEnded) return 0
-    this.#count(this.#isCurrent ? 'beat' : 'register', 'failed')
-    this.#failures++
-    if (this.#state !== 'failing')
-      this.#deps.log.warn(
-        { ...this.#words(), server: server?.id, code: error.code },
+      if (!this.abort.signal.aborted) this.deps.trouble.sign('no-answer', server?.id)
+    if (this.isEnded) return 0
+    this.count(this.isCurrent ? 'beat' : 'register', 'failed')
+    this.failures++
+    if (this.reached !== 'failing')
+      this.deps.log.warn(
+        { ...this.words(), server: server?.id, code: error.code },
         `${describeError(error)}; trying on`,
       )
-    this.#state = 'failing'
-    if (error.code === 'E_REGISTRY_DENIED') this.#deps.refusals.refused('register', this.#identity, error)
-    if (error.code === 'E_REGISTRY_DENIED') return deniedRetryMs * (0.9 + 0.2 * this.#deps.random())
+    this.reached = 'failing'
+    if (error.code === 'E_REGISTRY_DENIED') this.deps.refusals.refused('register', this.identity, error)
+    if (error.code === 'E_REGISTRY_DENIED') return deniedRetryMs * (0.9 + 0.2 * this.deps.random())
     // another server at once; only when all had their turn, a pause
-    const others = this.#deps.servers.inRandomOrder(server?.id)
-    this.#server = others[0]
-    if (others.length > 1 && this.#failures % others.length !== 0) return 0
-    const rounds = Math.ceil(this.#failures / Math.max(1, others.length))
+    const others = this.deps.servers.inRandomOrder(server?.id)
+    this.server = others[0]
+    if (others.length > 1 && this.failures % others.length !== 0) return 0
+    const rounds = Math.ceil(this.failures / Math.max(1, others.length))
     return (
-      Math.min(maxRetryMs, this.#deps.times.heartbeatMs, 250 * 2 ** Math.min(rounds, 10)) *
-      (0.5 + 0.5 * this.#deps.random())
+      Math.min(maxRetryMs, this.deps.times.heartbeatMs, 250 * 2 ** Math.min(rounds, 10)) *
+      (0.5 + 0.5 * this.deps.random())
     )
   }
 
-  #count(operation: 'register' | 'beat', result: 'ok' | 'known' | 'unknown' | 'failed'): void {
-    this.#deps.metrics.count('registry_heartbeats', { registry: this.#deps.registry, operation, result })
+  private count(operation: 'register' | 'beat', result: 'ok' | 'known' | 'unknown' | 'failed'): void {
+    this.deps.metrics.count('registry_heartbeats', { registry: this.deps.registry, operation, result })
   }
 
-  #words(): object {
-    return registrationWords(this.#deps.registry, this.#registration)
+  private words(): object {
+    return registrationWords(this.deps.registry, this.wanted)
   }
 }

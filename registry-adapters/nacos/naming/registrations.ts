@@ -7,48 +7,51 @@ import type { RegisteredInstanceDeps } from './registered-instance.ts'
 export type RegistrationsDeps = Omit<RegisteredInstanceDeps, 'after' | 'onEnd' | 'onRemoval'>
 
 export class Registrations {
-  readonly #deps: RegistrationsDeps
-  readonly #present = new Set<RegisteredInstance>()
+  private readonly deps: RegistrationsDeps
+  private readonly present = new Set<RegisteredInstance>()
   /** Removals that are under way, by instance. */
-  readonly #removals = new Map<string, { readonly instance: RegisteredInstance; readonly removal: Promise<void> }>()
+  private readonly removals = new Map<
+    string,
+    { readonly instance: RegisteredInstance; readonly removal: Promise<void> }
+  >()
 
   constructor(deps: RegistrationsDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   get size(): number {
-    return this.#present.size
+    return this.present.size
   }
 
   register(registration: Registration): RegisteredInstance {
     const key = identityOf(registration)
-    const present = this.#removals.get(key)
+    const present = this.removals.get(key)
     present?.instance.supersede()
     const instance = new RegisteredInstance(registration, {
-      ...this.#deps,
+      ...this.deps,
       after: present?.removal,
       onEnd: (self) => {
-        this.#present.delete(self)
+        this.present.delete(self)
       },
       onRemoval: (self, removal) => {
         const entry = { instance: self, removal }
-        this.#removals.set(key, entry)
+        this.removals.set(key, entry)
         void removal.finally(() => {
-          if (this.#removals.get(key) === entry) this.#removals.delete(key)
+          if (this.removals.get(key) === entry) this.removals.delete(key)
         })
       },
     })
-    this.#present.add(instance)
+    this.present.add(instance)
     return instance
   }
 
   /** Those that fail try again now. */
   tryNow(): void {
-    for (const instance of this.#present) instance.tryNow()
+    for (const instance of this.present) instance.tryNow()
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#present].map((instance) => instance.close()))
+    await Promise.all([...this.present].map((instance) => instance.close()))
   }
 }
 

@@ -26,23 +26,23 @@ interface Sum {
 const maxServices = 10_000
 
 export class SummedLog {
-  readonly #log: AdapterLog
-  readonly #registry: string
-  readonly #clock: Clock
-  readonly #sums = new Map<string, Sum>()
+  private readonly log: AdapterLog
+  private readonly registry: string
+  private readonly clock: Clock
+  private readonly sums = new Map<string, Sum>()
 
   constructor(log: AdapterLog, registry: string, clock: Clock) {
-    this.#clock = clock
-    this.#log = log
-    this.#registry = registry
+    this.clock = clock
+    this.log = log
+    this.registry = registry
   }
 
   /** The few texts of `message` are the keys: nothing that varies belongs into them. */
   say(level: 'info' | 'warn', { service, instances }: Said, message: string, more: object = {}): void {
-    const sum = this.#sums.get(message)
+    const sum = this.sums.get(message)
     if (sum === undefined) {
-      this.#log[level]({ registry: this.#registry, service, instances, ...more }, message)
-      this.#begin(level, message)
+      this.log[level]({ registry: this.registry, service, instances, ...more }, message)
+      this.begin(level, message)
       return
     }
     if (sum.services.size < maxServices) sum.services.add(service)
@@ -52,26 +52,26 @@ export class SummedLog {
 
   /** What was not said yet remains unsaid. */
   close(): void {
-    for (const sum of this.#sums.values()) sum.timer()
-    this.#sums.clear()
+    for (const sum of this.sums.values()) sum.timer()
+    this.sums.clear()
   }
 
-  #begin(level: 'info' | 'warn', message: string): void {
-    const timer = this.#clock.after(pauseMs, () => {
-      const sum = this.#sums.get(message)
-      this.#sums.delete(message)
+  private begin(level: 'info' | 'warn', message: string): void {
+    const timer = this.clock.after(pauseMs, () => {
+      const sum = this.sums.get(message)
+      this.sums.delete(message)
       if (sum === undefined || sum.services.size === 0) return
-      this.#log[level](
+      this.log[level](
         {
-          registry: this.#registry,
+          registry: this.registry,
           services: sum.services.size + sum.more,
           instances: sum.instances,
           among: [...sum.services].slice(0, maxNames),
         },
         `${message} (the same of further services within ${pauseMs / 1000} s)`,
       )
-      this.#begin(level, message)
+      this.begin(level, message)
     })
-    this.#sums.set(message, { timer, services: new Set(), more: 0, instances: 0 })
+    this.sums.set(message, { timer, services: new Set(), more: 0, instances: 0 })
   }
 }

@@ -39,14 +39,14 @@ export interface HttpClientOptions {
 const maxSocketsPerServer = 16
 
 export class HttpClient {
-  readonly #options: HttpClientOptions
-  readonly #agent: Agent | HttpsAgent
+  private readonly options: HttpClientOptions
+  private readonly agent: Agent | HttpsAgent
 
   constructor(options: HttpClientOptions) {
-    this.#options = options
+    this.options = options
     const pool = { keepAlive: true, maxSockets: maxSocketsPerServer, maxFreeSockets: 4, timeout: 30_000 }
     const tls = options.tls
-    this.#agent =
+    this.agent =
       tls === undefined
         ? new HttpAgent(pool)
         : new HttpsAgent({
@@ -61,13 +61,13 @@ export class HttpClient {
   ask(server: NacosServer, ask: HttpAsk): Promise<HttpAnswer> {
     const form = new URLSearchParams(ask.parameters).toString()
     const isForm = ask.method === 'POST'
-    const path = `${this.#options.contextPath}${ask.path}${isForm || form === '' ? '' : `?${form}`}`
+    const path = `${this.options.contextPath}${ask.path}${isForm || form === '' ? '' : `?${form}`}`
     const body = isForm ? Buffer.from(form, 'utf8') : undefined
     const what = `nacos at ${server.id}: ${ask.method} ${ask.path}`
-    const timeoutMs = ask.timeoutMs ?? this.#options.timeoutMs
-    const tls = this.#options.tls
+    const timeoutMs = ask.timeoutMs ?? this.options.timeoutMs
+    const tls = this.options.tls
     const options: RequestOptions & { servername?: string } = {
-      agent: this.#agent,
+      agent: this.agent,
       host: server.address,
       port: server.port,
       method: ask.method,
@@ -99,7 +99,7 @@ export class HttpClient {
         reject(error as MeshError)
       }
       const onAbort = (): void => finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: given up by the caller`))
-      const timer = this.#options.clock.after(timeoutMs, () =>
+      const timer = this.options.clock.after(timeoutMs, () =>
         finish(new MeshError('E_REGISTRY_TIMEOUT', `${what}: no answer after ${timeoutMs} ms`)),
       )
       request.on('error', (cause) => finish(new MeshError('E_REGISTRY_UNREACHABLE', `${what}: ${cause.message}`)))
@@ -130,7 +130,7 @@ export class HttpClient {
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.agent.destroy()
   }
 }
 

@@ -31,50 +31,50 @@ interface Member {
 }
 
 export class MemberWatch {
-  readonly #deps: MemberWatchDeps
-  readonly #members = new Map<string, Member>()
-  #isClosed = false
+  private readonly deps: MemberWatchDeps
+  private readonly members = new Map<string, Member>()
+  private isClosed = false
 
   constructor(deps: MemberWatchDeps) {
-    this.#deps = deps
-    deps.servers.onChange(() => this.#serversChanged())
+    this.deps = deps
+    deps.servers.onChange(() => this.serversChanged())
   }
 
   /** A lone server is not watched: there is no other to ask, and our connection to it tells as much. */
   start(): void {
-    this.#serversChanged()
+    this.serversChanged()
   }
 
   close(): void {
-    this.#isClosed = true
-    for (const member of this.#members.values()) end(member)
-    this.#members.clear()
+    this.isClosed = true
+    for (const member of this.members.values()) end(member)
+    this.members.clear()
   }
 
-  #serversChanged(): void {
-    if (this.#isClosed) return
-    const { servers } = this.#deps.servers
+  private serversChanged(): void {
+    if (this.isClosed) return
+    const { servers } = this.deps.servers
     const wanted = servers.length < 2 ? [] : servers.slice(0, maxMembers)
-    for (const [id, member] of this.#members) {
+    for (const [id, member] of this.members) {
       if (wanted.some((server) => server.id === id)) continue
       end(member)
-      this.#members.delete(id)
+      this.members.delete(id)
     }
     for (const server of wanted) {
-      if (this.#members.has(server.id)) continue
+      if (this.members.has(server.id)) continue
       const member: Member = { server, socket: undefined, timer: undefined, isLost: false }
-      this.#members.set(server.id, member)
-      this.#dial(member)
+      this.members.set(server.id, member)
+      this.dial(member)
     }
   }
 
-  #dial(member: Member): void {
+  private dial(member: Member): void {
     const { server } = member
     member.timer = undefined
     let isConnected = false
-    const socket = connect({ host: server.address, port: this.#deps.portOf(server) })
+    const socket = connect({ host: server.address, port: this.deps.portOf(server) })
     member.socket = socket
-    socket.setTimeout(this.#deps.connectTimeoutMs, () => socket.destroy())
+    socket.setTimeout(this.deps.connectTimeoutMs, () => socket.destroy())
     socket.on('connect', () => {
       isConnected = true
       socket.setTimeout(0)
@@ -82,7 +82,7 @@ export class MemberWatch {
       socket.resume()
       if (!member.isLost) return
       member.isLost = false
-      this.#deps.onBack(server)
+      this.deps.onBack(server)
     })
     socket.on('error', () => undefined)
     socket.on('close', () => {
@@ -90,10 +90,10 @@ export class MemberWatch {
       member.socket = undefined
       if (!isConnected && !member.isLost) {
         member.isLost = true
-        this.#deps.onLost(server)
+        this.deps.onLost(server)
       }
-      const pauseMs = (isConnected ? redialMs : lostRedialMs) * (0.5 + this.#deps.random() / 2)
-      member.timer = this.#deps.clock.after(pauseMs, () => this.#dial(member))
+      const pauseMs = (isConnected ? redialMs : lostRedialMs) * (0.5 + this.deps.random() / 2)
+      member.timer = this.deps.clock.after(pauseMs, () => this.dial(member))
     })
   }
 }

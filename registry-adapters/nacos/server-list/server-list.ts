@@ -43,37 +43,37 @@ export function parseServerAddress(text: string): Configured {
 }
 
 export class ServerList {
-  readonly #configured: readonly Configured[]
-  #servers: readonly NacosServer[] = []
-  readonly #resolved = new Map<string, readonly string[]>()
-  readonly #deps: ServerListDeps
-  readonly #resolveMs: number
-  readonly #listeners = new Set<() => void>()
-  #timer: (() => void) | undefined
-  #refreshing: Promise<void> | undefined
-  #isClosed = false
+  private readonly configured: readonly Configured[]
+  private known: readonly NacosServer[] = []
+  private readonly resolved = new Map<string, readonly string[]>()
+  private readonly deps: ServerListDeps
+  private readonly resolveMs: number
+  private readonly listeners = new Set<() => void>()
+  private timer: (() => void) | undefined
+  private refreshing: Promise<void> | undefined
+  private isClosed = false
 
   constructor(addresses: readonly string[], resolveMs: number, deps: ServerListDeps) {
-    this.#configured = parseAll(addresses)
-    this.#resolveMs = resolveMs
-    this.#deps = deps
-    this.#rebuild()
+    this.configured = parseAll(addresses)
+    this.resolveMs = resolveMs
+    this.deps = deps
+    this.rebuild()
   }
 
   /** All servers known at the moment. Empty while no name could be resolved yet. */
   get servers(): readonly NacosServer[] {
-    return this.#servers
+    return this.known
   }
 
   has(id: string): boolean {
-    return this.#servers.some((server) => server.id === id)
+    return this.known.some((server) => server.id === id)
   }
 
   /** The servers in random order, so that many hosts do not meet at the first one; `last` comes at the end. */
   inRandomOrder(last?: string): NacosServer[] {
-    const out = [...this.#servers]
+    const out = [...this.known]
     for (let index = out.length - 1; index > 0; index--) {
-      const other = Math.floor(this.#deps.random() * (index + 1))
+      const other = Math.floor(this.deps.random() * (index + 1))
       const held = out[index]!
       out[index] = out[other]!
       out[other] = held
@@ -85,63 +85,63 @@ export class ServerList {
 
   /** Hears of each change of `servers`. */
   onChange(listener: () => void): void {
-    this.#listeners.add(listener)
+    this.listeners.add(listener)
   }
 
   start(): void {
     void this.refresh()
-    if (!this.#hasNames()) return
-    this.#timer = every(this.#deps.clock, this.#resolveMs, () => void this.refresh())
+    if (!this.hasNames()) return
+    this.timer = every(this.deps.clock, this.resolveMs, () => void this.refresh())
   }
 
   /** Resolves the names again. A name that does not resolve keeps its former addresses. Never rejects. */
   refresh(): Promise<void> {
-    this.#refreshing ??= this.#resolveAll().finally(() => {
-      this.#refreshing = undefined
+    this.refreshing ??= this.resolveAll().finally(() => {
+      this.refreshing = undefined
     })
-    return this.#refreshing
+    return this.refreshing
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#timer?.()
-    this.#listeners.clear()
+    this.isClosed = true
+    this.timer?.()
+    this.listeners.clear()
   }
 
-  #hasNames(): boolean {
-    return this.#configured.some(({ host }) => isIP(host) === 0)
+  private hasNames(): boolean {
+    return this.configured.some(({ host }) => isIP(host) === 0)
   }
 
-  async #resolveAll(): Promise<void> {
-    const names = new Set(this.#configured.map(({ host }) => host).filter((host) => isIP(host) === 0))
-    await Promise.all([...names].map((name) => this.#resolveOne(name)))
-    if (!this.#isClosed) this.#rebuild()
+  private async resolveAll(): Promise<void> {
+    const names = new Set(this.configured.map(({ host }) => host).filter((host) => isIP(host) === 0))
+    await Promise.all([...names].map((name) => this.resolveOne(name)))
+    if (!this.isClosed) this.rebuild()
   }
 
-  async #resolveOne(name: string): Promise<void> {
+  private async resolveOne(name: string): Promise<void> {
     try {
-      const found = await (this.#deps.resolve ?? systemResolve)(name)
+      const found = await (this.deps.resolve ?? systemResolve)(name)
       const addresses = found.filter((address) => isIP(address) !== 0).slice(0, maxAddressesPerName)
-      if (addresses.length > 0) this.#resolved.set(name, addresses)
-      else this.#deps.onProblem(`${name}: the resolver knows no address; keeping what was known`)
+      if (addresses.length > 0) this.resolved.set(name, addresses)
+      else this.deps.onProblem(`${name}: the resolver knows no address; keeping what was known`)
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'failed'
-      this.#deps.onProblem(`${name}: cannot be resolved (${code}); keeping what was known`)
+      this.deps.onProblem(`${name}: cannot be resolved (${code}); keeping what was known`)
     }
   }
 
-  #rebuild(): void {
+  private rebuild(): void {
     const servers = new Map<string, NacosServer>()
-    for (const { host, port } of this.#configured) {
-      const addresses = isIP(host) === 0 ? (this.#resolved.get(host) ?? []) : [host]
+    for (const { host, port } of this.configured) {
+      const addresses = isIP(host) === 0 ? (this.resolved.get(host) ?? []) : [host]
       for (const address of addresses) {
         const id = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
         if (!servers.has(id)) servers.set(id, { id, address, port, host })
       }
     }
-    const before = this.#servers.map(({ id }) => id).join()
-    this.#servers = [...servers.values()]
-    if (before !== this.#servers.map(({ id }) => id).join()) for (const listener of this.#listeners) listener()
+    const before = this.known.map(({ id }) => id).join()
+    this.known = [...servers.values()]
+    if (before !== this.known.map(({ id }) => id).join()) for (const listener of this.listeners) listener()
   }
 }
 

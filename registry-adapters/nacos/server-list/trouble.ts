@@ -40,26 +40,26 @@ export interface TroubleOptions {
 }
 
 export class Trouble {
-  readonly #options: TroubleOptions
-  #until = 0
+  private readonly options: TroubleOptions
+  private until = 0
 
   constructor(options: TroubleOptions) {
-    this.#options = options
+    this.options = options
   }
 
   /** For `settleMs` after the last sign. */
   get isPresent(): boolean {
-    return this.#options.clock.monotonic() < this.#until
+    return this.options.clock.monotonic() < this.until
   }
 
   sign(sign: TroubleSign, server: string | undefined): void {
-    const { registry, settleMs, log, metrics } = this.#options
+    const { registry, settleMs, log, metrics } = this.options
     metrics.count('registry_trouble_signs', { registry, sign })
     if (!this.isPresent)
       log.info(
         { registry, server, sign },
         `${words[sign]}; for ${Math.ceil(settleMs / 1000)} s an instance that vanishes stays in use until a second look confirms it`,
       )
-    this.#until = this.#options.clock.monotonic() + settleMs
+    this.until = this.options.clock.monotonic() + settleMs
   }
 }

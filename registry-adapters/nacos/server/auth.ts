@@ -39,31 +39,31 @@ function isSame(a: string, b: string): boolean {
 }
 
 export class Auth {
-  readonly #options: AuthOptions
+  private readonly options: AuthOptions
   /** Oldest first. */
-  readonly #tokens = new Map<string, { readonly username: string; readonly expiresAt: number }>()
+  private readonly tokens = new Map<string, { readonly username: string; readonly expiresAt: number }>()
 
   constructor(options: AuthOptions) {
-    this.#options = options
+    this.options = options
   }
 
   get isOn(): boolean {
-    return this.#options.users !== undefined
+    return this.options.users !== undefined
   }
 
   /** Throws a `denied` fault for a wrong name or password. */
   login(username: string | undefined, password: string | undefined): LoginAnswer {
-    const { tokenTtlSeconds, maxTokens, now } = this.#options
+    const { tokenTtlSeconds, maxTokens, now } = this.options
     if (username === undefined) throw new NacosFault('parameter-missing', "Parameter 'username' is missing")
     const answer = { tokenTtl: tokenTtlSeconds, globalAdmin: true, username }
-    if (!this.isOn || this.#isStranger(username)) return { ...answer, accessToken: 'AUTH_DISABLED' }
-    this.#checkPassword(username, password)
+    if (!this.isOn || this.isStranger(username)) return { ...answer, accessToken: 'AUTH_DISABLED' }
+    this.checkPassword(username, password)
     const accessToken = randomBytes(32).toString('hex')
-    for (const [token, { expiresAt }] of this.#tokens) {
-      if (expiresAt > now() && this.#tokens.size < maxTokens) break
-      this.#tokens.delete(token)
+    for (const [token, { expiresAt }] of this.tokens) {
+      if (expiresAt > now() && this.tokens.size < maxTokens) break
+      this.tokens.delete(token)
     }
-    this.#tokens.set(accessToken, { username, expiresAt: now() + tokenTtlSeconds * 1000 })
+    this.tokens.set(accessToken, { username, expiresAt: now() + tokenTtlSeconds * 1000 })
     return { ...answer, accessToken }
   }
 
@@ -72,25 +72,25 @@ export class Auth {
     if (!this.isOn) return undefined
     const { token, username, password } = credentials
     if (token !== undefined && token !== '') {
-      const known = this.#tokens.get(token)
-      if (known !== undefined && known.expiresAt > this.#options.now()) return known.username
-      this.#tokens.delete(token)
+      const known = this.tokens.get(token)
+      if (known !== undefined && known.expiresAt > this.options.now()) return known.username
+      this.tokens.delete(token)
       // also a token of an earlier process: as nobody the client may still do what everybody may
-      if (this.#options.takesStrangers === true) return undefined
+      if (this.options.takesStrangers === true) return undefined
       throw new NacosFault('denied', known === undefined ? 'token invalid!' : 'token expired!')
     }
-    if (this.#isStranger(username)) return undefined
-    this.#checkPassword(username, password)
+    if (this.isStranger(username)) return undefined
+    this.checkPassword(username, password)
     return username
   }
 
-  #isStranger(username: string | undefined): boolean {
-    const { takesStrangers, users } = this.#options
+  private isStranger(username: string | undefined): boolean {
+    const { takesStrangers, users } = this.options
     return takesStrangers === true && !(users ?? []).some((user) => user.username === username)
   }
 
-  #checkPassword(username: string | undefined, password: string | undefined): void {
-    const isRight = (this.#options.users ?? []).some(
+  private checkPassword(username: string | undefined, password: string | undefined): void {
+    const isRight = (this.options.users ?? []).some(
       (user) => user.username === username && isSame(user.password, password ?? ''),
     )
     if (!isRight) throw new NacosFault('denied', 'user not found!')

@@ -32,11 +32,11 @@ const instanceShape = z.object({
 export class InstanceLayout implements Layout {
   readonly readsData = true
   readonly root: string
-  readonly #form: InstanceForm
+  private readonly form: InstanceForm
 
   constructor(root: string, form: InstanceForm) {
     this.root = root
-    this.#form = form
+    this.form = form
   }
 
   nameOf(child: string): string {
@@ -76,14 +76,14 @@ export class InstanceLayout implements Layout {
     const id = endpointId(registration)
     const path = `${this.directoryOf(registration.service.name)}/${id}`
     const text =
-      this.#form === 'plain' ? writePlainInstance(registration) : JSON.stringify(this.#contentOf(registration, id))
+      this.form === 'plain' ? writePlainInstance(registration) : JSON.stringify(this.contentOf(registration, id))
     return { path, data: Buffer.from(text) }
   }
 
-  #contentOf(registration: Registration, id: string): object {
+  private contentOf(registration: Registration, id: string): object {
     const { address, port, weight, service, metadata } = registration
     const weighted = { ...metadata, weight: String(Math.round(weight * frameworkWeight)) }
-    const isDubbo = this.#form === 'dubbo-app'
+    const isDubbo = this.form === 'dubbo-app'
     return {
       name: service.name,
       id,

@@ -55,11 +55,11 @@ const protocolKey = 'protocol'
 export class InterfaceLayout implements Layout {
   readonly readsData = false
   readonly root: string
-  readonly #dialect: InterfaceDialect
+  private readonly dialect: InterfaceDialect
 
   constructor(root: string, dialect: InterfaceDialect) {
     this.root = root
-    this.#dialect = dialect
+    this.dialect = dialect
   }
 
   directoryOf(service: string): string {
@@ -75,7 +75,7 @@ export class InterfaceLayout implements Layout {
     if (url === undefined) return child.startsWith('empty%3A') ? 'other' : undefined
     const { parameters } = url
     const wanted = split(service)
-    const version = parameters.get(this.#dialect.versionParameter) ?? ''
+    const version = parameters.get(this.dialect.versionParameter) ?? ''
     const group = parameters.get('group') ?? ''
     if (wanted.version !== undefined && wanted.version !== version) return 'other'
     if (wanted.group !== undefined && wanted.group !== group) return 'other'
@@ -100,14 +100,14 @@ export class InterfaceLayout implements Layout {
   nodeOf(registration: Registration): InstanceNode {
     const { service, address, port, weight } = registration
     const name = split(service.name)
-    const { [protocolKey]: protocol = this.#dialect.protocol, version = '', ...metadata } = registration.metadata
-    const parameters = new Map<string, string>([...this.#dialect.fixed(name), ...Object.entries(metadata)])
+    const { [protocolKey]: protocol = this.dialect.protocol, version = '', ...metadata } = registration.metadata
+    const parameters = new Map<string, string>([...this.dialect.fixed(name), ...Object.entries(metadata)])
     if (version !== '') parameters.set(meshVersionParameter, version)
-    if (name.version !== undefined) parameters.set(this.#dialect.versionParameter, name.version)
+    if (name.version !== undefined) parameters.set(this.dialect.versionParameter, name.version)
     if (name.group !== undefined) parameters.set('group', name.group)
     parameters.set('weight', String(Math.round(weight * frameworkWeight)))
     const url = {
-      protocol: protocolPattern.test(protocol) ? protocol : this.#dialect.protocol,
+      protocol: protocolPattern.test(protocol) ? protocol : this.dialect.protocol,
       address,
       port,
       path: name.name,

@@ -35,8 +35,8 @@ export class FakeMesh implements FaceDeps {
   /** What an earlier face had registered; default: what is registered now. */
   restored: readonly FaceApplication[] | undefined
   isSilent = false
-  readonly #endpoints = new Map<ServiceKey, FaceEndpoint>()
-  readonly #listeners = new Map<ServiceKey, Set<FaceServiceListener>>()
+  private readonly endpoints = new Map<ServiceKey, FaceEndpoint>()
+  private readonly serviceListeners = new Map<ServiceKey, Set<FaceServiceListener>>()
   readonly config = new FakeConfig()
 
   readonly grants: FaceGrant[] = []
@@ -91,15 +91,15 @@ export class FakeMesh implements FaceDeps {
 
   subscribeService(service: ServiceName, listener: FaceServiceListener): { unsubscribe(): void } {
     const key = serviceKey(service)
-    const listeners = this.#listeners.get(key) ?? new Set()
-    this.#listeners.set(key, listeners.add(listener))
+    const listeners = this.serviceListeners.get(key) ?? new Set()
+    this.serviceListeners.set(key, listeners.add(listener))
     queueMicrotask(() => {
-      if (!this.isSilent && listeners.has(listener)) listener.onEndpoint(this.#endpoints.get(key))
+      if (!this.isSilent && listeners.has(listener)) listener.onEndpoint(this.endpoints.get(key))
     })
     return {
       unsubscribe: () => {
         listeners.delete(listener)
-        if (listeners.size === 0) this.#listeners.delete(key)
+        if (listeners.size === 0) this.serviceListeners.delete(key)
       },
     }
   }
@@ -107,19 +107,19 @@ export class FakeMesh implements FaceDeps {
   /** Makes the service reachable at a localhost port, or not any more. */
   offer(name: string, port: number | undefined, metadata: Readonly<Record<string, string>> = {}): void {
     const key = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name })
-    if (port === undefined) this.#endpoints.delete(key)
-    else this.#endpoints.set(key, { address: '127.0.0.1', port, metadata })
-    for (const listener of this.#listeners.get(key) ?? []) listener.onEndpoint(this.#endpoints.get(key))
+    if (port === undefined) this.endpoints.delete(key)
+    else this.endpoints.set(key, { address: '127.0.0.1', port, metadata })
+    for (const listener of this.serviceListeners.get(key) ?? []) listener.onEndpoint(this.endpoints.get(key))
   }
 
   /** Services somebody wants. */
   get wanted(): ServiceKey[] {
-    return [...this.#listeners.keys()]
+    return [...this.serviceListeners.keys()]
   }
 
   async listServices(namespace: string): Promise<readonly ServiceName[]> {
     return namespace === 'public'
-      ? [...this.#endpoints.keys()].map((key) => ({
+      ? [...this.endpoints.keys()].map((key) => ({
           namespace,
           group: 'DEFAULT_GROUP',
           name: key.slice(key.indexOf('@@') + 2),
@@ -138,7 +138,7 @@ export class FakeMesh implements FaceDeps {
 
 export class FakeConfig implements ConfigSource {
   readonly documents = new Map<string, ConfigDocument>()
-  readonly #watchers = new Map<string, Set<(document: ConfigDocument | undefined) => void>>()
+  private readonly watchers = new Map<string, Set<(document: ConfigDocument | undefined) => void>>()
   /** Set to fail every call. */
   failure: Error | undefined
 
@@ -148,21 +148,21 @@ export class FakeConfig implements ConfigSource {
     listener: (document: ConfigDocument | undefined) => void,
   ): { unsubscribe(): void } {
     const id = `${group} ${dataId}`
-    const watchers = this.#watchers.get(id) ?? new Set()
-    this.#watchers.set(id, watchers.add(listener))
+    const watchers = this.watchers.get(id) ?? new Set()
+    this.watchers.set(id, watchers.add(listener))
     queueMicrotask(() => {
       if (watchers.has(listener)) listener(this.documents.get(id))
     })
     return {
       unsubscribe: () => {
         watchers.delete(listener)
-        if (watchers.size === 0) this.#watchers.delete(id)
+        if (watchers.size === 0) this.watchers.delete(id)
       },
     }
   }
 
   get watched(): string[] {
-    return [...this.#watchers.keys()]
+    return [...this.watchers.keys()]
   }
 
   async read(group: string, dataId: string): Promise<ConfigDocument | undefined> {
@@ -182,7 +182,7 @@ export class FakeConfig implements ConfigSource {
       throw new MeshError('E_REGISTRY_CONFLICT', `${id}: changed meanwhile`)
     const document = { group, dataId, content, revision: createHash('md5').update(content).digest('hex') }
     this.documents.set(id, document)
-    for (const watcher of this.#watchers.get(id) ?? []) watcher(document)
+    for (const watcher of this.watchers.get(id) ?? []) watcher(document)
     return document
   }
 
@@ -190,6 +190,6 @@ export class FakeConfig implements ConfigSource {
     if (this.failure !== undefined) throw this.failure
     const id = `${group} ${dataId}`
     this.documents.delete(id)
-    for (const watcher of this.#watchers.get(id) ?? []) watcher(undefined)
+    for (const watcher of this.watchers.get(id) ?? []) watcher(undefined)
   }
 }

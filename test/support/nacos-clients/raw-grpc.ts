@@ -10,25 +10,25 @@ export interface RawAnswer {
 }
 
 export class RawGrpc {
-  readonly #client: Client
-  readonly #headers: Readonly<Record<string, string>>
-  readonly #pushes: RawAnswer[] = []
-  #waiters: { type: string; resolve: (push: RawAnswer) => void }[] = []
-  #stream: ClientDuplexStream<Buffer, Buffer> | undefined
+  private readonly client: Client
+  private readonly headers: Readonly<Record<string, string>>
+  private readonly pushes: RawAnswer[] = []
+  private waiters: { type: string; resolve: (push: RawAnswer) => void }[] = []
+  private stream: ClientDuplexStream<Buffer, Buffer> | undefined
   /** Push types that are left unanswered. */
   readonly silentFor = new Set<string>()
   readonly closed: Promise<void>
-  #markClosed: () => void = () => {}
+  private markClosed: () => void = () => {}
 
   constructor(address: string, headers: Readonly<Record<string, string>> = {}) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+    this.client = new Client(address, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       // A connection of its own: the server tells clients apart by it.
       'grpc.use_local_subchannel_pool': 1,
     })
-    this.#headers = headers
+    this.headers = headers
     this.closed = new Promise((resolve) => {
-      this.#markClosed = resolve
+      this.markClosed = resolve
     })
   }
 
@@ -36,11 +36,11 @@ export class RawGrpc {
   async setUp(body: object = { abilityTable: {} }): Promise<void> {
     await this.request('ServerCheckRequest', {})
     const raw = (bytes: Buffer): Buffer => bytes
-    const stream = this.#client.makeBidiStreamRequest<Buffer, Buffer>(grpcPaths.biStream, raw, raw)
-    this.#stream = stream
-    stream.on('data', (bytes: Buffer) => this.#push(decodePayload(bytes)))
+    const stream = this.client.makeBidiStreamRequest<Buffer, Buffer>(grpcPaths.biStream, raw, raw)
+    this.stream = stream
+    stream.on('data', (bytes: Buffer) => this.takePush(decodePayload(bytes)))
     stream.on('error', () => {})
-    stream.once('status', () => this.#markClosed())
+    stream.once('status', () => this.markClosed())
     this.send('ConnectionSetupRequest', {
       clientVersion: 'raw',
       tenant: '',
@@ -57,21 +57,21 @@ export class RawGrpc {
   }
 
   send(type: string, body: object): void {
-    this.#stream?.write(this.#encode(type, body))
+    this.stream?.write(this.encode(type, body))
   }
 
   sendBytes(bytes: Buffer): void {
-    this.#stream?.write(bytes)
+    this.stream?.write(bytes)
   }
 
   request(type: string, body: object): Promise<RawAnswer> {
-    return this.requestBytes(this.#encode(type, body))
+    return this.requestBytes(this.encode(type, body))
   }
 
   requestBytes(bytes: Buffer): Promise<RawAnswer> {
     const raw = (given: Buffer): Buffer => given
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      this.client.makeUnaryRequest(
         grpcPaths.request,
         raw,
         raw,
@@ -88,23 +88,23 @@ export class RawGrpc {
 
   /** The next push of a type, also one that came already. */
   push(type: string): Promise<RawAnswer> {
-    const at = this.#pushes.findIndex((push) => push.type === type)
-    if (at >= 0) return Promise.resolve(this.#pushes.splice(at, 1)[0]!)
-    return new Promise((resolve) => this.#waiters.push({ type, resolve }))
+    const at = this.pushes.findIndex((push) => push.type === type)
+    if (at >= 0) return Promise.resolve(this.pushes.splice(at, 1)[0]!)
+    return new Promise((resolve) => this.waiters.push({ type, resolve }))
   }
 
   /** Reads nothing from the stream until `resume()`. */
   pause(): void {
-    this.#stream?.pause()
+    this.stream?.pause()
   }
 
   resume(): void {
-    this.#stream?.resume()
+    this.stream?.resume()
   }
 
   /** Pushes that came and were not asked for. */
   get unread(): readonly RawAnswer[] {
-    return this.#pushes
+    return this.pushes
   }
 
   acknowledge(push: RawAnswer): void {
@@ -112,24 +112,24 @@ export class RawGrpc {
   }
 
   close(): void {
-    this.#stream?.cancel()
-    this.#client.close()
+    this.stream?.cancel()
+    this.client.close()
   }
 
-  #encode(type: string, body: object): Buffer {
+  private encode(type: string, body: object): Buffer {
     return encodePayload({
       type,
       clientIp: '127.0.0.1',
-      headers: this.#headers,
+      headers: this.headers,
       body: Buffer.from(JSON.stringify({ requestId: '7', ...body })),
     })
   }
 
-  #push(payload: Payload): void {
+  private takePush(payload: Payload): void {
     const push = { type: payload.type, body: decodeBody(payload) }
     if (!this.silentFor.has(push.type)) this.acknowledge(push)
-    const at = this.#waiters.findIndex((waiter) => waiter.type === push.type)
-    if (at >= 0) this.#waiters.splice(at, 1)[0]!.resolve(push)
-    else this.#pushes.push(push)
+    const at = this.waiters.findIndex((waiter) => waiter.type === push.type)
+    if (at >= 0) this.waiters.splice(at, 1)[0]!.resolve(push)
+    else this.pushes.push(push)
   }
 }

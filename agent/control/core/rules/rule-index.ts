@@ -25,22 +25,22 @@ interface Claim<R> {
 
 /** Resources of one kind by host. */
 export class HostTable<R extends RuleResource> {
-  readonly #exact = new Map<ServiceKey, Claim<R>>()
-  #wildcards: Claim<R>[] = []
-  #isSorted = true
+  private readonly exact = new Map<ServiceKey, Claim<R>>()
+  private wildcardClaims: Claim<R>[] = []
+  private isSorted = true
 
   /** The claim that was there first, if any: it stays. */
   add(resource: R, host: RuleHost): Claim<R> | undefined {
-    const former = this.#exact.get(host.key)
+    const former = this.exact.get(host.key)
     if (former !== undefined) {
       if (former.resource !== resource) former.others.push(resource)
       return former
     }
     const claim = { resource, host, others: [] }
-    this.#exact.set(host.key, claim)
+    this.exact.set(host.key, claim)
     if (host.suffix !== undefined) {
-      this.#wildcards.push(claim)
-      this.#isSorted = false
+      this.wildcardClaims.push(claim)
+      this.isSorted = false
     }
     return undefined
   }
@@ -51,28 +51,30 @@ export class HostTable<R extends RuleResource> {
   }
 
   claim(key: ServiceKey): Claim<R> | undefined {
-    return this.#exact.get(key) ?? this.#ordered().find((claim) => covers(claim.host, key))
+    return this.exact.get(key) ?? this.ordered().find((claim) => covers(claim.host, key))
   }
 
   /** Longest suffix first. */
   wildcards(): readonly Claim<R>[] {
-    return this.#ordered()
+    return this.ordered()
   }
 
   keys(): Iterable<ServiceKey> {
-    return this.#exact.keys()
+    return this.exact.keys()
   }
 
   claims(): Iterable<Claim<R>> {
-    return this.#exact.values()
+    return this.exact.values()
   }
 
-  #ordered(): readonly Claim<R>[] {
-    if (!this.#isSorted) {
-      this.#wildcards = this.#wildcards.toSorted((a, b) => (b.host.suffix?.length ?? 0) - (a.host.suffix?.length ?? 0))
-      this.#isSorted = true
+  private ordered(): readonly Claim<R>[] {
+    if (!this.isSorted) {
+      this.wildcardClaims = this.wildcardClaims.toSorted(
+        (a, b) => (b.host.suffix?.length ?? 0) - (a.host.suffix?.length ?? 0),
+      )
+      this.isSorted = true
     }
-    return this.#wildcards
+    return this.wildcardClaims
   }
 }
 
@@ -84,15 +86,15 @@ export class RuleIndex {
   readonly tcpRoutes = new HostTable<ResourceOf<'TCPRoute'>>()
   readonly workloadEntries: readonly ResourceOf<'WorkloadEntry'>[]
   /** VirtualServices without hosts, by `namespace/name`. */
-  readonly #delegates = new Map<string, ResourceOf<'VirtualService'>>()
+  private readonly delegates = new Map<string, ResourceOf<'VirtualService'>>()
   /** `namespace/name` of those that a route delegates to. */
-  readonly #delegators = new Set<string>()
-  readonly #routes = new Map<RuleResource, CompiledRoutes>()
-  readonly #rules = new Map<RuleResource, MergedDestinationRule>()
+  private readonly delegators = new Set<string>()
+  private readonly routes = new Map<RuleResource, CompiledRoutes>()
+  private readonly rules = new Map<RuleResource, MergedDestinationRule>()
   /** In the order of `namespace/name`. */
   readonly meshPolicies: readonly ResourceOf<'MeshPolicy'>[]
-  readonly #conflicts = new Map<string, RuleProblem[]>()
-  readonly #lost = new Set<string>()
+  private readonly conflicts = new Map<string, RuleProblem[]>()
+  private readonly lost = new Set<string>()
 
   constructor(resources: Iterable<RuleResource>) {
     const ordered = [...resources].toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
@@ -100,23 +102,23 @@ export class RuleIndex {
     this.workloadEntries = ordered.filter((one) => one.kind === 'WorkloadEntry')
     for (const one of ordered) {
       if (one.kind !== 'VirtualService') continue
-      if (one.hosts === undefined) this.#delegates.set(orderOf(one), one)
+      if (one.hosts === undefined) this.delegates.set(orderOf(one), one)
       for (const { delegate } of one.spec.http ?? [])
-        if (delegate !== undefined) this.#delegators.add(`${delegate.namespace ?? one.namespace}/${delegate.name}`)
+        if (delegate !== undefined) this.delegators.add(`${delegate.namespace ?? one.namespace}/${delegate.name}`)
     }
-    for (const resource of ordered) this.#claimHosts(resource)
-    this.#compareMeshPolicies()
+    for (const resource of ordered) this.claimHosts(resource)
+    this.compareMeshPolicies()
   }
 
   /** Routes with those of delegates in their places. */
   routesOf(resource: ResourceOf<'VirtualService'>): CompiledRoutes {
-    const known = resource.ownRoutes ?? this.#routes.get(resource)
+    const known = resource.ownRoutes ?? this.routes.get(resource)
     if (known !== undefined) return known
     const routes = compileVirtualService(resource.spec, resource.reader, (route, name) => {
       const target = this.delegateOf(resource, route.delegate)
       return target === undefined ? [] : delegatedRoutes(route, name, routeSources(target.spec, target.reader))
     })
-    this.#routes.set(resource, routes)
+    this.routes.set(resource, routes)
     return routes
   }
 
@@ -125,58 +127,58 @@ export class RuleIndex {
     delegate: { readonly name: string; readonly namespace?: string | undefined } | undefined,
   ): ResourceOf<'VirtualService'> | undefined {
     if (delegate === undefined) return undefined
-    return this.#delegates.get(`${delegate.namespace ?? resource.namespace}/${delegate.name}`)
+    return this.delegates.get(`${delegate.namespace ?? resource.namespace}/${delegate.name}`)
   }
 
   isDelegatedTo(delegate: RuleResource): boolean {
-    return this.#delegators.has(orderOf(delegate))
+    return this.delegators.has(orderOf(delegate))
   }
 
   /** All DestinationRules of a host as one. */
   destinationRule(key: ServiceKey): MergedDestinationRule | undefined {
     const claim = this.destinationRules.claim(key)
     if (claim === undefined) return undefined
-    const known = this.#rules.get(claim.resource)
+    const known = this.rules.get(claim.resource)
     if (known !== undefined) return known
     const merged = mergeDestinationRules([claim.resource, ...claim.others])
-    this.#rules.set(claim.resource, merged)
+    this.rules.set(claim.resource, merged)
     return merged
   }
 
   /** Hosts or fields of this resource for which another one decides. */
   conflictsOf(id: string): readonly RuleProblem[] {
-    return this.#conflicts.get(id) ?? []
+    return this.conflicts.get(id) ?? []
   }
 
   /** Whether another resource decides about every host of this one. */
   hasLost(id: string): boolean {
-    return this.#lost.has(id)
+    return this.lost.has(id)
   }
 
-  #claimHosts(resource: RuleResource): void {
+  private claimHosts(resource: RuleResource): void {
     const hosts = resource.hosts ?? []
     if (!resource.isExported) {
-      this.#lost.add(resource.id)
-      this.#note(resource, 0, 'exportTo names no namespace of the callers of this host, so it has no effect here')
+      this.lost.add(resource.id)
+      this.note(resource, 0, 'exportTo names no namespace of the callers of this host, so it has no effect here')
       return
     }
     let lost = 0
     hosts.forEach((host, index) => {
-      const former = this.#claim(resource, host)
+      const former = this.claim(resource, host)
       if (former === undefined || former.resource.id === resource.id) return
       if (resource.kind === 'DestinationRule' && former.resource.kind === 'DestinationRule') {
         const { message, isUsed } = describeMerge(resource, former as Claim<ResourceOf<'DestinationRule'>>)
         if (!isUsed) lost++
-        this.#note(resource, index, message)
+        this.note(resource, index, message)
         return
       }
       lost++
-      this.#note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first by name`)
+      this.note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first by name`)
     })
-    if (lost > 0 && lost === hosts.length) this.#lost.add(resource.id)
+    if (lost > 0 && lost === hosts.length) this.lost.add(resource.id)
   }
 
-  #claim(resource: RuleResource, host: RuleHost): Claim<RuleResource> | undefined {
+  private claim(resource: RuleResource, host: RuleHost): Claim<RuleResource> | undefined {
     switch (resource.kind) {
       case 'VirtualService':
         return this.virtualServices.add(resource, host)
@@ -199,7 +201,7 @@ export class RuleIndex {
   }
 
   /** Two policies for the same host (or both for all) that set the same field. */
-  #compareMeshPolicies(): void {
+  private compareMeshPolicies(): void {
     const firstBy = new Map<string, RuleResource>()
     for (const policy of this.meshPolicies) {
       const fields = Object.keys(policy.spec).filter((key) => !['hosts', 'rateLimits', 'hedging'].includes(key))
@@ -210,18 +212,18 @@ export class RuleIndex {
           if (first === undefined) firstBy.set(`${key} ${field}`, policy)
           else if (first.id !== policy.id) {
             const whose = key === '' ? 'every service' : (policy.hosts?.[index]?.text ?? key)
-            this.#note(policy, index, `${field} of ${whose}: decided by ${nameOf(first)}, which comes first by name`)
+            this.note(policy, index, `${field} of ${whose}: decided by ${nameOf(first)}, which comes first by name`)
           }
         }
       })
     }
   }
 
-  #note(resource: RuleResource, hostIndex: number, message: string): void {
+  private note(resource: RuleResource, hostIndex: number, message: string): void {
     const position = resource.hostPositions[hostIndex] ?? { line: 0, column: 0 }
     const path = resource.hosts === undefined ? 'spec' : formatPath(hostPath(resource.kind, hostIndex))
-    const known = this.#conflicts.get(resource.id) ?? []
-    this.#conflicts.set(resource.id, [...known, { path, ...position, message }])
+    const known = this.conflicts.get(resource.id) ?? []
+    this.conflicts.set(resource.id, [...known, { path, ...position, message }])
   }
 }
 

@@ -26,25 +26,25 @@ interface ReadDocument {
 
 export class RuleSource {
   readonly name: string
-  readonly #scope: HostScope
-  readonly #guard: ReadGuard
-  #documents: ReadonlyMap<string, ReadDocument> = new Map()
+  private readonly scope: HostScope
+  private readonly guard: ReadGuard
+  private documents: ReadonlyMap<string, ReadDocument> = new Map()
   /** Read ahead of the next `replace`. */
-  #ahead: ReadonlyMap<string, ReadDocument> = new Map()
+  private ahead: ReadonlyMap<string, ReadDocument> = new Map()
   /** By id: what is in force. */
   good: ReadonlyMap<string, GoodResource> = new Map()
   drafts: readonly StatusDraft[] = []
 
   constructor(name: string, scope: HostScope, guard: ReadGuard) {
     this.name = name
-    this.#scope = scope
-    this.#guard = guard
+    this.scope = scope
+    this.guard = guard
   }
 
   /** Documents whose text is not known yet. */
   news(documents: readonly RuleDocument[]): { readonly name: string; readonly text: string }[] {
     return documents.flatMap(({ name, text }) =>
-      text === undefined || this.#known(name, text) !== undefined ? [] : [{ name, text }],
+      text === undefined || this.known(name, text) !== undefined ? [] : [{ name, text }],
     )
   }
 
@@ -52,19 +52,19 @@ export class RuleSource {
   async readAhead(documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
     const ahead = new Map<string, ReadDocument>()
     for (const { name, text } of this.news(documents)) {
-      const problem = this.#refusal(text)
+      const problem = this.refusal(text)
       const problems = problem === undefined ? [] : [problem]
       const reads: ReadResource[] = []
       if (problem === undefined) {
         for (const read of eachYamlResource(text)) {
           if ('problem' in read) problems.push(read.problem)
-          else reads.push(...readResources(read, this.#scope))
+          else reads.push(...readResources(read, this.scope))
           await turn()
         }
       }
       ahead.set(name, { text, problems, reads: problems.length > 0 ? [] : reads })
     }
-    this.#ahead = ahead
+    this.ahead = ahead
   }
 
   replace(documents: readonly RuleDocument[]): void {
@@ -73,84 +73,84 @@ export class RuleSource {
     for (const { name, text, problem } of documents) {
       if (text === undefined) pass.cannotRead(name, problem ?? 'cannot be read')
       else {
-        const document = this.#known(name, text) ?? this.#read(text)
+        const document = this.known(name, text) ?? this.read(text)
         read.set(name, document)
         pass.take(name, document)
       }
     }
-    this.#documents = read
-    this.#ahead = new Map()
+    this.documents = read
+    this.ahead = new Map()
     this.good = pass.good
     this.drafts = pass.drafts
   }
 
   /** A version that was good before this process started; the next `replace` decides what stays. */
   restore(document: string, text: string): void {
-    if (this.#guard.setAside(text) !== undefined) return
+    if (this.guard.setAside(text) !== undefined) return
     const good = new Map(this.good)
     for (const yaml of readYamlResources(text).resources) {
-      for (const { id, resource } of readResources(yaml, this.#scope)) {
+      for (const { id, resource } of readResources(yaml, this.scope)) {
         if (id !== undefined && resource !== undefined) good.set(id, { resource, document })
       }
     }
     this.good = good
   }
 
-  #known(name: string, text: string): ReadDocument | undefined {
-    return [this.#documents.get(name), this.#ahead.get(name)].find((one) => one?.text === text)
+  private known(name: string, text: string): ReadDocument | undefined {
+    return [this.documents.get(name), this.ahead.get(name)].find((one) => one?.text === text)
   }
 
-  #refusal(text: string): RuleProblem | undefined {
-    const reason = this.#guard.setAside(text)
+  private refusal(text: string): RuleProblem | undefined {
+    const reason = this.guard.setAside(text)
     return reason === undefined ? yamlTextProblem(text) : { path: '', line: 1, column: 1, message: reason }
   }
 
-  #read(text: string): ReadDocument {
-    const problem = this.#refusal(text)
+  private read(text: string): ReadDocument {
+    const problem = this.refusal(text)
     if (problem !== undefined) return { text, problems: [problem], reads: [] }
     const { resources, problems } = readYamlResources(text)
-    return { text, problems, reads: resources.flatMap((yaml) => readResources(yaml, this.#scope)) }
+    return { text, problems, reads: resources.flatMap((yaml) => readResources(yaml, this.scope)) }
   }
 }
 
 class ReplacePass {
   readonly good = new Map<string, GoodResource>()
   readonly drafts: StatusDraft[] = []
-  readonly #former: ReadonlyMap<string, GoodResource>
-  readonly #places = new Map<string, string>()
+  private readonly former: ReadonlyMap<string, GoodResource>
+  private readonly places = new Map<string, string>()
   /** Ids that were in force, by the document that they came from. */
-  readonly #formerByDocument = new Map<string, string[]>()
+  private readonly formerByDocument = new Map<string, string[]>()
 
   constructor(former: ReadonlyMap<string, GoodResource>) {
-    this.#former = former
+    this.former = former
     for (const [id, { document }] of former) {
-      const ids = this.#formerByDocument.get(document)
-      if (ids === undefined) this.#formerByDocument.set(document, [id])
+      const ids = this.formerByDocument.get(document)
+      if (ids === undefined) this.formerByDocument.set(document, [id])
       else ids.push(id)
     }
   }
 
   cannotRead(document: string, message: string): void {
-    this.#reject(document, emptyRead, [{ path: '', line: 1, column: 1, message }])
+    this.reject(document, emptyRead, [{ path: '', line: 1, column: 1, message }])
   }
 
   take(name: string, { reads, problems }: ReadDocument): void {
-    if (problems.length > 0) this.#reject(name, emptyRead, problems)
-    for (const read of reads) this.#take(name, read)
+    if (problems.length > 0) this.reject(name, emptyRead, problems)
+    for (const read of reads) this.takeOne(name, read)
   }
 
-  #take(document: string, read: ReadResource): void {
+  private takeOne(document: string, read: ReadResource): void {
     const place = `${document}:${read.line}`
-    const former = read.id === undefined ? undefined : this.#places.get(read.id)
+    const former = read.id === undefined ? undefined : this.places.get(read.id)
     if (former !== undefined) {
       const message = `${read.kind} ${read.namespace}/${read.name} is defined at ${former} already; this one is not used`
       const problem = { path: 'metadata.name', line: read.line, column: 1, message }
       this.drafts.push(draftOf(document, read, [problem, ...read.problems], false))
       return
     }
-    if (read.id !== undefined) this.#places.set(read.id, place)
+    if (read.id !== undefined) this.places.set(read.id, place)
     if (read.resource === undefined || read.id === undefined) {
-      this.#reject(document, read, read.problems)
+      this.reject(document, read, read.problems)
       return
     }
     this.good.set(read.id, { resource: read.resource, document })
@@ -161,11 +161,11 @@ class ReplacePass {
    * With an id: its last good version stays. Without one, nobody knows which resource is meant: everything that this document had before and has not named now
    * stays, since a broken line must not delete a rule.
    */
-  #reject(document: string, read: ReadResource, problems: readonly RuleProblem[]): void {
-    const meant = read.id === undefined ? (this.#formerByDocument.get(document) ?? []) : [read.id]
+  private reject(document: string, read: ReadResource, problems: readonly RuleProblem[]): void {
+    const meant = read.id === undefined ? (this.formerByDocument.get(document) ?? []) : [read.id]
     let isInForce = false
     for (const id of meant) {
-      const former = this.#former.get(id)
+      const former = this.former.get(id)
       if (former === undefined || this.good.has(id)) continue
       this.good.set(id, former)
       isInForce = true

@@ -55,109 +55,109 @@ const longTextBytes = 32 * 1024
 const wholeService: RuleScope = { subset: undefined, port: undefined }
 
 export class RuleStore implements Rules {
-  readonly #scope: HostScope
-  readonly #guard: ReadGuard
-  readonly #sources = new Map<string, RuleSource>()
-  #index = new RuleIndex([])
-  #declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
+  private readonly scope: HostScope
+  private readonly guard: ReadGuard
+  private readonly sources = new Map<string, RuleSource>()
+  private index = new RuleIndex([])
+  private declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
   /** By resource: hosts whose name differs from another one by case only. */
-  #clashes: ReadonlyMap<string, readonly RuleProblem[]> = new Map()
-  #version = 0
+  private clashes: ReadonlyMap<string, readonly RuleProblem[]> = new Map()
+  private currentVersion = 0
 
   constructor(options: RuleStoreOptions) {
-    this.#scope = hostScope(options)
-    this.#guard = options.guard ?? noReadGuard
+    this.scope = hostScope(options)
+    this.guard = options.guard ?? noReadGuard
   }
 
   get version(): number {
-    return this.#version
+    return this.currentVersion
   }
 
   replaceSource(name: string, documents: readonly RuleDocument[]): RuleChange {
-    const before = this.#inForce()
-    const source = this.#source(name)
-    this.#guard.begin(source.news(documents))
+    const before = this.inForce()
+    const source = this.source(name)
+    this.guard.begin(source.news(documents))
     source.replace(documents)
-    const affected = this.#rebuild(before)
-    return { statuses: source.drafts.map((draft) => this.#status(source, draft)), affected }
+    const affected = this.rebuild(before)
+    return { statuses: source.drafts.map((draft) => this.status(source, draft)), affected }
   }
 
   isLong(name: string, documents: readonly RuleDocument[]): boolean {
-    const news = this.#sources.get(name)?.news(documents) ?? documents
+    const news = this.sources.get(name)?.news(documents) ?? documents
     return news.reduce((sum, { text }) => sum + (text?.length ?? 0), 0) > longTextBytes
   }
 
   async readAhead(name: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
-    const source = this.#source(name)
-    this.#guard.begin(source.news(documents))
+    const source = this.source(name)
+    this.guard.begin(source.news(documents))
     await source.readAhead(documents, turn)
   }
 
   settled(): void {
-    this.#guard.end()
+    this.guard.end()
   }
 
   removeSource(name: string): RuleChange {
-    const before = this.#inForce()
-    this.#sources.delete(name)
-    return { statuses: [], affected: this.#rebuild(before) }
+    const before = this.inForce()
+    this.sources.delete(name)
+    return { statuses: [], affected: this.rebuild(before) }
   }
 
   statuses(): readonly RuleStatus[] {
-    return this.#orderedSources().flatMap((source) => source.drafts.map((draft) => this.#status(source, draft)))
+    return this.orderedSources().flatMap((source) => source.drafts.map((draft) => this.status(source, draft)))
   }
 
   resolveName(name: string): ServiceKey | undefined {
     const lower = name.toLowerCase()
-    const declared = this.#declaredNames.get(lower.endsWith('.') ? lower.slice(0, -1) : lower)
+    const declared = this.declaredNames.get(lower.endsWith('.') ? lower.slice(0, -1) : lower)
     if (declared !== undefined) return declared
-    const key = parseHostName(name, this.#scope, this.#scope)
+    const key = parseHostName(name, this.scope, this.scope)
     if (key === undefined) return undefined
-    return this.#wildcardKey(key) ?? key
+    return this.wildcardKey(key) ?? key
   }
 
   plainKey(name: string): ServiceKey | undefined {
-    return parseHostName(name, this.#scope, this.#scope)
+    return parseHostName(name, this.scope, this.scope)
   }
 
   declaredKeys(): readonly ServiceKey[] {
-    return [...new Set([...this.#index.virtualServices.keys(), ...this.#index.serviceEntries.keys()])].toSorted()
+    return [...new Set([...this.index.virtualServices.keys(), ...this.index.serviceEntries.keys()])].toSorted()
   }
 
   virtualHost(key: ServiceKey): CompiledVirtualHost {
-    const rule = this.#index.virtualServices.find(key)
-    const policies = this.#policiesFor(key)
-    const routes = rule === undefined ? undefined : this.#index.routesOf(rule)
-    const gateway = this.#gatewayRoutes(key)
+    const rule = this.index.virtualServices.find(key)
+    const policies = this.policiesFor(key)
+    const routes = rule === undefined ? undefined : this.index.routesOf(rule)
+    const gateway = this.gatewayRoutes(key)
     const http = routes?.http ?? gateway.http ?? [implicitHttpRoute(key, this.declaredService(key))]
-    const domains = this.#domains(key)
-    const except = this.#except(key, domains)
+    const domains = this.domains(key)
+    const except = this.except(key, domains)
     const spec: VirtualHostSpec = {
       name: key,
       domains,
       ...(except.length === 0 ? {} : { except }),
-      http: http.map((route) => this.#withPorts(withMeshPolicies(route, policies))),
+      http: http.map((route) => this.withPorts(withMeshPolicies(route, policies))),
       tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
         ...route,
-        destinations: route.destinations.map((one) => this.#destinationPorts(one, 'tcp')),
+        destinations: route.destinations.map((one) => this.destinationPorts(one, 'tcp')),
       })),
     }
     const isDeclared =
       rule !== undefined ||
       gateway.http !== undefined ||
       gateway.tcp !== undefined ||
-      this.#index.serviceEntries.find(key) !== undefined
+      this.index.serviceEntries.find(key) !== undefined
     return { spec, services: servicesOf(spec), isDeclared }
   }
 
   inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec {
-    const route = withMeshPolicies(inboundHttpRoute(applicationKey), this.#policiesFor(key), 'Inbound')
+    const route = withMeshPolicies(inboundHttpRoute(applicationKey), this.policiesFor(key), 'Inbound')
     return { name: applicationKey, domains: [], http: [route], tcp: [implicitTcpRoute(applicationKey)] }
   }
 
   service(key: ServiceKey): CompiledService {
-    const rule = this.#index.destinationRule(key)
-    const policyFor = (scope: RuleScope) => effectivePolicy(this.#layers(key, rule, scope))
+    const rule = this.index.destinationRule(key)
+    const policyFor = (scope: RuleScope) => effectivePolicy(this.layers(key, rule, scope))
     const portPolicies = (subset: string | undefined): CompiledService['portPolicies'] =>
       Object.fromEntries(
         (rule === undefined ? [] : portsWithSettings(rule, subset)).map((port) => [port, policyFor({ subset, port })]),
@@ -175,20 +175,20 @@ export class RuleStore implements Rules {
   }
 
   declaredService(key: ServiceKey): DeclaredService | undefined {
-    const claim = this.#index.serviceEntries.claim(key)
+    const claim = this.index.serviceEntries.claim(key)
     if (claim === undefined) return undefined
     const host = claim.host.suffix === undefined ? claim.host.text : nameOfKey(key)
     const { spec, namespace, origin } = claim.resource
-    const workloads = this.#index.workloadEntries.filter((one) => one.namespace === namespace).map((one) => one.spec)
+    const workloads = this.index.workloadEntries.filter((one) => one.namespace === namespace).map((one) => one.spec)
     return declareService({ spec, host, key, origin: origin('spec'), workloads })
   }
 
   /** Hosts that a namespace or the name of a cluster made another service than is written, for whoever wonders. */
   hostReadings(): HostReading[] {
-    return this.#orderedSources().flatMap((source) =>
+    return this.orderedSources().flatMap((source) =>
       [...source.good.values()].flatMap(({ resource, document }) =>
         (resource.hosts ?? []).flatMap((host, index) => {
-          const why = readingOf(host, resource.namespace, this.#scope)
+          const why = readingOf(host, resource.namespace, this.scope)
           if (why === undefined) return []
           return { document, line: resource.hostPositions[index]?.line ?? 0, host: host.text, key: host.key, why }
         }),
@@ -197,7 +197,7 @@ export class RuleStore implements Rules {
   }
 
   exportState(): unknown {
-    const resources = this.#orderedSources().flatMap((source) =>
+    const resources = this.orderedSources().flatMap((source) =>
       [...source.good.values()].map(({ resource, document }) => ({
         source: source.name,
         document,
@@ -213,55 +213,55 @@ export class RuleStore implements Rules {
     for (const entry of state.resources as unknown[]) {
       const { source: name, document, text } = Object(entry) as Record<string, unknown>
       if (typeof name !== 'string' || typeof document !== 'string' || typeof text !== 'string') continue
-      this.#source(name).restore(document, text)
+      this.source(name).restore(document, text)
     }
-    this.#rebuild(new Map())
+    this.rebuild(new Map())
   }
 
-  #gatewayRoutes(key: ServiceKey): { http: HttpRouteSpec[] | undefined; tcp: TcpRouteSpec[] | undefined } {
-    const http = this.#index.httpRoutes.claim(key)
-    const tcp = this.#index.tcpRoutes.claim(key)
+  private gatewayRoutes(key: ServiceKey): { http: HttpRouteSpec[] | undefined; tcp: TcpRouteSpec[] | undefined } {
+    const http = this.index.httpRoutes.claim(key)
+    const tcp = this.index.tcpRoutes.claim(key)
     return {
       http:
         http === undefined
           ? undefined
           : gatewayHttpRoutes([http.resource, ...http.others], key).map((route) =>
-              withDestinations(route, (one) => this.#backendPort(one)),
+              withDestinations(route, (one) => this.backendPort(one)),
             ),
       tcp:
         tcp === undefined
           ? undefined
           : gatewayTcpRoutes([tcp.resource, ...tcp.others], key).map((route) => ({
               ...route,
-              destinations: route.destinations.map((one) => this.#backendPort(one)),
+              destinations: route.destinations.map((one) => this.backendPort(one)),
             })),
     }
   }
 
-  #withPorts(route: HttpRouteSpec): HttpRouteSpec {
-    return withDestinations(route, (one) => this.#destinationPorts(one, 'http'))
+  private withPorts(route: HttpRouteSpec): HttpRouteSpec {
+    return withDestinations(route, (one) => this.destinationPorts(one, 'http'))
   }
 
   /** A registry knows no ports of services: the port of a backend means something only where a ServiceEntry lists it. */
-  #backendPort(destination: DestinationSpec): DestinationSpec {
+  private backendPort(destination: DestinationSpec): DestinationSpec {
     const { port, ...rest } = destination
-    return port === undefined || this.#index.serviceEntries.find(destination.service) !== undefined ? destination : rest
+    return port === undefined || this.index.serviceEntries.find(destination.service) !== undefined ? destination : rest
   }
 
   /** The ports among which the caller's decides, where the rule names none. */
-  #destinationPorts(destination: DestinationSpec, protocol: AppProtocol): DestinationSpec {
+  private destinationPorts(destination: DestinationSpec, protocol: AppProtocol): DestinationSpec {
     if (destination.port !== undefined) return destination
-    const entry = this.#index.serviceEntries.find(destination.service)
+    const entry = this.index.serviceEntries.find(destination.service)
     if (entry !== undefined) {
       return { ...destination, ports: portsSpeaking(declaredPorts(entry.spec), protocol), hasOnlyPorts: true }
     }
-    const rule = this.#index.destinationRule(destination.service)
+    const rule = this.index.destinationRule(destination.service)
     const ports = rule === undefined ? [] : portsWithSettings(rule, destination.subset)
     return ports.length === 0 ? destination : { ...destination, ports }
   }
 
-  #layers(key: ServiceKey, rule: MergedDestinationRule | undefined, scope: RuleScope): PolicyLayer[] {
-    const policies = this.#policiesFor(key)
+  private layers(key: ServiceKey, rule: MergedDestinationRule | undefined, scope: RuleScope): PolicyLayer[] {
+    const policies = this.policiesFor(key)
     const asLayers = (some: readonly ResourceOf<'MeshPolicy'>[]) =>
       some.map((policy) => meshPolicyLayer(policy.spec, policy.origin)).toReversed()
     const layers = rule === undefined ? undefined : destinationRuleLayers(rule, scope)
@@ -274,8 +274,8 @@ export class RuleStore implements Rules {
   }
 
   /** The most specific first; among equals in the order of their names. */
-  #policiesFor(key: ServiceKey): ResourceOf<'MeshPolicy'>[] {
-    return this.#index.meshPolicies
+  private policiesFor(key: ServiceKey): ResourceOf<'MeshPolicy'>[] {
+    return this.index.meshPolicies
       .map((policy) => ({ policy, rank: specificity(policy, key) }))
       .filter(({ rank }) => rank >= 0)
       .toSorted((a, b) => b.rank - a.rank)
@@ -283,26 +283,26 @@ export class RuleStore implements Rules {
   }
 
   /** Names under which a caller can reach the host without asking control; a name that leads elsewhere is left out. */
-  #domains(key: ServiceKey): string[] {
-    const hosts = [this.#index.virtualServices, this.#index.serviceEntries]
+  private domains(key: ServiceKey): string[] {
+    const hosts = [this.index.virtualServices, this.index.serviceEntries]
       .map((table) => table.claim(key)?.host)
       .filter((host) => host !== undefined)
       .filter((host) => host.key === key)
-    const entry = this.#index.serviceEntries.claim(key)
+    const entry = this.index.serviceEntries.claim(key)
     const names = [
       ...hosts.filter((host) => host.every === undefined).map((host) => host.text),
       ...(entry?.host.key === key ? addressesOf(entry.resource) : []),
     ]
-    const domains = names.map((name) => name.toLowerCase()).filter((name) => this.#declaredNames.get(name) === key)
+    const domains = names.map((name) => name.toLowerCase()).filter((name) => this.declaredNames.get(name) === key)
     return [...new Set(domains)]
   }
 
   /** Names under the wildcards of a host for which a more specific rule decides. */
-  #except(key: ServiceKey, domains: readonly string[]): string[] {
+  private except(key: ServiceKey, domains: readonly string[]): string[] {
     const suffixes = domains.filter((domain) => domain.startsWith('*')).map((domain) => domain.slice(1))
     if (suffixes.length === 0) return []
     const except: string[] = []
-    for (const [name, other] of this.#declaredNames) {
+    for (const [name, other] of this.declaredNames) {
       if (other !== key && suffixes.some((suffix) => name !== `*${suffix}` && name.endsWith(suffix))) except.push(name)
     }
     return except.toSorted()
@@ -312,62 +312,62 @@ export class RuleStore implements Rules {
    * Where a name leads under a wildcard: to the wildcard's own routes and endpoints, but under an entry without endpoints to a service of its own, since each name has its own
    * addresses.
    */
-  #wildcardKey(key: ServiceKey): ServiceKey | undefined {
-    const rule = this.#index.virtualServices.claim(key)
+  private wildcardKey(key: ServiceKey): ServiceKey | undefined {
+    const rule = this.index.virtualServices.claim(key)
     if (rule !== undefined)
       return rule.host.suffix === undefined || rule.host.every !== undefined ? undefined : rule.host.key
-    const entry = this.#index.serviceEntries.claim(key)
+    const entry = this.index.serviceEntries.claim(key)
     if (entry?.host.suffix === undefined) return undefined
     const { endpoints, workloadSelector, addresses } = entry.resource.spec
     const hasPlaces = endpoints !== undefined || workloadSelector !== undefined || addresses !== undefined
     return hasPlaces ? entry.host.key : undefined
   }
 
-  #inForce(): Map<string, RuleResource> {
+  private inForce(): Map<string, RuleResource> {
     const inForce = new Map<string, RuleResource>()
-    for (const source of this.#orderedSources()) {
+    for (const source of this.orderedSources()) {
       for (const [id, { resource }] of source.good) if (!inForce.has(id)) inForce.set(id, resource)
     }
     return inForce
   }
 
-  #rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
-    const after = this.#inForce()
-    this.#index = new RuleIndex(after.values())
-    const { names, clashes } = declaredNames(this.#index, this.#scope)
-    this.#declaredNames = names
-    this.#clashes = clashes
+  private rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
+    const after = this.inForce()
+    this.index = new RuleIndex(after.values())
+    const { names, clashes } = declaredNames(this.index, this.scope)
+    this.declaredNames = names
+    this.clashes = clashes
     const changed = changedResources(before, after)
-    if (changed.length > 0) this.#version++
-    return affectedKeys(changed, this.#index)
+    if (changed.length > 0) this.currentVersion++
+    return affectedKeys(changed, this.index)
   }
 
-  #status(source: RuleSource, { id, isGood, ...draft }: StatusDraft): RuleStatus {
+  private status(source: RuleSource, { id, isGood, ...draft }: StatusDraft): RuleStatus {
     if (!isGood || id === undefined) return { ...draft, source: source.name, state: 'rejected' }
     const resource = source.good.get(id)?.resource
-    const winner = this.#orderedSources().find((one) => one.good.has(id))
+    const winner = this.orderedSources().find((one) => one.good.has(id))
     if (winner !== undefined && winner !== source) {
       const message = `the same resource comes from source ${winner.name}, which decides; this one is not used`
       const problem = { path: 'metadata.name', line: draft.line, column: 1, message }
       return { ...draft, source: source.name, state: 'conflict', inForce: false, problems: [problem] }
     }
     const problems = [
-      ...this.#index.conflictsOf(id),
-      ...(this.#clashes.get(id) ?? []),
-      ...(resource === undefined ? [] : [...resource.notes, ...ruleNotes(resource, this.#index)]),
+      ...this.index.conflictsOf(id),
+      ...(this.clashes.get(id) ?? []),
+      ...(resource === undefined ? [] : [...resource.notes, ...ruleNotes(resource, this.index)]),
     ]
-    const state: RuleState = this.#index.hasLost(id) ? 'conflict' : 'applied'
+    const state: RuleState = this.index.hasLost(id) ? 'conflict' : 'applied'
     return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
   }
 
-  #source(name: string): RuleSource {
-    const source = this.#sources.get(name) ?? new RuleSource(name, this.#scope, this.#guard)
-    this.#sources.set(name, source)
+  private source(name: string): RuleSource {
+    const source = this.sources.get(name) ?? new RuleSource(name, this.scope, this.guard)
+    this.sources.set(name, source)
     return source
   }
 
-  #orderedSources(): RuleSource[] {
-    return [...this.#sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  private orderedSources(): RuleSource[] {
+    return [...this.sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 }
 

@@ -36,7 +36,7 @@ type MutablePolicy = { -readonly [K in keyof TrafficPolicySpec]: TrafficPolicySp
 /** A policy being built. */
 export class PolicyDraft {
   readonly policy: MutablePolicy
-  readonly #origins: Record<string, RuleOrigin> = {}
+  private readonly origins: Record<string, RuleOrigin> = {}
 
   constructor() {
     this.policy = { ...defaultTrafficPolicy, pool: { ...defaultTrafficPolicy.pool } }
@@ -54,15 +54,15 @@ export class PolicyDraft {
 
   /** Whether a rule has said it. */
   has(path: string): boolean {
-    return Object.hasOwn(this.#origins, path)
+    return Object.hasOwn(this.origins, path)
   }
 
   note(path: string, origin: RuleOrigin): void {
-    this.#origins[path] = origin
+    this.origins[path] = origin
   }
 
   build(): TrafficPolicySpec {
-    return { ...this.policy, origins: this.#origins }
+    return { ...this.policy, origins: this.origins }
   }
 }
 

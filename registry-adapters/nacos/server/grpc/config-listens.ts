@@ -14,12 +14,12 @@ export interface ListenContext {
 }
 
 export class ConfigListens {
-  readonly #config: ConfigBackend
-  readonly #maxListeners: number
+  private readonly config: ConfigBackend
+  private readonly maxListeners: number
 
   constructor(config: ConfigBackend, maxListeners: number) {
-    this.#config = config
-    this.#maxListeners = maxListeners
+    this.config = config
+    this.maxListeners = maxListeners
   }
 
   /** Listens from now on; answers those of the documents that differ from the client's already. */
@@ -31,15 +31,15 @@ export class ConfigListens {
     const changed: ListenContext['words'][] = []
     for (const { key, words, md5 } of contexts) {
       const id = idOf(words)
-      if (!connection.documents.has(id) && connection.documents.size >= this.#maxListeners) {
-        throw overLimit('maxConfigListeners', connection.documents.size + 1, this.#maxListeners)
+      if (!connection.documents.has(id) && connection.documents.size >= this.maxListeners) {
+        throw overLimit('maxConfigListeners', connection.documents.size + 1, this.maxListeners)
       }
-      const found = await readable(this.#config, key, caller)
+      const found = await readable(this.config, key, caller)
       if (found === 'denied') continue
       const now = found?.md5 ?? ''
       if (now !== md5) changed.push(words)
       connection.documents.get(id)?.unsubscribe()
-      const watch = this.#config.watch(
+      const watch = this.config.watch(
         key,
         now,
         () => {

@@ -39,15 +39,15 @@ export class ClientConnection {
   readonly services = new Map<ServiceKey, Subscription>()
   /** Configuration documents listened to, by the words of the client. */
   readonly documents = new Map<string, Subscription>()
-  readonly #deps: ConnectionDeps
-  #stream: PushStream | undefined
-  #detectionSentAt: number | undefined
+  private readonly deps: ConnectionDeps
+  private stream: PushStream | undefined
+  private detectionSentAt: number | undefined
   lastActiveAt: number
 
   constructor(deps: ConnectionDeps) {
     this.id = deps.id
     this.uid = deps.uid
-    this.#deps = deps
+    this.deps = deps
     this.lastActiveAt = deps.clock.monotonic()
     this.pushes = new PushQueue({
       limits: deps.limits,
@@ -59,48 +59,48 @@ export class ClientConnection {
         deps.onStalled()
         deps.destroy()
       },
-      send: (message, requestId, onFlushed) => this.#write(message, requestId, onFlushed),
+      send: (message, requestId, onFlushed) => this.write(message, requestId, onFlushed),
     })
   }
 
   /** The client has sent its set-up message on this stream; before that its requests are refused. */
   setUp(stream: PushStream): void {
-    this.#stream = stream
+    this.stream = stream
     this.onSetUp()
   }
 
   get isSetUp(): boolean {
-    return this.#stream !== undefined
+    return this.stream !== undefined
   }
 
   touch(): void {
-    this.lastActiveAt = this.#deps.clock.monotonic()
-    this.#detectionSentAt = undefined
+    this.lastActiveAt = this.deps.clock.monotonic()
+    this.detectionSentAt = undefined
   }
 
   /** A message that needs no answer and does not wait in the queue. */
   tell(type: string, body: Readonly<Record<string, unknown>>): void {
-    this.#write({ type, body: { module: 'internal', ...body } }, `${type}-${this.#deps.clock.monotonic()}`, () => {})
+    this.write({ type, body: { module: 'internal', ...body } }, `${type}-${this.deps.clock.monotonic()}`, () => {})
   }
 
   /** Asks a silent client whether it is alive, and cuts it off when it stays silent. */
   detect(idleMs: number, answerMs: number): void {
-    const now = this.#deps.clock.monotonic()
-    if (this.#detectionSentAt !== undefined) {
-      if (now - this.#detectionSentAt >= answerMs) this.#deps.destroy()
+    const now = this.deps.clock.monotonic()
+    if (this.detectionSentAt !== undefined) {
+      if (now - this.detectionSentAt >= answerMs) this.deps.destroy()
     } else if (now - this.lastActiveAt >= idleMs) {
-      this.#detectionSentAt = now
+      this.detectionSentAt = now
       if (this.isSetUp) this.tell('ClientDetectionRequest', {})
     }
   }
 
   destroy(): void {
-    this.#deps.destroy()
+    this.deps.destroy()
   }
 
   /** Ends the stream in order. */
   end(): void {
-    this.#stream?.end()
+    this.stream?.end()
   }
 
   /** Forgets everything; the backend is told by who owns us. */
@@ -110,14 +110,14 @@ export class ClientConnection {
     for (const subscription of this.documents.values()) subscription.unsubscribe()
     this.services.clear()
     this.documents.clear()
-    this.#stream = undefined
+    this.stream = undefined
   }
 
-  #write(message: PushMessage, requestId: string, onFlushed: () => void): number {
+  private write(message: PushMessage, requestId: string, onFlushed: () => void): number {
     const body = Buffer.from(JSON.stringify({ headers: {}, requestId, ...message.body }))
     const bytes = encodePayload({ type: message.type, body })
-    if (this.#stream === undefined) onFlushed()
-    else this.#stream.write(bytes, onFlushed)
+    if (this.stream === undefined) onFlushed()
+    else this.stream.write(bytes, onFlushed)
     return bytes.length
   }
 }

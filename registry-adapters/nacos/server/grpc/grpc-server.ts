@@ -61,20 +61,20 @@ type Unary = ServerUnaryCall<Buffer, Buffer>
 type Duplex = ServerDuplexStream<Buffer, Buffer>
 
 export class GrpcServer {
-  readonly #deps: GrpcServerDeps
-  readonly #server: Server
-  readonly #injector: ConnectionInjector
+  private readonly deps: GrpcServerDeps
+  private readonly server: Server
+  private readonly injector: ConnectionInjector
   /** By peer address: what grpc-js tells of a call. */
-  readonly #connections = new Map<string, ClientConnection>()
-  readonly #budget: ConnectionBudget<Socket>
-  readonly #unread: UnreadBytes<Socket>
-  readonly #stopLooking: () => void
-  #nextId = 0
-  #onLastGone: (() => void) | undefined
+  private readonly byId = new Map<string, ClientConnection>()
+  private readonly budget: ConnectionBudget<Socket>
+  private readonly unread: UnreadBytes<Socket>
+  private readonly stopLooking: () => void
+  private nextId = 0
+  private onLastGone: (() => void) | undefined
 
   constructor(deps: GrpcServerDeps) {
-    this.#deps = deps
-    this.#server = new Server({
+    this.deps = deps
+    this.server = new Server({
       'grpc.max_receive_message_length': deps.limits.maxMessageBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': 200,
@@ -86,18 +86,18 @@ export class GrpcServer {
       responseSerialize: (bytes: Buffer) => bytes,
       responseDeserialize: (bytes: Buffer) => bytes,
     }
-    this.#server.addService(
+    this.server.addService(
       {
         request: { path: grpcPaths.request, requestStream: false, responseStream: false, ...raw },
         requestBiStream: { path: grpcPaths.biStream, requestStream: true, responseStream: true, ...raw },
       },
       {
-        request: (call: Unary, done: sendUnaryData<Buffer>) => void this.#answer(call, done),
-        requestBiStream: (call: Duplex) => this.#stream(call),
+        request: (call: Unary, done: sendUnaryData<Buffer>) => void this.answer(call, done),
+        requestBiStream: (call: Duplex) => this.stream(call),
       },
     )
-    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
-    this.#unread = new UnreadBytes({
+    this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.unread = new UnreadBytes({
       most: deps.limits.maxBodyTotalBytes,
       mostPerCaller: deps.limits.maxBodyBytesPerUser,
       now: () => deps.clock.monotonic(),
@@ -106,8 +106,8 @@ export class GrpcServer {
           bound: bound === 'most' ? 'maxBodyTotalBytes' : 'maxBodyBytesPerUser',
         }),
     })
-    this.#stopLooking = every(deps.clock, unreadLookMs, () => this.#unread.look())
-    this.#budget = new ConnectionBudget({
+    this.stopLooking = every(deps.clock, unreadLookMs, () => this.unread.look())
+    this.budget = new ConnectionBudget({
       most: deps.limits.maxGrpcConnections,
       mostPerCaller: deps.limits.maxGrpcConnectionsPerUser,
       onBound: (bound) =>
@@ -118,31 +118,31 @@ export class GrpcServer {
   }
 
   get connections(): number {
-    return this.#connections.size
+    return this.byId.size
   }
 
   get listenedDocuments(): number {
     let count = 0
-    for (const connection of this.#connections.values()) count += connection.documents.size
+    for (const connection of this.byId.values()) count += connection.documents.size
     return count
   }
 
   /** Takes a fresh socket; at a bound the oldest connection that is not set up leaves, or this one. */
   accept(socket: Socket): void {
-    const { limits, clock, metrics, log } = this.#deps
+    const { limits, clock, metrics, log } = this.deps
     const peer = peerOf(socket)
     socket.on('error', () => socket.destroy())
-    const uid = this.#deps.uidOf(socket)
-    if (peer === undefined || !this.#budget.enter(socket, callerName({ uid }))) {
+    const uid = this.deps.uidOf(socket)
+    if (peer === undefined || !this.budget.enter(socket, callerName({ uid }))) {
       socket.destroy()
       return
     }
     const connection = new ClientConnection({
       uid,
-      id: `${clock.wall()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.#nextId}`,
+      id: `${clock.wall()}_${peer.replace(/:(\d+)$/, '_$1')}_${++this.nextId}`,
       clock,
       limits,
-      ackTimeoutMs: this.#deps.pushAckTimeoutMs,
+      ackTimeoutMs: this.deps.pushAckTimeoutMs,
       stalledMs,
       destroy: () => socket.destroy(),
       onUnanswered: (subject) => {
@@ -154,72 +154,72 @@ export class GrpcServer {
         log.warn({ connection: connection.id }, 'nacos face: client reads nothing, its connection is closed')
       },
     })
-    this.#connections.set(peer, connection)
-    metrics.gauge('nacos_face_connections', {}, this.#connections.size)
+    this.byId.set(peer, connection)
+    metrics.gauge('nacos_face_connections', {}, this.byId.size)
     const forgetSilent = clock.after(firstByteMs, () => {
       if (socket.bytesRead === 0) socket.destroy()
     })
     const forgetIdle = clock.after(setUpMs, () => {
       if (!connection.isSetUp) socket.destroy()
     })
-    connection.onSetUp = () => this.#budget.busy(socket)
-    connection.onDelivered = (bytes) => this.#unread.delivered(socket, bytes)
-    this.#unread.enter(socket, callerName({ uid }))
+    connection.onSetUp = () => this.budget.busy(socket)
+    connection.onDelivered = (bytes) => this.unread.delivered(socket, bytes)
+    this.unread.enter(socket, callerName({ uid }))
     socket.once('close', () => {
       forgetSilent()
       forgetIdle()
-      this.#budget.leave(socket)
-      this.#unread.leave(socket)
-      if (this.#connections.get(peer) === connection) this.#connections.delete(peer)
-      metrics.gauge('nacos_face_connections', {}, this.#connections.size)
+      this.budget.leave(socket)
+      this.unread.leave(socket)
+      if (this.byId.get(peer) === connection) this.byId.delete(peer)
+      metrics.gauge('nacos_face_connections', {}, this.byId.size)
       connection.close()
-      this.#deps.onConnectionGone(connection.id)
-      if (this.#connections.size === 0) this.#onLastGone?.()
+      this.deps.onConnectionGone(connection.id)
+      if (this.byId.size === 0) this.onLastGone?.()
     })
     socket.setNoDelay(true)
-    this.#injector.injectConnection(socket)
+    this.injector.injectConnection(socket)
   }
 
   /** Asks silent clients whether they are alive. */
   sweep(): void {
-    const { detectAfterMs, detectAnswerMs } = this.#deps
-    for (const connection of this.#connections.values()) connection.detect(detectAfterMs, detectAnswerMs)
+    const { detectAfterMs, detectAnswerMs } = this.deps
+    for (const connection of this.byId.values()) connection.detect(detectAfterMs, detectAnswerMs)
   }
 
   /** Tells every client to connect again, and closes the connections `graceMs` later at the latest. */
   async close(graceMs: number): Promise<void> {
-    this.#stopLooking()
-    for (const connection of this.#connections.values()) {
+    this.stopLooking()
+    for (const connection of this.byId.values()) {
       if (!connection.isSetUp) continue
       connection.tell(serverRequests.connectReset, { serverIp: null, serverPort: null, connectionId: connection.id })
       connection.end()
     }
-    this.#injector.drain(graceMs)
-    this.#server.tryShutdown(() => {})
+    this.injector.drain(graceMs)
+    this.server.tryShutdown(() => {})
     await new Promise<void>((resolve) => {
-      const cancel = this.#deps.clock.after(graceMs, () => {
-        for (const connection of this.#connections.values()) connection.destroy()
+      const cancel = this.deps.clock.after(graceMs, () => {
+        for (const connection of this.byId.values()) connection.destroy()
       })
-      this.#onLastGone = () => {
+      this.onLastGone = () => {
         cancel()
         resolve()
       }
-      if (this.#connections.size === 0) this.#onLastGone()
+      if (this.byId.size === 0) this.onLastGone()
     })
-    this.#server.forceShutdown()
-    this.#injector.destroy()
+    this.server.forceShutdown()
+    this.injector.destroy()
   }
 
-  async #answer(call: Unary, done: sendUnaryData<Buffer>): Promise<void> {
+  private async answer(call: Unary, done: sendUnaryData<Buffer>): Promise<void> {
     try {
-      done(null, await this.#request(call))
+      done(null, await this.request(call))
     } catch (error) {
       done({ code: status.INTERNAL, details: asFault(error).message })
     }
   }
 
-  async #request(call: Unary): Promise<Buffer> {
-    const connection = this.#connections.get(call.getPeer())
+  private async request(call: Unary): Promise<Buffer> {
+    const connection = this.byId.get(call.getPeer())
     connection?.onDelivered(call.request.length)
     let payload: Payload
     let body: RequestBody
@@ -231,7 +231,7 @@ export class GrpcServer {
     }
     const { type } = payload
     const refuse = (responseType: string, errorCode: number, message: string): Buffer => {
-      this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: String(errorCode) })
+      this.deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: String(errorCode) })
       return answer(responseType, { resultCode: resultCodes.fail, errorCode, message })
     }
     if (type === clientRequests.serverCheck) {
@@ -241,7 +241,7 @@ export class GrpcServer {
         supportAbilityNegotiation: true,
       })
     }
-    const handler = Object.hasOwn(this.#deps.handlers, type) ? this.#deps.handlers[type] : undefined
+    const handler = Object.hasOwn(this.deps.handlers, type) ? this.deps.handlers[type] : undefined
     if (handler === undefined && !openRequests.has(type)) {
       return refuse(responseTypes.error, grpcErrorCodes.noHandler, 'RequestHandler Not Found')
     }
@@ -253,32 +253,32 @@ export class GrpcServer {
       let login: string | undefined
       if (!openRequests.has(type)) {
         const { accessToken, username, password } = payload.headers
-        login = this.#deps.auth.check({ token: accessToken, username, password })
+        login = this.deps.auth.check({ token: accessToken, username, password })
       }
       if (type === clientRequests.pushAck) connection.pushes.acknowledge(requestIdOf(body))
       const fields = handler === undefined ? {} : await handler(connection, body, { uid: connection.uid, login })
-      this.#deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: 'ok' })
+      this.deps.metrics.count('nacos_face_requests', { interface: 'grpc', result: 'ok' })
       return answer(responseTypeOf(type), fields)
     } catch (error) {
       const fault = asFault(error)
       if (fault.kind === 'server') {
-        this.#deps.log.warn({ type, error: fault.message }, 'nacos face: request failed')
+        this.deps.log.warn({ type, error: fault.message }, 'nacos face: request failed')
       }
       if (fault.kind === 'over-limit') {
-        this.#deps.metrics.count('nacos_face_refused', { bound: fault.message.split(':')[0] ?? '' })
+        this.deps.metrics.count('nacos_face_refused', { bound: fault.message.split(':')[0] ?? '' })
       }
       return refuse(responseTypeOf(type), fault.rpc, fault.message)
     }
   }
 
-  #stream(call: Duplex): void {
-    const connection = this.#connections.get(call.getPeer())
+  private stream(call: Duplex): void {
+    const connection = this.byId.get(call.getPeer())
     call.on('error', () => {})
     if (connection === undefined || connection.isSetUp) {
       call.end()
       return
     }
-    call.on('data', (bytes: Buffer) => this.#streamMessage(connection, call, bytes))
+    call.on('data', (bytes: Buffer) => this.streamMessage(connection, call, bytes))
     // Pushes have no way any more: the client is gone, also when its socket is still open.
     const isOver = (): void => {
       if (connection.isSetUp) connection.destroy()
@@ -288,7 +288,7 @@ export class GrpcServer {
     call.once('close', isOver)
   }
 
-  #streamMessage(connection: ClientConnection, call: Duplex, bytes: Buffer): void {
+  private streamMessage(connection: ClientConnection, call: Duplex, bytes: Buffer): void {
     connection.onDelivered(bytes.length)
     let payload: Payload
     let body: RequestBody
@@ -296,7 +296,7 @@ export class GrpcServer {
       payload = decodePayload(bytes)
       body = payload.body.length === 0 ? {} : decodeBody(payload)
     } catch (error) {
-      this.#deps.log.debug({ connection: connection.id, error: String(error) }, 'nacos face: malformed stream message')
+      this.deps.log.debug({ connection: connection.id, error: String(error) }, 'nacos face: malformed stream message')
       connection.destroy()
       return
     }

@@ -27,107 +27,107 @@ export interface PushQueueDeps {
 }
 
 export class PushQueue {
-  readonly #deps: PushQueueDeps
-  readonly #waiting = new Map<string, MakePush>()
-  readonly #underWay = new Map<string, { subject: string; cancel: () => void }>()
-  #unreadBytes = 0
-  #cancelStall: (() => void) | undefined
-  #isPumping = false
-  #isClosed = false
-  #nextId = 0
+  private readonly deps: PushQueueDeps
+  private readonly pushes = new Map<string, MakePush>()
+  private readonly underWay = new Map<string, { subject: string; cancel: () => void }>()
+  private unreadBytes = 0
+  private cancelStall: (() => void) | undefined
+  private isPumping = false
+  private isClosed = false
+  private nextId = 0
 
   constructor(deps: PushQueueDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   /** Subjects that wait. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.pushes.size
   }
 
   get unacked(): number {
-    return this.#underWay.size
+    return this.underWay.size
   }
 
   offer(subject: string, make: MakePush): void {
-    if (this.#isClosed) return
-    this.#waiting.set(subject, make)
-    void this.#pump()
+    if (this.isClosed) return
+    this.pushes.set(subject, make)
+    void this.pump()
   }
 
   /** Forgets what waits of a subject. */
   withdraw(subject: string): void {
-    this.#waiting.delete(subject)
+    this.pushes.delete(subject)
   }
 
   /** The client answered. */
   acknowledge(requestId: string): void {
-    const answered = this.#underWay.get(requestId)
+    const answered = this.underWay.get(requestId)
     if (answered === undefined) return
     answered.cancel()
-    this.#underWay.delete(requestId)
-    void this.#pump()
+    this.underWay.delete(requestId)
+    void this.pump()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#waiting.clear()
-    for (const { cancel } of this.#underWay.values()) cancel()
-    this.#underWay.clear()
-    this.#cancelStall?.()
+    this.isClosed = true
+    this.pushes.clear()
+    for (const { cancel } of this.underWay.values()) cancel()
+    this.underWay.clear()
+    this.cancelStall?.()
   }
 
-  async #pump(): Promise<void> {
-    if (this.#isPumping) return
-    this.#isPumping = true
+  private async pump(): Promise<void> {
+    if (this.isPumping) return
+    this.isPumping = true
     try {
-      while (this.#hasRoom()) {
-        const [next] = this.#waiting
+      while (this.hasRoom()) {
+        const [next] = this.pushes
         if (next === undefined) break
         const [subject, make] = next
-        this.#waiting.delete(subject)
+        this.pushes.delete(subject)
         const message = await make().catch(() => undefined)
-        if (message !== undefined && !this.#isClosed) this.#send(subject, make, message)
+        if (message !== undefined && !this.isClosed) this.send(subject, make, message)
       }
     } finally {
-      this.#isPumping = false
+      this.isPumping = false
     }
   }
 
-  #hasRoom(): boolean {
-    const { maxUnackedPushes, maxPushBufferBytes } = this.#deps.limits
-    return !this.#isClosed && this.#underWay.size < maxUnackedPushes && this.#unreadBytes < maxPushBufferBytes
+  private hasRoom(): boolean {
+    const { maxUnackedPushes, maxPushBufferBytes } = this.deps.limits
+    return !this.isClosed && this.underWay.size < maxUnackedPushes && this.unreadBytes < maxPushBufferBytes
   }
 
-  #send(subject: string, make: MakePush, message: PushMessage): void {
-    const { ackTimeoutMs, clock, onUnanswered } = this.#deps
-    const requestId = String(++this.#nextId)
+  private send(subject: string, make: MakePush, message: PushMessage): void {
+    const { ackTimeoutMs, clock, onUnanswered } = this.deps
+    const requestId = String(++this.nextId)
     const cancel = clock.after(ackTimeoutMs, () => {
-      this.#underWay.delete(requestId)
+      this.underWay.delete(requestId)
       onUnanswered(subject)
-      if (!this.#waiting.has(subject)) this.#waiting.set(subject, make)
-      void this.#pump()
+      if (!this.pushes.has(subject)) this.pushes.set(subject, make)
+      void this.pump()
     })
-    this.#underWay.set(requestId, { subject, cancel })
+    this.underWay.set(requestId, { subject, cancel })
     let bytes = 0
     let isFlushed = false
-    bytes = this.#deps.send(message, requestId, () => {
+    bytes = this.deps.send(message, requestId, () => {
       isFlushed = true
       if (bytes === 0) return
-      this.#unreadBytes -= bytes
-      this.#watchReader()
-      void this.#pump()
+      this.unreadBytes -= bytes
+      this.watchReader()
+      void this.pump()
     })
     if (isFlushed) return
-    this.#unreadBytes += bytes
-    this.#watchReader()
+    this.unreadBytes += bytes
+    this.watchReader()
   }
 
   /** Each flush is progress; unread bytes without one for `stalledMs` are a stall. */
-  #watchReader(): void {
-    this.#cancelStall?.()
-    this.#cancelStall = undefined
-    if (this.#unreadBytes === 0 || this.#isClosed) return
-    this.#cancelStall = this.#deps.clock.after(this.#deps.stalledMs, this.#deps.onStalled)
+  private watchReader(): void {
+    this.cancelStall?.()
+    this.cancelStall = undefined
+    if (this.unreadBytes === 0 || this.isClosed) return
+    this.cancelStall = this.deps.clock.after(this.deps.stalledMs, this.deps.onStalled)
   }
 }

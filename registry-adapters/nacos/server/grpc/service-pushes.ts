@@ -29,32 +29,32 @@ interface Subject {
 }
 
 export class ServicePushes {
-  readonly #deps: ServicePushesDeps
-  readonly #subjects = new Map<ServiceKey, Subject>()
+  private readonly deps: ServicePushesDeps
+  private readonly subjects = new Map<ServiceKey, Subject>()
 
   constructor(deps: ServicePushesDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   get subscriptions(): number {
     let count = 0
-    for (const subject of this.#subjects.values()) count += subject.subscribers.size
+    for (const subject of this.subjects.values()) count += subject.subscribers.size
     return count
   }
 
   /** One subscription per connection and service; a second one replaces the clusters of the first. */
   subscribe(connection: ClientConnection, service: ServiceName, clusters: string): void {
-    const { maxSubscriptions, naming } = this.#deps
+    const { maxSubscriptions, naming } = this.deps
     const key = serviceKey(service)
     if (!connection.services.has(key) && connection.services.size >= maxSubscriptions) {
       throw overLimit('maxSubscriptions', connection.services.size + 1, maxSubscriptions)
     }
-    let subject = this.#subjects.get(key)
+    let subject = this.subjects.get(key)
     if (subject === undefined) {
       const made: Subject = { service, subscribers: new Map(), upstream: undefined, cancel: undefined }
       subject = made
-      this.#subjects.set(key, made)
-      made.upstream = naming.subscribe(service, () => this.#changed(made))
+      this.subjects.set(key, made)
+      made.upstream = naming.subscribe(service, () => this.changed(made))
     }
     const { subscribers } = subject
     subscribers.set(connection, clusters)
@@ -63,8 +63,8 @@ export class ServicePushes {
       unsubscribe: () => {
         subscribers.delete(connection)
         connection.pushes.withdraw(key)
-        if (subscribers.size > 0 || this.#subjects.get(key) !== found) return
-        this.#subjects.delete(key)
+        if (subscribers.size > 0 || this.subjects.get(key) !== found) return
+        this.subjects.delete(key)
         found.cancel?.()
         found.upstream?.unsubscribe()
       },
@@ -78,22 +78,22 @@ export class ServicePushes {
   }
 
   close(): void {
-    for (const subject of this.#subjects.values()) {
+    for (const subject of this.subjects.values()) {
       subject.cancel?.()
       subject.upstream?.unsubscribe()
     }
-    this.#subjects.clear()
+    this.subjects.clear()
   }
 
-  #changed(subject: Subject): void {
-    subject.cancel ??= this.#deps.clock.after(this.#deps.mergeWindowMs, () => {
+  private changed(subject: Subject): void {
+    subject.cancel ??= this.deps.clock.after(this.deps.mergeWindowMs, () => {
       subject.cancel = undefined
-      for (const [connection, clusters] of subject.subscribers) this.#offer(connection, subject.service, clusters)
+      for (const [connection, clusters] of subject.subscribers) this.offer(connection, subject.service, clusters)
     })
   }
 
-  #offer(connection: ClientConnection, service: ServiceName, clusters: string): void {
-    const { naming, now, cacheMillis } = this.#deps
+  private offer(connection: ClientConnection, service: ServiceName, clusters: string): void {
+    const { naming, now, cacheMillis } = this.deps
     connection.pushes.offer(serviceKey(service), async () => ({
       type: serverRequests.notifySubscriber,
       body: {

@@ -45,15 +45,15 @@ function answerOf(changed: readonly Listening[]): string {
 }
 
 export class LongPolls {
-  readonly #deps: LongPollsDeps
-  readonly #parked = new Set<() => void>()
+  private readonly deps: LongPollsDeps
+  private readonly polls = new Set<() => void>()
 
   constructor(deps: LongPollsDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   get parked(): number {
-    return this.#parked.size
+    return this.polls.size
   }
 
   /**
@@ -61,7 +61,7 @@ export class LongPolls {
    * before the client's own time is up.
    */
   async poll(text: string, timeoutMs: number | undefined, signal: AbortSignal, caller: Caller): Promise<string> {
-    const { config, limits } = this.#deps
+    const { config, limits } = this.deps
     const listening: Listening[] = []
     const changed: Listening[] = []
     for (const one of parseListening(text, limits.maxConfigListeners)) {
@@ -71,32 +71,32 @@ export class LongPolls {
       if ((now?.md5 ?? '') !== one.md5) changed.push(one)
     }
     if (changed.length > 0 || timeoutMs === undefined || signal.aborted) return answerOf(changed)
-    if (this.#parked.size >= limits.maxParkedPolls) {
-      throw overLimit('maxParkedPolls', this.#parked.size + 1, limits.maxParkedPolls)
+    if (this.polls.size >= limits.maxParkedPolls) {
+      throw overLimit('maxParkedPolls', this.polls.size + 1, limits.maxParkedPolls)
     }
-    return await this.#park(listening, Math.min(maxWaitMs, Math.max(500, timeoutMs - 500)), signal, caller)
+    return await this.park(listening, Math.min(maxWaitMs, Math.max(500, timeoutMs - 500)), signal, caller)
   }
 
   /** Answers all parked requests with nothing. */
   close(): void {
-    for (const release of this.#parked) release()
+    for (const release of this.polls) release()
   }
 
-  #park(listening: readonly Listening[], waitMs: number, signal: AbortSignal, caller: Caller): Promise<string> {
+  private park(listening: readonly Listening[], waitMs: number, signal: AbortSignal, caller: Caller): Promise<string> {
     return new Promise((resolve) => {
       const finish = (changed: readonly Listening[]): void => {
-        if (!this.#parked.delete(release)) return
+        if (!this.polls.delete(release)) return
         cancel()
         signal.removeEventListener('abort', release)
         for (const watch of watches) watch.unsubscribe()
         resolve(answerOf(changed))
       }
       const release = (): void => finish([])
-      this.#parked.add(release)
-      const cancel = this.#deps.clock.after(waitMs, release)
+      this.polls.add(release)
+      const cancel = this.deps.clock.after(waitMs, release)
       signal.addEventListener('abort', release)
       const watches = listening.map((one) =>
-        this.#deps.config.watch(
+        this.deps.config.watch(
           one.key,
           one.md5,
           (md5) => {

@@ -11,50 +11,50 @@ export interface StandInDocument {
 }
 
 export class StandInStore {
-  readonly #services = new Map<string, Map<string, WireInstance>>()
-  readonly #documents = new Map<string, StandInDocument>()
+  private readonly services = new Map<string, Map<string, WireInstance>>()
+  private readonly documents = new Map<string, StandInDocument>()
   onService: (service: ServiceName) => void = () => undefined
   onDocument: (tenant: string, group: string, dataId: string) => void = () => undefined
   /** Added to the clock of service views: a server whose clock is wrong. */
   clockSkewMs = 0
-  readonly #spoiled = new Set<string>()
+  private readonly spoiled = new Set<string>()
 
   /** Answers and pushes nonsense about this service until its list is set again. */
   spoil(service: ServiceName): void {
-    this.#spoiled.add(keyOf(service))
+    this.spoiled.add(keyOf(service))
     this.onService(service)
   }
 
   /** Replaces the list and tells subscribers. */
   setHosts(service: ServiceName, hosts: readonly Partial<WireInstance>[]): void {
-    this.#spoiled.delete(keyOf(service))
-    this.#services.set(keyOf(service), new Map(hosts.map((host) => [`${host.ip}:${host.port}`, wireInstance(host)])))
+    this.spoiled.delete(keyOf(service))
+    this.services.set(keyOf(service), new Map(hosts.map((host) => [`${host.ip}:${host.port}`, wireInstance(host)])))
     this.onService(service)
   }
 
   putInstance(service: ServiceName, instance: WireInstance): void {
-    const hosts = this.#services.get(keyOf(service)) ?? new Map<string, WireInstance>()
-    this.#services.set(keyOf(service), hosts)
+    const hosts = this.services.get(keyOf(service)) ?? new Map<string, WireInstance>()
+    this.services.set(keyOf(service), hosts)
     hosts.set(`${instance.ip}:${instance.port}`, instance)
     this.onService(service)
   }
 
   hasInstance(service: ServiceName, ip: string, port: number): boolean {
-    return this.#services.get(keyOf(service))?.has(`${ip}:${port}`) === true
+    return this.services.get(keyOf(service))?.has(`${ip}:${port}`) === true
   }
 
   removeInstance(service: ServiceName, ip: string, port: number): void {
-    if (this.#services.get(keyOf(service))?.delete(`${ip}:${port}`) === true) this.onService(service)
+    if (this.services.get(keyOf(service))?.delete(`${ip}:${port}`) === true) this.onService(service)
   }
 
   /** Forgets every instance, as a restarted server does; tells nobody. */
   forgetInstances(): void {
-    this.#services.clear()
+    this.services.clear()
   }
 
   /** All instances, disabled ones too. */
   instances(service: ServiceName): readonly WireInstance[] {
-    return [...(this.#services.get(keyOf(service))?.values() ?? [])]
+    return [...(this.services.get(keyOf(service))?.values() ?? [])]
   }
 
   info(service: ServiceName): WireServiceInfo {
@@ -64,7 +64,7 @@ export class StandInStore {
       clusters: '',
       cacheMillis: 10_000,
       // servers leave disabled instances out
-      hosts: this.#spoiled.has(keyOf(service))
+      hosts: this.spoiled.has(keyOf(service))
         ? ({ nonsense: true } as unknown as [])
         : this.instances(service).filter(({ enabled }) => enabled),
       lastRefTime: Date.now() + this.clockSkewMs,
@@ -77,13 +77,13 @@ export class StandInStore {
 
   serviceNames(namespace: string, group: string): string[] {
     const prefix = `${namespace}/${group}@@`
-    return [...this.#services]
+    return [...this.services]
       .filter(([key, hosts]) => key.startsWith(prefix) && hosts.size > 0)
       .map(([key]) => key.slice(prefix.length))
   }
 
   document(tenant: string, group: string, dataId: string): StandInDocument | undefined {
-    return this.#documents.get(`${tenant}\n${group}\n${dataId}`)
+    return this.documents.get(`${tenant}\n${group}\n${dataId}`)
   }
 
   /** Compare-and-set like the servers': a wrong md5 writes nothing. Answers whether it wrote. */
@@ -92,13 +92,13 @@ export class StandInStore {
     if (casMd5 !== '' && before?.md5 !== casMd5) return false
     const md5 = createHash('md5').update(content, 'utf8').digest('hex')
     const lastModified = Math.max(Date.now(), (before?.lastModified ?? 0) + 1)
-    this.#documents.set(`${tenant}\n${group}\n${dataId}`, { content, md5, lastModified })
+    this.documents.set(`${tenant}\n${group}\n${dataId}`, { content, md5, lastModified })
     this.onDocument(tenant, group, dataId)
     return true
   }
 
   removeDocument(tenant: string, group: string, dataId: string): void {
-    this.#documents.delete(`${tenant}\n${group}\n${dataId}`)
+    this.documents.delete(`${tenant}\n${group}\n${dataId}`)
     this.onDocument(tenant, group, dataId)
   }
 }
