@@ -40,6 +40,10 @@ export interface ConnectionPoolSpec {
   readonly maxRequests: number
   /** 0 = no bound. */
   readonly maxRequestsPerConnection: number
+  /** Of one connection in HTTP/2, beside the endpoint's own bound. 0 = no other. */
+  readonly maxConcurrentStreams: number
+  /** Endpoints of an `http` service are spoken to in HTTP/2 (Istio's h2UpgradePolicy). */
+  readonly upgradesToHttp2: boolean
   /** Retries in flight at the same time. */
   readonly maxRetries: number
   readonly idleTimeoutMs: number
@@ -126,6 +130,8 @@ export const defaultTrafficPolicy: TrafficPolicySpec = {
     maxPending: 1024,
     maxRequests: 1024,
     maxRequestsPerConnection: 0,
+    maxConcurrentStreams: 0,
+    upgradesToHttp2: false,
     maxRetries: 3,
     idleTimeoutMs: 60_000,
     maxConnectionAgeMs: 0,

@@ -1,12 +1,30 @@
 /** The one list of protocol names: what applications speak, and what the live connections of callers speak. */
 
 /** What an application speaks, and so what a listener accepts for it. */
-export const appProtocols = ['http', 'tcp'] as const
+export const appProtocols = ['http', 'http2', 'grpc', 'tcp'] as const
 export type AppProtocol = (typeof appProtocols)[number]
+
+/** Whether its messages are read, so that routes, filters and metrics per request apply; else it passes as bytes. */
+export function hasMessages(protocol: AppProtocol): boolean {
+  return protocol !== 'tcp'
+}
+
+/** What requests to an endpoint are said in. HTTP/2 by prior knowledge. */
+export type EndpointProtocol = 'http1' | 'http2'
+
+/** `upgrades`: a rule says that endpoints which would be spoken to in HTTP/1.1 take HTTP/2 (Istio's h2UpgradePolicy). */
+export function endpointProtocol(protocol: AppProtocol, upgrades: boolean): EndpointProtocol {
+  return protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && upgrades) ? 'http2' : 'http1'
+}
 
 /** What the connection of a caller speaks. A `websocket` was an `http1` connection before its upgrade. */
 export const connectionProtocols = ['http1', 'tcp', 'websocket'] as const
 export type ConnectionProtocol = (typeof connectionProtocols)[number]
 
 /** What a connection begins with on a listener for an application's protocol. */
-export const firstProtocol: Readonly<Record<AppProtocol, ConnectionProtocol>> = { http: 'http1', tcp: 'tcp' }
+export const firstProtocol: Readonly<Record<AppProtocol, ConnectionProtocol>> = {
+  http: 'http1',
+  http2: 'tcp',
+  grpc: 'tcp',
+  tcp: 'tcp',
+}

@@ -190,7 +190,7 @@ export class Worker {
     }
     const state = new MeshState(
       {
-        pools: { dialer, wheel, clock, codec },
+        pools: { dialer, wheel, clock, codecs: { http1: codec, http2: codec } },
         random,
         now: fresh,
         limitShare: 1 / options.workers,

@@ -1,4 +1,6 @@
+import type { EndpointProtocol } from '../../../contracts/protocols.ts'
 import type { Cluster, EndpointState } from '../balance/types.ts'
+import type { UpstreamCodec } from '../forward/streams.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import type { PoolHome } from './endpoint-pool.ts'
 import type { PoolDeps } from './pool-deps.ts'
@@ -11,12 +13,25 @@ export class ClusterPools implements PoolHome {
   /** HTTP connections of all endpoints. */
   open = 0
   isClosed = false
+  private protocol: EndpointProtocol
   private isPumping = false
 
-  constructor(cluster: Cluster, deps: PoolDeps) {
+  constructor(cluster: Cluster, deps: PoolDeps, protocol: EndpointProtocol) {
     this.cluster = cluster
     this.deps = deps
+    this.protocol = protocol
     cluster.onGone = (state) => this.endpointLeft(state)
+  }
+
+  get codec(): UpstreamCodec {
+    return this.deps.codecs[this.protocol]
+  }
+
+  /** What is spoken to the endpoints from the next connection on; those of another protocol end with the requests that run over them. */
+  speak(protocol: EndpointProtocol): void {
+    if (protocol === this.protocol) return
+    this.protocol = protocol
+    for (const pool of this.pools) pool.retire()
   }
 
   /** The pool of an endpoint that `pick` chose. */

@@ -14,6 +14,7 @@
  */
 import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
+import type { UpstreamCodec } from '../forward/streams.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -40,6 +41,8 @@ export const overflow = 1
 export interface PoolHome {
   readonly cluster: Cluster
   readonly deps: PoolDeps
+  /** What the endpoints are spoken to in. */
+  readonly codec: UpstreamCodec
   readonly isClosed: boolean
   /** Connections of all endpoints. */
   open: number
@@ -75,7 +78,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   /** A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `isFresh`: one that was never used before, for a repeat after a stale one. */
   acquire(waiter: ConnectionWaiter, isFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
     if (!isFresh) {
-      const connection = this.shared.length > 0 ? this.shared[this.shared.length - 1]! : this.takeIdle()
+      const connection = this.takeShared() ?? this.takeIdle()
       if (connection !== null) return connection
     }
     const { cluster } = this.cluster
@@ -129,13 +132,19 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   }
 
   private hasRoom(connection: PooledConnection): boolean {
-    if (connection.link.freeStreams === 0 || this.state.isGone || this.cluster.isClosed) return false
-    return connection.openStreams > 0 && !this.isWorn(connection) && !this.isTooOld(connection)
+    const { link, openStreams } = connection
+    if (link.freeStreams === 0 || this.state.isGone || this.cluster.isClosed) return false
+    if (openStreams === 0 || openStreams >= this.mostStreams) return false
+    return !this.isWorn(connection) && !this.isTooOld(connection)
+  }
+
+  private get mostStreams(): number {
+    return this.cluster.cluster.policy.pool.maxConcurrentStreams || Number.MAX_SAFE_INTEGER
   }
 
   private isWorn(connection: PooledConnection): boolean {
     const { maxRequestsPerConnection } = this.cluster.cluster.policy.pool
-    return maxRequestsPerConnection > 0 && connection.requests >= maxRequestsPerConnection
+    return connection.isRetired || (maxRequestsPerConnection > 0 && connection.requests >= maxRequestsPerConnection)
   }
 
   /** Gives a connection back on which nothing runs any more. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
@@ -175,7 +184,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   /** Ends a connection that is in the caller's hands. */
   discard(connection: PooledConnection): void {
-    connection.transport.close()
+    connection.link.close()
     this.lost(connection)
   }
 
@@ -242,6 +251,13 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     this.cluster.deps.wheel.drop(this.timer)
   }
 
+  /** The endpoint is spoken to in another way from now on: nobody new comes to the connections that are there. */
+  retire(): void {
+    this.closeIdle()
+    this.shared.length = 0
+    for (const connection of this.connections) connection.isRetired = true
+  }
+
   /** The endpoint left: nobody new comes, dials that nobody waits for any more end, and what is served there ends soon if its host is gone. */
   leave(): void {
     this.closeIdle()
@@ -265,8 +281,9 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   /** Dials as long as more requests wait than the dials under way will carry, and the bounds allow. */
   dialForWaiters(): void {
-    const { cluster, deps } = this.cluster
-    while (this.dials.size * deps.codec.streamsPerLink < this.waitingCount) {
+    const { cluster, codec, deps } = this.cluster
+    const perLink = Math.min(codec.streamsPerLink, this.mostStreams)
+    while (this.dials.size * perLink < this.waitingCount) {
       if (!cluster.tryConnection()) {
         // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
         if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
@@ -315,6 +332,18 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     return this.freshWaiters.size > 0 ? this.freshWaiters.take() : this.waiters.take()
   }
 
+  /** One that carries requests and takes another. */
+  private takeShared(): PooledConnection | null {
+    const { shared } = this
+    while (shared.length > 0) {
+      const connection = shared[shared.length - 1]!
+      if (this.hasRoom(connection)) return connection
+      // its endpoint said that it leaves, or it grew old
+      shared.pop()
+    }
+    return null
+  }
+
   private takeIdle(): PooledConnection | null {
     for (;;) {
       const connection = this.idle.pop()
@@ -331,8 +360,8 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   private opened(transport: Transport): PooledConnection {
     this.cluster.open++
-    const { clock, codec } = this.cluster.deps
-    const connection = new PooledConnection(this, codec, transport, clock.now)
+    const { codec, deps } = this.cluster
+    const connection = new PooledConnection(this, codec, transport, deps.clock.now)
     this.connections.add(connection)
     return connection
   }

@@ -1,3 +1,4 @@
+import type { EndpointProtocol } from '../../../contracts/protocols.ts'
 import type { UpstreamCodec } from '../forward/streams.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { TimerWheel } from '../transport/timer-wheel.ts'
@@ -8,6 +9,6 @@ export interface PoolDeps {
   readonly dialer: Dialer
   readonly wheel: TimerWheel
   readonly clock: Clock
-  /** The codec that is spoken to endpoints. */
-  readonly codec: UpstreamCodec
+  /** What can be spoken to endpoints; each destination has one of them. */
+  readonly codecs: Readonly<Record<EndpointProtocol, UpstreamCodec>>
 }

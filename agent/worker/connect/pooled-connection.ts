@@ -19,6 +19,8 @@ export class PooledConnection implements LinkHome {
   openStreams = 0
   /** Requests sent so far; more than 0 = reused. */
   requests = 0
+  /** No further request comes to it: its endpoint is spoken to in another way now. */
+  isRetired = false
   /** Monotonic ms. */
   openedAt: number
   idleSince: number

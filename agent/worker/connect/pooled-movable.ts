@@ -27,7 +27,8 @@ export class PooledMovable implements Movable {
   }
 
   get isReady(): boolean {
-    return this.isIdle && this.connection.transport.isMovable
+    const { link, transport } = this.connection
+    return this.isIdle && link.isMovable && transport.isMovable
   }
 
   get isIdle(): boolean {

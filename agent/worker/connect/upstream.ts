@@ -1,5 +1,6 @@
 import type { ClusterDump } from '../../../contracts/control-link.ts'
 import type { HashKeySpec } from '../../../contracts/policy-spec.ts'
+import type { EndpointProtocol } from '../../../contracts/protocols.ts'
 import type { Cluster } from '../balance/types.ts'
 import { ClusterPools } from './cluster-pools.ts'
 import type { PoolDeps } from './pool-deps.ts'
@@ -18,10 +19,10 @@ export class Upstream {
   /** `uses` when control was last told. */
   reportedUses = 0
 
-  constructor(key: string, cluster: Cluster, deps: PoolDeps) {
+  constructor(key: string, cluster: Cluster, deps: PoolDeps, protocol: EndpointProtocol) {
     this.key = key
     this.cluster = cluster
-    this.pools = new ClusterPools(cluster, deps)
+    this.pools = new ClusterPools(cluster, deps, protocol)
   }
 
   /** What the balancer wants hashed, or null. */

@@ -124,12 +124,16 @@ export interface GivenLink {
 /** One connection to an endpoint. A codec implements it. */
 export interface UpstreamLink {
   readonly transport: Transport
-  /** Streams that can be opened now, beside those that are open: at most 1 in HTTP/1.1. */
+  /** Streams that can be opened now, beside those that are open: at most 1 in HTTP/1.1. Can become 0 at any time, when the endpoint says that it leaves. */
   readonly freeStreams: number
   /** `isReused`: it carried requests before. Only while `freeStreams` is above 0. */
   open(owner: UpstreamOwner, isReused: boolean): UpstreamStream
   /** Nobody uses it: it is watched for its end and for bytes that nobody asked for. */
   rest(): void
+  /** At rest: takes its leave of the endpoint and closes. Its home is not told. */
+  close(): void
+  /** At rest: it can go on in another process from its transport alone. */
+  readonly isMovable: boolean
 }
 
 /** Who dialled a link: a pool, or somebody with one question. */

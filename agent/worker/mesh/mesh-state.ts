@@ -3,6 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { endpointAt } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { endpointProtocol } from '../../../contracts/protocols.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type {
@@ -126,7 +127,7 @@ export class MeshState {
     const known = this.fallbacks.get(key)
     if (known !== undefined) return known
     if (this.fallbacks.size >= maxFallbacks) this.dropIdleFallback()
-    const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools)
+    const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools, 'http1')
     this.fallbacks.set(key, upstream)
     return upstream
   }
@@ -268,6 +269,7 @@ export class MeshState {
         this.keysOf.get(key)!.delete(upstreamKey)
       } else {
         upstream.cluster.update(spec.endpoints, policy, this.deps.now(), labels)
+        upstream.pools.speak(endpointProtocol(spec.protocol, policy.pool.upgradesToHttp2))
       }
     }
   }
@@ -285,7 +287,9 @@ export class MeshState {
   private createUpstream(key: string): Upstream | undefined {
     const cluster = this.createCluster(key)
     if (cluster === undefined) return undefined
-    const upstream = new Upstream(key, cluster, this.deps.pools)
+    const { protocol } = this.services.get(cluster.service)!
+    const spoken = endpointProtocol(protocol, cluster.policy.pool.upgradesToHttp2)
+    const upstream = new Upstream(key, cluster, this.deps.pools, spoken)
     this.upstreams.set(key, upstream)
     const keys = this.keysOf.get(cluster.service)
     if (keys === undefined) this.keysOf.set(cluster.service, new Set([key]))

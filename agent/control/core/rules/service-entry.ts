@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { endpointId, metadataKeys } from '../../../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import { hasMessages } from '../../../../contracts/protocols.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
 import { entryProtocols, portName } from './service-entry-shape.ts'
@@ -44,7 +45,7 @@ export function declaredPorts(spec: ServiceEntrySpec): DeclaredPort[] {
 
 /** Numbers of the ports that speak the protocol; all of them where none does: the entry's word may be missing. */
 export function portsSpeaking(ports: readonly DeclaredPort[], protocol: AppProtocol): number[] {
-  const speaking = ports.filter((port) => port.protocol === protocol)
+  const speaking = ports.filter((port) => hasMessages(port.protocol) === hasMessages(protocol))
   return (speaking.length === 0 ? ports : speaking).map((port) => port.number)
 }
 

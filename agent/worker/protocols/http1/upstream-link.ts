@@ -6,6 +6,7 @@ import type { UpstreamStreams } from './upstream-streams.ts'
 /** One connection to an endpoint that carries one request after another. While nobody uses it, it owns its transport. */
 export class Http1Link implements UpstreamLink, StreamLink, TransportOwner {
   readonly transport: Transport
+  readonly isMovable = true
   freeStreams = 1
   private readonly streams: UpstreamStreams
   private readonly home: LinkHome
@@ -27,6 +28,10 @@ export class Http1Link implements UpstreamLink, StreamLink, TransportOwner {
 
   rest(): void {
     this.transport.owner = this
+  }
+
+  close(): void {
+    this.transport.close()
   }
 
   freed(): void {

@@ -91,7 +91,11 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     random: Math.random,
     now,
   })
-  const pools = new ClusterPools(cluster, { dialer, wheel, clock, codec })
+  const pools = new ClusterPools(
+    cluster,
+    { dialer, wheel, clock, codecs: { http1, http2: codec } },
+    codec === http1 ? 'http1' : 'http2',
+  )
   return {
     cluster,
     pools,
@@ -351,6 +355,7 @@ describe('a pool of connections that carry several requests at once', () => {
   /** A link of a protocol with two streams; the test ends them. */
   class TwoStreams implements UpstreamLink {
     readonly transport: Transport
+    readonly isMovable = false
     freeStreams = 2
     readonly home: LinkHome
 
@@ -365,6 +370,10 @@ describe('a pool of connections that carry several requests at once', () => {
     }
 
     rest(): void {}
+
+    close(): void {
+      this.transport.close()
+    }
 
     endOne(): void {
       this.freeStreams++
@@ -444,6 +453,40 @@ describe('a pool of connections that carry several requests at once', () => {
     expect(transport.isClosed).to.equal(false)
     link(0).endOne()
     expect(transport.isClosed).to.equal(true)
+  })
+
+  it('asks no more of a connection than the policy says, though its endpoint would take it', () => {
+    const { ask, connect, dials, opened } = start({ maxConcurrentStreams: 1 })
+    ask()
+    ask()
+    expect(dials).to.have.length(2)
+    connect(0)
+    connect(1)
+    expect(opened[0]).to.not.equal(opened[1])
+  })
+
+  it('passes over a connection whose endpoint said meanwhile that it leaves', () => {
+    const { ask, connect, dials, link } = start()
+    ask()
+    connect(0)
+    link(0).freeStreams = 0
+    ask()
+    expect(dials).to.have.length(2)
+  })
+
+  it('speaks another protocol from the next connection on, and ends the former ones with their requests', () => {
+    const { ask, connect, dials, link, opened, pools } = start()
+    ask()
+    const former = connect(0)
+    pools.speak('http1')
+    expect(former.isClosed).to.equal(false)
+    ask()
+    expect(dials, 'nobody new comes to it').to.have.length(2)
+    link(0).endOne()
+    expect(former.isClosed).to.equal(true)
+    pools.speak('http2')
+    connect(1)
+    expect(opened[1]!.link).to.be.instanceOf(TwoStreams)
   })
 
   it('keeps a connection of an endpoint that left until its last request is over, and gives it nobody new', () => {

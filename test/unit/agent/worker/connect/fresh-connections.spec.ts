@@ -46,11 +46,17 @@ describe('waiting for a fresh connection', () => {
       },
     }
     const wheel = { arm() {}, disarm() {}, drop() {} }
-    const openLink = (dialled: Transport) => ({ transport: dialled, rest() {} }) as unknown as UpstreamLink
+    const openLink = (dialled: Transport) =>
+      ({ transport: dialled, rest() {}, close: () => dialled.close() }) as unknown as UpstreamLink
     const codec: UpstreamCodec = { streamsPerLink: 1, openLink }
-    const deps = { dialer, wheel, clock: new Clock(() => 0), codec } as unknown as PoolDeps
+    const deps = {
+      dialer,
+      wheel,
+      clock: new Clock(() => 0),
+      codecs: { http1: codec, http2: codec },
+    } as unknown as PoolDeps
     const policy = { pool: { ...defaultTrafficPolicy.pool, maxConnections } }
-    const pools = new ClusterPools(cluster({ policy }), deps)
+    const pools = new ClusterPools(cluster({ policy }), deps, 'http1')
     pool = pools.of(pools.cluster.states[0] as (typeof pools.cluster.states)[number])
   }
 

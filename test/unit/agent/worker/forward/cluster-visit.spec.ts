@@ -17,7 +17,7 @@ const byCookie: TrafficPolicySpec['loadBalancer'] = {
 }
 
 function visitOf(policy: Partial<TrafficPolicySpec> = {}, count = 3) {
-  const upstream = new Upstream('key', cluster({ endpoints: endpoints(count), policy }), {} as PoolDeps)
+  const upstream = new Upstream('key', cluster({ endpoints: endpoints(count), policy }), {} as PoolDeps, 'http1')
   return { upstream, visit: new ClusterVisit(seededRandom(1)), numbers: upstream.cluster.numbers }
 }
 

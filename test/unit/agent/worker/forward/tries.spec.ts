@@ -48,7 +48,7 @@ function triesOf(more: Partial<HttpRouteSpec> = {}, method = 'GET', count = 3) {
   )
   const attempts: FakeAttempt[] = []
   const tallies = { hedges: 0, retries: 0, retriesRefused: 0, unreadRepeats: 0, reusedConnectionRepeats: 0 }
-  const upstream = new Upstream('key', cluster({ endpoints: endpoints(count) }), {} as PoolDeps)
+  const upstream = new Upstream('key', cluster({ endpoints: endpoints(count) }), {} as PoolDeps, 'http1')
   const route = virtualHost([routeSpec('a', [], more)]).routes[0] as Route
   const said: (Refusal | Answer)[] = []
   const user = {

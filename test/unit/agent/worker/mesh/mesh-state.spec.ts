@@ -39,7 +39,13 @@ function stateWith(snapshot: Snapshot) {
   })
   const filters = filterTable(filterKinds, noFilterCounts(), new VerdictCounts(filterKinds))
   const state = new MeshState(
-    { pools: { dialer, wheel, clock, codec }, filters, random: Math.random, now: () => 1000, limitShare: 1 },
+    {
+      pools: { dialer, wheel, clock, codecs: { http1: codec, http2: codec } },
+      filters,
+      random: Math.random,
+      now: () => 1000,
+      limitShare: 1,
+    },
     {
       onListeners: (changed) => listenerChanges.push(changed),
       onSettings: () => settings++,
