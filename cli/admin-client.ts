@@ -1,4 +1,5 @@
 /** Asks a running agent over its admin address: `http://host:port` or the path of its unix socket. */
+import type { Socket } from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
 
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
@@ -18,8 +19,15 @@ export interface AdminClient {
 /** Longest answer that is read, in bytes; a config dump of a center with 10,000 services stays below it. */
 const maxReplyBytes = 256 * 1024 * 1024
 
-/** @param where `/path/of/admin.sock`, `host:port` or `http://host:port`. Throws E_CONFIG_INVALID for anything else. */
-export function adminClient(where: string, timeoutMs: number): AdminClient {
+/**
+ * @param where `/path/of/admin.sock`, `host:port` or `http://host:port`. Throws E_CONFIG_INVALID for anything else.
+ * @param distrust why the answer that begins to come in on this connection is not the agent's; undefined = it is. Nothing of it is read before.
+ */
+export function adminClient(
+  where: string,
+  timeoutMs: number,
+  distrust?: (connection: Socket) => string | undefined,
+): AdminClient {
   const target = parseWhere(where)
   const call = (method: string, path: string, body: string | undefined): Promise<AdminReply> =>
     new Promise((resolve, reject) => {
@@ -33,6 +41,12 @@ export function adminClient(where: string, timeoutMs: number): AdminClient {
             body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
         },
         (incoming) => {
+          const stranger = distrust?.(incoming.socket)
+          if (stranger !== undefined) {
+            incoming.destroy()
+            reject(new MeshError('E_ADMIN_UNREACHABLE', `${where}: ${stranger}`))
+            return
+          }
           const chunks: Buffer[] = []
           let held = 0
           incoming.on('data', (chunk: Buffer) => {
@@ -57,22 +71,28 @@ export function adminClient(where: string, timeoutMs: number): AdminClient {
   }
 }
 
-/** One agent with several addresses: the next one is asked when nobody answers at one. Errors: E_ADMIN_UNREACHABLE, with the reason of each. */
-export function firstOf(clients: readonly AdminClient[]): AdminClient {
+/**
+ * The agent by its socket, and by its address for whoever may not open that. Nowhere else does the address stand in for the socket: when the agent is down, its port is anybody's. Errors:
+ * E_ADMIN_UNREACHABLE, with the reason of each that was asked.
+ */
+export function whereAllowed(atSocket: AdminClient, atAddress: AdminClient): AdminClient {
   const ask = async (call: (client: AdminClient) => Promise<AdminReply>): Promise<AdminReply> => {
-    const reasons: string[] = []
-    for (const client of clients) {
+    try {
+      return await call(atSocket)
+    } catch (refusal) {
+      if (!isDenied(refusal instanceof MeshError ? refusal.cause : undefined)) throw refusal
       try {
-        return await call(client)
+        return await call(atAddress)
       } catch (error) {
         if (!(error instanceof MeshError) || error.code !== 'E_ADMIN_UNREACHABLE') throw error
-        reasons.push(error.message)
+        throw new MeshError('E_ADMIN_UNREACHABLE', `${(refusal as MeshError).message}; ${error.message}`, {
+          cause: error,
+        })
       }
     }
-    throw new MeshError('E_ADMIN_UNREACHABLE', reasons.join('; '))
   }
   return {
-    where: clients.map((client) => client.where).join(' or '),
+    where: `${atSocket.where} or ${atAddress.where}`,
     get: (path) => ask((client) => client.get(path)),
     post: (path, body) => ask((client) => client.post(path, body)),
   }
@@ -92,9 +112,13 @@ export async function adminJson(client: AdminClient, path: string): Promise<unkn
 }
 
 function unreachable(where: string, cause: NodeJS.ErrnoException): MeshError {
-  const isDenied = cause.code === 'EACCES' || cause.code === 'EPERM'
-  const why = isDenied ? 'this user may not open it; use the user of the agent, or root' : 'is it running?'
+  const why = isDenied(cause) ? 'this user may not open it; use the user of the agent, or root' : 'is it running?'
   return new MeshError('E_ADMIN_UNREACHABLE', `${where}: the agent does not answer; ${why}`, { cause })
+}
+
+function isDenied(cause: unknown): boolean {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code
+  return code === 'EACCES' || code === 'EPERM'
 }
 
 function parseWhere(where: string): { socketPath: string } | { host: string; port: number } {

@@ -11,8 +11,10 @@ import { MeshError } from '../contracts/errors.ts'
 export interface AgentPlace {
   readonly configFile: string
   readonly runDir: string
-  /** In the order of trying: the socket, which only the agent's user and root may open, and the address, where everybody may read. */
-  readonly admin: readonly string[]
+  /** Only the agent's user and root may open it. */
+  readonly socket: string
+  /** Everybody on the host may read there; undefined = off. */
+  readonly address: string | undefined
 }
 
 /** Throws E_CONFIG_UNREADABLE when the file cannot be read, E_CONFIG_INVALID when it cannot even be understood in part. */
@@ -31,6 +33,6 @@ export function locateAgent(configFile: string): AgentPlace {
       `${configFile}: has problems, so it does not say where the agent is; see \`hostmesh check -c ${configFile}\`, or use --admin or --run-dir`,
     )
   const { runDir, admin } = resolveConfig(configFile, value, machineFacts())
-  const address = admin.address === 'off' ? [] : [formatHostPort(admin.address)]
-  return { configFile, runDir, admin: [admin.socket, ...address] }
+  const address = admin.address === 'off' ? undefined : formatHostPort(admin.address)
+  return { configFile, runDir, socket: admin.socket, address }
 }

@@ -1,7 +1,7 @@
 /** Composition root of the `hostmesh` command: words of the call to commands, errors to exit codes. */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MeshError, describeError } from '../contracts/errors.ts'
-import { adminClient, firstOf } from './admin-client.ts'
+import { adminClient, whereAllowed } from './admin-client.ts'
 import type { CommandContext } from './context.ts'
 import { type DrillName, drillNames } from './drill/names.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
@@ -81,9 +81,12 @@ interface WatchdogCall {
 async function context({ config, admin }: AgentCall): Promise<CommandContext> {
   if (admin !== undefined) return { output: output(), admin: adminClient(admin, adminTimeoutMs), runDir: undefined }
   const { locateAgent } = await import('./locate-agent.ts')
-  const place = locateAgent(config)
-  const clients = place.admin.map((where) => adminClient(where, adminTimeoutMs))
-  return { output: output(), admin: firstOf(clients), runDir: place.runDir }
+  const { socket, address, runDir } = locateAgent(config)
+  const atSocket = adminClient(socket, adminTimeoutMs)
+  if (address === undefined) return { output: output(), admin: atSocket, runDir }
+  const { strangerAt } = await import('./stranger.ts')
+  const atAddress = adminClient(address, adminTimeoutMs, (connection) => strangerAt(connection, runDir))
+  return { output: output(), admin: whereAllowed(atSocket, atAddress), runDir }
 }
 
 async function runDirOf({ config, runDir }: WatchdogCall): Promise<string> {
@@ -337,11 +340,18 @@ command('demo', 'two hosts, a center and a registry on this machine, with traffi
     await finish(demo(output(), { once: options.once === true, nacos: options.nacos }))
   })
 
-// whoever read us has seen enough (`| head`): not a failure, and the exit code stays that of the answer
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+let isOutputLost = false
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // whoever read us has seen enough (`| head`): not a failure, and the exit code stays that of the answer
+  if (error.code === 'EPIPE' || isOutputLost) return
+  isOutputLost = true
+  process.stderr.write(`hostmesh: the answer could not be written: ${error.message}\n`)
+})
+// there is nobody left to tell
+process.stderr.on('error', () => undefined)
+process.on('exit', (code) => {
+  if (isOutputLost && code === exitCodes.ok) process.exitCode = exitCodes.failed
+})
 
 try {
   await program.parseAsync()

@@ -5,12 +5,12 @@
  * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard error).
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
-import { makePrivateDirectory } from '../../native/private-directory.ts'
+import { distrustOf, makePrivateDirectory } from '../../native/private-directory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminFace } from './admin/admin-face.ts'
@@ -121,6 +121,21 @@ function makeDirectories(config: AgentConfig, warn: (message: string) => void): 
   }
   if (problem !== undefined)
     throw new MeshError('E_RUN_DIRECTORY', `${config.runDir}: ${problem}; control does not start`)
+  const socketsPlace = dirname(config.admin.socket)
+  try {
+    problem = distrustOf(socketsPlace)
+  } catch (cause) {
+    throw new MeshError(
+      'E_RUN_DIRECTORY',
+      `admin.socket: ${socketsPlace}: ${systemReason(cause)}; control does not start`,
+      { cause },
+    )
+  }
+  if (problem !== undefined)
+    throw new MeshError(
+      'E_RUN_DIRECTORY',
+      `admin.socket: ${socketsPlace}: ${problem}; control does not start, for anybody could answer in its place`,
+    )
   try {
     problem = makePrivateDirectory(config.stateDir)
   } catch (cause) {
@@ -328,6 +343,8 @@ function fail(error: unknown, write: (message: string) => void): void {
   process.exit(isConfig ? exit.config : exit.failed)
 }
 
+// nobody is left to tell, and it must not end control
+process.stderr.on('error', () => undefined)
 try {
   await main()
 } catch (error) {

@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import { spawnSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { claimLoopbackBlock } from '../../../cli/launch/loopback-block.ts'
 import { Mesh } from '../../support/mesh/mesh.ts'
 
 const main = join(import.meta.dirname, '../../../cli/main.ts')
@@ -94,15 +95,39 @@ describe('one way to name the agent', function () {
       expect(ran.err).to.include('none.yaml').and.to.include('--admin')
     })
 
-    it('nobody there: names both places', async () => {
+    it('nobody there: names the socket, and does not ask whoever has the port', async () => {
       const config = join(folder, 'agent.yaml')
       writeFileSync(config, 'runDir: run\nadmin: { address: 127.0.0.1:1 }\n')
       const ran = await hostmesh('status', '-c', config)
       expect(ran.code).to.equal(4)
-      expect(ran.err).to.include(join(folder, 'run/admin.sock')).and.to.include('127.0.0.1:1')
+      expect(ran.err).to.include(join(folder, 'run/admin.sock')).and.to.not.include('127.0.0.1:1')
       const watchdog = await hostmesh('generations', '-c', config)
       expect(watchdog.code).to.equal(4)
       expect(watchdog.err).to.include(join(folder, 'run/watchdog.sock'))
+    })
+
+    it('a run directory below one that others may write to, or a socket in one: nothing starts', async () => {
+      const shared = join(folder, 'shared')
+      mkdirSync(join(shared, 'run'), { recursive: true })
+      mkdirSync(join(folder, 'registry'))
+      chmodSync(shared, 0o777)
+      const config = join(folder, 'shared.yaml')
+      const document = {
+        stateDir: 'state',
+        host: { address: '127.0.0.1' },
+        registries: [{ name: 'files', type: 'file', directory: 'registry' }],
+        workers: 1,
+      }
+      for (const place of [{ runDir: 'shared/run' }, { runDir: 'run', admin: { socket: 'shared/admin.sock' } }]) {
+        writeFileSync(config, JSON.stringify({ ...document, ...place }))
+        const ran = await hostmesh('agent', '-c', config)
+        expect(ran.code).to.equal(1)
+        expect(ran.err).to.match(/E_RUN_DIRECTORY.*shared.*others may write to/)
+      }
+      writeFileSync(config, JSON.stringify({ ...document, runDir: 'shared/run' }))
+      const ran = await hostmesh('watchdog', '-c', config)
+      expect(ran.code).to.equal(1)
+      expect(ran.out).to.match(/E_RUN_DIRECTORY.*shared.*others may write to/)
     })
 
     it('a center started from a file without its role: says what to write', async () => {
@@ -112,6 +137,56 @@ describe('one way to name the agent', function () {
       expect(ran.code).to.equal(3)
       expect(ran.err).to.include('write "role: center" into the file')
     })
+  })
+
+  it('says in one line that its answer could not be written', async function () {
+    for (const words of [['check', '-c', '/nowhere/agent.yaml'], ['--help'], ['--json', 'check', '-c', '/nowhere']]) {
+      const full = openSync('/dev/full', 'w')
+      const child = spawn(process.execPath, [main, ...words], { env: environment, stdio: ['ignore', full, 'pipe'] })
+      closeSync(full)
+      const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+      const [err, code] = await Promise.all([text(child.stderr!), ended])
+      expect(code, words.join(' ')).to.be.oneOf([1, 3])
+      expect(err, words.join(' ')).to.match(/hostmesh: the answer could not be written: ENOSPC/)
+      expect(err).to.not.include('at ')
+    }
+  })
+
+  it('serves on when the disk behind its log is full', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hm-cli-'))
+    const block = await claimLoopbackBlock(Math.random)
+    const config = join(folder, 'agent.yaml')
+    const address = block.address(1)
+    const at = (port: number): object => ({ address: `${address}:${port}` })
+    const document = {
+      runDir: 'run',
+      stateDir: 'state',
+      workers: 1,
+      host: { address },
+      registries: [{ name: 'files', type: 'file', directory: 'registry' }],
+      outbound: { http: `${address}:15001` },
+      admin: at(15_000),
+      metrics: at(15_020),
+      readiness: at(15_021),
+    }
+    writeFileSync(config, JSON.stringify(document))
+    mkdirSync(join(folder, 'registry'))
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [main, 'agent', '-c', config], {
+      env: environment,
+      stdio: ['ignore', full, full],
+    })
+    closeSync(full)
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    try {
+      await until(async () => child.exitCode !== null || (await hostmesh('status', '-c', config)).code === 0)
+      expect(child.exitCode).to.equal(null)
+    } finally {
+      child.kill('SIGTERM')
+      await ended
+      await block.release()
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   it('is silent when its reader has seen enough', async () => {
