@@ -21,7 +21,7 @@ const soPeerCredentials = 17 // SO_PEERCRED
 const lockExclusiveNow = 2 | 4 // LOCK_EX | LOCK_NB
 const magic = 0x484d_4644
 
-/** Batches received and not asked for; the eldest is closed beyond this. */
+/** Batches received and not asked for; the oldest is closed beyond this. */
 export const maxWaitingBatches = 64
 
 export interface PeerCredentials {
@@ -174,9 +174,9 @@ function createPort(
       closeAll(waiting.get(key))
       waiting.set(key, outcome.descriptors)
       if (waiting.size > maxWaitingBatches) {
-        const [eldest] = waiting.keys()
-        closeAll(waiting.get(eldest!))
-        waiting.delete(eldest!)
+        const [oldest] = waiting.keys()
+        closeAll(waiting.get(oldest!))
+        waiting.delete(oldest!)
       }
     }
   }

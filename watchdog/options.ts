@@ -52,7 +52,7 @@ export interface RestartOptions {
 export interface Bounds {
   /** Resident bytes of one child; above it its generation is replaced, or taken back during probation. */
   readonly maxChildBytes: number
-  /** Draining generations at the same time; the eldest is ended beyond it. */
+  /** Draining generations at the same time; the oldest is ended beyond it. */
   readonly maxDraining: number
   readonly maxRelayConnections: number
   /** Bytes held for one relayed connection and direction. */

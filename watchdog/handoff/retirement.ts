@@ -82,7 +82,7 @@ export class Retirement {
     return addCounts(old.counts)
   }
 
-  /** HAProxy's pile-up of old processes must not happen here: the eldest goes first. */
+  /** HAProxy's pile-up of old processes must not happen here: the oldest goes first. */
   private enforceCap(newest: Generation): void {
     const { tree, bounds, log } = this.deps
     for (const generation of tree.draining.slice(0, Math.max(0, tree.draining.length - bounds.maxDraining))) {

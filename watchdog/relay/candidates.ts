@@ -9,7 +9,7 @@ import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.
 
 const firstRestMs = 1000
 const lastRestMs = 30_000
-/** Addresses remembered as failed; the eldest is forgotten beyond it. */
+/** Addresses remembered as failed; the oldest is forgotten beyond it. */
 const maxRemembered = 4096
 
 export interface Candidate {

@@ -55,7 +55,7 @@ export interface PoolHome {
 
 export class EndpointPool implements TimerOwner, ConnectionHome {
   readonly state: EndpointState
-  readonly cluster: PoolHome
+  readonly home: PoolHome
   readonly idle: PooledConnection[] = []
   /** Carry requests and have room for more. */
   private readonly shared: PooledConnection[] = []
@@ -69,8 +69,8 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   private readonly dials = new Set<PendingDial>()
   private readonly timer: Timer
 
-  constructor(cluster: PoolHome, state: EndpointState) {
-    this.cluster = cluster
+  constructor(home: PoolHome, state: EndpointState) {
+    this.home = home
     this.state = state
     this.timer = new Timer(this, 0)
   }
@@ -81,7 +81,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
       const connection = this.takeShared() ?? this.takeIdle()
       if (connection !== null) return connection
     }
-    const { cluster } = this.cluster
+    const { cluster } = this.home
     if (!cluster.tryPending()) return overflow
     if (isFresh) this.freshWaiters.push(waiter)
     else this.waiters.push(waiter)
@@ -102,7 +102,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   /** False when it was not waiting any more. */
   forget(waiter: ConnectionWaiter): boolean {
     if (!this.waiters.remove(waiter) && !this.freshWaiters.remove(waiter)) return false
-    this.cluster.cluster.endPending()
+    this.home.cluster.endPending()
     return true
   }
 
@@ -126,30 +126,30 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   private serveBeside(connection: PooledConnection): void {
     while (this.waiters.size > 0 && this.hasRoom(connection)) {
-      this.cluster.cluster.endPending()
+      this.home.cluster.endPending()
       this.waiters.take()!.onConnection(connection)
     }
   }
 
   private hasRoom(connection: PooledConnection): boolean {
     const { link, openStreams } = connection
-    if (link.freeStreams === 0 || this.state.isGone || this.cluster.isClosed) return false
+    if (link.freeStreams === 0 || this.state.isGone || this.home.isClosed) return false
     if (openStreams === 0 || openStreams >= this.mostStreams) return false
     return !this.isWorn(connection) && !this.isTooOld(connection)
   }
 
   private get mostStreams(): number {
-    return this.cluster.cluster.policy.pool.maxConcurrentStreams || Number.MAX_SAFE_INTEGER
+    return this.home.cluster.policy.pool.maxConcurrentStreams || Number.MAX_SAFE_INTEGER
   }
 
   private isWorn(connection: PooledConnection): boolean {
-    const { maxRequestsPerConnection } = this.cluster.cluster.policy.pool
+    const { maxRequestsPerConnection } = this.home.cluster.policy.pool
     return connection.isRetired || (maxRequestsPerConnection > 0 && connection.requests >= maxRequestsPerConnection)
   }
 
   /** Gives a connection back on which nothing runs any more. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
   release(connection: PooledConnection, isReusable: boolean): void {
-    const { pool } = this.cluster.cluster.policy
+    const { pool } = this.home.cluster.policy
     if (this.shared.length > 0) this.unshare(connection)
     if (!isReusable || this.isWorn(connection) || this.isTooOld(connection)) {
       this.discard(connection)
@@ -167,19 +167,19 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     }
     if (waiter === undefined && this.waiters.size > 0) waiter = this.waiters.take()
     if (waiter !== undefined) {
-      this.cluster.cluster.endPending()
+      this.home.cluster.endPending()
       waiter.onConnection(connection)
       this.serveBeside(connection)
       return
     }
-    if (this.state.isGone || this.cluster.isClosed) {
+    if (this.state.isGone || this.home.isClosed) {
       this.discard(connection)
       return
     }
-    const now = this.cluster.deps.clock.now
+    const now = this.home.deps.clock.now
     connection.rest(now)
     this.idle.push(connection)
-    if (!this.timer.isArmed) this.cluster.deps.wheel.arm(this.timer, now + pool.idleTimeoutMs)
+    if (!this.timer.isArmed) this.home.deps.wheel.arm(this.timer, now + pool.idleTimeoutMs)
   }
 
   /** Ends a connection that is in the caller's hands. */
@@ -202,9 +202,9 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   /** The slot of a connection that is gone, or was given away to a tunnel that has ended. */
   lost(connection: PooledConnection): void {
     this.connections.delete(connection)
-    this.cluster.open--
-    this.cluster.cluster.endConnection()
-    this.cluster.pump()
+    this.home.open--
+    this.home.cluster.endConnection()
+    this.home.pump()
     this.dropIfUnused()
   }
 
@@ -217,7 +217,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   /** Takes over a connection of an earlier process as an idle one. False when there is no room; it is then closed. */
   adopt(transport: Transport, requests: number, ageMs: number): PooledConnection | undefined {
-    if (this.state.isGone || !this.cluster.cluster.tryConnection()) {
+    if (this.state.isGone || !this.home.cluster.tryConnection()) {
       transport.close()
       return undefined
     }
@@ -248,7 +248,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   /** Closes what is idle; busy connections close when they are released. */
   closeIdle(): void {
     while (this.closeOldestIdle());
-    this.cluster.deps.wheel.drop(this.timer)
+    this.home.deps.wheel.drop(this.timer)
   }
 
   /** The endpoint is spoken to in another way from now on: nobody new comes to the connections that are there. */
@@ -267,7 +267,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     if (this.waitingCount > 0) return
     for (const dial of this.dials) {
       dial.cancel()
-      this.cluster.cluster.endConnection()
+      this.home.cluster.endConnection()
     }
     this.dials.clear()
     this.dropIfUnused()
@@ -275,18 +275,18 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   /** Busy connections end within seconds if the host cannot be reached. */
   watchClosely(): void {
-    const { cluster, deps } = this.cluster
+    const { cluster, deps } = this.home
     for (const { transport } of this.connections) deps.dialer.watchClosely(transport, cluster.policy.pool)
   }
 
   /** Dials as long as more requests wait than the dials under way will carry, and the bounds allow. */
   dialForWaiters(): void {
-    const { cluster, codec, deps } = this.cluster
+    const { cluster, codec, deps } = this.home
     const perLink = Math.min(codec.streamsPerLink, this.mostStreams)
     while (this.dials.size * perLink < this.waitingCount) {
       if (!cluster.tryConnection()) {
         // Only an endpoint without any connection takes room from a sibling; else its own next free one serves.
-        if (this.open + this.dials.size > 0 || !this.cluster.makeRoom(this) || !cluster.tryConnection()) return
+        if (this.open + this.dials.size > 0 || !this.home.makeRoom(this) || !cluster.tryConnection()) return
       }
       const dial: PendingDial = deps.dialer.dial(
         this.state.address,
@@ -306,7 +306,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
               cluster.endPending()
               waiter.onConnectFailed(outcome, reason)
             }
-            this.cluster.pump()
+            this.home.pump()
             this.dropIfUnused()
           },
         },
@@ -316,16 +316,16 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   }
 
   onTimer(): void {
-    const { clock, wheel } = this.cluster.deps
+    const { clock, wheel } = this.home.deps
     const now = clock.refresh()
-    const { idleTimeoutMs } = this.cluster.cluster.policy.pool
-    for (let eldest = this.idle[0]; eldest !== undefined; eldest = this.idle[0]) {
-      if (eldest.idleSince + idleTimeoutMs > now && !this.isTooOld(eldest)) break
+    const { idleTimeoutMs } = this.home.cluster.policy.pool
+    for (let oldest = this.idle[0]; oldest !== undefined; oldest = this.idle[0]) {
+      if (oldest.idleSince + idleTimeoutMs > now && !this.isTooOld(oldest)) break
       this.idle.shift()
-      this.discard(eldest)
+      this.discard(oldest)
     }
-    const eldest = this.idle[0]
-    if (eldest !== undefined) wheel.arm(this.timer, eldest.idleSince + idleTimeoutMs)
+    const oldest = this.idle[0]
+    if (oldest !== undefined) wheel.arm(this.timer, oldest.idleSince + idleTimeoutMs)
   }
 
   private takeWaiter(): ConnectionWaiter | undefined {
@@ -354,13 +354,13 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   }
 
   private isTooOld(connection: PooledConnection): boolean {
-    const { maxConnectionAgeMs } = this.cluster.cluster.policy.pool
-    return maxConnectionAgeMs > 0 && this.cluster.deps.clock.now - connection.openedAt >= maxConnectionAgeMs
+    const { maxConnectionAgeMs } = this.home.cluster.policy.pool
+    return maxConnectionAgeMs > 0 && this.home.deps.clock.now - connection.openedAt >= maxConnectionAgeMs
   }
 
   private opened(transport: Transport): PooledConnection {
-    this.cluster.open++
-    const { codec, deps } = this.cluster
+    this.home.open++
+    const { codec, deps } = this.home
     const connection = new PooledConnection(this, codec, transport, deps.clock.now)
     this.connections.add(connection)
     return connection
@@ -368,7 +368,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   private dropIfUnused(): void {
     if (!this.state.isGone || this.open + this.dials.size + this.waitingCount > 0) return
-    this.cluster.deps.wheel.drop(this.timer)
-    this.cluster.removePool(this)
+    this.home.deps.wheel.drop(this.timer)
+    this.home.removePool(this)
   }
 }

@@ -85,12 +85,12 @@ export interface RouteFilter {
 }
 
 /** Offsets of verdicts from `RouteFilter.at`. */
-export const Verdict = { goOn: 0, answer: 1, wait: 2 } as const
+export const Verdict = { continue: 0, answer: 1, wait: 2 } as const
 
 /** Asks a filter and counts what it says. */
 export function ask({ at, filter, verdicts }: RouteFilter, context: FilterContext): FilterVerdict {
   const verdict = filter.onRequest(context)
-  const offset = verdict === null ? Verdict.goOn : verdict.kind === 'answer' ? Verdict.answer : Verdict.wait
+  const offset = verdict === null ? Verdict.continue : verdict.kind === 'answer' ? Verdict.answer : Verdict.wait
   verdicts[at + offset]! += 1
   return verdict
 }

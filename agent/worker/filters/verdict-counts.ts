@@ -1,7 +1,7 @@
 import { Verdict } from './filter.ts'
 import type { Filter, RouteFilter } from './filter.ts'
 
-const verdictNames = ['go-on', 'answer', 'wait']
+const verdictNames = ['continue', 'answer', 'wait']
 
 /**
  * How often the filters of each kind said what, `hostmesh_filter_total{filter,verdict}`: three numbers per kind in one typed array. Where a filter counts is decided

@@ -44,19 +44,19 @@ import type {
 import { Tries } from './tries.ts'
 import type { TriesUser } from './tries.ts'
 import { startTunnel } from './tunnel.ts'
-import { Way } from './way.ts'
+import { Routing } from './routing.ts'
 
 /** The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two applications of a host (loop guard). */
 const maxPasses = 8
 
 /**
- * One request and its response: from a whole head to the last byte of the answer. Follows the way to a destination, runs the attempts there, passes the reply on,
+ * One request and its response: from a whole head to the last byte of the answer. Has itself routed to a destination, runs the attempts there, passes the reply on,
  * and answers for what fails. Reused for one exchange after another; an idle connection holds none.
  */
 export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   readonly stream: DownstreamStream
   readonly request: RequestMessage
-  readonly way: Way = new Way()
+  readonly routing: Routing = new Routing()
   readonly tries: Tries
   readonly outgoing: OutgoingRequest
   readonly reply: OutgoingReply = new OutgoingReply()
@@ -75,7 +75,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     this.stream = stream
     this.request = stream.request
     this.tries = new Tries(deps, this)
-    this.outgoing = new OutgoingRequest(deps, stream, this.way, this.tries.running)
+    this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running)
     this.wholeTimer = new Timer(this, 0)
     this.wait = new FilterWait(deps, this)
     this.context = { view: this.request, now: 0, random: deps.random }
@@ -109,19 +109,19 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
   /** Service key of the destination, undefined when the request never got that far. */
   get service(): string | undefined {
-    return this.tries.visit.upstream?.cluster.service ?? this.way.destination?.spec.service
+    return this.tries.visit.upstream?.cluster.service ?? this.routing.destination?.spec.service
   }
   get perTryTimeoutMs(): number {
-    return this.way.route?.retry?.spec.perTryTimeoutMs ?? 0
+    return this.routing.route?.retry?.spec.perTryTimeoutMs ?? 0
   }
   get route(): Route | null {
-    return this.way.route
+    return this.routing.route
   }
   get isReplayable(): boolean {
     return this.outgoing.body.replay.isWhole
   }
 
-  // ---- the way
+  // ---- routing
 
   start(): void {
     const { request } = this
@@ -134,27 +134,27 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     } else if (request.endsHere) {
       this.answer(emptyOk)
     } else {
-      this.goOn()
+      this.proceed()
     }
   }
 
-  /** Along the way until the request is at its destination, waits, or is answered. */
-  private goOn(): void {
-    const { context, request, way } = this
+  /** Goes on until the request is at its destination, waits, or is answered. */
+  private proceed(): void {
+    const { context, request, routing } = this
     const { clock, mesh, parked, wheel } = this.deps
     context.now = clock.now
-    const found = way.goOn(mesh, request, this.stream.accepted.listener.virtualHost, context)
+    const found = routing.resolve(mesh, request, this.stream.accepted.listener.virtualHost, context)
     this.keepRouteTimeout()
     switch (found.kind) {
       case 'upstream':
-        if (way.route!.mirrors.length > 0) this.outgoing.startCopies(way.route!)
+        if (routing.route!.mirrors.length > 0) this.outgoing.startCopies(routing.route!)
         this.tries.start(found)
         break
       case 'ask':
         if (!parked.park(found.name, this, this.stream.share)) this.answer(tooManyParked())
         break
       case 'unknown':
-        if (!this.tryFallback()) this.answer(way.unknownAnswer())
+        if (!this.tryFallback()) this.answer(routing.unknownAnswer())
         break
       case 'wait':
         if (found.flag !== '-') this.reply.flag = found.flag
@@ -168,7 +168,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   private keepRouteTimeout(): void {
-    const timeoutMs = this.way.route?.spec.timeoutMs ?? 0
+    const timeoutMs = this.routing.route?.spec.timeoutMs ?? 0
     if (timeoutMs === 0) return
     const deadline = this.startedAt + this.wait.waitedMs + timeoutMs
     if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
@@ -177,7 +177,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   /** Control has answered, or did not in time. */
   unpark(isTimeout: boolean): void {
     this.deps.clock.refresh()
-    if (!isTimeout) this.goOn()
+    if (!isTimeout) this.proceed()
     else if (!this.tryFallback())
       this.answer(
         this.stream.accepted.listener.kind === 'relay' ? centerNotReady() : unknownService('the named service'),
@@ -203,7 +203,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     return true
   }
 
-  // ---- the request on its way to the attempts
+  // ---- the request on its routing to the attempts
 
   accepts(count: number): boolean {
     return this.outgoing.accepts(count)
@@ -260,9 +260,9 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     const { mesh, wheel } = this.deps
     wheel.arm(this.wholeTimer, this.startedAt + this.wait.waitedMs + mesh.limits.requestTimeoutMs)
     if (verdict === null) {
-      this.goOn()
+      this.proceed()
     } else {
-      this.way.countLateAnswer()
+      this.routing.countLateAnswer()
       this.answer(verdict)
     }
   }
@@ -317,14 +317,14 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   private changesOf(attempt: Attempt, { status }: ReplyMessage): ReplyEdits {
-    const { context, way } = this
+    const { context, routing } = this
     const { clock, replyChanges } = this.deps
     context.now = clock.now
-    return replyChanges.forReply(way, attempt.state!, context, status, this.tries.visit.hashCookie)
+    return replyChanges.forReply(routing, attempt.state!, context, status, this.tries.visit.hashCookie)
   }
 
   private commit(attempt: Attempt): void {
-    const { route } = this.way
+    const { route } = this.routing
     if (route === null || route.spec.timeoutMs === 0) this.deps.wheel.disarm(this.wholeTimer)
     this.tries.commit(attempt)
   }
@@ -431,7 +431,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   answer(answer: Answer): void {
     const { context, reply, stream } = this
     const { clock } = this.deps
-    const { route } = this.way
+    const { route } = this.routing
     this.tries.running.abandonLosing(Outcome.cancelled)
     if (reply.headMs < 0) reply.headMs = clock.now - this.startedAt
     context.now = clock.now
@@ -463,7 +463,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   /** Counts it and lets everything go. The stream follows. */
   private close(): void {
     const { accessLog, metrics } = this.deps
-    if (this.way.host === null || !this.way.host.isOwn) {
+    if (this.routing.host === null || !this.routing.host.isOwn) {
       metrics.count(this)
       if (accessLog.isOn && accessLog.wants(this.reply)) accessLog.write(loggedRequest(this.deps, this))
     }
@@ -479,7 +479,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     this.hasRequest = false
     this.wait.reset()
     this.outgoing.reset()
-    this.way.reset()
+    this.routing.reset()
     this.tries.reset()
     this.reply.reset()
   }

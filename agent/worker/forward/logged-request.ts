@@ -26,7 +26,7 @@ export interface LoggedExchange {
   readonly reply: OutgoingReply
   readonly startedAt: number
   readonly endpoint: EndpointState | null
-  readonly way: { readonly route: Route | null }
+  readonly routing: { readonly route: Route | null }
   readonly tries: { readonly count: number; readonly visit: { readonly upstream: Upstream | null } }
   readonly outgoing: { readonly trace: TraceContext; readonly requestId: RequestId }
 }
@@ -52,7 +52,7 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     sourceApp: request.source?.app ?? '-',
     upstreamId: exchange.endpoint?.id ?? '-',
     upstreamCluster: exchange.tries.visit.upstream?.cluster.name ?? '-',
-    routeName: exchange.way.route?.spec.name ?? '-',
+    routeName: exchange.routing.route?.spec.name ?? '-',
     listenerName: stream.accepted.listener.name,
     attempts: exchange.tries.count,
     traceId: isRead ? traceId(request) || exchange.outgoing.trace.text : '',

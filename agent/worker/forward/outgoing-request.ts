@@ -8,7 +8,7 @@ import { RequestId, requestIdField } from './request-id.ts'
 import type { RunningAttempts } from './running-attempts.ts'
 import type { DownstreamStream, Fields, UpstreamStream } from './streams.ts'
 import { TraceContext } from './trace-context.ts'
-import type { Way } from './way.ts'
+import type { Routing } from './routing.ts'
 
 export interface OutgoingRequestDeps {
   readonly mesh: { readonly mesh: Pick<MeshSpec, 'tracing' | 'generateRequestId'> }
@@ -24,14 +24,19 @@ export class OutgoingRequest {
   readonly requestId: RequestId = new RequestId()
   private readonly deps: OutgoingRequestDeps
   private readonly stream: DownstreamStream
-  private readonly way: Way
+  private readonly routing: Routing
   private readonly running: RunningAttempts<Attempt>
   private copies: MirrorRun | null = null
 
-  constructor(deps: OutgoingRequestDeps, stream: DownstreamStream, way: Way, running: RunningAttempts<Attempt>) {
+  constructor(
+    deps: OutgoingRequestDeps,
+    stream: DownstreamStream,
+    routing: Routing,
+    running: RunningAttempts<Attempt>,
+  ) {
     this.deps = deps
     this.stream = stream
-    this.way = way
+    this.routing = routing
     this.running = running
   }
 
@@ -73,7 +78,7 @@ export class OutgoingRequest {
   send(attempt: Attempt, upstream: UpstreamStream): void {
     const { body, stream, trace } = this
     const { mesh, requestChanges } = this.deps
-    const { destination, route } = this.way
+    const { destination, route } = this.routing
     const { replay } = body
     const { request } = stream
     upstream.send(

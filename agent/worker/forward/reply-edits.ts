@@ -3,7 +3,7 @@ import type { EndpointState } from '../balance/types.ts'
 import type { FilterContext } from '../filters/filter.ts'
 import type { HeaderEdits, Route } from '../route/types.ts'
 import type { ReplyEdits } from './streams.ts'
-import type { Way } from './way.ts'
+import type { Routing } from './routing.ts'
 
 /** What the mesh changes in a reply on its way to the caller. One per worker, filled anew for each. */
 export class ReplyChanges implements ReplyEdits {
@@ -14,13 +14,13 @@ export class ReplyChanges implements ReplyEdits {
   private endpoint: EndpointState | null = null
 
   forReply(
-    way: Way,
+    routing: Routing,
     endpoint: EndpointState,
     context: FilterContext,
     status: number,
     cookie: HeaderEdits | null,
   ): ReplyEdits {
-    const { destination, route } = way
+    const { destination, route } = routing
     const isFinal = route !== null && status >= 200
     this.destination = isFinal && destination !== null ? destination.responseEdits : null
     // a destination's edits hold those of its route

@@ -34,7 +34,7 @@ export interface WorkerLinkDeps {
   readonly port: DescriptorPort
 }
 
-interface Attempt {
+interface Dial {
   stream: FrameStream | undefined
   readonly timer: NodeJS.Timeout
   isOver: boolean
@@ -49,7 +49,7 @@ export class WorkerLink {
   private readonly hooks: WorkerLinkHooks
   private stream: FrameStream | undefined
   private sender: BatchSender | undefined
-  private attempt: Attempt | undefined
+  private dialing: Dial | undefined
   private nextDialAt = 0
   private farewell: (() => void) | undefined
   private readonly refusals = new Map<number, readonly number[]>()
@@ -66,34 +66,34 @@ export class WorkerLink {
 
   /** Dials unless it is open, under way, refused, or too early. `now`: monotonic ms. */
   dial(now: number): void {
-    if (this.stream !== undefined || this.attempt !== undefined || this.isRefused || now < this.nextDialAt) return
+    if (this.stream !== undefined || this.dialing !== undefined || this.isRefused || now < this.nextDialAt) return
     this.nextDialAt = now + redialMs
     const { deps, name } = this
-    const attempt: Attempt = {
+    const dial: Dial = {
       stream: undefined,
       timer: setTimeout(() => {
-        attempt.stream?.close()
-        this.lost(attempt, `no answer in ${answerTimeoutMs} ms`)
+        dial.stream?.close()
+        this.lost(dial, `no answer in ${answerTimeoutMs} ms`)
       }, answerTimeoutMs),
       isOver: false,
     }
-    this.attempt = attempt
+    this.dialing = dial
     const path = join(deps.runDir, runFiles.workerTakeover(name.generation, name.index))
     dialFrames(path, maxHandoffFrameBytes, deps.native, {
-      onMessage: (message) => this.receive(attempt, message as unknown as SuccessorToPredecessor),
-      onClose: (error) => this.lost(attempt, error?.message ?? 'closed'),
+      onMessage: (message) => this.receive(dial, message as unknown as SuccessorToPredecessor),
+      onClose: (error) => this.lost(dial, error?.message ?? 'closed'),
     }).then(
       (stream) => {
-        if (attempt.isOver) {
+        if (dial.isOver) {
           stream.close()
           return undefined
         }
-        attempt.stream = stream
+        dial.stream = stream
         const { generation, index } = deps
         stream.send({ type: 'hello', link: handoffVersion, generation, index, pid: process.pid })
         return undefined
       },
-      (error: unknown) => this.lost(attempt, describeError(error)),
+      (error: unknown) => this.lost(dial, describeError(error)),
     )
   }
 
@@ -122,10 +122,10 @@ export class WorkerLink {
   /** The last bytes must leave this process before it does: resolves when the successor has read everything and closed, or after 2 s. */
   leave(): Promise<void> {
     this.isRefused = true
-    const { attempt, stream } = this
+    const { dialing, stream } = this
     if (stream === undefined) {
-      if (attempt !== undefined) this.end(attempt)
-      attempt?.stream?.close()
+      if (dialing !== undefined) this.end(dialing)
+      dialing?.stream?.close()
       return Promise.resolve()
     }
     return new Promise((resolve) => {
@@ -142,23 +142,23 @@ export class WorkerLink {
     })
   }
 
-  private receive(attempt: Attempt, message: SuccessorToPredecessor): void {
+  private receive(dial: Dial, message: SuccessorToPredecessor): void {
     switch (message.type) {
       case 'welcome': {
-        clearTimeout(attempt.timer)
+        clearTimeout(dial.timer)
         const { deps, name } = this
         this.sender = new BatchSender(
           deps.port,
           join(deps.runDir, runFiles.workerDescriptors(name.generation, name.index)),
         )
-        this.stream = attempt.stream
+        this.stream = dial.stream
         this.hooks.onOpen()
         return
       }
       case 'refused':
         this.isRefused = true
-        attempt.stream?.close()
-        this.lost(attempt, message.message)
+        dial.stream?.close()
+        this.lost(dial, message.message)
         return
       case 'taken':
         if (message.refused.length > 0) this.refusals.set(message.batch, message.refused)
@@ -166,9 +166,9 @@ export class WorkerLink {
     }
   }
 
-  private lost(attempt: Attempt, reason: string): void {
-    if (attempt.isOver) return
-    this.end(attempt)
+  private lost(dial: Dial, reason: string): void {
+    if (dial.isOver) return
+    this.end(dial)
     this.stream = undefined
     this.sender?.close()
     this.sender = undefined
@@ -176,9 +176,9 @@ export class WorkerLink {
     else this.farewell()
   }
 
-  private end(attempt: Attempt): void {
-    attempt.isOver = true
-    clearTimeout(attempt.timer)
-    this.attempt = undefined
+  private end(dial: Dial): void {
+    dial.isOver = true
+    clearTimeout(dial.timer)
+    this.dialing = undefined
   }
 }

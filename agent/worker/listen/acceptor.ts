@@ -50,7 +50,7 @@ export class Acceptor {
       transport.close()
       return
     }
-    this.goOn(new Arriving(transport, spec, context, this.counted(count)))
+    this.takeStep(new Arriving(transport, spec, context, this.counted(count)))
   }
 
   /** Counts a connection in; the answer takes it out again, once. */
@@ -66,10 +66,10 @@ export class Acceptor {
     }
   }
 
-  private readonly goOn = (arriving: Arriving): void => {
+  private readonly takeStep = (arriving: Arriving): void => {
     const step = this.deps.steps[arriving.nextStep++]
     if (step !== undefined) {
-      step.begin(arriving, this.goOn)
+      step.begin(arriving, this.takeStep)
       return
     }
     const { context, identity, onEnd, proxy, received, source, transport } = arriving

@@ -48,19 +48,19 @@ export class RelayIntake implements IntakeStep {
     }
     this.keepPlace(arriving, address)
     const known = key === '' ? undefined : service(key)
-    if (key === '') this.goOn(arriving, next)
-    else if (known !== undefined) this.goOnAs(known, arriving, next)
+    if (key === '') this.admit(arriving, next)
+    else if (known !== undefined) this.admitAs(known, arriving, next)
     else this.askFor(key, arriving, next)
   }
 
-  private goOnAs(service: ServiceSpec, arriving: Arriving, next: NextStep): void {
+  private admitAs(service: ServiceSpec, arriving: Arriving, next: NextStep): void {
     // The host knows what its listener speaks; a registry may know nothing of it.
     const protocol = asksAcknowledgement(arriving) ? 'tcp' : service.protocol === 'tcp' ? 'http' : service.protocol
     arriving.context = { ...relayedContext(arriving.context, service), protocol }
-    this.goOn(arriving, next)
+    this.admit(arriving, next)
   }
 
-  private goOn(arriving: Arriving, next: NextStep): void {
+  private admit(arriving: Arriving, next: NextStep): void {
     if (asksAcknowledgement(arriving)) {
       this.deps.output.append(goesOn)
       arriving.transport.write(this.deps.output)
@@ -95,7 +95,7 @@ export class RelayIntake implements IntakeStep {
       unpark: (isTimeout: boolean) => {
         this.deps.clock.refresh()
         const known = service(key)
-        if (known !== undefined) this.goOnAs(known, arriving, next)
+        if (known !== undefined) this.admitAs(known, arriving, next)
         else this.refuse(arriving, isTimeout ? notReadyAnswer : unknownAnswer)
       },
     }

@@ -137,7 +137,7 @@ describe('a hot restart', function () {
     expect(state.reports[0]).to.include({ kind: 'upgrade', outcome: 'done', release: 'v1' })
   })
 
-  it('never leaves more draining generations than allowed: the eldest is ended', async () => {
+  it('never leaves more draining generations than allowed: the oldest is ended', async () => {
     host = await WatchdogHost.start({ tuning: { bounds: { maxDraining: 2 }, deadlines: { drainMs: 60_000 } } })
     const callers: KeepAliveCaller[] = []
     const ends: Promise<string>[] = []

@@ -66,7 +66,7 @@ describe('with real workers, through hot restarts,', function () {
     expect((await host.state()).generations.map(({ phase }) => phase)).to.deep.equal(['serving', 'draining'])
     caller.socket.resume()
     expect((await big).body.length).to.equal(16_000_000)
-    const state = await host.until(({ generations }) => generations.length === 1, 'the eldest is gone')
+    const state = await host.until(({ generations }) => generations.length === 1, 'the oldest is gone')
     const first = state.reports.find(({ to }) => to === 2)!
     expect(first.counts.filter(({ protocol }) => protocol === 'http1')).to.deep.equal([
       { protocol: 'http1', application: 'service:orders', moved: 1, drained: 0, cut: 0 },

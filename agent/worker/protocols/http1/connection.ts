@@ -133,7 +133,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     }
     this.isProcessing = false
     this.hold(buf, at, end)
-    if (this.phase === Phase.idle && this.onReady !== null) this.goOn()
+    if (this.phase === Phase.idle && this.onReady !== null) this.processHeld()
   }
 
   /** Answers the bytes taken: head, and with it what came of the content; 0 when more are needed, -1 when the connection is at its end. */
@@ -223,18 +223,18 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
 
   /** The endpoint takes more of the request. */
   resumeReading(): void {
-    if (this.held !== null) this.goOn()
+    if (this.held !== null) this.processHeld()
     else this.readOn()
   }
 
   continueSoon(): void {
     setImmediate(() => {
       this.deps.clock.refresh()
-      this.goOn()
+      this.processHeld()
     })
   }
 
-  private goOn(): void {
+  private processHeld(): void {
     if (this.phase >= Phase.lingering || this.isProcessing) return
     if (this.phase === Phase.idle) {
       if (this.isSlow) return
@@ -320,7 +320,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     if (this.phase === Phase.lingering) {
       if (this.hasEnded) this.closeNow()
     } else if (this.phase === Phase.idle) {
-      this.goOn()
+      this.processHeld()
     } else {
       this.stream?.owner.onDrained()
     }
@@ -336,7 +336,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     this.phase = Phase.idle
     this.armIdle()
     const isStopped = this.held !== null || this.isHeldBack
-    if (!this.isProcessing && (isStopped || this.onReady !== null || this.hasEnded)) this.goOn()
+    if (!this.isProcessing && (isStopped || this.onReady !== null || this.hasEnded)) this.processHeld()
   }
 
   /** The reply cannot be finished: the caller must see a broken one. `needsReset`: only a reset tells (a reply that ends with the connection). */

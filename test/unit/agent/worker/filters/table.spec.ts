@@ -58,7 +58,7 @@ describe('verdicts', () => {
 
   it('are counted by kind of filter, over all routes; what did not happen is not shown', () => {
     expect(counted([0.2, 0.7, 0.8]).samples()).to.deep.equal([
-      { labels: ['fault-delay', 'go-on'], value: 4 },
+      { labels: ['fault-delay', 'continue'], value: 4 },
       { labels: ['fault-delay', 'wait'], value: 2 },
       { labels: ['fault-abort', 'answer'], value: 3 },
     ])
@@ -70,7 +70,7 @@ describe('verdicts', () => {
     for (const state of [null, 1, [], { nobody: [1, 1, 1] }, { cors: 'x' }, { cors: [NaN, 'x', null] }])
       next.importState(state)
     expect(next.samples()).to.deep.equal([
-      { labels: ['fault-delay', 'go-on'], value: 2 },
+      { labels: ['fault-delay', 'continue'], value: 2 },
       { labels: ['fault-delay', 'wait'], value: 4 },
       { labels: ['fault-abort', 'answer'], value: 3 },
     ])

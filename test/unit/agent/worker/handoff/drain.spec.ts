@@ -215,12 +215,12 @@ describe('draining a worker', () => {
   })
 
   it('a second order sends what is left to the next successor, and what comes from a predecessor goes there too', async () => {
-    const [eldest, old, next] = [new Side(native), new Side(native), new Side(native)]
+    const [oldest, old, next] = [new Side(native), new Side(native), new Side(native)]
     const takeover = await successor(old, 2)
     await successor(next, 3)
-    const busy = eldest.add('busy', 'http1', false)
+    const busy = oldest.add('busy', 'http1', false)
     old.add('idle', 'http1')
-    const first = drain(eldest, 20_000)
+    const first = drain(oldest, 20_000)
     const firstRun = first.run()
     await eventually(() => takeover.size === 1)
     const order = { successor: { generation: 3, index: 0 }, deadlineMs: 20_000 }
@@ -241,12 +241,12 @@ describe('draining a worker', () => {
   })
 
   it('takes nothing from a predecessor any more once it has decided to leave', async () => {
-    const [eldest, old] = [new Side(native), new Side(native)]
+    const [oldest, old] = [new Side(native), new Side(native)]
     const takeover = await successor(old, 2)
     const order = { successor: undefined, deadlineMs: 5000 }
     await new Drain(depsOf(old, 2), native, ports[0], order, takeover).run()
-    eldest.add('late', 'http1')
-    const outcome = await drain(eldest, 400).run()
+    oldest.add('late', 'http1')
+    const outcome = await drain(oldest, 400).run()
     expect(old.adopted).to.deep.equal([])
     expect(outcome.counts).to.deep.equal([
       { protocol: 'http1', application: 'service:orders', moved: 0, drained: 1, cut: 0 },

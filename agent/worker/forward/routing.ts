@@ -18,10 +18,10 @@ export type Stop =
 const unknown: Stop = { kind: 'unknown' }
 
 /**
- * The way of one request: its virtual host, route and destination, found in this order and remembered. Decides only: it sends nothing and waits for nothing.
- * After a stop that has an end (control answered, a wait is over) `goOn` takes it up where it was.
+ * The routing of one request: its virtual host, route and destination, found in this order and remembered. Decides only: it sends nothing and waits for nothing.
+ * After a stop that has an end (control answered, a wait is over) `resolve` takes it up where it was.
  */
-export class Way {
+export class Routing {
   host: VirtualHost | null = null
   route: Route | null = null
   destination: Destination | null = null
@@ -29,7 +29,12 @@ export class Way {
   private nextFilter = 0
 
   /** Answers the upstream at its end. `listenerHost`: the virtual host of the listener, null where the request names its service. */
-  goOn(mesh: MeshView, request: RequestMessage, listenerHost: string | null, context: FilterContext): Upstream | Stop {
+  resolve(
+    mesh: MeshView,
+    request: RequestMessage,
+    listenerHost: string | null,
+    context: FilterContext,
+  ): Upstream | Stop {
     if (this.host === null) {
       const stop = listenerHost === null ? this.findNamedHost(mesh, request) : this.findListenerHost(mesh, listenerHost)
       if (stop !== null) return stop
@@ -93,7 +98,7 @@ export class Way {
     return mesh.upstream(key) ?? unknown
   }
 
-  /** The answer to a request whose way is unknown. */
+  /** The answer to a request whose destination is unknown. */
   unknownAnswer(): Answer {
     if (this.destination !== null) return unknownDestination(this.destination)
     return mayBeAName(this.name) ? unknownService(this.name) : nameNotAllowed(this.name)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import type { Upstream } from '../../../../../agent/worker/connect/upstream.ts'
 import type { MeshView } from '../../../../../agent/worker/forward/mesh-view.ts'
-import { Way } from '../../../../../agent/worker/forward/way.ts'
+import { Routing } from '../../../../../agent/worker/forward/routing.ts'
 import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
 import type { VirtualHost } from '../../../../../agent/worker/route/types.ts'
 import type { HttpRouteSpec } from '../../../../../contracts/route-spec.ts'
@@ -32,19 +32,19 @@ function meshOf(hosts: Record<string, VirtualHost | null>, clusters: string[] = 
 
 const named = (name: string): RequestParts => ({ fields: [['x-mesh-service', name]] })
 
-function goOn(way: Way, mesh: MeshView, parts: RequestParts = {}, listenerHost: string | null = null) {
+function resolve(routing: Routing, mesh: MeshView, parts: RequestParts = {}, listenerHost: string | null = null) {
   const request = new PlainRequest(parts)
-  return way.goOn(mesh, request, listenerHost, context(request))
+  return routing.resolve(mesh, request, listenerHost, context(request))
 }
 
-describe('the way of a request', () => {
+describe('the routing of a request', () => {
   const host = virtualHost([route('a')])
 
   it('leads to the upstream of its route', () => {
     const { mesh } = meshOf({ orders: host }, [key('a')])
-    const way = new Way()
-    expect(goOn(way, mesh)).to.equal(upstream)
-    expect([way.host, way.route!.spec.name]).to.deep.equal([host, 'a'])
+    const routing = new Routing()
+    expect(resolve(routing, mesh)).to.equal(upstream)
+    expect([routing.host, routing.route!.spec.name]).to.deep.equal([host, 'a'])
   })
 
   it('takes the name from x-mesh-service before Host, and the listener before both', () => {
@@ -52,9 +52,9 @@ describe('the way of a request', () => {
     const mine = virtualHost([route('mine')])
     const { mesh } = meshOf({ orders: host, other, mine }, [key('a'), key('other'), key('mine')])
     const routeOf = (parts: RequestParts, listenerHost: string | null): string => {
-      const way = new Way()
-      goOn(way, mesh, parts, listenerHost)
-      return way.route!.spec.name
+      const routing = new Routing()
+      resolve(routing, mesh, parts, listenerHost)
+      return routing.route!.spec.name
     }
     expect(routeOf({}, null)).to.equal('a')
     expect(routeOf(named('other'), null)).to.equal('other')
@@ -64,28 +64,32 @@ describe('the way of a request', () => {
   it('stops at a name that control has to be asked about, and goes on from there when it has answered', () => {
     const hosts: Record<string, VirtualHost | null> = {}
     const { mesh } = meshOf(hosts, [key('a')])
-    const way = new Way()
-    expect(goOn(way, mesh, named('billing'))).to.deep.equal({ kind: 'ask', name: 'billing' })
+    const routing = new Routing()
+    expect(resolve(routing, mesh, named('billing'))).to.deep.equal({ kind: 'ask', name: 'billing' })
     hosts['billing'] = host
-    expect(goOn(way, mesh, named('billing'))).to.equal(upstream)
+    expect(resolve(routing, mesh, named('billing'))).to.equal(upstream)
   })
 
   it('stops at a name that is nothing, on a listener without its service too, and says which', () => {
     const { mesh } = meshOf({ nobody: null })
-    const way = new Way()
-    expect(goOn(way, mesh, named('nobody'))).to.deep.equal({ kind: 'unknown' })
-    expect(way.unknownAnswer().body.toString()).to.include('nobody')
-    way.reset()
-    expect(goOn(way, mesh, {}, 'gone')).to.deep.equal({ kind: 'unknown' })
-    expect(way.unknownAnswer().code).to.equal('E_ROUTE_UNKNOWN_SERVICE')
+    const routing = new Routing()
+    expect(resolve(routing, mesh, named('nobody'))).to.deep.equal({ kind: 'unknown' })
+    expect(routing.unknownAnswer().body.toString()).to.include('nobody')
+    routing.reset()
+    expect(resolve(routing, mesh, {}, 'gone')).to.deep.equal({ kind: 'unknown' })
+    expect(routing.unknownAnswer().code).to.equal('E_ROUTE_UNKNOWN_SERVICE')
   })
 
   it('stops where no route matches, and where the destination is not known here', () => {
     const { mesh } = meshOf({ orders: virtualHost([route('a', [{ uri: { prefix: '/a' } }])]) })
-    expect(goOn(new Way(), mesh, { path: '/b' })).to.include({ kind: 'answer', status: 404, code: 'E_ROUTE_NONE' })
-    const way = new Way()
-    expect(goOn(way, mesh, { path: '/a' })).to.deep.equal({ kind: 'unknown' })
-    expect(way.unknownAnswer().body.toString()).to.include(key('a'))
+    expect(resolve(new Routing(), mesh, { path: '/b' })).to.include({
+      kind: 'answer',
+      status: 404,
+      code: 'E_ROUTE_NONE',
+    })
+    const routing = new Routing()
+    expect(resolve(routing, mesh, { path: '/a' })).to.deep.equal({ kind: 'unknown' })
+    expect(routing.unknownAnswer().body.toString()).to.include(key('a'))
   })
 
   it('runs each filter once, also when one of them wants to wait', () => {
@@ -93,18 +97,18 @@ describe('the way of a request', () => {
       fault: { delay: { share: 1, fixedMs: 20 }, abort: { share: 1, status: 418 } },
     }
     const { asked, mesh } = meshOf({ orders: virtualHost([route('a', [], more)]) }, [key('a')])
-    const way = new Way()
-    expect(goOn(way, mesh)).to.include({ kind: 'wait' })
-    expect((goOn(way, mesh) as Answer).status).to.equal(418)
+    const routing = new Routing()
+    expect(resolve(routing, mesh)).to.include({ kind: 'wait' })
+    expect((resolve(routing, mesh) as Answer).status).to.equal(418)
     expect(asked, 'no destination before the filters are through').to.deep.equal([])
-    expect(goOn(way, mesh)).to.equal(upstream)
+    expect(resolve(routing, mesh)).to.equal(upstream)
   })
 
   it('remembers nothing of the request before', () => {
     const { mesh } = meshOf({ orders: host }, [key('a')])
-    const way = new Way()
-    goOn(way, mesh)
-    way.reset()
-    expect([way.host, way.route, way.destination]).to.deep.equal([null, null, null])
+    const routing = new Routing()
+    resolve(routing, mesh)
+    routing.reset()
+    expect([routing.host, routing.route, routing.destination]).to.deep.equal([null, null, null])
   })
 })
