@@ -14,7 +14,8 @@ export interface DesiredStateOptions extends Pick<
   WatchedServicesDeps,
   'registry' | 'maxEndpoints' | 'onWanted' | 'onDoubt' | 'onUnwanted'
 > {
-  readonly driver: RegistrationDriver
+  /** undefined = nothing can be announced there. */
+  readonly driver: RegistrationDriver | undefined
 }
 
 /** What the adapter alone knows of its registry. */

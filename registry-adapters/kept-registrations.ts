@@ -1,18 +1,19 @@
 /** All local applications that an adapter keeps at its registry, by instance. */
 import { endpointId, serviceKey } from '../contracts/endpoint.ts'
+import { MeshError } from '../contracts/errors.ts'
 import type { AdapterDeps, Registration, RegistrationHandle } from '../contracts/registry-adapter.ts'
 import { KeptRegistration } from './kept-registration.ts'
 import type { RegistrationDriver } from './kept-registration.ts'
 
 export class KeptRegistrations {
   private readonly registry: string
-  private readonly driver: RegistrationDriver
+  private readonly driver: RegistrationDriver | undefined
   private readonly deps: AdapterDeps
   private readonly kept = new Set<KeptRegistration>()
   /** Removals that are under way, by instance: the same instance is written again only after them. */
   private readonly removals = new Map<string, Promise<void>>()
 
-  constructor(registry: string, driver: RegistrationDriver, deps: AdapterDeps) {
+  constructor(registry: string, driver: RegistrationDriver | undefined, deps: AdapterDeps) {
     this.registry = registry
     this.driver = driver
     this.deps = deps
@@ -22,11 +23,15 @@ export class KeptRegistrations {
     return this.kept.size
   }
 
+  /** Throws E_CONFIG_INVALID where nothing can be announced. */
   register(registration: Registration): RegistrationHandle {
+    const { driver } = this
+    if (driver === undefined)
+      throw new MeshError('E_CONFIG_INVALID', `registry ${this.registry}: nothing can be announced there`)
     const id = instanceOf(registration)
     const kept = new KeptRegistration(registration, {
       registry: this.registry,
-      driver: this.driver,
+      driver,
       clock: this.deps.clock,
       random: this.deps.random,
       log: this.deps.log,

@@ -22,6 +22,7 @@ import { StateDirectory } from './core/state/state-directory.ts'
 import type { Application, CheckSpec } from './host/applications/application.ts'
 import type { ProbeTarget } from './host/applications/probe.ts'
 import { sourceAppsByUid } from './host/applications/source-apps.ts'
+import type { DeclaredDeps } from './core/endpoints/declared.ts'
 import { Host } from './host/host.ts'
 import type { Log } from './log.ts'
 import type { ControlMetrics } from './observe.ts'
@@ -35,7 +36,7 @@ export interface ControlDeps {
   readonly adapters: readonly RegistryAdapter[]
   readonly rules: Rules
   readonly entrySet: EntrySetBuilder
-  readonly resolve: (host: string) => Promise<readonly string[]>
+  readonly resolve: DeclaredDeps['resolve']
   readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
   readonly uidOf: (name: string) => number | undefined
   readonly clock: Clock

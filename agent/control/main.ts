@@ -12,6 +12,7 @@ import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { distrustOf, makePrivateDirectory } from '../../native/private-directory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
+import { createNames } from '../../registry-adapters/dns/index.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminFace } from './admin/admin-face.ts'
 import type { AdminContext } from './admin/context.ts'
@@ -28,7 +29,6 @@ import { connectContinuity, type Continuity } from './continuity/watchdog-link.t
 import { Control } from './control.ts'
 import { jsonLog } from './json-log.ts'
 import { cuttable } from './core/registries/cuttable.ts'
-import { systemResolve } from './core/endpoints/declared.ts'
 import { removeLeftovers } from './core/state/leftovers.ts'
 import { ControlMetrics } from './observe.ts'
 import { watchAddress } from './host/address-watch.ts'
@@ -210,7 +210,7 @@ async function main(): Promise<void> {
     adapters: registries,
     rules: new RuleStore({ ...ruleScope(config), guard }),
     entrySet,
-    resolve: systemResolve,
+    resolve: createNames({ servers: config.dns.servers, clock, random: Math.random }),
     probe,
     uidOf: systemUid,
     clock,

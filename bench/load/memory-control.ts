@@ -74,7 +74,7 @@ export async function startMemoryControl(
     adapters: [adapter],
     rules: new RuleStore(checked.config.serviceDefaults),
     entrySet,
-    resolve: () => Promise.resolve([]),
+    resolve: () => Promise.resolve({ addresses: [], ttlMs: 30_000 }),
     probe: () => Promise.resolve(),
     uidOf: () => undefined,
     clock: systemClock,

@@ -46,6 +46,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     },
     registries: parsed.registries.map((section) => kindOf(section).located(section, absolute)),
     endpoints: parsed.endpoints,
+    dns: parsed.dns,
     serviceDefaults,
     outbound: {
       ...parsed.outbound,

@@ -7,6 +7,7 @@ const fixed = [
   'host',
   'registries',
   'endpoints',
+  'dns',
   'serviceDefaults',
   'workers',
   'admin',

@@ -152,6 +152,22 @@ export const agentFileSchema = z.strictObject({
     })
     .prefault({})
     .describe('What we accept from registries.'),
+  dns: z
+    .strictObject({
+      servers: z
+        .array(remoteAddress())
+        .max(8)
+        .prefault([])
+        .describe(
+          'Name servers for the names in ServiceEntries, `10.0.0.2:53`; absent = those of `/etc/resolv.conf`, and what they do not know is left to the system.',
+        ),
+      minRefresh: duration('1s', '1h')
+        .prefault('5s')
+        .describe('A name is looked up again at the end of its TTL, but never sooner than this.'),
+      maxRefresh: duration('1s', '24h').prefault('5m').describe('Nor later than this.'),
+    })
+    .prefault({})
+    .describe('How names in ServiceEntries become addresses.'),
   outbound: z
     .strictObject({
       http: optionalListenAddress()

@@ -22,6 +22,7 @@ export interface AgentConfig {
   /** In order of precedence; paths are absolute. */
   readonly registries: readonly RegistryFile[]
   readonly endpoints: AgentFile['endpoints']
+  readonly dns: AgentFile['dns']
   /** What a service that is written without namespace or group gets: those of the first registry that has such names. */
   readonly serviceDefaults: {
     readonly namespace: string

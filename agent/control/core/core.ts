@@ -14,6 +14,7 @@ import type { AgentConfig } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import type { ControlMetrics } from '../observe.ts'
 import { DeclaredServices } from './endpoints/declared.ts'
+import type { DeclaredDeps } from './endpoints/declared.ts'
 import { EndpointDirectory } from './endpoints/directory.ts'
 import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { Compiler } from './snapshot/compiler.ts'
@@ -27,13 +28,13 @@ import type { StateDirectory } from './state/state-directory.ts'
 
 export interface CoreDeps {
   /** Of the start: what is read from it waits for a new generation when it changes. */
-  readonly config: Pick<AgentConfig, 'endpoints' | 'outbound' | 'runDir'>
+  readonly config: Pick<AgentConfig, 'dns' | 'endpoints' | 'outbound' | 'runDir'>
   readonly generation: number
   /** Not started yet; the core starts and closes them. In order of precedence. */
   readonly adapters: readonly RegistryAdapter[]
   readonly rules: Rules
   readonly entrySet: EntrySetBuilder
-  readonly resolve: (host: string) => Promise<readonly string[]>
+  readonly resolve: DeclaredDeps['resolve']
   readonly clock: Clock
   readonly log: Log
   readonly metrics: ControlMetrics
@@ -110,7 +111,9 @@ export class Core {
     this.declared = new DeclaredServices({
       clock,
       log,
+      metrics: deps.metrics,
       build: deps.entrySet,
+      refresh: deps.config.dns,
       resolve: deps.resolve,
       declared: (key) => rules.declaredService(key),
       isNeeded: (key) => this.compiler.isServiceNeeded(key),

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { consulKind, consulSection } from './consul.ts'
+import { dnsKind, dnsSection } from './dns.ts'
 import { etcdKind, etcdSection } from './etcd.ts'
 import { fileKind, fileSection } from './file.ts'
 import { kubernetesKind, kubernetesSection } from './kubernetes.ts'
@@ -15,6 +16,7 @@ export const registrySection = z.discriminatedUnion('type', [
   consulSection,
   kubernetesSection,
   etcdSection,
+  dnsSection,
   fileSection,
 ])
 
@@ -27,6 +29,7 @@ const kinds: { readonly [Type in RegistryFile['type']]: RegistryKind<Extract<Reg
   consul: consulKind,
   kubernetes: kubernetesKind,
   etcd: etcdKind,
+  dns: dnsKind,
   file: fileKind,
 }
 

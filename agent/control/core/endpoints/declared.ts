@@ -1,29 +1,58 @@
 /**
- * Endpoints of ServiceEntries. Literal addresses are there at once; names are resolved now and every `resolveEveryMs`, and the last good addresses stay while a name does not resolve.
+ * Endpoints of ServiceEntries. Literal addresses are there at once; names are looked up, and again at the end of the time that the answer gives. The last good addresses stay while a name cannot be
+ * looked up, and also when it is said to be gone: an entry that names it has not been taken back.
  */
-import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import type { EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
+import { describeError } from '../../../../contracts/errors.ts'
+import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import type { DeclaredService, EntrySetBuilder } from '../rules/types.ts'
 
+export interface ResolvedName {
+  readonly addresses: readonly string[]
+  /** How long they may be used. */
+  readonly ttlMs: number
+}
+
+/** Bounds of the time between two looks at a name, ms. */
+export interface RefreshBounds {
+  readonly minRefresh: number
+  readonly maxRefresh: number
+}
+
 export interface DeclaredDeps {
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Pick<AdapterMetrics, 'count'>
   readonly build: EntrySetBuilder
-  /** All addresses of a name. Rejects when it does not resolve. */
-  readonly resolve: (host: string) => Promise<readonly string[]>
+  readonly refresh: RefreshBounds
+  /** All addresses of a name, sorted. Rejects when it has none, or nobody can say. */
+  readonly resolve: (host: string) => Promise<ResolvedName>
   declared(key: ServiceKey): DeclaredService | undefined
   isNeeded(key: ServiceKey): boolean
   publish(key: ServiceKey, set: EndpointSet | undefined): void
 }
 
-export const resolveEveryMs = 30_000
+/** After a failure a name is looked up again so soon, and each time later. */
+const firstRetryMs = 1000
+const maxRetryMs = 30_000
+
+interface Host {
+  addresses: readonly string[] | undefined
+  /** Looks in a row that failed. */
+  failures: number
+  cancel: (() => void) | undefined
+}
 
 interface Entry {
-  readonly addresses: Map<string, readonly string[]>
-  cancel: (() => void) | undefined
-  run: number
+  readonly service: DeclaredService
+  readonly hosts: ReadonlyMap<string, Host>
+  /** Names that nothing was heard of yet. */
+  readonly awaited: Set<string>
+  isPublished: boolean
 }
 
 export class DeclaredServices {
@@ -38,54 +67,65 @@ export class DeclaredServices {
   /** Needed, changed or let go: brings the entry in line with the rules as they are now. */
   changed(key: ServiceKey): void {
     const service = this.deps.isNeeded(key) ? this.deps.declared(key) : undefined
-    const present = this.entries.get(key)
-    present?.cancel?.()
+    const before = this.entries.get(key)
+    for (const host of before?.hosts.values() ?? []) host.cancel?.()
     if (service === undefined) {
       if (!this.entries.delete(key)) return
       this.deps.publish(key, undefined)
       return
     }
-    const entry: Entry = present ?? { addresses: new Map(), cancel: undefined, run: 0 }
-    entry.run++
+    const names = new Set(service.endpoints.map(({ host }) => host).filter((host) => isIP(host) === 0))
+    const hosts = new Map<string, Host>()
+    for (const name of names) {
+      const { addresses, failures = 0 } = before?.hosts.get(name) ?? {}
+      hosts.set(name, { addresses, failures, cancel: undefined })
+    }
+    const entry: Entry = { service, hosts, awaited: names, isPublished: false }
     this.entries.set(key, entry)
-    if (service.resolution === 'static') this.publish(key, service, entry)
-    else void this.resolve(key, service, entry, entry.run)
+    const isKnown = [...hosts.values()].some(({ addresses }) => addresses !== undefined)
+    if (isKnown || names.size === 0) this.publish(key, entry)
+    for (const [name, host] of hosts) void this.look(key, entry, name, host)
   }
 
   close(): void {
-    for (const entry of this.entries.values()) {
-      entry.run++
-      entry.cancel?.()
-    }
+    for (const { hosts } of this.entries.values()) for (const host of hosts.values()) host.cancel?.()
     this.entries.clear()
   }
 
-  private async resolve(key: ServiceKey, service: DeclaredService, entry: Entry, run: number): Promise<void> {
-    const hosts = new Set(service.endpoints.map((endpoint) => endpoint.host))
-    await Promise.all(
-      [...hosts].map(async (host) => {
-        try {
-          entry.addresses.set(host, (await this.deps.resolve(host)).toSorted())
-        } catch (error) {
-          this.deps.log.warn(
-            { service: key, host },
-            `${key}: ${host} does not resolve: ${error instanceof Error ? error.message : String(error)}; ` +
-              `${entry.addresses.has(host) ? 'its last addresses stay in use' : 'it has no address yet'}`,
-          )
-        }
-      }),
-    )
-    if (entry.run !== run || this.entries.get(key) !== entry) return
-    this.publish(key, service, entry)
-    entry.cancel = this.deps.clock.after(resolveEveryMs, () => void this.resolve(key, service, entry, run))
+  private async look(key: ServiceKey, entry: Entry, name: string, host: Host): Promise<void> {
+    const found = await this.deps.resolve(name).catch((error: unknown) => describeError(error))
+    // meanwhile the rules have changed, or nobody needs it any more
+    if (this.entries.get(key) !== entry) return
+    const { clock, log, metrics, refresh } = this.deps
+    let pauseMs: number
+    let isNews = false
+    metrics.count('dns_lookups', { registry: 'rules', result: typeof found === 'string' ? 'failed' : 'ok' })
+    if (typeof found === 'string') {
+      // once per loss, not per attempt
+      if (host.failures === 0)
+        log.warn(
+          { service: key, host: name },
+          `${key}: ${name} does not resolve: ${found}; ` +
+            `${host.addresses === undefined ? 'it has no address yet' : 'its last addresses stay in use'}, trying on`,
+        )
+      pauseMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(host.failures++, 8))
+    } else {
+      if (host.failures > 0) log.info({ service: key, host: name }, `${key}: ${name} resolves again`)
+      isNews = !isDeepStrictEqual(found.addresses, host.addresses)
+      host.addresses = found.addresses
+      host.failures = 0
+      pauseMs = Math.min(Math.max(found.ttlMs, refresh.minRefresh), refresh.maxRefresh)
+    }
+    entry.awaited.delete(name)
+    // a name that is slow to answer keeps nobody waiting; that nothing was found is an answer, too
+    if (isNews || (!entry.isPublished && entry.awaited.size === 0)) this.publish(key, entry)
+    host.cancel = clock.after(pauseMs, () => void this.look(key, entry, name, host))
   }
 
-  private publish(key: ServiceKey, service: DeclaredService, entry: Entry): void {
-    this.deps.publish(key, this.deps.build(service, entry.addresses, ++this.version, this.deps.clock.wall()))
+  private publish(key: ServiceKey, entry: Entry): void {
+    entry.isPublished = true
+    const addresses = new Map<string, readonly string[]>()
+    for (const [name, host] of entry.hosts) if (host.addresses !== undefined) addresses.set(name, host.addresses)
+    this.deps.publish(key, this.deps.build(entry.service, addresses, ++this.version, this.deps.clock.wall()))
   }
-}
-
-export async function systemResolve(host: string): Promise<readonly string[]> {
-  const found = await lookup(host, { all: true, verbatim: true })
-  return [...new Set(found.map((one) => one.address))]
 }

@@ -61,7 +61,7 @@ export async function openIn(folder: string, config: object | undefined, change:
     adapters: [registry],
     rules: new RuleStore(result.config.serviceDefaults),
     entrySet,
-    resolve: () => Promise.resolve([]),
+    resolve: () => Promise.resolve({ addresses: [], ttlMs: 30_000 }),
     probe: () => Promise.resolve(),
     uidOf: () => undefined,
     clock: systemClock,
