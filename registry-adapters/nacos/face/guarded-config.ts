@@ -5,7 +5,7 @@ import { callerName, type Caller } from '../server/caller.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshConfig } from './mesh-config.ts'
-import { readProblem, writeProblem } from './policy.ts'
+import { holderOf, readProblem, writeProblem } from './policy.ts'
 
 export class GuardedConfig implements ConfigBackend {
   private readonly config: MeshConfig
@@ -39,7 +39,7 @@ export class GuardedConfig implements ConfigBackend {
 
   watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void, caller: Caller): Subscription {
     this.checkRead(key, caller)
-    return this.config.watch(key, md5Now, onChange)
+    return this.config.watch(key, md5Now, onChange, holderOf(this.deps.policy(), caller))
   }
 
   list(): undefined {

@@ -1,4 +1,4 @@
-/** Naming behind the policy of the face: who registers, changes and takes back, and how much of the bounds one user may have. What is found here may be found by everybody on the host. */
+/** Naming behind the policy of the face: who registers, changes and takes back, and how much of the bounds one user may have. Each user may look up every service, so many at a time. */
 import { serviceKey, type ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from '../server/backend.ts'
@@ -8,7 +8,7 @@ import type { NacosInstance } from '../server/instance.ts'
 import type { FaceLimits } from '../server/limits.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshNaming } from './mesh-naming.ts'
-import { announceProblem, touchProblem } from './policy.ts'
+import { announceProblem, holderOf, touchProblem } from './policy.ts'
 
 export class GuardedNaming implements NamingBackend {
   private readonly naming: MeshNaming
@@ -68,12 +68,12 @@ export class GuardedNaming implements NamingBackend {
     this.naming.connectionGone(connection)
   }
 
-  query(service: ServiceName): Promise<ServiceView> {
-    return this.naming.query(service)
+  query(service: ServiceName, caller: Caller): Promise<ServiceView> {
+    return this.naming.query(service, holderOf(this.deps.policy(), caller))
   }
 
-  subscribe(service: ServiceName, onChange: () => void): Subscription {
-    return this.naming.subscribe(service, onChange)
+  subscribe(service: ServiceName, onChange: () => void, caller: Caller): Subscription {
+    return this.naming.subscribe(service, onChange, holderOf(this.deps.policy(), caller))
   }
 
   list(namespace: string, group: string | undefined): Promise<readonly ServiceName[]> {

@@ -76,7 +76,12 @@ export function createNacosFace(config: NacosFaceConfig, deps: FaceDeps): NacosF
     firstAnswerMs: config.firstAnswerMs ?? 3_000,
     idleMs,
   })
-  const documents = new MeshConfig(deps, { maxWatched: limits.maxConfigs, timeoutMs: configTimeoutMs, idleMs })
+  const documents = new MeshConfig(deps, {
+    maxWatched: limits.maxConfigs,
+    maxWatchedPerUser: limits.maxConfigsPerUser,
+    timeoutMs: configTimeoutMs,
+    idleMs,
+  })
   let server: NacosServer | undefined
   return {
     async start() {

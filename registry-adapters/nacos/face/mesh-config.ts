@@ -1,16 +1,17 @@
 /** Configuration requests, passed on to the real server. */
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConfigDocument, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
-import type { ConfigBackend, ConfigKey, StoredConfig } from '../server/backend.ts'
+import type { ConfigKey, StoredConfig } from '../server/backend.ts'
 import { configTypeOf } from '../server/config-key.ts'
 import type { FaceDeps } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import { configId, contentMd5 } from '../embedded/config-store.ts'
 import { WatchTable } from './watch-table.ts'
-import type { Watched } from './watch-table.ts'
+import type { Holder, Watched } from './watch-table.ts'
 
 export interface MeshConfigOptions {
   readonly maxWatched: number
+  readonly maxWatchedPerUser: number
   /** How long the real server may take; ms. */
   readonly timeoutMs: number
   /** How long a document that nobody listens to stays watched, so that the next long poll finds it so; ms. */
@@ -23,7 +24,8 @@ interface WatchedConfig extends Watched {
   md5: string | undefined
 }
 
-export class MeshConfig implements ConfigBackend {
+/** Asked by whoever has looked whether the caller may. */
+export class MeshConfig {
   private readonly deps: Pick<FaceDeps, 'configOf' | 'clock'>
   private readonly options: MeshConfigOptions
   private readonly watched: WatchTable<WatchedConfig>
@@ -31,8 +33,9 @@ export class MeshConfig implements ConfigBackend {
   constructor(deps: Pick<FaceDeps, 'configOf' | 'clock'>, options: MeshConfigOptions) {
     this.deps = deps
     this.options = options
-    const { idleMs, maxWatched: most } = options
-    this.watched = new WatchTable({ limit: 'maxConfigs', most, idleMs, now: () => deps.clock.monotonic() })
+    const { idleMs, maxWatched: most, maxWatchedPerUser: mostPerUser } = options
+    const now = (): number => deps.clock.monotonic()
+    this.watched = new WatchTable({ limit: 'maxConfigs', most, mostPerUser, idleMs, now })
   }
 
   get size(): number {
@@ -75,8 +78,9 @@ export class MeshConfig implements ConfigBackend {
     }
   }
 
-  watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void): Subscription {
-    const watched = this.watchedOf(key)
+  watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void, holder: Holder): Subscription {
+    const watched = this.watchedOf(key, holder)
+    const rest = this.watched.listen(configId(key), holder)
     let known = md5Now
     let isOver = false
     const listener = (md5: string): void => {
@@ -91,8 +95,7 @@ export class MeshConfig implements ConfigBackend {
     return {
       unsubscribe: () => {
         isOver = true
-        watched.listeners.delete(listener)
-        watched.usedAt = this.deps.clock.monotonic()
+        if (watched.listeners.delete(listener)) rest()
       },
     }
   }
@@ -109,10 +112,11 @@ export class MeshConfig implements ConfigBackend {
     this.watched.close()
   }
 
-  private watchedOf(key: ConfigKey): WatchedConfig {
+  private watchedOf(key: ConfigKey, holder: Holder): WatchedConfig {
     return this.watched.take(
       configId(key),
-      (usedAt) => ({ listeners: new Set(), upstream: undefined, md5: undefined, usedAt }),
+      holder,
+      () => ({ listeners: new Set(), upstream: undefined, md5: undefined }),
       (watched) =>
         this.source(key).watch(key.group, key.dataId, (document) => {
           watched.md5 = document === undefined ? '' : contentMd5(document.content)

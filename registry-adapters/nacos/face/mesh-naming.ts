@@ -6,7 +6,7 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
-import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from '../server/backend.ts'
+import type { InstanceAddress, InstanceChange, ServiceView } from '../server/backend.ts'
 import type { FaceApplication, FaceDeps } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
@@ -14,6 +14,7 @@ import type { FaceLimits } from '../server/limits.ts'
 import { NamingStore } from '../embedded/naming-store.ts'
 import { applicationOf, checkLocal, checkMeshName, instanceOf } from './application.ts'
 import { MeshServices } from './mesh-services.ts'
+import type { Holder } from './watch-table.ts'
 
 export interface MeshNamingOptions {
   readonly limits: FaceLimits
@@ -30,7 +31,8 @@ const listTimeoutMs = 5_000
 /** Owner of what an earlier face had registered, until its clients are back. */
 const formerFace = 'former face'
 
-export class MeshNaming implements NamingBackend {
+/** Asked by whoever has looked whether the caller may. */
+export class MeshNaming {
   private readonly deps: FaceDeps
   private readonly options: MeshNamingOptions
   private readonly store: NamingStore
@@ -49,7 +51,8 @@ export class MeshNaming implements NamingBackend {
     this.deps = deps
     this.options = options
     const { limits, connectionGraceMs, firstAnswerMs, idleMs } = options
-    this.services = new MeshServices(deps, { maxServices: limits.maxServices, firstAnswerMs, idleMs })
+    const { maxServices, maxServicesPerUser } = limits
+    this.services = new MeshServices(deps, { maxServices, maxServicesPerUser, firstAnswerMs, idleMs })
     this.store = new NamingStore({
       now: () => deps.clock.monotonic(),
       limits,
@@ -112,14 +115,14 @@ export class MeshNaming implements NamingBackend {
     this.store.connectionGone(connection)
   }
 
-  async query(service: ServiceName): Promise<ServiceView> {
+  async query(service: ServiceName, holder: Holder): Promise<ServiceView> {
     checkMeshName(service)
-    return await this.services.view(service)
+    return await this.services.view(service, holder)
   }
 
-  subscribe(service: ServiceName, onChange: () => void): Subscription {
+  subscribe(service: ServiceName, onChange: () => void, holder: Holder): Subscription {
     checkMeshName(service)
-    return this.services.subscribe(service, onChange)
+    return this.services.subscribe(service, onChange, holder)
   }
 
   async list(namespace: string, group: string | undefined): Promise<readonly ServiceName[]> {

@@ -10,10 +10,11 @@ import { defaultCluster } from '../server/instance.ts'
 import { groupedName } from '../server/service-name.ts'
 import { dialableAddress, dubboMetadata } from './dubbo-metadata.ts'
 import { WatchTable } from './watch-table.ts'
-import type { Watched } from './watch-table.ts'
+import type { Holder, Watched } from './watch-table.ts'
 
 export interface MeshServicesOptions {
   readonly maxServices: number
+  readonly maxServicesPerUser: number
   /** How long a question waits for the registry's first answer; ms. */
   readonly firstAnswerMs: number
   /** How long a service that nobody asks for stays subscribed; ms. */
@@ -36,17 +37,17 @@ export class MeshServices {
   constructor(deps: Pick<FaceDeps, 'subscribeService' | 'clock'>, options: MeshServicesOptions) {
     this.deps = deps
     this.options = options
-    const { idleMs, maxServices: most } = options
-    this.subjects = new WatchTable({ limit: 'maxServices', most, idleMs, now: () => deps.clock.monotonic() })
+    const { idleMs, maxServices: most, maxServicesPerUser: mostPerUser } = options
+    const now = (): number => deps.clock.monotonic()
+    this.subjects = new WatchTable({ limit: 'maxServices', most, mostPerUser, idleMs, now })
   }
 
   get size(): number {
     return this.subjects.size
   }
 
-  async view(service: ServiceName): Promise<ServiceView> {
-    const subject = this.subject(service)
-    subject.usedAt = this.deps.clock.monotonic()
+  async view(service: ServiceName, holder: Holder): Promise<ServiceView> {
+    const subject = this.subject(service, holder)
     if (subject.endpoint === undefined) {
       let cancel: (() => void) | undefined
       const timeout = new Promise<void>((resolve) => {
@@ -77,14 +78,14 @@ export class MeshServices {
     return { service, instances, protectThreshold: 0, metadata: {}, isAnyCluster: true }
   }
 
-  subscribe(service: ServiceName, onChange: () => void): Subscription {
-    const subject = this.subject(service)
+  subscribe(service: ServiceName, onChange: () => void, holder: Holder): Subscription {
+    const subject = this.subject(service, holder)
+    const rest = this.subjects.listen(serviceKey(service), holder)
     const listener = (): void => onChange()
     subject.listeners.add(listener)
     return {
       unsubscribe: () => {
-        subject.listeners.delete(listener)
-        subject.usedAt = this.deps.clock.monotonic()
+        if (subject.listeners.delete(listener)) rest()
       },
     }
   }
@@ -98,10 +99,11 @@ export class MeshServices {
     this.subjects.close()
   }
 
-  private subject(service: ServiceName): Subject {
+  private subject(service: ServiceName, holder: Holder): Subject {
     return this.subjects.take(
       serviceKey(service),
-      (usedAt) => {
+      holder,
+      () => {
         const { promise: answered, resolve: markAnswered } = Promise.withResolvers<void>()
         return {
           listeners: new Set(),
@@ -109,7 +111,6 @@ export class MeshServices {
           markAnswered,
           upstream: undefined,
           endpoint: undefined,
-          usedAt,
         }
       },
       (subject) =>

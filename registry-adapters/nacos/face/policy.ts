@@ -5,6 +5,7 @@
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ConfigKey } from '../server/backend.ts'
 import { callerName, type Caller } from '../server/caller.ts'
+import type { Holder } from './watch-table.ts'
 
 export interface FaceGrant {
   /** To whom: a user of this host, or whoever logs in by this name. */
@@ -105,6 +106,11 @@ export function touchProblem(policy: FacePolicy, caller: Caller, owner: number |
   if (isTrusted(policy, caller) || (caller.uid !== undefined && (owner === undefined || owner === caller.uid)))
     return undefined
   return `registered by ${callerName({ uid: owner })}, not by ${callerName(caller)}; nothing was changed`
+}
+
+/** In whose share of a bound this caller's questions count; root and the agent's own user have none. */
+export function holderOf(policy: FacePolicy, caller: Caller): Holder {
+  return isTrusted(policy, caller) ? undefined : callerName(caller)
 }
 
 function ownProblem(policy: FacePolicy, { group, dataId }: ConfigKey): string | undefined {

@@ -64,9 +64,9 @@ export interface NamingBackend {
   /** The connection is gone, and with it what it published. */
   connectionGone(connection: string): void
   /** The service now; undefined = never heard of. May wait for the first answer of a registry behind us. */
-  query(service: ServiceName): Promise<ServiceView | undefined>
+  query(service: ServiceName, caller: Caller): Promise<ServiceView | undefined>
   /** Calls `onChange` after each change, never from within `subscribe`; it must be quick and call nothing here. `query` then tells what is new. */
-  subscribe(service: ServiceName, onChange: () => void): Subscription
+  subscribe(service: ServiceName, onChange: () => void, caller: Caller): Subscription
   /** All names of the namespace, sorted. */
   list(namespace: string, group: string | undefined): Promise<readonly ServiceName[]>
   createService(service: ServiceName, settings: ServiceSettings): Promise<void>

@@ -18,12 +18,16 @@ export interface FaceLimits {
   /** The same for one user of the host. */
   readonly maxBodyBytesPerUser: number
   readonly maxServices: number
+  /** Services that one user of the host looks up at a time, root and the agent's own user apart. The agent sets half of `outbound.portRange`. */
+  readonly maxServicesPerUser: number
   readonly maxInstances: number
   /** Registrations of one user of the host, root and the agent's own user apart. */
   readonly maxInstancesPerUser: number
   /** Services one connection may subscribe to. */
   readonly maxSubscriptions: number
   readonly maxConfigs: number
+  /** Documents that one user of the host listens to, root and the agent's own user apart. */
+  readonly maxConfigsPerUser: number
   /** Bytes of one configuration document in UTF-8. */
   readonly maxConfigBytes: number
   /** Bytes of all configuration documents together. */
@@ -49,10 +53,12 @@ export const defaultLimits: FaceLimits = {
   maxBodyTotalBytes: 64 * 1024 * 1024,
   maxBodyBytesPerUser: 16 * 1024 * 1024,
   maxServices: 20_000,
+  maxServicesPerUser: 500,
   maxInstances: 100_000,
   maxInstancesPerUser: 200,
   maxSubscriptions: 10_000,
   maxConfigs: 10_000,
+  maxConfigsPerUser: 3_000,
   maxConfigBytes: 10 * 1024 * 1024,
   maxConfigTotalBytes: 256 * 1024 * 1024,
   maxConfigListeners: 3_000,

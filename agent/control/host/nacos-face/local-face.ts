@@ -12,6 +12,7 @@ import type {
 } from '../../../../registry-adapters/nacos/face/index.ts'
 import { stateFiles } from '../../../../contracts/run-directory.ts'
 import type { LocalCallers } from '../../../../guard/local-callers.ts'
+import type { PortRange } from '../../config/scalars.ts'
 import type { Control } from '../../control.ts'
 import { applicationId, type Application } from '../applications/application.ts'
 import { isLocalAddress } from '../applications/place.ts'
@@ -53,6 +54,7 @@ export class LocalFace {
         port: nacosFace.httpPort,
         grpcPort: nacosFace.grpcPort,
         hostNames: nacosFace.hostNames,
+        limits: { maxServicesPerUser: halfOf(this.control.config.outbound.portRange) },
         logins: nacosFace.grants.flatMap(({ login, passwordFile }) =>
           login === undefined || passwordFile === undefined
             ? []
@@ -201,6 +203,11 @@ export class LocalFace {
     const names = [...new Set(lists.flat())].map(splitKey).filter((name) => name.namespace === namespace)
     return names.slice(0, limit)
   }
+}
+
+/** Each service that is looked up takes a port of everybody's range. */
+function halfOf({ first, last }: PortRange): number {
+  return Math.max(1, Math.floor((last - first + 1) / 2))
 }
 
 function faceApplication(application: Application): FaceApplication | undefined {

@@ -78,19 +78,19 @@ export function namingRequests(deps: NamingRequestsDeps): RequestHandlers {
       else throw new NacosFault('parameter-invalid', `Unsupported request type ${type}`)
       return { type }
     },
-    [clientRequests.serviceQuery]: async (_connection, body) => {
+    [clientRequests.serviceQuery]: async (_connection, body, caller) => {
       const service = serviceOf(body)
-      const view = await naming.query(service)
+      const view = await naming.query(service, caller)
       const clusters = textOf(body['cluster'])
       const healthyOnly = body['healthyOnly'] === true
       return { serviceInfo: infoOf(service, view, clusters, healthyOnly) }
     },
-    [clientRequests.subscribeService]: async (connection, body) => {
+    [clientRequests.subscribeService]: async (connection, body, caller) => {
       const service = serviceOf(body)
       const clusters = textOf(body['clusters'])
       if (body['subscribe'] === false) pushes.unsubscribe(connection, service)
-      else pushes.subscribe(connection, service, clusters)
-      const view = await naming.query(service)
+      else pushes.subscribe(connection, service, clusters, caller)
+      const view = await naming.query(service, caller)
       return { message: 'success', serviceInfo: infoOf(service, view, clusters, false) }
     },
     [clientRequests.serviceList]: async (_connection, body) => {

@@ -1,10 +1,11 @@
 /** Tells subscribed connections of changed services, once per merge window and service. */
 import type { Clock } from '../../../../contracts/clock.ts'
-import type { ServiceKey, ServiceName } from '../../../../contracts/endpoint.ts'
+import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
 import { serverRequests } from '../../wire/messages.ts'
 import type { NamingBackend } from '../backend.ts'
+import { callerName, type Caller } from '../caller.ts'
 import { overLimit } from '../fault.ts'
 import { serviceInfo } from '../service-info.ts'
 import type { ClientConnection } from './connection.ts'
@@ -20,7 +21,9 @@ export interface ServicePushesDeps {
   readonly maxSubscriptions: number
 }
 
+/** Those of one user, in whose name the backend is asked. */
 interface Subject {
+  readonly caller: Caller
   readonly service: ServiceName
   readonly subscribers: Map<ClientConnection, string>
   upstream: Subscription | undefined
@@ -30,7 +33,8 @@ interface Subject {
 
 export class ServicePushes {
   private readonly deps: ServicePushesDeps
-  private readonly subjects = new Map<ServiceKey, Subject>()
+  /** By service and user. */
+  private readonly subjects = new Map<string, Subject>()
 
   constructor(deps: ServicePushesDeps) {
     this.deps = deps
@@ -43,18 +47,19 @@ export class ServicePushes {
   }
 
   /** One subscription per connection and service; a second one replaces the clusters of the first. */
-  subscribe(connection: ClientConnection, service: ServiceName, clusters: string): void {
+  subscribe(connection: ClientConnection, service: ServiceName, clusters: string, caller: Caller): void {
     const { maxSubscriptions, naming } = this.deps
     const key = serviceKey(service)
     if (!connection.services.has(key) && connection.services.size >= maxSubscriptions) {
       throw overLimit('maxSubscriptions', connection.services.size + 1, maxSubscriptions)
     }
-    let subject = this.subjects.get(key)
+    const id = `${callerName(caller)} ${key}`
+    let subject = this.subjects.get(id)
     if (subject === undefined) {
-      const made: Subject = { service, subscribers: new Map(), upstream: undefined, cancel: undefined }
+      const made: Subject = { service, caller, subscribers: new Map(), upstream: undefined, cancel: undefined }
+      made.upstream = naming.subscribe(service, () => this.changed(made), caller)
       subject = made
-      this.subjects.set(key, made)
-      made.upstream = naming.subscribe(service, () => this.changed(made))
+      this.subjects.set(id, made)
     }
     const { subscribers } = subject
     subscribers.set(connection, clusters)
@@ -63,8 +68,8 @@ export class ServicePushes {
       unsubscribe: () => {
         subscribers.delete(connection)
         connection.pushes.withdraw(key)
-        if (subscribers.size > 0 || this.subjects.get(key) !== found) return
-        this.subjects.delete(key)
+        if (subscribers.size > 0 || this.subjects.get(id) !== found) return
+        this.subjects.delete(id)
         found.cancel?.()
         found.upstream?.unsubscribe()
       },
@@ -88,17 +93,17 @@ export class ServicePushes {
   private changed(subject: Subject): void {
     subject.cancel ??= this.deps.clock.after(this.deps.mergeWindowMs, () => {
       subject.cancel = undefined
-      for (const [connection, clusters] of subject.subscribers) this.offer(connection, subject.service, clusters)
+      for (const [connection, clusters] of subject.subscribers) this.offer(connection, subject, clusters)
     })
   }
 
-  private offer(connection: ClientConnection, service: ServiceName, clusters: string): void {
+  private offer(connection: ClientConnection, { service, caller }: Subject, clusters: string): void {
     const { naming, now, cacheMillis } = this.deps
     connection.pushes.offer(serviceKey(service), async () => ({
       type: serverRequests.notifySubscriber,
       body: {
         module: 'naming',
-        serviceInfo: serviceInfo(service, await naming.query(service), {
+        serviceInfo: serviceInfo(service, await naming.query(service, caller), {
           clusters,
           healthyOnly: false,
           cacheMillis,

@@ -1,6 +1,7 @@
 /** Naming over HTTP: v1 (text answers), v2 and the v3 client interface (wrapped answers). */
 import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceSettings, ServiceView } from '../backend.ts'
+import type { Caller } from '../caller.ts'
 import { NacosFault } from '../fault.ts'
 import type { NacosInstance } from '../instance.ts'
 import {
@@ -86,7 +87,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     const service = serviceOf(request)
     const healthy = isYes(required(request, 'healthy'))
     const address = addressOf(request)
-    const found = await find(service, address)
+    const found = await find(service, address, request.caller)
     if (found.ephemeral) {
       throw new NacosFault(
         'parameter-invalid',
@@ -97,8 +98,8 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     return text('ok')
   }
 
-  async function find(service: ServiceName, address: InstanceAddress): Promise<NacosInstance> {
-    const view = await naming.query(service)
+  async function find(service: ServiceName, address: InstanceAddress, caller: Caller): Promise<NacosInstance> {
+    const view = await naming.query(service, caller)
     const found = view?.instances.find(
       ({ ip, port, cluster }) => ip === address.ip && port === address.port && cluster === address.cluster,
     )
@@ -127,7 +128,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     const service = serviceOf(request)
     const clusters = param(request, 'clusters') ?? param(request, 'clusterName') ?? ''
     const healthyOnly = isYes(param(request, 'healthyOnly'))
-    return serviceInfo(service, await naming.query(service), {
+    return serviceInfo(service, await naming.query(service, request.caller), {
       clusters,
       healthyOnly,
       cacheMillis,
@@ -138,7 +139,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
 
   async function known(request: FaceRequest): Promise<ServiceView> {
     const service = serviceOf(request)
-    const view = await naming.query(service)
+    const view = await naming.query(service, request.caller)
     if (view !== undefined) return view
     throw new NacosFault(
       'service-unknown',
@@ -173,7 +174,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
   /** What v1 and v2 tell of one instance; they differ in the key of the service's name. */
   const oneInstance = async (request: Parameters<typeof infoOf>[0]) => {
     const service = serviceOf(request)
-    const found = await find(service, addressOf(request))
+    const found = await find(service, addressOf(request), request.caller)
     const { ip, port, weight, healthy, metadata } = found
     const id = instanceId(service, found)
     return {
@@ -261,7 +262,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     'DELETE /v3/client/ns/instance': wrapped(deregister),
     'GET /v3/client/ns/instance/list': async (request) => {
       const service = serviceOf(request)
-      const view = await naming.query(service)
+      const view = await naming.query(service, request.caller)
       const shown = instancesOf(view, param(request, 'clusterName') ?? '')
       return result(shown.map((instance) => instanceJson(service, instance)))
     },

@@ -250,6 +250,33 @@ describe('the face between users of one host', () => {
     expect(await by(alice, 'POST /v1/ns/instance?serviceName=c&ip=127.0.0.1&port=8082')).to.equal('200 ok')
   })
 
+  it('looks up so many services for one user, over HTTP and gRPC together, and leaves the rest to others', async () => {
+    await face.close()
+    await start({ limits: { maxServicesPerUser: 3 } })
+    const list = (name: string): string => `GET /v1/ns/instance/list?serviceName=${name}`
+    for (const name of ['a', 'b', 'a', 'b']) expect(await by(bob, list(name))).to.match(/^200 /)
+    mesh.caller = bob
+    const client = new RawGrpc(`127.0.0.1:${grpcPort}`)
+    await client.setUp()
+    try {
+      const subscribe = (serviceName: string) =>
+        client.request('SubscribeServiceRequest', { serviceName, groupName: 'DEFAULT_GROUP', subscribe: true })
+      expect((await subscribe('c')).body).to.include({ resultCode: 200 })
+      for (let i = 0; i < 2; i++) {
+        const { body } = await subscribe('d')
+        expect(body).to.include({ errorCode: 503 })
+        expect(body['message']).to.match(/^maxServicesPerUser: 4 asked for, 3 allowed/)
+      }
+      expect((await client.request('ServiceQueryRequest', { serviceName: 'd' })).body).to.include({ errorCode: 503 })
+      expect(await by(bob, list('d'))).to.match(/^503 maxServicesPerUser/)
+      expect(mesh.counted.get('nacos_face_refused maxServicesPerUser')).to.equal(4)
+      for (const uid of [alice, 0]) expect(await by(uid, list('d'))).to.match(/^200 /)
+      for (const name of ['e', 'f', 'g', 'h']) expect(await by(0, list(name))).to.match(/^200 /)
+    } finally {
+      client.close()
+    }
+  })
+
   it('lets the next face of the host know whose a registration is', async () => {
     await by(alice, `POST /v1/ns/instance?${orders}&ephemeral=false`)
     const restored = [...mesh.applications.values()]

@@ -13,7 +13,7 @@ function setUp(): { mesh: FakeMesh; config: MeshConfig; pass: (ms: number) => vo
   let now = 0
   const mesh = new FakeMesh()
   mesh.clock = { ...systemClock, wall: () => now, monotonic: () => now }
-  const config = new MeshConfig(mesh, { maxWatched: 2, timeoutMs: 1_000, idleMs: 60_000 })
+  const config = new MeshConfig(mesh, { maxWatched: 2, maxWatchedPerUser: 2, timeoutMs: 1_000, idleMs: 60_000 })
   return {
     mesh,
     config,
@@ -56,8 +56,8 @@ describe('configuration with the real server behind it', () => {
     await mesh.config.publish('g', 'app.yml', 'a', undefined)
     const heard: string[] = []
     const [same, old] = [contentMd5('a'), contentMd5('old')]
-    config.watch(key, same, (md5) => heard.push(`same ${md5}`))
-    config.watch(key, old, (md5) => heard.push(`old ${md5}`))
+    config.watch(key, same, (md5) => heard.push(`same ${md5}`), 'user 1')
+    config.watch(key, old, (md5) => heard.push(`old ${md5}`), 'user 1')
     await eventually(() => heard.length === 1, 'the first difference')
     await mesh.config.remove('g', 'app.yml')
     expect(heard).to.deep.equal([`old ${same}`, 'same ', 'old '])
@@ -65,7 +65,7 @@ describe('configuration with the real server behind it', () => {
 
   it('is watched once for all, and a while longer than anybody listens', () => {
     const { mesh, config, pass } = setUp()
-    const watches = [config.watch(key, '', () => {}), config.watch(key, '', () => {})]
+    const watches = [config.watch(key, '', () => {}, 'user 1'), config.watch(key, '', () => {}, 'user 2')]
     expect(mesh.config.watched).to.deep.equal(['g app.yml'])
     for (const watch of watches) watch.unsubscribe()
     pass(59_999)
@@ -76,8 +76,8 @@ describe('configuration with the real server behind it', () => {
 
   it('is refused above the bound of watched documents', () => {
     const { config } = setUp()
-    for (const dataId of ['a', 'b']) config.watch({ ...key, dataId }, '', () => {})
-    expect(() => config.watch({ ...key, dataId: 'c' }, '', () => {}))
+    for (const dataId of ['a', 'b']) config.watch({ ...key, dataId }, '', () => {}, 'user 1')
+    expect(() => config.watch({ ...key, dataId: 'c' }, '', () => {}, 'user 1'))
       .to.throw(NacosFault)
       .with.property('kind', 'over-limit')
   })

@@ -182,7 +182,7 @@ describe('naming with the mesh behind it', () => {
         'hostmesh.app-port': '8080',
         'preserved.heart.beat.timeout': '1',
       })
-      const view = await naming.query(orders)
+      const view = await naming.query(orders, 'user 1')
       expect(view.instances).to.have.length(1)
       expect(view.instances[0]).to.deep.include({
         ip: '127.0.0.1',
@@ -195,16 +195,16 @@ describe('naming with the mesh behind it', () => {
 
     it('answers nothing for a service without instances, and a fault while the registry has not answered', async () => {
       const { mesh, naming } = setUp()
-      expect((await naming.query(orders)).instances).to.deep.equal([])
+      expect((await naming.query(orders, 'user 1')).instances).to.deep.equal([])
       mesh.isSilent = true
-      const fault = await faultOf(naming.query({ ...orders, name: 'late' }))
+      const fault = await faultOf(naming.query({ ...orders, name: 'late' }, 'user 1'))
       expect(fault.message).to.include('has not answered yet')
     })
 
     it('tells subscribers of another port and of the end, and not of the same again', async () => {
       const { mesh, naming } = setUp()
       let heard = 0
-      naming.subscribe(orders, () => heard++)
+      naming.subscribe(orders, () => heard++, 'user 1')
       await eventually(() => heard === 1, 'the first answer')
       mesh.offer('orders', 20_001)
       mesh.offer('orders', 20_001)
@@ -214,8 +214,8 @@ describe('naming with the mesh behind it', () => {
 
     it('lets a service go that nobody asks for any more', async () => {
       const { mesh, naming, pass } = setUp()
-      await naming.query(orders)
-      const subscription = naming.subscribe({ ...orders, name: 'stock' }, () => {})
+      await naming.query(orders, 'user 1')
+      const subscription = naming.subscribe({ ...orders, name: 'stock' }, () => {}, 'user 1')
       pass(60_000)
       expect(mesh.wanted).to.deep.equal(['public/DEFAULT_GROUP@@stock'])
       subscription.unsubscribe()
@@ -225,8 +225,8 @@ describe('naming with the mesh behind it', () => {
 
     it('refuses services above the bound', async () => {
       const { naming } = setUp()
-      for (const name of ['a', 'b', 'c']) await naming.query({ ...orders, name })
-      expect((await faultOf(naming.query({ ...orders, name: 'd' }))).kind).to.equal('over-limit')
+      for (const name of ['a', 'b', 'c']) await naming.query({ ...orders, name }, 'user 1')
+      expect((await faultOf(naming.query({ ...orders, name: 'd' }, 'user 1'))).kind).to.equal('over-limit')
     })
 
     it('lists what the registries know, sorted and by group', async () => {
