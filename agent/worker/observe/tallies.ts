@@ -50,6 +50,11 @@ export class Tallies {
   idlePairs = 0
   tcpConnectFailures = 0
   droppedLogLines = 0
+  http2ConnectionErrors = 0
+  http2ResetFloods = 0
+  http2FrameFloods = 0
+  http2HeadFloods = 0
+  http2RefusedStreams = 0
 
   reset(): void {
     for (const [name] of tallyMetrics) this[name] = 0
@@ -177,5 +182,26 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ],
   ['idlePairs', 'hostmesh_tcp_idle_timeouts_total', 'TCP connections ended by the idle time'],
   ['tcpConnectFailures', 'hostmesh_tcp_connect_failures_total', 'Failed dials of TCP connections'],
+  [
+    'http2ConnectionErrors',
+    'hostmesh_http2_connection_errors_total',
+    'HTTP/2 connections ended by us because their peer broke the protocol',
+  ],
+  ['http2ResetFloods', 'hostmesh_http2_reset_floods_total', 'HTTP/2 connections ended for too many reset streams'],
+  [
+    'http2FrameFloods',
+    'hostmesh_http2_frame_floods_total',
+    'HTTP/2 connections ended for too many frames that carry nothing',
+  ],
+  [
+    'http2HeadFloods',
+    'hostmesh_http2_head_floods_total',
+    'HTTP/2 connections ended for a header block over its bounds',
+  ],
+  [
+    'http2RefusedStreams',
+    'hostmesh_http2_refused_streams_total',
+    'HTTP/2 streams refused at the bound on streams of a connection',
+  ],
   ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],
 ]

@@ -9,7 +9,7 @@
 export const outputCapacity = 128 * 1024
 
 /** Lengths whose views are kept: most heads and small messages. */
-const keptViews = 4096
+const viewsKept = 4096
 /** Spare memories that wait for reuse after a slow write; beyond it they are left to the collector. */
 const maxSpares = 8
 /** Below this a byte loop beats the call into `Buffer.copy`. */
@@ -20,7 +20,7 @@ export class OutputBlock {
   readonly bytes: Buffer
   readonly views: (Buffer | undefined)[]
 
-  constructor(capacity: number) {
+  constructor(capacity: number, keptViews: number) {
     this.bytes = Buffer.allocUnsafeSlow(capacity)
     this.views = Array.from({ length: keptViews })
   }
@@ -33,10 +33,12 @@ export class Output {
   private block: OutputBlock
   private readonly spares: OutputBlock[] = []
   private readonly capacity: number
+  private readonly keptViews: number
 
-  constructor(capacity: number = outputCapacity) {
+  constructor(capacity: number = outputCapacity, keptViews: number = viewsKept) {
     this.capacity = capacity
-    this.block = new OutputBlock(capacity)
+    this.keptViews = keptViews
+    this.block = new OutputBlock(capacity, keptViews)
     this.bytes = this.block.bytes
   }
 
@@ -90,7 +92,7 @@ export class Output {
   /** The bytes so far. The view is good until the output is emptied. */
   view(): Buffer {
     const length = this.length
-    if (length >= keptViews) return this.bytes.subarray(0, length)
+    if (length >= this.keptViews) return this.bytes.subarray(0, length)
     const views = this.block.views
     const kept = views[length]
     if (kept !== undefined) return kept
@@ -104,7 +106,7 @@ export class Output {
   /** Leaves the memory to a slow write and goes on with other memory. What was left is given back to `recycle` when the write is done. */
   surrender(): OutputBlock {
     const left = this.block
-    this.block = this.spares.pop() ?? new OutputBlock(this.capacity)
+    this.block = this.spares.pop() ?? new OutputBlock(this.capacity, this.keptViews)
     this.bytes = this.block.bytes
     this.length = 0
     return left
@@ -115,7 +117,7 @@ export class Output {
   }
 
   private grow(count: number): void {
-    const grown = new OutputBlock(Math.max(this.bytes.length * 2, this.length + count))
+    const grown = new OutputBlock(Math.max(this.bytes.length * 2, this.length + count), this.keptViews)
     this.bytes.copy(grown.bytes, 0, 0, this.length)
     this.block = grown
     this.bytes = grown.bytes

@@ -1,0 +1,24 @@
+/** Bounds of one connection that nobody needs to configure. Sources: docs/limits.md, docs/http2.md. */
+
+/** CONTINUATION frames of one block (nghttp2's bound). */
+export const maxContinuations = 8
+/** What waits to be written while the peer does not read; above it nothing is read from that peer either, which bounds it. */
+export const pauseAboveBytes = 65_536
+/** Above it a connection is given up: replies of a peer that does not read. */
+export const maxUnsentBytes = 4 * 1024 * 1024
+/** Output of one turn that is written at once, before the turn is over. */
+export const flushAboveBytes = 65_536
+
+/** A budget that refills: `burst` at once, `perSecond` for ever. */
+export interface Budget {
+  readonly burst: number
+  readonly perSecond: number
+}
+
+/** Streams that a peer gave up, or made us give up (rapid reset of both kinds). */
+export const resetBudget: Budget = { burst: 500, perSecond: 50 }
+/** Frames that carry nothing: PING, SETTINGS, PRIORITY, unknown types, empty DATA and blocks. */
+export const idleFrameBudget: Budget = { burst: 500, perSecond: 50 }
+/** WINDOW_UPDATE beyond those that our DATA explains: so many per DATA frame sent are free. */
+export const windowBudget: Budget = { burst: 500, perSecond: 50 }
+export const windowUpdatesPerData = 10

@@ -1,0 +1,312 @@
+import type { Fields } from '../../forward/streams.ts'
+import type { Output } from '../../transport/output.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { Flow } from './flow.ts'
+import {
+  defaultFrameBytes,
+  defaultWindow,
+  Flag,
+  frameHeaderBytes,
+  FrameType,
+  largestWindow,
+  putFrameHead,
+  writeFrameHead,
+} from './frames.ts'
+import { writeField, writeTableReset } from './hpack/encoder.ts'
+import { flushAboveBytes, maxUnsentBytes } from './limits.ts'
+import type { OutputPool, Writer } from './output-pool.ts'
+
+export interface SenderOwner {
+  /** All the streams of a connection whose peer does not read. */
+  onTooMuchUnsent(): void
+  /** The kernel does not take what was written, or does again. */
+  onSlow(isSlow: boolean): void
+  /** Content of a stream waits for its window, or for the kernel. */
+  onStalled(): void
+  /** The end of our message was written. */
+  onLocalDone(flow: Flow): void
+  readonly now: number
+}
+
+/**
+ * What a connection writes: frames put together in memory of its own until the end of the turn, content within the windows, and the streams that wait for one.
+ * Frames of content for the same stream that follow each other become one.
+ */
+export class Sender implements Writer {
+  /** Bytes of content that the peer takes on the whole connection. */
+  window: number = defaultWindow
+  /** The kernel does not take what was written last. */
+  isSlow = false
+  slowSince = 0
+  /** The peer's decoder must hear that its table is not used. */
+  mustResetTable = true
+  dataFrames = 0
+  private readonly transport: Transport
+  private readonly pool: OutputPool
+  private readonly owner: SenderOwner
+  private out: Output | null = null
+  private isDue = false
+  private isClosed = false
+  /** The frame of content, or the head, that was written last, while nothing follows it: its stream and where it begins. */
+  private lastFlow: Flow | null = null
+  private lastAt = 0
+  private lastIsData = false
+  private headAt = 0
+  private waiting: Flow[] = []
+
+  constructor(transport: Transport, pool: OutputPool, owner: SenderOwner) {
+    this.transport = transport
+    this.pool = pool
+    this.owner = owner
+  }
+
+  /** Where the next frame goes. It leaves at the end of the turn. */
+  frames(): Output {
+    this.lastFlow = null
+    return this.open()
+  }
+
+  private open(): Output {
+    if (!this.isDue && !this.isClosed) {
+      this.isDue = true
+      this.pool.flushSoon(this)
+    }
+    return (this.out ??= this.pool.take())
+  }
+
+  get unsentBytes(): number {
+    return this.out?.length ?? 0
+  }
+
+  // ---- heads
+
+  /** Where the fields of a head go; `endHead` makes frames of them. */
+  beginHead(): Output {
+    const out = this.frames()
+    out.room(frameHeaderBytes + 1)
+    this.headAt = out.length
+    out.length += frameHeaderBytes
+    if (this.mustResetTable) {
+      this.mustResetTable = false
+      writeTableReset(out)
+    }
+    return out
+  }
+
+  endHead(flow: Flow, isWhole: boolean): void {
+    const out = this.out!
+    const from = this.headAt + frameHeaderBytes
+    const length = out.length - from
+    const flags = isWhole ? Flag.endStream : 0
+    if (length <= defaultFrameBytes) {
+      putFrameHead(out.bytes, this.headAt, length, FrameType.headers, flags | Flag.endHeaders, flow.id)
+    } else {
+      this.splitHead(out, from, flags, flow.id)
+    }
+    this.lastFlow = flow
+    this.lastAt = this.headAt
+    this.lastIsData = false
+    if (isWhole) this.localDone(flow)
+    this.afterFrame(out)
+  }
+
+  private splitHead(out: Output, from: number, flags: number, id: number): void {
+    const block = Buffer.from(out.bytes.subarray(from, out.length))
+    out.length = this.headAt
+    for (let at = 0; at < block.length; at += defaultFrameBytes) {
+      const end = Math.min(block.length, at + defaultFrameBytes)
+      const last = end === block.length ? Flag.endHeaders : 0
+      if (at === 0) writeFrameHead(out, end - at, FrameType.headers, flags | last, id)
+      else writeFrameHead(out, end - at, FrameType.continuation, last, id)
+      out.copy(block, at, end)
+    }
+  }
+
+  private writeTrailers(flow: Flow, trailers: Fields): void {
+    const out = this.beginHead()
+    for (const [name, value] of trailers) writeField(out, name, value)
+    this.endHead(flow, true)
+  }
+
+  // ---- content
+
+  data(flow: Flow, buf: Buffer, from: number, to: number): void {
+    let at = from
+    if (flow.unsent.length === 0 && !this.isSlow) at = this.writeData(flow, buf, from, to)
+    if (at === to) return
+    flow.unsent.add(buf, at, to)
+    this.wait(flow)
+  }
+
+  /** As much as the windows allow; answers where it stopped. */
+  private writeData(flow: Flow, buf: Buffer, from: number, to: number): number {
+    let at = from
+    while (at < to && !this.isSlow) {
+      const room = Math.min(to - at, flow.sendWindow, this.window)
+      if (room <= 0) break
+      const out = this.open()
+      const begun = this.lastFlow === flow && this.lastIsData ? out.length - this.lastAt - frameHeaderBytes : -1
+      let count: number
+      if (begun >= 0 && begun < defaultFrameBytes) {
+        count = Math.min(room, defaultFrameBytes - begun)
+        putFrameHead(out.bytes, this.lastAt, begun + count, FrameType.data, 0, flow.id)
+      } else {
+        count = Math.min(room, defaultFrameBytes)
+        this.lastFlow = flow
+        this.lastAt = out.length
+        this.lastIsData = true
+        this.dataFrames++
+        writeFrameHead(out, count, FrameType.data, 0, flow.id)
+      }
+      out.copy(buf, at, at + count)
+      at += count
+      flow.sendWindow -= count
+      this.window -= count
+      this.afterFrame(out)
+    }
+    if (at > from) flow.stalledSince = this.owner.now
+    return at
+  }
+
+  end(flow: Flow, trailers: Fields | null): void {
+    if (flow.isLocalDone || flow.isEnding) return
+    if (flow.unsent.length > 0) {
+      flow.isEnding = true
+      flow.trailers = trailers
+      return
+    }
+    this.writeEnd(flow, trailers)
+  }
+
+  private writeEnd(flow: Flow, trailers: Fields | null): void {
+    if (trailers !== null) {
+      this.writeTrailers(flow, trailers)
+      return
+    }
+    const out = this.open()
+    if (this.lastFlow === flow) {
+      out.bytes[this.lastAt + 4] = out.bytes[this.lastAt + 4]! | Flag.endStream
+      this.lastFlow = null
+    } else {
+      this.lastFlow = null
+      writeFrameHead(out, 0, FrameType.data, Flag.endStream, flow.id)
+    }
+    this.localDone(flow)
+    this.afterFrame(out)
+  }
+
+  private localDone(flow: Flow): void {
+    flow.isLocalDone = true
+    this.owner.onLocalDone(flow)
+  }
+
+  flush(flow: Flow): boolean {
+    if (flow.unsent.length === 0 && !this.isSlow) return true
+    flow.isAwaited = true
+    this.wait(flow)
+    return false
+  }
+
+  private wait(flow: Flow): void {
+    if (flow.isListed) return
+    flow.isListed = true
+    flow.stalledSince = this.owner.now
+    this.waiting.push(flow)
+    this.owner.onStalled()
+  }
+
+  /** Streams with something to write, in the order in which they wait. */
+  get stalled(): readonly Flow[] {
+    return this.waiting
+  }
+
+  /** Windows or kernel may take more: one frame of each stream in turn, until nothing goes any more. */
+  push(): void {
+    if (this.waiting.length === 0) return
+    for (let hasMoved = true; hasMoved && !this.isSlow;) {
+      hasMoved = false
+      for (const flow of this.waiting) {
+        if (this.isSlow) break
+        if (flow.unsent.length > 0 && this.pushOne(flow)) hasMoved = true
+      }
+    }
+    const { waiting } = this
+    this.waiting = []
+    for (const flow of waiting) {
+      if (flow.session !== null && (flow.unsent.length > 0 || (flow.isAwaited && this.isSlow))) {
+        this.waiting.push(flow)
+        continue
+      }
+      flow.isListed = false
+      if (flow.session === null) continue
+      const { isAwaited, isEnding } = flow
+      flow.isAwaited = false
+      if (isEnding && !flow.isLocalDone) this.writeEnd(flow, flow.trailers)
+      else if (isAwaited) flow.user.onDrained()
+    }
+  }
+
+  private pushOne(flow: Flow): boolean {
+    const piece = flow.unsent.first()
+    const end = Math.min(piece.length, defaultFrameBytes)
+    const at = this.writeData(flow, piece, 0, end)
+    flow.unsent.drop(at)
+    return at > 0
+  }
+
+  /** False = more than a window can be. */
+  widen(flow: Flow | null, by: number): boolean {
+    if (flow === null) this.window += by
+    else flow.sendWindow += by
+    return (flow === null ? this.window : flow.sendWindow) <= largestWindow
+  }
+
+  // ---- to the kernel
+
+  private afterFrame(out: Output): void {
+    if (out.length >= flushAboveBytes) this.write()
+  }
+
+  flushTurn(): void {
+    this.isDue = false
+    this.write()
+  }
+
+  /** Writes what there is, unless the kernel still has something of before. */
+  write(): void {
+    const { out } = this
+    if (out === null || this.isClosed) return
+    if (this.isSlow) {
+      if (out.length > maxUnsentBytes) this.owner.onTooMuchUnsent()
+      return
+    }
+    this.out = null
+    this.lastFlow = null
+    const isTaken = out.length === 0 || this.transport.write(out)
+    this.pool.give(out)
+    if (isTaken) return
+    this.isSlow = true
+    this.slowSince = this.owner.now
+    this.owner.onSlow(true)
+  }
+
+  onDrained(): void {
+    this.isSlow = false
+    this.write()
+    if (!this.isSlow) {
+      this.owner.onSlow(false)
+      this.push()
+    }
+  }
+
+  /** The connection is over: nothing is written any more. */
+  close(): void {
+    this.isClosed = true
+    if (this.out !== null) {
+      this.out.clear()
+      this.pool.give(this.out)
+    }
+    this.out = null
+    this.waiting = []
+  }
+}
