@@ -14,7 +14,7 @@ import { distrustOf, makePrivateDirectory } from '../../native/private-directory
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { createNames } from '../../registry-adapters/dns/index.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
-import { AdminFace } from './admin/admin-face.ts'
+import { AdminPorts } from './admin/admin-ports.ts'
 import type { AdminContext } from './admin/context.ts'
 import { ListenerDrain } from './admin/listener-drain.ts'
 import { StatsMerger } from './admin/stats.ts'
@@ -25,7 +25,7 @@ import type { AgentConfig } from './config/types.ts'
 import { machineFacts } from './config/machine.ts'
 import { watchFiles } from './config/watch.ts'
 import { systemReason } from './config/yaml-file.ts'
-import { connectContinuity, type Continuity } from './continuity/watchdog-link.ts'
+import { connectWatchdog, type WatchdogLink } from './handoff/watchdog-link.ts'
 import { Control } from './control.ts'
 import { jsonLog } from './json-log.ts'
 import { cuttable } from './core/registries/cuttable.ts'
@@ -40,7 +40,7 @@ import { fileReadGuard } from './core/rules/read-guard.ts'
 import { RuleStore } from './core/rules/rule-store.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
-import { LocalFace } from './host/nacos-face/local-face.ts'
+import { LocalNacos } from './host/nacos-face/local-nacos.ts'
 
 const exit = { failed: 1, config: 3 } as const
 /** How long the new generation of a host whose address changed may take to serve. */
@@ -221,14 +221,14 @@ async function main(): Promise<void> {
   })
 
   const callers = new LocalCallers()
-  let continuity: Continuity | undefined
-  const face = new LocalFace(control, adapterDeps, callers)
+  let watchdog: WatchdogLink | undefined
+  const face = new LocalNacos(control, adapterDeps, callers)
   const context: AdminContext = {
     control,
     metrics,
     stats: new StatsMerger(),
     registries,
-    continuity: () => continuity,
+    watchdog: () => watchdog,
     version: productVersion(),
     startedAt,
     faults: () => [...admin.faults(), ...face.faults()],
@@ -237,7 +237,7 @@ async function main(): Promise<void> {
     drain: new ListenerDrain(control.core.publisher, join(config.runDir, runFiles.drained)),
     quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
   }
-  const admin = new AdminFace(context, { clock, log: logger, callers })
+  const admin = new AdminPorts(context, { clock, log: logger, callers })
   control.state.keep(countersFile, countersFormat, 0, () => context.stats.exportRetired())
   control.onWorkers(() => {
     const alive = new Set(control.core.publisher.states().map((worker) => worker.pid))
@@ -255,10 +255,10 @@ async function main(): Promise<void> {
       logger.warn({ address: now, before }, `the address of this host is ${now} now, it was ${before ?? 'unknown'}`)
       control.reload()
       // named in the configuration, it stays as it is; else listeners and announcements have to move
-      if (!control.restartNeeded.includes('host') || continuity?.isLeading !== true) return
-      if (!continuity.isSupervised)
+      if (!control.restartNeeded.includes('host') || watchdog?.isLeading !== true) return
+      if (!watchdog.isSupervised)
         return logger.error({ address: now }, 'without a watchdog nobody can restart this agent; restart it')
-      continuity
+      watchdog
         .ask({ type: 'reload', wait: 'serving' }, addressReloadMs)
         .catch((error: unknown) => logger.error({ address: now }, `no new generation: ${describeError(error)}`))
     },
@@ -275,7 +275,7 @@ async function main(): Promise<void> {
     await face.close()
     await admin.close()
     await control.close(order)
-    continuity?.close()
+    watchdog?.close()
     process.exit(0)
   }
   process.on('SIGTERM', () => void stop({ isHostStopping: false, deadlineMs: 0 }))
@@ -284,14 +284,14 @@ async function main(): Promise<void> {
 
   await control.start()
   let leading: Promise<void> = Promise.resolve()
-  continuity = await connectContinuity({
+  watchdog = await connectWatchdog({
     runDir: config.runDir,
     generation: argv.generation,
     log: (level, message, fields) => logger[level](fields ?? {}, message),
     onLead: () => {
       context.stats.adopt(control.state.read(countersFile, countersFormat))
       control.setLeading(true)
-      leading = admin.open(argv.isAlone || continuity?.isSupervised !== true).then(() => face.open())
+      leading = admin.open(argv.isAlone || watchdog?.isSupervised !== true).then(() => face.open())
       leading.catch((error: unknown) => fail(error, (message) => logger.fatal({}, message)))
     },
     onRetire: () => {
@@ -303,8 +303,8 @@ async function main(): Promise<void> {
     onStop: (order) => void stop(order),
   })
   await leading
-  await warmUp(control, continuity)
-  continuity.ready()
+  await warmUp(control, watchdog)
+  watchdog.ready()
   setTimeout(settle, settleAfterMs).unref()
   setTimeout(collect, collectAfterMs).unref()
   logger.info(
@@ -325,15 +325,15 @@ function collect(): void {
 }
 
 /** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */
-async function warmUp(control: Control, continuity: Continuity): Promise<void> {
+async function warmUp(control: Control, watchdog: WatchdogLink): Promise<void> {
   const deadline = performance.now() + warmUpMs
   let waits = control.host.readiness.pendingServices()
   while (waits.length > 0 && performance.now() < deadline) {
-    continuity.pending(waits)
+    watchdog.pending(waits)
     await new Promise((resolve) => setTimeout(resolve, warmUpPollMs))
     waits = control.host.readiness.pendingServices()
   }
-  continuity.pending([])
+  watchdog.pending([])
 }
 
 function fail(error: unknown, write: (message: string) => void): void {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { nacosDriver } from '../../test/support/nacos/driver.ts'
 import { startGate } from '../../test/support/nacos/gate.ts'
-import type { NacosServer } from '../../test/support/nacos/server.ts'
+import type { RunningNacos } from '../../test/support/nacos/server.ts'
 import { eventually } from '../../test/support/registry-listener.ts'
 import { atLeast, atMost, format, percentile } from '../scenario.ts'
 import { listener, openAdapter, serviceOf } from './measure.ts'
@@ -63,7 +63,7 @@ export const fleet: NacosMeasure = {
 const spreadOf = (connects: readonly number[]): number => Math.max(...connects) - Math.min(...connects)
 
 /** Kills and starts the server under one fleet, first with a pause and then without. */
-async function afterRestarts(bench: NacosBench, server: NacosServer): Promise<Return[]> {
+async function afterRestarts(bench: NacosBench, server: RunningNacos): Promise<Return[]> {
   const one = await openFleet(bench, server.address, 1000)
   const out: Return[] = []
   try {
@@ -82,7 +82,7 @@ async function afterRestarts(bench: NacosBench, server: NacosServer): Promise<Re
   return out
 }
 
-async function afterCut(bench: NacosBench, server: NacosServer): Promise<Return> {
+async function afterCut(bench: NacosBench, server: RunningNacos): Promise<Return> {
   const title = 'connections cut, server lives'
   bench.log(`  ${title}`)
   const gates = await Promise.all([startGate(server.port), startGate(server.grpcPort)])

@@ -4,7 +4,7 @@ import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { AdapterDeps, AdapterMetrics, EndpointListener } from '../../contracts/registry-adapter.ts'
 import { createNacosAdapter, defaultNacosTimes } from '../../registry-adapters/nacos/index.ts'
 import type { NacosAdapter } from '../../registry-adapters/nacos/index.ts'
-import type { NacosServer } from '../../test/support/nacos/server.ts'
+import type { RunningNacos } from '../../test/support/nacos/server.ts'
 import type { ScenarioReport } from '../scenario.ts'
 
 export interface NacosBench {
@@ -12,7 +12,7 @@ export interface NacosBench {
   /** `http://HOST:PORT/nacos` */
   readonly url: string
   /** Only where the server is ours to kill. */
-  readonly own: NacosServer | undefined
+  readonly own: RunningNacos | undefined
   readonly namespace: string
   readonly releaseFolder: string
   readonly log: (line: string) => void

@@ -14,10 +14,10 @@ interface Step {
   readonly name: string
   readonly promise: string
   /** Does it and watches; answers what was found and whether the promise held. */
-  run(world: DemoWorld, watch: Watch): Promise<{ found: string; isKept: boolean }>
+  run(world: DemoWorld, watch: StepWatch): Promise<{ found: string; isKept: boolean }>
 }
 
-export interface Watch {
+export interface StepWatch {
   /** Outcomes of every caller since the start of the step. */
   outcomes(): TallyView
   /** Waits until the condition holds, at most `timeoutMs`; answers how long it took, or undefined. */
@@ -147,7 +147,7 @@ export async function runScenario(
   return results
 }
 
-function watchFrom(world: DemoWorld, now: () => number): Watch {
+function watchFrom(world: DemoWorld, now: () => number): StepWatch {
   const startedAt = now()
   for (const caller of world.callers) caller.takePeak()
   const outcomes = (): TallyView => merge(world.callers.map((caller) => caller.tally.since(startedAt)))

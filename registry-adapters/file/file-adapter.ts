@@ -51,7 +51,7 @@ interface KnownFile {
   readonly problems: readonly string[]
 }
 
-interface Watch {
+interface FileWatch {
   readonly listeners: Set<EndpointListener>
   set: EndpointSet | undefined
   version: number
@@ -67,7 +67,7 @@ export class FileAdapter implements RegistryAdapter {
   private readonly deps: AdapterDeps
   private files = new Map<string, KnownFile>()
   private services = new Map<ServiceKey, EndpointFile>()
-  private readonly watches = new Map<ServiceKey, Watch>()
+  private readonly watches = new Map<ServiceKey, FileWatch>()
   private watcher: FSWatcher | undefined
   private cancelPoll: (() => void) | undefined
   private cancelSoon: (() => void) | undefined
@@ -92,7 +92,7 @@ export class FileAdapter implements RegistryAdapter {
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
     const key = serviceKey(service)
-    const present = this.watches.get(key) ?? newWatch()
+    const present = this.watches.get(key) ?? newFileWatch()
     this.watches.set(key, present)
     const own: EndpointListener = {
       onEndpoints: (...word) => listener.onEndpoints(...word),
@@ -264,7 +264,7 @@ export class FileAdapter implements RegistryAdapter {
   }
 
   /** The second look found the same. */
-  private confirm(watched: Watch): void {
+  private confirm(watched: FileWatch): void {
     const { doubtedAt, set } = watched
     const pauseMs = this.settings.confirmAfterMs ?? defaultConfirmAfterMs
     // timers may come a little early
@@ -273,7 +273,7 @@ export class FileAdapter implements RegistryAdapter {
     for (const listener of watched.listeners) guarded(this.deps, () => listener.onEndpoints(set, true))
   }
 
-  private isNews(key: ServiceKey, watched: Watch): boolean {
+  private isNews(key: ServiceKey, watched: FileWatch): boolean {
     const now = this.services.get(key)
     const before = watched.set
     if (before === undefined) return true
@@ -283,7 +283,7 @@ export class FileAdapter implements RegistryAdapter {
     )
   }
 
-  private publish(key: ServiceKey, watched: Watch): void {
+  private publish(key: ServiceKey, watched: FileWatch): void {
     const file = this.services.get(key)
     const before = watched.set
     if (this.isNews(key, watched)) watched.version++
@@ -340,7 +340,7 @@ export class FileAdapter implements RegistryAdapter {
   }
 }
 
-function newWatch(): Watch {
+function newFileWatch(): FileWatch {
   return { listeners: new Set(), set: undefined, version: 0, doubtedAt: undefined }
 }
 

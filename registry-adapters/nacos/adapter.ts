@@ -30,7 +30,7 @@ import { Refusals } from './refusals.ts'
 import { HttpClient } from './server-list/http-client.ts'
 import { MemberWatch } from './server-list/member-watch.ts'
 import { ServerList } from './server-list/server-list.ts'
-import type { NacosServer } from './server-list/server-list.ts'
+import type { NacosMember } from './server-list/server-list.ts'
 import { Trouble } from './server-list/trouble.ts'
 import { contextPath } from './wire/http-paths.ts'
 import { serverRequests } from './wire/messages.ts'
@@ -281,7 +281,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.registrations.tryNow()
   }
 
-  private secondServer(): NacosServer | undefined {
+  private secondServer(): NacosMember | undefined {
     const present = this.presentServer
     return this.servers.inRandomOrder(present).find(({ id }) => id !== present)
   }
@@ -292,7 +292,7 @@ export class NacosAdapter implements RegistryAdapter {
     return this.httpNaming.list(server, service, this.abort.signal)
   }
 
-  private anyServer(): NacosServer {
+  private anyServer(): NacosMember {
     const server = this.polling.transport?.server ?? this.servers.inRandomOrder()[0]
     if (server === undefined) throw new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known')
     return server

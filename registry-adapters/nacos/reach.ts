@@ -4,7 +4,7 @@
  */
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, RegistryProblem } from '../../contracts/registry-adapter.ts'
-import type { NamingTransport } from './naming/watch.ts'
+import type { NamingTransport } from './naming/naming-watch.ts'
 import type { Trouble } from './server-list/trouble.ts'
 
 export interface ReachDeps extends Pick<AdapterDeps, 'clock'> {

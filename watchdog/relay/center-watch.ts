@@ -6,8 +6,8 @@
 import net from 'node:net'
 import { probeRequest } from '../../contracts/handoff.ts'
 import type { RelayTargets } from '../../contracts/relay-targets.ts'
-import type { AddressHealth } from './candidates.ts'
-import { keyOf, readAddress } from './candidates.ts'
+import type { AddressHealth } from './relay-addresses.ts'
+import { keyOf, readAddress } from './relay-addresses.ts'
 import type { Introduction } from './introduction.ts'
 
 const calmPeriodMs = 10_000

@@ -1,6 +1,6 @@
 /** Tries one address after the other; one that does not take the connection rests for a while. */
-import type { AddressHealth, Candidate } from './candidates.ts'
-import { keyOf } from './candidates.ts'
+import type { AddressHealth, RelayAddress } from './relay-addresses.ts'
+import { keyOf } from './relay-addresses.ts'
 import { Wire } from './wire.ts'
 
 const connectTimeoutMs = 1000
@@ -10,43 +10,43 @@ export interface DialDeps {
   readonly now: () => number
   readonly maxBufferBytes: number
   /** Whether a connection there would come back to a socket that we relay for. */
-  readonly leadsBack: (candidate: Candidate) => boolean
+  readonly leadsBack: (target: RelayAddress) => boolean
 }
 
 /** Who took it, and who stands behind it in the list. */
 export interface Dialed {
   readonly wire: Wire
-  readonly candidate: Candidate
-  readonly untried: readonly Candidate[]
+  readonly target: RelayAddress
+  readonly untried: readonly RelayAddress[]
 }
 
 /** `done` is called once, unless `cancel` was before; undefined = nobody took it. */
 export function dialFirst(
-  list: readonly Candidate[],
+  list: readonly RelayAddress[],
   deps: DialDeps,
   done: (dialed: Dialed | undefined) => void,
 ): { cancel(): void } {
   let current: { cancel(): void } | undefined
   const next = (position: number): void => {
-    const candidate = list[position]
-    if (candidate === undefined) {
+    const target = list[position]
+    if (target === undefined) {
       done(undefined)
       return
     }
-    if (deps.leadsBack(candidate)) {
+    if (deps.leadsBack(target)) {
       next(position + 1)
       return
     }
     current = Wire.dial(
-      candidate,
+      target,
       deps.maxBufferBytes,
       connectTimeoutMs,
       (wire) => {
-        deps.health.worked(keyOf(candidate))
-        done({ wire, candidate, untried: list.slice(position + 1) })
+        deps.health.worked(keyOf(target))
+        done({ wire, target, untried: list.slice(position + 1) })
       },
       () => {
-        deps.health.failed(keyOf(candidate), deps.now())
+        deps.health.failed(keyOf(target), deps.now())
         next(position + 1)
       },
     )

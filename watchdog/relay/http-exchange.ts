@@ -11,8 +11,8 @@ import { readRequest } from '../../http1/read-request.ts'
 import { BodyKind, Method } from '../../http1/types.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import type { ErrorCode } from '../../contracts/errors.ts'
-import { keyOf } from './candidates.ts'
-import type { Candidate } from './candidates.ts'
+import { keyOf } from './relay-addresses.ts'
+import type { RelayAddress } from './relay-addresses.ts'
 import { dialFirst } from './dial.ts'
 import { Held } from './held.ts'
 import { RelayedAttempt } from './relayed-attempt.ts'
@@ -48,7 +48,7 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   private readonly body = new BodyReader()
   private readonly held = new Held()
   private phase: Phase = Phase.head
-  private untried: readonly Candidate[] = []
+  private untried: readonly RelayAddress[] = []
   private dialing: { cancel(): void } | undefined
   private attempt: RelayedAttempt | undefined
   /** What of the body was sent, while another try may need it; undefined = too much, or nobody needs it. */
@@ -144,9 +144,9 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   // ---- the way
 
   private route(): void {
-    const { candidates, targets, listener, now } = this.deps
+    const { addresses, targets, listener, now } = this.deps
     const named = listener.kind === 'inbound' ? undefined : namedBy(this.head)
-    const list = candidates.of(targets, listener, named, now())
+    const list = addresses.of(targets, listener, named, now())
     if (list.length > 0) this.dial(list)
     else if (named?.fallback !== undefined)
       this.fail(403, 'E_ROUTE_FALLBACK_REFUSED', 'x-mesh-fallback is outside the networks that are allowed for it')
@@ -161,28 +161,28 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     else this.fail(503, 'E_CENTER_UNREACHABLE', 'no worker, no center and no known endpoint answers')
   }
 
-  private dial(list: readonly Candidate[]): void {
+  private dial(list: readonly RelayAddress[]): void {
     const dialing = dialFirst(list, this.deps, (dialed) => {
       this.dialing = undefined
       this.untried = dialed?.untried ?? []
       if (dialed === undefined) this.unreachable()
-      else this.send(dialed.wire, dialed.candidate)
+      else this.send(dialed.wire, dialed.target)
     })
     if (this.phase === Phase.sent && this.attempt === undefined) this.dialing = dialing
   }
 
-  private send(upstream: Wire, candidate: Candidate): void {
+  private send(upstream: Wire, target: RelayAddress): void {
     const { deps, head } = this
-    deps.onRouted(candidate.tier)
-    const isCenter = candidate.tier === 'center'
+    deps.onRouted(target.tier)
+    const isCenter = target.tier === 'center'
     const earlier = this.kept ?? []
-    const attempt = new RelayedAttempt(upstream, candidate, this, deps.heads)
+    const attempt = new RelayedAttempt(upstream, target, this, deps.heads)
     this.attempt = attempt
-    const lines = deps.heads.request(head, candidate.tier)
+    const lines = deps.heads.request(head, target.tier)
     attempt.write(isCenter ? Buffer.concat([this.introduction(), lines]) : lines)
     for (const piece of earlier) attempt.write(piece)
     this.kept = isCenter ? earlier : undefined
-    if (isCenter) this.waitForLife(candidate)
+    if (isCenter) this.waitForLife(target)
     attempt.start()
     this.passHeld()
   }
@@ -194,8 +194,8 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   }
 
   /** A center that does not even answer the watchdog will not answer this either. Repeated only where that can do no harm. */
-  private waitForLife(candidate: Candidate): void {
-    this.leave = this.deps.waiting.enter(keyOf(candidate), () => {
+  private waitForLife(target: RelayAddress): void {
+    this.leave = this.deps.waiting.enter(keyOf(target), () => {
       this.leave = undefined
       if (isSafe(this.head) && this.untried.length > 0) this.tryNext()
       else this.fail(504, 'E_CENTER_UNREACHABLE', 'the center took the request and fell silent')

@@ -12,8 +12,8 @@ import type { HeldSocket, HeldSockets } from '../hold/held-sockets.ts'
 import { shardKey } from '../hold/held-sockets.ts'
 import type { Log } from '../log.ts'
 import type { Bounds } from '../options.ts'
-import { AddressHealth, CandidateList, keyOf, readAddress } from './candidates.ts'
-import type { Candidate } from './candidates.ts'
+import { AddressHealth, RelayAddresses, keyOf, readAddress } from './relay-addresses.ts'
+import type { RelayAddress } from './relay-addresses.ts'
 import { CenterWatch } from './center-watch.ts'
 import { Introduction } from './introduction.ts'
 import { relayConnection } from './relayed-connection.ts'
@@ -43,7 +43,7 @@ export interface RelayDeps {
 export class Relay {
   private readonly deps: RelayDeps
   private readonly health = new AddressHealth()
-  private readonly candidates = new CandidateList(this.health)
+  private readonly addresses = new RelayAddresses(this.health)
   private readonly servers = new Map<string, net.Server>()
   private readonly sockets = new Set<net.Socket>()
   private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0, refused: 0, passedOver: 0 }
@@ -169,7 +169,7 @@ export class Relay {
     const { file, now } = this.deps
     const named =
       listener.kind === 'shared-http' ? { service: undefined, host: undefined, fallback: undefined } : undefined
-    const [first] = this.candidates.of(file.targets!, listener, named, now())
+    const [first] = this.addresses.of(file.targets!, listener, named, now())
     return first?.tier ?? (listener.kind === 'shared-http' && listener.direct ? 'direct' : 'none')
   }
 
@@ -218,7 +218,7 @@ export class Relay {
       listenerName: held.shard.name,
       // Without the secret no center would take it.
       listener: this.secretProblem === undefined ? listener : { ...listener, center: false },
-      candidates: this.candidates,
+      addresses: this.addresses,
       health: this.health,
       waiting: this.waiting,
       now,
@@ -227,7 +227,7 @@ export class Relay {
       // A limit that an older release does not write has its default.
       limits: { ...defaultLimits, ...targets.limits },
       maxBufferBytes: bounds.maxRelayBufferBytes,
-      leadsBack: (candidate) => this.leadsBack(candidate, listener),
+      leadsBack: (target) => this.leadsBack(target, listener),
       onRouted: (end) => {
         this.counts[end]++
         // An inbound connection goes to the local application; that is no tier of a caller on this host.
@@ -239,7 +239,7 @@ export class Relay {
   }
 
   /** Held sockets are few, and dials of the relay are no hot path: all are looked at. Inbound ports lead to applications, so others may go there. */
-  private leadsBack({ address, port }: Candidate, from: RelayListener): boolean {
+  private leadsBack({ address, port }: RelayAddress, from: RelayListener): boolean {
     for (const held of this.deps.held.all()) {
       const { shard } = held
       if (shard.port !== port || !isHere(shard.address, address)) continue

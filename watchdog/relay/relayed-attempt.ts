@@ -8,7 +8,7 @@ import { BodyKind, ReplyFraming } from '../../http1/types.ts'
 import type { ErrorCode } from '../../contracts/errors.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import { nothingDelivered } from '../../contracts/words.ts'
-import type { Candidate } from './candidates.ts'
+import type { RelayAddress } from './relay-addresses.ts'
 import { Held } from './held.ts'
 import type { RelayedHeads } from './relayed-heads.ts'
 import type { Wire, WireOwner } from './wire.ts'
@@ -43,7 +43,7 @@ export class RelayedAttempt implements WireOwner {
   /** The address does not take more for now. */
   isSlow = false
   private readonly wire: Wire
-  private readonly candidate: Candidate
+  private readonly target: RelayAddress
   private readonly exchange: AttemptOwner
   private readonly heads: RelayedHeads
   private readonly head: Head
@@ -54,9 +54,9 @@ export class RelayedAttempt implements WireOwner {
   private interims = 0
   private framing: ReplyFraming = ReplyFraming.same
 
-  constructor(wire: Wire, candidate: Candidate, exchange: AttemptOwner, heads: RelayedHeads) {
+  constructor(wire: Wire, target: RelayAddress, exchange: AttemptOwner, heads: RelayedHeads) {
     this.wire = wire
-    this.candidate = candidate
+    this.target = target
     this.exchange = exchange
     this.heads = heads
     this.head = heads.newHead()
@@ -153,7 +153,7 @@ export class RelayedAttempt implements WireOwner {
         this.refuse()
         return
       }
-      const lines = this.heads.reply(head, this.candidate.tier, ReplyFraming.same)
+      const lines = this.heads.reply(head, this.target.tier, ReplyFraming.same)
       held.consume(taken)
       exchange.interim(lines, head.status)
       if (this.wire.isClosed) return
@@ -162,7 +162,7 @@ export class RelayedAttempt implements WireOwner {
 
   private commit(taken: number): void {
     const { exchange, head, held, heads } = this
-    const { tier } = this.candidate
+    const { tier } = this.target
     if (tier === 'center' && saysNothingDelivered(head) && exchange.goesElsewhere()) return
     if (head.status === 101) {
       const lines = heads.reply(head, tier, ReplyFraming.same)

@@ -1,7 +1,7 @@
 /** What a relayed connection is given: its listener, where it may go, and who hears of its way. */
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
-import type { AddressHealth, Candidate, CandidateList } from './candidates.ts'
+import type { AddressHealth, RelayAddress, RelayAddresses } from './relay-addresses.ts'
 import type { Introduction } from './introduction.ts'
 import type { RelayedHeads } from './relayed-heads.ts'
 import type { Waiting } from './waiting.ts'
@@ -12,7 +12,7 @@ export interface RelayedDeps {
   readonly targets: RelayTargets
   readonly listenerName: string
   readonly listener: RelayListener
-  readonly candidates: CandidateList
+  readonly addresses: RelayAddresses
   readonly health: AddressHealth
   /** Who waits for the first byte of a center's answer. */
   readonly waiting: Waiting
@@ -22,7 +22,7 @@ export interface RelayedDeps {
   readonly now: () => number
   readonly maxBufferBytes: number
   /** Whether a connection there would come back to a socket that we relay for. */
-  readonly leadsBack: (candidate: Candidate) => boolean
+  readonly leadsBack: (target: RelayAddress) => boolean
   /** Which tier took it, or that none did; again when a center did not deliver it and another took it. */
   readonly onRouted: (end: RelayEnd) => void
   /** A malformed request. */

@@ -10,7 +10,7 @@ import { StringCache } from '../../http1/string-cache.ts'
 import { Method, ReplyFraming } from '../../http1/types.ts'
 import { plainReplyPlan, plainRequestPlan } from '../../http1/plans.ts'
 import type { Fields, ReplyPlan, RequestPlan } from '../../http1/types.ts'
-import type { NamedService } from './candidates.ts'
+import type { NamedService } from './relay-addresses.ts'
 
 /** Tables of a head are made for so many fields at first. */
 const usualFields = 32

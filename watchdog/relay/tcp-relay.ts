@@ -3,8 +3,8 @@
  * says nothing costs a pause and no byte: the next address is tried.
  */
 import { acknowledgement } from '../../contracts/words.ts'
-import { keyOf } from './candidates.ts'
-import type { Candidate } from './candidates.ts'
+import { keyOf } from './relay-addresses.ts'
+import type { RelayAddress } from './relay-addresses.ts'
 import { dialFirst } from './dial.ts'
 import type { RelayedDeps } from './relayed-deps.ts'
 import { tunnel } from './tunnel.ts'
@@ -12,8 +12,8 @@ import { nobody } from './wire.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
 export function relayTcp(downstream: Wire, deps: RelayedDeps): void {
-  const { candidates, targets, listener } = deps
-  new TcpRelay(downstream, deps).dial(candidates.of(targets, listener, undefined, deps.now()))
+  const { addresses, targets, listener } = deps
+  new TcpRelay(downstream, deps).dial(addresses.of(targets, listener, undefined, deps.now()))
 }
 
 class TcpRelay {
@@ -25,7 +25,7 @@ class TcpRelay {
     this.deps = deps
   }
 
-  dial(list: readonly Candidate[]): void {
+  dial(list: readonly RelayAddress[]): void {
     const { deps, downstream } = this
     const dialing = dialFirst(list, deps, (dialed) => {
       if (dialed === undefined) {
@@ -33,15 +33,15 @@ class TcpRelay {
         downstream.reset()
         return
       }
-      const { candidate, untried, wire } = dialed
-      deps.onRouted(candidate.tier)
-      if (candidate.tier === 'center') this.ask(wire, candidate, untried)
+      const { target, untried, wire } = dialed
+      deps.onRouted(target.tier)
+      if (target.tier === 'center') this.ask(wire, target, untried)
       else tunnel(downstream, wire)
     })
     downstream.owner = { ...nobody, onClosed: () => dialing.cancel() }
   }
 
-  private ask(wire: Wire, candidate: Candidate, untried: readonly Candidate[]): void {
+  private ask(wire: Wire, target: RelayAddress, untried: readonly RelayAddress[]): void {
     const { deps, downstream } = this
     const { introduction, listener, listenerName, waiting } = deps
     wire.write(
@@ -51,7 +51,7 @@ class TcpRelay {
         asksAcknowledgement: true,
       }),
     )
-    const leave = waiting.enter(keyOf(candidate), () => answer.passOver())
+    const leave = waiting.enter(keyOf(target), () => answer.passOver())
     const answer = new Acknowledgement(wire, downstream, leave, () => {
       deps.onPassedOver()
       if (untried.length > 0) this.dial(untried)

@@ -34,7 +34,7 @@ export interface LivenessDeps {
 
 type Pong = Extract<ChildToWatchdog, { type: 'pong' }>
 
-interface Watch {
+interface PingRecord {
   lastAskedAt: number
   pingSentAt: number | undefined
   probeFailsSince: number | undefined
@@ -44,7 +44,7 @@ interface Watch {
 
 export class Liveness {
   private readonly deps: LivenessDeps
-  private readonly watches = new WeakMap<Child, Watch>()
+  private readonly watches = new WeakMap<Child, PingRecord>()
   private timer: NodeJS.Timeout | undefined
   private lastTickAt = 0
   private plannedMs = tickMs
@@ -142,7 +142,7 @@ export class Liveness {
     if (isDue && watch.pingSentAt === undefined) this.ask(generation, child, watch, now)
   }
 
-  private ask(generation: Generation, child: Child, watch: Watch, now: number): void {
+  private ask(generation: Generation, child: Child, watch: PingRecord, now: number): void {
     watch.lastAskedAt = now
     watch.pingSentAt = now
     const workers = child.role === 'worker' ? this.loadsOf(generation) : []
@@ -170,7 +170,7 @@ export class Liveness {
     return loads
   }
 
-  private watchOf(child: Child): Watch {
+  private watchOf(child: Child): PingRecord {
     let watch = this.watches.get(child)
     if (watch === undefined) {
       watch = {

@@ -14,7 +14,7 @@ export async function collect(context: AdminContext): Promise<StatSeries[]> {
 }
 
 function setGauges(context: AdminContext): void {
-  const { control, metrics, continuity, version } = context
+  const { control, metrics, watchdog, version } = context
   const { clock, generation } = control.deps
   const gauge = (name: string, value: number): void => metrics.gauge(name, {}, value)
   const { role, host } = control.config
@@ -66,7 +66,7 @@ function setGauges(context: AdminContext): void {
   const rules = new Map<string, number>()
   for (const { state } of control.deps.rules.statuses()) rules.set(state, (rules.get(state) ?? 0) + 1)
   for (const [state, count] of rules) metrics.gauge('rules', { state }, count)
-  const relay = continuity()?.state()?.relay
+  const relay = watchdog()?.state()?.relay
   const tier = relay?.tier ?? 'agent'
   for (const one of ['agent', 'center', 'direct']) metrics.gauge('tier', { tier: one }, one === tier ? 1 : 0)
   metrics.clear('center_usable')

@@ -1,5 +1,5 @@
 /** What the pages look at. They own no state. */
-import type { Continuity } from '../continuity/watchdog-link.ts'
+import type { WatchdogLink } from '../handoff/watchdog-link.ts'
 import type { CuttableRegistry } from '../core/registries/cuttable.ts'
 import type { ControlMetrics } from '../observe.ts'
 import type { ListenerDrain } from './listener-drain.ts'
@@ -12,7 +12,7 @@ export interface AdminContext {
   readonly stats: StatsMerger
   readonly registries: readonly CuttableRegistry[]
   /** undefined until the watchdog was asked for. */
-  readonly continuity: () => Continuity | undefined
+  readonly watchdog: () => WatchdogLink | undefined
   readonly version: string
   /** Monotonic ms of the start. */
   readonly startedAt: number

@@ -108,7 +108,7 @@ export function statePages(context: AdminContext): AdminPage[] {
       method: 'GET',
       help: 'what the watchdog supervises, and the newest restart reports',
       answer: () =>
-        jsonReply(context.continuity()?.state() ?? { supervised: false, generation: control.deps.generation }),
+        jsonReply(context.watchdog()?.state() ?? { supervised: false, generation: control.deps.generation }),
     },
     {
       path: '/drill',

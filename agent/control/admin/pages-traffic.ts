@@ -97,11 +97,11 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       method: 'GET',
       help: 'which tier serves now, and where each listener would go if this generation died',
       answer: (request) => {
-        const relay = context.continuity()?.state()?.relay
+        const relay = context.watchdog()?.state()?.relay
         const { center } = control.config
         const data = {
           tier: relay?.tier ?? 'agent',
-          supervised: context.continuity()?.isSupervised ?? false,
+          supervised: context.watchdog()?.isSupervised ?? false,
           centers: center.addresses,
           relay,
         }

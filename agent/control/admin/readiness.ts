@@ -11,12 +11,12 @@ export interface Readiness {
   readonly restartNeeded: readonly string[]
 }
 
-export function readiness({ control, drain, drainSwitch, faults, continuity }: AdminContext): Readiness {
+export function readiness({ control, drain, drainSwitch, faults, watchdog }: AdminContext): Readiness {
   const pending = control.host.readiness.pending()
   if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
   if (drain.extent !== 'none')
     pending.push(`operator: /drain_listeners was called (${drain.extent}); /undrain_listeners takes it back`)
-  const link = continuity()
+  const link = watchdog()
   if (link !== undefined && link.isSupervised && !link.isLeading) pending.push('watchdog: another generation leads')
   return {
     ready: pending.length === 0,

@@ -29,7 +29,7 @@ import {
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
 const { createServer } = process.getBuiltinModule('node:http')
 
-export type Face = 'admin' | 'metrics' | 'readiness' | 'api'
+export type AdminPort = 'admin' | 'metrics' | 'readiness' | 'api'
 
 /** Who can come in: whoever reaches the port, only who is no web page, only who may open the file. */
 type Door = 'open' | 'guarded' | 'socket'
@@ -63,10 +63,10 @@ export class AdminServer {
   }
 
   /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
-  async listen(face: Face, address: HostPort): Promise<number> {
+  async listen(port: AdminPort, address: HostPort): Promise<number> {
     const isLoopback = address.host.startsWith('127.') || address.host === '::1'
     // metrics and readiness are asked by name (a scraper, a load balancer) and tell nothing worth stealing; an API that left loopback was opened on purpose
-    const server = this.server(face, face === 'admin' || (face === 'api' && isLoopback) ? 'guarded' : 'open')
+    const server = this.server(port, port === 'admin' || (port === 'api' && isLoopback) ? 'guarded' : 'open')
     await listening(server, formatHostPort(address), { host: address.host, port: address.port })
     this.servers.add(server)
     const bound = server.address()
@@ -113,8 +113,8 @@ export class AdminServer {
   }
 
   /** The answer to a request; separate from sockets for tests. */
-  async answer(face: Face, request: AdminRequest): Promise<AdminReply> {
-    const visible = this.pages.filter((page) => face === 'admin' || page.isPublic === face)
+  async answer(port: AdminPort, request: AdminRequest): Promise<AdminReply> {
+    const visible = this.pages.filter((page) => port === 'admin' || page.isPublic === port)
     const here = visible.filter((page) => page.path === request.path)
     if (here.length === 0) {
       const closest = nearest(request.path, new Set(visible.map((page) => page.path)))
@@ -144,7 +144,7 @@ export class AdminServer {
     }
   }
 
-  private server(face: Face, door: Door): Server {
+  private server(port: AdminPort, door: Door): Server {
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -157,14 +157,14 @@ export class AdminServer {
         const { socket } = incoming
         budget.busy(socket)
         outgoing.once('close', () => budget.rest(socket))
-        void this.serve(face, door, askers.get(socket) ?? stranger, incoming, outgoing)
+        void this.serve(port, door, askers.get(socket) ?? stranger, incoming, outgoing)
       },
     )
     const askers = new WeakMap<Socket, Asker>()
     const budget = new ConnectionBudget<Socket>({
       most: maxConnections,
       mostPerCaller: maxConnectionsPerCaller,
-      onBound: (bound) => this.deps.metrics.count('admin_connections_refused', { face, bound }),
+      onBound: (bound) => this.deps.metrics.count('admin_connections_refused', { port, bound }),
     })
     server.prependListener('connection', (socket) => {
       const isAtSocket = door === 'socket'
@@ -180,7 +180,7 @@ export class AdminServer {
   }
 
   private async serve(
-    face: Face,
+    port: AdminPort,
     door: Door,
     asker: Asker,
     incoming: IncomingMessage,
@@ -198,7 +198,7 @@ export class AdminServer {
       send(outgoing, textReply(`a body of more than ${maxBodyBytes} bytes or of broken JSON is not read`, 400), false)
       return
     }
-    const reply = await this.answer(face, {
+    const reply = await this.answer(port, {
       method: incoming.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,

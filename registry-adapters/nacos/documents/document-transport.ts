@@ -5,7 +5,7 @@ import type { Auth } from '../auth/auth.ts'
 import type { GrpcSession } from '../grpc/session.ts'
 import { excerpt, jsonOf } from '../server-list/http-client.ts'
 import type { HttpAnswer, HttpClient } from '../server-list/http-client.ts'
-import type { NacosServer } from '../server-list/server-list.ts'
+import type { NacosMember } from '../server-list/server-list.ts'
 import { grpcErrorCodes } from '../wire/codes.ts'
 import { clientRequests } from '../wire/messages.ts'
 import { httpPaths } from '../wire/http-paths.ts'
@@ -67,7 +67,7 @@ export function grpcDocuments(session: GrpcSession, tenant: string): DocumentTra
 export function httpDocuments(
   http: HttpClient,
   auth: Auth,
-  choose: () => NacosServer,
+  choose: () => NacosMember,
   tenant: string,
 ): DocumentTransport {
   const ask = async (

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { ConfigBackend, ConfigKey, StoredConfig } from '../server/backend.ts'
 import { NacosFault, overLimit } from '../server/fault.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 
 export interface ConfigStoreOptions {
   /** Epoch ms. */
   readonly now: () => number
-  readonly limits: Pick<FaceLimits, 'maxConfigs' | 'maxConfigBytes' | 'maxConfigTotalBytes'>
+  readonly limits: Pick<NacosLimits, 'maxConfigs' | 'maxConfigBytes' | 'maxConfigTotalBytes'>
   /** Called after each change. */
   readonly onChange?: () => void
 }

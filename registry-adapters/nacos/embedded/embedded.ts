@@ -3,7 +3,7 @@ import { systemClock } from '../../../contracts/clock.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { AuthUser } from '../server/auth.ts'
 import type { Backend } from '../server/backend.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 import { defaultLimits } from '../server/limits.ts'
 import type { NacosServer } from '../server/server.ts'
 import { startNacosServer } from '../server/server.ts'
@@ -34,7 +34,7 @@ export interface EmbeddedRegistryOptions {
   readonly pushAckTimeoutMs?: number
   readonly detectAfterMs?: number
   readonly detectAnswerMs?: number
-  readonly limits?: Partial<FaceLimits>
+  readonly limits?: Partial<NacosLimits>
   readonly deps?: Partial<AdapterDeps>
 }
 

@@ -9,7 +9,7 @@ import type { InstanceAddress, InstanceChange, NamingBackend, ServiceSettings, S
 import { NacosFault, overLimit } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
 import { heartbeatTimes, instanceKey } from '../server/instance.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 import { groupedName } from '../server/service-name.ts'
 
 /** Who keeps a record alive. */
@@ -43,7 +43,7 @@ interface ServiceEntry {
 export interface NamingStoreOptions {
   /** Monotonic ms. */
   readonly now: () => number
-  readonly limits: Pick<FaceLimits, 'maxServices' | 'maxInstances'>
+  readonly limits: Pick<NacosLimits, 'maxServices' | 'maxInstances'>
   /** How long the instances of a broken connection stay, ms; Nacos itself: 0. */
   readonly connectionGraceMs?: number
   /** How long an empty service that nobody made on purpose stays, ms; Nacos itself: 60_000. */

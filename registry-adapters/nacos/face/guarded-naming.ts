@@ -5,7 +5,7 @@ import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from
 import { callerName, type Caller } from '../server/caller.ts'
 import { NacosFault, overLimit } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshNaming } from './mesh-naming.ts'
 import { announceProblem, holderOf, touchProblem } from './policy.ts'
@@ -13,12 +13,12 @@ import { announceProblem, holderOf, touchProblem } from './policy.ts'
 export class GuardedNaming implements NamingBackend {
   private readonly naming: MeshNaming
   private readonly deps: Pick<FaceDeps, 'policy' | 'uidOfListener' | 'usersOfService' | 'metrics' | 'log'>
-  private readonly limits: Pick<FaceLimits, 'maxInstancesPerUser'>
+  private readonly limits: Pick<NacosLimits, 'maxInstancesPerUser'>
 
   constructor(
     naming: MeshNaming,
     deps: Pick<FaceDeps, 'policy' | 'uidOfListener' | 'usersOfService' | 'metrics' | 'log'>,
-    limits: Pick<FaceLimits, 'maxInstancesPerUser'>,
+    limits: Pick<NacosLimits, 'maxInstancesPerUser'>,
   ) {
     this.naming = naming
     this.deps = deps

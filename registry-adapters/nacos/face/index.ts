@@ -2,7 +2,7 @@
 import type { FaceDeps } from './face-deps.ts'
 import { GuardedConfig } from './guarded-config.ts'
 import { GuardedNaming } from './guarded-naming.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 import type { AuthUser } from '../server/auth.ts'
 import { defaultLimits } from '../server/limits.ts'
 import { MeshConfig } from './mesh-config.ts'
@@ -38,7 +38,7 @@ export interface NacosFaceConfig {
   readonly hostNames?: readonly string[]
   /** Names that prove themselves by a password; every other login is accepted and proves nothing. */
   readonly logins?: readonly AuthUser[]
-  readonly limits?: Partial<FaceLimits>
+  readonly limits?: Partial<NacosLimits>
 }
 
 export interface NacosFaceStatus {

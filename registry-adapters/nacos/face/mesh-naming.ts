@@ -10,14 +10,14 @@ import type { InstanceAddress, InstanceChange, ServiceView } from '../server/bac
 import type { FaceApplication, FaceDeps } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
-import type { FaceLimits } from '../server/limits.ts'
+import type { NacosLimits } from '../server/limits.ts'
 import { NamingStore } from '../embedded/naming-store.ts'
 import { applicationOf, checkLocal, checkMeshName, instanceOf } from './application.ts'
 import { MeshServices } from './mesh-services.ts'
 import type { Holder } from './watch-table.ts'
 
 export interface MeshNamingOptions {
-  readonly limits: FaceLimits
+  readonly limits: NacosLimits
   /** How long the applications of a broken connection stay announced, for a client that connects again; ms. */
   readonly connectionGraceMs: number
   /** The same for applications of an earlier face; ms. */

@@ -8,7 +8,7 @@ import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc
 import { MeshError } from '../../../contracts/errors.ts'
 import type { NacosTls } from '../config.ts'
 import { excerpt } from '../server-list/http-client.ts'
-import type { NacosServer } from '../server-list/server-list.ts'
+import type { NacosMember } from '../server-list/server-list.ts'
 import { grpcErrorCodes, resultCodes } from '../wire/codes.ts'
 import { clientRequests, responseTypeOf, responseTypes, serverRequests } from '../wire/messages.ts'
 import { decodeBody, decodePayload, encodePayload, grpcPaths, maxPayloadBytes } from '../wire/payload.ts'
@@ -19,7 +19,7 @@ export interface GrpcAnswer {
 }
 
 export interface ConnectionOptions {
-  readonly server: NacosServer
+  readonly server: NacosMember
   readonly grpcPort: number
   readonly tls: NacosTls | undefined
   readonly labels: Readonly<Record<string, string>>
@@ -49,7 +49,7 @@ const maxUnsentAcks = 1024
 const registeredPollMs = 50
 
 export class NacosConnection {
-  readonly server: NacosServer
+  readonly server: NacosMember
   private readonly client: Client
   private readonly options: ConnectionOptions
   private readonly events: ConnectionEvents

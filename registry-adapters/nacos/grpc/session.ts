@@ -8,7 +8,7 @@ import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-ada
 import type { Auth, AuthSubject } from '../auth/auth.ts'
 import type { NacosTimes, NacosTls } from '../config.ts'
 import { excerpt } from '../server-list/http-client.ts'
-import type { NacosServer, ServerList } from '../server-list/server-list.ts'
+import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { grpcErrorCodes, resultCodes } from '../wire/codes.ts'
 import { clientRequests } from '../wire/messages.ts'
 import { NacosConnection } from './connection.ts'
@@ -149,7 +149,7 @@ export class GrpcSession {
   }
 
   /** Tries the servers one after the other, `wanted` first. */
-  private async round(wanted: NacosServer | undefined): Promise<void> {
+  private async round(wanted: NacosMember | undefined): Promise<void> {
     if (this.abort.signal.aborted || this.attempt !== undefined) return
     const attempt = new AbortController()
     this.attempt = attempt
@@ -211,7 +211,7 @@ export class GrpcSession {
     )
   }
 
-  private open(server: NacosServer, signal: AbortSignal): Promise<NacosConnection> {
+  private open(server: NacosMember, signal: AbortSignal): Promise<NacosConnection> {
     const { options, times } = { options: this.options, times: this.options.times }
     let self: NacosConnection | undefined
     return NacosConnection.open(

@@ -10,7 +10,7 @@ import { gunzipSync } from 'node:zlib'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
-import type { NacosServer } from '../server-list/server-list.ts'
+import type { NacosMember } from '../server-list/server-list.ts'
 import { groupedName } from '../wire/service-name.ts'
 
 export interface Nudge {
@@ -20,7 +20,7 @@ export interface Nudge {
 }
 
 export interface NudgeOptions {
-  readonly servers: readonly NacosServer[]
+  readonly servers: readonly NacosMember[]
   readonly namespace: string
   readonly log: AdapterLog
   readonly onHint: (service: ServiceName) => void

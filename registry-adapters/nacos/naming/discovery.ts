@@ -17,9 +17,9 @@ import { groupedName } from '../wire/service-name.ts'
 import { judge } from './judge.ts'
 import type { News } from './judge.ts'
 import { readService, sameEndpoints } from './read-service.ts'
-import type { ServiceView } from './read-service.ts'
-import { clearTimers, createWatch } from './watch.ts'
-import type { NamingTransport, Watch } from './watch.ts'
+import type { ServiceAnswer } from './read-service.ts'
+import { clearTimers, createNamingWatch } from './naming-watch.ts'
+import type { NamingTransport, NamingWatch } from './naming-watch.ts'
 import { Withheld } from './withheld.ts'
 import type { WithheldDeps } from './withheld.ts'
 
@@ -39,10 +39,10 @@ const maxRemembered = 1000
 export class Discovery {
   private readonly deps: DiscoveryDeps
   private readonly withheld: Withheld
-  private readonly watches = new Map<ServiceKey, Watch>()
+  private readonly watches = new Map<ServiceKey, NamingWatch>()
   /** The same by `group@@name`. */
-  private readonly byName = new Map<string, Set<Watch>>()
-  private readonly waiting = new Set<Watch>()
+  private readonly byName = new Map<string, Set<NamingWatch>>()
+  private readonly waiting = new Set<NamingWatch>()
   private readonly remembered = new Set<string>()
   private readonly pushed = new Map<ServiceKey, unknown>()
   private transport: NamingTransport | undefined
@@ -76,7 +76,7 @@ export class Discovery {
     const key = serviceKey(service)
     let watch = this.watches.get(key)
     if (watch === undefined) {
-      watch = createWatch(service, key)
+      watch = createNamingWatch(service, key)
       this.watches.set(key, watch)
       const name = groupedName(service.group, service.name)
       const named = this.byName.get(name) ?? new Set()
@@ -137,7 +137,7 @@ export class Discovery {
     }
   }
 
-  private tellStale(watch: Watch, problem: RegistryProblem): void {
+  private tellStale(watch: NamingWatch, problem: RegistryProblem): void {
     if (watch.stale !== undefined) return
     watch.stale = problem
     for (const listener of watch.listeners) guarded(this.deps, () => listener.onStale(problem))
@@ -186,7 +186,7 @@ export class Discovery {
     this.pushed.clear()
   }
 
-  private forget(watch: Watch): void {
+  private forget(watch: NamingWatch): void {
     this.watches.delete(watch.key)
     const name = groupedName(watch.service.group, watch.service.name)
     const named = this.byName.get(name)
@@ -202,7 +202,7 @@ export class Discovery {
   }
 
   /** Asks as soon as there is room: for a subscription, or for a plain view where one exists already. */
-  private want(watch: Watch, isPoll = false): void {
+  private want(watch: NamingWatch, isPoll = false): void {
     if (this.isClosed || this.transport === undefined || watch.isAsking) return
     if (!isPoll && watch.subscribedOn === this.transport) return
     this.waiting.add(watch)
@@ -217,7 +217,7 @@ export class Discovery {
     }
   }
 
-  private async question(watch: Watch, transport: NamingTransport): Promise<void> {
+  private async question(watch: NamingWatch, transport: NamingTransport): Promise<void> {
     this.questions++
     watch.isAsking = true
     const askedAt = this.deps.clock.monotonic()
@@ -261,7 +261,7 @@ export class Discovery {
     }
   }
 
-  private askLater(watch: Watch): void {
+  private askLater(watch: NamingWatch): void {
     const waitMs = Math.min(10_000, 200 * 2 ** Math.min(watch.failures, 6)) * (0.5 + this.deps.random() / 2)
     watch.timer?.()
     watch.timer = this.deps.clock.after(waitMs, () => {
@@ -285,7 +285,7 @@ export class Discovery {
   }
 
   /** Reads, judges, and acts on news. Answers false when they cannot be read. */
-  private hear(watch: Watch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): boolean {
+  private hear(watch: NamingWatch, info: unknown, from: Pick<News, 'source' | 'askedAt'>): boolean {
     const view = this.read(watch, info)
     if (view === undefined) return false
     const verdict = judge(watch.known, { view, ...from }, this.withheld.mood)
@@ -314,8 +314,8 @@ export class Discovery {
     return true
   }
 
-  private read(watch: Watch, info: unknown): ServiceView | undefined {
-    let view: ServiceView
+  private read(watch: NamingWatch, info: unknown): ServiceAnswer | undefined {
+    let view: ServiceAnswer
     try {
       view = readService(info, watch.service, this.deps.read)
     } catch (error) {
@@ -340,7 +340,7 @@ export class Discovery {
     return view
   }
 
-  private use(watch: Watch, view: ServiceView, source: string, isConfirmed: boolean): void {
+  private use(watch: NamingWatch, view: ServiceAnswer, source: string, isConfirmed: boolean): void {
     // the wire does not tell the threshold, only that it was passed: then every instance may be used
     const protectThreshold = view.isProtected ? 1 : 0
     watch.known = {
@@ -352,12 +352,12 @@ export class Discovery {
     this.show(watch, view.endpoints, [], protectThreshold, isConfirmed)
   }
 
-  private serve(watch: Watch, endpoints: readonly Endpoint[], held: readonly string[]): void {
+  private serve(watch: NamingWatch, endpoints: readonly Endpoint[], held: readonly string[]): void {
     this.show(watch, endpoints, held, watch.set?.protectThreshold ?? 0, false)
   }
 
   private show(
-    watch: Watch,
+    watch: NamingWatch,
     endpoints: readonly Endpoint[],
     held: readonly string[],
     protectThreshold: number,
@@ -387,7 +387,7 @@ export class Discovery {
     for (const listener of watch.listeners) this.tell(watch, listener, watch.set, isConfirmed)
   }
 
-  private tell(watch: Watch, listener: EndpointListener, set: EndpointSet, isConfirmed: boolean): void {
+  private tell(watch: NamingWatch, listener: EndpointListener, set: EndpointSet, isConfirmed: boolean): void {
     if (this.watches.get(watch.key) === watch) guarded(this.deps, () => listener.onEndpoints(set, isConfirmed))
   }
 

@@ -9,7 +9,7 @@ import type { Auth } from '../auth/auth.ts'
 import type { NacosApi } from '../config.ts'
 import { excerpt, jsonOf } from '../server-list/http-client.ts'
 import type { HttpAnswer, HttpAsk, HttpClient } from '../server-list/http-client.ts'
-import type { NacosServer } from '../server-list/server-list.ts'
+import type { NacosMember } from '../server-list/server-list.ts'
 import { httpCodes } from '../wire/codes.ts'
 import { httpPaths } from '../wire/http-paths.ts'
 import { groupedName } from '../wire/service-name.ts'
@@ -42,12 +42,12 @@ export class HttpNaming {
   }
 
   /** The form that was found for a server; undefined = not asked yet. */
-  apiOf(server: NacosServer): HttpApi | undefined {
+  apiOf(server: NacosMember): HttpApi | undefined {
     return this.api === 'auto' ? this.apis.get(server.id) : this.api
   }
 
   /** Puts the instance there or replaces it whole. Rejects with a MeshError; E_REGISTRY_DENIED also where the server will never take it. */
-  async register(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<void> {
+  async register(server: NacosMember, registration: Registration, signal: AbortSignal): Promise<void> {
     await this.try(server, registration.service, async (api) => {
       const parameters = { ...identity(api, registration, false), ...content(registration) }
       return { ask: { method: 'POST', path: httpPaths[api].instance, parameters, signal }, read: succeeded }
@@ -55,7 +55,7 @@ export class HttpNaming {
   }
 
   /** Keeps the instance alive; `unknown` = the server has none such. Never creates one. */
-  async beat(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<BeatResult> {
+  async beat(server: NacosMember, registration: Registration, signal: AbortSignal): Promise<BeatResult> {
     return this.try(server, registration.service, async (api) => {
       const parameters = identity(api, registration, true)
       if (api === 'v3')
@@ -84,7 +84,7 @@ export class HttpNaming {
   }
 
   /** Removes the instance. One that is not there counts as removed. */
-  async deregister(server: NacosServer, registration: Registration, signal: AbortSignal): Promise<void> {
+  async deregister(server: NacosMember, registration: Registration, signal: AbortSignal): Promise<void> {
     await this.try(server, registration.service, async (api) => ({
       ask: {
         method: 'DELETE',
@@ -98,7 +98,7 @@ export class HttpNaming {
 
   /** The server's view of a service, in the shape of gRPC's service info. v3 tells instances only: they are dressed as one. */
   async list(
-    server: NacosServer,
+    server: NacosMember,
     service: ServiceName,
     signal: AbortSignal,
   ): Promise<Readonly<Record<string, unknown>>> {
@@ -129,7 +129,7 @@ export class HttpNaming {
 
   /** Names of services of one group, without the group. v3 has no such question for clients; 3.0 and 3.1 still answer v1's. E_REGISTRY_PROTOCOL where none is left. */
   async services(
-    server: NacosServer,
+    server: NacosMember,
     namespace: string,
     group: string,
     page: number,
@@ -155,7 +155,7 @@ export class HttpNaming {
   }
 
   private async try<T>(
-    server: NacosServer,
+    server: NacosMember,
     service: ServiceName,
     /** undefined = this form has no such question. */
     make: (api: HttpApi) => Promise<{ ask: HttpAsk; read: (answer: HttpAnswer, name: string) => T } | undefined>,
@@ -191,7 +191,7 @@ export class HttpNaming {
     throw last ?? new MeshError('E_REGISTRY_PROTOCOL', `nacos at ${server.id}: offers none of the known HTTP APIs`)
   }
 
-  private async withAuth(server: NacosServer, service: ServiceName, ask: HttpAsk, name: string): Promise<HttpAnswer> {
+  private async withAuth(server: NacosMember, service: ServiceName, ask: HttpAsk, name: string): Promise<HttpAnswer> {
     for (let isSecond = false; ; isSecond = true) {
       const words = await this.auth.forHttp({ kind: 'service', group: service.group, name: service.name })
       const answer = await this.http.ask(server, {

@@ -7,7 +7,7 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
 import { Nudges } from '../legacy/nudges.ts'
-import type { ServerList, NacosServer } from '../server-list/server-list.ts'
+import type { ServerList, NacosMember } from '../server-list/server-list.ts'
 import type { HttpNaming } from './http-naming.ts'
 import { httpTransport } from './transports.ts'
 import type { HttpTransport } from './transports.ts'
@@ -113,7 +113,7 @@ export class HttpPolling {
     }
   }
 
-  private begin(server: NacosServer): void {
+  private begin(server: NacosMember): void {
     const { naming, servers, times, registry, log, metrics } = this.deps
     const begun = httpTransport(
       naming,

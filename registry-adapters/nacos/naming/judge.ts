@@ -12,7 +12,7 @@
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 import { sameEndpoints } from './read-service.ts'
-import type { ServiceView } from './read-service.ts'
+import type { ServiceAnswer } from './read-service.ts'
 
 /** What is in use, and where it came from. */
 export interface Known {
@@ -26,7 +26,7 @@ export interface Known {
 }
 
 export interface News {
-  readonly view: ServiceView
+  readonly view: ServiceAnswer
   readonly source: string
   /** For an answer: when the question was sent, on our monotonic clock. undefined = a push. */
   readonly askedAt: number | undefined

@@ -15,7 +15,7 @@ import type { AddressRefusal } from './addresses.ts'
 export type Refusal =
   AddressRefusal | 'shape' | 'port' | 'weight' | 'cluster' | 'duplicate' | 'metadata' | 'too-many' | 'other-cluster'
 
-export interface ServiceView {
+export interface ServiceAnswer {
   /** Sorted by id, unique by id. */
   readonly endpoints: readonly Endpoint[]
   /** On the server's clock; 0 = it did not say. */
@@ -40,7 +40,7 @@ const defaultMaxEndpoints = 10_000
 const lookedAtShare = 2
 
 /** Throws E_REGISTRY_PROTOCOL when `info` is no view of `service`. */
-export function readService(info: unknown, service: ServiceName, options: ReadOptions): ServiceView {
+export function readService(info: unknown, service: ServiceName, options: ReadOptions): ServiceAnswer {
   if (!isRecord(info) || !Array.isArray(info['hosts']))
     throw new MeshError('E_REGISTRY_PROTOCOL', `service ${service.name}: the answer holds no list of instances`)
   const { name, groupName } = info

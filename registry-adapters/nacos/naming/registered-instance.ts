@@ -11,7 +11,7 @@ import type {
   RegistrationHandle,
 } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
-import type { NacosServer, ServerList } from '../server-list/server-list.ts'
+import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Trouble } from '../server-list/trouble.ts'
 import type { Refusals } from '../refusals.ts'
@@ -62,7 +62,7 @@ export class RegisteredInstance implements RegistrationHandle {
   /** The registry has the present content, as far as we know. */
   private isCurrent = false
   private failures = 0
-  private server: NacosServer | undefined
+  private server: NacosMember | undefined
   private isEnded = false
   private readonly rest: WakeablePause
   private readonly running: Promise<void>
@@ -254,14 +254,14 @@ export class RegisteredInstance implements RegistrationHandle {
     }
   }
 
-  private chooseServer(): NacosServer | undefined {
+  private chooseServer(): NacosMember | undefined {
     const known = this.server
     if (known !== undefined && this.deps.servers.has(known.id)) return known
     this.server = this.deps.servers.inRandomOrder(known?.id)[0]
     return this.server
   }
 
-  private succeeded(server: NacosServer): void {
+  private succeeded(server: NacosMember): void {
     if (this.reached !== 'registered')
       this.deps.log.info(
         {
@@ -276,7 +276,7 @@ export class RegisteredInstance implements RegistrationHandle {
     this.deps.refusals.answered('register', this.identity)
   }
 
-  private failed(error: MeshError, server: NacosServer | undefined): number {
+  private failed(error: MeshError, server: NacosMember | undefined): number {
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT')
       if (!this.abort.signal.aborted) this.deps.trouble.sign('no-answer', server?.id)
     if (this.isEnded) return 0

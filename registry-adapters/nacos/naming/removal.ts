@@ -11,7 +11,7 @@ import type { Clock } from '../../../contracts/clock.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
-import type { NacosServer, ServerList } from '../server-list/server-list.ts'
+import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { maxInstanceWeight } from '../wire/instance.ts'
 import type { HttpNaming } from './http-naming.ts'
 
@@ -23,7 +23,7 @@ export interface RemovalDeps {
   /** What is gone may come back: servers come and go, or another process may have had a hand in it. */
   readonly isTroubled: () => boolean
   /** Hears of failures that are tried again. */
-  readonly onProblem: (server: NacosServer, words: string) => void
+  readonly onProblem: (server: NacosMember, words: string) => void
   /** Servers show the instance although its removal was taken; it is removed again. */
   readonly onRepeat: (servers: readonly string[], removals: number) => void
 }
@@ -137,7 +137,7 @@ export async function removeInstance(
   }
   return outcome(remaining.length > 0 ? 'remains' : goneSince === undefined ? 'unseen' : 'gone')
 
-  async function lookAt(server: NacosServer): Promise<Look> {
+  async function lookAt(server: NacosMember): Promise<Look> {
     try {
       const info = await naming.list(server, registration.service, stopLooking)
       return find(info['hosts'], announced.contents)

@@ -2,7 +2,7 @@
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { GrpcSession } from '../grpc/session.ts'
-import type { NacosServer } from '../server-list/server-list.ts'
+import type { NacosMember } from '../server-list/server-list.ts'
 import { clientRequests } from '../wire/messages.ts'
 import type { HttpNaming } from './http-naming.ts'
 
@@ -14,7 +14,7 @@ export interface ServiceNamesDeps {
   readonly session: GrpcSession
   readonly overHttp: HttpNaming
   /** A server that answers over HTTP. Throws a MeshError while none is known. */
-  readonly anyServer: () => NacosServer
+  readonly anyServer: () => NacosMember
 }
 
 /** At most `limit` names of these groups. Rejects with a MeshError. */

@@ -3,10 +3,10 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { NacosConnection } from '../grpc/connection.ts'
 import type { GrpcSession } from '../grpc/session.ts'
-import type { NacosServer, ServerList } from '../server-list/server-list.ts'
+import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { clientRequests } from '../wire/messages.ts'
 import type { HttpNaming } from './http-naming.ts'
-import type { NamingTransport } from './watch.ts'
+import type { NamingTransport } from './naming-watch.ts'
 
 /** Asks over one connection; good until that connection is over. */
 export function grpcTransport(session: GrpcSession, connection: NacosConnection): NamingTransport {
@@ -27,7 +27,7 @@ export function grpcTransport(session: GrpcSession, connection: NacosConnection)
 }
 
 export interface HttpTransport extends NamingTransport {
-  readonly server: NacosServer
+  readonly server: NacosMember
   close(): void
 }
 
@@ -35,7 +35,7 @@ export interface HttpTransport extends NamingTransport {
 export function httpTransport(
   naming: HttpNaming,
   servers: ServerList,
-  first: NacosServer,
+  first: NacosMember,
   pollMs: number,
   onLost: (problem: MeshError) => void,
   nudge: { watch(service: ServiceName): void; unwatch(service: ServiceName): void },

@@ -9,9 +9,9 @@ import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
 import { judge } from './judge.ts'
 import type { ServerMood, Verdict } from './judge.ts'
-import type { ReadOptions, ServiceView } from './read-service.ts'
+import type { ReadOptions, ServiceAnswer } from './read-service.ts'
 import { SummedLog } from './summed-log.ts'
-import type { Held, NamingTransport, Watch } from './watch.ts'
+import type { Held, NamingTransport, NamingWatch } from './naming-watch.ts'
 
 export interface WithheldDeps extends AdapterDeps {
   readonly registry: string
@@ -24,13 +24,13 @@ export interface WithheldDeps extends AdapterDeps {
   /** Whether servers come and go at the moment, or did shortly before. */
   readonly isTroubled: () => boolean
   readonly transport: () => NamingTransport | undefined
-  readonly isWatched: (watch: Watch) => boolean
+  readonly isWatched: (watch: NamingWatch) => boolean
   /** undefined = it cannot be read; that is said elsewhere. */
-  readonly readView: (watch: Watch, info: unknown) => ServiceView | undefined
+  readonly readView: (watch: NamingWatch, info: unknown) => ServiceAnswer | undefined
   /** Makes a view the known one, and tells it. `isConfirmed`: a second answer agreed, in calm times. */
-  readonly use: (watch: Watch, view: ServiceView, source: string, isConfirmed: boolean) => void
+  readonly use: (watch: NamingWatch, view: ServiceAnswer, source: string, isConfirmed: boolean) => void
   /** Tells what is served meanwhile; what is known stays. `held` = ids of what the newest list lacks. */
-  readonly serve: (watch: Watch, endpoints: readonly Endpoint[], held: readonly string[]) => void
+  readonly serve: (watch: NamingWatch, endpoints: readonly Endpoint[], held: readonly string[]) => void
 }
 
 export class Withheld {
@@ -59,7 +59,7 @@ export class Withheld {
   }
 
   /** Goes on with what waits although nobody asks, for example because the connection was lost meanwhile. */
-  resume(watch: Watch): void {
+  resume(watch: NamingWatch): void {
     if (watch.held !== undefined && watch.timer === undefined) this.confirmLater(watch)
     if (watch.doubted.size > 0 && watch.doubtTimer === undefined) this.lookLater(watch, this.deps.times.confirmAfterMs)
   }
@@ -70,7 +70,7 @@ export class Withheld {
   }
 
   /** A list that is believed whole. */
-  accept(watch: Watch, view: ServiceView, source: string, isConfirmed = false): void {
+  accept(watch: NamingWatch, view: ServiceAnswer, source: string, isConfirmed = false): void {
     if (watch.doubted.size > 0) {
       const ids = new Set(view.endpoints.map(endpointId))
       this.sayReturned(watch, watch.doubted.countIn(ids))
@@ -79,7 +79,7 @@ export class Withheld {
     this.deps.use(watch, view, source, isConfirmed)
   }
 
-  hold(watch: Watch, view: ServiceView, verdict: Verdict): void {
+  hold(watch: NamingWatch, view: ServiceAnswer, verdict: Verdict): void {
     if (verdict !== 'unsettled') this.serveLast(watch, view)
     if (watch.held !== undefined) return
     watch.held = { since: this.deps.clock.monotonic(), attempts: 0 }
@@ -96,7 +96,7 @@ export class Withheld {
   }
 
   /** In calm times the shorter list is probably right: its endpoints are used, and what it lacks is the last choice until a second answer agrees. */
-  private serveLast(watch: Watch, view: ServiceView): void {
+  private serveLast(watch: NamingWatch, view: ServiceAnswer): void {
     const bound = this.deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
     const byId = new Map(view.endpoints.map((endpoint) => [endpointId(endpoint), endpoint]))
     const held: string[] = []
@@ -114,7 +114,7 @@ export class Withheld {
     )
   }
 
-  private confirmLater(watch: Watch): void {
+  private confirmLater(watch: NamingWatch): void {
     const held = watch.held
     if (held === undefined) return
     const settleMs = this.isUnsettledUntil - this.deps.clock.monotonic()
@@ -131,7 +131,7 @@ export class Withheld {
     })
   }
 
-  private async confirm(watch: Watch, held: Held): Promise<void> {
+  private async confirm(watch: NamingWatch, held: Held): Promise<void> {
     const transport = this.deps.transport()
     if (transport === undefined || watch.held !== held) return
     held.attempts++
@@ -177,7 +177,7 @@ export class Withheld {
   }
 
   /** Uses a list, and keeps in use what it lacks until that is certain. */
-  doubt(watch: Watch, view: ServiceView, source: string): void {
+  doubt(watch: NamingWatch, view: ServiceAnswer, source: string): void {
     const { doubted } = watch
     const known = watch.known?.endpoints ?? []
     const bound = this.deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
@@ -198,7 +198,7 @@ export class Withheld {
     if (watch.doubtTimer === undefined) this.lookLater(watch, this.deps.times.doubtMs)
   }
 
-  private sayReturned(watch: Watch, returned: number): void {
+  private sayReturned(watch: NamingWatch, returned: number): void {
     if (returned === 0) return
     this.summed.say(
       'info',
@@ -207,7 +207,7 @@ export class Withheld {
     )
   }
 
-  private lookLater(watch: Watch, waitMs: number): void {
+  private lookLater(watch: NamingWatch, waitMs: number): void {
     watch.doubtTimer?.()
     watch.doubtTimer = undefined
     if (watch.doubted.size === 0 || this.deps.transport() === undefined) return
@@ -220,7 +220,7 @@ export class Withheld {
   }
 
   /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
-  private async look(watch: Watch): Promise<void> {
+  private async look(watch: NamingWatch): Promise<void> {
     const transport = this.deps.transport()
     const { times } = this.deps
     if (transport === undefined) return
@@ -247,7 +247,13 @@ export class Withheld {
     }
   }
 
-  private conclude(watch: Watch, own: ServiceView, second: ServiceView, source: string, askedAt: number): void {
+  private conclude(
+    watch: NamingWatch,
+    own: ServiceAnswer,
+    second: ServiceAnswer,
+    source: string,
+    askedAt: number,
+  ): void {
     const { times } = this.deps
     // a push that came in between is newer than what was asked for
     if (watch.known !== undefined && watch.known.acceptedAt > askedAt) return
@@ -272,7 +278,7 @@ export class Withheld {
   }
 
   /** Nothing is kept against the servers' word any more. */
-  release(watch: Watch): void {
+  release(watch: NamingWatch): void {
     watch.held = undefined
     watch.doubted.clear()
     watch.doubtTimer?.()
@@ -280,7 +286,7 @@ export class Withheld {
     this.gaugeHeld(watch)
   }
 
-  private gaugeHeld(watch: Watch): void {
+  private gaugeHeld(watch: NamingWatch): void {
     const isKept = watch.held !== undefined || watch.doubted.size > 0
     if (isKept === watch.isKept) return
     watch.isKept = isKept

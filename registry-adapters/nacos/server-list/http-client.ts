@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { NacosTls } from '../config.ts'
 import { maxPayloadBytes } from '../wire/payload.ts'
-import type { NacosServer } from './server-list.ts'
+import type { NacosMember } from './server-list.ts'
 
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
 const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http')
@@ -58,7 +58,7 @@ export class HttpClient {
   }
 
   /** The answer, whatever its status. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or E_REGISTRY_PROTOCOL (answer too large or torn). */
-  ask(server: NacosServer, ask: HttpAsk): Promise<HttpAnswer> {
+  ask(server: NacosMember, ask: HttpAsk): Promise<HttpAnswer> {
     const form = new URLSearchParams(ask.parameters).toString()
     const isForm = ask.method === 'POST'
     const path = `${this.options.contextPath}${ask.path}${isForm || form === '' ? '' : `?${form}`}`

@@ -5,16 +5,16 @@
 import type { Clock } from '../../../contracts/clock.ts'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
-import type { NacosServer, ServerList } from './server-list.ts'
+import type { NacosMember, ServerList } from './server-list.ts'
 
 export interface MemberWatchDeps {
   readonly servers: ServerList
-  readonly portOf: (server: NacosServer) => number
+  readonly portOf: (server: NacosMember) => number
   readonly clock: Clock
   readonly random: () => number
   readonly connectTimeoutMs: number
-  readonly onLost: (server: NacosServer) => void
-  readonly onBack: (server: NacosServer) => void
+  readonly onLost: (server: NacosMember) => void
+  readonly onBack: (server: NacosMember) => void
 }
 
 /** More servers than this are not watched; clusters have three to seven. */
@@ -24,7 +24,7 @@ const redialMs = 250
 const lostRedialMs = 2000
 
 interface Member {
-  readonly server: NacosServer
+  readonly server: NacosMember
   socket: Socket | undefined
   timer: (() => void) | undefined
   isLost: boolean

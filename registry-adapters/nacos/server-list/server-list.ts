@@ -5,7 +5,7 @@ import { every, type Clock } from '../../../contracts/clock.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 
 /** One server, by address. Two names for one address are one server. */
-export interface NacosServer {
+export interface NacosMember {
   /** `10.0.0.1:8848` or `[::1]:8848`: identity, and what logs show. */
   readonly id: string
   /** IP literal. */
@@ -44,7 +44,7 @@ export function parseServerAddress(text: string): Configured {
 
 export class ServerList {
   private readonly configured: readonly Configured[]
-  private known: readonly NacosServer[] = []
+  private known: readonly NacosMember[] = []
   private readonly resolved = new Map<string, readonly string[]>()
   private readonly deps: ServerListDeps
   private readonly resolveMs: number
@@ -61,7 +61,7 @@ export class ServerList {
   }
 
   /** All servers known at the moment. Empty while no name could be resolved yet. */
-  get servers(): readonly NacosServer[] {
+  get servers(): readonly NacosMember[] {
     return this.known
   }
 
@@ -70,7 +70,7 @@ export class ServerList {
   }
 
   /** The servers in random order, so that many hosts do not meet at the first one; `last` comes at the end. */
-  inRandomOrder(last?: string): NacosServer[] {
+  inRandomOrder(last?: string): NacosMember[] {
     const out = [...this.known]
     for (let index = out.length - 1; index > 0; index--) {
       const other = Math.floor(this.deps.random() * (index + 1))
@@ -131,7 +131,7 @@ export class ServerList {
   }
 
   private rebuild(): void {
-    const servers = new Map<string, NacosServer>()
+    const servers = new Map<string, NacosMember>()
     for (const { host, port } of this.configured) {
       const addresses = isIP(host) === 0 ? (this.resolved.get(host) ?? []) : [host]
       for (const address of addresses) {

@@ -2,7 +2,7 @@
  * Every bound of the face on one page. At a bound the caller gets a Nacos error that names it, a counter moves
  * (`nacos_face_refused` with the bound as label), and what is already there stays untouched.
  */
-export interface FaceLimits {
+export interface NacosLimits {
   /** Open HTTP connections; for a further one the longest idle one leaves. */
   readonly maxHttpConnections: number
   /** The same for one user of the host. */
@@ -44,7 +44,7 @@ export interface FaceLimits {
   readonly maxTokens: number
 }
 
-export const defaultLimits: FaceLimits = {
+export const defaultLimits: NacosLimits = {
   maxHttpConnections: 1024,
   maxHttpConnectionsPerUser: 256,
   maxGrpcConnections: 1024,

@@ -18,7 +18,7 @@ import { createHttpServer } from './http/http-server.ts'
 import { LongPolls } from './http/long-poll.ts'
 import { namingRoutes } from './http/naming-routes.ts'
 import { serverRoutes } from './http/server-routes.ts'
-import type { FaceLimits } from './limits.ts'
+import type { NacosLimits } from './limits.ts'
 
 export interface NacosServerOptions {
   readonly host: string
@@ -27,7 +27,7 @@ export interface NacosServerOptions {
   /** gRPC port; default: `port` + 1000. */
   readonly grpcPort?: number
   readonly backend: Backend
-  readonly limits: FaceLimits
+  readonly limits: NacosLimits
   /** Undefined = no credentials are asked for, and any login is accepted. */
   readonly users?: readonly AuthUser[]
   /** Names that are not among `users` come in as nobody. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { execFile } from 'node:child_process'
 import { expect } from 'chai'
 import { type DemoHost, Mesh, call, sharedPort, until } from '../../support/mesh/mesh.ts'
-import { type NacosServer, needsNacos, sharedNacos } from '../../support/nacos/server.ts'
+import { type RunningNacos, needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 
 interface Ran {
   readonly code: number
@@ -30,7 +30,7 @@ spec:
 
 describe('hostmesh rules with a real Nacos', function () {
   this.timeout(120_000)
-  let nacos: NacosServer
+  let nacos: RunningNacos
   let mesh: Mesh
   let alpha: DemoHost
   let folder: string

@@ -8,7 +8,7 @@ import type { NacosAdapter } from '../../../registry-adapters/nacos/index.ts'
 import { adapterConfig } from '../../support/nacos/adapter-config.ts'
 import { nacosDriver } from '../../support/nacos/driver.ts'
 import { needsNacos, startNacosCluster } from '../../support/nacos/server.ts'
-import type { NacosServer } from '../../support/nacos/server.ts'
+import type { RunningNacos } from '../../support/nacos/server.ts'
 import { eventually, recordedDeps, recordingListener } from '../../support/registry-listener.ts'
 import type { RecordedDeps, RecordingListener } from '../../support/registry-listener.ts'
 
@@ -32,7 +32,7 @@ const outageMs = Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 0) * 1000
 describe('a Nacos cluster of three real servers', function () {
   // most of it is patience with servers that start on a busy machine
   this.timeout(600_000 + outageMs)
-  let servers: NacosServer[] = []
+  let servers: RunningNacos[] = []
   let hosts: Host[] = []
 
   before(async function () {
@@ -106,8 +106,9 @@ describe('a Nacos cluster of three real servers', function () {
         ),
       )
   }
-  const serverOf = (host: Host): NacosServer => servers.find(({ address }) => address === host.adapter.status().server)!
-  const othersThan = (server: NacosServer): NacosServer[] => servers.filter((other) => other !== server)
+  const serverOf = (host: Host): RunningNacos =>
+    servers.find(({ address }) => address === host.adapter.status().server)!
+  const othersThan = (server: RunningNacos): RunningNacos[] => servers.filter((other) => other !== server)
 
   it('loses no instance when the server that a host talks to is killed under load, and takes it back', async () => {
     const victim = serverOf(hosts[0]!)
@@ -223,7 +224,7 @@ describe('a Nacos cluster of three real servers', function () {
     const names = { namespaceId: namespace, serviceName: here.service.name, groupName: here.service.group }
     const body = new URLSearchParams({ ...identity, ...names, metadata: JSON.stringify(here.metadata) })
     expect((await fetch(`${other.url}/v2/ns/instance`, { method: 'POST', body })).status).to.equal(200)
-    const seenAt = async (server: NacosServer): Promise<boolean> =>
+    const seenAt = async (server: RunningNacos): Promise<boolean> =>
       (await nacosDriver(server.url, namespace).seen(service(2))).some(({ port }) => port === here.port)
     await eventually(() => seenAt(other), 'the instance at the server that is not responsible')
     await host!.adapter.register(here).deregister(15_000)

@@ -5,7 +5,7 @@ import type { NacosAdapter, NacosAdapterConfig, NacosTimes } from '../../../regi
 import { adapterConfig } from '../../support/nacos/adapter-config.ts'
 import { nacosDriver } from '../../support/nacos/driver.ts'
 import { needsNacos, startNacos } from '../../support/nacos/server.ts'
-import type { NacosServer } from '../../support/nacos/server.ts'
+import type { RunningNacos } from '../../support/nacos/server.ts'
 import { eventually, recordedDeps, recordingListener } from '../../support/registry-listener.ts'
 
 const namespace = `single-${process.pid}`
@@ -24,7 +24,7 @@ const credentials = { kind: 'password', username: 'nacos', password: 'nacos' } a
 
 describe('one real Nacos with authentication on', function () {
   this.timeout(120_000)
-  let server: NacosServer
+  let server: RunningNacos
   const adapters: NacosAdapter[] = []
 
   before(async function () {
@@ -38,7 +38,7 @@ describe('one real Nacos with authentication on', function () {
     await Promise.all(adapters.splice(0).map((adapter) => adapter.close()))
   })
   after(async () => {
-    await (server as NacosServer | undefined)?.stop()
+    await (server as RunningNacos | undefined)?.stop()
   })
 
   const open = (more: Partial<NacosAdapterConfig> & { times?: Partial<NacosTimes> } = {}) => {

@@ -3,11 +3,11 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type DemoHost, Mesh, until } from '../../support/mesh/mesh.ts'
-import { needsNacos, startNacos, type NacosServer } from '../../support/nacos/server.ts'
+import { needsNacos, startNacos, type RunningNacos } from '../../support/nacos/server.ts'
 
 describe('an agent whose registry refuses everything', function () {
   this.timeout(180_000)
-  let server: NacosServer
+  let server: RunningNacos
   let mesh: Mesh
   let agent: DemoHost
   let passwordFile: string

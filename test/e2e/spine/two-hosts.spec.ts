@@ -15,7 +15,7 @@ import {
   sharedPort,
   until,
 } from '../../support/mesh/mesh.ts'
-import { type NacosServer, needsNacos, startNacos } from '../../support/nacos/server.ts'
+import { type RunningNacos, needsNacos, startNacos } from '../../support/nacos/server.ts'
 
 const seenWithinMs = 1500
 
@@ -31,7 +31,7 @@ function version(answer: Answer): string {
 
 describe('two hosts, their agents and a real Nacos', function () {
   this.timeout(120_000)
-  let nacos: NacosServer
+  let nacos: RunningNacos
   let mesh: Mesh
   let alpha: DemoHost
   let beta: DemoHost

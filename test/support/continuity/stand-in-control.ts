@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
 import type { WorkerToControl } from '../../../contracts/control-link.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
-import { connectContinuity } from '../../../agent/control/continuity/watchdog-link.ts'
+import { connectWatchdog } from '../../../agent/control/handoff/watchdog-link.ts'
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ if (values.snapshot !== undefined) {
 }
 const say = (message: string): void =>
   void process.stdout.write(`${JSON.stringify({ process: 'control', generation: values.generation, msg: message })}\n`)
-const link = await connectContinuity({
+const link = await connectWatchdog({
   runDir: values['run-dir']!,
   generation: Number(values.generation),
   log: (_level, message) => say(message),

@@ -35,7 +35,7 @@ export interface NacosOptions {
   readonly heapMb?: number
 }
 
-export interface NacosServer {
+export interface RunningNacos {
   readonly version: NacosVersion
   readonly port: number
   readonly grpcPort: number
@@ -63,7 +63,7 @@ export interface NacosServer {
 const readyTimeoutMs = 180_000
 
 /** One server, ready. Ends with the test process at the latest, whatever happens to it. */
-export async function startNacos(options: NacosOptions = {}): Promise<NacosServer> {
+export async function startNacos(options: NacosOptions = {}): Promise<RunningNacos> {
   const artifacts = await prepareNacos(options.version ?? '2.3.1')
   const server = createServer(artifacts, await reserveNacosPorts(), options, undefined)
   await server.start()
@@ -71,7 +71,7 @@ export async function startNacos(options: NacosOptions = {}): Promise<NacosServe
 }
 
 /** Servers of one cluster (embedded storage), all ready. */
-export async function startNacosCluster(size: number, options: NacosOptions = {}): Promise<NacosServer[]> {
+export async function startNacosCluster(size: number, options: NacosOptions = {}): Promise<RunningNacos[]> {
   const artifacts = await prepareNacos(options.version ?? '2.3.1')
   const ports: NacosPorts[] = []
   for (let index = 0; index < size; index++) ports.push(await reserveNacosPorts())
@@ -93,12 +93,12 @@ process.once('exit', () => {
     }
 })
 
-const shared = new Map<NacosVersion, Promise<NacosServer>>()
+const shared = new Map<NacosVersion, Promise<RunningNacos>>()
 
 /**
  * The server that all specs of one test process share: started by the first who asks, ended with the process. Use a namespace of your own in it, and leave it running.
  */
-export function sharedNacos(version: NacosVersion = '2.3.1'): Promise<NacosServer> {
+export function sharedNacos(version: NacosVersion = '2.3.1'): Promise<RunningNacos> {
   let server = shared.get(version)
   if (server === undefined) {
     server = startNacos({ version })
@@ -121,7 +121,7 @@ function createServer(
   ports: NacosPorts,
   options: NacosOptions,
   members: readonly string[] | undefined,
-): NacosServer {
+): RunningNacos {
   if (options.auth === true && artifacts.version !== '2.3.1') throw new Error('only 2.3.1 has the auth plugin')
   const home = mkdtempSync(join(tmpdir(), `hostmesh-nacos-${ports.http}-`))
   const logFile = join(home, 'console.log')

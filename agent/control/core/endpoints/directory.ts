@@ -44,7 +44,7 @@ export interface DirectoryDeps {
 /** Words about a loss within this time are about the same one. */
 const sameLossMs = 1000
 
-export interface ServiceView {
+export interface DirectoryEntry {
   readonly set: EndpointSet | undefined
   /** At least the registry that serves it, or all of them, have answered since the service was wanted. */
   readonly isAnswered: boolean
@@ -144,7 +144,7 @@ export class EndpointDirectory {
     if (set !== undefined) this.answered(key, wanted)
   }
 
-  view(key: ServiceKey): ServiceView | undefined {
+  view(key: ServiceKey): DirectoryEntry | undefined {
     const wanted = this.wanted.get(key)
     if (wanted === undefined) return undefined
     return {

@@ -3,7 +3,7 @@ import type { Clock } from '../../../../contracts/clock.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../../contracts/registry-adapter.ts'
 import { encodePayload } from '../../wire/payload.ts'
-import type { FaceLimits } from '../limits.ts'
+import type { NacosLimits } from '../limits.ts'
 import type { PushMessage } from './push-queue.ts'
 import { PushQueue } from './push-queue.ts'
 
@@ -18,7 +18,7 @@ export interface ConnectionDeps {
   /** The user of this host at the other end; undefined = not known. */
   readonly uid: number | undefined
   readonly clock: Clock
-  readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
+  readonly limits: Pick<NacosLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
   readonly ackTimeoutMs: number
   readonly stalledMs: number
   /** Cuts the connection below the protocol. */

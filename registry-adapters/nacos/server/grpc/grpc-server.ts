@@ -16,7 +16,7 @@ import { ConnectionBudget } from '../../../../guard/connection-budget.ts'
 import type { Auth } from '../auth.ts'
 import { callerName } from '../caller.ts'
 import { asFault } from '../fault.ts'
-import type { FaceLimits } from '../limits.ts'
+import type { NacosLimits } from '../limits.ts'
 import { ClientConnection } from './connection.ts'
 import { UnreadBytes } from './unread-bytes.ts'
 import type { RequestBody, RequestHandlers } from './request-handler.ts'
@@ -25,7 +25,7 @@ import { isObject } from './request-handler.ts'
 export interface GrpcServerDeps {
   readonly handlers: RequestHandlers
   readonly auth: Auth
-  readonly limits: FaceLimits
+  readonly limits: NacosLimits
   /** The user of this host at the other end; undefined = not known. */
   readonly uidOf: (socket: Socket) => number | undefined
   readonly clock: Clock

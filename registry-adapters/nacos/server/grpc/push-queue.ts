@@ -3,7 +3,7 @@
  * that a slow reader gets the newest state and not a history. At most `maxUnacked` messages are under way without an answer and at most `maxBytes` unread.
  */
 import type { Clock } from '../../../../contracts/clock.ts'
-import type { FaceLimits } from '../limits.ts'
+import type { NacosLimits } from '../limits.ts'
 
 export interface PushMessage {
   readonly type: string
@@ -14,7 +14,7 @@ export interface PushMessage {
 export type MakePush = () => Promise<PushMessage | undefined>
 
 export interface PushQueueDeps {
-  readonly limits: Pick<FaceLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
+  readonly limits: Pick<NacosLimits, 'maxUnackedPushes' | 'maxPushBufferBytes'>
   readonly clock: Clock
   /** Sends with this `requestId`; answers the size in bytes. `onFlushed` comes when the bytes left us. */
   readonly send: (message: PushMessage, requestId: string, onFlushed: () => void) => number

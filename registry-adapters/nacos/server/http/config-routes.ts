@@ -3,7 +3,7 @@ import type { ConfigBackend, ConfigKey, StoredConfig } from '../backend.ts'
 import { configKeyOf, configTypeOf } from '../config-key.ts'
 import { NacosFault } from '../fault.ts'
 import { namespaceOf } from '../service-name.ts'
-import type { FaceRequest, Handler, Routes } from './exchange.ts'
+import type { NacosRequest, Handler, Routes } from './exchange.ts'
 import { json, param, result, text, wholeNumber } from './exchange.ts'
 import type { LongPolls } from './long-poll.ts'
 
@@ -19,11 +19,11 @@ function headersOf(config: StoredConfig): Record<string, string> {
   }
 }
 
-function v1Key(request: FaceRequest): ConfigKey {
+function v1Key(request: NacosRequest): ConfigKey {
   return configKeyOf(param(request, 'tenant'), param(request, 'group'), param(request, 'dataId'))
 }
 
-function v2Key(request: FaceRequest): ConfigKey {
+function v2Key(request: NacosRequest): ConfigKey {
   const group = param(request, 'group') ?? param(request, 'groupName')
   return configKeyOf(param(request, 'namespaceId') ?? param(request, 'tenant'), group, param(request, 'dataId'))
 }
@@ -43,7 +43,7 @@ function document(key: ConfigKey, config: StoredConfig): object {
 }
 
 export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
-  async function publish(request: FaceRequest, key: ConfigKey): Promise<boolean> {
+  async function publish(request: NacosRequest, key: ConfigKey): Promise<boolean> {
     const content = param(request, 'content')
     if (content === undefined || content === '') {
       throw new NacosFault('parameter-missing', "Parameter 'content' is missing")
@@ -53,7 +53,7 @@ export function configRoutes(config: ConfigBackend, polls: LongPolls): Routes {
     return await config.publish(key, content, configTypeOf(param(request, 'type')), casMd5, request.caller)
   }
 
-  const search = (request: FaceRequest): object => {
+  const search = (request: NacosRequest): object => {
     const all = config.list(namespaceOf(param(request, 'tenant')))
     if (all === undefined)
       throw new NacosFault('no-such-api', 'documents cannot be listed here; ask for one by dataId and group')

@@ -8,8 +8,8 @@ import { webPageRefusal } from '../../../../guard/web-page.ts'
 import type { Auth } from '../auth.ts'
 import { callerName } from '../caller.ts'
 import { asFault, NacosFault } from '../fault.ts'
-import type { FaceLimits } from '../limits.ts'
-import type { FaceAnswer, FaceRequest, Routes } from './exchange.ts'
+import type { NacosLimits } from '../limits.ts'
+import type { NacosAnswer, NacosRequest, Routes } from './exchange.ts'
 import { json, resultFault, textFault } from './exchange.ts'
 import { openRoutes } from './server-routes.ts'
 
@@ -22,7 +22,7 @@ export interface HttpServerDeps {
   readonly routes: Routes
   readonly auth: Auth
   readonly limits: Pick<
-    FaceLimits,
+    NacosLimits,
     'maxHttpConnections' | 'maxHttpConnectionsPerUser' | 'maxMessageBytes' | 'maxBodyTotalBytes' | 'maxBodyBytesPerUser'
   >
   /** The user of this host at the other end; undefined = not known. */
@@ -89,7 +89,7 @@ async function serve(
   outgoing.once('close', () => gone.abort())
   outgoing.once('error', () => gone.abort())
   let path = ''
-  let answer: FaceAnswer
+  let answer: NacosAnswer
   let held = 0
   const hold = (bytes: number): boolean => {
     if (!bodies.take(callerName({ uid }), bytes)) return false
@@ -116,7 +116,7 @@ async function serve(
       })
     }
     const caller = { uid, login }
-    const request: FaceRequest = { method: incoming.method ?? '', path, params, headers, caller, signal: gone.signal }
+    const request: NacosRequest = { method: incoming.method ?? '', path, params, headers, caller, signal: gone.signal }
     answer = await handler(request)
     deps.metrics.count('nacos_face_requests', { interface: 'http', result: 'ok' })
   } catch (error) {
@@ -133,7 +133,7 @@ async function serve(
 }
 
 /** Each line of the interface has its own form of refusal. */
-function faultAnswer(path: string, fault: NacosFault): FaceAnswer {
+function faultAnswer(path: string, fault: NacosFault): NacosAnswer {
   if (fault.kind === 'denied' && !path.includes('/login')) {
     return json({ status: 403, error: 'Forbidden', message: fault.message, path: contextPath + path }, 403)
   }
@@ -185,7 +185,7 @@ async function paramsOf(
   return params
 }
 
-function write(incoming: IncomingMessage, outgoing: ServerResponse, answer: FaceAnswer): void {
+function write(incoming: IncomingMessage, outgoing: ServerResponse, answer: NacosAnswer): void {
   if (outgoing.destroyed || outgoing.headersSent) return
   const body = Buffer.from(answer.body, 'utf8')
   const isWhole = incoming.complete

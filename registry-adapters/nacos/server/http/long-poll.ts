@@ -5,7 +5,7 @@ import type { Caller } from '../caller.ts'
 import { readable } from '../readable.ts'
 import { NacosFault, overLimit } from '../fault.ts'
 import { configKeyOf } from '../config-key.ts'
-import type { FaceLimits } from '../limits.ts'
+import type { NacosLimits } from '../limits.ts'
 
 interface Listening {
   readonly key: ConfigKey
@@ -17,7 +17,7 @@ interface Listening {
 export interface LongPollsDeps {
   readonly clock: Clock
   readonly config: ConfigBackend
-  readonly limits: Pick<FaceLimits, 'maxParkedPolls' | 'maxConfigListeners'>
+  readonly limits: Pick<NacosLimits, 'maxParkedPolls' | 'maxConfigListeners'>
 }
 
 const word = '\u0002'

@@ -16,7 +16,7 @@ import {
 } from '../instance.ts'
 import { instanceId, instanceJson, instancesOf, serviceInfo } from '../service-info.ts'
 import { groupedName, namespaceOf, serviceNameOf } from '../service-name.ts'
-import type { FaceAnswer, FaceRequest, Handler, Routes } from './exchange.ts'
+import type { NacosAnswer, NacosRequest, Handler, Routes } from './exchange.ts'
 import { json, param, required, result, text, wholeNumber } from './exchange.ts'
 
 export interface NamingRoutesDeps {
@@ -28,15 +28,15 @@ export interface NamingRoutesDeps {
 const maxPage = 1_000_000
 const maxPageSize = 10_000
 
-function serviceOf(request: FaceRequest): ServiceName {
+function serviceOf(request: NacosRequest): ServiceName {
   return serviceNameOf(param(request, 'namespaceId'), param(request, 'groupName'), param(request, 'serviceName'))
 }
 
-function instanceOf(request: FaceRequest): NacosInstance {
+function instanceOf(request: NacosRequest): NacosInstance {
   return parseInstance(Object.fromEntries(request.params))
 }
 
-function addressOf(request: FaceRequest): InstanceAddress {
+function addressOf(request: NacosRequest): InstanceAddress {
   return {
     ip: checkAddress(param(request, 'ip')),
     port: checkPort(param(request, 'port')),
@@ -44,7 +44,7 @@ function addressOf(request: FaceRequest): InstanceAddress {
   }
 }
 
-function changeOf(request: FaceRequest): InstanceChange {
+function changeOf(request: NacosRequest): InstanceChange {
   const weight = param(request, 'weight')
   const enabled = param(request, 'enabled') ?? param(request, 'enable')
   const metadata = param(request, 'metadata')
@@ -55,7 +55,7 @@ function changeOf(request: FaceRequest): InstanceChange {
   }
 }
 
-function settingsOf(request: FaceRequest): ServiceSettings {
+function settingsOf(request: NacosRequest): ServiceSettings {
   const threshold = Number(param(request, 'protectThreshold') ?? 0)
   if (!(threshold >= 0 && threshold <= 1)) {
     throw new NacosFault(
@@ -108,7 +108,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
   }
 
   /** Heartbeat of v1: with its full form (`beat`) an unknown instance is registered, with the short one the client is told to do so. */
-  async function beatCode(request: FaceRequest): Promise<{ code: number; interval: number }> {
+  async function beatCode(request: NacosRequest): Promise<{ code: number; interval: number }> {
     const service = serviceOf(request)
     const beat = param(request, 'beat')
     const full = beat === undefined || beat === '' ? undefined : beatInfo(beat)
@@ -124,7 +124,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     return json({ clientBeatInterval: interval, code, lightBeatEnabled: true })
   }
 
-  async function infoOf(request: FaceRequest): Promise<object> {
+  async function infoOf(request: NacosRequest): Promise<object> {
     const service = serviceOf(request)
     const clusters = param(request, 'clusters') ?? param(request, 'clusterName') ?? ''
     const healthyOnly = isYes(param(request, 'healthyOnly'))
@@ -137,7 +137,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     })
   }
 
-  async function known(request: FaceRequest): Promise<ServiceView> {
+  async function known(request: NacosRequest): Promise<ServiceView> {
     const service = serviceOf(request)
     const view = await naming.query(service, request.caller)
     if (view !== undefined) return view
@@ -147,7 +147,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     )
   }
 
-  async function names(request: FaceRequest): Promise<{ count: number; page: string[] }> {
+  async function names(request: NacosRequest): Promise<{ count: number; page: string[] }> {
     const pageNo = wholeNumber(request, 'pageNo', 1, 1, maxPage)
     const pageSize = wholeNumber(request, 'pageSize', 10, 1, maxPageSize)
     const group = param(request, 'groupName')
@@ -270,7 +270,7 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
 }
 
 function wrapped(handler: Handler): Handler {
-  return async (request): Promise<FaceAnswer> => {
+  return async (request): Promise<NacosAnswer> => {
     const { body } = await handler(request)
     return result(body)
   }

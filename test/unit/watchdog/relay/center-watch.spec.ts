@@ -3,7 +3,7 @@ import net from 'node:net'
 import { expect } from 'chai'
 import { Introduction } from '../../../../watchdog/relay/introduction.ts'
 import type { RelayTargets } from '../../../../contracts/relay-targets.ts'
-import { AddressHealth } from '../../../../watchdog/relay/candidates.ts'
+import { AddressHealth } from '../../../../watchdog/relay/relay-addresses.ts'
 import { CenterWatch } from '../../../../watchdog/relay/center-watch.ts'
 import { Waiting } from '../../../../watchdog/relay/waiting.ts'
 

@@ -6,7 +6,7 @@ import { connect, type AddressInfo } from 'node:net'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatSeries, WorkerQuestion } from '../../../../../contracts/control-link.ts'
-import { AdminFace, type AdminFaceDeps } from '../../../../../agent/control/admin/admin-face.ts'
+import { AdminPorts, type AdminPortsDeps } from '../../../../../agent/control/admin/admin-ports.ts'
 import { ListenerDrain } from '../../../../../agent/control/admin/listener-drain.ts'
 import { adminPages } from '../../../../../agent/control/admin/pages.ts'
 import { AdminServer } from '../../../../../agent/control/admin/server.ts'
@@ -80,7 +80,7 @@ describe('the admin interface', () => {
       metrics: bench.control.deps.metrics,
       stats: new StatsMerger(),
       registries: [cut],
-      continuity: () => undefined,
+      watchdog: () => undefined,
       version: '1.2.3',
       startedAt: 0,
       faults: () => [],
@@ -290,8 +290,8 @@ describe('the admin interface', () => {
     const quiet = await openBench({ admin: off, metrics: off, readiness: off }, { adapters: [] })
     const path = quiet.control.config.admin.socket
     const { clock } = quiet.control.deps
-    const deps = { clock, log: recordingLog(), callers } as unknown as AdminFaceDeps
-    const face = new AdminFace({ ...context, control: quiet.control }, deps)
+    const deps = { clock, log: recordingLog(), callers } as unknown as AdminPortsDeps
+    const face = new AdminPorts({ ...context, control: quiet.control }, deps)
     try {
       await face.open(true)
       const { ino } = statSync(path)

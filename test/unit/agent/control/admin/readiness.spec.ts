@@ -16,7 +16,7 @@ async function problemsWith(registry: FakeRegistry, probe: () => Promise<void>, 
       drainSwitch: { isFailed: false },
       drain: { extent: 'none' },
       faults: () => [],
-      continuity: () => undefined,
+      watchdog: () => undefined,
     } as unknown as AdminContext
     const problems = (): string[] => [...readiness(context).problems]
     while (!isReady(problems())) await new Promise(setImmediate)

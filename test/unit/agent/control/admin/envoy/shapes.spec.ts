@@ -123,7 +123,7 @@ describe("the admin pages in Envoy's form", () => {
       metrics: bench.control.deps.metrics,
       stats: new StatsMerger(),
       registries: [],
-      continuity: () => undefined,
+      watchdog: () => undefined,
       version: '1.2.3',
       startedAt: 0,
       faults: () => [],

@@ -22,7 +22,7 @@ import { DialedLink } from '../../../native/dialed-link.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
 
-export interface ContinuityDeps {
+export interface WatchdogLinkDeps {
   readonly runDir: string
   readonly generation: number
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void
@@ -34,7 +34,7 @@ export interface ContinuityDeps {
   onStop(order: { readonly isHostStopping: boolean; readonly deadlineMs: number }): void
 }
 
-export interface Continuity {
+export interface WatchdogLink {
   readonly isSupervised: boolean
   readonly isLeading: boolean
   /** Snapshot compiled, control socket listening. */
@@ -57,17 +57,17 @@ const flushAfterMs = 2000
  * Dials the watchdog of the run directory. Without one, this control leads at once.
  * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this process (exit 1).
  */
-export async function connectContinuity(deps: ContinuityDeps): Promise<Continuity> {
+export async function connectWatchdog(deps: WatchdogLinkDeps): Promise<WatchdogLink> {
   const { native } = loadNative()
   const link = new DialedWatchdog(deps, native)
   await link.start()
   return link
 }
 
-class DialedWatchdog implements Continuity {
+class DialedWatchdog implements WatchdogLink {
   isSupervised = false
   isLeading = false
-  private readonly deps: ContinuityDeps
+  private readonly deps: WatchdogLinkDeps
   private readonly native: Native | undefined
   private readonly dialed: DialedLink
   private newest: WatchdogState | undefined
@@ -76,7 +76,7 @@ class DialedWatchdog implements Continuity {
   private waits: readonly string[] = []
   private questions = 0
 
-  constructor(deps: ContinuityDeps, native: Native | undefined) {
+  constructor(deps: WatchdogLinkDeps, native: Native | undefined) {
     this.deps = deps
     this.native = native
     this.dialed = new DialedLink(join(deps.runDir, runFiles.watchdog), native, {

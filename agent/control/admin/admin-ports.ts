@@ -8,9 +8,9 @@ import type { HostPort } from '../config/scalars.ts'
 import type { Log } from '../log.ts'
 import type { AdminContext } from './context.ts'
 import { adminPages } from './pages.ts'
-import { AdminServer, type Face } from './server.ts'
+import { AdminServer, type AdminPort } from './server.ts'
 
-export interface AdminFaceDeps {
+export interface AdminPortsDeps {
   readonly clock: Clock
   readonly log: Log
   readonly callers: LocalCallers
@@ -20,15 +20,15 @@ export interface AdminFaceDeps {
 const retryFirstMs = 50
 const retryMaxMs = 5000
 
-export class AdminFace {
+export class AdminPorts {
   private readonly context: AdminContext
-  private readonly deps: AdminFaceDeps
+  private readonly deps: AdminPortsDeps
   private readonly server: AdminServer
   private readonly problems = new Map<string, string>()
   private readonly cancels = new Set<() => void>()
   private isOpen = false
 
-  constructor(context: AdminContext, deps: AdminFaceDeps) {
+  constructor(context: AdminContext, deps: AdminPortsDeps) {
     this.context = context
     this.deps = deps
     this.server = new AdminServer(adminPages(context), { ...deps, metrics: context.metrics })
@@ -42,16 +42,16 @@ export class AdminFace {
     this.isOpen = true
     const { config } = this.context.control
     await this.server.listenSocket(config.admin.socket)
-    const ports: [Face, HostPort | 'off' | undefined][] = [
+    const ports: [AdminPort, HostPort | 'off' | undefined][] = [
       ['admin', config.admin.address],
       ['metrics', config.metrics.address],
       ['readiness', config.readiness.address],
       ['api', config.api?.address],
     ]
-    for (const [face, address] of ports) {
+    for (const [port, address] of ports) {
       if (address === undefined || address === 'off') continue
-      if (isStrict) await this.server.listen(face, address)
-      else void this.keepTrying(face, address, retryFirstMs)
+      if (isStrict) await this.server.listen(port, address)
+      else void this.keepTrying(port, address, retryFirstMs)
     }
   }
 
@@ -72,20 +72,20 @@ export class AdminFace {
     await this.server.close()
   }
 
-  private async keepTrying(face: Face, address: HostPort, pauseMs: number): Promise<void> {
+  private async keepTrying(port: AdminPort, address: HostPort, pauseMs: number): Promise<void> {
     try {
-      await this.server.listen(face, address)
-      this.problems.delete(face)
+      await this.server.listen(port, address)
+      this.problems.delete(port)
     } catch (error) {
       // a short fault is a predecessor that is about to leave; it is not worth a line
-      if (pauseMs > retryFirstMs * 16 && !this.problems.has(face)) {
-        const text = `${face} port: ${describeError(error)}; tried again, traffic is not touched`
-        this.problems.set(face, text)
+      if (pauseMs > retryFirstMs * 16 && !this.problems.has(port)) {
+        const text = `${port} port: ${describeError(error)}; tried again, traffic is not touched`
+        this.problems.set(port, text)
         this.deps.log.error({ code: error instanceof MeshError ? error.code : 'E_INTERNAL' }, text)
       }
       const cancel = this.deps.clock.after(pauseMs, () => {
         this.cancels.delete(cancel)
-        void this.keepTrying(face, address, Math.min(retryMaxMs, pauseMs * 2))
+        void this.keepTrying(port, address, Math.min(retryMaxMs, pauseMs * 2))
       })
       this.cancels.add(cancel)
     }

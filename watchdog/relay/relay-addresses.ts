@@ -12,7 +12,7 @@ const lastRestMs = 30_000
 /** Addresses remembered as failed; the oldest is forgotten beyond it. */
 const maxRemembered = 4096
 
-export interface Candidate {
+export interface RelayAddress {
   readonly tier: 'center' | 'direct'
   readonly address: string
   readonly port: number
@@ -71,7 +71,7 @@ export interface NamedService {
   readonly fallback: string | undefined
 }
 
-export class CandidateList {
+export class RelayAddresses {
   private readonly health: AddressHealth
   private turn = 0
 
@@ -80,26 +80,30 @@ export class CandidateList {
   }
 
   /** `named`: of HTTP requests of local callers; nobody else may choose an address. */
-  of(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined, now: number): Candidate[] {
+  of(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined, now: number): RelayAddress[] {
     const centers = listener.center ? readAddresses(targets.centers, 'center') : []
     const endpoints = listener.direct ? this.rotate(directAddresses(targets, listener, named)) : []
-    const isUsable = (candidate: Candidate): boolean => this.health.isUsable(keyOf(candidate), now)
+    const isUsable = (target: RelayAddress): boolean => this.health.isUsable(keyOf(target), now)
     const usable = [...centers.filter(isUsable), ...endpoints.filter(isUsable)]
     return usable.length > 0 ? usable : [...centers, ...endpoints]
   }
 
-  private rotate(endpoints: Candidate[]): Candidate[] {
+  private rotate(endpoints: RelayAddress[]): RelayAddress[] {
     if (endpoints.length < 2) return endpoints
     const start = this.turn++ % endpoints.length
     return [...endpoints.slice(start), ...endpoints.slice(0, start)]
   }
 }
 
-export function keyOf(candidate: { readonly address: string; readonly port: number }): string {
-  return `${candidate.address}|${candidate.port}`
+export function keyOf(target: { readonly address: string; readonly port: number }): string {
+  return `${target.address}|${target.port}`
 }
 
-function directAddresses(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined): Candidate[] {
+function directAddresses(
+  targets: RelayTargets,
+  listener: RelayListener,
+  named: NamedService | undefined,
+): RelayAddress[] {
   const known =
     listener.kind === 'shared-http' ? endpointsOf(targets, named?.service ?? named?.host) : listener.endpoints
   if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
@@ -137,13 +141,13 @@ function isAllowed(address: string, networks: readonly string[]): boolean {
   return list.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-function readAddresses(texts: readonly string[], tier: Candidate['tier']): Candidate[] {
-  const candidates: Candidate[] = []
+function readAddresses(texts: readonly string[], tier: RelayAddress['tier']): RelayAddress[] {
+  const addresses: RelayAddress[] = []
   for (const text of texts) {
     const parsed = readAddress(text)
-    if (parsed !== undefined) candidates.push({ tier, ...parsed })
+    if (parsed !== undefined) addresses.push({ tier, ...parsed })
   }
-  return candidates
+  return addresses
 }
 
 /** `10.0.0.1:80`, `[::1]:80`; names too, for centers. */

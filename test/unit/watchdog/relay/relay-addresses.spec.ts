@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
-import { AddressHealth, CandidateList, readAddress } from '../../../../watchdog/relay/candidates.ts'
+import { AddressHealth, RelayAddresses, readAddress } from '../../../../watchdog/relay/relay-addresses.ts'
 
 const listener: RelayListener = {
   kind: 'service',
@@ -21,12 +21,12 @@ const targets: RelayTargets = {
 }
 
 function ports(list: { address: string }[]): string[] {
-  return list.map((candidate) => candidate.address)
+  return list.map((target) => target.address)
 }
 
 describe('where a relayed connection may go', () => {
   it('centers come first, in the order of the host; then the endpoints, turn by turn', () => {
-    const list = new CandidateList(new AddressHealth())
+    const list = new RelayAddresses(new AddressHealth())
     expect(ports(list.of(targets, listener, undefined, 0))).to.deep.equal([
       '10.9.0.1',
       '10.9.0.2',
@@ -38,7 +38,7 @@ describe('where a relayed connection may go', () => {
 
   it('an address that failed rests, longer each time, and one success forgives everything', () => {
     const health = new AddressHealth()
-    const list = new CandidateList(health)
+    const list = new RelayAddresses(health)
     health.failed('10.9.0.1|15443', 0)
     expect(ports(list.of(targets, listener, undefined, 999))[0]).to.equal('10.9.0.2')
     expect(ports(list.of(targets, listener, undefined, 1000))[0]).to.equal('10.9.0.1')
@@ -66,7 +66,7 @@ describe('where a relayed connection may go', () => {
 
   it('when everything rests, everything is tried', () => {
     const health = new AddressHealth()
-    const list = new CandidateList(health)
+    const list = new RelayAddresses(health)
     for (const text of [...targets.centers, ...listener.endpoints]) health.failed(text.replace(':', '|'), 0)
     expect(list.of(targets, listener, undefined, 1)).to.have.length(4)
   })
@@ -79,12 +79,12 @@ describe('where a relayed connection may go', () => {
   })
 
   it('a tier that the listener does not allow is never used', () => {
-    const list = new CandidateList(new AddressHealth())
+    const list = new RelayAddresses(new AddressHealth())
     expect(list.of(targets, { ...listener, center: false, direct: false }, undefined, 0)).to.deep.equal([])
   })
 
   it('the shared port goes by name, and to a fallback only inside the allowed networks', () => {
-    const list = new CandidateList(new AddressHealth())
+    const list = new RelayAddresses(new AddressHealth())
     const shared: RelayListener = { ...listener, kind: 'shared-http', service: undefined, endpoints: [], center: false }
     const of = (service?: string, host?: string, fallback?: string): string[] =>
       ports(list.of(targets, shared, { service, host, fallback }, 0))

@@ -24,7 +24,7 @@ import { outboundListener } from '../listeners/listeners.ts'
 
 const retryMs = 2000
 
-export class LocalFace {
+export class LocalNacos {
   private readonly control: Control
   private readonly adapterDeps: AdapterDeps
   private face: NacosFace | undefined

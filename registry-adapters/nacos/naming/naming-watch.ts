@@ -18,7 +18,7 @@ export interface NamingTransport {
 }
 
 /** One service that somebody listens to. */
-export interface Watch {
+export interface NamingWatch {
   readonly service: ServiceName
   readonly key: ServiceKey
   readonly listeners: Set<EndpointListener>
@@ -47,7 +47,7 @@ export interface Held {
   attempts: number
 }
 
-export function createWatch(service: ServiceName, key: ServiceKey): Watch {
+export function createNamingWatch(service: ServiceName, key: ServiceKey): NamingWatch {
   return {
     service,
     key,
@@ -68,7 +68,7 @@ export function createWatch(service: ServiceName, key: ServiceKey): Watch {
   }
 }
 
-export function clearTimers(watch: Watch): void {
+export function clearTimers(watch: NamingWatch): void {
   watch.timer?.()
   watch.doubtTimer?.()
   watch.timer = undefined
