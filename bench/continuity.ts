@@ -1,10 +1,12 @@
 /**
- * `npm run bench:continuity`: what restarts, deaths and bad versions cost callers, with HAProxy's and nginx's reloads in the same harness.
+ * `npm run bench:continuity`: what restarts, deaths and bad versions cost callers, with HAProxy's and nginx's reloads
+ * in the same harness.
  *
- * Callers never retry. Everything runs on this machine, callers included, so latencies are upper bounds; losses are exact. `--quick` runs a fifth of it; names of
- * parts after it run only those (`restarts streams kills upgrades one-restart real-stack rest`).
- * Prints a table and writes `bench/results/continuity.json`, also when a part fails: the others run, the file and the last line name it. Exit code 1 when
- * something was lost that must not be, or a part failed.
+ * Callers never retry. Everything runs on this machine, callers included, so latencies are upper bounds; losses are
+ * exact. `--quick` runs a fifth of it; names of parts after it run only those (`restarts streams kills upgrades
+ * one-restart real-stack rest`). Prints a table and writes `bench/results/continuity.json`, also when a part fails: the
+ * others run, the file and the last line name it. Exit code 1 when something was lost that must not be, or a part
+ * failed.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'

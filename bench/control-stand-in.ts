@@ -1,4 +1,7 @@
-/** Control's end of the link, for benchmarks: gives workers a snapshot and deltas over the real socket and protocol, and waits until they run with it. */
+/**
+ * Control's end of the link, for benchmarks: gives workers a snapshot and deltas over the real socket and protocol, and
+ * waits until they run with it.
+ */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'

@@ -1,7 +1,13 @@
-/** Reads what processes cost: CPU time of all their threads, memory, and what the hypervisor took away meanwhile. Linux only. */
+/**
+ * Reads what processes cost: CPU time of all their threads, memory, and what the hypervisor took away meanwhile. Linux
+ * only.
+ */
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** Nanoseconds on CPU of all threads of these processes: first field of schedstat, exact scheduler time (Documentation/scheduler/sched-stats.rst). */
+/**
+ * Nanoseconds on CPU of all threads of these processes: first field of schedstat, exact scheduler time
+ * (Documentation/scheduler/sched-stats.rst).
+ */
 export function cpuNanoseconds(pids: readonly number[]): number {
   let total = 0
   for (const pid of pids) {

@@ -1,4 +1,7 @@
-/** Ten endpoints per service, of which one answers: the same services for a worker's snapshot and for control's registries. */
+/**
+ * Ten endpoints per service, of which one answers: the same services for a worker's snapshot and for control's
+ * registries.
+ */
 import { serviceKey } from '../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
 import { benchEndpoint } from './mesh-snapshot.ts'
@@ -20,8 +23,14 @@ export function endpointsOf(index: number, port: number): Endpoint[] {
   return [...others, benchEndpoint('127.0.0.1', port)]
 }
 
-/** Which service the nth change is about: all over the list, each in its turn. 7919 is prime and no count of services is its multiple. */
+/**
+ * Which service the nth change is about: all over the list, each in its turn. 7919 is prime and no count of services is
+ * its multiple.
+ */
 export const changedService = (nth: number, services: number): number => (nth * 7919) % services
 
-/** Which of the two origins serves the changed service after the nth change: all begin with the first, and each change is one, since a service has its next turn when all others had theirs. */
+/**
+ * Which of the two origins serves the changed service after the nth change: all begin with the first, and each change
+ * is one, since a service has its next turn when all others had theirs.
+ */
 export const isSecondAfter = (nth: number, services: number): boolean => Math.floor(nth / services) % 2 === 0

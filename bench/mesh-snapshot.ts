@@ -1,4 +1,7 @@
-/** Snapshots as control would write them: one service behind one localhost port, with the features on that a mesh has on. */
+/**
+ * Snapshots as control would write them: one service behind one localhost port, with the features on that a mesh has
+ * on.
+ */
 import { endpointAt, serviceKey } from '../contracts/endpoint.ts'
 import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
 import type { AppProtocol } from '../contracts/protocols.ts'

@@ -1,9 +1,10 @@
 /**
  * npm run bench:nacos -- [push] [restarts] [host] [fleet] [--nacos HOST:PORT]
  *
- * The numbers of the Nacos adapter, all without a name, against a real Nacos 2.3.1 that is fetched and started; with `--nacos` against one that runs already
- * (without fleet, which kills its server). Prints method, figures and goals, and writes the raw data to bench/results/nacos-NAME-TIME.json.
- * Exit code 0 when everything ran, 1 when a measurement failed to run, 2 without a server; a goal that is not met is a result, not a failure.
+ * The numbers of the Nacos adapter, all without a name, against a real Nacos 2.3.1 that is fetched and started; with
+ * `--nacos` against one that runs already (without fleet, which kills its server). Prints method, figures and goals,
+ * and writes the raw data to bench/results/nacos-NAME-TIME.json. Exit code 0 when everything ran, 1 when a measurement
+ * failed to run, 2 without a server; a goal that is not met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'

@@ -1,4 +1,7 @@
-/** The application behind the proxies: an nginx that answers from memory, so that it costs less than any proxy before it. */
+/**
+ * The application behind the proxies: an nginx that answers from memory, so that it costs less than any proxy before
+ * it.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, scratchFolder, startProgram, untilListening } from './processes.ts'

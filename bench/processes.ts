@@ -61,7 +61,9 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Waits until something accepts on the port; fails with the program's output when it ends first or the time is over. */
+/**
+ * Waits until something accepts on the port; fails with the program's output when it ends first or the time is over.
+ */
 export async function untilListening(port: number, program: Program, timeoutMs = 15_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (Date.now() < deadline) {

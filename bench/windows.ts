@@ -1,8 +1,10 @@
 /**
- * Interleaved windows: A B C, A B C and so on in one run, so that a change of the machine's mood hits all contenders alike.
+ * Interleaved windows: A B C, A B C and so on in one run, so that a change of the machine's mood hits all contenders
+ * alike.
  *
- * A window is a fixed time of load on one contender: CPU of all its threads before and after, requests completed as the generator counted them. Windows in
- * which the hypervisor took more than one percent of the CPUs, or with a failed request, are dropped from median and minimum, but stay in the raw data.
+ * A window is a fixed time of load on one contender: CPU of all its threads before and after, requests completed as the
+ * generator counted them. Windows in which the hypervisor took more than one percent of the CPUs, or with a failed
+ * request, are dropped from median and minimum, but stay in the raw data.
  */
 import { availableParallelism } from 'node:os'
 import { busyTicks, cpuNanoseconds, stolenTicks } from './cpu.ts'

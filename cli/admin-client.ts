@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
 
-// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
+// of each start.
 const { request } = process.getBuiltinModule('node:http')
 
 export interface AdminReply {
@@ -21,7 +22,8 @@ const maxReplyBytes = 256 * 1024 * 1024
 
 /**
  * @param where `/path/of/admin.sock`, `host:port` or `http://host:port`. Throws E_CONFIG_INVALID for anything else.
- * @param distrust why the answer that begins to come in on this connection is not the agent's; undefined = it is. Nothing of it is read before.
+ * @param distrust why the answer that begins to come in on this connection is not the agent's; undefined = it is.
+ * Nothing of it is read before.
  */
 export function adminClient(
   where: string,
@@ -72,8 +74,9 @@ export function adminClient(
 }
 
 /**
- * The agent by its socket, and by its address for whoever may not open that. Nowhere else does the address stand in for the socket: when the agent is down, its port is anybody's. Errors:
- * E_ADMIN_UNREACHABLE, with the reason of each that was asked.
+ * The agent by its socket, and by its address for whoever may not open that. Nowhere else does the address stand in for
+ * the socket: when the agent is down, its port is anybody's. Errors: E_ADMIN_UNREACHABLE, with the reason of each that
+ * was asked.
  */
 export function whereAllowed(atSocket: AdminClient, atAddress: AdminClient): AdminClient {
   const ask = async (call: (client: AdminClient) => Promise<AdminReply>): Promise<AdminReply> => {

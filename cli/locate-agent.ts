@@ -17,7 +17,9 @@ export interface AgentPlace {
   readonly address: string | undefined
 }
 
-/** Throws E_CONFIG_UNREADABLE when the file cannot be read, E_CONFIG_INVALID when it cannot even be understood in part. */
+/**
+ * Throws E_CONFIG_UNREADABLE when the file cannot be read, E_CONFIG_INVALID when it cannot even be understood in part.
+ */
 export function locateAgent(configFile: string): AgentPlace {
   const { yaml, problems } = readYamlFile(configFile)
   const [problem] = problems

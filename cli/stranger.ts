@@ -1,12 +1,15 @@
 /**
- * Whether the process at the other end of a connection to an admin port is the agent. A port is anybody's while the agent is down, so it is believed only where its user is the one that the run
- * directory belongs to, or root.
+ * Whether the process at the other end of a connection to an admin port is the agent. A port is anybody's while the
+ * agent is down, so it is believed only where its user is the one that the run directory belongs to, or root.
  */
 import { statSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { LocalCallers } from '../guard/local-callers.ts'
 
-/** Why it is not the agent, or why that cannot be told; undefined = it is. Right for a connection that has been answered: one that waits to be accepted has no owner yet. */
+/**
+ * Why it is not the agent, or why that cannot be told; undefined = it is. Right for a connection that has been
+ * answered: one that waits to be accepted has no owner yet.
+ */
 export function strangerAt(connection: Socket, runDir: string): string | undefined {
   const owner = ownerOf(runDir)
   if (owner === undefined)

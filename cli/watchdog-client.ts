@@ -8,7 +8,8 @@ import { runFiles } from '../contracts/run-directory.ts'
 
 /**
  * Asks once and closes. Resolves with the first reply that is not the greeting.
- * Errors: E_ADMIN_UNREACHABLE when no watchdog answers there, E_HANDOFF_TIMEOUT after `timeoutMs`, and the code of a refusal.
+ * Errors: E_ADMIN_UNREACHABLE when no watchdog answers there, E_HANDOFF_TIMEOUT after `timeoutMs`, and the code of a
+ * refusal.
  */
 export function askWatchdog(
   runDir: string,

@@ -1,4 +1,7 @@
-/** Time, handed in: wall time for what people and files see, monotonic time for every waiting and every bound, so that a clock step starts no storm. */
+/**
+ * Time, handed in: wall time for what people and files see, monotonic time for every waiting and every bound, so that a
+ * clock step starts no storm.
+ */
 export interface Clock {
   /** Epoch ms. */
   wall(): number

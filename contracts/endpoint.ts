@@ -23,7 +23,8 @@ export function serviceKey(name: ServiceName): ServiceKey {
 
 /**
  * Reads what an operator or a caller writes: `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`.
- * Missing parts come from `defaults`. Answers undefined when a part is empty, too long or holds a character outside `A-Za-z0-9._:$-`.
+ * Missing parts come from `defaults`. Answers undefined when a part is empty, too long or holds a character outside
+ * `A-Za-z0-9._:$-`.
  */
 export function parseServiceName(
   text: string,
@@ -49,8 +50,9 @@ export interface Locality {
 /**
  * One instance of a service.
  *
- * address: IPv4 or IPv6 literal, never a name. port: 1..65535. weight: 0..10_000, Nacos's scale where 1 is ordinary and 0 takes no traffic.
- * metadata: strings only, at most 64 entries and 16 KiB in all (checked by `agent/control/core/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
+ * address: IPv4 or IPv6 literal, never a name. port: 1..65535. weight: 0..10_000, Nacos's scale where 1 is ordinary and
+ * 0 takes no traffic. metadata: strings only, at most 64 entries and 16 KiB in all (checked by
+ * `agent/control/core/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
  */
 export interface Endpoint {
   readonly address: string
@@ -99,8 +101,9 @@ export interface EndpointSet {
   readonly version: number
   readonly endpoints: readonly Endpoint[]
   /**
-   * Ids of endpoints of this set that the registry's newest word lacks; they stay until the loss is certain. Absent = none.
-   * They are the last choice: a worker uses them only when the others fail or are gone, and none any more that refused a connection.
+   * Ids of endpoints of this set that the registry's newest word lacks; they stay until the loss is certain. Absent =
+   * none. They are the last choice: a worker uses them only when the others fail or are gone, and none any more that
+   * refused a connection.
    */
   readonly held?: readonly string[]
   /** 0..1: Nacos's protect threshold: below this healthy share, unhealthy endpoints are used too. 0 switches it off. */
@@ -124,7 +127,10 @@ export const metadataKeys = {
   region: 'region',
 } as const
 
-/** Whether the port is an agent's, with an application behind it. So says the registry, hence whoever may register the instance. */
+/**
+ * Whether the port is an agent's, with an application behind it. So says the registry, hence whoever may register the
+ * instance.
+ */
 export function isAgentInbound(endpoint: Endpoint): boolean {
   return endpoint.metadata[metadataKeys.inbound] === 'true'
 }

@@ -1,14 +1,18 @@
 /**
  * The one error class of the mesh and the one list of its codes.
  *
- * A code is a promise: once released it keeps its meaning. `docs/errors.md` lists every code, and a test compares the two.
- * Text: lower case, no full stop, path or address first, found against allowed, what happens now, what to do. Never a secret, never the whole config.
+ * A code is a promise: once released it keeps its meaning. `docs/errors.md` lists every code, and a test compares the
+ * two. Text: lower case, no full stop, path or address first, found against allowed, what happens now, what to do.
+ * Never a secret, never the whole config.
  */
 
 /** Who is to blame, in the words of the data path. */
 export type ErrorSource = 'downstream' | 'upstream' | 'registry' | 'center' | 'config' | 'internal'
 
-/** What a caller may do about it: `before-send` = nothing of the request has left us; `idempotent` = only if the request may be repeated. */
+/**
+ * What a caller may do about it: `before-send` = nothing of the request has left us; `idempotent` = only if the request
+ * may be repeated.
+ */
 export type RetryAdvice = 'never' | 'before-send' | 'idempotent'
 
 interface CodeFacts {

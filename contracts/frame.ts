@@ -1,4 +1,6 @@
-/** The frame of every stream between our own processes: 4 bytes big-endian length, then that many bytes of UTF-8 JSON. */
+/**
+ * The frame of every stream between our own processes: 4 bytes big-endian length, then that many bytes of UTF-8 JSON.
+ */
 import { MeshError } from './errors.ts'
 
 /** Largest frame that is sent or accepted, in bytes: a snapshot of 10,000 services with 100,000 endpoints fits. */
@@ -14,7 +16,10 @@ export function encodeFrame(message: object): Buffer {
   return frame
 }
 
-/** Cuts a byte stream into messages. Throws E_WIRE for a length over `limit` or for bytes that are not JSON objects; the stream is then useless. */
+/**
+ * Cuts a byte stream into messages. Throws E_WIRE for a length over `limit` or for bytes that are not JSON objects; the
+ * stream is then useless.
+ */
 export class FrameReader {
   private chunks: Buffer[] = []
   private held = 0

@@ -1,6 +1,7 @@
 /**
- * The effective traffic policy of a destination (service, or service and subset, or a port of it), after control merged DestinationRule, MeshPolicy and defaults.
- * Plain data. Durations are milliseconds, shares 0..1. `defaultTrafficPolicy` is the one place of defaults.
+ * The effective traffic policy of a destination (service, or service and subset, or a port of it), after control merged
+ * DestinationRule, MeshPolicy and defaults. Plain data. Durations are milliseconds, shares 0..1. `defaultTrafficPolicy`
+ * is the one place of defaults.
  */
 import type { RuleOrigin } from './route-spec.ts'
 
@@ -27,7 +28,9 @@ export type HashKeySpec =
 
 export interface LocalitySpec {
   readonly enabled: boolean
-  /** Own locality `region/zone` (or with `*`) to shares in 0..1 over localities; only one of distribute and failover. */
+  /**
+   * Own locality `region/zone` (or with `*`) to shares in 0..1 over localities; only one of distribute and failover.
+   */
   readonly distribute?: readonly { readonly from: string; readonly to: Readonly<Record<string, number>> }[]
   readonly failover?: readonly { readonly from: string; readonly to: string }[]
 }
@@ -119,7 +122,10 @@ export interface TrafficPolicySpec {
   readonly origins: Readonly<Record<string, RuleOrigin>>
 }
 
-/** Sources: Envoy's circuit breaker thresholds (1,024 / 1,024 / 1,024 / 3), outlier and panic defaults; Istio's connect timeout of 10 s is cut to 1 s for a data centre. */
+/**
+ * Sources: Envoy's circuit breaker thresholds (1,024 / 1,024 / 1,024 / 3), outlier and panic defaults; Istio's connect
+ * timeout of 10 s is cut to 1 s for a data centre.
+ */
 export const defaultTrafficPolicy: TrafficPolicySpec = {
   loadBalancer: { kind: 'least-request', choices: 2 },
   locality: { enabled: true },

@@ -1,6 +1,8 @@
 /**
- * The proof that a relayed connection comes from a host of the mesh: an HMAC over the whole PROXY header by a secret that hosts and centers share, in a TLV of its own, with the time and a
- * number used once. Value: version (1 byte, 1), epoch ms (8 bytes, network order), number (16 bytes), HMAC-SHA256 (32 bytes) over all bytes of the header before it. The TLV is the last one.
+ * The proof that a relayed connection comes from a host of the mesh: an HMAC over the whole PROXY header by a secret
+ * that hosts and centers share, in a TLV of its own, with the time and a number used once. Value: version (1 byte, 1),
+ * epoch ms (8 bytes, network order), number (16 bytes), HMAC-SHA256 (32 bytes) over all bytes of the header before it.
+ * The TLV is the last one.
  *
  * It proves who made the header, no more: what follows on the connection is neither secret nor protected.
  */
@@ -21,8 +23,8 @@ const shortestSecret = 32
 const longestSecret = 512
 
 /**
- * The keys of a secret file: one per line, the first one signs, each is accepted; a second one is there while the secret is being changed.
- * Throws E_CONFIG_INVALID, without a byte of the secret.
+ * The keys of a secret file: one per line, the first one signs, each is accepted; a second one is there while the
+ * secret is being changed. Throws E_CONFIG_INVALID, without a byte of the secret.
  */
 export function readRelayKeys(text: string): readonly Buffer[] {
   const lines = text

@@ -1,6 +1,7 @@
 /**
  * Compiled routes, as control hands them to workers: plain data, no functions, safe as JSON.
- * `agent/control/core/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers. Durations are milliseconds, shares are 0..1.
+ * `agent/control/core/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers.
+ * Durations are milliseconds, shares are 0..1.
  */
 import type { ServiceKey } from './endpoint.ts'
 
@@ -38,7 +39,10 @@ export interface HttpMatchSpec {
   /** Labels of the calling application; `app` is its service name. */
   readonly sourceLabels?: Readonly<Record<string, string>>
   readonly sourceNamespace?: string
-  /** Port that the caller dialled: that of the listener, or the one in Host (80 without one) where the request names its service by Host. */
+  /**
+   * Port that the caller dialled: that of the listener, or the one in Host (80 without one) where the request names its
+   * service by Host.
+   */
   readonly port?: number
   /** The port that Host names is one of these, or it names none. Of services that a ServiceEntry declares. */
   readonly namedPorts?: readonly number[]
@@ -57,11 +61,13 @@ export interface DestinationSpec {
   /** Only endpoints of this port, where a service has several. */
   readonly port?: number
   /**
-   * Ports with endpoints or a policy of their own, where `port` is absent: the one that the caller named is used. A caller that named none gets, if `hasOnlyPorts`, port 80 or else the first, otherwise any
-   * endpoint.
+   * Ports with endpoints or a policy of their own, where `port` is absent: the one that the caller named is used. A
+   * caller that named none gets, if `hasOnlyPorts`, port 80 or else the first, otherwise any endpoint.
    */
   readonly ports?: readonly number[]
-  /** The service has no other port (a ServiceEntry lists them all): a caller that names another one finds no endpoint. */
+  /**
+   * The service has no other port (a ServiceEntry lists them all): a caller that names another one finds no endpoint.
+   */
   readonly hasOnlyPorts?: boolean
   /** New Host for this destination; wins over the rewrite of the route. */
   readonly authority?: string
@@ -121,7 +127,10 @@ export interface RetrySpec {
   readonly statuses: readonly number[]
   /** First back-off; grows twofold with full jitter up to ten times this. */
   readonly backoffMs: number
-  /** Whether a retry goes to an endpoint that was not tried yet while there is one. Absent: yes, but where a hash chooses the retry stays with its hash. */
+  /**
+   * Whether a retry goes to an endpoint that was not tried yet while there is one. Absent: yes, but where a hash
+   * chooses the retry stays with its hash.
+   */
   readonly ignorePreviousHosts?: boolean
 }
 
@@ -137,7 +146,10 @@ export interface CorsSpec {
   readonly exposeHeaders: readonly string[]
   readonly maxAgeMs?: number
   readonly allowCredentials: boolean
-  /** false: a preflight from an origin that is not allowed is answered here, without permission (Istio: unmatchedPreflights IGNORE). */
+  /**
+   * false: a preflight from an origin that is not allowed is answered here, without permission (Istio:
+   * unmatchedPreflights IGNORE).
+   */
   readonly forwardUnmatchedPreflights?: boolean
 }
 
@@ -154,14 +166,20 @@ export interface RateLimitSpec {
   readonly fillIntervalMs: number
   /** One bucket for the route, or one per calling application (bounded, least recently used falls out). */
   readonly per: 'route' | 'source-app'
-  /** Inbound limits: the calling application is the one that the caller's agent names in `x-mesh-source`. Outbound that header is anybody's to write. */
+  /**
+   * Inbound limits: the calling application is the one that the caller's agent names in `x-mesh-source`. Outbound that
+   * header is anybody's to write.
+   */
   readonly bySourceHeader?: boolean
   readonly status: number
   readonly origin: RuleOrigin
 }
 
 export interface HedgeSpec {
-  /** A second request is sent to another endpoint after this time without a response head; only for idempotent methods without a body. */
+  /**
+   * A second request is sent to another endpoint after this time without a response head; only for idempotent methods
+   * without a body.
+   */
   readonly afterMs: number
   readonly maxExtra: number
 }
@@ -206,7 +224,10 @@ export interface VirtualHostSpec {
   readonly name: string
   /** Lower-case names for the Host header: exact, `*.suffix`, or `*`. */
   readonly domains: readonly string[]
-  /** Names (and `*.suffix`) under a wildcard of `domains` for which a more specific rule decides: asked for, never taken for this host's. */
+  /**
+   * Names (and `*.suffix`) under a wildcard of `domains` for which a more specific rule decides: asked for, never taken
+   * for this host's.
+   */
   readonly except?: readonly string[]
   readonly http: readonly HttpRouteSpec[]
   readonly tcp: readonly TcpRouteSpec[]

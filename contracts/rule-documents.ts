@@ -1,6 +1,7 @@
 /**
- * Where rules lie in a registry's configuration store (Nacos config): one document for the mesh and one per service, so that an agent listens only to what it uses.
- * All are in the group `rulesGroup` of the registry, in the registry's namespace.
+ * Where rules lie in a registry's configuration store (Nacos config): one document for the mesh and one per service, so
+ * that an agent listens only to what it uses. All are in the group `rulesGroup` of the registry, in the registry's
+ * namespace.
  */
 import { defaultGroup, type ServiceName } from './endpoint.ts'
 
@@ -8,8 +9,9 @@ import { defaultGroup, type ServiceName } from './endpoint.ts'
 export const meshRulesId = 'hostmesh.mesh'
 
 /**
- * Data id of a service's rules: `hostmesh.service.orders`, or `hostmesh.service-of.GROUP..orders` outside the default group. Nacos allows letters, digits and
- * `.:_-` in a data id; every other character is written as `:` and the two hex digits of each byte, and so is `:`, so that two services never share a document.
+ * Data id of a service's rules: `hostmesh.service.orders`, or `hostmesh.service-of.GROUP..orders` outside the default
+ * group. Nacos allows letters, digits and `.:_-` in a data id; every other character is written as `:` and the two hex
+ * digits of each byte, and so is `:`, so that two services never share a document.
  */
 export function serviceRulesId({ group, name }: Pick<ServiceName, 'group' | 'name'>): string {
   if (group === defaultGroup) return `hostmesh.service.${escape(name)}`

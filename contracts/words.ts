@@ -14,18 +14,25 @@ export const headers = {
 } as const
 
 /**
- * `x-mesh-tier` of a center's own answer to a relay: the request was delivered to nobody, and the center cannot say whether there is somebody, because no registry has answered yet.
- * Only the mesh writes this field; a worker leaves it out of what endpoints say.
+ * `x-mesh-tier` of a center's own answer to a relay: the request was delivered to nobody, and the center cannot say
+ * whether there is somebody, because no registry has answered yet. Only the mesh writes this field; a worker leaves it
+ * out of what endpoints say.
  */
 export const nothingDelivered = 'none'
 
-/** The byte that a center says first to a sender that asked for it (`proxyTlv.acknowledge`). Until then the sender sends nothing, so a center that closes instead has delivered nothing. */
+/**
+ * The byte that a center says first to a sender that asked for it (`proxyTlv.acknowledge`). Until then the sender sends
+ * nothing, so a center that closes instead has delivered nothing.
+ */
 export const acknowledgement = 1
 
 /** Which path served a request. */
 export type Tier = 'agent' | 'center' | 'direct'
 
-/** Type bytes of our TLVs in PROXY protocol v2; 0xE0..0xEF is the range for custom use (HAProxy's proxy-protocol.txt, section 2.2). */
+/**
+ * Type bytes of our TLVs in PROXY protocol v2; 0xE0..0xEF is the range for custom use (HAProxy's proxy-protocol.txt,
+ * section 2.2).
+ */
 export const proxyTlv = {
   /** Value: UTF-8 service key of the listener that the connection came in on; empty for the shared HTTP port. */
   service: 0xe0,

@@ -1,8 +1,10 @@
 /**
- * Bounds of a YAML text, checked in one pass over its characters before a parser sees it, and duplicate keys found in linear time.
+ * Bounds of a YAML text, checked in one pass over its characters before a parser sees it, and duplicate keys found in
+ * linear time.
  *
- * A parser of YAML makes objects for each node and compares the keys of a map pairwise: 40,000 keys in 69 KB took 52 s. What is counted here is every character that can begin a node, wherever it
- * stands (also in a quoted text or a comment): sometimes a little too much, never too little.
+ * A parser of YAML makes objects for each node and compares the keys of a map pairwise: 40,000 keys in 69 KB took 52 s.
+ * What is counted here is every character that can begin a node, wherever it stands (also in a quoted text or a
+ * comment): sometimes a little too much, never too little.
  */
 
 export interface YamlBounds {
@@ -32,7 +34,10 @@ const openList = 0x5b
 const backslash = 0x5c
 const openMap = 0x7b
 
-/** Lines, list items, keys, brackets, commas, quotes, escapes, tags, anchors and aliases of one document and of all of them, held against the bounds. undefined: within. */
+/**
+ * Lines, list items, keys, brackets, commas, quotes, escapes, tags, anchors and aliases of one document and of all of
+ * them, held against the bounds. undefined: within.
+ */
 export function yamlExcess(text: string, bounds: YamlBounds): YamlExcess | undefined {
   let line = 1
   let total = 0
@@ -86,7 +91,10 @@ function isInsideWord(next: number): boolean {
   return isLetterOrDigit || next === 0x2f || next === dash || next === 0x5f || next === 0x2e
 }
 
-/** What the check of a parsed document needs to see of it: maps and lists have `items`, pairs a `key` and a `value`, scalars a `value`. */
+/**
+ * What the check of a parsed document needs to see of it: maps and lists have `items`, pairs a `key` and a `value`,
+ * scalars a `value`.
+ */
 interface AnyNode {
   readonly items?: readonly unknown[]
   readonly key?: unknown
@@ -105,8 +113,8 @@ export interface YamlFault {
 export const maxYamlAliases = 100
 
 /**
- * First key that stands twice in its map, first node below `maxDepth` levels, or first alias over the bound. Linear, and without recursion. `root`: contents of a document that was parsed without a
- * check of its keys.
+ * First key that stands twice in its map, first node below `maxDepth` levels, or first alias over the bound. Linear,
+ * and without recursion. `root`: contents of a document that was parsed without a check of its keys.
  */
 export function yamlFault(root: unknown, maxDepth: number): YamlFault | undefined {
   let aliases = 0

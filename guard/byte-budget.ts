@@ -1,4 +1,7 @@
-/** How many bytes of unanswered requests a listener holds in memory, in all and for one caller. Whoever would go over is refused; what is held already stays. */
+/**
+ * How many bytes of unanswered requests a listener holds in memory, in all and for one caller. Whoever would go over is
+ * refused; what is held already stays.
+ */
 export interface ByteBudgetOptions {
   readonly most: number
   readonly mostPerCaller: number

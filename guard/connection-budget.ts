@@ -1,6 +1,7 @@
 /**
- * How many connections a local listener holds, in all and for one caller, so that nobody shuts it to the others. At a bound the longest idle connection leaves for
- * the newcomer: the caller's own where the caller is at its bound, else anybody's. With no idle one to leave, the newcomer is refused.
+ * How many connections a local listener holds, in all and for one caller, so that nobody shuts it to the others. At a
+ * bound the longest idle connection leaves for the newcomer: the caller's own where the caller is at its bound, else
+ * anybody's. With no idle one to leave, the newcomer is refused.
  */
 export interface BudgetedConnection {
   destroy(): unknown

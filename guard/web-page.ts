@@ -1,11 +1,15 @@
 /**
- * Whether a web page of somebody else could have caused a request to a local port. A browser that was led here betrays itself: by a Host that is a name (DNS
- * rebinding), by an Origin, or by `Sec-Fetch-Site` (Fetch Metadata, W3C). Programs send none of these.
+ * Whether a web page of somebody else could have caused a request to a local port. A browser that was led here betrays
+ * itself: by a Host that is a name (DNS rebinding), by an Origin, or by `Sec-Fetch-Site` (Fetch Metadata, W3C).
+ * Programs send none of these.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 
-/** What a request is refused with (403), or undefined. `hostNames`: names that are accepted as Host besides addresses and `localhost`; `any` where a Host cannot mislead. */
+/**
+ * What a request is refused with (403), or undefined. `hostNames`: names that are accepted as Host besides addresses
+ * and `localhost`; `any` where a Host cannot mislead.
+ */
 export function webPageRefusal(
   headers: Pick<IncomingHttpHeaders, 'host' | 'origin' | 'sec-fetch-site'>,
   hostNames: ReadonlySet<string> | 'any',

@@ -1,8 +1,9 @@
 import { hexValues, hostBytes } from './byte-classes.ts'
 
 /**
- * Whether `buf[start, end)` is a host with an optional port (RFC 9110 section 7.2, RFC 3986 section 3.2.2): a name, an IPv4 or a bracketed IPv6 literal; port digits
- * up to 65535, or none after the colon. Userinfo, path, comma, empty host, broken percent-encoding: false (R5).
+ * Whether `buf[start, end)` is a host with an optional port (RFC 9110 section 7.2, RFC 3986 section 3.2.2): a name, an
+ * IPv4 or a bracketed IPv6 literal; port digits up to 65535, or none after the colon. Userinfo, path, comma, empty
+ * host, broken percent-encoding: false (R5).
  */
 export function isAuthority(buf: Buffer, start: number, end: number): boolean {
   let i = start

@@ -36,12 +36,15 @@ const maxSizeDigits = 16
 /**
  * Finds the end of one message's body after another, and says which of its bytes may pass.
  *
- * `feed` answers how many bytes it took (> 0) or a negative `Fault`. After each feed, `runs` holds `runCount` pairs `[from, to)` into the same buffer, in order:
- * - wire runs (`unframes` false): the body with its framing, fit to be sent as it is to an HTTP/1.1 peer. Chunk extensions are left out, so they break a run (R15).
+ * `feed` answers how many bytes it took (> 0) or a negative `Fault`. After each feed, `runs` holds `runCount` pairs
+ * `[from, to)` into the same buffer, in order:
+ * - wire runs (`unframes` false): the body with its framing, fit to be sent as it is to an HTTP/1.1 peer. Chunk
+ *   extensions are left out, so they break a run (R15).
  * - payload runs (`unframes` true): the content alone, for whoever frames it anew.
- * It may take less than it was given (its run table is full, or the message is over): loop until all is taken or `isDone`. Bytes after the end are the next message's.
- * When `isDone` and `tail` is not null, `tail` (kept trailer fields and the last empty line) belongs behind the runs of that feed; it is valid until the next `begin`.
- * After a fault there are no runs, and the reader answers the same fault until `begin`.
+ * It may take less than it was given (its run table is full, or the message is over): loop until all is taken or
+ * `isDone`. Bytes after the end are the next message's. When `isDone` and `tail` is not null, `tail` (kept trailer
+ * fields and the last empty line) belongs behind the runs of that feed; it is valid until the next `begin`. After a
+ * fault there are no runs, and the reader answers the same fault until `begin`.
  */
 export class BodyReader {
   readonly runs: Int32Array = new Int32Array(maxRuns * 2)
@@ -66,8 +69,8 @@ export class BodyReader {
   private limits: BodyLimits = { maxChunkLineBytes: 0, maxChunkExtensionBytes: 0, maxHeadBytes: 0, maxFields: 0 }
 
   /**
-   * Starts the next body. contentLength: only for `BodyKind.length`. keepsTrailers: whether trailer fields other than the forbidden ones pass (R16);
-   * requests: true; replies: when the caller said `TE: trailers`.
+   * Starts the next body. contentLength: only for `BodyKind.length`. keepsTrailers: whether trailer fields other than
+   * the forbidden ones pass (R16); requests: true; replies: when the caller said `TE: trailers`.
    */
   begin(kind: BodyKind, contentLength: number, unframes: boolean, keepsTrailers: boolean, limits: BodyLimits): void {
     this.kind = kind
@@ -118,13 +121,18 @@ export class BodyReader {
     return this.kind === BodyKind.length ? this.left : 0
   }
 
-  /** `count` bytes of the content passed by without being fed: fewer than `remaining`, so that its end is always seen. */
+  /**
+   * `count` bytes of the content passed by without being fed: fewer than `remaining`, so that its end is always seen.
+   */
   skip(count: number): void {
     this.left -= count
     this.contentBytes += count
   }
 
-  /** The connection ended here: true when that ends the body properly (close-delimited or tunnel, or already done), false when it was cut short (R26). */
+  /**
+   * The connection ended here: true when that ends the body properly (close-delimited or tunnel, or already done),
+   * false when it was cut short (R26).
+   */
   endOfInput(): boolean {
     if (this.kind === BodyKind.untilClose || this.kind === BodyKind.tunnel) this.isDone = true
     return this.isDone
@@ -135,7 +143,10 @@ export class BodyReader {
     const wire = !this.unframes
     let state = this.state
     let i = start
-    /** Where the open wire run began; -1 inside an extension or trailers. A run is opened only while the table has room for it. */
+    /**
+     * Where the open wire run began; -1 inside an extension or trailers. A run is opened only while the table has room
+     * for it.
+     */
     let from = state >= State.extensionBegin && state <= State.extensionQuoteEnd ? -1 : start
 
     while (i < end) {

@@ -20,7 +20,9 @@ export class EditBytes {
   }
 }
 
-/** Edits are part of the snapshot, or of an answer to one request; what was made of them lives here as long as they do. */
+/**
+ * Edits are part of the snapshot, or of an answer to one request; what was made of them lives here as long as they do.
+ */
 export class EditBytesCache {
   private readonly known = new WeakMap<HeadEdits, EditBytes>()
 

@@ -1,6 +1,6 @@
 /**
- * Every way in which a message can be refused, as small negative numbers: reading code answers them without allocating anything.
- * All of them end the connection that the bad bytes came from: its framing is lost (RFC 9112 section 2.2).
+ * Every way in which a message can be refused, as small negative numbers: reading code answers them without allocating
+ * anything. All of them end the connection that the bad bytes came from: its framing is lost (RFC 9112 section 2.2).
  */
 import type { ErrorCode } from '../contracts/errors.ts'
 
@@ -125,7 +125,10 @@ const faults: ReadonlyMap<number, HttpFault> = new Map<number, HttpFault>([
   [Fault.emptyLines, badRequest('R6', 'more than one empty line before the request')],
 ])
 
-/** Facts of a negative answer of the codec. For a fault in a reply the caller gets 502 with E_UPSTREAM_PROTOCOL, whatever `status` says. */
+/**
+ * Facts of a negative answer of the codec. For a fault in a reply the caller gets 502 with E_UPSTREAM_PROTOCOL,
+ * whatever `status` says.
+ */
 export function httpFault(fault: number): HttpFault {
   const found = faults.get(fault)
   if (found === undefined) throw new RangeError(`${fault} is not a fault of the HTTP/1.1 codec`)

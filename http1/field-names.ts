@@ -170,7 +170,8 @@ export function fieldOf(buf: Buffer, start: number, end: number): Field {
     if (nameLength[field] !== length) continue
     const offset = nameOffset[field] as number
     let i = 0
-    // Token bytes that differ in bit 5 only are letters of the other case, except `^` and `~`, which no listed name holds
+    // Token bytes that differ in bit 5 only are letters of the other case, except `^` and `~`, which no listed name
+    // holds
     while (i < length && ((buf[start + i] as number) | 0x20) === nameBytes[offset + i]) i++
     if (i === length) return field as Field
   }
@@ -178,7 +179,8 @@ export function fieldOf(buf: Buffer, start: number, end: number): Field {
 }
 
 /**
- * R36: backends that turn names into variables make one of `x-mesh-source`, `x_mesh_source` and, some of them, `x.mesh.source`. Any separator counts.
+ * R36: backends that turn names into variables make one of `x-mesh-source`, `x_mesh_source` and, some of them,
+ * `x.mesh.source`. Any separator counts.
  */
 function identityLookAlike(buf: Buffer, start: number, length: number): Field {
   if (alphanumericBytes[buf[start + 1] as number] === 1) return Field.other

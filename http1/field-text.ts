@@ -1,4 +1,7 @@
-/** The grammar of names and values that did not come through the parser: rules, registry data, our own fields (R32). Same tables as the parser's. */
+/**
+ * The grammar of names and values that did not come through the parser: rules, registry data, our own fields (R32).
+ * Same tables as the parser's.
+ */
 import { tokenBytes, valueBytes } from './byte-classes.ts'
 
 /** Whether `text` is a field name or method: one or more token characters. */
@@ -10,7 +13,10 @@ export function isToken(text: string): boolean {
   return true
 }
 
-/** Whether `text` may stand as a field value: no control character but HTAB inside, no leading or trailing whitespace, each character one byte. May be empty. */
+/**
+ * Whether `text` may stand as a field value: no control character but HTAB inside, no leading or trailing whitespace,
+ * each character one byte. May be empty.
+ */
 export function isFieldValue(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     if (valueBytes[text.charCodeAt(i)] !== 1) return false

@@ -14,13 +14,17 @@ export const maxNominated = 32
 /**
  * A view of one message head in the buffer that holds it, and the facts that its one pass of reading found.
  *
- * One per connection side, reused for each message. Positions are absolute offsets into `buf`; they are valid until the next message is read, and as long as
- * nobody overwrites those bytes: whoever reuses the read buffer first copies `[start, end)` away and calls `moveTo`.
- * Everything is readable after `readRequest` or `readReply` answered a positive number, and means nothing before.
+ * One per connection side, reused for each message. Positions are absolute offsets into `buf`; they are valid until the
+ * next message is read, and as long as nobody overwrites those bytes: whoever reuses the read buffer first copies
+ * `[start, end)` away and calls `moveTo`. Everything is readable after `readRequest` or `readReply` answered a positive
+ * number, and means nothing before.
  */
 export class Head {
   buf: Buffer = Buffer.alloc(0)
-  /** First byte of the start line (an ignored empty line lies before it), and the byte after the empty line that ends the head. */
+  /**
+   * First byte of the start line (an ignored empty line lies before it), and the byte after the empty line that ends
+   * the head.
+   */
   start = 0
   end = 0
   /** 0 or 1; higher minor versions count as 1 (R2). */
@@ -60,7 +64,10 @@ export class Head {
   isChunked = false
   /** Whether this message leaves the connection open, by version and Connection alone. */
   keepsAlive = true
-  /** GET with `Upgrade: websocket` listed in Connection, HTTP/1.1, no body (R19, R20); or a 101 that switches to websocket. */
+  /**
+   * GET with `Upgrade: websocket` listed in Connection, HTTP/1.1, no body (R19, R20); or a 101 that switches to
+   * websocket.
+   */
   upgradesToWebSocket = false
   /** `Expect: 100-continue` in HTTP/1.1 with a body. */
   expectsContinue = false
@@ -99,7 +106,10 @@ export class Head {
     this.ids = new Uint8Array(maxFields)
   }
 
-  /** Forgets what was read, also a half-read head; the next read begins anew. Called by the readers themselves after a whole head. */
+  /**
+   * Forgets what was read, also a half-read head; the next read begins anew. Called by the readers themselves after a
+   * whole head.
+   */
   reset(): void {
     this.phase = Phase.fresh
   }
@@ -257,7 +267,10 @@ export class Head {
     return false
   }
 
-  /** How often `pseudonym` (lower case) is named as a recipient in the Via fields (RFC 9110 section 7.6.3): the loop guard. */
+  /**
+   * How often `pseudonym` (lower case) is named as a recipient in the Via fields (RFC 9110 section 7.6.3): the loop
+   * guard.
+   */
   countVia(pseudonym: string): number {
     if (!this.has(Field.via)) return 0
     let count = 0

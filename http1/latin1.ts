@@ -1,6 +1,6 @@
 /**
- * One byte per character, without the checks and the encoding look-up of `toString('latin1')`: Node's own fast path, public on every Buffer since the first
- * versions but missing in its types.
+ * One byte per character, without the checks and the encoding look-up of `toString('latin1')`: Node's own fast path,
+ * public on every Buffer since the first versions but missing in its types.
  */
 interface Latin1Buffer {
   latin1Slice(start: number, end: number): string

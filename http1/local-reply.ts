@@ -17,12 +17,15 @@ export interface LocalAnswer {
   readonly body: Buffer
 }
 
-/** Most formatted heads that are kept; beyond it, heads are formatted each time. Heads with fields of their own never are kept. */
+/**
+ * Most formatted heads that are kept; beyond it, heads are formatted each time. Heads with fields of their own never
+ * are kept.
+ */
 const maxKept = 256
 
 /**
- * Formats the mesh's own answers: status line, `x-mesh-error`, `x-mesh-tier`, Content-Length, Connection, the answer's fields, body.
- * One per worker and tier.
+ * Formats the mesh's own answers: status line, `x-mesh-error`, `x-mesh-tier`, Content-Length, Connection, the answer's
+ * fields, body. One per worker and tier.
  */
 export class LocalReplies {
   private readonly tier: Tier
@@ -35,8 +38,8 @@ export class LocalReplies {
   }
 
   /**
-   * The whole answer in a fresh buffer. edits: add their fields behind its own. isHead: the request was a HEAD. closes: the connection closes behind it.
-   * minor: of the request; an HTTP/1.0 caller that stays connected is told so.
+   * The whole answer in a fresh buffer. edits: add their fields behind its own. isHead: the request was a HEAD. closes:
+   * the connection closes behind it. minor: of the request; an HTTP/1.0 caller that stays connected is told so.
    */
   format(
     answer: LocalAnswer,

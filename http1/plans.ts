@@ -1,4 +1,6 @@
-/** Plans that change nothing of a head but what every hop must. A writer keeps one and sets it anew for each message. */
+/**
+ * Plans that change nothing of a head but what every hop must. A writer keeps one and sets it anew for each message.
+ */
 import { ReplyFraming } from './types.ts'
 import type { ReplyPlan, RequestPlan } from './types.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Reads the field lines of a head, for requests and replies alike, and notes the facts that framing and forwarding need.
- * Byte-exact resumable: a head that comes one byte at a time costs the same scan and meets the same faults as one that comes whole.
+ * Reads the field lines of a head, for requests and replies alike, and notes the facts that framing and forwarding
+ * need. Byte-exact resumable: a head that comes one byte at a time costs the same scan and meets the same faults as one
+ * that comes whole.
  */
 import { tokenBytes, valueBytes } from './byte-classes.ts'
 import { Fault } from './fault.ts'
@@ -19,8 +20,8 @@ const colon = 0x3a
 const comma = 0x2c
 
 /**
- * Reads from `head.scan` to at most `stop`. Answers 1 when the empty line was read (`head.end` is set), 0 for more bytes, or a fault.
- * isReply: whitespace before a colon is taken out instead of refused (R9).
+ * Reads from `head.scan` to at most `stop`. Answers 1 when the empty line was read (`head.end` is set), 0 for more
+ * bytes, or a fault. isReply: whitespace before a colon is taken out instead of refused (R9).
  */
 export function readFields(head: Head, stop: number, maxFields: number, isReply: boolean): number {
   const buf = head.buf
@@ -186,7 +187,9 @@ function isRegisteredBeforeChunked(buf: Buffer, start: number, end: number): boo
   return false
 }
 
-/** Connection options: what they say themselves, and which fields they name. Elements that are no token name nothing. */
+/**
+ * Connection options: what they say themselves, and which fields they name. Elements that are no token name nothing.
+ */
 function readConnection(head: Head, start: number, end: number): number {
   const buf = head.buf
   let i = start

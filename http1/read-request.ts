@@ -30,9 +30,10 @@ const space = 0x20
 /**
  * Reads one request head from `buf[start, end)`.
  *
- * Answers the number of bytes consumed (> 0, the head is whole; the body or the next request follows), 0 (more bytes are needed), or a negative `Fault`.
- * After 0, call again with the same bytes (in the same place, or moved: `start` may differ) and more behind them; nothing is scanned twice.
- * After a fault the connection must be closed; until `reset()` the head answers the same fault again.
+ * Answers the number of bytes consumed (> 0, the head is whole; the body or the next request follows), 0 (more bytes
+ * are needed), or a negative `Fault`. After 0, call again with the same bytes (in the same place, or moved: `start` may
+ * differ) and more behind them; nothing is scanned twice. After a fault the connection must be closed; until `reset()`
+ * the head answers the same fault again.
  */
 export function readRequest(head: Head, buf: Buffer, start: number, end: number, limits: HeadLimits): number {
   if (head.phase === Phase.fresh || head.phase === Phase.done) {
@@ -166,7 +167,10 @@ function readRequestLine(head: Head, end: number, maxBytes: number): number {
   return i - head.start >= maxBytes && state < LineState.carriageReturn ? Fault.requestLineTooLong : 0
 }
 
-/** `PRI * HTTP/2.0`, with which a caller begins HTTP/2 that knows or believes that it is spoken here (RFC 9113 section 3.4). */
+/**
+ * `PRI * HTTP/2.0`, with which a caller begins HTTP/2 that knows or believes that it is spoken here (RFC 9113 section
+ * 3.4).
+ */
 function isPreface(head: Head): boolean {
   return (
     equals(head.buf, head.start, head.methodEnd, 'pri') &&
@@ -205,8 +209,8 @@ function methodOf(buf: Buffer, start: number, end: number): Method {
 }
 
 /**
- * Methods of protocols that look like HTTP/1.1 but are not: RTSP (RFC 2326, RFC 7826), and `PRI`, which is kept for HTTP/2's preface (RFC 9113 section 3.4).
- * A server that knows them would not read them as HTTP.
+ * Methods of protocols that look like HTTP/1.1 but are not: RTSP (RFC 2326, RFC 7826), and `PRI`, which is kept for
+ * HTTP/2's preface (RFC 9113 section 3.4). A server that knows them would not read them as HTTP.
  */
 const foreignMethods: ReadonlySet<string> = new Set([
   'ANNOUNCE',

@@ -2,7 +2,8 @@ import { latin1Slice } from './latin1.ts'
 
 /**
  * Strings of bytes that keep coming back (methods, paths, hosts), without making a new string each time.
- * Bound: `slots` strings of at most `maxLength` bytes; a newcomer takes the place of the one in its slot. Longer ones are made anew each time.
+ * Bound: `slots` strings of at most `maxLength` bytes; a newcomer takes the place of the one in its slot. Longer ones
+ * are made anew each time.
  */
 export class StringCache {
   private readonly strings: string[]

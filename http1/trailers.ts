@@ -9,8 +9,9 @@ const cr = 0x0d
 const lf = 0x0a
 
 /**
- * Reads the trailer section of a chunked body from its first field line on, and keeps the lines that may pass (R16): never into the head, never a framing, routing,
- * authentication or identity field. Bounds: `maxHeadBytes` and `maxFields` of the limits, counted over all lines, kept or not.
+ * Reads the trailer section of a chunked body from its first field line on, and keeps the lines that may pass (R16):
+ * never into the head, never a framing, routing, authentication or identity field. Bounds: `maxHeadBytes` and
+ * `maxFields` of the limits, counted over all lines, kept or not.
  */
 export class Trailers {
   isDone = false

@@ -1,8 +1,10 @@
 /**
- * The HTTP/1.1 codec's words: what its parts give to each other and to those who carry traffic with it: the workers, and the watchdog's relay.
+ * The HTTP/1.1 codec's words: what its parts give to each other and to those who carry traffic with it: the workers,
+ * and the watchdog's relay.
  *
- * The codec owns no socket and reads no clock. A connection side keeps one `Head` and one `BodyReader` for its whole life; nothing is allocated per message.
- * Bad input is never an exception: functions that read bytes answer a negative number, an index into `httpFault`.
+ * The codec owns no socket and reads no clock. A connection side keeps one `Head` and one `BodyReader` for its whole
+ * life; nothing is allocated per message. Bad input is never an exception: functions that read bytes answer a negative
+ * number, an index into `httpFault`.
  */
 import type { LimitsSpec } from '../contracts/snapshot.ts'
 
@@ -46,7 +48,9 @@ export type TargetForm = (typeof TargetForm)[keyof typeof TargetForm]
 /** Fields of a head in their order. Names and values were validated where they came in. */
 export type Fields = readonly (readonly [name: string, value: string])[]
 
-/** What a rule or a filter changes in a head. Never changed once made: its bytes are kept as long as the object lives. */
+/**
+ * What a rule or a filter changes in a head. Never changed once made: its bytes are kept as long as the object lives.
+ */
 export interface HeadEdits {
   /** Added behind what is there. */
   readonly fields: Fields
@@ -54,20 +58,30 @@ export interface HeadEdits {
   readonly drop: ReadonlySet<string>
 }
 
-/** What a forwarded request head shall look like. One reusable object per connection: set all fields, then call `HeadWriter.request`. */
+/**
+ * What a forwarded request head shall look like. One reusable object per connection: set all fields, then call
+ * `HeadWriter.request`.
+ */
 export interface RequestPlan {
   /**
    * Edits of the route and of the destination; their `drop` is left out, their `fields` are appended in this order.
-   * Fields that frame or address a message are never dropped by them, and must not be added by them: control refuses such rules.
+   * Fields that frame or address a message are never dropped by them, and must not be added by them: control refuses
+   * such rules.
    */
   routeEdits: HeadEdits | null
   destinationEdits: HeadEdits | null
-  /** Whole, validated field lines of the mesh itself (source, trace, request id), appended last; `extra[0 .. extraLength)`. */
+  /**
+   * Whole, validated field lines of the mesh itself (source, trace, request id), appended last; `extra[0 ..
+   * extraLength)`.
+   */
   extra: Buffer | null
   extraLength: number
   /** Origin-form target to write instead of the sent one; null = as sent (absolute-form becomes origin-form). */
   target: Buffer | null
-  /** Host to write instead of the sent one; null = as sent, or from the absolute-form target (R4). With neither, `Host:` is written empty. */
+  /**
+   * Host to write instead of the sent one; null = as sent, or from the absolute-form target (R4). With neither, `Host:`
+   * is written empty.
+   */
   authority: Buffer | null
   /** Writes `Connection: Upgrade` and `Upgrade: websocket`. Only when `head.upgradesToWebSocket`. */
   upgrades: boolean

@@ -1,6 +1,7 @@
 /**
  * Sends descriptors in batches: datagram first, then the announcement on the stream, then wait for the acknowledgement.
- * At most `maxBatchesInFlight` are under way; more wait in line, in order. The descriptors stay the caller's until the promise settles.
+ * At most `maxBatchesInFlight` are under way; more wait in line, in order. The descriptors stay the caller's until the
+ * promise settles.
  */
 import { maxBatchesInFlight } from '../contracts/handoff.ts'
 import type { DescriptorPort } from './descriptors.ts'

@@ -11,7 +11,10 @@ const lastPauseMs = 1000
 /** How long a hello may go without an answer. */
 export const welcomeTimeoutMs = 5000
 
-/** What came of the first hello: nobody has the socket, the other side said welcome, or nothing in time (the link stays, and a later answer is heard). */
+/**
+ * What came of the first hello: nobody has the socket, the other side said welcome, or nothing in time (the link stays,
+ * and a later answer is heard).
+ */
 export type Joined = 'alone' | 'welcome' | 'silent'
 
 export interface DialedLinkHooks {
@@ -37,7 +40,10 @@ export class DialedLink {
     this.hooks = hooks
   }
 
-  /** Dials once, says hello (`onOpen`) and waits until the owner has heard the answer and calls `welcome` or `refuse`. Rejects with what `refuse` was given. */
+  /**
+   * Dials once, says hello (`onOpen`) and waits until the owner has heard the answer and calls `welcome` or `refuse`.
+   * Rejects with what `refuse` was given.
+   */
   async join(): Promise<Joined> {
     const { promise: answered } = this.greeting
     answered.catch(() => {})

@@ -1,4 +1,7 @@
-/** A stream of frames between two of our own processes over a unix socket, with the peer's user checked and everything bounded. */
+/**
+ * A stream of frames between two of our own processes over a unix socket, with the peer's user checked and everything
+ * bounded.
+ */
 import net from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
 import { FrameReader, encodeFrame } from '../contracts/frame.ts'

@@ -1,6 +1,6 @@
 /**
- * Moves bytes from one socket to another inside the kernel (splice(2)), which Node has no call for. The pipe between them is empty after every move, so one serves all
- * connections of a process.
+ * Moves bytes from one socket to another inside the kernel (splice(2)), which Node has no call for. The pipe between
+ * them is empty after every move, so one serves all connections of a process.
  */
 import { constants, readSync, writeSync } from 'node:fs'
 import { errnoName, loadLibc } from './libc.ts'
@@ -18,11 +18,16 @@ const [unixFamily, streamType] = [1, 1]
 export const nothingToTake = -1
 export const takeFailed = -2
 
-/** Never blocks. After `take` brought bytes, they go out by `give`, and what that left by `rest`, before the next `take`. */
+/**
+ * Never blocks. After `take` brought bytes, they go out by `give`, and what that left by `rest`, before the next
+ * `take`.
+ */
 export interface BytePipe {
   /** Most bytes of one `take`. */
   readonly capacity: number
-  /** Bytes taken from the socket; 0 at its end, `nothingToTake` when there are none now, `takeFailed` when it is broken. */
+  /**
+   * Bytes taken from the socket; 0 at its end, `nothingToTake` when there are none now, `takeFailed` when it is broken.
+   */
   take(socket: number, atMost: number): number
   /** Bytes that the socket took, 0 also where it is broken: a write says why. */
   give(socket: number, count: number): number
@@ -37,7 +42,10 @@ export class KernelPipe implements BytePipe {
   private readonly readEnd: number
   private readonly writeEnd: number
 
-  /** As large as the system allows, up to `wanted` bytes. undefined where the system does not offer it, which is tried out on a pair of sockets. */
+  /**
+   * As large as the system allows, up to `wanted` bytes. undefined where the system does not offer it, which is tried
+   * out on a pair of sockets.
+   */
   static open(wanted: number): KernelPipe | undefined {
     const { libc } = loadLibc()
     if (libc === undefined) return undefined

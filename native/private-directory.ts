@@ -1,6 +1,7 @@
 /**
- * Directories whose files are believed: sockets that descriptors travel over, snapshots, registrations. Whoever may write there could put its own in their place, so a directory that somebody
- * else owns, or may write to, is not used. The same holds for each directory and link on the way to it: who may rename one of them chooses what stands below.
+ * Directories whose files are believed: sockets that descriptors travel over, snapshots, registrations. Whoever may
+ * write there could put its own in their place, so a directory that somebody else owns, or may write to, is not used.
+ * The same holds for each directory and link on the way to it: who may rename one of them chooses what stands below.
  */
 import { lstatSync, mkdirSync, readlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -9,7 +10,10 @@ import { join, resolve } from 'node:path'
 const maxLinks = 40
 const sticky = 0o1000
 
-/** Makes the directory with mode 0700 where it is missing. Answers why it cannot be believed, undefined = it can. Throws what mkdir throws. */
+/**
+ * Makes the directory with mode 0700 where it is missing. Answers why it cannot be believed, undefined = it can. Throws
+ * what mkdir throws.
+ */
 export function makePrivateDirectory(path: string): string | undefined {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   return distrustOf(path)

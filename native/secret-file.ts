@@ -1,4 +1,7 @@
-/** A small file with a secret that may change while we run: read again when it did, refused when others may read or write it. */
+/**
+ * A small file with a secret that may change while we run: read again when it did, refused when others may read or
+ * write it.
+ */
 import { readFileSync, statSync } from 'node:fs'
 
 const maxBytes = 4096

@@ -1,4 +1,7 @@
-/** One datagram with descriptors on a unix socket: sendmsg and recvmsg with SCM_RIGHTS. Layouts: unix(7), cmsg(3), 64-bit Linux. */
+/**
+ * One datagram with descriptors on a unix socket: sendmsg and recvmsg with SCM_RIGHTS. Layouts: unix(7), cmsg(3),
+ * 64-bit Linux.
+ */
 import { errnoName } from './libc.ts'
 import type { Libc } from './libc.ts'
 
@@ -31,7 +34,10 @@ export type ReceiveOutcome =
   /** The message was cut (too long, or this process has no descriptor left); what came of it is closed. */
   | { readonly kind: 'cut'; readonly problem: string }
 
-/** Reused memory for one message at a time; a call fills it, makes the system call, and leaves nothing in it that matters. */
+/**
+ * Reused memory for one message at a time; a call fills it, makes the system call, and leaves nothing in it that
+ * matters.
+ */
 export class MessageMemory {
   private readonly libc: Libc
   private readonly header = Buffer.alloc(56)
@@ -88,7 +94,10 @@ export class MessageMemory {
     return { kind: 'message', bytes: Buffer.from(this.data.subarray(0, got)), descriptors }
   }
 
-  /** Address of a bound socket: `path`, or an abstract name that begins with `@`. Answers its bytes and length, or undefined when too long. */
+  /**
+   * Address of a bound socket: `path`, or an abstract name that begins with `@`. Answers its bytes and length, or
+   * undefined when too long.
+   */
   address(path: string): { readonly bytes: Buffer; readonly length: number } | undefined {
     const length = this.writeName(path)
     return length < 0 ? undefined : { bytes: this.name, length }

@@ -1,8 +1,10 @@
 /**
- * Gives back the pages of program files that only the start needed. A process that lives for months and does little then shows what it really uses.
+ * Gives back the pages of program files that only the start needed. A process that lives for months and does little
+ * then shows what it really uses.
  *
- * Only mappings of files that this process can neither write nor has changed (no private dirty page in /proc/self/smaps) are dropped; the kernel reads
- * them again from the page cache when they are touched (madvise(2), MADV_DONTNEED). Does nothing where the calls are missing.
+ * Only mappings of files that this process can neither write nor has changed (no private dirty page in
+ * /proc/self/smaps) are dropped; the kernel reads them again from the page cache when they are touched (madvise(2),
+ * MADV_DONTNEED). Does nothing where the calls are missing.
  */
 import { readFileSync } from 'node:fs'
 

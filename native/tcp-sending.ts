@@ -1,6 +1,7 @@
 /**
- * What the kernel knows of the bytes that a TCP connection sent: how many the peer's system has not acknowledged (SIOCOUTQ, tcp(7)), and whether the connection
- * is dead (TCP_INFO). Both stay answerable until the descriptor is closed, also after a reset. Layouts: linux/tcp.h, asm-generic/ioctls.h; the same on x64 and arm64.
+ * What the kernel knows of the bytes that a TCP connection sent: how many the peer's system has not acknowledged
+ * (SIOCOUTQ, tcp(7)), and whether the connection is dead (TCP_INFO). Both stay answerable until the descriptor is
+ * closed, also after a reset. Layouts: linux/tcp.h, asm-generic/ioctls.h; the same on x64 and arm64.
  */
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'

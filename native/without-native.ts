@@ -1,6 +1,7 @@
 /**
- * What is left where the calls are missing: nothing can be copied, sent or held. The watchdog still supervises and replaces generations; connections then end
- * with their process instead of moving, and sockets are bound anew beside the old ones (SO_REUSEPORT).
+ * What is left where the calls are missing: nothing can be copied, sent or held. The watchdog still supervises and
+ * replaces generations; connections then end with their process instead of moving, and sockets are bound anew beside
+ * the old ones (SO_REUSEPORT).
  */
 import type { Native } from './descriptors.ts'
 

@@ -1,6 +1,7 @@
 /**
- * What an adapter is asked for, as its registry knows it or not: the services that are listened to, the applications that are announced, and what of it is refused. For adapters whose registry says "this is
- * the list now"; how the registry is asked, and when it is away, is the adapter's matter.
+ * What an adapter is asked for, as its registry knows it or not: the services that are listened to, the applications
+ * that are announced, and what of it is refused. For adapters whose registry says "this is the list now"; how the
+ * registry is asked, and when it is away, is the adapter's matter.
  */
 import type { ServiceKey } from '../contracts/endpoint.ts'
 import type { MeshError } from '../contracts/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * One local application at a registry: written, written again after each change and whenever the registry may have forgotten it, renewed where the registry wants that, removed on
- * purpose only. One step at a time, so that a late write can never undo a removal. Errors never end it; `deregister()` and `release()` do.
+ * One local application at a registry: written, written again after each change and whenever the registry may have
+ * forgotten it, renewed where the registry wants that, removed on purpose only. One step at a time, so that a late
+ * write can never undo a removal. Errors never end it; `deregister()` and `release()` do.
  */
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'

@@ -1,4 +1,7 @@
-/** An instance as plain JSON, `{"address": "10.0.0.1", "port": 8080, "weight": 1, "metadata": {…}}`: what registries hold that only keep texts. */
+/**
+ * An instance as plain JSON, `{"address": "10.0.0.1", "port": 8080, "weight": 1, "metadata": {…}}`: what registries
+ * hold that only keep texts.
+ */
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { endpointAt, metadataKeys } from '../contracts/endpoint.ts'

@@ -1,6 +1,6 @@
 /**
- * Whether the registry can be asked at all, for adapters whose questions wait long for their answers: a cheap question now and then. A registry is lost when two in a row fail, or one is refused, and is
- * back with the first good one.
+ * Whether the registry can be asked at all, for adapters whose questions wait long for their answers: a cheap question
+ * now and then. A registry is lost when two in a row fail, or one is refused, and is back with the first good one.
  */
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * The services that somebody listens to, for adapters whose registry says "this is the list now": keeps the last list of each, tells every listener in order, and tells
- * news only. Where the lists come from is the adapter's matter; it is told when a service is wanted first and when nobody wants it any more.
+ * The services that somebody listens to, for adapters whose registry says "this is the list now": keeps the last list
+ * of each, tells every listener in order, and tells news only. Where the lists come from is the adapter's matter; it is
+ * told when a service is wanted first and when nobody wants it any more.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { endpointId, serviceKey } from '../contracts/endpoint.ts'
@@ -97,7 +98,10 @@ export class WatchedServices {
     }
   }
 
-  /** The registry's word: this is the whole list. In any order, the later one of two with the same address wins. Tells listeners when it is news. */
+  /**
+   * The registry's word: this is the whole list. In any order, the later one of two with the same address wins. Tells
+   * listeners when it is news.
+   */
   publish(key: ServiceKey, endpoints: Iterable<Endpoint>, protectThreshold = 0): void {
     const watched = this.watched.get(key)
     if (watched === undefined) return
@@ -125,7 +129,10 @@ export class WatchedServices {
     for (const listener of watched.listeners) this.guard(() => listener.onEndpoints(set, isConfirmed))
   }
 
-  /** The registry answers (again): what it leaves out from now on is believed at the second look, once it has been calm for a while. */
+  /**
+   * The registry answers (again): what it leaves out from now on is believed at the second look, once it has been calm
+   * for a while.
+   */
   begin(): void {
     this.heardAt = this.deps.clock.wall()
     this.calmSince = this.deps.clock.monotonic() + (this.wasLost ? unrestMs : 0)

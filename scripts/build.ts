@@ -1,4 +1,7 @@
-/** Compiles what users run into `dist/`: JavaScript under any Node 26, without the type stripper, which alone would add 30 MiB to each process. */
+/**
+ * Compiles what users run into `dist/`: JavaScript under any Node 26, without the type stripper, which alone would add
+ * 30 MiB to each process.
+ */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** The part of `docs/metrics.md` that control exports. What workers and registry adapters export is described by hand above and below it. */
+/**
+ * The part of `docs/metrics.md` that control exports. What workers and registry adapters export is described by hand
+ * above and below it.
+ */
 import { readFileSync } from 'node:fs'
 import { metricTexts } from '../agent/control/metric-texts.ts'
 

@@ -1,9 +1,11 @@
 /**
- * Fuzzes the HTTP/1.1 codec and a running worker, or the watchdog's relay, with damaged messages; every byte that is passed on is judged by a strict parser.
+ * Fuzzes the HTTP/1.1 codec and a running worker, or the watchdog's relay, with damaged messages; every byte that is
+ * passed on is judged by a strict parser.
  *
- * Usage: node scripts/fuzz.ts [relay] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through the codec, a quarter each as requests and as replies through a worker;
- * `relay`: a quarter each as requests and as replies through the relay's tiers, center and direct)
- * Prints the seed first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
+ * Usage: node scripts/fuzz.ts [relay] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through
+ * the codec, a quarter each as requests and as replies through a worker; `relay`: a quarter each as requests and as
+ * replies through the relay's tiers, center and direct) Prints the seed first; the same seed sends the same messages.
+ * Exit code 1 at the first finding, with the bytes that caused it.
  */
 import { parseArgs } from 'node:util'
 

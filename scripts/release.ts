@@ -1,7 +1,9 @@
 /**
- * Makes `hostmesh-VERSION-linux-ARCH.tar.gz`: build, documentation, units, production packages, and the Node binary. A host needs nothing else.
+ * Makes `hostmesh-VERSION-linux-ARCH.tar.gz`: build, documentation, units, production packages, and the Node binary. A
+ * host needs nothing else.
  *
- * Usage: node scripts/release.ts [FOLDER]   (no argument = dist). Packages are taken as `npm ci` put them there; nothing is downloaded.
+ * Usage: node scripts/release.ts [FOLDER]   (no argument = dist). Packages are taken as `npm ci` put them there;
+ * nothing is downloaded.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -15,7 +17,9 @@ function readJson<T>(file: string): T {
   return JSON.parse(readFileSync(join(root, file), 'utf8')) as T
 }
 
-/** Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk. */
+/**
+ * Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk.
+ */
 function productionPackages(): string[] {
   const { packages } = readJson<{ packages: Record<string, { dev?: boolean }> }>('package-lock.json')
   return Object.entries(packages)

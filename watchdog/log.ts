@@ -1,4 +1,7 @@
-/** JSON lines on standard output, one per event, that begin like those of control and the workers (docs/operations.md). Fields never hold secrets: the watchdog knows none. */
+/**
+ * JSON lines on standard output, one per event, that begin like those of control and the workers (docs/operations.md).
+ * Fields never hold secrets: the watchdog knows none.
+ */
 
 export type LogLevel = 'info' | 'warn' | 'error'
 export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void

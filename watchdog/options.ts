@@ -1,4 +1,7 @@
-/** What the command hands to the watchdog, as one JSON argument or `@file`. The command has validated the configuration; nothing here is read from it again. */
+/**
+ * What the command hands to the watchdog, as one JSON argument or `@file`. The command has validated the configuration;
+ * nothing here is read from it again.
+ */
 import { readFileSync } from 'node:fs'
 import { MeshError } from '../contracts/errors.ts'
 import type { Release } from '../contracts/handoff.ts'

@@ -2,7 +2,9 @@ import { writeSync } from 'node:fs'
 import pino from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 
-/** A line that cannot be written is lost, as with the workers: a full disk behind standard output must not end control. */
+/**
+ * A line that cannot be written is lost, as with the workers: a full disk behind standard output must not end control.
+ */
 const standardOutput: DestinationStream = {
   write(line) {
     try {
@@ -13,7 +15,10 @@ const standardOutput: DestinationStream = {
   },
 }
 
-/** Control's log: JSON lines that begin like those of the watchdog and the workers (docs/operations.md), on standard output, written before the call returns. */
+/**
+ * Control's log: JSON lines that begin like those of the watchdog and the workers (docs/operations.md), on standard
+ * output, written before the call returns.
+ */
 export function jsonLog(
   level: string,
   base: Readonly<Record<string, unknown>>,

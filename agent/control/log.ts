@@ -3,7 +3,10 @@ import type { AdapterLog } from '../../contracts/registry-adapter.ts'
 
 export type Log = AdapterLog
 
-/** Logs a repeated fact once, until `forget`: hostile registry content must not fill the disk. At most `maxRemembered` facts are remembered. */
+/**
+ * Logs a repeated fact once, until `forget`: hostile registry content must not fill the disk. At most `maxRemembered`
+ * facts are remembered.
+ */
 export class OnceLog {
   private readonly seen = new Set<string>()
   private readonly maxRemembered: number

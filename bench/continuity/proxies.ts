@@ -1,4 +1,7 @@
-/** What is restarted: a host of ours, and HAProxy and nginx as they are reloaded by their own manuals. All forward to the same origin. */
+/**
+ * What is restarted: a host of ours, and HAProxy and nginx as they are reloaded by their own manuals. All forward to
+ * the same origin.
+ */
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,7 @@
-/** New connections at a fixed rate, one request each, for measuring what callers lose and how long they wait around one event. */
+/**
+ * New connections at a fixed rate, one request each, for measuring what callers lose and how long they wait around one
+ * event.
+ */
 import { KeepAliveCaller } from '../../test/support/continuity/callers.ts'
 
 const tickMs = 10

@@ -1,6 +1,6 @@
 /**
- * One hot restart of a host as users run it: release build, `hostmesh watchdog` with the configuration of an agent, its own control with a file registry, two
- * workers. The command is what `hostmesh reload --wait gone` sends.
+ * One hot restart of a host as users run it: release build, `hostmesh watchdog` with the configuration of an agent, its
+ * own control with a file registry, two workers. The command is what `hostmesh reload --wait gone` sends.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,9 @@ export interface StackNumbers {
   readonly cut: number
 }
 
-/** 64 keep-alive callers with an answer of 400 ms each, and a restart every second. `releaseFolder`: of `buildRelease`. */
+/**
+ * 64 keep-alive callers with an answer of 400 ms each, and a restart every second. `releaseFolder`: of `buildRelease`.
+ */
 export async function restartsOfRealStack(
   provider: FarSide,
   releaseFolder: string,

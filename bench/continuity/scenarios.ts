@@ -1,4 +1,7 @@
-/** The measurements of `npm run bench:continuity`. Each answers plain numbers; what they should be stands beside them in `continuity.ts`. */
+/**
+ * The measurements of `npm run bench:continuity`. Each answers plain numbers; what they should be stands beside them in
+ * `continuity.ts`.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -277,7 +280,10 @@ export async function watchdogAtRest(provider: FarSide, ms: number): Promise<{ m
   })
 }
 
-/** From the command until the old generation is gone, with 64 keep-alive connections: at saturation, or each with an answer of 400 ms. */
+/**
+ * From the command until the old generation is gone, with 64 keep-alive connections: at saturation, or each with an
+ * answer of 400 ms.
+ */
 export async function oneRestart(
   provider: FarSide,
   isBusy: boolean,

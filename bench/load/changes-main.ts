@@ -1,8 +1,9 @@
 /**
  * Control with one service under ever new rules and endpoints.
  *
- * Usage: node changes-main.js CONFIG SERVICE PORT... For each number N on standard input it makes the Nth change and answers with a line: even ones change rules,
- * odd ones endpoints. Endpoints are of two versions in turn, and each version keeps at least one of its own.
+ * Usage: node changes-main.js CONFIG SERVICE PORT... For each number N on standard input it makes the Nth change and
+ * answers with a line: even ones change rules, odd ones endpoints. Endpoints are of two versions in turn, and each
+ * version keeps at least one of its own.
  */
 import { createInterface } from 'node:readline'
 import type { Endpoint } from '../../contracts/endpoint.ts'

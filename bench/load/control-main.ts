@@ -1,8 +1,9 @@
 /**
  * Control with many services in a registry in memory.
  *
- * Usage: node control-main.js CONFIG SERVICES FIRST_PORT SECOND_PORT. For each number N on standard input it makes the Nth change and answers with a line: when the
- * registry said so, in nanoseconds (monotonic, comparable between processes).
+ * Usage: node control-main.js CONFIG SERVICES FIRST_PORT SECOND_PORT. For each number N on standard input it makes the
+ * Nth change and answers with a line: when the registry said so, in nanoseconds (monotonic, comparable between
+ * processes).
  */
 import { createInterface } from 'node:readline'
 import { changedService, endpointsOf, isSecondAfter, nameOf } from '../many-services.ts'

@@ -1,4 +1,6 @@
-/** Control as a real agent has it, with a registry in memory, so that the moment in which it hears of a change is known. */
+/**
+ * Control as a real agent has it, with a registry in memory, so that the moment in which it hears of a change is known.
+ */
 import { checkConfig } from '../../agent/control/config/check.ts'
 import { systemClock } from '../../agent/control/clock.ts'
 import { Control } from '../../agent/control/control.ts'

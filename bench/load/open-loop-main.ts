@@ -1,8 +1,9 @@
 /**
  * Open-loop generator: sends at a fixed rate whatever the answers do, so that a slow answer delays no other request.
  *
- * Usage: node open-loop-main.ts PORT RATE SECONDS CONNECTIONS; prints one JSON object. A request takes a free connection; without a free one it is counted as
- * failed, never queued. Latency is from the write of the request to the last byte of its answer; how late the timer was is told apart.
+ * Usage: node open-loop-main.ts PORT RATE SECONDS CONNECTIONS; prints one JSON object. A request takes a free
+ * connection; without a free one it is counted as failed, never queued. Latency is from the write of the request to the
+ * last byte of its answer; how late the timer was is told apart.
  */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'

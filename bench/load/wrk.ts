@@ -1,4 +1,7 @@
-/** wrk: a closed-loop generator of keep-alive HTTP/1.1 requests. Good for CPU per request at saturation; its latencies are those of a saturated proxy and compare only among themselves. */
+/**
+ * wrk: a closed-loop generator of keep-alive HTTP/1.1 requests. Good for CPU per request at saturation; its latencies
+ * are those of a saturated proxy and compare only among themselves.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,7 @@
-/** Many agents at one server that dies and comes back: when each returns, and when the server itself has everything again. */
+/**
+ * Many agents at one server that dies and comes back: when each returns, and when the server itself has everything
+ * again.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { nacosDriver } from '../../test/support/nacos/driver.ts'
 import { startGate } from '../../test/support/nacos/gate.ts'
@@ -17,7 +20,10 @@ interface Return {
   readonly title: string
   /** Moments of the new connections, in seconds. */
   readonly connects: readonly number[]
-  /** Since the server is up (since the cut): the server's own lists have all instances; they have all subscribers, too, and every agent is connected. */
+  /**
+   * Since the server is up (since the cut): the server's own lists have all instances; they have all subscribers, too,
+   * and every agent is connected.
+   */
   readonly listedMs: number
   readonly completeMs: number
   readonly gaveUp: number

@@ -1,4 +1,7 @@
-/** A real agent with many services at a real server: what its control costs, how soon it has them, and how soon it serves them from disk. */
+/**
+ * A real agent with many services at a real server: what its control costs, how soon it has them, and how soon it
+ * serves them from disk.
+ */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'

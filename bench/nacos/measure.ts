@@ -1,4 +1,7 @@
-/** What the measurements of the Nacos adapter share: the server they run against, adapters opened at it, and what each of them reports. */
+/**
+ * What the measurements of the Nacos adapter share: the server they run against, adapters opened at it, and what each
+ * of them reports.
+ */
 import { systemClock } from '../../contracts/clock.ts'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { AdapterDeps, AdapterMetrics, EndpointListener } from '../../contracts/registry-adapter.ts'

@@ -1,4 +1,7 @@
-/** Envoy with the features on that a mesh has on: round robin, retry policy, breaker thresholds, outlier detection, stats; access log off, as for the others. */
+/**
+ * Envoy with the features on that a mesh has on: round robin, retry policy, breaker thresholds, outlier detection,
+ * stats; access log off, as for the others.
+ */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, scratchFolder, startProgram, untilListening, versionOf } from '../processes.ts'

@@ -1,7 +1,9 @@
 /**
- * HAProxy: the calibration row of every run. Keep-alive on both sides, connections reused, retries on; it splices when it finds that worth it.
+ * HAProxy: the calibration row of every run. Keep-alive on both sides, connections reused, retries on; it splices when
+ * it finds that worth it.
  *
- * What it finds differs from run to run, by a factor of three in the cost of bulk. So there is a second one that always splices, cheaper for bulk and dearer for what is small.
+ * What it finds differs from run to run, by a factor of three in the cost of bulk. So there is a second one that always
+ * splices, cheaper for bulk and dearer for what is small.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

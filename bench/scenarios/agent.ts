@@ -1,4 +1,7 @@
-/** A whole host as users run it: how soon it is ready, how soon it hears of an instance of another host, and what it costs while nothing happens. */
+/**
+ * A whole host as users run it: how soon it is ready, how soon it hears of an instance of another host, and what it
+ * costs while nothing happens.
+ */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DemoHost } from '../../cli/launch/host.ts'

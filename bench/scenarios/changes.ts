@@ -1,4 +1,7 @@
-/** Rules and endpoints that change ten times a second under full load: no request lost, and how much slower the slowest ones become. */
+/**
+ * Rules and endpoints that change ten times a second under full load: no request lost, and how much slower the slowest
+ * ones become.
+ */
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,6 @@
-/** Many services: memory of a worker that uses a hundred of them, and how soon one change among ten thousand is used. */
+/**
+ * Many services: memory of a worker that uses a hundred of them, and how soon one change among ten thousand is used.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { ServiceSpec, Snapshot } from '../../contracts/snapshot.ts'

@@ -1,4 +1,7 @@
-/** System calls per request, counted by strace in a run of its own: tracing slows the worker down, so no time is taken here. */
+/**
+ * System calls per request, counted by strace in a run of its own: tracing slows the worker down, so no time is taken
+ * here.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,7 +17,10 @@ import type { Scenario } from '../scenario.ts'
 
 const connections = 64
 
-/** Accept, options, last read, shutdown and close of a caller's connection, which the generator opens anew for the window. */
+/**
+ * Accept, options, last read, shutdown and close of a caller's connection, which the generator opens anew for the
+ * window.
+ */
 const callsPerConnection = 8
 
 /** Waiting for events is shared by all requests that are ready, so it is told apart. */

@@ -1,4 +1,7 @@
-/** What a second worker brings: requests per second of the busiest worker's CPU, two against one; nginx by the same measure. */
+/**
+ * What a second worker brings: requests per second of the busiest worker's CPU, two against one; nginx by the same
+ * measure.
+ */
 import { cpuNanoseconds } from '../cpu.ts'
 import { runWrk } from '../load/wrk.ts'
 import { startOrigin } from '../origin.ts'

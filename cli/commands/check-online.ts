@@ -1,4 +1,7 @@
-/** `hostmesh check --online`: does every registry of the configuration answer, and what does it let us do? Announces nothing and writes nothing. */
+/**
+ * `hostmesh check --online`: does every registry of the configuration answer, and what does it let us do? Announces
+ * nothing and writes nothing.
+ */
 import { createAdapters, kindOf, type RegistryFile } from '../../agent/control/kinds/registries.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { describeError, MeshError } from '../../contracts/errors.ts'

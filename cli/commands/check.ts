@@ -1,4 +1,7 @@
-/** `hostmesh check`: reads everything that the agent would read and reports all problems at once. Changes nothing; contacts nobody, or with `--online` the registries. */
+/**
+ * `hostmesh check`: reads everything that the agent would read and reports all problems at once. Changes nothing;
+ * contacts nobody, or with `--online` the registries.
+ */
 import { checkConfig } from '../../agent/control/config/check.ts'
 import { readRules } from '../../agent/control/config/check-rules.ts'
 import { type ConfigProblem, formatProblem } from '../../agent/control/config/problem.ts'

@@ -1,4 +1,7 @@
-/** `hostmesh drill`: breaks one thing on this host on purpose, measures, restores, judges. Says what it will do first, and asks. */
+/**
+ * `hostmesh drill`: breaks one thing on this host on purpose, measures, restores, judges. Says what it will do first,
+ * and asks.
+ */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'

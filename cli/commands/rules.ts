@@ -1,4 +1,6 @@
-/** `hostmesh rules push|pull|diff`: rules between files and the configuration store of a registry, with compare-and-set. */
+/**
+ * `hostmesh rules push|pull|diff`: rules between files and the configuration store of a registry, with compare-and-set.
+ */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { diff } from 'node:util'
@@ -73,7 +75,10 @@ export async function diffRules(output: Output, paths: readonly string[], option
   })
 }
 
-/** Writes `DIRECTORY/DATAID.yaml` for the mesh's document and those of the services; without names, of all services that the registry lists. */
+/**
+ * Writes `DIRECTORY/DATAID.yaml` for the mesh's document and those of the services; without names, of all services that
+ * the registry lists.
+ */
 export async function pullRules(
   output: Output,
   directory: string,

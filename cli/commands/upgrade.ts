@@ -1,4 +1,7 @@
-/** `hostmesh upgrade`: the running watchdog replaces its generation by one of this release, the one whose command was called. */
+/**
+ * `hostmesh upgrade`: the running watchdog replaces its generation by one of this release, the one whose command was
+ * called.
+ */
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { restart } from './generations.ts'

@@ -1,4 +1,7 @@
-/** The whole terminal for a while: its other screen, without a cursor, keys one by one. Whatever ends the process, the terminal is as it was. */
+/**
+ * The whole terminal for a while: its other screen, without a cursor, keys one by one. Whatever ends the process, the
+ * terminal is as it was.
+ */
 import type { ReadStream, WriteStream } from 'node:tty'
 import type { Screen } from './view.ts'
 

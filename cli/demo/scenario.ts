@@ -1,4 +1,7 @@
-/** The demo without a person: each step does something to the hosts and says what the callers, who never retry, may notice of it. */
+/**
+ * The demo without a person: each step does something to the hosts and says what the callers, who never retry, may
+ * notice of it.
+ */
 import type { TallyView } from '../traffic/tally.ts'
 import { isWhole } from '../drill/drills.ts'
 import type { DemoWorld } from './world.ts'
@@ -164,10 +167,16 @@ function watchFrom(world: DemoWorld, now: () => number): StepWatch {
   }
 }
 
-/** How a call ends that a killed process had in hand. Everything else, a refused connection above all, breaks the promise. */
+/**
+ * How a call ends that a killed process had in hand. Everything else, a refused connection above all, breaks the
+ * promise.
+ */
 const inHand = new Set(['ECONNRESET', 'connection closed', 'socket hang up'])
 
-/** A killed process loses at most what it had in hand: no more calls than were in flight together, and none that was refused. */
+/**
+ * A killed process loses at most what it had in hand: no more calls than were in flight together, and none that was
+ * refused.
+ */
 function isOnlyInFlight(seen: TallyView, world: DemoWorld): boolean {
   const bound = world.callers.reduce((sum, caller) => sum + caller.takePeak(), 0)
   return seen.errors <= bound && Object.keys(seen.reasons).every((reason) => inHand.has(reason))

@@ -1,4 +1,7 @@
-/** The live picture of the demo: who calls whom, rates, errors, tier; the hosts; what happened; which keys there are. Fits the terminal, from 80 × 24 on. */
+/**
+ * The live picture of the demo: who calls whom, rates, errors, tier; the hosts; what happened; which keys there are.
+ * Fits the terminal, from 80 × 24 on.
+ */
 import type { Output } from '../output.ts'
 import type { Caller } from '../traffic/callers.ts'
 import type { TallyView } from '../traffic/tally.ts'

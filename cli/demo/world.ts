@@ -1,4 +1,7 @@
-/** Everything that the demo starts: a registry, a center, two hosts with applications, an application and a caller without any agent, and traffic. */
+/**
+ * Everything that the demo starts: a registry, a center, two hosts with applications, an application and a caller
+ * without any agent, and traffic.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** The drills: what each breaks on this host, how far it can reach, what must hold meanwhile, and how it is put right again. */
+/**
+ * The drills: what each breaks on this host, how far it can reach, what must hold meanwhile, and how it is put right
+ * again.
+ */
 import { join } from 'node:path'
 import { writeFileSync, rmSync } from 'node:fs'
 import { MeshError } from '../../contracts/errors.ts'
@@ -12,7 +15,10 @@ export interface DrillContext {
   readonly config: AgentConfig
   readonly admin: AdminClient
   readonly release: Release
-  /** Starts a watchdog as `hostmesh watchdog -c FILE` would, apart from this process; undefined when a service manager does that. */
+  /**
+   * Starts a watchdog as `hostmesh watchdog -c FILE` would, apart from this process; undefined when a service manager
+   * does that.
+   */
   readonly startWatchdog: (() => void) | undefined
   readonly pause: (ms: number) => Promise<void>
 }
@@ -27,7 +33,10 @@ export interface Drill {
   readonly role: AgentConfig['role']
   /** Calls of the probe that may fail: those in flight on a killed process. */
   readonly maxLost: number
-  /** Longest time until the host is whole again, ms: from the fault where processes are replaced, otherwise from its end. */
+  /**
+   * Longest time until the host is whole again, ms: from the fault where processes are replaced, otherwise from its
+   * end.
+   */
   readonly maxRecoveryMs: number
   /** Whether nobody serves on this host for a moment, so that the next tier must. */
   readonly needsNextTier: boolean

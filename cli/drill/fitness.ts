@@ -1,4 +1,7 @@
-/** Whether a drill may run on this host now. On a host that is not whole, or whose next tier has nothing to go by, it would make an outage of a fault. */
+/**
+ * Whether a drill may run on this host now. On a host that is not whole, or whose next tier has nothing to go by, it
+ * would make an outage of a fault.
+ */
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import type { WatchdogState } from '../../contracts/handoff.ts'
 import { type Drill, isWhole } from './drills.ts'

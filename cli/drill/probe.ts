@@ -1,6 +1,7 @@
 /**
- * What a drill measures with. On an agent: a small application of its own, put into `services.d` under a name that only this host has, and called through the shared port.
- * On a center: the question that its relay listener answers by itself.
+ * What a drill measures with. On an agent: a small application of its own, put into `services.d` under a name that only
+ * this host has, and called through the shared port. On a center: the question that its relay listener answers by
+ * itself.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -18,8 +18,9 @@ const afterMs = 1000
 const pollMs = 20
 
 /**
- * Breaks, waits until the host is whole again, restores, judges, saves. `interrupted` ends it early: what was broken is put right, and the verdict is `broken`.
- * Throws E_ALREADY_RUNNING while another drill runs on this host, and E_UPSTREAM_TIMEOUT when the probe is not answered; nothing has been broken then.
+ * Breaks, waits until the host is whole again, restores, judges, saves. `interrupted` ends it early: what was broken is
+ * put right, and the verdict is `broken`. Throws E_ALREADY_RUNNING while another drill runs on this host, and
+ * E_UPSTREAM_TIMEOUT when the probe is not answered; nothing has been broken then.
  */
 export async function runDrill(
   drill: Drill,

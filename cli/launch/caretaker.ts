@@ -1,6 +1,7 @@
 /**
- * Sweeps up behind a demo that was killed with -9: a shell that waits for the end of its standard input, which only our end closes, then stops what still runs
- * and removes the files. Without a shell nobody does; then `hostmesh stop --run-dir` is for people.
+ * Sweeps up behind a demo that was killed with -9: a shell that waits for the end of its standard input, which only our
+ * end closes, then stops what still runs and removes the files. Without a shell nobody does; then `hostmesh stop
+ * --run-dir` is for people.
  */
 import { spawn } from 'node:child_process'
 import { entryPoint } from '../entry-point.ts'

@@ -1,6 +1,7 @@
 /**
- * One "host" on this machine: a loopback address, a directory with configuration, state and sockets, and the real `hostmesh watchdog` or `center` as a child process.
- * Hosts on different loopback addresses use the same port numbers, as real hosts do.
+ * One "host" on this machine: a loopback address, a directory with configuration, state and sockets, and the real
+ * `hostmesh watchdog` or `center` as a child process. Hosts on different loopback addresses use the same port numbers,
+ * as real hosts do.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -225,7 +226,10 @@ export class DemoHost {
     this.child?.kill('SIGKILL')
   }
 
-  /** Ends the watchdog and everything below it, and waits for it. `deadlineMs`: how long connections may drain; undefined = as the watchdog does by itself. */
+  /**
+   * Ends the watchdog and everything below it, and waits for it. `deadlineMs`: how long connections may drain;
+   * undefined = as the watchdog does by itself.
+   */
   async stop(deadlineMs?: number): Promise<void> {
     const { child } = this
     this.isStopping = true

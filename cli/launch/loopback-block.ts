@@ -1,4 +1,7 @@
-/** A block of loopback addresses `127.x.y.*` that no other demo or test of this machine uses, held by a listening socket on its `.254`. */
+/**
+ * A block of loopback addresses `127.x.y.*` that no other demo or test of this machine uses, held by a listening socket
+ * on its `.254`.
+ */
 import { type Server, createServer } from 'node:net'
 import { MeshError } from '../../contracts/errors.ts'
 

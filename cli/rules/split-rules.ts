@@ -1,4 +1,7 @@
-/** Sorts the resources of rule files into the documents of a registry's configuration store: one for the mesh, one per service. */
+/**
+ * Sorts the resources of rule files into the documents of a registry's configuration store: one for the mesh, one per
+ * service.
+ */
 import { isMap, isSeq, parseAllDocuments } from 'yaml'
 import { parseHostName, placeOf, type HostScope } from '../../agent/control/core/rules/rule-host.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
@@ -10,8 +13,9 @@ export interface RuleFile {
 }
 
 /**
- * Text per data id, resources in the order given, as they were written. A resource about exactly one service of `namespace` goes to that service's document, everything
- * else (several hosts, wildcards, ServiceEntries) to the mesh's. Files must have been checked: what has no readable host goes to the mesh's document too.
+ * Text per data id, resources in the order given, as they were written. A resource about exactly one service of
+ * `namespace` goes to that service's document, everything else (several hosts, wildcards, ServiceEntries) to the
+ * mesh's. Files must have been checked: what has no readable host goes to the mesh's document too.
  */
 export function splitRules(files: readonly RuleFile[], scope: HostScope): Map<string, string> {
   const parts = new Map<string, string[]>()

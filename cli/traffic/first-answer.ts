@@ -1,4 +1,7 @@
-/** Waits until a path through the mesh answers for the first time: registrations and pushes of other hosts take their time. */
+/**
+ * Waits until a path through the mesh answers for the first time: registrations and pushes of other hosts take their
+ * time.
+ */
 import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'

@@ -1,4 +1,7 @@
-/** Registers local applications at the Consul agent, each with a TTL check that we keep passing or failing. Source: HTTP API of Consul, "Agent: services, checks". */
+/**
+ * Registers local applications at the Consul agent, each with a TTL check that we keep passing or failing. Source: HTTP
+ * API of Consul, "Agent: services, checks".
+ */
 import { endpointId } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Registration } from '../../contracts/registry-adapter.ts'
@@ -83,7 +86,10 @@ function checkOf(id: string): string {
   return `${id}-agent`
 }
 
-/** Consul takes keys of letters, digits, `-` and `_` only, up to 128 characters, and values up to 512: dots become `__`, what does not fit is left out. */
+/**
+ * Consul takes keys of letters, digits, `-` and `_` only, up to 128 characters, and values up to 512: dots become `__`,
+ * what does not fit is left out.
+ */
 function metaOf(metadata: Readonly<Record<string, string>>): Record<string, string> {
   const meta: Record<string, string> = {}
   for (const [key, value] of Object.entries(metadata).slice(0, 64)) {

@@ -1,4 +1,7 @@
-/** What `/v1/health/service/NAME` says, as endpoints. Source: HTTP API of Consul 1.16, "Health", "List service instances". */
+/**
+ * What `/v1/health/service/NAME` says, as endpoints. Source: HTTP API of Consul 1.16, "Health", "List service
+ * instances".
+ */
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { endpointAt, metadataKeys } from '../../contracts/endpoint.ts'

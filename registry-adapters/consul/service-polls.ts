@@ -1,7 +1,8 @@
 /**
- * Blocking queries, one for each service that is wanted, as long as there are not too many; beyond that each place takes several services in turn. Consul's rules are kept: an index is above 0,
- * one that goes backwards begins anew, and a server that answers at once for no reason is not asked at full speed.
- * Source: HTTP API of Consul, "Blocking queries".
+ * Blocking queries, one for each service that is wanted, as long as there are not too many; beyond that each place
+ * takes several services in turn. Consul's rules are kept: an index is above 0, one that goes backwards begins anew,
+ * and a server that answers at once for no reason is not asked at full speed. Source: HTTP API of Consul, "Blocking
+ * queries".
  */
 import type { Clock } from '../../contracts/clock.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'

@@ -1,4 +1,7 @@
-/** DNS as a registry: each service that is wanted is looked up, and again whenever its time is over. Nothing can be announced there. */
+/**
+ * DNS as a registry: each service that is wanted is looked up, and again whenever its time is over. Nothing can be
+ * announced there.
+ */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
 import type {

@@ -1,6 +1,6 @@
 /**
- * The addresses of names: IPv4 and, where this machine speaks it, IPv6, both asked at the same time. When one of the two cannot be said, its last good addresses stand in for it, so that half an answer
- * never takes away the other half.
+ * The addresses of names: IPv4 and, where this machine speaks it, IPv6, both asked at the same time. When one of the
+ * two cannot be said, its last good addresses stand in for it, so that half an answer never takes away the other half.
  */
 import { networkInterfaces } from 'node:os'
 import type { MeshError } from '../../contracts/errors.ts'
@@ -44,7 +44,10 @@ export class Addresses {
     this.options = options
   }
 
-  /** Rejects with the MeshError of the client when nothing could be heard. One question at a time for a name, whoever asks. */
+  /**
+   * Rejects with the MeshError of the client when nothing could be heard. One question at a time for a name, whoever
+   * asks.
+   */
   resolve(name: string): Promise<Resolved> {
     const running = this.running.get(name)
     if (running !== undefined) return running
@@ -96,7 +99,10 @@ export class Addresses {
   }
 }
 
-/** IPv6 only where this machine has an address that reaches further than its own network, as the resolver of the system does it. */
+/**
+ * IPv6 only where this machine has an address that reaches further than its own network, as the resolver of the system
+ * does it.
+ */
 export function machineFamilies(): readonly Family[] {
   const all = Object.values(networkInterfaces()).flatMap((one) => one ?? [])
   const reaches = (family: 'IPv4' | 'IPv6'): boolean =>

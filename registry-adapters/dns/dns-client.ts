@@ -1,7 +1,7 @@
 /**
- * Asks name servers, one after the other until one answers: by UDP from a port of its own for each question, by TCP where an answer does not fit. Answers that were not asked for are not looked at. It
- * remembers nothing; the time that an answer may be used stands in it.
- * Sources: RFC 1035, RFC 5452 (forged answers), RFC 6891 (EDNS), RFC 7766 (TCP).
+ * Asks name servers, one after the other until one answers: by UDP from a port of its own for each question, by TCP
+ * where an answer does not fit. Answers that were not asked for are not looked at. It remembers nothing; the time that
+ * an answer may be used stands in it. Sources: RFC 1035, RFC 5452 (forged answers), RFC 6891 (EDNS), RFC 7766 (TCP).
  */
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
@@ -59,8 +59,9 @@ export class DnsClient {
   }
 
   /**
-   * The answer, which may be that there is no such name or record (`rcode` NOERROR or NXDOMAIN). Rejects with what the last server said or did not say: E_REGISTRY_TIMEOUT, _UNREACHABLE, _DENIED
-   * (REFUSED), _PROTOCOL (SERVFAIL, nonsense).
+   * The answer, which may be that there is no such name or record (`rcode` NOERROR or NXDOMAIN). Rejects with what the
+   * last server said or did not say: E_REGISTRY_TIMEOUT, _UNREACHABLE, _DENIED (REFUSED), _PROTOCOL (SERVFAIL,
+   * nonsense).
    */
   async ask(name: string, type: RecordType): Promise<DnsAnswer> {
     await this.place(name)

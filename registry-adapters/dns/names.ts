@@ -1,6 +1,7 @@
 /**
- * Names of the outside world as addresses, in the order in which the system does it: the file `hosts`, then name servers. Where no name server is named to us, a name that they do not know is left to the
- * system, which knows further ways (search lists, mDNS, directories) but not how long an answer counts.
+ * Names of the outside world as addresses, in the order in which the system does it: the file `hosts`, then name
+ * servers. Where no name server is named to us, a name that they do not know is left to the system, which knows further
+ * ways (search lists, mDNS, directories) but not how long an answer counts.
  */
 import { lookup } from 'node:dns/promises'
 import type { Clock } from '../../contracts/clock.ts'
@@ -34,7 +35,8 @@ export function isDnsName(name: string): boolean {
 }
 
 /**
- * All addresses of a name and how long they may be used. Rejects with E_REGISTRY_* while nobody can say, and with E_ROUTE_UNKNOWN_SERVICE when the name has no address.
+ * All addresses of a name and how long they may be used. Rejects with E_REGISTRY_* while nobody can say, and with
+ * E_ROUTE_UNKNOWN_SERVICE when the name has no address.
  */
 export function createNames(options: NamesOptions): (name: string) => Promise<Resolved> {
   const { clock, servers } = options

@@ -1,4 +1,7 @@
-/** What an answer says about a name, aliases followed. Sources: RFC 1034 section 3.6.2, RFC 2308 (how long a denial counts), RFC 2782 (SRV). */
+/**
+ * What an answer says about a name, aliases followed. Sources: RFC 1034 section 3.6.2, RFC 2308 (how long a denial
+ * counts), RFC 2782 (SRV).
+ */
 import { isIP } from 'node:net'
 import type { Answer } from 'dns-packet'
 import type { DnsAnswer, RecordType } from './dns-client.ts'

@@ -1,4 +1,7 @@
-/** One look at what name servers say of a service: its addresses at one port, or the targets of its SRV records with their addresses. */
+/**
+ * One look at what name servers say of a service: its addresses at one port, or the targets of its SRV records with
+ * their addresses.
+ */
 import { endpointAt } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'

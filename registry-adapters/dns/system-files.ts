@@ -1,4 +1,7 @@
-/** What the files of the system say about names: the name servers of `resolv.conf`, the addresses of `hosts`. Both are read anew when they change. */
+/**
+ * What the files of the system say about names: the name servers of `resolv.conf`, the addresses of `hosts`. Both are
+ * read anew when they change.
+ */
 import { readFileSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Clock } from '../../contracts/clock.ts'

@@ -1,4 +1,7 @@
-/** etcd as a registry: one list per service that is wanted, one watch over the whole prefix, applications as keys with leases. */
+/**
+ * etcd as a registry: one list per service that is wanted, one watch over the whole prefix, applications as keys with
+ * leases.
+ */
 import type { Endpoint, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
 import type {
@@ -203,7 +206,9 @@ export class EtcdAdapter implements RegistryAdapter {
     void this.watchAll()
   }
 
-  /** Watches first and lists then, so that nothing falls between the two; again and again, until the registry is lost. */
+  /**
+   * Watches first and lists then, so that nothing falls between the two; again and again, until the registry is lost.
+   */
   private async watchAll(): Promise<void> {
     this.watch?.abort()
     const watch = new AbortController()

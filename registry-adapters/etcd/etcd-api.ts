@@ -1,4 +1,7 @@
-/** etcd's v3 API by its JSON gateway: the calls that the adapter needs, with log-in. Source: etcd 3.4, "gRPC gateway"; api/etcdserverpb/rpc.proto. */
+/**
+ * etcd's v3 API by its JSON gateway: the calls that the adapter needs, with log-in. Source: etcd 3.4, "gRPC gateway";
+ * api/etcdserverpb/rpc.proto.
+ */
 import { MeshError } from '../../contracts/errors.ts'
 import type { HttpClient } from '../http/http-client.ts'
 
@@ -70,7 +73,10 @@ export class EtcdApi {
     await this.call('kv/range', { key: base64('\0'), limit: '1', keys_only: true })
   }
 
-  /** Calls `onWord` for every change from `revision` on, until the stream ends or fails, or `signal` ends it. Rejects with E_REGISTRY_STALE when the revision was compacted. */
+  /**
+   * Calls `onWord` for every change from `revision` on, until the stream ends or fails, or `signal` ends it. Rejects
+   * with E_REGISTRY_STALE when the revision was compacted.
+   */
   async watch(
     prefix: string,
     revision: bigint,

@@ -1,4 +1,7 @@
-/** Registers local applications as keys with a lease each. A successor writes the same key with a lease of its own, so that nobody finds it missing. */
+/**
+ * Registers local applications as keys with a lease each. A successor writes the same key with a lease of its own, so
+ * that nobody finds it missing.
+ */
 import { endpointId, serviceKey } from '../../contracts/endpoint.ts'
 import type { Registration } from '../../contracts/registry-adapter.ts'
 import type { RegistrationDriver } from '../kept-registration.ts'

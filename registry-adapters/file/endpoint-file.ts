@@ -1,6 +1,6 @@
 /**
- * One endpoint file: a service and its instances, in YAML or JSON. Strict: everything that is wrong is named with its line, and a file with one problem is not
- * used at all.
+ * One endpoint file: a service and its instances, in YAML or JSON. Strict: everything that is wrong is named with its
+ * line, and a file with one problem is not used at all.
  *
  *     service: orders                       # or GROUP@@orders, or namespace/GROUP@@orders
  *     protectThreshold: 0.2                 # 0 to 1, absent = 0

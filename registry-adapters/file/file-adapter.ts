@@ -1,6 +1,6 @@
 /**
- * Serves what the endpoint files of one directory say. A file that is broken keeps its last good content; a file that is removed takes its service with it; a
- * directory that cannot be read changes nothing but makes the data old.
+ * Serves what the endpoint files of one directory say. A file that is broken keeps its last good content; a file that
+ * is removed takes its service with it; a directory that cannot be read changes nothing but makes the data old.
  */
 import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
@@ -31,7 +31,10 @@ export interface FileAdapterConfig {
   readonly allowLoopback: boolean
   /** The directory is read again at least this often, in case a notification was lost; ms, default 5000. */
   readonly pollMs?: number
-  /** A file that lost endpoints is looked at again after this time, because it may have been seen half written; ms, default 1000. */
+  /**
+   * A file that lost endpoints is looked at again after this time, because it may have been seen half written; ms,
+   * default 1000.
+   */
   readonly confirmAfterMs?: number
 }
 

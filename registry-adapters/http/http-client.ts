@@ -1,6 +1,6 @@
 /**
- * A small HTTP client for registries that speak JSON: several servers of which one is used until it fails, one bound on time and one on size for every answer, and streams of lines
- * whose silence is noticed. Connections are kept.
+ * A small HTTP client for registries that speak JSON: several servers of which one is used until it fails, one bound on
+ * time and one on size for every answer, and streams of lines whose silence is noticed. Connections are kept.
  */
 import * as http from 'node:http'
 import * as https from 'node:https'
@@ -76,7 +76,10 @@ export class HttpClient {
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }
 
-  /** Rejects with E_REGISTRY_UNREACHABLE, _TIMEOUT, _DENIED (401, 403), _PROTOCOL (too large). Any other status is an answer. */
+  /**
+   * Rejects with E_REGISTRY_UNREACHABLE, _TIMEOUT, _DENIED (401, 403), _PROTOCOL (too large). Any other status is an
+   * answer.
+   */
   ask(question: HttpQuestion): Promise<HttpAnswer> {
     const { maxBytes = defaultMaxBytes } = question
     return this.open(question, question.timeoutMs, (response, resolve, reject) => {
@@ -107,8 +110,8 @@ export class HttpClient {
   }
 
   /**
-   * Hands every line of a long answer to `onLine` as it comes. Resolves when the server ends the answer, with its status; a status other than 200 has its text as the only line.
-   * Rejects when nothing comes for `silenceMs`.
+   * Hands every line of a long answer to `onLine` as it comes. Resolves when the server ends the answer, with its
+   * status; a status other than 200 has its text as the only line. Rejects when nothing comes for `silenceMs`.
    */
   stream(
     question: Omit<HttpQuestion, 'timeoutMs'>,

@@ -1,4 +1,7 @@
-/** Puts the parts of the Nacos adapter together: servers, identity, naming over gRPC with HTTP as the way out, registration, documents. Decides nothing itself. */
+/**
+ * Puts the parts of the Nacos adapter together: servers, identity, naming over gRPC with HTTP as the way out,
+ * registration, documents. Decides nothing itself.
+ */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type {
@@ -177,7 +180,8 @@ export class NacosAdapter implements RegistryAdapter {
     const connection = this.naming.connection
     const { isAway, list: refused } = this.refusals
     const { clock } = this.deps
-    // an idle connection is checked every few seconds; each answer is a word of the registry, unless it refuses what it is really asked
+    // an idle connection is checked every few seconds; each answer is a word of the registry, unless it refuses what it
+    // is really asked
     const checkedAt =
       connection === undefined || isAway ? 0 : clock.wall() - (clock.monotonic() - connection.lastHeardAt)
     return {

@@ -1,4 +1,7 @@
-/** What the Nacos adapter is told; times have defaults in `defaultNacosTimes`, everything that only the operator knows is required. */
+/**
+ * What the Nacos adapter is told; times have defaults in `defaultNacosTimes`, everything that only the operator knows
+ * is required.
+ */
 
 export interface NacosTls {
   /** PEM texts. Without `ca` the system's authorities are used. `cert` and `key` go together: mutual TLS. */
@@ -35,26 +38,37 @@ export interface NacosTimes {
   /** First and longest pause between two connection attempts; both with full jitter. Default 0.5 s and 15 s. */
   readonly reconnectMinMs: number
   readonly reconnectMaxMs: number
-  /** After a lost connection the first attempt waits up to this long, at random, so that a fleet does not come at once; default 1 s. */
+  /**
+   * After a lost connection the first attempt waits up to this long, at random, so that a fleet does not come at once;
+   * default 1 s.
+   */
   readonly reconnectSpreadMs: number
-  /** Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s, and never more than two services a second. 0 switches it off. */
+  /**
+   * Each subscribed service is asked for again this often, spread evenly, in case a push was lost; default 60 s, and
+   * never more than two services a second. 0 switches it off.
+   */
   readonly safetyPollMs: number
   /** Heartbeat of one registration, with ±10 % jitter; default 5 s. */
   readonly heartbeatMs: number
-  /** An empty or shrinking list is asked for again after this time, at another server where there is one; default 1.5 s. */
+  /**
+   * An empty or shrinking list is asked for again after this time, at another server where there is one; default 1.5 s.
+   */
   readonly confirmAfterMs: number
   /**
-   * After an outage of all servers their lists fill up again slowly: for this long a list that lacks known instances is not believed, whoever confirms it;
-   * default 30 s, time for every client to come back.
+   * After an outage of all servers their lists fill up again slowly: for this long a list that lacks known instances is
+   * not believed, whoever confirms it; default 30 s, time for every client to come back.
    */
   readonly settleMs: number
   /**
-   * For `settleMs` after a sign of trouble among the servers, an instance that vanishes is used for at least this long, and until a second server lacks it, too;
-   * default 10 s. A member that comes or goes forgets living instances until their next heartbeat, 5 s at most with ordinary clients, and tells the others
-   * within a second.
+   * For `settleMs` after a sign of trouble among the servers, an instance that vanishes is used for at least this long,
+   * and until a second server lacks it, too; default 10 s. A member that comes or goes forgets living instances until
+   * their next heartbeat, 5 s at most with ordinary clients, and tells the others within a second.
    */
   readonly doubtMs: number
-  /** Servers of one cluster tell each other of a change after a second; one that shows something else after this time has missed it; default 1.5 s. */
+  /**
+   * Servers of one cluster tell each other of a change after a second; one that shows something else after this time
+   * has missed it; default 1.5 s.
+   */
   readonly syncMs: number
   /** Names of servers are resolved again this often; default 30 s. */
   readonly resolveMs: number
@@ -96,14 +110,20 @@ export interface NacosAdapterConfig {
   /** gRPC port minus HTTP port; default 1000. */
   readonly grpcPortOffset?: number
   readonly credentials: NacosCredentials
-  /** The credentials as they are now, for files that may be replaced: asked before every request, answers the same object while they are the same. Never throws. */
+  /**
+   * The credentials as they are now, for files that may be replaced: asked before every request, answers the same
+   * object while they are the same. Never throws.
+   */
   readonly renewedCredentials?: () => NacosCredentials
   readonly tls?: NacosTls
   /** HTTP API for registration; default `auto`. */
   readonly api?: NacosApi
   /** `auto`: gRPC, and HTTP where no server offers gRPC (1.x). Default `auto`. */
   readonly transport?: 'auto' | 'grpc' | 'http'
-  /** Groups that `listServices` looks into besides those of subscribed services, because servers list one group at a time; default `DEFAULT_GROUP`. */
+  /**
+   * Groups that `listServices` looks into besides those of subscribed services, because servers list one group at a
+   * time; default `DEFAULT_GROUP`.
+   */
   readonly groups?: readonly string[]
   /** Clusters whose instances are used; default all. The filter is ours: the server is always asked for all. */
   readonly clusters?: readonly string[]

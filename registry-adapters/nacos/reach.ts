@@ -1,6 +1,7 @@
 /**
- * Whether the registry is reached, over gRPC or HTTP, and what it means for discovery when that changes: a connection lost, an outage of all servers, the first answer after it.
- * Also the last word of the registry and the newest reason why there is none.
+ * Whether the registry is reached, over gRPC or HTTP, and what it means for discovery when that changes: a connection
+ * lost, an outage of all servers, the first answer after it. Also the last word of the registry and the newest reason
+ * why there is none.
  */
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, RegistryProblem } from '../../contracts/registry-adapter.ts'

@@ -1,7 +1,9 @@
 /**
- * What the registry refuses although it can be reached: a wrong password, a missing permission. A living connection is no word of the registry; an answer to what was asked is.
+ * What the registry refuses although it can be reached: a wrong password, a missing permission. A living connection is
+ * no word of the registry; an answer to what was asked is.
  *
- * A registry that refuses every service that is wanted (or, where none is wanted, every registration) counts as away: `isAway`. One that refuses some is shown with what it refuses.
+ * A registry that refuses every service that is wanted (or, where none is wanted, every registration) counts as away:
+ * `isAway`. One that refuses some is shown with what it refuses.
  */
 import type { Clock } from '../../contracts/clock.ts'
 import type { MeshError } from '../../contracts/errors.ts'

@@ -1,4 +1,7 @@
-/** ZooKeeper as a registry: sessions and watches from `session.ts`, the shape of the tree from a layout, lists and registrations kept as every adapter keeps them. */
+/**
+ * ZooKeeper as a registry: sessions and watches from `session.ts`, the shape of the tree from a layout, lists and
+ * registrations kept as every adapter keeps them.
+ */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
 import type {

@@ -14,7 +14,10 @@ export interface ZooKeeperAdapterConfig {
   /** Every service of this registry has this namespace and group. */
   readonly namespace: string
   readonly group: string
-  /** ms; servers allow 2 to 20 ticks, 4 to 40 s by default. An application of a dead host is gone so long after its last sign of life. */
+  /**
+   * ms; servers allow 2 to 20 ticks, 4 to 40 s by default. An application of a dead host is gone so long after its last
+   * sign of life.
+   */
   readonly sessionTimeoutMs: number
   /** `user:password` for the digest scheme, undefined = none. */
   readonly auth: () => string | undefined

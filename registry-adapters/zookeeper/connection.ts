@@ -1,6 +1,7 @@
 /**
- * One connection to one ZooKeeper server: opens or resumes a session, sends requests, hands replies back in the order of the requests, tells of watch events, and sees a server
- * that has gone silent. Every request ends: with its reply, or with the connection.
+ * One connection to one ZooKeeper server: opens or resumes a session, sends requests, hands replies back in the order
+ * of the requests, tells of watch events, and sees a server that has gone silent. Every request ends: with its reply,
+ * or with the connection.
  */
 import { connect as connectPlain } from 'node:net'
 import type { Socket } from 'node:net'

@@ -1,4 +1,7 @@
-/** Cuts a byte stream into frames of bounded length. What is longer is read past without being kept: only its first bytes, which say what it answers. */
+/**
+ * Cuts a byte stream into frames of bounded length. What is longer is read past without being kept: only its first
+ * bytes, which say what it answers.
+ */
 
 /** xid, zxid and error of a reply. */
 export const replyHeadBytes = 16

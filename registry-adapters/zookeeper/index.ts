@@ -1,4 +1,7 @@
-/** The ZooKeeper adapter: Dubbo's two layouts, SOFARPC's, Curator's and a plain one, on a client of our own (decision record on the ZooKeeper client). */
+/**
+ * The ZooKeeper adapter: Dubbo's two layouts, SOFARPC's, Curator's and a plain one, on a client of our own (decision
+ * record on the ZooKeeper client).
+ */
 import type { AdapterDeps, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { ZooKeeperAdapter } from './adapter.ts'
 import type { ZooKeeperAdapterConfig } from './config.ts'

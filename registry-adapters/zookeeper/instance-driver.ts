@@ -1,6 +1,7 @@
 /**
- * Writes local applications as nodes that live with the session. ZooKeeper knows no unhealthy instance: one that is unhealthy or switched off has no node. A successor takes a node over in one
- * step, so that nobody finds the instance missing during a restart.
+ * Writes local applications as nodes that live with the session. ZooKeeper knows no unhealthy instance: one that is
+ * unhealthy or switched off has no node. A successor takes a node over in one step, so that nobody finds the instance
+ * missing during a restart.
  */
 import { endpointId, serviceKey } from '../../contracts/endpoint.ts'
 import type { Registration } from '../../contracts/registry-adapter.ts'
@@ -77,7 +78,10 @@ export class InstanceDriver implements RegistrationDriver {
     }
   }
 
-  /** Other nodes of the same instance: what we wrote before, and, where the name holds everything, what an earlier process wrote. */
+  /**
+   * Other nodes of the same instance: what we wrote before, and, where the name holds everything, what an earlier
+   * process wrote.
+   */
   private async others(
     registration: Registration,
     path: string | undefined,

@@ -1,4 +1,6 @@
-/** What is done with ZooKeeper's tree: the requests that this adapter needs, one function each, in the present session. */
+/**
+ * What is done with ZooKeeper's tree: the requests that this adapter needs, one function each, in the present session.
+ */
 import { MeshError } from '../../contracts/errors.ts'
 import { readStat } from './records.ts'
 import type { NodeStat, RecordReader, RecordWriter } from './records.ts'

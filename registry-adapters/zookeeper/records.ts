@@ -1,4 +1,7 @@
-/** ZooKeeper's record format: big-endian numbers, length before text. Source: zookeeper.jute of Apache ZooKeeper 3.9, packages org.apache.zookeeper.{data,proto}. */
+/**
+ * ZooKeeper's record format: big-endian numbers, length before text. Source: zookeeper.jute of Apache ZooKeeper 3.9,
+ * packages org.apache.zookeeper.{data,proto}.
+ */
 
 /** Writes one record after another; `frame()` puts the length before them. */
 export class RecordWriter {

@@ -1,6 +1,7 @@
 /**
- * The instances of one service, read anew after each event: ZooKeeper's watches fire once and say only that something changed. An instance whose content has become nonsense keeps its last good
- * one; a child that never made sense is left out, counted, and named once.
+ * The instances of one service, read anew after each event: ZooKeeper's watches fire once and say only that something
+ * changed. An instance whose content has become nonsense keeps its last good one; a child that never made sense is left
+ * out, counted, and named once.
  */
 import type { Endpoint, ServiceKey } from '../../contracts/endpoint.ts'
 import { describeError } from '../../contracts/errors.ts'

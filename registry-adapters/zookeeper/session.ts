@@ -1,6 +1,7 @@
 /**
- * A session at a ZooKeeper ensemble, kept alive over servers that come and go. A session that was without a server for as long as it lives is given up by our own clock, because in a
- * partition nobody else would say so: what lives with it must be written again.
+ * A session at a ZooKeeper ensemble, kept alive over servers that come and go. A session that was without a server for
+ * as long as it lives is given up by our own clock, because in a partition nobody else would say so: what lives with it
+ * must be written again.
  */
 import type { ConnectionOptions } from 'node:tls'
 import { describeError } from '../../contracts/errors.ts'

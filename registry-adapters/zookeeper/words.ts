@@ -1,4 +1,7 @@
-/** Numbers of ZooKeeper's protocol. Source: org.apache.zookeeper.{ZooDefs,KeeperException,Watcher} of Apache ZooKeeper 3.9. */
+/**
+ * Numbers of ZooKeeper's protocol. Source: org.apache.zookeeper.{ZooDefs,KeeperException,Watcher} of Apache ZooKeeper
+ * 3.9.
+ */
 import { MeshError } from '../../contracts/errors.ts'
 
 export const Op = {

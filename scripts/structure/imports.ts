@@ -1,4 +1,7 @@
-/** Which file imports which. All files are formatted by one program, so an import is told by its words; TypeScript 7 has no API to ask. */
+/**
+ * Which file imports which. All files are formatted by one program, so an import is told by its words; TypeScript 7 has
+ * no API to ask.
+ */
 import { readFileSync, readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
 

@@ -1,5 +1,6 @@
 /**
- * `npm run structure [-- --svg FILE]`: folders with their sizes, arrows between them, and cycles of imports, those of types included.
+ * `npm run structure [-- --svg FILE]`: folders with their sizes, arrows between them, and cycles of imports, those of
+ * types included.
  *
  * Exit code 1 for a cycle or a file that is too long.
  */

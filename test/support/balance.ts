@@ -1,4 +1,7 @@
-/** Builders for balancing tests: endpoints, sets, clusters and counted picks, all without a clock and with seeded random numbers. */
+/**
+ * Builders for balancing tests: endpoints, sets, clusters and counted picks, all without a clock and with seeded random
+ * numbers.
+ */
 import type { ClusterOptions } from '../../agent/worker/balance/cluster.ts'
 import { createCluster } from '../../agent/worker/balance/cluster.ts'
 import { seededRandom } from './seeded-random.ts'

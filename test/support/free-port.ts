@@ -1,7 +1,8 @@
 /**
- * Ports for what must be told its port beforehand, or opens the same one again. They lie below the range from which Linux takes ephemeral ports (32768 on),
- * where any outgoing connection of the machine, and a client that dials a port of its own number, could take one between its choice and its use; and above
- * what the agent and the Nacos servers of other tests use.
+ * Ports for what must be told its port beforehand, or opens the same one again. They lie below the range from which
+ * Linux takes ephemeral ports (32768 on), where any outgoing connection of the machine, and a client that dials a port
+ * of its own number, could take one between its choice and its use; and above what the agent and the Nacos servers of
+ * other tests use.
  */
 import { createServer } from 'node:net'
 

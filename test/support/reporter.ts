@@ -1,6 +1,7 @@
 /**
- * Mocha's spec reporter, plus the totals as JSON in the file named by the reporter option `file`, and beside it in `FILE.running` what is being run. A process
- * that still lives `linger` seconds after its last test holds something open: it says what, and ends with exit code 1.
+ * Mocha's spec reporter, plus the totals as JSON in the file named by the reporter option `file`, and beside it in
+ * `FILE.running` what is being run. A process that still lives `linger` seconds after its last test holds something
+ * open: it says what, and ends with exit code 1.
  */
 import { writeFileSync } from 'node:fs'
 import Mocha from 'mocha'

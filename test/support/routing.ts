@@ -1,4 +1,7 @@
-/** Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a clock. */
+/**
+ * Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a
+ * clock.
+ */
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { splitAuthority } from '../../agent/worker/route/authority.ts'
 import { noFilterCounts } from '../../agent/worker/filters/filter-counts.ts'

@@ -1,6 +1,7 @@
 /**
- * Walks every field of a zod schema with examples of its values: for each field documents that differ in this field alone. What a schema accepts is found by trying, so a new
- * field is walked by itself; one for which no accepted value is known is reported, not passed over.
+ * Walks every field of a zod schema with examples of its values: for each field documents that differ in this field
+ * alone. What a schema accepts is found by trying, so a new field is walked by itself; one for which no accepted value
+ * is known is reported, not passed over.
  */
 import type * as z from 'zod'
 

@@ -1,10 +1,11 @@
 /**
- * Reads the examples of `docs/traffic.md` and runs them: a fenced `yaml` block holds rules, the `text` block under it says what becomes of requests.
+ * Reads the examples of `docs/traffic.md` and runs them: a fenced `yaml` block holds rules, the `text` block under it
+ * says what becomes of requests.
  *
- *   GET host/path [from APP] [at PORT] [| name: value]...  -> fact; fact      a request on its way out (`inbound GET …`: on its way in)
- *   TCP host [from APP] [source ADDRESS] [at PORT]         -> fact            a connection
- *   host [SUBSET] [port N]                                 -> path = value    the policy of a destination, or its endpoints
- *   rejected LINE:COLUMN path: message                                        a problem of the rules
+ *   GET host/path [from APP] [at PORT] [| name: value]...  -> fact; fact      a request on its way out (`inbound GET
+ *   …`: on its way in) TCP host [from APP] [source ADDRESS] [at PORT]         -> fact            a connection
+ *   host [SUBSET] [port N]                                 -> path = value    the policy of a destination, or its
+ *   endpoints rejected LINE:COLUMN path: message                                        a problem of the rules
  *
  * Every fact must hold, and the destinations named must be all there are.
  */

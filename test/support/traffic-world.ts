@@ -1,6 +1,6 @@
 /**
- * A worker process under rules written in YAML, with applications behind it that tell what they got. Rules are compiled by control's own code; endpoints are
- * servers of the test on loopback.
+ * A worker process under rules written in YAML, with applications behind it that tell what they got. Rules are compiled
+ * by control's own code; endpoints are servers of the test on loopback.
  */
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'

@@ -1,4 +1,7 @@
-/** What an operator may ask. Every answer is an outcome; nothing here can hurt a healthy generation except the drills that say so. */
+/**
+ * What an operator may ask. Every answer is an outcome; nothing here can hurt a healthy generation except the drills
+ * that say so.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import { MeshError } from '../../contracts/errors.ts'
 import type { OperatorReply, OperatorRequest, Release, RestartReport, WatchdogState } from '../../contracts/handoff.ts'

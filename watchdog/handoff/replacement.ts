@@ -1,6 +1,7 @@
 /**
- * Replaces the serving generation by a new one, or fails without touching it. The order is the promise: start → ready → proven by real requests through its
- * own listeners → serve → only then does the old one drain. Every failure before that point ends the new one alone; after it, `Recovery` takes back.
+ * Replaces the serving generation by a new one, or fails without touching it. The order is the promise: start → ready →
+ * proven by real requests through its own listeners → serve → only then does the old one drain. Every failure before
+ * that point ends the new one alone; after it, `Recovery` takes back.
  */
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release, RestartReport } from '../../contracts/handoff.ts'
@@ -33,7 +34,10 @@ export interface ReplacementDeps {
   readonly wallClock: () => number
   /** A generation serves; `from` is what it replaced. */
   readonly onServing: (generation: Generation, from: Generation | undefined) => void
-  /** A new generation failed after some of its workers accepted: shards that only it had are given to the old one or dropped. */
+  /**
+   * A new generation failed after some of its workers accepted: shards that only it had are given to the old one or
+   * dropped.
+   */
   readonly onGivenBack: (failed: Generation, old: Generation | undefined) => void
 }
 
@@ -47,7 +51,8 @@ export class Replacement {
   }
 
   /**
-   * Resolves with the outcome; a failure is an outcome too. Throws E_HANDOFF_REFUSED when another replacement is under way or the watchdog stops.
+   * Resolves with the outcome; a failure is an outcome too. Throws E_HANDOFF_REFUSED when another replacement is under
+   * way or the watchdog stops.
    */
   async replace(kind: RestartReport['kind'], release: Release, wait: Waiting, why?: Failure): Promise<RestartReport> {
     const { deps } = this

@@ -1,4 +1,7 @@
-/** What came of each restart: in the log, in memory for `/generations`, and as a JSON file. A disk that is full or read-only costs only the file. */
+/**
+ * What came of each restart: in the log, in memory for `/generations`, and as a JSON file. A disk that is full or
+ * read-only costs only the file.
+ */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DrainCount, RestartReport } from '../../contracts/handoff.ts'

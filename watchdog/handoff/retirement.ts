@@ -1,4 +1,7 @@
-/** Ends a generation that has a successor: its workers move and drain what they have, its control stays until they are gone. */
+/**
+ * Ends a generation that has a successor: its workers move and drain what they have, its control stays until they are
+ * gone.
+ */
 import type { DrainCount } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 import type { Bounds, Deadlines } from '../options.ts'

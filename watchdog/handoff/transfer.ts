@@ -1,4 +1,7 @@
-/** Moves listening sockets between the watchdog and its children: held ones to a new worker, fresh ones from a worker, a dead neighbour's to a living one. */
+/**
+ * Moves listening sockets between the watchdog and its children: held ones to a new worker, fresh ones from a worker, a
+ * dead neighbour's to a living one.
+ */
 import { join } from 'node:path'
 import { handoffVersion, maxDescriptorsPerBatch } from '../../contracts/handoff.ts'
 import type { ChildToWatchdog, DescriptorBatch, ShardName } from '../../contracts/handoff.ts'

@@ -1,6 +1,7 @@
 /**
- * The listening sockets of the host: one copy of each shard, so that a crash of any worker, or of all, never closes one. The accept queue of a held
- * socket goes on growing while nobody accepts; a new worker, a neighbour or the relay empties it.
+ * The listening sockets of the host: one copy of each shard, so that a crash of any worker, or of all, never closes
+ * one. The accept queue of a held socket goes on growing while nobody accepts; a new worker, a neighbour or the relay
+ * empties it.
  */
 import type { ShardName } from '../../contracts/handoff.ts'
 import type { Native } from '../../native/descriptors.ts'
@@ -36,7 +37,10 @@ export class HeldSockets {
     return this.sockets.size
   }
 
-  /** Keeps a descriptor that is now ours. An earlier copy of the same shard is closed. False: the bound is reached, and it was closed. */
+  /**
+   * Keeps a descriptor that is now ours. An earlier copy of the same shard is closed. False: the bound is reached, and
+   * it was closed.
+   */
   keep(shard: ShardName, descriptor: number): boolean {
     const key = shardKey(shard)
     const earlier = this.sockets.get(key)
@@ -64,7 +68,10 @@ export class HeldSockets {
     this.deps.native.close(held.descriptor)
   }
 
-  /** Shards of worker `index` among `workers`: with fewer workers than before each takes several, so that none is orphaned. */
+  /**
+   * Shards of worker `index` among `workers`: with fewer workers than before each takes several, so that none is
+   * orphaned.
+   */
   of(index: number, workers: number): HeldSocket[] {
     return [...this.sockets.values()].filter((held) => held.shard.shard % workers === index)
   }

@@ -1,6 +1,7 @@
 /**
- * Descriptors kept back for the moment in which none is left: without them the watchdog could neither cover a dead worker nor write down why.
- * Taken when the process starts; given up in one go at the first shortage, taken back when there is room again.
+ * Descriptors kept back for the moment in which none is left: without them the watchdog could neither cover a dead
+ * worker nor write down why. Taken when the process starts; given up in one go at the first shortage, taken back when
+ * there is room again.
  */
 import { closeSync, openSync } from 'node:fs'
 

@@ -1,7 +1,8 @@
 /**
- * Asks every center for a sign of life, so that one which accepts and says nothing (stopped, hung, overrun) is known before a caller waits for it. The question
- * is the probe request behind a PROXY header of command LOCAL; any answer of HTTP will do, because only life is asked for. While nothing is relayed a center is
- * asked every 10 s (a thousand hosts are a hundred questions a second), while the relay works every second, and at once when it begins.
+ * Asks every center for a sign of life, so that one which accepts and says nothing (stopped, hung, overrun) is known
+ * before a caller waits for it. The question is the probe request behind a PROXY header of command LOCAL; any answer of
+ * HTTP will do, because only life is asked for. While nothing is relayed a center is asked every 10 s (a thousand hosts
+ * are a hundred questions a second), while the relay works every second, and at once when it begins.
  */
 import net from 'node:net'
 import { probeRequest } from '../../contracts/handoff.ts'

@@ -1,4 +1,7 @@
-/** Bytes that wait for more of their kind, in one growing buffer. Bounded by who appends: a head is judged at each piece. */
+/**
+ * Bytes that wait for more of their kind, in one growing buffer. Bounded by who appends: a head is judged at each
+ * piece.
+ */
 export class Held {
   bytes: Buffer = Buffer.alloc(0)
   start = 0

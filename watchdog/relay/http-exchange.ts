@@ -1,9 +1,11 @@
 /**
- * One HTTP connection through the relay: one request and its answer, judged by the workers' codec, then the end. What a worker would refuse is refused here and never passed on;
- * bytes behind the request are never passed on either, unless the other side granted the upgrade that it asked for.
+ * One HTTP connection through the relay: one request and its answer, judged by the workers' codec, then the end. What a
+ * worker would refuse is refused here and never passed on; bytes behind the request are never passed on either, unless
+ * the other side granted the upgrade that it asked for.
  *
- * The request goes to one address after another until one takes it. Once its bytes may have been read it is not sent again, with two exceptions: a center says that it delivered
- * nothing, or a center fell silent and the request may be repeated.
+ * The request goes to one address after another until one takes it. Once its bytes may have been read it is not sent
+ * again, with two exceptions: a center says that it delivered nothing, or a center fell silent and the request may be
+ * repeated.
  */
 import { BodyReader } from '../../http1/body-reader.ts'
 import type { Head } from '../../http1/head.ts'
@@ -193,7 +195,10 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     return introduction.header(this.wire.peer, about)
   }
 
-  /** A center that does not even answer the watchdog will not answer this either. Repeated only where that can do no harm. */
+  /**
+   * A center that does not even answer the watchdog will not answer this either. Repeated only where that can do no
+   * harm.
+   */
   private waitForLife(target: RelayAddress): void {
     this.leave = this.deps.waiting.enter(keyOf(target), () => {
       this.leave = undefined

@@ -1,4 +1,7 @@
-/** What the relay says to a center before the first byte of a connection: who calls, what for, and the proof that this host knows the mesh's secret. */
+/**
+ * What the relay says to a center before the first byte of a connection: who calls, what for, and the proof that this
+ * host knows the mesh's secret.
+ */
 import { randomBytes } from 'node:crypto'
 import { encodeProxyV2, relayTlvs } from '../../contracts/proxy-protocol.ts'
 import type { ProxyHeader } from '../../contracts/proxy-protocol.ts'

@@ -1,6 +1,7 @@
 /**
- * Where a relayed connection may go, best first: the usable centers in the host's own order, then the last good endpoints, turn by turn. Only failures to
- * connect, and for a center a missing sign of life, count against an address, never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
+ * Where a relayed connection may go, best first: the usable centers in the host's own order, then the last good
+ * endpoints, turn by turn. Only failures to connect, and for a center a missing sign of life, count against an address,
+ * never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
  * when everything is left out, everything is tried, because a guess is better than a refusal.
  */
 import { BlockList, isIP } from 'node:net'
@@ -63,7 +64,10 @@ export class AddressHealth {
   }
 }
 
-/** What a request names. `service` and `host` count on the shared HTTP port only; there `host` counts when there is no `service`. */
+/**
+ * What a request names. `service` and `host` count on the shared HTTP port only; there `host` counts when there is no
+ * `service`.
+ */
 export interface NamedService {
   readonly service: string | undefined
   readonly host: string | undefined

@@ -1,4 +1,7 @@
-/** A relayed request at one address: writes what it is given, and reads the reply with the workers' codec to its end, also when the address stopped taking the request (R25). */
+/**
+ * A relayed request at one address: writes what it is given, and reads the reply with the workers' codec to its end,
+ * also when the address stopped taking the request (R25).
+ */
 import { BodyReader } from '../../http1/body-reader.ts'
 import { chunkEnd, lastChunk, maxChunkHeadBytes, writeChunkHead } from '../../http1/chunks.ts'
 import { Field } from '../../http1/field-names.ts'

@@ -1,4 +1,7 @@
-/** One connection through the relay. HTTP carries one request, so that a caller is back with the workers as soon as they are; TCP stays until one side ends. */
+/**
+ * One connection through the relay. HTTP carries one request, so that a caller is back with the workers as soon as they
+ * are; TCP stays until one side ends.
+ */
 import type net from 'node:net'
 import { HttpExchange } from './http-exchange.ts'
 import type { RelayedDeps } from './relayed-deps.ts'

@@ -1,4 +1,7 @@
-/** The heads that the relay reads and writes, with the workers' own codec (`http1/`), and its own answers. One per relay. */
+/**
+ * The heads that the relay reads and writes, with the workers' own codec (`http1/`), and its own answers. One per
+ * relay.
+ */
 import type { ErrorCode } from '../../contracts/errors.ts'
 import { headers } from '../../contracts/words.ts'
 import { httpFault } from '../../http1/fault.ts'
@@ -91,7 +94,9 @@ export class RelayedHeads {
   }
 }
 
-/** What the request names, as a worker reads it: `x-mesh-service` alone, or else the authority of the target or of Host. */
+/**
+ * What the request names, as a worker reads it: `x-mesh-service` alone, or else the authority of the target or of Host.
+ */
 export function namedBy(head: Head): NamedService {
   const service = firstOf(head, Field.xMeshService)
   return {

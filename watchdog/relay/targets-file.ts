@@ -1,4 +1,7 @@
-/** Reads `relay-targets.json` before it is needed. A damaged file changes nothing: the last good one in memory stays, and the problem is visible. */
+/**
+ * Reads `relay-targets.json` before it is needed. A damaged file changes nothing: the last good one in memory stays,
+ * and the problem is visible.
+ */
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { relayTargetsFormat } from '../../contracts/relay-targets.ts'

@@ -1,6 +1,7 @@
 /**
- * One TCP connection through the relay. A center is asked to say first that it goes on; until then nothing of the caller's bytes is sent, so a center that does not know the service, closes, or
- * says nothing costs a pause and no byte: the next address is tried.
+ * One TCP connection through the relay. A center is asked to say first that it goes on; until then nothing of the
+ * caller's bytes is sent, so a center that does not know the service, closes, or says nothing costs a pause and no
+ * byte: the next address is tried.
  */
 import { acknowledgement } from '../../contracts/words.ts'
 import { keyOf } from './relay-addresses.ts'

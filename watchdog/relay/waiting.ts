@@ -1,4 +1,7 @@
-/** Relayed requests that wait for the first byte of an answer, by the address that owes it. Bounded by the relay's connections: each waits at most once. */
+/**
+ * Relayed requests that wait for the first byte of an answer, by the address that owes it. Bounded by the relay's
+ * connections: each waits at most once.
+ */
 export class Waiting {
   private readonly byAddress = new Map<string, Set<() => void>>()
 

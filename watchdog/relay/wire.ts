@@ -1,9 +1,10 @@
 /**
- * One socket of the relay, either side. What it reads is handed on at once and never kept here; what it cannot write at once is bounded by whoever heeds
- * `write` and pauses the source.
+ * One socket of the relay, either side. What it reads is handed on at once and never kept here; what it cannot write at
+ * once is bounded by whoever heeds `write` and pauses the source.
  *
- * The other side of an upload may answer early and close: our write then fails while its answer still waits in the kernel. A socket of Node's would drop both. Here a
- * failed write is only remembered, and the reading goes on to its end, which is what judges.
+ * The other side of an upload may answer early and close: our write then fails while its answer still waits in the
+ * kernel. A socket of Node's would drop both. Here a failed write is only remembered, and the reading goes on to its
+ * end, which is what judges.
  */
 import net from 'node:net'
 

@@ -1,6 +1,7 @@
 /**
- * Takes over the processes of a watchdog that died. They dial our socket by themselves and give back copies of their listening sockets; who does not come
- * is replaced. A generation that had not begun to take over when its watchdog died is ended, because nobody remembers what it still had to prove.
+ * Takes over the processes of a watchdog that died. They dial our socket by themselves and give back copies of their
+ * listening sockets; who does not come is replaced. A generation that had not begun to take over when its watchdog died
+ * is ended, because nobody remembers what it still had to prove.
  */
 import { Generation } from './generation.ts'
 import type { GenerationDeps } from './generation.ts'

@@ -1,7 +1,8 @@
 /**
- * When a process that died is started again. The first restart is almost at once, because most deaths are single ones; each further death within the
- * window doubles the pause up to the longest, so that a process that cannot live costs little; more than `maxDeaths` in the window is a crash loop, and
- * the caller decides what to do about it. A process that lives through a whole window starts from the beginning.
+ * When a process that died is started again. The first restart is almost at once, because most deaths are single ones;
+ * each further death within the window doubles the pause up to the longest, so that a process that cannot live costs
+ * little; more than `maxDeaths` in the window is a crash loop, and the caller decides what to do about it. A process
+ * that lives through a whole window starts from the beginning.
  */
 import type { RestartOptions } from '../options.ts'
 

@@ -76,7 +76,10 @@ export class Child {
     this.hooks = hooks
   }
 
-  /** Starts a process in a session of its own, so that neither our death nor a terminal's signal ends it. One that cannot be started ends at once. */
+  /**
+   * Starts a process in a session of its own, so that neither our death nor a terminal's signal ends it. One that
+   * cannot be started ends at once.
+   */
   static start(
     what: { readonly role: ChildRole; readonly index: number; readonly generation: number },
     command: readonly string[],
@@ -124,7 +127,8 @@ export class Child {
   kill(signal: NodeJS.Signals, why?: string): void {
     if (this.isGone || this.pid <= 0) return
     if (why !== undefined) this.killedFor = why
-    // The pid cannot have been reused: a child of ours stays a zombie until its exit is seen, an adopted one is compared by start time.
+    // The pid cannot have been reused: a child of ours stays a zombie until its exit is seen, an adopted one is
+    // compared by start time.
     if (this.poll !== undefined && !isRunning(this.pid, this.startedAtTicks)) return
     try {
       process.kill(this.pid, signal)
@@ -137,7 +141,10 @@ export class Child {
     this.rssBytes = residentBytes(this.pid) ?? 0
   }
 
-  /** What it wrote to standard error since the last call, to be passed on to our own; bounded, so that a chatterbox cannot hold us up. */
+  /**
+   * What it wrote to standard error since the last call, to be passed on to our own; bounded, so that a chatterbox
+   * cannot hold us up.
+   */
   takeErrors(): Buffer | undefined {
     try {
       const { size } = statSync(this.errorFile)

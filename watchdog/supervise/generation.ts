@@ -1,4 +1,7 @@
-/** One control and its workers: started together, replaced together. Holds who they are and how far they are; decides nothing. */
+/**
+ * One control and its workers: started together, replaced together. Holds who they are and how far they are; decides
+ * nothing.
+ */
 import type {
   ChildRole,
   ChildState,

@@ -1,8 +1,9 @@
 /**
- * Asks every process for a sign of life: a ping on its stream, which only a turning event loop answers, and for a worker a real request besides.
- * Both answered = alive. A ping unanswered for `deadMs` = hung, whatever the reason (stopped, blocked, swapped out). A request unanswered while pings are
- * is a worker that does not accept: it is covered and reported, and taken back during probation, but
- * neither killed nor replaced, because its connections live and a process without descriptors could not even hand them over.
+ * Asks every process for a sign of life: a ping on its stream, which only a turning event loop answers, and for a
+ * worker a real request besides. Both answered = alive. A ping unanswered for `deadMs` = hung, whatever the reason
+ * (stopped, blocked, swapped out). A request unanswered while pings are is a worker that does not accept: it is covered
+ * and reported, and taken back during probation, but neither killed nor replaced, because its connections live and a
+ * process without descriptors could not even hand them over.
  */
 import type { ChildToWatchdog, WorkerLoad } from '../../contracts/handoff.ts'
 import type { LivenessOptions } from '../options.ts'

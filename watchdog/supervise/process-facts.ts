@@ -12,7 +12,8 @@ export interface ProcessFacts {
 export function processFacts(pid: number): ProcessFacts | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The name in parentheses may hold anything; fields are counted from its end (proc_pid_stat(5): state is 3, starttime 22).
+    // The name in parentheses may hold anything; fields are counted from its end (proc_pid_stat(5): state is 3,
+    // starttime 22).
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const state = fields[0]
     return { startedAtTicks: Number(fields[19]), isZombie: state === 'Z' || state === 'X' }

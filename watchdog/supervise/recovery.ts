@@ -1,6 +1,7 @@
 /**
- * What happens when a process dies or stops answering. A neighbour covers a worker at once and the relay covers a generation at once; the process is
- * started again after a short, growing pause. A crash loop during probation takes the release back; later it only costs pauses.
+ * What happens when a process dies or stops answering. A neighbour covers a worker at once and the relay covers a
+ * generation at once; the process is started again after a short, growing pause. A crash loop during probation takes
+ * the release back; later it only costs pauses.
  */
 import { describeError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
@@ -92,8 +93,8 @@ export class Recovery {
   }
 
   /**
-   * A worker has said `ready`. It is proven and let in alone in a serving generation, and where nothing serves: what it knows from disk is better than to wait
-   * until its control is ready, too.
+   * A worker has said `ready`. It is proven and let in alone in a serving generation, and where nothing serves: what it
+   * knows from disk is better than to wait until its control is ready, too.
    */
   async onReady(generation: Generation, child: Child): Promise<void> {
     const { options, tree } = this.deps
@@ -127,7 +128,10 @@ export class Recovery {
     child.kill('SIGKILL', problem)
   }
 
-  /** Alive but wrong: too much memory, or no answers to real requests. The whole generation is replaced while it still serves. */
+  /**
+   * Alive but wrong: too much memory, or no answers to real requests. The whole generation is replaced while it still
+   * serves.
+   */
   onUnhealthy(generation: Generation, problem: Failure): void {
     const { tree, options, log, now } = this.deps
     if (generation !== tree.current || tree.next !== undefined || tree.isStopping) return

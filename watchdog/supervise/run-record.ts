@@ -1,4 +1,7 @@
-/** `watchdog.json` in the run directory: which processes this watchdog runs, so that its successor can adopt them. Rewritten at each change, atomically. */
+/**
+ * `watchdog.json` in the run directory: which processes this watchdog runs, so that its successor can adopt them.
+ * Rewritten at each change, atomically.
+ */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { GenerationPhase, Release } from '../../contracts/handoff.ts'

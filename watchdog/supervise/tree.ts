@@ -1,4 +1,6 @@
-/** All generations of this host and which of them is what. The only mutable state that the parts of the watchdog share. */
+/**
+ * All generations of this host and which of them is what. The only mutable state that the parts of the watchdog share.
+ */
 import type { Release } from '../../contracts/handoff.ts'
 import type { Child } from './child.ts'
 import type { Generation } from './generation.ts'

@@ -1,6 +1,7 @@
 /**
- * Talks to the service manager: readiness, liveness, status, and its descriptor store. Without `NOTIFY_SOCKET` everything here does nothing.
- * Source: sd_notify(3), and systemd's docs/FILE_DESCRIPTOR_STORE.md for FDSTORE, FDNAME and FDPOLL.
+ * Talks to the service manager: readiness, liveness, status, and its descriptor store. Without `NOTIFY_SOCKET`
+ * everything here does nothing. Source: sd_notify(3), and systemd's docs/FILE_DESCRIPTOR_STORE.md for FDSTORE, FDNAME
+ * and FDPOLL.
  */
 import { spawn } from 'node:child_process'
 import type { Native } from '../../native/descriptors.ts'

@@ -1,4 +1,6 @@
-/** Names of our sockets in systemd's descriptor store, and the sockets that it passes at our start (sd_listen_fds(3)). */
+/**
+ * Names of our sockets in systemd's descriptor store, and the sockets that it passes at our start (sd_listen_fds(3)).
+ */
 import type { ShardName } from '../../contracts/handoff.ts'
 
 const firstPassed = 3

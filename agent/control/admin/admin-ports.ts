@@ -1,5 +1,6 @@
 /**
- * The ports of control and who has them: only the leading generation answers. At a take-over the predecessor lets go a moment later than the successor begins, so a taken port is tried again until it is free.
+ * The ports of control and who has them: only the leading generation answers. At a take-over the predecessor lets go a
+ * moment later than the successor begins, so a taken port is tried again until it is free.
  */
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
@@ -35,7 +36,8 @@ export class AdminPorts {
   }
 
   /**
-   * Opens the socket and all ports. With `isStrict` a taken port rejects with E_LISTEN_IN_USE; otherwise traffic is worth more than an admin port: it is a fault that `/ready` shows, and is tried again.
+   * Opens the socket and all ports. With `isStrict` a taken port rejects with E_LISTEN_IN_USE; otherwise traffic is
+   * worth more than an admin port: it is a fault that `/ready` shows, and is tried again.
    */
   async open(isStrict: boolean): Promise<void> {
     if (this.isOpen) return
@@ -60,7 +62,10 @@ export class AdminPorts {
     return [...this.problems.values()]
   }
 
-  /** Another generation answers from now on. The counters that this one kept for dead workers go to it through the state directory, which was written before. */
+  /**
+   * Another generation answers from now on. The counters that this one kept for dead workers go to it through the state
+   * directory, which was written before.
+   */
   async retire(): Promise<void> {
     this.server.leaveSocket()
     await this.close()

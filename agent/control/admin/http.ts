@@ -71,8 +71,9 @@ export interface Asker {
 }
 
 /**
- * Why a request is not answered, or undefined. Nothing that a web page could have caused; changes only from the agent's own user and root, by the unix socket or by who owns the caller's
- * end of the connection. A mutation needs JSON or no body at all, which a form on a foreign page cannot send.
+ * Why a request is not answered, or undefined. Nothing that a web page could have caused; changes only from the agent's
+ * own user and root, by the unix socket or by who owns the caller's end of the connection. A mutation needs JSON or no
+ * body at all, which a form on a foreign page cannot send.
  */
 export function refusal(
   request: IncomingMessage,

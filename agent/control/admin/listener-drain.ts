@@ -1,6 +1,6 @@
 /**
- * The operator's drain of listeners: told to every worker, also to those that start later, until it is taken back. Kept in the run directory, so that another control knows of it, and a
- * host that starts anew does not.
+ * The operator's drain of listeners: told to every worker, also to those that start later, until it is taken back. Kept
+ * in the run directory, so that another control knows of it, and a host that starts anew does not.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { WorkerQuestion } from '../../../contracts/control-link.ts'

@@ -1,6 +1,7 @@
 /**
- * Secrets do not leave the process. What stands under a name that smells of one is masked, however deep; and so are the values of headers that rules set, add or match, of query parameters that they
- * match, and of metadata, whatever their names: people put keys there. Names stay, and what the mesh itself writes into metadata.
+ * Secrets do not leave the process. What stands under a name that smells of one is masked, however deep; and so are the
+ * values of headers that rules set, add or match, of query parameters that they match, and of metadata, whatever their
+ * names: people put keys there. Names stay, and what the mesh itself writes into metadata.
  */
 const secretName =
   /password|passwd|secret|token|credential|authorization|cookie|private[-_]?key|api[-_]?key|access[-_]?key/i

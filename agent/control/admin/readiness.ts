@@ -6,7 +6,10 @@ export interface Readiness {
   readonly ready: boolean
   /** By name. */
   readonly pending: readonly string[]
-  /** Serving, but not as it should be: bad files, failed listeners, lost or refusing registries, rejected rules, unhealthy applications. */
+  /**
+   * Serving, but not as it should be: bad files, failed listeners, lost or refusing registries, rejected rules,
+   * unhealthy applications.
+   */
   readonly problems: readonly string[]
   readonly restartNeeded: readonly string[]
 }

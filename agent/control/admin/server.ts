@@ -1,8 +1,9 @@
 /**
- * The HTTP servers of control: admin on loopback and on a 0600 unix socket, metrics, readiness, and a center's read-only API. No traffic passes here, so node:http is good enough.
+ * The HTTP servers of control: admin on loopback and on a 0600 unix socket, metrics, readiness, and a center's
+ * read-only API. No traffic passes here, so node:http is good enough.
  *
- * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server and 16 per caller (at either the longest idle one leaves), 1 MiB of
- * body, 3 s for a head, 10 s per request.
+ * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server
+ * and 16 per caller (at either the longest idle one leaves), 1 MiB of body, 3 s for a head, 10 s per request.
  */
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -26,7 +27,8 @@ import {
   type Asker,
 } from './http.ts'
 
-// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
+// of each start.
 const { createServer } = process.getBuiltinModule('node:http')
 
 export type AdminPort = 'admin' | 'metrics' | 'readiness' | 'api'
@@ -65,7 +67,8 @@ export class AdminServer {
   /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
   async listen(port: AdminPort, address: HostPort): Promise<number> {
     const isLoopback = address.host.startsWith('127.') || address.host === '::1'
-    // metrics and readiness are asked by name (a scraper, a load balancer) and tell nothing worth stealing; an API that left loopback was opened on purpose
+    // metrics and readiness are asked by name (a scraper, a load balancer) and tell nothing worth stealing; an API that
+    // left loopback was opened on purpose
     const server = this.server(port, port === 'admin' || (port === 'api' && isLoopback) ? 'guarded' : 'open')
     await listening(server, formatHostPort(address), { host: address.host, port: address.port })
     this.servers.add(server)
@@ -73,7 +76,10 @@ export class AdminServer {
     return typeof bound === 'object' && bound !== null ? bound.port : address.port
   }
 
-  /** The unix socket takes the place of whatever is there in one step, so that a client finds the old generation or the new one, never nothing. */
+  /**
+   * The unix socket takes the place of whatever is there in one step, so that a client finds the old generation or the
+   * new one, never nothing.
+   */
   async listenSocket(path: string): Promise<void> {
     const server = this.server('admin', 'socket')
     const temporary = `${path}.${process.pid}`
@@ -86,8 +92,8 @@ export class AdminServer {
   }
 
   /**
-   * Leaves the path of the socket to a successor, which puts its own there at any moment. To look first and then remove would take away the successor's now and then: nobody could ask it until the next
-   * restart.
+   * Leaves the path of the socket to a successor, which puts its own there at any moment. To look first and then remove
+   * would take away the successor's now and then: nobody could ask it until the next restart.
    */
   leaveSocket(): void {
     this.socket = undefined

@@ -1,5 +1,6 @@
 /**
- * The numbers of all workers and of control as one: same name and labels are added up. The last numbers of a worker that died are kept, so that no counter ever falls while this control lives.
+ * The numbers of all workers and of control as one: same name and labels are added up. The last numbers of a worker
+ * that died are kept, so that no counter ever falls while this control lives.
  */
 import type { Metric } from 'prom-client'
 import type { StatSample, StatSeries, StatsDump } from '../../../contracts/control-link.ts'
@@ -27,7 +28,9 @@ export class StatsMerger {
     this.live.set(pid, { pid, series })
   }
 
-  /** Workers that are alive; the counters of all others are kept, their gauges are dropped. Answers whether one is gone. */
+  /**
+   * Workers that are alive; the counters of all others are kept, their gauges are dropped. Answers whether one is gone.
+   */
   retain(pids: ReadonlySet<number>): boolean {
     let isOneGone = false
     for (const [pid, dump] of this.live) {

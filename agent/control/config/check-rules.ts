@@ -7,7 +7,10 @@ import { readRuleFiles } from './rule-files.ts'
 import { ruleScope } from './rule-scope.ts'
 import type { AgentConfig } from './types.ts'
 
-/** Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. Reads files only; never throws for what they hold. */
+/**
+ * Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning.
+ * Reads files only; never throws for what they hold.
+ */
 export function checkRules(config: AgentConfig): ConfigProblem[] {
   return readRules(config).problems
 }

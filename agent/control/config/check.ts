@@ -34,10 +34,12 @@ export interface CheckResult {
 }
 
 /**
- * Checks `agent.yaml` at `path` and the `services.d` that it names, and reports every problem at once with file, line, path, found, allowed and nearest name.
+ * Checks `agent.yaml` at `path` and the `services.d` that it names, and reports every problem at once with file, line,
+ * path, found, allowed and nearest name.
  *
- * Reads files and the machine's facts only: opens no socket, writes nothing, contacts no registry. Never throws for what the files hold.
- * Rules are checked by `checkRules` in `agent/control/config/check-rules.ts`, because they need the whole rule compiler.
+ * Reads files and the machine's facts only: opens no socket, writes nothing, contacts no registry. Never throws for
+ * what the files hold. Rules are checked by `checkRules` in `agent/control/config/check-rules.ts`, because they need
+ * the whole rule compiler.
  */
 export function checkConfig(path: string, options: CheckOptions = {}): CheckResult {
   const problems: ConfigProblem[] = []

@@ -11,7 +11,10 @@ export function machineFacts(): MachineFacts {
   }
 }
 
-/** First IPv4 address of the interface with the default route; else the first address that is neither loopback nor link-local. */
+/**
+ * First IPv4 address of the interface with the default route; else the first address that is neither loopback nor
+ * link-local.
+ */
 function defaultRouteAddress(): string | undefined {
   const interfaces = networkInterfaces()
   const name = defaultRouteInterface()

@@ -1,4 +1,7 @@
-/** The candidate with the fewest edits from `word`, or undefined when none is near (more than a third of the word, at most 3 edits). */
+/**
+ * The candidate with the fewest edits from `word`, or undefined when none is near (more than a third of the word, at
+ * most 3 edits).
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const bound = Math.min(3, Math.max(1, Math.floor(word.length / 3)))
   let best: string | undefined

@@ -1,4 +1,7 @@
-/** Where this agent itself listens by its configuration, apart from allocated ports: for conflicts, for the allocator and against loops. */
+/**
+ * Where this agent itself listens by its configuration, apart from allocated ports: for conflicts, for the allocator
+ * and against loops.
+ */
 import { nacosFaceAddresses } from '../kinds/nacos-face.ts'
 import type { HostPort } from './scalars.ts'
 import type { AgentConfig } from './types.ts'

@@ -12,7 +12,10 @@ export interface RuleFiles {
   readonly problems: readonly ConfigProblem[]
 }
 
-/** In order of name. A file that is there but cannot be read is still named, so that its last good rules stay; no folder means no rules. */
+/**
+ * In order of name. A file that is there but cannot be read is still named, so that its last good rules stay; no folder
+ * means no rules.
+ */
 export function readRuleFiles(directory: string): RuleFiles {
   const { files, problems } = yamlFilesIn(directory)
   return { documents: files.flatMap((file) => readRuleFile(file) ?? []), problems }

@@ -1,4 +1,7 @@
-/** Runs a schema over a YAML file and turns every issue into a problem with its line, what was found, what is allowed and the nearest name. */
+/**
+ * Runs a schema over a YAML file and turns every issue into a problem with its line, what was found, what is allowed
+ * and the nearest name.
+ */
 import type * as z from 'zod'
 import { nearest } from './nearest.ts'
 import { describeFound, formatPath, type ConfigProblem } from './problem.ts'
@@ -18,8 +21,8 @@ export function validate<S extends z.ZodType>(
 }
 
 /**
- * The value without its bad map entries, so that the checks across fields can still report their problems in the same run.
- * Undefined when something required or an item of a list is bad. Never to be used as a configuration.
+ * The value without its bad map entries, so that the checks across fields can still report their problems in the same
+ * run. Undefined when something required or an item of a list is bad. Never to be used as a configuration.
  */
 export function lenientValue<S extends z.ZodType>(schema: S, yaml: YamlFile): z.output<S> | undefined {
   const input = structuredClone(yaml.value ?? {})

@@ -1,4 +1,7 @@
-/** Tells when a configuration file or folder may have changed: by notification where the system gives one, and by whoever calls `poke` (SIGHUP). */
+/**
+ * Tells when a configuration file or folder may have changed: by notification where the system gives one, and by
+ * whoever calls `poke` (SIGHUP).
+ */
 import { existsSync, watch, type FSWatcher } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Clock } from '../clock.ts'
@@ -12,7 +15,10 @@ export interface WatchedFiles {
 /** Editors write in several steps, and a deployment writes several files: one call for all of it. */
 export const settleMs = 200
 
-/** Calls `onChange` once things are quiet for `settleMs`. A folder that cannot be watched is simply not watched; SIGHUP always works. */
+/**
+ * Calls `onChange` once things are quiet for `settleMs`. A folder that cannot be watched is simply not watched; SIGHUP
+ * always works.
+ */
 export function watchFiles(file: string, folders: readonly string[], clock: Clock, onChange: () => void): WatchedFiles {
   const watchers = new Map<string, FSWatcher>()
   let cancel: (() => void) | undefined

@@ -14,7 +14,10 @@ const maxDepth = 64
 export interface YamlFile {
   readonly file: string
   readonly value: unknown
-  /** Of the value at `path`; with `key`, of that key inside the map at `path`. The nearest existing ancestor if it is not there. */
+  /**
+   * Of the value at `path`; with `key`, of that key inside the map at `path`. The nearest existing ancestor if it is
+   * not there.
+   */
   positionOf(path: readonly PropertyKey[], key?: string): { line: number; column: number }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What every role needs: from registries and rules to the snapshot that workers are given. It knows nothing of the applications, ports and listeners of this host; the few questions about
- * them are handed in.
+ * What every role needs: from registries and rules to the snapshot that workers are given. It knows nothing of the
+ * applications, ports and listeners of this host; the few questions about them are handed in.
  *
  * One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
  */
@@ -53,7 +53,10 @@ export interface CoreDeps {
 }
 
 const rulesFormat = 1
-/** A worker that starts while control is down serves what is on disk: it may be this old, ms. Large files are written less often (`pauseFactor`). */
+/**
+ * A worker that starts while control is down serves what is on disk: it may be this old, ms. Large files are written
+ * less often (`pauseFactor`).
+ */
 const snapshotDelayMs = 100
 
 export class Core {
@@ -170,7 +173,10 @@ export class Core {
     await this.publisher.listen()
   }
 
-  /** Replaces all documents of a source of rules: at once, or once a long text has been read in small steps. The newest call for a source counts. */
+  /**
+   * Replaces all documents of a source of rules: at once, or once a long text has been read in small steps. The newest
+   * call for a source counts.
+   */
   replaceRules(source: string, documents: readonly RuleDocument[]): void {
     const { rules } = this.deps
     const call = {}

@@ -1,8 +1,9 @@
 /**
  * Control's side of continuity: whether this generation leads, and what the watchdog knows (docs/continuity.md).
  *
- * Only a leading control registers applications, owns the admin socket and the admin port, and writes the state directory. During an upgrade the new
- * control loads and compiles while the old one still leads; two generations never register or deregister at the same time.
+ * Only a leading control registers applications, owns the admin socket and the admin port, and writes the state
+ * directory. During an upgrade the new control loads and compiles while the old one still leads; two generations never
+ * register or deregister at the same time.
  */
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
@@ -94,7 +95,8 @@ class DialedWatchdog implements WatchdogLink {
   ready(): void {
     this.isReady = true
     this.send({ type: 'ready', probe: undefined })
-    // The next generation starts faster when Node finds its compiled code; by itself it writes that only at a clean exit.
+    // The next generation starts faster when Node finds its compiled code; by itself it writes that only at a clean
+    // exit.
     setTimeout(flushCompileCache, flushAfterMs).unref()
   }
 

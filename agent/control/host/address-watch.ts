@@ -1,6 +1,7 @@
 /**
- * Follows the address of this host while it runs: a lease that ends, an interface that comes back with another address. Only a new address that is still there at the next look counts, so that
- * an interface that goes up and down starts nothing; no address at all is no news either.
+ * Follows the address of this host while it runs: a lease that ends, an interface that comes back with another address.
+ * Only a new address that is still there at the next look counts, so that an interface that goes up and down starts
+ * nothing; no address at all is no news either.
  */
 import type { Clock } from '../clock.ts'
 

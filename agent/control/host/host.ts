@@ -1,4 +1,7 @@
-/** What is of this host: its applications, their ports and listeners, and the localhost ports of services. It puts records into the core's snapshot and asks it for services. */
+/**
+ * What is of this host: its applications, their ports and listeners, and the localhost ports of services. It puts
+ * records into the core's snapshot and asks it for services.
+ */
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { stateFiles } from '../../../contracts/run-directory.ts'
@@ -36,7 +39,10 @@ export interface HostDeps {
   onApplications(): void
 }
 
-/** How long a localhost port of the last run waits for somebody to ask for it; clients of the face come back within seconds, those that poll within half a minute. */
+/**
+ * How long a localhost port of the last run waits for somebody to ask for it; clients of the face come back within
+ * seconds, those that poll within half a minute.
+ */
 const reopenedMs = 60_000
 const portsFormat = 1
 const registrationsFormat = 1

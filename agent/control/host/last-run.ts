@@ -1,4 +1,7 @@
-/** What the state directory remembers of this host's applications and ports. The files passed their checksums, so their shapes are ours. */
+/**
+ * What the state directory remembers of this host's applications and ports. The files passed their checksums, so their
+ * shapes are ours.
+ */
 import type { KeptRegistration } from './applications/registrar.ts'
 import type { RememberedPorts } from './listeners/listeners.ts'
 

@@ -22,7 +22,10 @@ export class HostReadiness {
     this.deps = deps
   }
 
-  /** By name what is not ready yet; empty = ready. The first time all workers count; later one is enough, because the others are being replaced. */
+  /**
+   * By name what is not ready yet; empty = ready. The first time all workers count; later one is enough, because the
+   * others are being replaced.
+   */
   pending(): string[] {
     const waits: string[] = []
     const workers = this.deps.publisher.states().filter((worker) => worker.version > 0)
@@ -59,7 +62,9 @@ export class HostReadiness {
     return undefined
   }
 
-  /** `listening` once a worker has bound the listeners of a snapshot that holds this one and does not complain about it. */
+  /**
+   * `listening` once a worker has bound the listeners of a snapshot that holds this one and does not complain about it.
+   */
   listenerState(name: string): 'listening' | 'waiting' | 'failed' {
     if (this.listenerProblem(name) !== undefined) return 'failed'
     const since = this.deps.listeners.since(name)

@@ -1,4 +1,7 @@
-/** Where and as whom a Kubernetes API server is asked: from a kubeconfig, or from what a pod is given. Files are read anew for each connection, since tokens and certificates in them are replaced. */
+/**
+ * Where and as whom a Kubernetes API server is asked: from a kubeconfig, or from what a pod is given. Files are read
+ * anew for each connection, since tokens and certificates in them are replaced.
+ */
 import { dirname, isAbsolute, join } from 'node:path'
 import { parse } from 'yaml'
 import * as z from 'zod'

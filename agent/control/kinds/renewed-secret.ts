@@ -8,8 +8,9 @@ import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 const lookMs = 1000
 
 /**
- * What the files hold now: read again when one of them changed, the same object while what they say is the same. While they cannot be read (half replaced, wrong rights), the last good
- * content stays, and that is logged once per state of the files.
+ * What the files hold now: read again when one of them changed, the same object while what they say is the same. While
+ * they cannot be read (half replaced, wrong rights), the last good content stays, and that is logged once per state of
+ * the files.
  */
 export function renewedSecret<T>(
   files: readonly string[],

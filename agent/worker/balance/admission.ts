@@ -1,12 +1,13 @@
 /**
  * Limits on what one destination may hold of this worker: connections, pending requests, requests, and retries.
  *
- * Why: a slow service must not eat the sockets and memory that the others need; refusing at once is cheaper for everybody than queueing without end.
- * When it trips: the moment a count is at its limit (`pool.maxConnections`, `maxPending`, `maxRequests`); each refusal is counted, and a refused request is
- * answered 503 with flag UO. Limits are per worker process, as Envoy's are per proxy.
- * Retries: with a budget, at most `share` of the active requests, and never fewer than `minimumConcurrency`, may be retries; a fixed number would be too much for
- * a quiet service and too little for a busy one. The budget replaces `pool.maxRetries`, as in Envoy; without one that limit holds.
- * Recovery: as soon as something ends. Cold start: counts begin at zero; the minimum concurrency lets a quiet service retry.
+ * Why: a slow service must not eat the sockets and memory that the others need; refusing at once is cheaper for
+ * everybody than queueing without end. When it trips: the moment a count is at its limit (`pool.maxConnections`,
+ * `maxPending`, `maxRequests`); each refusal is counted, and a refused request is answered 503 with flag UO. Limits are
+ * per worker process, as Envoy's are per proxy. Retries: with a budget, at most `share` of the active requests, and
+ * never fewer than `minimumConcurrency`, may be retries; a fixed number would be too much for a quiet service and too
+ * little for a busy one. The budget replaces `pool.maxRetries`, as in Envoy; without one that limit holds. Recovery: as
+ * soon as something ends. Cold start: counts begin at zero; the minimum concurrency lets a quiet service retry.
  */
 import type { ConnectionPoolSpec, RetryBudgetSpec } from '../../../contracts/policy-spec.ts'
 import type { ClusterNumbers } from './types.ts'

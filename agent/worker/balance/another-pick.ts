@@ -8,8 +8,9 @@ import type { PickContext } from './types.ts'
 const redraws = 4
 
 /**
- * Draws again, then looks through its group, then through the others in their order, those of held endpoints last. Where all that were not tried refused lately, the policy's own
- * choice stands if it is one of them; where all were tried, `unwanted` is the answer.
+ * Draws again, then looks through its group, then through the others in their order, those of held endpoints last.
+ * Where all that were not tried refused lately, the policy's own choice stands if it is one of them; where all were
+ * tried, `unwanted` is the answer.
  */
 export function pickAnother(
   context: PickContext,

@@ -1,13 +1,14 @@
 /**
  * Circuit breaker of a destination: closed, open, half-open with a single trial.
  *
- * Why: when most requests fail anyway, sending more only holds the caller up and keeps the service from getting up again.
- * When it trips: in the last `windowMs` at least `minimumRequests` attempts ended and `failureShare` of them failed (5xx, connect failure or timeout, reset,
- * timeout, broken reply; a caller who went away counts as nothing). Then everything is refused for `openMs`.
- * Recovery: afterwards one request may pass, the trial. It succeeds: closed, with an empty window. It fails: open again for `openMs`. It ends without
- * a verdict (the caller left, no endpoint): the next one is the trial. It hangs for `openMs`: another one may try.
- * Attempts that began before the trial have no say: they tell of the time before.
- * Cold start: closed and empty; below `minimumRequests` it never trips. The state is carried over a hot restart.
+ * Why: when most requests fail anyway, sending more only holds the caller up and keeps the service from getting up
+ * again. When it trips: in the last `windowMs` at least `minimumRequests` attempts ended and `failureShare` of them
+ * failed (5xx, connect failure or timeout, reset, timeout, broken reply; a caller who went away counts as nothing).
+ * Then everything is refused for `openMs`. Recovery: afterwards one request may pass, the trial. It succeeds: closed,
+ * with an empty window. It fails: open again for `openMs`. It ends without a verdict (the caller left, no endpoint):
+ * the next one is the trial. It hangs for `openMs`: another one may try. Attempts that began before the trial have no
+ * say: they tell of the time before. Cold start: closed and empty; below `minimumRequests` it never trips. The state is
+ * carried over a hot restart.
  */
 import type { BreakerSpec } from '../../../contracts/policy-spec.ts'
 import type { ClusterNumbers, EndpointState } from './types.ts'

@@ -1,8 +1,10 @@
 /**
- * A destination at work: endpoints of a service (subset, port) with their living state, and the policies that decide who gets a request and whether at all.
+ * A destination at work: endpoints of a service (subset, port) with their living state, and the policies that decide
+ * who gets a request and whether at all.
  *
- * Nothing here opens a socket, reads a clock or throws. The common pick is: one comparison with the next due time, the group, its picker; no allocation.
- * What the endpoints are worth is worked out anew (`settle`) only when something about them changed or a time came, not per request.
+ * Nothing here opens a socket, reads a clock or throws. The common pick is: one comparison with the next due time, the
+ * group, its picker; no allocation. What the endpoints are worth is worked out anew (`settle`) only when something
+ * about them changed or a time came, not per request.
  */
 import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
@@ -61,7 +63,10 @@ export interface ClusterOptions {
 /** Weight of the newest answer in the mean latency that people see. */
 const meanStep = 0.1
 
-/** An endpoint that took no connection is passed over for this long where another one is there: about the time in which an application restarts. */
+/**
+ * An endpoint that took no connection is passed over for this long where another one is there: about the time in which
+ * an application restarts.
+ */
 const avoidMs = 1000
 
 const nobody: ReadonlySet<string> = new Set()
@@ -400,8 +405,9 @@ class EndpointCluster implements Cluster {
   }
 
   /**
-   * None of the others works, so those serve that the registry's newest word lacks. One that refused a connection is asked again only when nothing at all is left: a registry that
-   * is away for long must not make a restarted application invisible. Answers how many can be used.
+   * None of the others works, so those serve that the registry's newest word lacks. One that refused a connection is
+   * asked again only when nothing at all is left: a registry that is away for long must not make a restarted
+   * application invisible. Answers how many can be used.
    */
   private fallBackToHeld(now: number): number {
     const count = (): number[] => this.heldGroups.map((group) => group.countUsable())
@@ -451,7 +457,10 @@ class EndpointCluster implements Cluster {
     return active[active.length - 1]!
   }
 
-  /** It took no connection. The next requests rather go elsewhere for a moment, long before outlier detection or the registry can know. */
+  /**
+   * It took no connection. The next requests rather go elsewhere for a moment, long before outlier detection or the
+   * registry can know.
+   */
   private refused(state: LiveEndpoint, now: number): void {
     state.avoidUntil = now + avoidMs
     if (!state.isHeld || state.isRefused) return

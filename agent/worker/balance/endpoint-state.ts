@@ -1,4 +1,7 @@
-/** The living state of one endpoint: everything that the policies of this folder remember about it, in one object of one shape. */
+/**
+ * The living state of one endpoint: everything that the policies of this folder remember about it, in one object of one
+ * shape.
+ */
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { EndpointState } from './types.ts'
@@ -107,7 +110,10 @@ export class LiveEndpoint implements EndpointState {
     this.measures[4] = value
   }
 
-  /** Takes the registry's newest record. Answers whether weight, eligibility or locality changed, on which groups and hash tables are built. */
+  /**
+   * Takes the registry's newest record. Answers whether weight, eligibility or locality changed, on which groups and
+   * hash tables are built.
+   */
   renew(endpoint: Endpoint): boolean {
     const before = this.endpoint
     if (before === endpoint) return false
@@ -125,7 +131,10 @@ export class LiveEndpoint implements EndpointState {
   }
 }
 
-/** Registries are not trusted with arithmetic: anything but a positive finite number is no weight, and 10,000 is Nacos's own ceiling. */
+/**
+ * Registries are not trusted with arithmetic: anything but a positive finite number is no weight, and 10,000 is Nacos's
+ * own ceiling.
+ */
 function cleanWeight(weight: number): number {
   return weight > 0 ? Math.min(weight, 10_000) : 0
 }

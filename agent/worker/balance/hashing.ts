@@ -1,4 +1,7 @@
-/** The hashes of consistent hashing. All hosts of a fleet must agree on them, so they are part of the behaviour: never change them lightly. */
+/**
+ * The hashes of consistent hashing. All hosts of a fleet must agree on them, so they are part of the behaviour: never
+ * change them lightly.
+ */
 
 /** FNV-1a over the UTF-16 units, 32 bits. */
 export function hashText(text: string, seed: number): number {
@@ -17,6 +20,9 @@ export function mixBits(value: number): number {
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-/** Two independent hashes of an endpoint's identity: two endpoints of a large set that share one of them still differ in the other. */
+/**
+ * Two independent hashes of an endpoint's identity: two endpoints of a large set that share one of them still differ in
+ * the other.
+ */
 export const firstSeed = 0
 export const secondSeed = 0x9e3779b9

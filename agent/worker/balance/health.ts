@@ -1,9 +1,11 @@
 /**
- * Who may be used: the opinions of operator, registry, active checks and outlier detection about each endpoint, put together.
+ * Who may be used: the opinions of operator, registry, active checks and outlier detection about each endpoint, put
+ * together.
  *
- * An endpoint that is disabled or has weight 0 is never used. One that the registry calls unhealthy is left out, unless fewer than the set's protect threshold
- * are healthy: then the registry itself is doubted and its unhealthy ones are used too (Nacos's rule). One that failed its active check or was ejected is left out.
- * One that is held (the registry's newest word lacks it) counts in no share; it is left out for good when it refuses a connection.
+ * An endpoint that is disabled or has weight 0 is never used. One that the registry calls unhealthy is left out, unless
+ * fewer than the set's protect threshold are healthy: then the registry itself is doubted and its unhealthy ones are
+ * used too (Nacos's rule). One that failed its active check or was ejected is left out. One that is held (the
+ * registry's newest word lacks it) counts in no share; it is left out for good when it refuses a connection.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { OutlierDetector } from './outlier.ts'

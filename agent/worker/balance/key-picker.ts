@@ -1,4 +1,6 @@
-/** Picks by key from a consistent-hash table: the owner of the key's place, or of the next place whose owner is usable. */
+/**
+ * Picks by key from a consistent-hash table: the owner of the key's place, or of the next place whose owner is usable.
+ */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { mixBits } from './hashing.ts'
 import { isTried } from './picker.ts'
@@ -6,7 +8,10 @@ import type { Picker, PickerSettings } from './picker.ts'
 import type { PickContext } from './types.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
-/** Places that a key walks past unusable owners before it takes any usable endpoint; with half of them unusable never reached in practice. */
+/**
+ * Places that a key walks past unusable owners before it takes any usable endpoint; with half of them unusable never
+ * reached in practice.
+ */
 const maxWalk = 64
 
 export interface KeyTable {

@@ -4,7 +4,9 @@ import type { Endpoint } from '../../../contracts/endpoint.ts'
 /** What the table of clusters says for a caller that named a port that its ServiceEntry does not list. */
 const noPort = 0
 
-/** Labels are metadata of an endpoint, its version, or (`cluster`) its Nacos cluster; metadata of that name comes first. */
+/**
+ * Labels are metadata of an endpoint, its version, or (`cluster`) its Nacos cluster; metadata of that name comes first.
+ */
 export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, string>>): boolean {
   for (const [name, wanted] of Object.entries(labels)) {
     if (endpoint.metadata[name] === wanted) continue
@@ -16,8 +18,9 @@ export function hasLabels(endpoint: Endpoint, labels: Readonly<Record<string, st
 }
 
 /**
- * Whether a rule's port chooses among these endpoints. In a service of a registry a port that none of them has is taken for the service's own, which its callers see (as in Kubernetes), and chooses none of them
- * out; in a ServiceEntry, which lists its ports, it is no match.
+ * Whether a rule's port chooses among these endpoints. In a service of a registry a port that none of them has is taken
+ * for the service's own, which its callers see (as in Kubernetes), and chooses none of them out; in a ServiceEntry,
+ * which lists its ports, it is no match.
  */
 export function choosesByPort(endpoints: readonly Endpoint[], port: number): boolean {
   return (
@@ -27,8 +30,8 @@ export function choosesByPort(endpoints: readonly Endpoint[], port: number): boo
 }
 
 /**
- * A rule's port is the endpoint's own, or where that is an agent's inbound port, the port of the application. An endpoint of a ServiceEntry goes by the ports that the entry gives
- * it alone.
+ * A rule's port is the endpoint's own, or where that is an agent's inbound port, the port of the application. An
+ * endpoint of a ServiceEntry goes by the ports that the entry gives it alone.
  */
 export function hasPort(endpoint: Endpoint, port: number): boolean {
   const named = endpoint.metadata[metadataKeys.servicePorts]

@@ -1,11 +1,12 @@
 /**
  * Least request: draws a few endpoints by weight and takes the one with the fewest requests in flight for its weight.
  *
- * Why: follows slow and stuck endpoints at once, without measuring time; the power of two choices comes close to a full search at constant cost and without
- * the herding of "everybody to the emptiest" (Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, 2001).
- * With nothing in flight the first draw stands, so quiet services are spread exactly by weight.
- * Cold start: a new endpoint has nothing in flight and is taken whenever it is drawn, not more often: no flood. Warm-up makes it drawn less often.
- * Blind spot: an endpoint that fails fast looks empty. Outlier detection is the answer to that, or `peak-ewma`.
+ * Why: follows slow and stuck endpoints at once, without measuring time; the power of two choices comes close to a full
+ * search at constant cost and without the herding of "everybody to the emptiest" (Mitzenmacher, The Power of Two
+ * Choices in Randomized Load Balancing, 2001). With nothing in flight the first draw stands, so quiet services are
+ * spread exactly by weight. Cold start: a new endpoint has nothing in flight and is taken whenever it is drawn, not
+ * more often: no flood. Warm-up makes it drawn less often. Blind spot: an endpoint that fails fast looks empty. Outlier
+ * detection is the answer to that, or `peak-ewma`.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { Picker, PickerSettings } from './picker.ts'

@@ -2,9 +2,9 @@
  * Locality: which endpoints are near, and in which order or shares the groups of them serve.
  *
  * Why: traffic inside a zone is faster and cheaper, and a zone that fails should not take another one with it.
- * By default the groups are levels: own region and zone, own region, the region that `failover` names for ours, the rest. The first one serves alone
- * while enough of it is usable (`share-out.ts`). With `distribute` for our locality the groups are the localities that it names, each with its share, and
- * endpoints elsewhere get nothing.
+ * By default the groups are levels: own region and zone, own region, the region that `failover` names for ours, the
+ * rest. The first one serves alone while enough of it is usable (`share-out.ts`). With `distribute` for our locality
+ * the groups are the localities that it names, each with its share, and endpoints elsewhere get nothing.
  * Cold start: a host that does not know its own locality, or a policy with locality off, has one group.
  */
 import type { Locality } from '../../../contracts/endpoint.ts'
@@ -78,7 +78,10 @@ function withoutEmpty(groups: readonly LocalityGroup[]): LocalityGroup[] {
   return groups.filter((group) => group.members.length > 0)
 }
 
-/** `region/zone`, `region/*`, `region` or `*` against a locality: 0 = no match, else the more the closer. Istio's third part (sub-zone) is not told apart. */
+/**
+ * `region/zone`, `region/*`, `region` or `*` against a locality: 0 = no match, else the more the closer. Istio's third
+ * part (sub-zone) is not told apart.
+ */
 function matchRank(pattern: string, locality: Locality): number {
   const [region = '*', zone = '*'] = pattern.split('/')
   if (region !== '*' && region !== locality.region) return 0

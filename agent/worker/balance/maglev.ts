@@ -1,10 +1,11 @@
 /**
  * Maglev: a fixed table of owners, filled by each endpoint's own permutation; a key is one look-up.
  *
- * Why: the same promise as the ring with a far more even spread (within about n/size) at constant cost per pick; a change of the set moves a few more keys
- * than the ring does. Source: Eisenbud and others, Maglev: A Fast and Reliable Software Network Load Balancer, 2016, section 3.4; weights as in Envoy.
- * Unusable endpoints keep their slots: their keys go on to the next usable owner in the table and come back when it recovers.
- * Requests without a key are spread at random by weight. Warm-up has no say here.
+ * Why: the same promise as the ring with a far more even spread (within about n/size) at constant cost per pick; a
+ * change of the set moves a few more keys than the ring does. Source: Eisenbud and others, Maglev: A Fast and Reliable
+ * Software Network Load Balancer, 2016, section 3.4; weights as in Envoy. Unusable endpoints keep their slots: their
+ * keys go on to the next usable owner in the table and come back when it recovers. Requests without a key are spread at
+ * random by weight. Warm-up has no say here.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { firstSeed, hashText, secondSeed } from './hashing.ts'

@@ -1,6 +1,9 @@
 import type { ClusterNumbers } from './types.ts'
 
-/** The numbers of a cluster that has seen nothing yet: every field is there from the start, so that the object keeps one shape. */
+/**
+ * The numbers of a cluster that has seen nothing yet: every field is there from the start, so that the object keeps one
+ * shape.
+ */
 export function emptyNumbers(): ClusterNumbers {
   return {
     activeRequests: 0,

@@ -2,14 +2,15 @@
  * Outlier detection: takes an endpoint that fails more than it should out of the rotation for a while.
  *
  * Why: the registry and the active checks ask whether an endpoint lives; only real requests tell whether it works.
- * When it trips: a number of 5xx in a row, of gateway errors (502, 503, 504) in a row, of failures before any answer in a row; or, once per interval, a
- * success rate below mean - factor x standard deviation of the endpoints with enough requests. Without `splitLocalErrors` a failure before any answer
- * (no connection, reset, timeout) counts as a gateway error; with it, only for its own detector. A broken reply is the endpoint's doing: always a gateway error.
- * Bounds: never more than `maxEjectionShare` of the endpoints, but one of at least two may always go; nobody while fewer than `minHealthShare` are usable, and
- * then those that are out come back in too (Istio: minHealthPercent).
- * Cold start: counters at zero; the success rate needs `minimumHosts` with `requestVolume` requests each.
- * Recovery: after `baseEjectionMs` times the number of ejections lately, at most `maxEjectionMs`; each interval without trouble takes one off that number.
- * Source of the model: Envoy, outlier detection.
+ * When it trips: a number of 5xx in a row, of gateway errors (502, 503, 504) in a row, of failures before any answer in
+ * a row; or, once per interval, a success rate below mean - factor x standard deviation of the endpoints with enough
+ * requests. Without `splitLocalErrors` a failure before any answer (no connection, reset, timeout) counts as a gateway
+ * error; with it, only for its own detector. A broken reply is the endpoint's doing: always a gateway error. Bounds:
+ * never more than `maxEjectionShare` of the endpoints, but one of at least two may always go; nobody while fewer than
+ * `minHealthShare` are usable, and then those that are out come back in too (Istio: minHealthPercent). Cold start:
+ * counters at zero; the success rate needs `minimumHosts` with `requestVolume` requests each. Recovery: after
+ * `baseEjectionMs` times the number of ejections lately, at most `maxEjectionMs`; each interval without trouble takes
+ * one off that number. Source of the model: Envoy, outlier detection.
  */
 import type { OutlierSpec } from '../../../contracts/policy-spec.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
@@ -70,7 +71,10 @@ export class OutlierDetector {
     return reason !== '' && this.eject(state, reason, now)
   }
 
-  /** Ends ejections whose time is over and, once per interval, compares success rates. Answers whether anything changed; `onBack` gets each one that returns. */
+  /**
+   * Ends ejections whose time is over and, once per interval, compares success rates. Answers whether anything changed;
+   * `onBack` gets each one that returns.
+   */
   sweep(now: number, onBack: (state: LiveEndpoint) => void): boolean {
     let changed = false
     if (this.ejected > 0) {

@@ -1,12 +1,13 @@
 /**
  * Peak EWMA: of two endpoints drawn by weight, the one with the lower expected wait: latency times requests in flight.
  *
- * Why: endpoints of different speed, or far away, get what they can answer in time. The average jumps up at once with a slow answer and comes down slowly
- * (the "peak"), so trouble is left quickly and trusted again carefully. Idea: Finagle's load metric of the same name.
- * When it turns away: a slower or failing endpoint loses each comparison against a faster one. A failed attempt counts as a slow answer, so an endpoint
- * that fails fast does not look fast.
+ * Why: endpoints of different speed, or far away, get what they can answer in time. The average jumps up at once with a
+ * slow answer and comes down slowly (the "peak"), so trouble is left quickly and trusted again carefully. Idea:
+ * Finagle's load metric of the same name. When it turns away: a slower or failing endpoint loses each comparison
+ * against a faster one. A failed attempt counts as a slow answer, so an endpoint that fails fast does not look fast.
  * Cold start: an endpoint without a measurement is tried first, but by one request at a time until it has answered.
- * Recovery: what is known fades with the decay time, so an avoided endpoint looks better and better until it is tried again.
+ * Recovery: what is known fades with the decay time, so an avoided endpoint looks better and better until it is tried
+ * again.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { Picker, PickerSettings } from './picker.ts'
@@ -22,7 +23,10 @@ const unknownLatencyMs = 1e6
 /** Answers are timed by a coarse clock: 0 ms means "below its tick", never "free". */
 const smallestLatencyMs = 0.1
 
-/** After this many decay times without an answer (5 % of the peak are left) what is known counts as unknown: again one request at a time. */
+/**
+ * After this many decay times without an answer (5 % of the peak are left) what is known counts as unknown: again one
+ * request at a time.
+ */
 const forgottenAfterDecays = 3
 
 export class PeakEwmaPicker implements Picker {

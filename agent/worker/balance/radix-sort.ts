@@ -4,8 +4,8 @@ interface Sorted {
 }
 
 /**
- * Sorts points of 32 bits with their owners, in three stable passes of 11 bits: linear, so that a ring of half a million points is built in milliseconds.
- * Both arrays are used up as working memory; the answer is new ones.
+ * Sorts points of 32 bits with their owners, in three stable passes of 11 bits: linear, so that a ring of half a
+ * million points is built in milliseconds. Both arrays are used up as working memory; the answer is new ones.
  */
 export function sortPoints(points: Uint32Array, owners: Uint32Array): Sorted {
   let from: Sorted = { points, owners }

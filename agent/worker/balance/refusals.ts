@@ -1,4 +1,7 @@
-/** What a cluster answers instead of an endpoint: made once, so that refusing costs nothing. Flags are Envoy's: UH no healthy upstream, UO upstream overflow. */
+/**
+ * What a cluster answers instead of an endpoint: made once, so that refusing costs nothing. Flags are Envoy's: UH no
+ * healthy upstream, UO upstream overflow.
+ */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { Refusal } from './types.ts'
 

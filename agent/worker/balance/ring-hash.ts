@@ -1,12 +1,13 @@
 /**
  * Ring hash: each endpoint owns many points on a circle of 2^32; a key belongs to the owner of the next point.
  *
- * Why: requests of one key (a user, a session) meet the same endpoint, on every host of the fleet, and a change of the set moves only the keys of the
- * endpoints that came or went. Idea: Karger and others, Consistent Hashing and Random Trees, 1997.
- * Unusable endpoints keep their points: their keys walk on to the next usable owner and come back when it recovers; nobody else's key moves.
- * Weights: points in proportion. An endpoint of mean weight has the minimum size of the ring as its number of points, so nobody else's points change when one comes or goes. That number is halved
- * where a ring would grow too large: with the default size at 65, 129, 257 and so on endpoints, down to 64 points.
- * Warm-up has no say here: a key's place is not a matter of time. Requests without a key are spread at random by weight.
+ * Why: requests of one key (a user, a session) meet the same endpoint, on every host of the fleet, and a change of the
+ * set moves only the keys of the endpoints that came or went. Idea: Karger and others, Consistent Hashing and Random
+ * Trees, 1997. Unusable endpoints keep their points: their keys walk on to the next usable owner and come back when it
+ * recovers; nobody else's key moves. Weights: points in proportion. An endpoint of mean weight has the minimum size of
+ * the ring as its number of points, so nobody else's points change when one comes or goes. That number is halved where
+ * a ring would grow too large: with the default size at 65, 129, 257 and so on endpoints, down to 64 points. Warm-up
+ * has no say here: a key's place is not a matter of time. Requests without a key are spread at random by weight.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { firstSeed, hashText, mixBits, secondSeed } from './hashing.ts'
@@ -16,7 +17,10 @@ import { sortPoints } from './radix-sort.ts'
 /** Points in all, at most: 8 MiB of memory. */
 const maxRingSize = 1_048_576
 
-/** Points per endpoint of mean weight, at least, while the ring's bound allows: with 64 the share of an endpoint is right within about an eighth. */
+/**
+ * Points per endpoint of mean weight, at least, while the ring's bound allows: with 64 the share of an endpoint is
+ * right within about an eighth.
+ */
 const leastPoints = 64
 
 /** Points in all, where endpoints need not have fewer than `leastPoints` for it: sorted in about 3 ms. */

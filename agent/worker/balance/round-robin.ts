@@ -2,10 +2,10 @@
  * Smooth weighted round robin: everybody in turn, heavier endpoints more often, never in bursts.
  *
  * Why: the fairest spread where requests cost about the same; the order of turns is what an operator can predict.
- * How: with equal weights a rotating index. With unequal ones earliest deadline first: each endpoint's next turn is 1/weight later in virtual time than its
- * last one, and a heap hands out the earliest (O(log n), so 10,000 endpoints are fine).
- * Cold start: the first turn is at a random place, or all hosts of a fleet would begin with the same endpoint. A new endpoint joins at a random point of
- * its first interval, and a warming one's turns are further apart.
+ * How: with equal weights a rotating index. With unequal ones earliest deadline first: each endpoint's next turn is
+ * 1/weight later in virtual time than its last one, and a heap hands out the earliest (O(log n), so 10,000 endpoints
+ * are fine). Cold start: the first turn is at a random place, or all hosts of a fleet would begin with the same
+ * endpoint. A new endpoint joins at a random point of its first interval, and a warming one's turns are further apart.
  * Recovery: an endpoint that was left out for a while gets no turns in arrears.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'

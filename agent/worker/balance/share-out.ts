@@ -1,12 +1,14 @@
 /**
  * How much of the traffic each locality group gets, and when unusable endpoints are used after all (panic mode).
  *
- * Why: the few survivors of a half-dead group must not get the traffic of all; and where nearly nothing is left, spreading over everybody loses fewer requests
- * than crushing the rest, and forgives a health opinion that is wrong (Envoy: panic threshold).
- * When it trips: a group whose usable share is at least `panicShare` can carry its whole traffic. Below, it carries usable share / panicShare of it and the
- * rest spills to the next level (or, with shares, to the other groups). Only when all groups together cannot carry the traffic, the groups below
- * `panicShare` use all their endpoints, unusable ones too; disabled ones and those of weight 0 never.
- * Recovery: at once, with each change of an endpoint's state. `panicShare` 0 switches panic mode off: then a group carries everything while one endpoint is usable.
+ * Why: the few survivors of a half-dead group must not get the traffic of all; and where nearly nothing is left,
+ * spreading over everybody loses fewer requests than crushing the rest, and forgives a health opinion that is wrong
+ * (Envoy: panic threshold). When it trips: a group whose usable share is at least `panicShare` can carry its whole
+ * traffic. Below, it carries usable share / panicShare of it and the rest spills to the next level (or, with shares, to
+ * the other groups). Only when all groups together cannot carry the traffic, the groups below `panicShare` use all
+ * their endpoints, unusable ones too; disabled ones and those of weight 0 never. Recovery: at once, with each change of
+ * an endpoint's state. `panicShare` 0 switches panic mode off: then a group carries everything while one endpoint is
+ * usable.
  */
 import type { LocalityPlan } from './locality.ts'
 

@@ -1,9 +1,11 @@
 /**
- * Slow start: an endpoint that is new, or back from ejection, from a failed check or from an unhealthy report, gets its share of traffic step by step.
+ * Slow start: an endpoint that is new, or back from ejection, from a failed check or from an unhealthy report, gets its
+ * share of traffic step by step.
  *
  * Why: a cold process (empty caches, unwarmed code) that gets its whole share at once answers slowly or falls over.
- * How: its weight grows in a straight line over `warmupMs`, from a tenth. Round robin, random, least request and peak EWMA obey; the hashes do not.
- * Cold start: the first set of a cluster does not warm up, since nobody else could carry the traffic meanwhile.
+ * How: its weight grows in a straight line over `warmupMs`, from a tenth. Round robin, random, least request and peak
+ * EWMA obey; the hashes do not. Cold start: the first set of a cluster does not warm up, since nobody else could carry
+ * the traffic meanwhile.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 

@@ -1,8 +1,9 @@
 /**
  * What a cluster knows, as plain data for the next generation: breaker, ejections, checks, latency, warm-up, counters.
  *
- * Times are relative to the moment of the export, since the two processes need not share a clock. The reader trusts nothing: whatever is missing, of the
- * wrong type or out of range is left at its default, and endpoints that it does not know are dropped.
+ * Times are relative to the moment of the export, since the two processes need not share a clock. The reader trusts
+ * nothing: whatever is missing, of the wrong type or out of range is left at its default, and endpoints that it does
+ * not know are dropped.
  */
 import type { BreakerSpec, OutlierSpec } from '../../../contracts/policy-spec.ts'
 import { BreakerState } from './breaker.ts'

@@ -1,6 +1,7 @@
 /**
- * What the road sees of balancing: one Cluster per destination (service, subset, port), holding the living state of its endpoints.
- * Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing here throws.
+ * What the road sees of balancing: one Cluster per destination (service, subset, port), holding the living state of its
+ * endpoints. Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing
+ * here throws.
  */
 import type { ClusterDump, EndpointDump } from '../../../contracts/control-link.ts'
 import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
@@ -72,14 +73,18 @@ export const Outcome = {
 export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 
 /** Live numbers of a cluster, for metrics: gauges, and counters that only grow. One object for the life of the cluster.
- * Others only read it, but for one case: what a worker adopts from its predecessor is added past the limits, and ends like everything else. */
+ * Others only read it, but for one case: what a worker adopts from its predecessor is added past the limits, and ends
+ * like everything else. */
 export interface ClusterNumbers {
   activeRequests: number
   activeAttempts: number
   pendingRequests: number
   connections: number
   activeRetries: number
-  /** Endpoints behind this destination (after subset and port), those that may be picked now, and those that outlier detection took out. */
+  /**
+   * Endpoints behind this destination (after subset and port), those that may be picked now, and those that outlier
+   * detection took out.
+   */
   endpoints: number
   usableEndpoints: number
   ejectedEndpoints: number
@@ -112,7 +117,10 @@ export interface Cluster {
   readonly subset: string | undefined
   readonly policy: TrafficPolicySpec
 
-  /** New endpoints or policy, and where they changed the labels of the subset and this host's own locality; states of surviving endpoints are kept. */
+  /**
+   * New endpoints or policy, and where they changed the labels of the subset and this host's own locality; states of
+   * surviving endpoints are kept.
+   */
   update(
     endpoints: EndpointSet,
     policy: TrafficPolicySpec,
@@ -128,7 +136,10 @@ export interface Cluster {
   release(): void
   pick(context: PickContext): EndpointState | Refusal
 
-  /** Each attempt on an endpoint: begin, then end exactly once. Latency is to the response head; pass -1 where there was none. */
+  /**
+   * Each attempt on an endpoint: begin, then end exactly once. Latency is to the response head; pass -1 where there was
+   * none.
+   */
   beginAttempt(state: EndpointState, now: number): void
   endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void
 
@@ -141,7 +152,10 @@ export interface Cluster {
   tryPending(): boolean
   endPending(): void
 
-  /** Due work: un-ejection, success rate, warm-up, breaker. Called about once per 100 ms for clusters in use; a pick does what is overdue itself. */
+  /**
+   * Due work: un-ejection, success rate, warm-up, breaker. Called about once per 100 ms for clusters in use; a pick
+   * does what is overdue itself.
+   */
   tick(now: number): void
   /** Result of an active check (`connect/` makes the call). */
   activeCheckResult(state: EndpointState, isGood: boolean, now: number): void

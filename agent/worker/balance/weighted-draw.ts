@@ -1,6 +1,7 @@
 /**
  * Draws an endpoint by weight in constant time (Vose's alias method; a plain index where all weights are equal).
- * A warming endpoint is accepted only with its warm share, else drawn again: exactly its share, without new tables while it warms.
+ * A warming endpoint is accepted only with its warm share, else drawn again: exactly its share, without new tables
+ * while it warms.
  */
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { haveEqualWeights } from './picker.ts'
@@ -8,7 +9,10 @@ import type { PickerSettings } from './picker.ts'
 import { warmShare } from './slow-start.ts'
 import type { PickContext } from './types.ts'
 
-/** A bound for the redraws: with every endpoint at the smallest warm share of a tenth, all 16 fail in fewer than one of five draws; the last one then stands. */
+/**
+ * A bound for the redraws: with every endpoint at the smallest warm share of a tenth, all 16 fail in fewer than one of
+ * five draws; the last one then stands.
+ */
 const maxDraws = 16
 
 export class WeightedDraw {

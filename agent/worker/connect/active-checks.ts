@@ -1,6 +1,8 @@
 /**
- * Asks endpoints whether they can serve, for destinations whose policy wants it: a TCP connect, or an HTTP GET that must answer 200 to 299. Results go to the balancer, which counts them
- * against its thresholds. Checks of one destination are spread over its interval, and at most `maxAtOnce` run at the same time in a worker; what is due beyond that waits.
+ * Asks endpoints whether they can serve, for destinations whose policy wants it: a TCP connect, or an HTTP GET that
+ * must answer 200 to 299. Results go to the balancer, which counts them against its thresholds. Checks of one
+ * destination are spread over its interval, and at most `maxAtOnce` run at the same time in a worker; what is due
+ * beyond that waits.
  */
 import type { ActiveCheckSpec } from '../../../contracts/policy-spec.ts'
 import type { EndpointState } from '../balance/types.ts'

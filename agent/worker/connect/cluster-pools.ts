@@ -27,7 +27,10 @@ export class ClusterPools implements PoolHome {
     return this.deps.codecs[this.protocol]
   }
 
-  /** What is spoken to the endpoints from the next connection on; those of another protocol end with the requests that run over them. */
+  /**
+   * What is spoken to the endpoints from the next connection on; those of another protocol end with the requests that
+   * run over them.
+   */
   speak(protocol: EndpointProtocol): void {
     if (protocol === this.protocol) return
     this.protocol = protocol
@@ -62,7 +65,10 @@ export class ClusterPools implements PoolHome {
     pool.state.pool = null
   }
 
-  /** The cluster left the snapshot: idle connections close now, busy ones after their exchange. Requests that were routed here go on here, so whoever waits still gets its connection. */
+  /**
+   * The cluster left the snapshot: idle connections close now, busy ones after their exchange. Requests that were
+   * routed here go on here, so whoever waits still gets its connection.
+   */
   close(): void {
     this.isClosed = true
     for (const pool of this.pools) {

@@ -1,16 +1,17 @@
 /**
  * The connections for requests to one endpoint.
  *
- * - Reuse: last in, first out, so that the working set stays small and the rest ages out. A connection comes back only after a whole exchange (R38); whoever
- *   releases it says so.
- * - A connection may carry several requests at once, as many as its protocol says (`freeStreams` of its link: 1 in HTTP/1.1). One that has room beside what it carries is taken before an idle one.
- * - No connection idle and none with room: the request waits, fairly between callers, for the first one that becomes free, be it a new one or a returned one.  Never more dials
- *   are under way than the waiting requests need.
- * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling endpoint gives way first, then the request waits,
- *   then it is refused with E_BALANCE_OVERFLOW.
+ * - Reuse: last in, first out, so that the working set stays small and the rest ages out. A connection comes back only
+ *   after a whole exchange (R38); whoever releases it says so.
+ * - A connection may carry several requests at once, as many as its protocol says (`freeStreams` of its link: 1 in
+ *   HTTP/1.1). One that has room beside what it carries is taken before an idle one.
+ * - No connection idle and none with room: the request waits, fairly between callers, for the first one that becomes
+ *   free, be it a new one or a returned one.  Never more dials are under way than the waiting requests need.
+ * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling
+ *   endpoint gives way first, then the request waits, then it is refused with E_BALANCE_OVERFLOW.
  * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
- * - An endpoint that left: idle connections close at once, busy ones after their exchange. Whoever waits for a connection is told and may choose another endpoint; who
- *   stays gets the next connection.
+ * - An endpoint that left: idle connections close at once, busy ones after their exchange. Whoever waits for a
+ *   connection is told and may choose another endpoint; who stays gets the next connection.
  */
 import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
@@ -28,7 +29,10 @@ import type { PoolDeps } from './pool-deps.ts'
 export interface ConnectionWaiter extends Queued {
   onConnection(connection: PooledConnection): void
   onConnectFailed(outcome: Outcome, reason: string): void
-  /** The endpoint left the set while the request waits for it. Nothing was sent: it may `forget` itself and go elsewhere. */
+  /**
+   * The endpoint left the set while the request waits for it. Nothing was sent: it may `forget` itself and go
+   * elsewhere.
+   */
   onEndpointLeft(): void
 }
 
@@ -75,7 +79,10 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     this.timer = new Timer(this, 0)
   }
 
-  /** A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `isFresh`: one that was never used before, for a repeat after a stale one. */
+  /**
+   * A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `isFresh`: one that was never
+   * used before, for a repeat after a stale one.
+   */
   acquire(waiter: ConnectionWaiter, isFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
     if (!isFresh) {
       const connection = this.takeShared() ?? this.takeIdle()
@@ -147,7 +154,10 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     return connection.isRetired || (maxRequestsPerConnection > 0 && connection.requests >= maxRequestsPerConnection)
   }
 
-  /** Gives a connection back on which nothing runs any more. `isReusable`: rule R38 holds for it. Nothing of it may be touched afterwards. */
+  /**
+   * Gives a connection back on which nothing runs any more. `isReusable`: rule R38 holds for it. Nothing of it may be
+   * touched afterwards.
+   */
   release(connection: PooledConnection, isReusable: boolean): void {
     const { pool } = this.home.cluster.policy
     if (this.shared.length > 0) this.unshare(connection)
@@ -258,7 +268,10 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     for (const connection of this.connections) connection.isRetired = true
   }
 
-  /** The endpoint left: nobody new comes, dials that nobody waits for any more end, and what is served there ends soon if its host is gone. */
+  /**
+   * The endpoint left: nobody new comes, dials that nobody waits for any more end, and what is served there ends soon
+   * if its host is gone.
+   */
   leave(): void {
     this.closeIdle()
     this.watchClosely()

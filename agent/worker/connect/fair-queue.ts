@@ -5,8 +5,9 @@ export interface Queued {
 }
 
 /**
- * First in, first out for each caller, and one after another between callers, so that a caller with a thousand waiting requests does not make the next one wait
- * behind all of them. Unbounded by itself: the limit on pending requests of the cluster is asked before each `push`.
+ * First in, first out for each caller, and one after another between callers, so that a caller with a thousand waiting
+ * requests does not make the next one wait behind all of them. Unbounded by itself: the limit on pending requests of
+ * the cluster is asked before each `push`.
  */
 export class FairQueue<T extends Queued> {
   size = 0

@@ -1,6 +1,7 @@
 /**
- * Applications of this host that refuse connections, told to control as soon as a dial shows it: nobody listens there, which is more than any health check that is still to come. The same one is told at most
- * once a second; the memory of that is bounded.
+ * Applications of this host that refuse connections, told to control as soon as a dial shows it: nobody listens there,
+ * which is more than any health check that is still to come. The same one is told at most once a second; the memory of
+ * that is bounded.
  */
 import { endpointId } from '../../../contracts/endpoint.ts'
 

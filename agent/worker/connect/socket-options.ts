@@ -1,6 +1,7 @@
 /**
- * How soon a connection to an endpoint notices that the other host is gone: keepalive and TCP_USER_TIMEOUT (tcp(7)). The user time-out ends a connection whose bytes or keepalive probes stay without an
- * acknowledgement for that long; without it Linux goes on for a quarter of an hour, or for ever where it only waits for a reply.
+ * How soon a connection to an endpoint notices that the other host is gone: keepalive and TCP_USER_TIMEOUT (tcp(7)).
+ * The user time-out ends a connection whose bytes or keepalive probes stay without an acknowledgement for that long;
+ * without it Linux goes on for a quarter of an hour, or for ever where it only waits for a reply.
  */
 import type { ConnectionPoolSpec } from '../../../contracts/policy-spec.ts'
 import { loadNative } from '../../../native/descriptors.ts'
@@ -15,7 +16,10 @@ const closeWatchMs = 5000
 export interface SocketOptions {
   /** Sets what the policy asks for on a connected socket. */
   apply(transport: Transport, pool: ConnectionPoolSpec): void
-  /** The endpoint left: if its host cannot be reached the connection ends within seconds; one that is still served goes on. */
+  /**
+   * The endpoint left: if its host cannot be reached the connection ends within seconds; one that is still served goes
+   * on.
+   */
   watchClosely(transport: Transport, pool: ConnectionPoolSpec): void
 }
 
@@ -38,7 +42,9 @@ export function socketOptions(warn: (message: string) => void): SocketOptions {
     set(transport, option.keepAliveInterval, Math.max(1, Math.round(intervalMs / 1000)))
   }
 
-  /** A connection on which nothing moves is asked in time for the answer, or its lack, to be in when the time-out ends. */
+  /**
+   * A connection on which nothing moves is asked in time for the answer, or its lack, to be in when the time-out ends.
+   */
   const expireAfter = (transport: Transport, ms: number, asks: boolean): void => {
     if (asks) keepAlive(transport, (ms * 3) / 4, ms / 4)
     set(transport, option.userTimeout, ms)

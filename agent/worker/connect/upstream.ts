@@ -5,7 +5,9 @@ import type { Cluster } from '../balance/types.ts'
 import { ClusterPools } from './cluster-pools.ts'
 import type { PoolDeps } from './pool-deps.ts'
 
-/** A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick. */
+/**
+ * A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick.
+ */
 export class Upstream {
   readonly kind = 'upstream'
   /** `service|subset|port`, or `fallback|address:port`. */

@@ -1,6 +1,7 @@
 /**
- * Cross-origin requests (Fetch standard, CORS protocol). A preflight from an allowed origin is answered here; one from another origin goes to the application,
- * or, with `unmatchedPreflights: IGNORE`, is answered without permission. On ordinary responses the policy of the rule replaces the application's own fields.
+ * Cross-origin requests (Fetch standard, CORS protocol). A preflight from an allowed origin is answered here; one from
+ * another origin goes to the application, or, with `unmatchedPreflights: IGNORE`, is answered without permission. On
+ * ordinary responses the policy of the rule replaces the application's own fields.
  */
 import type { CorsSpec } from '../../../contracts/route-spec.ts'
 import type { Fields, HeaderEdits } from '../route/fields.ts'

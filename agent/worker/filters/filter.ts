@@ -1,7 +1,8 @@
 /**
- * The contract of filters: what stands between the route of a request and its destination. A filter decides and answers; it sends nothing, knows no wire, and is handed
- * time and random. Filters of a route are made once per change of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless
- * it makes it wait.
+ * The contract of filters: what stands between the route of a request and its destination. A filter decides and
+ * answers; it sends nothing, knows no wire, and is handed time and random. Filters of a route are made once per change
+ * of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless it makes it
+ * wait.
  */
 import type { HttpRouteSpec } from '../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../route/fields.ts'
@@ -20,7 +21,10 @@ export interface FilterContext {
 /** `null` = go on with the next filter. */
 export type FilterVerdict = null | Answer | Wait
 
-/** The request waits, then the chain goes on behind the filter that asked for it, once. The time of the route and of the request does not run meanwhile. */
+/**
+ * The request waits, then the chain goes on behind the filter that asked for it, once. The time of the route and of the
+ * request does not run meanwhile.
+ */
 export interface Wait {
   readonly kind: 'wait'
   /** At most, above 0. */
@@ -49,7 +53,10 @@ export interface Filter {
   /** Its kind in the table, which metrics and `explain` show. */
   readonly kind: string
   onRequest(context: FilterContext): FilterVerdict
-  /** What becomes of the head of a final reply, null for nothing. The same edits are the same object, so that a codec writes them once. */
+  /**
+   * What becomes of the head of a final reply, null for nothing. The same edits are the same object, so that a codec
+   * writes them once.
+   */
   onReply?(context: FilterContext, status: number): HeaderEdits | null
   /** What it would do to this request, in words. Changes nothing. */
   explain(view: RequestView): string

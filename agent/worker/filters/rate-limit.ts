@@ -1,9 +1,10 @@
 /**
- * Local rate limits: a bucket for the route, or one for each calling application. A request without a token is answered with the limit's status (429),
- * `E_RATE_LIMITED` and `retry-after`.
+ * Local rate limits: a bucket for the route, or one for each calling application. A request without a token is answered
+ * with the limit's status (429), `E_RATE_LIMITED` and `retry-after`.
  *
- * Bound: 1,024 calling applications per limit; beyond it the one that has not called for longest is forgotten, and starts with a full bucket when it returns.
- * Callers that are not known share one bucket. A worker owns `share` of the limit, so that all workers of a host together keep it.
+ * Bound: 1,024 calling applications per limit; beyond it the one that has not called for longest is forgotten, and
+ * starts with a full bucket when it returns. Callers that are not known share one bucket. A worker owns `share` of the
+ * limit, so that all workers of a host together keep it.
  */
 import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
 import { headers } from '../../../contracts/words.ts'

@@ -11,8 +11,8 @@ import { redirectKind } from './redirect.ts'
 import type { VerdictCounts } from './verdict-counts.ts'
 
 /**
- * A preflight carries no credentials and is answered before anything counts it; faults come before limits, so that a request that is to fail takes no token; what
- * answers in any case stands last. A kind makes nothing for most routes.
+ * A preflight carries no credentials and is answered before anything counts it; faults come before limits, so that a
+ * request that is to fail takes no token; what answers in any case stands last. A kind makes nothing for most routes.
  */
 export const filterKinds: readonly FilterKind[] = [
   corsKind,

@@ -1,6 +1,7 @@
 /**
- * A token bucket without a timer: it is filled by the time that passed when it is asked. Starts full. Its rate is `tokensPerFill` per `fillIntervalMs`, its
- * burst `maxTokens`. Time is monotonic ms, handed in; a clock that steps back adds nothing.
+ * A token bucket without a timer: it is filled by the time that passed when it is asked. Starts full. Its rate is
+ * `tokensPerFill` per `fillIntervalMs`, its burst `maxTokens`. Time is monotonic ms, handed in; a clock that steps back
+ * adds nothing.
  */
 export interface BucketRate {
   readonly maxTokens: number

@@ -4,8 +4,8 @@ import type { Filter, RouteFilter } from './filter.ts'
 const verdictNames = ['continue', 'answer', 'wait']
 
 /**
- * How often the filters of each kind said what, `hostmesh_filter_total{filter,verdict}`: three numbers per kind in one typed array. Where a filter counts is decided
- * when its route is compiled, so that a verdict costs an addition.
+ * How often the filters of each kind said what, `hostmesh_filter_total{filter,verdict}`: three numbers per kind in one
+ * typed array. Where a filter counts is decided when its route is compiled, so that a verdict costs an addition.
  */
 export class VerdictCounts {
   private readonly kinds: readonly string[]

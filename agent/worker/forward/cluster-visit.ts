@@ -3,7 +3,10 @@ import type { Upstream } from '../connect/upstream.ts'
 import { makeHashCookie, readHash } from '../route/hash-key.ts'
 import type { HeaderEdits, RequestView } from '../route/types.ts'
 
-/** What one request holds of a destination, from its admission until `leave` gives everything back, and what its picks have to know. */
+/**
+ * What one request holds of a destination, from its admission until `leave` gives everything back, and what its picks
+ * have to know.
+ */
 export class ClusterVisit {
   upstream: Upstream | null = null
   /** Adds a cookie that was made for a caller without a hash key. */
@@ -46,7 +49,10 @@ export class ClusterVisit {
     context.hasHash = true
   }
 
-  /** `ignoresTried` of the route's retries: true = endpoints that were tried are avoided, false = they are not, undefined = they are, unless a hash says where the request belongs. */
+  /**
+   * `ignoresTried` of the route's retries: true = endpoints that were tried are avoided, false = they are not,
+   * undefined = they are, unless a hash says where the request belongs.
+   */
   pick(view: RequestView, now: number, ignoresTried: boolean | undefined): EndpointState | Refusal {
     const { context, tried } = this
     const { cluster } = this.upstream!

@@ -1,7 +1,8 @@
 /**
- * What the agent in front of an application says about a request that did not get there. Its answer stands for the failed connect that the caller's agent would have seen
- * without it: nothing was delivered, so any method may go elsewhere. Only believed from an endpoint that is an agent's inbound port, and such an agent lets no application
- * say it.
+ * What the agent in front of an application says about a request that did not get there. Its answer stands for the
+ * failed connect that the caller's agent would have seen without it: nothing was delivered, so any method may go
+ * elsewhere. Only believed from an endpoint that is an agent's inbound port, and such an agent lets no application say
+ * it.
  */
 import { errorCodes } from '../../../contracts/errors.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'

@@ -14,7 +14,10 @@ export interface WaitOwner {
   waited(verdict: Answer | null): void
 }
 
-/** A request that waits because a filter wants it to: until somebody resumes it, or the time of the wait is over. Reused with its exchange. */
+/**
+ * A request that waits because a filter wants it to: until somebody resumes it, or the time of the wait is over. Reused
+ * with its exchange.
+ */
 export class FilterWait implements Waiter, TimerOwner {
   /** Ms that the request waited until now, ended waits only. */
   waitedMs = 0

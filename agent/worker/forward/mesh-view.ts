@@ -17,6 +17,8 @@ export interface MeshView {
   findAuthority(authority: string): VirtualHost | null | undefined
   withoutPort(authority: string): string
   upstream(clusterKey: string): Upstream | undefined
-  /** A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks. */
+  /**
+   * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks.
+   */
   fallback(address: string): Upstream | null
 }

@@ -1,9 +1,11 @@
 /**
- * Copies of requests to other destinations. Fire and forget: the reply is read and thrown away, a failure is only counted, and the caller never waits. A copy is streamed beside the original: what
- * comes of the request's content is kept for it until its endpoint takes it.
+ * Copies of requests to other destinations. Fire and forget: the reply is read and thrown away, a failure is only
+ * counted, and the caller never waits. A copy is streamed beside the original: what comes of the request's content is
+ * kept for it until its endpoint takes it.
  *
- * Bounds: `maxMirrors` copies in flight per worker; `maxKeptBytes` for each copy and `maxKeptInAll` for all that endpoints have not taken yet. Beyond them a copy is not sent, or given up,
- * and counted as skipped with its reason. The Host of a copy ends in `-shadow`, as in Istio, so that the other side can tell.
+ * Bounds: `maxMirrors` copies in flight per worker; `maxKeptBytes` for each copy and `maxKeptInAll` for all that
+ * endpoints have not taken yet. Beyond them a copy is not sent, or given up, and counted as skipped with its reason.
+ * The Host of a copy ends in `-shadow`, as in Istio, so that the other side can tell.
  */
 import type { Upstream } from '../connect/upstream.ts'
 import { clusterKeyFor } from '../route/destination.ts'

@@ -1,4 +1,7 @@
-/** Answers that the mesh makes itself, as plain values: one place for their status, code, Envoy's response flag, and words. */
+/**
+ * Answers that the mesh makes itself, as plain values: one place for their status, code, Envoy's response flag, and
+ * words.
+ */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Refusal } from '../balance/types.ts'
 import { emptyAnswer, noFields, plainText } from '../filters/answer.ts'

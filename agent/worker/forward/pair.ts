@@ -1,9 +1,13 @@
 /**
- * Two connected sockets between which bytes pass unchanged: a TCP connection with its upstream, or an upgraded one (WebSocket).
+ * Two connected sockets between which bytes pass unchanged: a TCP connection with its upstream, or an upgraded one
+ * (WebSocket).
  *
- * - Bulk goes from socket to socket inside the kernel, where the system offers that; everything else is read and written.
- * - Backpressure: a side is not read while the other one's kernel does not take what was written, so at most one read, or one portion of bulk, per direction is held.
- * - Half-close: a FIN is passed on by itself, after the bytes before it; the pair ends when both sides have ended, or on a reset, which is passed on as a reset.
+ * - Bulk goes from socket to socket inside the kernel, where the system offers that; everything else is read and
+ *   written.
+ * - Backpressure: a side is not read while the other one's kernel does not take what was written, so at most one read,
+ *   or one portion of bulk, per direction is held.
+ * - Half-close: a FIN is passed on by itself, after the bytes before it; the pair ends when both sides have ended, or
+ *   on a reset, which is passed on as a reset.
  * - Idle time: no byte in either direction for that long ends it.
  */
 import { takeFailed } from '../../../native/kernel-pipe.ts'

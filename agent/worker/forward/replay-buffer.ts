@@ -1,6 +1,7 @@
 /**
  * The part of a request's content that was received so far, kept so that the request can be sent again or sent later.
- * Bound: `maxReplayBytes`; a body that outgrows it while it is being sent can no longer be repeated, one that waits for a connection is not read on.
+ * Bound: `maxReplayBytes`; a body that outgrows it while it is being sent can no longer be repeated, one that waits for
+ * a connection is not read on.
  */
 
 /** One read of the socket fits; larger bodies are streamed once (R31: what cannot be repeated is not retried). */

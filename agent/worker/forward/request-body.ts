@@ -1,7 +1,10 @@
 import { ReplayBuffer } from './replay-buffer.ts'
 import type { Fields } from './streams.ts'
 
-/** The content of a request as far as it came: counted, and kept while it is small, so that the request can be sent later, or again. */
+/**
+ * The content of a request as far as it came: counted, and kept while it is small, so that the request can be sent
+ * later, or again.
+ */
 export class RequestBody {
   readonly replay: ReplayBuffer = new ReplayBuffer()
   /** Bytes of content so far. */
@@ -10,7 +13,10 @@ export class RequestBody {
   isDone = false
   trailers: Fields | null = null
 
-  /** Whether `count` more bytes may be taken. Bytes beyond the replay only pass to an attempt that sends them on; the request can then no longer be repeated. */
+  /**
+   * Whether `count` more bytes may be taken. Bytes beyond the replay only pass to an attempt that sends them on; the
+   * request can then no longer be repeated.
+   */
   accepts(count: number, isSentOn: boolean): boolean {
     if (this.replay.hasRoomFor(count)) return true
     if (isSentOn) this.replay.abandon()

@@ -9,8 +9,9 @@ const variantAt = 19
 const variants = Buffer.from('89ab', 'latin1')
 
 /**
- * The `x-request-id` that we give to a request without one: the text of a UUID of version 4 (RFC 9562 section 5.4), the same in all its attempts and copies. It tells requests apart and is no secret. Reused with its
- * request; the bytes are those of the field, so that a codec copies them.
+ * The `x-request-id` that we give to a request without one: the text of a UUID of version 4 (RFC 9562 section 5.4), the
+ * same in all its attempts and copies. It tells requests apart and is no secret. Reused with its request; the bytes are
+ * those of the field, so that a codec copies them.
  */
 export class RequestId {
   readonly bytes: Buffer = Buffer.from('-'.repeat(length), 'latin1')

@@ -1,10 +1,13 @@
 /**
- * Whether a failed attempt may be repeated. What the endpoint may have read decides first (R31, RFC 9110 section 9.2.2), and no policy can overrule it:
- * - nothing of the request was sent, or the kernel's evidence is that nobody read any of it (`Fate` of the transport): any request may be repeated;
+ * Whether a failed attempt may be repeated. What the endpoint may have read decides first (R31, RFC 9110 section
+ * 9.2.2), and no policy can overrule it:
+ * - nothing of the request was sent, or the kernel's evidence is that nobody read any of it (`Fate` of the transport):
+ *   any request may be repeated;
  * - it may have been read: only an idempotent method, and only while the body is still whole here.
- * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh connection without using up a retry: whatever
- * its method where it was not read, else only if it is idempotent, the connection was used before and no byte of a reply came.
- * For all others the route's policy, its count, and the destination's budget follow.
+ * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh
+ * connection without using up a retry: whatever its method where it was not read, else only if it is idempotent, the
+ * connection was used before and no byte of a reply came. For all others the route's policy, its count, and the
+ * destination's budget follow.
  */
 import { Outcome } from '../balance/types.ts'
 import type { RetryPolicy } from '../route/types.ts'

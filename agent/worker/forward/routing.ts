@@ -11,15 +11,19 @@ import type { MeshView } from './mesh-view.ts'
 import { nameNotAllowed, noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
 import type { RequestMessage } from './streams.ts'
 
-/** Where a request stops on its way: control has to be asked what a name means; the mesh does not know what the request names; or what a filter says. */
+/**
+ * Where a request stops on its way: control has to be asked what a name means; the mesh does not know what the request
+ * names; or what a filter says.
+ */
 export type Stop =
   { readonly kind: 'ask'; readonly name: string } | { readonly kind: 'unknown' } | Exclude<FilterVerdict, null>
 
 const unknown: Stop = { kind: 'unknown' }
 
 /**
- * The routing of one request: its virtual host, route and destination, found in this order and remembered. Decides only: it sends nothing and waits for nothing.
- * After a stop that has an end (control answered, a wait is over) `resolve` takes it up where it was.
+ * The routing of one request: its virtual host, route and destination, found in this order and remembered. Decides
+ * only: it sends nothing and waits for nothing. After a stop that has an end (control answered, a wait is over)
+ * `resolve` takes it up where it was.
  */
 export class Routing {
   host: VirtualHost | null = null
@@ -28,7 +32,10 @@ export class Routing {
   private name = ''
   private nextFilter = 0
 
-  /** Answers the upstream at its end. `listenerHost`: the virtual host of the listener, null where the request names its service. */
+  /**
+   * Answers the upstream at its end. `listenerHost`: the virtual host of the listener, null where the request names its
+   * service.
+   */
   resolve(
     mesh: MeshView,
     request: RequestMessage,

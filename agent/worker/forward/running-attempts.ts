@@ -5,7 +5,10 @@ export interface RunningAttempt {
   abandon(outcome: Outcome): void
 }
 
-/** The attempts of one request that are under way: mostly one; with hedging several beside each other, of which the first with a reply wins. */
+/**
+ * The attempts of one request that are under way: mostly one; with hedging several beside each other, of which the
+ * first with a reply wins.
+ */
 export class RunningAttempts<A extends RunningAttempt> {
   /** Begun last; later the winner, until its reply is over. */
   newest: A | null = null

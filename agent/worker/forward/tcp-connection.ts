@@ -36,8 +36,8 @@ export interface TcpDeps extends PairDeps {
 const maxDials = 3
 
 /**
- * A raw TCP connection from its accept to the moment when it is a pair: route, pick, dial, and other endpoints where a dial fails. The caller is not read meanwhile, so what it
- * sends waits in the kernel.
+ * A raw TCP connection from its accept to the moment when it is a pair: route, pick, dial, and other endpoints where a
+ * dial fails. The caller is not read meanwhile, so what it sends waits in the kernel.
  */
 export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   private readonly deps: TcpDeps
@@ -172,7 +172,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     deps.tcpMetrics.ended(counted, flag)
     const { dials, sourceAddress } = this
     logEnd(deps, { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress }, flag)
-    // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like an empty answer.
+    // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like
+    // an empty answer.
     this.transport.reset()
     accepted.onEnd()
   }
@@ -205,7 +206,9 @@ function countedPair(pair: Pair) {
   return { accepted, bytesDown, bytesUp, startedAt, state, service: pair.upstream.cluster.service }
 }
 
-/** A pair that holds one connection slot, one admission and one attempt of its cluster, and gives them back at its end. */
+/**
+ * A pair that holds one connection slot, one admission and one attempt of its cluster, and gives them back at its end.
+ */
 function relayPair(
   deps: TcpDeps,
   accepted: Accepted,
@@ -250,8 +253,9 @@ function relayPair(
 }
 
 /**
- * Goes on with a pair of another process. It is let in past the limits: it was admitted before. Where its endpoint left the set meanwhile it counts as load of another one.
- * E_HANDOFF_REFUSED when the cluster is unknown or empty; the transports are then given up.
+ * Goes on with a pair of another process. It is let in past the limits: it was admitted before. Where its endpoint left
+ * the set meanwhile it counts as load of another one. E_HANDOFF_REFUSED when the cluster is unknown or empty; the
+ * transports are then given up.
  */
 export function adoptPair(deps: TcpDeps, accepted: Accepted, moved: MovedPair, down: Transport, up: Transport): Pair {
   const upstream = deps.mesh.upstream(moved.cluster)

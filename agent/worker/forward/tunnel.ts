@@ -12,8 +12,8 @@ export interface TunnelDeps extends PairDeps {
 }
 
 /**
- * Turns the two connections of an exchange whose reply is 101 into a pair. The admission of the exchange is the tunnel's from now on. `isTaken`: the caller's kernel took the reply
- * head and the bytes glued to it.
+ * Turns the two connections of an exchange whose reply is 101 into a pair. The admission of the exchange is the
+ * tunnel's from now on. `isTaken`: the caller's kernel took the reply head and the bytes glued to it.
  */
 export function startTunnel(
   deps: TunnelDeps,

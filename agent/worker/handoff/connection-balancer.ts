@@ -1,12 +1,13 @@
 /**
- * Keeps the workers of one generation equally busy. The kernel spreads new connections by a hash, and after that they stay where they are: with few long-lived connections one
- * worker can have most of them while another one rests.
+ * Keeps the workers of one generation equally busy. The kernel spreads new connections by a hash, and after that they
+ * stay where they are: with few long-lived connections one worker can have most of them while another one rests.
  *
- * How: the watchdog's ping tells every worker how many connections of each carried something since the ping before. A worker that is above the mean in two looks one after the
- * other gives some of those to the least busy one, each between two messages, the way a hot restart moves them. What carries nothing stays where it is: it makes nobody busy.
+ * How: the watchdog's ping tells every worker how many connections of each carried something since the ping before. A
+ * worker that is above the mean in two looks one after the other gives some of those to the least busy one, each
+ * between two messages, the way a hot restart moves them. What carries nothing stays where it is: it makes nobody busy.
  *
- * Damping: two looks for each move; never more than what is above the mean; at most `maxGifts` at a time. A worker that drains, is suspected, or is not known neither gives nor
- * is given anything.
+ * Damping: two looks for each move; never more than what is above the mean; at most `maxGifts` at a time. A worker that
+ * drains, is suspected, or is not known neither gives nor is given anything.
  */
 import type { WorkerLoad } from '../../../contracts/handoff.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
@@ -58,7 +59,10 @@ export class ConnectionBalancer {
     return sum
   }
 
-  /** With each ping: `loads` of all workers of the generation, this one among them; undefined when there is nothing to compare. */
+  /**
+   * With each ping: `loads` of all workers of the generation, this one among them; undefined when there is nothing to
+   * compare.
+   */
   look(loads: readonly WorkerLoad[] | undefined, active: readonly Movable[]): void {
     this.withdraw()
     if (this.isStopped) return

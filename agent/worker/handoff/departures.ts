@@ -1,4 +1,7 @@
-/** Connections on their way to another worker: taken out of this process, sent in batches, and back here where that worker does not take them. */
+/**
+ * Connections on their way to another worker: taken out of this process, sent in batches, and back here where that
+ * worker does not take them.
+ */
 import { describeError } from '../../../contracts/errors.ts'
 import type { Native } from '../../../native/descriptors.ts'
 import type { Detached, Movable } from '../listen/movable.ts'

@@ -1,6 +1,7 @@
 /**
- * Empties a worker that has stopped accepting: what can move goes to the successor as soon as it is between two messages, the rest ends by its own
- * means, and what is left at the deadline is cut. Counts each connection once, by protocol and application.
+ * Empties a worker that has stopped accepting: what can move goes to the successor as soon as it is between two
+ * messages, the rest ends by its own means, and what is left at the deadline is cut. Counts each connection once, by
+ * protocol and application.
  */
 import type { DrainCount, SuccessorName } from '../../../contracts/handoff.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
@@ -14,7 +15,10 @@ const lookAgainMs = 25
 const tellStateMs = 3000
 /** Without a successor idle HTTP connections get this long to send one more request, ms. */
 const idleGraceMs = 500
-/** So long before the deadline HTTP answers say `Connection: close`, so that a caller is not cut in its next request; at most a quarter of the time. */
+/**
+ * So long before the deadline HTTP answers say `Connection: close`, so that a caller is not cut in its next request; at
+ * most a quarter of the time.
+ */
 const lastCallMs = 1000
 
 export interface DrainOrder {
@@ -27,7 +31,10 @@ export interface DrainOutcome {
   readonly durationMs: number
 }
 
-/** Who gives connections to this worker while it drains: it must not leave before them, and takes nothing once it has decided to leave. */
+/**
+ * Who gives connections to this worker while it drains: it must not leave before them, and takes nothing once it has
+ * decided to leave.
+ */
 export interface Predecessors {
   readonly size: number
   close(): void
@@ -95,7 +102,10 @@ export class Drain {
     return { counts: [...this.counts.values()], durationMs: Math.round(deps.now() - startedAt) }
   }
 
-  /** The successor is being replaced itself: what is still here goes to the next one, until the deadline of the first order. */
+  /**
+   * The successor is being replaced itself: what is still here goes to the next one, until the deadline of the first
+   * order.
+   */
   redirect(name: SuccessorName): void {
     const { successor, successorName } = this
     if (successorName?.generation === name.generation && successorName.index === name.index) return
@@ -156,7 +166,10 @@ export class Drain {
     void link.leave()
   }
 
-  /** Every 25 ms: what ended, what can go, whether the time is up. True when nothing is left, and then nothing can come any more. */
+  /**
+   * Every 25 ms: what ended, what can go, whether the time is up. True when nothing is left, and then nothing can come
+   * any more.
+   */
   private lookOver(now: number, startedAt: number): boolean {
     const { connections } = this.deps
     const live = connections.list()

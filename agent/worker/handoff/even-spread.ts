@@ -12,8 +12,9 @@ export interface Gift {
 }
 
 /**
- * What the worker `own` gives away, so that all are equally busy. Every worker decides by the same numbers, so that two that give do not overfill a third. Whoever is above the mean by
- * more than `allowedExcess` gives what it has above the mean, connection by connection to whoever has the least; nobody gives so that the order is only turned round.
+ * What the worker `own` gives away, so that all are equally busy. Every worker decides by the same numbers, so that two
+ * that give do not overfill a third. Whoever is above the mean by more than `allowedExcess` gives what it has above the
+ * mean, connection by connection to whoever has the least; nobody gives so that the order is only turned round.
  */
 export function giftsOf(own: number, loads: readonly WorkerLoad[]): Gift[] {
   const mean = loads.reduce((sum, { active }) => sum + active, 0) / loads.length

@@ -1,4 +1,7 @@
-/** The taking side of a move: state and live connections from a predecessor that drains, connections from a busier neighbour of the same generation. */
+/**
+ * The taking side of a move: state and live connections from a predecessor that drains, connections from a busier
+ * neighbour of the same generation.
+ */
 import { unlinkSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'

@@ -1,8 +1,9 @@
 /**
- * The way to one other worker that takes connections, a successor or a neighbour of the same generation: greeting, batches of connections with their acknowledgements, farewell.
+ * The way to one other worker that takes connections, a successor or a neighbour of the same generation: greeting,
+ * batches of connections with their acknowledgements, farewell.
  *
- * A lost or silent worker is dialed again, at most every 250 ms; one that refuses is not. Batches without an acknowledgement fail with the stream, so
- * whoever sent them has them back.
+ * A lost or silent worker is dialed again, at most every 250 ms; one that refuses is not. Batches without an
+ * acknowledgement fail with the stream, so whoever sent them has them back.
  */
 import { join } from 'node:path'
 import { describeError } from '../../../contracts/errors.ts'
@@ -102,7 +103,10 @@ export class WorkerLink {
     this.stream?.send({ type: 'state', part, body })
   }
 
-  /** Resolves with the positions that the successor refused, or undefined when it did not take the batch at all. The descriptors stay the caller's. */
+  /**
+   * Resolves with the positions that the successor refused, or undefined when it did not take the batch at all. The
+   * descriptors stay the caller's.
+   */
   async send(items: readonly MovedItem[], descriptors: readonly number[]): Promise<readonly number[] | undefined> {
     const { sender, stream } = this
     if (sender === undefined || stream === undefined) return undefined
@@ -119,7 +123,10 @@ export class WorkerLink {
     return refused
   }
 
-  /** The last bytes must leave this process before it does: resolves when the successor has read everything and closed, or after 2 s. */
+  /**
+   * The last bytes must leave this process before it does: resolves when the successor has read everything and closed,
+   * or after 2 s.
+   */
   leave(): Promise<void> {
     this.isRefused = true
     const { dialing, stream } = this

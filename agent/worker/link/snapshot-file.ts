@@ -8,8 +8,9 @@ import type { Snapshot } from '../../../contracts/snapshot.ts'
 /**
  * The last good snapshot on disk, so that a worker serves before control answers; undefined when there is none.
  *
- * Shape: `{"format":1,"checksum":"…","body":…}` as control writes it; the checksum is the lower-case hex sha256 of the JSON text of `body`.
- * Errors: E_SNAPSHOT_CORRUPT for a file that is damaged, unreadable or of another format; the worker then waits for control.
+ * Shape: `{"format":1,"checksum":"…","body":…}` as control writes it; the checksum is the lower-case hex sha256 of the
+ * JSON text of `body`. Errors: E_SNAPSHOT_CORRUPT for a file that is damaged, unreadable or of another format; the
+ * worker then waits for control.
  */
 export function readSnapshotFile(file: string): Snapshot | undefined {
   let text: string

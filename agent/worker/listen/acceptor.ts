@@ -25,8 +25,9 @@ export interface ConnectionCount {
 }
 
 /**
- * From an accepted socket to its protocol: the bound, the row of intake steps, the protocol table. Bound: `maxConnections` of the worker's limits over all listeners;
- * beyond it, and while memory is short, a connection is closed at once and counted.
+ * From an accepted socket to its protocol: the bound, the row of intake steps, the protocol table. Bound:
+ * `maxConnections` of the worker's limits over all listeners; beyond it, and while memory is short, a connection is
+ * closed at once and counted.
  */
 export class Acceptor {
   connections = 0

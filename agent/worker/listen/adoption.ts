@@ -29,7 +29,10 @@ export interface AdoptionDeps {
   readonly closeDescriptor: (descriptor: number) => void
 }
 
-/** The live connections of a worker towards `handoff/`: the table of the road, the idle connections of the pools, and how to go on with moved ones. */
+/**
+ * The live connections of a worker towards `handoff/`: the table of the road, the idle connections of the pools, and
+ * how to go on with moved ones.
+ */
 export class Adoption implements LiveConnections {
   private readonly deps: AdoptionDeps
 

@@ -5,7 +5,10 @@ import type { PeerIdentity, Transport } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
 
-/** A connection between its accept and its protocol. The intake steps write down what they find out; the bounds count it until `end`. */
+/**
+ * A connection between its accept and its protocol. The intake steps write down what they find out; the bounds count it
+ * until `end`.
+ */
 export class Arriving {
   transport: Transport
   readonly spec: ListenerSpec
@@ -41,6 +44,9 @@ export type NextStep = (arriving: Arriving) => void
 
 /** One step of the way from a socket to its protocol: a header to read, an admission, a question who calls. */
 export interface IntakeStep {
-  /** Calls `next(arriving)`, now or in a later turn, or ends it: exactly one of the two. The transport is paused at both ends. */
+  /**
+   * Calls `next(arriving)`, now or in a later turn, or ends it: exactly one of the two. The transport is paused at both
+   * ends.
+   */
   begin(arriving: Arriving, next: NextStep): void
 }

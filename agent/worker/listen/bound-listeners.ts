@@ -46,8 +46,9 @@ export class BoundListener {
 }
 
 /**
- * The listening sockets of the worker, as the snapshot names them. A conflict degrades that one listener, names the owner, and is tried again every 5 s. A listener whose address stays is
- * kept when anything else about it changes; its next connections see the change.
+ * The listening sockets of the worker, as the snapshot names them. A conflict degrades that one listener, names the
+ * owner, and is tried again every 5 s. A listener whose address stays is kept when anything else about it changes; its
+ * next connections see the change.
  */
 export class BoundListeners {
   private readonly deps: BoundListenersDeps
@@ -73,7 +74,10 @@ export class BoundListeners {
     this.deps = deps
   }
 
-  /** A socket that this worker's predecessor listened on. Whatever is not used by `apply` is left to the caller's `dropInherited`. */
+  /**
+   * A socket that this worker's predecessor listened on. Whatever is not used by `apply` is left to the caller's
+   * `dropInherited`.
+   */
   inherit(name: string, address: string, port: number, descriptor: number): void {
     this.inherited.set(name, { address, port, descriptor })
   }
@@ -235,7 +239,8 @@ export class BoundListeners {
   }
 
   /**
-   * Shared ports are tried without SO_REUSEPORT first: with it, two programs of one user would silently split the traffic of a port between them.
+   * Shared ports are tried without SO_REUSEPORT first: with it, two programs of one user would silently split the
+   * traffic of a port between them.
    */
   private async bindNew(spec: ListenerSpec, onAccept: (transport: Transport) => void): Promise<TransportListener> {
     const { isShared, transports } = this.deps

@@ -18,10 +18,12 @@ export interface LoopbackPeer {
 const shareMs = 5
 
 /**
- * The caller's user id, which owns its end of a loopback connection. One look per connection, before its first byte is read, and only when the configuration names users.
+ * The caller's user id, which owns its end of a loopback connection. One look per connection, before its first byte is
+ * read, and only when the configuration names users.
  *
- * The kernel is asked for the one socket (`native/socket-owner.ts`); where it does not answer, the table of all sockets is read (/proc/net/tcp, column uid), whose
- * cost grows with the number of connections of the host. A connection that its caller has closed already is nobody's: the kernel reports such sockets as user 0.
+ * The kernel is asked for the one socket (`native/socket-owner.ts`); where it does not answer, the table of all sockets
+ * is read (/proc/net/tcp, column uid), whose cost grows with the number of connections of the host. A connection that
+ * its caller has closed already is nobody's: the kernel reports such sockets as user 0.
  */
 export class CallerIdentity {
   private readonly now: () => number
@@ -45,13 +47,19 @@ export class CallerIdentity {
     this.owner = undefined
   }
 
-  /** A user of this host, or none for peers of other hosts. `descriptor` is our end's, -1 where the transport does not tell it. */
+  /**
+   * A user of this host, or none for peers of other hosts. `descriptor` is our end's, -1 where the transport does not
+   * tell it.
+   */
   async find(peer: LoopbackPeer, descriptor = -1): Promise<PeerIdentity> {
     const uid = await this.uidOf(peer, descriptor)
     return uid === undefined ? noIdentity : { kind: 'user', uid }
   }
 
-  /** Whose share of a bound a connection is: a user of this host, as far as the kernel tells at once, else an address. Right also where callers are not told apart otherwise. */
+  /**
+   * Whose share of a bound a connection is: a user of this host, as far as the kernel tells at once, else an address.
+   * Right also where callers are not told apart otherwise.
+   */
   shareOf(transport: Pick<Transport, 'peer' | 'descriptor'>, identity: PeerIdentity): string {
     if (identity.kind === 'user') return `user ${identity.uid}`
     const peer = transport.peer()

@@ -10,8 +10,8 @@ export interface CallerIntakeDeps {
 }
 
 /**
- * Finds out who calls: what the transport has proved, else for outbound connections the user of this host whose socket it is, asked only where the configuration tells
- * applications by their users.
+ * Finds out who calls: what the transport has proved, else for outbound connections the user of this host whose socket
+ * it is, asked only where the configuration tells applications by their users.
  */
 export class CallerIntake implements IntakeStep {
   private readonly deps: CallerIntakeDeps

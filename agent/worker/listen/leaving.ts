@@ -14,8 +14,8 @@ export interface LeftSockets {
 }
 
 /**
- * Takes the transports of one connection out of this process together: nothing is read or written on them any more, and no FIN is sent. Throws when a descriptor cannot be copied;
- * all of them then go on here, and no copy is left.
+ * Takes the transports of one connection out of this process together: nothing is read or written on them any more, and
+ * no FIN is sent. Throws when a descriptor cannot be copied; all of them then go on here, and no copy is left.
  */
 export function leaveProcess(transports: readonly Transport[], copies: DescriptorCopies): LeftSockets {
   const descriptors: number[] = []

@@ -2,7 +2,10 @@ import { probeRequest } from '../../../contracts/handoff.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { HalfClosed, ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 
-/** What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had come in on the listener of its service. */
+/**
+ * What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had
+ * come in on the listener of its service.
+ */
 export interface ListenerContext {
   readonly name: string
   readonly port: number
@@ -32,7 +35,10 @@ export function listenerContext(spec: ListenerSpec, port: number): ListenerConte
   }
 }
 
-/** For a relayed connection whose TLV names a service: like that service's own listener. The implicit virtual host of a service has its key for a name. */
+/**
+ * For a relayed connection whose TLV names a service: like that service's own listener. The implicit virtual host of a
+ * service has its key for a name.
+ */
 export function relayedContext(relay: ListenerContext, service: ServiceSpec): ListenerContext {
   return { ...relay, protocol: service.protocol, virtualHost: service.key }
 }

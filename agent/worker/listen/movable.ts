@@ -1,18 +1,21 @@
 /**
- * Live connections that can leave this process and go on in another one (docs/continuity.md). The data path implements it; `handoff/` uses it.
+ * Live connections that can leave this process and go on in another one (docs/continuity.md). The data path implements
+ * it; `handoff/` uses it.
  *
- * How a move goes: `handoff/` asks the registry for connections, calls `detach()` when one is ready, sends the state and the descriptors, and closes the
- * descriptors when the receiver has them. From `detach()` on this process reads and writes nothing on the connection; bytes that arrive wait in the kernel.
- * When the receiver refuses, the same state and descriptors are given to `adopt()` of this process and the connection goes on here.
+ * How a move goes: `handoff/` asks the registry for connections, calls `detach()` when one is ready, sends the state
+ * and the descriptors, and closes the descriptors when the receiver has them. From `detach()` on this process reads and
+ * writes nothing on the connection; bytes that arrive wait in the kernel. When the receiver refuses, the same state and
+ * descriptors are given to `adopt()` of this process and the connection goes on here.
  */
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { PeerIdentity, TransportState } from '../transport/transport.ts'
 
 /**
- * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the release before knows too; the second adds that state. The
- * first is written wherever it says everything, so that such connections move between releases in both directions. A value that the receiver does not know is refused
- * with E_HANDOFF_VERSION, and the connection is drained where it is.
+ * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the
+ * release before knows too; the second adds that state. The first is written wherever it says everything, so that such
+ * connections move between releases in both directions. A value that the receiver does not know is refused with
+ * E_HANDOFF_VERSION, and the connection is drained where it is.
  */
 export const movedConnectionFormat = 1
 export const movedTransportsFormat = 2
@@ -69,7 +72,8 @@ interface Http1State {
 
 /**
  * A TCP connection or an upgraded one (WebSocket) with its upstream. Two descriptors: downstream, upstream.
- * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's send buffer.
+ * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's
+ * send buffer.
  */
 export type MovedPair = MovedFormat & MovedAccepted & PairState
 
@@ -102,7 +106,10 @@ interface PooledState {
 
 export type MovedConnection = MovedHttp1 | MovedPair | MovedPooled
 
-/** What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver has acknowledged. */
+/**
+ * What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver
+ * has acknowledged.
+ */
 export interface Detached {
   readonly state: MovedConnection
   readonly descriptors: readonly number[]
@@ -123,13 +130,15 @@ export interface Movable {
   /** Whether `detach()` may be called now: not in the middle of a request, of a dial, or of a PROXY header. */
   readonly isReady: boolean
   /**
-   * Calls `callback(this)` once, as soon as the connection is ready (a busy HTTP/1.1 connection: right after its current response), or never if it
-   * ends before. Called at the end of the event that made it ready, never from inside `whenReady`. A second call replaces the callback, null removes it.
+   * Calls `callback(this)` once, as soon as the connection is ready (a busy HTTP/1.1 connection: right after its
+   * current response), or never if it ends before. Called at the end of the event that made it ready, never from inside
+   * `whenReady`. A second call replaces the callback, null removes it.
    */
   whenReady(callback: ((connection: Movable) => void) | null): void
   /**
-   * Takes the connection out of this process: stops reading, drops libuv's hold without FIN, and removes it from the registry, all in one go.
-   * Answers undefined when it is not ready or has just ended. Throws what `copies.duplicate` throws; the connection then goes on here.
+   * Takes the connection out of this process: stops reading, drops libuv's hold without FIN, and removes it from the
+   * registry, all in one go. Answers undefined when it is not ready or has just ended. Throws what `copies.duplicate`
+   * throws; the connection then goes on here.
    */
   detach(copies: DescriptorCopies): Detached | undefined
   /** Whether it carried anything since the last call: a request or a part of one, bytes of a pair. */
@@ -137,8 +146,9 @@ export interface Movable {
   /** Nothing is in flight: closing it now loses nothing. Never true of a pair, whose bytes have no end. */
   readonly isIdle: boolean
   /**
-   * Asks it to end by its protocol's own means: HTTP/1.1 says `Connection: close` with the answer in hand, or the next one; a pooled connection closes; a pair knows
-   * no such means and goes on until it ends by itself or `abort` is called.
+   * Asks it to end by its protocol's own means: HTTP/1.1 says `Connection: close` with the answer in hand, or the next
+   * one; a pooled connection closes; a pair knows no such means and goes on until it ends by itself or `abort` is
+   * called.
    */
   drain(): void
   /** Closes it now, whatever is in flight. */
@@ -148,7 +158,10 @@ export interface Movable {
 /** All live connections of a worker that can move: accepted ones first, then the idle ones of the upstream pools. */
 export interface LiveConnections {
   readonly size: number
-  /** Accepted and not movable yet: a PROXY header, a calling application, a service or a dial is waited for. Each becomes a connection of `list`, or ends. */
+  /**
+   * Accepted and not movable yet: a PROXY header, a calling application, a service or a dial is waited for. Each
+   * becomes a connection of `list`, or ends.
+   */
   readonly arriving: number
   /** A copy: connections may end or detach while the caller walks. */
   list(): Movable[]
@@ -156,8 +169,9 @@ export interface LiveConnections {
   /** Those of `list` that carried something since the last call. */
   takeActive(): Movable[]
   /**
-   * Goes on with a connection that came from another process, or came back. From here on the descriptors belong to this process, also on failure.
-   * Errors: E_HANDOFF_VERSION for another format, E_HANDOFF_REFUSED for an unknown listener or cluster or a malformed state (the descriptors are then closed).
+   * Goes on with a connection that came from another process, or came back. From here on the descriptors belong to this
+   * process, also on failure. Errors: E_HANDOFF_VERSION for another format, E_HANDOFF_REFUSED for an unknown listener
+   * or cluster or a malformed state (the descriptors are then closed).
    */
   adopt(state: unknown, descriptors: readonly number[]): Movable
   /** Called for each connection that is accepted or adopted after this call; null removes it. */

@@ -11,8 +11,8 @@ export interface PortOwner {
 }
 
 /**
- * The processes that listen on an address, from /proc; empty where the system does not tell (another user's process, no /proc). Reads many small files: only for
- * conflicts and error messages.
+ * The processes that listen on an address, from /proc; empty where the system does not tell (another user's process, no
+ * /proc). Reads many small files: only for conflicts and error messages.
  */
 export function portOwners(address: string, port: number): PortOwner[] {
   const inodes = listeningInodes(address, port)
@@ -26,8 +26,8 @@ export function portOwners(address: string, port: number): PortOwner[] {
 const tableAgeMs = 1000
 
 /**
- * The same answers for many ports at the price of one look at /proc: with hundreds of listeners a look for each would take longer than a start may. A port
- * that the last look did not know is looked for again.
+ * The same answers for many ports at the price of one look at /proc: with hundreds of listeners a look for each would
+ * take longer than a start may. A port that the last look did not know is looked for again.
  */
 export class PortOwnerTable {
   private readonly now: () => number

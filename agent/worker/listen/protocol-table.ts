@@ -7,7 +7,10 @@ import type { Movable, MovedHttp1, MovedPair } from './movable.ts'
 export interface Protocol {
   /** Sockets of one connection that moves: its own, and for a pair that of its upstream behind it. */
   readonly sockets: 1 | 2
-  /** Takes over a connection whose intake is done; the transport is paused. `received`: bytes that were read already. null: it comes from an upgrade only. */
+  /**
+   * Takes over a connection whose intake is done; the transport is paused. `received`: bytes that were read already.
+   * null: it comes from an upgrade only.
+   */
   readonly begin: ((accepted: Accepted, transport: Transport, received: Buffer | null) => void) | null
   /**
    * Goes on with a connection of another process. The transports are its own from here on, also on failure.

@@ -32,8 +32,9 @@ export class ProxyIntake implements IntakeStep {
 }
 
 /**
- * Reads one header at the start of a connection; what follows it is kept for the next step. Anything else, a header that is not complete in time, or a caller that
- * ends before, closes the connection: guessing would let a caller forge addresses.
+ * Reads one header at the start of a connection; what follows it is kept for the next step. Anything else, a header
+ * that is not complete in time, or a caller that ends before, closes the connection: guessing would let a caller forge
+ * addresses.
  */
 class HeaderRead implements TransportOwner, TimerOwner {
   private readonly deps: ProxyIntakeDeps

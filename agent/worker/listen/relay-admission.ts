@@ -1,6 +1,6 @@
 /**
- * Bounds of a center's relay listener: connections of one address and of all. A host that lost its agent brings all its applications at once; the bound per host keeps it from
- * taking the center away from the others.
+ * Bounds of a center's relay listener: connections of one address and of all. A host that lost its agent brings all its
+ * applications at once; the bound per host keeps it from taking the center away from the others.
  */
 export class RelayAdmission {
   private readonly byHost = new Map<string, number>()
@@ -37,7 +37,10 @@ export class RelayAdmission {
   }
 }
 
-/** Whose place a connection takes: the peer's address, which it cannot choose; of IPv6 its /64, which one host has as a whole. */
+/**
+ * Whose place a connection takes: the peer's address, which it cannot choose; of IPv6 its /64, which one host has as a
+ * whole.
+ */
 export function quotaKey(address: string): string {
   if (!address.includes(':') || address.startsWith('::ffff:')) return address
   const [head = '', tail = ''] = address.split('::')

@@ -3,7 +3,10 @@ import type { SubnetSet } from '../route/subnet.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 
-/** A center's relay listener takes connections from the configured networks only; others are closed before a byte of theirs is read. */
+/**
+ * A center's relay listener takes connections from the configured networks only; others are closed before a byte of
+ * theirs is read.
+ */
 export class RelayGate implements IntakeStep {
   private readonly tallies: Tallies
   private networks: readonly string[] = []

@@ -22,8 +22,9 @@ export interface RelayIntakeDeps extends ShedReplyDeps {
 }
 
 /**
- * A center's relay listener: admits connections of hosts without an agent within their bounds, and lets each go on as if it had come in on the listener of the service that
- * its header names. One whose service is not known yet waits for control (`mesh/parked-names.ts`).
+ * A center's relay listener: admits connections of hosts without an agent within their bounds, and lets each go on as
+ * if it had come in on the listener of the service that its header names. One whose service is not known yet waits for
+ * control (`mesh/parked-names.ts`).
  */
 export class RelayIntake implements IntakeStep {
   private readonly deps: RelayIntakeDeps

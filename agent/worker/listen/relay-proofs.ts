@@ -4,7 +4,10 @@ import { SecretFile } from '../../../native/secret-file.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 
-/** Numbers remembered in each half of their time; beyond it connections are refused, for a number that is forgotten too early could come again. */
+/**
+ * Numbers remembered in each half of their time; beyond it connections are refused, for a number that is forgotten too
+ * early could come again.
+ */
 const maxNumbers = 200_000
 /** Between two log lines about refused connections, ms. */
 const logPauseMs = 10_000
@@ -19,8 +22,10 @@ export interface RelayProofsDeps {
 }
 
 /**
- * Where a center's relay listener names a secret file, each connection must prove that it comes from somebody who knows the secret (`contracts/relay-proof.ts`), with a header that did not come
- * before. A file that cannot be used admits nobody. Each worker remembers for itself: a header that was overheard can be used once more at each of the other workers, while it is young.
+ * Where a center's relay listener names a secret file, each connection must prove that it comes from somebody who knows
+ * the secret (`contracts/relay-proof.ts`), with a header that did not come before. A file that cannot be used admits
+ * nobody. Each worker remembers for itself: a header that was overheard can be used once more at each of the other
+ * workers, while it is young.
  */
 export class RelayProofs implements IntakeStep {
   private readonly deps: RelayProofsDeps

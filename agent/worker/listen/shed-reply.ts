@@ -38,7 +38,10 @@ function unavailable(code: ErrorCode, text: string): LocalAnswer {
   return { status: 503, code, fields, body: Buffer.from(`${code}  ${text}\n`, 'latin1') }
 }
 
-/** Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that no reset destroys the answer. */
+/**
+ * Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that
+ * no reset destroys the answer.
+ */
 export class ShedReply implements TransportOwner, TimerOwner {
   private readonly deps: ShedReplyDeps
   private readonly transport: Transport

@@ -65,8 +65,9 @@ const noMesh: MeshSpec = {
 }
 
 /**
- * Everything that a worker knows, as the road reads it: compiled virtual hosts, names, and destinations with their living state. Swapped in part by part: a change of one
- * service costs one service, and its destinations keep their connections and their memory of endpoints.
+ * Everything that a worker knows, as the road reads it: compiled virtual hosts, names, and destinations with their
+ * living state. Swapped in part by part: a change of one service costs one service, and its destinations keep their
+ * connections and their memory of endpoints.
  */
 export class MeshState {
   version = 0
@@ -97,7 +98,10 @@ export class MeshState {
 
   // ---- what the road asks
 
-  /** The destination of a route's cluster key, made at its first use; undefined for a service that the snapshot does not hold. */
+  /**
+   * The destination of a route's cluster key, made at its first use; undefined for a service that the snapshot does not
+   * hold.
+   */
   upstream(key: string): Upstream | undefined {
     const known = this.upstreams.get(key)
     return known ?? this.createUpstream(key)
@@ -118,7 +122,9 @@ export class MeshState {
     return splitAuthority(authority)[0]
   }
 
-  /** A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks. */
+  /**
+   * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks.
+   */
   fallback(text: string): Upstream | null {
     const [host, port] = splitAuthority(text)
     const address = host.startsWith('[') ? host.slice(1, -1) : host
@@ -164,7 +170,10 @@ export class MeshState {
 
   // ---- what control sends
 
-  /** Takes a whole snapshot. What it does not hold any more is removed; what stays keeps its state. E_WIRE for another format. */
+  /**
+   * Takes a whole snapshot. What it does not hold any more is removed; what stays keeps its state. E_WIRE for another
+   * format.
+   */
   load(snapshot: Snapshot): void {
     const format: number = snapshot.format
     if (format !== snapshotFormat) {

@@ -36,8 +36,10 @@ interface Wait {
 }
 
 /**
- * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`, half of them of one caller; beyond it a request is refused at once, and so is one for a new name of a caller
- * that asked for too many unknown ones. Each waits at most `parkTimeoutMs`, also when control is dead. A name is asked for once, however many requests wait for it.
+ * Requests for names that this worker does not know yet. Bound: `maxParkedRequests`, half of them of one caller; beyond
+ * it a request is refused at once, and so is one for a new name of a caller that asked for too many unknown ones. Each
+ * waits at most `parkTimeoutMs`, also when control is dead. A name is asked for once, however many requests wait for
+ * it.
  */
 export class ParkedNames implements TimerOwner {
   private readonly deps: ParkedNamesDeps

@@ -1,6 +1,7 @@
 /**
- * How many names that nobody knows one caller may ask for: a name costs every registry a subscription, so a caller that invents names must not use up what all callers share. Names that turn out to
- * be known cost nothing. Bound: `most` names that wait or were lately unknown; unknown ones are forgiven at `perSecond`.
+ * How many names that nobody knows one caller may ask for: a name costs every registry a subscription, so a caller that
+ * invents names must not use up what all callers share. Names that turn out to be known cost nothing. Bound: `most`
+ * names that wait or were lately unknown; unknown ones are forgiven at `perSecond`.
  */
 export interface UnknownNameQuotaOptions {
   readonly most: number

@@ -41,7 +41,10 @@ const clusterMetrics: readonly (readonly [keyof ClusterNumbers, 'gauge' | 'count
   ['picksWithoutEndpoint', 'counter', 'hostmesh_cluster_no_endpoint_total', 'Requests for which there was no endpoint'],
 ]
 
-/** Gauges and counters of every destination in use; the labels are cluster names, so their number is the number of destinations. */
+/**
+ * Gauges and counters of every destination in use; the labels are cluster names, so their number is the number of
+ * destinations.
+ */
 export function clusterSeries(upstreams: Iterable<Upstream>): StatSeries[] {
   const all = [...upstreams]
   const series = clusterMetrics.map(([field, kind, name, help]): StatSeries => ({

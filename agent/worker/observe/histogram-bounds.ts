@@ -1,6 +1,7 @@
 /**
- * Upper bounds of Istio's standard histograms and the way from a value to its bucket: one table read for values below 1024, a short walk above.
- * Source: Istio's default buckets for milliseconds and bytes (Envoy's stats, prometheus format).
+ * Upper bounds of Istio's standard histograms and the way from a value to its bucket: one table read for values below
+ * 1024, a short walk above. Source: Istio's default buckets for milliseconds and bytes (Envoy's stats, prometheus
+ * format).
  */
 export class HistogramBounds {
   readonly bounds: readonly number[]

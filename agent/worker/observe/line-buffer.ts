@@ -37,7 +37,10 @@ export class LineBuffer {
     this.bytes[this.length++] = value
   }
 
-  /** What a caller wrote must not end the quotes or the line (R32): quotes and backslashes get a backslash, control characters are written `\\x0a`. Takes up to four bytes for one. */
+  /**
+   * What a caller wrote must not end the quotes or the line (R32): quotes and backslashes get a backslash, control
+   * characters are written `\\x0a`. Takes up to four bytes for one.
+   */
   putClean(text: string): void {
     const { bytes } = this
     let at = this.length

@@ -10,8 +10,9 @@ export interface LineLog {
 }
 
 /**
- * Log lines of a worker, which begin like those of control and the watchdog (docs/operations.md), written at once to a descriptor. A worker writes a handful in its life; control's
- * logging library would cost more memory than everything else of a worker but Node. A line that cannot be written is lost: a full disk behind stderr must not stop traffic.
+ * Log lines of a worker, which begin like those of control and the watchdog (docs/operations.md), written at once to a
+ * descriptor. A worker writes a handful in its life; control's logging library would cost more memory than everything
+ * else of a worker but Node. A line that cannot be written is lost: a full disk behind stderr must not stop traffic.
  */
 export function lineLog(descriptor: number, base: Readonly<Record<string, unknown>>): LineLog {
   let lowest = levels.indexOf('info')

@@ -1,6 +1,8 @@
 /**
- * Whether this process should take no more connections because it holds nearly as much memory as it may have, before the watchdog replaces it for that. Begins above 90 % and ends below 85 %; at the latest after
- * 30 s, and then not again for 30 s: memory that a process has once is rarely given back, and a worker that refuses everybody for ever would be worse than one that is replaced.
+ * Whether this process should take no more connections because it holds nearly as much memory as it may have, before
+ * the watchdog replaces it for that. Begins above 90 % and ends below 85 %; at the latest after 30 s, and then not
+ * again for 30 s: memory that a process has once is rarely given back, and a worker that refuses everybody for ever
+ * would be worse than one that is replaced.
  */
 export interface MemoryPressureDeps {
   /** Resident bytes. */

@@ -24,7 +24,10 @@ const durationSum = 4
 const durationAt = 5
 const stride = durationAt + durationBounds.size
 
-/** Istio's standard TCP metrics, with the duration of connections beside them. Rows are looked up twice per connection, never per byte. */
+/**
+ * Istio's standard TCP metrics, with the duration of connections beside them. Rows are looked up twice per connection,
+ * never per byte.
+ */
 export class TcpMetrics {
   private readonly table = new SeriesTable(stride, tcpLabelNames.length, 1024)
   private readonly now: () => number

@@ -1,4 +1,7 @@
-/** Value of the first cookie with this name in a `cookie` field (RFC 6265 section 4.2.1), without surrounding quotes; undefined when it is not there. */
+/**
+ * Value of the first cookie with this name in a `cookie` field (RFC 6265 section 4.2.1), without surrounding quotes;
+ * undefined when it is not there.
+ */
 export function cookieValue(field: string | undefined, name: string): string | undefined {
   if (field === undefined) return undefined
   let from = 0

@@ -1,6 +1,7 @@
 /**
- * Why a request goes where it goes. Nothing is decided here: the matchers, conditions and candidates are those of the data path, asked one after the other
- * instead of until the first that fits. Changes nothing: no token is taken, no cluster is made, no fault is drawn.
+ * Why a request goes where it goes. Nothing is decided here: the matchers, conditions and candidates are those of the
+ * data path, asked one after the other instead of until the first that fits. Changes nothing: no token is taken, no
+ * cluster is made, no fault is drawn.
  */
 import type { ExplainAnswer, ExplainDestination, ExplainRequest, ExplainStep } from '../../../contracts/control-link.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
@@ -24,7 +25,10 @@ export interface ExplainSources {
   read(request: ExplainRequest, by: AskedBy): AskedRequest | AskedFault
   /** Applications by name, for `sourceApp`: labels and namespace. */
   readonly sourceApps: Iterable<SourceAppSpec>
-  /** Candidates and policy of a destination; undefined while the worker knows no such service. Must not create living state. */
+  /**
+   * Candidates and policy of a destination; undefined while the worker knows no such service. Must not create living
+   * state.
+   */
   destination(destination: Destination): DestinationFacts | undefined
 }
 

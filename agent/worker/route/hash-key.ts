@@ -31,8 +31,9 @@ function readKey(spec: HashKeySpec, view: RequestView): string | undefined {
 }
 
 /**
- * A cookie for a caller without one, so that its next requests stick; undefined for keys that are not made (Istio: a cookie without ttl is only read).
- * ttl 0 makes a session cookie. The value says nothing about the caller: 64 random bits.
+ * A cookie for a caller without one, so that its next requests stick; undefined for keys that are not made (Istio: a
+ * cookie without ttl is only read). ttl 0 makes a session cookie. The value says nothing about the caller: 64 random
+ * bits.
  */
 export function makeHashCookie(spec: HashKeySpec, random: () => number): HashCookie | undefined {
   if (spec.from !== 'cookie' || spec.ttlMs === undefined) return undefined

@@ -12,7 +12,10 @@ export function compileHeaderEdits(spec: HeaderEditsSpec | undefined): HeaderEdi
   return { fields, drop: new Set([...spec.remove, ...spec.set.map(([name]) => name)]) }
 }
 
-/** Those of a route with those of its destination behind them: what the destination sets or removes, the route does not say. */
+/**
+ * Those of a route with those of its destination behind them: what the destination sets or removes, the route does not
+ * say.
+ */
 export function editsBehind(route: HeaderEdits | null, destination: HeaderEdits | null): HeaderEdits | null {
   if (route === null || destination === null) return destination
   const kept = route.fields.filter(([name]) => !destination.drop.has(name.toLowerCase()))

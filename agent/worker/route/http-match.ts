@@ -1,6 +1,6 @@
 /**
- * One `match` of an HTTP route, as an ordered list of conditions. `test` asks whether all hold, `describeMiss` names the first that does not:
- * both walk the same list, so that what is explained is what was decided.
+ * One `match` of an HTTP route, as an ordered list of conditions. `test` asks whether all hold, `describeMiss` names
+ * the first that does not: both walk the same list, so that what is explained is what was decided.
  */
 import type { HttpMatchSpec, PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
 import { queryParameter } from './query.ts'

@@ -1,9 +1,11 @@
 /**
- * User regexes, in time linear to the subject, whatever the pattern: RE2's algorithm (re2js), never V8's backtracking engine.
+ * User regexes, in time linear to the subject, whatever the pattern: RE2's algorithm (re2js), never V8's backtracking
+ * engine.
  *
- * Measured on Node 26: 0.1 to 0.9 µs for ordinary paths and header values, 10 ns per byte for patterns that are exponential elsewhere; two to five times
- * faster than V8's own linear engine, which is also behind a flag. Control refuses programs above 200 instructions, which with `maxSubjectLength` bounds the
- * worst pattern on the worst subject to tens of milliseconds, where its automaton has more states than can be remembered.
+ * Measured on Node 26: 0.1 to 0.9 µs for ordinary paths and header values, 10 ns per byte for patterns that are
+ * exponential elsewhere; two to five times faster than V8's own linear engine, which is also behind a flag. Control
+ * refuses programs above 200 instructions, which with `maxSubjectLength` bounds the worst pattern on the worst subject
+ * to tens of milliseconds, where its automaton has more states than can be remembered.
  */
 import { RE2JS } from 're2js'
 

@@ -1,6 +1,7 @@
 /**
- * MurmurHash3, 32 bits (x86 variant, public domain algorithm by Austin Appleby), over the UTF-8 bytes of a string: the one hash of consistent-hash policies,
- * so that every agent sends the same key to the same endpoint. Never for anything that an attacker must not steer: it is not keyed.
+ * MurmurHash3, 32 bits (x86 variant, public domain algorithm by Austin Appleby), over the UTF-8 bytes of a string: the
+ * one hash of consistent-hash policies, so that every agent sends the same key to the same endpoint. Never for anything
+ * that an attacker must not steer: it is not keyed.
  */
 export function murmur3(text: string, seed = 0): number {
   for (let i = 0; i < text.length; i++) {

@@ -1,6 +1,7 @@
 /**
- * From what a caller wrote (`x-mesh-service`, Host) to a virtual host. First the answers of control, which knows registries and rules, then the declared
- * names of the virtual hosts: exact, then the longest `*.suffix`. A name for which a more specific rule decides, whose virtual host is not here yet, is asked for.
+ * From what a caller wrote (`x-mesh-service`, Host) to a virtual host. First the answers of control, which knows
+ * registries and rules, then the declared names of the virtual hosts: exact, then the longest `*.suffix`. A name for
+ * which a more specific rule decides, whose virtual host is not here yet, is asked for.
  */
 import { parseServiceName } from '../../../contracts/endpoint.ts'
 import { splitAuthority } from './authority.ts'
@@ -100,7 +101,10 @@ class SuffixHost {
   }
 }
 
-/** Whether control may be asked what a name means. Addresses are names, too: an IPv6 literal in Host is unknown, not forbidden. */
+/**
+ * Whether control may be asked what a name means. Addresses are names, too: an IPv6 literal in Host is unknown, not
+ * forbidden.
+ */
 export function mayBeAName(name: string): boolean {
   return name.startsWith('[') || parseServiceName(name) !== undefined
 }

@@ -22,7 +22,10 @@ const spec: VirtualHostSpec = {
   tcp: [],
 }
 
-/** The virtual host of this host itself: it answers whether the worker serves. Its requests are neither counted nor logged. */
+/**
+ * The virtual host of this host itself: it answers whether the worker serves. Its requests are neither counted nor
+ * logged.
+ */
 export function ownVirtualHost(ids: RouteIds, filters: FilterTable): VirtualHost {
   return compileVirtualHost(spec, { ids, now: 0, limitShare: 1, filters, isOwn: true })
 }

@@ -1,11 +1,16 @@
 /**
- * Finds the candidates for a path among many exact and prefix conditions in one walk along the path, in the order of the rules.
+ * Finds the candidates for a path among many exact and prefix conditions in one walk along the path, in the order of
+ * the rules.
  *
- * A radix tree: each node holds the numbers of the conditions that end there. A walk visits a handful of nodes whatever the number of routes, and yields
- * every prefix on the way plus the exact conditions at its end; numbers without a path condition belong to the root's prefixes (the empty prefix).
+ * A radix tree: each node holds the numbers of the conditions that end there. A walk visits a handful of nodes whatever
+ * the number of routes, and yields every prefix on the way plus the exact conditions at its end; numbers without a path
+ * condition belong to the root's prefixes (the empty prefix).
  */
 export interface PathTable {
-  /** Writes the numbers whose path condition holds into `out`, ascending, and returns how many. `out` must hold `size` numbers. */
+  /**
+   * Writes the numbers whose path condition holds into `out`, ascending, and returns how many. `out` must hold `size`
+   * numbers.
+   */
   candidates(path: string, out: Int32Array): number
 }
 

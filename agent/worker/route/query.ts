@@ -1,4 +1,7 @@
-/** First value of a query parameter, name and value as they are on the wire, as Envoy compares them; undefined when it is not there. Only rules that ask for a parameter pay for this. */
+/**
+ * First value of a query parameter, name and value as they are on the wire, as Envoy compares them; undefined when it
+ * is not there. Only rules that ask for a parameter pay for this.
+ */
 export function queryParameter(query: string, name: string): string | undefined {
   let from = 0
   while (from <= query.length) {

@@ -2,8 +2,8 @@
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /**
- * A request as routing reads it. The exchange of the data path implements it lazily over the head's bytes; `explain` implements it over plain values.
- * A route that matches on nothing but a path prefix never makes the other getters run.
+ * A request as routing reads it. The exchange of the data path implements it lazily over the head's bytes; `explain`
+ * implements it over plain values. A route that matches on nothing but a path prefix never makes the other getters run.
  */
 export interface RequestView {
   readonly method: string

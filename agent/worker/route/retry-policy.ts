@@ -1,6 +1,7 @@
 /**
- * Which failures ask for another attempt, in Envoy's words (router filter, x-envoy-retry-on). Whether an attempt is then allowed is decided elsewhere: by what
- * was sent (never a non-idempotent request after its first byte, R31), by the count of attempts and by the budget of the destination.
+ * Which failures ask for another attempt, in Envoy's words (router filter, x-envoy-retry-on). Whether an attempt is
+ * then allowed is decided elsewhere: by what was sent (never a non-idempotent request after its first byte, R31), by
+ * the count of attempts and by the budget of the destination.
  *
  * | word | failure before a response head | status |
  * |---|---|---|
@@ -11,7 +12,8 @@
  * | 5xx | all of them | 500 to 599 |
  * | retriable-4xx | | 409 |
  * | retriable-status-codes | | those listed |
- * | cancelled, deadline-exceeded, resource-exhausted, internal, unavailable | | field `grpc-status` of the response head: 1, 4, 8, 13, 14 |
+ * | cancelled, deadline-exceeded, resource-exhausted, internal, unavailable | | field `grpc-status` of the response
+ * head: 1, 4, 8, 13, 14 |
  */
 import type { RetryCondition, RetrySpec } from '../../../contracts/route-spec.ts'
 import type { RetryPolicy } from './types.ts'

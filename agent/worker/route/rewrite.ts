@@ -1,14 +1,15 @@
 /**
- * New paths for the upstream. What a rule makes out of a caller's path is made safe for a request line again: it starts with `/` and holds nothing that
- * would end the target (space, control characters, `?`, `#` and non-ASCII become percent escapes).
+ * New paths for the upstream. What a rule makes out of a caller's path is made safe for a request line again: it starts
+ * with `/` and holds nothing that would end the target (space, control characters, `?`, `#` and non-ASCII become
+ * percent escapes).
  */
 import type { HttpMatchSpec, RewriteSpec } from '../../../contracts/route-spec.ts'
 import { linearRegex } from './linear-regex.ts'
 import type { RequestView } from './types.ts'
 
 /**
- * Istio's meaning of `rewrite.uri`: a matched prefix is replaced, without a path condition the leading `/`; for exact and regex matches the whole path.
- * null when the path stays.
+ * Istio's meaning of `rewrite.uri`: a matched prefix is replaced, without a path condition the leading `/`; for exact
+ * and regex matches the whole path. null when the path stays.
  */
 export function compilePathRewrite(
   rewrite: RewriteSpec | undefined,

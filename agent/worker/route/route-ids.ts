@@ -1,6 +1,7 @@
 /**
- * Dense numbers for routes, for typed-array counters. A route keeps its number as long as a route of that virtual host and name exists; numbers of routes that
- * are gone are given out again, so that the highest number stays near the count.
+ * Dense numbers for routes, for typed-array counters. A route keeps its number as long as a route of that virtual host
+ * and name exists; numbers of routes that are gone are given out again, so that the highest number stays near the
+ * count.
  */
 export class RouteIds {
   private readonly byKey = new Map<string, number>()

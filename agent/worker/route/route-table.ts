@@ -1,6 +1,7 @@
 /**
- * All matches of a virtual host in their order. Case-sensitive exact and prefix paths are found through the path table, so that the hundredth route costs what
- * the first does; whatever else a match asks is tested on the candidates alone. Few matches are simply walked.
+ * All matches of a virtual host in their order. Case-sensitive exact and prefix paths are found through the path table,
+ * so that the hundredth route costs what the first does; whatever else a match asks is tested on the candidates alone.
+ * Few matches are simply walked.
  */
 import { conditionsHold, matchesAll } from './http-match.ts'
 import type { HttpMatch } from './http-match.ts'
@@ -59,7 +60,10 @@ function isInPathTable(match: HttpMatch): boolean {
   return uri !== undefined && !('regex' in uri) && match.spec.ignoreUriCase !== true
 }
 
-/** A match that the table cannot decide is a candidate for every path (the empty prefix), one with a regex for paths that begin as it does. */
+/**
+ * A match that the table cannot decide is a candidate for every path (the empty prefix), one with a regex for paths
+ * that begin as it does.
+ */
 function pathEntry({ match }: TableEntry, number: number): PathEntry {
   const uri = match?.spec.uri
   if (uri !== undefined && 'regex' in uri) return { kind: 'prefix', path: literalPrefix(uri.regex), number }
@@ -68,7 +72,9 @@ function pathEntry({ match }: TableEntry, number: number): PathEntry {
   return { kind: 'prefix', path: 'prefix' in uri ? uri.prefix : '', number }
 }
 
-/** The plain characters that every string of this regex begins with; none where an alternative could begin otherwise. */
+/**
+ * The plain characters that every string of this regex begins with; none where an alternative could begin otherwise.
+ */
 export function literalPrefix(pattern: string): string {
   if (pattern.includes('|')) return ''
   const start = pattern.startsWith('^') ? 1 : 0

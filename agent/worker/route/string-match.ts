@@ -1,6 +1,6 @@
 /**
- * One string condition of a rule, ready to test, and able to say why it failed: the same object decides and explains. Text of the rule is compared as its UTF-8 bytes; a regex sees characters, where a
- * request's value is UTF-8.
+ * One string condition of a rule, ready to test, and able to say why it failed: the same object decides and explains.
+ * Text of the rule is compared as its UTF-8 bytes; a regex sees characters, where a request's value is UTF-8.
  */
 import type { PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
 import { linearRegex } from './linear-regex.ts'

@@ -1,20 +1,22 @@
 /**
- * What the road sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a clock or throws.
+ * What the road sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a clock
+ * or throws.
  *
  * The functions of routing, for `forward/` and `protocols/`:
  *
- *   compileVirtualHost(spec, options)        `virtual-host.ts`   spec to matchers; filters keep their state if handed the former VirtualHost
- *   matchRoute(host, view)                   `virtual-host.ts`   first matching Route or undefined
- *   matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
- *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without destinations
- *   new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
+ *   compileVirtualHost(spec, options)        `virtual-host.ts`   spec to matchers; filters keep their state if handed
+ *   the former VirtualHost matchRoute(host, view)                   `virtual-host.ts`   first matching Route or
+ *   undefined matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
+ *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without
+ *   destinations new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
  *   readHash, connectionHash, makeHashCookie `hash-key.ts`
  *   chooseMirrors(route, random, send)       `mirror.ts`
  *   exportFilters, importFilters             `filter-state.ts`   what filters remember, for the next generation
  *   explainRequest                           `explain.ts`
  *
- * A redirect, a direct response, a fault, a preflight and a rate limit are all filters (`filters/`): run `route.filters` in order; the first answer ends the chain.
- * A route without destinations always has a filter that answers. Routing knows their contract (`filters/filter.ts`); the table that makes them is handed in.
+ * A redirect, a direct response, a fault, a preflight and a rate limit are all filters (`filters/`): run
+ * `route.filters` in order; the first answer ends the chain. A route without destinations always has a filter that
+ * answers. Routing knows their contract (`filters/filter.ts`); the table that makes them is handed in.
  */
 import type {
   DestinationSpec,
@@ -74,7 +76,10 @@ export interface Route {
   readonly replyFilters: readonly ReplyFilter[]
   readonly requestEdits: HeaderEdits | null
   readonly responseEdits: HeaderEdits | null
-  /** New path for the upstream, without query; the query is kept. null = as it came. One Route per match where the match decides (prefix rewrite). */
+  /**
+   * New path for the upstream, without query; the query is kept. null = as it came. One Route per match where the match
+   * decides (prefix rewrite).
+   */
   readonly rewritePath: ((view: RequestView) => string) | null
   /** New Host for the upstream. */
   readonly rewriteAuthority: string | null

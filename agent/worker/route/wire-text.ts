@@ -1,6 +1,6 @@
 /**
- * Text of rules and bytes of requests. A request's strings hold one character for each byte as it came; a rule's text means its UTF-8 bytes. Both directions, and nothing is done for ASCII, which is nearly
- * everything.
+ * Text of rules and bytes of requests. A request's strings hold one character for each byte as it came; a rule's text
+ * means its UTF-8 bytes. Both directions, and nothing is done for ASCII, which is nearly everything.
  */
 // oxlint-disable-next-line no-control-regex -- every character of ASCII
 const ascii = /^[\0-\x7f]*$/

@@ -1,10 +1,12 @@
 /**
  * Bulk from one connection to another inside the kernel, without the bytes ever coming here.
  *
- * A flow moves portions. One starts at 64 KiB and doubles, up to 1 MiB, each time that the receiver took a full portion at once; a receiver that does not is back at
- * 64 KiB. What it left is held here until it has drained, and nothing is taken meanwhile.
+ * A flow moves portions. One starts at 64 KiB and doubles, up to 1 MiB, each time that the receiver took a full portion
+ * at once; a receiver that does not is back at 64 KiB. What it left is held here until it has drained, and nothing is
+ * taken meanwhile.
  *
- * Bound: a flow holds at most one portion; while all flows of the worker hold `maxHeldBytes` (16 MiB) together, every portion is 64 KiB.
+ * Bound: a flow holds at most one portion; while all flows of the worker hold `maxHeldBytes` (16 MiB) together, every
+ * portion is 64 KiB.
  */
 import { nothingToTake } from '../../../native/kernel-pipe.ts'
 import type { BytePipe } from '../../../native/kernel-pipe.ts'
@@ -53,8 +55,8 @@ export class BulkFlow {
   }
 
   /**
-   * Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; nothing is taken where a transport has to see the bytes, while something is pending at `to`, or
-   * when the worker closes.
+   * Moves what is there, at most `atMost` bytes. Answers like `BytePipe.take`; nothing is taken where a transport has
+   * to see the bytes, while something is pending at `to`, or when the worker closes.
    */
   move(from: Transport, to: Transport, atMost = largestPortion): number {
     const { mover } = this

@@ -1,5 +1,6 @@
 /**
- * The time of the data path: monotonic ms, read from the system once per socket event and then only looked at. A figure inside one event never moves.
+ * The time of the data path: monotonic ms, read from the system once per socket event and then only looked at. A figure
+ * inside one event never moves.
  */
 export class Clock {
   now: number

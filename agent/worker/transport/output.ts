@@ -1,8 +1,9 @@
 /**
  * The one buffer in which outgoing bytes are put together before they go to the kernel in one write.
  *
- * A worker has one of these. It is filled and written inside one event; when the kernel does not take all of it, the transport keeps the memory until it
- * has, and the output goes on with fresh memory. Views of common lengths are kept, so that a write of a length seen before allocates nothing.
+ * A worker has one of these. It is filled and written inside one event; when the kernel does not take all of it, the
+ * transport keeps the memory until it has, and the output goes on with fresh memory. Views of common lengths are kept,
+ * so that a write of a length seen before allocates nothing.
  */
 
 /** A whole read (64 KiB) with its framing and a response head beside it. Grows when one event produces more. */
@@ -103,7 +104,10 @@ export class Output {
     this.length = 0
   }
 
-  /** Leaves the memory to a slow write and goes on with other memory. What was left is given back to `recycle` when the write is done. */
+  /**
+   * Leaves the memory to a slow write and goes on with other memory. What was left is given back to `recycle` when the
+   * write is done.
+   */
   surrender(): OutputBlock {
     const left = this.block
     this.block = this.spares.pop() ?? new OutputBlock(this.capacity, this.keptViews)

@@ -1,6 +1,7 @@
 /**
- * Transports on Node's public API, for a Node whose handles `raw-handle.ts` does not know. Slower (the stream layer), the same behaviour, but for two things:
- * descriptors are not told (connections cannot move to another process), and a listening socket of another process can still be taken over.
+ * Transports on Node's public API, for a Node whose handles `raw-handle.ts` does not know. Slower (the stream layer),
+ * the same behaviour, but for two things: descriptors are not told (connections cannot move to another process), and a
+ * listening socket of another process can still be taken over.
  */
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'

@@ -1,8 +1,11 @@
 /**
- * Transports on Node's own TCP handles: no stream layer, one read buffer for all sockets, no object per write that the kernel takes at once.
+ * Transports on Node's own TCP handles: no stream layer, one read buffer for all sockets, no object per write that the
+ * kernel takes at once.
  *
- * Why: half of the cost of a small request in Node is the stream layer around the socket. Everything internal that the data path relies on is in
- * this file and in `raw-bindings.ts`. It is no public API, so the file is only used on a major version it was written for and after `raw-self-test.ts` passed in this very process; else `public-socket.ts` serves.
+ * Why: half of the cost of a small request in Node is the stream layer around the socket. Everything internal that the
+ * data path relies on is in this file and in `raw-bindings.ts`. It is no public API, so the file is only used on a
+ * major version it was written for and after `raw-self-test.ts` passed in this very process; else `public-socket.ts`
+ * serves.
  */
 import { isIPv6 } from 'node:net'
 
@@ -110,7 +113,8 @@ class RawTransport implements Transport, HandleOwner {
       return false
     }
     if (length === 0) return this.pendingBytes === 0
-    // Behind a slow write the bytes are copied, so that the output keeps its memory; the first slow write takes the memory itself.
+    // Behind a slow write the bytes are copied, so that the output keeps its memory; the first slow write takes the
+    // memory itself.
     const isQueued = this.pendingBytes > 0
     const bytes = isQueued ? Buffer.from(output.view()) : output.view()
     const result = handle.writeBuffer(null, bytes)
@@ -297,7 +301,10 @@ class RawTransport implements Transport, HandleOwner {
     setImmediate(() => this.writeBroke(code))
   }
 
-  /** An answer may have come before the reset that the write met (R25): whoever reads is told of the end by the read behind it, which is sure to come. */
+  /**
+   * An answer may have come before the reset that the write met (R25): whoever reads is told of the end by the read
+   * behind it, which is sure to come.
+   */
   private writeBroke(code: number): void {
     const { handle, shared } = this
     if (handle === null) return
@@ -351,7 +358,10 @@ class RawListener implements TransportListener {
   }
 }
 
-/** `output` is the worker's one output buffer: memory of finished slow writes goes back to it. Throws when a binding is missing. */
+/**
+ * `output` is the worker's one output buffer: memory of finished slow writes goes back to it. Throws when a binding is
+ * missing.
+ */
 export function rawTransports(output: Output): Transports {
   const bindings = loadBindings()
   const { state, readBytesOrError } = bindings

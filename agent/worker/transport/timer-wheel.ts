@@ -1,11 +1,14 @@
 /**
- * All deadlines of a worker in one coarse wheel, so that arming and disarming one costs a few pointer writes and no timer of Node's.
+ * All deadlines of a worker in one coarse wheel, so that arming and disarming one costs a few pointer writes and no
+ * timer of Node's.
  *
- * Resolution: a timer fires 0..2 ticks late (tick = 4 ms), never early. Far deadlines sit in a second wheel and move down when their time comes near;
- * anything beyond 70 minutes is looked at again after that time. The process wakes up only when a slot with timers is due, so an idle worker sleeps.
+ * Resolution: a timer fires 0..2 ticks late (tick = 4 ms), never early. Far deadlines sit in a second wheel and move
+ * down when their time comes near; anything beyond 70 minutes is looked at again after that time. The process wakes up
+ * only when a slot with timers is due, so an idle worker sleeps.
  *
- * Moving a deadline further away, which is what every request does to an idle time-out, only writes a number: the timer stays in its old slot and finds
- * its true place when that slot comes. So `disarm` leaves it there too, and an owner that ends must `drop` its timers.
+ * Moving a deadline further away, which is what every request does to an idle time-out, only writes a number: the timer
+ * stays in its old slot and finds its true place when that slot comes. So `disarm` leaves it there too, and an owner
+ * that ends must `drop` its timers.
  */
 
 export const tickMs = 4

@@ -30,7 +30,10 @@ export interface HttpWords {
 export interface Auth {
   /** Metadata of one gRPC request. Rejects with E_REGISTRY_DENIED or as the login's transport did. */
   forGrpc(subject: AuthSubject): Promise<AuthHeaders>
-  /** The same for one HTTP request. Signatures of naming requests are parameters there, as servers expect them; tokens are never. */
+  /**
+   * The same for one HTTP request. Signatures of naming requests are parameters there, as servers expect them; tokens
+   * are never.
+   */
   forHttp(subject: AuthSubject): Promise<HttpWords>
   /** The server refused us: forget the token, so that the next request logs in again. Answers whether that can help. */
   renew(): boolean

@@ -1,8 +1,9 @@
 /**
- * Configuration documents of the registry: listened to on a connection of their own, which is opened by the first who needs it.
+ * Configuration documents of the registry: listened to on a connection of their own, which is opened by the first who
+ * needs it.
  *
- * A document that vanishes, or that is older than the one in use, is asked for again before anybody hears of it: a server that comes back after an outage
- * has been seen to deny documents that were written while it was away.
+ * A document that vanishes, or that is older than the one in use, is asked for again before anybody hears of it: a
+ * server that comes back after an outage has been seen to deny documents that were written while it was away.
  */
 import { every, type Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
@@ -138,7 +139,8 @@ export class NacosConfigSource implements ConfigSource {
       if (now?.md5 === found && this.deps.clock.monotonic() > againAt) {
         againAt = this.deps.clock.monotonic() + writeAgainMs
         await this.retry((transport) => {
-          // 2.3.1 compares a change over HTTP with the new content itself: it never writes, and says that it did. There our own comparison of a moment ago has to do
+          // 2.3.1 compares a change over HTTP with the new content itself: it never writes, and says that it did. There
+          // our own comparison of a moment ago has to do
           if (transport === this.deps.overHttp) return transport.publish(key, content, '')
           return transport.publish(key, content, expectedRevision ?? '')
         }, signal)

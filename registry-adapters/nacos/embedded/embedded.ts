@@ -1,4 +1,7 @@
-/** The embedded registry: the Nacos-compatible server with an in-memory store behind it. For the demo, for tests, and for a first try without Java. */
+/**
+ * The embedded registry: the Nacos-compatible server with an in-memory store behind it. For the demo, for tests, and
+ * for a first try without Java.
+ */
 import { systemClock } from '../../../contracts/clock.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import type { AuthUser } from '../server/auth.ts'

@@ -1,6 +1,6 @@
 /**
- * Services and instances in memory, with Nacos's rules of life: ephemeral instances live by heartbeats or by their connection, persistent ones until
- * they are taken back. Owns no timer and no socket; `sweep()` does what is due.
+ * Services and instances in memory, with Nacos's rules of life: ephemeral instances live by heartbeats or by their
+ * connection, persistent ones until they are taken back. Owns no timer and no socket; `sweep()` does what is due.
  */
 import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'

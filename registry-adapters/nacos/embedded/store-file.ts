@@ -1,4 +1,7 @@
-/** Persistent instances, services made on purpose and configuration documents in one JSON file, written whole and atomically. */
+/**
+ * Persistent instances, services made on purpose and configuration documents in one JSON file, written whole and
+ * atomically.
+ */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConfigKey, StoredConfig } from '../server/backend.ts'
@@ -14,7 +17,10 @@ export interface StoreContent {
 
 const empty: StoreContent = { services: [], configs: [] }
 
-/** Reads the file; a missing one is empty. Rejects with E_CONFIG_UNREADABLE for one that cannot be read or holds something else. */
+/**
+ * Reads the file; a missing one is empty. Rejects with E_CONFIG_UNREADABLE for one that cannot be read or holds
+ * something else.
+ */
 export async function readStoreFile(path: string): Promise<StoreContent> {
   let text: string
   try {

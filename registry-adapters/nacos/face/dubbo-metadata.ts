@@ -1,14 +1,16 @@
 /**
- * Dubbo's application-level discovery reads ports from metadata, not from the instance: `dubbo.endpoints` (one per protocol) and the port of the metadata
- * service. At our loopback address only one port leads there, so what names the application's own port is turned to it, and endpoints of other ports are
- * left out. Source: org.apache.dubbo.registry.client.metadata.ServiceInstanceMetadataUtils of Dubbo 3.3.
+ * Dubbo's application-level discovery reads ports from metadata, not from the instance: `dubbo.endpoints` (one per
+ * protocol) and the port of the metadata service. At our loopback address only one port leads there, so what names the
+ * application's own port is turned to it, and endpoints of other ports are left out. Source:
+ * org.apache.dubbo.registry.client.metadata.ServiceInstanceMetadataUtils of Dubbo 3.3.
  */
 const endpointsKey = 'dubbo.endpoints'
 const metadataServiceKey = 'dubbo.metadata-service.url-params'
 
 /**
- * The address to show for an instance with this metadata. Dubbo dials the network address of its host where it reads 127.x (NetUtils.filterLocalHost), and
- * nobody listens there; the mapped form of the same address is left alone and reaches loopback.
+ * The address to show for an instance with this metadata. Dubbo dials the network address of its host where it reads
+ * 127.x (NetUtils.filterLocalHost), and nobody listens there; the mapped form of the same address is left alone and
+ * reaches loopback.
  */
 export function dialableAddress(metadata: Readonly<Record<string, string>>, address: string): string {
   const isDubbo =
@@ -16,7 +18,10 @@ export function dialableAddress(metadata: Readonly<Record<string, string>>, addr
   return isDubbo && address.startsWith('127.') ? `::ffff:${address}` : address
 }
 
-/** `appPort` is the application's own port on its host, `port` the localhost port. Anything that is not in Dubbo's form stays as it is. */
+/**
+ * `appPort` is the application's own port on its host, `port` the localhost port. Anything that is not in Dubbo's form
+ * stays as it is.
+ */
 export function dubboMetadata(
   metadata: Readonly<Record<string, string>>,
   appPort: number,

@@ -1,4 +1,7 @@
-/** Configuration behind the policy of the face. A document that the caller may not read is refused, whether it is there or not. */
+/**
+ * Configuration behind the policy of the face. A document that the caller may not read is refused, whether it is there
+ * or not.
+ */
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { ConfigBackend, ConfigKey, StoredConfig } from '../server/backend.ts'
 import { callerName, type Caller } from '../server/caller.ts'

@@ -20,7 +20,10 @@ export interface NacosFaceConfig {
   readonly port: number
   /** gRPC port; default: `port` + 1000, where clients look for it and cannot be told otherwise. */
   readonly grpcPort?: number
-  /** How long an application that a former face had registered stays announced while its client is away; ms, default 30_000. */
+  /**
+   * How long an application that a former face had registered stays announced while its client is away; ms, default
+   * 30_000.
+   */
   readonly reconnectGraceMs?: number
   /** The same for a client whose connection breaks; ms, default 2000. */
   readonly connectionGraceMs?: number
@@ -55,17 +58,26 @@ export interface NacosFaceStatus {
 }
 
 export interface NacosFace {
-  /** Listens on both ports. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED; nothing is left open then, and it may be tried again. */
+  /**
+   * Listens on both ports. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED; nothing is left open then, and it may be
+   * tried again.
+   */
   start(): Promise<void>
   /** undefined = not started. */
   status(): NacosFaceStatus | undefined
-  /** Closes ports, connections and timers; clients are told to connect again. Deregisters nothing: the next face of this host takes the applications over. */
+  /**
+   * Closes ports, connections and timers; clients are told to connect again. Deregisters nothing: the next face of this
+   * host takes the applications over.
+   */
   close(): Promise<void>
 }
 
 const configTimeoutMs = 5_000
 
-/** The face with the mesh behind it. Opens nothing before `start()`. What the real server wants to be logged in with is control's to know. */
+/**
+ * The face with the mesh behind it. Opens nothing before `start()`. What the real server wants to be logged in with is
+ * control's to know.
+ */
 export function createNacosFace(config: NacosFaceConfig, deps: FaceDeps): NacosFace {
   const limits = { ...defaultLimits, ...config.limits }
   const idleMs = config.idleMs ?? 60_000

@@ -1,6 +1,7 @@
 /**
- * Naming with the mesh behind it. What local clients register is kept in a store with Nacos's rules of life, and each change of it is carried to control:
- * register, update, deregister, in order per service. What is discovered is the localhost port.
+ * Naming with the mesh behind it. What local clients register is kept in a store with Nacos's rules of life, and each
+ * change of it is carried to control: register, update, deregister, in order per service. What is discovered is the
+ * localhost port.
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
@@ -156,7 +157,10 @@ export class MeshNaming {
     return this.store.view(service)?.instances ?? []
   }
 
-  /** Users that have the service, in any spelling: Host has no case, so that whoever has another spelling of a name may get its calls. */
+  /**
+   * Users that have the service, in any spelling: Host has no case, so that whoever has another spelling of a name may
+   * get its calls.
+   */
   ownersOf(service: ServiceName): number[] {
     const key = serviceKey(service).toLowerCase()
     const owners = this.registered(service).flatMap(({ owner }) => owner ?? [])

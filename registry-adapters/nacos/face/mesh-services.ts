@@ -1,4 +1,7 @@
-/** Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when nobody does. */
+/**
+ * Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when
+ * nobody does.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { metadataKeys, serviceKey } from '../../../contracts/endpoint.ts'

@@ -1,6 +1,7 @@
 /**
- * What is watched at the source for clients of the face. Bounds: `most` entries in all and `mostPerUser` for one user, beyond which nothing new is watched. An entry counts for each user that asks for
- * it, listens to it, or did so less than `idleMs` ago; it is let go with the last of them.
+ * What is watched at the source for clients of the face. Bounds: `most` entries in all and `mostPerUser` for one user,
+ * beyond which nothing new is watched. An entry counts for each user that asks for it, listens to it, or did so less
+ * than `idleMs` ago; it is let go with the last of them.
  */
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import { overLimit } from '../server/fault.ts'
@@ -9,7 +10,9 @@ import { overLimit } from '../server/fault.ts'
 export type Holder = string | undefined
 
 export interface WatchTableOptions {
-  /** The setting that holds `most`, for whoever reaches it; that of `mostPerUser` is called the same, with `PerUser`. */
+  /**
+   * The setting that holds `most`, for whoever reaches it; that of `mostPerUser` is called the same, with `PerUser`.
+   */
   readonly limit: string
   readonly most: number
   readonly mostPerUser: number
@@ -45,7 +48,10 @@ export class WatchTable<Entry extends Watched> {
     return this.entries.size
   }
 
-  /** The entry of `key`, made and subscribed where there is none yet. Throws a fault at a bound, and what `subscribe` throws. */
+  /**
+   * The entry of `key`, made and subscribed where there is none yet. Throws a fault at a bound, and what `subscribe`
+   * throws.
+   */
   take(key: string, holder: Holder, make: () => Entry, subscribe: (entry: Entry) => Subscription): Entry {
     const { limit, most, mostPerUser, now } = this.options
     const known = this.entries.get(key)

@@ -1,6 +1,6 @@
 /**
- * One connection to one server: check, stream, set-up, in that order and all on one HTTP/2 connection, because a server knows its client by the
- * connection that the stream came in on. Dead once it ended; a new one is made then.
+ * One connection to one server: check, stream, set-up, in that order and all on one HTTP/2 connection, because a server
+ * knows its client by the connection that the stream came in on. Dead once it ended; a new one is made then.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
@@ -32,7 +32,9 @@ export interface ConnectionOptions {
 }
 
 export interface ConnectionEvents {
-  /** A request of the server that is about data; it is acknowledged already. Must not throw and should return at once. */
+  /**
+   * A request of the server that is about data; it is acknowledged already. Must not throw and should return at once.
+   */
   onPush(type: string, body: Readonly<Record<string, unknown>>): void
   /** The server wants us elsewhere; `hint` is the HTTP address of the server that it names. */
   onReset(hint: string | undefined): void
@@ -84,7 +86,10 @@ export class NacosConnection {
     })
   }
 
-  /** Sets a connection up. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT, E_REGISTRY_DENIED or E_REGISTRY_PROTOCOL; nothing is left open then. */
+  /**
+   * Sets a connection up. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT, E_REGISTRY_DENIED or
+   * E_REGISTRY_PROTOCOL; nothing is left open then.
+   */
   static async open(
     options: ConnectionOptions,
     events: ConnectionEvents,
@@ -123,7 +128,10 @@ export class NacosConnection {
     return this.setupAcked
   }
 
-  /** One request and its answer, whatever the answer says. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or E_REGISTRY_PROTOCOL. */
+  /**
+   * One request and its answer, whatever the answer says. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or
+   * E_REGISTRY_PROTOCOL.
+   */
   async request(
     type: string,
     body: object,

@@ -1,6 +1,7 @@
 /**
- * Keeps one connection alive to one of the servers, for as long as it is wanted: chooses servers at random, notices silence, follows resets inside the
- * configured servers, and comes back after a loss with jitter, so that the agents of a whole site do not arrive at once. Never gives up.
+ * Keeps one connection alive to one of the servers, for as long as it is wanted: chooses servers at random, notices
+ * silence, follows resets inside the configured servers, and comes back after a loss with jitter, so that the agents of
+ * a whole site do not arrive at once. Never gives up.
  */
 import { every, type Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
@@ -105,8 +106,9 @@ export class GrpcSession {
   }
 
   /**
-   * One request on the present connection, with credentials; after a refusal once more with new ones. Answers with `resultCode` 200 only, unless `allow`
-   * accepts another. Rejects with a MeshError, at once while there is no connection.
+   * One request on the present connection, with credentials; after a refusal once more with new ones. Answers with
+   * `resultCode` 200 only, unless `allow` accepts another. Rejects with a MeshError, at once while there is no
+   * connection.
    */
   async request(
     type: string,
@@ -362,7 +364,10 @@ export class GrpcSession {
     }
   }
 
-  /** Full jitter that soon covers the whole spread: a restarted server sees a site's agents come over that time, not at once. */
+  /**
+   * Full jitter that soon covers the whole spread: a restarted server sees a site's agents come over that time, not at
+   * once.
+   */
   private backoff(): number {
     const { reconnectMinMs, reconnectMaxMs } = this.options.times
     const ceiling = Math.min(reconnectMaxMs, reconnectMinMs * 3 ** Math.max(0, this.failures - 1))

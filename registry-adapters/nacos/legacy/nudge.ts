@@ -1,10 +1,12 @@
 /**
- * Early news from servers of the 1.x line, which push over UDP only: the `nacos` package listens, and what it hears is a hint to ask, never data.
+ * Early news from servers of the 1.x line, which push over UDP only: the `nacos` package listens, and what it hears is
+ * a hint to ask, never data.
  *
- * The package has faults that a mesh cannot carry, so it is fenced in: it accepts lists that are older than its own, never tells that the last instance is gone,
- * believes a UDP packet from anybody and answers some with everything it knows, goes on asking for a service after the last subscriber has left or after its own
- * end, and writes user and password into every URL. Therefore it gets no credentials (with credentials there is no nudge, only polls), hears packets of the
- * configured servers only, asks only for what is watched, and our own question decides what is true.
+ * The package has faults that a mesh cannot carry, so it is fenced in: it accepts lists that are older than its own,
+ * never tells that the last instance is gone, believes a UDP packet from anybody and answers some with everything it
+ * knows, goes on asking for a service after the last subscriber has left or after its own end, and writes user and
+ * password into every URL. Therefore it gets no credentials (with credentials there is no nudge, only polls), hears
+ * packets of the configured servers only, asks only for what is watched, and our own question decides what is true.
  */
 import { gunzipSync } from 'node:zlib'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
@@ -31,7 +33,10 @@ interface PushReceiver {
   _handlePushMessage(message: Buffer, from: { readonly address: string; readonly port: number }): void
 }
 
-/** Asks again and again for each service in the plans, which is how a 1.x server remembers where to push to. Keys begin with the grouped name. */
+/**
+ * Asks again and again for each service in the plans, which is how a 1.x server remembers where to push to. Keys begin
+ * with the grouped name.
+ */
 interface HostReactor {
   readonly _pushReceiver?: PushReceiver
   readonly _futureMap?: Map<string, { readonly timer: NodeJS.Timeout }>
@@ -105,7 +110,10 @@ export async function createNudge(options: NudgeOptions): Promise<Nudge> {
   }
 }
 
-/** Lets the package ask again only for services that are watched. Answers how it stops asking for one; undefined when the package is not as expected. */
+/**
+ * Lets the package ask again only for services that are watched. Answers how it stops asking for one; undefined when
+ * the package is not as expected.
+ */
 function askOnly(
   reactor: HostReactor | undefined,
   isWatched: (groupedName: string) => boolean,
@@ -125,7 +133,9 @@ function askOnly(
   }
 }
 
-/** Lets through what a configured server says about a service in a form that the package can digest, and nothing else. */
+/**
+ * Lets through what a configured server says about a service in a form that the package can digest, and nothing else.
+ */
 function fence(receiver: PushReceiver, options: NudgeOptions, onService: (groupedName: string) => void): void {
   const servers = new Set(options.servers.map(({ address }) => address))
   const handle = receiver._handlePushMessage.bind(receiver)
@@ -137,7 +147,10 @@ function fence(receiver: PushReceiver, options: NudgeOptions, onService: (groupe
   }
 }
 
-/** `{"type":"dom","data":"{\"name\":…,\"hosts\":[…]}"}`, perhaps gzipped. Packets of type `dump` ask for all that the package knows. */
+/**
+ * `{"type":"dom","data":"{\"name\":…,\"hosts\":[…]}"}`, perhaps gzipped. Packets of type `dump` ask for all that the
+ * package knows.
+ */
 function serviceOf(message: Buffer): string | undefined {
   try {
     const isPacked = message[0] === 0x1f && message[1] === 0x8b

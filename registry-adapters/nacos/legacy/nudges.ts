@@ -1,4 +1,7 @@
-/** Servers of the 1.x line tell of changes over UDP: somebody who hears that makes polls come sooner. Which services are polled is remembered for a nudge that comes later. */
+/**
+ * Servers of the 1.x line tell of changes over UDP: somebody who hears that makes polls come sooner. Which services are
+ * polled is remembered for a nudge that comes later.
+ */
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { describeError } from '../../../contracts/errors.ts'

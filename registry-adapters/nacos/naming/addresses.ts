@@ -1,4 +1,7 @@
-/** Which addresses may be endpoints. A registry is not trusted: an address that leads back to this host or to its cloud's metadata service is refused. */
+/**
+ * Which addresses may be endpoints. A registry is not trusted: an address that leads back to this host or to its
+ * cloud's metadata service is refused.
+ */
 import { BlockList, isIP } from 'node:net'
 import type { EndpointRules } from '../config.ts'
 
@@ -19,7 +22,10 @@ impossible.addSubnet('224.0.0.0', 3, 'ipv4')
 impossible.addAddress('::', 'ipv6')
 impossible.addSubnet('ff00::', 8, 'ipv6')
 
-/** The address in the form in which two spellings of one address are equal, or undefined if it is no IP literal. IPv4 inside IPv6 becomes IPv4. */
+/**
+ * The address in the form in which two spellings of one address are equal, or undefined if it is no IP literal. IPv4
+ * inside IPv6 becomes IPv4.
+ */
 export function canonicalAddress(text: string): string | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
   const family = isIP(bare)

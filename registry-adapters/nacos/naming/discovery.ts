@@ -1,6 +1,7 @@
 /**
- * The services that somebody listens to: asked for on each new connection, kept up to date by pushes, asked for again now and then, and judged before anybody
- * hears of them. Desired state only grows and shrinks by `subscribe` and `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
+ * The services that somebody listens to: asked for on each new connection, kept up to date by pushes, asked for again
+ * now and then, and judged before anybody hears of them. Desired state only grows and shrinks by `subscribe` and
+ * `unsubscribe`; where it comes from (gRPC, or HTTP polls) is the transport's matter.
  */
 import { every } from '../../../contracts/clock.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
@@ -127,7 +128,9 @@ export class Discovery {
     }
   }
 
-  /** Asks again at once for everything that the last answer to was none: somebody may have mended what stood in the way. */
+  /**
+   * Asks again at once for everything that the last answer to was none: somebody may have mended what stood in the way.
+   */
   askFailed(): void {
     for (const watch of this.watches.values()) {
       if (watch.failures === 0 || watch.isAsking) continue
@@ -144,8 +147,8 @@ export class Discovery {
   }
 
   /**
-   * A pushed view. Returns at once; only the newest one per service is looked at. Real servers do not say which namespace a push is about: where the same name is
-   * wanted of two namespaces, both are asked for instead.
+   * A pushed view. Returns at once; only the newest one per service is looked at. Real servers do not say which
+   * namespace a push is about: where the same name is wanted of two namespaces, both are asked for instead.
    */
   push(namespace: string | undefined, group: string, name: string, info: unknown): void {
     const named = [...(this.byName.get(groupedName(group, name)) ?? [])]

@@ -1,6 +1,6 @@
 /**
- * What the lists of one service lack while its servers are in trouble. Such an endpoint stays in use until its absence is certain; everything else that a list
- * says (new endpoints, weights, metadata) is used at once.
+ * What the lists of one service lack while its servers are in trouble. Such an endpoint stays in use until its absence
+ * is certain; everything else that a list says (new endpoints, weights, metadata) is used at once.
  */
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'

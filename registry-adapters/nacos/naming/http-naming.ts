@@ -1,6 +1,6 @@
 /**
- * Naming over HTTP in the form that a server offers: v3's client API, v1 or v2. Which one is found out by asking, per server, and asked again when a path is
- * gone: servers of one cluster differ while it is upgraded.
+ * Naming over HTTP in the form that a server offers: v3's client API, v1 or v2. Which one is found out by asking, per
+ * server, and asked again when a path is gone: servers of one cluster differ while it is upgraded.
  */
 import { MeshError } from '../../../contracts/errors.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
@@ -22,8 +22,9 @@ export type BeatResult = 'known' | 'unknown'
 const notOffered = new Set([404, 405, 410, 501])
 
 /**
- * v2 last, although it is newer than v1: in a cluster of 2.3.1 a v2 registration that reaches a server which is not responsible for the instance is not passed on
- * to the one that is, and stays unknown to the others (v1 and v3 pass it on). Every 2.x server offers v1.
+ * v2 last, although it is newer than v1: in a cluster of 2.3.1 a v2 registration that reaches a server which is not
+ * responsible for the instance is not passed on to the one that is, and stays unknown to the others (v1 and v3 pass it
+ * on). Every 2.x server offers v1.
  */
 const order: readonly HttpApi[] = ['v3', 'v1', 'v2']
 
@@ -46,7 +47,10 @@ export class HttpNaming {
     return this.api === 'auto' ? this.apis.get(server.id) : this.api
   }
 
-  /** Puts the instance there or replaces it whole. Rejects with a MeshError; E_REGISTRY_DENIED also where the server will never take it. */
+  /**
+   * Puts the instance there or replaces it whole. Rejects with a MeshError; E_REGISTRY_DENIED also where the server
+   * will never take it.
+   */
   async register(server: NacosMember, registration: Registration, signal: AbortSignal): Promise<void> {
     await this.try(server, registration.service, async (api) => {
       const parameters = { ...identity(api, registration, false), ...content(registration) }
@@ -96,7 +100,10 @@ export class HttpNaming {
     }))
   }
 
-  /** The server's view of a service, in the shape of gRPC's service info. v3 tells instances only: they are dressed as one. */
+  /**
+   * The server's view of a service, in the shape of gRPC's service info. v3 tells instances only: they are dressed as
+   * one.
+   */
   async list(
     server: NacosMember,
     service: ServiceName,
@@ -127,7 +134,10 @@ export class HttpNaming {
     }))
   }
 
-  /** Names of services of one group, without the group. v3 has no such question for clients; 3.0 and 3.1 still answer v1's. E_REGISTRY_PROTOCOL where none is left. */
+  /**
+   * Names of services of one group, without the group. v3 has no such question for clients; 3.0 and 3.1 still answer
+   * v1's. E_REGISTRY_PROTOCOL where none is left.
+   */
   async services(
     server: NacosMember,
     namespace: string,
@@ -230,8 +240,8 @@ function identity(api: HttpApi, registration: Registration, isBeat: boolean): Re
 }
 
 /**
- * A heartbeat makes an ephemeral instance healthy whatever it was registered as, so an application that fails its check is announced as disabled: servers leave
- * it out of every list, and it is back in the moment it recovers.
+ * A heartbeat makes an ephemeral instance healthy whatever it was registered as, so an application that fails its check
+ * is announced as disabled: servers leave it out of every list, and it is back in the moment it recovers.
  */
 function content(registration: Registration): Record<string, string> {
   const isEnabled = String(registration.enabled && registration.healthy)

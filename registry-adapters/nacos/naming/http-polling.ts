@@ -1,6 +1,7 @@
 /**
- * When services are asked for over HTTP: while no server speaks gRPC with us (1.x, a closed port), or always where the configuration says so. Servers that spoke gRPC before are probably
- * restarting, so HTTP is tried only after some rounds without them. A gRPC connection that comes ends it.
+ * When services are asked for over HTTP: while no server speaks gRPC with us (1.x, a closed port), or always where the
+ * configuration says so. Servers that spoke gRPC before are probably restarting, so HTTP is tried only after some
+ * rounds without them. A gRPC connection that comes ends it.
  */
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ServiceName } from '../../../contracts/endpoint.ts'

@@ -1,9 +1,11 @@
 /**
- * Whether news about a service is believed. Nacos servers are known to push empty lists when they restart, to answer from a node that lags, and to deliver
- * out of order; a mesh that believes each of them loses traffic that had a living endpoint.
+ * Whether news about a service is believed. Nacos servers are known to push empty lists when they restart, to answer
+ * from a node that lags, and to deliver out of order; a mesh that believes each of them loses traffic that had a living
+ * endpoint.
  *
- * - Older than what the same server already told on this connection, and not the answer to a question asked since: refused. Servers stamp lists with their
- *   clock's milliseconds; an answer of the same millisecond as a push that overtook it is the older one, because a change after it would be pushed, too.
+ * - Older than what the same server already told on this connection, and not the answer to a question asked since:
+ *   refused. Servers stamp lists with their clock's milliseconds; an answer of the same millisecond as a push that
+ *   overtook it is the older one, because a change after it would be pushed, too.
  * - Nothing left, or much less than known: held until a second source says the same.
  * - While servers come and go: whatever it lacks of the known endpoints is doubted one by one, the rest is used.
  * - After an outage of all servers: anything that lacks a known endpoint is held until the servers have settled.
@@ -43,7 +45,8 @@ export const shrinkShare = 0.3
 export function judge(known: Known | undefined, news: News, mood: ServerMood): Verdict {
   if (!news.view.isValid) return 'invalid'
   if (known === undefined) return 'accept'
-  // an answer to a question that was sent after the last word was taken is newer than it, whatever the server's clock says
+  // an answer to a question that was sent after the last word was taken is newer than it, whatever the server's clock
+  // says
   const isCausallyNewer = news.askedAt !== undefined && news.askedAt >= known.acceptedAt
   if (news.source === known.source && news.view.lastRefTime !== 0 && !isCausallyNewer && isOlder(known, news))
     return 'older'

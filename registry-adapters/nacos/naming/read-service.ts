@@ -1,6 +1,7 @@
 /**
- * A server's view of a service, read with distrust: whatever cannot be an endpoint is refused one by one, with a reason; the rest is used. Unknown fields
- * are ignored. Only a view that is no view of the wanted service at all is refused whole.
+ * A server's view of a service, read with distrust: whatever cannot be an endpoint is refused one by one, with a
+ * reason; the rest is used. Unknown fields are ignored. Only a view that is no view of the wanted service at all is
+ * refused whole.
  */
 import { endpointId, metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint, ServiceName } from '../../../contracts/endpoint.ts'

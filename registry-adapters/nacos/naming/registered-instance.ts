@@ -1,6 +1,7 @@
 /**
- * One local application at the registry: registered, kept alive by heartbeats, registered again whenever the registry forgot it. One step at a time, so that a
- * late heartbeat can never undo a removal. Errors never end it; only `deregister()` and `release()` do.
+ * One local application at the registry: registered, kept alive by heartbeats, registered again whenever the registry
+ * forgot it. One step at a time, so that a late heartbeat can never undo a removal. Errors never end it; only
+ * `deregister()` and `release()` do.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
@@ -118,7 +119,10 @@ export class RegisteredInstance implements RegistrationHandle {
     this.end()
   }
 
-  /** Stops without a trace at the registry, as `release()`, when the adapter closes. Resolves when nothing is under way any more. */
+  /**
+   * Stops without a trace at the registry, as `release()`, when the adapter closes. Resolves when nothing is under way
+   * any more.
+   */
   async close(): Promise<void> {
     this.end()
     this.abort.abort()

@@ -1,4 +1,7 @@
-/** The local applications that are announced, and the removals that are still under way: an instance that is wanted again waits for its own removal. */
+/**
+ * The local applications that are announced, and the removals that are still under way: an instance that is wanted
+ * again waits for its own removal.
+ */
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
 import { RegisteredInstance } from './registered-instance.ts'

@@ -1,9 +1,10 @@
 /**
  * Takes one instance out of a Nacos cluster and sees that it is gone.
  *
- * That a server took the removal is not enough. A server that started within the last half minute loads the memory of another one, and puts back what was
- * removed in the second before the other heard of it; a server that is not responsible for the instance answers a removal with success and changes nothing.
- * Both seen on 2.3.1; the instance then stays for 30 s to 3 minutes and is called all that time. So all servers are asked, and the removal is repeated.
+ * That a server took the removal is not enough. A server that started within the last half minute loads the memory of
+ * another one, and puts back what was removed in the second before the other heard of it; a server that is not
+ * responsible for the instance answers a removal with success and changes nothing. Both seen on 2.3.1; the instance
+ * then stays for 30 s to 3 minutes and is called all that time. So all servers are asked, and the removal is repeated.
  *
  * What was put there meanwhile with another content is somebody else's and left alone.
  */
@@ -39,8 +40,9 @@ export interface RemovalSignals {
 
 export interface RemovalOutcome {
   /**
-   * `gone`: no server that answers has it any more. `unseen`: a server took the removal, none could be asked. `remains`: the removal was taken, but some servers
-   * still show it. `refused`: no server took it in time. `taken-over`: somebody else put another instance there. `superseded`: we want it again ourselves.
+   * `gone`: no server that answers has it any more. `unseen`: a server took the removal, none could be asked.
+   * `remains`: the removal was taken, but some servers still show it. `refused`: no server took it in time.
+   * `taken-over`: somebody else put another instance there. `superseded`: we want it again ourselves.
    */
   readonly kind: 'gone' | 'unseen' | 'remains' | 'refused' | 'taken-over' | 'superseded'
   readonly removals: number
@@ -50,7 +52,10 @@ export interface RemovalOutcome {
 
 /** Servers that are asked; clusters have three to seven. */
 const maxAsked = 8
-/** Removals that changed nothing before the instance is put there once more, disabled, so that its removal is news for every server. */
+/**
+ * Removals that changed nothing before the instance is put there once more, disabled, so that its removal is news for
+ * every server.
+ */
 const plainRemovals = 2
 
 /** What was announced, newest content first. */
@@ -176,7 +181,10 @@ function isContentOf(found: Readonly<Record<string, unknown>>, content: Registra
   )
 }
 
-/** Servers lift small weights and cut large ones (com.alibaba.nacos.naming.constants.Constants, MIN_POSITIVE_WEIGHT and MAX_WEIGHT_VALUE). */
+/**
+ * Servers lift small weights and cut large ones (com.alibaba.nacos.naming.constants.Constants, MIN_POSITIVE_WEIGHT and
+ * MAX_WEIGHT_VALUE).
+ */
 function storedWeight(weight: number): number {
   return weight > 0 ? Math.min(Math.max(weight, 0.01), maxInstanceWeight) : weight
 }

@@ -1,6 +1,6 @@
 /**
- * Says things that may happen to a thousand services at once: the first one at once, with the name of the service; what follows within a few seconds is summed up
- * in one line. A restarted server must not fill the log of every host.
+ * Says things that may happen to a thousand services at once: the first one at once, with the name of the service; what
+ * follows within a few seconds is summed up in one line. A restarted server must not fill the log of every host.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'

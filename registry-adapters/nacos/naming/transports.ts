@@ -31,7 +31,10 @@ export interface HttpTransport extends NamingTransport {
   close(): void
 }
 
-/** Polls one server, and when it fails the next one; `onLost` once when none answers. `nudge` hears which services are polled. */
+/**
+ * Polls one server, and when it fails the next one; `onLost` once when none answers. `nudge` hears which services are
+ * polled.
+ */
 export function httpTransport(
   naming: HttpNaming,
   servers: ServerList,

@@ -1,6 +1,7 @@
 /**
- * What is not believed yet. A list that lost everything, or much, is held until a second answer agrees. While servers come and go each loss is doubted for
- * itself and the rest of the list is used. Both are bounded in time, and gauge `registry_held_services` counts the services that are concerned.
+ * What is not believed yet. A list that lost everything, or much, is held until a second answer agrees. While servers
+ * come and go each loss is doubted for itself and the rest of the list is used. Both are bounded in time, and gauge
+ * `registry_held_services` counts the services that are concerned.
  */
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Endpoint, ServiceName } from '../../../contracts/endpoint.ts'
@@ -95,7 +96,10 @@ export class Withheld {
     this.confirmLater(watch)
   }
 
-  /** In calm times the shorter list is probably right: its endpoints are used, and what it lacks is the last choice until a second answer agrees. */
+  /**
+   * In calm times the shorter list is probably right: its endpoints are used, and what it lacks is the last choice
+   * until a second answer agrees.
+   */
   private serveLast(watch: NamingWatch, view: ServiceAnswer): void {
     const bound = this.deps.read.rules.maxEndpoints ?? Number.POSITIVE_INFINITY
     const byId = new Map(view.endpoints.map((endpoint) => [endpointId(endpoint), endpoint]))
@@ -219,7 +223,10 @@ export class Withheld {
     })
   }
 
-  /** Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after `settleMs` our server's word is enough. */
+  /**
+   * Asks our server and a second one about what is doubted. What neither has had for long enough is gone; after
+   * `settleMs` our server's word is enough.
+   */
   private async look(watch: NamingWatch): Promise<void> {
     const transport = this.deps.transport()
     const { times } = this.deps

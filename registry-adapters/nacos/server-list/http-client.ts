@@ -1,4 +1,7 @@
-/** HTTP towards Nacos servers: bounded in time and size, no redirects, no proxy from the environment, no credential in a URL. */
+/**
+ * HTTP towards Nacos servers: bounded in time and size, no redirects, no proxy from the environment, no credential in a
+ * URL.
+ */
 import type { Clock } from '../../../contracts/clock.ts'
 import type { Agent, IncomingHttpHeaders, RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
@@ -8,7 +11,8 @@ import type { NacosTls } from '../config.ts'
 import { maxPayloadBytes } from '../wire/payload.ts'
 import type { NacosMember } from './server-list.ts'
 
-// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
+// of each start.
 const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http')
 
 export interface HttpAnswer {
@@ -57,7 +61,10 @@ export class HttpClient {
           })
   }
 
-  /** The answer, whatever its status. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or E_REGISTRY_PROTOCOL (answer too large or torn). */
+  /**
+   * The answer, whatever its status. Rejects with E_REGISTRY_UNREACHABLE, E_REGISTRY_TIMEOUT or E_REGISTRY_PROTOCOL
+   * (answer too large or torn).
+   */
   ask(server: NacosMember, ask: HttpAsk): Promise<HttpAnswer> {
     const form = new URLSearchParams(ask.parameters).toString()
     const isForm = ask.method === 'POST'

@@ -1,6 +1,7 @@
 /**
- * Notices when a server of the cluster goes away or comes back, also one that we have nothing to do with: what its cluster says is doubtful then. One TCP
- * connection per server, on which nothing is ever sent; a server that closes it because it is idle is dialled again, and only one that cannot be dialled is lost.
+ * Notices when a server of the cluster goes away or comes back, also one that we have nothing to do with: what its
+ * cluster says is doubtful then. One TCP connection per server, on which nothing is ever sent; a server that closes it
+ * because it is idle is dialled again, and only one that cannot be dialled is lost.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { connect } from 'node:net'
@@ -19,7 +20,9 @@ export interface MemberWatchDeps {
 
 /** More servers than this are not watched; clusters have three to seven. */
 const maxMembers = 16
-/** After an idle connection ended, and between two tries to reach a lost server; both at random within half and whole. */
+/**
+ * After an idle connection ended, and between two tries to reach a lost server; both at random within half and whole.
+ */
 const redialMs = 250
 const lostRedialMs = 2000
 

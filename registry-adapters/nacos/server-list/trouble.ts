@@ -1,6 +1,7 @@
 /**
- * Whether the servers are in trouble, or were a moment ago: one is lost or came back, one has forgotten what it knew, a connection moved. Members that come and
- * go pass responsibility for instances around and load each other's memory; for a while they lose living instances and bring removed ones back.
+ * Whether the servers are in trouble, or were a moment ago: one is lost or came back, one has forgotten what it knew, a
+ * connection moved. Members that come and go pass responsibility for instances around and load each other's memory; for
+ * a while they lose living instances and bring removed ones back.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-adapter.ts'

@@ -10,7 +10,9 @@ export interface AuthUser {
 export interface AuthOptions {
   /** Undefined = anyone may do anything, and any login is accepted. */
   readonly users: readonly AuthUser[] | undefined
-  /** Names that are not among `users` may come in, too, as nobody: any login of theirs is accepted and proves nothing. */
+  /**
+   * Names that are not among `users` may come in, too, as nobody: any login of theirs is accepted and proves nothing.
+   */
   readonly takesStrangers?: boolean
   /** s */
   readonly tokenTtlSeconds: number

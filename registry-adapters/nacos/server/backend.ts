@@ -1,7 +1,9 @@
 /**
- * What stands behind the protocol: a store (the embedded registry) or the mesh. The servers of this folder know nothing else.
+ * What stands behind the protocol: a store (the embedded registry) or the mesh. The servers of this folder know nothing
+ * else.
  *
- * Methods reject or throw with a NacosFault, whose text the client sees. Names and instances are already checked; whether the caller may do it is the backend's to say.
+ * Methods reject or throw with a NacosFault, whose text the client sees. Names and instances are already checked;
+ * whether the caller may do it is the backend's to say.
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
@@ -41,8 +43,9 @@ export interface InstanceAddress {
 
 export interface NamingBackend {
   /**
-   * Adds or replaces instances. With a `connection` they live as long as it does, and are the whole of what this connection publishes of the service;
-   * without one an ephemeral instance lives by heartbeats and a persistent one until it is taken back.
+   * Adds or replaces instances. With a `connection` they live as long as it does, and are the whole of what this
+   * connection publishes of the service; without one an ephemeral instance lives by heartbeats and a persistent one
+   * until it is taken back.
    */
   register(
     service: ServiceName,
@@ -65,7 +68,10 @@ export interface NamingBackend {
   connectionGone(connection: string): void
   /** The service now; undefined = never heard of. May wait for the first answer of a registry behind us. */
   query(service: ServiceName, caller: Caller): Promise<ServiceView | undefined>
-  /** Calls `onChange` after each change, never from within `subscribe`; it must be quick and call nothing here. `query` then tells what is new. */
+  /**
+   * Calls `onChange` after each change, never from within `subscribe`; it must be quick and call nothing here. `query`
+   * then tells what is new.
+   */
   subscribe(service: ServiceName, onChange: () => void, caller: Caller): Subscription
   /** All names of the namespace, sorted. */
   list(namespace: string, group: string | undefined): Promise<readonly ServiceName[]>
@@ -92,12 +98,15 @@ export interface StoredConfig {
 
 export interface ConfigBackend {
   read(key: ConfigKey, caller: Caller): Promise<StoredConfig | undefined>
-  /** False = `casMd5` was given and is not the md5 of what is stored; nothing was written. Where nothing is stored, it is written, as Nacos does. */
+  /**
+   * False = `casMd5` was given and is not the md5 of what is stored; nothing was written. Where nothing is stored, it
+   * is written, as Nacos does.
+   */
   publish(key: ConfigKey, content: string, type: string, casMd5: string | undefined, caller: Caller): Promise<boolean>
   remove(key: ConfigKey, caller: Caller): Promise<void>
   /**
-   * Calls `onChange` with the md5 ('' = no such document) at each change, never synchronously. `md5Now` is what the caller knows: when it differs
-   * already, the call comes at once.
+   * Calls `onChange` with the md5 ('' = no such document) at each change, never synchronously. `md5Now` is what the
+   * caller knows: when it differs already, the call comes at once.
    */
   watch(key: ConfigKey, md5Now: string, onChange: (md5: string) => void, caller: Caller): Subscription
   /** Documents of a namespace, for searches; undefined = this backend cannot enumerate. */

@@ -18,7 +18,10 @@ export interface NacosLimits {
   /** The same for one user of the host. */
   readonly maxBodyBytesPerUser: number
   readonly maxServices: number
-  /** Services that one user of the host looks up at a time, root and the agent's own user apart. The agent sets half of `outbound.portRange`. */
+  /**
+   * Services that one user of the host looks up at a time, root and the agent's own user apart. The agent sets half of
+   * `outbound.portRange`.
+   */
   readonly maxServicesPerUser: number
   readonly maxInstances: number
   /** Registrations of one user of the host, root and the agent's own user apart. */

@@ -71,8 +71,8 @@ export function instancesOf(view: ServiceView | undefined, clusters: string): re
 }
 
 /**
- * Instances of `instancesOf`. When the healthy share is at or below a protect threshold above 0, all of them are shown as healthy, so that
- * the few healthy ones are not run over; otherwise `healthyOnly` drops the unhealthy ones.
+ * Instances of `instancesOf`. When the healthy share is at or below a protect threshold above 0, all of them are shown
+ * as healthy, so that the few healthy ones are not run over; otherwise `healthyOnly` drops the unhealthy ones.
  */
 export function serviceInfo(
   service: ServiceName,

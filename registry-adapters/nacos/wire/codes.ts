@@ -1,4 +1,7 @@
-/** Numbers that Nacos answers with (com.alibaba.nacos.api.exception.NacosException, ErrorCode, ResponseCode; seen on 2.2.4 and 2.3.1). */
+/**
+ * Numbers that Nacos answers with (com.alibaba.nacos.api.exception.NacosException, ErrorCode, ResponseCode; seen on
+ * 2.2.4 and 2.3.1).
+ */
 
 /** `resultCode` of a gRPC response. */
 export const resultCodes = { success: 200, fail: 500 } as const
@@ -16,7 +19,9 @@ export const grpcErrorCodes = {
   denied: 403,
 } as const
 
-/** `code` of a v2 or v3 HTTP answer; v1 answers with the HTTP status alone, its heartbeat with `code` 10200 or 20404. */
+/**
+ * `code` of a v2 or v3 HTTP answer; v1 answers with the HTTP status alone, its heartbeat with `code` 10200 or 20404.
+ */
 export const httpCodes = {
   success: 0,
   v1Success: 10_200,

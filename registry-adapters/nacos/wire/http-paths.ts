@@ -1,4 +1,7 @@
-/** HTTP paths below the context path `/nacos`, by server line. 2.x has v1 and v2; 3.0 and 3.1 v3 and part of v1; 3.2 and later v3 alone. */
+/**
+ * HTTP paths below the context path `/nacos`, by server line. 2.x has v1 and v2; 3.0 and 3.1 v3 and part of v1; 3.2 and
+ * later v3 alone.
+ */
 export const contextPath = '/nacos'
 
 export const httpPaths = {

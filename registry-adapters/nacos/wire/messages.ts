@@ -1,8 +1,10 @@
 /**
- * JSON bodies of the gRPC requests and responses that clients and servers of Nacos 2.x and 3.x exchange (com.alibaba.nacos.api.remote.*,
- * …api.naming.remote.*, …api.config.remote.*). Only fields that somebody reads; unknown ones are ignored on both sides.
+ * JSON bodies of the gRPC requests and responses that clients and servers of Nacos 2.x and 3.x exchange
+ * (com.alibaba.nacos.api.remote.*, …api.naming.remote.*, …api.config.remote.*). Only fields that somebody reads;
+ * unknown ones are ignored on both sides.
  *
- * A response is named after its request with `Response` in place of `Request`, except where `responseTypes` says otherwise.
+ * A response is named after its request with `Response` in place of `Request`, except where `responseTypes` says
+ * otherwise.
  */
 import type { WireInstance } from './instance.ts'
 

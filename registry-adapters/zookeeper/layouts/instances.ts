@@ -1,7 +1,9 @@
 /**
- * Layouts whose nodes hold JSON: Curator's service discovery (`/services/NAME/ID`), Dubbo at the level of applications (the same with the id `ip:port` and a payload of its own),
- * and a plain one (`/services/NAME/ip:port` with `{"address", "port", "weight", "metadata"}`). All are read alike, since the shapes do not collide; each is written in its own.
- * Sources: ServiceInstance of Apache Curator 5; ZookeeperInstance and CuratorFrameworkUtils of Apache Dubbo 3.3.
+ * Layouts whose nodes hold JSON: Curator's service discovery (`/services/NAME/ID`), Dubbo at the level of applications
+ * (the same with the id `ip:port` and a payload of its own), and a plain one (`/services/NAME/ip:port` with
+ * `{"address", "port", "weight", "metadata"}`). All are read alike, since the shapes do not collide; each is written in
+ * its own. Sources: ServiceInstance of Apache Curator 5; ZookeeperInstance and CuratorFrameworkUtils of Apache Dubbo
+ * 3.3.
  */
 import { isIP } from 'node:net'
 import { z } from 'zod'

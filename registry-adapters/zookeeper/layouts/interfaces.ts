@@ -1,9 +1,11 @@
 /**
- * Dubbo at the level of interfaces (`/dubbo/INTERFACE/providers/URL`) and SOFARPC (`/sofa-rpc/INTERFACE/providers/URL`): the name of an ephemeral node is the whole provider.
- * Both names are percent-encoded.
+ * Dubbo at the level of interfaces (`/dubbo/INTERFACE/providers/URL`) and SOFARPC
+ * (`/sofa-rpc/INTERFACE/providers/URL`): the name of an ephemeral node is the whole provider. Both names are
+ * percent-encoded.
  *
- * A service is `INTERFACE`, or `INTERFACE:VERSION` or `INTERFACE:VERSION:GROUP` for the providers of that version and group only; SOFARPC's unique id takes the place of the version.
- * Sources: ZookeeperRegistry of Apache Dubbo 3.3; ZookeeperRegistryHelper of sofa-rpc 5.
+ * A service is `INTERFACE`, or `INTERFACE:VERSION` or `INTERFACE:VERSION:GROUP` for the providers of that version and
+ * group only; SOFARPC's unique id takes the place of the version. Sources: ZookeeperRegistry of Apache Dubbo 3.3;
+ * ZookeeperRegistryHelper of sofa-rpc 5.
  */
 import { endpointAt, metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
@@ -47,7 +49,10 @@ export const sofaDialect: InterfaceDialect = {
 }
 
 const protocolPattern = /^[a-z][a-z0-9+.-]{0,63}$/
-/** Parameter for the mesh's own version of an announced application: the framework's `version` is a part of the interface's name. */
+/**
+ * Parameter for the mesh's own version of an announced application: the framework's `version` is a part of the
+ * interface's name.
+ */
 const meshVersionParameter = 'hostmesh.version'
 /** Metadata key under which the framework's protocol of an announced application stands. */
 const protocolKey = 'protocol'

@@ -17,8 +17,8 @@ export interface Layout {
   /** Node whose children are the instances of the service. */
   directoryOf(service: string): string
   /**
-   * One child. `other` = a good entry that is none of this service (another version or group, no provider); undefined = it makes no sense.
-   * `data` is empty where the layout does not read it. Never throws.
+   * One child. `other` = a good entry that is none of this service (another version or group, no provider); undefined =
+   * it makes no sense. `data` is empty where the layout does not read it. Never throws.
    */
   read(service: string, child: string, data: Buffer): Endpoint | 'other' | undefined
   /** Where and how an application is written. */

@@ -1,4 +1,7 @@
-/** Provider URLs, as Dubbo and SOFARPC name their nodes: `dubbo://10.0.0.1:20880/com.acme.Orders?version=1.0.0&weight=100`, percent-encoded as one name. */
+/**
+ * Provider URLs, as Dubbo and SOFARPC name their nodes:
+ * `dubbo://10.0.0.1:20880/com.acme.Orders?version=1.0.0&weight=100`, percent-encoded as one name.
+ */
 import { isIP } from 'node:net'
 import { decodedName } from './layout.ts'
 

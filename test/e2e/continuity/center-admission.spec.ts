@@ -1,4 +1,7 @@
-/** Who may use a center, and what a host does when its center refuses it or knows nothing: real watchdogs, controls and workers. */
+/**
+ * Who may use a center, and what a host does when its center refuses it or knows nothing: real watchdogs, controls and
+ * workers.
+ */
 import { expect } from 'chai'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -97,7 +100,9 @@ describe('a center and those who call it', function () {
     })
   }
 
-  /** One HTTP call by its port, one by the shared port, and one line of TCP, while the generation of the host is dead. */
+  /**
+   * One HTTP call by its port, one by the shared port, and one line of TCP, while the generation of the host is dead.
+   */
   async function relayed(host: DemoHost): Promise<{ tiers: unknown[]; statuses: number[]; line: string }> {
     const { address } = host.options
     const [http, tcp] = [await host.port('orders'), await host.port('ledger')]

@@ -1,4 +1,7 @@
-/** A POST is executed once at most, whatever dies meanwhile: the application's connection, the host's generation, the center's. Real processes, moments by chance. */
+/**
+ * A POST is executed once at most, whatever dies meanwhile: the application's connection, the host's generation, the
+ * center's. Real processes, moments by chance.
+ */
 import { expect } from 'chai'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, request } from 'node:http'

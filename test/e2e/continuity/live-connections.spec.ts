@@ -9,7 +9,9 @@ import { eventually } from '../../support/worker/eventually.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
 
-/** Long enough for a machine that is busy with something else: what these tests prove is not how fast a process starts. */
+/**
+ * Long enough for a machine that is busy with something else: what these tests prove is not how fast a process starts.
+ */
 const tuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
 
 describe('with real workers, through hot restarts,', function () {

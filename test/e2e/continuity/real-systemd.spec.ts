@@ -15,7 +15,10 @@ const root = join(import.meta.dirname, '../../..')
 const guestRoot = '/srv/hostmesh-checkout'
 const bootTimeoutMs = 180_000
 
-/** A machine whose root is an overlay of ours: same programs, its own changes, its own network, booted with its own systemd. */
+/**
+ * A machine whose root is an overlay of ours: same programs, its own changes, its own network, booted with its own
+ * systemd.
+ */
 describe('on a machine booted with systemd', function () {
   this.timeout(2 * bootTimeoutMs + 30_000)
   let folder: string

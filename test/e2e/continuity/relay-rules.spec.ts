@@ -1,4 +1,7 @@
-/** The rules of docs/http1.md through the watchdog's relay: a caller of raw bytes, a watchdog without a generation, a recording backend as center or endpoint. */
+/**
+ * The rules of docs/http1.md through the watchdog's relay: a caller of raw bytes, a watchdog without a generation, a
+ * recording backend as center or endpoint.
+ */
 import { expect } from 'chai'
 
 import { RawCaller } from '../../support/http1/raw-caller.ts'

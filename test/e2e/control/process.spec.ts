@@ -1,4 +1,7 @@
-/** The control process by itself: how it starts, refuses to start, takes changes up and lives with a broken disk. A fake worker listens. */
+/**
+ * The control process by itself: how it starts, refuses to start, takes changes up and lives with a broken disk. A fake
+ * worker listens.
+ */
 import { expect } from 'chai'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -241,7 +244,10 @@ describe('the control process', function () {
   })
 })
 
-/** User and system time of a process so far; unlike the wall clock it does not count what other tests take from the machine. */
+/**
+ * User and system time of a process so far; unlike the wall clock it does not count what other tests take from the
+ * machine.
+ */
 function processorMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')

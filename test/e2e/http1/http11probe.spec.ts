@@ -1,4 +1,7 @@
-/** Http11Probe's 143 raw requests through a running worker and through the watchdog's relay, judged on both sides: the answer, and the bytes that reached the backend. */
+/**
+ * Http11Probe's 143 raw requests through a running worker and through the watchdog's relay, judged on both sides: the
+ * answer, and the bytes that reached the backend.
+ */
 import { expect } from 'chai'
 
 import { isCoreCase, judgeProbe, loadProbeCases } from '../../support/http1/http11probe.ts'

@@ -1,4 +1,7 @@
-/** The numbered rules of docs/http1.md that only forwarding can keep: a caller of raw bytes, a running worker, a recording backend. */
+/**
+ * The numbered rules of docs/http1.md that only forwarding can keep: a caller of raw bytes, a running worker, a
+ * recording backend.
+ */
 import { expect } from 'chai'
 
 import { RawCaller } from '../../support/http1/raw-caller.ts'

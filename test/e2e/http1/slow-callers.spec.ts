@@ -1,4 +1,7 @@
-/** Callers that drip their head or body, or do not read: all are ended by the limits while others are served as if nothing were. */
+/**
+ * Callers that drip their head or body, or do not read: all are ended by the limits while others are served as if
+ * nothing were.
+ */
 import { expect } from 'chai'
 
 import { RawCaller } from '../../support/http1/raw-caller.ts'

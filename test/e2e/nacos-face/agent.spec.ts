@@ -1,4 +1,7 @@
-/** Two hosts with real agents: applications whose only link to the mesh is an ordinary Nacos client pointed at their host's face. */
+/**
+ * Two hosts with real agents: applications whose only link to the mesh is an ordinary Nacos client pointed at their
+ * host's face.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'

@@ -209,7 +209,8 @@ for (const subject of subjects) {
       await watcher.event('service', 'stock', '127.0.0.1:20003')
       if (subject.isGrpc) await eventually(() => face!.status()!.connections >= 2, 'both clients to come back', 20_000)
       expect(mesh.story).to.deep.equal(['+ public/DEFAULT_GROUP@@orders 127.0.0.1:8080'])
-      // It is the client that holds the registration again: it can take it back, as soon as it knows itself that it is connected.
+      // It is the client that holds the registration again: it can take it back, as soon as it knows itself that it is
+      // connected.
       let refusal = ''
       await eventually(
         async () => {

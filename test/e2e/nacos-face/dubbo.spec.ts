@@ -1,4 +1,7 @@
-/** An ordinary Dubbo provider and consumer, each pointed at the Nacos face of its host: the calls go through both agents. */
+/**
+ * An ordinary Dubbo provider and consumer, each pointed at the Nacos face of its host: the calls go through both
+ * agents.
+ */
 import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'

@@ -1,4 +1,7 @@
-/** The same requests to a real Nacos 2.3.1 and to the embedded registry: answers are the same but for the differences written here. */
+/**
+ * The same requests to a real Nacos 2.3.1 and to the embedded registry: answers are the same but for the differences
+ * written here.
+ */
 import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'

@@ -1,4 +1,7 @@
-/** Two ordinary Spring Cloud Alibaba applications, each pointed at the Nacos face of its host: found by name, called through both agents, configured by Nacos. */
+/**
+ * Two ordinary Spring Cloud Alibaba applications, each pointed at the Nacos face of its host: found by name, called
+ * through both agents, configured by Nacos.
+ */
 import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'

@@ -24,8 +24,8 @@ interface Host {
 }
 
 /**
- * How long all servers are down in the outage test, beyond the time that they need to stop; 0 by default. HOSTMESH_OUTAGE_SECONDS=600 is the ten minutes that
- * an operator would ask for: the agents must not care.
+ * How long all servers are down in the outage test, beyond the time that they need to stop; 0 by default.
+ * HOSTMESH_OUTAGE_SECONDS=600 is the ten minutes that an operator would ask for: the agents must not care.
  */
 const outageMs = Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 0) * 1000
 
@@ -92,7 +92,10 @@ describe('a Nacos cluster of three real servers', function () {
     for (const listener of host.listeners)
       await listener.until((set) => set.endpoints.length === 3, 'three instances', 60_000)
   }
-  /** From now on; what each host believed to be lost of the instances that live all the time, as `host: service without ids`. */
+  /**
+   * From now on; what each host believed to be lost of the instances that live all the time, as `host: service without
+   * ids`.
+   */
   const watchForLosses = () => {
     const from = hosts.map(({ listeners }) => listeners.map(({ sets }) => sets.length))
     return (): string[] =>

@@ -1,4 +1,7 @@
-/** Hosts on a real ZooKeeper: an ensemble that loses a member, and ordinary Dubbo applications on both sides of the mesh. */
+/**
+ * Hosts on a real ZooKeeper: an ensemble that loses a member, and ordinary Dubbo applications on both sides of the
+ * mesh.
+ */
 import { expect } from 'chai'
 import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { createZooKeeperAdapter } from '../../../registry-adapters/zookeeper/index.ts'

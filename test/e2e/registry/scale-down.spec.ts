@@ -1,4 +1,7 @@
-/** Instances are taken out on purpose, and are really gone: callers must not notice. Real agent, real applications, a directory of files and a real Nacos as registries. */
+/**
+ * Instances are taken out on purpose, and are really gone: callers must not notice. Real agent, real applications, a
+ * directory of files and a real Nacos as registries.
+ */
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'

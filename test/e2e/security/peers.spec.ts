@@ -1,4 +1,7 @@
-/** A host as another host of its network meets it: only what is meant for the network answers, and nobody there can shut it. */
+/**
+ * A host as another host of its network meets it: only what is meant for the network answers, and nobody there can shut
+ * it.
+ */
 import { createServer, type Server } from 'node:http'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

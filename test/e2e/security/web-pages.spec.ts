@@ -1,4 +1,7 @@
-/** A page of a stranger in a browser on the host: what it can send to the ports of the agent, and what a name that it rebinds can read. */
+/**
+ * A page of a stranger in a browser on the host: what it can send to the ports of the agent, and what a name that it
+ * rebinds can read.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'

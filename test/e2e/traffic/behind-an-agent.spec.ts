@@ -1,4 +1,7 @@
-/** Two instances of a service, one behind its agent and one plain: being meshed never makes the death or the restart of an application worse for its callers. */
+/**
+ * Two instances of a service, one behind its agent and one plain: being meshed never makes the death or the restart of
+ * an application worse for its callers.
+ */
 import { createServer } from 'node:http'
 import type { Server, ServerResponse } from 'node:http'
 import { expect } from 'chai'

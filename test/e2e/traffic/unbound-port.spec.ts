@@ -13,7 +13,10 @@ interface PortsPage {
   }[]
 }
 
-/** A pinned port that another program has: the service is degraded, visible at once everywhere, and well again when the port is free. */
+/**
+ * A pinned port that another program has: the service is degraded, visible at once everywhere, and well again when the
+ * port is free.
+ */
 describe('a pinned port that cannot be bound', function () {
   this.timeout(120_000)
   let mesh: Mesh

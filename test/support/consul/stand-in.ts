@@ -1,6 +1,7 @@
 /**
- * A stand-in for a Consul agent, for machines without a real one. It is strict: what the documentation does not allow is refused with the documented status, so that an adapter that leans on
- * something else fails here. Source of each rule: HTTP API of Consul 1.16 ("Health", "Blocking queries", "Agent: services", "Agent: checks", "ACL").
+ * A stand-in for a Consul agent, for machines without a real one. It is strict: what the documentation does not allow
+ * is refused with the documented status, so that an adapter that leans on something else fails here. Source of each
+ * rule: HTTP API of Consul 1.16 ("Health", "Blocking queries", "Agent: services", "Agent: checks", "ACL").
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -82,8 +82,9 @@ export interface LoadResult {
 }
 
 /**
- * `count` keep-alive callers, each sending its next request as soon as it has its answer, until `stop`. A failed request is never repeated. With
- * `reconnects` a caller goes on with its next request on a new connection; `closed` counts the connections that ended on it.
+ * `count` keep-alive callers, each sending its next request as soon as it has its answer, until `stop`. A failed
+ * request is never repeated. With `reconnects` a caller goes on with its next request on a new connection; `closed`
+ * counts the connections that ended on it.
  */
 export async function keepAliveLoad(
   port: number,
@@ -134,7 +135,10 @@ export async function keepAliveLoad(
   return { result, served: served.promise, stop }
 }
 
-/** New connections one after the other, `parallel` at a time, each with one request, until `stop`. Refused ones are failures. */
+/**
+ * New connections one after the other, `parallel` at a time, each with one request, until `stop`. Refused ones are
+ * failures.
+ */
 export function newConnectionLoad(
   port: number,
   parallel: number,

@@ -22,8 +22,8 @@ export interface FarSide {
 }
 
 /**
- * Answers HTTP with its name, `/slow/MS` later, `/big/BYTES` with that many bytes; goes over to an echo after an upgrade, and echoes everything that does
- * not look like HTTP.
+ * Answers HTTP with its name, `/slow/MS` later, `/big/BYTES` with that many bytes; goes over to an echo after an
+ * upgrade, and echoes everything that does not look like HTTP.
  */
 export async function startFarSide(name: string, wantsProxyHeader: boolean, port?: number): Promise<FarSide> {
   const introductions: FarSide['introductions'] = []

@@ -1,4 +1,7 @@
-/** A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, and `more` HTTP services, all served by `provider`. */
+/**
+ * A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, and `more` HTTP services,
+ * all served by `provider`.
+ */
 import { snapshotOf } from '../worker/snapshots.ts'
 import type { FarSide } from './far-side.ts'
 import { WatchdogHost } from './watchdog-host.ts'

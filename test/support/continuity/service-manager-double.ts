@@ -1,4 +1,7 @@
-/** What systemd does for a `Type=notify` service, as far as the watchdog uses it: hears its messages, keeps its sockets, and passes them at the next start. */
+/**
+ * What systemd does for a `Type=notify` service, as far as the watchdog uses it: hears its messages, keeps its sockets,
+ * and passes them at the next start.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
 /**
- * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad configuration does, `late` is ready when the
- * file `control-may-be-ready` is in the run directory; with `--snapshot FILE` it gives that snapshot to real workers.
+ * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad
+ * configuration does, `late` is ready when the file `control-may-be-ready` is in the run directory; with `--snapshot
+ * FILE` it gives that snapshot to real workers.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'

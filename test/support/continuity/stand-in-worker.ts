@@ -1,7 +1,9 @@
 /**
- * A worker without a data path, for tests of the watchdog: real links, real sockets, real moves; HTTP and TCP as simple as they can be.
+ * A worker without a data path, for tests of the watchdog: real links, real sockets, real moves; HTTP and TCP as simple
+ * as they can be.
  *
- * It listens on `--http PORT` and `--tcp PORT`. HTTP answers with who served it; TCP echoes. `--behave WORD` makes it a bad one.
+ * It listens on `--http PORT` and `--tcp PORT`. HTTP answers with who served it; TCP echoes. `--behave WORD` makes it a
+ * bad one.
  */
 import net from 'node:net'
 import { parseArgs } from 'node:util'

@@ -50,7 +50,10 @@ export class EchoStream {
     }, everyMs)
   }
 
-  /** Stops sending, waits for the last echo, and answers what went wrong; undefined = every byte came back once and in order. */
+  /**
+   * Stops sending, waits for the last echo, and answers what went wrong; undefined = every byte came back once and in
+   * order.
+   */
   async finish(timeoutMs = 5000): Promise<string | undefined> {
     clearInterval(this.timer)
     const deadline = performance.now() + timeoutMs

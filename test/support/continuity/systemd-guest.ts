@@ -1,6 +1,7 @@
 /**
- * Runs inside a machine that was booted with a real systemd, as root: installs the units, does what an operator and bad luck do, and writes one JSON line per
- * step to the file in its first argument. The second argument is the boot, `first` or `second`.
+ * Runs inside a machine that was booted with a real systemd, as root: installs the units, does what an operator and bad
+ * luck do, and writes one JSON line per step to the file in its first argument. The second argument is the boot,
+ * `first` or `second`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import {

@@ -1,4 +1,7 @@
-/** The names of fields in a JSON document, as paths. A message with `@type` begins a path of its own, so that messages are compared wherever they stand. */
+/**
+ * The names of fields in a JSON document, as paths. A message with `@type` begins a path of its own, so that messages
+ * are compared wherever they stand.
+ */
 export function keyPaths(value: unknown, root: string, found = new Set<string>()): Set<string> {
   if (Array.isArray(value)) {
     for (const one of value) keyPaths(one, `${root}[]`, found)

@@ -1,4 +1,6 @@
-/** Runs the codec over a byte stream the way a connection does: pieces, a buffer that is reused, half-read heads kept. */
+/**
+ * Runs the codec over a byte stream the way a connection does: pieces, a buffer that is reused, half-read heads kept.
+ */
 import { BodyReader } from '../../../http1/body-reader.ts'
 import { Head } from '../../../http1/head.ts'
 import { readReply } from '../../../http1/read-reply.ts'

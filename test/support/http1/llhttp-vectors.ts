@@ -1,6 +1,7 @@
 /**
- * Reads the test blocks of llhttp's markdown files (`vectors/llhttp`, MIT): input bytes and the events that a strict parser must yield.
- * Format: a heading, a comment with `meta={…}`, a fenced `http` block, a fenced `log` block; the escapes are llhttp's own.
+ * Reads the test blocks of llhttp's markdown files (`vectors/llhttp`, MIT): input bytes and the events that a strict
+ * parser must yield. Format: a heading, a comment with `meta={…}`, a fenced `http` block, a fenced `log` block; the
+ * escapes are llhttp's own.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 
@@ -89,7 +90,10 @@ function block(
   }
 }
 
-/** Order of the steps: a backslash before a newline joins lines, remaining newlines are CRLF, then escapes; characters are UTF-8. */
+/**
+ * Order of the steps: a backslash before a newline joins lines, remaining newlines are CRLF, then escapes; characters
+ * are UTF-8.
+ */
 function inputBytes(text: string): Buffer {
   const joined = text.replace(/\\\n/g, '').replace(/\n/g, '\r\n')
   const unescaped = joined.replace(/\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|([rntf]))/g, (_, hex, octal, letter) => {

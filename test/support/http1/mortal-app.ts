@@ -1,6 +1,7 @@
 /**
- * An application that dies young: answers POSTs on the port of its first argument after 0 to 10 ms, and closes connections that were idle for 3 ms. Before the answer it writes the request's
- * `x-id` to stdout: that is the execution, and it stays written when the process is killed.
+ * An application that dies young: answers POSTs on the port of its first argument after 0 to 10 ms, and closes
+ * connections that were idle for 3 ms. Before the answer it writes the request's `x-id` to stdout: that is the
+ * execution, and it stays written when the process is killed.
  */
 import { writeSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -7,7 +7,10 @@ import { startWorker } from '../worker/start-worker.ts'
 import { WorkerProcess } from '../worker/worker-process.ts'
 import { RecordingBackend } from './recording-backend.ts'
 
-/** `process`: a worker of its own with the fast transports. `public sockets`: one in this process, with the transports that every Node has. */
+/**
+ * `process`: a worker of its own with the fast transports. `public sockets`: one in this process, with the transports
+ * that every Node has.
+ */
 export type MeshKind = 'process' | 'public sockets'
 export const meshKinds: readonly MeshKind[] = ['process', 'public sockets']
 
@@ -25,7 +28,10 @@ export interface RecordedMesh {
   close(): Promise<void>
 }
 
-/** A worker with one HTTP service whose only endpoint is a recording backend; few requests per upstream connection, no ejection, no retries. */
+/**
+ * A worker with one HTTP service whose only endpoint is a recording backend; few requests per upstream connection, no
+ * ejection, no retries.
+ */
 export async function startRecordedMesh(
   kind: MeshKind,
   limits: Partial<LimitsSpec> = {},

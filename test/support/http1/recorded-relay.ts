@@ -7,7 +7,10 @@ import { RecordingBackend } from './recording-backend.ts'
 export type RelayKind = 'relay to a center' | 'relay to an endpoint'
 export const relayKinds: readonly RelayKind[] = ['relay to a center', 'relay to an endpoint']
 
-/** A watchdog whose generation is dead and stays so; its relay leads the HTTP port to a recording backend. One request per connection. */
+/**
+ * A watchdog whose generation is dead and stays so; its relay leads the HTTP port to a recording backend. One request
+ * per connection.
+ */
 export async function startRecordedRelay(kind: RelayKind, change: Partial<RelayTargets> = {}): Promise<RecordedMesh> {
   const isCenter = kind === 'relay to a center'
   const backend = await RecordingBackend.start(isCenter)

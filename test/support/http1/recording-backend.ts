@@ -1,4 +1,7 @@
-/** A server of raw bytes: keeps everything that each connection brought, and answers whole requests as the strict parser sees them. */
+/**
+ * A server of raw bytes: keeps everything that each connection brought, and answers whole requests as the strict parser
+ * sees them.
+ */
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 
@@ -33,7 +36,10 @@ export class RecordingBackend {
   private readonly server: Server
   private readonly isCenter: boolean
 
-  /** isCenter: connections begin with a PROXY header, which is taken off; those that only ask for a sign of life are answered and not recorded. */
+  /**
+   * isCenter: connections begin with a PROXY header, which is taken off; those that only ask for a sign of life are
+   * answered and not recorded.
+   */
   static async start(isCenter = false): Promise<RecordingBackend> {
     const backend = new RecordingBackend(isCenter)
     await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve))
@@ -109,8 +115,8 @@ export class RecordingBackend {
 }
 
 /**
- * The dirty forward: what a connection brought must be a stream that the strict parser takes whole, or one that was cut short and then closed.
- * Answers what is wrong, or undefined.
+ * The dirty forward: what a connection brought must be a stream that the strict parser takes whole, or one that was cut
+ * short and then closed. Answers what is wrong, or undefined.
  */
 export function dirtyForward(connection: BackendConnection): string | undefined {
   const stream = parseRequests(connection.bytes, connection.hasSwitched)

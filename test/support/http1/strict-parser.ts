@@ -1,6 +1,7 @@
 /**
- * A strict reader of HTTP/1.1 streams for judging what the mesh sent, written from RFC 9110 and RFC 9112 and apart from the mesh's own codec: whole streams as text,
- * line by line, by regular expressions. It knows no leniency at all. Shares no code and no table with `agent/`.
+ * A strict reader of HTTP/1.1 streams for judging what the mesh sent, written from RFC 9110 and RFC 9112 and apart from
+ * the mesh's own codec: whole streams as text, line by line, by regular expressions. It knows no leniency at all.
+ * Shares no code and no table with `agent/`.
  */
 
 export interface StrictMessage {
@@ -52,7 +53,10 @@ const notInTrailers = [
 class Cut extends Error {}
 class Bad extends Error {}
 
-/** One connection's requests as a server gets them. hasSwitched: the server answered a request for an upgrade with 101, so what follows it is a tunnel. */
+/**
+ * One connection's requests as a server gets them. hasSwitched: the server answered a request for an upgrade with 101,
+ * so what follows it is a tunnel.
+ */
 export function parseRequests(bytes: Buffer, hasSwitched = false): StrictStream {
   return parse(bytes, (reader) => readRequest(reader), hasSwitched)
 }

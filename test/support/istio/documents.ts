@@ -1,6 +1,8 @@
 /**
- * Istio documents as people write them, for the share that is accepted. Written for this test after the forms that public repositories show: Istio's own samples and tasks, charts, blueprints of platform
- * teams, and what `kubectl get -o yaml` prints. Grouped by kind; those that need a gateway or TLS are listed apart, since a mesh without them cannot take them.
+ * Istio documents as people write them, for the share that is accepted. Written for this test after the forms that
+ * public repositories show: Istio's own samples and tasks, charts, blueprints of platform teams, and what `kubectl get
+ * -o yaml` prints. Grouped by kind; those that need a gateway or TLS are listed apart, since a mesh without them cannot
+ * take them.
  */
 
 const meta = (name: string, more = ''): string => `{ name: ${name}${more} }`

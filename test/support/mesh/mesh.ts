@@ -1,4 +1,7 @@
-/** Whole hosts for end-to-end tests: real watchdog, control and workers on loopback addresses of their own, and small applications. */
+/**
+ * Whole hosts for end-to-end tests: real watchdog, control and workers on loopback addresses of their own, and small
+ * applications.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Where each foreign client comes from. Downloads and builds are cached under `.cache/nacos-clients`; what cannot be had is named. */
+/**
+ * Where each foreign client comes from. Downloads and builds are cached under `.cache/nacos-clients`; what cannot be
+ * had is named.
+ */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -104,7 +107,10 @@ export async function dubboSample(version: string): Promise<Launch> {
   ])
 }
 
-/** A Spring Boot 3.2 web application that registers, discovers and is configured by the starters of Spring Cloud Alibaba. */
+/**
+ * A Spring Boot 3.2 web application that registers, discovers and is configured by the starters of Spring Cloud
+ * Alibaba.
+ */
 export async function springCloudSample(version: string): Promise<Launch> {
   return await javaProgram(
     `spring-cloud-alibaba-${version}`,

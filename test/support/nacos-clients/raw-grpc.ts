@@ -1,4 +1,7 @@
-/** A bare gRPC connection to a Nacos server: sends any request, shows what comes back. For looking at answers field by field. */
+/**
+ * A bare gRPC connection to a Nacos server: sends any request, shows what comes back. For looking at answers field by
+ * field.
+ */
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { Client, credentials } from '@grpc/grpc-js'
 import type { Payload } from '../../../registry-adapters/nacos/wire/payload.ts'

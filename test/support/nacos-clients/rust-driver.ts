@@ -1,4 +1,7 @@
-/** Drives the Node binding of the Rust client by the protocol of protocol.md. `NACOS_RUST_BINDING` = folder that holds its node_modules. */
+/**
+ * Drives the Node binding of the Rust client by the protocol of protocol.md. `NACOS_RUST_BINDING` = folder that holds
+ * its node_modules.
+ */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { DriverClient } from './driver-loop.ts'

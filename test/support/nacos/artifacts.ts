@@ -1,9 +1,11 @@
 /**
- * Real Nacos servers for tests: which artifacts, and how they become something that can be started. Official server jars are not on Maven Central;
- * these are third parties' republications of the server modules, used in tests only, pinned by hash, never shipped.
+ * Real Nacos servers for tests: which artifacts, and how they become something that can be started. Official server
+ * jars are not on Maven Central; these are third parties' republications of the server modules, used in tests only,
+ * pinned by hash, never shipped.
  *
- * The result lies in `.cache/nacos-VERSION/` of the checkout (class path, main class, class-data archive); the jars in Maven's own repository.
- * Fetching takes about a minute the first time and needs the network; afterwards everything works offline.
+ * The result lies in `.cache/nacos-VERSION/` of the checkout (class path, main class, class-data archive); the jars in
+ * Maven's own repository. Fetching takes about a minute the first time and needs the network; afterwards everything
+ * works offline.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -14,7 +14,10 @@ export interface Opened {
 
 export interface AdapterBench {
   server(options?: FaultServerOptions): Promise<FaultServer>
-  /** A started adapter of these servers; all of them must have the same distance between their ports, unless there is one. */
+  /**
+   * A started adapter of these servers; all of them must have the same distance between their ports, unless there is
+   * one.
+   */
   open(servers: readonly FaultServer[], more?: Partial<NacosAdapterConfig> & { times?: Partial<NacosTimes> }): Opened
   closeAll(): Promise<void>
 }

@@ -1,4 +1,7 @@
-/** Talks to a real Nacos server the way its other clients do, without any code of ours: puts instances there and looks what is there. */
+/**
+ * Talks to a real Nacos server the way its other clients do, without any code of ours: puts instances there and looks
+ * what is there.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 

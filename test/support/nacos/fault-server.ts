@@ -1,6 +1,7 @@
 /**
- * A small Nacos stand-in that can be told to misbehave: late or missing acknowledgements, 300, 301, streams that end after set-up, hangs, resets, torn JSON,
- * wrong services, stale or empty pushes, huge lists, expired tokens, 403, old paths that are gone. In the dialects of 1.x (HTTP and UDP only), 2.x and 3.x.
+ * A small Nacos stand-in that can be told to misbehave: late or missing acknowledgements, 300, 301, streams that end
+ * after set-up, hangs, resets, torn JSON, wrong services, stale or empty pushes, huge lists, expired tokens, 403, old
+ * paths that are gone. In the dialects of 1.x (HTTP and UDP only), 2.x and 3.x.
  */
 import { ServerCredentials } from '@grpc/grpc-js'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
@@ -74,7 +75,8 @@ export async function startFaultServer(options: FaultServerOptions = {}): Promis
   }
   const start = async (): Promise<void> => {
     if (http !== undefined) return
-    // clients compute the gRPC port, and servers of one cluster must have the same distance: ports are tried until both are free
+    // clients compute the gRPC port, and servers of one cluster must have the same distance: ports are tried until both
+    // are free
     for (let tries = 0; ; tries++) {
       const port = ports.http || (await freePort())
       try {

@@ -1,4 +1,7 @@
-/** A gate in front of a TCP port: it can be shut (refuses, and cuts what is open), and stalled (connects, then nothing moves). */
+/**
+ * A gate in front of a TCP port: it can be shut (refuses, and cuts what is open), and stalled (connects, then nothing
+ * moves).
+ */
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { freePort } from '../free-port.ts'

@@ -1,7 +1,8 @@
 /**
- * Ports for a real Nacos server, which takes four of them from one number P: P HTTP, P + 1000 gRPC, P + 1001 gRPC between servers, P - 1000 Raft.
- * P lies in 24000..24990, so that no port of one server can be that of another, below the range from which Linux takes ephemeral ports and
- * beside the agent's own ranges. A reservation lives as a folder that names its owner, until `release()` or the owner's end.
+ * Ports for a real Nacos server, which takes four of them from one number P: P HTTP, P + 1000 gRPC, P + 1001 gRPC
+ * between servers, P - 1000 Raft. P lies in 24000..24990, so that no port of one server can be that of another, below
+ * the range from which Linux takes ephemeral ports and beside the agent's own ranges. A reservation lives as a folder
+ * that names its owner, until `release()` or the owner's end.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'

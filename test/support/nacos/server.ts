@@ -96,7 +96,8 @@ process.once('exit', () => {
 const shared = new Map<NacosVersion, Promise<RunningNacos>>()
 
 /**
- * The server that all specs of one test process share: started by the first who asks, ended with the process. Use a namespace of your own in it, and leave it running.
+ * The server that all specs of one test process share: started by the first who asks, ended with the process. Use a
+ * namespace of your own in it, and leave it running.
  */
 export function sharedNacos(version: NacosVersion = '2.3.1'): Promise<RunningNacos> {
   let server = shared.get(version)
@@ -107,7 +108,10 @@ export function sharedNacos(version: NacosVersion = '2.3.1'): Promise<RunningNac
   return server
 }
 
-/** For a `before` hook: skips its suite, by name, where no real server can run, and gives the rest of the hook time to fetch and start one. */
+/**
+ * For a `before` hook: skips its suite, by name, where no real server can run, and gives the rest of the hook time to
+ * fetch and start one.
+ */
 export async function needsNacos(context: Mocha.Context): Promise<void> {
   context.timeout(420_000)
   const reason = await missingForNacos()

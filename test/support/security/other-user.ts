@@ -1,4 +1,7 @@
-/** What another user of this host can do: requests and connections made by a process of that user, or in another network namespace. Needs root. */
+/**
+ * What another user of this host can do: requests and connections made by a process of that user, or in another network
+ * namespace. Needs root.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
@@ -72,7 +75,9 @@ for (let i = 0; i < Number(count); i++) {
 }
 `
 
-/** Silent connections, opened anew as they are closed. Resolves when all have been open; the caller kills the process. */
+/**
+ * Silent connections, opened anew as they are closed. Resolves when all have been open; the caller kills the process.
+ */
 export async function holdSilentAs(
   uid: number,
   host: string,

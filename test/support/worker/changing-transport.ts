@@ -19,7 +19,10 @@ export function flipped(bytes: Buffer): Buffer {
   return Buffer.from(bytes.map((byte) => byte ^ 0x55))
 }
 
-/** A transport that changes bytes on their way, as TLS does: what passes it by arrives as nonsense. It has state of its own, and may know who its peer is. */
+/**
+ * A transport that changes bytes on their way, as TLS does: what passes it by arrives as nonsense. It has state of its
+ * own, and may know who its peer is.
+ */
 class ChangingTransport implements Transport, TransportOwner {
   owner: TransportOwner
   readonly spliceDescriptor = -1

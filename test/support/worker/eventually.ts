@@ -1,4 +1,7 @@
-/** Resolves as soon as `condition` holds, looking at it once per turn of the event loop; rejects after `timeoutMs` with what was waited for. */
+/**
+ * Resolves as soon as `condition` holds, looking at it once per turn of the event loop; rejects after `timeoutMs` with
+ * what was waited for.
+ */
 export async function eventually(condition: () => boolean, timeoutMs = 20_000): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!condition()) {
@@ -7,7 +10,10 @@ export async function eventually(condition: () => boolean, timeoutMs = 20_000): 
   }
 }
 
-/** Resolves when `figure` has stayed the same for 200 turns of the event loop, whatever it is; rejects after `timeoutMs`. */
+/**
+ * Resolves when `figure` has stayed the same for 200 turns of the event loop, whatever it is; rejects after
+ * `timeoutMs`.
+ */
 export async function still(figure: () => number, timeoutMs = 20_000): Promise<void> {
   let last = figure()
   let same = 0

@@ -1,6 +1,6 @@
 /**
- * Runs as root of a network namespace of its own: a worker on loopback, an endpoint on another address that can vanish like a host whose link goes down. Prints one line of JSON: what became of each call, and after
- * how many ms.
+ * Runs as root of a network namespace of its own: a worker on loopback, an endpoint on another address that can vanish
+ * like a host whose link goes down. Prints one line of JSON: what became of each call, and after how many ms.
  */
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:net'

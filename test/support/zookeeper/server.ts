@@ -1,4 +1,7 @@
-/** Starts and stops real ZooKeeper servers for tests, alone or as an ensemble, on loopback and on ports of their own. The jars come from Maven Central, into Maven's own repository. */
+/**
+ * Starts and stops real ZooKeeper servers for tests, alone or as an ensemble, on loopback and on ports of their own.
+ * The jars come from Maven Central, into Maven's own repository.
+ */
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -39,7 +39,10 @@ function isThere(name: string): boolean {
   return files.some((path) => path === bare || path.endsWith(`/${bare}`))
 }
 
-/** Names in backticks that can only be files or folders of this repository: a source file, or a path that begins with one of its folders. */
+/**
+ * Names in backticks that can only be files or folders of this repository: a source file, or a path that begins with
+ * one of its folders.
+ */
 function namesIn(text: string): string[] {
   const prefixes = folders.map((entry) => `${entry.name}/`)
   return (

@@ -7,8 +7,9 @@ import { loadLlhttpBlocks } from '../../support/http1/llhttp-vectors.ts'
 import type { LlhttpBlock } from '../../support/http1/llhttp-vectors.ts'
 
 /**
- * Blocks that llhttp's strict mode takes and we refuse, or reads further than we do, each with the rule of docs/http1.md that makes it so.
- * (That a request needs a Host, R5, is not on the list: those blocks are run a second time with a Host put in.)
+ * Blocks that llhttp's strict mode takes and we refuse, or reads further than we do, each with the rule of
+ * docs/http1.md that makes it so. (That a request needs a Host, R5, is not on the list: those blocks are run a second
+ * time with a Host put in.)
  */
 const stricter: Readonly<Record<string, string>> = {
   'request/connection.md: CRLF between requests, implicit `keep-alive`':

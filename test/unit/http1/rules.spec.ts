@@ -1,4 +1,7 @@
-/** The numbered rules of docs/http1.md, as far as the codec alone decides them. Rules about forwarding are in test/e2e/http1. */
+/**
+ * The numbered rules of docs/http1.md, as far as the codec alone decides them. Rules about forwarding are in
+ * test/e2e/http1.
+ */
 import { trailerFields } from '../../../http1/trailers.ts'
 import { expect } from 'chai'
 

@@ -1,4 +1,7 @@
-/** `/certs` as Envoy answers it, `envoy.admin.v3.Certificates`: the certificates that the agent reads, by file. Keys are never opened. */
+/**
+ * `/certs` as Envoy answers it, `envoy.admin.v3.Certificates`: the certificates that the agent reads, by file. Keys are
+ * never opened.
+ */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 

@@ -1,4 +1,7 @@
-/** Virtual hosts as `envoy.config.route.v3.RouteConfiguration`. Values of headers and queries are masked: they may be secrets. What Envoy's routes cannot say is left out; `/config_dump?resource=virtualHosts` has it all. */
+/**
+ * Virtual hosts as `envoy.config.route.v3.RouteConfiguration`. Values of headers and queries are masked: they may be
+ * secrets. What Envoy's routes cannot say is left out; `/config_dump?resource=virtualHosts` has it all.
+ */
 import type {
   HttpMatchSpec,
   HttpRouteSpec,

@@ -1,4 +1,7 @@
-/** `/server_info` as Envoy answers it, `envoy.admin.v3.ServerInfo`. What Envoy has no field for stands in the metadata of the node. */
+/**
+ * `/server_info` as Envoy answers it, `envoy.admin.v3.ServerInfo`. What Envoy has no field for stands in the metadata
+ * of the node.
+ */
 import type { Locality } from '../../../../contracts/endpoint.ts'
 
 export interface ServerFacts {

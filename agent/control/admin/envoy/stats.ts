@@ -1,4 +1,7 @@
-/** `/stats?format=json` as Envoy answers it: counters and gauges as rows, histograms as quantiles over the life of the agent. */
+/**
+ * `/stats?format=json` as Envoy answers it: counters and gauges as rows, histograms as quantiles over the life of the
+ * agent.
+ */
 export interface StatRow {
   readonly name: string
   readonly value: number
@@ -27,7 +30,10 @@ export function envoyStats(rows: readonly StatRow[]): object {
   }
 }
 
-/** Between the bounds of its bucket in proportion, as Prometheus does; null without a value. In the last bucket its lower bound. */
+/**
+ * Between the bounds of its bucket in proportion, as Prometheus does; null without a value. In the last bucket its
+ * lower bound.
+ */
 function quantile(bounds: readonly number[], counts: readonly number[], share: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0)
   if (total === 0) return null

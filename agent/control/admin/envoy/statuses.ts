@@ -1,4 +1,7 @@
-/** `/clusters?format=json` and `/listeners?format=json` as Envoy answers them: `envoy.admin.v3.Clusters` and `Listeners`. */
+/**
+ * `/clusters?format=json` and `/listeners?format=json` as Envoy answers them: `envoy.admin.v3.Clusters` and
+ * `Listeners`.
+ */
 import type { ClusterDump, EndpointDump, ListenerDump } from '../../../../contracts/control-link.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 import { socketAddress, socketAddressOf } from './words.ts'

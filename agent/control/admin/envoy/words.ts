@@ -1,4 +1,7 @@
-/** Small messages that many of Envoy's dumps hold, in the JSON form of protocol buffers: 64-bit numbers and durations are texts. */
+/**
+ * Small messages that many of Envoy's dumps hold, in the JSON form of protocol buffers: 64-bit numbers and durations
+ * are texts.
+ */
 export interface SocketAddress {
   readonly socket_address: { readonly address: string; readonly port_value: number }
 }

@@ -1,8 +1,9 @@
 /**
  * The gate for what registries, ServiceEntries and DNS say: their content is hostile until it was checked here.
  *
- * Refused are endpoints that no remote instance can have (`forbidden-address.ts`), our own listeners (a loop), values outside the contract, and what is too
- * large. A refused endpoint never takes a good one with it. Sources: security notes on Nacos content (SSRF and loops); the bounds are those of `contracts/endpoint.ts`.
+ * Refused are endpoints that no remote instance can have (`forbidden-address.ts`), our own listeners (a loop), values
+ * outside the contract, and what is too large. A refused endpoint never takes a good one with it. Sources: security
+ * notes on Nacos content (SSRF and loops); the bounds are those of `contracts/endpoint.ts`.
  */
 import { isIP } from 'node:net'
 import { endpointId, type Endpoint, type EndpointSet } from '../../../../contracts/endpoint.ts'
@@ -12,7 +13,10 @@ export interface AcceptRules {
   /** For demonstrations and tests on one machine. */
   readonly allowLoopback: boolean
   readonly maxPerService: number
-  /** Whether this address and port is a listener of this agent that must never be an endpoint (admin, outbound ports, relay). */
+  /**
+   * Whether this address and port is a listener of this agent that must never be an endpoint (admin, outbound ports,
+   * relay).
+   */
   readonly isOwnListener: (address: string, port: number) => boolean
 }
 
@@ -36,7 +40,10 @@ const maxTextLength = 256
 /** A larger list is cut to this many times the bound before anything of it is looked at. */
 const lookedAtShare = 2
 
-/** The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set, but never more than twice the bound. */
+/**
+ * The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set,
+ * but never more than twice the bound.
+ */
 export function acceptEndpoints(
   set: EndpointSet,
   rules: AcceptRules,

@@ -1,6 +1,7 @@
 /**
- * Endpoints of ServiceEntries. Literal addresses are there at once; names are looked up, and again at the end of the time that the answer gives. The last good addresses stay while a name cannot be
- * looked up, and also when it is said to be gone: an entry that names it has not been taken back.
+ * Endpoints of ServiceEntries. Literal addresses are there at once; names are looked up, and again at the end of the
+ * time that the answer gives. The last good addresses stay while a name cannot be looked up, and also when it is said
+ * to be gone: an entry that names it has not been taken back.
  */
 import { isIP } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'

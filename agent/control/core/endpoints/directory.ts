@@ -1,8 +1,9 @@
 /**
  * The newest good endpoints of every service that somebody here needs.
  *
- * One registry serves a service: the first in the order of `agent.yaml` that has an instance of it; never a mix. What registries say passes `accept` and `protect`. When a registry is away, its last
- * good word stays, from memory or (after a cold boot) from the snapshot on disk. A service that a ServiceEntry declares is served by that alone.
+ * One registry serves a service: the first in the order of `agent.yaml` that has an instance of it; never a mix. What
+ * registries say passes `accept` and `protect`. When a registry is away, its last good word stays, from memory or
+ * (after a cold boot) from the snapshot on disk. A service that a ServiceEntry declares is served by that alone.
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
@@ -33,11 +34,17 @@ export interface DirectoryDeps {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AdapterMetrics
-  /** The set that is served from now on. Called only for wanted services, only when something a worker can see has changed. */
+  /**
+   * The set that is served from now on. Called only for wanted services, only when something a worker can see has
+   * changed.
+   */
   onChange(set: EndpointSet): void
   /** The same endpoints again in other objects: the old ones (from disk, from the last push) need not be kept. */
   onSame?(set: EndpointSet): void
-  /** All registries were heard (or one had an instance): what `get` says is now an answer. Called once per wanted service. */
+  /**
+   * All registries were heard (or one had an instance): what `get` says is now an answer. Called once per wanted
+   * service.
+   */
   onAnswered?(key: ServiceKey): void
 }
 
@@ -90,7 +97,10 @@ export class EndpointDirectory {
     this.problems = deps.adapters.map(() => undefined)
   }
 
-  /** Subscribes at every registry. `restored` (from disk) is served until a registry says something else, and protects against a sudden shrink. */
+  /**
+   * Subscribes at every registry. `restored` (from disk) is served until a registry says something else, and protects
+   * against a sudden shrink.
+   */
   want(key: ServiceKey, name: ServiceName, restored?: EndpointSet): void {
     if (this.isClosed || this.wanted.has(key)) return
     const wanted: Wanted = {
@@ -134,7 +144,10 @@ export class EndpointDirectory {
     this.once.forget(`${key} `)
   }
 
-  /** Endpoints of a ServiceEntry, checked like those of a registry; they win over every registry until they are taken back with undefined. */
+  /**
+   * Endpoints of a ServiceEntry, checked like those of a registry; they win over every registry until they are taken
+   * back with undefined.
+   */
   declare(key: ServiceKey, set: EndpointSet | undefined): void {
     const wanted = this.wanted.get(key)
     if (wanted === undefined) return

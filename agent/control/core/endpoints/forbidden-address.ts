@@ -1,6 +1,7 @@
 /**
- * Addresses to which the mesh never carries a call, whoever names them: loopback, link-local, the metadata services of clouds, unspecified and multicast. An IPv6 address that stands for an
- * IPv4 one (mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP) is judged by that one, too.
+ * Addresses to which the mesh never carries a call, whoever names them: loopback, link-local, the metadata services of
+ * clouds, unspecified and multicast. An IPv6 address that stands for an IPv4 one (mapped, compatible, translated,
+ * NAT64, 6to4, Teredo, ISATAP) is judged by that one, too.
  */
 import { BlockList, isIP } from 'node:net'
 
@@ -43,7 +44,9 @@ export function forbiddenAddress(address: string): ForbiddenAddress | undefined 
   return undefined
 }
 
-/** A mapped IPv4 address (`::ffff:10.0.0.1` and its hexadecimal twin) as what it is; every other one as it is written. */
+/**
+ * A mapped IPv4 address (`::ffff:10.0.0.1` and its hexadecimal twin) as what it is; every other one as it is written.
+ */
 export function plainAddress(address: string): string {
   const words = wordsOf(address)
   if (words === undefined || words[5] !== 0xffff || words.slice(0, 5).some((word) => word !== 0)) return address

@@ -1,12 +1,13 @@
 /**
- * Shrink protection: a registry that suddenly forgets most of a service is more often wrong than right (a restarted server, a half-synced cluster, an expired namespace).
+ * Shrink protection: a registry that suddenly forgets most of a service is more often wrong than right (a restarted
+ * server, a half-synced cluster, an expired namespace).
  *
- * When it trips: an answer would leave fewer than max(1, share x present) endpoints. How it acts: the present endpoints stay, as the last choice of the workers; new and changed ones of the
- * answer are taken in.
- * How it ends: at once, when the adapter has asked again and says so; or by the same word again from the registry at least `confirmGapMs` later, or `confirmAfterMs` without another word, or
- * an answer that is large enough.
- * A removal that is held back costs nothing while one of the others works; a removal that is wrongly believed costs the service.
- * 0.3 by default: who takes out more than two thirds of a service in one step is asked to wait a moment.
+ * When it trips: an answer would leave fewer than max(1, share x present) endpoints. How it acts: the present endpoints
+ * stay, as the last choice of the workers; new and changed ones of the answer are taken in.
+ * How it ends: at once, when the adapter has asked again and says so; or by the same word again from the registry at
+ * least `confirmGapMs` later, or `confirmAfterMs` without another word, or an answer that is large enough.
+ * A removal that is held back costs nothing while one of the others works; a removal that is wrongly believed costs the
+ * service. 0.3 by default: who takes out more than two thirds of a service in one step is asked to wait a moment.
  */
 import { endpointId, type Endpoint } from '../../../../contracts/endpoint.ts'
 
@@ -35,7 +36,8 @@ export interface ProtectResult {
 
 /**
  * What to serve after an answer. Pure.
- * `present` is what is served now (undefined = nothing yet: any first answer is taken), `held` what an earlier call held back, `isSecondWord` whether the adapter asked again to be sure.
+ * `present` is what is served now (undefined = nothing yet: any first answer is taken), `held` what an earlier call
+ * held back, `isSecondWord` whether the adapter asked again to be sure.
  */
 export function protect(
   present: readonly Endpoint[] | undefined,

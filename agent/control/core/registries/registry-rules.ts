@@ -1,6 +1,7 @@
 /**
- * Rules from a registry's configuration store: watches the mesh's document and those of the services in use, and reports all of them after each change.
- * It judges nothing: the rule store keeps the last good version of what is broken, and of what has not been read yet.
+ * Rules from a registry's configuration store: watches the mesh's document and those of the services in use, and
+ * reports all of them after each change. It judges nothing: the rule store keeps the last good version of what is
+ * broken, and of what has not been read yet.
  */
 import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import type { ConfigSource, Subscription } from '../../../../contracts/registry-adapter.ts'

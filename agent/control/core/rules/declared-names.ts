@@ -1,6 +1,7 @@
 /**
- * Names that callers may use as they are written in a rule, in lower case: hosts compare without case, names keep theirs. A rule of another namespace lends its name only if
- * it has a dot: a plain `orders` means the caller's own. Plain addresses of a ServiceEntry are names of its first host.
+ * Names that callers may use as they are written in a rule, in lower case: hosts compare without case, names keep
+ * theirs. A rule of another namespace lends its name only if it has a dot: a plain `orders` means the caller's own.
+ * Plain addresses of a ServiceEntry are names of its first host.
  */
 import { isIP } from 'node:net'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'

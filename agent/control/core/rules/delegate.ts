@@ -1,6 +1,7 @@
 /**
- * A route that delegates to another VirtualService (Istio's `delegate`): the routes of the delegate, each under the conditions of both. What the delegate leaves out it takes
- * from the route that delegates. A condition of the delegate must lie inside the one above it; a route whose conditions contradict is left out.
+ * A route that delegates to another VirtualService (Istio's `delegate`): the routes of the delegate, each under the
+ * conditions of both. What the delegate leaves out it takes from the route that delegates. A condition of the delegate
+ * must lie inside the one above it; a route whose conditions contradict is left out.
  */
 import type { StringMatchSpec } from '../../../../contracts/route-spec.ts'
 import type { HttpRouteShape } from './virtual-service-shape.ts'
@@ -21,7 +22,10 @@ export function delegatedRoutes(above: HttpRouteShape, name: string, below: read
   })
 }
 
-/** What a route hands down; of what concerns forwarding nothing to a route that does not forward, and of mirrors all or none. */
+/**
+ * What a route hands down; of what concerns forwarding nothing to a route that does not forward, and of mirrors all or
+ * none.
+ */
 function inherited(above: HttpRouteShape, below: HttpRouteShape): Omit<HttpRouteShape, 'match'> {
   const { fault, corsPolicy, headers, rewrite, timeout, retries, mirror, mirrors } = above
   const { mirrorPercentage, mirrorPercent, mirror_percent } = above

@@ -1,6 +1,6 @@
 /**
- * The leaves that the shapes of all resources share. Each says in words what it allows; its output is what the compiler works with: durations in ms,
- * percentages as shares, times and patterns checked.
+ * The leaves that the shapes of all resources share. Each says in words what it allows; its output is what the compiler
+ * works with: durations in ms, percentages as shares, times and patterns checked.
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'

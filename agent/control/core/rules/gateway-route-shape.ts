@@ -1,6 +1,7 @@
 /**
- * HTTPRoute, GRPCRoute and TCPRoute of the Gateway API (gateway.networking.k8s.io) with a Service as parent (GAMMA): routes of the mesh. Every field of them is implemented or refused by
- * name; parents that are no Service say nothing here.
+ * HTTPRoute, GRPCRoute and TCPRoute of the Gateway API (gateway.networking.k8s.io) with a Service as parent (GAMMA):
+ * routes of the mesh. Every field of them is implemented or refused by name; parents that are no Service say nothing
+ * here.
  */
 import * as z from 'zod'
 import {

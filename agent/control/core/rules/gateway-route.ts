@@ -1,6 +1,7 @@
 /**
- * Routes of the Gateway API as routes of the mesh. Every match is a route of its own, in the order of the Gateway API: an exact path first, then the longest, then method, number of headers and of
- * query parameters; among equals in the order of the resources and their rules.
+ * Routes of the Gateway API as routes of the mesh. Every match is a route of its own, in the order of the Gateway API:
+ * an exact path first, then the longest, then method, number of headers and of query parameters; among equals in the
+ * order of the resources and their rules.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type {

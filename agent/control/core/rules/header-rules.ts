@@ -1,6 +1,6 @@
 /**
- * What a rule may write into a message head (R32: inserted names and values pass the same grammar as parsed ones, RFC 9110 sections 5.1 and 5.5).
- * Fields that frame a message or name the next hop are never a rule's to write.
+ * What a rule may write into a message head (R32: inserted names and values pass the same grammar as parsed ones, RFC
+ * 9110 sections 5.1 and 5.5). Fields that frame a message or name the next hop are never a rule's to write.
  */
 
 const ownedFields = new Set([

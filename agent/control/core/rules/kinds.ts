@@ -52,7 +52,10 @@ const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   MeshPolicy: ['hostmesh.io/v1'],
 }
 
-/** Kinds of Istio, of the Gateway API and of Kubernetes itself: known, so that the answer is not "unknown", with what to use. */
+/**
+ * Kinds of Istio, of the Gateway API and of Kubernetes itself: known, so that the answer is not "unknown", with what to
+ * use.
+ */
 const otherKinds: ReadonlyMap<string, string> = new Map([
   ['AuthorizationPolicy', ''],
   ['EnvoyFilter', 'what it is used for most is in MeshPolicy: rate limits, checks, latency-aware balancing'],

@@ -1,5 +1,6 @@
 /**
- * All DestinationRules of one host as one, as Istio merges them: the traffic policy of the first that has one, and the subsets of all, the first of each name.
+ * All DestinationRules of one host as one, as Istio merges them: the traffic policy of the first that has one, and the
+ * subsets of all, the first of each name.
  */
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
 import type { DestinationRuleSpec, TrafficPolicyShape } from './destination-rule-shape.ts'

@@ -1,6 +1,6 @@
 /**
- * MeshPolicy (hostmesh.io/v1): what Istio's resources do not say. Applies to `hosts`, or without them to every service. Durations and percentages are written
- * as in Istio.
+ * MeshPolicy (hostmesh.io/v1): what Istio's resources do not say. Applies to `hosts`, or without them to every service.
+ * Durations and percentages are written as in Istio.
  */
 import * as z from 'zod'
 import { proxyProtocolShape, retryBudgetShape } from './destination-rule-shape.ts'

@@ -1,6 +1,7 @@
 /**
- * Whether a user's regular expression may reach a worker: RE2 syntax (no look-around, no back-references), so that its time is linear, and small enough that the
- * worst subject costs little. Same engine and mode as `agent/worker/route/linear-regex.ts`.
+ * Whether a user's regular expression may reach a worker: RE2 syntax (no look-around, no back-references), so that its
+ * time is linear, and small enough that the worst subject costs little. Same engine and mode as
+ * `agent/worker/route/linear-regex.ts`.
  */
 import { RE2JS } from 're2js'
 

@@ -1,9 +1,11 @@
 /**
- * Remembers under which documents control died. The digests of new documents are written down before they are read and taken back when the rules are in force; what a
- * dead process left behind is set aside by the next one, so that one document cannot stop control at every start.
+ * Remembers under which documents control died. The digests of new documents are written down before they are read and
+ * taken back when the rules are in force; what a dead process left behind is set aside by the next one, so that one
+ * document cannot stop control at every start.
  *
- * Files of the state directory: `rules-reading-PID.json` while documents are being read, `rules-set-aside.json` with the digests (at most `maxSetAside`, the oldest fall out). A document is read
- * again when its text changes, or when the second file is removed.
+ * Files of the state directory: `rules-reading-PID.json` while documents are being read, `rules-set-aside.json` with
+ * the digests (at most `maxSetAside`, the oldest fall out). A document is read again when its text changes, or when the
+ * second file is removed.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

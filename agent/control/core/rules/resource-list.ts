@@ -1,4 +1,7 @@
-/** `kind: List` and `kind: VirtualServiceList`, as `kubectl get -o yaml` prints them: its items are resources of their own. */
+/**
+ * `kind: List` and `kind: VirtualServiceList`, as `kubectl get -o yaml` prints them: its items are resources of their
+ * own.
+ */
 import { problemAt } from './resource-shape.ts'
 import { readResource } from './rule-resource.ts'
 import type { ReadResource } from './rule-resource.ts'

@@ -1,4 +1,7 @@
-/** What is worth telling about a good resource by itself: parts of it that say nothing here, and older fields that stand for newer ones. */
+/**
+ * What is worth telling about a good resource by itself: parts of it that say nothing here, and older fields that stand
+ * for newer ones.
+ */
 import type { RuleSpec } from './kinds.ts'
 import { problemAt } from './resource-shape.ts'
 import type { RuleProblem } from './types.ts'

@@ -1,4 +1,7 @@
-/** Runs a shape over the spec of a resource and turns every issue into a problem with path, position and what is allowed. */
+/**
+ * Runs a shape over the spec of a resource and turns every issue into a problem with path, position and what is
+ * allowed.
+ */
 import type * as z from 'zod'
 import { nearest } from '../../config/nearest.ts'
 import { describeFound, formatPath } from '../../config/problem.ts'

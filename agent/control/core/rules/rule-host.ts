@@ -4,13 +4,13 @@
  * | written | means |
  * |---|---|
  * | `orders` | service `orders` where the rule's namespace leads to |
- * | `orders.PAYMENTS` | of group `PAYMENTS`, if that is a known group or namespace (`HostScope`); else a service with a dot in its name |
- * | `PAYMENTS@@orders` | the same, in Nacos's words |
+ * | `orders.PAYMENTS` | of group `PAYMENTS`, if that is a known group or namespace (`HostScope`); else a service with a
+ * dot in its name | | `PAYMENTS@@orders` | the same, in Nacos's words |
  * | `prod/PAYMENTS@@orders` | in namespace `prod`, whatever the rule's own |
  * | `orders.prod.svc.cluster.local`, `orders.prod.svc` | service `orders` where the namespace `prod` leads to |
  * | `*.example.com` | every host below `example.com` that has no rule of its own |
- * | `*.prod.svc.cluster.local` | every service without a dot in its name where `prod` leads to; `*.svc.cluster.local` and `*.local`: everywhere |
- * | `*` | everything |
+ * | `*.prod.svc.cluster.local` | every service without a dot in its name where `prod` leads to; `*.svc.cluster.local`
+ * and `*.local`: everywhere | | `*` | everything |
  */
 import { parseServiceName, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
@@ -143,7 +143,10 @@ function knownGroup(text: string, scope: HostScope): string | undefined {
   return [scope.group, ...scope.groups].find((known) => known.toLowerCase() === text.toLowerCase())
 }
 
-/** Why a host reads as it does, where a namespace or the name of a cluster decided; undefined where it is as it is written. */
+/**
+ * Why a host reads as it does, where a namespace or the name of a cluster decided; undefined where it is as it is
+ * written.
+ */
 export function readingOf(host: RuleHost, namespace: string, scope: HostScope): string | undefined {
   const inCluster = clusterName(host.text, scope)
   if (host.text.includes('@@') || host.text.includes('/')) return undefined

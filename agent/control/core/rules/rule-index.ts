@@ -1,6 +1,7 @@
 /**
- * Which resource decides about which service. Where two of a kind name the same host, the one first in the order of `namespace/name` decides, whatever file or
- * source it came from and whenever it came; the other one is told so in its status. MeshPolicies are merged field by field in the same order.
+ * Which resource decides about which service. Where two of a kind name the same host, the one first in the order of
+ * `namespace/name` decides, whatever file or source it came from and whenever it came; the other one is told so in its
+ * status. MeshPolicies are merged field by field in the same order.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleKind } from './kinds.ts'

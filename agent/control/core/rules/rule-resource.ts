@@ -186,7 +186,10 @@ function isExported(rule: RuleSpec, namespace: string, scope: HostScope): boolea
   return list.some((one) => one === '*' || isOwn(one === '.' ? namespace : one))
 }
 
-/** A namespace without a place of its own stays as it is written: read as the own one, a condition would become no condition. */
+/**
+ * A namespace without a place of its own stays as it is written: read as the own one, a condition would become no
+ * condition.
+ */
 function callerNamespace(caller: string, scope: HostScope): string {
   const isPlace = Object.hasOwn(scope.namespaceMap, caller) || scope.namespaces.includes(caller)
   return isPlace ? placeOf(caller, scope).namespace : caller

@@ -158,8 +158,8 @@ class ReplacePass {
   }
 
   /**
-   * With an id: its last good version stays. Without one, nobody knows which resource is meant: everything that this document had before and has not named now
-   * stays, since a broken line must not delete a rule.
+   * With an id: its last good version stays. Without one, nobody knows which resource is meant: everything that this
+   * document had before and has not named now stays, since a broken line must not delete a rule.
    */
   private reject(document: string, read: ReadResource, problems: readonly RuleProblem[]): void {
     const meant = read.id === undefined ? (this.formerByDocument.get(document) ?? []) : [read.id]

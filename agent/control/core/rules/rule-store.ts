@@ -242,7 +242,9 @@ export class RuleStore implements Rules {
     return withDestinations(route, (one) => this.destinationPorts(one, 'http'))
   }
 
-  /** A registry knows no ports of services: the port of a backend means something only where a ServiceEntry lists it. */
+  /**
+   * A registry knows no ports of services: the port of a backend means something only where a ServiceEntry lists it.
+   */
   private backendPort(destination: DestinationSpec): DestinationSpec {
     const { port, ...rest } = destination
     return port === undefined || this.index.serviceEntries.find(destination.service) !== undefined ? destination : rest
@@ -309,8 +311,8 @@ export class RuleStore implements Rules {
   }
 
   /**
-   * Where a name leads under a wildcard: to the wildcard's own routes and endpoints, but under an entry without endpoints to a service of its own, since each name has its own
-   * addresses.
+   * Where a name leads under a wildcard: to the wildcard's own routes and endpoints, but under an entry without
+   * endpoints to a service of its own, since each name has its own addresses.
    */
   private wildcardKey(key: ServiceKey): ServiceKey | undefined {
     const rule = this.index.virtualServices.claim(key)

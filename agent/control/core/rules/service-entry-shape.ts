@@ -1,4 +1,7 @@
-/** Istio's ServiceEntry and WorkloadEntry (networking.istio.io/v1), every field of them: implemented, or refused by name. */
+/**
+ * Istio's ServiceEntry and WorkloadEntry (networking.istio.io/v1), every field of them: implemented, or refused by
+ * name.
+ */
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'

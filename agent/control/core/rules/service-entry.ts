@@ -24,8 +24,8 @@ export interface Declaration {
 }
 
 /**
- * An endpoint stands once per port of the entry, at the port's target; the ports that callers name are kept with it, which is what a dialled port and a destination's
- * `port` select.
+ * An endpoint stands once per port of the entry, at the port's target; the ports that callers name are kept with it,
+ * which is what a dialled port and a destination's `port` select.
  */
 export function declareService({ spec, host, key, origin, workloads }: Declaration): DeclaredService {
   const places = placesOf(spec, host, workloads)
@@ -50,8 +50,8 @@ export function portsSpeaking(ports: readonly DeclaredPort[], protocol: AppProto
 }
 
 /**
- * Endpoints, or the workloads that the selector takes, or without both what the caller would have reached: the plain addresses with STATIC and NONE, else what the name
- * resolves to.
+ * Endpoints, or the workloads that the selector takes, or without both what the caller would have reached: the plain
+ * addresses with STATIC and NONE, else what the name resolves to.
  */
 function placesOf(
   spec: ServiceEntrySpec,
@@ -90,7 +90,10 @@ function entryEndpoint(
   }
 }
 
-/** Endpoints of names that did not resolve are left out; the same address from two names stands once, and two ports with one target are one endpoint of both. */
+/**
+ * Endpoints of names that did not resolve are left out; the same address from two names stands once, and two ports with
+ * one target are one endpoint of both.
+ */
 export const entrySet: EntrySetBuilder = (service, addresses, version, now): EndpointSet => {
   const byId = new Map<string, Endpoint>()
   for (const { host, ...rest } of service.endpoints) {

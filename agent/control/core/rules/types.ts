@@ -1,12 +1,16 @@
 /**
- * What the rest of control sees of the rules. `RuleStore` (`rule-store.ts`) implements `Rules`; it is pure: no file, no clock, no socket.
+ * What the rest of control sees of the rules. `RuleStore` (`rule-store.ts`) implements `Rules`; it is pure: no file, no
+ * clock, no socket.
  *
  * How control uses it:
  *  1. one `RuleStore` with the registry's default namespace and group;
- *  2. whoever has rules calls `replaceSource('rules.d', documents)`, `replaceSource('nacos:main', …)`: always with ALL documents of that source;
- *  3. names that callers use go through `resolveName`; the key that comes back is the name of a virtual host and (usually) of a service;
+ *  2. whoever has rules calls `replaceSource('rules.d', documents)`, `replaceSource('nacos:main', …)`: always with ALL
+ *  documents of that source;
+ *  3. names that callers use go through `resolveName`; the key that comes back is the name of a virtual host and
+ *  (usually) of a service;
  *  4. `virtualHost(key)` gives the routes and every service they lead to: those have to be subscribed;
- *  5. `service(key)` gives the policies for the snapshot's ServiceSpec, `serviceEntry(key)` the endpoints if a ServiceEntry declares the service;
+ *  5. `service(key)` gives the policies for the snapshot's ServiceSpec, `serviceEntry(key)` the endpoints if a
+ *  ServiceEntry declares the service;
  *  6. after a change only the keys in `affected` have to be compiled again.
  */
 import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
@@ -18,7 +22,10 @@ import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 export interface RuleDocument {
   /** Shown in statuses: a path, a data id. Unique in its source. */
   readonly name: string
-  /** undefined: the document is there but could not be read; `problem` says why, and its last good resources stay in force. */
+  /**
+   * undefined: the document is there but could not be read; `problem` says why, and its last good resources stay in
+   * force.
+   */
   readonly text: string | undefined
   readonly problem?: string
   /** Nobody has answered for it yet: no fault of anybody. */
@@ -52,7 +59,10 @@ export interface RuleStatus {
   readonly namespace: string
   readonly name: string
   readonly state: RuleState
-  /** Whether some version of this resource decides about traffic now: always for `applied`, the last good one for `rejected`. */
+  /**
+   * Whether some version of this resource decides about traffic now: always for `applied`, the last good one for
+   * `rejected`.
+   */
   readonly inForce: boolean
   /** For `applied`: hosts or fields for which another resource decides. */
   readonly problems: readonly RuleProblem[]
@@ -61,7 +71,10 @@ export interface RuleStatus {
 export interface RuleChange {
   /** Of the replaced source, in document order. */
   readonly statuses: readonly RuleStatus[]
-  /** Keys whose virtual host, policies or endpoints may differ now; `all` if a rule without a host or with a wildcard host changed. */
+  /**
+   * Keys whose virtual host, policies or endpoints may differ now; `all` if a rule without a host or with a wildcard
+   * host changed.
+   */
   readonly affected: ReadonlySet<ServiceKey> | 'all'
 }
 
@@ -88,7 +101,9 @@ export interface DeclaredPort {
   readonly protocol: AppProtocol
 }
 
-/** A service that a ServiceEntry declares. It wins over a registry that has the same key: two sources are never mixed. */
+/**
+ * A service that a ServiceEntry declares. It wins over a registry that has the same key: two sources are never mixed.
+ */
 export interface DeclaredService {
   readonly key: ServiceKey
   /** `http` if any port is. */
@@ -102,13 +117,17 @@ export interface DeclaredService {
 
 export interface Rules {
   /**
-   * Replaces everything that came from `source`. Never throws for what the documents hold: problems are in the statuses.
-   * A resource with problems keeps its last good version in force; a resource that is gone from a readable document is gone.
+   * Replaces everything that came from `source`. Never throws for what the documents hold: problems are in the
+   * statuses. A resource with problems keeps its last good version in force; a resource that is gone from a readable
+   * document is gone.
    */
   replaceSource(source: string, documents: readonly RuleDocument[]): RuleChange
   /** Whether `replaceSource` would read so much that others had to wait for it: `readAhead` comes first then. */
   isLong(source: string, documents: readonly RuleDocument[]): boolean
-  /** Reads in small steps what the next `replaceSource` with the same documents needs; `turn` lets others run in between. Changes nothing that is in force. */
+  /**
+   * Reads in small steps what the next `replaceSource` with the same documents needs; `turn` lets others run in
+   * between. Changes nothing that is in force.
+   */
   readAhead(source: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void>
   /** What was replaced is compiled and in force: no document of it has ended the process. */
   settled(): void
@@ -120,21 +139,24 @@ export interface Rules {
   readonly version: number
 
   /**
-   * What a caller (`x-mesh-service`, Host without port) or an operator (`outbound.services[].service`) wrote, as the key of a virtual host:
-   * a VirtualService or ServiceEntry host (exact, then the longest `*.suffix`, whose key is the wildcard's), else the service that the name reads as.
-   * undefined if it is no possible name.
+   * What a caller (`x-mesh-service`, Host without port) or an operator (`outbound.services[].service`) wrote, as the
+   * key of a virtual host: a VirtualService or ServiceEntry host (exact, then the longest `*.suffix`, whose key is the
+   * wildcard's), else the service that the name reads as. undefined if it is no possible name.
    */
   resolveName(name: string): ServiceKey | undefined
   /** The service that a name reads as, whatever wildcards are over it; undefined if it is no possible name. */
   plainKey(name: string): ServiceKey | undefined
   /** Keys that VirtualServices and ServiceEntries declare: they exist without any registry. Sorted. */
   declaredKeys(): readonly ServiceKey[]
-  /** Routes for a key: of the VirtualService that decides about it, else the implicit one (every request to the service). */
+  /**
+   * Routes for a key: of the VirtualService that decides about it, else the implicit one (every request to the
+   * service).
+   */
   virtualHost(key: ServiceKey): CompiledVirtualHost
   /**
-   * Routes from the network to a local application: everything, without retries, under the `Inbound` rate limits of the MeshPolicies of its service.
-   * `applicationKey` is the service that the inbound listener leads to, `key` the service that the application is an instance of. VirtualServices do not
-   * apply: they are the caller's side, as in Istio.
+   * Routes from the network to a local application: everything, without retries, under the `Inbound` rate limits of the
+   * MeshPolicies of its service. `applicationKey` is the service that the inbound listener leads to, `key` the service
+   * that the application is an instance of. VirtualServices do not apply: they are the caller's side, as in Istio.
    */
   inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec
   /** Policies of a service, its subsets and ports, with the origin of every value that is no default. */
@@ -142,13 +164,19 @@ export interface Rules {
   /** The service that a ServiceEntry declares under this key. */
   declaredService(key: ServiceKey): DeclaredService | undefined
 
-  /** Good resources as text, for the state directory, so that the last good versions survive a restart of control. Plain data. */
+  /**
+   * Good resources as text, for the state directory, so that the last good versions survive a restart of control. Plain
+   * data.
+   */
   exportState(): unknown
   /** Before the first `replaceSource`. Tolerates anything: what it does not understand is dropped. */
   importState(state: unknown): void
 }
 
-/** Endpoint set of a declared service from what its names resolved to (`addresses` by host name; literals need no entry). */
+/**
+ * Endpoint set of a declared service from what its names resolved to (`addresses` by host name; literals need no
+ * entry).
+ */
 export type EntrySetBuilder = (
   service: DeclaredService,
   addresses: ReadonlyMap<string, readonly string[]>,

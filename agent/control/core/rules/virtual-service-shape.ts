@@ -31,7 +31,10 @@ import {
 import { groupCount } from './pattern.ts'
 import { parseRetryOn } from './retry-words.ts'
 
-/** `mesh` is the mesh itself; for gateways nothing is decided here. A resource that names gateways alone says nothing about the mesh. */
+/**
+ * `mesh` is the mesh itself; for gateways nothing is decided here. A resource that names gateways alone says nothing
+ * about the mesh.
+ */
 const gateways = () => list(text(1, 512), 100).optional()
 
 const httpPath = () =>

@@ -27,7 +27,10 @@ export interface YamlResource {
   positionOf(path: readonly PropertyKey[]): Position
 }
 
-/** A parser needs about 6 µs for a node: a document of this size holds control up for a quarter of a second at most, and between two documents others have their turn. */
+/**
+ * A parser needs about 6 µs for a node: a document of this size holds control up for a quarter of a second at most, and
+ * between two documents others have their turn.
+ */
 export const yamlBounds = { documentNodes: 20_000, nodes: 200_000 }
 
 /** Every non-empty document of the text, broken ones with their problems. Never throws. */
@@ -50,7 +53,10 @@ export function yamlTextProblem(text: string): RuleProblem | undefined {
   return excess === undefined ? undefined : { path: '', line: excess.line, column: 1, message: excess.message }
 }
 
-/** Resource by resource, so that whoever reads a long text can stop in between. A problem of the whole text ends it. Never throws. */
+/**
+ * Resource by resource, so that whoever reads a long text can stop in between. A problem of the whole text ends it.
+ * Never throws.
+ */
 export function* eachYamlResource(text: string): Generator<YamlResource | { readonly problem: RuleProblem }> {
   const counter = new LineCounter()
   const composer = new Composer({ logLevel: 'error', uniqueKeys: false, strict: true })

@@ -1,8 +1,9 @@
 /**
  * From needs, rules and endpoints to records of the snapshot.
  *
- * A virtual host is in the snapshot while somebody needs it (a listener, a name, an SDK subscription); a service while a virtual host leads to it. What comes in through `endpointsChanged` and `rulesChanged` touches
- * only the records that depend on it.
+ * A virtual host is in the snapshot while somebody needs it (a listener, a name, an SDK subscription); a service while
+ * a virtual host leads to it. What comes in through `endpointsChanged` and `rulesChanged` touches only the records that
+ * depend on it.
  */
 import {
   endpointId,
@@ -34,7 +35,10 @@ export interface CompilerDeps {
 
 interface NeededHost {
   readonly reasons: Set<string>
-  /** Asked for by a caller and not answered yet: kept out of the snapshot, so that callers wait for the answer instead of finding no endpoint. */
+  /**
+   * Asked for by a caller and not answered yet: kept out of the snapshot, so that callers wait for the answer instead
+   * of finding no endpoint.
+   */
   isHeld: boolean
   isDeclared: boolean
   services: readonly ServiceKey[]
@@ -57,7 +61,10 @@ export class Compiler {
     this.publishHeld(key)
   }
 
-  /** The same for a name that a caller used: in the snapshot as soon as somebody knows it or all have answered (`heard`). */
+  /**
+   * The same for a name that a caller used: in the snapshot as soon as somebody knows it or all have answered
+   * (`heard`).
+   */
   needOnDemand(key: ServiceKey, reason: string): void {
     this.add(key, reason, true)
     this.publishIfHeard(key)
@@ -236,7 +243,10 @@ export class Compiler {
     return said?.metadata[metadataKeys.protocol] === 'tcp' ? 'tcp' : 'http'
   }
 
-  /** Our own application is called where it listens: one hop less, and it works while the inbound port is being handed over. */
+  /**
+   * Our own application is called where it listens: one hop less, and it works while the inbound port is being handed
+   * over.
+   */
   private localize(set: EndpointSet): EndpointSet {
     let changed: Endpoint[] | undefined
     for (const [index, endpoint] of set.endpoints.entries()) {

@@ -1,6 +1,7 @@
 /**
- * Names of services as their registries spell them. Host has no case, names keep theirs: `Host: orderservice` means `OrderService` where only that one is known. What the registries list is asked for when a
- * name is unknown, at most every `askEveryMs`; services that are in use are known without that.
+ * Names of services as their registries spell them. Host has no case, names keep theirs: `Host: orderservice` means
+ * `OrderService` where only that one is known. What the registries list is asked for when a name is unknown, at most
+ * every `askEveryMs`; services that are in use are known without that.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
@@ -52,7 +53,10 @@ export class KnownNames {
     return known === undefined || known.includes(key) ? key : known[0]!
   }
 
-  /** Services whose names differ by case only: a Host of that name leads to the first, unless it is spelled like another. */
+  /**
+   * Services whose names differ by case only: a Host of that name leads to the first, unless it is spelled like
+   * another.
+   */
   clashes(): readonly (readonly ServiceKey[])[] {
     return [...this.spellings.values()].filter((keys) => keys.length > 1)
   }

@@ -1,4 +1,7 @@
-/** What the state directory remembers of the last run. The files passed their checksums, so their shapes are ours; endpoints pass the gate again anyway. */
+/**
+ * What the state directory remembers of the last run. The files passed their checksums, so their shapes are ours;
+ * endpoints pass the gate again anyway.
+ */
 import type { EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { Snapshot } from '../../../../contracts/snapshot.ts'

@@ -1,9 +1,13 @@
 /**
- * What callers name, on demand: from a worker's `need` to the answer in the snapshot's `names`, and away again after idling.
+ * What callers name, on demand: from a worker's `need` to the answer in the snapshot's `names`, and away again after
+ * idling.
  *
- * A name is known when a rule declares its host or a registry has an instance of its service; it is then kept until nobody used it for `idleMs`. A name that nobody knows is answered with null, which
- * expires after `unknownMs`, and is watched meanwhile: an instance that comes up turns the answer at once. While a registry has not answered there is no answer, so a caller waits (bounded by the worker) instead of being
- * told a lie. At most `maxNames` known names; above that a new one is not answered. At most `maxUnknown` unknown ones; above that the oldest leaves: one that is answered before one that is not. Both are counted.
+ * A name is known when a rule declares its host or a registry has an instance of its service; it is then kept until
+ * nobody used it for `idleMs`. A name that nobody knows is answered with null, which expires after `unknownMs`, and is
+ * watched meanwhile: an instance that comes up turns the answer at once. While a registry has not answered there is no
+ * answer, so a caller waits (bounded by the worker) instead of being told a lie. At most `maxNames` known names; above
+ * that a new one is not answered. At most `maxUnknown` unknown ones; above that the oldest leaves: one that is answered
+ * before one that is not. Both are counted.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
@@ -18,7 +22,10 @@ export interface NamesDeps {
   /** Asks for the virtual host and its services, and lets go again. */
   need(key: ServiceKey, reason: string): void
   drop(key: ServiceKey, reason: string): void
-  /** `known`: a rule declares it or there is an instance. `unknown`: everybody was asked and nobody has one. `unheard`: not answered yet. */
+  /**
+   * `known`: a rule declares it or there is an instance. `unknown`: everybody was asked and nobody has one. `unheard`:
+   * not answered yet.
+   */
   standing(key: ServiceKey): 'known' | 'unknown' | 'unheard'
   publish(name: string, virtualHost: string | null | undefined): void
 }

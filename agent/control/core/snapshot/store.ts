@@ -1,8 +1,9 @@
 /**
  * The snapshot as it is now, and what changed since it was last taken.
  *
- * Setting a record that is already so is no change. A change of one record costs that record: nothing here looks at the others. `take()` answers the delta since the last call and counts the version up;
- * it is called once per turn of the loop at most, so a burst of changes becomes one delta.
+ * Setting a record that is already so is no change. A change of one record costs that record: nothing here looks at the
+ * others. `take()` answers the delta since the last call and counts the version up; it is called once per turn of the
+ * loop at most, so a burst of changes becomes one delta.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
@@ -37,7 +38,10 @@ export class SnapshotStore {
   private isMeshDirty = false
   private readonly onDirty: () => void
 
-  /** @param version of the last snapshot of this host; the next one is greater. `onDirty` is called at the first change after a `take`. */
+  /**
+   * @param version of the last snapshot of this host; the next one is greater. `onDirty` is called at the first change
+   * after a `take`.
+   */
   constructor(version: number, node: NodeSpec, mesh: MeshSpec, onDirty: () => void) {
     this.versionNow = version
     // A host without a single listener has a first snapshot too: its workers wait for it.

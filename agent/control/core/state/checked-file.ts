@@ -1,6 +1,6 @@
 /**
- * Files of the state directory: `{"format":N,"checksum":"…","body":…}`, written whole or not at all, and believed only when the checksum holds.
- * The checksum is the lower-case hex sha256 of the JSON text of `body`.
+ * Files of the state directory: `{"format":N,"checksum":"…","body":…}`, written whole or not at all, and believed only
+ * when the checksum holds. The checksum is the lower-case hex sha256 of the JSON text of `body`.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -17,9 +17,10 @@ const pieceDepth = 2
 const checksumLength = 64
 
 /**
- * Replaces `file` atomically: temporary file in the same folder, fsync, rename, fsync of the folder. Answers the number of characters.
- * The body is turned into text piece by piece between other work; it must not be changed meanwhile.
- * Rejects with E_SNAPSHOT_WRITE (disk full, read-only, no permission); the old file is then untouched and no temporary file is left.
+ * Replaces `file` atomically: temporary file in the same folder, fsync, rename, fsync of the folder. Answers the number
+ * of characters. The body is turned into text piece by piece between other work; it must not be changed meanwhile.
+ * Rejects with E_SNAPSHOT_WRITE (disk full, read-only, no permission); the old file is then untouched and no temporary
+ * file is left.
  */
 export async function writeChecked(file: string, format: number, body: unknown): Promise<number> {
   const temporary = `${file}.${process.pid}.tmp`
@@ -72,7 +73,10 @@ async function writePieces(handle: FileHandle, format: number, body: unknown): P
   return length + text.length + 2
 }
 
-/** The body, or undefined when there is no such file. Throws E_SNAPSHOT_CORRUPT for a damaged file or one of another format. */
+/**
+ * The body, or undefined when there is no such file. Throws E_SNAPSHOT_CORRUPT for a damaged file or one of another
+ * format.
+ */
 export function readChecked(file: string, format: number): unknown {
   let text: string
   try {

@@ -1,8 +1,9 @@
 /**
  * Keeps one state file up to date without letting the disk set the pace.
  *
- * Changes within `delayMs` become one write; the pause grows to `pauseFactor` times the last write's duration, so that even a file of 10,000 services costs at most 1 / pauseFactor of the time.
- * A failed write is tried again after `retryMs` and at each change; the last problem is kept for `/ready` and metrics.
+ * Changes within `delayMs` become one write; the pause grows to `pauseFactor` times the last write's duration, so that
+ * even a file of 10,000 services costs at most 1 / pauseFactor of the time. A failed write is tried again after
+ * `retryMs` and at each change; the last problem is kept for `/ready` and metrics.
  */
 import type { MeshError } from '../../../../contracts/errors.ts'
 import type { Clock } from '../../clock.ts'

@@ -1,6 +1,7 @@
 /**
- * The JSON text of plain data in pieces, so that a file of many megabytes is written without stopping everything else: the joined pieces are exactly `JSON.stringify(value)`.
- * Objects and arrays are cut down to `depth` levels; below that a value is one piece.
+ * The JSON text of plain data in pieces, so that a file of many megabytes is written without stopping everything else:
+ * the joined pieces are exactly `JSON.stringify(value)`. Objects and arrays are cut down to `depth` levels; below that
+ * a value is one piece.
  */
 export function* jsonPieces(value: unknown, depth: number): Generator<string> {
   if (depth === 0 || typeof value !== 'object' || value === null) {

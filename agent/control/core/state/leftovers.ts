@@ -1,4 +1,7 @@
-/** Files that a killed process was writing: `NAME.PID.tmp`, and sockets that were not put in their place, `NAME.sock.PID`. */
+/**
+ * Files that a killed process was writing: `NAME.PID.tmp`, and sockets that were not put in their place,
+ * `NAME.sock.PID`.
+ */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -1,6 +1,7 @@
 /**
- * A local application that refused a connection of a caller. It counts as unwell from that moment on, whatever its checks said last, until it takes connections again: looked for with TCP connects, soon at first,
- * then less and less often.
+ * A local application that refused a connection of a caller. It counts as unwell from that moment on, whatever its
+ * checks said last, until it takes connections again: looked for with TCP connects, soon at first, then less and less
+ * often.
  */
 import type { Clock } from '../../clock.ts'
 import type { CheckSpec } from './application.ts'

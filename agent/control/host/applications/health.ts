@@ -1,8 +1,9 @@
 /**
  * The health of one local application over time: checks at an interval, counted by thresholds.
  *
- * Until the first check there is no verdict, and the first check alone decides it; after that it takes `unhealthyThreshold` bad or `healthyThreshold` good answers in a row to turn it.
- * A restored verdict (the last run's) counts as one already, so a restart of the agent makes nothing flap.
+ * Until the first check there is no verdict, and the first check alone decides it; after that it takes
+ * `unhealthyThreshold` bad or `healthyThreshold` good answers in a row to turn it. A restored verdict (the last run's)
+ * counts as one already, so a restart of the agent makes nothing flap.
  */
 import type { Clock } from '../../clock.ts'
 import type { CheckSpec } from './application.ts'

@@ -1,5 +1,6 @@
 /**
- * Local applications: from files, from the API and from the Nacos face, each with its inbound port and its place in the registrar.
+ * Local applications: from files, from the API and from the Nacos face, each with its inbound port and its place in the
+ * registrar.
  *
  * A file with problems leaves its application as it was; a file that is gone takes its application back.
  */
@@ -54,7 +55,10 @@ export class LocalApplications {
     this.deps.onChanged()
   }
 
-  /** Those that no file tells about have only the state directory to remember them. Unknown ones are added, forgotten ones let go of without a word to the registry. */
+  /**
+   * Those that no file tells about have only the state directory to remember them. Unknown ones are added, forgotten
+   * ones let go of without a word to the registry.
+   */
   adopt(kept: readonly KeptRegistration[]): void {
     const { registrar, listeners } = this.deps
     const remembered = new Map(kept.map(({ application }) => [application.id, application]))

@@ -1,17 +1,26 @@
-/** Whether an application may be where it says it is: on this host, and not at a port of the agent itself, which would be a loop, or a way around a guard. */
+/**
+ * Whether an application may be where it says it is: on this host, and not at a port of the agent itself, which would
+ * be a loop, or a way around a guard.
+ */
 import { networkInterfaces } from 'node:os'
 import { ownAddresses } from '../../config/own-addresses.ts'
 import type { PortRange } from '../../config/scalars.ts'
 import type { AgentConfig } from '../../config/types.ts'
 
-/** An address that connections from this host end at on this host. Never link-local: cloud metadata services answer there. */
+/**
+ * An address that connections from this host end at on this host. Never link-local: cloud metadata services answer
+ * there.
+ */
 export function isLocalAddress(address: string, hostAddress: string): boolean {
   if (/^(?:169\.254\.|fe[89ab][0-9a-f]:)/i.test(address)) return false
   if (address.startsWith('127.') || address === '::1' || address === hostAddress) return true
   return Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address))
 }
 
-/** Which of the agent's own ports an address is, or undefined. The ranges of ports are ours as a whole: one that is free now may be allocated next. */
+/**
+ * Which of the agent's own ports an address is, or undefined. The ranges of ports are ours as a whole: one that is free
+ * now may be allocated next.
+ */
 export function ownPort(config: AgentConfig, address: string, port: number): string | undefined {
   const isHere = (host: string): boolean => host === address || isAny(host) || isAny(address)
   const listed = ownAddresses(config).find((one) => one.port === port && isHere(one.host))

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs'
 import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Application } from './application.ts'
 
-/** Two applications of one user cannot be told apart: the first one names both; those of files come first, then by id. A name that the system does not know is skipped and reported. */
+/**
+ * Two applications of one user cannot be told apart: the first one names both; those of files come first, then by id. A
+ * name that the system does not know is skipped and reported.
+ */
 export function sourceAppsByUid(
   applications: readonly Application[],
   uidOf: (name: string) => number | undefined,

@@ -1,7 +1,9 @@
 /**
- * Services with a localhost port of their own: those of `agent.yaml`, and those that somebody on the host (the Nacos face) asks for while it runs.
+ * Services with a localhost port of their own: those of `agent.yaml`, and those that somebody on the host (the Nacos
+ * face) asks for while it runs.
  *
- * Each leads to the virtual host that decides about it: its own, or that of a wildcard rule, which can change at any time.
+ * Each leads to the virtual host that decides about it: its own, or that of a wildcard rule, which can change at any
+ * time.
  */
 import { serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
@@ -63,8 +65,8 @@ export class OutboundServices {
   }
 
   /**
-   * Ports of the last run that no configuration names: somebody on the host was told of them, calls them, and will ask again. They stay open until the function
-   * that is answered is called; whoever asked by then keeps his.
+   * Ports of the last run that no configuration names: somebody on the host was told of them, calls them, and will ask
+   * again. They stay open until the function that is answered is called; whoever asked by then keeps his.
    */
   reopen(services: readonly OpenService[]): () => void {
     const reopened = services.filter(({ key }) => this.services.get(key)?.isConfigured !== true)

@@ -36,7 +36,10 @@ function receiver(grant: AgentConfig['nacosFace']['grants'][number], uidOf: UidO
   return uid === undefined ? undefined : { uid }
 }
 
-/** Users that have the service by the operator's word, in any spelling (Host has no case); an application without a user is nobody's, but at its own address it is whoever is there. */
+/**
+ * Users that have the service by the operator's word, in any spelling (Host has no case); an application without a user
+ * is nobody's, but at its own address it is whoever is there.
+ */
 export function usersOfService(
   applications: readonly Application[],
   service: ServiceName,

@@ -1,8 +1,10 @@
 /**
- * One port per name, the same on every start and on every host with the same names: the hash of the name says where to look first, the next free port is taken.
+ * One port per name, the same on every start and on every host with the same names: the hash of the name says where to
+ * look first, the next free port is taken.
  *
- * Order of rights: pinned ports, then what an earlier run has given (`ports.json`), then new names. A name that lost its use keeps its port until the range is full.
- * Why not the kernel's choice: an application's configuration holds the port, so it must not move.
+ * Order of rights: pinned ports, then what an earlier run has given (`ports.json`), then new names. A name that lost
+ * its use keeps its port until the range is full. Why not the kernel's choice: an application's configuration holds the
+ * port, so it must not move.
  */
 import { MeshError } from '../../../../contracts/errors.ts'
 import type { PortRange } from '../../config/scalars.ts'

@@ -8,8 +8,8 @@ import { Http1Request } from './request-message.ts'
 import type { Caller } from './request-message.ts'
 
 /**
- * The request that somebody asks about, written down and read as it would be from a caller: what is refused there is refused here. Without a host it is one of HTTP/1.0, which may lack it. Text outside ASCII is sent
- * as UTF-8.
+ * The request that somebody asks about, written down and read as it would be from a caller: what is refused there is
+ * refused here. Without a host it is one of HTTP/1.0, which may lack it. Text outside ASCII is sent as UTF-8.
  */
 export function askedRequest(asked: ExplainRequest, caller: Caller, limits: LimitsSpec): Http1Request | HttpFault {
   const { headers, host, method, path } = asked

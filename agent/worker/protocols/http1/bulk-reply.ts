@@ -5,8 +5,9 @@ import type { BulkMover } from '../../transport/bulk-flow.ts'
 import type { Transport } from '../../transport/transport.ts'
 
 /**
- * The content of a large reply of known length, moved from the endpoint to the caller inside the kernel. Its last bytes never are: they are read, so that its end, and
- * what an endpoint sends behind it, is seen where the end of every reply is.
+ * The content of a large reply of known length, moved from the endpoint to the caller inside the kernel. Its last bytes
+ * never are: they are read, so that its end, and what an endpoint sends behind it, is seen where the end of every reply
+ * is.
  */
 export class BulkReply {
   private readonly mover: BulkMover
@@ -17,7 +18,10 @@ export class BulkReply {
     this.mover = mover
   }
 
-  /** After a full read that did not end the body: whether the rest of it shall be moved. `from` then tells when there is something to move. */
+  /**
+   * After a full read that did not end the body: whether the rest of it shall be moved. `from` then tells when there is
+   * something to move.
+   */
   begins(body: BodyReader, from: Transport, to: Transport): void {
     if (body.remaining <= smallMove || !this.mover.mayMove(from, to)) return
     this.flow ??= new BulkFlow(this.mover)

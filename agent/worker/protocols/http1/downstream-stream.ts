@@ -43,8 +43,8 @@ export interface StreamConnection extends Caller {
 }
 
 /**
- * One request of a connection and the reply to it. Taken from the store when the first byte of a head comes and given back after the reply, so that an idle connection holds neither
- * head nor body reader. Reused with its exchange.
+ * One request of a connection and the reply to it. Taken from the store when the first byte of a head comes and given
+ * back after the reply, so that an idle connection holds neither head nor body reader. Reused with its exchange.
  */
 export class Http1DownstreamStream implements DownstreamStream {
   readonly request: Http1Request
@@ -184,13 +184,18 @@ export class Http1DownstreamStream implements DownstreamStream {
     return settings.replies.write(output, reply, edits, framing, closes, minor, acceptsTrailers, settings.limits)
   }
 
-  /** How the end of the content is told (R27): a caller of HTTP/1.0 knows no chunks, one of HTTP/1.1 is not left to take a close for the end. */
+  /**
+   * How the end of the content is told (R27): a caller of HTTP/1.0 knows no chunks, one of HTTP/1.1 is not left to take
+   * a close for the end.
+   */
   private framingOf(reply: ReplyMessage): ReplyFraming {
     if (!reply.hasContent || reply.contentLength >= 0) return ReplyFraming.same
     return this.request.head.minor === 0 ? ReplyFraming.untilClose : ReplyFraming.chunked
   }
 
-  /** Whether the connection cannot be used for another request. Content that is still coming is not waited for (R25). */
+  /**
+   * Whether the connection cannot be used for another request. Content that is still coming is not waited for (R25).
+   */
   private get mustClose(): boolean {
     return this.isBroken || !this.request.head.keepsAlive || !this.body.isDone || this.connection.isDraining
   }

@@ -9,8 +9,8 @@ import { Method } from '../../../../http1/types.ts'
 import type { FieldVisitor, ReplyMessage, RequestMessage } from '../../forward/streams.ts'
 
 /**
- * Says messages of another protocol in HTTP/1.1, and reads them with the same reader as everything that comes from outside: what it refuses is not sent, whatever the other codec let pass.
- * null = it cannot be said.
+ * Says messages of another protocol in HTTP/1.1, and reads them with the same reader as everything that comes from
+ * outside: what it refuses is not sent, whatever the other codec let pass. null = it cannot be said.
  */
 export class ForeignHeads {
   private readonly head: Head

@@ -1,4 +1,7 @@
-/** Bytes that were received and cannot be consumed yet. Grows by doubling, so that a message dripping in byte by byte is copied a logarithmic number of times. */
+/**
+ * Bytes that were received and cannot be consumed yet. Grows by doubling, so that a message dripping in byte by byte is
+ * copied a logarithmic number of times.
+ */
 export class HeldBytes {
   bytes: Buffer
   start = 0

@@ -1,7 +1,10 @@
 import type { Tallies } from '../../observe/tallies.ts'
 import { Fault } from '../../../../http1/fault.ts'
 
-/** Counts a fault of the codec if it is one of its bounds (R34); the other faults are seen in the request metrics by their code. */
+/**
+ * Counts a fault of the codec if it is one of its bounds (R34); the other faults are seen in the request metrics by
+ * their code.
+ */
 export function tallyFault(tallies: Tallies, fault: number): void {
   switch (fault) {
     case Fault.requestLineTooLong:

@@ -29,7 +29,10 @@ export class ReplyWriter {
     this.plan.extraLength = this.tierLine.length
   }
 
-  /** `minor`, `takesTrailers`: of the caller's request. `framing`: of the content. False when the message cannot be said in HTTP/1.1; nothing was written then. */
+  /**
+   * `minor`, `takesTrailers`: of the caller's request. `framing`: of the content. False when the message cannot be said
+   * in HTTP/1.1; nothing was written then.
+   */
   write(
     output: Output,
     reply: ReplyMessage,

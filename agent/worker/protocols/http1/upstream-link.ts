@@ -3,7 +3,9 @@ import type { Transport, TransportOwner } from '../../transport/transport.ts'
 import type { StreamLink } from './upstream-stream.ts'
 import type { UpstreamStreams } from './upstream-streams.ts'
 
-/** One connection to an endpoint that carries one request after another. While nobody uses it, it owns its transport. */
+/**
+ * One connection to an endpoint that carries one request after another. While nobody uses it, it owns its transport.
+ */
 export class Http1Link implements UpstreamLink, StreamLink, TransportOwner {
   readonly transport: Transport
   readonly isMovable = true

@@ -35,11 +35,17 @@ export interface StreamLink extends GivenLink {
   discard(): void
 }
 
-/** A peer that closed before it knew of a request refuses it within a round trip: so often, and after so many ms, the kernel is asked whether it has. */
+/**
+ * A peer that closed before it knew of a request refuses it within a round trip: so often, and after so many ms, the
+ * kernel is asked whether it has.
+ */
 const maxFateLooks = 25
 const fateLookMs = 10
 
-/** One request over a connection to an endpoint, and its reply. Reused for one request after another, over whatever connection; an idle connection holds none. */
+/**
+ * One request over a connection to an endpoint, and its reply. Reused for one request after another, over whatever
+ * connection; an idle connection holds none.
+ */
 export class Http1UpstreamStream implements UpstreamStream, TransportOwner, TimerOwner {
   isReused = false
   hasReply = false

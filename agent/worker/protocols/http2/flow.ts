@@ -3,13 +3,20 @@ import { H2Error } from './frames.ts'
 import type { Http2Head } from './head.ts'
 import { KeptBytes } from './kept-bytes.ts'
 
-/** Who uses a stream of a session: what the peer says on it. After `onReset`, or after the user called `reset` or `release`, nothing more is called. */
+/**
+ * Who uses a stream of a session: what the peer says on it. After `onReset`, or after the user called `reset` or
+ * `release`, nothing more is called.
+ */
 export interface FlowUser {
-  /** A whole head: of a request (server), of an interim or final reply (client). `isWhole`: the peer's message ends with it; `onEnd` follows. */
+  /**
+   * A whole head: of a request (server), of an interim or final reply (client). `isWhole`: the peer's message ends with
+   * it; `onEnd` follows.
+   */
   onHead(head: Http2Head, isWhole: boolean): void
   /**
-   * What the peer said is malformed or over a bound: its head, its trailers, or content of another length than announced. Nothing more of it will come. The user may write a reply and
-   * `release` the stream; when this returns, a stream that is still open is reset.
+   * What the peer said is malformed or over a bound: its head, its trailers, or content of another length than
+   * announced. Nothing more of it will come. The user may write a reply and `release` the stream; when this returns, a
+   * stream that is still open is reset.
    */
   onFault(fault: RequestFault): void
   /** Whether `count` bytes of content may be told now. False: they are kept, within the window, until `resume`. */
@@ -19,7 +26,10 @@ export interface FlowUser {
   onEnd(trailers: Fields | null): void
   /** What came in one go has been told, and there is more to come or was an end: time to flush what was passed on. */
   onPause(): void
-  /** It ended before both sides had said their ends. `isUnprocessed`: the peer says that it did nothing with it (REFUSED_STREAM, or above the last id of its GOAWAY). */
+  /**
+   * It ended before both sides had said their ends. `isUnprocessed`: the peer says that it did nothing with it
+   * (REFUSED_STREAM, or above the last id of its GOAWAY).
+   */
   onReset(code: number, isUnprocessed: boolean, why: string): void
   /** After `flush` had answered false: everything was taken. */
   onDrained(): void
@@ -50,10 +60,11 @@ export const nobody: FlowUser = {
 }
 
 /**
- * One stream of a session, as its user sees it, and both of its windows. A stream object of a role makes one and uses it again for one stream after another.
+ * One stream of a session, as its user sees it, and both of its windows. A stream object of a role makes one and uses
+ * it again for one stream after another.
  *
- * Writing puts frames into the session's output, which leaves at the end of the turn. What windows or kernel do not take is kept here: `flush` then answers false, and the user stops its
- * source, so that at most one read of it is kept.
+ * Writing puts frames into the session's output, which leaves at the end of the turn. What windows or kernel do not
+ * take is kept here: `flush` then answers false, and the user stops its source, so that at most one read of it is kept.
  */
 export class Flow {
   user: FlowUser
@@ -153,8 +164,9 @@ export class Flow {
   }
 
   /**
-   * The user has said its end and wants no more. What is unsent still goes out; then, if the peer has not said its end, the stream is reset with NO_ERROR (RFC 9113 section 8.1).
-   * Answers whether it is over already; if not, it belongs to the session, and the user takes another one.
+   * The user has said its end and wants no more. What is unsent still goes out; then, if the peer has not said its end,
+   * the stream is reset with NO_ERROR (RFC 9113 section 8.1). Answers whether it is over already; if not, it belongs to
+   * the session, and the user takes another one.
    */
   release(): boolean {
     if (this.session === null) return true

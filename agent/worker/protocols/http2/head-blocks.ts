@@ -19,8 +19,9 @@ interface Known {
 }
 
 /**
- * Header blocks of one peer: put together from their frames, decoded, and remembered while the peer's table stays as it is.
- * Bounds: `maxHeadBytes` of undecoded bytes, 8 CONTINUATION frames, and `slots` remembered blocks of up to 256 bytes.
+ * Header blocks of one peer: put together from their frames, decoded, and remembered while the peer's table stays as it
+ * is. Bounds: `maxHeadBytes` of undecoded bytes, 8 CONTINUATION frames, and `slots` remembered blocks of up to 256
+ * bytes.
  */
 export class HeadBlocks {
   /** What is wrong with the last block that could be decoded. */

@@ -24,7 +24,10 @@ const wholeNumber = /^\d{1,15}$/
 const schemePattern = /^[a-z][a-z0-9+\-.]*$/i
 const statusPattern = /^[1-9]\d\d$/
 
-/** Makes heads of decoded fields, by the rules of RFC 9113 section 8 and R40. One per worker, used for one block after another. */
+/**
+ * Makes heads of decoded fields, by the rules of RFC 9113 section 8 and R40. One per worker, used for one block after
+ * another.
+ */
 export class HeadReader implements FieldSink {
   /** What is wrong with the block in hand; the first thing found. */
   fault: RequestFault | null = null

@@ -23,8 +23,9 @@ export interface HeadFacts {
 }
 
 /**
- * One header block as it was read: a head of a request or a reply, or trailers. Never changed, so it may be kept and shared: the same bytes may give the same object again.
- * `fields`: those that are no pseudo fields, as they came, Host and Content-Length included.
+ * One header block as it was read: a head of a request or a reply, or trailers. Never changed, so it may be kept and
+ * shared: the same bytes may give the same object again. `fields`: those that are no pseudo fields, as they came, Host
+ * and Content-Length included.
  */
 export class Http2Head implements HeadFacts {
   readonly fields: readonly Field[]
@@ -84,7 +85,10 @@ export class Http2Head implements HeadFacts {
     return false
   }
 
-  /** Tells the fields that mean something to any protocol: without framing, Host and TE, cookie crumbs as one field (R39). */
+  /**
+   * Tells the fields that mean something to any protocol: without framing, Host and TE, cookie crumbs as one field
+   * (R39).
+   */
   eachField(visit: FieldVisitor): void {
     let hasCookie = false
     for (const { id, name, value } of this.fields) {

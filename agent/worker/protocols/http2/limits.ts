@@ -2,7 +2,10 @@
 
 /** CONTINUATION frames of one block (nghttp2's bound). */
 export const maxContinuations = 8
-/** What waits to be written while the peer does not read; above it nothing is read from that peer either, which bounds it. */
+/**
+ * What waits to be written while the peer does not read; above it nothing is read from that peer either, which bounds
+ * it.
+ */
 export const pauseAboveBytes = 65_536
 /** Above it a connection is given up: replies of a peer that does not read. */
 export const maxUnsentBytes = 4 * 1024 * 1024

@@ -12,8 +12,9 @@ export interface Writer {
 }
 
 /**
- * Memory in which the connections of a worker put their frames together, and the end of the turn at which they are written: each connection once, however many streams and reads had
- * something for it. Only a connection that has frames to write holds memory of it.
+ * Memory in which the connections of a worker put their frames together, and the end of the turn at which they are
+ * written: each connection once, however many streams and reads had something for it. Only a connection that has frames
+ * to write holds memory of it.
  */
 export class OutputPool {
   private readonly kept: Output[] = []

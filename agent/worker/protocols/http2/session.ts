@@ -38,11 +38,11 @@ const State = {
 type State = (typeof State)[keyof typeof State]
 
 /**
- * One connection of HTTP/2, in either role: settings, streams by their ids, errors, the end. What it reads is with `receiver.ts`, what it writes with `sender.ts`. It knows nothing of
- * requests and replies.
+ * One connection of HTTP/2, in either role: settings, streams by their ids, errors, the end. What it reads is with
+ * `receiver.ts`, what it writes with `sender.ts`. It knows nothing of requests and replies.
  *
- * Every stream error and connection error of RFC 9113 is answered here. A peer that misuses the protocol uses up an allowance (`misuse.ts`), which ends the connection with
- * ENHANCE_YOUR_CALM.
+ * Every stream error and connection error of RFC 9113 is answered here. A peer that misuses the protocol uses up an
+ * allowance (`misuse.ts`), which ends the connection with ENHANCE_YOUR_CALM.
  */
 export class Http2Session implements SessionCore, TransportOwner, TimerOwner, SenderOwner {
   readonly transport: Transport
@@ -160,7 +160,9 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     this.owner.onStreamEnd()
   }
 
-  /** A stream error of the peer's making (RFC 9113 section 5.4.2): its user is told, and the peer's allowance shrinks. */
+  /**
+   * A stream error of the peer's making (RFC 9113 section 5.4.2): its user is told, and the peer's allowance shrinks.
+   */
   streamError(flow: Flow, code: H2Error, why: string): void {
     const { user } = flow
     this.writeReset(flow, code)
@@ -182,7 +184,9 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     writePing(this.sender.frames(), pingBytes, 0, false)
   }
 
-  /** Says that we will soon take no more streams (RFC 9113 section 6.8); the peer may still open some until `goAway`. */
+  /**
+   * Says that we will soon take no more streams (RFC 9113 section 6.8); the peer may still open some until `goAway`.
+   */
   giveNotice(): void {
     writeGoAway(this.sender.frames(), largestStreamId, H2Error.none, '')
   }
@@ -215,7 +219,9 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     if (!this.isEnding) this.endBehind('closed')
   }
 
-  /** FIN behind what was written; then what still comes is thrown away for a bounded time, so that no reset destroys it. */
+  /**
+   * FIN behind what was written; then what still comes is thrown away for a bounded time, so that no reset destroys it.
+   */
   private endBehind(why: string): void {
     this.state = State.ending
     this.sender.write()
@@ -290,7 +296,9 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     if (!this.timer.isArmed && !this.isEnding) this.deps.wheel.arm(this.timer, this.now + stallLookMs)
   }
 
-  /** Streams that could send nothing for too long are given up; so is a connection of which the kernel takes nothing. */
+  /**
+   * Streams that could send nothing for too long are given up; so is a connection of which the kernel takes nothing.
+   */
   onTimer(): void {
     this.deps.clock.refresh()
     if (this.isEnding) {

@@ -1,6 +1,7 @@
 /**
- * The gRPC port: one unary method for requests, one stream for pushes. Both of a client run over one connection, and that connection is the client:
- * what it published ends with it. Sockets are ours and injected into grpc-js, so that connections can be counted, bounded and cut.
+ * The gRPC port: one unary method for requests, one stream for pushes. Both of a client run over one connection, and
+ * that connection is the client: what it published ends with it. Sockets are ours and injected into grpc-js, so that
+ * connections can be counted, bounded and cut.
  */
 import type { Socket } from 'node:net'
 import type { ConnectionInjector, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js'

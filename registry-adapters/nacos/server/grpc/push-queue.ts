@@ -1,6 +1,7 @@
 /**
- * What is still to be told to one connection. Changes of one subject are merged: at most one message per subject waits, and it is made when it is sent, so
- * that a slow reader gets the newest state and not a history. At most `maxUnacked` messages are under way without an answer and at most `maxBytes` unread.
+ * What is still to be told to one connection. Changes of one subject are merged: at most one message per subject waits,
+ * and it is made when it is sent, so that a slow reader gets the newest state and not a history. At most `maxUnacked`
+ * messages are under way without an answer and at most `maxBytes` unread.
  */
 import type { Clock } from '../../../../contracts/clock.ts'
 import type { NacosLimits } from '../limits.ts'

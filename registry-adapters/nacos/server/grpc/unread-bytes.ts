@@ -1,6 +1,7 @@
 /**
- * Bytes of gRPC messages that have come and are not whole yet. grpc-js collects them and tells only of whole messages, so they are told from what the socket has read and what was delivered, with an
- * allowance for frames of HTTP/2 that carry no message. Looked at from time to time: between two looks more may come.
+ * Bytes of gRPC messages that have come and are not whole yet. grpc-js collects them and tells only of whole messages,
+ * so they are told from what the socket has read and what was delivered, with an allowance for frames of HTTP/2 that
+ * carry no message. Looked at from time to time: between two looks more may come.
  */
 export interface CountedSocket {
   readonly bytesRead: number
@@ -21,7 +22,10 @@ interface Count {
   delivered: number
 }
 
-/** Headers and frames of one request, and of a connection: at its beginning, and for each second (pings, window updates). */
+/**
+ * Headers and frames of one request, and of a connection: at its beginning, and for each second (pings, window
+ * updates).
+ */
 const overhead = { perMessage: 1024, perConnection: 65_536, perSecond: 1024 } as const
 
 export class UnreadBytes<S extends CountedSocket> {

@@ -13,7 +13,8 @@ import type { NacosAnswer, NacosRequest, Routes } from './exchange.ts'
 import { json, resultFault, textFault } from './exchange.ts'
 import { openRoutes } from './server-routes.ts'
 
-// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
+// of each start.
 const { createServer } = process.getBuiltinModule('node:http')
 
 export interface HttpServerDeps {
@@ -39,8 +40,9 @@ const contextPath = '/nacos'
 /**
  * A server that is not listening yet; who listens closes it.
  *
- * A request that cannot be read is answered with 400, one that is too large with 413, one that a web page could have caused with 403, one whose body finds no room with 503. At the bounds of
- * connections the longest idle one leaves. A head may take 3 s.
+ * A request that cannot be read is answered with 400, one that is too large with 413, one that a web page could have
+ * caused with 403, one whose body finds no room with 503. At the bounds of connections the longest idle one leaves. A
+ * head may take 3 s.
  */
 export function createHttpServer(deps: HttpServerDeps): Server {
   const server = createServer(

@@ -57,8 +57,8 @@ export class LongPolls {
   }
 
   /**
-   * Resolves with the changed documents: at once when some differ already or `timeoutMs` is undefined, else at the first change, or with '' half a second
-   * before the client's own time is up.
+   * Resolves with the changed documents: at once when some differ already or `timeoutMs` is undefined, else at the
+   * first change, or with '' half a second before the client's own time is up.
    */
   async poll(text: string, timeoutMs: number | undefined, signal: AbortSignal, caller: Caller): Promise<string> {
     const { config, limits } = this.deps

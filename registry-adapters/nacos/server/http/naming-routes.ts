@@ -107,7 +107,10 @@ export function namingRoutes({ naming, now, cacheMillis }: NamingRoutesDeps): Ro
     return found
   }
 
-  /** Heartbeat of v1: with its full form (`beat`) an unknown instance is registered, with the short one the client is told to do so. */
+  /**
+   * Heartbeat of v1: with its full form (`beat`) an unknown instance is registered, with the short one the client is
+   * told to do so.
+   */
   async function beatCode(request: NacosRequest): Promise<{ code: number; interval: number }> {
     const service = serviceOf(request)
     const beat = param(request, 'beat')

@@ -1,4 +1,6 @@
-/** Fuzzing the codec alone: what it passes on is judged by the strict parser, and cutting the input must change nothing. */
+/**
+ * Fuzzing the codec alone: what it passes on is judged by the strict parser, and cutting the input must change nothing.
+ */
 import { BodyReader } from '../../../../http1/body-reader.ts'
 import { Head } from '../../../../http1/head.ts'
 import { HeadWriter } from '../../../../http1/head-writer.ts'

@@ -1,4 +1,6 @@
-/** Streams of HTTP/1.1 messages that are mostly right, and then damaged the way attackers and broken peers damage them. */
+/**
+ * Streams of HTTP/1.1 messages that are mostly right, and then damaged the way attackers and broken peers damage them.
+ */
 import type { Random } from './random.ts'
 
 export interface FuzzStream {

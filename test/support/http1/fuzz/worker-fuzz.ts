@@ -1,4 +1,7 @@
-/** Fuzzing a running worker, or the watchdog's relay: damaged streams go in at the listener, a recording backend stands behind it, and the bytes on both sides are judged. */
+/**
+ * Fuzzing a running worker, or the watchdog's relay: damaged streams go in at the listener, a recording backend stands
+ * behind it, and the bytes on both sides are judged.
+ */
 import { dirtyForward } from '../recording-backend.ts'
 import type { RecordedMesh } from '../recorded-mesh.ts'
 import { RawCaller } from '../raw-caller.ts'
@@ -23,8 +26,8 @@ const parallel = 24
 const hangMs = 20_000
 
 /**
- * Runs until `messages` messages were sent to the worker of `mesh`. Throws at the first finding, with the seed and the bytes.
- * The worker should take few requests per upstream connection, for a recorded connection is parsed as a whole.
+ * Runs until `messages` messages were sent to the worker of `mesh`. Throws at the first finding, with the seed and the
+ * bytes. The worker should take few requests per upstream connection, for a recorded connection is parsed as a whole.
  */
 export async function fuzzWorker(seed: number, messages: number, mesh: RecordedMesh): Promise<WorkerFuzzTotals> {
   const { backend } = mesh
@@ -72,8 +75,10 @@ export async function fuzzWorker(seed: number, messages: number, mesh: RecordedM
 }
 
 /**
- * The other direction: whole requests go in, the endpoint answers with damaged replies and closes. The caller must get a stream that the strict parser takes, whole or
- * cut short, and never a second final reply. Where the worker sends one request per connection, replies also come in pieces; else what an endpoint says too late would answer the next request.
+ * The other direction: whole requests go in, the endpoint answers with damaged replies and closes. The caller must get
+ * a stream that the strict parser takes, whole or cut short, and never a second final reply. Where the worker sends one
+ * request per connection, replies also come in pieces; else what an endpoint says too late would answer the next
+ * request.
  */
 export async function fuzzWorkerReplies(seed: number, messages: number, mesh: RecordedMesh): Promise<WorkerFuzzTotals> {
   const { backend, port } = mesh

@@ -1,4 +1,7 @@
-/** The gRPC side of a stand-in Nacos server, 2.x and 3.x. Whatever it does can be replaced by a script, request by request. */
+/**
+ * The gRPC side of a stand-in Nacos server, 2.x and 3.x. Whatever it does can be replaced by a script, request by
+ * request.
+ */
 import { Server } from '@grpc/grpc-js'
 import type {
   sendUnaryData,

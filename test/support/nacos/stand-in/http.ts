@@ -1,4 +1,7 @@
-/** The HTTP side of a stand-in Nacos server, in the dialects of the 1.x, 2.x and 3.x lines. Any answer can be replaced by a script. */
+/**
+ * The HTTP side of a stand-in Nacos server, in the dialects of the 1.x, 2.x and 3.x lines. Any answer can be replaced
+ * by a script.
+ */
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'

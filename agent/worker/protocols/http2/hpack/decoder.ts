@@ -26,7 +26,8 @@ const staticEntries: readonly Field[] = staticFields.map(([name, value]) => {
 const staticNames: readonly FieldName[] = staticFields.map(([name]) => names.get(name)!)
 
 /**
- * Decoder of one connection. What it holds is bounded by the size of the table, which we announce and which the peer may only lower; a string is bounded by the block that holds it.
+ * Decoder of one connection. What it holds is bounded by the size of the table, which we announce and which the peer
+ * may only lower; a string is bounded by the block that holds it.
  */
 export class HpackDecoder {
   readonly table: DynamicTable

@@ -1,6 +1,9 @@
 import type { Field } from './field.ts'
 
-/** What a peer's encoder put aside, newest first. Fields are shared with the heads that hold them. A ring, so that nothing is moved when the oldest goes. */
+/**
+ * What a peer's encoder put aside, newest first. Fields are shared with the heads that hold them. A ring, so that
+ * nothing is moved when the oldest goes.
+ */
 export class DynamicTable {
   /** Bytes of all fields, each with its overhead. */
   size = 0

@@ -1,6 +1,7 @@
 /**
- * Writes header blocks. Stateless: the static table, and literals that ask for no table entry, without Huffman. That costs 40 to 80 bytes per head on the wire and leaves nothing that would have to
- * move with a connection; measured, an encoder with a table was no faster.
+ * Writes header blocks. Stateless: the static table, and literals that ask for no table entry, without Huffman. That
+ * costs 40 to 80 bytes per head on the wire and leaves nothing that would have to move with a connection; measured, an
+ * encoder with a table was no faster.
  */
 import type { Output } from '../../../transport/output.ts'
 import type { Field } from './field.ts'
@@ -31,7 +32,10 @@ function text(out: Output, value: string): void {
   out.latin1(value)
 }
 
-/** Tells the peer's decoder that its table is not used. Due at the start of the first block, and of the first behind SETTINGS that speak of the table (RFC 7541 section 4.2). */
+/**
+ * Tells the peer's decoder that its table is not used. Due at the start of the first block, and of the first behind
+ * SETTINGS that speak of the table (RFC 7541 section 4.2).
+ */
 export function writeTableReset(out: Output): void {
   out.room(1)
   out.bytes[out.length++] = resizeToNothing

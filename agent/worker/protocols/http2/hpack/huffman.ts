@@ -1,5 +1,6 @@
 /**
- * The Huffman code of RFC 7541 appendix B. It is canonical: within a length codes grow with the symbol, so the lengths are all there is to know.
+ * The Huffman code of RFC 7541 appendix B. It is canonical: within a length codes grow with the symbol, so the lengths
+ * are all there is to know.
  */
 
 /** Length in bits of the code of each byte. */
@@ -64,8 +65,9 @@ function bitsAt(source: Uint8Array, to: number, position: number): number {
 }
 
 /**
- * Decodes `source[from..to)` into `target` from `at` on, which has room for 8/5 of the bytes. Answers the end of what was written, or -1 when the string is malformed: the end of
- * string symbol, padding of eight bits or more, or padding that is not all ones.
+ * Decodes `source[from..to)` into `target` from `at` on, which has room for 8/5 of the bytes. Answers the end of what
+ * was written, or -1 when the string is malformed: the end of string symbol, padding of eight bits or more, or padding
+ * that is not all ones.
  */
 export function huffmanDecode(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): number {
   let bits = 0
@@ -102,7 +104,10 @@ export function huffmanDecode(source: Uint8Array, from: number, to: number, targ
   }
 }
 
-/** The code of more than eight bits at the start of `window`: its symbol, and from bit 8 on its length; -1 = none (the end of string). */
+/**
+ * The code of more than eight bits at the start of `window`: its symbol, and from bit 8 on its length; -1 = none (the
+ * end of string).
+ */
 function longCode(window: number): number {
   for (let length = 9; length <= longest; length++) {
     const index = (window >>> (32 - length)) - firstCode[length]!

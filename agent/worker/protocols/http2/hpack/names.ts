@@ -5,7 +5,8 @@ const slots = 1024
 const longestKept = 64
 
 /**
- * Names by their bytes, so that a name that came before costs a comparison and no string. One per worker. Bound: 1,024 names of up to 64 bytes; a newcomer takes the place of the one in its slot.
+ * Names by their bytes, so that a name that came before costs a comparison and no string. One per worker. Bound: 1,024
+ * names of up to 64 bytes; a newcomer takes the place of the one in its slot.
  */
 export class NameTable {
   private readonly names: (FieldName | null)[] = Array.from({ length: slots }, () => null)

@@ -176,8 +176,8 @@ describe('cluster', () => {
               steady.release()
             }
           }
-          // The best of several passes, for the first ones still run in the interpreter, which boxes fractions, and the compiler is a thread that a busy
-          // machine lets wait. The engine counts by whole buffers of
+          // The best of several passes, for the first ones still run in the interpreter, which boxes fractions, and the
+          // compiler is a thread that a busy machine lets wait. The engine counts by whole buffers of
           // some 200 kB; the smallest object is 16 bytes, so below 8 per request there was none.
           let least = Infinity
           const until = performance.now() + 10_000

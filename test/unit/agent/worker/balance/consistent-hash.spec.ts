@@ -22,7 +22,9 @@ const policies = {
   maglev: { loadBalancer: { kind: 'maglev', key, tableSize: 65_537 }, panicShare: 0 },
 } as const
 const keys = 20_000
-/** Largest share of the keys of an endpoint that stays which may move on a change: none on the ring, a few in the table. */
+/**
+ * Largest share of the keys of an endpoint that stays which may move on a change: none on the ring, a few in the table.
+ */
 const sideMoves = { 'ring hash': 0.02, maglev: 0.03 } as const
 
 function ownersOf(hashed: Cluster): string[] {

@@ -14,7 +14,10 @@ const policy = {
 
 const fresh = (now: number): Cluster => cluster({ endpoints: endpoints(4), policy, now })
 
-/** The old generation's clock stands at 1,000,000, the new one's at 50. Everything goes through JSON as it does between processes. */
+/**
+ * The old generation's clock stands at 1,000,000, the new one's at 50. Everything goes through JSON as it does between
+ * processes.
+ */
 function carryOver(old: Cluster): Cluster {
   const next = fresh(50)
   next.importState(JSON.parse(JSON.stringify(old.exportState(1_000_000))), 50)

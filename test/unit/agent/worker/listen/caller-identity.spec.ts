@@ -5,7 +5,10 @@ import { noIdentity } from '../../../../../agent/worker/transport/transport.ts'
 
 const peer = { address: '127.0.0.1', port: 40_000, localAddress: '127.0.0.1', localPort: 15_001 }
 
-/** The columns of /proc/net/tcp as far as the inode: of a connected socket, or of another state, or one that its owner has closed. */
+/**
+ * The columns of /proc/net/tcp as far as the inode: of a connected socket, or of another state, or one that its owner
+ * has closed.
+ */
 const row = (state = '01', inode = 5): string =>
   `  sl  local_address rem_address   st\n   7: 0100007F:9C40 0100007F:3A99 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1\n`
 const table = row()

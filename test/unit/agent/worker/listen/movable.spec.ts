@@ -9,7 +9,10 @@ import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
 
-/** Two workers of one process stand for two processes: what moves is a descriptor and plain data, as it would between them. */
+/**
+ * Two workers of one process stand for two processes: what moves is a descriptor and plain data, as it would between
+ * them.
+ */
 describe('a live connection that moves to another worker', () => {
   const { native } = loadNative()
   let backend: RecordingBackend

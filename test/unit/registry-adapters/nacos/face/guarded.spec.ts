@@ -1,4 +1,7 @@
-/** The face as two users of one host meet it: over its real sockets, with the kernel's word about the caller played by the test. */
+/**
+ * The face as two users of one host meet it: over its real sockets, with the kernel's word about the caller played by
+ * the test.
+ */
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'

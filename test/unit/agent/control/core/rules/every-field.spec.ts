@@ -1,6 +1,7 @@
 /**
- * Every accepted field of every kind of rule has an effect: for each there are two documents that differ in it alone and are both applied, and what they compile to differs.
- * Fields are found in the shapes, so a new one is tested by being there; one without an effect, or without an example that is applied, fails.
+ * Every accepted field of every kind of rule has an effect: for each there are two documents that differ in it alone
+ * and are both applied, and what they compile to differs. Fields are found in the shapes, so a new one is tested by
+ * being there; one without an effect, or without an example that is applied, fails.
  */
 import { expect } from 'chai'
 import type * as z from 'zod'
@@ -86,7 +87,10 @@ const httpRules: readonly Spec[] = [
   { backendRefs: [backend], retry: { codes: [500], attempts: 1 } },
 ]
 
-/** Documents in which a field can stand: the first in which a changed value is applied is used. A field whose place none of them has is put into each. */
+/**
+ * Documents in which a field can stand: the first in which a changed value is applied is used. A field whose place none
+ * of them has is put into each.
+ */
 const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
   VirtualService: [
     routed,
@@ -216,7 +220,10 @@ function storeWithOthers(): RuleStore {
   return store
 }
 
-/** The whole of what rules compile to for the services that the documents speak of; undefined unless the document is applied. */
+/**
+ * The whole of what rules compile to for the services that the documents speak of; undefined unless the document is
+ * applied.
+ */
 function compiledOf(store: RuleStore, kind: RuleKind, spec: unknown): string | undefined {
   store.replaceSource('tested', [])
   const [status] = store.replaceSource('tested', [documentOf(kind, 'x', spec)]).statuses
@@ -265,7 +272,10 @@ function isOrigin(value: unknown): boolean {
 /** Fields that another field refers to: another value makes that one wrong, which is their effect. */
 const referredTo: ReadonlySet<string> = new Set(['ports.0.name', 'filters.0.type', 'path.type'])
 
-/** Tries documents that differ in the field alone until two of them are applied and compile to something else. A field of one value is held against its absence. */
+/**
+ * Tries documents that differ in the field alone until two of them are applied and compile to something else. A field
+ * of one value is held against its absence.
+ */
 function hasEffect(
   store: RuleStore,
   kind: RuleKind,
