@@ -1,4 +1,5 @@
 /** Starts the peers of a scenario; one that is missing or does not start becomes a remark by name, never a silent gap. */
+import { earlier } from './peers/earlier.ts'
 import { envoy } from './peers/envoy.ts'
 import { haproxy } from './peers/haproxy.ts'
 import { hostmesh } from './peers/hostmesh.ts'
@@ -22,7 +23,10 @@ export async function startPeers(
 ): Promise<Started> {
   const started: { name: string; version: string; peer: RunningPeer }[] = []
   const remarks: string[] = []
-  for (const peer of peers) {
+  const contenders = peers.flatMap((peer) =>
+    peer === hostmesh && options.earlier !== undefined ? [peer, earlier(options.earlier, options.log)] : [peer],
+  )
+  for (const peer of contenders) {
     if (!peer.modes.includes(peerOptions.mode)) continue
     if (options.peers !== undefined && !options.peers.includes(peer.name.toLowerCase().split(' ', 1)[0]!)) {
       remarks.push(`${peer.name}: not asked for`)

@@ -1,11 +1,12 @@
 /**
- * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C] [--source] [--list]
+ * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C] [--against FOLDER] [--source] [--list]
  *
- * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory). Runs the scenarios (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to bench/results/NAME-TIME.json.
+ * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory; `--against`: a checkout of an earlier state runs beside it). Runs the scenarios (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to bench/results/NAME-TIME.json.
  * Exit code 0 when everything ran, 1 when a scenario failed to run; a goal that is not met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { buildRelease } from './release.ts'
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
     peers: { type: 'string' },
     'proxy-cpu': { type: 'string', default: '0' },
     'load-cpu': { type: 'string', default: '1' },
+    against: { type: 'string' },
     source: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
@@ -46,6 +48,7 @@ const options: BenchOptions = {
   proxyCpu: values['proxy-cpu'],
   loadCpu: values['load-cpu'],
   peers: values.peers?.toLowerCase().split(','),
+  earlier: values.against === undefined ? undefined : resolve(values.against),
   releaseFolder,
   workerMain,
   log,

@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly loadCpu: string
   /** Names of peers in lower case; undefined = all that are there. */
   readonly peers: readonly string[] | undefined
+  /** Checkout of an earlier state that runs beside the present one wherever that is a peer. */
+  readonly earlier: string | undefined
   /** The compiled tree. */
   readonly releaseFolder: string
   /** Entry point of our worker. */

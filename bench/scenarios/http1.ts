@@ -1,6 +1,7 @@
 /** CPU per keep-alive HTTP/1.1 request, ours against the peers, in one interleaved run. */
 import { allPeers, startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
+import { againstEarlier } from '../peers/earlier.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { atMost, format } from '../scenario.ts'
 import type { BenchOptions, Scenario, ScenarioReport } from '../scenario.ts'
@@ -53,6 +54,7 @@ function report(
     goals: [
       atMost('must: CPU per request against HAProxy', ours / reference, 1, 'x HAProxy'),
       atMost('aim: CPU per request against HAProxy', ours / reference, 0.85, 'x HAProxy'),
+      ...againstEarlier('CPU per request', costOf),
       atMost('must: CPU per request against Envoy', ours / costOf('Envoy'), 0.4, 'x Envoy'),
     ],
     remarks: [...remarks, ...remarksOn(figures)],

@@ -1,6 +1,7 @@
 /** TCP relay: small round trips, and bulk. */
 import { startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
+import { againstEarlier } from '../peers/earlier.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy, splicingHaproxy } from '../peers/haproxy.ts'
 import { hostmesh } from '../peers/hostmesh.ts'
@@ -68,6 +69,8 @@ export const tcp: Scenario = {
         goals: [
           atMost('1 KB round trips against HAProxy', ratioToHaproxy(small, 'Hostmesh'), 1.2, 'x HAProxy'),
           atMost('1 MiB bulk against HAProxy', ratioToHaproxy(bulk, 'Hostmesh'), 1, 'x HAProxy'),
+          ...againstEarlier('1 KB round trips', (name) => costOf(small, name)),
+          ...againstEarlier('1 MiB bulk', (name) => costOf(bulk, name)),
         ],
         remarks: [...started.remarks, ...remarksOn([...small, ...bulk])],
         raw: { small, bulk },
@@ -79,9 +82,13 @@ export const tcp: Scenario = {
   },
 }
 
+function costOf(figures: readonly Figure[], name: string): number {
+  return figures.find((figure) => figure.contender === name)?.median ?? NaN
+}
+
 /** Median cost against that of the cheaper HAProxy of the same run. */
 export function ratioToHaproxy(figures: readonly Figure[], name: string): number {
-  const ours = figures.find((figure) => figure.contender === name)?.median ?? NaN
+  const ours = costOf(figures, name)
   const theirs = figures.filter((figure) => figure.contender.startsWith('HAProxy') && figure.kept > 0)
   return theirs.length === 0 ? NaN : ours / Math.min(...theirs.map((figure) => figure.median))
 }
