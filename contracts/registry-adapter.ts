@@ -104,6 +104,24 @@ export interface ConfigSource {
   remove(group: string, dataId: string, signal: AbortSignal): Promise<void>
 }
 
+/** Rules of one kind in one place of the registry. */
+export interface RuleCollection {
+  /** `VirtualService in shop`; the same over restarts. */
+  readonly name: string
+  /** All of its resources, as documents of YAML or JSON; undefined = they cannot be read, or were not yet. */
+  readonly text: string | undefined
+  /** Why they cannot be read. */
+  readonly problem?: string
+  /** Nobody has answered yet: no fault of anybody. */
+  readonly isAwaited?: true
+}
+
+/** Rules that lie in the registry as resources of their own (Kubernetes objects). */
+export interface RuleFeed {
+  /** Hears all collections, whole, at first and after each change, never synchronously. While the registry is away nothing is heard: what was said stays. */
+  watch(listener: (collections: readonly RuleCollection[]) => void): Subscription
+}
+
 export interface RegistryAdapter {
   readonly name: string
   readonly type: string
@@ -119,6 +137,8 @@ export interface RegistryAdapter {
   /** Names of the services that the registry knows, at most `limit`, for the console and for "closest name" in errors. */
   listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]>
   readonly config: ConfigSource | undefined
+  /** Absent = rules do not lie there as resources, or are not wanted. */
+  readonly rules?: RuleFeed
   status(): RegistryStatus
   /** Ends connections and timers. Registrations that were neither deregistered nor released stay in the registry until it expires them. */
   close(): Promise<void>

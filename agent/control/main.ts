@@ -33,7 +33,7 @@ import { removeLeftovers } from './core/state/leftovers.ts'
 import { ControlMetrics } from './observe.ts'
 import { watchAddress } from './host/address-watch.ts'
 import { probe } from './host/applications/probe.ts'
-import { createAdapters, ruleStores } from './kinds/registries.ts'
+import { createAdapters, ruleFeeds, ruleStores } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
 import { ruleScope } from './config/rule-scope.ts'
 import { fileReadGuard } from './core/rules/read-guard.ts'
@@ -245,7 +245,7 @@ async function main(): Promise<void> {
     void context.drain.workersChanged()
   })
 
-  const rules = startRegistryRules(control.core, ruleStores(config.registries, registries))
+  const rules = startRegistryRules(control.core, ruleStores(config.registries, registries), ruleFeeds(registries))
   const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
   const address = watchAddress({
     clock,

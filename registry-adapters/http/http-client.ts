@@ -184,6 +184,8 @@ export class HttpClient {
           accept: 'application/json',
           ...this.options.headers(),
           ...(type === undefined ? {} : { 'content-type': type }),
+          // node does not say it for every method
+          ...(text === undefined ? {} : { 'content-length': Buffer.byteLength(text) }),
         },
         ...(question.signal === undefined ? {} : { signal: question.signal }),
       })

@@ -1,4 +1,4 @@
-/** Kubernetes as a registry: EndpointSlices by list and watch; on request, local applications written back as slices. */
+/** Kubernetes as a registry: EndpointSlices by list and watch; on request, rules that lie in the cluster, and local applications written back for pods. */
 import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
@@ -13,13 +13,25 @@ import type {
 } from '../../contracts/registry-adapter.ts'
 import { DesiredState } from '../desired-state.ts'
 import { HttpClient } from '../http/http-client.ts'
+import type { RegistrationDriver } from '../kept-registration.ts'
 import { Pulse } from '../pulse.ts'
 import type { KubernetesAdapterConfig } from './config.ts'
 import { endpointsOf } from './endpoint-slices.ts'
 import type { EndpointSlice } from './endpoint-slices.ts'
 import { InstanceDriver } from './instance-driver.ts'
-import { KubernetesApi } from './kubernetes-api.ts'
+import { KubernetesApi, slicesOf } from './kubernetes-api.ts'
+import { removeLeftovers } from './leftovers.ts'
 import { NamespaceWatch } from './namespace-watch.ts'
+import { RuleWatch } from './rule-watch.ts'
+import { WorkloadDriver } from './workload-driver.ts'
+
+/** What a host wrote that gave no sign of life for so long is removed by the others, ms: twenty signs, and far more than clocks differ. */
+const forgetAfterMs = 600_000
+
+const collectionsOf = {
+  'endpoint-slices': slicesOf,
+  'workload-entries': (namespace: string) => `/apis/networking.istio.io/v1/namespaces/${namespace}/workloadentries`,
+} as const
 
 /** `orders`, or `orders:grpc` for the port of that name. */
 interface Wanted {
@@ -32,6 +44,7 @@ export class KubernetesAdapter implements RegistryAdapter {
   readonly name: string
   readonly type = 'kubernetes'
   readonly config = undefined
+  readonly rules?: RuleWatch
   private readonly settings: KubernetesAdapterConfig
   private readonly deps: AdapterDeps
   private readonly http: HttpClient
@@ -43,6 +56,7 @@ export class KubernetesAdapter implements RegistryAdapter {
   private readonly wanted = new Map<string, Set<Wanted>>()
   /** By Kubernetes namespace: why it cannot be read although the API server answers. */
   private readonly refusals = new Map<string, MeshError>()
+  private stopLeftovers: (() => void) | undefined
 
   constructor(config: KubernetesAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
@@ -63,7 +77,7 @@ export class KubernetesAdapter implements RegistryAdapter {
       {
         registry: config.name,
         maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.api, () => deps.clock.wall()),
+        driver: driverOf(config, this.api, () => deps.clock.wall()),
         onWanted: (key, service) => this.want(key, service),
         onDoubt: (key) => this.again(key),
         onUnwanted: (key) => this.release(key),
@@ -71,6 +85,15 @@ export class KubernetesAdapter implements RegistryAdapter {
       deps,
     )
     for (const namespace of config.namespaces) this.namespaces.set(namespace, this.watchOf(namespace))
+    if (config.hasRules)
+      this.rules = new RuleWatch({
+        ...deps,
+        registry: config.name,
+        api: this.api,
+        namespaces: config.namespaces,
+        watchMs: config.watchMs,
+        onTrouble: () => this.pulse.now(),
+      })
     this.pulse = new Pulse(
       {
         registry: config.name,
@@ -85,6 +108,14 @@ export class KubernetesAdapter implements RegistryAdapter {
 
   start(): void {
     this.pulse.start()
+    if (this.settings.write === 'off') return
+    this.stopLeftovers = removeLeftovers({
+      ...this.deps,
+      registry: this.name,
+      api: this.api,
+      collections: this.settings.namespaces.map(collectionsOf[this.settings.write]),
+      forgetAfterMs,
+    })
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
@@ -93,7 +124,7 @@ export class KubernetesAdapter implements RegistryAdapter {
 
   register(registration: Registration): RegistrationHandle {
     const { service } = registration
-    if (!this.settings.isWriting)
+    if (this.settings.write === 'off')
       throw new MeshError(
         'E_CONFIG_INVALID',
         `registry ${this.name}: it is read only; set write: endpoint-slices to announce applications to pods`,
@@ -129,6 +160,8 @@ export class KubernetesAdapter implements RegistryAdapter {
   async close(): Promise<void> {
     this.state.services.close()
     this.pulse.close()
+    this.stopLeftovers?.()
+    this.rules?.close()
     for (const watch of this.namespaces.values()) watch.stop()
     await this.state.registrations.close()
     this.http.close()
@@ -196,6 +229,7 @@ export class KubernetesAdapter implements RegistryAdapter {
 
   private lost(problem: MeshError): void {
     for (const watch of this.namespaces.values()) watch.stop()
+    this.rules?.stop()
     this.state.lost(problem)
   }
 
@@ -203,6 +237,7 @@ export class KubernetesAdapter implements RegistryAdapter {
     this.state.back()
     this.refusals.clear()
     for (const watch of this.namespaces.values()) watch.start()
+    this.rules?.start()
   }
 }
 
@@ -211,4 +246,13 @@ function wantedOf(key: ServiceKey, { name }: ServiceName): Wanted {
   return at < 0
     ? { key, service: name, portName: undefined }
     : { key, service: name.slice(0, at), portName: name.slice(at + 1) }
+}
+
+function driverOf(
+  { write }: KubernetesAdapterConfig,
+  api: KubernetesApi,
+  now: () => number,
+): RegistrationDriver | undefined {
+  if (write === 'off') return undefined
+  return write === 'workload-entries' ? new WorkloadDriver(api, now) : new InstanceDriver(api, now)
 }

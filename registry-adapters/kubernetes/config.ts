@@ -17,8 +17,10 @@ export interface KubernetesAdapterConfig {
   readonly namespace: string
   /** Kubernetes namespaces that are read; services of others have no instance here. */
   readonly namespaces: readonly string[]
-  /** Whether local applications are written back as EndpointSlices, so that pods call them. */
-  readonly isWriting: boolean
+  /** Whether and how local applications are written back, so that pods call them. */
+  readonly write: 'off' | 'endpoint-slices' | 'workload-entries'
+  /** Whether rules that lie in these namespaces are read. */
+  readonly hasRules: boolean
   readonly maxEndpoints: number
   /** ms that one watch lasts; the next one goes on where it ended. */
   readonly watchMs: number

@@ -51,10 +51,6 @@ export function readSlice(json: unknown): EndpointSlice | undefined {
   return sliceShape.safeParse(json).data
 }
 
-export function serviceOf(slice: EndpointSlice): string | undefined {
-  return slice.metadata.labels?.[serviceLabel]
-}
-
 /**
  * All slices of a service as one list: an address that stands in two slices (they are rewritten one by one) counts once. `portName` undefined = the first port of each slice.
  * Ready means that traffic is wanted; what is shutting down and still serves is the last choice, as unhealthy.

@@ -9,11 +9,13 @@ import type { RegistrationDriver } from '../kept-registration.ts'
 import { metadataAnnotation, serviceLabel } from './endpoint-slices.ts'
 import { slicesOf } from './kubernetes-api.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
+import { applyOwned, managedByLabel, manager, ownerOf, removeOwned, renewedAnnotation } from './ownership.ts'
 
-export const renewedAnnotation = 'hostmesh.io/renewed-at'
+/** ms between signs of life. */
+export const renewMs = 30_000
 
 export class InstanceDriver implements RegistrationDriver {
-  readonly renewMs = 30_000
+  readonly renewMs = renewMs
   private readonly api: KubernetesApi
   private readonly now: () => number
 
@@ -31,7 +33,7 @@ export class InstanceDriver implements RegistrationDriver {
         {
           apiVersion: 'v1',
           kind: 'Service',
-          metadata: { name: service.name, labels: { 'app.kubernetes.io/managed-by': 'hostmesh' } },
+          metadata: { name: service.name, labels: { [managedByLabel]: manager } },
           spec: { ports: [{ name: 'mesh', port: 80, targetPort: port, protocol: 'TCP' }] },
         },
         signal,
@@ -40,27 +42,32 @@ export class InstanceDriver implements RegistrationDriver {
   }
 
   async renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'> {
-    if ((await this.api.read(pathOf(registration), signal)) === undefined) return 'unknown'
+    if ((await ownerOf(this.api, pathOf(registration), signal)) !== 'mesh') return 'unknown'
     await this.writeSlice(registration, signal)
     return 'ok'
   }
 
   async remove(registration: Registration, signal: AbortSignal): Promise<void> {
-    await this.api.remove(pathOf(registration), signal)
+    await removeOwned(this.api, pathOf(registration), signal)
   }
 
   private async writeSlice(registration: Registration, signal: AbortSignal): Promise<void> {
     const { service, address, port, weight, healthy, enabled, metadata } = registration
     const known = { ...metadata, 'hostmesh.weight': String(weight) }
     const isReady = healthy && enabled && weight > 0
-    await this.api.apply(
+    await applyOwned(
+      this.api,
       pathOf(registration),
       {
         apiVersion: 'discovery.k8s.io/v1',
         kind: 'EndpointSlice',
         metadata: {
-          name: nameOf(registration),
-          labels: { [serviceLabel]: service.name, 'endpointslice.kubernetes.io/managed-by': 'hostmesh' },
+          name: instanceName(registration),
+          labels: {
+            [serviceLabel]: service.name,
+            'endpointslice.kubernetes.io/managed-by': manager,
+            [managedByLabel]: manager,
+          },
           annotations: {
             [metadataAnnotation]: JSON.stringify(known),
             [renewedAnnotation]: new Date(this.now()).toISOString(),
@@ -82,11 +89,11 @@ export class InstanceDriver implements RegistrationDriver {
 }
 
 function pathOf(registration: Registration): string {
-  return `${slicesOf(registration.service.group)}/${nameOf(registration)}`
+  return `${slicesOf(registration.service.group)}/${instanceName(registration)}`
 }
 
 /** The same after a restart; a name that Kubernetes takes, whatever the address is. */
-function nameOf(registration: Registration): string {
+export function instanceName(registration: Registration): string {
   const mark = createHash('sha256').update(endpointId(registration)).digest('hex').slice(0, 10)
   return `${registration.service.name.slice(0, 200)}-hostmesh-${mark}`
 }

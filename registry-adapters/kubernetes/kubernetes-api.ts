@@ -16,6 +16,9 @@ export interface WatchWord {
 const timeoutMs = 10_000
 const pageSize = 500
 
+/** The cluster does not know objects of this kind. */
+export class NoSuchCollection extends MeshError {}
+
 export class KubernetesApi {
   private readonly http: HttpClient
 
@@ -29,8 +32,8 @@ export class KubernetesApi {
     jsonOf(answer, 'the endpoint slices')
   }
 
-  /** All of them, page by page. */
-  async list(namespace: string, labelSelector: string | undefined, signal?: AbortSignal): Promise<Listed> {
+  /** All objects of the collection, page by page. Rejects with a `NoSuchCollection` where the cluster does not know the kind. */
+  async list(collection: string, labelSelector: string | undefined, signal?: AbortSignal): Promise<Listed> {
     const items: unknown[] = []
     let from = ''
     let limit = pageSize
@@ -38,7 +41,7 @@ export class KubernetesApi {
       const query = new URLSearchParams({ limit: String(limit) })
       if (labelSelector !== undefined) query.set('labelSelector', labelSelector)
       if (from !== '') query.set('continue', from)
-      const path = `${slicesOf(namespace)}?${query.toString()}`
+      const path = `${collection}?${query.toString()}`
       let answer: HttpAnswer
       try {
         answer = await this.http.ask({ path, timeoutMs, ...(signal && { signal }) })
@@ -48,13 +51,15 @@ export class KubernetesApi {
         limit = Math.max(1, Math.floor(limit / 8))
         continue
       }
-      const json = jsonOf(answer, 'the endpoint slices') as {
+      if (answer.status === 404)
+        throw new NoSuchCollection('E_REGISTRY_PROTOCOL', `${collection}: the cluster has none`)
+      const json = jsonOf(answer, collection) as {
         readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown }
         readonly items?: unknown
       } | null
       const version = json?.metadata?.resourceVersion
       if (typeof version !== 'string' || !Array.isArray(json?.items))
-        throw new MeshError('E_REGISTRY_PROTOCOL', 'the endpoint slices are no list')
+        throw new MeshError('E_REGISTRY_PROTOCOL', `${collection}: the answer is no list`)
       for (const item of json.items) items.push(item)
       from = typeof json.metadata?.continue === 'string' ? json.metadata.continue : ''
       if (from === '') return { resourceVersion: version, items }
@@ -63,7 +68,7 @@ export class KubernetesApi {
 
   /** Changes from `resourceVersion` on, until the server ends it. Rejects with E_REGISTRY_STALE when it must be listed anew (410). */
   async watch(
-    namespace: string,
+    collection: string,
     resourceVersion: string,
     lastMs: number,
     signal: AbortSignal,
@@ -77,7 +82,7 @@ export class KubernetesApi {
     })
     let failure: MeshError | undefined
     const status = await this.http.stream(
-      { path: `${slicesOf(namespace)}?${query.toString()}`, signal },
+      { path: `${collection}?${query.toString()}`, signal },
       // the server ends the watch; a server that does not is gone
       lastMs + timeoutMs,
       (line) => {
@@ -113,10 +118,19 @@ export class KubernetesApi {
     good(answer, path)
   }
 
-  /** None being there is success. */
-  async remove(path: string, signal?: AbortSignal): Promise<void> {
-    const answer = await this.http.ask({ method: 'DELETE', path, timeoutMs, ...(signal && { signal }) })
-    if (answer.status !== 404) good(answer, path)
+  /** None being there is success. With `resourceVersion` only this state of it: a newer one is left alone, which is success, too. */
+  async remove(path: string, signal?: AbortSignal, resourceVersion?: string): Promise<void> {
+    const answer = await this.http.ask({
+      method: 'DELETE',
+      path,
+      timeoutMs,
+      ...(signal && { signal }),
+      ...(resourceVersion === undefined
+        ? {}
+        : { body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } } }),
+    })
+    const isOther = answer.status === 409 && resourceVersion !== undefined
+    if (answer.status !== 404 && !isOther) good(answer, path)
   }
 
   async serviceNames(namespace: string, limit: number, signal: AbortSignal): Promise<string[]> {

@@ -1,11 +1,13 @@
 /**
- * The EndpointSlices of one Kubernetes namespace: listed, then watched from there, listed anew when the server has forgotten where we were. Slices of services that nobody wants are not kept.
+ * The EndpointSlices of one Kubernetes namespace. Slices of services that nobody wants are not kept.
  */
 import type { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
-import { readSlice, serviceLabel, serviceOf } from './endpoint-slices.ts'
+import { readSlice, serviceLabel } from './endpoint-slices.ts'
 import type { EndpointSlice } from './endpoint-slices.ts'
+import { slicesOf } from './kubernetes-api.ts'
 import type { KubernetesApi, WatchWord } from './kubernetes-api.ts'
+import { ObjectWatch } from './object-watch.ts'
 
 export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random' | 'log' | 'metrics'> {
   readonly registry: string
@@ -20,7 +22,6 @@ export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'
 }
 
 const retryMs = 500
-const deniedRetryMs = 10_000
 
 export class NamespaceWatch {
   readonly namespace: string
@@ -29,12 +30,21 @@ export class NamespaceWatch {
   private readonly wanted = new Map<string, Map<string, EndpointSlice>>()
   /** Changes that the watch told of, by service: a list that was asked for before one may be older. */
   private readonly changes = new Map<string, number>()
-  private run: AbortController | undefined
-  private resourceVersion = ''
+  private readonly watch: ObjectWatch
 
   constructor(namespace: string, deps: NamespaceWatchDeps) {
     this.namespace = namespace
     this.deps = deps
+    this.watch = new ObjectWatch({
+      api: deps.api,
+      clock: deps.clock,
+      random: deps.random,
+      collection: () => slicesOf(namespace),
+      watchMs: deps.watchMs,
+      onList: (items) => this.listed(items),
+      onWord: (word) => this.hear(word),
+      onFailure: (error) => this.failed(error),
+    })
   }
 
   get size(): number {
@@ -45,7 +55,7 @@ export class NamespaceWatch {
     if (this.wanted.has(service)) return
     this.wanted.set(service, new Map())
     // the watch runs already: only this one is listed
-    if (this.run !== undefined && this.resourceVersion !== '') this.again(service)
+    if (this.watch.isListed) this.again(service)
   }
 
   release(service: string): void {
@@ -55,13 +65,13 @@ export class NamespaceWatch {
 
   /** Lists one service anew. */
   again(service: string): void {
-    const run = this.run
-    if (run === undefined) return
+    const { signal } = this.watch
+    if (signal === undefined) return
     const changes = this.changes.get(service) ?? 0
-    this.deps.api.list(this.namespace, `${serviceLabel}=${service}`, run.signal).then(
+    this.deps.api.list(slicesOf(this.namespace), `${serviceLabel}=${service}`, signal).then(
       ({ items }) => {
         const slices = this.wanted.get(service)
-        if (slices === undefined || run.signal.aborted) return
+        if (slices === undefined || signal.aborted) return
         if ((this.changes.get(service) ?? 0) !== changes) {
           this.again(service)
           return
@@ -70,10 +80,10 @@ export class NamespaceWatch {
         this.deps.onSlices(service, slices.values())
       },
       (error: unknown) => {
-        if (run.signal.aborted) return
+        if (signal.aborted) return
         this.failed(error as MeshError)
         this.deps.clock.after(retryMs, () => {
-          if (!run.signal.aborted && this.wanted.has(service)) this.again(service)
+          if (!signal.aborted && this.wanted.has(service)) this.again(service)
         })
       },
     )
@@ -81,52 +91,22 @@ export class NamespaceWatch {
 
   /** Lists and watches until `stop()`. */
   start(): void {
-    this.stop()
-    const run = new AbortController()
-    this.run = run
-    void this.loop(run.signal)
+    this.watch.start()
   }
 
   stop(): void {
-    this.run?.abort()
-    this.run = undefined
-    this.resourceVersion = ''
+    this.watch.stop()
   }
 
-  private async loop(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      let pauseMs = 0
-      try {
-        if (this.resourceVersion === '') await this.list(signal)
-        // never all agents at the same moment
-        const lastMs = this.deps.watchMs * (0.75 + 0.5 * this.deps.random())
-        await this.deps.api.watch(this.namespace, this.resourceVersion, lastMs, signal, (word) => this.hear(word))
-      } catch (error) {
-        if (signal.aborted) return
-        const { code } = error as MeshError
-        // whatever it was: what is known now is asked for, not guessed
-        this.resourceVersion = ''
-        pauseMs = code === 'E_REGISTRY_DENIED' ? deniedRetryMs : retryMs
-        if (code !== 'E_REGISTRY_STALE') this.failed(error as MeshError)
-      }
-      if (pauseMs > 0)
-        await new Promise<void>((resolve) => this.deps.clock.after(pauseMs * (0.5 + 0.5 * this.deps.random()), resolve))
-    }
-  }
-
-  private async list(signal: AbortSignal): Promise<void> {
-    const { resourceVersion, items } = await this.deps.api.list(this.namespace, undefined, signal)
-    if (signal.aborted) return
+  private listed(items: readonly unknown[]): void {
     const byService = new Map<string, unknown[]>()
     for (const item of items) {
-      const labels = (item as { metadata?: { labels?: Record<string, string> } } | null)?.metadata?.labels
-      const service = labels?.[serviceLabel]
+      const service = labelled(item)
       if (service === undefined || !this.wanted.has(service)) continue
       const own = byService.get(service) ?? []
       own.push(item)
       byService.set(service, own)
     }
-    this.resourceVersion = resourceVersion
     for (const [service, slices] of this.wanted) {
       this.replace(service, slices, byService.get(service) ?? [])
       this.deps.onSlices(service, slices.values())
@@ -150,21 +130,18 @@ export class NamespaceWatch {
   }
 
   private hear({ type, object }: WatchWord): void {
-    const version = (object as { metadata?: { resourceVersion?: unknown } } | null)?.metadata?.resourceVersion
-    if (typeof version === 'string' && version !== '') this.resourceVersion = version
-    if (type === 'BOOKMARK') return
-    const labels = (object as { metadata?: { labels?: Record<string, string> } } | null)?.metadata?.labels
-    const service = labels?.[serviceLabel]
+    const service = labelled(object)
     const slices = service === undefined ? undefined : this.wanted.get(service)
     if (service === undefined || slices === undefined) return
+    const { name } = (object as { metadata: { name?: unknown } }).metadata
     const slice = readSlice(object)
-    if (slice === undefined || serviceOf(slice) !== service) {
-      this.refuse(service, (object as { metadata?: { name?: unknown } }).metadata?.name)
+    if (slice === undefined && type !== 'DELETED') {
+      this.refuse(service, name)
       return
     }
     this.changes.set(service, (this.changes.get(service) ?? 0) + 1)
-    if (type === 'DELETED') slices.delete(slice.metadata.name)
-    else slices.set(slice.metadata.name, slice)
+    if (type !== 'DELETED' && slice !== undefined) slices.set(slice.metadata.name, slice)
+    else if (typeof name === 'string') slices.delete(name)
     this.deps.onSlices(service, slices.values())
   }
 
@@ -181,4 +158,11 @@ export class NamespaceWatch {
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') this.deps.onTrouble()
     else this.deps.onProblem(error)
   }
+}
+
+/** The service that a slice belongs to, whatever else it holds. */
+function labelled(object: unknown): string | undefined {
+  const service = (object as { metadata?: { labels?: Record<string, unknown> | null } | null } | null)?.metadata
+    ?.labels?.[serviceLabel]
+  return typeof service === 'string' ? service : undefined
 }

@@ -1,9 +1,15 @@
 import { expect } from 'chai'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/index.ts'
+import type { KubernetesAdapterConfig } from '../../registry-adapters/kubernetes/index.ts'
 import type { ServiceName } from '../../contracts/endpoint.ts'
-import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import type { RegistryAdapter, RuleCollection } from '../../contracts/registry-adapter.ts'
 import { startKubernetesStandIn } from '../support/kubernetes/stand-in.ts'
 import type { KubernetesStandIn, StandInObject } from '../support/kubernetes/stand-in.ts'
+import { systemClock } from '../../contracts/clock.ts'
+import { HttpClient } from '../../registry-adapters/http/http-client.ts'
+import { KubernetesApi, slicesOf } from '../../registry-adapters/kubernetes/kubernetes-api.ts'
+import { removeLeftovers } from '../../registry-adapters/kubernetes/leftovers.ts'
+import { manualClock } from '../unit/agent/control/support/manual-clock.ts'
 import { startGate } from '../support/nacos/gate.ts'
 import { eventually, recordedDeps, recordingListener } from '../support/registry-listener.ts'
 import { describeRegistryAdapter } from './registry-adapter.ts'
@@ -12,19 +18,25 @@ import { describeRegistryFaults } from './registry-faults.ts'
 
 const group = 'DEFAULT_GROUP'
 
-function adapterAt(port: number, isWriting = true): RegistryAdapter {
+function adapterAt(
+  port: number,
+  write: KubernetesAdapterConfig['write'] = 'endpoint-slices',
+  hasRules = false,
+  deps = recordedDeps(),
+): RegistryAdapter {
   return createKubernetesAdapter(
     {
       name: 'cluster',
       access: { server: { host: '127.0.0.1', port }, tls: () => undefined, token: () => 'agent-token' },
       namespace: 'public',
       namespaces: [group],
-      isWriting,
+      write,
+      hasRules,
       maxEndpoints: 10_000,
       watchMs: 8000,
       pulseMs: 500,
     },
-    recordedDeps(),
+    deps,
   )
 }
 
@@ -213,7 +225,8 @@ describe('Kubernetes, what only it has', function () {
         access: { server: { host: '127.0.0.1', port: cluster.port }, tls: () => undefined, token: () => undefined },
         namespace: 'public',
         namespaces: [group],
-        isWriting: false,
+        write: 'off',
+        hasRules: false,
         maxEndpoints: 100,
         watchMs: 1000,
         pulseMs: 60_000,
@@ -254,5 +267,165 @@ describe('Kubernetes, what only it has', function () {
     await second.untilIds(['10.0.0.2:9090'])
     expect(first.ids).to.deep.equal(['10.0.0.2:8080'])
     expect(first.sets).to.have.length(2)
+  })
+
+  const registration = {
+    service: orders,
+    address: '10.2.0.1',
+    port: 21_000,
+    weight: 1,
+    cluster: '',
+    healthy: true,
+    enabled: true,
+    metadata: { version: 'v1', zone: 'bj-1', 'hostmesh.inbound': 'true' },
+  }
+
+  it('an object of somebody else under our name is neither changed nor removed, and the conflict is named', async () => {
+    const deps = recordedDeps()
+    adapter = adapterAt(cluster.port, 'endpoint-slices', false, deps)
+    adapter.start()
+    const first = adapter.register(registration)
+    await eventually(() => first.state === 'registered', 'the application')
+    const [mine] = cluster.objects('endpointslices', group)
+    first.release()
+    cluster.put('endpointslices', group, {
+      ...structuredClone(mine!),
+      metadata: { name: mine!.metadata.name, labels: { 'kubernetes.io/service-name': 'orders' } },
+    })
+    const second = adapter.register(registration)
+    await eventually(() => second.state === 'failing', 'the conflict')
+    expect(deps.lines.some((line) => line.includes('E_REGISTRY_CONFLICT') && line.includes('is not ours'))).to.equal(
+      true,
+    )
+    await second.deregister(2000)
+    expect(cluster.objects('endpointslices', group)).to.have.length(1)
+  })
+
+  it('writes workload entries and the service entry that takes them, keeps them alive, and takes them back', async () => {
+    for (const resource of ['serviceentries', 'workloadentries']) cluster.install('networking.istio.io/v1', resource)
+    adapter = adapterAt(cluster.port, 'workload-entries')
+    adapter.start()
+    const handle = adapter.register(registration)
+    await eventually(() => handle.state === 'registered', 'the application')
+    const [entry] = cluster.objects('serviceentries', group)
+    expect(entry!['spec']).to.deep.equal({
+      hosts: ['orders.DEFAULT_GROUP.svc.cluster.local'],
+      location: 'MESH_INTERNAL',
+      resolution: 'STATIC',
+      ports: [{ number: 80, name: 'http-mesh', protocol: 'HTTP' }],
+      workloadSelector: { labels: { app: 'orders' } },
+    })
+    const [workload] = cluster.objects('workloadentries', group)
+    expect(workload!['spec']).to.deep.equal({
+      address: '10.2.0.1',
+      ports: { 'http-mesh': 21_000 },
+      labels: { app: 'orders', version: 'v1', zone: 'bj-1', 'hostmesh.inbound': 'true' },
+      weight: 1,
+      locality: '/bj-1',
+    })
+    // an unhealthy application is no entry for Istio
+    handle.update({ healthy: false })
+    await eventually(() => cluster.objects('workloadentries', group).length === 0, 'it to be out')
+    handle.update({ healthy: true })
+    await eventually(() => cluster.objects('workloadentries', group).length === 1, 'it to be back')
+    await handle.deregister(2000)
+    expect(cluster.objects('workloadentries', group)).to.deep.equal([])
+  })
+
+  it('removes what a dead host wrote, but nothing that was renewed or that others wrote', async () => {
+    const written = (name: string, renewedAt: string | undefined, isOurs = true): StandInObject => {
+      const object = slice(name, ['10.0.0.1'])
+      if (isOurs) object.metadata.labels!['app.kubernetes.io/managed-by'] = 'hostmesh'
+      if (renewedAt !== undefined) object.metadata.annotations = { 'hostmesh.io/renewed-at': renewedAt }
+      return object
+    }
+    const [old, now] = [new Date(Date.now() - 700_000).toISOString(), new Date().toISOString()]
+    for (const one of [
+      written('dead', old),
+      written('alive', now),
+      written('strange', old, false),
+      written('odd', 'never'),
+    ])
+      cluster.put('endpointslices', group, one)
+    const deps = recordedDeps()
+    const clock = manualClock(Date.now())
+    const http = new HttpClient({
+      servers: [{ host: '127.0.0.1', port: cluster.port }],
+      tls: () => undefined,
+      headers: () => ({}),
+      clock: systemClock,
+      random: Math.random,
+    })
+    const stop = removeLeftovers({
+      ...deps,
+      clock,
+      registry: 'cluster',
+      api: new KubernetesApi(http),
+      collections: [slicesOf(group)],
+      forgetAfterMs: 600_000,
+    })
+    clock.advance(150_000)
+    await eventually(
+      () => deps.counted('registry_leftovers_removed') === 1,
+      () => `one to be removed; ${deps.lines.join()}`,
+    )
+    stop()
+    http.close()
+    expect(cluster.objects('endpointslices', group).map(({ metadata }) => metadata.name)).to.deep.equal([
+      'alive',
+      'strange',
+      'odd',
+    ])
+  })
+
+  describe('as a place of rules', () => {
+    const rule = (kind: string, name: string, spec: object): StandInObject => ({
+      apiVersion: 'networking.istio.io/v1',
+      kind,
+      metadata: { name, namespace: group, labels: {} },
+      spec,
+    })
+    const route = rule('VirtualService', 'orders', {
+      hosts: ['orders'],
+      http: [{ route: [{ destination: { host: 'orders' } }] }],
+    })
+    let heard: (readonly RuleCollection[])[]
+    const watch = async (): Promise<void> => {
+      adapter = adapterAt(cluster.port, 'off', true)
+      heard = []
+      adapter.rules!.watch((collections) => void heard.push(collections))
+      // nobody has answered yet: what is in force stays
+      await eventually(() => heard.length === 1, 'the first word')
+      expect(heard[0]!.every(({ text, isAwaited }) => text === undefined && isAwaited === true)).to.equal(true)
+      adapter.start()
+    }
+    const last = (kind: string): RuleCollection | undefined =>
+      heard.at(-1)?.find(({ name }) => name === `${kind} in ${group}`)
+
+    it('tells all rules of a kind, each change, and that one is gone; kinds that the cluster has not are empty', async () => {
+      cluster.install('networking.istio.io/v1beta1', 'virtualservices')
+      cluster.put('virtualservices', group, structuredClone(route))
+      await watch()
+      await eventually(() => last('VirtualService')?.text?.includes('"orders"') === true, 'the rule')
+      await eventually(() => last('HTTPRoute')?.text === '', 'a kind that is not there')
+      cluster.put('virtualservices', group, { ...structuredClone(route), metadata: { name: 'second' } })
+      await eventually(() => last('VirtualService')!.text!.split('---').length === 2, 'the second one')
+      cluster.remove('virtualservices', group, 'orders')
+      await eventually(() => last('VirtualService')!.text!.split('---').length === 1, 'the first one to be gone')
+    })
+
+    it('says which kind it may not read, goes on with the others, and leaves out what the mesh wrote', async () => {
+      for (const resource of ['virtualservices', 'serviceentries']) cluster.install('networking.istio.io/v1', resource)
+      cluster.put('virtualservices', group, structuredClone(route))
+      const own = rule('ServiceEntry', 'own', {})
+      own.metadata.labels = { 'app.kubernetes.io/managed-by': 'hostmesh' }
+      cluster.put('serviceentries', group, own)
+      cluster.forbidden.add('virtualservices')
+      await watch()
+      await eventually(() => last('VirtualService')?.problem?.includes('403') === true, 'the refusal')
+      await eventually(() => last('ServiceEntry')?.text === '', 'the other kind')
+      expect(last('VirtualService')).to.include({ text: undefined })
+      expect(adapter!.status().connected).to.equal(true)
+    })
   })
 })

@@ -30,6 +30,8 @@ export interface RegistryUnderTest {
     service: ServiceName,
   ) => Promise<readonly { id: string; weight: number; metadata: Readonly<Record<string, string>> }[]>
   readonly namespace: string
+  /** Absent = DEFAULT_GROUP. */
+  readonly group?: string
   close(): Promise<void>
 }
 
@@ -79,7 +81,7 @@ export function describeRegistryAdapter(
     }
     const freshService = (): ServiceName => ({
       namespace: registry.namespace,
-      group: 'DEFAULT_GROUP',
+      group: registry.group ?? 'DEFAULT_GROUP',
       name: `compliance-${process.pid}-${++serial}`,
     })
     const a = { address: '10.1.0.1', port: 8001 }
@@ -93,7 +95,7 @@ export function describeRegistryAdapter(
       started().subscribe(service, listener)
       const set = await listener.untilIds(['10.1.0.1:8001', '10.1.0.2:8002'])
       expect(listener.ids).to.deep.equal(['10.1.0.1:8001', '10.1.0.2:8002'])
-      expect(set.service).to.equal(`${service.namespace}/DEFAULT_GROUP@@${service.name}`)
+      expect(set.service).to.equal(`${service.namespace}/${service.group}@@${service.name}`)
       expect(set.endpoints[0]).to.include({ weight: 1, healthy: true, enabled: true })
       expect(set.endpoints[1]).to.include({ weight: 3 })
       if (abilities.isPlain !== true) {
@@ -200,7 +202,7 @@ export function describeRegistryAdapter(
         adapter.subscribe(service, listener)
         await listener.untilIds(['10.1.0.1:8001'])
         const names = await adapter.listServices(100_000, AbortSignal.timeout(5000))
-        expect(names).to.include(`${service.namespace}/DEFAULT_GROUP@@${service.name}`)
+        expect(names).to.include(`${service.namespace}/${service.group}@@${service.name}`)
         expect(await adapter.listServices(1, AbortSignal.timeout(5000))).to.have.length(1)
       })
 

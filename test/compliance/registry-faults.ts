@@ -29,6 +29,8 @@ export interface BreakableRegistry {
   /** Ids that others see. */
   readonly seen?: (service: ServiceName) => Promise<string[]>
   readonly namespace: string
+  /** Absent = DEFAULT_GROUP. */
+  readonly group?: string
   close(): Promise<void>
 }
 
@@ -72,7 +74,7 @@ export function describeRegistryFaults(
     }
     const freshService = (): ServiceName => ({
       namespace: registry.namespace,
-      group: 'DEFAULT_GROUP',
+      group: registry.group ?? 'DEFAULT_GROUP',
       name: `faults-${process.pid}-${++serial}`,
     })
     const a = { address: '10.1.0.1', port: 8001 }

@@ -31,7 +31,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const serviceDefaults = {
     namespace: namings[0]?.namespace ?? defaultNamespace,
     group: namings[0]?.group ?? defaultGroup,
-    groups: [...new Set(namings.map((naming) => naming.group))],
+    groups: [...new Set(namings.flatMap(({ group, groups }) => groups ?? [group]))],
   }
   const at = (port: number): { host: string; port: number } => ({ host: address, port })
   return {

@@ -1,6 +1,6 @@
 /** The one table of registry kinds, and what the rest of control asks of a section of `registries` without knowing its kind. */
 import * as z from 'zod'
-import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import type { AdapterDeps, ConfigSource, RegistryAdapter, RuleFeed } from '../../../contracts/registry-adapter.ts'
 import { consulKind, consulSection } from './consul.ts'
 import { dnsKind, dnsSection } from './dns.ts'
 import { etcdKind, etcdSection } from './etcd.ts'
@@ -66,4 +66,11 @@ export function ruleStores(
       ? []
       : [{ name: `${section.type}:${section.name}`, source, group }]
   })
+}
+
+/** The registries in which rules lie as resources, each as a source of rules by name. */
+export function ruleFeeds(adapters: readonly RegistryAdapter[]): { readonly name: string; readonly feed: RuleFeed }[] {
+  return adapters.flatMap(({ type, name, rules }) =>
+    rules === undefined ? [] : [{ name: `${type}:${name}`, feed: rules }],
+  )
 }

@@ -21,6 +21,8 @@ export interface RegistryNaming {
   readonly namespace: string
   readonly group: string
   readonly cluster: string
+  /** All groups that it has, where there may be several. */
+  readonly groups?: readonly string[]
 }
 
 /** What may come from a registry. */

@@ -1,5 +1,5 @@
 /**
- * A stand-in for the part of a Kubernetes API server that the adapter speaks to: EndpointSlices and Services with list (in pages), watch from a resource version with bookmarks, 410 for one that was
+ * A stand-in for the part of a Kubernetes API server that the adapter speaks to: EndpointSlices, Services and whatever kinds are installed, with list (in pages), watch from a resource version with bookmarks, 410 for one that was
  * forgotten, server-side apply, and a bearer token. Strict: what the API does not know is refused. Source: Kubernetes API concepts ("Efficient detection of changes", "Resource versions").
  */
 import { createServer } from 'node:http'
@@ -21,9 +21,13 @@ export interface StandInObject {
 
 export interface KubernetesStandIn {
   readonly port: number
-  put(resource: 'endpointslices' | 'services', namespace: string, object: StandInObject): void
-  remove(resource: 'endpointslices' | 'services', namespace: string, name: string): void
-  objects(resource: 'endpointslices' | 'services', namespace: string): readonly StandInObject[]
+  put(resource: string, namespace: string, object: StandInObject): void
+  remove(resource: string, namespace: string, name: string): void
+  objects(resource: string, namespace: string): readonly StandInObject[]
+  /** Makes a kind known: `install('networking.istio.io/v1', 'virtualservices')`. */
+  install(groupVersion: string, resource: string): void
+  /** Resources that nobody may read or write. */
+  readonly forbidden: Set<string>
   /** Only this token is taken; undefined = any. */
   token: string | undefined
   /** Events from before now are forgotten: whoever watches from there is told 410. */
@@ -52,6 +56,10 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
   const stores = new Map<string, Map<string, StandInObject>>()
   const watchers = new Set<{ place: string; send(event: Event): void; bookmark(): void }>()
   const sockets = new Set<Socket>()
+  const installed = new Map([
+    ['endpointslices', 'apis/discovery.k8s.io/v1'],
+    ['services', 'api/v1'],
+  ])
   let events: Event[] = []
   let version = 100
   let oldest = 100
@@ -93,12 +101,12 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
     if (standIn.token !== undefined && request.headers.authorization !== `Bearer ${standIn.token}`)
       return refuse(401, 'Unauthorized', 'Unauthorized')
     const url = new URL(request.url!, 'http://kubernetes')
-    const found =
-      /^\/(?:apis\/discovery\.k8s\.io\/v1|api\/v1)\/namespaces\/([^/]+)\/(endpointslices|services)(?:\/([^/]+))?$/.exec(
-        url.pathname,
-      )
-    if (found === null) return refuse(404, 'NotFound', `no path ${url.pathname}`)
-    const [, namespace, resource, name] = found
+    const found = /^\/(api\/v1|apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([a-z]+)(?:\/([^/]+))?$/.exec(url.pathname)
+    if (found === null || installed.get(found[3]!) !== found[1])
+      return refuse(404, 'NotFound', 'the server could not find the requested resource')
+    const [, , namespace, resource, name] = found
+    if (standIn.forbidden.has(resource!))
+      return refuse(403, 'Forbidden', `${resource} is forbidden: User "agent" cannot list resource "${resource}"`)
     const place = `${namespace}/${resource}`
     const selector = /^([^=]+)=(.+)$/.exec(url.searchParams.get('labelSelector') ?? '')
     const isSelected = (object: StandInObject): boolean =>
@@ -108,8 +116,16 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
       switch (request.method) {
         case 'GET':
           return object === undefined ? refuse(404, 'NotFound', `${name} not found`) : send(200, object)
-        case 'DELETE':
+        case 'DELETE': {
+          const body = await textOf(request)
+          const { preconditions } = (body === '' ? {} : JSON.parse(body)) as {
+            preconditions?: { resourceVersion?: string }
+          }
+          const wanted = preconditions?.resourceVersion
+          if (object !== undefined && wanted !== undefined && wanted !== object.metadata.resourceVersion)
+            return refuse(409, 'Conflict', 'the object has been modified')
           return remove(place, name) ? send(200, { kind: 'Status', status: 'Success' }) : refuse(404, 'NotFound', name)
+        }
         case 'PATCH': {
           if (
             request.headers['content-type'] !== 'application/apply-patch+yaml' ||
@@ -195,6 +211,8 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
     },
     remove: (resource, namespace, name) => void remove(`${namespace}/${resource}`, name),
     objects: (resource, namespace) => [...storeOf(`${namespace}/${resource}`).values()],
+    install: (groupVersion, resource) => void installed.set(resource, `apis/${groupVersion}`),
+    forbidden: new Set(),
     token: undefined,
     compact: () => {
       events = []

@@ -23,6 +23,7 @@ export function cuttable(inner: RegistryAdapter, now: () => number): CuttableReg
     name: inner.name,
     type: inner.type,
     config: inner.config,
+    ...(inner.rules === undefined ? {} : { rules: inner.rules }),
     start: () => inner.start(),
     register: (registration) => inner.register(registration),
     listServices: (limit, signal) => inner.listServices(limit, signal),

@@ -1,6 +1,6 @@
-/** Connects the rules in registries' configuration stores with the core: which documents are watched follows the services in use. */
+/** Connects the rules in registries with the core: of configuration stores the documents of the services in use, of those that hold rules as resources all. */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
-import type { ConfigSource } from '../../../../contracts/registry-adapter.ts'
+import type { ConfigSource, RuleFeed } from '../../../../contracts/registry-adapter.ts'
 import type { RuleDocument } from '../rules/types.ts'
 import { splitKey } from '../snapshot/compiler.ts'
 import { inboundNamespace } from '../snapshot/inbound-namespace.ts'
@@ -23,11 +23,22 @@ export interface RuleStoreOfRegistry {
   readonly group: string
 }
 
-export function startRegistryRules(taker: RuleTaker, stores: readonly RuleStoreOfRegistry[]): { close(): void } {
+export interface RuleFeedOfRegistry {
+  /** Name of the source of rules. */
+  readonly name: string
+  readonly feed: RuleFeed
+}
+
+export function startRegistryRules(
+  taker: RuleTaker,
+  stores: readonly RuleStoreOfRegistry[],
+  feeds: readonly RuleFeedOfRegistry[] = [],
+): { close(): void } {
   const sources = stores.map(
     ({ name, source, group }) =>
       new RegistryRules({ source, group, onDocuments: (documents) => taker.replaceRules(name, documents) }),
   )
+  const fed = feeds.map(({ name, feed }) => feed.watch((collections) => taker.replaceRules(name, collections)))
   let soon: NodeJS.Immediate | undefined
   const wantAll = (): void => {
     soon = undefined
@@ -46,6 +57,7 @@ export function startRegistryRules(taker: RuleTaker, stores: readonly RuleStoreO
       stop()
       if (soon !== undefined) clearImmediate(soon)
       for (const source of sources) source.close()
+      for (const subscription of fed) subscription.unsubscribe()
     },
   }
 }
