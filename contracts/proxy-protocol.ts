@@ -183,7 +183,8 @@ function isIpv4(text: string): boolean {
   return parts.length === 4 && parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) <= 255)
 }
 
-function parseIpv6(text: string): Buffer | undefined {
+/** The 16 bytes of an IPv6 address in any spelling; undefined for anything else. */
+export function parseIpv6(text: string): Buffer | undefined {
   const halves = text.split('::')
   if (text.length > 45 || halves.length > 2) return undefined
   const groups = halves.map((half) => (half === '' ? [] : half.split(':')))

@@ -42,4 +42,6 @@ export interface RelayListener {
   readonly direct: boolean
   /** `address:port` of the last good endpoints for the direct tier; the application's own port for inbound. At most 64. */
   readonly endpoints: readonly string[]
+  /** Of an inbound port: user id that must listen at the application's own port; absent = whoever listens there. */
+  readonly applicationUser?: number | undefined
 }

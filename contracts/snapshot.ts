@@ -124,6 +124,8 @@ export type ListenerSpec =
       readonly service: ServiceKey
       readonly virtualHost: string
       readonly app: string
+      /** User id that must listen where the application is said to be; absent = whoever listens there. */
+      readonly applicationUser?: number | undefined
     })
   /** In a center: takes relayed connections of hosts; the service comes from the TLV of PROXY v2. */
   | (ListenerBase & {

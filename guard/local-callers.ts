@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isIPv4, type Socket } from 'node:net'
+import { listenerUid } from '../native/listener-owner.ts'
 import { SocketOwner } from '../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../native/socket-table.ts'
 
@@ -27,7 +28,7 @@ export class LocalCallers {
 
   /** undefined = nobody listens there, or it cannot be told. */
   uidOfListener(address: string, port: number): number | undefined {
-    return this.owner?.uidOfListener({ address, port })
+    return listenerUid(this.owner, { address, port })
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  *
  * A connection that its owner has closed (TIME_WAIT, an orphan) belongs to nobody any more: the kernel reports it as user 0, without an inode. Such an answer is none.
  */
+import { parseIpv6 } from '../contracts/proxy-protocol.ts'
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
 import { connectedStates, listenState } from './tcp-states.ts'
@@ -138,13 +139,8 @@ export class SocketOwner {
   }
 }
 
-/** IPv4, or the IPv6 addresses that every host has: loopback and none. */
 function addressBytes(address: string): Buffer | undefined {
-  if (address === '::1' || address === '::') {
-    const bytes = Buffer.alloc(16)
-    bytes[15] = address === '::' ? 0 : 1
-    return bytes
-  }
+  if (address.includes(':')) return parseIpv6(address)
   const parts = address.split('.').map(Number)
   return parts.length === 4 && parts.every((part) => part >= 0 && part < 256) ? Buffer.from(parts) : undefined
 }

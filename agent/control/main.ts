@@ -32,7 +32,7 @@ import { cuttable } from './core/registries/cuttable.ts'
 import { removeLeftovers } from './core/state/leftovers.ts'
 import { ControlMetrics } from './observe.ts'
 import { watchAddress } from './host/address-watch.ts'
-import { probe } from './host/applications/probe.ts'
+import { probe, probeOwn } from './host/applications/probe.ts'
 import { createAdapters, ruleFeeds, ruleStores } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
 import { ruleScope } from './config/rule-scope.ts'
@@ -196,6 +196,7 @@ async function main(): Promise<void> {
 
   const guard = fileReadGuard(config.stateDir, { pid: process.pid, now: () => clock.wall(), isAlive, log: logger })
   const metrics = new ControlMetrics()
+  const callers = new LocalCallers()
   let control: Control
   const adapterDeps = { clock, random: Math.random, log: logger, metrics }
   const adapters = await createAdapters(config, adapterDeps, (address, port) =>
@@ -211,7 +212,7 @@ async function main(): Promise<void> {
     rules: new RuleStore({ ...ruleScope(config), guard }),
     entrySet,
     resolve: createNames({ servers: config.dns.servers, clock, random: Math.random }),
-    probe,
+    probe: probeOwn(probe, (address, port) => callers.uidOfListener(address, port)),
     uidOf: systemUid,
     clock,
     random: Math.random,
@@ -220,7 +221,6 @@ async function main(): Promise<void> {
     check,
   })
 
-  const callers = new LocalCallers()
   let watchdog: WatchdogLink | undefined
   const face = new LocalNacos(control, adapterDeps, callers)
   const context: AdminContext = {

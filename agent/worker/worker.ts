@@ -2,6 +2,7 @@ import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from 
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
+import { DialGuard } from './connect/dial-guard.ts'
 import { Dialer } from './connect/dialer.ts'
 import { RefusedApplications } from './connect/refused-applications.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
@@ -22,6 +23,7 @@ import { ParkedNames } from './mesh/parked-names.ts'
 import { StatePorter } from './handoff/state-porter.ts'
 import { Acceptor } from './listen/acceptor.ts'
 import { Adoption } from './listen/adoption.ts'
+import { ListenerOwner } from '../../native/listener-owner.ts'
 import { CallerIdentity } from './listen/caller-identity.ts'
 import { CallerIntake } from './listen/caller-intake.ts'
 import { probeContext } from './listen/listener-context.ts'
@@ -88,9 +90,6 @@ const tickMs = 100
 /** And callers that are not read are looked at for having given up. */
 const ticksPerLook = 10
 
-/** Between two log lines about loops, ms. */
-const loopLogMs = 10_000
-
 /**
  * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the parts and hands each what it needs. `start.ts` connects it to control and watchdog; tests and
  * benchmarks drive it directly. Close it with `close()`; nothing keeps the process alive afterwards.
@@ -111,6 +110,7 @@ export class Worker {
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
+  private readonly listenerOwner = new ListenerOwner()
   private readonly checks: ActiveChecks
   private readonly protocols: ProtocolTable
   private readonly live = new LiveTable()
@@ -155,10 +155,17 @@ export class Worker {
       now,
       tell: options.tellRefused,
     })
-    let loopLoggedAt = Number.NEGATIVE_INFINITY
     const ownListeners = new OwnListeners({
       specs: () => [...this.listeners.list()].map(({ socket, spec }) => ({ ...spec, port: socket.port })),
       revision: () => this.listeners.revision,
+      now,
+    })
+    const guard = new DialGuard({
+      own: ownListeners,
+      isTcp: (service) => this.state.service(service)?.protocol === 'tcp',
+      uidOfListener: (address, port) => this.listenerOwner.uidOf({ address, port }),
+      tallies,
+      warn,
       now,
     })
     const dialer = new Dialer({
@@ -167,18 +174,7 @@ export class Worker {
       clock,
       socketOptions: socketOptions(warn),
       onRefused: (address, port) => refused.note(address, port),
-      leadsBack: (address, port, service) => {
-        if (this.state.service(service)?.protocol !== 'tcp' || !ownListeners.leadsBack(address, port, service))
-          return false
-        tallies.loopDials++
-        if (now() - loopLoggedAt > loopLogMs) {
-          loopLoggedAt = now()
-          warn(
-            `${service}: ${address}:${port} is a listener of this agent; a connection there would come back, so none is made`,
-          )
-        }
-        return true
-      },
+      refusal: (address, port, service) => guard.refusal(address, port, service),
     })
     const strings = new StringCache()
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
@@ -385,6 +381,7 @@ export class Worker {
   stopAccepting(): void {
     this.listeners.stop()
     this.callers.close()
+    this.listenerOwner.close()
     for (const probe of this.probes) probe.close()
   }
 

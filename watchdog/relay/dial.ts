@@ -9,8 +9,8 @@ export interface DialDeps {
   readonly health: AddressHealth
   readonly now: () => number
   readonly maxBufferBytes: number
-  /** Whether a connection there would come back to a socket that we relay for. */
-  readonly leadsBack: (target: RelayAddress) => boolean
+  /** Whether no connection may be made there. */
+  readonly isRefused: (target: RelayAddress) => boolean
 }
 
 /** Who took it, and who stands behind it in the list. */
@@ -33,7 +33,7 @@ export function dialFirst(
       done(undefined)
       return
     }
-    if (deps.leadsBack(target)) {
+    if (deps.isRefused(target)) {
       next(position + 1)
       return
     }

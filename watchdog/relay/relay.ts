@@ -8,6 +8,7 @@ import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { Native } from '../../native/descriptors.ts'
+import { ListenerOwner } from '../../native/listener-owner.ts'
 import type { HeldSocket, HeldSockets } from '../hold/held-sockets.ts'
 import { shardKey } from '../hold/held-sockets.ts'
 import type { Log } from '../log.ts'
@@ -49,6 +50,7 @@ export class Relay {
   private readonly counts = { center: 0, direct: 0, failed: 0, shed: 0, refused: 0, passedOver: 0 }
   private readonly waiting = new Waiting()
   private readonly watch: CenterWatch
+  private readonly listenerOwner = new ListenerOwner()
   private readonly introduction: Introduction
   private secretProblem: string | undefined
   private heads: RelayedHeads | undefined
@@ -115,6 +117,7 @@ export class Relay {
   close(): void {
     this.stop()
     this.watch.close()
+    this.listenerOwner.close()
     for (const socket of this.sockets) socket.destroy()
   }
 
@@ -227,7 +230,7 @@ export class Relay {
       // A limit that an older release does not write has its default.
       limits: { ...defaultLimits, ...targets.limits },
       maxBufferBytes: bounds.maxRelayBufferBytes,
-      leadsBack: (target) => this.leadsBack(target, listener),
+      isRefused: (target) => this.leadsBack(target, listener) || this.isOtherUsers(target, listener),
       onRouted: (end) => {
         this.counts[end]++
         // An inbound connection goes to the local application; that is no tier of a caller on this host.
@@ -246,6 +249,13 @@ export class Relay {
       if (from.kind === 'inbound' || this.listenerOf(held)?.kind !== 'inbound') return true
     }
     return false
+  }
+
+  /** The application may have ended and its port be another's. */
+  private isOtherUsers(target: RelayAddress, { applicationUser }: RelayListener): boolean {
+    if (applicationUser === undefined) return false
+    const uid = this.listenerOwner.uidOf(target)
+    return uid !== undefined && uid !== applicationUser
   }
 
   private noteSecret(): void {

@@ -21,8 +21,8 @@ export interface RelayedDeps {
   readonly limits: LimitsSpec
   readonly now: () => number
   readonly maxBufferBytes: number
-  /** Whether a connection there would come back to a socket that we relay for. */
-  readonly leadsBack: (target: RelayAddress) => boolean
+  /** A connection there would come back to a socket that we relay for, or meet another user than the application's. */
+  readonly isRefused: (target: RelayAddress) => boolean
   /** Which tier took it, or that none did; again when a center did not deliver it and another took it. */
   readonly onRouted: (end: RelayEnd) => void
   /** A malformed request. */

@@ -5,6 +5,7 @@ import type { Clock } from '../transport/clock.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Dial, DialCallback, Transport, Transports } from '../transport/transport.ts'
+import { notItsUser } from './dial-guard.ts'
 import type { SocketOptions } from './socket-options.ts'
 
 export interface DialerDeps {
@@ -12,10 +13,10 @@ export interface DialerDeps {
   readonly wheel: TimerWheel
   readonly clock: Clock
   readonly socketOptions: SocketOptions
-  /** The system refused a dial: nobody listens there. */
+  /** The system refused a dial, or nobody listens there who may: the application is not there. */
   readonly onRefused: (address: string, port: number) => void
-  /** The address is a listener of ours, and the connection would come back to it. */
-  readonly leadsBack: (address: string, port: number, service: ServiceKey) => boolean
+  /** Why no connection may be made there, as a system's name for it; null = it may. */
+  readonly refusal: (address: string, port: number, service: ServiceKey) => string | null
 }
 
 /** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
@@ -46,8 +47,8 @@ export class Dialer {
 }
 
 /** In a later turn, as the system does it. */
-function refuse(callback: DialCallback): Dial {
-  const soon = setImmediate(callback, null, 'ELOOP')
+function refuse(callback: DialCallback, reason: string): Dial {
+  const soon = setImmediate(callback, null, reason)
   return { cancel: () => clearImmediate(soon) }
 }
 
@@ -77,16 +78,15 @@ export class PendingDial implements TimerOwner {
       }
       deps.clock.refresh()
       if (transport === null) {
-        if (reason === 'ECONNREFUSED') deps.onRefused(address, port)
+        if (reason === 'ECONNREFUSED' || reason === notItsUser) deps.onRefused(address, port)
         waiting.onDialFailed(reason === 'ETIMEDOUT' ? Outcome.connectTimeout : Outcome.connectFailure, reason)
         return
       }
       deps.socketOptions.apply(transport, pool)
       waiting.onDialed(transport)
     }
-    this.dial = deps.leadsBack(address, port, service)
-      ? refuse(onDialed)
-      : deps.transports.dial(address, port, onDialed)
+    const refusal = deps.refusal(address, port, service)
+    this.dial = refusal === null ? deps.transports.dial(address, port, onDialed) : refuse(onDialed, refusal)
   }
 
   onTimer(): void {

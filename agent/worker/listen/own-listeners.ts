@@ -22,8 +22,8 @@ export class OwnListeners {
   private readonly deps: OwnListenersDeps
   private revision = -1
   private readonly byPort = new Map<number, ListenerSpec[]>()
-  /** What inbound listeners lead to. */
-  private readonly applications = new Set<string>()
+  /** What inbound listeners lead to, and the user that must listen there. */
+  private readonly applications = new Map<string, number | undefined>()
   private addresses: ReadonlySet<string> = new Set()
   private lookedAt = Number.NEGATIVE_INFINITY
 
@@ -39,6 +39,12 @@ export class OwnListeners {
     const plain = address.startsWith('::ffff:') ? address.slice(7) : address
     const isFromInbound = this.applications.has(service)
     return there.some((spec) => (isFromInbound || spec.kind !== 'inbound') && this.isAt(spec.address, plain))
+  }
+
+  /** Behind an inbound port: the user that must listen where the application is. undefined = anybody may, or it is no such service. */
+  applicationUser(service: string): number | undefined {
+    if (this.revision !== this.deps.revision()) this.rebuild()
+    return this.applications.get(service)
   }
 
   private isAt(listening: string, address: string): boolean {
@@ -60,7 +66,7 @@ export class OwnListeners {
     this.byPort.clear()
     this.applications.clear()
     for (const spec of this.deps.specs()) {
-      if (spec.kind === 'inbound') this.applications.add(spec.service)
+      if (spec.kind === 'inbound') this.applications.set(spec.service, spec.applicationUser)
       const others = this.byPort.get(spec.port)
       if (others === undefined) this.byPort.set(spec.port, [spec])
       else others.push(spec)

@@ -6,6 +6,7 @@ export class Tallies {
   memorySheds = 0
   badProxyHeaders = 0
   loopDials = 0
+  otherUserDials = 0
   relayStrangers = 0
   relayProofs = 0
   /** To and from workers of the same generation. */
@@ -111,6 +112,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'loopDials',
     'hostmesh_loop_dials_total',
     'TCP connections not made because they would come back to a listener of ours',
+  ],
+  [
+    'otherUserDials',
+    'hostmesh_other_user_dials_total',
+    'Connections to a local application not made because another user than the one that announced it listens there',
   ],
   ['requestLineLimits', 'hostmesh_request_line_limit_total', 'Requests refused for a too long request line'],
   ['headLimits', 'hostmesh_head_bytes_limit_total', 'Messages refused for a too large head'],

@@ -24,7 +24,7 @@ export function applicationId(
 /** The application behind an instance; undefined for port 0, which consumers announce: there is nothing to reach. */
 export function applicationOf(service: ServiceName, instance: NacosInstance): FaceApplication | undefined {
   if (instance.port === 0) return undefined
-  const { ip: address, port, cluster, weight, enabled, healthy, ephemeral, owner } = instance
+  const { ip: address, port, cluster, weight, enabled, healthy, ephemeral, owner, listenerUser } = instance
   const metadata = Object.fromEntries(Object.entries(instance.metadata).filter(([key]) => !key.startsWith(ownPrefix)))
   const protocol = instance.metadata[metadataKeys.protocol]
   return {
@@ -38,6 +38,7 @@ export function applicationOf(service: ServiceName, instance: NacosInstance): Fa
     healthy,
     ephemeral,
     owner,
+    listenerUser,
     metadata,
     protocol: protocol !== undefined && protocols.has(protocol) ? (protocol as AppProtocol) : undefined,
   }
@@ -45,7 +46,18 @@ export function applicationOf(service: ServiceName, instance: NacosInstance): Fa
 
 /** The way back, for applications of an earlier face. */
 export function instanceOf(application: FaceApplication): NacosInstance {
-  const { address: ip, port, weight, enabled, healthy, ephemeral, metadata, owner, protocol } = application
+  const {
+    address: ip,
+    port,
+    weight,
+    enabled,
+    healthy,
+    ephemeral,
+    metadata,
+    owner,
+    listenerUser,
+    protocol,
+  } = application
   return {
     ip,
     port,
@@ -55,6 +67,7 @@ export function instanceOf(application: FaceApplication): NacosInstance {
     healthy,
     ephemeral,
     owner,
+    listenerUser,
     metadata: protocol === undefined ? metadata : { ...metadata, [metadataKeys.protocol]: protocol },
   }
 }

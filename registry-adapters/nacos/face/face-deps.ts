@@ -26,6 +26,8 @@ export interface FaceApplication {
   readonly healthy: boolean
   /** User id of who registered it; undefined = registered by a version that did not know. */
   readonly owner: number | undefined
+  /** User id that must listen there, now and later; undefined = whoever listens. */
+  readonly listenerUser: number | undefined
   /** The client's own metadata, without our `hostmesh.` keys and bounded in size. */
   readonly metadata: Readonly<Record<string, string>>
   /** From the metadata key `hostmesh.protocol`; undefined = the client did not say. */

@@ -8,7 +8,7 @@ import type { NacosInstance } from '../server/instance.ts'
 import type { NacosLimits } from '../server/limits.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshNaming } from './mesh-naming.ts'
-import { announceProblem, holderOf, touchProblem } from './policy.ts'
+import { announceProblem, holderOf, listenerOf, touchProblem } from './policy.ts'
 
 export class GuardedNaming implements NamingBackend {
   private readonly naming: MeshNaming
@@ -33,7 +33,11 @@ export class GuardedNaming implements NamingBackend {
   ): Promise<void> {
     for (const instance of instances) this.checkAnnouncement(service, instance, caller)
     this.checkShare(service, instances, caller)
-    const owned = instances.map((instance) => ({ ...instance, owner: caller.uid }))
+    const owned = instances.map((instance) => ({
+      ...instance,
+      owner: caller.uid,
+      listenerUser: listenerOf(this.deps.policy(), caller, instance.port),
+    }))
     await this.naming.register(service, owned, connection)
   }
 

@@ -90,15 +90,17 @@ export function announceProblem(policy: FacePolicy, caller: Caller, wanted: Anno
   const maxWeight = Math.max(ordinaryWeight, ...grants.map((grant) => grant.maxWeight))
   if (wanted.weight > maxWeight)
     return `weight ${wanted.weight}: ${callerName(caller)} may announce at most ${maxWeight}; nacosFace.grants[].maxWeight allows more`
-  const isFreePort = grants.some((grant) =>
-    grant.ports.some(({ first, last }) => wanted.port >= first && wanted.port <= last),
-  )
-  if (isFreePort || wanted.port === 0) return undefined
+  if (isGrantedPort(grants, wanted.port) || wanted.port === 0) return undefined
   if (wanted.port < firstUnprivilegedPort)
     return `port ${wanted.port}: below ${firstUnprivilegedPort}, not for ${callerName(caller)}; nacosFace.grants[].ports allows it`
   if (wanted.listener !== undefined && wanted.listener !== caller.uid)
     return `port ${wanted.port}: user ${wanted.listener} listens there, not ${callerName(caller)}; nacosFace.grants[].ports allows it`
   return undefined
+}
+
+/** Who must listen at the port that this caller announces, for as long as it is announced: the caller itself, unless the operator's word is enough; undefined = whoever does. */
+export function listenerOf(policy: FacePolicy, caller: Caller, port: number): number | undefined {
+  return isTrusted(policy, caller) || isGrantedPort(grantsOf(policy, caller), port) ? undefined : caller.uid
 }
 
 /** Whether a registration may be changed, kept alive or taken back. */
@@ -121,6 +123,10 @@ function ownProblem(policy: FacePolicy, { group, dataId }: ConfigKey): string | 
 
 function isTrusted(policy: FacePolicy, { uid }: Caller): boolean {
   return uid !== undefined && policy.trusted.has(uid)
+}
+
+function isGrantedPort(grants: readonly FaceGrant[], port: number): boolean {
+  return grants.some((grant) => grant.ports.some(({ first, last }) => port >= first && port <= last))
 }
 
 function grantsOf(policy: FacePolicy, { uid, login }: Caller): FaceGrant[] {

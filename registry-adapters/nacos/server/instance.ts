@@ -14,6 +14,8 @@ export interface NacosInstance {
   readonly metadata: Readonly<Record<string, string>>
   /** User id of who registered it, where that counts. Never from the wire. */
   readonly owner?: number | undefined
+  /** User id that must listen there, where that counts. Never from the wire. */
+  readonly listenerUser?: number | undefined
 }
 
 /** Same service, same key: the same instance. */

@@ -184,6 +184,20 @@ describe('with the whole generation dead', function () {
     expect(center.introductions).to.deep.equal([])
   })
 
+  it('what comes in for an application goes only to the user that announced it', async () => {
+    const known = targets()
+    const inbound = { ...known.listeners['http']!, kind: 'inbound', center: false } as const
+    const own = process.getuid!()
+    await killGeneration({ ...known, listeners: { http: { ...inbound, applicationUser: own + 1 } } })
+    const refused = await ask()
+    expect(refused.status).to.equal(503)
+    expect(refused.head).to.match(/^x-mesh-error: E_CONNECT_FAILED$/im)
+    host.writeTargets({ ...known, listeners: { http: { ...inbound, applicationUser: own } } })
+    let answer = await ask()
+    while (answer.status === 503 && (await host.state()).relay.isRelaying) answer = await ask()
+    expect(answer).to.include({ status: 200, body: 'provider' })
+  })
+
   it('an application that is registered at its own inbound port makes no loop, TCP or HTTP', async () => {
     const known = targets()
     const inbound = { kind: 'inbound', center: false } as const

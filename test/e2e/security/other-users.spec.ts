@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import { stringify } from 'yaml'
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { call, Mesh, until, type DemoApplication, type DemoHost } from '../../support/mesh/mesh.ts'
+import { freePort } from '../../support/free-port.ts'
 import { askAs, holdSilentAs, runAs, type Heard } from '../../support/security/other-user.ts'
 
 const [nobody, alice, bob] = [65534, 4201, 4202]
@@ -161,6 +162,36 @@ describe('a host and its other users', function () {
     await until(10_000, 'hers is announced', async () => (await list('alices')) === 1)
     expect(await list('bobs')).to.equal(0)
     expect((await one(alice, `DELETE /nacos/v1/ns/instance?${instance('alices', 8081)}`, 8848)).text).to.equal('ok')
+  })
+
+  it('leads nobody to the silent application of another user that somebody else has announced', async () => {
+    const serve = `const { createServer } = require('node:http')
+      const [host, port, name] = process.argv[1].split(' ')
+      createServer((incoming, outgoing) => outgoing.end(name)).listen(Number(port), host, () => process.stdout.write('on'))`
+    const port = await freePort(address)
+    const announced = `POST /nacos/v1/ns/instance?serviceName=late&ip=${address}&port=${port}&metadata=${encodeURIComponent('{"hostmesh.protocol":"http"}')}`
+    expect((await one(alice, announced, 8848)).text).to.equal('ok')
+    const rows = JSON.parse((await host.admin.get('/ports?format=json')).text) as {
+      ports: { direction: string; service: string; port: number }[]
+    }
+    const inbound = rows.ports.find((row) => row.direction === 'inbound' && row.service.endsWith('@@late'))!.port
+    await until(10_000, 'its port listens', async () => (await call(address, inbound)).status === 503)
+    const silent = runAs(bob, serve, `${address} ${port} bobs`)
+    await once(silent.stdout!, 'data')
+    expect((await call(address, port)).body, 'it is there').to.equal('bobs')
+    for (let i = 0; i < 20; i++) expect(await call(address, inbound)).to.include({ status: 503 })
+    expect((await call(address, inbound)).headers['x-mesh-error']).to.equal('E_CONNECT_FAILED')
+    expect((await one(alice, announced, 8848)).status, 'nor is it announced again').to.equal(403)
+    expect((await host.admin.get('/stats?filter=other_user_dials')).text).to.match(/: [1-9]/)
+    const health = async (): Promise<string> => (await host.admin.get('/registrations')).text
+    await until(5000, 'it is shown as unwell', async () => /late[\s\S]*refuses connections/.test(await health()))
+    silent.kill('SIGKILL')
+    await once(silent, 'close')
+    const own = runAs(alice, serve, `${address} ${port} alices`)
+    await once(own.stdout!, 'data')
+    await until(5000, 'her own is reached', async () => (await call(address, inbound)).body === 'alices')
+    own.kill('SIGKILL')
+    expect((await one(alice, announced.replace('POST', 'DELETE'), 8848)).text).to.equal('ok')
   })
 
   it('looks up the first use of a name in time while another user invents names', async () => {

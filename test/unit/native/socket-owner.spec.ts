@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { SocketOwner } from '../../../native/socket-owner.ts'
-import { uidInTables, socketTables } from '../../../native/socket-table.ts'
+import { listenerUidInTables, uidInTables, socketTables } from '../../../native/socket-table.ts'
 import { readFileSync } from 'node:fs'
 import { freePort } from '../../support/free-port.ts'
 
@@ -121,14 +121,18 @@ describe('the owner of a local socket', () => {
   })
 
   it('is told of listening sockets, dual-stack ones too', async () => {
-    for (const address of ['127.0.0.1', '0.0.0.0', '::']) {
+    const tables = (): string[] => socketTables.map((file) => readFileSync(file, 'latin1'))
+    for (const address of ['127.0.0.1', '0.0.0.0', '::', '::1', '::ffff:127.0.0.1']) {
       const server = createServer().listen(0, address)
       await once(server, 'listening')
       const { port } = server.address() as AddressInfo
-      expect(owner.uidOfListener({ address: '127.0.0.1', port }), address).to.equal(process.getuid!())
+      const at = { address: address === '::1' ? '0:0:0:0:0:0:0:1' : '127.0.0.1', port }
+      expect(owner.uidOfListener(at), address).to.equal(process.getuid!())
+      expect(listenerUidInTables(tables(), at), `${address} by table`).to.equal(process.getuid!())
       server.close()
       await once(server, 'close')
-      expect(owner.uidOfListener({ address: '127.0.0.1', port }), `${address} closed`).to.equal(undefined)
+      expect(owner.uidOfListener(at), `${address} closed`).to.equal(undefined)
+      expect(listenerUidInTables(tables(), at), `${address} closed, by table`).to.equal(undefined)
     }
   })
 

@@ -101,6 +101,7 @@ function targetOf(
         center: false,
         direct: true,
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
+        applicationUser: listener.applicationUser,
       }
     }
     case 'service': {

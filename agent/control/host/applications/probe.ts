@@ -8,6 +8,22 @@ const { request } = process.getBuiltinModule('node:http')
 export interface ProbeTarget {
   readonly address: string
   readonly port: number
+  /** See `Application.listenerUser`. */
+  readonly listenerUser?: number | undefined
+}
+
+/** The same looks, at applications whose own user listens; another user's socket is not touched. */
+export function probeOwn(
+  look: typeof probe,
+  uidOfListener: (address: string, port: number) => number | undefined,
+): typeof probe {
+  return (spec, target) => {
+    const { address, port, listenerUser } = target
+    const uid = listenerUser === undefined ? undefined : uidOfListener(address, port)
+    return uid === undefined || uid === listenerUser
+      ? look(spec, target)
+      : Promise.reject(new Error(`user ${uid} listens there, not user ${listenerUser}, who announced it`))
+  }
 }
 
 export function probe(spec: CheckSpec, target: ProbeTarget): Promise<void> {

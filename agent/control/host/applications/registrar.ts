@@ -279,9 +279,9 @@ export class Registrar {
   }
 
   private watchOf(entry: Entry, restored: boolean | undefined): HealthWatch | undefined {
-    const { check, address, port, id } = entry.application
+    const { check, id } = entry.application
     if (check === undefined) return undefined
-    const watch = new HealthWatch(check, { address, port }, restored, {
+    const watch = new HealthWatch(check, entry.application, restored, {
       clock: this.deps.clock,
       random: this.deps.random,
       probe: this.deps.probe,

@@ -174,6 +174,7 @@ export class Listeners {
       virtualHost: key,
       app: application.service.name,
       halfClosed: application.halfClosed ?? this.config.inbound.halfClosed,
+      applicationUser: application.listenerUser,
     }
     this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
     this.compileInbound(application)

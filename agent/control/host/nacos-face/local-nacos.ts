@@ -136,6 +136,7 @@ export class LocalNacos {
       metadata: face.metadata,
       labels: {},
       user: undefined,
+      listenerUser: face.listenerUser,
       inboundPort: undefined,
       check: undefined,
       face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol, owner: face.owner },
@@ -224,6 +225,7 @@ function faceApplication(application: Application): FaceApplication | undefined 
     cluster: application.cluster ?? '',
     ...application.face,
     owner: application.face.owner,
+    listenerUser: application.listenerUser,
   }
 }
 

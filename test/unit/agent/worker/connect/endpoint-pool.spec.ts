@@ -71,7 +71,7 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     clock,
     socketOptions: { apply() {}, watchClosely() {} },
     onRefused() {},
-    leadsBack: () => false,
+    refusal: () => null,
   })
   const service = keyOf('orders')
   const set = (list: readonly string[]) => ({

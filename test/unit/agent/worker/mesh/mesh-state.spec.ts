@@ -35,7 +35,7 @@ function stateWith(snapshot: Snapshot) {
     clock,
     socketOptions: { apply() {}, watchClosely() {} },
     onRefused() {},
-    leadsBack: () => false,
+    refusal: () => null,
   })
   const filters = filterTable(filterKinds, noFilterCounts(), new VerdictCounts(filterKinds))
   const state = new MeshState(

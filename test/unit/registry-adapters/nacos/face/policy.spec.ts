@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import {
   announceProblem,
+  listenerOf,
   readProblem,
   touchProblem,
   writeProblem,
@@ -30,6 +31,20 @@ const uid = (id: number | undefined, login?: string) => ({ uid: id, login })
 const document = (group: string, dataId: string) => ({ namespace: 'public', group, dataId })
 
 describe('what local users may do through the face', () => {
+  it('is announcing ports at which they listen themselves, unless the operator grants them or they are trusted', () => {
+    const one = policy({
+      grants: [
+        grant({ ports: [{ first: 90, last: 99 }] }),
+        grant({ to: { login: 'web' }, ports: [{ first: 80, last: 80 }] }),
+      ],
+    })
+    expect(listenerOf(one, uid(0), 8080)).to.equal(undefined)
+    expect(listenerOf(one, uid(1001), 8080)).to.equal(1001)
+    expect(listenerOf(one, uid(1001), 95)).to.equal(undefined)
+    expect(listenerOf(one, uid(1002), 95)).to.equal(1002)
+    expect(listenerOf(one, uid(1002, 'web'), 80)).to.equal(undefined)
+  })
+
   it('never includes rules and documents of the agent itself, whoever asks, in whatever case', () => {
     const open = policy({ reads: 'any', writes: 'granted', grants: [grant({ documents: ['*/*', '*'], writes: true })] })
     for (const key of [

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import type { CheckSpec } from '../../../../../../agent/control/host/applications/application.ts'
-import { probe } from '../../../../../../agent/control/host/applications/probe.ts'
+import { probe, probeOwn } from '../../../../../../agent/control/host/applications/probe.ts'
 
 const times = { intervalMs: 1000, timeoutMs: 200, healthyThreshold: 1, unhealthyThreshold: 1 }
 
@@ -54,6 +54,27 @@ describe('the check of a local application', () => {
     expect(await path('/302')).to.equal('GET /302 answered 302, allowed 200 to 299')
     expect(await path('/503')).to.contain('503')
     expect(await path('/silent')).to.equal('no answer after 200 ms')
+  })
+
+  it('is bad at a port where another user listens than the one that announced it, and does not touch it', async () => {
+    const touched: number[] = []
+    const owned = probeOwn(
+      (_spec, { port }) => {
+        touched.push(port)
+        return Promise.resolve()
+      },
+      (_address, port) => (port === 1 ? undefined : port),
+    )
+    const at = (port: number, listenerUser?: number): Promise<string> =>
+      owned({ kind: 'tcp', ...times }, { address: '127.0.0.1', port, listenerUser }).then(
+        () => 'good',
+        (error: Error) => error.message,
+      )
+    expect(await at(4201, 4201)).to.equal('good')
+    expect(await at(1, 4201), 'nobody: the look itself will tell').to.equal('good')
+    expect(await at(4202)).to.equal('good')
+    expect(await at(4203, 4201)).to.equal('user 4203 listens there, not user 4201, who announced it')
+    expect(touched).to.deep.equal([4201, 1, 4202])
   })
 
   it('by HTTP is bad when something else than HTTP answers', async () => {
