@@ -160,6 +160,8 @@ export type WatchdogToChild =
   | { readonly type: 'ping'; readonly id: number; readonly workers?: readonly WorkerLoad[] }
   /** Control: newest state, for `/generations` and `/fallback`; at changes, at most every 500 ms. */
   | { readonly type: 'state'; readonly state: WatchdogState }
+  /** Worker: files of the access log are opened anew with the next line. One that does not know it goes on as it was. */
+  | { readonly type: 'reopen-logs' }
   /** Leave without a successor: drain until the deadline, then exit 0. */
   | { readonly type: 'stop'; readonly deadlineMs: number; readonly isHostStopping: boolean }
 

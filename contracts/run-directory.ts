@@ -7,6 +7,8 @@ export const runFiles = {
   watchdogDescriptors: 'watchdog.fds',
   /** Stream socket of a generation's control, frames of `contracts/control-link.ts`. */
   control: (generation: number) => `control-${generation}.sock`,
+  /** Stream socket of a generation's control for spans and log records, `contracts/telemetry.ts`. */
+  telemetry: (generation: number) => `telemetry-${generation}.sock`,
   /** Datagram socket on which a worker receives descriptors. */
   workerDescriptors: (generation: number, index: number) => `worker-${generation}-${index}.fds`,
   /** Stream socket on which a worker takes over connections from its predecessor. */

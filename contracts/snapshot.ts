@@ -6,6 +6,7 @@ import type { EndpointSet, Locality, ServiceKey } from './endpoint.ts'
 import type { AppProtocol } from './protocols.ts'
 import type { TrafficPolicySpec } from './policy-spec.ts'
 import type { VirtualHostSpec } from './route-spec.ts'
+import type { TraceFormat } from './telemetry.ts'
 
 export const snapshotFormat = 1
 
@@ -71,6 +72,19 @@ export interface AccessLogSpec {
   readonly path: string
   /** Share of requests that are logged; failed ones always are. */
   readonly share: number
+  /** Each line goes to the collector, too, as a log record. Absent = no. */
+  readonly isExported?: boolean
+}
+
+export interface TracingSpec {
+  /** A request without a trace gets one. */
+  readonly createMissing: boolean
+  /** Share of traces begun here that are sampled. */
+  readonly sampledShare: number
+  /** Spans of sampled requests go to the collector. Absent = no. */
+  readonly isExported?: boolean
+  /** Fields of a trace begun here; absent = w3c. */
+  readonly propagation?: readonly TraceFormat[]
 }
 
 export interface MeshSpec {
@@ -80,7 +94,7 @@ export interface MeshSpec {
   readonly fallbackNetworks: readonly string[]
   /** Calling applications by user id of the local peer; empty = the look-up is never made. */
   readonly sourceAppsByUid: Readonly<Record<string, SourceAppSpec>>
-  readonly tracing: { readonly createMissing: boolean; readonly sampledShare: number }
+  readonly tracing: TracingSpec
   /** A request without `x-request-id` gets one. Absent = no. */
   readonly generateRequestId?: boolean
   /** Resident bytes at which the watchdog replaces a worker; absent = never. A worker takes no new connections shortly before. */

@@ -2,7 +2,7 @@
  * Composition root of the watchdog: the parent of every generation, holder of the listening sockets, and relay of last resort. No third-party code.
  *
  * Usage: node watchdog/main.ts OPTIONS, where OPTIONS is JSON or `@file` (`watchdog/options.ts`); `hostmesh watchdog` makes it from `agent.yaml`.
- * Signals: SIGHUP = new generation; SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop.
+ * Signals: SIGHUP = new generation; SIGUSR1 = open the files of the access log again; SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop.
  * Exit codes: 0 stopped; 1 failed; 2 the options are wrong; 3 another watchdog holds the run directory.
  */
 import { openSync, unlinkSync } from 'node:fs'
@@ -141,6 +141,7 @@ async function run(options: WatchdogOptions): Promise<void> {
     work.catch((error: unknown) => log('error', `${what}: ${describeError(error)}`))
   }
   process.on('SIGHUP', () => inBackground('SIGHUP', supervisor.desk.reload('serving')))
+  process.on('SIGUSR1', () => supervisor.reopenLogs())
   process.on('SIGUSR2', () => {
     try {
       const { release } = readOptions(process.argv[2])

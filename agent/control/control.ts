@@ -45,6 +45,8 @@ export interface ControlDeps {
   readonly metrics: ControlMetrics
   /** Reads the files again. */
   readonly check: () => CheckResult
+  /** A configuration is in force from here on. */
+  readonly onConfig?: (config: AgentConfig) => void
 }
 
 export class Control {
@@ -175,6 +177,7 @@ export class Control {
 
   private applyConfig(config: AgentConfig, applications: readonly ApplicationConfig[]): void {
     this.configNow = config
+    this.deps.onConfig?.(config)
     this.core.store.setNode(nodeSpec(config))
     this.host.configure(config, applications, this.problemsNow)
     this.state.changed(stateFiles.relayTargets)
@@ -204,12 +207,14 @@ export class Control {
     const { limits, accessLog, fallbackNetworks, generateRequestId, tracing, watchdog } = this.configNow
     const byUid = sourceAppsByUid(applications, this.deps.uidOf, (message) => this.deps.log.warn({}, message))
     const maxMemoryBytes = watchdog.maxMemory
+    const { collector: logCollector, ...logged } = accessLog
+    const { collector: traceCollector, ...traced } = tracing
     return {
       limits,
-      accessLog,
+      accessLog: { ...logged, isExported: logCollector !== undefined },
       fallbackNetworks,
       sourceAppsByUid: byUid,
-      tracing,
+      tracing: { ...traced, isExported: traceCollector !== undefined },
       generateRequestId,
       maxMemoryBytes,
     }

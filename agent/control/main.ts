@@ -41,6 +41,7 @@ import { RuleStore } from './core/rules/rule-store.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
 import { LocalNacos } from './host/nacos-face/local-nacos.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
 
 const exit = { failed: 1, config: 3 } as const
 /** How long the new generation of a host whose address changed may take to serve. */
@@ -197,6 +198,14 @@ async function main(): Promise<void> {
   const guard = fileReadGuard(config.stateDir, { pid: process.pid, now: () => clock.wall(), isAlive, log: logger })
   const metrics = new ControlMetrics()
   const callers = new LocalCallers()
+  const telemetry = new Telemetry({
+    path: join(config.runDir, runFiles.telemetry(argv.generation)),
+    version: productVersion(),
+    clock,
+    random: Math.random,
+    log: logger,
+    metrics,
+  })
   let control: Control
   const adapterDeps = { clock, random: Math.random, log: logger, metrics }
   const adapters = await createAdapters(config, adapterDeps, (address, port) =>
@@ -219,6 +228,7 @@ async function main(): Promise<void> {
     log: logger,
     metrics,
     check,
+    onConfig: (inForce) => telemetry.configure(inForce),
   })
 
   let watchdog: WatchdogLink | undefined
@@ -275,6 +285,7 @@ async function main(): Promise<void> {
     await face.close()
     await admin.close()
     await control.close(order)
+    await telemetry.close()
     watchdog?.close()
     process.exit(0)
   }
@@ -283,6 +294,7 @@ async function main(): Promise<void> {
   process.on('SIGHUP', () => files.poke())
 
   await control.start()
+  await telemetry.listen()
   let leading: Promise<void> = Promise.resolve()
   watchdog = await connectWatchdog({
     runDir: config.runDir,

@@ -40,5 +40,10 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_state_write_failing: '1 while the file cannot be written: alarm on it',
   hostmesh_center_usable: '1 for a center that answers the watchdog, 0 for one that would be passed over',
   hostmesh_tier: '1 for the tier that new connections take now',
+  hostmesh_telemetry_sent_total: 'spans (`traces`) or access log records (`logs`) that a collector took',
+  hostmesh_telemetry_dropped_total:
+    'those that were lost, by reason: `queue-full` while the collector was gone, `refused` by it, `end` of control',
+  hostmesh_telemetry_queue_bytes: 'bytes that wait for the collector, at most 4 MiB each',
+  hostmesh_telemetry_collector_up: '0 while the collector does not take what it is sent: alarm on it',
   hostmesh_metric_overflows_total: 'samples that were not counted because a metric has too many label sets',
 }

@@ -11,12 +11,15 @@ import { connectWatchdog } from './handoff/watchdog-link.ts'
 import type { WatchdogLink } from './handoff/watchdog-link.ts'
 import { ControlClient } from './link/control-client.ts'
 import { readSnapshotFile } from './link/snapshot-file.ts'
+import { TelemetryLink } from './link/telemetry-link.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
 import { lineLog } from './observe/line-log.ts'
 import { Worker } from './worker.ts'
 
 /** How long a worker without a watchdog lets connections end after SIGTERM. */
 const drainMs = 10_000
+/** Longest time that control may take to accept the last spans and log records. */
+const farewellMs = 250
 /** After the first take-over is done: what only the start needed is not needed any more. */
 const trimAfterMs = 1000
 
@@ -49,6 +52,7 @@ if (![generation, index, Number(argv.workers)].every(Number.isSafeInteger))
   fail('--generation, --index and --workers are whole numbers')
 
 const { native } = loadNative()
+const telemetry = new TelemetryLink(join(runDir, runFiles.telemetry(generation)), () => performance.now())
 // eslint-disable-next-line prefer-const -- the worker and the links need each other
 let control: ControlClient
 let watchdog: WatchdogLink | undefined
@@ -67,6 +71,7 @@ const worker = await Worker.create({
   onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),
   onRetried: () => void worker.problems().then((problems) => control.listeners(problems)),
   closeDescriptor: (descriptor) => native?.close(descriptor),
+  sendTelemetry: (bytes, done) => telemetry.send(bytes, done),
   setLogLevel: (level) => {
     if (!logger.setLevel(level)) throw new MeshError('E_ADMIN_REQUEST', `log level ${level}: unknown`)
   },
@@ -142,6 +147,7 @@ watchdog = await connect({
     covered.get(coverKey(shard.name, shard.shard))?.close()
     covered.delete(coverKey(shard.name, shard.shard))
   },
+  reopenLogs: () => worker.reopenLogs(),
   stopAccepting,
   onEnd: () => end(),
 }).catch((error: unknown) => fail(describeError(error)))
@@ -181,11 +187,13 @@ function stopAccepting(): void {
   covered.clear()
 }
 
+/** Behind the last request: what was recorded of it is handed on before the process ends. */
 function end(): void {
   control.close()
   watchdog?.close()
+  worker.flushReports()
   worker.close()
-  process.exit(0)
+  void telemetry.close(farewellMs).finally(() => process.exit(0))
 }
 
 /** Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the rest is cut. */
@@ -202,5 +210,7 @@ function drainAlone(): void {
   }, 50)
 }
 
+/** Under a watchdog its own signal comes by the link. */
+process.on('SIGUSR1', () => worker.reopenLogs())
 process.once('SIGTERM', drainAlone)
 process.once('SIGINT', drainAlone)

@@ -16,6 +16,7 @@ import { Mirrors } from './forward/mirrors.ts'
 import type { UpstreamCodec } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
+import { RequestReports } from './forward/request-reports.ts'
 import { askedRequest } from './protocols/http1/asked-request.ts'
 import { explain } from './mesh/explain-sources.ts'
 import { MeshState } from './mesh/mesh-state.ts'
@@ -45,6 +46,10 @@ import { RequestMetrics } from './observe/request-metrics.ts'
 import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
+import { fineWallClock } from './observe/telemetry/fine-wall-clock.ts'
+import { LogRecords } from './observe/telemetry/log-records.ts'
+import { Outbox } from './observe/telemetry/outbox.ts'
+import { SpanRecords } from './observe/telemetry/span-records.ts'
 import { StringCache } from '../../http1/string-cache.ts'
 import { protocolTable } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
@@ -75,6 +80,8 @@ export interface WorkerOptions {
   /** Listeners that had failed were tried again. */
   readonly onRetried?: () => void
   readonly closeDescriptor: (descriptor: number) => void
+  /** Gives a batch of spans or log records to control; see `OutboxDeps.send`. Absent = nobody takes them. */
+  readonly sendTelemetry?: (bytes: Buffer, done: () => void) => boolean
   readonly setLogLevel: (level: string) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** 0..1, exclusive. */
@@ -117,6 +124,9 @@ export class Worker {
   private readonly metrics: RequestMetrics
   private readonly tcpMetrics: TcpMetrics
   private readonly accessLog: AccessLog
+  private readonly reports: RequestReports
+  private readonly spanOutbox: Outbox
+  private readonly logOutbox: Outbox
   private readonly mirrors: Mirrors
   private readonly http1: Http1Settings
   private readonly downstream: DownstreamStreams
@@ -214,14 +224,31 @@ export class Worker {
     this.parked = parked
     this.metrics = new RequestMetrics(now)
     this.tcpMetrics = new TcpMetrics(now)
-    this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, warn })
+    const send = options.sendTelemetry ?? (() => false)
+    this.spanOutbox = new Outbox({ signal: 'traces', send, onDropped: (count) => (tallies.droppedSpans += count) })
+    this.logOutbox = new Outbox({ signal: 'logs', send, onDropped: (count) => (tallies.droppedLogRecords += count) })
+    const wallClock = fineWallClock(Date.now, () => performance.now())
+    const records = new LogRecords(this.logOutbox, wallClock)
+    this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, records, warn })
     const { accessLog, metrics, tcpMetrics } = this
     const mesh = state
+    const spans = new SpanRecords(this.spanOutbox, wallClock)
+    this.reports = new RequestReports({ clock, mesh, random, tallies, accessLog, spans })
+    const { reports } = this
     const requestChanges = new RequestChanges(random)
     const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
     const attempts = new AttemptStore({ clock, wheel, tallies, mesh })
     const tcp = { clock, wheel, output, bulk, live, random, mesh, dialer, tallies, tcpMetrics, accessLog }
-    const exchange = { ...tcp, parked, metrics, mirrors, attempts, requestChanges, replyChanges: new ReplyChanges() }
+    const exchange = {
+      ...tcp,
+      reports,
+      parked,
+      metrics,
+      mirrors,
+      attempts,
+      requestChanges,
+      replyChanges: new ReplyChanges(),
+    }
     const downstreamStreams = new DownstreamStreams(http1, (stream) => new Exchange(exchange, stream))
     this.mirrors = mirrors
     this.http1 = settings
@@ -352,7 +379,7 @@ export class Worker {
         void this.listeners.reopen()
         return null
       case 'reopen-logs':
-        this.accessLog.reopen()
+        this.reopenLogs()
         return null
     }
   }
@@ -377,6 +404,18 @@ export class Worker {
     return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, isRaw })
   }
 
+  /** After a rotation of the access log. */
+  reopenLogs(): void {
+    this.accessLog.reopen()
+  }
+
+  /** Sends what waits of logs, spans and records. */
+  flushReports(): void {
+    this.accessLog.flush()
+    this.spanOutbox.flush()
+    this.logOutbox.flush()
+  }
+
   /** Closes our copies of the listening sockets; connections stay. */
   stopAccepting(): void {
     this.listeners.stop()
@@ -394,12 +433,17 @@ export class Worker {
     for (const connection of this.connections.list()) connection.abort()
     for (const upstream of this.state.everyUpstream()) upstream.pools.close()
     this.accessLog.close()
+    this.spanOutbox.close()
+    this.logOutbox.close()
     this.bulk.close()
   }
 
   private takeSettings(): void {
     const { limits, mesh, node, pseudonym } = this.state
     this.accessLog.configure(mesh.accessLog, node.host)
+    this.reports.configure(mesh.tracing)
+    if (mesh.tracing.isExported !== true) this.spanOutbox.close()
+    if (mesh.accessLog.isExported !== true) this.logOutbox.close()
     this.http1.take(limits, pseudonym, node.tier)
     // What is kept was made for the old bounds on fields.
     this.downstream.clear()

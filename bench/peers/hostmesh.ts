@@ -14,6 +14,8 @@ export interface RunningMesh extends RunningPeer {
   readonly control: ControlStandIn
   readonly snapshot: Snapshot
   readonly workers: readonly Program[]
+  /** The run directory of the workers. */
+  readonly folder: string
 }
 
 export type MeshOptions = PeerOptions &
@@ -63,7 +65,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
     await close()
     throw error
   }
-  return { port, pids: workers.map((worker) => worker.pid), control, snapshot, workers, close }
+  return { port, pids: workers.map((worker) => worker.pid), control, snapshot, workers, folder: folder.path, close }
 }
 
 export const hostmesh: Peer = {

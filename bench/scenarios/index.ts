@@ -11,11 +11,13 @@ import { latency } from './latency.ts'
 import { scale } from './scale.ts'
 import { syscalls } from './syscalls.ts'
 import { tcp } from './tcp.ts'
+import { telemetry } from './telemetry.ts'
 import { workers } from './workers.ts'
 
 export const scenarios: readonly Scenario[] = [
   http1,
   features,
+  telemetry,
   tcp,
   bulk,
   latency,

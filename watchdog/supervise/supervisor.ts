@@ -200,6 +200,12 @@ export class Supervisor {
     held.closeAll()
   }
 
+  /** Of every generation: the old one still writes what it drains. */
+  reopenLogs(): void {
+    for (const generation of this.tree.generations)
+      for (const child of generation.living) if (child.role === 'worker') child.send({ type: 'reopen-logs' })
+  }
+
   state(): WatchdogState {
     const { deps, tree } = this
     return {

@@ -99,6 +99,18 @@ export function configConflicts(
     }
   }
 
+  for (const section of ['tracing', 'accessLog'] as const) {
+    const { ca, headersFile } = config[section].collector ?? {}
+    for (const [key, file] of Object.entries({ ca, headersFile })) {
+      if (file === undefined) continue
+      const reason = unreadable(file)
+      const path = [section, 'collector', key]
+      if (reason !== undefined) report(path, `${file} cannot be used: ${reason}`)
+      else if (key === 'headersFile' && isOpenToOthers(file))
+        report(path, `${file} can be read by other users; chmod 600`, 'warning')
+    }
+  }
+
   const services = new Map<string, number>()
   for (const [index, service] of config.outbound.services.entries()) {
     const key = serviceKey(service.service)

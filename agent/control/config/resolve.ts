@@ -73,8 +73,9 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     accessLog: {
       ...parsed.accessLog,
       path: parsed.accessLog.path === '-' ? '-' : absolute(parsed.accessLog.path),
+      collector: locatedCollector(parsed.accessLog.collector, absolute),
     },
-    tracing: parsed.tracing,
+    tracing: { ...parsed.tracing, collector: locatedCollector(parsed.tracing.collector, absolute) },
     generateRequestId: parsed.generateRequestId,
     fallbackNetworks: parsed.fallbackNetworks,
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
@@ -94,6 +95,15 @@ export function resolveApplication(
   defaults: { namespace: string; group: string },
 ): ApplicationConfig {
   return { ...parsed, service: parseServiceName(parsed.service, defaults)!, file }
+}
+
+function locatedCollector<Found extends { headersFile?: string | undefined; ca?: string | undefined }>(
+  found: Found | undefined,
+  absolute: (path: string) => string,
+): Found | undefined {
+  if (found === undefined) return undefined
+  const { ca, headersFile } = found
+  return { ...found, headersFile: located(headersFile, absolute), ca: located(ca, absolute) }
 }
 
 function clusterOf(namings: readonly { readonly cluster: string }[]): string {

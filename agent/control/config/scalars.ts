@@ -161,6 +161,16 @@ export function cidr() {
   return leaf('a network like 10.0.0.0/8, or an address', parseCidr)
 }
 
+/** Where a collector listens: scheme, host and port; a path is allowed, nothing behind it. */
+export function collectorUrl() {
+  return leaf('a URL like http://127.0.0.1:4318 or https://collector.example.com', (value) => {
+    if (typeof value !== 'string' || !URL.canParse(value)) return undefined
+    const { hash, password, protocol, search, username } = new URL(value)
+    const isPlain = hash === '' && search === '' && username === '' && password === ''
+    return isPlain && (protocol === 'http:' || protocol === 'https:') ? value : undefined
+  })
+}
+
 /** `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`, kept as written: what is missing comes from the first Nacos registry (`resolve.ts`). */
 export function serviceName() {
   return leaf('orders, GROUP@@orders or namespace/GROUP@@orders, of letters, digits and . _ : $ -', (value) =>

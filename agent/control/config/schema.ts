@@ -4,12 +4,14 @@
  */
 import * as z from 'zod'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
+import { traceFormats } from '../../../contracts/telemetry.ts'
 import { nacosFaceSection } from '../kinds/nacos-face.ts'
 import { registrySection } from '../kinds/registries.ts'
 import {
   appProtocol,
   autoOr,
   cidr,
+  collectorUrl,
   duration,
   flag,
   hostDomain,
@@ -46,6 +48,26 @@ const outboundService = z.strictObject({
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
   halfClosed: halfClosed().optional().describe('As `outbound.halfClosed`, for this port alone.'),
 })
+
+/** Where spans or log records go. */
+const collector = <const Protocol extends string>(...protocols: readonly [Protocol, ...Protocol[]]) =>
+  z.strictObject({
+    protocol: oneOf(...protocols)
+      .prefault(protocols[0])
+      .describe('What the collector speaks; `otlp-http` carries protobuf.'),
+    url: collectorUrl().describe(
+      'Where it listens: `http://127.0.0.1:4318` for `otlp-http`, `:4317` for `otlp-grpc`, `:9411` for `zipkin`; `https` for TLS. OTLP over HTTP adds `/v1/traces` or `/v1/logs`, Zipkin without a path `/api/v2/spans`.',
+    ),
+    headersFile: path()
+      .optional()
+      .describe(
+        'File with `name: value` lines that go with each request, such as an API key; readable by the agent only.',
+      ),
+    ca: path()
+      .optional()
+      .describe("Certificates of the authorities that it is checked against, PEM; absent = the system's."),
+    timeout: duration('100ms', '1m').prefault('10s').describe('Longest time for one request to it.'),
+  })
 
 const durationText = (ms: number): string =>
   ms % 60_000 === 0 ? `${ms / 60_000}m` : ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
@@ -281,6 +303,9 @@ export const agentFileSchema = z.strictObject({
         ),
       path: text(1, 4096).prefault('-').describe('File, or `-` for standard output.'),
       share: share().prefault(1).describe('Share of requests that are logged; failed ones always are.'),
+      collector: collector('otlp-http', 'otlp-grpc')
+        .optional()
+        .describe('Where each line goes as a log record of OpenTelemetry, whatever `format` says; absent = nowhere.'),
     })
     .prefault({})
     .describe('The access log.'),
@@ -288,9 +313,20 @@ export const agentFileSchema = z.strictObject({
     .strictObject({
       createMissing: flag().prefault(true).describe('Begin a trace where the caller sent none.'),
       sampledShare: share().prefault(0.01).describe('Share of begun traces that are marked as sampled.'),
+      propagation: z
+        .array(oneOf(...traceFormats))
+        .min(1)
+        .max(3)
+        .prefault(['w3c'])
+        .describe(
+          'Fields of begun traces: `w3c` (`traceparent`), `b3` (`x-b3-*`), `b3single` (`b3`). A trace of a caller goes on in the fields in which it came.',
+        ),
+      collector: collector('otlp-http', 'otlp-grpc', 'zipkin')
+        .optional()
+        .describe('Where spans of sampled requests go; absent = nowhere, and traces of callers pass unchanged.'),
     })
     .prefault({})
-    .describe('Trace headers (W3C and B3).'),
+    .describe('Traces: their headers (W3C and B3), and spans of our own.'),
   generateRequestId: flag()
     .prefault(true)
     .describe('Give a request without `x-request-id` one (a UUID); one that is there is never changed.'),

@@ -49,8 +49,8 @@ export interface AgentConfig {
   readonly metrics: { readonly address: HostPort | 'off' }
   readonly readiness: { readonly address: HostPort | 'off' }
   readonly limits: LimitsSpec
-  readonly accessLog: AccessLogSpec
-  readonly tracing: AgentFile['tracing']
+  readonly accessLog: Omit<AccessLogSpec, 'isExported'> & { readonly collector: CollectorConfig | undefined }
+  readonly tracing: Omit<AgentFile['tracing'], 'collector'> & { readonly collector: CollectorConfig | undefined }
   readonly generateRequestId: AgentFile['generateRequestId']
   readonly fallbackNetworks: readonly string[]
   readonly nacosFace: AgentFile['nacosFace']
@@ -63,6 +63,9 @@ export interface AgentConfig {
   readonly watchdog: AgentFile['watchdog']
   readonly logging: AgentFile['logging']
 }
+
+/** Where spans or log records go. */
+export type CollectorConfig = NonNullable<AgentFile['tracing']['collector']>
 
 export interface OutboundService {
   readonly service: ServiceName

@@ -208,6 +208,7 @@ class DialedWatchdog implements WatchdogLink {
       case 'stop':
         this.deps.onStop({ isHostStopping: message.isHostStopping, deadlineMs: message.deadlineMs })
         return
+      case 'reopen-logs':
       case 'drain':
       case 'handover':
       case 'received':

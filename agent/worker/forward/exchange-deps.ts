@@ -1,10 +1,10 @@
-import type { AccessLog } from '../observe/access-log.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { Mirrors } from './mirrors.ts'
 import type { OutgoingRequestDeps } from './outgoing-request.ts'
 import type { ReplyChanges } from './reply-edits.ts'
+import type { RequestReports } from './request-reports.ts'
 import type { TriesDeps } from './tries.ts'
 import type { TunnelDeps } from './tunnel.ts'
 
@@ -14,7 +14,7 @@ export interface ExchangeDeps extends TriesDeps, TunnelDeps, OutgoingRequestDeps
   readonly parked: Parking
   readonly metrics: Pick<RequestMetrics, 'count'>
   readonly tallies: Tallies
-  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
+  readonly reports: RequestReports
   readonly mirrors: Mirrors
   readonly replyChanges: ReplyChanges
 }

@@ -14,7 +14,6 @@ import { failureOf } from './failure.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { FilterWait } from './filter-wait.ts'
 import type { WaitOwner } from './filter-wait.ts'
-import { loggedRequest } from './logged-request.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
 import { OutgoingRequest } from './outgoing-request.ts'
 import {
@@ -462,10 +461,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
 
   /** Counts it and lets everything go. The stream follows. */
   private close(): void {
-    const { accessLog, metrics } = this.deps
+    const { metrics, reports } = this.deps
     if (this.routing.host === null || !this.routing.host.isOwn) {
       metrics.count(this)
-      if (accessLog.isOn && accessLog.wants(this.reply)) accessLog.write(loggedRequest(this.deps, this))
+      if (reports.isOn) reports.finished(this)
     }
     this.tries.visit.leave()
     this.discard()

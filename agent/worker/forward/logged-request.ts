@@ -25,6 +25,7 @@ export interface LoggedExchange {
   readonly requestBytes: number
   readonly reply: OutgoingReply
   readonly startedAt: number
+  readonly service: string | undefined
   readonly endpoint: EndpointState | null
   readonly routing: { readonly route: Route | null }
   readonly tries: { readonly count: number; readonly visit: { readonly upstream: Upstream | null } }
@@ -55,7 +56,11 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     routeName: exchange.routing.route?.spec.name ?? '-',
     listenerName: stream.accepted.listener.name,
     attempts: exchange.tries.count,
-    traceId: isRead ? traceId(request) || exchange.outgoing.trace.text : '',
+    traceId: isRead ? exchange.outgoing.trace.text || traceId(request) : '',
+    spanId: exchange.outgoing.trace.spanText,
+    reporter: stream.accepted.listener.reporter,
+    service: serviceName(exchange.service),
+    localService: localService(stream.accepted, request.source?.app),
     tier: deps.mesh.node.tier,
     header: (name) =>
       name === requestIdField && ownId !== undefined ? ownId : isRead ? request.header(name) : undefined,
@@ -64,7 +69,7 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
 
 /** The same for a raw TCP connection that has ended; it has no status (0) and no path. */
 export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: string): LoggedRequest {
-  const { accepted, bytesDown, bytesUp, cluster, dials, sourceAddress, startedAt, state } = ended
+  const { accepted, bytesDown, bytesUp, cluster, dials, service, sourceAddress, startedAt, state } = ended
   return {
     method: '-',
     path: '-',
@@ -85,6 +90,10 @@ export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: st
     listenerName: accepted.listener.name,
     attempts: dials,
     traceId: '',
+    spanId: '',
+    reporter: accepted.listener.reporter,
+    service: serviceName(service),
+    localService: localService(accepted, accepted.source?.app),
     tier: deps.mesh.node.tier,
     header: () => undefined,
   }
@@ -97,8 +106,21 @@ export interface EndedConnection {
   readonly startedAt: number
   readonly state: EndpointState | null
   readonly cluster: string | undefined
+  /** Service key. */
+  readonly service: string | undefined
   readonly dials: number
   readonly sourceAddress: string
+}
+
+/** Of a service key. */
+function serviceName(key: string | undefined): string {
+  if (key === undefined) return '-'
+  const at = key.indexOf('@@')
+  return at < 0 ? key : key.slice(at + 2)
+}
+
+function localService({ listener }: Accepted, caller: string | undefined): string {
+  return (listener.kind === 'inbound' ? listener.app : caller) || 'hostmesh'
 }
 
 function traceId(request: RequestMessage): string {

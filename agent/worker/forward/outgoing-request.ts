@@ -17,6 +17,12 @@ export interface OutgoingRequestDeps {
   readonly requestChanges: RequestChanges
 }
 
+/** Whether a peer of the network sent it, and no application of this host. */
+export function isFromNetwork({ accepted }: DownstreamStream): boolean {
+  const { kind } = accepted.listener
+  return kind === 'inbound' || kind === 'relay'
+}
+
 /** The request on its way to endpoints: its content as far as it came, the attempt where it goes on, its copies. Reused with its exchange. */
 export class OutgoingRequest {
   readonly body: RequestBody = new RequestBody()
@@ -83,7 +89,16 @@ export class OutgoingRequest {
     const { request } = stream
     upstream.send(
       request,
-      requestChanges.forAttempt(request, route, destination, attempt.state!, trace, this.idOfOurs(), mesh.mesh.tracing),
+      requestChanges.forAttempt(
+        request,
+        route,
+        destination,
+        attempt.state!,
+        trace,
+        this.idOfOurs(),
+        mesh.mesh.tracing,
+        isFromNetwork(stream),
+      ),
     )
     if (replay.length > 0) upstream.content(replay.bytes, 0, replay.length)
     if (body.isDone) upstream.end(body.trailers)
@@ -107,7 +122,7 @@ export class OutgoingRequest {
       this.copies = null
     }
     this.body.reset()
-    this.trace.isThere = false
+    this.trace.reset()
     this.requestId.reset()
   }
 }

@@ -6,6 +6,7 @@ import { requestIdField } from './request-id.ts'
 import type { RequestId } from './request-id.ts'
 import type { RequestEdits, RequestMessage } from './streams.ts'
 import type { TraceContext } from './trace-context.ts'
+import { callersTrace, decideTrace } from './trace-decision.ts'
 
 /** What the mesh changes in a request on its way to an endpoint. One per worker, filled anew for each attempt. */
 export class RequestChanges implements RequestEdits {
@@ -31,12 +32,13 @@ export class RequestChanges implements RequestEdits {
     trace: TraceContext,
     requestId: RequestId | null,
     tracing: MeshSpec['tracing'],
+    isFromNetwork: boolean,
   ): RequestEdits {
     this.forRoute(request, route, destination)
     const { source } = request
     this.source = source !== undefined && isAgentInbound(endpoint.endpoint) ? source.app : ''
-    this.trace = tracing.createMissing ? this.traceFor(request, trace, tracing.sampledShare) : null
     this.requestId = this.idFor(requestId)
+    this.trace = this.traceFor(request, trace, tracing, isFromNetwork)
     this.authority = route === null ? null : (destination?.authority ?? route.rewriteAuthority)
     this.keepsAsks = true
     return this
@@ -81,21 +83,24 @@ export class RequestChanges implements RequestEdits {
     return isRules ? null : requestId.bytes
   }
 
-  /** A span of its own for each attempt, in the one trace of the request, which the first attempt begins; null where the caller brought one (W3C or B3). */
-  private traceFor(request: RequestMessage, trace: TraceContext, sampledShare: number): TraceContext | null {
-    if (!trace.isThere) {
-      if (hasTrace(request)) return null
-      trace.begin(sampledShare, this.random)
+  /**
+   * The first attempt decides. Without a collector each attempt has a span of its own in the one trace of the request, and the caller's trace passes as it came (null); a request that is recorded has one span, for all
+   * of its attempts.
+   */
+  private traceFor(
+    request: RequestMessage,
+    trace: TraceContext,
+    tracing: MeshSpec['tracing'],
+    isFromNetwork: boolean,
+  ): TraceContext | null {
+    if (!trace.isDecided) decideTrace(trace, request, tracing, isFromNetwork, this.random)
+    if (!trace.isThere) return null
+    if (!trace.isRecorded) trace.nextSpan(this.random)
+    // a destination's edits hold those of its route, so one place is free
+    if (trace.replaces) {
+      if (this.destination === null) this.destination = callersTrace
+      else this.route = callersTrace
     }
-    trace.nextSpan(this.random)
     return trace
   }
-}
-
-function hasTrace(request: RequestMessage): boolean {
-  return (
-    request.header('traceparent') !== undefined ||
-    request.header('b3') !== undefined ||
-    request.header('x-b3-traceid') !== undefined
-  )
 }

@@ -18,6 +18,7 @@ import type { TraceContext } from './trace-context.ts'
 export { Outcome } from '../balance/types.ts'
 export type { Answer } from '../filters/answer.ts'
 export type { Fields, HeaderEdits } from '../route/fields.ts'
+export { TraceBits } from './trace-context.ts'
 export type { TraceContext } from './trace-context.ts'
 
 /** Names in lower case. Fields that frame the content or belong to one connection only are left out. */
@@ -70,7 +71,7 @@ export interface RequestEdits {
   authority: string | null
   /** The calling application, told to another agent; '' = not told. */
   source: string
-  /** A trace that we began; null = the caller brought one, or none is wanted. */
+  /** A trace that we began, or go on with; null = the caller's passes as it came, or none is wanted. */
   trace: TraceContext | null
   /** The value of an `x-request-id` of ours; null = the caller brought one, or none is wanted. */
   requestId: Buffer | null

@@ -31,6 +31,8 @@ export interface HandoffDeps {
   onUncover(shard: ShardName): void
   /** Stop accepting on every listener and close all copies. Accepted connections stay. */
   stopAccepting(): void
+  /** The next line of the access log goes to a file opened anew. */
+  reopenLogs?(): void
   /** Drained or told to stop: nothing is left to do, the process should exit 0. */
   onEnd(counts: readonly DrainCount[]): void
 }

@@ -240,6 +240,9 @@ class DialedWatchdog implements WatchdogLink {
       case 'stop':
         this.startDrain({ successor: undefined, deadlineMs: message.deadlineMs })
         return
+      case 'reopen-logs':
+        this.deps.reopenLogs?.()
+        return
       case 'lead':
       case 'retire':
       case 'state':

@@ -12,6 +12,7 @@ import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { AccessLogSpec } from '../../../contracts/snapshot.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { LoggedRequest } from './logged-request.ts'
+import type { LogRecords } from './telemetry/log-records.ts'
 import type { Tallies } from './tallies.ts'
 import { TextLine } from './text-line.ts'
 
@@ -26,6 +27,8 @@ export interface AccessLogDeps {
   /** Epoch ms. */
   readonly wallClock: () => number
   readonly tallies: Tallies
+  /** Where lines go that are exported, too. */
+  readonly records: Pick<LogRecords, 'isOn' | 'write'>
   readonly warn: (message: string) => void
 }
 
@@ -52,9 +55,11 @@ export class AccessLog {
   configure(spec: AccessLogSpec, host: string): void {
     const isSame = spec.format === this.spec.format && spec.path === this.spec.path
     this.spec = spec
-    this.isOn = spec.format !== 'off'
+    const isWritten = spec.format !== 'off'
+    this.deps.records.isOn = spec.isExported === true
+    this.isOn = isWritten || this.deps.records.isOn
     this.text = new TextLine(spec.textFormat ?? defaultLogFormat, host)
-    if (this.isOn && this.lines.bytes.length === 0) {
+    if (isWritten && this.lines.bytes.length === 0) {
       this.lines = new LineBuffer(bufferBytes)
       this.spare = new LineBuffer(bufferBytes)
     }
@@ -73,6 +78,9 @@ export class AccessLog {
   }
 
   write(request: LoggedRequest): void {
+    const { records } = this.deps
+    if (records.isOn) records.write(request)
+    if (this.spec.format === 'off') return
     const now = Math.floor(this.deps.wallClock() - request.durationMs)
     if (now !== this.timedAt) {
       this.timedAt = now

@@ -21,6 +21,14 @@ export interface LoggedRequest {
   readonly listenerName: string
   readonly attempts: number
   readonly traceId: string
+  /** Of the span that is recorded of it; '' = none. */
+  readonly spanId: string
+  /** Which side of the call we are on: `source` towards a service, `destination` in front of an application of this host. */
+  readonly reporter: 'source' | 'destination'
+  /** Name of the service that was called, without namespace and group; `-` = none was found. */
+  readonly service: string
+  /** The application of this host that calls or is called; `hostmesh` where it is not known. */
+  readonly localService: string
   readonly tier: string
   readonly protocol: string
   /** First value of a field of the request; `name` in lower case. */

@@ -56,6 +56,9 @@ export class Tallies {
   http2FrameFloods = 0
   http2HeadFloods = 0
   http2RefusedStreams = 0
+  droppedLogRecords = 0
+  recordedSpans = 0
+  droppedSpans = 0
 
   reset(): void {
     for (const [name] of tallyMetrics) this[name] = 0
@@ -210,4 +213,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'HTTP/2 streams refused at the bound on streams of a connection',
   ],
   ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],
+  [
+    'droppedLogRecords',
+    'hostmesh_log_records_dropped_total',
+    'Access log records for the collector dropped at the bound of the buffer',
+  ],
+  ['recordedSpans', 'hostmesh_spans_recorded_total', 'Spans recorded for the collector'],
+  ['droppedSpans', 'hostmesh_spans_dropped_total', 'Spans dropped at the bound of the buffer'],
 ]

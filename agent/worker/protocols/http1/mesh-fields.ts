@@ -5,6 +5,7 @@
 import { headers } from '../../../../contracts/words.ts'
 import { isFieldValue } from '../../../../http1/field-text.ts'
 import { latin1Write } from '../../../../http1/latin1.ts'
+import { TraceBits } from '../../forward/streams.ts'
 import type { TraceContext } from '../../forward/streams.ts'
 
 const capacity = 1024
@@ -23,12 +24,19 @@ export class MeshFields {
   }
 
   addSource(app: string): void {
-    const line = `${headers.source}: ${app}\r\n`
-    if (!isFieldValue(app) || this.length + line.length > capacity) return
+    if (isFieldValue(app)) this.addLine(`${headers.source}: ${app}\r\n`)
+  }
+
+  private addLine(line: string): void {
+    if (this.length + line.length > capacity) return
     this.length += latin1Write(this.bytes, line, this.length)
   }
 
   addTrace(trace: TraceContext): void {
+    if (trace.formats !== TraceBits.w3c) {
+      for (const [name, value] of trace.fields()) this.addLine(`${name}: ${value}\r\n`)
+      return
+    }
     const at = this.length
     if (at + traceTemplate.length > capacity) return
     traceTemplate.copy(this.bytes, at)

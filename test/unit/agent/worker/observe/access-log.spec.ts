@@ -28,6 +28,10 @@ const request: LoggedRequest = {
   listenerName: 'service:orders',
   attempts: 1,
   traceId: '',
+  spanId: '',
+  reporter: 'source',
+  service: 'orders',
+  localService: 'shop',
   tier: 'agent',
   protocol: 'HTTP/1.1',
 }
@@ -48,6 +52,7 @@ describe('access log', () => {
       random: () => 0.5,
       wallClock: () => 1_700_000_000_000.4,
       tallies,
+      records: { isOn: false, write: () => {} },
       warn: (text) => warnings.push(text),
     })
   })

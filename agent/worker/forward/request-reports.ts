@@ -1,0 +1,55 @@
+import type { TracingSpec } from '../../../contracts/snapshot.ts'
+import type { AccessLog } from '../observe/access-log.ts'
+import type { SpanRecords } from '../observe/telemetry/span-records.ts'
+import type { Tallies } from '../observe/tallies.ts'
+import type { LogDeps, LoggedExchange } from './logged-request.ts'
+import { loggedRequest } from './logged-request.ts'
+import { isFromNetwork } from './outgoing-request.ts'
+import { decideTrace } from './trace-decision.ts'
+
+export interface ReportDeps extends LogDeps {
+  readonly random: () => number
+  readonly tallies: Pick<Tallies, 'recordedSpans'>
+  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
+  readonly spans: Pick<SpanRecords, 'isOn' | 'write'>
+}
+
+/** Who is told of single requests when they are over: access log and spans. Off: some booleans are read per request. */
+export class RequestReports {
+  private readonly deps: ReportDeps
+  private tracing: TracingSpec = { createMissing: false, sampledShare: 0 }
+
+  constructor(deps: ReportDeps) {
+    this.deps = deps
+  }
+
+  configure(tracing: TracingSpec): void {
+    this.tracing = tracing
+    this.deps.spans.isOn = tracing.isExported === true
+  }
+
+  get isOn(): boolean {
+    const { accessLog, spans } = this.deps
+    return accessLog.isOn || spans.isOn
+  }
+
+  finished(exchange: LoggedExchange): void {
+    const { accessLog, spans, tallies } = this.deps
+    const isLogged = accessLog.isOn && accessLog.wants(exchange.reply)
+    const isSpan = spans.isOn && this.isRecorded(exchange)
+    if (!isLogged && !isSpan) return
+    const request = loggedRequest(this.deps, exchange)
+    if (isLogged) accessLog.write(request)
+    if (!isSpan) return
+    tallies.recordedSpans++
+    spans.write(request, exchange.outgoing.trace)
+  }
+
+  /** What was answered without an endpoint has a span like everything else. */
+  private isRecorded(exchange: LoggedExchange): boolean {
+    const { trace } = exchange.outgoing
+    if (!trace.isDecided && exchange.hasRequest)
+      decideTrace(trace, exchange.request, this.tracing, isFromNetwork(exchange.stream), this.deps.random)
+    return trace.isRecorded
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or at 64 KiB, whichever comes first; a record that finds both full is dropped and counted, so a
+ * control or a collector that does not take them costs this memory and nothing else.
+ */
+import { frameHeadBytes, groupHeadBytes, signals } from '../../../../contracts/telemetry.ts'
+import type { Signal } from '../../../../contracts/telemetry.ts'
+import { maxValueLength } from './attributes.ts'
+import { ProtoBytes } from './proto-bytes.ts'
+
+const capacity = 512 * 1024
+const flushBytes = 64 * 1024
+const flushMs = 200
+const maxNameBytes = 255
+/** No record takes more: three bytes a character of the longest values, and what stands around them. */
+const maxRecordBytes = 48 * maxValueLength
+
+export interface OutboxDeps {
+  readonly signal: Signal
+  /** False = there is nobody to take it now; the bytes are the caller's again at once. Otherwise `done` follows, and until then they must not change. */
+  readonly send: (bytes: Buffer, done: () => void) => boolean
+  readonly onDropped: (count: number) => void
+}
+
+export class Outbox {
+  private readonly deps: OutboxDeps
+  private filling: ProtoBytes | undefined
+  private spare: ProtoBytes | undefined
+  private isSending = false
+  private timer: NodeJS.Timeout | undefined
+  /** Of the group that is open: its service and where its counts stand. */
+  private service = ''
+  private countAt = -1
+  private count = 0
+  private batchCount = 0
+
+  constructor(deps: OutboxDeps) {
+    this.deps = deps
+  }
+
+  /** Where a record of that service may be written, or undefined: then it is lost. `wrote` follows. */
+  begin(service: string): ProtoBytes | undefined {
+    this.filling ??= new ProtoBytes(capacity)
+    if (this.filling.room < maxRecordBytes) {
+      this.flush()
+      if (this.filling.room < maxRecordBytes) {
+        this.deps.onDropped(1)
+        return undefined
+      }
+    }
+    const into = this.filling
+    if (this.countAt < 0 || service !== this.service) this.openGroup(into, service)
+    return into
+  }
+
+  wrote(): void {
+    this.count++
+    this.batchCount++
+    if (this.filling!.length >= flushBytes && !this.isSending) this.flush()
+    else this.timer ??= setTimeout(() => this.flush(), flushMs).unref()
+  }
+
+  private openGroup(into: ProtoBytes, service: string): void {
+    this.closeGroup(into)
+    if (into.length === 0) {
+      into.length = frameHeadBytes
+      into.bytes[4] = signals.indexOf(this.deps.signal)
+    }
+    const length = Math.min(maxNameBytes, service.length)
+    into.byte(length)
+    into.length += into.bytes.write(service, into.length, length, 'latin1')
+    this.service = service
+    this.countAt = into.length
+    this.count = 0
+    into.length += groupHeadBytes - 1
+  }
+
+  private closeGroup(into: ProtoBytes): void {
+    if (this.countAt < 0) return
+    into.bytes.writeUInt32BE(this.count, this.countAt)
+    into.bytes.writeUInt32BE(into.length - this.countAt - 8, this.countAt + 4)
+    this.countAt = -1
+  }
+
+  /** Sends what waits, unless something is under way. */
+  flush(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    const { filling } = this
+    if (this.isSending || filling === undefined || this.batchCount === 0) return
+    this.closeGroup(filling)
+    filling.bytes.writeUInt32BE(filling.length - 4, 0)
+    if (!this.deps.send(filling.bytes.subarray(0, filling.length), () => this.sent(filling))) {
+      // kept for the next time, as long as there is room
+      this.timer = setTimeout(() => this.flush(), flushMs).unref()
+      return
+    }
+    this.isSending = true
+    this.filling = this.spare ?? new ProtoBytes(capacity)
+    this.spare = undefined
+    this.filling.length = 0
+    this.batchCount = 0
+  }
+
+  private sent(batch: ProtoBytes): void {
+    this.isSending = false
+    const { filling } = this
+    // closed meanwhile
+    if (filling === undefined) return
+    this.spare = batch
+    if (filling.length >= flushBytes) this.flush()
+    else if (this.batchCount > 0) this.timer ??= setTimeout(() => this.flush(), flushMs).unref()
+  }
+
+  /** Gives the memory back, and forgets what waits. */
+  close(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    if (this.batchCount > 0) this.deps.onDropped(this.batchCount)
+    this.filling = undefined
+    this.spare = undefined
+    this.countAt = -1
+    this.batchCount = 0
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Spans of finished requests (OTLP `Span`, opentelemetry-proto 1.x): one for each recorded request, `CLIENT` where an application of this host calls, `SERVER` where one is called. Attributes have the names of
+ * OpenTelemetry's semantic conventions for HTTP, else Envoy's, else ours. No query and no field that a rule has not named: both may hold secrets.
+ */
+import type { LoggedRequest } from '../logged-request.ts'
+import { Attribute } from './attributes.ts'
+import type { Outbox } from './outbox.ts'
+import type { ProtoBytes } from './proto-bytes.ts'
+
+/** The ids, as lower-case hex. */
+export interface RecordedTrace {
+  readonly traceId: Uint8Array
+  readonly spanId: Uint8Array
+  readonly parentId: Uint8Array
+  readonly hasParent: boolean
+}
+
+const listTag = 0x12
+const traceIdTag = 0x0a
+const spanIdTag = 0x12
+const parentTag = 0x22
+const nameTag = 0x2a
+const kindTag = 0x30
+const startTag = 0x39
+const endTag = 0x41
+const attributeTag = 0x4a
+const statusTag = 0x7a
+const statusCodeTag = 0x18
+/** Field 16, fixed32. */
+const flagsTag = [0x85, 0x01] as const
+const kinds = { destination: 2, source: 3 } as const
+const statusError = 2
+const maxNameLength = 255
+
+const attribute = (key: string): Attribute => new Attribute(attributeTag, key)
+const method = attribute('http.request.method')
+const path = attribute('url.path')
+const host = attribute('server.address')
+const statusCode = attribute('http.response.status_code')
+const errorType = attribute('error.type')
+const resends = attribute('http.request.resend_count')
+const client = attribute('client.address')
+const protocol = attribute('network.protocol.version')
+const userAgent = attribute('user_agent.original')
+const requestSize = attribute('http.request.body.size')
+const replySize = attribute('http.response.body.size')
+const requestId = attribute('guid:x-request-id')
+const responseFlags = attribute('response_flags')
+const cluster = attribute('upstream_cluster')
+const address = attribute('upstream_address')
+const route = attribute('mesh.route')
+const listener = attribute('mesh.listener')
+const tier = attribute('mesh.tier')
+
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
+
+export class SpanRecords {
+  isOn = false
+  private readonly outbox: Outbox
+  private readonly now: () => number
+
+  /** @param now epoch ms. */
+  constructor(outbox: Outbox, now: () => number) {
+    this.outbox = outbox
+    this.now = now
+  }
+
+  write(request: LoggedRequest, trace: RecordedTrace): void {
+    const into = this.outbox.begin(request.localService)
+    if (into === undefined) return
+    into.byte(listTag)
+    const record = into.openLong()
+    into.byte(traceIdTag)
+    into.hex(trace.traceId)
+    into.byte(spanIdTag)
+    into.hex(trace.spanId)
+    if (trace.hasParent) {
+      into.byte(parentTag)
+      into.hex(trace.parentId)
+    }
+    into.byte(nameTag)
+    this.name(into, request)
+    into.byte(kindTag)
+    into.byte(kinds[request.reporter])
+    const end = this.now() * 1e6
+    into.byte(startTag)
+    into.fixed64(end - request.durationMs * 1e6)
+    into.byte(endTag)
+    into.fixed64(end)
+    attributes(into, request)
+    if (isError(request)) {
+      into.byte(statusTag)
+      into.byte(2)
+      into.byte(statusCodeTag)
+      into.byte(statusError)
+    }
+    into.byte(flagsTag[0])
+    into.byte(flagsTag[1])
+    into.fixed32(1)
+    into.closeLong(record)
+    this.outbox.wrote()
+  }
+
+  /** Few different ones: the method and the service, never a path. */
+  private name(into: ProtoBytes, request: LoggedRequest): void {
+    const at = into.openShort()
+    into.characters(knownMethods.has(request.method) ? request.method : 'HTTP', maxNameLength)
+    into.byte(0x20)
+    into.characters(request.service === '-' ? request.authority : request.service, maxNameLength)
+    into.closeShort(at)
+  }
+}
+
+function attributes(into: ProtoBytes, r: LoggedRequest): void {
+  method.text(into, r.method)
+  const query = r.path.indexOf('?')
+  path.text(into, query < 0 ? r.path : r.path.slice(0, query))
+  host.text(into, r.authority)
+  protocol.text(into, r.protocol.startsWith('HTTP/') ? r.protocol.slice(5) : r.protocol)
+  if (r.status > 0) statusCode.integer(into, r.status)
+  if (isError(r)) errorType.text(into, r.code ?? String(r.status))
+  if (r.attempts > 1) resends.integer(into, r.attempts - 1)
+  client.text(into, r.sourceAddress)
+  const agent = r.header('user-agent')
+  if (agent !== undefined) userAgent.text(into, agent)
+  const id = r.header('x-request-id')
+  if (id !== undefined) requestId.text(into, id)
+  if (r.requestBytes > 0) requestSize.integer(into, r.requestBytes)
+  replySize.integer(into, r.replyBytes)
+  responseFlags.text(into, r.flag)
+  if (r.upstreamCluster !== '-') cluster.text(into, r.upstreamCluster)
+  if (r.upstreamId !== '-') address.text(into, r.upstreamId)
+  if (r.routeName !== '-') route.text(into, r.routeName)
+  listener.text(into, r.listenerName)
+  tier.text(into, r.tier)
+}
+
+/** OpenTelemetry's semantic conventions: 4xx is the caller's error, so only the caller's span shows it. */
+function isError({ code, reporter, status }: LoggedRequest): boolean {
+  return code !== undefined || status >= (reporter === 'source' ? 400 : 500)
+}

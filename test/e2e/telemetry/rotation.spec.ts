@@ -1,0 +1,43 @@
+import { expect } from 'chai'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { call, Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
+import type { DemoHost } from '../../support/mesh/mesh.ts'
+
+describe('the file of the access log', function () {
+  this.timeout(60_000)
+  let mesh: Mesh | undefined
+  afterEach(async () => {
+    await mesh?.close()
+    mesh = undefined
+  })
+
+  const linesIn = (file: string): string[] =>
+    existsSync(file)
+      ? readFileSync(file, 'utf8')
+          .split('\n')
+          .filter((line) => line.includes('/line/'))
+      : []
+
+  it('is opened anew on SIGUSR1 to the watchdog, as logrotate does it, and loses no line', async () => {
+    mesh = await Mesh.open([])
+    const file = join(mesh.directory, 'access.log')
+    const host: DemoHost = await mesh.startedHost('alpha', {
+      extra: { accessLog: { format: 'text', path: file }, workers: 2 },
+    })
+    let sent = 0
+    const ask = async (): Promise<void> => {
+      await call(host.options.address, sharedPort, { 'x-mesh-service': 'nobody' }, `/line/${sent++}`)
+    }
+    await ask()
+    await until(10_000, 'the first line', async () => linesIn(file).length === 1)
+    renameSync(file, `${file}.1`)
+    process.kill(host.pid!, 'SIGUSR1')
+    await until(10_000, 'a line in the new file', async () => {
+      await ask()
+      return linesIn(file).length > 0
+    })
+    expect(host.isRunning).to.equal(true)
+    await until(10_000, 'every line', async () => linesIn(file).length + linesIn(`${file}.1`).length === sent)
+  })
+})

@@ -1,0 +1,239 @@
+import { expect } from 'chai'
+import { Exporter, maxQueuedBytes } from '../../../../../agent/control/telemetry/exporter.ts'
+import { httpSender } from '../../../../../agent/control/telemetry/http-sender.ts'
+import { grpcSender } from '../../../../../agent/control/telemetry/grpc-sender.ts'
+import type { RecordGroup } from '../../../../../agent/control/telemetry/envelope.ts'
+import type { Sender, SendOutcome } from '../../../../../agent/control/telemetry/sender.ts'
+import { ControlMetrics } from '../../../../../agent/control/observe.ts'
+import { systemClock } from '../../../../../contracts/clock.ts'
+import type { Clock } from '../../../../../contracts/clock.ts'
+import { StandInCollector } from '../../../../support/otlp/collector.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+
+const facts = { host: 'h1', zone: '', version: '1' }
+const noLog = { debug() {}, info() {}, warn() {}, error() {} }
+/** One log record with a severity, 6 bytes. */
+const record = Buffer.from([0x12, 2, 0x10, 9])
+
+const group = (count = 1, bytes: Buffer = Buffer.concat(Array.from({ length: count }, () => record))): RecordGroup => ({
+  service: 'shop',
+  count,
+  bytes,
+})
+
+describe('records on their way to the collector', () => {
+  let metrics: ControlMetrics
+  let asked: number[]
+  let answers: SendOutcome[]
+  let pauses: { ms: number; call: () => void }[]
+  let release: (() => void) | undefined
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, call) => {
+      const pause = { ms, call }
+      pauses.push(pause)
+      return () => pauses.splice(pauses.indexOf(pause), 1)
+    },
+  }
+  const sender: Sender = {
+    send: async (_signal, groups) => {
+      asked.push(groups.reduce((sum, { count }) => sum + count, 0))
+      if (release !== undefined) await new Promise<void>((resolve) => (release = resolve))
+      return answers.shift() ?? { kind: 'taken', rejected: 0, reason: '' }
+    },
+    close() {},
+  }
+  const exporter = (): Exporter =>
+    new Exporter({ signal: 'logs', collector: 'http://c', sender, clock, random: () => 1, log: noLog, metrics })
+
+  const metric = (name: string, label = ''): number =>
+    metrics
+      .series()
+      .filter((series) => series.name === name)
+      .flatMap(({ samples }) => samples)
+      .filter(({ labels }) => label === '' || labels.includes(label))
+      .reduce((sum, { value }) => sum + value, 0)
+
+  beforeEach(() => {
+    metrics = new ControlMetrics()
+    asked = []
+    answers = []
+    pauses = []
+    release = undefined
+  })
+
+  it('go in one request at a time, everything that waits in the next one', async () => {
+    const out = exporter()
+    release = () => {}
+    out.take([group()])
+    out.take([group(2)])
+    out.take([group(3)])
+    expect(asked).to.deep.equal([1])
+    const go = release as () => void
+    release = undefined
+    go()
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 6)
+    expect(asked).to.deep.equal([1, 5])
+  })
+
+  it('wait with growing pauses while the collector is gone, up to the bound, and then all go', async () => {
+    const out = exporter()
+    const again = { kind: 'again', reason: 'gone', afterMs: undefined } as const
+    answers = Array.from({ length: 9 }, () => again)
+    out.take([group()])
+    const seen: number[] = []
+    for (let round = 0; round < 9; round++) {
+      await eventually(() => pauses.length === 1)
+      const { call, ms } = pauses.shift()!
+      seen.push(ms)
+      call()
+    }
+    expect(seen).to.deep.equal([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 1)
+    expect(metric('hostmesh_telemetry_collector_up')).to.equal(1)
+  })
+
+  it('drop the oldest beyond the bound and count them, however long it takes', async () => {
+    const out = exporter()
+    answers = [{ kind: 'again', reason: 'gone', afterMs: undefined }]
+    out.take([group()])
+    await eventually(() => pauses.length === 1)
+    expect(metric('hostmesh_telemetry_collector_up')).to.equal(0)
+    for (let round = 0; round < 20; round++) out.take([group(1000, Buffer.alloc(maxQueuedBytes / 8))])
+    expect(metric('hostmesh_telemetry_queue_bytes')).to.equal(maxQueuedBytes)
+    expect(metric('hostmesh_telemetry_dropped_total', 'queue-full')).to.equal(12_001)
+    pauses.shift()!.call()
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 8000)
+  })
+
+  it('wait as long as the collector asks for, within reason', async () => {
+    const out = exporter()
+    answers = [
+      { kind: 'again', reason: 'busy', afterMs: 7000 },
+      { kind: 'again', reason: 'busy', afterMs: 1e9 },
+    ]
+    out.take([group()])
+    await eventually(() => pauses.length === 1)
+    expect(pauses[0]!.ms).to.equal(7000)
+    pauses.shift()!.call()
+    await eventually(() => pauses.length === 1)
+    expect(pauses[0]!.ms).to.equal(30_000)
+  })
+
+  it('are counted as refused when it says so, and not sent again', async () => {
+    const out = exporter()
+    answers = [
+      { kind: 'refused', reason: 'status 400' },
+      { kind: 'taken', rejected: 2, reason: 'too old' },
+    ]
+    out.take([group(5)])
+    await eventually(() => metric('hostmesh_telemetry_dropped_total', 'refused') === 5)
+    out.take([group(5)])
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 3)
+    expect(metric('hostmesh_telemetry_dropped_total', 'refused')).to.equal(7)
+    expect(asked).to.deep.equal([5, 5])
+  })
+
+  it('are sent before control ends, but it does not wait for a collector that is gone', async () => {
+    const out = exporter()
+    release = () => {}
+    out.take([group()])
+    out.take([group()])
+    const closed = out.close(1000)
+    const go = release as () => void
+    release = undefined
+    go()
+    await closed
+    expect(metric('hostmesh_telemetry_sent_total')).to.equal(2)
+
+    answers = [{ kind: 'again', reason: 'gone', afterMs: undefined }]
+    const second = exporter()
+    second.take([group(3)])
+    await eventually(() => pauses.length > 0)
+    await second.close(1e9)
+    expect(metric('hostmesh_telemetry_dropped_total', 'end')).to.equal(3)
+  })
+})
+
+describe('a collector', () => {
+  let collector: StandInCollector
+  beforeEach(async () => {
+    collector = await StandInCollector.start()
+  })
+  afterEach(() => collector.close())
+
+  const http = (extra: Partial<Parameters<typeof httpSender>[0]> = {}): Sender =>
+    httpSender({
+      protocol: 'otlp-http',
+      url: new URL(collector.url),
+      fields: { 'x-key': 'k' },
+      ca: undefined,
+      timeoutMs: 2000,
+      facts,
+      ...extra,
+    })
+  const grpc = (): Sender =>
+    grpcSender({ url: new URL(collector.grpcUrl), fields: { 'x-key': 'k' }, ca: undefined, timeoutMs: 2000, facts })
+
+  for (const [name, make, path] of [
+    ['over HTTP', http, '/v1/logs'],
+    ['over gRPC', grpc, '/opentelemetry.proto.collector.logs.v1.LogsService/Export'],
+  ] as const)
+    it(`is given records and our headers ${name}`, async () => {
+      const sender = make()
+      expect(await sender.send('logs', [group(3)])).to.deep.include({ kind: 'taken', rejected: 0 })
+      collector.rejects = 2
+      expect(await sender.send('logs', [group(3)])).to.deep.equal({ kind: 'taken', rejected: 2, reason: 'no' })
+      expect(collector.records.logs.map(({ severity }) => severity)).to.deep.equal([9, 9, 9, 9, 9, 9])
+      expect(collector.requests[0]).to.deep.include({ path })
+      expect(collector.requests[0]!.headers).to.include({ 'x-key': 'k' })
+      sender.close()
+    })
+
+  it('adds to a path of its own', async () => {
+    const sender = http({ url: new URL(`${collector.url}/otel/`) })
+    await sender.send('logs', [group()])
+    expect(collector.requests[0]!.path).to.equal('/otel/v1/logs')
+    sender.close()
+  })
+
+  it('says by its status whether to ask again', async () => {
+    const sender = http()
+    for (const [status, kind] of [
+      [429, 'again'],
+      [503, 'again'],
+      [400, 'refused'],
+      [404, 'refused'],
+      [401, 'refused'],
+    ] as const) {
+      collector.httpStatus = status
+      expect((await sender.send('logs', [group()])).kind, String(status)).to.equal(kind)
+    }
+    collector.httpStatus = 503
+    collector.retryAfter = '3'
+    expect(await sender.send('logs', [group()])).to.deep.equal({ kind: 'again', reason: 'status 503', afterMs: 3000 })
+    sender.close()
+    const calls = grpc()
+    for (const [status, kind] of [
+      [14, 'again'],
+      [8, 'again'],
+      [3, 'refused'],
+      [16, 'refused'],
+      [12, 'refused'],
+    ] as const) {
+      collector.grpcStatus = status
+      expect((await calls.send('logs', [group()])).kind, String(status)).to.equal(kind)
+    }
+    calls.close()
+  })
+
+  it('that does not answer, or is not there, is asked again later', async () => {
+    collector.hangs = true
+    const sender = http({ timeoutMs: 50 })
+    expect(await sender.send('logs', [group()])).to.deep.include({ kind: 'again' })
+    sender.close()
+    const nobody = http({ url: new URL('http://127.0.0.1:1') })
+    expect(await nobody.send('logs', [group()])).to.deep.include({ kind: 'again' })
+    nobody.close()
+  })
+})
