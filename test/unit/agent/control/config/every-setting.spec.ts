@@ -21,6 +21,8 @@ const pool: readonly unknown[] = [
   [
     '127.0.0.1:81',
     '127.0.0.1:82',
+    'http://127.0.0.1:4318',
+    'https://collector.example',
     '/tmp/a',
     '/tmp/b',
     'orders',
@@ -67,6 +69,10 @@ const bases: readonly object[] = [
   { registries: [{ name: 'main', type: 'nacos', servers: ['10.0.0.2:8848'] }] },
   { registries: [{ name: 'main', type: 'file', directory: '/tmp/z' }] },
   { outbound: { services: [{ service: 'orders' }] } },
+  {
+    tracing: { collector: { url: 'http://127.0.0.1:1' } },
+    accessLog: { collector: { url: 'http://127.0.0.1:1' } },
+  },
 ]
 
 const machine = { hostName: 'here', defaultAddress: '10.9.9.9', processors: 3 }
