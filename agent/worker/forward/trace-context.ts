@@ -1,6 +1,6 @@
 import type { TraceFormat } from '../../../contracts/telemetry.ts'
 import { writeRandomHex } from './random-hex.ts'
-import type { Fields } from './streams.ts'
+import type { Fields } from '../route/types.ts'
 
 /** Bits of `TraceContext.formats`. */
 export const TraceBits = { w3c: 1, b3: 2, b3single: 4 } as const
