@@ -2,13 +2,13 @@
 import { earlier } from './peers/earlier.ts'
 import { envoy } from './peers/envoy.ts'
 import { haproxy } from './peers/haproxy.ts'
-import { hostmesh } from './peers/hostmesh.ts'
+import { hostmesh, hostmeshRaw } from './peers/hostmesh.ts'
 import { httpProxy3 } from './peers/http-proxy-3.ts'
 import { nginx } from './peers/nginx.ts'
 import type { Peer, PeerOptions, RunningPeer } from './peers/peer.ts'
 import type { BenchOptions } from './scenario.ts'
 
-export const allPeers: readonly Peer[] = [hostmesh, haproxy, nginx, envoy, httpProxy3]
+export const allPeers: readonly Peer[] = [hostmesh, hostmeshRaw, haproxy, nginx, envoy, httpProxy3]
 
 export interface Started {
   readonly peers: readonly { readonly name: string; readonly version: string; readonly peer: RunningPeer }[]

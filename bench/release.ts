@@ -1,6 +1,7 @@
 /** Builds what users run: compiled JavaScript without the type stripper, which alone would add 30 MiB to each process. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../.cache/bench-release', import.meta.url))
@@ -19,6 +20,7 @@ export function buildRelease(log: (line: string) => void): string {
   rmSync(folder, { recursive: true, force: true })
   log('building')
   const project = fileURLToPath(new URL('../.cache/bench-tsconfig.json', import.meta.url))
+  mkdirSync(dirname(project), { recursive: true })
   writeFileSync(project, JSON.stringify(projectFile))
   const compiler = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
   const run = spawnSync(process.execPath, [compiler, '-p', project, '--outDir', folder], {

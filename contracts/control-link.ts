@@ -15,6 +15,8 @@ export type WorkerToControl =
       readonly pid: number
       /** Version of the snapshot that the worker has, 0 = none. */
       readonly snapshotVersion: number
+      /** How its sockets are served, and why so. */
+      readonly transport?: WorkerTransport
     }
   /** The worker runs with this version; `listeners` holds only the ones that are not bound. */
   | {
@@ -36,6 +38,12 @@ export type WorkerToControl =
   | { readonly type: 'refused-application'; readonly application: string }
   | { readonly type: 'reply'; readonly id: number; readonly body: unknown }
   | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string }
+
+export interface WorkerTransport {
+  /** `epoll`, `raw`, `public`. */
+  readonly kind: string
+  readonly reason: string
+}
 
 export interface ListenerProblem {
   readonly listener: string

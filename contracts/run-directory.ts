@@ -28,6 +28,8 @@ export const stateFiles = {
   relayTargets: 'relay-targets.json',
   /** Desired registrations of this host, for the next generation and for the watchdog's report. */
   registrations: 'registrations.json',
+  /** Whether workers may keep their sockets themselves on this host; `agent/worker/transport/epoll/trial.ts`. */
+  transportTrial: 'transport-trial.json',
   /** Reports of restarts, one JSON file each. */
   reports: 'reports',
 } as const

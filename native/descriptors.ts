@@ -5,10 +5,10 @@
  * always finds it; a batch is named by the sender's process id and number, so senders cannot be mixed up. Batches that nobody asks for are bounded and closed.
  */
 import { unlinkSync } from 'node:fs'
-import { SocketAddress } from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
 import { errnoName, loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
+import { readSocketAddress } from './socket-address.ts'
 import { MessageMemory } from './socket-message.ts'
 import type { SendOutcome } from './socket-message.ts'
 
@@ -210,16 +210,6 @@ function createPort(
       }
     },
   }
-}
-
-/** struct sockaddr_in and sockaddr_in6: family in host order, port in network order. */
-function readSocketAddress(bytes: Buffer): { address: string; port: number } | undefined {
-  const family = bytes.readUInt16LE(0)
-  const port = bytes.readUInt16BE(2)
-  if (family === 2) return { address: bytes.subarray(4, 8).join('.'), port }
-  if (family !== 10) return undefined
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(8 + 2 * index).toString(16))
-  return { address: new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port }
 }
 
 /** A descriptor must survive the trip through a socket of our own, and a copy must be another number. */

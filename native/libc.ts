@@ -5,6 +5,8 @@
  * Struct layouts are those of 64-bit little-endian Linux (x64, arm64); other machines get the reason.
  */
 import { endianness } from 'node:os'
+// Before node:ffi is loaded: what it takes is gone afterwards.
+import './fast-calls.ts'
 
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number
@@ -18,6 +20,10 @@ export interface Libc {
   getsockopt(descriptor: number, level: number, option: number, value: Buffer, length: Buffer): number
   setsockopt(descriptor: number, level: number, option: number, value: Buffer, length: number): number
   getsockname(descriptor: number, address: Buffer, length: Buffer): number
+  getpeername(descriptor: number, address: Buffer, length: Buffer): number
+  listen(descriptor: number, backlog: number): number
+  connect(descriptor: number, address: Buffer, length: number): number
+  shutdown(descriptor: number, how: number): number
   flock(descriptor: number, operation: number): number
   /** Writes two descriptors of 4 bytes each to `ends`: to read from, to write to. */
   pipe2(ends: Buffer, flags: number): number
@@ -51,6 +57,10 @@ export function loadLibc(): LibcOutcome {
       getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
       getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
+      getpeername: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
+      listen: { arguments: ['i32', 'i32'], return: 'i32' },
+      connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+      shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
       flock: { arguments: ['i32', 'i32'], return: 'i32' },
       pipe2: { arguments: ['buffer', 'i32'], return: 'i32' },
       socketpair: { arguments: ['i32', 'i32', 'i32', 'buffer'], return: 'i32' },
@@ -70,6 +80,10 @@ export function loadLibc(): LibcOutcome {
       setsockopt: (descriptor, level, option, value, length) =>
         call.setsockopt(descriptor, level, option, value, length),
       getsockname: (descriptor, address, length) => call.getsockname(descriptor, address, length),
+      getpeername: (descriptor, address, length) => call.getpeername(descriptor, address, length),
+      listen: (descriptor, backlog) => call.listen(descriptor, backlog),
+      connect: (descriptor, address, length) => call.connect(descriptor, address, length),
+      shutdown: (descriptor, how) => call.shutdown(descriptor, how),
       flock: (descriptor, operation) => call.flock(descriptor, operation),
       pipe2: (ends, flags) => call.pipe2(ends, flags),
       socketpair: (domain, type, protocol, ends) => call.socketpair(domain, type, protocol, ends),

@@ -4,7 +4,7 @@
  *
  * A connection that its owner has closed (TIME_WAIT, an orphan) belongs to nobody any more: the kernel reports it as user 0, without an inode. Such an answer is none.
  */
-import { parseIpv6 } from '../contracts/proxy-protocol.ts'
+import { parseIpv6 } from '../contracts/ip-literal.ts'
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
 import { connectedStates, listenState } from './tcp-states.ts'

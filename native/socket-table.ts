@@ -2,7 +2,7 @@
  * The kernel's table of TCP sockets as text (/proc/net/tcp, /proc/net/tcp6; proc_pid_net(5)): the owner of one end of a connection where the kernel cannot be
  * asked for it alone. Reading it costs time for every socket of the host.
  */
-import { parseIpv6 } from '../contracts/proxy-protocol.ts'
+import { parseIpv6 } from '../contracts/ip-literal.ts'
 import { connectedStates, listenState } from './tcp-states.ts'
 import type { SocketAddress } from './socket-owner.ts'
 

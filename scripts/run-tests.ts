@@ -63,7 +63,8 @@ process.exitCode = isGood ? 0 : 1
 
 /** Answers the exit code or the signal. */
 function runSuite(spec: string, file: string): Promise<number | string | null> {
-  const words = ['node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
+  // Transports of their own sockets are tested in this very process (native/fast-calls.ts).
+  const words = ['--expose-internals', 'node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
   for (const option of [`file=${file}`, `linger=${values['linger-s']}`]) words.push('--reporter-option', option)
   const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit' })
   return new Promise((resolve) => {

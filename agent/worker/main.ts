@@ -9,9 +9,13 @@
  */
 import { setFlagsFromString } from 'node:v8'
 
+import { trialFlag } from './transport/epoll/trial-flag.ts'
+
 const optimizers = ['opt', 'maglev']
-for (const name of optimizers) setFlagsFromString(`--no-${name}`)
 setFlagsFromString('--max-inlined-bytecode-size=1000')
 setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000')
+// What is tried are the calls as optimized code makes them.
+if (process.argv.includes(trialFlag)) await import('./transport/epoll/trial-process.ts')
+for (const name of optimizers) setFlagsFromString(`--no-${name}`)
 await import('./start.ts')
 for (const name of optimizers) setFlagsFromString(`--${name}`)

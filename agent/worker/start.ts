@@ -14,6 +14,9 @@ import { readSnapshotFile } from './link/snapshot-file.ts'
 import { TelemetryLink } from './link/telemetry-link.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
 import { lineLog } from './observe/line-log.ts'
+import { trialFlag } from './transport/epoll/trial-flag.ts'
+import { trial } from './transport/epoll/trial.ts'
+import { wantedTransports } from './transport/select-transports.ts'
 import { Worker } from './worker.ts'
 
 /** How long a worker without a watchdog lets connections end after SIGTERM. */
@@ -30,6 +33,8 @@ const { values: argv } = parseArgs({
     generation: { type: 'string', default: '1' },
     index: { type: 'string', default: '0' },
     workers: { type: 'string', default: '1' },
+    /** `auto`, `epoll`, `raw` or `public`. */
+    transport: { type: 'string', default: 'auto' },
     /** Nobody supervises: no watchdog is looked for. */
     alone: { type: 'boolean', default: false },
   },
@@ -51,6 +56,9 @@ if (runDir === undefined || stateDir === undefined) fail('--run-dir is missing')
 if (![generation, index, Number(argv.workers)].every(Number.isSafeInteger))
   fail('--generation, --index and --workers are whole numbers')
 
+const wantedTransport = wantedTransports.find((one) => one === argv.transport)
+if (wantedTransport === undefined) fail(`--transport: found ${argv.transport}, allowed ${wantedTransports.join(', ')}`)
+
 const { native } = loadNative()
 const telemetry = new TelemetryLink(join(runDir, runFiles.telemetry(generation)), () => performance.now())
 // eslint-disable-next-line prefer-const -- the worker and the links need each other
@@ -61,6 +69,15 @@ const shardOf = (name: string, address: string, port: number) => ({ name, shard:
 const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
   sharesPorts: true,
+  wantedTransport,
+  trial: () =>
+    trial({
+      file: join(stateDir, stateFiles.transportTrial),
+      command: [process.execPath, ...process.execArgv, process.argv[1]!, trialFlag],
+      node: process.versions.node,
+      machine: process.arch,
+      platform: process.platform,
+    }),
   // Process 1 is a service manager that keeps copies of our sockets in its store.
   isOurs: (owner) =>
     owner.pid === 1 || owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
@@ -109,6 +126,7 @@ control = new ControlClient({
   random: Math.random,
   log,
   version: () => worker.state.version,
+  transport: () => ({ kind: worker.transports.kind, reason: worker.transportReason }),
   load: (snapshot) => worker.load(snapshot),
   apply: (delta) => worker.apply(delta),
   problems: async () => {

@@ -61,6 +61,7 @@ import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
+import type { SelectedTransports, WantedTransport } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
 import type { PeerIdentity, Transport, TransportListener, Transports } from './transport/transport.ts'
@@ -86,7 +87,11 @@ export interface WorkerOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** 0..1, exclusive. */
   readonly random: () => number
-  /** Takes the place of the selection by Node's version, for tests of one implementation. */
+  /** Absent: raw handles, without a look at faster ones. */
+  readonly wantedTransport?: WantedTransport
+  /** See `SelectTransportsDeps`; absent: sockets of our own do not serve. */
+  readonly trial?: () => Promise<string>
+  /** Takes the place of the selection, for tests of one implementation. */
   readonly transports?: (output: Output) => Promise<Transports>
   /** Filters of routes in their order; absent: those of `filters/table.ts`. */
   readonly filterKinds?: readonly FilterKind[]
@@ -111,6 +116,8 @@ export class Worker {
   readonly connections: Adoption
   readonly acceptor: Acceptor
   readonly transports: Transports
+  /** Why these. */
+  readonly transportReason: string
   readonly porter: StatePorter
   readonly tallies = new Tallies()
   private readonly verdicts: VerdictCounts
@@ -139,16 +146,23 @@ export class Worker {
 
   static async create(options: WorkerOptions): Promise<Worker> {
     const output = new Output()
-    const warn = (message: string): void => options.log('warn', message)
-    const transports =
-      (await options.transports?.(output)) ??
-      (await selectTransports({ output, nodeVersion: process.versions.node, warn }))
-    return new Worker(options, transports, output)
+    const { log, transports, trial, wantedTransport: wanted = 'raw' } = options
+    const made = await transports?.(output)
+    if (made !== undefined) return new Worker(options, { transports: made, reason: 'handed in' }, output)
+    const nodeVersion = process.versions.node
+    const untried = async (): Promise<string> => 'not tried'
+    return new Worker(
+      options,
+      await selectTransports({ output, wanted, nodeVersion, trial: trial ?? untried, log }),
+      output,
+    )
   }
 
-  private constructor(options: WorkerOptions, transports: Transports, output: Output) {
+  private constructor(options: WorkerOptions, selected: SelectedTransports, output: Output) {
+    const { transports } = selected
     this.options = options
     this.transports = transports
+    this.transportReason = selected.reason
     this.output = output
     const { bulk, live, tallies } = this
     const { filterKinds: kinds = filterKinds, random } = options
@@ -399,9 +413,9 @@ export class Worker {
   stats(): StatsDump {
     const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
     const { tcpMetrics, verdicts } = this
-    const isRaw = this.transports.kind === 'raw'
+    const { kind: transport } = this.transports
     const counts = { metrics, tcpMetrics, tallies, verdicts, mirrors, bulk, live, parked }
-    return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, isRaw })
+    return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, transport })
   }
 
   /** After a rotation of the access log. */

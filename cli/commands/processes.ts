@@ -8,6 +8,7 @@ import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { systemReason } from '../../agent/control/config/yaml-file.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
+import { fastCallsFlag } from '../../native/fast-calls.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
 import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
@@ -18,6 +19,9 @@ import { releaseName } from '../version.ts'
 
 /** `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. */
 const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0111', '--disable-sigusr1']
+
+/** Workers may keep their sockets themselves (decision 0035). */
+const workerFlags = [fastCallsFlag]
 
 /** Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less with 1,000 services, measured). It optimizes its code from when it is ready on. */
 const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--expose-gc']
@@ -97,7 +101,16 @@ export function releaseOf(config: AgentConfig): Release {
       ...directories,
       ...workers,
     ],
-    worker: [process.execPath, ...nodeFlags, entryPoint('agent/worker/main'), ...directories, ...workers],
+    worker: [
+      process.execPath,
+      ...nodeFlags,
+      ...workerFlags,
+      entryPoint('agent/worker/main'),
+      ...directories,
+      ...workers,
+      '--transport',
+      config.workerTransport,
+    ],
     workers: config.workers,
   }
 }

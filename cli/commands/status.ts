@@ -14,7 +14,12 @@ interface ServerInfo {
   readonly generation: number
   readonly uptimeSeconds: number
   readonly snapshotVersion: number
-  readonly workers: readonly { index: number; pid: number; snapshotVersion: number }[]
+  readonly workers: readonly {
+    index: number
+    pid: number
+    snapshotVersion: number
+    transport?: { kind: string; reason: string }
+  }[]
   readonly registries: readonly {
     name: string
     type: string
@@ -89,13 +94,14 @@ async function watchdogAlone({ output }: CommandContext, runDir: string, error: 
 function printTables({ output }: CommandContext, info: ServerInfo): void {
   output.line()
   output.table(
-    ['worker', 'pid', 'snapshot'],
+    ['worker', 'pid', 'snapshot', 'transport'],
     info.workers.map((worker) => [
       String(worker.index),
       String(worker.pid),
       worker.snapshotVersion === info.snapshotVersion
         ? `v${worker.snapshotVersion}`
         : output.style('yellow', `v${worker.snapshotVersion}, newest is v${info.snapshotVersion}`),
+      worker.transport === undefined ? '-' : `${worker.transport.kind}: ${worker.transport.reason}`,
     ]),
   )
   output.line()

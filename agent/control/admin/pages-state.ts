@@ -151,6 +151,7 @@ function serverInfo(context: AdminContext) {
       index: worker.index,
       pid: worker.pid,
       snapshotVersion: worker.version,
+      ...(worker.transport === undefined ? {} : { transport: worker.transport }),
       ...(worker.refusal === undefined ? {} : { refused: worker.refusal }),
     })),
     registries: deps.adapters.map((adapter) => ({ ...adapter.status() })),

@@ -65,6 +65,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
         ? { ...parsed.relay, secretFile: located(parsed.relay.secretFile, absolute) }
         : undefined,
     api: isCenter ? (parsed.api ?? apiSection.parse({})) : undefined,
+    workerTransport: parsed.workerTransport,
     workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
     admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
     metrics: { address: parsed.metrics.address ?? at(15_020) },

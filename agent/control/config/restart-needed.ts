@@ -10,6 +10,7 @@ const fixed = [
   'dns',
   'serviceDefaults',
   'workers',
+  'workerTransport',
   'admin',
   'metrics',
   'readiness',

@@ -269,6 +269,11 @@ export const agentFileSchema = z.strictObject({
     .describe('Only with `role: center`: the relay listener and its admission bounds.'),
   api: apiSection.optional().describe('Only with `role: center`: the read-only API.'),
   workers: autoOr(1, 64).prefault('auto').describe('Worker processes; `auto` = one per processor.'),
+  workerTransport: oneOf('auto', 'epoll', 'raw', 'public')
+    .prefault('auto')
+    .describe(
+      'How workers serve their sockets: the first of `epoll`, `raw`, `public` that this host proves fit, from the named one on; `auto` from `epoll` on. `raw` does without decision 0035.',
+    ),
   admin: z
     .strictObject({
       address: optionalListenAddress()

@@ -45,6 +45,7 @@ export interface AgentConfig {
   readonly api: AgentFile['api']
   /** At least 1. */
   readonly workers: number
+  readonly workerTransport: AgentFile['workerTransport']
   readonly admin: { readonly address: HostPort | 'off'; readonly socket: string }
   readonly metrics: { readonly address: HostPort | 'off' }
   readonly readiness: { readonly address: HostPort | 'off' }

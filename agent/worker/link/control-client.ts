@@ -8,6 +8,7 @@ import type {
   SnapshotSlice,
   WorkerQuestion,
   WorkerToControl,
+  WorkerTransport,
 } from '../../../contracts/control-link.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
@@ -23,6 +24,7 @@ export interface ControlClientDeps {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** Version of the snapshot that the worker has. */
   readonly version: () => number
+  readonly transport: () => WorkerTransport
   /** Both throw a MeshError when they cannot be used; what was there before then stays. */
   readonly load: (snapshot: Snapshot) => void
   readonly apply: (delta: SnapshotDelta) => void
@@ -113,7 +115,7 @@ export class ControlClient {
     this.slices = []
     socket.on('connect', () => {
       this.isConnected = true
-      const { generation, index, version, pendingNames } = this.deps
+      const { generation, index, transport, version, pendingNames } = this.deps
       this.send({
         type: 'hello',
         link: controlLinkVersion,
@@ -121,6 +123,7 @@ export class ControlClient {
         index,
         pid: process.pid,
         snapshotVersion: version(),
+        transport: transport(),
       })
       const names = pendingNames()
       if (names.length > 0) this.need(names)

@@ -8,6 +8,7 @@ import type { LoopLag } from './loop-lag.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import type { Tallies } from './tallies.ts'
 import type { TcpMetrics } from './tcp-metrics.ts'
+import type { TransportKind } from '../transport/transport.ts'
 
 export interface StatsSources {
   readonly metrics: RequestMetrics
@@ -31,12 +32,12 @@ export interface StatsSources {
   readonly relays: RelayAdmission
   /** Epoch ms. */
   readonly startedAt: number
-  readonly isRaw: boolean
+  readonly transport: TransportKind
 }
 
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
-  const { acceptor, isRaw, lag, relays } = sources
+  const { acceptor, lag, relays, transport } = sources
   const { bulk, live, metrics, mirrors, parked, state, tallies, tcpMetrics, verdicts } = sources
   return {
     series: [
@@ -82,7 +83,13 @@ export function statsDump(sources: StatsSources): StatsDump {
       ),
       single('hostmesh_metric_overflows_total', 'counter', 'Label combinations counted as other', metrics.overflows),
       single('hostmesh_event_loop_lag_max_milliseconds', 'gauge', 'Highest lag since the last look', lag.takeMaxMs()),
-      single('hostmesh_fast_transports', 'gauge', '1 with raw handles, 0 on public sockets', isRaw ? 1 : 0),
+      {
+        name: 'hostmesh_worker_transport',
+        kind: 'gauge',
+        help: 'Workers whose sockets are served this way, from the fastest: epoll, raw, public',
+        labelNames: ['transport'],
+        samples: [{ labels: [transport], value: 1 }],
+      },
       single('hostmesh_worker_memory_bytes', 'gauge', 'Resident memory of the worker', process.memoryUsage.rss()),
     ],
   }

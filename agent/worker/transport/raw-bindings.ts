@@ -46,11 +46,14 @@ export interface Handle {
   shutdown(request: object): number
   reset(): number
   close(callback?: () => void): void
+  ref(): void
+  unref(): void
 }
 
 export interface Bindings {
   readonly TCP: { new (kind: number): Handle }
   readonly TCPConnectWrap: { new (): ConnectRequest }
+  readonly Pipe: { new (kind: number): Handle }
   readonly ShutdownWrap: { new (): { oncomplete: (status: number) => void } }
   readonly constants: { readonly SOCKET: number; readonly SERVER: number; readonly UV_TCP_REUSEPORT: number }
   readonly state: Int32Array
@@ -68,10 +71,12 @@ export function loadBindings(): Bindings {
   const load = (process as unknown as { binding(name: string): Record<string, unknown> }).binding
   const tcp = load.call(process, 'tcp_wrap')
   const stream = load.call(process, 'stream_wrap')
+  const pipe = load.call(process, 'pipe_wrap')
   const uv = load.call(process, 'uv')
   return {
     TCP: tcp['TCP'] as Bindings['TCP'],
     TCPConnectWrap: tcp['TCPConnectWrap'] as Bindings['TCPConnectWrap'],
+    Pipe: pipe['Pipe'] as Bindings['Pipe'],
     ShutdownWrap: stream['ShutdownWrap'] as Bindings['ShutdownWrap'],
     constants: tcp['constants'] as Bindings['constants'],
     state: stream['streamBaseState'] as Int32Array,
@@ -88,4 +93,27 @@ export function loadBindings(): Bindings {
 export function systemError(bindings: Bindings, code: number, what: string): Error {
   const name = bindings.errorName(code)
   return Object.assign(new Error(`${what}: ${name}`), { code: name, errno: code })
+}
+
+/** Calls back whenever a descriptor has something to read, without reading it. Keeps the process alive between `ref` and `unref`. */
+export interface Waker {
+  ref(): void
+  unref(): void
+}
+
+/** The descriptor is the waker's from here on. Throws when the system refuses. */
+export function loadWaker(bindings: Bindings, descriptor: number, onReady: () => void): Waker {
+  const handle = new bindings.Pipe(0)
+  const failed = handle.open(descriptor)
+  if (failed !== 0) throw systemError(bindings, failed, `descriptor ${descriptor}`)
+  // Of no length: libuv says UV_ENOBUFS, and asks again in its next turn.
+  handle.useUserBuffer(Buffer.allocUnsafeSlow(1).subarray(0, 0))
+  handle.onread = () => {
+    onReady()
+    return undefined
+  }
+  const refused = handle.readStart()
+  if (refused !== 0) throw systemError(bindings, refused, `descriptor ${descriptor}`)
+  handle.unref()
+  return handle
 }

@@ -58,7 +58,7 @@ async function run(transports: Transports, port: number, output: Output, accepte
   far.resumeReading()
   await Promise.all([drained, all])
 
-  if (transports.kind === 'raw') {
+  if (transports.kind !== 'public') {
     const waited = await readableThenBytes(far, (text) => {
       output.latin1(text)
       near.write(output)

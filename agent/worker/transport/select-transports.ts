@@ -1,32 +1,78 @@
-import { firstRawMajor, rawTransports } from './raw-handle.ts'
+import { openFastCalls } from '../../../native/fast-calls.ts'
+import { epollTransports } from './epoll/transports.ts'
 import type { Output } from './output.ts'
-import { proveTransports } from './raw-self-test.ts'
 import { publicTransports } from './public-socket.ts'
-import type { Transports } from './transport.ts'
+import { firstRawMajor, rawTransports } from './raw-handle.ts'
+import { proveTransports } from './raw-self-test.ts'
+import type { TransportKind, Transports } from './transport.ts'
+
+/** `auto`: the fastest that is proven here. One by name: that one, or the next slower one that is proven. */
+export type WantedTransport = 'auto' | TransportKind
+export const wantedTransports: readonly WantedTransport[] = ['auto', 'epoll', 'raw', 'public']
 
 export interface SelectTransportsDeps {
   readonly output: Output
+  readonly wanted: WantedTransport
   /** `process.versions.node`. */
   readonly nodeVersion: string
-  readonly warn: (message: string) => void
+  /** '' = sockets of our own have passed their trial on this host; else why they may not serve. */
+  readonly trial: () => Promise<string>
+  readonly log: (level: 'info' | 'warn', message: string) => void
 }
 
-/** The fast transports where this Node is one they know and the self-test passes; the public ones otherwise, with one warning that says why. */
-export async function selectTransports(deps: SelectTransportsDeps): Promise<Transports> {
-  const major = Number.parseInt(deps.nodeVersion, 10)
-  if (major !== firstRawMajor) {
-    deps.warn(
-      `node ${deps.nodeVersion}: fast transports are known to work on ${firstRawMajor} only; using public sockets`,
-    )
+export interface SelectedTransports {
+  readonly transports: Transports
+  /** Why these and no faster ones. */
+  readonly reason: string
+}
+
+/** Never fails: public sockets are always there. One line in the log says what serves and why; a warning where it is not what was wanted by name, or where raw handles failed. */
+export async function selectTransports(deps: SelectTransportsDeps): Promise<SelectedTransports> {
+  const { log, wanted } = deps
+  const reasons: string[] = []
+  const selected = await select(deps, reasons)
+  const { kind } = selected
+  if (wanted === kind) reasons.unshift('as configured')
+  else if (reasons.length === 0) reasons.push('the self-test passed')
+  const reason = reasons.join('; ')
+  const isLess = wanted === 'auto' ? kind === 'public' : kind !== wanted
+  log(isLess ? 'warn' : 'info', `transport ${kind}: ${reason}`)
+  return { transports: selected, reason }
+}
+
+async function select(deps: SelectTransportsDeps, reasons: string[]): Promise<Transports> {
+  const { nodeVersion, output, trial, wanted } = deps
+  if (wanted === 'public') return publicTransports()
+  if (wanted !== 'raw') {
+    const refusal = await trial()
+    if (refusal !== '') reasons.push(`epoll: ${refusal}`)
+    else {
+      const found = await proven(output, () => {
+        const { calls, problem } = openFastCalls()
+        if (calls === undefined) throw new Error(problem)
+        return epollTransports(output, calls)
+      })
+      if (typeof found !== 'string') return found
+      reasons.push(`epoll: ${found}`)
+    }
+  }
+  if (Number.parseInt(nodeVersion, 10) !== firstRawMajor) {
+    reasons.push(`raw: known to work on node ${firstRawMajor}, found ${nodeVersion}`)
     return publicTransports()
   }
+  const found = await proven(output, () => rawTransports(output))
+  if (typeof found !== 'string') return found
+  reasons.push(`raw: ${found}`)
+  return publicTransports()
+}
+
+/** The reason where they cannot be made or the self-test fails. */
+async function proven(output: Output, make: () => Transports): Promise<Transports | string> {
   try {
-    const transports = rawTransports(deps.output)
-    await proveTransports(transports, deps.output)
+    const transports = make()
+    await proveTransports(transports, output)
     return transports
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    deps.warn(`node ${deps.nodeVersion}: self-test of the fast transports failed (${reason}); using public sockets`)
-    return publicTransports()
+    return error instanceof Error ? error.message : String(error)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A transport carries bytes between a socket and the owner of a connection, and knows the peer. Two implementations, one of them per process:
- * `raw-handle.ts` (Node's own handles, no stream layer) and `public-socket.ts` (public API). `select-transports.ts` chooses.
+ * A transport carries bytes between a socket and the owner of a connection, and knows the peer. Three implementations, one of them per process:
+ * `epoll/` (our own sockets, system calls without a wrapper), `raw-handle.ts` (Node's own handles, no stream layer) and `public-socket.ts` (public API). `select-transports.ts` chooses.
  */
 import type { Output } from './output.ts'
 
@@ -148,8 +148,11 @@ export interface Dial {
   cancel(): void
 }
 
+/** From the fastest to the most public: `epoll/` (sockets of our own), `raw-handle.ts`, `public-socket.ts`. */
+export type TransportKind = 'epoll' | 'raw' | 'public'
+
 export interface Transports {
-  readonly kind: 'raw' | 'public'
+  readonly kind: TransportKind
   /** Rejects with an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
   listen(options: ListenOptions, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /** Accepts on a listening socket that another process made. From here on the descriptor belongs to the listener, also on failure. */

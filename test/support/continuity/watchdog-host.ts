@@ -21,6 +21,7 @@ import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import type { ServiceManagerDouble } from './service-manager-double.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import { freePort } from '../free-port.ts'
+import { transportNodeFlags, transportWords } from '../worker/transport-flags.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -135,7 +136,15 @@ export class WatchdogHost {
       return {
         name: which.name,
         control: [...node, join(support, 'stand-in-control.ts'), ...dirs, '--snapshot', file],
-        worker: [...node, join(root, 'agent/worker/main.ts'), ...dirs, '--state-dir', this.stateDir],
+        worker: [
+          ...node,
+          ...transportNodeFlags,
+          join(root, 'agent/worker/main.ts'),
+          ...dirs,
+          '--state-dir',
+          this.stateDir,
+          ...transportWords(),
+        ],
         workers,
       }
     }

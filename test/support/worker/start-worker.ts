@@ -2,6 +2,7 @@
 import type { SnapshotDelta } from '../../../contracts/snapshot.ts'
 import { Worker } from '../../../agent/worker/worker.ts'
 import type { WorkerOptions } from '../../../agent/worker/worker.ts'
+import { wantedTransports } from '../../../agent/worker/transport/select-transports.ts'
 import { snapshotOf } from './snapshots.ts'
 import type { SnapshotPlan } from './snapshots.ts'
 
@@ -40,6 +41,8 @@ export async function startWorker(
     setLogLevel: () => {},
     log: (level, message) => logged.push(`${level} ${message}`),
     random: Math.random,
+    wantedTransport: wantedTransports.find((one) => one === process.env['HOSTMESH_TEST_TRANSPORT']) ?? 'auto',
+    trial: async () => '',
     ...options,
   })
   const anyPort = { address: '127.0.0.1', port: 0 }

@@ -11,9 +11,19 @@ import type { ControlToWorker, StatsDump, WorkerQuestion, WorkerToControl } from
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import type { Snapshot, SnapshotDelta } from '../../../contracts/snapshot.ts'
+import { confined } from './confined.ts'
+import type { Confinement } from './confined.ts'
+import { transportNodeFlags, transportWords } from './transport-flags.ts'
 
 /** Long enough for a machine that is busy with something else; half a second on an idle one. */
 const readyTimeoutMs = 25_000
+
+export interface HowToRun {
+  /** Absent: as HOSTMESH_TEST_TRANSPORT says, else the default. */
+  readonly transport?: string
+  /** What the system does not let it do. */
+  readonly confinement?: Confinement
+}
 
 export class WorkerProcess {
   readonly directory: string
@@ -27,14 +37,18 @@ export class WorkerProcess {
   private exit: string | undefined
 
   /** Starts it and waits until the snapshot is applied and every listener bound. nodeFlags: for the engine, such as `--trace-gc`. */
-  static async start(snapshot: Snapshot, nodeFlags: readonly string[] = []): Promise<WorkerProcess> {
+  static async start(
+    snapshot: Snapshot,
+    nodeFlags: readonly string[] = [],
+    how: HowToRun = {},
+  ): Promise<WorkerProcess> {
     const directory = mkdtempSync(join(tmpdir(), 'hostmesh-worker-'))
     const server = createServer()
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       server.listen(join(directory, runFiles.control(1)), resolve)
     })
-    const worker = new WorkerProcess(directory, server, snapshot, nodeFlags)
+    const worker = new WorkerProcess(directory, server, snapshot, nodeFlags, how)
     try {
       await worker.applied(snapshot.version)
     } catch (error) {
@@ -44,18 +58,32 @@ export class WorkerProcess {
     return worker
   }
 
-  private constructor(directory: string, server: Server, snapshot: Snapshot, nodeFlags: readonly string[]) {
+  private constructor(
+    directory: string,
+    server: Server,
+    snapshot: Snapshot,
+    nodeFlags: readonly string[],
+    how: HowToRun,
+  ) {
     this.directory = directory
     this.server = server
     server.on('connection', (socket) => this.link(socket, snapshot))
     const main = new URL('../../../agent/worker/main.ts', import.meta.url).pathname
-    this.child = spawn(
+    const command = [
       process.execPath,
-      [...nodeFlags, main, '--run-dir', directory, '--generation', '1', '--index', '0'],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+      ...transportNodeFlags,
+      ...nodeFlags,
+      main,
+      '--run-dir',
+      directory,
+      '--generation',
+      '1',
+      '--index',
+      '0',
+      ...transportWords(how.transport),
+    ]
+    const [program = '', ...words] = how.confinement === undefined ? command : confined(how.confinement, command)
+    this.child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.output.push(chunk.toString())

@@ -12,6 +12,7 @@ import {
   type ListenerProblem,
   type WorkerQuestion,
   type WorkerToControl,
+  type WorkerTransport,
 } from '../../../../contracts/control-link.ts'
 import { MeshError } from '../../../../contracts/errors.ts'
 import { FrameReader, encodeFrame } from '../../../../contracts/frame.ts'
@@ -51,6 +52,8 @@ export interface WorkerState {
   readonly isListening: boolean
   /** Why it refused the last version; undefined when it did not. */
   readonly refusal: string | undefined
+  /** How its sockets are served; undefined where it does not say. */
+  readonly transport: WorkerTransport | undefined
   readonly connectedAt: number
 }
 
@@ -303,6 +306,7 @@ export class Publisher {
       index: hello.index,
       pid: hello.pid,
       version: hello.snapshotVersion,
+      transport: hello.transport,
       sentVersion: 0,
       problems: [],
       isListening: false,

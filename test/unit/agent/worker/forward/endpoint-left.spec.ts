@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import type { Output } from '../../../../../agent/worker/transport/output.ts'
 import { publicTransports } from '../../../../../agent/worker/transport/public-socket.ts'
-import { selectTransports } from '../../../../../agent/worker/transport/select-transports.ts'
+import { rawTransports } from '../../../../../agent/worker/transport/raw-handle.ts'
 import type { Dial, Transports } from '../../../../../agent/worker/transport/transport.ts'
 import type { RetrySpec } from '../../../../../contracts/route-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
@@ -77,9 +77,7 @@ describe('a request that waits for a connection to an endpoint', () => {
 
       async function ask(retry?: RetrySpec): Promise<void> {
         const inner = (output: Output) =>
-          kind === 'public'
-            ? Promise.resolve(publicTransports())
-            : selectTransports({ output, nodeVersion: process.versions.node, warn: (message) => expect.fail(message) })
+          kind === 'public' ? Promise.resolve(publicTransports()) : Promise.resolve(rawTransports(output))
         started = await startWorker(
           {
             services: [

@@ -51,6 +51,7 @@ describe('the link to control', () => {
       },
       log: (level, message) => logged.push(`${level} ${message}`),
       version: () => version,
+      transport: () => ({ kind: 'raw', reason: 'as configured' }),
       load: (snapshot) => {
         if (snapshot.version === unusable) throw new MeshError('E_WIRE', 'snapshot of another format')
         version = snapshot.version
@@ -101,6 +102,7 @@ describe('the link to control', () => {
     await control()
     await eventually(() => got('hello') !== undefined)
     expect(got('hello')).to.include({ generation: 3, index: 1, pid: process.pid, snapshotVersion: 0 })
+    expect(got('hello')?.transport).to.deep.equal({ kind: 'raw', reason: 'as configured' })
     tell({ type: 'snapshot', snapshot: snapshot(5) })
     await client.snapshotReceived
     await eventually(() => got('applied') !== undefined)

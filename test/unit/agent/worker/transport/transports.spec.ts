@@ -1,12 +1,13 @@
 import { expect } from 'chai'
 
+import { epollTransports } from '../../../../../agent/worker/transport/epoll/transports.ts'
 import { Output } from '../../../../../agent/worker/transport/output.ts'
 import { publicTransports } from '../../../../../agent/worker/transport/public-socket.ts'
 import { rawTransports } from '../../../../../agent/worker/transport/raw-handle.ts'
 import { proveTransports } from '../../../../../agent/worker/transport/raw-self-test.ts'
-import { selectTransports } from '../../../../../agent/worker/transport/select-transports.ts'
 import { Fate } from '../../../../../agent/worker/transport/transport.ts'
-import type { Transport, Transports } from '../../../../../agent/worker/transport/transport.ts'
+import type { Transport, TransportKind, Transports } from '../../../../../agent/worker/transport/transport.ts'
+import { openFastCalls } from '../../../../../native/fast-calls.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
 interface Side {
@@ -28,7 +29,17 @@ function watch(transport: Transport): Side {
   return side
 }
 
-for (const kind of ['raw', 'public'] as const) {
+const makers: Readonly<Record<TransportKind, (output: Output) => Transports>> = {
+  epoll: (output) => {
+    const { calls, problem } = openFastCalls()
+    if (calls === undefined) throw new Error(problem)
+    return epollTransports(output, calls)
+  },
+  raw: rawTransports,
+  public: publicTransports,
+}
+
+for (const kind of ['epoll', 'raw', 'public'] as const) {
   describe(`${kind} transports`, () => {
     let output: Output
     let transports: Transports
@@ -38,7 +49,7 @@ for (const kind of ['raw', 'public'] as const) {
 
     beforeEach(async () => {
       output = new Output()
-      transports = kind === 'raw' ? rawTransports(output) : publicTransports()
+      transports = makers[kind](output)
       const accepted: Transport[] = []
       const listener = await transports.listen({ address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }, (one) =>
         accepted.push(one),
@@ -112,7 +123,7 @@ for (const kind of ['raw', 'public'] as const) {
       expect(near.transport.pendingBytes).to.equal(0)
     })
 
-    if (kind === 'raw') {
+    if (kind !== 'public') {
       it('read nothing while they only wait, and tell again and again that something is there', async () => {
         let told = 0
         far.transport.owner = {
@@ -175,11 +186,11 @@ for (const kind of ['raw', 'public'] as const) {
         expect(fate(5)).to.equal(Fate.mayBeRead)
       })
 
-      it(`that ${kind === 'raw' ? 'nobody read it' : 'it may be read'} where the peer had closed before and refused it`, async () => {
+      it(`that ${kind !== 'public' ? 'nobody read it' : 'it may be read'} where the peer had closed before and refused it`, async () => {
         far.transport.close()
         send(near, 'hello')
         await ended()
-        expect(fate(5)).to.equal(kind === 'raw' ? Fate.unread : Fate.mayBeRead)
+        expect(fate(5)).to.equal(kind !== 'public' ? Fate.unread : Fate.mayBeRead)
       })
 
       it('that it may be read where a reset tells nothing', async () => {
@@ -192,7 +203,7 @@ for (const kind of ['raw', 'public'] as const) {
         expect(fate(5)).to.equal(Fate.mayBeRead)
       })
 
-      if (kind === 'raw') {
+      if (kind !== 'public') {
         it('that nobody read it where the write failed', async () => {
           far.transport.reset()
           send(near, 'hello')
@@ -230,7 +241,7 @@ for (const kind of ['raw', 'public'] as const) {
       await eventually(() => far.closed !== undefined)
     })
 
-    if (kind === 'raw')
+    if (kind !== 'public')
       it('tell first what the peer said before the reset that a write meets, then that it is broken and not just ended', async () => {
         send(far, 'too large')
         far.transport.reset()
@@ -269,19 +280,3 @@ for (const kind of ['raw', 'public'] as const) {
     })
   })
 }
-
-describe('the choice of transports', () => {
-  it('is the fast ones on the Node that they know', async () => {
-    const warned: string[] = []
-    const deps = { output: new Output(), nodeVersion: process.versions.node, warn: (text: string) => warned.push(text) }
-    expect((await selectTransports(deps)).kind).to.equal('raw')
-    expect(warned).to.deep.equal([])
-  })
-
-  it('is the public ones elsewhere, with a warning', async () => {
-    const warned: string[] = []
-    const deps = { output: new Output(), nodeVersion: '24.1.0', warn: (text: string) => warned.push(text) }
-    expect((await selectTransports(deps)).kind).to.equal('public')
-    expect(warned[0]).to.include('24.1.0')
-  })
-})

@@ -1,0 +1,134 @@
+/**
+ * What becomes of a TCP socket beside its bytes, for a worker that keeps its sockets itself: making, binding, connecting, options, names. Rare beside reads and writes, so through `node:ffi`'s own checks.
+ * Numbers: Linux, the same on x64 and arm64.
+ */
+import { constants } from 'node:fs'
+import { getSystemErrorName } from 'node:util'
+import { loadLibc } from './libc.ts'
+import type { Libc } from './libc.ts'
+import { familyOf, readSocketAddress, socketAddressBytes, writeSocketAddress } from './socket-address.ts'
+
+/** SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC. */
+const streamSocket = 1 | 0o4000 | 0o2000000
+const [getStatusFlags, setStatusFlags] = [3, 4]
+const [socketLevel, tcpLevel] = [1, 6]
+const [reuseAddress, socketError, keepAlive, linger, reusePort] = [2, 4, 9, 13, 15]
+const [noDelay, keepAliveIdle, keepAliveInterval, keepAliveProbes] = [1, 4, 5, 6]
+const shutdownWrite = 1
+const inProgress = 115
+/** libuv's, so that it is the same whoever keeps a socket. */
+const probes = 10
+
+export interface SocketName {
+  readonly address: string
+  readonly port: number
+}
+
+/** Errors are thrown with the system's name as `code`, and the negative errno as `errno`. */
+export class TcpSockets {
+  private readonly libc: Libc
+  private readonly name = Buffer.alloc(socketAddressBytes)
+  private readonly nameLength = Buffer.alloc(4)
+  private readonly value = Buffer.alloc(8)
+  private readonly valueLength = Buffer.alloc(4)
+
+  /** Throws where the calls are missing. */
+  constructor() {
+    const { libc, problem } = loadLibc()
+    if (libc === undefined) throw new Error(problem)
+    this.libc = libc
+  }
+
+  /** A bound socket that does not listen yet. */
+  bound(address: string, port: number, sharesPort: boolean): number {
+    const socket = this.make(address)
+    const what = `${address}:${port}`
+    const length = writeSocketAddress(this.name, address, port)
+    const isSet =
+      this.set(socket, socketLevel, reuseAddress, 1) && (!sharesPort || this.set(socket, socketLevel, reusePort, 1))
+    if (isSet && this.libc.bind(socket, this.name, length) === 0) return socket
+    throw this.closing(socket, `bind ${what}`)
+  }
+
+  /** TCP_NODELAY passes on to what is accepted. */
+  listen(socket: number, backlog: number, what: string): void {
+    this.prepare(socket)
+    if (this.libc.listen(socket, backlog) !== 0) throw this.closing(socket, `listen ${what}`)
+  }
+
+  /** A socket that is being connected; `connectFailure` says how it went, once it can be written to. Throws what is known at once. */
+  connecting(address: string, port: number): number {
+    const socket = this.make(address)
+    this.set(socket, tcpLevel, noDelay, 1)
+    const length = writeSocketAddress(this.name, address, port)
+    if (this.libc.connect(socket, this.name, length) === 0 || this.libc.errno() === inProgress) return socket
+    throw this.closing(socket, `connect ${address}:${port}`)
+  }
+
+  /** errno; 0 = connected. */
+  connectFailure(socket: number): number {
+    this.valueLength.writeUInt32LE(4, 0)
+    if (this.libc.getsockopt(socket, socketLevel, socketError, this.value, this.valueLength) !== 0)
+      return this.libc.errno()
+    return this.value.readInt32LE(0)
+  }
+
+  /** A socket of another process. */
+  prepare(socket: number): void {
+    const flags = this.libc.fcntl(socket, getStatusFlags, 0)
+    if (flags < 0) throw this.error(`descriptor ${socket}`)
+    if ((flags & constants.O_NONBLOCK) === 0) this.libc.fcntl(socket, setStatusFlags, flags | constants.O_NONBLOCK)
+    this.set(socket, tcpLevel, noDelay, 1)
+  }
+
+  shutdown(socket: number): void {
+    this.libc.shutdown(socket, shutdownWrite)
+  }
+
+  /** The next close sends RST. */
+  lingerNot(socket: number): void {
+    this.value.writeInt32LE(1, 0)
+    this.value.writeInt32LE(0, 4)
+    this.libc.setsockopt(socket, socketLevel, linger, this.value, 8)
+  }
+
+  keepAlive(socket: number, seconds: number): void {
+    this.set(socket, socketLevel, keepAlive, 1)
+    this.set(socket, tcpLevel, keepAliveIdle, seconds)
+    this.set(socket, tcpLevel, keepAliveInterval, 1)
+    this.set(socket, tcpLevel, keepAliveProbes, probes)
+  }
+
+  localName(socket: number): SocketName | undefined {
+    this.nameLength.writeUInt32LE(socketAddressBytes, 0)
+    return this.libc.getsockname(socket, this.name, this.nameLength) === 0 ? readSocketAddress(this.name) : undefined
+  }
+
+  peerName(socket: number): SocketName | undefined {
+    this.nameLength.writeUInt32LE(socketAddressBytes, 0)
+    return this.libc.getpeername(socket, this.name, this.nameLength) === 0 ? readSocketAddress(this.name) : undefined
+  }
+
+  private make(address: string): number {
+    const socket = this.libc.socket(familyOf(address), streamSocket, 0)
+    if (socket < 0) throw this.error('socket')
+    return socket
+  }
+
+  private set(socket: number, level: number, option: number, value: number): boolean {
+    this.value.writeInt32LE(value, 0)
+    return this.libc.setsockopt(socket, level, option, this.value, 4) === 0
+  }
+
+  private closing(socket: number, what: string): Error {
+    const error = this.error(what)
+    this.libc.close(socket)
+    return error
+  }
+
+  private error(what: string): Error {
+    const errno = -this.libc.errno()
+    const code = getSystemErrorName(errno)
+    return Object.assign(new Error(`${what}: ${code}`), { code, errno })
+  }
+}
