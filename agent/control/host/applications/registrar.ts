@@ -331,7 +331,7 @@ export class Registrar {
       entry.registry = adapter.name
       this.deps.log.info(
         { application: entry.application.id, registry: adapter.name, port: registration.port },
-        `${entry.application.id}: announced at ${adapter.name} with inbound port ${registration.port}`,
+        `${entry.application.id}: ${adapter.name} is asked to announce it with inbound port ${registration.port}`,
       )
       const { former } = entry
       entry.former = undefined
@@ -352,7 +352,7 @@ export class Registrar {
     if (adapter === undefined) return
     this.deps.log.info(
       { registry, service: registration.service.name, instance: endpointId(registration) },
-      `${registration.service.name}: ${why}, taken back from ${registry}`,
+      `${registration.service.name}: ${why}; ${registry} is asked to remove it`,
     )
     try {
       void adapter.register(registration).deregister(deregisterDeadlineMs)
