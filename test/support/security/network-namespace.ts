@@ -7,6 +7,9 @@ export interface PeerNamespace {
   readonly here: string
   /** The peer's. */
   readonly there: string
+  /** Names of both ends of the link. */
+  readonly nearLink: string
+  readonly farLink: string
   close(): void
 }
 
@@ -33,7 +36,7 @@ export function openPeerNamespace(random: () => number): PeerNamespace | undefin
     ip(`-n ${name} addr add ${there}/30 dev ${far}`) &&
     ip(`-n ${name} link set ${far} up`) &&
     ip(`-n ${name} link set lo up`)
-  if (isUp) return { name, here, there, close }
+  if (isUp) return { name, here, there, nearLink: near, farLink: far, close }
   close()
   return undefined
 }
