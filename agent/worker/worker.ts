@@ -42,6 +42,7 @@ import { RelayProofs } from './listen/relay-proofs.ts'
 import { AccessLog } from './observe/access-log.ts'
 import { MemoryPressure } from './observe/memory-pressure.ts'
 import { LoopLag } from './observe/loop-lag.ts'
+import { MessageMetrics } from './observe/message-metrics.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
 import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
@@ -129,6 +130,7 @@ export class Worker {
   private readonly protocols: ProtocolTable
   private readonly live = new LiveTable()
   private readonly metrics: RequestMetrics
+  private readonly messages = new MessageMetrics()
   private readonly tcpMetrics: TcpMetrics
   private readonly accessLog: AccessLog
   private readonly reports: RequestReports
@@ -244,19 +246,20 @@ export class Worker {
     const wallClock = fineWallClock(Date.now, () => performance.now())
     const records = new LogRecords(this.logOutbox, wallClock)
     this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, records, warn })
-    const { accessLog, metrics, tcpMetrics } = this
+    const { accessLog, messages, metrics, tcpMetrics } = this
     const mesh = state
     const spans = new SpanRecords(this.spanOutbox, wallClock)
     this.reports = new RequestReports({ clock, mesh, random, tallies, accessLog, spans })
     const { reports } = this
     const requestChanges = new RequestChanges(random)
     const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
-    const attempts = new AttemptStore({ clock, wheel, tallies, mesh })
+    const attempts = new AttemptStore({ clock, wheel, tallies })
     const tcp = { clock, wheel, output, bulk, live, random, mesh, dialer, tallies, tcpMetrics, accessLog }
     const exchange = {
       ...tcp,
       reports,
       parked,
+      messages,
       metrics,
       mirrors,
       attempts,
@@ -315,7 +318,7 @@ export class Worker {
     const { relays } = this
     const table = { live, state, protocols, listeners, acceptor, relays }
     this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
-    this.porter = new StatePorter({ clock, state, metrics, tcpMetrics, tallies, verdicts })
+    this.porter = new StatePorter({ clock, state, messages, metrics, tcpMetrics, tallies, verdicts })
     this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
     let ticks = 0
     this.ticker = setInterval(() => {
@@ -383,6 +386,7 @@ export class Worker {
         return null
       case 'reset-counters':
         this.metrics.reset()
+        this.messages.reset()
         this.tcpMetrics.reset()
         this.tallies.reset()
         return null
@@ -412,9 +416,9 @@ export class Worker {
 
   stats(): StatsDump {
     const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
-    const { tcpMetrics, verdicts } = this
+    const { messages, tcpMetrics, verdicts } = this
     const { kind: transport } = this.transports
-    const counts = { metrics, tcpMetrics, tallies, verdicts, mirrors, bulk, live, parked }
+    const counts = { messages, metrics, tcpMetrics, tallies, verdicts, mirrors, bulk, live, parked }
     return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, transport })
   }
 

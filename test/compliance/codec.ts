@@ -70,6 +70,7 @@ const noRequestEdits: RequestEdits = {
   source: '',
   trace: null,
   requestId: null,
+  grpcTimeout: null,
   keepsAsks: true,
 }
 const noReplyEdits: ReplyEdits = { route: null, destination: null, cookie: null, filters: null, isFromAgent: false }

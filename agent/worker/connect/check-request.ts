@@ -60,5 +60,6 @@ export const noEdits: RequestEdits = {
   source: '',
   trace: null,
   requestId: null,
+  grpcTimeout: null,
   keepsAsks: false,
 }

@@ -17,7 +17,6 @@ export interface AttemptDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly tallies: { replyBodyTimeouts: number }
-  readonly mesh: { readonly limits: { readonly bodyIdleTimeoutMs: number } }
 }
 
 /** Whose attempt it is: the exchange. */
@@ -25,6 +24,8 @@ export interface AttemptUser {
   readonly callerKey: string
   /** 0 = none. */
   readonly perTryTimeoutMs: number
+  /** Between two pieces of the reply's content; 0 = it may take any time. */
+  readonly contentIdleMs: number
   /** The attempt has a connection: gives it the request as far as it came, unflushed. */
   sendRequest(attempt: Attempt, stream: UpstreamStream): void
   /** The endpoint takes no more of the request for now, or takes it again. */
@@ -264,10 +265,12 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   }
 
   private armIdle(): void {
-    const { clock, mesh, wheel } = this.deps
+    const { contentIdleMs } = this.user!
+    if (contentIdleMs === 0) return
+    const { clock, wheel } = this.deps
     this.usesTimer = true
     this.timer.kind = TimerKind.contentIdle
-    wheel.arm(this.timer, clock.now + mesh.limits.bodyIdleTimeoutMs)
+    wheel.arm(this.timer, clock.now + contentIdleMs)
   }
 
   // ---- the end

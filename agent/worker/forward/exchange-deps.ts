@@ -1,3 +1,4 @@
+import type { MessageMetrics } from '../observe/message-metrics.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -13,6 +14,7 @@ export interface ExchangeDeps extends TriesDeps, TunnelDeps, OutgoingRequestDeps
   readonly mesh: MeshView
   readonly parked: Parking
   readonly metrics: Pick<RequestMetrics, 'count'>
+  readonly messages: Pick<MessageMetrics, 'count'>
   readonly tallies: Tallies
   readonly reports: RequestReports
   readonly mirrors: Mirrors

@@ -1,17 +1,18 @@
-import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
-import type { EndpointState, Refusal } from '../balance/types.ts'
+import type { Refusal } from '../balance/types.ts'
 import type { Answer } from '../filters/answer.ts'
 import type { FilterContext } from '../filters/filter.ts'
-import type { Route } from '../route/types.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Attempt } from './attempt.ts'
-import { Delivery } from './delivery.ts'
 import { failureOf } from './failure.ts'
+import { ExchangeFacts } from './exchange-facts.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
+import { grpcAnswer, brokenTrailers, statusOfAnswer } from './grpc/answer.ts'
+import { GrpcCall } from './grpc/call.ts'
+import { judgeEnd, judgeHead } from './judgement.ts'
 import { FilterWait } from './filter-wait.ts'
 import type { WaitOwner } from './filter-wait.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
@@ -52,82 +53,45 @@ const maxPasses = 8
  * One request and its response: from a whole head to the last byte of the answer. Has itself routed to a destination, runs the attempts there, passes the reply on,
  * and answers for what fails. Reused for one exchange after another; an idle connection holds none.
  */
-export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
+export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   readonly stream: DownstreamStream
   readonly request: RequestMessage
   readonly routing: Routing = new Routing()
   readonly tries: Tries
   readonly outgoing: OutgoingRequest
   readonly reply: OutgoingReply = new OutgoingReply()
+  readonly call: GrpcCall = new GrpcCall()
   startedAt = 0
   /** Whether the head became whole, so that its facts may be read. */
   hasRequest = false
   /** Waits for control to answer about a name; set by whoever parks it. */
   isParked = false
-  private readonly deps: ExchangeDeps
+  protected readonly deps: ExchangeDeps
   private readonly wholeTimer: Timer
   private readonly wait: FilterWait
   private readonly context: FilterContext & { now: number }
 
   constructor(deps: ExchangeDeps, stream: DownstreamStream) {
+    super()
     this.deps = deps
     this.stream = stream
     this.request = stream.request
     this.tries = new Tries(deps, this)
-    this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running)
+    this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running, this.call)
     this.wholeTimer = new Timer(this, 0)
     this.wait = new FilterWait(deps, this)
     this.context = { view: this.request, now: 0, random: deps.random }
-  }
-
-  // ---- what metrics and attempts read
-
-  get source(): SourceAppSpec | undefined {
-    return this.request.source
-  }
-  get callerKey(): string {
-    return this.stream.callerKey
-  }
-  get reporter(): 'source' | 'destination' {
-    return this.stream.accepted.listener.reporter
-  }
-  get requestBytes(): number {
-    return this.outgoing.body.bytes
-  }
-  get status(): number {
-    return this.reply.status
-  }
-  get flag(): string {
-    return this.reply.flag
-  }
-  get replyBytes(): number {
-    return this.reply.bytes
-  }
-  get endpoint(): EndpointState | null {
-    return this.tries.endpoint
-  }
-  /** Service key of the destination, undefined when the request never got that far. */
-  get service(): string | undefined {
-    return this.tries.visit.upstream?.cluster.service ?? this.routing.destination?.spec.service
-  }
-  get perTryTimeoutMs(): number {
-    return this.routing.route?.retry?.spec.perTryTimeoutMs ?? 0
-  }
-  get route(): Route | null {
-    return this.routing.route
-  }
-  get isReplayable(): boolean {
-    return this.outgoing.body.replay.isWhole
   }
 
   // ---- routing
 
   start(): void {
     const { request } = this
-    const { clock, mesh, wheel } = this.deps
+    const { clock, mesh } = this.deps
     this.startedAt = clock.now
     this.hasRequest = true
-    wheel.arm(this.wholeTimer, clock.now + mesh.limits.requestTimeoutMs)
+    if (this.call.begin(request, clock.now)) this.outgoing.countMessages()
+    this.armWhole()
     if (request.countVia(mesh.pseudonym) >= maxPasses) {
       this.answer(loopFound(maxPasses))
     } else if (request.endsHere) {
@@ -166,10 +130,19 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     }
   }
 
+  /** A call of gRPC has the deadline that its caller set, and no other. */
+  private armWhole(): void {
+    const { mesh, wheel } = this.deps
+    const { deadline, isOn } = this.call
+    if (!isOn) wheel.arm(this.wholeTimer, this.startedAt + this.wait.waitedMs + mesh.limits.requestTimeoutMs)
+    else if (deadline > 0) wheel.arm(this.wholeTimer, deadline)
+  }
+
   private keepRouteTimeout(): void {
     const timeoutMs = this.routing.route?.spec.timeoutMs ?? 0
     if (timeoutMs === 0) return
     const deadline = this.startedAt + this.wait.waitedMs + timeoutMs
+    this.call.boundBy(deadline)
     if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
   }
 
@@ -217,6 +190,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   flushContent(): boolean {
+    if (this.call.isOn) this.deps.messages.count(this)
     return this.outgoing.flush()
   }
 
@@ -256,8 +230,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   waited(verdict: Answer | null): void {
-    const { mesh, wheel } = this.deps
-    wheel.arm(this.wholeTimer, this.startedAt + this.wait.waitedMs + mesh.limits.requestTimeoutMs)
+    this.armWhole()
     if (verdict === null) {
       this.proceed()
     } else {
@@ -278,7 +251,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
       this.replyBroken(running.winner, Outcome.timeout, 'time of the request')
       return
     }
-    if (!this.outgoing.body.isDone && this.outgoing.sink !== null) {
+    if (!this.call.isOn && !this.outgoing.body.isDone && this.outgoing.sink !== null) {
       running.abandonLosing(Outcome.cancelled)
       this.answer(requestTooSlow('the request was not complete in time'))
       return
@@ -296,16 +269,9 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   onReply(attempt: Attempt, reply: ReplyMessage): ReplyVerdict | 'over' {
-    const { now } = this.deps.clock
     const { status } = reply
-    this.reply.headMs = now - this.startedAt
-    const delivery = status === 503 ? attempt.readDelivery(reply) : Delivery.delivered
-    if (delivery === Delivery.unreachable) {
-      this.deps.tallies.undelivered++
-      attempt.judge(Outcome.connectFailure, 0, -1)
-    } else {
-      attempt.judge(status >= 500 ? Outcome.serverError : Outcome.ok, status, now - attempt.startedAt)
-    }
+    this.reply.headMs = this.deps.clock.now - this.startedAt
+    const delivery = judgeHead(this.deps, attempt, reply, this.call)
     if (this.tries.retryReply(attempt, reply, delivery)) return 'discard'
     this.commit(attempt)
     this.reply.status = status
@@ -324,12 +290,14 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
 
   private commit(attempt: Attempt): void {
     const { route } = this.routing
-    if (route === null || route.spec.timeoutMs === 0) this.deps.wheel.disarm(this.wholeTimer)
+    const isBounded = this.call.deadline > 0 || (route !== null && route.spec.timeoutMs > 0)
+    if (!isBounded) this.deps.wheel.disarm(this.wholeTimer)
     this.tries.commit(attempt)
   }
 
   onReplyContent(buf: Buffer, from: number, to: number): void {
     this.reply.bytes += to - from
+    if (this.call.isOn) this.call.received.take(buf, from, to)
     this.stream.content(buf, from, to)
   }
 
@@ -342,6 +310,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   flushReply(): boolean {
+    if (this.call.isOn) this.deps.messages.count(this)
     return this.stream.flush()
   }
 
@@ -350,6 +319,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   endReply(trailers: Fields | null): void {
+    if (this.call.isOn) judgeEnd(this.tries.running.winner!, trailers, this.call)
     this.stream.end(trailers)
     this.stream.flush()
   }
@@ -372,6 +342,14 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     }
     this.reply.breakOff(outcome)
     this.deps.tallies.truncatedReplies++
+    if (this.call.isOn && this.request.protocol === 'HTTP/2') {
+      const trailers = brokenTrailers(outcome, reason)
+      this.call.readTrailers(trailers)
+      this.stream.end(trailers)
+      this.stream.flush()
+      this.finish()
+      return
+    }
     this.close()
     this.stream.breakOff()
   }
@@ -427,14 +405,16 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   }
 
   /** Ends the exchange without the reply of an endpoint. */
-  answer(answer: Answer): void {
-    const { context, reply, stream } = this
+  answer(said: Answer): void {
+    const { call, context, reply, stream } = this
+    const answer = call.isOn ? grpcAnswer(said) : said
     const { clock } = this.deps
     const { route } = this.routing
     this.tries.running.abandonLosing(Outcome.cancelled)
     if (reply.headMs < 0) reply.headMs = clock.now - this.startedAt
     context.now = clock.now
     const hasFilters = route !== null && route.replyFilters.length > 0
+    if (call.isOn) call.status = statusOfAnswer(answer)
     reply.answer(answer)
     stream.answer(answer, hasFilters ? filterEdits(route, context, answer.status) : null)
     this.finish()
@@ -461,9 +441,10 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
 
   /** Counts it and lets everything go. The stream follows. */
   private close(): void {
-    const { metrics, reports } = this.deps
+    const { messages, metrics, reports } = this.deps
     if (this.routing.host === null || !this.routing.host.isOwn) {
       metrics.count(this)
+      if (this.call.isOn) messages.count(this)
       if (reports.isOn) reports.finished(this)
     }
     this.tries.visit.leave()
@@ -481,6 +462,7 @@ export class Exchange implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
     this.routing.reset()
     this.tries.reset()
     this.reply.reset()
+    this.call.reset()
   }
 
   /** Leaves the store for good, with its stream. */

@@ -12,10 +12,14 @@ const refused: Failure = { status: 503, code: 'E_CONNECT_REFUSED', flag: 'UF' }
 const unreachable: Failure = { status: 503, code: 'E_CONNECT_FAILED', flag: 'UF' }
 const connectTimeout: Failure = { status: 503, code: 'E_CONNECT_TIMEOUT', flag: 'UF' }
 const reset: Failure = { status: 502, code: 'E_UPSTREAM_RESET', flag: 'UC' }
+const cancelled: Failure = { status: 502, code: 'E_UPSTREAM_RESET', flag: 'UR' }
 const timeout: Failure = { status: 504, code: 'E_UPSTREAM_TIMEOUT', flag: 'UT' }
 const protocol: Failure = { status: 502, code: 'E_UPSTREAM_PROTOCOL', flag: 'UPE' }
 
-/** `reason` is the system's name of a failed dial. */
+/** Why an attempt broke whose endpoint said that it does not want to go on with it (CANCEL of HTTP/2). */
+export const givenUp = 'given up by the endpoint'
+
+/** `reason` is the system's name of a failed dial, or `givenUp`. */
 export function failureOf(outcome: Outcome, reason: string): Failure {
   switch (outcome) {
     case Outcome.connectFailure:
@@ -27,6 +31,6 @@ export function failureOf(outcome: Outcome, reason: string): Failure {
     case Outcome.protocol:
       return protocol
     default:
-      return reset
+      return reason === givenUp ? cancelled : reset
   }
 }

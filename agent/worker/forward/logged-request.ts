@@ -24,6 +24,7 @@ export interface LoggedExchange {
   readonly hasRequest: boolean
   readonly requestBytes: number
   readonly reply: OutgoingReply
+  readonly call: { readonly status: number }
   readonly startedAt: number
   readonly service: string | undefined
   readonly endpoint: EndpointState | null
@@ -43,6 +44,7 @@ export function loggedRequest(deps: LogDeps, exchange: LoggedExchange): LoggedRe
     authority: isRead ? request.authority : '-',
     protocol: isRead ? request.protocol : '-',
     status: reply.status,
+    grpcStatus: exchange.call.status,
     code: reply.code,
     flag: reply.flag,
     durationMs: deps.clock.now - exchange.startedAt,
@@ -76,6 +78,7 @@ export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: st
     authority: '-',
     protocol: 'TCP',
     status: 0,
+    grpcStatus: -1,
     code: undefined,
     flag,
     durationMs: deps.clock.now - startedAt,

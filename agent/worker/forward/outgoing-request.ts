@@ -1,6 +1,8 @@
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
 import type { Route } from '../route/types.ts'
+import type { Clock } from '../transport/clock.ts'
 import type { Attempt } from './attempt.ts'
+import type { GrpcCall } from './grpc/call.ts'
 import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestChanges } from './request-edits.ts'
@@ -11,6 +13,7 @@ import { TraceContext } from './trace-context.ts'
 import type { Routing } from './routing.ts'
 
 export interface OutgoingRequestDeps {
+  readonly clock: Clock
   readonly mesh: { readonly mesh: Pick<MeshSpec, 'tracing' | 'generateRequestId'> }
   readonly mirrors: Pick<Mirrors, 'start'>
   readonly random: () => number
@@ -32,6 +35,7 @@ export class OutgoingRequest {
   private readonly stream: DownstreamStream
   private readonly routing: Routing
   private readonly running: RunningAttempts<Attempt>
+  private readonly call: GrpcCall
   private copies: MirrorRun | null = null
 
   constructor(
@@ -39,11 +43,13 @@ export class OutgoingRequest {
     stream: DownstreamStream,
     routing: Routing,
     running: RunningAttempts<Attempt>,
+    call: GrpcCall,
   ) {
     this.deps = deps
     this.stream = stream
     this.routing = routing
     this.running = running
+    this.call = call
   }
 
   /** Where the content goes on: the attempt that has a connection. */
@@ -59,7 +65,14 @@ export class OutgoingRequest {
   content(buf: Buffer, from: number, to: number): void {
     this.body.take(buf, from, to)
     this.sink?.content(buf, from, to)
+    if (this.call.isOn) this.call.sent.take(buf, from, to)
     this.copies?.content(buf, from, to)
+  }
+
+  /** Those of the content that came with the head. */
+  countMessages(): void {
+    const { replay } = this.body
+    this.call.sent.take(replay.bytes, 0, replay.length)
   }
 
   end(trailers: Fields | null): void {
@@ -82,11 +95,14 @@ export class OutgoingRequest {
 
   /** Gives an attempt that has a connection the request as far as it came, unflushed. */
   send(attempt: Attempt, upstream: UpstreamStream): void {
-    const { body, stream, trace } = this
-    const { mesh, requestChanges } = this.deps
+    const { body, call, stream, trace } = this
+    const { clock, mesh, requestChanges } = this.deps
     const { destination, route } = this.routing
     const { replay } = body
     const { request } = stream
+    const { tracing } = mesh.mesh
+    const left = call.timeLeft(clock.now, route?.retry?.spec.perTryTimeoutMs ?? 0)
+    const id = this.idOfOurs()
     upstream.send(
       request,
       requestChanges.forAttempt(
@@ -95,9 +111,10 @@ export class OutgoingRequest {
         destination,
         attempt.state!,
         trace,
-        this.idOfOurs(),
-        mesh.mesh.tracing,
+        id,
+        tracing,
         isFromNetwork(stream),
+        left,
       ),
     )
     if (replay.length > 0) upstream.content(replay.bytes, 0, replay.length)

@@ -17,6 +17,7 @@ export class RequestChanges implements RequestEdits {
   source = ''
   trace: TraceContext | null = null
   requestId: Buffer | null = null
+  grpcTimeout: string | null = null
   keepsAsks = true
   private readonly random: () => number
 
@@ -33,6 +34,7 @@ export class RequestChanges implements RequestEdits {
     requestId: RequestId | null,
     tracing: MeshSpec['tracing'],
     isFromNetwork: boolean,
+    grpcTimeout: string | null,
   ): RequestEdits {
     this.forRoute(request, route, destination)
     const { source } = request
@@ -41,6 +43,7 @@ export class RequestChanges implements RequestEdits {
     this.trace = this.traceFor(request, trace, tracing, isFromNetwork)
     this.authority = route === null ? null : (destination?.authority ?? route.rewriteAuthority)
     this.keepsAsks = true
+    this.grpcTimeout = grpcTimeout
     return this
   }
 
@@ -58,6 +61,7 @@ export class RequestChanges implements RequestEdits {
     this.requestId = this.idFor(requestId)
     this.authority = authority
     this.keepsAsks = false
+    this.grpcTimeout = null
     return this
   }
 

@@ -75,6 +75,8 @@ export interface RequestEdits {
   trace: TraceContext | null
   /** The value of an `x-request-id` of ours; null = the caller brought one, or none is wanted. */
   requestId: Buffer | null
+  /** Time that is left of a call, in place of the caller's `grpc-timeout`; null = as it came. HTTP/1.1, which carries no gRPC, leaves it as it came. */
+  grpcTimeout: string | null
   /** Passes on what the caller asks of the connection: an upgrade, and the wish to be told to go on before it sends content (Expect). */
   keepsAsks: boolean
 }

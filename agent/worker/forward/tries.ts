@@ -11,6 +11,7 @@ import type { AttemptStore } from './attempt-store.ts'
 import { ClusterVisit } from './cluster-visit.ts'
 import { Delivery } from './delivery.ts'
 import { failureOf } from './failure.ts'
+import { readPushback } from './grpc/call.ts'
 import { errorAnswer } from './own-answers.ts'
 import { backoffMs, FreeRepeat, freeRepeat, mayRepeat, wantsRetry } from './retry-decision.ts'
 import type { Sent } from './retry-decision.ts'
@@ -30,6 +31,7 @@ export interface TriesUser extends AttemptUser {
   readonly request: RequestMessage
   /** Everything that came of the request is still here. */
   readonly isReplayable: boolean
+  readonly call: { readonly isOn: boolean }
   /** null for a destination that the caller named itself. */
   readonly route: Route | null
   /** The destination takes no try, or no other one. */
@@ -169,9 +171,14 @@ export class Tries implements TimerOwner {
     const policy = this.user.route?.retry ?? null
     if (policy === null) return false
     const isUnreachable = delivery === Delivery.unreachable
-    if (!(isUnreachable && policy.onConnectFailure) && !asksByReply(policy, reply)) return false
-    if (!mayRepeat(this.sent(delivery === Delivery.delivered))) return false
-    if (!this.retryLater(isUnreachable)) {
+    const byStatus = asksByGrpcStatus(policy, reply)
+    if (!(isUnreachable && policy.onConnectFailure) && !byStatus && !policy.onStatus(reply.status)) return false
+    // A rule that names statuses of gRPC says that such calls may be repeated; every call is a POST.
+    const isAllowed = byStatus && this.user.call.isOn
+    if (!mayRepeat(this.sent(delivery === Delivery.delivered && !isAllowed))) return false
+    const pushback = readPushback(reply.header('grpc-retry-pushback-ms'))
+    if (pushback === -1) return false
+    if (!this.retryLater(isUnreachable, pushback)) {
       this.isExhausted = this.isCountUsedUp(policy)
       return false
     }
@@ -191,10 +198,10 @@ export class Tries implements TimerOwner {
   }
 
   /**
-   * False when the count or the budget is used up. The budget keeps repeated work away from a service in trouble; an attempt of which nothing was sent made no
+   * False when the count or the budget is used up. `waitMs`: what the endpoint asks for, in place of the back-off. The budget keeps repeated work away from a service in trouble; an attempt of which nothing was sent made no
    * work, so it needs none: one dead endpoint among living ones must not fail the requests that happen to meet it at the same time.
    */
-  private retryLater(isFree: boolean): boolean {
+  private retryLater(isFree: boolean, waitMs?: number): boolean {
     const policy = this.user.route!.retry!
     const { random, tallies } = this.deps
     if (this.retries >= policy.spec.attempts) return false
@@ -202,7 +209,7 @@ export class Tries implements TimerOwner {
       tallies.retriesRefused++
       return false
     }
-    const delay = backoffMs(policy, this.retries, random)
+    const delay = waitMs ?? backoffMs(policy, this.retries, random)
     this.retries++
     tallies.retries++
     this.wait(TimerKind.backoff, delay)
@@ -248,7 +255,6 @@ export class Tries implements TimerOwner {
   }
 }
 
-function asksByReply(policy: RetryPolicy, reply: ReplyMessage): boolean {
-  if (policy.onStatus(reply.status)) return true
+function asksByGrpcStatus(policy: RetryPolicy, reply: ReplyMessage): boolean {
   return policy.readsGrpcStatus && policy.onGrpcStatus(reply.header('grpc-status') ?? '')
 }

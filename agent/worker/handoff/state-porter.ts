@@ -1,3 +1,4 @@
+import type { MessageMetrics } from '../observe/message-metrics.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
@@ -10,6 +11,7 @@ export interface StatePorterDeps {
   readonly clock: Clock
   readonly state: MeshState
   readonly metrics: RequestMetrics
+  readonly messages: MessageMetrics
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
   readonly verdicts: VerdictCounts
@@ -38,14 +40,15 @@ export class StatePorter {
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { metrics, tallies, tcpMetrics, verdicts } = this.deps
+    const { messages, metrics, tallies, tcpMetrics, verdicts } = this.deps
     const counters = {
       requests: metrics.exportState(),
+      messages: messages.exportState(),
       tcp: tcpMetrics.exportState(),
       tallies: tallies.exportState(),
       filters: verdicts.exportState(),
     }
-    for (const counter of [metrics, tallies, tcpMetrics, verdicts]) counter.reset()
+    for (const counter of [metrics, messages, tallies, tcpMetrics, verdicts]) counter.reset()
     return counters
   }
 
@@ -63,6 +66,9 @@ export class StatePorter {
         return
       case 'requests':
         deps.metrics.importState(body)
+        return
+      case 'messages':
+        deps.messages.importState(body)
         return
       case 'tcp':
         deps.tcpMetrics.importState(body)

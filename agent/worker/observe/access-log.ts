@@ -179,6 +179,7 @@ function jsonLine(time: string, r: LoggedRequest): string {
     authority: r.authority,
     protocol: r.protocol,
     response_code: r.status,
+    grpc_status: r.grpcStatus < 0 ? null : r.grpcStatus,
     response_flags: r.flag,
     mesh_error: r.code ?? null,
     bytes_received: r.requestBytes,

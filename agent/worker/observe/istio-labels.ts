@@ -3,7 +3,7 @@ import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 
 /** Istio's standard labels (istio.io, reference/config/metrics), without those that only HTTP or TCP has. */
-const peerLabelNames = [
+export const peerLabelNames = [
   'reporter',
   'source_workload',
   'source_workload_namespace',

@@ -6,6 +6,8 @@ export interface LoggedRequest {
   readonly path: string
   readonly authority: string
   readonly status: number
+  /** Of gRPC; -1 = none was said. */
+  readonly grpcStatus: number
   readonly code: ErrorCode | undefined
   readonly flag: string
   readonly durationMs: number

@@ -18,6 +18,8 @@ export interface CountedExchange {
   readonly reporter: 'source' | 'destination'
   readonly requestBytes: number
   readonly service: string | undefined
+  /** gRPC: its status, -1 where nobody said one. */
+  readonly call: { readonly isOn: boolean; readonly status: number }
 }
 
 const requests = 0
@@ -35,6 +37,8 @@ class Scope {
   readonly reporter: string
   status = -1
   flag = ''
+  isGrpc = false
+  grpcStatus = -1
   offset = 0
   readonly offsets = new Map<string, number>()
 
@@ -72,8 +76,10 @@ export class RequestMetrics {
   private offsetOf(exchange: CountedExchange): number {
     const scope = this.scopeOf(exchange)
     const { flag, status } = exchange
-    if (scope.status === status && scope.flag === flag) return scope.offset
-    const key = `${status} ${flag}`
+    const { isOn: isGrpc, status: grpcStatus } = exchange.call
+    const isSame = scope.status === status && scope.grpcStatus === grpcStatus && scope.isGrpc === isGrpc
+    if (isSame && scope.flag === flag) return scope.offset
+    const key = isGrpc ? `${status} ${flag} ${grpcStatus}` : `${status} ${flag}`
     let offset = scope.offsets.get(key)
     if (offset === undefined) {
       const labels = peerLabels({
@@ -81,14 +87,16 @@ export class RequestMetrics {
         source: exchange.source,
         service: exchange.service,
         version: exchange.endpoint?.endpoint.version ?? '',
-        protocol: 'http',
+        protocol: isGrpc ? 'grpc' : 'http',
       })
-      labels.push(String(status), '', flag)
+      labels.push(String(status), grpcStatus < 0 ? '' : String(grpcStatus), flag)
       offset = this.table.offsetOf(labels)
       scope.offsets.set(key, offset)
     }
     scope.status = status
     scope.flag = flag
+    scope.isGrpc = isGrpc
+    scope.grpcStatus = grpcStatus
     scope.offset = offset
     return offset
   }

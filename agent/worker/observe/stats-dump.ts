@@ -5,6 +5,7 @@ import type { Acceptor } from '../listen/acceptor.ts'
 import type { RelayAdmission } from '../listen/relay-admission.ts'
 import { clusterSeries, single, tallySeries } from './gauges.ts'
 import type { LoopLag } from './loop-lag.ts'
+import type { MessageMetrics } from './message-metrics.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import type { Tallies } from './tallies.ts'
 import type { TcpMetrics } from './tcp-metrics.ts'
@@ -12,6 +13,7 @@ import type { TransportKind } from '../transport/transport.ts'
 
 export interface StatsSources {
   readonly metrics: RequestMetrics
+  readonly messages: MessageMetrics
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
   readonly state: MeshState
@@ -38,10 +40,11 @@ export interface StatsSources {
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, lag, relays, transport } = sources
-  const { bulk, live, metrics, mirrors, parked, state, tallies, tcpMetrics, verdicts } = sources
+  const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, verdicts } = sources
   return {
     series: [
       ...metrics.series(),
+      ...messages.series(),
       ...tcpMetrics.series(),
       ...clusterSeries(state.everyUpstream()),
       ...tallySeries(tallies),

@@ -70,6 +70,12 @@ export class TextLine {
         return r.code === undefined ? 'via_upstream' : r.code.toLowerCase()
       case 'RESPONSE_FLAGS':
         return r.flag
+      case 'GRPC_STATUS':
+      case 'GRPC_STATUS(CAMEL_STRING)':
+      case 'GRPC_STATUS(SNAKE_STRING)':
+      case 'GRPC_STATUS(NUMBER)':
+      case 'GRPC_STATUS_NUMBER':
+        return grpcStatus(r.grpcStatus, name)
       case 'BYTES_RECEIVED':
         return String(r.requestBytes)
       case 'BYTES_SENT':
@@ -118,6 +124,35 @@ function firstOf(names: readonly string[], request: LoggedRequest): string {
     if (value !== undefined) return value
   }
   return absent
+}
+
+const grpcNames = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const
+
+/** As Envoy writes it: in camel case where the format does not say. A status without a name is its number. */
+function grpcStatus(status: number, operator: PlainOperator): string {
+  if (status < 0) return absent
+  const name = grpcNames[status]
+  if (name === undefined || operator.includes('NUMBER')) return String(status)
+  if (operator === 'GRPC_STATUS(SNAKE_STRING)' || status === 0) return name
+  return name.replace(/([A-Z])([A-Z]*)_?/g, (_, first: string, rest: string) => first + rest.toLowerCase())
 }
 
 /** -1 = it never came to that. */

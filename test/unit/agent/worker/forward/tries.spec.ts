@@ -1,5 +1,7 @@
 import { expect } from 'chai'
 
+import type { Fields } from '../../../../../agent/worker/forward/streams.ts'
+
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
 import type { EndpointState, Refusal } from '../../../../../agent/worker/balance/types.ts'
 import type { PoolDeps } from '../../../../../agent/worker/connect/pool-deps.ts'
@@ -54,6 +56,7 @@ function triesOf(more: Partial<HttpRouteSpec> = {}, method = 'GET', count = 3) {
   const user = {
     request: new PlainRequest({ method }),
     isReplayable: true,
+    call: { isOn: false },
     route,
     refused: (refusal: Refusal) => said.push(refusal),
     answer: (answer: Answer) => said.push(answer),
@@ -88,8 +91,8 @@ function triesOf(more: Partial<HttpRouteSpec> = {}, method = 'GET', count = 3) {
       Object.assign(attempt, facts)
       tries.attemptFailed(attempt as unknown as Attempt, outcome, 'why')
     },
-    reply: (status: number, delivery: Delivery = Delivery.delivered) =>
-      tries.retryReply(attempts.at(-1)! as unknown as Attempt, new PlainReply({ status }), delivery),
+    reply: (status: number, delivery: Delivery = Delivery.delivered, fields: Fields = []) =>
+      tries.retryReply(attempts.at(-1)! as unknown as Attempt, new PlainReply({ status, fields }), delivery),
     advance(ms: number): void {
       now += ms
       clock.refresh()
@@ -219,5 +222,43 @@ describe('the tries of a request', () => {
     tries.reset()
     advance(1000)
     expect(attempts).to.have.length(1)
+  })
+
+  describe('of a call in gRPC', () => {
+    const unavailable: Fields = [['grpc-status', '14']]
+    function calls(more = retry(1, 'unavailable')) {
+      const made = triesOf(more, 'POST')
+      made.user.call.isOn = true
+      made.tries.start(made.upstream)
+      return made
+    }
+
+    it('are repeated by a status that a rule names, though a POST may have been carried out', () => {
+      const { advance, attempts, reply } = calls()
+      expect(reply(200, Delivery.delivered, unavailable)).to.equal(true)
+      advance(200)
+      expect(attempts).to.have.length(2)
+    })
+
+    it('are not by another status, nor for a request that is no call, nor when the request is not here any more', () => {
+      expect(calls().reply(200, Delivery.delivered, [['grpc-status', '13']])).to.equal(false)
+      const other = triesOf(retry(1, 'unavailable'), 'POST')
+      other.tries.start(other.upstream)
+      expect(other.reply(200, Delivery.delivered, unavailable)).to.equal(false)
+      const gone = calls()
+      gone.user.isReplayable = false
+      expect(gone.reply(200, Delivery.delivered, unavailable)).to.equal(false)
+    })
+
+    it('wait as long as the endpoint pushes back, and stop when it wants no other', () => {
+      const { advance, attempts, reply } = calls()
+      expect(reply(200, Delivery.delivered, [...unavailable, ['grpc-retry-pushback-ms', '5000']])).to.equal(true)
+      advance(4900)
+      expect(attempts).to.have.length(1)
+      advance(200)
+      expect(attempts).to.have.length(2)
+      const stops: Fields = [...unavailable, ['grpc-retry-pushback-ms', '-1']]
+      expect(calls().reply(200, Delivery.delivered, stops)).to.equal(false)
+    })
   })
 })

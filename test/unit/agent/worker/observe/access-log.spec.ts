@@ -13,6 +13,7 @@ const request: LoggedRequest = {
   path: '/a?b=1',
   authority: 'orders',
   status: 200,
+  grpcStatus: -1,
   code: undefined,
   flag: '-',
   durationMs: 12.4,

@@ -20,6 +20,7 @@ const exchange = (changes: Partial<CountedExchange> = {}): CountedExchange => ({
   endpoint: null,
   reporter: 'source',
   service: 'public/DEFAULT_GROUP@@orders',
+  call: { isOn: false, status: -1 },
   ...changes,
 })
 

@@ -1,0 +1,89 @@
+import type { Fields, ReplyMessage, RequestMessage } from '../streams.ts'
+import { MessageCount } from './message-count.ts'
+import { GrpcStatus, grpcStatusOf, readGrpcStatus } from './status.ts'
+import { readGrpcTimeout, writeGrpcTimeout } from './timeout.ts'
+
+const grpcType = 'application/grpc'
+
+/** `application/grpc`, alone or with a `+codec` or parameters behind it; not `application/grpc-web`. */
+export function isGrpcType(contentType: string | undefined): boolean {
+  if (contentType === undefined || !contentType.toLowerCase().startsWith(grpcType)) return false
+  const next = contentType.charAt(grpcType.length)
+  return next === '' || next === '+' || next === ';'
+}
+
+/** What an exchange knows of a call in gRPC: nothing and at no cost for any other request. Reused with its exchange. */
+export class GrpcCall {
+  /** The request is one. */
+  isOn = false
+  /** Monotonic ms; 0 = none. */
+  deadline = 0
+  /** Of the reply; -1 = not said. */
+  status = -1
+  readonly sent: MessageCount = new MessageCount()
+  readonly received: MessageCount = new MessageCount()
+  /** Ms from the attempt's begin to the head of its reply, for the balancer, which hears of it at the end. */
+  headMs = -1
+  /** Row of its messages in `MessageMetrics`; -1 = not looked up. */
+  row = -1
+  /** Messages that are in the metrics. */
+  countedSent = 0
+  countedReceived = 0
+
+  /** False: it is no call in gRPC. */
+  begin(request: RequestMessage, now: number): boolean {
+    if (request.method !== 'POST' || !isGrpcType(request.header('content-type'))) return false
+    this.isOn = true
+    const timeoutMs = readGrpcTimeout(request.header('grpc-timeout'))
+    if (timeoutMs >= 0) this.deadline = now + timeoutMs
+    return true
+  }
+
+  /** The route allows no more than this. */
+  boundBy(deadline: number): void {
+    if (this.deadline === 0 || deadline < this.deadline) this.deadline = deadline
+  }
+
+  /** What an endpoint is told of the time that is left; null = the caller set none, nor did a rule. `perTryMs`: 0 = none. */
+  timeLeft(now: number, perTryMs: number): string | null {
+    if (!this.isOn || this.deadline === 0) return null
+    const left = this.deadline - now
+    return writeGrpcTimeout(perTryMs > 0 ? Math.min(left, perTryMs) : left)
+  }
+
+  /** A reply without messages has its status in its head; one that is no reply of gRPC has only HTTP's. */
+  readHead(reply: ReplyMessage): void {
+    if (reply.status !== 200) this.status = readOr(reply.header('grpc-status'), grpcStatusOf(reply.status))
+    else this.status = readGrpcStatus(reply.header('grpc-status'))
+  }
+
+  /** A reply that ends without a status is broken: UNKNOWN, as clients read it. */
+  readTrailers(trailers: Fields | null): void {
+    if (this.status >= 0) return
+    this.status = GrpcStatus.unknown
+    for (const [name, value] of trailers ?? []) if (name === 'grpc-status') this.status = readGrpcStatus(value)
+  }
+
+  reset(): void {
+    if (!this.isOn) return
+    this.isOn = false
+    this.deadline = 0
+    this.status = -1
+    this.sent.reset()
+    this.received.reset()
+    this.headMs = -1
+    this.row = -1
+    this.countedSent = 0
+    this.countedReceived = 0
+  }
+}
+
+function readOr(text: string | undefined, absent: number): number {
+  return text === undefined ? absent : readGrpcStatus(text)
+}
+
+/** `grpc-retry-pushback-ms` of a reply: ms to wait before another try; -1 = the endpoint wants none (so says anything that is no number); undefined = it says nothing. */
+export function readPushback(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  return /^\d{1,9}$/.test(text) ? Number(text) : -1
+}
