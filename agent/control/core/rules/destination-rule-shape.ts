@@ -163,7 +163,7 @@ const connectionPool = () =>
           'DO_NOT_UPGRADE',
         ),
         useClientProtocol: asDoneAnyway('the protocol is that of the listener', false),
-        maxConcurrentStreams: notImplemented('use http2MaxRequests, the requests under way at the same time'),
+        maxConcurrentStreams: integer(0, maxCount).optional(),
       })
       .optional(),
   })

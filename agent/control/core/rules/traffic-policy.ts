@@ -262,6 +262,7 @@ function applyPool(
     ['maxPending', http?.http1MaxPendingRequests, 'http.http1MaxPendingRequests'],
     ['maxRequests', http?.http2MaxRequests, 'http.http2MaxRequests'],
     ['maxRequestsPerConnection', http?.maxRequestsPerConnection, 'http.maxRequestsPerConnection'],
+    ['maxConcurrentStreams', http?.maxConcurrentStreams, 'http.maxConcurrentStreams'],
     ['maxRetries', http?.maxRetries, 'http.maxRetries'],
     ['idleTimeoutMs', http?.idleTimeout, 'http.idleTimeout'],
   ]

@@ -80,6 +80,7 @@ describe('a DestinationRule', () => {
       http1MaxPendingRequests: 20
       http2MaxRequests: 30
       maxRequestsPerConnection: 40
+      maxConcurrentStreams: 60
       maxRetries: 50
       idleTimeout: 90s`)
     expect(pool).to.deep.equal({
@@ -88,6 +89,8 @@ describe('a DestinationRule', () => {
       maxPending: 20,
       maxRequests: 30,
       maxRequestsPerConnection: 40,
+      maxConcurrentStreams: 60,
+      upgradesToHttp2: false,
       maxRetries: 50,
       idleTimeoutMs: 90_000,
       maxConnectionAgeMs: 3_600_000,

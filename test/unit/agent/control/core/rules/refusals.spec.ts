@@ -284,11 +284,6 @@ describe('a DestinationRule that is refused', () => {
       'allowed false',
     ],
     [
-      policy('connectionPool: { http: { maxConcurrentStreams: 1 } }'),
-      'spec.trafficPolicy.connectionPool.http.maxConcurrentStreams',
-      missing,
-    ],
-    [
       policy('connectionPool: { tcp: { maxConnections: 0 } }'),
       'spec.trafficPolicy.connectionPool.tcp.maxConnections',
       'from 1 to',
