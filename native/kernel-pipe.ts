@@ -3,11 +3,14 @@
  * them is empty after every move, so one serves all connections of a process.
  */
 import { constants, readSync, writeSync } from 'node:fs'
-import { errnoName, loadLibc } from './libc.ts'
+import { constants as system } from 'node:os'
+import type { FastCalls } from './fast-calls.ts'
+import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
 
 /** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
 const moveFlags = 1 | 2
+const { EAGAIN } = system.errno
 const closeOnExec = 0o2000000
 /** F_SETPIPE_SZ and F_GETPIPE_SZ. */
 const setPipeSize = 1031
@@ -36,43 +39,56 @@ export interface BytePipe {
   close(): void
 }
 
+type SpliceCalls = Pick<FastCalls, 'splice' | 'errno'>
+
+function wrapped(libc: Libc): SpliceCalls {
+  return {
+    get errno() {
+      return libc.errno()
+    },
+    splice: (from, to, length) => libc.splice(from, to, length, moveFlags),
+  }
+}
+
 export class KernelPipe implements BytePipe {
   readonly capacity: number
   private readonly libc: Libc
+  private readonly calls: SpliceCalls
   private readonly readEnd: number
   private readonly writeEnd: number
 
   /**
    * As large as the system allows, up to `wanted` bytes. undefined where the system does not offer it, which is tried
-   * out on a pair of sockets.
+   * out on a pair of sockets. `fast`: calls without a wrapper, where a process has them.
    */
-  static open(wanted: number): KernelPipe | undefined {
+  static open(wanted: number, fast?: SpliceCalls): KernelPipe | undefined {
     const { libc } = loadLibc()
     if (libc === undefined) return undefined
     const ends = Buffer.alloc(8)
     if (libc.pipe2(ends, constants.O_NONBLOCK | closeOnExec) !== 0) return undefined
-    const pipe = new KernelPipe(libc, ends.readInt32LE(0), ends.readInt32LE(4), wanted)
+    const pipe = new KernelPipe(libc, fast ?? wrapped(libc), ends, wanted)
     if (pipe.works()) return pipe
     pipe.close()
     return undefined
   }
 
-  private constructor(libc: Libc, readEnd: number, writeEnd: number, wanted: number) {
+  private constructor(libc: Libc, calls: SpliceCalls, ends: Buffer, wanted: number) {
     this.libc = libc
-    this.readEnd = readEnd
-    this.writeEnd = writeEnd
-    libc.fcntl(writeEnd, setPipeSize, wanted)
-    this.capacity = Math.min(wanted, libc.fcntl(writeEnd, getPipeSize, 0))
+    this.calls = calls
+    this.readEnd = ends.readInt32LE(0)
+    this.writeEnd = ends.readInt32LE(4)
+    libc.fcntl(this.writeEnd, setPipeSize, wanted)
+    this.capacity = Math.min(wanted, libc.fcntl(this.writeEnd, getPipeSize, 0))
   }
 
   take(socket: number, atMost: number): number {
-    const taken = this.libc.splice(socket, this.writeEnd, atMost, moveFlags)
+    const taken = this.calls.splice(socket, this.writeEnd, atMost)
     if (taken >= 0) return taken
-    return errnoName(this.libc.errno()) === 'EAGAIN' ? nothingToTake : takeFailed
+    return this.calls.errno === EAGAIN ? nothingToTake : takeFailed
   }
 
   give(socket: number, count: number): number {
-    return Math.max(0, this.libc.splice(this.readEnd, socket, count, moveFlags))
+    return Math.max(0, this.calls.splice(this.readEnd, socket, count))
   }
 
   rest(count: number): Buffer {

@@ -112,7 +112,7 @@ export class Worker {
   readonly state: MeshState
   readonly parked: ParkedNames
   readonly output: Output
-  readonly bulk: BulkMover = new BulkMover(KernelPipe.open(largestPortion))
+  readonly bulk: BulkMover
   readonly listeners: BoundListeners
   readonly connections: Adoption
   readonly acceptor: Acceptor
@@ -166,7 +166,9 @@ export class Worker {
     this.transports = transports
     this.transportReason = selected.reason
     this.output = output
-    const { bulk, live, tallies } = this
+    const bulk = new BulkMover(KernelPipe.open(largestPortion, transports.calls))
+    this.bulk = bulk
+    const { live, tallies } = this
     const { filterKinds: kinds = filterKinds, random } = options
     const verdicts = new VerdictCounts(kinds)
     this.verdicts = verdicts

@@ -2,6 +2,7 @@
  * A transport carries bytes between a socket and the owner of a connection, and knows the peer. Three implementations, one of them per process:
  * `epoll/` (our own sockets, system calls without a wrapper), `raw-handle.ts` (Node's own handles, no stream layer) and `public-socket.ts` (public API). `select-transports.ts` chooses.
  */
+import type { FastCalls } from '../../../native/fast-calls.ts'
 import type { Output } from './output.ts'
 
 /**
@@ -153,6 +154,8 @@ export type TransportKind = 'epoll' | 'raw' | 'public'
 
 export interface Transports {
   readonly kind: TransportKind
+  /** What its sockets are served with, for what else works on them (bulk); absent: calls with their wrapper. */
+  readonly calls?: FastCalls
   /** Rejects with an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
   listen(options: ListenOptions, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /** Accepts on a listening socket that another process made. From here on the descriptor belongs to the listener, also on failure. */

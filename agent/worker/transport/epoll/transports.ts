@@ -36,6 +36,7 @@ export function epollTransports(output: Output, calls: FastCalls): Transports {
 
   return {
     kind: 'epoll',
+    calls,
     async listen({ address, backlog, port, reusePort }, onAccept) {
       const socket = sockets.bound(address, port, reusePort)
       sockets.listen(socket, backlog, `${address}:${port}`)
