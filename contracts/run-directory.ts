@@ -30,6 +30,8 @@ export const stateFiles = {
   registrations: 'registrations.json',
   /** Whether workers may keep their sockets themselves on this host; `agent/worker/transport/epoll/trial.ts`. */
   transportTrial: 'transport-trial.json',
+  /** Of a worker index: deaths while it did; `agent/worker/transport/epoll/deaths.ts`. */
+  transportDeaths: (index: number) => `transport-deaths-${index}.json`,
   /** Reports of restarts, one JSON file each. */
   reports: 'reports',
 } as const

@@ -14,6 +14,7 @@ import { readSnapshotFile } from './link/snapshot-file.ts'
 import { TelemetryLink } from './link/telemetry-link.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
 import { lineLog } from './observe/line-log.ts'
+import { Deaths, startOfProcess } from './transport/epoll/deaths.ts'
 import { trialFlag } from './transport/epoll/trial-flag.ts'
 import { trial } from './transport/epoll/trial.ts'
 import { wantedTransports } from './transport/select-transports.ts'
@@ -59,6 +60,27 @@ if (![generation, index, Number(argv.workers)].every(Number.isSafeInteger))
 const wantedTransport = wantedTransports.find((one) => one === argv.transport)
 if (wantedTransport === undefined) fail(`--transport: found ${argv.transport}, allowed ${wantedTransports.join(', ')}`)
 
+const deaths = new Deaths({
+  file: join(stateDir, stateFiles.transportDeaths(index)),
+  now: Date.now,
+  pid: process.pid,
+  startOf: startOfProcess,
+})
+
+/** '' = on this host, after this past; else why not. */
+async function mayKeepSockets(): Promise<string> {
+  const refusal = await trial({
+    file: join(stateDir!, stateFiles.transportTrial),
+    command: [process.execPath, ...process.execArgv, process.argv[1]!, trialFlag],
+    node: process.versions.node,
+    machine: process.arch,
+    platform: process.platform,
+  })
+  if (refusal !== '') return refusal
+  process.once('exit', () => deaths.end())
+  return deaths.begin()
+}
+
 const { native } = loadNative()
 const telemetry = new TelemetryLink(join(runDir, runFiles.telemetry(generation)), () => performance.now())
 // eslint-disable-next-line prefer-const -- the worker and the links need each other
@@ -70,14 +92,7 @@ const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
   sharesPorts: true,
   wantedTransport,
-  trial: () =>
-    trial({
-      file: join(stateDir, stateFiles.transportTrial),
-      command: [process.execPath, ...process.execArgv, process.argv[1]!, trialFlag],
-      node: process.versions.node,
-      machine: process.arch,
-      platform: process.platform,
-    }),
+  trial: mayKeepSockets,
   // Process 1 is a service manager that keeps copies of our sockets in its store.
   isOurs: (owner) =>
     owner.pid === 1 || owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
@@ -96,6 +111,8 @@ const worker = await Worker.create({
   // V8's generator, seeded by the system: the road draws several numbers per request, and none of them guards a secret.
   random: Math.random,
 })
+
+if (worker.transports.kind !== 'epoll') deaths.end()
 
 let startedListening: () => void = () => {}
 const listening = new Promise<void>((resolve) => {
