@@ -37,6 +37,7 @@ if (first === 'sink') {
       random: Math.random,
       log,
       metrics: new ControlMetrics(),
+      onRoom: () => receiver.resume(signal),
     })
   const exporters: Record<Signal, Exporter> = { traces: exporterOf('traces'), logs: exporterOf('logs') }
   const receiver = new TelemetryReceiver(first, (signal, groups) => exporters[signal].take(groups), quiet)

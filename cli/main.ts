@@ -101,6 +101,12 @@ function durationMs(text: string): number {
   return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] as 'ms' | 's' | 'm']
 }
 
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError(`found "${text}", allowed is a whole number from 1 on`)
+  return Number(text)
+}
+
 function collect(value: string, earlier: readonly string[]): string[] {
   return [...earlier, value]
 }
@@ -311,6 +317,104 @@ rulesCommand('pull', 'write the documents of the mesh and of services to files')
     await finish(
       pullRules(output(), options.directory, services, { config: options.config, registry: options.registry }),
     )
+  })
+
+// ---- live
+
+command('top', 'a live view of services on this host: rates, failures, p50 and p99, tier, restarts', [
+  'hostmesh top',
+  'hostmesh top --once --json',
+])
+  .addOption(configOption(defaultConfig))
+  .addOption(adminOption())
+  .addOption(new Option('--interval <duration>', 'time between two looks').default(2000, '2s').argParser(durationMs))
+  .option('--once', 'one table over one interval, then end')
+  .action(async (options: AgentCall & { interval: number; once?: boolean }) => {
+    const { top } = await import('./commands/top.ts')
+    await finish(top(await context(options), { intervalMs: options.interval, once: options.once === true }))
+  })
+
+command('tap', 'requests of this host as they end, at most some hundred a second; --json prints one per line', [
+  'hostmesh tap orders',
+  'hostmesh tap orders --status 5xx --min 100ms',
+  'hostmesh tap --failed --count 20 --json',
+])
+  .argument('[service]', 'name of a service; default: all')
+  .addOption(configOption(defaultConfig))
+  .addOption(adminOption())
+  .option('--status <status>', '404, or a class such as 5xx')
+  .option('--method <method>', 'request method')
+  .option('--path <prefix>', 'beginning of the path')
+  .option('--source <application>', 'calling application')
+  .addOption(new Option('--min <duration>', 'least duration').argParser(durationMs))
+  .option('--failed', 'only what failed')
+  .addOption(new Option('--count <number>', 'end after so many').argParser(wholeNumber))
+  .action(
+    async (
+      service: string | undefined,
+      options: AgentCall & {
+        status?: string
+        method?: string
+        path?: string
+        source?: string
+        min?: number
+        failed?: boolean
+        count?: number
+      },
+    ) => {
+      const { tap } = await import('./commands/tap.ts')
+      const { count, method, min, path, source, status } = options
+      const call = { service, status, method, path, source, minMs: min, failed: options.failed === true, count }
+      await finish(tap(await context(options), call))
+    },
+  )
+
+interface ConnectionsCall extends AgentCall {
+  listener?: string
+  protocol?: string
+  peer?: string
+}
+
+const connections = command('connections', 'live connections of callers: list, follow, end', [
+  'hostmesh connections list',
+  'hostmesh connections list --peer 10.0.0.7 --json',
+  'hostmesh connections follow --protocol tcp',
+  'hostmesh connections close --listener service:ledger --cut',
+])
+
+function connectionsCommand(name: string, description: string): Command {
+  return connections
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .addOption(configOption(defaultConfig))
+    .addOption(adminOption())
+    .option('--listener <name>', 'name of a listener, as in the list')
+    .option('--protocol <protocol>', 'http1, tcp, websocket …')
+    .option('--peer <address>', 'address of the caller, with or without port')
+}
+
+const connectionFilter = ({ listener, peer, protocol }: ConnectionsCall) => ({ listener, protocol, peer })
+
+connectionsCommand('list', 'those that match, the oldest first').action(async (options: ConnectionsCall) => {
+  const { listConnections } = await import('./commands/connections.ts')
+  await finish(listConnections(await context(options), connectionFilter(options)))
+})
+
+connectionsCommand('follow', 'a line for each that opens or closes, until it is stopped').action(
+  async (options: ConnectionsCall) => {
+    const { followConnections } = await import('./commands/connections.ts')
+    await finish(followConnections(await context(options), connectionFilter(options)))
+  },
+)
+
+connectionsCommand('close', 'ends those that match; exit code 1 if none did')
+  .argument('[id...]', 'as in the list')
+  .option('--cut', 'now, whatever is in flight; default: HTTP connections behind their answer')
+  .action(async (ids: string[], options: ConnectionsCall & { cut?: boolean }) => {
+    const { closeConnections } = await import('./commands/connections.ts')
+    const call = { ...connectionFilter(options), cut: options.cut === true }
+    await finish(closeConnections(await context(options), ids, call))
   })
 
 command('drill', 'break one thing on this host on purpose, measure, restore, judge', [

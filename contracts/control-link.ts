@@ -2,6 +2,7 @@
  * Control and worker, over control's stream socket in the run directory (frames of `contracts/frame.ts`). The worker dials, says hello, gets the whole snapshot (a large one
  * in slices), then deltas. Control may die: the worker carries on with what it has and dials again with back-off; the new control sends the whole snapshot.
  */
+import type { CloseConnectionsQuestion, ConnectionsQuestion, TapQuestion } from './live-view.ts'
 import type { Snapshot, SnapshotDelta } from './snapshot.ts'
 
 export const controlLinkVersion = 1
@@ -77,6 +78,12 @@ export type WorkerQuestion =
   /** Listens again where a drain ended it. */
   | { readonly kind: 'undrain-listeners' }
   | { readonly kind: 'reopen-logs' }
+  /** Answer: TapAnswer. */
+  | TapQuestion
+  /** Answer: ConnectionsAnswer. */
+  | ConnectionsQuestion
+  /** Answer: ConnectionsAnswer, of those that were told to end. */
+  | CloseConnectionsQuestion
 
 /** One worker's numbers, names and labels as Prometheus wants them. Counters grow from the start of the worker or from what its predecessor handed over. */
 export interface StatsDump {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { describeError, MeshError } from '../../contracts/errors.ts'
+import type { Signal } from '../../contracts/telemetry.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
@@ -82,7 +83,10 @@ async function mayKeepSockets(): Promise<string> {
 }
 
 const { native } = loadNative()
-const telemetry = new TelemetryLink(join(runDir, runFiles.telemetry(generation)), () => performance.now())
+/** One for each signal: a collector of spans that is gone must not hold up the log. */
+const telemetryLink = (): TelemetryLink =>
+  new TelemetryLink(join(runDir, runFiles.telemetry(generation)), () => performance.now())
+const telemetry: Readonly<Record<Signal, TelemetryLink>> = { traces: telemetryLink(), logs: telemetryLink() }
 // eslint-disable-next-line prefer-const -- the worker and the links need each other
 let control: ControlClient
 let watchdog: WatchdogLink | undefined
@@ -103,7 +107,7 @@ const worker = await Worker.create({
   onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),
   onRetried: () => void worker.problems().then((problems) => control.listeners(problems)),
   closeDescriptor: (descriptor) => native?.close(descriptor),
-  sendTelemetry: (bytes, done) => telemetry.send(bytes, done),
+  sendTelemetry: (signal, bytes, done) => telemetry[signal].send(bytes, done),
   setLogLevel: (level) => {
     if (!logger.setLevel(level)) throw new MeshError('E_ADMIN_REQUEST', `log level ${level}: unknown`)
   },
@@ -228,7 +232,8 @@ function end(): void {
   watchdog?.close()
   worker.flushReports()
   worker.close()
-  void telemetry.close(farewellMs).finally(() => process.exit(0))
+  const links = [telemetry.traces.close(farewellMs), telemetry.logs.close(farewellMs)]
+  void Promise.all(links).finally(() => process.exit(0))
 }
 
 /** Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the rest is cut. */

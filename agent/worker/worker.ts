@@ -1,6 +1,7 @@
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
+import type { Signal } from '../../contracts/telemetry.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { DialGuard } from './connect/dial-guard.ts'
 import { Dialer } from './connect/dialer.ts'
@@ -30,6 +31,7 @@ import { CallerIntake } from './listen/caller-intake.ts'
 import { probeContext } from './listen/listener-context.ts'
 import { BoundListeners } from './listen/bound-listeners.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
+import { ConnectionRows } from './listen/connection-rows.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { PortOwner } from './listen/port-owner.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
@@ -46,6 +48,7 @@ import { MessageMetrics } from './observe/message-metrics.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
 import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
+import { Taps } from './observe/taps.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { fineWallClock } from './observe/telemetry/fine-wall-clock.ts'
 import { LogRecords } from './observe/telemetry/log-records.ts'
@@ -83,7 +86,7 @@ export interface WorkerOptions {
   readonly onRetried?: () => void
   readonly closeDescriptor: (descriptor: number) => void
   /** Gives a batch of spans or log records to control; see `OutboxDeps.send`. Absent = nobody takes them. */
-  readonly sendTelemetry?: (bytes: Buffer, done: () => void) => boolean
+  readonly sendTelemetry?: (signal: Signal, bytes: Buffer, done: () => void) => boolean
   readonly setLogLevel: (level: string) => void
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
   /** 0..1, exclusive. */
@@ -134,6 +137,8 @@ export class Worker {
   private readonly tcpMetrics: TcpMetrics
   private readonly accessLog: AccessLog
   private readonly reports: RequestReports
+  private readonly taps: Taps
+  private readonly rows: ConnectionRows
   private readonly spanOutbox: Outbox
   private readonly logOutbox: Outbox
   private readonly mirrors: Mirrors
@@ -242,16 +247,19 @@ export class Worker {
     this.parked = parked
     this.metrics = new RequestMetrics(now)
     this.tcpMetrics = new TcpMetrics(now)
-    const send = options.sendTelemetry ?? (() => false)
-    this.spanOutbox = new Outbox({ signal: 'traces', send, onDropped: (count) => (tallies.droppedSpans += count) })
-    this.logOutbox = new Outbox({ signal: 'logs', send, onDropped: (count) => (tallies.droppedLogRecords += count) })
+    const outbox = (signal: Signal, onDropped: (count: number) => void): Outbox =>
+      new Outbox({ signal, send: (bytes, done) => options.sendTelemetry?.(signal, bytes, done) ?? false, onDropped })
+    this.spanOutbox = outbox('traces', (count) => (tallies.droppedSpans += count))
+    this.logOutbox = outbox('logs', (count) => (tallies.droppedLogRecords += count))
     const wallClock = fineWallClock(Date.now, () => performance.now())
     const records = new LogRecords(this.logOutbox, wallClock)
     this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, records, warn })
     const { accessLog, messages, metrics, tcpMetrics } = this
     const mesh = state
     const spans = new SpanRecords(this.spanOutbox, wallClock)
-    this.reports = new RequestReports({ clock, mesh, random, tallies, accessLog, spans })
+    this.taps = new Taps({ now: fresh, wallClock: Date.now, tallies })
+    const { taps } = this
+    this.reports = new RequestReports({ clock, mesh, random, tallies, accessLog, spans, taps })
     const { reports } = this
     const requestChanges = new RequestChanges(random)
     const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
@@ -320,6 +328,7 @@ export class Worker {
     const { relays } = this
     const table = { live, state, protocols, listeners, acceptor, relays }
     this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
+    this.rows = new ConnectionRows(live, now, process.pid)
     this.porter = new StatePorter({ clock, state, messages, metrics, tcpMetrics, tallies, verdicts })
     this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
     let ticks = 0
@@ -398,6 +407,12 @@ export class Worker {
       case 'undrain-listeners':
         void this.listeners.reopen()
         return null
+      case 'tap':
+        return this.taps.ask(question.id, question.filter)
+      case 'connections':
+        return this.rows.list(question.filter)
+      case 'close-connections':
+        return this.rows.close(question.filter, question.how)
       case 'reopen-logs':
         this.reopenLogs()
         return null

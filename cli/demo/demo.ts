@@ -1,7 +1,7 @@
 /** `hostmesh demo`: starts the world, then either draws it and obeys keys, or runs the scenario once and judges. */
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-import { FullScreen } from './full-screen.ts'
+import { FullScreen } from '../terminal/full-screen.ts'
 import type { DemoHost } from '../launch/host.ts'
 import { runScenario } from './scenario.ts'
 import { type HostLine, drawPicture } from './view.ts'

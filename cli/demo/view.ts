@@ -3,6 +3,7 @@
  * Fits the terminal, from 80 × 24 on.
  */
 import type { Output } from '../output.ts'
+import type { Screen } from '../terminal/full-screen.ts'
 import type { Caller } from '../traffic/callers.ts'
 import type { TallyView } from '../traffic/tally.ts'
 
@@ -20,11 +21,6 @@ export interface Picture {
   /** Newest last. */
   readonly events: readonly string[]
   readonly keys: readonly (readonly [key: string, meaning: string])[]
-}
-
-export interface Screen {
-  readonly columns: number
-  readonly rows: number
 }
 
 const windowMs = 2000

@@ -5,7 +5,7 @@ type Core = Control['core']
 type Host = Control['host']
 
 export interface AdminView extends Pick<Control, 'config' | 'problems' | 'restartNeeded' | 'isLeading' | 'reload'> {
-  readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation'> & {
+  readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation' | 'log'> & {
     readonly rules: Pick<Control['deps']['rules'], 'statuses'>
   }
   readonly state: Pick<Control['state'], 'problems'>

@@ -19,8 +19,8 @@ export interface HostFacts {
 const first = 0x0a
 const second = 0x12
 
-/** `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are alike: one resource per service, in it one scope. */
-export function exportRequest(groups: readonly RecordGroup[], facts: HostFacts): Buffer {
+/** `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are alike: one resource per service, in it one scope. In pieces, so that records are not copied. */
+export function exportParts(groups: readonly RecordGroup[], facts: HostFacts): Buffer[] {
   const byService = new Map<string, Buffer[]>()
   for (const { bytes, service } of groups) {
     const known = byService.get(service)
@@ -28,12 +28,20 @@ export function exportRequest(groups: readonly RecordGroup[], facts: HostFacts):
     else known.push(bytes)
   }
   const scope = field(first, [field(first, [Buffer.from('hostmesh')]), field(second, [Buffer.from(facts.version)])])
-  return Buffer.concat(
-    [...byService].map(([service, records]) => {
-      const resource = field(first, resourceAttributes(service, facts))
-      return field(first, [resource, field(second, [scope, ...records])])
-    }),
-  )
+  return [...byService].flatMap(([service, records]) => {
+    const resource = field(first, resourceAttributes(service, facts))
+    const scoped = scope.length + lengthOf(records)
+    const scopedHead = head(second, scoped)
+    return [head(first, resource.length + scopedHead.length + scoped), resource, scopedHead, scope, ...records]
+  })
+}
+
+export function exportRequest(groups: readonly RecordGroup[], facts: HostFacts): Buffer {
+  return Buffer.concat(exportParts(groups, facts))
+}
+
+export function lengthOf(parts: readonly Buffer[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0)
 }
 
 function resourceAttributes(service: string, { host, version, zone }: HostFacts): Buffer[] {
@@ -51,15 +59,18 @@ function resourceAttributes(service: string, { host, version, zone }: HostFacts)
 }
 
 export function field(tag: number, parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const head = [tag]
+  return Buffer.concat([head(tag, lengthOf(parts)), ...parts])
+}
+
+function head(tag: number, length: number): Buffer {
+  const bytes = [tag]
   let rest = length
   while (rest >= 0x80) {
-    head.push((rest % 0x80) | 0x80)
+    bytes.push((rest % 0x80) | 0x80)
     rest = Math.floor(rest / 0x80)
   }
-  head.push(rest)
-  return Buffer.concat([Buffer.from(head), ...parts])
+  bytes.push(rest)
+  return Buffer.from(bytes)
 }
 
 export interface WireField {

@@ -3,6 +3,7 @@
  * `maxQueuedBytes`, then the oldest are dropped and counted. Nobody waits for it.
  */
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
+import { maxTelemetryFrameBytes } from '../../../contracts/telemetry.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -24,6 +25,8 @@ export interface ExporterDeps {
   readonly random: () => number
   readonly log: Log
   readonly metrics: AdapterMetrics
+  /** Records are taken again. */
+  readonly onRoom?: () => void
 }
 
 export class Exporter {
@@ -34,6 +37,7 @@ export class Exporter {
   private failures = 0
   private cancelPause: (() => void) | undefined
   private isClosed = false
+  private isFull = false
   private lastRefusal = ''
   private onIdle: (() => void) | undefined
 
@@ -42,8 +46,9 @@ export class Exporter {
     this.tell()
   }
 
-  take(groups: readonly RecordGroup[]): void {
-    if (this.isClosed) return
+  /** False = no more for now; `onRoom` follows. */
+  take(groups: readonly RecordGroup[]): boolean {
+    if (this.isClosed) return true
     for (const group of groups) {
       this.queue.push(group)
       this.queuedBytes += group.bytes.length
@@ -55,6 +60,8 @@ export class Exporter {
     }
     this.tell()
     this.next()
+    this.isFull = this.queuedBytes > maxQueuedBytes - maxTelemetryFrameBytes
+    return !this.isFull
   }
 
   private next(): void {
@@ -104,6 +111,10 @@ export class Exporter {
       }
     }
     this.tell()
+    if (this.isFull && this.queuedBytes < maxQueuedBytes / 2) {
+      this.isFull = false
+      this.deps.onRoom?.()
+    }
     this.next()
   }
 

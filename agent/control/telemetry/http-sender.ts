@@ -1,6 +1,6 @@
 /** OTLP over HTTP with protobuf bodies (opentelemetry.io/docs/specs/otlp), and Zipkin's API v2 with JSON: one kept connection, one request at a time. */
 import type { Signal } from '../../../contracts/telemetry.ts'
-import { exportRequest, rejectedIn } from './envelope.ts'
+import { exportParts, lengthOf, rejectedIn } from './envelope.ts'
 import type { HostFacts, RecordGroup } from './envelope.ts'
 import { again } from './sender.ts'
 import type { Sender, SendOutcome } from './sender.ts'
@@ -31,7 +31,7 @@ export function httpSender(options: HttpSenderOptions): Sender {
     if (protocol === 'zipkin') return url.pathname === '/' ? '/api/v2/spans' : url.pathname
     return `${url.pathname.replace(/\/$/, '')}/${paths[signal]}`
   }
-  const post = (path: string, type: string, body: Buffer): Promise<SendOutcome> =>
+  const post = (path: string, type: string, body: readonly Buffer[]): Promise<SendOutcome> =>
     new Promise((resolve) => {
       const outgoing = request(
         {
@@ -41,7 +41,12 @@ export function httpSender(options: HttpSenderOptions): Sender {
           path,
           method: 'POST',
           timeout: options.timeoutMs,
-          headers: { ...options.fields, 'content-type': type, 'content-length': body.length, 'user-agent': 'hostmesh' },
+          headers: {
+            ...options.fields,
+            'content-type': type,
+            'content-length': lengthOf(body),
+            'user-agent': 'hostmesh',
+          },
           ...(options.ca === undefined ? {} : { ca: options.ca }),
         },
         (reply) => {
@@ -64,13 +69,15 @@ export function httpSender(options: HttpSenderOptions): Sender {
       overall.unref()
       outgoing.on('close', () => clearTimeout(overall))
       outgoing.on('error', (error) => resolve(again(error.message)))
-      outgoing.end(body)
+      outgoing.cork()
+      for (const part of body) outgoing.write(part)
+      outgoing.end()
     })
   return {
     send: (signal, groups: readonly RecordGroup[]) =>
       protocol === 'zipkin'
-        ? post(pathOf(signal), 'application/json', Buffer.from(JSON.stringify(zipkinSpans(groups, facts))))
-        : post(pathOf(signal), 'application/x-protobuf', exportRequest(groups, facts)),
+        ? post(pathOf(signal), 'application/json', [Buffer.from(JSON.stringify(zipkinSpans(groups, facts)))])
+        : post(pathOf(signal), 'application/x-protobuf', exportParts(groups, facts)),
     close: () => agent.destroy(),
   }
 }

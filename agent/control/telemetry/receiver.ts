@@ -1,4 +1,4 @@
-/** Control's end of `contracts/telemetry.ts`. A worker that breaks the protocol is disconnected; it dials again. */
+/** Control's end of `contracts/telemetry.ts`; each signal has a stream of its own. A worker that breaks the protocol is disconnected; it dials again. */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
@@ -10,13 +10,15 @@ import type { RecordGroup } from './envelope.ts'
 const maxWorkers = 256
 const lengthBytes = 4
 
-export type OnRecords = (signal: Signal, groups: readonly RecordGroup[]) => void
+/** False = these are taken, and no more until `resume`: workers wait, and drop what they have no room for. */
+export type OnRecords = (signal: Signal, groups: readonly RecordGroup[]) => boolean
 
 export class TelemetryReceiver {
   private readonly path: string
   private readonly onRecords: OnRecords
   private readonly onBroken: (reason: string) => void
   private readonly sockets = new Set<Socket>()
+  private readonly paused = new Map<Socket, Signal>()
   private readonly server: Server
 
   constructor(path: string, onRecords: OnRecords, onBroken: (reason: string) => void) {
@@ -51,39 +53,72 @@ export class TelemetryReceiver {
       return
     }
     this.sockets.add(socket)
-    let held: Buffer = Buffer.alloc(0)
+    let chunks: Buffer[] = []
+    let held = 0
     socket.on('data', (chunk: Buffer) => {
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk])
+      chunks.push(chunk)
+      held += chunk.length
       try {
-        held = this.read(held)
+        // what belongs to one frame is put together once
+        if (held < wantedOf(chunks)) return
+        const left = this.read(socket, chunks.length === 1 ? chunk : Buffer.concat(chunks, held))
+        chunks = left.length === 0 ? [] : [left]
+        held = left.length
       } catch (error) {
         this.onBroken(error instanceof Error ? error.message : String(error))
         socket.destroy()
       }
     })
     socket.on('error', () => socket.destroy())
-    socket.on('close', () => this.sockets.delete(socket))
+    socket.on('close', () => {
+      this.sockets.delete(socket)
+      this.paused.delete(socket)
+    })
   }
 
   /** Answers what is left: the beginning of a frame. */
-  private read(bytes: Buffer): Buffer {
+  private read(socket: Socket, bytes: Buffer): Buffer {
     let at = 0
     while (bytes.length - at >= lengthBytes) {
-      const length = bytes.readUInt32BE(at)
-      if (length < frameHeadBytes - lengthBytes || length > maxTelemetryFrameBytes)
-        throw new RangeError(`a frame of ${length} bytes, allowed ${maxTelemetryFrameBytes}`)
+      const length = frameLength(bytes, at)
       if (bytes.length - at - lengthBytes < length) break
       const frame = bytes.subarray(at + lengthBytes, at + lengthBytes + length)
       at += lengthBytes + length
       const signal = signals[frame[0]!]
       if (signal === undefined) throw new RangeError(`signal ${frame[0]}`)
-      this.onRecords(signal, groupsIn(frame))
+      if (!this.onRecords(signal, groupsIn(frame))) {
+        socket.pause()
+        this.paused.set(socket, signal)
+      }
     }
-    return at === 0 ? bytes : bytes.subarray(at)
+    return at === 0 ? bytes : Buffer.from(bytes.subarray(at))
+  }
+
+  /** There is room for records of this signal again. */
+  resume(signal: Signal): void {
+    for (const [socket, paused] of this.paused) {
+      if (paused !== signal) continue
+      this.paused.delete(socket)
+      socket.resume()
+    }
   }
 }
 
-/** The records are copied: what the socket read into is larger, and would be held for as long as they wait. */
+function frameLength(bytes: Buffer, at: number): number {
+  const length = bytes.readUInt32BE(at)
+  if (length < frameHeadBytes - lengthBytes || length > maxTelemetryFrameBytes)
+    throw new RangeError(`a frame of ${length} bytes, allowed ${maxTelemetryFrameBytes}`)
+  return length
+}
+
+/** How many bytes the first frame takes with its length; too many while that is not known. */
+function wantedOf(chunks: readonly Buffer[]): number {
+  const [first] = chunks
+  if (first === undefined || first.length < lengthBytes) return chunks.length > 1 ? 0 : lengthBytes
+  return lengthBytes + frameLength(first, 0)
+}
+
+/** Views into the frame, which is held as long as the last of them. */
 export function groupsIn(frame: Buffer): RecordGroup[] {
   const groups: RecordGroup[] = []
   let at = 1
@@ -95,7 +130,7 @@ export function groupsIn(frame: Buffer): RecordGroup[] {
     const length = frame.readUInt32BE(headAt + 4)
     if (from + length > frame.length) throw new RangeError('a group that is longer than its frame')
     const service = frame.toString('latin1', at + 1, headAt)
-    groups.push({ service, count: frame.readUInt32BE(headAt), bytes: Buffer.from(frame.subarray(from, from + length)) })
+    groups.push({ service, count: frame.readUInt32BE(headAt), bytes: frame.subarray(from, from + length) })
     at = from + length
   }
   return groups

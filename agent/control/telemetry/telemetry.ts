@@ -40,7 +40,7 @@ export class Telemetry {
     this.deps = deps
     this.receiver = new TelemetryReceiver(
       deps.path,
-      (signal, groups) => this.running.get(signal)?.exporter.take(groups),
+      (signal, groups) => this.running.get(signal)?.exporter.take(groups) ?? true,
       (reason) => deps.log.warn({}, `telemetry of a worker: ${reason}; it is disconnected and dials again`),
     )
   }
@@ -68,11 +68,13 @@ export class Telemetry {
       if (isDeepStrictEqual(collector, running?.collector)) continue
       this.running.delete(signal)
       void running?.exporter.close(farewellMs)
+      this.receiver.resume(signal)
       if (collector === undefined) continue
       try {
         const sender = await this.sender(collector)
         const { clock, log, metrics, random } = this.deps
-        const exporter = new Exporter({ signal, collector: collector.url, sender, clock, log, metrics, random })
+        const onRoom = (): void => this.receiver.resume(signal)
+        const exporter = new Exporter({ signal, collector: collector.url, sender, clock, log, metrics, random, onRoom })
         this.running.set(signal, { collector, exporter })
       } catch (error) {
         this.deps.log.error({ signal }, `${collector.url}: ${describeError(error)}; ${signal} are dropped`)

@@ -15,7 +15,8 @@ import type { EndpointState } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import { leaveProcess, movedAccepted } from '../listen/leaving.ts'
-import type { DescriptorCopies, Detached, MovedPair, Movable } from '../listen/movable.ts'
+import { factsOf } from '../listen/movable.ts'
+import type { ConnectionFacts, DescriptorCopies, Detached, MovedPair, Movable } from '../listen/movable.ts'
 import type { LiveTable } from '../listen/live-table.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
@@ -286,6 +287,11 @@ export class Pair implements TimerOwner, Movable {
     }
     this.gone('moved')
     return { state, descriptors }
+  }
+
+  describe(): ConnectionFacts {
+    const facts = factsOf(this.accepted, this.down.transport)
+    return { ...facts, upstream: this.state.id, bytesUp: this.bytesUp, bytesDown: this.bytesDown }
   }
 
   readonly isIdle = false

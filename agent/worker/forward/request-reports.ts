@@ -1,6 +1,7 @@
 import type { TracingSpec } from '../../../contracts/snapshot.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { SpanRecords } from '../observe/telemetry/span-records.ts'
+import type { Taps } from '../observe/taps.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { LogDeps, LoggedExchange } from './logged-request.ts'
 import { loggedRequest } from './logged-request.ts'
@@ -12,9 +13,10 @@ export interface ReportDeps extends LogDeps {
   readonly tallies: Pick<Tallies, 'recordedSpans'>
   readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
   readonly spans: Pick<SpanRecords, 'isOn' | 'write'>
+  readonly taps: Pick<Taps, 'isOn' | 'wants' | 'offer'>
 }
 
-/** Who is told of single requests when they are over: access log and spans. Off: some booleans are read per request. */
+/** Who is told of single requests when they are over: access log, spans, and operators who look on. Off: some booleans are read per request. */
 export class RequestReports {
   private readonly deps: ReportDeps
   private tracing: TracingSpec = { createMissing: false, sampledShare: 0 }
@@ -29,17 +31,19 @@ export class RequestReports {
   }
 
   get isOn(): boolean {
-    const { accessLog, spans } = this.deps
-    return accessLog.isOn || spans.isOn
+    const { accessLog, spans, taps } = this.deps
+    return accessLog.isOn || spans.isOn || taps.isOn
   }
 
   finished(exchange: LoggedExchange): void {
-    const { accessLog, spans, tallies } = this.deps
+    const { accessLog, clock, spans, tallies, taps } = this.deps
     const isLogged = accessLog.isOn && accessLog.wants(exchange.reply)
     const isSpan = spans.isOn && this.isRecorded(exchange)
-    if (!isLogged && !isSpan) return
+    const isTapped = taps.isOn && taps.wants(exchange.reply, exchange.service, clock.now - exchange.startedAt)
+    if (!isLogged && !isSpan && !isTapped) return
     const request = loggedRequest(this.deps, exchange)
     if (isLogged) accessLog.write(request)
+    if (isTapped) taps.offer(request)
     if (!isSpan) return
     tallies.recordedSpans++
     spans.write(request, exchange.outgoing.trace)

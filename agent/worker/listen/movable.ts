@@ -9,7 +9,8 @@
  */
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { PeerIdentity, TransportState } from '../transport/transport.ts'
+import type { PeerIdentity, Transport, TransportState } from '../transport/transport.ts'
+import type { Accepted } from './accepted.ts'
 
 /**
  * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the
@@ -153,6 +154,34 @@ export interface Movable {
   drain(): void
   /** Closes it now, whatever is in flight. */
   abort(): void
+  /** For an operator's list; absent where nothing more is known. */
+  describe?(): ConnectionFacts
+}
+
+export interface ConnectionFacts {
+  /** Of the caller. */
+  readonly address: string
+  readonly port: number
+  /** Monotonic ms. */
+  readonly startedAt: number
+  readonly sourceApp: string | undefined
+  /** HTTP: served so far. */
+  readonly requests?: number
+  /** Raw bytes: the endpoint, and how many came from and went to the caller. */
+  readonly upstream?: string
+  readonly bytesUp?: number
+  readonly bytesDown?: number
+}
+
+/** What every accepted connection can tell. */
+export function factsOf({ acceptedAt, proxy, source }: Accepted, transport: Transport): ConnectionFacts {
+  const peer = transport.peer()
+  return {
+    address: proxy?.sourceAddress ?? peer.address,
+    port: proxy?.sourcePort ?? peer.port,
+    startedAt: acceptedAt,
+    sourceApp: source?.app,
+  }
 }
 
 /** All live connections of a worker that can move: accepted ones first, then the idle ones of the upstream pools. */

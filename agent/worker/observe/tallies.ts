@@ -59,6 +59,7 @@ export class Tallies {
   droppedLogRecords = 0
   recordedSpans = 0
   droppedSpans = 0
+  tapSkips = 0
 
   reset(): void {
     for (const [name] of tallyMetrics) this[name] = 0
@@ -220,4 +221,5 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ],
   ['recordedSpans', 'hostmesh_spans_recorded_total', 'Spans recorded for the collector'],
   ['droppedSpans', 'hostmesh_spans_dropped_total', 'Spans dropped at the bound of the buffer'],
+  ['tapSkips', 'hostmesh_tap_dropped_total', 'Requests that a tap did not show because too many came'],
 ]

@@ -3,6 +3,7 @@ import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute } from './attributes.ts'
 import type { Outbox } from './outbox.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
+import { RepeatedBytes } from './repeated-bytes.ts'
 
 const listTag = 0x12
 const timeTag = 0x09
@@ -43,6 +44,7 @@ export class LogRecords {
   isOn = false
   private readonly outbox: Outbox
   private readonly now: () => number
+  private readonly repeated = new RepeatedBytes()
 
   /** @param now epoch ms. */
   constructor(outbox: Outbox, now: () => number) {
@@ -63,11 +65,30 @@ export class LogRecords {
     into.byte(severityTag)
     into.byte(r.status >= 500 || r.code !== undefined ? severityError : severityInfo)
     body(into, r)
-    attributes(into, r)
+    ownAttributes(into, r)
+    this.commonAttributes(into, r)
     if (r.traceId.length === traceIdLength) ids(into, traceIdTag, r.traceId)
     if (r.spanId.length === spanIdLength) ids(into, spanIdTag, r.spanId)
     into.closeLong(record)
     this.outbox.wrote()
+  }
+
+  private commonAttributes(into: ProtoBytes, r: LoggedRequest): void {
+    const { values } = this.repeated
+    values[0] = r.method
+    values[1] = r.authority
+    values[2] = r.protocol
+    values[3] = r.status
+    values[4] = r.flag
+    values[5] = r.sourceAddress
+    values[6] = r.sourceApp
+    values[7] = r.upstreamId
+    values[8] = r.upstreamCluster
+    values[9] = r.routeName
+    values[10] = r.listenerName
+    values[11] = r.attempts
+    values[12] = r.tier
+    this.repeated.put(into, () => commonAttributes(into, r))
   }
 }
 
@@ -86,17 +107,23 @@ function body(into: ProtoBytes, r: LoggedRequest): void {
   into.closeShort(whole)
 }
 
-function attributes(into: ProtoBytes, r: LoggedRequest): void {
-  method.text(into, r.method)
+/** What differs from request to request. */
+function ownAttributes(into: ProtoBytes, r: LoggedRequest): void {
   path.text(into, r.path)
-  authority.text(into, r.authority)
-  protocol.text(into, r.protocol)
-  responseCode.integer(into, r.status)
-  responseFlags.text(into, r.flag)
   if (r.code !== undefined) meshError.text(into, r.code)
   bytesReceived.integer(into, r.requestBytes)
   bytesSent.integer(into, r.replyBytes)
   duration.double(into, Math.round(r.durationMs * 1000) / 1000)
+  const id = r.header('x-request-id')
+  if (id !== undefined) requestId.text(into, id)
+}
+
+function commonAttributes(into: ProtoBytes, r: LoggedRequest): void {
+  method.text(into, r.method)
+  authority.text(into, r.authority)
+  protocol.text(into, r.protocol)
+  responseCode.integer(into, r.status)
+  responseFlags.text(into, r.flag)
   remote.text(into, r.sourceAddress)
   sourceApp.text(into, r.sourceApp)
   upstreamHost.text(into, r.upstreamId)
@@ -104,8 +131,6 @@ function attributes(into: ProtoBytes, r: LoggedRequest): void {
   routeName.text(into, r.routeName)
   listener.text(into, r.listenerName)
   attempts.integer(into, r.attempts)
-  const id = r.header('x-request-id')
-  if (id !== undefined) requestId.text(into, id)
   tier.text(into, r.tier)
 }
 

@@ -6,6 +6,7 @@ import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute } from './attributes.ts'
 import type { Outbox } from './outbox.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
+import { RepeatedBytes } from './repeated-bytes.ts'
 
 /** The ids, as lower-case hex. */
 export interface RecordedTrace {
@@ -58,6 +59,7 @@ export class SpanRecords {
   isOn = false
   private readonly outbox: Outbox
   private readonly now: () => number
+  private readonly repeated = new RepeatedBytes()
 
   /** @param now epoch ms. */
   constructor(outbox: Outbox, now: () => number) {
@@ -87,7 +89,8 @@ export class SpanRecords {
     into.fixed64(end - request.durationMs * 1e6)
     into.byte(endTag)
     into.fixed64(end)
-    attributes(into, request)
+    ownAttributes(into, request)
+    this.commonAttributes(into, request)
     if (isError(request)) {
       into.byte(statusTag)
       into.byte(2)
@@ -101,6 +104,24 @@ export class SpanRecords {
     this.outbox.wrote()
   }
 
+  private commonAttributes(into: ProtoBytes, r: LoggedRequest): void {
+    const { values } = this.repeated
+    const agent = r.header('user-agent')
+    values[0] = r.method
+    values[1] = r.authority
+    values[2] = r.protocol
+    values[3] = r.status
+    values[4] = r.sourceAddress
+    values[5] = agent
+    values[6] = r.flag
+    values[7] = r.upstreamCluster
+    values[8] = r.upstreamId
+    values[9] = r.routeName
+    values[10] = r.listenerName
+    values[11] = r.tier
+    this.repeated.put(into, () => commonAttributes(into, r, agent))
+  }
+
   /** Few different ones: the method and the service, never a path. */
   private name(into: ProtoBytes, request: LoggedRequest): void {
     const at = into.openShort()
@@ -111,22 +132,25 @@ export class SpanRecords {
   }
 }
 
-function attributes(into: ProtoBytes, r: LoggedRequest): void {
-  method.text(into, r.method)
+/** What differs from request to request. */
+function ownAttributes(into: ProtoBytes, r: LoggedRequest): void {
   const query = r.path.indexOf('?')
   path.text(into, query < 0 ? r.path : r.path.slice(0, query))
-  host.text(into, r.authority)
-  protocol.text(into, r.protocol.startsWith('HTTP/') ? r.protocol.slice(5) : r.protocol)
-  if (r.status > 0) statusCode.integer(into, r.status)
   if (isError(r)) errorType.text(into, r.code ?? String(r.status))
   if (r.attempts > 1) resends.integer(into, r.attempts - 1)
-  client.text(into, r.sourceAddress)
-  const agent = r.header('user-agent')
-  if (agent !== undefined) userAgent.text(into, agent)
   const id = r.header('x-request-id')
   if (id !== undefined) requestId.text(into, id)
   if (r.requestBytes > 0) requestSize.integer(into, r.requestBytes)
   replySize.integer(into, r.replyBytes)
+}
+
+function commonAttributes(into: ProtoBytes, r: LoggedRequest, agent: string | undefined): void {
+  method.text(into, r.method)
+  host.text(into, r.authority)
+  protocol.text(into, r.protocol.startsWith('HTTP/') ? r.protocol.slice(5) : r.protocol)
+  if (r.status > 0) statusCode.integer(into, r.status)
+  client.text(into, r.sourceAddress)
+  if (agent !== undefined) userAgent.text(into, agent)
   responseFlags.text(into, r.flag)
   if (r.upstreamCluster !== '-') cluster.text(into, r.upstreamCluster)
   if (r.upstreamId !== '-') address.text(into, r.upstreamId)

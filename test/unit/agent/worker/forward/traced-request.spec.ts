@@ -36,7 +36,7 @@ describe('spans of requests', () => {
         mesh,
       },
       {
-        sendTelemetry: (bytes, done) => {
+        sendTelemetry: (_signal, bytes, done) => {
           frames.push(Buffer.from(bytes))
           setImmediate(done)
           return true

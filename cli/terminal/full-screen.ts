@@ -3,7 +3,11 @@
  * terminal is as it was.
  */
 import type { ReadStream, WriteStream } from 'node:tty'
-import type { Screen } from './view.ts'
+
+export interface Screen {
+  readonly columns: number
+  readonly rows: number
+}
 
 const enter = '\u001b[?1049h\u001b[?25l'
 const leave = '\u001b[?25h\u001b[?1049l'

@@ -1,0 +1,64 @@
+/** What an operator says to choose requests and connections, checked: an unknown word or a wrong value is E_ADMIN_REQUEST, never "everything". */
+import * as z from 'zod'
+import { MeshError } from '../../../contracts/errors.ts'
+import type { ConnectionFilter, TapFilter } from '../../../contracts/live-view.ts'
+
+const word = z.string().min(1).max(512)
+
+const tapFilter = z.strictObject({
+  service: word.optional(),
+  status: z
+    .string()
+    .regex(/^(?:[1-5]xx|[1-5]\d\d)$/, 'allowed is 404 or 5xx')
+    .optional(),
+  method: word.optional(),
+  pathPrefix: word.optional(),
+  source: word.optional(),
+  leastMs: z.coerce.number().min(0).max(3_600_000).optional(),
+  failed: z.stringbool().optional(),
+})
+
+const connectionFilter = z.strictObject({
+  ids: z
+    .array(z.string().regex(/^\d+-\d+$/, 'allowed is an id of /connections'))
+    .min(1)
+    .max(1000)
+    .optional(),
+  listener: word.optional(),
+  protocol: word.optional(),
+  peer: word.optional(),
+})
+
+const closeOrder = connectionFilter.extend({ how: z.enum(['end', 'cut']).default('end') })
+
+/** Exactly optional: a key without a value is not there. */
+type Given<Parsed> = { [Key in keyof Parsed]: Exclude<Parsed[Key], undefined> }
+
+function read<Parsed extends object>(schema: z.ZodType<Parsed>, value: unknown): Given<Parsed> {
+  const { data, error } = schema.safeParse(value)
+  if (error !== undefined)
+    throw new MeshError(
+      'E_ADMIN_REQUEST',
+      error.issues.map(({ message, path }) => `${path.join('.') || 'the request'}: ${message}`).join('; '),
+    )
+  return Object.fromEntries(Object.entries(data!).filter(([, one]) => one !== undefined)) as Given<Parsed>
+}
+
+/** Of the query; `id` is not part of it. */
+export function readTapFilter(query: URLSearchParams): TapFilter {
+  const { format: _format, id: _id, ...filter } = Object.fromEntries(query)
+  return read(tapFilter, filter)
+}
+
+export function readConnectionFilter(query: URLSearchParams): ConnectionFilter {
+  const { format: _format, ...filter } = Object.fromEntries(query)
+  return read(connectionFilter, filter)
+}
+
+/** To end connections something has to be named. */
+export function readCloseOrder(body: unknown): { readonly filter: ConnectionFilter; readonly how: 'end' | 'cut' } {
+  const { how, ...filter } = read(closeOrder, body ?? {})
+  if (Object.keys(filter).length === 0)
+    throw new MeshError('E_ADMIN_REQUEST', 'which connections? name ids, listener, protocol or peer')
+  return { filter, how }
+}

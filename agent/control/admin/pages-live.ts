@@ -1,0 +1,103 @@
+/** Pages that show live traffic, and end connections: what a user of the host does is nobody else's business, so they are for root and the agent's own user. */
+import { MeshError } from '../../../contracts/errors.ts'
+import type { ConnectionRow, ConnectionsAnswer, TapAnswer } from '../../../contracts/live-view.ts'
+import type { WorkerQuestion } from '../../../contracts/control-link.ts'
+import { collect } from './collect.ts'
+import type { AdminContext } from './context.ts'
+import { columns, either, jsonReply, type AdminPage } from './http.ts'
+import { readCloseOrder, readConnectionFilter, readTapFilter } from './live-filters.ts'
+import { trafficByService } from './traffic-by-service.ts'
+import { workerAnswerMs } from './worker-answer.ts'
+
+export function livePages(context: AdminContext): AdminPage[] {
+  const { control } = context
+  const ask = async <T>(question: WorkerQuestion): Promise<{ answers: T[]; problems: string[] }> => {
+    const { answers, problems } = await control.core.publisher.ask(question, workerAnswerMs)
+    return { answers: answers.map(({ body }) => body as T), problems }
+  }
+  const connectionsOf = (answers: readonly ConnectionsAnswer[]): { connections: ConnectionRow[]; total: number } => ({
+    connections: answers.flatMap(({ connections }) => connections).toSorted((a, b) => b.ageMs - a.ageMs),
+    total: answers.reduce((sum, { total }) => sum + total, 0),
+  })
+  return [
+    {
+      path: '/traffic',
+      method: 'GET',
+      help: 'requests, failures and durations by service, as counters; what `hostmesh top` shows',
+      answer: async () => {
+        const { generations = [], reports = [] } = context.watchdog()?.state() ?? {}
+        const { host } = control.config
+        const figures = trafficByService(await collect(context))
+        return jsonReply({
+          ...figures,
+          host: host.name,
+          generation: control.deps.generation,
+          generations: generations.length,
+          workers: control.core.publisher.states().length,
+          restarts: reports.length,
+          registries: control.deps.adapters.map((adapter) => ({
+            name: adapter.name,
+            connected: adapter.status().connected,
+          })),
+        })
+      },
+    },
+    {
+      path: '/tap',
+      method: 'GET',
+      isOwnersOnly: true,
+      help: '?id=NAME and filters: requests that ended since the last question with this id; `hostmesh tap` asks',
+      answer: async ({ query }) => {
+        const id = query.get('id') ?? ''
+        if (!/^[\w-]{1,64}$/.test(id)) throw new MeshError('E_ADMIN_REQUEST', 'id: 1 to 64 letters, digits, _ or -')
+        const { answers, problems } = await ask<TapAnswer>({ kind: 'tap', id, filter: readTapFilter(query) })
+        return jsonReply({
+          requests: answers.flatMap(({ requests }) => requests).toSorted((a, b) => a.at - b.at),
+          skipped: answers.reduce((sum, { skipped }) => sum + skipped, 0),
+          problems: [...problems, ...answers.flatMap(({ refused }) => (refused === undefined ? [] : [refused]))],
+        })
+      },
+    },
+    {
+      path: '/connections',
+      method: 'GET',
+      isOwnersOnly: true,
+      help: 'live connections of callers; ?listener=, ?protocol=, ?peer=ADDRESS[:PORT]',
+      answer: async (request) => {
+        const filter = readConnectionFilter(request.query)
+        const { answers, problems } = await ask<ConnectionsAnswer>({ kind: 'connections', filter })
+        const { connections, total } = connectionsOf(answers)
+        return either(request, { connections, total, problems }, () => connectionText(connections, total, problems))
+      },
+    },
+    {
+      path: '/connections/close',
+      method: 'POST',
+      help: '{"ids": […], "listener", "protocol", "peer", "how": "end"|"cut"}: ends those that match; end = behind what is in flight',
+      answer: async ({ body }) => {
+        const { filter, how } = readCloseOrder(body)
+        const { answers, problems } = await ask<ConnectionsAnswer>({ kind: 'close-connections', filter, how })
+        const closed = connectionsOf(answers)
+        if (closed.total > 0)
+          control.deps.log.warn({ ...filter, how, connections: closed.total }, 'connections were ended by an operator')
+        return jsonReply({ ...closed, problems })
+      },
+    },
+  ]
+}
+
+function connectionText(rows: readonly ConnectionRow[], total: number, problems: readonly string[]): string {
+  const lines = rows.map((row) => [
+    row.id,
+    row.protocol,
+    row.listener,
+    row.peer,
+    row.sourceApp,
+    row.isIdle ? 'idle' : 'busy',
+    `${Math.round(row.ageMs / 1000)}s`,
+    row.requests === undefined ? `${row.bytesUp ?? 0} up, ${row.bytesDown ?? 0} down` : `${row.requests} requests`,
+    row.upstream ?? '-',
+  ])
+  const head = ['id', 'protocol', 'listener', 'peer', 'application', 'state', 'age', 'carried', 'upstream']
+  return [columns([head, ...lines]), `${rows.length} of ${total}`, ...problems].join('\n')
+}

@@ -1,0 +1,105 @@
+/** What an operator sees of live traffic: single requests (`hostmesh tap`), open connections (`hostmesh connections`), figures by service (`hostmesh top`). Questions travel over the control link. */
+
+/** Which requests a tap shows; what is absent matches everything. */
+export interface TapFilter {
+  /** Name of a service, without namespace and group. */
+  readonly service?: string
+  /** `404`, or a class such as `5xx`. */
+  readonly status?: string
+  readonly method?: string
+  readonly pathPrefix?: string
+  /** Calling application. */
+  readonly source?: string
+  readonly leastMs?: number
+  /** Only what failed: status 500 and more, an error code of ours, or a response flag. */
+  readonly failed?: boolean
+}
+
+export interface TapQuestion {
+  readonly kind: 'tap'
+  /** Chosen by who asks; the tap begins with the first question and ends 5 s after the last one. */
+  readonly id: string
+  readonly filter: TapFilter
+}
+
+/** What came since the last question. */
+export interface TapAnswer {
+  readonly requests: readonly TappedRequest[]
+  /** Matched and not shown, for more came than a tap takes. */
+  readonly skipped: number
+  /** Why there is no tap. */
+  readonly refused?: string
+}
+
+export interface TappedRequest {
+  /** Epoch ms of its end. */
+  readonly at: number
+  readonly reporter: 'source' | 'destination'
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly authority: string
+  readonly protocol: string
+  readonly status: number
+  readonly flag: string
+  readonly code: string | undefined
+  readonly durationMs: number
+  readonly requestBytes: number
+  readonly replyBytes: number
+  readonly sourceAddress: string
+  readonly sourceApp: string
+  readonly service: string
+  readonly upstream: string
+  readonly route: string
+  readonly attempts: number
+  readonly tier: string
+  readonly traceId: string
+}
+
+/** Which connections; what is absent matches everything. */
+export interface ConnectionFilter {
+  /** `PID-NUMBER` as in the list. */
+  readonly ids?: readonly string[]
+  readonly listener?: string
+  readonly protocol?: string
+  /** Address of the caller, with or without port. */
+  readonly peer?: string
+}
+
+export interface ConnectionsQuestion {
+  readonly kind: 'connections'
+  readonly filter: ConnectionFilter
+}
+
+export interface CloseConnectionsQuestion {
+  readonly kind: 'close-connections'
+  readonly filter: ConnectionFilter
+  /** `end`: by its protocol's own means, behind what is in flight; `cut`: now. */
+  readonly how: 'end' | 'cut'
+}
+
+export interface ConnectionsAnswer {
+  /** At most `maxListedConnections`, the oldest first. */
+  readonly connections: readonly ConnectionRow[]
+  /** That match, listed or not. */
+  readonly total: number
+}
+
+export const maxListedConnections = 1000
+
+export interface ConnectionRow {
+  readonly id: string
+  readonly protocol: string
+  readonly listener: string
+  /** `address:port` of the caller. */
+  readonly peer: string
+  readonly sourceApp: string
+  readonly isIdle: boolean
+  readonly ageMs: number
+  /** HTTP: requests served so far. */
+  readonly requests: number | undefined
+  /** TCP and WebSocket: the endpoint, and bytes from and to the caller. */
+  readonly upstream: string | undefined
+  readonly bytesUp: number | undefined
+  readonly bytesDown: number | undefined
+}

@@ -1,0 +1,128 @@
+import { expect } from 'chai'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { entryPoint } from '../../../cli/entry-point.ts'
+import { until } from '../../support/mesh/mesh.ts'
+import { tracedPair } from '../../support/mesh/traced-pair.ts'
+import type { TracedPair } from '../../support/mesh/traced-pair.ts'
+
+const run = promisify(execFile)
+
+interface Row {
+  id: string
+  protocol: string
+  listener: string
+  peer: string
+  requests?: number
+}
+
+describe('live views of a running host', function () {
+  this.timeout(60_000)
+  let pair: TracedPair
+
+  before(async () => {
+    pair = await tracedPair({})
+  })
+  after(() => pair?.close())
+
+  const hostmesh = async (...words: string[]): Promise<string> => {
+    const { stdout } = await run(process.execPath, [entryPoint('cli/main'), ...words, '-c', pair.alpha.configPath])
+    return stdout
+  }
+
+  it('top says what passes, with failures', async () => {
+    const watching = hostmesh('top', '--once', '--json', '--interval', '3s')
+    let isOver = false
+    void watching.finally(() => (isOver = true))
+    while (!isOver) await pair.ask()
+    const answer = JSON.parse(await watching) as { tier: string; workers: number; services: Record<string, unknown>[] }
+    expect(answer).to.include({ tier: 'agent', workers: 1 })
+    const orders = answer.services.find((row) => row['service'] === 'orders' && row['side'] === 'out')!
+    expect(orders['perSecond']).to.be.above(1)
+    expect(orders['failedShare']).to.equal(0)
+    expect(orders['p99']).to.be.above(0)
+  })
+
+  it('tap shows the requests of a service as they end, and only those that are asked for', async () => {
+    const child = spawn(
+      process.execPath,
+      [
+        entryPoint('cli/main'),
+        'tap',
+        'orders',
+        '--path',
+        '/wanted',
+        '--count',
+        '2',
+        '--json',
+        '-c',
+        pair.alpha.configPath,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const lines: Record<string, unknown>[] = []
+    createInterface({ input: child.stdout }).on('line', (line) =>
+      lines.push(JSON.parse(line) as Record<string, unknown>),
+    )
+    const exited = once(child, 'exit')
+    let isOver = false
+    void exited.then(() => (isOver = true))
+    for (let round = 0; !isOver; round++) {
+      await pair.ask({}, `/wanted/${round}?key=secret`)
+      await pair.ask({}, '/other')
+    }
+    expect((await exited)[0]).to.equal(0)
+    expect(lines).to.have.length(2)
+    for (const line of lines) {
+      expect(line['path']).to.match(/^\/wanted\/\d+$/)
+      expect(line).to.include({ service: 'orders', status: 200, tier: 'agent' })
+    }
+  })
+
+  it('connections are listed, followed and ended, those that are named', async () => {
+    const open = async () => {
+      const socket = connect(15_001, pair.alpha.options.address)
+      await once(socket, 'connect')
+      socket.on('error', () => {})
+      return socket
+    }
+    const [first, second] = [await open(), await open()]
+    const list = async (): Promise<Row[]> =>
+      (JSON.parse(await hostmesh('connections', 'list', '--protocol', 'http1', '--json')) as { connections: Row[] })
+        .connections
+    const at = (socket: typeof first): string => `${socket.localAddress}:${socket.localPort}`
+    await until(10_000, 'both are seen', async () => {
+      const peers = (await list()).map(({ peer }) => peer)
+      return peers.includes(at(first)) && peers.includes(at(second))
+    })
+    const closed = once(first, 'close')
+    first.resume()
+    const row = (await list()).find(({ peer }) => peer === at(first))!
+    expect(row).to.include({ listener: 'outbound-http', requests: 0 })
+    expect(JSON.parse(await hostmesh('connections', 'close', row.id, '--json'))).to.deep.include({ total: 1 })
+    await closed
+    expect((await list()).map(({ peer }) => peer))
+      .to.include(at(second))
+      .and.not.include(at(first))
+    second.destroy()
+  })
+
+  it('ending everything by saying nothing is refused, and a filter that does not exist is no filter', async () => {
+    const bad = async (...words: string[]): Promise<string> => {
+      try {
+        await hostmesh(...words)
+      } catch (error) {
+        return (error as { stderr: string }).stderr
+      }
+      return 'exit code 0'
+    }
+    expect(await bad('connections', 'close')).to.match(/which connections\?/)
+    expect(await bad('tap', '--status', '6xx')).to.match(/allowed is 404 or 5xx/)
+    expect((await pair.alpha.admin.get('/connections?listner=x')).status).to.equal(400)
+    expect((await pair.alpha.admin.post('/connections/close', { ids: [], how: 'cut' })).status).to.equal(400)
+    expect((await pair.alpha.admin.post('/connections/close', { ids: ['1-1'], how: 'burn' })).status).to.equal(400)
+  })
+})
