@@ -38,6 +38,7 @@ const method = attribute('http.request.method')
 const path = attribute('url.path')
 const host = attribute('server.address')
 const statusCode = attribute('http.response.status_code')
+const grpcStatus = attribute('rpc.grpc.status_code')
 const errorType = attribute('error.type')
 const resends = attribute('http.request.resend_count')
 const client = attribute('client.address')
@@ -53,6 +54,8 @@ const route = attribute('mesh.route')
 const listener = attribute('mesh.listener')
 const tier = attribute('mesh.tier')
 
+/** Of gRPC: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss. */
+const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
 
 export class SpanRecords {
@@ -137,6 +140,7 @@ function ownAttributes(into: ProtoBytes, r: LoggedRequest): void {
   const query = r.path.indexOf('?')
   path.text(into, query < 0 ? r.path : r.path.slice(0, query))
   if (isError(r)) errorType.text(into, r.code ?? String(r.status))
+  if (r.grpcStatus >= 0) grpcStatus.integer(into, r.grpcStatus)
   if (r.attempts > 1) resends.integer(into, r.attempts - 1)
   const id = r.header('x-request-id')
   if (id !== undefined) requestId.text(into, id)
@@ -160,6 +164,7 @@ function commonAttributes(into: ProtoBytes, r: LoggedRequest, agent: string | un
 }
 
 /** OpenTelemetry's semantic conventions: 4xx is the caller's error, so only the caller's span shows it. */
-function isError({ code, reporter, status }: LoggedRequest): boolean {
+function isError({ code, grpcStatus: grpc, reporter, status }: LoggedRequest): boolean {
+  if (grpc > 0 && (reporter === 'source' || serverErrors.has(grpc))) return true
   return code !== undefined || status >= (reporter === 'source' ? 400 : 500)
 }

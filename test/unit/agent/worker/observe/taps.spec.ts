@@ -8,6 +8,7 @@ const base: LoggedRequest = {
   path: '/items/7?token=secret',
   authority: 'orders',
   status: 200,
+  grpcStatus: -1,
   code: undefined,
   flag: '-',
   durationMs: 12,
