@@ -29,7 +29,7 @@ const filterOf = (call: ConnectionsCall): Record<string, string> =>
   )
 
 function pathOf(call: ConnectionsCall): string {
-  return `/connections?${new URLSearchParams({ format: 'json', ...filterOf(call) })}`
+  return `/connections?${new URLSearchParams({ format: 'json', ...filterOf(call) }).toString()}`
 }
 
 export async function listConnections({ admin, output }: CommandContext, call: ConnectionsCall): Promise<ExitCode> {

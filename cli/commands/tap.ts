@@ -43,7 +43,7 @@ export async function tap({ admin, output }: CommandContext, call: TapCall): Pro
   let left = call.count ?? Infinity
   return untilStopped(async (stop) => {
     for (;;) {
-      const { problems, requests, skipped } = (await adminJson(admin, `/tap?${query}`)) as Answer
+      const { problems, requests, skipped } = (await adminJson(admin, `/tap?${query.toString()}`)) as Answer
       for (const request of requests) {
         if (left-- <= 0) break
         printRequest(output, request)

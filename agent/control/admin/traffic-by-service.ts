@@ -6,7 +6,7 @@ export interface ServiceTraffic {
   /** Without namespace. */
   readonly service: string
   requests: number
-  /** Status 500 and more, or a response flag. */
+  /** Status 500 and more, a status of gRPC that says the same, or a response flag. */
   failures: number
   /** Upper bounds in ms, without +Inf. */
   bounds: readonly number[]
@@ -25,7 +25,10 @@ const labels = {
   service: 'destination_service_name',
   code: 'response_code',
   flags: 'response_flags',
+  grpc: 'grpc_response_status',
 }
+/** Of gRPC, as in spans: what is the side's fault that serves. */
+const grpcFailures: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15'])
 
 export function trafficByService(series: readonly StatSeries[]): TrafficFigures {
   const found = new Map<string, ServiceTraffic>()
@@ -45,10 +48,13 @@ export function trafficByService(series: readonly StatSeries[]): TrafficFigures 
   for (const one of series) {
     if (one.name === 'istio_requests_total') {
       const [codeAt, flagsAt] = [one.labelNames.indexOf(labels.code), one.labelNames.indexOf(labels.flags)]
+      const grpcAt = one.labelNames.indexOf(labels.grpc)
       for (const { labels: values, value } of one.samples) {
         const traffic = of(one, values)
         traffic.requests += value
-        if (Number(values[codeAt]) >= 500 || values[flagsAt] !== '-') traffic.failures += value
+        const isFailed =
+          Number(values[codeAt]) >= 500 || values[flagsAt] !== '-' || grpcFailures.has(values[grpcAt] ?? '')
+        if (isFailed) traffic.failures += value
       }
     } else if (one.name === 'istio_request_duration_milliseconds') {
       for (const { counts = [], labels: values } of one.samples) {
