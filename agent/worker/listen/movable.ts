@@ -9,8 +9,7 @@
  */
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { PeerIdentity, Transport, TransportState } from '../transport/transport.ts'
-import type { Accepted } from './accepted.ts'
+import type { PeerIdentity, TransportState } from '../transport/transport.ts'
 
 /**
  * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the
@@ -171,17 +170,6 @@ export interface ConnectionFacts {
   readonly upstream?: string
   readonly bytesUp?: number
   readonly bytesDown?: number
-}
-
-/** What every accepted connection can tell. */
-export function factsOf({ acceptedAt, proxy, source }: Accepted, transport: Transport): ConnectionFacts {
-  const peer = transport.peer()
-  return {
-    address: proxy?.sourceAddress ?? peer.address,
-    port: proxy?.sourcePort ?? peer.port,
-    startedAt: acceptedAt,
-    sourceApp: source?.app,
-  }
 }
 
 /** All live connections of a worker that can move: accepted ones first, then the idle ones of the upstream pools. */

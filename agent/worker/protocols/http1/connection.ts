@@ -2,8 +2,7 @@ import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Accepted } from '../../listen/accepted.ts'
 import type { ListenerContext } from '../../listen/listener-context.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
-import { factsOf } from '../../listen/movable.ts'
-import type { ConnectionFacts, DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
+import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
@@ -487,10 +486,6 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     const { descriptors, format } = leaveProcess([transport], copies)
     this.gone()
     return { descriptors, state: { ...format, ...moved, protocol: 'http1', received, served, isDraining } }
-  }
-
-  describe(): ConnectionFacts {
-    return { ...factsOf(this.accepted, this.transport), requests: this.served }
   }
 
   drain(): void {
