@@ -38,6 +38,7 @@ import { startRegistryRules } from './core/registries/start-registry-rules.ts'
 import { ruleScope } from './config/rule-scope.ts'
 import { fileReadGuard } from './core/rules/read-guard.ts'
 import { RuleStore } from './core/rules/rule-store.ts'
+import { readInThread } from './core/rules/yaml-in-thread.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
 import { LocalNacos } from './host/nacos-face/local-nacos.ts'
@@ -218,7 +219,7 @@ async function main(): Promise<void> {
     problems: checked.problems,
     generation: argv.generation,
     adapters: registries,
-    rules: new RuleStore({ ...ruleScope(config), guard }),
+    rules: new RuleStore({ ...ruleScope(config), guard, readFar: readInThread }),
     entrySet,
     resolve: createNames({ servers: config.dns.servers, clock, random: Math.random }),
     probe: probeOwn(probe, (address, port) => callers.uidOfListener(address, port)),

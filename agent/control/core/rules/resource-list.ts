@@ -33,5 +33,6 @@ function itemOf(list: YamlResource, item: unknown, index: number): YamlResource 
     // JSON is YAML, and the item's own lines may be indented or hold aliases
     text: `${JSON.stringify(item)}\n`,
     positionOf: (path) => list.positionOf([...base, ...path]),
+    places: () => list.places(),
   }
 }

@@ -13,7 +13,8 @@ import type { RuleProblem } from './types.ts'
 import { resourceNotes } from './resource-notes.ts'
 import { compileVirtualService } from './virtual-service.ts'
 import type { CompiledRoutes, RuleReader } from './virtual-service.ts'
-import type { Position, YamlResource } from './yaml-documents.ts'
+import type { YamlResource } from './yaml-documents.ts'
+import type { Position } from './yaml-places.ts'
 
 /** A subset that a route names: whether it exists is only known when all rules are. */
 export interface SubsetReference extends Position {

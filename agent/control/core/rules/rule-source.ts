@@ -4,7 +4,11 @@ import type { ReadResource, RuleResource } from './rule-resource.ts'
 import type { HostScope } from './rule-host.ts'
 import type { RuleDocument, RuleProblem, RuleStatus } from './types.ts'
 import type { ReadGuard } from './read-guard.ts'
-import { eachYamlResource, readYamlResources, yamlTextProblem } from './yaml-documents.ts'
+import type { YamlRead } from './yaml-in-thread.ts'
+import { eachYamlResource, isLongText, readYamlResources, yamlTextProblem } from './yaml-documents.ts'
+
+/** Reads a long text beside the loop. */
+export type ReadFar = (text: string) => Promise<readonly YamlRead[]>
 
 /** What a status says before it is known who decides about the hosts. */
 export interface StatusDraft extends Omit<RuleStatus, 'state' | 'source'> {
@@ -28,6 +32,7 @@ export class RuleSource {
   readonly name: string
   private readonly scope: HostScope
   private readonly guard: ReadGuard
+  private readonly readFar: ReadFar | undefined
   private documents: ReadonlyMap<string, ReadDocument> = new Map()
   /** Read ahead of the next `replace`. */
   private ahead: ReadonlyMap<string, ReadDocument> = new Map()
@@ -35,10 +40,11 @@ export class RuleSource {
   good: ReadonlyMap<string, GoodResource> = new Map()
   drafts: readonly StatusDraft[] = []
 
-  constructor(name: string, scope: HostScope, guard: ReadGuard) {
+  constructor(name: string, scope: HostScope, guard: ReadGuard, readFar?: ReadFar) {
     this.name = name
     this.scope = scope
     this.guard = guard
+    this.readFar = readFar
   }
 
   /** Documents whose text is not known yet. */
@@ -48,7 +54,10 @@ export class RuleSource {
     )
   }
 
-  /** Reads what the next `replace` will need, resource by resource, and lets others have their `turn` in between. */
+  /**
+   * Reads what the next `replace` will need, long texts beside the loop, resource by resource, and lets others have their
+   * `turn` in between.
+   */
   async readAhead(documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
     const ahead = new Map<string, ReadDocument>()
     for (const { name, text } of this.news(documents)) {
@@ -56,7 +65,8 @@ export class RuleSource {
       const problems = problem === undefined ? [] : [problem]
       const reads: ReadResource[] = []
       if (problem === undefined) {
-        for (const read of eachYamlResource(text)) {
+        const far = this.readFar !== undefined && isLongText(text) ? await this.readFar(text) : undefined
+        for (const read of far ?? eachYamlResource(text)) {
           if ('problem' in read) problems.push(read.problem)
           else reads.push(...readResources(read, this.scope))
           await turn()

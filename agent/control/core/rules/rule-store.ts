@@ -12,7 +12,8 @@ import { covers, hostScope, nameOfKey, parseHostName, readingOf } from './rule-h
 import type { HostScope, Place } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { RuleSource } from './rule-source.ts'
-import type { StatusDraft } from './rule-source.ts'
+import type { ReadFar, StatusDraft } from './rule-source.ts'
+import { isLongText } from './yaml-documents.ts'
 import { addressesOf, declaredNames } from './declared-names.ts'
 import { gatewayHttpRoutes, gatewayTcpRoutes } from './gateway-route.ts'
 import type { MergedDestinationRule } from './merged-destination-rule.ts'
@@ -38,6 +39,8 @@ export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly group: string
   /** Absent: nothing is remembered of documents under which a process died. */
   readonly guard?: ReadGuard
+  /** Absent: long texts are read on the loop, in turns. */
+  readonly readFar?: ReadFar
 }
 
 export interface HostReading {
@@ -57,6 +60,7 @@ const wholeService: RuleScope = { subset: undefined, port: undefined }
 export class RuleStore implements Rules {
   private readonly scope: HostScope
   private readonly guard: ReadGuard
+  private readonly readFar: ReadFar | undefined
   private readonly sources = new Map<string, RuleSource>()
   private index = new RuleIndex([])
   private declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
@@ -67,6 +71,7 @@ export class RuleStore implements Rules {
   constructor(options: RuleStoreOptions) {
     this.scope = hostScope(options)
     this.guard = options.guard ?? noReadGuard
+    this.readFar = options.readFar
   }
 
   get version(): number {
@@ -84,7 +89,8 @@ export class RuleStore implements Rules {
 
   isLong(name: string, documents: readonly RuleDocument[]): boolean {
     const news = this.sources.get(name)?.news(documents) ?? documents
-    return news.reduce((sum, { text }) => sum + (text?.length ?? 0), 0) > longTextBytes
+    const texts = news.flatMap(({ text }) => text ?? [])
+    return texts.reduce((sum, text) => sum + text.length, 0) > longTextBytes || texts.some(isLongText)
   }
 
   async readAhead(name: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
@@ -363,7 +369,7 @@ export class RuleStore implements Rules {
   }
 
   private source(name: string): RuleSource {
-    const source = this.sources.get(name) ?? new RuleSource(name, this.scope, this.guard)
+    const source = this.sources.get(name) ?? new RuleSource(name, this.scope, this.guard, this.readFar)
     this.sources.set(name, source)
     return source
   }

@@ -3,17 +3,13 @@ import { Composer, LineCounter, Parser, isMap, isScalar, isSeq } from 'yaml'
 import type { Document, Node } from 'yaml'
 import { yamlExcess, yamlFault } from '../../../../contracts/yaml-bounds.ts'
 import type { RuleProblem } from './types.ts'
+import { placesBelow, type Place, type Position } from './yaml-places.ts'
 
 /** Larger documents are refused unread; the bound of Nacos for one configuration is 100 KiB by default. */
 export const maxRuleTextBytes = 1024 * 1024
 
 /** Resources in one document text. */
 export const maxResourcesPerText = 1000
-
-export interface Position {
-  readonly line: number
-  readonly column: number
-}
 
 export interface YamlResource {
   /** undefined where `problems` say why. */
@@ -25,12 +21,11 @@ export interface YamlResource {
   readonly text: string
   /** Position of the key (or list item) at the path; the nearest ancestor that is there. */
   positionOf(path: readonly PropertyKey[]): Position
+  /** All positions, for whoever reads elsewhere than where they are asked for. */
+  places(): Place
 }
 
-/**
- * A parser needs about 6 µs for a node: a document of this size holds control up for a quarter of a second at most, and
- * between two documents others have their turn.
- */
+/** A parser needs about 6 µs for a node, hence half a second for a document of this size, in a thread of its own. */
 export const yamlBounds = { documentNodes: 20_000, nodes: 200_000 }
 
 /** Every non-empty document of the text, broken ones with their problems. Never throws. */
@@ -43,6 +38,15 @@ export function readYamlResources(text: string): { resources: YamlResource[]; pr
     resources.push(read)
   }
   return { resources, problems: [] }
+}
+
+/** Texts below these bounds hold the loop up for some 10 ms at most. */
+const shortText = { bytes: 32 * 1024, nodes: 1000 }
+
+/** Whether the text is read beside the loop. */
+export function isLongText(text: string): boolean {
+  const { bytes, nodes } = shortText
+  return text.length > bytes || yamlExcess(text, { documentNodes: nodes, nodes }) !== undefined
 }
 
 /** Why the text is refused unparsed. */
@@ -96,34 +100,41 @@ function resourceOf(document: Document.Parsed, counter: LineCounter, text: strin
   const line = place(counter, start).line
   const resource = { line, text: text.slice(start, document.range[2]) }
   const positionOf = (path: readonly PropertyKey[]): Position => place(counter, offsetAt(document, path, start))
+  const whole = (): Place => {
+    const { line: first, column } = place(counter, start)
+    return [first, column]
+  }
+  const places = (): Place =>
+    placesBelow(document.contents, place(counter, start), offsetOf, (offset) => place(counter, offset))
   if (document.errors.length > 0) {
     const problems = document.errors.slice(0, 20).map((error) => ({
       path: '',
       ...place(counter, error.pos[0]),
       message: `broken YAML: ${lowerFirst(error.message.split('\n')[0] ?? '')}`,
     }))
-    return { ...resource, value: undefined, problems, positionOf }
+    return { ...resource, value: undefined, problems, positionOf, places: whole }
   }
   const fault = yamlFault(document.contents, maxDepth)
   if (fault !== undefined) {
     const message = fault.message.startsWith('nested') ? fault.message : `broken YAML: ${fault.message}`
     const problem = { path: '', ...place(counter, offsetOf(fault.node) ?? start), message }
-    return { ...resource, value: undefined, problems: [problem], positionOf }
+    return { ...resource, value: undefined, problems: [problem], positionOf, places: whole }
   }
   try {
     // 100 aliases: an anchor bomb ends here with an error instead of filling the memory
     const value = document.toJS({ maxAliasCount: 100 }) as unknown
     const refusal = valueProblem(value, 0)
-    if (refusal === undefined) return { ...resource, value, problems: [], positionOf }
+    if (refusal === undefined) return { ...resource, value, problems: [], positionOf, places }
     return {
       ...resource,
       value: undefined,
       problems: [{ path: '', ...place(counter, start), message: refusal }],
       positionOf,
+      places,
     }
   } catch (error) {
     const problem = { path: '', ...place(counter, start), message: `broken YAML: ${reasonOf(error)}` }
-    return { ...resource, value: undefined, problems: [problem], positionOf }
+    return { ...resource, value: undefined, problems: [problem], positionOf, places }
   }
 }
 

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import {
+  eachYamlResource,
+  isLongText,
+  yamlTextProblem,
+} from '../../../../../../agent/control/core/rules/yaml-documents.ts'
+import { RuleStore } from '../../../../../../agent/control/core/rules/rule-store.ts'
+import { readInThread } from '../../../../../../agent/control/core/rules/yaml-in-thread.ts'
+
+const routes = (count: number): string =>
+  `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: long }\nspec:\n  hosts: [orders]\n  http:\n` +
+  Array.from(
+    { length: count },
+    (_, index) => `  - match: [{ uri: { prefix: "/p${index}" } }]\n    directResponse: { status: 418 }\n`,
+  ).join('')
+
+describe('a long text, read in a thread of its own', function () {
+  this.timeout(30_000)
+
+  it('is what it is when it is read here: values, problems, lines, positions', async () => {
+    const texts = [
+      routes(3),
+      `# first\n${routes(2)}---\n${routes(1)}---\n# nothing\n`,
+      'a: { b: [1, { c: d }], "x y": .inf, 3: .nan, when: 2020-01-01 }\n',
+      'base: &x { a: 1 }\nuse: *x\nlist:\n- *x\n- {}\n',
+      'a: 1\na: 2\n',
+      'a: {\n---\nb: 1\n',
+      'spec: { __proto__: 1 }\n',
+      'just a word\n',
+      '',
+      'a: 1\n---\n'.repeat(1001),
+    ]
+    const paths = [
+      [],
+      ['spec'],
+      ['spec', 'http', 1, 'match', 0, 'uri'],
+      ['spec', 'http', 7],
+      ['a', 'b', 1, 'c'],
+      ['use', 'a'],
+      ['list', 1],
+      ['3'],
+      ['x y', 'deeper'],
+      ['constructor'],
+    ]
+    for (const text of texts) {
+      const here = [...eachYamlResource(text)]
+      const far = await readInThread(text)
+      expect(far.length, text.slice(0, 40)).to.equal(here.length)
+      for (const [index, one] of far.entries()) {
+        const other = here[index]!
+        if ('problem' in one || 'problem' in other) {
+          expect(one).to.deep.equal(other)
+          continue
+        }
+        for (const key of ['value', 'problems', 'line', 'text'] as const) expect(one[key]).to.deep.equal(other[key])
+        for (const path of paths)
+          expect(one.positionOf(path), `${text.slice(0, 40)} ${path.join('.')}`).to.deep.equal(other.positionOf(path))
+      }
+    }
+  })
+
+  it('does not hold up the loop, and gives the same rules', async () => {
+    let most = 1
+    while (yamlTextProblem(routes(most + 100)) === undefined) most += 100
+    const documents = [{ name: 'd', text: routes(most) }]
+    const options = { namespace: 'public', group: 'DEFAULT_GROUP' } as ConstructorParameters<typeof RuleStore>[0]
+    const near = new RuleStore(options)
+    const began = performance.now()
+    near.replaceSource('s', documents)
+    const here = performance.now() - began
+    const far = new RuleStore({ ...options, readFar: readInThread })
+    expect(far.isLong('s', documents)).to.equal(true)
+    let [last, longest, turns] = [performance.now(), 0, 0]
+    const look = setInterval(() => {
+      const now = performance.now()
+      longest = Math.max(longest, now - last)
+      last = now
+      turns++
+    }, 1)
+    await far.readAhead('s', documents, () => new Promise((resolve) => setImmediate(resolve)))
+    const { statuses } = far.replaceSource('s', documents)
+    clearInterval(look)
+    expect(statuses.map(({ state, problems }) => [state, problems])).to.deep.equal([['applied', []]])
+    const key = 'public/DEFAULT_GROUP@@orders'
+    expect(far.virtualHost(key)).to.deep.equal(near.virtualHost(key))
+    expect(turns).to.be.greaterThan(10)
+    expect(longest, `of ${here} ms in one go`).to.be.lessThan(here / 2)
+  })
+
+  it('is long by its bytes or by its nodes', () => {
+    expect(isLongText(routes(20))).to.equal(false)
+    expect(isLongText(routes(400))).to.equal(true)
+    expect(isLongText(`a: [${'1,'.repeat(1100)}]`)).to.equal(true)
+    expect(isLongText(`a: ${'word '.repeat(8000)}`)).to.equal(true)
+  })
+
+  describe('whose thread dies', () => {
+    let folder: string
+    before(() => (folder = mkdtempSync(join(tmpdir(), 'hm-thread-'))))
+    after(() => rmSync(folder, { recursive: true, force: true }))
+
+    for (const [how, script, message] of [
+      ['does not end', 'for (;;) ;', /^cannot be read: not read after 300 ms/],
+      ['needs too much memory', 'const all = []; for (;;) all.push(new Array(10_000).fill(all))', /memory/],
+      ['throws', 'throw new Error("broken inside")', /broken inside/],
+      ['ends early', 'process.exit(0)', /its thread ended with 0/],
+    ] as const)
+      it(`(it ${how}) is refused, and nothing else ends`, async () => {
+        const entry = join(folder, 'thread.cjs')
+        writeFileSync(entry, script)
+        const deadlineMs = how === 'does not end' ? 300 : 10_000
+        const [read, ...others] = await readInThread('a: 1', { entry, deadlineMs, memoryMb: 32 })
+        expect(others).to.deep.equal([])
+        expect(read).to.have.property('problem')
+        expect((read as { problem: { message: string } }).problem.message).to.match(message)
+      })
+  })
+})
