@@ -134,9 +134,14 @@ export interface RetrySpec {
   readonly ignorePreviousHosts?: boolean
 }
 
-export interface FaultSpec {
-  readonly delay?: { readonly share: number; readonly fixedMs: number }
-  readonly abort?: { readonly share: number; readonly status: number }
+export interface FaultDelaySpec {
+  readonly share: number
+  readonly fixedMs: number
+}
+
+export interface FaultAbortSpec {
+  readonly share: number
+  readonly status: number
 }
 
 export interface CorsSpec {
@@ -175,6 +180,20 @@ export interface RateLimitSpec {
   readonly origin: RuleOrigin
 }
 
+/**
+ * One filter of a route. Control orders them (`agent/control/core/rules/filter-order.ts`), a worker runs them as they
+ * stand; `kind` names the factory in `agent/worker/filters/table.ts`. A worker refuses a snapshot with a kind that it
+ * does not know: a filter that is left out lets pass what it should not.
+ */
+export type FilterSpec =
+  | ({ readonly kind: 'cors' } & CorsSpec)
+  | ({ readonly kind: 'fault-delay' } & FaultDelaySpec)
+  | ({ readonly kind: 'fault-abort' } & FaultAbortSpec)
+  | ({ readonly kind: 'rate-limit' } & RateLimitSpec)
+
+/** Those that can judge a raw connection too: asked once, before an endpoint is dialled. */
+export type ConnectionFilterSpec = Extract<FilterSpec, { readonly kind: 'rate-limit' }>
+
 export interface HedgeSpec {
   /**
    * A second request is sent to another endpoint after this time without a response head; only for idempotent methods
@@ -194,10 +213,9 @@ export interface HttpRouteSpec {
   /** 0 = none. */
   readonly timeoutMs: number
   readonly retry?: RetrySpec
-  readonly fault?: FaultSpec
-  readonly cors?: CorsSpec
+  /** In the order in which they run, before the action; absent = none. */
+  readonly filters?: readonly FilterSpec[]
   readonly mirrors?: readonly MirrorSpec[]
-  readonly rateLimits?: readonly RateLimitSpec[]
   readonly hedge?: HedgeSpec
   readonly requestHeaders?: HeaderEditsSpec
   readonly responseHeaders?: HeaderEditsSpec
@@ -215,6 +233,8 @@ export interface TcpRouteSpec {
   readonly name: string
   readonly origin: RuleOrigin
   readonly matches: readonly TcpMatchSpec[]
+  /** In the order in which they run; absent = none. */
+  readonly filters?: readonly ConnectionFilterSpec[]
   readonly destinations: readonly DestinationSpec[]
 }
 

@@ -1,3 +1,4 @@
+import type { PeerIdentity } from '../../contracts/peer-identity.ts'
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
@@ -68,7 +69,7 @@ import { selectTransports } from './transport/select-transports.ts'
 import type { SelectedTransports, WantedTransport } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
-import type { PeerIdentity, Transport, TransportListener, Transports } from './transport/transport.ts'
+import type { Transport, TransportListener, Transports } from './transport/transport.ts'
 
 export interface WorkerOptions {
   /** 1 / this = part of every local rate limit that is ours. */

@@ -10,7 +10,8 @@ import { filterKinds, filterTable } from '../../agent/worker/filters/table.ts'
 import { VerdictCounts } from '../../agent/worker/filters/verdict-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'
-import type { ConnectionView, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
+import { noIdentity } from '../../agent/worker/transport/transport.ts'
+import type { ConnectionView, HeaderEdits, RequestView, VirtualHost } from '../../agent/worker/route/types.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../contracts/route-spec.ts'
 import type { SourceAppSpec } from '../../contracts/snapshot.ts'
@@ -54,8 +55,14 @@ export function app(name: string, labels: Readonly<Record<string, string>> = {},
   return { app: name, namespace, labels }
 }
 
-export function context(view: RequestView, now = 0, random: () => number = () => 0.5): FilterContext {
-  return { view, now, random }
+/** Of a caller that nobody knows; `edits` hears what a filter makes of the request. */
+export function context(
+  view: RequestView,
+  now = 0,
+  random: () => number = () => 0.5,
+  edits: HeaderEdits[] = [],
+): FilterContext {
+  return { view, peer: noIdentity, now, random, editRequest: (one) => edits.push(one) }
 }
 
 export const orders: ServiceKey = 'public/DEFAULT_GROUP@@orders'

@@ -178,9 +178,10 @@ function routeFacts(route: Route, view: RequestView): string[] {
     for (let status = 400; status < 600; status++)
       facts.push(`${retry.onStatus(status) ? 'retries' : 'passes'} ${status}`)
   }
-  const { delay, abort } = spec.fault ?? {}
-  if (delay !== undefined) facts.push(`delays ${percent(delay.share)} by ${delay.fixedMs} ms`)
-  if (abort !== undefined) facts.push(`aborts ${percent(abort.share)} with ${abort.status}`)
+  for (const filter of spec.filters ?? []) {
+    if (filter.kind === 'fault-delay') facts.push(`delays ${percent(filter.share)} by ${filter.fixedMs} ms`)
+    if (filter.kind === 'fault-abort') facts.push(`aborts ${percent(filter.share)} with ${filter.status}`)
+  }
   for (const mirror of route.mirrors)
     facts.push(`mirrors ${percent(mirror.share)} to ${shortName(mirror.destination.spec.service)}`)
   if (spec.hedge !== undefined) facts.push(`hedges after ${spec.hedge.afterMs} ms`)

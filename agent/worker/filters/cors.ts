@@ -3,7 +3,7 @@
  * another origin goes to the application, or, with `unmatchedPreflights: IGNORE`, is answered without permission. On
  * ordinary responses the policy of the rule replaces the application's own fields.
  */
-import type { CorsSpec } from '../../../contracts/route-spec.ts'
+import type { CorsSpec, FilterSpec } from '../../../contracts/route-spec.ts'
 import type { Fields, HeaderEdits } from '../route/fields.ts'
 import type { RequestView } from '../route/request-view.ts'
 import { stringMatcher } from '../route/string-match.ts'
@@ -16,11 +16,9 @@ const maxOrigins = 256
 
 const varyOrigin: Fields = [['vary', 'origin']]
 
-export const corsKind: FilterKind<ReplyFilter> = {
+export const corsKind: FilterKind<Extract<FilterSpec, { kind: 'cors' }>, ReplyFilter> = {
   kind: 'cors',
-  make({ counts, route: { cors } }) {
-    return cors === undefined ? [] : [corsFilter(cors, counts)]
-  },
+  make: (spec, { counts }) => corsFilter(spec, counts),
 }
 
 function corsFilter(spec: CorsSpec, counts: FilterCounts): ReplyFilter {

@@ -8,15 +8,13 @@ import type { FilterKind } from './kind.ts'
 
 type DirectSpec = Extract<HttpActionSpec, { kind: 'direct' }>
 
-export const directResponseKind: FilterKind = {
-  kind: 'direct-response',
-  make({ counts, responseEdits, route: { action } }) {
-    return action.kind === 'direct' ? [new DirectResponse(action, responseEdits, counts)] : []
-  },
+export const directResponseKind: FilterKind<DirectSpec, Filter> = {
+  kind: 'direct',
+  make: (spec, { counts, responseEdits }) => new DirectResponse(spec, responseEdits, counts),
 }
 
 class DirectResponse implements Filter {
-  readonly kind = 'direct-response'
+  readonly kind = 'direct'
   private readonly answer: Answer
   private readonly counts: FilterCounts
 

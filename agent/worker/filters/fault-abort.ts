@@ -1,5 +1,5 @@
 /** Failures on purpose: a share of the requests is answered with an error. */
-import type { FaultSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
+import type { FaultAbortSpec, FilterSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import { percent } from '../route/percent.ts'
 import { refusal } from './answer.ts'
 import type { Answer } from './answer.ts'
@@ -7,13 +7,9 @@ import { isDrawn } from './draw.ts'
 import type { Filter, FilterContext, FilterCounts, FilterVerdict } from './filter.ts'
 import type { FilterKind } from './kind.ts'
 
-type AbortSpec = NonNullable<FaultSpec['abort']>
-
-export const faultAbortKind: FilterKind = {
+export const faultAbortKind: FilterKind<Extract<FilterSpec, { kind: 'fault-abort' }>, Filter> = {
   kind: 'fault-abort',
-  make({ counts, route: { fault, origin } }) {
-    return fault?.abort === undefined ? [] : [new FaultAbort(fault.abort, origin, counts)]
-  },
+  make: (spec, { counts, route }) => new FaultAbort(spec, route.origin, counts),
 }
 
 class FaultAbort implements Filter {
@@ -22,7 +18,7 @@ class FaultAbort implements Filter {
   private readonly answer: Answer
   private readonly counts: FilterCounts
 
-  constructor({ share, status }: AbortSpec, origin: RuleOrigin, counts: FilterCounts) {
+  constructor({ share, status }: FaultAbortSpec, origin: RuleOrigin, counts: FilterCounts) {
     const text = `fault injected by ${origin.kind} ${origin.name} ${origin.path}.fault`
     this.share = share
     this.answer = refusal(status, 'E_FAULT_INJECTED', 'FI', text)

@@ -1,17 +1,13 @@
 /** Delays on purpose: a share of the requests waits. Drawn before and independently of an abort, as in Istio. */
-import type { FaultSpec } from '../../../contracts/route-spec.ts'
+import type { FaultDelaySpec, FilterSpec } from '../../../contracts/route-spec.ts'
 import { percent } from '../route/percent.ts'
 import { isDrawn } from './draw.ts'
 import type { Filter, FilterContext, FilterCounts, FilterVerdict, Wait } from './filter.ts'
 import type { FilterKind } from './kind.ts'
 
-type DelaySpec = NonNullable<FaultSpec['delay']>
-
-export const faultDelayKind: FilterKind = {
+export const faultDelayKind: FilterKind<Extract<FilterSpec, { kind: 'fault-delay' }>, Filter> = {
   kind: 'fault-delay',
-  make({ counts, route: { fault } }) {
-    return fault?.delay === undefined ? [] : [new FaultDelay(fault.delay, counts)]
-  },
+  make: (spec, { counts }) => new FaultDelay(spec, counts),
 }
 
 class FaultDelay implements Filter {
@@ -20,7 +16,7 @@ class FaultDelay implements Filter {
   private readonly wait: Wait
   private readonly counts: FilterCounts
 
-  constructor({ fixedMs, share }: DelaySpec, counts: FilterCounts) {
+  constructor({ fixedMs, share }: FaultDelaySpec, counts: FilterCounts) {
     this.share = share
     this.wait = { kind: 'wait', ms: fixedMs, flag: 'DI', call: null }
     this.counts = counts

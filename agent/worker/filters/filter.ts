@@ -1,18 +1,36 @@
 /**
- * The contract of filters: what stands between the route of a request and its destination. A filter decides and
- * answers; it sends nothing, knows no wire, and is handed time and random. Filters of a route are made once per change
- * of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless it makes it
- * wait.
+ * The contract of filters: what stands between the route of a request or a raw connection and its destination. A filter
+ * decides and answers; it sends nothing, knows no wire, and is handed time and random. Filters of a route are made once
+ * per change of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless it
+ * makes it wait.
  */
-import type { HttpRouteSpec } from '../../../contracts/route-spec.ts'
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
+import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../route/fields.ts'
-import type { RequestView } from '../route/request-view.ts'
+import type { ConnectionView, RequestView } from '../route/request-view.ts'
 import type { Answer } from './answer.ts'
 
 /** What a filter may use. One object per exchange, filled anew: not to be kept. */
 export interface FilterContext {
-  /** The request, with the address of its caller and the calling application. */
+  /** The request, with the address of its caller and the calling application (`view.source`). */
   readonly view: RequestView
+  /** Who is at the other end of the caller's connection. */
+  readonly peer: PeerIdentity
+  /** Monotonic ms. */
+  readonly now: number
+  readonly random: () => number
+  /**
+   * What becomes of the head on its way to endpoints and copies. Edits of one filter stand behind those of the filter
+   * before it, those of the route and its destination behind all. The same edits should be the same object, so that a
+   * codec writes them once.
+   */
+  editRequest(edits: HeaderEdits): void
+}
+
+/** What a filter of a raw connection may use. */
+export interface ConnectionContext {
+  readonly view: ConnectionView
+  readonly peer: PeerIdentity
   /** Monotonic ms. */
   readonly now: number
   readonly random: () => number
@@ -49,6 +67,22 @@ export interface Waiter {
   resume(verdict: Answer | null): void
 }
 
+/** The caller gets a reset; log and metrics get the flag. */
+export interface ConnectionRefusal {
+  readonly kind: 'answer'
+  /** Envoy's response flag. */
+  readonly flag: string
+}
+
+export interface ConnectionFilter {
+  /** Its kind in the table, which metrics and `explain` show. */
+  readonly kind: string
+  /** Once, before an endpoint is dialled; null = go on with the next filter. */
+  onConnection(context: ConnectionContext): ConnectionRefusal | null
+  /** What it would do to this connection, in words. Changes nothing. */
+  explainConnection(view: ConnectionView): string
+}
+
 export interface Filter {
   /** Its kind in the table, which metrics and `explain` show. */
   readonly kind: string
@@ -66,7 +100,8 @@ export interface Filter {
 export type ReplyFilter = Filter & Required<Pick<Filter, 'onReply'>>
 
 /** A filter that remembers something over requests, which a restart of the worker must not lose. */
-export interface StatefulFilter extends Filter {
+export interface StatefulFilter {
+  readonly kind: string
   /** The same in every generation; unique in a worker. */
   readonly stateId: string
   /** Plain data, safe as JSON. */
@@ -79,13 +114,13 @@ export function hasReply(filter: Filter): filter is ReplyFilter {
   return filter.onReply !== undefined
 }
 
-export function isStateful(filter: Filter): filter is StatefulFilter {
+export function isStateful<F extends object>(filter: F): filter is F & StatefulFilter {
   return 'stateId' in filter
 }
 
 /** A filter at its place in a route, with where its verdicts are counted. */
-export interface RouteFilter {
-  readonly filter: Filter
+export interface RouteFilter<F = Filter> {
+  readonly filter: F
   /** Three numbers from `at` on: went on, answered, made wait (`Verdict`). */
   readonly verdicts: Float64Array
   readonly at: number
@@ -102,9 +137,20 @@ export function ask({ at, filter, verdicts }: RouteFilter, context: FilterContex
   return verdict
 }
 
-/** Makes the filters of routes, in the order in which they are run. */
+/** The same for a raw connection. */
+export function askAboutConnection(
+  { at, filter, verdicts }: RouteFilter<ConnectionFilter>,
+  context: ConnectionContext,
+): ConnectionRefusal | null {
+  const refusal = filter.onConnection(context)
+  verdicts[at + (refusal === null ? Verdict.continue : Verdict.answer)]! += 1
+  return refusal
+}
+
+/** Makes the filters of routes, in the order in which control put them. Throws E_SNAPSHOT_CORRUPT for an unknown kind. */
 export interface FilterTable {
   filtersOf(route: HttpRouteSpec, place: RoutePlace): readonly RouteFilter[]
+  connectionFiltersOf(route: TcpRouteSpec, place: RoutePlace): readonly RouteFilter<ConnectionFilter>[]
 }
 
 /** Where a route stands, for its filters. */

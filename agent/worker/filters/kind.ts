@@ -1,19 +1,24 @@
-import type { HttpRouteSpec } from '../../../contracts/route-spec.ts'
+import type { HttpActionSpec, FilterSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../route/fields.ts'
-import type { Filter, FilterCounts } from './filter.ts'
+import type { ConnectionFilter, Filter, FilterCounts } from './filter.ts'
 
-/** One kind of filter: what of a route's rules becomes filters of this kind. */
-export interface FilterKind<F extends Filter = Filter> {
-  /** Shown by metrics and `explain`: lower case with dashes. */
-  readonly kind: string
-  /** None for a route that asks for none. */
-  make(place: FilterPlace<F>): readonly F[]
+/** What a filter is made of: an entry of a route's list, or an action that answers. */
+export type MadeOf = FilterSpec | Exclude<HttpActionSpec, { readonly kind: 'forward' }>
+
+/** One kind of filter: how it is made. `kind` is that of its entry in the snapshot. */
+export interface FilterKind<
+  S extends { readonly kind: string } = { readonly kind: string },
+  F extends Filter | ConnectionFilter = Filter | ConnectionFilter,
+> {
+  readonly kind: S['kind']
+  make(spec: S, place: FilterPlace): F
 }
 
-export interface FilterPlace<F extends Filter> {
+export interface FilterPlace {
   /** Name of the virtual host. */
   readonly host: string
-  readonly route: HttpRouteSpec
+  /** Name and origin of the route. */
+  readonly route: { readonly name: string; readonly origin: RuleOrigin }
   /** What the route does to replies. */
   readonly responseEdits: HeaderEdits | null
   /** Monotonic ms. */
@@ -21,6 +26,6 @@ export interface FilterPlace<F extends Filter> {
   /** This worker's part of every local rate limit: 1 / number of workers. */
   readonly limitShare: number
   readonly counts: FilterCounts
-  /** The filter of this kind and state id that this one replaces. */
-  former(stateId: string): F | undefined
+  /** The filter with this state id that this one replaces. */
+  former(stateId: string): unknown
 }

@@ -1,18 +1,27 @@
 /**
  * Local rate limits: a bucket for the route, or one for each calling application. A request without a token is answered
- * with the limit's status (429), `E_RATE_LIMITED` and `retry-after`.
+ * with the limit's status (429), `E_RATE_LIMITED` and `retry-after`; a raw connection without one is reset, flag `RL`.
  *
  * Bound: 1,024 calling applications per limit; beyond it the one that has not called for longest is forgotten, and
  * starts with a full bucket when it returns. Callers that are not known share one bucket. A worker owns `share` of the
  * limit, so that all workers of a host together keep it.
  */
-import type { RateLimitSpec } from '../../../contracts/route-spec.ts'
+import type { FilterSpec, RateLimitSpec } from '../../../contracts/route-spec.ts'
 import { headers } from '../../../contracts/words.ts'
 import type { Fields } from '../route/fields.ts'
 import type { RequestView } from '../route/request-view.ts'
 import { plainText, refusal } from './answer.ts'
 import type { Answer } from './answer.ts'
-import type { FilterContext, FilterCounts, FilterVerdict, StatefulFilter } from './filter.ts'
+import type {
+  ConnectionContext,
+  ConnectionFilter,
+  ConnectionRefusal,
+  Filter,
+  FilterContext,
+  FilterCounts,
+  FilterVerdict,
+  StatefulFilter,
+} from './filter.ts'
 import type { FilterKind } from './kind.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { BucketRate } from './token-bucket.ts'
@@ -20,21 +29,20 @@ import type { BucketRate } from './token-bucket.ts'
 export const maxSourceApps = 1024
 
 const wholeRoute = ''
+const refused: ConnectionRefusal = { kind: 'answer', flag: 'RL' }
 
-export const rateLimitKind: FilterKind<RateLimiter> = {
+export const rateLimitKind: FilterKind<Extract<FilterSpec, { kind: 'rate-limit' }>, RateLimiter> = {
   kind: 'rate-limit',
-  make({ counts, former, host, limitShare, now, route }) {
-    return (route.rateLimits ?? []).map((limit) => {
-      const stateId = `${host}\n${route.name}\n${limit.name}`
-      const known = former(stateId)
-      if (known === undefined) return new RateLimiter(stateId, limit, limitShare, counts)
-      known.update(limit, limitShare, now)
-      return known
-    })
+  make(limit, { counts, former, host, limitShare, now, route }) {
+    const stateId = `${host}\n${route.name}\n${limit.name}`
+    const known = former(stateId)
+    if (!(known instanceof RateLimiter)) return new RateLimiter(stateId, limit, limitShare, counts)
+    known.update(limit, limitShare, now)
+    return known
   },
 }
 
-export class RateLimiter implements StatefulFilter {
+export class RateLimiter implements Filter, ConnectionFilter, StatefulFilter {
   readonly kind = 'rate-limit'
   readonly stateId: string
   private spec: RateLimitSpec
@@ -67,6 +75,14 @@ export class RateLimiter implements StatefulFilter {
     return this.refusal
   }
 
+  /** A token for the connection, whatever it carries. */
+  onConnection({ view, now }: ConnectionContext): ConnectionRefusal | null {
+    const app = this.spec.per === 'route' ? wholeRoute : (view.source?.app ?? wholeRoute)
+    if (this.bucket(app, now).take(now)) return null
+    this.counts.rateLimited++
+    return refused
+  }
+
   /** The same limit with new figures; buckets keep what was used up, unless it now counts by something else. */
   update(spec: RateLimitSpec, share: number, now: number): void {
     if (spec.per !== this.spec.per) this.buckets.clear()
@@ -79,6 +95,11 @@ export class RateLimiter implements StatefulFilter {
   explain(): string {
     const { name, origin, per, status } = this.spec
     return `answers ${status} beyond limit ${name} of ${origin.kind} ${origin.name}, per ${per}`
+  }
+
+  explainConnection(): string {
+    const { name, origin, per } = this.spec
+    return `resets connections beyond limit ${name} of ${origin.kind} ${origin.name}, per ${per}`
   }
 
   get trackedApps(): number {

@@ -10,11 +10,9 @@ import type { FilterKind } from './kind.ts'
 
 type RedirectSpec = Extract<HttpActionSpec, { kind: 'redirect' }>
 
-export const redirectKind: FilterKind = {
+export const redirectKind: FilterKind<RedirectSpec, Filter> = {
   kind: 'redirect',
-  make({ counts, responseEdits, route: { action } }) {
-    return action.kind === 'redirect' ? [new Redirect(action, responseEdits, counts)] : []
-  },
+  make: (spec, { counts, responseEdits }) => new Redirect(spec, responseEdits, counts),
 }
 
 class Redirect implements Filter {

@@ -1,19 +1,16 @@
-/** All kinds of filters. This list is the one place that decides in which order the filters of a route run. */
+/** All kinds of filters, by the name that an entry of a route's list has. The list is the order (control made it). */
+import { MeshError } from '../../../contracts/errors.ts'
 import { corsKind } from './cors.ts'
 import { directResponseKind } from './direct-response.ts'
 import { faultAbortKind } from './fault-abort.ts'
 import { faultDelayKind } from './fault-delay.ts'
 import { noFilterCounts } from './filter-counts.ts'
-import type { Filter, FilterCounts, FilterTable, RouteFilter } from './filter.ts'
-import type { FilterKind } from './kind.ts'
+import type { ConnectionFilter, Filter, FilterCounts, FilterTable, RouteFilter, RoutePlace } from './filter.ts'
+import type { FilterKind, FilterPlace, MadeOf } from './kind.ts'
 import { rateLimitKind } from './rate-limit.ts'
 import { redirectKind } from './redirect.ts'
 import type { VerdictCounts } from './verdict-counts.ts'
 
-/**
- * A preflight carries no credentials and is answered before anything counts it; faults come before limits, so that a
- * request that is to fail takes no token; what answers in any case stands last. A kind makes nothing for most routes.
- */
 export const filterKinds: readonly FilterKind[] = [
   corsKind,
   faultDelayKind,
@@ -23,31 +20,39 @@ export const filterKinds: readonly FilterKind[] = [
   directResponseKind,
 ]
 
-/** `kinds` in their order; `counts` and `verdicts` (made for the same kinds) are those of the worker. */
+/** `counts` and `verdicts` (made for the same kinds) are those of the worker. */
 export function filterTable(kinds: readonly FilterKind[], counts: FilterCounts, verdicts: VerdictCounts): FilterTable {
+  const byName = new Map(kinds.map((one) => [one.kind, one]))
+
+  function made<F>(spec: MadeOf, route: FilterPlace['route'], place: RoutePlace): RouteFilter<F> {
+    const kind = byName.get(spec.kind)
+    if (kind === undefined)
+      throw new MeshError('E_SNAPSHOT_CORRUPT', `route ${route.name} of ${place.host}: no filter ${spec.kind} is known`)
+    const { former, isCounted, ...rest } = place
+    const filter = kind.make(spec, {
+      ...rest,
+      route,
+      counts: isCounted ? counts : noFilterCounts(),
+      former(stateId) {
+        const known = former.get(stateId)
+        return known?.kind === spec.kind ? known : undefined
+      },
+    })
+    return (isCounted ? verdicts.counted(filter) : uncounted(filter)) as RouteFilter<F>
+  }
+
   return {
-    filtersOf(route, { former, host, isCounted, limitShare, now, responseEdits }) {
-      const filters: RouteFilter[] = []
-      for (const { kind, make } of kinds) {
-        const place = {
-          host,
-          route,
-          responseEdits,
-          now,
-          limitShare,
-          counts: isCounted ? counts : noFilterCounts(),
-          former(stateId: string): Filter | undefined {
-            const known = former.get(stateId)
-            return known?.kind === kind ? known : undefined
-          },
-        }
-        for (const filter of make(place)) filters.push(isCounted ? verdicts.counted(filter) : uncounted(filter))
-      }
-      return filters
+    filtersOf(route, place) {
+      const { action, filters = [] } = route
+      const specs = action.kind === 'forward' ? filters : [...filters, action]
+      return specs.map((spec) => made<Filter>(spec, route, place))
+    },
+    connectionFiltersOf(route, place) {
+      return (route.filters ?? []).map((spec) => made<ConnectionFilter>(spec, route, place))
     },
   }
 }
 
-function uncounted(filter: Filter): RouteFilter {
+function uncounted<F>(filter: F): RouteFilter<F> {
   return { filter, verdicts: new Float64Array(3), at: 0 }
 }

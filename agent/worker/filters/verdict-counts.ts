@@ -1,5 +1,5 @@
 import { Verdict } from './filter.ts'
-import type { Filter, RouteFilter } from './filter.ts'
+import type { RouteFilter } from './filter.ts'
 
 const verdictNames = ['continue', 'answer', 'wait']
 
@@ -17,7 +17,7 @@ export class VerdictCounts {
   }
 
   /** A filter of one of the kinds, counted by it. */
-  counted(filter: Filter): RouteFilter {
+  counted<F extends { readonly kind: string }>(filter: F): RouteFilter<F> {
     return { filter, verdicts: this.values, at: this.kinds.indexOf(filter.kind) * verdictNames.length }
   }
 

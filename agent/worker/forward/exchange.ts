@@ -2,7 +2,6 @@ import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
 import type { Refusal } from '../balance/types.ts'
 import type { Answer } from '../filters/answer.ts'
-import type { FilterContext } from '../filters/filter.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -13,6 +12,7 @@ import type { ExchangeDeps } from './exchange-deps.ts'
 import { grpcAnswer, brokenTrailers, statusOfAnswer } from './grpc/answer.ts'
 import { GrpcCall } from './grpc/call.ts'
 import { judgeEnd, judgeHead } from './judgement.ts'
+import { ExchangeContext } from './filter-context.ts'
 import { FilterWait } from './filter-wait.ts'
 import type { WaitOwner } from './filter-wait.ts'
 import { OutgoingReply } from './outgoing-reply.ts'
@@ -69,7 +69,7 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
   protected readonly deps: ExchangeDeps
   private readonly wholeTimer: Timer
   private readonly wait: FilterWait
-  private readonly context: FilterContext & { now: number }
+  private readonly context: ExchangeContext
 
   constructor(deps: ExchangeDeps, stream: DownstreamStream) {
     super()
@@ -80,7 +80,7 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
     this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running, this.call)
     this.wholeTimer = new Timer(this, 0)
     this.wait = new FilterWait(deps, this)
-    this.context = { view: this.request, now: 0, random: deps.random }
+    this.context = new ExchangeContext(stream, this.routing, deps.random)
   }
 
   // ---- routing

@@ -4,7 +4,7 @@ import { overflow, waiting } from '../connect/endpoint-pool.ts'
 import type { ConnectionWaiter } from '../connect/endpoint-pool.ts'
 import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
-import type { Destination, Route } from '../route/types.ts'
+import type { Destination, HeaderEdits, Route } from '../route/types.ts'
 import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
@@ -36,13 +36,20 @@ export interface MirrorBooks {
 }
 
 /** One copy of a request. */
+/** A request of which copies go elsewhere. */
+export interface CopiedRequest {
+  readonly request: RequestMessage
+  readonly requestId: RequestId | null
+  /** What filters made of its head. */
+  readonly edits: HeaderEdits | null
+}
+
 export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   readonly callerKey = 'mirror'
   readonly contentTarget = null
   private readonly deps: MirrorDeps
   private readonly books: MirrorBooks
-  private readonly request: RequestMessage
-  private readonly requestId: RequestId | null
+  private readonly copied: CopiedRequest
   private readonly route: Route
   private readonly destination: Destination
   private readonly upstream: Upstream
@@ -64,8 +71,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   constructor(
     deps: MirrorDeps,
     books: MirrorBooks,
-    request: RequestMessage,
-    requestId: RequestId | null,
+    copied: CopiedRequest,
     route: Route,
     destination: Destination,
     upstream: Upstream,
@@ -73,8 +79,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   ) {
     this.deps = deps
     this.books = books
-    this.request = request
-    this.requestId = requestId
+    this.copied = copied
     this.route = route
     this.destination = destination
     this.upstream = upstream
@@ -136,10 +141,11 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     const stream = connection.open(this)
     this.stream = stream
     this.books.sent++
-    const { destination, request, requestId, route } = this
+    const { destination, route } = this
+    const { edits, request, requestId } = this.copied
     const { requestChanges } = this.deps
     const authority = shadowAuthority(request.authority)
-    stream.send(request, requestChanges.forMirror(request, route, destination, authority, requestId))
+    stream.send(request, requestChanges.forMirror(request, route, destination, edits, authority, requestId))
     this.flush()
   }
 

@@ -12,10 +12,9 @@ import { clusterKeyFor } from '../route/destination.ts'
 import { chooseMirrors } from '../route/mirror.ts'
 import type { Destination, Route } from '../route/types.ts'
 import { Mirror } from './mirror.ts'
-import type { MirrorDeps } from './mirror.ts'
+import type { CopiedRequest, MirrorDeps } from './mirror.ts'
 import type { RequestBody } from './request-body.ts'
-import type { RequestId } from './request-id.ts'
-import type { Fields, RequestMessage } from './streams.ts'
+import type { Fields } from './streams.ts'
 
 export const maxMirrors = 256
 
@@ -53,10 +52,10 @@ export class Mirrors {
   }
 
   /** Sends the copies of a request that the route wants; null when all that came of it is all there is. */
-  start(request: RequestMessage, body: RequestBody, route: Route, requestId: RequestId | null): MirrorRun | null {
+  start(original: CopiedRequest, body: RequestBody, route: Route): MirrorRun | null {
     const copies: Mirror[] = []
     chooseMirrors(route, this.deps.random, (destination) => {
-      const copy = this.copy(request, route, destination, requestId)
+      const copy = this.copy(original, route, destination)
       if (copy !== null) copies.push(copy)
     })
     if (copies.length === 0) return null
@@ -68,12 +67,8 @@ export class Mirrors {
     return body.isDone ? null : run
   }
 
-  private copy(
-    request: RequestMessage,
-    route: Route,
-    destination: Destination,
-    requestId: RequestId | null,
-  ): Mirror | null {
+  private copy(original: CopiedRequest, route: Route, destination: Destination): Mirror | null {
+    const { request, requestId } = original
     const { clock, mesh, random } = this.deps
     if (this.inFlight >= maxMirrors) return this.refuse('in-flight')
     const upstream = mesh.upstream(clusterKeyFor(destination, request.namedPort, request.localPort))
@@ -96,8 +91,7 @@ export class Mirrors {
     return new Mirror(
       this.deps,
       this,
-      request.copy(),
-      requestId === null ? null : requestId.copy(),
+      { request: request.copy(), requestId: requestId === null ? null : requestId.copy(), edits: original.edits },
       route,
       destination,
       upstream,

@@ -90,14 +90,16 @@ export class OutgoingRequest {
   }
 
   startCopies(route: Route): void {
-    this.copies = this.deps.mirrors.start(this.stream.request, this.body, route, this.idOfOurs())
+    const { request } = this.stream
+    const copied = { request, requestId: this.idOfOurs(), edits: this.routing.requestEdits }
+    this.copies = this.deps.mirrors.start(copied, this.body, route)
   }
 
   /** Gives an attempt that has a connection the request as far as it came, unflushed. */
   send(attempt: Attempt, upstream: UpstreamStream): void {
     const { body, call, stream, trace } = this
     const { clock, mesh, requestChanges } = this.deps
-    const { destination, route } = this.routing
+    const { destination, requestEdits, route } = this.routing
     const { replay } = body
     const { request } = stream
     const { tracing } = mesh.mesh
@@ -109,6 +111,7 @@ export class OutgoingRequest {
         request,
         route,
         destination,
+        requestEdits,
         attempt.state!,
         trace,
         id,

@@ -1,7 +1,8 @@
 import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
-import type { Destination, Route } from '../route/types.ts'
+import { joinedEdits } from '../route/header-edits.ts'
+import type { Destination, HeaderEdits, Route } from '../route/types.ts'
 import { requestIdField } from './request-id.ts'
 import type { RequestId } from './request-id.ts'
 import type { RequestEdits, RequestMessage } from './streams.ts'
@@ -20,6 +21,8 @@ export class RequestChanges implements RequestEdits {
   grpcTimeout: string | null = null
   keepsAsks = true
   private readonly random: () => number
+  /** By edits of filters: the rule that they last met, and both. */
+  private readonly known = new WeakMap<HeaderEdits, { readonly rule: HeaderEdits; readonly both: HeaderEdits }>()
 
   constructor(random: () => number) {
     this.random = random
@@ -29,6 +32,7 @@ export class RequestChanges implements RequestEdits {
     request: RequestMessage,
     route: Route | null,
     destination: Destination | null,
+    filters: HeaderEdits | null,
     endpoint: EndpointState,
     trace: TraceContext,
     requestId: RequestId | null,
@@ -36,7 +40,7 @@ export class RequestChanges implements RequestEdits {
     isFromNetwork: boolean,
     grpcTimeout: string | null,
   ): RequestEdits {
-    this.forRoute(request, route, destination)
+    this.forRoute(request, route, destination, filters)
     const { source } = request
     this.source = source !== undefined && isAgentInbound(endpoint.endpoint) ? source.app : ''
     this.requestId = this.idFor(requestId)
@@ -52,10 +56,11 @@ export class RequestChanges implements RequestEdits {
     request: RequestMessage,
     route: Route,
     destination: Destination,
+    filters: HeaderEdits | null,
     authority: string,
     requestId: RequestId | null,
   ): RequestEdits {
-    this.forRoute(request, route, destination)
+    this.forRoute(request, route, destination, filters)
     this.source = ''
     this.trace = null
     this.requestId = this.idFor(requestId)
@@ -65,16 +70,35 @@ export class RequestChanges implements RequestEdits {
     return this
   }
 
-  private forRoute(request: RequestMessage, route: Route | null, destination: Destination | null): void {
+  private forRoute(
+    request: RequestMessage,
+    route: Route | null,
+    destination: Destination | null,
+    filters: HeaderEdits | null,
+  ): void {
     this.destination = destination === null ? null : destination.requestEdits
     // a destination's edits hold those of its route
     this.route = route === null || this.destination !== null ? null : route.requestEdits
+    if (filters !== null) {
+      this.route = this.behindFilters(filters, this.destination ?? this.route)
+      this.destination = null
+    }
     this.target = null
     if (route !== null && route.rewritePath !== null) {
       const path = route.rewritePath(request)
       const { query } = request
       this.target = query === '' ? path : `${path}?${query}`
     }
+  }
+
+  /** Rules stand behind filters. */
+  private behindFilters(filters: HeaderEdits, rule: HeaderEdits | null): HeaderEdits {
+    if (rule === null) return filters
+    const known = this.known.get(filters)
+    if (known !== undefined && known.rule === rule) return known.both
+    const both = joinedEdits(filters, rule)
+    this.known.set(filters, { rule, both })
+    return both
   }
 
   /** After `forRoute`. What a rule sets or removes is the rule's. */

@@ -4,6 +4,8 @@ import type { Answer } from '../filters/answer.ts'
 import { ask, Verdict } from '../filters/filter.ts'
 import type { FilterContext, FilterVerdict } from '../filters/filter.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
+import type { HeaderEdits } from '../route/fields.ts'
+import { joinedEdits } from '../route/header-edits.ts'
 import type { Destination, Route, VirtualHost } from '../route/types.ts'
 import { mayBeAName } from '../route/name-table.ts'
 import { matchRoute } from '../route/virtual-host.ts'
@@ -29,6 +31,8 @@ export class Routing {
   host: VirtualHost | null = null
   route: Route | null = null
   destination: Destination | null = null
+  /** What filters want done to the head on its way to endpoints; null = nothing. */
+  requestEdits: HeaderEdits | null = null
   private name = ''
   private nextFilter = 0
 
@@ -90,6 +94,11 @@ export class Routing {
     return null
   }
 
+  /** Edits of a filter stand behind those of the filters before it. */
+  editRequest(edits: HeaderEdits): void {
+    this.requestEdits = this.requestEdits === null ? edits : joinedEdits(this.requestEdits, edits)
+  }
+
   /** The filter that made the request wait has answered it after all. */
   countLateAnswer(): void {
     const { at, verdicts } = this.route!.filters[this.nextFilter - 1]!
@@ -115,6 +124,7 @@ export class Routing {
     this.host = null
     this.route = null
     this.destination = null
+    this.requestEdits = null
     this.name = ''
     this.nextFilter = 0
   }

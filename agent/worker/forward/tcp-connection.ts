@@ -5,6 +5,8 @@ import { Outcome } from '../balance/types.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { Dialer, DialUser, PendingDial } from '../connect/dialer.ts'
 import type { Upstream } from '../connect/upstream.ts'
+import { askAboutConnection } from '../filters/filter.ts'
+import type { ConnectionRefusal } from '../filters/filter.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { MovedPair } from '../listen/movable.ts'
 import type { AccessLog } from '../observe/access-log.ts'
@@ -12,7 +14,7 @@ import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
-import type { ConnectionView, VirtualHost } from '../route/types.ts'
+import type { ConnectionView, TcpRoute, VirtualHost } from '../route/types.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 import { loggedConnection } from './logged-request.ts'
 import type { EndedConnection } from './logged-request.ts'
@@ -77,6 +79,11 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     this.received = received
     const host = deps.mesh.names.host(this.accepted.listener.virtualHost ?? '')
     const route = host === undefined ? undefined : matchTcpRoute(host, this)
+    const refused = route === undefined || route.filters.length === 0 ? null : this.runFilters(route)
+    if (refused !== null) {
+      this.refuse(refused.flag)
+      return
+    }
     const destination = route === undefined ? undefined : chooseDestination(route, deps.random())
     const upstream =
       destination === undefined ? undefined : deps.mesh.upstream(clusterKeyFor(destination, 0, this.localPort))
@@ -93,6 +100,16 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
       return
     }
     this.tryNext()
+  }
+
+  private runFilters({ filters }: TcpRoute): ConnectionRefusal | null {
+    const { accepted, deps } = this
+    const context = { view: this, peer: accepted.identity, now: deps.clock.now, random: deps.random }
+    for (const filter of filters) {
+      const refusal = askAboutConnection(filter, context)
+      if (refusal !== null) return refusal
+    }
+    return null
   }
 
   private tryNext(): void {

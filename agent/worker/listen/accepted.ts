@@ -1,5 +1,5 @@
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { PeerIdentity } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
 

@@ -1,7 +1,8 @@
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { ProxyHeader } from '../../../contracts/proxy-protocol.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { noIdentity } from '../transport/transport.ts'
-import type { PeerIdentity, Transport } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
 

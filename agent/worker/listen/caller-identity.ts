@@ -1,10 +1,11 @@
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 import { noIdentity } from '../transport/transport.ts'
-import type { PeerIdentity, Transport } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {

@@ -7,9 +7,10 @@
  * writes nothing on the connection; bytes that arrive wait in the kernel. When the receiver refuses, the same state and
  * descriptors are given to `adopt()` of this process and the connection goes on here.
  */
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
-import type { PeerIdentity, TransportState } from '../transport/transport.ts'
+import type { TransportState } from '../transport/transport.ts'
 
 /**
  * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the

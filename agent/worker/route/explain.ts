@@ -179,7 +179,7 @@ function missReason(spec: HttpRouteSpec, view: RequestView): string {
 }
 
 function tcpSteps(host: VirtualHost, view: RequestView): Explained<TcpRoute> {
-  const connection: ConnectionView = { ...view, localAddress: '127.0.0.1', localPort: view.localPort }
+  const connection = connectionOf(view)
   const steps: ExplainStep[] = []
   for (const route of host.tcpRoutes) {
     const matched = tcpRouteMatches(route, connection)
@@ -189,6 +189,11 @@ function tcpSteps(host: VirtualHost, view: RequestView): Explained<TcpRoute> {
     if (matched) return { steps, route }
   }
   return { steps, route: undefined }
+}
+
+function connectionOf(view: RequestView): ConnectionView {
+  const { localPort, source, sourceAddress } = view
+  return { localAddress: '127.0.0.1', localPort, source, sourceAddress }
 }
 
 function tcpMiss(route: TcpRoute, view: ConnectionView): string {
@@ -223,9 +228,12 @@ function notesOf(spec: HttpRouteSpec): string[] {
   return notes
 }
 
-/** In the order in which they run; none of them is asked. There are none for raw connections. */
+/** In the order in which they run; none of them is asked. */
 function explainFilters(route: Route | TcpRoute, view: RequestView): ExplainAnswer['filters'] {
-  if (!('filters' in route)) return []
+  if ('matches' in route) {
+    const connection = connectionOf(view)
+    return route.filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explainConnection(connection) }))
+  }
   return route.filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explain(view) }))
 }
 

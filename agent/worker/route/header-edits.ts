@@ -17,9 +17,13 @@ export function compileHeaderEdits(spec: HeaderEditsSpec | undefined): HeaderEdi
  * say.
  */
 export function editsBehind(route: HeaderEdits | null, destination: HeaderEdits | null): HeaderEdits | null {
-  if (route === null || destination === null) return destination
-  const kept = route.fields.filter(([name]) => !destination.drop.has(name.toLowerCase()))
-  return { fields: [...kept, ...destination.fields], drop: new Set([...route.drop, ...destination.drop]) }
+  return route === null || destination === null ? destination : joinedEdits(route, destination)
+}
+
+/** Both, one behind the other: what the second sets or removes, the first does not say. */
+export function joinedEdits(first: HeaderEdits, second: HeaderEdits): HeaderEdits {
+  const kept = first.fields.filter(([name]) => !second.drop.has(name.toLowerCase()))
+  return { fields: [...kept, ...second.fields], drop: new Set([...first.drop, ...second.drop]) }
 }
 
 export function addedFields(fields: Fields): HeaderEdits {

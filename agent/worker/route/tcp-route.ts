@@ -1,15 +1,21 @@
 /** Routes for raw connections: decided once per connection, by port, networks and the calling application. */
 import type { TcpMatchSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
+import type { ConnectionFilter, RouteFilter } from '../filters/filter.ts'
 import { compileDestination } from './destination.ts'
 import { sourceLabel } from './http-match.ts'
 import { subnetSet } from './subnet.ts'
 import type { ConnectionView, TcpCondition, TcpRoute, VirtualHost } from './types.ts'
 
 /** A list of conditions per match of the rule; any list that holds is enough, and no list at all takes everything. */
-export function compileTcpRoute(spec: TcpRouteSpec, id: number): TcpRoute {
+export function compileTcpRoute(
+  spec: TcpRouteSpec,
+  id: number,
+  filters: readonly RouteFilter<ConnectionFilter>[],
+): TcpRoute {
   return {
     id,
     spec,
+    filters,
     destinations: spec.destinations.map((one) => compileDestination(one)),
     matches: spec.matches.map(conditionsOf),
   }

@@ -4,15 +4,16 @@
  *
  * The functions of routing, for `forward/` and `protocols/`:
  *
- *   compileVirtualHost(spec, options)        `virtual-host.ts`   spec to matchers; filters keep their state if handed
- *   the former VirtualHost matchRoute(host, view)                   `virtual-host.ts`   first matching Route or
- *   undefined matchTcpRoute(host, view)                `tcp-route.ts`      first matching TcpRoute or undefined
- *   chooseDestination(route, random)         `destination.ts`    by weight; undefined only for a route without
- *   destinations new NameTable()                          `name-table.ts`     Host or x-mesh-service to a virtual host
- *   readHash, connectionHash, makeHashCookie `hash-key.ts`
- *   chooseMirrors(route, random, send)       `mirror.ts`
- *   exportFilters, importFilters             `filter-state.ts`   what filters remember, for the next generation
- *   explainRequest                           `explain.ts`
+ * - `compileVirtualHost(spec, options)`, `virtual-host.ts`: spec to matchers; filters keep their state if handed the
+ *   former one
+ * - `matchRoute(host, view)`, `virtual-host.ts`, and `matchTcpRoute(host, view)`, `tcp-route.ts`: the first route that
+ *   matches, or undefined
+ * - `chooseDestination(route, random)`, `destination.ts`: by weight; undefined only for a route without destinations
+ * - `new NameTable()`, `name-table.ts`: Host or x-mesh-service to a virtual host
+ * - `readHash`, `connectionHash`, `makeHashCookie`, `hash-key.ts`
+ * - `chooseMirrors(route, random, send)`, `mirror.ts`
+ * - `exportFilters`, `importFilters`, `filter-state.ts`: what filters remember, for the next generation
+ * - `explainRequest`, `explain.ts`
  *
  * A redirect, a direct response, a fault, a preflight and a rate limit are all filters (`filters/`): run
  * `route.filters` in order; the first answer ends the chain. A route without destinations always has a filter that
@@ -25,7 +26,7 @@ import type {
   TcpRouteSpec,
   VirtualHostSpec,
 } from '../../../contracts/route-spec.ts'
-import type { ReplyFilter, RouteFilter } from '../filters/filter.ts'
+import type { ConnectionFilter, ReplyFilter, RouteFilter } from '../filters/filter.ts'
 import type { HeaderEdits } from './fields.ts'
 import type { ConnectionView, RequestView } from './request-view.ts'
 
@@ -90,6 +91,8 @@ export interface Route {
 export interface TcpRoute {
   readonly id: number
   readonly spec: TcpRouteSpec
+  /** Run in order before an endpoint is dialled; empty for most routes. */
+  readonly filters: readonly RouteFilter<ConnectionFilter>[]
   readonly destinations: readonly Destination[]
   /** Conditions of each match, any match is enough; see `tcp-route.ts`. */
   readonly matches: readonly (readonly TcpCondition[])[]

@@ -1,7 +1,7 @@
 /** Compiles a virtual host once per change, so that a request only asks: which route, which filters, where to. */
 import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../../contracts/route-spec.ts'
 import { hasReply, isStateful } from '../filters/filter.ts'
-import type { FilterTable, StatefulFilter } from '../filters/filter.ts'
+import type { FilterTable, RoutePlace, StatefulFilter } from '../filters/filter.ts'
 import { compileDestination } from './destination.ts'
 import { compileHeaderEdits } from './header-edits.ts'
 import { compileHttpMatch } from './http-match.ts'
@@ -12,7 +12,7 @@ import type { RouteIds } from './route-ids.ts'
 import { routeTable } from './route-table.ts'
 import type { TableEntry } from './route-table.ts'
 import { compileTcpRoute } from './tcp-route.ts'
-import type { RequestView, Route, VirtualHost } from './types.ts'
+import type { HeaderEdits, RequestView, Route, VirtualHost } from './types.ts'
 
 export interface CompileOptions {
   readonly ids: RouteIds
@@ -34,7 +34,10 @@ export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOption
     name: spec.name,
     spec,
     routes: [...new Set(entries.map((entry) => entry.route))],
-    tcpRoutes: spec.tcp.map((route) => compileTcpRoute(route, options.ids.take(spec.name, route.name))),
+    tcpRoutes: spec.tcp.map((route) => {
+      const filters = options.filters.connectionFiltersOf(route, placeOf(spec, null, options, former))
+      return compileTcpRoute(route, options.ids.take(spec.name, route.name), filters)
+    }),
     table: routeTable(entries),
     isOwn: options.isOwn ?? false,
   }
@@ -55,7 +58,7 @@ export function matchRoute(host: VirtualHost, view: RequestView): Route | undefi
 /** The filters of a virtual host that have a state, each once. */
 export function statefulFilters(host: VirtualHost | undefined): StatefulFilter[] {
   const found = new Set<StatefulFilter>()
-  for (const route of host?.routes ?? []) {
+  for (const route of [...(host?.routes ?? []), ...(host?.tcpRoutes ?? [])]) {
     for (const { filter } of route.filters) if (isStateful(filter)) found.add(filter)
   }
   return [...found]
@@ -69,9 +72,7 @@ function compileRoute(
 ): TableEntry[] {
   const requestEdits = compileHeaderEdits(spec.requestHeaders)
   const responseEdits = compileHeaderEdits(spec.responseHeaders)
-  const { filters: table, isOwn, limitShare, now } = options
-  const place = { host: host.name, responseEdits, now, limitShare, isCounted: isOwn !== true, former }
-  const filters = table.filtersOf(spec, place)
+  const filters = options.filters.filtersOf(spec, placeOf(host, responseEdits, options, former))
   const destinations = spec.action.kind === 'forward' ? spec.action.destinations : []
   const shared: Omit<Route, 'rewritePath'> = {
     id: options.ids.take(host.name, spec.name),
@@ -88,6 +89,15 @@ function compileRoute(
   const routeFor = routesByMatch(shared, spec)
   if (spec.matches.length === 0) return [{ match: undefined, route: routeFor(undefined) }]
   return spec.matches.map((match, index) => ({ match: compileHttpMatch(match, index), route: routeFor(match) }))
+}
+
+function placeOf(
+  { name }: VirtualHostSpec,
+  responseEdits: HeaderEdits | null,
+  { isOwn, limitShare, now }: CompileOptions,
+  former: ReadonlyMap<string, StatefulFilter>,
+): RoutePlace {
+  return { host: name, responseEdits, now, limitShare, isCounted: isOwn !== true, former }
 }
 
 /** One Route for all matches unless what a rewrite does depends on the match. */

@@ -2,6 +2,7 @@
  * A transport carries bytes between a socket and the owner of a connection, and knows the peer. Three implementations, one of them per process:
  * `epoll/` (our own sockets, system calls without a wrapper), `raw-handle.ts` (Node's own handles, no stream layer) and `public-socket.ts` (public API). `select-transports.ts` chooses.
  */
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { FastCalls } from '../../../native/fast-calls.ts'
 import type { Output } from './output.ts'
 
@@ -99,13 +100,6 @@ export interface TransportPeer {
   /** Who the peer proved to be to this transport. A plain socket proves nothing. */
   readonly identity: PeerIdentity
 }
-
-/** Who is at the other end: nobody knows; a user of this host, by the kernel's word; a workload, by its certificate. */
-export type PeerIdentity =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'user'; readonly uid: number }
-  /** `spiffe://trust-domain/path` */
-  | { readonly kind: 'spiffe'; readonly id: string }
 
 export const noIdentity: PeerIdentity = { kind: 'none' }
 

@@ -1,10 +1,10 @@
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { Output } from '../../../agent/worker/transport/output.ts'
 import { rawTransports } from '../../../agent/worker/transport/raw-handle.ts'
 import { noIdentity } from '../../../agent/worker/transport/transport.ts'
 import type {
   DetachedTransport,
   Fate,
-  PeerIdentity,
   Transport,
   TransportOwner,
   TransportPeer,

@@ -19,6 +19,8 @@ export interface ServicePlan {
   readonly policy?: Partial<TrafficPolicySpec>
   /** Changes of the one route that forwards everything to the service. */
   readonly route?: Partial<HttpRouteSpec>
+  /** The same for raw connections. */
+  readonly tcpRoute?: Partial<TcpRouteSpec>
 }
 
 export interface SnapshotPlan {
@@ -70,7 +72,7 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
       name: key,
       domains: [service.name],
       http: [{ ...forwardRoute(key), ...service.route }],
-      tcp: [tcpRoute(key)],
+      tcp: [{ ...tcpRoute(key), ...service.tcpRoute }],
     }
     names[service.name] = key
     const at = plan.listen[service.name]

@@ -1,5 +1,6 @@
 /** What MeshPolicies add to routes: rate limits and hedging. */
-import type { HedgeSpec, HttpRouteSpec, RateLimitSpec } from '../../../../contracts/route-spec.ts'
+import type { ConnectionFilterSpec, HedgeSpec, HttpRouteSpec, TcpRouteSpec } from '../../../../contracts/route-spec.ts'
+import { filterField } from './filter-order.ts'
 import type { ResourceOf } from './rule-resource.ts'
 
 type MeshPolicy = ResourceOf<'MeshPolicy'>
@@ -12,19 +13,29 @@ export function withMeshPolicies(
   side: Side = 'Outbound',
 ): HttpRouteSpec {
   if (route.action.kind !== 'forward' && side === 'Outbound' && policies.length === 0) return route
-  const rateLimits = policies.flatMap((policy) => limitsOf(policy, route.name, side))
+  const limits = policies.flatMap((policy) => limitsOf(policy, route.name, side))
   const hedge = side === 'Outbound' && route.action.kind === 'forward' ? hedgeOf(policies, route.name) : undefined
   return {
     ...route,
-    ...(rateLimits.length === 0 ? {} : { rateLimits }),
+    ...filterField([...(route.filters ?? []), ...limits]),
     ...(hedge === undefined ? {} : { hedge }),
   }
 }
 
-function limitsOf(policy: MeshPolicy, route: string, side: Side): RateLimitSpec[] {
+/** Limits count connections there; nothing else of a policy concerns a raw connection. */
+export function withConnectionLimits(
+  route: TcpRouteSpec,
+  policies: readonly MeshPolicy[],
+  side: Side = 'Outbound',
+): TcpRouteSpec {
+  return { ...route, ...filterField(policies.flatMap((policy) => limitsOf(policy, route.name, side))) }
+}
+
+function limitsOf(policy: MeshPolicy, route: string, side: Side): ConnectionFilterSpec[] {
   return (policy.spec.rateLimits ?? []).flatMap((limit, index) => {
     if ((limit.side ?? 'Outbound') !== side || limit.routes?.includes(route) === false) return []
     return {
+      kind: 'rate-limit',
       name: `${policy.namespace}/${policy.name}/${limit.name}`,
       maxTokens: limit.maxTokens,
       tokensPerFill: limit.tokensPerFill ?? limit.maxTokens,

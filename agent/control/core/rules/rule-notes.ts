@@ -85,5 +85,7 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
 
 function routesAt(index: RuleIndex, key: ServiceKey): readonly { readonly name: string }[] {
   const rule = index.virtualServices.find(key)
-  return rule === undefined ? [] : (index.routesOf(rule).http ?? [])
+  if (rule === undefined) return []
+  const { http = [], tcp = [] } = index.routesOf(rule)
+  return [...http, ...tcp]
 }

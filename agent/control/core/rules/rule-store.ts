@@ -4,7 +4,7 @@ import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { DestinationSpec, HttpRouteSpec, TcpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
-import { withMeshPolicies } from './mesh-policy-routes.ts'
+import { withConnectionLimits, withMeshPolicies } from './mesh-policy-routes.ts'
 import { noReadGuard } from './read-guard.ts'
 import type { ReadGuard } from './read-guard.ts'
 import { RuleIndex } from './rule-index.ts'
@@ -144,7 +144,7 @@ export class RuleStore implements Rules {
       ...(except.length === 0 ? {} : { except }),
       http: http.map((route) => this.withPorts(withMeshPolicies(route, policies))),
       tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
-        ...route,
+        ...withConnectionLimits(route, policies),
         destinations: route.destinations.map((one) => this.destinationPorts(one, 'tcp')),
       })),
     }
@@ -157,8 +157,10 @@ export class RuleStore implements Rules {
   }
 
   inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec {
-    const route = withMeshPolicies(inboundHttpRoute(applicationKey), this.policiesFor(key), 'Inbound')
-    return { name: applicationKey, domains: [], http: [route], tcp: [implicitTcpRoute(applicationKey)] }
+    const policies = this.policiesFor(key)
+    const http = withMeshPolicies(inboundHttpRoute(applicationKey), policies, 'Inbound')
+    const tcp = withConnectionLimits(implicitTcpRoute(applicationKey), policies, 'Inbound')
+    return { name: applicationKey, domains: [], http: [http], tcp: [tcp] }
   }
 
   service(key: ServiceKey): CompiledService {

@@ -3,7 +3,7 @@ import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type {
   CorsSpec,
   DestinationSpec,
-  FaultSpec,
+  FilterSpec,
   HeaderEditsSpec,
   HttpActionSpec,
   HttpMatchSpec,
@@ -16,6 +16,7 @@ import type {
   TcpMatchSpec,
   TcpRouteSpec,
 } from '../../../../contracts/route-spec.ts'
+import { filterField } from './filter-order.ts'
 import { defaultRetry, defaultRetryOn } from './retry-words.ts'
 import type { HttpRouteShape, TcpRouteShape, VirtualServiceSpec } from './virtual-service-shape.ts'
 
@@ -105,8 +106,7 @@ function httpRoute({ route, name, resolve, callerNamespace, origin }: RouteSourc
     timeoutMs: route.timeout ?? 0,
     ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
     ...(retry === undefined ? {} : { retry }),
-    ...(route.fault === undefined ? {} : { fault: faultSpec(route.fault) }),
-    ...(route.corsPolicy === undefined ? {} : { cors: corsSpec(route.corsPolicy) }),
+    ...filterField([...faultFilters(route.fault), ...corsFilters(route.corsPolicy)]),
     ...(mirrors.length === 0 ? {} : { mirrors }),
     ...headerFields(route.headers),
   }
@@ -214,16 +214,20 @@ function retrySpec(route: HttpRouteShape): RetrySpec | undefined {
 }
 
 /** Without a percentage a fault applies to no request, as in Istio. */
-function faultSpec(fault: NonNullable<HttpRouteShape['fault']>): FaultSpec {
-  const { delay, abort } = fault
-  return {
-    ...(delay === undefined
-      ? {}
-      : { delay: { share: delay.percentage ?? delay.percent ?? 0, fixedMs: delay.fixedDelay } }),
-    ...(abort === undefined
-      ? {}
-      : { abort: { share: abort.percentage ?? abort.percent ?? 0, status: abort.httpStatus } }),
+function faultFilters(fault: HttpRouteShape['fault']): FilterSpec[] {
+  const { delay, abort } = fault ?? {}
+  const filters: FilterSpec[] = []
+  if (delay !== undefined) {
+    filters.push({ kind: 'fault-delay', share: delay.percentage ?? delay.percent ?? 0, fixedMs: delay.fixedDelay })
   }
+  if (abort !== undefined) {
+    filters.push({ kind: 'fault-abort', share: abort.percentage ?? abort.percent ?? 0, status: abort.httpStatus })
+  }
+  return filters
+}
+
+function corsFilters(cors: HttpRouteShape['corsPolicy']): FilterSpec[] {
+  return cors === undefined ? [] : [{ kind: 'cors', ...corsSpec(cors) }]
 }
 
 function corsSpec(cors: NonNullable<HttpRouteShape['corsPolicy']>): CorsSpec {

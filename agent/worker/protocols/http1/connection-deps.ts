@@ -1,4 +1,5 @@
-import type { PeerIdentity, Transport } from '../../transport/transport.ts'
+import type { PeerIdentity } from '../../../../contracts/peer-identity.ts'
+import type { Transport } from '../../transport/transport.ts'
 import type { LiveTable } from '../../listen/live-table.ts'
 import type { Http1Deps } from './deps.ts'
 import type { DownstreamStreams } from './downstream-streams.ts'

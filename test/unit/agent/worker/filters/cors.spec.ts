@@ -4,7 +4,7 @@ import type { ReplyFilter } from '../../../../../agent/worker/filters/filter.ts'
 import type { CorsSpec } from '../../../../../contracts/route-spec.ts'
 import { context, filtersOf, request } from '../../../../support/routing.ts'
 
-const filter = (cors: CorsSpec) => filtersOf({ cors })[0] as ReplyFilter
+const filter = (cors: CorsSpec) => filtersOf({ filters: [{ kind: 'cors', ...cors }] })[0] as ReplyFilter
 
 describe('a CORS policy', () => {
   const spec: CorsSpec = {

@@ -1,11 +1,17 @@
 import { expect } from 'chai'
 import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
-import type { FaultSpec, RuleOrigin } from '../../../../../contracts/route-spec.ts'
+import type { FaultAbortSpec, FaultDelaySpec, FilterSpec, RuleOrigin } from '../../../../../contracts/route-spec.ts'
 import { context, filtersOf, request } from '../../../../support/routing.ts'
 import { seededRandom } from '../../../../support/seeded-random.ts'
 
 const origin: RuleOrigin = { kind: 'VirtualService', name: 'public/orders', path: 'spec.http[0]' }
-const faults = (fault: FaultSpec | undefined) => filtersOf(fault === undefined ? { origin } : { fault, origin })
+
+function faults({ abort, delay }: { delay?: FaultDelaySpec; abort?: FaultAbortSpec }) {
+  const filters: FilterSpec[] = []
+  if (delay !== undefined) filters.push({ kind: 'fault-delay', ...delay })
+  if (abort !== undefined) filters.push({ kind: 'fault-abort', ...abort })
+  return filtersOf({ filters, origin })
+}
 
 describe('a fault', () => {
   it('delays its share of the requests, drawn anew each time', () => {
@@ -40,6 +46,6 @@ describe('a fault', () => {
   it('of both kinds delays before it aborts, and draws for each', () => {
     const filters = faults({ delay: { share: 1, fixedMs: 1 }, abort: { share: 1, status: 500 } })
     expect(filters.map((filter) => filter.kind)).to.deep.equal(['fault-delay', 'fault-abort'])
-    expect(faults(undefined)).to.deep.equal([])
+    expect(faults({})).to.deep.equal([])
   })
 })

@@ -132,7 +132,13 @@ describe('a rate limit', () => {
 
 describe('buckets', () => {
   const limited = (spec: RateLimitSpec, former?: VirtualHost) =>
-    compiled(hostSpec([route('a', [], { rateLimits: [spec] }), route('b', [], { rateLimits: [spec] })]), former)
+    compiled(
+      hostSpec([
+        route('a', [], { filters: [{ kind: 'rate-limit', ...spec }] }),
+        route('b', [], { filters: [{ kind: 'rate-limit', ...spec }] }),
+      ]),
+      former,
+    )
   const take = (host: VirtualHost, index: number, count: number, now = 0): number =>
     passed(host.routes[index]!.filters[0]!.filter as RateLimiter, count, now)
 

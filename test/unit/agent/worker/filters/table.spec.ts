@@ -1,45 +1,62 @@
 import { expect } from 'chai'
-import { ask } from '../../../../../agent/worker/filters/filter.ts'
+import { ask, askAboutConnection } from '../../../../../agent/worker/filters/filter.ts'
 import { filterKinds } from '../../../../../agent/worker/filters/table.ts'
 import { VerdictCounts } from '../../../../../agent/worker/filters/verdict-counts.ts'
 import { RouteIds } from '../../../../../agent/worker/route/route-ids.ts'
-import { compiled, context, hostSpec, request, route, virtualHost } from '../../../../support/routing.ts'
+import { noIdentity } from '../../../../../agent/worker/transport/transport.ts'
+import type { FilterSpec } from '../../../../../contracts/route-spec.ts'
+import { compiled, connection, context, filtersOf, hostSpec, request, route } from '../../../../support/routing.ts'
 
 describe('filters', () => {
-  it('stand in the order CORS, fault, rate limit, answer', () => {
-    const { filters } = virtualHost([
-      route('a', [], {
-        action: { kind: 'direct', status: 200, body: 'x', contentType: 'text/plain' },
-        fault: { delay: { share: 1, fixedMs: 1 }, abort: { share: 1, status: 500 } },
-        cors: { allowOrigins: [], allowMethods: [], allowHeaders: [], exposeHeaders: [], allowCredentials: false },
-        rateLimits: [
-          {
-            name: 'l',
-            maxTokens: 1,
-            tokensPerFill: 1,
-            fillIntervalMs: 1,
-            per: 'route',
-            status: 429,
-            origin: { kind: 'MeshPolicy', name: 'p', path: '' },
-          },
-        ],
-      }),
-    ]).routes[0]!
-    expect(filters.map(({ filter }) => filter.kind)).to.deep.equal([
-      'cors',
-      'fault-delay',
-      'fault-abort',
+  const limit: FilterSpec = {
+    kind: 'rate-limit',
+    name: 'l',
+    maxTokens: 1,
+    tokensPerFill: 1,
+    fillIntervalMs: 1,
+    per: 'route',
+    status: 429,
+    origin: { kind: 'MeshPolicy', name: 'p', path: '' },
+  }
+  const abort: FilterSpec = { kind: 'fault-abort', share: 1, status: 500 }
+
+  it('stand as the snapshot has them, the answer of the action behind them', () => {
+    const action = { kind: 'direct', status: 200, body: 'x', contentType: 'text/plain' } as const
+    expect(filtersOf({ action, filters: [limit, abort] }).map(({ kind }) => kind)).to.deep.equal([
       'rate-limit',
-      'direct-response',
+      'fault-abort',
+      'direct',
     ])
+    expect(filtersOf({ filters: [abort, limit] }).map(({ kind }) => kind)).to.deep.equal(['fault-abort', 'rate-limit'])
+  })
+
+  it('of a kind that this worker does not know are no reason to let requests pass: the snapshot is refused', () => {
+    const strange = { kind: 'authorization' } as unknown as FilterSpec
+    expect(() => filtersOf({ filters: [strange] })).to.throw('no filter authorization is known')
+  })
+
+  it('of raw connections take tokens, and count', () => {
+    const tcp = [{ name: 't', origin: limit.origin, matches: [], destinations: [], filters: [limit] }]
+    const verdicts = new VerdictCounts(filterKinds)
+    const host = compiled(hostSpec([], { tcp }), undefined, new RouteIds(), 1, verdicts)
+    const [filter] = host.tcpRoutes[0]!.filters
+    const about = { view: connection(), peer: noIdentity, now: 0, random: () => 0 }
+    const verdictsOf = [0, 0, 5].map((now) => askAboutConnection(filter!, { ...about, now }))
+    expect(verdictsOf).to.deep.equal([null, { kind: 'answer', flag: 'RL' }, null])
+    expect(verdicts.samples()).to.deep.equal([
+      { labels: ['rate-limit', 'continue'], value: 2 },
+      { labels: ['rate-limit', 'answer'], value: 1 },
+    ])
+    const next = compiled(hostSpec([], { tcp }), host, new RouteIds(), 1, verdicts)
+    const refused = askAboutConnection(next.tcpRoutes[0]!.filters[0]!, { ...about, now: 5 })
+    expect(refused, 'a changed rule keeps the bucket').to.deep.equal({ kind: 'answer', flag: 'RL' })
   })
 })
 
 describe('verdicts', () => {
-  const routes = [
-    route('a', [], { fault: { delay: { share: 0.5, fixedMs: 5 }, abort: { share: 1, status: 418 } } }),
-    route('b', [], { fault: { delay: { share: 0.5, fixedMs: 5 } } }),
-  ]
+  const delay: FilterSpec = { kind: 'fault-delay', share: 0.5, fixedMs: 5 }
+  const abort: FilterSpec = { kind: 'fault-abort', share: 1, status: 418 }
+  const routes = [route('a', [], { filters: [delay, abort] }), route('b', [], { filters: [delay] })]
 
   function counted(draws: readonly number[]): VerdictCounts {
     const verdicts = new VerdictCounts(filterKinds)

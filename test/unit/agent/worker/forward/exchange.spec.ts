@@ -399,7 +399,7 @@ describe('an HTTP/1.1 exchange', () => {
       return undefined
     }
     const { port } = await worker({
-      service: { route: { timeoutMs: 200, fault: { delay: { share: 1, fixedMs: 250 } } } },
+      service: { route: { timeoutMs: 200, filters: [{ kind: 'fault-delay', share: 1, fixedMs: 250 }] } },
     })
     const caller = await call(port('orders'))
     caller.send(get())

@@ -5,6 +5,7 @@ import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
 import type { Wait, Waiter } from '../../../../../agent/worker/filters/filter.ts'
 import type { FilterKind } from '../../../../../agent/worker/filters/kind.ts'
 import { filterKinds } from '../../../../../agent/worker/filters/table.ts'
+import type { FilterSpec } from '../../../../../contracts/route-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -32,7 +33,7 @@ class Asking {
       },
     }
     const filter = { kind: 'asking', onRequest: () => wait, explain: () => 'asks' }
-    this.kind = { kind: 'asking', make: () => [filter] }
+    this.kind = { kind: 'asking', make: () => filter }
   }
 }
 
@@ -44,7 +45,9 @@ describe('a request that waits for somebody', () => {
 
   async function start(asking: Asking, timeoutMs = 0): Promise<void> {
     const endpoints = [{ address: '127.0.0.1', port: backend.port }]
-    const services = [{ name: 'orders', endpoints, route: { timeoutMs } }]
+    const services = [
+      { name: 'orders', endpoints, route: { timeoutMs, filters: [{ kind: 'asking' } as unknown as FilterSpec] } },
+    ]
     started = await startWorker({ services }, { filterKinds: [asking.kind, ...filterKinds] })
     caller = await RawCaller.open(started.port('orders'))
     caller.send(get)

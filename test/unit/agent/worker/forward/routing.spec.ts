@@ -94,7 +94,10 @@ describe('the routing of a request', () => {
 
   it('runs each filter once, also when one of them wants to wait', () => {
     const more: Partial<HttpRouteSpec> = {
-      fault: { delay: { share: 1, fixedMs: 20 }, abort: { share: 1, status: 418 } },
+      filters: [
+        { kind: 'fault-delay', share: 1, fixedMs: 20 },
+        { kind: 'fault-abort', share: 1, status: 418 },
+      ],
     }
     const { asked, mesh } = meshOf({ orders: virtualHost([route('a', [], more)]) }, [key('a')])
     const routing = new Routing()

@@ -73,6 +73,26 @@ describe('a TCP connection', () => {
     return caller
   }
 
+  it('beyond a limit of its route is reset before an endpoint is dialled, and the others are served', async () => {
+    const origin = { kind: 'MeshPolicy', name: 'public/ledger', path: 'spec.rateLimits[0]' }
+    const rate = { maxTokens: 2, tokensPerFill: 1, fillIntervalMs: 86_400_000 }
+    const limit = { kind: 'rate-limit', name: 'two', ...rate, per: 'route', status: 429, origin } as const
+    isEchoing = true
+    const tcpRoute = { filters: [limit] }
+    for (const text of ['one', 'two']) {
+      const caller = await relay({ tcpRoute })
+      caller.send(text)
+      await caller.expect(new RegExp(`^${text}$`))
+    }
+    await relay({ tcpRoute }).then(
+      (third) => eventually(() => third.isClosed),
+      (reset: NodeJS.ErrnoException) => expect(reset.code).to.equal('ECONNRESET'),
+    )
+    expect(peers, 'nobody was dialled for the third').to.have.length(2)
+    expect(started!.metric('hostmesh_filter_total', 'rate-limit', 'answer')).to.equal(1)
+    expect(started!.metric('istio_tcp_connections_closed_total', 'RL')).to.equal(1)
+  })
+
   it('makes no loop of an endpoint that is the listener itself', async () => {
     const { port } = server.address() as AddressInfo
     const plan = (at: number): ServicePlan => ({

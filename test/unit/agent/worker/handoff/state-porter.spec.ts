@@ -19,7 +19,7 @@ describe('the counters of a worker that is replaced', () => {
       origin: { kind: 'MeshPolicy', name: 'public/orders', path: 'spec.rateLimits[0]' },
     }
     const endpoints = [{ address: '127.0.0.1', port: backend.port }]
-    const services = [{ name: 'orders', endpoints, route: { rateLimits: [limit] } }]
+    const services = [{ name: 'orders', endpoints, route: { filters: [{ kind: 'rate-limit' as const, ...limit }] } }]
     const old = await startWorker({ services })
     const next = await startWorker({ services })
     const caller = await RawCaller.open(old.port('orders'))

@@ -1,3 +1,4 @@
+import type { PeerIdentity } from '../../../../../contracts/peer-identity.ts'
 import { expect } from 'chai'
 
 import { Arriving } from '../../../../../agent/worker/listen/arriving.ts'
@@ -6,7 +7,7 @@ import { CallerIntake } from '../../../../../agent/worker/listen/caller-intake.t
 import { listenerContext } from '../../../../../agent/worker/listen/listener-context.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import { noIdentity } from '../../../../../agent/worker/transport/transport.ts'
-import type { PeerIdentity, Transport } from '../../../../../agent/worker/transport/transport.ts'
+import type { Transport } from '../../../../../agent/worker/transport/transport.ts'
 import type { ListenerSpec, MeshSpec } from '../../../../../contracts/snapshot.ts'
 import { app } from '../../../../support/routing.ts'
 

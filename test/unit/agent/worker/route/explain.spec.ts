@@ -23,6 +23,7 @@ import {
   route,
   rules,
   virtualHost,
+  context as filterContext,
 } from '../../../../support/routing.ts'
 
 const listeners: ListenerSpec[] = [
@@ -312,10 +313,10 @@ spec:
       status: 429,
       origin,
     }
-    const limited = virtualHost([route('a', [], { rateLimits: [limit] })])
+    const limited = virtualHost([route('a', [], { filters: [{ kind: 'rate-limit', ...limit }] })])
     for (let i = 0; i < 5; i++) explain([limited])
     const view = request()
-    expect(limited.routes[0]!.filters[0]!.filter.onRequest({ view, now: 0, random: () => 0 })).to.equal(null)
+    expect(limited.routes[0]!.filters[0]!.filter.onRequest(filterContext(view, 0, () => 0))).to.equal(null)
   })
 
   it('agrees with the data path on random rules and requests', () => {

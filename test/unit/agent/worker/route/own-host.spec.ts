@@ -10,7 +10,7 @@ import { ownVirtualHost } from '../../../../../agent/worker/route/own-host.ts'
 import { RouteIds } from '../../../../../agent/worker/route/route-ids.ts'
 import { matchRoute } from '../../../../../agent/worker/route/virtual-host.ts'
 import { probeRequest } from '../../../../../contracts/handoff.ts'
-import { request } from '../../../../support/routing.ts'
+import { context, request } from '../../../../support/routing.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
 describe('the virtual host of the host itself', () => {
@@ -22,7 +22,7 @@ describe('the virtual host of the host itself', () => {
     const host = ownVirtualHost(new RouteIds(), filters)
     const probe = request({ path: probeRequest.path })
     const route = matchRoute(host, probe)!
-    const verdict = ask(route.filters[0]!, { view: probe, now: 0, random: Math.random })
+    const verdict = ask(route.filters[0]!, context(probe))
     expect(verdict).to.include({ kind: 'answer', status: 200, code: undefined })
     expect([verdicts.samples(), counts.directResponses], 'nobody counts it').to.deep.equal([[], 0])
     expect(matchRoute(host, request({ path: `${probeRequest.path}/more` }))).to.equal(undefined)

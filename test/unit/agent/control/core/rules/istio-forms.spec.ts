@@ -28,17 +28,17 @@ describe('forms that Istio documents have', () => {
   })
 
   it('take percentages in their older whole-number forms', () => {
-    const { fault, mirrors } = first(
+    const { filters, mirrors } = first(
       `- fault: { delay: { fixedDelay: 1s, percent: 10 } }\n  mirror: { host: m }\n  mirror_percent: 25\n  ${toOrders}`,
     )
-    expect(fault!.delay!.share).to.equal(0.1)
+    expect(filters).to.deep.equal([{ kind: 'fault-delay', share: 0.1, fixedMs: 1000 }])
     expect(mirrors![0]!.share).to.equal(0.25)
   })
 
   it('allow every origin with exact "*" and with the older allowOrigin', () => {
     for (const origins of ['allowOrigins: [{ exact: "*" }]', 'allowOrigin: ["*"]']) {
-      const { cors } = first(`- corsPolicy: { ${origins} }\n  ${toOrders}`)
-      expect(cors!.allowOrigins).to.deep.equal([{ regex: '.*' }])
+      const { filters } = first(`- corsPolicy: { ${origins} }\n  ${toOrders}`)
+      expect(filters![0]).to.deep.include({ kind: 'cors', allowOrigins: [{ regex: '.*' }] })
     }
   })
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { TrafficPolicySpec } from '../../../../../../contracts/policy-spec.ts'
-import type { RateLimitSpec } from '../../../../../../contracts/route-spec.ts'
+import type { FilterSpec } from '../../../../../../contracts/route-spec.ts'
 import { key, orders, ordersRoutes, resource, rules } from '../../../../../support/routing.ts'
 
-function withoutOrigin(limit: RateLimitSpec): Partial<RateLimitSpec> {
-  const { origin, ...rest } = limit
+function withoutOrigin(filter: FilterSpec): Partial<FilterSpec> {
+  const { origin, ...rest } = filter as Extract<FilterSpec, { kind: 'rate-limit' }>
   expect(origin.kind).to.equal('MeshPolicy')
   return rest
 }
@@ -122,8 +122,10 @@ rateLimits:
 - { name: in, side: Inbound, maxTokens: 7, fillInterval: 1s }`,
 )}`,
     )
-    const limits = store.virtualHost(orders).spec.http.map((route) => route.rateLimits?.map(withoutOrigin))
+    const { http, tcp } = store.virtualHost(orders).spec
+    const limits = http.map((route) => route.filters?.map(withoutOrigin))
     const all = {
+      kind: 'rate-limit',
       name: 'public/orders/all',
       maxTokens: 100,
       tokensPerFill: 10,
@@ -132,6 +134,7 @@ rateLimits:
       status: 429,
     }
     const callers = {
+      kind: 'rate-limit',
       name: 'public/orders/callers',
       maxTokens: 5,
       tokensPerFill: 5,
@@ -140,8 +143,13 @@ rateLimits:
       status: 503,
     }
     expect(limits).to.deep.equal([[all], [all, callers]])
+    expect(
+      tcp.map((route) => route.filters?.map(withoutOrigin)),
+      'connections are limited as well',
+    ).to.deep.equal([[all]])
     const inbound = store.inboundVirtualHost(orders, 'local/inbound@@orders')
-    expect(inbound.http[0]!.rateLimits?.map((limit) => limit.name)).to.deep.equal(['public/orders/in'])
+    for (const route of [inbound.http[0]!, inbound.tcp[0]!])
+      expect(route.filters).to.deep.include.members([{ ...route.filters![0]!, name: 'public/orders/in' }])
     expect(inbound.http[0]!.retry).to.equal(undefined)
   })
 
@@ -149,7 +157,7 @@ rateLimits:
     const store = rules(
       resource('MeshPolicy', 'hosts: [orders]\nrateLimits: [{ name: a, maxTokens: 1, fillInterval: 1s }]'),
     )
-    expect(store.virtualHost(orders).spec.http[0]!.rateLimits).to.have.length(1)
+    expect(store.virtualHost(orders).spec.http[0]!.filters).to.have.length(1)
   })
 
   it('hedges all routes or those it names', () => {

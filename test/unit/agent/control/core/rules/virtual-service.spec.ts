@@ -170,8 +170,11 @@ describe('a VirtualService', () => {
     expect(
       firstRoute(`
 - fault: { delay: { fixedDelay: 2s, percentage: { value: 12.5 } }, abort: { httpStatus: 503 } }
-  ${toOrders}`).fault,
-    ).to.deep.equal({ delay: { share: 0.125, fixedMs: 2000 }, abort: { share: 0, status: 503 } })
+  ${toOrders}`).filters,
+    ).to.deep.equal([
+      { kind: 'fault-delay', share: 0.125, fixedMs: 2000 },
+      { kind: 'fault-abort', share: 0, status: 503 },
+    ])
   })
 
   it('mirrors to one or several destinations by percentage', () => {
@@ -199,16 +202,19 @@ describe('a VirtualService', () => {
     maxAge: 24h
     allowCredentials: true
     unmatchedPreflights: IGNORE
-  ${toOrders}`).cors,
-    ).to.deep.equal({
-      allowOrigins: [{ exact: 'https://a.example.com' }, { regex: 'https://.*' }],
-      allowMethods: ['GET', 'POST'],
-      allowHeaders: ['x-a'],
-      exposeHeaders: ['x-b'],
-      maxAgeMs: 86_400_000,
-      allowCredentials: true,
-      forwardUnmatchedPreflights: false,
-    })
+  ${toOrders}`).filters,
+    ).to.deep.equal([
+      {
+        kind: 'cors',
+        allowOrigins: [{ exact: 'https://a.example.com' }, { regex: 'https://.*' }],
+        allowMethods: ['GET', 'POST'],
+        allowHeaders: ['x-a'],
+        exposeHeaders: ['x-b'],
+        maxAgeMs: 86_400_000,
+        allowCredentials: true,
+        forwardUnmatchedPreflights: false,
+      },
+    ])
   })
 
   it('edits headers of requests and responses: set, add, remove', () => {

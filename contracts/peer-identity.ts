@@ -1,0 +1,9 @@
+/**
+ * Who is at the other end of a connection: nobody knows; a user of this host, by the kernel's word; a workload, by its
+ * certificate.
+ */
+export type PeerIdentity =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'user'; readonly uid: number }
+  /** `spiffe://trust-domain/path` */
+  | { readonly kind: 'spiffe'; readonly id: string }
