@@ -1,15 +1,17 @@
-/** Pages of `docs/` that come from code, formatted as they lie there. */
+/** Pages of `docs/`, rules for Prometheus and dashboards that come from code, formatted as they lie there. */
 import * as prettier from 'prettier'
 import { configDocument } from '../agent/control/config/document.ts'
 import { errorsDocument } from './docs-errors.ts'
 import { metricsDocument } from './docs-metrics.ts'
+import { observabilityFiles } from './observability/files.ts'
 
 async function formatted(file: string, text: string): Promise<string> {
-  return prettier.format(text, { ...(await prettier.resolveConfig(file)), parser: 'markdown' })
+  return prettier.format(text, { ...(await prettier.resolveConfig(file)), filepath: file })
 }
 
 export const generatedPages: Readonly<Record<string, () => Promise<string>>> = {
   'docs/config.md': () => formatted('docs/config.md', configDocument()),
   'docs/errors.md': () => formatted('docs/errors.md', errorsDocument()),
   'docs/metrics.md': () => formatted('docs/metrics.md', metricsDocument()),
+  ...Object.fromEntries([...observabilityFiles()].map(([file, text]) => [file, () => formatted(file, text)])),
 }
