@@ -82,7 +82,7 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
     runDir,
     stateDir: absolute(parsed.stateDir ?? roles[parsed.role].stateDir),
-    servicesDir: absolute(parsed.servicesDir),
+    servicesDir: absolute(parsed.servicesDir ?? roles[parsed.role].servicesDir),
     rulesDir: absolute(parsed.rulesDir),
     rules: parsed.rules,
     watchdog: parsed.watchdog,

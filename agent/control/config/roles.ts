@@ -6,6 +6,8 @@ export type Role = 'agent' | 'center'
 export interface RoleDefaults {
   readonly runDir: string
   readonly stateDir: string
+  /** Beside the configuration. */
+  readonly servicesDir: string
   readonly outboundHttp: HostPort | 'off'
   /** The command that starts it. */
   readonly command: 'watchdog' | 'center'
@@ -15,12 +17,14 @@ export const roles: Readonly<Record<Role, RoleDefaults>> = {
   agent: {
     runDir: '/run/hostmesh',
     stateDir: '/var/lib/hostmesh',
+    servicesDir: 'services.d',
     outboundHttp: { host: '127.0.0.1', port: 15_001 },
     command: 'watchdog',
   },
   center: {
     runDir: '/run/hostmesh-center',
     stateDir: '/var/lib/hostmesh-center',
+    servicesDir: 'center-services.d',
     outboundHttp: 'off',
     command: 'center',
   },

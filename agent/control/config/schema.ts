@@ -349,7 +349,11 @@ export const agentFileSchema = z.strictObject({
     .describe(
       'Snapshot, ports, relay targets, reports; mode 0700. Absent = `/var/lib/hostmesh`, in a center `/var/lib/hostmesh-center`.',
     ),
-  servicesDir: path().prefault('services.d').describe('One YAML file per local application.'),
+  servicesDir: path()
+    .optional()
+    .describe(
+      'One YAML file per local application. Absent = `services.d`; for a center `center-services.d`, so that it leaves the applications of an agent beside it alone.',
+    ),
   rulesDir: path().prefault('rules.d').describe('YAML files with rules.'),
   rules: z
     .strictObject({

@@ -210,6 +210,7 @@ workers: many
   it('keeps what only a center may have out of an agent, and gives a center its relay', () => {
     expect(lines(check('relay: { allowedNetworks: [10.0.0.0/8] }\n'))[0]).to.contain('relay: only a center relays')
     const center = check('role: center\nrelay: { allowedNetworks: [10.0.0.0/8] }\n')
+    expect(center.config?.servicesDir, 'not those of an agent beside it').to.equal(join(folder, 'center-services.d'))
     expect(center.config?.relay?.address).to.deep.equal({ host: '0.0.0.0', port: 15_443 })
     expect(center.config?.outbound.http).to.equal('off')
   })
