@@ -12,13 +12,18 @@ export function hasMessages(protocol: AppProtocol): boolean {
 /** What requests to an endpoint are said in. HTTP/2 by prior knowledge. */
 export type EndpointProtocol = 'http1' | 'http2'
 
-/** `upgrades`: a rule says that endpoints which would be spoken to in HTTP/1.1 take HTTP/2 (Istio's h2UpgradePolicy). */
+/**
+ * `upgrades`: a rule says that endpoints which would be spoken to in HTTP/1.1 take HTTP/2 (Istio's h2UpgradePolicy).
+ */
 export function endpointProtocol(protocol: AppProtocol, upgrades: boolean): EndpointProtocol {
   return protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && upgrades) ? 'http2' : 'http1'
 }
 
-/** What the connection of a caller speaks. A `websocket` was an `http1` connection before its upgrade. */
-export const connectionProtocols = ['http1', 'tcp', 'websocket'] as const
+/**
+ * What the connection of a caller speaks. A `websocket` was an `http1` connection before its upgrade; an `http2`
+ * connection begins as `http1`, where its preface is found.
+ */
+export const connectionProtocols = ['http1', 'http2', 'tcp', 'websocket'] as const
 export type ConnectionProtocol = (typeof connectionProtocols)[number]
 
 /** What a connection begins with on a listener for an application's protocol. */

@@ -1,12 +1,27 @@
 import { adoptPair, TcpConnection } from './forward/tcp-connection.ts'
+import { MeshError } from '../../contracts/errors.ts'
 import type { TcpDeps } from './forward/tcp-connection.ts'
+import type { OpenExchange } from './forward/streams.ts'
 import type { MovedHttp1, MovedPair } from './listen/movable.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import type { Http1ConnectionDeps } from './protocols/http1/connection-deps.ts'
+import { Http2Connection } from './protocols/http2/connection.ts'
+import type { Http2ConnectionDeps } from './protocols/http2/connection-deps.ts'
+import { DownstreamStreams } from './protocols/http2/downstream-streams.ts'
+import type { Transport } from './transport/transport.ts'
+import type { Accepted } from './listen/accepted.ts'
 
 /** The protocols that this worker speaks with its callers. */
-export function protocolTable(http1: Http1ConnectionDeps, tcp: TcpDeps): ProtocolTable {
+export function protocolTable(
+  http1Parts: Omit<Http1ConnectionDeps, 'beginHttp2'>,
+  http2: Http2ConnectionDeps & { readonly openExchange: OpenExchange },
+  tcp: TcpDeps,
+): ProtocolTable {
+  const http2Streams = new DownstreamStreams(http2, http2.openExchange)
+  const beginHttp2 = (accepted: Accepted, transport: Transport, received: Buffer | null): void =>
+    new Http2Connection(http2, http2Streams, accepted, transport).open(received)
+  const http1: Http1ConnectionDeps = { ...http1Parts, beginHttp2 }
   return {
     http1: {
       sockets: 1,
@@ -18,6 +33,13 @@ export function protocolTable(http1: Http1ConnectionDeps, tcp: TcpDeps): Protoco
         if (isDraining === true) connection.drain()
         connection.open(Buffer.from(received, 'base64'))
         return connection
+      },
+    },
+    http2: {
+      sockets: 1,
+      begin: beginHttp2,
+      adopt(accepted, moved) {
+        throw new MeshError('E_HANDOFF_REFUSED', `${moved.protocol} from ${accepted.listener.name}; it is closed`)
       },
     },
     tcp: {

@@ -15,7 +15,7 @@ import { VerdictCounts } from './filters/verdict-counts.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
 import { Exchange } from './forward/exchange.ts'
 import { Mirrors } from './forward/mirrors.ts'
-import type { UpstreamCodec } from './forward/streams.ts'
+import type { DownstreamStream, UpstreamCodec } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
 import { RequestReports } from './forward/request-reports.ts'
@@ -60,6 +60,8 @@ import { protocolTable } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
 import { DownstreamStreams } from './protocols/http1/downstream-streams.ts'
+import type { Http2Settings } from './protocols/http2/deps.ts'
+import { http2Parts } from './protocols/http2/parts.ts'
 import { Http1Link } from './protocols/http1/upstream-link.ts'
 import { UpstreamStreams } from './protocols/http1/upstream-streams.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
@@ -89,7 +91,7 @@ export interface WorkerOptions {
   /** Gives a batch of spans or log records to control; see `OutboxDeps.send`. Absent = nobody takes them. */
   readonly sendTelemetry?: (signal: Signal, bytes: Buffer, done: () => void) => boolean
   readonly setLogLevel: (level: string) => void
-  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
+  readonly log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void
   /** 0..1, exclusive. */
   readonly random: () => number
   /** Absent: raw handles, without a look at faster ones. */
@@ -144,6 +146,7 @@ export class Worker {
   private readonly logOutbox: Outbox
   private readonly mirrors: Mirrors
   private readonly http1: Http1Settings
+  private readonly http2: Http2Settings
   private readonly downstream: DownstreamStreams
   private readonly upstream: UpstreamStreams
   private readonly lag = new LoopLag()
@@ -277,14 +280,18 @@ export class Worker {
       requestChanges,
       replyChanges: new ReplyChanges(),
     }
-    const downstreamStreams = new DownstreamStreams(http1, (stream) => new Exchange(exchange, stream))
+    const openExchange = (stream: DownstreamStream): Exchange => new Exchange(exchange, stream)
+    const downstreamStreams = new DownstreamStreams(http1, openExchange)
     this.mirrors = mirrors
     this.http1 = settings
     this.upstream = upstreamStreams
     this.downstream = downstreamStreams
     const limits = (): LimitsSpec => state.limits
+    const http2 = http2Parts({ clock, wheel, tallies, debug: (message) => options.log('debug', message) })
+    this.http2 = http2.settings
     const shareOf = (transport: Transport, identity: PeerIdentity): string => this.callers.shareOf(transport, identity)
-    const protocols = protocolTable({ ...http1, live, streams: downstreamStreams, shareOf }, tcp)
+    const caller = { live, shareOf, openExchange }
+    const protocols = protocolTable({ ...http1, ...caller, streams: downstreamStreams }, { ...http2, ...caller }, tcp)
     const pressure = new MemoryPressure({
       resident: () => process.memoryUsage.rss(),
       allowed: () => state.mesh.maxMemoryBytes,
@@ -481,6 +488,7 @@ export class Worker {
     if (mesh.tracing.isExported !== true) this.spanOutbox.close()
     if (mesh.accessLog.isExported !== true) this.logOutbox.close()
     this.http1.take(limits, pseudonym, node.tier)
+    this.http2.take(limits, pseudonym, node.tier)
     // What is kept was made for the old bounds on fields.
     this.downstream.clear()
     this.upstream.clear()

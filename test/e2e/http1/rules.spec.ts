@@ -11,6 +11,7 @@ import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import { parseReplies } from '../../support/http1/strict-parser.ts'
 import type { StrictMessage } from '../../support/http1/strict-parser.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 
 const get = (fields = '', target = '/') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`
 const post = (fields: string, body = '') => `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body}`
@@ -468,10 +469,22 @@ for (const kind of meshKinds)
       expect(one.text).to.match(/\r\nTrailer: X-Sum\r\n[^]*\r\n0\r\nx-sum: 1\r\n\r\n$/i)
     })
 
-    it('R33 the preface of HTTP/2 gets an answer that names what is wrong', async () => {
-      const one = await caller('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-      await one.closed()
-      expect(one.text).to.match(/^HTTP\/1\.1 505 [^]*x-mesh-error: E_HTTP_VERSION\r\n[^]*preface of HTTP\/2/)
+    it('R33 the preface of HTTP/2 gets its SETTINGS, wherever it is cut; behind a request it is none', async () => {
+      for (const [head, tail] of [
+        ['', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+        ['P', 'RI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+        ['PRI * HTT', 'P/2.0\r\n\r\nSM\r\n\r\n'],
+        ['PRI * HTTP/2.0\r\n\r\n', 'SM\r\n\r\n'],
+      ] as const) {
+        const one = await caller(head)
+        await new Promise((resolve) => setImmediate(resolve))
+        one.send(tail)
+        await eventually(() => one.text.startsWith('\0\0\x1e\x04\0\0\0\0\0'))
+        one.socket.destroy()
+      }
+      const late = await caller('GET / HTTP/1.1\r\nHost: h\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+      await late.closed()
+      expect(late.text).to.match(/HTTP\/1\.1 505 [^]*x-mesh-error: E_HTTP_VERSION\r\n[^]*preface of HTTP\/2/)
     })
 
     it('R29 pipelined requests are answered in order, one after another, however many there are', async () => {

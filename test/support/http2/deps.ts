@@ -1,6 +1,6 @@
 import { defaultLimits } from '../../../contracts/snapshot.ts'
 import { Tallies } from '../../../agent/worker/observe/tallies.ts'
-import { defaultBounds } from '../../../agent/worker/protocols/http2/deps.ts'
+import { Http2Settings } from '../../../agent/worker/protocols/http2/deps.ts'
 import type { Http2Deps } from '../../../agent/worker/protocols/http2/deps.ts'
 import { HeadReader } from '../../../agent/worker/protocols/http2/head-reader.ts'
 import { Scratch } from '../../../agent/worker/protocols/http2/hpack/decoder.ts'
@@ -22,7 +22,7 @@ export function http2Deps(time: { now: number } = { now: 1000 }, parts: Partial<
     scratch: new Scratch(),
     heads: new HeadReader(),
     tallies: new Tallies(),
-    settings: { limits: defaultLimits, bounds: defaultBounds },
+    settings: new Http2Settings(defaultLimits, 'mesh', 'agent'),
     debug() {},
     ...parts,
   }

@@ -11,6 +11,7 @@ import type { Http1ConnectionDeps } from './connection-deps.ts'
 import { Phase, TimerKind } from './connection-phase.ts'
 import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
 import { HeldBytes } from './held-bytes.ts'
+import { isHttp2Preface } from './http2-preface.ts'
 
 /**
  * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
@@ -140,6 +141,12 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   private readHead(buf: Buffer, start: number, end: number): number {
     const { deps } = this
     const { limits } = deps.settings
+    if (this.served === 0 && isHttp2Preface(buf, start, end) && deps.beginHttp2 !== undefined) {
+      this.stream?.discard()
+      this.leave()
+      deps.beginHttp2(this.accepted, this.transport, Buffer.from(buf.subarray(start, end)))
+      return -1
+    }
     const stream = this.stream ?? (this.stream = deps.streams.take(this))
     const taken = readRequest(stream.request.head, buf, start, end, limits)
     if (taken === 0) {
@@ -172,6 +179,16 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     }
     stream.start()
     return at - start
+  }
+
+  /** The socket is somebody else's from now on. */
+  private leave(): void {
+    this.phase = Phase.closed
+    this.held = null
+    this.onReady = null
+    this.deps.wheel.drop(this.timer)
+    if (this.stallTimer !== null) this.deps.wheel.drop(this.stallTimer)
+    this.deps.live.remove(this)
   }
 
   /** Answers the bytes taken, 0 when none can be passed on now, -1 when the content was broken and the connection is at its end. */
@@ -408,8 +425,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
 
   onClosed(): void {
     this.deps.clock.refresh()
-    if (this.phase === Phase.content || this.phase === Phase.reply) this.stream?.cancel()
-    this.closeNow()
+    this.abort()
   }
 
   private closeNow(): void {
@@ -419,31 +435,16 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   }
 
   private gone(): void {
-    this.phase = Phase.closed
-    this.held = null
-    this.onReady = null
+    this.leave()
     this.stream?.discard()
-    this.deps.wheel.drop(this.timer)
-    if (this.stallTimer !== null) this.deps.wheel.drop(this.stallTimer)
-    this.deps.live.remove(this)
     this.accepted.onEnd()
   }
 
   /** Leaves the socket to a tunnel; answers the bytes that were received behind the request. */
   giveTransport(): Buffer | null {
-    const { held } = this
-    const rest = held === null ? null : Buffer.from(held.bytes.subarray(held.start, held.end))
-    this.phase = Phase.closed
-    this.held = null
-    this.onReady = null
-    this.deps.wheel.drop(this.timer)
-    if (this.stallTimer !== null) this.deps.wheel.drop(this.stallTimer)
-    this.deps.live.remove(this)
+    const rest = this.held?.copy() ?? null
+    this.leave()
     return rest
-  }
-
-  get isEnded(): boolean {
-    return this.hasEnded
   }
 
   // ---- leaving this process

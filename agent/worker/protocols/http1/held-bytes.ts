@@ -18,6 +18,11 @@ export class HeldBytes {
     return this.end - this.start
   }
 
+  /** What is held, in memory of its own. */
+  copy(): Buffer {
+    return Buffer.from(this.bytes.subarray(this.start, this.end))
+  }
+
   append(source: Buffer, from: number, to: number): void {
     const count = to - from
     if (this.end + count > this.bytes.length) {

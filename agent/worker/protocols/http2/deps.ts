@@ -1,4 +1,5 @@
 import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
+import type { Tier } from '../../../../contracts/words.ts'
 import type { Tallies } from '../../observe/tallies.ts'
 import type { Clock } from '../../transport/clock.ts'
 import type { TimerWheel } from '../../transport/timer-wheel.ts'
@@ -6,6 +7,7 @@ import type { HeadReader } from './head-reader.ts'
 import type { Scratch } from './hpack/decoder.ts'
 import type { NameTable } from './hpack/names.ts'
 import type { OutputPool } from './output-pool.ts'
+import { ReplyWriter } from './reply-writer.ts'
 
 /** What both sides of the HTTP/2 codec need of their worker. */
 export interface Http2Deps {
@@ -21,11 +23,26 @@ export interface Http2Deps {
   readonly debug: (message: string) => void
 }
 
-/** What changes with the snapshot. One per worker. */
-export interface Http2Settings {
-  readonly limits: LimitsSpec
+/** Sources: Envoy's edge advice (100 streams, 64 KiB, 1 MiB). */
+export const defaultBounds: Http2Bounds = { maxStreams: 100, streamWindow: 65_536, connectionWindow: 1_048_576 }
+
+/** What changes with the snapshot: bounds, and who we are in forwarded heads. One per worker. */
+export class Http2Settings {
+  limits: LimitsSpec
   /** Of one connection. */
-  readonly bounds: Http2Bounds
+  bounds: Http2Bounds = defaultBounds
+  replies!: ReplyWriter
+
+  /** `pseudonym`: our name in Via. */
+  constructor(limits: LimitsSpec, pseudonym: string, tier: Tier) {
+    this.limits = limits
+    this.take(limits, pseudonym, tier)
+  }
+
+  take(limits: LimitsSpec, pseudonym: string, tier: Tier): void {
+    this.limits = limits
+    this.replies = new ReplyWriter(pseudonym, tier)
+  }
 }
 
 export interface Http2Bounds {
@@ -36,6 +53,3 @@ export interface Http2Bounds {
   /** Content of all streams of a connection that may wait here. */
   readonly connectionWindow: number
 }
-
-/** Sources: Envoy's edge advice (100 streams, 64 KiB, 1 MiB). */
-export const defaultBounds: Http2Bounds = { maxStreams: 100, streamWindow: 65_536, connectionWindow: 1_048_576 }

@@ -170,10 +170,13 @@ export class Flow {
    */
   release(): boolean {
     if (this.session === null) return true
+    const { user } = this
     this.user = nobody
     this.isPaused = false
     this.session.released(this)
-    return this.session === null
+    if (this.session !== null) return false
+    this.user = user
+    return true
   }
 
   /** The session lets go: fresh for the next stream. */

@@ -16,6 +16,14 @@ import { writeField, writeTableReset } from './hpack/encoder.ts'
 import { flushAboveBytes, maxUnsentBytes } from './limits.ts'
 import type { OutputPool, Writer } from './output-pool.ts'
 
+/** Where a message was begun, and what the windows were then. */
+export interface WriteMark {
+  readonly at: number
+  readonly writes: number
+  readonly window: number
+  readonly streamWindow: number
+}
+
 export interface SenderOwner {
   /** All the streams of a connection whose peer does not read. */
   onTooMuchUnsent(): void
@@ -29,8 +37,8 @@ export interface SenderOwner {
 }
 
 /**
- * What a connection writes: frames put together in memory of its own until the end of the turn, content within the windows, and the streams that wait for one.
- * Frames of content for the same stream that follow each other become one.
+ * What a connection writes: frames put together in memory of its own until the end of the turn, content within the
+ * windows, and the streams that wait for one. Frames of content for the same stream that follow each other become one.
  */
 export class Sender implements Writer {
   /** Bytes of content that the peer takes on the whole connection. */
@@ -41,17 +49,22 @@ export class Sender implements Writer {
   /** The peer's decoder must hear that its table is not used. */
   mustResetTable = true
   dataFrames = 0
+  private writes = 0
   private readonly transport: Transport
   private readonly pool: OutputPool
   private readonly owner: SenderOwner
   private out: Output | null = null
   private isDue = false
   private isClosed = false
-  /** The frame of content, or the head, that was written last, while nothing follows it: its stream and where it begins. */
+  /**
+   * The frame of content, or the head, that was written last, while nothing follows it: its stream and where it begins.
+   */
   private lastFlow: Flow | null = null
   private lastAt = 0
   private lastIsData = false
   private headAt = 0
+  /** The head in hand says that the table is not used. */
+  private hasResetTable = false
   private waiting: Flow[] = []
 
   constructor(transport: Transport, pool: OutputPool, owner: SenderOwner) {
@@ -86,6 +99,7 @@ export class Sender implements Writer {
     out.room(frameHeaderBytes + 1)
     this.headAt = out.length
     out.length += frameHeaderBytes
+    this.hasResetTable = this.mustResetTable
     if (this.mustResetTable) {
       this.mustResetTable = false
       writeTableReset(out)
@@ -110,6 +124,12 @@ export class Sender implements Writer {
     this.afterFrame(out)
   }
 
+  /** What was written of a head is taken back: it cannot be said. */
+  takeBackHead(): void {
+    this.out!.length = this.headAt
+    if (this.hasResetTable) this.mustResetTable = true
+  }
+
   private splitHead(out: Output, from: number, flags: number, id: number): void {
     const block = Buffer.from(out.bytes.subarray(from, out.length))
     out.length = this.headAt
@@ -126,6 +146,22 @@ export class Sender implements Writer {
     const out = this.beginHead()
     for (const [name, value] of trailers) writeField(out, name, value)
     this.endHead(flow, true)
+  }
+
+  /** Before a message is begun, for `takeBack`. */
+  mark(flow: Flow): WriteMark {
+    return { at: this.unsentBytes, writes: this.writes, window: this.window, streamWindow: flow.sendWindow }
+  }
+
+  /** Forgets what was written since. Only while nobody else wrote. False = it has left already. */
+  takeBack(flow: Flow, mark: WriteMark): boolean {
+    if (mark.writes !== this.writes || this.out === null) return false
+    this.out.length = mark.at
+    this.lastFlow = null
+    this.window = mark.window
+    flow.sendWindow = mark.streamWindow
+    flow.unsent.clear()
+    return true
   }
 
   // ---- content
@@ -282,6 +318,7 @@ export class Sender implements Writer {
     }
     this.out = null
     this.lastFlow = null
+    this.writes++
     const isTaken = out.length === 0 || this.transport.write(out)
     this.pool.give(out)
     if (isTaken) return

@@ -37,7 +37,8 @@ const kinds: ReadonlyMap<string, NameKind> = new Map<string, NameKind>([
 
 const lowerToken = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
-function kindOf(name: string): NameKind {
+/** Which kind of name this is. */
+export function nameKind(name: string): NameKind {
   const known = kinds.get(name)
   if (known !== undefined) return known
   if (name.startsWith(':')) return NameKind.unknownPseudo
@@ -53,7 +54,7 @@ export class FieldName {
 
   constructor(text: string) {
     this.text = text
-    this.kind = kindOf(text)
+    this.kind = nameKind(text)
     this.id = this.kind === NameKind.ordinary ? fieldOf(Buffer.from(text, 'latin1'), 0, text.length) : FieldId.other
   }
 }

@@ -34,7 +34,12 @@ describe('the entry of a connection', () => {
     begin: (accepted, transport, received) => begun.push({ protocol: name, accepted, transport, received }),
     adopt: () => expect.fail('nothing is adopted here'),
   })
-  const protocols: ProtocolTable = { http1: protocol('http1'), tcp: protocol('tcp'), websocket: protocol('websocket') }
+  const protocols: ProtocolTable = {
+    http1: protocol('http1'),
+    http2: protocol('http2'),
+    tcp: protocol('tcp'),
+    websocket: protocol('websocket'),
+  }
   const socket = () => ({ close: () => closed++ }) as unknown as Transport
 
   beforeEach(() => {

@@ -265,7 +265,7 @@ describe('a live connection that moves to another worker', () => {
     only().whenReady(() => {
       throw new Error('it has nothing to move')
     })
-    await eventually(() => (only() as unknown as { isEnded: boolean }).isEnded)
+    await eventually(() => (only() as unknown as { hasEnded: boolean }).hasEnded)
     answer!()
     await caller.expect('\r\n\r\ns')
     await caller.closed()

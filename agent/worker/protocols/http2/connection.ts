@@ -1,0 +1,184 @@
+import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
+import type { Accepted } from '../../listen/accepted.ts'
+import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
+import { Timer } from '../../transport/timer-wheel.ts'
+import type { TimerOwner } from '../../transport/timer-wheel.ts'
+import type { Transport } from '../../transport/transport.ts'
+import type { Http2ConnectionDeps } from './connection-deps.ts'
+import type { StreamConnection } from './downstream-stream.ts'
+import type { DownstreamStreams } from './downstream-streams.ts'
+import type { Flow } from './flow.ts'
+import { Http2Session } from './session.ts'
+import type { SessionOwner } from './session-core.ts'
+import type { Sender } from './sender.ts'
+
+/**
+ * After the notice that no more streams are taken, so long for the caller to have heard it, ms; its answer to a ping
+ * ends it sooner.
+ */
+const noticeMs = 1000
+
+const Drain = { no: 0, /** The notice was given. */ noticed: 1, /** No more streams are taken. */ final: 2 } as const
+type Drain = (typeof Drain)[keyof typeof Drain]
+
+/** The caller's side of HTTP/2: gives each stream of its session to an exchange. */
+export class Http2Connection implements SessionOwner, StreamConnection, TimerOwner, Movable {
+  readonly id: number
+  readonly protocol = 'http2'
+  readonly accepted: Accepted
+  readonly session: Http2Session
+  /** Requests that are over. */
+  served = 0
+  private readonly deps: Http2ConnectionDeps
+  private readonly streams: DownstreamStreams
+  private readonly timer: Timer
+  private drainState: Drain = Drain.no
+  private hasCarried = false
+  private isOver = false
+
+  constructor(deps: Http2ConnectionDeps, streams: DownstreamStreams, accepted: Accepted, transport: Transport) {
+    this.deps = deps
+    this.streams = streams
+    this.id = deps.live.nextId()
+    this.accepted = accepted
+    this.session = new Http2Session(deps, transport, true, this)
+    this.timer = new Timer(this, 0)
+  }
+
+  get listener(): string {
+    return this.accepted.listener.name
+  }
+  get source(): SourceAppSpec | undefined {
+    return this.accepted.source
+  }
+  get localPort(): number {
+    return this.accepted.listener.port
+  }
+  get transport(): Transport {
+    return this.session.transport
+  }
+  get sender(): Sender {
+    return this.session.sender
+  }
+  get sourceAddress(): string {
+    return this.accepted.proxy?.sourceAddress ?? this.transport.peer().address
+  }
+  get share(): string {
+    return this.deps.shareOf(this.transport, this.accepted.identity)
+  }
+  get callerKey(): string {
+    return this.accepted.source?.app ?? String(this.id)
+  }
+
+  /** Begins to read. `received`: bytes that were read before. */
+  open(received: Buffer | null): void {
+    this.deps.live.add(this)
+    this.armIdle()
+    this.session.open(received)
+  }
+
+  // ---- the session
+
+  takeFlow(): Flow | null {
+    this.hasCarried = true
+    return this.streams.take(this).flow
+  }
+
+  streamDone(): void {
+    this.served++
+  }
+
+  onStreamEnd(): void {
+    if (this.session.openStreams > 0 || this.isOver) return
+    if (this.drainState === Drain.final) this.session.close()
+    else this.armIdle()
+  }
+
+  onSettings(): void {}
+
+  onPong(): void {
+    if (this.drainState === Drain.noticed) this.endNotice()
+  }
+
+  /** The caller will open no more streams: those that it has are served. */
+  onGoAway(): void {
+    this.drainState = Drain.final
+    if (this.session.openStreams === 0) this.session.close()
+  }
+
+  onClosed(): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.deps.wheel.drop(this.timer)
+    this.deps.live.remove(this)
+    this.accepted.onEnd()
+  }
+
+  // ---- time
+
+  private armIdle(): void {
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + this.deps.settings.limits.keepAliveTimeoutMs)
+  }
+
+  onTimer(): void {
+    this.deps.clock.refresh()
+    if (this.isOver) return
+    if (this.drainState === Drain.noticed) {
+      this.endNotice()
+      return
+    }
+    if (this.session.openStreams > 0) {
+      this.armIdle()
+      return
+    }
+    this.deps.tallies.keepAliveTimeouts++
+    this.session.goAway()
+    this.session.close()
+  }
+
+  // ---- leaving
+
+  get isReady(): boolean {
+    return false
+  }
+
+  get isIdle(): boolean {
+    return this.session.openStreams === 0
+  }
+
+  takeActivity(): boolean {
+    const isActive = this.hasCarried || this.session.openStreams > 0
+    this.hasCarried = false
+    return isActive
+  }
+
+  /** It cannot move: it ends by its own means instead. */
+  whenReady(callback: ((connection: Movable) => void) | null): void {
+    if (callback !== null) this.drain()
+  }
+
+  detach(_copies: DescriptorCopies): Detached | undefined {
+    return undefined
+  }
+
+  /** Notice, a ping, then the last id: no stream is opened that is not served (RFC 9113 section 6.8). */
+  drain(): void {
+    if (this.isOver || this.drainState !== Drain.no) return
+    this.drainState = Drain.noticed
+    this.session.giveNotice()
+    this.session.ping()
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + noticeMs)
+  }
+
+  private endNotice(): void {
+    this.drainState = Drain.final
+    this.session.goAway()
+    if (this.session.openStreams === 0) this.session.close()
+  }
+
+  abort(): void {
+    if (this.isOver) return
+    this.session.goAway()
+    this.session.close()
+  }
+}
