@@ -117,6 +117,8 @@ class PublicTransport implements Transport {
     return Fate.mayBeRead
   }
 
+  distrustEnd(): void {}
+
   end(): void {
     if (!this.isClosed) this.socket.end()
   }

@@ -56,6 +56,7 @@ class RawTransport implements Transport, HandleOwner {
   private handle: Handle | null
   private isReading = false
   private hasEnded = false
+  private trustsEnd = true
   /** Bytes of a failed write. */
   private refusedBytes = 0
   /** When it broke: the bytes of the last writes that never left, or that nobody took. */
@@ -174,8 +175,16 @@ class RawTransport implements Transport, HandleOwner {
     const { handle, shared } = this
     if (handle === null) return this.lostBytes >= sent ? Fate.unread : Fate.mayBeRead
     if (this.notLeft(handle) >= sent) return Fate.unread
-    if (!this.hasEnded || this.notTaken(handle) < sent) return Fate.mayBeRead
+    if (!this.isEndEvidence || this.notTaken(handle) < sent) return Fate.mayBeRead
     return shared.sending!.isDead(handle.fd) ? Fate.unread : Fate.undecided
+  }
+
+  distrustEnd(): void {
+    this.trustsEnd = false
+  }
+
+  private get isEndEvidence(): boolean {
+    return this.hasEnded && this.trustsEnd
   }
 
   get hasPeerEnded(): boolean {
@@ -291,7 +300,7 @@ class RawTransport implements Transport, HandleOwner {
   private breakNow(code: number): void {
     if (this.handle === null) return
     const owner = this.owner
-    this.lostBytes = this.hasEnded ? this.notTaken(this.handle) : this.notLeft(this.handle)
+    this.lostBytes = this.isEndEvidence ? this.notTaken(this.handle) : this.notLeft(this.handle)
     this.close()
     owner.onClosed(this.shared.bindings.errorName(code))
   }

@@ -72,6 +72,8 @@ export interface Transport {
    * A reset alone tells nothing, for what it acknowledges is lost with it.
    */
   fateOf(sent: number): Fate
+  /** The peer's FIN was there before all of what was sent last: it is no evidence of what became of that. */
+  distrustEnd(): void
   /** Whether the peer's FIN or reset has come, although reading is paused; false where nobody can tell. */
   readonly hasPeerEnded: boolean
   /** Half-close after everything that was written. */

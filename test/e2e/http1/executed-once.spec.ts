@@ -1,4 +1,7 @@
-/** A POST is executed once, at most, whatever becomes of the application. `HOSTMESH_KILLS=1000` is the long form. */
+/**
+ * A POST is executed once, at most, whatever becomes of the application. `HOSTMESH_KILLS=1000` and `HOSTMESH_POSTS=20000`
+ * are the long forms.
+ */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { expect } from 'chai'
@@ -9,7 +12,7 @@ import { eventually } from '../../support/worker/eventually.ts'
 import { startWorker } from '../../support/worker/start-worker.ts'
 
 const kills = Number(process.env['HOSTMESH_KILLS'] ?? 30)
-const script = new URL('../../support/http1/mortal-app.ts', import.meta.url).pathname
+const posts = Number(process.env['HOSTMESH_POSTS'] ?? 1500)
 const callerCount = 6
 const methods = ['POST', 'PATCH', 'MOVE']
 
@@ -18,16 +21,18 @@ class MortalPort {
   readonly port: number
   /** How often each request was executed. */
   readonly executions: Map<string, number>
+  private readonly script: string
   private child: ChildProcess | undefined
   private closed: Promise<void> = Promise.resolve()
 
-  constructor(port: number, executions: Map<string, number>) {
+  constructor(port: number, executions: Map<string, number>, app = 'mortal-app') {
     this.port = port
     this.executions = executions
+    this.script = new URL(`../../support/http1/${app}.ts`, import.meta.url).pathname
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [script, String(this.port)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [this.script, String(this.port)], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.child = child
     this.closed = new Promise((resolve) => child.once('close', () => resolve()))
     await new Promise<void>((resolve) => {
@@ -127,6 +132,47 @@ describe('a request that is not idempotent', function () {
       isOver = true
       stop()
       await Promise.all(apps.map((app) => app.kill()))
+    }
+  })
+
+  it(`is executed at most once by an application that says FIN, reads on, and resets: ${posts} of them`, async () => {
+    const executions = new Map<string, number>()
+    const app = new MortalPort(await freePort(), executions, 'half-closing-app')
+    await app.start()
+    const endpoints = [{ address: '127.0.0.1', port: app.port }]
+    const { metric, port, stop } = await startWorker({ services: [{ name: 'pay', endpoints }] })
+    let sent = 0
+    let failed = 0
+    const keepCalling = async (name: number): Promise<void> => {
+      let caller = await RawCaller.open(port('pay'))
+      while (sent < posts) {
+        const id = `${name}-${sent++}`
+        const from = caller.text.length
+        caller.send(`POST /pay HTTP/1.1\r\nHost: h\r\nX-Id: ${id}\r\nContent-Length: 2\r\n\r\nxx`)
+        const answer = () => /^HTTP\/1\.1 (\d+) [^]*?\r\n\r\n(?:done|E_.*\n)/.exec(caller.text.slice(from))
+        if (!(await caller.until(() => answer() !== null || caller.isOver))) throw new Error(`no answer to ${id}`)
+        if (answer()?.[1] !== '200') failed++
+        if (caller.isOver || caller.text.length > 100_000) {
+          caller.close()
+          caller = await RawCaller.open(port('pay'))
+        }
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+      }
+      caller.close()
+    }
+    try {
+      await Promise.all(Array.from({ length: callerCount * 2 }, (_, name) => keepCalling(name)))
+      const repeats = metric('hostmesh_repeats_unread_total')
+      await app.kill()
+      if (process.env['HOSTMESH_POSTS'] !== undefined) {
+        console.log(`${sent} requests, ${executions.size} executed, ${failed} failed, ${repeats} repeated unread`)
+      }
+      expect([...executions].filter(([, count]) => count > 1)).to.deep.equal([])
+      // the moment in question came up
+      expect(repeats + failed).to.be.greaterThan(posts / 100)
+    } finally {
+      stop()
+      await app.kill()
     }
   })
 })

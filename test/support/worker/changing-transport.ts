@@ -86,6 +86,10 @@ class ChangingTransport implements Transport, TransportOwner {
   fateOf(sent: number): Fate {
     return this.inner.fateOf(sent)
   }
+
+  distrustEnd(): void {
+    this.inner.distrustEnd()
+  }
   end(): void {
     this.inner.end()
   }

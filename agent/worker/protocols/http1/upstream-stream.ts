@@ -114,15 +114,17 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.isIdempotent = request.isIdempotent
     this.asksUpgrade = edits.keepsAsks && request.asksUpgrade
     this.writer.isChunked = request.hasContent && request.contentLength < 0
-    if (!settings.requests.write(output, request, edits, settings.limits)) this.breakSoon()
+    if (!settings.requests.write(output, request, edits, settings.limits)) {
+      this.breakSoon(Outcome.protocol, 'not sayable in HTTP/1.1')
+    }
   }
 
-  /** The message cannot be said in HTTP/1.1. Told in a later turn, as every end is. */
-  private breakSoon(): void {
+  /** Nothing was written. Told in a later turn, as every end is. */
+  private breakSoon(outcome: Outcome, reason: string): void {
     const { serial } = this
     this.isMute = true
     setImmediate(() => {
-      if (this.serial === serial) this.broken(Outcome.protocol, 'not sayable in HTTP/1.1')
+      if (this.serial === serial) this.broken(outcome, reason)
     })
   }
 
@@ -138,8 +140,30 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   flush(): boolean {
     const { output } = this.deps
     if (output.length === 0) return true
+    if (this.sentBytes === 0 && !this.isIdempotent) return this.beginOnce()
     this.sentBytes += output.length
     return this.link!.transport.write(output)
+  }
+
+  /**
+   * The first bytes of a request that must not be executed twice. Where the endpoint's FIN is there already nothing is
+   * written; where it came together with the write nobody can tell which was first.
+   */
+  private beginOnce(): boolean {
+    const { output } = this.deps
+    const { transport } = this.link!
+    if (transport.hasPeerEnded) {
+      output.clear()
+      // what it said before its FIN is no reply to this
+      transport.pauseReading()
+      this.mayBeRead = false
+      this.breakSoon(Outcome.reset, 'closed by the endpoint')
+      return true
+    }
+    this.sentBytes += output.length
+    const isTaken = transport.write(output)
+    if (transport.hasPeerEnded) transport.distrustEnd()
+    return isTaken
   }
 
   // ---- the reply

@@ -56,6 +56,7 @@ export class EpollTransport implements Transport, Watched {
   private readsOn = false
   private hasLastWords = false
   private hasEnded = false
+  private trustsEnd = true
   private endsLater = false
   private unsent: Unsent[] | null = null
   private unsentBytes = 0
@@ -270,8 +271,16 @@ export class EpollTransport implements Transport, Watched {
     const { socket } = this
     if (socket < 0) return this.lostBytes >= sent ? Fate.unread : Fate.mayBeRead
     if (this.notLeft >= sent) return Fate.unread
-    if (!this.hasEnded || this.notTaken < sent) return Fate.mayBeRead
+    if (!this.isEndEvidence || this.notTaken < sent) return Fate.mayBeRead
     return this.shared.sending.isDead(socket) ? Fate.unread : Fate.undecided
+  }
+
+  distrustEnd(): void {
+    this.trustsEnd = false
+  }
+
+  private get isEndEvidence(): boolean {
+    return this.hasEnded && this.trustsEnd
   }
 
   get hasPeerEnded(): boolean {
@@ -329,7 +338,7 @@ export class EpollTransport implements Transport, Watched {
   private breakNow(errno: number): void {
     if (this.socket < 0) return
     const { owner } = this
-    this.lostBytes = this.hasEnded ? this.notTaken : this.notLeft
+    this.lostBytes = this.isEndEvidence ? this.notTaken : this.notLeft
     this.close()
     owner.onClosed(getSystemErrorName(-errno))
   }

@@ -321,13 +321,15 @@ describe('an HTTP/1.1 exchange', () => {
       expect(backend.connections).to.have.length(1)
     })
 
-    it('does not repeat a POST that was read after the endpoint had said that it will send no more', async () => {
+    it('writes no byte of a POST to an endpoint that has said that it will send no more, and may still read', async () => {
       const caller = await kept()
       caller.send(post('hello'))
       backend.connections[0]!.socket.end()
-      await caller.expect('x-mesh-error: E_UPSTREAM_RESET')
-      expect(backend.connections[0]!.bytes.toString()).to.include('hello')
-      expect(backend.connections).to.have.length(1)
+      await answered(caller, 2)
+      expect(caller.text.split('200 OK')).to.have.length(3)
+      expect(backend.connections[0]!.bytes.toString()).not.to.include('hello')
+      expect(backend.connections[1]!.bytes.toString()).to.match(/^POST [^]*hello$/)
+      expect(started!.metric(unread)).to.equal(1)
     })
 
     it('repeats a GET that the endpoint may have read, and counts the first as a failure of the endpoint', async () => {
