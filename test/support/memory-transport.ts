@@ -97,7 +97,6 @@ export class MemoryTransport implements Transport {
   fateOf(): 0 {
     return 0
   }
-  distrustEnd(): void {}
   end(): void {
     this.hasSentEnd = true
   }

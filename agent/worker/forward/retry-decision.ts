@@ -1,7 +1,7 @@
 /**
  * Whether a failed attempt may be repeated. What the endpoint may have read decides first (R31, RFC 9110 section
  * 9.2.2), and no policy can overrule it:
- * - nothing of the request was sent, or the kernel's evidence is that nobody read any of it (`Fate` of the transport):
+ * - nothing of the request was sent, or the kernel never got any of it (`Fate` of the transport):
  *   any request may be repeated;
  * - it may have been read: only an idempotent method, and only while the body is still whole here.
  * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh
@@ -45,7 +45,7 @@ export function wantsRetry(policy: RetryPolicy | null, outcome: Outcome, mayBeRe
 /** Why a request is repeated without a retry. */
 export const FreeRepeat = {
   none: 0,
-  /** The endpoint had closed the connection before it knew of the request: nobody read it. */
+  /** The endpoint had closed the connection before it knew of the request. */
   unread: 1,
   /** A connection that had been used before broke without a byte of a reply; the request is idempotent. */
   reusedConnection: 2,

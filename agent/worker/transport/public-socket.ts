@@ -5,10 +5,10 @@
  */
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
+import { Fate } from './transport.ts'
 import type { Server } from 'node:net'
 
 import type { Output } from './output.ts'
-import { Fate } from './transport.ts'
 import { noIdentity, refuseState } from './transport.ts'
 import type {
   DetachedTransport,
@@ -116,8 +116,6 @@ class PublicTransport implements Transport {
   fateOf(): Fate {
     return Fate.mayBeRead
   }
-
-  distrustEnd(): void {}
 
   end(): void {
     if (!this.isClosed) this.socket.end()

@@ -9,8 +9,8 @@
  */
 import { isIPv6 } from 'node:net'
 
-import { openTcpSending } from '../../../native/tcp-sending.ts'
-import type { TcpSending } from '../../../native/tcp-sending.ts'
+import { openTcpPeer } from '../../../native/tcp-peer.ts'
+import type { TcpPeer } from '../../../native/tcp-peer.ts'
 import type { Output, OutputBlock } from './output.ts'
 import { loadBindings, systemError } from './raw-bindings.ts'
 import type { Bindings, Handle, HandleOwner, WriteRequest } from './raw-bindings.ts'
@@ -39,8 +39,8 @@ interface Shared {
   readonly state: Int32Array
   readonly readBytesOrError: number
   readonly readBuffer: Buffer
-  /** undefined where the system does not offer it: what was sent then counts as read. */
-  readonly sending: TcpSending | undefined
+  /** undefined where the system does not offer it: then nobody can tell whether the peer has ended. */
+  readonly tcpPeer: TcpPeer | undefined
   /** Of no length: a handle with it reads nothing and tells UV_ENOBUFS whenever there is something to read. */
   readonly noBuffer: Buffer
   readonly onRead: (this: Handle) => Buffer | undefined
@@ -56,10 +56,9 @@ class RawTransport implements Transport, HandleOwner {
   private handle: Handle | null
   private isReading = false
   private hasEnded = false
-  private trustsEnd = true
   /** Bytes of a failed write. */
   private refusedBytes = 0
-  /** When it broke: the bytes of the last writes that never left, or that nobody took. */
+  /** When it broke: the bytes of the last writes that never left. */
   private lostBytes = 0
   /** A write found the connection broken, with this error; what the peer said before is read first. 0 = none. */
   private brokenBy = 0
@@ -172,34 +171,21 @@ class RawTransport implements Transport, HandleOwner {
   }
 
   fateOf(sent: number): Fate {
-    const { handle, shared } = this
-    if (handle === null) return this.lostBytes >= sent ? Fate.unread : Fate.mayBeRead
-    if (this.notLeft(handle) >= sent) return Fate.unread
-    if (!this.isEndEvidence || this.notTaken(handle) < sent) return Fate.mayBeRead
-    return shared.sending!.isDead(handle.fd) ? Fate.unread : Fate.undecided
-  }
-
-  distrustEnd(): void {
-    this.trustsEnd = false
-  }
-
-  private get isEndEvidence(): boolean {
-    return this.hasEnded && this.trustsEnd
+    const { handle } = this
+    const notLeft = handle === null ? this.lostBytes : this.notLeft(handle)
+    if (notLeft >= sent) return Fate.unread
+    if (handle === null || !this.hasEnded) return Fate.mayBeRead
+    const unacknowledged = this.shared.tcpPeer?.unacknowledged(handle.fd) ?? -1
+    return notLeft + unacknowledged >= sent ? Fate.unacknowledged : Fate.mayBeRead
   }
 
   get hasPeerEnded(): boolean {
-    return this.hasEnded || (this.handle !== null && this.shared.sending?.hasPeerEnded(this.handle.fd) === true)
+    return this.hasEnded || (this.handle !== null && this.shared.tcpPeer?.hasPeerEnded(this.handle.fd) === true)
   }
 
   /** Bytes that the kernel never got. */
   private notLeft(handle: Handle): number {
     return this.refusedBytes + handle.writeQueueSize
-  }
-
-  /** Those, and the ones that the peer's system has not acknowledged. */
-  private notTaken(handle: Handle): number {
-    const unacknowledged = this.shared.sending?.unacknowledged(handle.fd) ?? -1
-    return this.notLeft(handle) + Math.max(0, unacknowledged)
   }
 
   end(): void {
@@ -300,7 +286,7 @@ class RawTransport implements Transport, HandleOwner {
   private breakNow(code: number): void {
     if (this.handle === null) return
     const owner = this.owner
-    this.lostBytes = this.isEndEvidence ? this.notTaken(this.handle) : this.notLeft(this.handle)
+    this.lostBytes = this.notLeft(this.handle)
     this.close()
     owner.onClosed(this.shared.bindings.errorName(code))
   }
@@ -380,7 +366,7 @@ export function rawTransports(output: Output): Transports {
     state,
     readBytesOrError,
     readBuffer,
-    sending: openTcpSending(),
+    tcpPeer: openTcpPeer(),
     noBuffer: readBuffer.subarray(0, 0),
     onRead(this: Handle) {
       return this.transport?.onReadResult(state[readBytesOrError]!)

@@ -29,8 +29,8 @@ export const Fate = {
   mayBeRead: 0,
   /** Nobody has read any of them, and nobody will. */
   unread: 1,
-  /** The peer closed its side before it knew of them; whether its system takes them still has to show. */
-  undecided: 2,
+  /** The peer's FIN came and acknowledged none of them: an idle connection that was closed, or a peer who reads on. */
+  unacknowledged: 2,
 } as const
 export type Fate = (typeof Fate)[keyof typeof Fate]
 
@@ -65,15 +65,11 @@ export interface Transport {
   /** Sends the first `length` bytes of memory that is the caller's own; when the answer is false, it must stay as it is until `onDrained`. */
   writeFrom(memory: Buffer, length: number): boolean
   /**
-   * What became of the last `sent` bytes, asked from within `onEnd` or `onClosed`, or later while the connection is still held after `onEnd`. `unread` is only
-   * answered on evidence:
-   * - none of them left: the kernel refused the write, or never got them;
-   * - the peer's FIN came, acknowledging none of them, and then its system refused them with a reset. `undecided`: the reset is still to come.
-   * A reset alone tells nothing, for what it acknowledges is lost with it.
+   * What became of the last `sent` bytes, asked from within `onEnd` or `onClosed`. `unread`: none of them left this host,
+   * the kernel refused the write or never got them. Nothing else proves it: a FIN may be that of a peer who reads on, and
+   * what a reset acknowledges is lost with it.
    */
   fateOf(sent: number): Fate
-  /** The peer's FIN was there before all of what was sent last: it is no evidence of what became of that. */
-  distrustEnd(): void
   /** Whether the peer's FIN or reset has come, although reading is paused; false where nobody can tell. */
   readonly hasPeerEnded: boolean
   /** Half-close after everything that was written. */

@@ -86,10 +86,6 @@ class ChangingTransport implements Transport, TransportOwner {
   fateOf(sent: number): Fate {
     return this.inner.fateOf(sent)
   }
-
-  distrustEnd(): void {
-    this.inner.distrustEnd()
-  }
   end(): void {
     this.inner.end()
   }

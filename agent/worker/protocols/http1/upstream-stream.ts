@@ -13,8 +13,6 @@ import type {
   UpstreamOwner,
   UpstreamStream,
 } from '../../forward/streams.ts'
-import { Timer } from '../../transport/timer-wheel.ts'
-import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import { Fate } from '../../transport/transport.ts'
 import type { TransportOwner } from '../../transport/transport.ts'
 import { readBufferBytes } from '../../transport/raw-handle.ts'
@@ -36,17 +34,10 @@ export interface StreamLink extends GivenLink {
 }
 
 /**
- * A peer that closed before it knew of a request refuses it within a round trip: so often, and after so many ms, the
- * kernel is asked whether it has.
- */
-const maxFateLooks = 25
-const fateLookMs = 10
-
-/**
  * One request over a connection to an endpoint, and its reply. Reused for one request after another, over whatever
  * connection; an idle connection holds none.
  */
-export class Http1UpstreamStream implements UpstreamStream, TransportOwner, TimerOwner {
+export class Http1UpstreamStream implements UpstreamStream, TransportOwner {
   isReused = false
   hasReply = false
   mayBeRead = false
@@ -59,7 +50,6 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   private readonly reply: Http1Reply
   private readonly writer: ContentWriter
   private readonly bulk: BulkReply
-  private readonly fateTimer: Timer
   private phase: Phase = Phase.rest
   private methodId: Method = Method.other
   private asksUpgrade = false
@@ -70,7 +60,6 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   /** The connection may carry another request when this one is over (R38). */
   private isReusable = false
   private interims = 0
-  private fateLooks = 0
   /** Grows with each use and each end, so that what runs sees that it was ended meanwhile. */
   private serial = 0
   /** The request cannot be said; nothing of it is written. */
@@ -85,7 +74,6 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.reply = new Http1Reply(this.head)
     this.writer = new ContentWriter(deps.output)
     this.bulk = new BulkReply(deps.bulk)
-    this.fateTimer = new Timer(this, 0)
   }
 
   begin(link: StreamLink, owner: UpstreamOwner, isReused: boolean): void {
@@ -98,7 +86,6 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.hasSentAll = false
     this.isReusable = false
     this.interims = 0
-    this.fateLooks = 0
     this.serial++
     this.isMute = false
     this.phase = Phase.head
@@ -146,8 +133,8 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
   }
 
   /**
-   * The first bytes of a request that must not be executed twice. Where the endpoint's FIN is there already nothing is
-   * written; where it came together with the write nobody can tell which was first.
+   * The first bytes of a request that must not be executed twice: nothing is written where the endpoint's FIN is there
+   * already. Behind the write no FIN proves anything.
    */
   private beginOnce(): boolean {
     const { output } = this.deps
@@ -161,9 +148,7 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
       return true
     }
     this.sentBytes += output.length
-    const isTaken = transport.write(output)
-    if (transport.hasPeerEnded) transport.distrustEnd()
-    return isTaken
+    return transport.write(output)
   }
 
   // ---- the reply
@@ -306,22 +291,11 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     else this.closedByEndpoint()
   }
 
-  /** Without a whole reply. What may not be repeated once it was read waits for the kernel's word on that. */
+  /** Without a whole reply. Where a repeat does no harm, a connection that looks closed while idle is taken for one. */
   private closedByEndpoint(): void {
-    const { clock, wheel } = this.deps
     const fate = this.hasReply ? Fate.mayBeRead : this.link!.transport.fateOf(this.sentBytes)
-    if (fate === Fate.undecided && !this.isIdempotent && this.fateLooks < maxFateLooks) {
-      this.fateLooks++
-      wheel.arm(this.fateTimer, clock.now + fateLookMs)
-      return
-    }
-    this.mayBeRead = fate !== Fate.unread
+    this.mayBeRead = fate === Fate.mayBeRead || (fate === Fate.unacknowledged && !this.isIdempotent)
     this.broken(Outcome.reset, 'closed by the endpoint')
-  }
-
-  onTimer(): void {
-    this.deps.clock.refresh()
-    this.closedByEndpoint()
   }
 
   onClosed(reason: string): void {
@@ -383,14 +357,8 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner, Time
     this.link = null
     this.owner = null
     this.held = null
-    if (this.fateLooks > 0) this.deps.wheel.disarm(this.fateTimer)
     this.bulk.release()
     this.head.reset()
     this.store.give(this)
-  }
-
-  /** Leaves the store for good. */
-  retire(): void {
-    this.deps.wheel.drop(this.fateTimer)
   }
 }

@@ -19,12 +19,10 @@ export class UpstreamStreams {
 
   give(stream: Http1UpstreamStream): void {
     if (this.kept.length < maxKept) this.kept.push(stream)
-    else stream.retire()
   }
 
   /** The bounds on heads changed: what is kept was made for the old ones. */
   clear(): void {
-    for (const stream of this.kept) stream.retire()
     this.kept.length = 0
   }
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
 import type { FixedMemory } from '../../../../native/fast-calls.ts'
-import type { TcpSending } from '../../../../native/tcp-sending.ts'
+import type { TcpPeer } from '../../../../native/tcp-peer.ts'
 import type { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { Output, OutputBlock } from '../output.ts'
 import { Fate, noIdentity } from '../transport.ts'
@@ -22,7 +22,7 @@ const lastWords = error | hangUp | peerEnd
 export interface EpollShared {
   readonly loop: EpollLoop
   readonly sockets: TcpSockets
-  readonly sending: TcpSending
+  readonly tcpPeer: TcpPeer
   readonly output: Output
   readonly outputMemory: OutputMemory
   /** One read of any socket. */
@@ -56,13 +56,12 @@ export class EpollTransport implements Transport, Watched {
   private readsOn = false
   private hasLastWords = false
   private hasEnded = false
-  private trustsEnd = true
   private endsLater = false
   private unsent: Unsent[] | null = null
   private unsentBytes = 0
   /** Bytes of a failed write. */
   private refusedBytes = 0
-  /** When it broke: the bytes of the last writes that never left, or that nobody took. */
+  /** When it broke: the bytes of the last writes that never left. */
   private lostBytes = 0
   /** A write found the connection broken, with this errno; what the peer said before is read first. 0 = none. */
   private brokenBy = 0
@@ -269,32 +268,19 @@ export class EpollTransport implements Transport, Watched {
 
   fateOf(sent: number): Fate {
     const { socket } = this
-    if (socket < 0) return this.lostBytes >= sent ? Fate.unread : Fate.mayBeRead
-    if (this.notLeft >= sent) return Fate.unread
-    if (!this.isEndEvidence || this.notTaken < sent) return Fate.mayBeRead
-    return this.shared.sending.isDead(socket) ? Fate.unread : Fate.undecided
-  }
-
-  distrustEnd(): void {
-    this.trustsEnd = false
-  }
-
-  private get isEndEvidence(): boolean {
-    return this.hasEnded && this.trustsEnd
+    const notLeft = socket < 0 ? this.lostBytes : this.notLeft
+    if (notLeft >= sent) return Fate.unread
+    if (socket < 0 || !this.hasEnded) return Fate.mayBeRead
+    return notLeft + this.shared.tcpPeer.unacknowledged(socket) >= sent ? Fate.unacknowledged : Fate.mayBeRead
   }
 
   get hasPeerEnded(): boolean {
-    return this.hasEnded || (this.socket >= 0 && this.shared.sending.hasPeerEnded(this.socket))
+    return this.hasEnded || (this.socket >= 0 && this.shared.tcpPeer.hasPeerEnded(this.socket))
   }
 
   /** Bytes that the kernel never got. */
   private get notLeft(): number {
     return this.refusedBytes + this.unsentBytes
-  }
-
-  /** Those, and the ones that the peer's system has not acknowledged. */
-  private get notTaken(): number {
-    return this.notLeft + Math.max(0, this.shared.sending.unacknowledged(this.socket))
   }
 
   // ---- its end
@@ -338,7 +324,7 @@ export class EpollTransport implements Transport, Watched {
   private breakNow(errno: number): void {
     if (this.socket < 0) return
     const { owner } = this
-    this.lostBytes = this.isEndEvidence ? this.notTaken : this.notLeft
+    this.lostBytes = this.notLeft
     this.close()
     owner.onClosed(getSystemErrorName(-errno))
   }

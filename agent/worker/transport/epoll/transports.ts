@@ -3,7 +3,7 @@
  * fenced and how to do without: docs/decisions/0035.
  */
 import type { FastCalls } from '../../../../native/fast-calls.ts'
-import { openTcpSending } from '../../../../native/tcp-sending.ts'
+import { openTcpPeer } from '../../../../native/tcp-peer.ts'
 import { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { Output } from '../output.ts'
 import { readBufferBytes } from '../raw-handle.ts'
@@ -18,13 +18,13 @@ import type { EpollShared } from './socket.ts'
 
 /** Throws where something is missing. */
 export function epollTransports(output: Output, calls: FastCalls): Transports {
-  const sending = openTcpSending()
-  if (sending === undefined) throw new Error('the C library cannot be called')
+  const tcpPeer = openTcpPeer()
+  if (tcpPeer === undefined) throw new Error('the C library cannot be called')
   const sockets = new TcpSockets()
   const loop = new EpollLoop(calls)
   const readMemory = calls.fix(Buffer.allocUnsafeSlow(readBufferBytes))
   const outputMemory = new OutputMemory(calls, output.bytes)
-  const shared: EpollShared = { loop, sockets, sending, output, outputMemory, readMemory }
+  const shared: EpollShared = { loop, sockets, tcpPeer, output, outputMemory, readMemory }
 
   const listener = (socket: number, onAccept: (transport: Transport) => void): EpollListener => {
     const made = new EpollListener(shared, socket, onAccept)

@@ -1,7 +1,6 @@
 /**
- * What the kernel knows of the bytes that a TCP connection sent: how many the peer's system has not acknowledged
- * (SIOCOUTQ, tcp(7)), and whether the connection is dead (TCP_INFO). Both stay answerable until the descriptor is
- * closed, also after a reset. Layouts: linux/tcp.h, asm-generic/ioctls.h; the same on x64 and arm64.
+ * What the kernel knows of the peer of a TCP connection (tcp(7)), also while nobody reads. Layouts: linux/tcp.h,
+ * asm-generic/ioctls.h; the same on x64 and arm64.
  */
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
@@ -12,22 +11,20 @@ const tcpInfo = 11
 /** TCP_CLOSE: nothing goes or comes any more. TCP_CLOSE_WAIT: the peer sent FIN. */
 const [closedState, closeWaitState] = [7, 8]
 
-export interface TcpSending {
-  /** Bytes that were written and not acknowledged; -1 when the question failed. */
+export interface TcpPeer {
+  /** Bytes that were written and not acknowledged (SIOCOUTQ); -1 when the question failed. */
   unacknowledged(descriptor: number): number
-  /** Whether a reset or a time-out has ended the connection. */
-  isDead(descriptor: number): boolean
   /** Whether the peer has sent FIN, whatever bytes before it are still to be read, or the connection is dead. */
   hasPeerEnded(descriptor: number): boolean
 }
 
 /** undefined where the system does not offer it. */
-export function openTcpSending(): TcpSending | undefined {
+export function openTcpPeer(): TcpPeer | undefined {
   const { libc } = loadLibc()
-  return libc === undefined ? undefined : new KernelTcpSending(libc)
+  return libc === undefined ? undefined : new KernelTcpPeer(libc)
 }
 
-class KernelTcpSending implements TcpSending {
+class KernelTcpPeer implements TcpPeer {
   private readonly libc: Libc
   private readonly value = Buffer.alloc(8)
   private readonly length = Buffer.alloc(4)
@@ -38,10 +35,6 @@ class KernelTcpSending implements TcpSending {
 
   unacknowledged(descriptor: number): number {
     return this.libc.ioctl(descriptor, outQueue, this.value) === 0 ? this.value.readInt32LE(0) : -1
-  }
-
-  isDead(descriptor: number): boolean {
-    return this.state(descriptor) === closedState
   }
 
   hasPeerEnded(descriptor: number): boolean {
