@@ -31,8 +31,9 @@ export class Retirement {
   /** Resolves when every process of `old` is gone, with what became of its connections. */
   async retire(old: Generation, successor: Generation): Promise<readonly DrainCount[]> {
     const { tree, deadlines } = this.deps
-    old.enter('draining')
+    // first the place, then the phase: entering it writes the record, and a next watchdog must find this generation there
     tree.draining.push(old)
+    old.enter('draining')
     this.enforceCap(old)
     // Those that still drain gave theirs to `old`, which leaves: from now on to the one that stays.
     for (const generation of tree.draining) this.orderDrain(generation, successor)

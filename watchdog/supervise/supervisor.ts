@@ -284,8 +284,6 @@ export class Supervisor {
     const { tree, deps } = this
     const { adoptMs, drainMs } = deps.options.deadlines
     const current = tree.current!
-    // an operator may start a new generation meanwhile: its processes are none of those that have to find us
-    const adopted = [...tree.generations]
     const began = deps.now()
     for (const draining of tree.draining) {
       this.retirement
@@ -293,13 +291,9 @@ export class Supervisor {
         .catch((error: unknown) =>
           deps.log('error', `retirement of generation ${draining.number}: ${describeError(error)}`),
         )
+      void this.endThoseWhoDoNotCome(draining, adoptMs, () => true)
     }
-    await current.waitFor(() => current.living.every((child) => child.stream !== undefined && child.isReady), adoptMs)
-    for (const generation of adopted) {
-      for (const child of generation.living) {
-        if (child.stream === undefined) child.kill('SIGKILL', `did not find the new watchdog in ${adoptMs} ms`)
-      }
-    }
+    await this.endThoseWhoDoNotCome(current, adoptMs, (child) => child.isReady)
     if (current.control === undefined) current.startChild('control', 0)
     for (let index = 0; index < current.release.workers; index++) {
       if (current.child('worker', index) === undefined) current.startChild('worker', index)
@@ -308,6 +302,21 @@ export class Supervisor {
     deps.onServing(`generation ${current.number} is adopted and serves`)
     deps.reports.save(this.adoptionReport(current, Math.round(deps.now() - began)))
     this.publish()
+  }
+
+  /** Each adopted process has the whole time, also where its neighbours were quicker. */
+  private async endThoseWhoDoNotCome(
+    generation: Generation,
+    adoptMs: number,
+    isEnough: (child: Child) => boolean,
+  ): Promise<void> {
+    // an operator may start a new generation meanwhile: its processes are none of those that have to find us
+    const adopted = [...generation.living]
+    const isHere = (child: Child): boolean => child.isGone || (child.stream !== undefined && isEnough(child))
+    await generation.waitFor(() => adopted.every(isHere), adoptMs)
+    for (const child of adopted)
+      if (!child.isGone && child.stream === undefined)
+        child.kill('SIGKILL', `did not find the new watchdog in ${adoptMs} ms`)
   }
 
   private adoptionReport(current: Generation, servingMs: number): RestartReport {

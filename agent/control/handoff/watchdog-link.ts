@@ -51,6 +51,8 @@ export interface WatchdogLink {
 
 /** Requests of operators that wait for the watchdog at the same time. */
 const maxQuestions = 64
+/** What a control that no watchdog knows takes to end, ms. */
+const orphanStopMs = 3000
 /** After `ready`: compiled code is written when the first work is done. */
 const flushAfterMs = 2000
 
@@ -189,6 +191,7 @@ class DialedWatchdog implements WatchdogLink {
         return
       case 'refused':
         this.dialed.refuse(new MeshError(message.code, message.message))
+        if (this.isSupervised && message.code === 'E_HANDOFF_REFUSED') this.leave(message.message)
         return
       case 'lead':
         this.lead()
@@ -215,6 +218,13 @@ class DialedWatchdog implements WatchdogLink {
       case 'serve':
       case 'uncover':
     }
+  }
+
+  /** A watchdog that came later does not know this process: nobody would ever end it. */
+  private leave(why: string): void {
+    this.deps.log('error', `the watchdog refuses this control, which ends: ${why}`)
+    this.close()
+    this.deps.onStop({ isHostStopping: false, deadlineMs: orphanStopMs })
   }
 
   private lead(): void {

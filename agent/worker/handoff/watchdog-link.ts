@@ -46,6 +46,8 @@ export interface WatchdogLink {
   close(): void
 }
 
+/** What a worker that no watchdog knows gives its connections, ms. */
+const orphanDrainMs = 10_000
 const lagPeriodMs = 500
 const progressPeriodMs = 500
 const flushAfterMs = 2000
@@ -215,6 +217,9 @@ class DialedWatchdog implements WatchdogLink {
       case 'refused':
         deps.log('error', `the watchdog refuses this worker: ${message.message}`, { code: message.code })
         this.dialed.refuse(new MeshError(message.code, message.message))
+        // a watchdog that came later does not know this process: nobody would ever end it, and it accepts
+        if (this.isSupervised && message.code === 'E_HANDOFF_REFUSED')
+          this.startDrain({ successor: undefined, deadlineMs: orphanDrainMs })
         return
       case 'handover':
         this.receiveListeners(message)

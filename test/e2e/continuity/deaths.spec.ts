@@ -1,4 +1,6 @@
 import { expect } from 'chai'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
@@ -90,6 +92,46 @@ describe('the death of', function () {
     const state = await host.until((now) => host.serving(now) !== undefined, 'adopted')
     expect(state.generations.map((one) => one.generation)).to.deep.equal([1])
     expect((await load.stop()).failures).to.deep.equal([])
+  })
+
+  it('the watchdog while a generation drains leaves nothing of it behind, and its last request is answered', async () => {
+    host = await WatchdogHost.start()
+    const old = (await host.state()).generations[0]!.children.map((child) => child.pid)
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const slow = caller.get('/slow/4000')
+    const isDraining = host.until(
+      (now) => now.generations.some(({ generation, phase }) => generation === 1 && phase === 'draining'),
+      'the first generation drains',
+    )
+    const reload = host.reload().catch(() => undefined)
+    await isDraining
+    host.process!.kill('SIGKILL')
+    await new Promise((resolve) => host.process!.once('exit', resolve))
+    await reload
+    host.startWatchdog()
+    const adopted = await host.until((now) => now.isAdopted, 'the next watchdog')
+    expect(adopted.generations.map(({ generation }) => generation)).to.deep.equal([2, 1])
+    expect((await slow).status).to.equal(200)
+    caller.close()
+    await host.until((now) => now.generations.length === 1, 'the first generation is gone')
+    expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
+  })
+
+  it('the watchdog, with its record lost, leaves nobody behind: processes that the next one does not know answer what they have, and end', async () => {
+    host = await WatchdogHost.start()
+    const old = (await host.state()).generations[0]!.children.map((child) => child.pid)
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const slow = caller.get('/slow/1000')
+    host.process!.kill('SIGKILL')
+    await new Promise((resolve) => host.process!.once('exit', resolve))
+    rmSync(join(host.runDir, 'watchdog.json'))
+    host.startWatchdog()
+    expect((await slow).status).to.equal(200)
+    caller.close()
+    const now = await host.until((state) => host.serving(state) !== undefined, 'a new generation serves')
+    const known = now.generations[0]!.children.map((child) => child.pid)
+    expect(known.filter((pid) => old.includes(pid))).to.deep.equal([])
+    await host.until(() => old.every((pid) => !isAlive(pid)), 'the old processes have ended')
   })
 
   it('the host, politely: everything ends within its time, and nothing is left in the run directory that lies', async () => {
