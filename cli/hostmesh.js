@@ -8,5 +8,5 @@ const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 const main = existsSync(here('./main.js')) ? './main.js' : './main.ts'
 
 // in this process where possible: the watchdog keeps the process id that its service manager knows
-if (isNewEnough) await import(main)
+if (isNewEnough) await (await import(main)).run()
 else runUnderBundledNode(here(main), process.argv.slice(2))

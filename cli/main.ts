@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { adminClient, whereAllowed } from './admin-client.ts'
+import { type Shell, shells } from './completion/words.ts'
 import type { CommandContext } from './context.ts'
 import { type DrillName, drillNames } from './drill/names.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
@@ -19,7 +20,7 @@ interface GlobalOptions {
   json?: boolean
 }
 
-const program = new Command('hostmesh')
+export const program = new Command('hostmesh')
   .description(
     'Node-level service mesh: one agent per machine, three tiers for traffic, connections that survive a restart.',
   )
@@ -444,23 +445,39 @@ command('demo', 'two hosts, a center and a registry on this machine, with traffi
     await finish(demo(output(), { once: options.once === true, nacos: options.nacos }))
   })
 
-let isOutputLost = false
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // whoever read us has seen enough (`| head`): not a failure, and the exit code stays that of the answer
-  if (error.code === 'EPIPE' || isOutputLost) return
-  isOutputLost = true
-  process.stderr.write(`hostmesh: the answer could not be written: ${error.message}\n`)
-})
-// there is nobody left to tell
-process.stderr.on('error', () => undefined)
-process.on('exit', (code) => {
-  if (isOutputLost && code === exitCodes.ok) process.exitCode = exitCodes.failed
-})
+command('completion', 'print the completion script of a shell; packages install them', [
+  'hostmesh completion bash > /etc/bash_completion.d/hostmesh',
+  'hostmesh completion zsh > /usr/local/share/zsh/site-functions/_hostmesh',
+])
+  .addArgument(new Argument('<shell>', 'whose script').choices(shells))
+  .action(async (shell: Shell) => {
+    const { completion } = await import('./commands/completion.ts')
+    await finish(completion(output(), shell, program))
+  })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  process.exitCode = exitCodeOf(error)
+/** Does what the words of this process say, and sets its exit code. */
+export async function run(): Promise<void> {
+  endQuietlyWithoutReader()
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+function endQuietlyWithoutReader(): void {
+  let isOutputLost = false
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // whoever read us has seen enough (`| head`): not a failure, and the exit code stays that of the answer
+    if (error.code === 'EPIPE' || isOutputLost) return
+    isOutputLost = true
+    process.stderr.write(`hostmesh: the answer could not be written: ${error.message}\n`)
+  })
+  // there is nobody left to tell
+  process.stderr.on('error', () => undefined)
+  process.on('exit', (code) => {
+    if (isOutputLost && code === exitCodes.ok) process.exitCode = exitCodes.failed
+  })
 }
 
 function exitCodeOf(error: unknown): ExitCode {
@@ -473,3 +490,5 @@ function exitCodeOf(error: unknown): ExitCode {
   if (error.code === 'E_CONFIG_INVALID' || error.code === 'E_CONFIG_UNREADABLE') return exitCodes.config
   return exitCodes.failed
 }
+
+if (import.meta.main) await run()

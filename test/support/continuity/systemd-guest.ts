@@ -4,26 +4,16 @@
  * `first` or `second`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import {
-  appendFileSync,
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
-import type { OperatorReply, WatchdogState } from '../../../contracts/handoff.ts'
-import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import type { WatchdogState } from '../../../contracts/handoff.ts'
 import { productFolders } from '../../../scripts/structure/parts.ts'
-import { dialFrames } from '../../../native/frame-stream.ts'
 import { keepAliveLoad, KeepAliveCaller, newConnectionLoad } from './callers.ts'
 import { startFarSide } from './far-side.ts'
+import { isAlive, keepJournal, mainPid, serves, state, step, systemctl, until } from './guest-steps.ts'
 
-const [, , results = '/results/steps', boot = 'first'] = process.argv
+const boot = process.argv[3] ?? 'first'
 const root = join(import.meta.dirname, '../../..')
 const port = 20_007
 const config = `host: { address: 127.0.0.1 }
@@ -35,26 +25,6 @@ outbound:
     - { service: orders, protocol: http, port: ${port} }
 workers: 2
 `
-
-async function step(name: string, act: () => Promise<string | undefined>): Promise<void> {
-  let problem: string | undefined
-  try {
-    problem = await act()
-  } catch (error) {
-    problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  }
-  if (problem !== undefined) problem += `\n${systemctl('status', 'hostmesh')}`
-  appendFileSync(results, `${JSON.stringify({ boot, name, problem })}\n`)
-}
-
-function systemctl(...words: string[]): string {
-  try {
-    return execFileSync('systemctl', ['--no-pager', '--full', ...words], { encoding: 'utf8', timeout: 90_000 }).trim()
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string }
-    return `failed: ${stdout ?? ''}${stderr ?? ''}`
-  }
-}
 
 /** A second release: its own code, the packages of the first. */
 function releaseIn(folder: string): string {
@@ -68,10 +38,6 @@ function releaseIn(folder: string): string {
 function pointTo(release: string): void {
   symlinkSync(release, '/opt/hostmesh/current.new')
   renameSync('/opt/hostmesh/current.new', '/opt/hostmesh/current')
-}
-
-function mainPid(): number {
-  return Number(systemctl('show', '-P', 'MainPID', 'hostmesh'))
 }
 
 async function ask(): Promise<number> {
@@ -92,43 +58,6 @@ function askByName(host: string, at: number): Promise<number | string> {
     }).on('error', (error) => resolve(error.message))
   })
 }
-
-function state(): Promise<WatchdogState> {
-  return new Promise((resolve, reject) => {
-    dialFrames('/run/hostmesh/watchdog.sock', maxHandoffFrameBytes, undefined, {
-      onMessage: (raw) => {
-        const reply = raw as unknown as OperatorReply
-        if (reply.type === 'state') resolve(reply.state)
-      },
-      onClose: () => reject(new Error('hung up')),
-    }).then((stream) => {
-      stream.send({ type: 'operator', link: handoffVersion })
-      stream.send({ type: 'status' })
-      return undefined
-    }, reject)
-  })
-}
-
-async function until(
-  what: string,
-  isTrue: (now: WatchdogState) => boolean,
-  timeoutMs = 30_000,
-): Promise<WatchdogState> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    try {
-      const now = await state()
-      if (isTrue(now)) return now
-    } catch {
-      // Between two lives.
-    }
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-const serves = (now: WatchdogState): boolean =>
-  now.generations[0]?.phase === 'serving' && now.generations[0].children.filter((child) => child.isServing).length === 2
 
 const provider = await startFarSide('provider', false, 18_080)
 
@@ -312,18 +241,5 @@ if (boot === 'first') {
 }
 
 await provider.close()
-try {
-  cpSync('/run/hostmesh/watchdog.json', `${results}.${boot}.json`)
-  writeFileSync(`${results}.${boot}.log`, execFileSync('journalctl', ['-u', 'hostmesh', '--no-pager', '-n', '300']))
-} catch {
-  // Only for people.
-}
+keepJournal()
 systemctl('poweroff')
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  } catch {
-    return false
-  }
-}

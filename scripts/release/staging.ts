@@ -1,0 +1,114 @@
+/** The tree of a release, as a tarball unpacks it and as a package carries it: build, documentation, units, production packages, and the Node binary. */
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
+import { join, sep } from 'node:path'
+import { build } from '../build.ts'
+
+export const root = join(import.meta.dirname, '../..')
+
+export interface Release {
+  readonly version: string
+  /** Node's word: x64 or arm64. */
+  readonly arch: string
+  /** Seconds since 1970 that every file carries. */
+  readonly time: number
+  /** Compressed little: for trials. */
+  readonly isFast: boolean
+}
+
+/** What npm packages carry for their developers: never loaded, and half of their size. */
+const notLoaded = /\.(?:[cm]?ts|map|flow|md|markdown|html)$/
+const notLoadedFolders = new Set(['test', 'tests', '__tests__', 'docs', 'example', 'examples', 'bench', 'benchmark'])
+
+/** Makes `tree` anew. Throws with the words of the tool that failed. */
+export function stage(release: Release, tree: string): void {
+  build(tree)
+  for (const part of ['bin', 'docs', 'examples', 'systemd'])
+    cpSync(join(root, part), join(tree, part), { recursive: true })
+  const nodePackage = `node-linux-${release.arch}`
+  for (const path of productionPackages())
+    if (!path.startsWith('node_modules/node-linux-')) copyPackage(path, join(tree, path))
+  copyNode(nodePackage, tree)
+  evenModes(tree)
+}
+
+/** Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk. */
+function productionPackages(): string[] {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>
+  }
+  return Object.entries(lock.packages)
+    .filter(([folder, { dev }]) => folder !== '' && dev !== true && existsSync(join(root, folder)))
+    .map(([folder]) => folder)
+    .filter((folder) => !folder.includes('node_modules/@types/'))
+}
+
+function copyPackage(path: string, target: string): void {
+  const from = join(root, path)
+  cpSync(from, target, {
+    recursive: true,
+    filter: (file) => {
+      const [first = '', ...rest] = file.slice(from.length + 1).split(sep)
+      // packages within a package have a row of their own
+      if (first === 'node_modules' || (rest.length === 0 && first.startsWith('.'))) return false
+      return !notLoadedFolders.has(first) && (!notLoaded.test(file) || /licen[cs]e/i.test(file))
+    },
+  })
+}
+
+/** Copies the binary and its licence: headers, manuals and the change log are half of the package. Symbols that nobody reads go, too. */
+function copyNode(name: string, target: string): void {
+  const from = join(root, 'node_modules', name)
+  if (!existsSync(from))
+    throw new Error(
+      `node_modules/${name} is not there: npm pack it in the version of package.json, unpack it to that place`,
+    )
+  for (const file of ['bin/node', 'LICENSE', 'package.json'])
+    cpSync(join(from, file), join(target, 'node_modules', name, file))
+  if (name !== `node-linux-${process.arch}`)
+    process.stderr.write('Node keeps its symbols: it is for another processor\n')
+  else if (isInstalled('strip')) run('strip', [join(target, 'node_modules', name, 'bin/node')])
+  else process.stderr.write('Node keeps its symbols, 30 MB: strip (binutils) is not installed\n')
+  mkdirSync(join(target, 'node_modules/.bin'), { recursive: true })
+  symlinkSync(`../${name}/bin/node`, join(target, 'node_modules/.bin/node'))
+}
+
+/** Modes of a checkout depend on the umask of whoever made it; those of a release do not. */
+export function evenModes(folder: string): void {
+  chmodSync(folder, 0o755)
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    const state = lstatSync(path)
+    if (state.isDirectory()) evenModes(path)
+    else if (state.isFile()) chmodSync(path, (state.mode & 0o100) === 0 ? 0o644 : 0o755)
+  }
+}
+
+/** SOURCE_DATE_EPOCH, else the time of the commit, else, outside of a repository, that of the change log. */
+export function releaseTime(): number {
+  const given = process.env['SOURCE_DATE_EPOCH']
+  if (given !== undefined && /^\d+$/.test(given)) return Number(given)
+  const { status, stdout } = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' })
+  if (status === 0) return Number(stdout)
+  return Math.floor(statSync(join(root, 'CHANGELOG.md')).mtimeMs / 1000)
+}
+
+export function isInstalled(tool: string): boolean {
+  return spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined
+}
+
+export function run(tool: string, words: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+  const done = spawnSync(tool, words, { cwd: root, encoding: 'utf8', env, maxBuffer: 64 << 20 })
+  if (done.status !== 0) throw new Error(`${tool} ended with ${done.status ?? done.error?.message}\n${done.stderr}`)
+  return done.stdout
+}

@@ -1,0 +1,132 @@
+/**
+ * A machine booted with its own systemd: an overlay over this one's root, so the same programs, with changes and a network of its own. It runs one program of
+ * this checkout, which writes a JSON line per step, and is gone when that ends.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface Step {
+  readonly boot: string
+  readonly name: string
+  readonly problem?: string
+}
+
+const root = join(import.meta.dirname, '../../..')
+/** Where the machine sees this checkout, wherever it lies here: systemd mounts a /tmp of its own. */
+const guestRoot = '/srv/hostmesh-checkout'
+export const bootTimeoutMs = 180_000
+
+export class BootedMachine {
+  readonly folder: string
+  readonly #logs: string[] = []
+
+  /** `whatIsMissing` must have answered undefined. */
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), 'hm-systemd-'))
+    mount('-t', 'tmpfs', 'none', this.folder)
+    for (const name of ['upper', 'work', 'root', 'results']) mkdirSync(join(this.folder, name))
+    mount('-t', 'overlay', 'overlay', '-o', layers('/', this.folder, 'upper', 'work'), join(this.folder, 'root'))
+  }
+
+  /** Files put here lie in `/results` of the machine. */
+  get shared(): string {
+    return join(this.folder, 'results')
+  }
+
+  /** Boots, runs `program` (below the checkout) with the words `/results/steps BOOT`, and waits until the machine is off. */
+  async boot(program: string, boot: string): Promise<void> {
+    const unit = join(this.folder, 'hm-test.service')
+    const words = [`${guestRoot}/node_modules/.bin/node`, `${guestRoot}/${program}`, '/results/steps', boot]
+    writeFileSync(
+      unit,
+      `[Unit]
+After=multi-user.target
+Wants=multi-user.target
+[Service]
+Type=oneshot
+TimeoutStartSec=170
+ExecStart=${words.join(' ')}
+ExecStopPost=/bin/systemctl poweroff
+`,
+    )
+    const machine = spawn(
+      'systemd-nspawn',
+      [
+        '--directory',
+        join(this.folder, 'root'),
+        '--boot',
+        '--private-network',
+        '--register=no',
+        '--keep-unit',
+        '--link-journal=no',
+        '--console=pipe',
+        `--bind=${this.shared}:/results`,
+        `--bind-ro=${root}:${guestRoot}`,
+        `--bind-ro=${unit}:/etc/systemd/system/hm-test.service`,
+        'systemd.unit=hm-test.service',
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    let output = ''
+    machine.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()))
+    machine.stderr.on('data', (bytes: Buffer) => (output += bytes.toString()))
+    const timer = setTimeout(() => machine.kill('SIGKILL'), bootTimeoutMs)
+    await new Promise((resolve) => machine.once('close', resolve))
+    clearTimeout(timer)
+    this.#logs.push(`${boot} boot: ${output.slice(-3000)}`)
+    const journal = join(this.shared, `steps.${boot}.log`)
+    if (existsSync(journal)) this.#logs.push(readFileSync(journal, 'utf8').slice(-6000))
+  }
+
+  steps(): Step[] {
+    const file = join(this.shared, 'steps')
+    if (!existsSync(file)) return []
+    const lines = readFileSync(file, 'utf8').trim().split('\n')
+    return lines.map((line) => JSON.parse(line) as Step)
+  }
+
+  /** What the machine and the unit said, for the message of a failed test. */
+  get log(): string {
+    return this.#logs.join('\n')
+  }
+
+  remove(): void {
+    spawnSync('umount', [join(this.folder, 'root')])
+    spawnSync('umount', [this.folder])
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+function layers(lower: string, folder: string, upper: string, work: string): string {
+  return `lowerdir=${lower},upperdir=${folder}/${upper},workdir=${folder}/${work}`
+}
+
+function mount(...words: string[]): void {
+  const run = spawnSync('mount', words, { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(run.stderr)
+}
+
+/** By name, what this machine lacks for the test. */
+export function whatIsMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root'
+  if (spawnSync('systemd-nspawn', ['--version']).error !== undefined)
+    return 'needs systemd-nspawn: apt-get install systemd-container'
+  if (!existsSync(join(root, 'node_modules/.bin/node')))
+    return 'needs node_modules/.bin/node, which the units start: npm ci of npm 11'
+  if (!existsSync('/lib/systemd/systemd')) return 'needs systemd: apt-get install systemd'
+  const folder = mkdtempSync(join(tmpdir(), 'hm-overlay-'))
+  try {
+    mount('-t', 'tmpfs', 'none', folder)
+    for (const name of ['u', 'w', 'r']) mkdirSync(join(folder, name))
+    mount('-t', 'overlay', 'overlay', '-o', layers('/', folder, 'u', 'w'), join(folder, 'r'))
+    return undefined
+  } catch (error) {
+    return `needs overlay mounts: ${(error as Error).message.trim()}`
+  } finally {
+    spawnSync('umount', [join(folder, 'r')])
+    spawnSync('umount', [folder])
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

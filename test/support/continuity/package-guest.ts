@@ -1,0 +1,196 @@
+/**
+ * Runs inside a machine that was booted with a real systemd, as root: installs, upgrades, breaks and removes the Debian packages that lie in /results. Writes
+ * one JSON line per step to the file in its first argument.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { keepAliveLoad, KeepAliveCaller } from './callers.ts'
+import { startFarSide } from './far-side.ts'
+import { keepJournal, mainPid, serves, state, step, systemctl, until } from './guest-steps.ts'
+
+const port = 20_007
+const home = '/usr/lib/hostmesh'
+const config = `host: { address: 127.0.0.1 }
+registries:
+  - { name: files, type: file, directory: /etc/hostmesh/endpoints }
+endpoints: { allowLoopbackEndpoints: true }
+outbound:
+  services:
+    - { service: orders, protocol: http, port: ${port} }
+workers: 2
+`
+
+interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Load and provider live in this process: it must not wait for another one. */
+function run(program: string, words: readonly string[], variables: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', ...variables }
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString()))
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (status) => resolve({ status, stdout, stderr }))
+  })
+}
+
+const install = (name: string): Promise<Ended> => run('dpkg', ['--install', `/results/${name}.deb`])
+
+/** Undefined when it ended well. */
+function failure({ status, stdout, stderr }: Ended): string | undefined {
+  return status === 0 ? undefined : `exit ${status}: ${stdout}${stderr}`
+}
+
+/** Keep-alive callers, each of which has had an answer. */
+async function servedLoad(): Promise<{ stop: () => Promise<string | undefined> }> {
+  const load = await keepAliveLoad(port, 8)
+  await load.served
+  const before = load.result.answered
+  return {
+    stop: async () => {
+      const { failures, answered } = await load.stop()
+      if (failures.length > 0) return `lost ${failures.length} of ${answered}: ${failures[0]}`
+      return answered > before ? undefined : 'nothing was answered meanwhile'
+    },
+  }
+}
+
+const current = (): string => readlinkSync(`${home}/current`)
+
+/** Of all processes of the agent, those that do not run the present release. */
+async function strangers(): Promise<number[]> {
+  const now = await state()
+  const pids = [now.pid, ...now.generations.flatMap(({ children }) => children.map((child) => child.pid))]
+  return pids.filter((pid) => !readlinkSync(`/proc/${pid}/exe`).startsWith(`${current()}/`))
+}
+
+async function ask(): Promise<number> {
+  const caller = await KeepAliveCaller.connect(port)
+  try {
+    return (await caller.get()).status
+  } finally {
+    caller.close()
+  }
+}
+
+/** Everything on this machine that bears the name, but what the test itself brought. */
+async function leftBehind(): Promise<string[]> {
+  const found = (await run('find', ['/etc', '/usr', '/var/lib', '/opt', '/run', '-xdev', '-iname', '*hostmesh*']))
+    .stdout
+  return found.split('\n').filter((path) => path !== '' && !path.startsWith('/var/lib/dpkg/'))
+}
+
+// small, so that an upgrade fills it
+mkdirSync(home)
+await run('mount', ['-t', 'tmpfs', '-o', 'size=190m', 'none', home])
+const provider = await startFarSide('provider', false, 18_080)
+
+await step('a package installs an account, a manual, completions and an example, and starts nothing', async () => {
+  const problem = failure(await install('first'))
+  if (problem !== undefined) return problem
+  const lacking = [
+    '/etc/hostmesh/agent.yaml',
+    '/etc/hostmesh/services.d',
+    '/usr/share/man/man1/hostmesh-status.1.gz',
+    '/usr/share/bash-completion/completions/hostmesh',
+  ].filter((path) => !existsSync(path))
+  if (lacking.length > 0) return `not there: ${lacking.join()}`
+  if ((await run('id', ['hostmesh'])).status !== 0) return 'no account'
+  if ((await run('hostmesh', ['--version'])).stdout !== '0.1.0\n') return 'the command does not run'
+  return systemctl('is-active', 'hostmesh').includes('inactive') ? undefined : 'the unit runs'
+})
+
+await step('a configured host serves as soon as its unit is started', async () => {
+  mkdirSync('/etc/hostmesh/endpoints')
+  writeFileSync(
+    '/etc/hostmesh/endpoints/orders.yaml',
+    'service: orders\nendpoints:\n  - { address: 127.0.0.1, port: 18080 }\n',
+  )
+  writeFileSync('/etc/hostmesh/agent.yaml', config)
+  const said = systemctl('enable', '--now', 'hostmesh')
+  if (said.startsWith('failed')) return said
+  await until('it serves', serves)
+  const status = await ask()
+  return status === 200 ? undefined : `answered ${status}`
+})
+
+await step('a disk that is full in the middle of an upgrade leaves what runs as it is', async () => {
+  const before = current()
+  const load = await servedLoad()
+  const tried = await install('second')
+  const lost = await load.stop()
+  await run('mount', ['-o', 'remount,size=900m', home])
+  if (tried.status === 0) return 'it was installed'
+  if (lost !== undefined) return lost
+  if (current() !== before || !existsSync(`${before}/cli/main.js`)) return 'the old release is not what it was'
+  return (await strangers()).length === 0 && (await ask()) === 200 ? undefined : 'something else runs'
+})
+
+await step(
+  'an upgrade of the package is a hot upgrade: nothing is lost, all processes run the new release',
+  async () => {
+    const before = { release: current(), pid: mainPid() }
+    const load = await servedLoad()
+    const problem = failure(await install('second'))
+    await until('the new generation alone', (now) => serves(now) && now.generations.length === 1)
+    const lost = await load.stop()
+    if (problem !== undefined) return problem
+    if (lost !== undefined) return lost
+    if (current() === before.release || mainPid() === before.pid) return 'the old release or the old watchdog'
+    if (readFileSync('/etc/hostmesh/agent.yaml', 'utf8') !== config) return 'the edited configuration was replaced'
+    const others = await strangers()
+    return others.length === 0 ? undefined : `not in the new release: ${others.join()}`
+  },
+)
+
+await step('a release that does not serve is refused, and the old one serves on', async () => {
+  const before = current()
+  const load = await servedLoad()
+  const tried = await install('broken')
+  const lost = await load.stop()
+  if (tried.status === 0) return 'it was installed'
+  if (!tried.stderr.includes('the old one serves on')) return `said: ${tried.stderr}`
+  if (lost !== undefined) return lost
+  if (current() !== before) return `current is ${current()}`
+  return (await strangers()).length === 0 ? undefined : 'something else runs'
+})
+
+await step('the package before goes in again, and releases that nobody needs are gone', async () => {
+  const problem = failure(await install('second'))
+  if (problem !== undefined) return problem
+  await until('it serves', serves)
+  const releases = readdirSync(`${home}/releases`)
+  return releases.length <= 2 ? undefined : `there are ${releases.join()}`
+})
+
+await step('it is not removed while an application is registered, unless that is forced', async () => {
+  writeFileSync('/etc/hostmesh/services.d/web.yaml', 'service: web\nport: 18080\nprotocol: http\n')
+  const deadline = performance.now() + 20_000
+  while (!(await run('hostmesh', ['registrations', '--json'])).stdout.includes('web'))
+    if (performance.now() > deadline) return (await run('hostmesh', ['status'])).stdout
+  const tried = await run('dpkg', ['--remove', 'hostmesh'])
+  if (tried.status === 0 || !tried.stderr.includes('HOSTMESH_FORCE_REMOVE')) return `was removed: ${tried.stderr}`
+  if ((await ask()) !== 200) return 'it serves no more'
+  const forced = await run('dpkg', ['--remove', 'hostmesh'], { HOSTMESH_FORCE_REMOVE: 'yes' })
+  return failure(forced) ?? (existsSync('/etc/hostmesh/agent.yaml') ? undefined : 'the configuration is gone')
+})
+
+await step('a purge leaves nothing', async () => {
+  const problem = failure(await run('dpkg', ['--purge', 'hostmesh']))
+  if (problem !== undefined) return problem
+  await run('umount', [home])
+  rmSync(home, { recursive: true, force: true })
+  const left = await leftBehind()
+  if (left.length > 0) return `left: ${left.join()}`
+  return (await run('id', ['hostmesh'])).status === 0 ? 'the account' : undefined
+})
+
+await provider.close()
+keepJournal()
+systemctl('poweroff')
