@@ -1,4 +1,7 @@
-/** What the command can do, as plain data: completions and manual pages are written from it, so that they never differ from `--help`. */
+/**
+ * What the command can do, as plain data: completions and manual pages are written from it, so that they never differ
+ * from `--help`.
+ */
 import type { Argument, Command, Option } from 'commander'
 
 export interface OptionView {

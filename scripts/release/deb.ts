@@ -1,6 +1,6 @@
 /**
- * The Debian package: the tree of a release under /usr/lib/hostmesh, units, an account, manual pages, completions and /etc/hostmesh. What happens on a host
- * at an installation, an upgrade and a removal is written in `packaging/deb/`.
+ * The Debian package: the tree of a release under /usr/lib/hostmesh, units, an account, manual pages, completions and
+ * /etc/hostmesh. What happens on a host at an installation, an upgrade and a removal is written in `packaging/deb/`.
  */
 import { createHash } from 'node:crypto'
 import {

@@ -1,9 +1,11 @@
 /**
- * Makes what a host installs, in one folder: `hostmesh-VERSION-linux-ARCH.tar.gz`, `hostmesh_VERSION_ARCH.deb`, a bill of materials (CycloneDX) and
- * `SHA256SUMS`. A host needs nothing else. The same checkout gives the same bytes again: times are those of the commit, or SOURCE_DATE_EPOCH.
+ * Makes what a host installs, in one folder: `hostmesh-VERSION-linux-ARCH.tar.gz`, `hostmesh_VERSION_ARCH.deb`, a bill
+ * of materials (CycloneDX) and `SHA256SUMS`. A host needs nothing else. The same checkout gives the same bytes again:
+ * times are those of the commit, or SOURCE_DATE_EPOCH.
  *
- * Usage: node scripts/release/main.ts [--fast] [--arch x64|arm64] [FOLDER]   (no FOLDER = dist). Packages are taken as `npm ci` put them there; nothing is
- * downloaded. `--fast` compresses little, for trials. Without `dpkg-deb` there is no .deb, without `strip` a larger one; both are said.
+ * Usage: node scripts/release/main.ts [--fast] [--arch x64|arm64] [FOLDER]   (no FOLDER = dist). Packages are taken as
+ * `npm ci` put them there; nothing is downloaded. `--fast` compresses little, for trials. Without `dpkg-deb` there is
+ * no .deb, without `strip` a larger one; both are said.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

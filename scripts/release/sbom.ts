@@ -1,4 +1,7 @@
-/** The bill of materials: npm's own CycloneDX list of what a release contains, without what differs from run to run or names a registry. */
+/**
+ * The bill of materials: npm's own CycloneDX list of what a release contains, without what differs from run to run or
+ * names a registry.
+ */
 import { createHash } from 'node:crypto'
 import { type Release, run } from './staging.ts'
 

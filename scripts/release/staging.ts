@@ -1,4 +1,7 @@
-/** The tree of a release, as a tarball unpacks it and as a package carries it: build, documentation, units, production packages, and the Node binary. */
+/**
+ * The tree of a release, as a tarball unpacks it and as a package carries it: build, documentation, units, production
+ * packages, and the Node binary.
+ */
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -42,7 +45,9 @@ export function stage(release: Release, tree: string): void {
   evenModes(tree)
 }
 
-/** Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk. */
+/**
+ * Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk.
+ */
 function productionPackages(): string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean }>
@@ -66,7 +71,10 @@ function copyPackage(path: string, target: string): void {
   })
 }
 
-/** Copies the binary and its licence: headers, manuals and the change log are half of the package. Symbols that nobody reads go, too. */
+/**
+ * Copies the binary and its licence: headers, manuals and the change log are half of the package. Symbols that nobody
+ * reads go, too.
+ */
 function copyNode(name: string, target: string): void {
   const from = join(root, 'node_modules', name)
   if (!existsSync(from))

@@ -31,7 +31,8 @@ export class Retirement {
   /** Resolves when every process of `old` is gone, with what became of its connections. */
   async retire(old: Generation, successor: Generation): Promise<readonly DrainCount[]> {
     const { tree, deadlines } = this.deps
-    // first the place, then the phase: entering it writes the record, and a next watchdog must find this generation there
+    // first the place, then the phase: entering it writes the record, and a next watchdog must find this generation
+    // there
     tree.draining.push(old)
     old.enter('draining')
     this.enforceCap(old)

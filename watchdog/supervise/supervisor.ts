@@ -191,8 +191,9 @@ export class Supervisor {
   }
 
   /**
-   * Nobody accepts any more: who is refused can go elsewhere, who waits in a queue cannot. systemd's copies stay, so that a restart under it keeps its callers
-   * waiting for the next start; a center's port leaves there too, because its callers have other centers and the direct tier.
+   * Nobody accepts any more: who is refused can go elsewhere, who waits in a queue cannot. systemd's copies stay, so
+   * that a restart under it keeps its callers waiting for the next start; a center's port leaves there too, because its
+   * callers have other centers and the direct tier.
    */
   private leaveSockets(): void {
     const { held } = this.deps.transfer
@@ -338,7 +339,10 @@ export class Supervisor {
     }
   }
 
-  /** Shards that only a failed generation knew: the old one accepts on them, or they go, so that no caller waits in a queue nobody reads. */
+  /**
+   * Shards that only a failed generation knew: the old one accepts on them, or they go, so that no caller waits in a
+   * queue nobody reads.
+   */
   private giveBackShards(failed: Generation, old: Generation | undefined): void {
     const { held } = this.deps.transfer
     if (old === undefined || failed.release.workers <= old.release.workers) return

@@ -1,8 +1,10 @@
 /**
- * A worker's side of continuity: listening sockets that outlive it, and live connections that go on in its successor (docs/continuity.md).
+ * A worker's side of continuity: listening sockets that outlive it, and live connections that go on in its successor
+ * (docs/continuity.md).
  *
- * Order in `start.ts`: `connectWatchdog` → load the snapshot from control → open the probe listener → `ready` → await `permission` → listen on every
- * listener (`takeListeners` first, bind what is missing, `deposit` it) → `serving`. Everything after that comes through the hooks.
+ * Order in `start.ts`: `connectWatchdog` → load the snapshot from control → open the probe listener → `ready` → await
+ * `permission` → listen on every listener (`takeListeners` first, bind what is missing, `deposit` it) → `serving`.
+ * Everything after that comes through the hooks.
  */
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
@@ -28,11 +30,19 @@ import type { HandoffDeps, HeldListener } from './handoff-deps.ts'
 import { Takeover } from './takeover.ts'
 
 export interface WatchdogLink {
-  /** False when there was no watchdog at the start (`hostmesh agent`): bind everything, `permission` is given at once. */
+  /**
+   * False when there was no watchdog at the start (`hostmesh agent`): bind everything, `permission` is given at once.
+   */
   readonly isSupervised: boolean
-  /** Sockets held for this worker's shards, each call empties the list. With `shard === index` there is nothing to bind for this name. */
+  /**
+   * Sockets held for this worker's shards, each call empties the list. With `shard === index` there is nothing to bind
+   * for this name.
+   */
   takeListeners(): HeldListener[]
-  /** Gives the watchdog a copy of a socket that this worker bound and listens on. Never throws and never waits; without a watchdog it does nothing. */
+  /**
+   * Gives the watchdog a copy of a socket that this worker bound and listens on. Never throws and never waits; without
+   * a watchdog it does nothing.
+   */
   deposit(shard: ShardName, descriptor: number): void
   /** The listener left the configuration: the watchdog forgets its copy. */
   withdraw(shard: ShardName): void
@@ -55,9 +65,10 @@ const flushAfterMs = 2000
 /**
  * Dials the watchdog of the run directory and takes what it holds for this worker.
  *
- * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this worker (the process should exit 1);
- * E_RUN_DIRECTORY when the sockets of this worker cannot be made. No watchdog at all is not an error: `isSupervised` is then false. One that says nothing for
- * `welcomeTimeoutMs` is not waited for any longer: the worker starts with what it has.
+ * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this worker (the process should exit
+ * 1); E_RUN_DIRECTORY when the sockets of this worker cannot be made. No watchdog at all is not an error:
+ * `isSupervised` is then false. One that says nothing for `welcomeTimeoutMs` is not waited for any longer: the worker
+ * starts with what it has.
  */
 export async function connectWatchdog(deps: HandoffDeps): Promise<WatchdogLink> {
   const { native, problem } = loadNative()
@@ -167,7 +178,8 @@ class DialedWatchdog implements WatchdogLink {
   serving(listeners: number): void {
     this.isServing = true
     this.send({ type: 'serving', listeners })
-    // The next generation starts faster when Node finds its compiled code; by itself it writes that only at a clean exit.
+    // The next generation starts faster when Node finds its compiled code; by itself it writes that only at a clean
+    // exit.
     setTimeout(flushCompileCache, flushAfterMs).unref()
   }
 

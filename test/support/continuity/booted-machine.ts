@@ -1,6 +1,7 @@
 /**
- * A machine booted with its own systemd: an overlay over this one's root, so the same programs, with changes and a network of its own. It runs one program of
- * this checkout, which writes a JSON line per step, and is gone when that ends.
+ * A machine booted with its own systemd: an overlay over this one's root, so the same programs, with changes and a
+ * network of its own. It runs one program of this checkout, which writes a JSON line per step, and is gone when that
+ * ends.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,7 +36,10 @@ export class BootedMachine {
     return join(this.folder, 'results')
   }
 
-  /** Boots, runs `program` (below the checkout) with the words `/results/steps BOOT`, and waits until the machine is off. */
+  /**
+   * Boots, runs `program` (below the checkout) with the words `/results/steps BOOT`, and waits until the machine is
+   * off.
+   */
   async boot(program: string, boot: string): Promise<void> {
     const unit = join(this.folder, 'hm-test.service')
     const words = [`${guestRoot}/node_modules/.bin/node`, `${guestRoot}/${program}`, '/results/steps', boot]

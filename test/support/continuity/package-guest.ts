@@ -1,6 +1,6 @@
 /**
- * Runs inside a machine that was booted with a real systemd, as root: installs, upgrades, breaks and removes the Debian packages that lie in /results. Writes
- * one JSON line per step to the file in its first argument.
+ * Runs inside a machine that was booted with a real systemd, as root: installs, upgrades, breaks and removes the Debian
+ * packages that lie in /results. Writes one JSON line per step to the file in its first argument.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
