@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
 import { openPeerNamespace, type PeerNamespace } from '../../support/security/network-namespace.ts'
-import { askAs, holdSilentAs } from '../../support/security/other-user.ts'
+import { askAs, holdSilentAs, runAs } from '../../support/security/other-user.ts'
 
 describe('a host and its peers', function () {
   this.timeout(120_000)
@@ -135,5 +135,25 @@ describe('a host and its peers', function () {
     } finally {
       for (const holder of holders) holder.kill('SIGKILL')
     }
+  })
+
+  it('is not let in at a center whose allowed networks do not name them, whatever they say of themselves', async () => {
+    const center = mesh.host('center', { role: 'center' })
+    Object.assign(center.options, {
+      extra: { relay: { address: `${network.here}:15443`, allowedNetworks: ['127.0.0.0/8', '10.0.0.0/8'] } },
+    })
+    center.start()
+    await center.ready()
+    const script = `const { connect } = require('node:net')
+      const [host, port] = process.argv[1].split(' ')
+      const socket = connect(Number(port), host, () => socket.write('PROXY TCP4 127.0.0.1 127.0.0.1 1 2\\r\\nGET / HTTP/1.1\\r\\nhost: orders\\r\\n\\r\\n'))
+      let heard = ''
+      socket.on('data', (bytes) => (heard += bytes)).on('error', () => {}).on('close', () => process.stdout.write('heard ' + JSON.stringify(heard)))`
+    const child = runAs(0, script, `${network.here} 15443`, network.name)
+    let text = ''
+    child.stdout!.on('data', (bytes: Buffer) => (text += bytes.toString()))
+    await once(child, 'close')
+    expect(text).to.equal('heard ""')
+    expect((await center.admin.get('/stats?filter=relay_strangers')).text).to.match(/: 1/)
   })
 })

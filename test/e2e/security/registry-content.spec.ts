@@ -1,0 +1,84 @@
+/** A registry in which somebody hostile may write: rule documents and addresses that are meant to hurt the hosts which read them. */
+import { expect } from 'chai'
+import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
+
+describe('a host and what a registry tells it', function () {
+  this.timeout(60_000)
+  let registry: EmbeddedRegistry
+  let mesh: Mesh
+  let host: DemoHost
+
+  before(async () => {
+    registry = await startEmbeddedRegistry({ mergeWindowMs: 50 })
+    mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address], rulesGroup: 'RULES' }])
+    host = await mesh.startedHost('alpha')
+  })
+  after(async () => {
+    await mesh?.close()
+    await registry?.close()
+  })
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh?.report())
+  })
+
+  async function publish(content: string): Promise<void> {
+    const body = new URLSearchParams({ dataId: 'hostmesh.mesh', group: 'RULES', content })
+    const reply = await fetch(`http://${registry.address}/nacos/v1/cs/configs`, { method: 'POST', body })
+    expect(await reply.text()).to.equal('true')
+  }
+  const rules = async (): Promise<string> => (await host.admin.get('/rules')).text
+
+  it('answers on while a document is read that is made to hold its reader up, and refuses it', async () => {
+    const hostile = {
+      'as many keys as 69 KB hold': Array.from({ length: 9900 }, (_, index) => `k${index}: v\n`).join(''),
+      'the same, beyond the bound': Array.from({ length: 40_000 }, (_, index) => `${index.toString(36)}:\n`).join(''),
+      'lists in lists': `a: ${'['.repeat(6000)}${']'.repeat(6000)}\n`,
+      'maps in a flow': `a: [${'{a: 1},'.repeat(6000)}]\n`,
+      'an anchor bomb': `a: &a [x, x]\n${Array.from({ length: 90 }, (_, index) => `b${index}: [*a, *a]\n`).join('')}`,
+    }
+    for (const [what, content] of Object.entries(hostile)) {
+      const before = await rules()
+      await publish(content)
+      let longest = 0
+      await until(20_000, `${what}: refused`, async () => {
+        const asked = performance.now()
+        const now = await rules()
+        longest = Math.max(longest, performance.now() - asked)
+        return now !== before && /rejected/.test(now)
+      })
+      expect(longest, `${what}: ms for one answer of control`).to.be.lessThan(1000)
+    }
+    expect(host.lastLines(200).join('\n')).to.not.match(/died: signal|is started again/)
+  })
+
+  it('dials no metadata service of a cloud, nor any other forbidden address, in whatever spelling an entry names it', async () => {
+    const addresses = [
+      '169.254.169.254',
+      '::ffff:169.254.169.254',
+      '64:ff9b::a9fe:a9fe',
+      'fd00:ec2::254',
+      '100.100.100.200',
+    ]
+    const entry = (index: number): string =>
+      JSON.stringify({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'ServiceEntry',
+        metadata: { name: `entry-${index}` },
+        spec: {
+          hosts: [`entry-${index}.example`],
+          ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+          resolution: 'STATIC',
+          endpoints: [{ address: addresses[index] }],
+        },
+      })
+    await publish(addresses.map((_, index) => `${entry(index)}\n`).join('---\n'))
+    await until(10_000, 'the entries are in force', async () => /entry-4/.test(await rules()))
+    for (const [index, address] of addresses.entries()) {
+      const answer = await call(host.options.address, 15_001, { host: `entry-${index}.example` })
+      expect(answer.status, address).to.equal(503)
+      expect(answer.headers['x-mesh-error'], address).to.be.oneOf(['E_BALANCE_NO_ENDPOINT', 'E_ROUTE_UNKNOWN_SERVICE'])
+    }
+    expect((await host.admin.get('/stats?filter=endpoints_refused')).text).to.match(/: [1-9]/)
+  })
+})
