@@ -22,6 +22,8 @@ import { readInstances } from './read-instances.ts'
 import { ServicePolls } from './service-polls.ts'
 
 const timeoutMs = 5000
+/** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
+const lookedAtShare = 2
 
 export class ConsulAdapter implements RegistryAdapter {
   readonly name: string
@@ -148,7 +150,7 @@ export class ConsulAdapter implements RegistryAdapter {
   private answered(key: ServiceKey, answer: HttpAnswer): void {
     let read: ReturnType<typeof readInstances>
     try {
-      read = readInstances(jsonOf(answer, 'the instances'))
+      read = readInstances(jsonOf(answer, 'the instances'), this.settings.maxEndpoints * lookedAtShare)
       if (read === undefined) throw new MeshError('E_REGISTRY_PROTOCOL', 'the instances are no list')
     } catch (error) {
       this.failed(key, error as MeshError)
@@ -161,7 +163,13 @@ export class ConsulAdapter implements RegistryAdapter {
         `${key}: ${read.refused} instances make no sense and are left out; the others are used`,
       )
       // a list of which nothing can be read is no list
-      if (read.endpoints.length === 0) return
+      if (read.endpoints.length === 0) {
+        this.state.refused(
+          key,
+          new MeshError('E_REGISTRY_PROTOCOL', `${key}: none of ${read.refused} instances makes sense`),
+        )
+        return
+      }
     }
     this.state.taken(key)
     this.state.services.publish(key, read.endpoints, this.settings.protectThreshold)

@@ -32,12 +32,12 @@ export interface ReadInstances {
   readonly refused: number
 }
 
-/** undefined = the answer is no list. Never throws. */
-export function readInstances(json: unknown): ReadInstances | undefined {
+/** At most `most` entries are looked at; the others count as refused. undefined = the answer is no list. Never throws. */
+export function readInstances(json: unknown, most: number): ReadInstances | undefined {
   if (!Array.isArray(json)) return undefined
   const endpoints: Endpoint[] = []
-  let refused = 0
-  for (const item of json) {
+  let refused = Math.max(0, json.length - most)
+  for (const item of json.slice(0, most)) {
     const endpoint = readInstance(item)
     if (endpoint === undefined) refused++
     else endpoints.push(endpoint)

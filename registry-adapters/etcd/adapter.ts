@@ -20,7 +20,7 @@ import { readPlainInstance } from '../plain-instance.ts'
 import { Pulse } from '../pulse.ts'
 import type { EtcdAdapterConfig } from './config.ts'
 import { EtcdApi } from './etcd-api.ts'
-import type { WatchWord } from './etcd-api.ts'
+import type { KeyValue, WatchWord } from './etcd-api.ts'
 import { InstanceDriver } from './instance-driver.ts'
 
 /** etcd says something every ten minutes at least, when asked to (`progress_notify`). */
@@ -28,6 +28,10 @@ const watchSilenceMs = 660_000
 const watchRetryMs = 500
 /** Lists that are asked for at the same time. */
 const maxQuestions = 32
+/** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
+const lookedAtShare = 2
+/** Changes that are kept while a service is listed; with more of them it is listed again. */
+const maxMissed = 10_000
 
 interface Listed {
   readonly service: string
@@ -158,13 +162,16 @@ export class EtcdAdapter implements RegistryAdapter {
     listed.isListing = true
     listed.missed = []
     try {
-      const { kvs } = await this.api.list(`${this.settings.prefix}/${listed.service}/`)
+      const all = await this.api.list(`${this.settings.prefix}/${listed.service}/`)
       if (this.listed.get(key) !== listed) return
+      const kvs = this.cut(key, all.kvs)
       const present = new Set(kvs.map((kv) => kv.key))
       for (const known of listed.instances.keys()) if (!present.has(known)) listed.instances.delete(known)
-      for (const kv of kvs) this.take(key, listed, kv.key, kv.value)
+      let refused = 0
+      for (const kv of kvs) if (!this.take(listed, kv.key, kv.value)) refused++
       // the list may be older than what the watch said meanwhile, never newer by less than that
-      for (const event of listed.missed) this.apply(key, listed, event)
+      for (const event of listed.missed) if (!this.apply(listed, event)) refused++
+      this.tellRefused(key, refused)
       this.state.taken(key)
       this.state.services.publish(key, listed.instances.values())
     } catch (error) {
@@ -172,28 +179,43 @@ export class EtcdAdapter implements RegistryAdapter {
     } finally {
       listed.isListing = false
       this.questions--
+      if (listed.missed.length >= maxMissed) this.ask(key)
       this.go()
     }
   }
 
-  private take(key: ServiceKey, listed: Listed, node: string, value: string): void {
-    const endpoint = readPlainInstance(value)
-    if (endpoint !== undefined) {
-      listed.instances.set(node, endpoint)
-      return
-    }
-    this.deps.metrics.count('registry_entries_refused', { registry: this.name })
-    this.deps.log.warn(
-      { registry: this.name, service: key, node: node.slice(0, 300) },
-      listed.instances.has(node)
-        ? `${key}: an instance makes no sense any more; its last good content stays in use`
-        : `${key}: an instance makes no sense and is left out; the others are used`,
-    )
+  /** A list far beyond what is taken is not even looked at as a whole. */
+  private cut(key: ServiceKey, kvs: readonly KeyValue[]): readonly KeyValue[] {
+    const most = this.settings.maxEndpoints * lookedAtShare
+    if (kvs.length <= most) return kvs
+    const { metrics, log } = this.deps
+    metrics.count('registry_endpoints_cut', { registry: this.name }, kvs.length - most)
+    log.warn({ registry: this.name, service: key }, `${key}: ${kvs.length} entries, ${most} of them are looked at`)
+    return kvs.slice(0, most)
   }
 
-  private apply(key: ServiceKey, listed: Listed, event: WatchWord['events'][number]): void {
-    if (event.isRemoval) listed.instances.delete(event.key)
-    else this.take(key, listed, event.key, event.value)
+  /** False = it makes no sense; its last good content stays. */
+  private take(listed: Listed, node: string, value: string): boolean {
+    const isNew = !listed.instances.has(node)
+    if (isNew && listed.instances.size >= this.settings.maxEndpoints * lookedAtShare) return false
+    const endpoint = readPlainInstance(value)
+    if (endpoint !== undefined) listed.instances.set(node, endpoint)
+    return endpoint !== undefined
+  }
+
+  private apply(listed: Listed, event: WatchWord['events'][number]): boolean {
+    if (!event.isRemoval) return this.take(listed, event.key, event.value)
+    listed.instances.delete(event.key)
+    return true
+  }
+
+  private tellRefused(key: ServiceKey, refused: number): void {
+    if (refused === 0) return
+    this.deps.metrics.count('registry_entries_refused', { registry: this.name }, refused)
+    this.deps.log.warn(
+      { registry: this.name, service: key, refused },
+      `${key}: ${refused} instances make no sense; what was good before stays in use, the others are used`,
+    )
   }
 
   private lost(problem: MeshError): void {
@@ -231,19 +253,22 @@ export class EtcdAdapter implements RegistryAdapter {
   }
 
   private heard(word: WatchWord): void {
-    const changed = new Set<ServiceKey>()
+    const changed = new Map<ServiceKey, number>()
     const { prefix } = this.settings
     for (const event of word.events) {
       const key = this.naming.keyOf(event.key.slice(prefix.length + 1).split('/')[0]!)
       const listed = this.listed.get(key)
       if (listed === undefined) continue
-      if (listed.isListing) listed.missed.push(event)
-      else {
-        this.apply(key, listed, event)
-        changed.add(key)
+      if (listed.isListing) {
+        if (listed.missed.length < maxMissed) listed.missed.push(event)
+        continue
       }
+      changed.set(key, (changed.get(key) ?? 0) + (this.apply(listed, event) ? 0 : 1))
     }
-    for (const key of changed) this.state.services.publish(key, this.listed.get(key)!.instances.values())
+    for (const [key, refused] of changed) {
+      this.tellRefused(key, refused)
+      this.state.services.publish(key, this.listed.get(key)!.instances.values())
+    }
   }
 
   private failed(key: ServiceKey, error: MeshError): void {

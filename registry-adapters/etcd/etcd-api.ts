@@ -65,7 +65,7 @@ export class EtcdApi {
   /** Everything whose key begins so. */
   async list(prefix: string, signal?: AbortSignal): Promise<Range> {
     const reply = await this.call('kv/range', { key: base64(prefix), range_end: base64(prefixEnd(prefix)) }, signal)
-    return { revision: BigInt(reply.header?.revision ?? 0), kvs: (reply.kvs ?? []).map(keyValue) }
+    return { revision: revisionOf(reply), kvs: keyValues(reply.kvs) }
   }
 
   /** The leader must answer, not only this member. */
@@ -166,12 +166,9 @@ export class EtcdApi {
   private async post(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
     const question = { method: 'POST', path: `/v3/${method}`, body, timeoutMs, ...(signal && { signal }) } as const
     const { status, text } = await this.http.ask(question)
-    let reply: Reply
-    try {
-      reply = JSON.parse(text) as Reply
-    } catch (cause) {
-      throw new MeshError('E_REGISTRY_PROTOCOL', `etcd ${method}: answered ${status}, no JSON`, { cause })
-    }
+    const reply = readReply(text)
+    if (reply === undefined)
+      throw new MeshError('E_REGISTRY_PROTOCOL', `etcd ${method}: answered ${status}, and nothing that makes sense`)
     if (status === 200) return reply
     const words = messageOf(reply).slice(0, 200)
     throw new MeshError(
@@ -185,18 +182,13 @@ function isDenial(words: string): boolean {
   return /permission denied|invalid auth token|authentication failed|user name is empty/.test(words)
 }
 
-function messageOf(reply: Reply): string {
-  if (typeof reply.error === 'string') return reply.error
-  return reply.error?.message ?? reply.message ?? ''
+function messageOf({ error, message }: Reply): string {
+  return String((typeof error === 'string' ? error : error?.message) ?? message ?? '')
 }
 
 function readWord(line: string): WatchWord | MeshError {
-  let reply: Reply
-  try {
-    reply = JSON.parse(line) as Reply
-  } catch (cause) {
-    return new MeshError('E_REGISTRY_PROTOCOL', 'etcd watch: a line that is no JSON', { cause })
-  }
+  const reply = readReply(line)
+  if (reply === undefined) return new MeshError('E_REGISTRY_PROTOCOL', 'etcd watch: a line that makes no sense')
   const { result } = reply
   if (result === undefined) {
     const words = messageOf(reply).slice(0, 200)
@@ -204,14 +196,39 @@ function readWord(line: string): WatchWord | MeshError {
   }
   if (result.canceled === true)
     return new MeshError('E_REGISTRY_STALE', `etcd watch: ${result.cancel_reason ?? 'the revision is compacted'}`)
+  const events = Array.isArray(result.events) ? result.events : []
   return {
-    revision: BigInt(result.header?.revision ?? 0),
-    events: (result.events ?? []).map(({ type, kv }) => ({ isRemoval: type === 'DELETE', ...keyValue(kv) })),
+    revision: revisionOf(result),
+    events: events.flatMap((event) =>
+      keyValues([event?.kv]).map((kv) => ({ isRemoval: event.type === 'DELETE', ...kv })),
+    ),
   }
 }
 
-function keyValue(kv: { readonly key: string; readonly value?: string }): KeyValue {
-  return { key: text(kv.key), value: text(kv.value ?? '') }
+/** undefined = it is no object. */
+function readReply(json: string): Reply | undefined {
+  try {
+    const reply = JSON.parse(json) as unknown
+    return typeof reply === 'object' && reply !== null && !Array.isArray(reply) ? (reply as Reply) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function revisionOf({ header }: Reply): bigint {
+  const revision: unknown = header?.revision
+  return typeof revision === 'string' && /^\d{1,19}$/.test(revision) ? BigInt(revision) : 0n
+}
+
+/** Those that are pairs of texts. */
+function keyValues(list: unknown): KeyValue[] {
+  if (!Array.isArray(list)) return []
+  const found: KeyValue[] = []
+  for (const one of list as ({ key?: unknown; value?: unknown } | null)[]) {
+    const { key, value = '' } = one ?? {}
+    if (typeof key === 'string' && typeof value === 'string') found.push({ key: text(key), value: text(value) })
+  }
+  return found
 }
 
 function base64(value: string): string {

@@ -6,6 +6,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Clock } from '../../contracts/clock.ts'
 import { MeshError } from '../../contracts/errors.ts'
+import { GrowingBuffer } from './growing-buffer.ts'
 
 export interface HttpServer {
   readonly host: string
@@ -83,28 +84,19 @@ export class HttpClient {
   ask(question: HttpQuestion): Promise<HttpAnswer> {
     const { maxBytes = defaultMaxBytes } = question
     return this.open(question, question.timeoutMs, (response, resolve, reject) => {
-      const chunks: Buffer[] = []
-      let length = 0
+      const bytes = new GrowingBuffer(maxBytes)
       response.on('data', (chunk: Buffer) => {
-        length += chunk.length
-        if (length > maxBytes) {
-          reject(
-            new OversizeAnswer(
-              'E_REGISTRY_PROTOCOL',
-              `${this.what(question)}: an answer over ${maxBytes} bytes is not read`,
-            ),
-          )
-          response.destroy()
-          return
-        }
-        chunks.push(chunk)
+        if (bytes.add(chunk)) return
+        reject(
+          new OversizeAnswer(
+            'E_REGISTRY_PROTOCOL',
+            `${this.what(question)}: an answer over ${maxBytes} bytes is not read`,
+          ),
+        )
+        response.destroy()
       })
       response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          text: Buffer.concat(chunks, length).toString(),
-        }),
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text: bytes.take() }),
       )
     })
   }
@@ -119,8 +111,7 @@ export class HttpClient {
     onLine: (line: string) => void,
   ): Promise<number> {
     return this.open({ ...question, timeoutMs: silenceMs }, undefined, (response, resolve, reject) => {
-      let held: Buffer[] = []
-      let length = 0
+      const held = new GrowingBuffer(maxLineBytes)
       const { clock } = this.options
       let heardAt = clock.monotonic()
       const listen = (): (() => void) =>
@@ -134,24 +125,34 @@ export class HttpClient {
         })
       let cancel = listen()
       response.on('close', () => cancel())
+      const fail = (error: MeshError): void => {
+        reject(error)
+        response.destroy()
+      }
+      const tooLong = (): void =>
+        fail(new MeshError('E_REGISTRY_PROTOCOL', `${this.what(question)}: a line over ${maxLineBytes} bytes`))
+      const hand = (): void => {
+        const line = held.take()
+        if (line === '' || response.destroyed) return
+        try {
+          onLine(line)
+        } catch (cause) {
+          fail(new MeshError('E_REGISTRY_PROTOCOL', `${this.what(question)}: a line that makes no sense`, { cause }))
+        }
+      }
       response.on('data', (chunk: Buffer) => {
-        heardAt = clock.monotonic()
         let from = 0
         for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
-          const line = Buffer.concat([...held, chunk.subarray(from, at)]).toString()
-          held = []
-          length = 0
+          // a word is a whole line: single bytes keep nobody waiting
+          heardAt = clock.monotonic()
+          if (!held.add(chunk.subarray(from, at))) return tooLong()
+          hand()
           from = at + 1
-          if (line !== '') onLine(line)
         }
-        length += chunk.length - from
-        if (length > maxLineBytes) {
-          reject(new MeshError('E_REGISTRY_PROTOCOL', `${this.what(question)}: a line over ${maxLineBytes} bytes`))
-          response.destroy()
-        } else if (from < chunk.length) held.push(chunk.subarray(from))
+        if (!held.add(chunk.subarray(from))) tooLong()
       })
       response.on('end', () => {
-        if (held.length > 0) onLine(Buffer.concat(held).toString())
+        hand()
         resolve(response.statusCode ?? 0)
       })
     })

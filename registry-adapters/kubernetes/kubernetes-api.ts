@@ -15,6 +15,10 @@ export interface WatchWord {
 
 const timeoutMs = 10_000
 const pageSize = 500
+/** A list that goes on for longer is none. */
+const maxPages = 2000
+/** Objects of one list that are wanted. */
+const maxItems = 50_000
 
 /** The cluster does not know objects of this kind. */
 export class NoSuchCollection extends MeshError {}
@@ -32,12 +36,17 @@ export class KubernetesApi {
     jsonOf(answer, 'the endpoint slices')
   }
 
-  /** All objects of the collection, page by page. Rejects with a `NoSuchCollection` where the cluster does not know the kind. */
-  async list(collection: string, labelSelector: string | undefined, signal?: AbortSignal): Promise<Listed> {
+  /** The objects of the collection that are wanted, page by page, within bounds. Rejects with a `NoSuchCollection` where the cluster does not know the kind. */
+  async list(
+    collection: string,
+    labelSelector: string | undefined,
+    signal?: AbortSignal,
+    isWanted: (item: unknown) => boolean = () => true,
+  ): Promise<Listed> {
     const items: unknown[] = []
     let from = ''
     let limit = pageSize
-    for (;;) {
+    for (let page = 0; page < maxPages; page++) {
       const query = new URLSearchParams({ limit: String(limit) })
       if (labelSelector !== undefined) query.set('labelSelector', labelSelector)
       if (from !== '') query.set('continue', from)
@@ -60,10 +69,15 @@ export class KubernetesApi {
       const version = json?.metadata?.resourceVersion
       if (typeof version !== 'string' || !Array.isArray(json?.items))
         throw new MeshError('E_REGISTRY_PROTOCOL', `${collection}: the answer is no list`)
-      for (const item of json.items) items.push(item)
+      for (const item of json.items as unknown[]) if (isWanted(item)) items.push(item)
+      if (items.length > maxItems) break
       from = typeof json.metadata?.continue === 'string' ? json.metadata.continue : ''
       if (from === '') return { resourceVersion: version, items }
     }
+    throw new MeshError(
+      'E_REGISTRY_PROTOCOL',
+      `${collection}: over ${maxPages} pages or ${maxItems} objects are not read`,
+    )
   }
 
   /** Changes from `resourceVersion` on, until the server ends it. Rejects with E_REGISTRY_STALE when it must be listed anew (410). */
@@ -135,8 +149,9 @@ export class KubernetesApi {
 
   async serviceNames(namespace: string, limit: number, signal: AbortSignal): Promise<string[]> {
     const path = `/api/v1/namespaces/${namespace}/services?limit=${Math.min(limit, 5000)}`
-    const json = (await this.read(path, signal)) as { items?: { metadata?: { name?: unknown } }[] } | undefined
-    return (json?.items ?? []).flatMap(({ metadata }) => (typeof metadata?.name === 'string' ? [metadata.name] : []))
+    const json = (await this.read(path, signal)) as { items?: unknown } | null | undefined
+    const items = Array.isArray(json?.items) ? (json.items as ({ metadata?: { name?: unknown } | null } | null)[]) : []
+    return items.flatMap((item) => (typeof item?.metadata?.name === 'string' ? [item.metadata.name] : []))
   }
 }
 

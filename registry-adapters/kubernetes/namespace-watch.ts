@@ -22,6 +22,8 @@ export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'
 }
 
 const retryMs = 500
+/** Slices of one service; Kubernetes puts 100 endpoints into one, so that this is far above every bound on endpoints. */
+const maxSlices = 2000
 
 export class NamespaceWatch {
   readonly namespace: string
@@ -30,6 +32,8 @@ export class NamespaceWatch {
   private readonly wanted = new Map<string, Map<string, EndpointSlice>>()
   /** Changes that the watch told of, by service: a list that was asked for before one may be older. */
   private readonly changes = new Map<string, number>()
+  /** Wanted while a list came in, of which pages may have been thrown away already. */
+  private readonly late = new Set<string>()
   private readonly watch: ObjectWatch
 
   constructor(namespace: string, deps: NamespaceWatchDeps) {
@@ -41,6 +45,7 @@ export class NamespaceWatch {
       random: deps.random,
       collection: () => slicesOf(namespace),
       watchMs: deps.watchMs,
+      isWanted: (item) => this.wanted.has(labelled(item) ?? ''),
       onList: (items) => this.listed(items),
       onWord: (word) => this.hear(word),
       onFailure: (error) => this.failed(error),
@@ -56,11 +61,13 @@ export class NamespaceWatch {
     this.wanted.set(service, new Map())
     // the watch runs already: only this one is listed
     if (this.watch.isListed) this.again(service)
+    else if (this.watch.signal !== undefined) this.late.add(service)
   }
 
   release(service: string): void {
     this.wanted.delete(service)
     this.changes.delete(service)
+    this.late.delete(service)
   }
 
   /** Lists one service anew. */
@@ -108,9 +115,14 @@ export class NamespaceWatch {
       byService.set(service, own)
     }
     for (const [service, slices] of this.wanted) {
+      if (this.late.has(service)) {
+        this.again(service)
+        continue
+      }
       this.replace(service, slices, byService.get(service) ?? [])
       this.deps.onSlices(service, slices.values())
     }
+    this.late.clear()
   }
 
   /** What makes no sense keeps its last good content, as long as it is there at all. */
@@ -118,6 +130,7 @@ export class NamespaceWatch {
     const before = new Map(slices)
     slices.clear()
     for (const item of items) {
+      if (slices.size >= maxSlices) break
       const slice = readSlice(item)
       if (slice !== undefined) slices.set(slice.metadata.name, slice)
       else {
@@ -135,7 +148,8 @@ export class NamespaceWatch {
     if (service === undefined || slices === undefined) return
     const { name } = (object as { metadata: { name?: unknown } }).metadata
     const slice = readSlice(object)
-    if (slice === undefined && type !== 'DELETED') {
+    const isTooMuch = slices.size >= maxSlices && slice !== undefined && !slices.has(slice.metadata.name)
+    if ((slice === undefined || isTooMuch) && type !== 'DELETED') {
       this.refuse(service, name)
       return
     }

@@ -9,6 +9,8 @@ export interface ObjectWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'> {
   /** Path of the collection; asked anew before each list. */
   readonly collection: () => string
   readonly watchMs: number
+  /** Objects that a list need not keep are left out. */
+  readonly isWanted?: (item: unknown) => boolean
   /** All that there are. */
   onList(items: readonly unknown[]): void
   /** One was added, changed or removed. */
@@ -63,7 +65,7 @@ export class ObjectWatch {
       try {
         if (this.resourceVersion === '') {
           collection = this.deps.collection()
-          const { resourceVersion, items } = await api.list(collection, undefined, signal)
+          const { resourceVersion, items } = await api.list(collection, undefined, signal, this.deps.isWanted)
           if (signal.aborted) return
           this.resourceVersion = resourceVersion
           this.deps.onList(items)

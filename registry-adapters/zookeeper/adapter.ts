@@ -88,6 +88,8 @@ export class ZooKeeperAdapter implements RegistryAdapter {
   }
 
   async listServices(limit: number): Promise<ServiceKey[]> {
+    // asked right after the start nobody has answered yet
+    await this.session.settled()
     const names = (await this.nodes.children(this.layout.root)) ?? []
     return this.naming.keys(
       names.map((name) => this.layout.nameOf(name)),

@@ -2,6 +2,8 @@
  * Hosts on a real ZooKeeper: an ensemble that loses a member, and ordinary Dubbo applications on both sides of the
  * mesh.
  */
+import { connect, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { createZooKeeperAdapter } from '../../../registry-adapters/zookeeper/index.ts'
@@ -144,8 +146,27 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
     const consumer = start(registry, 'consumer', 'interface')
     await consumer.ask('ready')
     await until(60_000, 'an answer', async () => (await consumer.ask('greet', 'bob')) === 'hello bob')
+    await consumer.kill()
+
+    // a localhost port, in the one spelling that Dubbo does not replace by the address of the machine
+    const port = await localPort(address, second)
+    const direct = start('N/A', 'consumer', 'interface', `dubbo://[::ffff:127.0.0.1]:${port}/${service.name}`)
+    await direct.ask('ready')
+    await until(60_000, 'an answer', async () => (await direct.ask('greet', 'eve')) === 'hello eve')
   })
 })
+
+/** A port of 127.0.0.1 that leads there, as an agent's does; it ends with the test. */
+async function localPort(address: string, port: number): Promise<number> {
+  const server = createServer((socket) => {
+    const other = connect(port, address)
+    socket.pipe(other).pipe(socket)
+    for (const one of [socket, other]) one.on('error', () => void [socket, other].map((each) => each.destroy()))
+  })
+  server.unref()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
 
 async function isConnected(host: DemoHost): Promise<boolean> {
   const { text } = await host.admin.get('/server_info?format=hostmesh')
