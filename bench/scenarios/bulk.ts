@@ -3,7 +3,7 @@ import { startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy, splicingHaproxy } from '../peers/haproxy.ts'
-import { hostmesh } from '../peers/hostmesh.ts'
+import { hostmesh, hostmeshRaw } from '../peers/hostmesh.ts'
 import { nginx } from '../peers/nginx.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { atMost, format } from '../scenario.ts'
@@ -20,7 +20,7 @@ export const bulk: Scenario = {
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
     const started = await startPeers(
-      [hostmesh, haproxy, splicingHaproxy, nginx, envoy],
+      [hostmesh, hostmeshRaw, haproxy, splicingHaproxy, nginx, envoy],
       oneWorker(options, origin.port, 'http'),
       options,
     )

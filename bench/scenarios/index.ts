@@ -8,6 +8,7 @@ import { garbage } from './garbage.ts'
 import { http1 } from './http1.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
+import { lowRate } from './low-rate.ts'
 import { scale } from './scale.ts'
 import { syscalls } from './syscalls.ts'
 import { tcp } from './tcp.ts'
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   tcp,
   bulk,
   latency,
+  lowRate,
   idle,
   scale,
   control,

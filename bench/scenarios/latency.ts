@@ -5,7 +5,7 @@ import type { OpenLoopResult } from '../load/open-loop.ts'
 import { startOrigin } from '../origin.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy } from '../peers/haproxy.ts'
-import { hostmesh } from '../peers/hostmesh.ts'
+import { hostmesh, hostmeshRaw } from '../peers/hostmesh.ts'
 import { nginx } from '../peers/nginx.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { atMost, format, median } from '../scenario.ts'
@@ -20,7 +20,7 @@ export const latency: Scenario = {
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
     const started = await startPeers(
-      [hostmesh, haproxy, nginx, envoy],
+      [hostmesh, hostmeshRaw, haproxy, nginx, envoy],
       oneWorker(options, origin.port, 'http'),
       options,
     )

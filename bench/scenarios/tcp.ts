@@ -4,7 +4,7 @@ import { startOrigin } from '../origin.ts'
 import { againstEarlier } from '../peers/earlier.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy, splicingHaproxy } from '../peers/haproxy.ts'
-import { hostmesh } from '../peers/hostmesh.ts'
+import { hostmesh, hostmeshRaw } from '../peers/hostmesh.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { atMost, format } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
@@ -21,7 +21,7 @@ export const tcp: Scenario = {
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
     const started = await startPeers(
-      [hostmesh, haproxy, splicingHaproxy, envoy],
+      [hostmesh, hostmeshRaw, haproxy, splicingHaproxy, envoy],
       oneWorker(options, origin.port, 'tcp'),
       options,
     )

@@ -185,6 +185,21 @@ describe('with real workers, through hot restarts,', function () {
     expect((await load.stop()).failures).to.deep.equal([])
   })
 
+  it('workers that serve their sockets in different ways give each other their connections', async () => {
+    const load = await keepAliveLoad(host.httpPort, 16)
+    const stream = await EchoStream.open(host.tcpPort, 't', 'tcp')
+    stream.start(5, 700)
+    for (const transport of ['raw', 'epoll', 'raw', 'auto']) {
+      const given = host.release({ name: `on ${transport}` })
+      const worker = [...given.worker.slice(0, given.worker.indexOf('--transport')), '--transport', transport]
+      const report = await host.upgrade({ ...given, worker })
+      expect(report.outcome, report.cause).to.equal('done')
+      expect(report.counts.reduce((sum, count) => sum + count.cut + count.drained, 0)).to.equal(0)
+    }
+    expect((await load.stop()).failures).to.deep.equal([])
+    expect(await stream.finish()).to.equal(undefined)
+  })
+
   it('the death of a worker, of control and of the watchdog costs at most what was in flight on the dead process', async () => {
     const load = await keepAliveLoad(host.httpPort, 8)
     const fresh = newConnectionLoad(host.httpPort, 4)

@@ -1,5 +1,6 @@
 /** What an edge-triggered loop gets wrong when it is wrong: what is told once must not be lost, told twice, or told to somebody else. */
 import { expect } from 'chai'
+import { readdirSync } from 'node:fs'
 
 import { epollTransports } from '../../../../../../agent/worker/transport/epoll/transports.ts'
 import { Output } from '../../../../../../agent/worker/transport/output.ts'
@@ -213,6 +214,55 @@ for (const kind of ['epoll', 'raw'] as const) {
       far.resumeReading()
       await eventually(() => received === sent * 60_000)
       expect(wrong).to.equal(0)
+    })
+
+    it('leave no descriptor behind, however connections end', async () => {
+      const descriptors = () => readdirSync('/proc/self/fd').length
+      const { native } = loadNative()
+      const endings: ((near: Transport, far: Transport) => void)[] = [
+        (near) => near.close(),
+        (near) => near.reset(),
+        (near, far) => {
+          near.end()
+          far.end()
+        },
+        (near) => {
+          const copy = native!.duplicate(near.descriptor)
+          near.detach()
+          native!.close(copy)
+        },
+        (near, far) => {
+          output.append(Buffer.alloc(60_000))
+          near.write(output)
+          far.reset()
+        },
+      ]
+      const round = async () => {
+        for (const end of endings) {
+          const [near, far] = await pair()
+          for (const one of [near, far]) {
+            one.owner = { ...quiet, onEnd: () => one.close() }
+            one.resumeReading()
+          }
+          end(near, far)
+        }
+        const cancelled = transports.dial('127.0.0.1', listener.port, () => expect.fail('a cancelled dial answered'))
+        cancelled.cancel()
+        await new Promise<void>((resolve) => transports.dial('127.0.0.1', 1, () => resolve()))
+      }
+      const closeAll = () => {
+        for (const one of all.splice(0)) one.close()
+        accepted.length = 0
+      }
+      await round()
+      closeAll()
+      const before = descriptors()
+      for (let count = 0; count < 20; count++) await round()
+      closeAll()
+      await eventually(() => {
+        closeAll()
+        return descriptors() <= before
+      })
     })
 
     it('serve everybody while one sends without end', async () => {
