@@ -52,10 +52,10 @@ function report(
       versions.get(figure.contender) ?? '',
     ]),
     goals: [
-      atMost('must: CPU per request against HAProxy', ours / reference, 1, 'x HAProxy'),
-      atMost('aim: CPU per request against HAProxy', ours / reference, 0.85, 'x HAProxy'),
+      atMost('must: CPU per request against HAProxy', ours / reference, 0.75, 'x HAProxy'),
+      atMost('aim: CPU per request against nginx', ours / costOf('nginx'), 1, 'x nginx'),
       ...againstEarlier('CPU per request', costOf),
-      atMost('must: CPU per request against Envoy', ours / costOf('Envoy'), 0.4, 'x Envoy'),
+      atMost('must: CPU per request against Envoy', ours / costOf('Envoy'), 0.27, 'x Envoy'),
     ],
     remarks: [...remarks, ...remarksOn(figures)],
     raw: figures,

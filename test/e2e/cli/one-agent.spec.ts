@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { isDeepStrictEqual } from 'node:util'
 import { claimLoopbackBlock } from '../../../cli/launch/loopback-block.ts'
 import { Mesh } from '../../support/mesh/mesh.ts'
 
@@ -58,6 +59,25 @@ describe('one way to name the agent', function () {
       const reload = await hostmesh('reload', '-c', config, '--json')
       expect(reload.code, reload.err).to.equal(0)
       expect(JSON.parse(reload.out)).to.include({ kind: 'reload', outcome: 'done' })
+    })
+
+    it('says how workers serve their sockets, and takes a change of it with an upgrade', async () => {
+      const transport = async () => {
+        const { out } = await hostmesh('status', '-c', config, '--json')
+        const { workers } = JSON.parse(out) as { workers: { transport?: unknown }[] }
+        return workers[0]?.transport
+      }
+      expect((await hostmesh('status', '-c', config)).out).to.include('epoll: the self-test passed')
+      const before = readFileSync(config, 'utf8')
+      for (const [words, found] of [
+        ['\nworkerTransport: raw\n', { kind: 'raw', reason: 'as configured' }],
+        ['', { kind: 'epoll', reason: 'the self-test passed' }],
+      ] as const) {
+        writeFileSync(config, before + words)
+        const upgrade = await hostmesh('upgrade', '-c', config, '--json')
+        expect(upgrade.code, upgrade.err).to.equal(0)
+        await until(async () => isDeepStrictEqual(await transport(), found))
+      }
     })
 
     it('still finds it when the file has problems, and status says so', async () => {
