@@ -4,7 +4,7 @@
  */
 import type { ServiceKey } from './endpoint.ts'
 import type { AppProtocol } from './protocols.ts'
-import type { LimitsSpec } from './snapshot.ts'
+import type { HalfClosed, LimitsSpec } from './snapshot.ts'
 
 export const relayTargetsFormat = 1
 
@@ -42,6 +42,8 @@ export interface RelayListener {
   readonly direct: boolean
   /** `address:port` of the last good endpoints for the direct tier; the application's own port for inbound. At most 64. */
   readonly endpoints: readonly string[]
+  /** What an HTTP caller is that closes its side behind a whole request; absent in files of older releases: `answered`. */
+  readonly halfClosed?: HalfClosed | undefined
   /** Of an inbound port: user id that must listen at the application's own port; absent = whoever listens there. */
   readonly applicationUser?: number | undefined
 }

@@ -51,6 +51,7 @@ export const Fault = {
   traceBody: -34,
   codingUnknown: -35,
   http2Preface: -36,
+  maxForwards: -37,
 } as const
 export type Fault = (typeof Fault)[keyof typeof Fault]
 
@@ -82,6 +83,7 @@ const faults: ReadonlyMap<number, HttpFault> = new Map<number, HttpFault>([
   [Fault.host, badRequest('R5', 'malformed host')],
   [Fault.hostMissing, badRequest('R5', 'no Host field')],
   [Fault.hostDuplicate, badRequest('R5', 'more than one Host field')],
+  [Fault.maxForwards, badRequest('R18', 'more than one Max-Forwards field')],
   [Fault.lineEnd, badRequest('R7', 'line that does not end in CRLF')],
   [Fault.fieldName, badRequest('R8', 'malformed field name')],
   [Fault.fieldValue, badRequest('R8', 'control character in a field value')],

@@ -61,10 +61,12 @@ export const Field = {
   xMeshOther: 51,
   /** Look-alikes included (R36). */
   xForwardedClientCert: 52,
+  /** Spelt like Content-Length or Transfer-Encoding with other separators: some backends take one for the other (R36). */
+  framingLookAlike: 53,
 } as const
 export type Field = (typeof Field)[keyof typeof Field]
 
-export const fieldKinds = 53
+export const fieldKinds = 54
 
 /** Meant for the next hop only; never forwarded as received (R17, R18, R19). */
 const hop = 1
@@ -131,6 +133,7 @@ const names: readonly (readonly [string, Field, number])[] = [
 
 const flags = new Uint8Array(fieldKinds)
 flags[Field.xMeshOther] = kept | headOnly | identity
+flags[Field.framingLookAlike] = hop | headOnly
 const nameOfField: string[] = Array.from({ length: fieldKinds }, () => '')
 /** Lower-case bytes of all names, one behind the other. */
 const nameBytes = new Uint8Array(1024)
@@ -160,6 +163,8 @@ const hashOf = (length: number, first: number, last: number) => (length * 37 + f
 
 const meshWord = Buffer.from('mesh', 'latin1')
 const certWord = Buffer.from('x-forwarded-client-cert', 'latin1')
+const lengthWord = Buffer.from('content-length', 'latin1')
+const codingWord = Buffer.from('transfer-encoding', 'latin1')
 
 /** Number of the name at `buf[start, end)`, which holds token bytes only. */
 export function fieldOf(buf: Buffer, start: number, end: number): Field {
@@ -175,7 +180,19 @@ export function fieldOf(buf: Buffer, start: number, end: number): Field {
     while (i < length && ((buf[start + i] as number) | 0x20) === nameBytes[offset + i]) i++
     if (i === length) return field as Field
   }
-  return first === 0x78 && length > 6 ? identityLookAlike(buf, start, length) : Field.other
+  if (first === 0x78 && length > 6) return identityLookAlike(buf, start, length)
+  const word = length === lengthWord.length ? lengthWord : length === codingWord.length ? codingWord : null
+  return word !== null && looksLike(buf, start, word) ? Field.framingLookAlike : Field.other
+}
+
+/** Whether the name is `word` with any separators. */
+function looksLike(buf: Buffer, start: number, word: Buffer): boolean {
+  for (let i = 0; i < word.length; i++) {
+    const byte = buf[start + i] as number
+    const wanted = word[i]
+    if (wanted === 0x2d ? alphanumericBytes[byte] === 1 : (byte | 0x20) !== wanted) return false
+  }
+  return true
 }
 
 /**
@@ -187,13 +204,7 @@ function identityLookAlike(buf: Buffer, start: number, length: number): Field {
   let i = 0
   while (i < 4 && ((buf[start + 2 + i] as number) | 0x20) === meshWord[i]) i++
   if (i === 4 && alphanumericBytes[buf[start + 6] as number] === 0) return Field.xMeshOther
-  if (length !== certWord.length) return Field.other
-  for (i = 0; i < length; i++) {
-    const byte = buf[start + i] as number
-    const wanted = certWord[i]
-    if (wanted === 0x2d ? alphanumericBytes[byte] === 1 : (byte | 0x20) !== wanted) return Field.other
-  }
-  return Field.xForwardedClientCert
+  return length === certWord.length && looksLike(buf, start, certWord) ? Field.xForwardedClientCert : Field.other
 }
 
 export const isHopByHop = (field: number): boolean => ((flags[field] as number) & hop) !== 0

@@ -10,10 +10,10 @@ import type { HeadEdits, ReplyPlan, RequestPlan } from './types.ts'
 /** What happens to a field by its name. */
 const Action = { pass: 0, drop: 1, special: 2 } as const
 
-function actions(special: readonly Field[], dropsIdentity: boolean): Uint8Array {
+function actions(special: readonly Field[], drops: (field: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: fieldKinds }, (_, field) => {
     if (special.includes(field as Field)) return Action.special
-    return isHopByHop(field) || (dropsIdentity && isIdentity(field)) ? Action.drop : Action.pass
+    return isHopByHop(field) || drops(field) ? Action.drop : Action.pass
   })
 }
 
@@ -24,11 +24,12 @@ const requestFields: readonly Field[] = [
   Field.expect,
   Field.maxForwards,
 ]
-const requestActionsToAnybody = actions(requestFields, true)
-const requestActionsToMesh = actions(requestFields, false)
+const requestActionsToAnybody = actions(requestFields, isIdentity)
+const requestActionsToMesh = actions(requestFields, () => false)
 const replyActions = actions(
   [Field.contentLength, Field.transferEncoding, Field.xMeshTier, Field.xMeshError, Field.trailer],
-  false,
+  // look-alikes of the mesh's own words
+  (field) => field === Field.xMeshOther,
 )
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')

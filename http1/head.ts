@@ -47,7 +47,7 @@ export class Head {
   authorityEnd = 0
 
   // reply
-  /** 100..999; 0 for requests. */
+  /** 100..599; 0 for requests. */
   status = 0
 
   // fields

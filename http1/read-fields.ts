@@ -8,7 +8,7 @@ import { Fault } from './fault.ts'
 import { Field, fieldOf } from './field-names.ts'
 import { maxNominated, Phase } from './head.ts'
 import type { Head } from './head.ts'
-import { TargetForm } from './types.ts'
+import { Method, TargetForm } from './types.ts'
 
 const LineState = { begin: 0, name: 1, gap: 2, space: 3, value: 4, lineFeed: 5, lastLineFeed: 6 } as const
 
@@ -160,6 +160,7 @@ function noteFact(head: Head, field: Field, start: number, end: number): number 
       } else head.expectsContinue = true
       return 0
     case Field.maxForwards: {
+      if (head.methodId === Method.options && head.has(Field.maxForwards)) return Fault.maxForwards
       let count = 0
       for (let i = start; i < end; i++) {
         const digit = (buf[i] as number) - 0x30

@@ -75,7 +75,8 @@ function readStatusLine(head: Head, stop: number): number {
       i++
     }
     if (i === first + 12 && i < stop) {
-      if (head.status < 100) return Fault.status
+      // RFC 9110 section 15: 100 to 599 are valid
+      if (head.status < 100 || head.status > 599) return Fault.status
       const byte = buf[i] as number
       if (byte === space) i++
       else if (byte !== cr) return byte === lf ? Fault.lineEnd : Fault.status

@@ -53,6 +53,8 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   private untried: readonly RelayAddress[] = []
   private dialing: { cancel(): void } | undefined
   private attempt: RelayedAttempt | undefined
+  /** Where the request was sent last. */
+  private tier: RelayAddress['tier'] = 'direct'
   /** What of the body was sent, while another try may need it; undefined = too much, or nobody needs it. */
   private kept: Buffer[] | undefined
   private keptBytes = 0
@@ -176,6 +178,7 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   private send(upstream: Wire, target: RelayAddress): void {
     const { deps, head } = this
     deps.onRouted(target.tier)
+    this.tier = target.tier
     const isCenter = target.tier === 'center'
     const earlier = this.kept ?? []
     const attempt = new RelayedAttempt(upstream, target, this, deps.heads)
@@ -261,9 +264,9 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     this.wire.resume()
   }
 
-  /** R28: a caller that said all it had to say gets its answer; one that stopped in the middle is gone. */
+  /** R28: a caller that stopped in the middle is gone; one that said all it had to say is what its listener says it is. */
   private cancelIfCut(): void {
-    if (!this.body.isDone) this.close()
+    if (!this.body.isDone || this.deps.listener.halfClosed === 'gone') this.close()
     // Or it has given up: nobody waits for long.
     else if (this.phase === Phase.sent) this.armIdle(this.limits.halfClosedTimeoutMs)
   }
@@ -326,7 +329,7 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   }
 
   lost(code: ErrorCode, text: string): void {
-    this.answer(this.deps.heads.answer(this.head, 502, code, text))
+    this.answer(this.deps.heads.answer(this.head, this.tier, 502, code, text))
   }
 
   broken(needsReset: boolean): void {
@@ -344,12 +347,12 @@ export class HttpExchange implements WireOwner, AttemptOwner {
   private refuse(fault: number): void {
     this.deps.onRefused()
     if (this.phase === Phase.reply) this.broken(false)
-    else this.answer(this.deps.heads.refusal(this.head, fault))
+    else this.answer(this.deps.heads.refusal(this.head, this.tier, fault))
   }
 
   private fail(status: number, code: ErrorCode, text: string): void {
     this.deps.onRouted('failed')
-    this.answer(this.deps.heads.answer(this.head, status, code, text))
+    this.answer(this.deps.heads.answer(this.head, this.tier, status, code, text))
   }
 
   private answer(bytes: Buffer): void {

@@ -29,7 +29,7 @@ export class RelayedHeads {
   private readonly strings = new StringCache(64, 128)
   private readonly toCenter: HeadWriter
   private readonly toEndpoint: HeadWriter
-  private readonly replies = new LocalReplies('direct')
+  private readonly replies = { center: new LocalReplies('center'), direct: new LocalReplies('direct') }
   private readonly requestPlan: RequestPlan = plainRequestPlan()
   private readonly replyPlan: ReplyPlan = { ...plainReplyPlan(), closes: true }
   private readonly tierLines = {
@@ -61,11 +61,9 @@ export class RelayedHeads {
     const isFinal = head.status >= 200
     plan.extra = this.tierLines[tier]
     plan.extraLength = isFinal || head.status === 101 ? plan.extra.length : 0
-    // whether an agent or an application answers is not known here; only of a center it is
-    plan.dropsError = tier === 'direct'
     plan.dropsTrailer = !takesTrailers || framing === ReplyFraming.untilClose
     plan.framing = framing
-    // Of a center it is the mesh's own word.
+    // of a center it is the mesh's own word; whether an agent or an application answers is not known here
     plan.dropsError = tier === 'direct'
     plan.closes = isFinal
     plan.upgrades = head.status === 101
@@ -74,23 +72,30 @@ export class RelayedHeads {
     return out.subarray(0, writer.reply(out, 0, head, plan))
   }
 
-  /** An answer of the relay itself to the request of this head, as far as it was read. */
-  answer(head: Head, status: number, code: ErrorCode, text: string): Buffer {
+  /** An answer of the relay itself to the request of this head, as far as it was read. `tier`: where it was sent. */
+  answer(head: Head, tier: RelayTier, status: number, code: ErrorCode, text: string): Buffer {
     const body = Buffer.from(`${code}  ${text}\n`, 'latin1')
-    return this.local(head, status, code, textPlain, body)
+    return this.local(head, tier, status, code, textPlain, body)
   }
 
-  refusal(head: Head, fault: number): Buffer {
+  refusal(head: Head, tier: RelayTier, fault: number): Buffer {
     const { status, code, reason } = httpFault(fault)
-    return this.answer(head, status, code, reason)
+    return this.answer(head, tier, status, code, reason)
   }
 
   emptyOk(head: Head): Buffer {
-    return this.local(head, 200, undefined, noFields, Buffer.alloc(0))
+    return this.local(head, 'direct', 200, undefined, noFields, Buffer.alloc(0))
   }
 
-  private local(head: Head, status: number, code: ErrorCode | undefined, fields: Fields, body: Buffer): Buffer {
-    return this.replies.format({ status, code, fields, body }, null, head.methodId === Method.head, true, 1)
+  private local(
+    head: Head,
+    tier: RelayTier,
+    status: number,
+    code: ErrorCode | undefined,
+    fields: Fields,
+    body: Buffer,
+  ): Buffer {
+    return this.replies[tier].format({ status, code, fields, body }, null, head.methodId === Method.head, true, 1)
   }
 }
 

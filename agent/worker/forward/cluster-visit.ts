@@ -57,9 +57,18 @@ export class ClusterVisit {
     const { context, tried } = this
     const { cluster } = this.upstream!
     context.now = now
-    context.tried = tried.length > 0 && (ignoresTried ?? !context.hasHash) ? tried : null
+    context.tried = tried.length > 0 && this.avoidsTried(ignoresTried) ? tried : null
     context.original = cluster.policy.loadBalancer.kind === 'passthrough' ? view.authority : ''
     return cluster.pick(context)
+  }
+
+  private avoidsTried(ignoresTried: boolean | undefined): boolean {
+    return ignoresTried ?? !this.context.hasHash
+  }
+
+  /** Whether the next pick finds an endpoint that none of `count` attempts was made at. */
+  hasUntried(count: number, ignoresTried: boolean | undefined): boolean {
+    return this.avoidsTried(ignoresTried) && count < this.upstream!.cluster.states.length
   }
 
   /** Once all were tried, only the last one is still avoided. */

@@ -146,7 +146,9 @@ export class Tries implements TimerOwner {
     }
     visit.noteTried(state!)
     const policy = user.route?.retry ?? null
-    if (wantsRetry(policy, outcome, mayBeRead) && mayRepeat(sent) && this.retryLater(!mayBeRead)) return
+    if (wantsRetry(policy, outcome, mayBeRead) && mayRepeat(sent)) {
+      if (this.retryLater(!mayBeRead, outcome === Outcome.connectFailure)) return
+    }
     const failure = failureOf(outcome, reason)
     const flag = policy !== null && this.isCountUsedUp(policy) ? `${failure.flag},URX` : failure.flag
     user.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
@@ -178,7 +180,7 @@ export class Tries implements TimerOwner {
     if (!mayRepeat(this.sent(delivery === Delivery.delivered && !isAllowed))) return false
     const pushback = readPushback(reply.header('grpc-retry-pushback-ms'))
     if (pushback === -1) return false
-    if (!this.retryLater(isUnreachable, pushback)) {
+    if (!this.retryLater(isUnreachable, isUnreachable, pushback)) {
       this.isExhausted = this.isCountUsedUp(policy)
       return false
     }
@@ -198,18 +200,23 @@ export class Tries implements TimerOwner {
   }
 
   /**
-   * False when the count or the budget is used up. `waitMs`: what the endpoint asks for, in place of the back-off. The budget keeps repeated work away from a service in trouble; an attempt of which nothing was sent made no
-   * work, so it needs none: one dead endpoint among living ones must not fail the requests that happen to meet it at the same time.
+   * False when the count or the budget is used up. `waitMs`: what the endpoint asks for, in place of the back-off. The
+   * budget keeps repeated work away from a service in trouble; an
+   * attempt of which nothing was sent made no work, so it needs none: one dead endpoint among living ones must not fail
+   * the requests that happen to meet it at the same time. Nor does the count end at refused connections while there is an
+   * endpoint that was not tried: where most instances leave at once, the others must be found.
    */
-  private retryLater(isFree: boolean, waitMs?: number): boolean {
+  private retryLater(isFree: boolean, isRefused: boolean, waitMs?: number): boolean {
     const policy = this.user.route!.retry!
     const { random, tallies } = this.deps
-    if (this.retries >= policy.spec.attempts) return false
+    const { attempts, ignorePreviousHosts } = policy.spec
+    const isUsedUp = this.retries >= attempts
+    if (isUsedUp && !(attempts > 0 && isRefused && this.visit.hasUntried(this.count, ignorePreviousHosts))) return false
     if (!isFree && !this.visit.reserveRetry()) {
       tallies.retriesRefused++
       return false
     }
-    const delay = waitMs ?? backoffMs(policy, this.retries, random)
+    const delay = waitMs ?? (isUsedUp ? 0 : backoffMs(policy, this.retries, random))
     this.retries++
     tallies.retries++
     this.wait(TimerKind.backoff, delay)

@@ -9,6 +9,7 @@ import type { BackendConnection, RecordingBackend } from '../../support/http1/re
 import { dirtyForward } from '../../support/http1/recording-backend.ts'
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import { relayKinds, startRecordedRelay } from '../../support/http1/recorded-relay.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 import { parseReplies } from '../../support/http1/strict-parser.ts'
 import type { StrictMessage } from '../../support/http1/strict-parser.ts'
 
@@ -381,3 +382,22 @@ for (const kind of relayKinds)
       expect(got + asking.bytes.length).to.be.within(size, size + 500)
     })
   })
+
+describe('a caller that closes its side behind a whole request, through the watchdog', () => {
+  it('is gone at once where its listener says so, and the endpoint sees it', async () => {
+    const mesh = await startRecordedRelay('relay to an endpoint', {}, 'gone')
+    try {
+      mesh.backend.answer = () => undefined
+      const caller = await RawCaller.open(mesh.port)
+      caller.send(get('', '/gone'))
+      const seen = (condition: () => boolean) => eventually(condition, 3000)
+      await seen(() => mesh.backend.requests.length === 1)
+      caller.socket.end()
+      await seen(() => mesh.backend.connections[0]!.isEnded)
+      await caller.closed()
+      expect(caller.text).to.equal('')
+    } finally {
+      await mesh.close()
+    }
+  })
+})

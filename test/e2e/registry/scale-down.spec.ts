@@ -157,9 +157,9 @@ for (const { name, start } of registries)
       expect(once.calls).to.be.above(500)
     })
 
-    it('10 to 2, all eight gone at the moment of the change, before anybody can have heard of it: at most 1 % fail', async () => {
+    it('10 to 2, all eight gone at the moment of the change, before anybody can have heard of it: none fails with retries, at most 1 % without', async () => {
       const [retried, once] = await takeOut(10, 2, 0)
-      expect(retried.failed / retried.calls, words(retried)).to.be.below(0.002)
+      expect(retried.failed, words(retried)).to.equal(0)
       expect(once.failed / once.calls, words(once)).to.be.below(0.01)
     })
 

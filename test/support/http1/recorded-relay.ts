@@ -1,4 +1,5 @@
 import type { RelayTargets } from '../../../contracts/relay-targets.ts'
+import type { HalfClosed } from '../../../contracts/snapshot.ts'
 import { WatchdogHost } from '../continuity/watchdog-host.ts'
 import type { RecordedMesh } from './recorded-mesh.ts'
 import { RecordingBackend } from './recording-backend.ts'
@@ -11,7 +12,11 @@ export const relayKinds: readonly RelayKind[] = ['relay to a center', 'relay to 
  * A watchdog whose generation is dead and stays so; its relay leads the HTTP port to a recording backend. One request
  * per connection.
  */
-export async function startRecordedRelay(kind: RelayKind, change: Partial<RelayTargets> = {}): Promise<RecordedMesh> {
+export async function startRecordedRelay(
+  kind: RelayKind,
+  change: Partial<RelayTargets> = {},
+  halfClosed: HalfClosed = 'answered',
+): Promise<RecordedMesh> {
   const isCenter = kind === 'relay to a center'
   const backend = await RecordingBackend.start(isCenter)
   const there = `127.0.0.1:${backend.port}`
@@ -30,6 +35,7 @@ export async function startRecordedRelay(kind: RelayKind, change: Partial<RelayT
           center: isCenter,
           direct: !isCenter,
           endpoints: isCenter ? [] : [there],
+          halfClosed,
         },
       },
       services: {},

@@ -13,8 +13,12 @@ describe('known field names', () => {
         expect(fieldOf(bytes(`>${text}<`), 1, text.length + 1), text).to.equal(field)
       expect(fieldOf(bytes(`${name}x`), 0, name.length + 1), `${name}x`).to.be.oneOf([Field.other, Field.xMeshOther])
     }
-    expect(named).to.equal(fieldKinds - 2)
+    expect(named).to.equal(fieldKinds - 3)
     expect(fieldOf(bytes('x'), 0, 1)).to.equal(Field.other)
     expect(fieldOf(bytes('x-mesh-'), 0, 7)).to.equal(Field.xMeshOther)
+    for (const text of ['Content_Length', 'content.length', 'Transfer_Encoding', 'TRANSFER.ENCODING'])
+      expect(fieldOf(bytes(text), 0, text.length), text).to.equal(Field.framingLookAlike)
+    for (const text of ['contentxlength', 'content_lengtn', 'transfer_encodings'])
+      expect(fieldOf(bytes(text), 0, text.length), text).to.equal(Field.other)
   })
 })

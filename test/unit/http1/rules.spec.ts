@@ -76,7 +76,13 @@ describe('HTTP/1.1 rules', () => {
     expect(requestHead(line('GET / HTTP/1.7')).minor).to.equal(1)
     expect(forwardedRequest(line('GET / HTTP/1.7'))).to.match(/^GET \/ HTTP\/1\.1\r\n/)
     refusesReply(Fault.version, 'HTTP/2.0 200 OK\r\n\r\n', 'http/1.1 200 OK\r\n\r\n', 'HTTP/1.1\r\n\r\n')
-    refusesReply(Fault.status, 'HTTP/1.1 20 OK\r\n\r\n', 'HTTP/1.1 2000 OK\r\n\r\n', 'HTTP/1.1 099 OK\r\n\r\n')
+    refusesReply(
+      Fault.status,
+      'HTTP/1.1 20 OK\r\n\r\n',
+      'HTTP/1.1 2000 OK\r\n\r\n',
+      'HTTP/1.1 099 OK\r\n\r\n',
+      'HTTP/1.1 700 OK\r\n\r\n',
+    )
   })
 
   it('R3 a target is visible ASCII without a fragment, up to the limit of the request line', () => {
@@ -543,6 +549,21 @@ describe('HTTP/1.1 rules', () => {
     )
     const ours = bytes('x-mesh-source: us\r\n')
     expect(forwardedRequest(text, { extra: ours, extraLength: ours.length })).to.match(/x-mesh-source: us\r\n\r\n$/)
+  })
+
+  it('R36 look-alikes of framing fields are left out, and those of our own words in replies', () => {
+    const fields = 'Content_Length: 5\r\nTransfer_Encoding: chunked\r\ncontent.length: 9\r\n'
+    expect(forwardedRequest(get(`${fields}A: 1\r\n`))).to.equal(
+      'GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nVia: 1.1 mesh\r\n\r\n',
+    )
+    const reply = `HTTP/1.1 200 OK\r\n${fields}X_Mesh_Error: E_CONNECT_REFUSED\r\nx.mesh.tier: none\r\nContent-Length: 0\r\n\r\n`
+    expect(forwardedReply(reply)).to.equal('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.1 mesh\r\n\r\n')
+  })
+
+  it('refuses a second Max-Forwards where it counts', () => {
+    const twice = 'Max-Forwards: 3\r\nMax-Forwards: 0\r\n'
+    refuses(Fault.maxForwards, `OPTIONS * HTTP/1.1\r\nHost: a\r\n${twice}\r\n`)
+    expect(forwardedRequest(get(twice))).to.include(twice)
   })
 
   it('R37 the path goes on byte for byte', () => {

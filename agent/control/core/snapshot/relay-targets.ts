@@ -91,7 +91,15 @@ function targetOf(
     case 'relay':
       return undefined
     case 'shared-http':
-      return { kind: 'shared-http', protocol: 'http', service: undefined, center: true, direct: true, endpoints: [] }
+      return {
+        kind: 'shared-http',
+        protocol: 'http',
+        service: undefined,
+        center: true,
+        direct: true,
+        endpoints: [],
+        halfClosed: listener.halfClosed ?? 'gone',
+      }
     case 'inbound': {
       const service = store.service(listener.service)
       return {
@@ -102,6 +110,7 @@ function targetOf(
         direct: true,
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
         applicationUser: listener.applicationUser,
+        halfClosed: listener.halfClosed ?? 'gone',
       }
     }
     case 'service': {
@@ -113,6 +122,7 @@ function targetOf(
         center: service?.policy.fallback.center ?? true,
         direct: service?.policy.fallback.direct ?? true,
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
+        halfClosed: listener.halfClosed ?? 'gone',
       }
     }
   }

@@ -116,6 +116,32 @@ describe('the tries of a request', () => {
     expect(said[0]).to.include({ status: 502, code: 'E_UPSTREAM_RESET', flag: 'UC' })
   })
 
+  it('do not end at refused connections while an endpoint is left that was not tried', () => {
+    const { advance, attempts, fail, said, tries, upstream } = triesOf(retry(2, 'connect-failure'), 'POST', 9)
+    tries.start(upstream)
+    for (let i = 1; i < 9; i++) {
+      fail(Outcome.connectFailure, { mayBeRead: false })
+      advance(200)
+      expect(attempts).to.have.length(i + 1)
+    }
+    expect(new Set(attempts.map(({ state }) => state)).size).to.equal(9)
+    fail(Outcome.connectFailure, { mayBeRead: false })
+    expect(said[0]).to.include({ status: 503, flag: 'UF,URX' })
+  })
+
+  it('end with their count where a connection takes too long, and where a rule allows none', () => {
+    const slow = triesOf(retry(1, 'connect-failure'), 'GET', 9)
+    slow.tries.start(slow.upstream)
+    slow.fail(Outcome.connectTimeout, { mayBeRead: false })
+    slow.advance(200)
+    slow.fail(Outcome.connectTimeout, { mayBeRead: false })
+    expect(slow.said).to.have.length(1)
+    const none = triesOf(retry(0, 'connect-failure'), 'GET', 9)
+    none.tries.start(none.upstream)
+    none.fail(Outcome.connectFailure, { mayBeRead: false })
+    expect(none.said).to.have.length(1)
+  })
+
   it('go to another endpoint after a back-off, as often as the policy says, and say so at the end', () => {
     const { advance, attempts, fail, said, tallies, tries, upstream } = triesOf(retry(2, 'connect-failure'))
     tries.start(upstream)
