@@ -366,6 +366,10 @@ class EndpointCluster implements Cluster {
     this.outlier?.watch(this.states.filter((state) => state.isEligible && this.isWatched(state)))
   }
 
+  get isUnheard(): boolean {
+    return this.set.confirmedAt === 0 && this.states.length === 0
+  }
+
   /** Outlier detection looks at those that carry traffic: held ones only where nothing else is there. */
   private isWatched(state: LiveEndpoint): boolean {
     return !state.isHeld || this.groups.length === 0

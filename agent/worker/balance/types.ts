@@ -116,6 +116,8 @@ export interface Cluster {
   readonly service: ServiceKey
   readonly subset: string | undefined
   readonly policy: TrafficPolicySpec
+  /** No registry has said anything about the service yet; it is known by rules only. */
+  readonly isUnheard: boolean
 
   /**
    * New endpoints or policy, and where they changed the labels of the subset and this host's own locality; states of

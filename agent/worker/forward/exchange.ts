@@ -23,11 +23,11 @@ import {
   errorAnswer,
   fallbackRefused,
   loopFound,
+  notKnownYet,
   refusalAnswer,
   replyTooSlow,
   requestTooSlow,
   tooManyParked,
-  unknownService,
 } from './own-answers.ts'
 import { filterEdits } from './reply-edits.ts'
 import type {
@@ -146,13 +146,18 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
     if (deadline < this.wholeTimer.deadline) this.deps.wheel.arm(this.wholeTimer, deadline)
   }
 
+  /** From a host whose own agent cannot serve it: that host may know better. */
+  private get isRelayed(): boolean {
+    return this.stream.accepted.listener.kind === 'relay'
+  }
+
   /** Control has answered, or did not in time. */
   unpark(isTimeout: boolean): void {
     this.deps.clock.refresh()
     if (!isTimeout) this.proceed()
     else if (!this.tryFallback())
       this.answer(
-        this.stream.accepted.listener.kind === 'relay' ? centerNotReady() : unknownService('the named service'),
+        this.isRelayed ? centerNotReady() : notKnownYet(this.request.header(headers.service) ?? this.request.authority),
       )
   }
 
@@ -226,7 +231,9 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
 
   refused(refusal: Refusal): void {
     const isNowhere = refusal.code === 'E_BALANCE_NO_ENDPOINT' && this.tries.visit.tried.length === 0
-    if (!isNowhere || !this.tryFallback()) this.answer(refusalAnswer(refusal))
+    if (isNowhere && this.tryFallback()) return
+    const isUnheard = isNowhere && this.isRelayed && this.tries.visit.upstream?.cluster.isUnheard === true
+    this.answer(isUnheard ? centerNotReady() : refusalAnswer(refusal))
   }
 
   waited(verdict: Answer | null): void {

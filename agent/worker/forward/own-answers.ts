@@ -44,6 +44,12 @@ export function unknownService(name: string): Answer {
   return errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', `${name} is known to no registry and no rule`)
 }
 
+/** Control did not say in time whether there is such a service. */
+export function notKnownYet(name: string): Answer {
+  const text = `${name} is not known yet: no registry has answered about it in time; hostmesh status names those that do not answer`
+  return errorAnswer(503, 'E_ROUTE_UNKNOWN_SERVICE', 'NC', text)
+}
+
 /** A name that nobody could ever register: `parseServiceName` refuses it. */
 export function nameNotAllowed(name: string): Answer {
   const shown = JSON.stringify(name.slice(0, 100))

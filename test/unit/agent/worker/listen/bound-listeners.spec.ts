@@ -245,6 +245,20 @@ describe('listeners', () => {
       await caller.expect('\r\n\r\nok')
     })
 
+    it('says that it is not ready where no registry has ever said a word about the endpoints of a service', async () => {
+      const key = keyOf('orders')
+      const empty = { service: key, endpoints: [], protectThreshold: 0, registry: '' }
+      const asked = `GET / HTTP/1.1\r\nHost: x\r\nX-Mesh-Service: orders\r\n\r\n`
+      await started.change({ endpoints: { [key]: { ...empty, version: 98, confirmedAt: 0 } } })
+      const unheard = await call(started.port('relay'))
+      unheard.send(Buffer.concat([header('', 'host-a'), Buffer.from(asked)]))
+      await unheard.expect('x-mesh-error: E_CENTER_NOT_READY\r\nx-mesh-tier: none\r\n')
+      await started.change({ endpoints: { [key]: { ...empty, version: 99, confirmedAt: Date.now() } } })
+      const gone = await call(started.port('relay'))
+      gone.send(Buffer.concat([header('', 'host-a'), Buffer.from(asked)]))
+      await gone.expect('x-mesh-error: E_BALANCE_NO_ENDPOINT\r\n')
+    })
+
     it('asks control for a service that it does not know yet', async () => {
       const caller = await call(started.port('relay'))
       caller.send(header(keyOf('billing'), 'host-a'))
