@@ -17,6 +17,11 @@ import type { SessionCore } from './session-core.ts'
 const slotsOfCaller = 8
 const slotsOfEndpoint = 64
 
+/**
+ * Content of a stream that we have reset is thrown away; pieces smaller than this count as frames that carry nothing.
+ */
+const leastStray = 1024
+
 /** What a session reads: frames in their order, heads, content within our windows. */
 export class Receiver implements FrameSink {
   private readonly session: SessionCore
@@ -318,7 +323,7 @@ export class Receiver implements FrameSink {
       this.credit += length
       this.creditConnection()
       if (flow !== undefined) this.session.streamError(flow, H2Error.streamClosed, 'content behind the end')
-      else this.onStrayData(id)
+      else this.onStrayData(id, length)
       return
     }
     const isWhole = (flags & Flag.endStream) !== 0
@@ -352,12 +357,17 @@ export class Receiver implements FrameSink {
     return announced < 0 || received === announced || (received < announced && !isRemoteDone)
   }
 
-  private onStrayData(id: number): void {
-    if (id === 0 || id > this.session.lastId || (id & 1) === 0)
-      return void this.session.fail(H2Error.protocol, 'content without a stream')
-    // What was on its way when we reset it, or said that we take no more, says nothing about the peer.
-    if (id <= this.session.promisedId && this.session.closed.of(id) !== ClosedBy.us)
-      this.session.strayError(id, H2Error.streamClosed)
+  private onStrayData(id: number, length: number): void {
+    const { session } = this
+    if (id === 0 || id > session.lastId || (id & 1) === 0) {
+      session.fail(H2Error.protocol, 'content without a stream')
+    } else if (id > session.promisedId || session.closed.of(id) === ClosedBy.us) {
+      // What was on its way when we reset it, or said that we take no more, says nothing about the peer; a flood of
+      // small pieces does.
+      if (length < leastStray) this.misuse.idleFrame()
+    } else {
+      session.strayError(id, H2Error.streamClosed)
+    }
   }
 
   private tellContent(flow: Flow, buf: Buffer, from: number, to: number): void {
