@@ -2,11 +2,12 @@ import { adoptPair, TcpConnection } from './forward/tcp-connection.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { TcpDeps } from './forward/tcp-connection.ts'
 import type { OpenExchange } from './forward/streams.ts'
-import type { MovedHttp1, MovedPair } from './listen/movable.ts'
+import type { MovedHttp1, MovedHttp2, MovedPair } from './listen/movable.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import type { Http1ConnectionDeps } from './protocols/http1/connection-deps.ts'
 import { Http2Connection } from './protocols/http2/connection.ts'
+import { readSessionState } from './protocols/http2/session-state.ts'
 import type { Http2ConnectionDeps } from './protocols/http2/connection-deps.ts'
 import { DownstreamStreams } from './protocols/http2/downstream-streams.ts'
 import type { Transport } from './transport/transport.ts'
@@ -38,8 +39,17 @@ export function protocolTable(
     http2: {
       sockets: 1,
       begin: beginHttp2,
-      adopt(accepted, moved) {
-        throw new MeshError('E_HANDOFF_REFUSED', `${moved.protocol} from ${accepted.listener.name}; it is closed`)
+      adopt(accepted, moved, [transport]) {
+        const { served, session } = moved as MovedHttp2
+        const state = readSessionState(session)
+        if (state === null) {
+          transport!.release()
+          throw new MeshError('E_HANDOFF_REFUSED', 'malformed state of an HTTP/2 connection; it is closed')
+        }
+        const connection = new Http2Connection(http2, http2Streams, accepted, transport!)
+        connection.served = served
+        connection.goOn(state)
+        return connection
       },
     },
     tcp: {

@@ -11,7 +11,15 @@ import { relayedContext } from './listener-context.ts'
 import type { BoundListeners } from './bound-listeners.ts'
 import type { LiveTable } from './live-table.ts'
 import { movedConnectionFormat, movedTransportsFormat } from './movable.ts'
-import type { LiveConnections, Movable, MovedConnection, MovedHttp1, MovedPair, MovedPooled } from './movable.ts'
+import type {
+  LiveConnections,
+  Movable,
+  MovedConnection,
+  MovedHttp1,
+  MovedHttp2,
+  MovedPair,
+  MovedPooled,
+} from './movable.ts'
 import { quotaKey } from './relay-admission.ts'
 import type { RelayAdmission } from './relay-admission.ts'
 import type { ProtocolTable } from './protocol-table.ts'
@@ -139,7 +147,7 @@ export class Adoption implements LiveConnections {
     return new PooledMovable(live.nextId(), clock, upstream.key, pool, connection)
   }
 
-  private adoptAccepted(moved: MovedHttp1 | MovedPair, transports: readonly Transport[]): Movable {
+  private adoptAccepted(moved: MovedHttp1 | MovedHttp2 | MovedPair, transports: readonly Transport[]): Movable {
     const accepted = this.acceptedOf(moved)
     if (accepted === undefined) {
       for (const transport of transports) transport.release()
@@ -166,7 +174,7 @@ export class Adoption implements LiveConnections {
     }
   }
 
-  private acceptedOf(moved: MovedHttp1 | MovedPair): Accepted | undefined {
+  private acceptedOf(moved: MovedHttp1 | MovedHttp2 | MovedPair): Accepted | undefined {
     const { acceptor, clock, listeners, state } = this.deps
     const bound = listeners.find(moved.listener)
     if (bound === undefined) return undefined

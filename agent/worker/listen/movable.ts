@@ -71,6 +71,16 @@ interface Http1State {
   readonly isDraining?: boolean
 }
 
+/** An HTTP/2 connection without an open stream. One descriptor. */
+export type MovedHttp2 = MovedFormat & MovedAccepted & Http2State
+
+interface Http2State {
+  readonly protocol: 'http2'
+  readonly served: number
+  /** Of `protocols/http2/session-state.ts`. */
+  readonly session: unknown
+}
+
 /**
  * A TCP connection or an upgraded one (WebSocket) with its upstream. Two descriptors: downstream, upstream.
  * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's
@@ -105,7 +115,7 @@ interface PooledState {
   readonly requests: number
 }
 
-export type MovedConnection = MovedHttp1 | MovedPair | MovedPooled
+export type MovedConnection = MovedHttp1 | MovedHttp2 | MovedPair | MovedPooled
 
 /**
  * What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver

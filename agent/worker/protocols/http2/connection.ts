@@ -1,5 +1,6 @@
 import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Accepted } from '../../listen/accepted.ts'
+import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
 import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
@@ -10,6 +11,7 @@ import type { DownstreamStreams } from './downstream-streams.ts'
 import type { Flow } from './flow.ts'
 import { Http2Session } from './session.ts'
 import type { SessionOwner } from './session-core.ts'
+import type { SessionState } from './session-state.ts'
 import type { Sender } from './sender.ts'
 
 /**
@@ -17,6 +19,9 @@ import type { Sender } from './sender.ts'
  * ends it sooner.
  */
 const noticeMs = 1000
+
+/** A connection that is to move waits so long for a moment without streams, ms. */
+const moveMs = 2000
 
 const Drain = { no: 0, /** The notice was given. */ noticed: 1, /** No more streams are taken. */ final: 2 } as const
 type Drain = (typeof Drain)[keyof typeof Drain]
@@ -35,6 +40,9 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
   private drainState: Drain = Drain.no
   private hasCarried = false
   private isOver = false
+  private onReady: ((connection: Movable) => void) | null = null
+  /** When it is drained because it could not be moved. */
+  private drainAt = Infinity
 
   constructor(deps: Http2ConnectionDeps, streams: DownstreamStreams, accepted: Accepted, transport: Transport) {
     this.deps = deps
@@ -90,8 +98,12 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
 
   onStreamEnd(): void {
     if (this.session.openStreams > 0 || this.isOver) return
-    if (this.drainState === Drain.final) this.session.close()
-    else this.armIdle()
+    if (this.drainState === Drain.final) {
+      this.session.close()
+      return
+    }
+    this.armIdle()
+    if (this.onReady !== null) this.offer()
   }
 
   onSettings(): void {}
@@ -117,7 +129,8 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
   // ---- time
 
   private armIdle(): void {
-    this.deps.wheel.arm(this.timer, this.deps.clock.now + this.deps.settings.limits.keepAliveTimeoutMs)
+    const idleAt = this.deps.clock.now + this.deps.settings.limits.keepAliveTimeoutMs
+    this.deps.wheel.arm(this.timer, Math.min(idleAt, this.drainAt))
   }
 
   onTimer(): void {
@@ -125,6 +138,12 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
     if (this.isOver) return
     if (this.drainState === Drain.noticed) {
       this.endNotice()
+      return
+    }
+    if (this.drainAt <= this.deps.clock.now) {
+      this.drainAt = Infinity
+      if (this.onReady !== null) this.drain()
+      else this.armIdle()
       return
     }
     if (this.session.openStreams > 0) {
@@ -139,7 +158,7 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
   // ---- leaving
 
   get isReady(): boolean {
-    return false
+    return !this.isOver && this.drainState === Drain.no && this.session.isBetween
   }
 
   get isIdle(): boolean {
@@ -152,13 +171,44 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
     return isActive
   }
 
-  /** It cannot move: it ends by its own means instead. */
+  /** Between its streams. One that always has some is drained after a while, so that its caller goes on elsewhere. */
   whenReady(callback: ((connection: Movable) => void) | null): void {
-    if (callback !== null) this.drain()
+    this.onReady = callback
+    if (callback === null || this.isOver || this.drainState !== Drain.no) return
+    if (this.isReady) this.offer()
+    else if (this.drainAt === Infinity) {
+      this.drainAt = this.deps.clock.refresh() + moveMs
+      this.deps.wheel.arm(this.timer, this.drainAt)
+    }
   }
 
-  detach(_copies: DescriptorCopies): Detached | undefined {
-    return undefined
+  private offer(): void {
+    queueMicrotask(() => {
+      const callback = this.onReady
+      if (callback === null || !this.isReady) return
+      this.onReady = null
+      callback(this)
+    })
+  }
+
+  detach(copies: DescriptorCopies): Detached | undefined {
+    if (!this.isReady) return undefined
+    const { accepted, deps, served, session, transport } = this
+    session.sender.write()
+    if (!this.isReady) return undefined
+    const moved = movedAccepted(accepted, transport, deps.clock.now)
+    const state = session.state
+    const { descriptors, format } = leaveProcess([transport], copies)
+    session.leave()
+    this.onClosed()
+    return { descriptors, state: { ...format, ...moved, protocol: 'http2', served, session: state } }
+  }
+
+  /** Instead of `open`: goes on with a connection of another process. */
+  goOn(state: SessionState): void {
+    this.deps.live.add(this)
+    this.armIdle()
+    this.session.goOn(state)
   }
 
   /** Notice, a ping, then the last id: no stream is opened that is not served (RFC 9113 section 6.8). */

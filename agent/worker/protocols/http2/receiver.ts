@@ -12,6 +12,7 @@ import type { Http2Head } from './head.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
 import type { Misuse } from './misuse.ts'
 import type { SessionCore } from './session-core.ts'
+import type { SessionState } from './session-state.ts'
 
 /** Blocks that are remembered: a caller repeats its own, an endpoint those of all callers. */
 const slotsOfCaller = 8
@@ -81,6 +82,28 @@ export class Receiver implements FrameSink {
     }
     this.prefaceLeft -= count
     return count
+  }
+
+  /** Nothing of a message is in hand: neither a preface nor a header block. */
+  get isBetween(): boolean {
+    return this.prefaceLeft === 0 && this.blockId === 0
+  }
+
+  get state(): Pick<SessionState, 'credit' | 'received' | 'receiveWindow' | 'table'> {
+    const { table } = this.decoder
+    return {
+      credit: this.credit,
+      received: this.splitter.rest.toString('base64'),
+      receiveWindow: this.window,
+      table: { maxSize: table.maxSize, fields: table.entries().map(({ name, value }) => [name, value] as const) },
+    }
+  }
+
+  goOn(state: SessionState): void {
+    this.prefaceLeft = 0
+    this.window = state.receiveWindow
+    this.credit = state.credit
+    this.decoder.goOn(state.table.maxSize, state.table.fields)
   }
 
   /** The stream is over: what it kept is given back. */

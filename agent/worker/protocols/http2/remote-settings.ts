@@ -1,4 +1,5 @@
 import { defaultFrameBytes, defaultWindow, H2Error, largestFrameBytes, largestWindow, Setting } from './frames.ts'
+import type { SessionState } from './session-state.ts'
 
 /** What the peer says of itself in SETTINGS; before that, what RFC 9113 section 6.5.2 lets one assume. */
 export class RemoteSettings {
@@ -12,6 +13,29 @@ export class RemoteSettings {
   maxHeadBytes = Infinity
   /** It knows extended CONNECT (RFC 8441). */
   takesConnect = false
+
+  /** As plain data, and back: infinite is -1. */
+  get state(): SessionState['remote'] {
+    const { initialWindow, maxFrameBytes, maxHeadBytes, maxStreams, takesConnect } = this
+    const bound = (value: number): number => (value === Infinity ? -1 : value)
+    return {
+      maxStreams: bound(maxStreams),
+      initialWindow,
+      maxFrameBytes,
+      maxHeadBytes: bound(maxHeadBytes),
+      takesConnect,
+    }
+  }
+
+  goOn(state: SessionState['remote']): void {
+    const bound = (value: number): number => (value < 0 ? Infinity : value)
+    this.isKnown = true
+    this.maxStreams = bound(state.maxStreams)
+    this.initialWindow = state.initialWindow
+    this.maxFrameBytes = state.maxFrameBytes
+    this.maxHeadBytes = bound(state.maxHeadBytes)
+    this.takesConnect = state.takesConnect === true
+  }
 
   /** Takes one setting. Answers the error that it is, or `none`. `isServer`: we are. */
   take(id: number, value: number, isServer: boolean): H2Error {

@@ -23,6 +23,7 @@ import { Misuse } from './misuse.ts'
 import { Receiver } from './receiver.ts'
 import { RemoteSettings } from './remote-settings.ts'
 import type { SessionCore, SessionOwner } from './session-core.ts'
+import type { SessionState } from './session-state.ts'
 import { Sender } from './sender.ts'
 import type { SenderOwner } from './sender.ts'
 
@@ -64,7 +65,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   private readonly receiver: Receiver
   private readonly misuse: Misuse
   private readonly timer: Timer
-  private state: State = State.open
+  private phase: State = State.open
 
   constructor(deps: Http2Deps, transport: Transport, isServer: boolean, owner: SessionOwner) {
     this.deps = deps
@@ -85,7 +86,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   }
   /** Its last frame was written: nothing is read or begun any more. */
   get isEnding(): boolean {
-    return this.state !== State.open
+    return this.phase !== State.open
   }
   /** Client: whether `begin` may be called. */
   get canOpen(): boolean {
@@ -112,6 +113,41 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     this.transport.owner = this
     this.transport.resumeReading()
     if (received !== null && received.length > 0) this.onBytes(received, received.length)
+  }
+
+  // ---- leaving this process
+
+  /** Whether `state` says everything of it. */
+  get isBetween(): boolean {
+    const { receiver, remote, sender, streams } = this
+    if (this.isEnding || this.isGoneAway || this.promisedId !== largestStreamId || this.pings > 0) return false
+    return remote.isKnown && streams.size === 0 && receiver.isBetween && !sender.isSlow && this.transport.isMovable
+  }
+
+  /** Only while `isBetween`, and behind `sender.write`. */
+  get state(): SessionState {
+    const { lastId, receiver, remote, sender } = this
+    return { lastId, sendWindow: sender.window, remote: remote.state, ...receiver.state }
+  }
+
+  /** It goes on in another process. */
+  leave(): void {
+    this.phase = State.over
+    this.sender.close()
+    this.receiver.close()
+    this.deps.wheel.drop(this.timer)
+  }
+
+  /** Instead of `open`: goes on where the session of another process was. */
+  goOn(state: SessionState): void {
+    this.lastId = state.lastId
+    this.sender.window = state.sendWindow
+    this.remote.goOn(state.remote)
+    this.receiver.goOn(state)
+    this.transport.owner = this
+    this.transport.resumeReading()
+    const received = Buffer.from(state.received, 'base64')
+    if (received.length > 0) this.onBytes(received, received.length)
   }
 
   // ---- streams
@@ -223,7 +259,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
    * FIN behind what was written; then what still comes is thrown away for a bounded time, so that no reset destroys it.
    */
   private endBehind(why: string): void {
-    this.state = State.ending
+    this.phase = State.ending
     this.sender.write()
     this.receiver.close()
     this.dropStreams(why)
@@ -235,7 +271,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
 
   /** Ends it now, without a word. */
   abort(): void {
-    if (this.state === State.over) return
+    if (this.phase === State.over) return
     this.transport.reset()
     this.gone('given up')
   }
@@ -251,9 +287,9 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   }
 
   private gone(why: string): void {
-    if (this.state === State.over) return
-    const wasOpen = this.state === State.open
-    this.state = State.over
+    if (this.phase === State.over) return
+    const wasOpen = this.phase === State.open
+    this.phase = State.over
     this.sender.close()
     this.receiver.close()
     this.deps.wheel.drop(this.timer)

@@ -77,6 +77,15 @@ export class HpackDecoder {
     return this.forget(true)
   }
 
+  /** Fills the table with what another decoder of the same peer held. */
+  goOn(maxSize: number, fields: readonly (readonly [name: string, value: string])[]): void {
+    this.table.resize(maxSize)
+    for (const [name, value] of fields) {
+      const bytes = Buffer.from(name, 'latin1')
+      this.table.add(new Field(this.names.get(bytes, 0, bytes.length), value, false))
+    }
+  }
+
   private forget(isRead: boolean): boolean {
     this.buf = noBytes
     return isRead
