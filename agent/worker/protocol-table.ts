@@ -4,6 +4,14 @@ import type { TcpDeps } from './forward/tcp-connection.ts'
 import type { OpenExchange } from './forward/streams.ts'
 import type { MovedHttp1, MovedHttp2, MovedPair } from './listen/movable.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
+import type { EndpointProtocol } from '../../contracts/protocols.ts'
+import type { UpstreamCodec } from './forward/streams.ts'
+import { Http1Link } from './protocols/http1/upstream-link.ts'
+import type { UpstreamStreams } from './protocols/http1/upstream-streams.ts'
+import type { Http2Deps } from './protocols/http2/deps.ts'
+import { assumedStreams, Http2Link } from './protocols/http2/upstream-link.ts'
+import type { UpstreamStreamDeps } from './protocols/http2/upstream-stream.ts'
+import { Http2UpstreamStreams } from './protocols/http2/upstream-streams.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import type { Http1ConnectionDeps } from './protocols/http1/connection-deps.ts'
 import { Http2Connection } from './protocols/http2/connection.ts'
@@ -12,6 +20,21 @@ import type { Http2ConnectionDeps } from './protocols/http2/connection-deps.ts'
 import { DownstreamStreams } from './protocols/http2/downstream-streams.ts'
 import type { Transport } from './transport/transport.ts'
 import type { Accepted } from './listen/accepted.ts'
+
+/** The protocols that this worker speaks with endpoints. */
+export function upstreamCodecs(
+  http1Streams: UpstreamStreams,
+  http2: Http2Deps & UpstreamStreamDeps,
+): Readonly<Record<EndpointProtocol, UpstreamCodec>> {
+  const http2Streams = new Http2UpstreamStreams(http2)
+  return {
+    http1: { streamsPerLink: 1, openLink: (transport, home) => new Http1Link(http1Streams, transport, home) },
+    http2: {
+      streamsPerLink: assumedStreams,
+      openLink: (transport, home) => new Http2Link(http2, http2Streams, transport, home),
+    },
+  }
+}
 
 /** The protocols that this worker speaks with its callers. */
 export function protocolTable(

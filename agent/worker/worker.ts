@@ -15,7 +15,7 @@ import { VerdictCounts } from './filters/verdict-counts.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
 import { Exchange } from './forward/exchange.ts'
 import { Mirrors } from './forward/mirrors.ts'
-import type { DownstreamStream, UpstreamCodec } from './forward/streams.ts'
+import type { DownstreamStream } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
 import { RequestReports } from './forward/request-reports.ts'
@@ -56,13 +56,12 @@ import { LogRecords } from './observe/telemetry/log-records.ts'
 import { Outbox } from './observe/telemetry/outbox.ts'
 import { SpanRecords } from './observe/telemetry/span-records.ts'
 import { StringCache } from '../../http1/string-cache.ts'
-import { protocolTable } from './protocol-table.ts'
+import { protocolTable, upstreamCodecs } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
 import { DownstreamStreams } from './protocols/http1/downstream-streams.ts'
 import type { Http2Settings } from './protocols/http2/deps.ts'
 import { http2Parts } from './protocols/http2/parts.ts'
-import { Http1Link } from './protocols/http1/upstream-link.ts'
 import { UpstreamStreams } from './protocols/http1/upstream-streams.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
@@ -217,13 +216,11 @@ export class Worker {
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
     const http1 = { clock, wheel, output, bulk, strings, tallies, settings }
     const upstreamStreams = new UpstreamStreams(http1)
-    const codec: UpstreamCodec = {
-      streamsPerLink: 1,
-      openLink: (transport, home) => new Http1Link(upstreamStreams, transport, home),
-    }
+    const http2 = http2Parts({ clock, wheel, tallies, debug: (message) => options.log('debug', message) })
+    const codecs = upstreamCodecs(upstreamStreams, http2)
     const state = new MeshState(
       {
-        pools: { dialer, wheel, clock, codecs: { http1: codec, http2: codec } },
+        pools: { dialer, wheel, clock, codecs },
         random,
         now: fresh,
         limitShare: 1 / options.workers,
@@ -287,7 +284,6 @@ export class Worker {
     this.upstream = upstreamStreams
     this.downstream = downstreamStreams
     const limits = (): LimitsSpec => state.limits
-    const http2 = http2Parts({ clock, wheel, tallies, debug: (message) => options.log('debug', message) })
     this.http2 = http2.settings
     const shareOf = (transport: Transport, identity: PeerIdentity): string => this.callers.shareOf(transport, identity)
     const caller = { live, shareOf, openExchange }
@@ -338,7 +334,7 @@ export class Worker {
     this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
     this.rows = new ConnectionRows(live, now, process.pid)
     this.porter = new StatePorter({ clock, state, messages, metrics, tcpMetrics, tallies, verdicts })
-    this.checks = new ActiveChecks({ clock, wheel, random, codec, state }, transports)
+    this.checks = new ActiveChecks({ clock, wheel, random, state }, transports)
     let ticks = 0
     this.ticker = setInterval(() => {
       clock.refresh()

@@ -11,6 +11,7 @@ import type {
   ReplyMessage,
   ReplyVerdict,
   UpstreamCodec,
+  UpstreamLink,
   UpstreamOwner,
   UpstreamStream,
 } from '../forward/streams.ts'
@@ -27,7 +28,6 @@ export interface ActiveCheckDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly random: () => number
-  readonly codec: UpstreamCodec
   readonly state: { serviceUpstreams(): Iterable<Upstream> }
 }
 
@@ -64,7 +64,7 @@ export class ActiveChecks {
       }
       if (due > now || this.running.size >= maxAtOnce) continue
       this.dueAt.set(state, now + spec.intervalMs)
-      const check = new Check(this.deps, state, spec, upstream.cluster.service, (isGood) => {
+      const check = new Check(this.deps, upstream.pools.codec, state, spec, upstream.cluster.service, (isGood) => {
         this.running.delete(check)
         upstream.cluster.activeCheckResult(state, isGood, this.deps.clock.now)
       })
@@ -78,23 +78,27 @@ export class ActiveChecks {
 class Check implements UpstreamOwner, LinkHome, TimerOwner {
   readonly contentTarget = null
   private readonly deps: ActiveCheckDeps
+  private readonly codec: UpstreamCodec
   private readonly state: EndpointState
   private readonly spec: ActiveCheckSpec
   private readonly authority: string
   private readonly onResult: (isGood: boolean) => void
   private readonly timer: Timer
   private dial: Dial | null = null
+  private link: UpstreamLink | null = null
   private stream: UpstreamStream | null = null
   private isOver = false
 
   constructor(
     deps: ActiveCheckDeps,
+    codec: UpstreamCodec,
     state: EndpointState,
     spec: ActiveCheckSpec,
     service: string,
     onResult: (isGood: boolean) => void,
   ) {
     this.deps = deps
+    this.codec = codec
     this.state = state
     this.spec = spec
     this.authority = service.slice(service.indexOf('@@') + 2)
@@ -119,7 +123,8 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
 
   private ask(transport: Transport): void {
     const { path } = this.spec
-    const stream = this.deps.codec.openLink(transport, this).open(this, false)
+    this.link = this.codec.openLink(transport, this)
+    const stream = this.link.open(this, false)
     this.stream = stream
     stream.send(new CheckRequest(this.authority, path === '' ? '/' : path), noEdits)
     stream.end(null)
@@ -154,7 +159,10 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
 
   onDrained(): void {}
 
-  linkFreed(): void {}
+  /** Of a protocol whose connections outlive their streams. */
+  linkFreed(): void {
+    this.link!.close()
+  }
   linkSpent(): void {}
   linkEnded(): void {}
   linkLost(): void {}

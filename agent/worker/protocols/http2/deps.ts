@@ -8,6 +8,7 @@ import type { Scratch } from './hpack/decoder.ts'
 import type { NameTable } from './hpack/names.ts'
 import type { OutputPool } from './output-pool.ts'
 import { ReplyWriter } from './reply-writer.ts'
+import { RequestWriter } from './request-writer.ts'
 
 /** What both sides of the HTTP/2 codec need of their worker. */
 export interface Http2Deps {
@@ -32,6 +33,7 @@ export class Http2Settings {
   /** Of one connection. */
   bounds: Http2Bounds = defaultBounds
   replies!: ReplyWriter
+  requests!: RequestWriter
 
   /** `pseudonym`: our name in Via. */
   constructor(limits: LimitsSpec, pseudonym: string, tier: Tier) {
@@ -42,6 +44,7 @@ export class Http2Settings {
   take(limits: LimitsSpec, pseudonym: string, tier: Tier): void {
     this.limits = limits
     this.replies = new ReplyWriter(pseudonym, tier)
+    this.requests = new RequestWriter(pseudonym)
   }
 }
 

@@ -316,6 +316,7 @@ export class Receiver implements FrameSink {
       return
     }
     flow.isRemoteDone = this.blockIsWhole
+    if (head !== null && (head.status === 204 || head.status === 304)) flow.isWithoutContent = true
     this.tellHead(flow, head)
   }
 
