@@ -4,6 +4,11 @@
 export const appProtocols = ['http', 'http2', 'grpc', 'tcp'] as const
 export type AppProtocol = (typeof appProtocols)[number]
 
+/** What is written of an instance in a registry; undefined = no protocol of ours. */
+export function protocolOfWord(word: string | undefined): AppProtocol | undefined {
+  return appProtocols.find((one) => one === word)
+}
+
 /** Whether its messages are read, so that routes, filters and metrics per request apply; else it passes as bytes. */
 export function hasMessages(protocol: AppProtocol): boolean {
   return protocol !== 'tcp'
@@ -26,10 +31,10 @@ export function endpointProtocol(protocol: AppProtocol, upgrades: boolean): Endp
 export const connectionProtocols = ['http1', 'http2', 'tcp', 'websocket'] as const
 export type ConnectionProtocol = (typeof connectionProtocols)[number]
 
-/** What a connection begins with on a listener for an application's protocol. */
+/** What a connection begins with (HTTP/2 is found by its preface) on a listener for an application's protocol. */
 export const firstProtocol: Readonly<Record<AppProtocol, ConnectionProtocol>> = {
   http: 'http1',
-  http2: 'tcp',
-  grpc: 'tcp',
+  http2: 'http1',
+  grpc: 'http1',
   tcp: 'tcp',
 }

@@ -326,10 +326,9 @@ export class Worker {
       onRetried: options.onRetried,
       onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound.count),
     })
-    const { acceptor, listeners } = this
+    const { acceptor, listeners, relays } = this
     const { closeDescriptor } = options
     this.protocols = protocols
-    const { relays } = this
     const table = { live, state, protocols, listeners, acceptor, relays }
     this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
     this.rows = new ConnectionRows(live, now, process.pid)

@@ -277,12 +277,12 @@ export function oneOf<const T extends readonly [string, ...string[]]>(...words: 
 const carriedAs: Readonly<Record<string, AppProtocol>> = {
   http: 'http',
   websocket: 'http',
-  http2: 'tcp',
-  grpc: 'tcp',
+  http2: 'http2',
+  grpc: 'grpc',
   tcp: 'tcp',
 }
 
-/** A protocol as operators call it, to what it is carried as: messages of HTTP/1.1 with its upgrades, or connections. */
+/** A protocol as operators call it, to what it is carried as: messages of HTTP with their upgrades, or connections. */
 export function appProtocol() {
   const names = Object.keys(carriedAs)
   const parse = (value: unknown): AppProtocol | undefined =>

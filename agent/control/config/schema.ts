@@ -43,7 +43,7 @@ const outboundService = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What the callers speak. `websocket` is served as `http`; `http2` and `grpc` as `tcp`, connection by connection.',
+      'What is spoken to the endpoints; callers may speak HTTP/1.1 or HTTP/2 (by prior knowledge) to any but `tcp`, which passes connection by connection. `websocket` is `http`.',
     ),
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
   halfClosed: halfClosed().optional().describe('As `outbound.halfClosed`, for this port alone.'),
@@ -412,7 +412,7 @@ export const applicationFileSchema = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What the application speaks. `websocket` is served as `http`; `http2` and `grpc` as `tcp`, connection by connection.',
+      'What the application speaks: `http2` and `grpc` by prior knowledge; `tcp` passes connection by connection. `websocket` is `http`.',
     ),
   registry: plainName('a name')
     .optional()

@@ -117,7 +117,7 @@ function loadAssignment({ service, endpoints }: EndpointSet): object {
 }
 
 function listenerOf(spec: ListenerSpec): object {
-  const isHttp = spec.kind === 'shared-http' || spec.kind === 'relay' || spec.protocol === 'http'
+  const isHttp = spec.kind === 'shared-http' || spec.kind === 'relay' || spec.protocol !== 'tcp'
   const route = 'virtualHost' in spec ? spec.virtualHost : spec.name
   return typed('envoy.config.listener.v3.Listener', {
     name: spec.name,

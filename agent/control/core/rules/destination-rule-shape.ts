@@ -157,11 +157,7 @@ const connectionPool = () =>
         maxRequestsPerConnection: integer(0, 2 ** 29).optional(),
         maxRetries: integer(0, maxCount).optional(),
         idleTimeout: duration().optional(),
-        h2UpgradePolicy: asDoneAnyway(
-          'an upgrade to HTTP/2 is not implemented by this version',
-          'DEFAULT',
-          'DO_NOT_UPGRADE',
-        ),
+        h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE').optional(),
         useClientProtocol: asDoneAnyway('the protocol is that of the listener', false),
         maxConcurrentStreams: integer(0, maxCount).optional(),
       })

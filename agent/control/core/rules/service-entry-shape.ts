@@ -20,12 +20,12 @@ import {
   text,
 } from './fields.ts'
 
-/** Protocols of the mesh by Istio's words, in any case; TLS passes as it is, HTTP/2 connection by connection. */
+/** Protocols of the mesh by Istio's words, in any case; TLS passes as it is. */
 export const entryProtocols: Readonly<Record<string, AppProtocol>> = {
   HTTP: 'http',
   'GRPC-WEB': 'http',
-  HTTP2: 'tcp',
-  GRPC: 'tcp',
+  HTTP2: 'http2',
+  GRPC: 'grpc',
   TCP: 'tcp',
   TLS: 'tcp',
   HTTPS: 'tcp',
@@ -119,4 +119,13 @@ export type ServiceEntrySpec = z.output<typeof serviceEntryShape>
 /** A port without a name goes by its place. */
 export function portName(one: { readonly name?: string | undefined }, index: number): string {
   return one.name ?? `port[${index}]`
+}
+
+/** Of a port that does not say it, its name does, as in Istio: `grpc`, `grpc-web-ui`, `http2-x`. Without either it is TCP. */
+export function portProtocol(one: ServiceEntrySpec['ports'][number]): AppProtocol {
+  if (one.protocol !== undefined) return entryProtocols[one.protocol] ?? 'tcp'
+  const name = (one.name ?? '').toUpperCase()
+  if (name === 'GRPC-WEB' || name.startsWith('GRPC-WEB-')) return 'http'
+  const word = name.split('-')[0]!
+  return Object.hasOwn(entryProtocols, word) ? entryProtocols[word]! : 'tcp'
 }

@@ -5,7 +5,7 @@ import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/en
 import { hasMessages } from '../../../../contracts/protocols.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
-import { entryProtocols, portName } from './service-entry-shape.ts'
+import { portName, portProtocol } from './service-entry-shape.ts'
 import type { ServiceEntrySpec, WorkloadEntrySpec } from './service-entry-shape.ts'
 import type { DeclaredPort, DeclaredService, EntryEndpoint, EntrySetBuilder } from './types.ts'
 
@@ -32,7 +32,7 @@ export function declareService({ spec, host, key, origin, workloads }: Declarati
   return {
     key,
     ports: declaredPorts(spec),
-    protocol: declaredPorts(spec).some((port) => port.protocol === 'http') ? 'http' : 'tcp',
+    protocol: protocolOf(declaredPorts(spec)),
     resolution: places.every((place) => isIP(place.address) !== 0) ? 'static' : 'dns',
     endpoints: places.flatMap((place) => spec.ports.map((port, index) => entryEndpoint(place, port, index))),
     origin,
@@ -40,7 +40,13 @@ export function declareService({ spec, host, key, origin, workloads }: Declarati
 }
 
 export function declaredPorts(spec: ServiceEntrySpec): DeclaredPort[] {
-  return spec.ports.map((port) => ({ number: port.number, protocol: entryProtocols[port.protocol ?? 'TCP'] ?? 'tcp' }))
+  return spec.ports.map((port) => ({ number: port.number, protocol: portProtocol(port) }))
+}
+
+/** A service has one protocol: of ports that speak several the one of HTTP/1.1, else the first whose messages are read. */
+function protocolOf(ports: readonly DeclaredPort[]): AppProtocol {
+  const speaking = ports.map(({ protocol }) => protocol).filter(hasMessages)
+  return speaking.find((one) => one === 'http') ?? speaking[0] ?? 'tcp'
 }
 
 /** Numbers of the ports that speak the protocol; all of them where none does: the entry's word may be missing. */

@@ -271,6 +271,10 @@ function applyPool(
     Object.fromEntries(given.map(([key, value]) => [key, value])),
     Object.fromEntries(given.map(([key, , path]) => [key, origin(path)])),
   )
+  if (http?.h2UpgradePolicy !== undefined) {
+    const upgradesToHttp2 = http.h2UpgradePolicy === 'UPGRADE'
+    draft.setPool({ upgradesToHttp2 }, { upgradesToHttp2: origin('http.h2UpgradePolicy') })
+  }
   // a budget takes the place of the bound (Envoy): beside the default one the bound would never be looked at
   if (http?.maxRetries !== undefined && !hasBudget) draft.set('retryBudget', undefined, origin('http.maxRetries'))
   if (tcp?.tcpKeepalive !== undefined) {

@@ -13,6 +13,7 @@ import {
   type ServiceKey,
   type ServiceName,
 } from '../../../../contracts/endpoint.ts'
+import { protocolOfWord } from '../../../../contracts/protocols.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 import type { EndpointDirectory } from '../endpoints/directory.ts'
@@ -240,7 +241,7 @@ export class Compiler {
     const configured = this.protocols.get(key)
     if (configured !== undefined) return configured
     const said = set.endpoints.find((endpoint) => endpoint.metadata[metadataKeys.protocol] !== undefined)
-    return said?.metadata[metadataKeys.protocol] === 'tcp' ? 'tcp' : 'http'
+    return protocolOfWord(said?.metadata[metadataKeys.protocol]) ?? 'http'
   }
 
   /**

@@ -1,5 +1,6 @@
 /** The Nacos face of this host, when it is switched on: what it asks of the mesh, answered by control. */
 import { metadataKeys, serviceKey, type ServiceKey, type ServiceName } from '../../../../contracts/endpoint.ts'
+import { protocolOfWord } from '../../../../contracts/protocols.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import { MeshError, describeError } from '../../../../contracts/errors.ts'
 import type { AdapterDeps, Subscription } from '../../../../contracts/registry-adapter.ts'
@@ -231,5 +232,5 @@ function faceApplication(application: Application): FaceApplication | undefined 
 
 /** Whoever says nothing is carried byte by byte: right for every protocol. */
 function protocolOf(metadata: Readonly<Record<string, string>>): AppProtocol {
-  return metadata[metadataKeys.protocol] === 'http' ? 'http' : 'tcp'
+  return protocolOfWord(metadata[metadataKeys.protocol]) ?? 'tcp'
 }

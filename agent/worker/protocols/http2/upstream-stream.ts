@@ -160,7 +160,8 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
   }
 
   onPause(): void {
-    if (this.hasFinalHead) this.owner!.onPause()
+    // its owner may have let go with the end that was just told
+    if (this.hasFinalHead) this.owner?.onPause()
   }
 
   onReset(code: number, isUnprocessed: boolean, why: string): void {

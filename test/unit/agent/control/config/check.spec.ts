@@ -87,7 +87,7 @@ outbound:
     - { service: c, protocol: http2 }
 `)
     expect(problems).to.deep.equal([])
-    expect(config?.outbound.services.map((one) => one.protocol)).to.deep.equal(['http', 'tcp', 'tcp'])
+    expect(config?.outbound.services.map((one) => one.protocol)).to.deep.equal(['http', 'grpc', 'http2'])
   })
 
   it('reports every problem at once with file, line, path, found, allowed and the nearest name', () => {

@@ -274,11 +274,6 @@ describe('a DestinationRule that is refused', () => {
       missing,
     ],
     [
-      policy('connectionPool: { http: { h2UpgradePolicy: UPGRADE } }'),
-      'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy',
-      missing,
-    ],
-    [
       policy('connectionPool: { http: { useClientProtocol: true } }'),
       'spec.trafficPolicy.connectionPool.http.useClientProtocol',
       'allowed false',
