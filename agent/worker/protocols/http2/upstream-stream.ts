@@ -184,19 +184,22 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
   release(): void {
     const { flow } = this
     const isSaid = flow.isLocalDone || flow.isEnding
-    this.rest()
-    if (!flow.isOpen) return
-    // a reply that came before the end of its request: nobody needs the rest
-    if (!isSaid || !flow.isRemoteDone) flow.reset(H2Error.cancel)
-    else if (!flow.release()) this.flow = new Flow(this)
+    this.letGo()
+    if (flow.isOpen) {
+      // a reply that came before the end of its request: nobody needs the rest
+      if (!isSaid || !flow.isRemoteDone) flow.reset(H2Error.cancel)
+      else if (!flow.release()) this.flow = new Flow(this)
+    }
+    this.store.give(this)
   }
 
   abandon(): void {
     const { flow, link } = this
     if (link === null) return
-    this.rest()
+    this.letGo()
     if (this.isTold) flow.reset(H2Error.cancel)
     else link.neverBegan()
+    this.store.give(this)
   }
 
   giveTransport(): GivenLink {
@@ -212,13 +215,14 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
     if (isUnsaid) link!.neverBegan()
     else flow.reset(outcome === Outcome.protocol ? H2Error.protocol : H2Error.cancel)
     owner.onBroken(outcome, reason)
-    this.rest()
+    this.letGo()
+    this.store.give(this)
   }
 
-  private rest(): void {
+  /** Before the place of its stream is free: whoever waits for one takes it at once, and must not get this object while its flow ends. */
+  private letGo(): void {
     this.serial++
     this.link = null
     this.owner = null
-    this.store.give(this)
   }
 }
