@@ -80,10 +80,12 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   }
 
   /**
-   * A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `isFresh`: one that was never
-   * used before, for a repeat after a stale one.
+   * A connection on which the caller opens a stream at once, or `waiting`, or `overflow`. `wantsFresh`: one that was
+   * never used before, for a repeat after a stale one. A connection that carries several requests ends for all of them
+   * at once, so those that are left are as good as a fresh one.
    */
-  acquire(waiter: ConnectionWaiter, isFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
+  acquire(waiter: ConnectionWaiter, wantsFresh: boolean): PooledConnection | typeof waiting | typeof overflow {
+    const isFresh = wantsFresh && this.home.codec.streamsPerLink === 1
     if (!isFresh) {
       const connection = this.takeShared() ?? this.takeIdle()
       if (connection !== null) return connection

@@ -213,6 +213,14 @@ describe('HTTP/2 towards endpoints', () => {
     expect((await Promise.all(replies)).map(({ status }) => status)).to.deep.equal([200, 200, 200, 200, 200, 200])
   })
 
+  it('gives the place of a request that ended to the next one that waits', async () => {
+    endpoint = new Endpoint({ maxConcurrentStreams: 1 })
+    const port = await worker({}, { maxConnections: 1 })
+    const replies = await Promise.all(Array.from({ length: 20 }, () => ask(port, { method: 'POST', body: 'x' })))
+    expect(replies.map(({ status }) => status)).to.deep.equal(replies.map(() => 200))
+    expect([endpoint.opened, endpoint.asked.length >= 20]).to.deep.equal([1, true])
+  })
+
   it('opens no stream behind a GOAWAY, lets those that run come to their end, and goes on elsewhere', async () => {
     const port = await worker()
     let held: ServerHttp2Stream | undefined
