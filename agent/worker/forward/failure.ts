@@ -1,6 +1,7 @@
 /** What a caller gets for an attempt that brought no reply: status, code, and Envoy's response flag. */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import { Outcome } from '../balance/types.ts'
+import { givenUp } from './streams.ts'
 
 export interface Failure {
   readonly status: number
@@ -15,9 +16,6 @@ const reset: Failure = { status: 502, code: 'E_UPSTREAM_RESET', flag: 'UC' }
 const cancelled: Failure = { status: 502, code: 'E_UPSTREAM_RESET', flag: 'UR' }
 const timeout: Failure = { status: 504, code: 'E_UPSTREAM_TIMEOUT', flag: 'UT' }
 const protocol: Failure = { status: 502, code: 'E_UPSTREAM_PROTOCOL', flag: 'UPE' }
-
-/** Why an attempt broke whose endpoint said that it does not want to go on with it (CANCEL of HTTP/2). */
-export const givenUp = 'given up by the endpoint'
 
 /** `reason` is the system's name of a failed dial, or `givenUp`. */
 export function failureOf(outcome: Outcome, reason: string): Failure {

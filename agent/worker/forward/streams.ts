@@ -162,6 +162,9 @@ export interface UpstreamCodec {
 /** Whether the reply shall be told, or is thrown away: another try follows it, and the stream finds its own end. */
 export type ReplyVerdict = 'pass' | 'discard'
 
+/** Why an attempt broke whose endpoint said that it does not want to go on with it (CANCEL of HTTP/2). */
+export const givenUp = 'given up by the endpoint'
+
 /** Who gets the reply. After `onEnd` the owner calls `release`; after `onBroken` or a verdict `discard` the stream is over. In every other call it may `abandon` the stream. */
 export interface UpstreamOwner {
   /** An interim reply (1xx without 101). */

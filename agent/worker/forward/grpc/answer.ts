@@ -1,7 +1,6 @@
 /** What the mesh itself has to say to a caller of gRPC: a status and a message, never an error of HTTP, which clients would only guess from. */
 import type { ErrorCode } from '../../../../contracts/errors.ts'
-import { givenUp } from '../failure.ts'
-import { Outcome } from '../streams.ts'
+import { givenUp, Outcome } from '../streams.ts'
 import type { Answer, Fields } from '../streams.ts'
 import { GrpcStatus, grpcStatusOf, writeGrpcMessage } from './status.ts'
 

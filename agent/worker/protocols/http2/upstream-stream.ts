@@ -1,5 +1,4 @@
-import { givenUp } from '../../forward/failure.ts'
-import { Outcome } from '../../forward/streams.ts'
+import { givenUp, Outcome } from '../../forward/streams.ts'
 import type {
   Fields,
   GivenLink,

@@ -5,7 +5,7 @@ import { GrpcCall, isGrpcType, readPushback } from '../../../../../../agent/work
 import { MessageCount } from '../../../../../../agent/worker/forward/grpc/message-count.ts'
 import { httpStatusOf, readGrpcStatus, writeGrpcMessage } from '../../../../../../agent/worker/forward/grpc/status.ts'
 import { readGrpcTimeout, writeGrpcTimeout } from '../../../../../../agent/worker/forward/grpc/timeout.ts'
-import { givenUp } from '../../../../../../agent/worker/forward/failure.ts'
+import { givenUp } from '../../../../../../agent/worker/forward/streams.ts'
 import { errorAnswer } from '../../../../../../agent/worker/forward/own-answers.ts'
 import { Outcome } from '../../../../../../agent/worker/forward/streams.ts'
 import { PlainReply, PlainRequest } from '../../../../../support/plain-messages.ts'
