@@ -39,14 +39,16 @@ export function declareService({ spec, host, key, origin, workloads }: Declarati
   }
 }
 
+/** A service is spoken to in one protocol: beside ports of HTTP/1.1, those of HTTP/2 pass as they are. */
 export function declaredPorts(spec: ServiceEntrySpec): DeclaredPort[] {
-  return spec.ports.map((port) => ({ number: port.number, protocol: portProtocol(port) }))
+  const ports = spec.ports.map((port) => ({ number: port.number, protocol: portProtocol(port) }))
+  if (!ports.some(({ protocol }) => protocol === 'http')) return ports
+  return ports.map((port) => (port.protocol === 'http' ? port : { ...port, protocol: 'tcp' }))
 }
 
-/** A service has one protocol: of ports that speak several the one of HTTP/1.1, else the first whose messages are read. */
+/** The first whose messages are read. */
 function protocolOf(ports: readonly DeclaredPort[]): AppProtocol {
-  const speaking = ports.map(({ protocol }) => protocol).filter(hasMessages)
-  return speaking.find((one) => one === 'http') ?? speaking[0] ?? 'tcp'
+  return ports.map(({ protocol }) => protocol).find(hasMessages) ?? 'tcp'
 }
 
 /** Numbers of the ports that speak the protocol; all of them where none does: the entry's word may be missing. */
