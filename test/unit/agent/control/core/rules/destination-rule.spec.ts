@@ -81,6 +81,7 @@ describe('a DestinationRule', () => {
       http2MaxRequests: 30
       maxRequestsPerConnection: 40
       maxConcurrentStreams: 60
+      h2UpgradePolicy: UPGRADE
       maxRetries: 50
       idleTimeout: 90s`)
     expect(pool).to.deep.equal({
@@ -90,7 +91,7 @@ describe('a DestinationRule', () => {
       maxRequests: 30,
       maxRequestsPerConnection: 40,
       maxConcurrentStreams: 60,
-      upgradesToHttp2: false,
+      upgradesToHttp2: true,
       maxRetries: 50,
       idleTimeoutMs: 90_000,
       maxConnectionAgeMs: 3_600_000,

@@ -5,6 +5,26 @@ import { key, resource, rules } from '../../../../../support/routing.ts'
 const api = key('api.example.com')
 
 describe('a ServiceEntry', () => {
+  it('speaks HTTP/2 where the protocol or the name of a port says so, and not beside HTTP/1.1', () => {
+    const declared = (ports: string) =>
+      rules(resource('ServiceEntry', `hosts: [api.example.com]\nports: [${ports}]\nresolution: DNS`)).declaredService(
+        api,
+      )!
+    const words: [string, string][] = [
+      ['{ number: 1, name: a, protocol: GRPC }', 'grpc'],
+      ['{ number: 1, name: a, protocol: HTTP2 }', 'http2'],
+      ['{ number: 1, name: grpc }', 'grpc'],
+      ['{ number: 1, name: grpc-orders }', 'grpc'],
+      ['{ number: 1, name: http2-orders }', 'http2'],
+      ['{ number: 1, name: grpc-web-ui }', 'http'],
+      ['{ number: 1, name: grpcorders }', 'tcp'],
+      ['{ number: 1, name: grpc-orders, protocol: TCP }', 'tcp'],
+      ['{ number: 1, name: http }, { number: 2, name: grpc }', 'http'],
+    ]
+    for (const [ports, protocol] of words) expect(declared(ports).protocol, ports).to.equal(protocol)
+    expect(declared('{ number: 1, name: http }, { number: 2, name: grpc }').ports[1]!.protocol).to.equal('tcp')
+  })
+
   it('declares a service with static endpoints: ports by name, labels, locality, weight', () => {
     const service = rules(
       resource(
