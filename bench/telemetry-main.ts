@@ -37,6 +37,7 @@ if (first === 'sink') {
       random: Math.random,
       log,
       metrics: new ControlMetrics(),
+      lingerMs: 100,
       onRoom: () => receiver.resume(signal),
     })
   const exporters: Record<Signal, Exporter> = { traces: exporterOf('traces'), logs: exporterOf('logs') }

@@ -25,6 +25,8 @@ export interface ExporterDeps {
   readonly random: () => number
   readonly log: Log
   readonly metrics: AdapterMetrics
+  /** Records wait so long for others before a request is made, unless half a request is there; absent = not at all. A request costs as much as some hundred records. */
+  readonly lingerMs?: number
   /** Records are taken again. */
   readonly onRoom?: () => void
 }
@@ -36,6 +38,7 @@ export class Exporter {
   private isSending = false
   private failures = 0
   private cancelPause: (() => void) | undefined
+  private cancelLinger: (() => void) | undefined
   private isClosed = false
   private isFull = false
   private lastRefusal = ''
@@ -59,9 +62,19 @@ export class Exporter {
       this.dropped(oldest.count, 'queue-full')
     }
     this.tell()
-    this.next()
+    this.soon()
     this.isFull = this.queuedBytes > maxQueuedBytes - maxTelemetryFrameBytes
     return !this.isFull
+  }
+
+  private soon(): void {
+    const { clock, lingerMs = 0 } = this.deps
+    if (lingerMs === 0 || this.onIdle !== undefined || this.queuedBytes >= maxRequestBytes / 2) this.next()
+    else if (this.queue.length > 0)
+      this.cancelLinger ??= clock.after(lingerMs, () => {
+        this.cancelLinger = undefined
+        this.next()
+      })
   }
 
   private next(): void {
@@ -115,7 +128,7 @@ export class Exporter {
       this.isFull = false
       this.deps.onRoom?.()
     }
-    this.next()
+    this.soon()
   }
 
   private pause(afterMs: number | undefined): void {
@@ -153,6 +166,7 @@ export class Exporter {
       })
     this.isClosed = true
     this.cancelPause?.()
+    this.cancelLinger?.()
     const left = this.queue.reduce((sum, { count }) => sum + count, 0)
     if (left > 0) this.dropped(left, 'end')
     this.queue = []

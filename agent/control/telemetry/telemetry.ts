@@ -25,6 +25,8 @@ export interface TelemetryDeps {
 
 /** What is on its way may take this long when control ends. */
 const farewellMs = 1000
+/** A second of traffic is ten requests to a collector at most, and a span is there before somebody looks. */
+const lingerMs = 100
 /** And what workers still say when they end at the same time. */
 const lastWordsMs = 250
 
@@ -74,7 +76,17 @@ export class Telemetry {
         const sender = await this.sender(collector)
         const { clock, log, metrics, random } = this.deps
         const onRoom = (): void => this.receiver.resume(signal)
-        const exporter = new Exporter({ signal, collector: collector.url, sender, clock, log, metrics, random, onRoom })
+        const exporter = new Exporter({
+          signal,
+          collector: collector.url,
+          sender,
+          clock,
+          log,
+          metrics,
+          random,
+          onRoom,
+          lingerMs,
+        })
         this.running.set(signal, { collector, exporter })
       } catch (error) {
         this.deps.log.error({ signal }, `${collector.url}: ${describeError(error)}; ${signal} are dropped`)

@@ -1,5 +1,5 @@
 /**
- * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or at 64 KiB, whichever comes first; a record that finds both full is dropped and counted, so a
+ * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or at 192 KiB, whichever comes first; a record that finds both full is dropped and counted, so a
  * control or a collector that does not take them costs this memory and nothing else.
  */
 import { frameHeadBytes, groupHeadBytes, signals } from '../../../../contracts/telemetry.ts'
@@ -8,7 +8,7 @@ import { maxValueLength } from './attributes.ts'
 import { ProtoBytes } from './proto-bytes.ts'
 
 const capacity = 512 * 1024
-const flushBytes = 64 * 1024
+const flushBytes = 192 * 1024
 const flushMs = 200
 const maxNameBytes = 255
 /** No record takes more: three bytes a character of the longest values, and what stands around them. */

@@ -76,6 +76,20 @@ describe('records on their way to the collector', () => {
     expect(asked).to.deep.equal([1, 5])
   })
 
+  it('wait for others a moment, where that is wanted, and not at the end', async () => {
+    const deps = { signal: 'logs', collector: 'http://c', sender, clock, random: () => 1, log: noLog, metrics } as const
+    const out = new Exporter({ ...deps, lingerMs: 100 })
+    out.take([group()])
+    out.take([group(2)])
+    expect(asked).to.deep.equal([])
+    pauses.shift()!.call()
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 3)
+    expect(asked).to.deep.equal([3])
+    out.take([group(4)])
+    await out.close(1000)
+    expect(asked).to.deep.equal([3, 4])
+  })
+
   it('wait with growing pauses while the collector is gone, up to the bound, and then all go', async () => {
     const out = exporter()
     const again = { kind: 'again', reason: 'gone', afterMs: undefined } as const
