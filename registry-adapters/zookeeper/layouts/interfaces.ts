@@ -20,6 +20,8 @@ export interface InterfaceDialect {
   readonly protocol: string
   /** Parameter that tells providers of one interface apart. */
   readonly versionParameter: string
+  /** Name of the node of an interface. */
+  nodeName(name: string): string
   /** Parameters that every provider of ours carries. */
   fixed(name: InterfaceName): Iterable<readonly [string, string]>
 }
@@ -33,6 +35,7 @@ export interface InterfaceName {
 export const dubboDialect: InterfaceDialect = {
   protocol: 'dubbo',
   versionParameter: 'version',
+  nodeName: encodeURIComponent,
   fixed: ({ name }) => [
     ['interface', name],
     ['side', 'provider'],
@@ -45,6 +48,8 @@ export const dubboDialect: InterfaceDialect = {
 export const sofaDialect: InterfaceDialect = {
   protocol: 'bolt',
   versionParameter: 'uniqueId',
+  // as it stands, the `$` of a nested interface included
+  nodeName: (name) => name,
   fixed: () => [['rpcVer', '50600']],
 }
 
@@ -68,7 +73,7 @@ export class InterfaceLayout implements Layout {
   }
 
   directoryOf(service: string): string {
-    return `${this.root}/${encodeURIComponent(split(service).name)}/providers`
+    return `${this.root}/${this.dialect.nodeName(split(service).name)}/providers`
   }
 
   nameOf(child: string): string {

@@ -11,7 +11,7 @@ import { type DemoHost, Mesh, call, until } from '../../support/mesh/mesh.ts'
 import { freePort } from '../../support/free-port.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
-import { dubboSample } from '../../support/nacos-clients/launches.ts'
+import { dubboSample, sofaSample } from '../../support/nacos-clients/launches.ts'
 import { eventually, recordedDeps, recordingListener } from '../../support/registry-listener.ts'
 import { needsZooKeeper, startEnsemble, startZooKeeper } from '../../support/zookeeper/server.ts'
 import type { ZooKeeperServer } from '../../support/zookeeper/server.ts'
@@ -153,6 +153,64 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
     const direct = start('N/A', 'consumer', 'interface', `dubbo://[::ffff:127.0.0.1]:${port}/${service.name}`)
     await direct.ask('ready')
     await until(60_000, 'an answer', async () => (await direct.ask('greet', 'eve')) === 'hello eve')
+  })
+})
+
+describe('ordinary SOFARPC applications with ZooKeeper', function () {
+  this.timeout(180_000)
+  let launch: Exclude<Launch, { missing: string }>
+  let server: ZooKeeperServer
+  let adapter: RegistryAdapter | undefined
+  const programs: ForeignClient[] = []
+  const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'SofaSample$Greeter' }
+
+  before(async function () {
+    await needsZooKeeper(this)
+    const found = await sofaSample('5.13.0')
+    if ('missing' in found) {
+      console.log(`skipped: ${found.missing}`)
+      return this.skip()
+    }
+    launch = found
+    server = await startZooKeeper()
+  })
+  after(async () => {
+    await Promise.all(programs.map((one) => one.kill()))
+    await adapter?.close()
+    await (server as ZooKeeperServer | undefined)?.stop()
+  })
+
+  const start = (registry: string, ...words: string[]): ForeignClient => {
+    const program = new ForeignClient(launch, registry, ...words)
+    programs.push(program)
+    return program
+  }
+
+  it('are found where they write themselves, and are gone when they end', async () => {
+    const registry = `127.0.0.1:${server.port}`
+    adapter = createZooKeeperAdapter(
+      {
+        name: 'zk',
+        servers: [{ host: '127.0.0.1', port: server.port }],
+        layout: 'sofa',
+        namespace: 'public',
+        group: 'DEFAULT_GROUP',
+        sessionTimeoutMs: 10_000,
+        auth: () => undefined,
+        tls: () => undefined,
+        maxEndpoints: 100,
+      },
+      recordedDeps(),
+    )
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(service, listener)
+    const first = await freePort()
+    const itself = start(registry, '127.0.0.1', String(first))
+    await itself.ask('ready')
+    await listener.until(({ endpoints: all }) => all[0]?.port === first, 'the provider', 60_000)
+    await itself.kill()
+    await listener.until(({ endpoints: all }) => all.length === 0, 'it to be gone', 60_000)
   })
 })
 

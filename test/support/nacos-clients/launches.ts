@@ -107,6 +107,17 @@ export async function dubboSample(version: string): Promise<Launch> {
   ])
 }
 
+/** A SOFARPC provider with ZooKeeper as its registry; the arguments are its own. */
+export async function sofaSample(version: string): Promise<Launch> {
+  return await javaProgram(`sofa-${version}`, 'SofaSample', [
+    ['org.slf4j', 'slf4j-nop', '1.7.36'],
+    ['com.alipay.sofa', 'sofa-rpc-all', version],
+    // it names no client of ZooKeeper
+    ['org.apache.curator', 'curator-recipes', '5.1.0'],
+    ['org.apache.zookeeper', 'zookeeper', '3.8.4'],
+  ])
+}
+
 /**
  * A Spring Boot 3.2 web application that registers, discovers and is configured by the starters of Spring Cloud
  * Alibaba.
