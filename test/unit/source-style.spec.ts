@@ -12,8 +12,21 @@ function linesWhere(isOdd: (line: string, file: string) => boolean, files: reado
   )
 }
 
+/** Up to 20 ms is the pace of a look or a call; beyond it only where the pace is the test. */
+const paced = ['test/unit/agent/worker/transport/epoll/stress.spec.ts']
+
 describe('the sources', () => {
   it('write private members in one form: the word', () => {
     expect(linesWhere((line) => /^ +(?:(?:static|readonly|async|get|set) |\*)*#[a-z]\w*/.test(line))).to.deep.equal([])
+  })
+
+  it('of specs wait for conditions, not for time', () => {
+    const specs = sources.filter((file) => file.startsWith('test/') && file.endsWith('.spec.ts'))
+    const sleeps = linesWhere((line) => {
+      const [, ms = '0'] =
+        /^ *await new Promise(?:<void>)?\(\((\w+)\) => setTimeout\(\1, ([\d_]+)\)\)$/.exec(line)?.slice(1) ?? []
+      return Number(ms.replaceAll('_', '')) > 20
+    }, specs)
+    expect(sleeps.filter((place) => !paced.some((file) => place.startsWith(`${file}:`)))).to.deep.equal([])
   })
 })

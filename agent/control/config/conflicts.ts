@@ -9,6 +9,7 @@ import { kindOf } from '../kinds/registries.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
 import { ownAddresses } from './own-addresses.ts'
+import { roles } from './roles.ts'
 import { formatPath, type ConfigProblem } from './problem.ts'
 import { formatHostPort, type PortRange } from './scalars.ts'
 import type { AgentFile } from './schema.ts'
@@ -120,7 +121,7 @@ export function configConflicts(
     services.set(key, index)
   }
 
-  if (config.role === 'agent') {
+  if (!roles[config.role].servesHosts) {
     if (parsed.relay !== undefined) report(['relay'], 'only a center relays; set role: center or remove it')
     if (parsed.api !== undefined) report(['api'], 'only a center has this API; set role: center or remove it')
   } else {

@@ -24,9 +24,9 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const absoluteFile = resolvePath(file)
   const folder = dirname(absoluteFile)
   const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path))
-  const isCenter = parsed.role === 'center'
+  const role = roles[parsed.role]
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
-  const runDir = absolute(parsed.runDir ?? roles[parsed.role].runDir)
+  const runDir = absolute(parsed.runDir ?? role.runDir)
   const namings = parsed.registries.flatMap((section) => kindOf(section).naming(section) ?? [])
   const serviceDefaults = {
     namespace: namings[0]?.namespace ?? defaultNamespace,
@@ -56,15 +56,15 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
         port: one.port,
         halfClosed: one.halfClosed ?? parsed.outbound.halfClosed,
       })),
-      http: parsed.outbound.http ?? roles[parsed.role].outboundHttp,
+      http: parsed.outbound.http ?? role.outboundHttp,
     },
     inbound: { ...parsed.inbound, address: parsed.inbound.address ?? address },
     center: { ...parsed.center, secretFile: located(parsed.center.secretFile, absolute) },
     relay:
-      isCenter && parsed.relay !== undefined
+      role.servesHosts && parsed.relay !== undefined
         ? { ...parsed.relay, secretFile: located(parsed.relay.secretFile, absolute) }
         : undefined,
-    api: isCenter ? (parsed.api ?? apiSection.parse({})) : undefined,
+    api: role.servesHosts ? (parsed.api ?? apiSection.parse({})) : undefined,
     workerTransport: parsed.workerTransport,
     workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
     admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
@@ -81,8 +81,8 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     fallbackNetworks: parsed.fallbackNetworks,
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
     runDir,
-    stateDir: absolute(parsed.stateDir ?? roles[parsed.role].stateDir),
-    servicesDir: absolute(parsed.servicesDir ?? roles[parsed.role].servicesDir),
+    stateDir: absolute(parsed.stateDir ?? role.stateDir),
+    servicesDir: absolute(parsed.servicesDir ?? role.servicesDir),
     rulesDir: absolute(parsed.rulesDir),
     rules: parsed.rules,
     watchdog: parsed.watchdog,

@@ -9,6 +9,8 @@ export interface RoleDefaults {
   /** Beside the configuration. */
   readonly servicesDir: string
   readonly outboundHttp: HostPort | 'off'
+  /** Serves hosts: takes what their watchdogs relay, and shows the read-only API. */
+  readonly servesHosts: boolean
   /** The command that starts it. */
   readonly command: 'watchdog' | 'center'
 }
@@ -19,6 +21,7 @@ export const roles: Readonly<Record<Role, RoleDefaults>> = {
     stateDir: '/var/lib/hostmesh',
     servicesDir: 'services.d',
     outboundHttp: { host: '127.0.0.1', port: 15_001 },
+    servesHosts: false,
     command: 'watchdog',
   },
   center: {
@@ -26,6 +29,7 @@ export const roles: Readonly<Record<Role, RoleDefaults>> = {
     stateDir: '/var/lib/hostmesh-center',
     servicesDir: 'center-services.d',
     outboundHttp: 'off',
+    servesHosts: true,
     command: 'center',
   },
 }

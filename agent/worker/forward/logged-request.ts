@@ -1,7 +1,7 @@
 import type { EndpointState } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Accepted } from '../listen/accepted.ts'
-import type { LoggedRequest } from '../observe/access-log.ts'
+import type { LoggedRequest } from '../observe/logged-request.ts'
 import type { Route } from '../route/types.ts'
 import type { NodeSpec } from '../../../contracts/snapshot.ts'
 import type { Clock } from '../transport/clock.ts'

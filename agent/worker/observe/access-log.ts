@@ -20,8 +20,6 @@ const flushMs = 100
 const flushBytes = 64 * 1024
 const bufferBytes = 2 * 1024 * 1024
 
-export type { LoggedRequest } from './logged-request.ts'
-
 export interface AccessLogDeps {
   readonly random: () => number
   /** Epoch ms. */

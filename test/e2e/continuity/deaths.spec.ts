@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { holds } from '../../support/worker/eventually.ts'
 
 describe('the death of', function () {
   this.timeout(120_000)
@@ -190,7 +191,7 @@ describe('a hang', function () {
     host = await WatchdogHost.start({ tuning: { liveness: { periodMs: 300, suspectMs: 300, deadMs: 1000 } } })
     const { pid } = await host.child('worker')
     host.process!.kill('SIGSTOP')
-    await new Promise((resolve) => setTimeout(resolve, 2500))
+    await holds(() => isAlive(pid), 2500)
     host.process!.kill('SIGCONT')
     const caller = await KeepAliveCaller.connect(host.httpPort)
     for (let round = 0; round < 20; round++) {

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
-import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { holds } from '../../support/worker/eventually.ts'
 
 describe('when resources run out:', function () {
   this.timeout(120_000)
@@ -29,7 +30,7 @@ describe('when resources run out:', function () {
     const { pid } = await host.child('worker')
     const steady = await keepAliveLoad(host.httpPort, 4)
     const crowd = Array.from({ length: 300 }, () => net.connect(host!.tcpPort, '127.0.0.1').on('error', () => {}))
-    await new Promise((resolve) => setTimeout(resolve, 4000))
+    await holds(() => isAlive(pid), 4000)
     for (const socket of crowd) socket.destroy()
     expect((await steady.stop()).failures).to.deep.equal([])
     const caller = await KeepAliveCaller.connect(host.httpPort)
@@ -129,9 +130,10 @@ describe('when resources run out:', function () {
     })
     const before = (await host.state()).generations[0]!.children.map((child) => child.pid)
     const load = await keepAliveLoad(host.httpPort, 4)
-    await new Promise((resolve) => setTimeout(resolve, 5000))
+    await holds(() => before.every(isAlive), 5000)
     expect(await host.reload()).to.include({ outcome: 'done' })
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    const after = (await host.state()).generations.at(-1)!.children.map((child) => child.pid)
+    await holds(() => after.every(isAlive), 3000)
     expect((await load.stop()).failures).to.deep.equal([])
     const state = await host.state()
     expect(state.reports.map((report) => report.kind)).to.have.members(['reload', 'start'])

@@ -11,7 +11,7 @@ import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import { parseReplies } from '../../support/http1/strict-parser.ts'
 import type { StrictMessage } from '../../support/http1/strict-parser.ts'
-import { eventually } from '../../support/worker/eventually.ts'
+import { eventually, holds } from '../../support/worker/eventually.ts'
 
 const get = (fields = '', target = '/') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`
 const post = (fields: string, body = '') => `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body}`
@@ -196,8 +196,8 @@ for (const kind of meshKinds)
       await until('the request at the backend', () => endpoint !== undefined)
       const connection = endpoint as BackendConnection
       const headLength = connection.bytes.length
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      expect(connection.bytes.length, 'nothing behind the head before 101').to.equal(headLength)
+      // nothing behind the head before 101
+      await holds(() => connection.bytes.length === headLength, 50)
       expect(connection.bytes.toString('latin1')).to.match(/\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/)
       connection.hasSwitched = true
       connection.socket.write(Buffer.from(`${switching}\x81\x02hi`, 'latin1'))

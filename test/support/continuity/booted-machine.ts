@@ -21,7 +21,7 @@ export const bootTimeoutMs = 180_000
 
 export class BootedMachine {
   readonly folder: string
-  readonly #logs: string[] = []
+  private readonly logs: string[] = []
 
   /** `whatIsMissing` must have answered undefined. */
   constructor() {
@@ -79,9 +79,9 @@ ExecStopPost=/bin/systemctl poweroff
     const timer = setTimeout(() => machine.kill('SIGKILL'), bootTimeoutMs)
     await new Promise((resolve) => machine.once('close', resolve))
     clearTimeout(timer)
-    this.#logs.push(`${boot} boot: ${output.slice(-3000)}`)
+    this.logs.push(`${boot} boot: ${output.slice(-3000)}`)
     const journal = join(this.shared, `steps.${boot}.log`)
-    if (existsSync(journal)) this.#logs.push(readFileSync(journal, 'utf8').slice(-6000))
+    if (existsSync(journal)) this.logs.push(readFileSync(journal, 'utf8').slice(-6000))
   }
 
   steps(): Step[] {
@@ -93,7 +93,7 @@ ExecStopPost=/bin/systemctl poweroff
 
   /** What the machine and the unit said, for the message of a failed test. */
   get log(): string {
-    return this.#logs.join('\n')
+    return this.logs.join('\n')
   }
 
   remove(): void {

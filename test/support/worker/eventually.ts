@@ -24,3 +24,12 @@ export async function still(figure: () => number, timeoutMs = 20_000): Promise<v
     return same >= 200
   }, timeoutMs)
 }
+
+/** Looks for `ms` whether `condition` holds, and rejects at once when it does not: for what must not happen meanwhile. */
+export async function holds(condition: () => boolean, ms: number): Promise<void> {
+  const end = performance.now() + ms
+  while (performance.now() < end) {
+    if (!condition()) throw new Error(`held for less than ${ms} ms: ${condition.toString()}`)
+    await new Promise((resolve) => setTimeout(resolve, Math.min(5, ms)))
+  }
+}

@@ -5,7 +5,7 @@ import type { RetrySpec } from '../../../../../contracts/route-spec.ts'
 import { outlierOf } from '../../../../support/balance.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
-import { eventually, still } from '../../../../support/worker/eventually.ts'
+import { eventually, holds, still } from '../../../../support/worker/eventually.ts'
 import { keyOf } from '../../../../support/worker/snapshots.ts'
 import type { ServicePlan, SnapshotPlan } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
@@ -572,7 +572,7 @@ describe('an HTTP/1.1 exchange', () => {
     caller.socket.pause()
     caller.send(get('/', 'Connection: close\r\n'))
     await eventually(() => backend.requests.length === 1)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await holds(() => !caller.isClosed, 150)
     caller.socket.resume()
     await caller.closed()
     expect(caller.text.length - caller.text.indexOf('\r\n\r\n') - 4).to.equal(big.length)

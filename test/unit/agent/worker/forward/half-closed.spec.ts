@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
-import { eventually } from '../../../../support/worker/eventually.ts'
+import { eventually, holds } from '../../../../support/worker/eventually.ts'
 import type { SnapshotPlan } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
@@ -131,7 +131,7 @@ describe('a caller that closes its side behind a whole request', () => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none')
       await caller.expect('one')
       caller.socket.end()
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await holds(() => started.metric(abandoned) === 0, 100)
       socket.write('two')
       await caller.expect(/onetwo$/)
       expect(started.metric(abandoned)).to.equal(0)

@@ -4,7 +4,7 @@ import type { Detached, Movable } from '../../../../../agent/worker/listen/movab
 import { loadNative } from '../../../../../native/descriptors.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
-import { eventually } from '../../../../support/worker/eventually.ts'
+import { eventually, holds } from '../../../../support/worker/eventually.ts'
 import type { ServicePlan } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
@@ -112,7 +112,7 @@ describe('a live connection that moves to another worker', () => {
     const caller = await call(old.port('orders'))
     caller.send('GET /half HTTP/1.1\r\nHos')
     await eventually(() => old.worker.connections.size === 1 && only().isReady)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await holds(() => only().isReady, 20)
     move(detach(only()))
     caller.send('t: orders\r\n\r\n')
     await caller.expect('\r\n\r\nok')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AccessLog } from '../../../../../agent/worker/observe/access-log.ts'
-import type { LoggedRequest } from '../../../../../agent/worker/observe/access-log.ts'
+import type { LoggedRequest } from '../../../../../agent/worker/observe/logged-request.ts'
 import { LineBuffer } from '../../../../../agent/worker/observe/line-buffer.ts'
 import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
 

@@ -8,7 +8,7 @@ import { proveTransports } from '../../../../../agent/worker/transport/raw-self-
 import { Fate } from '../../../../../agent/worker/transport/transport.ts'
 import type { Transport, TransportKind, Transports } from '../../../../../agent/worker/transport/transport.ts'
 import { openFastCalls } from '../../../../../native/fast-calls.ts'
-import { eventually } from '../../../../support/worker/eventually.ts'
+import { eventually, holds } from '../../../../support/worker/eventually.ts'
 
 interface Side {
   readonly transport: Transport
@@ -95,9 +95,7 @@ for (const kind of ['epoll', 'raw', 'public'] as const) {
       far.transport.pauseReading()
       send(near, 'b')
       near.transport.end()
-      await new Promise((resolve) => setTimeout(resolve, 30))
-      expect(far.text).to.equal('a')
-      expect(far.hasEnded).to.equal(false)
+      await holds(() => far.text === 'a' && !far.hasEnded, 30)
       far.transport.resumeReading()
       await eventually(() => far.hasEnded)
       expect(far.text).to.equal('ab')
@@ -161,10 +159,9 @@ for (const kind of ['epoll', 'raw', 'public'] as const) {
         }
         far.transport.resumeReading()
         send(near, 'first')
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await holds(() => told === 0, 20)
         send(near, 'second')
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        expect(told).to.equal(0)
+        await holds(() => told === 0, 20)
         far.transport.resumeReading()
         await eventually(() => told === 1)
       })
@@ -225,7 +222,7 @@ for (const kind of ['epoll', 'raw', 'public'] as const) {
 
     it('tell a write to a broken connection in a later turn', async () => {
       near.transport.reset()
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await holds(() => far.closed === undefined, 20)
       send(far, 'x')
       expect(far.closed).to.equal(undefined)
       far.transport.resumeReading()
