@@ -1,4 +1,6 @@
-/** Starts the peers of a scenario; one that is missing or does not start becomes a remark by name, never a silent gap. */
+/**
+ * Starts the peers of a scenario; one that is missing or does not start becomes a remark by name, never a silent gap.
+ */
 import { earlier } from './peers/earlier.ts'
 import { envoy } from './peers/envoy.ts'
 import { haproxy } from './peers/haproxy.ts'

@@ -1,8 +1,11 @@
 /**
- * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C] [--against FOLDER] [--source] [--list]
+ * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C]
+ * [--against FOLDER] [--source] [--list]
  *
- * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory; `--against`: a checkout of an earlier state runs beside it). Runs the scenarios (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to bench/results/NAME-TIME.json.
- * Exit code 0 when everything ran, 1 when a scenario failed to run; a goal that is not met is a result, not a failure.
+ * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory; `--against`: a
+ * checkout of an earlier state runs beside it). Runs the scenarios (all without a name), prints method, peers, figures,
+ * ratios and goals, and writes the raw data to bench/results/NAME-TIME.json. Exit code 0 when everything ran, 1 when a
+ * scenario failed to run; a goal that is not met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'

@@ -2,8 +2,8 @@
  * npm run bench:registries -- [push] [memory] [outage]
  *
  * The numbers of the other registries, all without a name: ZooKeeper and etcd as real servers, Consul, Kubernetes and
- * DNS as the stand-ins of the tests. `HOSTMESH_OUTAGE_SECONDS` is how long they are dead, 600 by default. Prints method,
- * figures and goals; a goal that is not met is a result, not a failure.
+ * DNS as the stand-ins of the tests. `HOSTMESH_OUTAGE_SECONDS` is how long they are dead, 600 by default. Prints
+ * method, figures and goals; a goal that is not met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'

@@ -1,4 +1,6 @@
-/** Builds what users run: compiled JavaScript without the type stripper, which alone would add 30 MiB to each process. */
+/**
+ * Builds what users run: compiled JavaScript without the type stripper, which alone would add 30 MiB to each process.
+ */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'

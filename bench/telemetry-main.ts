@@ -1,6 +1,7 @@
 /**
- * Control's part of sending spans and log records, as a process of its own, for benchmarks: the same receiver, queue and sender. `telemetry-main.ts SOCKET URL`; with `sink PORT` it is the collector that takes everything
- * and reads nothing.
+ * Control's part of sending spans and log records, as a process of its own, for benchmarks: the same receiver, queue
+ * and sender. `telemetry-main.ts SOCKET URL`; with `sink PORT` it is the collector that takes everything and reads
+ * nothing.
  */
 import { createServer } from 'node:http'
 import { systemClock } from '../contracts/clock.ts'

@@ -1,6 +1,7 @@
 /**
- * The text form of an access log line: Envoy's command operators (its documentation, "Access logging", format strings), as far as their meaning exists here, and some of our own. Control checks a format with the
- * code that the worker compiles it with.
+ * The text form of an access log line: Envoy's command operators (its documentation, "Access logging", format strings),
+ * as far as their meaning exists here, and some of our own. Control checks a format with the code that the worker
+ * compiles it with.
  */
 
 /** Envoy's default. */
@@ -43,7 +44,10 @@ export type PlainOperator = (typeof plainOperators)[number]
 export type LogPart =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'operator'; readonly name: PlainOperator }
-  /** The first of the fields that is there, at most `maxLength` characters of it. Lower case; `:method`, `:path` and `:authority` are parts of the request line. */
+  /**
+   * The first of the fields that is there, at most `maxLength` characters of it. Lower case; `:method`, `:path` and
+   * `:authority` are parts of the request line.
+   */
   | { readonly kind: 'request-field'; readonly names: readonly string[]; readonly maxLength: number }
   /** Ms until the endpoint's reply began: `RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`. */
   | { readonly kind: 'upstream-time' }

@@ -1,6 +1,7 @@
 /**
- * Control and worker, over control's stream socket in the run directory (frames of `contracts/frame.ts`). The worker dials, says hello, gets the whole snapshot (a large one
- * in slices), then deltas. Control may die: the worker carries on with what it has and dials again with back-off; the new control sends the whole snapshot.
+ * Control and worker, over control's stream socket in the run directory (frames of `contracts/frame.ts`). The worker
+ * dials, says hello, gets the whole snapshot (a large one in slices), then deltas. Control may die: the worker carries
+ * on with what it has and dials again with back-off; the new control sends the whole snapshot.
  */
 import type { CloseConnectionsQuestion, ConnectionsQuestion, TapQuestion } from './live-view.ts'
 import type { Snapshot, SnapshotDelta } from './snapshot.ts'
@@ -27,7 +28,9 @@ export type WorkerToControl =
       /** Nothing is bound yet: the watchdog has not given its permission. A `listeners` message follows. */
       readonly isWaiting?: true
     }
-  /** What is bound has changed without a new version: the permission to listen came, or what had failed was tried again. */
+  /**
+   * What is bound has changed without a new version: the permission to listen came, or what had failed was tried again.
+   */
   | { readonly type: 'listeners'; readonly problems: readonly ListenerProblem[] }
   /** The worker could not use the snapshot or delta and keeps what it had. */
   | { readonly type: 'refused'; readonly version: number; readonly code: string; readonly message: string }
@@ -35,7 +38,10 @@ export type WorkerToControl =
   | { readonly type: 'need'; readonly names: readonly string[] }
   /** Services used since the last message, so that control keeps them subscribed. Sent at most every 10 s. */
   | { readonly type: 'used'; readonly services: readonly string[] }
-  /** An application of this host (`address:port`) refused a connection: nobody listens there. At most once a second for each. */
+  /**
+   * An application of this host (`address:port`) refused a connection: nobody listens there. At most once a second for
+   * each.
+   */
   | { readonly type: 'refused-application'; readonly application: string }
   | { readonly type: 'reply'; readonly id: number; readonly body: unknown }
   | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string }
@@ -57,7 +63,10 @@ export interface ListenerProblem {
 export type SnapshotSlice = Pick<Snapshot, 'services' | 'virtualHosts' | 'names'>
 
 export type ControlToWorker =
-  /** Records of the `snapshot` that follows, which holds the rest. Until then they mean nothing; no `delta` comes in between. */
+  /**
+   * Records of the `snapshot` that follows, which holds the rest. Until then they mean nothing; no `delta` comes in
+   * between.
+   */
   | { readonly type: 'slice'; readonly slice: SnapshotSlice }
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly type: 'delta'; readonly delta: SnapshotDelta }
@@ -85,7 +94,10 @@ export type WorkerQuestion =
   /** Answer: ConnectionsAnswer, of those that were told to end. */
   | CloseConnectionsQuestion
 
-/** One worker's numbers, names and labels as Prometheus wants them. Counters grow from the start of the worker or from what its predecessor handed over. */
+/**
+ * One worker's numbers, names and labels as Prometheus wants them. Counters grow from the start of the worker or from
+ * what its predecessor handed over.
+ */
 export interface StatsDump {
   readonly series: readonly StatSeries[]
 }

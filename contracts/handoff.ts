@@ -1,13 +1,14 @@
 /**
  * The handoff protocol: watchdog with its children, an old worker with its successor, an operator with the watchdog.
  *
- * Carrier: a unix stream socket in the run directory (`contracts/run-directory.ts`, mode 0700), frames of `contracts/frame.ts`, at most
- * `maxHandoffFrameBytes` each; the peer's user id must be ours or root's. Descriptors travel beside it as SCM_RIGHTS on a datagram socket:
- * they are sent first, then announced by a message with the same `batch`, then acknowledged. Whoever sends a descriptor sends a copy and
- * keeps its own until the acknowledgement.
+ * Carrier: a unix stream socket in the run directory (`contracts/run-directory.ts`, mode 0700), frames of
+ * `contracts/frame.ts`, at most `maxHandoffFrameBytes` each; the peer's user id must be ours or root's. Descriptors
+ * travel beside it as SCM_RIGHTS on a datagram socket: they are sent first, then announced by a message with the same
+ * `batch`, then acknowledged. Whoever sends a descriptor sends a copy and keeps its own until the acknowledgement.
  *
- * Refusal (`refused`) and time-out are ordinary outcomes: the side that asked stays as it was. Unknown message types are ignored, so that
- * neighbouring versions can talk; a different `link` number in the greeting is refused with E_HANDOFF_VERSION.
+ * Refusal (`refused`) and time-out are ordinary outcomes: the side that asked stays as it was. Unknown message types
+ * are ignored, so that neighbouring versions can talk; a different `link` number in the greeting is refused with
+ * E_HANDOFF_VERSION.
  */
 import type { ErrorCode } from './errors.ts'
 
@@ -39,7 +40,10 @@ export type GenerationPhase =
 
 export type ChildRole = 'worker' | 'control'
 
-/** A copy of one listening socket. `name` is the listener's name in the snapshot; `shard` its place in the SO_REUSEPORT group. */
+/**
+ * A copy of one listening socket. `name` is the listener's name in the snapshot; `shard` its place in the SO_REUSEPORT
+ * group.
+ */
 export interface ShardName {
   readonly name: string
   readonly shard: number
@@ -62,7 +66,10 @@ export interface ProbeAddress {
   readonly port: number
 }
 
-/** The probe request: `GET` of this path with this Host must be answered 200 on the probe address, and on a center's relay listener. */
+/**
+ * The probe request: `GET` of this path with this Host must be answered 200 on the probe address, and on a center's
+ * relay listener.
+ */
 export const probeRequest = { path: '/.hostmesh/probe', host: 'hostmesh.probe' } as const
 
 /** What happened to the connections of a draining worker, or of any worker that stops. */
@@ -82,7 +89,8 @@ export interface DrainCount {
   readonly cut: number
 }
 
-// ---- watchdog and its children -------------------------------------------------------------------------------------------------
+// ---- watchdog and its children
+// -------------------------------------------------------------------------------------------------
 
 export type ChildToWatchdog =
   | {
@@ -118,7 +126,10 @@ export type ChildToWatchdog =
       /** Longest event-loop delay since the last pong, ms. */
       readonly lagMs: number
       readonly connections: number
-      /** Of a worker: connections that carried something since the last ping. Absent from a release that did not count them. */
+      /**
+       * Of a worker: connections that carried something since the last ping. Absent from a release that did not count
+       * them.
+       */
       readonly active?: number
     }
   /** Sent at changes while draining, at most every 500 ms. */
@@ -139,7 +150,10 @@ export type WatchdogToChild =
       readonly wanted: readonly ShardName[]
     }
   | { readonly type: 'refused'; readonly code: ErrorCode; readonly message: string }
-  /** Descriptors are in the worker's datagram socket: held listeners at the start, or a dead neighbour's shards to cover. Answer: `received`. */
+  /**
+   * Descriptors are in the worker's datagram socket: held listeners at the start, or a dead neighbour's shards to
+   * cover. Answer: `received`.
+   */
   | ({ readonly type: 'handover'; readonly why: 'start' | 'cover' } & DescriptorBatch)
   /** The neighbour is back: stop accepting on its shards. Accepted connections stay. */
   | { readonly type: 'uncover'; readonly shards: readonly ShardName[] }
@@ -156,11 +170,16 @@ export type WatchdogToChild =
   | { readonly type: 'lead' }
   /** Control: a successor leads; keep answering the workers of this generation, touch nothing shared. */
   | { readonly type: 'retire' }
-  /** `workers`: how busy the serving workers of the receiver's generation said they are, itself among them; only where there are some to compare. */
+  /**
+   * `workers`: how busy the serving workers of the receiver's generation said they are, itself among them; only where
+   * there are some to compare.
+   */
   | { readonly type: 'ping'; readonly id: number; readonly workers?: readonly WorkerLoad[] }
   /** Control: newest state, for `/generations` and `/fallback`; at changes, at most every 500 ms. */
   | { readonly type: 'state'; readonly state: WatchdogState }
-  /** Worker: files of the access log are opened anew with the next line. One that does not know it goes on as it was. */
+  /**
+   * Worker: files of the access log are opened anew with the next line. One that does not know it goes on as it was.
+   */
   | { readonly type: 'reopen-logs' }
   /** Leave without a successor: drain until the deadline, then exit 0. */
   | { readonly type: 'stop'; readonly deadlineMs: number; readonly isHostStopping: boolean }
@@ -176,11 +195,15 @@ export interface SuccessorName {
   readonly index: number
 }
 
-// ---- an old worker and its successor, or two workers of one generation (`runFiles.workerTakeover`) ------------------------------
+// ---- an old worker and its successor, or two workers of one generation (`runFiles.workerTakeover`)
+// ------------------------------
 
 /** One live connection, or a pair of them. */
 export interface MovedItem {
-  /** What the kernel does not know about it; a shape of the worker core (`agent/worker/listen/movable.ts`). May hold keys of a transport: never logged, never on disk. */
+  /**
+   * What the kernel does not know about it; a shape of the worker core (`agent/worker/listen/movable.ts`). May hold
+   * keys of a transport: never logged, never on disk.
+   */
   readonly state: unknown
   /** How many descriptors of the batch are its own, in order: 1, or 2 for a pair (downstream, upstream). */
   readonly descriptors: number
@@ -194,7 +217,10 @@ export type PredecessorToSuccessor =
       readonly index: number
       readonly pid: number
     }
-  /** Breaker, ejection, latency, rate limits, counters: plain data of the worker core, sent once, before the first connection. */
+  /**
+   * Breaker, ejection, latency, rate limits, counters: plain data of the worker core, sent once, before the first
+   * connection.
+   */
   | { readonly type: 'state'; readonly part: string; readonly body: unknown }
   /** Descriptors are in the successor's datagram socket. Answer: `taken`. */
   | { readonly type: 'connections'; readonly batch: number; readonly items: readonly MovedItem[] }
@@ -203,12 +229,18 @@ export type PredecessorToSuccessor =
 export type SuccessorToPredecessor =
   | { readonly type: 'welcome'; readonly link: typeof handoffVersion }
   | { readonly type: 'refused'; readonly code: ErrorCode; readonly message: string }
-  /** Sent before the first byte of any of them is read. `refused` holds positions in `items` that the predecessor keeps. */
+  /**
+   * Sent before the first byte of any of them is read. `refused` holds positions in `items` that the predecessor keeps.
+   */
   | { readonly type: 'taken'; readonly batch: number; readonly refused: readonly number[] }
 
-// ---- an operator and the watchdog ----------------------------------------------------------------------------------------------
+// ---- an operator and the watchdog
+// ----------------------------------------------------------------------------------------------
 
-/** What to start: kept per generation, so that a rollback starts exactly what ran before. Command lines are absolute, without generation and index. */
+/**
+ * What to start: kept per generation, so that a rollback starts exactly what ran before. Command lines are absolute,
+ * without generation and index.
+ */
 export interface Release {
   /** Directory or version, for people. */
   readonly name: string
@@ -220,7 +252,10 @@ export interface Release {
 export type OperatorRequest =
   | { readonly type: 'operator'; readonly link: typeof handoffVersion }
   | { readonly type: 'status' }
-  /** New generation of the running release. Answer: `outcome` when the old one has handed over or the new one has failed. */
+  /**
+   * New generation of the running release. Answer: `outcome` when the old one has handed over or the new one has
+   * failed.
+   */
   | { readonly type: 'reload'; readonly wait: 'serving' | 'gone' }
   | { readonly type: 'upgrade'; readonly release: Release; readonly wait: 'serving' | 'gone' }
   /** New generation of the release that ran before the present one. */
@@ -241,7 +276,8 @@ export type OperatorReply =
   | { readonly type: 'outcome'; readonly report: RestartReport }
   | { readonly type: 'done' }
 
-// ---- what people see ------------------------------------------------------------------------------------------------------------
+// ---- what people see
+// ------------------------------------------------------------------------------------------------------------
 
 export interface ChildState {
   readonly role: ChildRole
@@ -303,7 +339,10 @@ export interface WatchdogState {
   readonly reports: readonly RestartReport[]
 }
 
-/** One hot restart, upgrade, rollback or replacement after a failure; also a JSON file in the state directory (`stateFiles.reports`). */
+/**
+ * One hot restart, upgrade, rollback or replacement after a failure; also a JSON file in the state directory
+ * (`stateFiles.reports`).
+ */
 export interface RestartReport {
   readonly id: string
   readonly kind: 'start' | 'reload' | 'upgrade' | 'rollback' | 'recovery' | 'adoption'

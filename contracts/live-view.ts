@@ -1,4 +1,7 @@
-/** What an operator sees of live traffic: single requests (`hostmesh tap`), open connections (`hostmesh connections`), figures by service (`hostmesh top`). Questions travel over the control link. */
+/**
+ * What an operator sees of live traffic: single requests (`hostmesh tap`), open connections (`hostmesh connections`),
+ * figures by service (`hostmesh top`). Questions travel over the control link.
+ */
 
 /** Which requests a tap shows; what is absent matches everything. */
 export interface TapFilter {

@@ -24,7 +24,10 @@ export interface ProxyEndpoint {
 /** Longest version 1 line with its CRLF (section 2.1). */
 const maxProxyV1Bytes = 107
 
-/** Longest version 2 header that we accept: 16 fixed bytes, addresses, and room for TLVs. Longer ones are refused with E_PROXY_PROTOCOL. */
+/**
+ * Longest version 2 header that we accept: 16 fixed bytes, addresses, and room for TLVs. Longer ones are refused with
+ * E_PROXY_PROTOCOL.
+ */
 export const maxProxyV2Bytes = 4096
 
 const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
@@ -67,7 +70,9 @@ export function encodeProxyV2(header: ProxyHeader): Buffer {
   return Buffer.concat([fixed, rest])
 }
 
-/** The TLVs that a watchdog sends to a center: calling host, listener, and its service ('' for the shared HTTP port). */
+/**
+ * The TLVs that a watchdog sends to a center: calling host, listener, and its service ('' for the shared HTTP port).
+ */
 export function relayTlvs(about: { service: string; host: string; listener: string }): ProxyHeader['tlvs'] {
   return [
     { type: proxyTlv.service, value: Buffer.from(about.service, 'utf8') },
@@ -91,8 +96,9 @@ export type ProxyParse =
 const more: ProxyParse = { kind: 'more' }
 
 /**
- * Reads the header at the start of `bytes[0..length)`. Strict: every byte that is there must be a possible start of a header, so garbage is
- * seen at its first wrong byte and never waited for. Never asks for more than `maxProxyV2Bytes`. Holds no reference to `bytes`.
+ * Reads the header at the start of `bytes[0..length)`. Strict: every byte that is there must be a possible start of a
+ * header, so garbage is seen at its first wrong byte and never waited for. Never asks for more than `maxProxyV2Bytes`.
+ * Holds no reference to `bytes`.
  */
 export function parseProxyHeader(bytes: Uint8Array, length: number = bytes.length): ProxyParse {
   if (length === 0) return more

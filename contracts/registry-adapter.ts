@@ -1,19 +1,25 @@
 /**
- * What a registry adapter promises. `test/compliance/registry-adapter.ts` is the executable meaning of this file; every adapter must pass it.
+ * What a registry adapter promises. `test/compliance/registry-adapter.ts` is the executable meaning of this file; every
+ * adapter must pass it.
  *
- * Life: `start()` once, then subscriptions and registrations in any order, then `close()` once. All methods may be called while the registry is away:
- * they record the desired state at once and return; the adapter restores the desired state whenever the registry is reachable again.
+ * Life: `start()` once, then subscriptions and registrations in any order, then `close()` once. All methods may be
+ * called while the registry is away: they record the desired state at once and return; the adapter restores the desired
+ * state whenever the registry is reachable again.
  */
 import type { Clock } from './clock.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from './endpoint.ts'
 import type { ErrorCode } from './errors.ts'
 
-/** What a subscriber hears. Calls for one service come in order, never after `unsubscribe()` returned, never synchronously from `subscribe()`. */
+/**
+ * What a subscriber hears. Calls for one service come in order, never after `unsubscribe()` returned, never
+ * synchronously from `subscribe()`.
+ */
 export interface EndpointListener {
   /**
-   * The newest endpoints, whole. An empty set is real news ("no instance"). What the adapter itself keeps against the registry's newest word is listed in `held`.
-   * `isConfirmed`: the adapter asked again, while nothing else was wrong with the registry, and heard the same; what is missing is gone and needs no further
-   * proof. It may be the only news: the same set as before, now confirmed.
+   * The newest endpoints, whole. An empty set is real news ("no instance"). What the adapter itself keeps against the
+   * registry's newest word is listed in `held`. `isConfirmed`: the adapter asked again, while nothing else was wrong
+   * with the registry, and heard the same; what is missing is gone and needs no further proof. It may be the only news:
+   * the same set as before, now confirmed.
    */
   onEndpoints(set: EndpointSet, isConfirmed: boolean): void
   /** The registry cannot be asked at the moment; the last set stays valid. Called once per loss, not per attempt. */
@@ -45,7 +51,10 @@ export interface Registration {
 export interface RegistrationHandle {
   /** Replaces weight, health, enabled, metadata. Idempotent. */
   update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void
-  /** Removes the instance on purpose. Resolves when the registry confirmed it or after `deadlineMs`; the desired state is gone at once either way. */
+  /**
+   * Removes the instance on purpose. Resolves when the registry confirmed it or after `deadlineMs`; the desired state
+   * is gone at once either way.
+   */
   deregister(deadlineMs: number): Promise<void>
   /** Lets go without removing the instance: another process carries on with the heartbeats. */
   release(): void
@@ -62,7 +71,10 @@ export interface RegistryStatus {
   readonly problem: RegistryProblem | undefined
   readonly subscriptions: number
   readonly registrations: number
-  /** Epoch ms of the last word from the registry, 0 = never. A word is an answer or news, not a living connection over which everything is refused. */
+  /**
+   * Epoch ms of the last word from the registry, 0 = never. A word is an answer or news, not a living connection over
+   * which everything is refused.
+   */
   readonly lastHeardAt: number
   /** What it refuses at the moment, one entry per kind of call; absent = nothing. */
   readonly refused?: readonly RefusedCalls[]
@@ -90,10 +102,16 @@ export interface ConfigDocument {
 }
 
 export interface ConfigSource {
-  /** Hears the present content and each change; `undefined` = the document does not exist. Same ordering promises as `subscribe`. */
+  /**
+   * Hears the present content and each change; `undefined` = the document does not exist. Same ordering promises as
+   * `subscribe`.
+   */
   watch(group: string, dataId: string, listener: (document: ConfigDocument | undefined) => void): Subscription
   read(group: string, dataId: string, signal: AbortSignal): Promise<ConfigDocument | undefined>
-  /** Writes if the stored revision equals `expectedRevision` ('' = must not exist, undefined = whatever is there). E_REGISTRY_CONFLICT otherwise. */
+  /**
+   * Writes if the stored revision equals `expectedRevision` ('' = must not exist, undefined = whatever is there).
+   * E_REGISTRY_CONFLICT otherwise.
+   */
   publish(
     group: string,
     dataId: string,
@@ -118,7 +136,10 @@ export interface RuleCollection {
 
 /** Rules that lie in the registry as resources of their own (Kubernetes objects). */
 export interface RuleFeed {
-  /** Hears all collections, whole, at first and after each change, never synchronously. While the registry is away nothing is heard: what was said stays. */
+  /**
+   * Hears all collections, whole, at first and after each change, never synchronously. While the registry is away
+   * nothing is heard: what was said stays.
+   */
   watch(listener: (collections: readonly RuleCollection[]) => void): Subscription
 }
 
@@ -129,18 +150,27 @@ export interface RegistryAdapter {
   start(): void
   /**
    * Hears the newest endpoints of one service until `unsubscribe()`.
-   * Timing: the first `onEndpoints` comes as soon as the registry has answered; a service unknown to the registry is answered with an empty set.
+   * Timing: the first `onEndpoints` comes as soon as the registry has answered; a service unknown to the registry is
+   * answered with an empty set.
    */
   subscribe(service: ServiceName, listener: EndpointListener): Subscription
-  /** Announces a local application; heartbeats, renewal after loss and idempotence are the adapter's. Throws E_CONFIG_INVALID for an adapter that cannot register. */
+  /**
+   * Announces a local application; heartbeats, renewal after loss and idempotence are the adapter's. Throws
+   * E_CONFIG_INVALID for an adapter that cannot register.
+   */
   register(registration: Registration): RegistrationHandle
-  /** Names of the services that the registry knows, at most `limit`, for the console and for "closest name" in errors. */
+  /**
+   * Names of the services that the registry knows, at most `limit`, for the console and for "closest name" in errors.
+   */
   listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]>
   readonly config: ConfigSource | undefined
   /** Absent = rules do not lie there as resources, or are not wanted. */
   readonly rules?: RuleFeed
   status(): RegistryStatus
-  /** Ends connections and timers. Registrations that were neither deregistered nor released stay in the registry until it expires them. */
+  /**
+   * Ends connections and timers. Registrations that were neither deregistered nor released stay in the registry until
+   * it expires them.
+   */
   close(): Promise<void>
 }
 
@@ -160,7 +190,10 @@ export interface AdapterLog {
 }
 
 export interface AdapterMetrics {
-  /** Adds to a counter; `name` without prefix or `_total`, for example `registry_push_refused`. Labels are few and bounded. */
+  /**
+   * Adds to a counter; `name` without prefix or `_total`, for example `registry_push_refused`. Labels are few and
+   * bounded.
+   */
   count(name: string, labels: Readonly<Record<string, string>>, amount?: number): void
   gauge(name: string, labels: Readonly<Record<string, string>>, value: number): void
 }

@@ -1,7 +1,13 @@
-/** File names inside the run directory (`/run/hostmesh`, mode 0700) and the state directory (`/var/lib/hostmesh`, mode 0700). */
+/**
+ * File names inside the run directory (`/run/hostmesh`, mode 0700) and the state directory (`/var/lib/hostmesh`, mode
+ * 0700).
+ */
 
 export const runFiles = {
-  /** Stream socket of the watchdog, frames of `contracts/handoff.ts`. Also the lock: whoever answers there owns the directory. */
+  /**
+   * Stream socket of the watchdog, frames of `contracts/handoff.ts`. Also the lock: whoever answers there owns the
+   * directory.
+   */
   watchdog: 'watchdog.sock',
   /** Datagram socket on which the watchdog receives descriptors. */
   watchdogDescriptors: 'watchdog.fds',

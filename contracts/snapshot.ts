@@ -1,6 +1,7 @@
 /**
- * Control to worker: everything that a worker knows. Whole at first, then by deltas in which a change of one service costs one service.
- * Plain data, safe as JSON; the same shape lies on disk (`agent/control/core/snapshot`). A worker swaps it in by one assignment per changed part.
+ * Control to worker: everything that a worker knows. Whole at first, then by deltas in which a change of one service
+ * costs one service. Plain data, safe as JSON; the same shape lies on disk (`agent/control/core/snapshot`). A worker
+ * swaps it in by one assignment per changed part.
  */
 import type { EndpointSet, Locality, ServiceKey } from './endpoint.ts'
 import type { AppProtocol } from './protocols.ts'
@@ -32,7 +33,10 @@ export interface LimitsSpec {
   readonly drainTimeoutMs: number
   readonly headTimeoutMs: number
   readonly keepAliveTimeoutMs: number
-  /** How long the reply to a caller that closed its side may still take to begin, where the listener answers such callers at all. */
+  /**
+   * How long the reply to a caller that closed its side may still take to begin, where the listener answers such
+   * callers at all.
+   */
   readonly halfClosedTimeoutMs: number
   readonly bodyIdleTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -97,7 +101,10 @@ export interface MeshSpec {
   readonly tracing: TracingSpec
   /** A request without `x-request-id` gets one. Absent = no. */
   readonly generateRequestId?: boolean
-  /** Resident bytes at which the watchdog replaces a worker; absent = never. A worker takes no new connections shortly before. */
+  /**
+   * Resident bytes at which the watchdog replaces a worker; absent = never. A worker takes no new connections shortly
+   * before.
+   */
   readonly maxMemoryBytes?: number
 }
 
@@ -107,7 +114,10 @@ export interface SourceAppSpec {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** What an HTTP caller is that closes its side (FIN) behind a whole request: one that gave up, or one that waits for the answer. */
+/**
+ * What an HTTP caller is that closes its side (FIN) behind a whole request: one that gave up, or one that waits for the
+ * answer.
+ */
 export type HalfClosed = 'gone' | 'answered'
 
 interface ListenerBase {
@@ -131,7 +141,9 @@ export type ListenerSpec =
       readonly service: ServiceKey
       readonly virtualHost: string
     })
-  /** From the network to a local application; `service` is a key of the snapshot whose only endpoint is the application. */
+  /**
+   * From the network to a local application; `service` is a key of the snapshot whose only endpoint is the application.
+   */
   | (ListenerBase & {
       readonly kind: 'inbound'
       readonly protocol: AppProtocol
@@ -183,8 +195,8 @@ export interface Snapshot {
   readonly virtualHosts: Readonly<Record<string, VirtualHostSpec>>
   readonly services: Readonly<Record<ServiceKey, ServiceSpec>>
   /**
-   * Answers to `need`: a name that a caller used (as written in `x-mesh-service`, or a lower-case Host without port) to its virtual host,
-   * or null when no registry and no rule knows it. Names that are not in here must be asked for.
+   * Answers to `need`: a name that a caller used (as written in `x-mesh-service`, or a lower-case Host without port) to
+   * its virtual host, or null when no registry and no rule knows it. Names that are not in here must be asked for.
    */
   readonly names: Readonly<Record<string, string | null>>
 }

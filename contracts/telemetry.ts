@@ -1,11 +1,13 @@
 /**
- * What a worker tells its control of single requests, over a stream socket of its own beside the control link, one way. A frame holds finished records of OpenTelemetry (OTLP protobuf), so that control sends
- * them on without looking into them:
+ * What a worker tells its control of single requests, over a stream socket of its own beside the control link, one way.
+ * A frame holds finished records of OpenTelemetry (OTLP protobuf), so that control sends them on without looking into
+ * them:
  *
  * 4 bytes big-endian length of the rest, 1 byte signal, then groups of records that belong to one service:
  * 1 byte length of the name, the name (latin1), 4 bytes count of records, 4 bytes length of the records, the records.
  *
- * A record is an entry of `ScopeSpans.spans` or `ScopeLogs.log_records`, with its tag and length: entries behind each other are a valid list.
+ * A record is an entry of `ScopeSpans.spans` or `ScopeLogs.log_records`, with its tag and length: entries behind each
+ * other are a valid list.
  */
 export const signals = ['traces', 'logs'] as const
 export type Signal = (typeof signals)[number]

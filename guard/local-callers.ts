@@ -1,6 +1,7 @@
 /**
- * Which user of this host is at the other end of a connection to a loopback port, and who listens at a port: asked of the kernel, never of the caller.
- * Where the kernel cannot be asked for one socket, its table is read, at most each 5 ms.
+ * Which user of this host is at the other end of a connection to a loopback port, and who listens at a port: asked of
+ * the kernel, never of the caller. Where the kernel cannot be asked for one socket, its table is read, at most each 5
+ * ms.
  */
 import { readFileSync } from 'node:fs'
 import { isIPv4, type Socket } from 'node:net'
@@ -14,7 +15,10 @@ export class LocalCallers {
   private readonly owner: SocketOwner | undefined = SocketOwner.open()
   private tables: { readonly at: number; readonly texts: readonly string[] } | undefined
 
-  /** undefined for a peer of another host, and for one whose owner is not known (any more). Right only for a connection that has just been accepted. */
+  /**
+   * undefined for a peer of another host, and for one whose owner is not known (any more). Right only for a connection
+   * that has just been accepted.
+   */
   uidOf(socket: Socket): number | undefined {
     const { remoteAddress, remotePort, localAddress, localPort } = socket
     if (remoteAddress === undefined || remotePort === undefined) return undefined

@@ -61,7 +61,9 @@ export const Field = {
   xMeshOther: 51,
   /** Look-alikes included (R36). */
   xForwardedClientCert: 52,
-  /** Spelt like Content-Length or Transfer-Encoding with other separators: some backends take one for the other (R36). */
+  /**
+   * Spelt like Content-Length or Transfer-Encoding with other separators: some backends take one for the other (R36).
+   */
   framingLookAlike: 53,
 } as const
 export type Field = (typeof Field)[keyof typeof Field]

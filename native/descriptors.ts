@@ -1,8 +1,9 @@
 /**
  * Descriptors between any two processes of one user, and copies of them inside one.
  *
- * A `DescriptorPort` is a datagram socket in the run directory. Sending is done before the announcing message goes out on the stream, so the receiver
- * always finds it; a batch is named by the sender's process id and number, so senders cannot be mixed up. Batches that nobody asks for are bounded and closed.
+ * A `DescriptorPort` is a datagram socket in the run directory. Sending is done before the announcing message goes out
+ * on the stream, so the receiver always finds it; a batch is named by the sender's process id and number, so senders
+ * cannot be mixed up. Batches that nobody asks for are bounded and closed.
  */
 import { unlinkSync } from 'node:fs'
 import { MeshError } from '../contracts/errors.ts'
@@ -31,7 +32,10 @@ export interface PeerCredentials {
 }
 
 export interface Native {
-  /** A copy of a descriptor with close-on-exec. Throws an Error with `code` EMFILE when none is left, EBADF for one that is not open. */
+  /**
+   * A copy of a descriptor with close-on-exec. Throws an Error with `code` EMFILE when none is left, EBADF for one that
+   * is not open.
+   */
   duplicate(descriptor: number): number
   /** Lets a descriptor live through execve(2): Node marks everything that it inherited to be closed there. */
   keepOnExec(descriptor: number): void
@@ -41,7 +45,9 @@ export interface Native {
   close(descriptor: number): void
   /** Who is at the other end of a connected unix stream socket; undefined when the kernel does not tell. */
   peerCredentials(descriptor: number): PeerCredentials | undefined
-  /** Takes the lock of an open file, until that file is closed or the process ends. False when another process has it. */
+  /**
+   * Takes the lock of an open file, until that file is closed or the process ends. False when another process has it.
+   */
   tryLock(descriptor: number): boolean
   /** Address and port of a TCP socket; undefined for anything else. */
   localAddress(descriptor: number): { readonly address: string; readonly port: number } | undefined

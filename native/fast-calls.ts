@@ -1,9 +1,11 @@
 /**
- * System calls of the data path without the JavaScript that `node:ffi` puts around every function (0.45 µs per call, docs/decisions/0035). Nothing checks what such a function is given, so this is the one
- * file that touches addresses: only of memory that it was handed as a `FixedMemory`, with every range looked at first.
+ * System calls of the data path without the JavaScript that `node:ffi` puts around every function (0.45 µs per call,
+ * docs/decisions/0035). Nothing checks what such a function is given, so this is the one file that touches addresses:
+ * only of memory that it was handed as a `FixedMemory`, with every range looked at first.
  *
- * The bare functions come from Node's own binding, before `node:ffi` is loaded for the first time: whoever starts the process has to give it `--expose-internals`. They are tested API of nobody; so only exactly the
- * Node versions and machines that were tried are served, and everybody else gets a reason.
+ * The bare functions come from Node's own binding, before `node:ffi` is loaded for the first time: whoever starts the
+ * process has to give it `--expose-internals`. They are tested API of nobody; so only exactly the Node versions and
+ * machines that were tried are served, and everybody else gets a reason.
  */
 import { createRequire } from 'node:module'
 
@@ -139,7 +141,8 @@ function bareCalls({ binding, getFunction }: Bare): FastCalls {
     if (found[binding.kFastArguments] === undefined) throw new Error(`${name}: no direct call on this system`)
     return found
   }
-  // Lengths and addresses are 64 bits wide here, also where C would take 32: what lies above 32 bits of a register is not cleared. Results fit 32.
+  // Lengths and addresses are 64 bits wide here, also where C would take 32: what lies above 32 bits of a register is
+  // not cleared. Results fit 32.
   const recv = take('recv', 'i32', 'u64', 'u64', 'i32')
   const send = take('send', 'i32', 'u64', 'u64', 'i32')
   const accept4 = take('accept4', 'i32', 'u64', 'u64', 'i32')

@@ -1,5 +1,6 @@
 /**
- * The few calls of the C library that Node lacks, through `node:ffi`. Nothing outside this folder sees an address or an errno number.
+ * The few calls of the C library that Node lacks, through `node:ffi`. Nothing outside this folder sees an address or an
+ * errno number.
  *
  * `loadLibc` answers a reason instead of throwing: without it the mesh runs, but without handover of descriptors.
  * Struct layouts are those of 64-bit little-endian Linux (x64, arm64); other machines get the reason.

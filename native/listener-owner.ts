@@ -1,5 +1,6 @@
 /**
- * Which user listens at an address of this host: asked of the kernel for that one socket, and where it does not answer (no tcp_diag) looked up in its table. Opens nothing before it is asked.
+ * Which user listens at an address of this host: asked of the kernel for that one socket, and where it does not answer
+ * (no tcp_diag) looked up in its table. Opens nothing before it is asked.
  */
 import { readFileSync } from 'node:fs'
 import { SocketOwner } from './socket-owner.ts'

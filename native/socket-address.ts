@@ -21,7 +21,9 @@ export function readSocketAddress(bytes: Buffer): { address: string; port: numbe
   return { address: new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address, port }
 }
 
-/** Answers its length; 0 for what is no IP literal. A zone (`fe80::1%eth0`) is the name or the number of an interface. */
+/**
+ * Answers its length; 0 for what is no IP literal. A zone (`fe80::1%eth0`) is the name or the number of an interface.
+ */
 export function writeSocketAddress(bytes: Buffer, address: string, port: number): number {
   bytes.fill(0, 0, socketAddressBytes)
   bytes.writeUInt16BE(port, 2)

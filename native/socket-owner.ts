@@ -1,8 +1,10 @@
 /**
- * Who owns a local TCP socket: one exact question to the kernel (netlink, sock_diag(7)), whatever the number of sockets on the host. About 20 µs; reading
- * /proc/net/tcp instead takes 50 ms with 30,000 sockets. Needs no privilege. Layouts: linux/netlink.h, linux/inet_diag.h, linux/tcp.h, little-endian.
+ * Who owns a local TCP socket: one exact question to the kernel (netlink, sock_diag(7)), whatever the number of sockets
+ * on the host. About 20 µs; reading /proc/net/tcp instead takes 50 ms with 30,000 sockets. Needs no privilege. Layouts:
+ * linux/netlink.h, linux/inet_diag.h, linux/tcp.h, little-endian.
  *
- * A connection that its owner has closed (TIME_WAIT, an orphan) belongs to nobody any more: the kernel reports it as user 0, without an inode. Such an answer is none.
+ * A connection that its owner has closed (TIME_WAIT, an orphan) belongs to nobody any more: the kernel reports it as
+ * user 0, without an inode. Such an answer is none.
  */
 import { parseIpv6 } from '../contracts/ip-literal.ts'
 import { loadLibc } from './libc.ts'
@@ -61,8 +63,9 @@ export class SocketOwner {
   hasAnswered = false
 
   /**
-   * User id of who has the socket at `local` whose peer is `remote`; undefined when it is not connected, has no owner any more, or the question failed. Both of one family.
-   * `ours` is our descriptor of the other end, -1 = not known: when its connection is over, the addresses may belong to another one by now, and there is no answer.
+   * User id of who has the socket at `local` whose peer is `remote`; undefined when it is not connected, has no owner
+   * any more, or the question failed. Both of one family. `ours` is our descriptor of the other end, -1 = not known:
+   * when its connection is over, the addresses may belong to another one by now, and there is no answer.
    */
   uidOf(local: SocketAddress, remote: SocketAddress, ours = -1): number | undefined {
     const uid = this.ask(local, remote, connectedStates)

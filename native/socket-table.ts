@@ -1,6 +1,6 @@
 /**
- * The kernel's table of TCP sockets as text (/proc/net/tcp, /proc/net/tcp6; proc_pid_net(5)): the owner of one end of a connection where the kernel cannot be
- * asked for it alone. Reading it costs time for every socket of the host.
+ * The kernel's table of TCP sockets as text (/proc/net/tcp, /proc/net/tcp6; proc_pid_net(5)): the owner of one end of a
+ * connection where the kernel cannot be asked for it alone. Reading it costs time for every socket of the host.
  */
 import { parseIpv6 } from '../contracts/ip-literal.ts'
 import { connectedStates, listenState } from './tcp-states.ts'
@@ -8,7 +8,10 @@ import type { SocketAddress } from './socket-owner.ts'
 
 export const socketTables = ['/proc/net/tcp', '/proc/net/tcp6'] as const
 
-/** User id of the connected socket at `local` whose peer is `remote`, by these tables; undefined when it is in none, is not connected, or has no owner any more. */
+/**
+ * User id of the connected socket at `local` whose peer is `remote`, by these tables; undefined when it is in none, is
+ * not connected, or has no owner any more.
+ */
 export function uidInTables(
   tables: readonly string[],
   local: SocketAddress,
@@ -31,7 +34,10 @@ export function uidInTables(
   return undefined
 }
 
-/** User id of the socket that would take a connection to this address, by these tables; undefined when nobody listens there. The most specific one counts, as for the kernel. */
+/**
+ * User id of the socket that would take a connection to this address, by these tables; undefined when nobody listens
+ * there. The most specific one counts, as for the kernel.
+ */
 export function listenerUidInTables(tables: readonly string[], { address, port }: SocketAddress): number | undefined {
   const isV6 = address.includes(':')
   const exact = isV6 ? v6Hex(address) : hexAddress(address)
@@ -54,7 +60,9 @@ export function listenerUidInTables(tables: readonly string[], { address, port }
   return undefined
 }
 
-/** Both ends as the kernel prints them: IPv4 also as programs see it that use IPv6 sockets for everything (Java does). */
+/**
+ * Both ends as the kernel prints them: IPv4 also as programs see it that use IPv6 sockets for everything (Java does).
+ */
 function spellings(local: SocketAddress, remote: SocketAddress): [string, string][] {
   const ends = [local, remote].map(({ address, port }) => ({
     address: address.includes(':') ? v6Hex(address) : hexAddress(address),

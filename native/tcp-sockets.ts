@@ -1,6 +1,7 @@
 /**
- * What becomes of a TCP socket beside its bytes, for a worker that keeps its sockets itself: making, binding, connecting, options, names. Rare beside reads and writes, so through `node:ffi`'s own checks.
- * Numbers: Linux, the same on x64 and arm64.
+ * What becomes of a TCP socket beside its bytes, for a worker that keeps its sockets itself: making, binding,
+ * connecting, options, names. Rare beside reads and writes, so through `node:ffi`'s own checks. Numbers: Linux, the
+ * same on x64 and arm64.
  */
 import { constants } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
@@ -56,7 +57,10 @@ export class TcpSockets {
     if (this.libc.listen(socket, backlog) !== 0) throw this.closing(socket, `listen ${what}`)
   }
 
-  /** A socket that is being connected; `connectFailure` says how it went, once it can be written to. Throws what is known at once. */
+  /**
+   * A socket that is being connected; `connectFailure` says how it went, once it can be written to. Throws what is
+   * known at once.
+   */
   connecting(address: string, port: number): number {
     const socket = this.make(address)
     this.set(socket, tcpLevel, noDelay, 1)

@@ -2,8 +2,9 @@
  * Runs the mocha suites in order and ends with one line `N passed, N failed, N skipped` over all of them.
  *
  * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [unit|compliance|e2e|FILE …]   (no FILE = everything)
- * In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself: one that crashes, that is still busy
- * when the whole run is `--limit-s` old (default 2700), or that lives on `--linger-s` after its last test (default 30), fails the run and is named.
+ * In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself:
+ * one that crashes, that is still busy when the whole run is `--limit-s` old (default 2700), or that lives on
+ * `--linger-s` after its last test (default 30), fails the run and is named.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,9 +1,11 @@
 /**
- * Composition root of the watchdog: the parent of every generation, holder of the listening sockets, and relay of last resort. No third-party code.
+ * Composition root of the watchdog: the parent of every generation, holder of the listening sockets, and relay of last
+ * resort. No third-party code.
  *
- * Usage: node watchdog/main.ts OPTIONS, where OPTIONS is JSON or `@file` (`watchdog/options.ts`); `hostmesh watchdog` makes it from `agent.yaml`.
- * Signals: SIGHUP = new generation; SIGUSR1 = open the files of the access log again; SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop.
- * Exit codes: 0 stopped; 1 failed; 2 the options are wrong; 3 another watchdog holds the run directory.
+ * Usage: node watchdog/main.ts OPTIONS, where OPTIONS is JSON or `@file` (`watchdog/options.ts`); `hostmesh watchdog`
+ * makes it from `agent.yaml`. Signals: SIGHUP = new generation; SIGUSR1 = open the files of the access log again;
+ * SIGUSR2 = read OPTIONS again and upgrade to its release; SIGTERM, SIGINT = drain and stop. Exit codes: 0 stopped; 1
+ * failed; 2 the options are wrong; 3 another watchdog holds the run directory.
  */
 import { openSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
@@ -86,7 +88,8 @@ async function run(options: WatchdogOptions): Promise<void> {
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) {
     delete process.env[name]
   }
-  // Children start four times faster when Node finds its compiled code again; a directory that cannot be written costs only that.
+  // Children start four times faster when Node finds its compiled code again; a directory that cannot be written costs
+  // only that.
   process.env['NODE_COMPILE_CACHE'] ??= join(options.stateDir, 'compile-cache')
   const port = native.openPort(join(options.runDir, runFiles.watchdogDescriptors))
   const reserve = new DescriptorReserve(reservedDescriptors)
@@ -171,7 +174,10 @@ function isAnswered(path: string): Promise<boolean> {
   })
 }
 
-/** The run directory must work; a state directory that cannot be made is reported by control. Neither is used when others may write to it. */
+/**
+ * The run directory must work; a state directory that cannot be made is reported by control. Neither is used when
+ * others may write to it.
+ */
 function usePrivate(directory: string, isNeeded: boolean): void {
   let problem: string | undefined
   try {

@@ -1,5 +1,6 @@
 /**
- * Control, put together: the core, this host, and what both are told by files. It decides when a configuration is taken up, who leads, and what is written to the state directory.
+ * Control, put together: the core, this host, and what both are told by files. It decides when a configuration is taken
+ * up, who leads, and what is written to the state directory.
  *
  * Everything it needs is handed in, so a test runs it without a process.
  */
@@ -108,7 +109,10 @@ export class Control {
     return this.isLeadingNow
   }
 
-  /** Compiles from files and disk, then listens for workers. Rejects with E_ALREADY_RUNNING or E_RUN_DIRECTORY. Asks registries, but waits for none. */
+  /**
+   * Compiles from files and disk, then listens for workers. Rejects with E_ALREADY_RUNNING or E_RUN_DIRECTORY. Asks
+   * registries, but waits for none.
+   */
   async start(): Promise<void> {
     for (const adapter of this.deps.adapters) adapter.start()
     this.loadRuleFiles()

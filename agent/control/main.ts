@@ -2,7 +2,8 @@
  * Composition root of control: reads argv, builds the parts, wires them, and ends them.
  *
  * `main.ts --config FILE --run-dir DIR --state-dir DIR --generation N [--workers N] [--alone]`
- * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard error).
+ * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard
+ * error).
  */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -50,7 +51,9 @@ const addressReloadMs = 60_000
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
-/** The workers have their snapshot and the registries have answered: what only the start needed is not needed any more. */
+/**
+ * The workers have their snapshot and the registries have answered: what only the start needed is not needed any more.
+ */
 const settleAfterMs = 2000
 /** By now the first snapshots are on disk, too, which is the last big thing that a start does. */
 const collectAfterMs = 30_000
@@ -109,7 +112,10 @@ function productVersion(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-/** The run directory must work; without the state directory control serves, says so, and cannot start warm the next time. */
+/**
+ * The run directory must work; without the state directory control serves, says so, and cannot start warm the next
+ * time.
+ */
 function makeDirectories(config: AgentConfig, warn: (message: string) => void): void {
   let problem: string | undefined
   try {
@@ -326,18 +332,27 @@ async function main(): Promise<void> {
   )
 }
 
-/** `hostmesh` starts control without the optimizing compilers: they would only work on code that runs once, and their own code would stay resident (13 MiB). */
+/**
+ * `hostmesh` starts control without the optimizing compilers: they would only work on code that runs once, and their
+ * own code would stay resident (13 MiB).
+ */
 function settle(): void {
   for (const flag of ['--opt', '--maglev']) setFlagsFromString(flag)
   releaseStartupPages()
 }
 
-/** What the start left behind stays resident otherwise: the heap grew for it, and an idle process does not allocate enough to collect (35 MB with 20,000 endpoints). */
+/**
+ * What the start left behind stays resident otherwise: the heap grew for it, and an idle process does not allocate
+ * enough to collect (35 MB with 20,000 endpoints).
+ */
 function collect(): void {
   globalThis.gc?.()
 }
 
-/** A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its predecessor; but not for ever. */
+/**
+ * A generation takes over only when its registries have spoken (or are lost), so that it does not serve less than its
+ * predecessor; but not for ever.
+ */
 async function warmUp(control: Control, watchdog: WatchdogLink): Promise<void> {
   const deadline = performance.now() + warmUpMs
   let waits = control.host.readiness.pendingServices()

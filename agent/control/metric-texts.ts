@@ -1,4 +1,7 @@
-/** What each metric of control means; `docs/metrics.md` is written from it. Names of the registry adapters are theirs, listed here because control exports them. */
+/**
+ * What each metric of control means; `docs/metrics.md` is written from it. Names of the registry adapters are theirs,
+ * listed here because control exports them.
+ */
 export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_build_info: 'always 1; the labels say version, role, host and generation',
   hostmesh_ready: '1 when /ready says yes',

@@ -1,4 +1,7 @@
-/** One worker process: the data plane between its control (what to do) and its watchdog (sockets and connections that outlive it). */
+/**
+ * One worker process: the data plane between its control (what to do) and its watchdog (sockets and connections that
+ * outlive it).
+ */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -151,7 +154,8 @@ control = new ControlClient({
   load: (snapshot) => worker.load(snapshot),
   apply: (delta) => worker.apply(delta),
   problems: async () => {
-    // Alone, the listeners are bound right after the first snapshot; with a watchdog they wait for its permission, and control must not wait for that.
+    // Alone, the listeners are bound right after the first snapshot; with a watchdog they wait for its permission, and
+    // control must not wait for that.
     if (watchdog?.isSupervised !== true) await listening
     else if (!worker.canListen) return 'waiting'
     return worker.problems()
@@ -236,7 +240,10 @@ function end(): void {
   void Promise.all(links).finally(() => process.exit(0))
 }
 
-/** Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the rest is cut. */
+/**
+ * Without a watchdog a worker drains by itself: no new connections, the last answers say `Connection: close`, then the
+ * rest is cut.
+ */
 function drainAlone(): void {
   stopAccepting()
   for (const connection of worker.connections.list()) connection.drain()

@@ -9,7 +9,6 @@ import { Dialer } from './connect/dialer.ts'
 import { RefusedApplications } from './connect/refused-applications.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
-import type { FilterKind } from './filters/kind.ts'
 import { filterKinds, filterTable } from './filters/table.ts'
 import { VerdictCounts } from './filters/verdict-counts.ts'
 import { AttemptStore } from './forward/attempt-store.ts'
@@ -31,10 +30,8 @@ import { CallerIdentity } from './listen/caller-identity.ts'
 import { CallerIntake } from './listen/caller-intake.ts'
 import { probeContext } from './listen/listener-context.ts'
 import { BoundListeners } from './listen/bound-listeners.ts'
-import type { BoundListener } from './listen/bound-listeners.ts'
 import { ConnectionRows } from './listen/connection-rows.ts'
 import { LiveTable } from './listen/live-table.ts'
-import type { PortOwner } from './listen/port-owner.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { OwnListeners } from './listen/own-listeners.ts'
 import { ProxyIntake } from './listen/proxy-intake.ts'
@@ -67,41 +64,11 @@ import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
 import { selectTransports } from './transport/select-transports.ts'
-import type { SelectedTransports, WantedTransport } from './transport/select-transports.ts'
+import type { SelectedTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
 import type { Transport, TransportListener, Transports } from './transport/transport.ts'
-
-export interface WorkerOptions {
-  /** 1 / this = part of every local rate limit that is ours. */
-  readonly workers: number
-  /** Whether other workers of this host bind the same ports. */
-  readonly sharesPorts: boolean
-  readonly isOurs: (owner: PortOwner) => boolean
-  /** Sends `need` to control. */
-  readonly ask: (names: readonly string[]) => void
-  /** Tells control of an application of this host, `address:port`, that refuses connections. */
-  readonly tellRefused: (application: string) => void
-  readonly onBound: (bound: BoundListener) => void
-  readonly onRemoved: (name: string, address: string, port: number) => void
-  /** Listeners that had failed were tried again. */
-  readonly onRetried?: () => void
-  readonly closeDescriptor: (descriptor: number) => void
-  /** Gives a batch of spans or log records to control; see `OutboxDeps.send`. Absent = nobody takes them. */
-  readonly sendTelemetry?: (signal: Signal, bytes: Buffer, done: () => void) => boolean
-  readonly setLogLevel: (level: string) => void
-  readonly log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void
-  /** 0..1, exclusive. */
-  readonly random: () => number
-  /** Absent: raw handles, without a look at faster ones. */
-  readonly wantedTransport?: WantedTransport
-  /** See `SelectTransportsDeps`; absent: sockets of our own do not serve. */
-  readonly trial?: () => Promise<string>
-  /** Takes the place of the selection, for tests of one implementation. */
-  readonly transports?: (output: Output) => Promise<Transports>
-  /** Filters of routes in their order; absent: those of `filters/table.ts`. */
-  readonly filterKinds?: readonly FilterKind[]
-}
+import type { WorkerOptions } from './worker-options.ts'
 
 /** Clusters in use do their due work this often. */
 const tickMs = 100
@@ -109,8 +76,9 @@ const tickMs = 100
 const ticksPerLook = 10
 
 /**
- * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the parts and hands each what it needs. `start.ts` connects it to control and watchdog; tests and
- * benchmarks drive it directly. Close it with `close()`; nothing keeps the process alive afterwards.
+ * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the
+ * parts and hands each what it needs. `start.ts` connects it to control and watchdog; tests and benchmarks drive it
+ * directly. Close it with `close()`; nothing keeps the process alive afterwards.
  */
 export class Worker {
   readonly clock: Clock
@@ -357,13 +325,15 @@ export class Worker {
     this.state.apply(delta)
   }
 
-  /** Binds every listener of the snapshot, and follows its changes from now on. Resolves when each is bound or has failed. */
+  /** Binds every listener of the snapshot, and follows its changes. Resolves when each is bound or has failed. */
   async listen(): Promise<void> {
     this.canListen = true
     await this.listeners.apply(new Map(this.state.listeners))
   }
 
-  /** A listener for the watchdog's proof: through accept, codec and reply code, without any listener of the snapshot. */
+  /**
+   * A listener for the watchdog's proof: through accept, codec and reply code, without any listener of the snapshot.
+   */
   async listenForProbes(): Promise<{ address: string; port: number }> {
     const count = { connections: 0 }
     const options = { address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }

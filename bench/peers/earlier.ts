@@ -1,6 +1,6 @@
 /**
- * An earlier state of ourselves, for before and after in one interleaved run: a checkout with its node_modules, built and started by its own benchmark, so
- * that it gets the snapshot that it understands.
+ * An earlier state of ourselves, for before and after in one interleaved run: a checkout with its node_modules, built
+ * and started by its own benchmark, so that it gets the snapshot that it understands.
  */
 import { atMost } from '../scenario.ts'
 import type { Goal } from '../scenario.ts'

@@ -1,4 +1,7 @@
-/** Hostmesh: real worker processes with a real snapshot over the real link; balancing, retry, breaker, outlier detection and metrics on, access log off. */
+/**
+ * Hostmesh: real worker processes with a real snapshot over the real link; balancing, retry, breaker, outlier detection
+ * and metrics on, access log off.
+ */
 import { startControlStandIn } from '../control-stand-in.ts'
 import type { ControlStandIn } from '../control-stand-in.ts'
 import { meshSnapshot } from '../mesh-snapshot.ts'

@@ -1,4 +1,7 @@
-/** The kinds of registry that are measured: a real server where one can be had, else the stand-in of the tests, each filled and changed by other means than the adapter's. */
+/**
+ * The kinds of registry that are measured: a real server where one can be had, else the stand-in of the tests, each
+ * filled and changed by other means than the adapter's.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'

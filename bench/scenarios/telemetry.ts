@@ -1,4 +1,7 @@
-/** What spans and log records cost: the worker and the process that sends them to a collector, on top of a worker that only writes trace headers. */
+/**
+ * What spans and log records cost: the worker and the process that sends them to a collector, on top of a worker that
+ * only writes trace headers.
+ */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runFiles } from '../../contracts/run-directory.ts'

@@ -1,4 +1,7 @@
-/** `hostmesh watchdog`, `center` and `agent`: check the configuration, then become or start the processes that it describes. */
+/**
+ * `hostmesh watchdog`, `center` and `agent`: check the configuration, then become or start the processes that it
+ * describes.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { checkConfig } from '../../agent/control/config/check.ts'
@@ -23,7 +26,10 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=D
 /** Workers may keep their sockets themselves (decision 0035). */
 const workerFlags = [fastCallsFlag]
 
-/** Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less with 1,000 services, measured). It optimizes its code from when it is ready on. */
+/**
+ * Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less
+ * with 1,000 services, measured). It optimizes its code from when it is ready on.
+ */
 const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--expose-gc']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
@@ -41,7 +47,10 @@ export function becomeWatchdog(output: Output, configPath: string, role: Role): 
   throw new MeshError('E_INTERNAL', 'the watchdog could not be started in place of this process')
 }
 
-/** Runs one generation in the foreground: generation 1, no watchdog. Resolves when it was told to stop or one of its processes ended. */
+/**
+ * Runs one generation in the foreground: generation 1, no watchdog. Resolves when it was told to stop or one of its
+ * processes ended.
+ */
 export async function runAgent(output: Output, configPath: string): Promise<ExitCode> {
   const config = loadConfig(output, configPath, undefined)
   if (config === undefined) return exitCodes.config
@@ -115,7 +124,10 @@ export function releaseOf(config: AgentConfig): Release {
   }
 }
 
-/** The checked configuration, its directories made; undefined when problems were printed. `role` is what the command starts, undefined for either. */
+/**
+ * The checked configuration, its directories made; undefined when problems were printed. `role` is what the command
+ * starts, undefined for either.
+ */
 export function loadConfig(output: Output, configPath: string, role: Role | undefined): AgentConfig | undefined {
   const { config, problems } = checkConfig(configPath)
   for (const problem of problems) output.problem(formatProblem(problem))

@@ -1,6 +1,9 @@
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Runs what goes on until somebody stops it: the signals of a terminal end it in order, and are their own again afterwards. */
+/**
+ * Runs what goes on until somebody stops it: the signals of a terminal end it in order, and are their own again
+ * afterwards.
+ */
 export async function untilStopped<Result>(work: (stop: AbortSignal) => Promise<Result>): Promise<Result> {
   const interruption = new AbortController()
   const interrupt = (): void => interruption.abort()

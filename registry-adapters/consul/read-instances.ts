@@ -32,7 +32,9 @@ export interface ReadInstances {
   readonly refused: number
 }
 
-/** At most `most` entries are looked at; the others count as refused. undefined = the answer is no list. Never throws. */
+/**
+ * At most `most` entries are looked at; the others count as refused. undefined = the answer is no list. Never throws.
+ */
 export function readInstances(json: unknown, most: number): ReadInstances | undefined {
   if (!Array.isArray(json)) return undefined
   const endpoints: Endpoint[] = []

@@ -1,4 +1,7 @@
-/** Kubernetes as a registry: EndpointSlices by list and watch; on request, rules that lie in the cluster, and local applications written back for pods. */
+/**
+ * Kubernetes as a registry: EndpointSlices by list and watch; on request, rules that lie in the cluster, and local
+ * applications written back for pods.
+ */
 import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
@@ -25,7 +28,10 @@ import { NamespaceWatch } from './namespace-watch.ts'
 import { RuleWatch } from './rule-watch.ts'
 import { WorkloadDriver } from './workload-driver.ts'
 
-/** What a host wrote that gave no sign of life for so long is removed by the others, ms: twenty signs, and far more than clocks differ. */
+/**
+ * What a host wrote that gave no sign of life for so long is removed by the others, ms: twenty signs, and far more than
+ * clocks differ.
+ */
 const forgetAfterMs = 600_000
 
 const collectionsOf = {

@@ -52,8 +52,9 @@ export function readSlice(json: unknown): EndpointSlice | undefined {
 }
 
 /**
- * All slices of a service as one list: an address that stands in two slices (they are rewritten one by one) counts once. `portName` undefined = the first port of each slice.
- * Ready means that traffic is wanted; what is shutting down and still serves is the last choice, as unhealthy.
+ * All slices of a service as one list: an address that stands in two slices (they are rewritten one by one) counts
+ * once. `portName` undefined = the first port of each slice. Ready means that traffic is wanted; what is shutting down
+ * and still serves is the last choice, as unhealthy.
  */
 export function endpointsOf(slices: Iterable<EndpointSlice>, portName: string | undefined): Endpoint[] {
   const byId = new Map<string, Endpoint>()

@@ -1,6 +1,7 @@
 /**
- * Writes local applications back as EndpointSlices of a Service without selector, so that pods call them by the Service's name. The Service is made where it is missing and never changed where it
- * is there; a slice of ours is one instance. Kubernetes forgets nothing by itself: a host that dies is seen by the age of its last sign of life.
+ * Writes local applications back as EndpointSlices of a Service without selector, so that pods call them by the
+ * Service's name. The Service is made where it is missing and never changed where it is there; a slice of ours is one
+ * instance. Kubernetes forgets nothing by itself: a host that dies is seen by the age of its last sign of life.
  */
 import { createHash } from 'node:crypto'
 import { endpointId } from '../../contracts/endpoint.ts'

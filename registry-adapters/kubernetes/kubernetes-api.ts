@@ -36,7 +36,10 @@ export class KubernetesApi {
     jsonOf(answer, 'the endpoint slices')
   }
 
-  /** The objects of the collection that are wanted, page by page, within bounds. Rejects with a `NoSuchCollection` where the cluster does not know the kind. */
+  /**
+   * The objects of the collection that are wanted, page by page, within bounds. Rejects with a `NoSuchCollection` where
+   * the cluster does not know the kind.
+   */
   async list(
     collection: string,
     labelSelector: string | undefined,
@@ -80,7 +83,10 @@ export class KubernetesApi {
     )
   }
 
-  /** Changes from `resourceVersion` on, until the server ends it. Rejects with E_REGISTRY_STALE when it must be listed anew (410). */
+  /**
+   * Changes from `resourceVersion` on, until the server ends it. Rejects with E_REGISTRY_STALE when it must be listed
+   * anew (410).
+   */
   async watch(
     collection: string,
     resourceVersion: string,
@@ -132,7 +138,10 @@ export class KubernetesApi {
     good(answer, path)
   }
 
-  /** None being there is success. With `resourceVersion` only this state of it: a newer one is left alone, which is success, too. */
+  /**
+   * None being there is success. With `resourceVersion` only this state of it: a newer one is left alone, which is
+   * success, too.
+   */
   async remove(path: string, signal?: AbortSignal, resourceVersion?: string): Promise<void> {
     const answer = await this.http.ask({
       method: 'DELETE',

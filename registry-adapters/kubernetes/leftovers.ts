@@ -1,6 +1,7 @@
 /**
- * What hosts wrote that are dead: Kubernetes forgets nothing by itself, so every agent that writes looks now and then for objects of the mesh whose last sign of life is long ago, and removes those. One that was renewed
- * meanwhile is left alone by the server, which compares the version.
+ * What hosts wrote that are dead: Kubernetes forgets nothing by itself, so every agent that writes looks now and then
+ * for objects of the mesh whose last sign of life is long ago, and removes those. One that was renewed meanwhile is
+ * left alone by the server, which compares the version.
  */
 import { every } from '../../contracts/clock.ts'
 import { describeError } from '../../contracts/errors.ts'

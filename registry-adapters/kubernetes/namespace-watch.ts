@@ -22,7 +22,9 @@ export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'
 }
 
 const retryMs = 500
-/** Slices of one service; Kubernetes puts 100 endpoints into one, so that this is far above every bound on endpoints. */
+/**
+ * Slices of one service; Kubernetes puts 100 endpoints into one, so that this is far above every bound on endpoints.
+ */
 const maxSlices = 2000
 
 export class NamespaceWatch {

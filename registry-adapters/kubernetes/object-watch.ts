@@ -1,4 +1,7 @@
-/** The objects of one collection: listed, then watched from there, listed anew when the server has forgotten where we were. */
+/**
+ * The objects of one collection: listed, then watched from there, listed anew when the server has forgotten where we
+ * were.
+ */
 import type { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { NoSuchCollection } from './kubernetes-api.ts'

@@ -1,4 +1,7 @@
-/** Objects that the mesh writes in a cluster carry a label that says so. What does not carry it is somebody else's: it is neither changed nor removed. */
+/**
+ * Objects that the mesh writes in a cluster carry a label that says so. What does not carry it is somebody else's: it
+ * is neither changed nor removed.
+ */
 import { MeshError } from '../../contracts/errors.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Rules that lie in the cluster: each kind in each namespace is a collection, listed and watched, told whole. A kind that the cluster does not know has no rules; one that we may not read keeps what was read of it, and
- * says so. What the mesh itself wrote there for others is left out.
+ * Rules that lie in the cluster: each kind in each namespace is a collection, listed and watched, told whole. A kind
+ * that the cluster does not know has no rules; one that we may not read keeps what was read of it, and says so. What
+ * the mesh itself wrote there for others is left out.
  */
 import type { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, RuleCollection, RuleFeed, Subscription } from '../../contracts/registry-adapter.ts'
@@ -43,7 +44,9 @@ const kinds: readonly Kind[] = [
   { kind: 'MeshPolicy', plural: 'meshpolicies', versions: ['hostmesh.io/v1'] },
 ]
 
-/** Objects of one kind in one namespace; with more of them the collection is not read, and what was read before stays. */
+/**
+ * Objects of one kind in one namespace; with more of them the collection is not read, and what was read before stays.
+ */
 const maxObjects = 5000
 /** Changes that come together are told together, ms. */
 const settleMs = 20

@@ -1,7 +1,8 @@
 /**
- * Writes local applications back as Istio's WorkloadEntries, one per instance, and the ServiceEntry that takes them by label, so that pods with sidecars call them by `NAME.NAMESPACE.svc.cluster.local`. A ServiceEntry
- * that somebody else made is left as it is: it takes the instances when its selector says `app: NAME`.
- * Source: networking.istio.io/v1, ServiceEntry and WorkloadEntry.
+ * Writes local applications back as Istio's WorkloadEntries, one per instance, and the ServiceEntry that takes them by
+ * label, so that pods with sidecars call them by `NAME.NAMESPACE.svc.cluster.local`. A ServiceEntry that somebody else
+ * made is left as it is: it takes the instances when its selector says `app: NAME`. Source: networking.istio.io/v1,
+ * ServiceEntry and WorkloadEntry.
  */
 import { metadataKeys } from '../../contracts/endpoint.ts'
 import type { Registration } from '../../contracts/registry-adapter.ts'

@@ -1,4 +1,7 @@
-/** The alerts that we ship: one description, of which rules, their tests and the pages for the person who is woken are made. */
+/**
+ * The alerts that we ship: one description, of which rules, their tests and the pages for the person who is woken are
+ * made.
+ */
 
 export interface Alert {
   readonly name: string

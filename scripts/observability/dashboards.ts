@@ -1,4 +1,6 @@
-/** The dashboards that we ship, as rows of panels. A panel is a title, a unit of Grafana and queries with their legends. */
+/**
+ * The dashboards that we ship, as rows of panels. A panel is a title, a unit of Grafana and queries with their legends.
+ */
 
 export interface Panel {
   readonly title: string

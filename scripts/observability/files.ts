@@ -37,7 +37,10 @@ function rules(): object {
   }
 }
 
-/** promtool asks whether an alert fires; its labels and texts would only repeat the rules, so the count is asked as a query. */
+/**
+ * promtool asks whether an alert fires; its labels and texts would only repeat the rules, so the count is asked as a
+ * query.
+ */
 function ruleTests(): object {
   const evalTime = '30m'
   const test = (alert: Alert, series: Alert['fires'], count: number): object => ({

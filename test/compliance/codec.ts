@@ -1,6 +1,7 @@
 /**
- * What `agent/worker/forward/streams.ts` means, as a suite that every codec must pass. A codec's own spec says how its messages look on the wire: how a caller and an endpoint of it
- * write and read them. Both sides of it are then driven by an exchange of this suite.
+ * What `agent/worker/forward/streams.ts` means, as a suite that every codec must pass. A codec's own spec says how its
+ * messages look on the wire: how a caller and an endpoint of it write and read them. Both sides of it are then driven
+ * by an exchange of this suite.
  */
 import { expect } from 'chai'
 

@@ -7,7 +7,9 @@ import { eventually, recordedDeps } from '../support/registry-listener.ts'
 import { describeRegistryFaults } from './registry-faults.ts'
 import type { OutsideInstance } from './registry-adapter.ts'
 
-/** Refusals and lists of 100 MB are in test/unit/registry-adapters/nacos and test/e2e/nacos, by servers made for them. */
+/**
+ * Refusals and lists of 100 MB are in test/unit/registry-adapters/nacos and test/e2e/nacos, by servers made for them.
+ */
 describeRegistryFaults('Nacos 2.3.1', { register: true, deny: false, huge: false }, async (context) => {
   await needsNacos(context)
   const server = await startNacos()

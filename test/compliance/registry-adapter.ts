@@ -1,6 +1,6 @@
 /**
- * What `contracts/registry-adapter.ts` means, as a suite that every adapter must pass. An adapter's own spec gives the registry: how to change it from outside,
- * how to cut it off, how to spoil its data.
+ * What `contracts/registry-adapter.ts` means, as a suite that every adapter must pass. An adapter's own spec gives the
+ * registry: how to change it from outside, how to cut it off, how to spoil its data.
  */
 import { expect } from 'chai'
 import type { ServiceName } from '../../contracts/endpoint.ts'

@@ -1,6 +1,7 @@
 /**
- * What an adapter does when its registry fails, as one suite for all kinds. An adapter's own spec gives the registry and the ways to break it. The rule behind every case: what was good
- * stays in use and is called old, nothing is made up, nobody else is slowed, and whatever was wished for meanwhile is there when the registry is back.
+ * What an adapter does when its registry fails, as one suite for all kinds. An adapter's own spec gives the registry
+ * and the ways to break it. The rule behind every case: what was good stays in use and is called old, nothing is made
+ * up, nobody else is slowed, and whatever was wished for meanwhile is there when the registry is back.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'

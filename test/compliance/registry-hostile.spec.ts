@@ -1,4 +1,7 @@
-/** Registries that mean harm: whatever they answer, control lives on, within bounds, says what is wrong, keeps what was good, and serves the other registries. */
+/**
+ * Registries that mean harm: whatever they answer, control lives on, within bounds, says what is wrong, keeps what was
+ * good, and serves the other registries.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -82,7 +85,10 @@ describe('registries that mean harm', function () {
     await Promise.all(servers.splice(0).map((server) => server.stop()))
   })
 
-  /** An adapter of each kind at such a server; answers when each has said that something is wrong, and checks the bounds. */
+  /**
+   * An adapter of each kind at such a server; answers when each has said that something is wrong, and checks the
+   * bounds.
+   */
   const meet = async (behaviourOf: (kind: Kind) => Behaviour, lastMs = 0): Promise<RegistryAdapter[]> => {
     const lag = monitorEventLoopDelay({ resolution: 10 })
     const before = process.memoryUsage().rss

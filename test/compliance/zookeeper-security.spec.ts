@@ -1,4 +1,7 @@
-/** TLS and credentials against a real ZooKeeper: the right ones, the wrong ones, and ones that are put right while the agent runs. */
+/**
+ * TLS and credentials against a real ZooKeeper: the right ones, the wrong ones, and ones that are put right while the
+ * agent runs.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

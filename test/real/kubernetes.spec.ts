@@ -1,4 +1,7 @@
-/** The Kubernetes adapter against a real API server: what the stand-in of the suite says is checked here. `npm run test:kubernetes`. */
+/**
+ * The Kubernetes adapter against a real API server: what the stand-in of the suite says is checked here. `npm run
+ * test:kubernetes`.
+ */
 import { expect } from 'chai'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter, RuleCollection } from '../../contracts/registry-adapter.ts'

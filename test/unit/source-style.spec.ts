@@ -20,6 +20,11 @@ describe('the sources', () => {
     expect(linesWhere((line) => /^ +(?:(?:static|readonly|async|get|set) |\*)*#[a-z]\w*/.test(line))).to.deep.equal([])
   })
 
+  it('have comments of at most 120 columns', () => {
+    const code = sources.filter((file) => !file.endsWith('.d.ts'))
+    expect(linesWhere((line) => line.length > 120 && /^ *(?:\*|\/\/|\/\*)/.test(line), code)).to.deep.equal([])
+  })
+
   it('of specs wait for conditions, not for time', () => {
     const specs = sources.filter((file) => file.startsWith('test/') && file.endsWith('.spec.ts'))
     const sleeps = linesWhere((line) => {

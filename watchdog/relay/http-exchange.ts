@@ -264,7 +264,9 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     this.wire.resume()
   }
 
-  /** R28: a caller that stopped in the middle is gone; one that said all it had to say is what its listener says it is. */
+  /**
+   * R28: a caller that stopped in the middle is gone; one that said all it had to say is what its listener says it is.
+   */
   private cancelIfCut(): void {
     if (!this.body.isDone || this.deps.listener.halfClosed === 'gone') this.close()
     // Or it has given up: nobody waits for long.

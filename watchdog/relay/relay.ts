@@ -1,6 +1,6 @@
 /**
- * Accepts on the held sockets while no worker does, and only then. A listener for which nothing is known is left alone: its callers wait in the accept
- * queue for the next worker, which is better than a refusal.
+ * Accepts on the held sockets while no worker does, and only then. A listener for which nothing is known is left alone:
+ * its callers wait in the accept queue for the next worker, which is better than a refusal.
  */
 import net from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -99,7 +99,10 @@ export class Relay {
     for (const socket of held.all()) this.listen(socket)
   }
 
-  /** New connections go to the workers again. Relayed HTTP requests end after their response; TCP stays until one side ends. */
+  /**
+   * New connections go to the workers again. Relayed HTTP requests end after their response; TCP stays until one side
+   * ends.
+   */
   stop(): void {
     if (!this.isRelaying) return
     this.isRelaying = false
@@ -241,7 +244,10 @@ export class Relay {
     })
   }
 
-  /** Held sockets are few, and dials of the relay are no hot path: all are looked at. Inbound ports lead to applications, so others may go there. */
+  /**
+   * Held sockets are few, and dials of the relay are no hot path: all are looked at. Inbound ports lead to
+   * applications, so others may go there.
+   */
   private leadsBack({ address, port }: RelayAddress, from: RelayListener): boolean {
     for (const held of this.deps.held.all()) {
       const { shard } = held

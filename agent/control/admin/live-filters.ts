@@ -1,4 +1,7 @@
-/** What an operator says to choose requests and connections, checked: an unknown word or a wrong value is E_ADMIN_REQUEST, never "everything". */
+/**
+ * What an operator says to choose requests and connections, checked: an unknown word or a wrong value is
+ * E_ADMIN_REQUEST, never "everything".
+ */
 import * as z from 'zod'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConnectionFilter, TapFilter } from '../../../contracts/live-view.ts'

@@ -1,4 +1,7 @@
-/** Pages that show live traffic, and end connections: what a user of the host does is nobody else's business, so they are for root and the agent's own user. */
+/**
+ * Pages that show live traffic, and end connections: what a user of the host does is nobody else's business, so they
+ * are for root and the agent's own user.
+ */
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConnectionRow, ConnectionsAnswer, TapAnswer } from '../../../contracts/live-view.ts'
 import type { WorkerQuestion } from '../../../contracts/control-link.ts'

@@ -1,4 +1,6 @@
-/** Figures by service out of the metrics of all workers, for `hostmesh top`: counters, from which two looks make rates. */
+/**
+ * Figures by service out of the metrics of all workers, for `hostmesh top`: counters, from which two looks make rates.
+ */
 import type { StatSeries } from '../../../contracts/control-link.ts'
 
 export interface ServiceTraffic {

@@ -1,4 +1,6 @@
-/** What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place. */
+/**
+ * What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place.
+ */
 import { readRelayKeys } from '../../../contracts/relay-proof.ts'
 import { SecretFile } from '../../../native/secret-file.ts'
 import { closeSync, openSync, statSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Settings that a running control cannot take up: sockets, directories, connections to registries, and what the watchdog was started with. */
+/**
+ * Settings that a running control cannot take up: sockets, directories, connections to registries, and what the
+ * watchdog was started with.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import type { AgentConfig } from './types.ts'
 
@@ -24,7 +27,9 @@ const fixed = [
   'logging',
 ] as const satisfies readonly (keyof AgentConfig)[]
 
-/** Names of the settings that differ and wait for a new generation. Port ranges count, because ports are allocated once. */
+/**
+ * Names of the settings that differ and wait for a new generation. Port ranges count, because ports are allocated once.
+ */
 export function restartNeeded(running: AgentConfig, wanted: AgentConfig): string[] {
   const names: string[] = fixed.filter((name) => !isDeepStrictEqual(running[name], wanted[name]))
   if (!isDeepStrictEqual(running.outbound.portRange, wanted.outbound.portRange)) names.push('outbound.portRange')

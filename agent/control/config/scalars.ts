@@ -1,6 +1,7 @@
 /**
- * The leaves of the configuration schema. Each says in words what it allows, so that an error, the documentation and the parser cannot disagree.
- * A leaf takes the plain YAML value and answers the value that the code works with (durations in ms, sizes in bytes), or undefined when it is not allowed.
+ * The leaves of the configuration schema. Each says in words what it allows, so that an error, the documentation and
+ * the parser cannot disagree. A leaf takes the plain YAML value and answers the value that the code works with
+ * (durations in ms, sizes in bytes), or undefined when it is not allowed.
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
@@ -8,7 +9,8 @@ import { parseLogFormat } from '../../../contracts/access-log-format.ts'
 import { parseServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 
-// A compiled checker per schema pays only for many documents; a start checks one. Before the first schema, because schemas look at it when they are made.
+// A compiled checker per schema pays only for many documents; a start checks one. Before the first schema, because
+// schemas look at it when they are made.
 z.config({ jitless: true })
 
 export interface HostPort {
@@ -35,7 +37,10 @@ function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined, word
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** `250ms`, `5s`, `1.5m`, `2h`, `1d` to milliseconds; undefined for anything else, and for a bare number, whose unit nobody could know. */
+/**
+ * `250ms`, `5s`, `1.5m`, `2h`, `1d` to milliseconds; undefined for anything else, and for a bare number, whose unit
+ * nobody could know.
+ */
 export function parseDuration(text: unknown): number | undefined {
   if (typeof text !== 'string') return undefined
   const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text.trim())
@@ -171,7 +176,10 @@ export function collectorUrl() {
   })
 }
 
-/** `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`, kept as written: what is missing comes from the first Nacos registry (`resolve.ts`). */
+/**
+ * `orders`, `GROUP@@orders` or `namespace/GROUP@@orders`, kept as written: what is missing comes from the first Nacos
+ * registry (`resolve.ts`).
+ */
 export function serviceName() {
   return leaf('orders, GROUP@@orders or namespace/GROUP@@orders, of letters, digits and . _ : $ -', (value) =>
     typeof value === 'string' && parseServiceName(value) !== undefined ? value : undefined,
@@ -225,7 +233,10 @@ export function userName() {
   })
 }
 
-/** Names to short texts, at most 64 entries (the bound of Nacos metadata that `agent/control/core/endpoints` enforces as well). */
+/**
+ * Names to short texts, at most 64 entries (the bound of Nacos metadata that `agent/control/core/endpoints` enforces as
+ * well).
+ */
 export function textMap() {
   return leaf('names with text values, at most 64 and 16 KiB in all', (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined

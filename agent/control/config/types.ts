@@ -23,7 +23,9 @@ export interface AgentConfig {
   readonly registries: readonly RegistryFile[]
   readonly endpoints: AgentFile['endpoints']
   readonly dns: AgentFile['dns']
-  /** What a service that is written without namespace or group gets: those of the first registry that has such names. */
+  /**
+   * What a service that is written without namespace or group gets: those of the first registry that has such names.
+   */
   readonly serviceDefaults: {
     readonly namespace: string
     readonly group: string

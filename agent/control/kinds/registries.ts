@@ -1,4 +1,7 @@
-/** The one table of registry kinds, and what the rest of control asks of a section of `registries` without knowing its kind. */
+/**
+ * The one table of registry kinds, and what the rest of control asks of a section of `registries` without knowing its
+ * kind.
+ */
 import * as z from 'zod'
 import type { AdapterDeps, ConfigSource, RegistryAdapter, RuleFeed } from '../../../contracts/registry-adapter.ts'
 import { consulKind, consulSection } from './consul.ts'
@@ -38,7 +41,10 @@ export function kindOf(section: RegistryFile): RegistryKind<RegistryFile> {
   return kinds[section.type] as unknown as RegistryKind<RegistryFile>
 }
 
-/** The adapters in order of precedence, not started. Rejects with E_CONFIG_UNREADABLE for a secret or certificate that cannot be read. */
+/**
+ * The adapters in order of precedence, not started. Rejects with E_CONFIG_UNREADABLE for a secret or certificate that
+ * cannot be read.
+ */
 export async function createAdapters(
   config: {
     readonly registries: readonly RegistryFile[]

@@ -1,4 +1,7 @@
-/** What control knows of a kind of registry. One file per kind, one row in `registries.ts`; nothing else tells kinds apart. */
+/**
+ * What control knows of a kind of registry. One file per kind, one row in `registries.ts`; nothing else tells kinds
+ * apart.
+ */
 import type { AdapterDeps, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 
 /** What every section under `registries` has. */
@@ -39,7 +42,10 @@ export interface AdapterSettings {
   isOwnPort(address: string, port: number): boolean
 }
 
-/** All functions are pure but `create`. `schema`, with `type` as its literal, is the kind's own: its type is that of the section. */
+/**
+ * All functions are pure but `create`. `schema`, with `type` as its literal, is the kind's own: its type is that of the
+ * section.
+ */
 export interface RegistryKind<Section extends RegistrySection> {
   /** Whether local applications can be announced there; false = it is only read. */
   takesRegistrations(section: Section): boolean

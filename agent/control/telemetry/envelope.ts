@@ -1,4 +1,7 @@
-/** The messages around the records of workers, which are written and read by hand: they are small, and the records pass as they are (decision 0045). */
+/**
+ * The messages around the records of workers, which are written and read by hand: they are small, and the records pass
+ * as they are (decision 0045).
+ */
 import type { Signal } from '../../../contracts/telemetry.ts'
 
 /** Records of one service, as a worker wrote them: entries of a repeated field, one behind the other. */
@@ -19,7 +22,10 @@ export interface HostFacts {
 const first = 0x0a
 const second = 0x12
 
-/** `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are alike: one resource per service, in it one scope. In pieces, so that records are not copied. */
+/**
+ * `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are alike: one resource per service, in it one
+ * scope. In pieces, so that records are not copied.
+ */
 export function exportParts(groups: readonly RecordGroup[], facts: HostFacts): Buffer[] {
   const byService = new Map<string, Buffer[]>()
   for (const { bytes, service } of groups) {
@@ -126,7 +132,10 @@ export function* fieldsOf(message: Buffer): Generator<WireField> {
   }
 }
 
-/** How many records a collector did not take of a request that it answered with success (`partial_success`, field 1, whose field 1 is the number). */
+/**
+ * How many records a collector did not take of a request that it answered with success (`partial_success`, field 1,
+ * whose field 1 is the number).
+ */
 export function rejectedIn(reply: Buffer): { readonly count: number; readonly message: string } {
   let count = 0
   let message = ''

@@ -1,6 +1,7 @@
 /**
- * Records of one signal on their way to its collector: one request at a time, everything that waits in the next one. A collector that is gone is asked again with growing pauses; meanwhile records wait up to
- * `maxQueuedBytes`, then the oldest are dropped and counted. Nobody waits for it.
+ * Records of one signal on their way to its collector: one request at a time, everything that waits in the next one. A
+ * collector that is gone is asked again with growing pauses; meanwhile records wait up to `maxQueuedBytes`, then the
+ * oldest are dropped and counted. Nobody waits for it.
  */
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import { maxTelemetryFrameBytes } from '../../../contracts/telemetry.ts'
@@ -25,7 +26,10 @@ export interface ExporterDeps {
   readonly random: () => number
   readonly log: Log
   readonly metrics: AdapterMetrics
-  /** Records wait so long for others before a request is made, unless half a request is there; absent = not at all. A request costs as much as some hundred records. */
+  /**
+   * Records wait so long for others before a request is made, unless half a request is there; absent = not at all. A
+   * request costs as much as some hundred records.
+   */
   readonly lingerMs?: number
   /** Records are taken again. */
   readonly onRoom?: () => void

@@ -1,4 +1,7 @@
-/** OTLP over HTTP with protobuf bodies (opentelemetry.io/docs/specs/otlp), and Zipkin's API v2 with JSON: one kept connection, one request at a time. */
+/**
+ * OTLP over HTTP with protobuf bodies (opentelemetry.io/docs/specs/otlp), and Zipkin's API v2 with JSON: one kept
+ * connection, one request at a time.
+ */
 import type { Signal } from '../../../contracts/telemetry.ts'
 import { exportParts, lengthOf, rejectedIn } from './envelope.ts'
 import type { HostFacts, RecordGroup } from './envelope.ts'

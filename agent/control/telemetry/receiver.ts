@@ -1,4 +1,7 @@
-/** Control's end of `contracts/telemetry.ts`; each signal has a stream of its own. A worker that breaks the protocol is disconnected; it dials again. */
+/**
+ * Control's end of `contracts/telemetry.ts`; each signal has a stream of its own. A worker that breaks the protocol is
+ * disconnected; it dials again.
+ */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'

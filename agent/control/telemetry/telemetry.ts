@@ -1,4 +1,7 @@
-/** Spans and log records of this host's workers, and where they go. Follows the configuration as it changes; without a collector a record that comes is dropped. */
+/**
+ * Spans and log records of this host's workers, and where they go. Follows the configuration as it changes; without a
+ * collector a record that comes is dropped.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import { describeError } from '../../../contracts/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Addresses that nothing is sent to although an endpoint is said to be there: a listener of our own that would bring a TCP connection back, and a port where another user listens than the one that
- * announced its application there. The second is asked at each dial, because an application may end and its port become another's at any moment.
+ * Addresses that nothing is sent to although an endpoint is said to be there: a listener of our own that would bring a
+ * TCP connection back, and a port where another user listens than the one that announced its application there. The
+ * second is asked at each dial, because an application may end and its port become another's at any moment.
  */
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { OwnListeners } from '../listen/own-listeners.ts'

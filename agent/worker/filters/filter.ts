@@ -147,7 +147,9 @@ export function askAboutConnection(
   return refusal
 }
 
-/** Makes the filters of routes, in the order in which control put them. Throws E_SNAPSHOT_CORRUPT for an unknown kind. */
+/**
+ * Makes the filters of routes, in the order in which control put them. Throws E_SNAPSHOT_CORRUPT for an unknown kind.
+ */
 export interface FilterTable {
   filtersOf(route: HttpRouteSpec, place: RoutePlace): readonly RouteFilter[]
   connectionFiltersOf(route: TcpRouteSpec, place: RoutePlace): readonly RouteFilter<ConnectionFilter>[]

@@ -34,7 +34,10 @@ export interface AttemptUser {
   /** It took all that came so far. */
   requestTaken(): void
   onInterim(attempt: Attempt, reply: ReplyMessage): void
-  /** `discard`: this reply is not the answer, and the attempt is over when the call returns. `over`: the user has ended it. */
+  /**
+   * `discard`: this reply is not the answer, and the attempt is over when the call returns. `over`: the user has ended
+   * it.
+   */
   onReply(attempt: Attempt, reply: ReplyMessage): ReplyVerdict | 'over'
   onReplyContent(buf: Buffer, from: number, to: number): void
   /** Content that went to `contentTarget`. */
@@ -60,8 +63,9 @@ type Phase = (typeof Phase)[keyof typeof Phase]
 const TimerKind = { perTry: 0, contentIdle: 1 } as const
 
 /**
- * One try of a request at one endpoint: gets a connection, opens a stream on it, and hands the reply to the exchange. Reused for one try after another; after `finish`, `discard` or
- * `abandon` it is back in the store and must not be touched.
+ * One try of a request at one endpoint: gets a connection, opens a stream on it, and hands the reply to the exchange.
+ * Reused for one try after another; after `finish`, `discard` or `abandon` it is back in the store and must not be
+ * touched.
  */
 export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   user: AttemptUser | null = null
@@ -70,7 +74,10 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   startedAt = 0
   /** Counts against the cluster's retries until it ends. */
   holdsRetry = false
-  /** What is known when it failed: whether the endpoint may have read some of the request, whether any byte of a reply came, and whether its connection had been used before. */
+  /**
+   * What is known when it failed: whether the endpoint may have read some of the request, whether any byte of a reply
+   * came, and whether its connection had been used before.
+   */
   mayBeRead = false
   hasReply = false
   isReused = false

@@ -46,12 +46,16 @@ import type { TriesUser } from './tries.ts'
 import { startTunnel } from './tunnel.ts'
 import { Routing } from './routing.ts'
 
-/** The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two applications of a host (loop guard). */
+/**
+ * The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two
+ * applications of a host (loop guard).
+ */
 const maxPasses = 8
 
 /**
- * One request and its response: from a whole head to the last byte of the answer. Has itself routed to a destination, runs the attempts there, passes the reply on,
- * and answers for what fails. Reused for one exchange after another; an idle connection holds none.
+ * One request and its response: from a whole head to the last byte of the answer. Has itself routed to a destination,
+ * runs the attempts there, passes the reply on, and answers for what fails. Reused for one exchange after another; an
+ * idle connection holds none.
  */
 export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, TimerOwner, WaitOwner {
   readonly stream: DownstreamStream
@@ -162,8 +166,8 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
   }
 
   /**
-   * `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the caller named none, or is a peer from the network: those may not choose
-   * where this host calls.
+   * `x-mesh-fallback`: only when the mesh knows no instance, and only inside the allowed networks. False when the
+   * caller named none, or is a peer from the network: those may not choose where this host calls.
    */
   private tryFallback(): boolean {
     if (this.stream.accepted.listener.kind === 'inbound') return false
@@ -336,7 +340,10 @@ export class Exchange extends ExchangeFacts implements StreamOwner, TriesUser, T
     this.finish()
   }
 
-  /** The reply broke: the caller must see that it is not whole (R26), or gets another one if nothing of it was passed on. */
+  /**
+   * The reply broke: the caller must see that it is not whole (R26), or gets another one if nothing of it was passed
+   * on.
+   */
   private replyBroken(attempt: Attempt, outcome: Outcome, reason: string): void {
     const isUntold = this.stream.dropUnflushed()
     attempt.abandon(outcome)

@@ -10,7 +10,10 @@ interface JudgementDeps {
   readonly tallies: { undelivered: number }
 }
 
-/** Tells the balancer what the head of a reply says of its endpoint. Of a call in gRPC that is told by its status, which mostly comes at the end: `judgeEnd`. */
+/**
+ * Tells the balancer what the head of a reply says of its endpoint. Of a call in gRPC that is told by its status, which
+ * mostly comes at the end: `judgeEnd`.
+ */
 export function judgeHead(
   { clock, tallies }: JudgementDeps,
   attempt: Attempt,

@@ -26,7 +26,10 @@ export function isFromNetwork({ accepted }: DownstreamStream): boolean {
   return kind === 'inbound' || kind === 'relay'
 }
 
-/** The request on its way to endpoints: its content as far as it came, the attempt where it goes on, its copies. Reused with its exchange. */
+/**
+ * The request on its way to endpoints: its content as far as it came, the attempt where it goes on, its copies. Reused
+ * with its exchange.
+ */
 export class OutgoingRequest {
   readonly body: RequestBody = new RequestBody()
   readonly trace: TraceContext = new TraceContext()

@@ -112,8 +112,8 @@ export class RequestChanges implements RequestEdits {
   }
 
   /**
-   * The first attempt decides. Without a collector each attempt has a span of its own in the one trace of the request, and the caller's trace passes as it came (null); a request that is recorded has one span, for all
-   * of its attempts.
+   * The first attempt decides. Without a collector each attempt has a span of its own in the one trace of the request,
+   * and the caller's trace passes as it came (null); a request that is recorded has one span, for all of its attempts.
    */
   private traceFor(
     request: RequestMessage,

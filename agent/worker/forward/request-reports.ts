@@ -16,7 +16,10 @@ export interface ReportDeps extends LogDeps {
   readonly taps: Pick<Taps, 'isOn' | 'wants' | 'offer'>
 }
 
-/** Who is told of single requests when they are over: access log, spans, and operators who look on. Off: some booleans are read per request. */
+/**
+ * Who is told of single requests when they are over: access log, spans, and operators who look on. Off: some booleans
+ * are read per request.
+ */
 export class RequestReports {
   private readonly deps: ReportDeps
   private tracing: TracingSpec = { createMissing: false, sampledShare: 0 }

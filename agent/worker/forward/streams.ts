@@ -1,10 +1,13 @@
 /**
- * The message layer: what an exchange and the protocols say to each other. A codec turns these messages into its own bytes and back; nothing here knows a wire.
+ * The message layer: what an exchange and the protocols say to each other. A codec turns these messages into its own
+ * bytes and back; nothing here knows a wire.
  *
- * Writing: `send`, `begin`, `content` and `end` only put things together; `flush` hands them to the kernel, so that a head and what came of its content leave in one write. All
- * streams of a worker share one output: whoever has begun to write flushes before anybody else writes.
+ * Writing: `send`, `begin`, `content` and `end` only put things together; `flush` hands them to the kernel, so that a
+ * head and what came of its content leave in one write. All streams of a worker share one output: whoever has begun to
+ * write flushes before anybody else writes.
  *
- * Backpressure: `flush` answers false when the other side does not take what it got. The source is then stopped with `pause`, and `resume`d when `onDrained` comes.
+ * Backpressure: `flush` answers false when the other side does not take what it got. The source is then stopped with
+ * `pause`, and `resume`d when `onDrained` comes.
  */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Outcome } from '../balance/types.ts'
@@ -61,7 +64,9 @@ export interface ReplyMessage {
   readonly wire: object | null
 }
 
-/** What the mesh changes in a forwarded request. One per worker, filled anew for each: read it before `send` returns. */
+/**
+ * What the mesh changes in a forwarded request. One per worker, filled anew for each: read it before `send` returns.
+ */
 export interface RequestEdits {
   route: HeaderEdits | null
   destination: HeaderEdits | null
@@ -75,9 +80,15 @@ export interface RequestEdits {
   trace: TraceContext | null
   /** The value of an `x-request-id` of ours; null = the caller brought one, or none is wanted. */
   requestId: Buffer | null
-  /** Time that is left of a call, in place of the caller's `grpc-timeout`; null = as it came. HTTP/1.1, which carries no gRPC, leaves it as it came. */
+  /**
+   * Time that is left of a call, in place of the caller's `grpc-timeout`; null = as it came. HTTP/1.1, which carries no
+   * gRPC, leaves it as it came.
+   */
   grpcTimeout: string | null
-  /** Passes on what the caller asks of the connection: an upgrade, and the wish to be told to go on before it sends content (Expect). */
+  /**
+   * Passes on what the caller asks of the connection: an upgrade, and the wish to be told to go on before it sends
+   * content (Expect).
+   */
   keepsAsks: boolean
 }
 
@@ -93,7 +104,9 @@ export interface ReplyEdits {
   readonly isFromAgent: boolean
 }
 
-/** One request to an endpoint and its reply. A codec implements it, an `UpstreamOwner` has it from `open` until its end. */
+/**
+ * One request to an endpoint and its reply. A codec implements it, an `UpstreamOwner` has it from `open` until its end.
+ */
 export interface UpstreamStream {
   /** The connection had carried requests before. */
   readonly isReused: boolean
@@ -127,7 +140,10 @@ export interface GivenLink {
 /** One connection to an endpoint. A codec implements it. */
 export interface UpstreamLink {
   readonly transport: Transport
-  /** Streams that can be opened now, beside those that are open: at most 1 in HTTP/1.1. Can become 0 at any time, when the endpoint says that it leaves. */
+  /**
+   * Streams that can be opened now, beside those that are open: at most 1 in HTTP/1.1. Can become 0 at any time, when
+   * the endpoint says that it leaves.
+   */
   readonly freeStreams: number
   /** `isReused`: it carried requests before. Only while `freeStreams` is above 0. */
   open(owner: UpstreamOwner, isReused: boolean): UpstreamStream
@@ -165,7 +181,10 @@ export type ReplyVerdict = 'pass' | 'discard'
 /** Why an attempt broke whose endpoint said that it does not want to go on with it (CANCEL of HTTP/2). */
 export const givenUp = 'given up by the endpoint'
 
-/** Who gets the reply. After `onEnd` the owner calls `release`; after `onBroken` or a verdict `discard` the stream is over. In every other call it may `abandon` the stream. */
+/**
+ * Who gets the reply. After `onEnd` the owner calls `release`; after `onBroken` or a verdict `discard` the stream is
+ * over. In every other call it may `abandon` the stream.
+ */
 export interface UpstreamOwner {
   /** An interim reply (1xx without 101). */
   onInterim(reply: ReplyMessage): void
@@ -175,17 +194,26 @@ export interface UpstreamOwner {
   onPause(): void
   /** The reply is whole. */
   onEnd(trailers: Fields | null): void
-  /** 101: `buf[from..to)` came behind it, and belongs to whoever takes the connection with `giveTransport`, or abandons it. */
+  /**
+   * 101: `buf[from..to)` came behind it, and belongs to whoever takes the connection with `giveTransport`, or abandons
+   * it.
+   */
   onSwitch(reply: ReplyMessage, buf: Buffer, from: number, to: number): void
   onBroken(outcome: Outcome, reason: string): void
   onDrained(): void
-  /** Where content of known length may be put without being told, null where it has to be told. Asked while such a reply comes. */
+  /**
+   * Where content of known length may be put without being told, null where it has to be told. Asked while such a reply
+   * comes.
+   */
   readonly contentTarget: Transport | null
   /** `count` bytes of content went to `contentTarget`. */
   onMoved(count: number): void
 }
 
-/** One request of a caller and its reply. A codec implements it, together with one exchange for its whole life: `StreamOwner`. */
+/**
+ * One request of a caller and its reply. A codec implements it, together with one exchange for its whole life:
+ * `StreamOwner`.
+ */
 export interface DownstreamStream {
   readonly request: RequestMessage
   readonly accepted: Accepted
@@ -196,7 +224,10 @@ export interface DownstreamStream {
   readonly callerKey: string
   /** Passes on and flushes an interim reply, where the caller knows such. */
   interim(reply: ReplyMessage, edits: ReplyEdits): void
-  /** Begins the reply; with 101 the connection is given away behind it. False when it cannot be said in this protocol: nothing was written, and the exchange answers itself. */
+  /**
+   * Begins the reply; with 101 the connection is given away behind it. False when it cannot be said in this protocol:
+   * nothing was written, and the exchange answers itself.
+   */
   begin(reply: ReplyMessage, edits: ReplyEdits): boolean
   content(buf: Buffer, from: number, to: number): void
   /** Ends the reply. `trailers`: null = none. */
@@ -207,7 +238,10 @@ export interface DownstreamStream {
   answer(answer: Answer, edits: readonly HeaderEdits[] | null): void
   /** Where content of known length may be put without `content`; null where the protocol frames it. */
   readonly contentTarget: Transport | null
-  /** What is not flushed of a reply that was begun is forgotten. True when that is all of it: another one may be given instead. */
+  /**
+   * What is not flushed of a reply that was begun is forgotten. True when that is all of it: another one may be given
+   * instead.
+   */
   dropUnflushed(): boolean
   /** The request's content is not read until `resume`. */
   pause(): void
@@ -219,7 +253,9 @@ export interface DownstreamStream {
   done(): void
   /** The same in the middle of a reply: the caller must see that it is not whole (R26). */
   breakOff(): void
-  /** The same after a reply with 101: leaves the connection to somebody else. `received`: what came behind the request. */
+  /**
+   * The same after a reply with 101: leaves the connection to somebody else. `received`: what came behind the request.
+   */
   giveTransport(): { readonly transport: Transport; readonly received: Buffer | null }
 }
 
@@ -234,7 +270,10 @@ export interface RequestFault {
 export interface StreamOwner {
   /** The head is whole, and the content that came with it was told. */
   start(): void
-  /** Whether `count` more bytes of content may be told now. If not, `resume` or `resumeSoon` of the stream follows when they may. */
+  /**
+   * Whether `count` more bytes of content may be told now. If not, `resume` or `resumeSoon` of the stream follows when
+   * they may.
+   */
   accepts(count: number): boolean
   onContent(buf: Buffer, from: number, to: number): void
   /** The request is whole. */

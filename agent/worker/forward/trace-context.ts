@@ -10,8 +10,9 @@ export function traceBits(formats: readonly TraceFormat[]): number {
 }
 
 /**
- * The trace of a request, as we pass it on: one that we began (W3C Trace Context), or the caller's with a span of ours in it. All attempts are in it, and the request's line in the access log names it. Reused with its
- * request. The ids are bytes of lower-case hex, so that a codec copies them.
+ * The trace of a request, as we pass it on: one that we began (W3C Trace Context), or the caller's with a span of ours
+ * in it. All attempts are in it, and the request's line in the access log names it. Reused with its request. The ids
+ * are bytes of lower-case hex, so that a codec copies them.
  */
 export class TraceContext {
   readonly traceId: Buffer = Buffer.alloc(32)

@@ -26,8 +26,9 @@ export const callersTrace: HeaderEdits = {
 type Tracing = MeshSpec['tracing']
 
 /**
- * Once for each request. Without a collector: a request without a trace gets one, another is left alone. With one: the caller's word counts, then `x-envoy-force-trace` of a local caller, then the share. A span that is
- * recorded becomes the parent of what the endpoint does; what is not recorded passes as it came.
+ * Once for each request. Without a collector: a request without a trace gets one, another is left alone. With one: the
+ * caller's word counts, then `x-envoy-force-trace` of a local caller, then the share. A span that is recorded becomes
+ * the parent of what the endpoint does; what is not recorded passes as it came.
  */
 export function decideTrace(
   trace: TraceContext,

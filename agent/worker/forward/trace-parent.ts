@@ -1,4 +1,7 @@
-/** Reads the trace that a caller sent: W3C Trace Context (level 1), B3 in one field or in several (openzipkin/b3-propagation). What is not exactly right counts as absent. */
+/**
+ * Reads the trace that a caller sent: W3C Trace Context (level 1), B3 in one field or in several
+ * (openzipkin/b3-propagation). What is not exactly right counts as absent.
+ */
 import type { RequestMessage } from './streams.ts'
 import { TraceBits } from './trace-context.ts'
 import type { TraceContext } from './trace-context.ts'
@@ -38,7 +41,9 @@ export function hasTraceFields(request: RequestMessage): boolean {
   )
 }
 
-/** B3 may carry a decision without ids. It is not read as a trace: ours begins, with our own decision unless it says no. */
+/**
+ * B3 may carry a decision without ids. It is not read as a trace: ours begins, with our own decision unless it says no.
+ */
 function bareB3(request: RequestMessage, single: string | undefined): CallersWord {
   const said = single ?? request.header('x-b3-sampled')
   return said === '0' ? 'not-sampled' : 'none'

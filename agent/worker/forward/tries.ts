@@ -54,8 +54,9 @@ const overflowRefusal: Refusal = {
 }
 
 /**
- * All that is tried for one request at its destination: picks endpoints, begins attempts, and decides after each failure, and beside a slow one, whether there is another.
- * Ends with the one attempt whose reply is the answer, or tells the exchange that there is none.
+ * All that is tried for one request at its destination: picks endpoints, begins attempts, and decides after each
+ * failure, and beside a slow one, whether there is another. Ends with the one attempt whose reply is the answer, or
+ * tells the exchange that there is none.
  */
 export class Tries implements TimerOwner {
   readonly visit: ClusterVisit
@@ -154,7 +155,10 @@ export class Tries implements TimerOwner {
     user.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
   }
 
-  /** Nothing of this attempt was sent and its endpoint is no longer one: it goes to another, which is no retry. Where there is no other, the old one may still answer. */
+  /**
+   * Nothing of this attempt was sent and its endpoint is no longer one: it goes to another, which is no retry. Where
+   * there is no other, the old one may still answer.
+   */
   endpointLeft(attempt: Attempt): void {
     const { deps, running, visit } = this
     if (visit.upstream!.cluster.numbers.usableEndpoints === 0) return
@@ -166,8 +170,8 @@ export class Tries implements TimerOwner {
   }
 
   /**
-   * Repeats because of the reply, which is then thrown away: it has a status for which the route asks that, or an agent says that the application could not be reached, which is
-   * a failed connect.
+   * Repeats because of the reply, which is then thrown away: it has a status for which the route asks that, or an agent
+   * says that the application could not be reached, which is a failed connect.
    */
   retryReply(attempt: Attempt, reply: ReplyMessage, delivery: Delivery): boolean {
     const policy = this.user.route?.retry ?? null
@@ -203,8 +207,8 @@ export class Tries implements TimerOwner {
    * False when the count or the budget is used up. `waitMs`: what the endpoint asks for, in place of the back-off. The
    * budget keeps repeated work away from a service in trouble; an
    * attempt of which nothing was sent made no work, so it needs none: one dead endpoint among living ones must not fail
-   * the requests that happen to meet it at the same time. Nor does the count end at refused connections while there is an
-   * endpoint that was not tried: where most instances leave at once, the others must be found.
+   * the requests that happen to meet it at the same time. Nor does the count end at refused connections while there is
+   * an endpoint that was not tried: where most instances leave at once, the others must be found.
    */
   private retryLater(isFree: boolean, isRefused: boolean, waitMs?: number): boolean {
     const policy = this.user.route!.retry!

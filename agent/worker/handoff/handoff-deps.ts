@@ -17,7 +17,9 @@ export interface HandoffDeps {
   readonly connections: LiveConnections
   /** For a report: listener or service behind a connection's name; the listener's name when unknown. */
   readonly applicationOf?: (listener: string) => string
-  /** Named parts of state for the successor: `clusters`, `rateLimits`, `counters`. Called once, at the start of a drain. */
+  /**
+   * Named parts of state for the successor: `clusters`, `rateLimits`, `counters`. Called once, at the start of a drain.
+   */
   exportState(): Readonly<Record<string, unknown>>
   /** Parts that have grown since: what was counted while the rest drained. Called once, at the end. */
   exportRest(): Readonly<Record<string, unknown>>

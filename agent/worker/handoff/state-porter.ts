@@ -17,7 +17,10 @@ export interface StatePorterDeps {
   readonly verdicts: VerdictCounts
 }
 
-/** What a successor of this process goes on with beside connections: breakers, ejections, latencies, token buckets, counters. */
+/**
+ * What a successor of this process goes on with beside connections: breakers, ejections, latencies, token buckets,
+ * counters.
+ */
 export class StatePorter {
   private readonly deps: StatePorterDeps
 

@@ -44,8 +44,8 @@ const usedEveryMs = 10_000
 const pendingLimitBytes = 16 * 1024 * 1024
 
 /**
- * The worker's end of the link to control. Dials, and dials again with jittered back-off for as long as the worker lives: control may die and come back, and traffic goes on
- * with what is there.
+ * The worker's end of the link to control. Dials, and dials again with jittered back-off for as long as the worker
+ * lives: control may die and come back, and traffic goes on with what is there.
  */
 export class ControlClient {
   private readonly deps: ControlClientDeps

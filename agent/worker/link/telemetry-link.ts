@@ -1,6 +1,7 @@
 /**
- * The worker's end of `contracts/telemetry.ts`: dialled while something is to be sent, and again with a pause when it breaks. A control that does not read is not waited for: the next batch finds the one before it under way,
- * and the outbox drops what it has no room for.
+ * The worker's end of `contracts/telemetry.ts`: dialled while something is to be sent, and again with a pause when it
+ * breaks. A control that does not read is not waited for: the next batch finds the one before it under way, and the
+ * outbox drops what it has no room for.
  */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'

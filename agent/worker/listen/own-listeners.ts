@@ -1,6 +1,7 @@
 /**
- * Which addresses lead back into this agent, so that a TCP connection is not passed round in circles until the descriptors are used up. HTTP is left to `Via` (R18).
- * What came in at an inbound port must not go to any listener of ours; anything else may go to inbound ports, which lead to applications, and to no other.
+ * Which addresses lead back into this agent, so that a TCP connection is not passed round in circles until the
+ * descriptors are used up. HTTP is left to `Via` (R18). What came in at an inbound port must not go to any listener of
+ * ours; anything else may go to inbound ports, which lead to applications, and to no other.
  */
 import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -41,7 +42,10 @@ export class OwnListeners {
     return there.some((spec) => (isFromInbound || spec.kind !== 'inbound') && this.isAt(spec.address, plain))
   }
 
-  /** Behind an inbound port: the user that must listen where the application is. undefined = anybody may, or it is no such service. */
+  /**
+   * Behind an inbound port: the user that must listen where the application is. undefined = anybody may, or it is no
+   * such service.
+   */
   applicationUser(service: string): number | undefined {
     if (this.revision !== this.deps.revision()) this.rebuild()
     return this.applications.get(service)

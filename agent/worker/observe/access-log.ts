@@ -1,9 +1,11 @@
 /**
- * One line per finished request or TCP connection, as text or JSON, written in batches. Off: one boolean is read per request. On: lines gather in memory and go out every
- * 100 ms or at 64 KiB, whichever comes first, by one asynchronous write at a time. Text lines are put together as bytes: a string per line cost twice as much.
+ * One line per finished request or TCP connection, as text or JSON, written in batches. Off: one boolean is read per
+ * request. On: lines gather in memory and go out every 100 ms or at 64 KiB, whichever comes first, by one asynchronous
+ * write at a time. Text lines are put together as bytes: a string per line cost twice as much.
  *
- * Sampled by `share`; requests with a response flag, an error code or a status of 500 and more are always written. Bound: two buffers of 2 MiB, one that is written and one that fills; when both are full
- * lines are dropped and counted.
+ * Sampled by `share`; requests with a response flag, an error code or a status of 500 and more are always written.
+ * Bound: two buffers of 2 MiB, one that is written and one that fills; when both are full lines are dropped and
+ * counted.
  */
 import { close, open, write } from 'node:fs'
 

@@ -25,7 +25,10 @@ export interface LoggedRequest {
   readonly traceId: string
   /** Of the span that is recorded of it; '' = none. */
   readonly spanId: string
-  /** Which side of the call we are on: `source` towards a service, `destination` in front of an application of this host. */
+  /**
+   * Which side of the call we are on: `source` towards a service, `destination` in front of an application of this
+   * host.
+   */
   readonly reporter: 'source' | 'destination'
   /** Name of the service that was called, without namespace and group; `-` = none was found. */
   readonly service: string

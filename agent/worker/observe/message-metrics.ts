@@ -24,7 +24,10 @@ const sent = 0
 const received = 1
 const stride = 2
 
-/** Istio's metrics of the messages of gRPC, counted while a call runs, so that one of hours is seen. A row is looked up once per call. */
+/**
+ * Istio's metrics of the messages of gRPC, counted while a call runs, so that one of hours is seen. A row is looked up
+ * once per call.
+ */
 export class MessageMetrics {
   private readonly table = new SeriesTable(stride, peerLabelNames.length, 1024)
 

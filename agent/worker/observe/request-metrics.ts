@@ -48,7 +48,10 @@ class Scope {
   }
 }
 
-/** Istio's standard HTTP metrics. Counting a request is some additions into a typed array; labels are made once per combination. */
+/**
+ * Istio's standard HTTP metrics. Counting a request is some additions into a typed array; labels are made once per
+ * combination.
+ */
 export class RequestMetrics {
   private readonly table = new SeriesTable(stride, httpLabelNames.length)
   private readonly now: () => number

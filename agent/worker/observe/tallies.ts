@@ -1,4 +1,7 @@
-/** Plain counters of the road, each the metric of a bound or of a decision. Grow from the start of the worker, or from what its predecessor handed over. */
+/**
+ * Plain counters of the road, each the metric of a bound or of a decision. Grow from the start of the worker, or from
+ * what its predecessor handed over.
+ */
 export class Tallies {
   acceptedConnections = 0
   /** Shed at the bound of the worker or of a relay listener. */

@@ -1,6 +1,7 @@
 /**
- * Requests as they end, for operators who look at them live. Without a tap one boolean is read per request. A tap keeps up to `maxKept` requests between two questions and counts the rest, so its cost does not grow with the
- * traffic; one that is not asked any more is forgotten.
+ * Requests as they end, for operators who look at them live. Without a tap one boolean is read per request. A tap keeps
+ * up to `maxKept` requests between two questions and counts the rest, so its cost does not grow with the traffic; one
+ * that is not asked any more is forgotten.
  */
 import type { TapAnswer, TapFilter, TappedRequest } from '../../../contracts/live-view.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * Node's own TCP handles as `raw-handle.ts` uses them: `process.binding('tcp_wrap')` and `('stream_wrap')`, `useUserBuffer`, `onread`, `writeBuffer` with a null request,
- * `streamBaseState`. None of it is public API.
+ * Node's own TCP handles as `raw-handle.ts` uses them: `process.binding('tcp_wrap')` and `('stream_wrap')`,
+ * `useUserBuffer`, `onread`, `writeBuffer` with a null request, `streamBaseState`. None of it is public API.
  */
 import type { OutputBlock } from './output.ts'
 
@@ -95,7 +95,10 @@ export function systemError(bindings: Bindings, code: number, what: string): Err
   return Object.assign(new Error(`${what}: ${name}`), { code: name, errno: code })
 }
 
-/** Calls back whenever a descriptor has something to read, without reading it. Keeps the process alive between `ref` and `unref`. */
+/**
+ * Calls back whenever a descriptor has something to read, without reading it. Keeps the process alive between `ref` and
+ * `unref`.
+ */
 export interface Waker {
   ref(): void
   unref(): void

@@ -1,11 +1,15 @@
 /**
- * Tries on loopback, in this very process, everything that the data path expects of `raw-handle.ts`: echo, a write that the kernel takes at once, one that it
- * does not, waiting without reading, half-close, end of file, reset. Takes a few milliseconds.
+ * Tries on loopback, in this very process, everything that the data path expects of `raw-handle.ts`: echo, a write that
+ * the kernel takes at once, one that it does not, waiting without reading, half-close, end of file, reset. Takes a few
+ * milliseconds.
  */
 import type { Output } from './output.ts'
 import type { Transport, Transports } from './transport.ts'
 
-/** Far more than the kernel's buffers of a loopback connection hold (tcp_wmem and tcp_rmem go to 4 and 6 MiB by default). */
+/**
+ * Far more than the kernel's buffers of a loopback connection hold (tcp_wmem and tcp_rmem go to 4 and 6 MiB by
+ * default).
+ */
 const slowWriteBytes = 64 * 1024 * 1024
 const slowWriteStep = 64 * 1024
 const timeLimitMs = 2000

@@ -26,7 +26,10 @@ export interface SelectedTransports {
   readonly reason: string
 }
 
-/** Never fails: public sockets are always there. One line in the log says what serves and why; a warning where it is not what was wanted by name, or where raw handles failed. */
+/**
+ * Never fails: public sockets are always there. One line in the log says what serves and why; a warning where it is not
+ * what was wanted by name, or where raw handles failed.
+ */
 export async function selectTransports(deps: SelectTransportsDeps): Promise<SelectedTransports> {
   const { log, wanted } = deps
   const reasons: string[] = []

@@ -1,8 +1,8 @@
 /**
  * What the mesh gives to its Nacos face. Control implements it; the face calls nothing else of the agent.
  *
- * The face speaks Nacos with local applications; control decides what a registration means (inbound port, announcement at the real registry) and
- * where a service is reached on this host (its localhost port).
+ * The face speaks Nacos with local applications; control decides what a registration means (inbound port, announcement
+ * at the real registry) and where a service is reached on this host (its localhost port).
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Socket } from 'node:net'
@@ -10,7 +10,10 @@ import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
 import type { FacePolicy } from './policy.ts'
 
-/** A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless DEFAULT) cluster. */
+/**
+ * A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless
+ * DEFAULT) cluster.
+ */
 export interface FaceApplication {
   readonly id: string
   readonly service: ServiceName
@@ -45,16 +48,18 @@ export interface FaceEndpoint {
 
 export interface FaceServiceListener {
   /**
-   * The localhost endpoint of the service, or undefined while no instance of it is known. Called once as soon as the registry has answered, and again
-   * at each change; never synchronously from `subscribeService`, never after `unsubscribe()`.
+   * The localhost endpoint of the service, or undefined while no instance of it is known. Called once as soon as the
+   * registry has answered, and again at each change; never synchronously from `subscribeService`, never after
+   * `unsubscribe()`.
    */
   onEndpoint(endpoint: FaceEndpoint | undefined): void
 }
 
 export interface FaceDeps extends AdapterDeps {
   /**
-   * Applications that an earlier face of this host had registered and that control announces still. The face gives their clients
-   * `reconnectGraceMs` to come back, then deregisters them (persistent ones stay). Called once, when the ports are bound; ids are made anew.
+   * Applications that an earlier face of this host had registered and that control announces still. The face gives
+   * their clients `reconnectGraceMs` to come back, then deregisters them (persistent ones stay). Called once, when the
+   * ports are bound; ids are made anew.
    */
   restoredApplications(): readonly FaceApplication[]
   /**
@@ -79,8 +84,8 @@ export interface FaceDeps extends AdapterDeps {
   /** The user that listens at an address of this host; undefined = nobody, or not known. */
   uidOfListener(address: string, port: number): number | undefined
   /**
-   * Users that have this service by the operator's word (`services.d`, admin API); undefined stands for one that was not named. Nobody, when the word is about this very address without
-   * naming a user.
+   * Users that have this service by the operator's word (`services.d`, admin API); undefined stands for one that was
+   * not named. Nobody, when the word is about this very address without naming a user.
    */
   usersOfService(service: ServiceName, address: string, port: number): readonly (number | undefined)[]
   /** Names of the services in this namespace that `services.d` says are this user's. */

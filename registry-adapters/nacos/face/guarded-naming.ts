@@ -1,4 +1,7 @@
-/** Naming behind the policy of the face: who registers, changes and takes back, and how much of the bounds one user may have. Each user may look up every service, so many at a time. */
+/**
+ * Naming behind the policy of the face: who registers, changes and takes back, and how much of the bounds one user may
+ * have. Each user may look up every service, so many at a time.
+ */
 import { serviceKey, type ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from '../server/backend.ts'

@@ -1,6 +1,7 @@
 /**
- * What local users may do through the face. Documents that hold rules, and names of our own, are nobody's. Root and the agent's own user may do the rest; everybody else what is theirs or what
- * the operator grants. Pure: it is asked, and answers why not.
+ * What local users may do through the face. Documents that hold rules, and names of our own, are nobody's. Root and the
+ * agent's own user may do the rest; everybody else what is theirs or what the operator grants. Pure: it is asked, and
+ * answers why not.
  */
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ConfigKey } from '../server/backend.ts'
@@ -73,7 +74,10 @@ export interface Announcement {
   readonly weight: number
   /** Who listens at the port; undefined = nobody yet. */
   readonly listener: number | undefined
-  /** Users that have the service on this host already, by file or by registration, in any spelling; undefined = registered by somebody unknown. */
+  /**
+   * Users that have the service on this host already, by file or by registration, in any spelling; undefined =
+   * registered by somebody unknown.
+   */
   readonly holders: readonly (number | undefined)[]
 }
 
@@ -98,7 +102,10 @@ export function announceProblem(policy: FacePolicy, caller: Caller, wanted: Anno
   return undefined
 }
 
-/** Who must listen at the port that this caller announces, for as long as it is announced: the caller itself, unless the operator's word is enough; undefined = whoever does. */
+/**
+ * Who must listen at the port that this caller announces, for as long as it is announced: the caller itself, unless the
+ * operator's word is enough; undefined = whoever does.
+ */
 export function listenerOf(policy: FacePolicy, caller: Caller, port: number): number | undefined {
   return isTrusted(policy, caller) || isGrantedPort(grantsOf(policy, caller), port) ? undefined : caller.uid
 }
@@ -141,7 +148,10 @@ function hasService({ services }: FaceGrant, service: ServiceKey): boolean {
   return services.some((one) => one.toLowerCase() === lower)
 }
 
-/** `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for in their order. */
+/**
+ * `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for
+ * in their order.
+ */
 function isLike(pattern: string, { group, dataId }: ConfigKey): boolean {
   const text = `${group}/${dataId}`
   const [first = '', ...rest] = pattern.split('*')

@@ -138,7 +138,10 @@ function flag(value: unknown, otherwise: boolean): boolean {
   return typeof value === 'string' && isYes(value)
 }
 
-/** A truth value in a form field. Clients write it as their language does (`True`), and servers read it so (`BooleanUtils.toBoolean` of Apache Commons Lang). */
+/**
+ * A truth value in a form field. Clients write it as their language does (`True`), and servers read it so
+ * (`BooleanUtils.toBoolean` of Apache Commons Lang).
+ */
 export function isYes(text: string | undefined): boolean {
   return text !== undefined && /^(?:true|t|yes|y|on)$/i.test(text)
 }

@@ -1,4 +1,7 @@
-/** A rule document under which control dies: the next control sets it aside, says so, serves everything else, and reads it again when it has changed. */
+/**
+ * A rule document under which control dies: the next control sets it aside, says so, serves everything else, and reads
+ * it again when it has changed.
+ */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * A POST is executed once, at most, whatever becomes of the application. `HOSTMESH_KILLS=1000` and `HOSTMESH_POSTS=20000`
- * are the long forms.
+ * A POST is executed once, at most, whatever becomes of the application. `HOSTMESH_KILLS=1000` and
+ * `HOSTMESH_POSTS=20000` are the long forms.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'

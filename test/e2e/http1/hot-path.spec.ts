@@ -1,4 +1,7 @@
-/** What one keep-alive request may cost a worker process: system calls and garbage. Alarms for a jump; exact figures are the benchmarks'. */
+/**
+ * What one keep-alive request may cost a worker process: system calls and garbage. Alarms for a jump; exact figures are
+ * the benchmarks'.
+ */
 import { expect } from 'chai'
 import { existsSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -33,7 +36,8 @@ describe('the hot path of a worker', function () {
         listen: { orders: { address: '127.0.0.1', port } },
       }),
       ['--trace-gc'],
-      // What sockets of our own cost is counted call by call in epoll/calls-per-request.spec.ts: /proc/PID/io does not know recv and send
+      // What sockets of our own cost is counted call by call in epoll/calls-per-request.spec.ts: /proc/PID/io does not
+      // know recv and send
       { transport: 'raw' },
     )
     await send(20_000)
@@ -95,13 +99,15 @@ describe('the hot path of a worker', function () {
   })
 
   it('leaves so little garbage that 100,000 requests need at most five scavenges of 2.8 MB', async () => {
-    // In bytes, because the engine makes its young generation smaller when little happens, and then scavenges more often
+    // In bytes, because the engine makes its young generation smaller when little happens, and then scavenges more
+    // often
     const collected = (): number => {
       const scavenges = [...worker.log(Infinity).matchAll(/Scavenge ([\d.]+) \([\d.]+\) -> ([\d.]+) /g)]
       return scavenges.reduce((sum, [, before, after]) => sum + Number(before) - Number(after), 0)
     }
     const count = 60_000
-    // The best of at most three: on a busy machine the engine is still compiling during the first, and what is interpreted makes garbage
+    // The best of at most three: on a busy machine the engine is still compiling during the first, and what is
+    // interpreted makes garbage
     const made: number[] = []
     for (let round = 0; round < 3; round++) {
       const before = collected()

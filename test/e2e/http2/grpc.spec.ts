@@ -1,6 +1,7 @@
 /**
- * The cases of gRPC's interop description (grpc/grpc doc/interop-test-descriptions.md) that need no credentials, by callers and applications of grpc-js: through one agent, and through two in a row. A case
- * passes when both sides see what they would see without the mesh.
+ * The cases of gRPC's interop description (grpc/grpc doc/interop-test-descriptions.md) that need no credentials, by
+ * callers and applications of grpc-js: through one agent, and through two in a row. A case passes when both sides see
+ * what they would see without the mesh.
  */
 import { Buffer } from 'node:buffer'
 import { setTimeout as sleep } from 'node:timers/promises'

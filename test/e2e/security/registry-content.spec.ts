@@ -1,4 +1,7 @@
-/** A registry in which somebody hostile may write: rule documents and addresses that are meant to hurt the hosts which read them. */
+/**
+ * A registry in which somebody hostile may write: rule documents and addresses that are meant to hurt the hosts which
+ * read them.
+ */
 import { expect } from 'chai'
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'

@@ -1,4 +1,7 @@
-/** Each way of serving sockets, in a real worker: what it says of itself, and a little of everything that a connection can do. */
+/**
+ * Each way of serving sockets, in a real worker: what it says of itself, and a little of everything that a connection
+ * can do.
+ */
 import { expect } from 'chai'
 import { createServer as createHttpServer, request } from 'node:http'
 import { connect, createServer } from 'node:net'

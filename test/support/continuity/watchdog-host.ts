@@ -1,4 +1,7 @@
-/** A watchdog with its process tree in folders of its own, for tests: start it, ask it, kill parts of it, and be sure that nothing is left. */
+/**
+ * A watchdog with its process tree in folders of its own, for tests: start it, ask it, kill parts of it, and be sure
+ * that nothing is left.
+ */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,6 +1,7 @@
 /**
- * A real API server with its etcd, for what a stand-in cannot prove. The program is built from its Go modules, which takes minutes and gigabytes once: so these tests have a command of their own (`npm run test:kubernetes`)
- * and are no part of the suite.
+ * A real API server with its etcd, for what a stand-in cannot prove. The program is built from its Go modules, which
+ * takes minutes and gigabytes once: so these tests have a command of their own (`npm run test:kubernetes`) and are no
+ * part of the suite.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'

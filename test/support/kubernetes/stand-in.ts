@@ -1,6 +1,8 @@
 /**
- * A stand-in for the part of a Kubernetes API server that the adapter speaks to: EndpointSlices, Services and whatever kinds are installed, with list (in pages), watch from a resource version with bookmarks, 410 for one that was
- * forgotten, server-side apply, and a bearer token. Strict: what the API does not know is refused. Source: Kubernetes API concepts ("Efficient detection of changes", "Resource versions").
+ * A stand-in for the part of a Kubernetes API server that the adapter speaks to: EndpointSlices, Services and whatever
+ * kinds are installed, with list (in pages), watch from a resource version with bookmarks, 410 for one that was
+ * forgotten, server-side apply, and a bearer token. Strict: what the API does not know is refused. Source: Kubernetes
+ * API concepts ("Efficient detection of changes", "Resource versions").
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -1,4 +1,7 @@
-/** Two hosts whose applications call each other through both agents, without a registry server: the inbound port of the second one stands in an endpoint file of the first. */
+/**
+ * Two hosts whose applications call each other through both agents, without a registry server: the inbound port of the
+ * second one stands in an endpoint file of the first.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'

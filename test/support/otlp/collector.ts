@@ -1,4 +1,6 @@
-/** A stand-in collector: takes OTLP over HTTP and gRPC and Zipkin's JSON, keeps what it was given, and fails on request. */
+/**
+ * A stand-in collector: takes OTLP over HTTP and gRPC and Zipkin's JSON, keeps what it was given, and fails on request.
+ */
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

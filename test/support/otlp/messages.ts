@@ -1,4 +1,7 @@
-/** OTLP messages, read by OpenTelemetry's own definitions (opentelemetry-proto 1.45.2, as descriptors out of its Python package). */
+/**
+ * OTLP messages, read by OpenTelemetry's own definitions (opentelemetry-proto 1.45.2, as descriptors out of its Python
+ * package).
+ */
 import { readFileSync } from 'node:fs'
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader'
 import type { ServiceDefinition } from '@grpc/proto-loader'

@@ -1,5 +1,6 @@
 /**
- * Programs on a system that forbids something. Run as `node confined.ts WHAT PROGRAM WORD…`, which becomes that program: a seccomp filter and prctl(2) go through execve(2). x64.
+ * Programs on a system that forbids something. Run as `node confined.ts WHAT PROGRAM WORD…`, which becomes that
+ * program: a seccomp filter and prctl(2) go through execve(2). x64.
  */
 import { fileURLToPath } from 'node:url'
 

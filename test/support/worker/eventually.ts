@@ -25,7 +25,9 @@ export async function still(figure: () => number, timeoutMs = 20_000): Promise<v
   }, timeoutMs)
 }
 
-/** Looks for `ms` whether `condition` holds, and rejects at once when it does not: for what must not happen meanwhile. */
+/**
+ * Looks for `ms` whether `condition` holds, and rejects at once when it does not: for what must not happen meanwhile.
+ */
 export async function holds(condition: () => boolean, ms: number): Promise<void> {
   const end = performance.now() + ms
   while (performance.now() < end) {

@@ -1,7 +1,10 @@
-/** The data plane in the test's own process: a snapshot in, ports out, state at hand. For a worker as a process of its own see `worker-process.ts`. */
+/**
+ * The data plane in the test's own process: a snapshot in, ports out, state at hand. For a worker as a process of its
+ * own see `worker-process.ts`.
+ */
 import type { SnapshotDelta } from '../../../contracts/snapshot.ts'
 import { Worker } from '../../../agent/worker/worker.ts'
-import type { WorkerOptions } from '../../../agent/worker/worker.ts'
+import type { WorkerOptions } from '../../../agent/worker/worker-options.ts'
 import { wantedTransports } from '../../../agent/worker/transport/select-transports.ts'
 import { snapshotOf } from './snapshots.ts'
 import type { SnapshotPlan } from './snapshots.ts'

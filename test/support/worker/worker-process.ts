@@ -1,4 +1,7 @@
-/** A worker as its own process, fed by a control of the test: one snapshot at the start, changes and questions when the test wants them. */
+/**
+ * A worker as its own process, fed by a control of the test: one snapshot at the start, changes and questions when the
+ * test wants them.
+ */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -36,7 +39,10 @@ export class WorkerProcess {
   private nextQuestion = 1
   private exit: string | undefined
 
-  /** Starts it and waits until the snapshot is applied and every listener bound. nodeFlags: for the engine, such as `--trace-gc`. */
+  /**
+   * Starts it and waits until the snapshot is applied and every listener bound. nodeFlags: for the engine, such as
+   * `--trace-gc`.
+   */
   static async start(
     snapshot: Snapshot,
     nodeFlags: readonly string[] = [],

@@ -1,4 +1,6 @@
-/** Every `hostmesh …` line in a code block of the documentation is one that the command takes, by its own definitions. */
+/**
+ * Every `hostmesh …` line in a code block of the documentation is one that the command takes, by its own definitions.
+ */
 import { execFile } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'

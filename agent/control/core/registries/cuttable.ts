@@ -1,4 +1,7 @@
-/** A registry that a drill can take away: while cut, nothing that it says is heard and it counts as lost; afterwards its newest word is heard. Announcements go on, so that no other host sees a change. */
+/**
+ * A registry that a drill can take away: while cut, nothing that it says is heard and it counts as lost; afterwards its
+ * newest word is heard. Announcements go on, so that no other host sees a change.
+ */
 import type { EndpointListener, RegistryAdapter, RegistryProblem } from '../../../../contracts/registry-adapter.ts'
 
 export interface CuttableRegistry extends RegistryAdapter {

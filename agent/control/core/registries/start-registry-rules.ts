@@ -1,4 +1,7 @@
-/** Connects the rules in registries with the core: of configuration stores the documents of the services in use, of those that hold rules as resources all. */
+/**
+ * Connects the rules in registries with the core: of configuration stores the documents of the services in use, of
+ * those that hold rules as resources all.
+ */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { ConfigSource, RuleFeed } from '../../../../contracts/registry-adapter.ts'
 import type { RuleDocument } from '../rules/types.ts'

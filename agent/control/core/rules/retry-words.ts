@@ -27,8 +27,9 @@ const envoyWords: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * What is retried when a rule does not say: only what never reached the application. Istio's default since 1.24, which took 503 out because a 503 may come
- * from an application that has done the work. So may gRPC's UNAVAILABLE, which Istio leaves in; `reset-before-request` is what Istio adds for resets that carried nothing.
+ * What is retried when a rule does not say: only what never reached the application. Istio's default since 1.24, which
+ * took 503 out because a 503 may come from an application that has done the work. So may gRPC's UNAVAILABLE, which
+ * Istio leaves in; `reset-before-request` is what Istio adds for resets that carried nothing.
  */
 export const defaultRetryOn: RetryOn = {
   on: ['connect-failure', 'refused-stream', 'reset-before-request'],

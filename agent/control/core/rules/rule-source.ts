@@ -55,8 +55,8 @@ export class RuleSource {
   }
 
   /**
-   * Reads what the next `replace` will need, long texts beside the loop, resource by resource, and lets others have their
-   * `turn` in between.
+   * Reads what the next `replace` will need, long texts beside the loop, resource by resource, and lets others have
+   * their `turn` in between.
    */
   async readAhead(documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
     const ahead = new Map<string, ReadDocument>()

@@ -121,7 +121,10 @@ export function portName(one: { readonly name?: string | undefined }, index: num
   return one.name ?? `port[${index}]`
 }
 
-/** Of a port that does not say it, its name does, as in Istio: `grpc`, `grpc-web-ui`, `http2-x`. Without either it is TCP. */
+/**
+ * Of a port that does not say it, its name does, as in Istio: `grpc`, `grpc-web-ui`, `http2-x`. Without either it is
+ * TCP.
+ */
 export function portProtocol(one: ServiceEntrySpec['ports'][number]): AppProtocol {
   if (one.protocol !== undefined) return entryProtocols[one.protocol] ?? 'tcp'
   const name = (one.name ?? '').toUpperCase()

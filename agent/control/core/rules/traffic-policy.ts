@@ -1,10 +1,13 @@
 /**
- * The effective policy of a service, a subset or a port, built in layers; later ones win, value by value, and every value keeps its origin:
+ * The effective policy of a service, a subset or a port, built in layers; later ones win, value by value, and every
+ * value keeps its origin:
  *
- *   defaults < MeshPolicy without hosts < MeshPolicy with a wildcard host < DestinationRule < MeshPolicy with this host < DestinationRule's subset or port
+ *   defaults < MeshPolicy without hosts < MeshPolicy with a wildcard host < DestinationRule < MeshPolicy with this host
+ *   < DestinationRule's subset or port
  *
- * Inside a DestinationRule Istio's own merging holds: settings of a port replace the policy of the rule and inherit nothing; a subset's loadBalancer, connectionPool or
- * outlierDetection replaces the section whole; a subset's own settings of a port replace all of it.
+ * Inside a DestinationRule Istio's own merging holds: settings of a port replace the policy of the rule and inherit
+ * nothing; a subset's loadBalancer, connectionPool or outlierDetection replaces the section whole; a subset's own
+ * settings of a port replace all of it.
  */
 import { defaultTrafficPolicy } from '../../../../contracts/policy-spec.ts'
 import type {
@@ -108,8 +111,8 @@ const sections: readonly Section[] = [
 const ofPorts: readonly Section[] = ['loadBalancer', 'connectionPool', 'outlierDetection', 'tls']
 
 /**
- * As Istio merges (MergeTrafficPolicy): the rule's policy, with the settings of the port in place of it; over it each section that the subset says; over all the subset's
- * own settings of the port.
+ * As Istio merges (MergeTrafficPolicy): the rule's policy, with the settings of the port in place of it; over it each
+ * section that the subset says; over all the subset's own settings of the port.
  */
 export function destinationRuleLayers(rule: MergedDestinationRule, scope: RuleScope): RuleLayers {
   const merged: Sections = new Map()

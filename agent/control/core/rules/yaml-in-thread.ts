@@ -1,6 +1,7 @@
 /**
- * Long YAML texts, read beside the loop: a parser needs half a second for what the bounds allow, and nobody waits for it.
- * A thread that does not end in time, or that needs too much memory, is ended, and its text is refused; control lives on.
+ * Long YAML texts, read beside the loop: a parser needs half a second for what the bounds allow, and nobody waits for
+ * it. A thread that does not end in time, or that needs too much memory, is ended, and its text is refused; control
+ * lives on.
  */
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'

@@ -13,7 +13,10 @@ export type Place = readonly [
   below?: readonly Place[] | { readonly [key: string]: Place },
 ]
 
-/** `offsetOf` and `placeOf`: as the parser's document tells them. Recursion goes as deep as the document, which has been held against its bound. */
+/**
+ * `offsetOf` and `placeOf`: as the parser's document tells them. Recursion goes as deep as the document, which has been
+ * held against its bound.
+ */
 export function placesBelow(
   node: unknown,
   at: Position,

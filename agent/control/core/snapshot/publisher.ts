@@ -1,8 +1,9 @@
 /**
  * Control's end of `contracts/control-link.ts`: one unix stream socket, any number of workers.
  *
- * A worker that connects gets the whole snapshot, slice by slice as it reads, then deltas, in order. A worker that does not read is not waited for: when more than `maxQueuedBytes` wait for it, deltas for it are dropped
- * and it gets the whole snapshot once the queue is empty. A worker that breaks the protocol is disconnected; it dials again.
+ * A worker that connects gets the whole snapshot, slice by slice as it reads, then deltas, in order. A worker that does
+ * not read is not waited for: when more than `maxQueuedBytes` wait for it, deltas for it are dropped and it gets the
+ * whole snapshot once the queue is empty. A worker that breaks the protocol is disconnected; it dials again.
  */
 import { chmodSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
@@ -77,7 +78,10 @@ export interface Answer {
   readonly body: unknown
 }
 
-/** Bound of what waits for one worker that does not read. A whole snapshot is no part of it, for its next slice is made when the one before has been read. */
+/**
+ * Bound of what waits for one worker that does not read. A whole snapshot is no part of it, for its next slice is made
+ * when the one before has been read.
+ */
 export const maxQueuedBytes = 32 * 1024 * 1024
 /** Workers of one generation plus those that are about to be replaced. */
 const maxWorkers = 256
@@ -96,7 +100,10 @@ export class Publisher {
     this.server = createServer((socket) => this.accept(socket))
   }
 
-  /** Rejects with E_ALREADY_RUNNING when another control of this generation answers, E_RUN_DIRECTORY when the socket cannot be made. */
+  /**
+   * Rejects with E_ALREADY_RUNNING when another control of this generation answers, E_RUN_DIRECTORY when the socket
+   * cannot be made.
+   */
   async listen(): Promise<void> {
     const { path } = this.deps
     if (await answers(path))
@@ -145,7 +152,10 @@ export class Publisher {
     if (frame) this.deps.metrics.count('snapshot_delta_bytes', {}, frame.length)
   }
 
-  /** Asks every connected worker; the answers of those that gave one within `timeoutMs`, and what the others failed with. */
+  /**
+   * Asks every connected worker; the answers of those that gave one within `timeoutMs`, and what the others failed
+   * with.
+   */
   async ask(question: WorkerQuestion, timeoutMs: number): Promise<{ answers: Answer[]; problems: string[] }> {
     const answers: Answer[] = []
     const problems: string[] = []
@@ -367,7 +377,10 @@ export class Publisher {
   }
 }
 
-/** null: larger than a frame may be, for a change of very many services at once; the whole, which comes in slices, says it too. */
+/**
+ * null: larger than a frame may be, for a change of very many services at once; the whole, which comes in slices, says
+ * it too.
+ */
 function deltaFrame(delta: SnapshotDelta): Buffer | null {
   try {
     return encodeFrame({ type: 'delta', delta } satisfies ControlToWorker)

@@ -1,4 +1,7 @@
-/** What the watchdog relays to when no generation is healthy, from the snapshot as it is now (`contracts/relay-targets.ts`). */
+/**
+ * What the watchdog relays to when no generation is healthy, from the snapshot as it is now
+ * (`contracts/relay-targets.ts`).
+ */
 import { createHash } from 'node:crypto'
 import { endpointId, type EndpointSet, type ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
@@ -12,7 +15,10 @@ import type { SnapshotStore } from './store.ts'
 const maxEndpoints = 64
 const maxNames = 10_000
 
-/** The order in which a host tries the centers: the same on every start, another on every host, so that the hosts of a dead center spread over the others. */
+/**
+ * The order in which a host tries the centers: the same on every start, another on every host, so that the hosts of a
+ * dead center spread over the others.
+ */
 export function centerOrder(host: string, centers: readonly HostPort[]): string[] {
   const rank = (center: string): string => createHash('sha256').update(`${host} ${center}`).digest('hex')
   return centers
@@ -22,7 +28,10 @@ export function centerOrder(host: string, centers: readonly HostPort[]): string[
     .map(({ center }) => center)
 }
 
-/** @param known targets of sets that were looked at before: sets are immutable, so of 10,000 services only the changed ones cost anything. */
+/**
+ * @param known targets of sets that were looked at before: sets are immutable, so of 10,000 services only the changed
+ * ones cost anything.
+ */
 export function relayTargets(
   store: SnapshotStore,
   host: string,
@@ -128,7 +137,10 @@ function targetOf(
   }
 }
 
-/** The service itself, or where the routes of its virtual host lead: the last route without conditions is the ordinary way. */
+/**
+ * The service itself, or where the routes of its virtual host lead: the last route without conditions is the ordinary
+ * way.
+ */
 function serviceBehind(virtualHost: string, store: SnapshotStore): ServiceSpec | undefined {
   const own = store.service(virtualHost as ServiceKey)
   if (own !== undefined && own.endpoints.endpoints.length > 0) return own
@@ -146,7 +158,10 @@ function destinationsOf(host: VirtualHostSpec): ServiceKey[] {
   return [...http, ...tcp].toSorted((a, b) => b.weight - a.weight).map((destination) => destination.service)
 }
 
-/** Healthy endpoints that the registry names first choice; then those that are held back; when none is healthy, all that an operator has not switched off. */
+/**
+ * Healthy endpoints that the registry names first choice; then those that are held back; when none is healthy, all that
+ * an operator has not switched off.
+ */
 function chooseTargets(set: EndpointSet): string[] {
   const allowed = set.endpoints.filter((endpoint) => endpoint.enabled && endpoint.weight > 0)
   const healthy = allowed.filter((endpoint) => endpoint.healthy)

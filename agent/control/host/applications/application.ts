@@ -41,7 +41,9 @@ export interface Application {
   readonly inboundPort: number | undefined
   /** What callers that close their side are; absent = as everywhere on this host. */
   readonly halfClosed?: HalfClosed | undefined
-  /** User id that must listen at address and port: nothing is sent to another user's socket. Absent = whoever listens. */
+  /**
+   * User id that must listen at address and port: nothing is sent to another user's socket. Absent = whoever listens.
+   */
   readonly listenerUser?: number | undefined
   /** undefined = never checked: what the application says counts. */
   readonly check: CheckSpec | undefined

@@ -1,8 +1,12 @@
-/** One look at a local application: is it there? Resolves with nothing when it is, rejects with the reason (in words for an operator) when it is not. */
+/**
+ * One look at a local application: is it there? Resolves with nothing when it is, rejects with the reason (in words for
+ * an operator) when it is not.
+ */
 import { createConnection } from 'node:net'
 import type { CheckSpec } from './application.ts'
 
-// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms of each start.
+// Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
+// of each start.
 const { request } = process.getBuiltinModule('node:http')
 
 export interface ProbeTarget {
@@ -86,7 +90,10 @@ function probeHttp({ address, port }: ProbeTarget, path: string, timeoutMs: numb
 
 const servingStatus = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
 
-/** grpc.health.v1.Health/Check: request field 1 = service name, reply field 1 = status (the protocol's own definition, 4 lines, needs no generator). */
+/**
+ * grpc.health.v1.Health/Check: request field 1 = service name, reply field 1 = status (the protocol's own definition, 4
+ * lines, needs no generator).
+ */
 async function probeGrpc({ address, port }: ProbeTarget, service: string, timeoutMs: number): Promise<void> {
   // loaded only where a gRPC check exists: it is most of control's memory
   const grpc = await import('@grpc/grpc-js')

@@ -1,8 +1,10 @@
 /**
  * Local applications: who is here, is it well, and what do the registries know about it.
  *
- * An application is announced with the agent's inbound port once that port listens (or at once when an earlier run had announced it) and its health is known. It is taken back only on purpose: its file was
- * removed, its owner said so, or the host leaves. A generation that ends or is replaced lets go without a word to the registry, and the next one carries on; only the leading one speaks at all.
+ * An application is announced with the agent's inbound port once that port listens (or at once when an earlier run had
+ * announced it) and its health is known. It is taken back only on purpose: its file was removed, its owner said so, or
+ * the host leaves. A generation that ends or is replaced lets go without a word to the registry, and the next one
+ * carries on; only the leading one speaks at all.
  */
 import { endpointId, metadataKeys, type ServiceName } from '../../../../contracts/endpoint.ts'
 import type { Registration, RegistrationHandle, RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
@@ -54,7 +56,9 @@ interface Entry {
   /** While it refuses connections. */
   absence: Absence | undefined
   wasAnnounced: boolean
-  /** What an earlier run had announced at another address, port or cluster: taken back when this run's own is announced. */
+  /**
+   * What an earlier run had announced at another address, port or cluster: taken back when this run's own is announced.
+   */
   former: NonNullable<KeptRegistration['announced']> | undefined
   handle: RegistrationHandle | undefined
   announced: Registration | undefined
@@ -143,7 +147,10 @@ export class Registrar {
     }
   }
 
-  /** Takes over what an earlier run had announced, or remembers to take it back where this host is somewhere else by now. */
+  /**
+   * Takes over what an earlier run had announced, or remembers to take it back where this host is somewhere else by
+   * now.
+   */
   private inherit(entry: Entry, announced: NonNullable<KeptRegistration['announced']>): void {
     const { registration } = announced
     const isHere = registration.port === entry.inboundPort && registration.address === this.deps.host.address
@@ -164,7 +171,10 @@ export class Registrar {
     this.announce(entry)
   }
 
-  /** A worker met a refused connection: whoever listens at `address:port` on this host is not there now. Unhealthy at once, until it takes connections again. */
+  /**
+   * A worker met a refused connection: whoever listens at `address:port` on this host is not there now. Unhealthy at
+   * once, until it takes connections again.
+   */
   refused(address: string): void {
     for (const entry of this.entries.values()) {
       const { application } = entry
@@ -190,7 +200,8 @@ export class Registrar {
 
   /**
    * Leading: announce. Not leading: let go of everything without a word.
-   * What the last run had announced and nobody wants any more is taken back when leading begins, because its file was removed while nobody looked.
+   * What the last run had announced and nobody wants any more is taken back when leading begins, because its file was
+   * removed while nobody looked.
    */
   setLeading(isLeading: boolean): void {
     if (this.isLeading === isLeading) return
@@ -245,7 +256,9 @@ export class Registrar {
     return [...this.entries.values()].map((entry) => entry.application)
   }
 
-  /** For `registrations.json`: what is announced, what only we remember, and what of the last run is not settled yet. */
+  /**
+   * For `registrations.json`: what is announced, what only we remember, and what of the last run is not settled yet.
+   */
   kept(): KeptRegistration[] {
     const now = [...this.entries.values()].flatMap(
       ({ application, announced, registry, former }): KeptRegistration[] => {

@@ -1,7 +1,9 @@
 /**
- * The listeners of this host: the shared HTTP port, one localhost port per outbound service, one inbound port per local application, and in a center the relay.
+ * The listeners of this host: the shared HTTP port, one localhost port per outbound service, one inbound port per local
+ * application, and in a center the relay.
  *
- * Names are stable over restarts, because the watchdog holds sockets under them. A port that cannot be given costs that one service or application its listener and names who has it; nothing else is touched.
+ * Names are stable over restarts, because the watchdog holds sockets under them. A port that cannot be given costs that
+ * one service or application its listener and names who has it; nothing else is touched.
  */
 import { MeshError, describeError } from '../../../../contracts/errors.ts'
 import { endpointAt, serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
@@ -208,7 +210,10 @@ export class Listeners {
     return id !== undefined && this.rows.get(inboundListener(id))?.port === port ? id : undefined
   }
 
-  /** Whether a call to this address and port would come back to this agent: admin, shared port, relay, a localhost port. Inbound ports are no loop: they lead to applications. */
+  /**
+   * Whether a call to this address and port would come back to this agent: admin, shared port, relay, a localhost port.
+   * Inbound ports are no loop: they lead to applications.
+   */
   isOwn(address: string, port: number): boolean {
     const isHere = (host: string): boolean =>
       host === address || (host === '0.0.0.0' && address === this.config.host.address)
@@ -274,7 +279,10 @@ export function inboundKey({ service, address, port }: Application): ServiceKey 
   return `${inboundNamespace}/${service.namespace}:${service.group}:${address}:${port}@@${service.name}`
 }
 
-/** One endpoint, always used: whether the application is well is the registry's news, not a reason to answer 503 for it. Limits are the worker's own. */
+/**
+ * One endpoint, always used: whether the application is well is the registry's news, not a reason to answer 503 for it.
+ * Limits are the worker's own.
+ */
 function inboundService(key: ServiceKey, application: Application, bound: number): ServiceSpec {
   const policy: TrafficPolicySpec = {
     ...defaultTrafficPolicy,

@@ -1,4 +1,7 @@
-/** What the mesh itself has to say to a caller of gRPC: a status and a message, never an error of HTTP, which clients would only guess from. */
+/**
+ * What the mesh itself has to say to a caller of gRPC: a status and a message, never an error of HTTP, which clients
+ * would only guess from.
+ */
 import type { ErrorCode } from '../../../../contracts/errors.ts'
 import { givenUp, Outcome } from '../streams.ts'
 import type { Answer, Fields } from '../streams.ts'

@@ -44,7 +44,10 @@ export class GrpcCall {
     if (this.deadline === 0 || deadline < this.deadline) this.deadline = deadline
   }
 
-  /** What an endpoint is told of the time that is left; null = the caller set none, nor did a rule. `perTryMs`: 0 = none. */
+  /**
+   * What an endpoint is told of the time that is left; null = the caller set none, nor did a rule. `perTryMs`: 0 =
+   * none.
+   */
   timeLeft(now: number, perTryMs: number): string | null {
     if (!this.isOn || this.deadline === 0) return null
     const left = this.deadline - now
@@ -82,7 +85,10 @@ function readOr(text: string | undefined, absent: number): number {
   return text === undefined ? absent : readGrpcStatus(text)
 }
 
-/** `grpc-retry-pushback-ms` of a reply: ms to wait before another try; -1 = the endpoint wants none (so says anything that is no number); undefined = it says nothing. */
+/**
+ * `grpc-retry-pushback-ms` of a reply: ms to wait before another try; -1 = the endpoint wants none (so says anything
+ * that is no number); undefined = it says nothing.
+ */
 export function readPushback(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   return /^\d{1,9}$/.test(text) ? Number(text) : -1

@@ -1,6 +1,9 @@
 const prefixBytes = 5
 
-/** Counts the messages in the content of one direction of a call, wherever it is cut: each has a byte of flags and four of length before it. */
+/**
+ * Counts the messages in the content of one direction of a call, wherever it is cut: each has a byte of flags and four
+ * of length before it.
+ */
 export class MessageCount {
   /** Messages that began. */
   count = 0

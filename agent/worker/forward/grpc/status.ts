@@ -1,4 +1,7 @@
-/** Statuses of gRPC, and what stands for them in HTTP. Sources: grpc/grpc doc/statuscodes.md and doc/http-grpc-status-mapping.md; the way back is Envoy's (`grpcToHttpStatus`). */
+/**
+ * Statuses of gRPC, and what stands for them in HTTP. Sources: grpc/grpc doc/statuscodes.md and
+ * doc/http-grpc-status-mapping.md; the way back is Envoy's (`grpcToHttpStatus`).
+ */
 
 export const GrpcStatus = {
   ok: 0,

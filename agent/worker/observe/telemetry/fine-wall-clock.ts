@@ -4,8 +4,9 @@ const windowMs = 1000
 const stepMs = 5
 
 /**
- * Wall time in epoch ms with the fraction that `Date.now()` cuts off, so that spans of processes of one host stand in their order: the greatest difference to the monotonic clock that was seen in the last one to two
- * seconds is nearest to the true one. Follows a clock that is slewed or set.
+ * Wall time in epoch ms with the fraction that `Date.now()` cuts off, so that spans of processes of one host stand in
+ * their order: the greatest difference to the monotonic clock that was seen in the last one to two seconds is nearest
+ * to the true one. Follows a clock that is slewed or set.
  */
 export function fineWallClock(wall: () => number, monotonic: () => number): () => number {
   let before = Number.NEGATIVE_INFINITY

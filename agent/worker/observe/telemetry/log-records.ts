@@ -1,4 +1,7 @@
-/** Lines of the access log as records of OpenTelemetry (OTLP `LogRecord`). Attributes have the names of the JSON form of the log. */
+/**
+ * Lines of the access log as records of OpenTelemetry (OTLP `LogRecord`). Attributes have the names of the JSON form of
+ * the log.
+ */
 import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute } from './attributes.ts'
 import type { Outbox } from './outbox.ts'

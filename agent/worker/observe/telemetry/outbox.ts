@@ -1,6 +1,7 @@
 /**
- * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or at 192 KiB, whichever comes first; a record that finds both full is dropped and counted, so a
- * control or a collector that does not take them costs this memory and nothing else.
+ * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or
+ * at 192 KiB, whichever comes first; a record that finds both full is dropped and counted, so a control or a collector
+ * that does not take them costs this memory and nothing else.
  */
 import { frameHeadBytes, groupHeadBytes, signals } from '../../../../contracts/telemetry.ts'
 import type { Signal } from '../../../../contracts/telemetry.ts'
@@ -16,7 +17,10 @@ const maxRecordBytes = 48 * maxValueLength
 
 export interface OutboxDeps {
   readonly signal: Signal
-  /** False = there is nobody to take it now; the bytes are the caller's again at once. Otherwise `done` follows, and until then they must not change. */
+  /**
+   * False = there is nobody to take it now; the bytes are the caller's again at once. Otherwise `done` follows, and
+   * until then they must not change.
+   */
   readonly send: (bytes: Buffer, done: () => void) => boolean
   readonly onDropped: (count: number) => void
 }

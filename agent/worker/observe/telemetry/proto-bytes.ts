@@ -1,6 +1,7 @@
 /**
- * Bytes of protobuf messages (protobuf.dev/programming-guides/encoding), written forwards into a fixed buffer without an object per field. The length of a nested message is known behind it: it gets a varint of fixed
- * width, which every reader takes, as in Perfetto's writer. The caller sees to the room.
+ * Bytes of protobuf messages (protobuf.dev/programming-guides/encoding), written forwards into a fixed buffer without
+ * an object per field. The length of a nested message is known behind it: it gets a varint of fixed width, which every
+ * reader takes, as in Perfetto's writer. The caller sees to the room.
  */
 
 /** Lengths of texts and of small messages: up to 16,383. */

@@ -1,6 +1,9 @@
 import type { ProtoBytes } from './proto-bytes.ts'
 
-/** Attributes that are the same in one record after the other: encoded when one of their values changes, copied otherwise. */
+/**
+ * Attributes that are the same in one record after the other: encoded when one of their values changes, copied
+ * otherwise.
+ */
 export class RepeatedBytes {
   private readonly last: unknown[] = []
   private block: Buffer = Buffer.alloc(0)

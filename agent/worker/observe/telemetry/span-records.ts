@@ -1,6 +1,8 @@
 /**
- * Spans of finished requests (OTLP `Span`, opentelemetry-proto 1.x): one for each recorded request, `CLIENT` where an application of this host calls, `SERVER` where one is called. Attributes have the names of
- * OpenTelemetry's semantic conventions for HTTP, else Envoy's, else ours. No query and no field that a rule has not named: both may hold secrets.
+ * Spans of finished requests (OTLP `Span`, opentelemetry-proto 1.x): one for each recorded request, `CLIENT` where an
+ * application of this host calls, `SERVER` where one is called. Attributes have the names of OpenTelemetry's semantic
+ * conventions for HTTP, else Envoy's, else ours. No query and no field that a rule has not named: both may hold
+ * secrets.
  */
 import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute } from './attributes.ts'

@@ -14,9 +14,9 @@ import { HeldBytes } from './held-bytes.ts'
 import { isHttp2Preface } from './http2-preface.ts'
 
 /**
- * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the exchange answers. Answers keep the order of
- * requests because the next request is not parsed before the exchange is over (R29); meanwhile at most one read of pipelined bytes is held, and the
- * socket is not read.
+ * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the
+ * exchange answers. Answers keep the order of requests because the next request is not parsed before the exchange is
+ * over (R29); meanwhile at most one read of pipelined bytes is held, and the socket is not read.
  */
 export class Http1Connection implements TransportOwner, TimerOwner, Movable, StreamConnection {
   readonly id: number
@@ -137,7 +137,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     if (this.phase === Phase.idle && this.onReady !== null) this.processHeld()
   }
 
-  /** Answers the bytes taken: head, and with it what came of the content; 0 when more are needed, -1 when the connection is at its end. */
+  /** Answers the bytes taken, content that came with the head too; 0 = more are needed, -1 = the connection ends. */
   private readHead(buf: Buffer, start: number, end: number): number {
     const { deps } = this
     const { limits } = deps.settings
@@ -191,7 +191,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     this.deps.live.remove(this)
   }
 
-  /** Answers the bytes taken, 0 when none can be passed on now, -1 when the content was broken and the connection is at its end. */
+  /** Answers the bytes taken; 0 = none can be passed on now, -1 = the content was broken, the connection ends. */
   private readContent(buf: Buffer, start: number, end: number): number {
     const { deps } = this
     const stream = this.stream!
@@ -356,13 +356,13 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     if (!this.isProcessing && (isStopped || this.onReady !== null || this.hasEnded)) this.processHeld()
   }
 
-  /** The reply cannot be finished: the caller must see a broken one. `needsReset`: only a reset tells (a reply that ends with the connection). */
+  /** The caller must see a broken reply. `needsReset`: only a reset tells (a reply that ends with the connection). */
   breakOff(needsReset: boolean): void {
     if (needsReset) this.transport.reset()
     this.closeNow()
   }
 
-  /** FIN after the last answer, then what the caller still sends is read and thrown away for a bounded time, so that no reset destroys the answer (R25). */
+  /** FIN after the last answer; what still comes is read and dropped, bounded, so that no reset destroys it (R25). */
   private linger(): void {
     this.held = null
     if (this.hasEnded && !this.isSlow) {

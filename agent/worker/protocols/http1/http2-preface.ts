@@ -1,4 +1,7 @@
-/** What a connection of HTTP/2 begins with, as far as it is no request of HTTP/1.1 any more: the rest of it is for who speaks that protocol. */
+/**
+ * What a connection of HTTP/2 begins with, as far as it is no request of HTTP/1.1 any more: the rest of it is for who
+ * speaks that protocol.
+ */
 const start = Buffer.from('PRI * HTTP/2.0', 'latin1')
 
 /** Whether `buf[from..to)` begins so. Asked before a request is read: no method is named PRI (RFC 9113 section 3.4). */

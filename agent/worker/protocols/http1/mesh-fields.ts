@@ -1,6 +1,6 @@
 /**
- * The mesh's own field lines of a forwarded request: who calls (towards other agents), the trace, and the id of the request. Built in one reusable buffer per worker; a request that
- * needs none of them costs three comparisons.
+ * The mesh's own field lines of a forwarded request: who calls (towards other agents), the trace, and the id of the
+ * request. Built in one reusable buffer per worker; a request that needs none of them costs three comparisons.
  */
 import { headers } from '../../../../contracts/words.ts'
 import { isFieldValue } from '../../../../http1/field-text.ts'

@@ -12,8 +12,9 @@ import { FieldName, NameKind } from './hpack/field.ts'
 const maxNames = 2048
 
 /**
- * Writes the heads of forwarded requests: what concerns one connection only (R17) and identity fields (R36) are left out, edits are made, Via and what is ours follow. Fields that came in HTTP/2 are copied
- * as they were, cookie crumbs and never-indexed ones included. One per worker.
+ * Writes the heads of forwarded requests: what concerns one connection only (R17) and identity fields (R36) are left
+ * out, edits are made, Via and what is ours follow. Fields that came in HTTP/2 are copied as they were, cookie crumbs
+ * and never-indexed ones included. One per worker.
  */
 export class RequestWriter {
   private readonly names = new Map<string, FieldName>()

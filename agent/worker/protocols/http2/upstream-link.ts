@@ -13,7 +13,10 @@ import type { Http2UpstreamStreams } from './upstream-streams.ts'
 export const assumedStreams = 100
 /** And at most, whatever it says. */
 const mostStreams = 1000
-/** Streams that hear nothing for so long make us ask whether the endpoint is there; without an answer for as long again it is not. */
+/**
+ * Streams that hear nothing for so long make us ask whether the endpoint is there; without an answer for as long again
+ * it is not.
+ */
 const quietMs = 10_000
 /** But not again within this: servers of gRPC close connections that ask more often than every five minutes. */
 const askEveryMs = 310_000

@@ -39,7 +39,9 @@ const plainCodes: ReadonlySet<number> = new Set([
   H2Error.enhanceYourCalm,
 ])
 
-/** One request to an endpoint in HTTP/2, and its reply. Reused for one request after another, over whatever connection. */
+/**
+ * One request to an endpoint in HTTP/2, and its reply. Reused for one request after another, over whatever connection.
+ */
 export class Http2UpstreamStream implements UpstreamStream, FlowUser {
   isReused = false
   hasReply = false
@@ -218,7 +220,10 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
     this.store.give(this)
   }
 
-  /** Before the place of its stream is free: whoever waits for one takes it at once, and must not get this object while its flow ends. */
+  /**
+   * Before the place of its stream is free: whoever waits for one takes it at once, and must not get this object while
+   * its flow ends.
+   */
   private letGo(): void {
     this.serial++
     this.link = null

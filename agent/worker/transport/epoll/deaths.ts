@@ -1,5 +1,6 @@
 /**
- * The last fence: workers that died without a word (a signal: SIGSEGV, but also the SIGKILL of somebody else) while they kept their sockets themselves. Three of one worker within ten minutes, and the next one does not, until ten
+ * The last fence: workers that died without a word (a signal: SIGSEGV, but also the SIGKILL of somebody else) while
+ * they kept their sockets themselves. Three of one worker within ten minutes, and the next one does not, until ten
  * minutes have passed since the first of them. A process that ends by itself, also by an exception, is none of them.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

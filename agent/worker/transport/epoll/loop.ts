@@ -1,10 +1,12 @@
 /**
  * Readiness of our own sockets: one epoll set beside libuv's, and inside it, so that libuv wakes us.
  *
- * libuv is given the set's descriptor as if it were a pipe, with no memory to read into: whenever the set has events it says so (UV_ENOBUFS), once per turn for all of them. Ticks, microtasks and uncaught exceptions are
- * Node's as ever. Nothing wakes up where nothing happens.
+ * libuv is given the set's descriptor as if it were a pipe, with no memory to read into: whenever the set has events it
+ * says so (UV_ENOBUFS), once per turn for all of them. Ticks, microtasks and uncaught exceptions are Node's as ever.
+ * Nothing wakes up where nothing happens.
  *
- * Events are edges: each is told once. What a watched object leaves for later it asks for with `again`. An owner that throws costs nobody else an event.
+ * Events are edges: each is told once. What a watched object leaves for later it asks for with `again`. An owner that
+ * throws costs nobody else an event.
  */
 import { getSystemErrorName } from 'node:util'
 

@@ -1,6 +1,7 @@
 /**
- * What `epoll/` expects of the calls beneath it and of libuv around it, tried in a process that may die of it: ranges kept to the byte, errno, urgent data, a copy that lives on, an owner that throws, timers beside it.
- * What every transport must do is in `raw-self-test.ts`.
+ * What `epoll/` expects of the calls beneath it and of libuv around it, tried in a process that may die of it: ranges
+ * kept to the byte, errno, urgent data, a copy that lives on, an owner that throws, timers beside it. What every
+ * transport must do is in `raw-self-test.ts`.
  */
 import { constants } from 'node:os'
 
@@ -13,7 +14,10 @@ const guard = 0xa5
 const guardBytes = 4096
 const { EBADF, EAGAIN } = constants.errno
 
-/** Rejects with what was expected and what came instead. `duplicate` copies a descriptor, `takeThrown` is told what an owner threw. */
+/**
+ * Rejects with what was expected and what came instead. `duplicate` copies a descriptor, `takeThrown` is told what an
+ * owner threw.
+ */
 export async function proveEpoll(deps: {
   readonly calls: FastCalls
   readonly transports: Transports
@@ -49,7 +53,10 @@ function proveErrno(calls: FastCalls, transport: Transport): void {
     throw new Error(`errno ${calls.errno}, not EAGAIN`)
 }
 
-/** Many lengths, so that the engine compiles the calls meanwhile: exactly the range leaves, and nothing outside the range is written. */
+/**
+ * Many lengths, so that the engine compiles the calls meanwhile: exactly the range leaves, and nothing outside the
+ * range is written.
+ */
 async function proveRanges(calls: FastCalls, near: Transport, far: Transport): Promise<void> {
   const source = Buffer.allocUnsafeSlow(3 * guardBytes)
   const target = Buffer.allocUnsafeSlow(3 * guardBytes)

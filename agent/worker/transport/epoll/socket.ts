@@ -41,7 +41,8 @@ interface Unsent {
 }
 
 /**
- * A socket that this process reads and writes with calls of its own. It is watched for edges: `mayRead` says that the kernel may have something which nobody took yet, and stays true while reading is paused.
+ * A socket that this process reads and writes with calls of its own. It is watched for edges: `mayRead` says that the
+ * kernel may have something which nobody took yet, and stays true while reading is paused.
  */
 export class EpollTransport implements Transport, Watched {
   owner: TransportOwner = nobody
@@ -185,7 +186,8 @@ export class EpollTransport implements Transport, Watched {
     }
     if (length === 0) return this.pendingBytes === 0
     const { loop, outputMemory } = this.shared
-    // Behind a slow write the bytes are copied, so that the output keeps its memory; the first slow write takes the memory itself.
+    // Behind a slow write the bytes are copied, so that the output keeps its memory; the first slow write takes the
+    // memory itself.
     if (this.unsentBytes > 0) {
       this.keep(loop.calls.fix(Buffer.from(output.view())), 0, length, null)
       output.clear()
@@ -251,7 +253,10 @@ export class EpollTransport implements Transport, Watched {
     this.owner.onDrained()
   }
 
-  /** An answer may have come before the reset that the write met (R25): whoever reads is told of the end by the read behind it, which is sure to come. */
+  /**
+   * An answer may have come before the reset that the write met (R25): whoever reads is told of the end by the read
+   * behind it, which is sure to come.
+   */
   private writeBroke(errno: number): void {
     if (this.socket < 0) return
     if ((errno !== EPIPE && errno !== ECONNRESET) || !this.isReading) {

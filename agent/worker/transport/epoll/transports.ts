@@ -1,6 +1,7 @@
 /**
- * Transports on sockets of our own, outside libuv: one system call per read and per write, none of Node's layers around them, one wake-up for all that is ready. What is unsafe about it, how it is
- * fenced and how to do without: docs/decisions/0035.
+ * Transports on sockets of our own, outside libuv: one system call per read and per write, none of Node's layers around
+ * them, one wake-up for all that is ready. What is unsafe about it, how it is fenced and how to do without:
+ * docs/decisions/0035.
  */
 import type { FastCalls } from '../../../../native/fast-calls.ts'
 import { openTcpPeer } from '../../../../native/tcp-peer.ts'

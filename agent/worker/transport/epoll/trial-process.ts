@@ -1,4 +1,7 @@
-/** The process in which `trial.ts` tries the calls: exit code 0 when everything was as expected, else the reason on standard error. */
+/**
+ * The process in which `trial.ts` tries the calls: exit code 0 when everything was as expected, else the reason on
+ * standard error.
+ */
 import { loadNative } from '../../../../native/descriptors.ts'
 import { openFastCalls } from '../../../../native/fast-calls.ts'
 import { Output } from '../output.ts'

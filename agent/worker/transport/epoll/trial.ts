@@ -1,6 +1,7 @@
 /**
- * Whether transports on sockets of our own may serve on this host, tried once in a child process, which may die of it, and remembered in the state directory: `transport-trial.json`. It is tried again when Node, the
- * kernel, the machine or its seccomp filters are others, or when the file is gone.
+ * Whether transports on sockets of our own may serve on this host, tried once in a child process, which may die of it,
+ * and remembered in the state directory: `transport-trial.json`. It is tried again when Node, the kernel, the machine
+ * or its seccomp filters are others, or when the file is gone.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'

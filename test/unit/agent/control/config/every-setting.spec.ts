@@ -1,4 +1,7 @@
-/** Every setting of `agent.yaml` and of `services.d` has an effect: another value makes another configuration. Settings are found in the schemas, so a new one is tested by being there. */
+/**
+ * Every setting of `agent.yaml` and of `services.d` has an effect: another value makes another configuration. Settings
+ * are found in the schemas, so a new one is tested by being there.
+ */
 import { expect } from 'chai'
 import { resolveApplication, resolveConfig } from '../../../../../agent/control/config/resolve.ts'
 import { agentFileSchema, applicationFileSchema } from '../../../../../agent/control/config/schema.ts'

@@ -1,4 +1,7 @@
-/** What an edge-triggered loop gets wrong when it is wrong: what is told once must not be lost, told twice, or told to somebody else. */
+/**
+ * What an edge-triggered loop gets wrong when it is wrong: what is told once must not be lost, told twice, or told to
+ * somebody else.
+ */
 import { expect } from 'chai'
 import { readdirSync } from 'node:fs'
 
