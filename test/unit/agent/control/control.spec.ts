@@ -139,6 +139,7 @@ describe('control', () => {
       service: key,
       center: true,
       direct: true,
+      halfClosed: 'gone',
       endpoints: ['10.0.0.9:80'],
     })
     expect(file.body.listeners['inbound public/DEFAULT_GROUP@@web 127.0.0.1:8080']).to.deep.include({

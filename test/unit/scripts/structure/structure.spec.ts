@@ -88,6 +88,7 @@ const lazy = async () => (await import('./lazy.ts')).lazy
         'registry-adapters/',
         'agent/control/kinds/',
         'agent/control/host/nacos-face/',
+        'agent/control/main.ts',
         'cli/demo/world.ts',
       ]
       const knowing = files.filter(
