@@ -262,6 +262,7 @@ export class Worker {
     })
     this.acceptor = new Acceptor({
       isShortOfMemory: () => pressure.isHigh,
+      makeRoom: () => live.makeRoom(),
       clock,
       tallies,
       limits,

@@ -14,6 +14,8 @@ export interface AcceptorDeps {
   readonly limits: () => LimitsSpec
   /** This process holds nearly as much memory as it may have. */
   readonly isShortOfMemory: () => boolean
+  /** Closes a connection that rests; false when there is none. */
+  readonly makeRoom: () => boolean
   /** In this order, each for every connection; a step that has nothing to do hands on at once. */
   readonly steps: readonly IntakeStep[]
   readonly protocols: ProtocolTable
@@ -26,8 +28,9 @@ export interface ConnectionCount {
 
 /**
  * From an accepted socket to its protocol: the bound, the row of intake steps, the protocol table. Bound:
- * `maxConnections` of the worker's limits over all listeners; beyond it, and while memory is short, a connection is
- * closed at once and counted.
+ * `maxConnections` of the worker's limits over all listeners. At it a connection without a request gives its place, so
+ * that nobody keeps others out by holding connections; where none rests, and while memory is short, the new one is
+ * closed at once. Both are counted.
  */
 export class Acceptor {
   connections = 0
@@ -42,9 +45,12 @@ export class Acceptor {
     clock.refresh()
     tallies.acceptedConnections++
     if (this.connections >= limits().maxConnections) {
-      tallies.shedConnections++
-      transport.close()
-      return
+      if (!this.deps.makeRoom()) {
+        tallies.shedConnections++
+        transport.close()
+        return
+      }
+      tallies.yieldedConnections++
     }
     if (this.deps.isShortOfMemory()) {
       tallies.memorySheds++

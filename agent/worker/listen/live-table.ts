@@ -1,5 +1,8 @@
 import type { Movable } from './movable.ts'
 
+/** Looked at for one that rests, each time that room is needed. */
+const looksForRoom = 64
+
 /** Every live connection of the worker, so that a drain or a hot restart finds it. */
 export class LiveTable {
   onNew: ((connection: Movable) => void) | null = null
@@ -7,6 +10,7 @@ export class LiveTable {
   active = 0
   private readonly connections = new Set<Movable>()
   private last = 0
+  private nextLook: Iterator<Movable> | null = null
 
   get size(): number {
     return this.connections.size
@@ -23,6 +27,25 @@ export class LiveTable {
 
   remove(connection: Movable): void {
     this.connections.delete(connection)
+  }
+
+  /**
+   * Closes one connection that rests, so that a new one can be taken; false when none was found. Goes on where the last
+   * look ended: whoever keeps the most resting connections gives the most.
+   */
+  makeRoom(): boolean {
+    for (let looks = 0; looks < looksForRoom; looks++) {
+      this.nextLook ??= this.connections.values()
+      const { done, value } = this.nextLook.next()
+      if (done === true) {
+        this.nextLook = null
+        if (this.connections.size <= looks) return false
+      } else if (value.isIdle) {
+        value.abort()
+        return true
+      }
+    }
+    return false
   }
 
   /** See `LiveConnections.takeActive`. */

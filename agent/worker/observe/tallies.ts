@@ -6,6 +6,8 @@ export class Tallies {
   acceptedConnections = 0
   /** Shed at the bound of the worker or of a relay listener. */
   shedConnections = 0
+  /** Closed at the bound of the worker while they rested, for a new one. */
+  yieldedConnections = 0
   memorySheds = 0
   badProxyHeaders = 0
   loopDials = 0
@@ -90,6 +92,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ['acceptedConnections', 'hostmesh_connections_accepted_total', 'Connections accepted'],
   ['memorySheds', 'hostmesh_memory_sheds_total', 'Connections closed because the worker is short of memory'],
   ['shedConnections', 'hostmesh_connections_shed_total', 'Connections closed at a bound on connections'],
+  [
+    'yieldedConnections',
+    'hostmesh_connections_yielded_total',
+    'Resting connections closed at the bound on connections, each for a new one',
+  ],
   [
     'givenConnections',
     'hostmesh_connections_given_total',

@@ -27,6 +27,7 @@ describe('the entry of a connection', () => {
   let begun: { protocol: string; accepted: Accepted; transport: Transport; received: Buffer | null }[]
   let closed: number
   let tallies: Tallies
+  let resting: number
   const count = { connections: 0 }
 
   const protocol = (name: string): Protocol => ({
@@ -45,13 +46,16 @@ describe('the entry of a connection', () => {
   beforeEach(() => {
     begun = []
     closed = 0
+    resting = 0
     count.connections = 0
     tallies = new Tallies()
   })
 
   function acceptor(steps: readonly IntakeStep[], maxConnections = 10): Acceptor {
     const limits = () => ({ ...defaultLimits, maxConnections })
-    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, isShortOfMemory: () => false, steps, protocols })
+    const makeRoom = () => resting-- > 0
+    const isShortOfMemory = () => false
+    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, isShortOfMemory, makeRoom, steps, protocols })
   }
 
   const accept = (to: Acceptor, spec: ListenerSpec, transport = socket()) =>
@@ -124,5 +128,14 @@ describe('the entry of a connection', () => {
     accept(entry, shared)
     accept(entry, shared)
     expect([begun.length, closed, tallies.shedConnections, entry.connections]).to.deep.equal([1, 1, 1, 1])
+  })
+
+  it('takes one beyond the bound where another one has given its place', () => {
+    const entry = acceptor([], 1)
+    accept(entry, shared)
+    resting = 1
+    accept(entry, shared)
+    accept(entry, shared)
+    expect([begun.length, tallies.yieldedConnections, tallies.shedConnections]).to.deep.equal([2, 1, 1])
   })
 })

@@ -155,10 +155,13 @@ describe('listeners', () => {
     await caller.closed()
   })
 
-  it('sheds connections beyond the bound and counts them', async () => {
+  it('sheds connections beyond the bound where none rests, and counts them', async () => {
     await start({ limits: { maxConnections: 2 } })
     const first = await call(started.port('orders'))
-    await call(started.port('orders'))
+    first.send('GET')
+    const second = await call(started.port('orders'))
+    second.send('GET')
+    await eventually(() => [...started.worker.connections.list()].every((connection) => !connection.isIdle))
     const third = await call(started.port('orders'))
     await third.closed()
     expect(started.metric('hostmesh_connections_shed_total')).to.equal(1)
@@ -167,6 +170,21 @@ describe('listeners', () => {
     const next = await call(started.port('orders'))
     next.send(get)
     await next.expect('\r\n\r\nok')
+  })
+
+  it('closes one that rests for one that comes at the bound, and counts it', async () => {
+    await start({ limits: { maxConnections: 2 } })
+    const resting = await call(started.port('orders'))
+    const busy = await call(started.port('orders'))
+    busy.send('GET')
+    await eventually(() => started.worker.connections.list().filter((connection) => connection.isIdle).length === 1)
+    const next = await call(started.port('orders'))
+    next.send(get)
+    await next.expect('\r\n\r\nok')
+    await resting.closed()
+    expect(started.metric('hostmesh_connections_yielded_total')).to.equal(1)
+    busy.send(get.slice(3))
+    await busy.expect('\r\n\r\nok')
   })
 
   describe('with PROXY protocol', () => {
