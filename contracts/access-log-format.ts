@@ -3,6 +3,7 @@
  * as far as their meaning exists here, and some of our own. Control checks a format with the code that the worker
  * compiles it with.
  */
+import { unknownConversion } from './time-format.ts'
 
 /** Envoy's default. */
 export const defaultLogFormat =
@@ -41,9 +42,24 @@ export const plainOperators = [
 ] as const
 export type PlainOperator = (typeof plainOperators)[number]
 
+/**
+ * Envoy's operators, with or without an argument, whose value never exists here; Envoy writes `-` for such, too. Taken
+ * so that a format of Istio or Envoy need not be cut.
+ */
+export const absentOperators = [
+  'CONNECTION_TERMINATION_DETAILS',
+  'DYNAMIC_METADATA',
+  'FILTER_STATE',
+  'REQUESTED_SERVER_NAME',
+  'UPSTREAM_TRANSPORT_FAILURE_REASON',
+] as const
+
 export type LogPart =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'operator'; readonly name: PlainOperator }
+  /** When the request began, by `time-format.ts`. */
+  | { readonly kind: 'start-time'; readonly format: string }
+  | { readonly kind: 'absent' }
   /**
    * The first of the fields that is there, at most `maxLength` characters of it. Lower case; `:method`, `:path` and
    * `:authority` are parts of the request line.
@@ -65,7 +81,7 @@ export function parseLogFormat(format: string): readonly LogPart[] | string {
       at = from + 2
       continue
     }
-    const to = format.indexOf('%', from + 1)
+    const to = endOf(format, from)
     if (to < 0) return `the % at character ${from + 1} has no end; a plain one is written %%`
     const part = parseOperator(format.slice(from + 1, to))
     if (typeof part === 'string') return part
@@ -76,9 +92,22 @@ export function parseLogFormat(format: string): readonly LogPart[] | string {
   return parts
 }
 
+/** Where the operator that begins at `from` ends: the form of a time has signs of its own. -1 = nowhere. */
+function endOf(format: string, from: number): number {
+  if (!format.startsWith('START_TIME(', from + 1)) return format.indexOf('%', from + 1)
+  const close = format.indexOf(')%', from)
+  return close < 0 ? -1 : close + 1
+}
+
 function parseOperator(text: string): LogPart | string {
   const plain = plainOperators.find((name) => name === text)
   if (plain !== undefined) return { kind: 'operator', name: plain }
+  if (text.startsWith('START_TIME(')) {
+    const format = text.slice('START_TIME('.length, -1)
+    const unknown = unknownConversion(format)
+    return unknown === undefined ? { kind: 'start-time', format } : `%${text}%: ${unknown} is not implemented`
+  }
+  if (absentOperators.some((name) => text === name || text.startsWith(`${name}(`))) return { kind: 'absent' }
   const [, name, argument = '', length] = /^([A-Z_]+)\(([^()]*)\)(?::(\d{1,6}))?$/.exec(text) ?? []
   const allowed = `allowed ${plainOperators.join(', ')}, REQ(name?other):length and RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`
   if (name === 'REQ') {

@@ -1,6 +1,7 @@
 /** Lines of the access log in an operator's own form or Envoy's default, put together as bytes. */
 import { parseLogFormat } from '../../../contracts/access-log-format.ts'
 import type { LogPart, PlainOperator } from '../../../contracts/access-log-format.ts'
+import { formatTime } from '../../../contracts/time-format.ts'
 import type { LineBuffer } from './line-buffer.ts'
 import type { LoggedRequest } from './logged-request.ts'
 
@@ -49,6 +50,10 @@ export class TextLine {
         return part.text
       case 'operator':
         return this.operator(part.name, request, startedAt)
+      case 'start-time':
+        return formatTime(part.format, Date.parse(startedAt))
+      case 'absent':
+        return absent
       case 'request-field': {
         const value = firstOf(part.names, request)
         return value.length > part.maxLength ? value.slice(0, part.maxLength) : value

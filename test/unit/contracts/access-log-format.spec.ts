@@ -17,11 +17,24 @@ describe('the form of a line of the access log', () => {
     ])
   })
 
+  it('may have times of its own form, and operators whose value never exists here', () => {
+    expect(
+      parseLogFormat('%START_TIME(%Y/%m/%dT%H:%M:%S.%3f%z)% %DYNAMIC_METADATA(a:b)%%REQUESTED_SERVER_NAME%'),
+    ).to.deep.equal([
+      { kind: 'start-time', format: '%Y/%m/%dT%H:%M:%S.%3f%z' },
+      { kind: 'text', text: ' ' },
+      { kind: 'absent' },
+      { kind: 'absent' },
+    ])
+  })
+
   for (const [bad, why] of [
     ['%START_TIME', 'has no end'],
     ['50% of', 'has no end'],
     ['%NO_SUCH%', 'not implemented'],
-    ['%START_TIME(%s)%', 'not implemented'],
+    ['%START_TIME(%s', 'has no end'],
+    ['%START_TIME(%Q)%', '%Q is not implemented'],
+    ['%START_TIME(%Y-%', 'has no end'],
     ['%RESP(X-A)%', 'not kept'],
     ['%REQ(a b)%', 'names of fields'],
     ['%REQ(A?B?C)%', 'names of fields'],

@@ -90,6 +90,13 @@ describe('access log', () => {
     ])
   })
 
+  it('writes times in the form of the operator, and what never exists here as absent', async () => {
+    const textFormat = '%START_TIME(%d/%b/%Y %T.%3f)% %REQUESTED_SERVER_NAME% %DYNAMIC_METADATA(a:b)%'
+    log.configure({ format: 'text', path, share: 1, textFormat }, 'test-host')
+    log.write(request)
+    expect(await lines(1)).to.deep.equal(['14/Nov/2023 22:13:19.988 - -'])
+  })
+
   it('writes a line of JSON with every field', async () => {
     log.configure({ format: 'json', path, share: 1 }, 'test-host')
     log.write({ ...request, code: 'E_CONNECT_REFUSED', flag: 'UF', path: '/"\n' })
