@@ -65,16 +65,32 @@ export async function status(context: CommandContext): Promise<ExitCode> {
   )
   for (const one of ready.pending) output.line(`waits for: ${one}`)
   for (const one of ready.problems) output.line(output.style('red', `problem: ${one}`))
-  if (ready.restartNeeded.length > 0)
-    output.line(
-      output.style('yellow', `changed and not in force before \`hostmesh reload\`: ${ready.restartNeeded.join(', ')}`),
-    )
+  for (const line of notInForce(ready.restartNeeded)) output.line(output.style('yellow', line))
   printTables(context, info)
   if (registrations.length > 0) {
     output.line()
     printRegistrations(output, registrations)
   }
   return isAllRight ? exitCodes.ok : exitCodes.failed
+}
+
+/** A new generation gets its command line from the watchdog, which makes it anew at an upgrade and not at a reload. */
+const ofTheWatchdog = new Set(['watchdog', 'runDir', 'stateDir'])
+
+/** One line for each thing that an operator has to do, with the settings that wait for it. */
+export function notInForce(settings: readonly string[]): string[] {
+  const line = (names: readonly string[], until: string): string[] =>
+    names.length === 0 ? [] : [`changed and not in force before ${until}: ${names.join(', ')}`]
+  return [
+    ...line(
+      settings.filter((name) => !ofTheWatchdog.has(name)),
+      '`hostmesh upgrade`',
+    ),
+    ...line(
+      settings.filter((name) => ofTheWatchdog.has(name)),
+      'a restart of the watchdog',
+    ),
+  ]
 }
 
 /** Control does not answer: what its watchdog says. Throws `error` when that does not answer either. */
