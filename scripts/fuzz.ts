@@ -1,11 +1,12 @@
 /**
  * Fuzzes the HTTP/1.1 codec and a running worker, or the watchdog's relay, with damaged messages; every byte that is
- * passed on is judged by a strict parser.
+ * passed on is judged by a strict parser. Or HTTP/2: header blocks against an encoder of the test's own, and sessions
+ * in both roles against a peer that says anything.
  *
- * Usage: node scripts/fuzz.ts [relay] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half through
- * the codec, a quarter each as requests and as replies through a worker; `relay`: a quarter each as requests and as
- * replies through the relay's tiers, center and direct) Prints the seed first; the same seed sends the same messages.
- * Exit code 1 at the first finding, with the bytes that caused it.
+ * Usage: node scripts/fuzz.ts [relay|http2] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half
+ * through the codec, a quarter each as requests and as replies through a worker; `relay`: a quarter each as requests
+ * and as replies through the relay's tiers, center and direct; `http2`: half as blocks, half as frames) Prints the seed
+ * first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
  */
 import { parseArgs } from 'node:util'
 
@@ -14,6 +15,8 @@ import { fuzzWorker, fuzzWorkerReplies } from '../test/support/http1/fuzz/worker
 import type { WorkerFuzzTotals } from '../test/support/http1/fuzz/worker-fuzz.ts'
 import { startRecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../test/support/http1/recorded-mesh.ts'
+import { fuzzHpack } from '../test/support/http2/fuzz/hpack-fuzz.ts'
+import { fuzzSessions } from '../test/support/http2/fuzz/session-fuzz.ts'
 import { relayKinds, startRecordedRelay } from '../test/support/http1/recorded-relay.ts'
 
 const { values, positionals } = parseArgs({
@@ -21,8 +24,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const [target = 'worker'] = positionals
-if ((target !== 'worker' && target !== 'relay') || positionals.length > 1) {
-  console.error(`"${positionals.join(' ')}" is nothing that can be fuzzed; allowed: relay, or nothing`)
+if (!['worker', 'relay', 'http2'].includes(target) || positionals.length > 1) {
+  console.error(`"${positionals.join(' ')}" is nothing that can be fuzzed; allowed: relay, http2, or nothing`)
   process.exit(2)
 }
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
@@ -30,13 +33,14 @@ const messages = wholeNumber('--messages', values.messages ?? '100000', 1e9)
 const half = Math.ceil(messages / 2)
 
 console.log(
-  `seed ${seed} (run again with: npm run fuzz -- ${target === 'relay' ? 'relay ' : ''}--seed ${seed} --messages ${messages})`,
+  `seed ${seed} (run again with: npm run fuzz -- ${target === 'worker' ? '' : `${target} `}--seed ${seed} --messages ${messages})`,
 )
 
 const startedAt = performance.now()
 const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1)
 try {
   if (target === 'relay') await fuzzRelay()
+  else if (target === 'http2') await fuzzHttp2()
   else await fuzzWorkers()
   console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
 } catch (error) {
@@ -61,6 +65,17 @@ async function fuzzWorkers(): Promise<void> {
   await through(1, async (mesh) => {
     report('replies in pieces', await fuzzWorkerReplies(seed, messages - half - quarter - eighth, mesh))
   })
+}
+
+async function fuzzHttp2(): Promise<void> {
+  const blocks = fuzzHpack(seed, half)
+  console.log(
+    `HPACK: ${blocks.blocks} blocks with ${blocks.fields} fields read as written, ${blocks.refused} of as many damaged ones refused, ${seconds()} s`,
+  )
+  const sessions = await fuzzSessions(seed, messages - half)
+  console.log(
+    `sessions: ${sessions.frames} frames in ${sessions.connections} connections, ${sessions.heads} heads, ${sessions.ended} ended with an error, ${seconds()} s`,
+  )
 }
 
 async function fuzzRelay(): Promise<void> {
