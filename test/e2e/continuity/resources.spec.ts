@@ -29,6 +29,8 @@ describe('when resources run out:', function () {
     })
     const { pid } = await host.child('worker')
     const steady = await keepAliveLoad(host.httpPort, 4)
+    // with a connection to the endpoint, each: what it has
+    await steady.served
     const crowd = Array.from({ length: 300 }, () => net.connect(host!.tcpPort, '127.0.0.1').on('error', () => {}))
     await holds(() => isAlive(pid), 4000)
     for (const socket of crowd) socket.destroy()
