@@ -18,12 +18,16 @@ const silenceMs = 700
 /** For all others: long enough for any answer on a busy machine. */
 const answerMs = 20_000
 
-const ways: readonly (readonly [string, () => Promise<RecordedMesh>])[] = [
-  ...meshKinds.map((kind) => [`a worker, ${kind}`, () => startRecordedMesh(kind)] as const),
-  ...relayKinds.map((kind) => [`the watchdog, ${kind}`, () => startRecordedRelay(kind)] as const),
+/** Its expectation holds for servers that speak HTTP/1.1 alone; a worker's ports for HTTP speak HTTP/2, too. */
+const http2Preface = 'MAL-H2-PREFACE'
+const settingsType = 4
+
+const ways: readonly (readonly [string, boolean, () => Promise<RecordedMesh>])[] = [
+  ...meshKinds.map((kind) => [`a worker, ${kind}`, true, () => startRecordedMesh(kind)] as const),
+  ...relayKinds.map((kind) => [`the watchdog, ${kind}`, false, () => startRecordedRelay(kind)] as const),
 ]
 
-for (const [way, start] of ways)
+for (const [way, speaksHttp2, start] of ways)
   describe(`Http11Probe through ${way}`, () => {
     let mesh: RecordedMesh
     const verdicts = new Map<string, ProbeVerdict>()
@@ -38,7 +42,22 @@ for (const [way, start] of ways)
       await mesh.close()
     })
 
-    for (const probe of cases) {
+    if (speaksHttp2)
+      it(`${http2Preface}: is the beginning of HTTP/2 here, and nothing is forwarded`, async () => {
+        mesh.backend.reset()
+        const caller = await RawCaller.open(mesh.port)
+        try {
+          caller.send(cases.find(({ id }) => id === http2Preface)!.bytes)
+          await caller.until(() => caller.bytes.length >= 9, answerMs)
+          expect(caller.bytes[3], caller.bytes.toString('hex')).to.equal(settingsType)
+          expect(mesh.backend.connections.flatMap(({ bytes }) => [...bytes])).to.deep.equal([])
+          verdicts.set(http2Preface, 'pass')
+        } finally {
+          caller.close()
+        }
+      })
+
+    for (const probe of cases.filter(({ id }) => !speaksHttp2 || id !== http2Preface)) {
       it(`${probe.id}: ${probe.expected}, and no dirty forward`, async () => {
         const { backend } = mesh
         backend.reset()
