@@ -91,9 +91,10 @@ for (const subject of subjects) {
         const { listenedDocuments, parkedPolls } = registry!.status()
         return listenedDocuments > before.listenedDocuments || parkedPolls > before.parkedPolls
       }, 'the client to listen')
-      expect(await writer.ask('publish', 'app.yaml', 'conf', 'a: 2')).to.equal('true')
-      await reader.event('config', 'app.yaml', 'a: 2')
-      expect(await reader.ask('get', 'app.yaml', 'conf')).to.equal('a: 2')
+      const content = await untilHeard(reader, async (text) => {
+        expect(await writer.ask('publish', 'app.yaml', 'conf', text)).to.equal('true')
+      })
+      expect(await reader.ask('get', 'app.yaml', 'conf')).to.equal(content)
     })
 
     it('is refused with a wrong password, and registers nothing', async () => {
@@ -178,8 +179,7 @@ for (const subject of subjects) {
       expect(await reader.ask('get', 'app.yaml', 'conf')).to.equal('a: 1')
       await reader.ask('listen', 'app.yaml', 'conf')
       await eventually(() => mesh.config.watched.length > 0, 'the client to listen')
-      await mesh.config.publish('conf', 'app.yaml', 'a: 2', undefined)
-      await reader.event('config', 'app.yaml', 'a: 2')
+      await untilHeard(reader, (text) => mesh.config.publish('conf', 'app.yaml', text, undefined))
       expect(await reader.ask('publish', 'other.yaml', 'conf', 'b: 1')).to.equal('true')
       expect(mesh.config.documents.get('conf other.yaml')?.content).to.equal('b: 1')
     })
@@ -260,3 +260,21 @@ describe('all foreign clients together', function () {
     }
   })
 })
+
+/**
+ * Changes a document until the client tells of a change; answers the content that it told of. The Go SDK forgets a
+ * change that is announced while it still works on the answer to its own question before (2.3.2, `executeConfigListen`
+ * writes back a copy of what it knew), also with a server of Nacos: the next change is heard.
+ */
+async function untilHeard(reader: ForeignClient, change: (content: string) => Promise<unknown>): Promise<string> {
+  for (let number = 2; ; number++) {
+    const content = `a: ${number}`
+    await change(content)
+    try {
+      await reader.eventWithin(10_000, 'config', 'app.yaml', content)
+      return content
+    } catch (error) {
+      if (number === 4) throw error
+    }
+  }
+}

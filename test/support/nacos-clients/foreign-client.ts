@@ -60,7 +60,12 @@ export class ForeignClient {
   }
 
   /** Resolves when an event with these fields has come, also when it came before. */
+  /** Rejects after `timeoutMs` with what was heard instead. */
   event(...fields: string[]): Promise<void> {
+    return this.eventWithin(60_000, ...fields)
+  }
+
+  eventWithin(timeoutMs: number, ...fields: string[]): Promise<void> {
     const matches = (event: readonly string[]): boolean => fields.every((field, index) => event[index] === field)
     if (this.events.some(matches)) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -74,7 +79,7 @@ export class ForeignClient {
       const timer = setTimeout(() => {
         this.waiters = this.waiters.filter((other) => other !== waiter)
         reject(new Error(`no event ${fields.join(' ')}\nheard: ${JSON.stringify(this.events)}\n${this.log()}`))
-      }, 60_000)
+      }, timeoutMs)
       this.waiters.push(waiter)
     })
   }
