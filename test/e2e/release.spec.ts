@@ -22,7 +22,7 @@ describe('a release', function () {
       encoding: 'utf8',
     })
     expect(made.status, made.stderr).to.equal(0)
-    const [archive] = readdirSync(folder)
+    const archive = readdirSync(folder).find((name) => name.endsWith('.tar.gz'))
     expect(archive).to.equal(`hostmesh-${version}-linux-${process.arch}.tar.gz`)
     const unpacked = spawnSync('tar', ['-xzf', join(folder, archive!), '-C', folder], { encoding: 'utf8' })
     expect(unpacked.status, unpacked.stderr).to.equal(0)
