@@ -27,12 +27,14 @@ describe('the test runner', function () {
       writeFileSync(file, text)
       return file
     })
-    const child = spawn(process.execPath, ['scripts/run-tests.ts', ...options, ...files], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    // one pipe for both streams, as in a terminal: only so their order is known
+    const words = [process.execPath, 'scripts/run-tests.ts', ...options, ...files]
+    const child = spawn('/bin/sh', ['-c', 'exec "$@" 2>&1', 'sh', ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, CI: ci },
     })
     let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()))
+    child.stdout.on('data', (part: Buffer) => (output += part.toString()))
     return new Promise((resolve) =>
       child.once('close', (code) => resolve({ code, output, lastLine: output.trimEnd().split('\n').at(-1) })),
     )
