@@ -138,6 +138,9 @@ export async function startNameServer(): Promise<NameServerDouble> {
       udp = createSocket('udp4')
       tcp = createServer(connected)
       udp.on('message', heard)
+      // a double keeps nobody alive
+      udp.unref()
+      tcp.unref()
       try {
         return await bind(port)
       } catch (error) {
