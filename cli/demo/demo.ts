@@ -1,4 +1,6 @@
 /** `hostmesh demo`: starts the world, then either draws it and obeys keys, or runs the scenario once and judges. */
+import { relative } from 'node:path'
+import { entryPoint } from '../entry-point.ts'
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { FullScreen } from '../terminal/full-screen.ts'
@@ -125,7 +127,9 @@ async function live(output: Output, world: DemoWorld, now: () => number, interru
     ],
     d: ['deploy v3', () => act('deploy', 'deploy orders v3 on beta', () => world.deployOnBeta('orders', 'v3'))],
   }
+  const commands = ['top', 'tap'].map((name) => `${commandHere()} ${name} -c ${world.alpha.configPath}`)
   if (!output.isTerminal || !process.stdin.isTTY) {
+    for (const command of commands) output.line(command)
     output.line('no terminal: traffic runs until SIGINT; `hostmesh demo --once` runs the scenario and judges')
     await aborted(interrupted)
     return exitCodes.ok
@@ -141,7 +145,7 @@ async function live(output: Output, world: DemoWorld, now: () => number, interru
     for (const host of world.hosts) void hostLine(host).then((line) => hosts.set(host.options.name, line))
     const title = 'Hostmesh demo: callers dial localhost ports, know nothing of the mesh, never retry'
     const shown = events.map((event) => `${event.at}  ${event.text}`)
-    const picture = { title, hosts: [...hosts.values()], callers: world.callers, events: shown, keys }
+    const picture = { title, hosts: [...hosts.values()], callers: world.callers, commands, events: shown, keys }
     screen.show(drawPicture(output, picture, now(), screen.size))
   }
   const timer = setInterval(draw, redrawMs)
@@ -156,6 +160,11 @@ async function live(output: Output, world: DemoWorld, now: () => number, interru
   }
   for (const event of events) output.line(`${event.at}  ${event.text}`)
   return exitCodes.ok
+}
+
+/** How a person beside the demo calls the command, from the same folder. */
+function commandHere(): string {
+  return relative(process.cwd(), entryPoint('cli/main')).replace(/cli\/main\.[jt]s$/, 'bin/hostmesh')
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

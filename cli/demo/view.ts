@@ -18,6 +18,8 @@ export interface Picture {
   readonly title: string
   readonly hosts: readonly HostLine[]
   readonly callers: readonly Pick<Caller, 'from' | 'to' | 'how' | 'tally'>[]
+  /** Of the command, for a second terminal. */
+  readonly commands: readonly string[]
   /** Newest last. */
   readonly events: readonly string[]
   readonly keys: readonly (readonly [key: string, meaning: string])[]
@@ -39,6 +41,7 @@ export function drawPicture(output: Output, picture: Picture, now: number, given
     head.push(output.style(host.isGood ? 'green' : 'red', '●') + text.slice(1))
   }
   head.push('', ...callTable(output, picture.callers, now, columns, cut))
+  head.push('', ...picture.commands.map((command) => output.style('dim', cut(`second terminal: ${command}`))))
   const foot = ['', ...keyLines(output, picture.keys, columns)]
   const room = Math.max(0, rows - head.length - foot.length - 1)
   const newest = room === 0 ? [] : picture.events.slice(-room)

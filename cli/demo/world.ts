@@ -16,6 +16,7 @@ import { DemoHost } from '../launch/host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from '../launch/loopback-block.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
 import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
+import { grpcAnswers, startGrpcApplication, startGrpcCaller } from '../traffic/grpc.ts'
 
 export interface WorldDeps {
   readonly now: () => number
@@ -78,6 +79,7 @@ export class DemoWorld {
       await startHttpApplication('orders', 'v1', block.address(places.alpha)),
       await startHttpApplication('orders', 'v2', block.address(places.beta)),
       await startLineApplication('ledger', 'v1', block.address(places.beta)),
+      await startGrpcApplication('prices', 'v1', block.address(places.beta)),
       await startHttpApplication('inventory', 'v1', block.address(places.plain)),
     ]
     const world = new DemoWorld(nacos, deps, block, applications)
@@ -119,6 +121,7 @@ export class DemoWorld {
           name === 'alpha'
             ? [
                 { service: 'orders', protocol: 'http' },
+                { service: 'prices', protocol: 'grpc' },
                 { service: 'ledger', protocol: 'tcp' },
               ]
             : [],
@@ -202,12 +205,14 @@ export class DemoWorld {
     const { now } = this.deps
     const shared = (host: DemoHost) => ({ address: host.options.address, port: sharedPort, rate: httpRate, now })
     const ordersPort = await this.alpha.port('orders')
+    const pricesPort = await this.alpha.port('prices')
     const ledgerPort = await this.alpha.port('ledger')
     const alpha = this.alpha.options.address
     await Promise.all([
       httpAnswers(alpha, ordersPort, 'orders'),
       httpAnswers(alpha, sharedPort, 'inventory'),
       httpAnswers(this.beta.options.address, sharedPort, 'orders'),
+      grpcAnswers(alpha, pricesPort),
       lineAnswers(alpha, ledgerPort),
     ])
     this.callers.push(
@@ -217,6 +222,7 @@ export class DemoWorld {
       ),
       startHttpCaller({ from: 'web@alpha', to: 'inventory', ...shared(this.alpha) }, 'inventory'),
       startHttpCaller({ from: 'report@beta', to: 'orders', ...shared(this.beta) }, 'orders'),
+      startGrpcCaller({ from: 'web@alpha', to: 'prices', address: alpha, port: pricesPort, rate: lineRate, now }),
       startLineCaller({ from: 'web@alpha', to: 'ledger', address: alpha, port: ledgerPort, rate: lineRate, now }),
     )
   }

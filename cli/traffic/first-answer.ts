@@ -21,7 +21,8 @@ export async function lineAnswers(address: string, port: number): Promise<void> 
   await eventually(`${address}:${port}`, () => lineAnswersNow(address, port))
 }
 
-async function eventually(what: string, attempt: () => Promise<boolean>): Promise<void> {
+/** Asks again until the answer is yes; E_UPSTREAM_TIMEOUT after 20 s. */
+export async function eventually(what: string, attempt: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + patienceMs
   while (!(await attempt())) {
     if (performance.now() > deadline)

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { expect } from 'chai'
 import type { StepResult } from '../../../cli/demo/scenario.ts'
 import { needsNacos, startNacos } from '../../support/nacos/server.ts'
@@ -61,19 +62,24 @@ describe('the demo', function () {
       rmSync(directory, { recursive: true, force: true })
     })
 
-    /** Without a terminal; `ready` waits for the traffic. */
-    function started(): { ready: Promise<void>; exit: Promise<unknown[]> } {
+    /** Without a terminal; `ready` waits for the traffic, and is what was said until then. */
+    function started(): { ready: Promise<string>; exit: Promise<unknown[]> } {
       const env = { ...process.env, TMPDIR: directory }
       const child = spawn(process.execPath, ['cli/hostmesh.js', 'demo'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
       demo = child
-      const ready = new Promise<void>((resolve) => {
+      const ready = new Promise<string>((resolve) => {
         let out = ''
         child.stdout.on('data', (bytes: Buffer) => {
           out += bytes.toString()
-          if (out.includes('no terminal')) resolve()
+          if (out.includes('no terminal')) resolve(out)
         })
       })
       return { ready, exit: once(child, 'exit') }
+    }
+
+    async function said(command: string): Promise<string> {
+      const [file = '', ...argv] = command.split(' ')
+      return (await promisify(execFile)(file, argv, { timeout: 20_000 })).stdout
     }
 
     /** Processes whose command line names the directory. */
@@ -92,9 +98,11 @@ describe('the demo', function () {
         await pause(50)
     }
 
-    it('SIGTERM while it runs: it stops everything, and exits 0', async () => {
+    it('SIGTERM while it runs, with the commands that it names beside it: it stops everything, and exits 0', async () => {
       const { ready, exit } = started()
-      await ready
+      const [top, tap] = (await ready).split('\n').filter((line) => line.startsWith('bin/hostmesh '))
+      expect(await said(`${top} --once --interval 1s`)).to.match(/^prices\tout\t[1-9][0-9.]*\t0\t/m)
+      expect(await said(`${tap} prices --count 2`)).to.match(/prices {2}200.* POST \/demo\.Prices\/Quote /)
       expect(left()).not.to.deep.equal([])
       demo!.kill('SIGTERM')
       expect(await exit).to.deep.equal([0, null])

@@ -22,7 +22,8 @@ function picture(events: number): Picture {
       text: 'generation 2 serving, generation 1 draining, generation 0 draining',
       isGood: name !== 'center',
     })),
-    callers: [1, 2, 3, 4].map(() => ({ from: 'web@alpha', to: 'inventory', how, tally })),
+    callers: [1, 2, 3, 4, 5].map(() => ({ from: 'web@alpha', to: 'inventory', how, tally })),
+    commands: ['top', 'tap'].map((name) => `bin/hostmesh ${name} -c /tmp/hostmesh-demo-1a2b3c/alpha/agent.yaml`),
     events: Array.from({ length: events }, (_, index) => `23:11:08  event ${index} ${'long '.repeat(20)}`),
     keys: Array.from({ length: 9 }, (_, index) => [String(index), 'center on/off'] as const),
   }
@@ -49,6 +50,7 @@ describe('the live picture of the demo', () => {
     expect(text).to.include('agent 33% center 33% direct 33%')
     expect(text).to.include('503 E_BALANCE_NO_ENDPOINT')
     expect(text).to.include('port 20971')
+    expect(text).to.include('second terminal: bin/hostmesh tap -c /tmp/hostmesh-demo-1a2b3c/alpha/agent.yaml')
   })
 
   it('has no colours with NO_COLOR', () => {
