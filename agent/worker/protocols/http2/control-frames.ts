@@ -33,7 +33,7 @@ export class ControlFrames {
     if (by === 0) return this.session.streamError(flow, H2Error.protocol, 'window update by nothing')
     if (!this.session.sender.widen(flow, by))
       return this.session.streamError(flow, H2Error.flowControl, 'window too large')
-    if (flow.isListed) this.session.sender.push()
+    if (this.session.sender.stalled.has(flow)) this.session.sender.push()
   }
 
   private isIdleStream(id: number): boolean {

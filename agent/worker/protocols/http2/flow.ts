@@ -83,8 +83,6 @@ export class Flow {
   trailers: Fields | null = null
   /** `flush` answered false. */
   isAwaited = false
-  /** In the session's list of those that have something to write. */
-  isListed = false
   /** Since when nothing of `unsent` was taken, monotonic ms. */
   stalledSince = 0
 

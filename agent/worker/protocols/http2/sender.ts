@@ -65,7 +65,7 @@ export class Sender implements Writer {
   private headAt = 0
   /** The head in hand says that the table is not used. */
   private hasResetTable = false
-  private waiting: Flow[] = []
+  private readonly waiting = new Set<Flow>()
 
   constructor(transport: Transport, pool: OutputPool, owner: SenderOwner) {
     this.transport = transport
@@ -244,37 +244,36 @@ export class Sender implements Writer {
   }
 
   private wait(flow: Flow): void {
-    if (flow.isListed) return
-    flow.isListed = true
+    if (this.waiting.has(flow)) return
     flow.stalledSince = this.owner.now
-    this.waiting.push(flow)
+    this.waiting.add(flow)
     this.owner.onStalled()
   }
 
   /** Streams with something to write, in the order in which they wait. */
-  get stalled(): readonly Flow[] {
+  get stalled(): ReadonlySet<Flow> {
     return this.waiting
+  }
+
+  /** The stream is over. Its object may serve another connection next, and must not be found here then. */
+  forget(flow: Flow): void {
+    this.waiting.delete(flow)
   }
 
   /** Windows or kernel may take more: one frame of each stream in turn, until nothing goes any more. */
   push(): void {
-    if (this.waiting.length === 0) return
+    const { waiting } = this
+    if (waiting.size === 0) return
     for (let hasMoved = true; hasMoved && !this.isSlow;) {
       hasMoved = false
-      for (const flow of this.waiting) {
+      for (const flow of waiting) {
         if (this.isSlow) break
         if (flow.unsent.length > 0 && this.pushOne(flow)) hasMoved = true
       }
     }
-    const { waiting } = this
-    this.waiting = []
     for (const flow of waiting) {
-      if (flow.session !== null && (flow.unsent.length > 0 || (flow.isAwaited && this.isSlow))) {
-        this.waiting.push(flow)
-        continue
-      }
-      flow.isListed = false
-      if (flow.session === null) continue
+      if (flow.unsent.length > 0 || (flow.isAwaited && this.isSlow)) continue
+      waiting.delete(flow)
       const { isAwaited, isEnding } = flow
       flow.isAwaited = false
       if (isEnding && !flow.isLocalDone) this.writeEnd(flow, flow.trailers)
@@ -344,6 +343,6 @@ export class Sender implements Writer {
       this.pool.give(this.out)
     }
     this.out = null
-    this.waiting = []
+    this.waiting.clear()
   }
 }

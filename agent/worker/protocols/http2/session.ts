@@ -190,6 +190,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   remove(flow: Flow, reason: ClosedBy): void {
     if (flow.session === null) return
     this.receiver.forget(flow)
+    this.sender.forget(flow)
     this.streams.delete(flow.id)
     this.closed.add(flow.id, reason)
     flow.forget()
@@ -281,6 +282,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
       if (flow.session !== this) continue
       const { user } = flow
       this.streams.delete(flow.id)
+      this.sender.forget(flow)
       flow.forget()
       user.onReset(H2Error.cancel, false, why)
     }
@@ -353,7 +355,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
       this.deps.tallies.stalledCallers++
       this.streamError(flow, H2Error.cancel, 'the peer took nothing for too long')
     }
-    if (sender.stalled.length > 0 || sender.isSlow) this.onStalled()
+    if (sender.stalled.size > 0 || sender.isSlow) this.onStalled()
   }
 
   onTooMuchUnsent(): void {
