@@ -82,7 +82,7 @@ export interface CloseConnectionsQuestion {
 }
 
 export interface ConnectionsAnswer {
-  /** At most `maxListedConnections`, the oldest first. */
+  /** At most `maxListedConnections`. */
   readonly connections: readonly ConnectionRow[]
   /** That match, listed or not. */
   readonly total: number

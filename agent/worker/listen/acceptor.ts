@@ -44,6 +44,11 @@ export class Acceptor {
     const { clock, limits, tallies } = this.deps
     clock.refresh()
     tallies.acceptedConnections++
+    if (this.deps.isShortOfMemory()) {
+      tallies.memorySheds++
+      transport.close()
+      return
+    }
     if (this.connections >= limits().maxConnections) {
       if (!this.deps.makeRoom()) {
         tallies.shedConnections++
@@ -51,11 +56,6 @@ export class Acceptor {
         return
       }
       tallies.yieldedConnections++
-    }
-    if (this.deps.isShortOfMemory()) {
-      tallies.memorySheds++
-      transport.close()
-      return
     }
     this.takeStep(new Arriving(transport, spec, context, this.counted(count)))
   }

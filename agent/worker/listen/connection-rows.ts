@@ -38,8 +38,7 @@ export class ConnectionRows {
       if (row !== undefined && (how === 'cut' || row.bytesUp === undefined)) chosen.push([connection, row])
     }
     for (const [connection] of chosen) {
-      if (how === 'cut') connection.abort()
-      else if (connection.isIdle) connection.abort()
+      if (how === 'cut' || connection.isIdle) connection.abort()
       else connection.drain()
     }
     return { connections: chosen.slice(0, maxListedConnections).map(([, row]) => row), total: chosen.length }

@@ -10,7 +10,6 @@ export class LiveTable {
   active = 0
   private readonly connections = new Set<Movable>()
   private last = 0
-  private nextLook: Iterator<Movable> | null = null
 
   get size(): number {
     return this.connections.size
@@ -34,16 +33,15 @@ export class LiveTable {
    * look ended: whoever keeps the most resting connections gives the most.
    */
   makeRoom(): boolean {
-    for (let looks = 0; looks < looksForRoom; looks++) {
-      this.nextLook ??= this.connections.values()
-      const { done, value } = this.nextLook.next()
-      if (done === true) {
-        this.nextLook = null
-        if (this.connections.size <= looks) return false
-      } else if (value.isIdle) {
-        value.abort()
-        return true
-      }
+    let looks = Math.min(looksForRoom, this.connections.size)
+    for (const connection of this.connections) {
+      if (looks-- === 0) break
+      // behind all others for the next look; an iterator that is kept for it keeps everything that the set drops
+      this.connections.delete(connection)
+      this.connections.add(connection)
+      if (!connection.isIdle) continue
+      connection.abort()
+      return true
     }
     return false
   }

@@ -28,6 +28,7 @@ describe('the entry of a connection', () => {
   let closed: number
   let tallies: Tallies
   let resting: number
+  let isShort: boolean
   const count = { connections: 0 }
 
   const protocol = (name: string): Protocol => ({
@@ -47,6 +48,7 @@ describe('the entry of a connection', () => {
     begun = []
     closed = 0
     resting = 0
+    isShort = false
     count.connections = 0
     tallies = new Tallies()
   })
@@ -54,7 +56,7 @@ describe('the entry of a connection', () => {
   function acceptor(steps: readonly IntakeStep[], maxConnections = 10): Acceptor {
     const limits = () => ({ ...defaultLimits, maxConnections })
     const makeRoom = () => resting-- > 0
-    const isShortOfMemory = () => false
+    const isShortOfMemory = () => isShort
     return new Acceptor({ clock: new Clock(() => 5), tallies, limits, isShortOfMemory, makeRoom, steps, protocols })
   }
 
@@ -137,5 +139,15 @@ describe('the entry of a connection', () => {
     accept(entry, shared)
     accept(entry, shared)
     expect([begun.length, tallies.yieldedConnections, tallies.shedConnections]).to.deep.equal([2, 1, 1])
+  })
+
+  it("takes nobody's place for one that it closes because memory is short", () => {
+    const entry = acceptor([], 1)
+    accept(entry, shared)
+    resting = 1
+    isShort = true
+    accept(entry, shared)
+    expect([begun.length, closed, resting]).to.deep.equal([1, 1, 1])
+    expect([tallies.yieldedConnections, tallies.shedConnections, tallies.memorySheds]).to.deep.equal([0, 0, 1])
   })
 })
