@@ -14,6 +14,9 @@ import type { Sender } from './sender.ts'
 export const maxQueuedBytes = 4 * 1024 * 1024
 /** Of one request; collectors take 4 MiB by default. */
 const maxRequestBytes = 1024 * 1024
+/** By signal; there while it runs. */
+export const exporterGauges = ['telemetry_queue_bytes', 'telemetry_collector_up'] as const
+const [queueGauge, upGauge] = exporterGauges
 const firstPauseMs = 500
 const maxPauseMs = 30_000
 
@@ -150,10 +153,12 @@ export class Exporter {
     this.deps.metrics.count('telemetry_dropped', { signal: this.deps.signal, reason }, count)
   }
 
-  private tell(): void {
+  /** Sets its gauges. */
+  tell(): void {
+    if (this.isClosed) return
     const { metrics, signal } = this.deps
-    metrics.gauge('telemetry_queue_bytes', { signal }, this.queuedBytes)
-    metrics.gauge('telemetry_collector_up', { signal }, this.failures === 0 ? 1 : 0)
+    metrics.gauge(queueGauge, { signal }, this.queuedBytes)
+    metrics.gauge(upGauge, { signal }, this.failures === 0 ? 1 : 0)
   }
 
   /** Sends what waits for at most `ms`; what is left then is dropped and counted. */

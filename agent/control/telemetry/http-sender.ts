@@ -2,6 +2,7 @@
  * OTLP over HTTP with protobuf bodies (opentelemetry.io/docs/specs/otlp), and Zipkin's API v2 with JSON: one kept
  * connection, one request at a time.
  */
+import { describeError } from '../../../contracts/errors.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import { exportParts, lengthOf, rejectedIn } from './envelope.ts'
 import type { HostFacts, RecordGroup } from './envelope.ts'
@@ -43,7 +44,6 @@ export function httpSender(options: HttpSenderOptions): Sender {
           port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
           path,
           method: 'POST',
-          timeout: options.timeoutMs,
           headers: {
             ...options.fields,
             'content-type': type,
@@ -77,10 +77,15 @@ export function httpSender(options: HttpSenderOptions): Sender {
       outgoing.end()
     })
   return {
-    send: (signal, groups: readonly RecordGroup[]) =>
-      protocol === 'zipkin'
-        ? post(pathOf(signal), 'application/json', [Buffer.from(JSON.stringify(zipkinSpans(groups, facts)))])
-        : post(pathOf(signal), 'application/x-protobuf', exportParts(groups, facts)),
+    send: async (signal, groups: readonly RecordGroup[]) => {
+      try {
+        return protocol === 'zipkin'
+          ? await post(pathOf(signal), 'application/json', [Buffer.from(JSON.stringify(zipkinSpans(groups, facts)))])
+          : await post(pathOf(signal), 'application/x-protobuf', exportParts(groups, facts))
+      } catch (error) {
+        return { kind: 'refused', reason: describeError(error) }
+      }
+    },
     close: () => agent.destroy(),
   }
 }

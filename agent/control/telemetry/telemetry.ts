@@ -3,15 +3,15 @@
  * collector a record that comes is dropped.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
-import { describeError } from '../../../contracts/errors.ts'
+import { MeshError, describeError } from '../../../contracts/errors.ts'
 import { signals } from '../../../contracts/telemetry.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
 import type { AgentConfig, CollectorConfig } from '../config/types.ts'
 import type { Log } from '../log.ts'
+import type { ControlMetrics } from '../observe.ts'
 import { readText } from '../kinds/secret-file.ts'
-import { Exporter } from './exporter.ts'
+import { Exporter, exporterGauges } from './exporter.ts'
 import { httpSender } from './http-sender.ts'
 import { TelemetryReceiver } from './receiver.ts'
 import type { Sender } from './sender.ts'
@@ -23,7 +23,7 @@ export interface TelemetryDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
-  readonly metrics: AdapterMetrics
+  readonly metrics: Pick<ControlMetrics, 'count' | 'gauge' | 'clear'>
 }
 
 /** What is on its way may take this long when control ends. */
@@ -33,12 +33,19 @@ const lingerMs = 100
 /** And what workers still say when they end at the same time. */
 const lastWordsMs = 250
 
+/** Where a signal goes, with what its files hold: a new token in the old file is a change. */
+interface Destination {
+  readonly collector: CollectorConfig
+  readonly fields: Readonly<Record<string, string>>
+  readonly ca: string | undefined
+}
+
 export class Telemetry {
   private readonly deps: TelemetryDeps
   private readonly receiver: TelemetryReceiver
-  private readonly running = new Map<Signal, { readonly collector: CollectorConfig; readonly exporter: Exporter }>()
-  private wanted: Partial<Record<Signal, CollectorConfig>> = {}
+  private readonly running = new Map<Signal, { readonly destination: Destination; readonly exporter: Exporter }>()
   private config: AgentConfig | undefined
+  private isBehind = false
   private isChanging = false
 
   constructor(deps: TelemetryDeps) {
@@ -56,10 +63,7 @@ export class Telemetry {
 
   configure(config: AgentConfig): void {
     this.config = config
-    this.wanted = {
-      ...(config.tracing.collector === undefined ? {} : { traces: config.tracing.collector }),
-      ...(config.accessLog.collector === undefined ? {} : { logs: config.accessLog.collector }),
-    }
+    this.isBehind = true
     void this.follow()
   }
 
@@ -67,49 +71,59 @@ export class Telemetry {
   private async follow(): Promise<void> {
     if (this.isChanging) return
     this.isChanging = true
-    for (const signal of signals) {
-      const collector = this.wanted[signal]
-      const running = this.running.get(signal)
-      if (isDeepStrictEqual(collector, running?.collector)) continue
-      this.running.delete(signal)
-      void running?.exporter.close(farewellMs)
-      this.receiver.resume(signal)
-      if (collector === undefined) continue
-      try {
-        const sender = await this.sender(collector)
-        const { clock, log, metrics, random } = this.deps
-        const onRoom = (): void => this.receiver.resume(signal)
-        const exporter = new Exporter({
-          signal,
-          collector: collector.url,
-          sender,
-          clock,
-          log,
-          metrics,
-          random,
-          onRoom,
-          lingerMs,
-        })
-        this.running.set(signal, { collector, exporter })
-      } catch (error) {
-        this.deps.log.error({ signal }, `${collector.url}: ${describeError(error)}; ${signal} are dropped`)
-      }
+    while (this.isBehind) {
+      this.isBehind = false
+      for (const signal of signals) await this.change(signal)
     }
     this.isChanging = false
-    const isBehind = signals.some(
-      (signal) =>
-        this.running.has(signal) && !isDeepStrictEqual(this.wanted[signal], this.running.get(signal)?.collector),
-    )
-    if (isBehind) void this.follow()
   }
 
-  private async sender(collector: CollectorConfig): Promise<Sender> {
+  private async change(signal: Signal): Promise<void> {
+    const { tracing, accessLog } = this.config!
+    const collector = { traces: tracing, logs: accessLog }[signal].collector
+    try {
+      const destination = collector === undefined ? undefined : destinationOf(collector)
+      if (isDeepStrictEqual(destination, this.running.get(signal)?.destination)) return
+      this.end(signal)
+      if (destination === undefined) return
+      const sender = await this.sender(destination)
+      const { clock, log, metrics, random } = this.deps
+      const exporter = new Exporter({
+        signal,
+        collector: destination.collector.url,
+        sender,
+        clock,
+        log,
+        metrics,
+        random,
+        onRoom: () => this.receiver.resume(signal),
+        lingerMs,
+      })
+      this.running.set(signal, { destination, exporter })
+    } catch (error) {
+      this.end(signal)
+      this.deps.log.error({ signal }, `${collector?.url}: ${describeError(error)}; ${signal} are dropped`)
+    }
+  }
+
+  private end(signal: Signal): void {
+    const running = this.running.get(signal)
+    this.running.delete(signal)
+    this.receiver.resume(signal)
+    void running?.exporter.close(farewellMs).then(() => this.tellAnew())
+  }
+
+  /** Nothing is said any more of a collector that is none. */
+  private tellAnew(): void {
+    for (const gauge of exporterGauges) this.deps.metrics.clear(gauge)
+    for (const { exporter } of this.running.values()) exporter.tell()
+  }
+
+  private async sender({ ca, collector, fields }: Destination): Promise<Sender> {
     const { host } = this.config!
     const facts = { host: host.name, zone: host.zone, version: this.deps.version }
-    const fields = collector.headersFile === undefined ? {} : readFields(readText(collector.headersFile))
-    const ca = collector.ca === undefined ? undefined : readText(collector.ca)
-    const options = { url: new URL(collector.url), fields, ca, timeoutMs: collector.timeout, facts }
     const { protocol } = collector
+    const options = { url: new URL(collector.url), fields, ca, timeoutMs: collector.timeout, facts }
     if (protocol !== 'otlp-grpc') return httpSender({ ...options, protocol })
     const { grpcSender } = await import('./grpc-sender.ts')
     return grpcSender(options)
@@ -122,13 +136,27 @@ export class Telemetry {
   }
 }
 
+/** Throws E_CONFIG_UNREADABLE. */
+function destinationOf(collector: CollectorConfig): Destination {
+  return {
+    collector,
+    fields: collector.headersFile === undefined ? {} : readFields(collector.headersFile),
+    ca: collector.ca === undefined ? undefined : readText(collector.ca),
+  }
+}
+
 /** `name: value` lines, as in a request. Others are passed over. */
-function readFields(text: string): Record<string, string> {
+function readFields(file: string): Record<string, string> {
   const fields: Record<string, string> = {}
-  for (const line of text.split(/\r?\n/)) {
+  for (const line of readText(file).split(/\r?\n/)) {
     const at = line.indexOf(':')
-    if (at > 0 && /^[!#$&'*+.^_`|~0-9A-Za-z-]+$/.test(line.slice(0, at)))
-      fields[line.slice(0, at).toLowerCase()] = line.slice(at + 1).trim()
+    if (at <= 0 || !/^[!#$&'*+.^_`|~0-9A-Za-z-]+$/.test(line.slice(0, at))) continue
+    const name = line.slice(0, at).toLowerCase()
+    const value = line.slice(at + 1).trim()
+    // what a library would say of it shows the secret
+    if (!/^[ -~]*$/.test(value))
+      throw new MeshError('E_CONFIG_UNREADABLE', `${file}: ${name}: the value holds more than printable ASCII`)
+    fields[name] = value
   }
   return fields
 }
