@@ -4,7 +4,8 @@
  * ms.
  */
 import { readFileSync } from 'node:fs'
-import { isIPv4, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { isLoopback } from '../contracts/ip-literal.ts'
 import { listenerUid } from '../native/listener-owner.ts'
 import { SocketOwner } from '../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../native/socket-table.ts'
@@ -13,7 +14,13 @@ const tableAgeMs = 5
 
 export class LocalCallers {
   private readonly owner: SocketOwner | undefined = SocketOwner.open()
+  private readonly now: () => number
   private tables: { readonly at: number; readonly texts: readonly string[] } | undefined
+
+  /** `now`: monotonic ms. */
+  constructor(now: () => number) {
+    this.now = now
+  }
 
   /**
    * undefined for a peer of another host, and for one whose owner is not known (any more). Right only for a connection
@@ -40,7 +47,7 @@ export class LocalCallers {
   }
 
   private read(): readonly string[] {
-    const now = performance.now()
+    const now = this.now()
     if (this.tables === undefined || now - this.tables.at > tableAgeMs)
       this.tables = { at: now, texts: socketTables.map(tableText) }
     return this.tables.texts
@@ -53,10 +60,6 @@ function tableText(file: string): string {
   } catch {
     return ''
   }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || (isIPv4(address) && address.startsWith('127.'))
 }
 
 /** Node tells no descriptor of a socket in public; -1 = not known. */

@@ -23,6 +23,18 @@ export function webPageRefusal(
   return `host "${headers.host ?? ''}" is no address; use the address itself, names can be rebound`
 }
 
+/**
+ * Whether a page that this very port served asks: the browser says so (`same-origin`), and what it calls us is an
+ * address, which nobody can rebind. Only for ports that serve pages of ours.
+ */
+export function isOwnPage(headers: Pick<IncomingHttpHeaders, 'host' | 'origin' | 'sec-fetch-site'>): boolean {
+  const { host, origin } = headers
+  if (headers['sec-fetch-site'] !== 'same-origin') return false
+  const name = hostOf(host)
+  if (name === undefined || (isIP(name) === 0 && name !== 'localhost')) return false
+  return origin === undefined || origin === `http://${host}` || origin === `https://${host}`
+}
+
 /** Without the port and in lower case: `127.0.0.1:15000`, `[::1]:15000`, `localhost`. */
 function hostOf(host: string | undefined): string | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(host ?? '')

@@ -1,5 +1,5 @@
 /**
- * Names that the codec or the road treats specially, known by a small number from the moment their line is read.
+ * Names that the codec or the data path treats specially, known by a small number from the moment their line is read.
  * Look-up: a hash of length, first and last byte, then a comparison; a name that is not listed costs one table read.
  */
 import { alphanumericBytes } from './byte-classes.ts'

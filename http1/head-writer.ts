@@ -25,7 +25,10 @@ const requestFields: readonly Field[] = [
   Field.maxForwards,
 ]
 const requestActionsToAnybody = actions(requestFields, isIdentity)
-const requestActionsToMesh = actions(requestFields, () => false)
+const requestActionsToMesh = actions(
+  requestFields,
+  (field) => isIdentity(field) && field !== Field.xMeshService && field !== Field.xMeshFallback,
+)
 const replyActions = actions(
   [Field.contentLength, Field.transferEncoding, Field.xMeshTier, Field.xMeshError, Field.trailer],
   // look-alikes of the mesh's own words
@@ -74,8 +77,11 @@ const shortRun = 48
 
 /** What differs between those who forward. */
 export interface WriterStyle {
-  /** The other side is the mesh itself and reads the identity fields (R36): a center, of a watchdog's relay. */
-  readonly keepsIdentity: boolean
+  /**
+   * The other side is the mesh itself, a center of a watchdog's relay: of the identity fields (R36) it gets whom the
+   * caller names, `x-mesh-service` and `x-mesh-fallback`.
+   */
+  readonly passesNames: boolean
   /** One request per connection: it says `Connection: close`, unless it asks for an upgrade. */
   readonly closes: boolean
 }
@@ -100,8 +106,8 @@ export class HeadWriter {
   private readonly closes: number
 
   /** pseudonym: our name in Via, a token (RFC 9110 section 7.6.3). */
-  constructor(pseudonym: string, style: WriterStyle = { keepsIdentity: false, closes: false }) {
-    this.requestActions = style.keepsIdentity ? requestActionsToMesh : requestActionsToAnybody
+  constructor(pseudonym: string, style: WriterStyle = { passesNames: false, closes: false }) {
+    this.requestActions = style.passesNames ? requestActionsToMesh : requestActionsToAnybody
     this.closes = style.closes ? 4 : 0
     if (!isToken(pseudonym)) throw new RangeError(`pseudonym: "${pseudonym}" is not a token`)
     this.via = [latin1(`Via: 1.0 ${pseudonym}\r\n`), latin1(`Via: 1.1 ${pseudonym}\r\n`)]

@@ -106,6 +106,11 @@ export class Head {
     this.ids = new Uint8Array(maxFields)
   }
 
+  /** Fields that the tables hold. */
+  get room(): number {
+    return this.ids.length
+  }
+
   /**
    * Forgets what was read, also a half-read head; the next read begins anew. Called by the readers themselves after a
    * whole head.

@@ -25,6 +25,8 @@ const comma = 0x2c
  */
 export function readFields(head: Head, stop: number, maxFields: number, isReply: boolean): number {
   const buf = head.buf
+  // of a head that was begun before the bound was raised
+  const most = Math.min(maxFields, head.room)
   let i = head.scan
   let state = head.lineState
   for (;;) {
@@ -35,7 +37,7 @@ export function readFields(head: Head, stop: number, maxFields: number, isReply:
         i++
         state = LineState.lastLineFeed
       } else if (tokenBytes[byte] === 1) {
-        if (head.fieldCount >= maxFields) return Fault.tooManyFields
+        if (head.fieldCount >= most) return Fault.tooManyFields
         head.mark = i
         state = LineState.name
       } else if (byte === space || byte === tab) {

@@ -1,5 +1,6 @@
 import { valueBytes } from './byte-classes.ts'
 import { Fault } from './fault.ts'
+import { readFraming } from './framing.ts'
 import { Phase } from './head.ts'
 import type { Head } from './head.ts'
 import { readFields } from './read-fields.ts'
@@ -117,13 +118,9 @@ function finish(head: Head, requestMethod: Method, upgradeAsked: boolean): numbe
     return 1
   }
   if (status < 200 || status === 204 || status === 304 || requestMethod === Method.head) return 1
-  if (head.isChunked) {
-    if (head.contentLength >= 0) return Fault.lengthAndCoding
-    if (head.minor === 0) return Fault.codingInOldVersion
-    head.body = BodyKind.chunked
-  } else if (head.contentLength > 0) {
-    head.body = BodyKind.length
-  } else if (head.contentLength < 0) {
+  const fault = readFraming(head)
+  if (fault !== 0) return fault
+  if (!head.isChunked && head.contentLength < 0) {
     head.body = BodyKind.untilClose
     head.keepsAlive = false
   }

@@ -2,6 +2,7 @@ import { isAuthority } from './authority.ts'
 import { pathBytes, targetBytes, tokenBytes } from './byte-classes.ts'
 import { Fault } from './fault.ts'
 import { Field } from './field-names.ts'
+import { readFraming } from './framing.ts'
 import { Phase } from './head.ts'
 import type { Head } from './head.ts'
 import { equals, readFields } from './read-fields.ts'
@@ -271,13 +272,8 @@ function finish(head: Head): number {
   } else if (head.minor >= 1) {
     return Fault.hostMissing
   }
-  if (head.isChunked) {
-    if (head.contentLength >= 0) return Fault.lengthAndCoding
-    if (head.minor === 0) return Fault.codingInOldVersion
-    head.body = BodyKind.chunked
-  } else if (head.contentLength > 0) {
-    head.body = BodyKind.length
-  }
+  const fault = readFraming(head)
+  if (fault !== 0) return fault
   if (head.methodId === Method.trace) return head.body === BodyKind.none ? Fault.method : Fault.traceBody
   head.keepsAlive = head.minor >= 1 ? !head.saysClose : head.saysKeepAlive && !head.saysClose
   if (head.body === BodyKind.none || head.minor === 0) head.expectsContinue = false

@@ -1,5 +1,6 @@
 /** Registered names of the statuses that the mesh itself answers with (IANA HTTP status code registry). */
 const phrases: ReadonlyMap<number, string> = new Map([
+  [101, 'Switching Protocols'],
   [200, 'OK'],
   [201, 'Created'],
   [202, 'Accepted'],

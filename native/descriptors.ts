@@ -55,8 +55,8 @@ export interface Native {
   setOption(descriptor: number, level: number, option: number, value: number): boolean
   /** Binds a datagram socket at `path` (an old file there is removed first). E_RUN_DIRECTORY when it cannot. */
   openPort(path: string): DescriptorPort
-  /** One datagram with descriptors to any unix socket: systemd's. */
-  sendTo(path: string, text: string, descriptors: readonly number[]): SendOutcome
+  /** One datagram of at most 4 KiB, with descriptors, to any unix socket: systemd's. */
+  sendTo(path: string, message: string | Buffer, descriptors: readonly number[]): SendOutcome
 }
 
 export interface DescriptorPort {
@@ -87,7 +87,7 @@ function createNative(libc: Libc): Native {
 
   const openSocket = (): number => {
     const socket = libc.socket(1, datagramSocket, 0)
-    if (socket < 0) throw systemError(libc, 'socket')
+    if (socket < 0) throw systemError(socket, 'socket')
     return socket
   }
 
@@ -106,7 +106,7 @@ function createNative(libc: Libc): Native {
   return {
     duplicate(descriptor) {
       const copy = libc.fcntl(descriptor, duplicateCloseOnExec, 3)
-      if (copy < 0) throw systemError(libc, `copy of descriptor ${descriptor}`)
+      if (copy < 0) throw systemError(copy, `copy of descriptor ${descriptor}`)
       return copy
     },
     keepOnExec(descriptor) {
@@ -142,14 +142,16 @@ function createNative(libc: Libc): Native {
         // There was none.
       }
       const address = memory.address(path)
-      if (address === undefined || libc.bind(socket, address.bytes, address.length) !== 0) {
-        const reason = address === undefined ? 'the path is longer than 107 bytes' : errnoName(libc.errno())
+      const failure = address === undefined ? 0 : libc.bind(socket, address.bytes, address.length)
+      if (address === undefined || failure !== 0) {
+        const reason = address === undefined ? 'the path is longer than 107 bytes' : errnoName(-failure)
         libc.close(socket)
         throw new MeshError('E_RUN_DIRECTORY', `${path}: cannot bind a datagram socket: ${reason}`)
       }
       return createPort(libc, memory, socket, path, sendTo)
     },
-    sendTo: (path, text, descriptors) => sendTo(path, Buffer.from(text, 'utf8'), descriptors),
+    sendTo: (path, message, descriptors) =>
+      sendTo(path, typeof message === 'string' ? Buffer.from(message, 'utf8') : message, descriptors),
   }
 }
 
@@ -239,7 +241,8 @@ function selfTest(native: Native): string | undefined {
   }
 }
 
-function systemError(libc: Libc, what: string): Error {
-  const code = errnoName(libc.errno())
+/** @param failure -errno */
+function systemError(failure: number, what: string): Error {
+  const code = errnoName(-failure)
   return Object.assign(new Error(`${what}: ${code}`), { code })
 }

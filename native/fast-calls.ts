@@ -1,41 +1,20 @@
 /**
- * System calls of the data path without the JavaScript that `node:ffi` puts around every function (0.45 µs per call,
- * docs/decisions/0035). Nothing checks what such a function is given, so this is the one file that touches addresses:
- * only of memory that it was handed as a `FixedMemory`, with every range looked at first.
- *
- * The bare functions come from Node's own binding, before `node:ffi` is loaded for the first time: whoever starts the
- * process has to give it `--expose-internals`. They are tested API of nobody; so only exactly the Node versions and
- * machines that were tried are served, and everybody else gets a reason.
+ * System calls of the data path without a wrapper (`bare-functions.ts`, docs/decisions/0035). They touch addresses only
+ * of memory that they were handed as a `FixedMemory`, with every range looked at first.
  */
-import { createRequire } from 'node:module'
+import { bareFunctions, fixMemory, takeFunction } from './bare-functions.ts'
+import type { Bare, BareFunction, FixedMemory } from './bare-functions.ts'
 
-/** `process.versions.node` and `process.arch` of machines on which the whole test suite has run with these calls. */
-export const triedNodes: readonly string[] = ['26.10.0']
-export const triedMachines: readonly string[] = ['x64']
-/** What the starter of a process must give to Node for these calls. */
-export const fastCallsFlag = '--expose-internals'
-
-/** Memory outside V8's heap that stays where it is as long as this object lives. */
-export class FixedMemory {
-  readonly bytes: Buffer
-  /** For this file alone. */
-  readonly address: bigint
-
-  constructor(bytes: Buffer, address: bigint) {
-    this.bytes = bytes
-    this.address = address
-  }
-}
-
-/** Every call answers -1 when it failed; `errno` is then good until the next one. None of them blocks. */
+/**
+ * Every call: below 0 = failed, with -errno, which is read in the very function that called, as in `libc.ts`. None of
+ * them blocks.
+ */
 export interface FastCalls {
-  /** errno(3) of the last call that failed. */
-  readonly errno: number
   /** What lies inside V8's heap, as short arrays may, is taken out of it. */
   fix(bytes: Buffer): FixedMemory
   /** Into the whole memory. */
   recv(socket: number, into: FixedMemory): number
-  /** 1: bytes can be read. 0: the end. -1: none, or broken. Takes nothing. */
+  /** 1: bytes can be read. 0: the end. Takes nothing. */
   peek(socket: number): number
   /** `memory[from..to)`; RangeError for what lies outside of it. Never raises SIGPIPE. */
   send(socket: number, memory: FixedMemory, from: number, to: number): number
@@ -63,55 +42,9 @@ export interface EpollEvents {
 export type FastCallsOutcome =
   { readonly calls: FastCalls; readonly problem: undefined } | { readonly calls: undefined; readonly problem: string }
 
-type Signature = { readonly arguments: readonly string[]; readonly return: string }
-type BareFunction = ((...args: (number | bigint)[]) => number) & { readonly [fast: symbol]: unknown }
-
-interface Binding {
-  readonly DynamicLibrary: { new (path: string): object }
-  readonly kFastArguments: symbol
-  getRawPointer(memory: Buffer): bigint
-  toArrayBuffer(address: bigint, length: number, copy: boolean): ArrayBuffer
-}
-
-interface Bare {
-  readonly binding: Binding
-  readonly getFunction: (this: object, name: string, signature: Signature) => BareFunction
-}
-
-/** Taken while this module is evaluated: `libc.ts` imports it, and nothing else loads `node:ffi`. */
-const bare = takeBare()
-
-function takeBare(): Bare | string {
-  if (!process.execArgv.includes(fastCallsFlag)) return `node was started without ${fastCallsFlag}`
-  const emit = process.emitWarning
-  process.emitWarning = () => {}
-  try {
-    const { internalBinding } = createRequire(import.meta.url)('internal/test/binding') as {
-      internalBinding(name: string): Binding
-    }
-    const binding = internalBinding('ffi')
-    const { getFunction } = binding.DynamicLibrary.prototype as Bare
-    const isBare = Function.prototype.toString.call(getFunction).includes('[native code]')
-    return isBare ? { binding, getFunction } : 'node:ffi was loaded before'
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  } finally {
-    process.emitWarning = emit
-  }
-}
-
-/** Whether these calls were tried on such a machine; the reason if not. */
-export function untriedReason(node: string, machine: string, platform: string): string | undefined {
-  if (platform !== 'linux' || !triedMachines.includes(machine))
-    return `tried on linux ${triedMachines.join(', ')}, found ${platform} ${machine}`
-  if (!triedNodes.includes(node)) return `tried on node ${triedNodes.join(', ')}, found ${node}`
-  return undefined
-}
-
 /** Answers a reason instead of throwing. Proves nothing yet: that is the caller's, in a process that may die of it. */
 export function openFastCalls(): FastCallsOutcome {
-  const untried = untriedReason(process.versions.node, process.arch, process.platform)
-  if (untried !== undefined) return { calls: undefined, problem: untried }
+  const bare = bareFunctions()
   if (typeof bare === 'string') return { calls: undefined, problem: bare }
   try {
     return { calls: bareCalls(bare), problem: undefined }
@@ -133,14 +66,10 @@ const eventsPerTake = 512
 /** BigInts of lengths below this are made once. */
 const keptLengths = 4096
 
-function bareCalls({ binding, getFunction }: Bare): FastCalls {
+function bareCalls(bare: Bare): FastCalls {
+  const { binding, getFunction } = bare
   const library = new binding.DynamicLibrary('libc.so.6')
-  const take = (name: string, ...types: string[]): BareFunction => {
-    const found = getFunction.call(library, name, { arguments: types, return: 'i32' })
-    // Without machine code of its own (no executable memory) the function expects its arguments elsewhere.
-    if (found[binding.kFastArguments] === undefined) throw new Error(`${name}: no direct call on this system`)
-    return found
-  }
+  const take = (name: string, ...types: string[]): BareFunction => takeFunction(bare, library, name, types)
   // Lengths and addresses are 64 bits wide here, also where C would take 32: what lies above 32 bits of a register is
   // not cleared. Results fit 32.
   const recv = take('recv', 'i32', 'u64', 'u64', 'i32')
@@ -154,10 +83,7 @@ function bareCalls({ binding, getFunction }: Bare): FastCalls {
   const location = getFunction.call(library, '__errno_location', { arguments: [], return: 'pointer' })
   const failure = new Int32Array(binding.toArrayBuffer((location as unknown as () => bigint)(), 4, false))
 
-  const fix = (bytes: Buffer): FixedMemory => {
-    if (bytes.buffer.byteLength < bytes.length) throw new RangeError('memory that is detached')
-    return new FixedMemory(bytes, binding.getRawPointer(bytes))
-  }
+  const fix = (bytes: Buffer): FixedMemory => fixMemory(bare, bytes)
   const lengths = Array.from({ length: keptLengths }, (_, length) => BigInt(length))
   const wide = (length: number): bigint => (length < keptLengths ? lengths[length]! : BigInt(length))
 
@@ -172,29 +98,49 @@ function bareCalls({ binding, getFunction }: Bare): FastCalls {
     askedWords[0] = events
     askedWords[1] = key
     askedWords[2] = turn
-    return control(queue, action, descriptor, askedAt)
+    const result = control(queue, action, descriptor, askedAt)
+    return result < 0 ? -failure[0]! : result
   }
 
   return {
-    get errno() {
-      return failure[0]!
-    },
     fix,
-    recv: (socket, into) => recv(socket, into.address, wide(into.bytes.length), dontWait),
-    peek: (socket) => recv(socket, askedAt, 1n, dontWait | peekOnly),
+    recv(socket, into) {
+      const result = recv(socket, into.address, wide(into.bytes.length), dontWait)
+      return result < 0 ? -failure[0]! : result
+    },
+    peek(socket) {
+      const result = recv(socket, askedAt, 1n, dontWait | peekOnly)
+      return result < 0 ? -failure[0]! : result
+    },
     send(socket, memory, from, to) {
       if (from < 0 || from > to || to > memory.bytes.length) throw new RangeError(`${from}..${to} is outside`)
       const start = from === 0 ? memory.address : memory.address + BigInt(from)
-      return send(socket, start, wide(to - from), dontWait | noSignal)
+      const result = send(socket, start, wide(to - from), dontWait | noSignal)
+      return result < 0 ? -failure[0]! : result
     },
-    accept: (socket) => accept4(socket, 0n, 0n, acceptFlags),
-    close: (descriptor) => close(descriptor),
-    splice: (from, to, length) => splice(from, 0n, to, 0n, wide(length), moveFlags),
-    epollCreate: () => create(closeOnExec),
+    accept(socket) {
+      const result = accept4(socket, 0n, 0n, acceptFlags)
+      return result < 0 ? -failure[0]! : result
+    },
+    close(descriptor) {
+      const result = close(descriptor)
+      return result < 0 ? -failure[0]! : result
+    },
+    splice(from, to, length) {
+      const result = splice(from, 0n, to, 0n, wide(length), moveFlags)
+      return result < 0 ? -failure[0]! : result
+    },
+    epollCreate() {
+      const result = create(closeOnExec)
+      return result < 0 ? -failure[0]! : result
+    },
     epollAdd: (queue, descriptor, events, key, turn) => change(queue, controlAdd, descriptor, events, key, turn),
     epollChange: (queue, descriptor, events, key, turn) => change(queue, controlChange, descriptor, events, key, turn),
     epollRemove: (queue, descriptor) => change(queue, controlRemove, descriptor, 0, 0, 0),
-    epollTake: (queue) => wait(queue, eventsAt, eventsPerTake, 0),
+    epollTake(queue) {
+      const result = wait(queue, eventsAt, eventsPerTake, 0)
+      return result < 0 ? -failure[0]! : result
+    },
     events: {
       what: (index) => words[index * eventWords]!,
       key: (index) => words[index * eventWords + 1]!,

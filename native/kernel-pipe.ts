@@ -39,16 +39,7 @@ export interface BytePipe {
   close(): void
 }
 
-type SpliceCalls = Pick<FastCalls, 'splice' | 'errno'>
-
-function wrapped(libc: Libc): SpliceCalls {
-  return {
-    get errno() {
-      return libc.errno()
-    },
-    splice: (from, to, length) => libc.splice(from, to, length, moveFlags),
-  }
-}
+type SpliceCalls = Pick<FastCalls, 'splice'>
 
 export class KernelPipe implements BytePipe {
   readonly capacity: number
@@ -66,7 +57,12 @@ export class KernelPipe implements BytePipe {
     if (libc === undefined) return undefined
     const ends = Buffer.alloc(8)
     if (libc.pipe2(ends, constants.O_NONBLOCK | closeOnExec) !== 0) return undefined
-    const pipe = new KernelPipe(libc, fast ?? wrapped(libc), ends, wanted)
+    const pipe = new KernelPipe(
+      libc,
+      fast ?? { splice: (from, to, length) => libc.splice(from, to, length, moveFlags) },
+      ends,
+      wanted,
+    )
     if (pipe.works()) return pipe
     pipe.close()
     return undefined
@@ -84,7 +80,7 @@ export class KernelPipe implements BytePipe {
   take(socket: number, atMost: number): number {
     const taken = this.calls.splice(socket, this.writeEnd, atMost)
     if (taken >= 0) return taken
-    return this.calls.errno === EAGAIN ? nothingToTake : takeFailed
+    return taken === -EAGAIN ? nothingToTake : takeFailed
   }
 
   give(socket: number, count: number): number {

@@ -2,13 +2,18 @@
  * The few calls of the C library that Node lacks, through `node:ffi`. Nothing outside this folder sees an address or an
  * errno number.
  *
+ * A call that failed answers -errno, as the kernel does. The number lies in memory of this thread and is read in the
+ * very function that called, before anything else is called, entered or allocated: the runtime makes system calls of
+ * its own whenever it gets the chance, and they would overwrite it.
+ *
  * `loadLibc` answers a reason instead of throwing: without it the mesh runs, but without handover of descriptors.
  * Struct layouts are those of 64-bit little-endian Linux (x64, arm64); other machines get the reason.
  */
 import { endianness } from 'node:os'
 // Before node:ffi is loaded: what it takes is gone afterwards.
-import './fast-calls.ts'
+import './bare-functions.ts'
 
+/** Every call: below 0 = failed, with -errno. */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(descriptor: number, address: Buffer, length: number): number
@@ -31,8 +36,6 @@ export interface Libc {
   socketpair(domain: number, type: number, protocol: number, ends: Buffer): number
   /** Without offsets: sockets and pipes have none. `length` below 2 GiB. */
   splice(from: number, to: number, length: number, flags: number): number
-  /** Number of the last failed call. Only valid right after it. */
-  errno(): number
   addressOf(memory: Buffer): bigint
 }
 
@@ -68,28 +71,80 @@ export function loadLibc(): LibcOutcome {
       splice: { arguments: ['i32', 'u64', 'i32', 'u64', 'u64', 'u32'], return: 'i32' },
       __errno_location: { arguments: [], return: 'pointer' },
     })
+    const failure = new Int32Array(ffi.toArrayBuffer(call.__errno_location(), 4, false))
     const libc: Libc = {
-      socket: (domain, type, protocol) => call.socket(domain, type, protocol),
-      bind: (descriptor, address, length) => call.bind(descriptor, address, length),
-      sendmsg: (descriptor, message, flags) => Number(call.sendmsg(descriptor, message, flags)),
-      recvmsg: (descriptor, message, flags) => Number(call.recvmsg(descriptor, message, flags)),
-      close: (descriptor) => call.close(descriptor),
-      fcntl: (descriptor, command, argument) => call.fcntl(descriptor, command, argument),
-      ioctl: (descriptor, request, value) => call.ioctl(descriptor, request, value),
-      getsockopt: (descriptor, level, option, value, length) =>
-        call.getsockopt(descriptor, level, option, value, length),
-      setsockopt: (descriptor, level, option, value, length) =>
-        call.setsockopt(descriptor, level, option, value, length),
-      getsockname: (descriptor, address, length) => call.getsockname(descriptor, address, length),
-      getpeername: (descriptor, address, length) => call.getpeername(descriptor, address, length),
-      listen: (descriptor, backlog) => call.listen(descriptor, backlog),
-      connect: (descriptor, address, length) => call.connect(descriptor, address, length),
-      shutdown: (descriptor, how) => call.shutdown(descriptor, how),
-      flock: (descriptor, operation) => call.flock(descriptor, operation),
-      pipe2: (ends, flags) => call.pipe2(ends, flags),
-      socketpair: (domain, type, protocol, ends) => call.socketpair(domain, type, protocol, ends),
-      splice: (from, to, length, flags) => call.splice(from, 0n, to, 0n, BigInt(length), flags),
-      errno: () => ffi.getInt32(call.__errno_location(), 0),
+      socket(domain, type, protocol) {
+        const result = call.socket(domain, type, protocol)
+        return result < 0 ? -failure[0]! : result
+      },
+      bind(descriptor, address, length) {
+        const result = call.bind(descriptor, address, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      sendmsg(descriptor, message, flags) {
+        const result = Number(call.sendmsg(descriptor, message, flags))
+        return result < 0 ? -failure[0]! : result
+      },
+      recvmsg(descriptor, message, flags) {
+        const result = Number(call.recvmsg(descriptor, message, flags))
+        return result < 0 ? -failure[0]! : result
+      },
+      close(descriptor) {
+        const result = call.close(descriptor)
+        return result < 0 ? -failure[0]! : result
+      },
+      fcntl(descriptor, command, argument) {
+        const result = call.fcntl(descriptor, command, argument)
+        return result < 0 ? -failure[0]! : result
+      },
+      ioctl(descriptor, request, value) {
+        const result = call.ioctl(descriptor, request, value)
+        return result < 0 ? -failure[0]! : result
+      },
+      getsockopt(descriptor, level, option, value, length) {
+        const result = call.getsockopt(descriptor, level, option, value, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      setsockopt(descriptor, level, option, value, length) {
+        const result = call.setsockopt(descriptor, level, option, value, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      getsockname(descriptor, address, length) {
+        const result = call.getsockname(descriptor, address, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      getpeername(descriptor, address, length) {
+        const result = call.getpeername(descriptor, address, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      listen(descriptor, backlog) {
+        const result = call.listen(descriptor, backlog)
+        return result < 0 ? -failure[0]! : result
+      },
+      connect(descriptor, address, length) {
+        const result = call.connect(descriptor, address, length)
+        return result < 0 ? -failure[0]! : result
+      },
+      shutdown(descriptor, how) {
+        const result = call.shutdown(descriptor, how)
+        return result < 0 ? -failure[0]! : result
+      },
+      flock(descriptor, operation) {
+        const result = call.flock(descriptor, operation)
+        return result < 0 ? -failure[0]! : result
+      },
+      pipe2(ends, flags) {
+        const result = call.pipe2(ends, flags)
+        return result < 0 ? -failure[0]! : result
+      },
+      socketpair(domain, type, protocol, ends) {
+        const result = call.socketpair(domain, type, protocol, ends)
+        return result < 0 ? -failure[0]! : result
+      },
+      splice(from, to, length, flags) {
+        const result = call.splice(from, 0n, to, 0n, BigInt(length), flags)
+        return result < 0 ? -failure[0]! : result
+      },
       addressOf: (memory) => ffi.getRawPointer(memory),
     }
     return { libc, problem: undefined }

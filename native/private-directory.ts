@@ -19,9 +19,11 @@ export function makePrivateDirectory(path: string): string | undefined {
   return distrustOf(path)
 }
 
-/** Why files in this directory cannot be believed; undefined = they can. Throws what lstat throws. */
-export function distrustOf(path: string): string | undefined {
-  const own = process.getuid?.() ?? 0
+/**
+ * Why files in this directory cannot be believed; undefined = they can. `own`: the user beside root who may own it, and
+ * what leads to it. Throws what lstat throws.
+ */
+export function distrustOf(path: string, own: number = process.getuid?.() ?? 0): string | undefined {
   let at = '/'
   let links = 0
   const rest = partsOf(path)

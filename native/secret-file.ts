@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 
-const maxBytes = 4096
+const defaultMaxBytes = 4096
 /** The file is looked at once in this time, ms. */
 const lookMs = 1000
 
@@ -14,15 +14,17 @@ export class SecretFile<T> {
   readonly path: string
   private readonly parse: (text: string) => T
   private readonly now: () => number
+  private readonly maxBytes: number
   private value: T | undefined
   private lookedAt = Number.NEGATIVE_INFINITY
   private stamp = ''
 
   /** parse: throws what is wrong, without the secret. now: monotonic ms. */
-  constructor(path: string, parse: (text: string) => T, now: () => number) {
+  constructor(path: string, parse: (text: string) => T, now: () => number, maxBytes = defaultMaxBytes) {
     this.path = path
     this.parse = parse
     this.now = now
+    this.maxBytes = maxBytes
   }
 
   /** The newest good value; a file that turned bad, or is gone, leaves none, because nobody knows why. */
@@ -36,7 +38,7 @@ export class SecretFile<T> {
       if (stamp === this.stamp) return this.value
       this.stamp = stamp
       this.value = undefined
-      if (size > maxBytes) throw new Error(`${size} bytes, allowed ${maxBytes}`)
+      if (size > this.maxBytes) throw new Error(`${size} bytes, allowed ${this.maxBytes}`)
       if ((mode & 0o027) !== 0)
         throw new Error('others may read or write it; chmod 600, or 640 with a group of its own')
       this.value = this.parse(readFileSync(this.path, 'latin1'))

@@ -70,7 +70,7 @@ export class MessageMemory {
     this.writeHeader(nameLength, used === 0 ? 0 : (used + 7) & ~7)
     const sent = this.libc.sendmsg(socket, this.header, messageDontWait | messageNoSignal)
     if (sent >= 0) return 'sent'
-    const reason = errnoName(this.libc.errno())
+    const reason = errnoName(-sent)
     if (reason === 'EAGAIN' || reason === 'ENOBUFS' || reason === 'ETOOMANYREFS' || reason === 'EINTR') return 'full'
     if (reason === 'ECONNREFUSED' || reason === 'ENOENT') return 'gone'
     return { problem: reason }
@@ -82,7 +82,7 @@ export class MessageMemory {
     this.writeHeader(0, this.control.length)
     const got = this.libc.recvmsg(socket, this.header, messageDontWait | messageCloseOnExec)
     if (got < 0) {
-      const reason = errnoName(this.libc.errno())
+      const reason = errnoName(-got)
       return reason === 'EAGAIN' || reason === 'EINTR' ? { kind: 'empty' } : { kind: 'cut', problem: reason }
     }
     const descriptors = this.readDescriptors(Number(this.header.readBigUInt64LE(40)))

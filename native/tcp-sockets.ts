@@ -43,18 +43,19 @@ export class TcpSockets {
   /** A bound socket that does not listen yet. */
   bound(address: string, port: number, sharesPort: boolean): number {
     const socket = this.make(address)
-    const what = `${address}:${port}`
     const length = writeSocketAddress(this.name, address, port)
-    const isSet =
-      this.set(socket, socketLevel, reuseAddress, 1) && (!sharesPort || this.set(socket, socketLevel, reusePort, 1))
-    if (isSet && this.libc.bind(socket, this.name, length) === 0) return socket
-    throw this.closing(socket, `bind ${what}`)
+    let failure = this.set(socket, socketLevel, reuseAddress, 1)
+    if (failure === 0 && sharesPort) failure = this.set(socket, socketLevel, reusePort, 1)
+    if (failure === 0) failure = this.libc.bind(socket, this.name, length)
+    if (failure === 0) return socket
+    throw this.closing(socket, failure, `bind ${address}:${port}`)
   }
 
   /** TCP_NODELAY passes on to what is accepted. */
   listen(socket: number, backlog: number, what: string): void {
     this.prepare(socket)
-    if (this.libc.listen(socket, backlog) !== 0) throw this.closing(socket, `listen ${what}`)
+    const failure = this.libc.listen(socket, backlog)
+    if (failure !== 0) throw this.closing(socket, failure, `listen ${what}`)
   }
 
   /**
@@ -65,22 +66,22 @@ export class TcpSockets {
     const socket = this.make(address)
     this.set(socket, tcpLevel, noDelay, 1)
     const length = writeSocketAddress(this.name, address, port)
-    if (this.libc.connect(socket, this.name, length) === 0 || this.libc.errno() === inProgress) return socket
-    throw this.closing(socket, `connect ${address}:${port}`)
+    const failure = this.libc.connect(socket, this.name, length)
+    if (failure === 0 || failure === -inProgress) return socket
+    throw this.closing(socket, failure, `connect ${address}:${port}`)
   }
 
   /** errno; 0 = connected. */
   connectFailure(socket: number): number {
     this.valueLength.writeUInt32LE(4, 0)
-    if (this.libc.getsockopt(socket, socketLevel, socketError, this.value, this.valueLength) !== 0)
-      return this.libc.errno()
-    return this.value.readInt32LE(0)
+    const failure = this.libc.getsockopt(socket, socketLevel, socketError, this.value, this.valueLength)
+    return failure === 0 ? this.value.readInt32LE(0) : -failure
   }
 
   /** A socket of another process. */
   prepare(socket: number): void {
     const flags = this.libc.fcntl(socket, getStatusFlags, 0)
-    if (flags < 0) throw this.error(`descriptor ${socket}`)
+    if (flags < 0) throw systemError(flags, `descriptor ${socket}`)
     if ((flags & constants.O_NONBLOCK) === 0) this.libc.fcntl(socket, setStatusFlags, flags | constants.O_NONBLOCK)
     this.set(socket, tcpLevel, noDelay, 1)
   }
@@ -115,24 +116,23 @@ export class TcpSockets {
 
   private make(address: string): number {
     const socket = this.libc.socket(familyOf(address), streamSocket, 0)
-    if (socket < 0) throw this.error('socket')
+    if (socket < 0) throw systemError(socket, 'socket')
     return socket
   }
 
-  private set(socket: number, level: number, option: number, value: number): boolean {
+  private set(socket: number, level: number, option: number, value: number): number {
     this.value.writeInt32LE(value, 0)
-    return this.libc.setsockopt(socket, level, option, this.value, 4) === 0
+    return this.libc.setsockopt(socket, level, option, this.value, 4)
   }
 
-  private closing(socket: number, what: string): Error {
-    const error = this.error(what)
+  private closing(socket: number, failure: number, what: string): Error {
     this.libc.close(socket)
-    return error
+    return systemError(failure, what)
   }
+}
 
-  private error(what: string): Error {
-    const errno = -this.libc.errno()
-    const code = getSystemErrorName(errno)
-    return Object.assign(new Error(`${what}: ${code}`), { code, errno })
-  }
+/** @param errno below 0 */
+function systemError(errno: number, what: string): Error {
+  const code = getSystemErrorName(errno)
+  return Object.assign(new Error(`${what}: ${code}`), { code, errno })
 }
