@@ -15,6 +15,7 @@ export const defaultLogFormat =
 export const plainOperators = [
   'START_TIME',
   'PROTOCOL',
+  'STREAM_ID',
   'RESPONSE_CODE',
   'RESPONSE_CODE_DETAILS',
   'RESPONSE_FLAGS',
@@ -36,6 +37,7 @@ export const plainOperators = [
   'TRACE_ID',
   'HOSTNAME',
   'MESH_ERROR',
+  'MESH_AUTHORIZATION',
   'MESH_TIER',
   'MESH_LISTENER',
   'MESH_SOURCE_APP',
@@ -65,6 +67,8 @@ export type LogPart =
    * `:authority` are parts of the request line.
    */
   | { readonly kind: 'request-field'; readonly names: readonly string[]; readonly maxLength: number }
+  /** The same of the reply, as the caller gets it. */
+  | { readonly kind: 'reply-field'; readonly names: readonly string[]; readonly maxLength: number }
   /** Ms until the endpoint's reply began: `RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`. */
   | { readonly kind: 'upstream-time' }
 
@@ -109,15 +113,13 @@ function parseOperator(text: string): LogPart | string {
   }
   if (absentOperators.some((name) => text === name || text.startsWith(`${name}(`))) return { kind: 'absent' }
   const [, name, argument = '', length] = /^([A-Z_]+)\(([^()]*)\)(?::(\d{1,6}))?$/.exec(text) ?? []
-  const allowed = `allowed ${plainOperators.join(', ')}, REQ(name?other):length and RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)`
-  if (name === 'REQ') {
-    const names = argument.split('?').map((one) => one.toLowerCase())
-    const isGood =
-      names.length <= 2 && names.every((one) => /^:(?:method|path|authority)$|^[!#$&'*+.^_`|~0-9a-z-]+$/.test(one))
-    if (!isGood) return `%${text}%: not one or two names of fields, ${allowed}`
-    return { kind: 'request-field', names, maxLength: length === undefined ? Infinity : Number(length) }
-  }
+  const allowed = `allowed ${plainOperators.join(', ')}, REQ(name?other):length and RESP(name?other):length`
   if (name === 'RESP' && argument.toLowerCase() === 'x-envoy-upstream-service-time') return { kind: 'upstream-time' }
-  if (name === 'RESP') return `%${text}%: fields of the reply are not kept for the log, ${allowed}`
-  return `%${text}%: not implemented, ${allowed}`
+  if (name !== 'REQ' && name !== 'RESP') return `%${text}%: not implemented, ${allowed}`
+  const names = argument.split('?').map((one) => one.toLowerCase())
+  const isName = (one: string): boolean =>
+    /^[!#$&'*+.^_`|~0-9a-z-]+$/.test(one) || (name === 'REQ' && /^:(?:method|path|authority)$/.test(one))
+  if (names.length > 2 || !names.every(isName)) return `%${text}%: not one or two names of fields, ${allowed}`
+  const maxLength = length === undefined ? Infinity : Number(length)
+  return { kind: name === 'REQ' ? 'request-field' : 'reply-field', names, maxLength }
 }

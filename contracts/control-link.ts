@@ -3,8 +3,17 @@
  * dials, says hello, gets the whole snapshot (a large one in slices), then deltas. Control may die: the worker carries
  * on with what it has and dials again with back-off; the new control sends the whole snapshot.
  */
-import type { CloseConnectionsQuestion, ConnectionsQuestion, TapQuestion } from './live-view.ts'
+import type { DryRunQuestion } from './dry-run.ts'
+import type { WorkerTrouble } from './events.ts'
+import type {
+  CloseConnectionsQuestion,
+  CloseStreamsQuestion,
+  ConnectionsQuestion,
+  StreamsQuestion,
+  TapQuestion,
+} from './live-view.ts'
 import type { Snapshot, SnapshotDelta } from './snapshot.ts'
+import type { ClientCredential, WorkloadCertificates } from './workload-certificate.ts'
 
 export const controlLinkVersion = 1
 
@@ -43,6 +52,8 @@ export type WorkerToControl =
    * each.
    */
   | { readonly type: 'refused-application'; readonly application: string }
+  /** All that is wrong now, at changes and after each hello; at most `maxWorkerTroubles`. */
+  | { readonly type: 'troubles'; readonly troubles: readonly WorkerTrouble[] }
   | { readonly type: 'reply'; readonly id: number; readonly body: unknown }
   | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string }
 
@@ -69,6 +80,13 @@ export type ControlToWorker =
    */
   | { readonly type: 'slice'; readonly slice: SnapshotSlice }
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+  /** The whole set, before the first snapshot and whenever it changed. Never logged: it holds keys. */
+  | {
+      readonly type: 'certificates'
+      readonly certificates: WorkloadCertificates
+      /** Absent from older controls. */
+      readonly credentials?: readonly ClientCredential[]
+    }
   | { readonly type: 'delta'; readonly delta: SnapshotDelta }
   | { readonly type: 'ask'; readonly id: number; readonly question: WorkerQuestion }
 
@@ -87,12 +105,17 @@ export type WorkerQuestion =
   /** Listens again where a drain ended it. */
   | { readonly kind: 'undrain-listeners' }
   | { readonly kind: 'reopen-logs' }
+  | DryRunQuestion
   /** Answer: TapAnswer. */
   | TapQuestion
   /** Answer: ConnectionsAnswer. */
   | ConnectionsQuestion
   /** Answer: ConnectionsAnswer, of those that were told to end. */
   | CloseConnectionsQuestion
+  /** Answer: StreamsAnswer. */
+  | StreamsQuestion
+  /** Answer: StreamsAnswer, of those that were ended. */
+  | CloseStreamsQuestion
 
 /**
  * One worker's numbers, names and labels as Prometheus wants them. Counters grow from the start of the worker or from
@@ -129,6 +152,10 @@ export interface ExplainRequest {
   /** In their order; a name may come more than once. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly sourceApp: string | undefined
+  /** Who the peer is by its certificate: a SPIFFE id. Absent = it has none. */
+  readonly principal?: string
+  /** Absent = 127.0.0.1. */
+  readonly sourceAddress?: string
 }
 
 export interface ExplainAnswer {
@@ -156,6 +183,8 @@ export interface ExplainDestination {
   readonly subset: string | undefined
   readonly share: number
   readonly candidates: readonly { readonly endpoint: string; readonly usable: boolean; readonly reason: string }[]
+  /** Something about it that is good to know; absent = nothing. */
+  readonly note?: string
   readonly policy: readonly { readonly path: string; readonly value: string; readonly origin: string }[]
 }
 
@@ -168,6 +197,8 @@ export interface ClusterDump {
   readonly pendingRequests: number
   readonly connections: number
   readonly breaker: 'closed' | 'open' | 'half-open' | 'off'
+  /** Requests in hand by caller, of those that were counted by caller (`docs/overload.md`). */
+  readonly callers: readonly { readonly caller: string; readonly requests: number }[]
 }
 
 export interface EndpointDump {

@@ -38,6 +38,7 @@ export const errorCodes = {
   E_HTTP_METHOD: { source: 'downstream', retry: 'never', text: 'the method is not allowed here' },
   E_HTTP_EXPECTATION: { source: 'downstream', retry: 'never', text: 'the expectation is unknown' },
   E_DOWNSTREAM_TIMEOUT: { source: 'downstream', retry: 'never', text: 'the caller did not send its request in time' },
+  E_ENDED_BY_OPERATOR: { source: 'internal', retry: 'idempotent', text: 'an operator ended the request' },
   E_DOWNSTREAM_RESET: { source: 'downstream', retry: 'never', text: 'the caller went away' },
   E_PROXY_PROTOCOL: { source: 'downstream', retry: 'never', text: 'the PROXY protocol header is malformed' },
   // route
@@ -75,6 +76,21 @@ export const errorCodes = {
     retry: 'before-send',
     text: 'a limit on connections, pending requests or requests of the service was reached',
   },
+  E_BALANCE_CONCURRENCY: {
+    source: 'upstream',
+    retry: 'before-send',
+    text: 'the service has as many requests as it answers without a queue',
+  },
+  E_BALANCE_ADMISSION: {
+    source: 'upstream',
+    retry: 'before-send',
+    text: 'too much of what the service gets fails, so a part is refused',
+  },
+  E_BALANCE_CALLER_SHARE: {
+    source: 'downstream',
+    retry: 'before-send',
+    text: 'the caller has its share of the requests of the service',
+  },
   // connect
   E_CONNECT_REFUSED: { source: 'upstream', retry: 'before-send', text: 'the endpoint refused the connection' },
   E_CONNECT_TIMEOUT: { source: 'upstream', retry: 'before-send', text: 'no connection to the endpoint in time' },
@@ -89,10 +105,18 @@ export const errorCodes = {
   E_UPSTREAM_PROTOCOL: {
     source: 'upstream',
     retry: 'never',
-    text: 'the reply breaks the HTTP/1.1 grammar or its framing',
+    text: 'the reply breaks the grammar or the framing of its protocol',
   },
   E_UPSTREAM_TRUNCATED: { source: 'upstream', retry: 'never', text: 'the reply ended before its announced end' },
   // policy
+  E_TOKEN_REFUSED: { source: 'downstream', retry: 'never', text: 'the token of the caller is not good' },
+  E_KEYS_UNREACHABLE: { source: 'config', retry: 'never', text: 'the keys of an issuer of tokens cannot be had' },
+  E_AUTHORIZATION_UNAVAILABLE: {
+    source: 'downstream',
+    retry: 'idempotent',
+    text: 'an external authorizer that has to judge the request gave no verdict',
+  },
+  E_AUTHORIZATION_DENIED: { source: 'downstream', retry: 'never', text: 'a policy does not allow the call' },
   E_RATE_LIMITED: { source: 'downstream', retry: 'never', text: 'a rate limit was reached' },
   E_FAULT_INJECTED: { source: 'config', retry: 'never', text: 'a rule injected this fault on purpose' },
   E_OVERLOAD: { source: 'internal', retry: 'before-send', text: 'the mesh itself is overloaded and sheds requests' },
@@ -104,6 +128,20 @@ export const errorCodes = {
   },
   E_CENTER_OVERLOAD: { source: 'center', retry: 'before-send', text: 'the center sheds requests of this host' },
   E_CENTER_UNREACHABLE: { source: 'center', retry: 'before-send', text: 'no center answers' },
+  // identity
+  E_TLS_REQUIRED: {
+    source: 'downstream',
+    retry: 'never',
+    text: 'the caller spoke without TLS to a port that takes mutual TLS alone',
+  },
+  E_CERTIFICATE_INVALID: {
+    source: 'config',
+    retry: 'never',
+    text: 'a certificate, its key or its trust bundle cannot be used; what was read before stays in use',
+  },
+  // identities
+  E_CA_REFUSED: { source: 'center', retry: 'never', text: 'the certificate authority refused a certificate' },
+  E_CA_UNREACHABLE: { source: 'center', retry: 'idempotent', text: 'no certificate authority answers' },
   // registry
   E_REGISTRY_UNREACHABLE: { source: 'registry', retry: 'idempotent', text: 'no server of the registry answers' },
   E_REGISTRY_TIMEOUT: { source: 'registry', retry: 'idempotent', text: 'the registry did not answer in time' },
@@ -120,6 +158,17 @@ export const errorCodes = {
     text: 'an empty or shrinking answer is held back until it is confirmed',
   },
   E_REGISTRY_CONFLICT: { source: 'registry', retry: 'never', text: 'somebody else changed the record meanwhile' },
+  // the store of a center
+  E_STORE_CONFLICT: {
+    source: 'center',
+    retry: 'never',
+    text: 'somebody else changed the object meanwhile; read it again',
+  },
+  E_STORE_UNAVAILABLE: {
+    source: 'center',
+    retry: 'idempotent',
+    text: 'the store of the center cannot be read or written',
+  },
   // config and rules
   E_CONFIG_INVALID: {
     source: 'config',

@@ -10,6 +10,7 @@
  * are ignored, so that neighbouring versions can talk; a different `link` number in the greeting is refused with
  * E_HANDOFF_VERSION.
  */
+import type { CanaryOrder, CanaryReport, GoldenSignals } from './canary.ts'
 import type { ErrorCode } from './errors.ts'
 
 export const handoffVersion = 1
@@ -20,6 +21,9 @@ export const maxHandoffFrameBytes = 16 * 1024 * 1024
 /** Linux takes 253 descriptors per message (SCM_MAX_FD). */
 export const maxDescriptorsPerBatch = 200
 
+/** Of one item: connections that go together. */
+export const maxDescriptorsTogether = 2000
+
 /** Unacknowledged batches on one datagram socket; Linux queues `net.unix.max_dgram_qlen` = 10 datagrams. */
 export const maxBatchesInFlight = 4
 
@@ -29,6 +33,8 @@ export type GenerationPhase =
   | 'starting'
   /** All are ready; probe requests run through the workers' own listeners before they get real connections. */
   | 'proving'
+  /** One worker serves beside the old generation and is compared with it; the others wait. */
+  | 'canary'
   /** Told to serve; not all workers have answered `serving`. */
   | 'taking-over'
   | 'serving'
@@ -131,6 +137,8 @@ export type ChildToWatchdog =
        * them.
        */
       readonly active?: number
+      /** Where the ping asked for it. Absent from a release that does not know canaries. */
+      readonly signals?: GoldenSignals
     }
   /** Sent at changes while draining, at most every 500 ms. */
   | { readonly type: 'progress'; readonly left: number; readonly moved: number }
@@ -172,9 +180,16 @@ export type WatchdogToChild =
   | { readonly type: 'retire' }
   /**
    * `workers`: how busy the serving workers of the receiver's generation said they are, itself among them; only where
-   * there are some to compare.
+   * there are some to compare. `canary`: a worker of the generation that is being tried, which gets its even share of
+   * their connections; `wantsSignals` while there is one.
    */
-  | { readonly type: 'ping'; readonly id: number; readonly workers?: readonly WorkerLoad[] }
+  | {
+      readonly type: 'ping'
+      readonly id: number
+      readonly workers?: readonly WorkerLoad[]
+      readonly canary?: WorkerLoad & { readonly generation: number }
+      readonly wantsSignals?: boolean
+    }
   /** Control: newest state, for `/generations` and `/fallback`; at changes, at most every 500 ms. */
   | { readonly type: 'state'; readonly state: WatchdogState }
   /**
@@ -205,7 +220,7 @@ export interface MovedItem {
    * keys of a transport: never logged, never on disk.
    */
   readonly state: unknown
-  /** How many descriptors of the batch are its own, in order: 1, or 2 for a pair (downstream, upstream). */
+  /** How many descriptors of the batch, and of those sent ahead of it, are its own, in order; 2 for a pair. */
   readonly descriptors: number
 }
 
@@ -216,23 +231,31 @@ export type PredecessorToSuccessor =
       readonly generation: number
       readonly index: number
       readonly pid: number
+      /** It gives some of its connections and goes on serving; nobody waits for it. */
+      readonly isNeighbour?: boolean
     }
   /**
    * Breaker, ejection, latency, rate limits, counters: plain data of the worker core, sent once, before the first
    * connection.
    */
   | { readonly type: 'state'; readonly part: string; readonly body: unknown }
-  /** Descriptors are in the successor's datagram socket. Answer: `taken`. */
+  /** The first descriptors of an item that has more than a datagram holds; `connections` follows. Answer: `taken`. */
+  | { readonly type: 'ahead'; readonly batch: number }
+  /** Descriptors, or the last of them, are in the successor's datagram socket. Answer: `taken`. */
   | { readonly type: 'connections'; readonly batch: number; readonly items: readonly MovedItem[] }
   | { readonly type: 'done' }
 
 export type SuccessorToPredecessor =
-  | { readonly type: 'welcome'; readonly link: typeof handoffVersion }
+  /** `takesAhead`: it knows `ahead`; absent from a release that does not. */
+  | { readonly type: 'welcome'; readonly link: typeof handoffVersion; readonly takesAhead?: boolean }
   | { readonly type: 'refused'; readonly code: ErrorCode; readonly message: string }
   /**
    * Sent before the first byte of any of them is read. `refused` holds positions in `items` that the predecessor keeps.
    */
   | { readonly type: 'taken'; readonly batch: number; readonly refused: readonly number[] }
+
+/** Longest time that a drill takes the centers away, ms. */
+export const maxCenterCutMs = 600_000
 
 // ---- an operator and the watchdog
 // ----------------------------------------------------------------------------------------------
@@ -258,10 +281,26 @@ export type OperatorRequest =
    */
   | { readonly type: 'reload'; readonly wait: 'serving' | 'gone' }
   | { readonly type: 'upgrade'; readonly release: Release; readonly wait: 'serving' | 'gone' }
-  /** New generation of the release that ran before the present one. */
+  /**
+   * An upgrade with one worker first. A request of its own, so that a watchdog that does not know it refuses instead of
+   * leaving the canary out.
+   */
+  | {
+      readonly type: 'canary'
+      readonly release: Release
+      readonly order: CanaryOrder
+      readonly wait: 'serving' | 'gone'
+    }
+  /**
+   * While a canary is tried: it is taken back. Else a new generation of the release that ran before the present one.
+   */
   | { readonly type: 'rollback'; readonly wait: 'serving' | 'gone' }
   /** Drain and end everything, then the watchdog. */
   | { readonly type: 'stop'; readonly deadlineMs: number }
+  /**
+   * For drills: for so long, ms (at most `maxCenterCutMs`, 0 ends it), the relay behaves as if no center answered.
+   */
+  | { readonly type: 'cut-centers'; readonly forMs: number }
   /** For drills: the signal goes to one of our own children, never elsewhere. */
   | {
       readonly type: 'signal'
@@ -299,6 +338,8 @@ export interface GenerationState {
   readonly startedAt: number
   readonly children: readonly ChildState[]
   readonly waits: readonly string[]
+  /** While it is a canary: how it does. */
+  readonly canary?: CanaryReport
 }
 
 export interface RelayState {
@@ -306,6 +347,8 @@ export interface RelayState {
   readonly tier: 'agent' | 'center' | 'direct'
   readonly isRelaying: boolean
   readonly since: number
+  /** The newest changes of the path, oldest first, at most 20; absent from a release that did not keep them. */
+  readonly turns?: readonly { readonly at: number; readonly tier: 'agent' | 'center' | 'direct' }[]
   /** Age of the relay targets, ms; -1 = there are none. */
   readonly targetsAgeMs: number
   readonly targetsProblem: string | undefined
@@ -361,4 +404,6 @@ export interface RestartReport {
   readonly servingMs: number | undefined
   readonly goneMs: number | undefined
   readonly counts: readonly DrainCount[]
+  /** Of an upgrade that had a canary. */
+  readonly canary?: CanaryReport
 }

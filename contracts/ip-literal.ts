@@ -20,6 +20,17 @@ export function parseIpv6(text: string): Buffer | undefined {
   return gap < 2 ? undefined : Buffer.from([...head, ...Array<number>(gap).fill(0), ...tail])
 }
 
+/** Whether two texts are one address: in any spelling of IPv6, and for IPv4 also mapped into it. */
+export function isSameAddress(one: string, other: string): boolean {
+  if (one === other) return true
+  const bytes = bytesOf(one)
+  return bytes !== undefined && bytesOf(other)?.equals(bytes) === true
+}
+
+function bytesOf(text: string): Buffer | undefined {
+  return parseIpv6(isIpv4(text) ? `::ffff:${text}` : text)
+}
+
 /** Two bytes of a hexadecimal group, four of a dotted tail, or [-1] for neither. */
 function groupBytes(group: string, mayBeDotted: boolean): number[] {
   if (/^[0-9a-fA-F]{1,4}$/.test(group)) {
@@ -27,4 +38,9 @@ function groupBytes(group: string, mayBeDotted: boolean): number[] {
     return [value >> 8, value & 0xff]
   }
   return mayBeDotted && isIpv4(group) ? group.split('.').map(Number) : [-1]
+}
+
+/** Of an address as sockets and the configuration spell it. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
 }

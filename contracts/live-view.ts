@@ -88,6 +88,66 @@ export interface ConnectionsAnswer {
   readonly total: number
 }
 
+/** Which requests in flight; what is absent matches everything. */
+export interface StreamFilter {
+  /** `PID-CONNECTION-STREAM` as in the list. */
+  readonly ids?: readonly string[]
+  readonly listener?: string
+  /** Name of a service, or its whole key. */
+  readonly service?: string
+  /** Address of the caller, with or without port. */
+  readonly peer?: string
+  /** In flight for so long. */
+  readonly leastMs?: number
+}
+
+export interface StreamsQuestion {
+  readonly kind: 'streams'
+  readonly filter: StreamFilter
+}
+
+export interface CloseStreamsQuestion {
+  readonly kind: 'close-streams'
+  readonly filter: StreamFilter
+}
+
+export interface StreamsAnswer {
+  /** The oldest first, at most `maxListedConnections`. */
+  readonly streams: readonly StreamRow[]
+  /** That match, listed or not. */
+  readonly total: number
+}
+
+/** A request in flight. */
+export interface StreamFacts {
+  /** `HTTP/2`, `grpc`, … */
+  readonly protocol: string
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  /** Key of the service; `-` = not routed yet. */
+  readonly service: string
+  /** Of the endpoint that works on it; `-` = none yet. */
+  readonly upstream: string
+  /** `waits` for an endpoint, is `sent` to one, or that one `answers`. */
+  readonly state: 'waits' | 'sent' | 'answers'
+  /** Content so far, from and to the caller. */
+  readonly bytesUp: number
+  readonly bytesDown: number
+  /** Of gRPC. */
+  readonly messagesUp?: number
+  readonly messagesDown?: number
+}
+
+export interface StreamRow extends StreamFacts {
+  readonly id: string
+  readonly listener: string
+  /** `address:port` of the caller. */
+  readonly peer: string
+  readonly sourceApp: string
+  readonly ageMs: number
+}
+
 export const maxListedConnections = 1000
 
 export interface ConnectionRow {
@@ -101,6 +161,8 @@ export interface ConnectionRow {
   readonly ageMs: number
   /** HTTP: requests served so far. */
   readonly requests: number | undefined
+  /** HTTP/2: open now; absent from a release that did not say it. */
+  readonly streams?: number | undefined
   /** TCP and WebSocket: the endpoint, and bytes from and to the caller. */
   readonly upstream: string | undefined
   readonly bytesUp: number | undefined

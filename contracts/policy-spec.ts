@@ -83,6 +83,38 @@ export interface BreakerSpec {
   readonly openMs: number
 }
 
+/** Adaptive concurrency by the gradient of latency, as Envoy's. Off unless a MeshPolicy asks for it. */
+export interface ConcurrencySpec {
+  /** Of the latencies of a window, 0..1. */
+  readonly percentile: number
+  readonly minLimit: number
+  readonly maxLimit: number
+  readonly updateIntervalMs: number
+  /** The lowest latency is measured anew this often. */
+  readonly minRttIntervalMs: number
+  /** Share of the lowest latency that is no sign of a queue yet. */
+  readonly buffer: number
+}
+
+/** Refusals by the success rate of a window (Envoy's admission control). Off unless a MeshPolicy asks for it. */
+export interface AdmissionControlSpec {
+  readonly successShare: number
+  readonly aggression: number
+  readonly minimumRequests: number
+  readonly windowMs: number
+  readonly maxRejectionShare: number
+}
+
+/** What one calling application may have of a destination, in each worker. */
+export interface CallerLimitSpec {
+  /** Name of an application, `user UID`, an address, a SPIFFE id, or `*` for every caller that no other entry names. */
+  readonly caller: string
+  /** 0 = none of its own: fair shares alone. */
+  readonly maxRequests: number
+  /** Of its claim where places become few. */
+  readonly weight: number
+}
+
 export interface RetryBudgetSpec {
   /** Retries as a share of active requests. */
   readonly share: number
@@ -90,8 +122,10 @@ export interface RetryBudgetSpec {
 }
 
 export interface ActiveCheckSpec {
-  readonly kind: 'tcp' | 'http'
+  readonly kind: 'tcp' | 'http' | 'grpc'
   readonly path: string
+  /** Which service of the endpoint is asked for (`grpc`); '' or absent = all of it. */
+  readonly service?: string
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly healthyThreshold: number
@@ -104,6 +138,28 @@ export interface FallbackSpec {
   readonly direct: boolean
 }
 
+/**
+ * TLS towards endpoints (Istio's ClientTLSSettings). Absent = automatic: mutual TLS to endpoints that say they take it,
+ * where this host has an identity; else plain.
+ */
+export type UpstreamTlsSpec =
+  | { readonly mode: 'disable' }
+  /** `mutual`: both ends have SPIFFE ids of the host's trust bundle. `simple`: the endpoint alone proves who it is. */
+  | {
+      readonly mode: 'mutual' | 'simple'
+      /** SNI; '' = none. */
+      readonly sni: string
+      /** SPIFFE ids (a `*` at the end is any), for `simple` DNS names too; empty = any, or `sni` for `simple`. */
+      readonly subjectAltNames: readonly string[]
+      /**
+       * Of `simple`: roots that the endpoint is checked against, and what is shown to it (Istio's MUTUAL), by name;
+       * absent = the roots of the system, and nothing.
+       */
+      readonly credential?: string
+      /** Without a certificate in it there is no connection (MUTUAL). */
+      readonly showsCredential?: boolean
+    }
+
 export interface TrafficPolicySpec {
   readonly loadBalancer: LoadBalancerSpec
   readonly locality: LocalitySpec
@@ -112,11 +168,15 @@ export interface TrafficPolicySpec {
   readonly pool: ConnectionPoolSpec
   readonly outlier: OutlierSpec | undefined
   readonly breaker: BreakerSpec | undefined
+  readonly concurrency?: ConcurrencySpec | undefined
+  readonly admissionControl?: AdmissionControlSpec | undefined
+  readonly callers?: readonly CallerLimitSpec[]
   readonly retryBudget: RetryBudgetSpec | undefined
   readonly activeCheck: ActiveCheckSpec | undefined
   /** Below this share of usable endpoints all are used (Envoy: 0.5). 0 switches panic mode off. */
   readonly panicShare: number
   readonly proxyProtocol: 'off' | 'v1' | 'v2'
+  readonly tls?: UpstreamTlsSpec | undefined
   readonly fallback: FallbackSpec
   /** Path of a value inside this object to where it came from; a missing path is a default. */
   readonly origins: Readonly<Record<string, RuleOrigin>>

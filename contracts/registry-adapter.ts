@@ -141,6 +141,8 @@ export interface RuleFeed {
    * nothing is heard: what was said stays.
    */
   watch(listener: (collections: readonly RuleCollection[]) => void): Subscription
+  /** The services about which rules are wanted, all of them; absent = it always has all rules. */
+  want?(services: readonly ServiceName[]): void
 }
 
 export interface RegistryAdapter {

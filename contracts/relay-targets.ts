@@ -37,6 +37,8 @@ export interface RelayTargets {
   readonly limits?: LimitsSpec
   /** Absolute path of the secret that proves this host to the centers; the secret itself is never in here. */
   readonly centerSecretFile?: string | undefined
+  /** Centers are called in mutual TLS, with `relay-identity.json`, and never without; absent: in plain. */
+  readonly centerMtls?: boolean | undefined
 }
 
 export interface RelayListener {
@@ -56,4 +58,6 @@ export interface RelayListener {
   readonly halfClosed?: HalfClosed | undefined
   /** Of an inbound port: user id that must listen at the application's own port; absent = whoever listens there. */
   readonly applicationUser?: number | undefined
+  /** Of an inbound port: callers may come in mutual TLS, which the relay cannot open; absent = in plain alone. */
+  readonly mtls?: true | undefined
 }

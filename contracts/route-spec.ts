@@ -3,6 +3,9 @@
  * `agent/control/core/rules` compiles Istio's resources into them; `agent/worker/route` turns them into matchers.
  * Durations are milliseconds, shares are 0..1.
  */
+import type { ExternalAuthorizerSpec } from './external-authorizer-spec.ts'
+import type { AuthenticationSpec } from './authentication-spec.ts'
+import type { AuthorizationSpec } from './authorization-spec.ts'
 import type { ServiceKey } from './endpoint.ts'
 
 /** Where a value came from, for `/explain` and for statuses. */
@@ -13,6 +16,8 @@ export interface RuleOrigin {
   readonly name: string
   /** Path inside the resource, `spec.http[0]`. */
   readonly path: string
+  /** This host alone was told. */
+  readonly isLocal?: true
 }
 
 export type StringMatchSpec =
@@ -23,6 +28,15 @@ export type StringMatchSpec =
 
 /** Matches when the name is there at all (Istio: a header matcher with an empty value). */
 export type PresenceMatchSpec = StringMatchSpec | { readonly present: true }
+
+export interface ClaimMatchSpec {
+  /** Names from the outermost claim to the innermost. */
+  readonly path: readonly string[]
+  /** Of a list any of its values. */
+  readonly value: PresenceMatchSpec
+  /** No value may be so. */
+  readonly isAbsent?: true
+}
 
 /** All given fields must match. */
 export interface HttpMatchSpec {
@@ -36,6 +50,8 @@ export interface HttpMatchSpec {
   readonly headers?: Readonly<Record<string, PresenceMatchSpec>>
   readonly withoutHeaders?: Readonly<Record<string, PresenceMatchSpec>>
   readonly queryParams?: Readonly<Record<string, PresenceMatchSpec>>
+  /** Claims of the caller's token, which the virtual host verifies before (`verifiesFirst`). */
+  readonly claims?: readonly ClaimMatchSpec[]
   /** Labels of the calling application; `app` is its service name. */
   readonly sourceLabels?: Readonly<Record<string, string>>
   readonly sourceNamespace?: string
@@ -108,6 +124,7 @@ export type RetryCondition =
   | 'refused-stream'
   | 'reset'
   | 'reset-before-request'
+  | 'reset-before-reply'
   | 'gateway-error'
   | '5xx'
   | 'retriable-4xx'
@@ -132,6 +149,11 @@ export interface RetrySpec {
    * chooses the retry stays with its hash.
    */
   readonly ignorePreviousHosts?: boolean
+  /**
+   * Also requests that are not idempotent are repeated once an endpoint may have read them: a rule says that they may
+   * be carried out twice.
+   */
+  readonly all?: boolean
 }
 
 export interface FaultDelaySpec {
@@ -190,17 +212,22 @@ export type FilterSpec =
   | ({ readonly kind: 'fault-delay' } & FaultDelaySpec)
   | ({ readonly kind: 'fault-abort' } & FaultAbortSpec)
   | ({ readonly kind: 'rate-limit' } & RateLimitSpec)
+  /** By the rules of the virtual host about tokens. */
+  | { readonly kind: 'jwt' }
+  /** By the policies of the virtual host. */
+  | { readonly kind: 'authorization' }
+  /** What CUSTOM policies of the virtual host match is judged outside; without `authorizer` it is refused. */
+  | { readonly kind: 'ext-authz'; readonly provider: string; readonly authorizer?: ExternalAuthorizerSpec }
 
 /** Those that can judge a raw connection too: asked once, before an endpoint is dialled. */
-export type ConnectionFilterSpec = Extract<FilterSpec, { readonly kind: 'rate-limit' }>
+export type ConnectionFilterSpec = Extract<FilterSpec, { readonly kind: 'rate-limit' | 'authorization' | 'ext-authz' }>
 
 export interface HedgeSpec {
-  /**
-   * A second request is sent to another endpoint after this time without a response head; only for idempotent methods
-   * without a body.
-   */
+  /** Another request is sent to another endpoint after this time without a response head. */
   readonly afterMs: number
   readonly maxExtra: number
+  /** Also requests that are not idempotent, once they came whole: the rule says that they may be carried out twice. */
+  readonly all?: boolean
 }
 
 export interface HttpRouteSpec {
@@ -227,6 +254,8 @@ export interface TcpMatchSpec {
   readonly sourceNamespace?: string
   readonly sourceSubnets?: readonly string[]
   readonly destinationSubnets?: readonly string[]
+  /** Of the TLS hello, in lower case: exact, `*.suffix` (any depth), or `*` for any name. */
+  readonly sniHosts?: readonly string[]
 }
 
 export interface TcpRouteSpec {
@@ -249,6 +278,12 @@ export interface VirtualHostSpec {
    * for this host's.
    */
   readonly except?: readonly string[]
+  /** For the routes with a filter `jwt`, once for all of them. */
+  readonly authentication?: AuthenticationSpec
+  /** Tokens are verified before a route is chosen, instead of by a filter of each route. */
+  readonly verifiesFirst?: true
+  /** For the routes with a filter `authorization`, once for all of them. */
+  readonly authorization?: AuthorizationSpec
   readonly http: readonly HttpRouteSpec[]
   readonly tcp: readonly TcpRouteSpec[]
 }

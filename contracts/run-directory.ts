@@ -32,12 +32,22 @@ export const stateFiles = {
   ports: 'ports.json',
   /** What the watchdog relays to when no generation is healthy; `contracts/relay-targets.ts`. */
   relayTargets: 'relay-targets.json',
+  /** Certificate of the host with its key, for its calls of a center; `contracts/relay-identity.ts`. */
+  relayIdentity: 'relay-identity.json',
   /** Desired registrations of this host, for the next generation and for the watchdog's report. */
   registrations: 'registrations.json',
+  /** Services that the host was told of while it ran, `agent/control/host/listeners/told-services.ts`. */
+  toldServices: 'told-services.json',
+  /** Certificates of this host with their keys, `agent/control/host/identities/`. */
+  identities: 'identities.json',
+  /** What `hostmesh join` got; the agent takes it up and removes it. */
+  joined: 'joined.json',
   /** Whether workers may keep their sockets themselves on this host; `agent/worker/transport/epoll/trial.ts`. */
   transportTrial: 'transport-trial.json',
   /** Of a worker index: deaths while it did; `agent/worker/transport/epoll/deaths.ts`. */
   transportDeaths: (index: number) => `transport-deaths-${index}.json`,
+  /** What happened on this node, `agent/control/events/`. */
+  events: 'events.json',
   /** Reports of restarts, one JSON file each. */
   reports: 'reports',
 } as const

@@ -4,8 +4,9 @@
  * swaps it in by one assignment per changed part.
  */
 import type { EndpointSet, Locality, ServiceKey } from './endpoint.ts'
-import type { AppProtocol } from './protocols.ts'
+import type { AppProtocol, RpcProtocol } from './protocols.ts'
 import type { TrafficPolicySpec } from './policy-spec.ts'
+import type { RpcDescription } from './rpc-description.ts'
 import type { VirtualHostSpec } from './route-spec.ts'
 import type { TraceFormat } from './telemetry.ts'
 
@@ -45,6 +46,11 @@ export interface LimitsSpec {
   /** Requests that wait for control to learn about a service. */
   readonly maxParkedRequests: number
   readonly parkTimeoutMs: number
+  /** Of one connection of HTTP/2: a caller's streams at once. */
+  readonly maxStreams: number
+  /** Content that waits here, of one stream and of all streams of a connection. */
+  readonly streamWindowBytes: number
+  readonly connectionWindowBytes: number
 }
 
 /** Sources: `docs/limits.md`; R34, R35, Envoy's edge advice. */
@@ -66,6 +72,9 @@ export const defaultLimits: LimitsSpec = {
   maxConnections: 20_000,
   maxParkedRequests: 1024,
   parkTimeoutMs: 3000,
+  maxStreams: 100,
+  streamWindowBytes: 65_536,
+  connectionWindowBytes: 1_048_576,
 }
 
 export interface AccessLogSpec {
@@ -101,17 +110,23 @@ export interface MeshSpec {
   readonly tracing: TracingSpec
   /** A request without `x-request-id` gets one. Absent = no. */
   readonly generateRequestId?: boolean
+  /** Private RPC that the configuration describes, by name. Absent = none. */
+  readonly rpcProtocols?: Readonly<Record<string, RpcDescription>>
   /**
    * Resident bytes at which the watchdog replaces a worker; absent = never. A worker takes no new connections shortly
    * before.
    */
   readonly maxMemoryBytes?: number
+  /** This host has certificates, which a worker gets beside the snapshot. Absent = none. */
+  readonly hasCertificates?: true
 }
 
 export interface SourceAppSpec {
   readonly app: string
   readonly namespace: string
   readonly labels: Readonly<Record<string, string>>
+  /** SPIFFE id under which it calls others; absent = the host's own. */
+  readonly identity?: string | undefined
 }
 
 /**
@@ -120,11 +135,29 @@ export interface SourceAppSpec {
  */
 export type HalfClosed = 'gone' | 'answered'
 
+/** `permissive`: TLS and plain, by the first bytes. `strict`: TLS alone (Istio's PeerAuthentication). */
+export type InboundMtls = 'permissive' | 'strict'
+
+/** Of the file of a unix socket. */
+export interface SocketAccessSpec {
+  /** Permission bits. */
+  readonly mode: number
+  /** Absent: those of the worker. */
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+}
+
 interface ListenerBase {
   /** Unique and stable over restarts: it is the name under which the watchdog holds the socket. */
   readonly name: string
+  /** An IP literal, or the absolute path of a unix socket. */
   readonly address: string
+  /** 0 with a path. */
   readonly port: number
+  /** With a path: who may connect. */
+  readonly access?: SocketAccessSpec
+  /** The calling application, whoever connects: only it can. Absent = by the user of the connection. */
+  readonly source?: SourceAppSpec | undefined
   /** Whether connections must begin with a PROXY protocol header (v1 or v2). */
   readonly proxyProtocol: 'off' | 'required'
   /** Of HTTP; absent = `gone`. */
@@ -134,6 +167,8 @@ interface ListenerBase {
 export type ListenerSpec =
   /** The shared outbound HTTP port: the request names the service. */
   | (ListenerBase & { readonly kind: 'shared-http' })
+  /** A shared outbound port of private RPC: each request names the service in the protocol's own head. */
+  | (ListenerBase & { readonly kind: 'shared-rpc'; readonly protocol: RpcProtocol })
   /** One localhost port for one service. */
   | (ListenerBase & {
       readonly kind: 'service'
@@ -152,6 +187,10 @@ export type ListenerSpec =
       readonly app: string
       /** User id that must listen where the application is said to be; absent = whoever listens there. */
       readonly applicationUser?: number | undefined
+      /** SPIFFE id under which it serves; absent = the host's own. */
+      readonly identity?: string | undefined
+      /** Mutual TLS of its callers; absent = plain, whatever comes. */
+      readonly mtls?: InboundMtls | undefined
     })
   /** In a center: takes relayed connections of hosts; the service comes from the TLV of PROXY v2. */
   | (ListenerBase & {
@@ -163,6 +202,12 @@ export type ListenerSpec =
       readonly allowedNetworks: readonly string[]
       /** Absolute path; undefined = no proof is asked for. */
       readonly secretFile: string | undefined
+      /** Mutual TLS of its callers; absent = plain, whatever comes. */
+      readonly mtls?: InboundMtls | undefined
+      /** Names of hosts that may come in mutual TLS; a `*` at the end stands for any rest. Absent = all. */
+      readonly hosts?: readonly string[] | undefined
+      /** Names of hosts that the authority of this center denies: not even with a good certificate. */
+      readonly deniedHosts?: readonly string[] | undefined
     })
 
 export interface SubsetSpec {

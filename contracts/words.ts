@@ -45,3 +45,9 @@ export const proxyTlv = {
   /** Value: see `contracts/relay-proof.ts`. Always the last one. */
   proof: 0xe4,
 } as const
+
+/**
+ * What a raw connection in mutual TLS says in ALPN, so that an inbound port can tell it from TLS that the application
+ * speaks itself. The second and third are those of Istio's sidecars.
+ */
+export const rawTlsProtocols = ['hostmesh', 'istio', 'istio-peer-exchange'] as const

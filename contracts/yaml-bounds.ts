@@ -34,6 +34,15 @@ const openList = 0x5b
 const backslash = 0x5c
 const openMap = 0x7b
 
+/** Texts below these bounds hold a loop up for some 10 ms at most. */
+const shortText = { bytes: 32 * 1024, nodes: 1000 }
+
+/** Whether a text is read beside the loop. */
+export function isLongYaml(text: string): boolean {
+  const { bytes, nodes } = shortText
+  return text.length > bytes || yamlExcess(text, { documentNodes: nodes, nodes }) !== undefined
+}
+
 /**
  * Lines, list items, keys, brackets, commas, quotes, escapes, tags, anchors and aliases of one document and of all of
  * them, held against the bounds. undefined: within.
