@@ -2,8 +2,8 @@
  * Entry point of a worker process; what it does is in `start.ts`.
  *
  * The optimizing compilers stay off until the worker serves: at start they would only work on code that runs once, and
- * their own code would count among the memory of an idle worker (6 of 70 MB on Node 26). The road is compiled by its
- * first requests, as it would be anyway.
+ * their own code would count among the memory of an idle worker (6 of 70 MB on Node 26). The data path is compiled by
+ * its first requests, as it would be anyway.
  *
  * They may put more into one piece of code than they are used to (460 and 920 bytes): a request passes through many
  * small parts, and each call between them costs. The part of a request that is ours takes a tenth less time that way.

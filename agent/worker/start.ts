@@ -9,6 +9,7 @@ import { describeError, MeshError } from '../../contracts/errors.ts'
 import type { Signal } from '../../contracts/telemetry.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
+import { releaseIdleMemory } from '../../native/idle-memory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import type { HeldListener } from './handoff/handoff-deps.ts'
 import { connectWatchdog } from './handoff/watchdog-link.ts'
@@ -18,6 +19,7 @@ import { readSnapshotFile } from './link/snapshot-file.ts'
 import { TelemetryLink } from './link/telemetry-link.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
 import { lineLog } from './observe/line-log.ts'
+import { RestWatch } from './observe/rest-watch.ts'
 import { Deaths, startOfProcess } from './transport/epoll/deaths.ts'
 import { trialFlag } from './transport/epoll/trial-flag.ts'
 import { trial } from './transport/epoll/trial.ts'
@@ -30,6 +32,9 @@ const drainMs = 10_000
 const farewellMs = 250
 /** After the first take-over is done: what only the start needed is not needed any more. */
 const trimAfterMs = 1000
+/** So long a worker of a host with certificates waits for them before it serves: control starts beside it. */
+const certificatesMs = 3000
+const restLookMs = 30_000
 
 const { values: argv } = parseArgs({
   options: {
@@ -98,6 +103,7 @@ const shardOf = (name: string, address: string, port: number) => ({ name, shard:
 const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
   sharesPorts: true,
+  listensAtPaths: index === 0,
   wantedTransport,
   trial: mayKeepSockets,
   // Process 1 is a service manager that keeps copies of our sockets in its store.
@@ -105,6 +111,7 @@ const worker = await Worker.create({
     owner.pid === 1 || owner.pid === process.pid || owner.pid === process.ppid || owner.args.includes(runDir),
   ask: (names) => control.need(names),
   tellRefused: (application) => control.refused(application),
+  tellTroubles: (troubles) => control.troubles(troubles),
   onBound: (bound: BoundListener) =>
     watchdog?.deposit(shardOf(bound.spec.name, bound.spec.address, bound.socket.port), bound.socket.descriptor),
   onRemoved: (name, address, port) => watchdog?.withdraw(shardOf(name, address, port)),
@@ -115,7 +122,8 @@ const worker = await Worker.create({
     if (!logger.setLevel(level)) throw new MeshError('E_ADMIN_REQUEST', `log level ${level}: unknown`)
   },
   log,
-  // V8's generator, seeded by the system: the road draws several numbers per request, and none of them guards a secret.
+  // V8's generator, seeded by the system: the data path draws several numbers per request, and none of them guards a
+  // secret.
   random: Math.random,
 })
 
@@ -132,11 +140,9 @@ const coverKey = (name: string, shard: number): string => `${name}#${shard}`
 
 async function cover(held: HeldListener): Promise<void> {
   try {
-    const socket = await worker.transports.listenOn(held.descriptor, (transport) => {
-      const bound = worker.listeners.get(held.name)
-      if (bound === undefined) transport.close()
-      else worker.acceptor.accept(transport, bound.spec, bound.context, bound.count)
-    })
+    const socket = await worker.transports.listenOn(held.descriptor, (transport) =>
+      worker.listeners.arrive(held.name, transport),
+    )
     covered.set(coverKey(held.name, held.shard), socket)
   } catch (error) {
     log('error', `${held.name}: the socket of a dead neighbour cannot be used: ${describeError(error)}`)
@@ -153,6 +159,10 @@ control = new ControlClient({
   transport: () => ({ kind: worker.transports.kind, reason: worker.transportReason }),
   load: (snapshot) => worker.load(snapshot),
   apply: (delta) => worker.apply(delta),
+  certificates: (certificates, credentials) => {
+    worker.tls.identities.replace(certificates)
+    worker.tls.identities.replaceCredentials(credentials)
+  },
   problems: async () => {
     // Alone, the listeners are bound right after the first snapshot; with a watchdog they wait for its permission, and
     // control must not wait for that.
@@ -163,6 +173,7 @@ control = new ControlClient({
   answer: (question) => worker.answer(question),
   pendingNames: () => worker.parked.pendingNames(),
   takeUsed: () => worker.state.takeUsedServices(),
+  onConnected: () => worker.troubles.forget(),
 })
 
 try {
@@ -190,12 +201,16 @@ watchdog = await connect({
     covered.get(coverKey(shard.name, shard.shard))?.close()
     covered.delete(coverKey(shard.name, shard.shard))
   },
+  signals: () => worker.goldenSignals(),
   reopenLogs: () => worker.reopenLogs(),
   stopAccepting,
   onEnd: () => end(),
 }).catch((error: unknown) => fail(describeError(error)))
 
 if (worker.state.version === 0) await control.snapshotReceived
+// without them it would refuse callers in mutual TLS, and call others in plain
+if (worker.state.mesh.hasCertificates === true && !(await Promise.race([control.certificatesReceived, late()])))
+  log('warn', `control has sent no certificates for ${certificatesMs} ms; serving without them until it does`)
 if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
 await watchdog.permission
 for (const held of watchdog.takeListeners()) {
@@ -205,10 +220,28 @@ for (const held of watchdog.takeListeners()) {
 await worker.listen()
 startedListening()
 control.listeners(await worker.problems())
-for (const descriptor of worker.listeners.dropInherited()) native?.close(descriptor)
+void control.snapshotReceived.then(closeLeftOver)
 watchdog.serving([...worker.listeners.list()].length)
 log('info', 'serving')
 setTimeout(releaseStartupPages, trimAfterMs).unref()
+const rest = new RestWatch(
+  () => worker.goldenSignals().requests,
+  () => worker.isCarrying,
+  releaseIdleMemory,
+)
+setInterval(() => rest.look(), restLookMs).unref()
+
+/**
+ * Sockets of listeners that control does not name. The snapshot on disk may be older than a listener: who has connected
+ * to it meanwhile would be cut off.
+ */
+async function closeLeftOver(): Promise<void> {
+  await worker.listeners.settled()
+  for (const { name, address, port, descriptor } of worker.listeners.dropInherited()) {
+    native?.close(descriptor)
+    watchdog?.withdraw(shardOf(name, address, port))
+  }
+}
 
 /** In the place of a watchdog that nobody started: everything is bound here, at once. */
 async function noWatchdog(): Promise<WatchdogLink> {
@@ -222,6 +255,10 @@ async function noWatchdog(): Promise<WatchdogLink> {
     serving() {},
     close() {},
   }
+}
+
+function late(): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), certificatesMs).unref())
 }
 
 function stopAccepting(): void {

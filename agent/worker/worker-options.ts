@@ -1,4 +1,5 @@
 /** What a worker is given by whoever wires it: its links to others, and what differs from host to host. */
+import type { WorkerTrouble } from '../../contracts/events.ts'
 import type { Signal } from '../../contracts/telemetry.ts'
 import type { FilterKind } from './filters/kind.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
@@ -12,11 +13,15 @@ export interface WorkerOptions {
   readonly workers: number
   /** Whether other workers of this host bind the same ports. */
   readonly sharesPorts: boolean
+  /** Whether this worker listens at unix sockets, as one of its generation does. Absent: yes. */
+  readonly listensAtPaths?: boolean
   readonly isOurs: (owner: PortOwner) => boolean
   /** Sends `need` to control. */
   readonly ask: (names: readonly string[]) => void
   /** Tells control of an application of this host, `address:port`, that refuses connections. */
   readonly tellRefused: (application: string) => void
+  /** All that is wrong with destinations, when it differs from what was told last. */
+  readonly tellTroubles: (troubles: readonly WorkerTrouble[]) => void
   readonly onBound: (bound: BoundListener) => void
   readonly onRemoved: (name: string, address: string, port: number) => void
   /** Listeners that had failed were tried again. */

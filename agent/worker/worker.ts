@@ -1,68 +1,73 @@
-import type { PeerIdentity } from '../../contracts/peer-identity.ts'
 import type { ExplainRequest, ListenerProblem, StatsDump, WorkerQuestion } from '../../contracts/control-link.ts'
+import { isLoopback } from '../../contracts/ip-literal.ts'
+import type { GoldenSignals } from '../../contracts/canary.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import type { LimitsSpec, Snapshot, SnapshotDelta } from '../../contracts/snapshot.ts'
-import type { Signal } from '../../contracts/telemetry.ts'
+import { countsPasses } from '../../contracts/protocols.ts'
 import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { DialGuard } from './connect/dial-guard.ts'
 import { Dialer } from './connect/dialer.ts'
 import { RefusedApplications } from './connect/refused-applications.ts'
+import { http2Cohorts } from './cohorts.ts'
+import { intakeSteps } from './intake-steps.ts'
+import { Reporting } from './reporting.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
+import { DecisionCounts } from './filters/authorization/decision-counts.ts'
+import { AuthorizerCounts } from './filters/ext-authz/authorizer-counts.ts'
 import { filterKinds, filterTable } from './filters/table.ts'
 import { VerdictCounts } from './filters/verdict-counts.ts'
-import { AttemptStore } from './forward/attempt-store.ts'
+import { lookMs } from './callers/load-shedder.ts'
+import { WorkerCallers } from './callers/worker-callers.ts'
+import { DryRuns } from './dry-run/dry-runs.ts'
+import { attemptStore } from './forward/attempt.ts'
 import { Exchange } from './forward/exchange.ts'
 import { Mirrors } from './forward/mirrors.ts'
 import type { DownstreamStream } from './forward/streams.ts'
 import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
-import { RequestReports } from './forward/request-reports.ts'
+import { ServiceCalls } from './forward/service-calls.ts'
 import { askedRequest } from './protocols/http1/asked-request.ts'
 import { explain } from './mesh/explain-sources.ts'
 import { MeshState } from './mesh/mesh-state.ts'
 import { ParkedNames } from './mesh/parked-names.ts'
+import { Troubles } from './mesh/troubles.ts'
 import { StatePorter } from './handoff/state-porter.ts'
 import { Acceptor } from './listen/acceptor.ts'
 import { Adoption } from './listen/adoption.ts'
 import { ListenerOwner } from '../../native/listener-owner.ts'
+import { UnixSockets } from '../../native/unix-sockets.ts'
 import { CallerIdentity } from './listen/caller-identity.ts'
-import { CallerIntake } from './listen/caller-intake.ts'
-import { probeContext } from './listen/listener-context.ts'
+import { cutDenied } from './listen/denied-hosts.ts'
+import { probeListener } from './listen/probe-listener.ts'
 import { BoundListeners } from './listen/bound-listeners.ts'
-import { ConnectionRows } from './listen/connection-rows.ts'
+import { InHand } from './listen/in-hand.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
 import { OwnListeners } from './listen/own-listeners.ts'
-import { ProxyIntake } from './listen/proxy-intake.ts'
-import { RelayAdmission } from './listen/relay-admission.ts'
-import { RelayGate } from './listen/relay-gate.ts'
-import { RelayIntake } from './listen/relay-intake.ts'
-import { RelayProofs } from './listen/relay-proofs.ts'
-import { AccessLog } from './observe/access-log.ts'
-import { MemoryPressure } from './observe/memory-pressure.ts'
+import { CallerShares, isOf } from './listen/caller-shares.ts'
+import { quotaKey, RelayAdmission } from './listen/relay-admission.ts'
+import { goldenSignals } from './observe/golden-signals.ts'
 import { LoopLag } from './observe/loop-lag.ts'
 import { MessageMetrics } from './observe/message-metrics.ts'
 import { RequestMetrics } from './observe/request-metrics.ts'
 import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
-import { Taps } from './observe/taps.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
-import { fineWallClock } from './observe/telemetry/fine-wall-clock.ts'
-import { LogRecords } from './observe/telemetry/log-records.ts'
-import { Outbox } from './observe/telemetry/outbox.ts'
-import { SpanRecords } from './observe/telemetry/span-records.ts'
 import { StringCache } from '../../http1/string-cache.ts'
 import { protocolTable, upstreamCodecs } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
-import { DownstreamStreams } from './protocols/http1/downstream-streams.ts'
+import { http1DownstreamStreams } from './protocols/http1/downstream-stream.ts'
 import type { Http2Settings } from './protocols/http2/deps.ts'
 import { http2Parts } from './protocols/http2/parts.ts'
-import { UpstreamStreams } from './protocols/http1/upstream-streams.ts'
+import type { RpcCodecs } from './protocols/rpc/codecs.ts'
+import { rpcParts } from './protocols/rpc/parts.ts'
+import { http1UpstreamStreams } from './protocols/http1/upstream-stream.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
+import { Tls } from './transport/tls/open-tls.ts'
 import { selectTransports } from './transport/select-transports.ts'
 import type { SelectedTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
@@ -70,8 +75,6 @@ import { noIdentity } from './transport/transport.ts'
 import type { Transport, TransportListener, Transports } from './transport/transport.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** Clusters in use do their due work this often. */
-const tickMs = 100
 /** And callers that are not read are looked at for having given up. */
 const ticksPerLook = 10
 
@@ -94,28 +97,31 @@ export class Worker {
   readonly transportReason: string
   readonly porter: StatePorter
   readonly tallies = new Tallies()
+  readonly tls: Tls
   private readonly verdicts: VerdictCounts
+  private readonly decisions: DecisionCounts
+  private readonly authorizers = new AuthorizerCounts()
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
+  private readonly shared: WorkerCallers
   private readonly listenerOwner = new ListenerOwner()
   private readonly checks: ActiveChecks
-  private readonly protocols: ProtocolTable
+  readonly troubles: Troubles
+  readonly protocols: ProtocolTable
   private readonly live = new LiveTable()
   private readonly metrics: RequestMetrics
   private readonly messages = new MessageMetrics()
   private readonly tcpMetrics: TcpMetrics
-  private readonly accessLog: AccessLog
-  private readonly reports: RequestReports
-  private readonly taps: Taps
-  private readonly rows: ConnectionRows
-  private readonly spanOutbox: Outbox
-  private readonly logOutbox: Outbox
+  private readonly reporting: Reporting
+  private readonly inHand: InHand
+  private readonly dryRuns: DryRuns
   private readonly mirrors: Mirrors
   private readonly http1: Http1Settings
   private readonly http2: Http2Settings
-  private readonly downstream: DownstreamStreams
-  private readonly upstream: UpstreamStreams
+  private readonly rpcCodecs: RpcCodecs
+  /** Made for the bounds on fields that are in force. */
+  private readonly boundStreams: readonly { clear(): void }[]
   private readonly lag = new LoopLag()
   private readonly ticker: NodeJS.Timeout
   private readonly probes: TransportListener[] = []
@@ -145,17 +151,24 @@ export class Worker {
     const bulk = new BulkMover(KernelPipe.open(largestPortion, transports.calls))
     this.bulk = bulk
     const { live, tallies } = this
-    const { filterKinds: kinds = filterKinds, random } = options
-    const verdicts = new VerdictCounts(kinds)
-    this.verdicts = verdicts
+    const decisions = new DecisionCounts()
+    this.decisions = decisions
     const clock = new Clock(() => performance.now())
     this.clock = clock
     const now = (): number => clock.now
     const fresh = (): number => clock.refresh()
     const wheel = new TimerWheel(fresh, processWakeUp())
+    const tls = new Tls({ transports, wheel, clock, log: options.log })
+    this.tls = tls
     const warn = (message: string): void => options.log('warn', message)
+    const { random } = options
+    const calls = new ServiceCalls({ clock, wheel, random, mesh: { upstream: (key) => this.state.upstream(key) } })
+    const asked = { calls, warn, wallClock: Date.now }
+    const kinds = options.filterKinds ?? filterKinds({ ...asked, counts: this.authorizers, decisions })
+    const verdicts = new VerdictCounts(kinds)
+    this.verdicts = verdicts
     const refused = new RefusedApplications({
-      isOwn: (address) => address.startsWith('127.') || address === '::1' || address === this.state.node.address,
+      isOwn: (address) => isLoopback(address) || address === this.state.node.address,
       now,
       tell: options.tellRefused,
     })
@@ -166,7 +179,7 @@ export class Worker {
     })
     const guard = new DialGuard({
       own: ownListeners,
-      isTcp: (service) => this.state.service(service)?.protocol === 'tcp',
+      countsPasses: (service) => countsPasses(this.state.service(service)?.protocol),
       uidOfListener: (address, port) => this.listenerOwner.uidOf({ address, port }),
       tallies,
       warn,
@@ -174,6 +187,8 @@ export class Worker {
     })
     const dialer = new Dialer({
       transports,
+      handshakes: tls.handshakes,
+      identities: tls.identities,
       wheel,
       clock,
       socketOptions: socketOptions(warn),
@@ -183,9 +198,11 @@ export class Worker {
     const strings = new StringCache()
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
     const http1 = { clock, wheel, output, bulk, strings, tallies, settings }
-    const upstreamStreams = new UpstreamStreams(http1)
+    const upstreamStreams = http1UpstreamStreams(http1)
     const http2 = http2Parts({ clock, wheel, tallies, debug: (message) => options.log('debug', message) })
-    const codecs = upstreamCodecs(upstreamStreams, http2)
+    const rpc = rpcParts({ clock, wheel, tallies, warn, outputs: http2.outputs })
+    this.rpcCodecs = rpc.codecs
+    const codecs = upstreamCodecs(upstreamStreams, http2, rpc, rpc.codecs)
     const state = new MeshState(
       {
         pools: { dialer, wheel, clock, codecs },
@@ -196,6 +213,8 @@ export class Worker {
       },
       {
         onListeners: (changed) => {
+          const cut = cutDenied(live, changed)
+          if (cut > 0) warn(`${cut} relayed connections cut: the authority denies their hosts`)
           if (this.canListen) void this.listeners.apply(changed)
         },
         onSettings: () => this.takeSettings(),
@@ -213,29 +232,41 @@ export class Worker {
     })
     this.callers = new CallerIdentity(fresh)
     this.state = state
+    this.dryRuns = new DryRuns({
+      random,
+      now: fresh,
+      limitShare: 1 / options.workers,
+      filterKinds: () =>
+        options.filterKinds ??
+        filterKinds({ ...asked, counts: new AuthorizerCounts(), decisions: new DecisionCounts() }),
+      service: (key) => state.service(key),
+    })
     this.parked = parked
     this.metrics = new RequestMetrics(now)
     this.tcpMetrics = new TcpMetrics(now)
-    const outbox = (signal: Signal, onDropped: (count: number) => void): Outbox =>
-      new Outbox({ signal, send: (bytes, done) => options.sendTelemetry?.(signal, bytes, done) ?? false, onDropped })
-    this.spanOutbox = outbox('traces', (count) => (tallies.droppedSpans += count))
-    this.logOutbox = outbox('logs', (count) => (tallies.droppedLogRecords += count))
-    const wallClock = fineWallClock(Date.now, () => performance.now())
-    const records = new LogRecords(this.logOutbox, wallClock)
-    this.accessLog = new AccessLog({ random, wallClock: Date.now, tallies, records, warn })
-    const { accessLog, messages, metrics, tcpMetrics } = this
     const mesh = state
-    const spans = new SpanRecords(this.spanOutbox, wallClock)
-    this.taps = new Taps({ now: fresh, wallClock: Date.now, tallies })
-    const { taps } = this
-    this.reports = new RequestReports({ clock, mesh, random, tallies, accessLog, spans, taps })
-    const { reports } = this
+    this.reporting = new Reporting({ clock, mesh, random, tallies, send: options.sendTelemetry, warn })
+    const { messages, metrics, tcpMetrics } = this
+    const { accessLog, requests: reports } = this.reporting
     const requestChanges = new RequestChanges(random)
     const mirrors = new Mirrors({ clock, wheel, random, mesh, requestChanges })
-    const attempts = new AttemptStore({ clock, wheel, tallies })
-    const tcp = { clock, wheel, output, bulk, live, random, mesh, dialer, tallies, tcpMetrics, accessLog }
+    const attempts = attemptStore({ clock, wheel, tallies })
+    const shared = new WorkerCallers({
+      now,
+      random,
+      warn,
+      identity: this.callers,
+      memoryAllowed: () => state.mesh.maxMemoryBytes,
+      mostWaiting: () => state.limits.maxConnections,
+    })
+    const { accountOf, refusals, shedder, turns } = shared
+    this.shared = shared
+    const tcp = { clock, wheel, output, bulk, live, random, mesh, dialer, tallies, tcpMetrics, accessLog, accountOf }
     const exchange = {
       ...tcp,
+      refusals,
+      shedder,
+      turns,
       reports,
       parked,
       messages,
@@ -244,50 +275,42 @@ export class Worker {
       attempts,
       requestChanges,
       replyChanges: new ReplyChanges(),
+      dryRun: this.dryRuns,
     }
     const openExchange = (stream: DownstreamStream): Exchange => new Exchange(exchange, stream)
-    const downstreamStreams = new DownstreamStreams(http1, openExchange)
+    const downstreamStreams = http1DownstreamStreams(http1, openExchange)
     this.mirrors = mirrors
     this.http1 = settings
-    this.upstream = upstreamStreams
-    this.downstream = downstreamStreams
+    this.boundStreams = [upstreamStreams, downstreamStreams]
     const limits = (): LimitsSpec => state.limits
     this.http2 = http2.settings
-    const shareOf = (transport: Transport, identity: PeerIdentity): string => this.callers.shareOf(transport, identity)
-    const caller = { live, shareOf, openExchange }
-    const protocols = protocolTable({ ...http1, ...caller, streams: downstreamStreams }, { ...http2, ...caller }, tcp)
-    const pressure = new MemoryPressure({
-      resident: () => process.memoryUsage.rss(),
-      allowed: () => state.mesh.maxMemoryBytes,
-    })
+    const caller = { live, accountOf, openExchange }
+    const protocols = protocolTable(
+      { ...http1, ...caller, streams: downstreamStreams },
+      { ...http2, ...caller },
+      { ...rpc, ...caller },
+      tcp,
+    )
+    const callerOf = (transport: Transport): string => quotaKey(this.callers.shareOf(transport, noIdentity))
+    const base = { clock, now, output, parked, tallies, wheel }
     this.acceptor = new Acceptor({
-      isShortOfMemory: () => pressure.isHigh,
-      makeRoom: () => live.makeRoom(),
+      isShortOfMemory: () => shared.pressure.isHigh,
+      makeRoom: (caller) =>
+        live.makeRoom(caller === undefined ? undefined : (connection) => isOf(connection, caller, callerOf)),
+      shares: new CallerShares({ log: options.log, now }),
+      callerOf,
       clock,
       tallies,
       limits,
-      steps: [
-        new RelayGate(tallies),
-        new ProxyIntake({ wheel, clock, limits, tallies }),
-        new RelayProofs({ tallies, log: options.log, wallClock: Date.now, now }),
-        new RelayIntake({
-          wheel,
-          clock,
-          limits,
-          tallies,
-          output,
-          parked,
-          relays: this.relays,
-          tier: () => state.node.tier,
-          service: (key) => state.service(key),
-        }),
-        new CallerIntake({ callers: this.callers, clock, mesh: () => state.mesh }),
-      ],
+      steps: intakeSteps({ ...base, callers: this.callers, log: options.log, relays: this.relays, state, tls }),
       protocols,
     })
+    const unixSockets = UnixSockets.open()
     this.listeners = new BoundListeners({
       transports,
       isShared: options.sharesPorts,
+      unixSockets,
+      listensAtPaths: options.listensAtPaths ?? true,
       isOurs: options.isOurs,
       log: options.log,
       onBound: options.onBound,
@@ -298,19 +321,26 @@ export class Worker {
     const { acceptor, listeners, relays } = this
     const { closeDescriptor } = options
     this.protocols = protocols
-    const table = { live, state, protocols, listeners, acceptor, relays }
-    this.connections = new Adoption({ ...table, clock, transports, closeDescriptor })
-    this.rows = new ConnectionRows(live, now, process.pid)
-    this.porter = new StatePorter({ clock, state, messages, metrics, tcpMetrics, tallies, verdicts })
-    this.checks = new ActiveChecks({ clock, wheel, random, state }, transports)
+    const cohorts = http2Cohorts({ ...http2, ...caller }, state)
+    const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets }
+    this.connections = new Adoption({ ...table, clock, transports: tls, closeDescriptor })
+    this.inHand = new InHand({ live, now, pid: process.pid })
+    const { authorizers } = this
+    const counted = { messages, metrics, tcpMetrics, tallies, verdicts, decisions, authorizers, tls: tls.counts }
+    this.porter = new StatePorter({ clock, state, ...counted })
+    this.checks = new ActiveChecks({ clock, wheel, random, state, dialer })
+    this.troubles = new Troubles(options.tellTroubles)
     let ticks = 0
     this.ticker = setInterval(() => {
       clock.refresh()
-      if (++ticks % ticksPerLook === 0) lookForEnds(live)
+      if (++ticks % ticksPerLook === 0) {
+        for (const connection of live.all()) if (connection instanceof Http1Connection) connection.lookForEnd()
+      }
       for (const upstream of state.everyUpstream()) upstream.cluster.tick(clock.now)
+      if (ticks % ticksPerLook === 0) this.troubles.look(state.everyUpstream())
       this.checks.tick(clock.now)
-      pressure.look(clock.now)
-    }, tickMs)
+      shared.look(clock.now)
+    }, lookMs)
     this.ticker.unref()
     this.lag.start()
   }
@@ -336,15 +366,7 @@ export class Worker {
    * A listener for the watchdog's proof: through accept, codec and reply code, without any listener of the snapshot.
    */
   async listenForProbes(): Promise<{ address: string; port: number }> {
-    const count = { connections: 0 }
-    const options = { address: '127.0.0.1', port: 0, backlog: 8, reusePort: false }
-    const socket = await this.transports.listen(options, (transport) => {
-      const acceptedAt = this.clock.refresh()
-      const listener = probeContext(socket.port)
-      const onEnd = this.acceptor.counted(count)
-      const accepted = { listener, proxy: null, source: undefined, identity: noIdentity, acceptedAt, onEnd }
-      this.protocols.http1.begin!(accepted, transport, null)
-    })
+    const socket = await probeListener(this)
     this.probes.push(socket)
     return { address: socket.address, port: socket.port }
   }
@@ -370,9 +392,7 @@ export class Worker {
         this.options.setLogLevel(question.level)
         return null
       case 'reset-counters':
-        this.metrics.reset()
-        this.messages.reset()
-        this.tcpMetrics.reset()
+        for (const { table } of [this.metrics, this.messages, this.tcpMetrics]) table.clear()
         this.tallies.reset()
         return null
       case 'drain-listeners':
@@ -382,11 +402,16 @@ export class Worker {
         void this.listeners.reopen()
         return null
       case 'tap':
-        return this.taps.ask(question.id, question.filter)
+        return this.reporting.taps.ask(question.id, question.filter)
       case 'connections':
-        return this.rows.list(question.filter)
       case 'close-connections':
-        return this.rows.close(question.filter, question.how)
+      case 'streams':
+      case 'close-streams':
+        return this.inHand.answer(question)
+      case 'begin-dry-run':
+      case 'dry-run':
+      case 'end-dry-run':
+        return this.dryRuns.answer(question)
       case 'reopen-logs':
         this.reopenLogs()
         return null
@@ -407,26 +432,36 @@ export class Worker {
 
   stats(): StatsDump {
     const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
-    const { messages, tcpMetrics, verdicts } = this
+    const { authorizers, decisions, inHand, shared: callers, messages, tcpMetrics, verdicts } = this
+    const tls = this.tls.counts
+    const counts = { messages, metrics, tcpMetrics, tallies, verdicts, decisions, mirrors, bulk, live, parked, tls }
     const { kind: transport } = this.transports
-    const counts = { messages, metrics, tcpMetrics, tallies, verdicts, mirrors, bulk, live, parked }
-    return statsDump({ ...counts, state, acceptor, lag, relays, startedAt, transport })
+    return statsDump({ ...counts, authorizers, callers, inHand, state, acceptor, lag, relays, startedAt, transport })
+  }
+
+  /** Since the start of this process, and what it took over from predecessors. */
+  goldenSignals(): GoldenSignals {
+    return goldenSignals(this.metrics, this.tcpMetrics)
+  }
+
+  /** Some connection carried something before the last ping of the watchdog. */
+  get isCarrying(): boolean {
+    return this.live.active > 0
   }
 
   /** After a rotation of the access log. */
   reopenLogs(): void {
-    this.accessLog.reopen()
+    this.reporting.reopen()
   }
 
   /** Sends what waits of logs, spans and records. */
   flushReports(): void {
-    this.accessLog.flush()
-    this.spanOutbox.flush()
-    this.logOutbox.flush()
+    this.reporting.flush()
   }
 
   /** Closes our copies of the listening sockets; connections stay. */
   stopAccepting(): void {
+    this.shared.refusals.areHeldBack = false
     this.listeners.stop()
     this.callers.close()
     this.listenerOwner.close()
@@ -441,26 +476,16 @@ export class Worker {
     this.checks.close()
     for (const connection of this.connections.list()) connection.abort()
     for (const upstream of this.state.everyUpstream()) upstream.pools.close()
-    this.accessLog.close()
-    this.spanOutbox.close()
-    this.logOutbox.close()
-    this.bulk.close()
+    for (const one of [this.reporting, this.bulk]) one.close()
   }
 
   private takeSettings(): void {
     const { limits, mesh, node, pseudonym } = this.state
-    this.accessLog.configure(mesh.accessLog, node.host)
-    this.reports.configure(mesh.tracing)
-    if (mesh.tracing.isExported !== true) this.spanOutbox.close()
-    if (mesh.accessLog.isExported !== true) this.logOutbox.close()
+    this.reporting.configure(mesh, node.host)
     this.http1.take(limits, pseudonym, node.tier)
     this.http2.take(limits, pseudonym, node.tier)
-    // What is kept was made for the old bounds on fields.
-    this.downstream.clear()
-    this.upstream.clear()
+    const described = this.rpcCodecs.take(mesh.rpcProtocols ?? {})
+    if (described.length > 0) this.state.speakAnew(described)
+    for (const streams of this.boundStreams) streams.clear()
   }
-}
-
-function lookForEnds(live: LiveTable): void {
-  for (const connection of live.all()) if (connection instanceof Http1Connection) connection.lookForEnd()
 }

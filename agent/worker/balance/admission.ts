@@ -1,9 +1,10 @@
 /**
- * Limits on what one destination may hold of this worker: connections, pending requests, requests, and retries.
+ * Limits on what one destination may hold of this worker beside its requests (`gate.ts`): connections, pending
+ * requests, and retries.
  *
  * Why: a slow service must not eat the sockets and memory that the others need; refusing at once is cheaper for
  * everybody than queueing without end. When it trips: the moment a count is at its limit (`pool.maxConnections`,
- * `maxPending`, `maxRequests`); each refusal is counted, and a refused request is answered 503 with flag UO. Limits are
+ * `maxPending`); each refusal is counted, and a refused request is answered 503 with flag UO. Limits are
  * per worker process, as Envoy's are per proxy. Retries: with a budget, at most `share` of the active requests, and
  * never fewer than `minimumConcurrency`, may be retries; a fixed number would be too much for a quiet service and too
  * little for a busy one. The budget replaces `pool.maxRetries`, as in Envoy; without one that limit holds. Recovery: as
@@ -27,12 +28,6 @@ export class Admission {
   renew(pool: ConnectionPoolSpec, budget: RetryBudgetSpec | undefined): void {
     this.pool = pool
     this.budget = budget
-  }
-
-  hasRoomForRequest(): boolean {
-    if (this.numbers.activeRequests < this.pool.maxRequests) return true
-    this.numbers.requestOverflows++
-    return false
   }
 
   tryConnection(): boolean {

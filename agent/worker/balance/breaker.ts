@@ -11,25 +11,20 @@
  * carried over a hot restart.
  */
 import type { BreakerSpec } from '../../../contracts/policy-spec.ts'
+import { SlidingWindow } from './sliding-window.ts'
 import type { ClusterNumbers, EndpointState } from './types.ts'
 import { Outcome } from './types.ts'
 
 export const BreakerState = { closed: 0, halfOpen: 1, open: 2 } as const
 export type BreakerState = (typeof BreakerState)[keyof typeof BreakerState]
 
-/** The window slides in this many steps. */
-const slices = 10
-
 export class Breaker {
   state: BreakerState = BreakerState.closed
   openUntil = 0
   private readonly numbers: ClusterNumbers
   private spec: BreakerSpec
-  private readonly ended = new Int32Array(slices)
-  private readonly failed = new Int32Array(slices)
-  private endedInWindow = 0
-  private failedInWindow = 0
-  private slice = 0
+  /** Failures are marked. */
+  private readonly window: SlidingWindow
   private hasTrial = false
   private trialStartedAt = 0
   private trialEndpoint: EndpointState | null = null
@@ -37,10 +32,11 @@ export class Breaker {
   constructor(spec: BreakerSpec, numbers: ClusterNumbers) {
     this.spec = spec
     this.numbers = numbers
+    this.window = new SlidingWindow(spec.windowMs)
   }
 
   renew(spec: BreakerSpec): void {
-    if (spec.windowMs !== this.spec.windowMs) this.clearWindow()
+    this.window.renew(spec.windowMs)
     this.spec = spec
   }
 
@@ -88,7 +84,7 @@ export class Breaker {
   restore(now: number, openForMs: number): void {
     this.enter(BreakerState.open)
     this.openUntil = now + openForMs
-    this.clearWindow()
+    this.window.clear()
     this.endTrial()
   }
 
@@ -99,7 +95,7 @@ export class Breaker {
 
   private close(): void {
     this.enter(BreakerState.closed)
-    this.clearWindow()
+    this.window.clear()
   }
 
   private enter(state: BreakerState): void {
@@ -113,40 +109,10 @@ export class Breaker {
   }
 
   private record(isFailure: boolean, now: number): void {
-    this.slide(now)
-    const at = this.slice % slices
-    this.ended[at] = this.ended[at]! + 1
-    this.endedInWindow++
-    if (!isFailure) return
-    this.failed[at] = this.failed[at]! + 1
-    this.failedInWindow++
+    const { window } = this
+    window.record(isFailure, now)
     const isTripped =
-      this.endedInWindow >= this.spec.minimumRequests &&
-      this.failedInWindow >= this.spec.failureShare * this.endedInWindow
-    if (isTripped) this.open(now)
-  }
-
-  private slide(now: number): void {
-    const slice = Math.floor((now * slices) / this.spec.windowMs)
-    if (slice === this.slice) return
-    if (slice - this.slice >= slices || slice < this.slice) {
-      this.clearWindow()
-    } else {
-      for (let passed = this.slice + 1; passed <= slice; passed++) {
-        const at = passed % slices
-        this.endedInWindow -= this.ended[at]!
-        this.failedInWindow -= this.failed[at]!
-        this.ended[at] = 0
-        this.failed[at] = 0
-      }
-    }
-    this.slice = slice
-  }
-
-  private clearWindow(): void {
-    this.ended.fill(0)
-    this.failed.fill(0)
-    this.endedInWindow = 0
-    this.failedInWindow = 0
+      window.ended >= this.spec.minimumRequests && window.marked >= this.spec.failureShare * window.ended
+    if (isFailure && isTripped) this.open(now)
   }
 }

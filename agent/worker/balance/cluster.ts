@@ -12,14 +12,15 @@ import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { forgetChecks, takeCheckResult } from './active-check.ts'
 import { Admission } from './admission.ts'
 import { pickAnother } from './another-pick.ts'
-import { Breaker } from './breaker.ts'
 import { describeCandidates, describeCluster } from './describe.ts'
 import { LiveEndpoint } from './endpoint-state.ts'
+import type { ShareHolder } from './fair-share.ts'
+import { Gate } from './gate.ts'
 import { Group } from './group.ts'
 import { mixBits } from './hashing.ts'
 import type { Health } from './health.ts'
 import { judge } from './health.ts'
-import { choosesByPort, hasLabels, hasPort } from './labels.ts'
+import { choosesByPort, hasLabels, hasPort, portsOf } from './labels.ts'
 import type { LocalityPlan } from './locality.ts'
 import { planLocalities } from './locality.ts'
 import { emptyNumbers } from './numbers.ts'
@@ -95,7 +96,7 @@ class EndpointCluster implements Cluster {
   private labels: Readonly<Record<string, string>> | undefined
   private own: Locality
   private set: EndpointSet
-  private breaker: Breaker | null
+  private readonly gate: Gate
   private outlier: OutlierDetector | null
   private updates = 0
 
@@ -122,9 +123,9 @@ class EndpointCluster implements Cluster {
     this.name = `outbound|${options.port ?? ''}|${options.subset ?? ''}|${options.service}`
     this.refusals = clusterRefusals(this.name)
     this.noEndpoint = this.refusals.notAnEndpoint
-    const { pool, retryBudget, breaker, outlier } = options.policy
+    const { pool, retryBudget, outlier } = options.policy
     this.admission = new Admission(this.numbers, pool, retryBudget)
-    this.breaker = breaker === undefined ? null : new Breaker(breaker, this.numbers)
+    this.gate = new Gate(options.policy, this.numbers, this.refusals, options.random)
     this.outlier = outlier === undefined ? null : new OutlierDetector(outlier, options.now)
     this.takeEndpoints(options.now)
   }
@@ -146,19 +147,16 @@ class EndpointCluster implements Cluster {
     this.takeEndpoints(now)
   }
 
-  admit(now: number): Refusal | null {
-    if (!this.admission.hasRoomForRequest()) return this.refusals.tooManyRequests
-    if (this.breaker !== null && !this.breaker.admit(now)) {
-      this.numbers.breakerRefusals++
-      return this.refusals.breakerOpen
-    }
-    this.numbers.activeRequests++
-    return null
+  admit(now: number, holder?: ShareHolder): Refusal | null {
+    return this.gate.admit(now, holder)
   }
 
-  release(): void {
-    this.numbers.activeRequests--
-    if (this.breaker !== null) this.breaker.release()
+  readmit(now: number, holder: ShareHolder): void {
+    this.gate.readmit(now, holder)
+  }
+
+  release(share?: string): void {
+    this.gate.release(share)
   }
 
   pick(context: PickContext): EndpointState | Refusal {
@@ -183,13 +181,13 @@ class EndpointCluster implements Cluster {
   beginAttempt(state: EndpointState, _now: number): void {
     state.activeRequests++
     this.numbers.activeAttempts++
-    if (this.breaker !== null) this.breaker.begin(state)
+    this.gate.begin(state)
   }
 
   endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void {
     state.activeRequests--
     this.numbers.activeAttempts--
-    if (this.breaker !== null) this.breaker.end(state, outcome, latencyMs, now)
+    this.gate.end(state, outcome, latencyMs, now)
     if (outcome === Outcome.cancelled) return
     const live = state as LiveEndpoint
     live.requests++
@@ -234,7 +232,7 @@ class EndpointCluster implements Cluster {
   }
 
   tick(now: number): void {
-    if (this.breaker !== null) this.breaker.settle(now)
+    this.gate.settle(now)
     if (this.isStale || now >= this.nextDueAt) this.settle(now)
   }
 
@@ -246,14 +244,20 @@ class EndpointCluster implements Cluster {
     this.isStale = true
   }
 
+  ejected(): { id: string; reason: string }[] {
+    return this.states.flatMap(({ ejectionReason, id, isEjected }) =>
+      isEjected ? [{ id, reason: ejectionReason }] : [],
+    )
+  }
+
   exportState(now: number): unknown {
-    return exportCluster(this.states, this.breaker, now)
+    return exportCluster(this.states, this.gate.breaker, now)
   }
 
   importState(state: unknown, now: number): void {
     const { outlier, activeCheck, warmupMs, breaker } = this.policy
     importEndpoints(state, this.byId, outlier, activeCheck !== undefined, warmupMs, now)
-    if (this.breaker !== null && breaker !== undefined) importBreaker(state, this.breaker, breaker, now)
+    if (this.gate.breaker !== null && breaker !== undefined) importBreaker(state, this.gate.breaker, breaker, now)
     this.watchOutliers()
     this.isStale = true
     this.tick(now)
@@ -261,7 +265,7 @@ class EndpointCluster implements Cluster {
 
   dump(now: number): BalanceDump {
     this.tick(now)
-    return describeCluster(this, this.states, this.breaker, now)
+    return describeCluster(this, this.states, this.gate, now)
   }
 
   candidates(now: number): readonly Candidate[] {
@@ -281,15 +285,18 @@ class EndpointCluster implements Cluster {
     })
   }
 
+  get portNote(): string | undefined {
+    const { endpoints } = this.set
+    if (this.port === undefined || this.chosenPort !== undefined || endpoints.length === 0) return undefined
+    return `no endpoint has port ${this.port} (ports: ${portsOf(endpoints)}); it is taken for the port of the service, and chooses none of them out`
+  }
+
   private takePolicy(policy: TrafficPolicySpec, now: number): void {
     const before = this.policy
     this.policy = policy
     this.plan = null
     this.admission.renew(policy.pool, policy.retryBudget)
-    if (policy.breaker === undefined) this.breaker = null
-    else if (this.breaker === null) this.breaker = new Breaker(policy.breaker, this.numbers)
-    else this.breaker.renew(policy.breaker)
-    this.numbers.breakerState = this.breaker?.state ?? 0
+    this.gate.renew(policy)
     if (policy.outlier === undefined) {
       if (this.outlier !== null) for (const state of this.states) this.outlier.takeBack(state)
       this.outlier = null
@@ -398,7 +405,10 @@ class EndpointCluster implements Cluster {
       for (const group of this.heldGroups) this.silence(group, now)
       if (this.health.usable === 0) usableNow = this.fallBackToHeld(now)
     }
-    if (this.active.length === 0) this.noEndpoint = noEndpointRefusal(this.name, this.states)
+    if (this.active.length === 0) {
+      const chosenBy = { set: this.set.endpoints, port: this.chosenPort, subset: this.subset }
+      this.noEndpoint = noEndpointRefusal(this.name, this.states, chosenBy)
+    }
     this.numbers.endpoints = this.states.length
     this.numbers.usableEndpoints = usableNow
     this.numbers.ejectedEndpoints = this.outlier?.ejected ?? 0

@@ -2,8 +2,8 @@
 import type { Endpoint, EndpointSet } from '../../../contracts/endpoint.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import { BreakerState } from './breaker.ts'
-import type { Breaker } from './breaker.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
+import type { Gate } from './gate.ts'
 import type { Group } from './group.ts'
 import { describeHealth } from './health.ts'
 import { hasPort } from './labels.ts'
@@ -14,7 +14,7 @@ import type { BalanceDump, Candidate, Cluster } from './types.ts'
 export function describeCluster(
   cluster: Pick<Cluster, 'name' | 'service' | 'subset' | 'numbers'>,
   states: readonly LiveEndpoint[],
-  breaker: Breaker | null,
+  { breaker, shares }: Gate,
   now: number,
 ): BalanceDump {
   return {
@@ -26,6 +26,7 @@ export function describeCluster(
     pendingRequests: cluster.numbers.pendingRequests,
     connections: cluster.numbers.connections,
     breaker: breaker === null ? 'off' : breakerWord(breaker.state),
+    callers: [...shares.held()].map(([caller, requests]) => ({ caller, requests })),
   }
 }
 

@@ -2,7 +2,10 @@ import { metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 
 /** What the table of clusters says for a caller that named a port that its ServiceEntry does not list. */
-const noPort = 0
+export const noPort = 0
+
+/** Ports that people are told of. */
+const maxTold = 8
 
 /**
  * Labels are metadata of an endpoint, its version, or (`cluster`) its Nacos cluster; metadata of that name comes first.
@@ -37,4 +40,18 @@ export function hasPort(endpoint: Endpoint, port: number): boolean {
   const named = endpoint.metadata[metadataKeys.servicePorts]
   if (named !== undefined) return named.split(',').includes(String(port))
   return endpoint.port === port || endpoint.metadata[metadataKeys.appPort] === String(port)
+}
+
+/** For people: those that a rule may choose by, in ascending order. */
+export function portsOf(endpoints: readonly Endpoint[]): string {
+  const all = new Set<number>()
+  for (const { metadata, port } of endpoints) {
+    const named = metadata[metadataKeys.servicePorts]?.split(',') ?? [
+      String(port),
+      metadata[metadataKeys.appPort] ?? '',
+    ]
+    for (const one of named) if (one !== '') all.add(Number(one))
+  }
+  const sorted = [...all].toSorted((a, b) => a - b)
+  return `${sorted.slice(0, maxTold).join(', ')}${sorted.length > maxTold ? ', …' : ''}`
 }

@@ -22,6 +22,10 @@ export function emptyNumbers(): ClusterNumbers {
     retryOverflows: 0,
     breakerOpenings: 0,
     breakerRefusals: 0,
+    concurrencyRefusals: 0,
+    concurrencyLimit: 0,
+    admissionRefusals: 0,
+    callerOverflows: 0,
     ejections: 0,
     picksWithoutEndpoint: 0,
   }

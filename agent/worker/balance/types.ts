@@ -1,12 +1,13 @@
 /**
- * What the road sees of balancing: one Cluster per destination (service, subset, port), holding the living state of its
- * endpoints. Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in. Nothing
- * here throws.
+ * What the data path sees of balancing: one Cluster per destination (service, subset, port), holding the living state
+ * of its endpoints. Nothing here opens a socket or reads a clock; time (`now`, monotonic ms) and random are handed in.
+ * Nothing here throws.
  */
 import type { ClusterDump, EndpointDump } from '../../../contracts/control-link.ts'
 import type { Endpoint, EndpointSet, Locality, ServiceKey } from '../../../contracts/endpoint.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import type { ShareHolder } from './fair-share.ts'
 
 /** Source of random numbers in 0..1, 1 excluded. */
 export type Random = () => number
@@ -98,6 +99,11 @@ export interface ClusterNumbers {
   retryOverflows: number
   breakerOpenings: number
   breakerRefusals: number
+  concurrencyRefusals: number
+  /** 0 = there is none. */
+  concurrencyLimit: number
+  admissionRefusals: number
+  callerOverflows: number
   ejections: number
   picksWithoutEndpoint: number
 }
@@ -133,9 +139,14 @@ export interface Cluster {
   /** Called for each endpoint that left, so that its pool can be closed; `pick` knows the new endpoints by then. */
   onGone: ((state: EndpointState) => void) | null
 
-  /** Breaker and request limit. null = admitted, and `release()` must follow exactly once. */
-  admit(now: number): Refusal | null
-  release(): void
+  /**
+   * Limits, breaker, and the caller's share. null = admitted, and `release()` must follow exactly once, with the share
+   * that the holder then has. `holder`: absent = it is nobody's (a copy).
+   */
+  admit(now: number, holder?: ShareHolder): Refusal | null
+  /** Instead of `admit`, for what another process admitted. */
+  readmit(now: number, holder: ShareHolder): void
+  release(share?: string): void
   pick(context: PickContext): EndpointState | Refusal
 
   /**
@@ -163,8 +174,12 @@ export interface Cluster {
   activeCheckResult(state: EndpointState, isGood: boolean, now: number): void
   readonly states: readonly EndpointState[]
   readonly numbers: ClusterNumbers
+  /** Those that outlier detection has out, each with why. */
+  ejected(): readonly { readonly id: string; readonly reason: string }[]
   /** Every endpoint of the service, also those that subset, port or locality leave out. Changes nothing. */
   candidates(now: number): readonly Candidate[]
+  /** That the port of a rule is no endpoint's, in words; undefined = it is, or there is none. */
+  readonly portNote: string | undefined
 
   /** Breaker, ejection, latency: plain data for the next generation. Times inside are relative to `now`. */
   exportState(now: number): unknown

@@ -1,12 +1,14 @@
 /**
- * Asks endpoints whether they can serve, for destinations whose policy wants it: a TCP connect, or an HTTP GET that
- * must answer 200 to 299. Results go to the balancer, which counts them against its thresholds. Checks of one
- * destination are spread over its interval, and at most `maxAtOnce` run at the same time in a worker; what is due
- * beyond that waits.
+ * Asks endpoints whether they can serve, for destinations whose policy wants it: a TCP connect, an HTTP GET that must
+ * answer 200 to 299, or gRPC's own health check, which must answer SERVING. Results go to the balancer, which counts
+ * them against its thresholds. Checks of one destination are spread over its interval, and at most `maxAtOnce` run at
+ * the same time in a worker; what is due beyond that waits.
  */
+import { grpcType } from '../../../contracts/grpc-wire.ts'
 import type { ActiveCheckSpec } from '../../../contracts/policy-spec.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type {
+  Fields,
   LinkHome,
   ReplyMessage,
   ReplyVerdict,
@@ -18,28 +20,31 @@ import type {
 import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
-import type { Dial, Transport, Transports } from '../transport/transport.ts'
-import { CheckRequest, noEdits } from './check-request.ts'
+import type { Transport } from '../transport/transport.ts'
+import { noEdits, OwnRequest } from './own-request.ts'
+import type { Dialer, DialUser, PendingDial } from './dialer.ts'
+import { HealthAnswer, healthPath, healthQuestion } from './grpc-health.ts'
 import type { Upstream } from './upstream.ts'
 
 const maxAtOnce = 64
+const getFields: Fields = [['user-agent', 'hostmesh-check']]
+const callFields: Fields = [...getFields, ['content-type', grpcType]]
 
 export interface ActiveCheckDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
+  readonly dialer: Pick<Dialer, 'dial'>
   readonly random: () => number
   readonly state: { serviceUpstreams(): Iterable<Upstream> }
 }
 
 export class ActiveChecks {
   private readonly deps: ActiveCheckDeps
-  private readonly transports: Transports
   private readonly dueAt = new WeakMap<EndpointState, number>()
   private readonly running = new Set<Check>()
 
-  constructor(deps: ActiveCheckDeps, transports: Transports) {
+  constructor(deps: ActiveCheckDeps) {
     this.deps = deps
-    this.transports = transports
   }
 
   /** Starts what is due. Called about ten times a second. */
@@ -64,56 +69,79 @@ export class ActiveChecks {
       }
       if (due > now || this.running.size >= maxAtOnce) continue
       this.dueAt.set(state, now + spec.intervalMs)
-      const check = new Check(this.deps, upstream.pools.codec, state, spec, upstream.cluster.service, (isGood) => {
+      const check = new Check(this.deps, upstream, state, spec, (isGood) => {
         this.running.delete(check)
         upstream.cluster.activeCheckResult(state, isGood, this.deps.clock.now)
       })
       this.running.add(check)
-      check.start(this.transports)
+      check.start()
     }
   }
 }
 
+/** gRPC is said in HTTP/2, whatever requests are said in. */
+function codecFor({ kind }: ActiveCheckSpec, { pools }: Upstream): UpstreamCodec {
+  return kind === 'grpc' ? pools.deps.codecs.of('http2') : pools.codec
+}
+
+function alpnFor({ kind }: ActiveCheckSpec, { pools }: Upstream): readonly string[] {
+  return kind === 'grpc' ? ['h2'] : pools.alpn
+}
+
 /** One question to one endpoint, over a connection of its own. */
-class Check implements UpstreamOwner, LinkHome, TimerOwner {
+class Check implements UpstreamOwner, LinkHome, TimerOwner, DialUser {
   readonly contentTarget = null
   private readonly deps: ActiveCheckDeps
-  private readonly codec: UpstreamCodec
+  private readonly upstream: Upstream
   private readonly state: EndpointState
   private readonly spec: ActiveCheckSpec
   private readonly authority: string
   private readonly onResult: (isGood: boolean) => void
   private readonly timer: Timer
-  private dial: Dial | null = null
+  private dial: PendingDial | null = null
   private link: UpstreamLink | null = null
   private stream: UpstreamStream | null = null
+  /** Of a check in gRPC. */
+  private health: HealthAnswer | null = null
   private isOver = false
 
   constructor(
     deps: ActiveCheckDeps,
-    codec: UpstreamCodec,
+    upstream: Upstream,
     state: EndpointState,
     spec: ActiveCheckSpec,
-    service: string,
     onResult: (isGood: boolean) => void,
   ) {
     this.deps = deps
-    this.codec = codec
+    this.upstream = upstream
     this.state = state
     this.spec = spec
+    const { service } = upstream.cluster
     this.authority = service.slice(service.indexOf('@@') + 2)
     this.onResult = onResult
     this.timer = new Timer(this, 0)
   }
 
-  start(transports: Transports): void {
-    this.deps.wheel.arm(this.timer, this.deps.clock.now + this.spec.timeoutMs)
-    this.dial = transports.dial(this.state.address, this.state.port, (transport) => {
-      this.dial = null
-      if (transport === null) this.finish(false)
-      else if (this.spec.kind === 'tcp') this.reached(transport)
-      else this.ask(transport)
-    })
+  start(): void {
+    const { deps, state, upstream } = this
+    deps.wheel.arm(this.timer, deps.clock.now + this.spec.timeoutMs)
+    this.dial = deps.dialer.dial(
+      state,
+      upstream.cluster,
+      { identity: undefined, protocols: alpnFor(this.spec, upstream) },
+      this,
+    )
+  }
+
+  onDialed(transport: Transport): void {
+    this.dial = null
+    if (this.spec.kind === 'tcp') this.reached(transport)
+    else this.ask(transport)
+  }
+
+  onDialFailed(): void {
+    this.dial = null
+    this.finish(false)
   }
 
   private reached(transport: Transport): void {
@@ -122,13 +150,25 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
   }
 
   private ask(transport: Transport): void {
-    const { path } = this.spec
-    this.link = this.codec.openLink(transport, this)
+    const { kind, path, service = '' } = this.spec
+    this.link = codecFor(this.spec, this.upstream).openLink(transport, this, null)
     const stream = this.link.open(this, false)
     this.stream = stream
-    stream.send(new CheckRequest(this.authority, path === '' ? '/' : path), noEdits)
+    if (kind === 'grpc') {
+      const question = healthQuestion(service)
+      this.health = new HealthAnswer()
+      stream.send(this.request('POST', healthPath, question.length), noEdits)
+      stream.content(question, 0, question.length)
+    } else {
+      stream.send(this.request('GET', path === '' ? '/' : path, 0), noEdits)
+    }
     stream.end(null)
     stream.flush()
+  }
+
+  private request(method: 'GET' | 'POST', target: string, contentLength: number): OwnRequest {
+    const fields = method === 'POST' ? callFields : getFields
+    return new OwnRequest({ method, authority: this.authority, target, fields, contentLength })
   }
 
   cancel(): void {
@@ -139,14 +179,23 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
   onInterim(): void {}
 
   onReply({ status }: ReplyMessage): ReplyVerdict {
-    this.finish(status >= 200 && status < 300)
+    if (this.health === null || status !== 200) this.finish(status >= 200 && status < 300 && this.health === null)
     return 'pass'
   }
 
-  onContent(): void {}
+  onContent(buf: Buffer, from: number, to: number): void {
+    this.health?.take(buf, from, to)
+  }
   onMoved(): void {}
   onPause(): void {}
-  onEnd(): void {}
+
+  onEnd(trailers: Fields | null): void {
+    const { stream } = this
+    this.stream = null
+    stream?.release()
+    const isOk = trailers?.some(([name, value]) => name === 'grpc-status' && value === '0') === true
+    this.finish(isOk && this.health !== null && this.health.isServing)
+  }
 
   onSwitch(): void {
     this.finish(false)
@@ -163,9 +212,13 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner {
   linkFreed(): void {
     this.link!.close()
   }
+  linkWidened(): void {}
   linkSpent(): void {}
   linkEnded(): void {}
   linkLost(): void {}
+  linkLeft(): void {}
+  readonly place = null
+  readonly caller = null
 
   onTimer(): void {
     this.finish(false)

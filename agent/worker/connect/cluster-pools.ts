@@ -5,18 +5,29 @@ import { EndpointPool } from './endpoint-pool.ts'
 import type { PoolHome } from './endpoint-pool.ts'
 import type { PoolDeps } from './pool-deps.ts'
 
+const alpnNames: ReadonlyMap<EndpointProtocol, readonly string[]> = new Map([
+  ['http1', ['http/1.1']],
+  ['http2', ['h2']],
+])
+const noNames: readonly string[] = []
+
 /** The pools of one cluster: it shares out the cluster's connection limit between them. */
 export class ClusterPools implements PoolHome {
+  readonly key: string
   readonly cluster: Cluster
   readonly deps: PoolDeps
   readonly pools = new Set<EndpointPool>()
   /** HTTP connections of all endpoints. */
   open = 0
   isClosed = false
-  private protocol: EndpointProtocol
+  /** What is spoken to the endpoints. */
+  protocol: EndpointProtocol
+  /** Of applications that call under an identity of their own, by endpoint and identity. */
+  private readonly ofCallers = new Map<string, EndpointPool>()
   private isPumping = false
 
-  constructor(cluster: Cluster, deps: PoolDeps, protocol: EndpointProtocol) {
+  constructor(key: string, cluster: Cluster, deps: PoolDeps, protocol: EndpointProtocol) {
+    this.key = key
     this.cluster = cluster
     this.deps = deps
     this.protocol = protocol
@@ -24,7 +35,12 @@ export class ClusterPools implements PoolHome {
   }
 
   get codec(): UpstreamCodec {
-    return this.deps.codecs[this.protocol]
+    return this.deps.codecs.of(this.protocol)
+  }
+
+  /** For ALPN; empty for what has no name there. */
+  get alpn(): readonly string[] {
+    return alpnNames.get(this.protocol) ?? noNames
   }
 
   /**
@@ -34,12 +50,27 @@ export class ClusterPools implements PoolHome {
   speak(protocol: EndpointProtocol): void {
     if (protocol === this.protocol) return
     this.protocol = protocol
+    this.retire()
+  }
+
+  /** The connections that are there take nobody new. */
+  retire(): void {
     for (const pool of this.pools) pool.retire()
   }
 
-  /** The pool of an endpoint that `pick` chose. */
-  of(state: EndpointState): EndpointPool {
-    return (state.pool as EndpointPool | null) ?? this.create(state)
+  /**
+   * The pool of an endpoint that `pick` chose, for a caller with this identity: its own where connections carry it,
+   * else everybody's.
+   */
+  of(state: EndpointState, identity: string | undefined): EndpointPool {
+    const isOwn = identity !== undefined && this.deps.dialer.isMutual(state.endpoint, this.cluster.policy)
+    return this.exactly(state, isOwn ? identity : undefined)
+  }
+
+  /** The pool of connections that carry this identity. */
+  exactly(state: EndpointState, identity: string | undefined): EndpointPool {
+    if (identity === undefined) return (state.pool as EndpointPool | null) ?? this.create(state)
+    return this.ofCallers.get(callerKey(state, identity)) ?? this.createFor(state, identity)
   }
 
   /** Closes an idle connection of another endpoint; false when there is none. */
@@ -62,7 +93,8 @@ export class ClusterPools implements PoolHome {
 
   removePool(pool: EndpointPool): void {
     this.pools.delete(pool)
-    pool.state.pool = null
+    if (pool.identity === undefined) pool.state.pool = null
+    else this.ofCallers.delete(callerKey(pool.state, pool.identity))
   }
 
   /**
@@ -78,8 +110,15 @@ export class ClusterPools implements PoolHome {
   }
 
   private create(state: EndpointState): EndpointPool {
-    const pool = new EndpointPool(this, state)
+    const pool = new EndpointPool(this, state, undefined)
     state.pool = pool
+    this.pools.add(pool)
+    return pool
+  }
+
+  private createFor(state: EndpointState, identity: string): EndpointPool {
+    const pool = new EndpointPool(this, state, identity)
+    this.ofCallers.set(callerKey(state, identity), pool)
     this.pools.add(pool)
     return pool
   }
@@ -87,5 +126,10 @@ export class ClusterPools implements PoolHome {
   private endpointLeft(state: EndpointState): void {
     const pool = state.pool as EndpointPool | null
     if (pool !== null) pool.leave()
+    if (this.ofCallers.size > 0) for (const one of this.pools) if (one.state === state && one !== pool) one.leave()
   }
+}
+
+function callerKey(state: EndpointState, identity: string): string {
+  return `${state.id} ${identity}`
 }

@@ -15,7 +15,8 @@ const logMs = 10_000
 
 export interface DialGuardDeps {
   readonly own: Pick<OwnListeners, 'leadsBack' | 'applicationUser'>
-  readonly isTcp: (service: ServiceKey) => boolean
+  /** Whether its requests say how often they passed (`Via` of HTTP), so that a circle ends by itself. */
+  readonly countsPasses: (service: ServiceKey) => boolean
   /** undefined = nobody, or it cannot be told. */
   readonly uidOfListener: (address: string, port: number) => number | undefined
   readonly tallies: Pick<Tallies, 'loopDials' | 'otherUserDials'>
@@ -34,8 +35,8 @@ export class DialGuard {
 
   /** service: whose endpoint the address is. A system's name for why not; null = a connection may be made. */
   refusal(address: string, port: number, service: ServiceKey): string | null {
-    const { isTcp, own, tallies, uidOfListener } = this.deps
-    if (isTcp(service) && own.leadsBack(address, port, service)) {
+    const { countsPasses, own, tallies, uidOfListener } = this.deps
+    if (!countsPasses(service) && own.leadsBack(address, port, service)) {
       tallies.loopDials++
       this.say(
         leadsBack,

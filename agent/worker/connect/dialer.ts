@@ -1,18 +1,24 @@
-import type { ServiceKey } from '../../../contracts/endpoint.ts'
-import type { ConnectionPoolSpec } from '../../../contracts/policy-spec.ts'
+import type { Endpoint, ServiceKey } from '../../../contracts/endpoint.ts'
+import type { ConnectionPoolSpec, TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { Outcome } from '../balance/types.ts'
+import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
+import type { Identities } from '../transport/tls/identities.ts'
+import type { ClientWish, Handshakes } from '../transport/tls/handshakes.ts'
 import type { Dial, DialCallback, Transport, Transports } from '../transport/transport.ts'
 import { notItsUser } from './dial-guard.ts'
 import type { SocketOptions } from './socket-options.ts'
+import { clientWish, isMutual } from './upstream-tls.ts'
 
 export interface DialerDeps {
   readonly transports: Transports
   readonly wheel: TimerWheel
   readonly clock: Clock
   readonly socketOptions: SocketOptions
+  readonly handshakes: Pick<Handshakes, 'call'>
+  readonly identities: Pick<Identities, 'find'>
   /** The system refused a dial, or nobody listens there who may: the application is not there. */
   readonly onRefused: (address: string, port: number) => void
   /** Why no connection may be made there, as a system's name for it; null = it may. */
@@ -35,15 +41,36 @@ export class Dialer {
     this.deps = deps
   }
 
-  /** service: whose endpoint the address is. */
-  dial(address: string, port: number, service: ServiceKey, pool: ConnectionPoolSpec, user: DialUser): PendingDial {
-    return new PendingDial(this.deps, address, port, service, pool, user)
+  /** What its policy says of TLS holds. */
+  dial(state: EndpointState, cluster: DialledCluster, as: DialAs, user: DialUser): PendingDial {
+    const { endpoint } = state
+    const wish = clientWish(cluster.policy.tls, endpoint, this.hasIdentity, as.identity, as.protocols)
+    return new PendingDial(this.deps, state, cluster, wish, user)
+  }
+
+  /** Whether a connection there is the caller's alone, because it carries its identity. */
+  isMutual(endpoint: Endpoint, { tls }: TrafficPolicySpec): boolean {
+    return isMutual(tls, endpoint, this.hasIdentity)
+  }
+
+  private get hasIdentity(): boolean {
+    return this.deps.identities.find(undefined) !== undefined
   }
 
   /** Of a connection whose endpoint left; see `SocketOptions`. */
   watchClosely(transport: Transport, pool: ConnectionPoolSpec): void {
     this.deps.socketOptions.watchClosely(transport, pool)
   }
+}
+
+export type DialledCluster = Pick<Cluster, 'policy' | 'service'>
+
+/** Who calls, and what will be spoken. */
+export interface DialAs {
+  /** SPIFFE id of the calling application; undefined = the host's own. */
+  readonly identity: string | undefined
+  /** For ALPN; none = not spoken of. */
+  readonly protocols: readonly string[]
 }
 
 /** In a later turn, as the system does it. */
@@ -55,15 +82,14 @@ function refuse(callback: DialCallback, reason: string): Dial {
 export class PendingDial implements TimerOwner {
   private readonly deps: DialerDeps
   private readonly timer: Timer
-  private readonly dial: Dial
+  private dial: { cancel(): void }
   private user: DialUser | null
 
   constructor(
     deps: DialerDeps,
-    address: string,
-    port: number,
-    service: ServiceKey,
-    pool: ConnectionPoolSpec,
+    { address, port }: EndpointState,
+    { policy: { pool }, service }: DialledCluster,
+    wish: ClientWish | null,
     user: DialUser,
   ) {
     this.deps = deps
@@ -71,6 +97,14 @@ export class PendingDial implements TimerOwner {
     this.timer = new Timer(this, 0)
     deps.wheel.arm(this.timer, deps.clock.now + pool.connectTimeoutMs)
     const onDialed: DialCallback = (transport, reason) => {
+      if (transport !== null && wish !== null && this.user !== null) {
+        deps.socketOptions.apply(transport, pool)
+        this.dial = deps.handshakes.call(transport, wish, {
+          onSecure: (secure) => this.finish()?.onDialed(secure),
+          onInsecure: (why) => this.finish()?.onDialFailed(Outcome.connectFailure, `TLS ${why}`),
+        })
+        return
+      }
       const waiting = this.finish()
       if (waiting === null) {
         transport?.close()

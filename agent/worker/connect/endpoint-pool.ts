@@ -15,7 +15,7 @@
  */
 import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
-import type { UpstreamCodec } from '../forward/streams.ts'
+import type { LinkHome, LinkPlace, UpstreamCodec, UpstreamLink } from '../forward/streams.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -43,10 +43,14 @@ export const overflow = 1
 
 /** The pools of the whole cluster, which share its bounds. */
 export interface PoolHome {
+  /** Of the destination. */
+  readonly key: string
   readonly cluster: Cluster
   readonly deps: PoolDeps
   /** What the endpoints are spoken to in. */
   readonly codec: UpstreamCodec
+  /** And its word in ALPN. */
+  readonly alpn: readonly string[]
   readonly isClosed: boolean
   /** Connections of all endpoints. */
   open: number
@@ -59,6 +63,8 @@ export interface PoolHome {
 
 export class EndpointPool implements TimerOwner, ConnectionHome {
   readonly state: EndpointState
+  /** SPIFFE id of the application whose connections these are alone; undefined = the host's own. */
+  readonly identity: string | undefined
   readonly home: PoolHome
   readonly idle: PooledConnection[] = []
   /** Carry requests and have room for more. */
@@ -73,9 +79,10 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   private readonly dials = new Set<PendingDial>()
   private readonly timer: Timer
 
-  constructor(home: PoolHome, state: EndpointState) {
+  constructor(home: PoolHome, state: EndpointState, identity: string | undefined) {
     this.home = home
     this.state = state
+    this.identity = identity
     this.timer = new Timer(this, 0)
   }
 
@@ -126,7 +133,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     }
   }
 
-  /** One of several streams has ended: there is room for whoever waits. */
+  /** One of several streams has ended, or the endpoint takes more: there is room for whoever waits. */
   streamEnded(connection: PooledConnection): void {
     if (!this.hasRoom(connection)) return
     this.serveBeside(connection)
@@ -227,17 +234,38 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     this.lost(connection)
   }
 
-  /** Takes over a connection of an earlier process as an idle one. False when there is no room; it is then closed. */
-  adopt(transport: Transport, requests: number, ageMs: number): PooledConnection | undefined {
-    if (this.state.isGone || !this.home.cluster.tryConnection()) {
+  /**
+   * Takes over a connection of an earlier process as an idle one. undefined when there is no room, or its codec does
+   * not understand `from`; it is then closed.
+   */
+  adopt(transport: Transport, requests: number, ageMs: number, from: unknown): PooledConnection | undefined {
+    if (this.state.isGone || !this.home.codec.understands(from) || !this.home.cluster.tryConnection()) {
       transport.close()
       return undefined
     }
-    const connection = this.opened(transport)
+    const connection = this.opened(transport, from)
     connection.requests = requests
     connection.openedAt -= ageMs
     this.release(connection, true)
     return connection
+  }
+
+  placeOf({ openedAt, requests }: PooledConnection): LinkPlace {
+    const { identity, state } = this
+    const { deps, key } = this.home
+    return { cluster: key, endpoint: state.id, ageMs: deps.clock.now - openedAt, requests, identity }
+  }
+
+  /** Takes over a connection of an earlier process with its streams, past the bounds. */
+  adoptBusy<L extends UpstreamLink>(place: LinkPlace, streams: number, open: (home: LinkHome) => L): L {
+    this.home.cluster.numbers.connections++
+    let link!: L
+    const connection = this.openedBy((home) => (link = open(home)))
+    connection.requests = place.requests
+    connection.openedAt -= place.ageMs
+    connection.openStreams = streams
+    if (this.hasRoom(connection)) this.shared.push(connection)
+    return link
   }
 
   /** Removes an idle connection that leaves this process. */
@@ -246,6 +274,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     if (index < 0) return
     this.idle.splice(index, 1)
     connection.transport.release()
+    connection.link.left()
     this.lost(connection)
   }
 
@@ -304,14 +333,15 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
         if (this.open + this.dials.size > 0 || !this.home.makeRoom(this) || !cluster.tryConnection()) return
       }
       const dial: PendingDial = deps.dialer.dial(
-        this.state.address,
-        this.state.port,
-        cluster.service,
-        cluster.policy.pool,
+        this.state,
+        cluster,
+        { identity: this.identity, protocols: this.home.alpn },
         {
           onDialed: (transport) => {
             this.dials.delete(dial)
             this.release(this.opened(transport), true)
+            // it may carry fewer than the dial was for
+            if (perLink > 1 && this.waitingCount > 0) this.dialForWaiters()
           },
           onDialFailed: (outcome, reason) => {
             this.dials.delete(dial)
@@ -373,10 +403,14 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     return maxConnectionAgeMs > 0 && this.home.deps.clock.now - connection.openedAt >= maxConnectionAgeMs
   }
 
-  private opened(transport: Transport): PooledConnection {
+  private opened(transport: Transport, from: object | null = null): PooledConnection {
+    const { codec } = this.home
+    return this.openedBy((home) => codec.openLink(transport, home, from))
+  }
+
+  private openedBy(openLink: (home: LinkHome) => UpstreamLink): PooledConnection {
     this.home.open++
-    const { codec, deps } = this.home
-    const connection = new PooledConnection(this, codec, transport, deps.clock.now)
+    const connection = new PooledConnection(this, openLink, this.home.deps.clock.now)
     this.connections.add(connection)
     return connection
   }

@@ -10,5 +10,5 @@ export interface PoolDeps {
   readonly wheel: TimerWheel
   readonly clock: Clock
   /** What can be spoken to endpoints; each destination has one of them. */
-  readonly codecs: Readonly<Record<EndpointProtocol, UpstreamCodec>>
+  readonly codecs: { of(protocol: EndpointProtocol): UpstreamCodec }
 }

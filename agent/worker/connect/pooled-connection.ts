@@ -1,14 +1,16 @@
-import type { LinkHome, UpstreamCodec, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
+import type { LinkHome, LinkPlace, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
 import type { Transport } from '../transport/transport.ts'
 
 /** The pool of a connection. */
 export interface ConnectionHome {
   streamOpened(connection: PooledConnection): void
+  /** It has more room than before: a stream has ended, or its endpoint takes more. */
   streamEnded(connection: PooledConnection): void
   release(connection: PooledConnection, isReusable: boolean): void
   spent(connection: PooledConnection): void
   idleEnded(connection: PooledConnection): void
   lost(connection: PooledConnection): void
+  placeOf(connection: PooledConnection): LinkPlace
 }
 
 /** One connection of a pool to its endpoint. */
@@ -25,11 +27,15 @@ export class PooledConnection implements LinkHome {
   openedAt: number
   idleSince: number
 
-  constructor(pool: ConnectionHome, codec: UpstreamCodec, transport: Transport, now: number) {
+  constructor(pool: ConnectionHome, openLink: (home: LinkHome) => UpstreamLink, now: number) {
     this.pool = pool
     this.openedAt = now
     this.idleSince = now
-    this.link = codec.openLink(transport, this)
+    this.link = openLink(this)
+  }
+
+  get place(): LinkPlace {
+    return this.pool.placeOf(this)
   }
 
   get transport(): Transport {
@@ -54,6 +60,10 @@ export class PooledConnection implements LinkHome {
     else this.pool.streamEnded(this)
   }
 
+  linkWidened(): void {
+    if (this.openStreams > 0) this.pool.streamEnded(this)
+  }
+
   linkSpent(): void {
     this.openStreams = 0
     this.pool.spent(this)
@@ -65,5 +75,9 @@ export class PooledConnection implements LinkHome {
 
   linkLost(): void {
     this.pool.lost(this)
+  }
+
+  linkLeft(): void {
+    this.pool.spent(this)
   }
 }

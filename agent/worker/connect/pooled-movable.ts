@@ -47,17 +47,21 @@ export class PooledMovable implements Movable {
   detach(copies: DescriptorCopies): Detached | undefined {
     if (!this.isReady) return undefined
     const { connection, pool } = this
+    const link = connection.link.leaving()
+    if (!this.isReady) return undefined
     const { descriptors, format } = leaveProcess([connection.transport], copies)
     pool.giveAway(connection)
     return {
       descriptors,
       state: {
         ...format,
-        protocol: 'pooled',
+        protocol: link === null ? 'pooled' : 'pooled-link',
+        link,
         cluster: this.cluster,
         endpoint: pool.state.id,
         ageMs: this.clock.now - connection.openedAt,
         requests: connection.requests,
+        identity: pool.identity,
       },
     }
   }

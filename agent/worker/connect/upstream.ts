@@ -6,7 +6,8 @@ import { ClusterPools } from './cluster-pools.ts'
 import type { PoolDeps } from './pool-deps.ts'
 
 /**
- * A destination as the road holds it: its balancing, its connections, and what is asked of each request before a pick.
+ * A destination as the data path holds it: its balancing, its connections, and what is asked of each request before a
+ * pick.
  */
 export class Upstream {
   readonly kind = 'upstream'
@@ -24,7 +25,7 @@ export class Upstream {
   constructor(key: string, cluster: Cluster, deps: PoolDeps, protocol: EndpointProtocol) {
     this.key = key
     this.cluster = cluster
-    this.pools = new ClusterPools(cluster, deps, protocol)
+    this.pools = new ClusterPools(key, cluster, deps, protocol)
   }
 
   /** What the balancer wants hashed, or null. */
@@ -35,13 +36,17 @@ export class Upstream {
 
   dump(now: number): ClusterDump {
     const dump = this.cluster.dump(now)
-    const pools = new Map([...this.pools.pools].map((pool) => [pool.state.id, pool]))
+    const counts = new Map<string, { connections: number; idleConnections: number }>()
+    for (const { idle, open, state } of this.pools.pools) {
+      const { connections = 0, idleConnections = 0 } = counts.get(state.id) ?? {}
+      counts.set(state.id, { connections: connections + open, idleConnections: idleConnections + idle.length })
+    }
     return {
       ...dump,
-      endpoints: dump.endpoints.map((endpoint) => {
-        const pool = pools.get(endpoint.endpoint)
-        return { ...endpoint, connections: pool?.open ?? 0, idleConnections: pool?.idle.length ?? 0 }
-      }),
+      endpoints: dump.endpoints.map((endpoint) => ({
+        ...endpoint,
+        ...(counts.get(endpoint.endpoint) ?? { connections: 0, idleConnections: 0 }),
+      })),
     }
   }
 

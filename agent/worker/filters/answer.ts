@@ -13,6 +13,8 @@ export interface Answer {
   readonly fields: Fields
   /** Announced but not sent to HEAD; never sent with 204 and 304. */
   readonly body: Buffer
+  /** Why, for the access log (Envoy's RESPONSE_CODE_DETAILS); absent = the code says it. */
+  readonly details?: string
 }
 
 const noBody = Buffer.alloc(0)
@@ -21,6 +23,8 @@ const noBody = Buffer.alloc(0)
 export const noFields: Fields = []
 /** Of an answer whose body is a line for people. */
 export const plainText: Fields = [['content-type', 'text/plain']]
+/** Of what is refused because there is too much of it: the same time for all, since it is over in a second or so. */
+export const soonAgain: Fields = [...plainText, ['retry-after', '1']]
 
 /** An answer that refuses, with a line of text for whoever reads it. `fields` other than `plainText` begin with it. */
 export function refusal(

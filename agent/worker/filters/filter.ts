@@ -4,27 +4,41 @@
  * per change of its rules (`table.ts`) and asked for every request, so `onRequest` keeps nothing of a request unless it
  * makes it wait.
  */
+import type { AuthenticationSpec } from '../../../contracts/authentication-spec.ts'
+import type { AuthorizationSpec } from '../../../contracts/authorization-spec.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../route/fields.ts'
 import type { ConnectionView, RequestView } from '../route/request-view.ts'
+import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Answer } from './answer.ts'
+import type { VerifiedToken } from '../route/verified-token.ts'
 
 /** What a filter may use. One object per exchange, filled anew: not to be kept. */
 export interface FilterContext {
   /** The request, with the address of its caller and the calling application (`view.source`). */
   readonly view: RequestView
+  /** The same as filters before have edited it: by it fields are judged, which the caller could write otherwise. */
+  readonly edited: RequestView
   /** Who is at the other end of the caller's connection. */
   readonly peer: PeerIdentity
   /** Monotonic ms. */
   readonly now: number
   readonly random: () => number
+  /** Of the caller's user, as a filter before found it good; null = none. */
+  token: VerifiedToken | null
+  /** For the access log, whatever becomes of the request. */
+  note(text: string): void
+  /** The fields of the request, names in lower case, as filters before have edited them. */
+  eachField(visit: (name: string, value: string) => void): void
   /**
    * What becomes of the head on its way to endpoints and copies. Edits of one filter stand behind those of the filter
    * before it, those of the route and its destination behind all. The same edits should be the same object, so that a
    * codec writes them once.
    */
   editRequest(edits: HeaderEdits): void
+  /** What becomes of the head of the reply, an endpoint's or ours, in front of what filters with `onReply` do to it. */
+  editReply(edits: HeaderEdits): void
 }
 
 /** What a filter of a raw connection may use. */
@@ -34,6 +48,8 @@ export interface ConnectionContext {
   /** Monotonic ms. */
   readonly now: number
   readonly random: () => number
+  /** For the access log, whatever becomes of the connection. */
+  readonly note: (text: string) => void
 }
 
 /** `null` = go on with the next filter. */
@@ -72,6 +88,9 @@ export interface ConnectionRefusal {
   readonly kind: 'answer'
   /** Envoy's response flag. */
   readonly flag: string
+  readonly code?: ErrorCode
+  /** Why, for the access log. */
+  readonly details?: string
 }
 
 export interface ConnectionFilter {
@@ -79,8 +98,8 @@ export interface ConnectionFilter {
   readonly kind: string
   /** Once, before an endpoint is dialled; null = go on with the next filter. */
   onConnection(context: ConnectionContext): ConnectionRefusal | null
-  /** What it would do to this connection, in words. Changes nothing. */
-  explainConnection(view: ConnectionView): string
+  /** What it would do to this connection of this peer, in words. Changes nothing. */
+  explainConnection(view: ConnectionView, peer: PeerIdentity): string
 }
 
 export interface Filter {
@@ -92,8 +111,8 @@ export interface Filter {
    * writes them once.
    */
   onReply?(context: FilterContext, status: number): HeaderEdits | null
-  /** What it would do to this request, in words. Changes nothing. */
-  explain(view: RequestView): string
+  /** What it would do to this request of this peer, in words. Changes nothing. */
+  explain(view: RequestView, peer: PeerIdentity): string
 }
 
 /** A filter with a say on replies. */
@@ -152,6 +171,8 @@ export function askAboutConnection(
  */
 export interface FilterTable {
   filtersOf(route: HttpRouteSpec, place: RoutePlace): readonly RouteFilter[]
+  /** Of a virtual host, before a route of it is chosen: what verifies tokens. */
+  firstFiltersOf(place: RoutePlace): readonly RouteFilter[]
   connectionFiltersOf(route: TcpRouteSpec, place: RoutePlace): readonly RouteFilter<ConnectionFilter>[]
 }
 
@@ -159,6 +180,10 @@ export interface FilterTable {
 export interface RoutePlace {
   /** Name of the virtual host. */
   readonly host: string
+  /** The rules of the virtual host about tokens, where routes of it read some. */
+  readonly authentication: AuthenticationSpec | undefined
+  /** The policies of the virtual host, where routes of it are to be authorized. */
+  readonly authorization: AuthorizationSpec | undefined
   /** What the route does to replies, for filters that answer themselves. */
   readonly responseEdits: HeaderEdits | null
   /** Monotonic ms. */

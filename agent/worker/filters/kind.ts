@@ -1,3 +1,5 @@
+import type { AuthenticationSpec } from '../../../contracts/authentication-spec.ts'
+import type { AuthorizationSpec } from '../../../contracts/authorization-spec.ts'
 import type { HttpActionSpec, FilterSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../route/fields.ts'
 import type { ConnectionFilter, Filter, FilterCounts } from './filter.ts'
@@ -19,6 +21,10 @@ export interface FilterPlace {
   readonly host: string
   /** Name and origin of the route. */
   readonly route: { readonly name: string; readonly origin: RuleOrigin }
+  /** The rules of the virtual host about tokens, where it has some. */
+  readonly authentication: AuthenticationSpec | undefined
+  /** The policies of the virtual host, where it has some. */
+  readonly authorization: AuthorizationSpec | undefined
   /** What the route does to replies. */
   readonly responseEdits: HeaderEdits | null
   /** Monotonic ms. */

@@ -1,4 +1,6 @@
 /** All kinds of filters, by the name that an entry of a route's list has. The list is the order (control made it). */
+import { authorizationKind } from './authorization/authorization.ts'
+import type { DecisionCounts } from './authorization/decision-counts.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { corsKind } from './cors.ts'
 import { directResponseKind } from './direct-response.ts'
@@ -6,19 +8,33 @@ import { faultAbortKind } from './fault-abort.ts'
 import { faultDelayKind } from './fault-delay.ts'
 import { noFilterCounts } from './filter-counts.ts'
 import type { ConnectionFilter, Filter, FilterCounts, FilterTable, RouteFilter, RoutePlace } from './filter.ts'
+import { extAuthzKind } from './ext-authz/ext-authz.ts'
+import type { AuthorizerDeps } from './ext-authz/external-authorizer.ts'
+import { jwtKind } from './jwt/jwt.ts'
 import type { FilterKind, FilterPlace, MadeOf } from './kind.ts'
 import { rateLimitKind } from './rate-limit.ts'
 import { redirectKind } from './redirect.ts'
 import type { VerdictCounts } from './verdict-counts.ts'
 
-export const filterKinds: readonly FilterKind[] = [
-  corsKind,
-  faultDelayKind,
-  faultAbortKind,
-  rateLimitKind,
-  redirectKind,
-  directResponseKind,
-]
+export interface FilterKindDeps extends AuthorizerDeps {
+  /** Where authorization counts. */
+  readonly decisions: DecisionCounts
+}
+
+export function filterKinds(deps: FilterKindDeps): readonly FilterKind[] {
+  const { decisions, wallClock } = deps
+  return [
+    corsKind,
+    jwtKind(wallClock),
+    extAuthzKind(deps),
+    authorizationKind(decisions),
+    faultDelayKind,
+    faultAbortKind,
+    rateLimitKind,
+    redirectKind,
+    directResponseKind,
+  ]
+}
 
 /** `counts` and `verdicts` (made for the same kinds) are those of the worker. */
 export function filterTable(kinds: readonly FilterKind[], counts: FilterCounts, verdicts: VerdictCounts): FilterTable {
@@ -46,6 +62,10 @@ export function filterTable(kinds: readonly FilterKind[], counts: FilterCounts, 
       const { action, filters = [] } = route
       const specs = action.kind === 'forward' ? filters : [...filters, action]
       return specs.map((spec) => made<Filter>(spec, route, place))
+    },
+    firstFiltersOf(place) {
+      const route = { name: 'any', origin: { kind: 'default', name: '', path: '' } }
+      return [made<Filter>({ kind: 'jwt' }, route, place)]
     },
     connectionFiltersOf(route, place) {
       return (route.filters ?? []).map((spec) => made<ConnectionFilter>(spec, route, place))

@@ -3,15 +3,17 @@ import { headers } from '../../../contracts/words.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState } from '../balance/types.ts'
 import { overflow, waiting } from '../connect/endpoint-pool.ts'
-import type { ConnectionWaiter } from '../connect/endpoint-pool.ts'
+import type { ConnectionWaiter, EndpointPool } from '../connect/endpoint-pool.ts'
 import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Clock } from '../transport/clock.ts'
+import { Spares } from '../transport/spares.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
 import { Delivery, deliveryOf } from './delivery.ts'
-import type { Fields, ReplyMessage, ReplyVerdict, UpstreamOwner, UpstreamStream } from './streams.ts'
+import type { AttemptState } from './exchange-state.ts'
+import type { DownstreamStream, Fields, ReplyMessage, ReplyVerdict, UpstreamOwner, UpstreamStream } from './streams.ts'
 
 export interface AttemptDeps {
   readonly clock: Clock
@@ -21,6 +23,7 @@ export interface AttemptDeps {
 
 /** Whose attempt it is: the exchange. */
 export interface AttemptUser {
+  readonly stream: DownstreamStream
   readonly callerKey: string
   /** 0 = none. */
   readonly perTryTimeoutMs: number
@@ -81,6 +84,8 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   mayBeRead = false
   hasReply = false
   isReused = false
+  /** Where it waits. */
+  private pool: EndpointPool | null = null
   private stream: UpstreamStream | null = null
   /** Whether the balancer has heard how it ended. */
   private isJudged = false
@@ -88,10 +93,10 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   /** The timer was armed since the attempt began; most attempts never touch it. */
   private usesTimer = false
   private readonly deps: AttemptDeps
-  private readonly store: { give(attempt: Attempt): void }
+  private readonly store: Spares<Attempt>
   private readonly timer: Timer
 
-  constructor(deps: AttemptDeps, store: { give(attempt: Attempt): void }) {
+  constructor(deps: AttemptDeps, store: Spares<Attempt>) {
     this.deps = deps
     this.store = store
     this.timer = new Timer(this, TimerKind.perTry)
@@ -131,8 +136,10 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
       this.timer.kind = TimerKind.perTry
       wheel.arm(this.timer, this.startedAt + perTry)
     }
-    const got = upstream.pools.of(state).acquire(this, needsFresh)
+    const pool = upstream.pools.of(state, user.stream.accepted.source?.identity)
+    const got = pool.acquire(this, needsFresh)
     if (got === waiting) {
+      this.pool = pool
       this.phase = Phase.waiting
       return true
     }
@@ -280,6 +287,65 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     wheel.arm(this.timer, clock.now + contentIdleMs)
   }
 
+  // ---- leaving this process
+
+  /** Its stream, while the endpoint works on the request or answers it. */
+  get carried(): UpstreamStream | null {
+    return this.phase === Phase.head || this.phase === Phase.content ? this.stream : null
+  }
+
+  get caller(): DownstreamStream | null {
+    return this.user === null ? null : this.user.stream
+  }
+
+  stateAt(now: number): AttemptState {
+    const { holdsRetry, isJudged, isReused, startedAt, timer } = this
+    const isPerTry = this.usesTimer && timer.isArmed && timer.kind === TimerKind.perTry
+    return {
+      agoMs: now - startedAt,
+      hasWon: this.phase === Phase.content,
+      isReused,
+      isJudged,
+      holdsRetry,
+      leftMs: isPerTry ? Math.max(0, timer.deadline - now) : -1,
+    }
+  }
+
+  /** Instead of `begin`: goes on with an attempt of another process, past the bounds of its cluster. */
+  restore(user: AttemptUser, upstream: Upstream, state: EndpointState, from: AttemptState): void {
+    const { clock, wheel } = this.deps
+    const { cluster } = upstream
+    this.user = user
+    this.upstream = upstream
+    this.state = state
+    this.startedAt = clock.now - from.agoMs
+    this.holdsRetry = from.holdsRetry
+    this.mayBeRead = false
+    this.hasReply = false
+    this.isReused = from.isReused
+    this.isJudged = from.isJudged
+    this.phase = from.hasWon ? Phase.content : Phase.head
+    if (!from.isJudged) cluster.beginAttempt(state, this.startedAt)
+    if (from.holdsRetry) cluster.numbers.activeRetries++
+    if (from.leftMs < 0) return
+    this.usesTimer = true
+    this.timer.kind = TimerKind.perTry
+    wheel.arm(this.timer, clock.now + from.leftMs)
+  }
+
+  /** The stream on which it goes on. */
+  carry(stream: UpstreamStream): void {
+    this.stream = stream
+    if (this.phase === Phase.content) this.armIdle()
+  }
+
+  /** It goes on in another process. */
+  leave(): void {
+    this.judge(Outcome.cancelled, 0, -1)
+    this.stream = null
+    this.rest()
+  }
+
   // ---- the end
 
   /** Of a 503, by the word of an agent in front of the application. */
@@ -312,10 +378,10 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   /** Ends it in whatever state it is: the connection is closed, for the endpoint may still be working on it. */
   abandon(outcome: Outcome): void {
     this.judge(outcome, 0, -1)
-    const { state, stream, upstream } = this
+    const { stream } = this
     const wasWaiting = this.phase === Phase.waiting
     this.stream = null
-    if (wasWaiting) upstream!.pools.of(state!).forget(this)
+    if (wasWaiting) this.pool!.forget(this)
     this.rest()
     stream?.abandon()
   }
@@ -342,4 +408,12 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.state = null
     this.store.give(this)
   }
+}
+
+/** Attempts for reuse. */
+export function attemptStore(deps: AttemptDeps): Spares<Attempt> {
+  return new Spares(
+    (home) => new Attempt(deps, home),
+    (attempt) => attempt.retire(),
+  )
 }

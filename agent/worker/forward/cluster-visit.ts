@@ -1,32 +1,44 @@
+import type { ShareHolder } from '../balance/fair-share.ts'
 import type { EndpointState, PickContext, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import { makeHashCookie, readHash } from '../route/hash-key.ts'
 import type { HeaderEdits, RequestView } from '../route/types.ts'
+import type { RequestMessage } from './streams.ts'
 
 /**
  * What one request holds of a destination, from its admission until `leave` gives everything back, and what its picks
  * have to know.
  */
-export class ClusterVisit {
+export class ClusterVisit implements ShareHolder {
   upstream: Upstream | null = null
   /** Adds a cookie that was made for a caller without a hash key. */
   hashCookie: HeaderEdits | null = null
   /** Endpoints of attempts that failed. */
   readonly tried: EndpointState[] = []
+  share = ''
   private isAdmitted = false
   /** A place in the retry budget, from the decision to retry until the attempt takes it over. */
   private holdsRetry = false
   private readonly context: PickContext
 
-  constructor(random: () => number) {
+  private readonly user: { readonly callerKey: string }
+
+  constructor(random: () => number, user: { readonly callerKey: string }) {
+    this.user = user
     this.context = { now: 0, random, hash: 0, hasHash: false, tried: null, original: '' }
   }
 
+  get callerKey(): string {
+    return this.user.callerKey
+  }
+
   /** null = admitted. */
-  enter(upstream: Upstream, view: RequestView, now: number): Refusal | null {
+  enter(upstream: Upstream, view: RequestView & Pick<RequestMessage, 'speaks'>, now: number): Refusal | null {
     this.upstream = upstream
     upstream.uses++
-    const refusal = upstream.cluster.admit(now)
+    const { speaks } = view
+    if (speaks !== null && speaks !== upstream.pools.protocol) return otherProtocol(upstream, speaks)
+    const refusal = upstream.cluster.admit(now, this)
     if (refusal !== null) return refusal
     this.isAdmitted = true
     this.readHash(upstream, view)
@@ -92,19 +104,41 @@ export class ClusterVisit {
     return holdsRetry
   }
 
-  /** Leaves the admission to a tunnel, which releases it at its end. */
-  giveAdmission(): void {
+  get state(): { readonly tried: readonly string[]; readonly hash: number } {
+    const { context, tried } = this
+    return { tried: tried.map(({ id }) => id), hash: context.hasHash ? context.hash : -1 }
+  }
+
+  /** Instead of `enter`, for what was admitted by another process: it is let in past the bounds. */
+  restore(upstream: Upstream, tried: readonly string[], hash: number, now: number): void {
+    this.upstream = upstream
+    upstream.uses++
+    upstream.cluster.readmit(now, this)
+    this.isAdmitted = true
+    this.context.hasHash = hash >= 0
+    if (hash >= 0) this.context.hash = hash
+    this.tried.push(...upstream.cluster.states.filter(({ id }) => tried.includes(id)))
+  }
+
+  /** Leaves the admission to a tunnel, which releases it at its end with the share that this answers. */
+  giveAdmission(): string {
+    const { share } = this
     this.isAdmitted = false
+    this.share = ''
+    return share
+  }
+
+  /** Nothing is sent any more: somebody else may have the place. */
+  endAdmission(): void {
+    if (!this.isAdmitted) return
+    this.upstream!.cluster.release(this.giveAdmission())
   }
 
   leave(): void {
     const { upstream } = this
     if (upstream === null) return
     if (this.claimRetry()) upstream.cluster.endRetry()
-    if (this.isAdmitted) {
-      this.isAdmitted = false
-      upstream.cluster.release()
-    }
+    this.endAdmission()
     this.upstream = null
   }
 
@@ -113,4 +147,9 @@ export class ClusterVisit {
     if (this.tried.length > 0) this.tried.length = 0
     this.hashCookie = null
   }
+}
+
+function otherProtocol({ cluster, pools }: Upstream, speaks: string): Refusal {
+  const reason = `a request in ${speaks}, but ${cluster.service} is spoken to in ${pools.protocol}`
+  return { kind: 'refusal', code: 'E_UPSTREAM_PROTOCOL', flag: 'UPE', reason }
 }

@@ -65,9 +65,18 @@ export class FilterWait implements Waiter, TimerOwner {
     this.waitedMs += this.deps.clock.refresh() - this.begunAt
   }
 
+  get isOn(): boolean {
+    return this.wait !== null
+  }
+
   /** For the next request. */
   reset(): void {
     this.waitedMs = 0
+    this.stop()
+  }
+
+  /** It waits no more, and nobody is told. */
+  stop(): void {
     if (this.wait === null) return
     const { call } = this.wait
     this.wait = null

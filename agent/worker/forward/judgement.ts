@@ -27,7 +27,8 @@ export function judgeHead(
     call.headMs = headMs
   }
   const isAnswerOfGrpc = call.isOn && call.status > 0
-  const delivery = status === 503 || isAnswerOfGrpc ? attempt.readDelivery(reply) : Delivery.delivered
+  const isAnswerOfAgent = status === 503 || status === 502 || isAnswerOfGrpc
+  const delivery = isAnswerOfAgent ? attempt.readDelivery(reply) : Delivery.delivered
   if (delivery === Delivery.unreachable) {
     tallies.undelivered++
     attempt.judge(Outcome.connectFailure, 0, -1)

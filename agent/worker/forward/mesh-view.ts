@@ -1,3 +1,4 @@
+import type { AppProtocol, EndpointProtocol } from '../../../contracts/protocols.ts'
 import type { LimitsSpec, MeshSpec, NodeSpec } from '../../../contracts/snapshot.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { VirtualHost } from '../route/types.ts'
@@ -17,8 +18,10 @@ export interface MeshView {
   findAuthority(authority: string): VirtualHost | null | undefined
   withoutPort(authority: string): string
   upstream(clusterKey: string): Upstream | undefined
+  /** What the applications of a service speak; undefined = no service of the snapshot. */
+  protocolOf(service: string): AppProtocol | undefined
   /**
    * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks.
    */
-  fallback(address: string): Upstream | null
+  fallback(address: string, protocol: EndpointProtocol): Upstream | null
 }

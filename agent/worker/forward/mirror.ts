@@ -1,7 +1,7 @@
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState } from '../balance/types.ts'
 import { overflow, waiting } from '../connect/endpoint-pool.ts'
-import type { ConnectionWaiter } from '../connect/endpoint-pool.ts'
+import type { ConnectionWaiter, EndpointPool } from '../connect/endpoint-pool.ts'
 import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Destination, HeaderEdits, Route } from '../route/types.ts'
@@ -47,6 +47,7 @@ export interface CopiedRequest {
 export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   readonly callerKey = 'mirror'
   readonly contentTarget = null
+  readonly caller = null
   private readonly deps: MirrorDeps
   private readonly books: MirrorBooks
   private readonly copied: CopiedRequest
@@ -56,6 +57,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   private readonly state: EndpointState
   private readonly startedAt: number
   private readonly timer: Timer
+  private pool: EndpointPool | null = null
   private stream: UpstreamStream | null = null
   /** Content that waits for the endpoint. */
   private kept: Buffer[] = []
@@ -92,7 +94,8 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   begin(): void {
     if (this.isOver) return
     this.armTimer()
-    const got = this.upstream.pools.of(this.state).acquire(this, false)
+    this.pool = this.upstream.pools.of(this.state, this.copied.request.source?.identity)
+    const got = this.pool.acquire(this, false)
     if (got === overflow) this.giveUp('no-connection')
     else if (got !== waiting) this.onConnection(got)
   }
@@ -217,10 +220,10 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   }
 
   private end(outcome: Outcome): void {
-    const { state, stream, upstream } = this
+    const { stream } = this
     this.stream = null
     this.close(outcome)
-    if (stream === null) upstream.pools.of(state).forget(this)
+    if (stream === null) this.pool?.forget(this)
     else stream.abandon()
   }
 

@@ -1,16 +1,23 @@
 import type { MeshSpec } from '../../../contracts/snapshot.ts'
+import type { Answer } from '../filters/answer.ts'
 import type { Route } from '../route/types.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Attempt } from './attempt.ts'
 import type { GrpcCall } from './grpc/call.ts'
+import type { WebCall } from './grpc/web-call.ts'
 import type { MirrorRun, Mirrors } from './mirrors.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestChanges } from './request-edits.ts'
 import { RequestId, requestIdField } from './request-id.ts'
 import type { RunningAttempts } from './running-attempts.ts'
-import type { DownstreamStream, Fields, UpstreamStream } from './streams.ts'
+import type { DownstreamStream, Fields, HeaderEdits, UpstreamStream } from './streams.ts'
 import { TraceContext } from './trace-context.ts'
 import type { Routing } from './routing.ts'
+
+/** Characters of a caller's own id that an answer repeats; no maker of ids writes longer ones. */
+const maxToldId = 128
+
+const nothing: ReadonlySet<string> = new Set()
 
 export interface OutgoingRequestDeps {
   readonly clock: Clock
@@ -66,9 +73,35 @@ export class OutgoingRequest {
   }
 
   content(buf: Buffer, from: number, to: number): void {
+    const { web } = this.call
+    if (web === null || !web.decodes) {
+      this.pass(buf, from, to)
+      return
+    }
+    const bytes = web.decode(buf, from, to)
+    this.body.bytes += to - from - bytes.length
+    this.pass(bytes, 0, bytes.length)
+  }
+
+  /** The call came in gRPC-Web, and goes on in gRPC. */
+  beginWeb(web: WebCall): void {
+    const { body } = this
+    if (web.decodes) {
+      const came = Buffer.from(body.replay.bytes.subarray(0, body.replay.length))
+      body.replay.reset()
+      const bytes = web.decode(came, 0, came.length)
+      body.replay.keep(bytes, 0, bytes.length)
+    }
+    if (body.isDone) web.endContent()
+    this.countMessages()
+  }
+
+  private pass(buf: Buffer, from: number, to: number): void {
     this.body.take(buf, from, to)
     this.sink?.content(buf, from, to)
-    if (this.call.isOn) this.call.sent.take(buf, from, to)
+    const { isOn, sent, web } = this.call
+    // of a call in gRPC-Web what came before it was led anywhere is counted then
+    if (isOn && (web === null || web.isOn)) sent.take(buf, from, to)
     this.copies?.content(buf, from, to)
   }
 
@@ -80,6 +113,10 @@ export class OutgoingRequest {
 
   end(trailers: Fields | null): void {
     this.body.end(trailers)
+    const { web } = this.call
+    web?.endContent()
+    // an application would take the end for that of a whole request
+    if (web?.isBroken === true) return
     this.sink?.endContent(trailers)
     this.copies?.end(trailers)
   }
@@ -92,8 +129,13 @@ export class OutgoingRequest {
     return isTaken
   }
 
+  get hasCopies(): boolean {
+    return this.copies !== null
+  }
+
   startCopies(route: Route): void {
-    const { request } = this.stream
+    const { web } = this.call
+    const request = web?.isOn === true ? web.request : this.stream.request
     const copied = { request, requestId: this.idOfOurs(), edits: this.routing.requestEdits }
     this.copies = this.deps.mirrors.start(copied, this.body, route)
   }
@@ -104,7 +146,7 @@ export class OutgoingRequest {
     const { clock, mesh, requestChanges } = this.deps
     const { destination, requestEdits, route } = this.routing
     const { replay } = body
-    const { request } = stream
+    const request = call.web?.isOn === true ? call.web.request : stream.request
     const { tracing } = mesh.mesh
     const left = call.timeLeft(clock.now, route?.retry?.spec.perTryTimeoutMs ?? 0)
     const id = this.idOfOurs()
@@ -124,7 +166,7 @@ export class OutgoingRequest {
       ),
     )
     if (replay.length > 0) upstream.content(replay.bytes, 0, replay.length)
-    if (body.isDone) upstream.end(body.trailers)
+    if (body.isDone && call.web?.isBroken !== true) upstream.end(body.trailers)
     else stream.resumeSoon()
   }
 
@@ -136,6 +178,19 @@ export class OutgoingRequest {
     if (this.stream.request.header(requestIdField) !== undefined) return null
     requestId.begin(deps.random)
     return requestId
+  }
+
+  /**
+   * For an error that we answer, or what a rule does: `x-request-id` of the request, or one made for it, so that its
+   * caller can name the line of the log.
+   */
+  withRequestId({ code }: Answer, edits: HeaderEdits[] | null): HeaderEdits[] | null {
+    if (code === undefined && this.routing.host?.isOwn !== false) return edits
+    const own = this.idOfOurs()
+    if (own !== null) own.isSent = true
+    const id = own?.text ?? this.stream.request.header(requestIdField)
+    if (id === undefined || id === '' || id.length > maxToldId) return edits
+    return [...(edits ?? []), { fields: [[requestIdField, id]], drop: nothing }]
   }
 
   /** For the next request. */

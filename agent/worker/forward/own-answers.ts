@@ -4,9 +4,11 @@
  */
 import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { Refusal } from '../balance/types.ts'
-import { emptyAnswer, noFields, plainText } from '../filters/answer.ts'
+import { emptyAnswer, noFields, plainText, soonAgain } from '../filters/answer.ts'
 import type { Answer } from '../filters/answer.ts'
+import type { Fields } from '../route/fields.ts'
 import type { Destination, VirtualHost } from '../route/types.ts'
+import type { RequestFault } from './streams.ts'
 
 /** Status of a refusal by a policy: no endpoint, limits, an open breaker. */
 const refusalStatus = 503
@@ -14,9 +16,15 @@ const refusalStatus = 503
 export const emptyOk: Answer = emptyAnswer(200, noFields)
 
 /** An error with its code and reason as the body. */
-export function errorAnswer(status: number, code: ErrorCode, flag: string, reason: string): Answer {
+export function errorAnswer(
+  status: number,
+  code: ErrorCode,
+  flag: string,
+  reason: string,
+  fields: Fields = plainText,
+): Answer {
   const body = Buffer.from(`${code}  ${reason}\n`, 'latin1')
-  return { kind: 'answer', status, code, flag, fields: plainText, body }
+  return { kind: 'answer', status, code, flag, fields, body }
 }
 
 export function refusalAnswer(refusal: Refusal): Answer {
@@ -32,7 +40,12 @@ export function noName(): Answer {
 }
 
 export function tooManyParked(): Answer {
-  return errorAnswer(503, 'E_OVERLOAD', 'OM', 'too many requests wait for services to be looked up')
+  return errorAnswer(503, 'E_OVERLOAD', 'OM', 'too many requests wait for services to be looked up', soonAgain)
+}
+
+/** The worker sheds load, or more requests wait for their turn than may. */
+export function overloaded(): Answer {
+  return errorAnswer(503, 'E_OVERLOAD', 'OM', 'the worker has more to do than it can; try again later', soonAgain)
 }
 
 /** For a relay: nobody has said yet whether the service exists, so the caller's own host may know better. */
@@ -88,6 +101,13 @@ export function fallbackRefused(address: string): Answer {
 
 export function requestTooSlow(reason: string): Answer {
   return errorAnswer(408, 'E_DOWNSTREAM_TIMEOUT', 'DT', reason)
+}
+
+/** Content of a call in gRPC-Web. */
+export const notBase64: RequestFault = {
+  status: 400,
+  code: 'E_HTTP_BAD_REQUEST',
+  reason: 'the content of application/grpc-web-text is no base64',
 }
 
 export function replyTooSlow(): Answer {

@@ -1,7 +1,7 @@
 import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { FilterContext } from '../filters/filter.ts'
-import type { HeaderEdits, Route } from '../route/types.ts'
+import type { HeaderEdits } from '../route/types.ts'
 import type { ReplyEdits } from './streams.ts'
 import type { Routing } from './routing.ts'
 
@@ -26,7 +26,7 @@ export class ReplyChanges implements ReplyEdits {
     // a destination's edits hold those of its route
     this.route = isFinal && this.destination === null ? route.responseEdits : null
     this.cookie = isFinal ? cookie : null
-    this.filters = isFinal ? filterEdits(route, context, status) : null
+    this.filters = isFinal ? filterEdits(routing, context, status) : null
     this.endpoint = endpoint
     return this
   }
@@ -37,9 +37,13 @@ export class ReplyChanges implements ReplyEdits {
 }
 
 /** What the filters of the route do to a head with this status; null for nothing. */
-export function filterEdits(route: Route, context: FilterContext, status: number): HeaderEdits[] | null {
-  let all: HeaderEdits[] | null = null
-  for (const filter of route.replyFilters) {
+export function filterEdits(
+  { replyEdits, route }: Pick<Routing, 'replyEdits' | 'route'>,
+  context: FilterContext,
+  status: number,
+): HeaderEdits[] | null {
+  let all: HeaderEdits[] | null = replyEdits === null ? null : [replyEdits]
+  for (const filter of route?.replyFilters ?? []) {
     const edits = filter.onReply(context, status)
     if (edits !== null) (all ??= []).push(edits)
   }

@@ -1,3 +1,4 @@
+import type { ExchangeState } from './exchange-state.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 import type { Fields } from './streams.ts'
 
@@ -31,6 +32,21 @@ export class RequestBody {
   end(trailers: Fields | null): void {
     this.trailers = trailers
     this.isDone = true
+  }
+
+  get state(): ExchangeState['body'] {
+    const { bytes, isDone, replay, trailers } = this
+    const kept = replay.isWhole ? replay.bytes.toString('base64', 0, replay.length) : null
+    return { bytes, isDone, trailers, kept }
+  }
+
+  restore({ bytes, isDone, kept, trailers }: ExchangeState['body']): void {
+    this.bytes = bytes
+    this.isDone = isDone
+    this.trailers = trailers
+    const content = Buffer.from(kept ?? '', 'base64')
+    if (kept === null || !this.replay.hasRoomFor(content.length)) this.replay.abandon()
+    else this.replay.keep(content, 0, content.length)
   }
 
   reset(): void {

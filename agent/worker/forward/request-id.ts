@@ -1,3 +1,4 @@
+import type { ExchangeState } from './exchange-state.ts'
 import { writeRandomHex } from './random-hex.ts'
 
 /** Envoy's name for it. */
@@ -16,7 +17,7 @@ const variants = Buffer.from('89ab', 'latin1')
 export class RequestId {
   readonly bytes: Buffer = Buffer.from('-'.repeat(length), 'latin1')
   isThere = false
-  /** An endpoint gets it with the request. */
+  /** An endpoint gets it with the request, or the caller with our answer. */
   isSent = false
 
   begin(random: () => number): void {
@@ -42,6 +43,17 @@ export class RequestId {
     this.bytes.copy(copied.bytes)
     copied.isThere = this.isThere
     return copied
+  }
+
+  get state(): ExchangeState['requestId'] {
+    return this.isThere ? { text: this.bytes.toString('latin1'), isSent: this.isSent } : null
+  }
+
+  restore(state: ExchangeState['requestId']): void {
+    if (state === null) return
+    this.bytes.write(state.text, 'latin1')
+    this.isThere = true
+    this.isSent = state.isSent
   }
 
   reset(): void {

@@ -3,15 +3,16 @@ import type { AccessLog } from '../observe/access-log.ts'
 import type { SpanRecords } from '../observe/telemetry/span-records.ts'
 import type { Taps } from '../observe/taps.ts'
 import type { Tallies } from '../observe/tallies.ts'
-import type { LogDeps, LoggedExchange } from './logged-request.ts'
-import { loggedRequest } from './logged-request.ts'
+import { FinishedRequest } from './finished-request.ts'
+import type { LoggedExchange } from './finished-request.ts'
+import type { LogDeps } from './logged-connection.ts'
 import { isFromNetwork } from './outgoing-request.ts'
 import { decideTrace } from './trace-decision.ts'
 
 export interface ReportDeps extends LogDeps {
   readonly random: () => number
   readonly tallies: Pick<Tallies, 'recordedSpans'>
-  readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
+  readonly accessLog: Pick<AccessLog, 'isOn' | 'replyFields' | 'wants' | 'write'>
   readonly spans: Pick<SpanRecords, 'isOn' | 'write'>
   readonly taps: Pick<Taps, 'isOn' | 'wants' | 'offer'>
 }
@@ -22,10 +23,12 @@ export interface ReportDeps extends LogDeps {
  */
 export class RequestReports {
   private readonly deps: ReportDeps
+  private readonly request: FinishedRequest
   private tracing: TracingSpec = { createMissing: false, sampledShare: 0 }
 
   constructor(deps: ReportDeps) {
     this.deps = deps
+    this.request = new FinishedRequest(deps)
   }
 
   configure(tracing: TracingSpec): void {
@@ -38,13 +41,18 @@ export class RequestReports {
     return accessLog.isOn || spans.isOn || taps.isOn
   }
 
+  /** Fields of replies that are to be kept; empty for most formats of the log. */
+  get replyFields(): readonly string[] {
+    return this.deps.accessLog.replyFields
+  }
+
   finished(exchange: LoggedExchange): void {
     const { accessLog, clock, spans, tallies, taps } = this.deps
     const isLogged = accessLog.isOn && accessLog.wants(exchange.reply)
     const isSpan = spans.isOn && this.isRecorded(exchange)
     const isTapped = taps.isOn && taps.wants(exchange.reply, exchange.service, clock.now - exchange.startedAt)
     if (!isLogged && !isSpan && !isTapped) return
-    const request = loggedRequest(this.deps, exchange)
+    const request = this.request.of(exchange)
     if (isLogged) accessLog.write(request)
     if (isTapped) taps.offer(request)
     if (!isSpan) return

@@ -1,9 +1,10 @@
 /**
  * Whether a failed attempt may be repeated. What the endpoint may have read decides first (R31, RFC 9110 section
- * 9.2.2), and no policy can overrule it:
+ * 9.2.2):
  * - nothing of the request was sent, or the kernel never got any of it (`Fate` of the transport):
  *   any request may be repeated;
- * - it may have been read: only an idempotent method, and only while the body is still whole here.
+ * - it may have been read: only an idempotent method, or one of which a rule says that it may be carried out twice, and
+ *   only while the body is still whole here.
  * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh
  * connection without using up a retry: whatever its method where it was not read, else only if it is idempotent, the
  * connection was used before and no byte of a reply came. For all others the route's policy, its count, and the
@@ -13,6 +14,7 @@ import { Outcome } from '../balance/types.ts'
 import type { RetryPolicy } from '../route/types.ts'
 
 export interface Sent {
+  /** By its method, or by the word of a rule. */
   readonly isIdempotent: boolean
   /** Whether the endpoint may have read any byte of the request. */
   readonly mayBeRead: boolean
@@ -34,6 +36,7 @@ export function wantsRetry(policy: RetryPolicy | null, outcome: Outcome, mayBeRe
     case Outcome.connectTimeout:
       return policy.onConnectFailure
     case Outcome.reset:
+      return mayBeRead ? policy.onResetBeforeReply : policy.onResetBeforeRequest
     case Outcome.timeout:
     case Outcome.protocol:
       return mayBeRead ? policy.onReset : policy.onResetBeforeRequest

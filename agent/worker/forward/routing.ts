@@ -6,7 +6,8 @@ import type { FilterContext, FilterVerdict } from '../filters/filter.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
 import type { HeaderEdits } from '../route/fields.ts'
 import { joinedEdits } from '../route/header-edits.ts'
-import type { Destination, Route, VirtualHost } from '../route/types.ts'
+import { editedView } from '../route/edited-view.ts'
+import type { Destination, RequestView, Route, VirtualHost } from '../route/types.ts'
 import { mayBeAName } from '../route/name-table.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -33,6 +34,12 @@ export class Routing {
   destination: Destination | null = null
   /** What filters want done to the head on its way to endpoints; null = nothing. */
   requestEdits: HeaderEdits | null = null
+  /** What they want done to the head of the reply; null = nothing. */
+  replyEdits: HeaderEdits | null = null
+  /** Of the caller's user, as a filter found it good. */
+  token: FilterContext['token'] = null
+  /** By which the destination was chosen among several, 0..1. */
+  draw = 0
   private name = ''
   private nextFilter = 0
 
@@ -51,11 +58,14 @@ export class Routing {
       if (stop !== null) return stop
     }
     if (this.route === null) {
-      const route = matchRoute(this.host!, request)
+      const first = this.runFilters(this.host!.firstFilters, context)
+      if (first !== null) return first
+      this.nextFilter = 0
+      const route = matchRoute(this.host!, this.edited(request), this.token)
       if (route === undefined) return noRoute(this.host!)
       this.route = route
     }
-    const verdict = this.runFilters(this.route, context)
+    const verdict = this.runFilters(this.route.filters, context)
     if (verdict !== null) return verdict
     return this.findUpstream(this.route, mesh, request, context.random)
   }
@@ -86,7 +96,7 @@ export class Routing {
     return unknown
   }
 
-  private runFilters({ filters }: Route, context: FilterContext): FilterVerdict {
+  private runFilters(filters: Route['filters'], context: FilterContext): FilterVerdict {
     while (this.nextFilter < filters.length) {
       const verdict = ask(filters[this.nextFilter++]!, context)
       if (verdict !== null) return verdict
@@ -94,24 +104,49 @@ export class Routing {
     return null
   }
 
+  /** As filters have edited it so far. */
+  edited(request: RequestView): RequestView {
+    return editedView(request, this.requestEdits)
+  }
+
   /** Edits of a filter stand behind those of the filters before it. */
   editRequest(edits: HeaderEdits): void {
-    this.requestEdits = this.requestEdits === null ? edits : joinedEdits(this.requestEdits, edits)
+    this.requestEdits = joinedEdits(this.requestEdits, edits)
+  }
+
+  editReply(edits: HeaderEdits): void {
+    this.replyEdits = joinedEdits(this.replyEdits, edits)
   }
 
   /** The filter that made the request wait has answered it after all. */
   countLateAnswer(): void {
-    const { at, verdicts } = this.route!.filters[this.nextFilter - 1]!
+    const { at, verdicts } = (this.route?.filters ?? this.host!.firstFilters)[this.nextFilter - 1]!
     verdicts[at + Verdict.answer]! += 1
   }
 
   private findUpstream(route: Route, mesh: MeshView, request: RequestMessage, random: () => number): Upstream | Stop {
-    const destination = chooseDestination(route, route.destinations.length > 1 ? random() : 0)
+    if (route.destinations.length > 1) this.draw = random()
+    const destination = chooseDestination(route, this.draw)
     if (destination === undefined) return noDestination(route.spec.name)
     this.destination = destination
     const { clusterKey, portKeys } = destination
     const key = portKeys === null ? clusterKey : clusterKeyFor(destination, request.namedPort, request.localPort)
     return mesh.upstream(key) ?? unknown
+  }
+
+  /**
+   * Instead of `resolve`: the rules as they stand here, for a request that was led to a destination elsewhere. Where
+   * they lead elsewhere now, none of them applies.
+   */
+  rejoin(mesh: MeshView, request: RequestMessage, listenerHost: string | null, clusterKey: string): void {
+    const stop = listenerHost === null ? this.findNamedHost(mesh, request) : this.findListenerHost(mesh, listenerHost)
+    const route = stop === null ? matchRoute(this.host!, this.edited(request), this.token) : undefined
+    const keyOf = (one: Destination): string => clusterKeyFor(one, request.namedPort, request.localPort)
+    const destination = route?.destinations.find((one) => keyOf(one) === clusterKey)
+    if (route === undefined || destination === undefined) return
+    this.route = route
+    this.destination = destination
+    this.nextFilter = route.filters.length
   }
 
   /** The answer to a request whose destination is unknown. */
@@ -125,6 +160,9 @@ export class Routing {
     this.route = null
     this.destination = null
     this.requestEdits = null
+    this.replyEdits = null
+    this.token = null
+    this.draw = 0
     this.name = ''
     this.nextFilter = 0
   }

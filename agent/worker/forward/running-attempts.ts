@@ -21,6 +21,11 @@ export class RunningAttempts<A extends RunningAttempt> {
     return this.earlier !== null && this.earlier.length > 0
   }
 
+  /** Of those that still run, it is the one that began first. */
+  isFirst(attempt: A): boolean {
+    return (this.earlier?.[0] ?? this.newest) === attempt
+  }
+
   /** Makes room for another one beside those under way. */
   setNewestAside(): void {
     if (this.newest === null) return

@@ -2,23 +2,30 @@
  * The message layer: what an exchange and the protocols say to each other. A codec turns these messages into its own
  * bytes and back; nothing here knows a wire.
  *
- * Writing: `send`, `begin`, `content` and `end` only put things together; `flush` hands them to the kernel, so that a
- * head and what came of its content leave in one write. All streams of a worker share one output: whoever has begun to
+ * Writing: `send`, `begin`, `content` and `end` only put things together; `flush` hands them to the kernel, or has that
+ * done at the end of the turn where streams share a connection, so that a head and what came of its content leave in
+ * one write. All streams of a worker share one output: whoever has begun to
  * write flushes before anybody else writes.
  *
  * Backpressure: `flush` answers false when the other side does not take what it got. The source is then stopped with
  * `pause`, and `resume`d when `onDrained` comes.
  */
 import type { ErrorCode } from '../../../contracts/errors.ts'
+import type { RpcProtocol } from '../../../contracts/protocols.ts'
 import type { Outcome } from '../balance/types.ts'
+import type { CallerAccount } from '../callers/caller-account.ts'
 import type { Accepted } from '../listen/accepted.ts'
+import type { LiveStream } from '../listen/movable.ts'
 import type { Answer } from '../filters/answer.ts'
 import type { Fields, HeaderEdits } from '../route/fields.ts'
 import type { RequestView } from '../route/request-view.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { ExchangeState } from './exchange-state.ts'
 import type { TraceContext } from './trace-context.ts'
 
 export { Outcome } from '../balance/types.ts'
+export { exchangeShape } from './exchange-state.ts'
+export type { ExchangeState } from './exchange-state.ts'
 export type { Answer } from '../filters/answer.ts'
 export type { Fields, HeaderEdits } from '../route/fields.ts'
 export { TraceBits } from './trace-context.ts'
@@ -36,8 +43,12 @@ export interface RequestMessage extends RequestView {
   /** RFC 9110 section 9.2.2: it may be repeated though it may have been carried out. */
   readonly isIdempotent: boolean
   readonly hasContent: boolean
-  /** Bytes of content, where they were said before; -1 = known at its end. */
+  /** Bytes of content, where they were said before, and of the whole frame in private RPC; -1 = known at its end. */
   readonly contentLength: number
+  /** The private RPC that it is said in, and in nothing else; null = HTTP, whatever its version. */
+  readonly speaks: RpcProtocol | null
+  /** The time that the caller gives its call in the protocol's own words, ms; -1 = none is said. */
+  readonly callerTimeoutMs: number
   /** It asks to turn the connection into a WebSocket. */
   readonly asksUpgrade: boolean
   readonly takesTrailers: boolean
@@ -56,7 +67,10 @@ export interface RequestMessage extends RequestView {
 export interface ReplyMessage {
   readonly status: number
   readonly hasContent: boolean
-  /** Bytes of content as announced, which a reply without content may do too (HEAD, 304); -1 = not announced. */
+  /**
+   * Bytes of content as announced, which a reply without content may do too (HEAD, 304), and of the whole frame in
+   * private RPC; -1 = not announced.
+   */
   readonly contentLength: number
   /** First value of a field; `name` in lower case. */
   header(name: string): string | undefined
@@ -120,7 +134,7 @@ export interface UpstreamStream {
   end(trailers: Fields | null): void
   /** False = the endpoint takes no more; `onDrained` follows. */
   flush(): boolean
-  /** The reply is not read until `resume`. */
+  /** No content of the reply is told until `resume`; its head, or an end that nothing comes before, may be. */
   pause(): void
   resume(): void
   /** After `onEnd`: lets the connection go, which may serve somebody else from now on. */
@@ -151,28 +165,56 @@ export interface UpstreamLink {
   rest(): void
   /** At rest: takes its leave of the endpoint and closes. Its home is not told. */
   close(): void
-  /** At rest: it can go on in another process from its transport alone. */
+  /** At rest: it can go on in another process, from its transport and what `leaving` tells. */
   readonly isMovable: boolean
+  /**
+   * Only while `isMovable`: plain data that the codec there needs; null = nothing. Says first what waits to be said.
+   */
+  leaving(): object | null
+  /** It went on there, and so did its transport. Its home knows. */
+  left(): void
 }
 
 /** Who dialled a link: a pool, or somebody with one question. */
 export interface LinkHome {
   /** A stream has ended and the link can carry another one. */
   linkFreed(): void
+  /** It can carry more than it could before. */
+  linkWidened(): void
   /** Its last stream has ended, or all of them at once, and it must not be used again; it is closed already. */
   linkSpent(): void
   /** It ended while nobody used it; it is closed already. */
   linkEnded(): void
   /** Its transport was given away and has ended. */
   linkLost(): void
+  /** Where it goes on when it leaves this process; null = it does not leave. */
+  readonly place: LinkPlace | null
+  /** It goes on in another process. */
+  linkLeft(): void
+}
+
+/** Where a connection to an endpoint belongs. */
+export interface LinkPlace {
+  /** Key of the destination, and the endpoint's id in it. */
+  readonly cluster: string
+  readonly endpoint: string
+  readonly ageMs: number
+  /** Carried so far. */
+  readonly requests: number
+  /** SPIFFE id of the application that it is for alone; absent = the host's own. */
+  readonly identity?: string | undefined
 }
 
 /** What a protocol offers towards endpoints. */
 export interface UpstreamCodec {
   /** How many requests one connection is expected to carry at once; before it is there, so many wait for one dial. */
   readonly streamsPerLink: number
-  /** Makes a link of a connected transport; a paused one is resumed. */
-  openLink(transport: Transport, home: LinkHome): UpstreamLink
+  /**
+   * Makes a link of a connected transport; a paused one is resumed. `from`: of another process, understood; else null.
+   */
+  openLink(transport: Transport, home: LinkHome, from: object | null): UpstreamLink
+  /** Whether a link of another process can go on from what `leaving` told there. */
+  understands(from: unknown): from is object | null
 }
 
 /** Whether the reply shall be told, or is thrown away: another try follows it, and the stream finds its own end. */
@@ -208,6 +250,8 @@ export interface UpstreamOwner {
   readonly contentTarget: Transport | null
   /** `count` bytes of content went to `contentTarget`. */
   onMoved(count: number): void
+  /** The caller's stream that gets the reply; null = nobody waits for it. */
+  readonly caller: DownstreamStream | null
 }
 
 /**
@@ -218,10 +262,13 @@ export interface DownstreamStream {
   readonly request: RequestMessage
   readonly accepted: Accepted
   readonly sourceAddress: string
-  /** Whose share of a worker's bounds it uses: a user of this host, or an address. Costs a question to the kernel. */
-  readonly share: string
-  /** Callers share an endpoint's connections fairly by application, else by connection. */
-  readonly callerKey: string
+  /** Of HTTP/2, on its connection; 0 = the protocol has none. */
+  readonly streamId: number
+  /**
+   * Whose share of a worker's bounds it uses: an application, else a workload by its certificate, a user of this host,
+   * or an address. The first look of a connection may cost a question to the kernel.
+   */
+  readonly account: CallerAccount
   /** Passes on and flushes an interim reply, where the caller knows such. */
   interim(reply: ReplyMessage, edits: ReplyEdits): void
   /**
@@ -295,6 +342,26 @@ export interface StreamOwner {
   discard(): void
   /** Its stream leaves the store for good. */
   retire(): void
+  /** For an operator; null = there is no whole head. */
+  readonly facts: LiveStream['facts']
+  /** An operator ends it. */
+  endBy(why: string): void
+  /** For a move to another process, at the price of an object for each question. */
+  readonly crossing: Crossing
+}
+
+/** An exchange in flight, on its way to another process together with the connections of both its streams. */
+export interface Crossing {
+  /** The endpoint's stream, while everything of the exchange can be said as data; null = not now. */
+  readonly carried: UpstreamStream | null
+  /** Only while `carried`. */
+  state(): ExchangeState
+  /** It goes on elsewhere: lets everything go and tells nobody. Its streams follow. */
+  leave(): void
+  /** Content of the request that travels with it. */
+  readonly keptBytes: number
+  /** Instead of `start`; its destination and endpoint are known here. `open` gives it its stream to the endpoint. */
+  restore(state: ExchangeState, open: (owner: UpstreamOwner) => UpstreamStream): void
 }
 
 export type OpenExchange = (stream: DownstreamStream) => StreamOwner

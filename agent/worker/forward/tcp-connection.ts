@@ -1,7 +1,9 @@
 import { MeshError } from '../../../contracts/errors.ts'
 import { encodeProxyV1, encodeProxyV2 } from '../../../contracts/proxy-protocol.ts'
 import type { NodeSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
+import type { ShareHolder } from '../balance/fair-share.ts'
 import { Outcome } from '../balance/types.ts'
+import type { CallerAccount } from '../callers/caller-account.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { Dialer, DialUser, PendingDial } from '../connect/dialer.ts'
 import type { Upstream } from '../connect/upstream.ts'
@@ -16,13 +18,16 @@ import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
 import type { ConnectionView, TcpRoute, VirtualHost } from '../route/types.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
-import { loggedConnection } from './logged-request.ts'
-import type { EndedConnection } from './logged-request.ts'
+import { loggedConnection } from './logged-connection.ts'
+import type { EndedConnection } from './logged-connection.ts'
+import type { TunnelDestination } from './tunnel.ts'
 import { Pair } from './pair.ts'
 import type { PairDeps } from './pair.ts'
 
 export interface TcpDeps extends PairDeps {
   readonly random: () => number
+  /** Whose share of bounds a connection uses. */
+  readonly accountOf: (accepted: Accepted, transport: Transport) => CallerAccount
   readonly mesh: {
     readonly node: Pick<NodeSpec, 'tier'>
     readonly names: { host(name: string): VirtualHost | undefined }
@@ -34,6 +39,8 @@ export interface TcpDeps extends PairDeps {
   readonly accessLog: Pick<AccessLog, 'isOn' | 'wants' | 'write'>
 }
 
+/** A raw connection says nothing of what it carries. */
+const noProtocols: readonly string[] = []
 /** Endpoints that are tried for one connection; nothing was sent to those that failed. */
 const maxDials = 3
 
@@ -41,10 +48,11 @@ const maxDials = 3
  * A raw TCP connection from its accept to the moment when it is a pair: route, pick, dial, and other endpoints where a
  * dial fails. The caller is not read meanwhile, so what it sends waits in the kernel.
  */
-export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
+export class TcpConnection implements ConnectionView, DialUser, TransportOwner, ShareHolder {
   private readonly deps: TcpDeps
   private readonly accepted: Accepted
   private readonly transport: Transport
+  share = ''
   private readonly tried: EndpointState[] = []
   private received: Buffer | null = null
   private upstream: Upstream | null = null
@@ -53,6 +61,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   private dialledAt = 0
   private dials = 0
   private isOver = false
+  /** What policies say of it beside what becomes of it. */
+  private notes = ''
 
   constructor(deps: TcpDeps, accepted: Accepted, transport: Transport) {
     this.deps = deps
@@ -61,6 +71,9 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     transport.owner = this
   }
 
+  get callerKey(): string {
+    return this.deps.accountOf(this.accepted, this.transport).name
+  }
   get localPort(): number {
     return this.accepted.listener.port
   }
@@ -73,15 +86,19 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
   get source(): SourceAppSpec | undefined {
     return this.accepted.source
   }
+  get serverName(): string {
+    return this.accepted.serverName
+  }
 
   open(received: Buffer | null): void {
     const { deps } = this
     this.received = received
     const host = deps.mesh.names.host(this.accepted.listener.virtualHost ?? '')
     const route = host === undefined ? undefined : matchTcpRoute(host, this)
-    const refused = route === undefined || route.filters.length === 0 ? null : this.runFilters(route)
+    const refused: ConnectionRefusal | null =
+      route === undefined || route.filters.length === 0 ? null : this.runFilters(route)
     if (refused !== null) {
-      this.refuse(refused.flag)
+      this.refuse(refused.flag, refused)
       return
     }
     const destination = route === undefined ? undefined : chooseDestination(route, deps.random())
@@ -93,7 +110,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     }
     this.upstream = upstream
     upstream.uses++
-    const refusal = upstream.cluster.admit(deps.clock.now)
+    const refusal = upstream.cluster.admit(deps.clock.now, this)
     if (refusal !== null) {
       this.upstream = null
       this.refuse(refusal.flag)
@@ -104,7 +121,10 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
 
   private runFilters({ filters }: TcpRoute): ConnectionRefusal | null {
     const { accepted, deps } = this
-    const context = { view: this, peer: accepted.identity, now: deps.clock.now, random: deps.random }
+    const note = (text: string): void => {
+      this.notes = this.notes === '' ? text : `${this.notes}, ${text}`
+    }
+    const context = { view: this, peer: accepted.identity, now: deps.clock.now, random: deps.random, note }
     for (const filter of filters) {
       const refusal = askAboutConnection(filter, context)
       if (refusal !== null) return refusal
@@ -137,7 +157,12 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     this.dials++
     this.dialledAt = now
     cluster.beginAttempt(picked, now)
-    this.dial = deps.dialer.dial(picked.address, picked.port, cluster.service, cluster.policy.pool, this)
+    this.dial = deps.dialer.dial(
+      picked,
+      cluster,
+      { identity: this.accepted.source?.identity, protocols: noProtocols },
+      this,
+    )
   }
 
   onDialFailed(outcome: Outcome): void {
@@ -163,7 +188,15 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     cluster.beginAttempt(state, deps.clock.now)
     this.isOver = true
     const first = [this.proxyHeader(), this.received].filter((bytes) => bytes !== null)
-    const pair = relayPair(deps, accepted, 'tcp', upstream, state, this.transport, up)
+    const pair = relayPair(
+      deps,
+      accepted,
+      'tcp',
+      { upstream, state, share: this.share },
+      this.transport,
+      up,
+      this.notes,
+    )
     deps.tcpMetrics.opened(countedPair(pair))
     pair.open(first.length === 0 ? null : Buffer.concat(first), null, null)
   }
@@ -178,17 +211,18 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
     return encodeProxyV2({ command: 'proxy', source, destination, tlvs: [] })
   }
 
-  private refuse(flag: string): void {
+  private refuse(flag: string, why?: Pick<ConnectionRefusal, 'code' | 'details'>): void {
     if (this.isOver) return
     this.isOver = true
-    const { accepted, deps, state, upstream } = this
-    if (upstream !== null) upstream.cluster.release()
+    const { accepted, deps, notes, state, upstream } = this
+    if (upstream !== null) upstream.cluster.release(this.share)
     const service = upstream?.cluster.service
     const counted = { accepted, bytesUp: 0, bytesDown: 0, startedAt: accepted.acceptedAt, state, service }
     deps.tcpMetrics.opened(counted)
     deps.tcpMetrics.ended(counted, flag)
     const { dials, sourceAddress } = this
-    logEnd(deps, { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress }, flag)
+    const ended = { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress, notes }
+    logEnd(deps, { ...ended, code: why?.code, details: why?.details }, flag)
     // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like
     // an empty answer.
     this.transport.reset()
@@ -213,7 +247,8 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner {
 
 function logEnd(deps: TcpDeps, ended: EndedConnection, flag: string): void {
   const { accessLog } = deps
-  if (accessLog.isOn && accessLog.wants({ status: 0, code: undefined, flag })) {
+  const { code, notes = '' } = ended
+  if (accessLog.isOn && accessLog.wants({ status: 0, code, flag, notes })) {
     accessLog.write(loggedConnection(deps, ended, flag))
   }
 }
@@ -230,10 +265,10 @@ function relayPair(
   deps: TcpDeps,
   accepted: Accepted,
   protocol: 'tcp' | 'websocket',
-  upstream: Upstream,
-  state: EndpointState,
+  { share, state, upstream }: TunnelDestination,
   down: Transport,
   up: Transport,
+  notes = '',
 ): Pair {
   upstream.tcpConnections++
   return new Pair(
@@ -249,14 +284,14 @@ function relayPair(
         upstream.tcpConnections--
         cluster.endAttempt(state, Outcome.cancelled, 0, -1, deps.clock.now)
         cluster.endConnection()
-        cluster.release()
+        cluster.release(share)
         upstream.pools.pump()
         if (flag !== 'moved') {
           if (protocol === 'tcp') {
             deps.tcpMetrics.ended(countedPair(pair), flag)
             logEnd(
               deps,
-              { ...countedPair(pair), cluster: cluster.name, dials: 1, sourceAddress: pair.sourceAddress },
+              { ...countedPair(pair), cluster: cluster.name, dials: 1, sourceAddress: pair.sourceAddress, notes },
               flag,
             )
           } else deps.tcpMetrics.webSocketEnded(countedPair(pair))
@@ -285,10 +320,16 @@ export function adoptPair(deps: TcpDeps, accepted: Accepted, moved: MovedPair, d
     throw new MeshError('E_HANDOFF_REFUSED', `${moved.cluster} ${why}; the connection is closed`)
   }
   const { cluster } = upstream
-  cluster.numbers.activeRequests++
+  const holder: ShareHolder = {
+    get callerKey() {
+      return deps.accountOf(accepted, down).name
+    },
+    share: '',
+  }
+  cluster.readmit(deps.clock.now, holder)
   cluster.numbers.connections++
   cluster.beginAttempt(state, deps.clock.now)
-  const pair = relayPair(deps, accepted, moved.protocol, upstream, state, down, up)
+  const pair = relayPair(deps, accepted, moved.protocol, { upstream, state, share: holder.share }, down, up)
   pair.open(Buffer.from(moved.toUpstream, 'base64'), Buffer.from(moved.toDownstream, 'base64'), moved)
   return pair
 }

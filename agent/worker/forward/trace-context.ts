@@ -1,4 +1,5 @@
 import type { TraceFormat } from '../../../contracts/telemetry.ts'
+import type { TraceState } from './exchange-state.ts'
 import { writeRandomHex } from './random-hex.ts'
 import type { Fields } from '../route/types.ts'
 
@@ -75,6 +76,28 @@ export class TraceContext {
       if (this.hasParent) fields.push(['x-b3-parentspanid', this.parentId.toString('latin1')])
     }
     return fields
+  }
+
+  get state(): TraceState {
+    const { formats, hasParent, isDecided, isRecorded, isSampled, isShort, isThere, replaces } = this
+    const text = (bytes: Buffer): string => bytes.toString('latin1')
+    const ids = [text(this.traceId), text(this.spanId), text(this.parentId)] as const
+    return { ids, formats, hasParent, isSampled, isThere, isRecorded, isDecided, isShort, replaces }
+  }
+
+  restore(state: TraceState): void {
+    const [trace, span, parent] = state.ids
+    this.traceId.write(trace, 'latin1')
+    this.spanId.write(span, 'latin1')
+    this.parentId.write(parent, 'latin1')
+    this.formats = state.formats
+    this.hasParent = state.hasParent
+    this.isSampled = state.isSampled
+    this.isThere = state.isThere
+    this.isRecorded = state.isRecorded
+    this.isDecided = state.isDecided
+    this.isShort = state.isShort
+    this.replaces = state.replaces
   }
 
   reset(): void {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../../contracts/errors.ts'
 import { Outcome } from '../balance/types.ts'
 import type { EndpointState, Refusal } from '../balance/types.ts'
 import type { Upstream } from '../connect/upstream.ts'
@@ -7,9 +8,10 @@ import type { Clock } from '../transport/clock.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Attempt, AttemptUser } from './attempt.ts'
-import type { AttemptStore } from './attempt-store.ts'
+import type { Spares } from '../transport/spares.ts'
 import { ClusterVisit } from './cluster-visit.ts'
 import { Delivery } from './delivery.ts'
+import type { ExchangeState } from './exchange-state.ts'
 import { failureOf } from './failure.ts'
 import { readPushback } from './grpc/call.ts'
 import { errorAnswer } from './own-answers.ts'
@@ -22,8 +24,18 @@ export interface TriesDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly random: () => number
-  readonly tallies: Pick<Tallies, 'hedges' | 'retries' | 'retriesRefused' | 'unreadRepeats' | 'reusedConnectionRepeats'>
-  readonly attempts: Pick<AttemptStore, 'take'>
+  readonly tallies: Pick<
+    Tallies,
+    | 'applicationWaits'
+    | 'hedges'
+    | 'hedgesRefused'
+    | 'hedgesWon'
+    | 'retries'
+    | 'retriesRefused'
+    | 'unreadRepeats'
+    | 'reusedConnectionRepeats'
+  >
+  readonly attempts: Pick<Spares<Attempt>, 'take'>
 }
 
 /** Whose tries they are: the exchange. */
@@ -31,6 +43,10 @@ export interface TriesUser extends AttemptUser {
   readonly request: RequestMessage
   /** Everything that came of the request is still here. */
   readonly isReplayable: boolean
+  /** The same, and nothing more of it comes. */
+  readonly isWhole: boolean
+  /** Nothing of it was delivered yet, and nobody else could deliver it. */
+  readonly isOnlyHere: boolean
   readonly call: { readonly isOn: boolean }
   /** null for a destination that the caller named itself. */
   readonly route: Route | null
@@ -41,7 +57,14 @@ export interface TriesUser extends AttemptUser {
 }
 
 /** Uses of the timer. */
-const TimerKind = { backoff: 0, hedge: 1 } as const
+const TimerKind = { backoff: 0, hedge: 1, application: 2 } as const
+
+/**
+ * An application of this host that takes no connection is asked again so often, and so long, for a request that cannot
+ * go elsewhere: longer than most take to start again.
+ */
+const applicationPauseMs = 100
+const applicationTries = 30
 
 /** Repeats of one request over connections that turn out to be closed; they use up no retry. */
 const maxFreeRepeats = 2
@@ -70,6 +93,7 @@ export class Tries implements TimerOwner {
   private readonly timer: Timer
   private retries = 0
   private freeRepeats = 0
+  private applicationWaits = 0
   /** The last reply stands although the route would have it repeated: its retries are used up. */
   isExhausted = false
   /** The timer was armed since the request began; most requests never touch it. */
@@ -78,7 +102,7 @@ export class Tries implements TimerOwner {
   constructor(deps: TriesDeps, user: TriesUser) {
     this.deps = deps
     this.user = user
-    this.visit = new ClusterVisit(deps.random)
+    this.visit = new ClusterVisit(deps.random, user)
     this.timer = new Timer(this, TimerKind.backoff)
   }
 
@@ -94,7 +118,7 @@ export class Tries implements TimerOwner {
     const picked = visit.pick(user.request, deps.clock.now, user.route?.retry?.spec.ignorePreviousHosts)
     if (picked.kind === 'refusal') {
       if (holdsRetry) upstream.cluster.endRetry()
-      if (!running.goBack()) user.refused(picked)
+      if (!running.goBack() && !this.waitForApplication(picked.code)) user.refused(picked)
       return
     }
     this.count++
@@ -105,23 +129,23 @@ export class Tries implements TimerOwner {
       if (!running.goBack()) user.refused(overflowRefusal)
       return
     }
+    const { request } = user
     const hedge = user.route?.spec.hedge
-    if (hedge !== undefined && this.count <= hedge.maxExtra && this.mayHedge()) {
-      this.wait(TimerKind.hedge, hedge.afterMs)
-    }
-  }
-
-  private mayHedge(): boolean {
-    const { request } = this.user
-    return this.running.winner === null && request.isIdempotent && !request.hasContent && !request.asksUpgrade
+    if (hedge === undefined || this.count > hedge.maxExtra || request.asksUpgrade) return
+    if (hedge.all === true || (request.isIdempotent && !request.hasContent)) this.wait(TimerKind.hedge, hedge.afterMs)
   }
 
   /** A second request to another endpoint, beside the first one. */
   private hedge(): void {
-    const { running, visit } = this
+    const { deps, running, user, visit } = this
     const first = running.newest
-    if (first === null || !this.mayHedge() || !visit.upstream!.cluster.tryRetry()) return
-    this.deps.tallies.hedges++
+    // a request that is still coming goes to one endpoint only
+    if (first === null || running.winner !== null || !user.isWhole) return
+    if (!visit.upstream!.cluster.tryRetry()) {
+      deps.tallies.hedgesRefused++
+      return
+    }
+    deps.tallies.hedges++
     running.setNewestAside()
     visit.noteTried(first.state!)
     this.tryOnce(true, false)
@@ -141,7 +165,10 @@ export class Tries implements TimerOwner {
     if (free !== FreeRepeat.none) {
       this.freeRepeats++
       if (free === FreeRepeat.unread) tallies.unreadRepeats++
-      else tallies.reusedConnectionRepeats++
+      else {
+        tallies.reusedConnectionRepeats++
+        visit.noteTried(state!)
+      }
       this.tryOnce(false, true)
       return
     }
@@ -151,8 +178,19 @@ export class Tries implements TimerOwner {
       if (this.retryLater(!mayBeRead, outcome === Outcome.connectFailure)) return
     }
     const failure = failureOf(outcome, reason)
+    if (this.waitForApplication(failure.code)) return
     const flag = policy !== null && this.isCountUsedUp(policy) ? `${failure.flag},URX` : failure.flag
     user.answer(errorAnswer(failure.status, failure.code, flag, `${state!.id}: ${reason}`))
+  }
+
+  /** A refused connection, and what follows from it: the application counts as gone until it is looked at again. */
+  private waitForApplication(code: ErrorCode): boolean {
+    const isGone = code === 'E_CONNECT_REFUSED' || code === 'E_BALANCE_NO_ENDPOINT'
+    if (!isGone || this.applicationWaits === applicationTries || !this.user.isOnlyHere) return false
+    this.applicationWaits++
+    this.deps.tallies.applicationWaits++
+    this.wait(TimerKind.application, applicationPauseMs)
+    return true
   }
 
   /**
@@ -171,25 +209,35 @@ export class Tries implements TimerOwner {
 
   /**
    * Repeats because of the reply, which is then thrown away: it has a status for which the route asks that, or an agent
-   * says that the application could not be reached, which is a failed connect.
+   * says that the application could not be reached, which is a failed connect, or broke off, which is a reset.
    */
   retryReply(attempt: Attempt, reply: ReplyMessage, delivery: Delivery): boolean {
     const policy = this.user.route?.retry ?? null
     if (policy === null) return false
+    const { running, visit } = this
     const isUnreachable = delivery === Delivery.unreachable
     const byStatus = asksByGrpcStatus(policy, reply)
-    if (!(isUnreachable && policy.onConnectFailure) && !byStatus && !policy.onStatus(reply.status)) return false
+    const byDelivery =
+      (isUnreachable && policy.onConnectFailure) || (delivery === Delivery.brokenOff && policy.onResetBeforeReply)
+    if (!byDelivery && !byStatus && !policy.onStatus(reply.status)) return false
     // A rule that names statuses of gRPC says that such calls may be repeated; every call is a POST.
     const isAllowed = byStatus && this.user.call.isOn
-    if (!mayRepeat(this.sent(delivery === Delivery.delivered && !isAllowed))) return false
+    const mayBeRead = delivery === Delivery.delivered || delivery === Delivery.brokenOff
+    if (!mayRepeat(this.sent(mayBeRead && !isAllowed))) return false
     const pushback = readPushback(reply.header('grpc-retry-pushback-ms'))
     if (pushback === -1) return false
+    if (running.isRace) {
+      // another one is under way already, which may do better
+      visit.noteTried(attempt.state!)
+      running.drop(attempt)
+      return true
+    }
     if (!this.retryLater(isUnreachable, isUnreachable, pushback)) {
       this.isExhausted = this.isCountUsedUp(policy)
       return false
     }
-    this.visit.noteTried(attempt.state!)
-    this.running.drop(attempt)
+    visit.noteTried(attempt.state!)
+    running.drop(attempt)
     return true
   }
 
@@ -199,8 +247,8 @@ export class Tries implements TimerOwner {
   }
 
   private sent(mayBeRead: boolean): Sent {
-    const { isReplayable, request } = this.user
-    return { isIdempotent: request.isIdempotent, mayBeRead, isReplayable }
+    const { isReplayable, request, route } = this.user
+    return { isIdempotent: request.isIdempotent || route?.retry?.spec.all === true, mayBeRead, isReplayable }
   }
 
   /**
@@ -236,14 +284,49 @@ export class Tries implements TimerOwner {
   onTimer(timer: Timer): void {
     this.deps.clock.refresh()
     if (timer.kind === TimerKind.backoff) this.tryOnce(this.visit.claimRetry(), false)
+    else if (timer.kind === TimerKind.application) this.tryOnce(false, false)
     else this.hedge()
   }
 
   /** The reply of `attempt` is the answer. */
   commit(attempt: Attempt): void {
     this.endpoint = attempt.state
+    if (this.running.isRace && !this.running.isFirst(attempt)) this.deps.tallies.hedgesWon++
     if (this.usesTimer) this.deps.wheel.disarm(this.timer)
     this.running.win(attempt)
+  }
+
+  /** Another try will begin at its time. */
+  get isWaiting(): boolean {
+    return this.usesTimer && this.timer.isArmed
+  }
+
+  get state(): ExchangeState['tries'] {
+    const { count, freeRepeats, isExhausted, retries, visit } = this
+    return { count, retries, freeRepeats, isExhausted, ...visit.state }
+  }
+
+  /** Instead of `start`: goes on with the one attempt of another process, which is answered. */
+  restore(from: ExchangeState, upstream: Upstream, endpoint: EndpointState): Attempt {
+    const { count, freeRepeats, hash, isExhausted, retries, tried } = from.tries
+    this.visit.restore(upstream, tried, hash, this.deps.clock.now)
+    this.count = count
+    this.retries = retries
+    this.freeRepeats = freeRepeats
+    this.isExhausted = isExhausted
+    this.endpoint = endpoint
+    const attempt = this.deps.attempts.take()
+    attempt.restore(this.user, upstream, endpoint, from.attempt)
+    this.running.newest = attempt
+    if (from.attempt.hasWon) this.running.winner = attempt
+    return attempt
+  }
+
+  /** Nothing more is tried; attempts without a reply end. */
+  stop(): void {
+    this.running.abandonLosing(Outcome.cancelled)
+    if (this.usesTimer) this.deps.wheel.disarm(this.timer)
+    this.visit.endAdmission()
   }
 
   /** For the next request. */
@@ -257,6 +340,7 @@ export class Tries implements TimerOwner {
     this.count = 0
     this.retries = 0
     this.freeRepeats = 0
+    this.applicationWaits = 0
     this.isExhausted = false
   }
 

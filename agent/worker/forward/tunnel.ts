@@ -11,6 +11,13 @@ export interface TunnelDeps extends PairDeps {
   readonly tcpMetrics: Pick<TcpMetrics, 'webSocketEnded'>
 }
 
+/** Where a tunnel leads, and its place in the shares of callers there. */
+export interface TunnelDestination {
+  readonly upstream: Upstream
+  readonly state: EndpointState
+  readonly share: string
+}
+
 /**
  * Turns the two connections of an exchange whose reply is 101 into a pair. The admission of the exchange is the
  * tunnel's from now on. `isTaken`: the caller's kernel took the reply head and the bytes glued to it.
@@ -18,8 +25,7 @@ export interface TunnelDeps extends PairDeps {
 export function startTunnel(
   deps: TunnelDeps,
   accepted: Accepted,
-  upstream: Upstream,
-  state: EndpointState,
+  { share, state, upstream }: TunnelDestination,
   caller: { readonly transport: Transport; readonly received: Buffer | null },
   given: GivenLink,
   isTaken: boolean,
@@ -34,7 +40,7 @@ export function startTunnel(
       state,
       idleTimeoutMs: cluster.policy.pool.tcpIdleTimeoutMs,
       onEnd(ended) {
-        cluster.release()
+        cluster.release(share)
         given.lost()
         deps.tcpMetrics.webSocketEnded({
           accepted,

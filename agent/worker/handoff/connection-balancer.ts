@@ -1,6 +1,7 @@
 /**
- * Keeps the workers of one generation equally busy. The kernel spreads new connections by a hash, and after that they
- * stay where they are: with few long-lived connections one worker can have most of them while another one rests.
+ * Keeps the workers of one generation equally busy, with a worker of the next one as their equal while that is a
+ * canary. The kernel spreads new connections by a hash, and after that they stay where they are: with few long-lived
+ * connections one worker can have most of them while another one rests.
  *
  * How: the watchdog's ping tells every worker how many connections of each carried something since the ping before. A
  * worker that is above the mean in two looks one after the other gives some of those to the least busy one, each
@@ -9,7 +10,7 @@
  * Damping: two looks for each move; never more than what is above the mean; at most `maxGifts` at a time. A worker that
  * drains, is suspected, or is not known neither gives nor is given anything.
  */
-import type { WorkerLoad } from '../../../contracts/handoff.ts'
+import type { SuccessorName, WorkerLoad } from '../../../contracts/handoff.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
 import type { Movable } from '../listen/movable.ts'
 import { Departures } from './departures.ts'
@@ -17,6 +18,8 @@ import { giftsOf } from './even-spread.ts'
 import type { HandoffDeps } from './handoff-deps.ts'
 import { WorkerLink } from './worker-link.ts'
 
+/** Where a canary stands among the workers that are compared. */
+const canaryPlace = -1
 /** Uneven in so many looks one after the other: only then something moves. */
 const looksBeforeMove = 2
 
@@ -25,7 +28,8 @@ export class ConnectionBalancer {
   private readonly native: Native
   private readonly port: DescriptorPort
   private readonly departures: Departures
-  private readonly links = new Map<number, WorkerLink>()
+  /** By generation and index. */
+  private readonly links = new Map<string, WorkerLink>()
   /** Asked to say when they are between two messages, and for whom. */
   private readonly asked = new Map<Movable, WorkerLink>()
   private ready: { readonly connection: Movable; readonly link: WorkerLink }[] = []
@@ -63,10 +67,19 @@ export class ConnectionBalancer {
    * With each ping: `loads` of all workers of the generation, this one among them; undefined when there is nothing to
    * compare.
    */
-  look(loads: readonly WorkerLoad[] | undefined, active: readonly Movable[]): void {
+  look(
+    loads: readonly WorkerLoad[] | undefined,
+    active: readonly Movable[],
+    canary?: WorkerLoad & SuccessorName,
+  ): void {
     this.withdraw()
     if (this.isStopped) return
-    const gifts = loads === undefined ? [] : giftsOf(this.deps.index, loads)
+    const { generation, index: own } = this.deps
+    const all = loads === undefined || canary === undefined ? loads : [...loads, { ...canary, index: canaryPlace }]
+    const gifts = (all === undefined ? [] : giftsOf(own, all)).map(({ count, to }) => ({
+      count,
+      to: to === canaryPlace ? { generation: canary!.generation, index: canary!.index } : { generation, index: to },
+    }))
     this.unevenLooks = gifts.length === 0 ? 0 : this.unevenLooks + 1
     if (gifts.length === 0) return
     const isOpen = gifts.map(({ to }) => this.linkTo(to).isOpen)
@@ -75,7 +88,7 @@ export class ConnectionBalancer {
     const { log } = this.deps
     const candidates = inOrder(active.filter((connection) => !this.unmovable.has(connection)))
     for (const { count, to } of gifts) {
-      log('info', `worker ${to} is less busy: giving it ${count} of ${active.length} active connections`)
+      log('info', `${this.nameOf(to)} is less busy: giving it ${count} of ${active.length} active connections`)
       for (const connection of candidates.splice(0, count)) {
         this.asked.set(connection, this.linkTo(to))
         connection.whenReady(this.onReady)
@@ -122,26 +135,28 @@ export class ConnectionBalancer {
     }
   }
 
-  private linkTo(index: number): WorkerLink {
-    let link = this.links.get(index)
+  private nameOf({ generation, index }: SuccessorName): string {
+    return generation === this.deps.generation ? `worker ${index}` : `the canary of generation ${generation}`
+  }
+
+  private linkTo(name: SuccessorName): WorkerLink {
+    const key = `${name.generation}.${name.index}`
+    let link = this.links.get(key)
     if (link === undefined) {
       const { deps, native, port } = this
       const { generation, index: own, runDir } = deps
-      const made = new WorkerLink(
-        { runDir, generation, index: own, native, port },
-        { generation, index },
-        {
-          onOpen: () => {},
-          onLost: (reason) => {
-            if (this.isStopped) return
-            deps.log('warn', `worker ${index} takes no connections: ${reason}; they stay here`)
-            // A link that was refused never opens again; whoever has this index next may speak otherwise.
-            if (made.isRefused) this.links.delete(index)
-          },
+      const made = new WorkerLink({ runDir, generation, index: own, native, port, isNeighbour: true }, name, {
+        onOpen: () => {},
+        onLost: (reason) => {
+          if (this.isStopped) return
+          deps.log('warn', `${this.nameOf(name)} takes no connections: ${reason}; they stay here`)
+          // A link that was refused never opens again; whoever has this index next may speak otherwise. A canary that
+          // is gone does not come back.
+          if (made.isRefused || name.generation !== generation) this.links.delete(key)
         },
-      )
+      })
       link = made
-      this.links.set(index, link)
+      this.links.set(key, link)
     }
     link.dial(this.deps.now())
     return link

@@ -3,6 +3,7 @@
  * worker does not take them.
  */
 import { describeError } from '../../../contracts/errors.ts'
+import { maxDescriptorsPerBatch } from '../../../contracts/handoff.ts'
 import type { Native } from '../../../native/descriptors.ts'
 import type { Detached, Movable } from '../listen/movable.ts'
 import type { HandoffDeps } from './handoff-deps.ts'
@@ -48,15 +49,25 @@ export class Departures {
   send(link: WorkerLink, connections: Iterable<Movable>): void {
     let batch: Departure[] = []
     let bytes = 0
+    let descriptors = 0
     for (const connection of connections) {
       const detached = this.detach(connection)
       if (detached === undefined) continue
+      const isFull = descriptors + detached.descriptors.length > maxDescriptorsPerBatch
+      if (batch.length > 0 && isFull) {
+        void this.sendBatch(link, batch)
+        batch = []
+        bytes = 0
+        descriptors = 0
+      }
       batch.push({ connection, detached })
       bytes += JSON.stringify(detached.state).length
+      descriptors += detached.descriptors.length
       if (batch.length < maxBatchConnections && bytes < maxBatchStateBytes) continue
       void this.sendBatch(link, batch)
       batch = []
       bytes = 0
+      descriptors = 0
     }
     if (batch.length > 0) void this.sendBatch(link, batch)
   }

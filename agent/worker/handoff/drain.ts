@@ -42,6 +42,11 @@ export interface Predecessors {
 
 type Fate = 'moved' | 'drained' | 'cut'
 
+/** Connections that are counted and watched each for itself, however they leave. */
+function membersOf(connection: Movable): readonly Movable[] {
+  return connection.members ?? [connection]
+}
+
 export class Drain {
   moved = 0
   private readonly deps: HandoffDeps
@@ -123,14 +128,16 @@ export class Drain {
     return new Departures(this.deps, native, {
       onNotReady: (connection) => connection.whenReady(this.onReady),
       onStuck: (connection) => {
-        this.unmovable.add(connection.id)
-        this.stay(connection)
+        for (const one of membersOf(connection)) {
+          this.unmovable.add(one.id)
+          this.stay(one)
+        }
       },
-      onDetached: ({ id }) => this.known.delete(id),
-      onTaken: ({ listener, protocol }) => this.count(protocol, listener, 'moved'),
+      onDetached: (connection) => membersOf(connection).forEach(({ id }) => this.known.delete(id)),
+      onTaken: (connection) => this.countEach(connection, 'moved'),
       // Refused by the one that is still the successor, it has to end here; else the next one is asked.
       onBack: (_connection, back, link, isRefused) => this.isBack(back, isRefused && link === this.successor),
-      onLost: ({ listener, protocol }) => this.count(protocol, listener, 'cut'),
+      onLost: (connection) => this.countEach(connection, 'cut'),
       onSettled: (link) => this.partFrom(link),
     })
   }
@@ -248,11 +255,10 @@ export class Drain {
     const link = this.successor
     if (link?.isOpen !== true) return
     const { connections } = this.deps
-    const movable = [...connections.list(), ...connections.listPooled()]
-    this.departures?.send(
-      link,
-      movable.filter(({ id }) => !this.unmovable.has(id)),
-    )
+    const mayMove = (connection: Movable): boolean => membersOf(connection).every(({ id }) => !this.unmovable.has(id))
+    const alone = [...connections.list(), ...connections.listPooled()]
+    this.departures?.send(link, alone.filter(mayMove))
+    this.departures?.send(link, connections.listCohorts().filter(mayMove))
   }
 
   private isBack(back: Movable, isUnmovable: boolean): void {
@@ -260,8 +266,10 @@ export class Drain {
       if (isUnmovable) back.abort()
       return
     }
-    if (isUnmovable) this.unmovable.add(back.id)
-    this.watch(back)
+    for (const one of membersOf(back)) {
+      if (isUnmovable) this.unmovable.add(one.id)
+      this.watch(one)
+    }
   }
 
   private tellState(): void {
@@ -280,6 +288,10 @@ export class Drain {
       this.count(connection.protocol, connection.listener, connection.isIdle ? 'drained' : 'cut')
       connection.abort()
     }
+  }
+
+  private countEach(connection: Movable, fate: Fate): void {
+    for (const { listener, protocol } of membersOf(connection)) this.count(protocol, listener, fate)
   }
 
   private count(protocol: string, listener: string, fate: Fate): void {

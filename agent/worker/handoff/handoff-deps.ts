@@ -1,4 +1,5 @@
 /** What the worker gives to `handoff/`. */
+import type { GoldenSignals } from '../../../contracts/canary.ts'
 import type { DrainCount, ShardName } from '../../../contracts/handoff.ts'
 import type { LiveConnections } from '../listen/movable.ts'
 
@@ -33,6 +34,8 @@ export interface HandoffDeps {
   onUncover(shard: ShardName): void
   /** Stop accepting on every listener and close all copies. Accepted connections stay. */
   stopAccepting(): void
+  /** Asked for while a canary is tried. */
+  signals(): GoldenSignals
   /** The next line of the access log goes to a file opened anew. */
   reopenLogs?(): void
   /** Drained or told to stop: nothing is left to do, the process should exit 0. */

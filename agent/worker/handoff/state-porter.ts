@@ -2,8 +2,11 @@ import type { MessageMetrics } from '../observe/message-metrics.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
+import type { AuthorizerCounts } from '../filters/ext-authz/authorizer-counts.ts'
+import type { DecisionCounts } from '../filters/authorization/decision-counts.ts'
 import type { VerdictCounts } from '../filters/verdict-counts.ts'
 import { exportFilters, importFilters } from '../route/filter-state.ts'
+import type { TlsCounts } from '../transport/tls/tls-counts.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { MeshState } from '../mesh/mesh-state.ts'
 
@@ -15,6 +18,9 @@ export interface StatePorterDeps {
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
   readonly verdicts: VerdictCounts
+  readonly tls: TlsCounts
+  readonly decisions: DecisionCounts
+  readonly authorizers: AuthorizerCounts
 }
 
 /**
@@ -43,15 +49,19 @@ export class StatePorter {
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { messages, metrics, tallies, tcpMetrics, verdicts } = this.deps
+    const { authorizers, decisions, messages, metrics, tallies, tcpMetrics, tls, verdicts } = this.deps
     const counters = {
-      requests: metrics.exportState(),
-      messages: messages.exportState(),
-      tcp: tcpMetrics.exportState(),
+      requests: metrics.table.exportState(),
+      messages: messages.table.exportState(),
+      tcp: tcpMetrics.table.exportState(),
       tallies: tallies.exportState(),
       filters: verdicts.exportState(),
+      tls: tls.exportState(),
+      decisions: decisions.exportState(),
+      authorizers: authorizers.exportState(),
     }
-    for (const counter of [metrics, messages, tallies, tcpMetrics, verdicts]) counter.reset()
+    for (const { table } of [metrics, messages, tcpMetrics]) table.clear()
+    for (const counter of [tallies, tls, verdicts, decisions, authorizers]) counter.reset()
     return counters
   }
 
@@ -68,19 +78,28 @@ export class StatePorter {
         importFilters(deps.state.names.hosts(), body, now)
         return
       case 'requests':
-        deps.metrics.importState(body)
+        deps.metrics.table.importState(body)
         return
       case 'messages':
-        deps.messages.importState(body)
+        deps.messages.table.importState(body)
         return
       case 'tcp':
-        deps.tcpMetrics.importState(body)
+        deps.tcpMetrics.table.importState(body)
         return
       case 'tallies':
         deps.tallies.importState(body)
         return
       case 'filters':
         deps.verdicts.importState(body)
+        return
+      case 'tls':
+        deps.tls.importState(body)
+        return
+      case 'decisions':
+        deps.decisions.importState(body)
+        return
+      case 'authorizers':
+        deps.authorizers.importState(body)
         return
       default:
     }

@@ -73,26 +73,34 @@ export class Takeover {
 
   private accept(socket: net.Socket): void {
     let predecessor: { readonly pid: number } | undefined
+    /** Of the item that comes next. */
+    const ahead: number[] = []
     const stream = frameStream(socket, maxHandoffFrameBytes, this.native, {
       onMessage: (raw) => {
         const message = raw as unknown as PredecessorToSuccessor
         if (message.type === 'hello') {
           predecessor = { pid: stream?.peerPid ?? message.pid }
-          if (message.generation === this.deps.generation) this.neighbours.add(stream!)
+          if (message.isNeighbour === true || message.generation === this.deps.generation) this.neighbours.add(stream!)
           this.greet(stream!, message.link)
           return
         }
         if (predecessor === undefined) return
+        if (message.type === 'ahead') {
+          ahead.push(...(this.port.take(predecessor.pid, message.batch) ?? []))
+          stream!.send({ type: 'taken', batch: message.batch, refused: [] })
+        }
         if (message.type === 'state') this.importState(message.part, message.body)
         if (message.type === 'connections') {
           const isNeighbour = this.neighbours.has(stream!)
           const { batch, items } = message
-          const refused = this.adopt(predecessor.pid, batch, items, isNeighbour && this.refusesNeighbours)
+          const descriptors = [...ahead.splice(0), ...(this.port.take(predecessor.pid, batch) ?? [])]
+          const refused = this.adopt(descriptors, items, isNeighbour && this.refusesNeighbours)
           if (isNeighbour) this.deps.balanced.takenConnections += items.length - refused.length
           stream!.send({ type: 'taken', batch, refused })
         }
       },
       onClose: () => {
+        for (const descriptor of ahead.splice(0)) this.native?.close(descriptor)
         if (stream === undefined) return
         this.streams.delete(stream)
         this.neighbours.delete(stream)
@@ -103,7 +111,7 @@ export class Takeover {
 
   private greet(stream: FrameStream, link: number): void {
     if (link === handoffVersion) {
-      stream.send({ type: 'welcome', link: handoffVersion })
+      stream.send({ type: 'welcome', link: handoffVersion, takesAhead: true })
       return
     }
     const message = `handoff version ${link}, this worker speaks ${handoffVersion}; keep and drain your connections`
@@ -124,12 +132,10 @@ export class Takeover {
 
   /** Answers the positions that the predecessor keeps. */
   private adopt(
-    pid: number,
-    batch: number,
+    descriptors: readonly number[],
     items: readonly { readonly state: unknown; readonly descriptors: number }[],
     isRefused: boolean,
   ): number[] {
-    const descriptors = this.port.take(pid, batch) ?? []
     const wanted = items.reduce((sum, item) => sum + item.descriptors, 0)
     if (descriptors.length !== wanted || isRefused) {
       for (const descriptor of descriptors) this.native?.close(descriptor)

@@ -16,7 +16,6 @@ import type {
   ProbeAddress,
   ShardName,
   WatchdogToChild,
-  WorkerLoad,
 } from '../../../contracts/handoff.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import { BatchSender } from '../../../native/batch-sender.ts'
@@ -249,7 +248,7 @@ class DialedWatchdog implements WatchdogLink {
         this.permit()
         return
       case 'ping':
-        this.answerPing(message.id, message.workers)
+        this.answerPing(message)
         return
       case 'drain':
         this.startDrain({ successor: message.successor, deadlineMs: message.deadlineMs })
@@ -266,7 +265,7 @@ class DialedWatchdog implements WatchdogLink {
     }
   }
 
-  private answerPing(id: number, workers: readonly WorkerLoad[] | undefined): void {
+  private answerPing({ canary, id, wantsSignals, workers }: Extract<WatchdogToChild, { type: 'ping' }>): void {
     const { connections } = this.deps
     const active = connections.takeActive()
     this.send({
@@ -275,9 +274,10 @@ class DialedWatchdog implements WatchdogLink {
       lagMs: Math.round(this.lagMs),
       connections: connections.size,
       active: active.length,
+      ...(wantsSignals === true && { signals: this.deps.signals() }),
     })
     this.lagMs = 0
-    this.balancer?.look(workers, active)
+    this.balancer?.look(workers, active, canary)
   }
 
   private receiveListeners(message: DescriptorBatch & { readonly why: 'start' | 'cover' }): void {

@@ -7,10 +7,11 @@
  */
 import { join } from 'node:path'
 import { describeError } from '../../../contracts/errors.ts'
-import { handoffVersion, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
+import { handoffVersion, maxDescriptorsPerBatch, maxHandoffFrameBytes } from '../../../contracts/handoff.ts'
 import type { MovedItem, SuccessorName, SuccessorToPredecessor } from '../../../contracts/handoff.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import { BatchSender } from '../../../native/batch-sender.ts'
+import type { BatchOutcome } from '../../../native/batch-sender.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
@@ -31,6 +32,8 @@ export interface WorkerLinkDeps {
   /** Who calls. */
   readonly generation: number
   readonly index: number
+  /** It goes on serving beside whom it gives to. */
+  readonly isNeighbour?: boolean
   readonly native: Native
   readonly port: DescriptorPort
 }
@@ -49,6 +52,7 @@ export class WorkerLink {
   private readonly name: SuccessorName
   private readonly hooks: WorkerLinkHooks
   private stream: FrameStream | undefined
+  private takesAhead = false
   private sender: BatchSender | undefined
   private dialing: Dial | undefined
   private nextDialAt = 0
@@ -90,8 +94,9 @@ export class WorkerLink {
           return undefined
         }
         dial.stream = stream
-        const { generation, index } = deps
-        stream.send({ type: 'hello', link: handoffVersion, generation, index, pid: process.pid })
+        const { generation, index, isNeighbour } = deps
+        const hello = { type: 'hello', link: handoffVersion, generation, index, pid: process.pid } as const
+        stream.send(isNeighbour === true ? { ...hello, isNeighbour } : hello)
         return undefined
       },
       (error: unknown) => this.lost(dial, describeError(error)),
@@ -110,12 +115,20 @@ export class WorkerLink {
   async send(items: readonly MovedItem[], descriptors: readonly number[]): Promise<readonly number[] | undefined> {
     const { sender, stream } = this
     if (sender === undefined || stream === undefined) return undefined
+    const last = Math.max(0, descriptors.length - maxDescriptorsPerBatch)
+    if (last > 0 && !this.takesAhead) return items.map((_, position) => position)
     this.batchesOut++
     let number = -1
-    const outcome = await sender.send(descriptors, (batch) => {
+    const ahead: Promise<BatchOutcome>[] = []
+    for (let at = 0; at < last; at += maxDescriptorsPerBatch) {
+      const some = descriptors.slice(at, Math.min(last, at + maxDescriptorsPerBatch))
+      ahead.push(sender.send(some, (batch) => stream.send({ type: 'ahead', batch })))
+    }
+    const outcome = await sender.send(descriptors.slice(last), (batch) => {
       number = batch
       stream.send({ type: 'connections', batch, items })
     })
+    await Promise.all(ahead)
     this.batchesOut--
     if (outcome !== 'received') return undefined
     const refused = this.refusals.get(number) ?? []
@@ -159,6 +172,7 @@ export class WorkerLink {
           join(deps.runDir, runFiles.workerDescriptors(name.generation, name.index)),
         )
         this.stream = dial.stream
+        this.takesAhead = message.takesAhead === true
         this.hooks.onOpen()
         return
       }

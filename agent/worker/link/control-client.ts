@@ -11,8 +11,10 @@ import type {
   WorkerTransport,
 } from '../../../contracts/control-link.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
+import type { WorkerTrouble } from '../../../contracts/events.ts'
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
 import type { Snapshot, SnapshotDelta } from '../../../contracts/snapshot.ts'
+import type { ClientCredential, WorkloadCertificates } from '../../../contracts/workload-certificate.ts'
 
 export interface ControlClientDeps {
   /** Path of control's socket in the run directory. */
@@ -28,6 +30,7 @@ export interface ControlClientDeps {
   /** Both throw a MeshError when they cannot be used; what was there before then stays. */
   readonly load: (snapshot: Snapshot) => void
   readonly apply: (delta: SnapshotDelta) => void
+  readonly certificates: (certificates: WorkloadCertificates, credentials: readonly ClientCredential[]) => void
   /** Listeners that are not bound; asked when binding has settled after a change. `waiting`: none may be bound yet. */
   readonly problems: () => Promise<readonly ListenerProblem[] | 'waiting'>
   /** May throw a MeshError. */
@@ -35,6 +38,8 @@ export interface ControlClientDeps {
   /** Names that requests wait for, sent again to each new control. */
   readonly pendingNames: () => readonly string[]
   readonly takeUsed: () => readonly string[]
+  /** Another control may be there, which knows nothing of what was told. */
+  readonly onConnected: () => void
 }
 
 const firstDelayMs = 50
@@ -60,6 +65,9 @@ export class ControlClient {
   private firstSnapshot: (() => void) | undefined
   /** Resolves with the first snapshot that came over the link. */
   readonly snapshotReceived: Promise<void>
+  private readonly firstCertificates = Promise.withResolvers<true>()
+  /** Resolves with the first certificates that came over the link, none included. */
+  readonly certificatesReceived: Promise<true> = this.firstCertificates.promise
 
   constructor(deps: ControlClientDeps) {
     this.deps = deps
@@ -91,6 +99,10 @@ export class ControlClient {
 
   refused(application: string): void {
     this.send({ type: 'refused-application', application })
+  }
+
+  troubles(troubles: readonly WorkerTrouble[]): void {
+    this.send({ type: 'troubles', troubles })
   }
 
   listeners(problems: readonly ListenerProblem[]): void {
@@ -127,6 +139,7 @@ export class ControlClient {
       })
       const names = pendingNames()
       if (names.length > 0) this.need(names)
+      this.deps.onConnected()
     })
     socket.on('data', (bytes: Buffer) => {
       try {
@@ -160,6 +173,10 @@ export class ControlClient {
       }
       case 'delta':
         this.take(message.delta.version, () => this.deps.apply(message.delta))
+        return
+      case 'certificates':
+        this.deps.certificates(message.certificates, message.credentials ?? [])
+        this.firstCertificates.resolve(true)
         return
       case 'ask':
         this.reply(message.id, message.question)

@@ -6,7 +6,8 @@ import { snapshotFormat } from '../../../contracts/snapshot.ts'
 import type { Snapshot } from '../../../contracts/snapshot.ts'
 
 /**
- * The last good snapshot on disk, so that a worker serves before control answers; undefined when there is none.
+ * The last good snapshot on disk, so that a worker serves before control answers; undefined when there is none. Names
+ * that nobody knew when it was written are left out: they are asked for again.
  *
  * Shape: `{"format":1,"checksum":"…","body":…}` as control writes it; the checksum is the lower-case hex sha256 of the
  * JSON text of `body`. Errors: E_SNAPSHOT_CORRUPT for a file that is damaged, unreadable or of another format; the
@@ -25,7 +26,9 @@ export function readSnapshotFile(file: string): Snapshot | undefined {
   if (Number(head[1]) !== snapshotFormat) throw corrupt(file, `format ${head[1]}, allowed ${snapshotFormat}`)
   const body = text.slice(head[0].length, text.lastIndexOf('}'))
   if (createHash('sha256').update(body).digest('hex') !== head[2]) throw corrupt(file, 'the checksum does not hold')
-  return JSON.parse(body) as Snapshot
+  const snapshot = JSON.parse(body) as Snapshot
+  const names = Object.entries(snapshot.names).filter(([, virtualHost]) => virtualHost !== null)
+  return { ...snapshot, names: Object.fromEntries(names) }
 }
 
 function corrupt(file: string, why: string): MeshError {

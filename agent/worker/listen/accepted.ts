@@ -12,8 +12,15 @@ export interface Accepted {
   readonly source: SourceAppSpec | undefined
   /** Who the caller is. */
   readonly identity: PeerIdentity
+  /** In the caller's TLS hello, where a route asks for it; '' = none. */
+  readonly serverName: string
   /** Monotonic ms. */
   readonly acceptedAt: number
   /** Must be called exactly once, when the connection has ended or has left this process: the bounds count it. */
   readonly onEnd: () => void
+}
+
+/** What the certificate of a caller of this host's applications says; '' = it showed none. */
+export function provedCaller({ identity, listener }: Pick<Accepted, 'identity' | 'listener'>): string {
+  return listener.reporter === 'destination' && identity.kind === 'spiffe' ? identity.id : ''
 }

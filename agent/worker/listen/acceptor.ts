@@ -5,6 +5,7 @@ import type { Clock } from '../transport/clock.ts'
 import type { Transport } from '../transport/transport.ts'
 import { Arriving } from './arriving.ts'
 import type { IntakeStep } from './arriving.ts'
+import type { CallerShares } from './caller-shares.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { ProtocolTable } from './protocol-table.ts'
 
@@ -14,8 +15,11 @@ export interface AcceptorDeps {
   readonly limits: () => LimitsSpec
   /** This process holds nearly as much memory as it may have. */
   readonly isShortOfMemory: () => boolean
-  /** Closes a connection that rests; false when there is none. */
-  readonly makeRoom: () => boolean
+  /** Closes a connection that rests, of this caller where one is named; false when there is none. */
+  readonly makeRoom: (caller?: string) => boolean
+  readonly shares: CallerShares
+  /** Whose share it takes: a user of this host, or an address. Costs a question to the kernel. */
+  readonly callerOf: (transport: Transport) => string
   /** In this order, each for every connection; a step that has nothing to do hands on at once. */
   readonly steps: readonly IntakeStep[]
   readonly protocols: ProtocolTable
@@ -30,7 +34,8 @@ export interface ConnectionCount {
  * From an accepted socket to its protocol: the bound, the row of intake steps, the protocol table. Bound:
  * `maxConnections` of the worker's limits over all listeners. At it a connection without a request gives its place, so
  * that nobody keeps others out by holding connections; where none rests, and while memory is short, the new one is
- * closed at once. Both are counted.
+ * closed at once. While more than half of the places are taken, one caller gets a share of them (`caller-shares.ts`).
+ * All of these are counted.
  */
 export class Acceptor {
   connections = 0
@@ -49,27 +54,48 @@ export class Acceptor {
       transport.close()
       return
     }
-    if (this.connections >= limits().maxConnections) {
-      if (!this.deps.makeRoom()) {
-        tallies.shedConnections++
-        transport.close()
-        return
-      }
-      tallies.yieldedConnections++
+    const { maxConnections } = limits()
+    const caller = this.callerIfCrowded(transport)
+    if (caller !== '' && !this.findPlace(caller, maxConnections)) {
+      transport.close()
+      return
     }
-    this.takeStep(new Arriving(transport, spec, context, this.counted(count)))
+    this.takeStep(new Arriving(transport, spec, context, this.counted(count, caller)))
   }
 
-  /** Counts a connection in; the answer takes it out again, once. */
-  counted(count: ConnectionCount): () => void {
+  /** '' while there is room enough for everybody. */
+  callerIfCrowded(transport: Transport): string {
+    const isCrowded = this.deps.shares.isCrowded(this.connections, this.deps.limits().maxConnections)
+    return isCrowded ? this.deps.callerOf(transport) : ''
+  }
+
+  private findPlace(caller: string, bound: number): boolean {
+    const { makeRoom, shares, tallies } = this.deps
+    const isUsedUp = shares.isUsedUp(caller, bound)
+    const isFull = this.connections >= bound
+    if (!isUsedUp && !isFull) return true
+    if (isUsedUp ? makeRoom(caller) : makeRoom()) {
+      tallies.yieldedConnections++
+      return true
+    }
+    if (isUsedUp) shares.report(caller, this.connections, bound)
+    if (isFull) tallies.shedConnections++
+    else tallies.overShareConnections++
+    return false
+  }
+
+  /** Counts a connection in; the answer takes it out again, once. `caller`: of `callerIfCrowded`. */
+  counted(count: ConnectionCount, caller: string): () => void {
     this.connections++
     count.connections++
+    if (caller !== '') this.deps.shares.enter(caller)
     let isCounted = true
     return () => {
       if (!isCounted) return
       isCounted = false
       this.connections--
       count.connections--
+      if (caller !== '') this.deps.shares.leave(caller)
     }
   }
 
@@ -79,8 +105,9 @@ export class Acceptor {
       step.begin(arriving, this.takeStep)
       return
     }
-    const { context, identity, onEnd, proxy, received, source, transport } = arriving
-    const accepted = { listener: context, proxy, source, identity, acceptedAt: this.deps.clock.now, onEnd }
-    this.deps.protocols[firstProtocol[context.protocol]].begin!(accepted, transport, received)
+    const { context, identity, onEnd, proxy, received, serverName, source, transport } = arriving
+    const acceptedAt = this.deps.clock.now
+    const accepted = { listener: context, proxy, source, identity, serverName, acceptedAt, onEnd }
+    this.deps.protocols[firstProtocol(context.protocol)].begin!(accepted, transport, received)
   }
 }

@@ -9,40 +9,47 @@ import type { Accepted } from './accepted.ts'
 import type { Acceptor } from './acceptor.ts'
 import { relayedContext } from './listener-context.ts'
 import type { BoundListeners } from './bound-listeners.ts'
+import type { Cohorts } from './cohorts.ts'
+import { DeniedHosts } from './denied-hosts.ts'
 import type { LiveTable } from './live-table.ts'
 import { movedConnectionFormat, movedTransportsFormat } from './movable.ts'
 import type {
   LiveConnections,
   Movable,
+  MovedAccepted,
+  MovedCohort,
   MovedConnection,
-  MovedHttp1,
-  MovedHttp2,
-  MovedPair,
   MovedPooled,
+  MovedSingle,
 } from './movable.ts'
-import { quotaKey } from './relay-admission.ts'
+import type { UnixSockets } from '../../../native/unix-sockets.ts'
+import { isSocketPath, knowLocalPeer } from './local-socket.ts'
+import { placeOf } from './relay-hosts.ts'
 import type { RelayAdmission } from './relay-admission.ts'
 import type { ProtocolTable } from './protocol-table.ts'
 
 export interface AdoptionDeps {
+  readonly cohorts: Cohorts
   readonly clock: Clock
   readonly live: LiveTable
   readonly state: MeshState
   readonly protocols: ProtocolTable
-  readonly transports: Transports
+  readonly transports: Pick<Transports, 'open'>
   readonly acceptor: Acceptor
   readonly relays: RelayAdmission
   readonly listeners: BoundListeners
+  readonly unixSockets: UnixSockets | undefined
   /** Closes a descriptor that could not be taken over. */
   readonly closeDescriptor: (descriptor: number) => void
 }
 
 /**
- * The live connections of a worker towards `handoff/`: the table of the road, the idle connections of the pools, and
- * how to go on with moved ones.
+ * The live connections of a worker towards `handoff/`: the table of the data path, the idle connections of the pools,
+ * and how to go on with moved ones.
  */
 export class Adoption implements LiveConnections {
   private readonly deps: AdoptionDeps
+  private readonly denied = new DeniedHosts()
 
   constructor(deps: AdoptionDeps) {
     this.deps = deps
@@ -83,11 +90,16 @@ export class Adoption implements LiveConnections {
     return found
   }
 
+  listCohorts(): Movable[] {
+    return this.deps.cohorts.list()
+  }
+
   adopt(state: unknown, descriptors: readonly number[]): Movable {
     const moved = this.understood(state, descriptors)
     this.deps.clock.refresh()
     const transports = this.open(moved, descriptors)
-    return moved.protocol === 'pooled' ? this.adoptPooled(moved, transports[0]!) : this.adoptAccepted(moved, transports)
+    if (moved.protocol === 'http2-cohort') return this.adoptCohort(moved, transports)
+    return isPooled(moved) ? this.adoptPooled(moved, transports[0]!) : this.adoptAccepted(moved, transports)
   }
 
   /** Of our format, of a protocol that we have, with as many descriptors as it needs. */
@@ -99,9 +111,9 @@ export class Adoption implements LiveConnections {
       const allowed = `${movedConnectionFormat} and ${movedTransportsFormat}`
       throw this.refused('E_HANDOFF_VERSION', `format ${String(format)}, allowed ${allowed}`, descriptors)
     }
-    const isKnown = moved.protocol === 'pooled' || Object.hasOwn(protocols, moved.protocol)
+    const isKnown = isPooled(moved) || moved.protocol === 'http2-cohort' || Object.hasOwn(protocols, moved.protocol)
     if (!isKnown) throw this.refused('E_HANDOFF_REFUSED', `protocol ${String(moved.protocol)} is unknown`, descriptors)
-    const wanted = moved.protocol === 'pooled' ? 1 : protocols[moved.protocol].sockets
+    const wanted = socketsOf(moved, protocols)
     if (descriptors.length !== wanted) {
       const found = `${moved.protocol} with ${descriptors.length} descriptors, needs ${wanted}`
       throw this.refused('E_HANDOFF_REFUSED', found, descriptors)
@@ -141,18 +153,15 @@ export class Adoption implements LiveConnections {
       transport.release()
       throw new MeshError('E_HANDOFF_REFUSED', `${moved.endpoint} left ${moved.cluster}; it is closed`)
     }
-    const pool = upstream.pools.of(endpoint)
-    const connection = pool.adopt(transport, moved.requests, moved.ageMs)
-    if (connection === undefined) throw new MeshError('E_HANDOFF_REFUSED', `${moved.endpoint}: no room; it is closed`)
+    const pool = upstream.pools.exactly(endpoint, moved.identity)
+    const connection = pool.adopt(transport, moved.requests, moved.ageMs, moved.link ?? null)
+    if (connection === undefined)
+      throw new MeshError('E_HANDOFF_REFUSED', `${moved.endpoint}: no room, or of another protocol; it is closed`)
     return new PooledMovable(live.nextId(), clock, upstream.key, pool, connection)
   }
 
-  private adoptAccepted(moved: MovedHttp1 | MovedHttp2 | MovedPair, transports: readonly Transport[]): Movable {
-    const accepted = this.acceptedOf(moved)
-    if (accepted === undefined) {
-      for (const transport of transports) transport.release()
-      throw new MeshError('E_HANDOFF_REFUSED', `listener ${moved.listener} is not known here; it is closed`)
-    }
+  private adoptAccepted(moved: MovedSingle, transports: readonly Transport[]): Movable {
+    const accepted = this.acceptedOf(moved, transports[0]!, transports)
     try {
       return this.deps.protocols[moved.protocol].adopt(accepted, moved, transports)
     } catch (error) {
@@ -161,33 +170,73 @@ export class Adoption implements LiveConnections {
     }
   }
 
+  private adoptCohort(moved: MovedCohort, transports: readonly Transport[]): Movable {
+    const accepted: Accepted[] = []
+    try {
+      for (const caller of moved.callers) {
+        accepted.push(this.acceptedOf(caller, transports[accepted.length]!, transports))
+      }
+      return this.deps.cohorts.adopt(moved, accepted, transports)
+    } catch (error) {
+      for (const { onEnd } of accepted) onEnd()
+      throw error
+    }
+  }
+
   /** Its host's place at the relay listener comes along. */
-  private keepPlace(peerAddress: string, onEnd: () => void): () => void {
+  private keepPlace(place: string, onEnd: () => void): () => void {
     const { relays } = this.deps
-    const key = quotaKey(peerAddress)
-    relays.takeOver(key)
+    relays.takeOver(place)
     let isKept = true
     return () => {
-      if (isKept) relays.leave(key)
+      if (isKept) relays.leave(place)
       isKept = false
       onEnd()
     }
   }
 
-  private acceptedOf(moved: MovedHttp1 | MovedHttp2 | MovedPair): Accepted | undefined {
+  /** Where it is refused, `all` that came with it are let go. */
+  private acceptedOf(moved: MovedAccepted, transport: Transport, all: readonly Transport[]): Accepted {
     const { acceptor, clock, listeners, state } = this.deps
     const bound = listeners.find(moved.listener)
-    if (bound === undefined) return undefined
-    const onEnd = acceptor.counted(bound.count)
+    const identity = moved.identity ?? noIdentity
+    // its host may have been denied while it was on its way here
+    if (bound === undefined || this.denied.isDenied(bound.spec, identity)) {
+      for (const one of all) one.release()
+      throw new MeshError(
+        'E_HANDOFF_REFUSED',
+        `listener ${moved.listener} is not known here, or denies the host; it is closed`,
+      )
+    }
+    if (isSocketPath(bound.spec.address)) knowLocalPeer(transport, this.deps.unixSockets)
+    const onEnd = acceptor.counted(bound.count, acceptor.callerIfCrowded(transport))
     const service = moved.proxy?.service
     const known = bound.spec.kind === 'relay' && service ? state.service(service as ServiceKey) : undefined
     return {
       listener: known === undefined ? bound.context : relayedContext(bound.context, known),
       proxy: moved.proxy,
       source: moved.source,
-      identity: moved.identity ?? noIdentity,
+      identity,
+      serverName: '',
       acceptedAt: clock.now - moved.ageMs,
-      onEnd: bound.spec.kind === 'relay' ? this.keepPlace(moved.peer.address, onEnd) : onEnd,
+      onEnd: bound.spec.kind === 'relay' ? this.keepPlace(placeOf(transport), onEnd) : onEnd,
     }
+  }
+}
+
+function isPooled(moved: MovedConnection): moved is MovedPooled {
+  return moved.protocol === 'pooled' || moved.protocol === 'pooled-link'
+}
+
+/** -1 = it cannot be told. */
+function socketsOf(moved: MovedConnection, protocols: ProtocolTable): number {
+  switch (moved.protocol) {
+    case 'pooled':
+    case 'pooled-link':
+      return 1
+    case 'http2-cohort':
+      return Array.isArray(moved.callers) && Array.isArray(moved.links) ? moved.callers.length + moved.links.length : -1
+    default:
+      return protocols[moved.protocol].sockets
   }
 }

@@ -20,6 +20,8 @@ export class Arriving {
   /** By the transport's proof, else by what the host knows. */
   identity: PeerIdentity = noIdentity
   source: SourceAppSpec | undefined = undefined
+  /** In the caller's TLS hello; '' = none, or nobody asked. */
+  serverName = ''
   /** Read and not consumed. */
   received: Buffer | null = null
   /** To be called exactly once, when the connection has ended or has left this process. */

@@ -1,8 +1,13 @@
+import { lstatSync, unlinkSync } from 'node:fs'
+
 import type { ListenerDump, ListenerProblem } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
+import { setAccess } from '../../../native/unix-sockets.ts'
+import type { UnixSockets } from '../../../native/unix-sockets.ts'
 import type { Transport, TransportListener, Transports } from '../transport/transport.ts'
 import type { ConnectionCount } from './acceptor.ts'
+import { isSocketPath, knowLocalPeer } from './local-socket.ts'
 import { listenerContext } from './listener-context.ts'
 import type { ListenerContext } from './listener-context.ts'
 import { PortOwnerTable, portOwners } from './port-owner.ts'
@@ -18,6 +23,10 @@ export interface BoundListenersDeps {
   readonly onAccept: (transport: Transport, bound: BoundListener) => void
   /** Whether other workers of this host bind the same ports (SO_REUSEPORT). */
   readonly isShared: boolean
+  /** For listeners at a path; undefined where the system's calls are missing. */
+  readonly unixSockets: UnixSockets | undefined
+  /** One worker of a generation listens at paths, for a path cannot be shared as a port can. */
+  readonly listensAtPaths: boolean
   /** Whether a process is one of ours, so that its share of a port is no conflict. */
   readonly isOurs: (owner: PortOwner) => boolean
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void
@@ -28,6 +37,17 @@ export interface BoundListenersDeps {
   /** What had failed was tried again. */
   readonly onRetried?: (() => void) | undefined
 }
+
+/** A socket that another process listened on. */
+export interface InheritedSocket {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly descriptor: number
+}
+
+/** Of a listener at which another worker listens. */
+const noSocket: TransportListener = { descriptor: -1, port: 0, address: '', close() {} }
 
 /** A listener of the snapshot and its socket. */
 export class BoundListener {
@@ -54,14 +74,13 @@ export class BoundListeners {
   private readonly deps: BoundListenersDeps
   private readonly owners = new PortOwnerTable(() => performance.now())
   private readonly bound = new Map<string, BoundListener>()
+  /** At paths where another worker listens: their connections may be given to this one. */
+  private readonly elsewhere = new Map<string, BoundListener>()
   /** Closed here, with connections that are left. */
   private readonly former = new Map<string, BoundListener>()
   private readonly failed = new Map<string, { readonly spec: ListenerSpec; readonly error: MeshError }>()
   /** Sockets of other processes, to be used before anything is bound. */
-  private readonly inherited = new Map<
-    string,
-    { readonly address: string; readonly port: number; readonly descriptor: number }
-  >()
+  private readonly inherited = new Map<string, InheritedSocket>()
   /** Closed by a drain: bound again when it is taken back, and not before, whatever the snapshot says. */
   private readonly drained = new Map<string, ListenerSpec>()
   private work: Promise<void> = Promise.resolve()
@@ -79,12 +98,12 @@ export class BoundListeners {
    * `dropInherited`.
    */
   inherit(name: string, address: string, port: number, descriptor: number): void {
-    this.inherited.set(name, { address, port, descriptor })
+    this.inherited.set(name, { name, address, port, descriptor })
   }
 
-  /** Descriptors that no listener wanted; the caller closes them. */
-  dropInherited(): number[] {
-    const left = [...this.inherited.values()].map((entry) => entry.descriptor)
+  /** Those that no listener wanted; the caller closes them. */
+  dropInherited(): InheritedSocket[] {
+    const left = [...this.inherited.values()]
     this.inherited.clear()
     return left
   }
@@ -107,13 +126,24 @@ export class BoundListeners {
     return [...this.failed].map(([listener, { error }]) => ({ listener, code: error.code, message: error.message }))
   }
 
+  /** A connection came in on the socket of this listener, ours or that of a neighbour. */
+  arrive(name: string, transport: Transport): void {
+    const bound = this.bound.get(name) ?? this.elsewhere.get(name)
+    if (bound === undefined) {
+      transport.close()
+      return
+    }
+    if (isSocketPath(bound.spec.address)) knowLocalPeer(transport, this.deps.unixSockets)
+    this.deps.onAccept(transport, bound)
+  }
+
   get(name: string): BoundListener | undefined {
     return this.bound.get(name)
   }
 
   /** Also one that accepts no more: its connections go on, and may come back from a worker that did not take them. */
   find(name: string): BoundListener | undefined {
-    return this.bound.get(name) ?? this.former.get(name)
+    return this.bound.get(name) ?? this.elsewhere.get(name) ?? this.former.get(name)
   }
 
   list(): Iterable<BoundListener> {
@@ -192,16 +222,39 @@ export class BoundListeners {
       return
     }
     if (former !== undefined) {
-      if (spec !== null && former.spec.address === spec.address && former.spec.port === spec.port) {
-        this.bound.set(name, new BoundListener(spec, former.socket, former.count))
-        return
-      }
+      const isSame = spec !== null && former.spec.address === spec.address && former.spec.port === spec.port
+      if (isSame && this.keep(name, former, spec)) return
       former.socket.close()
       this.bound.delete(name)
       this.remember(former)
       this.deps.onRemoved(name, former.spec.address, former.socket.port)
     }
-    if (spec !== null) await this.bind(name, spec)
+    if (former !== undefined && isSocketPath(former.spec.address)) removeFile(former.spec.address)
+    this.elsewhere.delete(name)
+    if (spec === null) return
+    if (this.deps.listensAtPaths || !isSocketPath(spec.address)) await this.bind(name, spec)
+    else this.elsewhere.set(name, new BoundListener(spec, noSocket))
+  }
+
+  /**
+   * The socket goes on under a new specification, or under the former one where the new access cannot be given. False:
+   * its file is gone, so that nobody could connect.
+   */
+  private keep(name: string, { count, socket }: BoundListener, spec: ListenerSpec): boolean {
+    try {
+      if (spec.access !== undefined) setAccess(spec.address, spec.access)
+      this.bound.set(name, new BoundListener(spec, socket, count))
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false
+      this.fail(name, spec, cause)
+    }
+    return true
+  }
+
+  private fail(name: string, spec: ListenerSpec, cause: unknown): void {
+    const error = this.explain(spec, cause as NodeJS.ErrnoException)
+    this.failed.set(name, { spec, error })
+    this.deps.log('error', `${error.code}  ${error.message}`)
   }
 
   private async bind(name: string, spec: ListenerSpec): Promise<void> {
@@ -211,11 +264,7 @@ export class BoundListeners {
         inherited !== undefined &&
         inherited.address === spec.address &&
         (spec.port === 0 || inherited.port === spec.port)
-      const onAccept = (transport: Transport): void => {
-        const bound = this.bound.get(name)
-        if (bound === undefined) transport.close()
-        else this.deps.onAccept(transport, bound)
-      }
+      const onAccept = (transport: Transport): void => this.arrive(name, transport)
       let socket: TransportListener
       if (isFit) {
         this.inherited.delete(name)
@@ -231,10 +280,10 @@ export class BoundListeners {
       this.bound.set(name, bound)
       this.revision++
       if (!isFit) this.deps.onBound(bound)
+      // the process before may have known another one
+      else if (spec.access !== undefined) setAccess(spec.address, spec.access)
     } catch (cause) {
-      const error = this.explain(spec, cause as NodeJS.ErrnoException)
-      this.failed.set(name, { spec, error })
-      this.deps.log('error', `${error.code}  ${error.message}`)
+      this.fail(name, spec, cause)
     }
   }
 
@@ -245,6 +294,10 @@ export class BoundListeners {
   private async bindNew(spec: ListenerSpec, onAccept: (transport: Transport) => void): Promise<TransportListener> {
     const { isShared, transports } = this.deps
     const { address, port } = spec
+    if (isSocketPath(address)) {
+      const descriptor = this.socketsAt(address).listener(address, spec.access ?? { mode: 0o600 }, backlog)
+      return transports.listenOn(descriptor, onAccept)
+    }
     if (isShared && port !== 0) {
       try {
         const test = await transports.listen({ address, port, backlog: 1, reusePort: false }, (transport) =>
@@ -260,9 +313,18 @@ export class BoundListeners {
     return transports.listen({ address, port, backlog, reusePort: isShared }, onAccept)
   }
 
+  private socketsAt(path: string): UnixSockets {
+    const { unixSockets } = this.deps
+    if (unixSockets === undefined) throw new Error(`${path}: this system has no calls for unix sockets`)
+    return unixSockets
+  }
+
   private explain(spec: ListenerSpec, cause: NodeJS.ErrnoException): MeshError {
-    const where = `${spec.address}:${spec.port} (listener ${spec.name})`
+    const isPath = isSocketPath(spec.address)
+    const where = `${isPath ? spec.address : `${spec.address}:${spec.port}`} (listener ${spec.name})`
     const rest = 'the other listeners are not touched, and it is tried again every 5 s'
+    if (cause.code === 'EADDRINUSE' && isPath)
+      return new MeshError('E_LISTEN_IN_USE', `${where}: ${cause.message}; ${rest}`, { cause })
     if (cause.code === 'EADDRINUSE') {
       const owners = portOwners(spec.address, spec.port).filter((owner) => !this.deps.isOurs(owner))
       const who =
@@ -280,5 +342,14 @@ export class BoundListeners {
       void this.apply(failed).then(() => this.deps.onRetried?.())
     }, retryMs)
     this.retryTimer.unref()
+  }
+}
+
+/** Of a socket that nobody listens at any more; what somebody else put there stays. */
+function removeFile(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path)
+  } catch {
+    // somebody removed it before
   }
 }

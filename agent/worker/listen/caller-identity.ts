@@ -1,11 +1,13 @@
+import { isLoopback } from '../../../contracts/ip-literal.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import { readFile } from 'node:fs/promises'
-import { isIPv4 } from 'node:net'
 
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 import { noIdentity } from '../transport/transport.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { Accepted } from './accepted.ts'
+import { quotaKey } from './relay-admission.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {
@@ -13,6 +15,19 @@ export interface LoopbackPeer {
   readonly port: number
   readonly localAddress: string
   readonly localPort: number
+}
+
+/**
+ * Under which name a caller's share of bounds is kept: its application; else the workload that its certificate proves,
+ * its user, or its address.
+ */
+export function callerName(
+  { identity, source }: Pick<Accepted, 'identity' | 'source'>,
+  transport: Pick<Transport, 'peer' | 'descriptor'>,
+  callers: Pick<CallerIdentity, 'shareOf'>,
+): string {
+  if (source !== undefined) return source.app
+  return identity.kind === 'spiffe' ? identity.id : quotaKey(callers.shareOf(transport, identity))
 }
 
 /** Answers older than this are read again: many connections of one burst share one reading of the table. */
@@ -62,19 +77,18 @@ export class CallerIdentity {
    * Right also where callers are not told apart otherwise.
    */
   shareOf(transport: Pick<Transport, 'peer' | 'descriptor'>, identity: PeerIdentity): string {
-    if (identity.kind === 'user') return `user ${identity.uid}`
     const peer = transport.peer()
-    const isLoopback = peer.address.startsWith('127.') || peer.address === '::1'
+    const known = identity.kind === 'none' ? peer.identity : identity
+    if (known.kind === 'user') return `user ${known.uid}`
     this.owner ??= { asked: this.openOwner() }
     const local = { address: peer.localAddress, port: peer.localPort }
-    const uid = isLoopback ? this.owner.asked?.uidOf(peer, local, transport.descriptor) : undefined
+    const uid = isLoopback(peer.address) ? this.owner.asked?.uidOf(peer, local, transport.descriptor) : undefined
     return uid === undefined ? peer.address : `user ${uid}`
   }
 
   /** undefined = a peer of another host, or one whose owner is not known (any more). */
   private async uidOf(peer: LoopbackPeer, descriptor: number): Promise<number | undefined> {
-    const isLoopback4 = isIPv4(peer.address) && peer.address.startsWith('127.')
-    if (!isLoopback4 && peer.address !== '::1') return undefined
+    if (!isLoopback(peer.address)) return undefined
     this.owner ??= { asked: this.openOwner() }
     const local = { address: peer.localAddress, port: peer.localPort }
     const { asked } = this.owner

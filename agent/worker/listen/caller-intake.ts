@@ -23,8 +23,10 @@ export class CallerIntake implements IntakeStep {
   begin(arriving: Arriving, next: NextStep): void {
     const { sourceAppsByUid } = this.deps.mesh()
     const { identity } = arriving.transport.peer()
+    arriving.source = arriving.spec.source
     if (identity.kind !== 'none') {
       arriving.identity = identity
+      if (identity.kind === 'user') arriving.source ??= sourceAppsByUid[identity.uid]
       next(arriving)
     } else if (arriving.context.kind === 'inbound' || arriving.proxy !== null || !hasEntries(sourceAppsByUid)) {
       next(arriving)
@@ -43,7 +45,7 @@ export class CallerIntake implements IntakeStep {
     }
     clock.refresh()
     arriving.identity = identity
-    if (identity.kind === 'user') arriving.source = apps[identity.uid]
+    if (identity.kind === 'user') arriving.source ??= apps[identity.uid]
     next(arriving)
   }
 }

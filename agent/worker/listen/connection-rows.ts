@@ -2,26 +2,22 @@
 import { maxListedConnections } from '../../../contracts/live-view.ts'
 import type { ConnectionFilter, ConnectionRow, ConnectionsAnswer } from '../../../contracts/live-view.ts'
 import type { Accepted } from './accepted.ts'
-import { factsOf } from './connection-facts.ts'
+import { ageOf, factsOf } from './connection-facts.ts'
+import type { LiveSource } from './connection-facts.ts'
 import type { ConnectionFacts, Movable } from './movable.ts'
 import type { Transport } from '../transport/transport.ts'
 
 export class ConnectionRows {
-  private readonly live: { all(): Iterable<Movable> }
-  private readonly now: () => number
-  private readonly pid: number
+  private readonly source: LiveSource
 
-  /** @param now monotonic ms. */
-  constructor(live: { all(): Iterable<Movable> }, now: () => number, pid: number) {
-    this.live = live
-    this.now = now
-    this.pid = pid
+  constructor(source: LiveSource) {
+    this.source = source
   }
 
   list(filter: ConnectionFilter): ConnectionsAnswer {
     const connections: ConnectionRow[] = []
     let total = 0
-    for (const connection of this.live.all()) {
+    for (const connection of this.source.live.all()) {
       const row = this.rowOf(connection, filter)
       if (row === undefined) continue
       total++
@@ -33,7 +29,7 @@ export class ConnectionRows {
   /** Answers those that it told. A pair knows no end of its own: `end` leaves it alone, and it is not in the answer. */
   close(filter: ConnectionFilter, how: 'end' | 'cut'): ConnectionsAnswer {
     const chosen: [Movable, ConnectionRow][] = []
-    for (const connection of this.live.all()) {
+    for (const connection of this.source.live.all()) {
       const row = this.rowOf(connection, filter)
       if (row !== undefined && (how === 'cut' || row.bytesUp === undefined)) chosen.push([connection, row])
     }
@@ -46,7 +42,7 @@ export class ConnectionRows {
 
   private rowOf(connection: Movable, filter: ConnectionFilter): ConnectionRow | undefined {
     const { ids, listener, peer, protocol } = filter
-    const id = `${this.pid}-${connection.id}`
+    const id = `${this.source.pid}-${connection.id}`
     if (ids !== undefined && !ids.includes(id)) return undefined
     if (listener !== undefined && connection.listener !== listener) return undefined
     if (protocol !== undefined && connection.protocol !== protocol) return undefined
@@ -60,8 +56,9 @@ export class ConnectionRows {
       peer: at,
       sourceApp: facts?.sourceApp ?? '-',
       isIdle: connection.isIdle,
-      ageMs: facts === undefined ? 0 : Math.max(0, Math.round(this.now() - facts.startedAt)),
+      ageMs: facts === undefined ? 0 : ageOf(this.source, facts.startedAt),
       requests: facts?.requests,
+      streams: facts?.streams,
       upstream: facts?.upstream,
       bytesUp: facts?.bytesUp,
       bytesDown: facts?.bytesDown,

@@ -27,7 +27,7 @@ export function listenerContext(spec: ListenerSpec, port: number): ListenerConte
     name: spec.name,
     port,
     kind: spec.kind,
-    protocol: isService ? spec.protocol : 'http',
+    protocol: 'protocol' in spec ? spec.protocol : 'http',
     virtualHost: isService ? spec.virtualHost : null,
     reporter: spec.kind === 'inbound' ? 'destination' : 'source',
     app: spec.kind === 'inbound' ? spec.app : '',

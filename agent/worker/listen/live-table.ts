@@ -1,7 +1,8 @@
 import type { Movable } from './movable.ts'
 
-/** Looked at for one that rests, each time that room is needed. */
+/** Looked at for one that rests, each time that room is needed; of how many it is asked who their caller is. */
 const looksForRoom = 64
+const questionsForRoom = 8
 
 /** Every live connection of the worker, so that a drain or a hot restart finds it. */
 export class LiveTable {
@@ -30,16 +31,18 @@ export class LiveTable {
 
   /**
    * Closes one connection that rests, so that a new one can be taken; false when none was found. Goes on where the last
-   * look ended: whoever keeps the most resting connections gives the most.
+   * look ended: whoever keeps the most resting connections gives the most. `mayGive`: costs a question to the kernel.
    */
-  makeRoom(): boolean {
+  makeRoom(mayGive?: (connection: Movable) => boolean): boolean {
     let looks = Math.min(looksForRoom, this.connections.size)
+    let questions = questionsForRoom
     for (const connection of this.connections) {
       if (looks-- === 0) break
       // behind all others for the next look; an iterator that is kept for it keeps everything that the set drops
       this.connections.delete(connection)
       this.connections.add(connection)
       if (!connection.isIdle) continue
+      if (mayGive !== undefined && (questions-- === 0 || !mayGive(connection))) continue
       connection.abort()
       return true
     }

@@ -7,6 +7,7 @@
  * writes nothing on the connection; bytes that arrive wait in the kernel. When the receiver refuses, the same state and
  * descriptors are given to `adopt()` of this process and the connection goes on here.
  */
+import type { StreamFacts } from '../../../contracts/live-view.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
@@ -81,6 +82,19 @@ interface Http2State {
   readonly session: unknown
 }
 
+/** A connection in private RPC that owes no reply. One descriptor. */
+export type MovedRpc = MovedFormat & MovedAccepted & RpcState
+
+interface RpcState {
+  readonly protocol: 'rpc'
+  /** Name of the protocol. */
+  readonly codec: string
+  /** base64: received and not consumed: nothing, a part of a frame, or frames. */
+  readonly received: string
+  /** Requests served so far. */
+  readonly served: number
+}
+
 /**
  * A TCP connection or an upgraded one (WebSocket) with its upstream. Two descriptors: downstream, upstream.
  * `toUpstream` and `toDownstream` are base64: bytes that were read from the other side and are not yet in the kernel's
@@ -104,18 +118,72 @@ interface PairState {
   readonly bytesDown: number
 }
 
-/** An idle connection of an upstream pool. One descriptor. */
+/**
+ * An idle connection of an upstream pool: one that goes on from its transport alone, or with a link. One descriptor.
+ */
 export type MovedPooled = MovedFormat & PooledState
 
 interface PooledState {
-  readonly protocol: 'pooled'
+  readonly protocol: 'pooled' | 'pooled-link'
+  /** What its codec told of it; absent from a release that moved none with a link, null = nothing. */
+  readonly link?: object | null
   readonly cluster: string
   readonly endpoint: string
   readonly ageMs: number
   readonly requests: number
+  /** SPIFFE id of the application that it is for alone; absent = the host's own. */
+  readonly identity?: string | undefined
 }
 
-export type MovedConnection = MovedHttp1 | MovedHttp2 | MovedPair | MovedPooled
+/**
+ * Connections of callers with requests under way, and those to endpoints over which these run: they go together. One
+ * descriptor each, of callers first.
+ */
+export type MovedCohort = MovedFormat & CohortState
+
+interface CohortState {
+  readonly protocol: 'http2-cohort'
+  readonly callers: readonly MovedCaller[]
+  readonly links: readonly MovedLink[]
+  readonly exchanges: readonly MovedExchange[]
+}
+
+export interface MovedCaller extends MovedAccepted {
+  readonly served: number
+  /** How far it was told of its end. */
+  readonly drain: number
+  readonly session: unknown
+  /** base64: written, and not in the kernel's send buffer. */
+  readonly unsent: string
+}
+
+export interface MovedLink {
+  readonly cluster: string
+  readonly endpoint: string
+  readonly ageMs: number
+  readonly requests: number
+  /** Of `protocols/http2/upstream-link.ts`. */
+  readonly link: unknown
+  readonly unsent: string
+}
+
+/** Positions in `callers` and `links`, the ids of its streams there, and what the parts know of it. */
+export interface MovedExchange {
+  readonly caller: number
+  readonly callerStream: number
+  readonly link: number
+  readonly linkStream: number
+  /** Of `protocols/http2/downstream-stream.ts` and `upstream-stream.ts`. */
+  readonly down: unknown
+  readonly up: unknown
+  /** Of `forward/exchange-state.ts`. */
+  readonly exchange: unknown
+}
+
+/** Of one caller, which moves by itself. */
+export type MovedSingle = MovedHttp1 | MovedHttp2 | MovedRpc | MovedPair
+
+export type MovedConnection = MovedSingle | MovedPooled | MovedCohort
 
 /**
  * What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver
@@ -166,6 +234,19 @@ export interface Movable {
   abort(): void
   /** For an operator's list; absent where nothing more is known. */
   describe?(): ConnectionFacts
+  /** Requests in flight; absent where there are none that could be told. */
+  inFlight?(): Iterable<LiveStream>
+  /** Connections of callers that leave together as this one. */
+  readonly members?: readonly Movable[]
+}
+
+/** A request in flight, for an operator. */
+export interface LiveStream {
+  /** No other request of its connection has it, before or after: who means this one must not end the next. */
+  readonly ordinal: number
+  /** `startedAt`: monotonic ms. null = its head is not whole. */
+  readonly facts: (StreamFacts & { readonly startedAt: number }) | null
+  endBy(why: string): void
 }
 
 export interface ConnectionFacts {
@@ -177,6 +258,8 @@ export interface ConnectionFacts {
   readonly sourceApp: string | undefined
   /** HTTP: served so far. */
   readonly requests?: number
+  /** HTTP/2: open now. */
+  readonly streams?: number
   /** Raw bytes: the endpoint, and how many came from and went to the caller. */
   readonly upstream?: string
   readonly bytesUp?: number
@@ -194,6 +277,8 @@ export interface LiveConnections {
   /** A copy: connections may end or detach while the caller walks. */
   list(): Movable[]
   listPooled(): Movable[]
+  /** Of those of `list` that cannot leave alone: each group that can leave together now. */
+  listCohorts(): Movable[]
   /** Those of `list` that carried something since the last call. */
   takeActive(): Movable[]
   /**

@@ -3,8 +3,8 @@
  * descriptors are used up. HTTP is left to `Via` (R18). What came in at an inbound port must not go to any listener of
  * ours; anything else may go to inbound ports, which lead to applications, and to no other.
  */
-import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { isListeningAt } from '../../../contracts/listening-at.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 
 /** Addresses of the host are looked up again after so long, ms. */
@@ -25,7 +25,7 @@ export class OwnListeners {
   private readonly byPort = new Map<number, ListenerSpec[]>()
   /** What inbound listeners lead to, and the user that must listen there. */
   private readonly applications = new Map<string, number | undefined>()
-  private addresses: ReadonlySet<string> = new Set()
+  private addresses: readonly string[] = []
   private lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: OwnListenersDeps) {
@@ -37,9 +37,10 @@ export class OwnListeners {
     if (this.revision !== this.deps.revision()) this.rebuild()
     const there = this.byPort.get(port)
     if (there === undefined) return false
-    const plain = address.startsWith('::ffff:') ? address.slice(7) : address
     const isFromInbound = this.applications.has(service)
-    return there.some((spec) => (isFromInbound || spec.kind !== 'inbound') && this.isAt(spec.address, plain))
+    return there.some(
+      (spec) => (isFromInbound || spec.kind !== 'inbound') && isListeningAt(spec.address, address, () => this.here()),
+    )
   }
 
   /**
@@ -51,18 +52,13 @@ export class OwnListeners {
     return this.applications.get(service)
   }
 
-  private isAt(listening: string, address: string): boolean {
-    if (listening === address) return true
-    if (listening !== '0.0.0.0' && listening !== '::') return false
-    if (address === '::1' || (isIPv4(address) && (address.startsWith('127.') || address === '0.0.0.0'))) return true
+  private here(): readonly string[] {
     const now = this.deps.now()
     if (now - this.lookedAt > addressAgeMs) {
       this.lookedAt = now
-      this.addresses = new Set(
-        Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)),
-      )
+      this.addresses = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
     }
-    return this.addresses.has(address)
+    return this.addresses
   }
 
   private rebuild(): void {

@@ -1,7 +1,7 @@
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Accepted } from './accepted.ts'
-import type { Movable, MovedHttp1, MovedHttp2, MovedPair } from './movable.ts'
+import type { Movable, MovedSingle } from './movable.ts'
 
 /** How connections of one protocol begin, and how those of another process go on. */
 export interface Protocol {
@@ -16,7 +16,7 @@ export interface Protocol {
    * Goes on with a connection of another process. The transports are its own from here on, also on failure.
    * Errors: E_HANDOFF_REFUSED when its destination is not known here; the transports are then given up.
    */
-  adopt(accepted: Accepted, moved: MovedHttp1 | MovedHttp2 | MovedPair, transports: readonly Transport[]): Movable
+  adopt(accepted: Accepted, moved: MovedSingle, transports: readonly Transport[]): Movable
 }
 
 /** Made by the composition root: what `listen/` knows of the protocols. */

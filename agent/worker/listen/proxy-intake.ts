@@ -3,16 +3,13 @@ import type { ProxyHeader } from '../../../contracts/proxy-protocol.ts'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { proxyTlv } from '../../../contracts/words.ts'
 import type { Tallies } from '../observe/tallies.ts'
-import type { Clock } from '../transport/clock.ts'
-import { Timer } from '../transport/timer-wheel.ts'
-import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
-import type { Transport, TransportOwner } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
+import { FirstBytes } from './first-bytes.ts'
+import type { FirstBytesDeps } from './first-bytes.ts'
 import type { MovedProxyInfo } from './movable.ts'
 
-export interface ProxyIntakeDeps {
-  readonly wheel: TimerWheel
-  readonly clock: Clock
+export interface ProxyIntakeDeps extends FirstBytesDeps {
   readonly limits: () => LimitsSpec
   readonly tallies: Tallies
 }
@@ -27,7 +24,7 @@ export class ProxyIntake implements IntakeStep {
 
   begin(arriving: Arriving, next: NextStep): void {
     if (arriving.spec.proxyProtocol === 'off' && arriving.spec.kind !== 'relay') next(arriving)
-    else void new HeaderRead(this.deps, arriving, next)
+    else new HeaderRead(this.deps, arriving, next).begin(this.deps.limits().headTimeoutMs)
   }
 }
 
@@ -36,69 +33,43 @@ export class ProxyIntake implements IntakeStep {
  * that is not complete in time, or a caller that ends before, closes the connection: guessing would let a caller forge
  * addresses.
  */
-class HeaderRead implements TransportOwner, TimerOwner {
+class HeaderRead extends FirstBytes {
   private readonly deps: ProxyIntakeDeps
-  private readonly arriving: Arriving
   private readonly next: NextStep
-  private readonly timer: Timer
-  private received = Buffer.alloc(0)
-  private isOver = false
 
   constructor(deps: ProxyIntakeDeps, arriving: Arriving, next: NextStep) {
+    super(deps, arriving)
     this.deps = deps
-    this.arriving = arriving
     this.next = next
-    this.timer = new Timer(this, 0)
-    deps.wheel.arm(this.timer, deps.clock.refresh() + deps.limits().headTimeoutMs)
-    arriving.transport.owner = this
-    arriving.transport.resumeReading()
   }
 
-  onBytes(bytes: Buffer, length: number): void {
-    this.received = Buffer.concat([this.received, bytes.subarray(0, length)])
+  onTimer(): void {
+    this.end()
+  }
+
+  protected look(): boolean {
     const parsed = parseProxyHeader(this.received)
-    if (parsed.kind === 'more') return
+    if (parsed.kind === 'more') return false
     if (parsed.kind === 'bad') {
-      this.fail()
-      return
+      this.end()
+      return true
     }
-    const { arriving } = this
     this.finish()
-    arriving.transport.pauseReading()
+    const { arriving } = this
     arriving.proxy = proxyInfo(parsed.header, arriving.transport)
     arriving.introduction = { header: parsed.header, bytes: this.received.subarray(0, parsed.length) }
     arriving.received = this.received.subarray(parsed.length)
     this.next(arriving)
+    return true
   }
 
-  onEnd(): void {
-    this.fail()
-  }
-
-  onDrained(): void {}
-
-  onClosed(): void {
-    this.fail()
-  }
-
-  onTimer(): void {
-    this.fail()
-  }
-
-  private finish(): void {
-    this.isOver = true
-    this.deps.wheel.drop(this.timer)
-  }
-
-  private fail(): void {
-    if (this.isOver) return
-    this.finish()
-    this.deps.tallies.badProxyHeaders++
-    this.arriving.end()
+  protected override end(): void {
+    if (!this.isOver) this.deps.tallies.badProxyHeaders++
+    super.end()
   }
 }
 
-/** The facts that the road needs of a header. A `local` header speaks for itself and brings no addresses. */
+/** The facts that the data path needs of a header. A `local` header speaks for itself and brings no addresses. */
 function proxyInfo(header: ProxyHeader, transport: Transport): MovedProxyInfo {
   const peer = transport.peer()
   return {

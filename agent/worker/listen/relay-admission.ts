@@ -1,6 +1,8 @@
 /**
  * Bounds of a center's relay listener: connections of one address and of all. A host that lost its agent brings all its
- * applications at once; the bound per host keeps it from taking the center away from the others.
+ * applications at once; the bound per host keeps it from taking the center away from the others. Beside it a host holds
+ * at most as many as are free (dynamic thresholds of shared buffers): one alone has its bound, and when many come at
+ * once, each gets about the same, whoever came first, and there is a place for the one that comes last.
  */
 export class RelayAdmission {
   private readonly byHost = new Map<string, number>()
@@ -14,7 +16,7 @@ export class RelayAdmission {
   /** true must be paired with `leave`. */
   enter(host: string, maxPerHost: number, maxInAll: number): boolean {
     const count = this.byHost.get(host) ?? 0
-    if (count >= maxPerHost || this.total >= maxInAll) {
+    if (count >= Math.min(maxPerHost, maxInAll - this.total)) {
       this.shed++
       return false
     }

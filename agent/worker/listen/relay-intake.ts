@@ -6,8 +6,8 @@ import type { ParkedNames } from '../mesh/parked-names.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { relayedContext } from './listener-context.ts'
-import { quotaKey } from './relay-admission.ts'
 import type { RelayAdmission } from './relay-admission.ts'
+import { placeOf } from './relay-hosts.ts'
 import { notReadyAnswer, overloadAnswer, ShedReply, unknownAnswer } from './shed-reply.ts'
 import type { ShedReplyDeps } from './shed-reply.ts'
 
@@ -41,13 +41,13 @@ export class RelayIntake implements IntakeStep {
     }
     const { relays, service, tallies } = this.deps
     const key = (proxy.service ?? '') as ServiceKey | ''
-    const address = quotaKey(arriving.transport.peer().address)
-    if (!relays.enter(address, spec.maxConnectionsPerHost, spec.maxConnections)) {
+    const place = placeOf(arriving.transport)
+    if (!relays.enter(place, spec.maxConnectionsPerHost, spec.maxConnections)) {
       tallies.shedConnections++
       this.refuse(arriving, overloadAnswer)
       return
     }
-    this.keepPlace(arriving, address)
+    this.keepPlace(arriving, place)
     const known = key === '' ? undefined : service(key)
     if (key === '') this.admit(arriving, next)
     else if (known !== undefined) this.admitAs(known, arriving, next)
@@ -57,6 +57,10 @@ export class RelayIntake implements IntakeStep {
   private admitAs(service: ServiceSpec, arriving: Arriving, next: NextStep): void {
     // The host knows what its listener speaks; a registry may know nothing of it.
     const protocol = asksAcknowledgement(arriving) ? 'tcp' : service.protocol === 'tcp' ? 'http' : service.protocol
+    if (asksAcknowledgement(arriving) && isUnheard(service)) {
+      this.refuse(arriving, notReadyAnswer)
+      return
+    }
     arriving.context = { ...relayedContext(arriving.context, service), protocol }
     this.admit(arriving, next)
   }
@@ -80,11 +84,11 @@ export class RelayIntake implements IntakeStep {
   }
 
   /** The place is given back when the connection ends, wherever that is. */
-  private keepPlace(arriving: Arriving, address: string): void {
+  private keepPlace(arriving: Arriving, place: string): void {
     const { relays } = this.deps
     const { onEnd } = arriving
     arriving.onEnd = () => {
-      relays.leave(address)
+      relays.leave(place)
       onEnd()
     }
   }
@@ -101,8 +105,13 @@ export class RelayIntake implements IntakeStep {
       },
     }
     const address = arriving.transport.peer().address
-    if (!parked.park(key, waiting, address)) this.refuse(arriving, overloadAnswer)
+    if (!parked.park(key, waiting, address, true)) this.refuse(arriving, overloadAnswer)
   }
+}
+
+/** Known by a rule alone: no registry has ever said a word about its endpoints. */
+function isUnheard({ endpoints }: ServiceSpec): boolean {
+  return endpoints.confirmedAt === 0 && endpoints.endpoints.length === 0
 }
 
 function asksAcknowledgement({ introduction }: Arriving): boolean {

@@ -22,10 +22,10 @@ export interface RelayProofsDeps {
 }
 
 /**
- * Where a center's relay listener names a secret file, each connection must prove that it comes from somebody who knows
- * the secret (`contracts/relay-proof.ts`), with a header that did not come before. A file that cannot be used admits
- * nobody. Each worker remembers for itself: a header that was overheard can be used once more at each of the other
- * workers, while it is young.
+ * Where a center's relay listener names a secret file, each connection that does not come in mutual TLS must prove that
+ * it comes from somebody who knows the secret (`contracts/relay-proof.ts`), with a header that did not come before. A
+ * file that cannot be used admits nobody. Each worker remembers for itself: a header that was overheard can be used
+ * once more at each of the other workers, while it is young.
  */
 export class RelayProofs implements IntakeStep {
   private readonly deps: RelayProofsDeps
@@ -42,7 +42,8 @@ export class RelayProofs implements IntakeStep {
 
   begin(arriving: Arriving, next: NextStep): void {
     const { introduction, spec } = arriving
-    if (spec.kind !== 'relay' || spec.secretFile === undefined) {
+    const hasProvedItself = arriving.transport.peer().identity.kind === 'spiffe'
+    if (spec.kind !== 'relay' || spec.secretFile === undefined || hasProvedItself) {
       next(arriving)
       return
     }

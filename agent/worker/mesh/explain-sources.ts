@@ -5,7 +5,8 @@ import type { AskedBy, AskedFault, AskedRequest } from '../route/explain.ts'
 import type { MeshState } from './mesh-state.ts'
 
 /**
- * Why a request would go where it goes, from the tables that the road reads. Makes no destination that was not in use.
+ * Why a request would go where it goes, from the tables that the data path reads. Makes no destination that was not in
+ * use.
  */
 export function explain(
   state: MeshState,

@@ -4,7 +4,7 @@ import { endpointAt } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { endpointProtocol } from '../../../contracts/protocols.ts'
-import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
+import type { AppProtocol, EndpointProtocol } from '../../../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type {
   LimitsSpec,
@@ -23,6 +23,7 @@ import type { DestinationFacts } from '../route/explain.ts'
 import type { PoolDeps } from '../connect/pool-deps.ts'
 import { Upstream } from '../connect/upstream.ts'
 import { splitAuthority } from '../route/authority.ts'
+import { keyParts } from '../route/destination.ts'
 import { NameTable } from '../route/name-table.ts'
 import { ownVirtualHost } from '../route/own-host.ts'
 import { RouteIds } from '../route/route-ids.ts'
@@ -30,6 +31,7 @@ import { subnetSet } from '../route/subnet.ts'
 import type { SubnetSet } from '../route/subnet.ts'
 import type { VirtualHost } from '../route/types.ts'
 import { compileVirtualHost, releaseVirtualHost } from '../route/virtual-host.ts'
+import { policyOf } from './service-policy.ts'
 
 /** Authorities whose virtual host is remembered; beyond it the memory starts anew. */
 const maxAuthorities = 4096
@@ -65,7 +67,7 @@ const noMesh: MeshSpec = {
 }
 
 /**
- * Everything that a worker knows, as the road reads it: compiled virtual hosts, names, and destinations with their
+ * Everything that a worker knows, as the data path reads it: compiled virtual hosts, names, and destinations with their
  * living state. Swapped in part by part: a change of one service costs one service, and its destinations keep their
  * connections and their memory of endpoints.
  */
@@ -96,7 +98,7 @@ export class MeshState {
     this.names.setHost(own.name, own)
   }
 
-  // ---- what the road asks
+  // ---- what the data path asks
 
   /**
    * The destination of a route's cluster key, made at its first use; undefined for a service that the snapshot does not
@@ -105,6 +107,11 @@ export class MeshState {
   upstream(key: string): Upstream | undefined {
     const known = this.upstreams.get(key)
     return known ?? this.createUpstream(key)
+  }
+
+  /** What the applications of a service speak; undefined = no service of the snapshot. */
+  protocolOf(service: string): AppProtocol | undefined {
+    return this.services.get(service as ServiceKey)?.protocol
   }
 
   /** null: the mesh does not know it; undefined: control has to be asked. */
@@ -125,17 +132,22 @@ export class MeshState {
   /**
    * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks.
    */
-  fallback(text: string): Upstream | null {
+  fallback(text: string, protocol: EndpointProtocol = 'http1'): Upstream | null {
     const [host, port] = splitAuthority(text)
     const address = host.startsWith('[') ? host.slice(1, -1) : host
     if (port === undefined || !(isIPv4(address) || isIPv6(address)) || !this.fallbackNetworks.has(address)) return null
-    const key = `fallback|${address}|${port}`
+    const key = protocol === 'http1' ? `fallback|${address}|${port}` : `fallback|${protocol}|${address}|${port}`
     const known = this.fallbacks.get(key)
     if (known !== undefined) return known
     if (this.fallbacks.size >= maxFallbacks) this.dropIdleFallback()
-    const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools, 'http1')
+    const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools, protocol)
     this.fallbacks.set(key, upstream)
     return upstream
+  }
+
+  /** These private RPCs are described anew: connections to endpoints that were made before take nobody new. */
+  speakAnew(protocols: readonly string[]): void {
+    for (const { pools } of this.everyUpstream()) if (protocols.includes(pools.protocol)) pools.retire()
   }
 
   serviceUpstreams(): Iterable<Upstream> {
@@ -151,7 +163,8 @@ export class MeshState {
   /** What `explain` shows of a destination; one that is not in use yet is looked at without being kept. */
   describe(key: string, now: number): DestinationFacts | undefined {
     const cluster = this.upstreams.get(key)?.cluster ?? this.createCluster(key)
-    return cluster === undefined ? undefined : { candidates: cluster.candidates(now), policy: cluster.policy }
+    if (cluster === undefined) return undefined
+    return { candidates: cluster.candidates(now), note: cluster.portNote, policy: cluster.policy }
   }
 
   service(key: ServiceKey): ServiceSpec | undefined {
@@ -183,7 +196,7 @@ export class MeshState {
     this.replaceAll(this.services, snapshot.services, (key, spec) => this.takeService(key, spec))
     const hosts = new Map([...this.names.hosts()].map((host) => [host.name, host.spec]))
     this.replaceAll(hosts, snapshot.virtualHosts, (name, spec) => this.takeHost(name, spec))
-    for (const [name, host] of Object.entries(snapshot.names)) this.names.setAnswer(name, host)
+    this.names.replaceAnswers(snapshot.names)
     const listeners = new Map<string, ListenerSpec | null>()
     this.replaceAll(this.listeners, snapshot.listeners, (name, spec) => listeners.set(name, spec))
     this.version = snapshot.version
@@ -277,7 +290,9 @@ export class MeshState {
         this.upstreams.delete(upstreamKey)
         this.keysOf.get(key)!.delete(upstreamKey)
       } else {
+        const { tls } = upstream.cluster.policy
         upstream.cluster.update(spec.endpoints, policy, this.deps.now(), labels)
+        if (JSON.stringify(tls) !== JSON.stringify(policy.tls)) upstream.pools.retire()
         upstream.pools.speak(endpointProtocol(spec.protocol, policy.pool.upgradesToHttp2))
       }
     }
@@ -352,26 +367,4 @@ export class MeshState {
       return
     }
   }
-}
-
-function keyParts(key: string): { service: ServiceKey; subset: string | undefined; port: number | undefined } {
-  const last = key.lastIndexOf('|')
-  const middle = key.lastIndexOf('|', last - 1)
-  const subset = key.slice(middle + 1, last)
-  const port = key.slice(last + 1)
-  return {
-    service: key.slice(0, middle) as ServiceKey,
-    subset: subset === '' ? undefined : subset,
-    port: port === '' ? undefined : Number(port),
-  }
-}
-
-/** undefined when the service has no such subset. */
-function policyOf(
-  spec: ServiceSpec,
-  subset: string | undefined,
-  port: number | undefined,
-): TrafficPolicySpec | undefined {
-  const part = subset === undefined ? spec : spec.subsets[subset]
-  return (port === undefined ? undefined : part?.portPolicies?.[port]) ?? part?.policy
 }

@@ -1,6 +1,7 @@
 import type { Tallies } from '../observe/tallies.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
+import { SilentNames } from './silent-names.ts'
 import { UnknownNameQuota } from './unknown-name-quota.ts'
 
 /** A request that waits for control to say what a name means. */
@@ -22,6 +23,12 @@ export interface ParkedNamesDeps {
   /** Answered, and somebody knows it. */
   readonly isKnown: (name: string) => boolean
 }
+
+/**
+ * Longest wait of a relayed request, ms: its host has other centers, and endpoints of its own, and an answer of a
+ * registry that is there takes a tenth of this.
+ */
+const relayedWaitMs = 1000
 
 /** Names of one caller that wait or were lately unknown, and how many of those are forgiven in a second. */
 const unknownNames = { most: 256, perSecond: 20, maxCallers: 4096 } as const
@@ -51,9 +58,12 @@ export class ParkedNames implements TimerOwner {
   private readonly timer: Timer
   /** In order of parking, which is the order of their deadlines; waits that have ended stay until their time. */
   private readonly queue: Wait[] = []
+  private readonly relayedQueue: Wait[] = []
+  private readonly silent: SilentNames
 
   constructor(deps: ParkedNamesDeps) {
     this.deps = deps
+    this.silent = new SilentNames(deps.ask)
     this.timer = new Timer(this, 0)
   }
 
@@ -61,10 +71,18 @@ export class ParkedNames implements TimerOwner {
     return this.waits.size
   }
 
-  /** False at a bound: nothing will be called. `caller`: whose share of the bounds it is. */
-  park(name: string, parked: Parkable, caller: string): boolean {
+  /**
+   * False at a bound: nothing will be called. `caller`: whose share of the bounds it is. A relayed one, whose host may
+   * ask elsewhere, waits at most a second, and not at all (`unpark` comes at once) for a name about which nobody
+   * answered lately.
+   */
+  park(name: string, parked: Parkable, caller: string, isRelayed = false): boolean {
     const { ask, limits, now, tallies, wheel } = this.deps
     const { maxParkedRequests, parkTimeoutMs } = limits()
+    if (isRelayed && this.silent.has(name, now())) {
+      parked.unpark(true)
+      return true
+    }
     const others = this.waiting.get(name)
     const held = this.callers.get(caller) ?? 0
     if (this.waits.size >= maxParkedRequests || held >= Math.ceil(maxParkedRequests / 2)) {
@@ -78,9 +96,11 @@ export class ParkedNames implements TimerOwner {
     this.callers.set(caller, held + 1)
     tallies.parkedRequests++
     parked.isParked = true
-    const wait = { parked, name, caller, deadline: now() + parkTimeoutMs }
+    const waitMs = isRelayed ? Math.min(parkTimeoutMs, relayedWaitMs) : parkTimeoutMs
+    const wait = { parked, name, caller, deadline: now() + waitMs }
     this.waits.set(parked, wait)
-    this.queue.push(wait)
+    const queue = isRelayed ? this.relayedQueue : this.queue
+    queue.push(wait)
     wheel.arm(this.timer, Math.min(this.timer.deadline, wait.deadline))
     if (others !== undefined) {
       others.parked.add(parked)
@@ -113,6 +133,7 @@ export class ParkedNames implements TimerOwner {
 
   /** The names table has changed: whoever has an answer goes on. */
   answered(): void {
+    this.silent.dropAnswered(this.deps.isAnswered)
     for (const [name, others] of Array.from(this.waiting)) {
       if (!this.deps.isAnswered(name)) continue
       for (const parked of others.parked) {
@@ -123,20 +144,23 @@ export class ParkedNames implements TimerOwner {
   }
 
   onTimer(): void {
+    const due = Math.min(this.endOverdue(this.queue), this.endOverdue(this.relayedQueue))
+    if (due < Infinity) this.deps.wheel.arm(this.timer, due)
+  }
+
+  /** Answers when the next one is due. */
+  private endOverdue(queue: Wait[]): number {
     const now = this.deps.now()
-    for (let first = this.queue[0]; first !== undefined; first = this.queue[0]) {
-      if (this.waits.get(first.parked) !== first) {
-        this.queue.shift()
-        continue
-      }
-      if (first.deadline > now) {
-        this.deps.wheel.arm(this.timer, first.deadline)
-        return
-      }
-      this.queue.shift()
-      this.deps.tallies.parkTimeouts++
-      this.forget(first.parked)
-      first.parked.unpark(true)
+    for (let first = queue[0]; first !== undefined; first = queue[0]) {
+      if (this.waits.get(first.parked) === first) {
+        if (first.deadline > now) return first.deadline
+        this.deps.tallies.parkTimeouts++
+        this.silent.add(first.name, now)
+        this.forget(first.parked)
+        queue.shift()
+        first.parked.unpark(true)
+      } else queue.shift()
     }
+    return Infinity
   }
 }

@@ -3,14 +3,14 @@
  * request. On: lines gather in memory and go out every 100 ms or at 64 KiB, whichever comes first, by one asynchronous
  * write at a time. Text lines are put together as bytes: a string per line cost twice as much.
  *
- * Sampled by `share`; requests with a response flag, an error code or a status of 500 and more are always written.
+ * Sampled by `share`; requests with a response flag, an error code, a status of 500 and more, or a word of a policy are
+ * always written.
  * Bound: two buffers of 2 MiB, one that is written and one that fills; when both are full lines are dropped and
  * counted.
  */
 import { close, open, write } from 'node:fs'
 
 import { defaultLogFormat } from '../../../contracts/access-log-format.ts'
-import type { ErrorCode } from '../../../contracts/errors.ts'
 import type { AccessLogSpec } from '../../../contracts/snapshot.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { LoggedRequest } from './logged-request.ts'
@@ -32,8 +32,13 @@ export interface AccessLogDeps {
   readonly warn: (message: string) => void
 }
 
+/** What decides whether a line is written. */
+export type LogHint = Pick<LoggedRequest, 'status' | 'code' | 'flag' | 'notes'>
+
 export class AccessLog {
   isOn = false
+  /** Names of the fields that a reply is to be asked for while its head is there; empty for most formats. */
+  replyFields: readonly string[] = []
   private readonly deps: AccessLogDeps
   private spec: AccessLogSpec = { format: 'off', path: '-', share: 1 }
   private text = new TextLine('', '')
@@ -59,6 +64,7 @@ export class AccessLog {
     this.deps.records.isOn = spec.isExported === true
     this.isOn = isWritten || this.deps.records.isOn
     this.text = new TextLine(spec.textFormat ?? defaultLogFormat, host)
+    this.replyFields = spec.format === 'text' ? this.text.replyFields : []
     if (isWritten && this.lines.bytes.length === 0) {
       this.lines = new LineBuffer(bufferBytes)
       this.spare = new LineBuffer(bufferBytes)
@@ -72,8 +78,9 @@ export class AccessLog {
   }
 
   /** Whether this request is to be written; asked before its line is put together. */
-  wants(request: { readonly status: number; readonly code: ErrorCode | undefined; readonly flag: string }): boolean {
-    if (request.status >= 500 || request.code !== undefined || request.flag !== '-') return true
+  wants(request: LogHint): boolean {
+    const { code, flag, notes, status } = request
+    if (status >= 500 || code !== undefined || flag !== '-' || notes !== '') return true
     return this.spec.share >= 1 || this.deps.random() < this.spec.share
   }
 
@@ -178,10 +185,13 @@ function jsonLine(time: string, r: LoggedRequest): string {
     path: r.path,
     authority: r.authority,
     protocol: r.protocol,
+    stream_id: r.streamId === 0 ? null : r.streamId,
     response_code: r.status,
     grpc_status: r.grpcStatus < 0 ? null : r.grpcStatus,
     response_flags: r.flag,
     mesh_error: r.code ?? null,
+    response_code_details: r.details === '' ? null : r.details,
+    authorization: r.notes === '' ? null : r.notes,
     bytes_received: r.requestBytes,
     bytes_sent: r.replyBytes,
     duration: Math.round(r.durationMs * 1000) / 1000,

@@ -37,6 +37,25 @@ const clusterMetrics: readonly (readonly [keyof ClusterNumbers, 'gauge' | 'count
   ['retryOverflows', 'counter', 'hostmesh_cluster_retry_overflows_total', 'Retries refused by limit or budget'],
   ['breakerOpenings', 'counter', 'hostmesh_cluster_breaker_openings_total', 'Times the circuit breaker opened'],
   ['breakerRefusals', 'counter', 'hostmesh_cluster_breaker_refusals_total', 'Requests refused by the open breaker'],
+  [
+    'concurrencyRefusals',
+    'counter',
+    'hostmesh_cluster_concurrency_refusals_total',
+    'Requests refused at the adaptive limit on requests',
+  ],
+  ['concurrencyLimit', 'gauge', 'hostmesh_cluster_concurrency_limit', 'Adaptive limit on requests, 0 = none'],
+  [
+    'admissionRefusals',
+    'counter',
+    'hostmesh_cluster_admission_refusals_total',
+    'Requests refused because too much of the destination fails',
+  ],
+  [
+    'callerOverflows',
+    'counter',
+    'hostmesh_cluster_caller_overflows_total',
+    'Requests refused because their caller has its share or its limit',
+  ],
   ['ejections', 'counter', 'hostmesh_cluster_ejections_total', 'Ejections by outlier detection'],
   ['picksWithoutEndpoint', 'counter', 'hostmesh_cluster_no_endpoint_total', 'Requests for which there was no endpoint'],
 ]

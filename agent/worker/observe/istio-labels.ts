@@ -1,6 +1,8 @@
-import { parseServiceName } from '../../../contracts/endpoint.ts'
+import { serviceKey } from '../../../contracts/endpoint.ts'
+import { servedService } from '../../../contracts/inbound-key.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
+import { parseSpiffeId } from '../../../contracts/spiffe-id.ts'
 
 /** Istio's standard labels (istio.io, reference/config/metrics), without those that only HTTP or TCP has. */
 export const peerLabelNames = [
@@ -38,23 +40,29 @@ const latest = 'latest'
 export interface PeerFacts {
   readonly reporter: 'source' | 'destination'
   readonly source: SourceAppSpec | undefined
+  /** What the caller's certificate says, `spiffe://…`; '' = it showed none. */
+  readonly callerId: string
   /** Service key of the destination, undefined when the request never got that far. */
   readonly service: string | undefined
   readonly version: string
   readonly protocol: AppProtocol
 }
 
-/** Values in the order of `peerLabelNames`. Workloads are applications here: a host has no other notion of them. */
+/**
+ * Values in the order of `peerLabelNames`. Workloads are applications here: a host has no other notion of them. A
+ * caller of another host is named by its certificate alone.
+ */
 export function peerLabels(facts: PeerFacts): string[] {
-  const name = facts.service === undefined ? undefined : parseServiceName(facts.service)
+  const name = facts.service === undefined ? undefined : servedService(facts.service)
   const namespace = name?.namespace ?? unknown
   const app = name?.name ?? unknown
-  const source = facts.source
+  const { callerId } = facts
+  const source = facts.source ?? provedSource(callerId)
   return [
     facts.reporter,
     source?.app ?? unknown,
     source?.namespace ?? unknown,
-    unknown,
+    callerId === '' ? unknown : callerId,
     source?.app ?? unknown,
     source?.labels['version'] ?? unknown,
     unknown,
@@ -65,13 +73,19 @@ export function peerLabels(facts: PeerFacts): string[] {
     unknown,
     app,
     facts.version === '' ? unknown : facts.version,
-    facts.service ?? unknown,
+    name === undefined ? unknown : serviceKey(name),
     app,
     namespace,
     unknown,
     app,
     facts.version !== '' ? facts.version : name === undefined ? unknown : latest,
     facts.protocol,
-    facts.reporter === 'destination' ? 'none' : unknown,
+    facts.reporter === 'source' ? unknown : callerId === '' ? 'none' : 'mutual_tls',
   ]
+}
+
+function provedSource(callerId: string): SourceAppSpec | undefined {
+  const id = callerId === '' ? undefined : parseSpiffeId(callerId)
+  if (id?.kind !== 'workload') return undefined
+  return { app: id.account, namespace: id.namespace, labels: {} }
 }

@@ -9,21 +9,30 @@ export interface MemoryPressureDeps {
   readonly resident: () => number
   /** Bytes at which the watchdog replaces the worker; undefined = nobody does. */
   readonly allowed: () => number | undefined
+  readonly warn: (message: string) => void
 }
 
 const beginShare = 0.9
 const endShare = 0.85
+const outShare = 0.95
 const longestMs = 30_000
 const restMs = 30_000
+/** Between two log lines, ms. */
+const logMs = 30_000
+const mib = 1_048_576
 
 export class MemoryPressure {
   private readonly deps: MemoryPressureDeps
   private since: number | undefined
   private restsUntil = Number.NEGATIVE_INFINITY
+  private loggedAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: MemoryPressureDeps) {
     this.deps = deps
   }
+
+  /** Nearly all of it is in use: requests of connections that are there are refused, too. */
+  isOut = false
 
   get isHigh(): boolean {
     return this.since !== undefined
@@ -32,17 +41,30 @@ export class MemoryPressure {
   /** `now`: monotonic ms. Some 20 µs: a few times a second. */
   look(now: number): void {
     const allowed = this.deps.allowed()
+    this.isOut = false
     if (allowed === undefined) {
       this.since = undefined
       return
     }
-    const share = this.deps.resident() / allowed
+    const resident = this.deps.resident()
+    const share = resident / allowed
     if (this.since === undefined) {
-      if (share > beginShare && now >= this.restsUntil) this.since = now
+      if (share > beginShare && now >= this.restsUntil) this.begin(now, resident, allowed)
       return
     }
+    this.isOut = share > outShare
     if (share >= endShare && now - this.since < longestMs) return
+    this.isOut = false
     this.since = undefined
     this.restsUntil = share >= endShare ? now + restMs : now
+  }
+
+  private begin(now: number, resident: number, allowed: number): void {
+    this.since = now
+    if (now - this.loggedAt < logMs) return
+    this.loggedAt = now
+    const [held, most] = [resident, allowed].map((bytes) => Math.round(bytes / mib))
+    const until = `${Math.floor((endShare * allowed) / mib)} MiB, for ${longestMs / 1000} s at most`
+    this.deps.warn(`${held} MiB resident of ${most} allowed: new connections are closed until it is below ${until}`)
   }
 }

@@ -1,12 +1,16 @@
 import type { StatSeries } from '../../../contracts/control-link.ts'
+import type { Endpoint } from '../../../contracts/endpoint.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
 import { peerLabelNames, peerLabels } from './istio-labels.ts'
 import { SeriesTable } from './series-table.ts'
+import { counterSeries } from './table-series.ts'
 
 /** What is read of a call, again and again while it runs. */
 export interface CountedCall {
   readonly source: SourceAppSpec | undefined
+  /** What its certificate says; '' = it showed none. */
+  readonly callerId: string
   readonly endpoint: EndpointState | null
   readonly reporter: 'source' | 'destination'
   readonly service: string | undefined
@@ -20,6 +24,10 @@ export interface CountedCall {
   }
 }
 
+interface KnownRow extends Pick<CountedCall, 'source' | 'callerId' | 'reporter' | 'service'> {
+  readonly row: number
+}
+
 const sent = 0
 const received = 1
 const stride = 2
@@ -29,7 +37,9 @@ const stride = 2
  * once per call.
  */
 export class MessageMetrics {
-  private readonly table = new SeriesTable(stride, peerLabelNames.length, 1024)
+  readonly table: SeriesTable = new SeriesTable(stride, peerLabelNames.length, 1024)
+  /** The row of the last call to each endpoint: mostly that of the next one, too. */
+  private readonly rows = new WeakMap<Endpoint, KnownRow>()
 
   /** Adds what came since the last time. */
   count(counted: CountedCall): void {
@@ -45,45 +55,27 @@ export class MessageMetrics {
     call.countedReceived += newReceived
   }
 
-  private rowOf({ endpoint, reporter, service, source }: CountedCall): number {
-    const version = endpoint?.endpoint.version ?? ''
-    return this.table.offsetOf(peerLabels({ reporter, source, service, version, protocol: 'grpc' }))
+  private rowOf(call: CountedCall): number {
+    const { callerId, endpoint, reporter, service, source } = call
+    if (endpoint === null) return this.offsetOf(call, '')
+    const record = endpoint.endpoint
+    const known = this.rows.get(record)
+    if (known?.source === source && known?.callerId === callerId && known?.reporter === reporter)
+      if (known.service === service) return known.row
+    const row = this.offsetOf(call, record.version)
+    if (row > 0) this.rows.set(record, { source, callerId, reporter, service, row })
+    return row
+  }
+
+  private offsetOf({ callerId, reporter, service, source }: CountedCall, version: string): number {
+    return this.table.offsetOf(peerLabels({ reporter, source, callerId, service, version, protocol: 'grpc' }))
   }
 
   series(): StatSeries[] {
     const { table } = this
-    const labelNames = peerLabelNames
     return [
-      {
-        name: 'istio_request_messages_total',
-        kind: 'counter',
-        help: 'gRPC messages of callers',
-        labelNames,
-        samples: table.samples(sent),
-      },
-      {
-        name: 'istio_response_messages_total',
-        kind: 'counter',
-        help: 'gRPC messages to callers',
-        labelNames,
-        samples: table.samples(received),
-      },
+      counterSeries('istio_request_messages_total', 'gRPC messages of callers', peerLabelNames, table, sent),
+      counterSeries('istio_response_messages_total', 'gRPC messages to callers', peerLabelNames, table, received),
     ]
-  }
-
-  get overflows(): number {
-    return this.table.overflows
-  }
-
-  reset(): void {
-    this.table.clear()
-  }
-
-  exportState(): unknown {
-    return this.table.exportState()
-  }
-
-  importState(state: unknown): void {
-    this.table.importState(state)
   }
 }

@@ -1,10 +1,11 @@
 import type { StatSeries } from '../../../contracts/control-link.ts'
+import type { RpcProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { EndpointState } from '../balance/types.ts'
 import type { EndpointPool } from '../connect/endpoint-pool.ts'
 import { byteBounds, durationBounds } from './histogram-bounds.ts'
-import { histogramSeries } from './histogram-series.ts'
-import { httpLabelNames, peerLabels } from './istio-labels.ts'
+import { counterSeries, histogramSeries } from './table-series.ts'
+import { httpLabelNames, peerLabelNames, peerLabels } from './istio-labels.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** What is read of a finished exchange. */
@@ -14,10 +15,14 @@ export interface CountedExchange {
   readonly startedAt: number
   readonly replyBytes: number
   readonly source: SourceAppSpec | undefined
+  /** What its certificate says; '' = it showed none. */
+  readonly callerId: string
   readonly endpoint: EndpointState | null
   readonly reporter: 'source' | 'destination'
   readonly requestBytes: number
   readonly service: string | undefined
+  /** The private RPC that the request is said in; null = HTTP. */
+  readonly speaks: RpcProtocol | null
   /** gRPC: its status, -1 where nobody said one. */
   readonly call: { readonly isOn: boolean; readonly status: number }
 }
@@ -31,20 +36,43 @@ const requestAt = durationAt + durationBounds.size
 const replyAt = requestAt + byteBounds.size
 const stride = replyAt + byteBounds.size
 
+/** The last labels say what came of a request. */
+const outcomeLabels = httpLabelNames.length - peerLabelNames.length
+
+export interface RequestOutcomes {
+  readonly code: number
+  readonly grpcStatus: string
+  readonly flags: string
+  readonly count: number
+  readonly buckets: Float64Array
+}
+
+/** Callers of one endpoint that are told apart without a look-up; beyond it all are looked up anew. */
+const maxScopes = 16
+
 /** Rows of one caller, destination and version by status and flag. The last one is at hand without a look-up. */
 class Scope {
   readonly source: SourceAppSpec | undefined
   readonly reporter: string
+  readonly callerId: string
+  /** Of another caller of the same endpoint. */
+  readonly next: Scope | null
+  /** With those behind it. */
+  readonly count: number
   status = -1
   flag = ''
   isGrpc = false
+  speaks: string | null = null
   grpcStatus = -1
   offset = 0
   readonly offsets = new Map<string, number>()
 
-  constructor(source: SourceAppSpec | undefined, reporter: string) {
+  constructor({ callerId, reporter, source }: CountedExchange, next: Scope | null) {
     this.source = source
     this.reporter = reporter
+    this.callerId = callerId
+    this.next = next
+    this.count = next === null ? 1 : next.count + 1
   }
 }
 
@@ -53,7 +81,7 @@ class Scope {
  * combination.
  */
 export class RequestMetrics {
-  private readonly table = new SeriesTable(stride, httpLabelNames.length)
+  readonly table: SeriesTable = new SeriesTable(stride, httpLabelNames.length)
   private readonly now: () => number
   /** Scopes of requests that reached no endpoint, by service. */
   private readonly homeless = new Map<string, Scope>()
@@ -78,19 +106,20 @@ export class RequestMetrics {
 
   private offsetOf(exchange: CountedExchange): number {
     const scope = this.scopeOf(exchange)
-    const { flag, status } = exchange
+    const { flag, speaks, status } = exchange
     const { isOn: isGrpc, status: grpcStatus } = exchange.call
     const isSame = scope.status === status && scope.grpcStatus === grpcStatus && scope.isGrpc === isGrpc
-    if (isSame && scope.flag === flag) return scope.offset
-    const key = isGrpc ? `${status} ${flag} ${grpcStatus}` : `${status} ${flag}`
+    if (isSame && scope.flag === flag && scope.speaks === speaks) return scope.offset
+    const key = `${status} ${flag} ${isGrpc ? grpcStatus : (speaks ?? '')}`
     let offset = scope.offsets.get(key)
     if (offset === undefined) {
       const labels = peerLabels({
         reporter: exchange.reporter,
         source: exchange.source,
+        callerId: exchange.callerId,
         service: exchange.service,
         version: exchange.endpoint?.endpoint.version ?? '',
-        protocol: isGrpc ? 'grpc' : 'http',
+        protocol: isGrpc ? 'grpc' : (speaks ?? 'http'),
       })
       labels.push(String(status), grpcStatus < 0 ? '' : String(grpcStatus), flag)
       offset = this.table.offsetOf(labels)
@@ -99,41 +128,47 @@ export class RequestMetrics {
     scope.status = status
     scope.flag = flag
     scope.isGrpc = isGrpc
+    scope.speaks = speaks
     scope.grpcStatus = grpcStatus
     scope.offset = offset
     return offset
   }
 
   private scopeOf(exchange: CountedExchange): Scope {
-    const { reporter, source } = exchange
+    const { callerId, reporter, source } = exchange
     const pool = exchange.endpoint?.pool as EndpointPool | null | undefined
     if (pool) {
-      const known = pool.scope as Scope | null
-      if (known !== null && known.source === source && known.reporter === reporter) return known
-      const scope = new Scope(source, reporter)
+      const first = pool.scope as Scope | null
+      for (let one = first; one !== null; one = one.next)
+        if (one.source === source && one.reporter === reporter && one.callerId === callerId) return one
+      const scope = new Scope(exchange, first === null || first.count >= maxScopes ? null : first)
       pool.scope = scope
       return scope
     }
-    const key = `${exchange.service ?? ''}\n${source?.app ?? ''}\n${reporter}\n${exchange.endpoint?.endpoint.version ?? ''}`
+    const key = `${exchange.service ?? ''}\n${source?.app ?? ''}\n${callerId}\n${reporter}\n${exchange.endpoint?.endpoint.version ?? ''}`
     let scope = this.homeless.get(key)
     if (scope === undefined) {
       if (this.homeless.size >= 1024) this.homeless.clear()
-      scope = new Scope(source, reporter)
+      scope = new Scope(exchange, null)
       this.homeless.set(key, scope)
     }
     return scope
   }
 
+  /** By status and flag; `code` 0: no whole reply; `buckets` are those of `durationBounds`. */
+  *outcomes(): Generator<RequestOutcomes> {
+    const { values } = this.table
+    for (const { labels, offset } of this.table.entries()) {
+      const [code = '', grpcStatus = '', flags = ''] = labels.slice(-outcomeLabels)
+      const buckets = values.subarray(offset + durationAt, offset + requestAt)
+      yield { code: Number(code), grpcStatus, flags, count: values[offset + requests]!, buckets }
+    }
+  }
+
   series(): StatSeries[] {
     const { table } = this
     return [
-      {
-        name: 'istio_requests_total',
-        kind: 'counter',
-        help: 'Requests',
-        labelNames: httpLabelNames,
-        samples: table.samples(requests),
-      },
+      counterSeries('istio_requests_total', 'Requests', httpLabelNames, table, requests),
       histogramSeries(
         'istio_request_duration_milliseconds',
         'Duration of requests',
@@ -162,21 +197,5 @@ export class RequestMetrics {
         byteBounds,
       ),
     ]
-  }
-
-  get overflows(): number {
-    return this.table.overflows
-  }
-
-  reset(): void {
-    this.table.clear()
-  }
-
-  exportState(): unknown {
-    return this.table.exportState()
-  }
-
-  importState(state: unknown): void {
-    this.table.importState(state)
   }
 }

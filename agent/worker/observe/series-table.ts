@@ -1,7 +1,7 @@
 /**
- * Rows of numbers in one typed array, one row per combination of labels. The road holds row numbers, so that counting
- * is an addition; labels are only written when a combination is seen for the first time, and read when somebody asks
- * for the metrics.
+ * Rows of numbers in one typed array, one row per combination of labels. The data path holds row numbers, so that
+ * counting is an addition; labels are only written when a combination is seen for the first time, and read when
+ * somebody asks for the metrics.
  *
  * Bound: `maxRows` rows; further combinations are counted together in the first row, whose labels all say `other`.
  */

@@ -1,6 +1,7 @@
 import type { StatsDump } from '../../../contracts/control-link.ts'
 import type { MeshState } from '../mesh/mesh-state.ts'
 import type { ParkedNames } from '../mesh/parked-names.ts'
+import type { WorkerCallers } from '../callers/worker-callers.ts'
 import type { Acceptor } from '../listen/acceptor.ts'
 import type { RelayAdmission } from '../listen/relay-admission.ts'
 import { clusterSeries, single, tallySeries } from './gauges.ts'
@@ -9,6 +10,7 @@ import type { MessageMetrics } from './message-metrics.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import type { Tallies } from './tallies.ts'
 import type { TcpMetrics } from './tcp-metrics.ts'
+import type { TlsCounts } from '../transport/tls/tls-counts.ts'
 import type { TransportKind } from '../transport/transport.ts'
 
 export interface StatsSources {
@@ -19,6 +21,7 @@ export interface StatsSources {
   readonly state: MeshState
   readonly parked: ParkedNames
   readonly live: { readonly active: number }
+  readonly inHand: { figures(): { readonly open: number; readonly oldestMs: number } }
   readonly bulk: { readonly heldBytes: number }
   readonly mirrors: {
     readonly inFlight: number
@@ -29,6 +32,11 @@ export interface StatsSources {
   }
   /** Labels are filter and verdict. */
   readonly verdicts: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
+  readonly tls: Pick<TlsCounts, 'series'>
+  /** Labels are policy and decision. */
+  readonly decisions: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
+  readonly callers: Pick<WorkerCallers, 'series'>
+  readonly authorizers: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
   readonly acceptor: Acceptor
   readonly lag: LoopLag
   readonly relays: RelayAdmission
@@ -39,8 +47,10 @@ export interface StatsSources {
 
 /** Everything that this worker counts, as Prometheus wants it. */
 export function statsDump(sources: StatsSources): StatsDump {
-  const { acceptor, lag, relays, transport } = sources
-  const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, verdicts } = sources
+  const { acceptor, callers, lag, relays, transport } = sources
+  const { oldestMs, open } = sources.inHand.figures()
+  const { bulk, decisions, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls, verdicts } =
+    sources
   return {
     series: [
       ...metrics.series(),
@@ -48,6 +58,8 @@ export function statsDump(sources: StatsSources): StatsDump {
       ...tcpMetrics.series(),
       ...clusterSeries(state.everyUpstream()),
       ...tallySeries(tallies),
+      ...tls.series(),
+      ...callers.series(),
       {
         name: 'hostmesh_filter_total',
         kind: 'counter',
@@ -55,8 +67,24 @@ export function statsDump(sources: StatsSources): StatsDump {
         labelNames: ['filter', 'verdict'],
         samples: verdicts.samples(),
       },
+      {
+        name: 'hostmesh_authorization_total',
+        kind: 'counter',
+        help: 'Decisions of authorization policies; policy none: no ALLOW policy matched',
+        labelNames: ['policy', 'decision'],
+        samples: decisions.samples(),
+      },
+      {
+        name: 'hostmesh_ext_authz_total',
+        kind: 'counter',
+        help: 'Requests that external authorizers were asked about, by what came of it',
+        labelNames: ['provider', 'result'],
+        samples: sources.authorizers.samples(),
+      },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
       single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),
+      single('hostmesh_requests_in_flight', 'gauge', 'Requests and streams of callers in flight', open),
+      single('hostmesh_oldest_request_seconds', 'gauge', 'Age of the oldest of them', oldestMs / 1000),
       single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),
       single('hostmesh_parked_requests', 'gauge', 'Requests that wait for a service to be looked up', parked.size),
       single('hostmesh_relay_connections', 'gauge', 'Connections of hosts without an agent', relays.connections),
@@ -84,7 +112,12 @@ export function statsDump(sources: StatsSources): StatsDump {
         'Bytes to callers of ended tunnels',
         tcpMetrics.webSocketBytesDown,
       ),
-      single('hostmesh_metric_overflows_total', 'counter', 'Label combinations counted as other', metrics.overflows),
+      single(
+        'hostmesh_metric_overflows_total',
+        'counter',
+        'Label combinations counted as other',
+        metrics.table.overflows,
+      ),
       single('hostmesh_event_loop_lag_max_milliseconds', 'gauge', 'Highest lag since the last look', lag.takeMaxMs()),
       {
         name: 'hostmesh_worker_transport',

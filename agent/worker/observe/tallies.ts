@@ -1,6 +1,6 @@
 /**
- * Plain counters of the road, each the metric of a bound or of a decision. Grow from the start of the worker, or from
- * what its predecessor handed over.
+ * Plain counters of the data path, each the metric of a bound or of a decision. Grow from the start of the worker, or
+ * from what its predecessor handed over.
  */
 export class Tallies {
   acceptedConnections = 0
@@ -8,12 +8,15 @@ export class Tallies {
   shedConnections = 0
   /** Closed at the bound of the worker while they rested, for a new one. */
   yieldedConnections = 0
+  overShareConnections = 0
   memorySheds = 0
   badProxyHeaders = 0
+  helloTimeouts = 0
   loopDials = 0
   otherUserDials = 0
   relayStrangers = 0
   relayProofs = 0
+  relayRefusedHosts = 0
   /** To and from workers of the same generation. */
   givenConnections = 0
   takenConnections = 0
@@ -41,6 +44,10 @@ export class Tallies {
   reusedConnectionRepeats = 0
   undelivered = 0
   hedges = 0
+  hedgesWon = 0
+  hedgesRefused = 0
+  grpcWebCalls = 0
+  applicationWaits = 0
   faultDelays = 0
   faultAborts = 0
   preflights = 0
@@ -61,6 +68,10 @@ export class Tallies {
   http2FrameFloods = 0
   http2HeadFloods = 0
   http2RefusedStreams = 0
+  rpcBrokenFrames = 0
+  rpcLimits = 0
+  rpcStrayFrames = 0
+  undetectedProtocols = 0
   droppedLogRecords = 0
   recordedSpans = 0
   droppedSpans = 0
@@ -98,6 +109,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Resting connections closed at the bound on connections, each for a new one',
   ],
   [
+    'overShareConnections',
+    'hostmesh_connections_over_share_total',
+    'Connections closed because their caller has its share of a crowded worker',
+  ],
+  [
     'givenConnections',
     'hostmesh_connections_given_total',
     'Connections given to a less busy worker of the same generation',
@@ -113,6 +129,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Connections closed for a malformed PROXY protocol header',
   ],
   [
+    'helloTimeouts',
+    'hostmesh_tls_hello_timeouts_total',
+    'Raw connections routed without a server name because no TLS hello came in time',
+  ],
+  [
     'relayStrangers',
     'hostmesh_relay_strangers_total',
     'Relayed connections closed because their address is in no allowed network',
@@ -123,9 +144,14 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Relayed connections closed for a missing, wrong, old or repeated proof',
   ],
   [
+    'relayRefusedHosts',
+    'hostmesh_relay_refused_hosts_total',
+    'Relayed connections in mutual TLS closed because their certificate is of no host that may use this center',
+  ],
+  [
     'loopDials',
     'hostmesh_loop_dials_total',
-    'TCP connections not made because they would come back to a listener of ours',
+    'Connections of TCP and private RPC not made because they would come back to a listener of ours',
   ],
   [
     'otherUserDials',
@@ -179,7 +205,15 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'hostmesh_undelivered_total',
     'Answers of other agents that their application could not be reached, taken as failed connects',
   ],
+  [
+    'applicationWaits',
+    'hostmesh_application_waits_total',
+    'Tries put off because an application of this host takes no connection and the request cannot go elsewhere',
+  ],
   ['hedges', 'hostmesh_hedges_total', 'Second requests sent beside a slow first one'],
+  ['hedgesWon', 'hostmesh_hedges_won_total', 'Those that answered before the first one'],
+  ['hedgesRefused', 'hostmesh_hedges_refused_total', 'Those that were not sent because the retry budget was used up'],
+  ['grpcWebCalls', 'hostmesh_grpc_web_calls_total', 'Calls in gRPC-Web turned into gRPC for their application'],
   ['faultDelays', 'hostmesh_fault_delays_total', 'Requests delayed on purpose by a rule'],
   ['faultAborts', 'hostmesh_fault_aborts_total', 'Requests aborted on purpose by a rule'],
   ['preflights', 'hostmesh_cors_preflights_total', 'CORS preflights answered by a rule'],
@@ -222,6 +256,26 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'http2RefusedStreams',
     'hostmesh_http2_refused_streams_total',
     'HTTP/2 streams refused at the bound on streams of a connection',
+  ],
+  [
+    'rpcBrokenFrames',
+    'hostmesh_rpc_broken_frames_total',
+    'Connections in private RPC ended for a frame that breaks a rule of its protocol',
+  ],
+  [
+    'rpcLimits',
+    'hostmesh_rpc_limits_total',
+    'Connections of callers in private RPC ended at a bound: length of a frame, memory, heartbeats, unread replies',
+  ],
+  [
+    'rpcStrayFrames',
+    'hostmesh_rpc_stray_frames_total',
+    'Frames of private RPC that belong to no request, such as a reply that came after its time-out',
+  ],
+  [
+    'undetectedProtocols',
+    'hostmesh_undetected_protocols_total',
+    'Connections closed because their first bytes are of no known protocol, or did not come',
   ],
   ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],
   [

@@ -1,8 +1,9 @@
 import type { StatSeries } from '../../../contracts/control-link.ts'
 import type { EndpointState } from '../balance/types.ts'
+import { provedCaller } from '../listen/accepted.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import { durationBounds } from './histogram-bounds.ts'
-import { histogramSeries } from './histogram-series.ts'
+import { counterSeries, histogramSeries } from './table-series.ts'
 import { peerLabels, tcpLabelNames } from './istio-labels.ts'
 import { SeriesTable } from './series-table.ts'
 
@@ -29,7 +30,7 @@ const stride = durationAt + durationBounds.size
  * never per byte.
  */
 export class TcpMetrics {
-  private readonly table = new SeriesTable(stride, tcpLabelNames.length, 1024)
+  readonly table: SeriesTable = new SeriesTable(stride, tcpLabelNames.length, 1024)
   private readonly now: () => number
   webSockets = 0
   webSocketBytesUp = 0
@@ -67,6 +68,7 @@ export class TcpMetrics {
     const labels = peerLabels({
       reporter: pair.accepted.listener.reporter,
       source: pair.accepted.source,
+      callerId: provedCaller(pair.accepted),
       service: pair.service,
       version: pair.state?.endpoint.version ?? '',
       protocol: 'tcp',
@@ -75,15 +77,16 @@ export class TcpMetrics {
     return this.table.offsetOf(labels)
   }
 
+  /** Connections that ended, by flag. */
+  *outcomes(): Generator<{ readonly flags: string; readonly count: number }> {
+    for (const { labels, offset } of this.table.entries())
+      yield { flags: labels.at(-1)!, count: this.table.values[offset + closed]! }
+  }
+
   series(): StatSeries[] {
     const { table } = this
-    const counter = (name: string, help: string, at: number): StatSeries => ({
-      name,
-      kind: 'counter',
-      help,
-      labelNames: tcpLabelNames,
-      samples: table.samples(at),
-    })
+    const counter = (name: string, help: string, at: number): StatSeries =>
+      counterSeries(name, help, tcpLabelNames, table, at)
     return [
       counter('istio_tcp_connections_opened_total', 'TCP connections opened', opened),
       counter('istio_tcp_connections_closed_total', 'TCP connections closed', closed),
@@ -99,17 +102,5 @@ export class TcpMetrics {
         durationBounds,
       ),
     ]
-  }
-
-  reset(): void {
-    this.table.clear()
-  }
-
-  exportState(): unknown {
-    return this.table.exportState()
-  }
-
-  importState(state: unknown): void {
-    this.table.importState(state)
   }
 }

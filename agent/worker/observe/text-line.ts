@@ -11,6 +11,8 @@ const growth = 4
 const absent = '-'
 
 export class TextLine {
+  /** Of replies, lower case, each once. */
+  readonly replyFields: readonly string[]
   private readonly parts: readonly LogPart[]
   private readonly host: string
   /** Of the line in hand, one for each part. */
@@ -21,6 +23,7 @@ export class TextLine {
     const parsed = parseLogFormat(format.endsWith('\n') ? format : `${format}\n`)
     this.parts = typeof parsed === 'string' ? [{ kind: 'text', text: `${parsed}\n` }] : parsed
     this.host = host
+    this.replyFields = [...new Set(this.parts.flatMap((part) => (part.kind === 'reply-field' ? part.names : [])))]
   }
 
   /** Reads the values and answers how much room the line needs at most. */
@@ -54,10 +57,10 @@ export class TextLine {
         return formatTime(part.format, Date.parse(startedAt))
       case 'absent':
         return absent
-      case 'request-field': {
-        const value = firstOf(part.names, request)
-        return value.length > part.maxLength ? value.slice(0, part.maxLength) : value
-      }
+      case 'request-field':
+        return shortened(firstOf(part.names, request), part.maxLength)
+      case 'reply-field':
+        return shortened(firstOfReply(part.names, request), part.maxLength)
       default:
         return milliseconds(request.headMs)
     }
@@ -69,10 +72,12 @@ export class TextLine {
         return startedAt
       case 'PROTOCOL':
         return r.protocol
+      case 'STREAM_ID':
+        return r.streamId === 0 ? '-' : String(r.streamId)
       case 'RESPONSE_CODE':
         return String(r.status)
       case 'RESPONSE_CODE_DETAILS':
-        return r.code === undefined ? 'via_upstream' : r.code.toLowerCase()
+        return r.details !== '' ? r.details : r.code === undefined ? 'via_upstream' : r.code.toLowerCase()
       case 'RESPONSE_FLAGS':
         return r.flag
       case 'GRPC_STATUS':
@@ -106,6 +111,8 @@ export class TextLine {
         return this.host
       case 'MESH_ERROR':
         return r.code ?? absent
+      case 'MESH_AUTHORIZATION':
+        return r.notes === '' ? absent : r.notes
       case 'MESH_TIER':
         return r.tier
       case 'MESH_LISTENER':
@@ -114,6 +121,18 @@ export class TextLine {
         return r.sourceApp
     }
   }
+}
+
+function shortened(value: string, maxLength: number): string {
+  return value.length > maxLength ? value.slice(0, maxLength) : value
+}
+
+function firstOfReply(names: readonly string[], request: LoggedRequest): string {
+  for (const name of names) {
+    const value = name === 'x-envoy-upstream-service-time' ? milliseconds(request.headMs) : request.replyField(name)
+    if (value !== undefined && value !== absent) return value
+  }
+  return absent
 }
 
 function firstOf(names: readonly string[], request: LoggedRequest): string {

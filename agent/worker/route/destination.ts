@@ -9,6 +9,23 @@ export function clusterKey(service: ServiceKey, subset?: string, port?: number):
   return `${service}|${subset ?? ''}|${port ?? ''}`
 }
 
+/** What such a key is made of. */
+export function keyParts(key: string): {
+  service: ServiceKey
+  subset: string | undefined
+  port: number | undefined
+} {
+  const last = key.lastIndexOf('|')
+  const middle = key.lastIndexOf('|', last - 1)
+  const subset = key.slice(middle + 1, last)
+  const port = key.slice(last + 1)
+  return {
+    service: key.slice(0, middle) as ServiceKey,
+    subset: subset === '' ? undefined : subset,
+    port: port === '' ? undefined : Number(port),
+  }
+}
+
 /** What a caller means that names none. */
 const httpPort = 80
 /** The port of no endpoint. */

@@ -4,10 +4,12 @@
  * cluster is made, no fault is drawn.
  */
 import type { ExplainAnswer, ExplainDestination, ExplainRequest, ExplainStep } from '../../../contracts/control-link.ts'
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers as meshHeaders } from '../../../contracts/words.ts'
+import { splitAuthority } from './authority.ts'
 import { clusterKeyFor } from './destination.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
 import { mayBeAName } from './name-table.ts'
@@ -51,6 +53,7 @@ export interface AskedFault {
 
 export interface DestinationFacts {
   readonly candidates: readonly { readonly endpoint: string; readonly usable: boolean; readonly reason: string }[]
+  readonly note: string | undefined
   readonly policy: TrafficPolicySpec
 }
 
@@ -64,8 +67,15 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
       `no such listener; there are: ${known || 'none'}`,
     )
   }
-  const source = sourceOf(request.sourceApp, sources.sourceApps)
-  const view = sources.read(request, { localPort: listener.port, sourceAddress: '127.0.0.1', source })
+  // what comes from the network is known by its certificate alone
+  const source = listener.kind === 'inbound' ? undefined : sourceOf(request.sourceApp, sources.sourceApps)
+  const view = sources.read(request, {
+    localPort: listener.port,
+    sourceAddress: request.sourceAddress ?? '127.0.0.1',
+    source,
+  })
+  const peer: PeerIdentity =
+    request.principal === undefined ? { kind: 'none' } : { kind: 'spiffe', id: request.principal }
   if ('reason' in view) {
     return emptyAnswer(
       listener.name,
@@ -87,7 +97,7 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     virtualHost: host.name,
     steps,
     outcome: route === undefined ? 'no route matches: 404 with E_ROUTE_NONE' : outcomeOf(route),
-    filters: route === undefined ? [] : explainFilters(route, view),
+    filters: [...(isTcp ? [] : explained(host.firstFilters, view, peer)), ...explainFilters(route, view, peer)],
     destinations: route === undefined ? [] : explainDestinations(route, view, sources),
   }
 }
@@ -102,7 +112,7 @@ function findListener(wanted: string | undefined, listeners: readonly ListenerSp
   return listeners.find((one) => one.name === wanted) ?? listeners.find((one) => String(one.port) === wanted)
 }
 
-/** As the road finds it: a listener of one service knows its host; else x-mesh-service, else Host. */
+/** As the data path finds it: a listener of one service knows its host; else x-mesh-service, else Host. */
 function findHost(
   listener: ListenerSpec,
   view: RequestView,
@@ -192,8 +202,8 @@ function tcpSteps(host: VirtualHost, view: RequestView): Explained<TcpRoute> {
 }
 
 function connectionOf(view: RequestView): ConnectionView {
-  const { localPort, source, sourceAddress } = view
-  return { localAddress: '127.0.0.1', localPort, source, sourceAddress }
+  const { authority, localPort, source, sourceAddress } = view
+  return { localAddress: '127.0.0.1', localPort, source, sourceAddress, serverName: splitAuthority(authority)[0] }
 }
 
 function tcpMiss(route: TcpRoute, view: ConnectionView): string {
@@ -221,20 +231,36 @@ function notesOf(spec: HttpRouteSpec): string[] {
   const notes: string[] = []
   if (spec.rewrite !== undefined) notes.push('rewrite')
   if (spec.timeoutMs > 0) notes.push(`timeout ${spec.timeoutMs} ms`)
-  if (spec.retry !== undefined) notes.push(`up to ${spec.retry.attempts} retries on ${spec.retry.on.join(', ')}`)
-  if (spec.hedge !== undefined) notes.push(`hedging after ${spec.hedge.afterMs} ms`)
+  if (spec.retry !== undefined) {
+    const { all, attempts, on } = spec.retry
+    notes.push(`up to ${attempts} retries ${all === true ? 'of all requests ' : ''}on ${on.join(', ')}`)
+  }
+  if (spec.hedge !== undefined)
+    notes.push(`hedging ${spec.hedge.all === true ? 'of all requests ' : ''}after ${spec.hedge.afterMs} ms`)
   for (const mirror of spec.mirrors ?? [])
     notes.push(`mirror to ${mirror.destination.service} for ${percent(mirror.share)}`)
   return notes
 }
 
 /** In the order in which they run; none of them is asked. */
-function explainFilters(route: Route | TcpRoute, view: RequestView): ExplainAnswer['filters'] {
+function explainFilters(
+  route: Route | TcpRoute | undefined,
+  view: RequestView,
+  peer: PeerIdentity,
+): ExplainAnswer['filters'] {
+  if (route === undefined) return []
   if ('matches' in route) {
     const connection = connectionOf(view)
-    return route.filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explainConnection(connection) }))
+    return route.filters.map(({ filter }) => ({
+      filter: filter.kind,
+      does: filter.explainConnection(connection, peer),
+    }))
   }
-  return route.filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explain(view) }))
+  return explained(route.filters, view, peer)
+}
+
+function explained(filters: Route['filters'], view: RequestView, peer: PeerIdentity): ExplainAnswer['filters'] {
+  return filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explain(view, peer) }))
 }
 
 function explainDestinations(
@@ -251,6 +277,7 @@ function explainDestinations(
       subset: destination.spec.subset,
       share: destination.spec.weight / total,
       candidates: facts?.candidates ?? [],
+      ...(facts?.note === undefined ? {} : { note: facts.note }),
       policy: facts === undefined ? [] : explainPolicy(facts.policy),
     }
   })
@@ -283,5 +310,5 @@ function originAt(origins: TrafficPolicySpec['origins'], path: string): RuleOrig
 
 function originText(origin: RuleOrigin | undefined): string {
   if (origin === undefined || origin.kind === 'default') return 'default'
-  return `${origin.kind} ${origin.name} ${origin.path}`
+  return `${origin.kind} ${origin.name} ${origin.path}${origin.isLocal ? ', of this host' : ''}`
 }

@@ -17,11 +17,15 @@ export function compileHeaderEdits(spec: HeaderEditsSpec | undefined): HeaderEdi
  * say.
  */
 export function editsBehind(route: HeaderEdits | null, destination: HeaderEdits | null): HeaderEdits | null {
-  return route === null || destination === null ? destination : joinedEdits(route, destination)
+  return destination === null ? null : joinedEdits(route, destination)
 }
 
-/** Both, one behind the other: what the second sets or removes, the first does not say. */
-export function joinedEdits(first: HeaderEdits, second: HeaderEdits): HeaderEdits {
+/**
+ * Both, one behind the other: what the second sets or removes, the first does not say. The second itself where there is
+ * no first.
+ */
+export function joinedEdits(first: HeaderEdits | null, second: HeaderEdits): HeaderEdits {
+  if (first === null) return second
   const kept = first.fields.filter(([name]) => !second.drop.has(name.toLowerCase()))
   return { fields: [...kept, ...second.fields], drop: new Set([...first.drop, ...second.drop]) }
 }

@@ -2,7 +2,13 @@
  * One `match` of an HTTP route, as an ordered list of conditions. `test` asks whether all hold, `describeMiss` names
  * the first that does not: both walk the same list, so that what is explained is what was decided.
  */
-import type { HttpMatchSpec, PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
+import type {
+  ClaimMatchSpec,
+  HttpMatchSpec,
+  PresenceMatchSpec,
+  StringMatchSpec,
+} from '../../../contracts/route-spec.ts'
+import { claimTexts, type VerifiedToken } from './verified-token.ts'
 import { queryParameter } from './query.ts'
 import { lowerCased, stringMatcher } from './string-match.ts'
 import type { StringMatcher } from './string-match.ts'
@@ -10,9 +16,10 @@ import type { RequestView } from './types.ts'
 import { readableText } from './wire-text.ts'
 
 export interface Condition {
-  test(view: RequestView): boolean
+  /** `token`: of the caller's user, where it was verified. */
+  test(view: RequestView, token: VerifiedToken | null): boolean
   /** Found against wanted. */
-  describeMiss(view: RequestView): string
+  describeMiss(view: RequestView, token: VerifiedToken | null): string
 }
 
 export interface HttpMatch {
@@ -47,26 +54,35 @@ export function compileHttpMatch(spec: HttpMatchSpec, index: number): HttpMatch 
   for (const [name, wanted] of Object.entries(spec.queryParams ?? {})) {
     conditions.push(fieldCondition(`query parameter ${name}`, wanted, (view) => queryParameter(view.query, name)))
   }
+  for (const claim of spec.claims ?? []) conditions.push(claimCondition(claim))
   const uri = spec.uri === undefined ? null : uriCondition(spec.uri, spec.ignoreUriCase === true)
   return { name: spec.name ?? `match[${index}]`, spec, uri, conditions }
 }
 
-export function matchesAll(match: HttpMatch, view: RequestView): boolean {
-  return (match.uri === null || match.uri.test(view)) && conditionsHold(match.conditions, view)
+export function matchesAll(match: HttpMatch, view: RequestView, token: VerifiedToken | null = null): boolean {
+  return (match.uri === null || match.uri.test(view, token)) && conditionsHold(match.conditions, view, token)
 }
 
-export function conditionsHold(conditions: readonly Condition[], view: RequestView): boolean {
+export function conditionsHold(
+  conditions: readonly Condition[],
+  view: RequestView,
+  token: VerifiedToken | null,
+): boolean {
   for (let i = 0; i < conditions.length; i++) {
-    if (!conditions[i]!.test(view)) return false
+    if (!conditions[i]!.test(view, token)) return false
   }
   return true
 }
 
 /** The first condition that fails, or undefined if the match holds. */
-export function describeMiss(match: HttpMatch, view: RequestView): string | undefined {
-  if (match.uri !== null && !match.uri.test(view)) return match.uri.describeMiss(view)
+export function describeMiss(
+  match: HttpMatch,
+  view: RequestView,
+  token: VerifiedToken | null = null,
+): string | undefined {
+  if (match.uri !== null && !match.uri.test(view, token)) return match.uri.describeMiss(view, token)
   for (const condition of match.conditions) {
-    if (!condition.test(view)) return condition.describeMiss(view)
+    if (!condition.test(view, token)) return condition.describeMiss(view, token)
   }
   return undefined
 }
@@ -105,6 +121,19 @@ function absenceCondition(name: string, spec: PresenceMatchSpec): Condition {
       return value === undefined ? isPresence || !matcher.test('') : !matcher.test(value)
     },
     describeMiss: (view) => miss(`header ${name}`, view.headerValues(name), unwanted),
+  }
+}
+
+function claimCondition({ isAbsent, path, value }: ClaimMatchSpec): Condition {
+  const matcher = stringMatcher(value)
+  const what = `claim ${path.join('.')}`
+  const textsOf = (token: VerifiedToken | null) => (token === null ? [] : claimTexts(token, path))
+  return {
+    test: (_view, token) => textsOf(token).some((text) => matcher.test(text)) !== (isAbsent === true),
+    describeMiss: (_view, token) => {
+      const wanted = isAbsent === true ? `none with ${matcher.wanted}` : matcher.wanted
+      return token === null ? `${what} is not known without a token, wanted ${wanted}` : `${what} is not ${wanted}`
+    },
   }
 }
 

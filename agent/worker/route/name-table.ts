@@ -38,6 +38,12 @@ export class NameTable {
     this.answers.delete(name)
   }
 
+  /** These are all that there are: every other name is asked for again. */
+  replaceAnswers(answers: Readonly<Record<string, string | null>>): void {
+    this.answers.clear()
+    for (const [name, virtualHost] of Object.entries(answers)) this.setAnswer(name, virtualHost)
+  }
+
   host(name: string): VirtualHost | undefined {
     return this.byName.get(name)
   }

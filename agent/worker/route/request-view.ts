@@ -35,4 +35,6 @@ export interface ConnectionView {
   readonly localAddress: string
   readonly sourceAddress: string
   readonly source: SourceAppSpec | undefined
+  /** Of its TLS hello, in lower case; '' = none. */
+  readonly serverName: string
 }

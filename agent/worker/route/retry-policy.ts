@@ -1,12 +1,13 @@
 /**
  * Which failures ask for another attempt, in Envoy's words (router filter, x-envoy-retry-on). Whether an attempt is
- * then allowed is decided elsewhere: by what was sent (never a non-idempotent request after its first byte, R31), by
- * the count of attempts and by the budget of the destination.
+ * then allowed is decided elsewhere: by what was sent (never a non-idempotent request after its first byte, R31, unless
+ * a rule says so), by the count of attempts and by the budget of the destination.
  *
  * | word | failure before a response head | status |
  * |---|---|---|
  * | connect-failure | no connection | |
  * | refused-stream, reset-before-request | closed before a byte was sent | |
+ * | reset-before-reply (our own word) | closed or reset; no time out, no malformed reply | |
  * | reset | closed, reset, or per-try time out | |
  * | gateway-error | all of them | 502, 503, 504 |
  * | 5xx | all of them | 500 to 599 |
@@ -32,6 +33,7 @@ export function compileRetry(spec: RetrySpec | undefined): RetryPolicy | null {
   const on = new Set<RetryCondition>(spec.on)
   const anyFailure = on.has('5xx') || on.has('gateway-error')
   const onReset = anyFailure || on.has('reset')
+  const onResetBeforeReply = onReset || on.has('reset-before-reply')
   const grpcCodes = new Set(spec.on.flatMap((word) => grpcStatuses[word] ?? []))
   const statuses = retryStatuses(on, spec.statuses)
   return {
@@ -41,7 +43,8 @@ export function compileRetry(spec: RetrySpec | undefined): RetryPolicy | null {
     onGrpcStatus: (code) => grpcCodes.has(code),
     onConnectFailure: anyFailure || on.has('connect-failure'),
     onReset,
-    onResetBeforeRequest: onReset || on.has('reset-before-request') || on.has('refused-stream'),
+    onResetBeforeReply,
+    onResetBeforeRequest: onResetBeforeReply || on.has('reset-before-request') || on.has('refused-stream'),
   }
 }
 

@@ -3,6 +3,7 @@
  * so that the hundredth route costs what the first does; whatever else a match asks is tested on the candidates alone.
  * Few matches are simply walked.
  */
+import type { VerifiedToken } from './verified-token.ts'
 import { conditionsHold, matchesAll } from './http-match.ts'
 import type { HttpMatch } from './http-match.ts'
 import { pathTable } from './path-table.ts'
@@ -24,10 +25,10 @@ export function routeTable(entries: readonly TableEntry[]): RouteTable {
 
 export function walkedTable(entries: readonly TableEntry[]): RouteTable {
   return {
-    find(view) {
+    find(view, token = null) {
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!
-        if (entry.match === undefined || matchesAll(entry.match, view)) return entry.route
+        if (entry.match === undefined || matchesAll(entry.match, view, token)) return entry.route
       }
       return undefined
     },
@@ -38,11 +39,11 @@ export function indexedTable(entries: readonly TableEntry[]): RouteTable {
   const paths = pathTable(entries.map(pathEntry))
   const candidates = new Int32Array(entries.length)
   return {
-    find(view: RequestView) {
+    find(view: RequestView, token = null) {
       const count = paths.candidates(view.path, candidates)
       for (let i = 0; i < count; i++) {
         const entry = entries[candidates[i]!]!
-        if (entry.match === undefined || restHolds(entry.match, view)) return entry.route
+        if (entry.match === undefined || restHolds(entry.match, view, token)) return entry.route
       }
       return undefined
     },
@@ -50,9 +51,9 @@ export function indexedTable(entries: readonly TableEntry[]): RouteTable {
 }
 
 /** What the path table did not decide. */
-function restHolds(match: HttpMatch, view: RequestView): boolean {
-  if (!isInPathTable(match) && match.uri !== null && !match.uri.test(view)) return false
-  return conditionsHold(match.conditions, view)
+function restHolds(match: HttpMatch, view: RequestView, token: VerifiedToken | null): boolean {
+  if (!isInPathTable(match) && match.uri !== null && !match.uri.test(view, token)) return false
+  return conditionsHold(match.conditions, view, token)
 }
 
 function isInPathTable(match: HttpMatch): boolean {

@@ -1,4 +1,4 @@
-/** Routes for raw connections: decided once per connection, by port, networks and the calling application. */
+/** Routes for raw connections: decided once per connection, by port, networks, caller and the server name of TLS. */
 import type { TcpMatchSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
 import type { ConnectionFilter, RouteFilter } from '../filters/filter.ts'
 import { compileDestination } from './destination.ts'
@@ -60,7 +60,19 @@ function conditionsOf(spec: TcpMatchSpec): TcpCondition[] {
   if (spec.destinationSubnets !== undefined) {
     conditions.push(subnetCondition('destination', spec.destinationSubnets, (view) => view.localAddress))
   }
+  if (spec.sniHosts !== undefined) conditions.push(serverNameCondition(spec.sniHosts))
   return conditions
+}
+
+function serverNameCondition(names: readonly string[]): TcpCondition {
+  const exact = new Set(names)
+  const suffixes = names.filter((name) => name.startsWith('*.')).map((name) => name.slice(1))
+  return {
+    test: ({ serverName }) =>
+      serverName !== '' &&
+      (exact.has(serverName) || exact.has('*') || suffixes.some((suffix) => serverName.endsWith(suffix))),
+    describeMiss: ({ serverName }) => `server name is ${serverName || 'not said'}, wanted one of ${names.join(', ')}`,
+  }
 }
 
 function subnetCondition(

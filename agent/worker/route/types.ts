@@ -1,6 +1,6 @@
 /**
- * What the road sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a clock
- * or throws.
+ * What the data path sees of routing: pure functions over compiled virtual hosts. Nothing here opens a socket, reads a
+ * clock or throws.
  *
  * The functions of routing, for `forward/` and `protocols/`:
  *
@@ -19,6 +19,7 @@
  * `route.filters` in order; the first answer ends the chain. A route without destinations always has a filter that
  * answers. Routing knows their contract (`filters/filter.ts`); the table that makes them is handed in.
  */
+import type { VerifiedToken } from './verified-token.ts'
 import type {
   DestinationSpec,
   HttpRouteSpec,
@@ -40,15 +41,19 @@ export interface VirtualHost {
   /** In order; a rule whose matches rewrite differently has one Route per match, all with the same `id` and filters. */
   readonly routes: readonly Route[]
   readonly tcpRoutes: readonly TcpRoute[]
+  /** A raw route looks at the name in the caller's TLS hello. */
+  readonly asksServerName: boolean
   /** The matches of all routes, in order. */
   readonly table: RouteTable
+  /** Run before a route is chosen: what they learn is matched on. */
+  readonly firstFilters: readonly RouteFilter[]
   /** The host's own (`own-host.ts`): its requests are neither counted nor logged. */
   readonly isOwn: boolean
 }
 
 /** Finds the first route that matches; see `route-table.ts`. */
 export interface RouteTable {
-  find(view: RequestView): Route | undefined
+  find(view: RequestView, token?: VerifiedToken | null): Route | undefined
 }
 
 export interface Destination {
@@ -123,6 +128,8 @@ export interface RetryPolicy {
   readonly onConnectFailure: boolean
   /** Closed, reset or timed out (per try) after some of the request was sent and before a response head. */
   readonly onReset: boolean
+  /** Closed or reset by the endpoint after some of the request was sent and before a response head. */
+  readonly onResetBeforeReply: boolean
   /** Closed or reset before any byte of the request was sent. */
   readonly onResetBeforeRequest: boolean
 }

@@ -2,6 +2,7 @@
 import type { HttpMatchSpec, HttpRouteSpec, VirtualHostSpec } from '../../../contracts/route-spec.ts'
 import { hasReply, isStateful } from '../filters/filter.ts'
 import type { FilterTable, RoutePlace, StatefulFilter } from '../filters/filter.ts'
+import type { VerifiedToken } from './verified-token.ts'
 import { compileDestination } from './destination.ts'
 import { compileHeaderEdits } from './header-edits.ts'
 import { compileHttpMatch } from './http-match.ts'
@@ -38,7 +39,10 @@ export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOption
       const filters = options.filters.connectionFiltersOf(route, placeOf(spec, null, options, former))
       return compileTcpRoute(route, options.ids.take(spec.name, route.name), filters)
     }),
+    asksServerName: spec.tcp.some(({ matches }) => matches.some(({ sniHosts }) => sniHosts !== undefined)),
     table: routeTable(entries),
+    firstFilters:
+      spec.verifiesFirst === true ? options.filters.firstFiltersOf(placeOf(spec, null, options, former)) : [],
     isOwn: options.isOwn ?? false,
   }
   releaseVanished(options, host)
@@ -51,8 +55,12 @@ export function releaseVirtualHost(host: VirtualHost, ids: RouteIds): void {
 }
 
 /** First matching route; undefined means 404 with E_ROUTE_NONE. */
-export function matchRoute(host: VirtualHost, view: RequestView): Route | undefined {
-  return host.table.find(view)
+export function matchRoute(
+  host: VirtualHost,
+  view: RequestView,
+  token: VerifiedToken | null = null,
+): Route | undefined {
+  return host.table.find(view, token)
 }
 
 /** The filters of a virtual host that have a state, each once. */
@@ -92,12 +100,21 @@ function compileRoute(
 }
 
 function placeOf(
-  { name }: VirtualHostSpec,
+  { authentication, authorization, name }: VirtualHostSpec,
   responseEdits: HeaderEdits | null,
   { isOwn, limitShare, now }: CompileOptions,
   former: ReadonlyMap<string, StatefulFilter>,
 ): RoutePlace {
-  return { host: name, responseEdits, now, limitShare, isCounted: isOwn !== true, former }
+  return {
+    host: name,
+    authentication,
+    authorization,
+    responseEdits,
+    now,
+    limitShare,
+    isCounted: isOwn !== true,
+    former,
+  }
 }
 
 /** One Route for all matches unless what a rewrite does depends on the match. */

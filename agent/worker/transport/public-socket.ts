@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
+import { EndingSocket } from '../../../native/ending-socket.ts'
 import { Fate } from './transport.ts'
 import type { Server } from 'node:net'
 
@@ -22,13 +23,11 @@ import type {
 
 const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
 
-class PublicTransport implements Transport {
+class PublicTransport extends EndingSocket implements Transport {
   owner: TransportOwner = nobody
   readonly descriptor = -1
   readonly spliceDescriptor = -1
   readonly isMovable = false
-  isClosed = false
-  private readonly socket: Socket
   private readonly known: TransportPeer
   private isSlow = false
   private isPaused = true
@@ -41,7 +40,7 @@ class PublicTransport implements Transport {
   }
 
   constructor(socket: Socket) {
-    this.socket = socket
+    super(socket)
     this.known = {
       address: socket.remoteAddress ?? '',
       port: socket.remotePort ?? 0,
@@ -63,10 +62,6 @@ class PublicTransport implements Transport {
       this.breakNow('ECONNRESET')
     })
     socket.pause()
-  }
-
-  get pendingBytes(): number {
-    return this.isClosed ? 0 : this.socket.writableLength
   }
 
   resumeReading(): void {
@@ -115,22 +110,6 @@ class PublicTransport implements Transport {
 
   fateOf(): Fate {
     return Fate.mayBeRead
-  }
-
-  end(): void {
-    if (!this.isClosed) this.socket.end()
-  }
-
-  close(): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.socket.destroy()
-  }
-
-  reset(): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.socket.resetAndDestroy()
   }
 
   release(): void {

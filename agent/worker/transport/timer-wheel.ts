@@ -185,12 +185,28 @@ export class TimerWheel {
   }
 }
 
-/** The wake-up call of a real process. It does not keep the process alive: sockets do. */
+/** So much too late, the process stood still, and what it waited for may lie in its sockets. */
+const standstillMs = 50
+
+/**
+ * The wake-up call of a real process. It does not keep the process alive: sockets do. Node looks at its timers before
+ * its sockets, so behind a standstill the call comes once they were read: else replies that came in time were too late.
+ */
 export function processWakeUp(): SetWakeUp {
   let pending: NodeJS.Timeout | undefined
+  let behindSockets: NodeJS.Immediate | undefined
+  let call = (): void => {}
+  let due = 0
+  const wake = (): void => {
+    if (performance.now() - due < standstillMs) call()
+    else behindSockets = setImmediate(call)
+  }
   return (callback, delayMs) => {
     clearTimeout(pending)
-    pending = setTimeout(callback, delayMs)
+    clearImmediate(behindSockets)
+    call = callback
+    due = performance.now() + delayMs
+    pending = setTimeout(wake, delayMs)
     pending.unref()
   }
 }

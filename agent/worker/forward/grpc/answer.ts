@@ -2,6 +2,7 @@
  * What the mesh itself has to say to a caller of gRPC: a status and a message, never an error of HTTP, which clients
  * would only guess from.
  */
+import { grpcType } from '../../../../contracts/grpc-wire.ts'
 import type { ErrorCode } from '../../../../contracts/errors.ts'
 import { givenUp, Outcome } from '../streams.ts'
 import type { Answer, Fields } from '../streams.ts'
@@ -13,7 +14,7 @@ const maxMessage = 1024
 
 /** The same answer as a reply without messages. What a rule asked for and is no error passes as it is. */
 export function grpcAnswer(answer: Answer): Answer {
-  const { body, code, fields, flag, status } = answer
+  const { body, code, details, fields, flag, status } = answer
   if (status < 400) return answer
   const message = body.toString('utf8').trim().slice(0, maxMessage)
   return {
@@ -22,11 +23,12 @@ export function grpcAnswer(answer: Answer): Answer {
     code,
     flag,
     fields: [
-      ['content-type', 'application/grpc'],
+      ['content-type', grpcType],
       ...statusFields(statusOf(code, flag, status), message),
       ...fields.filter(([name]) => name !== 'content-type' && name !== 'content-length'),
     ],
     body: noBody,
+    ...(details === undefined ? {} : { details }),
   }
 }
 

@@ -1,21 +1,24 @@
-import type { Fields, ReplyMessage, RequestMessage } from '../streams.ts'
+import { grpcType } from '../../../../contracts/grpc-wire.ts'
+import type { Answer, Fields, ReplyMessage, RequestMessage } from '../streams.ts'
+import { grpcAnswer } from './answer.ts'
+import type { CallState } from '../exchange-state.ts'
 import { MessageCount } from './message-count.ts'
 import { GrpcStatus, grpcStatusOf, readGrpcStatus } from './status.ts'
 import { readGrpcTimeout, writeGrpcTimeout } from './timeout.ts'
-
-const grpcType = 'application/grpc'
+import { codecBehind, readWebCall } from './web-call.ts'
+import type { WebCall } from './web-call.ts'
 
 /** `application/grpc`, alone or with a `+codec` or parameters behind it; not `application/grpc-web`. */
-export function isGrpcType(contentType: string | undefined): boolean {
-  if (contentType === undefined || !contentType.toLowerCase().startsWith(grpcType)) return false
-  const next = contentType.charAt(grpcType.length)
-  return next === '' || next === '+' || next === ';'
+export function isGrpcType(contentType: string): boolean {
+  return codecBehind(grpcType, contentType) !== undefined
 }
 
 /** What an exchange knows of a call in gRPC: nothing and at no cost for any other request. Reused with its exchange. */
 export class GrpcCall {
   /** The request is one. */
   isOn = false
+  /** It came in gRPC-Web. */
+  web: WebCall | null = null
   /** Monotonic ms; 0 = none. */
   deadline = 0
   /** Of the reply; -1 = not said. */
@@ -32,7 +35,12 @@ export class GrpcCall {
 
   /** False: it is no call in gRPC. */
   begin(request: RequestMessage, now: number): boolean {
-    if (request.method !== 'POST' || !isGrpcType(request.header('content-type'))) return false
+    const contentType = request.method === 'POST' ? request.header('content-type') : undefined
+    if (contentType === undefined) return false
+    if (!isGrpcType(contentType)) {
+      this.web = readWebCall(request, contentType)
+      if (this.web === null) return false
+    }
     this.isOn = true
     const timeoutMs = readGrpcTimeout(request.header('grpc-timeout'))
     if (timeoutMs >= 0) this.deadline = now + timeoutMs
@@ -67,9 +75,35 @@ export class GrpcCall {
     for (const [name, value] of trailers ?? []) if (name === 'grpc-status') this.status = readGrpcStatus(value)
   }
 
+  /** What its caller is told instead of an answer of ours in HTTP. */
+  answer(said: Answer): Answer {
+    const answer = grpcAnswer(said)
+    return this.web === null ? answer : this.web.answer(answer)
+  }
+
+  /** null = it is none. */
+  stateAt(now: number): CallState | null {
+    if (!this.isOn) return null
+    const { countedReceived, countedSent, deadline, headMs, received, sent, status } = this
+    const leftMs = deadline === 0 ? -1 : Math.max(0, deadline - now)
+    return { leftMs, status, headMs, sent: sent.state, received: received.state, countedSent, countedReceived }
+  }
+
+  restore(state: CallState, now: number): void {
+    this.isOn = true
+    this.deadline = state.leftMs < 0 ? 0 : now + state.leftMs
+    this.status = state.status
+    this.headMs = state.headMs
+    this.sent.restore(state.sent)
+    this.received.restore(state.received)
+    this.countedSent = state.countedSent
+    this.countedReceived = state.countedReceived
+  }
+
   reset(): void {
     if (!this.isOn) return
     this.isOn = false
+    this.web = null
     this.deadline = 0
     this.status = -1
     this.sent.reset()

@@ -1,4 +1,5 @@
-const prefixBytes = 5
+import { grpcPrefixBytes } from '../../../../contracts/grpc-wire.ts'
+import type { CountState } from '../exchange-state.ts'
 
 /**
  * Counts the messages in the content of one direction of a call, wherever it is cut: each has a byte of flags and four
@@ -25,12 +26,23 @@ export class MessageCount {
       // the flags first, whose value is thrown out of the 32 bits by what follows
       this.length = ((this.length << 8) | buf[at]!) >>> 0
       at++
-      if (++this.prefix < prefixBytes) continue
+      if (++this.prefix < grpcPrefixBytes) continue
       this.count++
       this.left = this.length
       this.prefix = 0
       this.length = 0
     }
+  }
+
+  get state(): CountState {
+    return [this.count, this.left, this.prefix, this.length]
+  }
+
+  restore([count, left, prefix, length]: CountState): void {
+    this.count = count
+    this.left = left
+    this.prefix = prefix
+    this.length = length
   }
 
   reset(): void {

@@ -54,10 +54,13 @@ export function grpcStatusOf(httpStatus: number): number {
   }
 }
 
-/** Of the field `grpc-status`; -1 = absent. What is no number is UNKNOWN, as clients read it. */
+/**
+ * Of the field `grpc-status`; -1 = absent. What is no status of gRPC is UNKNOWN, as clients read it: each becomes a
+ * series of metrics, and an endpoint may say any number.
+ */
 export function readGrpcStatus(text: string | undefined): number {
   if (text === undefined) return -1
-  return /^\d{1,9}$/.test(text) ? Number(text) : GrpcStatus.unknown
+  return /^\d{1,2}$/.test(text) && Number(text) < httpStatuses.length ? Number(text) : GrpcStatus.unknown
 }
 
 const percent = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`

@@ -9,8 +9,11 @@ const shortLength = 2
 /** Lengths of records: up to 2,097,151. */
 const longLength = 3
 /** Below this a loop over the characters beats the call into the engine. */
-const shortText = 24
+const shortText = 48
+const twoTo28 = 0x1000_0000
 const twoTo32 = 0x1_0000_0000
+/** Of `setVarint`: room for 2^53. */
+export const wideVarintBytes = 8
 
 export class ProtoBytes {
   readonly bytes: Buffer
@@ -40,25 +43,48 @@ export class ProtoBytes {
     this.length = at
   }
 
-  /** Up to 2^63; beyond 2^53 to the nearest double. */
-  fixed64(value: number): void {
-    const high = Math.floor(value / twoTo32)
-    this.fixed32(value - high * twoTo32)
-    this.fixed32(high)
-  }
-
-  fixed32(value: number): void {
+  private setFixed32(at: number, value: number): void {
     const { bytes } = this
-    const at = this.length
     bytes[at] = value
     bytes[at + 1] = value >>> 8
     bytes[at + 2] = value >>> 16
     bytes[at + 3] = value >>> 24
-    this.length = at + 4
   }
 
-  double(value: number): void {
-    this.length = this.bytes.writeDoubleLE(value, this.length)
+  /** Up to 2^63; beyond 2^53 to the nearest double. */
+  setFixed64(at: number, value: number): void {
+    const high = Math.floor(value / twoTo32)
+    this.setFixed32(at, value - high * twoTo32)
+    this.setFixed32(at + 4, high)
+  }
+
+  setByte(at: number, value: number): void {
+    this.bytes[at] = value
+  }
+
+  /** A length of two bytes, up to 16,383. */
+  setShort(at: number, length: number): void {
+    this.bytes[at] = (length & 0x7f) | 0x80
+    this.bytes[at + 1] = length >>> 7
+  }
+
+  /** A whole number from 0 to 2^53, as wide as any. */
+  setVarint(at: number, value: number): void {
+    const high = value < twoTo28 ? 0 : Math.floor(value / twoTo28)
+    this.setPart(at, value - high * twoTo28, 0x80)
+    this.setPart(at + 4, high, 0)
+  }
+
+  private setPart(at: number, part: number, last: number): void {
+    const { bytes } = this
+    bytes[at] = (part & 0x7f) | 0x80
+    bytes[at + 1] = ((part >>> 7) & 0x7f) | 0x80
+    bytes[at + 2] = ((part >>> 14) & 0x7f) | 0x80
+    bytes[at + 3] = ((part >>> 21) & 0x7f) | last
+  }
+
+  setDouble(at: number, value: number): void {
+    this.bytes.writeDoubleLE(value, at)
   }
 
   put(source: Uint8Array): void {
@@ -79,15 +105,7 @@ export class ProtoBytes {
     this.length = at
   }
 
-  /** A text and its length. At most `most` characters; lone surrogates become U+FFFD. */
-  text(value: string, most: number): void {
-    const at = this.length
-    this.length = at + shortLength
-    this.characters(value, most)
-    this.close(at, shortLength)
-  }
-
-  /** Without a length. */
+  /** At most `most` characters; lone surrogates become U+FFFD. Without a length. */
   characters(value: string, most: number): void {
     const text = value.length > most ? value.slice(0, most) : value
     const { bytes } = this
@@ -114,7 +132,7 @@ export class ProtoBytes {
     return at
   }
   closeShort(at: number): void {
-    this.close(at, shortLength)
+    this.setShort(at, this.length - at - shortLength)
   }
   openLong(): number {
     const at = this.length
@@ -122,20 +140,14 @@ export class ProtoBytes {
     return at
   }
   closeLong(at: number): void {
-    this.close(at, longLength)
-  }
-
-  private close(at: number, width: number): void {
-    let length = this.length - at - width
-    const { bytes } = this
-    for (let index = 0; index < width - 1; index++) {
-      bytes[at + index] = (length & 0x7f) | 0x80
-      length >>>= 7
-    }
-    bytes[at + width - 1] = length
+    const length = this.length - at - longLength
+    this.bytes[at] = (length & 0x7f) | 0x80
+    this.bytes[at + 1] = ((length >>> 7) & 0x7f) | 0x80
+    this.bytes[at + 2] = length >>> 14
   }
 }
 
+/** Of a digit of lower-case hex. */
 function nibble(digit: number): number {
-  return digit < 58 ? digit - 48 : digit - 87
+  return (digit & 15) + 9 * (digit >> 6)
 }

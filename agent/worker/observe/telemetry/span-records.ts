@@ -6,8 +6,9 @@
  */
 import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute } from './attributes.ts'
-import type { Outbox } from './outbox.ts'
+import { FixedFields } from './fixed-fields.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
+import { putRequestId, Records } from './records.ts'
 import { RepeatedBytes } from './repeated-bytes.ts'
 
 /** The ids, as lower-case hex. */
@@ -18,7 +19,6 @@ export interface RecordedTrace {
   readonly hasParent: boolean
 }
 
-const listTag = 0x12
 const traceIdTag = 0x0a
 const spanIdTag = 0x12
 const parentTag = 0x22
@@ -35,6 +35,12 @@ const kinds = { destination: 2, source: 3 } as const
 const statusError = 2
 const maxNameLength = 255
 
+const fixed = new FixedFields()
+const startAt = fixed.fixed64(startTag)
+const endAt = fixed.fixed64(endTag)
+const replySizeAt = fixed.integer(attributeTag, 'http.response.body.size')
+fixed.constant(...flagsTag, 1, 0, 0, 0)
+
 const attribute = (key: string): Attribute => new Attribute(attributeTag, key)
 const method = attribute('http.request.method')
 const path = attribute('url.path')
@@ -47,7 +53,6 @@ const client = attribute('client.address')
 const protocol = attribute('network.protocol.version')
 const userAgent = attribute('user_agent.original')
 const requestSize = attribute('http.request.body.size')
-const replySize = attribute('http.response.body.size')
 const requestId = attribute('guid:x-request-id')
 const responseFlags = attribute('response_flags')
 const cluster = attribute('upstream_cluster')
@@ -60,23 +65,18 @@ const tier = attribute('mesh.tier')
 const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
 
-export class SpanRecords {
-  isOn = false
-  private readonly outbox: Outbox
-  private readonly now: () => number
-  private readonly repeated = new RepeatedBytes()
-
-  /** @param now epoch ms. */
-  constructor(outbox: Outbox, now: () => number) {
-    this.outbox = outbox
-    this.now = now
-  }
+export class SpanRecords extends Records {
+  private readonly repeated = new RepeatedBytes(commonValues, commonFields)
 
   write(request: LoggedRequest, trace: RecordedTrace): void {
-    const into = this.outbox.begin(request.localService)
+    const into = this.open(request.localService)
     if (into === undefined) return
-    into.byte(listTag)
-    const record = into.openLong()
+    const at = into.length
+    this.repeated.put(into, request.upstreamId, request)
+    const end = this.nowNs
+    into.setFixed64(at + startAt, end - request.durationMs * 1e6)
+    into.setFixed64(at + endAt, end)
+    into.setVarint(at + replySizeAt, request.replyBytes)
     into.byte(traceIdTag)
     into.hex(trace.traceId)
     into.byte(spanIdTag)
@@ -85,77 +85,56 @@ export class SpanRecords {
       into.byte(parentTag)
       into.hex(trace.parentId)
     }
-    into.byte(nameTag)
-    this.name(into, request)
-    into.byte(kindTag)
-    into.byte(kinds[request.reporter])
-    const end = this.now() * 1e6
-    into.byte(startTag)
-    into.fixed64(end - request.durationMs * 1e6)
-    into.byte(endTag)
-    into.fixed64(end)
     ownAttributes(into, request)
-    this.commonAttributes(into, request)
     if (isError(request)) {
       into.byte(statusTag)
       into.byte(2)
       into.byte(statusCodeTag)
       into.byte(statusError)
     }
-    into.byte(flagsTag[0])
-    into.byte(flagsTag[1])
-    into.fixed32(1)
-    into.closeLong(record)
-    this.outbox.wrote()
-  }
-
-  private commonAttributes(into: ProtoBytes, r: LoggedRequest): void {
-    const { values } = this.repeated
-    const agent = r.header('user-agent')
-    values[0] = r.method
-    values[1] = r.authority
-    values[2] = r.protocol
-    values[3] = r.status
-    values[4] = r.sourceAddress
-    values[5] = agent
-    values[6] = r.flag
-    values[7] = r.upstreamCluster
-    values[8] = r.upstreamId
-    values[9] = r.routeName
-    values[10] = r.listenerName
-    values[11] = r.tier
-    this.repeated.put(into, () => commonAttributes(into, r, agent))
-  }
-
-  /** Few different ones: the method and the service, never a path. */
-  private name(into: ProtoBytes, request: LoggedRequest): void {
-    const at = into.openShort()
-    into.characters(knownMethods.has(request.method) ? request.method : 'HTTP', maxNameLength)
-    into.byte(0x20)
-    into.characters(request.service === '-' ? request.authority : request.service, maxNameLength)
-    into.closeShort(at)
+    this.close(into)
   }
 }
 
 /** What differs from request to request. */
 function ownAttributes(into: ProtoBytes, r: LoggedRequest): void {
-  const query = r.path.indexOf('?')
-  path.text(into, query < 0 ? r.path : r.path.slice(0, query))
+  path.text(into, r.barePath)
   if (isError(r)) errorType.text(into, r.code ?? String(r.status))
   if (r.grpcStatus >= 0) grpcStatus.integer(into, r.grpcStatus)
   if (r.attempts > 1) resends.integer(into, r.attempts - 1)
-  const id = r.header('x-request-id')
-  if (id !== undefined) requestId.text(into, id)
+  putRequestId(into, requestId, r)
   if (r.requestBytes > 0) requestSize.integer(into, r.requestBytes)
-  replySize.integer(into, r.replyBytes)
 }
 
-function commonAttributes(into: ProtoBytes, r: LoggedRequest, agent: string | undefined): void {
+function commonValues(values: unknown[], r: LoggedRequest): void {
+  values[0] = r.method
+  values[1] = r.authority
+  values[2] = r.protocol
+  values[3] = r.status
+  values[4] = r.flag
+  values[5] = r.sourceAddress
+  values[6] = r.header('user-agent')
+  values[7] = r.upstreamCluster
+  values[8] = r.upstreamId
+  values[9] = r.routeName
+  values[10] = r.listenerName
+  values[11] = r.tier
+  values[12] = r.service
+  values[13] = r.reporter
+}
+
+function commonFields(into: ProtoBytes, r: LoggedRequest): void {
+  fixed.put(into)
+  into.byte(nameTag)
+  name(into, r)
+  into.byte(kindTag)
+  into.byte(kinds[r.reporter])
   method.text(into, r.method)
   host.text(into, r.authority)
   protocol.text(into, r.protocol.startsWith('HTTP/') ? r.protocol.slice(5) : r.protocol)
   if (r.status > 0) statusCode.integer(into, r.status)
   client.text(into, r.sourceAddress)
+  const agent = r.header('user-agent')
   if (agent !== undefined) userAgent.text(into, agent)
   responseFlags.text(into, r.flag)
   if (r.upstreamCluster !== '-') cluster.text(into, r.upstreamCluster)
@@ -163,6 +142,15 @@ function commonAttributes(into: ProtoBytes, r: LoggedRequest, agent: string | un
   if (r.routeName !== '-') route.text(into, r.routeName)
   listener.text(into, r.listenerName)
   tier.text(into, r.tier)
+}
+
+/** Few different ones: the method and the service, never a path. */
+function name(into: ProtoBytes, request: LoggedRequest): void {
+  const at = into.openShort()
+  into.characters(knownMethods.has(request.method) ? request.method : 'HTTP', maxNameLength)
+  into.byte(0x20)
+  into.characters(request.service === '-' ? request.authority : request.service, maxNameLength)
+  into.closeShort(at)
 }
 
 /** OpenTelemetry's semantic conventions: 4xx is the caller's error, so only the caller's span shows it. */

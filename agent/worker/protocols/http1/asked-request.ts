@@ -5,7 +5,7 @@ import type { HttpFault } from '../../../../http1/fault.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import { StringCache } from '../../../../http1/string-cache.ts'
 import { Http1Request } from './request-message.ts'
-import type { Caller } from './request-message.ts'
+import type { Caller } from '../caller.ts'
 
 /**
  * The request that somebody asks about, written down and read as it would be from a caller: what is refused there is

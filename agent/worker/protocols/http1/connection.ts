@@ -1,8 +1,7 @@
-import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Accepted } from '../../listen/accepted.ts'
 import type { ListenerContext } from '../../listen/listener-context.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
-import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
+import type { DescriptorCopies, Detached, LiveStream, Movable } from '../../listen/movable.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
@@ -11,17 +10,19 @@ import type { Http1ConnectionDeps } from './connection-deps.ts'
 import { Phase, TimerKind } from './connection-phase.ts'
 import type { Http1DownstreamStream, StreamConnection } from './downstream-stream.ts'
 import { HeldBytes } from './held-bytes.ts'
-import { isHttp2Preface } from './http2-preface.ts'
+import { isForHttp2, isHttp2Preface } from './http2-preface.ts'
+import { CallerConnection } from '../caller-connection.ts'
 
 /**
  * The caller's side of HTTP/1.1: reads requests one after another, gives each to an exchange, and writes what the
  * exchange answers. Answers keep the order of requests because the next request is not parsed before the exchange is
  * over (R29); meanwhile at most one read of pipelined bytes is held, and the socket is not read.
  */
-export class Http1Connection implements TransportOwner, TimerOwner, Movable, StreamConnection {
-  readonly id: number
+export class Http1Connection
+  extends CallerConnection<Http1ConnectionDeps>
+  implements TransportOwner, TimerOwner, Movable, StreamConnection
+{
   readonly protocol = 'http1'
-  readonly accepted: Accepted
   readonly transport: Transport
   /** Of the request in hand, or of the one whose head has begun. */
   stream: Http1DownstreamStream | null = null
@@ -30,7 +31,6 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   served = 0
   /** `served` at the last `takeActivity`. */
   private servedBefore = 0
-  private readonly deps: Http1ConnectionDeps
   private readonly timer: Timer
   private stallTimer: Timer | null = null
   private phase: Phase = Phase.idle
@@ -43,38 +43,15 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
   private isSlow = false
   /** Not read, because an endpoint does not take what came. */
   isHeldBack = false
-  private onReady: ((connection: Movable) => void) | null = null
 
   constructor(deps: Http1ConnectionDeps, accepted: Accepted, transport: Transport) {
-    this.deps = deps
-    this.id = deps.live.nextId()
-    this.accepted = accepted
+    super(deps, accepted)
     this.transport = transport
     this.timer = new Timer(this, TimerKind.idle)
   }
 
   get context(): ListenerContext {
     return this.accepted.listener
-  }
-  get listener(): string {
-    return this.accepted.listener.name
-  }
-  get source(): SourceAppSpec | undefined {
-    return this.accepted.source
-  }
-  get localPort(): number {
-    return this.accepted.listener.port
-  }
-  get sourceAddress(): string {
-    return this.accepted.proxy?.sourceAddress ?? this.transport.peer().address
-  }
-  /** Whose share of this worker's bounds it uses. */
-  get share(): string {
-    return this.deps.shareOf(this.transport, this.accepted.identity)
-  }
-  /** Callers share an endpoint's connections fairly by application, else by connection. */
-  get callerKey(): string {
-    return this.accepted.source?.app ?? String(this.id)
   }
 
   /** Begins to read. `received`: bytes that were read before (after a PROXY header, or in another process). */
@@ -137,26 +114,33 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     if (this.phase === Phase.idle && this.onReady !== null) this.processHeld()
   }
 
+  private takeStream(): Http1DownstreamStream {
+    const stream = this.deps.streams.take()
+    stream.attach(this)
+    this.stream = stream
+    return stream
+  }
+
   /** Answers the bytes taken, content that came with the head too; 0 = more are needed, -1 = the connection ends. */
   private readHead(buf: Buffer, start: number, end: number): number {
     const { deps } = this
-    const { limits } = deps.settings
-    if (this.served === 0 && isHttp2Preface(buf, start, end) && deps.beginHttp2 !== undefined) {
-      this.stream?.discard()
-      this.leave()
-      deps.beginHttp2(this.accepted, this.transport, Buffer.from(buf.subarray(start, end)))
-      return -1
-    }
-    const stream = this.stream ?? (this.stream = deps.streams.take(this))
-    const taken = readRequest(stream.request.head, buf, start, end, limits)
+    const isHttp2 = this.served === 0 && isHttp2Preface(buf, start, end)
+    const stream = this.stream ?? this.takeStream()
+    const taken = isHttp2 ? -1 : readRequest(stream.request.head, buf, start, end, deps.settings.limits)
     if (taken === 0) {
       if (this.phase === Phase.idle) {
         this.phase = Phase.head
-        this.arm(TimerKind.head, limits.headTimeoutMs)
+        this.arm(TimerKind.head, deps.settings.limits.headTimeoutMs)
       }
       return 0
     }
     if (taken < 0) {
+      if (isHttp2 || (this.served === 0 && isForHttp2(this.accepted.listener.protocol))) {
+        stream.discard()
+        this.leave()
+        deps.beginHttp2(this.accepted, this.transport, Buffer.from(buf.subarray(start, end)))
+        return -1
+      }
       this.phase = Phase.reply
       stream.refuseHead(taken)
       return -1
@@ -174,7 +158,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
         if (more < 0) return -1
         at += more
       } else {
-        this.arm(TimerKind.content, limits.bodyIdleTimeoutMs)
+        this.arm(TimerKind.content, deps.settings.limits.bodyIdleTimeoutMs)
       }
     }
     stream.start()
@@ -258,7 +242,7 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
       // A caller that said it will send no more has nothing to move: its last requests are answered here.
       if (this.hasEnded) this.onReady = null
       if (this.onReady !== null) {
-        this.offer()
+        this.offer(this)
         return
       }
     }
@@ -460,23 +444,18 @@ export class Http1Connection implements TransportOwner, TimerOwner, Movable, Str
     return isActive
   }
 
+  inFlight(): LiveStream[] {
+    return this.stream === null ? [] : [this.stream]
+  }
+
   get isIdle(): boolean {
     return this.phase === Phase.idle && this.held === null && !this.isSlow
   }
 
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.onReady = callback
-    if (callback !== null && this.isReady) this.offer()
+    if (callback !== null && this.isReady) this.offer(this)
     else if (callback === null && this.held !== null) this.continueSoon()
-  }
-
-  private offer(): void {
-    queueMicrotask(() => {
-      const callback = this.onReady
-      if (callback === null || !this.isReady) return
-      this.onReady = null
-      callback(this)
-    })
   }
 
   detach(copies: DescriptorCopies): Detached | undefined {

@@ -13,20 +13,23 @@ import type {
   StreamOwner,
 } from '../../forward/streams.ts'
 import type { Accepted } from '../../listen/accepted.ts'
+import type { LiveStream } from '../../listen/movable.ts'
+import { Spares } from '../../transport/spares.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { ContentWriter } from './content-writer.ts'
 import type { Http1Deps } from './deps.ts'
 import { tallyFault } from './limit-tallies.ts'
 import { Http1Request } from './request-message.ts'
-import type { Caller } from './request-message.ts'
+import { CallerStream } from '../caller-stream.ts'
+import type { CallingConnection } from '../caller-stream.ts'
 
 /** The connection under a stream. */
-export interface StreamConnection extends Caller {
+export interface StreamConnection extends CallingConnection {
   readonly accepted: Accepted
-  readonly callerKey: string
-  readonly share: string
   readonly transport: Transport
   readonly isDraining: boolean
+  /** Requests before this one. */
+  readonly served: number
   /** Content waits for somebody who can take it. */
   readonly holdsContent: boolean
   /** Not read, because an endpoint does not take what came. */
@@ -46,13 +49,13 @@ export interface StreamConnection extends Caller {
  * One request of a connection and the reply to it. Taken from the store when the first byte of a head comes and given
  * back after the reply, so that an idle connection holds neither head nor body reader. Reused with its exchange.
  */
-export class Http1DownstreamStream implements DownstreamStream {
+export class Http1DownstreamStream extends CallerStream<StreamConnection> implements DownstreamStream {
+  readonly streamId = 0
   readonly request: Http1Request
   readonly body: BodyReader = new BodyReader()
   readonly owner: StreamOwner
-  private connection!: StreamConnection
   private readonly deps: Http1Deps
-  private readonly store: { give(stream: Http1DownstreamStream): void }
+  private readonly store: Spares<Http1DownstreamStream>
   private readonly writer: ContentWriter
   /** Whether the head is whole, so that its facts may be read. */
   private isRead = false
@@ -65,7 +68,8 @@ export class Http1DownstreamStream implements DownstreamStream {
   /** Something of the reply went to the caller. */
   private hasPassed = false
 
-  constructor(deps: Http1Deps, store: { give(stream: Http1DownstreamStream): void }, openExchange: OpenExchange) {
+  constructor(deps: Http1Deps, store: Spares<Http1DownstreamStream>, openExchange: OpenExchange) {
+    super()
     this.deps = deps
     this.store = store
     this.request = new Http1Request(deps.strings, deps.settings.limits.maxFields)
@@ -73,22 +77,8 @@ export class Http1DownstreamStream implements DownstreamStream {
     this.owner = openExchange(this)
   }
 
-  attach(connection: StreamConnection): void {
-    this.connection = connection
-    this.request.caller = connection
-  }
-
   get accepted(): Accepted {
     return this.connection.accepted
-  }
-  get callerKey(): string {
-    return this.connection.callerKey
-  }
-  get share(): string {
-    return this.connection.share
-  }
-  get sourceAddress(): string {
-    return this.connection.sourceAddress
   }
 
   // ---- the request
@@ -232,6 +222,20 @@ export class Http1DownstreamStream implements DownstreamStream {
     return !this.hasPassed
   }
 
+  // ---- for an operator
+
+  get ordinal(): number {
+    return this.connection.served
+  }
+
+  get facts(): LiveStream['facts'] {
+    return this.owner.facts
+  }
+
+  endBy(why: string): void {
+    this.owner.endBy(why)
+  }
+
   // ---- the end
 
   done(): void {
@@ -276,4 +280,12 @@ export class Http1DownstreamStream implements DownstreamStream {
     this.hasLength = false
     this.store.give(this)
   }
+}
+
+/** Streams for reuse, each with its exchange. */
+export function http1DownstreamStreams(deps: Http1Deps, openExchange: OpenExchange): Spares<Http1DownstreamStream> {
+  return new Spares(
+    (home) => new Http1DownstreamStream(deps, home, openExchange),
+    (stream) => stream.owner.retire(),
+  )
 }

@@ -1,18 +1,11 @@
-import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import { Field } from '../../../../http1/field-names.ts'
 import { Head } from '../../../../http1/head.ts'
 import { readRequest } from '../../../../http1/read-request.ts'
 import type { StringCache } from '../../../../http1/string-cache.ts'
 import { BodyKind, Method } from '../../../../http1/types.ts'
 import type { FieldVisitor, RequestMessage } from '../../forward/streams.ts'
+import { CallerRequest } from '../caller.ts'
 import { visitFields } from './visit-fields.ts'
-
-/** Who calls, as the connection knows it. */
-export interface Caller {
-  readonly localPort: number
-  readonly sourceAddress: string
-  readonly source: SourceAppSpec | undefined
-}
 
 /** A shorter head than this shares one size of memory, so that the next one fits too. */
 const leastHeadBytes = 1024
@@ -29,19 +22,17 @@ const idempotent: readonly boolean[] = Array.from(
 )
 
 /** The head of a request in HTTP/1.1. Reused, with its stream, for one request after another. */
-export class Http1Request implements RequestMessage {
-  caller!: Caller
+export class Http1Request extends CallerRequest implements RequestMessage {
   readonly head: Head
-  readonly scheme = 'http'
-  isNamedByHost = false
+  readonly callerTimeoutMs = -1
+  readonly speaks = null
   private readonly strings: StringCache
-  private readonly maxFields: number
   /** Copy of the head's bytes: the read buffer is reused before the exchange is over. */
   private kept: Buffer = Buffer.alloc(0)
 
   constructor(strings: StringCache, maxFields: number) {
+    super()
     this.strings = strings
-    this.maxFields = maxFields
     this.head = new Head(strings, maxFields)
   }
 
@@ -59,18 +50,6 @@ export class Http1Request implements RequestMessage {
   }
   get protocol(): string {
     return this.head.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
-  }
-  get localPort(): number {
-    return this.caller.localPort
-  }
-  get namedPort(): number {
-    return this.isNamedByHost ? portOf(this.head.authority) : 0
-  }
-  get sourceAddress(): string {
-    return this.caller.sourceAddress
-  }
-  get source(): SourceAppSpec | undefined {
-    return this.caller.source
   }
   get isIdempotent(): boolean {
     return idempotent[this.head.methodId] === true
@@ -120,13 +99,13 @@ export class Http1Request implements RequestMessage {
   }
 
   copy(): Http1Request {
-    const copied = new Http1Request(this.strings, this.maxFields)
-    const { head, localPort, source, sourceAddress } = this
-    copied.isNamedByHost = this.isNamedByHost
-    copied.caller = { localPort, source, sourceAddress }
+    const { head } = this
+    const maxFields = head.fieldCount
+    const copied = new Http1Request(this.strings, maxFields)
+    this.tell(copied)
     const bytes = Buffer.from(head.buf.subarray(head.start, head.end))
     const { length } = bytes
-    const limits = { maxRequestLineBytes: length, maxHeadBytes: length, maxFields: this.maxFields }
+    const limits = { maxRequestLineBytes: length, maxHeadBytes: length, maxFields }
     readRequest(copied.head, bytes, 0, length, limits)
     return copied
   }
@@ -135,12 +114,4 @@ export class Http1Request implements RequestMessage {
     this.head.reset()
     this.isNamedByHost = false
   }
-}
-
-/** 0 = none. */
-function portOf(authority: string): number {
-  const colon = authority.lastIndexOf(':')
-  if (colon < 0 || authority.endsWith(']')) return 0
-  const port = Number(authority.slice(colon + 1))
-  return port > 0 && port < 65_536 ? port : 0
 }

@@ -1,7 +1,7 @@
 import type { LinkHome, UpstreamLink, UpstreamOwner, UpstreamStream } from '../../forward/streams.ts'
+import type { Spares } from '../../transport/spares.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
-import type { StreamLink } from './upstream-stream.ts'
-import type { UpstreamStreams } from './upstream-streams.ts'
+import type { Http1UpstreamStream, StreamLink } from './upstream-stream.ts'
 
 /**
  * One connection to an endpoint that carries one request after another. While nobody uses it, it owns its transport.
@@ -10,10 +10,10 @@ export class Http1Link implements UpstreamLink, StreamLink, TransportOwner {
   readonly transport: Transport
   readonly isMovable = true
   freeStreams = 1
-  private readonly streams: UpstreamStreams
+  private readonly streams: Spares<Http1UpstreamStream>
   private readonly home: LinkHome
 
-  constructor(streams: UpstreamStreams, transport: Transport, home: LinkHome) {
+  constructor(streams: Spares<Http1UpstreamStream>, transport: Transport, home: LinkHome) {
     this.streams = streams
     this.transport = transport
     this.home = home
@@ -35,6 +35,12 @@ export class Http1Link implements UpstreamLink, StreamLink, TransportOwner {
   close(): void {
     this.transport.close()
   }
+
+  leaving(): null {
+    return null
+  }
+
+  left(): void {}
 
   freed(): void {
     this.freeStreams = 1

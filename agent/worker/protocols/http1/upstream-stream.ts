@@ -13,6 +13,7 @@ import type {
   UpstreamOwner,
   UpstreamStream,
 } from '../../forward/streams.ts'
+import { Spares } from '../../transport/spares.ts'
 import { Fate } from '../../transport/transport.ts'
 import type { TransportOwner } from '../../transport/transport.ts'
 import { readBufferBytes } from '../../transport/raw-handle.ts'
@@ -21,6 +22,7 @@ import { ContentWriter } from './content-writer.ts'
 import type { Http1Deps } from './deps.ts'
 import { tallyFault } from './limit-tallies.ts'
 import { Http1Reply } from './reply-message.ts'
+import { EndpointStream } from '../endpoint-stream.ts'
 
 const Phase = { rest: 0, head: 1, content: 2, ended: 3, switched: 4 } as const
 type Phase = (typeof Phase)[keyof typeof Phase]
@@ -37,14 +39,9 @@ export interface StreamLink extends GivenLink {
  * One request over a connection to an endpoint, and its reply. Reused for one request after another, over whatever
  * connection; an idle connection holds none.
  */
-export class Http1UpstreamStream implements UpstreamStream, TransportOwner {
-  isReused = false
-  hasReply = false
-  mayBeRead = false
-  private link: StreamLink | null = null
-  private owner: UpstreamOwner | null = null
+export class Http1UpstreamStream extends EndpointStream<StreamLink> implements UpstreamStream, TransportOwner {
   private readonly deps: Http1Deps
-  private readonly store: { give(stream: Http1UpstreamStream): void }
+  private readonly store: Spares<Http1UpstreamStream>
   private readonly head: Head
   private readonly body: BodyReader = new BodyReader()
   private readonly reply: Http1Reply
@@ -59,15 +56,13 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner {
   private hasSentAll = false
   /** The connection may carry another request when this one is over (R38). */
   private isReusable = false
-  private interims = 0
-  /** Grows with each use and each end, so that what runs sees that it was ended meanwhile. */
-  private serial = 0
   /** The request cannot be said; nothing of it is written. */
   private isMute = false
   /** Start of a reply head that is not whole. */
   private held: Buffer | null = null
 
-  constructor(deps: Http1Deps, store: { give(stream: Http1UpstreamStream): void }) {
+  constructor(deps: Http1Deps, store: Spares<Http1UpstreamStream>) {
+    super()
     this.deps = deps
     this.store = store
     this.head = new Head(deps.strings, deps.settings.limits.maxFields)
@@ -77,16 +72,10 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner {
   }
 
   begin(link: StreamLink, owner: UpstreamOwner, isReused: boolean): void {
-    this.link = link
-    this.owner = owner
-    this.isReused = isReused
-    this.hasReply = false
-    this.mayBeRead = true
+    this.use(link, owner, isReused)
     this.sentBytes = 0
     this.hasSentAll = false
     this.isReusable = false
-    this.interims = 0
-    this.serial++
     this.isMute = false
     this.phase = Phase.head
     link.transport.owner = this
@@ -361,4 +350,9 @@ export class Http1UpstreamStream implements UpstreamStream, TransportOwner {
     this.head.reset()
     this.store.give(this)
   }
+}
+
+/** Streams for reuse. */
+export function http1UpstreamStreams(deps: Http1Deps): Spares<Http1UpstreamStream> {
+  return new Spares((home) => new Http1UpstreamStream(deps, home), null)
 }

@@ -27,6 +27,18 @@ export class ClosedStreams {
     this.reasons[at] = reason
   }
 
+  /** Of a reason, the latest last. */
+  idsOf(reason: ClosedBy): number[] {
+    const { ids, next, reasons } = this
+    if (ids === null) return []
+    const found: number[] = []
+    for (let at = Math.max(0, next - slots); at < next; at++) {
+      const slot = at & (slots - 1)
+      if (reasons![slot] === reason) found.push(ids[slot]!)
+    }
+    return found
+  }
+
   of(id: number): ClosedBy {
     const at = this.ids?.lastIndexOf(id) ?? -1
     return at < 0 ? ClosedBy.unknown : (this.reasons![at] as ClosedBy)

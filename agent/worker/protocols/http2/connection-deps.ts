@@ -1,4 +1,5 @@
-import type { PeerIdentity } from '../../../../contracts/peer-identity.ts'
+import type { CallerAccount } from '../../callers/caller-account.ts'
+import type { Accepted } from '../../listen/accepted.ts'
 import type { LiveTable } from '../../listen/live-table.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Http2Deps } from './deps.ts'
@@ -7,5 +8,5 @@ import type { Http2Deps } from './deps.ts'
 export interface Http2ConnectionDeps extends Http2Deps {
   readonly live: LiveTable
   /** Whose share of the worker's bounds a connection uses. */
-  readonly shareOf: (transport: Transport, identity: PeerIdentity) => string
+  readonly accountOf: (accepted: Accepted, transport: Transport) => CallerAccount
 }

@@ -1,18 +1,20 @@
-import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { Accepted } from '../../listen/accepted.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
-import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
+import { factsOf } from '../../listen/connection-facts.ts'
+import type { ConnectionFacts, DescriptorCopies, Detached, LiveStream, Movable } from '../../listen/movable.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import type { Transport } from '../../transport/transport.ts'
+import type { Spares } from '../../transport/spares.ts'
 import type { Http2ConnectionDeps } from './connection-deps.ts'
+import { Http2DownstreamStream } from './downstream-stream.ts'
 import type { StreamConnection } from './downstream-stream.ts'
-import type { DownstreamStreams } from './downstream-streams.ts'
 import type { Flow } from './flow.ts'
 import { Http2Session } from './session.ts'
 import type { SessionOwner } from './session-core.ts'
 import type { SessionState } from './session-state.ts'
 import type { Sender } from './sender.ts'
+import { CallerConnection } from '../caller-connection.ts'
 
 /**
  * After the notice that no more streams are taken, so long for the caller to have heard it, ms; its answer to a ping
@@ -27,55 +29,39 @@ const Drain = { no: 0, /** The notice was given. */ noticed: 1, /** No more stre
 type Drain = (typeof Drain)[keyof typeof Drain]
 
 /** The caller's side of HTTP/2: gives each stream of its session to an exchange. */
-export class Http2Connection implements SessionOwner, StreamConnection, TimerOwner, Movable {
-  readonly id: number
+export class Http2Connection
+  extends CallerConnection<Http2ConnectionDeps>
+  implements SessionOwner, StreamConnection, TimerOwner, Movable
+{
   readonly protocol = 'http2'
-  readonly accepted: Accepted
   readonly session: Http2Session
   /** Requests that are over. */
   served = 0
-  private readonly deps: Http2ConnectionDeps
-  private readonly streams: DownstreamStreams
+  private readonly streams: Spares<Http2DownstreamStream>
   private readonly timer: Timer
   private drainState: Drain = Drain.no
   private hasCarried = false
   private isOver = false
-  private onReady: ((connection: Movable) => void) | null = null
   /** When it is drained because it could not be moved. */
   private drainAt = Infinity
 
-  constructor(deps: Http2ConnectionDeps, streams: DownstreamStreams, accepted: Accepted, transport: Transport) {
-    this.deps = deps
+  constructor(
+    deps: Http2ConnectionDeps,
+    streams: Spares<Http2DownstreamStream>,
+    accepted: Accepted,
+    transport: Transport,
+  ) {
+    super(deps, accepted)
     this.streams = streams
-    this.id = deps.live.nextId()
-    this.accepted = accepted
     this.session = new Http2Session(deps, transport, true, this)
     this.timer = new Timer(this, 0)
   }
 
-  get listener(): string {
-    return this.accepted.listener.name
-  }
-  get source(): SourceAppSpec | undefined {
-    return this.accepted.source
-  }
-  get localPort(): number {
-    return this.accepted.listener.port
-  }
   get transport(): Transport {
     return this.session.transport
   }
   get sender(): Sender {
     return this.session.sender
-  }
-  get sourceAddress(): string {
-    return this.accepted.proxy?.sourceAddress ?? this.transport.peer().address
-  }
-  get share(): string {
-    return this.deps.shareOf(this.transport, this.accepted.identity)
-  }
-  get callerKey(): string {
-    return this.accepted.source?.app ?? String(this.id)
   }
 
   /** Begins to read. `received`: bytes that were read before. */
@@ -89,7 +75,9 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
 
   takeFlow(): Flow | null {
     this.hasCarried = true
-    return this.streams.take(this).flow
+    const stream = this.streams.take()
+    stream.attach(this)
+    return stream.flow
   }
 
   streamDone(): void {
@@ -103,7 +91,7 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
       return
     }
     this.armIdle()
-    if (this.onReady !== null) this.offer()
+    if (this.onReady !== null) this.offer(this)
   }
 
   onSettings(): void {}
@@ -161,6 +149,16 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
     return !this.isOver && this.drainState === Drain.no && this.session.isBetween
   }
 
+  describe(): ConnectionFacts {
+    const { accepted, served, session, transport } = this
+    return { ...factsOf(accepted, transport), requests: served, streams: session.openStreams }
+  }
+
+  inFlight(): LiveStream[] {
+    const users = [...this.session.streams.values()].map(({ user }) => user)
+    return users.filter((user) => user instanceof Http2DownstreamStream)
+  }
+
   get isIdle(): boolean {
     return this.session.openStreams === 0
   }
@@ -175,20 +173,11 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
   whenReady(callback: ((connection: Movable) => void) | null): void {
     this.onReady = callback
     if (callback === null || this.isOver || this.drainState !== Drain.no) return
-    if (this.isReady) this.offer()
+    if (this.isReady) this.offer(this)
     else if (this.drainAt === Infinity) {
       this.drainAt = this.deps.clock.refresh() + moveMs
       this.deps.wheel.arm(this.timer, this.drainAt)
     }
-  }
-
-  private offer(): void {
-    queueMicrotask(() => {
-      const callback = this.onReady
-      if (callback === null || !this.isReady) return
-      this.onReady = null
-      callback(this)
-    })
   }
 
   detach(copies: DescriptorCopies): Detached | undefined {
@@ -199,16 +188,33 @@ export class Http2Connection implements SessionOwner, StreamConnection, TimerOwn
     const moved = movedAccepted(accepted, transport, deps.clock.now)
     const state = session.state
     const { descriptors, format } = leaveProcess([transport], copies)
-    session.leave()
-    this.onClosed()
+    this.leave()
     return { descriptors, state: { ...format, ...moved, protocol: 'http2', served, session: state } }
   }
 
-  /** Instead of `open`: goes on with a connection of another process. */
-  goOn(state: SessionState): void {
+  /** Instead of `open`: goes on with a connection of another process. `start` of its session follows. */
+  restore(state: SessionState, served: number, drain: number): void {
+    this.served = served
+    this.drainState = drain as Drain
     this.deps.live.add(this)
-    this.armIdle()
-    this.session.goOn(state)
+    this.session.restore(state)
+    if (drain === Drain.noticed) this.deps.wheel.arm(this.timer, this.deps.clock.now + noticeMs)
+    else this.armIdle()
+  }
+
+  /** Everything of the connection itself can be said as data, its streams aside. */
+  get canCross(): boolean {
+    return !this.isOver && this.session.isCarriable
+  }
+
+  get drainStep(): number {
+    return this.drainState
+  }
+
+  /** It goes on in another process; its streams have left. */
+  leave(): void {
+    this.session.leave()
+    this.onClosed()
   }
 
   /** Notice, a ping, then the last id: no stream is opened that is not served (RFC 9113 section 6.8). */

@@ -1,6 +1,6 @@
 import { ClosedBy } from './closed-streams.ts'
 import { errorName, Flag, H2Error, readWord, Setting, writePing, writeSettingsAck } from './frames.ts'
-import { windowUpdatesPerData } from './limits.ts'
+import { pingsPerData, windowUpdatesPerData } from './limits.ts'
 import type { Misuse } from './misuse.ts'
 import type { SessionCore } from './session-core.ts'
 
@@ -8,6 +8,9 @@ import type { SessionCore } from './session-core.ts'
 export class ControlFrames {
   private readonly session: SessionCore
   private readonly misuse: Misuse
+  /** Of the peer, that content of ours explains. */
+  private windowUpdates = 0
+  private pings = 0
 
   constructor(session: SessionCore, misuse: Misuse) {
     this.session = session
@@ -17,7 +20,7 @@ export class ControlFrames {
   onWindowUpdate(id: number, buf: Buffer, from: number, to: number): void {
     if (to - from !== 4) return void this.session.fail(H2Error.frameSize, 'WINDOW_UPDATE of a wrong length')
     const by = readWord(buf, from) & 0x7fffffff
-    if (this.session.sender.dataFrames > 0) this.session.sender.dataFrames -= 1 / windowUpdatesPerData
+    if (this.windowUpdates < this.session.sender.dataFrames * windowUpdatesPerData) this.windowUpdates++
     else this.misuse.windowUpdate()
     if (id === 0) {
       if (by === 0) return void this.session.fail(H2Error.protocol, 'window update by nothing')
@@ -51,7 +54,10 @@ export class ControlFrames {
       this.session.remove(flow, ClosedBy.peer)
       user.onReset(code, code === H2Error.refusedStream, `reset by the peer: ${errorName(code)}`)
     }
-    this.misuse.reset()
+    // An endpoint can reset no more streams than we open, and does so behind each reply that needed no content
+    // (NO_ERROR).
+    if (this.session.isServer) this.misuse.reset()
+    else if (flow === undefined && this.session.closed.of(id) === ClosedBy.unknown) this.misuse.idleFrame()
   }
 
   onPriority(id: number, buf: Buffer, from: number, to: number): void {
@@ -100,7 +106,8 @@ export class ControlFrames {
     if (to - from !== 8) return void this.session.fail(H2Error.frameSize, 'PING of a wrong length')
     if ((flags & Flag.ack) === 0) {
       writePing(this.session.sender.frames(), buf, from, true)
-      this.misuse.idleFrame()
+      if (this.pings < this.session.sender.dataFrames * pingsPerData) this.pings++
+      else this.misuse.idleFrame()
     } else if (this.session.pings > 0) {
       this.session.pings--
       this.session.owner.onPong()

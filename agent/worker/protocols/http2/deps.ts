@@ -1,12 +1,13 @@
+import { defaultLimits } from '../../../../contracts/snapshot.ts'
 import type { LimitsSpec } from '../../../../contracts/snapshot.ts'
 import type { Tier } from '../../../../contracts/words.ts'
 import type { Tallies } from '../../observe/tallies.ts'
 import type { Clock } from '../../transport/clock.ts'
+import type { OutputPool } from '../../transport/output-pool.ts'
 import type { TimerWheel } from '../../transport/timer-wheel.ts'
 import type { HeadReader } from './head-reader.ts'
 import type { Scratch } from './hpack/decoder.ts'
 import type { NameTable } from './hpack/names.ts'
-import type { OutputPool } from './output-pool.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { RequestWriter } from './request-writer.ts'
 
@@ -24,14 +25,17 @@ export interface Http2Deps {
   readonly debug: (message: string) => void
 }
 
-/** Sources: Envoy's edge advice (100 streams, 64 KiB, 1 MiB). */
-export const defaultBounds: Http2Bounds = { maxStreams: 100, streamWindow: 65_536, connectionWindow: 1_048_576 }
+/** A snapshot of a release that did not know them says nothing of them. */
+function boundsOf(limits: Partial<LimitsSpec>): Http2Bounds {
+  const { connectionWindowBytes, maxStreams, streamWindowBytes } = { ...defaultLimits, ...limits }
+  return { maxStreams, streamWindow: streamWindowBytes, connectionWindow: connectionWindowBytes }
+}
 
 /** What changes with the snapshot: bounds, and who we are in forwarded heads. One per worker. */
 export class Http2Settings {
   limits: LimitsSpec
-  /** Of one connection. */
-  bounds: Http2Bounds = defaultBounds
+  /** Of connections that begin; the others keep theirs. */
+  bounds!: Http2Bounds
   replies!: ReplyWriter
   requests!: RequestWriter
 
@@ -43,11 +47,13 @@ export class Http2Settings {
 
   take(limits: LimitsSpec, pseudonym: string, tier: Tier): void {
     this.limits = limits
+    this.bounds = boundsOf(limits)
     this.replies = new ReplyWriter(pseudonym, tier)
     this.requests = new RequestWriter(pseudonym)
   }
 }
 
+/** What one connection announces, for as long as it lives. */
 export interface Http2Bounds {
   /** Streams of a caller's connection at once. */
   readonly maxStreams: number

@@ -10,6 +10,9 @@ import type {
   StreamOwner,
 } from '../../forward/streams.ts'
 import type { Accepted } from '../../listen/accepted.ts'
+import type { LiveStream } from '../../listen/movable.ts'
+import type { Shape } from '../../listen/shape.ts'
+import { Spares } from '../../transport/spares.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import type { Transport } from '../../transport/transport.ts'
@@ -17,17 +20,34 @@ import { Flow } from './flow.ts'
 import type { FlowUser } from './flow.ts'
 import { FlowTransport } from './flow-transport.ts'
 import { H2Error } from './frames.ts'
+import { headFrom, headShape, headState } from './head-state.ts'
+import type { HeadState } from './head-state.ts'
 import type { Http2ConnectionDeps } from './connection-deps.ts'
 import type { Http2Head } from './head.ts'
 import { Http2Request } from './request-message.ts'
-import type { Caller } from './request-message.ts'
+import { CallerStream } from '../caller-stream.ts'
+import type { CallingConnection } from '../caller-stream.ts'
 import type { Sender, WriteMark } from './sender.ts'
 
+/** What only it knows of a request under way, as plain data. */
+export interface DownstreamState {
+  readonly head: HeadState
+  readonly isWhole: boolean
+  readonly isNamedByHost: boolean
+  /** Its reply. */
+  readonly hasBegun: boolean
+}
+
+export const downstreamShape: Shape = {
+  head: headShape,
+  isWhole: 'boolean',
+  isNamedByHost: 'boolean',
+  hasBegun: 'boolean',
+}
+
 /** The connection under a stream. */
-export interface StreamConnection extends Caller {
+export interface StreamConnection extends CallingConnection {
   readonly accepted: Accepted
-  readonly callerKey: string
-  readonly share: string
   readonly sender: Sender
   readonly transport: Transport
   /** One more request was answered, or given up. */
@@ -35,14 +55,17 @@ export interface StreamConnection extends Caller {
 }
 
 /** One request of a connection and the reply to it. Reused with its exchange. */
-export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerOwner {
+export class Http2DownstreamStream
+  extends CallerStream<StreamConnection>
+  implements DownstreamStream, FlowUser, TimerOwner
+{
   readonly request: Http2Request = new Http2Request()
   readonly owner: StreamOwner
   flow: Flow = new Flow(this)
   readonly contentTarget = null
-  private connection!: StreamConnection
+  streamId = 0
   private readonly deps: Http2ConnectionDeps
-  private readonly store: { give(stream: Http2DownstreamStream): void }
+  private readonly store: Spares<Http2DownstreamStream>
   private readonly timer: Timer
   /** The exchange runs. */
   isStarted = false
@@ -57,11 +80,8 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
   /** Where the reply was begun. */
   private mark: WriteMark | null = null
 
-  constructor(
-    deps: Http2ConnectionDeps,
-    store: { give(stream: Http2DownstreamStream): void },
-    openExchange: OpenExchange,
-  ) {
+  constructor(deps: Http2ConnectionDeps, store: Spares<Http2DownstreamStream>, openExchange: OpenExchange) {
+    super()
     this.deps = deps
     this.store = store
     this.timer = new Timer(this, 0)
@@ -69,9 +89,8 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
   }
 
   /** For the next request of `connection`. */
-  attach(connection: StreamConnection): void {
-    this.connection = connection
-    this.request.caller = connection
+  override attach(connection: StreamConnection): void {
+    super.attach(connection)
     this.isOver = false
   }
 
@@ -80,19 +99,11 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
     const { accepted } = this.connection
     return this.request.asksUpgrade ? { ...accepted, onEnd() {} } : accepted
   }
-  get callerKey(): string {
-    return this.connection.callerKey
-  }
-  get share(): string {
-    return this.connection.share
-  }
-  get sourceAddress(): string {
-    return this.connection.sourceAddress
-  }
 
   // ---- the request
 
   onHead(head: Http2Head, isWhole: boolean): void {
+    this.streamId = this.flow.id
     this.request.wire = head
     this.request.isWhole = isWhole
     this.hasHead = true
@@ -104,7 +115,12 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
     this.owner.start()
   }
 
+  /**
+   * What comes behind extended CONNECT waits for the application's word, within the window: an application of HTTP/1.1
+   * that does not switch would read it as its next request.
+   */
   accepts(count: number): boolean {
+    if (this.request.asksUpgrade) return false
     if (this.owner.accepts(count)) return true
     if (this.isStarted || this.isOver) return false
     this.start()
@@ -149,6 +165,7 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
 
   onFault(fault: RequestFault): void {
     if (!this.hasHead) {
+      this.streamId = this.flow.id
       this.owner.refuseHead(fault)
       return
     }
@@ -269,6 +286,68 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
     if (!this.isOver) this.owner.onDrained()
   }
 
+  // ---- for an operator
+
+  get ordinal(): number {
+    return this.streamId
+  }
+
+  get facts(): LiveStream['facts'] {
+    return this.isStarted && !this.isOver ? this.owner.facts : null
+  }
+
+  endBy(why: string): void {
+    if (this.isStarted && !this.isOver) this.owner.endBy(why)
+  }
+
+  // ---- leaving this process
+
+  /** Whose it is. */
+  get carrier(): StreamConnection {
+    return this.connection
+  }
+
+  /** Its exchange runs, and nothing of it is in hand. */
+  get isCarriable(): boolean {
+    return this.isStarted && !this.isOver && !this.isTold
+  }
+
+  get headBytes(): number {
+    return this.request.wire.fields.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  get state(): DownstreamState {
+    const { hasBegun, request } = this
+    const { isNamedByHost, isWhole, wire } = request
+    return { head: headState(wire), isWhole, isNamedByHost, hasBegun }
+  }
+
+  /** Behind `attach`: goes on with a request of another process, whose exchange follows. */
+  restore(flow: Flow, state: DownstreamState): void {
+    this.flow = flow
+    this.streamId = flow.id
+    flow.user = this
+    this.request.wire = headFrom(state.head, this.deps.names)
+    this.request.isWhole = state.isWhole
+    this.request.isNamedByHost = state.isNamedByHost
+    this.isStarted = true
+    this.hasHead = true
+    this.hasBegun = state.hasBegun
+    this.hasPassed = state.hasBegun
+  }
+
+  /** It and its exchange are there again: the time for content runs. */
+  wake(): void {
+    if (!this.isOver) this.watchContent()
+  }
+
+  /** It goes on elsewhere; so does its exchange, which has left. */
+  leave(): void {
+    this.flow = new Flow(this)
+    this.isOver = true
+    this.rest()
+  }
+
   // ---- the end
 
   done(): void {
@@ -297,6 +376,11 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
   private letGo(): void {
     if (this.isOver) return
     this.isOver = true
+    this.connection.streamDone()
+    this.rest()
+  }
+
+  private rest(): void {
     this.deps.wheel.disarm(this.timer)
     this.request.reset()
     this.isStarted = false
@@ -305,7 +389,6 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
     this.hasBegun = false
     this.hasPassed = false
     this.mark = null
-    this.connection.streamDone()
     this.store.give(this)
   }
 
@@ -314,4 +397,15 @@ export class Http2DownstreamStream implements DownstreamStream, FlowUser, TimerO
     this.deps.wheel.drop(this.timer)
     this.owner.retire()
   }
+}
+
+/** Streams for reuse, each with its exchange. */
+export function http2DownstreamStreams(
+  deps: Http2ConnectionDeps,
+  openExchange: OpenExchange,
+): Spares<Http2DownstreamStream> {
+  return new Spares(
+    (home) => new Http2DownstreamStream(deps, home, openExchange),
+    (stream) => stream.retire(),
+  )
 }

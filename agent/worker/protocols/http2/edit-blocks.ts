@@ -9,6 +9,11 @@ export function blockOf(fields: Fields): Buffer {
   return Buffer.from(out.view())
 }
 
+/** Via of a message that came in HTTP/1.1, and of one that came in HTTP/2. `pseudonym`: our name in it. */
+export function viaBlocks(pseudonym: string): readonly [Buffer, Buffer] {
+  return [blockOf([['via', `1.1 ${pseudonym}`]]), blockOf([['via', `2.0 ${pseudonym}`]])]
+}
+
 /**
  * What edits add, as blocks. Edits are part of the snapshot, or of an answer to one request; what was made of them
  * lives here as long as they do.

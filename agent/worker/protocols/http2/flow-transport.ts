@@ -20,10 +20,13 @@ export class FlowTransport implements Transport, FlowUser {
   private readonly flow: Flow
   private readonly under: Transport
   private isReading = false
+  /** The peer's end came before this transport. */
+  private owesEnd: boolean
 
   constructor(flow: Flow, under: Transport) {
     this.flow = flow
     this.under = under
+    this.owesEnd = flow.isEndTold
     flow.user = this
     flow.pause()
   }
@@ -64,7 +67,11 @@ export class FlowTransport implements Transport, FlowUser {
     if (this.isReading || this.isClosed) return
     this.isReading = true
     setImmediate(() => {
-      if (this.isReading && !this.isClosed) this.flow.resume()
+      if (!this.isReading || this.isClosed) return
+      this.flow.resume()
+      if (!this.owesEnd) return
+      this.owesEnd = false
+      this.owner.onEnd()
     })
   }
 

@@ -28,7 +28,8 @@ export interface FlowUser {
   onPause(): void
   /**
    * It ended before both sides had said their ends. `isUnprocessed`: the peer says that it did nothing with it
-   * (REFUSED_STREAM, or above the last id of its GOAWAY).
+   * (REFUSED_STREAM, or above the last id of its GOAWAY). `code` of a connection that ended: of the connection error
+   * that was found, else CANCEL.
    */
   onReset(code: number, isUnprocessed: boolean, why: string): void
   /** After `flush` had answered false: everything was taken. */
@@ -46,6 +47,9 @@ export interface FlowSession {
   writeReset(flow: Flow, code: H2Error): void
   released(flow: Flow): void
 }
+
+/** Why a stream was reset whose peer opened no window for too long. */
+export const tookNothing = 'the peer took nothing for too long'
 
 /** Nobody: what comes is thrown away. */
 export const nobody: FlowUser = {

@@ -24,7 +24,7 @@ export const headFaults = {
   status: malformed('malformed status code'),
   switching: malformed('101, which this protocol does not know'),
   traceContent: malformed('TRACE with content'),
-  connect: { status: 501, code: 'E_HTTP_METHOD', reason: 'CONNECT is not served here' },
+  connect: { status: 501, code: 'E_HTTP_METHOD', reason: 'CONNECT is served for WebSockets only' },
   trailers: malformed('trailers that do not end the message, or hold pseudo fields'),
   bytes: tooLarge('head larger than the limit'),
   fields: tooLarge('more fields than the limit'),

@@ -185,7 +185,7 @@ export class HeadReader implements FieldSink {
     const { method, protocol, scheme, target } = this
     if (method === '') return headFaults.pseudoMissing
     if (!isToken(method)) return headFaults.method
-    if (method === 'CONNECT' && protocol === '') return headFaults.connect
+    if (method === 'CONNECT' && protocol !== 'websocket') return headFaults.connect
     if (protocol !== '' && method !== 'CONNECT') return headFaults.pseudoName
     if (scheme === '' || target === '') return headFaults.pseudoMissing
     if (!schemePattern.test(scheme)) return headFaults.scheme

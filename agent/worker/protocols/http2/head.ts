@@ -4,7 +4,27 @@ import type { FieldVisitor, Fields } from '../../forward/streams.ts'
 import type { Field } from './hpack/field.ts'
 
 /** Pseudo fields of a block, and what was found out while it was read. '' = absent, -1 = not said. */
-export interface HeadFacts {
+export type HeadFacts = Pick<
+  Http2Head,
+  | 'method'
+  | 'scheme'
+  | 'authority'
+  | 'path'
+  | 'query'
+  | 'protocol'
+  | 'status'
+  | 'contentLength'
+  | 'takesTrailers'
+  | 'maxForwards'
+>
+
+/**
+ * One header block as it was read: a head of a request or a reply, or trailers. Never changed, so it may be kept and
+ * shared: the same bytes may give the same object again. `fields`: those that are no pseudo fields, as they came, Host
+ * and Content-Length included.
+ */
+export class Http2Head {
+  readonly fields: readonly Field[]
   readonly method: string
   readonly scheme: string
   /** Lower case; of `:authority`, else of Host. */
@@ -18,25 +38,6 @@ export interface HeadFacts {
   readonly status: number
   readonly contentLength: number
   /** `TE: trailers`. */
-  readonly takesTrailers: boolean
-  readonly maxForwards: number
-}
-
-/**
- * One header block as it was read: a head of a request or a reply, or trailers. Never changed, so it may be kept and
- * shared: the same bytes may give the same object again. `fields`: those that are no pseudo fields, as they came, Host
- * and Content-Length included.
- */
-export class Http2Head implements HeadFacts {
-  readonly fields: readonly Field[]
-  readonly method: string
-  readonly scheme: string
-  readonly authority: string
-  readonly path: string
-  readonly query: string
-  readonly protocol: string
-  readonly status: number
-  readonly contentLength: number
   readonly takesTrailers: boolean
   readonly maxForwards: number
   /** How often it was read. */

@@ -9,8 +9,6 @@ export const maxContinuations = 8
 export const pauseAboveBytes = 65_536
 /** Above it a connection is given up: replies of a peer that does not read. */
 export const maxUnsentBytes = 4 * 1024 * 1024
-/** Output of one turn that is written at once, before the turn is over. */
-export const flushAboveBytes = 65_536
 
 /** A budget that refills: `burst` at once, `perSecond` for ever. */
 export interface Budget {
@@ -25,3 +23,5 @@ export const idleFrameBudget: Budget = { burst: 500, perSecond: 50 }
 /** WINDOW_UPDATE beyond those that our DATA explains: so many per DATA frame sent are free. */
 export const windowBudget: Budget = { burst: 500, perSecond: 50 }
 export const windowUpdatesPerData = 10
+/** Libraries of gRPC measure a path by a PING behind content that they got: so many per DATA frame sent are free. */
+export const pingsPerData = 1

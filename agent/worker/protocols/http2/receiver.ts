@@ -34,7 +34,6 @@ export class Receiver implements FrameSink {
   private readonly blocks: HeadBlocks
   private prefaceLeft: number
   private window: number = defaultWindow
-  private readonly windowSize: number
   /** Taken, and not given back to the peer. */
   private credit = 0
   /** Stream of the block whose frames are still coming; 0 = none. */
@@ -52,7 +51,10 @@ export class Receiver implements FrameSink {
     this.decoder = new HpackDecoder(deps.names, deps.scratch)
     this.blocks = new HeadBlocks(this.decoder, deps.heads, session.isServer ? slotsOfCaller : slotsOfEndpoint)
     this.prefaceLeft = session.isServer ? preface.length : 0
-    this.windowSize = deps.settings.bounds.connectionWindow
+  }
+
+  private get windowSize(): number {
+    return this.session.bounds.connectionWindow
   }
 
   /** How many bytes the window of the connection is widened by at its start. */
@@ -99,11 +101,15 @@ export class Receiver implements FrameSink {
     }
   }
 
-  goOn(state: SessionState): void {
+  get tableBytes(): number {
+    return this.decoder.table.size
+  }
+
+  restore(state: SessionState): void {
     this.prefaceLeft = 0
     this.window = state.receiveWindow
     this.credit = state.credit
-    this.decoder.goOn(state.table.maxSize, state.table.fields)
+    this.decoder.restore(state.table.maxSize, state.table.fields)
   }
 
   /** The stream is over: what it kept is given back. */
@@ -245,7 +251,7 @@ export class Receiver implements FrameSink {
     const head = this.read(buf, from, to, BlockKind.request)
     this.session.lastId = id
     if (head === undefined || id > this.session.promisedId) return
-    const flow = this.session.streams.size < this.deps.settings.bounds.maxStreams ? this.session.owner.takeFlow() : null
+    const flow = this.session.streams.size < this.session.bounds.maxStreams ? this.session.owner.takeFlow() : null
     if (flow === null) {
       this.deps.tallies.http2RefusedStreams++
       this.session.strayError(id, H2Error.refusedStream)
@@ -280,7 +286,7 @@ export class Receiver implements FrameSink {
     flow.user.onFault(fault)
     if (flow.session === this.session && flow.id === id) {
       const { user } = flow
-      if (flow.isLocalDone || flow.isEnding) return
+      if (this.session.isServer && (flow.isLocalDone || flow.isEnding)) return
       this.session.writeReset(flow, H2Error.protocol)
       user.onReset(H2Error.protocol, false, fault.reason)
     }
@@ -298,13 +304,16 @@ export class Receiver implements FrameSink {
     const head = this.read(buf, from, to, BlockKind.trailers)
     if (head === undefined) return
     flow.isRemoteDone = true
-    if (head !== null && this.blockIsWhole) {
+    if (head === null || !this.blockIsWhole) {
+      this.blocks.fault ??= headFaults.trailers
+      this.tellFault(flow)
+    } else if (!this.isLengthRight(flow)) {
+      this.blocks.fault = headFaults.contentDiffers
+      this.tellFault(flow)
+    } else {
       flow.remoteTrailers = head.trailerFields()
       this.tellEnd(flow)
-      return
     }
-    this.blocks.fault ??= headFaults.trailers
-    this.tellFault(flow)
   }
 
   private onReplyBlock(flow: Flow, buf: Buffer, from: number, to: number): void {

@@ -27,7 +27,7 @@ export class RemoteSettings {
     }
   }
 
-  goOn(state: SessionState['remote']): void {
+  restore(state: SessionState['remote']): void {
     const bound = (value: number): number => (value < 0 ? Infinity : value)
     this.isKnown = true
     this.maxStreams = bound(state.maxStreams)

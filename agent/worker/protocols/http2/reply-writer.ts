@@ -4,7 +4,7 @@ import { Field as FieldId, isHopByHop } from '../../../../http1/field-names.ts'
 import { isFieldValue } from '../../../../http1/field-text.ts'
 import type { Answer, HeaderEdits, ReplyEdits, ReplyMessage } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
-import { blockOf, EditBlocks } from './edit-blocks.ts'
+import { blockOf, EditBlocks, viaBlocks } from './edit-blocks.ts'
 import { Http2Head } from './head.ts'
 import { writeField, writeKnownField, writeStatus } from './hpack/encoder.ts'
 import { nameKind, NameKind } from './hpack/field.ts'
@@ -30,7 +30,7 @@ export class ReplyWriter {
   constructor(pseudonym: string, tier: Tier) {
     this.tier = blockOf([[headers.tier, tier]])
     this.nothingDelivered = blockOf([[headers.tier, nothingDelivered]])
-    this.via = [blockOf([['via', `1.1 ${pseudonym}`]]), blockOf([['via', `2.0 ${pseudonym}`]])]
+    this.via = viaBlocks(pseudonym)
   }
 
   /** False when the message cannot be said in HTTP/2: what was written must be taken back. */

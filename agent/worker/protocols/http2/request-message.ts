@@ -1,15 +1,8 @@
 import { Field as FieldId } from '../../../../http1/field-names.ts'
 import { tokenBytes } from '../../../../http1/byte-classes.ts'
-import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
 import type { FieldVisitor, RequestMessage } from '../../forward/streams.ts'
+import { CallerRequest } from '../caller.ts'
 import { Http2Head } from './head.ts'
-
-/** Who calls, as the connection knows it. */
-export interface Caller {
-  readonly localPort: number
-  readonly sourceAddress: string
-  readonly source: SourceAppSpec | undefined
-}
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 /**
@@ -35,13 +28,13 @@ const noHead = new Http2Head([], {
  * The head of a request in HTTP/2. Reused, with its stream, for one request after another; the head itself lives as
  * long as somebody holds it. Extended CONNECT for a WebSocket is what a GET that asks for an upgrade is in HTTP/1.1.
  */
-export class Http2Request implements RequestMessage {
-  caller!: Caller
+export class Http2Request extends CallerRequest implements RequestMessage {
   wire: Http2Head = noHead
   /** The message is over with its head. */
   isWhole = false
-  isNamedByHost = false
-  readonly scheme = 'http'
+  /** Of gRPC it is told by its own field. */
+  readonly callerTimeoutMs = -1
+  readonly speaks = null
   readonly protocol = 'HTTP/2'
 
   get method(): string {
@@ -55,18 +48,6 @@ export class Http2Request implements RequestMessage {
   }
   get authority(): string {
     return this.wire.authority
-  }
-  get localPort(): number {
-    return this.caller.localPort
-  }
-  get namedPort(): number {
-    return this.isNamedByHost ? portOf(this.wire.authority) : 0
-  }
-  get sourceAddress(): string {
-    return this.caller.sourceAddress
-  }
-  get source(): SourceAppSpec | undefined {
-    return this.caller.source
   }
   get isIdempotent(): boolean {
     return idempotent.has(this.wire.method)
@@ -113,11 +94,9 @@ export class Http2Request implements RequestMessage {
 
   copy(): Http2Request {
     const copied = new Http2Request()
-    const { localPort, source, sourceAddress } = this
-    copied.caller = { localPort, source, sourceAddress }
+    this.tell(copied)
     copied.wire = this.wire
     copied.isWhole = this.isWhole
-    copied.isNamedByHost = this.isNamedByHost
     return copied
   }
 
@@ -126,12 +105,4 @@ export class Http2Request implements RequestMessage {
     this.isWhole = false
     this.isNamedByHost = false
   }
-}
-
-/** 0 = none. */
-function portOf(authority: string): number {
-  const colon = authority.lastIndexOf(':')
-  if (colon < 0 || authority.endsWith(']')) return 0
-  const port = Number(authority.slice(colon + 1))
-  return port > 0 && port < 65_536 ? port : 0
 }

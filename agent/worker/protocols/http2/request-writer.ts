@@ -4,12 +4,16 @@ import { isFieldValue, isToken } from '../../../../http1/field-text.ts'
 import { Head } from '../../../../http1/head.ts'
 import type { HeaderEdits, RequestEdits, RequestMessage, TraceContext } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
+import { blockOf, viaBlocks } from './edit-blocks.ts'
 import { Http2Head } from './head.ts'
 import { writeField, writeKnownField } from './hpack/encoder.ts'
 import { FieldName, NameKind } from './hpack/field.ts'
 
 /** Names of messages of other protocols that are remembered with what they are. Emptied there. */
 const maxNames = 2048
+
+const scheme = blockOf([[':scheme', 'http']])
+const takesTrailers = blockOf([['te', 'trailers']])
 
 /**
  * Writes the heads of forwarded requests: what concerns one connection only (R17) and identity fields (R36) are left
@@ -19,17 +23,18 @@ const maxNames = 2048
 export class RequestWriter {
   private readonly names = new Map<string, FieldName>()
   private readonly edits: HeaderEdits[] = []
-  private readonly via: readonly [string, string]
+  private readonly via: readonly [Buffer, Buffer]
   private out!: Output
   private drops = false
   private isSayable = true
   private hasGrpcTimeout = false
   private keepsExpect = true
   private countsForwards = false
+  private isConnect = false
 
   /** `pseudonym`: our name in Via. */
   constructor(pseudonym: string) {
-    this.via = [`1.1 ${pseudonym}`, `2.0 ${pseudonym}`]
+    this.via = viaBlocks(pseudonym)
   }
 
   /** Whether the message can be said in HTTP/2. Asked before anything of it is written. */
@@ -55,20 +60,21 @@ export class RequestWriter {
     this.hasGrpcTimeout = edits.grpcTimeout !== null
     this.keepsExpect = edits.keepsAsks
     this.countsForwards = method === 'OPTIONS' || method === 'TRACE'
-    writeField(out, ':method', protocol === '' ? method : 'CONNECT')
-    if (protocol !== '') writeField(out, ':protocol', protocol)
-    writeField(out, ':scheme', 'http')
+    this.isConnect = protocol !== ''
+    writeField(out, ':method', this.isConnect ? 'CONNECT' : method)
+    if (this.isConnect) writeField(out, ':protocol', protocol)
+    out.append(scheme)
     writeField(out, ':path', edits.target ?? (query === '' ? path : `${path}?${query}`))
     writeField(out, ':authority', edits.authority ?? request.authority)
     const isOurs = wire instanceof Http2Head
     if (isOurs) this.copyFields(wire)
     else request.eachField(this.visit)
-    if (request.takesTrailers) writeField(out, 'te', 'trailers')
+    if (request.takesTrailers) out.append(takesTrailers)
     if (request.hasContent && request.contentLength >= 0) {
       writeField(out, 'content-length', String(request.contentLength))
     }
     for (const { fields } of this.edits) for (const [name, value] of fields) writeField(out, name, value)
-    writeField(out, 'via', this.via[isOurs ? 1 : 0])
+    out.append(this.via[isOurs ? 1 : 0])
     if (edits.grpcTimeout !== null) writeField(out, 'grpc-timeout', edits.grpcTimeout)
     if (edits.source !== '' && isFieldValue(edits.source)) writeField(out, headers.source, edits.source)
     if (edits.trace !== null) writeField(out, 'traceparent', traceParent(edits.trace))
@@ -100,6 +106,8 @@ export class RequestWriter {
 
   private readonly visit = (name: string, value: string): void => {
     const { id } = this.nameOf(name)
+    // RFC 8441 section 5: there is neither a key nor a hash of it
+    if (this.isConnect && name === 'sec-websocket-key') return
     if (id !== FieldId.other && !this.mayPass(id, value)) return
     if (this.drops && this.isDropped(name)) return
     writeField(this.out, name, value)

@@ -1,6 +1,9 @@
 import type { Fields } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
+import type { OutputPool } from '../../transport/output-pool.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { TurnWriter } from '../turn-writer.ts'
+import type { TurnWriterOwner } from '../turn-writer.ts'
 import type { Flow } from './flow.ts'
 import {
   defaultFrameBytes,
@@ -13,8 +16,7 @@ import {
   writeFrameHead,
 } from './frames.ts'
 import { writeField, writeTableReset } from './hpack/encoder.ts'
-import { flushAboveBytes, maxUnsentBytes } from './limits.ts'
-import type { OutputPool, Writer } from './output-pool.ts'
+import { maxUnsentBytes } from './limits.ts'
 
 /** Where a message was begun, and what the windows were then. */
 export interface WriteMark {
@@ -24,11 +26,7 @@ export interface WriteMark {
   readonly streamWindow: number
 }
 
-export interface SenderOwner {
-  /** All the streams of a connection whose peer does not read. */
-  onTooMuchUnsent(): void
-  /** The kernel does not take what was written, or does again. */
-  onSlow(isSlow: boolean): void
+export interface SenderOwner extends TurnWriterOwner {
   /** Content of a stream waits for its window, or for the kernel. */
   onStalled(): void
   /** The end of our message was written. */
@@ -37,25 +35,17 @@ export interface SenderOwner {
 }
 
 /**
- * What a connection writes: frames put together in memory of its own until the end of the turn, content within the
- * windows, and the streams that wait for one. Frames of content for the same stream that follow each other become one.
+ * What a connection writes: content within the windows, and the streams that wait for one. Frames of content for the
+ * same stream that follow each other become one.
  */
-export class Sender implements Writer {
+export class Sender extends TurnWriter<SenderOwner> {
   /** Bytes of content that the peer takes on the whole connection. */
   window: number = defaultWindow
-  /** The kernel does not take what was written last. */
-  isSlow = false
-  slowSince = 0
   /** The peer's decoder must hear that its table is not used. */
   mustResetTable = true
+  /** Written so far: they explain window updates and pings of the peer. */
   dataFrames = 0
   private writes = 0
-  private readonly transport: Transport
-  private readonly pool: OutputPool
-  private readonly owner: SenderOwner
-  private out: Output | null = null
-  private isDue = false
-  private isClosed = false
   /**
    * The frame of content, or the head, that was written last, while nothing follows it: its stream and where it begins.
    */
@@ -68,27 +58,13 @@ export class Sender implements Writer {
   private readonly waiting = new Set<Flow>()
 
   constructor(transport: Transport, pool: OutputPool, owner: SenderOwner) {
-    this.transport = transport
-    this.pool = pool
-    this.owner = owner
+    super(transport, pool, owner, maxUnsentBytes)
   }
 
   /** Where the next frame goes. It leaves at the end of the turn. */
   frames(): Output {
     this.lastFlow = null
     return this.open()
-  }
-
-  private open(): Output {
-    if (!this.isDue && !this.isClosed) {
-      this.isDue = true
-      this.pool.flushSoon(this)
-    }
-    return (this.out ??= this.pool.take())
-  }
-
-  get unsentBytes(): number {
-    return this.out?.length ?? 0
   }
 
   // ---- heads
@@ -121,7 +97,7 @@ export class Sender implements Writer {
     this.lastAt = this.headAt
     this.lastIsData = false
     if (isWhole) this.localDone(flow)
-    this.afterFrame(out)
+    this.afterFrame()
   }
 
   /** What was written of a head is taken back: it cannot be said. */
@@ -198,7 +174,7 @@ export class Sender implements Writer {
       at += count
       flow.sendWindow -= count
       this.window -= count
-      this.afterFrame(out)
+      this.afterFrame()
     }
     if (at > from) flow.stalledSince = this.owner.now
     return at
@@ -228,7 +204,7 @@ export class Sender implements Writer {
       writeFrameHead(out, 0, FrameType.data, Flag.endStream, flow.id)
     }
     this.localDone(flow)
-    this.afterFrame(out)
+    this.afterFrame()
   }
 
   private localDone(flow: Flow): void {
@@ -298,51 +274,36 @@ export class Sender implements Writer {
 
   // ---- to the kernel
 
-  private afterFrame(out: Output): void {
-    if (out.length >= flushAboveBytes) this.write()
-  }
-
-  flushTurn(): void {
-    this.isDue = false
-    this.write()
-  }
-
-  /** Writes what there is, unless the kernel still has something of before. */
-  write(): void {
-    const { out } = this
-    if (out === null || this.isClosed) return
-    if (this.isSlow) {
-      if (out.length > maxUnsentBytes) this.owner.onTooMuchUnsent()
-      return
-    }
-    this.out = null
+  protected onLeaving(): void {
     this.lastFlow = null
     this.writes++
-    const isTaken = out.length === 0 || this.transport.write(out)
-    this.pool.give(out)
-    if (isTaken) return
-    this.isSlow = true
-    this.slowSince = this.owner.now
-    this.owner.onSlow(true)
   }
 
-  onDrained(): void {
-    this.isSlow = false
+  override onDrained(): void {
+    super.onDrained()
+    if (!this.isSlow) this.push()
+  }
+
+  // ---- leaving this process
+
+  /** What the kernel has no room for yet; taken out. */
+  takeUnsent(): Buffer {
+    const { out } = this
+    const bytes = out === null ? Buffer.alloc(0) : Buffer.from(out.bytes.subarray(0, out.length))
+    out?.clear()
+    return bytes
+  }
+
+  /** Goes on with the streams of another process: those that wait, and what was written and not sent. */
+  restore(flows: Iterable<Flow>, unsent: Buffer): void {
+    if (unsent.length > 0) this.frames().append(unsent)
     this.write()
-    if (!this.isSlow) {
-      this.owner.onSlow(false)
-      this.push()
-    }
+    for (const flow of flows) if (flow.unsent.length > 0 || flow.isAwaited || flow.isEnding) this.wait(flow)
+    this.push()
   }
 
-  /** The connection is over: nothing is written any more. */
-  close(): void {
-    this.isClosed = true
-    if (this.out !== null) {
-      this.out.clear()
-      this.pool.give(this.out)
-    }
-    this.out = null
+  override close(): void {
+    super.close()
     this.waiting.clear()
   }
 }

@@ -1,4 +1,5 @@
 import type { ClosedBy, ClosedStreams } from './closed-streams.ts'
+import type { Http2Bounds } from './deps.ts'
 import type { Flow, FlowSession } from './flow.ts'
 import type { H2Error } from './frames.ts'
 import type { RemoteSettings } from './remote-settings.ts'
@@ -23,6 +24,7 @@ export interface SessionOwner {
 /** A session, as its own parts use it. */
 export interface SessionCore extends FlowSession {
   readonly isServer: boolean
+  readonly bounds: Http2Bounds
   readonly isEnding: boolean
   readonly owner: SessionOwner
   readonly sender: Sender

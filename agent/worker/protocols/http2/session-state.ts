@@ -1,4 +1,10 @@
-/** A session without an open stream, as plain data: what its other half in the next process needs to go on. */
+import { misfit } from '../../listen/shape.ts'
+import type { Shape } from '../../listen/shape.ts'
+import type { Http2Bounds } from './deps.ts'
+import { flowShape } from './flow-state.ts'
+import type { FlowState } from './flow-state.ts'
+
+/** A session as plain data: what its other half in the next process needs to go on. */
 export interface SessionState {
   readonly lastId: number
   readonly sendWindow: number
@@ -16,21 +22,55 @@ export interface SessionState {
   }
   /** The decoder's table, oldest first. */
   readonly table: { readonly maxSize: number; readonly fields: readonly (readonly [name: string, value: string])[] }
+  /** What its peer was told; absent from a release where they were the same everywhere. */
+  readonly bounds?: Http2Bounds
+  /** Absent from a release that moved sessions without streams only. */
+  readonly open?: OpenState
 }
 
-const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= -1
+/** What only a session with streams has, or one that was told of its end. */
+export interface OpenState {
+  readonly flows: readonly FlowState[]
+  /** Pings of ours without an answer. */
+  readonly pings: number
+  readonly promisedId: number
+  readonly isGoneAway: boolean
+  /** Streams that we have reset: what the peer sent before it knew is no error. */
+  readonly resetIds: readonly number[]
+}
+
+const shape: Shape = {
+  lastId: 'number',
+  sendWindow: 'number',
+  receiveWindow: 'number',
+  credit: 'number',
+  received: 'string',
+  remote: {
+    maxStreams: 'number',
+    initialWindow: 'number',
+    maxFrameBytes: 'number',
+    maxHeadBytes: 'number',
+    takesConnect: 'boolean',
+  },
+  table: { maxSize: 'number', fields: ['list', ['row', 'string', 'string']] },
+}
+
+const boundsShape: Shape = { maxStreams: 'number', streamWindow: 'number', connectionWindow: 'number' }
+
+const openShape: Shape = {
+  flows: ['list', flowShape],
+  pings: 'number',
+  promisedId: 'number',
+  isGoneAway: 'boolean',
+  resetIds: ['list', 'number'],
+}
 
 /** null = not what `SessionState` says. It comes from a process of this host, which may be of another release. */
 export function readSessionState(given: unknown): SessionState | null {
-  if (typeof given !== 'object' || given === null) return null
-  const { credit, lastId, received, receiveWindow, remote, sendWindow, table } = given as SessionState
-  if (typeof remote !== 'object' || remote === null || typeof table !== 'object' || table === null) return null
-  const { initialWindow, maxFrameBytes, maxHeadBytes, maxStreams } = remote
-  const counts = [credit, lastId, receiveWindow, initialWindow, maxFrameBytes, maxHeadBytes, maxStreams, table.maxSize]
-  if (!counts.every(isCount) || !Number.isInteger(sendWindow) || typeof received !== 'string') return null
-  if (table.maxSize > 4096 || !Array.isArray(table.fields)) return null
-  const areFields = table.fields.every(
-    (field) => Array.isArray(field) && field.every((text) => typeof text === 'string'),
-  )
-  return areFields ? (given as SessionState) : null
+  if (misfit(given, shape) !== null) return null
+  const state = given as SessionState
+  if (state.table.maxSize > 4096 || state.table.maxSize < 0) return null
+  if (state.bounds !== undefined && misfit(state.bounds, boundsShape) !== null) return null
+  if (state.open !== undefined && misfit(state.open, openShape) !== null) return null
+  return state
 }

@@ -2,9 +2,10 @@ import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
 import { ClosedBy, ClosedStreams } from './closed-streams.ts'
-import type { Http2Deps } from './deps.ts'
-import { nobody } from './flow.ts'
+import type { Http2Bounds, Http2Deps } from './deps.ts'
+import { nobody, tookNothing } from './flow.ts'
 import type { Flow } from './flow.ts'
+import { flowFrom, flowState } from './flow-state.ts'
 import {
   errorName,
   H2Error,
@@ -61,14 +62,18 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   pings = 0
   readonly streams: Map<number, Flow> = new Map()
   readonly closed: ClosedStreams = new ClosedStreams()
+  /** What the peer was told; of the process where it began. */
+  bounds: Http2Bounds
   private readonly deps: Http2Deps
   private readonly receiver: Receiver
   private readonly misuse: Misuse
   private readonly timer: Timer
   private phase: State = State.open
+  private slowSince = 0
 
   constructor(deps: Http2Deps, transport: Transport, isServer: boolean, owner: SessionOwner) {
     this.deps = deps
+    this.bounds = deps.settings.bounds
     this.transport = transport
     this.isServer = isServer
     this.owner = owner
@@ -96,7 +101,8 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
 
   /** Says who we are and begins to read. `received`: bytes that were read before. */
   open(received: Buffer | null): void {
-    const { bounds, limits } = this.deps.settings
+    const { bounds } = this
+    const { limits } = this.deps.settings
     const out = this.sender.frames()
     if (!this.isServer) out.append(preface)
     const settings: [number, number][] = [
@@ -117,37 +123,70 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
 
   // ---- leaving this process
 
-  /** Whether `state` says everything of it. */
+  /** No stream is open, and `state` says everything of it to any release. */
   get isBetween(): boolean {
-    const { receiver, remote, sender, streams } = this
-    if (this.isEnding || this.isGoneAway || this.promisedId !== largestStreamId || this.pings > 0) return false
-    return remote.isKnown && streams.size === 0 && receiver.isBetween && !sender.isSlow && this.transport.isMovable
+    if (this.isGoneAway || this.promisedId !== largestStreamId || this.pings > 0) return false
+    return this.streams.size === 0 && !this.sender.isSlow && this.isCarriable
   }
 
-  /** Only while `isBetween`, and behind `sender.write`. */
+  /** `state` says everything of it, together with what is not in the kernel yet. */
+  get isCarriable(): boolean {
+    return !this.isEnding && this.remote.isKnown && this.receiver.isBetween && this.transport.isMovable
+  }
+
+  /** Content and table that would travel. */
+  get heldBytes(): number {
+    let sum = this.sender.unsentBytes + this.transport.pendingBytes + this.receiver.tableBytes
+    for (const { unsent, untold } of this.streams.values()) sum += unsent.length + untold.length
+    return sum
+  }
+
+  /** Only while `isCarriable`, and behind `sender.write`. */
   get state(): SessionState {
-    const { lastId, receiver, remote, sender } = this
-    return { lastId, sendWindow: sender.window, remote: remote.state, ...receiver.state }
+    const { closed, isGoneAway, lastId, pings, promisedId, receiver, remote, sender, streams } = this
+    const flows = [...streams.values()].map(flowState)
+    const open = { flows, pings, promisedId, isGoneAway, resetIds: closed.idsOf(ClosedBy.us) }
+    const { bounds } = this
+    return { lastId, sendWindow: sender.window, remote: remote.state, ...receiver.state, bounds, open }
   }
 
-  /** It goes on in another process. */
+  /** It goes on in another process. The users of its streams have left. */
   leave(): void {
     this.phase = State.over
+    for (const flow of this.streams.values()) flow.forget()
+    this.streams.clear()
     this.sender.close()
     this.receiver.close()
     this.deps.wheel.drop(this.timer)
   }
 
-  /** Instead of `open`: goes on where the session of another process was. */
-  goOn(state: SessionState): void {
+  /** Instead of `open`: goes on where the session of another process was. `start` follows. */
+  restore(state: SessionState): void {
     this.lastId = state.lastId
+    if (state.bounds !== undefined) this.bounds = state.bounds
     this.sender.window = state.sendWindow
-    this.remote.goOn(state.remote)
-    this.receiver.goOn(state)
+    this.remote.restore(state.remote)
+    this.receiver.restore(state)
     this.transport.owner = this
+    const { open } = state
+    if (open === undefined) return
+    this.isGoneAway = open.isGoneAway
+    this.promisedId = open.promisedId
+    this.pings = open.pings
+    for (const id of open.resetIds) this.closed.add(id, ClosedBy.us)
+    for (const flow of open.flows) this.streams.set(flow.id, flowFrom(flow, this))
+  }
+
+  /**
+   * Its streams have their users: writes what the other process could not, and begins to read. `received`: a part of a
+   * frame.
+   */
+  start(received: string, unsent: Buffer): void {
     this.transport.resumeReading()
-    const received = Buffer.from(state.received, 'base64')
-    if (received.length > 0) this.onBytes(received, received.length)
+    this.sender.restore(this.streams.values(), unsent)
+    for (const flow of this.streams.values()) if (!flow.isPaused) this.receiver.tellUntold(flow)
+    const bytes = Buffer.from(received, 'base64')
+    if (bytes.length > 0) this.onBytes(bytes, bytes.length)
   }
 
   // ---- streams
@@ -159,7 +198,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
 
   add(flow: Flow, id: number): void {
     this.lastId = id
-    flow.begin(this, id, this.remote.initialWindow, this.deps.settings.bounds.streamWindow)
+    flow.begin(this, id, this.remote.initialWindow, this.bounds.streamWindow)
     this.streams.set(id, flow)
   }
 
@@ -247,23 +286,23 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     this.deps.tallies.http2ConnectionErrors++
     this.deps.debug(`HTTP/2 connection with ${this.transport.peer().address} ends: ${errorName(code)}, ${why}`)
     this.writeGoAway(code, why)
-    this.endBehind(why)
+    this.endBehind(code, why)
     return false
   }
 
   /** Closes in order: what was written is sent first. Open streams are reset. */
   close(): void {
-    if (!this.isEnding) this.endBehind('closed')
+    if (!this.isEnding) this.endBehind(H2Error.cancel, 'closed')
   }
 
   /**
    * FIN behind what was written; then what still comes is thrown away for a bounded time, so that no reset destroys it.
    */
-  private endBehind(why: string): void {
+  private endBehind(code: H2Error, why: string): void {
     this.phase = State.ending
     this.sender.write()
     this.receiver.close()
-    this.dropStreams(why)
+    this.dropStreams(code, why)
     this.transport.end()
     this.transport.resumeReading()
     this.deps.wheel.arm(this.timer, this.now + this.deps.settings.limits.drainTimeoutMs)
@@ -277,14 +316,15 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     this.gone('given up')
   }
 
-  private dropStreams(why: string): void {
+  /** `code`: of the connection error that we found; CANCEL = it just ended. */
+  private dropStreams(code: H2Error, why: string): void {
     for (const flow of this.streams.values()) {
       if (flow.session !== this) continue
       const { user } = flow
       this.streams.delete(flow.id)
       this.sender.forget(flow)
       flow.forget()
-      user.onReset(H2Error.cancel, false, why)
+      user.onReset(code, false, why)
     }
   }
 
@@ -296,7 +336,7 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     this.receiver.close()
     this.deps.wheel.drop(this.timer)
     if (!wasOpen) return
-    this.dropStreams(why)
+    this.dropStreams(H2Error.cancel, why)
     this.owner.onClosed(why)
   }
 
@@ -326,8 +366,11 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
   }
 
   onSlow(isSlow: boolean): void {
-    if (isSlow) this.onStalled()
-    else if (!this.isEnding) this.transport.resumeReading()
+    if (isSlow) {
+      this.slowSince = this.now
+      this.onStalled()
+    }
+    if (!isSlow && !this.isEnding) this.transport.resumeReading()
   }
 
   onStalled(): void {
@@ -346,14 +389,14 @@ export class Http2Session implements SessionCore, TransportOwner, TimerOwner, Se
     }
     const { sender } = this
     const since = this.now - this.deps.settings.limits.bodyIdleTimeoutMs
-    if (sender.isSlow && sender.slowSince <= since) {
+    if (sender.isSlow && this.slowSince <= since) {
       this.onTooMuchUnsent()
       return
     }
     for (const flow of sender.stalled) {
       if (flow.session !== this || flow.stalledSince > since) continue
       this.deps.tallies.stalledCallers++
-      this.streamError(flow, H2Error.cancel, 'the peer took nothing for too long')
+      this.streamError(flow, H2Error.cancel, tookNothing)
     }
     if (sender.stalled.size > 0 || sender.isSlow) this.onStalled()
   }

@@ -1,5 +1,6 @@
 import { givenUp, Outcome } from '../../forward/streams.ts'
 import type {
+  DownstreamStream,
   Fields,
   GivenLink,
   RequestEdits,
@@ -8,13 +9,19 @@ import type {
   UpstreamOwner,
   UpstreamStream,
 } from '../../forward/streams.ts'
-import { Flow } from './flow.ts'
+import type { Shape } from '../../listen/shape.ts'
+import { Flow, tookNothing } from './flow.ts'
 import type { FlowUser } from './flow.ts'
+import { FlowTransport } from './flow-transport.ts'
 import { H2Error } from './frames.ts'
-import type { Http2Head } from './head.ts'
+import { Http2Head } from './head.ts'
 import { Http2Reply } from './reply-message.ts'
 import type { RequestWriter } from './request-writer.ts'
 import type { Http2Session } from './session.ts'
+import { SwitchReply } from './web-socket.ts'
+import type { OutputPool } from '../../transport/output-pool.ts'
+import { Spares } from '../../transport/spares.ts'
+import { EndpointStream } from '../endpoint-stream.ts'
 
 /** The connection under a stream. */
 export interface StreamLink {
@@ -23,12 +30,33 @@ export interface StreamLink {
   heard: number
   /** A stream that was opened is over before anything of it was said. */
   neverBegan(): void
+  /** `onSettings` of the stream follows, or `onLost`, unless `forget`. */
+  awaitSettings(stream: Http2UpstreamStream): void
+  forget(stream: Http2UpstreamStream): void
+}
+
+/** What only it knows of a request under way, as plain data. */
+export interface UpstreamState {
+  readonly isReused: boolean
+  readonly hasReply: boolean
+  readonly hasFinalHead: boolean
+  readonly interims: number
+}
+
+export const upstreamShape: Shape = {
+  isReused: 'boolean',
+  hasReply: 'boolean',
+  hasFinalHead: 'boolean',
+  interims: 'number',
 }
 
 export interface UpstreamStreamDeps {
   readonly settings: { readonly requests: RequestWriter; readonly limits: { readonly maxInterimReplies: number } }
   readonly tallies: { interimLimits: number }
+  readonly outputs: Pick<OutputPool, 'take' | 'give'>
 }
+
+const noBytes = Buffer.alloc(0)
 
 /** Codes with which an endpoint ends a stream that say nothing about the protocol. */
 const plainCodes: ReadonlySet<number> = new Set([
@@ -42,46 +70,42 @@ const plainCodes: ReadonlySet<number> = new Set([
 /**
  * One request to an endpoint in HTTP/2, and its reply. Reused for one request after another, over whatever connection.
  */
-export class Http2UpstreamStream implements UpstreamStream, FlowUser {
-  isReused = false
-  hasReply = false
-  mayBeRead = false
-  private link: StreamLink | null = null
-  private owner: UpstreamOwner | null = null
+export class Http2UpstreamStream extends EndpointStream<StreamLink> implements UpstreamStream, FlowUser {
   private flow: Flow = new Flow(this)
   private readonly reply = new Http2Reply()
   private readonly deps: UpstreamStreamDeps
-  private readonly store: { give(stream: Http2UpstreamStream): void }
+  private readonly store: Spares<Http2UpstreamStream>
   /** Its head was written. */
   private isTold = false
   private hasFinalHead = false
-  private interims = 0
-  /** Grows with each use and each end, so that what runs sees that it was ended meanwhile. */
-  private serial = 0
+  /** Of extended CONNECT, while it is not known whether the endpoint takes it. */
+  private connect: Buffer | null = null
+  private isConnect = false
+  private webSocketKey: string | undefined
 
-  constructor(deps: UpstreamStreamDeps, store: { give(stream: Http2UpstreamStream): void }) {
+  constructor(deps: UpstreamStreamDeps, store: Spares<Http2UpstreamStream>) {
+    super()
     this.deps = deps
     this.store = store
   }
 
   begin(link: StreamLink, owner: UpstreamOwner, isReused: boolean): void {
-    this.link = link
-    this.owner = owner
-    this.isReused = isReused
-    this.hasReply = false
-    this.mayBeRead = true
+    this.use(link, owner, isReused)
     this.isTold = false
     this.hasFinalHead = false
-    this.interims = 0
-    this.serial++
+    this.isConnect = false
   }
 
   // ---- the request
 
   send(request: RequestMessage, edits: RequestEdits): void {
     const { requests } = this.deps.settings
-    if ((edits.keepsAsks && request.asksUpgrade) || !requests.canSay(request, edits)) {
+    if (!requests.canSay(request, edits)) {
       this.giveUp()
+      return
+    }
+    if (edits.keepsAsks && request.asksUpgrade) {
+      this.ask(request, edits)
       return
     }
     const { flow } = this
@@ -94,11 +118,48 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
     sender.endHead(flow, !request.hasContent)
   }
 
+  /** For a WebSocket, by extended CONNECT, which only an endpoint that said so may be asked (RFC 8441 section 3). */
+  private ask(request: RequestMessage, edits: RequestEdits): void {
+    const { outputs, settings } = this.deps
+    this.isConnect = true
+    this.webSocketKey = request.wire instanceof Http2Head ? undefined : request.header('sec-websocket-key')
+    const out = outputs.take()
+    settings.requests.write(out, request, edits, 'websocket')
+    this.connect = Buffer.from(out.view())
+    out.clear()
+    outputs.give(out)
+    if (this.link!.session.remote.isKnown) this.onSettings()
+    else this.link!.awaitSettings(this)
+  }
+
+  /** The endpoint has said what it takes. */
+  onSettings(): void {
+    const { connect, flow } = this
+    const { session } = this.link!
+    if (connect === null) return
+    this.connect = null
+    if (!session.remote.takesConnect) {
+      this.giveUp('the endpoint takes no WebSockets in HTTP/2 (extended CONNECT)')
+      return
+    }
+    this.isTold = true
+    session.begin(flow)
+    session.sender.beginHead().append(connect)
+    session.sender.endHead(flow, false)
+  }
+
+  /** The connection ended before the endpoint said anything. */
+  onLost(): void {
+    this.mayBeRead = false
+    this.broken(Outcome.reset, 'the connection ended before the settings of the endpoint came')
+  }
+
   /** The message cannot be said in HTTP/2, so nothing of it is. Told in a later turn, as every end is. */
-  private giveUp(): void {
+  private giveUp(why = 'not sayable in HTTP/2'): void {
     const { serial } = this
+    this.mayBeRead = false
     setImmediate(() => {
-      if (this.serial === serial) this.broken(Outcome.protocol, 'not sayable in HTTP/2')
+      if (this.serial === serial) this.broken(Outcome.protocol, why)
     })
   }
 
@@ -107,7 +168,8 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
   }
 
   end(trailers: Fields | null): void {
-    this.flow.end(trailers)
+    // behind the end of a request for a WebSocket its bytes follow
+    if (!this.isConnect) this.flow.end(trailers)
   }
 
   flush(): boolean {
@@ -130,6 +192,10 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
       return
     }
     this.hasFinalHead = true
+    if (this.isConnect && head.status < 300) {
+      this.owner!.onSwitch(new SwitchReply(reply, this.webSocketKey), noBytes, 0, 0)
+      return
+    }
     reply.hasContent = !isWhole && !this.flow.isWithoutContent && head.status !== 204 && head.status !== 304
     if (this.owner!.onReply(reply) === 'discard' && this.serial === serial) this.release()
   }
@@ -167,9 +233,16 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
 
   onReset(code: number, isUnprocessed: boolean, why: string): void {
     this.mayBeRead = !isUnprocessed
-    const isLost = this.link!.session.isEnding
-    if (!isLost && code === H2Error.cancel) this.broken(Outcome.reset, givenUp)
-    else this.broken(isLost || plainCodes.has(code) ? Outcome.reset : Outcome.protocol, why)
+    if (this.link!.session.isEnding) {
+      // A connection error that we found broke the replies of all its streams.
+      this.broken(code === H2Error.cancel ? Outcome.reset : Outcome.protocol, why)
+    } else if (why === tookNothing) {
+      this.broken(Outcome.timeout, why)
+    } else if (code === H2Error.cancel) {
+      this.broken(Outcome.reset, givenUp)
+    } else {
+      this.broken(plainCodes.has(code) ? Outcome.reset : Outcome.protocol, why)
+    }
   }
 
   pause(): void {
@@ -178,6 +251,44 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
 
   resume(): void {
     this.flow.resume()
+  }
+
+  // ---- leaving this process
+
+  /** Where it runs. */
+  get carrier(): StreamLink | null {
+    return this.link
+  }
+
+  get streamId(): number {
+    return this.flow.id
+  }
+
+  get caller(): DownstreamStream | null {
+    return this.owner === null ? null : this.owner.caller
+  }
+
+  get state(): UpstreamState {
+    const { hasFinalHead, hasReply, interims, isReused } = this
+    return { isReused, hasReply, hasFinalHead, interims }
+  }
+
+  /** Instead of `begin` and `send`: goes on with a request of another process. */
+  restore(link: StreamLink, owner: UpstreamOwner, flow: Flow, state: UpstreamState): void {
+    this.begin(link, owner, state.isReused)
+    this.hasReply = state.hasReply
+    this.hasFinalHead = state.hasFinalHead
+    this.interims = state.interims
+    this.isTold = true
+    this.flow = flow
+    flow.user = this
+  }
+
+  /** It goes on elsewhere; so does its owner, who has left. */
+  leave(): void {
+    this.flow = new Flow(this)
+    this.letGo()
+    this.store.give(this)
   }
 
   // ---- the end
@@ -200,11 +311,18 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
     this.letGo()
     if (this.isTold) flow.reset(H2Error.cancel)
     else link.neverBegan()
+    link.forget(this)
     this.store.give(this)
   }
 
+  /** The stream itself, which leaves its place on the connection when it ends. */
   giveTransport(): GivenLink {
-    throw new RangeError('a stream of HTTP/2 was never switched')
+    const { flow, link } = this
+    const transport = new FlowTransport(flow, link!.session.transport)
+    this.flow = new Flow(this)
+    this.letGo()
+    this.store.give(this)
+    return { transport, lost() {} }
   }
 
   private broken(outcome: Outcome, reason: string): void {
@@ -226,7 +344,13 @@ export class Http2UpstreamStream implements UpstreamStream, FlowUser {
    */
   private letGo(): void {
     this.serial++
+    this.connect = null
     this.link = null
     this.owner = null
   }
+}
+
+/** Streams for reuse. */
+export function http2UpstreamStreams(deps: UpstreamStreamDeps): Spares<Http2UpstreamStream> {
+  return new Spares((home) => new Http2UpstreamStream(deps, home), null)
 }

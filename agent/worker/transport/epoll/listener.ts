@@ -43,7 +43,7 @@ export class EpollListener implements TransportListener, Watched {
       const socket = calls.accept(this.socket)
       if (socket >= 0) this.take(socket)
       else {
-        if (calls.errno !== EAGAIN) this.pause()
+        if (socket !== -EAGAIN) this.pause()
         return
       }
     }

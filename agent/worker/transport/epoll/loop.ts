@@ -50,14 +50,15 @@ export class EpollLoop {
   constructor(calls: FastCalls) {
     this.calls = calls
     this.queue = calls.epollCreate()
-    if (this.queue < 0) throw new Error(`epoll_create1: errno ${calls.errno}`)
+    if (this.queue < 0) throw new Error(`epoll_create1: errno ${-this.queue}`)
     this.waker = loadWaker(loadBindings(), this.queue, () => this.take())
   }
 
   /** 0, or errno when the system refuses; nothing is watched then. */
   add(descriptor: number, watched: Watched, events: number): number {
     const turn = (this.lastTurn = (this.lastTurn + 1) & 0x7fff_ffff)
-    if (this.calls.epollAdd(this.queue, descriptor, events, descriptor, turn) < 0) return this.calls.errno
+    const result = this.calls.epollAdd(this.queue, descriptor, events, descriptor, turn)
+    if (result < 0) return -result
     this.watched[descriptor] = watched
     this.turns[descriptor] = turn
     if (this.count++ === 0) this.waker.ref()

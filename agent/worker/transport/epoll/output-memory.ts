@@ -1,4 +1,5 @@
-import type { FastCalls, FixedMemory } from '../../../../native/fast-calls.ts'
+import type { FixedMemory } from '../../../../native/bare-functions.ts'
+import type { FastCalls } from '../../../../native/fast-calls.ts'
 
 /** Where the output's memories lie. It has one at a time, seldom another, and few in all. */
 export class OutputMemory {

@@ -48,9 +48,10 @@ export async function proveEpoll(deps: {
 
 function proveErrno(calls: FastCalls, transport: Transport): void {
   const memory = calls.fix(Buffer.allocUnsafeSlow(guardBytes))
-  if (calls.recv(-1, memory) !== -1 || calls.errno !== EBADF) throw new Error(`errno ${calls.errno}, not EBADF`)
-  if (calls.recv(transport.descriptor, memory) !== -1 || calls.errno !== EAGAIN)
-    throw new Error(`errno ${calls.errno}, not EAGAIN`)
+  const refused = calls.recv(-1, memory)
+  if (refused !== -EBADF) throw new Error(`${refused}, not -EBADF`)
+  const empty = calls.recv(transport.descriptor, memory)
+  if (empty !== -EAGAIN) throw new Error(`${empty}, not -EAGAIN`)
 }
 
 /**
@@ -67,8 +68,8 @@ async function proveRanges(calls: FastCalls, near: Transport, far: Transport): P
     source.fill(guard)
     source.fill(round & 0x7f, guardBytes, guardBytes + length)
     target.fill(guard)
-    if (calls.send(near.descriptor, from, guardBytes, guardBytes + length) !== length)
-      throw new Error(`send: ${calls.errno}`)
+    const sent = calls.send(near.descriptor, from, guardBytes, guardBytes + length)
+    if (sent !== length) throw new Error(`send: ${sent}`)
     let got = 0
     while (got < length) {
       const count = calls.recv(far.descriptor, into)

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
-import type { FixedMemory } from '../../../../native/fast-calls.ts'
+import type { FixedMemory } from '../../../../native/bare-functions.ts'
 import type { TcpPeer } from '../../../../native/tcp-peer.ts'
 import type { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { Output, OutputBlock } from '../output.ts'
@@ -146,21 +146,21 @@ export class EpollTransport implements Transport, Watched {
 
   private tellReadable(): void {
     const { loop } = this.shared
-    if (loop.calls.peek(this.socket) < 0) {
+    const count = loop.calls.peek(this.socket)
+    if (count < 0) {
       // An error is told once, and this was it.
-      this.readNothing(-1)
+      this.readNothing(count)
       return
     }
     this.owner.onReadable?.()
     if (this.isReading && this.socket >= 0) loop.again(this)
   }
 
+  /** @param count 0 at the end, else -errno */
   private readNothing(count: number): void {
-    const { loop } = this.shared
-    const errno = count < 0 ? loop.calls.errno : 0
-    if (errno === EAGAIN) this.isEmpty()
-    else if (errno === EINTR) loop.again(this)
-    else if (errno !== 0) this.breakNow(errno)
+    if (count === -EAGAIN) this.isEmpty()
+    else if (count === -EINTR) this.shared.loop.again(this)
+    else if (count < 0) this.breakNow(-count)
     else if (this.brokenBy !== 0) this.breakNow(this.brokenBy)
     else {
       this.isReading = false
@@ -216,13 +216,16 @@ export class EpollTransport implements Transport, Watched {
     return false
   }
 
-  /** Bytes that the kernel took, or -1: the write failed, `onClosed` follows in a later turn. */
+  /**
+   * Bytes that the kernel took, or -1: the write failed, `onClosed` follows in a later turn.
+   *
+   * @param sent below 0: -errno
+   */
   private accepted(sent: number, length: number): number {
     if (sent >= 0) return sent
-    const { errno } = this.shared.loop.calls
-    if (errno === EAGAIN || errno === EINTR) return 0
+    if (sent === -EAGAIN || sent === -EINTR) return 0
     this.refusedBytes += length
-    setImmediate(() => this.writeBroke(errno))
+    setImmediate(() => this.writeBroke(-sent))
     return -1
   }
 
@@ -238,8 +241,7 @@ export class EpollTransport implements Transport, Watched {
     for (let first = unsent[0]; first !== undefined; first = unsent[0]) {
       const sent = calls.send(this.socket, first.memory, first.from, first.to)
       if (sent < 0) {
-        const { errno } = calls
-        if (errno !== EAGAIN && errno !== EINTR) this.writeBroke(errno)
+        if (sent !== -EAGAIN && sent !== -EINTR) this.writeBroke(-sent)
         return
       }
       first.from += sent

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 
-import { untriedReason } from '../../../../native/fast-calls.ts'
+import { untriedReason } from '../../../../native/bare-functions.ts'
 
 const trialLimitMs = 10_000
 const maxReason = 300

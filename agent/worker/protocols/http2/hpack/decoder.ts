@@ -78,7 +78,7 @@ export class HpackDecoder {
   }
 
   /** Fills the table with what another decoder of the same peer held. */
-  goOn(maxSize: number, fields: readonly (readonly [name: string, value: string])[]): void {
+  restore(maxSize: number, fields: readonly (readonly [name: string, value: string])[]): void {
     this.table.resize(maxSize)
     for (const [name, value] of fields) {
       const bytes = Buffer.from(name, 'latin1')

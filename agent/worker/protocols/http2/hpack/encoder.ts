@@ -5,13 +5,13 @@
  */
 import type { Output } from '../../../transport/output.ts'
 import type { Field } from './field.ts'
-import { staticFieldIndex, staticNameIndex } from './static-table.ts'
+import { staticNames } from './static-table.ts'
 
 const indexed = 0x80
 const literal = 0x00
 const literalNever = 0x10
 const resizeToNothing = 0x20
-const statusIndex = staticNameIndex.get(':status')!
+const status = staticNames.get(':status')!
 
 /** An integer behind the upper bits of its first byte (RFC 7541 section 5.1). `mask`: the bits that are its own. */
 function integer(out: Output, upper: number, mask: number, value: number): void {
@@ -43,11 +43,12 @@ export function writeTableReset(out: Output): void {
 
 /** `name` in lower case; name and value in one byte per character. */
 export function writeField(out: Output, name: string, value: string, isNever: boolean = false): void {
-  const index = staticNameIndex.get(name)
-  if (index !== undefined) {
-    const whole = isNever ? undefined : staticFieldIndex.get(`${name}\n${value}`)
-    if (whole !== undefined) {
-      integer(out, indexed, 0x7f, whole)
+  const known = staticNames.get(name)
+  if (known !== undefined) {
+    const { index, values } = known
+    for (let i = 0; i < values.length && !isNever; i++) {
+      if (values[i] !== value) continue
+      integer(out, indexed, 0x7f, index + i)
       return
     }
     integer(out, isNever ? literalNever : literal, 0x0f, index)
@@ -73,17 +74,17 @@ export function writeKnownField(out: Output, field: Field): void {
 
 const indexOfStatus: readonly number[] = Array.from(
   { length: 600 },
-  (_, status) => staticFieldIndex.get(`:status\n${status}`) ?? 0,
-)
+  (_, code) => status.index + status.values.indexOf(String(code)),
+).map((index) => (index < status.index ? 0 : index))
 
-/** 100 to 599. */
-export function writeStatus(out: Output, status: number): void {
-  const index = indexOfStatus[status] ?? 0
+/** `code`: 100 to 599. */
+export function writeStatus(out: Output, code: number): void {
+  const index = indexOfStatus[code] ?? 0
   if (index > 0) {
     out.room(1)
     out.bytes[out.length++] = indexed | index
     return
   }
-  integer(out, literal, 0x0f, statusIndex)
-  text(out, String(status))
+  integer(out, literal, 0x0f, status.index)
+  text(out, String(code))
 }

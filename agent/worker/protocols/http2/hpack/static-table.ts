@@ -63,12 +63,18 @@ export const staticFields: readonly (readonly [name: string, value: string])[] =
   ['www-authenticate', ''],
 ]
 
-/** First index of each name. */
-export const staticNameIndex: ReadonlyMap<string, number> = new Map(
-  staticFields.map(([name], at) => [name, at + 1] as const).toReversed(),
-)
+export interface StaticName {
+  /** Of its first entry; the others follow it. */
+  readonly index: number
+  /** What the entries hold beside the name; without one that has none. */
+  readonly values: readonly string[]
+}
 
-/** Index of each field that has a value. */
-export const staticFieldIndex: ReadonlyMap<string, number> = new Map(
-  staticFields.flatMap(([name, value], at) => (value === '' ? [] : [[`${name}\n${value}`, at + 1] as const])),
+export const staticNames: ReadonlyMap<string, StaticName> = new Map(
+  staticFields
+    .map(([name], at) => {
+      const values = staticFields.filter(([known, value]) => known === name && value !== '').map(([, value]) => value)
+      return [name, { index: at + 1, values }] as const
+    })
+    .toReversed(),
 )

@@ -1,0 +1,46 @@
+/** A request as an external authorizer is told of it. */
+import { isIPv6 } from 'node:net'
+import type { FilterContext } from '../filter.ts'
+
+export interface Asked {
+  readonly method: string
+  /** With its query, as it came. */
+  readonly target: string
+  readonly authority: string
+  readonly scheme: string
+  /**
+   * Those that the application would get, in lower case, each once: values of a field that came twice joined by commas.
+   */
+  readonly fields: ReadonlyMap<string, string>
+  readonly sourceAddress: string
+  readonly localPort: number
+  /** SPIFFE id of the caller; '' = nobody knows. */
+  readonly principal: string
+  /** Epoch ms. */
+  readonly at: number
+}
+
+export function askedOf(context: FilterContext, at: number): Asked {
+  const { peer, view } = context
+  const fields = new Map<string, string>()
+  context.eachField((name, value) => {
+    const present = fields.get(name)
+    fields.set(name, present === undefined ? value : `${present}${name === 'cookie' ? '; ' : ','}${value}`)
+  })
+  return {
+    method: view.method,
+    target: view.query === '' ? view.path : `${view.path}?${view.query}`,
+    authority: view.authority,
+    scheme: view.scheme,
+    fields,
+    sourceAddress: view.sourceAddress,
+    localPort: view.localPort,
+    principal: peer.kind === 'spiffe' ? peer.id : (view.source?.identity ?? ''),
+    at,
+  }
+}
+
+export function hostOf({ service }: { readonly service: string }): string {
+  const name = service.slice(service.indexOf('@@') + 2)
+  return isIPv6(name) ? `[${name}]` : name
+}

@@ -1,0 +1,150 @@
+/**
+ * Asks an external authorizer about a request, and makes of its word a verdict of a filter. Whatever goes wrong is no
+ * verdict: the request is refused with `statusOnError`, or goes on where the authorizer's configuration says so.
+ */
+import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
+import type { Answer } from '../answer.ts'
+import type { CallOutcome, Calls, Question } from '../calls.ts'
+import type { FilterContext, Wait, WaitCall, Waiter } from '../filter.ts'
+import { askedOf, hostOf } from './asked.ts'
+import type { AuthorizerCounts, AuthorizerResult } from './authorizer-counts.ts'
+import { checkPath, checkRequest, checkVerdict, grpcFields } from './grpc-check.ts'
+import { HttpCheck } from './http-check.ts'
+import { denial, replyEdits, requestEdits, unjudged, verdictProblem } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
+
+/** Content of its answer. */
+const maxAnswerBytes = 65_536
+/** The question has a time of its own; this is only for what never answers at all. */
+const spareMs = 1000
+/** Between two log lines about one authorizer, ms. */
+const logPauseMs = 10_000
+
+export interface AuthorizerDeps {
+  readonly calls: Calls
+  readonly counts: AuthorizerCounts
+  readonly warn: (message: string) => void
+  /** Epoch ms. */
+  readonly wallClock: () => number
+}
+
+export class ExternalAuthorizer {
+  readonly spec: ExternalAuthorizerSpec
+  private readonly deps: AuthorizerDeps
+  /** null: it is asked in gRPC. */
+  private readonly http: HttpCheck | null
+  private readonly tally: Record<AuthorizerResult, number>
+  private loggedAt = Number.NEGATIVE_INFINITY
+
+  constructor(spec: ExternalAuthorizerSpec, deps: AuthorizerDeps) {
+    this.spec = spec
+    this.deps = deps
+    this.http = spec.call.kind === 'http' ? new HttpCheck(spec.call) : null
+    this.tally = deps.counts.tally(spec.name)
+  }
+
+  /** The request waits for its word. */
+  judge(context: FilterContext): Wait {
+    const call = new Judging(this, this.question(context), context)
+    return { kind: 'wait', ms: this.spec.timeoutMs + spareMs, flag: '-', call }
+  }
+
+  ask(question: Question, done: (outcome: CallOutcome) => void): { cancel(): void } {
+    return this.deps.calls.ask(question, done)
+  }
+
+  /** What becomes of the request: null = it goes on. */
+  decide(outcome: CallOutcome, context: FilterContext): Answer | null {
+    const { tally } = this
+    const verdict = this.read(outcome)
+    if (verdict.kind === 'failed') return this.fail(verdict.why)
+    const problem = verdictProblem(verdict)
+    if (problem !== undefined) return this.fail(problem)
+    if (verdict.kind === 'denied') {
+      tally.denied++
+      return denial(verdict)
+    }
+    tally.ok++
+    const edits = requestEdits(verdict, context)
+    if (edits !== null) context.editRequest(edits)
+    const reply = replyEdits(verdict)
+    if (reply !== null) context.editReply(reply)
+    return null
+  }
+
+  fail(why: string): Answer | null {
+    const { tally } = this
+    const { wallClock, warn } = this.deps
+    const { failOpen, name, statusOnError } = this.spec
+    tally[why === 'timeout' ? 'timeout' : 'error']++
+    if (failOpen) tally.failure_mode_allowed++
+    const now = wallClock()
+    if (Math.abs(now - this.loggedAt) >= logPauseMs) {
+      this.loggedAt = now
+      const rest = failOpen ? 'requests go on unjudged' : `requests are refused with ${statusOnError}`
+      warn(`E_AUTHORIZATION_UNAVAILABLE  external authorizer ${name}: ${why}; ${rest}`)
+    }
+    return failOpen ? null : unjudged(statusOnError)
+  }
+
+  private read(outcome: CallOutcome): Verdict {
+    if ('failure' in outcome) return { kind: 'failed', why: outcome.failure }
+    return this.http === null ? checkVerdict(outcome) : this.http.verdictOf(outcome)
+  }
+
+  private question(context: FilterContext): Question {
+    const { http } = this
+    const { port, service, timeoutMs } = this.spec
+    const asked = askedOf(context, this.deps.wallClock())
+    const base = { service, port, timeoutMs, maxAnswerBytes }
+    if (http === null)
+      return {
+        ...base,
+        isGrpc: true,
+        method: 'POST',
+        authority: hostOf(this.spec),
+        target: checkPath,
+        fields: grpcFields,
+        content: checkRequest(asked),
+      }
+    return {
+      ...base,
+      isGrpc: false,
+      method: asked.method,
+      authority: asked.authority,
+      target: `${http.pathPrefix}${asked.target}`,
+      fields: http.fieldsOf(asked),
+      content: Buffer.alloc(0),
+    }
+  }
+}
+
+/** A request that waits. */
+class Judging implements WaitCall {
+  private readonly authorizer: ExternalAuthorizer
+  private readonly question: Question
+  private readonly context: FilterContext
+  private running: { cancel(): void } | null = null
+
+  constructor(authorizer: ExternalAuthorizer, question: Question, context: FilterContext) {
+    this.authorizer = authorizer
+    this.question = question
+    this.context = context
+  }
+
+  get late(): Answer | null {
+    return this.authorizer.fail('timeout')
+  }
+
+  begin(waiter: Waiter): void {
+    this.running = this.authorizer.ask(this.question, (outcome) => {
+      this.running = null
+      waiter.resume(this.authorizer.decide(outcome, this.context))
+    })
+  }
+
+  cancel(): void {
+    this.running?.cancel()
+    this.running = null
+  }
+}

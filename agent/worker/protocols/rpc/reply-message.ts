@@ -1,0 +1,42 @@
+import type { RpcCodec } from '../../../../rpc/codec.ts'
+import type { FieldVisitor, ReplyMessage } from '../../forward/streams.ts'
+import { RpcHead } from './rpc-head.ts'
+
+const noBytes = Buffer.alloc(0)
+
+/** A reply in private RPC: a whole frame where it was read. Lives with the stream whose replies it tells. */
+export class RpcReply implements ReplyMessage {
+  readonly hasContent = false
+  readonly wire: RpcHead
+
+  constructor(codec: RpcCodec) {
+    this.wire = new RpcHead(codec, noBytes)
+  }
+
+  get contentLength(): number {
+    return this.wire.to - this.wire.from
+  }
+  get status(): number {
+    return this.wire.frame.status
+  }
+
+  header(name: string): string | undefined {
+    const { bytes, codec, frame, from } = this.wire
+    return codec.attribute(bytes, from, frame, name)
+  }
+
+  eachField(visit: FieldVisitor): void {
+    const { bytes, codec, frame, from } = this.wire
+    codec.eachAttribute(bytes, from, frame, visit)
+  }
+}
+
+/** What the sender of a request without a reply is told, which is nothing. */
+export const silence: ReplyMessage = {
+  status: 200,
+  hasContent: false,
+  contentLength: 0,
+  header: () => undefined,
+  eachField() {},
+  wire: null,
+}
