@@ -1,2 +1,2 @@
 /** The clock of control; parts get it handed in. */
-export { systemClock, type Clock } from '../../contracts/clock.ts'
+export { every, systemClock, type Clock } from '../../contracts/clock.ts'

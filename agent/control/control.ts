@@ -6,6 +6,7 @@
  */
 import type { EndpointSet } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { relayIdentityFormat } from '../../contracts/relay-identity.ts'
 import { relayTargetsFormat } from '../../contracts/relay-targets.ts'
 import { stateFiles } from '../../contracts/run-directory.ts'
 import { snapshotFormat, type MeshSpec, type NodeSpec } from '../../contracts/snapshot.ts'
@@ -14,15 +15,20 @@ import type { CheckResult } from './config/check.ts'
 import { formatProblem, type ConfigProblem } from './config/problem.ts'
 import { liveConfig, restartNeeded } from './config/restart-needed.ts'
 import { readRuleFiles } from './config/rule-files.ts'
+import { ruleScope } from './config/rule-scope.ts'
 import type { AgentConfig, ApplicationConfig } from './config/types.ts'
+import { CertificateFiles } from './certificates/certificate-files.ts'
+import { CredentialFolder } from './certificates/credential-folder.ts'
 import { Core } from './core/core.ts'
 import type { EntrySetBuilder, Rules } from './core/rules/types.ts'
+import { Timeline } from './events/timeline.ts'
 import { lastRun, type LastRun } from './core/snapshot/last-run.ts'
-import { centerOrder, relayTargets } from './core/snapshot/relay-targets.ts'
+import { centerOrder, relayTargets, type SetTargets } from './core/snapshot/relay-targets.ts'
 import { StateDirectory } from './core/state/state-directory.ts'
 import type { Application, CheckSpec } from './host/applications/application.ts'
 import type { ProbeTarget } from './host/applications/probe.ts'
 import { sourceAppsByUid } from './host/applications/source-apps.ts'
+import type { FetchText } from './core/keys/fetch-text.ts'
 import type { DeclaredDeps } from './core/endpoints/declared.ts'
 import { Host } from './host/host.ts'
 import type { Log } from './log.ts'
@@ -38,6 +44,7 @@ export interface ControlDeps {
   readonly rules: Rules
   readonly entrySet: EntrySetBuilder
   readonly resolve: DeclaredDeps['resolve']
+  readonly fetchText: FetchText
   readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
   readonly uidOf: (name: string) => number | undefined
   readonly clock: Clock
@@ -50,16 +57,24 @@ export interface ControlDeps {
   readonly onConfig?: (config: AgentConfig) => void
 }
 
+const eventsFormat = 1
+/** A control that is killed has told all that is older than this, ms. */
+const eventsDelayMs = 100
+
 export class Control {
   readonly deps: ControlDeps
   readonly core: Core
   readonly host: Host
   readonly state: StateDirectory
+  readonly timeline: Timeline
+  private readonly certificateFiles: CertificateFiles
+  private readonly credentialFolder: CredentialFolder
   private readonly last: LastRun
   private configNow: AgentConfig
   private problemsNow: readonly ConfigProblem[]
   private restartNeededNow: readonly string[] = []
   private readonly workerListeners = new Set<() => void>()
+  private hasCertificates = false
   private isLeadingNow = false
   private isClosed = false
 
@@ -69,24 +84,50 @@ export class Control {
     this.problemsNow = deps.problems
     const { config, clock, log, metrics } = deps
     this.state = new StateDirectory(config.stateDir, { clock, log, metrics })
+    this.timeline = new Timeline({ clock, metrics, onChanged: () => this.state.changed(stateFiles.events) })
+    this.state.keep(stateFiles.events, eventsFormat, eventsDelayMs, () => this.timeline.exportState())
     this.last = lastRun(this.state.read(stateFiles.snapshot, snapshotFormat))
     this.core = new Core({
       ...deps,
       state: this.state,
+      timeline: this.timeline,
       last: this.last,
       node: nodeSpec(config),
       mesh: this.meshSpec([]),
       isOwnListener: (address, port) => this.host.listeners.isOwn(address, port),
       localApplication: (address, port) => this.host.behind(address, port),
-      onRulesChanged: (affected) => this.host.rulesChanged(affected),
+      onRulesChanged: (affected) => {
+        this.host.rulesChanged(affected)
+        this.state.changed(stateFiles.relayTargets)
+      },
       onWorkers: () => this.workersChanged(),
+      onCertificates: () => {
+        this.state.changed(stateFiles.relayIdentity)
+        this.hasCertificates = this.core.certificates.all().length > 0
+        this.core.store.setMesh(this.meshSpec(this.host.registrar.applications()))
+        this.host.certificatesChanged()
+      },
       onRefusedApplication: (application) => this.host.registrar.refused(application),
+    })
+    this.certificateFiles = new CertificateFiles({
+      clock,
+      log,
+      metrics,
+      onCertificates: (certificates) => this.core.certificates.replaceSource('files', certificates),
+    })
+    this.credentialFolder = new CredentialFolder({
+      clock,
+      log,
+      metrics,
+      onCredentials: (credentials) => this.core.certificates.replaceCredentials(credentials),
     })
     this.host = new Host({
       ...deps,
       core: this.core,
       state: this.state,
+      timeline: this.timeline,
       config: () => this.configNow,
+      deniedHosts: this.last.deniedHosts,
       onApplications: () => this.applicationsChanged(),
     })
     this.keepRelayTargets()
@@ -128,11 +169,15 @@ export class Control {
     if (this.isLeadingNow === isLeading || this.isClosed) return
     this.isLeadingNow = isLeading
     if (isLeading) {
+      this.timeline.takeOver(this.state.read(stateFiles.events, eventsFormat))
       this.host.takeOver()
       this.state.setEnabled(true)
       for (const file of this.state.files()) this.state.changed(file)
-    } else void this.state.hand()
-    this.host.registrar.setLeading(isLeading)
+    } else {
+      this.timeline.retire()
+      void this.state.hand()
+    }
+    this.host.setLeading(isLeading)
   }
 
   /** Reads all files again. What is bad stays as it was and is reported; the rest is applied. */
@@ -174,6 +219,8 @@ export class Control {
     if (this.isClosed) return
     if (order.isHostStopping && this.isLeadingNow) await this.host.registrar.leave(order.deadlineMs)
     this.isClosed = true
+    this.certificateFiles.close()
+    this.credentialFolder.close()
     await this.state.close()
     this.host.close()
     await this.core.close()
@@ -183,13 +230,25 @@ export class Control {
     this.configNow = config
     this.deps.onConfig?.(config)
     this.core.store.setNode(nodeSpec(config))
+    this.certificateFiles.configure(config.tls.identities)
+    this.credentialFolder.configure(config.tls.credentialsDir)
+    this.needAuthorizers(config)
     this.host.configure(config, applications, this.problemsNow)
     this.state.changed(stateFiles.relayTargets)
+    this.state.changed(stateFiles.relayIdentity)
+  }
+
+  /** Workers ask them by themselves, so they are there before anybody calls. */
+  private needAuthorizers(config: AgentConfig): void {
+    for (const { call, name, service } of ruleScope(config).authorizers?.values() ?? []) {
+      if (call.kind === 'grpc') this.core.compiler.setProtocol(service, 'grpc')
+      this.core.compiler.need(service, `extension provider ${name}`)
+    }
   }
 
   private applicationsChanged(): void {
     this.core.store.setMesh(this.meshSpec(this.host.registrar.applications()))
-    this.core.compiler.localApplicationsChanged()
+    this.core.compiler.tellAgain()
     this.state.changed(stateFiles.ports)
     this.workersChanged()
   }
@@ -208,8 +267,13 @@ export class Control {
   }
 
   private meshSpec(applications: readonly Application[]): MeshSpec {
-    const { limits, accessLog, fallbackNetworks, generateRequestId, tracing, watchdog } = this.configNow
-    const byUid = sourceAppsByUid(applications, this.deps.uidOf, (message) => this.deps.log.warn({}, message))
+    const { limits, accessLog, fallbackNetworks, generateRequestId, rpcProtocols, tracing, watchdog } = this.configNow
+    const byUid = sourceAppsByUid(
+      applications,
+      this.deps.uidOf,
+      (message) => this.deps.log.warn({}, message),
+      (application) => this.host.identities.nameOf(application),
+    )
     const maxMemoryBytes = watchdog.maxMemory
     const { collector: logCollector, ...logged } = accessLog
     const { collector: traceCollector, ...traced } = tracing
@@ -220,12 +284,14 @@ export class Control {
       sourceAppsByUid: byUid,
       tracing: { ...traced, isExported: traceCollector !== undefined },
       generateRequestId,
+      rpcProtocols: Object.fromEntries(rpcProtocols.map(({ name, ...description }) => [name, description])),
       maxMemoryBytes,
+      ...(this.hasCertificates ? { hasCertificates: true as const } : {}),
     }
   }
 
   private keepRelayTargets(): void {
-    const knownTargets = new WeakMap<EndpointSet, readonly string[]>()
+    const knownTargets = new WeakMap<EndpointSet, SetTargets>()
     this.state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
       const { host, center, fallbackNetworks, limits, serviceDefaults } = this.configNow
       const targets = relayTargets(
@@ -235,9 +301,16 @@ export class Control {
         fallbackNetworks,
         serviceDefaults,
         this.deps.clock.wall(),
+        this.deps.rules.guardsCalls,
+        center.mtls,
         knownTargets,
       )
-      return { ...targets, limits, centerSecretFile: center.secretFile }
+      return { ...targets, limits, centerSecretFile: center.secretFile, centerMtls: center.mtls }
+    })
+    this.state.keep(stateFiles.relayIdentity, relayIdentityFormat, 0, () => {
+      const { center, relay } = this.configNow
+      const isWanted = center.mtls || (relay !== undefined && relay.mtls !== 'disable')
+      return (isWanted ? this.core.certificates.all()[0] : undefined) ?? null
     })
   }
 }

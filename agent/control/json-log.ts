@@ -1,18 +1,25 @@
 import { writeSync } from 'node:fs'
 import pino from 'pino'
 import type { DestinationStream, Logger } from 'pino'
+import { loadNative } from '../../native/descriptors.ts'
+import { journalStream } from '../../native/journal.ts'
 
 /**
- * A line that cannot be written is lost, as with the workers: a full disk behind standard output must not end control.
+ * Standard output, with fields where that is systemd's journal. A line that cannot be written is lost, as with the
+ * workers: a full disk behind standard output must not end control.
  */
-const standardOutput: DestinationStream = {
-  write(line) {
-    try {
-      writeSync(1, line)
-    } catch {
-      // EAGAIN of a pipe that nobody reads, ENOSPC, EPIPE
-    }
-  },
+function standardOutput(): DestinationStream {
+  const journal = process.env['JOURNAL_STREAM'] ? journalStream(1, process.env, loadNative().native) : undefined
+  return {
+    write(line) {
+      if (journal?.take(line) === true) return
+      try {
+        writeSync(1, line)
+      } catch {
+        // EAGAIN of a pipe that nobody reads, ENOSPC, EPIPE
+      }
+    },
+  }
 }
 
 /**
@@ -22,7 +29,7 @@ const standardOutput: DestinationStream = {
 export function jsonLog(
   level: string,
   base: Readonly<Record<string, unknown>>,
-  destination: DestinationStream = standardOutput,
+  destination: DestinationStream = standardOutput(),
 ): Logger {
   return pino(
     {

@@ -2,13 +2,14 @@
  * The ports of control and who has them: only the leading generation answers. At a take-over the predecessor lets go a
  * moment later than the successor begins, so a taken port is tried again until it is free.
  */
-import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
 import type { Clock } from '../clock.ts'
 import type { HostPort } from '../config/scalars.ts'
+import { KeptPort } from '../kept-port.ts'
 import type { Log } from '../log.ts'
 import type { AdminContext } from './context.ts'
 import { adminPages } from './pages.ts'
+import type { AdminReply, AdminRequest } from './http.ts'
 import { AdminServer, type AdminPort } from './server.ts'
 
 export interface AdminPortsDeps {
@@ -17,22 +18,25 @@ export interface AdminPortsDeps {
   readonly callers: LocalCallers
 }
 
-/** First pauses are short because a predecessor is about to let go; after that somebody else has the port. */
-const retryFirstMs = 50
-const retryMaxMs = 5000
-
 export class AdminPorts {
   private readonly context: AdminContext
   private readonly deps: AdminPortsDeps
   private readonly server: AdminServer
-  private readonly problems = new Map<string, string>()
-  private readonly cancels = new Set<() => void>()
+  private readonly kept: KeptPort[] = []
   private isOpen = false
 
   constructor(context: AdminContext, deps: AdminPortsDeps) {
     this.context = context
     this.deps = deps
-    this.server = new AdminServer(adminPages(context), { ...deps, metrics: context.metrics })
+    this.server = new AdminServer(adminPages(context), {
+      ...deps,
+      metrics: context.metrics,
+      socketApis: context.socketApis,
+    })
+  }
+
+  answer(request: AdminRequest): Promise<AdminReply> {
+    return this.server.answer('admin', request)
   }
 
   /**
@@ -53,13 +57,17 @@ export class AdminPorts {
     for (const [port, address] of ports) {
       if (address === undefined || address === 'off') continue
       if (isStrict) await this.server.listen(port, address)
-      else void this.keepTrying(port, address, retryFirstMs)
+      else {
+        const kept = new KeptPort(`${port} port`, () => this.server.listen(port, address), this.deps)
+        this.kept.push(kept)
+        void kept.open()
+      }
     }
   }
 
   /** Why a port does not answer. */
   faults(): string[] {
-    return [...this.problems.values()]
+    return this.kept.flatMap(({ problem }) => problem ?? [])
   }
 
   /**
@@ -72,27 +80,7 @@ export class AdminPorts {
   }
 
   async close(): Promise<void> {
-    for (const cancel of this.cancels) cancel()
-    this.cancels.clear()
+    for (const kept of this.kept) kept.close()
     await this.server.close()
-  }
-
-  private async keepTrying(port: AdminPort, address: HostPort, pauseMs: number): Promise<void> {
-    try {
-      await this.server.listen(port, address)
-      this.problems.delete(port)
-    } catch (error) {
-      // a short fault is a predecessor that is about to leave; it is not worth a line
-      if (pauseMs > retryFirstMs * 16 && !this.problems.has(port)) {
-        const text = `${port} port: ${describeError(error)}; tried again, traffic is not touched`
-        this.problems.set(port, text)
-        this.deps.log.error({ code: error instanceof MeshError ? error.code : 'E_INTERNAL' }, text)
-      }
-      const cancel = this.deps.clock.after(pauseMs, () => {
-        this.cancels.delete(cancel)
-        void this.keepTrying(port, address, Math.min(retryMaxMs, pauseMs * 2))
-      })
-      this.cancels.add(cancel)
-    }
   }
 }

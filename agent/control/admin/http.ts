@@ -1,6 +1,6 @@
 /** What an admin page is given and what it answers; and the guard in front of all pages. */
-import type { IncomingMessage } from 'node:http'
-import { webPageRefusal } from '../../../guard/web-page.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isOwnPage, webPageRefusal } from '../../../guard/web-page.ts'
 
 export interface AdminRequest {
   readonly method: string
@@ -11,6 +11,8 @@ export interface AdminRequest {
   readonly isJson: boolean
   /** Root or the agent's own user asks. */
   readonly isOwner: boolean
+  /** In whose share of a bound it counts; absent = nobody's. */
+  readonly caller?: string
 }
 
 export interface AdminReply {
@@ -53,6 +55,13 @@ export function isOwnForm({ query }: AdminRequest): boolean {
   return query.get('format') === 'hostmesh'
 }
 
+/** What a part answers at the admin socket for itself, beside pages: to root and the agent's own user. */
+export interface SocketApi {
+  serves(path: string): boolean
+  /** Never rejects. */
+  answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void>
+}
+
 /** Columns as wide as their widest cell. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
@@ -81,9 +90,12 @@ export function refusal(
   hostNames: ReadonlySet<string> | 'any',
 ): { status: number; text: string } | undefined {
   const { headers, method } = request
-  const page = webPageRefusal(headers, asker.isAtSocket ? 'any' : hostNames)
+  const isRead = method === 'GET' || method === 'HEAD'
+  // the console reads; it changes nothing here
+  const isConsole = isRead && hostNames !== 'any' && isOwnPage(headers)
+  const page = isConsole ? undefined : webPageRefusal(headers, asker.isAtSocket ? 'any' : hostNames)
   if (page !== undefined) return { status: 403, text: page }
-  if (method === 'GET' || method === 'HEAD') return undefined
+  if (isRead) return undefined
   if (!isOwner(asker)) return { status: 403, text: ownersOnly(method ?? '', asker) }
   const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   const type = headers['content-type']

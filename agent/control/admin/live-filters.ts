@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { MeshError } from '../../../contracts/errors.ts'
-import type { ConnectionFilter, TapFilter } from '../../../contracts/live-view.ts'
+import type { ConnectionFilter, StreamFilter, TapFilter } from '../../../contracts/live-view.ts'
 
 const word = z.string().min(1).max(512)
 
@@ -32,6 +32,18 @@ const connectionFilter = z.strictObject({
   peer: word.optional(),
 })
 
+const streamFilter = z.strictObject({
+  ids: z
+    .array(z.string().regex(/^\d+-\d+-\d+$/, 'allowed is an id of /streams'))
+    .min(1)
+    .max(1000)
+    .optional(),
+  listener: word.optional(),
+  service: word.optional(),
+  peer: word.optional(),
+  leastMs: z.coerce.number().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+})
+
 const closeOrder = connectionFilter.extend({ how: z.enum(['end', 'cut']).default('end') })
 
 /** Exactly optional: a key without a value is not there. */
@@ -56,6 +68,19 @@ export function readTapFilter(query: URLSearchParams): TapFilter {
 export function readConnectionFilter(query: URLSearchParams): ConnectionFilter {
   const { format: _format, ...filter } = Object.fromEntries(query)
   return read(connectionFilter, filter)
+}
+
+export function readStreamFilter(query: URLSearchParams): StreamFilter {
+  const { format: _format, ...filter } = Object.fromEntries(query)
+  return read(streamFilter, filter)
+}
+
+/** To end streams something has to be named. */
+export function readStreamOrder(body: unknown): StreamFilter {
+  const filter = read(streamFilter, body ?? {})
+  if (Object.keys(filter).length === 0)
+    throw new MeshError('E_ADMIN_REQUEST', 'which streams? name ids, listener, service, peer or leastMs')
+  return filter
 }
 
 /** To end connections something has to be named. */

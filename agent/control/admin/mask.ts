@@ -6,9 +6,20 @@
 const secretName =
   /password|passwd|secret|token|credential|authorization|cookie|private[-_]?key|api[-_]?key|access[-_]?key/i
 /** Members whose own members are names with values. */
-const valued: ReadonlySet<string> = new Set(['headers', 'withoutHeaders', 'queryParams', 'metadata'])
+const valued: ReadonlySet<string> = new Set([
+  'headers',
+  'withoutHeaders',
+  'queryParams',
+  'metadata',
+  // of external authorizers
+  'moreFields',
+  'includeAdditionalHeadersInCheck',
+])
 /** Lists of `[name, value]`. */
 const edits: ReadonlySet<string> = new Set(['set', 'add'])
+/** A condition of an AuthorizationPolicy, `{ key: request.headers[x-key], values }`. */
+const headerCondition = /^request\.headers\[/
+const conditionValues: ReadonlySet<string> = new Set(['values', 'notValues'])
 const ownMetadata = /^(?:hostmesh\.|version$|zone$|region$)/
 const masked = '[masked]'
 
@@ -24,10 +35,13 @@ function maskIn(value: unknown, name: string, isHidden: boolean): unknown {
   }
   if (typeof value === 'object' && value !== null) {
     const hides = valued.has(name)
+    const { key: condition } = value as { key?: unknown }
+    const isCondition = typeof condition === 'string' && headerCondition.test(condition)
     return Object.fromEntries(
       Object.entries(value).map(([key, one]) => {
         const isShown = key.endsWith('File') || (name === 'metadata' && ownMetadata.test(key))
-        return [key, maskIn(one, key, !isShown && (isHidden || hides || secretName.test(key)))]
+        const isSecret = hides || secretName.test(key) || (isCondition && conditionValues.has(key))
+        return [key, maskIn(one, key, !isShown && (isHidden || isSecret))]
       }),
     )
   }

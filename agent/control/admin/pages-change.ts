@@ -2,14 +2,16 @@
 import type { WorkerQuestion } from '../../../contracts/control-link.ts'
 import { parseServiceName } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { stateFiles } from '../../../contracts/run-directory.ts'
 import { resolveApplication } from '../config/resolve.ts'
 import { formatProblem } from '../config/problem.ts'
+import { protocolProblem } from '../config/protocol-problem.ts'
 import { applicationFileSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
 import { applicationId, applicationOf } from '../host/applications/application.ts'
 import type { AdminContext } from './context.ts'
 import { mask } from './mask.ts'
-import { jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
+import { jsonReply, textReply, type AdminPage, type AdminReply, type AdminRequest } from './http.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error']
@@ -131,19 +133,22 @@ export function changePages(context: AdminContext): AdminPage[] {
         if (application.source === 'file')
           return textReply(`${id}: comes from a file in services.d; remove the file`, 409)
         await control.host.applications.remove(id)
+        await control.state.flush(stateFiles.registrations)
         return jsonReply({ id })
       },
     },
   ]
 }
 
-function register({ control }: AdminContext, { body }: AdminRequest) {
+async function register({ control }: AdminContext, { body }: AdminRequest): Promise<AdminReply> {
   const parsed = validate(applicationFileSchema, {
     file: 'body',
     value: body,
     positionOf: () => ({ line: 0, column: 0 }),
   })
   if (parsed.value === undefined) throw new MeshError('E_ADMIN_REQUEST', parsed.problems.map(formatProblem).join('; '))
+  const unknown = protocolProblem(parsed.value.protocol, control.config.rpcProtocols)
+  if (unknown !== undefined) throw new MeshError('E_ADMIN_REQUEST', `protocol: ${unknown.message}`)
   const config = resolveApplication('', parsed.value, control.config.serviceDefaults)
   const application = applicationOf(config, 'api')
   const present = control.host.registrar.get(application.id)
@@ -160,6 +165,8 @@ function register({ control }: AdminContext, { body }: AdminRequest) {
     void control.host.applications.remove(application.id)
     return textReply(row?.problem ?? `${application.id}: no inbound port`, 409)
   }
+  // the next control reads it there, whenever this one dies
+  if (present === undefined) await control.state.flush(stateFiles.registrations)
   return jsonReply({ id: application.id, inboundPort, address: control.config.host.address }, 201)
 }
 

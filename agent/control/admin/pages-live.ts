@@ -3,8 +3,10 @@
  * are for root and the agent's own user.
  */
 import { MeshError } from '../../../contracts/errors.ts'
+import { connectionCells, connectionHeading } from '../../../contracts/connection-table.ts'
 import type { ConnectionRow, ConnectionsAnswer, TapAnswer } from '../../../contracts/live-view.ts'
-import type { WorkerQuestion } from '../../../contracts/control-link.ts'
+import type { ClusterDump, WorkerQuestion } from '../../../contracts/control-link.ts'
+import { callerFigures, callerTable } from './callers.ts'
 import { collect } from './collect.ts'
 import type { AdminContext } from './context.ts'
 import { columns, either, jsonReply, type AdminPage } from './http.ts'
@@ -43,6 +45,17 @@ export function livePages(context: AdminContext): AdminPage[] {
             connected: adapter.status().connected,
           })),
         })
+      },
+    },
+    {
+      path: '/callers',
+      method: 'GET',
+      isOwnersOnly: true,
+      help: 'callers that were told apart: requests in hand, refusals, those held back, waits for a turn',
+      answer: async (request) => {
+        const { answers } = await ask<ClusterDump[]>({ kind: 'clusters' })
+        const callers = callerFigures(await collect(context), answers.flat())
+        return either(request, { callers }, () => columns(callerTable(callers)))
       },
     },
     {
@@ -90,17 +103,7 @@ export function livePages(context: AdminContext): AdminPage[] {
 }
 
 function connectionText(rows: readonly ConnectionRow[], total: number, problems: readonly string[]): string {
-  const lines = rows.map((row) => [
-    row.id,
-    row.protocol,
-    row.listener,
-    row.peer,
-    row.sourceApp,
-    row.isIdle ? 'idle' : 'busy',
-    `${Math.round(row.ageMs / 1000)}s`,
-    row.requests === undefined ? `${row.bytesUp ?? 0} up, ${row.bytesDown ?? 0} down` : `${row.requests} requests`,
-    row.upstream ?? '-',
-  ])
-  const head = ['id', 'protocol', 'listener', 'peer', 'application', 'state', 'age', 'carried', 'upstream']
-  return [columns([head, ...lines]), `${rows.length} of ${total}`, ...problems].join('\n')
+  return [columns([connectionHeading, ...rows.map(connectionCells)]), `${rows.length} of ${total}`, ...problems].join(
+    '\n',
+  )
 }

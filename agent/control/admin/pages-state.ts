@@ -8,15 +8,22 @@ import { envoyCerts, type CertificateFiles } from './envoy/certs.ts'
 import { envoyConfigDump } from './envoy/config-dump.ts'
 import { envoyServerInfo, type ServerFacts } from './envoy/server-info.ts'
 import { envoyStats } from './envoy/stats.ts'
-import { columns, either, isOwnForm, jsonReply, textReply, type AdminPage, type AdminRequest } from './http.ts'
+import {
+  columns,
+  either,
+  isOwnForm,
+  jsonReply,
+  textReply,
+  type AdminPage,
+  type AdminReply,
+  type AdminRequest,
+} from './http.ts'
 import { mask } from './mask.ts'
 import { prometheusText } from './stats.ts'
 import { readiness } from './readiness.ts'
 
 export function statePages(context: AdminContext): AdminPage[] {
-  const { control, registries } = context
-  /** Of the running drill, so that a second one replaces the first. */
-  let endCut: (() => void) | undefined
+  const { control } = context
   const ready = (request: AdminRequest) => {
     const now = readiness(context)
     const text = (): string =>
@@ -43,14 +50,33 @@ export function statePages(context: AdminContext): AdminPage[] {
       path: '/server_info',
       method: 'GET',
       isPublic: 'api',
-      help: 'version, state, workers, registries, as Envoy says it; ?format=hostmesh: without its frame',
+      help: 'version, state, workers, registries, collectors, as Envoy says it; ?format=hostmesh: without its frame',
       answer: (request) => jsonReply(isOwnForm(request) ? serverInfo(context) : envoyInfo(context)),
     },
     {
       path: '/certs',
       method: 'GET',
-      help: 'certificates that the agent reads: names, serial numbers, days until they expire',
-      answer: () => jsonReply(envoyCerts(certificateFiles(context), control.deps.clock.wall())),
+      help: 'certificates of this host and those that the agent reads: names, serial numbers, days until they expire',
+      answer: () =>
+        jsonReply(envoyCerts(certificateFiles(context), control.core.certificates.all(), control.deps.clock.wall())),
+    },
+    {
+      path: '/identities',
+      method: 'GET',
+      help: 'names of this host and its applications, with the state of their certificates; no keys',
+      answer: (request) => {
+        const now = control.deps.clock.wall()
+        const identities = control.host.identities.view()
+        const time = (ms: number | undefined): string => (ms === undefined ? '-' : new Date(ms).toISOString())
+        const text = (): string =>
+          columns([
+            ['identity', 'source', 'state', 'ends', 'renewal', 'problem'],
+            ...identities.map(({ id, source, state, notAfter, renewAt, problem }) => {
+              return [id, source, state, time(notAfter), time(renewAt), problem ?? '-']
+            }),
+          ])
+        return either(request, { identities, now }, text)
+      },
     },
     { path: '/memory', method: 'GET', help: 'memory of control', answer: () => jsonReply(process.memoryUsage()) },
     {
@@ -60,7 +86,7 @@ export function statePages(context: AdminContext): AdminPage[] {
       answer: (request) => {
         const isMasked = request.query.get('mask') !== 'off'
         if (!isMasked && !request.isOwner) return textReply("mask=off is for root and the agent's own user", 403)
-        return jsonReply(configDump(context, request.query, isMasked))
+        return configDump(context, request.query, isMasked)
       },
     },
     {
@@ -110,23 +136,6 @@ export function statePages(context: AdminContext): AdminPage[] {
       answer: () =>
         jsonReply(context.watchdog()?.state() ?? { supervised: false, generation: control.deps.generation }),
     },
-    {
-      path: '/drill',
-      method: 'POST',
-      help: '{"cutRegistryMs": N}: behave for N ms (at most 600000) as if no registry could be reached; 0 ends it',
-      answer: ({ body }) => {
-        const ms = (body as { cutRegistryMs?: unknown } | undefined)?.cutRegistryMs
-        if (typeof ms !== 'number' || !(ms >= 0 && ms <= 600_000))
-          return textReply(`cutRegistryMs: found ${JSON.stringify(ms)}, allowed 0 to 600000`, 400)
-        endCut?.()
-        for (const registry of registries) registry.setCut(ms > 0)
-        const restore = (): void => {
-          for (const registry of registries) registry.setCut(false)
-        }
-        endCut = ms > 0 ? control.deps.clock.after(ms, restore) : undefined
-        return jsonReply({ cutRegistryMs: ms })
-      },
-    },
   ]
 }
 
@@ -155,16 +164,19 @@ function serverInfo(context: AdminContext) {
       ...(worker.refusal === undefined ? {} : { refused: worker.refusal }),
     })),
     registries: deps.adapters.map((adapter) => ({ ...adapter.status() })),
+    collectors: context.collectors(),
   }
 }
 
 function certificateFiles({ control }: AdminContext): CertificateFiles[] {
-  return control.config.registries.flatMap((section) => {
+  const { accessLog, registries, tracing } = control.config
+  const ofRegistries = registries.map((section) => {
     const files = kindOf(section).files(section)
     const at = (name: string): string | undefined => files.find(({ path }) => path.join('.') === `tls.${name}`)?.file
-    const [ca, cert] = [at('ca'), at('cert')]
-    return ca === undefined && cert === undefined ? [] : [{ ca, cert }]
+    return { ca: at('ca'), cert: at('cert') }
   })
+  const ofCollectors = [tracing.collector, accessLog.collector].map((one) => ({ ca: one?.ca, cert: one?.cert }))
+  return [...ofRegistries, ...ofCollectors].filter(({ ca, cert }) => ca !== undefined || cert !== undefined)
 }
 
 function stateOf(isReady: boolean, { control, drain }: AdminContext): ServerFacts['state'] {
@@ -173,19 +185,21 @@ function stateOf(isReady: boolean, { control, drain }: AdminContext): ServerFact
   return control.isLeading ? 'INITIALIZING' : 'PRE_INITIALIZING'
 }
 
-function configDump(context: AdminContext, query: URLSearchParams, isMasked: boolean): object {
+function configDump(context: AdminContext, query: URLSearchParams, isMasked: boolean): AdminReply {
   const { control } = context
   const now = control.deps.clock.wall()
   const snapshot = control.core.store.whole(now)
   const resource = query.get('resource')
   if (resource === null) {
     const { address } = control.config.admin
-    return envoyConfigDump(snapshot, {
-      withEndpoints: query.has('include_eds'),
-      node: (envoyInfo(context) as { node: object }).node,
-      admin: address === 'off' ? undefined : address,
-      updatedAt: now,
-    })
+    return jsonReply(
+      envoyConfigDump(snapshot, {
+        withEndpoints: query.has('include_eds'),
+        node: (envoyInfo(context) as { node: object }).node,
+        admin: address === 'off' ? undefined : address,
+        updatedAt: now,
+      }),
+    )
   }
   const parts: Record<string, unknown> = {
     configuration: { ...control.config, problems: control.problems },
@@ -197,8 +211,8 @@ function configDump(context: AdminContext, query: URLSearchParams, isMasked: boo
   }
   const asked = parts[resource]
   return asked === undefined
-    ? { error: `resource "${resource}", allowed ${Object.keys(parts).join(', ')}` }
-    : ((isMasked ? mask(asked) : asked) as object)
+    ? jsonReply({ error: `resource "${resource}", allowed ${Object.keys(parts).join(', ')}` }, 400)
+    : jsonReply((isMasked ? mask(asked) : asked) as object)
 }
 
 function envoyInfo(context: AdminContext): object {

@@ -1,10 +1,13 @@
 /** Pages about traffic: what workers know, and what control gave them. */
+import type { PortRow } from '../../../contracts/port-row.ts'
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { collect } from './collect.ts'
 import type { AdminContext } from './context.ts'
 import { clusterStatuses, listenerStatuses } from './envoy/statuses.ts'
 import { columns, either, isOwnForm, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
 import { mask } from './mask.ts'
+import { mtlsPorts } from './mtls-ports.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
 export function trafficPages(context: AdminContext): AdminPage[] {
@@ -46,12 +49,32 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       },
     },
     {
+      path: '/mtls',
+      method: 'GET',
+      help: 'inbound ports: what they take, and who came in mutual TLS and who in plain; what `hostmesh mtls plan` reads',
+      answer: async (request) => {
+        const ports = mtlsPorts(control.core.store.allListeners(), await collect(context))
+        const text = (): string =>
+          columns([
+            ['service', 'address', 'mode', 'mutual TLS', 'plain'],
+            ...ports.map(({ service, address, mode, mutual, plain }) => [
+              service,
+              address,
+              mode,
+              String(mutual),
+              plain.map(({ caller, connections }) => `${caller}:${connections}`).join(',') || '-',
+            ]),
+          ])
+        return either(request, { ports }, text)
+      },
+    },
+    {
       path: '/ports',
       method: 'GET',
       isPublic: 'api',
       help: 'which localhost port leads to which service, which inbound port to which application',
       answer: (request) => {
-        const rows = control.host.listeners.portRows().map((row) => {
+        const rows = control.host.listeners.portRows().map((row): PortRow => {
           const problem = row.problem ?? control.host.readiness.listenerProblem(row.listener)
           const state = row.problem === undefined ? control.host.readiness.listenerState(row.listener) : 'failed'
           return { ...row, state, ...(problem === undefined ? { problem: undefined } : { problem }) }
@@ -89,7 +112,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
       method: 'GET',
       // it tells the values that rules match, and has registries asked for what is named
       isOwnersOnly: true,
-      help: 'what would happen to a request: ?method=&host=&path=&header=name:value&listener=&source=',
+      help: 'what would happen to a request: ?method=&host=&path=&header=name:value&listener=&source=&principal=&address=',
       answer: (request) => explain(context, request),
     },
     {
@@ -152,6 +175,8 @@ async function explain({ control }: AdminContext, { query }: AdminRequest) {
     if (colon < 1) throw new MeshError('E_ADMIN_REQUEST', `header: found "${line}", allowed name: value`)
     headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()])
   }
+  const principal = query.get('principal')
+  const sourceAddress = query.get('address')
   const request: ExplainRequest = {
     listener: query.get('listener') ?? undefined,
     method: query.get('method') ?? 'GET',
@@ -159,6 +184,8 @@ async function explain({ control }: AdminContext, { query }: AdminRequest) {
     host: query.get('host') ?? '',
     headers,
     sourceApp: query.get('source') ?? undefined,
+    ...(principal === null ? {} : { principal }),
+    ...(sourceAddress === null ? {} : { sourceAddress }),
   }
   // a name that nobody used yet is looked up first, as it would be for a real request
   const named = headers.find(([name]) => name.toLowerCase() === 'x-mesh-service')?.[1]
@@ -184,7 +211,7 @@ async function nameAnswered(control: AdminContext['control'], name: string): Pro
   while (!isThere() && clock.monotonic() < deadline) await new Promise<void>((resolve) => clock.after(10, resolve))
 }
 
-function mergeClusters(dumps: readonly ClusterDump[]): ClusterDump[] {
+export function mergeClusters(dumps: readonly ClusterDump[]): ClusterDump[] {
   const byName = new Map<string, ClusterDump>()
   for (const dump of dumps) {
     const before = byName.get(dump.name)

@@ -3,19 +3,22 @@
  * read-only API. No traffic passes here, so node:http is good enough.
  *
  * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server
- * and 16 per caller (at either the longest idle one leaves), 1 MiB of body, 3 s for a head, 10 s per request.
+ * and 16 per caller (at either the longest idle one leaves), 1 MiB of body, 3 s for a head, 10 s per request. What
+ * parts answer at the socket for themselves has bounds of its own.
  */
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
+import { isLoopback } from '../../../contracts/ip-literal.ts'
 import { formatHostPort, type HostPort } from '../config/scalars.ts'
 import { nearest } from '../config/nearest.ts'
-import { systemReason } from '../config/yaml-file.ts'
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import { ConnectionBudget } from '../../../guard/connection-budget.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
+import { listening } from '../listening.ts'
 import type { Log } from '../log.ts'
+import { ConsoleFiles, consolePage, isConsoleFile } from './console/files.ts'
 import {
   isOwner,
   jsonReply,
@@ -25,6 +28,7 @@ import {
   type AdminReply,
   type AdminRequest,
   type Asker,
+  type SocketApi,
 } from './http.ts'
 
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
@@ -51,12 +55,14 @@ export interface AdminServerDeps {
   readonly log: Log
   readonly metrics: Pick<AdapterMetrics, 'count'>
   readonly callers: Pick<LocalCallers, 'uidOf'>
+  readonly socketApis: readonly SocketApi[]
 }
 
 export class AdminServer {
   private readonly pages: readonly AdminPage[]
   private readonly deps: AdminServerDeps
   private readonly servers = new Set<Server>()
+  private readonly consoleFiles = new ConsoleFiles()
   private socket: { readonly path: string; readonly inode: number } | undefined
 
   constructor(pages: readonly AdminPage[], deps: AdminServerDeps) {
@@ -66,10 +72,12 @@ export class AdminServer {
 
   /** Answers the port. Rejects with E_LISTEN_IN_USE or E_LISTEN_DENIED. */
   async listen(port: AdminPort, address: HostPort): Promise<number> {
-    const isLoopback = address.host.startsWith('127.') || address.host === '::1'
     // metrics and readiness are asked by name (a scraper, a load balancer) and tell nothing worth stealing; an API that
     // left loopback was opened on purpose
-    const server = this.server(port, port === 'admin' || (port === 'api' && isLoopback) ? 'guarded' : 'open')
+    const server = this.server(
+      port,
+      port === 'admin' || (port === 'api' && isLoopback(address.host)) ? 'guarded' : 'open',
+    )
     await listening(server, formatHostPort(address), { host: address.host, port: address.port })
     this.servers.add(server)
     const bound = server.address()
@@ -193,6 +201,10 @@ export class AdminServer {
     outgoing: ServerResponse,
   ): Promise<void> {
     const url = parseUrl(incoming.url)
+    const isConsole = port === 'admin' && url !== undefined && isConsoleFile(url.pathname)
+    if (isConsole) return this.consoleFiles.serve(url.pathname, incoming, outgoing)
+    const api = url === undefined ? undefined : this.deps.socketApis.find((one) => one.serves(url.pathname))
+    if (api !== undefined && door === 'socket') return api.answer(incoming, outgoing)
     const refused = refusal(incoming, asker, door === 'open' ? 'any' : noNames)
     if (refused !== undefined || url === undefined) {
       send(outgoing, textReply(refused?.text ?? 'the path is malformed', refused?.status ?? 400), false)
@@ -204,13 +216,15 @@ export class AdminServer {
       send(outgoing, textReply(`a body of more than ${maxBodyBytes} bytes or of broken JSON is not read`, 400), false)
       return
     }
+    const asked = port === 'admin' ? consolePage(url.pathname) : undefined
     const reply = await this.answer(port, {
       method: incoming.method ?? 'GET',
-      path: url.pathname,
+      path: asked ?? url.pathname,
       query: url.searchParams,
       body: body.value,
-      isJson: url.searchParams.get('format') === 'json',
+      isJson: asked !== undefined || url.searchParams.get('format') === 'json',
       isOwner: isOwner(asker),
+      ...(isOwner(asker) ? {} : { caller: `user ${asker.uid ?? 'unknown'}` }),
     })
     send(outgoing, reply, incoming.method === 'HEAD')
   }
@@ -252,23 +266,4 @@ async function readBody(incoming: IncomingMessage): Promise<{ value: unknown } |
   } catch {
     return undefined
   }
-}
-
-function listening(
-  server: Server,
-  name: string,
-  where: { host: string; port: number } | { path: string },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const code = cause.code === 'EADDRINUSE' ? 'E_LISTEN_IN_USE' : 'E_LISTEN_DENIED'
-      const reason = cause.code === 'EADDRINUSE' ? 'taken by another process' : systemReason(cause)
-      reject(new MeshError(code, `${name}: cannot listen: ${reason}; free it or choose another address`, { cause }))
-    })
-    server.listen(where, () => {
-      server.removeAllListeners('error')
-      server.on('error', () => undefined)
-      resolve()
-    })
-  })
 }

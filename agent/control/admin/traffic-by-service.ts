@@ -1,12 +1,10 @@
 /**
- * Figures by service out of the metrics of all workers, for `hostmesh top`: counters, from which two looks make rates.
+ * Figures of requests out of the metrics of all workers, for `hostmesh top` and for the reports to centers: counters,
+ * from which two looks make rates.
  */
 import type { StatSeries } from '../../../contracts/control-link.ts'
 
-export interface ServiceTraffic {
-  readonly reporter: string
-  /** Without namespace. */
-  readonly service: string
+export interface RequestFigures {
   requests: number
   /** Status 500 and more, a status of gRPC that says the same, or a response flag. */
   failures: number
@@ -14,6 +12,20 @@ export interface ServiceTraffic {
   bounds: readonly number[]
   /** Requests by bucket, the last one is +Inf. */
   counts: number[]
+}
+
+export interface ServiceTraffic extends RequestFigures {
+  readonly reporter: string
+  /** Without namespace. */
+  readonly service: string
+}
+
+export interface CallerTraffic extends RequestFigures {
+  readonly reporter: string
+  /** The calling application. */
+  readonly source: string
+  /** `public/orders`. */
+  readonly service: string
 }
 
 export interface TrafficFigures {
@@ -24,7 +36,9 @@ export interface TrafficFigures {
 
 const labels = {
   reporter: 'reporter',
+  source: 'source_app',
   service: 'destination_service_name',
+  namespace: 'destination_service_namespace',
   code: 'response_code',
   flags: 'response_flags',
   grpc: 'grpc_response_status',
@@ -33,42 +47,76 @@ const labels = {
 const grpcFailures: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15'])
 
 export function trafficByService(series: readonly StatSeries[]): TrafficFigures {
-  const found = new Map<string, ServiceTraffic>()
-  const of = (one: StatSeries, values: readonly string[]): ServiceTraffic => {
-    const value = (label: string): string => values[one.labelNames.indexOf(label)] ?? '-'
-    const [reporter, service] = [value(labels.reporter), value(labels.service)]
-    const key = `${reporter}\n${service}`
-    let traffic = found.get(key)
-    if (traffic === undefined) {
-      traffic = { reporter, service, requests: 0, failures: 0, bounds: [], counts: [] }
-      found.set(key, traffic)
-    }
-    return traffic
-  }
-  let connections = 0
+  const services = requestFigures(series, [labels.reporter, labels.service]).map(
+    ({ values: [reporter, service], figures }) => ({ reporter: reporter!, service: service!, ...figures }),
+  )
   let tier = 'agent'
-  for (const one of series) {
-    if (one.name === 'istio_requests_total') {
-      const [codeAt, flagsAt] = [one.labelNames.indexOf(labels.code), one.labelNames.indexOf(labels.flags)]
-      const grpcAt = one.labelNames.indexOf(labels.grpc)
-      for (const { labels: values, value } of one.samples) {
-        const traffic = of(one, values)
-        traffic.requests += value
-        const isFailed =
-          Number(values[codeAt]) >= 500 || values[flagsAt] !== '-' || grpcFailures.has(values[grpcAt] ?? '')
-        if (isFailed) traffic.failures += value
-      }
-    } else if (one.name === 'istio_request_duration_milliseconds') {
-      for (const { counts = [], labels: values } of one.samples) {
-        const traffic = of(one, values)
-        traffic.bounds = one.buckets ?? []
-        for (const [at, count] of counts.entries()) traffic.counts[at] = (traffic.counts[at] ?? 0) + count
-      }
-    } else if (one.name === 'hostmesh_downstream_connections') {
+  for (const one of series)
+    if (one.name === 'hostmesh_tier') tier = one.samples.find(({ value }) => value === 1)?.labels[0] ?? tier
+  return { services, connections: openConnections(series), tier }
+}
+
+export function trafficByCaller(series: readonly StatSeries[]): CallerTraffic[] {
+  return requestFigures(series, [labels.reporter, labels.source, labels.namespace, labels.service]).map(
+    ({ values: [reporter, source, namespace, service], figures }) => ({
+      reporter: reporter!,
+      source: source!,
+      service: `${namespace}/${service}`,
+      ...figures,
+    }),
+  )
+}
+
+export function openConnections(series: readonly StatSeries[]): number {
+  let connections = 0
+  for (const one of series)
+    if (one.name === 'hostmesh_downstream_connections')
       connections = one.samples.reduce((sum, { value }) => sum + value, 0)
-    } else if (one.name === 'hostmesh_tier') {
-      tier = one.samples.find(({ value }) => value === 1)?.labels[0] ?? tier
+  return connections
+}
+
+/** Which of the buckets holds the 99th percentile; undefined = nothing was counted. Pure. */
+export function p99Bucket(counts: readonly number[]): number | undefined {
+  const all = counts.reduce((sum, count) => sum + count, 0)
+  let below = 0
+  for (const [at, count] of counts.entries()) {
+    below += count
+    if (all > 0 && below >= all * 0.99) return at
+  }
+  return undefined
+}
+
+/** One row for each combination of values of these labels. */
+function requestFigures(
+  series: readonly StatSeries[],
+  names: readonly string[],
+): { readonly values: readonly string[]; readonly figures: RequestFigures }[] {
+  const found = new Map<string, { readonly values: readonly string[]; readonly figures: RequestFigures }>()
+  for (const one of series) {
+    const isCount = one.name === 'istio_requests_total'
+    if (!isCount && one.name !== 'istio_request_duration_milliseconds') continue
+    const places = names.map((name) => one.labelNames.indexOf(name))
+    const [codeAt, flagsAt, grpcAt] = [labels.code, labels.flags, labels.grpc].map((name) =>
+      one.labelNames.indexOf(name),
+    ) as [number, number, number]
+    for (const { labels: all, value, counts = [] } of one.samples) {
+      const values = places.map((place) => all[place] ?? '-')
+      const key = values.join('\n')
+      let row = found.get(key)
+      if (row === undefined) {
+        row = { values, figures: { requests: 0, failures: 0, bounds: [], counts: [] } }
+        found.set(key, row)
+      }
+      const { figures } = row
+      if (isCount) {
+        figures.requests += value
+        const isFailed = Number(all[codeAt]) >= 500 || all[flagsAt] !== '-' || grpcFailures.has(all[grpcAt] ?? '')
+        if (isFailed) figures.failures += value
+      } else {
+        figures.bounds = one.buckets ?? []
+        for (const [at, count] of counts.entries()) figures.counts[at] = (figures.counts[at] ?? 0) + count
+      }
     }
   }
-  return { services: [...found.values()], connections, tier }
+  return [...found.values()]
 }

@@ -6,18 +6,33 @@ type Host = Control['host']
 
 export interface AdminView extends Pick<Control, 'config' | 'problems' | 'restartNeeded' | 'isLeading' | 'reload'> {
   readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation' | 'log'> & {
-    readonly rules: Pick<Control['deps']['rules'], 'statuses'>
+    readonly rules: Pick<Control['deps']['rules'], 'guardsCalls' | 'statuses'>
   }
-  readonly state: Pick<Control['state'], 'problems'>
+  readonly state: Pick<Control['state'], 'flush' | 'problems'>
+  readonly timeline: Pick<Control['timeline'], 'add' | 'query'>
   readonly core: Pick<Core, 'knownNames'> & {
-    readonly store: Pick<Core['store'], 'allServices' | 'counts' | 'listenerNames' | 'nameOf' | 'version' | 'whole'>
+    readonly certificates: Pick<Core['certificates'], 'all'>
+    readonly store: Pick<
+      Core['store'],
+      | 'allListeners'
+      | 'allServices'
+      | 'counts'
+      | 'listenerNames'
+      | 'nameOf'
+      | 'service'
+      | 'version'
+      | 'virtualHost'
+      | 'whole'
+    >
     readonly publisher: Pick<Core['publisher'], 'ask' | 'states'>
     readonly directory: Pick<Core['directory'], 'heldBack'>
     readonly names: Pick<Core['names'], 'ask'>
   }
   readonly host: {
+    readonly identities: Pick<Host['identities'], 'view'>
     readonly listeners: Pick<Host['listeners'], 'portRows'>
-    readonly readiness: Pick<Host['readiness'], 'listenerProblem' | 'listenerState' | 'pending'>
+    readonly readiness: Pick<Host['readiness'], 'isTried' | 'listenerProblem' | 'listenerState' | 'pending'>
+    readonly told: Pick<Host['told'], 'all' | 'put' | 'remove'>
     readonly registrar: Pick<Host['registrar'], 'get' | 'views' | 'applications'>
     readonly applications: Pick<Host['applications'], 'problemOf' | 'put' | 'remove'>
   }

@@ -5,10 +5,11 @@ import { readdirSync } from 'node:fs'
 import { join, resolve as resolvePath } from 'node:path'
 import { applicationConflicts, configConflicts, type KernelPorts } from './conflicts.ts'
 import { machineFacts } from './machine.ts'
+import type { NodeKind } from './node-kind.ts'
 import type { ConfigProblem } from './problem.ts'
 import { kernelPorts } from './kernel-ports.ts'
 import { resolveApplication, resolveConfig, type MachineFacts } from './resolve.ts'
-import { agentFileSchema, applicationFileSchema } from './schema.ts'
+import { applicationFileSchema, type NodeFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
 import { lenientValue, validate } from './validate.ts'
 import { readYamlFile, systemReason, type YamlFile } from './yaml-file.ts'
@@ -22,11 +23,11 @@ export interface CheckOptions {
   readonly kernelPorts?: KernelPorts
 }
 
-export interface CheckResult {
+export interface CheckResult<Config extends AgentConfig = AgentConfig> {
   /** True when no problem is an error; warnings are allowed. */
   readonly isValid: boolean
-  /** Defined when `agent.yaml` itself has no error, also if files in `services.d` have some. */
-  readonly config: AgentConfig | undefined
+  /** Defined when the file itself has no error, also if files in `services.d` have some. */
+  readonly config: Config | undefined
   /** The good files of `services.d`, by file name. A bad or conflicting file is left out and reported. */
   readonly applications: readonly ApplicationConfig[]
   /** All of them, by file and line. */
@@ -34,25 +35,29 @@ export interface CheckResult {
 }
 
 /**
- * Checks `agent.yaml` at `path` and the `services.d` that it names, and reports every problem at once with file, line,
- * path, found, allowed and nearest name.
+ * Checks the file of a node of this kind at `path` and the `services.d` that it names, and reports every problem at
+ * once with file, line, path, found, allowed and nearest name.
  *
  * Reads files and the machine's facts only: opens no socket, writes nothing, contacts no registry. Never throws for
  * what the files hold. Rules are checked by `checkRules` in `agent/control/config/check-rules.ts`, because they need
  * the whole rule compiler.
  */
-export function checkConfig(path: string, options: CheckOptions = {}): CheckResult {
+export function checkConfig<File extends NodeFile, Config extends AgentConfig>(
+  path: string,
+  kind: NodeKind<File, Config>,
+  options: CheckOptions = {},
+): CheckResult<Config> {
   const problems: ConfigProblem[] = []
   const read = readYamlFile(path)
   problems.push(...read.problems)
   if (read.yaml === undefined) return { isValid: false, config: undefined, applications: [], problems }
 
-  const parsed = validate(agentFileSchema, read.yaml)
+  const parsed = validate(kind.schema, read.yaml)
   problems.push(...parsed.problems)
-  const value = parsed.value ?? lenientValue(agentFileSchema, read.yaml)
+  const value = parsed.value ?? lenientValue(kind.schema, read.yaml)
   if (value === undefined) return { isValid: false, config: undefined, applications: [], problems }
-  const config = resolveConfig(path, value, options.machine ?? machineFacts())
-  problems.push(...configConflicts(config, value, read.yaml, options.kernelPorts ?? kernelPorts()))
+  const config = resolveConfig(kind, path, value, options.machine ?? machineFacts())
+  problems.push(...configConflicts(kind, config, read.yaml, options.kernelPorts ?? kernelPorts()))
   const isUsable = !problems.some((problem) => problem.severity === 'error')
 
   const found = readApplications(config.servicesDir, config.serviceDefaults)

@@ -1,22 +1,25 @@
 /**
  * What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place.
  */
-import { readRelayKeys } from '../../../contracts/relay-proof.ts'
-import { SecretFile } from '../../../native/secret-file.ts'
-import { closeSync, openSync, statSync } from 'node:fs'
 import { serviceKey } from '../../../contracts/endpoint.ts'
+import { isLoopback } from '../../../contracts/ip-literal.ts'
+import { accountOf } from '../host/identities/account.ts'
 import { ownPort } from '../host/applications/place.ts'
 import { grantProblems, nacosFaceChoices } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
+import { sofaFaceProblems } from '../kinds/sofa-face.ts'
+import { collectorConflicts } from './collector-conflicts.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
+import { protocolProblem, rpcConflicts } from './protocol-problem.ts'
 import { ownAddresses } from './own-addresses.ts'
-import { roles } from './roles.ts'
+import type { NodeKind } from './node-kind.ts'
+import { reportFile } from './readable-file.ts'
 import { formatPath, type ConfigProblem } from './problem.ts'
 import { formatHostPort, type PortRange } from './scalars.ts'
-import type { AgentFile } from './schema.ts'
+import { socketConflicts } from './socket-conflicts.ts'
 import type { AgentConfig, ApplicationConfig } from './types.ts'
-import { systemReason, type YamlFile } from './yaml-file.ts'
+import type { YamlFile } from './yaml-file.ts'
 
 export type { KernelPorts } from './kernel-ports.ts'
 
@@ -26,9 +29,9 @@ interface Claim {
   readonly path: readonly PropertyKey[]
 }
 
-export function configConflicts(
-  config: AgentConfig,
-  parsed: AgentFile,
+export function configConflicts<Config extends AgentConfig>(
+  { conflicts }: Pick<NodeKind<never, Config>, 'conflicts'>,
+  config: Config,
   yaml: YamlFile,
   kernel: KernelPorts,
 ): ConfigProblem[] {
@@ -51,6 +54,7 @@ export function configConflicts(
     })
   }
 
+  socketConflicts(config, report)
   const claims = claimsOf(config)
   for (const [index, claim] of claims.entries()) {
     const other = claims.slice(0, index).find((earlier) => overlaps(earlier, claim))
@@ -94,25 +98,26 @@ export function configConflicts(
     names.set(registry.name, index)
     const kind = kindOf(registry)
     for (const message of kind.conflicts(registry)) report(['registries', index], message)
-    for (const { path, file, isSecret } of kind.files(registry)) {
-      const reason = unreadable(file)
-      if (reason !== undefined) report(['registries', index, ...path], `${file} cannot be used: ${reason}`)
-      else if (isSecret && isOpenToOthers(file))
-        report(['registries', index, ...path], `${file} can be read by other users; chmod 600`, 'warning')
-    }
+    for (const { path, file, isSecret } of kind.files(registry))
+      reportFile(report, ['registries', index, ...path], file, isSecret)
   }
 
+  for (const [index, identity] of config.tls.identities.entries())
+    for (const [key, file] of Object.entries(identity))
+      reportFile(report, ['tls', 'identities', index, key], file, key === 'key')
+
+  if (config.identity.workloadApi !== undefined && config.identity.authorities.length > 0)
+    report(
+      ['identity', 'workloadApi'],
+      'found beside identity.authorities, allowed one of them: certificates have one source',
+    )
+
   for (const section of ['tracing', 'accessLog'] as const) {
-    const { ca, headersFile } = config[section].collector ?? {}
-    for (const [key, file] of Object.entries({ ca, headersFile })) {
-      if (file === undefined) continue
-      const reason = unreadable(file)
-      const path = [section, 'collector', key]
-      if (reason !== undefined) report(path, `${file} cannot be used: ${reason}`)
-      else if (key === 'headersFile' && isOpenToOthers(file))
-        report(path, `${file} can be read by other users; chmod 600`, 'warning')
-    }
+    const { collector } = config[section]
+    if (collector !== undefined) collectorConflicts([section, 'collector'], collector, report)
   }
+
+  rpcConflicts(config.rpcProtocols, config.outbound, report)
 
   const services = new Map<string, number>()
   for (const [index, service] of config.outbound.services.entries()) {
@@ -123,48 +128,18 @@ export function configConflicts(
     services.set(key, index)
   }
 
-  if (!roles[config.role].servesHosts) {
-    if (parsed.relay !== undefined) report(['relay'], 'only a center relays; set role: center or remove it')
-    if (parsed.api !== undefined) report(['api'], 'only a center has this API; set role: center or remove it')
-  } else {
-    if (config.center.addresses.length > 0)
-      report(['center', 'addresses'], 'a center has no center of its own; remove it or set role: agent')
-    if (config.relay === undefined)
-      report(
-        ['relay', 'allowedNetworks'],
-        'missing; name the networks of the hosts that may use this center, as in allowedNetworks: [10.0.0.0/8]',
-      )
-    else if (config.relay.secretFile === undefined)
-      report(
-        ['relay', 'secretFile'],
-        'missing; whoever is in relay.allowedNetworks can call every service through this center',
-        'warning',
-      )
-    if (config.relay?.allowedNetworks.some((network) => network.endsWith('/0')) === true)
-      report(['relay', 'allowedNetworks'], 'lets everybody in; name the networks of your hosts', 'warning')
-  }
-  for (const [section, file] of [
-    ['center', config.center.secretFile],
-    ['relay', config.relay?.secretFile],
-  ] as const) {
-    if (file === undefined) continue
-    const reason = unreadable(file) ?? badRelaySecret(file)
-    if (reason !== undefined) report([section, 'secretFile'], `${file} cannot be used: ${reason}`)
-  }
+  conflicts(config, report)
   if (config.admin.address !== 'off' && !isLoopback(config.admin.address.host))
     report(['admin', 'address'], `${config.admin.address.host} is no loopback address; admin may change the agent`)
+  // both faces go by them
+  if (config.nacosFace.enabled || config.sofaFace.enabled) {
+    for (const { at, message } of grantProblems(config.nacosFace)) report(['nacosFace', 'grants', at], message)
+    for (const [at, { passwordFile }] of config.nacosFace.grants.entries())
+      reportFile(report, ['nacosFace', 'grants', at, 'passwordFile'], passwordFile, true)
+  }
   if (config.nacosFace.enabled) {
     if (!isLoopback(config.nacosFace.address))
       report(['nacosFace', 'address'], `${config.nacosFace.address} is no loopback address; the face is for this host`)
-    for (const { at, message } of grantProblems(config.nacosFace)) report(['nacosFace', 'grants', at], message)
-    for (const [at, { passwordFile }] of config.nacosFace.grants.entries()) {
-      if (passwordFile === undefined) continue
-      const reason = unreadable(passwordFile)
-      const path = ['nacosFace', 'grants', at, 'passwordFile']
-      if (reason !== undefined) report(path, `${passwordFile} cannot be used: ${reason}`)
-      else if (isOpenToOthers(passwordFile))
-        report(path, `${passwordFile} can be read by other users; chmod 600`, 'warning')
-    }
     const nacos = nacosFaceChoices(config.registries)
     const wanted = config.nacosFace.registry
     if (nacos.length === 0)
@@ -177,6 +152,8 @@ export function configConflicts(
         nearest(wanted, nacos),
       )
   }
+  for (const { key, message } of sofaFaceProblems(config.sofaFace, config.registries, config.outbound.rpc))
+    report(['sofaFace', key], message)
   if (config.watchdog.probeTimeout < config.watchdog.probeInterval / 100)
     report(['watchdog', 'probeTimeout'], 'is far below probeInterval; a busy worker would be taken for dead', 'warning')
   return problems
@@ -209,6 +186,10 @@ export function applicationConflicts(
         path: ['inboundPort'],
         message: `${application.inboundPort} is taken by ${pinned.file}; this file is not used`,
       })
+    const protocol = protocolProblem(application.protocol, config.rpcProtocols)
+    if (protocol !== undefined) {
+      complaints.push({ path: ['protocol'], message: protocol.message, nearest: protocol.closest })
+    }
     if (application.registry !== undefined && !registries.includes(application.registry))
       complaints.push({
         path: ['registry'],
@@ -232,6 +213,12 @@ export function applicationConflicts(
     const reserved = Object.keys(application.metadata).find((key) => key.startsWith('hostmesh.'))
     if (reserved !== undefined)
       complaints.push({ path: ['metadata', reserved], message: 'names with hostmesh. are set by the agent itself' })
+    const hasSource = config.identity.workloadApi !== undefined || config.identity.authorities.length > 0
+    if (hasSource && accountOf(application, config.identity.namespace) === undefined)
+      complaints.push({
+        path: ['identity', 'account'],
+        message: `missing; "${application.service.name}" cannot stand in a certificate, write an account down`,
+      })
     const own = ownPort(config, application.address, application.port)
     if (own !== undefined)
       complaints.push({
@@ -272,31 +259,4 @@ function sameHost(a: string, b: string): boolean {
 
 function isAny(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
-}
-
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1'
-}
-
-function isOpenToOthers(file: string): boolean {
-  return (statSync(file).mode & 0o077) !== 0
-}
-
-function badRelaySecret(file: string): string | undefined {
-  const secret = new SecretFile(file, readRelayKeys, () => 0)
-  secret.get()
-  return secret.problem?.replace(`${file}: `, '')
-}
-
-/** Opened, not only looked at: a file of another user has a size, too. */
-function unreadable(file: string): string | undefined {
-  try {
-    if (!statSync(file).isFile()) return 'it is no file'
-    closeSync(openSync(file, 'r'))
-    return undefined
-  } catch (error) {
-    const isDenied = (error as NodeJS.ErrnoException).code === 'EACCES'
-    const advice = `; user ${process.geteuid?.()} may not read it, it must belong to the user of the agent`
-    return `${systemReason(error)}${isDenied ? advice : ''}`
-  }
 }

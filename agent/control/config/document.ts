@@ -1,14 +1,16 @@
-/** Writes `docs/config.md` from the schema. */
+/** Writes `docs/config.md` from the schemas. */
+import type * as z from 'zod'
 import { agentFileSchema, applicationFileSchema } from './schema.ts'
 import { shapeOf, type FieldShape, type SchemaShape } from './schema-shape.ts'
 
-export function configDocument(): string {
+/** `center`: the sections that only a center has. */
+export function configDocument(center: z.ZodType): string {
   return [
     '# Configuration',
     '',
-    '<!-- Written by scripts/generate-docs.ts from agent/control/config/schema.ts; a test compares the two. -->',
+    '<!-- Written by scripts/generate-docs.ts from agent/control/config/schema.ts and global-mesh-center/config/schema.ts; a test compares the two. -->',
     '',
-    'One file for the agent or the center, `agent.yaml`, and one small file per local application in `services.d`. `hostmesh check -c agent.yaml` reports every problem at',
+    'One file for the node, `agent.yaml` or `center.yaml`, and one small file per local application in `services.d`. `hostmesh check -c agent.yaml` reports every problem at',
     'once with file, line and path. Unknown keys are errors. Times carry a unit (`500ms`, `30s`, `5m`, `2h`, `1d`), sizes may (`64KiB`, `16MiB`). Passwords are only read from',
     'files. Relative paths are taken from the folder of `agent.yaml`.',
     '',
@@ -18,6 +20,12 @@ export function configDocument(): string {
     '## agent.yaml',
     '',
     ...table(agentFileSchema),
+    '',
+    '## center.yaml',
+    '',
+    'The file of a global mesh center says `role: center`. It has every section of `agent.yaml` except `center`, and these:',
+    '',
+    ...table(center),
     '',
     '## services.d/\\*.yaml',
     '',

@@ -3,6 +3,7 @@
  * and against loops.
  */
 import { nacosFaceAddresses } from '../kinds/nacos-face.ts'
+import { isSofaPort, sofaFaceAddress } from '../kinds/sofa-face.ts'
 import type { HostPort } from './scalars.ts'
 import type { AgentConfig } from './types.ts'
 
@@ -17,11 +18,16 @@ export function ownAddresses(config: AgentConfig): OwnAddress[] {
     if (address !== undefined && address !== 'off') all.push({ ...address, path })
   }
   add(config.outbound.http, 'outbound', 'http')
+  for (const [at, { address }] of config.outbound.rpc.entries()) {
+    if (isSofaPort(config.sofaFace, address)) add(address, 'sofaFace', 'boltPort')
+    else add(address, 'outbound', 'rpc', String(at), 'address')
+  }
+  add(sofaFaceAddress(config.sofaFace), 'sofaFace', 'port')
   add(config.admin.address, 'admin', 'address')
   add(config.metrics.address, 'metrics', 'address')
   add(config.readiness.address, 'readiness', 'address')
   add(config.relay?.address, 'relay', 'address')
   add(config.api?.address, 'api', 'address')
   for (const { key, ...address } of nacosFaceAddresses(config.nacosFace)) add(address, 'nacosFace', key)
-  return all
+  return [...all, ...config.morePorts]
 }

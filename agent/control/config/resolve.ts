@@ -3,11 +3,13 @@ import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
 import { nacosFaceLocated } from '../kinds/nacos-face.ts'
+import { withSofaPort } from '../kinds/sofa-face.ts'
+import { systemGid, systemUid, userId } from '../host/applications/source-apps.ts'
 import { kindOf } from '../kinds/registries.ts'
-import { roles } from './roles.ts'
-import { apiSection } from './schema.ts'
-import type { AgentFile, ApplicationFile } from './schema.ts'
-import type { AgentConfig, ApplicationConfig } from './types.ts'
+import type { NodeKind, OwnSections } from './node-kind.ts'
+import { ownPorts } from './schema.ts'
+import type { ApplicationFile, NodeFile } from './schema.ts'
+import type { AgentConfig, ApplicationConfig, OutboundService } from './types.ts'
 
 /** Nacos's word for "in no cluster in particular". */
 const defaultCluster = 'DEFAULT'
@@ -20,13 +22,29 @@ export interface MachineFacts {
   readonly processors: number
 }
 
-export function resolveConfig(file: string, parsed: AgentFile, machine: MachineFacts): AgentConfig {
+export function resolveConfig<File extends NodeFile, Config extends AgentConfig>(
+  kind: NodeKind<File, Config>,
+  file: string,
+  parsed: File,
+  machine: MachineFacts,
+): Config {
   const absoluteFile = resolvePath(file)
   const folder = dirname(absoluteFile)
   const absolute = (path: string): string => (isAbsolute(path) ? path : join(folder, path))
-  const role = roles[parsed.role]
+  const own = kind.resolve(parsed, absolute)
+  const shared = sharedConfig(kind, absoluteFile, parsed, absolute, machine)
+  return { ...shared, ...own } as AgentConfig as Config
+}
+
+function sharedConfig(
+  { role, defaults }: NodeKind,
+  absoluteFile: string,
+  parsed: NodeFile,
+  absolute: (path: string) => string,
+  machine: MachineFacts,
+): Omit<AgentConfig, OwnSections> {
   const address = parsed.host.address ?? machine.defaultAddress ?? '127.0.0.1'
-  const runDir = absolute(parsed.runDir ?? role.runDir)
+  const runDir = absolute(parsed.runDir ?? defaults.runDir)
   const namings = parsed.registries.flatMap((section) => kindOf(section).naming(section) ?? [])
   const serviceDefaults = {
     namespace: namings[0]?.namespace ?? defaultNamespace,
@@ -36,13 +54,14 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
   const at = (port: number): { host: string; port: number } => ({ host: address, port })
   return {
     file: absoluteFile,
-    role: parsed.role,
+    role,
     host: {
       name: parsed.host.name ?? machine.hostName,
       address,
       // a Nacos cluster is a place, too: who says no other calls its own cluster first
       zone: parsed.host.zone === '' && parsed.host.region === '' ? clusterOf(namings) : parsed.host.zone,
       region: parsed.host.region,
+      labels: parsed.host.labels,
     },
     registries: parsed.registries.map((section) => kindOf(section).located(section, absolute)),
     endpoints: parsed.endpoints,
@@ -50,26 +69,36 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     serviceDefaults,
     outbound: {
       ...parsed.outbound,
-      services: parsed.outbound.services.map((one) => ({
-        service: parseServiceName(one.service, serviceDefaults)!,
-        protocol: one.protocol,
-        port: one.port,
-        halfClosed: one.halfClosed ?? parsed.outbound.halfClosed,
+      services: parsed.outbound.services.map((one) =>
+        outboundServiceOf(one, serviceDefaults, parsed.outbound.halfClosed),
+      ),
+      http: parsed.outbound.http ?? defaults.outboundHttp,
+      rpc: withSofaPort(parsed.outbound.rpc, parsed.sofaFace),
+      sockets: parsed.outbound.sockets.map(({ application, group, user, ...socket }) => ({
+        ...socket,
+        path: isAbsolute(socket.path) ? socket.path : join(runDir, socket.path),
+        user,
+        group,
+        uid: user === undefined ? undefined : userId(user, systemUid),
+        gid: group === undefined ? undefined : userId(group, systemGid),
+        application: application === undefined ? undefined : parseServiceName(application, serviceDefaults)!,
       })),
-      http: parsed.outbound.http ?? role.outboundHttp,
     },
     inbound: { ...parsed.inbound, address: parsed.inbound.address ?? address },
-    center: { ...parsed.center, secretFile: located(parsed.center.secretFile, absolute) },
-    relay:
-      role.servesHosts && parsed.relay !== undefined
-        ? { ...parsed.relay, secretFile: located(parsed.relay.secretFile, absolute) }
-        : undefined,
-    api: role.servesHosts ? (parsed.api ?? apiSection.parse({})) : undefined,
+    identity: { ...parsed.identity, workloadApi: located(parsed.identity.workloadApi, absolute) },
+    tls: {
+      credentialsDir: absolute(parsed.tls.credentialsDir),
+      identities: parsed.tls.identities.map(({ certificate, key, trustBundle }) => ({
+        certificate: absolute(certificate),
+        key: absolute(key),
+        trustBundle: absolute(trustBundle),
+      })),
+    },
     workerTransport: parsed.workerTransport,
     workers: parsed.workers === 'auto' ? Math.max(1, Math.min(64, machine.processors)) : parsed.workers,
     admin: { address: parsed.admin.address, socket: absolute(parsed.admin.socket ?? join(runDir, 'admin.sock')) },
-    metrics: { address: parsed.metrics.address ?? at(15_020) },
-    readiness: { address: parsed.readiness.address ?? at(15_021) },
+    metrics: { address: parsed.metrics.address ?? at(ownPorts.metrics) },
+    readiness: { address: parsed.readiness.address ?? at(ownPorts.readiness) },
     limits: limitsOf(parsed.limits),
     accessLog: {
       ...parsed.accessLog,
@@ -79,10 +108,12 @@ export function resolveConfig(file: string, parsed: AgentFile, machine: MachineF
     tracing: { ...parsed.tracing, collector: locatedCollector(parsed.tracing.collector, absolute) },
     generateRequestId: parsed.generateRequestId,
     fallbackNetworks: parsed.fallbackNetworks,
+    rpcProtocols: parsed.rpcProtocols,
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
+    sofaFace: parsed.sofaFace,
     runDir,
-    stateDir: absolute(parsed.stateDir ?? role.stateDir),
-    servicesDir: absolute(parsed.servicesDir ?? role.servicesDir),
+    stateDir: absolute(parsed.stateDir ?? defaults.stateDir),
+    servicesDir: absolute(parsed.servicesDir ?? defaults.servicesDir),
     rulesDir: absolute(parsed.rulesDir),
     rules: parsed.rules,
     watchdog: parsed.watchdog,
@@ -98,13 +129,16 @@ export function resolveApplication(
   return { ...parsed, service: parseServiceName(parsed.service, defaults)!, file }
 }
 
-function locatedCollector<Found extends { headersFile?: string | undefined; ca?: string | undefined }>(
+const collectorFiles = ['headersFile', 'ca', 'cert', 'key'] as const
+
+function locatedCollector<Found extends { [Key in (typeof collectorFiles)[number]]?: string | undefined }>(
   found: Found | undefined,
   absolute: (path: string) => string,
 ): Found | undefined {
   if (found === undefined) return undefined
-  const { ca, headersFile } = found
-  return { ...found, headersFile: located(headersFile, absolute), ca: located(ca, absolute) }
+  const made = { ...found }
+  for (const key of collectorFiles) Object.assign(made, { [key]: located(found[key], absolute) })
+  return made
 }
 
 function clusterOf(namings: readonly { readonly cluster: string }[]): string {
@@ -112,7 +146,7 @@ function clusterOf(namings: readonly { readonly cluster: string }[]): string {
   return cluster === defaultCluster ? '' : cluster
 }
 
-function limitsOf(limits: AgentFile['limits']): LimitsSpec {
+function limitsOf(limits: NodeFile['limits']): LimitsSpec {
   const {
     drainTimeout,
     headTimeout,
@@ -137,4 +171,12 @@ function limitsOf(limits: AgentFile['limits']): LimitsSpec {
 
 function located(path: string | undefined, absolute: (path: string) => string): string | undefined {
   return path === undefined ? undefined : absolute(path)
+}
+
+export function outboundServiceOf(
+  { service, protocol, port, halfClosed }: NodeFile['outbound']['services'][number],
+  defaults: AgentConfig['serviceDefaults'],
+  otherwise: AgentConfig['outbound']['halfClosed'],
+): OutboundService {
+  return { service: parseServiceName(service, defaults)!, protocol, port, halfClosed: halfClosed ?? otherwise }
 }

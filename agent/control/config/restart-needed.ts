@@ -5,33 +5,29 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { AgentConfig } from './types.ts'
 
-const fixed = [
-  'role',
-  'host',
-  'registries',
-  'endpoints',
-  'dns',
-  'serviceDefaults',
-  'workers',
-  'workerTransport',
-  'admin',
-  'metrics',
-  'readiness',
-  'api',
-  'nacosFace',
-  'runDir',
-  'stateDir',
-  'servicesDir',
-  'rulesDir',
-  'watchdog',
-  'logging',
-] as const satisfies readonly (keyof AgentConfig)[]
+/** Taken up at once, or looked at below; every other setting waits, also those of a kind of node alone. */
+const live: ReadonlySet<string> = new Set([
+  'file',
+  'accessLog',
+  'center',
+  'fallbackNetworks',
+  'generateRequestId',
+  'inbound',
+  'limits',
+  'morePorts',
+  'outbound',
+  'relay',
+  'rpcProtocols',
+  'tls',
+  'tracing',
+] satisfies (keyof AgentConfig)[])
 
 /**
  * Names of the settings that differ and wait for a new generation. Port ranges count, because ports are allocated once.
  */
 export function restartNeeded(running: AgentConfig, wanted: AgentConfig): string[] {
-  const names: string[] = fixed.filter((name) => !isDeepStrictEqual(running[name], wanted[name]))
+  const settings = Object.keys(wanted) as (keyof AgentConfig)[]
+  const names: string[] = settings.filter((name) => !live.has(name) && !isDeepStrictEqual(running[name], wanted[name]))
   if (!isDeepStrictEqual(running.outbound.portRange, wanted.outbound.portRange)) names.push('outbound.portRange')
   if (running.outbound.address !== wanted.outbound.address) names.push('outbound.address')
   if (running.outbound.idleRelease !== wanted.outbound.idleRelease) names.push('outbound.idleRelease')
@@ -42,7 +38,20 @@ export function restartNeeded(running: AgentConfig, wanted: AgentConfig): string
 
 /** The running configuration with everything of `wanted` that can be taken up at once. */
 export function liveConfig(running: AgentConfig, wanted: AgentConfig): AgentConfig {
-  const { center, relay, limits, accessLog, tracing, generateRequestId, fallbackNetworks } = wanted
-  const outbound = { ...running.outbound, services: wanted.outbound.services, http: wanted.outbound.http }
-  return { ...running, outbound, center, relay, limits, accessLog, tracing, generateRequestId, fallbackNetworks }
+  const { center, tls, relay, limits, accessLog, tracing, generateRequestId, fallbackNetworks, rpcProtocols } = wanted
+  const { address, portRange, idleRelease, maxOnDemand } = running.outbound
+  const outbound = { ...wanted.outbound, address, portRange, idleRelease, maxOnDemand }
+  return {
+    ...running,
+    outbound,
+    center,
+    tls,
+    relay,
+    limits,
+    accessLog,
+    tracing,
+    generateRequestId,
+    fallbackNetworks,
+    rpcProtocols,
+  }
 }

@@ -7,7 +7,9 @@ import { isIP } from 'node:net'
 import * as z from 'zod'
 import { parseLogFormat } from '../../../contracts/access-log-format.ts'
 import { parseServiceName } from '../../../contracts/endpoint.ts'
-import type { AppProtocol } from '../../../contracts/protocols.ts'
+import { rpcNamePattern, rpcProtocols } from '../../../contracts/protocols.ts'
+import type { AppProtocol, RpcProtocol } from '../../../contracts/protocols.ts'
+import { isPathSegment, isTrustDomain } from '../../../contracts/spiffe-id.ts'
 
 // A compiled checker per schema pays only for many documents; a start checks one. Before the first schema, because
 // schemas look at it when they are made.
@@ -23,7 +25,8 @@ export interface PortRange {
   readonly last: number
 }
 
-function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined, words?: readonly string[]) {
+/** A value of its own: what is allowed in words, and how it is read; undefined = not allowed. */
+export function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined, words?: readonly string[]) {
   return z
     .unknown()
     .transform((value, context): T => {
@@ -225,6 +228,13 @@ export function httpPath() {
   )
 }
 
+/** `0660`: an octal text. Answers the number. */
+export function fileMode() {
+  return leaf('an octal file mode from 0000 to 0777, as text', (value) =>
+    typeof value === 'string' && /^0?[0-7]{3}$/.test(value) ? Number.parseInt(value, 8) : undefined,
+  )
+}
+
 /** The user that a local application runs as: a name of /etc/passwd or a number. */
 export function userName() {
   return leaf('a user name or a user id', (value) => {
@@ -256,12 +266,33 @@ export function textMap() {
   })
 }
 
+/** Of a rule: `metadata.namespace`. */
+export function ruleNamespace() {
+  return leaf('a namespace of 1 to 253 letters, digits and . _ -', (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9._-]{1,253}$/.test(value) ? value : undefined,
+  )
+}
+
 /** Labels with dots between them; lower case afterwards. */
 export function hostDomain() {
   return leaf('a domain like cluster.local', (value) =>
     typeof value === 'string' && /^[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,9}$/.test(value)
       ? value.toLowerCase()
       : undefined,
+  )
+}
+
+/** First part of a SPIFFE id. */
+export function trustDomain() {
+  return leaf('1 to 255 lower-case letters, digits and . _ -', (value) =>
+    typeof value === 'string' && isTrustDomain(value) ? value : undefined,
+  )
+}
+
+/** A namespace or an account in a SPIFFE id. */
+export function identityPart() {
+  return leaf('1 to 255 letters, digits and . _ -, neither . nor ..', (value) =>
+    typeof value === 'string' && isPathSegment(value) ? value : undefined,
   )
 }
 
@@ -291,14 +322,71 @@ const carriedAs: Readonly<Record<string, AppProtocol>> = {
   http2: 'http2',
   grpc: 'grpc',
   tcp: 'tcp',
+  ...Object.fromEntries(rpcProtocols.map((name) => [name, name])),
 }
+
+export const protocolWords = Object.keys(carriedAs)
 
 /** A protocol as operators call it, to what it is carried as: messages of HTTP with their upgrades, or connections. */
 export function appProtocol() {
-  const names = Object.keys(carriedAs)
   const parse = (value: unknown): AppProtocol | undefined =>
-    typeof value === 'string' && names.includes(value) ? carriedAs[value] : undefined
-  return leaf(names.join(', '), parse, names)
+    typeof value === 'string' ? (carriedAs[value] ?? described(value)) : undefined
+  return leaf(`${protocolWords.join(', ')}, or a name of rpcProtocols`, parse, protocolWords)
+}
+
+/** Which there are is checked beside the whole configuration (`protocolProblem`). */
+function described(name: string): RpcProtocol | undefined {
+  return rpcNamePattern.test(name) ? (name as RpcProtocol) : undefined
+}
+
+/** What a described private RPC is called. */
+export function rpcName() {
+  const allowed = 'a name of 1 to 32 characters a-z 0-9 - that begins with a letter'
+  return leaf(allowed, (value) => (typeof value === 'string' && rpcNamePattern.test(value) ? value : undefined))
+}
+
+/** Bytes as hexadecimal digits. YAML reads bare digits as a number, which is none. */
+export function hexBytes(least: number, most: number) {
+  return leaf(`${least} to ${most} bytes as hexadecimal digits in quotes, like "4d53"`, (value) => {
+    const isHex = typeof value === 'string' && /^(?:[0-9a-f]{2})+$/i.test(value)
+    return isHex && value.length >= least * 2 && value.length <= most * 2 ? value.toLowerCase() : undefined
+  })
+}
+
+const isWhole = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 4_294_967_295
+
+export function wholeNumbers() {
+  return leaf('a list of 1 to 64 whole numbers from 0 to 4294967295', (value) =>
+    Array.isArray(value) && value.length > 0 && value.length <= 64 && value.every(isWhole) ? value : undefined,
+  )
+}
+
+/** Numbers of a protocol to statuses of HTTP. */
+export function statusMap() {
+  return leaf('a map of at most 64 numbers to 400 to 599', (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const entries = Object.entries(value as Record<string, unknown>)
+    const isGood = entries.every(([key, status]) => {
+      return isWhole(Number(key)) && /^\d+$/.test(key) && isWhole(status) && status >= 400 && status < 600
+    })
+    return isGood && entries.length <= 64 ? (Object.fromEntries(entries) as Record<string, number>) : undefined
+  })
+}
+
+/** A private RPC. Which there are is checked beside the whole configuration. */
+export function rpcProtocol() {
+  const parse = (value: unknown) => (typeof value === 'string' ? described(value) : undefined)
+  return leaf('the name of a private RPC, like bolt', parse)
+}
+
+/** What is spoken at a shared unix socket: HTTP, or what `rpcProtocol` takes. */
+export function socketProtocol() {
+  const parse = (value: unknown) => {
+    if (value === 'http') return value
+    return typeof value === 'string' ? described(value) : undefined
+  }
+  return leaf('http, or the name of a private RPC, like bolt', parse)
 }
 
 /** `auto` or a whole number. */

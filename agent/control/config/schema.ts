@@ -3,9 +3,13 @@
  * Every description is a line of the manual. Numbers name their source where they have one.
  */
 import * as z from 'zod'
-import { defaultLimits } from '../../../contracts/snapshot.ts'
 import { traceFormats } from '../../../contracts/telemetry.ts'
+import { centerSection } from './center-section.ts'
+import { extensionProviders } from './extension-providers.ts'
+import { applicationIdentity, identitySection } from './identity-section.ts'
+import { limitsSection } from './limits-section.ts'
 import { nacosFaceSection } from '../kinds/nacos-face.ts'
+import { sofaFaceSection } from '../kinds/sofa-face.ts'
 import { registrySection } from '../kinds/registries.ts'
 import {
   appProtocol,
@@ -18,12 +22,12 @@ import {
   httpPath,
   integer,
   logFormat,
-  listenAddress,
   localAddress,
   oneOf,
   optionalListenAddress,
   path,
   placeMap,
+  ruleNamespace,
   plainName,
   port,
   portRange,
@@ -35,6 +39,11 @@ import {
   textMap,
   userName,
 } from './scalars.ts'
+import { rpcProtocolSchema } from './rpc-schema.ts'
+import { outboundRpc, outboundSocket } from './shared-ports-schema.ts'
+
+/** Where these are served on the host address when the file names no place. */
+export const ownPorts = { metrics: 15_020, readiness: 15_021 } as const
 
 const halfClosed = () => oneOf('gone', 'answered')
 
@@ -43,10 +52,15 @@ const outboundService = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What is spoken to the endpoints; callers may speak HTTP/1.1 or HTTP/2 (by prior knowledge) to any but `tcp`, which passes connection by connection. `websocket` is `http`.',
+      'What is spoken to the endpoints; callers may speak HTTP/1.1 or HTTP/2 (by prior knowledge) to any but `tcp`, which passes connection by connection. `websocket` is `http`. A private RPC (`bolt`) is spoken on both sides.',
     ),
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
   halfClosed: halfClosed().optional().describe('As `outbound.halfClosed`, for this port alone.'),
+})
+
+/** What the admin interface is told of a service. */
+export const toldServiceSchema = outboundService.extend({
+  ttl: duration('1s', '365d').optional().describe('It goes by itself after this time; absent = it stays.'),
 })
 
 /** Where spans or log records go. */
@@ -66,72 +80,13 @@ const collector = <const Protocol extends string>(...protocols: readonly [Protoc
     ca: path()
       .optional()
       .describe("Certificates of the authorities that it is checked against, PEM; absent = the system's."),
+    cert: path().optional().describe('Our certificate for mutual TLS, PEM; with `key`.'),
+    key: path().optional().describe('Key of our certificate, PEM, readable by the agent only.'),
     timeout: duration('100ms', '1m').prefault('10s').describe('Longest time for one request to it.'),
   })
 
-const durationText = (ms: number): string =>
-  ms % 60_000 === 0 ? `${ms / 60_000}m` : ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
-
-/** Of a center that says nothing about it, too: `apiSection.parse({})`. */
-export const apiSection = z.strictObject({
-  address: listenAddress().prefault('127.0.0.1:15014').describe('Read-only pages of the admin interface.'),
-})
-
-const limits = z
-  .strictObject({
-    maxRequestLineBytes: size('1KiB', '1MiB').prefault(defaultLimits.maxRequestLineBytes).describe('Request line.'),
-    maxHeadBytes: size('4KiB', '1MiB').prefault(defaultLimits.maxHeadBytes).describe('Head of a request or response.'),
-    maxFields: integer(10, 10_000).prefault(defaultLimits.maxFields).describe('Header fields of one head.'),
-    maxChunkLineBytes: size('16B', '64KiB').prefault(defaultLimits.maxChunkLineBytes).describe('One chunk-size line.'),
-    maxChunkExtensionBytes: size('0B', '1MiB')
-      .prefault(defaultLimits.maxChunkExtensionBytes)
-      .describe('All chunk extensions of one message.'),
-    maxInterimReplies: integer(1, 1000)
-      .prefault(defaultLimits.maxInterimReplies)
-      .describe('1xx replies to one request.'),
-    maxPipelined: integer(1, 1000)
-      .prefault(defaultLimits.maxPipelined)
-      .describe('Pipelined requests of a connection that are served in one go before others get their turn.'),
-    maxDrainBytes: size('0B', '1GiB')
-      .prefault(defaultLimits.maxDrainBytes)
-      .describe('Unwanted rest of a request that is read and thrown away, so that no reset destroys the answer.'),
-    drainTimeout: duration('10ms', '1m')
-      .prefault(durationText(defaultLimits.drainTimeoutMs))
-      .describe('Time for that.'),
-    headTimeout: duration('100ms', '10m')
-      .prefault(durationText(defaultLimits.headTimeoutMs))
-      .describe('From the first byte of a request to the end of its head.'),
-    keepAliveTimeout: duration('1s', '1h')
-      .prefault(durationText(defaultLimits.keepAliveTimeoutMs))
-      .describe('Idle time of a downstream connection between requests.'),
-    halfClosedTimeout: duration('10ms', '1h')
-      .prefault(durationText(defaultLimits.halfClosedTimeoutMs))
-      .describe(
-        'Until the reply to a caller begins that closed its side, where such callers are answered (`halfClosed`).',
-      ),
-    bodyIdleTimeout: duration('100ms', '1h')
-      .prefault(durationText(defaultLimits.bodyIdleTimeoutMs))
-      .describe('Longest pause inside a body.'),
-    requestTimeout: duration('100ms', '24h')
-      .prefault(durationText(defaultLimits.requestTimeoutMs))
-      .describe('Whole request, where no rule says otherwise.'),
-    maxConnections: integer(16, 1_000_000)
-      .prefault(defaultLimits.maxConnections)
-      .describe('Downstream connections of one worker; more are shed.'),
-    maxParkedRequests: integer(1, 100_000)
-      .prefault(defaultLimits.maxParkedRequests)
-      .describe('Requests of one worker that wait until control knows their service.'),
-    parkTimeout: duration('10ms', '1m')
-      .prefault(durationText(defaultLimits.parkTimeoutMs))
-      .describe('Longest such wait.'),
-  })
-  .prefault({})
-  .describe('Bounds of the data path; `docs/limits.md` says what happens at each.')
-
-export const agentFileSchema = z.strictObject({
-  role: oneOf('agent', 'center')
-    .prefault('agent')
-    .describe('`agent` on a host, `center` for a global mesh center that serves hosts whose agent is dead.'),
+/** What every kind of node has. */
+export const nodeSections = {
   host: z
     .strictObject({
       name: plainName('a name')
@@ -142,6 +97,9 @@ export const agentFileSchema = z.strictObject({
         .describe("Address that others reach us at; absent = that of the default route's interface."),
       zone: text(0, 128).prefault('').describe('Zone, for zone-aware balancing.'),
       region: text(0, 128).prefault('').describe('Region, for zone-aware balancing.'),
+      labels: textMap()
+        .prefault({})
+        .describe('Labels of this host: a center gives a rule to hosts with some label first (`docs/hosts.md`).'),
     })
     .prefault({})
     .describe('This host.'),
@@ -204,6 +162,16 @@ export const agentFileSchema = z.strictObject({
         .describe(
           'An HTTP caller that closes its side behind a whole request: `gone` = it gave up, its request ends; `answered` = it is answered within `limits.halfClosedTimeout`.',
         ),
+      rpc: z
+        .array(outboundRpc)
+        .max(16)
+        .prefault([])
+        .describe('Shared ports of private RPC: each request names its service in the head of the protocol.'),
+      sockets: z
+        .array(outboundSocket)
+        .max(256)
+        .prefault([])
+        .describe('Unix sockets for local applications, beside the ports: cheaper, and guarded by the file system.'),
       services: z
         .array(outboundService)
         .max(10_000)
@@ -228,46 +196,30 @@ export const agentFileSchema = z.strictObject({
     })
     .prefault({})
     .describe('From the network to local applications.'),
-  center: z
+  identity: identitySection,
+  tls: z
     .strictObject({
-      addresses: z
-        .array(remoteAddress())
-        .max(64)
+      identities: z
+        .array(
+          z.strictObject({
+            certificate: path().describe(
+              'Certificate with its intermediates, PEM; its one URI name is the SPIFFE id, `spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT`.',
+            ),
+            key: path().describe('Its key, PEM, readable by the agent only.'),
+            trustBundle: path().describe('Roots that peers are checked against, PEM.'),
+          }),
+        )
+        .max(1000)
         .prefault([])
-        .describe('Relay ports of the centers, tried in a per-host shuffled order.'),
-      secretFile: path()
-        .optional()
+        .describe("Identities from files, read again when they change. The first is the host's own."),
+      credentialsDir: path()
+        .prefault('credentials.d')
         .describe(
-          'File with the secret that the centers ask for (`relay.secretFile` there): one line; while it is being changed the new one first, the old one second.',
+          'A folder for each `credentialName` of rules, with `tls.crt` and `tls.key`, `ca.crt`, or all three; read again when they change.',
         ),
     })
     .prefault({})
-    .describe('The centers that an agent falls back to.'),
-  relay: z
-    .strictObject({
-      address: listenAddress().prefault('0.0.0.0:15443').describe('Where a center takes relayed connections of hosts.'),
-      maxConnections: integer(1, 1_000_000)
-        .prefault(10_000)
-        .describe('Relayed connections of one worker; more are shed.'),
-      maxConnectionsPerHost: integer(1, 1_000_000)
-        .prefault(1000)
-        .describe('Relayed connections of one peer address and worker; more are shed.'),
-      allowedNetworks: z
-        .array(cidr())
-        .min(1)
-        .max(256)
-        .describe(
-          'Networks of the hosts that may use this center. There is no default: whoever is in them reaches every service.',
-        ),
-      secretFile: path()
-        .optional()
-        .describe(
-          'File with one secret of at least 32 characters, or two while it is being changed: hosts must prove that they know one (`center.secretFile` there). Without it the networks alone decide.',
-        ),
-    })
-    .optional()
-    .describe('Only with `role: center`: the relay listener and its admission bounds.'),
-  api: apiSection.optional().describe('Only with `role: center`: the read-only API.'),
+    .describe('Mutual TLS between hosts (`docs/mtls.md`).'),
   workers: autoOr(1, 64).prefault('auto').describe('Worker processes; `auto` = one per processor.'),
   workerTransport: oneOf('auto', 'epoll', 'raw', 'public')
     .prefault('auto')
@@ -287,17 +239,17 @@ export const agentFileSchema = z.strictObject({
     .describe('The admin interface.'),
   metrics: z
     .strictObject({
-      address: optionalListenAddress().optional().describe('Absent = the host address, port 15020.'),
+      address: optionalListenAddress().optional().describe(`Absent = the host address, port ${ownPorts.metrics}.`),
     })
     .prefault({})
     .describe('Metrics for Prometheus at `/metrics` and `/stats/prometheus`.'),
   readiness: z
     .strictObject({
-      address: optionalListenAddress().optional().describe('Absent = the host address, port 15021.'),
+      address: optionalListenAddress().optional().describe(`Absent = the host address, port ${ownPorts.readiness}.`),
     })
     .prefault({})
     .describe('Readiness at `/healthz/ready` and `/ready`.'),
-  limits,
+  limits: limitsSection,
   accessLog: z
     .strictObject({
       format: oneOf('off', 'text', 'json').prefault('off').describe('Form of a line.'),
@@ -340,7 +292,15 @@ export const agentFileSchema = z.strictObject({
     .max(256)
     .prefault([])
     .describe('Networks that `x-mesh-fallback` may name; empty = none.'),
+  rpcProtocols: z
+    .array(rpcProtocolSchema)
+    .max(16)
+    .prefault([])
+    .describe(
+      'Private RPC of your own, each described by how its frames look ([rpc-own-protocol](rpc-own-protocol.md)).',
+    ),
   nacosFace: nacosFaceSection,
+  sofaFace: sofaFaceSection,
   runDir: path()
     .optional()
     .describe('Sockets of the running agent, mode 0700. Absent = `/run/hostmesh`, in a center `/run/hostmesh-center`.'),
@@ -370,6 +330,13 @@ export const agentFileSchema = z.strictObject({
         .describe(
           'Every other namespace of a rule: `own` = the default namespace and group, `separate` = a registry namespace of that name.',
         ),
+      rootNamespace: ruleNamespace()
+        .prefault('istio-system')
+        .describe('Policies of this namespace hold for every application and every call.'),
+      trustDomain: hostDomain()
+        .prefault('cluster.local')
+        .describe('Of identities of local callers in policies, `TRUST_DOMAIN/ns/NAMESPACE/sa/APPLICATION`.'),
+      extensionProviders: extensionProviders(),
     })
     .prefault({})
     .describe('How hosts and namespaces of rules read as services; `hostmesh check` shows it for each.'),
@@ -402,6 +369,14 @@ export const agentFileSchema = z.strictObject({
     })
     .prefault({})
     .describe('The log of control.'),
+}
+
+export const agentFileSchema = z.strictObject({
+  role: oneOf('agent')
+    .prefault('agent')
+    .describe('What this file describes; the file of a global mesh center says `center`.'),
+  ...nodeSections,
+  center: centerSection,
 })
 
 /** `services.d/*.yaml`: one local application. */
@@ -412,7 +387,7 @@ export const applicationFileSchema = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What the application speaks: `http2` and `grpc` by prior knowledge; `tcp` passes connection by connection. `websocket` is `http`.',
+      'What the application speaks: `http2` and `grpc` by prior knowledge; `tcp` passes connection by connection. `websocket` is `http`; `bolt` is a private RPC.',
     ),
   registry: plainName('a name')
     .optional()
@@ -439,6 +414,7 @@ export const applicationFileSchema = z.strictObject({
   user: userName()
     .optional()
     .describe('User that the application runs as; calls of this user count as calls of this application.'),
+  identity: applicationIdentity,
   inboundPort: port()
     .optional()
     .describe('Pins the inbound port; absent = allocated from `inbound.portRange`, stable.'),
@@ -458,5 +434,7 @@ export const applicationFileSchema = z.strictObject({
     .describe('How the agent checks the application.'),
 })
 
+/** A file of any kind, as far as all are alike. */
+export type NodeFile = z.output<z.ZodObject<typeof nodeSections>>
 export type AgentFile = z.output<typeof agentFileSchema>
 export type ApplicationFile = z.output<typeof applicationFileSchema>

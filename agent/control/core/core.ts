@@ -5,6 +5,7 @@
  * One turn of the loop collects all changes into one delta. Nothing here waits for a registry, a disk or a worker.
  */
 import { join } from 'node:path'
+import type { PublicKeySpec } from '../../../contracts/authentication-spec.ts'
 import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { runFiles, stateFiles } from '../../../contracts/run-directory.ts'
@@ -12,15 +13,22 @@ import { snapshotFormat, type MeshSpec, type NodeSpec } from '../../../contracts
 import type { Clock } from '../clock.ts'
 import type { AgentConfig } from '../config/types.ts'
 import type { Log } from '../log.ts'
+import { RuleEvents } from '../events/rule-events.ts'
+import type { Timeline } from '../events/timeline.ts'
+import { WorkerTroubles } from '../events/worker-troubles.ts'
 import type { ControlMetrics } from '../observe.ts'
 import { DeclaredServices } from './endpoints/declared.ts'
 import type { DeclaredDeps } from './endpoints/declared.ts'
 import { EndpointDirectory } from './endpoints/directory.ts'
+import { CertificateStore } from '../certificates/certificate-store.ts'
 import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
+import { rememberedRules } from './rules/remembered-rules.ts'
 import { Compiler } from './snapshot/compiler.ts'
-import { inboundNamespace } from './snapshot/inbound-namespace.ts'
+import { inboundNamespace } from '../../../contracts/inbound-key.ts'
 import type { LastRun } from './snapshot/last-run.ts'
 import { KnownNames } from './snapshot/known-names.ts'
+import type { FetchText } from './keys/fetch-text.ts'
+import { KeySources } from './keys/key-sources.ts'
 import { Names } from './snapshot/names.ts'
 import { Publisher } from './snapshot/publisher.ts'
 import { SnapshotStore } from './snapshot/store.ts'
@@ -28,17 +36,21 @@ import type { StateDirectory } from './state/state-directory.ts'
 
 export interface CoreDeps {
   /** Of the start: what is read from it waits for a new generation when it changes. */
-  readonly config: Pick<AgentConfig, 'dns' | 'endpoints' | 'outbound' | 'runDir'>
+  readonly config: Pick<AgentConfig, 'dns' | 'endpoints' | 'outbound' | 'registries' | 'runDir'>
   readonly generation: number
   /** Not started yet; the core starts and closes them. In order of precedence. */
   readonly adapters: readonly RegistryAdapter[]
   readonly rules: Rules
   readonly entrySet: EntrySetBuilder
   readonly resolve: DeclaredDeps['resolve']
+  readonly random: () => number
+  /** Gets the keys of issuers of tokens. */
+  readonly fetchText: FetchText
   readonly clock: Clock
   readonly log: Log
   readonly metrics: ControlMetrics
   readonly state: StateDirectory
+  readonly timeline: Timeline
   readonly last: LastRun
   readonly node: NodeSpec
   readonly mesh: MeshSpec
@@ -48,11 +60,14 @@ export interface CoreDeps {
   localApplication(address: string, port: number): { readonly address: string; readonly port: number } | undefined
   onRulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void
   onWorkers(): void
+  /** This host has other certificates now. */
+  onCertificates(): void
   /** A worker refused to connect to a local application. */
   onRefusedApplication(application: string): void
 }
 
 const rulesFormat = 1
+const keysFormat = 1
 /**
  * A worker that starts while control is down serves what is on disk: it may be this old, ms. Large files are written
  * less often (`pauseFactor`).
@@ -65,12 +80,16 @@ export class Core {
   readonly directory: EndpointDirectory
   readonly names: Names
   readonly knownNames: KnownNames
+  readonly certificates: CertificateStore
   readonly publisher: Publisher
+  private readonly keySources: KeySources
   private readonly deps: CoreDeps
   private readonly declared: DeclaredServices
   private readonly endpointListeners = new Set<(set: EndpointSet) => void>()
   private readonly answerListeners = new Set<(key: ServiceKey) => void>()
   private readonly neededListeners = new Set<(key: ServiceKey) => void>()
+  private readonly ruleEvents: RuleEvents
+  private readonly troubles: WorkerTroubles
   private readonly lastRules = new Map<string, object>()
   private flushing: NodeJS.Immediate | undefined
   private isListening = false
@@ -79,7 +98,9 @@ export class Core {
   constructor(deps: CoreDeps) {
     this.deps = deps
     const { config, clock, log, metrics, rules, state, last } = deps
-    rules.importState(state.read('rules.json', rulesFormat))
+    this.ruleEvents = new RuleEvents(deps.timeline)
+    this.troubles = new WorkerTroubles({ timeline: deps.timeline, clock })
+    rules.importState(rememberedRules(state.read('rules.json', rulesFormat), config.registries))
     this.store = new SnapshotStore(last.version, deps.node, deps.mesh, () => this.flushSoon())
     this.directory = new EndpointDirectory({
       adapters: deps.adapters,
@@ -93,6 +114,7 @@ export class Core {
       clock,
       log,
       metrics,
+      timeline: deps.timeline,
       onChange: (set) => this.endpointsChanged(set),
       onSame: (set) => this.compiler.endpointsReplaced(set),
       onAnswered: (key) => {
@@ -141,6 +163,24 @@ export class Core {
       standing: (key) => this.standing(key),
       publish: (name, virtualHost) => this.store.setName(name, virtualHost),
     })
+    this.certificates = new CertificateStore({
+      metrics,
+      onChange: () => {
+        this.publisher.publishCertificates()
+        this.tellCertificates()
+        deps.onCertificates()
+      },
+    })
+    this.keySources = new KeySources({
+      clock,
+      log,
+      metrics,
+      random: deps.random,
+      fetch: deps.fetchText,
+      allowLoopback: () => config.endpoints.allowLoopbackEndpoints,
+      onKeys: (id, keys, problem) => this.keysChanged(id, keys, problem),
+    })
+    this.keySources.importState(state.read('keys.json', keysFormat))
     this.publisher = new Publisher({
       path: join(config.runDir, runFiles.control(deps.generation)),
       generation: deps.generation,
@@ -148,16 +188,23 @@ export class Core {
       log,
       metrics,
       snapshot: () => this.store.whole(clock.wall()),
+      certificates: () => this.certificates.all(),
+      credentials: () => this.certificates.credentials,
       onSeenVersion: (version) => this.store.raiseVersion(version),
       onNeed: (names) => {
         for (const name of names) this.ask(name)
       },
       onUsed: (services) => this.used(services),
       onRefusedApplication: (application) => deps.onRefusedApplication(application),
-      onWorkers: () => deps.onWorkers(),
+      onTroubles: (pid, troubles) => this.troubles.hear(pid, troubles),
+      onWorkers: () => {
+        this.troubles.retain(new Set(this.publisher.states().map(({ pid }) => pid)))
+        deps.onWorkers()
+      },
     })
     state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
     // soon: a bad version may follow within a second, and then only this file knows the last good one
+    state.keep('keys.json', keysFormat, 100, () => this.keySources.exportState())
     state.keep('rules.json', rulesFormat, 100, () => rules.exportState())
   }
 
@@ -168,6 +215,7 @@ export class Core {
 
   /** What was compiled until now is the first snapshot. Rejects with E_ALREADY_RUNNING or E_RUN_DIRECTORY. */
   async listen(): Promise<void> {
+    this.keySources.want(this.deps.rules.keySources())
     this.store.take()
     this.isListening = true
     await this.publisher.listen()
@@ -205,11 +253,31 @@ export class Core {
           (status.inForce ? 'its last good version stays' : 'it has no effect'),
       )
     }
+    this.ruleEvents.replaced(source, documents, change.statuses)
+    this.keySources.want(rules.keySources())
     this.compiler.rulesChanged(change.affected)
     this.names.resolveAgain()
     this.deps.onRulesChanged(change.affected)
     this.deps.state.changed('rules.json')
     setImmediate(() => rules.settled())
+  }
+
+  private tellCertificates(): void {
+    for (const { id, notAfter } of this.certificates.all())
+      this.deps.timeline.turn({
+        kind: 'certificate',
+        about: id,
+        what: 'renewed',
+        message: `in use, valid until ${new Date(notAfter).toISOString()}`,
+      })
+  }
+
+  /** Other keys of an issuer: what stands before applications, or before calls, is made anew. */
+  private keysChanged(id: string, keys: readonly PublicKeySpec[] | undefined, problem: string | undefined): void {
+    this.deps.rules.setKeys(id, keys, problem)
+    if (this.deps.rules.guardsCalls) this.compiler.rulesChanged('all')
+    this.deps.onRulesChanged('all')
+    this.deps.state.changed('keys.json')
   }
 
   onEndpoints(listener: (set: EndpointSet) => void): () => void {
@@ -231,6 +299,8 @@ export class Core {
 
   async close(): Promise<void> {
     this.isClosed = true
+    this.troubles.close()
+    this.keySources.close()
     this.names.close()
     this.declared.close()
     this.directory.close()

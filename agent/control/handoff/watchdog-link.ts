@@ -27,10 +27,15 @@ export interface WatchdogLinkDeps {
   readonly runDir: string
   readonly generation: number
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void
-  /** This generation leads from now on. Called at most once; at once when there is no watchdog. */
-  onLead(): void
+  /**
+   * This generation leads from now on. Called at most once, maybe before `connectWatchdog` resolves.
+   * @param isSupervised the watchdog says so; false: there is none
+   */
+  onLead(isSupervised: boolean): void
   /** A successor leads: keep answering this generation's workers, touch nothing shared. Called at most once. */
   onRetire(): void
+  /** The watchdog's newest word. */
+  onState(state: WatchdogState): void
   /** Asked to leave: deregister only when `isHostStopping`. Exit 0 when done. */
   onStop(order: { readonly isHostStopping: boolean; readonly deadlineMs: number }): void
 }
@@ -91,7 +96,7 @@ class DialedWatchdog implements WatchdogLink {
 
   async start(): Promise<void> {
     this.isSupervised = (await this.dialed.join()) !== 'alone'
-    if (!this.isSupervised) this.lead()
+    if (!this.isSupervised) this.lead(false)
   }
 
   ready(): void {
@@ -194,7 +199,7 @@ class DialedWatchdog implements WatchdogLink {
         if (this.isSupervised && message.code === 'E_HANDOFF_REFUSED') this.leave(message.message)
         return
       case 'lead':
-        this.lead()
+        this.lead(true)
         return
       case 'retire':
         if (this.hasRetired) return
@@ -207,6 +212,7 @@ class DialedWatchdog implements WatchdogLink {
         return
       case 'state':
         this.newest = message.state
+        this.deps.onState(message.state)
         return
       case 'stop':
         this.deps.onStop({ isHostStopping: message.isHostStopping, deadlineMs: message.deadlineMs })
@@ -227,9 +233,9 @@ class DialedWatchdog implements WatchdogLink {
     this.deps.onStop({ isHostStopping: false, deadlineMs: orphanStopMs })
   }
 
-  private lead(): void {
+  private lead(isSupervised: boolean): void {
     if (this.isLeading || this.hasRetired) return
     this.isLeading = true
-    this.deps.onLead()
+    this.deps.onLead(isSupervised)
   }
 }

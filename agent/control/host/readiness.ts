@@ -62,6 +62,12 @@ export class HostReadiness {
     return undefined
   }
 
+  /** Each worker has bound, or tried to bind, this listener at its port of now; also where there is no worker. */
+  isTried(name: string): boolean {
+    const since = this.deps.listeners.since(name)
+    return this.deps.publisher.states().every(({ version, isListening }) => isListening && version >= since)
+  }
+
   /**
    * `listening` once a worker has bound the listeners of a snapshot that holds this one and does not complain about it.
    */

@@ -2,11 +2,9 @@
 import * as z from 'zod'
 import { duration, path, plainName, remoteAddress, share, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
-import { readSecret } from './secret-file.ts'
-import { locatedFiles, namedFiles } from './section-files.ts'
-import { oneGroupKeys, onePerServer } from './section-parts.ts'
-import { readTls, tlsFiles } from './tls-files.ts'
-import type { TlsTexts } from './tls-files.ts'
+import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
+import { tlsFiles } from './tls-files.ts'
+import { tokenAccess, tokenFiles } from './token-access.ts'
 
 export const consulSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -31,24 +29,17 @@ export const consulSection = z.strictObject({
 type ConsulSection = z.output<typeof consulSection>
 
 const pulseMs = 5000
-const secretFiles = ['tokenFile'] as const
 
 export const consulKind: RegistryKind<ConsulSection> = {
   takesRegistrations: () => true,
-  naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
-  rulesGroup: () => undefined,
-  files: (section) => namedFiles(section, secretFiles),
+  ...oneGroup,
+  ...tokenFiles,
   conflicts: () => [],
-  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
   parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createConsulAdapter } = await import('../../../registry-adapters/consul/index.ts')
-    const { name, servers, namespace, group, datacenter, consulNamespace, tokenFile, tls } = section
-    const token = (): string | undefined => (tokenFile === undefined ? undefined : readSecret(tokenFile))
-    const secure = (): TlsTexts | undefined => readTls(tls)
-    // a file that cannot be read now is said now; later it is read with each question
-    token()
-    secure()
+    const { name, servers, namespace, group, datacenter, consulNamespace } = section
+    const access = tokenAccess(section)
     return createConsulAdapter(
       {
         name,
@@ -57,8 +48,7 @@ export const consulKind: RegistryKind<ConsulSection> = {
         group,
         datacenter,
         consulNamespace,
-        token,
-        tls: secure,
+        ...access,
         protectThreshold: section.protectThreshold,
         maxEndpoints: endpoints.maxPerService,
         waitMs: section.wait,

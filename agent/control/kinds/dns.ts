@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import * as z from 'zod'
 import { duration, oneOf, plainName, port, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
-import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
 
 export const dnsSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
@@ -38,8 +38,7 @@ const pulseMs = 10_000
 
 export const dnsKind: RegistryKind<DnsSection> = {
   takesRegistrations: () => false,
-  naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
-  rulesGroup: () => undefined,
+  ...oneGroup,
   files: () => [],
   conflicts: ({ servers, record, query, port: number, minRefresh, maxRefresh }) => [
     ...servers

@@ -3,8 +3,8 @@ import * as z from 'zod'
 import { duration, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedFiles, namedFiles } from './section-files.ts'
-import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { sectionFiles } from './section-files.ts'
+import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
 import { readTls, tlsFiles } from './tls-files.ts'
 import type { TlsTexts } from './tls-files.ts'
 
@@ -26,20 +26,17 @@ type EtcdSection = z.output<typeof etcdSection>
 
 const pulseMs = 5000
 const prefixPattern = /^(\/[^/\0]+)+$/
-const secretFiles = ['usernameFile', 'passwordFile'] as const
 
 export const etcdKind: RegistryKind<EtcdSection> = {
   takesRegistrations: () => true,
-  naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
-  rulesGroup: () => undefined,
-  files: (section) => namedFiles(section, secretFiles),
+  ...oneGroup,
+  ...sectionFiles(['usernameFile', 'passwordFile']),
   conflicts: ({ prefix, usernameFile, passwordFile }) => [
     ...(prefixPattern.test(prefix) ? [] : [`prefix: found "${prefix}", allowed a path like /services`]),
     ...((usernameFile === undefined) === (passwordFile === undefined)
       ? []
       : ['usernameFile and passwordFile belong together, one is missing']),
   ],
-  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
   parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createEtcdAdapter } = await import('../../../registry-adapters/etcd/index.ts')

@@ -6,7 +6,9 @@ import type { RegistryKind } from './registry-kind.ts'
 export const fileSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
   type: z.literal('file').describe('A directory of endpoint files, watched.'),
-  directory: path().describe('The directory with one YAML or JSON file per service.'),
+  directory: path().describe(
+    'The directory with one YAML or JSON file per service: `service` (`orders`, `GROUP@@orders`) and `endpoints`, a list of `{ address, port, weight, version, zone, metadata }`.',
+  ),
 })
 
 export const fileKind: RegistryKind<z.output<typeof fileSection>> = {

@@ -5,7 +5,7 @@ import { formatHostPort, integer, oneOf, path, plainName, remoteAddress, text } 
 import type { RegistryKind } from './registry-kind.ts'
 import { renewedSecret } from './renewed-secret.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedFiles, namedFiles } from './section-files.ts'
+import { sectionFiles } from './section-files.ts'
 import { onePerServer } from './section-parts.ts'
 import { readTls, tlsFiles } from './tls-files.ts'
 
@@ -38,7 +38,7 @@ export const nacosKind: RegistryKind<NacosSection> = {
   takesRegistrations: () => true,
   naming: ({ namespace, group, cluster }) => ({ namespace, group, cluster }),
   rulesGroup: (section) => section.rulesGroup,
-  files: (section) => namedFiles(section, secretFiles),
+  ...sectionFiles(secretFiles),
   conflicts: (section) => {
     const found: string[] = []
     if ((section.usernameFile === undefined) !== (section.passwordFile === undefined))
@@ -47,7 +47,6 @@ export const nacosKind: RegistryKind<NacosSection> = {
       found.push('accessKeyFile and secretKeyFile belong together, one is missing')
     return found
   },
-  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
   parts: onePerServer,
   create: async (section, { endpoints, hostAddress, isOwnPort }, deps) => {
     const { createNacosAdapter } = await import('../../../registry-adapters/nacos/index.ts')

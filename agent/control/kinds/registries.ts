@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import type { AdapterDeps, ConfigSource, RegistryAdapter, RuleFeed } from '../../../contracts/registry-adapter.ts'
+import { centerKind, centerSection } from './center.ts'
 import { consulKind, consulSection } from './consul.ts'
 import { dnsKind, dnsSection } from './dns.ts'
 import { etcdKind, etcdSection } from './etcd.ts'
@@ -21,6 +22,7 @@ export const registrySection = z.discriminatedUnion('type', [
   etcdSection,
   dnsSection,
   fileSection,
+  centerSection,
 ])
 
 /** One entry of `registries` in `agent.yaml`. */
@@ -34,6 +36,7 @@ const kinds: { readonly [Type in RegistryFile['type']]: RegistryKind<Extract<Reg
   etcd: etcdKind,
   dns: dnsKind,
   file: fileKind,
+  center: centerKind,
 }
 
 export function kindOf(section: RegistryFile): RegistryKind<RegistryFile> {
@@ -49,12 +52,13 @@ export async function createAdapters(
   config: {
     readonly registries: readonly RegistryFile[]
     readonly endpoints: EndpointSettings
-    readonly host: { readonly address: string }
+    readonly host: { readonly name: string; readonly address: string }
   },
   deps: AdapterDeps,
   isOwnPort: (address: string, port: number) => boolean,
 ): Promise<RegistryAdapter[]> {
-  const settings = { endpoints: config.endpoints, hostAddress: config.host.address, isOwnPort }
+  const { name: hostName, address: hostAddress } = config.host
+  const settings = { endpoints: config.endpoints, hostName, hostAddress, isOwnPort }
   const made: RegistryAdapter[] = []
   for (const section of config.registries) made.push(await kindOf(section).create(section, settings, deps))
   return made

@@ -37,6 +37,7 @@ export interface EndpointSettings {
 /** What an adapter has to know of the agent around it. */
 export interface AdapterSettings {
   readonly endpoints: EndpointSettings
+  readonly hostName: string
   readonly hostAddress: string
   /** An endpoint there would lead back to this agent. */
   isOwnPort(address: string, port: number): boolean

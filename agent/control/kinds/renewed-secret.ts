@@ -1,8 +1,8 @@
 /** Secrets whose files may be replaced while we run (a rotated password). */
-import { statSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
+import { fileStamp } from './file-stamp.ts'
 
 /** Files are looked at this often at most. */
 const lookMs = 1000
@@ -42,10 +42,5 @@ export function renewedSecret<T>(
 }
 
 function stampOf(files: readonly string[]): string {
-  return files
-    .map((file) => {
-      const found = statSync(file, { throwIfNoEntry: false })
-      return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeMs}`
-    })
-    .join(', ')
+  return files.map(fileStamp).join(', ')
 }

@@ -5,7 +5,16 @@ import type { TlsFiles } from './tls-files.ts'
 
 type SectionWithFiles<Key extends string> = { [K in Key]?: string | undefined } & { tls?: TlsFiles | undefined }
 
-export function namedFiles<Key extends string>(section: SectionWithFiles<Key>, secrets: readonly Key[]): NamedFile[] {
+/** What a kind whose sections name these secrets, and perhaps TLS files, answers about files. */
+export function sectionFiles<Key extends string>(secrets: readonly Key[]) {
+  return {
+    files: (section: SectionWithFiles<Key>): NamedFile[] => namedFiles(section, secrets),
+    located: <Section extends SectionWithFiles<Key>>(section: Section, absolute: (path: string) => string): Section =>
+      locatedFiles(section, secrets, absolute),
+  }
+}
+
+function namedFiles<Key extends string>(section: SectionWithFiles<Key>, secrets: readonly Key[]): NamedFile[] {
   const files: NamedFile[] = []
   for (const key of secrets) {
     const file = section[key]
@@ -15,7 +24,7 @@ export function namedFiles<Key extends string>(section: SectionWithFiles<Key>, s
 }
 
 /** With each of them, and those of TLS, through `absolute`. */
-export function locatedFiles<Key extends string, Section extends SectionWithFiles<Key>>(
+function locatedFiles<Key extends string, Section extends SectionWithFiles<Key>>(
   section: Section,
   secrets: readonly Key[],
   absolute: (path: string) => string,

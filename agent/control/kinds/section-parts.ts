@@ -7,6 +7,12 @@ export const oneGroupKeys = {
   group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group that its services have here.'),
 }
 
+/** What kinds with these keys answer alike: they keep no rules. */
+export const oneGroup = {
+  naming: ({ namespace, group }: { namespace: string; group: string }) => ({ namespace, group, cluster: '' }),
+  rulesGroup: () => undefined,
+}
+
 interface SectionWithServers {
   readonly servers: readonly Parameters<typeof formatHostPort>[0][]
 }

@@ -3,8 +3,8 @@ import * as z from 'zod'
 import { duration, oneOf, path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { readSecret } from './secret-file.ts'
-import { locatedFiles, namedFiles } from './section-files.ts'
-import { oneGroupKeys, onePerServer } from './section-parts.ts'
+import { sectionFiles } from './section-files.ts'
+import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
 import { readTls, tlsFiles } from './tls-files.ts'
 import type { TlsTexts } from './tls-files.ts'
 
@@ -30,17 +30,14 @@ export const zookeeperSection = z.strictObject({
 
 type ZooKeeperSection = z.output<typeof zookeeperSection>
 
-const secretFiles = ['digestFile'] as const
 const rootPattern = /^(\/[^/\0]+)+$/
 
 export const zookeeperKind: RegistryKind<ZooKeeperSection> = {
   takesRegistrations: () => true,
-  naming: ({ namespace, group }) => ({ namespace, group, cluster: '' }),
-  rulesGroup: () => undefined,
-  files: (section) => namedFiles(section, secretFiles),
+  ...oneGroup,
+  ...sectionFiles(['digestFile']),
   conflicts: ({ root }) =>
     root === undefined || rootPattern.test(root) ? [] : [`root: found "${root}", allowed a node path like /dubbo`],
-  located: (section, absolute) => locatedFiles(section, secretFiles, absolute),
   parts: onePerServer,
   create: async (section, { endpoints }, deps) => {
     const { createZooKeeperAdapter } = await import('../../../registry-adapters/zookeeper/index.ts')

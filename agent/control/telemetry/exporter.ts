@@ -4,21 +4,28 @@
  * oldest are dropped and counted. Nobody waits for it.
  */
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
-import { maxTelemetryFrameBytes } from '../../../contracts/telemetry.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
+import { cleanText } from '../events/clean-text.ts'
 import type { Log } from '../log.ts'
 import type { RecordGroup } from './envelope.ts'
-import type { Sender } from './sender.ts'
+import { maxBlockBytes, RecordBlock } from './record-block.ts'
+import type { CollectorView, Sender } from './sender.ts'
 
-export const maxQueuedBytes = 4 * 1024 * 1024
-/** Of one request; collectors take 4 MiB by default. */
-const maxRequestBytes = 1024 * 1024
+/** Beside the one that is under way. */
+const maxBlocks = 4
+export const maxQueuedBytes = maxBlocks * maxBlockBytes
+/** Memory that is kept for what comes next. */
+const maxSpare = 2
 /** By signal; there while it runs. */
 export const exporterGauges = ['telemetry_queue_bytes', 'telemetry_collector_up'] as const
 const [queueGauge, upGauge] = exporterGauges
 const firstPauseMs = 500
 const maxPauseMs = 30_000
+/** Characters of what a collector says. */
+const maxReason = 300
+/** Between two log lines about records that it does not take. */
+const refusalPauseMs = 10_000
 
 export interface ExporterDeps {
   readonly signal: Signal
@@ -30,8 +37,8 @@ export interface ExporterDeps {
   readonly log: Log
   readonly metrics: AdapterMetrics
   /**
-   * Records wait so long for others before a request is made, unless half a request is there; absent = not at all. A
-   * request costs as much as some hundred records.
+   * Records wait so long for others before a request is made, unless they fill one; absent = not at all. A request
+   * costs as much as some hundred records.
    */
   readonly lingerMs?: number
   /** Records are taken again. */
@@ -40,8 +47,8 @@ export interface ExporterDeps {
 
 export class Exporter {
   private readonly deps: ExporterDeps
-  private queue: RecordGroup[] = []
-  private queuedBytes = 0
+  private queue: RecordBlock[] = []
+  private readonly spare: RecordBlock[] = []
   private isSending = false
   private failures = 0
   private cancelPause: (() => void) | undefined
@@ -49,6 +56,9 @@ export class Exporter {
   private isClosed = false
   private isFull = false
   private lastRefusal = ''
+  private refusalLoggedAt = Number.NEGATIVE_INFINITY
+  /** Why the last request was not taken whole. */
+  private problem: string | undefined
   private onIdle: (() => void) | undefined
 
   constructor(deps: ExporterDeps) {
@@ -56,27 +66,35 @@ export class Exporter {
     this.tell()
   }
 
-  /** False = no more for now; `onRoom` follows. */
+  /** Copies them. False = no more for now; `onRoom` follows. */
   take(groups: readonly RecordGroup[]): boolean {
     if (this.isClosed) return true
-    for (const group of groups) {
-      this.queue.push(group)
-      this.queuedBytes += group.bytes.length
-    }
-    while (this.queuedBytes > maxQueuedBytes) {
-      const oldest = this.queue.shift()!
-      this.queuedBytes -= oldest.bytes.length
-      this.dropped(oldest.count, 'queue-full')
-    }
+    for (const group of groups) if (this.queue.at(-1)?.add(group) !== true) this.begin(group)
     this.tell()
     this.soon()
-    this.isFull = this.queuedBytes > maxQueuedBytes - maxTelemetryFrameBytes
+    this.isFull = this.queue.length >= maxBlocks
     return !this.isFull
+  }
+
+  private begin(group: RecordGroup): void {
+    if (this.queue.length >= maxBlocks) {
+      const oldest = this.queue.shift()!
+      this.dropped(oldest.count, 'queue-full')
+      this.free(oldest)
+    }
+    const block = this.spare.pop() ?? new RecordBlock()
+    block.add(group)
+    this.queue.push(block)
+  }
+
+  private free(block: RecordBlock): void {
+    block.clear()
+    if (this.spare.length < maxSpare) this.spare.push(block)
   }
 
   private soon(): void {
     const { clock, lingerMs = 0 } = this.deps
-    if (lingerMs === 0 || this.onIdle !== undefined || this.queuedBytes >= maxRequestBytes / 2) this.next()
+    if (lingerMs === 0 || this.onIdle !== undefined || this.queue.length > 1) this.next()
     else if (this.queue.length > 0)
       this.cancelLinger ??= clock.after(lingerMs, () => {
         this.cancelLinger = undefined
@@ -86,33 +104,30 @@ export class Exporter {
 
   private next(): void {
     if (this.isSending || this.cancelPause !== undefined || this.isClosed) return
-    if (this.queue.length === 0) {
+    const block = this.queue.shift()
+    if (block === undefined) {
       this.onIdle?.()
       return
     }
-    let bytes = 0
-    let count = 0
-    while (count < this.queue.length && (count === 0 || bytes + this.queue[count]!.bytes.length <= maxRequestBytes)) {
-      bytes += this.queue[count]!.bytes.length
-      count++
-    }
-    const groups = this.queue.splice(0, count)
-    this.queuedBytes -= bytes
     this.isSending = true
-    void this.send(groups, bytes)
+    void this.send(block)
   }
 
-  private async send(groups: readonly RecordGroup[], bytes: number): Promise<void> {
-    const { collector, log, metrics, sender, signal } = this.deps
-    const records = groups.reduce((sum, { count }) => sum + count, 0)
-    const outcome = await sender.send(signal, groups)
+  private async send(block: RecordBlock): Promise<void> {
+    const { clock, collector, log, metrics, sender, signal } = this.deps
+    const { count: records } = block
+    const said = await sender.send(signal, block.groups)
+    // a collector may say anything, and operators read it on a terminal
+    const outcome = { ...said, reason: cleanText(said.reason, maxReason) }
     this.isSending = false
+    this.problem = outcome.kind === 'taken' && outcome.rejected === 0 ? undefined : outcome.reason
     if (outcome.kind === 'again') {
       // in front again, unless what came meanwhile has taken the room
-      if (this.queuedBytes + bytes <= maxQueuedBytes && !this.isClosed) {
-        this.queue.unshift(...groups)
-        this.queuedBytes += bytes
-      } else this.dropped(records, 'queue-full')
+      if (this.queue.length < maxBlocks && !this.isClosed) this.queue.unshift(block)
+      else {
+        this.dropped(records, 'queue-full')
+        this.free(block)
+      }
       if (this.failures === 0)
         log.warn(
           { signal },
@@ -120,18 +135,21 @@ export class Exporter {
         )
       this.pause(outcome.afterMs)
     } else {
+      this.free(block)
       if (this.failures > 0) log.info({ signal }, `${collector}: takes ${signal} again`)
       this.failures = 0
       const lost = outcome.kind === 'refused' ? records : Math.min(records, outcome.rejected)
       if (lost > 0) this.dropped(lost, 'refused')
       if (records > lost) metrics.count('telemetry_sent', { signal }, records - lost)
-      if (lost > 0 && outcome.reason !== this.lastRefusal) {
+      const now = clock.monotonic()
+      if (lost > 0 && outcome.reason !== this.lastRefusal && now - this.refusalLoggedAt >= refusalPauseMs) {
         this.lastRefusal = outcome.reason
+        this.refusalLoggedAt = now
         log.warn({ signal }, `${collector}: does not take ${lost} of ${records} ${signal}: ${outcome.reason}`)
       }
     }
     this.tell()
-    if (this.isFull && this.queuedBytes < maxQueuedBytes / 2) {
+    if (this.isFull && this.queue.length <= maxBlocks / 2) {
       this.isFull = false
       this.deps.onRoom?.()
     }
@@ -161,6 +179,15 @@ export class Exporter {
     metrics.gauge(upGauge, { signal }, this.failures === 0 ? 1 : 0)
   }
 
+  private get queuedBytes(): number {
+    return this.queue.reduce((sum, { length }) => sum + length, 0)
+  }
+
+  view(): CollectorView {
+    const { collector, signal } = this.deps
+    return { signal, url: collector, isUp: this.failures === 0, problem: this.problem, queuedBytes: this.queuedBytes }
+  }
+
   /** Sends what waits for at most `ms`; what is left then is dropped and counted. */
   async close(ms: number): Promise<void> {
     if (this.isClosed) return
@@ -179,7 +206,7 @@ export class Exporter {
     const left = this.queue.reduce((sum, { count }) => sum + count, 0)
     if (left > 0) this.dropped(left, 'end')
     this.queue = []
-    this.queuedBytes = 0
+    this.spare.length = 0
     this.deps.sender.close()
   }
 }

@@ -1,15 +1,17 @@
 /** OTLP over gRPC. The messages are bytes already, so no generated code is needed. */
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import type { ServiceError } from '@grpc/grpc-js'
+import type { TlsTexts } from '../kinds/tls-files.ts'
 import { exportRequest, rejectedIn, servicePath } from './envelope.ts'
 import type { HostFacts } from './envelope.ts'
+import { connectProblem } from './destination.ts'
 import { again } from './sender.ts'
 import type { Sender, SendOutcome } from './sender.ts'
 
 export interface GrpcSenderOptions {
   readonly url: URL
   readonly fields: Readonly<Record<string, string>>
-  readonly ca: string | undefined
+  readonly tls: TlsTexts
   readonly timeoutMs: number
   readonly facts: HostFacts
 }
@@ -25,12 +27,13 @@ const codesOfAgain: ReadonlySet<number> = new Set([
   status.DATA_LOSS,
 ])
 
+const bytesOf = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
 const asIs = (bytes: Buffer): Buffer => bytes
 
-export function grpcSender({ ca, facts, fields, timeoutMs, url }: GrpcSenderOptions): Sender {
+export function grpcSender({ facts, fields, timeoutMs, tls, url }: GrpcSenderOptions): Sender {
   const isTls = url.protocol === 'https:'
   const identity = isTls
-    ? credentials.createSsl(ca === undefined ? null : Buffer.from(ca))
+    ? credentials.createSsl(bytesOf(tls.ca), bytesOf(tls.key), bytesOf(tls.cert))
     : credentials.createInsecure()
   const client = new Client(`${url.hostname}:${url.port === '' ? (isTls ? 443 : 80) : url.port}`, identity, {
     'grpc.max_receive_message_length': 64 * 1024,
@@ -53,7 +56,7 @@ export function grpcSender({ ca, facts, fields, timeoutMs, url }: GrpcSenderOpti
               resolve({ kind: 'taken', rejected: count, reason: message })
               return
             }
-            const reason = `${status[error.code]}: ${error.details}`
+            const reason = connectProblem(`${status[error.code]}: ${error.details}`)
             resolve(codesOfAgain.has(error.code) ? again(reason) : { kind: 'refused', reason })
           },
         )

@@ -4,8 +4,10 @@
  */
 import { describeError } from '../../../contracts/errors.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
+import type { TlsTexts } from '../kinds/tls-files.ts'
 import { exportParts, lengthOf, rejectedIn } from './envelope.ts'
 import type { HostFacts, RecordGroup } from './envelope.ts'
+import { connectProblem } from './destination.ts'
 import { again } from './sender.ts'
 import type { Sender, SendOutcome } from './sender.ts'
 import { zipkinSpans } from './zipkin.ts'
@@ -14,8 +16,7 @@ export interface HttpSenderOptions {
   readonly protocol: 'otlp-http' | 'zipkin'
   readonly url: URL
   readonly fields: Readonly<Record<string, string>>
-  /** PEM; undefined = the system's authorities. */
-  readonly ca: string | undefined
+  readonly tls: TlsTexts
   readonly timeoutMs: number
   readonly facts: HostFacts
 }
@@ -23,6 +24,8 @@ export interface HttpSenderOptions {
 /** OTLP names these; a load balancer adds 500 to none of them. */
 const statusesOfAgain: ReadonlySet<number> = new Set([408, 429, 502, 503, 504])
 const maxReplyBytes = 64 * 1024
+/** Beyond it one more copy costs less than many writes: the records of many services, mixed. */
+const maxParts = 64
 const paths: Readonly<Record<Signal, string>> = { traces: 'v1/traces', logs: 'v1/logs' }
 
 export function httpSender(options: HttpSenderOptions): Sender {
@@ -50,7 +53,7 @@ export function httpSender(options: HttpSenderOptions): Sender {
             'content-length': lengthOf(body),
             'user-agent': 'hostmesh',
           },
-          ...(options.ca === undefined ? {} : { ca: options.ca }),
+          ...options.tls,
         },
         (reply) => {
           const chunks: Buffer[] = []
@@ -71,10 +74,13 @@ export function httpSender(options: HttpSenderOptions): Sender {
       )
       overall.unref()
       outgoing.on('close', () => clearTimeout(overall))
-      outgoing.on('error', (error) => resolve(again(error.message)))
-      outgoing.cork()
-      for (const part of body) outgoing.write(part)
-      outgoing.end()
+      outgoing.on('error', (error) => resolve(again(connectProblem(error))))
+      if (body.length > maxParts) outgoing.end(Buffer.concat(body))
+      else {
+        outgoing.cork()
+        for (const part of body) outgoing.write(part)
+        outgoing.end()
+      }
     })
   return {
     send: async (signal, groups: readonly RecordGroup[]) => {

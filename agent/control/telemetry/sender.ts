@@ -15,4 +15,15 @@ export interface Sender {
   close(): void
 }
 
+/** What an operator is told of a collector. */
+export interface CollectorView {
+  readonly signal: Signal
+  readonly url: string
+  /** It took what it was sent last. */
+  readonly isUp: boolean
+  /** Why it is not, or what of it cannot be used; undefined = nothing. */
+  readonly problem: string | undefined
+  readonly queuedBytes: number
+}
+
 export const again = (reason: string, afterMs?: number): SendOutcome => ({ kind: 'again', reason, afterMs })

@@ -3,18 +3,19 @@
  * collector a record that comes is dropped.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { MeshError, describeError } from '../../../contracts/errors.ts'
+import { describeError } from '../../../contracts/errors.ts'
 import { signals } from '../../../contracts/telemetry.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
-import type { AgentConfig, CollectorConfig } from '../config/types.ts'
+import type { AgentConfig } from '../config/types.ts'
 import type { Log } from '../log.ts'
 import type { ControlMetrics } from '../observe.ts'
-import { readText } from '../kinds/secret-file.ts'
+import { destinationOf } from './destination.ts'
+import type { Destination } from './destination.ts'
 import { Exporter, exporterGauges } from './exporter.ts'
 import { httpSender } from './http-sender.ts'
 import { TelemetryReceiver } from './receiver.ts'
-import type { Sender } from './sender.ts'
+import type { CollectorView, Sender } from './sender.ts'
 
 export interface TelemetryDeps {
   /** Of the socket that workers dial. */
@@ -33,17 +34,12 @@ const lingerMs = 100
 /** And what workers still say when they end at the same time. */
 const lastWordsMs = 250
 
-/** Where a signal goes, with what its files hold: a new token in the old file is a change. */
-interface Destination {
-  readonly collector: CollectorConfig
-  readonly fields: Readonly<Record<string, string>>
-  readonly ca: string | undefined
-}
-
 export class Telemetry {
   private readonly deps: TelemetryDeps
   private readonly receiver: TelemetryReceiver
   private readonly running = new Map<Signal, { readonly destination: Destination; readonly exporter: Exporter }>()
+  /** Of what cannot be used at all. */
+  private readonly broken = new Map<Signal, CollectorView>()
   private config: AgentConfig | undefined
   private isBehind = false
   private isChanging = false
@@ -83,6 +79,7 @@ export class Telemetry {
     const collector = { traces: tracing, logs: accessLog }[signal].collector
     try {
       const destination = collector === undefined ? undefined : destinationOf(collector)
+      this.broken.delete(signal)
       if (isDeepStrictEqual(destination, this.running.get(signal)?.destination)) return
       this.end(signal)
       if (destination === undefined) return
@@ -102,8 +99,16 @@ export class Telemetry {
       this.running.set(signal, { destination, exporter })
     } catch (error) {
       this.end(signal)
-      this.deps.log.error({ signal }, `${collector?.url}: ${describeError(error)}; ${signal} are dropped`)
+      const problem = describeError(error)
+      const url = collector?.url ?? ''
+      this.broken.set(signal, { signal, url, isUp: false, problem, queuedBytes: 0 })
+      this.deps.log.error({ signal }, `${url}: ${problem}; ${signal} are dropped`)
     }
+  }
+
+  /** Of the signals that go somewhere. */
+  views(): CollectorView[] {
+    return signals.flatMap((signal) => this.broken.get(signal) ?? this.running.get(signal)?.exporter.view() ?? [])
   }
 
   private end(signal: Signal): void {
@@ -119,11 +124,11 @@ export class Telemetry {
     for (const { exporter } of this.running.values()) exporter.tell()
   }
 
-  private async sender({ ca, collector, fields }: Destination): Promise<Sender> {
+  private async sender({ collector, fields, tls }: Destination): Promise<Sender> {
     const { host } = this.config!
     const facts = { host: host.name, zone: host.zone, version: this.deps.version }
     const { protocol } = collector
-    const options = { url: new URL(collector.url), fields, ca, timeoutMs: collector.timeout, facts }
+    const options = { url: new URL(collector.url), fields, tls, timeoutMs: collector.timeout, facts }
     if (protocol !== 'otlp-grpc') return httpSender({ ...options, protocol })
     const { grpcSender } = await import('./grpc-sender.ts')
     return grpcSender(options)
@@ -134,29 +139,4 @@ export class Telemetry {
     await Promise.all([...this.running.values()].map(({ exporter }) => exporter.close(farewellMs)))
     this.running.clear()
   }
-}
-
-/** Throws E_CONFIG_UNREADABLE. */
-function destinationOf(collector: CollectorConfig): Destination {
-  return {
-    collector,
-    fields: collector.headersFile === undefined ? {} : readFields(collector.headersFile),
-    ca: collector.ca === undefined ? undefined : readText(collector.ca),
-  }
-}
-
-/** `name: value` lines, as in a request. Others are passed over. */
-function readFields(file: string): Record<string, string> {
-  const fields: Record<string, string> = {}
-  for (const line of readText(file).split(/\r?\n/)) {
-    const at = line.indexOf(':')
-    if (at <= 0 || !/^[!#$&'*+.^_`|~0-9A-Za-z-]+$/.test(line.slice(0, at))) continue
-    const name = line.slice(0, at).toLowerCase()
-    const value = line.slice(at + 1).trim()
-    // what a library would say of it shows the secret
-    if (!/^[ -~]*$/.test(value))
-      throw new MeshError('E_CONFIG_UNREADABLE', `${file}: ${name}: the value holds more than printable ASCII`)
-    fields[name] = value
-  }
-  return fields
 }

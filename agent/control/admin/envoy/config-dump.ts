@@ -117,12 +117,12 @@ function loadAssignment({ service, endpoints }: EndpointSet): object {
 }
 
 function listenerOf(spec: ListenerSpec): object {
-  const isHttp = spec.kind === 'shared-http' || spec.kind === 'relay' || spec.protocol !== 'tcp'
+  const isTcp = 'service' in spec && spec.protocol === 'tcp'
   const route = 'virtualHost' in spec ? spec.virtualHost : spec.name
   return typed('envoy.config.listener.v3.Listener', {
     name: spec.name,
     address: socketAddress(spec.address, spec.port),
-    filter_chains: [{ filters: [isHttp ? httpManager(spec.name, route) : tcpProxy(spec.name, spec.service)] }],
+    filter_chains: [{ filters: [isTcp ? tcpProxy(spec.name, spec.service) : httpManager(spec.name, route)] }],
     traffic_direction: spec.kind === 'inbound' || spec.kind === 'relay' ? 'INBOUND' : 'OUTBOUND',
   })
 }

@@ -3,6 +3,7 @@
  * secrets. What Envoy's routes cannot say is left out; `/config_dump?resource=virtualHosts` has it all.
  */
 import type {
+  ClaimMatchSpec,
   HttpMatchSpec,
   HttpRouteSpec,
   PresenceMatchSpec,
@@ -45,6 +46,19 @@ function routeMatch(match: HttpMatchSpec): object {
     ...(match.ignoreUriCase === true ? { case_sensitive: false } : {}),
     ...(headers.length === 0 ? {} : { headers }),
     ...(queries.length === 0 ? {} : { query_parameters: queries }),
+    ...(match.claims === undefined ? {} : { dynamic_metadata: match.claims.map(claimMatch) }),
+  }
+}
+
+/** As Istio writes it for Envoy: the claim itself, or one of its list. */
+function claimMatch({ isAbsent, path, value }: ClaimMatchSpec): object {
+  const text = 'present' in value ? undefined : { string_match: stringMatch(value) }
+  const either = { or_match: { value_matchers: [text, { list_match: { one_of: text } }] } }
+  return {
+    filter: 'envoy.filters.http.jwt_authn',
+    path: ['payload', ...path].map((key) => ({ key })),
+    value: text === undefined ? { present_match: true } : either,
+    ...(isAbsent === true ? { invert: true } : {}),
   }
 }
 

@@ -2,11 +2,13 @@
  * Small messages that many of Envoy's dumps hold, in the JSON form of protocol buffers: 64-bit numbers and durations
  * are texts.
  */
-export interface SocketAddress {
-  readonly socket_address: { readonly address: string; readonly port_value: number }
-}
+export type SocketAddress =
+  | { readonly socket_address: { readonly address: string; readonly port_value: number } }
+  | { readonly pipe: { readonly path: string } }
 
+/** `address`: an IP literal, or the path of a unix socket. */
 export function socketAddress(address: string, port: number): SocketAddress {
+  if (address.startsWith('/')) return { pipe: { path: address } }
   return { socket_address: { address, port_value: port } }
 }
 

@@ -20,6 +20,7 @@ import type {
   Subscription,
 } from '../../../../contracts/registry-adapter.ts'
 import type { Clock } from '../../clock.ts'
+import type { Timeline } from '../../events/timeline.ts'
 import { OnceLog, type Log } from '../../log.ts'
 import { acceptEndpoints, type AcceptRules } from './accept.ts'
 import { expire, protect, type HeldBack, type ProtectOptions } from './protect.ts'
@@ -34,6 +35,7 @@ export interface DirectoryDeps {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: AdapterMetrics
+  readonly timeline: Pick<Timeline, 'turn'>
   /**
    * The set that is served from now on. Called only for wanted services, only when something a worker can see has
    * changed.
@@ -88,6 +90,8 @@ export class EndpointDirectory {
   private readonly wanted = new Map<ServiceKey, Wanted>()
   private readonly once = new OnceLog()
   private readonly problems: (RegistryProblem | undefined)[]
+  /** Registries that have answered since they were last lost. */
+  private readonly heard = new Set<number>()
   private readonly cancelStale: ((() => void) | undefined)[] = []
   private version = 0
   private isClosed = false
@@ -229,6 +233,16 @@ export class EndpointDirectory {
       this.cancelStale[index]?.()
       this.deps.log.info({ registry: adapter.name }, `${adapter.name}: answers again`)
     }
+    if (!this.heard.has(index)) {
+      this.heard.add(index)
+      this.deps.timeline.turn({
+        kind: 'registry',
+        about: adapter.name,
+        what: 'back',
+        message: 'the registry answers',
+        isNormal: true,
+      })
+    }
     const source = wanted.sources[index]!
     const accepted = this.accept(key, set, adapter.name)
     source.refused = accepted.refused.reduce((sum, { count }) => sum + count, 0)
@@ -271,6 +285,14 @@ export class EndpointDirectory {
     // every subscription tells about the same loss
     if (this.isClosed || (before !== undefined && Math.abs(problem.at - before.at) < sameLossMs)) return
     const adapter = this.deps.adapters[index]!
+    this.heard.delete(index)
+    this.deps.timeline.turn({
+      kind: 'registry',
+      about: adapter.name,
+      what: 'lost',
+      message: `${problem.message}; the last good endpoints stay in use`,
+      severity: 'warning',
+    })
     this.watchStaleness(index)
     this.deps.metrics.count('registry_absences', { registry: adapter.name })
     this.deps.log.warn(
@@ -286,6 +308,13 @@ export class EndpointDirectory {
     this.cancelStale[index] = clock.after(staleAfterMs, () => {
       const adapter = this.deps.adapters[index]!
       if (adapter.status().connected) return
+      this.deps.timeline.turn({
+        kind: 'registry',
+        about: adapter.name,
+        what: 'stale',
+        message: `not heard for ${Math.round(staleAfterMs / 1000)} s; the last good endpoints stay in use`,
+        severity: 'error',
+      })
       metrics.count('registry_stalenesses', { registry: adapter.name })
       log.error(
         { code: 'E_REGISTRY_STALE', registry: adapter.name },

@@ -6,7 +6,7 @@ import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { ConfigSource, RuleFeed } from '../../../../contracts/registry-adapter.ts'
 import type { RuleDocument } from '../rules/types.ts'
 import { splitKey } from '../snapshot/compiler.ts'
-import { inboundNamespace } from '../snapshot/inbound-namespace.ts'
+import { inboundNamespace } from '../../../../contracts/inbound-key.ts'
 import { RegistryRules } from './registry-rules.ts'
 
 /** What rules are for, and who takes them. */
@@ -42,16 +42,19 @@ export function startRegistryRules(
       new RegistryRules({ source, group, onDocuments: (documents) => taker.replaceRules(name, documents) }),
   )
   const fed = feeds.map(({ name, feed }) => feed.watch((collections) => taker.replaceRules(name, collections)))
+  const isAsking = sources.length > 0 || feeds.some(({ feed }) => feed.want !== undefined)
   let soon: NodeJS.Immediate | undefined
   const wantAll = (): void => {
     soon = undefined
     const keys = new Set([...taker.compiler.neededKeys(), ...taker.keysUnderWildcards()])
     const services = [...keys].filter((key) => !key.startsWith(inboundNamespace))
-    for (const source of sources) source.want(services.map(splitKey))
+    const names = services.map(splitKey)
+    for (const source of sources) source.want(names)
+    for (const { feed } of feeds) feed.want?.(names)
   }
   // many services become needed in one turn, at the start above all: one look for all of them
   const wantSoon = (): void => {
-    if (sources.length > 0) soon ??= setImmediate(wantAll)
+    if (isAsking) soon ??= setImmediate(wantAll)
   }
   wantSoon()
   const stop = taker.onNeeded(wantSoon)

@@ -9,7 +9,7 @@ import { namespaceOfKey } from './rule-host.ts'
 import type { HostScope, RuleHost } from './rule-host.ts'
 import type { RuleIndex } from './rule-index.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 
 export interface DeclaredNames {
   readonly names: ReadonlyMap<string, ServiceKey>

@@ -9,6 +9,7 @@ import {
   hostOrWildcard,
   integer,
   leaf,
+  list,
   nonEmptyList,
   notImplemented,
   oneOf,
@@ -189,29 +190,48 @@ export const proxyProtocolShape = () => z.strictObject({ version: oneOf('V1', 'V
 export const retryBudgetShape = () =>
   z.strictObject({ percent: percentNumber().optional(), minRetryConcurrency: integer(0, maxCount).optional() })
 
+const ownFiles = () =>
+  notImplemented(
+    'files are named by the operator alone: put them into a folder of tls.credentialsDir, and its name into credentialName',
+  )
+
+const clientTls = () =>
+  z
+    .strictObject({
+      mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL').optional(),
+      sni: text(1, 253).optional(),
+      subjectAltNames: list(text(1, 2048), 100).optional(),
+      caCertificates: ownFiles(),
+      caCrl: notImplemented('certificates are short-lived'),
+      clientCertificate: ownFiles(),
+      credentialName: leaf('a name of letters, digits and . _ -', (value) =>
+        typeof value === 'string' && /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(value)
+          ? value
+          : undefined,
+      ).optional(),
+      insecureSkipVerify: notImplemented('a server that anybody may be is no secure one'),
+      privateKey: ownFiles(),
+    })
+    .superRefine((spec, context) => {
+      const named = (['sni', 'subjectAltNames', 'credentialName'] as const).filter((key) => spec[key] !== undefined)
+      if ((spec.mode ?? 'DISABLE') === 'DISABLE' && named.length > 0)
+        context.addIssue(`found ${named.join(' and ')} with mode DISABLE, allowed with the others`)
+      const isOutside = spec.mode === 'SIMPLE' || spec.mode === 'MUTUAL'
+      if (isOutside && spec.sni === undefined && spec.subjectAltNames === undefined)
+        context.addIssue(
+          `found ${spec.mode} without sni and subjectAltNames, allowed with one of them: it says who answers`,
+        )
+      if (spec.mode === 'MUTUAL' && spec.credentialName === undefined)
+        context.addIssue('found MUTUAL without credentialName, which says what is shown')
+      if (spec.mode === 'ISTIO_MUTUAL' && spec.credentialName !== undefined)
+        context.addIssue('found credentialName with ISTIO_MUTUAL, which shows the identity of the caller')
+    })
+
 const policyFields = () => ({
   loadBalancer: loadBalancer().optional(),
   connectionPool: connectionPool().optional(),
   outlierDetection: outlierDetection().optional(),
-  tls: z
-    .strictObject({
-      mode: leaf('DISABLE; TLS towards endpoints is not implemented by this version', (value) =>
-        value === 'DISABLE' ? 'DISABLE' : undefined,
-      ),
-      ...Object.fromEntries(
-        [
-          'caCertificates',
-          'caCrl',
-          'clientCertificate',
-          'credentialName',
-          'insecureSkipVerify',
-          'privateKey',
-          'sni',
-          'subjectAltNames',
-        ].map((name) => [name, notImplemented('endpoints are called without TLS')]),
-      ),
-    })
-    .optional(),
+  tls: clientTls().optional(),
 })
 
 const portPolicy = () =>
@@ -240,39 +260,40 @@ const trafficPolicy = () =>
       })
     })
 
-export const destinationRuleShape = z
-  .strictObject({
-    host: hostOrWildcard(),
-    trafficPolicy: trafficPolicy().optional(),
-    subsets: nonEmptyList(
-      z.strictObject({
-        name: leaf('a name of 1 to 256 letters, digits and . _ -', (value) =>
-          typeof value === 'string' && /^[A-Za-z0-9._-]{1,256}$/.test(value) ? value : undefined,
-        ),
-        labels: z.record(text(1, 256), text(0, 256)).optional(),
-        trafficPolicy: trafficPolicy().optional(),
-      }),
-      200,
-    ).optional(),
-    exportTo: exportTo(),
-    workloadSelector: notImplemented(
-      'rules hold for every application of a host; use sourceLabels in a VirtualService',
-    ),
-  })
-  .superRefine((spec, context) => {
-    const names = new Set<string>()
-    spec.subsets?.forEach((subset, index) => {
-      if (names.has(subset.name)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['subsets', index, 'name'],
-          message: `subset ${subset.name} is defined twice`,
-        })
-      }
-      names.add(subset.name)
+export const destinationRuleShape = () =>
+  z
+    .strictObject({
+      host: hostOrWildcard(),
+      trafficPolicy: trafficPolicy().optional(),
+      subsets: nonEmptyList(
+        z.strictObject({
+          name: leaf('a name of 1 to 256 letters, digits and . _ -', (value) =>
+            typeof value === 'string' && /^[A-Za-z0-9._-]{1,256}$/.test(value) ? value : undefined,
+          ),
+          labels: z.record(text(1, 256), text(0, 256)).optional(),
+          trafficPolicy: trafficPolicy().optional(),
+        }),
+        200,
+      ).optional(),
+      exportTo: exportTo(),
+      workloadSelector: notImplemented(
+        'rules hold for every application of a host; use sourceLabels in a VirtualService',
+      ),
     })
-  })
+    .superRefine((spec, context) => {
+      const names = new Set<string>()
+      spec.subsets?.forEach((subset, index) => {
+        if (names.has(subset.name)) {
+          context.addIssue({
+            code: 'custom',
+            path: ['subsets', index, 'name'],
+            message: `subset ${subset.name} is defined twice`,
+          })
+        }
+        names.add(subset.name)
+      })
+    })
 
-export type DestinationRuleSpec = z.output<typeof destinationRuleShape>
+export type DestinationRuleSpec = z.output<ReturnType<typeof destinationRuleShape>>
 export type TrafficPolicyShape = NonNullable<DestinationRuleSpec['trafficPolicy']>
 export type PolicyFieldsShape = Omit<TrafficPolicyShape, 'portLevelSettings' | 'tunnel'>

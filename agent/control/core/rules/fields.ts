@@ -6,17 +6,21 @@ import { isIP } from 'node:net'
 import * as z from 'zod'
 import { parseServiceName } from '../../../../contracts/endpoint.ts'
 import type { PresenceMatchSpec, StringMatchSpec } from '../../../../contracts/route-spec.ts'
+import { badClaim, claimOf, claimPrefix } from './claim-name.ts'
 import { headerNameProblem, headerValueProblem } from './header-rules.ts'
 import { patternProblem } from './pattern.ts'
 
 /** A value that `parse` accepts; `allowed` is the text of the error. */
 export function leaf<T>(allowed: string, parse: (value: unknown) => T | undefined) {
-  return z.unknown().transform((value, context): T => {
-    const parsed = parse(value)
-    if (parsed !== undefined) return parsed
-    context.issues.push({ code: 'custom', input: value, message: 'not allowed', params: { allowed } })
-    return z.NEVER
-  })
+  return z
+    .unknown()
+    .transform((value, context): T => {
+      const parsed = parse(value)
+      if (parsed !== undefined) return parsed
+      context.issues.push({ code: 'custom', input: value, message: 'not allowed', params: { allowed } })
+      return z.NEVER
+    })
+    .describe(allowed)
 }
 
 /** A value that `check` has no objection to; the objection is the text of the error. */
@@ -253,14 +257,26 @@ function namesAreUnique(map: unknown, context: { addIssue(issue: string): void }
 
 /** Name of a field that a rule matches on; lower case afterwards. */
 export function matchedHeaderName() {
+  return checked(matchedHeader)
+}
+
+/** The same, or a claim in Istio's form, `@request.auth.claims.NAME` or `@request.auth.claims[NAME]`, left as it is. */
+export function matchedFieldName() {
   return checked((value) => {
-    if (typeof value !== 'string' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(value)) {
-      return { problem: 'not a header name' }
-    }
-    const name = value.toLowerCase()
-    const field = { uri: 'uri', scheme: 'scheme', method: 'method', authority: 'authority', host: 'authority' }[name]
-    return field === undefined ? { value: name } : { problem: `not a header here; use the field ${field} of the match` }
+    if (typeof value !== 'string' || !value.startsWith(claimPrefix)) return matchedHeader(value)
+    return claimOf(value) === undefined ? { problem: badClaim } : { value }
   })
+}
+
+function matchedHeader(value: unknown): { value: string } | { problem: string } {
+  if (typeof value === 'string' && value.startsWith(claimPrefix))
+    return { problem: 'claims are matched by a VirtualService, and judged by an AuthorizationPolicy' }
+  if (typeof value !== 'string' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(value)) {
+    return { problem: 'not a header name' }
+  }
+  const name = value.toLowerCase()
+  const field = { uri: 'uri', scheme: 'scheme', method: 'method', authority: 'authority', host: 'authority' }[name]
+  return field === undefined ? { value: name } : { problem: `not a header here; use the field ${field} of the match` }
 }
 
 function editedHeaders(isRequest: boolean) {

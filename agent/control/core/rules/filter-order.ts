@@ -2,10 +2,19 @@ import type { FilterSpec } from '../../../../contracts/route-spec.ts'
 
 /**
  * The one place that decides in which order the filters of a route run, whichever resources they come from. A preflight
- * carries no credentials and is answered before anything counts it; faults come before limits, so that a request that
- * is to fail takes no token. What a route's action answers stands behind all of them.
+ * carries no credentials and is answered before anything counts it; who calls is known before it is judged; who may not
+ * call learns nothing of faults and takes no token of a limit; faults come before limits, so that a request that is to
+ * fail takes no token. What a route's action answers stands behind all of them.
  */
-const order: readonly FilterSpec['kind'][] = ['cors', 'fault-delay', 'fault-abort', 'rate-limit']
+const order: readonly FilterSpec['kind'][] = [
+  'cors',
+  'jwt',
+  'ext-authz',
+  'authorization',
+  'fault-delay',
+  'fault-abort',
+  'rate-limit',
+]
 
 /** Filters of one kind stay as they stand. */
 export function inOrder<F extends FilterSpec>(filters: readonly F[]): F[] {

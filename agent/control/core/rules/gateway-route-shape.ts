@@ -223,73 +223,78 @@ const filterFields = {
   CORS: 'cors',
 } as const
 
-export const httpRouteShape = z.strictObject({
-  ...common(),
-  hostnames: hostnames(),
-  rules: list(
-    z.strictObject({
-      name: text(1, 253).optional(),
-      matches: list(httpMatch(), 64).optional(),
-      filters: list(filter(), 16).optional(),
-      backendRefs: list(
-        z.strictObject({ ...weighted(), filters: list(backendFilter(), 16).optional() }),
-        16,
-      ).optional(),
-      timeouts: z.strictObject({ request: duration(0).optional(), backendRequest: duration(0).optional() }).optional(),
-      retry: z
-        .strictObject({
-          codes: list(integer(400, 599), 64).optional(),
-          attempts: integer(0, 10).optional(),
-          backoff: duration().optional(),
-        })
-        .optional(),
-      sessionPersistence: notImplemented('use consistentHash of a DestinationRule'),
-    }),
-    64,
-  ).optional(),
-})
+export const httpRouteShape = () =>
+  z.strictObject({
+    ...common(),
+    hostnames: hostnames(),
+    rules: list(
+      z.strictObject({
+        name: text(1, 253).optional(),
+        matches: list(httpMatch(), 64).optional(),
+        filters: list(filter(), 16).optional(),
+        backendRefs: list(
+          z.strictObject({ ...weighted(), filters: list(backendFilter(), 16).optional() }),
+          16,
+        ).optional(),
+        timeouts: z
+          .strictObject({ request: duration(0).optional(), backendRequest: duration(0).optional() })
+          .optional(),
+        retry: z
+          .strictObject({
+            codes: list(integer(400, 599), 64).optional(),
+            attempts: integer(0, 10).optional(),
+            backoff: duration().optional(),
+          })
+          .optional(),
+        sessionPersistence: notImplemented('use consistentHash of a DestinationRule'),
+      }),
+      64,
+    ).optional(),
+  })
 
-export const grpcRouteShape = z.strictObject({
-  ...common(),
-  hostnames: hostnames(),
-  rules: list(
-    z.strictObject({
-      name: text(1, 253).optional(),
-      matches: list(
-        z.strictObject({
-          method: z
-            .strictObject({
-              type: oneOf('Exact', 'RegularExpression').optional(),
-              service: text(1, 1024).optional(),
-              method: text(1, 1024).optional(),
-            })
-            .optional(),
-          headers: list(valueMatch(matchedHeaderName()), 16).optional(),
-        }),
-        64,
-      ).optional(),
-      filters: list(filter(), 16).optional(),
-      backendRefs: list(
-        z.strictObject({ ...weighted(), filters: list(backendFilter(), 16).optional() }),
-        16,
-      ).optional(),
-      sessionPersistence: notImplemented('use consistentHash of a DestinationRule'),
-    }),
-    64,
-  ).optional(),
-})
+export const grpcRouteShape = () =>
+  z.strictObject({
+    ...common(),
+    hostnames: hostnames(),
+    rules: list(
+      z.strictObject({
+        name: text(1, 253).optional(),
+        matches: list(
+          z.strictObject({
+            method: z
+              .strictObject({
+                type: oneOf('Exact', 'RegularExpression').optional(),
+                service: text(1, 1024).optional(),
+                method: text(1, 1024).optional(),
+              })
+              .optional(),
+            headers: list(valueMatch(matchedHeaderName()), 16).optional(),
+          }),
+          64,
+        ).optional(),
+        filters: list(filter(), 16).optional(),
+        backendRefs: list(
+          z.strictObject({ ...weighted(), filters: list(backendFilter(), 16).optional() }),
+          16,
+        ).optional(),
+        sessionPersistence: notImplemented('use consistentHash of a DestinationRule'),
+      }),
+      64,
+    ).optional(),
+  })
 
-export const tcpRouteShape = z.strictObject({
-  ...common(),
-  rules: nonEmptyList(
-    z.strictObject({ name: text(1, 253).optional(), backendRefs: nonEmptyList(z.strictObject(weighted()), 16) }),
-    1,
-  ),
-})
+export const tcpRouteShape = () =>
+  z.strictObject({
+    ...common(),
+    rules: nonEmptyList(
+      z.strictObject({ name: text(1, 253).optional(), backendRefs: nonEmptyList(z.strictObject(weighted()), 16) }),
+      1,
+    ),
+  })
 
-export type HttpRouteSpecOf = z.output<typeof httpRouteShape>
-export type GrpcRouteSpecOf = z.output<typeof grpcRouteShape>
-export type TcpRouteSpecOf = z.output<typeof tcpRouteShape>
+export type HttpRouteSpecOf = z.output<ReturnType<typeof httpRouteShape>>
+export type GrpcRouteSpecOf = z.output<ReturnType<typeof grpcRouteShape>>
+export type TcpRouteSpecOf = z.output<ReturnType<typeof tcpRouteShape>>
 export type RouteFilter = z.output<ReturnType<typeof filter>>
 export type HttpRule = NonNullable<HttpRouteSpecOf['rules']>[number]
 export type GrpcRule = NonNullable<GrpcRouteSpecOf['rules']>[number]

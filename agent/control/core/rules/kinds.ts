@@ -1,12 +1,20 @@
 /** The kinds of resources that we read, and what they become. */
+import type * as z from 'zod'
 import { nearest } from '../../config/nearest.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
+import { authorizationPolicyShape } from './authorization-shape.ts'
+import type { AuthorizationPolicySpec } from './authorization-shape.ts'
 import { destinationRuleShape } from './destination-rule-shape.ts'
 import type { DestinationRuleSpec } from './destination-rule-shape.ts'
 import { grpcRouteShape, httpRouteShape, tcpRouteShape } from './gateway-route-shape.ts'
 import type { GrpcRouteSpecOf, HttpRouteSpecOf, TcpRouteSpecOf } from './gateway-route-shape.ts'
 import { meshPolicyShape } from './mesh-policy-shape.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
+import { peerAuthenticationShape } from './peer-authentication-shape.ts'
+import type { PeerAuthenticationSpec } from './peer-authentication-shape.ts'
+import type { PolicyAnnotations } from './policy-annotations.ts'
+import { requestAuthenticationShape } from './request-authentication-shape.ts'
+import type { RequestAuthenticationSpec } from './request-authentication-shape.ts'
 import { serviceEntryShape, workloadEntryShape } from './service-entry-shape.ts'
 import type { ServiceEntrySpec, WorkloadEntrySpec } from './service-entry-shape.ts'
 import { virtualServiceShape } from './virtual-service-shape.ts'
@@ -20,11 +28,22 @@ export type RuleSpec =
   | { readonly kind: 'HTTPRoute'; readonly spec: HttpRouteSpecOf }
   | { readonly kind: 'GRPCRoute'; readonly spec: GrpcRouteSpecOf }
   | { readonly kind: 'TCPRoute'; readonly spec: TcpRouteSpecOf }
+  | { readonly kind: 'PeerAuthentication'; readonly spec: PeerAuthenticationSpec }
   | { readonly kind: 'MeshPolicy'; readonly spec: MeshPolicySpec }
+  | {
+      readonly kind: 'RequestAuthentication'
+      readonly spec: RequestAuthenticationSpec
+      readonly annotations: PolicyAnnotations
+    }
+  | {
+      readonly kind: 'AuthorizationPolicy'
+      readonly spec: AuthorizationPolicySpec
+      readonly annotations: PolicyAnnotations
+    }
 
 export type RuleKind = RuleSpec['kind']
 
-export const shapes = {
+const shapes = {
   VirtualService: virtualServiceShape,
   DestinationRule: destinationRuleShape,
   ServiceEntry: serviceEntryShape,
@@ -32,16 +51,33 @@ export const shapes = {
   HTTPRoute: httpRouteShape,
   GRPCRoute: grpcRouteShape,
   TCPRoute: tcpRouteShape,
+  PeerAuthentication: peerAuthenticationShape,
   MeshPolicy: meshPolicyShape,
+  AuthorizationPolicy: authorizationPolicyShape,
+  RequestAuthentication: requestAuthenticationShape,
 } as const
 
+const made = new Map<RuleKind, z.ZodType>()
+
+/** Made when the first document of the kind comes: hosts have few kinds, and making all of them delays every start. */
+export function specShape(kind: RuleKind): z.ZodType {
+  let shape = made.get(kind)
+  if (shape === undefined) made.set(kind, (shape = shapes[kind]()))
+  return shape
+}
+
+export const ruleKinds = Object.keys(shapes) as readonly RuleKind[]
+
 const istioVersions = ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3']
+
+const securityVersions = ['security.istio.io/v1', 'security.istio.io/v1beta1']
 
 const gatewayVersions = ['v1', 'v1beta1', 'v1alpha3', 'v1alpha2'].map(
   (version) => `gateway.networking.k8s.io/${version}`,
 )
 
-const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
+/** The preferred one first. */
+export const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   VirtualService: istioVersions,
   DestinationRule: istioVersions,
   ServiceEntry: istioVersions,
@@ -49,7 +85,10 @@ const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   HTTPRoute: gatewayVersions,
   GRPCRoute: gatewayVersions,
   TCPRoute: gatewayVersions,
+  PeerAuthentication: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   MeshPolicy: ['hostmesh.io/v1'],
+  AuthorizationPolicy: securityVersions,
+  RequestAuthentication: securityVersions,
 }
 
 /**
@@ -57,12 +96,9 @@ const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
  * use.
  */
 const otherKinds: ReadonlyMap<string, string> = new Map([
-  ['AuthorizationPolicy', ''],
   ['EnvoyFilter', 'what it is used for most is in MeshPolicy: rate limits, checks, latency-aware balancing'],
   ['Gateway', 'the mesh has no gateways; rules for its own calls need none'],
-  ['PeerAuthentication', ''],
   ['ProxyConfig', 'use agent.yaml'],
-  ['RequestAuthentication', ''],
   ['Sidecar', 'an agent knows only the services that its host uses; use outbound in agent.yaml'],
   ['Telemetry', 'use accessLog and tracing in agent.yaml'],
   ['WasmPlugin', ''],
@@ -70,7 +106,7 @@ const otherKinds: ReadonlyMap<string, string> = new Map([
   ['BackendTLSPolicy', ''],
   ['GatewayClass', 'the mesh has no gateways'],
   ['ReferenceGrant', 'routes may lead to every namespace'],
-  ['TLSRoute', 'use a TCPRoute'],
+  ['TLSRoute', 'use a VirtualService with tls routes'],
   ['UDPRoute', 'UDP is not carried'],
   ...[
     'ClusterRole',
@@ -105,14 +141,13 @@ export function isRuleKind(kind: unknown): kind is RuleKind {
 /** undefined for a kind that we read. */
 export function kindProblem(kind: unknown): string | undefined {
   if (isRuleKind(kind)) return undefined
-  const implemented = Object.keys(shapes)
-  if (typeof kind !== 'string') return `found no kind, allowed ${implemented.join(', ')}`
+  if (typeof kind !== 'string') return `found no kind, allowed ${ruleKinds.join(', ')}`
   const advice = otherKinds.get(kind)
   if (advice !== undefined) {
-    return `${kind} is not implemented by this version${advice === '' ? '' : `; ${advice}`}, allowed ${implemented.join(', ')}`
+    return `${kind} is not implemented by this version${advice === '' ? '' : `; ${advice}`}, allowed ${ruleKinds.join(', ')}`
   }
-  const hint = nearest(kind, [...implemented, ...otherKinds.keys()])
-  const known = `allowed ${implemented.join(', ')}${hint === undefined ? '' : ` (nearest: ${hint})`}`
+  const hint = nearest(kind, [...ruleKinds, ...otherKinds.keys()])
+  const known = `allowed ${ruleKinds.join(', ')}${hint === undefined ? '' : ` (nearest: ${hint})`}`
   return `${JSON.stringify(kind.slice(0, 80))} is no kind of resource, ${known}`
 }
 

@@ -63,8 +63,8 @@ export function describeMerge(
   const isPolicyUsed = decider === undefined && rule.spec.trafficPolicy !== undefined
   const first = `DestinationRule ${resource.namespace}/${resource.name}`
   const isUsed = isPolicyUsed || used.length > 0
-  if (!isUsed) return { message: `${rule.spec.host}: decided by ${first}, which comes first by name`, isUsed }
-  const parts = [`${rule.spec.host}: merged with ${first}, which comes first by name`]
+  if (!isUsed) return { message: `${rule.spec.host}: decided by ${first}, which comes first`, isUsed }
+  const parts = [`${rule.spec.host}: merged with ${first}, which comes first`]
   if (rule.spec.trafficPolicy !== undefined && !isPolicyUsed) parts.push('the trafficPolicy of the first decides')
   if (used.length > 0) parts.push(`subsets from here: ${used.join(', ')}`)
   if (lost.length > 0) parts.push(`subsets that the first has already: ${lost.join(', ')}`)

@@ -1,4 +1,4 @@
-/** What MeshPolicies add to routes: rate limits and hedging. */
+/** What MeshPolicies add to routes: rate limits, hedging, and which requests may be repeated. */
 import type { ConnectionFilterSpec, HedgeSpec, HttpRouteSpec, TcpRouteSpec } from '../../../../contracts/route-spec.ts'
 import { filterField } from './filter-order.ts'
 import type { ResourceOf } from './rule-resource.ts'
@@ -6,7 +6,10 @@ import type { ResourceOf } from './rule-resource.ts'
 type MeshPolicy = ResourceOf<'MeshPolicy'>
 type Side = 'Outbound' | 'Inbound'
 
-/** Limits of all policies apply, each with buckets of its own; the first policy that hedges a route decides how. */
+/**
+ * Limits of all policies apply, each with buckets of its own; the first policy that hedges a route decides how; one
+ * that allows repeats of everything is enough.
+ */
 export function withMeshPolicies(
   route: HttpRouteSpec,
   policies: readonly MeshPolicy[],
@@ -14,9 +17,13 @@ export function withMeshPolicies(
 ): HttpRouteSpec {
   if (route.action.kind !== 'forward' && side === 'Outbound' && policies.length === 0) return route
   const limits = policies.flatMap((policy) => limitsOf(policy, route.name, side))
-  const hedge = side === 'Outbound' && route.action.kind === 'forward' ? hedgeOf(policies, route.name) : undefined
+  const isForwarded = side === 'Outbound' && route.action.kind === 'forward'
+  const hedge = isForwarded ? hedgeOf(policies, route.name) : undefined
+  const { retry } = route
+  const repeatsAll = isForwarded && retry !== undefined && mayRepeatAll(policies, route.name)
   return {
     ...route,
+    ...(repeatsAll ? { retry: { ...retry, all: true } } : {}),
     ...filterField([...(route.filters ?? []), ...limits]),
     ...(hedge === undefined ? {} : { hedge }),
   }
@@ -51,7 +58,13 @@ function limitsOf(policy: MeshPolicy, route: string, side: Side): ConnectionFilt
 function hedgeOf(policies: readonly MeshPolicy[], route: string): HedgeSpec | undefined {
   for (const policy of policies) {
     const hedging = policy.spec.hedging?.find((one) => one.routes?.includes(route) !== false)
-    if (hedging !== undefined) return { afterMs: hedging.after, maxExtra: hedging.maxExtra ?? 1 }
+    if (hedging === undefined) continue
+    const all = hedging.requests === 'All' ? { all: true } : {}
+    return { afterMs: hedging.after, maxExtra: hedging.maxExtra ?? 1, ...all }
   }
   return undefined
+}
+
+function mayRepeatAll(policies: readonly MeshPolicy[], route: string): boolean {
+  return policies.some(({ spec }) => spec.retries?.some(({ routes }) => routes?.includes(route) !== false))
 }

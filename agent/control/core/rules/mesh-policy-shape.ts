@@ -28,6 +28,51 @@ const rateLimit = () =>
     status: integer(400, 599).optional(),
   })
 
+const side = () => oneOf('Outbound', 'Inbound').optional()
+
+const adaptiveConcurrency = () =>
+  z
+    .strictObject({
+      side: side(),
+      sampleAggregatePercentile: percentNumber().optional(),
+      minConcurrencyLimit: integer(1, 1_000_000).optional(),
+      maxConcurrencyLimit: integer(1, 1_000_000).optional(),
+      concurrencyUpdateInterval: duration().optional(),
+      minRttCalcInterval: duration().optional(),
+      bufferPercent: percentNumber().optional(),
+    })
+    .superRefine(({ maxConcurrencyLimit: most = 1000, minConcurrencyLimit: least = 3 }, context) => {
+      if (least > most) context.addIssue(`allowed a minConcurrencyLimit up to the maxConcurrencyLimit, ${most}`)
+    })
+
+const numberBetween = (least: number, most: number, scale = 1) =>
+  leaf(`a number from ${least} to ${most}`, (value) =>
+    typeof value === 'number' && value >= least && value <= most ? value * scale : undefined,
+  )
+
+const admissionControl = () =>
+  z.strictObject({
+    side: side(),
+    successRateThresholdPercent: numberBetween(1, 100, 0.01).optional(),
+    aggression: numberBetween(0.1, 10).optional(),
+    minimumRequests: integer(1, 1_000_000).optional(),
+    samplingWindow: duration().optional(),
+    maxRejectionPercent: percentNumber().optional(),
+  })
+
+const callerLimit = () =>
+  z
+    .strictObject({
+      caller: text(1, 256),
+      side: side(),
+      maxRequests: integer(1, 1_000_000).optional(),
+      weight: integer(1, 1000).optional(),
+    })
+    .superRefine((limit, context) => {
+      if (limit.maxRequests === undefined && limit.weight === undefined)
+        context.addIssue('allowed a maxRequests, a weight, or both')
+    })
+
 const healthCheck = () =>
   z
     .strictObject({
@@ -39,74 +84,83 @@ const healthCheck = () =>
         })
         .optional(),
       tcp: z.strictObject({}).optional(),
+      grpc: z.strictObject({ service: text(0, 256).optional() }).optional(),
       interval: duration().optional(),
       timeout: duration().optional(),
       healthyThreshold: integer(1, 100).optional(),
       unhealthyThreshold: integer(1, 100).optional(),
     })
     .superRefine((check, context) => {
-      if ((check.http === undefined) === (check.tcp === undefined))
-        context.addIssue('allowed exactly one of http and tcp')
+      if ([check.http, check.tcp, check.grpc].filter((one) => one !== undefined).length !== 1)
+        context.addIssue('allowed exactly one of http, tcp and grpc')
     })
 
-export const meshPolicyShape = z
-  .strictObject({
-    hosts: nonEmptyList(hostOrWildcard(), 1000).optional(),
-    loadBalancer: loadBalancer().optional(),
-    retryBudget: retryBudgetShape().optional(),
-    circuitBreaker: z
-      .strictObject({
-        failurePercent: percentNumber().optional(),
-        minimumRequests: integer(1, 1_000_000).optional(),
-        window: duration().optional(),
-        openTime: duration().optional(),
-      })
-      .optional(),
-    outlierDetection: z
-      .strictObject({
-        maxEjectionTime: duration().optional(),
-        successRate: z
-          .strictObject({
-            minimumHosts: integer(2, 10_000).optional(),
-            requestVolume: integer(1, 1_000_000).optional(),
-            stdevFactor: leaf('a number from 0 to 10', (value) =>
-              typeof value === 'number' && value >= 0 && value <= 10 ? value : undefined,
-            ).optional(),
-          })
-          .optional(),
-      })
-      .optional(),
-    healthCheck: healthCheck().optional(),
-    hedging: nonEmptyList(
-      z.strictObject({
-        routes: nonEmptyList(text(1, 256)).optional(),
-        after: duration(),
-        maxExtra: integer(1, 3).optional(),
-      }),
-      100,
-    ).optional(),
-    rateLimits: nonEmptyList(rateLimit(), 100).optional(),
-    panicThresholdPercent: percentNumber().optional(),
-    fallback: z.strictObject({ center: flag().optional(), direct: flag().optional() }).optional(),
-    connectionPool: z
-      .strictObject({ tcpUserTimeout: duration(0).optional(), maxConnectionAge: duration(0).optional() })
-      .optional(),
-    proxyProtocol: proxyProtocolShape().optional(),
-  })
-  .superRefine((spec, context) => {
-    if (Object.keys(spec).filter((key) => key !== 'hosts').length === 0) context.addIssue('a policy without a setting')
-    const names = new Set<string>()
-    spec.rateLimits?.forEach((limit, index) => {
-      if (names.has(limit.name)) {
-        const path = ['rateLimits', index, 'name']
-        context.addIssue({
-          code: 'custom',
-          path,
-          message: `the name ${limit.name} is taken by another limit of this policy`,
+export const meshPolicyShape = () =>
+  z
+    .strictObject({
+      hosts: nonEmptyList(hostOrWildcard(), 1000).optional(),
+      loadBalancer: loadBalancer().optional(),
+      retryBudget: retryBudgetShape().optional(),
+      circuitBreaker: z
+        .strictObject({
+          failurePercent: percentNumber().optional(),
+          minimumRequests: integer(1, 1_000_000).optional(),
+          window: duration().optional(),
+          openTime: duration().optional(),
         })
-      }
-      names.add(limit.name)
+        .optional(),
+      outlierDetection: z
+        .strictObject({
+          maxEjectionTime: duration().optional(),
+          successRate: z
+            .strictObject({
+              minimumHosts: integer(2, 10_000).optional(),
+              requestVolume: integer(1, 1_000_000).optional(),
+              stdevFactor: numberBetween(0, 10).optional(),
+            })
+            .optional(),
+        })
+        .optional(),
+      adaptiveConcurrency: adaptiveConcurrency().optional(),
+      admissionControl: admissionControl().optional(),
+      callers: nonEmptyList(callerLimit(), 100).optional(),
+      healthCheck: healthCheck().optional(),
+      hedging: nonEmptyList(
+        z.strictObject({
+          routes: nonEmptyList(text(1, 256)).optional(),
+          after: duration(),
+          maxExtra: integer(1, 3).optional(),
+          requests: oneOf('Idempotent', 'All').optional(),
+        }),
+        100,
+      ).optional(),
+      retries: nonEmptyList(
+        z.strictObject({ routes: nonEmptyList(text(1, 256)).optional(), requests: oneOf('All') }),
+        100,
+      ).optional(),
+      rateLimits: nonEmptyList(rateLimit(), 100).optional(),
+      panicThresholdPercent: percentNumber().optional(),
+      fallback: z.strictObject({ center: flag().optional(), direct: flag().optional() }).optional(),
+      connectionPool: z
+        .strictObject({ tcpUserTimeout: duration(0).optional(), maxConnectionAge: duration(0).optional() })
+        .optional(),
+      proxyProtocol: proxyProtocolShape().optional(),
     })
-  })
+    .superRefine((spec, context) => {
+      if (Object.keys(spec).filter((key) => key !== 'hosts').length === 0)
+        context.addIssue('a policy without a setting')
+      const names = new Set<string>()
+      spec.rateLimits?.forEach((limit, index) => {
+        if (names.has(limit.name)) {
+          const path = ['rateLimits', index, 'name']
+          context.addIssue({
+            code: 'custom',
+            path,
+            message: `the name ${limit.name} is taken by another limit of this policy`,
+          })
+        }
+        names.add(limit.name)
+      })
+    })
 
-export type MeshPolicySpec = z.output<typeof meshPolicyShape>
+export type MeshPolicySpec = z.output<ReturnType<typeof meshPolicyShape>>

@@ -9,19 +9,19 @@ import type { HostScope } from './rule-host.ts'
 import { maxResourcesPerText } from './yaml-documents.ts'
 import type { YamlResource } from './yaml-documents.ts'
 
-/** The resource, or those of the list. */
-export function readResources(yaml: YamlResource, scope: HostScope): ReadResource[] {
+/** The resource, or those of the list, one by one: whoever has a long list can let others have their turn. */
+export function* eachResource(yaml: YamlResource, scope: HostScope): Generator<ReadResource> {
   const { kind, items } = Object(yaml.value) as { kind?: unknown; items?: unknown }
   const isList = typeof kind === 'string' && /^(?:[A-Z][A-Za-z]*)?List$/.test(kind)
-  if (!isList || yaml.problems.length > 0) return [readResource(yaml, scope)]
+  if (!isList || yaml.problems.length > 0) return yield readResource(yaml, scope)
   if (!Array.isArray(items) || items.length > maxResourcesPerText) {
     const message = Array.isArray(items)
       ? `${items.length} items, allowed ${maxResourcesPerText}`
       : 'found no items, allowed a list of resources'
     const problems = [problemAt(yaml, ['items'], message)]
-    return [{ line: yaml.line, kind, namespace: '', name: '', id: undefined, problems, resource: undefined }]
+    return yield { line: yaml.line, kind, namespace: '', name: '', id: undefined, problems, resource: undefined }
   }
-  return items.map((item: unknown, index) => readResource(itemOf(yaml, item, index), scope))
+  for (const [index, item] of items.entries()) yield readResource(itemOf(yaml, item, index), scope)
 }
 
 function itemOf(list: YamlResource, item: unknown, index: number): YamlResource {

@@ -2,17 +2,33 @@
  * What is worth telling about a good resource by itself: parts of it that say nothing here, and older fields that stand
  * for newer ones.
  */
-import type { RuleSpec } from './kinds.ts'
+import { withoutEmptyFields } from './empty-fields.ts'
+import type { RuleKind, RuleSpec } from './kinds.ts'
+import type { HostScope } from './rule-host.ts'
 import { problemAt } from './resource-shape.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import { isAboutMesh } from './virtual-service.ts'
 import type { VirtualServiceSpec } from './virtual-service-shape.ts'
 import type { YamlResource } from './yaml-documents.ts'
 
-export function resourceNotes(rule: RuleSpec, yaml: YamlResource): RuleProblem[] {
+export function resourceNotes(
+  rule: RuleSpec,
+  yaml: YamlResource,
+  { authorizers }: Pick<HostScope, 'authorizers'>,
+): RuleProblem[] {
+  if (rule.kind === 'AuthorizationPolicy') return providerNotes(rule.spec.provider?.name, authorizers, yaml)
   if (rule.kind === 'VirtualService') return gatewayNotes(rule.spec, yaml)
   if (rule.kind === 'DestinationRule') return policyNotes(rule.spec.trafficPolicy, ['spec', 'trafficPolicy'], yaml)
   return []
+}
+
+/** More of them help nobody. */
+const maxEmptyNotes = 20
+
+export function emptyNotes(kind: RuleKind, spec: unknown, yaml: YamlResource): RuleProblem[] {
+  const message = 'without a value, so it counts as not there'
+  const { empty } = withoutEmptyFields(kind, spec)
+  return empty.slice(0, maxEmptyNotes).map((path) => problemAt(yaml, ['spec', ...path], message))
 }
 
 function gatewayNotes(spec: VirtualServiceSpec, yaml: YamlResource): RuleProblem[] {
@@ -33,6 +49,17 @@ function gatewayNotes(spec: VirtualServiceSpec, yaml: YamlResource): RuleProblem
     })
   }
   return notes
+}
+
+function providerNotes(
+  name: string | undefined,
+  authorizers: HostScope['authorizers'],
+  yaml: YamlResource,
+): RuleProblem[] {
+  if (name === undefined || authorizers.has(name)) return []
+  const known = authorizers.size === 0 ? 'none' : [...authorizers.keys()].join(', ')
+  const message = `${name}: not among rules.extensionProviders of this host (known: ${known}); what the rules match is refused`
+  return [problemAt(yaml, ['spec', 'provider', 'name'], message)]
 }
 
 type Policy = Extract<RuleSpec, { kind: 'DestinationRule' }>['spec']['trafficPolicy']

@@ -5,7 +5,7 @@
 import type * as z from 'zod'
 import { nearest } from '../../config/nearest.ts'
 import { describeFound, formatPath } from '../../config/problem.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import type { YamlResource } from './yaml-documents.ts'
 
 /** `base` is the path of the value inside the resource. */

@@ -8,6 +8,7 @@ const words: readonly RetryCondition[] = [
   'refused-stream',
   'reset',
   'reset-before-request',
+  'reset-before-reply',
   'gateway-error',
   '5xx',
   'retriable-4xx',
@@ -27,12 +28,14 @@ const envoyWords: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * What is retried when a rule does not say: only what never reached the application. Istio's default since 1.24, which
- * took 503 out because a 503 may come from an application that has done the work. So may gRPC's UNAVAILABLE, which
- * Istio leaves in; `reset-before-request` is what Istio adds for resets that carried nothing.
+ * What is retried when a rule does not say: what never reached the application, and what an endpoint may have read but
+ * broke off without a reply, which is repeated for idempotent methods alone (R31). The first three are Istio's default
+ * since 1.24, which took 503 out because a 503 may come from an application that has done the work. So may gRPC's
+ * UNAVAILABLE, which Istio leaves in. The last is the default of nginx (`proxy_next_upstream error`): without it an
+ * instance that stops costs its last GETs, if they came on a fresh connection. A time that ran out is not repeated.
  */
 export const defaultRetryOn: RetryOn = {
-  on: ['connect-failure', 'refused-stream', 'reset-before-request'],
+  on: ['connect-failure', 'refused-stream', 'reset-before-request', 'reset-before-reply'],
   statuses: [],
 }
 

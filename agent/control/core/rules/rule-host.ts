@@ -14,6 +14,7 @@
  */
 import { parseServiceName, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
 
 export interface HostScope {
   readonly namespace: string
@@ -28,6 +29,14 @@ export interface HostScope {
   readonly otherNamespaces: 'own' | 'separate'
   /** `cluster.local` */
   readonly clusterDomain: string
+  /** Who may be named by CUSTOM policies. */
+  readonly authorizers: ReadonlyMap<string, ExternalAuthorizerSpec>
+  /** Its policies hold for everybody. */
+  readonly rootNamespace: string
+  /** Of identities of local applications. */
+  readonly trustDomain: string
+  /** What is read was told to this host alone: it decides before all others. */
+  readonly isLocal: boolean
 }
 
 /** With what holds where nothing is said. */
@@ -40,6 +49,10 @@ export function hostScope(options: Partial<HostScope> & Place): HostScope {
     namespaceMap: options.namespaceMap ?? {},
     otherNamespaces: options.otherNamespaces ?? 'own',
     clusterDomain: options.clusterDomain ?? 'cluster.local',
+    authorizers: options.authorizers ?? new Map(),
+    rootNamespace: options.rootNamespace ?? 'istio-system',
+    trustDomain: options.trustDomain ?? 'cluster.local',
+    isLocal: options.isLocal ?? false,
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * Which resource decides about which service. Where two of a kind name the same host, the one first in the order of
- * `namespace/name` decides, whatever file or source it came from and whenever it came; the other one is told so in its
- * status. MeshPolicies are merged field by field in the same order.
+ * Which resource decides about which service. Where two of a kind name the same host, one that this host alone was told
+ * decides, else the one first in the order of `namespace/name`, whatever file or source it came from and whenever it
+ * came; the other one is told so in its status. MeshPolicies are merged field by field in the same order.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleKind } from './kinds.ts'
@@ -13,7 +13,7 @@ import type { RuleHost } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { formatPath } from '../../config/problem.ts'
 import { hostPath } from './rule-resource.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import { compileVirtualService, routeSources } from './virtual-service.ts'
 import type { CompiledRoutes } from './virtual-service.ts'
 
@@ -92,14 +92,22 @@ export class RuleIndex {
   private readonly delegators = new Set<string>()
   private readonly routes = new Map<RuleResource, CompiledRoutes>()
   private readonly rules = new Map<RuleResource, MergedDestinationRule>()
-  /** In the order of `namespace/name`. */
+  /** In their order. */
+  readonly peerAuthentications: readonly ResourceOf<'PeerAuthentication'>[]
+  /** In their order. */
   readonly meshPolicies: readonly ResourceOf<'MeshPolicy'>[]
+  /** In their order. */
+  readonly authorizationPolicies: readonly ResourceOf<'AuthorizationPolicy'>[]
+  readonly requestAuthentications: readonly ResourceOf<'RequestAuthentication'>[]
   private readonly conflicts = new Map<string, RuleProblem[]>()
   private readonly lost = new Set<string>()
 
   constructor(resources: Iterable<RuleResource>) {
-    const ordered = [...resources].toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
+    const ordered = [...resources].toSorted(compare)
     this.meshPolicies = ordered.filter((one) => one.kind === 'MeshPolicy')
+    this.peerAuthentications = ordered.filter((one) => one.kind === 'PeerAuthentication')
+    this.authorizationPolicies = ordered.filter((one) => one.kind === 'AuthorizationPolicy')
+    this.requestAuthentications = ordered.filter((one) => one.kind === 'RequestAuthentication')
     this.workloadEntries = ordered.filter((one) => one.kind === 'WorkloadEntry')
     for (const one of ordered) {
       if (one.kind !== 'VirtualService') continue
@@ -174,7 +182,7 @@ export class RuleIndex {
         return
       }
       lost++
-      this.note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first by name`)
+      this.note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first`)
     })
     if (lost > 0 && lost === hosts.length) this.lost.add(resource.id)
   }
@@ -196,7 +204,10 @@ export class RuleIndex {
         this.tcpRoutes.add(resource, host)
         return undefined
       case 'WorkloadEntry':
+      case 'PeerAuthentication':
       case 'MeshPolicy':
+      case 'AuthorizationPolicy':
+      case 'RequestAuthentication':
         return undefined
     }
   }
@@ -205,7 +216,9 @@ export class RuleIndex {
   private compareMeshPolicies(): void {
     const firstBy = new Map<string, RuleResource>()
     for (const policy of this.meshPolicies) {
-      const fields = Object.keys(policy.spec).filter((key) => !['hosts', 'rateLimits', 'hedging'].includes(key))
+      const fields = Object.keys(policy.spec).filter(
+        (key) => !['hosts', 'rateLimits', 'hedging', 'retries'].includes(key),
+      )
       const keys = policy.hosts?.map((host) => host.key) ?? ['']
       keys.forEach((key, index) => {
         for (const field of fields) {
@@ -213,7 +226,7 @@ export class RuleIndex {
           if (first === undefined) firstBy.set(`${key} ${field}`, policy)
           else if (first.id !== policy.id) {
             const whose = key === '' ? 'every service' : (policy.hosts?.[index]?.text ?? key)
-            this.note(policy, index, `${field} of ${whose}: decided by ${nameOf(first)}, which comes first by name`)
+            this.note(policy, index, `${field} of ${whose}: decided by ${nameOf(first)}, which comes first`)
           }
         }
       })
@@ -226,6 +239,11 @@ export class RuleIndex {
     const known = this.conflicts.get(resource.id) ?? []
     this.conflicts.set(resource.id, [...known, { path, ...position, message }])
   }
+}
+
+function compare(a: RuleResource, b: RuleResource): number {
+  if (a.isLocal !== b.isLocal) return a.isLocal ? -1 : 1
+  return orderOf(a) < orderOf(b) ? -1 : 1
 }
 
 function orderOf(resource: RuleResource): string {

@@ -2,7 +2,7 @@
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import type { RuleIndex } from './rule-index.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 
 export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem[] {
   if (resource.kind === 'MeshPolicy') return routeNotes(resource, index)
@@ -28,7 +28,14 @@ export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem
     const message = `subset ${subset} of ${service} does not exist, ${known}; requests that are sent there get 503`
     return [{ path, line, column, message }]
   })
-  return [...delegates, ...subsets]
+  const ports = resource.portReferences.flatMap(({ path, line, column, service, port }) => {
+    const entry = index.serviceEntries.find(service)
+    if (entry === undefined || entry.spec.ports.some(({ number }) => number === port)) return []
+    const listed = entry.spec.ports.map(({ number }) => number).join(', ')
+    const message = `port ${port} of ${service} is not listed by ServiceEntry ${entry.namespace}/${entry.name} (${listed}); what is sent there gets 503`
+    return [{ path, line, column, message }]
+  })
+  return [...delegates, ...subsets, ...ports]
 }
 
 const start = { line: 1, column: 1 }
@@ -61,7 +68,7 @@ function workloadNotes(resource: ResourceOf<'WorkloadEntry'>, index: RuleIndex):
   ]
 }
 
-/** Routes that a limit or hedging names and that no host of the policy has. */
+/** Routes that a limit, hedging or retries name and that no host of the policy has. */
 function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RuleProblem[] {
   if (policy.hosts === undefined) return []
   const known = new Set(['default', 'inbound'])
@@ -74,6 +81,7 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
       names: limit.routes,
     })),
     ...(policy.spec.hedging ?? []).map((hedge, at) => ({ path: `spec.hedging[${at}].routes`, names: hedge.routes })),
+    ...(policy.spec.retries ?? []).map((retry, at) => ({ path: `spec.retries[${at}].routes`, names: retry.routes })),
   ]
   const position = policy.hostPositions[0] ?? { line: 1, column: 1 }
   return lists.flatMap(({ path, names }) =>

@@ -2,18 +2,20 @@
 import * as z from 'zod'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
+import { withoutEmptyFields } from './empty-fields.ts'
 import { leaf } from './fields.ts'
+import { annotationProblems, policyAnnotations } from './policy-annotations.ts'
 import { parentsOf } from './gateway-parents.ts'
-import { apiVersionProblem, isRuleKind, kindProblem, originOf, shapes } from './kinds.ts'
+import { apiVersionProblem, isRuleKind, kindProblem, originOf, specShape } from './kinds.ts'
 import type { RuleKind, RuleSpec } from './kinds.ts'
 import { checkShape, problemAt } from './resource-shape.ts'
 import { parseHostName, parseRuleHost, placeOf } from './rule-host.ts'
 import type { HostScope, RuleHost } from './rule-host.ts'
-import type { RuleProblem } from './types.ts'
-import { resourceNotes } from './resource-notes.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
+import { emptyNotes, resourceNotes } from './resource-notes.ts'
 import { compileVirtualService } from './virtual-service.ts'
 import type { CompiledRoutes, RuleReader } from './virtual-service.ts'
-import type { YamlResource } from './yaml-documents.ts'
+import type { CheckedShape, YamlResource } from './yaml-documents.ts'
 import type { Position } from './yaml-places.ts'
 
 /** A subset that a route names: whether it exists is only known when all rules are. */
@@ -21,6 +23,13 @@ export interface SubsetReference extends Position {
   readonly path: string
   readonly service: ServiceKey
   readonly subset: string
+}
+
+/** A port that a route sends to. */
+export interface PortReference extends Position {
+  readonly path: string
+  readonly service: ServiceKey
+  readonly port: number
 }
 
 interface ResourceBase {
@@ -32,9 +41,12 @@ interface ResourceBase {
   readonly hosts: readonly RuleHost[] | undefined
   readonly hostPositions: readonly Position[]
   readonly text: string
+  /** This host alone was told. */
+  readonly isLocal: boolean
   /** Same content, same fingerprint, wherever it stands. */
   readonly fingerprint: string
   readonly subsetReferences: readonly SubsetReference[]
+  readonly portReferences: readonly PortReference[]
   /** Whether callers of this host may see it (Istio's exportTo). */
   readonly isExported: boolean
   /** Known when the resource is read: parts of it that say nothing here. */
@@ -127,9 +139,25 @@ function envelopeProblems(yaml: YamlResource, kind: RuleKind): RuleProblem[] {
   return problems
 }
 
+/** What the shape of its kind says of `spec`; undefined where there is no such kind. */
+export function checkedSpec(yaml: YamlResource): CheckedShape | undefined {
+  const root = isRecord(yaml.value) ? yaml.value : {}
+  const kind = root['kind']
+  return isRuleKind(kind) ? shapeOf(kind, root['spec'], yaml) : undefined
+}
+
+function shapeOf(kind: RuleKind, spec: unknown, yaml: YamlResource): CheckedShape {
+  return checkShape(specShape(kind), withoutEmptyFields(kind, spec ?? {}).spec, ['spec'], yaml)
+}
+
 function checkSpec(kind: RuleKind, spec: unknown, yaml: YamlResource): RuleSpec | { problems: RuleProblem[] } {
-  const result = checkShape(shapes[kind] as z.ZodType, spec ?? {}, ['spec'], yaml)
-  return 'problems' in result ? result : ({ kind, spec: result.value } as RuleSpec)
+  const result = yaml.checked ?? shapeOf(kind, spec, yaml)
+  if ('problems' in result) return result
+  if (kind !== 'AuthorizationPolicy' && kind !== 'RequestAuthentication')
+    return { kind, spec: result.value } as RuleSpec
+  const problems = annotationProblems(yaml, spec)
+  if (problems.length > 0) return { problems }
+  return { kind, spec: result.value, annotations: policyAnnotations(yaml) } as RuleSpec
 }
 
 function buildResource(
@@ -140,7 +168,8 @@ function buildResource(
   scope: HostScope,
 ): RuleResource {
   const { namespace, name } = identity
-  const origin = originBuilder(rule.kind, namespace, name)
+  const { isLocal } = scope
+  const origin = originBuilder(rule.kind, namespace, name, isLocal)
   const reader = readerFor(namespace, scope, origin)
   const place = placeOf(namespace, scope)
   const texts = hostTexts(rule)
@@ -150,18 +179,26 @@ function buildResource(
     hosts,
     hostPositions: (texts ?? []).map((_, index) => yaml.positionOf(hostPath(rule.kind, index))),
     text: yaml.text,
-    fingerprint: JSON.stringify([rule.kind, namespace, name, rawSpec]),
+    isLocal,
+    fingerprint: JSON.stringify([
+      rule.kind,
+      namespace,
+      name,
+      rawSpec,
+      'annotations' in rule ? rule.annotations : null,
+      isLocal,
+    ]),
     origin,
     reader,
     isExported: isExported(rule, namespace, scope),
-    notes: resourceNotes(rule, yaml),
+    notes: [...emptyNotes(rule.kind, rawSpec, yaml), ...resourceNotes(rule, yaml, scope)],
   }
-  if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [] }
+  if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [], portReferences: [] }
   const delegates = rule.spec.http?.some((route) => route.delegate !== undefined) ?? false
   return {
     ...base,
     ...rule,
-    subsetReferences: subsetReferences(rule.spec, reader.resolve, yaml),
+    ...references(rule.spec, reader.resolve, yaml),
     ...(delegates ? {} : { ownRoutes: compileVirtualService(rule.spec, reader, () => []) }),
   }
 }
@@ -197,12 +234,20 @@ function callerNamespace(caller: string, scope: HostScope): string {
 }
 
 /** On its own, so that what a resource keeps holds on to nothing of the parsed document. */
-function originBuilder(kind: RuleKind, namespace: string, name: string): (path: string) => RuleOrigin {
-  return (path) => originOf(kind, namespace, name, path)
+function originBuilder(
+  kind: RuleKind,
+  namespace: string,
+  name: string,
+  isLocal: boolean,
+): (path: string) => RuleOrigin {
+  const local = isLocal ? ({ isLocal } as const) : {}
+  return (path) => ({ ...originOf(kind, namespace, name, path), ...local })
 }
 
 function hostTexts(rule: RuleSpec): readonly string[] | undefined {
-  if (rule.kind === 'WorkloadEntry') return undefined
+  // policies choose workloads themselves
+  if (rule.kind === 'AuthorizationPolicy' || rule.kind === 'RequestAuthentication') return undefined
+  if (rule.kind === 'WorkloadEntry' || rule.kind === 'PeerAuthentication') return undefined
   if (rule.kind === 'HTTPRoute' || rule.kind === 'GRPCRoute' || rule.kind === 'TCPRoute')
     return parentsOf(rule.spec.parentRefs).map(({ name }) => name)
   return rule.kind === 'DestinationRule' ? [rule.spec.host] : rule.spec.hosts
@@ -215,16 +260,20 @@ export function hostPath(kind: RuleKind, index: number): PropertyKey[] {
 
 type VirtualServiceSpec = Extract<RuleSpec, { kind: 'VirtualService' }>['spec']
 
-function subsetReferences(
+function references(
   spec: VirtualServiceSpec,
   resolve: (host: string) => ServiceKey,
   yaml: YamlResource,
-): SubsetReference[] {
-  const references: SubsetReference[] = []
-  const add = (destination: { host: string; subset?: string | undefined } | undefined, path: PropertyKey[]): void => {
-    if (destination?.subset === undefined) return
-    const { path: at, line, column } = problemAt(yaml, [...path, 'subset'], '')
-    references.push({ path: at, line, column, service: resolve(destination.host), subset: destination.subset })
+): { subsetReferences: SubsetReference[]; portReferences: PortReference[] } {
+  const subsetReferences: SubsetReference[] = []
+  const portReferences: PortReference[] = []
+  const add = (destination: NamedDestination | undefined, path: PropertyKey[]): void => {
+    if (destination === undefined) return
+    const { host, port, subset } = destination
+    if (subset !== undefined)
+      subsetReferences.push({ ...placeAt(yaml, [...path, 'subset']), service: resolve(host), subset })
+    if (port !== undefined)
+      portReferences.push({ ...placeAt(yaml, [...path, 'port', 'number']), service: resolve(host), port })
   }
   spec.http?.forEach((route, index) => {
     const base = ['spec', 'http', index]
@@ -232,10 +281,23 @@ function subsetReferences(
     add(route.mirror, [...base, 'mirror'])
     route.mirrors?.forEach((one, at) => add(one.destination, [...base, 'mirrors', at, 'destination']))
   })
-  spec.tcp?.forEach((route, index) => {
-    route.route.forEach((one, at) => add(one.destination, ['spec', 'tcp', index, 'route', at, 'destination']))
-  })
-  return references
+  for (const kind of ['tls', 'tcp'] as const) {
+    spec[kind]?.forEach((route, index) => {
+      route.route.forEach((one, at) => add(one.destination, ['spec', kind, index, 'route', at, 'destination']))
+    })
+  }
+  return { subsetReferences, portReferences }
+}
+
+interface NamedDestination {
+  readonly host: string
+  readonly subset?: string | undefined
+  readonly port?: number | undefined
+}
+
+function placeAt(yaml: YamlResource, at: PropertyKey[]): Position & { path: string } {
+  const { path, line, column } = problemAt(yaml, at, '')
+  return { path, line, column }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

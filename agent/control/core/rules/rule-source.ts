@@ -1,11 +1,13 @@
 /** The resources of one source: the newest good version of each, and a status for each that was read. */
-import { readResources } from './resource-list.ts'
+import { isLongYaml } from '../../../../contracts/yaml-bounds.ts'
+import { eachResource } from './resource-list.ts'
 import type { ReadResource, RuleResource } from './rule-resource.ts'
 import type { HostScope } from './rule-host.ts'
-import type { RuleDocument, RuleProblem, RuleStatus } from './types.ts'
+import type { RuleProblem, RuleStatus } from '../../../../contracts/rule-status.ts'
+import type { RuleDocument } from './types.ts'
 import type { ReadGuard } from './read-guard.ts'
 import type { YamlRead } from './yaml-in-thread.ts'
-import { eachYamlResource, isLongText, readYamlResources, yamlTextProblem } from './yaml-documents.ts'
+import { eachYamlResource, readYamlResources, yamlTextProblem } from './yaml-documents.ts'
 
 /** Reads a long text beside the loop. */
 export type ReadFar = (text: string) => Promise<readonly YamlRead[]>
@@ -39,6 +41,8 @@ export class RuleSource {
   /** By id: what is in force. */
   good: ReadonlyMap<string, GoodResource> = new Map()
   drafts: readonly StatusDraft[] = []
+  /** What is in force is of the last run: nobody has heard of the documents yet. */
+  isRemembered = false
 
   constructor(name: string, scope: HostScope, guard: ReadGuard, readFar?: ReadFar) {
     this.name = name
@@ -65,11 +69,14 @@ export class RuleSource {
       const problems = problem === undefined ? [] : [problem]
       const reads: ReadResource[] = []
       if (problem === undefined) {
-        const far = this.readFar !== undefined && isLongText(text) ? await this.readFar(text) : undefined
+        const far = this.readFar !== undefined && isLongYaml(text) ? await this.readFar(text) : undefined
         for (const read of far ?? eachYamlResource(text)) {
           if ('problem' in read) problems.push(read.problem)
-          else reads.push(...readResources(read, this.scope))
-          await turn()
+          else
+            for (const one of eachResource(read, this.scope)) {
+              reads.push(one)
+              await turn()
+            }
         }
       }
       ahead.set(name, { text, problems, reads: problems.length > 0 ? [] : reads })
@@ -92,18 +99,25 @@ export class RuleSource {
     this.ahead = new Map()
     this.good = pass.good
     this.drafts = pass.drafts
+    this.isRemembered = false
   }
 
   /** A version that was good before this process started; the next `replace` decides what stays. */
   restore(document: string, text: string): void {
     if (this.guard.setAside(text) !== undefined) return
     const good = new Map(this.good)
+    const drafts = [...this.drafts]
     for (const yaml of readYamlResources(text).resources) {
-      for (const { id, resource } of readResources(yaml, this.scope)) {
-        if (id !== undefined && resource !== undefined) good.set(id, { resource, document })
+      for (const read of eachResource(yaml, this.scope)) {
+        const { id, resource } = read
+        if (id === undefined || resource === undefined) continue
+        good.set(id, { resource, document })
+        drafts.push({ ...draftOf(document, read, [], true), isGood: true })
       }
     }
     this.good = good
+    this.drafts = drafts
+    this.isRemembered = true
   }
 
   private known(name: string, text: string): ReadDocument | undefined {
@@ -119,7 +133,7 @@ export class RuleSource {
     const problem = this.refusal(text)
     if (problem !== undefined) return { text, problems: [problem], reads: [] }
     const { resources, problems } = readYamlResources(text)
-    return { text, problems, reads: resources.flatMap((yaml) => readResources(yaml, this.scope)) }
+    return { text, problems, reads: resources.flatMap((yaml) => [...eachResource(yaml, this.scope)]) }
   }
 }
 

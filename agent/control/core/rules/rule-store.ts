@@ -1,19 +1,34 @@
 /** All rules of a host: sources in, virtual hosts and policies out. Pure; see `types.ts` for the promises. */
+import type { PublicKeySpec } from '../../../../contracts/authentication-spec.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { DestinationSpec, HttpRouteSpec, TcpRouteSpec, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { SubsetSpec } from '../../../../contracts/snapshot.ts'
+import {
+  inboundAuthentication,
+  keyNotes,
+  keySources,
+  outboundAuthentication,
+  withAuthentication,
+} from './authentication.ts'
+import { guardsCalls, inboundAuthorization, outboundAuthorization, withAuthorization } from './authorization.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
 import { withConnectionLimits, withMeshPolicies } from './mesh-policy-routes.ts'
+import { inboundPolicy } from './overload-layer.ts'
+import { inboundMtlsMode } from './peer-authentication.ts'
+import type { MtlsApplication, MtlsMode } from './peer-authentication.ts'
+import { namesExactly, specificity } from './policy-reach.ts'
+import { candidateName, candidateSource } from './candidate-source.ts'
 import { noReadGuard } from './read-guard.ts'
+import { affectedKeys, changedResources } from './rule-change.ts'
 import type { ReadGuard } from './read-guard.ts'
 import { RuleIndex } from './rule-index.ts'
-import { covers, hostScope, nameOfKey, parseHostName, readingOf } from './rule-host.ts'
+import { hostScope, nameOfKey, parseHostName, readingOf } from './rule-host.ts'
 import type { HostScope, Place } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { RuleSource } from './rule-source.ts'
 import type { ReadFar, StatusDraft } from './rule-source.ts'
-import { isLongText } from './yaml-documents.ts'
+import { isLongYaml } from '../../../../contracts/yaml-bounds.ts'
 import { addressesOf, declaredNames } from './declared-names.ts'
 import { gatewayHttpRoutes, gatewayTcpRoutes } from './gateway-route.ts'
 import type { MergedDestinationRule } from './merged-destination-rule.ts'
@@ -21,16 +36,18 @@ import { declareService, declaredPorts, portsSpeaking } from './service-entry.ts
 import { ruleNotes } from './rule-notes.ts'
 import { destinationRuleLayers, effectivePolicy, meshPolicyLayer, portsWithSettings } from './traffic-policy.ts'
 import type { PolicyLayer, RuleScope } from './traffic-policy.ts'
+import type { RuleProblem, RuleState, RuleStatus } from '../../../../contracts/rule-status.ts'
 import type {
+  CandidateChange,
   CompiledService,
   CompiledVirtualHost,
   DeclaredService,
+  InboundApplication,
+  KeySource,
   RuleChange,
   RuleDocument,
-  RuleProblem,
   Rules,
-  RuleState,
-  RuleStatus,
+  InboundPolicy,
 } from './types.ts'
 
 /** How hosts read: namespace and group that names without one belong to are those of the first registry. */
@@ -41,6 +58,14 @@ export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly guard?: ReadGuard
   /** Absent: long texts are read on the loop, in turns. */
   readonly readFar?: ReadFar
+  /** Name of the source whose rules this host alone was told; absent = there is none. */
+  readonly localSource?: string
+}
+
+export interface HostedRule {
+  readonly document: string
+  readonly text: string
+  readonly services: readonly ServiceKey[] | undefined
 }
 
 export interface HostReading {
@@ -55,23 +80,36 @@ export interface HostReading {
 /** Texts up to this size are read in one go. */
 const longTextBytes = 32 * 1024
 
+const remembered: RuleProblem = {
+  path: '',
+  line: 1,
+  column: 1,
+  message: 'as the last run left it; where it comes from has not been read since',
+}
 const wholeService: RuleScope = { subset: undefined, port: undefined }
 
 export class RuleStore implements Rules {
+  private readonly options: RuleStoreOptions
   private readonly scope: HostScope
   private readonly guard: ReadGuard
   private readonly readFar: ReadFar | undefined
+  private readonly localSource: string | undefined
   private readonly sources = new Map<string, RuleSource>()
   private index = new RuleIndex([])
   private declaredNames: ReadonlyMap<string, ServiceKey> = new Map()
   /** By resource: hosts whose name differs from another one by case only. */
   private clashes: ReadonlyMap<string, readonly RuleProblem[]> = new Map()
   private currentVersion = 0
+  /** By the id of their source. */
+  private readonly keys = new Map<string, readonly PublicKeySpec[]>()
+  private readonly keyProblems = new Map<string, string>()
 
   constructor(options: RuleStoreOptions) {
+    this.options = options
     this.scope = hostScope(options)
     this.guard = options.guard ?? noReadGuard
     this.readFar = options.readFar
+    this.localSource = options.localSource
   }
 
   get version(): number {
@@ -90,7 +128,7 @@ export class RuleStore implements Rules {
   isLong(name: string, documents: readonly RuleDocument[]): boolean {
     const news = this.sources.get(name)?.news(documents) ?? documents
     const texts = news.flatMap(({ text }) => text ?? [])
-    return texts.reduce((sum, text) => sum + text.length, 0) > longTextBytes || texts.some(isLongText)
+    return texts.reduce((sum, text) => sum + text.length, 0) > longTextBytes || texts.some(isLongYaml)
   }
 
   async readAhead(name: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void> {
@@ -101,6 +139,17 @@ export class RuleStore implements Rules {
 
   settled(): void {
     this.guard.end()
+  }
+
+  withCandidate(text: string): CandidateChange {
+    const fork = new RuleStore(this.options)
+    for (const [name, source] of this.sources) fork.sources.set(name, source)
+    for (const [id, keys] of this.keys) fork.keys.set(id, keys)
+    const local = this.localSource === undefined ? undefined : this.sources.get(this.localSource)
+    const source = candidateSource(text, this.scope, local)
+    fork.sources.set(source.name, source)
+    const affected = fork.rebuild(this.inForce())
+    return { rules: fork, statuses: source.drafts.map((draft) => fork.status(source, draft)), affected }
   }
 
   removeSource(name: string): RuleChange {
@@ -153,14 +202,43 @@ export class RuleStore implements Rules {
       gateway.http !== undefined ||
       gateway.tcp !== undefined ||
       this.index.serviceEntries.find(key) !== undefined
-    return { spec, services: servicesOf(spec), isDeclared }
+    const authorization = outboundAuthorization(key, this.index, this.scope)
+    const authentication = outboundAuthentication(key, this.index, this.scope, this.keys)
+    const verified = authentication === undefined ? spec : { ...spec, authentication, verifiesFirst: true as const }
+    return { spec: withAuthorization(verified, authorization, this.scope), services: servicesOf(spec), isDeclared }
   }
 
-  inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec {
+  keySources(): readonly KeySource[] {
+    return keySources(this.index)
+  }
+
+  setKeys(source: string, keys: readonly PublicKeySpec[] | undefined, problem: string | undefined): void {
+    if (keys === undefined) this.keys.delete(source)
+    else this.keys.set(source, keys)
+    if (problem === undefined) this.keyProblems.delete(source)
+    else this.keyProblems.set(source, problem)
+  }
+
+  get guardsCalls(): boolean {
+    return guardsCalls(this.index)
+  }
+
+  inboundVirtualHost(key: ServiceKey, application: InboundApplication): VirtualHostSpec {
     const policies = this.policiesFor(key)
-    const http = withMeshPolicies(inboundHttpRoute(applicationKey), policies, 'Inbound')
-    const tcp = withConnectionLimits(implicitTcpRoute(applicationKey), policies, 'Inbound')
-    return { name: applicationKey, domains: [], http: [http], tcp: [tcp] }
+    const http = withMeshPolicies(inboundHttpRoute(application.key), policies, 'Inbound')
+    const tcp = withConnectionLimits(implicitTcpRoute(application.key), policies, 'Inbound')
+    const host: VirtualHostSpec = { name: application.key, domains: [], http: [http], tcp: [tcp] }
+    const authentication = inboundAuthentication(key, application, this.index, this.scope, this.keys)
+    const authorization = inboundAuthorization(key, application, this.index, this.scope)
+    return withAuthorization(withAuthentication(host, authentication), authorization, this.scope)
+  }
+
+  inboundPolicy(key: ServiceKey): InboundPolicy {
+    return inboundPolicy(this.policiesFor(key))
+  }
+
+  inboundMtls(key: ServiceKey, application: MtlsApplication): MtlsMode {
+    return inboundMtlsMode(key, application, this.index, this.scope)
   }
 
   service(key: ServiceKey): CompiledService {
@@ -201,6 +279,16 @@ export class RuleStore implements Rules {
           return { document, line: resource.hostPositions[index]?.line ?? 0, host: host.text, key: host.key, why }
         }),
       ),
+    )
+  }
+
+  /** Every resource in force with the services about which it decides; undefined = about no single ones. */
+  hostedRules(): HostedRule[] {
+    return this.orderedSources().flatMap((source) =>
+      [...source.good.values()].map(({ resource: { hosts, text }, document }) => {
+        const isSingle = hosts !== undefined && hosts.length > 0 && hosts.every((host) => host.suffix === undefined)
+        return { document, text, services: isSingle ? [...new Set(hosts.map((host) => host.key))] : undefined }
+      }),
     )
   }
 
@@ -362,22 +450,27 @@ export class RuleStore implements Rules {
       return { ...draft, source: source.name, state: 'conflict', inForce: false, problems: [problem] }
     }
     const problems = [
+      ...(source.isRemembered ? [remembered] : []),
       ...this.index.conflictsOf(id),
       ...(this.clashes.get(id) ?? []),
-      ...(resource === undefined ? [] : [...resource.notes, ...ruleNotes(resource, this.index)]),
+      ...(resource === undefined
+        ? []
+        : [...resource.notes, ...ruleNotes(resource, this.index), ...keyNotes(resource, this.keyProblems)]),
     ]
     const state: RuleState = this.index.hasLost(id) ? 'conflict' : 'applied'
     return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
   }
 
   private source(name: string): RuleSource {
-    const source = this.sources.get(name) ?? new RuleSource(name, this.scope, this.guard, this.readFar)
+    const scope = name === this.localSource ? { ...this.scope, isLocal: true } : this.scope
+    const source = this.sources.get(name) ?? new RuleSource(name, scope, this.guard, this.readFar)
     this.sources.set(name, source)
     return source
   }
 
   private orderedSources(): RuleSource[] {
-    return [...this.sources.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const rank = ({ name }: RuleSource): number => (name === candidateName ? 0 : name === this.localSource ? 1 : 2)
+    return [...this.sources.values()].toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
   }
 }
 
@@ -391,21 +484,6 @@ function withDestinations(route: HttpRouteSpec, change: (one: DestinationSpec) =
   }
 }
 
-/** -1: does not apply; 0: to everything; a wildcard by its length; an exact host before all. */
-function specificity(policy: ResourceOf<'MeshPolicy'>, key: ServiceKey): number {
-  if (policy.hosts === undefined) return 0
-  let rank = -1
-  for (const host of policy.hosts) {
-    if (host.key === key) return Number.MAX_SAFE_INTEGER
-    if (covers(host, key)) rank = Math.max(rank, host.suffix?.length ?? 0)
-  }
-  return rank
-}
-
-function namesExactly(policy: ResourceOf<'MeshPolicy'>, key: ServiceKey): boolean {
-  return policy.hosts?.some((host) => host.key === key) ?? false
-}
-
 function servicesOf(spec: VirtualHostSpec): ServiceKey[] {
   const services = new Set<ServiceKey>()
   const add = (route: HttpRouteSpec): void => {
@@ -415,33 +493,4 @@ function servicesOf(spec: VirtualHostSpec): ServiceKey[] {
   spec.http.forEach(add)
   for (const route of spec.tcp) for (const one of route.destinations) services.add(one.service)
   return [...services].toSorted()
-}
-
-function changedResources(
-  before: ReadonlyMap<string, RuleResource>,
-  after: ReadonlyMap<string, RuleResource>,
-): RuleResource[] {
-  const changed: RuleResource[] = []
-  for (const [id, resource] of before) {
-    if (after.get(id)?.fingerprint !== resource.fingerprint) changed.push(resource)
-  }
-  for (const [id, resource] of after) {
-    if (before.get(id)?.fingerprint !== resource.fingerprint) changed.push(resource)
-  }
-  return changed
-}
-
-/** With those of wildcards above the changed hosts, whose exceptions may differ now. */
-function affectedKeys(changed: readonly RuleResource[], index: RuleIndex): RuleChange['affected'] {
-  const keys = new Set<ServiceKey>()
-  for (const { hosts } of changed) {
-    if (hosts === undefined || hosts.some((host) => host.suffix !== undefined)) return 'all'
-    for (const host of hosts) {
-      keys.add(host.key)
-      for (const table of [index.virtualServices, index.serviceEntries]) {
-        for (const wildcard of table.wildcards()) if (covers(wildcard.host, host.key)) keys.add(wildcard.host.key)
-      }
-    }
-  }
-  return keys
 }

@@ -16,58 +16,19 @@ import type {
   LocalitySpec,
   OutlierSpec,
   TrafficPolicySpec,
+  UpstreamTlsSpec,
 } from '../../../../contracts/policy-spec.ts'
 import type { RuleOrigin } from '../../../../contracts/route-spec.ts'
 import type { PolicyFieldsShape, TrafficPolicyShape } from './destination-rule-shape.ts'
 import { originBelow } from './merged-destination-rule.ts'
 import type { MergedDestinationRule } from './merged-destination-rule.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
-
-export type OriginAt = (path: string) => RuleOrigin
+import { applyOverload } from './overload-layer.ts'
+import { PolicyDraft } from './policy-draft.ts'
+import type { OriginAt } from './policy-draft.ts'
 
 /** One layer, ready to be applied. */
 export type PolicyLayer = (draft: PolicyDraft) => void
-
-type Mutable<T> = T extends readonly (infer U)[]
-  ? U[]
-  : T extends object
-    ? { -readonly [K in keyof T]: Mutable<T[K]> }
-    : T
-
-type MutablePolicy = { -readonly [K in keyof TrafficPolicySpec]: TrafficPolicySpec[K] }
-
-/** A policy being built. */
-export class PolicyDraft {
-  readonly policy: MutablePolicy
-  private readonly origins: Record<string, RuleOrigin> = {}
-
-  constructor() {
-    this.policy = { ...defaultTrafficPolicy, pool: { ...defaultTrafficPolicy.pool } }
-  }
-
-  set<K extends keyof TrafficPolicySpec>(key: K, value: TrafficPolicySpec[K], origin: RuleOrigin): void {
-    this.policy[key] = value
-    this.note(key, origin)
-  }
-
-  setPool(values: Partial<Mutable<TrafficPolicySpec['pool']>>, origins: Readonly<Record<string, RuleOrigin>>): void {
-    this.policy.pool = { ...this.policy.pool, ...values }
-    for (const [key, origin] of Object.entries(origins)) this.note(`pool.${key}`, origin)
-  }
-
-  /** Whether a rule has said it. */
-  has(path: string): boolean {
-    return Object.hasOwn(this.origins, path)
-  }
-
-  note(path: string, origin: RuleOrigin): void {
-    this.origins[path] = origin
-  }
-
-  build(): TrafficPolicySpec {
-    return { ...this.policy, origins: this.origins }
-  }
-}
 
 export function effectivePolicy(layers: readonly PolicyLayer[]): TrafficPolicySpec {
   const draft = new PolicyDraft()
@@ -178,11 +139,29 @@ function applyFields(
   if (fields.connectionPool !== undefined)
     applyPool(draft, fields.connectionPool, originBelow(origin, 'connectionPool'), hasBudget)
   if (fields.outlierDetection !== undefined) applyOutlier(draft, fields.outlierDetection, origin)
+  if (fields.tls !== undefined) draft.set('tls', upstreamTls(fields.tls), origin('tls'))
   if (fields.proxyProtocol !== undefined) {
     const version = fields.proxyProtocol.version === 'V2' ? 'v2' : 'v1'
     draft.set('proxyProtocol', version, origin('proxyProtocol'))
   }
   if (fields.retryBudget !== undefined) applyRetryBudget(draft, fields.retryBudget, origin('retryBudget'))
+}
+
+function upstreamTls({
+  credentialName: credential,
+  mode,
+  sni = '',
+  subjectAltNames = [],
+}: NonNullable<PolicyFieldsShape['tls']>): UpstreamTlsSpec {
+  if (mode === undefined || mode === 'DISABLE') return { mode: 'disable' }
+  const named = credential === undefined ? {} : { credential }
+  return {
+    mode: mode === 'ISTIO_MUTUAL' ? 'mutual' : 'simple',
+    sni,
+    subjectAltNames,
+    ...named,
+    ...(mode === 'MUTUAL' ? { showsCredential: true } : {}),
+  }
 }
 
 type LoadBalancer = NonNullable<PolicyFieldsShape['loadBalancer']>
@@ -362,12 +341,14 @@ export function meshPolicyLayer(spec: MeshPolicySpec, origin: OriginAt): PolicyL
       }
       draft.set('breaker', breaker, place('circuitBreaker'))
     }
+    applyOverload(draft, spec, place, 'Outbound')
     if (spec.outlierDetection !== undefined) applyOwnOutlier(draft, spec.outlierDetection, place)
     if (spec.healthCheck !== undefined) {
-      const { http, interval, timeout, healthyThreshold, unhealthyThreshold } = spec.healthCheck
+      const { grpc, http, interval, timeout, healthyThreshold, unhealthyThreshold } = spec.healthCheck
       const check = {
-        kind: http === undefined ? ('tcp' as const) : ('http' as const),
+        kind: grpc !== undefined ? ('grpc' as const) : http === undefined ? ('tcp' as const) : ('http' as const),
         path: http?.path ?? '',
+        ...(grpc === undefined ? {} : { service: grpc.service ?? '' }),
         intervalMs: interval ?? 5000,
         timeoutMs: timeout ?? 1000,
         healthyThreshold: healthyThreshold ?? 2,

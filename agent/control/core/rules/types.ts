@@ -13,9 +13,12 @@
  *  ServiceEntry declares the service;
  *  6. after a change only the keys in `affected` have to be compiled again.
  */
+import type { TrafficPolicySpec } from '../../../../contracts/policy-spec.ts'
+import type { PublicKeySpec } from '../../../../contracts/authentication-spec.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { RuleStatus } from '../../../../contracts/rule-status.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
 
 /** One file, Nacos document or center resource; may hold several YAML documents. */
@@ -30,42 +33,6 @@ export interface RuleDocument {
   readonly problem?: string
   /** Nobody has answered for it yet: no fault of anybody. */
   readonly isAwaited?: true
-}
-
-/** Where and what. `line` and `column` start at 1 and are positions in the document. */
-export interface RuleProblem {
-  /** Path inside the resource, `spec.http[0].timeout`; empty for the whole resource. */
-  readonly path: string
-  readonly line: number
-  readonly column: number
-  /** Lower case, found against allowed. */
-  readonly message: string
-}
-
-/**
- * `applied`: this version is in force.
- * `conflict`: valid, but for all of its hosts another resource decides (named in `problems`).
- * `rejected`: this version has problems; `inForce` tells whether an earlier good one stays.
- */
-export type RuleState = 'applied' | 'conflict' | 'rejected'
-
-export interface RuleStatus {
-  readonly source: string
-  readonly document: string
-  /** First line of the resource in its document. */
-  readonly line: number
-  /** As written; empty where it could not be read. */
-  readonly kind: string
-  readonly namespace: string
-  readonly name: string
-  readonly state: RuleState
-  /**
-   * Whether some version of this resource decides about traffic now: always for `applied`, the last good one for
-   * `rejected`.
-   */
-  readonly inForce: boolean
-  /** For `applied`: hosts or fields for which another resource decides. */
-  readonly problems: readonly RuleProblem[]
 }
 
 export interface RuleChange {
@@ -115,7 +82,40 @@ export interface DeclaredService {
   readonly origin: RuleOrigin
 }
 
+/** Where the public keys of an issuer are had. */
+export interface KeySource {
+  readonly id: string
+  readonly url: string
+  /** The URL is that of the issuer, whose configuration names the one of the keys. */
+  readonly isDiscovery: boolean
+  readonly timeoutMs: number
+}
+
+/** A local application behind its inbound port. */
+export interface InboundApplication {
+  /** The service that the inbound listener leads to. */
+  readonly key: ServiceKey
+  readonly labels: Readonly<Record<string, string>>
+  /** By which other hosts know it. */
+  readonly address: string
+  /** The application's own. */
+  readonly port: number
+}
+
+/** The part of a policy that holds for what a local application gets. */
+export type InboundPolicy = Partial<Pick<TrafficPolicySpec, 'concurrency' | 'admissionControl' | 'callers' | 'origins'>>
+
+/** What the rules would be with another version of some. */
+export interface CandidateChange extends RuleChange {
+  readonly rules: Rules
+}
+
 export interface Rules {
+  /**
+   * The rules as they would be with the resources of this text in the place of those that are called so, whatever
+   * source they came from. Changes nothing here. Never throws for what the text holds: problems are in the statuses.
+   */
+  withCandidate(text: string): CandidateChange
   /**
    * Replaces everything that came from `source`. Never throws for what the documents hold: problems are in the
    * statuses. A resource with problems keeps its last good version in force; a resource that is gone from a readable
@@ -155,10 +155,23 @@ export interface Rules {
   virtualHost(key: ServiceKey): CompiledVirtualHost
   /**
    * Routes from the network to a local application: everything, without retries, under the `Inbound` rate limits of the
-   * MeshPolicies of its service. `applicationKey` is the service that the inbound listener leads to, `key` the service
-   * that the application is an instance of. VirtualServices do not apply: they are the caller's side, as in Istio.
+   * MeshPolicies of its service and the AuthorizationPolicies that hold for it. `key` is the service that the
+   * application is an instance of. VirtualServices do not apply: they are the caller's side, as in Istio.
    */
-  inboundVirtualHost(key: ServiceKey, applicationKey: ServiceKey): VirtualHostSpec
+  inboundVirtualHost(key: ServiceKey, application: InboundApplication): VirtualHostSpec
+  /** Sources of keys that rules name, each once. */
+  keySources(): readonly KeySource[]
+  /** What a source gave; undefined = nothing, because of `problem`. Everything has to be compiled again. */
+  setKeys(source: string, keys: readonly PublicKeySpec[] | undefined, problem: string | undefined): void
+  /** Whether a policy may refuse calls of local applications. */
+  readonly guardsCalls: boolean
+  /** What MeshPolicies say of overload for local applications that are instances of the service. */
+  inboundPolicy(key: ServiceKey): InboundPolicy
+  /** What the inbound port of an application takes by the PeerAuthentications; `permissive` without any. */
+  inboundMtls(
+    key: ServiceKey,
+    application: { readonly labels: Readonly<Record<string, string>>; readonly port: number },
+  ): 'disable' | 'permissive' | 'strict'
   /** Policies of a service, its subsets and ports, with the origin of every value that is no default. */
   service(key: ServiceKey): CompiledService
   /** The service that a ServiceEntry declares under this key. */

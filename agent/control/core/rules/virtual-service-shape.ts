@@ -15,7 +15,7 @@ import {
   labels,
   leaf,
   list,
-  matchedHeaderName,
+  matchedFieldName,
   networks,
   nonEmptyList,
   notImplemented,
@@ -69,8 +69,8 @@ const httpMatchShape = () =>
       scheme: stringMatch().optional(),
       method: stringMatch().optional(),
       authority: stringMatch().optional(),
-      headers: headerMap(matchedHeaderName(), presenceMatch()).optional(),
-      withoutHeaders: headerMap(matchedHeaderName(), presenceMatch()).optional(),
+      headers: headerMap(matchedFieldName(), presenceMatch()).optional(),
+      withoutHeaders: headerMap(matchedFieldName(), presenceMatch()).optional(),
       queryParams: z.record(text(1, 256), presenceMatch()).optional(),
       port: port().optional(),
       sourceLabels: labels().optional(),
@@ -313,23 +313,39 @@ const httpRoute = () =>
       }
     })
 
+const connectionMatch = () => ({
+  destinationSubnets: networks().optional(),
+  port: port().optional(),
+  sourceSubnet: leaf('a network like 10.0.0.0/8, or an address', singleNetwork).optional(),
+  sourceLabels: labels().optional(),
+  sourceNamespace: text(1, 256).optional(),
+  gateways: gateways(),
+})
+
+/** Connections whose TLS goes through as it is. */
+const tlsRoute = () =>
+  z.strictObject({
+    match: nonEmptyList(z.strictObject({ ...connectionMatch(), sniHosts: nonEmptyList(serverName(), 100) }), 100),
+    route: tcpDestinations(),
+  })
+
+const serverName = () =>
+  leaf('a host name like orders.example.com, *.example.com or *', (value) =>
+    typeof value === 'string' &&
+    value.length <= 255 &&
+    /^(?:\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)$/.test(value)
+      ? value.toLowerCase()
+      : undefined,
+  )
+
 const tcpRoute = () =>
   z.strictObject({
     match: nonEmptyList(
-      z
-        .strictObject({
-          destinationSubnets: networks().optional(),
-          port: port().optional(),
-          sourceSubnet: leaf('a network like 10.0.0.0/8, or an address', singleNetwork).optional(),
-          sourceLabels: labels().optional(),
-          sourceNamespace: text(1, 256).optional(),
-          gateways: gateways(),
-        })
-        .superRefine((match, context) => {
-          if (Object.keys(match).filter((key) => key !== 'gateways').length === 0) {
-            context.addIssue('a match without a condition; leave the match out to take every connection')
-          }
-        }),
+      z.strictObject(connectionMatch()).superRefine((match, context) => {
+        if (Object.keys(match).filter((key) => key !== 'gateways').length === 0) {
+          context.addIssue('a match without a condition; leave the match out to take every connection')
+        }
+      }),
       100,
     ).optional(),
     route: tcpDestinations(),
@@ -339,50 +355,54 @@ function singleNetwork(value: unknown): string | undefined {
   return typeof value === 'string' && networks().safeParse([value]).success ? value : undefined
 }
 
-export const virtualServiceShape = z
-  .strictObject({
-    hosts: nonEmptyList(hostOrWildcard(), 200).optional(),
-    gateways: gateways(),
-    http: nonEmptyList(httpRoute(), 2000).optional(),
-    tcp: nonEmptyList(tcpRoute(), 200).optional(),
-    tls: notImplemented('routes by server name need a TCP listener that reads the TLS hello; use tcp routes by port'),
-    exportTo: exportTo(),
-  })
-  .superRefine((spec, context) => {
-    if (spec.http === undefined && spec.tcp === undefined) context.addIssue('found neither http nor tcp routes')
-    if (spec.gateways !== undefined && spec.gateways.length > 0 && !spec.gateways.includes('mesh')) {
-      const message = `found only ${spec.gateways.join(', ')}, allowed a list with mesh; gateways are not implemented by this version, and without mesh nothing is said about calls inside the mesh`
-      context.addIssue({ code: 'custom', path: ['gateways'], message })
-    }
-    if (spec.hosts === undefined && spec.tcp !== undefined) {
-      context.addIssue({
-        code: 'custom',
-        path: ['hosts'],
-        message: 'found nothing, allowed a list; only http routes can be delegated to',
-      })
-    }
-    if (spec.hosts === undefined) {
-      spec.http?.forEach((route, index) => {
-        if (route.delegate !== undefined)
-          context.addIssue({
-            code: 'custom',
-            path: ['http', index, 'delegate'],
-            message: 'allowed only in a resource with hosts: who is delegated to does not delegate',
-          })
-      })
-    }
-    const names = new Map<string, number>()
-    spec.http?.forEach((route, index) => {
-      if (route.name === undefined) return
-      const first = names.get(route.name)
-      if (first === undefined) names.set(route.name, index)
-      else {
-        const message = `the name ${route.name} is taken by http[${first}]; names are unique, since limits and metrics go by them`
-        context.addIssue({ code: 'custom', path: ['http', index, 'name'], message })
-      }
+export const virtualServiceShape = () =>
+  z
+    .strictObject({
+      hosts: nonEmptyList(hostOrWildcard(), 200).optional(),
+      gateways: gateways(),
+      http: nonEmptyList(httpRoute(), 2000).optional(),
+      tcp: nonEmptyList(tcpRoute(), 200).optional(),
+      tls: nonEmptyList(tlsRoute(), 200).optional(),
+      exportTo: exportTo(),
     })
-  })
+    .superRefine((spec, context) => {
+      if (spec.http === undefined && spec.tcp === undefined && spec.tls === undefined) {
+        context.addIssue('found neither http nor tcp nor tls routes')
+      }
+      if (spec.gateways !== undefined && spec.gateways.length > 0 && !spec.gateways.includes('mesh')) {
+        const message = `found only ${spec.gateways.join(', ')}, allowed a list with mesh; gateways are not implemented by this version, and without mesh nothing is said about calls inside the mesh`
+        context.addIssue({ code: 'custom', path: ['gateways'], message })
+      }
+      if (spec.hosts === undefined && (spec.tcp ?? spec.tls) !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['hosts'],
+          message: 'found nothing, allowed a list; only http routes can be delegated to',
+        })
+      }
+      if (spec.hosts === undefined) {
+        spec.http?.forEach((route, index) => {
+          if (route.delegate !== undefined)
+            context.addIssue({
+              code: 'custom',
+              path: ['http', index, 'delegate'],
+              message: 'allowed only in a resource with hosts: who is delegated to does not delegate',
+            })
+        })
+      }
+      const names = new Map<string, number>()
+      spec.http?.forEach((route, index) => {
+        if (route.name === undefined) return
+        const first = names.get(route.name)
+        if (first === undefined) names.set(route.name, index)
+        else {
+          const message = `the name ${route.name} is taken by http[${first}]; names are unique, since limits and metrics go by them`
+          context.addIssue({ code: 'custom', path: ['http', index, 'name'], message })
+        }
+      })
+    })
 
-export type VirtualServiceSpec = z.output<typeof virtualServiceShape>
+export type VirtualServiceSpec = z.output<ReturnType<typeof virtualServiceShape>>
 export type HttpRouteShape = NonNullable<VirtualServiceSpec['http']>[number]
 export type TcpRouteShape = NonNullable<VirtualServiceSpec['tcp']>[number]
+export type TlsRouteShape = NonNullable<VirtualServiceSpec['tls']>[number]

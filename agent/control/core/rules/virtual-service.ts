@@ -18,7 +18,8 @@ import type {
 } from '../../../../contracts/route-spec.ts'
 import { filterField } from './filter-order.ts'
 import { defaultRetry, defaultRetryOn } from './retry-words.ts'
-import type { HttpRouteShape, TcpRouteShape, VirtualServiceSpec } from './virtual-service-shape.ts'
+import { claimMatches, withoutClaims } from './claim-name.ts'
+import type { HttpRouteShape, TcpRouteShape, TlsRouteShape, VirtualServiceSpec } from './virtual-service-shape.ts'
 
 export interface CompiledRoutes {
   /** undefined: the resource has no routes of this kind, the implicit one stays. */
@@ -32,7 +33,8 @@ export type ResolveHost = (host: string) => ServiceKey
 type OriginAt = (path: string) => RuleOrigin
 type Destination = NonNullable<HttpRouteShape['mirror']>
 type HttpMatch = NonNullable<HttpRouteShape['match']>[number]
-type TcpMatch = NonNullable<TcpRouteShape['match']>[number]
+type ConnectionMatch = NonNullable<TcpRouteShape['match']>[number] &
+  Partial<NonNullable<TlsRouteShape['match']>[number]>
 type HeaderEdits = NonNullable<NonNullable<HttpRouteShape['headers']>['request']>
 
 /** A route with what its resource makes of hosts and places: those of a delegate stay the delegate's. */
@@ -60,10 +62,14 @@ export function compileVirtualService(
   const http = routeSources(spec, reader).flatMap((source) =>
     source.route.delegate === undefined ? [source] : delegated(source.route, source.name),
   )
-  const tcp = spec.tcp?.flatMap((route, index) => tcpRoute(route, index, reader) ?? [])
+  // A connection with a name that a route knows is told apart first, as by the more specific filter chain in Envoy.
+  const tcp = [
+    ...(spec.tls ?? []).flatMap((route, index) => connectionRoute(route, `tls[${index}]`, reader) ?? []),
+    ...(spec.tcp ?? []).flatMap((route, index) => connectionRoute(route, `tcp[${index}]`, reader) ?? []),
+  ]
   return {
     http: spec.http === undefined || (http.length === 0 && !hasDelegates(spec)) ? undefined : http.map(httpRoute),
-    tcp: tcp === undefined || tcp.length === 0 ? undefined : tcp,
+    tcp: tcp.length === 0 ? undefined : tcp,
   }
 }
 
@@ -113,9 +119,12 @@ function httpRoute({ route, name, resolve, callerNamespace, origin }: RouteSourc
 }
 
 function httpMatch(match: HttpMatch, callerNamespace: (namespace: string) => string): HttpMatchSpec {
-  const { gateways: _, statPrefix: __, sourceNamespace, ...fields } = match
+  const { gateways: _, statPrefix: __, headers, withoutHeaders, sourceNamespace, ...fields } = match
   return withoutUndefined({
     ...fields,
+    headers: withoutClaims(headers),
+    withoutHeaders: withoutClaims(withoutHeaders),
+    claims: claimMatches(headers, withoutHeaders),
     sourceNamespace: sourceNamespace === undefined ? undefined : callerNamespace(sourceNamespace),
   })
 }
@@ -262,24 +271,29 @@ function mirrorSpecs(route: HttpRouteShape, resolve: ResolveHost): MirrorSpec[] 
   }))
 }
 
-function tcpRoute(route: TcpRouteShape, index: number, reader: RuleReader): TcpRouteSpec | undefined {
-  const match = route.match?.filter(isAboutMesh)
+function connectionRoute(
+  route: TcpRouteShape | TlsRouteShape,
+  name: string,
+  reader: RuleReader,
+): TcpRouteSpec | undefined {
+  const match: readonly ConnectionMatch[] | undefined = route.match?.filter(isAboutMesh)
   if (match?.length === 0) return undefined
   return {
-    name: `tcp[${index}]`,
-    origin: reader.origin(`spec.tcp[${index}]`),
-    matches: (match ?? []).map((one) => tcpMatch(one, reader.callerNamespace)),
+    name,
+    origin: reader.origin(`spec.${name}`),
+    matches: (match ?? []).map((one) => connectionMatch(one, reader.callerNamespace)),
     destinations: weighted(route.route, reader.resolve),
   }
 }
 
-function tcpMatch(match: TcpMatch, callerNamespace: (namespace: string) => string): TcpMatchSpec {
+function connectionMatch(match: ConnectionMatch, callerNamespace: (namespace: string) => string): TcpMatchSpec {
   return withoutUndefined({
     port: match.port,
     sourceLabels: match.sourceLabels,
     sourceNamespace: match.sourceNamespace === undefined ? undefined : callerNamespace(match.sourceNamespace),
     sourceSubnets: match.sourceSubnet === undefined ? undefined : [match.sourceSubnet],
     destinationSubnets: match.destinationSubnets,
+    sniHosts: match.sniHosts,
   })
 }
 

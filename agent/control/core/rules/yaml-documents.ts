@@ -2,7 +2,7 @@
 import { Composer, LineCounter, Parser, isMap, isScalar, isSeq } from 'yaml'
 import type { Document, Node } from 'yaml'
 import { yamlExcess, yamlFault } from '../../../../contracts/yaml-bounds.ts'
-import type { RuleProblem } from './types.ts'
+import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import { placesBelow, type Place, type Position } from './yaml-places.ts'
 
 /** Larger documents are refused unread; the bound of Nacos for one configuration is 100 KiB by default. */
@@ -10,6 +10,9 @@ export const maxRuleTextBytes = 1024 * 1024
 
 /** Resources in one document text. */
 export const maxResourcesPerText = 1000
+
+/** Plain data. */
+export type CheckedShape = { readonly value: unknown } | { readonly problems: RuleProblem[] }
 
 export interface YamlResource {
   /** undefined where `problems` say why. */
@@ -21,6 +24,8 @@ export interface YamlResource {
   readonly text: string
   /** Position of the key (or list item) at the path; the nearest ancestor that is there. */
   positionOf(path: readonly PropertyKey[]): Position
+  /** What the shape of its kind says of `spec`, where that was asked beside the loop. */
+  readonly checked?: CheckedShape | undefined
   /** All positions, for whoever reads elsewhere than where they are asked for. */
   places(): Place
 }
@@ -38,15 +43,6 @@ export function readYamlResources(text: string): { resources: YamlResource[]; pr
     resources.push(read)
   }
   return { resources, problems: [] }
-}
-
-/** Texts below these bounds hold the loop up for some 10 ms at most. */
-const shortText = { bytes: 32 * 1024, nodes: 1000 }
-
-/** Whether the text is read beside the loop. */
-export function isLongText(text: string): boolean {
-  const { bytes, nodes } = shortText
-  return text.length > bytes || yamlExcess(text, { documentNodes: nodes, nodes }) !== undefined
 }
 
 /** Why the text is refused unparsed. */

@@ -51,6 +51,7 @@ export class Compiler {
   /** Service to the virtual hosts that lead to it. */
   private readonly users = new Map<ServiceKey, Set<ServiceKey>>()
   private readonly protocols = new Map<ServiceKey, AppProtocol>()
+  private judge = (set: EndpointSet): EndpointSet => set
 
   constructor(deps: CompilerDeps) {
     this.deps = deps
@@ -159,8 +160,20 @@ export class Compiler {
     if (this.users.has(set.service) && this.localize(set) === set) this.deps.store.replaceEndpoints(set)
   }
 
-  /** Local applications came or went: endpoints that are ours may be reached another way now. */
-  localApplicationsChanged(): void {
+  /**
+   * Each set passes through it before it is told, for somebody who knows more of instances than their registry. The
+   * same set where there is nothing to say.
+   */
+  judgeBy(judge: (set: EndpointSet) => EndpointSet): void {
+    this.judge = judge
+    this.tellAgain()
+  }
+
+  /**
+   * Local applications came or went: endpoints that are ours may be reached another way now. Or the judgement is
+   * another one.
+   */
+  tellAgain(): void {
     for (const key of this.users.keys()) {
       const set = this.deps.directory.view(key)?.set
       if (set !== undefined) this.endpointsChanged(set)
@@ -241,14 +254,15 @@ export class Compiler {
     const configured = this.protocols.get(key)
     if (configured !== undefined) return configured
     const said = set.endpoints.find((endpoint) => endpoint.metadata[metadataKeys.protocol] !== undefined)
-    return protocolOfWord(said?.metadata[metadataKeys.protocol]) ?? 'http'
+    return protocolOfWord(said?.metadata[metadataKeys.protocol], this.deps.store.describedProtocols) ?? 'http'
   }
 
   /**
    * Our own application is called where it listens: one hop less, and it works while the inbound port is being handed
    * over.
    */
-  private localize(set: EndpointSet): EndpointSet {
+  private localize(said: EndpointSet): EndpointSet {
+    const set = this.judge(said)
     let changed: Endpoint[] | undefined
     for (const [index, endpoint] of set.endpoints.entries()) {
       const local = this.deps.localApplication(endpoint.address, endpoint.port)

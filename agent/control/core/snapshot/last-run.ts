@@ -15,6 +15,8 @@ export interface LastRun {
   readonly names: readonly string[]
   /** Services that had a localhost port of their own. */
   readonly open: readonly OpenService[]
+  /** Hosts that the authority of this center denied. */
+  readonly deniedHosts: readonly string[]
 }
 
 export interface OpenService {
@@ -34,5 +36,6 @@ export function lastRun(body: unknown): LastRun {
     open: Object.values(listeners).flatMap((one) =>
       one?.kind === 'service' ? [{ key: one.service, protocol: one.protocol }] : [],
     ),
+    deniedHosts: Object.values(listeners).flatMap((one) => (one?.kind === 'relay' ? (one.deniedHosts ?? []) : [])),
   }
 }

@@ -7,7 +7,8 @@
  * watched meanwhile: an instance that comes up turns the answer at once. While a registry has not answered there is no
  * answer, so a caller waits (bounded by the worker) instead of being told a lie. At most `maxNames` known names; above
  * that a new one is not answered. At most `maxUnknown` unknown ones; above that the oldest leaves: one that is answered
- * before one that is not. Both are counted.
+ * before one that is not. At most `maxUnknownPerCaller` of them are of one caller at the ports of control (workers have
+ * shares of their own); above that what it names anew is not asked for. All are counted.
  */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
@@ -35,10 +36,13 @@ interface Entry {
   answer: string | null | undefined
   /** Monotonic ms of the last use, or of the null answer. */
   touchedAt: number
+  /** In whose share it is while it is unknown. */
+  readonly caller: string | undefined
 }
 
 export const unknownMs = 10_000
 export const maxUnknown = 1000
+export const maxUnknownPerCaller = 250
 
 export class Names {
   private readonly deps: NamesDeps
@@ -47,6 +51,8 @@ export class Names {
   private readonly usedAt = new Map<ServiceKey, number>()
   /** Without an answer, or answered with null; the oldest first. */
   private readonly unknown = new Map<string, Entry>()
+  /** How many of them each caller named. */
+  private readonly shares = new Map<string, number>()
   private cancelSweep: (() => void) | undefined
 
   constructor(deps: NamesDeps) {
@@ -57,14 +63,15 @@ export class Names {
     return this.entries.size
   }
 
-  /** A caller used the name. `isRestored`: it was known before a restart, so it counts as used now. */
-  ask(name: string): void {
+  /** A caller used the name. `caller`: whose share of unknown names it takes; absent = nobody's. */
+  ask(name: string, caller?: string): void {
     const present = this.entries.get(name)
     if (present !== undefined) {
       present.touchedAt = this.deps.clock.monotonic()
       return
     }
-    if (this.entries.size - this.unknown.size >= this.deps.maxNames) {
+    const isOverShare = caller !== undefined && (this.shares.get(caller) ?? 0) >= maxUnknownPerCaller
+    if (isOverShare || this.entries.size - this.unknown.size >= this.deps.maxNames) {
       this.deps.metrics.count('names_refused', {})
       return
     }
@@ -72,9 +79,9 @@ export class Names {
       this.deps.metrics.count('names_dropped', {})
       this.dropOldestUnknown()
     }
-    const entry: Entry = { key: undefined, answer: undefined, touchedAt: this.deps.clock.monotonic() }
+    const entry: Entry = { key: undefined, answer: undefined, touchedAt: this.deps.clock.monotonic(), caller }
     this.entries.set(name, entry)
-    this.unknown.set(name, entry)
+    this.addUnknown(name, entry)
     this.point(name, entry, this.deps.resolve(name))
     this.armSweep()
   }
@@ -129,8 +136,8 @@ export class Names {
       return
     const answer = standing === 'known' ? entry.key! : null
     if (answer === entry.answer) return
-    if (typeof answer === 'string') this.unknown.delete(name)
-    else if (typeof entry.answer === 'string') this.unknown.set(name, entry)
+    if (typeof answer === 'string') this.removeUnknown(name, entry)
+    else if (typeof entry.answer === 'string') this.addUnknown(name, entry)
     entry.answer = answer
     entry.touchedAt = this.deps.clock.monotonic()
     this.deps.publish(name, answer)
@@ -138,9 +145,21 @@ export class Names {
 
   private forget(name: string, entry: Entry): void {
     this.entries.delete(name)
-    this.unknown.delete(name)
+    this.removeUnknown(name, entry)
     if (entry.answer !== undefined) this.deps.publish(name, undefined)
     if (entry.key !== undefined) this.unlink(name, entry.key)
+  }
+
+  private addUnknown(name: string, entry: Entry): void {
+    this.unknown.set(name, entry)
+    if (entry.caller !== undefined) this.shares.set(entry.caller, (this.shares.get(entry.caller) ?? 0) + 1)
+  }
+
+  private removeUnknown(name: string, { caller }: Entry): void {
+    if (!this.unknown.delete(name) || caller === undefined) return
+    const left = this.shares.get(caller)! - 1
+    if (left === 0) this.shares.delete(caller)
+    else this.shares.set(caller, left)
   }
 
   private dropOldestUnknown(): void {

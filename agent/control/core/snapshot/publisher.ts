@@ -19,6 +19,7 @@ import { MeshError } from '../../../../contracts/errors.ts'
 import { FrameReader, encodeFrame } from '../../../../contracts/frame.ts'
 import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
 import type { Snapshot, SnapshotDelta } from '../../../../contracts/snapshot.ts'
+import type { ClientCredential, WorkloadCertificates } from '../../../../contracts/workload-certificate.ts'
 import type { Clock } from '../../clock.ts'
 import { systemReason } from '../../config/yaml-file.ts'
 import type { Log } from '../../log.ts'
@@ -31,12 +32,16 @@ export interface PublisherDeps {
   readonly log: Log
   readonly metrics: AdapterMetrics
   snapshot(): Snapshot
+  certificates(): WorkloadCertificates
+  readonly credentials: () => readonly ClientCredential[]
   /** The greatest version that a worker said it has. */
   onSeenVersion(version: number): void
   onNeed(names: readonly string[]): void
   onUsed(services: readonly string[]): void
   /** `address:port` of an application of this host. */
   onRefusedApplication(application: string): void
+  /** All that is wrong in a worker now: what it sent, unchecked. */
+  onTroubles(pid: number, troubles: unknown): void
   /** A worker came, went, applied or refused a version. */
   onWorkers(): void
 }
@@ -150,6 +155,16 @@ export class Publisher {
       worker.state = { ...worker.state, sentVersion: delta.version }
     }
     if (frame) this.deps.metrics.count('snapshot_delta_bytes', {}, frame.length)
+  }
+
+  /** What `certificates` says now. A worker that does not read gets it with the next whole snapshot. */
+  publishCertificates(): void {
+    let frame: Buffer | undefined
+    for (const worker of this.workers) {
+      if (worker.state === undefined || worker.needsWhole) continue
+      if (isFull(worker)) this.sendWholeLater(worker)
+      else worker.socket.write((frame ??= certificatesFrame(this.deps)))
+    }
   }
 
   /**
@@ -295,6 +310,9 @@ export class Publisher {
       case 'refused-application':
         this.deps.onRefusedApplication(String(message.application))
         return
+      case 'troubles':
+        this.deps.onTroubles(worker.state.pid, message.troubles)
+        return
       case 'reply':
         this.settle(worker, message.id)?.resolve(message.body)
         return
@@ -332,6 +350,7 @@ export class Publisher {
   private sendWhole(worker: Worker): void {
     const snapshot = this.deps.snapshot()
     worker.needsWhole = false
+    worker.socket.write(certificatesFrame(this.deps))
     worker.frames = snapshotFrames(snapshot)
     this.sendSlice(worker)
     this.wholeSent.set(worker, snapshot.version)
@@ -388,6 +407,11 @@ function deltaFrame(delta: SnapshotDelta): Buffer | null {
     if (error instanceof MeshError) return null
     throw error
   }
+}
+
+function certificatesFrame(from: Pick<PublisherDeps, 'certificates' | 'credentials'>): Buffer {
+  const [certificates, credentials] = [from.certificates(), from.credentials()]
+  return encodeFrame({ type: 'certificates', certificates, credentials } satisfies ControlToWorker)
 }
 
 function isFull(worker: Worker): boolean {

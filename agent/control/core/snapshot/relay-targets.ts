@@ -3,13 +3,30 @@
  * (`contracts/relay-targets.ts`).
  */
 import { createHash } from 'node:crypto'
-import { endpointId, type EndpointSet, type ServiceKey } from '../../../../contracts/endpoint.ts'
+import {
+  endpointId,
+  isAgentInbound,
+  metadataKeys,
+  type Endpoint,
+  type EndpointSet,
+  type ServiceKey,
+} from '../../../../contracts/endpoint.ts'
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
+import type { DiscoveredService } from '../../../../contracts/sdk-discovery.ts'
 import type { VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
 import { formatHostPort, type HostPort } from '../../config/scalars.ts'
+import { isGuarded } from '../rules/authorization.ts'
 import { splitKey } from './compiler.ts'
 import type { SnapshotStore } from './store.ts'
+
+/** What the relay may use of a set. */
+export interface SetTargets {
+  /** For the direct tier. */
+  readonly addresses: readonly string[]
+  /** Some take mutual TLS alone. */
+  readonly hasStrict: boolean
+}
 
 /** Bounds of the contract. */
 const maxEndpoints = 64
@@ -29,6 +46,10 @@ export function centerOrder(host: string, centers: readonly HostPort[]): string[
 }
 
 /**
+ * A listener for which nothing is written is held: where policies decide who may call, nothing is carried that was not
+ * judged.
+ *
+ * @param guardsCalls whether a policy may refuse calls of local applications.
  * @param known targets of sets that were looked at before: sets are immutable, so of 10,000 services only the changed
  * ones cost anything.
  */
@@ -40,28 +61,41 @@ export function relayTargets(
   /** Namespace and group that a name without them means. */
   defaults: { readonly namespace: string; readonly group: string },
   writtenAt: number,
-  known: WeakMap<EndpointSet, readonly string[]> = new WeakMap(),
+  guardsCalls: boolean,
+  /** Centers are called in mutual TLS: what wants TLS may go there. */
+  centerMtls: boolean,
+  known: WeakMap<EndpointSet, SetTargets> = new WeakMap(),
 ): RelayTargets {
-  const targetsOf = (set: EndpointSet): readonly string[] => {
+  const setTargets = (set: EndpointSet): SetTargets => {
     let targets = known.get(set)
     if (targets === undefined) {
-      targets = chooseTargets(set)
+      targets = { addresses: chooseTargets(set), hasStrict: set.endpoints.some(takesTlsAlone) }
       known.set(set, targets)
     }
     return targets
   }
+  const targetsOf = (set: EndpointSet): readonly string[] => setTargets(set).addresses
+  // whatever agents would call in mutual TLS, and cannot call otherwise, goes to no center in plain
+  const mayUseCenter = (virtualHost: string): boolean =>
+    centerMtls ||
+    servicesBehind(virtualHost, store).every((one) => mayBePlain(one) && !setTargets(one.endpoints).hasStrict)
   const listeners: Record<string, RelayListener> = {}
   for (const listener of store.allListeners()) {
-    const target = targetOf(listener, store, targetsOf)
+    if (listener.kind === 'inbound' && listener.mtls === 'strict') continue
+    if (isJudged(listener, store, guardsCalls)) continue
+    const target = targetOf(listener, store, mayUseCenter, targetsOf)
     if (target !== undefined) listeners[listener.name] = target
   }
   // maps, because callers choose the names: `constructor` and `__proto__` are names like any other
   const services = new Map<ServiceKey, readonly string[]>()
   const names = new Map<string, ServiceKey>()
+  let mayUseAll = true
   const add = (name: string, virtualHost: string): void => {
-    if (names.size >= maxNames || names.has(name)) return
+    if (names.has(name)) return
+    mayUseAll &&= mayUseCenter(virtualHost)
     const service = serviceBehind(virtualHost, store)
-    if (service?.policy.fallback.direct !== true) return
+    if (service === undefined) return
+    if (names.size >= maxNames || !mayGoDirect(service)) return
     names.set(name, service.key)
     if (!services.has(service.key)) services.set(service.key, targetsOf(service.endpoints))
   }
@@ -80,6 +114,10 @@ export function relayTargets(
     }
     add(listener.service, listener.virtualHost)
   }
+  // its requests may name any of these services, and the bytes are not looked at
+  if (!mayUseAll)
+    for (const [name, listener] of Object.entries(listeners))
+      if (listener.kind === 'shared-http') listeners[name] = { ...listener, center: false }
   return {
     writtenAt,
     host,
@@ -91,12 +129,49 @@ export function relayTargets(
   }
 }
 
+/**
+ * Where an application that the agent cannot serve may go with requests that name `name` on the shared HTTP port.
+ * `endpoints`: as in `RelayListener`; empty where the direct way is closed. null = nobody knows the service; undefined
+ * = nobody has said so yet.
+ */
+export function namedTarget(
+  store: Pick<SnapshotStore, 'nameOf' | 'service' | 'virtualHost'>,
+  name: string,
+  guardsCalls: boolean,
+): DiscoveredService | null | undefined {
+  const virtualHost = store.nameOf(name)
+  if (virtualHost === undefined || virtualHost === null) return virtualHost
+  const service = serviceBehind(virtualHost, store)
+  if (service === undefined) return null
+  const direct = !guardsCalls && mayGoDirect(service)
+  return {
+    service: service.key,
+    center:
+      !guardsCalls &&
+      service.policy.fallback.center &&
+      // an application calls a center in plain
+      servicesBehind(virtualHost, store).every(
+        (one) => mayBePlain(one) && !one.endpoints.endpoints.some(takesTlsAlone),
+      ),
+    direct,
+    endpoints: direct ? chooseTargets(service.endpoints) : [],
+  }
+}
+
+function isJudged(listener: ListenerSpec, store: SnapshotStore, guardsCalls: boolean): boolean {
+  if (listener.kind === 'shared-http' || listener.kind === 'shared-rpc') return guardsCalls
+  return listener.kind !== 'relay' && isGuarded(store.virtualHost(listener.virtualHost))
+}
+
 function targetOf(
   listener: ListenerSpec,
   store: SnapshotStore,
+  mayUseCenter: (virtualHost: string) => boolean,
   targetsOf: (set: EndpointSet) => readonly string[],
 ): RelayListener | undefined {
   switch (listener.kind) {
+    // each of its requests names another service: bytes cannot be relayed for it
+    case 'shared-rpc':
     case 'relay':
       return undefined
     case 'shared-http':
@@ -119,6 +194,7 @@ function targetOf(
         direct: true,
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
         applicationUser: listener.applicationUser,
+        ...(listener.mtls === undefined ? {} : { mtls: true as const }),
         halfClosed: listener.halfClosed ?? 'gone',
       }
     }
@@ -128,8 +204,8 @@ function targetOf(
         kind: 'service',
         protocol: listener.protocol,
         service: listener.service,
-        center: service?.policy.fallback.center ?? true,
-        direct: service?.policy.fallback.direct ?? true,
+        center: service === undefined || (service.policy.fallback.center && mayUseCenter(listener.virtualHost)),
+        direct: service === undefined || mayGoDirect(service),
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
         halfClosed: listener.halfClosed ?? 'gone',
       }
@@ -137,17 +213,28 @@ function targetOf(
   }
 }
 
+type Services = Pick<SnapshotStore, 'service' | 'virtualHost'>
+
 /**
  * The service itself, or where the routes of its virtual host lead: the last route without conditions is the ordinary
  * way.
  */
-function serviceBehind(virtualHost: string, store: SnapshotStore): ServiceSpec | undefined {
+function serviceBehind(virtualHost: string, store: Services): ServiceSpec | undefined {
   const own = store.service(virtualHost as ServiceKey)
   if (own !== undefined && own.endpoints.endpoints.length > 0) return own
-  const host = store.virtualHost(virtualHost)
-  const keys = host === undefined ? [] : destinationsOf(host)
-  const services = keys.flatMap((key) => store.service(key) ?? [])
+  const services = destinationsBehind(virtualHost, store)
   return services.find((service) => service.endpoints.endpoints.length > 0) ?? own ?? services[0]
+}
+
+/** All that its requests may come to. */
+function servicesBehind(virtualHost: string, store: Services): ServiceSpec[] {
+  const own = store.service(virtualHost as ServiceKey)
+  return [...(own === undefined ? [] : [own]), ...destinationsBehind(virtualHost, store)]
+}
+
+function destinationsBehind(virtualHost: string, store: Services): ServiceSpec[] {
+  const host = store.virtualHost(virtualHost)
+  return host === undefined ? [] : destinationsOf(host).flatMap((key) => store.service(key) ?? [])
 }
 
 function destinationsOf(host: VirtualHostSpec): ServiceKey[] {
@@ -158,12 +245,31 @@ function destinationsOf(host: VirtualHostSpec): ServiceKey[] {
   return [...http, ...tcp].toSorted((a, b) => b.weight - a.weight).map((destination) => destination.service)
 }
 
+function mayGoDirect(service: ServiceSpec): boolean {
+  return service.policy.fallback.direct && mayBePlain(service)
+}
+
+/** A relay speaks plain to endpoints: where a rule wants TLS, for all of the service or for a part, there is none. */
+function mayBePlain({ policy, portPolicies, subsets }: ServiceSpec): boolean {
+  const parts = [{ policy, portPolicies }, ...Object.values(subsets)]
+  return parts
+    .flatMap((part) => [part.policy, ...Object.values(part.portPolicies ?? {})])
+    .every(({ tls }) => tls === undefined || tls.mode === 'disable')
+}
+
+/** An agent's port that refuses what a relay has to say, which is plain. */
+function takesTlsAlone(endpoint: Endpoint): boolean {
+  return isAgentInbound(endpoint) && endpoint.metadata[metadataKeys.mtls] === 'strict'
+}
+
 /**
  * Healthy endpoints that the registry names first choice; then those that are held back; when none is healthy, all that
  * an operator has not switched off.
  */
 function chooseTargets(set: EndpointSet): string[] {
-  const allowed = set.endpoints.filter((endpoint) => endpoint.enabled && endpoint.weight > 0)
+  const allowed = set.endpoints.filter(
+    (endpoint) => endpoint.enabled && endpoint.weight > 0 && !takesTlsAlone(endpoint),
+  )
   const healthy = allowed.filter((endpoint) => endpoint.healthy)
   const held = new Set(set.held)
   const named = healthy.filter((endpoint) => !held.has(endpointId(endpoint)))

@@ -67,6 +67,11 @@ export class SnapshotStore {
     this.onDirty()
   }
 
+  /** Names of private RPC that the configuration describes. */
+  get describedProtocols(): ReadonlySet<string> {
+    return new Set(Object.keys(this.meshNow.rpcProtocols ?? {}))
+  }
+
   setMesh(mesh: MeshSpec): void {
     if (isDeepStrictEqual(mesh, this.meshNow)) return
     this.meshNow = mesh
@@ -116,6 +121,10 @@ export class SnapshotStore {
 
   virtualHost(name: string): VirtualHostSpec | undefined {
     return this.virtualHosts.get(name)
+  }
+
+  allVirtualHosts(): Iterable<VirtualHostSpec> {
+    return this.virtualHosts.values()
   }
 
   nameOf(name: string): string | null | undefined {

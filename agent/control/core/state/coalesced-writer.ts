@@ -18,6 +18,8 @@ export interface CoalescedWriterOptions {
   body(): unknown
   onProblem(problem: MeshError): void
   onRecovered(): void
+  /** Why nothing is written now although the disk would take it; undefined = it is. */
+  refusal(): MeshError | undefined
 }
 
 const retryMs = 10_000
@@ -94,6 +96,8 @@ export class CoalescedWriter {
     const { clock, file, format } = this.options
     const from = clock.monotonic()
     try {
+      const refusal = this.options.refusal()
+      if (refusal !== undefined) throw refusal
       await writeChecked(file, format, this.options.body())
       this.pauseMs = Math.min(60_000, (clock.monotonic() - from) * pauseFactor)
       if (this.problem !== undefined) {

@@ -18,6 +18,7 @@ export class StateDirectory {
   private readonly deps: StateDirectoryDeps
   private readonly writers = new Map<string, CoalescedWriter>()
   private readonly damaged: string[] = []
+  private failing: MeshError | undefined
 
   constructor(directory: string, deps: StateDirectoryDeps) {
     this.directory = directory
@@ -44,6 +45,7 @@ export class StateDirectory {
       delayMs,
       clock,
       body,
+      refusal: () => this.failing,
       onProblem: (problem) => {
         metrics.count('state_write_failures', { file })
         metrics.gauge('state_write_failing', { file }, 1)
@@ -72,6 +74,15 @@ export class StateDirectory {
 
   setEnabled(isEnabled: boolean): void {
     for (const writer of this.writers.values()) writer.setEnabled(isEnabled)
+  }
+
+  /** For drills: every write fails with this, as on a full disk; undefined ends it, and what waits is written. */
+  setFailing(problem: MeshError | undefined): void {
+    this.failing = problem
+    for (const writer of this.writers.values()) {
+      writer.changed()
+      void writer.flush()
+    }
   }
 
   /** Another generation writes from now on: what is not written yet is written at once, then nothing more. */

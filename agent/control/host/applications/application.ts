@@ -16,8 +16,8 @@ type CheckKind =
   | { readonly kind: 'http'; readonly path: string }
   | { readonly kind: 'grpc'; readonly service: string }
 
-/** `file`: services.d; `api`: the admin socket; `face`: an ordinary Nacos client. */
-export type ApplicationSource = 'file' | 'api' | 'face'
+/** `file`: services.d; `api`: the admin socket; `face`: an ordinary Nacos client; `sofa`: one of SOFARPC. */
+export type ApplicationSource = 'file' | 'api' | 'face' | 'sofa'
 
 export interface Application {
   /** Service key and address: stable over restarts, and the name of its inbound port. */
@@ -37,6 +37,8 @@ export interface Application {
   readonly metadata: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly user: string | number | undefined
+  /** Its name towards others, as far as its file says one. */
+  readonly identity?: { readonly namespace?: string | undefined; readonly account?: string | undefined } | undefined
   /** Pinned; undefined = allocated. */
   readonly inboundPort: number | undefined
   /** What callers that close their side are; absent = as everywhere on this host. */
@@ -55,6 +57,13 @@ export interface Application {
     /** User id of who registered it; absent = registered by a version that did not know. */
     readonly owner?: number | undefined
   }
+  /** User id of who published it by SOFA's mesh API. */
+  readonly sofa?: { readonly owner: number | undefined }
+}
+
+/** Whether whoever runs it tells about it, and no operator. */
+export function isSelfAnnounced({ source }: Pick<Application, 'source'>): boolean {
+  return source === 'face' || source === 'sofa'
 }
 
 export function applicationId(service: ServiceName, address: string, port: number): string {
@@ -79,6 +88,7 @@ export function applicationOf(config: ApplicationConfig, source: ApplicationSour
     metadata: version === undefined ? config.metadata : { ...config.metadata, [metadataKeys.version]: version },
     labels: config.labels,
     user: config.user,
+    identity: config.identity,
     inboundPort: config.inboundPort,
     halfClosed: config.halfClosed,
     check:

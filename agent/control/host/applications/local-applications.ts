@@ -123,17 +123,35 @@ export class LocalApplications {
     return true
   }
 
-  /** Rules may limit what comes in. */
+  /** Rules may limit what comes in, and say in which form and from whom. */
   rulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void {
-    for (const application of this.deps.registrar.applications())
-      if (affected === 'all' || affected.has(serviceKey(application.service)))
-        this.deps.listeners.compileInbound(application)
+    const { listeners, registrar } = this.deps
+    let isOtherwiseReached = false
+    for (const application of registrar.applications()) {
+      if (affected !== 'all' && !affected.has(serviceKey(application.service))) continue
+      const wasGuarded = listeners.isGuarded(application)
+      listeners.compileInbound(application)
+      if (listeners.isGuarded(application) !== wasGuarded) isOtherwiseReached = true
+    }
+    if (isOtherwiseReached) this.deps.onChanged()
+    if (affected === 'all') this.securityChanged()
   }
 
-  /** Where the application listens whose inbound port this is. */
+  /** What the inbound ports take, and what others are told of it. */
+  securityChanged(): void {
+    const { listeners, registrar } = this.deps
+    for (const application of registrar.applications())
+      registrar.put(application, listeners.addApplication(application))
+  }
+
+  /**
+   * Where the application listens whose inbound port this is, for callers of this host; undefined where they too have
+   * to come by the inbound port, because policies stand there.
+   */
   behind(inboundPort: number): { readonly address: string; readonly port: number } | undefined {
     const id = this.deps.listeners.applicationAt(inboundPort)
     const application = id === undefined ? undefined : this.deps.registrar.get(id)
-    return application === undefined ? undefined : { address: application.address, port: application.port }
+    if (application === undefined || this.deps.listeners.isGuarded(application)) return undefined
+    return { address: application.address, port: application.port }
   }
 }

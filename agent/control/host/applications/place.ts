@@ -3,6 +3,7 @@
  * be a loop, or a way around a guard.
  */
 import { networkInterfaces } from 'node:os'
+import { isLoopback, isSameAddress } from '../../../../contracts/ip-literal.ts'
 import { ownAddresses } from '../../config/own-addresses.ts'
 import type { PortRange } from '../../config/scalars.ts'
 import type { AgentConfig } from '../../config/types.ts'
@@ -13,7 +14,7 @@ import type { AgentConfig } from '../../config/types.ts'
  */
 export function isLocalAddress(address: string, hostAddress: string): boolean {
   if (/^(?:169\.254\.|fe[89ab][0-9a-f]:)/i.test(address)) return false
-  if (address.startsWith('127.') || address === '::1' || address === hostAddress) return true
+  if (isLoopback(address) || address === hostAddress) return true
   return Object.values(networkInterfaces()).some((list) => list?.some((one) => one.address === address))
 }
 
@@ -22,7 +23,7 @@ export function isLocalAddress(address: string, hostAddress: string): boolean {
  * now may be allocated next.
  */
 export function ownPort(config: AgentConfig, address: string, port: number): string | undefined {
-  const isHere = (host: string): boolean => host === address || isAny(host) || isAny(address)
+  const isHere = (host: string): boolean => isSameAddress(host, address) || isAny(host) || isAny(address)
   const listed = ownAddresses(config).find((one) => one.port === port && isHere(one.host))
   if (listed !== undefined) return listed.path.join('.')
   const { inbound, outbound } = config
@@ -35,7 +36,8 @@ export function ownPort(config: AgentConfig, address: string, port: number): str
   return undefined
 }
 
-function isAny(host: string): boolean {
+/** Whether a listener there is at every address of the host. */
+export function isAny(host: string): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 

@@ -8,9 +8,11 @@
  */
 import { endpointId, metadataKeys, type ServiceName } from '../../../../contracts/endpoint.ts'
 import type { Registration, RegistrationHandle, RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
+import type { InboundMtls } from '../../../../contracts/snapshot.ts'
 import { describeError } from '../../../../contracts/errors.ts'
 import type { Clock } from '../../clock.ts'
 import type { HostConfig } from '../../config/types.ts'
+import type { Timeline } from '../../events/timeline.ts'
 import type { Log } from '../../log.ts'
 import { Absence } from './absence.ts'
 import type { Application, CheckSpec } from './application.ts'
@@ -24,9 +26,12 @@ export interface RegistrarDeps {
   takesRegistrations(registry: string): boolean
   /** Nacos cluster of a registry, for applications that name none. */
   readonly clusterOf: (registry: string) => string
+  /** What its inbound port takes; undefined = plain alone. */
+  readonly mtlsOf: (application: Application) => InboundMtls | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
+  readonly timeline: Pick<Timeline, 'turn'>
   readonly probe: (spec: CheckSpec, target: ProbeTarget) => Promise<void>
   /** The desired state changed and should be kept on disk. */
   onChanged(): void
@@ -184,6 +189,7 @@ export class Registrar {
         { application: id },
         `${id}: unhealthy: it refuses connections; ${this.isLeading ? 'the registry is told' : 'not leading'}`,
       )
+      this.tellHealth(id, false, 'it refuses connections')
       const { clock, probe } = this.deps
       entry.absence = new Absence(application, {
         clock,
@@ -191,6 +197,7 @@ export class Registrar {
         onReturn: () => {
           entry.absence = undefined
           this.deps.log.info({ application: id }, `${id}: takes connections again`)
+          this.tellHealth(id, true, 'takes connections again')
           this.announce(entry)
         },
       })
@@ -300,6 +307,7 @@ export class Registrar {
       probe: this.deps.probe,
       onVerdict: (isHealthy, reason) => {
         if (this.entries.get(id)?.watch !== watch) return
+        this.tellHealth(id, isHealthy, isHealthy ? 'healthy' : `${check.kind} check: ${reason ?? 'unknown'}`)
         if (isHealthy) this.deps.log.info({ application: id }, `${id}: healthy`)
         else
           this.deps.log.warn(
@@ -310,6 +318,17 @@ export class Registrar {
       },
     })
     return watch
+  }
+
+  private tellHealth(id: string, isHealthy: boolean, why: string): void {
+    this.deps.timeline.turn({
+      kind: 'application',
+      about: id,
+      what: isHealthy ? 'healthy' : 'unhealthy',
+      message: isHealthy ? why : `unhealthy: ${why}`,
+      severity: isHealthy ? 'info' : 'warning',
+      isNormal: isHealthy,
+    })
   }
 
   private announce(entry: Entry): void {
@@ -395,7 +414,7 @@ export class Registrar {
     metadata[metadataKeys.inbound] = 'true'
     metadata[metadataKeys.appPort] = String(application.port)
     metadata[metadataKeys.protocol] = application.protocol
-    metadata[metadataKeys.mtls] = 'off'
+    metadata[metadataKeys.mtls] = this.deps.mtlsOf(application) ?? 'off'
     if (host.zone !== '') metadata[metadataKeys.zone] ??= host.zone
     if (host.region !== '') metadata[metadataKeys.region] ??= host.region
     return {

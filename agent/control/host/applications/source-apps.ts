@@ -11,6 +11,7 @@ export function sourceAppsByUid(
   applications: readonly Application[],
   uidOf: (name: string) => number | undefined,
   onProblem: (message: string) => void,
+  identityOf: (application: Application) => string | undefined = () => undefined,
 ): Record<string, SourceAppSpec> {
   const byUid: Record<string, SourceAppSpec> = {}
   for (const application of applications.toSorted(filesFirst)) {
@@ -27,18 +28,21 @@ export function sourceAppsByUid(
         onProblem(`${application.id}: user ${uid} already stands for ${twin.app}; give each application its own user`)
       continue
     }
-    const version = application.metadata['version']
+    const identity = identityOf(application)
     byUid[String(uid)] = {
       app: application.service.name,
       namespace: application.service.namespace,
-      labels: {
-        app: application.service.name,
-        ...(version === undefined ? {} : { version }),
-        ...application.labels,
-      },
+      ...(identity === undefined ? {} : { identity }),
+      labels: workloadLabels(application),
     }
   }
   return byUid
+}
+
+/** By which rules know an application. */
+export function workloadLabels({ labels, metadata, service }: Application): Readonly<Record<string, string>> {
+  const version = metadata['version']
+  return { app: service.name, ...(version === undefined ? {} : { version }), ...labels }
 }
 
 /** What an operator wrote in a file goes before what was said at run time. */
@@ -53,10 +57,19 @@ export function userId(user: string | number, uidOf: (name: string) => number | 
 
 /** From /etc/passwd; users of directory services are given by number. */
 export function systemUid(name: string): number | undefined {
+  return idIn('/etc/passwd', name)
+}
+
+/** From /etc/group, alike. */
+export function systemGid(name: string): number | undefined {
+  return idIn('/etc/group', name)
+}
+
+function idIn(file: string, name: string): number | undefined {
   try {
-    for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
-      const [user, , uid] = line.split(':')
-      if (user === name && uid !== undefined && /^\d+$/.test(uid)) return Number(uid)
+    for (const line of readFileSync(file, 'utf8').split('\n')) {
+      const [entry, , id] = line.split(':')
+      if (entry === name && id !== undefined && /^\d+$/.test(id)) return Number(id)
     }
   } catch {
     // no such file: only numbers work here

@@ -7,25 +7,33 @@
  */
 import { MeshError, describeError } from '../../../../contracts/errors.ts'
 import { endpointAt, serviceKey, type ServiceKey } from '../../../../contracts/endpoint.ts'
-import type { AppProtocol } from '../../../../contracts/protocols.ts'
+import { isSameAddress } from '../../../../contracts/ip-literal.ts'
+import type { AppProtocol, RpcProtocol } from '../../../../contracts/protocols.ts'
 import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../../contracts/policy-spec.ts'
 import { relayListenerName } from '../../../../contracts/handoff.ts'
-import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
+import type { VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import type { InboundMtls, ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
 import { ownAddresses } from '../../config/own-addresses.ts'
 import { formatPath } from '../../config/problem.ts'
-import { formatHostPort } from '../../config/scalars.ts'
+import { formatHostPort, type HostPort } from '../../config/scalars.ts'
 import type { AgentConfig } from '../../config/types.ts'
+import { socketListeners } from './socket-listeners.ts'
 import { PortAllocator } from '../ports/allocator.ts'
 import type { Application } from '../applications/application.ts'
+import { isAny } from '../applications/place.ts'
+import { workloadLabels } from '../applications/source-apps.ts'
+import { isGuarded } from '../../core/rules/authorization.ts'
 import type { Rules } from '../../core/rules/types.ts'
-import { inboundNamespace } from '../../core/snapshot/inbound-namespace.ts'
+import { inboundKeyOf } from '../../../../contracts/inbound-key.ts'
 import type { SnapshotStore } from '../../core/snapshot/store.ts'
 
 export const sharedHttpListener = 'outbound-http'
+export const sharedRpcListener = (protocol: RpcProtocol, address: HostPort): string =>
+  `outbound-${protocol} ${formatHostPort(address)}`
 export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
 export const inboundListener = (applicationId: string): string => `inbound ${applicationId}`
 
-export interface PortRow {
+export interface ListenerRow {
   readonly listener: string
   readonly direction: 'outbound' | 'inbound'
   readonly service: ServiceKey
@@ -45,23 +53,34 @@ export interface RememberedPorts {
 
 export class Listeners {
   private readonly store: SnapshotStore
-  private readonly rules: Pick<Rules, 'inboundVirtualHost'>
+  private readonly rules: Pick<Rules, 'inboundPolicy' | 'inboundVirtualHost'>
+  private readonly identityOf: (application: Application) => string | undefined
   private readonly outbound: PortAllocator
   private readonly inbound: PortAllocator
-  private readonly rows = new Map<string, PortRow>()
+  private readonly rows = new Map<string, ListenerRow>()
   private readonly sinceVersion = new Map<string, number>()
   private readonly portsSince = new Map<string, number>()
+  private rpcListeners: ReadonlySet<string> = new Set()
+  private socketListeners: ReadonlySet<string> = new Set()
+  private readonly mtlsOf: (application: Application) => InboundMtls | undefined
   private config: AgentConfig
+  private deniedHosts: readonly string[]
 
   constructor(
     config: AgentConfig,
     remembered: RememberedPorts,
     store: SnapshotStore,
-    rules: Pick<Rules, 'inboundVirtualHost'>,
+    rules: Pick<Rules, 'inboundPolicy' | 'inboundVirtualHost'>,
+    identityOf: (application: Application) => string | undefined = () => undefined,
+    mtlsOf: (application: Application) => InboundMtls | undefined = () => undefined,
+    deniedHosts: readonly string[] = [],
   ) {
+    this.deniedHosts = deniedHosts
+    this.identityOf = identityOf
     this.config = config
     this.store = store
     this.rules = rules
+    this.mtlsOf = mtlsOf
     const taken = takenPorts(config)
     this.outbound = new PortAllocator(config.outbound.portRange, remembered.outbound, taken)
     this.inbound = new PortAllocator(config.inbound.portRange, remembered.inbound, taken)
@@ -84,7 +103,20 @@ export class Listeners {
             halfClosed: config.outbound.halfClosed,
           },
     )
-    const { relay } = config
+    this.rpcListeners = this.setAll(rpcListeners(config), this.rpcListeners)
+    this.socketListeners = this.setAll(socketListeners(config), this.socketListeners)
+    this.setRelay()
+  }
+
+  /** A center's relay listener takes these hosts no more, whatever certificate they show. */
+  denyHosts(hosts: readonly string[]): void {
+    if (hosts.join() === this.deniedHosts.join()) return
+    this.deniedHosts = hosts
+    this.setRelay()
+  }
+
+  private setRelay(): void {
+    const { relay } = this.config
     this.store.setListener(
       relayListenerName,
       relay === undefined
@@ -99,8 +131,18 @@ export class Listeners {
             maxConnectionsPerHost: relay.maxConnectionsPerHost,
             allowedNetworks: relay.allowedNetworks,
             secretFile: relay.secretFile,
+            mtls: relay.mtls === 'disable' ? undefined : relay.mtls,
+            hosts: relay.hosts,
+            ...(this.deniedHosts.length === 0 ? {} : { deniedHosts: this.deniedHosts }),
           },
     )
+  }
+
+  /** In place of those before; answers their names. */
+  private setAll(wanted: ReadonlyMap<string, ListenerSpec>, before: ReadonlySet<string>): ReadonlySet<string> {
+    for (const name of before) if (!wanted.has(name)) this.store.setListener(name, undefined)
+    for (const [name, spec] of wanted) this.store.setListener(name, spec)
+    return new Set(wanted.keys())
   }
 
   /** The localhost port of a service. Undefined when it could not be given one; the row of `/ports` then says why. */
@@ -177,8 +219,9 @@ export class Listeners {
       app: application.service.name,
       halfClosed: application.halfClosed ?? this.config.inbound.halfClosed,
       applicationUser: application.listenerUser,
+      mtls: this.mtlsOf(application),
+      identity: this.identityOf(application),
     }
-    this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections))
     this.compileInbound(application)
     this.store.setListener(name, listener)
     this.mark(name, row.port)
@@ -188,7 +231,22 @@ export class Listeners {
   /** Rules may limit what comes in. */
   compileInbound(application: Application): void {
     const key = inboundKey(application)
-    this.store.setVirtualHost(key, this.rules.inboundVirtualHost(serviceKey(application.service), key))
+    const policy = this.rules.inboundPolicy(serviceKey(application.service))
+    this.store.setService(key, inboundService(key, application, this.config.limits.maxConnections, policy))
+    this.store.setVirtualHost(key, this.inboundHost(application, this.rules))
+  }
+
+  /** What stands before an application by these rules. */
+  inboundHost(application: Application, rules: Pick<Rules, 'inboundVirtualHost'>): VirtualHostSpec {
+    const { port } = application
+    const { address } = this.config.host
+    const inbound = { key: inboundKey(application), labels: workloadLabels(application), address, port }
+    return rules.inboundVirtualHost(serviceKey(application.service), inbound)
+  }
+
+  /** Whether policies stand before the application, which nobody may go around. */
+  isGuarded(application: Application): boolean {
+    return isGuarded(this.store.virtualHost(inboundKey(application)))
   }
 
   removeApplication(application: Application): void {
@@ -216,7 +274,7 @@ export class Listeners {
    */
   isOwn(address: string, port: number): boolean {
     const isHere = (host: string): boolean =>
-      host === address || (host === '0.0.0.0' && address === this.config.host.address)
+      isSameAddress(host, address) || (isAny(host) && isSameAddress(address, this.config.host.address))
     if (ownAddresses(this.config).some((one) => one.port === port && isHere(one.host))) return true
     const key = this.outbound.nameOf(port) as ServiceKey | undefined
     return (
@@ -224,7 +282,7 @@ export class Listeners {
     )
   }
 
-  portRows(): readonly PortRow[] {
+  portRows(): readonly ListenerRow[] {
     return [...this.rows.values()]
   }
 
@@ -253,11 +311,11 @@ export class Listeners {
 
   private give(
     allocator: PortAllocator,
-    row: Omit<PortRow, 'port' | 'problem' | 'isPinned'>,
+    row: Omit<ListenerRow, 'port' | 'problem' | 'isPinned'>,
     pinned: number | undefined,
     name: string,
-  ): PortRow {
-    let made: PortRow
+  ): ListenerRow {
+    let made: ListenerRow
     try {
       made = { ...row, port: allocator.assign(name, pinned), isPinned: pinned !== undefined, problem: undefined }
     } catch (error) {
@@ -269,6 +327,16 @@ export class Listeners {
   }
 }
 
+function rpcListeners({ outbound }: AgentConfig): Map<string, ListenerSpec> {
+  const wanted = new Map<string, ListenerSpec>()
+  for (const { address, protocol } of outbound.rpc) {
+    const name = sharedRpcListener(protocol, address)
+    const { host, port } = address
+    wanted.set(name, { name, kind: 'shared-rpc', protocol, address: host, port, proxyProtocol: 'off' })
+  }
+  return wanted
+}
+
 /** Ports of this agent that are no service's: never allocated, and named when somebody pins them. */
 function takenPorts(config: AgentConfig): Map<number, string> {
   return new Map(ownAddresses(config).map((one) => [one.port, `${formatPath(one.path)} (${formatHostPort(one)})`]))
@@ -276,14 +344,19 @@ function takenPorts(config: AgentConfig): Map<number, string> {
 
 /** The group tells applications of one name apart; the name stays readable in metrics. */
 export function inboundKey({ service, address, port }: Application): ServiceKey {
-  return `${inboundNamespace}/${service.namespace}:${service.group}:${address}:${port}@@${service.name}`
+  return inboundKeyOf(service, address, port)
 }
 
 /**
  * One endpoint, always used: whether the application is well is the registry's news, not a reason to answer 503 for it.
- * Limits are the worker's own.
+ * Limits are the worker's own, beside those of `said`.
  */
-function inboundService(key: ServiceKey, application: Application, bound: number): ServiceSpec {
+function inboundService(
+  key: ServiceKey,
+  application: Application,
+  bound: number,
+  said: ReturnType<Rules['inboundPolicy']>,
+): ServiceSpec {
   const policy: TrafficPolicySpec = {
     ...defaultTrafficPolicy,
     loadBalancer: { kind: 'round-robin' },
@@ -291,6 +364,7 @@ function inboundService(key: ServiceKey, application: Application, bound: number
     pool: { ...defaultTrafficPolicy.pool, maxConnections: bound, maxPending: bound, maxRequests: bound },
     retryBudget: undefined,
     panicShare: 0,
+    ...said,
   }
   const endpoint = endpointAt(application.address, application.port, { version: application.metadata['version'] ?? '' })
   return {

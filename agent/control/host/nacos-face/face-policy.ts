@@ -37,8 +37,8 @@ function receiver(grant: AgentConfig['nacosFace']['grants'][number], uidOf: UidO
 }
 
 /**
- * Users that have the service by the operator's word, in any spelling (Host has no case); an application without a user
- * is nobody's, but at its own address it is whoever is there.
+ * Users that have the service by the operator's word or by SOFA's mesh API, in any spelling (Host has no case); an
+ * application without a user is nobody's, but at its own address it is whoever is there.
  */
 export function usersOfService(
   applications: readonly Application[],
@@ -49,6 +49,7 @@ export function usersOfService(
   const key = serviceKey(service).toLowerCase()
   return applications.flatMap((one): (number | undefined)[] => {
     if (one.source === 'face' || serviceKey(one.service).toLowerCase() !== key) return []
+    if (one.sofa !== undefined) return [one.sofa.owner]
     if (one.user !== undefined) return [userId(one.user, uidOf)]
     return one.address === at.address && one.port === at.port ? [] : [undefined]
   })

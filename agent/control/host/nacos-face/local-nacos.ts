@@ -11,10 +11,10 @@ import type {
   FaceServiceListener,
   NacosFace,
 } from '../../../../registry-adapters/nacos/face/index.ts'
-import { stateFiles } from '../../../../contracts/run-directory.ts'
 import type { LocalCallers } from '../../../../guard/local-callers.ts'
 import type { PortRange } from '../../config/scalars.ts'
 import type { Control } from '../../control.ts'
+import { announce } from '../applications/announce.ts'
 import { applicationId, type Application } from '../applications/application.ts'
 import { isLocalAddress } from '../applications/place.ts'
 import { facePolicy, servicesOfUser, usersOfService } from './face-policy.ts'
@@ -122,7 +122,7 @@ export class LocalNacos {
     if (present !== undefined && present.source !== 'face') return
     const refused = control.host.applications.placeProblem(face.address, face.port)
     if (refused !== undefined) throw new MeshError('E_APPLICATION_REFUSED', `${id}: ${refused}`)
-    const application: Application = {
+    await announce(control, {
       id,
       source: 'face',
       service: face.service,
@@ -141,14 +141,7 @@ export class LocalNacos {
       inboundPort: undefined,
       check: undefined,
       face: { id: face.id, ephemeral: face.ephemeral, protocol: face.protocol, owner: face.owner },
-    }
-    if (control.host.applications.put(application) !== undefined) {
-      // what a client was told is kept, even if control dies in the next moment
-      if (present === undefined) await control.state.flush(stateFiles.registrations)
-      return
-    }
-    await control.host.applications.remove(id)
-    throw new MeshError('E_PORT_RANGE_FULL', `${id}: no inbound port is free; widen inbound.portRange`)
+    })
   }
 
   private subscribe(service: ServiceName, listener: FaceServiceListener): Subscription {

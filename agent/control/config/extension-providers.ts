@@ -1,0 +1,122 @@
+/**
+ * `rules.extensionProviders`: external authorizers, in the words of Istio's mesh configuration
+ * (`meshConfig.extensionProviders`).
+ */
+import * as z from 'zod'
+import type { ExternalAuthorizerSpec } from '../../../contracts/external-authorizer-spec.ts'
+import { parseHostName } from '../core/rules/rule-host.ts'
+import type { HostScope } from '../core/rules/rule-host.ts'
+import { duration, flag, httpPath, leaf, plainName, port, text, textMap } from './scalars.ts'
+
+const pattern = () =>
+  leaf('a field name, or one with * at its beginning or its end', (value) =>
+    typeof value === 'string' &&
+    /^(?:\*|\*?[!#$%&'+.^_`|~0-9A-Za-z-]{1,256}|[!#$%&'+.^_`|~0-9A-Za-z-]{1,256}\*)$/.test(value)
+      ? value
+      : undefined,
+  )
+
+const patterns = () => z.array(pattern()).max(100).prefault([])
+
+const statusText = () =>
+  leaf('a status from 400 to 599, as a number or as text', (value) => {
+    const status = Number(value)
+    return (typeof value === 'string' || typeof value === 'number') &&
+      Number.isInteger(status) &&
+      status >= 400 &&
+      status <= 599
+      ? status
+      : undefined
+  })
+
+const shared = () => ({
+  service: text(1, 512).describe(
+    'Its service, as a rule names a host: `opa`, `opa.prod.svc.cluster.local`, or the host of a ServiceEntry.',
+  ),
+  port: port().optional().describe('Only endpoints with this port; absent = all.'),
+  timeout: duration('1ms', '60s').prefault('1s').describe('Of one question with its answer.'),
+  failOpen: flag().prefault(false).describe('Requests go on while it gives no verdict; otherwise they are refused.'),
+  statusOnError: statusText().prefault('403').describe('Of the answer to a request that could not be judged.'),
+})
+
+const grpcAuthorizer = z.strictObject(shared())
+
+const httpAuthorizer = z.strictObject({
+  ...shared(),
+  pathPrefix: httpPath().optional().describe('In front of the path of the request.'),
+  includeRequestHeadersInCheck: patterns().describe(
+    'Fields of the request that it is told, beside Host and Authorization.',
+  ),
+  includeAdditionalHeadersInCheck: textMap().prefault({}).describe('Fields that it is told besides; they win.'),
+  headersToUpstreamOnAllow: patterns().describe(
+    "Fields of its answer that the application gets, in place of the caller's.",
+  ),
+  headersToDownstreamOnAllow: patterns().describe('Fields of its answer that the caller gets with the reply.'),
+  headersToDownstreamOnDeny: patterns().describe('Fields of its refusal that the caller gets; none = all.'),
+})
+
+export const extensionProviders = () =>
+  z
+    .array(
+      z
+        .strictObject({
+          name: plainName('a name').describe('By which policies name it (`provider.name`).'),
+          envoyExtAuthzGrpc: grpcAuthorizer
+            .optional()
+            .describe("It speaks Envoy's `envoy.service.auth.v3.Authorization`."),
+          envoyExtAuthzHttp: httpAuthorizer
+            .optional()
+            .describe('It judges the head of the request, asked again of it: 200 allows.'),
+        })
+        .superRefine((one, context) => {
+          if ((one.envoyExtAuthzGrpc === undefined) === (one.envoyExtAuthzHttp === undefined))
+            context.addIssue('allowed exactly one of envoyExtAuthzGrpc and envoyExtAuthzHttp')
+        }),
+    )
+    .max(100)
+    .superRefine((list, context) => {
+      for (const [at, { name }] of list.entries())
+        if (list.findIndex((one) => one.name === name) < at)
+          context.addIssue({ code: 'custom', path: [at, 'name'], message: 'there before' })
+    })
+    .prefault([])
+    .describe('Who may judge requests for CUSTOM policies ([authorization.md](authorization.md#asked-outside)).')
+
+export type ExtensionProviders = z.output<ReturnType<typeof extensionProviders>>
+
+/** By name. A service that reads as none leaves its provider out, so that what is for it is refused. */
+export function authorizersOf(
+  providers: ExtensionProviders,
+  scope: HostScope,
+): ReadonlyMap<string, ExternalAuthorizerSpec> {
+  const found = new Map<string, ExternalAuthorizerSpec>()
+  for (const { envoyExtAuthzGrpc: grpc, envoyExtAuthzHttp: http, name } of providers) {
+    const given = grpc ?? http!
+    const service = parseHostName(given.service, scope, scope)
+    if (service === undefined) continue
+    const { failOpen, port: only, statusOnError, timeout: timeoutMs } = given
+    found.set(name, {
+      name,
+      service,
+      ...(only === undefined ? {} : { port: only }),
+      timeoutMs,
+      failOpen,
+      statusOnError,
+      call:
+        http === undefined
+          ? { kind: 'grpc' }
+          : {
+              kind: 'http',
+              pathPrefix: (http.pathPrefix ?? '').replace(/\/$/, ''),
+              requestFields: http.includeRequestHeadersInCheck,
+              moreFields: http.includeAdditionalHeadersInCheck,
+              upstreamOnAllow: http.headersToUpstreamOnAllow,
+              downstreamOnDeny: http.headersToDownstreamOnDeny,
+              ...(http.headersToDownstreamOnAllow.length === 0
+                ? {}
+                : { downstreamOnAllow: http.headersToDownstreamOnAllow }),
+            },
+    })
+  }
+  return found
+}

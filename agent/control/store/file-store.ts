@@ -1,0 +1,262 @@
+/**
+ * A store in a folder: one small file per change, named by its revision, and now and then a snapshot of everything.
+ *
+ * A change is kept by giving a finished, synced file the name of the next revision with link(2), which fails when
+ * somebody else has that name: compare-and-set between processes without a lock. Whoever is killed, at any byte, leaves
+ * a temporary file that nobody reads.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, watch, type FSWatcher } from 'node:fs'
+import { link, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../../contracts/clock.ts'
+import { MeshError } from '../../../contracts/errors.ts'
+import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
+import { systemReason } from '../config/yaml-file.ts'
+import { removeLeftovers } from '../core/state/leftovers.ts'
+import { readRecord, syncFolder, writeRecord } from './record.ts'
+import { KnownState } from './known-state.ts'
+import { StoreTurns } from './store-turns.ts'
+import type { Store, StoreChange, StoreListener, StoreState, StoreVersion } from './store.ts'
+import { withPresent } from './with-present.ts'
+
+export interface FileStoreOptions {
+  readonly folder: string
+  readonly clock: Clock
+  readonly log: AdapterLog
+  /** Changes between two snapshots. Default 500. */
+  readonly snapshotEvery?: number
+  /** Changes that are kept for the history behind a snapshot. Default 1000. */
+  readonly kept?: number
+}
+
+const digits = 12
+
+interface Entry extends StoreChange {
+  readonly at: number
+}
+
+export class FileStore implements Store {
+  readonly type = 'files'
+  private readonly options: Required<FileStoreOptions>
+  private readonly known = new KnownState()
+  private readonly turns: StoreTurns
+  private readonly id = randomUUID()
+  private snapshotAt = 0
+  private isLoaded = false
+  private problemNow: string | undefined
+  private watcher: FSWatcher | undefined
+
+  constructor(options: FileStoreOptions) {
+    this.options = { snapshotEvery: 500, kept: 1000, ...options }
+    this.turns = new StoreTurns(options.clock, async () => {
+      await this.look()
+      return this.problemNow === undefined
+    })
+  }
+
+  watch(listener: StoreListener): void {
+    this.known.listen(listener)
+    this.turns.lookSoon()
+  }
+
+  write(key: string, value: string | undefined, expected: number): Promise<number> {
+    return this.turns.inTurn(async () => {
+      await this.look()
+      if (this.problemNow !== undefined) throw unavailable(this.problemNow)
+      for (;;) {
+        const present = this.known.get(key)?.revision ?? 0
+        if (present !== expected) throw conflict(key, expected, present)
+        const entry: Entry = { key, value, revision: this.known.revision + 1, at: this.options.clock.wall() }
+        if (await this.commit(entry)) {
+          this.known.take([entry])
+          if (this.known.revision - this.snapshotAt >= this.options.snapshotEvery) await this.compact()
+          return entry.revision
+        }
+        // another process had that revision
+        await this.look()
+        if (this.problemNow !== undefined) throw unavailable(this.problemNow)
+      }
+    })
+  }
+
+  async history(key: string, limit: number): Promise<readonly StoreVersion[]> {
+    const found: StoreVersion[] = []
+    await this.turns.inTurn(() => this.look())
+    if (!this.isLoaded) throw unavailable(this.problemNow ?? this.options.folder)
+    try {
+      const { entries } = await this.names()
+      for (const revision of entries.toReversed()) {
+        if (found.length >= limit) break
+        const entry = (await readRecord(this.entryFile(revision))) as Entry | undefined
+        if (entry?.key === key) found.push(entry)
+      }
+    } catch (error) {
+      throw unavailable(reasonOf(error))
+    }
+    return withPresent(found, this.known.get(key), limit)
+  }
+
+  problem(): string | undefined {
+    return this.problemNow
+  }
+
+  async close(): Promise<void> {
+    this.watcher?.close()
+    await this.turns.close()
+  }
+
+  /** Takes what is new in the folder. Never rejects: what is wrong is the problem of now. */
+  private async look(): Promise<void> {
+    try {
+      this.open()
+      if (!this.isLoaded) await this.load()
+      else await this.follow()
+      this.known.tell()
+      if (this.problemNow !== undefined) this.options.log.info({}, `store ${this.options.folder}: can be read again`)
+      this.problemNow = undefined
+    } catch (error) {
+      const reason = `store ${this.options.folder}: ${reasonOf(error)}`
+      if (this.problemNow !== reason)
+        this.options.log.error({ code: 'E_STORE_UNAVAILABLE' }, `${reason}; the rules in force stay`)
+      this.problemNow = reason
+    }
+  }
+
+  private open(): void {
+    if (this.watcher !== undefined) return
+    const { folder } = this.options
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    removeLeftovers(folder)
+    this.watcher = watch(folder, { persistent: false }, (_event, name) => {
+      if (name?.endsWith('.entry') === true) this.turns.lookSoon()
+    })
+    this.watcher.on('error', () => {
+      this.watcher?.close()
+      this.watcher = undefined
+    })
+  }
+
+  private async load(): Promise<void> {
+    const state = await this.newestSnapshot()
+    this.known.replace(state)
+    this.snapshotAt = state.revision
+    this.known.take(await this.news())
+    this.isLoaded = true
+  }
+
+  private async newestSnapshot(): Promise<StoreState> {
+    for (;;) {
+      const at = (await this.names()).snapshots.at(-1)
+      if (at === undefined) return { revision: 0, entries: [] }
+      const state = (await readRecord(this.snapshotFile(at))) as StoreState | undefined
+      // another process puts a newer one in its place before it removes it
+      if (state !== undefined) return state
+    }
+  }
+
+  private async follow(): Promise<void> {
+    const changes = await this.news()
+    if (changes.length > 0) return this.known.take(changes)
+    // nothing under the next name: is it gone because others went on without us?
+    const { snapshots, entries } = await this.names()
+    if ((snapshots.at(-1) ?? 0) > this.known.revision) {
+      this.isLoaded = false
+      return this.load()
+    }
+    if ((entries.at(-1) ?? 0) <= this.known.revision) return
+    // somebody may have written between the two looks
+    const late = await this.news()
+    if (late.length === 0)
+      throw new Error(`change ${this.known.revision + 1} is missing; put the folder back from a copy`)
+    this.known.take(late)
+  }
+
+  private async news(): Promise<Entry[]> {
+    const found: Entry[] = []
+    for (;;) {
+      const entry = (await readRecord(this.entryFile(this.known.revision + found.length + 1))) as Entry | undefined
+      if (entry === undefined) return found
+      found.push(entry)
+    }
+  }
+
+  /** False: somebody else has this revision. Rejects with E_STORE_UNAVAILABLE. */
+  private async commit(entry: Entry): Promise<boolean> {
+    const file = this.entryFile(entry.revision)
+    const temporary = this.temporary(file)
+    try {
+      await writeRecord(temporary, entry)
+      try {
+        await link(temporary, file)
+      } finally {
+        await rm(temporary, { force: true })
+      }
+      // a revision that a snapshot already holds had its file removed: the name was free, the revision was not
+      if (((await this.names()).snapshots.at(-1) ?? 0) >= entry.revision) {
+        await rm(file, { force: true })
+        return false
+      }
+      await syncFolder(this.options.folder)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw unavailable(`${this.options.folder}: cannot be written: ${reasonOf(error)}`)
+    }
+  }
+
+  /** Writes everything into one file and removes what nobody needs any more. A failure costs only room. */
+  private async compact(): Promise<void> {
+    const { folder, kept, log } = this.options
+    const file = this.snapshotFile(this.known.revision)
+    const temporary = this.temporary(file)
+    try {
+      await writeRecord(temporary, { revision: this.known.revision, entries: this.known.all() })
+      await rename(temporary, file)
+      await syncFolder(folder)
+      this.snapshotAt = this.known.revision
+      const { entries, snapshots } = await this.names()
+      for (const revision of snapshots) if (revision < this.known.revision) await rm(this.snapshotFile(revision))
+      for (const revision of entries) if (revision <= this.known.revision - kept) await rm(this.entryFile(revision))
+    } catch (error) {
+      log.warn({ code: 'E_STORE_UNAVAILABLE' }, `store ${folder}: no snapshot was made: ${reasonOf(error)}`)
+    }
+  }
+
+  private async names(): Promise<{ entries: number[]; snapshots: number[] }> {
+    const entries: number[] = []
+    const snapshots: number[] = []
+    for (const name of await readdir(this.options.folder)) {
+      const match = /^(\d{12})\.(entry|snapshot)$/.exec(name)
+      if (match !== null) (match[2] === 'entry' ? entries : snapshots).push(Number(match[1]))
+    }
+    const ascending = (a: number, b: number): number => a - b
+    return { entries: entries.toSorted(ascending), snapshots: snapshots.toSorted(ascending) }
+  }
+
+  /** Of this store alone, also among several of one process; what a killed process left is removed by its number. */
+  private temporary(file: string): string {
+    return `${file}.${this.id}.${process.pid}.tmp`
+  }
+
+  private entryFile(revision: number): string {
+    return join(this.options.folder, `${String(revision).padStart(digits, '0')}.entry`)
+  }
+
+  private snapshotFile(revision: number): string {
+    return join(this.options.folder, `${String(revision).padStart(digits, '0')}.snapshot`)
+  }
+}
+
+export function conflict(key: string, expected: number, present: number): MeshError {
+  const words = (revision: number): string => (revision === 0 ? 'none' : `revision ${revision}`)
+  return new MeshError('E_STORE_CONFLICT', `${key}: found ${words(present)}, expected ${words(expected)}`)
+}
+
+export function unavailable(message: string): MeshError {
+  return new MeshError('E_STORE_UNAVAILABLE', message)
+}
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === undefined ? (error as Error).message : systemReason(error)
+}

@@ -1,0 +1,49 @@
+/** One file of the file store: `SHA256 JSON`, believed only when the checksum holds; written whole or not at all. */
+import { createHash } from 'node:crypto'
+import { open, readFile, rm } from 'node:fs/promises'
+
+const hashLength = 64
+
+/** Puts the text on the disk under the name; the caller gives it its real name. */
+export async function writeRecord(file: string, body: unknown): Promise<void> {
+  const json = JSON.stringify(body)
+  const handle = await open(file, 'w', 0o600)
+  try {
+    await handle.writeFile(`${hash(json)} ${json}\n`)
+    await handle.sync()
+  } catch (error) {
+    await rm(file, { force: true }).catch(() => undefined)
+    throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** undefined: there is no such file. Throws an Error that says what is wrong with it. */
+export async function readRecord(file: string): Promise<unknown> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const json = text.slice(hashLength + 1, -1)
+  if (text.at(-1) !== '\n' || hash(json) !== text.slice(0, hashLength))
+    throw new Error(`${file}: the checksum does not hold`)
+  return JSON.parse(json)
+}
+
+/** What was renamed or linked in the folder stays so after a loss of power. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
