@@ -13,8 +13,10 @@ import { join } from 'node:path'
 import { makePrivateDirectory } from '../native/private-directory.ts'
 import { MeshError, describeError } from '../contracts/errors.ts'
 import { runFiles, stateFiles } from '../contracts/run-directory.ts'
+import { forbidCoreDumps } from '../native/core-dumps.ts'
 import { loadNative } from '../native/descriptors.ts'
-import { releaseStartupPages } from '../native/startup-pages.ts'
+import { releaseIdleMemory } from '../native/idle-memory.ts'
+import { journalStream } from '../native/journal.ts'
 import { withoutNative } from '../native/without-native.ts'
 import { Reports } from './handoff/reports.ts'
 import { HeldSockets } from './hold/held-sockets.ts'
@@ -27,6 +29,7 @@ import { TargetsFile } from './relay/targets-file.ts'
 import { openFilesLimit } from './supervise/process-facts.ts'
 import { Supervisor } from './supervise/supervisor.ts'
 import { serviceManager } from './systemd/notify.ts'
+import { outputTo } from './systemd/output.ts'
 import { passedSockets } from './systemd/stored-sockets.ts'
 
 const reservedDescriptors = 32
@@ -34,7 +37,11 @@ const housekeepingMs = 3000
 /** After a generation serves: what its start needed of us is not needed any more. */
 const trimAfterMs = 1000
 
-const log = jsonLog((line) => process.stdout.write(line), Date.now)
+const loaded = loadNative()
+const log = jsonLog(
+  outputTo(journalStream(1, process.env, loaded.native), (line) => process.stdout.write(line)),
+  Date.now,
+)
 // A reader that went away must not take the watchdog with it.
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
@@ -48,12 +55,12 @@ try {
 }
 
 async function run(options: WatchdogOptions): Promise<void> {
-  const loaded = loadNative()
   const { problem } = loaded
   const native = loaded.native ?? withoutNative(problem ?? 'unknown reason')
   if (problem !== undefined) {
     log('error', 'handover is off: descriptors cannot be passed here; restarts will close connections', { problem })
   }
+  if (!forbidCoreDumps()) log('warn', 'core dumps cannot be forbidden here: one would hold private keys')
   for (const directory of [options.runDir, options.stateDir]) usePrivate(directory, directory === options.runDir)
   const lockFile = join(options.runDir, 'watchdog.lock')
   let lock: number
@@ -98,6 +105,7 @@ async function run(options: WatchdogOptions): Promise<void> {
     native,
     held,
     file,
+    identityFile: join(options.stateDir, stateFiles.relayIdentity),
     bounds: options.bounds,
     openFilesLimit: openFilesLimit(),
     now,
@@ -115,10 +123,10 @@ async function run(options: WatchdogOptions): Promise<void> {
     log,
     now,
     wallClock: Date.now,
-    showErrors: (bytes) => process.stderr.write(bytes),
+    showErrors: outputTo(journalStream(2, process.env, loaded.native), (bytes) => process.stderr.write(bytes)),
     onServing: (text) => {
       manager.ready(text)
-      setTimeout(releaseStartupPages, trimAfterMs).unref()
+      setTimeout(releaseIdleMemory, trimAfterMs).unref()
     },
     onStopped: () => {
       port.close()

@@ -3,11 +3,14 @@
  * that say so.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { CanaryOrder } from '../../contracts/canary.ts'
 import { MeshError } from '../../contracts/errors.ts'
+import { maxCenterCutMs } from '../../contracts/handoff.ts'
 import type { OperatorReply, OperatorRequest, Release, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 import { assertRelease } from '../options.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
+import { assertOrder } from './canary.ts'
 import type { Replacement, Waiting } from './replacement.ts'
 
 const signals = ['SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGTERM'] as const
@@ -18,10 +21,13 @@ export interface OperatorDeps {
   readonly log: Log
   state(): WatchdogState
   stop(deadlineMs: number): Promise<void>
+  cutCenters(forMs: number): void
 }
 
 export class OperatorDesk {
   private readonly deps: OperatorDeps
+  /** The newest upgrade with a canary. */
+  private trial: Promise<RestartReport> | undefined
 
   constructor(deps: OperatorDeps) {
     this.deps = deps
@@ -29,12 +35,11 @@ export class OperatorDesk {
 
   answer(request: OperatorRequest, reply: (answer: OperatorReply) => void): void {
     this.act(request).then(reply, (error: unknown) => {
-      const isOurs = error instanceof MeshError
-      reply({
-        type: 'refused',
-        code: isOurs ? error.code : 'E_INTERNAL',
-        message: error instanceof Error ? error.message : String(error),
-      })
+      const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
+      const message = error instanceof Error ? error.message : String(error)
+      // who asked by a signal hears no reply
+      this.deps.log('warn', `${request.type} refused: ${code}  ${message}`)
+      reply({ type: 'refused', code, message })
     })
   }
 
@@ -44,9 +49,17 @@ export class OperatorDesk {
   }
 
   /** To what runs already it is a reload: what a rollback would go back to stays. */
-  private upgrade(release: Release, wait: Waiting): Promise<RestartReport> {
-    if (isDeepStrictEqual(release, this.serving().release)) return this.reload(wait)
-    return this.deps.replacement.replace('upgrade', release, wait)
+  private upgrade(release: Release, wait: Waiting, canary?: CanaryOrder): Promise<RestartReport> {
+    const kind = isDeepStrictEqual(release, this.serving().release) ? 'reload' : 'upgrade'
+    return this.deps.replacement.replace(kind, release, wait, canary && { canary })
+  }
+
+  private tryOut(release: Release, wait: Waiting, order: CanaryOrder): Promise<RestartReport> {
+    const isOther = this.deps.tree.next !== undefined
+    const trial = this.upgrade(release, wait, order)
+    // one that is refused, because another one is under way, is none that a rollback could take back
+    if (!isOther) this.trial = trial
+    return trial
   }
 
   private async act(request: OperatorRequest): Promise<OperatorReply> {
@@ -61,7 +74,15 @@ export class OperatorDesk {
       case 'upgrade':
         assertRelease(request.release)
         return { type: 'outcome', report: await this.upgrade(request.release, readWait(request.wait)) }
+      case 'canary':
+        assertRelease(request.release)
+        assertOrder(request.order)
+        return { type: 'outcome', report: await this.tryOut(request.release, readWait(request.wait), request.order) }
       case 'rollback': {
+        if (deps.tree.canary !== undefined && this.trial !== undefined) {
+          deps.tree.canary.takeBack()
+          return { type: 'outcome', report: await this.trial }
+        }
         const release = deps.tree.previousRelease
         if (release === undefined) {
           throw new MeshError(
@@ -73,6 +94,11 @@ export class OperatorDesk {
       }
       case 'stop':
         await deps.stop(Number.isFinite(request.deadlineMs) ? Math.max(0, request.deadlineMs) : 0)
+        return { type: 'done' }
+      case 'cut-centers':
+        if (!(request.forMs >= 0 && request.forMs <= maxCenterCutMs))
+          throw new MeshError('E_ADMIN_REQUEST', `forMs ${String(request.forMs)}: allowed 0 to ${maxCenterCutMs}`)
+        deps.cutCenters(request.forMs)
         return { type: 'done' }
       case 'signal':
         this.signal(request)

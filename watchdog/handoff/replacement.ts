@@ -1,8 +1,10 @@
 /**
  * Replaces the serving generation by a new one, or fails without touching it. The order is the promise: start → ready →
- * proven by real requests through its own listeners → serve → only then does the old one drain. Every failure before
- * that point ends the new one alone; after it, `Recovery` takes back.
+ * proven by real requests through its own listeners → one worker as a canary, where an operator asked for it → serve →
+ * only then does the old one drain. Every failure before that point ends the new one alone; after it, `Recovery` takes
+ * back.
  */
+import type { CanaryOrder } from '../../contracts/canary.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release, RestartReport } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
@@ -12,6 +14,7 @@ import { Generation } from '../supervise/generation.ts'
 import type { Failure, GenerationDeps } from '../supervise/generation.ts'
 import { probe } from '../supervise/probe.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
+import { Canary } from './canary.ts'
 import type { Reports } from './reports.ts'
 import type { Retirement } from './retirement.ts'
 
@@ -34,11 +37,8 @@ export interface ReplacementDeps {
   readonly wallClock: () => number
   /** A generation serves; `from` is what it replaced. */
   readonly onServing: (generation: Generation, from: Generation | undefined) => void
-  /**
-   * A new generation failed after some of its workers accepted: shards that only it had are given to the old one or
-   * dropped.
-   */
-  readonly onGivenBack: (failed: Generation, old: Generation | undefined) => void
+  /** A new generation has failed and ended, and what its workers accepted was given to the old one. */
+  readonly onGivenBack: () => void
 }
 
 type Times = { -readonly [K in 'readyMs' | 'provenMs' | 'servingMs' | 'goneMs']: RestartReport[K] }
@@ -54,7 +54,12 @@ export class Replacement {
    * Resolves with the outcome; a failure is an outcome too. Throws E_HANDOFF_REFUSED when another replacement is under
    * way or the watchdog stops.
    */
-  async replace(kind: RestartReport['kind'], release: Release, wait: Waiting, why?: Failure): Promise<RestartReport> {
+  async replace(
+    kind: RestartReport['kind'],
+    release: Release,
+    wait: Waiting,
+    { canary: order, why }: { readonly why?: Failure; readonly canary?: CanaryOrder } = {},
+  ): Promise<RestartReport> {
     const { deps } = this
     const { tree } = deps
     if (tree.isStopping)
@@ -62,7 +67,7 @@ export class Replacement {
     if (tree.next !== undefined) {
       throw new MeshError(
         'E_HANDOFF_REFUSED',
-        `generation ${tree.next.number} is being started (${tree.next.phase}); one at a time, try again when it serves or has failed`,
+        `generation ${tree.next.number} is being started (${tree.next.phase}); one at a time, try again when it serves or has failed; \`hostmesh rollback\` takes a canary back`,
       )
     }
     const from = tree.current
@@ -70,6 +75,7 @@ export class Replacement {
     const times: Times = { readyMs: undefined, provenMs: undefined, servingMs: undefined, goneMs: undefined }
     const startedAt = deps.wallClock()
     const generation = new Generation(++tree.lastNumber, release, startedAt, 'starting', deps.generation)
+    let tried: Canary | undefined
     const report = (
       outcome: RestartReport['outcome'],
       failure?: Failure,
@@ -86,12 +92,18 @@ export class Replacement {
       startedAt,
       ...times,
       counts,
+      ...(tried !== undefined && { canary: tried.report() }),
     })
     const elapsed = (): number => Math.round(deps.now() - began)
 
     tree.next = generation
     generation.startAll()
-    const failure = await this.bringUp(generation, times, elapsed)
+    let failure = await this.prove(generation, times, elapsed)
+    if (failure === undefined && order !== undefined) {
+      tried = await this.try(generation, order)
+      failure = generation.failure
+    }
+    failure ??= await this.letIn(generation)
     if (failure !== undefined) {
       await this.takeBack(generation, from, failure)
       const failed = report('failed', failure)
@@ -125,12 +137,12 @@ export class Replacement {
     return report('done')
   }
 
-  private async bringUp(generation: Generation, times: Times, elapsed: () => number): Promise<Failure | undefined> {
+  private async prove(generation: Generation, times: Times, elapsed: () => number): Promise<Failure | undefined> {
     const { deadlines } = this.deps
     const isReady = (): boolean => generation.living.length > 0 && generation.living.every((child) => child.isReady)
     if (!(await generation.waitFor(isReady, deadlines.startMs))) {
       const late = generation.living.filter((child) => !child.isReady)
-      const names = late.map((child) => (child.role === 'control' ? 'control' : `worker ${child.index}`)).join(', ')
+      const names = late.map((child) => child.name).join(', ')
       return (
         generation.failure ?? {
           cause: `not ready after ${deadlines.startMs} ms: ${names}`,
@@ -151,8 +163,33 @@ export class Replacement {
     if (generation.failure !== undefined) return generation.failure
     if (seen.length > 0) return { cause: `self-test failed: ${seen[0]}`, evidence: seen }
     times.provenMs = elapsed()
+    return undefined
+  }
+
+  /** One worker serves beside the old generation until its time is over or it fails. */
+  private async try(generation: Generation, order: CanaryOrder): Promise<Canary | undefined> {
+    const { deadlines, log, now, tree } = this.deps
+    const worker = generation.workers[0]!
+    generation.enter('canary')
+    worker.send({ type: 'serve' })
+    if (!(await generation.waitFor(() => worker.isServing, deadlines.takeOverMs))) {
+      generation.failure ??= { cause: `canary: does not listen after ${deadlines.takeOverMs} ms`, evidence: [] }
+      return undefined
+    }
+    log('info', `${worker.name} of generation ${generation.number} is a canary for ${order.forMs} ms`, { ...order })
+    const canary = new Canary(generation, worker, order, now)
+    tree.canary = canary
+    await canary.run()
+    tree.canary = undefined
+    const { canary: seen, others, says, verdict } = canary.report()
+    log(verdict === 'failed' ? 'error' : 'info', `canary ${verdict}: ${says}`, { canary: seen, others })
+    return canary
+  }
+
+  private async letIn(generation: Generation): Promise<Failure | undefined> {
+    const { deadlines } = this.deps
     generation.enter('taking-over')
-    for (const worker of generation.workers) worker.send({ type: 'serve' })
+    for (const worker of generation.workers) if (!worker.isServing) worker.send({ type: 'serve' })
     const isServing = (): boolean => generation.workers.every((worker) => worker.isServing)
     if (!(await generation.waitFor(isServing, deadlines.takeOverMs))) {
       return generation.failure ?? { cause: `does not listen after ${deadlines.takeOverMs} ms`, evidence: [] }
@@ -164,6 +201,8 @@ export class Replacement {
   private async takeBack(generation: Generation, from: Generation | undefined, failure: Failure): Promise<void> {
     const { deps } = this
     const accepted = generation.workers.filter((worker) => worker.isServing && !worker.isGone)
+    // a canary is alive as a rule, and what it has may take as long as anything that drains
+    const patienceMs = generation.phase === 'canary' ? deps.deadlines.drainMs : giveBackMs
     generation.failure = undefined
     generation.enter('failed')
     deps.log(
@@ -173,13 +212,13 @@ export class Replacement {
     if (from !== undefined && accepted.length > 0) {
       for (const worker of accepted) {
         const index = worker.index % from.release.workers
-        worker.send({ type: 'drain', successor: { generation: from.number, index }, deadlineMs: giveBackMs })
+        worker.send({ type: 'drain', successor: { generation: from.number, index }, deadlineMs: patienceMs })
       }
-      await generation.waitFor(() => accepted.every((worker) => worker.isGone), giveBackMs)
+      await generation.waitFor(() => accepted.every((worker) => worker.isGone), patienceMs)
     }
     generation.killAll('its generation failed')
     await generation.waitFor(() => generation.living.length === 0, killPatienceMs)
-    deps.onGivenBack(generation, from)
+    deps.onGivenBack()
     deps.tree.forget(generation)
     deps.generation.onChange()
   }

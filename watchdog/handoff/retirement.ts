@@ -5,6 +5,7 @@
 import type { DrainCount } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 import type { Bounds, Deadlines } from '../options.ts'
+import type { Child } from '../supervise/child.ts'
 import type { Generation } from '../supervise/generation.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
 import { addCounts } from './reports.ts'
@@ -42,16 +43,18 @@ export class Retirement {
   }
 
   private orderDrain(generation: Generation, successor: Generation): void {
-    for (const worker of generation.workers) {
-      if (worker.isGone) continue
-      worker.isDraining = true
-      worker.isServing = false
-      worker.send({
-        type: 'drain',
-        successor: { generation: successor.number, index: worker.index % successor.release.workers },
-        deadlineMs: this.deps.deadlines.drainMs,
-      })
-    }
+    for (const worker of generation.workers) if (!worker.isGone) this.order(worker, successor)
+  }
+
+  /** To one worker, also when it is found again without having been told. */
+  order(worker: Child, successor: Generation): void {
+    worker.isDraining = true
+    worker.isServing = false
+    worker.send({
+      type: 'drain',
+      successor: { generation: successor.number, index: worker.index % successor.release.workers },
+      deadlineMs: this.deps.deadlines.drainMs,
+    })
   }
 
   /** The rest of a retirement, also for a draining generation that was adopted. */

@@ -93,10 +93,6 @@ export class Transfer {
     child.send({ type: 'received', batch: batch.batch })
   }
 
-  withdraw(shards: readonly ShardName[]): void {
-    for (const shard of shards) this.deps.held.drop(shard)
-  }
-
   private handOver(child: Child, part: readonly HeldSocket[], why: 'start' | 'cover'): void {
     const shards = part.map((held) => held.shard)
     void child.sender

@@ -60,9 +60,10 @@ export class HeldSockets {
     return held !== undefined && held.shard.address === shard.address && held.shard.port === shard.port
   }
 
+  /** At this address and port: what has taken its place meanwhile stays. */
   drop(shard: ShardName): void {
     const held = this.sockets.get(shardKey(shard))
-    if (held === undefined) return
+    if (held === undefined || !this.has(shard)) return
     this.sockets.delete(shardKey(shard))
     this.deps.onDrop(held)
     this.deps.native.close(held.descriptor)

@@ -5,8 +5,10 @@
  * are a hundred questions a second), while the relay works every second, and at once when it begins.
  */
 import net from 'node:net'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { probeRequest } from '../../contracts/handoff.ts'
 import type { RelayTargets } from '../../contracts/relay-targets.ts'
+import type { CenterTls } from './center-tls.ts'
 import type { AddressHealth } from './relay-addresses.ts'
 import { keyOf, readAddress } from './relay-addresses.ts'
 import type { Introduction } from './introduction.ts'
@@ -22,16 +24,22 @@ export interface CenterWatchDeps {
   readonly health: AddressHealth
   readonly targets: () => RelayTargets | undefined
   readonly introduction: Introduction
+  readonly tls: Pick<CenterTls, 'options' | 'problem'>
   /** Monotonic ms. */
   readonly now: () => number
-  /** A center has become usable or unusable. `key` is that of its address, `text` what the configuration says. */
-  readonly onChange: (key: string, isAnswering: boolean, text: string) => void
+  /**
+   * A center has become usable or unusable. `key` is that of its address, `text` what the configuration says; `why`:
+   * what a handshake failed for, else ''.
+   */
+  readonly onChange: (key: string, isAnswering: boolean, text: string, why: string) => void
 }
 
 export class CenterWatch {
   private readonly deps: CenterWatchDeps
   private readonly asked = new Map<string, net.Socket>()
   private timer: NodeJS.Timeout | undefined
+  private cutUntil = 0
+  private cutTimer: NodeJS.Timeout | undefined
 
   constructor(deps: CenterWatchDeps) {
     this.deps = deps
@@ -45,46 +53,76 @@ export class CenterWatch {
     this.askAll()
   }
 
+  /** For a drill: nobody is asked for so long, ms, and every center counts as silent; 0 ends it. */
+  cut(forMs: number): void {
+    this.cutUntil = this.deps.now() + forMs
+    clearTimeout(this.cutTimer)
+    // an answer that is on its way would come out of a network that is cut
+    for (const socket of this.asked.values()) socket.destroy()
+    this.asked.clear()
+    this.askAll()
+    if (forMs <= 0) return
+    this.cutTimer = setTimeout(() => this.cut(0), forMs)
+    this.cutTimer.unref()
+  }
+
   close(): void {
     clearInterval(this.timer)
+    clearTimeout(this.cutTimer)
     for (const socket of this.asked.values()) socket.destroy()
   }
 
   private askAll(): void {
     const targets = this.deps.targets()
     this.deps.introduction.refresh()
+    // without its certificate nothing is said to a center, so nothing is known of it
+    if (this.deps.tls.problem !== undefined) return
     const named = new Set<string>()
     for (const text of targets?.centers.slice(0, maxCenters) ?? []) {
       const center = readAddress(text)
       if (center === undefined) continue
       const key = keyOf(center)
       named.add(key)
-      if (!this.asked.has(key)) this.ask(key, center, text)
+      if (this.deps.now() < this.cutUntil) this.fallSilent(key, text)
+      else if (!this.asked.has(key)) this.ask(key, center, text)
     }
     this.deps.health.forgetSilentExcept(named)
   }
 
+  private fallSilent(key: string, text: string): void {
+    const { health, now, onChange } = this.deps
+    const wasUsable = health.isUsable(key, now())
+    health.silent(key)
+    if (wasUsable) onChange(key, false, text, '')
+  }
+
   private ask(key: string, center: { readonly address: string; readonly port: number }, text: string): void {
-    const { health, introduction, now, onChange } = this.deps
-    const socket = net.connect({ host: center.address, port: center.port, noDelay: true })
-    this.asked.set(key, socket)
+    const { health, introduction, now, onChange, tls } = this.deps
+    const { options } = tls
+    const plain = net.connect({ host: center.address, port: center.port, noDelay: true })
+    const socket = options === undefined ? plain : connectTls({ ...options, socket: plain })
+    this.asked.set(key, plain)
     let isConnected = false
     let answer = ''
+    let why = ''
     const settle = (outcome: 'answered' | 'silent' | 'refused'): void => {
-      if (this.asked.get(key) !== socket) return
+      if (this.asked.get(key) !== plain) return
       this.asked.delete(key)
       clearTimeout(timer)
       socket.destroy()
+      plain.destroy()
       const was = health.isUsable(key, now())
       if (outcome === 'answered') health.answered(key)
       else if (outcome === 'silent') health.silent(key)
       else health.failed(key, now())
-      if (health.isUsable(key, now()) !== was) onChange(key, !was, text)
+      if (health.isUsable(key, now()) !== was) onChange(key, !was, text, why)
     }
     const timer = setTimeout(() => settle(isConnected ? 'silent' : 'refused'), answerTimeoutMs)
     timer.unref()
-    socket.on('connect', () => {
+    plain.on('connect', () => {
       isConnected = true
+    })
+    socket.on(options === undefined ? 'connect' : 'secureConnect', () => {
       socket.write(introduction.header(undefined, { service: '', listener: 'watch', asksAcknowledgement: false }))
       socket.write(`GET ${probeRequest.path} HTTP/1.1\r\nhost: ${probeRequest.host}\r\nconnection: close\r\n\r\n`)
     })
@@ -94,6 +132,17 @@ export class CenterWatch {
     })
     // One that takes the connection and ends it does not want us, and will not until it answers.
     const ended = (): void => settle(isConnected ? 'silent' : 'refused')
-    socket.on('error', ended).on('close', ended)
+    plain.on('error', ended)
+    socket
+      .on('error', (error) => {
+        if (isConnected && options !== undefined) why = error.message
+        ended()
+      })
+      .on('close', ended)
   }
+}
+
+/** Not `import`: a watchdog whose centers are called in plain loads none of it. */
+function connectTls(options: ConnectionOptions): TLSSocket {
+  return process.getBuiltinModule('node:tls').connect(options)
 }

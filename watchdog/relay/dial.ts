@@ -1,4 +1,5 @@
 /** Tries one address after the other; one that does not take the connection rests for a while. */
+import type { ConnectionOptions } from 'node:tls'
 import type { AddressHealth, RelayAddress } from './relay-addresses.ts'
 import { keyOf } from './relay-addresses.ts'
 import { Wire } from './wire.ts'
@@ -11,6 +12,8 @@ export interface DialDeps {
   readonly maxBufferBytes: number
   /** Whether no connection may be made there. */
   readonly isRefused: (target: RelayAddress) => boolean
+  /** How centers are called in TLS; undefined = in plain. */
+  readonly centerTls: ConnectionOptions | undefined
 }
 
 /** Who took it, and who stands behind it in the list. */
@@ -39,8 +42,11 @@ export function dialFirst(
     }
     current = Wire.dial(
       target,
-      deps.maxBufferBytes,
-      connectTimeoutMs,
+      {
+        maxBytes: deps.maxBufferBytes,
+        timeoutMs: connectTimeoutMs,
+        tls: target.tier === 'center' ? deps.centerTls : undefined,
+      },
       (wire) => {
         deps.health.worked(keyOf(target))
         done({ wire, target, untried: list.slice(position + 1) })

@@ -330,8 +330,13 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     if (this.hasEnded) upstream.end()
   }
 
+  /** A center that dies takes no request with it that may be repeated. */
   lost(code: ErrorCode, text: string): void {
-    this.answer(this.deps.heads.answer(this.head, this.tier, 502, code, text))
+    const isDead = code === 'E_UPSTREAM_RESET' && this.tier === 'center'
+    if (isDead && isSafe(this.head) && this.untried.length > 0) {
+      this.deps.onPassedOver()
+      this.tryNext()
+    } else this.answer(this.deps.heads.answer(this.head, this.tier, 502, code, text))
   }
 
   broken(needsReset: boolean): void {

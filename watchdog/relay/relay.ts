@@ -4,6 +4,7 @@
  */
 import net from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { isListeningAt } from '../../contracts/listening-at.ts'
 import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
@@ -15,6 +16,7 @@ import type { Log } from '../log.ts'
 import type { Bounds } from '../options.ts'
 import { AddressHealth, RelayAddresses, keyOf, readAddress } from './relay-addresses.ts'
 import type { RelayAddress } from './relay-addresses.ts'
+import { CenterTls } from './center-tls.ts'
 import { CenterWatch } from './center-watch.ts'
 import { Introduction } from './introduction.ts'
 import { relayConnection } from './relayed-connection.ts'
@@ -24,11 +26,20 @@ import { Waiting } from './waiting.ts'
 
 /** Descriptors that the relay leaves to everything else. */
 const keptDescriptors = 128
+/** Changes of the tier that are remembered. */
+const maxTurns = 20
+/**
+ * So long a port that takes mutual TLS is left alone: its callers in TLS wait for the next worker, which costs them
+ * time and no more, while taken here they would fail. Behind it, callers in plain are better off than nobody.
+ */
+const mtlsPatienceMs = 5000
 
 export interface RelayDeps {
   readonly native: Native
   readonly held: HeldSockets
   readonly file: TargetsFile
+  /** `relay-identity.json`. */
+  readonly identityFile: string
   readonly bounds: Bounds
   /** Descriptors that this process may have. */
   readonly openFilesLimit: number
@@ -52,25 +63,37 @@ export class Relay {
   private readonly watch: CenterWatch
   private readonly listenerOwner = new ListenerOwner()
   private readonly introduction: Introduction
-  private secretProblem: string | undefined
+  private readonly centerTls: CenterTls
+  /** Why no center can be used. */
+  private centerProblem: string | undefined
   private heads: RelayedHeads | undefined
   private headsOf = ''
   private isRelaying = false
+  /** Ports that take mutual TLS are left to the next worker. */
+  private isPatient = false
+  private patience: NodeJS.Timeout | undefined
   /** Of the newest connection of a local caller since the relay began; undefined before the first. */
   private lastTier: 'center' | 'direct' | undefined
   private since: number
+  private readonly turns: { readonly at: number; readonly tier: 'agent' | 'center' | 'direct' }[] = []
 
   constructor(deps: RelayDeps) {
     this.deps = deps
     this.since = deps.wallClock()
     this.introduction = new Introduction({ targets: () => deps.file.targets, wallClock: deps.wallClock, now: deps.now })
+    this.centerTls = new CenterTls({ file: deps.identityFile, targets: () => deps.file.targets, now: deps.now })
     this.watch = new CenterWatch({
       introduction: this.introduction,
+      tls: this.centerTls,
       health: this.health,
       targets: () => deps.file.targets,
       now: deps.now,
-      onChange: (key, isAnswering, text) => {
-        deps.log(isAnswering ? 'info' : 'warn', `center ${text}: ${isAnswering ? 'answers' : 'does not answer'}`)
+      onChange: (key, isAnswering, text, why) => {
+        const reason = why === '' ? '' : `: ${why}`
+        deps.log(
+          isAnswering ? 'info' : 'warn',
+          `center ${text}: ${isAnswering ? 'answers' : 'does not answer'}${reason}`,
+        )
         if (this.health.isSilent(key)) this.waiting.fellSilent(key)
         deps.onCenterChange()
       },
@@ -82,14 +105,25 @@ export class Relay {
     this.watch.watch(this.isRelaying)
   }
 
+  /** For a drill: no center answers for so long, ms; 0 ends it. */
+  cutCenters(forMs: number): void {
+    this.watch.cut(forMs)
+  }
+
   /** Accepts from now on; also after new targets or new held sockets. */
   start(): void {
     const { file, held, log } = this.deps
     file.refresh()
     if (!this.isRelaying) {
       this.isRelaying = true
+      this.isPatient = true
+      this.patience = setTimeout(() => {
+        this.isPatient = false
+        this.start()
+      }, mtlsPatienceMs)
       this.lastTier = undefined
       this.since = this.deps.wallClock()
+      if (held.size > 0) this.turned(this.expectedTier())
       this.watch.watch(true)
       log(held.size === 0 ? 'info' : 'warn', 'no worker serves: relaying what is held', {
         shards: held.size,
@@ -106,8 +140,10 @@ export class Relay {
   stop(): void {
     if (!this.isRelaying) return
     this.isRelaying = false
+    clearTimeout(this.patience)
     this.watch.watch(false)
     this.since = this.deps.wallClock()
+    this.turned('agent')
     for (const server of this.servers.values()) server.close()
     this.servers.clear()
     this.deps.log('info', 'workers serve again: the relay takes no new connections', {
@@ -131,14 +167,15 @@ export class Relay {
   state(): RelayState {
     const { file, now, wallClock } = this.deps
     file.refresh()
-    this.noteSecret()
+    this.noteCenterProblem()
     const targets = file.targets
     return {
       tier: this.isRelaying ? (this.lastTier ?? this.expectedTier()) : 'agent',
       isRelaying: this.isRelaying,
       since: this.since,
+      turns: [...this.turns],
       targetsAgeMs: targets === undefined ? -1 : Math.max(0, wallClock() - targets.writtenAt),
-      targetsProblem: file.problem ?? this.secretProblem,
+      targetsProblem: file.problem ?? this.centerProblem,
       centers: (targets?.centers ?? []).map((text) => {
         const parsed = readAddress(text)
         const key = parsed === undefined ? text : keyOf(parsed)
@@ -175,14 +212,26 @@ export class Relay {
     const { file, now } = this.deps
     const named =
       listener.kind === 'shared-http' ? { service: undefined, host: undefined, fallback: undefined } : undefined
-    const [first] = this.addresses.of(file.targets!, listener, named, now())
+    const [first] = this.addresses.of(file.targets!, this.possible(listener), named, now())
     return first?.tier ?? (listener.kind === 'shared-http' && listener.direct ? 'direct' : 'none')
+  }
+
+  private turned(tier: 'agent' | 'center' | 'direct'): void {
+    if (tier === (this.turns.at(-1)?.tier ?? 'agent')) return
+    this.turns.push({ at: this.deps.wallClock(), tier })
+    if (this.turns.length > maxTurns) this.turns.shift()
+  }
+
+  /** Without its secret or certificate no center would take it. */
+  private possible(listener: RelayListener): RelayListener {
+    return this.centerProblem === undefined ? listener : { ...listener, center: false }
   }
 
   private listen(held: HeldSocket): void {
     const key = shardKey(held.shard)
     const listener = this.listenerOf(held)
     if (listener === undefined || this.servers.has(key)) return
+    if (listener.mtls === true && this.isPatient) return
     let copy: number
     try {
       copy = this.deps.native.duplicate(held.descriptor)
@@ -208,7 +257,7 @@ export class Relay {
   }
 
   private accept(socket: net.Socket, held: HeldSocket): void {
-    this.noteSecret()
+    this.noteCenterProblem()
     const { bounds, file, now } = this.deps
     const listener = this.listenerOf(held)
     if (listener === undefined || file.targets === undefined || this.sockets.size >= this.maxConnections) {
@@ -222,8 +271,7 @@ export class Relay {
     relayConnection(socket, {
       targets,
       listenerName: held.shard.name,
-      // Without the secret no center would take it.
-      listener: this.secretProblem === undefined ? listener : { ...listener, center: false },
+      listener: this.possible(listener),
       addresses: this.addresses,
       health: this.health,
       waiting: this.waiting,
@@ -233,11 +281,14 @@ export class Relay {
       // A limit that an older release does not write has its default.
       limits: { ...defaultLimits, ...targets.limits },
       maxBufferBytes: bounds.maxRelayBufferBytes,
+      centerTls: this.centerTls.options,
       isRefused: (target) => this.leadsBack(target, listener) || this.isOtherUsers(target, listener),
       onRouted: (end) => {
         this.counts[end]++
         // An inbound connection goes to the local application; that is no tier of a caller on this host.
-        if (end !== 'failed' && listener.kind !== 'inbound' && this.isRelaying) this.lastTier = end
+        if (end === 'failed' || listener.kind === 'inbound' || !this.isRelaying) return
+        this.lastTier = end
+        this.turned(end)
       },
       onRefused: () => void this.counts.refused++,
       onPassedOver: () => void this.counts.passedOver++,
@@ -251,7 +302,7 @@ export class Relay {
   private leadsBack({ address, port }: RelayAddress, from: RelayListener): boolean {
     for (const held of this.deps.held.all()) {
       const { shard } = held
-      if (shard.port !== port || !isHere(shard.address, address)) continue
+      if (shard.port !== port || !isListeningAt(shard.address, address, interfaceAddresses)) continue
       if (from.kind === 'inbound' || this.listenerOf(held)?.kind !== 'inbound') return true
     }
     return false
@@ -264,12 +315,12 @@ export class Relay {
     return uid !== undefined && uid !== applicationUser
   }
 
-  private noteSecret(): void {
+  private noteCenterProblem(): void {
     this.introduction.refresh()
-    const { problem } = this.introduction
-    if (problem === this.secretProblem) return
-    this.secretProblem = problem
-    if (problem === undefined) this.deps.log('info', 'the secret for the centers can be used again')
+    const problem = this.introduction.problem ?? this.centerTls.problem
+    if (problem === this.centerProblem) return
+    this.centerProblem = problem
+    if (problem === undefined) this.deps.log('info', 'centers can be used again')
     else this.deps.log('error', `no center can be used: ${problem}`)
   }
 
@@ -283,14 +334,6 @@ export class Relay {
   }
 }
 
-/** Whether a socket that listens on `listening` is reached at `address` of this host. */
-function isHere(listening: string, address: string): boolean {
-  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
-  if (listening === plain) return true
-  if (listening !== '0.0.0.0' && listening !== '::') return false
-  return (
-    plain.startsWith('127.') ||
-    plain === '::1' ||
-    Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === plain))
-  )
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
 }

@@ -1,4 +1,5 @@
 /** What a relayed connection is given: its listener, where it may go, and who hears of its way. */
+import type { ConnectionOptions } from 'node:tls'
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import type { AddressHealth, RelayAddress, RelayAddresses } from './relay-addresses.ts'
@@ -21,6 +22,8 @@ export interface RelayedDeps {
   readonly limits: LimitsSpec
   readonly now: () => number
   readonly maxBufferBytes: number
+  /** How centers are called in TLS; undefined = in plain. */
+  readonly centerTls: ConnectionOptions | undefined
   /** A connection there would come back to a socket that we relay for, or meet another user than the application's. */
   readonly isRefused: (target: RelayAddress) => boolean
   /** Which tier took it, or that none did; again when a center did not deliver it and another took it. */

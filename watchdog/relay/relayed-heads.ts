@@ -39,8 +39,8 @@ export class RelayedHeads {
 
   constructor(host: string) {
     this.pseudonym = host.replace(/[^A-Za-z0-9!#$%&'*+.^_`|~-]/g, '-') || 'hostmesh'
-    this.toCenter = new HeadWriter(this.pseudonym, { keepsIdentity: true, closes: true })
-    this.toEndpoint = new HeadWriter(this.pseudonym, { keepsIdentity: false, closes: true })
+    this.toCenter = new HeadWriter(this.pseudonym, { passesNames: true, closes: true })
+    this.toEndpoint = new HeadWriter(this.pseudonym, { passesNames: false, closes: true })
   }
 
   newHead(): Head {

@@ -7,6 +7,8 @@
  * end, which is what judges.
  */
 import net from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+import { EndingSocket } from '../../native/ending-socket.ts'
 
 export interface WireOwner {
   /** The bytes are the wire's own: valid during the call. */
@@ -25,39 +27,41 @@ export const nobody: WireOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onC
 /** All sockets that are dialled read into this one. */
 const readBuffer = Buffer.allocUnsafe(65_536)
 
-/** Reads on after a write that failed. */
-class Socket extends net.Socket {
-  hasFailedWrite = false
+const loopback = '127.0.0.1'
 
-  private swallow(callback: (error?: Error | null) => void): (error?: Error | null) => void {
-    return (error) => {
-      if (error) this.hasFailedWrite = true
+/** Reads on after a write that failed: from then on what is written is thrown away. */
+function outliveFailedWrites(socket: net.Socket): void {
+  let hasFailed = false
+  const swallow =
+    (callback: (error?: Error | null) => void) =>
+    (error?: Error | null): void => {
+      if (error) hasFailed = true
       callback()
     }
+  const { _write: write, _writev: writev, _final: final } = socket
+  socket._write = (chunk, encoding, callback) => {
+    if (hasFailed) callback()
+    else write.call(socket, chunk, encoding, swallow(callback))
   }
-
-  override _write(chunk: unknown, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    if (this.hasFailedWrite) callback()
-    else super._write(chunk, encoding, this.swallow(callback))
+  socket._writev = (chunks, callback) => {
+    if (hasFailed) callback()
+    else writev!.call(socket, chunks, swallow(callback))
   }
-
-  override _writev(
-    chunks: { chunk: unknown; encoding: BufferEncoding }[],
-    callback: (error?: Error | null) => void,
-  ): void {
-    if (this.hasFailedWrite) callback()
-    else super._writev?.(chunks, this.swallow(callback))
-  }
-
-  override _final(callback: (error?: Error | null) => void): void {
-    super._final(this.swallow(callback))
-  }
+  socket._final = (callback) => final.call(socket, swallow(callback))
 }
 
-export class Wire {
+export interface DialOptions {
+  /** What may wait to be written. */
+  readonly maxBytes: number
+  /** Of the connection, and with `tls` again for the handshake. */
+  readonly timeoutMs: number
+  /** In TLS, with these. */
+  readonly tls: ConnectionOptions | undefined
+}
+
+export class Wire extends EndingSocket {
   owner: WireOwner = nobody
-  isClosed = false
-  private readonly socket: net.Socket
+  private readonly isSecure: boolean
   private isSlow = false
 
   /** Of an accepted socket that is paused and may be half open. */
@@ -72,59 +76,78 @@ export class Wire {
 
   /**
    * Dials. Exactly one of the callbacks is called, unless `cancel` was before. The wire comes paused.
-   * @param maxBytes what may wait to be written
+   * `onFailed` is told why a handshake failed; '' = there was no connection.
    */
   static dial(
     target: { readonly address: string; readonly port: number },
-    maxBytes: number,
-    timeoutMs: number,
+    { maxBytes, timeoutMs, tls }: DialOptions,
     onConnected: (wire: Wire) => void,
-    onFailed: () => void,
+    onFailed: (why: string) => void,
   ): { cancel(): void } {
     let wire: Wire | undefined
     // Node takes `highWaterMark` here as it does for any stream; its types do not know.
     const options: net.SocketConstructorOpts & { readonly highWaterMark: number } = {
       allowHalfOpen: true,
       highWaterMark: maxBytes,
-      onread: {
+    }
+    if (tls === undefined)
+      options.onread = {
         buffer: readBuffer,
         callback: (length) => {
           if (wire !== undefined && !wire.isClosed) wire.owner.onBytes(readBuffer.subarray(0, length))
           return true
         },
-      },
-    }
-    const socket = new Socket(options)
-    socket.setNoDelay(true)
-    socket.pause()
-    const fail = (): void => {
+      }
+    const plain = new net.Socket(options)
+    plain.setNoDelay(true)
+    plain.pause()
+    let socket = plain
+    const leave = (): void => {
       clearTimeout(timer)
-      socket.off('connect', connected).off('error', fail)
-      socket.on('error', () => {})
-      socket.destroy()
-      onFailed()
+      for (const one of [plain, socket]) one.off('connect', connected).off('secureConnect', secured).off('error', fail)
     }
-    const connected = (): void => {
-      clearTimeout(timer)
-      socket.off('error', fail)
-      wire = new Wire(socket)
+    const drop = (): void => {
+      leave()
+      for (const one of [plain, socket]) one.on('error', () => {}).destroy()
+    }
+    const fail = (error?: Error): void => {
+      const why = socket === plain ? '' : (error?.message ?? 'no handshake in time')
+      drop()
+      onFailed(why)
+    }
+    const handOver = (): void => {
+      leave()
+      outliveFailedWrites(socket)
+      wire = new Wire(socket, tls !== undefined)
       onConnected(wire)
     }
-    const timer = setTimeout(fail, timeoutMs)
-    socket.once('error', fail).once('connect', connected)
-    socket.connect({ host: target.address, port: target.port })
-    return {
-      cancel: () => {
-        clearTimeout(timer)
-        socket.off('connect', connected).off('error', fail)
-        socket.on('error', () => {})
-        socket.destroy()
-      },
+    const connected = (): void => {
+      if (tls === undefined) {
+        handOver()
+        return
+      }
+      clearTimeout(timer)
+      timer = setTimeout(fail, timeoutMs)
+      socket = process.getBuiltinModule('node:tls').connect({ ...tls, socket: plain })
+      socket.pause()
+      socket.once('error', fail).once('secureConnect', secured)
     }
+    const secured = (): void => {
+      socket.on('data', (bytes: Buffer) => {
+        if (wire !== undefined && !wire.isClosed) wire.owner.onBytes(bytes)
+      })
+      socket.pause()
+      handOver()
+    }
+    let timer = setTimeout(fail, timeoutMs)
+    plain.once('error', fail).once('connect', connected)
+    plain.connect({ host: target.address, port: target.port })
+    return { cancel: drop }
   }
 
-  private constructor(socket: net.Socket) {
-    this.socket = socket
+  private constructor(socket: net.Socket, isSecure = false) {
+    super(socket)
+    this.isSecure = isSecure
     socket.on('end', () => {
       if (!this.isClosed) this.owner.onEnd()
     })
@@ -137,14 +160,14 @@ export class Wire {
     socket.on('close', () => this.gone())
   }
 
-  /** Both ends of the connection. */
+  /** Both ends of the connection; a unix socket has no addresses, and is this host. */
   get peer(): {
     readonly address: string
     readonly port: number
     readonly localAddress: string
     readonly localPort: number
   } {
-    const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = this.socket
+    const { remoteAddress = loopback, remotePort = 0, localAddress = loopback, localPort = 0 } = this.socket
     return { address: remoteAddress, port: remotePort, localAddress, localPort }
   }
 
@@ -160,11 +183,6 @@ export class Wire {
     return this.write(Buffer.from(bytes))
   }
 
-  /** Written and not with the kernel yet. */
-  get pendingBytes(): number {
-    return this.isClosed ? 0 : this.socket.writableLength
-  }
-
   pause(): void {
     this.socket.pause()
   }
@@ -173,22 +191,10 @@ export class Wire {
     this.socket.resume()
   }
 
-  /** FIN, behind what was written. */
-  end(): void {
-    if (!this.isClosed) this.socket.end()
-  }
-
-  /** What waits to be written is lost. */
-  close(): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.socket.destroy()
-  }
-
-  reset(): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.socket.resetAndDestroy()
+  /** TLS has no reset of its own: an end without close_notify is one. */
+  override reset(): void {
+    if (this.isSecure) this.close()
+    else super.reset()
   }
 
   private gone(): void {

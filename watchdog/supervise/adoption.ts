@@ -1,13 +1,14 @@
 /**
  * Takes over the processes of a watchdog that died. They dial our socket by themselves and give back copies of their
  * listening sockets; who does not come is replaced. A generation that had not begun to take over when its watchdog died
- * is ended, because nobody remembers what it still had to prove.
+ * is ended, because nobody remembers what it still had to prove; a canary, or one that was being taken back, gives what
+ * it has to the serving one first.
  */
 import { Generation } from './generation.ts'
 import type { GenerationDeps } from './generation.ts'
 import type { Log } from '../log.ts'
 import { isRunning } from './process-facts.ts'
-import type { RunRecord } from './run-record.ts'
+import type { GenerationRecord, RunRecord } from './run-record.ts'
 import type { ProcessTree } from './tree.ts'
 
 export interface AdoptionDeps {
@@ -24,9 +25,10 @@ export function adoptFrom(record: RunRecord, deps: AdoptionDeps): boolean {
   // Newest first: of two that accept, the newer one had taken over.
   const records = [...record.generations].sort((one, other) => other.number - one.number)
   for (const found of records) {
-    const isUnproven = found.phase === 'starting' || found.phase === 'proving' || found.phase === 'failed'
+    const isUnproven = found.phase === 'starting' || found.phase === 'proving'
+    const isTakenBack = found.phase === 'canary' || found.phase === 'failed'
     const running = found.children.filter((child) => isRunning(child.pid, child.startedAtTicks))
-    if (isUnproven || found.phase === 'gone') {
+    if (isUnproven || found.phase === 'gone' || (isTakenBack && !records.some(isSomebodyServing))) {
       for (const child of running) process.kill(child.pid, 'SIGKILL')
       if (running.length > 0)
         log('warn', `generation ${found.number} was ${found.phase} when its watchdog died; it is ended`)
@@ -36,7 +38,7 @@ export function adoptFrom(record: RunRecord, deps: AdoptionDeps): boolean {
       for (const child of running) process.kill(child.pid, 'SIGKILL')
       continue
     }
-    const isDraining = found.phase === 'draining' || tree.current !== undefined
+    const isDraining = found.phase === 'draining' || isTakenBack || tree.current !== undefined
     const phase = isDraining ? 'draining' : 'serving'
     const generation = new Generation(found.number, found.release, found.startedAt, phase, deps.generation)
     for (const child of running) generation.adoptChild(child)
@@ -45,4 +47,12 @@ export function adoptFrom(record: RunRecord, deps: AdoptionDeps): boolean {
     log('info', `generation ${found.number} is adopted (${phase})`, { pids: running.map((child) => child.pid) })
   }
   return tree.current !== undefined
+}
+
+/** Somebody to whom a canary can give what it has. */
+function isSomebodyServing({ children, phase }: GenerationRecord): boolean {
+  return (
+    phase === 'serving' &&
+    children.some(({ pid, role, startedAtTicks }) => role === 'worker' && isRunning(pid, startedAtTicks))
+  )
 }

@@ -104,6 +104,11 @@ export class Child {
     return child
   }
 
+  /** For people. */
+  get name(): string {
+    return this.role === 'control' ? 'control' : `worker ${this.index}`
+  }
+
   /** A process that an earlier watchdog started; undefined when it is not running any more. */
   static adopt(record: ChildRecord, generation: number, runDir: string, hooks: ChildHooks): Child | undefined {
     if (!isRunning(record.pid, record.startedAtTicks)) return undefined

@@ -19,7 +19,8 @@ import type { GenerationRecord } from './run-record.ts'
 /** Which way the phases go. Anything else is a bug and is refused. */
 const nextPhases: Readonly<Record<GenerationPhase, readonly GenerationPhase[]>> = {
   starting: ['proving', 'failed', 'gone'],
-  proving: ['taking-over', 'failed', 'gone'],
+  proving: ['canary', 'taking-over', 'failed', 'gone'],
+  canary: ['taking-over', 'failed', 'gone'],
   'taking-over': ['serving', 'failed', 'gone'],
   serving: ['draining', 'gone'],
   draining: ['gone'],

@@ -5,6 +5,7 @@
  * and reported, and taken back during probation, but neither killed nor replaced, because its connections live and a
  * process without descriptors could not even hand them over.
  */
+import type { GoldenSignals } from '../../contracts/canary.ts'
 import type { ChildToWatchdog, WorkerLoad } from '../../contracts/handoff.ts'
 import type { LivenessOptions } from '../options.ts'
 import type { Child } from './child.ts'
@@ -25,9 +26,13 @@ export interface LivenessDeps {
   /** Monotonic ms. */
   readonly now: () => number
   readonly generations: () => readonly Generation[]
+  /** The worker that is tried beside the serving generation, as long as it is. */
+  readonly canary: () => { readonly worker: Child; readonly number: number } | undefined
   onSuspect(generation: Generation, child: Child): void
   onAnswerAgain(generation: Generation, child: Child): void
   onHang(child: Child, problem: string): void
+  /** Asked for while there is a canary; undefined from a release that does not know them. */
+  onSignals(child: Child, signals: GoldenSignals | undefined): void
   onUnhealthy(generation: Generation, problem: Failure): void
   /** Turns, but takes no request: out of descriptors, as a rule. */
   onDeaf(generation: Generation, problem: Failure): void
@@ -41,6 +46,7 @@ interface PingRecord {
   probeFailsSince: number | undefined
   isSuspect: boolean
   asked: number
+  wantsSignals: boolean
 }
 
 export class Liveness {
@@ -64,12 +70,15 @@ export class Liveness {
     clearTimeout(this.timer)
   }
 
-  onPong(child: Child, { active, connections, id, lagMs }: Pong): void {
+  onPong(child: Child, { active, connections, id, lagMs, signals }: Pong): void {
     child.lagMs = lagMs
     child.connections = connections
     child.active = active
     const watch = this.watches.get(child)
-    if (watch !== undefined && id === child.pingId) watch.pingSentAt = undefined
+    if (watch === undefined || id !== child.pingId) return
+    watch.pingSentAt = undefined
+    if (watch.wantsSignals) this.deps.onSignals(child, signals)
+    watch.wantsSignals = false
   }
 
   /** Public for tests that own the clock. */
@@ -85,7 +94,8 @@ export class Liveness {
       for (const child of generation.living) {
         if (isMeasuring) this.measure(generation, child)
         const { phase } = generation
-        if (phase === 'serving' || phase === 'draining') this.look(generation, child, now, weSlept)
+        if (phase === 'serving' || phase === 'draining' || phase === 'canary')
+          this.look(generation, child, now, weSlept)
       }
     }
   }
@@ -110,9 +120,8 @@ export class Liveness {
     child.measure()
     const { maxChildBytes } = this.deps
     if (child.rssBytes <= maxChildBytes) return
-    const who = child.role === 'control' ? 'control' : `worker ${child.index}`
     const megabytes = Math.round(child.rssBytes / 1_048_576)
-    const cause = `${who} of generation ${generation.number}: ${megabytes} MiB resident, allowed ${Math.round(maxChildBytes / 1_048_576)} MiB`
+    const cause = `${child.name} of generation ${generation.number}: ${megabytes} MiB resident, allowed ${Math.round(maxChildBytes / 1_048_576)} MiB`
     this.deps.onUnhealthy(generation, { cause, evidence: child.evidence() })
   }
 
@@ -147,9 +156,20 @@ export class Liveness {
     watch.lastAskedAt = now
     watch.pingSentAt = now
     const workers = child.role === 'worker' ? this.loadsOf(generation) : []
-    child.send({ type: 'ping', id: ++child.pingId, ...(workers.length > 1 && { workers }) })
+    const tried = child.role === 'worker' ? this.deps.canary() : undefined
+    const load = tried && generation.phase === 'serving' ? this.loadOf(tried.worker) : undefined
+    const canary = load && { ...load, generation: tried!.number }
+    watch.wantsSignals = tried !== undefined && (generation.phase === 'serving' || child === tried.worker)
+    child.send({
+      type: 'ping',
+      id: ++child.pingId,
+      ...(workers.length + (canary === undefined ? 0 : 1) > 1 && { workers }),
+      ...(canary !== undefined && { canary }),
+      ...(watch.wantsSignals && { wantsSignals: true }),
+    })
     if (watch.asked++ % pingsPerProbe !== 0) return
-    if (child.probe === undefined || child.isProbing || !child.isServing || generation.phase !== 'serving') return
+    if (child.probe === undefined || child.isProbing || !child.isServing) return
+    if (generation.phase !== 'serving' && generation.phase !== 'canary') return
     child.isProbing = true
     void probe(child.probe, this.deps.options.deadMs).then((problem) => {
       child.isProbing = false
@@ -162,13 +182,13 @@ export class Liveness {
   /** How busy the workers are that serve and answer; what comes of it is theirs to decide. */
   private loadsOf(generation: Generation): WorkerLoad[] {
     if (generation.phase !== 'serving') return []
-    const loads: WorkerLoad[] = []
-    for (const child of generation.living) {
-      const { active, index } = child
-      if (active === undefined || !child.isServing || this.watchOf(child).isSuspect) continue
-      loads.push({ index, active })
-    }
-    return loads
+    return generation.living.map((child) => this.loadOf(child)).filter((load) => load !== undefined)
+  }
+
+  private loadOf(child: Child): WorkerLoad | undefined {
+    const { active, index } = child
+    if (active === undefined || !child.isServing || this.watchOf(child).isSuspect) return undefined
+    return { index, active }
   }
 
   private watchOf(child: Child): PingRecord {
@@ -180,6 +200,7 @@ export class Liveness {
         probeFailsSince: undefined,
         isSuspect: false,
         asked: 0,
+        wantsSignals: false,
       }
       this.watches.set(child, watch)
     }

@@ -66,7 +66,7 @@ export class Recovery {
 
   onChildEnd(generation: Generation, child: Child, end: ChildEnd): void {
     const { tree, log } = this.deps
-    const who = `${child.role === 'control' ? 'control' : `worker ${child.index}`} of generation ${generation.number} (pid ${child.pid})`
+    const who = `${child.name} of generation ${generation.number} (pid ${child.pid})`
     const how = child.killedFor === undefined ? end.how : `${end.how}, killed: ${child.killedFor}`
     if (
       tree.isStopping ||
@@ -109,7 +109,7 @@ export class Recovery {
 
   onServing(generation: Generation, child: Child): void {
     this.deps.transfer.uncover(generation, child.index)
-    this.deps.relay.stop()
+    this.keepAccepting()
   }
 
   /** No answer for a second or two: somebody else accepts meanwhile. */
@@ -134,6 +134,7 @@ export class Recovery {
    */
   onUnhealthy(generation: Generation, problem: Failure): void {
     const { tree, options, log, now } = this.deps
+    if (this.failsBeforeItServes(generation, problem)) return
     if (generation !== tree.current || tree.next !== undefined || tree.isStopping) return
     if (this.rollBack(generation, problem)) return
     if (now() - this.lastRecoveryAt < options.restarts.windowMs) return
@@ -144,6 +145,7 @@ export class Recovery {
 
   /** Others accept for it already; its own connections are worth more than a fresh process. */
   onDeaf(generation: Generation, problem: Failure): void {
+    if (this.failsBeforeItServes(generation, problem)) return
     if (generation !== this.deps.tree.current || this.deps.tree.isStopping) return
     if (!this.rollBack(generation, problem)) this.deps.log('error', problem.cause, { evidence: problem.evidence })
   }
@@ -152,9 +154,11 @@ export class Recovery {
   keepAccepting(): void {
     const { tree, relay } = this.deps
     if (tree.isStopping) return
+    // a canary has one worker's sockets only: callers in the queues of the others would wait; what failed has none
+    const next = tree.next?.phase === 'canary' || tree.next?.phase === 'failed' ? undefined : tree.next
     const isSomebodyAnswering =
       tree.isServing &&
-      [tree.current, tree.next].some((one) =>
+      [tree.current, next].some((one) =>
         one?.workers.some((worker) => worker.isServing && !one.covers.has(worker.index)),
       )
     if (isSomebodyAnswering) relay.stop()
@@ -164,6 +168,16 @@ export class Recovery {
   stop(): void {
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
+  }
+
+  /** A canary is ended by what would only be noted of a generation that serves. */
+  private failsBeforeItServes(generation: Generation, problem: Failure): boolean {
+    if (generation !== this.deps.tree.next) return false
+    // what has failed gives its connections back, and is not cut short by failing again
+    if (generation.phase === 'failed') return true
+    generation.failure ??= problem
+    generation.touch()
+    return true
   }
 
   private afterWorkerDeath(generation: Generation, child: Child): void {
@@ -222,7 +236,7 @@ export class Recovery {
   private replaceInBackground(kind: 'recovery', release: Release, problem: Failure): void {
     const { replacement, log, tree } = this.deps
     replacement()
-      .replace(kind, release, 'serving', problem)
+      .replace(kind, release, 'serving', { why: problem })
       .then((report) => {
         if (report.outcome === 'done') {
           tree.previousRelease = undefined

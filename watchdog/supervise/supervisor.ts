@@ -2,7 +2,13 @@
 import { join } from 'node:path'
 import { describeError } from '../../contracts/errors.ts'
 import { relayListenerName } from '../../contracts/handoff.ts'
-import type { ChildToWatchdog, RestartReport, WatchdogState, WatchdogToChild } from '../../contracts/handoff.ts'
+import type {
+  ChildToWatchdog,
+  GenerationState,
+  RestartReport,
+  WatchdogState,
+  WatchdogToChild,
+} from '../../contracts/handoff.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import type { Native } from '../../native/descriptors.ts'
 import { Door } from '../handoff/door.ts'
@@ -12,6 +18,7 @@ import type { Reports } from '../handoff/reports.ts'
 import { Retirement } from '../handoff/retirement.ts'
 import { Transfer } from '../handoff/transfer.ts'
 import type { TransferDeps } from '../handoff/transfer.ts'
+import { TrialShards } from '../handoff/trial-shards.ts'
 import type { Log } from '../log.ts'
 import type { WatchdogOptions } from '../options.ts'
 import type { Relay } from '../relay/relay.ts'
@@ -51,6 +58,7 @@ export class Supervisor {
   readonly desk: OperatorDesk
   private readonly deps: SupervisorDeps
   private readonly transfer: Transfer
+  private readonly trialShards: TrialShards
   private readonly retirement: Retirement
   private readonly replacement: Replacement
   private readonly recovery: Recovery
@@ -83,6 +91,7 @@ export class Supervisor {
       onRecord: () => this.writeRecord(),
     }
     this.transfer = new Transfer({ ...deps.transfer, native, log, runDir: options.runDir })
+    this.trialShards = new TrialShards(tree, deps.transfer.held)
     this.retirement = new Retirement({ tree, deadlines: options.deadlines, bounds: options.bounds, log, onChange })
     this.recovery = new Recovery({
       options,
@@ -104,18 +113,27 @@ export class Supervisor {
       now,
       wallClock,
       onServing: (generation, from) => {
+        this.trialShards.onServing()
         this.recovery.startProbation(generation, from)
         relay.stop()
         deps.onServing(`generation ${generation.number} serves`)
         this.publish()
       },
-      onGivenBack: (failed, old) => this.giveBackShards(failed, old),
+      onGivenBack: () => {
+        this.trialShards.onFailed()
+        this.recovery.keepAccepting()
+      },
     })
     this.liveness = new Liveness({
       options: options.liveness,
       maxChildBytes: options.bounds.maxChildBytes,
       now,
       generations: () => tree.generations,
+      canary: () => this.tree.canary,
+      onSignals: (child, signals) => {
+        this.tree.canary?.hear(child, signals)
+        this.tree.next?.touch()
+      },
       onSuspect: (generation, child) => this.recovery.onSuspect(generation, child),
       onAnswerAgain: (generation, child) => this.recovery.onAnswerAgain(generation, child),
       onHang: (child, problem) => this.recovery.onHang(child, problem),
@@ -128,6 +146,7 @@ export class Supervisor {
       log,
       state: () => this.state(),
       stop: (deadlineMs) => this.stop(deadlineMs),
+      cutCenters: (forMs) => deps.relay.cutCenters(forMs),
     })
     this.door = new Door({
       native,
@@ -214,11 +233,17 @@ export class Supervisor {
       startedAt: this.startedAt,
       isAdopted: this.isAdopted,
       handover: deps.handover,
-      generations: tree.generations.map((generation) => generation.state()),
+      generations: tree.generations.map((generation) => this.stateOf(generation)),
       heldShards: deps.transfer.held.size,
       relay: deps.relay.state(),
       reports: deps.reports.list(),
     }
+  }
+
+  private stateOf(generation: Generation): GenerationState {
+    const { canary } = this.tree
+    const isTried = canary?.number === generation.number
+    return isTried ? { ...generation.state(), canary: canary.report() } : generation.state()
   }
 
   private onHello(generation: Generation, child: Child, hello: Extract<ChildToWatchdog, { type: 'hello' }>): void {
@@ -233,6 +258,9 @@ export class Supervisor {
       if (generation === this.tree.current && generation.phase === 'serving') child.send({ type: 'lead' })
       if (generation.phase === 'draining') child.send({ type: 'retire' })
     }
+    const { current } = this.tree
+    const isUntold = generation.phase === 'draining' && child.role === 'worker' && !child.isDraining
+    if (isUntold && current !== undefined) this.retirement.order(child, current)
     if (child.isServing) this.recovery.keepAccepting()
     else if (child.isReady) void this.recovery.onReady(generation, child)
     generation.touch()
@@ -241,10 +269,11 @@ export class Supervisor {
   private onMessage(generation: Generation, child: Child, message: ChildToWatchdog): void {
     switch (message.type) {
       case 'deposit':
+        this.trialShards.onDeposit(generation, message.shards)
         this.transfer.deposit(child, message)
         return
       case 'withdraw':
-        if (generation === this.tree.current || generation === this.tree.next) this.transfer.withdraw(message.shards)
+        this.trialShards.withdraw(generation, message.shards)
         return
       case 'ready':
         child.isReady = true
@@ -337,16 +366,6 @@ export class Supervisor {
       goneMs: undefined,
       counts: [],
     }
-  }
-
-  /**
-   * Shards that only a failed generation knew: the old one accepts on them, or they go, so that no caller waits in a
-   * queue nobody reads.
-   */
-  private giveBackShards(failed: Generation, old: Generation | undefined): void {
-    const { held } = this.deps.transfer
-    if (old === undefined || failed.release.workers <= old.release.workers) return
-    for (const { shard } of held.all()) if (shard.shard >= old.release.workers) held.drop(shard)
   }
 
   private showErrors(child: Child): void {

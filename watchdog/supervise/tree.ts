@@ -2,6 +2,7 @@
  * All generations of this host and which of them is what. The only mutable state that the parts of the watchdog share.
  */
 import type { Release } from '../../contracts/handoff.ts'
+import type { Canary } from '../handoff/canary.ts'
 import type { Child } from './child.ts'
 import type { Generation } from './generation.ts'
 import type { RunRecord } from './run-record.ts'
@@ -11,6 +12,8 @@ export class ProcessTree {
   current: Generation | undefined
   /** Being started; never harms `current`. */
   next: Generation | undefined
+  /** While a worker of `next` serves beside `current` and is compared with it. */
+  canary: Canary | undefined
   readonly draining: Generation[] = []
   lastNumber = 0
   /** What ran before the present release, for a rollback. */
