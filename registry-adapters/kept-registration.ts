@@ -1,13 +1,12 @@
 /**
  * One local application at a registry: written, written again after each change and whenever the registry may have
- * forgotten it, renewed where the registry wants that, removed on purpose only. One step at a time, so that a late
- * write can never undo a removal. Errors never end it; `deregister()` and `release()` do.
+ * forgotten it, renewed where the registry wants that, removed on purpose only.
  */
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'
-import type { AdapterDeps, Registration, RegistrationHandle } from '../contracts/registry-adapter.ts'
-import { isSameRegistration, registrationWords } from './registration-words.ts'
-import { WakeablePause } from './wakeable-pause.ts'
+import type { AdapterDeps, Registration } from '../contracts/registry-adapter.ts'
+import { RegistrationLoop, deniedRetryMs, maxRetryMs } from './registration-loop.ts'
+import { registrationWords } from './registration-words.ts'
 
 /** How one registry does it. Each call rejects with a MeshError. */
 export interface RegistrationDriver {
@@ -31,51 +30,12 @@ export interface KeptRegistrationDeps extends Pick<AdapterDeps, 'clock' | 'rando
 }
 
 const firstRetryMs = 250
-/** Longest pause after failures. */
-const maxRetryMs = 5000
-/** A refusal that no repetition heals (permissions) is tried again this rarely. */
-const deniedRetryMs = 30_000
-/** A removal waits this long for the step that is under way, and never more than a third of its own time. */
-const stepGraceMs = 1000
 
-export class KeptRegistration implements RegistrationHandle {
+export class KeptRegistration extends RegistrationLoop {
   private readonly deps: KeptRegistrationDeps
-  private readonly abort = new AbortController()
-  private readonly rest: WakeablePause
-  private readonly running: Promise<void>
-  private wanted: Registration
-  private reached: 'pending' | 'registered' | 'failing' = 'pending'
-  private isCurrent = false
-  private isEnded = false
-  private failures = 0
-
   constructor(registration: Registration, deps: KeptRegistrationDeps) {
-    this.wanted = registration
+    super(registration, deps.clock, deps.after)
     this.deps = deps
-    this.rest = new WakeablePause(deps.clock)
-    this.running = this.run()
-  }
-
-  get state(): 'pending' | 'registered' | 'failing' {
-    return this.reached
-  }
-
-  get registration(): Registration {
-    return this.wanted
-  }
-
-  update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
-    if (this.isEnded) return
-    const next = { ...this.wanted, ...change }
-    if (isSameRegistration(next, this.wanted)) return
-    this.wanted = next
-    this.again()
-  }
-
-  /** The registry may have forgotten it: a new session, a restarted server. */
-  again(): void {
-    this.isCurrent = false
-    this.rest.wake()
   }
 
   /** The registry is away: seen in `state` at once, not only with the next step. */
@@ -99,8 +59,7 @@ export class KeptRegistration implements RegistrationHandle {
   }
 
   private async remove(deadlineMs: number, deadline: AbortSignal): Promise<void> {
-    // the step that is under way may still be a write: it must not come after the removal
-    await this.endOfStep(Math.min(stepGraceMs, deadlineMs / 3))
+    await this.endOfStep(deadlineMs)
     const words = this.words()
     for (let attempt = 0; !deadline.aborted; attempt++) {
       try {
@@ -120,27 +79,7 @@ export class KeptRegistration implements RegistrationHandle {
     this.deps.log.warn(words, 'the registry did not confirm the removal in time')
   }
 
-  release(): void {
-    this.end()
-  }
-
-  /** As `release()`, when the adapter closes. Resolves when nothing is under way any more. */
-  async close(): Promise<void> {
-    this.end()
-    this.abort.abort()
-    await this.running
-  }
-
-  private async run(): Promise<void> {
-    // never inside the caller's turn
-    await this.deps.after
-    while (!this.isEnded) {
-      const pauseMs = await this.step()
-      if (!this.isEnded && pauseMs > 0) await this.rest.wait(pauseMs)
-    }
-  }
-
-  private async step(): Promise<number> {
+  protected async step(): Promise<number> {
     const { driver } = this.deps
     const registration = this.wanted
     const isWrite = !this.isCurrent
@@ -175,12 +114,6 @@ export class KeptRegistration implements RegistrationHandle {
     return Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * this.deps.random())
   }
 
-  private async endOfStep(graceMs: number): Promise<void> {
-    const cancel = this.deps.clock.after(graceMs, () => this.abort.abort())
-    await this.running
-    cancel()
-  }
-
   private pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.deps.clock.after(ms, resolve)
@@ -191,10 +124,7 @@ export class KeptRegistration implements RegistrationHandle {
     })
   }
 
-  private end(): void {
-    if (this.isEnded) return
-    this.isEnded = true
-    this.rest.wake()
+  protected ended(): void {
     this.deps.onEnd(this)
   }
 

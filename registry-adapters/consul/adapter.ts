@@ -1,20 +1,11 @@
 /** Consul as a registry: blocking queries by the health API, registration at the local agent with TTL checks. */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
-import type {
-  AdapterDeps,
-  EndpointListener,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-  RegistryStatus,
-  Subscription,
-} from '../../contracts/registry-adapter.ts'
-import { DesiredState } from '../desired-state.ts'
+import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { HttpClient, jsonOf } from '../http/http-client.ts'
 import type { HttpAnswer } from '../http/http-client.ts'
 import { OneGroup } from '../one-group.ts'
-import { Pulse } from '../pulse.ts'
+import { PulsedAdapter } from '../pulsed-adapter.ts'
 import type { ConsulAdapterConfig } from './config.ts'
 import { ConsulApi } from './consul-api.ts'
 import { InstanceDriver } from './instance-driver.ts'
@@ -25,24 +16,16 @@ const timeoutMs = 5000
 /** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
 const lookedAtShare = 2
 
-export class ConsulAdapter implements RegistryAdapter {
-  readonly name: string
+export class ConsulAdapter extends PulsedAdapter {
   readonly type = 'consul'
-  readonly config = undefined
   private readonly settings: ConsulAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly http: HttpClient
   private readonly api: ConsulApi
   private readonly naming: OneGroup
-  private readonly state: DesiredState
   private readonly polls: ServicePolls
-  private readonly pulse: Pulse
 
   constructor(config: ConsulAdapterConfig, deps: AdapterDeps) {
-    this.name = config.name
-    this.settings = config
-    this.deps = deps
-    this.http = new HttpClient({
+    const http = new HttpClient({
       servers: config.servers,
       tls: config.tls,
       clock: deps.clock,
@@ -52,19 +35,12 @@ export class ConsulAdapter implements RegistryAdapter {
         return token === undefined ? {} : { 'x-consul-token': token }
       },
     })
-    this.api = new ConsulApi(this.http, config)
+    const api = new ConsulApi(http, config)
+    super(config, new InstanceDriver(api), deps)
+    this.settings = config
+    this.http = http
+    this.api = api
     this.naming = new OneGroup(config)
-    this.state = new DesiredState(
-      {
-        registry: config.name,
-        maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.api),
-        onWanted: (key, service) => this.want(key, service),
-        onDoubt: (key) => this.polls.again(key),
-        onUnwanted: (key) => this.polls.remove(key),
-      },
-      deps,
-    )
     this.polls = new ServicePolls({
       waitMs: config.waitMs,
       clock: deps.clock,
@@ -73,33 +49,6 @@ export class ConsulAdapter implements RegistryAdapter {
       onAnswer: (key, answer) => this.answered(key, answer),
       onFailure: (key, error) => this.failed(key, error),
     })
-    this.pulse = new Pulse(
-      {
-        registry: config.name,
-        everyMs: config.pulseMs,
-        ask: async () => {
-          // an empty leader is a cluster that cannot answer
-          const answer = await this.api.ask('/v1/status/leader', {}, { timeoutMs })
-          if (jsonOf(answer, 'the leader') === '') throw new MeshError('E_REGISTRY_UNREACHABLE', 'Consul has no leader')
-        },
-        onLost: (problem) => this.lost(problem),
-        onBack: () => this.back(),
-      },
-      deps,
-    )
-  }
-
-  start(): void {
-    this.pulse.start()
-  }
-
-  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.state.services.subscribe(service, listener)
-  }
-
-  register(registration: Registration): RegistrationHandle {
-    this.naming.check(registration.service)
-    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
@@ -108,32 +57,50 @@ export class ConsulAdapter implements RegistryAdapter {
     return this.naming.keys(Object.keys(json !== null && typeof json === 'object' ? json : {}), limit)
   }
 
-  status(): RegistryStatus {
-    const { isAlive, problem } = this.pulse
-    return this.state.status({
-      type: this.type,
-      connected: isAlive && !this.state.isAllRefused,
-      server: isAlive ? this.http.server : undefined,
-      problem: this.state.problem(problem),
-    })
+  protected get server(): string | undefined {
+    return this.http.server
   }
 
-  async close(): Promise<void> {
-    this.state.services.close()
-    this.pulse.close()
-    this.polls.close()
-    await this.state.registrations.close()
-    this.http.close()
+  /** An empty leader is a cluster that cannot answer. */
+  protected async ping(): Promise<void> {
+    const answer = await this.api.ask('/v1/status/leader', {}, { timeoutMs })
+    if (jsonOf(answer, 'the leader') === '') throw new MeshError('E_REGISTRY_UNREACHABLE', 'Consul has no leader')
   }
 
-  private want(key: ServiceKey, service: ServiceName): void {
-    if (!this.naming.has(service)) {
-      this.state.answerNothing(key)
-      return
-    }
+  protected canHave(service: ServiceName): boolean {
+    return this.naming.has(service)
+  }
+
+  protected checkAnnounced(service: ServiceName): void {
+    this.naming.check(service)
+  }
+
+  protected follow(key: ServiceKey, service: ServiceName): void {
     this.polls.add(key, service.name)
-    const { isLost, problem } = this.pulse
-    if (isLost && problem !== undefined) this.state.answerLost(key, problem)
+  }
+
+  protected again(key: ServiceKey): void {
+    this.polls.again(key)
+  }
+
+  protected release(key: ServiceKey): void {
+    this.polls.remove(key)
+  }
+
+  protected lost(): void {
+    this.polls.pause()
+  }
+
+  protected back(): void {
+    this.polls.resume()
+  }
+
+  protected stop(): void {
+    this.polls.close()
+  }
+
+  protected closeClient(): void {
+    this.http.close()
   }
 
   private ask(name: string, index: bigint, waitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
@@ -182,15 +149,5 @@ export class ConsulAdapter implements RegistryAdapter {
       return
     }
     this.state.refused(key, error)
-  }
-
-  private lost(problem: MeshError): void {
-    this.polls.pause()
-    this.state.lost(problem)
-  }
-
-  private back(): void {
-    this.state.back()
-    this.polls.resume()
   }
 }

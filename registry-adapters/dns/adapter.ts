@@ -4,27 +4,24 @@
  */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
-import type {
-  AdapterDeps,
-  EndpointListener,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-  RegistryStatus,
-  Subscription,
-} from '../../contracts/registry-adapter.ts'
-import { DesiredState } from '../desired-state.ts'
+import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { OneGroup } from '../one-group.ts'
-import { Pulse } from '../pulse.ts'
+import { PulsedAdapter } from '../pulsed-adapter.ts'
 import { Addresses, machineFamilies } from './addresses.ts'
 import type { DnsAdapterConfig } from './config.ts'
 import { DnsClient } from './dns-client.ts'
 import { isDnsName } from './names.ts'
 import { lookUp } from './service-lookup.ts'
+import { Turns } from './turns.ts'
 import { fileContent, nameServersIn } from './system-files.ts'
 
 const minRetryMs = 1000
 const maxRetryMs = 30_000
+/**
+ * Services that are looked up at the same time. The others wait as names: a thousand looks under way, with twenty
+ * questions each, would live long enough to be taken for old by the collector (200 MiB more, measured).
+ */
+const maxLooks = 32
 
 interface Watched {
   readonly name: string
@@ -35,24 +32,19 @@ interface Watched {
   isAgain: boolean
 }
 
-export class DnsAdapter implements RegistryAdapter {
-  readonly name: string
+export class DnsAdapter extends PulsedAdapter {
   readonly type = 'dns'
-  readonly config = undefined
   private readonly settings: DnsAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly client: DnsClient
   private readonly addresses: Addresses
   private readonly naming: OneGroup
-  private readonly state: DesiredState
-  private readonly pulse: Pulse
+  private readonly turns = new Turns(maxLooks)
   private readonly watched = new Map<ServiceKey, Watched>()
   private isClosed = false
 
   constructor(config: DnsAdapterConfig, deps: AdapterDeps) {
-    this.name = config.name
+    super(config, undefined, deps)
     this.settings = config
-    this.deps = deps
     const listed = fileContent('/etc/resolv.conf', deps.clock, nameServersIn)
     this.client = new DnsClient({
       servers: () => (config.servers.length > 0 ? config.servers : listed()),
@@ -62,39 +54,6 @@ export class DnsAdapter implements RegistryAdapter {
     })
     this.addresses = new Addresses({ client: this.client, families: config.families ?? machineFamilies })
     this.naming = new OneGroup(config)
-    this.state = new DesiredState(
-      {
-        registry: config.name,
-        maxEndpoints: config.maxEndpoints,
-        driver: undefined,
-        onWanted: (key, service) => this.want(key, service),
-        onDoubt: (key) => this.look(key),
-        onUnwanted: (key) => this.release(key),
-      },
-      deps,
-    )
-    this.pulse = new Pulse(
-      {
-        registry: config.name,
-        everyMs: config.pulseMs,
-        ask: () => this.ping(),
-        onLost: (problem) => this.lost(problem),
-        onBack: () => this.back(),
-      },
-      deps,
-    )
-  }
-
-  start(): void {
-    this.pulse.start()
-  }
-
-  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.state.services.subscribe(service, listener)
-  }
-
-  register(registration: Registration): RegistrationHandle {
-    return this.state.registrations.register(registration)
   }
 
   /** DNS does not say which names it has; that somebody answers is known afterwards. */
@@ -103,25 +62,8 @@ export class DnsAdapter implements RegistryAdapter {
     return []
   }
 
-  status(): RegistryStatus {
-    const { isAlive, problem } = this.pulse
-    return this.state.status({
-      type: this.type,
-      connected: isAlive && !this.state.isAllRefused,
-      server: isAlive ? this.client.server : undefined,
-      problem: this.state.problem(problem),
-    })
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true
-    this.state.services.close()
-    this.pulse.close()
-    for (const key of this.watched.keys()) this.release(key)
-  }
-
   /** Any word of a name server is a sign of life; what it says of single names is a matter of theirs. */
-  private async ping(): Promise<void> {
+  protected async ping(): Promise<void> {
     const above = this.settings.query.replace(/^.*\{service\}\.?/, '')
     await this.client.ask(isDnsName(above) ? above : '.', 'SOA').catch((error: unknown) => {
       const { code } = error as MeshError
@@ -129,16 +71,53 @@ export class DnsAdapter implements RegistryAdapter {
     })
   }
 
-  private want(key: ServiceKey, service: ServiceName): void {
-    const name = this.settings.query.replace('{service}', service.name)
-    if (!this.naming.has(service) || !this.isAskedFor(service.name) || !isDnsName(name)) {
-      this.state.answerNothing(key)
-      return
-    }
+  protected get server(): string | undefined {
+    return this.client.server
+  }
+
+  protected canHave(service: ServiceName): boolean {
+    return this.naming.has(service) && this.isAskedFor(service.name) && isDnsName(this.nameOf(service))
+  }
+
+  /** Nothing can be announced, whatever its name. */
+  protected checkAnnounced(): void {}
+
+  protected follow(key: ServiceKey, service: ServiceName): void {
+    const name = this.nameOf(service)
     this.watched.set(key, { name, cancel: undefined, failures: 0, isLooking: false, isAgain: false })
-    const { isAlive, isLost, problem } = this.pulse
-    if (isAlive) this.look(key)
-    else if (isLost && problem !== undefined) this.state.answerLost(key, problem)
+    if (this.pulse.isAlive) this.again(key)
+  }
+
+  protected release(key: ServiceKey): void {
+    this.watched.get(key)?.cancel?.()
+    this.watched.delete(key)
+  }
+
+  protected again(key: ServiceKey): void {
+    const watched = this.watched.get(key)
+    if (watched === undefined) return
+    if (watched.isLooking) watched.isAgain = true
+    else void this.lookOnce(key, watched)
+  }
+
+  protected lost(): void {
+    for (const watched of this.watched.values()) watched.cancel?.()
+  }
+
+  protected back(): void {
+    for (const key of this.watched.keys()) this.again(key)
+  }
+
+  protected stop(): void {
+    this.isClosed = true
+    for (const key of this.watched.keys()) this.release(key)
+  }
+
+  /** It has a socket only while a question is under way. */
+  protected closeClient(): void {}
+
+  private nameOf({ name }: ServiceName): string {
+    return this.settings.query.replace('{service}', name)
   }
 
   private isAskedFor(name: string): boolean {
@@ -149,25 +128,17 @@ export class DnsAdapter implements RegistryAdapter {
     )
   }
 
-  private release(key: ServiceKey): void {
-    this.watched.get(key)?.cancel?.()
-    this.watched.delete(key)
-  }
-
-  private look(key: ServiceKey): void {
-    const watched = this.watched.get(key)
-    if (watched === undefined) return
-    if (watched.isLooking) watched.isAgain = true
-    else void this.lookOnce(key, watched)
-  }
-
   private async lookOnce(key: ServiceKey, watched: Watched): Promise<void> {
     watched.cancel?.()
     watched.isLooking = true
     watched.isAgain = false
     let nextMs: number
     try {
-      const { endpoints, ttlMs, lost } = await lookUp(watched.name, this.settings, this.client, this.addresses)
+      const look = await this.turns.run(async () =>
+        this.isOver(key, watched) ? undefined : lookUp(watched.name, this.settings, this.client, this.addresses),
+      )
+      if (look === undefined) return
+      const { endpoints, ttlMs, lost } = look
       nextMs = Math.min(Math.max(ttlMs, this.settings.minRefreshMs), this.settings.maxRefreshMs)
       watched.failures = 0
       this.deps.metrics.count('dns_lookups', { registry: this.name, result: endpoints.length > 0 ? 'ok' : 'none' })
@@ -187,8 +158,8 @@ export class DnsAdapter implements RegistryAdapter {
     } finally {
       watched.isLooking = false
     }
-    if (watched.isAgain) this.look(key)
-    else watched.cancel = this.deps.clock.after(nextMs, () => this.look(key))
+    if (watched.isAgain) this.again(key)
+    else watched.cancel = this.deps.clock.after(nextMs, () => this.again(key))
   }
 
   private isOver(key: ServiceKey, watched: Watched): boolean {
@@ -199,15 +170,5 @@ export class DnsAdapter implements RegistryAdapter {
     // the pulse decides whether the name servers are away; that of one name may be, behind a server that is there
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') this.pulse.now()
     this.state.refused(key, error)
-  }
-
-  private lost(problem: MeshError): void {
-    for (const watched of this.watched.values()) watched.cancel?.()
-    this.state.lost(problem)
-  }
-
-  private back(): void {
-    this.state.back()
-    for (const key of this.watched.keys()) this.look(key)
   }
 }

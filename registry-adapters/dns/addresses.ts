@@ -4,8 +4,8 @@
  */
 import { networkInterfaces } from 'node:os'
 import type { MeshError } from '../../contracts/errors.ts'
-import type { DnsClient } from './dns-client.ts'
-import { addressesIn } from './records.ts'
+import type { DnsAnswer, DnsClient } from './dns-client.ts'
+import { addressesBeside, addressesIn } from './records.ts'
 import type { Said } from './records.ts'
 
 export type Family = 'A' | 'AAAA'
@@ -54,6 +54,18 @@ export class Addresses {
     const asked = this.ask(name).finally(() => this.running.delete(name))
     this.running.set(name, asked)
     return asked
+  }
+
+  /**
+   * What an answer says beside what it was asked for, by name: its addresses in any family that is asked for. Servers
+   * that send them send all that they have, as room permits; where the other family found none, the same instance is
+   * reached by this one. Who names a target may lead to any address, so it is believed as the target is.
+   */
+  told(packet: DnsAnswer): ReadonlyMap<string, Resolved> {
+    const told = new Map<string, Resolved>()
+    for (const [name, { values, ttlMs }] of addressesBeside(packet, this.options.families()))
+      told.set(name, { addresses: [...new Set(values)].sort(), ttlMs })
+    return told
   }
 
   private async ask(name: string): Promise<Resolved> {

@@ -9,6 +9,7 @@ import { decode, encode } from 'dns-packet'
 import type { DecodedPacket } from 'dns-packet'
 import type { Clock } from '../../contracts/clock.ts'
 import { describeError, MeshError } from '../../contracts/errors.ts'
+import { Turns } from './turns.ts'
 
 /** What a packet says; the types of the library know no return code. */
 export type DnsAnswer = DecodedPacket & { readonly rcode?: string }
@@ -44,8 +45,11 @@ const maxStrangers = 16
 
 export class DnsClient {
   private readonly options: DnsClientOptions
-  private readonly waiting: (() => void)[] = []
-  private active = 0
+  private readonly turns = new Turns(
+    maxActive,
+    maxWaiting,
+    () => new MeshError('E_REGISTRY_TIMEOUT', `${maxWaiting} questions wait already`),
+  )
   private first = 0
   private answering: NameServer | undefined
 
@@ -64,28 +68,7 @@ export class DnsClient {
    * nonsense).
    */
   async ask(name: string, type: RecordType): Promise<DnsAnswer> {
-    await this.place(name)
-    try {
-      return await this.askAll(name, type)
-    } finally {
-      this.active--
-      this.waiting.shift()?.()
-    }
-  }
-
-  private place(name: string): Promise<void> {
-    if (this.active < maxActive) {
-      this.active++
-      return Promise.resolve()
-    }
-    if (this.waiting.length >= maxWaiting)
-      return Promise.reject(new MeshError('E_REGISTRY_TIMEOUT', `${name}: ${maxWaiting} questions wait already`))
-    return new Promise((resolve) =>
-      this.waiting.push(() => {
-        this.active++
-        resolve()
-      }),
-    )
+    return this.turns.run(() => this.askAll(name, type))
   }
 
   private async askAll(name: string, type: RecordType): Promise<DnsAnswer> {

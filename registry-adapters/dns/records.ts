@@ -46,6 +46,23 @@ export function targetsIn(packet: DnsAnswer, name: string): Said<SrvTarget> {
   })
 }
 
+/** Addresses of these families that came along for names which the answer names, by name. */
+export function addressesBeside(
+  packet: DnsAnswer,
+  families: readonly ('A' | 'AAAA')[],
+): ReadonlyMap<string, Pick<Said<string>, 'values' | 'ttlMs'>> {
+  const byName = new Map<string, { readonly values: string[]; ttlMs: number }>()
+  for (const record of packet.additionals ?? []) {
+    const { type, name, data } = record as { type: string; name: string; data?: unknown }
+    if (!(families as readonly string[]).includes(type) || typeof data !== 'string' || isIP(data) === 0) continue
+    const said = byName.get(plain(name)) ?? { values: [], ttlMs: Infinity }
+    said.values.push(data)
+    said.ttlMs = Math.min(said.ttlMs, ttlOf(record) * 1000)
+    byName.set(plain(name), said)
+  }
+  return byName
+}
+
 function read<T>(
   packet: DnsAnswer,
   name: string,

@@ -22,6 +22,8 @@ export interface Look {
 
 /** Targets of one service that are looked up; the others of the list are left out. */
 const maxTargets = 1000
+/** Times as many instances as are taken are looked at: targets and their addresses multiply. */
+const lookedAtShare = 2
 /** The largest weight that an endpoint has. */
 const maxWeight = 10_000
 /** A target of weight 0 among others that have one: chosen very seldom. */
@@ -32,39 +34,51 @@ const partMs = 5000
 /** Rejects with a MeshError when nothing could be heard. */
 export async function lookUp(
   name: string,
-  { record, port }: Pick<DnsAdapterConfig, 'record' | 'port'>,
+  { record, port, maxEndpoints }: Pick<DnsAdapterConfig, 'record' | 'port' | 'maxEndpoints'>,
   client: Pick<DnsClient, 'ask'>,
   addresses: Addresses,
 ): Promise<Look> {
-  if (record === 'srv') return lookUpTargets(name, client, addresses)
+  if (record === 'srv') return lookUpTargets(name, client, addresses, maxEndpoints * lookedAtShare)
   const { addresses: found, ttlMs } = await addresses.resolve(name)
   return { endpoints: found.map((address) => endpointAt(address, port, { metadata: { host: name } })), ttlMs, lost: 0 }
 }
 
-async function lookUpTargets(name: string, client: Pick<DnsClient, 'ask'>, addresses: Addresses): Promise<Look> {
-  let said = targetsIn(await client.ask(name, 'SRV'), name)
-  if (said.alias !== undefined) said = targetsIn(await client.ask(said.alias, 'SRV'), said.alias)
+async function lookUpTargets(
+  name: string,
+  client: Pick<DnsClient, 'ask'>,
+  addresses: Addresses,
+  most: number,
+): Promise<Look> {
+  let answer = await client.ask(name, 'SRV')
+  let said = targetsIn(answer, name)
+  if (said.alias !== undefined) {
+    answer = await client.ask(said.alias, 'SRV')
+    said = targetsIn(answer, said.alias)
+  }
+  const told = addresses.told(answer)
   const targets = said.values.filter(({ host }) => isDnsName(host)).slice(0, maxTargets)
-  const found = await Promise.allSettled(targets.map(({ host }) => addresses.resolve(host)))
+  const found = await Promise.allSettled(targets.map(async ({ host }) => told.get(host) ?? addresses.resolve(host)))
   let { ttlMs } = said
   const lost = found.filter((one) => one.status === 'rejected')
   if (lost.length === targets.length && lost.length > 0) throw lost[0]!.reason as MeshError
   if (lost.length > 0) ttlMs = Math.min(ttlMs, partMs)
   const first = Math.min(...targets.map(({ priority }) => priority))
   const weightOf = weights(targets)
-  const endpoints = targets.flatMap((target, index) => {
+  const endpoints: Endpoint[] = []
+  for (const [index, target] of targets.entries()) {
     const one = found[index]!
-    if (one.status === 'rejected') return []
+    if (one.status === 'rejected') continue
     ttlMs = Math.min(ttlMs, one.value.ttlMs)
-    return one.value.addresses.map((address) =>
-      endpointAt(address, target.port, {
-        weight: weightOf(target),
-        // those of later priorities are the last choice
-        healthy: target.priority === first,
-        metadata: { host: target.host, 'srv.priority': String(target.priority) },
-      }),
-    )
-  })
+    for (const address of one.value.addresses.slice(0, most - endpoints.length))
+      endpoints.push(
+        endpointAt(address, target.port, {
+          weight: weightOf(target),
+          // those of later priorities are the last choice
+          healthy: target.priority === first,
+          metadata: { host: target.host, 'srv.priority': String(target.priority) },
+        }),
+      )
+  }
   return { endpoints, ttlMs, lost: lost.length }
 }
 

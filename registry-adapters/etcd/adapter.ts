@@ -4,20 +4,11 @@
  */
 import type { Endpoint, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
-import type {
-  AdapterDeps,
-  EndpointListener,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-  RegistryStatus,
-  Subscription,
-} from '../../contracts/registry-adapter.ts'
-import { DesiredState } from '../desired-state.ts'
+import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { HttpClient } from '../http/http-client.ts'
 import { OneGroup } from '../one-group.ts'
 import { readPlainInstance } from '../plain-instance.ts'
-import { Pulse } from '../pulse.ts'
+import { PulsedAdapter } from '../pulsed-adapter.ts'
 import type { EtcdAdapterConfig } from './config.ts'
 import { EtcdApi } from './etcd-api.ts'
 import type { KeyValue, WatchWord } from './etcd-api.ts'
@@ -42,17 +33,12 @@ interface Listed {
   missed: WatchWord['events'][number][]
 }
 
-export class EtcdAdapter implements RegistryAdapter {
-  readonly name: string
+export class EtcdAdapter extends PulsedAdapter {
   readonly type = 'etcd'
-  readonly config = undefined
   private readonly settings: EtcdAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly http: HttpClient
   private readonly api: EtcdApi
   private readonly naming: OneGroup
-  private readonly state: DesiredState
-  private readonly pulse: Pulse
   private readonly listed = new Map<ServiceKey, Listed>()
   private waiting: ServiceKey[] = []
   private questions = 0
@@ -60,52 +46,19 @@ export class EtcdAdapter implements RegistryAdapter {
   private isClosed = false
 
   constructor(config: EtcdAdapterConfig, deps: AdapterDeps) {
-    this.name = config.name
-    this.settings = config
-    this.deps = deps
-    this.http = new HttpClient({
+    const http = new HttpClient({
       servers: config.servers,
       tls: config.tls,
       clock: deps.clock,
       random: deps.random,
-      headers: () => (this.api.token === undefined ? {} : { authorization: this.api.token }),
+      headers: () => (api.token === undefined ? {} : { authorization: api.token }),
     })
-    this.api = new EtcdApi(this.http, config.credentials)
+    const api: EtcdApi = new EtcdApi(http, config.credentials)
+    super(config, new InstanceDriver(api, config.prefix, config.leaseMs), deps)
+    this.settings = config
+    this.http = http
+    this.api = api
     this.naming = new OneGroup(config)
-    this.state = new DesiredState(
-      {
-        registry: config.name,
-        maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.api, config.prefix, config.leaseMs),
-        onWanted: (key, service) => this.want(key, service),
-        onDoubt: (key) => this.ask(key),
-        onUnwanted: (key) => this.listed.delete(key),
-      },
-      deps,
-    )
-    this.pulse = new Pulse(
-      {
-        registry: config.name,
-        everyMs: config.pulseMs,
-        ask: () => this.api.ping(),
-        onLost: (problem) => this.lost(problem),
-        onBack: () => this.back(),
-      },
-      deps,
-    )
-  }
-
-  start(): void {
-    this.pulse.start()
-  }
-
-  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.state.services.subscribe(service, listener)
-  }
-
-  register(registration: Registration): RegistrationHandle {
-    this.naming.check(registration.service)
-    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
@@ -114,37 +67,28 @@ export class EtcdAdapter implements RegistryAdapter {
     return this.naming.keys(new Set(kvs.map(({ key }) => key.slice(prefix.length + 1).split('/')[0]!)), limit)
   }
 
-  status(): RegistryStatus {
-    const { isAlive, problem } = this.pulse
-    return this.state.status({
-      type: this.type,
-      connected: isAlive && !this.state.isAllRefused,
-      server: isAlive ? this.http.server : undefined,
-      problem: this.state.problem(problem),
-    })
+  protected get server(): string | undefined {
+    return this.http.server
   }
 
-  async close(): Promise<void> {
-    this.isClosed = true
-    this.state.services.close()
-    this.pulse.close()
-    this.watch?.abort()
-    await this.state.registrations.close()
-    this.http.close()
+  protected ping(): Promise<void> {
+    return this.api.ping()
   }
 
-  private want(key: ServiceKey, service: ServiceName): void {
-    if (!this.naming.has(service)) {
-      this.state.answerNothing(key)
-      return
-    }
+  protected canHave(service: ServiceName): boolean {
+    return this.naming.has(service)
+  }
+
+  protected checkAnnounced(service: ServiceName): void {
+    this.naming.check(service)
+  }
+
+  protected follow(key: ServiceKey, service: ServiceName): void {
     this.listed.set(key, { service: service.name, instances: new Map(), isListing: false, missed: [] })
-    const { isAlive, isLost, problem } = this.pulse
-    if (isAlive) this.ask(key)
-    else if (isLost && problem !== undefined) this.state.answerLost(key, problem)
+    if (this.pulse.isAlive) this.again(key)
   }
 
-  private ask(key: ServiceKey): void {
+  protected again(key: ServiceKey): void {
     if (!this.waiting.includes(key)) this.waiting.push(key)
     this.go()
   }
@@ -179,7 +123,7 @@ export class EtcdAdapter implements RegistryAdapter {
     } finally {
       listed.isListing = false
       this.questions--
-      if (listed.missed.length >= maxMissed) this.ask(key)
+      if (listed.missed.length >= maxMissed) this.again(key)
       this.go()
     }
   }
@@ -218,13 +162,24 @@ export class EtcdAdapter implements RegistryAdapter {
     )
   }
 
-  private lost(problem: MeshError): void {
-    this.watch?.abort()
-    this.state.lost(problem)
+  protected release(key: ServiceKey): void {
+    this.listed.delete(key)
   }
 
-  private back(): void {
-    this.state.back()
+  protected lost(): void {
+    this.watch?.abort()
+  }
+
+  protected stop(): void {
+    this.isClosed = true
+    this.watch?.abort()
+  }
+
+  protected closeClient(): void {
+    this.http.close()
+  }
+
+  protected back(): void {
     void this.watchAll()
   }
 
@@ -241,7 +196,7 @@ export class EtcdAdapter implements RegistryAdapter {
         const isOver = this.api.watch(`${this.settings.prefix}/`, revision + 1n, watchSilenceMs, watch.signal, (word) =>
           this.heard(word),
         )
-        for (const key of this.listed.keys()) this.ask(key)
+        for (const key of this.listed.keys()) this.again(key)
         await isOver
       } catch (error) {
         if (watch.signal.aborted) return
@@ -276,13 +231,13 @@ export class EtcdAdapter implements RegistryAdapter {
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') {
       this.pulse.now()
       this.deps.clock.after(watchRetryMs, () => {
-        if (this.pulse.isAlive) this.ask(key)
+        if (this.pulse.isAlive) this.again(key)
       })
       return
     }
     this.state.refused(key, error)
     this.deps.clock.after(10_000, () => {
-      if (this.state.isRefused(key)) this.ask(key)
+      if (this.state.isRefused(key)) this.again(key)
     })
   }
 }

@@ -8,6 +8,8 @@ import type { HttpClient } from '../http/http-client.ts'
 export interface KeyValue {
   readonly key: string
   readonly value: string
+  /** Of the last change of the key. */
+  readonly revision: bigint
 }
 
 export interface Range {
@@ -15,10 +17,8 @@ export interface Range {
   readonly kvs: readonly KeyValue[]
 }
 
-export interface WatchEvent {
+export interface WatchEvent extends KeyValue {
   readonly isRemoval: boolean
-  readonly key: string
-  readonly value: string
 }
 
 export interface WatchWord {
@@ -30,7 +30,8 @@ const timeoutMs = 5000
 
 interface Reply {
   readonly header?: { readonly revision?: string }
-  readonly kvs?: readonly { readonly key: string; readonly value?: string; readonly lease?: string }[]
+  readonly kvs?: unknown
+  readonly succeeded?: boolean
   readonly ID?: string
   readonly TTL?: string
   readonly result?: Reply & {
@@ -39,7 +40,7 @@ interface Reply {
     readonly TTL?: string
     readonly events?: readonly {
       readonly type?: string
-      readonly kv: { readonly key: string; readonly value?: string }
+      readonly kv: unknown
     }[]
   }
   readonly token?: string
@@ -66,6 +67,37 @@ export class EtcdApi {
   async list(prefix: string, signal?: AbortSignal): Promise<Range> {
     const reply = await this.call('kv/range', { key: base64(prefix), range_end: base64(prefixEnd(prefix)) }, signal)
     return { revision: revisionOf(reply), kvs: keyValues(reply.kvs) }
+  }
+
+  /** A key as it was at a revision, 0 = now; undefined = it was not there. Rejects E_REGISTRY_STALE: compacted. */
+  async get(key: string, revision: bigint, signal?: AbortSignal): Promise<KeyValue | undefined> {
+    try {
+      const reply = await this.call('kv/range', { key: base64(key), revision: String(revision) }, signal)
+      return keyValues(reply.kvs)[0]
+    } catch (error) {
+      const { code, message } = error as MeshError
+      if (code !== 'E_REGISTRY_PROTOCOL' || !message.includes('compacted')) throw error
+      throw new MeshError('E_REGISTRY_STALE', message)
+    }
+  }
+
+  /**
+   * Sets or (undefined) removes a key whose last change has the revision, 0 = it does not exist. The revision of the
+   * change, or undefined when the key is another one.
+   */
+  async compareAndSet(
+    key: string,
+    value: string | undefined,
+    expected: bigint,
+    signal?: AbortSignal,
+  ): Promise<bigint | undefined> {
+    const act =
+      value === undefined
+        ? { request_delete_range: { key: base64(key) } }
+        : { request_put: { key: base64(key), value: base64(value) } }
+    const compare = { key: base64(key), target: 'MOD', result: 'EQUAL', mod_revision: String(expected) }
+    const reply = await this.call('kv/txn', { compare: [compare], success: [act] }, signal)
+    return reply.succeeded === true ? revisionOf(reply) : undefined
   }
 
   /** The leader must answer, not only this member. */
@@ -216,17 +248,21 @@ function readReply(json: string): Reply | undefined {
 }
 
 function revisionOf({ header }: Reply): bigint {
-  const revision: unknown = header?.revision
-  return typeof revision === 'string' && /^\d{1,19}$/.test(revision) ? BigInt(revision) : 0n
+  return bigOf(header?.revision)
+}
+
+function bigOf(value: unknown): bigint {
+  return typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : 0n
 }
 
 /** Those that are pairs of texts. */
 function keyValues(list: unknown): KeyValue[] {
   if (!Array.isArray(list)) return []
   const found: KeyValue[] = []
-  for (const one of list as ({ key?: unknown; value?: unknown } | null)[]) {
-    const { key, value = '' } = one ?? {}
-    if (typeof key === 'string' && typeof value === 'string') found.push({ key: text(key), value: text(value) })
+  for (const one of list as ({ key?: unknown; value?: unknown; mod_revision?: unknown } | null)[]) {
+    const { key, value = '', mod_revision: revision } = one ?? {}
+    if (typeof key === 'string' && typeof value === 'string')
+      found.push({ key: text(key), value: text(value), revision: bigOf(revision) })
   }
   return found
 }

@@ -29,6 +29,8 @@ export type EndpointFileResult =
 /** Larger files are refused: 10,000 instances fit several times. */
 export const maxEndpointFileBytes = 8 * 1024 * 1024
 const maxProblems = 20
+const maxEndpoints = 10_000
+const tooLong = `too big: expected array to have <=${maxEndpoints} items`
 /** 10,000 instances with all their fields and some metadata. */
 const endpointFileBounds = { documentNodes: 800_000, nodes: 800_000 }
 const maxDepth = 16
@@ -60,13 +62,14 @@ const fileSchema = z.strictObject({
     .string()
     .refine((value) => parseServiceName(value) !== undefined, 'allowed is name, GROUP@@name or namespace/GROUP@@name'),
   protectThreshold: z.number().min(0).max(1).default(0),
-  endpoints: z.array(endpointSchema).max(10_000),
+  endpoints: z.array(endpointSchema).max(maxEndpoints, tooLong),
 })
 
 /** Reads the text of one file. `name` is what problems call it. Never throws. */
 export function readEndpointFile(name: string, source: string, allowLoopback: boolean): EndpointFileResult {
   const excess = yamlExcess(source, endpointFileBounds)
   if (excess !== undefined) return { ok: false, problems: [`${name}:${excess.line}: ${excess.message}`] }
+  if (isTooLong(source)) return { ok: false, problems: [`${name}:1: endpoints: ${tooLong}`] }
   const counter = new LineCounter()
   const document = parseDocument(source, { lineCounter: counter, prettyErrors: false, uniqueKeys: false })
   const problems: string[] = []
@@ -118,6 +121,20 @@ export function readEndpointFile(name: string, source: string, allowLoopback: bo
       protectThreshold: parsed.data.protectThreshold,
       endpoints: [...endpoints.keys()].sort().map((id) => endpoints.get(id)!),
     },
+  }
+}
+
+/**
+ * Whether a JSON text lists too many instances. Asked first, since composing what is thrown away then would hold
+ * control up for seconds; what is no JSON, or anything else, is judged with its line later.
+ */
+function isTooLong(source: string): boolean {
+  if (!/^\s*\{/.test(source)) return false
+  try {
+    const { endpoints } = JSON.parse(source) as { readonly endpoints?: unknown }
+    return Array.isArray(endpoints) && endpoints.length > maxEndpoints
+  } catch {
+    return false
   }
 }
 

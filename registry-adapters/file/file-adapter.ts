@@ -19,8 +19,9 @@ import type {
   RegistryStatus,
   Subscription,
 } from '../../contracts/registry-adapter.ts'
-import { maxEndpointFileBytes, readEndpointFile } from './endpoint-file.ts'
+import { maxEndpointFileBytes } from './endpoint-file.ts'
 import type { EndpointFile } from './endpoint-file.ts'
+import type { ReadEndpoints } from './endpoint-file-reader.ts'
 
 export interface FileAdapterConfig {
   /** Name of the registry in `agent.yaml`. */
@@ -44,6 +45,8 @@ const maxEndpointFiles = 10_000
 const settleMs = 30
 const defaultPollMs = 5000
 const defaultConfirmAfterMs = 1000
+/** A file whose reading was cut short is not read again before, unless it changes: it may cost seconds each time. */
+const unreadRestMs = 60_000
 
 interface KnownFile {
   /** Size, time and inode of what was read last; another one is read again. */
@@ -52,6 +55,8 @@ interface KnownFile {
   readonly content: EndpointFile | undefined
   /** Why the present content is not used. */
   readonly problems: readonly string[]
+  /** Set where nothing is known about what is in the file: then it is read again, changed or not; monotonic ms. */
+  readonly readAgainAt?: number
 }
 
 interface FileWatch {
@@ -68,6 +73,8 @@ export class FileAdapter implements RegistryAdapter {
   readonly config = undefined
   private readonly settings: FileAdapterConfig
   private readonly deps: AdapterDeps
+  private readonly readEndpoints: ReadEndpoints
+  private readonly closing = new AbortController()
   private files = new Map<string, KnownFile>()
   private services = new Map<ServiceKey, EndpointFile>()
   private readonly watches = new Map<ServiceKey, FileWatch>()
@@ -82,10 +89,11 @@ export class FileAdapter implements RegistryAdapter {
   private isStale = false
   private lastHeardAt = 0
 
-  constructor(config: FileAdapterConfig, deps: AdapterDeps) {
+  constructor(config: FileAdapterConfig, deps: AdapterDeps, readEndpoints: ReadEndpoints) {
     this.name = config.name
     this.settings = config
     this.deps = deps
+    this.readEndpoints = readEndpoints
   }
 
   start(): void {
@@ -144,6 +152,7 @@ export class FileAdapter implements RegistryAdapter {
 
   async close(): Promise<void> {
     this.isClosed = true
+    this.closing.abort()
     this.cancelPoll?.()
     this.cancelSoon?.()
     this.cancelConfirm?.()
@@ -185,7 +194,10 @@ export class FileAdapter implements RegistryAdapter {
     this.watchDirectory()
     const names = (await readdir(this.settings.directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/i.test(name)).sort()
     const files = new Map<string, KnownFile>()
-    for (const name of names.slice(0, maxEndpointFiles)) files.set(name, await this.readOne(name))
+    for (const name of names.slice(0, maxEndpointFiles)) {
+      if (this.isClosed) return
+      files.set(name, await this.readOne(name))
+    }
     if (names.length > maxEndpointFiles)
       this.complain(
         `${names[maxEndpointFiles]}: ${names.length} files, allowed ${maxEndpointFiles}; this one and later ones are not read`,
@@ -199,16 +211,20 @@ export class FileAdapter implements RegistryAdapter {
   private async readOne(name: string): Promise<KnownFile> {
     const path = join(this.settings.directory, name)
     const before = this.files.get(name)
+    const now = this.deps.clock.monotonic()
     let stamp = ''
     let problems: readonly string[]
+    let unread: Pick<KnownFile, 'readAgainAt'> = {}
     try {
       const found = await stat(path)
       stamp = `${found.ino} ${found.size} ${found.mtimeMs}`
-      if (before?.stamp === stamp) return before
+      if (before?.stamp === stamp && now < (before.readAgainAt ?? Infinity)) return before
       if (found.size > maxEndpointFileBytes)
         problems = [`${name}: ${found.size} bytes, allowed ${maxEndpointFileBytes}`]
       else {
-        const result = readEndpointFile(name, await readFile(path, 'utf8'), this.settings.allowLoopback)
+        const source = await readFile(path, 'utf8')
+        const { allowLoopback } = this.settings
+        const result = await this.readEndpoints({ name, source, allowLoopback }, this.closing.signal)
         if (result.ok) {
           if (before !== undefined && before.problems.length > 0)
             this.deps.log.info({ registry: this.name }, `${name}: good again`)
@@ -218,14 +234,16 @@ export class FileAdapter implements RegistryAdapter {
       }
     } catch (error) {
       problems = [`${name}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]
-      if (before !== undefined && before.problems[0] === problems[0]) return before
+      unread = { readAgainAt: now + unreadRestMs }
+      if (this.isClosed || before?.problems[0] === problems[0])
+        return { stamp, content: before?.content, problems, ...unread }
     }
     this.deps.metrics.count('registry_files_refused', { registry: this.name })
     this.deps.log.warn(
       { registry: this.name, problems },
       `${problems[0]}; ${before?.content === undefined ? 'the file is not used' : 'its last good content stays in use'}`,
     )
-    return { stamp, content: before?.content, problems }
+    return { stamp, content: before?.content, problems, ...unread }
   }
 
   private use(files: ReadonlyMap<string, KnownFile>): void {

@@ -5,19 +5,10 @@
 import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
-import type {
-  AdapterDeps,
-  EndpointListener,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-  RegistryStatus,
-  Subscription,
-} from '../../contracts/registry-adapter.ts'
-import { DesiredState } from '../desired-state.ts'
+import type { AdapterDeps, RegistryProblem } from '../../contracts/registry-adapter.ts'
 import { HttpClient } from '../http/http-client.ts'
 import type { RegistrationDriver } from '../kept-registration.ts'
-import { Pulse } from '../pulse.ts'
+import { PulsedAdapter } from '../pulsed-adapter.ts'
 import type { KubernetesAdapterConfig } from './config.ts'
 import { endpointsOf } from './endpoint-slices.ts'
 import type { EndpointSlice } from './endpoint-slices.ts'
@@ -46,17 +37,12 @@ interface Wanted {
   readonly portName: string | undefined
 }
 
-export class KubernetesAdapter implements RegistryAdapter {
-  readonly name: string
+export class KubernetesAdapter extends PulsedAdapter {
   readonly type = 'kubernetes'
-  readonly config = undefined
   readonly rules?: RuleWatch
   private readonly settings: KubernetesAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly http: HttpClient
   private readonly api: KubernetesApi
-  private readonly state: DesiredState
-  private readonly pulse: Pulse
   private readonly namespaces = new Map<string, NamespaceWatch>()
   /** By Kubernetes namespace and service: several ports of it may be wanted. */
   private readonly wanted = new Map<string, Set<Wanted>>()
@@ -65,10 +51,7 @@ export class KubernetesAdapter implements RegistryAdapter {
   private stopLeftovers: (() => void) | undefined
 
   constructor(config: KubernetesAdapterConfig, deps: AdapterDeps) {
-    this.name = config.name
-    this.settings = config
-    this.deps = deps
-    this.http = new HttpClient({
+    const http = new HttpClient({
       servers: [config.access.server],
       tls: config.access.tls,
       clock: deps.clock,
@@ -78,18 +61,15 @@ export class KubernetesAdapter implements RegistryAdapter {
         return token === undefined ? {} : { authorization: `Bearer ${token}` }
       },
     })
-    this.api = new KubernetesApi(this.http)
-    this.state = new DesiredState(
-      {
-        registry: config.name,
-        maxEndpoints: config.maxEndpoints,
-        driver: driverOf(config, this.api, () => deps.clock.wall()),
-        onWanted: (key, service) => this.want(key, service),
-        onDoubt: (key) => this.again(key),
-        onUnwanted: (key) => this.release(key),
-      },
+    const api = new KubernetesApi(http)
+    super(
+      config,
+      driverOf(config, api, () => deps.clock.wall()),
       deps,
     )
+    this.settings = config
+    this.http = http
+    this.api = api
     for (const namespace of config.namespaces) this.namespaces.set(namespace, this.watchOf(namespace))
     if (config.hasRules)
       this.rules = new RuleWatch({
@@ -100,20 +80,10 @@ export class KubernetesAdapter implements RegistryAdapter {
         watchMs: config.watchMs,
         onTrouble: () => this.pulse.now(),
       })
-    this.pulse = new Pulse(
-      {
-        registry: config.name,
-        everyMs: config.pulseMs,
-        ask: () => this.api.ping(config.namespaces[0]!),
-        onLost: (problem) => this.lost(problem),
-        onBack: () => this.back(),
-      },
-      deps,
-    )
   }
 
-  start(): void {
-    this.pulse.start()
+  override start(): void {
+    super.start()
     if (this.settings.write === 'off') return
     this.stopLeftovers = removeLeftovers({
       ...this.deps,
@@ -124,23 +94,17 @@ export class KubernetesAdapter implements RegistryAdapter {
     })
   }
 
-  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.state.services.subscribe(service, listener)
-  }
-
-  register(registration: Registration): RegistrationHandle {
-    const { service } = registration
+  protected checkAnnounced(service: ServiceName): void {
     if (this.settings.write === 'off')
       throw new MeshError(
         'E_CONFIG_INVALID',
         `registry ${this.name}: it is read only; set write: endpoint-slices to announce applications to pods`,
       )
-    if (!this.isOurs(service))
+    if (!this.canHave(service))
       throw new MeshError(
         'E_CONFIG_INVALID',
         `${serviceKey(service)}: registry ${this.name} has the Kubernetes namespaces ${this.settings.namespaces.join(', ')}, which are groups in ${this.settings.namespace}`,
       )
-    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
@@ -150,27 +114,6 @@ export class KubernetesAdapter implements RegistryAdapter {
       for (const name of await this.api.serviceNames(group, limit, signal))
         if (parseServiceName(name) !== undefined) keys.push(serviceKey({ namespace, group, name }))
     return keys.sort().slice(0, limit)
-  }
-
-  status(): RegistryStatus {
-    const { isAlive, problem } = this.pulse
-    const refusal = problem ?? this.refusals.values().next().value
-    return this.state.status({
-      type: this.type,
-      connected: isAlive && this.refusals.size < this.namespaces.size,
-      server: isAlive ? this.http.server : undefined,
-      problem: refusal === undefined ? undefined : this.state.problemOf(refusal),
-    })
-  }
-
-  async close(): Promise<void> {
-    this.state.services.close()
-    this.pulse.close()
-    this.stopLeftovers?.()
-    this.rules?.close()
-    for (const watch of this.namespaces.values()) watch.stop()
-    await this.state.registrations.close()
-    this.http.close()
   }
 
   private watchOf(namespace: string): NamespaceWatch {
@@ -190,23 +133,38 @@ export class KubernetesAdapter implements RegistryAdapter {
     })
   }
 
-  private want(key: ServiceKey, name: ServiceName): void {
-    const watch = this.isOurs(name) ? this.namespaces.get(name.group) : undefined
-    if (watch === undefined) {
-      this.state.answerNothing(key)
-      return
-    }
+  protected override get isAllRefused(): boolean {
+    return this.refusals.size >= this.namespaces.size
+  }
+
+  protected override problem(whole: MeshError | undefined): RegistryProblem | undefined {
+    const refusal = whole ?? this.refusals.values().next().value
+    return refusal === undefined ? undefined : this.state.problemOf(refusal)
+  }
+
+  protected get server(): string | undefined {
+    return this.http.server
+  }
+
+  protected ping(): Promise<void> {
+    return this.api.ping(this.settings.namespaces[0]!)
+  }
+
+  protected canHave(service: ServiceName): boolean {
+    return service.namespace === this.settings.namespace && this.settings.namespaces.includes(service.group)
+  }
+
+  protected follow(key: ServiceKey, name: ServiceName): void {
+    const watch = this.namespaces.get(name.group)!
     const wanted = wantedOf(key, name)
     const place = `${name.group}/${wanted.service}`
     const others = this.wanted.get(place)
     this.wanted.set(place, (others ?? new Set()).add(wanted))
     if (others === undefined) watch.want(wanted.service)
     else watch.again(wanted.service)
-    const { isLost, problem } = this.pulse
-    if (isLost && problem !== undefined) this.state.answerLost(key, problem)
   }
 
-  private release(key: ServiceKey): void {
+  protected release(key: ServiceKey): void {
     for (const [place, wanted] of this.wanted) {
       for (const one of wanted) if (one.key === key) wanted.delete(one)
       if (wanted.size > 0) continue
@@ -216,15 +174,11 @@ export class KubernetesAdapter implements RegistryAdapter {
     }
   }
 
-  private again(key: ServiceKey): void {
+  protected again(key: ServiceKey): void {
     for (const [place, wanted] of this.wanted) {
       const [namespace, service] = place.split('/') as [string, string]
       if ([...wanted].some((one) => one.key === key)) this.namespaces.get(namespace)?.again(service)
     }
-  }
-
-  private isOurs(service: ServiceName): boolean {
-    return service.namespace === this.settings.namespace && this.settings.namespaces.includes(service.group)
   }
 
   private publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
@@ -233,14 +187,22 @@ export class KubernetesAdapter implements RegistryAdapter {
       this.state.services.publish(key, endpointsOf(slices, portName))
   }
 
-  private lost(problem: MeshError): void {
+  protected lost(): void {
     for (const watch of this.namespaces.values()) watch.stop()
     this.rules?.stop()
-    this.state.lost(problem)
   }
 
-  private back(): void {
-    this.state.back()
+  protected stop(): void {
+    this.stopLeftovers?.()
+    this.rules?.close()
+    for (const watch of this.namespaces.values()) watch.stop()
+  }
+
+  protected closeClient(): void {
+    this.http.close()
+  }
+
+  protected back(): void {
     this.refusals.clear()
     for (const watch of this.namespaces.values()) watch.start()
     this.rules?.start()

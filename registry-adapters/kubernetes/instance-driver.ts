@@ -10,7 +10,7 @@ import type { RegistrationDriver } from '../kept-registration.ts'
 import { metadataAnnotation, serviceLabel } from './endpoint-slices.ts'
 import { slicesOf } from './kubernetes-api.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
-import { applyOwned, managedByLabel, manager, ownerOf, removeOwned, renewedAnnotation } from './ownership.ts'
+import { applyOwned, isManaged, managedByLabel, manager, removeOwned, renewedAnnotation } from './ownership.ts'
 
 /** ms between signs of life. */
 export const renewMs = 30_000
@@ -29,7 +29,7 @@ export class InstanceDriver implements RegistrationDriver {
     const { service, port } = registration
     const servicePath = `/api/v1/namespaces/${service.group}/services/${service.name}`
     if ((await this.api.read(servicePath, signal)) === undefined)
-      await this.api.apply(
+      await this.api.create(
         servicePath,
         {
           apiVersion: 'v1',
@@ -43,7 +43,7 @@ export class InstanceDriver implements RegistrationDriver {
   }
 
   async renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'> {
-    if ((await ownerOf(this.api, pathOf(registration), signal)) !== 'mesh') return 'unknown'
+    if (!isManaged(await this.api.read(pathOf(registration), signal))) return 'unknown'
     await this.writeSlice(registration, signal)
     return 'ok'
   }
@@ -56,25 +56,27 @@ export class InstanceDriver implements RegistrationDriver {
     const { service, address, port, weight, healthy, enabled, metadata } = registration
     const known = { ...metadata, 'hostmesh.weight': String(weight) }
     const isReady = healthy && enabled && weight > 0
+    const labels = {
+      [serviceLabel]: service.name,
+      'endpointslice.kubernetes.io/managed-by': manager,
+      [managedByLabel]: manager,
+    }
+    const fixed = {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: instanceName(registration), labels },
+      addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+    }
+    const annotations = {
+      [metadataAnnotation]: JSON.stringify(known),
+      [renewedAnnotation]: new Date(this.now()).toISOString(),
+    }
     await applyOwned(
       this.api,
       pathOf(registration),
       {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: {
-          name: instanceName(registration),
-          labels: {
-            [serviceLabel]: service.name,
-            'endpointslice.kubernetes.io/managed-by': manager,
-            [managedByLabel]: manager,
-          },
-          annotations: {
-            [metadataAnnotation]: JSON.stringify(known),
-            [renewedAnnotation]: new Date(this.now()).toISOString(),
-          },
-        },
-        addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+        ...fixed,
+        metadata: { ...fixed.metadata, annotations },
         ports: [{ name: 'mesh', port, protocol: 'TCP' }],
         endpoints: [
           {
@@ -84,6 +86,7 @@ export class InstanceDriver implements RegistrationDriver {
           },
         ],
       },
+      { ...fixed, endpoints: [] },
       signal,
     )
   }

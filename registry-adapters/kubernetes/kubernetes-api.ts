@@ -125,8 +125,26 @@ export class KubernetesApi {
     return answer.status === 404 ? undefined : jsonOf(answer, path)
   }
 
-  /** Server-side apply: makes our fields so, whoever else has others. */
-  async apply(path: string, object: object, signal?: AbortSignal): Promise<void> {
+  /**
+   * Makes an object that is not there; answers it. undefined: there is one of that name, which is left as it is.
+   * @param path of the object
+   */
+  async create(path: string, object: object, signal?: AbortSignal): Promise<unknown> {
+    const answer = await this.http.ask({
+      method: 'POST',
+      path: `${path.slice(0, path.lastIndexOf('/'))}?fieldManager=hostmesh`,
+      body: object,
+      timeoutMs,
+      ...(signal && { signal }),
+    })
+    return answer.status === 409 ? undefined : jsonOf(answer, path)
+  }
+
+  /**
+   * Server-side apply: makes our fields so, whoever else has others. With `metadata.resourceVersion` only in this state
+   * of the object: false = there is another one.
+   */
+  async apply(path: string, object: object, signal?: AbortSignal): Promise<boolean> {
     const answer = await this.http.ask({
       method: 'PATCH',
       path: `${path}?fieldManager=hostmesh&force=true`,
@@ -135,25 +153,25 @@ export class KubernetesApi {
       timeoutMs,
       ...(signal && { signal }),
     })
+    if (answer.status === 409) return false
     good(answer, path)
+    return true
   }
 
   /**
-   * None being there is success. With `resourceVersion` only this state of it: a newer one is left alone, which is
-   * success, too.
+   * Only this state of it: false = there is a newer one, which is left alone. None being there is success.
    */
-  async remove(path: string, signal?: AbortSignal, resourceVersion?: string): Promise<void> {
+  async remove(path: string, resourceVersion: string, signal?: AbortSignal): Promise<boolean> {
     const answer = await this.http.ask({
       method: 'DELETE',
       path,
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } },
       timeoutMs,
       ...(signal && { signal }),
-      ...(resourceVersion === undefined
-        ? {}
-        : { body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } } }),
     })
-    const isOther = answer.status === 409 && resourceVersion !== undefined
-    if (answer.status !== 404 && !isOther) good(answer, path)
+    if (answer.status === 409) return false
+    if (answer.status !== 404) good(answer, path)
+    return true
   }
 
   async serviceNames(namespace: string, limit: number, signal: AbortSignal): Promise<string[]> {

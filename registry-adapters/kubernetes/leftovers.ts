@@ -51,7 +51,8 @@ async function lookAt(deps: LeftoversDeps, collection: string, signal: AbortSign
     const { name, resourceVersion, annotations } = (item as Written).metadata ?? {}
     const renewedAt = Date.parse(String(annotations?.[renewedAnnotation]))
     if (typeof name !== 'string' || typeof resourceVersion !== 'string' || !(renewedAt < before)) continue
-    await deps.api.remove(`${collection}/${name}`, signal, resourceVersion)
+    // renewed in this moment
+    if (!(await deps.api.remove(`${collection}/${name}`, resourceVersion, signal))) continue
     deps.metrics.count('registry_leftovers_removed', { registry: deps.registry })
     deps.log.warn(
       { registry: deps.registry, object: `${collection}/${name}` },

@@ -11,33 +11,71 @@ export const manager = 'hostmesh'
 /** When the host of an application last gave a sign of life; Kubernetes forgets nothing by itself. */
 export const renewedAnnotation = 'hostmesh.io/renewed-at'
 
-export type Owner = 'nobody' | 'mesh' | 'other'
-
 interface Labelled {
   readonly metadata?: { readonly labels?: Readonly<Record<string, unknown>> | null } | null
 }
 
-/** Whether a listed or read object is one of ours. */
+/** Whether a listed or read object is one of ours; undefined is none. */
 export function isManaged(object: unknown): boolean {
-  return (object as Labelled | null)?.metadata?.labels?.[managedByLabel] === manager
+  return (object as Labelled | null | undefined)?.metadata?.labels?.[managedByLabel] === manager
 }
 
-export async function ownerOf(api: KubernetesApi, path: string, signal: AbortSignal): Promise<Owner> {
-  const found = await api.read(path, signal)
-  if (found === undefined) return 'nobody'
-  return isManaged(found) ? 'mesh' : 'other'
+/** An object as it is written, and what of it never changes: enough for the cluster to take it. */
+export interface OwnObject {
+  readonly [field: string]: unknown
+  readonly metadata: {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
+  }
 }
 
-/** Rejects with E_REGISTRY_CONFLICT when an object of that name belongs to somebody else. */
-export async function applyOwned(api: KubernetesApi, path: string, object: object, signal: AbortSignal): Promise<void> {
-  if ((await ownerOf(api, path, signal)) === 'other') throw conflict(path)
-  await api.apply(path, object, signal)
+/** So often an object may have become another one between the look at it and the change. */
+const attempts = 5
+
+/**
+ * Rejects with E_REGISTRY_CONFLICT when an object of that name belongs to somebody else, also when it came there only
+ * now: each change holds for the state alone that was looked at.
+ *
+ * @param born what is made where there is none, before `object` is applied to it. What it says stays, also when
+ *   `object` says it no more.
+ */
+export async function applyOwned(
+  api: KubernetesApi,
+  path: string,
+  object: OwnObject,
+  born: OwnObject,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const found = (await api.read(path, signal)) ?? (await api.create(path, born, signal))
+    // somebody was faster: who?
+    if (found === undefined) continue
+    if (!isManaged(found)) throw conflict(path)
+    const metadata = { ...object.metadata, resourceVersion: versionOf(found, path) }
+    if (await api.apply(path, { ...object, metadata }, signal)) return
+  }
+  throw changing(path)
 }
 
-/** Rejects with E_REGISTRY_CONFLICT when it belongs to somebody else; none being there is success. */
+/** Leaves alone what belongs to somebody else; none being there is success. */
 export async function removeOwned(api: KubernetesApi, path: string, signal: AbortSignal): Promise<void> {
-  const owner = await ownerOf(api, path, signal)
-  if (owner === 'mesh') await api.remove(path, signal)
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const found = await api.read(path, signal)
+    if (!isManaged(found)) return
+    if (await api.remove(path, versionOf(found, path), signal)) return
+  }
+  throw changing(path)
+}
+
+function versionOf(found: unknown, path: string): string {
+  const version = (found as { metadata?: { resourceVersion?: unknown } | null } | null)?.metadata?.resourceVersion
+  if (typeof version !== 'string') throw new MeshError('E_REGISTRY_PROTOCOL', `${path}: an object without a version`)
+  return version
+}
+
+function changing(path: string): MeshError {
+  return new MeshError('E_REGISTRY_CONFLICT', `${path}: changes again and again; it is tried again later`)
 }
 
 function conflict(path: string): MeshError {

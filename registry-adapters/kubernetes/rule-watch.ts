@@ -27,6 +27,7 @@ interface Kind {
 }
 
 const istio = ['networking.istio.io/v1', 'networking.istio.io/v1beta1']
+const security = ['security.istio.io/v1', 'security.istio.io/v1beta1']
 const gateway = ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1']
 
 const kinds: readonly Kind[] = [
@@ -41,7 +42,10 @@ const kinds: readonly Kind[] = [
     plural: 'tcproutes',
     versions: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
   },
+  { kind: 'PeerAuthentication', plural: 'peerauthentications', versions: security },
   { kind: 'MeshPolicy', plural: 'meshpolicies', versions: ['hostmesh.io/v1'] },
+  { kind: 'AuthorizationPolicy', plural: 'authorizationpolicies', versions: security },
+  { kind: 'RequestAuthentication', plural: 'requestauthentications', versions: security },
 ]
 
 /**

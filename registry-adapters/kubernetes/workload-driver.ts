@@ -9,7 +9,7 @@ import type { Registration } from '../../contracts/registry-adapter.ts'
 import type { RegistrationDriver } from '../kept-registration.ts'
 import { instanceName, renewMs } from './instance-driver.ts'
 import type { KubernetesApi } from './kubernetes-api.ts'
-import { applyOwned, managedByLabel, manager, ownerOf, removeOwned, renewedAnnotation } from './ownership.ts'
+import { applyOwned, isManaged, managedByLabel, manager, removeOwned, renewedAnnotation } from './ownership.ts'
 
 /** Source: Kubernetes, "Labels and Selectors". */
 const labelValue = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/
@@ -33,9 +33,9 @@ export class WorkloadDriver implements RegistrationDriver {
     if (!isWell(registration)) return this.remove(registration, signal)
     const { service, metadata, port } = registration
     const entryPath = pathOf('serviceentries', service.group, service.name)
-    if ((await ownerOf(this.api, entryPath, signal)) === 'nobody') {
+    if ((await this.api.read(entryPath, signal)) === undefined) {
       const isHttp = httpProtocols.has(metadata[metadataKeys.protocol] ?? 'http')
-      await this.api.apply(
+      await this.api.create(
         entryPath,
         {
           apiVersion,
@@ -64,7 +64,7 @@ export class WorkloadDriver implements RegistrationDriver {
   async renew(registration: Registration, signal: AbortSignal): Promise<'ok' | 'unknown'> {
     if (!isWell(registration)) return 'ok'
     const path = pathOf('workloadentries', registration.service.group, instanceName(registration))
-    if ((await ownerOf(this.api, path, signal)) !== 'mesh') return 'unknown'
+    if (!isManaged(await this.api.read(path, signal))) return 'unknown'
     await this.writeEntry(registration, signal)
     return 'ok'
   }
@@ -84,17 +84,18 @@ export class WorkloadDriver implements RegistrationDriver {
     for (const [name, value] of Object.entries(metadata))
       if (labelName.test(name) && labelValue.test(value)) labels[name] = value
     const isHttp = httpProtocols.has(metadata[metadataKeys.protocol] ?? 'http')
+    const fixed = {
+      apiVersion,
+      kind: 'WorkloadEntry',
+      metadata: { name: instanceName(registration), labels: { [managedByLabel]: manager, app: service.name } },
+    }
+    const annotations = { [renewedAnnotation]: new Date(this.now()).toISOString() }
     return applyOwned(
       this.api,
       pathOf('workloadentries', service.group, instanceName(registration)),
       {
-        apiVersion,
-        kind: 'WorkloadEntry',
-        metadata: {
-          name: instanceName(registration),
-          labels: { [managedByLabel]: manager, app: service.name },
-          annotations: { [renewedAnnotation]: new Date(this.now()).toISOString() },
-        },
+        ...fixed,
+        metadata: { ...fixed.metadata, annotations },
         spec: {
           address,
           ports: { [isHttp ? 'http-mesh' : 'tcp-mesh']: port },
@@ -104,6 +105,7 @@ export class WorkloadDriver implements RegistrationDriver {
           ...(region === '' && zone === '' ? {} : { locality: zone === '' ? region : `${region}/${zone}` }),
         },
       },
+      { ...fixed, spec: { address, labels: { app: service.name } } },
       signal,
     )
   }

@@ -20,7 +20,7 @@ import { defaultNacosTimes } from './config.ts'
 import type { NacosAdapterConfig, NacosTimes } from './config.ts'
 import { NacosConfigSource } from './documents/config-source.ts'
 import { grpcDocuments, httpDocuments } from './documents/document-transport.ts'
-import { GrpcSession } from './grpc/session.ts'
+import type { MakeSession, NacosSession } from './grpc/sessions.ts'
 import { Discovery } from './naming/discovery.ts'
 import { HttpNaming } from './naming/http-naming.ts'
 import { HttpPolling } from './naming/http-polling.ts'
@@ -45,13 +45,14 @@ export class NacosAdapter implements RegistryAdapter {
   readonly config: ConfigSource
   private readonly settings: NacosAdapterConfig
   private readonly deps: AdapterDeps
+  private readonly makeSession: MakeSession
   private readonly times: NacosTimes
   private readonly servers: ServerList
   private readonly http: HttpClient
   private readonly auth: Auth
   private readonly httpNaming: HttpNaming
-  private readonly naming: GrpcSession
-  private readonly documentSession: GrpcSession
+  private readonly naming: NacosSession
+  private readonly documentSession: NacosSession
   private readonly documents: NacosConfigSource
   private readonly discovery: Discovery
   private readonly registrations: Registrations
@@ -62,10 +63,11 @@ export class NacosAdapter implements RegistryAdapter {
   private readonly memberWatch: MemberWatch
   private readonly abort = new AbortController()
 
-  constructor(config: NacosAdapterConfig, deps: AdapterDeps) {
+  constructor(config: NacosAdapterConfig, deps: AdapterDeps, makeSession: MakeSession) {
     this.name = config.name
     this.settings = config
     this.deps = deps
+    this.makeSession = makeSession
     this.times = { ...defaultNacosTimes, ...config.times }
     const parts = { ...deps, registry: config.name, times: this.times }
     this.refusals = new Refusals({
@@ -211,7 +213,7 @@ export class NacosAdapter implements RegistryAdapter {
     this.http.close()
   }
 
-  private namingSession(): GrpcSession {
+  private namingSession(): NacosSession {
     return this.session('naming', {
       onReady: (connection) => {
         this.polling.end()
@@ -230,7 +232,7 @@ export class NacosAdapter implements RegistryAdapter {
     })
   }
 
-  private configSession(): GrpcSession {
+  private configSession(): NacosSession {
     return this.session('config', {
       onReady: () => this.documents.connected(),
       onLost: () => undefined,
@@ -245,7 +247,7 @@ export class NacosAdapter implements RegistryAdapter {
     })
   }
 
-  private session(module: 'naming' | 'config', events: ConstructorParameters<typeof GrpcSession>[2]): GrpcSession {
+  private session(module: 'naming' | 'config', events: Parameters<MakeSession>[2]): NacosSession {
     const options = {
       registry: this.name,
       module,
@@ -255,7 +257,7 @@ export class NacosAdapter implements RegistryAdapter {
       tls: this.settings.tls,
       times: this.times,
     }
-    return new GrpcSession(options, { ...this.deps, servers: this.servers, auth: this.auth }, events)
+    return this.makeSession(options, { ...this.deps, servers: this.servers, auth: this.auth }, events)
   }
 
   private watchMembers(): MemberWatch {

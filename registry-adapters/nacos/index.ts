@@ -5,6 +5,7 @@
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { NacosAdapter } from './adapter.ts'
 import type { NacosAdapterConfig } from './config.ts'
+import { GrpcSession } from './grpc/session.ts'
 
 export type { NacosAdapter } from './adapter.ts'
 export { defaultNacosTimes } from './config.ts'
@@ -15,5 +16,5 @@ export type { EndpointRules, NacosAdapterConfig, NacosApi, NacosCredentials, Nac
  * address that cannot be read.
  */
 export function createNacosAdapter(config: NacosAdapterConfig, deps: AdapterDeps): NacosAdapter {
-  return new NacosAdapter(config, deps)
+  return new NacosAdapter(config, deps, (...parts) => new GrpcSession(...parts))
 }

@@ -4,16 +4,8 @@
  */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
-import type {
-  AdapterDeps,
-  EndpointListener,
-  Registration,
-  RegistrationHandle,
-  RegistryAdapter,
-  RegistryStatus,
-  Subscription,
-} from '../../contracts/registry-adapter.ts'
-import { DesiredState } from '../desired-state.ts'
+import type { AdapterDeps, RegistryStatus } from '../../contracts/registry-adapter.ts'
+import { ListAdapter } from '../list-adapter.ts'
 import { OneGroup } from '../one-group.ts'
 import type { ZooKeeperAdapterConfig } from './config.ts'
 import { InstanceDriver } from './instance-driver.ts'
@@ -23,28 +15,21 @@ import { ZooKeeperNodes } from './nodes.ts'
 import { ServiceWatch } from './service-watch.ts'
 import { ZooKeeperSession } from './session.ts'
 
-export class ZooKeeperAdapter implements RegistryAdapter {
-  readonly name: string
+export class ZooKeeperAdapter extends ListAdapter {
   readonly type = 'zookeeper'
-  readonly config = undefined
   private readonly settings: ZooKeeperAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly layout: Layout
   private readonly session: ZooKeeperSession
   private readonly nodes: ZooKeeperNodes
   private readonly naming: OneGroup
-  private readonly state: DesiredState
   private readonly watches = new Map<ServiceKey, ServiceWatch>()
   /** The same by their node: several services may read one (an interface, and one version of it). */
   private readonly byDirectory = new Map<string, Set<ServiceWatch>>()
   private isLost = false
 
   constructor(config: ZooKeeperAdapterConfig, deps: AdapterDeps) {
-    this.name = config.name
-    this.settings = config
-    this.deps = deps
-    this.layout = layouts[config.layout].create(config.root ?? layouts[config.layout].root)
-    this.session = new ZooKeeperSession(
+    const layout = layouts[config.layout].create(config.root ?? layouts[config.layout].root)
+    const session = new ZooKeeperSession(
       {
         registry: config.name,
         servers: config.servers,
@@ -59,32 +44,17 @@ export class ZooKeeperAdapter implements RegistryAdapter {
       },
       deps,
     )
-    this.nodes = new ZooKeeperNodes(this.session, () => config.auth() !== undefined)
+    const nodes = new ZooKeeperNodes(session, () => config.auth() !== undefined)
+    super(config, new InstanceDriver(layout, nodes, session), deps)
+    this.settings = config
+    this.layout = layout
+    this.session = session
+    this.nodes = nodes
     this.naming = new OneGroup(config)
-    this.state = new DesiredState(
-      {
-        registry: config.name,
-        maxEndpoints: config.maxEndpoints,
-        driver: new InstanceDriver(this.layout, this.nodes, this.session),
-        onWanted: (key, service) => this.want(key, service),
-        onDoubt: (key) => this.watches.get(key)?.refresh(),
-        onUnwanted: (key) => this.release(key),
-      },
-      deps,
-    )
   }
 
   start(): void {
     this.session.start()
-  }
-
-  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
-    return this.state.services.subscribe(service, listener)
-  }
-
-  register(registration: Registration): RegistrationHandle {
-    this.naming.check(registration.service)
-    return this.state.registrations.register(registration)
   }
 
   async listServices(limit: number): Promise<ServiceKey[]> {
@@ -117,11 +87,19 @@ export class ZooKeeperAdapter implements RegistryAdapter {
     await this.session.close(isFinal)
   }
 
-  private want(key: ServiceKey, service: ServiceName): void {
-    if (!this.naming.has(service)) {
-      this.state.answerNothing(key)
-      return
-    }
+  protected canHave(service: ServiceName): boolean {
+    return this.naming.has(service)
+  }
+
+  protected checkAnnounced(service: ServiceName): void {
+    this.naming.check(service)
+  }
+
+  protected again(key: ServiceKey): void {
+    this.watches.get(key)?.refresh()
+  }
+
+  protected want(key: ServiceKey, service: ServiceName): void {
     const watch = new ServiceWatch(key, service.name, {
       ...this.deps,
       registry: this.name,
@@ -141,7 +119,7 @@ export class ZooKeeperAdapter implements RegistryAdapter {
     else if (this.isLost) setImmediate(() => this.tellLost(key))
   }
 
-  private release(key: ServiceKey): void {
+  protected release(key: ServiceKey): void {
     const watch = this.watches.get(key)
     if (watch === undefined) return
     watch.close()

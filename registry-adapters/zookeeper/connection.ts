@@ -49,6 +49,14 @@ export interface ConnectionOwner {
 const maxReplyBytes = 16 * 1024 * 1024
 /** Requests that wait for their reply; more is a bug of ours or a server that answers nothing. */
 const maxPending = 20_000
+/** The oldest request is answered within this time, however much is said meanwhile, or the server is given up, ms. */
+const answerMs = 30_000
+/** Between two pings, and two looks at the oldest request, ms: a quarter of the session, within these bounds. */
+const pingMs = { least: 50, most: 10_000 } as const
+/** What a server may grant, ms: with less nothing can be said in time, with more its silence would not be seen. */
+const grantable = { least: 100, most: 600_000 } as const
+/** Of a session; ZooKeeper's has 16. */
+const maxPasswordBytes = 1024
 
 interface Pending {
   readonly xid: number
@@ -69,6 +77,8 @@ export class ZooKeeperConnection {
   private isOpen = false
   private isClosed = false
   private heardAt = 0
+  /** Since when the oldest request is the oldest. */
+  private askedAt = 0
   private cancelSilence: (() => void) | undefined
   private cancelPing: (() => void) | undefined
 
@@ -117,6 +127,7 @@ export class ZooKeeperConnection {
       this.xid = (this.xid % 0x7fff_ffff) + 1
       const writer = new RecordWriter().int(this.xid).int(type)
       body(writer)
+      if (this.pending.length === 0) this.askedAt = this.options.clock.monotonic()
       this.pending.push({ xid: this.xid, what, resolve, reject })
       this.socket.write(writer.frame())
     })
@@ -164,11 +175,13 @@ export class ZooKeeperConnection {
       this.close(new MeshError('E_REGISTRY_UNREACHABLE', `${this.server}: the session expired`))
       return
     }
+    if (timeoutMs < grantable.least || timeoutMs > grantable.most || password.length > maxPasswordBytes)
+      return this.protocol(`a session of ${timeoutMs} ms with a password of ${password.length} bytes`)
     this.isOpen = true
     // a third of the session is left to find another server
     this.awaitWord(Math.floor((timeoutMs * 2) / 3))
     const ping = new RecordWriter().int(Xid.ping).int(Op.ping).frame()
-    this.keepPinging(ping, Math.max(50, Math.floor(timeoutMs / 4)))
+    this.keepPinging(ping, Math.min(Math.max(pingMs.least, Math.floor(timeoutMs / 4)), pingMs.most))
     this.owner.onOpen({ id, password, timeoutMs })
   }
 
@@ -205,7 +218,10 @@ export class ZooKeeperConnection {
   /** The request that this reply is for; replies come in the order of requests, anything else ends the connection. */
   private next(xid: number): Pending | undefined {
     const pending = this.pending.shift()
-    if (pending?.xid === xid) return pending
+    if (pending?.xid === xid) {
+      this.askedAt = this.options.clock.monotonic()
+      return pending
+    }
     if (pending !== undefined) this.pending.unshift(pending)
     this.protocol(`a reply to request ${xid}, expected ${pending?.xid ?? 'none'}`)
     return undefined
@@ -230,6 +246,12 @@ export class ZooKeeperConnection {
 
   private keepPinging(ping: Buffer, everyMs: number): void {
     this.cancelPing = this.options.clock.after(everyMs, () => {
+      const [oldest] = this.pending
+      const waitedMs = this.options.clock.monotonic() - this.askedAt
+      if (oldest !== undefined && waitedMs > answerMs)
+        return this.close(
+          new MeshError('E_REGISTRY_TIMEOUT', `${this.server}: ${oldest.what}: no answer in ${answerMs} ms`),
+        )
       this.socket.write(ping)
       this.keepPinging(ping, everyMs)
     })

@@ -9,6 +9,10 @@ import { Code, isRefusal, Op, ZooKeeperRefusal } from './words.ts'
 
 const permissions = { read: 1, all: 31 } as const
 const flags = { persistent: 0, ephemeral: 1 } as const
+/** Names of one list that are looked at. Each costs time of the loop, and a list of 16 MiB may have four million. */
+const maxNames = 100_000
+/** A node that is there for one question and not for the next, so often in a row: the server contradicts itself. */
+const maxTurns = 5
 
 export class ZooKeeperNodes {
   private readonly session: ZooKeeperSession
@@ -22,23 +26,32 @@ export class ZooKeeperNodes {
 
   /** Names below `path`, and a watch on them; undefined when there is no such node (a watch then waits for it). */
   async children(path: string): Promise<string[] | undefined> {
-    for (;;) {
+    for (let turn = 0; turn < maxTurns; turn++) {
       try {
-        const reader = await this.request(Op.getChildren2, path, (writer) => writer.text(path).bool(true))
-        return reader.texts()
+        return await this.ask(
+          Op.getChildren2,
+          path,
+          (writer) => writer.text(path).bool(true),
+          (reader) => reader.texts(maxNames),
+        )
       } catch (error) {
         if (!isRefusal(error, Code.noNode)) throw error
       }
       // it may be made between the two questions
       if ((await this.stat(path, true)) === undefined) return undefined
     }
+    throw contradiction(path)
   }
 
   /** Content of a node, and a watch on it; undefined when there is no such node. */
   async data(path: string): Promise<Buffer | undefined> {
     try {
-      const reader = await this.request(Op.getData, path, (writer) => writer.text(path).bool(true))
-      return reader.bytes()
+      return await this.ask(
+        Op.getData,
+        path,
+        (writer) => writer.text(path).bool(true),
+        (reader) => reader.bytes(),
+      )
     } catch (error) {
       if (isRefusal(error, Code.noNode)) return undefined
       throw error
@@ -47,7 +60,7 @@ export class ZooKeeperNodes {
 
   async stat(path: string, isWatched = false): Promise<NodeStat | undefined> {
     try {
-      return readStat(await this.request(Op.exists, path, (writer) => writer.text(path).bool(isWatched)))
+      return await this.ask(Op.exists, path, (writer) => writer.text(path).bool(isWatched), readStat)
     } catch (error) {
       if (isRefusal(error, Code.noNode)) return undefined
       throw error
@@ -56,7 +69,7 @@ export class ZooKeeperNodes {
 
   /** A node that lives with the session. Parents are made where they are missing. */
   async createEphemeral(path: string, data: Buffer): Promise<void> {
-    for (;;) {
+    for (let turn = 0; turn < maxTurns; turn++) {
       try {
         await this.request(Op.create, path, (writer) => this.create(writer, path, data, flags.ephemeral))
         return
@@ -65,17 +78,22 @@ export class ZooKeeperNodes {
       }
       await this.createParents(path)
     }
+    throw contradiction(path)
   }
 
   /** Deletes and makes it in one step, so that no watcher finds it missing; it lives with our session from now on. */
   async takeOver(path: string, data: Buffer): Promise<void> {
-    const reader = await this.request(Op.multi, path, (writer) => {
-      writer.int(Op.delete).bool(false).int(-1).text(path).int(-1)
-      writer.int(Op.create).bool(false).int(-1)
-      this.create(writer, path, data, flags.ephemeral)
-      writer.int(-1).bool(true).int(-1)
-    })
-    const code = firstError(reader)
+    const code = await this.ask(
+      Op.multi,
+      path,
+      (writer) => {
+        writer.int(Op.delete).bool(false).int(-1).text(path).int(-1)
+        writer.int(Op.create).bool(false).int(-1)
+        this.create(writer, path, data, flags.ephemeral)
+        return writer.int(-1).bool(true).int(-1)
+      },
+      firstError,
+    )
     if (code !== Code.ok) throw new ZooKeeperRefusal(code, path)
   }
 
@@ -113,6 +131,22 @@ export class ZooKeeperNodes {
     return writer.int(kind)
   }
 
+  /** A request, and what its answer says; one that cannot be read is a fault of the server. */
+  private async ask<T>(
+    type: number,
+    what: string,
+    body: (writer: RecordWriter) => unknown,
+    read: (reader: RecordReader) => T,
+  ): Promise<T> {
+    const reader = await this.request(type, what, body)
+    try {
+      return read(reader)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw new MeshError('E_REGISTRY_PROTOCOL', `${what}: an answer that cannot be read: ${error.message}`)
+    }
+  }
+
   private request(type: number, what: string, body: (writer: RecordWriter) => unknown): Promise<RecordReader> {
     const { connection } = this.session
     if (connection === undefined)
@@ -123,6 +157,10 @@ export class ZooKeeperNodes {
       )
     return connection.request(type, what, (writer) => void body(writer))
   }
+}
+
+function contradiction(path: string): MeshError {
+  return new MeshError('E_REGISTRY_PROTOCOL', `${path}: the server says that it is there and that it is not`)
 }
 
 /** Result of a transaction: the first error of its parts that is not "another part failed". */

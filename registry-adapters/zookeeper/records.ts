@@ -87,12 +87,13 @@ export class RecordReader {
     return this.bytes().toString()
   }
 
-  texts(): string[] {
+  /** At most the first `most` of them. */
+  texts(most: number): string[] {
     const count = this.int()
     // each of them needs four bytes at least
     if (count < -1 || count * 4 > this.left) throw new RangeError(`a list of ${count} with ${this.left} bytes left`)
     const list: string[] = []
-    for (let index = 0; index < count; index++) list.push(this.text())
+    for (let index = 0; index < count && index < most; index++) list.push(this.text())
     return list
   }
 }

@@ -87,7 +87,7 @@ export class ServiceWatch {
 
   private async readAll(): Promise<void> {
     const { layout, nodes, maxEndpoints, registry } = this.deps
-    const names = (await nodes.children(this.directory)) ?? []
+    const names = [...new Set(await nodes.children(this.directory))]
     if (names.length > maxEndpoints) {
       this.deps.metrics.count('registry_endpoints_cut', { registry }, names.length - maxEndpoints)
       this.deps.log.warn(

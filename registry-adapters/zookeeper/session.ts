@@ -35,6 +35,8 @@ export interface SessionOwner {
 const maxConnectMs = 5000
 const minRetryMs = 100
 const maxRetryMs = 3000
+/** A server that has answered for so long is a good one; before, it may be one that takes everybody and drops them. */
+const calmMs = 5000
 
 export class ZooKeeperSession {
   private readonly options: SessionOptions
@@ -49,6 +51,7 @@ export class ZooKeeperSession {
   /** Servers of the present round that were not tried yet. */
   private untried: ServerAddress[] = []
   private failures = 0
+  private openedAt = 0
   private cancelConnect: (() => void) | undefined
   private cancelExpiry: (() => void) | undefined
   private isClosed = false
@@ -101,6 +104,7 @@ export class ZooKeeperSession {
     const server = this.untried.pop()!
     const { sessionTimeoutMs } = this.options
     let isOver = false
+    const zxidBefore = this.lastZxid
     const connection = new ZooKeeperConnection(
       {
         ...server,
@@ -119,7 +123,8 @@ export class ZooKeeperSession {
         onClosed: (reason) => {
           if (isOver) return
           isOver = true
-          this.lastZxid = connection.lastZxid
+          // the session may have ended meanwhile, and with it what was seen
+          if (connection.lastZxid > zxidBefore) this.lastZxid = connection.lastZxid
           this.closed(reason)
         },
       },
@@ -134,7 +139,7 @@ export class ZooKeeperSession {
     this.isOpen = true
     this.isToldLost = false
     this.lastProblem = undefined
-    this.failures = 0
+    this.openedAt = this.deps.clock.monotonic()
     this.untried = []
     this.deps.log.info(
       { registry: this.options.registry, server: this.current?.server, timeoutMs: session.timeoutMs },
@@ -148,6 +153,7 @@ export class ZooKeeperSession {
     if (this.isClosed) return
     if (this.isOpen) {
       this.isOpen = false
+      if (this.deps.clock.monotonic() - this.openedAt >= calmMs) this.failures = 0
       const { timeoutMs } = this.session
       this.cancelExpiry = this.deps.clock.after(timeoutMs, () => this.expired(`no server for ${timeoutMs} ms`))
     }
@@ -180,6 +186,9 @@ export class ZooKeeperSession {
   private expired(why: string): void {
     if (this.session.id === 0n) return
     this.session = noSession
+    // an ensemble that was made anew, or a server that lied, would keep us out for ever: whoever has seen more than
+    // a server knows is refused there
+    this.lastZxid = 0n
     this.deps.metrics.count('registry_sessions_expired', { registry: this.options.registry })
     this.deps.log.warn(
       { registry: this.options.registry },

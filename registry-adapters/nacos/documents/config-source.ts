@@ -9,7 +9,7 @@ import { every, type Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
 import type { AdapterDeps, ConfigDocument, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
-import type { GrpcSession } from '../grpc/session.ts'
+import type { NacosSession } from '../grpc/sessions.ts'
 import { clientRequests } from '../wire/messages.ts'
 import type { Refusals } from '../refusals.ts'
 import { md5Of } from './document-transport.ts'
@@ -20,7 +20,7 @@ export interface ConfigSourceDeps extends AdapterDeps {
   /** Namespace id, '' for public. */
   readonly tenant: string
   readonly times: NacosTimes
-  readonly session: GrpcSession
+  readonly session: NacosSession
   readonly overGrpc: DocumentTransport
   readonly overHttp: DocumentTransport
   /** Servers speak HTTP only, as far as is known now. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { Auth } from '../auth/auth.ts'
-import type { GrpcSession } from '../grpc/session.ts'
+import type { NacosSession } from '../grpc/sessions.ts'
 import { excerpt, jsonOf } from '../server-list/http-client.ts'
 import type { HttpAnswer, HttpClient } from '../server-list/http-client.ts'
 import type { NacosMember } from '../server-list/server-list.ts'
@@ -34,7 +34,7 @@ export function md5Of(content: string): string {
   return createHash('md5').update(content, 'utf8').digest('hex')
 }
 
-export function grpcDocuments(session: GrpcSession, tenant: string): DocumentTransport {
+export function grpcDocuments(session: NacosSession, tenant: string): DocumentTransport {
   const ask = (
     type: string,
     key: DocumentKey,

@@ -2,8 +2,7 @@
 import { isIP } from 'node:net'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { endpointId, metadataKeys, parseServiceName, serviceKey } from '../../../contracts/endpoint.ts'
-import { appProtocols } from '../../../contracts/protocols.ts'
-import type { AppProtocol } from '../../../contracts/protocols.ts'
+import { protocolOfWord } from '../../../contracts/protocols.ts'
 import type { FaceApplication } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
@@ -11,7 +10,6 @@ import { defaultCluster } from '../server/instance.ts'
 import { groupedName } from '../server/service-name.ts'
 
 const ownPrefix = 'hostmesh.'
-const protocols: ReadonlySet<string> = new Set(appProtocols)
 
 export function applicationId(
   service: ServiceName,
@@ -40,7 +38,7 @@ export function applicationOf(service: ServiceName, instance: NacosInstance): Fa
     owner,
     listenerUser,
     metadata,
-    protocol: protocol !== undefined && protocols.has(protocol) ? (protocol as AppProtocol) : undefined,
+    protocol: protocolOfWord(protocol),
   }
 }
 

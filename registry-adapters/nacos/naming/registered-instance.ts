@@ -1,24 +1,18 @@
 /**
  * One local application at the registry: registered, kept alive by heartbeats, registered again whenever the registry
- * forgot it. One step at a time, so that a late heartbeat can never undo a removal. Errors never end it; only
- * `deregister()` and `release()` do.
+ * forgot it.
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { describeError, MeshError } from '../../../contracts/errors.ts'
-import type {
-  AdapterLog,
-  AdapterMetrics,
-  Registration,
-  RegistrationHandle,
-} from '../../../contracts/registry-adapter.ts'
+import type { AdapterLog, AdapterMetrics, Registration } from '../../../contracts/registry-adapter.ts'
 import type { NacosTimes } from '../config.ts'
 import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { Trouble } from '../server-list/trouble.ts'
 import type { Refusals } from '../refusals.ts'
 import type { HttpNaming } from './http-naming.ts'
-import { isSameRegistration, registrationWords } from '../../registration-words.ts'
-import { WakeablePause } from '../../wakeable-pause.ts'
+import { RegistrationLoop, deniedRetryMs, maxRetryMs } from '../../registration-loop.ts'
+import { registrationWords } from '../../registration-words.ts'
 import { removeInstance } from './removal.ts'
 import type { RemovalOutcome } from './removal.ts'
 
@@ -45,51 +39,16 @@ export interface RegisteredInstanceDeps {
   readonly onRemoval: (self: RegisteredInstance, removal: Promise<void>) => void
 }
 
-/** Longest pause after failures, well inside the 30 s after which servers remove an instance. */
-const maxRetryMs = 5000
-/** A removal waits this long for the step that is under way, and never more than a third of its own time. */
-const stepGraceMs = 1000
-/** A refusal that no repetition heals (permissions, a persistent service of that name) is tried again this rarely. */
-const deniedRetryMs = 30_000
-
-export class RegisteredInstance implements RegistrationHandle {
-  private wanted: Registration
+export class RegisteredInstance extends RegistrationLoop {
   /** What the registry was told last, if anything. */
   private told: Registration | undefined
   private readonly deps: RegisteredInstanceDeps
-  private readonly abort = new AbortController()
   private readonly superseded = new AbortController()
-  private reached: 'pending' | 'registered' | 'failing' = 'pending'
-  /** The registry has the present content, as far as we know. */
-  private isCurrent = false
-  private failures = 0
   private server: NacosMember | undefined
-  private isEnded = false
-  private readonly rest: WakeablePause
-  private readonly running: Promise<void>
 
   constructor(registration: Registration, deps: RegisteredInstanceDeps) {
-    this.wanted = registration
+    super(registration, deps.clock, deps.after)
     this.deps = deps
-    this.rest = new WakeablePause(deps.clock)
-    this.running = this.run()
-  }
-
-  get state(): 'pending' | 'registered' | 'failing' {
-    return this.reached
-  }
-
-  get registration(): Registration {
-    return this.wanted
-  }
-
-  update(change: Partial<Pick<Registration, 'weight' | 'healthy' | 'enabled' | 'metadata'>>): void {
-    if (this.isEnded) return
-    const next = { ...this.wanted, ...change }
-    if (isSameRegistration(next, this.wanted)) return
-    this.wanted = next
-    this.isCurrent = false
-    this.rest.wake()
   }
 
   async deregister(deadlineMs: number): Promise<void> {
@@ -115,26 +74,11 @@ export class RegisteredInstance implements RegistrationHandle {
     this.superseded.abort()
   }
 
-  release(): void {
-    this.end()
-  }
-
-  /**
-   * Stops without a trace at the registry, as `release()`, when the adapter closes. Resolves when nothing is under way
-   * any more.
-   */
-  async close(): Promise<void> {
-    this.end()
-    this.abort.abort()
-    await this.running
-  }
-
   private async remove(deadlineMs: number): Promise<void> {
     const given = new AbortController()
     const cancelDeadline = this.deps.clock.after(deadlineMs, () => given.abort())
     const deadline = given.signal
-    // the step that is under way may still be a registration: it must not come after the removal
-    const isInFlight = !(await this.endOfStep(Math.min(stepGraceMs, deadlineMs / 3)))
+    const isInFlight = !(await this.endOfStep(deadlineMs))
     const told = this.told
     const { kind, removals, remaining } = await removeInstance(
       {
@@ -189,43 +133,17 @@ export class RegisteredInstance implements RegistrationHandle {
     }
   }
 
-  /** Answers whether the step that was under way came to its end; otherwise it is given up, and may still arrive. */
-  private async endOfStep(graceMs: number): Promise<boolean> {
-    let timer: (() => void) | undefined
-    const patience = new Promise<false>((resolve) => {
-      timer = this.deps.clock.after(graceMs, () => resolve(false))
-    })
-    const isOver = await Promise.race([this.running.then(() => true), patience])
-    timer?.()
-    if (isOver) return true
-    this.abort.abort()
-    await this.running
-    return false
-  }
-
   private countRemoval(result: RemovalOutcome['kind'] | 'repeated'): void {
     this.deps.metrics.count('registry_removals', { registry: this.deps.registry, result })
   }
 
-  private end(): void {
-    if (this.isEnded) return
-    this.isEnded = true
-    this.rest.wake()
+  protected ended(): void {
     this.deps.refusals.forget('register', this.identity)
     this.deps.onEnd(this)
   }
 
-  private async run(): Promise<void> {
-    // never inside the caller's turn
-    await this.deps.after
-    while (!this.isEnded) {
-      const pauseMs = await this.step()
-      if (!this.isEnded && pauseMs > 0) await this.rest.wait(pauseMs)
-    }
-  }
-
   /** One registration or heartbeat; answers how long to wait for the next. */
-  private async step(): Promise<number> {
+  protected async step(): Promise<number> {
     const server = this.chooseServer()
     if (server === undefined)
       return this.failed(new MeshError('E_REGISTRY_UNREACHABLE', 'no Nacos server address is known'), undefined)

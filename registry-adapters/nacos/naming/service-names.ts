@@ -1,7 +1,7 @@
 /** The names of services, asked for page by page and group by group, because servers list one group at a time. */
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
-import type { GrpcSession } from '../grpc/session.ts'
+import type { NacosSession } from '../grpc/sessions.ts'
 import type { NacosMember } from '../server-list/server-list.ts'
 import { clientRequests } from '../wire/messages.ts'
 import type { HttpNaming } from './http-naming.ts'
@@ -11,7 +11,7 @@ const pageSize = 500
 
 export interface ServiceNamesDeps {
   readonly namespace: string
-  readonly session: GrpcSession
+  readonly session: NacosSession
   readonly overHttp: HttpNaming
   /** A server that answers over HTTP. Throws a MeshError while none is known. */
   readonly anyServer: () => NacosMember

@@ -2,14 +2,14 @@
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { NacosConnection } from '../grpc/connection.ts'
-import type { GrpcSession } from '../grpc/session.ts'
+import type { NacosSession } from '../grpc/sessions.ts'
 import type { NacosMember, ServerList } from '../server-list/server-list.ts'
 import { clientRequests } from '../wire/messages.ts'
 import type { HttpNaming } from './http-naming.ts'
 import type { NamingTransport } from './naming-watch.ts'
 
 /** Asks over one connection; good until that connection is over. */
-export function grpcTransport(session: GrpcSession, connection: NacosConnection): NamingTransport {
+export function grpcTransport(session: NacosSession, connection: NacosConnection): NamingTransport {
   const ask = async (type: string, service: ServiceName, more: object): Promise<unknown> => {
     const body = { namespace: service.namespace, serviceName: service.name, groupName: service.group, ...more }
     const answer = await session.request(type, body, { kind: 'service', group: service.group, name: service.name })

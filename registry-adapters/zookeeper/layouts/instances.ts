@@ -5,27 +5,25 @@
  * its own. Sources: ServiceInstance of Apache Curator 5; ZookeeperInstance and CuratorFrameworkUtils of Apache Dubbo
  * 3.3.
  */
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { endpointAt, endpointId, metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../contracts/endpoint.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
+import { addressField, metadataField, portField, readInstanceJson, weightField } from '../../instance-json.ts'
 import { writePlainInstance } from '../../plain-instance.ts'
 import { boundedMetadata, frameworkWeight, localityOf } from './layout.ts'
 import type { InstanceNode, Layout } from './layout.ts'
 
 export type InstanceForm = 'curator' | 'dubbo-app' | 'plain'
 
-/** Larger nodes are not read. */
-const maxDataBytes = 65_536
 const zookeeperInstance = 'org.apache.dubbo.registry.zookeeper.ZookeeperInstance'
 
-const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)).catch({})
+const scalars = metadataField.catch({})
 const instanceShape = z.object({
-  address: z.string().refine((value) => isIP(value) !== 0),
-  port: z.int().min(1).max(65_535).nullish(),
-  sslPort: z.int().min(1).max(65_535).nullish(),
-  weight: z.number().min(0).max(10_000).optional(),
+  address: addressField,
+  port: portField.nullish(),
+  sslPort: portField.nullish(),
+  weight: weightField.optional(),
   enabled: z.boolean().default(true),
   metadata: scalars.optional(),
   payload: z.object({ '@class': z.string().optional(), metadata: scalars.optional() }).nullish().catch(undefined),
@@ -50,20 +48,13 @@ export class InstanceLayout implements Layout {
   }
 
   read(_service: string, _child: string, data: Buffer): Endpoint | 'other' | undefined {
-    if (data.length > maxDataBytes) return undefined
-    let json: unknown
-    try {
-      json = JSON.parse(data.toString())
-    } catch {
-      return undefined
-    }
-    const parsed = instanceShape.safeParse(json)
-    if (!parsed.success) return undefined
-    const { address, payload, enabled } = parsed.data
-    const port = parsed.data.port ?? parsed.data.sslPort
+    const found = readInstanceJson(data, instanceShape)
+    if (found === undefined) return undefined
+    const { address, payload, enabled } = found
+    const port = found.port ?? found.sslPort
     if (port === null || port === undefined) return undefined
-    const metadata = boundedMetadata(Object.entries(parsed.data.metadata ?? payload?.metadata ?? {}))
-    const weight = parsed.data.weight ?? weightOf(metadata)
+    const metadata = boundedMetadata(Object.entries(found.metadata ?? payload?.metadata ?? {}))
+    const weight = found.weight ?? weightOf(metadata)
     if (weight === undefined) return undefined
     return endpointAt(address, port, {
       weight,

@@ -50,7 +50,11 @@ export const sofaDialect: InterfaceDialect = {
   versionParameter: 'uniqueId',
   // as it stands, the `$` of a nested interface included
   nodeName: (name) => name,
-  fixed: () => [['rpcVer', '50600']],
+  fixed: () => [
+    // consumers without a unique id compare theirs, the empty one, with what stands here: none is another one
+    ['uniqueId', ''],
+    ['rpcVer', '50600'],
+  ],
 }
 
 const protocolPattern = /^[a-z][a-z0-9+.-]{0,63}$/
