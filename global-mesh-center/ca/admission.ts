@@ -1,0 +1,166 @@
+/** Tokens, joined hosts and denials of the authority, kept in a document that several centers may share. */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../contracts/clock.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import { joinTokenText, type JoinTokenText } from '../../contracts/join-token.ts'
+import { isHostName } from '../../contracts/spiffe-id.ts'
+import {
+  deniedHosts,
+  hashOf,
+  isDenied,
+  joined,
+  readAdmission,
+  withDenial,
+  withToken,
+  withoutDenial,
+  type AdmissionState,
+  type Denial,
+  type DeniedKind,
+} from './admission-state.ts'
+import { changeDocument, type CaDocuments } from './documents.ts'
+import { isIdentityPattern } from './grants.ts'
+
+export interface TokenWishes {
+  readonly host: string
+  /** Patterns of identities, `ns/NAMESPACE/sa/ACCOUNT`. */
+  readonly identities: readonly string[]
+  readonly isReusable: boolean
+  readonly lifetimeMs: number
+}
+
+export interface AdmissionView {
+  readonly tokens: readonly { id: string; host: string; state: 'open' | 'used' | 'ended'; expiresAt: number }[]
+  readonly hosts: readonly { host: string; joinedAt: number; identities: readonly string[] }[]
+  readonly denied: readonly Denial[]
+}
+
+const maxIdentities = 256
+const maxTokenLifetimeMs = 30 * 86_400_000
+const maxReason = 200
+
+export class Admission {
+  private readonly documents: CaDocuments
+  private readonly clock: Pick<Clock, 'wall'>
+  private state: AdmissionState
+  /** Of the document that `state` was read from. */
+  private text: string | undefined
+
+  private readonly onDenied: (hosts: readonly string[]) => void
+
+  private constructor(
+    documents: CaDocuments,
+    clock: Pick<Clock, 'wall'>,
+    state: AdmissionState,
+    onDenied: (hosts: readonly string[]) => void,
+  ) {
+    this.documents = documents
+    this.clock = clock
+    this.onDenied = onDenied
+    this.state = state
+  }
+
+  /**
+   * `onDenied` is told the hosts that are denied, now and after each change. Rejects with E_CONFIG_INVALID, or with
+   * what the store says.
+   */
+  static async open(
+    documents: CaDocuments,
+    clock: Pick<Clock, 'wall'>,
+    onDenied: (hosts: readonly string[]) => void = () => {},
+  ): Promise<Admission> {
+    const found = await documents.read('admission')
+    const state = readAdmission(found?.text)
+    onDenied(deniedHosts(state))
+    return new Admission(documents, clock, state, onDenied)
+  }
+
+  /** Takes up what other centers wrote. */
+  async refresh(): Promise<void> {
+    const text = (await this.documents.read('admission'))?.text
+    if (text === this.text) return
+    this.take(readAdmission(text))
+    this.text = text
+  }
+
+  /** The text is told once and not kept. Rejects with E_CA_REFUSED for wishes that are not allowed. */
+  async makeToken(wishes: TokenWishes, pin: string): Promise<{ text: string; id: string; expiresAt: number }> {
+    const { host, identities, isReusable, lifetimeMs } = wishes
+    if (!isHostName(host))
+      throw refused(
+        `host: found "${host}", allowed letters, digits, dots, dashes, underscores, a letter or digit first`,
+      )
+    const bad = identities.find((one) => !isIdentityPattern(one))
+    if (bad !== undefined)
+      throw refused(`identities: found "${bad}", allowed ns/NAMESPACE/sa/ACCOUNT, each of the two with * at its end`)
+    if (identities.length > maxIdentities) throw refused(`identities: ${identities.length}, allowed ${maxIdentities}`)
+    if (!(lifetimeMs >= 1000 && lifetimeMs <= maxTokenLifetimeMs))
+      throw refused(`lifetime: ${lifetimeMs} ms, allowed 1 s to 30 days`)
+    const id = randomBytes(6).toString('hex')
+    const secret = randomBytes(32).toString('base64url')
+    const createdAt = this.clock.wall()
+    const expiresAt = createdAt + lifetimeMs
+    const made = { id, hash: hashOf(secret), host, identities: [...identities], isReusable, createdAt, expiresAt }
+    await this.change((state) => withToken(state, made))
+    return { text: joinTokenText({ id, secret, pin }), id, expiresAt }
+  }
+
+  /** Uses the token for this host. Rejects with E_CA_REFUSED by name; of two that use one at once, one is refused. */
+  async join(token: JoinTokenText, host: string): Promise<void> {
+    const now = this.clock.wall()
+    await this.change((state) => joined(state, { ...token, host }, now))
+  }
+
+  /** What the token of a joined host granted; empty for a host that never joined here. */
+  grantedTo(host: string): readonly string[] {
+    return this.state.hosts[host]?.identities ?? []
+  }
+
+  denial(kind: DeniedKind, value: string): Denial | undefined {
+    return isDenied(this.state, kind, value)
+  }
+
+  async deny(kind: DeniedKind, value: string, reason: string): Promise<void> {
+    if (value === '' || value.length > 2048) throw refused(`${kind}: ${value.length} characters, allowed 1 to 2048`)
+    const at = this.clock.wall()
+    await this.change((state) => withDenial(state, { kind, value, reason: reason.slice(0, maxReason), at }))
+  }
+
+  async allow(kind: DeniedKind, value: string): Promise<void> {
+    await this.change((state) => withoutDenial(state, kind, value))
+  }
+
+  view(): AdmissionView {
+    const now = this.clock.wall()
+    const { tokens, hosts, denied } = this.state
+    return {
+      tokens: tokens.map(({ id, host, usedAt, expiresAt, isReusable }) => ({
+        id,
+        host,
+        state: usedAt !== undefined && !isReusable ? 'used' : now >= expiresAt ? 'ended' : 'open',
+        expiresAt,
+      })),
+      hosts: Object.entries(hosts).map(([host, { joinedAt, identities }]) => ({ host, joinedAt, identities })),
+      denied,
+    }
+  }
+
+  private async change(step: (state: AdmissionState) => AdmissionState): Promise<void> {
+    let next = this.state
+    await changeDocument(this.documents, 'admission', (text) => {
+      const present = readAdmission(text)
+      next = step(present)
+      return next === present ? undefined : `${JSON.stringify(next)}\n`
+    })
+    this.take(next)
+  }
+
+  private take(state: AdmissionState): void {
+    const isNews = state.denied !== this.state.denied
+    this.state = state
+    if (isNews) this.onDenied(deniedHosts(state))
+  }
+}
+
+function refused(why: string): MeshError {
+  return new MeshError('E_CA_REFUSED', why)
+}

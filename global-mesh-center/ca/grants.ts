@@ -1,0 +1,73 @@
+/**
+ * Which identities a host may ask for. Nothing that nobody granted: by the token that the host joined with, or by the
+ * list in the configuration of the center.
+ */
+import { hostId, parseSpiffeId, type SpiffeId } from '../../contracts/spiffe-id.ts'
+
+/** `ns/NAMESPACE/sa/ACCOUNT`; each of the two may end in `*`, which stands for any rest. */
+export interface Grant {
+  /** Names of hosts, each may end in `*`. */
+  readonly hosts: readonly string[]
+  readonly identities: readonly string[]
+}
+
+/** Who asks, as its certificate or its token says. */
+export type Asker =
+  | { readonly kind: 'host'; readonly host: string }
+  /** A workload renews what it has. */
+  | { readonly kind: 'workload'; readonly id: string }
+
+const identityWord = /^ns\/([A-Za-z0-9._-]*\*?)\/sa\/([A-Za-z0-9._-]*\*?)$/
+const hostWord = /^[A-Za-z0-9._-]*\*?$/
+
+/** Whether it is a pattern of identities at all. */
+export function isIdentityPattern(text: string): boolean {
+  const found = identityWord.exec(text)
+  return found !== null && found[1] !== '' && found[2] !== ''
+}
+
+export function isHostPattern(text: string): boolean {
+  return text !== '' && text.length <= 255 && hostWord.test(text)
+}
+
+/**
+ * Why this asker does not get a certificate with this name; undefined = it does. `granted`: what the host's own token
+ * granted.
+ */
+export function refusalOf(
+  asker: Asker,
+  uri: string,
+  trustDomain: string,
+  granted: readonly string[],
+  grants: readonly Grant[],
+): string | undefined {
+  const id = parseSpiffeId(uri)
+  if (id === undefined || id.kind === 'other')
+    return `${shown(uri)}: not a name that this authority gives; allowed spiffe://${trustDomain}/ns/NAMESPACE/sa/ACCOUNT`
+  if (id.trustDomain !== trustDomain) return `${uri}: allowed is trust domain ${trustDomain}`
+  if (asker.kind === 'workload')
+    return asker.id === uri ? undefined : `${uri}: ${asker.id} may renew its own certificate only`
+  if (id.kind === 'host')
+    return id.host === asker.host
+      ? undefined
+      : `${uri}: host ${asker.host} may be ${hostId(trustDomain, asker.host)} only`
+  const listed = grants.filter(({ hosts }) => hosts.some((pattern) => isLike(asker.host, pattern)))
+  const patterns = [...granted, ...listed.flatMap(({ identities }) => identities)]
+  if (patterns.some((pattern) => isGranted(id, pattern))) return undefined
+  const allowed = patterns.length === 0 ? 'nothing is granted to it' : `granted are ${patterns.slice(0, 10).join(', ')}`
+  return `${uri}: not granted to host ${asker.host}; ${allowed}`
+}
+
+function isGranted(id: Extract<SpiffeId, { kind: 'workload' }>, pattern: string): boolean {
+  const [, namespace, account] = identityWord.exec(pattern) ?? []
+  if (namespace === undefined || account === undefined) return false
+  return isLike(id.namespace, namespace) && isLike(id.account, account)
+}
+
+function isLike(text: string, pattern: string): boolean {
+  return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern
+}
+
+function shown(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}

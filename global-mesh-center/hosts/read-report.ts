@@ -1,0 +1,141 @@
+/** A report of a host as far as it is what the contract says; a host is not believed more than its bounds. */
+import { isIP } from 'node:net'
+import * as z from 'zod'
+import { dryRunBounds, dryRunKinds } from '../../contracts/dry-run.ts'
+import { hostReportFormat, maxReportText, reportBounds, type HostReport } from '../../contracts/host-report.ts'
+import { cleanText } from '../../agent/control/events/clean-text.ts'
+import { ApiError } from '../../agent/control/rules-api/api-error.ts'
+
+/** Ends up on the terminal of an operator, who must not obey it. */
+const printable = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .transform((said) => cleanText(said, most))
+const text = printable(maxReportText)
+const count = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+const whole = count.int()
+const port = z.number().int().min(0).max(65_535)
+
+/** Rows of traffic are many: looked at by hand, which costs a tenth. */
+const traffic = z.custom<HostReport['traffic']>(
+  (value) => Array.isArray(value) && value.length <= reportBounds.traffic && value.every(isTraffic),
+  `allowed a list of at most ${reportBounds.traffic} rows of reporter, source, service, requests, failures, counts`,
+)
+
+const shape = z.strictObject({
+  format: z.literal(hostReportFormat),
+  host: z.string().min(1).max(253),
+  address: z.string().refine((address) => isIP(address) > 0, 'allowed an address'),
+  zone: text,
+  region: text,
+  labels: z
+    .record(z.string().max(253), text)
+    .refine((labels) => Object.keys(labels).length <= reportBounds.labels, `allowed at most ${reportBounds.labels}`),
+  version: text,
+  generation: whole,
+  startedAt: count,
+  workers: whole,
+  snapshotVersion: whole,
+  isReady: z.boolean(),
+  problems: z.array(text).max(reportBounds.problems),
+  tier: z.strictObject({ now: z.enum(['agent', 'center', 'direct']), agent: count, center: count, direct: count }),
+  connections: count,
+  applications: z
+    .array(
+      z.strictObject({
+        service: printable(2000),
+        address: text,
+        port,
+        inboundPort: port,
+        protocol: text,
+        health: z.enum(['healthy', 'unhealthy', 'unchecked']),
+        state: text,
+        problem: text,
+      }),
+    )
+    .max(reportBounds.applications),
+  registries: z
+    .array(z.strictObject({ name: text, type: text, isConnected: z.boolean(), problem: text }))
+    .max(reportBounds.registries),
+  rules: z.strictObject({
+    applied: whole,
+    rejected: z
+      .array(z.strictObject({ kind: text, namespace: text, name: text, source: text, state: text, message: text }))
+      .max(reportBounds.rejectedRules),
+  }),
+  lastRestart: z
+    .strictObject({
+      kind: text,
+      outcome: text,
+      generation: whole,
+      cause: text,
+      at: count,
+      servingMs: z.number().min(-1),
+    })
+    .optional(),
+  dryRun: z
+    .strictObject({
+      id: text,
+      state: z.enum(['running', 'over', 'refused']),
+      problem: text,
+      figures: z.strictObject({
+        evaluated: count,
+        different: count,
+        undecided: count,
+        failed: count,
+        failure: text,
+        others: count,
+        differences: z
+          .array(
+            z.strictObject({
+              kind: z.enum(dryRunKinds),
+              host: text,
+              route: text,
+              now: text,
+              then: text,
+              requests: count,
+              example: text,
+            }),
+          )
+          .max(dryRunBounds.differences),
+      }),
+    })
+    .optional(),
+  bucketsMs: z.array(count).max(reportBounds.buckets - 1),
+  traffic,
+})
+
+/** Throws ApiError 422 with the fields that are wrong. */
+export function readReport(value: unknown): HostReport {
+  const result = shape.safeParse(value)
+  if (result.success) return result.data as HostReport
+  const causes = result.error.issues
+    .slice(0, 10)
+    .map(({ path, message }) => ({ field: path.join('.') || '(report)', message }))
+  const words = causes.map(({ field, message }) => `${field}: ${message}`).join('; ')
+  throw new ApiError(422, `the report of a host: ${words}`, { causes })
+}
+
+function isTraffic(row: unknown): boolean {
+  if (typeof row !== 'object' || row === null || Object.keys(row).length !== 6) return false
+  const { reporter, source, service, requests, failures, counts } = row as Record<string, unknown>
+  return (
+    (reporter === 'source' || reporter === 'destination') &&
+    isText(source) &&
+    isText(service) &&
+    isCount(requests) &&
+    isCount(failures) &&
+    Array.isArray(counts) &&
+    counts.length <= reportBounds.buckets &&
+    counts.every(isCount)
+  )
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= maxReportText
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
+}

@@ -1,0 +1,83 @@
+/** Who may use the API: bearer tokens in a file, each with a user, a role and maybe namespaces. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
+import { SecretFile } from '../../native/secret-file.ts'
+
+interface Login {
+  readonly digest: Buffer
+  readonly user: ApiUser
+}
+
+const fileShape = z
+  .array(
+    z
+      .strictObject({
+        user: z.string().min(1).max(128),
+        token: z
+          .string()
+          .min(32)
+          .max(1024)
+          .regex(/^[\x21-\x7e]+$/),
+        role: z.enum(['read', 'write', 'admin', 'host']),
+        namespaces: z.array(z.string().min(1).max(253)).min(1).max(1000).optional(),
+      })
+      .refine(({ role, namespaces }) => namespaces === undefined || role === 'read' || role === 'write', {
+        message: 'only for the roles read and write',
+        path: ['namespaces'],
+      }),
+  )
+  .min(1)
+  .max(1000)
+
+/** Longest file. */
+const maxBytes = 256 * 1024
+
+/** Throws what is wrong, by place, never a value of the file. */
+export function readLogins(text: string): Login[] {
+  let value: unknown
+  try {
+    value = parse(text)
+  } catch {
+    throw new Error('broken YAML')
+  }
+  const result = fileShape.safeParse(value)
+  if (!result.success) {
+    const { path, code, message } = result.error.issues[0]!
+    const words =
+      code === 'custom' ? message : 'allowed: a list of user, token (32 to 1024 characters), role, namespaces'
+    throw new Error(`[${path.join('.')}]: ${words}`)
+  }
+  return result.data.map(({ token, user, role, namespaces }) => ({
+    digest: digestOf(token),
+    user: { name: user, role, namespaces },
+  }))
+}
+
+export class Tokens {
+  private readonly file: SecretFile<Login[]>
+
+  /** `now`: monotonic ms. */
+  constructor(path: string, now: () => number) {
+    this.file = new SecretFile(path, readLogins, now, maxBytes)
+  }
+
+  /** Why nobody is let in; undefined = the file is good. */
+  problem(): string | undefined {
+    this.file.get()
+    return this.file.problem
+  }
+
+  /** Each login is compared, so that the time tells nothing. */
+  userOf(token: string): ApiUser | undefined {
+    const digest = digestOf(token)
+    let found: ApiUser | undefined
+    for (const login of this.file.get() ?? []) if (timingSafeEqual(login.digest, digest)) found = login.user
+    return found
+  }
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}

@@ -1,0 +1,168 @@
+/**
+ * The gRPC server of incremental xDS for agents. Bounds: 4,000 streams, the names and the one response under way of
+ * each (`delta-stream.ts`), 4 MiB of a request.
+ */
+import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
+import { MeshError } from '../../contracts/errors.ts'
+import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
+import { decodeRequest, deltaPath, typeUrls } from '../../registry-adapters/center/wire/delta.ts'
+import { may } from '../../agent/control/rules-api/api-user.ts'
+import type { Tokens } from '../rules-api/tokens.ts'
+import { DeltaStream } from './delta-stream.ts'
+import { Resources, type ResourceSource } from './resources.ts'
+
+export interface XdsServerOptions {
+  /** `127.0.0.1:15010`. */
+  readonly address: string
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly tokens: Tokens | undefined
+  /** Everybody is let in without a token. */
+  readonly isOpen: boolean
+  readonly endpoints: ResourceSource
+  /** Rules for this host. */
+  rulesOf(node: string): Resources
+}
+
+type Call = ServerDuplexStream<Buffer, Buffer>
+
+const maxStreams = 4000
+
+export class XdsServer {
+  private readonly options: XdsServerOptions
+  private readonly deps: AdapterDeps
+  private readonly endpoints: Resources
+  private readonly streams = new Set<DeltaStream>()
+  private server: Server | undefined
+
+  constructor(options: XdsServerOptions, deps: AdapterDeps) {
+    this.options = options
+    this.deps = deps
+    this.endpoints = new Resources(typeUrls.endpoints, options.endpoints)
+  }
+
+  /** Resolves with the port. Rejects with E_LISTEN_IN_USE or E_CONFIG_INVALID (certificate). */
+  async listen(): Promise<number> {
+    const server = new Server({
+      'grpc.max_receive_message_length': 4 * 1024 * 1024,
+      'grpc.max_send_message_length': -1,
+      'grpc.keepalive_time_ms': 30_000,
+    })
+    const raw = (bytes: Buffer): Buffer => bytes
+    const forms = { requestSerialize: raw, requestDeserialize: raw, responseSerialize: raw, responseDeserialize: raw }
+    server.addService(
+      { delta: { path: deltaPath, requestStream: true, responseStream: true, ...forms } },
+      { delta: (call: Call) => this.accept(call) },
+    )
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(this.options.address, this.credentials(), (error, bound) => {
+        if (error === null) resolve(bound)
+        else reject(new MeshError('E_LISTEN_IN_USE', `xds ${this.options.address}: cannot listen: ${error.message}`))
+      })
+    })
+    this.server = server
+    return port
+  }
+
+  close(): Promise<void> {
+    for (const stream of this.streams) stream.close()
+    this.streams.clear()
+    this.server?.forceShutdown()
+    this.server = undefined
+    return Promise.resolve()
+  }
+
+  private credentials(): ServerCredentials {
+    const { tls } = this.options
+    if (tls === undefined) return ServerCredentials.createInsecure()
+    const { cert, key } = tls
+    try {
+      return ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }])
+    } catch (cause) {
+      throw new MeshError('E_CONFIG_INVALID', `xds.tls: cert and key cannot be used: ${(cause as Error).message}`)
+    }
+  }
+
+  private accept(call: Call): void {
+    const { metrics, log } = this.deps
+    // a client that breaks off is no fault of ours
+    call.on('error', () => undefined)
+    const refuse = (code: status, details: string): void => {
+      metrics.count('xds_streams_refused', {})
+      call.emit('error', { code, details })
+    }
+    const caller = this.callerOf(call)
+    if ('refusal' in caller) return refuse(status.UNAUTHENTICATED, caller.refusal)
+    if (this.streams.size >= maxStreams)
+      return refuse(status.RESOURCE_EXHAUSTED, `${maxStreams} streams are open, which is the bound`)
+    const stream = new DeltaStream({
+      typeUrls: [typeUrls.endpoints, typeUrls.rules],
+      // a token of a host says who it is, whatever the stream says
+      resources: (typeUrl, node) => this.resources(typeUrl, caller.host ?? node),
+      send: (bytes) => {
+        metrics.count('xds_responses', {})
+        metrics.count('xds_bytes', {}, bytes.length)
+        call.write(bytes)
+      },
+      onRefused: (typeUrl, message) => {
+        metrics.count('xds_refused', {})
+        log.warn(
+          { node: stream.node, typeUrl },
+          `xds: ${stream.node || call.getPeer()} refuses: ${message.slice(0, 500)}`,
+        )
+      },
+      onFault: (message) => {
+        log.warn({ peer: call.getPeer() }, `xds: ${call.getPeer()}: ${message}; its stream ends`)
+        refuse(status.INVALID_ARGUMENT, message)
+        this.drop(stream)
+      },
+    })
+    this.streams.add(stream)
+    this.count()
+    call.on('data', (bytes: Buffer) => {
+      try {
+        stream.take(decodeRequest(bytes))
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+        refuse(status.INVALID_ARGUMENT, `the request: ${error.message}`)
+        this.drop(stream)
+      }
+    })
+    call.on('end', () => {
+      this.drop(stream)
+      call.end()
+    })
+    call.on('cancelled', () => this.drop(stream))
+    call.on('close', () => this.drop(stream))
+  }
+
+  /** Hosts that belong to other shares of roll-outs now get what differs for them. */
+  regroup(): void {
+    for (const stream of this.streams) stream.regroup()
+  }
+
+  private resources(typeUrl: string, node: string): Resources | undefined {
+    if (typeUrl === typeUrls.endpoints) return this.endpoints
+    return typeUrl === typeUrls.rules ? this.options.rulesOf(node) : undefined
+  }
+
+  /** Who this is, if its token is that of a host; or why it is not let in. */
+  private callerOf(call: Call): { readonly host: string | undefined } | { readonly refusal: string } {
+    const { tokens, isOpen } = this.options
+    const [authorization] = call.metadata.get('authorization')
+    if (authorization === undefined) return isOpen ? { host: undefined } : { refusal: 'a bearer token is needed' }
+    const user = tokens?.userOf(/^Bearer (\S+)$/i.exec(String(authorization))?.[1] ?? '')
+    if (user === undefined) return { refusal: tokens?.problem() ?? 'this token is not known' }
+    if (user.role === 'host') return { host: user.name }
+    return may(user, false, undefined) ? { host: undefined } : { refusal: `${user.name} may not read all namespaces` }
+  }
+
+  private drop(stream: DeltaStream): void {
+    if (!this.streams.delete(stream)) return
+    stream.close()
+    this.count()
+  }
+
+  private count(): void {
+    this.deps.metrics.gauge('xds_streams', {}, this.streams.size)
+  }
+}
