@@ -15,6 +15,8 @@ export interface AdminClient {
   readonly where: string
   get(path: string): Promise<AdminReply>
   post(path: string, body?: unknown): Promise<AdminReply>
+  /** A question to the API of rules, which takes other methods and types. */
+  call(method: string, path: string, body?: { readonly type: string; readonly text: string }): Promise<AdminReply>
 }
 
 /** Longest answer that is read, in bytes; a config dump of a center with 10,000 services stays below it. */
@@ -31,7 +33,7 @@ export function adminClient(
   distrust?: (connection: Socket) => string | undefined,
 ): AdminClient {
   const target = parseWhere(where)
-  const call = (method: string, path: string, body: string | undefined): Promise<AdminReply> =>
+  const call: AdminClient['call'] = (method, path, body) =>
     new Promise((resolve, reject) => {
       const outgoing = request(
         {
@@ -40,7 +42,7 @@ export function adminClient(
           path,
           timeout: timeoutMs,
           headers:
-            body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+            body === undefined ? {} : { 'content-type': body.type, 'content-length': Buffer.byteLength(body.text) },
         },
         (incoming) => {
           const stranger = distrust?.(incoming.socket)
@@ -64,12 +66,14 @@ export function adminClient(
       )
       outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer after ${timeoutMs} ms`)))
       outgoing.on('error', (cause) => reject(unreachable(where, cause)))
-      outgoing.end(body)
+      outgoing.end(body?.text)
     })
   return {
     where,
-    get: (path) => call('GET', path, undefined),
-    post: (path, body) => call('POST', path, body === undefined ? undefined : JSON.stringify(body)),
+    get: (path) => call('GET', path),
+    post: (path, body) =>
+      call('POST', path, body === undefined ? undefined : { type: 'application/json', text: JSON.stringify(body) }),
+    call,
   }
 }
 
@@ -98,19 +102,51 @@ export function whereAllowed(atSocket: AdminClient, atAddress: AdminClient): Adm
     where: `${atSocket.where} or ${atAddress.where}`,
     get: (path) => ask((client) => client.get(path)),
     post: (path, body) => ask((client) => client.post(path, body)),
+    call: (method, path, body) => ask((client) => client.call(method, path, body)),
   }
 }
 
-/** The body as JSON; E_ADMIN_REQUEST with the agent's own words when it answered anything but 2xx. */
+/** Asks for a page: {@link answerOf} says what becomes of the reply. */
 export async function adminJson(client: AdminClient, path: string): Promise<unknown> {
-  const reply = await client.get(path)
-  if (reply.status < 200 || reply.status > 299) {
-    throw new MeshError('E_ADMIN_REQUEST', `${client.where}${path}: status ${reply.status}: ${reply.text.trim()}`)
-  }
+  return answerOf(client, path, await client.get(path))
+}
+
+/** Gives an order: {@link answerOf} says what becomes of the reply. */
+export async function orderJson(client: AdminClient, path: string, body: unknown): Promise<unknown> {
+  return answerOf(client, path, await client.post(path, body))
+}
+
+/** As {@link orderJson}, of the API of rules; E_ADMIN_UNREACHABLE where what it needs for an answer is away. */
+export async function apiJson(
+  client: AdminClient,
+  ...[method, path, body]: Parameters<AdminClient['call']>
+): Promise<unknown> {
+  const reply = await client.call(method, path, body)
+  // nothing is wrong with what was asked
+  if (reply.status === 503) throw new MeshError('E_ADMIN_UNREACHABLE', wordsOf(client, path, reply))
+  return answerOf(client, path, reply)
+}
+
+/** The body as JSON; E_ADMIN_REQUEST in the words of whoever answered when it is anything but 2xx, or no JSON. */
+function answerOf(client: AdminClient, path: string, { status, text }: AdminReply): unknown {
+  if (status < 200 || status > 299) throw new MeshError('E_ADMIN_REQUEST', wordsOf(client, path, { status, text }))
+  const body = jsonOf(text)
+  if (body === undefined) throw new MeshError('E_ADMIN_REQUEST', `${client.where}${path}: the answer is not JSON`)
+  return body
+}
+
+function wordsOf({ where }: AdminClient, path: string, { status, text }: AdminReply): string {
+  const { message, error } = (jsonOf(text) ?? {}) as { message?: unknown; error?: unknown }
+  // a Status of Kubernetes, whose message names what it is about
+  if (typeof message === 'string') return message
+  return `${where}${path}: status ${status}: ${typeof error === 'string' ? error : text.trim()}`
+}
+
+function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(reply.text)
-  } catch (cause) {
-    throw new MeshError('E_ADMIN_REQUEST', `${client.where}${path}: the answer is not JSON`, { cause })
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

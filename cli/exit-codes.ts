@@ -1,14 +1,27 @@
-/** What the command's exit code says; shown in every help text and in `docs/cli.md`. */
+/** What the command's exit code says. */
 export const exitCodes = {
   ok: 0,
-  /** The command ran and the answer is no: not ready, a check that failed, a drill that failed. */
+  /** Not ready, a check that failed, a drill that failed. */
   failed: 1,
-  /** The words of the call are wrong. */
   usage: 2,
-  /** The configuration has problems; all of them are printed. */
+  /** All problems are printed. */
   config: 3,
-  /** The agent, its watchdog or the registry does not answer. */
   unreachable: 4,
 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** The one text for each: help, manual pages and `docs/cli.md` have it from here. */
+export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
+  [exitCodes.ok]: 'good',
+  [exitCodes.failed]: 'the command ran and the answer is no',
+  [exitCodes.usage]: 'wrong words in the call',
+  [exitCodes.config]: 'the configuration has problems',
+  [exitCodes.unreachable]: 'agent, watchdog or registry does not answer',
+}
+
+/** As every help text ends. */
+export const exitCodeHelp = `
+Exit codes: ${Object.entries(exitCodeMeanings)
+  .map(([code, meaning]) => `${code} ${meaning}`)
+  .join(', ')}.`

@@ -2,11 +2,11 @@
 import { machineFacts } from '../agent/control/config/machine.ts'
 import { resolveConfig } from '../agent/control/config/resolve.ts'
 import { formatHostPort } from '../agent/control/config/scalars.ts'
-import { agentFileSchema } from '../agent/control/config/schema.ts'
 import { lenientValue } from '../agent/control/config/validate.ts'
 import { readYamlFile } from '../agent/control/config/yaml-file.ts'
 import { formatProblem } from '../agent/control/config/problem.ts'
 import { MeshError } from '../contracts/errors.ts'
+import { kindOf } from './node-kinds.ts'
 
 export interface AgentPlace {
   readonly configFile: string
@@ -28,13 +28,14 @@ export function locateAgent(configFile: string): AgentPlace {
       'E_CONFIG_UNREADABLE',
       `${problem === undefined ? configFile : formatProblem(problem)}; it says where the agent is: name another file with -c, or the agent itself with --admin or --run-dir`,
     )
-  const value = lenientValue(agentFileSchema, yaml)
+  const kind = kindOf(yaml.value)
+  const value = lenientValue(kind.schema, yaml)
   if (value === undefined)
     throw new MeshError(
       'E_CONFIG_INVALID',
       `${configFile}: has problems, so it does not say where the agent is; see \`hostmesh check -c ${configFile}\`, or use --admin or --run-dir`,
     )
-  const { runDir, admin } = resolveConfig(configFile, value, machineFacts())
+  const { runDir, admin } = resolveConfig(kind, configFile, value, machineFacts())
   const address = admin.address === 'off' ? undefined : formatHostPort(admin.address)
   return { configFile, runDir, socket: admin.socket, address }
 }

@@ -5,6 +5,7 @@ import { MeshError } from '../contracts/errors.ts'
 import { FrameReader, encodeFrame } from '../contracts/frame.ts'
 import { type OperatorReply, type OperatorRequest, handoffVersion, maxHandoffFrameBytes } from '../contracts/handoff.ts'
 import { runFiles } from '../contracts/run-directory.ts'
+import { checkSocket, ownerOf } from './trusted-socket.ts'
 
 /**
  * Asks once and closes. Resolves with the first reply that is not the greeting.
@@ -18,6 +19,7 @@ export function askWatchdog(
 ): Promise<Exclude<OperatorReply, { type: 'welcome' | 'refused' }>> {
   const path = join(runDir, runFiles.watchdog)
   return new Promise((resolve, reject) => {
+    checkSocket(path, ownerOf(runDir))
     const socket = connect(path)
     const reader = new FrameReader(maxHandoffFrameBytes)
     let isSettled = false
@@ -53,11 +55,16 @@ export function askWatchdog(
         )
       }
     })
-    socket.on('error', (cause) =>
-      fail(new MeshError('E_ADMIN_UNREACHABLE', `${path}: no watchdog answers; is it running?`, { cause })),
-    )
+    socket.on('error', (cause) => fail(unreachable(path, cause)))
     socket.on('close', () =>
       fail(new MeshError('E_ADMIN_UNREACHABLE', `${path}: the watchdog closed without an answer`)),
     )
   })
+}
+
+/** What its operator can do about a socket that `connect` did not reach. */
+export function unreachable(path: string, cause: NodeJS.ErrnoException): MeshError {
+  const why =
+    cause.code === 'EACCES' ? "only root and the agent's own user may open it" : 'no watchdog answers; is it running?'
+  return new MeshError('E_ADMIN_UNREACHABLE', `${path}: ${why}`, { cause })
 }

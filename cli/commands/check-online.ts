@@ -22,18 +22,24 @@ export interface OnlineFinding {
 const answerTimeoutMs = 6000
 
 /** Asks every server of every registry on its own: a cluster hides a member that is down. */
-export async function checkOnline(config: AgentConfig): Promise<OnlineFinding[]> {
+export async function checkOnline(config: AgentConfig, timeoutMs = answerTimeoutMs): Promise<OnlineFinding[]> {
   const parts = config.registries.flatMap((section) => kindOf(section).parts(section))
-  return (await Promise.all(parts.map((part) => askPart(config, part.label, part.section as RegistryFile)))).flat()
+  const asked = parts.map((part) => askPart(config, part.label, part.section as RegistryFile, timeoutMs))
+  return (await Promise.all(asked)).flat()
 }
 
-async function askPart(config: AgentConfig, server: string, section: RegistryFile): Promise<OnlineFinding[]> {
+async function askPart(
+  config: AgentConfig,
+  server: string,
+  section: RegistryFile,
+  timeoutMs: number,
+): Promise<OnlineFinding[]> {
   const findings: OnlineFinding[] = []
   const ask = async (question: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> => {
     const startedAt = performance.now()
     let problem: string | undefined
     try {
-      await work(AbortSignal.timeout(answerTimeoutMs))
+      await work(AbortSignal.timeout(timeoutMs))
     } catch (error) {
       problem = error instanceof MeshError ? describeError(error) : `E_INTERNAL  ${describeError(error)}`
     }

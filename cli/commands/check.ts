@@ -2,15 +2,15 @@
  * `hostmesh check`: reads everything that the agent would read and reports all problems at once. Changes nothing;
  * contacts nobody, or with `--online` the registries.
  */
-import { checkConfig } from '../../agent/control/config/check.ts'
 import { readRules } from '../../agent/control/config/check-rules.ts'
 import { type ConfigProblem, formatProblem } from '../../agent/control/config/problem.ts'
+import { checkNode } from '../node-kinds.ts'
 import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { OnlineFinding } from './check-online.ts'
 
 export async function check(output: Output, configPath: string, isOnline: boolean): Promise<ExitCode> {
-  const result = checkConfig(configPath)
+  const result = checkNode(configPath)
   const { config } = result
   const rules = config === undefined ? { problems: [], hosts: [] } : readRules(config)
   const problems: ConfigProblem[] = [...result.problems, ...rules.problems]

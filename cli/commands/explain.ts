@@ -10,6 +10,8 @@ export interface ExplainOptions {
   readonly listener?: string
   readonly header: readonly string[]
   readonly source?: string
+  readonly principal?: string
+  readonly address?: string
 }
 
 /** @param url `http://orders/path?query`, `orders/path` or, with a listener, just `/path`. */
@@ -18,11 +20,40 @@ export async function explain(context: CommandContext, url: string, options: Exp
   const query = new URLSearchParams({ method: options.method, host, path, format: 'json' })
   if (options.listener !== undefined) query.set('listener', options.listener)
   if (options.source !== undefined) query.set('source', options.source)
+  if (options.principal !== undefined) query.set('principal', options.principal)
+  if (options.address !== undefined) query.set('address', options.address)
   for (const header of options.header) query.append('header', header)
   const answer = (await adminJson(context.admin, `/explain?${query.toString()}`)) as ExplainAnswer
   if (context.output.isJson) context.output.json(answer)
   else print(context, answer)
   return answer.steps.some((step) => step.matched) ? exitCodes.ok : exitCodes.failed
+}
+
+export interface ExplainRpcOptions {
+  readonly listener?: string
+  readonly attribute: readonly string[]
+  readonly source?: string
+}
+
+/** A request in private RPC, as rules see it: a POST to `/SERVICE/METHOD` with its attributes as fields. */
+export function explainRpc(
+  context: CommandContext,
+  service: string,
+  method: string,
+  options: ExplainRpcOptions,
+): Promise<ExitCode> {
+  const attributes = options.attribute.map((one) => {
+    const equals = one.indexOf('=')
+    if (equals < 1) throw new MeshError('E_ADMIN_REQUEST', `${one}: not an attribute; give KEY=VALUE`)
+    return `${one.slice(0, equals)}: ${one.slice(equals + 1)}`
+  })
+  const { listener, source } = options
+  return explain(context, `/${service}/${method}`, {
+    method: 'POST',
+    header: [`x-mesh-service: ${service}`, ...attributes],
+    ...(listener === undefined ? {} : { listener }),
+    ...(source === undefined ? {} : { source }),
+  })
 }
 
 function splitUrl(url: string): { host: string; path: string } {
@@ -49,6 +80,7 @@ function print({ output }: CommandContext, answer: ExplainAnswer): void {
     const subset = destination.subset === undefined ? '' : ` subset ${destination.subset}`
     output.line()
     output.line(`${destination.service}${subset}  ${Math.round(destination.share * 100)} %`)
+    if (destination.note !== undefined) output.line(`note: ${destination.note}`)
     output.table(
       ['endpoint', 'usable', 'why'],
       destination.candidates.map((one) => [one.endpoint, one.usable ? 'yes' : 'no', one.reason]),

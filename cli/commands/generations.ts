@@ -5,6 +5,7 @@ import type { Output } from '../output.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { releaseName } from '../version.ts'
 import { askWatchdog } from '../watchdog-client.ts'
+import { canaryLine, whileTelling } from './canary-progress.ts'
 
 const statusTimeoutMs = 5000
 /** A restart ends by the drain deadline at the latest; this bound is for a watchdog that hangs. */
@@ -21,9 +22,11 @@ export async function generations(output: Output, runDir: string): Promise<ExitC
 export async function restart(
   output: Output,
   runDir: string,
-  request: Extract<OperatorRequest, { type: 'reload' | 'rollback' | 'upgrade' }>,
+  request: Extract<OperatorRequest, { type: 'canary' | 'reload' | 'rollback' | 'upgrade' }>,
 ): Promise<ExitCode> {
-  const reply = await askWatchdog(runDir, request, restartTimeoutMs)
+  const reply = await (request.type === 'canary'
+    ? whileTelling(output, runDir, askWatchdog(runDir, request, restartTimeoutMs + request.order.forMs))
+    : askWatchdog(runDir, request, restartTimeoutMs))
   if (reply.type !== 'outcome') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
   if (output.isJson) output.json(reply.report)
   else printReport(output, reply.report)
@@ -31,7 +34,8 @@ export async function restart(
     output.problem(
       `hostmesh: reload stays with ${reply.report.release}; this command belongs to ${releaseName()}: \`hostmesh upgrade\` takes it up`,
     )
-  return reply.report.outcome === 'done' ? exitCodes.ok : exitCodes.failed
+  const isTakenBack = request.type === 'rollback' && reply.report.canary?.verdict === 'failed'
+  return reply.report.outcome === 'done' || isTakenBack ? exitCodes.ok : exitCodes.failed
 }
 
 export async function stop(output: Output, runDir: string, deadlineMs: number): Promise<ExitCode> {
@@ -65,6 +69,7 @@ function printState(output: Output, state: WatchdogState): void {
       ]),
     ),
   )
+  for (const { canary } of state.generations) if (canary !== undefined) output.line(canaryLine(canary))
   const [newest] = state.reports
   if (newest === undefined) return
   output.line()
@@ -77,6 +82,7 @@ function printReport(output: Output, report: RestartReport): void {
     `${report.kind} ${report.from ?? '-'} -> ${report.to}  ${outcome}  ready ${ms(report.readyMs)}, serving ${ms(report.servingMs)}, old one gone ${ms(report.goneMs)}`,
   )
   if (report.cause !== undefined) output.line(`cause: ${report.cause}`)
+  if (report.canary !== undefined) output.line(canaryLine(report.canary))
   for (const line of report.evidence) output.line(`  ${line}`)
   if (report.counts.length === 0) return
   output.table(

@@ -1,17 +1,8 @@
 /** `hostmesh ports`: which localhost port leads to which service, and which inbound port to which application. */
+import type { PortRow } from '../../contracts/port-row.ts'
 import { adminJson } from '../admin-client.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
-
-interface PortRow {
-  readonly direction: string
-  readonly service: string
-  readonly address: string
-  readonly port: number
-  readonly protocol: string
-  readonly state: string
-  readonly problem?: string
-}
 
 /** @param asEnvironment prints `ORDERS_ADDRESS=127.0.0.1:20001` lines for a shell or an EnvironmentFile. */
 export async function ports(context: CommandContext, asEnvironment: boolean): Promise<ExitCode> {

@@ -4,24 +4,31 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { checkConfig } from '../../agent/control/config/check.ts'
 import { formatProblem } from '../../agent/control/config/problem.ts'
-import { type Role, roles } from '../../agent/control/config/roles.ts'
-import type { AgentConfig } from '../../agent/control/config/types.ts'
+import type { AgentConfig, Role } from '../../agent/control/config/types.ts'
 import { systemReason } from '../../agent/control/config/yaml-file.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
-import { fastCallsFlag } from '../../native/fast-calls.ts'
+import { fastCallsFlag } from '../../native/bare-functions.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
 import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { checkNode, nodeKinds } from '../node-kinds.ts'
 import type { Output } from '../output.ts'
 import { releaseName } from '../version.ts'
 
-/** `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. */
-const nodeFlags = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0111', '--disable-sigusr1']
+/**
+ * `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. A
+ * process at rest collects its garbage itself (`native/idle-memory.ts`).
+ */
+const nodeFlags = [
+  '--disable-warning=ExperimentalWarning',
+  '--disable-warning=DEP0111',
+  '--disable-sigusr1',
+  '--expose-gc',
+]
 
 /** Workers may keep their sockets themselves (decision 0035). */
 const workerFlags = [fastCallsFlag]
@@ -30,7 +37,7 @@ const workerFlags = [fastCallsFlag]
  * Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less
  * with 1,000 services, measured). It optimizes its code from when it is ready on.
  */
-const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--expose-gc']
+const controlFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
 export function becomeWatchdog(output: Output, configPath: string, role: Role): ExitCode {
@@ -42,7 +49,8 @@ export function becomeWatchdog(output: Output, configPath: string, role: Role): 
   process.execve?.(
     process.execPath,
     [process.execPath, ...nodeFlags, entryPoint('watchdog/main'), JSON.stringify(options)],
-    process.env,
+    // of every process below it: a heap of malloc's own for each thread of V8 stays resident, 1.6 MB apiece
+    { MALLOC_ARENA_MAX: '1', ...process.env },
   )
   throw new MeshError('E_INTERNAL', 'the watchdog could not be started in place of this process')
 }
@@ -104,7 +112,7 @@ export function releaseOf(config: AgentConfig): Release {
       process.execPath,
       ...nodeFlags,
       ...controlFlags,
-      entryPoint('agent/control/main'),
+      entryPoint(nodeKinds[config.role].entry),
       '--config',
       config.file,
       ...directories,
@@ -129,7 +137,7 @@ export function releaseOf(config: AgentConfig): Release {
  * starts, undefined for either.
  */
 export function loadConfig(output: Output, configPath: string, role: Role | undefined): AgentConfig | undefined {
-  const { config, problems } = checkConfig(configPath)
+  const { config, problems } = checkNode(configPath)
   for (const problem of problems) output.problem(formatProblem(problem))
   if (config === undefined) {
     output.problem(
@@ -138,7 +146,7 @@ export function loadConfig(output: Output, configPath: string, role: Role | unde
     return undefined
   }
   if (role !== undefined && config.role !== role) {
-    const { command } = roles[config.role]
+    const { command } = nodeKinds[config.role]
     output.problem(
       `E_CONFIG_INVALID  ${configPath}: role: found ${config.role}, this command starts a ${role}; nothing was started; ` +
         `write "role: ${role}" into the file, or start the ${config.role} that it describes with \`hostmesh ${command} -c ${configPath}\``,

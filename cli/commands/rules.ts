@@ -4,7 +4,8 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { diff } from 'node:util'
-import { checkConfig, yamlFilesIn } from '../../agent/control/config/check.ts'
+import { yamlFilesIn } from '../../agent/control/config/check.ts'
+import { checkNode } from '../node-kinds.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { createAdapters, kindOf } from '../../agent/control/kinds/registries.ts'
 import { ruleScope } from '../../agent/control/config/rule-scope.ts'
@@ -77,7 +78,7 @@ export async function diffRules(output: Output, paths: readonly string[], option
 
 /**
  * Writes `DIRECTORY/DATAID.yaml` for the mesh's document and those of the services; without names, of all services that
- * the registry lists.
+ * the registry lists, which is asked for its own group alone, and of those that the configuration names.
  */
 export async function pullRules(
   output: Output,
@@ -87,8 +88,10 @@ export async function pullRules(
 ): Promise<ExitCode> {
   return withStore(options, async (store) => {
     const signal = AbortSignal.timeout(requestTimeoutMs)
-    const names = services.length > 0 ? services : await store.adapter.listServices(maxPulledServices, signal)
+    const isOfAll = services.length === 0
+    const names = isOfAll ? await store.adapter.listServices(maxPulledServices, signal) : services
     const dataIds = [meshRulesId, ...names.map((name) => dataIdOf(name, store.config))]
+    if (isOfAll) dataIds.push(...store.config.outbound.services.map(({ service }) => serviceRulesId(service)))
     mkdirSync(directory, { recursive: true })
     const results: { dataId: string; result: string }[] = []
     for (const dataId of new Set(dataIds)) {
@@ -104,7 +107,7 @@ export async function pullRules(
 }
 
 async function withStore(options: RulesOptions, work: (store: Store) => Promise<ExitCode>): Promise<ExitCode> {
-  const { config } = checkConfig(options.config)
+  const { config } = checkNode(options.config)
   if (config === undefined)
     throw new MeshError('E_CONFIG_INVALID', `${options.config}: has problems; see \`hostmesh check\``)
   const [store] = config.registries.flatMap((registry) => {
@@ -133,7 +136,7 @@ async function withStore(options: RulesOptions, work: (store: Store) => Promise<
   }
 }
 
-function readRules(paths: readonly string[]): RuleFile[] {
+export function readRules(paths: readonly string[]): RuleFile[] {
   return paths.flatMap((path) => {
     try {
       const files = statSync(path).isDirectory() ? yamlFilesIn(path).files : [path]

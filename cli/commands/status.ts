@@ -1,9 +1,11 @@
 /** `hostmesh status`: one screen that answers "is this host all right", with exit code 1 when anything is not. */
 import { adminJson } from '../admin-client.ts'
+import type { CanaryReport } from '../../contracts/canary.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { askWatchdog } from '../watchdog-client.ts'
+import { canaryLine } from './canary-progress.ts'
 import { printRegistrations, readRegistrations } from './registrations.ts'
 
 interface ServerInfo {
@@ -29,6 +31,8 @@ interface ServerInfo {
     subscriptions: number
     registrations: number
   }[]
+  /** Absent: a control of before. */
+  readonly collectors?: readonly { signal: string; url: string; isUp: boolean; problem?: string }[]
 }
 
 interface Ready {
@@ -39,6 +43,22 @@ interface Ready {
 }
 
 const watchdogTimeoutMs = 5000
+/** The most refused ones; `/callers` has all. */
+const mostCallers = 10
+
+interface CallerRow {
+  readonly caller: string
+  readonly requests: number
+  readonly refusals: number
+  readonly slowed: number
+  readonly waits: number
+}
+
+/** Empty for whoever may not see who calls. */
+async function readCallers({ admin }: CommandContext): Promise<readonly CallerRow[]> {
+  const { status: code, text } = await admin.get('/callers?format=json')
+  return code === 200 ? (JSON.parse(text) as { readonly callers: readonly CallerRow[] }).callers : []
+}
 
 export async function status(context: CommandContext): Promise<ExitCode> {
   let readyReply
@@ -52,10 +72,12 @@ export async function status(context: CommandContext): Promise<ExitCode> {
   const ready = JSON.parse(readyReply.text) as Ready
   const info = (await adminJson(context.admin, '/server_info?format=hostmesh')) as ServerInfo
   const registrations = await readRegistrations(context)
+  const callers = await readCallers(context)
   const isAllRight = ready.ready && ready.problems.length === 0 && ready.restartNeeded.length === 0
+  const canary = await readCanary(context.runDir)
   const { output } = context
   if (output.isJson) {
-    output.json({ allRight: isAllRight, ...info, ready, registrations })
+    output.json({ allRight: isAllRight, ...info, ready, registrations, callers, ...(canary && { canary }) })
     return isAllRight ? exitCodes.ok : exitCodes.failed
   }
   const state = ready.ready ? output.style('green', info.state) : output.style('yellow', info.state)
@@ -65,13 +87,31 @@ export async function status(context: CommandContext): Promise<ExitCode> {
   )
   for (const one of ready.pending) output.line(`waits for: ${one}`)
   for (const one of ready.problems) output.line(output.style('red', `problem: ${one}`))
+  if (canary !== undefined) output.line(output.style('yellow', canaryLine(canary)))
   for (const line of notInForce(ready.restartNeeded)) output.line(output.style('yellow', line))
   printTables(context, info)
   if (registrations.length > 0) {
     output.line()
     printRegistrations(output, registrations)
   }
+  if (callers.length > 0) {
+    output.line()
+    output.table(
+      ['caller', 'in hand', 'refused', 'slowed', 'waited'],
+      callers
+        .slice(0, mostCallers)
+        .map((one) => [one.caller, ...[one.requests, one.refusals, one.slowed, one.waits].map(String)]),
+    )
+  }
   return isAllRight ? exitCodes.ok : exitCodes.failed
+}
+
+/** While an upgrade tries one worker first. */
+async function readCanary(runDir: string | undefined): Promise<CanaryReport | undefined> {
+  if (runDir === undefined) return undefined
+  const reply = await askWatchdog(runDir, { type: 'status' }, watchdogTimeoutMs).catch(() => undefined)
+  if (reply?.type !== 'state') return undefined
+  return reply.state.generations.map(({ canary }) => canary).find((canary) => canary !== undefined)
 }
 
 /** A new generation gets its command line from the watchdog, which makes it anew at an upgrade and not at a reload. */
@@ -129,6 +169,16 @@ function printTables({ output }: CommandContext, info: ServerInfo): void {
       stateOf(output, registry),
       String(registry.subscriptions),
       String(registry.registrations),
+    ]),
+  )
+  if (info.collectors === undefined || info.collectors.length === 0) return
+  output.line()
+  output.table(
+    ['collector', 'of', 'state'],
+    info.collectors.map(({ isUp, problem, signal, url }) => [
+      url,
+      signal,
+      problem === undefined ? output.style('green', 'takes them') : output.style(isUp ? 'yellow' : 'red', problem),
     ]),
   )
 }

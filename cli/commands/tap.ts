@@ -25,7 +25,7 @@ interface Answer {
   readonly problems: readonly string[]
 }
 
-const askEveryMs = 250
+const askEveryMs = 1000
 
 export async function tap({ admin, output }: CommandContext, call: TapCall): Promise<ExitCode> {
   const query = new URLSearchParams({ id: randomUUID() })

@@ -143,7 +143,7 @@ async function live(output: Output, world: DemoWorld, now: () => number, interru
   })
   const draw = (): void => {
     for (const host of world.hosts) void hostLine(host).then((line) => hosts.set(host.options.name, line))
-    const title = 'Hostmesh demo: callers dial localhost ports, know nothing of the mesh, never retry'
+    const title = 'Hostmesh demo: callers dial localhost ports, one has the SDK; none retries'
     const shown = events.map((event) => `${event.at}  ${event.text}`)
     const picture = { title, hosts: [...hosts.values()], callers: world.callers, commands, events: shown, keys }
     screen.show(drawPicture(output, picture, now(), screen.size))

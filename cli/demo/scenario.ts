@@ -2,9 +2,12 @@
  * The demo without a person: each step does something to the hosts and says what the callers, who never retry, may
  * notice of it.
  */
+import type { MtlsPort } from '../../contracts/mtls-view.ts'
+import type { DemoHost } from '../launch/host.ts'
 import type { TallyView } from '../traffic/tally.ts'
-import { isWhole } from '../drill/drills.ts'
-import type { DemoWorld } from './world.ts'
+import { isWhole } from '../drill/wholeness.ts'
+import { askVault, refusalOfVault } from './trust.ts'
+import { type DemoWorld, sharedPort } from './world.ts'
 
 export interface StepResult {
   readonly step: string
@@ -40,6 +43,28 @@ const steps: readonly Step[] = [
     },
   },
   {
+    name: 'who calls, in mutual TLS',
+    promise: 'alpha calls beta as the application that calls, and nobody comes in plain',
+    run: async (world) => {
+      const came = (await mutualTls(world.beta)).filter(({ service }) => /ledger|orders|prices/.test(service))
+      const [mutual, plain] = [sum(came.map((port) => port.mutual)), sum(came.flatMap(plainOf))]
+      const found = `${mutual} connections to beta in mutual TLS, ${plain} in plain`
+      return { found, isKept: mutual > 0 && plain === 0 }
+    },
+  },
+  {
+    name: 'a call that a policy denies',
+    promise: 'vault answers web alone; who else asks hears no, and the log of the called host says why',
+    run: async (world, watch) => {
+      const allowed = await askVault(world.alpha, sharedPort)
+      const denied = await askVault(world.beta, sharedPort)
+      await watch.until(() => refusalOfVault(world.beta) !== '', 5000)
+      const why = refusalOfVault(world.beta)
+      const found = `web on alpha: ${allowed}; anybody on beta: ${denied}, ${why || 'nobody says why'}`
+      return { found, isKept: allowed === '200' && denied === '403 E_AUTHORIZATION_DENIED' && why !== '' }
+    },
+  },
+  {
     name: 'a new instance is deployed',
     promise: 'called within 1.5 s of its registration, nothing lost',
     run: async (world, watch) => {
@@ -54,11 +79,36 @@ const steps: readonly Step[] = [
   },
   {
     name: 'hot restart of the agent on alpha',
-    promise: 'no call lost, no connection closed',
+    promise: 'no call lost, no connection closed; a call of gRPC that runs goes on',
     run: async (world, watch) => {
+      const call = await world.longCall()
+      await watch.until(() => call.heard > 0, 10_000)
+      const before = call.heard
       const outcome = await world.alpha.reload()
-      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
-      return judge(watch.outcomes(), (seen) => seen.errors === 0 && outcome === 'done', `restart ${outcome}`)
+      await watch.until((seen) => seen.calls >= enoughCalls && call.heard > before, 10_000)
+      const problem = await call.end()
+      return judge(
+        watch.outcomes(),
+        (seen) => seen.errors === 0 && outcome === 'done' && before > 0 && problem === '',
+        `restart ${outcome}; a running call: ${before} messages before, ${call.heard - before} after, ${problem || 'none lost'}`,
+      )
+    },
+  },
+  {
+    name: 'an application with the SDK leaves the mesh and comes back',
+    promise: 'its calls go to the instances themselves meanwhile, and by the agent again; nothing lost',
+    run: async ({ shop }, watch) => {
+      shop.setMode('direct')
+      const left = await watch.until((seen) => shop.activeMode === 'direct' && (seen.tiers['direct'] ?? 0) > 0, 10_000)
+      const { calls } = watch.outcomes()
+      await watch.until((seen) => seen.calls >= calls + enoughCalls, 10_000)
+      shop.setMode('mesh')
+      const back = await watch.until(() => shop.activeMode === 'mesh', 10_000)
+      return judge(
+        watch.outcomes(),
+        (seen) => seen.errors === 0 && left !== undefined && back !== undefined,
+        `out after ${text(left)}, in after ${text(back)}`,
+      )
     },
   },
   {
@@ -209,6 +259,18 @@ function merge(views: readonly TallyView[]): TallyView {
     versions: add((view) => view.versions),
     reasons: add((view) => view.reasons),
   }
+}
+
+async function mutualTls(host: DemoHost): Promise<readonly MtlsPort[]> {
+  return ((await host.json('/mtls?format=json')) as { ports: readonly MtlsPort[] }).ports
+}
+
+function plainOf({ plain }: MtlsPort): number[] {
+  return plain.map(({ connections }) => connections)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
 }
 
 function text(ms: number | undefined): string {

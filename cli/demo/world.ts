@@ -16,7 +16,9 @@ import { DemoHost } from '../launch/host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from '../launch/loopback-block.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
 import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
-import { grpcAnswers, startGrpcApplication, startGrpcCaller } from '../traffic/grpc.ts'
+import { centerTrust, hostTrust, joinCenter, relayPort, vaultPolicy } from './trust.ts'
+import { LongCall, grpcAnswers, startGrpcApplication, startGrpcCaller } from '../traffic/grpc.ts'
+import { SdkCaller } from '../traffic/sdk.ts'
 
 export interface WorldDeps {
   readonly now: () => number
@@ -29,8 +31,8 @@ export interface WorldDeps {
 const stopDeadlineMs = 500
 const httpRate = 40
 const lineRate = 20
-const sharedPort = 15_001
-const relayPort = 15_443
+export const sharedPort = 15_001
+const adminPort = 15_000
 const registryPort = 8848
 
 /** Rules of beta only, so that both pictures are seen: callers on alpha get every version, callers on beta a canary. */
@@ -62,6 +64,8 @@ export class DemoWorld {
   readonly beta: DemoHost
   readonly center: DemoHost
   readonly callers: Caller[] = []
+  /** On alpha, with the SDK. */
+  shop!: SdkCaller
   private readonly deps: WorldDeps
   private readonly block: LoopbackBlock
   private readonly directory: string
@@ -76,10 +80,12 @@ export class DemoWorld {
   static async start(nacos: string | undefined, deps: WorldDeps): Promise<DemoWorld> {
     const block = await claimLoopbackBlock(deps.random)
     const applications = [
-      await startHttpApplication('orders', 'v1', block.address(places.alpha)),
+      await startHttpApplication('web', 'v1', block.address(places.alpha)),
+      await startHttpApplication('orders', 'v1', block.address(places.beta)),
       await startHttpApplication('orders', 'v2', block.address(places.beta)),
       await startLineApplication('ledger', 'v1', block.address(places.beta)),
       await startGrpcApplication('prices', 'v1', block.address(places.beta)),
+      await startHttpApplication('vault', 'v1', block.address(places.beta)),
       await startHttpApplication('inventory', 'v1', block.address(places.plain)),
     ]
     const world = new DemoWorld(nacos, deps, block, applications)
@@ -106,7 +112,8 @@ export class DemoWorld {
     this.usesOwnRegistry = nacos === undefined
     this.registryAddress = nacos ?? `${block.address(places.registry)}:${registryPort}`
     const registries = [{ name: 'main', type: 'nacos', servers: [this.registryAddress] }]
-    const centers = [`${block.address(places.center)}:${relayPort}`]
+    const trusted = block.address(places.center)
+    const centers = [`${trusted}:${relayPort}`]
     const host = (name: 'alpha' | 'beta' | 'center'): DemoHost =>
       new DemoHost({
         name,
@@ -116,7 +123,10 @@ export class DemoWorld {
         registries,
         centers,
         applications: applications.filter((one) => one.address === block.address(places[name])),
-        ...(name === 'beta' ? { rules: canary } : {}),
+        // whoever runs the demo calls from alpha as `web`, and from beta as nobody in particular
+        ...(name === 'alpha' ? { user: process.getuid?.() } : {}),
+        ...(name === 'beta' ? { rules: `${canary}---\n${vaultPolicy}` } : {}),
+        extra: name === 'center' ? centerTrust(trusted) : hostTrust(trusted, join(this.directory, name)),
         outbound:
           name === 'alpha'
             ? [
@@ -141,6 +151,11 @@ export class DemoWorld {
 
   get canStopRegistry(): boolean {
     return this.usesOwnRegistry
+  }
+
+  /** A call from alpha that goes on until it is ended. */
+  async longCall(): Promise<LongCall> {
+    return new LongCall(this.alpha.options.address, await this.alpha.port('prices'))
   }
 
   async stopCenter(): Promise<void> {
@@ -184,7 +199,10 @@ export class DemoWorld {
   private async open(): Promise<void> {
     await this.startRegistry()
     this.announcePlainApplication()
-    for (const host of this.hosts) host.start()
+    const agents = [this.alpha, this.beta]
+    this.center.start()
+    await this.orInterrupted(Promise.all(agents.map((host) => joinCenter(host, this.center))))
+    for (const host of agents) host.start()
     await this.orInterrupted(Promise.all(this.hosts.map((host) => host.ready())))
     await this.orInterrupted(this.startCallers())
   }
@@ -212,10 +230,21 @@ export class DemoWorld {
       httpAnswers(alpha, ordersPort, 'orders'),
       httpAnswers(alpha, sharedPort, 'inventory'),
       httpAnswers(this.beta.options.address, sharedPort, 'orders'),
+      httpAnswers(alpha, sharedPort, 'vault'),
       grpcAnswers(alpha, pricesPort),
       lineAnswers(alpha, ledgerPort),
     ])
+    this.shop = await SdkCaller.start({
+      from: 'shop@alpha',
+      to: 'orders',
+      agent: `${alpha}:${adminPort}`,
+      registry: this.registryAddress,
+      dataDirectory: join(this.directory, 'shop'),
+      rate: httpRate,
+      now,
+    })
     this.callers.push(
+      this.shop,
       startHttpCaller(
         { from: 'web@alpha', to: 'orders', address: alpha, port: ordersPort, rate: httpRate, now },
         undefined,

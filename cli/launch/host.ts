@@ -39,6 +39,8 @@ export interface HostOptions {
   readonly outbound: readonly { service: string; protocol: AppProtocol }[]
   /** Relay addresses of centers. */
   readonly centers: readonly string[]
+  /** Calls of this user of the machine are those of the first application. */
+  readonly user?: number | undefined
   /** Text of `rules.d/demo.yaml`. */
   readonly rules?: string
   /** Merged over the configuration at the top level. */
@@ -117,13 +119,21 @@ export class DemoHost {
       servicesDir: services,
       rulesDir: join(directory, 'rules.d'),
       ...(role === 'center'
-        ? { relay: { address: `${address}:15443`, allowedNetworks: ['127.0.0.0/8'] } }
+        ? {
+            api: { address: `${address}:15014` },
+            relay: { address: `${address}:15443`, allowedNetworks: ['127.0.0.0/8'] },
+          }
         : { center: { addresses: this.options.centers } }),
       ...this.options.extra,
     }
     writeFileSync(this.configPath, stringify(config))
     if (this.options.rules !== undefined) writeFileSync(join(directory, 'rules.d', 'demo.yaml'), this.options.rules)
-    for (const application of this.options.applications) this.addApplication(application, application.service)
+    const files = new Set<string>()
+    for (const application of this.options.applications) {
+      const { service, version } = application
+      this.addApplication(application, files.has(service) ? `${service}-${version}` : service)
+      files.add(service)
+    }
   }
 
   /** Puts a file into `services.d`; the running agent notices it. */
@@ -137,6 +147,9 @@ export class DemoHost {
         protocol: application.protocol,
         check: application.protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' },
         metadata: { version: application.version },
+        ...(this.options.user !== undefined && application === this.options.applications[0]
+          ? { user: this.options.user }
+          : {}),
       }),
     )
   }

@@ -21,17 +21,20 @@ export class FullScreen {
   private isOpen = true
   private readonly onExit = (): void => this.close()
   private readonly onData: (data: Buffer) => void
+  private readonly onResize: () => void
 
-  /** @param onKey one character; Ctrl-C arrives as `\u0003`. */
-  constructor(input: ReadStream, output: WriteStream, onKey: (key: string) => void) {
+  /** @param onKey one character; Ctrl-C arrives as `\u0003`. @param onResize the terminal has another size now. */
+  constructor(input: ReadStream, output: WriteStream, onKey: (key: string) => void, onResize: () => void = () => {}) {
     this.input = input
     this.output = output
+    this.onResize = onResize
     this.onData = (data) => {
       for (const key of data.toString('latin1')) onKey(key)
     }
     output.write(enter)
     input.setRawMode(true)
     input.on('data', this.onData).resume()
+    output.on('resize', this.onResize)
     process.on('exit', this.onExit)
   }
 
@@ -47,6 +50,7 @@ export class FullScreen {
     if (!this.isOpen) return
     this.isOpen = false
     process.off('exit', this.onExit)
+    this.output.off('resize', this.onResize)
     this.input.off('data', this.onData).pause()
     this.input.setRawMode(false)
     this.output.write(leave)

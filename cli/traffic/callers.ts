@@ -1,7 +1,9 @@
 /** Steady callers that dial a localhost port and know nothing of the mesh. They do not retry: what fails is counted. */
 import { Agent, request } from 'node:http'
 import { type Socket, connect } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { headers } from '../../contracts/words.ts'
+import { type Pace, PacedCalls, callTimeoutMs, defaultMaxInFlight } from './paced-calls.ts'
 import { Tally } from './tally.ts'
 
 export interface Caller {
@@ -15,94 +17,59 @@ export interface Caller {
   stop(): void
 }
 
-export interface CallerOptions {
+export interface CallerOptions extends Pace {
   readonly from: string
   readonly to: string
   readonly address: string
   readonly port: number
-  /** Calls per second. */
-  readonly rate: number
-  readonly now: () => number
-  /** Calls in flight; a call that would exceed it counts as failed. Default 64. */
-  readonly maxInFlight?: number
   /** Of an HTTP call; default `/demo`. */
   readonly path?: string
   /** Bytes before the first request of each HTTP connection, made anew for each: a PROXY header. */
   readonly greeting?: () => Buffer
+  /** Of each HTTP connection with a greeting, in TLS; absent = in plain. */
+  readonly tls?: () => ConnectionOptions
 }
-
-const callTimeoutMs = 5000
-const defaultMaxInFlight = 64
 
 /** @param hostHeader the service's name on the shared port; undefined on a port of its own. */
 export function startHttpCaller(options: CallerOptions, hostHeader: string | undefined): Caller {
-  const tally = new Tally(options.now)
-  const { address: host, port, greeting, maxInFlight = defaultMaxInFlight, path = '/demo' } = options
+  const { address: host, port, greeting, maxInFlight = defaultMaxInFlight, path = '/demo', tls } = options
   const agent = new Agent({ keepAlive: true, maxSockets: maxInFlight })
   if (greeting !== undefined) {
     agent.createConnection = () => {
-      const socket = connect({ host, port, noDelay: true })
+      const to = { host, port, noDelay: true }
+      const socket = tls === undefined ? connect(to) : connectTls({ ...to, ...tls() })
       socket.write(greeting())
       return socket
     }
   }
-  let inFlight = 0
-  let peak = 0
-  const timer = setInterval(() => {
-    if (inFlight >= maxInFlight) {
-      tally.add({ isGood: false, tier: '', version: '', latencyMs: callTimeoutMs, reason: 'too many calls wait' })
-      return
-    }
-    inFlight++
-    peak = Math.max(peak, inFlight)
-    const startedAt = options.now()
-    let isSettled = false
-    const settle = (isGood: boolean, tier: string, version: string, reason: string): void => {
-      if (isSettled) return
-      isSettled = true
-      inFlight--
-      tally.add({ isGood, tier, version, latencyMs: options.now() - startedAt, reason })
-    }
-    const outgoing = request(
-      {
-        agent,
-        host,
-        port,
-        path,
-        timeout: callTimeoutMs,
-        headers: { host: hostHeader ?? options.to },
-      },
-      (incoming) => {
-        incoming.resume()
-        incoming.on('end', () => {
-          const status = incoming.statusCode ?? 0
-          const error = String(incoming.headers[headers.error] ?? '')
-          settle(
-            status === 200,
-            String(incoming.headers[headers.tier] ?? 'none'),
-            String(incoming.headers['x-demo-version'] ?? ''),
-            status === 200 ? '' : `${status} ${error}`.trim(),
-          )
+  const target = { agent, host, port, path, timeout: callTimeoutMs, headers: { host: hostHeader ?? options.to } }
+  const calls = new PacedCalls(options, (settle) => {
+    const outgoing = request(target, (incoming) => {
+      incoming.resume()
+      incoming.on('end', () => {
+        const status = incoming.statusCode ?? 0
+        const error = String(incoming.headers[headers.error] ?? '')
+        settle({
+          isGood: status === 200,
+          tier: String(incoming.headers[headers.tier] ?? 'none'),
+          version: String(incoming.headers['x-demo-version'] ?? ''),
+          reason: status === 200 ? '' : `${status} ${error}`.trim(),
         })
-        incoming.on('error', (error) => settle(false, '', '', reasonOf(error)))
-      },
-    )
+      })
+      incoming.on('error', (error) => settle({ isGood: false, reason: reasonOf(error) }))
+    })
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')))
-    outgoing.on('error', (error) => settle(false, '', '', reasonOf(error)))
+    outgoing.on('error', (error) => settle({ isGood: false, reason: reasonOf(error) }))
     outgoing.end()
-  }, 1000 / options.rate)
+  })
   return {
     from: options.from,
     to: options.to,
     how: hostHeader === undefined ? `port ${options.port}` : `shared port ${options.port}`,
-    tally,
-    takePeak: () => {
-      const taken = peak
-      peak = inFlight
-      return taken
-    },
+    tally: calls.tally,
+    takePeak: () => calls.takePeak(),
     stop: () => {
-      clearInterval(timer)
+      calls.stop()
       agent.destroy()
     },
   }

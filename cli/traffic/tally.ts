@@ -20,6 +20,16 @@ export interface TallyView {
   readonly reasons: Readonly<Record<string, number>>
 }
 
+export interface TimelineStep {
+  /** ms since the begin. */
+  readonly atMs: number
+  readonly lost: number
+  /** Of those that were answered, ms. */
+  readonly slowestMs: number
+  /** Answered calls by the tier that served them. */
+  readonly tiers: Readonly<Record<string, number>>
+}
+
 /** At most this many outcomes are kept; older ones fall out. */
 const capacity = 20_000
 
@@ -34,6 +44,22 @@ export class Tally {
   add(outcome: CallOutcome): void {
     if (this.kept.length === capacity) this.kept.shift()
     this.kept.push({ at: this.now(), outcome })
+  }
+
+  /** Outcomes between `from` and now in pieces of `stepMs`, by when they were known. */
+  timeline(from: number, stepMs: number): TimelineStep[] {
+    const steps = Math.max(0, Math.ceil((this.now() - from) / stepMs))
+    const pieces: CallOutcome[][] = Array.from({ length: steps }, () => [])
+    for (const { at, outcome } of this.kept) if (at >= from) pieces[Math.floor((at - from) / stepMs)]?.push(outcome)
+    return pieces.map((piece, index) => {
+      const good = piece.filter((outcome) => outcome.isGood)
+      return {
+        atMs: index * stepMs,
+        lost: piece.length - good.length,
+        slowestMs: Math.round(good.reduce((most, { latencyMs }) => Math.max(most, latencyMs), 0)),
+        tiers: countBy(good, (outcome) => outcome.tier),
+      }
+    })
   }
 
   /** Outcomes since `from` (same clock). */
