@@ -302,6 +302,41 @@ export const alerts: readonly Alert[] = [
     act: ['Start the collector, or correct `tracing.collector` or `accessLog.collector`; both are taken up at once.'],
     ...one('hostmesh_telemetry_collector_up', 0, 1, 'signal="traces"'),
   },
+  {
+    name: 'HostmeshCertificateLate',
+    expr: 'hostmesh_certificate_late == 1',
+    for: '1m',
+    severity: 'page',
+    summary:
+      'The certificate of {{ $labels.identity }} on {{ $labels.instance }} was not renewed in time, or never came',
+    meaning:
+      'Less than a quarter of its life is left. At its end peers refuse it: mutual TLS of this application stops.',
+    look: [
+      'hostmesh certs',
+      'journalctl -u hostmesh -p warning -n 50',
+      'hostmesh ca show -c /etc/hostmesh/center.yaml',
+    ],
+    act: [
+      '`hostmesh certs` says why: a center that does not answer, a name that nobody granted, a host that is denied or must join again.',
+      'Not granted: a new token with `--identity`, or `ca.grants` of the center. The next try comes by itself, within five minutes.',
+    ],
+    ...one('hostmesh_certificate_late', 1, 0, 'identity="spiffe://mesh/ns/default/sa/orders"'),
+  },
+  {
+    name: 'HostmeshAuthorityEnds',
+    expr: 'hostmesh_ca_issuer_left_seconds < 2592000',
+    for: '10m',
+    severity: 'ticket',
+    summary: 'The certificate that the authority of {{ $labels.instance }} signs with ends within a month',
+    meaning:
+      'Nothing that it signs lives longer. One that the center made is renewed at half its life, if its root lives on.',
+    look: ['hostmesh ca show -c /etc/hostmesh/center.yaml'],
+    act: [
+      'Of the center: the root itself is about to end; `hostmesh ca rotate` makes a new one.',
+      "An operator's own: put a new certificate and key into the files of `ca.intermediate`; they are taken up by themselves.",
+    ],
+    ...one('hostmesh_ca_issuer_left_seconds', 86400, 31536000),
+  },
 ]
 
 /** `HostmeshRequestsFail` to `requests-fail`. */

@@ -280,6 +280,7 @@ export const dashboards: readonly Dashboard[] = [
         queries: [
           [rate('hostmesh_relay_strangers_total'), 'strangers {{instance}}'],
           [rate('hostmesh_relay_proof_refusals_total'), 'no proof {{instance}}'],
+          [rate('hostmesh_relay_refused_hosts_total'), 'another host {{instance}}'],
           [rate('hostmesh_proxy_protocol_errors_total'), 'no PROXY header {{instance}}'],
         ],
       },

@@ -87,6 +87,7 @@ function grafana({ panels, title, uid }: Dashboard): object {
     editable: true,
     refresh: '30s',
     time: { from: 'now-1h', to: 'now' },
+    annotations: {},
     templating: {
       list: [
         { name: 'datasource', type: 'datasource', query: 'prometheus', refresh: 1 },
