@@ -13,7 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, parse } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { commandTree } from '../../cli/command-tree.ts'
 import { completionScript } from '../../cli/commands/completion.ts'
@@ -40,7 +40,11 @@ export async function makeDeb(release: Release, tree: string, staging: string, f
   cpSync(tree, join(target, home, 'package'), { recursive: true, verbatimSymlinks: true })
   for (const unit of readdirSync(join(tree, 'systemd'))) {
     const text = readFileSync(join(tree, 'systemd', unit), 'utf8')
-    put(`usr/lib/systemd/system/${unit}`, text.replaceAll('/opt/hostmesh/current', '/usr/lib/hostmesh/current'))
+    // each takes a release up, or refuses it, for itself: `postinst`
+    // drills belong to the release of the agent
+    const owner = parse(unit).name.replace(/-drill$/, '')
+    const own = text.replaceAll('/opt/hostmesh/current/bin', `/usr/lib/hostmesh/units/${owner}/bin`)
+    put(`usr/lib/systemd/system/${unit}`, own.replaceAll('/opt/hostmesh/current', '/usr/lib/hostmesh/current'))
   }
   mkdirSync(join(target, 'usr/bin'), { recursive: true })
   symlinkSync('../lib/hostmesh/current/bin/hostmesh', join(target, 'usr/bin/hostmesh'))

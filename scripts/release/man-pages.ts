@@ -1,13 +1,6 @@
 /** Manual pages from the definitions of the command: `hostmesh.1`, and one page for each command. */
 import type { CommandView, OptionView } from '../../cli/command-tree.ts'
-
-const exitCodes: readonly (readonly [string, string])[] = [
-  ['0', 'good'],
-  ['1', 'the command ran and the answer is no'],
-  ['2', 'wrong words in the call'],
-  ['3', 'the configuration has problems'],
-  ['4', 'agent, watchdog or registry does not answer'],
-]
+import { exitCodeMeanings } from '../../cli/exit-codes.ts'
 
 /** File name to its text. `date` is that of the release, `YYYY-MM-DD`. */
 export function manPages(program: CommandView, version: string, date: string): Map<string, string> {
@@ -64,7 +57,10 @@ function page(
     )
   if (command.examples.length > 0)
     lines.push('.SH EXAMPLES', '.nf', ...command.examples.map((line) => escaped(line)), '.fi')
-  lines.push('.SH EXIT STATUS', ...exitCodes.flatMap(([code, text]) => ['.TP', `.B ${code}`, text]))
+  lines.push(
+    '.SH EXIT STATUS',
+    ...Object.entries(exitCodeMeanings).flatMap(([code, text]) => ['.TP', `.B ${code}`, text]),
+  )
   if (isProgram) lines.push('.SH FILES', ...files)
   else lines.push('.SH SEE ALSO', `.BR ${escaped(program.name)} (1)`)
   return `${lines.join('\n')}\n`
