@@ -10,6 +10,7 @@ import type { ControlToWorker, WorkerQuestion, WorkerToControl } from '../contra
 import { encodeFrame, FrameReader } from '../contracts/frame.ts'
 import { runFiles } from '../contracts/run-directory.ts'
 import type { Snapshot, SnapshotDelta } from '../contracts/snapshot.ts'
+import type { WorkloadCertificates } from '../contracts/workload-certificate.ts'
 
 export interface ControlStandIn {
   /** Resolves when `workers` workers have applied this version. */
@@ -24,6 +25,7 @@ export async function startControlStandIn(
   runDirectory: string,
   generation: number,
   snapshot: Snapshot,
+  certificates: WorkloadCertificates = [],
 ): Promise<ControlStandIn> {
   const workers = new Map<Socket, number>()
   const waiting: { version: number; workers: number; resolve: () => void; reject: (error: Error) => void }[] = []
@@ -41,7 +43,10 @@ export async function startControlStandIn(
     }
   }
   const take = (socket: Socket, message: WorkerToControl): void => {
-    if (message.type === 'hello') socket.write(encodeFrame({ type: 'snapshot', snapshot } satisfies ControlToWorker))
+    if (message.type === 'hello') {
+      socket.write(encodeFrame({ type: 'certificates', certificates } satisfies ControlToWorker))
+      socket.write(encodeFrame({ type: 'snapshot', snapshot } satisfies ControlToWorker))
+    }
     if (message.type === 'applied') {
       workers.set(socket, message.version)
       if (message.problems.length > 0) problem = new Error(message.problems.map((one) => one.message).join('; '))

@@ -24,12 +24,17 @@ export function cpuNanoseconds(pids: readonly number[]): number {
 
 /** Resident memory in bytes, summed over the processes. */
 export function residentBytes(pids: readonly number[]): number {
-  let total = 0
-  for (const pid of pids) {
-    const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    total += Number(line?.[1] ?? 0) * 1024
-  }
-  return total
+  return pids.reduce((total, pid) => total + statusBytes(pid, 'VmRSS'), 0)
+}
+
+/** The most that the process has ever had resident, bytes. */
+export function mostResidentBytes(pid: number): number {
+  return statusBytes(pid, 'VmHWM')
+}
+
+function statusBytes(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
 }
 
 /** Ticks of 10 ms that the hypervisor gave to others, all CPUs. */

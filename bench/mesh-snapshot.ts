@@ -7,7 +7,7 @@ import type { Endpoint, ServiceKey } from '../contracts/endpoint.ts'
 import type { AppProtocol } from '../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../contracts/policy-spec.ts'
-import type { HttpRouteSpec, RuleOrigin, VirtualHostSpec } from '../contracts/route-spec.ts'
+import type { FilterSpec, HttpRouteSpec, RuleOrigin, VirtualHostSpec } from '../contracts/route-spec.ts'
 import { defaultLimits, snapshotFormat } from '../contracts/snapshot.ts'
 import type { AccessLogSpec, ServiceSpec, Snapshot } from '../contracts/snapshot.ts'
 
@@ -19,9 +19,11 @@ export interface MeshTraits {
   readonly extraRoutes?: number
   readonly accessLog?: AccessLogSpec
   readonly traces?: boolean
+  /** Of the route that matches. */
+  readonly filters?: readonly FilterSpec[]
 }
 
-const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
+export const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
 
 /** Round robin, breaker, outlier detection, limits, retry budget: what Envoy gets too (`peers/envoy.ts`). */
 const benchPolicy: TrafficPolicySpec = {
@@ -60,7 +62,12 @@ export function serviceSpec(key: ServiceKey, protocol: AppProtocol, endpoints: r
 
 const origin: RuleOrigin = { kind: 'VirtualService', name: 'public/bench', path: 'spec.http[0]' }
 
-export function virtualHost(key: ServiceKey, protocol: AppProtocol, extraRoutes = 0): VirtualHostSpec {
+export function virtualHost(
+  key: ServiceKey,
+  protocol: AppProtocol,
+  extraRoutes = 0,
+  filters: readonly FilterSpec[] = [],
+): VirtualHostSpec {
   const action: HttpRouteSpec['action'] = { kind: 'forward', destinations: [{ service: key, weight: 1 }] }
   const common = {
     origin,
@@ -80,7 +87,7 @@ export function virtualHost(key: ServiceKey, protocol: AppProtocol, extraRoutes 
   return {
     name: key,
     domains: ['bench'],
-    http: protocol === 'http' ? [...extra, { ...common, name: 'default', matches: [] }] : [],
+    http: protocol !== 'tcp' ? [...extra, { ...common, name: 'default', matches: [], filters }] : [],
     tcp: protocol === 'tcp' ? [{ name: 'default', origin, matches: [], destinations: action.destinations }] : [],
   }
 }
@@ -111,7 +118,7 @@ export function meshSnapshot(traits: MeshTraits): Snapshot {
         virtualHost: benchService,
       },
     },
-    virtualHosts: { [benchService]: virtualHost(benchService, protocol, traits.extraRoutes) },
+    virtualHosts: { [benchService]: virtualHost(benchService, protocol, traits.extraRoutes, traits.filters) },
     services: { [benchService]: serviceSpec(benchService, protocol, [endpointAt('127.0.0.1', originPort)]) },
     names: {},
   }

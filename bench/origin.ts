@@ -8,16 +8,20 @@ import { freePort, scratchFolder, startProgram, untilListening } from './process
 
 export interface Origin {
   readonly port: number
+  /** The same in HTTP/2 without TLS. */
+  readonly http2Port: number
   /** All of them; the same application answers on each. */
   readonly ports: readonly number[]
-  /** Paths: `/` two bytes, `/1k` 1 KiB, `/1m` 1 MiB. */
+  /** Paths: `/` two bytes, `/1k` 1 KiB, `/1m` 1 MiB, `/grpc` a message of 256 bytes with its status. */
   close(): Promise<void>
 }
 
 export async function startOrigin(cpus: string, count = 1): Promise<Origin> {
   const folder = scratchFolder('origin')
+  const message = 'm'.repeat(256)
   const ports: number[] = []
   while (ports.length < count) ports.push(await freePort())
+  const http2Port = await freePort()
   mkdirSync(join(folder.path, 'files'))
   writeFileSync(join(folder.path, 'files', '1m'), Buffer.alloc(1024 * 1024, 'a'))
   writeFileSync(
@@ -30,7 +34,10 @@ http {
   uwsgi_temp_path ${folder.path}/d; scgi_temp_path ${folder.path}/e;
   server {
     ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join(' ')}
+    listen 127.0.0.1:${http2Port} backlog=4096 http2;
+    http2_max_requests 1000000000;
     location / { return 200 "ok"; }
+    location = /grpc { default_type application/grpc; add_header grpc-status 0; return 200 "${message}"; }
     location = /1k { return 200 "${'k'.repeat(1024)}"; }
     location = /1m { root ${folder.path}/files; }
   }
@@ -42,6 +49,7 @@ http {
   return {
     port: ports[0]!,
     ports,
+    http2Port,
     close: async () => {
       await program.stop()
       folder.close()

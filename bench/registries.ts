@@ -1,5 +1,5 @@
 /**
- * npm run bench:registries -- [push] [memory] [outage]
+ * npm run bench:registries -- [push] [share] [memory] [outage]
  *
  * The numbers of the other registries, all without a name: ZooKeeper and etcd as real servers, Consul, Kubernetes and
  * DNS as the stand-ins of the tests. `HOSTMESH_OUTAGE_SECONDS` is how long they are dead, 600 by default. Prints
@@ -11,11 +11,12 @@ import { claimLoopbackBlock } from '../cli/launch/loopback-block.ts'
 import { memory, outage } from './registries/hosts.ts'
 import { openRegistries } from './registries/kinds.ts'
 import { push } from './registries/push.ts'
+import { share } from './registries/share.ts'
 import { scratchFolder } from './processes.ts'
 import { renderReport } from './report.ts'
 import type { ScenarioReport } from './scenario.ts'
 
-const known = ['push', 'memory', 'outage'] as const
+const known = ['push', 'share', 'memory', 'outage'] as const
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !(known as readonly string[]).includes(name))
 if (unknown.length > 0) {
@@ -33,6 +34,7 @@ const registries = await openRegistries(folder.path)
 const bench = { registries, block, folder: folder.path, log, used: 0 }
 const measures: Readonly<Record<(typeof known)[number], () => Promise<ScenarioReport>>> = {
   push: () => push(registries),
+  share: () => share(bench),
   memory: () => memory(bench),
   outage: () => outage(bench, Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 600)),
 }

@@ -30,7 +30,7 @@ if (first === 'sink') {
         protocol: 'otlp-http',
         url: new URL(second),
         fields: {},
-        ca: undefined,
+        tls: {},
         timeoutMs: 5000,
         facts,
       }),

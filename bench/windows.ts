@@ -18,7 +18,12 @@ export interface Contender {
   readonly peer: RunningPeer
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
+  /** In place of wrk with the connections of the run. */
+  readonly load?: (seconds: number) => Promise<LoadResult>
 }
+
+/** What a generator counted. */
+export type LoadResult = Pick<Awaited<ReturnType<typeof runWrk>>, 'errors' | 'requests' | 'requestsPerSecond'>
 
 export interface Window {
   readonly contender: string
@@ -93,12 +98,8 @@ async function oneWindow(contender: Contender, connections: number, options: Ben
   }
 }
 
-function load(
-  contender: Contender,
-  connections: number,
-  seconds: number,
-  options: BenchOptions,
-): ReturnType<typeof runWrk> {
+function load(contender: Contender, connections: number, seconds: number, options: BenchOptions): Promise<LoadResult> {
+  if (contender.load !== undefined) return contender.load(seconds)
   return runWrk({
     cpus: options.loadCpu,
     url: `http://127.0.0.1:${contender.peer.port}${contender.path}`,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { controlLinkVersion } from '../contracts/control-link.ts'
+import type { EndpointSet } from '../contracts/endpoint.ts'
 import type { ControlToWorker, WorkerToControl } from '../contracts/control-link.ts'
 import { encodeFrame, FrameReader } from '../contracts/frame.ts'
 
@@ -15,7 +16,12 @@ export interface WorkerStandIn {
   close(): void
 }
 
-export async function dialControl(path: string, index: number): Promise<WorkerStandIn> {
+/** `onEndpoints`: told of every list of a service, in the moment in which it has come. */
+export async function dialControl(
+  path: string,
+  index: number,
+  onEndpoints: (set: EndpointSet) => void = () => undefined,
+): Promise<WorkerStandIn> {
   const socket = connect(path)
   await once(socket, 'connect')
   const reader = new FrameReader()
@@ -24,15 +30,19 @@ export async function dialControl(path: string, index: number): Promise<WorkerSt
     socket.write(encodeFrame(message))
   }
   const take = (message: ControlToWorker): void => {
-    if (message.type === 'ask') return
+    if (message.type === 'ask' || message.type === 'certificates') return
     const part =
       message.type === 'snapshot' ? message.snapshot : message.type === 'slice' ? message.slice : message.delta
     for (const [key, service] of Object.entries(part.services ?? {})) {
-      if ((service?.endpoints.endpoints.length ?? 0) > 0) filled.add(key)
+      if (service === null || service === undefined) continue
+      onEndpoints(service.endpoints)
+      if (service.endpoints.endpoints.length > 0) filled.add(key)
     }
     if (message.type === 'delta') {
-      for (const [key, set] of Object.entries(message.delta.endpoints ?? {}))
+      for (const [key, set] of Object.entries(message.delta.endpoints ?? {})) {
+        onEndpoints(set)
         if (set.endpoints.length > 0) filled.add(key)
+      }
     }
     if ('version' in part) send({ type: 'applied', version: part.version, problems: [] })
   }

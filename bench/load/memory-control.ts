@@ -1,15 +1,15 @@
 /**
  * Control as a real agent has it, with a registry in memory, so that the moment in which it hears of a change is known.
  */
+import { agentKind } from '../../agent/control/config/agent-kind.ts'
 import { checkConfig } from '../../agent/control/config/check.ts'
-import { systemClock } from '../../agent/control/clock.ts'
 import { Control } from '../../agent/control/control.ts'
 import { ControlMetrics } from '../../agent/control/observe.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
-import { entrySet } from '../../agent/control/core/rules/service-entry.ts'
 import { serviceKey } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
 import type { EndpointListener, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { loneControl } from '../../test/support/control/lone-control.ts'
 // Loaded for its weight only: a real control has it too.
 import '../../registry-adapters/nacos/index.ts'
 
@@ -66,20 +66,16 @@ export async function startMemoryControl(
     }),
     close: () => Promise.resolve(),
   }
-  const checked = checkConfig(configFile)
+  const checked = checkConfig(configFile, agentKind)
   if (checked.config === undefined) throw new Error(JSON.stringify(checked.problems))
   const control = new Control({
+    ...loneControl,
     config: checked.config,
     applications: checked.applications,
     problems: checked.problems,
     generation: 1,
     adapters: [adapter],
     rules: new RuleStore(checked.config.serviceDefaults),
-    entrySet,
-    resolve: () => Promise.resolve({ addresses: [], ttlMs: 30_000 }),
-    probe: () => Promise.resolve(),
-    uidOf: () => undefined,
-    clock: systemClock,
     random: Math.random,
     log: { debug: () => undefined, info: () => undefined, warn: console.error, error: console.error },
     metrics: new ControlMetrics(),

@@ -1,7 +1,7 @@
 /**
  * Open-loop generator: sends at a fixed rate whatever the answers do, so that a slow answer delays no other request.
  *
- * Usage: node open-loop-main.ts PORT RATE SECONDS CONNECTIONS; prints one JSON object. A request takes a free
+ * Usage: node open-loop-main.ts PORT RATE SECONDS CONNECTIONS [ADDRESS]; prints one JSON object. A request takes a free
  * connection; without a free one it is counted as failed, never queued. Latency is from the write of the request to the
  * last byte of its answer; how late the timer was is told apart.
  */
@@ -9,7 +9,8 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { percentile } from '../scenario.ts'
 
-const [port = 0, rate = 0, seconds = 0, connections = 0] = process.argv.slice(2).map(Number)
+const [port = 0, rate = 0, seconds = 0, connections = 0] = process.argv.slice(2, 6).map(Number)
+const host = process.argv[6] ?? '127.0.0.1'
 const request = Buffer.from('GET / HTTP/1.1\r\nHost: bench\r\n\r\n')
 const latencies: number[] = []
 const lateness: number[] = []
@@ -25,7 +26,7 @@ interface Line {
 
 function open(): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const socket = connect({ port, host, noDelay: true })
     const line: Line = { socket, sentAt: 0, missing: 0 }
     socket.once('connect', () => {
       free.push(line)

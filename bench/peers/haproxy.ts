@@ -8,16 +8,16 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, scratchFolder, startProgram, untilListening, versionOf } from '../processes.ts'
-import type { Peer, PeerOptions } from './peer.ts'
+import type { Mode, Peer, PeerOptions } from './peer.ts'
 
-export const haproxy = peer('HAProxy', 'splice-auto')
-export const splicingHaproxy = peer('HAProxy splicing', 'splice-request', 'splice-response')
+export const haproxy = peer('HAProxy', ['http', 'http2', 'tcp'], 'splice-auto')
+export const splicingHaproxy = peer('HAProxy splicing', ['http', 'tcp'], 'splice-request', 'splice-response')
 
-function peer(name: string, ...splice: readonly string[]): Peer {
+function peer(name: string, modes: readonly Mode[], ...splice: readonly string[]): Peer {
   return {
     name,
     missing: 'apt-get install haproxy',
-    modes: ['http', 'tcp'],
+    modes,
     version: () => versionOf('haproxy', ['-v']),
     start: async (options) => {
       const folder = scratchFolder('haproxy')
@@ -40,25 +40,26 @@ function peer(name: string, ...splice: readonly string[]): Peer {
 
 function configuration(options: PeerOptions, port: number, splice: readonly string[]): string {
   const perMode =
-    options.mode === 'http'
+    options.mode !== 'tcp'
       ? '  option http-keep-alive\n  http-reuse always\n  retry-on conn-failure empty-response\n'
       : ''
   const spliceOptions = splice.map((option) => `  option ${option}\n`).join('')
+  const protocol = options.mode === 'http2' ? ' proto h2' : ''
   return `global
   nbthread ${options.workers}
   maxconn 4000
   hard-stop-after 1s
 defaults
-  mode ${options.mode}
+  mode ${options.mode === 'tcp' ? 'tcp' : 'http'}
   timeout connect 1s
   timeout client 600s
   timeout server 600s
   retries 2
 ${perMode}${spliceOptions}frontend in
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} backlog 4096${protocol}
   default_backend out
 backend out
   balance roundrobin
-  server one 127.0.0.1:${options.originPort}
+  server one 127.0.0.1:${options.originPort}${protocol}
 `
 }

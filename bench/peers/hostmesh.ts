@@ -8,8 +8,9 @@ import { meshSnapshot } from '../mesh-snapshot.ts'
 import type { MeshTraits } from '../mesh-snapshot.ts'
 import { freePort, scratchFolder, startProgram, untilListening } from '../processes.ts'
 import type { Program } from '../processes.ts'
-import { fastCallsFlag } from '../../native/fast-calls.ts'
+import { fastCallsFlag } from '../../native/bare-functions.ts'
 import type { Snapshot } from '../../contracts/snapshot.ts'
+import type { WorkloadCertificates } from '../../contracts/workload-certificate.ts'
 import type { Peer, PeerOptions, RunningPeer } from './peer.ts'
 
 const generation = 1
@@ -23,11 +24,13 @@ export interface RunningMesh extends RunningPeer {
 }
 
 export type MeshOptions = PeerOptions &
-  Partial<Pick<MeshTraits, 'extraRoutes' | 'accessLog' | 'traces'>> & {
+  Partial<Pick<MeshTraits, 'extraRoutes' | 'accessLog' | 'traces' | 'filters'>> & {
     /** How its sockets are served; absent: the fastest that this machine proves. */
     readonly transport?: 'epoll' | 'raw' | 'public'
     /** Flags for the engine, such as --trace-gc. */
     readonly nodeFlags?: readonly string[]
+    /** For mutual TLS. */
+    readonly certificates?: WorkloadCertificates
     /** Changes the snapshot before any worker sees it. */
     readonly amend?: (snapshot: Snapshot) => Snapshot
   }
@@ -37,7 +40,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
   const port = await freePort()
   const plain = meshSnapshot({ ...options, protocol: options.mode, port })
   const snapshot = options.amend?.(plain) ?? plain
-  const control = await startControlStandIn(folder.path, generation, snapshot)
+  const control = await startControlStandIn(folder.path, generation, snapshot, options.certificates)
   const workers = Array.from({ length: options.workers }, (_value, index) =>
     startProgram(options.cpus, process.execPath, [
       fastCallsFlag,
@@ -80,7 +83,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
 export const hostmesh: Peer = {
   name: 'Hostmesh',
   missing: '',
-  modes: ['http', 'tcp'],
+  modes: ['http', 'http2', 'tcp'],
   version: () => `Hostmesh on Node ${process.versions.node}`,
   start: startMesh,
 }

@@ -1,7 +1,8 @@
 /** What a benchmark needs of a proxy under test. */
 import type { BenchOptions } from '../scenario.ts'
 
-export type Mode = 'http' | 'tcp'
+/** `http2`: by prior knowledge, on both sides. */
+export type Mode = 'http' | 'http2' | 'tcp'
 
 export interface PeerOptions {
   /** As taskset takes them. */

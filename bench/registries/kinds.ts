@@ -22,8 +22,11 @@ export interface MeasuredRegistry {
   readonly name: string
   /** What stands behind it. */
   readonly what: string
+  readonly port: number
   /** Section of `agent.yaml`. */
   readonly section: object
+  /** The same by way of another port of this machine. */
+  sectionBy(port: number): object
   /** Whether a change is told, not found out at the end of a time. */
   readonly isPushing: boolean
   /** Writes one instance, and resolves when the registry has taken it. */
@@ -38,13 +41,21 @@ export async function openRegistries(folder: string): Promise<MeasuredRegistry[]
   return Promise.all([zookeeper(), etcd(), consul(), kubernetes(folder), dns()])
 }
 
+function reached(
+  port: number,
+  at: (servers: readonly string[]) => object,
+): Pick<MeasuredRegistry, 'port' | 'section' | 'sectionBy'> {
+  const sectionBy = (by: number): object => at([`127.0.0.1:${by}`])
+  return { port, section: sectionBy(port), sectionBy }
+}
+
 async function zookeeper(): Promise<MeasuredRegistry> {
   const server = await startZooKeeper({ heapMb: 512 })
   let tree = await outsideTree(server.port)
   return {
     name: 'zookeeper',
     what: 'ZooKeeper 3.9.4, layout plain',
-    section: { name: 'zookeeper', type: 'zookeeper', servers: [`127.0.0.1:${server.port}`], layout: 'plain' },
+    ...reached(server.port, (servers) => ({ name: 'zookeeper', type: 'zookeeper', servers, layout: 'plain' })),
     isPushing: true,
     put: (service, instance) =>
       tree.put(`/services/${service}/${instance.address}:${instance.port}`, JSON.stringify(instance)),
@@ -69,7 +80,7 @@ async function etcd(): Promise<MeasuredRegistry> {
   return {
     name: 'etcd',
     what: 'etcd 3.4 by its JSON gateway',
-    section: { name: 'etcd', type: 'etcd', servers: [`127.0.0.1:${server.port}`] },
+    ...reached(server.port, (servers) => ({ name: 'etcd', type: 'etcd', servers })),
     isPushing: true,
     put: async (service, instance) => {
       const key = base64(`/services/${service}/${instance.address}:${instance.port}`)
@@ -86,7 +97,7 @@ async function consul(): Promise<MeasuredRegistry> {
   return {
     name: 'consul',
     what: 'a stand-in for Consul in this process',
-    section: { name: 'consul', type: 'consul', servers: [`127.0.0.1:${server.port}`] },
+    ...reached(server.port, (servers) => ({ name: 'consul', type: 'consul', servers })),
     isPushing: true,
     put: async (name, { address, port, weight }) =>
       server.put({ id: `${name}-${address}-${port}`, name, address, port, passing: weight, meta: {} }),
@@ -98,20 +109,20 @@ async function consul(): Promise<MeasuredRegistry> {
 
 async function kubernetes(folder: string): Promise<MeasuredRegistry> {
   const server = await startKubernetesStandIn()
-  const kubeconfig = join(folder, 'kubeconfig')
-  writeFileSync(
-    kubeconfig,
-    stringify({
+  const sectionAt = ([address = '']: readonly string[]): object => {
+    const kubeconfig = join(folder, `kubeconfig-${address.replace(':', '-')}`)
+    const content = {
       'current-context': 'bench',
       contexts: [{ name: 'bench', context: { cluster: 'bench' } }],
-      clusters: [{ name: 'bench', cluster: { server: `http://127.0.0.1:${server.port}` } }],
-    }),
-    { mode: 0o600 },
-  )
+      clusters: [{ name: 'bench', cluster: { server: `http://${address}` } }],
+    }
+    writeFileSync(kubeconfig, stringify(content), { mode: 0o600 })
+    return { name: 'kubernetes', type: 'kubernetes', kubeconfig, namespaces: ['DEFAULT_GROUP'] }
+  }
   return {
     name: 'kubernetes',
     what: 'a stand-in for the API server in this process',
-    section: { name: 'kubernetes', type: 'kubernetes', kubeconfig, namespaces: ['DEFAULT_GROUP'] },
+    ...reached(server.port, sectionAt),
     isPushing: true,
     put: async (service, { address, port, weight }) =>
       server.put('endpointslices', 'DEFAULT_GROUP', {
@@ -137,8 +148,8 @@ async function dns(): Promise<MeasuredRegistry> {
   const known = new Map<string, Map<string, Instance>>()
   return {
     name: 'dns',
-    what: 'a name server in this process, TTL 30 s',
-    section: { name: 'dns', type: 'dns', servers: [`127.0.0.1:${server.port}`], query: '{service}.bench' },
+    what: 'a name server in this process, TTL 30 s, addresses beside SRV records as those of Consul and Kubernetes send them',
+    ...reached(server.port, (servers) => ({ name: 'dns', type: 'dns', servers, query: '{service}.bench' })),
     isPushing: false,
     put: async (service, instance) => {
       const all = known.get(service) ?? new Map<string, Instance>()
@@ -149,6 +160,7 @@ async function dns(): Promise<MeasuredRegistry> {
         records: [...all.values()].map(({ address, port, weight }) =>
           srv(`${service}.bench`, host(address), port, { weight, ttl: 30 }),
         ),
+        beside: [...all.values()].map(({ address }) => a(host(address), address, 30)),
       })
     },
     kill: () => server.stop(),

@@ -47,7 +47,7 @@ async function measure(registry: MeasuredRegistry): Promise<number[]> {
     {
       registries: [section],
       endpoints: { allowLoopbackEndpoints: true, maxPerService: 10_000 },
-      host: { address: '127.0.0.1' },
+      host: { name: 'bench', address: '127.0.0.1' },
     },
     quiet,
     () => false,

@@ -4,9 +4,10 @@ import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { scratchFolder } from '../processes.ts'
-import { atMost, format } from '../scenario.ts'
+import { atMost } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
 import { remarksOn, runWindows } from '../windows.ts'
+import { againstPlain, againstPlainColumns } from './against-plain.ts'
 import { methodOf } from './http1.ts'
 
 export const features: Scenario = {
@@ -37,15 +38,8 @@ export const features: Scenario = {
           ...methodOf(options),
           'every request logged to a file, traceparent made, the last of 101 routes matches',
         ],
-        columns: ['worker', 'median µs', 'least µs', 'to plain', 'requests/s', 'windows'],
-        rows: figures.map((figure) => [
-          figure.contender,
-          format(figure.median),
-          format(figure.least),
-          format(figure.median / figures[0]!.median),
-          format(figure.requestsPerSecond),
-          `${figure.kept} of ${figure.windows.length}`,
-        ]),
+        columns: againstPlainColumns,
+        rows: againstPlain(figures),
         goals: [atMost('with access log, tracing and 100 routes', ratio, 1.2, 'x plain')],
         remarks: remarksOn(figures),
         raw: figures,

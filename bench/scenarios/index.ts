@@ -4,31 +4,50 @@ import { bulk } from './bulk.ts'
 import { changes } from './changes.ts'
 import { control } from './control.ts'
 import { features } from './features.ts'
+import { filters } from './filters.ts'
 import { garbage } from './garbage.ts'
 import { http1 } from './http1.ts'
+import { grpc, http2 } from './http2.ts'
 import { idle } from './idle.ts'
 import { latency } from './latency.ts'
+import { liveViews } from './live-views.ts'
 import { lowRate } from './low-rate.ts'
+import { neighbours } from './neighbours.ts'
+import { policies } from './policies.ts'
+import { rpc } from './rpc.ts'
 import { scale } from './scale.ts'
+import { spread } from './spread.ts'
 import { syscalls } from './syscalls.ts'
 import { tcp } from './tcp.ts'
 import { telemetry } from './telemetry.ts'
+import { tls } from './tls.ts'
+import { unixSocket } from './unix-socket.ts'
 import { workers } from './workers.ts'
 
 export const scenarios: readonly Scenario[] = [
   http1,
+  http2,
+  grpc,
   features,
+  filters,
+  policies,
   telemetry,
+  liveViews,
   tcp,
+  tls,
+  rpc,
   bulk,
   latency,
   lowRate,
+  neighbours,
+  unixSocket,
   idle,
   scale,
   control,
   changes,
   agent,
   workers,
+  spread,
   syscalls,
   garbage,
 ]
