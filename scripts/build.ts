@@ -3,7 +3,7 @@
  * 30 MiB to each process.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -13,12 +13,16 @@ const copied = ['cli/hostmesh.js', 'cli/bundled-node.js', 'package.json', 'LICEN
 export function build(folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  const run = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', folder], {
-    encoding: 'utf8',
-  })
-  if (run.status !== 0)
-    throw new Error(`the compiler ended with ${run.status ?? run.signal}\n${run.stdout}${run.stderr}`)
-  for (const file of copied) copyFileSync(join(root, file), join(folder, file))
+  for (const project of ['tsconfig.build.json', 'console/tsconfig.json']) {
+    const run = spawnSync(process.execPath, [compiler, '-p', join(root, project), '--outDir', folder], {
+      encoding: 'utf8',
+    })
+    if (run.status !== 0)
+      throw new Error(`the compiler ended with ${run.status ?? run.signal}\n${run.stdout}${run.stderr}`)
+  }
+  const assets = readdirSync(join(root, 'console')).filter((name) => /\.(?:html|css|svg)$/.test(name))
+  for (const file of [...copied, ...assets.map((name) => `console/${name}`)])
+    copyFileSync(join(root, file), join(folder, file))
 }
 
 if (import.meta.main) build(join(root, 'dist'))

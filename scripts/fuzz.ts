@@ -1,12 +1,14 @@
 /**
  * Fuzzes the HTTP/1.1 codec and a running worker, or the watchdog's relay, with damaged messages; every byte that is
  * passed on is judged by a strict parser. Or HTTP/2: header blocks against an encoder of the test's own, and sessions
- * in both roles against a peer that says anything.
+ * in both roles against a peer that says anything. Or TLS: records of a peer that has the keys and says anything, cut
+ * and moved to another process at any place.
  *
- * Usage: node scripts/fuzz.ts [relay|http2] [--seed N] [--messages N]   (default: a new seed, 100,000 messages: half
+ * Usage: node scripts/fuzz.ts [relay|http2|tls] [--seed N] [--messages N] (default: a new seed, 100,000 messages: half
  * through the codec, a quarter each as requests and as replies through a worker; `relay`: a quarter each as requests
- * and as replies through the relay's tiers, center and direct; `http2`: half as blocks, half as frames) Prints the seed
- * first; the same seed sends the same messages. Exit code 1 at the first finding, with the bytes that caused it.
+ * and as replies through the relay's tiers, center and direct; `http2`: half as blocks, half as frames; `tls`: all as
+ * records) Prints the seed first; the same seed sends the same messages. Exit code 1 at the first finding, with the
+ * bytes that caused it.
  */
 import { parseArgs } from 'node:util'
 
@@ -17,6 +19,7 @@ import { startRecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../test/support/http1/recorded-mesh.ts'
 import { fuzzHpack } from '../test/support/http2/fuzz/hpack-fuzz.ts'
 import { fuzzSessions } from '../test/support/http2/fuzz/session-fuzz.ts'
+import { fuzzRecords } from '../test/support/tls/fuzz/record-fuzz.ts'
 import { relayKinds, startRecordedRelay } from '../test/support/http1/recorded-relay.ts'
 
 const { values, positionals } = parseArgs({
@@ -24,8 +27,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const [target = 'worker'] = positionals
-if (!['worker', 'relay', 'http2'].includes(target) || positionals.length > 1) {
-  console.error(`"${positionals.join(' ')}" is nothing that can be fuzzed; allowed: relay, http2, or nothing`)
+if (!['worker', 'relay', 'http2', 'tls'].includes(target) || positionals.length > 1) {
+  console.error(`"${positionals.join(' ')}" is nothing that can be fuzzed; allowed: relay, http2, tls, or nothing`)
   process.exit(2)
 }
 const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 4_294_967_296)), 4_294_967_295)
@@ -41,6 +44,7 @@ const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1)
 try {
   if (target === 'relay') await fuzzRelay()
   else if (target === 'http2') await fuzzHttp2()
+  else if (target === 'tls') await fuzzTls()
   else await fuzzWorkers()
   console.log(`no crash, no hang, no dirty forward in ${messages} messages, ${seconds()} s`)
 } catch (error) {
@@ -75,6 +79,13 @@ async function fuzzHttp2(): Promise<void> {
   const sessions = await fuzzSessions(seed, messages - half)
   console.log(
     `sessions: ${sessions.frames} frames in ${sessions.connections} connections, ${sessions.heads} heads, ${sessions.ended} ended with an error, ${seconds()} s`,
+  )
+}
+
+async function fuzzTls(): Promise<void> {
+  const totals = await fuzzRecords(seed, messages)
+  console.log(
+    `TLS: ${totals.records} records in ${totals.connections} connections, ${totals.ended} ended with an error, ${totals.moves} moves, ${totals.bytes} bytes as they were, ${seconds()} s`,
   )
 }
 

@@ -1,10 +1,12 @@
 /**
- * Runs the mocha suites in order and ends with one line `N passed, N failed, N skipped` over all of them.
+ * Runs the mocha suites in order and ends with the names of what failed and one line `N passed, N failed, N skipped`
+ * over all of them.
  *
- * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [unit|compliance|e2e|FILE …]   (no FILE = everything)
- * In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself:
- * one that crashes, that is still busy when the whole run is `--limit-s` old (default 2700), or that lives on
- * `--linger-s` after its last test (default 30), fails the run and is named.
+ * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [--slowest N] [unit|compliance|e2e|FILE …]   (no FILE =
+ * everything) In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended
+ * by itself: one that crashes, that is still busy when the whole run is `--limit-s` old (default 3300), or that lives
+ * on `--linger-s` after its last test (default 30), fails the run and is named. Each suite names the `--slowest` of its
+ * files (default 25) with the time that they took.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -16,6 +18,8 @@ interface Totals {
   passed: number
   failed: number
   skipped: number
+  /** `FILE: TITLE` of each test and hook that failed. */
+  readonly failing: string[]
 }
 
 const suites: Readonly<Record<string, string>> = {
@@ -26,12 +30,24 @@ const suites: Readonly<Record<string, string>> = {
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { 'limit-s': { type: 'string', default: '2700' }, 'linger-s': { type: 'string', default: '30' } },
+  options: {
+    'limit-s': { type: 'string', default: '3300' },
+    'linger-s': { type: 'string', default: '30' },
+    slowest: { type: 'string', default: '25' },
+  },
 })
 const isCi = process.env['CI'] === 'true'
 const specs = wanted.length === 0 ? Object.values(suites) : wanted.map((name) => suites[name] ?? name)
 const folder = mkdtempSync(join(tmpdir(), 'hostmesh-tests-'))
-const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
+/**
+ * Every process of a run reads the sources; only the first strips their types. So a process that a test starts costs
+ * what one of a release costs, whose types are stripped once and for all. Not with coverage, which it would blur.
+ */
+const environment =
+  process.env['NODE_V8_COVERAGE'] === undefined
+    ? { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
+    : process.env
+const totals: Totals = { passed: 0, failed: 0, skipped: 0, failing: [] }
 const deadline = performance.now() + Number(values['limit-s']) * 1000
 let broken = false
 
@@ -43,6 +59,7 @@ for (const [index, spec] of specs.entries()) {
     totals.passed += counted.passed
     totals.failed += counted.failed
     totals.skipped += counted.skipped
+    totals.failing.push(...counted.failing)
   }
   if (ending === 'too late') {
     const where = readText(`${file}.running`) ?? 'nothing had begun'
@@ -59,6 +76,7 @@ if (isCi && totals.skipped > 0)
   console.error(`in CI a skipped test is a failure: ${totals.skipped} skipped, reasons above`)
 if (broken) console.error('a suite did not finish properly')
 const isGood = !broken && totals.failed === 0 && !(isCi && totals.skipped > 0)
+for (const name of totals.failing) console.log(`failed: ${name}`)
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
 process.exitCode = isGood ? 0 : 1
 
@@ -66,8 +84,9 @@ process.exitCode = isGood ? 0 : 1
 function runSuite(spec: string, file: string): Promise<number | string | null> {
   // Transports of their own sockets are tested in this very process (native/fast-calls.ts).
   const words = ['--expose-internals', 'node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
-  for (const option of [`file=${file}`, `linger=${values['linger-s']}`]) words.push('--reporter-option', option)
-  const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit' })
+  for (const option of [`file=${file}`, `linger=${values['linger-s']}`, `slowest=${values.slowest}`])
+    words.push('--reporter-option', option)
+  const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit', env: environment })
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => {

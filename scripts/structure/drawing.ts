@@ -1,11 +1,6 @@
-/** Folders and arrows as a picture: Graphviz's own layout, in WebAssembly. */
-import { createRequire } from 'node:module'
+/** Folders and arrows as a picture, in Graphviz's language. */
+import { partOf } from './folders.ts'
 import type { Arrow, Folder } from './folders.ts'
-
-/** What is used of `@viz-js/viz`, which is loaded only here: nothing else needs its two megabytes. */
-interface Viz {
-  renderString(graph: string, options: { format: 'svg' }): string
-}
 
 /** A box per folder, framed by its part, and an arrow per direction; dashed where only types are imported. */
 export function graphText(folders: readonly Folder[], arrows: readonly Arrow[]): string {
@@ -25,17 +20,6 @@ export function graphText(folders: readonly Folder[], arrows: readonly Arrow[]):
   for (const { from, to, imports, types } of arrows)
     lines.push(`  ${quoted(from)} -> ${quoted(to)} [label="${imports}"${types === imports ? ' style=dashed' : ''}];`)
   return [...lines, '}', ''].join('\n')
-}
-
-export async function drawn(graph: string): Promise<string> {
-  const { instance } = createRequire(import.meta.url)('@viz-js/viz') as { instance(): Promise<Viz> }
-  return (await instance()).renderString(graph, { format: 'svg' })
-}
-
-/** `agent/worker` and `agent/control` are parts of their own. */
-function partOf(path: string): string {
-  const [first, second] = path.split('/')
-  return first === 'agent' && second !== undefined ? `${first}/${second}` : first!
 }
 
 function quoted(text: string): string {

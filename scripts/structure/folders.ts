@@ -47,3 +47,9 @@ export function arrowsOf(files: readonly SourceFile[]): Arrow[] {
 export function percentile(bySize: readonly SourceFile[], share: number): number {
   return bySize[Math.min(bySize.length - 1, Math.floor(bySize.length * share))]?.lines ?? 0
 }
+
+/** Of a folder or a file; `agent/worker` and `agent/control` are parts of their own. */
+export function partOf(path: string): string {
+  const [first, second] = path.split('/')
+  return first === 'agent' && second !== undefined ? `${first}/${second}` : first!
+}

@@ -9,6 +9,7 @@ export interface SourceFile {
   /** From the root, with `/`. */
   readonly path: string
   readonly lines: number
+  readonly text: string
   readonly imports: readonly Import[]
 }
 
@@ -41,7 +42,7 @@ export function readSources(root: string, folders: readonly string[]): SourceFil
     .toSorted()
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8')
-      return { path, lines: text.split('\n').length - 1, imports: importsOf(path, text) }
+      return { path, lines: text.split('\n').length - 1, text, imports: importsOf(path, text) }
     })
 }
 

@@ -4,4 +4,5 @@ import { join } from 'node:path'
 
 const file = join(import.meta.dirname, '../../tsconfig.build.json')
 
-export const productFolders = (JSON.parse(readFileSync(file, 'utf8')) as { include: string[] }).include
+/** What Node runs, and what browsers do. */
+export const productFolders = [...(JSON.parse(readFileSync(file, 'utf8')) as { include: string[] }).include, 'console']
