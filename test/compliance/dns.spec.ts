@@ -146,6 +146,34 @@ describe('DNS as a registry', function () {
     expect(endpoints[0]!.metadata).to.include({ host: 'one.example.com', 'srv.priority': '10' })
   })
 
+  it('addresses that come along with SRV records are used without a question, those of other targets are asked for', async () => {
+    server.set(name, {
+      records: [srv(name, 'a.example.com', 8001), srv(name, 'b.example.com', 8002), srv(name, 'c.example.com', 8003)],
+      beside: [
+        a('A.example.com', '10.0.0.1', 20),
+        a('a.example.com', '10.0.0.2', 20),
+        a('a.example.com', 'fd00::1', 20),
+        a('b.example.com', '10.0.0.9', 20),
+        a('elsewhere.example.com', '10.0.0.66', 20),
+      ],
+    })
+    server.set('c.example.com', { records: [a('c.example.com', '10.0.0.3', 20)] })
+    const listener = hear()
+    await listener.untilIds(['10.0.0.1:8001', '10.0.0.2:8001', '[fd00::1]:8001', '10.0.0.9:8002', '10.0.0.3:8003'])
+    const asked = server.questions.filter((one) => !one.endsWith('SOA'))
+    expect(asked).to.have.members([`${name} SRV`, 'c.example.com A', 'c.example.com AAAA'])
+  })
+
+  it('targets and addresses that multiply to a million instances are not looked at as a whole', async () => {
+    const targets = Array.from({ length: 500 }, (_, at) => srv(name, 'a.example.com', 8001 + at))
+    const beside = Array.from({ length: 1200 }, (_, at) => a('a.example.com', `10.0.${at >> 8}.${at & 255}`, 20))
+    server.set(name, { records: targets, beside })
+    server.isTruncating = true
+    const listener = hear(orders, { maxEndpoints: 1000 })
+    await listener.until(({ endpoints }) => endpoints.length === 1000, 'as many as are allowed')
+    expect(deps.counted('registry_endpoints_cut')).to.be.within(1, 2000)
+  })
+
   it('addresses are instances at the one port, through aliases that the answer or the next one explains', async () => {
     server.set(name, { records: [alias(name, 'www.example.com')] })
     server.set('www.example.com', {
@@ -254,6 +282,22 @@ describe('DNS as a registry', function () {
     adapter!.subscribe({ ...orders, name: 'orders.example.com' }, inside)
     await inside.until(() => true, 'an answer')
     expect(server.questions.filter((one) => !one.startsWith('. '))).to.deep.equal(['orders.example.com SRV'])
+  })
+
+  it('services that nobody wants any more when their turn comes are not asked for', async () => {
+    started({ pulseMs: 60_000 })
+    await eventually(() => server.questions.length > 0, 'a sign of life')
+    server.isSilent = true
+    const named = Array.from({ length: 100 }, (_, at) => ({ ...orders, name: `s-${at}` }))
+    const subscriptions = named.map((service) => adapter!.subscribe(service, recordingListener()))
+    const asked = (): Set<string> => new Set(server.questions.filter((one) => one.endsWith(' SRV')))
+    await eventually(() => asked().size > 0, 'the first questions')
+    for (const one of subscriptions) one.unsubscribe()
+    const wanted = recordingListener()
+    adapter!.subscribe(orders, wanted)
+    server.isSilent = false
+    await wanted.untilIds([])
+    expect(asked().size).to.be.at.most(33)
   })
 
   it('aliases in a circle, and targets without an address, end in no instance', async () => {

@@ -1,20 +1,20 @@
 import { defaultLimits } from '../../contracts/snapshot.ts'
 import { StringCache } from '../../http1/string-cache.ts'
-import { listenerContext } from '../../agent/worker/listen/listener-context.ts'
+import { CallerAccount } from '../../agent/worker/callers/caller-account.ts'
 import { LiveTable } from '../../agent/worker/listen/live-table.ts'
 import { Tallies } from '../../agent/worker/observe/tallies.ts'
 import { Http1Connection } from '../../agent/worker/protocols/http1/connection.ts'
 import { Http1Settings } from '../../agent/worker/protocols/http1/deps.ts'
-import { DownstreamStreams } from '../../agent/worker/protocols/http1/downstream-streams.ts'
+import { http1DownstreamStreams } from '../../agent/worker/protocols/http1/downstream-stream.ts'
 import { Http1Link } from '../../agent/worker/protocols/http1/upstream-link.ts'
-import { UpstreamStreams } from '../../agent/worker/protocols/http1/upstream-streams.ts'
+import { http1UpstreamStreams } from '../../agent/worker/protocols/http1/upstream-stream.ts'
 import { BulkMover } from '../../agent/worker/transport/bulk-flow.ts'
 import { Clock } from '../../agent/worker/transport/clock.ts'
 import { Output } from '../../agent/worker/transport/output.ts'
 import { TimerWheel } from '../../agent/worker/transport/timer-wheel.ts'
-import { noIdentity } from '../../agent/worker/transport/transport.ts'
 import { parseReplies, parseRequests } from '../support/http1/strict-parser.ts'
 import type { StrictMessage } from '../support/http1/strict-parser.ts'
+import { acceptedOrders } from '../support/accepted-orders.ts'
 import { MemoryTransport } from '../support/memory-transport.ts'
 import { describeCodec } from './codec.ts'
 import type { WireMessage, WireParts } from './codec.ts'
@@ -67,32 +67,23 @@ function wireMessage(message: StrictMessage): WireMessage {
 
 describeCodec('HTTP/1.1', () => {
   const shared = deps()
-  const key = 'public/DEFAULT_GROUP@@orders' as const
   return {
     accept(openExchange) {
       const transport = new MemoryTransport()
-      const streams = new DownstreamStreams(shared, openExchange)
-      const listener = listenerContext(
-        {
-          name: 'orders',
-          address: '127.0.0.1',
-          port: 20_000,
-          proxyProtocol: 'off',
-          kind: 'service',
-          protocol: 'http',
-          service: key,
-          virtualHost: key,
-        },
-        20_000,
-      )
-      const accepted = { listener, proxy: null, source: undefined, identity: noIdentity, acceptedAt: 1000, onEnd() {} }
-      const connectionDeps = { ...shared, live: new LiveTable(), streams, shareOf: () => '' }
-      new Http1Connection(connectionDeps, accepted, transport).open(null)
+      const streams = http1DownstreamStreams(shared, openExchange)
+      const connectionDeps = {
+        ...shared,
+        live: new LiveTable(),
+        streams,
+        accountOf: () => new CallerAccount('test'),
+        beginHttp2() {},
+      }
+      new Http1Connection(connectionDeps, acceptedOrders(), transport).open(null)
       return transport
     },
     connect(home) {
       const wire = new MemoryTransport()
-      return { wire, link: new Http1Link(new UpstreamStreams(shared), wire, home) }
+      return { wire, link: new Http1Link(http1UpstreamStreams(shared), wire, home) }
     },
     request: (parts) =>
       written(`${parts.method ?? 'GET'} ${parts.target ?? '/'} HTTP/1.1`, {
@@ -100,7 +91,10 @@ describeCodec('HTTP/1.1', () => {
         fields: [['Host', 'orders'], ...(parts.fields ?? [])],
       }),
     reply: (parts) => written(`HTTP/1.1 ${parts.status} Some`, parts),
-    nonsense: Buffer.from('this is no message\r\n\r\n'),
+    nonsense: {
+      request: Buffer.from('this is no message\r\n\r\n'),
+      reply: Buffer.from('this is no message\r\n\r\n'),
+    },
     readRequests: (bytes) => parseRequests(bytes).messages.map(wireMessage),
     readReplies: (bytes, methods) => parseReplies(bytes, methods, false).messages.map(wireMessage),
     isSeenBroken: (wire) =>

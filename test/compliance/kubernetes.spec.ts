@@ -8,8 +8,9 @@ import type { KubernetesStandIn, StandInObject } from '../support/kubernetes/sta
 import { systemClock } from '../../contracts/clock.ts'
 import { HttpClient } from '../../registry-adapters/http/http-client.ts'
 import { KubernetesApi, slicesOf } from '../../registry-adapters/kubernetes/kubernetes-api.ts'
+import { instanceName } from '../../registry-adapters/kubernetes/instance-driver.ts'
 import { removeLeftovers } from '../../registry-adapters/kubernetes/leftovers.ts'
-import { manualClock } from '../unit/agent/control/support/manual-clock.ts'
+import { manualClock } from '../support/manual-clock.ts'
 import { startGate } from '../support/nacos/gate.ts'
 import { eventually, recordedDeps, recordingListener } from '../support/registry-listener.ts'
 import { describeRegistryAdapter } from './registry-adapter.ts'
@@ -79,10 +80,10 @@ function seen(cluster: KubernetesStandIn, service: ServiceName) {
   return cluster.objects('endpointslices', group).flatMap((slice) => {
     if (slice.metadata.labels?.['kubernetes.io/service-name'] !== service.name) return []
     const [endpoint] = slice['endpoints'] as { addresses: string[]; conditions: { ready: boolean } }[]
-    if (!endpoint!.conditions.ready) return []
+    if (endpoint?.conditions.ready !== true) return []
     const [port] = slice['ports'] as { port: number }[]
     const metadata = JSON.parse(slice.metadata.annotations!['hostmesh.io/metadata']!) as Record<string, string>
-    return [{ id: `${endpoint!.addresses[0]}:${port!.port}`, weight: Number(metadata['hostmesh.weight']), metadata }]
+    return [{ id: `${endpoint.addresses[0]}:${port!.port}`, weight: Number(metadata['hostmesh.weight']), metadata }]
   })
 }
 
@@ -237,6 +238,7 @@ describe('Kubernetes, what only it has', function () {
     const listener = recordingListener()
     adapter.subscribe(orders, listener)
     await listener.untilIds(['10.0.0.1:8080'])
+    await eventually(() => cluster.watches === 1, 'the first watch')
     const lists = cluster.lists
     // everything up to the bookmark is forgotten, and nobody notices
     cluster.compact()
@@ -301,6 +303,44 @@ describe('Kubernetes, what only it has', function () {
     expect(cluster.objects('endpointslices', group)).to.have.length(1)
   })
 
+  for (const moment of ['made', 'changed', 'removed'] as const)
+    it(`an object that somebody else puts under our name in the moment in which ours is ${moment} stays his`, async () => {
+      const deps = recordedDeps()
+      adapter = adapterAt(cluster.port, 'endpoint-slices', false, deps)
+      adapter.start()
+      cluster.put('services', group, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'orders' } })
+      const name = instanceName(registration)
+      const his = {
+        apiVersion: 'discovery.k8s.io/v1',
+        kind: 'EndpointSlice',
+        metadata: { name, labels: { 'kubernetes.io/service-name': 'orders' } },
+        endpoints: [],
+      }
+      const intrude = (): void => {
+        cluster.beforeWrite = () => {
+          cluster.beforeWrite = undefined
+          cluster.put('endpointslices', group, his)
+        }
+      }
+      if (moment === 'made') intrude()
+      const handle = adapter.register(registration)
+      if (moment !== 'made') {
+        await eventually(() => handle.state === 'registered', 'the application')
+        intrude()
+      }
+      if (moment === 'changed') handle.update({ metadata: { version: 'v2' } })
+      if (moment !== 'removed') await eventually(() => handle.state === 'failing', 'the conflict')
+      await handle.deregister(2000)
+      const left = cluster.objects('endpointslices', group)
+      expect(left.map(({ metadata, endpoints }) => [metadata.labels, endpoints])).to.deep.equal([
+        [his.metadata.labels, []],
+      ])
+      if (moment !== 'removed')
+        expect(
+          deps.lines.some((line) => line.includes('E_REGISTRY_CONFLICT') && line.includes('is not ours')),
+        ).to.equal(true)
+    })
+
   it('writes workload entries and the service entry that takes them, keeps them alive, and takes them back', async () => {
     for (const resource of ['serviceentries', 'workloadentries']) cluster.install('networking.istio.io/v1', resource)
     adapter = adapterAt(cluster.port, 'workload-entries')
@@ -332,50 +372,64 @@ describe('Kubernetes, what only it has', function () {
     expect(cluster.objects('workloadentries', group)).to.deep.equal([])
   })
 
-  it('removes what a dead host wrote, but nothing that was renewed or that others wrote', async () => {
+  describe('removing what dead hosts wrote', () => {
+    const [old, now] = [new Date(Date.now() - 700_000).toISOString(), new Date().toISOString()]
     const written = (name: string, renewedAt: string | undefined, isOurs = true): StandInObject => {
       const object = slice(name, ['10.0.0.1'])
       if (isOurs) object.metadata.labels!['app.kubernetes.io/managed-by'] = 'hostmesh'
       if (renewedAt !== undefined) object.metadata.annotations = { 'hostmesh.io/renewed-at': renewedAt }
       return object
     }
-    const [old, now] = [new Date(Date.now() - 700_000).toISOString(), new Date().toISOString()]
-    for (const one of [
-      written('dead', old),
-      written('alive', now),
-      written('strange', old, false),
-      written('odd', 'never'),
-    ])
-      cluster.put('endpointslices', group, one)
-    const deps = recordedDeps()
-    const clock = manualClock(Date.now())
-    const http = new HttpClient({
-      servers: [{ host: '127.0.0.1', port: cluster.port }],
-      tls: () => undefined,
-      headers: () => ({}),
-      clock: systemClock,
-      random: Math.random,
+    /** Looks once at what lies there, until `isDone`; answers what is left. */
+    async function look(deps: ReturnType<typeof recordedDeps>, isDone: () => boolean): Promise<string[]> {
+      const clock = manualClock(Date.now())
+      const http = new HttpClient({
+        servers: [{ host: '127.0.0.1', port: cluster.port }],
+        tls: () => undefined,
+        headers: () => ({}),
+        clock: systemClock,
+        random: Math.random,
+      })
+      const stop = removeLeftovers({
+        ...deps,
+        clock,
+        registry: 'cluster',
+        api: new KubernetesApi(http),
+        collections: [slicesOf(group)],
+        forgetAfterMs: 600_000,
+      })
+      clock.advance(150_000)
+      await eventually(isDone, () => `one to be removed; ${deps.lines.join()}`)
+      stop()
+      http.close()
+      return cluster.objects('endpointslices', group).map(({ metadata }) => metadata.name)
+    }
+
+    it('leaves what was renewed and what others wrote', async () => {
+      for (const one of [
+        written('dead', old),
+        written('alive', now),
+        written('strange', old, false),
+        written('odd', 'never'),
+      ])
+        cluster.put('endpointslices', group, one)
+      const deps = recordedDeps()
+      const left = await look(deps, () => deps.counted('registry_leftovers_removed') === 1)
+      expect(left).to.deep.equal(['alive', 'strange', 'odd'])
     })
-    const stop = removeLeftovers({
-      ...deps,
-      clock,
-      registry: 'cluster',
-      api: new KubernetesApi(http),
-      collections: [slicesOf(group)],
-      forgetAfterMs: 600_000,
+
+    it('neither counts nor reports one that is renewed in the moment of its removal, which stays', async () => {
+      for (const name of ['back', 'dead']) cluster.put('endpointslices', group, written(name, old))
+      cluster.beforeWrite = () => {
+        cluster.beforeWrite = undefined
+        cluster.put('endpointslices', group, written('back', now))
+      }
+      const deps = recordedDeps()
+      const left = await look(deps, () => deps.lines.some((line) => line.includes('dead: its host gave no sign')))
+      expect(left).to.deep.equal(['back'])
+      expect(deps.counted('registry_leftovers_removed')).to.equal(1)
+      expect(deps.lines.join()).to.not.include('back: its host')
     })
-    clock.advance(150_000)
-    await eventually(
-      () => deps.counted('registry_leftovers_removed') === 1,
-      () => `one to be removed; ${deps.lines.join()}`,
-    )
-    stop()
-    http.close()
-    expect(cluster.objects('endpointslices', group).map(({ metadata }) => metadata.name)).to.deep.equal([
-      'alive',
-      'strange',
-      'odd',
-    ])
   })
 
   describe('as a place of rules', () => {

@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { ConfigDocument, Registration, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { adaptersUnderTest } from '../support/adapters-under-test.ts'
 import { eventually, recordingListener } from '../support/registry-listener.ts'
 
 export interface OutsideInstance {
@@ -45,9 +46,9 @@ export interface Abilities {
   readonly spoil: boolean
   /** It carries addresses, ports and weights only, and does not say which services it has. */
   readonly isPlain?: boolean
+  /** False: it does not say which services it has. */
+  readonly lists?: false
 }
-
-let serial = 0
 
 export function describeRegistryAdapter(
   title: string,
@@ -57,7 +58,7 @@ export function describeRegistryAdapter(
   describe(`registry adapter: ${title}`, function () {
     this.timeout(60_000)
     let registry: RegistryUnderTest
-    const adapters: RegistryAdapter[] = []
+    const { started, freshService, closeAll } = adaptersUnderTest(() => registry, 'compliance')
 
     before(async function () {
       registry = await setUp(this)
@@ -65,7 +66,7 @@ export function describeRegistryAdapter(
 
     afterEach(async () => {
       await registry.comeBack?.()
-      await Promise.all(adapters.splice(0).map((adapter) => adapter.close()))
+      await closeAll()
     })
 
     // `before` may have skipped the suite
@@ -73,17 +74,6 @@ export function describeRegistryAdapter(
       await (registry as RegistryUnderTest | undefined)?.close()
     })
 
-    const started = (): RegistryAdapter => {
-      const adapter = registry.createAdapter()
-      adapters.push(adapter)
-      adapter.start()
-      return adapter
-    }
-    const freshService = (): ServiceName => ({
-      namespace: registry.namespace,
-      group: registry.group ?? 'DEFAULT_GROUP',
-      name: `compliance-${process.pid}-${++serial}`,
-    })
     const a = { address: '10.1.0.1', port: 8001 }
     const b = { address: '10.1.0.2', port: 8002 }
     const c = { address: '10.1.0.3', port: 8003 }
@@ -193,7 +183,7 @@ export function describeRegistryAdapter(
       expect(adapter.status().lastHeardAt).to.be.closeTo(Date.now(), 30_000)
     })
 
-    if (abilities.isPlain !== true)
+    if (abilities.isPlain !== true && abilities.lists !== false)
       it('lists the services that the registry knows', async () => {
         const service = freshService()
         await registry.put(service, [a])

@@ -3,7 +3,6 @@
  * good, and serves the other registries.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
@@ -13,6 +12,8 @@ import { consulAdapter } from '../support/consul/registry.ts'
 import { answer, chunkedHead, drip, flood, startHostileServer } from '../support/hostile-server.ts'
 import type { Behaviour, HostileServer } from '../support/hostile-server.ts'
 import { eventually, recordedDeps, recordingListener } from '../support/registry-listener.ts'
+import type { RecordingListener } from '../support/registry-listener.ts'
+import { holds } from '../support/worker/eventually.ts'
 
 const orders: ServiceName = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 /** Longest time that the loop may be busy with one answer. */
@@ -85,25 +86,34 @@ describe('registries that mean harm', function () {
     await Promise.all(servers.splice(0).map((server) => server.stop()))
   })
 
+  /** An adapter at a server that behaves so; both end with the test. */
+  const approach = async (
+    kind: Kind,
+    behaviour: Behaviour,
+  ): Promise<{ adapter: RegistryAdapter; listener: RecordingListener }> => {
+    const server = await startHostileServer(behaviour)
+    servers.push(server)
+    const adapter = kind.create(server.port)
+    adapters.push(adapter)
+    const listener = recordingListener()
+    adapter.rules?.watch(() => undefined)
+    adapter.start()
+    adapter.subscribe(orders, listener)
+    return { adapter, listener }
+  }
+
   /**
    * An adapter of each kind at such a server; answers when each has said that something is wrong, and checks the
    * bounds.
    */
-  const meet = async (behaviourOf: (kind: Kind) => Behaviour, lastMs = 0): Promise<RegistryAdapter[]> => {
+  const meet = async (behaviourOf: (kind: Kind) => Behaviour): Promise<RegistryAdapter[]> => {
     const lag = monitorEventLoopDelay({ resolution: 10 })
     const before = process.memoryUsage().rss
     let peak = before
     lag.enable()
     const met = await Promise.all(
       Object.values(kinds).map(async (kind) => {
-        const server = await startHostileServer(behaviourOf(kind))
-        servers.push(server)
-        const adapter = kind.create(server.port)
-        adapters.push(adapter)
-        const listener = recordingListener()
-        adapter.rules?.watch(() => undefined)
-        adapter.start()
-        adapter.subscribe(orders, listener)
+        const { adapter, listener } = await approach(kind, behaviourOf(kind))
         await eventually(
           () => {
             peak = Math.max(peak, process.memoryUsage().rss)
@@ -116,7 +126,6 @@ describe('registries that mean harm', function () {
         return adapter
       }),
     )
-    await delay(lastMs)
     lag.disable()
     expect(lag.max / 1e6, 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
     expect((peak - before) / 1024 / 1024, 'MiB more').to.be.lessThan(maxMoreMiB)
@@ -164,13 +173,7 @@ describe('registries that mean harm', function () {
   ])
     it(`JSON of another shape: ${body.slice(0, 40)}`, async () => {
       for (const kind of Object.values(kinds)) {
-        const server = await startHostileServer(behindPulse(answer(`${body}\n`))(kind))
-        servers.push(server)
-        const adapter = kind.create(server.port)
-        adapters.push(adapter)
-        const listener = recordingListener()
-        adapter.start()
-        adapter.subscribe(orders, listener)
+        const { adapter, listener } = await approach(kind, behindPulse(answer(`${body}\n`))(kind))
         // an empty list is one that a registry may give; anything else is a problem that is named
         await eventually(
           () => adapter.status().problem !== undefined || listener.sets.length > 0,
@@ -192,15 +195,8 @@ describe('registries that mean harm', function () {
     ])
       for (const kind of Object.values(kinds)) {
         const count = Math.min(1_000_000, Math.floor((15 * 1024 * 1024) / (entry.length + 1)))
-        const server = await startHostileServer(behindPulse(answer(kind.listOf(entry, count)))(kind))
-        servers.push(server)
-        const adapter = kind.create(server.port)
-        adapters.push(adapter)
-        const listener = recordingListener()
-        adapter.start()
-        adapter.subscribe(orders, listener)
-        await delay(300)
-        expect(listener.sets.every(({ endpoints }) => endpoints.length === 0)).to.equal(true)
+        const { adapter, listener } = await approach(kind, behindPulse(answer(kind.listOf(entry, count)))(kind))
+        await holds(() => listener.sets.every(({ endpoints }) => endpoints.length === 0), 300)
         await adapter.close()
       }
     lag.disable()

@@ -73,7 +73,7 @@ stateDir: ${folder}/state
       'watchdog/main.js',
     ])
       expect(there).to.include(file)
-    for (const unit of ['hostmesh.service', 'hostmesh-center.service']) {
+    for (const unit of ['hostmesh.service', 'hostmesh-center.service', 'hostmesh-drill.service']) {
       const text = readFileSync(join(release, 'systemd', unit), 'utf8')
       for (const [, file] of text.matchAll(/\/opt\/hostmesh\/current\/(\S+)/g)) expect(there, unit).to.include(file)
     }

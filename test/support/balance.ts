@@ -9,7 +9,17 @@ import type { Cluster, EndpointState, Outcome, PickContext, Refusal } from '../.
 import { endpointAt, endpointId } from '../../contracts/endpoint.ts'
 import type { Endpoint, EndpointSet } from '../../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../../contracts/policy-spec.ts'
-import type { OutlierSpec, TrafficPolicySpec } from '../../contracts/policy-spec.ts'
+import type { ConcurrencySpec, OutlierSpec, TrafficPolicySpec } from '../../contracts/policy-spec.ts'
+
+/** As a rule that says nothing more of it. */
+export const concurrency: ConcurrencySpec = {
+  percentile: 0.5,
+  minLimit: 3,
+  maxLimit: 1000,
+  updateIntervalMs: 100,
+  minRttIntervalMs: 60_000,
+  buffer: 0.25,
+}
 
 export type EndpointTraits = Partial<Omit<Endpoint, 'address' | 'port' | 'locality'>> & {
   region?: string

@@ -9,6 +9,7 @@ export interface RequestParts {
   /** 0 = no content, -1 = unknown. */
   readonly contentLength?: number
   readonly takesTrailers?: boolean
+  readonly asksUpgrade?: boolean
 }
 
 export class PlainRequest implements RequestMessage {
@@ -25,7 +26,9 @@ export class PlainRequest implements RequestMessage {
   readonly protocol = 'PLAIN'
   readonly isIdempotent: boolean
   readonly contentLength: number
-  readonly asksUpgrade = false
+  readonly callerTimeoutMs = -1
+  readonly speaks = null
+  readonly asksUpgrade: boolean
   readonly takesTrailers: boolean
   readonly endsHere = false
   readonly wire = null
@@ -38,6 +41,7 @@ export class PlainRequest implements RequestMessage {
     this.fields = parts.fields ?? []
     this.contentLength = parts.contentLength ?? 0
     this.takesTrailers = parts.takesTrailers ?? false
+    this.asksUpgrade = parts.asksUpgrade ?? false
     this.isIdempotent = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'].includes(this.method)
   }
 

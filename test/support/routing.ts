@@ -2,11 +2,13 @@
  * Builders for routing tests: requests as routing sees them, virtual hosts from routes or from YAML, all without a
  * clock.
  */
+import type { InboundApplication } from '../../agent/control/core/rules/types.ts'
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { splitAuthority } from '../../agent/worker/route/authority.ts'
 import { noFilterCounts } from '../../agent/worker/filters/filter-counts.ts'
 import type { Filter, FilterContext } from '../../agent/worker/filters/filter.ts'
-import { filterKinds, filterTable } from '../../agent/worker/filters/table.ts'
+import { filterTable } from '../../agent/worker/filters/table.ts'
+import { allFilterKinds } from './filter-kinds.ts'
 import { VerdictCounts } from '../../agent/worker/filters/verdict-counts.ts'
 import { compileVirtualHost } from '../../agent/worker/route/virtual-host.ts'
 import { RouteIds } from '../../agent/worker/route/route-ids.ts'
@@ -48,7 +50,14 @@ export function request(traits: RequestTraits = {}): RequestView {
 }
 
 export function connection(traits: Partial<ConnectionView> = {}): ConnectionView {
-  return { localPort: 20_001, localAddress: '127.0.0.1', sourceAddress: '127.0.0.1', source: undefined, ...traits }
+  return {
+    localPort: 20_001,
+    localAddress: '127.0.0.1',
+    sourceAddress: '127.0.0.1',
+    source: undefined,
+    serverName: '',
+    ...traits,
+  }
 }
 
 export function app(name: string, labels: Readonly<Record<string, string>> = {}, namespace = 'public'): SourceAppSpec {
@@ -62,7 +71,24 @@ export function context(
   random: () => number = () => 0.5,
   edits: HeaderEdits[] = [],
 ): FilterContext {
-  return { view, peer: noIdentity, now, random, editRequest: (one) => edits.push(one) }
+  return {
+    view,
+    edited: view,
+    peer: noIdentity,
+    now,
+    random,
+    token: null,
+    note: () => {},
+    eachField: () => {},
+    editRequest: (one) => edits.push(one),
+    editReply: () => {},
+  }
+}
+
+/** A local application of this service behind its inbound port. */
+export function inboundApplication(service: ServiceKey, more: Partial<InboundApplication> = {}): InboundApplication {
+  const labels = { app: service.slice(service.indexOf('@@') + 2) }
+  return { key: service, labels, address: '10.0.0.1', port: 8080, ...more }
 }
 
 export const orders: ServiceKey = 'public/DEFAULT_GROUP@@orders'
@@ -96,9 +122,9 @@ export function compiled(
   former?: VirtualHost,
   ids = new RouteIds(),
   limitShare = 1,
-  verdicts = new VerdictCounts(filterKinds),
+  verdicts = new VerdictCounts(allFilterKinds()),
 ): VirtualHost {
-  const filters = filterTable(filterKinds, noFilterCounts(), verdicts)
+  const filters = filterTable(allFilterKinds(), noFilterCounts(), verdicts)
   return compileVirtualHost(spec, { ids, now: 0, limitShare, former, filters })
 }
 
@@ -135,13 +161,20 @@ export function ordersRoutes(http: string): string {
   return resource('VirtualService', `hosts: [orders]\nhttp:\n${http.trim()}`)
 }
 
+function apiVersionOf(kind: string): string {
+  if (kind === 'MeshPolicy') return 'hostmesh.io/v1'
+  return kind === 'AuthorizationPolicy' || kind === 'RequestAuthentication'
+    ? 'security.istio.io/v1'
+    : 'networking.istio.io/v1'
+}
+
 /** A resource named `orders` with this spec (YAML, unindented). */
-export function resource(kind: string, spec: string, name = 'orders'): string {
-  const version = kind === 'MeshPolicy' ? 'hostmesh.io/v1' : 'networking.istio.io/v1'
+export function resource(kind: string, spec: string, name = 'orders', annotations = ''): string {
+  const version = apiVersionOf(kind)
   const body = spec
     .trim()
     .split('\n')
     .map((line) => `  ${line}`)
     .join('\n')
-  return `apiVersion: ${version}\nkind: ${kind}\nmetadata: { name: ${name} }\nspec:\n${body}\n`
+  return `apiVersion: ${version}\nkind: ${kind}\nmetadata: { name: ${name}${annotations === '' ? '' : `, annotations: { ${annotations} }`} }\nspec:\n${body}\n`
 }

@@ -21,7 +21,7 @@ import type { RequestView, Route, TcpRoute } from '../../agent/worker/route/type
 import { matchRoute } from '../../agent/worker/route/virtual-host.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HeaderEditsSpec } from '../../contracts/route-spec.ts'
-import { app, compiled, connection, context, request } from './routing.ts'
+import { app, compiled, connection, context, request, inboundApplication } from './routing.ts'
 
 export interface TrafficExample {
   /** Heading above it and line in the document. */
@@ -108,7 +108,8 @@ function httpOutcome([, inbound, method, host, path, rest]: RegExpExecArray, sto
     ...(port === undefined ? {} : { port: Number(port) }),
   })
   const key = keyOf(host!, store)
-  const spec = inbound === undefined ? store.virtualHost(key).spec : store.inboundVirtualHost(key, key)
+  const spec =
+    inbound === undefined ? store.virtualHost(key).spec : store.inboundVirtualHost(key, inboundApplication(key))
   const route = matchRoute(compiled(spec), view)
   if (route === undefined) return { destinations: ['no route'], facts: [] }
   const limits = limitFacts(route, view)
@@ -184,6 +185,7 @@ function routeFacts(route: Route, view: RequestView): string[] {
   }
   for (const mirror of route.mirrors)
     facts.push(`mirrors ${percent(mirror.share)} to ${shortName(mirror.destination.spec.service)}`)
+  if (spec.retry?.all === true) facts.push('repeats all requests')
   if (spec.hedge !== undefined) facts.push(`hedges after ${spec.hedge.afterMs} ms`)
   for (const filter of route.replyFilters) {
     const edits = filter.onReply(context(view), 200)
@@ -222,12 +224,14 @@ function tcpOutcome(left: string, store: RuleStore): Outcome {
   const source = / from (\S+)/.exec(left)?.[1]
   const address = / source (\S+)/.exec(left)?.[1]
   const port = / at (\d+)/.exec(left)?.[1]
+  const serverName = / named (\S+)/.exec(left)?.[1]
   const route = matchTcpRoute(
     compiled(store.virtualHost(keyOf(host, store)).spec),
     connection({
       ...(source === undefined ? {} : { source: app(source) }),
       ...(address === undefined ? {} : { sourceAddress: address }),
       ...(port === undefined ? {} : { localPort: Number(port) }),
+      ...(serverName === undefined ? {} : { serverName }),
     }),
   )
   return { destinations: route === undefined ? ['no route'] : destinationsOf(route), facts: [] }

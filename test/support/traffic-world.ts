@@ -12,7 +12,7 @@ import type { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import type { Endpoint, EndpointSet, ServiceKey } from '../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../contracts/protocols.ts'
 import { defaultLimits, snapshotFormat } from '../../contracts/snapshot.ts'
-import type { ListenerSpec, Snapshot, SourceAppSpec } from '../../contracts/snapshot.ts'
+import type { LimitsSpec, ListenerSpec, Snapshot, SourceAppSpec } from '../../contracts/snapshot.ts'
 import { freePort } from './free-port.ts'
 import { key as keyOf, rules } from './routing.ts'
 import { endpointOf } from './worker/snapshots.ts'
@@ -115,6 +115,8 @@ export interface WorldPlan {
   readonly apps: Readonly<Record<string, readonly AppPlan[]>>
   /** Services with a listener of their own; `tcp` ones are raw. */
   readonly listeners?: Readonly<Record<string, AppProtocol>>
+  /** Instead of the defaults. */
+  readonly limits?: Partial<LimitsSpec>
   /** Who the test is, as a calling application. */
   readonly caller?: SourceAppSpec
 }
@@ -273,7 +275,7 @@ function snapshotOf(
     createdAt: Date.now(),
     node: { host: 'test-host', address: '127.0.0.1', locality: { region: '', zone: '' }, tier: 'agent' },
     mesh: {
-      limits: defaultLimits,
+      limits: { ...defaultLimits, ...plan.limits },
       accessLog: { format: 'off', path: '-', share: 1 },
       fallbackNetworks: [],
       sourceAppsByUid: caller === undefined ? {} : { [String(process.getuid?.() ?? 0)]: caller },

@@ -1,7 +1,12 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { expect } from 'chai'
-import { drillNames } from '../../cli/drill/names.ts'
-import { exitCodes } from '../../cli/exit-codes.ts'
+import type { Command } from 'commander'
+import { drills } from '../../cli/drill/drills.ts'
+import { linkNames } from '../../cli/doctor/finding.ts'
+import { contents } from '../../cli/support/contents.ts'
+import { exitCodeMeanings } from '../../cli/exit-codes.ts'
+import { program } from '../../cli/main.ts'
+import { scenarios } from '../../bench/scenarios/index.ts'
 
 describe('the documentation', () => {
   it('is reachable: every page is named in the README', () => {
@@ -19,10 +24,42 @@ describe('the documentation', () => {
     expect(listed).to.have.members(files)
   })
 
+  it('says what doctor looks at, and what is in a support bundle', () => {
+    const doctor = readFileSync('docs/doctor.md', 'utf8')
+    for (const name of linkNames) expect(doctor, name).to.match(new RegExp(`^\\| \`${name}\` +\\|`, 'm'))
+    for (const { name } of contents) expect(doctor, name).to.match(new RegExp(`^\\| \`${name}\` +\\|`, 'm'))
+  })
+
   it('names every drill and every exit code', () => {
-    const operations = readFileSync('docs/operations.md', 'utf8')
-    for (const name of drillNames) expect(operations, name).to.include(`\`${name}\``)
+    const page = readFileSync('docs/drills.md', 'utf8')
+    for (const { isSafe, name } of drills)
+      expect(page, name).to.match(new RegExp(`^\\| \`${name}\` +\\| ${isSafe ? 'yes' : ' '}`, 'm'))
     const cli = readFileSync('docs/cli.md', 'utf8')
-    for (const code of Object.values(exitCodes)) expect(cli).to.match(new RegExp(`\\| ${code} `))
+    const told = [...cli.matchAll(/^\| (\d) +\| (.+?) +\|$/gm)].map(([, code, meaning]) => [code, meaning])
+    expect(told).to.deep.equal(Object.entries(exitCodeMeanings))
+  })
+
+  it('has a row for every scenario of the benchmark', () => {
+    const page = readFileSync('docs/benchmarks.md', 'utf8')
+    for (const { name } of scenarios) expect(page, name).to.match(new RegExp(`^\\| \`${name}\` +\\|`, 'm'))
+  })
+
+  it('has a row for every command', () => {
+    const first = [...readFileSync('docs/cli.md', 'utf8').matchAll(/^\| (`[a-z].*?`) +\|/gm)].map(([, cell]) => cell!)
+    const named = first.flatMap((cell) => {
+      const [name, ...others] = cell.replaceAll('`', '').split(', ')
+      const group = name!.split(' ').slice(0, -1)
+      return [name, ...others.map((one) => [...group, one].join(' '))]
+    })
+    expect(named).to.have.members(commandsOf(program))
   })
 })
+
+/** Those that do something themselves, by all their words. */
+function commandsOf({ commands }: Command, above: readonly string[] = []): string[] {
+  return commands.flatMap((command) => {
+    const words = [...above, command.name()]
+    const isOne = command.commands.length === 0 || command.registeredArguments.length > 0
+    return [...(isOne ? [words.join(' ')] : []), ...commandsOf(command, words)]
+  })
+}

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execFile } from 'node:child_process'
@@ -43,7 +43,7 @@ describe('hostmesh rules with a real Nacos', function () {
     const orders = await mesh.httpApplication('orders', 'v1')
     alpha = await mesh.startedHost('alpha', {
       applications: [orders],
-      outbound: [{ service: 'orders', protocol: 'http' }],
+      outbound: ['orders', 'PAY@@ledger'].map((service) => ({ service, protocol: 'http' })),
     })
     folder = mkdtempSync(join(tmpdir(), 'hostmesh-rules-'))
   })
@@ -81,14 +81,13 @@ describe('hostmesh rules with a real Nacos', function () {
     expect(await status()).to.equal(418)
   })
 
-  it('keeps the last good version when somebody writes a broken rule past the command', async () => {
-    const body = new URLSearchParams({
-      dataId: 'hostmesh.service.orders',
-      group: 'MESH',
-      namespaceId: `rules-${process.pid}`,
-      content: 'kind: nonsense',
-    })
+  const publish = async (dataId: string, content: string): Promise<void> => {
+    const body = new URLSearchParams({ dataId, group: 'MESH', namespaceId: `rules-${process.pid}`, content })
     expect((await fetch(`${nacos.url}/v2/cs/config`, { method: 'POST', body })).status).to.equal(200)
+  }
+
+  it('keeps the last good version when somebody writes a broken rule past the command', async () => {
+    await publish('hostmesh.service.orders', 'kind: nonsense')
     await until(10_000, 'the status says rejected', async () => {
       return (await alpha.admin.get('/rules?format=json')).text.includes('rejected')
     })
@@ -99,5 +98,15 @@ describe('hostmesh rules with a real Nacos', function () {
     const pulled = await hostmesh('rules', 'pull', 'orders', '--directory', folder, '-c', alpha.configPath)
     expect(pulled.code, pulled.out).to.equal(0)
     expect(readFileSync(join(folder, 'hostmesh.service.orders.yaml'), 'utf8')).to.equal('kind: nonsense')
+  })
+
+  it('pulls without names what is stored of all services that registry and configuration know', async () => {
+    await publish('hostmesh.mesh', 'of: the mesh')
+    await publish('hostmesh.service-of.PAY..ledger', 'of: ledger')
+    const all = join(folder, 'all')
+    const pulled = await hostmesh('rules', 'pull', '--directory', all, '-c', alpha.configPath)
+    expect(pulled.code, pulled.out).to.equal(0)
+    const files = ['hostmesh.mesh.yaml', 'hostmesh.service-of.PAY..ledger.yaml', 'hostmesh.service.orders.yaml']
+    expect(readdirSync(all).toSorted()).to.deep.equal(files)
   })
 })

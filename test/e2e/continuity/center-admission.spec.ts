@@ -3,7 +3,7 @@
  * workers.
  */
 import { expect } from 'chai'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import net from 'node:net'
@@ -24,16 +24,9 @@ describe('a center and those who call it', function () {
   let refusing: Server
 
   before(async () => {
-    const registry = { name: 'files', type: 'file', directory: '' }
-    mesh = await Mesh.open([registry])
-    registry.directory = join(mesh.directory, 'endpoints')
-    mkdirSync(registry.directory)
+    mesh = await Mesh.openOnFiles()
     const applications = [await mesh.httpApplication('orders', 'v1'), await mesh.lineApplication('ledger', 'v1')]
-    for (const { address, port, service } of applications)
-      writeFileSync(
-        join(registry.directory, `${service}.json`),
-        JSON.stringify({ service, endpoints: [{ address, port }] }),
-      )
+    for (const { address, port, service } of applications) mesh.tell(service, [{ address, port }])
     const secretFile = join(mesh.directory, 'relay.secret')
     writeFileSync(secretFile, `${'s'.repeat(40)}\n`, { mode: 0o600 })
     refusing = createServer((_, response) => response.writeHead(403).end('no'))

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { keepAliveLoad } from '../../support/continuity/callers.ts'
+import { KeepAliveCaller, keepAliveLoad } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
+import { requestsOfWorkers } from '../../support/continuity/worker-requests.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 /** Looks twice a second, so that an uneven spread is seen soon. */
@@ -11,6 +12,11 @@ const tuning = {
   deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 },
   liveness: { periodMs: 500, suspectMs: 5000, deadMs: 20_000 },
 }
+
+/** Two workers that share nothing are worth 1.9 of one as long as the busier one has no more of the work. */
+const largestShare = 1 / 1.9
+
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0)
 
 describe('connections of the workers of one generation', function () {
   this.timeout(90_000)
@@ -53,6 +59,38 @@ describe('connections of the workers of one generation', function () {
       host.lines.some((line) => /worker 1 is less busy: giving it \d+ of \d+ active/.test(line))
     await host.until(gave, 'the log says so')
   })
+
+  for (const count of [10, 64, 1000]) {
+    it(`leave the busier of two workers at most 52.6 % of the work of ${count} that one worker had`, async function () {
+      const callers = await Promise.all(Array.from({ length: count }, () => KeepAliveCaller.connect(host.httpPort)))
+      /** Each caller as much as the others, however much of the machine each worker gets. */
+      const round = async (): Promise<void> => {
+        const answers = await Promise.all(callers.map((caller) => caller.get()))
+        expect(answers.filter(({ status }) => status !== 200)).to.deep.equal([])
+      }
+      await round()
+      const { outcome, cause, to } = await grow(2)
+      expect(outcome, cause).to.equal('done')
+      // What the first generation counted comes behind the connections
+      while (sumOf(await requestsOfWorkers(host.runDir, to)) < count);
+      const share = async (): Promise<number> => {
+        const before = await requestsOfWorkers(host.runDir, to)
+        for (let i = 0; i < 5; i++) await round()
+        const after = await requestsOfWorkers(host.runDir, to)
+        const served = after.map((requests, index) => requests - before[index]!)
+        expect(sumOf(served)).to.equal(5 * count)
+        return Math.max(...served) / (5 * count)
+      }
+      let busier = await share()
+      expect(busier, 'in the beginning').to.be.above(largestShare)
+      const deadline = performance.now() + 60_000
+      while (busier > largestShare && performance.now() < deadline) busier = await share()
+      this.test!.title += `: ${(busier * 100).toFixed(1)} %`
+      expect(busier).to.be.at.most(largestShare)
+      expect(callers.filter(({ closed }) => closed !== undefined)).to.deep.equal([])
+      for (const caller of callers) caller.close()
+    })
+  }
 
   it('become evenly spread over three workers when they are streams, without a lost byte', async () => {
     const streams = await Promise.all([

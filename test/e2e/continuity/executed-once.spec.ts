@@ -3,11 +3,9 @@
  * center's. Real processes, moments by chance.
  */
 import { expect } from 'chai'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, request } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { call, Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 
@@ -23,10 +21,7 @@ describe('a POST through restarts and tiers', function () {
   const executed = new Map<string, number>()
 
   before(async () => {
-    const registry = { name: 'files', type: 'file', directory: '' }
-    mesh = await Mesh.open([registry])
-    registry.directory = join(mesh.directory, 'endpoints')
-    mkdirSync(registry.directory)
+    mesh = await Mesh.openOnFiles()
     application = createServer((incoming, response) => {
       incoming.resume().once('end', () => {
         if (incoming.method === 'POST') {
@@ -42,10 +37,7 @@ describe('a POST through restarts and tiers', function () {
     })
     await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
     const { port } = application.address() as AddressInfo
-    writeFileSync(
-      join(registry.directory, 'pay.json'),
-      JSON.stringify({ service: 'pay', endpoints: [{ address: '127.0.0.1', port }] }),
-    )
+    mesh.tell('pay', [{ address: '127.0.0.1', port }])
     center = mesh.host('center', { role: 'center' })
     host = mesh.host('host', { outbound: [{ service: 'pay', protocol: 'http' }], centers: [relayOf(center)] })
     for (const one of [center, host]) one.start()
@@ -85,7 +77,8 @@ describe('a POST through restarts and tiers', function () {
       })
     let isOver = false
     const kill = async (): Promise<void> => {
-      await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 500))
+      const dying = sent + 20 + Math.random() * 200
+      await until(20_000, 'a moment in the calls', () => Promise.resolve(sent > dying))
       await host.signal('generation', 'SIGKILL')
       await until(10_000, 'the relay accepts', async () => (await host.watchdogState()).relay.isRelaying)
       await until(30_000, 'the workers serve', async () => !(await host.watchdogState()).relay.isRelaying)

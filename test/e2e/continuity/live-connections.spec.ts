@@ -1,18 +1,17 @@
 import { expect } from 'chai'
 import { once } from 'node:events'
 import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
-import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
+import {
+  endRestartedWorkers,
+  patientTuning,
+  startRestartedWorkers,
+} from '../../support/continuity/restarted-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
 import { eventually } from '../../support/worker/eventually.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
-
-/**
- * Long enough for a machine that is busy with something else: what these tests prove is not how fast a process starts.
- */
-const tuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
 
 describe('with real workers, through hot restarts,', function () {
   this.timeout(120_000)
@@ -20,14 +19,10 @@ describe('with real workers, through hot restarts,', function () {
   let provider: FarSide
 
   beforeEach(async () => {
-    provider = await startFarSide('provider', false)
-    host = await startRealWorkers(provider, { tuning })
+    ;({ host, provider } = await startRestartedWorkers())
   })
 
-  afterEach(async () => {
-    expect(await host.end(), 'processes left').to.deep.equal([])
-    await provider.close()
-  })
+  afterEach(() => endRestartedWorkers({ host, provider }))
 
   it('keep-alive callers that do not retry lose nothing and end on the connection they began with', async () => {
     const load = await keepAliveLoad(host.httpPort, 32)
@@ -155,7 +150,7 @@ describe('with real workers, through hot restarts,', function () {
     const more = await Promise.all(
       Array.from({ length: 250 }, async (_, index) => ({ name: `service-${index}`, port: await freePort() })),
     )
-    host = await startRealWorkers(provider, { tuning }, more)
+    host = await startRealWorkers(provider, { tuning: patientTuning }, more)
     await host.until((state) => state.heldShards === 2 * 252, 'every shard is held')
     let isDone = false
     const failures: string[] = []

@@ -164,10 +164,11 @@ for (const kind of relayKinds)
           'x-mesh-source: me\r\nX_Mesh_Source: me\r\nx.mesh.tier: me\r\nX-Forwarded-Client-Cert: me\r\nx_forwarded_client_cert: me\r\n',
         ),
       )
-      const identity = names(lastRequest())?.filter((name) => /mesh|client.cert/.test(name))
-      if (tier === 'direct') expect(identity).to.deep.equal([])
-      // A center reads them as a worker does, and removes them itself.
-      else expect(identity).to.have.length(5)
+      const identity = () => names(lastRequest())?.filter((name) => /mesh|client.cert/.test(name))
+      expect(identity()).to.deep.equal([])
+      await ask(get('x-mesh-service: orders\r\nx-mesh-fallback: 10.1.2.3:4\r\nx_mesh_service: other\r\n'))
+      // a center has to know whom the caller names
+      expect(identity()).to.deep.equal(tier === 'center' ? ['x-mesh-service', 'x-mesh-fallback'] : [])
     })
 
     for (const [what, text, status] of [
@@ -198,7 +199,8 @@ for (const kind of relayKinds)
 
     it('R14 a body that turns out malformed is answered 400, and the other side gets no last chunk', async () => {
       const reply = await ask(post('Transfer-Encoding: chunked\r\n', '5\r\nhello\r\nZZ\r\n'))
-      expect([reply.status, value(reply, 'x-mesh-error')]).to.deep.equal([400, 'E_HTTP_BAD_REQUEST'])
+      const said = ['x-mesh-error', 'x-mesh-tier'].map((name) => value(reply, name))
+      expect([reply.status, ...said]).to.deep.equal([400, 'E_HTTP_BAD_REQUEST', tier])
       await until('closed', () => backend.connections.every(({ isEnded }) => isEnded))
       expect(backend.requests).to.deep.equal([])
     })

@@ -8,6 +8,7 @@ import { KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 import { freePort } from '../../support/free-port.ts'
 
 describe('with the whole generation dead', function () {
@@ -25,7 +26,7 @@ describe('with the whole generation dead', function () {
 
   afterEach(async () => {
     expect(await host.end(), 'processes left').to.deep.equal([])
-    await center.close()
+    await center.close().catch(() => {})
     await provider.close().catch(() => {})
   })
 
@@ -152,9 +153,34 @@ describe('with the whole generation dead', function () {
     expect(got.head).to.match(/^x-mesh-tier: direct$/im)
     expect(posted.status).to.equal(504)
     expect(posted.head).to.match(/^x-mesh-error: E_CENTER_UNREACHABLE$/im)
+    expect(posted.head, 'an answer of our own about a center').to.match(/^x-mesh-tier: center$/im)
     expect((await host.state()).relay.centers[0]!.isUsable).to.equal(false)
     center.fallSilent(false)
     await host.until((state) => state.relay.centers[0]!.isUsable, 'the center has answered')
+  })
+
+  it('a center that dies with requests in hand: what may be repeated goes on to an endpoint, the rest is answered', async () => {
+    await killGeneration(targets())
+    const send = async (request: string): Promise<{ status: number; head: string; body: string }> => {
+      const caller = await KeepAliveCaller.connect(host.httpPort)
+      try {
+        return await caller.send(request)
+      } finally {
+        caller.close()
+      }
+    }
+    const asked = [
+      send('GET /slow/1000 HTTP/1.1\r\nhost: orders\r\n\r\n'),
+      send('POST /slow/1000 HTTP/1.1\r\nhost: orders\r\ncontent-length: 2\r\n\r\nhi'),
+    ]
+    await eventually(() => center.heads.length === 2)
+    await center.close()
+    const [got, posted] = await Promise.all(asked)
+    expect(got).to.include({ status: 200, body: 'provider' })
+    expect(got!.head).to.match(/^x-mesh-tier: direct$/im)
+    expect(posted!.status).to.equal(502)
+    expect(posted!.head).to.match(/^x-mesh-error: E_UPSTREAM_RESET$/im)
+    expect(provider.heads).to.have.length(1)
   })
 
   it('the state names the tier of local callers, before the first of them and whatever comes from outside', async () => {

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { keepAliveLoad } from '../../support/continuity/callers.ts'
+import { counted, inboundPort } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
 import type { DemoApplication, DemoHost } from '../../support/mesh/mesh.ts'
 
@@ -13,15 +12,9 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
   let orders: DemoApplication
 
   before(async () => {
-    const registry = { name: 'files', type: 'file', directory: '' }
-    mesh = await Mesh.open([registry])
-    registry.directory = join(mesh.directory, 'endpoints')
-    mkdirSync(registry.directory)
+    mesh = await Mesh.openOnFiles()
     orders = await mesh.httpApplication('orders', 'v1')
-    writeFileSync(
-      join(registry.directory, 'orders.json'),
-      JSON.stringify({ service: 'orders', endpoints: [{ address: orders.address, port: orders.port }] }),
-    )
+    mesh.tell('orders', [{ address: orders.address, port: orders.port }])
     center = mesh.host('center', { role: 'center' })
     host = mesh.host('host', {
       applications: [orders],
@@ -53,12 +46,8 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
     return knownPort
   }
 
-  async function requestsServed(): Promise<number> {
-    const { text } = await host.admin.get('/stats/prometheus')
-    // Probe requests of the watchdog are counted too, without a service.
-    const lines = text.split('\n').filter((line) => line.startsWith('istio_requests_total{') && line.includes('orders'))
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
-  }
+  /** Probe requests of the watchdog are counted too, without a service. */
+  const requestsServed = (): Promise<number> => counted(host, 'istio_requests_total', 'orders')
 
   it('counters go on over a hot restart: what the old workers counted is not forgotten, nor counted twice', async () => {
     for (let round = 0; round < 50; round++) await callOrders()
@@ -94,8 +83,7 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
   })
 
   it('the inbound port of a dead generation leads to the application', async () => {
-    const { ports } = (await host.json('/ports?format=json')) as { ports: { direction: string; port: number }[] }
-    const inbound = ports.find((one) => one.direction === 'inbound')!.port
+    const inbound = await inboundPort(host, 'orders')
     expect((await call(host.options.address, inbound)).status).to.equal(200)
     await host.signal('generation', 'SIGKILL')
     for (let round = 0; round < 20; round++) {

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { type AdminClient, adminClient } from '../../../cli/admin-client.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from '../../../cli/launch/loopback-block.ts'
-import { FakeWorker } from '../../unit/agent/control/support/fake-worker.ts'
+import { FakeWorker } from '../../support/control/fake-worker.ts'
 
 interface Running {
   readonly child: ChildProcess

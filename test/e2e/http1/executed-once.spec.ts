@@ -102,7 +102,8 @@ describe('a request that is not idempotent', function () {
     }
     const keepKilling = async (app: MortalPort): Promise<void> => {
       for (let i = 0; i < kills / apps.length; i++) {
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 100))
+        const moment = answers.size + Math.random() * 60
+        await eventually(() => answers.size > moment || isOver)
         await app.kill()
         await app.start()
       }

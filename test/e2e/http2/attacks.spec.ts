@@ -1,9 +1,6 @@
 /** Floods of a caller of HTTP/2: its connection ends within 1,500 frames, memory stays, and nobody else notices. */
 import http2 from 'node:http2'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 
 import {
@@ -19,9 +16,8 @@ import {
   Type,
   word,
 } from '../../support/http2/frames.ts'
-import { endpointOf } from '../../support/worker/snapshots.ts'
+import { startBehindWorker } from '../../support/worker/one-backend.ts'
 import { eventually } from '../../support/worker/eventually.ts'
-import { startWorker } from '../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../support/worker/start-worker.ts'
 
 const most = 1500
@@ -59,25 +55,19 @@ const attacks: readonly (readonly [name: string, nth: (n: number) => Buffer, met
 ]
 
 describe('floods of a caller of HTTP/2', () => {
-  let backend: Server
+  let started: Awaited<ReturnType<typeof startBehindWorker>>
   let worker: StartedWorker
   let asked = 0
 
   before(async () => {
-    backend = createServer((_request, response) => {
+    started = await startBehindWorker((_request, response) => {
       asked++
       response.end('fine')
     })
-    backend.listen(0, '127.0.0.1')
-    await once(backend, 'listening')
-    const { port } = backend.address() as AddressInfo
-    worker = await startWorker({ services: [{ name: 'orders', endpoints: [endpointOf('127.0.0.1', port)] }] })
+    worker = started.worker
   })
 
-  after(() => {
-    worker.stop()
-    backend.close()
-  })
+  after(() => started.stop())
 
   const servesOthers = async (): Promise<void> => {
     const client = http2.connect(`http://127.0.0.1:${worker.port('orders')}`)

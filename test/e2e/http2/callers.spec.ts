@@ -1,14 +1,11 @@
 /** Callers that speak HTTP/2 by prior knowledge, on the ports that HTTP/1.1 uses too; endpoints of HTTP/1.1. */
-import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2'
-import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { expect } from 'chai'
 
-import { endpointOf } from '../../support/worker/snapshots.ts'
-import { startWorker } from '../../support/worker/start-worker.ts'
+import { startBehindWorker } from '../../support/worker/one-backend.ts'
 import type { StartedWorker } from '../../support/worker/start-worker.ts'
 import { eventually } from '../../support/worker/eventually.ts'
 
@@ -30,27 +27,21 @@ async function replyTo(stream: ClientHttp2Stream): Promise<Reply> {
 }
 
 describe('callers of HTTP/2', () => {
-  let backend: Server
+  let started: Awaited<ReturnType<typeof startBehindWorker>>
   let worker: StartedWorker
   let client: ClientHttp2Session
   let answer: (request: IncomingMessage, body: Buffer, response: ServerResponse) => void
 
   before(async () => {
-    backend = createServer((request, response) => {
+    started = await startBehindWorker((request, response) => {
       const pieces: Buffer[] = []
       request.on('data', (piece: Buffer) => pieces.push(piece))
       request.on('end', () => answer(request, Buffer.concat(pieces), response))
     })
-    backend.listen(0, '127.0.0.1')
-    await once(backend, 'listening')
-    const { port } = backend.address() as AddressInfo
-    worker = await startWorker({ services: [{ name: 'orders', endpoints: [endpointOf('127.0.0.1', port)] }] })
+    worker = started.worker
   })
 
-  after(() => {
-    worker.stop()
-    backend.close()
-  })
+  after(() => started.stop())
 
   beforeEach(() => {
     answer = (request, body, response) => {

@@ -4,7 +4,6 @@
  * what they would see without the mesh.
  */
 import { Buffer } from 'node:buffer'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import * as grpc from '@grpc/grpc-js'
 import { expect } from 'chai'
@@ -292,7 +291,7 @@ for (const agents of [1, 2]) {
     it('an endpoint that is not there is UNAVAILABLE, with the code of the mesh in its message', async () => {
       await start()
       application.server.forceShutdown()
-      await sleep(20)
+      await new Promise((resolve) => application.server.tryShutdown(resolve))
       const { code, details } = await unary(Buffer.from('x'))
       expect(code).to.equal(grpc.status.UNAVAILABLE)
       expect(details).to.match(/^E_[A-Z_]+ {2}/)

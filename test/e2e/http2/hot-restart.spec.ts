@@ -3,12 +3,10 @@ import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
 import { once } from 'node:events'
 import { expect } from 'chai'
 
-import { startFarSide } from '../../support/continuity/far-side.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
-import { startRealWorkers } from '../../support/continuity/real-workers.ts'
+import { endRestartedWorkers, startRestartedWorkers } from '../../support/continuity/restarted-workers.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
-const tuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
 const callers = 16
 
 /** Asks one request after another on one connection until it is told to stop. */
@@ -54,14 +52,10 @@ describe('callers of HTTP/2, with real workers, through hot restarts', function 
   let provider: FarSide
 
   beforeEach(async () => {
-    provider = await startFarSide('provider', false)
-    host = await startRealWorkers(provider, { tuning })
+    ;({ host, provider } = await startRestartedWorkers())
   })
 
-  afterEach(async () => {
-    expect(await host.end(), 'processes left').to.deep.equal([])
-    await provider.close()
-  })
+  afterEach(() => endRestartedWorkers({ host, provider }))
 
   it('lose no request and keep their connections, when they ask one after another', async () => {
     const asking = Array.from({ length: callers }, () => new Asking(host.httpPort))

@@ -303,6 +303,6 @@ describe('HTTP/2 towards endpoints', () => {
     endpoint.server.removeAllListeners('connection')
     endpoint.server.on('connection', (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'))
     const reply = await ask(port, { method: 'POST', body: 'x', headers: { 'content-length': '1' } })
-    expect(reply.status).to.equal(502)
+    expect([reply.status, reply.headers['x-mesh-error']]).to.deep.equal([502, 'E_UPSTREAM_PROTOCOL'])
   })
 })

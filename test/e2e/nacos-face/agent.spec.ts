@@ -10,6 +10,7 @@ import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
 import { goClient, javaClient, npmClient, rustClient } from '../../support/nacos-clients/launches.ts'
+import { startFaceHosts } from '../../support/mesh/face-hosts.ts'
 import type { DemoApplication, DemoHost } from '../../support/mesh/mesh.ts'
 import { call, Mesh, until } from '../../support/mesh/mesh.ts'
 import { needsNacos, sharedNacos } from '../../support/nacos/server.ts'
@@ -61,24 +62,7 @@ for (const { name: registryName, start, clients: usedClients } of registries)
     before(async function () {
       registry = await start(this)
       mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address] }])
-      const hosts = ['alpha', 'beta'].map((name) => {
-        const host = mesh.host(name)
-        Object.assign(host.options, {
-          extra: {
-            nacosFace: {
-              enabled: true,
-              address: host.options.address,
-              httpPort: 8848,
-              grpcPort: 9848,
-              configWrites: 'granted',
-            },
-          },
-        })
-        host.start()
-        return host
-      })
-      ;[alpha, beta] = hosts as [DemoHost, DemoHost]
-      await Promise.all(hosts.map((host) => host.ready()))
+      ;[alpha, beta] = await startFaceHosts(mesh)
     })
     after(async () => {
       await mesh?.close()

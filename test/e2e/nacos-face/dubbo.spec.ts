@@ -6,6 +6,8 @@ import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { freePort } from '../../support/free-port.ts'
+import { startFaceHosts } from '../../support/mesh/face-hosts.ts'
+import { counted } from '../../support/mesh/host-facts.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'
 import type { Launch } from '../../support/nacos-clients/foreign-client.ts'
@@ -31,24 +33,7 @@ describe('Dubbo 3.3 through the Nacos face', function () {
     launch = found
     registry = await startEmbeddedRegistry({ mergeWindowMs: 50 })
     mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address] }])
-    const hosts = ['alpha', 'beta'].map((name) => {
-      const host = mesh!.host(name)
-      Object.assign(host.options, {
-        extra: {
-          nacosFace: {
-            enabled: true,
-            address: host.options.address,
-            httpPort: 8848,
-            grpcPort: 9848,
-            configWrites: 'granted',
-          },
-        },
-      })
-      host.start()
-      return host
-    })
-    ;[alpha, beta] = hosts as [DemoHost, DemoHost]
-    await Promise.all(hosts.map((host) => host.ready()))
+    ;[alpha, beta] = await startFaceHosts(mesh)
   })
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
@@ -79,8 +64,6 @@ describe('Dubbo 3.3 through the Nacos face', function () {
 })
 
 /** TCP connections that the agent has taken for its local applications. */
-async function openedConnections(host: DemoHost): Promise<number> {
-  const { text } = await host.admin.get('/stats/prometheus')
-  const lines = text.match(/^istio_tcp_connections_opened_total\{[^}]*reporter="destination"[^}]*\} \d+/gm) ?? []
-  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+function openedConnections(host: DemoHost): Promise<number> {
+  return counted(host, 'istio_tcp_connections_opened_total', 'reporter="destination"')
 }

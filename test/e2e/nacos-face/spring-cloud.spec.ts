@@ -5,6 +5,7 @@
 import { expect } from 'chai'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { startFaceHosts } from '../../support/mesh/face-hosts.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'
 import { ForeignClient } from '../../support/nacos-clients/foreign-client.ts'
@@ -35,24 +36,7 @@ describe('Spring Cloud Alibaba 2023.0 through the Nacos face', function () {
     }
     registry = await startEmbeddedRegistry({ mergeWindowMs: 50 })
     mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address] }])
-    const hosts = ['alpha', 'beta'].map((name) => {
-      const host = mesh!.host(name)
-      Object.assign(host.options, {
-        extra: {
-          nacosFace: {
-            enabled: true,
-            address: host.options.address,
-            httpPort: 8848,
-            grpcPort: 9848,
-            configWrites: 'granted',
-          },
-        },
-      })
-      host.start()
-      return host
-    })
-    ;[alpha, beta] = hosts as [DemoHost, DemoHost]
-    await Promise.all(hosts.map((host) => host.ready()))
+    ;[alpha, beta] = await startFaceHosts(mesh)
     await publish('greeting=first')
     const start = (host: DemoHost, name: string): ForeignClient => {
       const program = new ForeignClient(launch, `${host.options.address}:8848`, name, host.options.address)

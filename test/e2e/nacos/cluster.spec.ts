@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { setTimeout as delay } from 'node:timers/promises'
 import { endpointId } from '../../../contracts/endpoint.ts'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
@@ -7,9 +6,10 @@ import { createNacosAdapter, defaultNacosTimes } from '../../../registry-adapter
 import type { NacosAdapter } from '../../../registry-adapters/nacos/index.ts'
 import { adapterConfig } from '../../support/nacos/adapter-config.ts'
 import { nacosDriver } from '../../support/nacos/driver.ts'
-import { needsNacos, startNacosCluster } from '../../support/nacos/server.ts'
+import { needsNacos, startNacosCluster, startOneAfterAnother } from '../../support/nacos/server.ts'
 import type { RunningNacos } from '../../support/nacos/server.ts'
 import { eventually, recordedDeps, recordingListener } from '../../support/registry-listener.ts'
+import { holds } from '../../support/worker/eventually.ts'
 import type { RecordedDeps, RecordingListener } from '../../support/registry-listener.ts'
 
 const namespace = `cluster-${process.pid}`
@@ -166,11 +166,10 @@ describe('a Nacos cluster of three real servers', function () {
       const problems = host.listeners.map(({ problems: heard }) => heard.length)
       expect(Math.min(...problems)).to.be.greaterThan(0)
     }
-    await delay(outageMs)
+    await holds(() => lost().length === 0, outageMs)
     // the servers keep nothing of ephemeral instances over this: they start empty
     const added = hosts[2]!.adapter.register({ ...registration(8, 1), port: 9998 })
-    // not all at the same moment: they would keep each other from it on a small machine
-    await Promise.all(servers.map((server, index) => delay(index * 3000).then(() => server.start())))
+    await startOneAfterAnother(servers)
     const driver = nacosDriver(servers[0]!.url, namespace)
     for (let index = 0; index < serviceCount; index++)
       await eventually(

@@ -1,88 +1,40 @@
-import { execFile, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { stringify } from 'yaml'
 import { alerts } from '../../../scripts/observability/alerts.ts'
 import { dashboards } from '../../../scripts/observability/dashboards.ts'
-import { freePort } from '../../support/free-port.ts'
 import { call, sharedPort, until } from '../../support/mesh/mesh.ts'
 import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
+import { RealPrometheus } from '../../support/observability/prometheus.ts'
+import type { Sample } from '../../support/observability/prometheus.ts'
 
 const run = promisify(execFile)
 const rulesFolder = 'observability/prometheus'
 
-async function missing(): Promise<string | undefined> {
-  for (const tool of ['prometheus', 'promtool'])
-    try {
-      await run(tool, ['--version'])
-    } catch {
-      return `no real Prometheus: ${tool} is not installed (Debian package prometheus)`
-    }
-  return undefined
-}
-
 describe('rules and dashboards in a real Prometheus', function () {
   this.timeout(90_000)
-  let folder: string
-  let prometheus: ChildProcess | undefined
+  let prometheus: RealPrometheus | undefined
   let pair: TracedPair | undefined
-  let base: string
 
   before(async function () {
-    const why = await missing()
+    const why = await RealPrometheus.missing()
     if (why !== undefined) {
       console.log(why)
       this.skip()
     }
-    folder = mkdtempSync(join(tmpdir(), 'hostmesh-prometheus-'))
     pair = await tracedPair({})
-    const port = await freePort()
-    base = `http://127.0.0.1:${port}/api/v1`
-    const config = {
-      global: { scrape_interval: '500ms', evaluation_interval: '1s' },
-      rule_files: [join(process.cwd(), rulesFolder, 'hostmesh.rules.yaml')],
-      scrape_configs: [
-        {
-          job_name: 'hostmesh',
-          static_configs: [{ targets: [`${pair.alpha.options.address}:15020`, `${pair.beta.options.address}:15020`] }],
-        },
-      ],
-    }
-    writeFileSync(join(folder, 'prometheus.yml'), stringify(config))
-    prometheus = spawn(
-      'prometheus',
-      [
-        `--config.file=${join(folder, 'prometheus.yml')}`,
-        `--storage.tsdb.path=${join(folder, 'data')}`,
-        `--web.listen-address=127.0.0.1:${port}`,
-        '--log.level=warn',
-      ],
-      { stdio: 'ignore' },
-    )
+    const targets = [pair.alpha, pair.beta].map(({ options }) => `${options.address}:15020`)
+    prometheus = await RealPrometheus.start(targets, [join(process.cwd(), rulesFolder, 'hostmesh.rules.yaml')])
   })
 
   after(async () => {
-    if (prometheus !== undefined) {
-      const exited = once(prometheus, 'exit')
-      prometheus.kill('SIGKILL')
-      await exited
-    }
+    await prometheus?.close()
     await pair?.close()
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
   })
 
-  async function query(expr: string): Promise<unknown[]> {
-    const reply = await fetch(`${base}/query?${new URLSearchParams({ query: expr }).toString()}`)
-    const answer = (await reply.json()) as { status: string; error?: string; data?: { result: unknown[] } }
-    if (answer.status !== 'success') throw new Error(`${expr}: ${answer.error}`)
-    return answer.data!.result
-  }
+  const query = (expr: string): Promise<Sample[]> => prometheus!.query(expr)
 
   it('promtool takes the rules, and each alert fires when it should and is quiet when it should', async () => {
     await run('promtool', ['check', 'rules', 'hostmesh.rules.yaml'], { cwd: rulesFolder })
@@ -119,8 +71,8 @@ describe('rules and dashboards in a real Prometheus', function () {
 
   it('none of our alerts fires on two healthy hosts', async () => {
     await until(20_000, 'rules were evaluated', async () => (await query('hostmesh:requests:rate5m')).length > 0)
-    const firing = (await query('ALERTS{alertstate="firing"}')) as { metric: { alertname: string } }[]
-    expect(firing.map(({ metric }) => metric.alertname)).to.deep.equal([])
+    const firing = await query('ALERTS{alertstate="firing"}')
+    expect(firing.map(({ metric }) => metric['alertname'])).to.deep.equal([])
     expect(alerts.length).to.be.above(10)
   })
 })

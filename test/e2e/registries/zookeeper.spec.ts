@@ -5,7 +5,8 @@
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import type { ServiceName } from '../../../contracts/endpoint.ts'
+import type { Registration, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { createZooKeeperAdapter } from '../../../registry-adapters/zookeeper/index.ts'
 import { type DemoHost, Mesh, call, until } from '../../support/mesh/mesh.ts'
 import { freePort } from '../../support/free-port.ts'
@@ -74,55 +75,16 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
 
 describe('ordinary Dubbo applications with ZooKeeper', function () {
   this.timeout(180_000)
-  let launch: Exclude<Launch, { missing: string }>
-  let server: ZooKeeperServer
-  let adapter: RegistryAdapter | undefined
-  const programs: ForeignClient[] = []
+  const applications = applicationsOn(() => dubboSample('3.3.0'))
   const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'DubboSample$Greeter' }
 
-  before(async function () {
-    await needsZooKeeper(this)
-    const found = await dubboSample('3.3.0')
-    if ('missing' in found) {
-      console.log(`skipped: ${found.missing}`)
-      return this.skip()
-    }
-    launch = found
-    server = await startZooKeeper()
-  })
-  after(async () => {
-    await Promise.all(programs.map((one) => one.kill()))
-    await adapter?.close()
-    await (server as ZooKeeperServer | undefined)?.stop()
-  })
-
-  const start = (registry: string, ...words: string[]): ForeignClient => {
-    const program = new ForeignClient(launch, registry, ...words)
-    programs.push(program)
-    return program
-  }
-
   it('are found where they write themselves, and find and call what is announced for them', async () => {
-    const registry = `zookeeper://127.0.0.1:${server.port}`
-    adapter = createZooKeeperAdapter(
-      {
-        name: 'zk',
-        servers: [{ host: '127.0.0.1', port: server.port }],
-        layout: 'dubbo',
-        namespace: 'public',
-        group: 'DEFAULT_GROUP',
-        sessionTimeoutMs: 10_000,
-        auth: () => undefined,
-        tls: () => undefined,
-        maxEndpoints: 100,
-      },
-      recordedDeps(),
-    )
-    adapter.start()
+    const registry = `zookeeper://127.0.0.1:${applications.port()}`
+    const adapter = applications.adapter('dubbo')
     const listener = recordingListener()
     adapter.subscribe(service, listener)
     const [first, second] = [await freePort(), await freePort()]
-    const itself = start(registry, 'provider', 'interface', '127.0.0.1', String(first))
+    const itself = applications.start(registry, 'provider', 'interface', '127.0.0.1', String(first))
     await itself.ask('ready')
     // Dubbo decides by itself which address of the machine it announces
     const { endpoints } = await listener.until(({ endpoints: all }) => all[0]?.port === first, 'the provider', 60_000)
@@ -131,26 +93,22 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
     await listener.until(({ endpoints: all }) => all.length === 0, 'it to be gone', 60_000)
 
     // this one writes itself nowhere
-    await start('N/A', 'provider', 'interface', address, String(second)).ask('ready')
-    const handle = adapter.register({
-      service,
-      address,
-      port: second,
-      weight: 1,
-      cluster: '',
-      healthy: true,
-      enabled: true,
-      metadata: { version: 'v1' },
-    })
+    await applications.start('N/A', 'provider', 'interface', address, String(second)).ask('ready')
+    const handle = adapter.register(applications.registration(service, address, second))
     await eventually(() => handle.state === 'registered', 'it to be announced')
-    const consumer = start(registry, 'consumer', 'interface')
+    const consumer = applications.start(registry, 'consumer', 'interface')
     await consumer.ask('ready')
     await until(60_000, 'an answer', async () => (await consumer.ask('greet', 'bob')) === 'hello bob')
     await consumer.kill()
 
     // a localhost port, in the one spelling that Dubbo does not replace by the address of the machine
     const port = await localPort(address, second)
-    const direct = start('N/A', 'consumer', 'interface', `dubbo://[::ffff:127.0.0.1]:${port}/${service.name}`)
+    const direct = applications.start(
+      'N/A',
+      'consumer',
+      'interface',
+      `dubbo://[::ffff:127.0.0.1]:${port}/${service.name}`,
+    )
     await direct.ask('ready')
     await until(60_000, 'an answer', async () => (await direct.ask('greet', 'eve')) === 'hello eve')
   })
@@ -158,15 +116,41 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
 
 describe('ordinary SOFARPC applications with ZooKeeper', function () {
   this.timeout(180_000)
+  const applications = applicationsOn(() => sofaSample('5.13.2'))
+  const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'SofaSample$Greeter' }
+
+  it('are found where they write themselves, and find and call what is announced for them', async () => {
+    const registry = `127.0.0.1:${applications.port()}`
+    const adapter = applications.adapter('sofa')
+    const listener = recordingListener()
+    adapter.subscribe(service, listener)
+    const [first, second] = [await freePort(), await freePort()]
+    const itself = applications.start(registry, '127.0.0.1', String(first))
+    await itself.ask('ready')
+    await listener.until(({ endpoints: all }) => all[0]?.port === first, 'the provider', 60_000)
+    await itself.kill()
+    await listener.until(({ endpoints: all }) => all.length === 0, 'it to be gone', 60_000)
+
+    // this one writes itself nowhere
+    await applications.start('N/A', '127.0.0.1', String(second)).ask('ready')
+    const handle = adapter.register(applications.registration(service, '127.0.0.1', second))
+    await eventually(() => handle.state === 'registered', 'it to be announced')
+    const consumer = applications.start('consumer', registry)
+    await consumer.ask('ready')
+    await until(60_000, 'an answer', async () => (await consumer.ask('greet', 'bob')) === 'hello bob')
+  })
+})
+
+/** A server, the programs of a sample and adapters on it, for the tests of a suite; all of it ends with the suite. */
+function applicationsOn(find: () => Promise<Launch>) {
   let launch: Exclude<Launch, { missing: string }>
   let server: ZooKeeperServer
-  let adapter: RegistryAdapter | undefined
   const programs: ForeignClient[] = []
-  const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'SofaSample$Greeter' }
+  const adapters: RegistryAdapter[] = []
 
   before(async function () {
     await needsZooKeeper(this)
-    const found = await sofaSample('5.13.0')
+    const found = await find()
     if ('missing' in found) {
       console.log(`skipped: ${found.missing}`)
       return this.skip()
@@ -176,43 +160,48 @@ describe('ordinary SOFARPC applications with ZooKeeper', function () {
   })
   after(async () => {
     await Promise.all(programs.map((one) => one.kill()))
-    await adapter?.close()
+    await Promise.all(adapters.map((adapter) => adapter.close()))
     await (server as ZooKeeperServer | undefined)?.stop()
   })
 
-  const start = (registry: string, ...words: string[]): ForeignClient => {
-    const program = new ForeignClient(launch, registry, ...words)
-    programs.push(program)
-    return program
+  return {
+    port: () => server.port,
+    start(registry: string, ...words: string[]): ForeignClient {
+      const program = new ForeignClient(launch, registry, ...words)
+      programs.push(program)
+      return program
+    },
+    registration: (service: ServiceName, address: string, port: number): Registration => ({
+      service,
+      address,
+      port,
+      weight: 1,
+      cluster: '',
+      healthy: true,
+      enabled: true,
+      metadata: { version: 'v1', 'hostmesh.protocol': 'tcp', note: 'a=b & c' },
+    }),
+    adapter(layout: 'dubbo' | 'sofa'): RegistryAdapter {
+      const adapter = createZooKeeperAdapter(
+        {
+          name: 'zk',
+          servers: [{ host: '127.0.0.1', port: server.port }],
+          layout,
+          namespace: 'public',
+          group: 'DEFAULT_GROUP',
+          sessionTimeoutMs: 10_000,
+          auth: () => undefined,
+          tls: () => undefined,
+          maxEndpoints: 100,
+        },
+        recordedDeps(),
+      )
+      adapters.push(adapter)
+      adapter.start()
+      return adapter
+    },
   }
-
-  it('are found where they write themselves, and are gone when they end', async () => {
-    const registry = `127.0.0.1:${server.port}`
-    adapter = createZooKeeperAdapter(
-      {
-        name: 'zk',
-        servers: [{ host: '127.0.0.1', port: server.port }],
-        layout: 'sofa',
-        namespace: 'public',
-        group: 'DEFAULT_GROUP',
-        sessionTimeoutMs: 10_000,
-        auth: () => undefined,
-        tls: () => undefined,
-        maxEndpoints: 100,
-      },
-      recordedDeps(),
-    )
-    adapter.start()
-    const listener = recordingListener()
-    adapter.subscribe(service, listener)
-    const first = await freePort()
-    const itself = start(registry, '127.0.0.1', String(first))
-    await itself.ask('ready')
-    await listener.until(({ endpoints: all }) => all[0]?.port === first, 'the provider', 60_000)
-    await itself.kill()
-    await listener.until(({ endpoints: all }) => all.length === 0, 'it to be gone', 60_000)
-  })
-})
+}
 
 /** A port of 127.0.0.1 that leads there, as an agent's does; it ends with the test. */
 async function localPort(address: string, port: number): Promise<number> {

@@ -1,6 +1,6 @@
 /** The command of a user who may not open the socket: it reads at the admin port, but believes there only the agent. */
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -90,6 +90,41 @@ describe('the admin port, asked by the command', function () {
       }
     } finally {
       stranger.kill('SIGKILL')
+    }
+  })
+
+  it('gives way to no socket that another user has put there, not even for root, and not where one is named', async () => {
+    const open = join(folder, 'open')
+    const theirs = join(folder, 'theirs')
+    mkdirSync(open)
+    chmodSync(open, 0o777)
+    mkdirSync(theirs)
+    chownSync(theirs, bob, bob)
+    const run = join(folder, 'own-run')
+    mkdirSync(run, { mode: 0o700 })
+    const config = join(folder, 'socket.yaml')
+    const socketLiar = liar.replace(/\.listen\(.*\n/, ".listen(process.argv[1], () => process.stdout.write('on'))\n")
+    for (const [directory, why] of [
+      [open, `belongs to user ${bob}, the agent is user 0`],
+      [theirs, `belongs to user ${bob}`],
+    ] as const) {
+      const socket = join(directory, 'admin.sock')
+      const stranger = runAs(bob, socketLiar, socket)
+      try {
+        await once(stranger.stdout!, 'data')
+        writeFileSync(config, `runDir: ${run}\nadmin: { address: off, socket: ${socket} }\n`)
+        const found = await hostmesh(0, 'rules', 'list', '-c', config)
+        expect(found.code, found.out).to.equal(4)
+        expect(found.err).to.include(`${socket}: the socket is not believed`).and.to.include(why)
+        const named = await hostmesh(0, 'status', '--admin', socket)
+        if (directory === open) {
+          expect(named.code, named.out).to.equal(4)
+          expect(named.err).to.include('others may write to it')
+        }
+        expect(found.out).to.not.include('believed')
+      } finally {
+        stranger.kill('SIGKILL')
+      }
     }
   })
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { stringify } from 'yaml'
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { inboundPort } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, until, type DemoApplication, type DemoHost } from '../../support/mesh/mesh.ts'
 import { freePort } from '../../support/free-port.ts'
 import { askAs, holdSilentAs, runAs, type Heard } from '../../support/security/other-user.ts'
@@ -66,7 +67,7 @@ describe('a host and its other users', function () {
       ['POST /drain_listeners'],
       ['POST /quitquitquit'],
       ['POST /healthcheck/fail'],
-      ['POST /drill', '{"cutRegistryMs":600000}'],
+      ['POST /drill', '{"fault":"cut-registry","forMs":600000}'],
       ['POST /applications', '{"service":"evil","address":"169.254.169.254","port":80,"check":{"off":true}}'],
       ['POST /logging?level=trace'],
       ['POST /reload'],
@@ -164,6 +165,34 @@ describe('a host and its other users', function () {
     expect((await one(alice, `DELETE /nacos/v1/ns/instance?${instance('alices', 8081)}`, 8848)).text).to.equal('ok')
   })
 
+  it('holds a bounded part of what they upload to the Nacos face, and has room for others meanwhile', async () => {
+    const path = '/nacos/v1/cs/configs'
+    const upload = `POST ${path} HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nContent-Length: 1000000\\r\\n\\r\\n`
+    const hog = runAs(
+      nobody,
+      `const { connect } = require('node:net'); const [host, port] = process.argv[1].split(' '); let refused = 0
+       const one = () => { const socket = connect(port, host); let text = ''
+         socket.on('error', () => {}); socket.on('close', one)
+         socket.on('data', (bytes) => { text += bytes; if (text.startsWith('HTTP/1.1 503') && ++refused === 20) process.stdout.write('on') })
+         socket.write('${upload}' + 'x'.repeat(960000)) }
+       for (let i = 0; i < 60; i++) one()`,
+      `${address} 8848`,
+    )
+    try {
+      await once(hog.stdout!, 'data')
+      const others = await askAs(alice, [
+        { at: at(8848), line: 'GET /nacos/v1/console/server/state' },
+        { at: at(8848), line: `POST ${path}?dataId=alice.txt&group=DEFAULT_GROUP`, body: 'x'.repeat(100_000) },
+      ])
+      expect(others.map(({ status }) => status)).to.deep.equal([200, 400])
+    } finally {
+      hog.kill('SIGKILL')
+    }
+    const { text } = await host.admin.get('/stats/prometheus')
+    const refused = /hostmesh_nacos_face_refused_total\{bound="maxBodyTotalBytes"\} (\d+)/.exec(text)
+    expect(Number(refused?.[1])).to.be.at.least(20)
+  })
+
   it('leads nobody to the silent application of another user that somebody else has announced', async () => {
     const serve = `const { createServer } = require('node:http')
       const [host, port, name] = process.argv[1].split(' ')
@@ -171,10 +200,7 @@ describe('a host and its other users', function () {
     const port = await freePort(address)
     const announced = `POST /nacos/v1/ns/instance?serviceName=late&ip=${address}&port=${port}&metadata=${encodeURIComponent('{"hostmesh.protocol":"http"}')}`
     expect((await one(alice, announced, 8848)).text).to.equal('ok')
-    const rows = JSON.parse((await host.admin.get('/ports?format=json')).text) as {
-      ports: { direction: string; service: string; port: number }[]
-    }
-    const inbound = rows.ports.find((row) => row.direction === 'inbound' && row.service.endsWith('@@late'))!.port
+    const inbound = await inboundPort(host, 'late')
     await until(10_000, 'its port listens', async () => (await call(address, inbound)).status === 503)
     const silent = runAs(bob, serve, `${address} ${port} bobs`)
     await once(silent.stdout!, 'data')

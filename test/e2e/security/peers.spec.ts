@@ -3,8 +3,6 @@
  * it.
  */
 import { createServer, type Server } from 'node:http'
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
@@ -37,10 +35,7 @@ describe('a host and its peers', function () {
       outgoing.end('ok')
     }).listen(0, '127.0.0.1')
     await once(application, 'listening')
-    const registry = { name: 'files', type: 'file', directory: '' }
-    mesh = await Mesh.open([registry])
-    registry.directory = join(mesh.directory, 'endpoints')
-    mkdirSync(registry.directory)
+    mesh = await Mesh.openOnFiles()
     loopback = mesh.address()
     host = mesh.host('host')
     Object.assign(host.options, {

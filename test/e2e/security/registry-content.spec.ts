@@ -1,10 +1,14 @@
 /**
  * A registry in which somebody hostile may write: rule documents and addresses that are meant to hurt the hosts which
- * read them.
+ * read them. The attacker is another user of the host, without any right there, who can reach the registry.
  */
 import { expect } from 'chai'
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
-import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
+import { Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
+import { askAs } from '../../support/security/other-user.ts'
+
+/** nobody, where one user may start processes of another. */
+const attacker = process.getuid!() === 0 ? 65_534 : process.getuid!()
 
 describe('a host and what a registry tells it', function () {
   this.timeout(60_000)
@@ -26,9 +30,10 @@ describe('a host and what a registry tells it', function () {
   })
 
   async function publish(content: string): Promise<void> {
-    const body = new URLSearchParams({ dataId: 'hostmesh.mesh', group: 'RULES', content })
-    const reply = await fetch(`http://${registry.address}/nacos/v1/cs/configs`, { method: 'POST', body })
-    expect(await reply.text()).to.equal('true')
+    const body = new URLSearchParams({ dataId: 'hostmesh.mesh', group: 'RULES', content }).toString()
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const [reply] = await askAs(attacker, [{ at: registry.address, line: 'POST /nacos/v1/cs/configs', headers, body }])
+    expect(reply!.text).to.equal('true')
   }
   const rules = async (): Promise<string> => (await host.admin.get('/rules')).text
 
@@ -77,10 +82,11 @@ describe('a host and what a registry tells it', function () {
       })
     await publish(addresses.map((_, index) => `${entry(index)}\n`).join('---\n'))
     await until(10_000, 'the entries are in force', async () => /entry-4/.test(await rules()))
-    for (const [index, address] of addresses.entries()) {
-      const answer = await call(host.options.address, 15_001, { host: `entry-${index}.example` })
-      expect(answer.status, address).to.equal(503)
-      expect(answer.headers['x-mesh-error'], address).to.be.oneOf(['E_BALANCE_NO_ENDPOINT', 'E_ROUTE_UNKNOWN_SERVICE'])
+    const at = `${host.options.address}:15001`
+    const calls = addresses.map((_, index) => ({ at, line: 'GET /', headers: { host: `entry-${index}.example` } }))
+    for (const [index, { status, text }] of (await askAs(attacker, calls)).entries()) {
+      expect(status, addresses[index]).to.equal(503)
+      expect(text, addresses[index]).to.match(/^E_(BALANCE_NO_ENDPOINT|ROUTE_UNKNOWN_SERVICE) /)
     }
     expect((await host.admin.get('/stats?filter=endpoints_refused')).text).to.match(/: [1-9]/)
   })

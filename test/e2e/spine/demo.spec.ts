@@ -33,7 +33,14 @@ describe('the demo', function () {
   it('keeps every promise of its scenario and exits 0', async () => {
     const { code, verdict } = await demoOnce()
     expect(verdict.results.filter((result) => !result.isKept)).to.deep.equal([])
-    expect(verdict.results.length).to.be.at.least(7)
+    expect(verdict.results.length).to.be.at.least(9)
+    const restart = verdict.results.find(({ step }) => step === 'hot restart of the agent on alpha')!
+    expect(restart.found).to.match(/a running call: [1-9]\d* messages before, [1-9]\d* after, none lost/)
+    const found = (step: string) => verdict.results.find((result) => result.step === step)!.found
+    expect(found('who calls, in mutual TLS')).to.match(/^[1-9]\d* connections to beta in mutual TLS, 0 in plain$/)
+    expect(found('a call that a policy denies')).to.equal(
+      'web on alpha: 200; anybody on beta: 403 E_AUTHORIZATION_DENIED, rbac_access_denied_matched_policy[none]',
+    )
     expect(code).to.equal(0)
   })
 

@@ -216,6 +216,8 @@ describe('two hosts, their agents and a real Nacos', function () {
       'the shared port answers',
       async () => (await call(address, sharedPort, { host: 'orders' })).status === 200,
     )
+    // the workers serve before control answers
+    await gamma.ready()
     const listing = (await gamma.admin.get('/ports?format=json')).text
     expect(listing).to.include('E_LISTEN_IN_USE')
     expect(listing).to.include(String(process.pid))

@@ -1,12 +1,17 @@
 import { expect } from 'chai'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { entryPoint } from '../../../cli/entry-point.ts'
 import { call, sharedPort, until } from '../../support/mesh/mesh.ts'
 import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
 import { StandInCollector } from '../../support/otlp/collector.ts'
+
+const run = promisify(execFile)
 
 describe('traces and logs of two hosts', function () {
   this.timeout(90_000)
@@ -60,6 +65,32 @@ describe('traces and logs of two hosts', function () {
       expect(await metricOf('hostmesh_telemetry_sent_total{signal="traces"}')).to.equal(1)
     })
 
+  it('the word of the caller decides, in W3C and in either form of B3, through both hosts; else the share', async () => {
+    pair = await tracedPair({ tracing: { sampledShare: 0, collector: { url: collector.url } } })
+    const parent = 'b7ad6b7169203331'
+    const traceOf = (digit: string): string => digit.repeat(32)
+    const asked: readonly (readonly [path: string, headers: Record<string, string>])[] = [
+      ['/w3c', { traceparent: `00-${traceOf('a')}-${parent}-01` }],
+      ['/w3c-no', { traceparent: `00-${traceOf('b')}-${parent}-00` }],
+      ['/b3', { 'x-b3-traceid': traceOf('c'), 'x-b3-spanid': parent, 'x-b3-sampled': '1' }],
+      ['/b3-no', { 'x-b3-traceid': traceOf('d'), 'x-b3-spanid': parent, 'x-b3-sampled': '0' }],
+      ['/b3single', { b3: `${traceOf('e')}-${parent}-1` }],
+      ['/b3single-no', { b3: `${traceOf('f')}-${parent}-0` }],
+      ['/share', {}],
+    ]
+    for (const [path, headers] of asked) expect((await pair.ask(headers, path)).status).to.equal(200)
+    await until(10_000, 'both spans of each', async () => collector.records.traces.length >= 6)
+    const seen = (kind: number): string[] =>
+      collector.records.traces
+        .filter((span) => span.kind === kind)
+        .map(({ attributes, traceId }) => `${String(attributes['url.path'])} ${traceId}`)
+        .toSorted()
+    const wanted = [`/b3 ${traceOf('c')}`, `/b3single ${traceOf('e')}`, `/w3c ${traceOf('a')}`]
+    expect([seen(2), seen(3)]).to.deep.equal([wanted, wanted])
+    const clients = collector.records.traces.filter(({ kind }) => kind === 3)
+    expect(clients.map(({ parentId }) => parentId)).to.deep.equal([parent, parent, parent])
+  })
+
   const linesOf = (path: string) => collector.records.logs.filter((record) => record.attributes['path'] === path)
 
   it('a hot restart loses no span of a request that was answered, and sends none twice', async () => {
@@ -101,12 +132,18 @@ describe('traces and logs of two hosts', function () {
     })
     for (let round = 0; round < 20; round++) expect((await pair.ask({}, `/z/${round}`)).status).to.equal(200)
     await until(10_000, 'it is known to be gone', async () => (await metricOf('hostmesh_telemetry_collector_up')) === 0)
+    expect(await statusOf(pair)).to.match(new RegExp(`http://127.0.0.1:${port}\\s+traces\\s+connect ECONNREFUSED`))
     collector = await StandInCollector.start(port)
     await until(20_000, 'the spans of both hosts', async () => collector.zipkin.filter(isOurs).length === 40)
     expect(await metricOf('hostmesh_telemetry_dropped_total')).to.equal(0)
     const [span] = collector.zipkin.filter(isOurs)
     expect(span).to.include.keys('traceId', 'id', 'timestamp', 'duration', 'localEndpoint')
   })
+
+  async function statusOf({ alpha }: TracedPair): Promise<string> {
+    const { stdout } = await run(process.execPath, [entryPoint('cli/main'), 'status', '-c', alpha.configPath])
+    return stdout
+  }
 
   const isOurs = (span: Record<string, unknown>): boolean =>
     String((span['tags'] as Record<string, string>)['url.path']).startsWith('/z/')

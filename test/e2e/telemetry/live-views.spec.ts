@@ -46,6 +46,40 @@ describe('live views of a running host', function () {
     expect(orders['p99']).to.be.above(0)
   })
 
+  it('top fills a terminal, sorts by a key, follows its size, and leaves it as it was', async () => {
+    const command = [
+      process.execPath,
+      entryPoint('cli/main'),
+      'top',
+      '--interval',
+      '200ms',
+      '-c',
+      pair.alpha.configPath,
+    ]
+    // the shell inside is told to make its terminal smaller
+    const shell = `stty cols 90 rows 20; tty; ${command.join(' ')}; echo left $?`
+    const child = spawn('script', ['-qfec', shell, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const since = (mark: string): string => text.slice(text.lastIndexOf(mark))
+    const seen = (what: string, wanted: () => boolean): Promise<unknown> =>
+      until(15_000, what, async () => {
+        await pair.ask()
+        return wanted()
+      })
+    await seen('rows by rate', () => /req\/s\*/.test(text) && /orders +out/.test(text))
+    expect(text).to.include('\u001b[?1049h')
+    child.stdin.write('p')
+    await seen('rows by p99', () => /p99 ms\*/.test(text))
+    const terminal = /\/dev\/pts\/\d+/.exec(text)![0]
+    await run('stty', ['-F', terminal, 'cols', '30', 'rows', '6'])
+    await seen('lines of the new size', () => since('\u001b[H').includes('…'))
+    child.stdin.write('q')
+    const [code] = (await once(child, 'exit')) as [number]
+    expect(code).to.equal(0)
+    expect(since('\u001b[?1049l')).to.include('left 0')
+  })
+
   it('tap shows the requests of a service as they end, and only those that are asked for', async () => {
     const child = spawn(
       process.execPath,
@@ -110,6 +144,24 @@ describe('live views of a running host', function () {
     second.destroy()
   })
 
+  it('requests in flight are listed and ended, those that are named', async () => {
+    const socket = connect(15_001, pair.alpha.options.address)
+    const closed = once(socket, 'close')
+    socket.resume()
+    socket.on('error', () => {})
+    socket.write('POST /long HTTP/1.1\r\nHost: orders\r\nContent-Length: 10\r\n\r\nabc')
+    const list = async (): Promise<{ id: string; path: string }[]> => {
+      const text = await hostmesh('streams', 'list', '--service', 'orders', '--json')
+      return (JSON.parse(text) as { streams: { id: string; path: string }[] }).streams
+    }
+    await until(10_000, 'it is seen', async () => (await list()).some(({ path }) => path === '/long'))
+    const { id } = (await list()).find(({ path }) => path === '/long')!
+    expect(await hostmesh('streams', 'list')).to.match(/POST \/long/)
+    expect(JSON.parse(await hostmesh('streams', 'close', id, '--json'))).to.deep.include({ total: 1 })
+    await closed
+    expect((await list()).filter(({ path }) => path === '/long')).to.deep.equal([])
+  })
+
   it('ending everything by saying nothing is refused, and a filter that does not exist is no filter', async () => {
     const bad = async (...words: string[]): Promise<string> => {
       try {
@@ -120,6 +172,9 @@ describe('live views of a running host', function () {
       return 'exit code 0'
     }
     expect(await bad('connections', 'close')).to.match(/which connections\?/)
+    expect(await bad('streams', 'close')).to.match(/which streams\?/)
+    expect((await pair.alpha.admin.get('/streams?min=1')).status).to.equal(400)
+    expect((await pair.alpha.admin.post('/streams/close', { ids: ['1-1'] })).status).to.equal(400)
     expect(await bad('tap', '--status', '6xx')).to.match(/allowed is 404 or 5xx/)
     expect((await pair.alpha.admin.get('/connections?listner=x')).status).to.equal(400)
     expect((await pair.alpha.admin.post('/connections/close', { ids: [], how: 'cut' })).status).to.equal(400)

@@ -99,13 +99,13 @@ describe('an application behind its agent, beside a plain one', function () {
   })
 
   /** Calls one after the other on one connection; answers the heads of what was not 200. */
-  async function call(isOver: (count: number) => boolean): Promise<{ count: number; failed: string[] }> {
+  async function call(isOver: (count: number) => boolean, of = methods): Promise<{ count: number; failed: string[] }> {
     const one = await RawCaller.open(caller.port('orders'))
     const failed: string[] = []
     let count = 0
     while (!isOver(count)) {
       const from = one.text.length
-      one.send(`${methods[count++ % 4]} /pay HTTP/1.1\r\nHost: orders\r\nContent-Length: 5\r\n\r\nhello`)
+      one.send(`${of[count++ % of.length]} /pay HTTP/1.1\r\nHost: orders\r\nContent-Length: 5\r\n\r\nhello`)
       const answer = () =>
         /^HTTP\/1\.1 (\d+) [^]*?\r\n\r\n(?:0\r\n\r\n|done|E_.*\n|[^]*0\r\n\r\n)/.exec(one.text.slice(from))
       if (!(await one.until(() => answer() !== null || one.isOver))) throw new Error('no answer')
@@ -139,6 +139,19 @@ describe('an application behind its agent, beside a plain one', function () {
     expect(results.flatMap(({ failed }) => failed)).to.deep.equal([])
     expect(results.reduce((sum, { count }) => sum + count, 0)).to.be.greaterThan(100)
   })
+
+  for (const which of ['meshed', 'plain'] as const)
+    it(`that breaks off without a reply has its GETs repeated at the other one, and no POST (${which})`, async () => {
+      const application = which === 'meshed' ? meshed : plain
+      application.reply = (response) => void response.socket!.resetAndDestroy()
+      expect((await call((count) => count === 8, ['GET'])).failed).to.deep.equal([])
+      expect(application.executed).to.be.greaterThan(0)
+      const before = meshed.executed + plain.executed
+      const { failed } = await call((count) => count === 8, ['POST', 'PATCH'])
+      expect(failed).to.have.length(4)
+      for (const answer of failed) expect(answer).to.match(/^HTTP\/1\.1 502 [^]*x-mesh-error: E_UPSTREAM_RESET\r\n/)
+      expect(meshed.executed + plain.executed - before).to.equal(8)
+    })
 
   for (const which of ['meshed', 'plain'] as const)
     it(`cannot have a request repeated that it got, by saying that it did not (${which})`, async () => {

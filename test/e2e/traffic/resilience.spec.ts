@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { resource } from '../../support/routing.ts'
 import { TrafficWorld } from '../../support/traffic-world.ts'
 import type { Handler } from '../../support/traffic-world.ts'
-import { eventually } from '../../support/worker/eventually.ts'
+import { eventually, holds } from '../../support/worker/eventually.ts'
 
 const status =
   (code: number): Handler =>
@@ -38,6 +38,8 @@ describe('timeouts, retries and limits through a worker', () => {
         never: [{ isDown: true }, {}],
         down: [{ isDown: true }, {}],
         resetting: [{ answer: resets }, {}],
+        dying: [{ answer: resets }, {}],
+        hanging: [{ answer: silent }, {}],
         stuck: [{ answer: silent }, {}],
         hedged: [{ answer: silent }, {}],
         broken: [{ answer: status(500) }],
@@ -57,9 +59,10 @@ describe('timeouts, retries and limits through a worker', () => {
         toItself('conflict', 'retries: { attempts: 2, retryOn: retriable-4xx }'),
         toItself('never', 'retries: { attempts: 0 }'),
         toItself('resetting', 'retries: { attempts: 2, retryOn: reset }'),
+        toItself('hanging', 'retries: { attempts: 2, perTryTimeout: 150ms }'),
         toItself('stuck', 'retries: { attempts: 2, perTryTimeout: 500ms, retryOn: 5xx }'),
-        ...['flaky', 'conflict', 'unretried', 'never', 'down', 'resetting', 'stuck', 'hedged'].map((host) =>
-          roundRobin(host),
+        ...['flaky', 'conflict', 'unretried', 'never', 'down', 'resetting', 'dying', 'hanging', 'stuck', 'hedged'].map(
+          (host) => roundRobin(host),
         ),
         resource('MeshPolicy', 'hosts: [hedged]\nhedging: [{ after: 50ms }]', 'hedged'),
         resource('MeshPolicy', 'hosts: [broken]\ncircuitBreaker: { minimumRequests: 5, openTime: 1m }', 'broken'),
@@ -147,14 +150,24 @@ describe('timeouts, retries and limits through a worker', () => {
     expect(answers).to.deep.include([200, undefined])
   })
 
-  it('a connection that is reset is tried again for GET, never for POST', async () => {
-    expect(await countInTurn(10, 'resetting/')).to.deep.equal({ 'resetting 1': 10 })
-    world.forget()
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, () => errorOf('resetting/', { method: 'POST', body: 'pay' })),
-    )
-    expect(answers).to.deep.include([502, 'E_UPSTREAM_RESET'])
-    expect(world.received('resetting'), 'each POST reached one application once').to.have.length(10)
+  for (const [name, how] of [
+    ['resetting', 'by a rule'],
+    ['dying', 'without a rule'],
+  ] as const)
+    it(`a connection that is reset is tried again for GET, never for POST: ${how}`, async () => {
+      expect(await countInTurn(10, `${name}/`)).to.deep.equal({ [`${name} 1`]: 10 })
+      world.forget()
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => errorOf(`${name}/`, { method: 'POST', body: 'pay' })),
+      )
+      expect(answers).to.deep.include([502, 'E_UPSTREAM_RESET'])
+      expect(world.received(name), 'each POST reached one application once').to.have.length(10)
+    })
+
+  it('a time that ran out is not tried again where no rule asks for it', async () => {
+    const answers = [await errorOf('hanging/'), await errorOf('hanging/')]
+    expect(answers).to.deep.include([504, 'E_UPSTREAM_TIMEOUT'])
+    expect(world.received('hanging')).to.have.length(2)
   })
 
   it('a try that takes too long is repeated elsewhere', async () => {
@@ -167,9 +180,9 @@ describe('timeouts, retries and limits through a worker', () => {
     // one to each endpoint; a hedge of the one to the silent one would bring its answer
     const posts = Promise.all([1, 2].map(() => world.call('hedged/', { method: 'POST', body: 'x' })))
     await eventually(() => world.received('hedged').length === 2)
-    const waiting = new Promise((resolve) => setTimeout(() => resolve('waiting'), 400))
-    expect(await Promise.race([posts.then(() => 'answered'), waiting])).to.equal('waiting')
-    expect(world.received('hedged')).to.have.length(2)
+    let isAnswered = false
+    void posts.then(() => (isAnswered = true))
+    await holds(() => !isAnswered && world.received('hedged').length === 2, 400)
   })
 
   it('the breaker opens after the failures of its policy', async () => {

@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect } from 'chai'
-import type { RuleStatus } from '../../../agent/control/core/rules/types.ts'
+import type { RuleStatus } from '../../../contracts/rule-status.ts'
+import { entryPoint } from '../../../cli/entry-point.ts'
+import { RawCaller } from '../../support/http1/raw-caller.ts'
 import { call, Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { ordersRoutes, resource } from '../../support/routing.ts'
@@ -94,6 +98,38 @@ describe('rules.d of a running agent', function () {
       left.map((status) => status.kind),
       JSON.stringify(left),
     ).to.deep.equal(['ServiceEntry'])
+  })
+
+  it('match the UTF-8 bytes of a value outside ASCII, and the command that explains agrees', async () => {
+    const matches = 'match: [{ headers: { x-user: { exact: 张三 } } }]'
+    write(
+      '30-names.yaml',
+      ordersRoutes(`- ${matches}\n  directResponse: { status: 299 }\n- route: [{ destination: { host: orders } }]`),
+    )
+    const ask = async (value: Buffer): Promise<string> => {
+      const caller = await RawCaller.open(sharedPort, host.options.address)
+      const head = (text: string): Buffer => Buffer.from(text, 'latin1')
+      caller.send(
+        Buffer.concat([
+          head('GET / HTTP/1.1\r\nHost: orders\r\nX-User: '),
+          value,
+          head('\r\nConnection: close\r\n\r\n'),
+        ]),
+      )
+      await caller.closed()
+      caller.close()
+      return caller.text.slice(9, 12)
+    }
+    const explained = async (value: string): Promise<string> => {
+      const words = ['explain', 'http://orders/', '--header', `x-user: ${value}`, '-c', host.configPath]
+      const { stdout } = await promisify(execFile)(process.execPath, [entryPoint('cli/main'), ...words])
+      return stdout
+    }
+    await until(5000, 'the rule answers', async () => (await ask(Buffer.from('张三'))) === '299')
+    expect(await ask(Buffer.from('李四'))).to.equal('200')
+    expect(await explained('张三')).to.include('answers 299')
+    expect(await explained('李四')).to.not.include('answers 299')
+    rmSync(join(host.options.directory, 'rules.d', '30-names.yaml'))
   })
 
   it('are explained', async () => {

@@ -77,4 +77,31 @@ describe('a pinned port that cannot be bound', function () {
     await until(20_000, 'the port is bound', async () => (await row())?.state === 'listening')
     expect(await seen()).to.deep.equal({ state: 'listening', failed: '0', ready: false })
   })
+
+  it('of control itself keeps no control from coming back after its death, and is told', async () => {
+    const control = async (): Promise<number | undefined> => {
+      const { generations } = await host.watchdogState()
+      return generations[0]?.children.find(({ role, isReady }) => role === 'control' && isReady)?.pid
+    }
+    const before = await control()
+    await host.signal('control', 'SIGKILL')
+    const taker = createServer((socket) => socket.destroy())
+    const listens = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        taker.once('error', () => resolve(false))
+        taker.listen(15_000, host.options.address, () => resolve(true))
+      })
+    try {
+      await until(5000, 'the admin port is taken', listens)
+      await until(30_000, 'control is back', async () => ![undefined, before].includes(await control()))
+      const after = await control()
+      const fault = /^problem: admin port: E_LISTEN_IN_USE {2}\S+:15000/m
+      await until(20_000, 'the fault is told', async () => fault.test((await host.admin.get('/ready')).text))
+      await new Promise<void>((resolve) => taker.close(() => resolve()))
+      await until(20_000, 'the fault is over', async () => !fault.test((await host.admin.get('/ready')).text))
+      expect(await control(), 'the same control').to.equal(after)
+    } finally {
+      taker.close()
+    }
+  })
 })

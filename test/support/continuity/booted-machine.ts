@@ -7,8 +7,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'chai'
 
-export interface Step {
+interface Step {
   readonly boot: string
   readonly name: string
   readonly problem?: string
@@ -17,14 +18,18 @@ export interface Step {
 const root = join(import.meta.dirname, '../../..')
 /** Where the machine sees this checkout, wherever it lies here: systemd mounts a /tmp of its own. */
 const guestRoot = '/srv/hostmesh-checkout'
-export const bootTimeoutMs = 180_000
+export const bootTimeoutMs = 240_000
+/** Of that, to boot and to power off. */
+const besideMs = 10_000
 
 export class BootedMachine {
   readonly folder: string
   private readonly logs: string[] = []
+  private readonly timeoutMs: number
 
   /** `whatIsMissing` must have answered undefined. */
-  constructor() {
+  constructor(timeoutMs = bootTimeoutMs) {
+    this.timeoutMs = timeoutMs
     this.folder = mkdtempSync(join(tmpdir(), 'hm-systemd-'))
     mount('-t', 'tmpfs', 'none', this.folder)
     for (const name of ['upper', 'work', 'root', 'results']) mkdirSync(join(this.folder, name))
@@ -50,7 +55,7 @@ After=multi-user.target
 Wants=multi-user.target
 [Service]
 Type=oneshot
-TimeoutStartSec=170
+TimeoutStartSec=${(this.timeoutMs - besideMs) / 1000}
 ExecStart=${words.join(' ')}
 ExecStopPost=/bin/systemctl poweroff
 `,
@@ -76,7 +81,7 @@ ExecStopPost=/bin/systemctl poweroff
     let output = ''
     machine.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()))
     machine.stderr.on('data', (bytes: Buffer) => (output += bytes.toString()))
-    const timer = setTimeout(() => machine.kill('SIGKILL'), bootTimeoutMs)
+    const timer = setTimeout(() => machine.kill('SIGKILL'), this.timeoutMs)
     await new Promise((resolve) => machine.once('close', resolve))
     clearTimeout(timer)
     this.logs.push(`${boot} boot: ${output.slice(-3000)}`)
@@ -84,22 +89,26 @@ ExecStopPost=/bin/systemctl poweroff
     if (existsSync(journal)) this.logs.push(readFileSync(journal, 'utf8').slice(-6000))
   }
 
-  steps(): Step[] {
-    const file = join(this.shared, 'steps')
-    if (!existsSync(file)) return []
-    const lines = readFileSync(file, 'utf8').trim().split('\n')
-    return lines.map((line) => JSON.parse(line) as Step)
-  }
-
-  /** What the machine and the unit said, for the message of a failed test. */
-  get log(): string {
-    return this.logs.join('\n')
+  /** Throws for a step that failed, or to which the machine did not come. */
+  passed(name: string): void {
+    // what the machine and the unit said
+    const log = this.logs.join('\n')
+    const step = this.steps().find((one) => one.name === name)
+    expect(step, `the machine did not come so far\n${log}`).to.not.equal(undefined)
+    expect(step!.problem, `${step!.problem}\n${log}`).to.equal(undefined)
   }
 
   remove(): void {
     spawnSync('umount', [join(this.folder, 'root')])
     spawnSync('umount', [this.folder])
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  private steps(): Step[] {
+    const file = join(this.shared, 'steps')
+    if (!existsSync(file)) return []
+    const lines = readFileSync(file, 'utf8').trim().split('\n')
+    return lines.map((line) => JSON.parse(line) as Step)
   }
 }
 

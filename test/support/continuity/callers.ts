@@ -24,9 +24,10 @@ export class KeepAliveCaller {
     socket.on('close', () => this.end('closed'))
   }
 
-  static connect(port: number, host = '127.0.0.1'): Promise<KeepAliveCaller> {
+  /** `at`: a port, or the path of a unix socket. */
+  static connect(at: number | string, host = '127.0.0.1'): Promise<KeepAliveCaller> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ port, host, noDelay: true })
+      const socket = typeof at === 'string' ? net.connect(at) : net.connect({ port: at, host, noDelay: true })
       socket.once('connect', () => {
         socket.removeListener('error', reject)
         resolve(new KeepAliveCaller(socket))
@@ -87,7 +88,7 @@ export interface LoadResult {
  * counts the connections that ended on it.
  */
 export async function keepAliveLoad(
-  port: number,
+  port: number | string,
   count: number,
   path = '/',
   options: { readonly reconnects?: boolean; readonly host?: string } = {},
@@ -140,7 +141,7 @@ export async function keepAliveLoad(
  * failures.
  */
 export function newConnectionLoad(
-  port: number,
+  port: number | string,
   parallel: number,
   path = '/',
   fields = '',

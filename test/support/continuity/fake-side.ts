@@ -33,6 +33,10 @@ export class Side implements LiveConnections {
     return []
   }
 
+  listCohorts(): Movable[] {
+    return []
+  }
+
   add(name: string, protocol: 'http1' | 'tcp', isReady = true): FakeConnection {
     const connection = new FakeConnection(++this.lastId, name, protocol, isReady, this)
     this.live.set(connection.id, connection)

@@ -28,8 +28,8 @@ export function systemctl(...words: string[]): string {
   }
 }
 
-export function mainPid(): number {
-  return Number(systemctl('show', '-P', 'MainPID', 'hostmesh'))
+export function mainPid(unit = 'hostmesh'): number {
+  return Number(systemctl('show', '-P', 'MainPID', unit))
 }
 
 export function state(): Promise<WatchdogState> {

@@ -4,20 +4,22 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
-import { keepAliveLoad, KeepAliveCaller } from './callers.ts'
+import { keepAliveLoad } from './callers.ts'
 import { startFarSide } from './far-side.ts'
+import { ask, config, port } from './guest-mesh.ts'
 import { keepJournal, mainPid, serves, state, step, systemctl, until } from './guest-steps.ts'
 
-const port = 20_007
 const home = '/usr/lib/hostmesh'
-const config = `host: { address: 127.0.0.1 }
-registries:
-  - { name: files, type: file, directory: /etc/hostmesh/endpoints }
+
+/** Beside the agent: ports of its own. */
+const center = `role: center
+host: { address: 127.0.0.1 }
+registries: [{ name: files, type: file, directory: /etc/hostmesh/endpoints }]
 endpoints: { allowLoopbackEndpoints: true }
-outbound:
-  services:
-    - { service: orders, protocol: http, port: ${port} }
-workers: 2
+metrics: { address: '127.0.0.1:16020' }
+readiness: { address: '127.0.0.1:16021' }
+admin: { address: off }
+relay: { address: '127.0.0.1:15443', allowedNetworks: [127.0.0.1/32] }
 `
 
 interface Ended {
@@ -68,15 +70,6 @@ async function strangers(): Promise<number[]> {
   const now = await state()
   const pids = [now.pid, ...now.generations.flatMap(({ children }) => children.map((child) => child.pid))]
   return pids.filter((pid) => !readlinkSync(`/proc/${pid}/exe`).startsWith(`${current()}/`))
-}
-
-async function ask(): Promise<number> {
-  const caller = await KeepAliveCaller.connect(port)
-  try {
-    return (await caller.get()).status
-  } finally {
-    caller.close()
-  }
 }
 
 /** Everything on this machine that bears the name, but what the test itself brought. */
@@ -168,6 +161,47 @@ await step('the package before goes in again, and releases that nobody needs are
   const releases = readdirSync(`${home}/releases`)
   return releases.length <= 2 ? undefined : `there are ${releases.join()}`
 })
+
+await step(
+  'of an agent and a center on one host each decides for itself, and goes on so when it is started again',
+  async () => {
+    const releaseOf = (unit: string): string =>
+      readlinkSync(`/proc/${mainPid(unit)}/exe`)
+        .split('/')
+        .slice(0, 6)
+        .join('/')
+    writeFileSync('/etc/hostmesh/center.yaml', center)
+    const said = systemctl('start', 'hostmesh-center')
+    if (said !== '') return `${said}\n${systemctl('status', 'hostmesh-center')}`
+    const before = { agent: releaseOf('hostmesh'), center: releaseOf('hostmesh-center') }
+    writeFileSync('/etc/hostmesh/center.yaml', `${center}nonsense: true\n`)
+    const load = await servedLoad()
+    const tried = await install('third')
+    const lost = await load.stop()
+    if (lost !== undefined) return lost
+    if (tried.status === 0 || !tried.stderr.includes('with the configuration of hostmesh-center'))
+      return `said: ${tried.stderr}`
+    const after = { agent: releaseOf('hostmesh'), center: releaseOf('hostmesh-center') }
+    if (after.agent === before.agent || after.center !== before.center) return JSON.stringify({ before, after })
+    if ((await strangers()).length > 0) return 'the agent is not what the command belongs to'
+    writeFileSync('/etc/hostmesh/center.yaml', center)
+    for (const unit of ['hostmesh', 'hostmesh-center']) {
+      const killed = mainPid(unit)
+      systemctl('kill', '--kill-who=main', '--signal=SIGKILL', unit)
+      await until(
+        `${unit} again`,
+        () => ![0, killed].includes(mainPid(unit)) && systemctl('is-active', unit) === 'active',
+      )
+    }
+    const again = { agent: releaseOf('hostmesh'), center: releaseOf('hostmesh-center') }
+    if (again.agent !== after.agent || again.center !== after.center) return JSON.stringify({ after, again })
+    const problem = failure(await run('dpkg', ['--configure', 'hostmesh']))
+    if (problem !== undefined) return problem
+    const mended = { agent: releaseOf('hostmesh'), center: releaseOf('hostmesh-center') }
+    systemctl('stop', 'hostmesh-center')
+    return mended.agent === after.agent && mended.center === after.agent ? undefined : JSON.stringify(mended)
+  },
+)
 
 await step('it is not removed while an application is registered, unless that is forced', async () => {
   writeFileSync('/etc/hostmesh/services.d/web.yaml', 'service: web\nport: 18080\nprotocol: http\n')

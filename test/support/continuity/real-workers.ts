@@ -2,6 +2,7 @@
  * A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, and `more` HTTP services,
  * all served by `provider`.
  */
+import type { Snapshot } from '../../../contracts/snapshot.ts'
 import { snapshotOf } from '../worker/snapshots.ts'
 import type { FarSide } from './far-side.ts'
 import { WatchdogHost } from './watchdog-host.ts'
@@ -12,22 +13,30 @@ export function startRealWorkers(
   options: HostOptions = {},
   more: readonly { readonly name: string; readonly port: number }[] = [],
 ): Promise<WatchdogHost> {
-  const endpoints = [{ address: '127.0.0.1', port: provider.port }]
   return WatchdogHost.start({
     workers: 2,
     ...options,
-    snapshot: (host) =>
-      snapshotOf({
-        services: [
-          { name: 'orders', endpoints },
-          { name: 'ledger', protocol: 'tcp', endpoints },
-          ...more.map(({ name }) => ({ name, endpoints })),
-        ],
-        listen: {
-          orders: { address: '127.0.0.1', port: host.httpPort },
-          ledger: { address: '127.0.0.1', port: host.tcpPort },
-          ...Object.fromEntries(more.map(({ name, port }) => [name, { address: '127.0.0.1', port }])),
-        },
-      }),
+    snapshot: (host) => realSnapshot(host, provider.port, more),
+  })
+}
+
+/** What such a host's workers know, with a provider at `port`. */
+export function realSnapshot(
+  host: WatchdogHost,
+  port: number,
+  more: readonly { readonly name: string; readonly port: number }[] = [],
+): Snapshot {
+  const endpoints = [{ address: '127.0.0.1', port }]
+  return snapshotOf({
+    services: [
+      { name: 'orders', endpoints },
+      { name: 'ledger', protocol: 'tcp', endpoints },
+      ...more.map(({ name }) => ({ name, endpoints })),
+    ],
+    listen: {
+      orders: { address: '127.0.0.1', port: host.httpPort },
+      ledger: { address: '127.0.0.1', port: host.tcpPort },
+      ...Object.fromEntries(more.map((one) => [one.name, { address: '127.0.0.1', port: one.port }])),
+    },
   })
 }

@@ -1,16 +1,18 @@
 /**
  * A control without registries, for tests of the watchdog. `--behave refuse-config` ends as a control with a bad
  * configuration does, `late` is ready when the file `control-may-be-ready` is in the run directory; with `--snapshot
- * FILE` it gives that snapshot to real workers.
+ * FILE` it gives that snapshot to real workers, and asks them for their numbers whenever somebody dials `statsSocket`.
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { encodeFrame, FrameReader } from '../../../contracts/frame.ts'
-import type { WorkerToControl } from '../../../contracts/control-link.ts'
+import type { StatsDump, WorkerToControl } from '../../../contracts/control-link.ts'
 import { runFiles } from '../../../contracts/run-directory.ts'
 import { connectWatchdog } from '../../../agent/control/handoff/watchdog-link.ts'
+import { statsSocket } from './worker-requests.ts'
 
 const { values } = parseArgs({
   options: {
@@ -26,18 +28,40 @@ if (values.behave === 'refuse-config') {
 }
 if (values.snapshot !== undefined) {
   const snapshot = JSON.parse(readFileSync(values.snapshot, 'utf8')) as object
+  /** By index of the worker. */
+  const links = new Map<number, Socket>()
+  const awaited = new Map<number, (stats: StatsDump) => void>()
+  let questions = 0
   const server = createServer((socket) => {
     const reader = new FrameReader()
     socket.on('error', () => {})
     socket.on('data', (chunk: Buffer) => {
       for (const message of reader.push(chunk) as WorkerToControl[]) {
-        if (message.type === 'hello') socket.write(encodeFrame({ type: 'snapshot', snapshot }))
+        if (message.type === 'reply') awaited.get(message.id)?.(message.body as StatsDump)
+        if (message.type !== 'hello') continue
+        links.set(message.index, socket)
+        socket.write(encodeFrame({ type: 'snapshot', snapshot }))
       }
     })
   })
   const path = join(values['run-dir']!, runFiles.control(Number(values.generation)))
   rmSync(path, { force: true })
   await new Promise<void>((resolve) => server.listen(path, resolve))
+  const statsOf = async ([index, link]: readonly [number, Socket]): Promise<[number, StatsDump]> => {
+    const id = ++questions
+    const { promise, resolve } = Promise.withResolvers<StatsDump>()
+    awaited.set(id, resolve)
+    link.write(encodeFrame({ type: 'ask', id, question: { kind: 'stats' } }))
+    const stats = await promise
+    awaited.delete(id)
+    return [index, stats]
+  }
+  const tell = async (socket: Socket): Promise<void> => {
+    socket.end(JSON.stringify(await Promise.all([...links].map(statsOf))))
+  }
+  const asking = statsSocket(values['run-dir']!, Number(values.generation))
+  rmSync(asking, { force: true })
+  await new Promise<void>((resolve) => createServer((socket) => void tell(socket)).listen(asking, resolve))
 }
 const say = (message: string): void =>
   void process.stdout.write(`${JSON.stringify({ process: 'control', generation: values.generation, msg: message })}\n`)
@@ -47,6 +71,7 @@ const link = await connectWatchdog({
   log: (_level, message) => say(message),
   onLead: () => say('leads'),
   onRetire: () => say('retires'),
+  onState: () => undefined,
   onStop: () => process.exit(0),
 })
 if (values.behave === 'late')

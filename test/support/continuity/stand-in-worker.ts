@@ -134,6 +134,7 @@ const connections: LiveConnections = {
   list: () => [...live],
   takeActive: () => [],
   listPooled: () => [],
+  listCohorts: () => [],
   adopt(state, descriptors) {
     const { protocol, received, served } = state as { protocol: 'http1' | 'tcp'; received: string; served: number }
     const socket = new net.Socket({ fd: descriptors[0]!, readable: true, writable: true })
@@ -142,6 +143,8 @@ const connections: LiveConnections = {
   onNew: null,
 }
 
+/** What it would be compared by. */
+const signals = { requests: 0, failed: 0, durations: [] }
 const servers = new Map<string, net.Server>()
 const keyOf = (shard: ShardName): string => `${shard.name}#${shard.shard}`
 const imported: Record<string, unknown> = {}
@@ -167,6 +170,7 @@ const link = await connectWatchdog({
   importState: (part, body) => {
     imported[part] = body
   },
+  signals: () => signals,
   onCover: (held) => listenOn(held, held.descriptor),
   onUncover: (shard) => {
     servers.get(keyOf(shard))?.close()

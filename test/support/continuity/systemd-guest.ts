@@ -9,22 +9,13 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import type { WatchdogState } from '../../../contracts/handoff.ts'
 import { productFolders } from '../../../scripts/structure/parts.ts'
-import { keepAliveLoad, KeepAliveCaller, newConnectionLoad } from './callers.ts'
+import { keepAliveLoad, newConnectionLoad } from './callers.ts'
 import { startFarSide } from './far-side.ts'
+import { ask, config, port } from './guest-mesh.ts'
 import { isAlive, keepJournal, mainPid, serves, state, step, systemctl, until } from './guest-steps.ts'
 
 const boot = process.argv[3] ?? 'first'
 const root = join(import.meta.dirname, '../../..')
-const port = 20_007
-const config = `host: { address: 127.0.0.1 }
-registries:
-  - { name: files, type: file, directory: /etc/hostmesh/endpoints }
-endpoints: { allowLoopbackEndpoints: true }
-outbound:
-  services:
-    - { service: orders, protocol: http, port: ${port} }
-workers: 2
-`
 
 /** A second release: its own code, the packages of the first. */
 function releaseIn(folder: string): string {
@@ -38,15 +29,6 @@ function releaseIn(folder: string): string {
 function pointTo(release: string): void {
   symlinkSync(release, '/opt/hostmesh/current.new')
   renameSync('/opt/hostmesh/current.new', '/opt/hostmesh/current')
-}
-
-async function ask(): Promise<number> {
-  const caller = await KeepAliveCaller.connect(port)
-  try {
-    return (await caller.get()).status
-  } finally {
-    caller.close()
-  }
 }
 
 /** The status of a call over the shared port, or why there is none. */
@@ -80,6 +62,26 @@ if (boot === 'first') {
     await until('it serves', serves)
     const status = await ask()
     return status === 200 ? undefined : `answered ${status}`
+  })
+
+  await step('the journal has the fields of each process beside the words', async () => {
+    for (const name of ['watchdog', 'control', 'worker']) {
+      const query = ['-u', 'hostmesh', `HOSTMESH_PROCESS=${name}`, '-n', '1', '-o', 'json', '--no-pager']
+      const deadline = performance.now() + 10_000
+      let found = ''
+      while (found === '' && performance.now() < deadline)
+        found = execFileSync('journalctl', query, { encoding: 'utf8' })
+      if (found === '')
+        return `no entry of ${name}: ${String(execFileSync('journalctl', ['-u', 'hostmesh', '-n', '20']))}`
+      const entry = JSON.parse(found) as Record<string, string>
+      const isWhole =
+        !entry['MESSAGE']!.startsWith('{') &&
+        entry['SYSLOG_IDENTIFIER'] === 'hostmesh' &&
+        /^[2-7]$/.test(entry['PRIORITY']!) &&
+        (name === 'watchdog' || entry['HOSTMESH_GENERATION'] === '1')
+      if (!isWhole) return `entry of ${name}: ${found}`
+    }
+    return undefined
   })
 
   await step('a killed watchdog is started again by systemd and adopts what runs, and nothing is lost', async () => {

@@ -128,14 +128,17 @@ export class WatchdogHost {
     readonly worker?: string
     readonly control?: string
     readonly workers?: number
+    /** Instead of the one that the host was started with. */
+    readonly snapshot?: Snapshot
   }): Release {
     const support = join(root, 'test/support/continuity')
     const dirs = ['--run-dir', this.runDir]
     const node = [process.execPath, ...(this.options.nodeFlags ?? [])]
     const workers = which.workers ?? this.options.workers ?? 1
-    if (this.options.snapshot !== undefined) {
-      const file = join(this.folder, 'given-snapshot.json')
-      writeFileSync(file, JSON.stringify(this.options.snapshot(this)))
+    const snapshot = which.snapshot ?? this.options.snapshot?.(this)
+    if (snapshot !== undefined) {
+      const file = join(this.folder, `given-snapshot-${which.name.replaceAll(' ', '-')}.json`)
+      writeFileSync(file, JSON.stringify(snapshot))
       return {
         name: which.name,
         control: [...node, join(support, 'stand-in-control.ts'), ...dirs, '--snapshot', file],

@@ -12,6 +12,8 @@ export type Rcode = 'NOERROR' | 'NXDOMAIN' | 'SERVFAIL' | 'REFUSED' | 'FORMERR'
 export interface Zone {
   readonly records?: readonly Answer[]
   readonly rcode?: Rcode
+  /** What comes along, where it has room. */
+  readonly beside?: readonly Answer[]
   /** Of a denial: how long it counts, seconds. */
   readonly denialSeconds?: number
 }
@@ -62,7 +64,7 @@ export async function startNameServer(): Promise<NameServerDouble> {
   const answerTo = (question: DecodedPacket, isTruncated: boolean): Buffer => {
     const { name, type } = question.questions![0]!
     const zone = zones.get(name.toLowerCase()) ?? { rcode: 'NXDOMAIN' }
-    const { rcode = 'NOERROR', records = [], denialSeconds } = zone
+    const { rcode = 'NOERROR', records = [], beside = [], denialSeconds } = zone
     const answers = records.filter((one) => one.name !== name || one.type === type || one.type === 'CNAME')
     return encode({
       type: 'response',
@@ -71,6 +73,7 @@ export async function startNameServer(): Promise<NameServerDouble> {
       flags: 0x0180 | (isTruncated ? 0x0200 : 0) | rcodes[rcode],
       questions: question.questions!,
       answers: isTruncated ? [] : answers,
+      additionals: isTruncated ? [] : [...beside],
       ...(denialSeconds === undefined
         ? {}
         : {

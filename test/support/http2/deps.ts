@@ -5,7 +5,7 @@ import type { Http2Deps } from '../../../agent/worker/protocols/http2/deps.ts'
 import { HeadReader } from '../../../agent/worker/protocols/http2/head-reader.ts'
 import { Scratch } from '../../../agent/worker/protocols/http2/hpack/decoder.ts'
 import { NameTable } from '../../../agent/worker/protocols/http2/hpack/names.ts'
-import { OutputPool } from '../../../agent/worker/protocols/http2/output-pool.ts'
+import { OutputPool } from '../../../agent/worker/transport/output-pool.ts'
 import { Clock } from '../../../agent/worker/transport/clock.ts'
 import { TimerWheel } from '../../../agent/worker/transport/timer-wheel.ts'
 

@@ -73,6 +73,8 @@ export const destinationRules: readonly string[] = [
   `{ host: cart, trafficPolicy: { loadBalancer: { localityLbSetting: { distribute: [{ from: "us-west/zone1/*", to: { "us-west/zone1/*": 80, "us-west/zone2/*": 20 } }] } } } }`,
   `{ host: web, trafficPolicy: { portLevelSettings: [{ port: { number: 80 }, loadBalancer: { simple: LEAST_REQUEST } }, { port: { number: 9080 }, loadBalancer: { simple: ROUND_ROBIN } }] } }`,
   `{ host: web, trafficPolicy: { tls: { mode: DISABLE } } }`,
+  `{ host: "*.local", trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }`,
+  `{ host: api.example.com, trafficPolicy: { tls: { mode: SIMPLE, sni: api.example.com } } }`,
   `{ host: web, subsets: [{ name: all }, { name: canary, labels: { version: canary }, trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } } }] }`,
   `{ host: web, trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN, warmupDurationSecs: 60s } } }`,
   `{ host: api.example.com, trafficPolicy: { connectionPool: { http: { idleTimeout: 30s, http2MaxRequests: 1000, maxRequestsPerConnection: 0 } } } }`,
@@ -109,15 +111,7 @@ export const serviceEntries: readonly string[] = [
 /** They need what this version has not: a gateway, or TLS. Each is refused by name. */
 export const beyond: readonly string[] = [
   document('VirtualService', `{ hosts: ["*"], gateways: [bookinfo-gateway], http: [{ ${to('productpage')} }] }`),
-  document(
-    'VirtualService',
-    `{ hosts: [a.example.com], tls: [{ match: [{ port: 443, sniHosts: [a.example.com] }], ${to('a.example.com')} }] }`,
-  ),
-  document('DestinationRule', '{ host: "*.local", trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }'),
-  document(
-    'DestinationRule',
-    '{ host: api.example.com, trafficPolicy: { tls: { mode: SIMPLE, sni: api.example.com } } }',
-  ),
+  document('DestinationRule', '{ host: "*.local", trafficPolicy: { tls: { mode: MUTUAL, credentialName: client } } }'),
   document(
     'ServiceEntry',
     `{ hosts: [san.example.com], ports: [${https}], resolution: DNS, subjectAltNames: [spiffe://a] }`,

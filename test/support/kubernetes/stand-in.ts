@@ -32,6 +32,8 @@ export interface KubernetesStandIn {
   readonly forbidden: Set<string>
   /** Only this token is taken; undefined = any. */
   token: string | undefined
+  /** Called when a change has come and is not made yet; undefined = nothing is. */
+  beforeWrite: (() => Promise<void> | void) | undefined
   /** Events from before now are forgotten: whoever watches from there is told 410. */
   compact(): void
   readonly watches: number
@@ -120,11 +122,13 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
           return object === undefined ? refuse(404, 'NotFound', `${name} not found`) : send(200, object)
         case 'DELETE': {
           const body = await textOf(request)
+          await standIn.beforeWrite?.()
+          const present = storeOf(place).get(name)
           const { preconditions } = (body === '' ? {} : JSON.parse(body)) as {
             preconditions?: { resourceVersion?: string }
           }
           const wanted = preconditions?.resourceVersion
-          if (object !== undefined && wanted !== undefined && wanted !== object.metadata.resourceVersion)
+          if (present !== undefined && wanted !== undefined && wanted !== present.metadata.resourceVersion)
             return refuse(409, 'Conflict', 'the object has been modified')
           return remove(place, name) ? send(200, { kind: 'Status', status: 'Success' }) : refuse(404, 'NotFound', name)
         }
@@ -136,11 +140,24 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
             return refuse(415, 'UnsupportedMediaType', 'server-side apply only')
           if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) return refuse(422, 'Invalid', `name ${name}`)
           const applied = JSON.parse(await textOf(request)) as StandInObject
+          await standIn.beforeWrite?.()
+          const present = storeOf(place).get(name)
+          const wanted = applied.metadata.resourceVersion
+          if (wanted !== undefined && wanted !== present?.metadata.resourceVersion)
+            return refuse(409, 'Conflict', 'the object has been modified; please apply your changes to the latest')
           put(place, applied)
-          return send(200, applied)
+          return send(present === undefined ? 201 : 200, applied)
         }
       }
       return refuse(405, 'MethodNotAllowed', request.method ?? '')
+    }
+    if (request.method === 'POST') {
+      const made = JSON.parse(await textOf(request)) as StandInObject
+      await standIn.beforeWrite?.()
+      if (storeOf(place).has(made.metadata.name))
+        return refuse(409, 'AlreadyExists', `${resource} "${made.metadata.name}" already exists`)
+      put(place, made)
+      return send(201, made)
     }
     if (url.searchParams.get('watch') === '1') return watch(place, url, response, refuse)
     const all = [...storeOf(place).values()].filter(isSelected)
@@ -216,6 +233,7 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
     install: (groupVersion, resource) => void installed.set(resource, `apis/${groupVersion}`),
     forbidden: new Set(),
     token: undefined,
+    beforeWrite: undefined,
     compact: () => {
       events = []
       oldest = ++version

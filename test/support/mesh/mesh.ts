@@ -2,7 +2,7 @@
  * Whole hosts for end-to-end tests: real watchdog, control and workers on loopback addresses of their own, and small
  * applications.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,9 +40,27 @@ export class Mesh {
     return new Mesh(await claimLoopbackBlock(Math.random), registries)
   }
 
+  /** Its registry is a folder of files, which `tell` writes. */
+  static async openOnFiles(): Promise<Mesh> {
+    const registry = { name: 'files', type: 'file', directory: '' }
+    const mesh = await Mesh.open([registry])
+    registry.directory = mesh.endpoints
+    mkdirSync(mesh.endpoints)
+    return mesh
+  }
+
   private constructor(block: LoopbackBlock, registries: readonly object[]) {
     this.block = block
     this.registries = registries
+  }
+
+  private get endpoints(): string {
+    return join(this.directory, 'endpoints')
+  }
+
+  /** What the registry of a mesh on files says of a service from now on. */
+  tell(service: string, endpoints: readonly object[]): void {
+    writeFileSync(join(this.endpoints, `${service}.json`), JSON.stringify({ service, endpoints }))
   }
 
   /** An address of this mesh that nothing else uses. */

@@ -2,9 +2,7 @@
  * Two hosts whose applications call each other through both agents, without a registry server: the inbound port of the
  * second one stands in an endpoint file of the first.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { stringify } from 'yaml'
+import { inboundPort } from './host-facts.ts'
 import { call, Mesh, sharedPort, until } from './mesh.ts'
 import type { Answer, DemoHost } from './mesh.ts'
 
@@ -19,24 +17,23 @@ export interface TracedPair {
 
 /** @param extra is put into the configuration of both. */
 export async function tracedPair(extra: Readonly<Record<string, unknown>>): Promise<TracedPair> {
-  const registry = { name: 'files', type: 'file', directory: '' }
-  const mesh = await Mesh.open([registry])
-  registry.directory = join(mesh.directory, 'registry')
-  mkdirSync(registry.directory)
+  const mesh = await Mesh.openOnFiles()
+  try {
+    return await startedOn(mesh, extra)
+  } catch (error) {
+    await mesh.close()
+    throw error
+  }
+}
+
+async function startedOn(mesh: Mesh, extra: Readonly<Record<string, unknown>>): Promise<TracedPair> {
   const orders = await mesh.httpApplication('orders', 'v1')
   const beta = mesh.host('beta', { applications: [orders], extra })
   const alpha = mesh.host('alpha', { extra })
   for (const host of [alpha, beta]) host.start()
   await Promise.all([alpha.ready(), beta.ready()])
-  const { ports } = (await beta.json('/ports?format=json')) as { ports: { direction: string; port: number }[] }
-  const inbound = ports.find((row) => row.direction === 'inbound')!
-  writeFileSync(
-    join(registry.directory, 'orders.yaml'),
-    stringify({
-      service: 'orders',
-      endpoints: [{ address: beta.options.address, port: inbound.port, metadata: { 'hostmesh.inbound': 'true' } }],
-    }),
-  )
+  const port = await inboundPort(beta, 'orders')
+  mesh.tell('orders', [{ address: beta.options.address, port, metadata: { 'hostmesh.inbound': 'true' } }])
   const ask = (headers: Record<string, string> = {}, path = '/'): Promise<Answer> =>
     call(alpha.options.address, sharedPort, { 'x-mesh-service': 'orders', ...headers }, path)
   await until(15_000, 'orders is reachable', async () => (await ask({ traceparent: never })).status === 200)

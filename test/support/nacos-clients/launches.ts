@@ -63,12 +63,13 @@ async function javaProgram(
   managed: readonly Artifact[] = [],
 ): Promise<Launch> {
   const source = join(here, `java/${main}.java`)
-  const folder = join(cache, `${name}-${fingerprint(source)}`)
+  const pom = pomOf(dependencies, managed)
+  const folder = join(cache, `${name}-${fingerprint(readFileSync(source), pom)}`)
   const classPathFile = join(folder, 'class-path.txt')
   const done = join(folder, 'compiled')
   if (!existsSync(done)) {
     mkdirSync(join(folder, 'classes'), { recursive: true })
-    writeFileSync(join(folder, 'pom.xml'), pomOf(dependencies, managed))
+    writeFileSync(join(folder, 'pom.xml'), pom)
     try {
       await run('mvn', mavenClassPath(folder, classPathFile), { maxBuffer: 16 * 1024 * 1024 })
       const classPath = readFileSync(classPathFile, 'utf8').trim()
@@ -107,13 +108,13 @@ export async function dubboSample(version: string): Promise<Launch> {
   ])
 }
 
-/** A SOFARPC provider with ZooKeeper as its registry; the arguments are its own. */
+/** A SOFARPC provider or consumer with ZooKeeper as its registry; the arguments are its own. */
 export async function sofaSample(version: string): Promise<Launch> {
   return await javaProgram(`sofa-${version}`, 'SofaSample', [
     ['org.slf4j', 'slf4j-nop', '1.7.36'],
     ['com.alipay.sofa', 'sofa-rpc-all', version],
-    // it names no client of ZooKeeper
-    ['org.apache.curator', 'curator-recipes', '5.1.0'],
+    // it names no client of ZooKeeper, and finds nothing with Curator 5, which lacks a method that it calls
+    ['org.apache.curator', 'curator-recipes', '4.3.0'],
     ['org.apache.zookeeper', 'zookeeper', '3.8.4'],
   ])
 }
@@ -143,7 +144,7 @@ export async function springCloudSample(version: string): Promise<Launch> {
 /** The Go SDK; needs Go once. */
 export async function goClient(): Promise<Launch> {
   const source = join(here, 'go')
-  const folder = join(cache, `go-${fingerprint(join(source, 'main.go.txt'))}`)
+  const folder = join(cache, `go-${fingerprint(readFileSync(join(source, 'main.go.txt')))}`)
   const binary = join(folder, 'face-client')
   if (!existsSync(binary)) {
     mkdirSync(folder, { recursive: true })
@@ -184,8 +185,10 @@ function pomOf(dependencies: readonly Artifact[], managed: readonly Artifact[]):
   )
 }
 
-function fingerprint(file: string): string {
-  return createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
+function fingerprint(...parts: readonly (Buffer | string)[]): string {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return hash.digest('hex').slice(0, 12)
 }
 
 /** The first line that says what went wrong, without colours; Maven writes it on standard output. */

@@ -77,9 +77,19 @@ export async function startNacosCluster(size: number, options: NacosOptions = {}
   for (let index = 0; index < size; index++) ports.push(await reserveNacosPorts())
   const members = ports.map((port) => `127.0.0.1:${port.http}`)
   const servers = ports.map((port) => createServer(artifacts, port, options, members))
-  // three virtual machines that start at the same moment keep each other from it on a small machine
-  await Promise.all(servers.map((server, index) => delay(index * 3000).then(() => server.start())))
+  await startOneAfterAnother(servers)
   return servers
+}
+
+/** Virtual machines that start at the same moment keep each other from it on a small machine. */
+const startPauseMs = 3000
+
+/**
+ * Members of a cluster, one after another. None listens before it knows the others, so there is nothing to wait for
+ * between them. Resolves when all are ready.
+ */
+export async function startOneAfterAnother(servers: readonly RunningNacos[]): Promise<void> {
+  await Promise.all(servers.map((server, index) => delay(index * startPauseMs).then(() => server.start())))
 }
 
 /** What is left to remove when this process ends with servers running. */

@@ -2,7 +2,8 @@
  * A stand-in collector: takes OTLP over HTTP and gRPC and Zipkin's JSON, keeps what it was given, and fails on request.
  */
 import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Server as GrpcServer, ServerCredentials, status } from '@grpc/grpc-js'
 import type { Signal } from '../../../contracts/telemetry.ts'
@@ -12,6 +13,13 @@ import type { ReadRecord } from './messages.ts'
 interface UnaryCall {
   readonly request: Parameters<typeof recordsOf>[0]
   readonly metadata: { getMap(): Record<string, unknown> }
+}
+
+/** What it serves with, and whom it takes: callers with a certificate of `callersCa` alone. PEM. */
+export interface CollectorTls {
+  readonly cert: string
+  readonly key: string
+  readonly callersCa?: string
 }
 
 export class StandInCollector {
@@ -26,12 +34,14 @@ export class StandInCollector {
   rejects = 0
   /** Takes the request and never answers. */
   hangs = false
+  private readonly tls: CollectorTls | undefined
   private readonly http: Server
   private readonly grpc = new GrpcServer()
   private grpcPort = 0
 
-  private constructor() {
-    this.http = createServer((request, response) => {
+  private constructor(tls: CollectorTls | undefined) {
+    this.tls = tls
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', () => {
@@ -43,7 +53,8 @@ export class StandInCollector {
         response.writeHead(this.httpStatus, { 'content-type': 'application/x-protobuf' })
         response.end(this.partial())
       })
-    })
+    }
+    this.http = tls === undefined ? createServer(answer) : createSecureServer(secureOptions(tls), answer)
     for (const signal of ['traces', 'logs'] as const)
       this.grpc.addService(exportService[signal], {
         Export: (call: UnaryCall, answer: (error: object | null, reply?: object) => void) => {
@@ -69,25 +80,38 @@ export class StandInCollector {
       })
   }
 
-  static async start(port = 0): Promise<StandInCollector> {
-    const collector = new StandInCollector()
+  static async start(port = 0, tls?: CollectorTls): Promise<StandInCollector> {
+    const collector = new StandInCollector(tls)
     await new Promise<void>((resolve) => collector.http.listen(port, '127.0.0.1', resolve))
     collector.grpcPort = await new Promise<number>((resolve, reject) =>
-      collector.grpc.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      collector.grpc.bindAsync('127.0.0.1:0', collector.credentials, (error, bound) =>
         error === null ? resolve(bound) : reject(error),
       ),
     )
     return collector
   }
 
+  /** With TLS by its name, which its certificate has to hold. */
+  private get origin(): string {
+    return this.tls === undefined ? 'http://127.0.0.1' : 'https://localhost'
+  }
+
+  private get credentials(): ServerCredentials {
+    if (this.tls === undefined) return ServerCredentials.createInsecure()
+    const { callersCa, cert, key } = this.tls
+    const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }
+    const roots = callersCa === undefined ? null : Buffer.from(callersCa)
+    return ServerCredentials.createSsl(roots, [pair], callersCa !== undefined)
+  }
+
   get port(): number {
     return (this.http.address() as AddressInfo).port
   }
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    return `${this.origin}:${this.port}`
   }
   get grpcUrl(): string {
-    return `http://127.0.0.1:${this.grpcPort}`
+    return `${this.origin}:${this.grpcPort}`
   }
 
   private takeHttp(path: string, body: Buffer): void {
@@ -105,4 +129,8 @@ export class StandInCollector {
     this.http.closeAllConnections()
     await new Promise<void>((resolve) => this.http.close(() => resolve()))
   }
+}
+
+function secureOptions({ callersCa, cert, key }: CollectorTls): object {
+  return callersCa === undefined ? { cert, key } : { cert, key, ca: callersCa, requestCert: true }
 }

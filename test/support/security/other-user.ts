@@ -22,7 +22,6 @@ export interface Heard {
 
 const program = `
 const { request } = require('node:http')
-const asks = JSON.parse(process.argv[1])
 const one = ({ at, line, headers, body }) => new Promise((resolve) => {
   const [method, path] = line.split(' ')
   const colon = at.lastIndexOf(':')
@@ -36,13 +35,14 @@ const one = ({ at, line, headers, body }) => new Promise((resolve) => {
   outgoing.on('error', (error) => resolve({ status: 0, text: String(error.code ?? error.message) }))
   outgoing.end(body)
 })
-;(async () => { const heard = []; for (const ask of asks) heard.push(await one(ask)); process.stdout.write(JSON.stringify(heard)) })()
+;(async () => { let asked = ''; for await (const bytes of process.stdin) asked += bytes
+  const asks = JSON.parse(asked), heard = []; for (const ask of asks) heard.push(await one(ask)); process.stdout.write(JSON.stringify(heard)) })()
 `
 
 /** Runs a program of ours as this user, in this network namespace; ends when the program does or is killed. */
 export function runAs(uid: number, script: string, argument: string, namespace?: string): ChildProcess {
   const node = [process.execPath, '-e', script, argument]
-  const options = { cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] }
+  const options = { cwd: '/', stdio: ['pipe', 'pipe', 'inherit'] as ['pipe', 'pipe', 'inherit'] }
   return namespace === undefined
     ? spawn(node[0]!, node.slice(1), { ...options, uid, gid: uid })
     : spawn(
@@ -54,7 +54,9 @@ export function runAs(uid: number, script: string, argument: string, namespace?:
 
 /** One request after the other. */
 export async function askAs(uid: number, asks: readonly Ask[], namespace?: string): Promise<Heard[]> {
-  const child = runAs(uid, program, JSON.stringify(asks), namespace)
+  const child = runAs(uid, program, '', namespace)
+  // an argument has its limit
+  child.stdin!.end(JSON.stringify(asks))
   let text = ''
   child.stdout!.on('data', (bytes: Buffer) => (text += bytes.toString()))
   await once(child, 'close')

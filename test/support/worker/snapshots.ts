@@ -4,7 +4,7 @@ import type { Endpoint, ServiceKey } from '../../../contracts/endpoint.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.ts'
-import type { AppProtocol } from '../../../contracts/protocols.ts'
+import type { AppProtocol, RpcProtocol } from '../../../contracts/protocols.ts'
 import { defaultLimits, snapshotFormat } from '../../../contracts/snapshot.ts'
 import type { HalfClosed, LimitsSpec, ListenerSpec, MeshSpec, Snapshot } from '../../../contracts/snapshot.ts'
 
@@ -31,6 +31,8 @@ export interface SnapshotPlan {
   readonly listen: Readonly<Record<string, { readonly address: string; readonly port: number }>>
   /** The shared HTTP port, if any. */
   readonly shared?: { readonly address: string; readonly port: number }
+  /** Shared ports of private RPC by protocol; the listener is called as the protocol. */
+  readonly rpc?: Readonly<Record<string, { readonly address: string; readonly port: number }>>
   readonly version?: number
   /** What callers are that close their side; absent = `gone`. */
   readonly halfClosed?: HalfClosed
@@ -92,6 +94,9 @@ export function snapshotOf(plan: SnapshotPlan): Snapshot {
   }
   if (plan.shared !== undefined) {
     listeners['shared'] = { name: 'shared', ...plan.shared, proxyProtocol: 'off', kind: 'shared-http', ...halfClosed }
+  }
+  for (const [name, at] of Object.entries(plan.rpc ?? {})) {
+    listeners[name] = { name, ...at, proxyProtocol: 'off', kind: 'shared-rpc', protocol: name as RpcProtocol }
   }
   return {
     format: snapshotFormat,

@@ -38,6 +38,7 @@ export async function startWorker(
     isOurs: () => false,
     ask: (names) => asked.push(...names),
     tellRefused: (application) => refused.push(application),
+    tellTroubles: () => undefined,
     onBound: () => {},
     onRemoved: () => {},
     closeDescriptor: () => {},

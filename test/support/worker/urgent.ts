@@ -1,4 +1,4 @@
-import '../../../native/fast-calls.ts'
+import '../../../native/bare-functions.ts'
 
 const outOfBand = 1
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { adminClient, adminJson } from '../../../cli/admin-client.ts'
+import { adminClient, adminJson, orderJson } from '../../../cli/admin-client.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 
 async function withServer(
@@ -42,6 +42,26 @@ describe('the admin client', () => {
       const error = await failureOf(adminJson(adminClient(where, 1000), '/logging'))
       expect(error.message).to.include('status 405: use POST')
     })
+  })
+
+  it("passes words on as words, whoever wrote them: a page's error, a Status of Kubernetes, plain text", async () => {
+    const refusals: [string, string][] = [
+      [JSON.stringify({ error: '/streams is for root' }), '/order: status 403: /streams is for root'],
+      [JSON.stringify({ kind: 'Status', message: '"orders" not found' }), '"orders" not found'],
+      ["POST is for the agent's own user\n", "/order: status 403: POST is for the agent's own user"],
+    ]
+    for (const [body, words] of refusals) {
+      await withServer({ status: 403, body }, async (where) => {
+        for (const work of [
+          orderJson(adminClient(where, 1000), '/order', {}),
+          adminJson(adminClient(where, 1000), '/order'),
+        ]) {
+          const error = await failureOf(work)
+          expect(error.code).to.equal('E_ADMIN_REQUEST')
+          expect(error.message.replace(where, '')).to.equal(words)
+        }
+      })
+    }
   })
 
   it('refuses an answer that is not JSON', async () => {

@@ -35,7 +35,7 @@ describe('the form of a line of the access log', () => {
     ['%START_TIME(%s', 'has no end'],
     ['%START_TIME(%Q)%', '%Q is not implemented'],
     ['%START_TIME(%Y-%', 'has no end'],
-    ['%RESP(X-A)%', 'not kept'],
+    ['%RESP(:status)%', 'names of fields'],
     ['%REQ(a b)%', 'names of fields'],
     ['%REQ(A?B?C)%', 'names of fields'],
   ] as const)

@@ -2,27 +2,14 @@
  * Every `hostmesh …` line in a code block of the documentation is one that the command takes, by its own definitions.
  */
 import { execFile } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { entryPoint } from '../../../cli/entry-point.ts'
+import { commandsIn, wordsOf } from '../../support/docs/commands.ts'
 
 const run = promisify(execFile)
 const atOnce = 4
-
-/** Words of a shell line up to a pipe, a redirection or a remark in prose (two spaces and more). */
-function wordsOf(line: string): string[] {
-  const command = line.replace(/ {2,}.*$/, '').split(/ [|>&]|;| #| 2>/)[0]!
-  return (command.match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^(['"])(.*)\1$/, '$2'))
-}
-
-function commandsIn(file: string): string[] {
-  const blocks = [...readFileSync(file, 'utf8').matchAll(/^ *```[^\n]*\n(.*?)^ *```$/gms)].map(([, text]) => text!)
-  return blocks
-    .flatMap((text) => text.split('\n'))
-    .map((line) => /(?:^|until |\bbin\/)(hostmesh [a-z].*)$/.exec(line.trim())?.[1])
-    .filter((line) => line !== undefined)
-}
 
 describe('commands in the documentation', function () {
   this.timeout(120_000)

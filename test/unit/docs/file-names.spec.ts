@@ -78,6 +78,6 @@ describe('every file that a document names', () => {
     expect(isThere('cli/{main,output}.ts')).to.equal(true)
     expect(isThere('cli/{main,nothing}.ts')).to.equal(false)
     expect(isThere('systemd/*.service')).to.equal(true)
-    expect(isThere('systemd/*.timer')).to.equal(false)
+    expect(isThere('systemd/*.path')).to.equal(false)
   })
 })

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { globSync, readFileSync } from 'node:fs'
 import { adminPages } from '../../../agent/control/admin/pages.ts'
+import { caPages } from '../../../global-mesh-center/ca/admin-pages.ts'
 import type { AdminContext } from '../../../agent/control/admin/context.ts'
 import { errorCodes } from '../../../contracts/errors.ts'
 import { generatedPages } from '../../../scripts/generated-pages.ts'
@@ -41,7 +42,14 @@ describe('the reference pages', () => {
     const rows = readFileSync('docs/admin.md', 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('| `/'))
-    const context = { control: {}, registries: [], stats: {}, drainSwitch: {} } as unknown as AdminContext
+    const context = {
+      control: {},
+      fault: { take: () => ({ fault: 'none' }) },
+      stats: {},
+      drainSwitch: {},
+      morePages: caPages(() => undefined),
+      socketApis: [],
+    } as unknown as AdminContext
     for (const { path, method } of adminPages(context)) {
       const row = rows.find(
         (line) => line.split('|')[1]!.includes(`\`${path}\``) && line.split('|')[2]!.trim() === method,

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { webPageRefusal } from '../../../guard/web-page.ts'
+import { isOwnPage, webPageRefusal } from '../../../guard/web-page.ts'
 
 describe('the guard against web pages', () => {
   const names = new Set(['nacos.internal'])
@@ -40,5 +40,21 @@ describe('the guard against web pages', () => {
       expect(webPageRefusal({ host: '127.0.0.1', ...marks }, 'any')).to.match(/web pages/)
     for (const site of ['cross-site', 'same-site', 'same-origin'])
       expect(webPageRefusal({ host: '127.0.0.1', 'sec-fetch-site': site }, 'any'), site).to.match(/web pages/)
+  })
+
+  it('knows a page that the port itself served, by an address that nobody can rebind', () => {
+    const own = { host: '127.0.0.1:15000', 'sec-fetch-site': 'same-origin' } as const
+    for (const headers of [own, { ...own, origin: 'http://127.0.0.1:15000' }, { ...own, host: 'localhost:8080' }])
+      expect(isOwnPage(headers), JSON.stringify(headers)).to.equal(true)
+    for (const headers of [
+      { host: '127.0.0.1:15000' },
+      { ...own, 'sec-fetch-site': 'same-site' },
+      { ...own, 'sec-fetch-site': 'cross-site' },
+      { ...own, 'sec-fetch-site': 'none' },
+      { ...own, host: 'rebound.example.com:15000' },
+      { ...own, origin: 'http://127.0.0.1:9999' },
+      { ...own, origin: 'null' },
+    ] as const)
+      expect(isOwnPage(headers), JSON.stringify(headers)).to.equal(false)
   })
 })

@@ -46,9 +46,10 @@ describe('the test runner', function () {
     expect(code).to.equal(0)
   })
 
-  it('ends with 1 when a test failed, and runs the other suites all the same', async () => {
-    const { code, lastLine } = await run(["it('a', () => { throw new Error('no') })", "it('b', () => {})"])
+  it('ends with 1 and names what failed when a test failed, and runs the other suites all the same', async () => {
+    const { code, output, lastLine } = await run(["it('a', () => { throw new Error('no') })", "it('b', () => {})"])
     expect(lastLine).to.equal('1 passed, 1 failed, 0 skipped')
+    expect(output).to.match(/^failed: \S+\.spec\.ts: a$/m)
     expect(code).to.equal(1)
   })
 

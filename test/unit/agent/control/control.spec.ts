@@ -9,7 +9,7 @@ import { applicationOf } from '../../../../agent/control/host/applications/appli
 import { readChecked } from '../../../../agent/control/core/state/checked-file.ts'
 import { openBench, openIn, type Bench } from './support/control-bench.ts'
 import { endpoint } from './support/fake-registry.ts'
-import { manualClock } from './support/manual-clock.ts'
+import { manualClock } from '../../../support/manual-clock.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const key: ServiceKey = 'public/DEFAULT_GROUP@@orders'
@@ -454,6 +454,8 @@ spec:
         proxyProtocol: 'required',
         maxConnections: 10_000,
         allowedNetworks: ['10.0.0.0/8'],
+        mtls: 'permissive',
+        hosts: ['*'],
         maxConnectionsPerHost: 1000,
       },
     })

@@ -10,6 +10,7 @@ function contextAnswering(body: unknown, isJson = false) {
     where: 'test',
     get: () => Promise.resolve({ status: 200, text: JSON.stringify(body) }),
     post: () => Promise.reject(new Error('not asked for')),
+    call: () => Promise.reject(new Error('not asked for')),
   }
   return { written, context: { output: createOutput(isJson, { out: sink, err: sink }), admin, runDir: undefined } }
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { drawTop, topRows } from '../../../../cli/commands/top.ts'
-import type { TrafficLook } from '../../../../cli/commands/top.ts'
+import { sortRows, topRows } from '../../../../cli/commands/top-rows.ts'
+import type { TopRow, TrafficLook } from '../../../../cli/commands/top-rows.ts'
+import { drawTop } from '../../../../cli/commands/top-screen.ts'
 import { createOutput } from '../../../../cli/output.ts'
 
 const look = (services: TrafficLook['services']): TrafficLook => ({
@@ -40,18 +41,36 @@ describe('hostmesh top', () => {
     expect(topRows(now, before, 1)[0]!.perSecond).to.equal(100)
   })
 
+  it('sorts by what is asked for, and what was not called stands last', () => {
+    const row = (name: string, perSecond: number, failedShare: number, p99: number): TopRow => {
+      return { service: name, side: 'out', perSecond, failedShare, p50: p99, p99 }
+    }
+    const all = [row('a', 1, 0, 9), row('c', 5, 0.5, 3), row('b', 5, 0, Infinity), row('d', 0, 0, Number.NaN)]
+    const names = (by: Parameters<typeof sortRows>[1]): string =>
+      sortRows(all, by)
+        .map((one) => one.service)
+        .join('')
+    expect(names('rate')).to.equal('bcad')
+    expect(names('service')).to.equal('abcd')
+    expect(names('failed')).to.equal('cbad')
+    expect(names('p99')).to.equal('bacd')
+  })
+
   it('fits the terminal, however small', () => {
     const output = createOutput(false, { out: { write() {} }, err: { write() {} } })
+    const view = { look: now, rows, sortedBy: 'failed', problem: '' } as const
     for (const [columns, height] of [
       [80, 24],
       [20, 5],
       [5, 2],
       [200, 60],
     ] as const) {
-      const lines = drawTop(output, { ...now, tier: 'center' }, rows, '', { columns, rows: height })
+      const lines = drawTop(output, { ...view, look: { ...now, tier: 'center' } }, { columns, rows: height })
       expect(lines.length).to.be.at.most(height)
       for (const line of lines) expect(line.length).to.be.at.most(columns + 2)
     }
-    expect(drawTop(output, now, rows, '', {}).join('\n')).to.match(/orders +out +100 +10 %/)
+    const text = drawTop(output, view, {}).join('\n')
+    expect(text).to.match(/service +side +req\/s +failed\* +p50 ms +p99 ms/)
+    expect(text).to.match(/orders +out +100 +10 %/)
   })
 })

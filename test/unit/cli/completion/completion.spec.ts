@@ -57,7 +57,7 @@ describe('completion', () => {
     expect(offered('rules', 'p')).to.have.members(['push', 'pull'])
     expect(offered('status', '--a')).to.deep.equal(['--admin'])
     expect(offered('reload', '--wait', '')).to.have.members(['serving', 'gone'])
-    expect(offered('drill', 'kill-a')).to.deep.equal(['kill-agent'])
+    expect(offered('drill', 'kill-ag')).to.deep.equal(['kill-agent'])
     expect(offered('check', '-c', 'ord')).to.deep.equal(['orders.yaml'])
     expect(offered('rules', 'push', 'ord')).to.deep.equal(['orders.yaml'])
     expect(offered('status', '')).to.deep.equal([])

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { drills, isWholeAgain } from '../../../../cli/drill/drills.ts'
+import { drills } from '../../../../cli/drill/drills.ts'
+import { isWholeAgain } from '../../../../cli/drill/wholeness.ts'
 import { nextTier, reasonNotTo } from '../../../../cli/drill/fitness.ts'
 import { type DrillName, drillNames } from '../../../../cli/drill/names.ts'
 import { probeServiceOf } from '../../../../cli/drill/probe.ts'
-import { brokenPromises } from '../../../../cli/drill/run-drill.ts'
+import { allowedLosses, brokenPromises } from '../../../../cli/drill/run-drill.ts'
 import type { AgentConfig } from '../../../../agent/control/config/types.ts'
 import type { ChildState, RelayState, WatchdogState } from '../../../../contracts/handoff.ts'
 
@@ -74,6 +75,11 @@ describe('the judgement of a drill', () => {
   it('finds a promise broken by too many losses, by a refused connection, and by having measured nothing', () => {
     const seen = { calls: 10, errors: 0, perSecond: 1, p50Ms: 1, p99Ms: 1, tiers: {}, versions: {}, reasons: {} }
     expect(brokenPromises({ maxLost: 2 }, seen)).to.deep.equal([])
+    expect(
+      [0, 1, 5].map((inFlight) => allowedLosses({ maxLost: 2 }, inFlight)),
+      'of a kill',
+    ).to.deep.equal([2, 2, 6])
+    expect(allowedLosses({ maxLost: 0 }, 5), 'of what kills nobody that carries traffic').to.equal(0)
     expect(brokenPromises({ maxLost: 2 }, { ...seen, errors: 3 })).to.deep.equal(['3 probe calls lost, allowed 2'])
     expect(brokenPromises({ maxLost: 2 }, { ...seen, errors: 1, reasons: { ECONNREFUSED: 1 } })).to.deep.equal([
       '1 connections refused, allowed none',
@@ -82,7 +88,14 @@ describe('the judgement of a drill', () => {
   })
 
   it('is not begun on a host that could not bear it', () => {
-    const config = { role: 'agent', outbound: { http: { host: '127.0.0.1', port: 1 } } } as unknown as AgentConfig
+    const registries = [{ name: 'main', type: 'nacos', register: 'v2' }]
+    const config = {
+      role: 'agent',
+      outbound: { http: { host: '127.0.0.1', port: 1 } },
+      registries,
+    } as unknown as AgentConfig
+    const files = { ...config, registries: [{ name: 'f', type: 'file' }] } as unknown as AgentConfig
+    expect(reasonNotTo(drill('kill-agent'), files, whole)).to.include('no registry takes registrations')
     const kill = drill('kill-agent')
     expect(reasonNotTo(kill, config, whole)).to.equal(undefined)
     expect(reasonNotTo(kill, config, state([child('control', 10)]))).to.include('not whole')

@@ -1,15 +1,11 @@
 import { expect } from 'chai'
-import { type DrillReport, drillMarkdown } from '../../../../cli/drill/report.ts'
+import { drillMarkdown } from '../../../../cli/drill/report.ts'
+import { reportOf } from '../../../support/drill-report.ts'
 
-const report: DrillReport = {
-  drill: 'kill-agent',
-  host: 'alpha',
-  startedAt: '2026-01-01T00:00:00.000Z',
-  promise: 'no connection refused',
+const report = reportOf({
   verdict: 'broken',
   problems: ['3 probe calls lost, allowed 2'],
   recoveryMs: undefined,
-  maxLost: 2,
   probe: {
     calls: 100,
     errors: 3,
@@ -20,7 +16,7 @@ const report: DrillReport = {
     versions: {},
     reasons: { ECONNRESET: 3 },
   },
-}
+})
 
 describe('the report of a drill', () => {
   it('says verdict, losses with their reasons, tiers and recovery', () => {

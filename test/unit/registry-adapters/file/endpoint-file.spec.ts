@@ -83,4 +83,17 @@ describe('endpoint file', () => {
     }
     expect(problemsOf(lines.join('\n'))[0]).to.include('alias')
   })
+
+  it('of JSON that lists too many instances is refused before it is composed', () => {
+    const endpoint = { address: '10.0.0.1', port: 80 }
+    const list = (count: number): string => JSON.stringify({ service: 'a', endpoints: Array(count).fill(endpoint) })
+    const started = performance.now()
+    const read = readEndpointFile('a.json', list(100_000), false)
+    expect(read).to.deep.equal({
+      ok: false,
+      problems: ['a.json:1: endpoints: too big: expected array to have <=10000 items'],
+    })
+    // composing it takes ten times as long
+    expect(performance.now() - started).to.be.lessThan(2500)
+  })
 })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
@@ -26,16 +26,23 @@ describe('file adapter', () => {
     await rm(directory, { recursive: true, force: true })
   })
 
+  /** In one step: nobody finds it empty. */
+  async function put(text: string): Promise<void> {
+    const made = join(directory, 'orders.new')
+    await writeFile(made, text)
+    await rename(made, join(directory, 'orders.yaml'))
+  }
+
   it('keeps the last good content of a file that breaks, says where, once, and takes it when it is good again', async () => {
-    await writeFile(join(directory, 'orders.yaml'), good)
+    await put(good)
     adapter.start()
     const listener = recordingListener()
     adapter.subscribe(orders, listener)
     await listener.untilIds(['10.0.0.1:80'])
-    await writeFile(join(directory, 'orders.yaml'), 'service: orders\nendpoints:\n  - { address: nowhere, port: 80 }\n')
+    await put('service: orders\nendpoints:\n  - { address: nowhere, port: 80 }\n')
     await eventually(() => adapter.status().problem !== undefined, 'a problem in the status')
     expect(adapter.status().problem?.message).to.include('orders.yaml:3: endpoints[0].address')
-    await writeFile(join(directory, 'orders.yaml'), good.replace('10.0.0.1', '10.0.0.22'))
+    await put(good.replace('10.0.0.1', '10.0.0.22'))
     await listener.untilIds(['10.0.0.22:80'])
     expect(adapter.status().problem).to.equal(undefined)
     expect(listener.sets.map((set) => set.endpoints.length)).to.deep.equal([1, 1])

@@ -22,13 +22,14 @@ describe('records of ZooKeeper', () => {
     it(`refuse a length of ${length} with four bytes left`, () => {
       const frame = new RecordWriter().int(length).int(0).frame()
       expect(() => new RecordReader(frame, 4).bytes()).to.throw(RangeError)
-      expect(() => new RecordReader(frame, 4).texts()).to.throw(RangeError)
+      expect(() => new RecordReader(frame, 4).texts(10)).to.throw(RangeError)
     })
 
   it('that end too early are refused, at every byte', () => {
     const whole = new RecordWriter().int(2).text('ab').text('c').frame().subarray(4)
     for (let end = 0; end < whole.length; end++)
-      expect(() => new RecordReader(whole.subarray(0, end)).texts(), `${end} bytes`).to.throw(RangeError)
-    expect(new RecordReader(whole).texts()).to.deep.equal(['ab', 'c'])
+      expect(() => new RecordReader(whole.subarray(0, end)).texts(10), `${end} bytes`).to.throw(RangeError)
+    expect(new RecordReader(whole).texts(10)).to.deep.equal(['ab', 'c'])
+    expect(new RecordReader(whole).texts(1)).to.deep.equal(['ab'])
   })
 })

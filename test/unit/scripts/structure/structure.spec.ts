@@ -1,14 +1,18 @@
 import { expect } from 'chai'
 import { join } from 'node:path'
+import { complaints } from '../../../../scripts/structure/bounds.ts'
 import { cyclesOf } from '../../../../scripts/structure/cycles.ts'
-import { drawn, graphText } from '../../../../scripts/structure/drawing.ts'
+import { graphText } from '../../../../scripts/structure/drawing.ts'
+import { drawn } from '../../../../scripts/graphviz.ts'
 import { arrowsOf, foldersOf, percentile } from '../../../../scripts/structure/folders.ts'
 import { importsOf, readSources, type SourceFile } from '../../../../scripts/structure/imports.ts'
 import { productFolders } from '../../../../scripts/structure/parts.ts'
+import { repeatsOf } from '../../../../scripts/structure/repeats.ts'
 
 const file = (path: string, ...imports: string[]): SourceFile => ({
   path,
   lines: 10,
+  text: '',
   imports: imports.map((one) => ({ path: one, isType: false })),
 })
 
@@ -50,9 +54,9 @@ const lazy = async () => (await import('./lazy.ts')).lazy
 
   it('counts arrows between folders, and draws them', async () => {
     const files: SourceFile[] = [
-      { path: 'agent/worker/a.ts', lines: 4, imports: [{ path: 'contracts/c.ts', isType: true }] },
-      { path: 'agent/worker/b.ts', lines: 8, imports: [{ path: 'agent/worker/a.ts', isType: false }] },
-      { path: 'contracts/c.ts', lines: 6, imports: [] },
+      { path: 'agent/worker/a.ts', lines: 4, text: '', imports: [{ path: 'contracts/c.ts', isType: true }] },
+      { path: 'agent/worker/b.ts', lines: 8, text: '', imports: [{ path: 'agent/worker/a.ts', isType: false }] },
+      { path: 'contracts/c.ts', lines: 6, text: '', imports: [] },
     ]
     expect(arrowsOf(files)).to.deep.equal([{ from: 'agent/worker', to: 'contracts', imports: 1, types: 1 }])
     expect(foldersOf(files)[0]).to.deep.include({ path: 'agent/worker', files: 2, lines: 12 })
@@ -70,17 +74,57 @@ const lazy = async () => (await import('./lazy.ts')).lazy
     if (picture !== undefined) expect(picture).to.match(/<svg[\s\S]*2 files, 12 lines/)
   })
 
+  it('finds runs of lines that stand in two files, whatever imports, comments and types are between', () => {
+    const run = ['a(1)', 'if (b) {', '  c()', '}', 'd()', 'e()', 'return f']
+    const texts = [
+      { path: 'x.ts', text: `import {\n  g,\n} from './g.ts'\n// one\n${run.join('\n')}\nonly.here()` },
+      { path: 'y.ts', text: `${run.map((line) => `  ${line}\n\n  // two`).join('\n')}` },
+      { path: 'z.ts', text: run.slice(0, 4).join('\n') },
+      { path: 'w.ts', text: `${run.join('\n')}\n${run.join('\n')}` },
+    ]
+    expect(repeatsOf(texts.slice(0, 3), 6)).to.deep.equal([
+      { places: ['x.ts:5', 'y.ts:1'], files: ['x.ts', 'y.ts'], lines: 6 },
+    ])
+    expect(repeatsOf([texts[3]!], 6)).to.deep.equal([])
+    const types = ['readonly a: string', 'b: number,', 'readonly c?: Map<string, X>', 'd: X | Y', 'e: z', 'f: g'].join(
+      '\n',
+    )
+    expect(
+      repeatsOf(
+        [
+          { path: 'x.ts', text: types },
+          { path: 'y.ts', text: types },
+        ],
+        6,
+      ),
+    ).to.deep.equal([])
+  })
+
+  it('complains of each bound by name', () => {
+    const long = { ...file('long.ts'), lines: 501 }
+    expect(complaints([long])).to.deep.equal([
+      'too long: long.ts has 501 lines, allowed 500',
+      'the median file has 501 lines, allowed 90',
+      'a tenth of all files has 501 lines and more, allowed 260',
+    ])
+    expect(complaints([file('a.ts', 'a.ts')])).to.deep.equal(['cycle of 1 files, for example a.ts -> a.ts'])
+    expect(complaints([file('a.ts')])).to.deep.equal([])
+    const text = (count: number): string => Array.from({ length: count }, (_, at) => `f(${at})`).join('\n')
+    const pair = (one: string, other: string, count: number): string[] =>
+      complaints([one, other].map((path) => ({ ...file(path), text: text(count) })))
+    expect(pair('agent/worker/a.ts', 'watchdog/b.ts', 5)).to.deep.equal([])
+    expect(pair('agent/worker/a.ts', 'watchdog/b.ts', 6)).to.deep.equal([
+      '6 lines stand twice: agent/worker/a.ts:1 and watchdog/b.ts:1',
+    ])
+    expect(pair('agent/worker/a.ts', 'agent/worker/b.ts', 11)).to.deep.equal([])
+    expect(pair('agent/worker/a.ts', 'agent/worker/b.ts', 12)).to.have.length(1)
+  })
+
   describe('of what a release is made of', () => {
     const files = readSources(join(import.meta.dirname, '../../../..'), productFolders)
 
-    it('has no file over 500 lines', () => {
-      const long = files.filter(({ lines }) => lines > 500)
-      expect(long.map(({ path }) => path)).to.deep.equal([])
-    })
-
-    it('has no cycle of imports, types included', () => {
-      const cycles = cyclesOf(files)
-      expect(cycles.map(({ way }) => way.join(' -> '))).to.deep.equal([])
+    it('keeps its bounds: sizes, no cycle of imports, types included, nothing that stands twice', () => {
+      expect(complaints(files)).to.deep.equal([])
     })
 
     it('lets only kinds and composition roots know adapters, however they are imported', () => {
@@ -88,8 +132,12 @@ const lazy = async () => (await import('./lazy.ts')).lazy
         'registry-adapters/',
         'agent/control/kinds/',
         'agent/control/host/nacos-face/',
-        'agent/control/main.ts',
+        'agent/control/host/sofa-face/',
+        'agent/control/run.ts',
         'cli/demo/world.ts',
+        'global-mesh-center/store/',
+        'global-mesh-center/xds/',
+        'sdk/sources/nacos-source.ts',
       ]
       const knowing = files.filter(
         ({ path, imports }) =>

@@ -54,6 +54,15 @@ describe('held sockets', () => {
     expect({ closed, dropped, size: held.size }).to.deep.equal({ closed: [10], dropped: ['a'], size: 0 })
   })
 
+  it('stay when somebody gives up another address of the same shard', () => {
+    const { held, closed } = holder()
+    held.keep(shardOf('a', 0, 81), 11)
+    held.drop(shardOf('a', 0, 80))
+    expect({ closed, size: held.size }).to.deep.equal({ closed: [], size: 1 })
+    held.drop(shardOf('a', 0, 81))
+    expect(closed).to.deep.equal([11])
+  })
+
   it('above the bound are refused and closed', () => {
     const { held, closed } = holder()
     for (let shard = 0; shard < maxHeldShards; shard++) held.keep(shardOf('a', shard), shard)

@@ -6,6 +6,7 @@ import type { RelayTargets } from '../../../../contracts/relay-targets.ts'
 import { AddressHealth } from '../../../../watchdog/relay/relay-addresses.ts'
 import { CenterWatch } from '../../../../watchdog/relay/center-watch.ts'
 import { Waiting } from '../../../../watchdog/relay/waiting.ts'
+import { eventually } from '../../../support/worker/eventually.ts'
 
 describe('the watch over centers', function () {
   this.timeout(10_000)
@@ -43,6 +44,7 @@ describe('the watch over centers', function () {
         health,
         targets: () => targets,
         introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
+        tls: { options: undefined, problem: undefined },
         now: () => performance.now(),
         onChange: (key, isAnswering) => resolve({ health, isAnswering, key }),
       })
@@ -61,6 +63,30 @@ describe('the watch over centers', function () {
     isSilent = false
     while (health.isSilent(key)) await new Promise((resolve) => setTimeout(resolve, 20))
     expect(health.isUsable(key, performance.now())).to.equal(true)
+  })
+
+  it('counts all as silent while a drill has cut them off, and asks them again afterwards', async () => {
+    const port = await center((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'))
+    const health = new AddressHealth()
+    const targets = { host: 'a', centers: [`127.0.0.1:${port}`] } as unknown as RelayTargets
+    const changes: boolean[] = []
+    watch = new CenterWatch({
+      tls: { options: undefined, problem: undefined },
+      health,
+      targets: () => targets,
+      introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
+      now: () => performance.now(),
+      onChange: (_key, isAnswering) => changes.push(isAnswering),
+    })
+    watch.watch(false)
+    watch.cut(300)
+    expect(changes).to.deep.equal([false])
+    await eventually(() => changes.length >= 2)
+    expect(changes).to.deep.equal([false, true])
+    watch.cut(60_000)
+    watch.cut(0)
+    await eventually(() => changes.length >= 4)
+    expect(changes).to.deep.equal([false, true, false, true])
   })
 
   it('marks one whose answer is not HTTP', async () => {

@@ -1,11 +1,13 @@
 import { expect } from 'chai'
-import type { WorkerLoad } from '../../../../contracts/handoff.ts'
+import type { WatchdogToChild, WorkerLoad } from '../../../../contracts/handoff.ts'
 import type { Child } from '../../../../watchdog/supervise/child.ts'
 import type { Generation } from '../../../../watchdog/supervise/generation.ts'
 import { Liveness } from '../../../../watchdog/supervise/liveness.ts'
 
 const pong = (id: number, active?: number) =>
   ({ type: 'pong', id, lagMs: 0, connections: 0, ...(active !== undefined && { active }) }) as const
+
+type Ping = Extract<WatchdogToChild, { type: 'ping' }>
 
 interface Seen {
   readonly suspects: number[]
@@ -24,6 +26,7 @@ function setUp(options: { rssBytes?: number } = {}): {
   const sent: number[] = []
   const child = {
     role: 'worker',
+    name: 'worker 3',
     index: 3,
     isReady: true,
     isServing: true,
@@ -43,6 +46,8 @@ function setUp(options: { rssBytes?: number } = {}): {
     maxChildBytes: 100,
     now: () => now,
     generations: () => [generation],
+    canary: () => undefined,
+    onSignals: () => {},
     onSuspect: (_generation, one) => seen.suspects.push(one.index),
     onAnswerAgain: (_generation, one) => seen.recovered.push(one.index),
     onHang: (_one, problem) => seen.hangs.push(problem),
@@ -109,6 +114,8 @@ describe('liveness', () => {
 
   it('tells each serving worker how busy all of them are, once there are some that said so', () => {
     let now = 0
+    const canaries: unknown[] = []
+    let tried: { worker: Child; number: number } | undefined
     const sent = new Map<number, (readonly WorkerLoad[] | undefined)[]>()
     const childOf = (role: string, index: number) => {
       const pings: (readonly WorkerLoad[] | undefined)[] = []
@@ -120,7 +127,10 @@ describe('liveness', () => {
         isServing: true,
         pingId: 0,
         stream: {},
-        send: ({ workers }: { workers?: readonly WorkerLoad[] }) => pings.push(workers),
+        send: ({ canary, wantsSignals, workers }: Ping) => {
+          pings.push(workers)
+          if (wantsSignals === true) canaries.push([index, canary])
+        },
         rssBytes: 0,
         measure: () => {},
       } as unknown as Child
@@ -128,11 +138,14 @@ describe('liveness', () => {
     const [control, first, second] = [childOf('control', 0), childOf('worker', 0), childOf('worker', 1)]
     const generation = { phase: 'serving', number: 1, living: [control, first, second] } as unknown as Generation
     const nothing = () => {}
+    const heard: number[] = []
     const liveness = new Liveness({
       options: { periodMs: 1500, suspectMs: 1000, deadMs: 40_000 },
       maxChildBytes: 100,
       now: () => now,
       generations: () => [generation],
+      canary: () => tried,
+      onSignals: (child) => heard.push(child.index),
       onSuspect: nothing,
       onAnswerAgain: nothing,
       onHang: nothing,
@@ -161,5 +174,11 @@ describe('liveness', () => {
     expect(sent.get(0)!.at(-1), 'one that does not answer is left out, and one alone has nothing to compare').to.equal(
       undefined,
     )
+    tried = { worker: Object.assign(childOf('worker', 5), { active: 2 }), number: 2 }
+    round([8, undefined])
+    expect(canaries, 'signals are asked of workers, and the canary is told').to.deep.equal([
+      [0, { index: 5, active: 2, generation: 2 }],
+    ])
+    expect(heard).to.deep.equal([0])
   })
 })

@@ -9,13 +9,17 @@ import type { StatSeries, WorkerQuestion } from '../../../../../contracts/contro
 import { AdminPorts, type AdminPortsDeps } from '../../../../../agent/control/admin/admin-ports.ts'
 import { ListenerDrain } from '../../../../../agent/control/admin/listener-drain.ts'
 import { adminPages } from '../../../../../agent/control/admin/pages.ts'
+import { stateFiles } from '../../../../../contracts/run-directory.ts'
+import { maxUnknownPerCaller } from '../../../../../agent/control/core/snapshot/names.ts'
 import { AdminServer } from '../../../../../agent/control/admin/server.ts'
 import { StatsMerger } from '../../../../../agent/control/admin/stats.ts'
 import type { AdminContext } from '../../../../../agent/control/admin/context.ts'
-import { cuttable } from '../../../../../agent/control/core/registries/cuttable.ts'
+import { RunningFault } from '../../../../../agent/control/admin/running-fault.ts'
+import { faultyRegistry } from '../../../../../agent/control/core/registries/faulty-registry.ts'
 import { openBench, type Bench } from '../support/control-bench.ts'
 import { endpoint, fakeRegistry, recordingLog } from '../support/fake-registry.ts'
-import type { FakeWorker } from '../support/fake-worker.ts'
+import { manualClock } from '../../../../support/manual-clock.ts'
+import type { FakeWorker } from '../../../../support/control/fake-worker.ts'
 
 interface Reply {
   status: number
@@ -67,11 +71,14 @@ describe('the admin interface', () => {
   let caller: number | undefined
   const callers = { uidOf: () => caller }
   let hasQuit = false
+  let stepMs = 0
+  let faultClock = manualClock()
   const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 
   beforeEach(async () => {
+    faultClock = manualClock()
     const registry = fakeRegistry('main')
-    const cut = cuttable(registry, () => 0)
+    const cut = faultyRegistry(registry, faultClock)
     bench = await openBench({ outbound: { services: [{ service: 'orders' }] } }, { adapters: [cut] })
     hasQuit = false
     caller = process.getuid!()
@@ -79,18 +86,34 @@ describe('the admin interface', () => {
       control: bench.control,
       metrics: bench.control.deps.metrics,
       stats: new StatsMerger(),
-      registries: [cut],
+      fault: new RunningFault({
+        registries: [cut],
+        state: bench.control.state,
+        stepped: { setStep: (ms) => void (stepMs = ms) },
+        clock: faultClock,
+        log: recordingLog(),
+        metrics: bench.control.deps.metrics,
+      }),
       watchdog: () => undefined,
       version: '1.2.3',
+      reportedTraffic: () => [],
+      morePages: [],
+      socketApis: [],
       startedAt: 0,
       faults: () => [],
+      collectors: () => [],
       logLevel: { get: () => level, set: (wanted) => void (level = wanted) },
       drainSwitch: { isFailed: false },
       drain: new ListenerDrain(bench.control.core.publisher, join(bench.folder, 'drained')),
       quit: () => void (hasQuit = true),
     }
     registry.say(orders, [endpoint('10.0.0.9:80')])
-    server = new AdminServer(adminPages(context), { log: recordingLog(), metrics: context.metrics, callers })
+    server = new AdminServer(adminPages(context), {
+      log: recordingLog(),
+      metrics: context.metrics,
+      callers,
+      socketApis: [],
+    })
     port = await server.listen('admin', { host: '127.0.0.1', port: 0 })
     metricsPort = await server.listen('metrics', { host: '127.0.0.1', port: 0 })
   })
@@ -187,6 +210,24 @@ describe('the admin interface', () => {
     }
   })
 
+  it('looks up so many names that nobody knows for one user, and goes on for others and its own', async () => {
+    const { names } = bench.control.core
+    const ask = async (prefix: string, count: number): Promise<void> => {
+      for (let at = 0; at < count; at += 100)
+        await get(`/discovery?${Array.from({ length: 100 }, (_, i) => `service=${prefix}${at + i}`).join('&')}`)
+    }
+    const own = names.size
+    caller = 4_000_000
+    await ask('invented', 500)
+    expect(names.size - own).to.equal(maxUnknownPerCaller)
+    caller = 4_000_001
+    await ask('other', 100)
+    expect(names.size - own).to.equal(maxUnknownPerCaller + 100)
+    caller = process.getuid!()
+    await ask('own', 300)
+    expect(names.size - own).to.equal(maxUnknownPerCaller + 400)
+  })
+
   it('is not ready while listeners are drained, tells workers that come later too, and takes a drain back', async () => {
     const asked: WorkerQuestion[] = []
     const noting = (question: WorkerQuestion): unknown => asked.push(question)
@@ -254,6 +295,71 @@ describe('the admin interface', () => {
     expect(stolen.text).to.contain('user 4242 stands for public/DEFAULT_GROUP@@shop already')
   })
 
+  it('gives a service that it is told of a localhost port, and refuses by name what it cannot', async () => {
+    const made = await post('/outbound', { service: 'stock', ttl: '2h' })
+    expect(made.status, made.text).to.equal(201)
+    const {
+      address,
+      port: given,
+      until: end,
+    } = JSON.parse(made.text) as { address: string; port: number; until: string }
+    expect([address, end === null]).to.deep.equal(['127.0.0.1', false])
+    const listeners = [...bench.control.core.store.allListeners()]
+    expect(listeners.some((one) => one.kind === 'service' && one.port === given)).to.equal(true)
+    for (const [body, status, reason] of [
+      [{ service: 'orders' }, 409, 'outbound.services'],
+      [{ service: 'more', port: given }, 409, 'already the port of public/DEFAULT_GROUP@@stock'],
+      [{ service: 'more', ttl: 'soon' }, 400, 'ttl'],
+      [{ service: 'more', protocol: 'http9' }, 400, 'protocol'],
+      [{ service: '' }, 400, 'service'],
+      [{ service: 'more', prot: 'tcp' }, 400, 'prot'],
+    ] as const) {
+      const reply = await post('/outbound', body)
+      expect([reply.status, reply.text.includes(reason)], reply.text).to.deep.equal([status, true])
+    }
+    expect(JSON.parse((await get('/outbound')).text)).to.have.nested.property('services.length', 1)
+    const remove = () => call({ port }, 'DELETE', '/outbound?service=stock', {})
+    expect((await remove()).status).to.equal(200)
+    expect((await remove()).status).to.equal(404)
+    expect([...bench.control.core.store.allListeners()].some((one) => one.port === given)).to.equal(false)
+  })
+
+  for (const [path, file, more] of [
+    ['/outbound', stateFiles.toldServices, {}],
+    ['/applications', stateFiles.registrations, { port: 8080, check: { off: true } }],
+  ] as const)
+    it(`answers about what it is told at ${path} when that is on disk, however soon one thing follows another`, async () => {
+      bench.control.setLeading(true)
+      const onDisk = (): number => (bench.control.state.read(file, 1) as object[]).length
+      for (const [index, service] of ['stock', 'carts', 'users', 'mails'].entries()) {
+        expect((await post(path, { service, ...more })).status).to.equal(201)
+        expect(onDisk()).to.equal(index + 1)
+      }
+      expect((await call({ port }, 'DELETE', `${path}?service=stock&port=8080`, {})).status).to.equal(200)
+      expect(onDisk()).to.equal(3)
+    })
+
+  it('keeps no localhost port that another process has, and says who has it', async () => {
+    const first = await worker()
+    const inUse = (port: number) => ({ code: 'E_LISTEN_IN_USE', message: `127.0.0.1:${port}: taken by pid 7` })
+    const listener = 'outbound public/DEFAULT_GROUP@@stock'
+    first.problems = [{ listener, ...inUse(20_900) }]
+    const refused = await post('/outbound', { service: 'stock', port: 20_900 })
+    expect([refused.status, refused.text.trim()]).to.deep.equal([
+      409,
+      'E_LISTEN_IN_USE  127.0.0.1:20900: taken by pid 7',
+    ])
+    expect(JSON.parse((await get('/outbound')).text)).to.deep.equal({ services: [] })
+    first.problems = []
+    expect((await post('/outbound', { service: 'stock', port: 20_901 })).status).to.equal(201)
+    first.problems = [{ listener, ...inUse(20_900) }]
+    expect((await post('/outbound', { service: 'stock', port: 20_900 })).status).to.equal(409)
+    expect(JSON.parse((await get('/outbound')).text)).to.have.nested.property('services[0].port', 20_901)
+    await first.until(() => bench.control.host.readiness.isTried(listener), 'the port from before')
+    const { services } = JSON.parse((await get('/outbound')).text) as { services: { problem?: string }[] }
+    expect(services[0]!.problem, 'lost meanwhile').to.contain('taken by pid 7')
+  })
+
   it('closes the longest idle connection of a caller that opens too many, and waits 3 s for a head', async function () {
     this.timeout(10_000)
     caller = 4242
@@ -276,7 +382,12 @@ describe('the admin interface', () => {
     await server.listenSocket(path)
     const inode = statSync(path).ino
     expect(statSync(path).mode & 0o777).to.equal(0o600)
-    const successor = new AdminServer(adminPages(context), { log: recordingLog(), metrics: context.metrics, callers })
+    const successor = new AdminServer(adminPages(context), {
+      log: recordingLog(),
+      metrics: context.metrics,
+      callers,
+      socketApis: [],
+    })
     await successor.listenSocket(path)
     expect(statSync(path).ino).to.not.equal(inode)
     await server.close()
@@ -291,14 +402,14 @@ describe('the admin interface', () => {
     const path = quiet.control.config.admin.socket
     const { clock } = quiet.control.deps
     const deps = { clock, log: recordingLog(), callers } as unknown as AdminPortsDeps
-    const face = new AdminPorts({ ...context, control: quiet.control }, deps)
+    const ports = new AdminPorts({ ...context, control: quiet.control }, deps)
     try {
-      await face.open(true)
+      await ports.open(true)
       const { ino } = statSync(path)
-      await face.retire()
+      await ports.retire()
       expect(statSync(path, { throwIfNoEntry: false })?.ino, 'not removed').to.equal(ino)
       await server.listenSocket(path)
-      await face.close()
+      await ports.close()
       expect((await call({ socketPath: path }, 'GET', '/help', { host: 'anything' })).status).to.equal(200)
     } finally {
       await quiet.close()
@@ -329,7 +440,9 @@ describe('the admin interface', () => {
     expect(Object.keys(listeners)).to.include('outbound public/DEFAULT_GROUP@@orders')
     const services = await json('/config_dump?resource=services')
     expect(Object.keys(services)).to.include('public/DEFAULT_GROUP@@orders')
-    expect(await json('/config_dump?resource=everything')).to.have.property('error')
+    const other = await get('/config_dump?resource=everything')
+    expect(other.status).to.equal(400)
+    expect(other.text).to.include('allowed configuration, snapshot')
   })
 
   it('shows what may be secret to root and its own user only, and only when asked', async () => {
@@ -451,12 +564,48 @@ describe('the admin interface', () => {
   })
 
   it('cuts the registries off for a drill, and back', async () => {
-    expect((await post('/drill', { cutRegistryMs: 5000 })).status).to.equal(200)
+    expect((await post('/drill', { fault: 'cut-registry', forMs: 5000 })).status).to.equal(200)
     expect(JSON.parse((await get('/ready?format=json')).text))
       .to.have.nested.property('problems[0]')
       .that.contains('cut off by a drill')
-    expect((await post('/drill', { cutRegistryMs: 0 })).status).to.equal(200)
-    expect((await post('/drill', { cutRegistryMs: 'long' })).status).to.equal(400)
+    expect((await post('/drill', { fault: 'none' })).status).to.equal(200)
+    expect((await get('/ready?format=json')).text).to.not.contain('cut off by a drill')
+  })
+
+  it('ends a fault by itself, and a second one replaces the first', async () => {
+    const isSaid = async (text: string): Promise<boolean> => (await get('/ready?format=json')).text.includes(text)
+    await post('/drill', { fault: 'deny-registry', forMs: 5000 })
+    expect(await isSaid('E_REGISTRY_DENIED')).to.equal(true)
+    await post('/drill', { fault: 'clock-step', forMs: 5000, byMs: -1000 })
+    expect(stepMs).to.equal(-1000)
+    expect(await isSaid('E_REGISTRY_DENIED')).to.equal(false)
+    expect((await get('/metrics')).text).to.match(/hostmesh_drill_fault\{.*fault="clock-step".*\} 1/)
+    faultClock.advance(5000)
+    expect(stepMs).to.equal(0)
+    expect((await get('/metrics')).text).to.match(/hostmesh_drill_fault\{.*fault="clock-step".*\} 0/)
+  })
+
+  it('plays a full disk: what cannot be written is a problem, and is written afterwards', async () => {
+    bench.control.state.setEnabled(true)
+    await post('/drill', { fault: 'full-disk', forMs: 5000 })
+    const problems = async (): Promise<string> => (await get('/ready?format=json')).text
+    await until(2000, () => bench.control.state.problems().length > 0)
+    expect(await problems()).to.contain('a drill plays a full disk')
+    await post('/drill', { fault: 'none' })
+    await until(2000, () => bench.control.state.problems().length === 0)
+  })
+
+  it('refuses a fault that it does not know, too long, or without the amount that it needs', async () => {
+    for (const body of [
+      { fault: 'meteor', forMs: 1000 },
+      { fault: 'cut-registry' },
+      { fault: 'cut-registry', forMs: 600_001 },
+      { fault: 'slow-registry', forMs: 1000 },
+      { fault: 'clock-step', forMs: 1000, byMs: 1e15 },
+      [],
+      'cut',
+    ])
+      expect((await post('/drill', body)).status, JSON.stringify(body)).to.equal(400)
   })
 
   it('names who is in the way when its port is taken', async () => {
@@ -483,5 +632,63 @@ describe('the admin interface', () => {
     // the connection may be closed before everything was sent
     if (reply !== undefined) expect(reply.status).to.equal(400)
     expect((await get('/help')).status).to.equal(200)
+  })
+
+  it('serves the console to everybody, its data to pages of its own, and changes nothing for them', async () => {
+    const page = await get('/console/', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' })
+    expect(page.status).to.equal(200)
+    expect(page.headers['content-security-policy'])
+      .to.include("default-src 'none'")
+      .and.to.include("script-src 'self';")
+    expect(page.text).not.to.match(/<script(?![^>]*\bsrc=)/)
+    for (const file of ['main.js', 'words.ts', 'vendor/preact.js', 'vendor/hooks.js', 'vendor/uplot.css'])
+      expect((await get(`/console/${file}`)).status, file).to.equal(200)
+    for (const file of ['../package.json', '..%2fpackage.json', 'tsconfig.json', 'nothing.js', 'vendor/toString'])
+      expect((await get(`/console/${file}`)).status, file).to.equal(404)
+    expect((await post('/console/main.js', {})).status).to.equal(405)
+    const own = { host: `127.0.0.1:${port}`, 'sec-fetch-site': 'same-origin' }
+    const about = await get('/console/data/about', own)
+    expect(JSON.parse(about.text)).to.deep.include({ role: 'agent', host: 'host-1', kinds: [] })
+    expect((await get('/console/data/about', { ...own, 'sec-fetch-site': 'same-site' })).status).to.equal(403)
+    expect((await get('/console/data/about', { ...own, host: 'rebound.example.com' })).status).to.equal(403)
+    const change = { ...own, 'content-type': 'application/json' }
+    expect((await call({ port }, 'POST', '/console/data/reload', change, '{}')).status).to.equal(403)
+    expect((await call({ port }, 'POST', '/reload', change, '{}')).status).to.equal(403)
+  })
+
+  it('answers a file that the browser has already by its mark, and packs what it sends', async () => {
+    const first = await get('/console/style.css')
+    const again = await get('/console/style.css', { 'if-none-match': String(first.headers.etag) })
+    expect([again.status, again.text]).to.deep.equal([304, ''])
+    const packed = await get('/console/style.css', { 'accept-encoding': 'gzip, br' })
+    expect(packed.headers).to.include({ 'content-encoding': 'gzip', vary: 'accept-encoding' })
+    expect(Number(packed.headers['content-length'])).to.be.below(first.text.length / 2)
+  })
+
+  it('shows the events since a time, of some kinds, and refuses what is no time or kind', async () => {
+    bench.control.setLeading(true)
+    bench.control.timeline.add({ kind: 'drill', about: 'kill-worker', what: 'began', message: 'x' })
+    const kinds = async (query: string): Promise<string[]> => {
+      const { events } = JSON.parse((await get(`/events?format=json${query}`)).text) as { events: { kind: string }[] }
+      return events.map(({ kind }) => kind)
+    }
+    expect(await kinds('&kind=drill')).to.deep.equal(['drill'])
+    expect(await kinds('&kind=tier')).to.deep.equal([])
+    expect(await kinds('&kind=drill&since=2100-01-01T00:00Z')).to.deep.equal([])
+    expect((await get('/events')).text).to.include('kill-worker')
+    for (const query of ['kind=weather', 'since=yesterday', 'after=-1', 'limit=0', 'after=1e3'])
+      expect((await get(`/events?${query}`)).status, query).to.equal(400)
+  })
+
+  it('lets a drill tell the timeline, and nothing that is none', async () => {
+    bench.control.setLeading(true)
+    expect((await post('/drill', { drill: 'kill-worker', phase: 'began' })).status).to.equal(200)
+    expect(bench.control.timeline.query().events.at(-1)).to.include({
+      kind: 'drill',
+      about: 'kill-worker',
+      what: 'began',
+    })
+    for (const body of [{ drill: 'kill-worker', phase: 'won' }, { drill: '<b>', phase: 'began' }, { drill: 7 }])
+      expect((await post('/drill', body)).status, JSON.stringify(body)).to.equal(400)
   })
 })

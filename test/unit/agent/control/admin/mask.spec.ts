@@ -67,4 +67,24 @@ describe('masking', () => {
       metadata: { owner: '[masked]', version: 'v1', 'hostmesh.app-port': '80' },
     })
   })
+
+  it('hides what an external authorizer is told besides, and the values of headers that policies ask for', () => {
+    const policies = [
+      {
+        rules: [
+          {
+            when: [
+              { key: 'request.headers[x-gate]', values: ['s1'], notValues: ['s2'] },
+              { key: 'source.ip', values: ['10.0.0.0/8'] },
+            ],
+          },
+        ],
+      },
+    ]
+    const call = { kind: 'http', requestFields: ['cookie'], moreFields: { 'x-gate': 's3' } }
+    const sso = { service: 'sso', includeAdditionalHeadersInCheck: { 'x-gate': 's4' } }
+    const shown = mask({ policies, call, sso })
+    expect(JSON.stringify(shown)).to.not.match(/s[1-4]"/)
+    expect(JSON.stringify(shown)).to.include('10.0.0.0/8').and.include('"x-gate"').and.include('cookie')
+  })
 })

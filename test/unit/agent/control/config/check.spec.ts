@@ -1,7 +1,8 @@
 import { expect } from 'chai'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { agentKind } from '../../../../../agent/control/config/agent-kind.ts'
 import { checkConfig, formatProblem, type CheckResult } from '../../../../../agent/control/config/check.ts'
 
 const machine = { hostName: 'host-1', defaultAddress: '10.0.0.5', processors: 2 }
@@ -18,7 +19,7 @@ describe('the configuration check', () => {
   function check(agentYaml: string, files: Record<string, string> = {}): CheckResult {
     writeFileSync(join(folder, 'agent.yaml'), agentYaml)
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
-    return checkConfig(join(folder, 'agent.yaml'), { machine, kernelPorts })
+    return checkConfig(join(folder, 'agent.yaml'), agentKind, { machine, kernelPorts })
   }
   const lines = (result: CheckResult): string[] =>
     result.problems.map((problem) => formatProblem(problem).replaceAll(`${folder}/`, ''))
@@ -33,6 +34,27 @@ describe('the configuration check', () => {
     expect(config?.limits.headTimeoutMs).to.equal(10_000)
     expect(config?.workers).to.equal(2)
     expect(config?.servicesDir).to.equal(join(folder, 'services.d'))
+  })
+
+  it('finds what keeps the mesh API of SOFARPC from its callers', () => {
+    const bad = check(`
+sofaFace: { enabled: true, address: 10.0.0.5, registry: mian, port: 15000 }
+registries: [{ name: main, type: nacos, servers: [10.0.0.2:8848] }]
+outbound: { rpc: [{ protocol: dubbo, address: 10.0.0.5:12220 }] }
+`)
+    expect(lines(bad).join('\n'))
+      .to.include('sofaFace.address')
+      .and.include('no loopback address')
+      .and.include('found dubbo there by outbound.rpc, allowed bolt or auto')
+      .and.include('found "mian", allowed main')
+    const taken = check('sofaFace: { enabled: true, port: 15000 }')
+    expect(lines(taken).join('\n')).to.include('127.0.0.1:15000 is taken by')
+    expect(lines(check('sofaFace: { enabled: true }'))).to.deep.equal([])
+    const auto = check(`
+sofaFace: { enabled: true }
+outbound: { rpc: [{ protocol: auto, address: 127.0.0.1:12220 }] }
+`)
+    expect([lines(auto), auto.config?.outbound.rpc.length]).to.deep.equal([[], 1])
   })
 
   it('reads the example of the manual', () => {
@@ -90,6 +112,57 @@ outbound:
     expect(config?.outbound.services.map((one) => one.protocol)).to.deep.equal(['http', 'grpc', 'http2'])
   })
 
+  it('refuses a description of frames that cannot be, with its lines', () => {
+    const example = readFileSync('examples/rpc/mainstay.yaml', 'utf8')
+    expect(check(example).problems).to.deep.equal([])
+    const found = lines(check(example.replace('id: { at: 4, bytes: 8 }', 'id: { at: 3, bytes: 8 }')))
+    expect(found).to.deep.equal(['agent.yaml:15:5  rpcProtocols[0].type: overlaps id'])
+    expect(lines(check(example.replace('name: mainstay', 'name: grpc'))).join()).to.include(
+      'rpcProtocols[0].name: "grpc" is a protocol already',
+    )
+    expect(lines(check(example.replace("'4d53'", '4d5'))).join()).to.include('in quotes, like "4d53"')
+    expect(lines(check(example.replace('protocol: mainstay', 'protocol: mainstai'))).join()).to.include(
+      'found "mainstai", allowed bolt, dubbo, thrift, auto, mainstay (nearest: mainstay)',
+    )
+    expect(lines(check(example, { 'services.d/a.yaml': 'service: a\nport: 99\nprotocol: mainstay\n' }))).to.deep.equal(
+      [],
+    )
+    const unknown = check(example, { 'services.d/a.yaml': 'service: a\nport: 99\nprotocol: mainstai\n' })
+    expect(lines(unknown).join()).to.include('a.yaml:3:1  protocol: found "mainstai", allowed http,')
+  })
+
+  it('names what is wrong with unix sockets: paths, modes, users', () => {
+    const sockets = (text: string): string[] => lines(check(`outbound: { sockets: [${text}] }\n`))
+    expect(
+      sockets('{ path: /run/a.sock, protocol: bolt, mode: "0600", user: 0, group: 0, application: cart }'),
+    ).to.deep.equal([])
+    expect(sockets('{ path: a.sock, mode: 0660 }').join()).to.include(
+      'outbound.sockets[0].mode: found 660, allowed an octal file mode from 0000 to 0777, as text',
+    )
+    expect(sockets('{ path: b.sock, protocol: bolts }').join()).to.include(
+      'outbound.sockets[0].protocol: found "bolts", allowed http, bolt, dubbo, thrift, auto (nearest: bolt)',
+    )
+    expect(sockets('{ path: /run/a.sock }, { path: /run/a.sock, user: nobody-here, group: nobody-here }').join('\n'))
+      .to.include('/run/a.sock is taken by outbound.sockets[0].path')
+      .and.to.include('/etc/passwd has no user nobody-here')
+      .and.to.include('/etc/group has no group nobody-here')
+    expect(sockets(`{ path: /${'a'.repeat(107)} }`).join()).to.include('108 bytes, allowed 107')
+  })
+
+  it('knows which protocols there are', () => {
+    expect(lines(check('outbound: { services: [{ service: orders, protocol: htp }] }\n'))).to.deep.equal([
+      'agent.yaml:1:43  outbound.services[0].protocol: found "htp", allowed http, websocket, http2, grpc, tcp, bolt, dubbo, thrift (nearest: http)',
+    ])
+
+    const text = 'outbound: { rpc: [{ protocol: bolts, address: 127.0.0.1:12200 }] }\n'
+    expect(lines(check(text))).to.deep.equal([
+      'agent.yaml:1:21  outbound.rpc[0].protocol: found "bolts", allowed bolt, dubbo, thrift, auto (nearest: bolt)',
+    ])
+    expect(check(text.replace('bolts', 'bolt')).problems).to.deep.equal([])
+    const twice = 'outbound: { http: 127.0.0.1:12200, rpc: [{ protocol: bolt, address: 127.0.0.1:12200 }] }\n'
+    expect(lines(check(twice)).join()).to.include('is taken by outbound.http')
+  })
+
   it('reports every problem at once with file, line, path, found, allowed and the nearest name', () => {
     const result = check(
       `host: { zon: bj-1 }
@@ -98,7 +171,7 @@ registries:
 outbound:
   portRange: 2000
   services:
-    - { service: or ders, protocol: htp }
+    - { service: or ders }
 limits: { headTimeout: 10 }
 workers: many
 `,
@@ -108,22 +181,19 @@ workers: many
     expect(result.config).to.equal(undefined)
     const found = lines(result)
     expect(found).to.include(
-      'agent.yaml:1:9  host.zon: unknown key, allowed name, address, zone, region (nearest: zone)',
+      'agent.yaml:1:9  host.zon: unknown key, allowed name, address, zone, region, labels (nearest: zone)',
     )
     expect(found).to.include(
-      'agent.yaml:3:19  registries[0].type: found "nacoss", allowed nacos, zookeeper, consul, kubernetes, etcd, dns, file (nearest: nacos)',
+      'agent.yaml:3:19  registries[0].type: found "nacoss", allowed nacos, zookeeper, consul, kubernetes, etcd, dns, file, center (nearest: nacos)',
     )
     expect(found).to.include(
       'agent.yaml:5:3  outbound.portRange: found 2000, allowed a range of ports like 20000-20999',
     )
     expect(found).to.include(
-      'agent.yaml:7:27  outbound.services[0].protocol: found "htp", allowed http, websocket, http2, grpc, tcp (nearest: http)',
-    )
-    expect(found).to.include(
       'agent.yaml:8:11  limits.headTimeout: found 10, allowed a time with unit from 100ms to 10m, like 500ms, 30s, 5m',
     )
     expect(found).to.include('agent.yaml:9:1  workers: found "many", allowed auto, or a whole number from 1 to 64')
-    expect(found).to.have.length(7)
+    expect(found).to.have.length(6)
   })
 
   it('reports the files of services.d together with the problems of agent.yaml', () => {
@@ -193,10 +263,26 @@ workers: many
     )
   })
 
+  it("names what of a collector's files cannot hold together", () => {
+    for (const name of ['ca', 'cert', 'key']) writeFileSync(join(folder, name), 'x', { mode: 0o600 })
+    const of = (collector: string): string[] => lines(check(`tracing: { collector: { ${collector} } }\n`))
+    expect(of('url: https://c:1, ca: ca, cert: cert, key: key')).to.deep.equal([])
+    expect(of('url: https://c:1, cert: cert')[0]).to.match(
+      /tracing.collector.cert: found without key, allowed both or none/,
+    )
+    expect(of('url: https://c:1, key: key')[0]).to.match(
+      /tracing.collector.key: found without cert, allowed both or none/,
+    )
+    expect(of('url: http://c:1, ca: ca')[0]).to.match(/collector.ca: found beside http:.*, allowed with https only/)
+    expect(of('url: https://c:1, ca: nothing')[0]).to.match(/collector.ca: nothing cannot be used: it does not exist/)
+    chmodSync(join(folder, 'key'), 0o644)
+    expect(of('url: https://c:1, cert: cert, key: key')[0]).to.match(/warning: tracing.collector.key: .*chmod 600/)
+  })
+
   it('says where YAML breaks, and that a missing file is missing', () => {
     expect(lines(check('host: {\n  zone: a\n'))[0]).to.match(/^agent.yaml:\d+:\d+ {2}broken YAML: /)
     expect(lines(check('host: {}\nhost: {}\n'))[0]).to.match(/^agent.yaml:2:1 {2}broken YAML: .*unique/)
-    const missing = checkConfig(join(folder, 'nothing.yaml'), { machine, kernelPorts })
+    const missing = checkConfig(join(folder, 'nothing.yaml'), agentKind, { machine, kernelPorts })
     expect(missing.problems[0]?.message).to.equal('cannot be read: it does not exist (ENOENT)')
   })
 
@@ -207,34 +293,22 @@ workers: many
     expect(lines(check(`${levels.join('\n')}\n`))[0]).to.contain('broken YAML')
   })
 
-  it('keeps what only a center may have out of an agent, and gives a center its relay', () => {
-    expect(lines(check('relay: { allowedNetworks: [10.0.0.0/8] }\n'))[0]).to.contain('relay: only a center relays')
-    const center = check('role: center\nrelay: { allowedNetworks: [10.0.0.0/8] }\n')
-    expect(center.config?.servicesDir, 'not those of an agent beside it').to.equal(join(folder, 'center-services.d'))
-    expect(center.config?.relay?.address).to.deep.equal({ host: '0.0.0.0', port: 15_443 })
-    expect(center.config?.outbound.http).to.equal('off')
-  })
-
-  it('lets nobody into a center whose networks are not named, and says what a missing secret means', () => {
-    expect(lines(check('role: center\n'))[0]).to.contain('relay.allowedNetworks: missing')
-    expect(lines(check('role: center\nrelay: {}\n'))[0]).to.contain('relay.allowedNetworks')
-    const open = lines(check('role: center\nrelay: { allowedNetworks: [0.0.0.0/0] }\n')).join('\n')
-    expect(open).to.contain('relay.secretFile: missing').and.to.contain('relay.allowedNetworks: lets everybody in')
+  it('keeps what only a center may have out of an agent', () => {
+    expect(lines(check('relay: { allowedNetworks: [10.0.0.0/8] }\n'))[0]).to.contain('relay: unknown key')
+    expect(lines(check('role: center\n'))[0]).to.contain('role: found "center", allowed agent')
   })
 
   it('refuses a secret of the relay that cannot be used, without showing it', () => {
     const file = join(folder, 'relay.secret')
     const found = (section: string): string => lines(check(section)).join('\n')
     const agent = `center: { addresses: [10.0.0.8:15443], secretFile: ${file} }\n`
-    const center = `role: center\nrelay: { allowedNetworks: [10.0.0.0/8], secretFile: ${file} }\n`
     expect(found(agent)).to.contain('center.secretFile')
     writeFileSync(file, 'too-short\n', { mode: 0o600 })
-    for (const one of [agent, center])
-      expect(found(one)).to.contain('a secret of 9 characters').and.to.not.contain('too-short')
+    expect(found(agent)).to.contain('a secret of 9 characters').and.to.not.contain('too-short')
     writeFileSync(file, `${'s'.repeat(40)}\n`)
-    for (const one of [agent, center]) expect(found(one)).to.not.contain('secretFile')
+    expect(found(agent)).to.not.contain('secretFile')
     chmodSync(file, 0o644)
-    for (const one of [agent, center]) expect(found(one)).to.contain('others may read')
+    expect(found(agent)).to.contain('others may read')
   })
 
   it('refuses a secret that the user of the agent may not read, and names that user', function () {

@@ -2,12 +2,22 @@
  * Every setting of `agent.yaml` and of `services.d` has an effect: another value makes another configuration. Settings
  * are found in the schemas, so a new one is tested by being there.
  */
+import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'chai'
+import { parse } from 'yaml'
+import type * as z from 'zod'
+import { agentKind } from '../../../../../agent/control/config/agent-kind.ts'
 import { resolveApplication, resolveConfig } from '../../../../../agent/control/config/resolve.ts'
+import { liveConfig, restartNeeded } from '../../../../../agent/control/config/restart-needed.ts'
+import type { AgentConfig } from '../../../../../agent/control/config/types.ts'
 import { agentFileSchema, applicationFileSchema } from '../../../../../agent/control/config/schema.ts'
+import { centerKind } from '../../../../../global-mesh-center/config/center-kind.ts'
+import { centerFileSchema } from '../../../../../global-mesh-center/config/schema.ts'
 import { acceptedValues, fieldsOf, isBranch, valueAt, withValue } from '../../../../support/schema-walk.ts'
 
 const pool: readonly unknown[] = [
+  ['4d53', '4d54', { 4: 404 }, { 4: 403 }, [3], [4]],
   [
     'alpha',
     'beta',
@@ -37,6 +47,8 @@ const pool: readonly unknown[] = [
     '5s',
     '1m',
     '10ms',
+    '1d',
+    '2d',
   ],
   [
     '1KiB',
@@ -53,13 +65,16 @@ const pool: readonly unknown[] = [
     '/health',
     '/ready',
     'root',
+    '0640',
+    '0600',
   ],
-  [0, 1, 2, 3, 10, 11, 20, 32, 100, 101, 1000, 1001, 8081, 8082, 0.25, 0.75, true, false],
+  [0, 1, 2, 3, 10, 11, 20, 32, 100, 101, 403, 503, 1000, 1001, 8081, 8082, 0.25, 0.75, true, false],
   [
     { prod: { namespace: 'a', group: 'b' } },
     { prod: 'public/A' },
     { prod: 'public/B' },
     { a: 'b' },
+    { type: 'files', directory: '/tmp/a' },
     { c: 'd' },
     [],
     ['10.0.0.0/8'],
@@ -68,10 +83,17 @@ const pool: readonly unknown[] = [
 
 const bases: readonly object[] = [
   {},
-  { role: 'center', relay: { allowedNetworks: ['10.0.0.0/8'] }, api: {} },
   { registries: [{ name: 'main', type: 'nacos', servers: ['10.0.0.2:8848'] }] },
   { registries: [{ name: 'main', type: 'file', directory: '/tmp/z' }] },
+  { registries: [{ name: 'main', type: 'center', servers: ['10.0.0.8:15010'] }] },
   { outbound: { services: [{ service: 'orders' }] } },
+  { tls: { identities: [{ certificate: '/tmp/z', key: '/tmp/z', trustBundle: '/tmp/z' }] } },
+  { outbound: { rpc: [{ protocol: 'bolt', address: '127.0.0.1:12200' }] } },
+  { outbound: { sockets: [{ path: 'out.sock' }] } },
+  { center: { reports: { servers: ['10.0.0.8:15012'] } } },
+  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80 } }] } },
+  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80 } }] } },
+  parse(readFileSync('examples/rpc/mainstay.yaml', 'utf8')) as object,
   {
     tracing: { collector: { url: 'http://127.0.0.1:1' } },
     accessLog: { collector: { url: 'http://127.0.0.1:1' } },
@@ -82,7 +104,16 @@ const machine = { hostName: 'here', defaultAddress: '10.9.9.9', processors: 3 }
 
 function resolved(value: unknown): string | undefined {
   const parsed = agentFileSchema.safeParse(value)
-  return parsed.success ? JSON.stringify(resolveConfig('/etc/hostmesh/agent.yaml', parsed.data, machine)) : undefined
+  return parsed.success
+    ? JSON.stringify(resolveConfig(agentKind, '/etc/hostmesh/agent.yaml', parsed.data, machine))
+    : undefined
+}
+
+function resolvedCenter(value: unknown): string | undefined {
+  const parsed = centerFileSchema.safeParse(value)
+  return parsed.success
+    ? JSON.stringify(resolveConfig(centerKind, '/etc/hostmesh/center.yaml', parsed.data, machine))
+    : undefined
 }
 
 function application(value: unknown): string | undefined {
@@ -92,14 +123,15 @@ function application(value: unknown): string | undefined {
 }
 
 function withoutEffect(
-  schema: typeof agentFileSchema | typeof applicationFileSchema,
+  schema: z.ZodType,
   documents: readonly object[],
   read: (value: unknown) => string | undefined,
 ): { failures: string[]; walked: number } {
   const failures: string[] = []
   let walked = 0
   for (const { path, schema: field } of fieldsOf(schema, () => 'x')) {
-    if (isBranch(field)) continue
+    // `role` says which of the schemas reads the file
+    if (isBranch(field) || path.join('.') === 'role') continue
     walked++
     const values = acceptedValues(field, pool)
     const hasEffect = documents.some((base) => {
@@ -114,6 +146,43 @@ function withoutEffect(
 describe('every setting', () => {
   it('of agent.yaml changes the configuration', () => {
     const { failures, walked } = withoutEffect(agentFileSchema, bases, resolved)
+    expect(failures, failures.join('\n')).to.deep.equal([])
+    expect(walked).to.be.above(60)
+  })
+
+  it('that is changed is taken up at a reload, or told as waiting for a restart', () => {
+    const silent: string[] = []
+    const read = (value: unknown): AgentConfig | undefined => {
+      const parsed = agentFileSchema.safeParse(value)
+      return parsed.success ? resolveConfig(agentKind, '/etc/hostmesh/agent.yaml', parsed.data, machine) : undefined
+    }
+    for (const { path, schema: field } of fieldsOf(agentFileSchema, () => 'x')) {
+      if (isBranch(field) || path.join('.') === 'role') continue
+      for (const base of bases) {
+        const running = read(base)!
+        for (const value of acceptedValues(field, pool)) {
+          const wanted = read(withValue(base, path, value))
+          if (wanted === undefined || restartNeeded(running, wanted).length > 0) continue
+          if (!isDeepStrictEqual(liveConfig(running, wanted), wanted)) silent.push(path.join('.'))
+        }
+      }
+    }
+    expect([...new Set(silent)]).to.deep.equal([])
+  })
+
+  it('of center.yaml changes the configuration', () => {
+    const base = { role: 'center', relay: { allowedNetworks: ['10.0.0.0/8'] }, api: {} }
+    const own = [
+      {
+        store: { type: 'files' },
+        rulesApi: { tls: { cert: '/a', key: '/b' } },
+        xds: { tls: { cert: '/a', key: '/b' } },
+      },
+      { store: { type: 'etcd', servers: ['10.0.0.2:2379'] } },
+      { ca: { intermediate: { certificate: '/tmp/z', key: '/tmp/z', roots: '/tmp/z' } } },
+    ]
+    const documents = [...bases, ...own].map((one) => ({ ...one, ...base }))
+    const { failures, walked } = withoutEffect(centerFileSchema, documents, resolvedCenter)
     expect(failures, failures.join('\n')).to.deep.equal([])
     expect(walked).to.be.above(60)
   })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { watchAddress } from '../../../../../agent/control/host/address-watch.ts'
-import { manualClock } from '../support/manual-clock.ts'
+import { manualClock } from '../../../../support/manual-clock.ts'
 
 describe('the address of a host', () => {
   const setUp = () => {

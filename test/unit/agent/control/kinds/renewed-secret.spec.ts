@@ -1,11 +1,11 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { readSecret } from '../../../../../agent/control/kinds/secret-file.ts'
 import { renewedSecret } from '../../../../../agent/control/kinds/renewed-secret.ts'
 import { recordingLog } from '../support/fake-registry.ts'
-import { manualClock } from '../support/manual-clock.ts'
+import { manualClock } from '../../../../support/manual-clock.ts'
 
 describe('a secret whose file may be replaced', () => {
   let directory: string
@@ -42,6 +42,16 @@ describe('a secret whose file may be replaced', () => {
     clock.advance(1000)
     expect(secret()).to.deep.equal({ password: 'two' })
     expect(JSON.stringify(log.lines)).to.include('credentials were replaced').and.to.not.include('two')
+  })
+
+  it('stays the last good one while the file may not even be looked at', () => {
+    const { clock, first, log, secret } = setUp()
+    rmSync(file)
+    // as in a folder that was shut: the look itself fails
+    symlinkSync(file, file)
+    clock.advance(1000)
+    expect(secret()).to.equal(first)
+    expect(log.lines).to.have.length(1)
   })
 
   it('stays the last good one while the file is gone or empty, which is said once', () => {

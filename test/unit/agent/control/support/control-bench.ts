@@ -3,14 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { checkConfig } from '../../../../../agent/control/config/check.ts'
-import { systemClock } from '../../../../../agent/control/clock.ts'
 import { Control, type ControlDeps } from '../../../../../agent/control/control.ts'
 import { ControlMetrics } from '../../../../../agent/control/observe.ts'
-import { entrySet } from '../../../../../agent/control/core/rules/service-entry.ts'
 import { RuleStore } from '../../../../../agent/control/core/rules/rule-store.ts'
 import { fakeRegistry, recordingLog, type FakeRegistry, type RecordingLog } from './fake-registry.ts'
-import { FakeWorker } from './fake-worker.ts'
+import { checkNode } from '../../../../../cli/node-kinds.ts'
+import { loneControl } from '../../../../support/control/lone-control.ts'
+import { FakeWorker } from '../../../../support/control/fake-worker.ts'
 
 export interface Bench {
   readonly folder: string
@@ -48,23 +47,19 @@ export async function openIn(folder: string, config: object | undefined, change:
       }),
     )
   if (config !== undefined) writeConfig(config)
-  const check = () => checkConfig(file, { kernelPorts: { ephemeral: undefined, reserved: [] } })
+  const check = () => checkNode(file, { kernelPorts: { ephemeral: undefined, reserved: [] } })
   const result = check()
   if (result.config === undefined) throw new Error(JSON.stringify(result.problems))
   const registry = fakeRegistry('main')
   const log = recordingLog()
   const control = new Control({
+    ...loneControl,
     config: result.config,
     applications: result.applications,
     problems: result.problems,
     generation: 1,
     adapters: [registry],
     rules: new RuleStore(result.config.serviceDefaults),
-    entrySet,
-    resolve: () => Promise.resolve({ addresses: [], ttlMs: 30_000 }),
-    probe: () => Promise.resolve(),
-    uidOf: () => undefined,
-    clock: systemClock,
     random: () => 0.5,
     log,
     metrics: new ControlMetrics(),

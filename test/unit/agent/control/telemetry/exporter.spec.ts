@@ -1,7 +1,9 @@
 import { expect } from 'chai'
+import { cleanText } from '../../../../../agent/control/events/clean-text.ts'
 import { Exporter, maxQueuedBytes } from '../../../../../agent/control/telemetry/exporter.ts'
 import { httpSender } from '../../../../../agent/control/telemetry/http-sender.ts'
 import { grpcSender } from '../../../../../agent/control/telemetry/grpc-sender.ts'
+import type { ExporterDeps } from '../../../../../agent/control/telemetry/exporter.ts'
 import type { RecordGroup } from '../../../../../agent/control/telemetry/envelope.ts'
 import type { Sender, SendOutcome } from '../../../../../agent/control/telemetry/sender.ts'
 import { ControlMetrics } from '../../../../../agent/control/observe.ts'
@@ -43,8 +45,8 @@ describe('records on their way to the collector', () => {
     },
     close() {},
   }
-  const exporter = (): Exporter =>
-    new Exporter({ signal: 'logs', collector: 'http://c', sender, clock, random: () => 1, log: noLog, metrics })
+  const exporter = (log: ExporterDeps['log'] = noLog): Exporter =>
+    new Exporter({ signal: 'logs', collector: 'http://c', sender, clock, random: () => 1, log, metrics })
 
   const metric = (name: string, label = ''): number =>
     metrics
@@ -114,10 +116,36 @@ describe('records on their way to the collector', () => {
     await eventually(() => pauses.length === 1)
     expect(metric('hostmesh_telemetry_collector_up')).to.equal(0)
     for (let round = 0; round < 20; round++) out.take([group(1000, Buffer.alloc(maxQueuedBytes / 8))])
-    expect(metric('hostmesh_telemetry_queue_bytes')).to.equal(maxQueuedBytes)
-    expect(metric('hostmesh_telemetry_dropped_total', 'queue-full')).to.equal(12_001)
+    // by the request, two of these each, and the last one has room yet
+    expect(metric('hostmesh_telemetry_queue_bytes')).to.equal((maxQueuedBytes / 8) * 7)
+    expect(metric('hostmesh_telemetry_dropped_total', 'queue-full')).to.equal(13_001)
     pauses.shift()!.call()
-    await eventually(() => metric('hostmesh_telemetry_sent_total') === 8000)
+    await eventually(() => metric('hostmesh_telemetry_sent_total') === 7000)
+  })
+
+  it('cost the same few megabytes when the collector is gone for an hour under full load', async () => {
+    const out = exporter()
+    answers = { shift: () => ({ kind: 'again', reason: 'gone', afterMs: undefined }) } as unknown as SendOutcome[]
+    const batch = group(300, Buffer.alloc(192 * 1024))
+    const before = process.memoryUsage().arrayBuffers
+    let [most, now, due] = [0, 0, Infinity]
+    for (; now < 3_600_000; now += 200) {
+      out.take([batch])
+      // a request is answered within the turn
+      await Promise.resolve()
+      if (pauses.length > 0 && due === Infinity) due = now + pauses[0]!.ms
+      if (now >= due) {
+        due = Infinity
+        pauses.shift()!.call()
+      }
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    }
+    expect(most).to.be.below(6 * 1024 * 1024)
+    expect(asked.length).to.be.within(100, 300)
+    const kept = (metric('hostmesh_telemetry_queue_bytes') / batch.bytes.length) * 300
+    const dropped = metric('hostmesh_telemetry_dropped_total', 'queue-full')
+    expect(dropped + kept).to.be.within((now / 200) * 300 - 2000, (now / 200) * 300)
+    expect(metric('hostmesh_telemetry_sent_total')).to.equal(0)
   })
 
   it('wait as long as the collector asks for, within reason', async () => {
@@ -146,6 +174,20 @@ describe('records on their way to the collector', () => {
     await eventually(() => metric('hostmesh_telemetry_sent_total') === 3)
     expect(metric('hostmesh_telemetry_dropped_total', 'refused')).to.equal(7)
     expect(asked).to.deep.equal([5, 5])
+  })
+
+  it('bring no word of the collector to a terminal or a log but in one short clean line each ten seconds', async () => {
+    const lines: string[] = []
+    const out = exporter({ ...noLog, warn: (_fields: object, text: string) => void lines.push(text) })
+    for (let round = 0; round < 20; round++) {
+      answers = [{ kind: 'taken', rejected: 1, reason: `\u001b]0;owned\u0007\u009b2J${'x'.repeat(60_000)}${round}` }]
+      out.take([group()])
+      await eventually(() => metric('hostmesh_telemetry_dropped_total', 'refused') === round + 1)
+    }
+    expect(lines).to.have.length(1)
+    for (const text of [lines[0]!, out.view().problem!]) {
+      expect(text).to.include('owned').and.equal(cleanText(text, 500))
+    }
   })
 
   it('are sent before control ends, but it does not wait for a collector that is gone', async () => {
@@ -181,13 +223,13 @@ describe('a collector', () => {
       protocol: 'otlp-http',
       url: new URL(collector.url),
       fields: { 'x-key': 'k' },
-      ca: undefined,
+      tls: {},
       timeoutMs: 2000,
       facts,
       ...extra,
     })
   const grpc = (): Sender =>
-    grpcSender({ url: new URL(collector.grpcUrl), fields: { 'x-key': 'k' }, ca: undefined, timeoutMs: 2000, facts })
+    grpcSender({ url: new URL(collector.grpcUrl), fields: { 'x-key': 'k' }, tls: {}, timeoutMs: 2000, facts })
 
   for (const [name, make, path] of [
     ['over HTTP', http, '/v1/logs'],

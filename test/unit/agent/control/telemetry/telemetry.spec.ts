@@ -4,11 +4,11 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../../../../contracts/clock.ts'
 import type { AgentConfig } from '../../../../../agent/control/config/types.ts'
 import { ControlMetrics } from '../../../../../agent/control/observe.ts'
 import { httpSender } from '../../../../../agent/control/telemetry/http-sender.ts'
-import { Telemetry } from '../../../../../agent/control/telemetry/telemetry.ts'
+import type { Telemetry } from '../../../../../agent/control/telemetry/telemetry.ts'
+import { listeningTelemetry } from '../../../../support/otlp/control-telemetry.ts'
 import { StandInCollector } from '../../../../support/otlp/collector.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
@@ -30,16 +30,7 @@ describe('telemetry of control, as its configuration changes', () => {
     headersFile = join(folder, 'headers')
     metrics = new ControlMetrics()
     lines = []
-    const say = (_facts: object, text: string): void => void lines.push(text)
-    telemetry = new Telemetry({
-      path: join(folder, 'telemetry.sock'),
-      version: '1',
-      clock: systemClock,
-      random: () => 1,
-      log: { debug: say, info: say, warn: say, error: say },
-      metrics,
-    })
-    await telemetry.listen()
+    telemetry = await listeningTelemetry(folder, lines, metrics)
   })
   afterEach(async () => {
     worker?.destroy()
@@ -113,7 +104,7 @@ describe('telemetry of control, as its configuration changes', () => {
   it('a request that cannot be made is refused, and the next one goes on', async () => {
     const options = {
       url: new URL(collector.url),
-      ca: undefined,
+      tls: {},
       timeoutMs: 1000,
       facts: { host: '', zone: '', version: '' },
     }

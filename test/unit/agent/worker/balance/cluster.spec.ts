@@ -132,6 +132,22 @@ describe('cluster', () => {
     expect(pickRefusal(cluster({ endpoints: endpoints(1), port: 0 })).code).to.equal('E_BALANCE_NO_ENDPOINT')
   })
 
+  it('names the port that no endpoint has, and those that they have', () => {
+    const at = (port: number, listed?: string) =>
+      endpoint('10.0.0.1', {
+        port,
+        ...(listed === undefined ? {} : { metadata: { [metadataKeys.servicePorts]: listed } }),
+      })
+    const listed = cluster({ endpoints: [at(9443, '443'), at(9080, '80')], port: 8080 })
+    expect(pickRefusal(listed).reason).to.include('none of 2 endpoints has port 8080; ports: 80, 443')
+    const dialled = cluster({ endpoints: [at(9443, '443')], port: 0 })
+    expect(pickRefusal(dialled).reason).to.include('has the port that the caller named; ports: 443')
+    const none = cluster({ endpoints: [at(80)], subset: 'v2', labels: { version: 'v2' } })
+    expect(pickRefusal(none).reason).to.include('none of 1 endpoints is in subset v2')
+    expect(cluster({ endpoints: [at(80)], port: 9090 }).portNote).to.match(/^no endpoint has port 9090 \(ports: 80\)/)
+    expect(cluster({ endpoints: [at(80)], port: 80 }).portNote).to.equal(undefined)
+  })
+
   it('knows a meshed endpoint by the port of its application too, as callers name it', () => {
     const list = [
       endpoint('10.0.0.1', { port: 21_000, metadata: { 'hostmesh.app-port': '8080' } }),

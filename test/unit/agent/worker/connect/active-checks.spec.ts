@@ -1,3 +1,4 @@
+import * as grpc from '@grpc/grpc-js'
 import { expect } from 'chai'
 
 import type { ActiveCheckSpec } from '../../../../../contracts/policy-spec.ts'
@@ -6,6 +7,14 @@ import { eventually } from '../../../../support/worker/eventually.ts'
 import { keyOf } from '../../../../support/worker/snapshots.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
+
+const same = (bytes: Buffer): Buffer => bytes
+const bytesOnly = {
+  requestSerialize: same,
+  requestDeserialize: same,
+  responseSerialize: same,
+  responseDeserialize: same,
+}
 
 const check: ActiveCheckSpec = {
   kind: 'http',
@@ -56,6 +65,41 @@ describe('active checks', () => {
     const isUsable = await start({ ...check, timeoutMs: 20 }, [good.port, bad.port])
     await eventually(() => !isUsable(1))
     expect(isUsable(0)).to.equal(true)
+  })
+
+  it('by gRPC ask its health service, by the name of a service', async () => {
+    const status = new Map([
+      ['', 1],
+      ['shop.Orders', 2],
+    ])
+    const asked: string[] = []
+    const application = new grpc.Server()
+    application.addService(
+      { check: { path: '/grpc.health.v1.Health/Check', requestStream: false, responseStream: false, ...bytesOnly } },
+      {
+        check(call: grpc.ServerUnaryCall<Buffer, Buffer>, reply: grpc.sendUnaryData<Buffer>) {
+          const name = call.request.subarray(2).toString()
+          asked.push(name)
+          reply(null, Buffer.from([0x08, status.get(name)!]))
+        },
+      },
+    )
+    const port = await new Promise<number>((resolve, reject) => {
+      application.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      )
+    })
+    const named = { ...check, kind: 'grpc' as const, path: '', service: 'shop.Orders' }
+    const isUsable = await start(named, [port, good.port])
+    await eventually(() => !isUsable(0) && !isUsable(1))
+    status.set('shop.Orders', 1)
+    await eventually(() => isUsable(0))
+    expect([isUsable(1), new Set(asked)]).to.deep.equal([false, new Set(['shop.Orders'])])
+    started?.stop()
+    const ofAll = await start({ ...named, service: '' }, [port, 1])
+    await eventually(() => !ofAll(1))
+    await eventually(() => asked.includes('') && ofAll(0))
+    application.forceShutdown()
   })
 
   it('by TCP only connect', async () => {

@@ -22,7 +22,7 @@ describe('addresses that nothing is sent to', () => {
         leadsBack: (_address, port) => port === 21_000,
         applicationUser: (service) => (service === app ? 4201 : undefined),
       },
-      isTcp: (service) => service === ledger,
+      countsPasses: (service) => service !== ledger,
       uidOfListener: (address, port) => {
         asked.push(`${address}:${port}`)
         return listener
@@ -54,7 +54,7 @@ describe('addresses that nothing is sent to', () => {
     expect(asked).to.deep.equal([])
   })
 
-  it('are listeners of our own, for TCP; HTTP has Via', () => {
+  it('are listeners of our own, where nothing counts how often a request passes; HTTP has Via', () => {
     expect(guard.refusal('10.0.0.5', 21_000, ledger)).to.equal('ELOOP')
     expect(guard.refusal('10.0.0.5', 21_000, keyOf('http'))).to.equal(null)
     expect(tallies.loopDials).to.equal(1)

@@ -8,6 +8,7 @@ import { overflow, waiting } from '../../../../../agent/worker/connect/endpoint-
 import type { ConnectionWaiter, EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'
 import type { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
+import type { Spares } from '../../../../../agent/worker/transport/spares.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 import type {
   DialCallback,
@@ -25,12 +26,13 @@ import type {
   UpstreamStream,
 } from '../../../../../agent/worker/forward/streams.ts'
 import { Http1Link } from '../../../../../agent/worker/protocols/http1/upstream-link.ts'
-import type { UpstreamStreams } from '../../../../../agent/worker/protocols/http1/upstream-streams.ts'
+import type { Http1UpstreamStream } from '../../../../../agent/worker/protocols/http1/upstream-stream.ts'
 import { endpointOf, keyOf } from '../../../../support/worker/snapshots.ts'
 
 const http1: UpstreamCodec = {
   streamsPerLink: 1,
-  openLink: (transport, home) => new Http1Link({} as UpstreamStreams, transport, home),
+  openLink: (transport, home) => new Http1Link({} as Spares<Http1UpstreamStream>, transport, home),
+  understands: (from): from is null => from === null,
 }
 
 class FakeTransport {
@@ -70,6 +72,8 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     wheel,
     clock,
     socketOptions: { apply() {}, watchClosely() {} },
+    handshakes: { call: () => ({ cancel() {} }) },
+    identities: { find: () => undefined },
     onRefused() {},
     refusal: () => null,
   })
@@ -92,15 +96,16 @@ function poolOf(pool: Partial<ConnectionPoolSpec> = {}, addresses: readonly stri
     now,
   })
   const pools = new ClusterPools(
+    'orders||',
     cluster,
-    { dialer, wheel, clock, codecs: { http1, http2: codec } },
+    { dialer, wheel, clock, codecs: { of: (protocol) => (protocol === 'http1' ? http1 : codec) } },
     codec === http1 ? 'http1' : 'http2',
   )
   return {
     cluster,
     pools,
     dials,
-    of: (index = 0): EndpointPool => pools.of(cluster.states[index] as EndpointState),
+    of: (index = 0): EndpointPool => pools.of(cluster.states[index] as EndpointState, undefined),
     connect(index = 0): FakeTransport {
       const transport = new FakeTransport()
       dials[index]!.callback(transport as unknown as Transport, '')
@@ -370,6 +375,10 @@ describe('a pool of connections that carry several requests at once', () => {
     }
 
     rest(): void {}
+    leaving(): null {
+      return null
+    }
+    left(): void {}
 
     close(): void {
       this.transport.close()
@@ -384,6 +393,7 @@ describe('a pool of connections that carry several requests at once', () => {
   const codec: UpstreamCodec = {
     streamsPerLink: 2,
     openLink: (transport, home) => new TwoStreams(transport, home),
+    understands: (from): from is null => from === null,
   }
 
   function start(pool: Partial<ConnectionPoolSpec> = {}, addresses = ['10.0.0.1']) {
@@ -439,6 +449,24 @@ describe('a pool of connections that carry several requests at once', () => {
     link(0).endOne()
     expect(opened).to.have.length(3)
     expect(cluster.numbers.pendingRequests).to.equal(0)
+  })
+
+  it('gives the room that an endpoint grants later to whoever waits', () => {
+    const { ask, connect, cluster, link, opened } = start({ maxConnections: 1 })
+    for (let i = 0; i < 4; i++) ask()
+    connect(0)
+    expect([opened.length, cluster.numbers.pendingRequests]).to.deep.equal([2, 2])
+    link(0).freeStreams = 1
+    link(0).home.linkWidened()
+    expect([opened.length, cluster.numbers.pendingRequests]).to.deep.equal([3, 1])
+  })
+
+  it('dials again for whoever waits where one carries fewer than its dial was for', () => {
+    const { ask, connect, dials, opened } = start({ maxRequestsPerConnection: 1 })
+    for (let i = 0; i < 4; i++) ask()
+    expect(dials).to.have.length(2)
+    for (let nth = 0; nth < 4; nth++) connect(nth)
+    expect(opened).to.have.length(4)
   })
 
   it('puts no other request on one that has carried as many as the policy wants, and closes it after the last', () => {

@@ -40,7 +40,7 @@ describe('waiting for a fresh connection', () => {
   function open(maxConnections: number): void {
     dials = []
     const dialer = {
-      dial: (_address: string, _port: number, _service: string, _pool: unknown, user: DialUser) => {
+      dial: (_state: unknown, _cluster: unknown, _as: unknown, user: DialUser) => {
         dials.push(user)
         return { cancel() {} }
       },
@@ -48,16 +48,16 @@ describe('waiting for a fresh connection', () => {
     const wheel = { arm() {}, disarm() {}, drop() {} }
     const openLink = (dialled: Transport) =>
       ({ transport: dialled, rest() {}, close: () => dialled.close() }) as unknown as UpstreamLink
-    const codec: UpstreamCodec = { streamsPerLink: 1, openLink }
+    const codec: UpstreamCodec = { streamsPerLink: 1, openLink, understands: (from): from is null => from === null }
     const deps = {
       dialer,
       wheel,
       clock: new Clock(() => 0),
-      codecs: { http1: codec, http2: codec },
+      codecs: { of: () => codec },
     } as unknown as PoolDeps
     const policy = { pool: { ...defaultTrafficPolicy.pool, maxConnections } }
-    const pools = new ClusterPools(cluster({ policy }), deps, 'http1')
-    pool = pools.of(pools.cluster.states[0] as (typeof pools.cluster.states)[number])
+    const pools = new ClusterPools('orders||', cluster({ policy }), deps, 'http1')
+    pool = pools.of(pools.cluster.states[0] as (typeof pools.cluster.states)[number], undefined)
   }
 
   const transport = () => ({ close() {}, resumeReading() {} }) as unknown as Transport

@@ -472,9 +472,11 @@ describe('an HTTP/1.1 exchange', () => {
 
   it('does not hedge a request with a body', async () => {
     backend.answer = () => undefined
-    const { metric, port } = await worker({ service: { route: { timeoutMs: 60, hedge: { afterMs: 1, maxExtra: 1 } } } })
+    const route = { timeoutMs: 1000, hedge: { afterMs: 1, maxExtra: 1 } }
+    const { metric, port } = await worker({ service: { route } })
     const caller = await call(port('orders'))
     caller.send(post('x'))
+    await eventually(() => backend.requests.length === 1)
     await caller.expect(/^HTTP\/1\.1 504/)
     expect(backend.requests).to.have.length(1)
     expect(metric('hostmesh_hedges_total')).to.equal(0)

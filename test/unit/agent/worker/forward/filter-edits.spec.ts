@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import type { FilterContext } from '../../../../../agent/worker/filters/filter.ts'
 import type { FilterKind } from '../../../../../agent/worker/filters/kind.ts'
-import { filterKinds } from '../../../../../agent/worker/filters/table.ts'
+import { allFilterKinds } from '../../../../support/filter-kinds.ts'
 import type { HeaderEdits } from '../../../../../agent/worker/route/fields.ts'
 import type { FilterSpec, HttpRouteSpec } from '../../../../../contracts/route-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
@@ -43,7 +43,7 @@ describe('what filters make of a request', () => {
     const endpoints = [{ address: '127.0.0.1', port: backend.port }]
     const filters = kinds.map(({ kind }) => ({ kind }) as unknown as FilterSpec)
     const services = [{ name: 'orders', endpoints, route: { ...route, filters } }]
-    started = await startWorker({ services }, { filterKinds: [...kinds, ...filterKinds] })
+    started = await startWorker({ services }, { filterKinds: [...kinds, ...allFilterKinds()] })
     caller = await RawCaller.open(started.port('orders'))
   }
 

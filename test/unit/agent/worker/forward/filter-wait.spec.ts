@@ -4,7 +4,7 @@ import { refusal } from '../../../../../agent/worker/filters/answer.ts'
 import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
 import type { Wait, Waiter } from '../../../../../agent/worker/filters/filter.ts'
 import type { FilterKind } from '../../../../../agent/worker/filters/kind.ts'
-import { filterKinds } from '../../../../../agent/worker/filters/table.ts'
+import { allFilterKinds } from '../../../../support/filter-kinds.ts'
 import type { FilterSpec } from '../../../../../contracts/route-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
@@ -48,7 +48,7 @@ describe('a request that waits for somebody', () => {
     const services = [
       { name: 'orders', endpoints, route: { timeoutMs, filters: [{ kind: 'asking' } as unknown as FilterSpec] } },
     ]
-    started = await startWorker({ services }, { filterKinds: [asking.kind, ...filterKinds] })
+    started = await startWorker({ services }, { filterKinds: [asking.kind, ...allFilterKinds()] })
     caller = await RawCaller.open(started.port('orders'))
     caller.send(get)
   }

@@ -49,13 +49,23 @@ function triesOf(more: Partial<HttpRouteSpec> = {}, method = 'GET', count = 3) {
     (callback) => (wake = callback),
   )
   const attempts: FakeAttempt[] = []
-  const tallies = { hedges: 0, retries: 0, retriesRefused: 0, unreadRepeats: 0, reusedConnectionRepeats: 0 }
+  const tallies = {
+    applicationWaits: 0,
+    hedges: 0,
+    hedgesRefused: 0,
+    hedgesWon: 0,
+    retries: 0,
+    retriesRefused: 0,
+    unreadRepeats: 0,
+    reusedConnectionRepeats: 0,
+  }
   const upstream = new Upstream('key', cluster({ endpoints: endpoints(count) }), {} as PoolDeps, 'http1')
   const route = virtualHost([routeSpec('a', [], more)]).routes[0] as Route
   const said: (Refusal | Answer)[] = []
   const user = {
     request: new PlainRequest({ method }),
     isReplayable: true,
+    isWhole: true,
     call: { isOn: false },
     route,
     refused: (refusal: Refusal) => said.push(refusal),
@@ -177,6 +187,7 @@ describe('the tries of a request', () => {
     expect([attempts.length, attempts[1]!.isFresh, attempts[0]!.ended]).to.deep.equal([2, true, Outcome.cancelled])
     fail(Outcome.reset, { isReused: true })
     expect([attempts.length, attempts[1]!.ended]).to.deep.equal([3, Outcome.reset])
+    expect(attempts[2]!.state, 'elsewhere when it may have been read').to.not.equal(attempts[1]!.state)
     fail(Outcome.reset, { isReused: true })
     expect([attempts.length, said.length]).to.deep.equal([3, 1])
     expect([tallies.unreadRepeats, tallies.reusedConnectionRepeats, tallies.retries]).to.deep.equal([1, 1, 0])
@@ -197,6 +208,22 @@ describe('the tries of a request', () => {
     expect([post.attempts.length, post.last().holdsRetry], 'without a place in the budget').to.deep.equal([2, false])
   })
 
+  it('follow the word of an agent that the application broke off, as a reset: never for what is not idempotent', () => {
+    const get = triesOf(retry(1, 'reset-before-reply'))
+    get.tries.start(get.upstream)
+    expect(get.reply(502)).to.equal(false)
+    expect(get.reply(502, Delivery.brokenOff)).to.equal(true)
+    get.advance(200)
+    expect([get.attempts.length, get.last().holdsRetry]).to.deep.equal([2, true])
+    expect(get.attempts[1]!.state).to.not.equal(get.attempts[0]!.state)
+    const post = triesOf(retry(1, 'reset-before-reply', 'connect-failure'), 'POST')
+    post.tries.start(post.upstream)
+    expect(post.reply(502, Delivery.brokenOff)).to.equal(false)
+    const byStatus = triesOf(retry(1, '5xx'), 'POST')
+    byStatus.tries.start(byStatus.upstream)
+    expect(byStatus.reply(502, Delivery.brokenOff)).to.equal(false)
+  })
+
   it('run beside each other when the first is slow; the failure of one leaves the other', () => {
     const { advance, attempts, fail, said, tallies, tries, upstream } = triesOf({ hedge: { afterMs: 50, maxExtra: 1 } })
     tries.start(upstream)
@@ -209,6 +236,50 @@ describe('the tries of a request', () => {
     expect(tries.endpoint).to.equal(attempts[0]!.state)
     advance(1000)
     expect(attempts).to.have.length(2)
+  })
+
+  it('run beside each other whatever the method where the rule says all, once the request came whole', () => {
+    const hedge = { afterMs: 50, maxExtra: 2, all: true }
+    const { advance, attempts, tallies, tries, upstream } = triesOf({ hedge }, 'POST')
+    tries.start(upstream)
+    advance(60)
+    advance(60)
+    advance(60)
+    expect([attempts.length, tallies.hedges]).to.deep.equal([3, 2])
+    tries.commit(attempts[1] as unknown as Attempt)
+    expect(attempts.map(({ ended }) => ended)).to.deep.equal([Outcome.cancelled, null, Outcome.cancelled])
+    expect(tallies.hedgesWon).to.equal(1)
+    const open = triesOf({ hedge }, 'POST')
+    open.user.isWhole = false
+    open.tries.start(open.upstream)
+    open.advance(60)
+    open.advance(60)
+    expect(open.attempts).to.have.length(1)
+  })
+
+  it('leave the field to one that runs when another is answered by what a rule would repeat', () => {
+    const more = { ...retry(2, '5xx'), hedge: { afterMs: 50, maxExtra: 1 } }
+    const { advance, attempts, reply, tallies, tries, upstream } = triesOf(more)
+    tries.start(upstream)
+    advance(60)
+    expect(reply(503)).to.equal(true)
+    advance(1000)
+    expect([attempts.length, tallies.retries, tries.running.newest === (attempts[0] as unknown)]).to.deep.equal([
+      2,
+      0,
+      true,
+    ])
+    const last = attempts[0] as unknown as Attempt
+    expect(tries.retryReply(last, new PlainReply({ status: 503, fields: [] }), Delivery.delivered)).to.equal(true)
+    expect(tallies.retries).to.equal(1)
+  })
+
+  it('do not run beside each other beyond the retry budget, which is counted', () => {
+    const { advance, attempts, tallies, tries, upstream } = triesOf({ hedge: { afterMs: 50, maxExtra: 1 } })
+    while (upstream.cluster.tryRetry());
+    tries.start(upstream)
+    advance(60)
+    expect([attempts.length, tallies.hedges, tallies.hedgesRefused]).to.deep.equal([1, 0, 1])
   })
 
   it('never run beside each other with what is not idempotent or has content', () => {

@@ -58,6 +58,7 @@ describe('balancing connections between the workers of one generation', () => {
       balanced: { givenConnections: 0, takenConnections: 0 },
       exportState: () => ({}),
       exportRest: () => ({}),
+      signals: () => ({ requests: 0, failed: 0, durations: [] }),
       importState: () => {},
       onCover: () => {},
       onUncover: () => {},
@@ -83,8 +84,8 @@ describe('balancing connections between the workers of one generation', () => {
   /** The first look dials; the neighbour has answered when this resolves. */
   async function firstLook(mine = own.size, theirs = other.size): Promise<void> {
     look(mine, theirs)
-    const { links } = balancer as unknown as { links: Map<number, { isOpen: boolean }> }
-    await eventually(() => links.get(1)?.isOpen === true)
+    const { links } = balancer as unknown as { links: Map<string, { isOpen: boolean }> }
+    await eventually(() => links.get('1.1')?.isOpen === true)
   }
 
   it('moves what is above the mean, at the second uneven look', async () => {

@@ -48,6 +48,7 @@ describe('draining a worker', () => {
       connections: side,
       exportState: () => state,
       exportRest: () => ({ rest: side.size }),
+      signals: () => ({ requests: 0, failed: 0, durations: [] }),
       importState: (part, body) => {
         side.imported.push([part, body])
       },

@@ -11,6 +11,7 @@ import type { ControlToWorker, SnapshotSlice, WorkerToControl } from '../../../.
 import { MeshError } from '../../../../../contracts/errors.ts'
 import { encodeFrame, FrameReader } from '../../../../../contracts/frame.ts'
 import type { Snapshot } from '../../../../../contracts/snapshot.ts'
+import type { WorkloadCertificates } from '../../../../../contracts/workload-certificate.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
@@ -28,6 +29,7 @@ describe('the link to control', () => {
   let loaded: Snapshot | undefined
   /** Each dial that failed draws once, for its back-off. */
   let failedDials: number
+  let certificates: WorkloadCertificates
   const logged: string[] = []
   const pending: string[] = []
 
@@ -39,6 +41,7 @@ describe('the link to control', () => {
     loads = 0
     loaded = undefined
     failedDials = 0
+    certificates = []
     logged.length = 0
     pending.length = 0
     client = new ControlClient({
@@ -62,6 +65,7 @@ describe('the link to control', () => {
         if (delta.baseVersion !== version) throw new MeshError('E_WIRE', 'delta does not follow')
         version = delta.version
       },
+      certificates: (found) => (certificates = found),
       problems: async () => [{ listener: 'a', code: 'E_LISTEN_IN_USE', message: 'taken' }],
       answer: (question) => {
         if (question.kind === 'stats') return { series: [] }
@@ -69,6 +73,7 @@ describe('the link to control', () => {
       },
       pendingNames: () => pending,
       takeUsed: () => [],
+      onConnected: () => undefined,
     })
   })
 
@@ -108,6 +113,16 @@ describe('the link to control', () => {
     await eventually(() => got('applied') !== undefined)
     expect(got('applied')).to.deep.include({ version: 5 })
     expect(got('applied')!.problems).to.have.length(1)
+  })
+
+  it('hands on the certificates of its host', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    const one = { id: 'spiffe://mesh/a', chain: 'c', key: 'k', trustBundle: 't', notAfter: 1 }
+    tell({ type: 'certificates', certificates: [one] })
+    await eventually(() => certificates.length === 1)
+    expect(certificates).to.deep.equal([one])
   })
 
   it('puts a whole snapshot together from its slices, and forgets those of a link that broke', async () => {

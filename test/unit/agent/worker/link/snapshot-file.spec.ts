@@ -30,6 +30,13 @@ describe('the snapshot on disk', () => {
     expect(readSnapshotFile(file)).to.deep.equal(JSON.parse(JSON.stringify(snapshot)))
   })
 
+  it('answers no name with the word that nobody knew it', async () => {
+    const snapshot = snapshotOf({ services: [{ name: 'orders', endpoints: [] }], listen: {}, version: 9 })
+    const names = { orders: 'public/DEFAULT_GROUP@@orders', late: null }
+    await writeChecked(file, snapshotFormat, { ...snapshot, names })
+    expect(readSnapshotFile(file)!.names).to.deep.equal({ orders: 'public/DEFAULT_GROUP@@orders' })
+  })
+
   it('is undefined when there is none', () => {
     expect(readSnapshotFile(file)).to.equal(undefined)
   })

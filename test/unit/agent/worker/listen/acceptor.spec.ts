@@ -2,6 +2,7 @@ import { expect } from 'chai'
 
 import type { Accepted } from '../../../../../agent/worker/listen/accepted.ts'
 import { Acceptor } from '../../../../../agent/worker/listen/acceptor.ts'
+import { CallerShares } from '../../../../../agent/worker/listen/caller-shares.ts'
 import type { Arriving, IntakeStep, NextStep } from '../../../../../agent/worker/listen/arriving.ts'
 import { listenerContext } from '../../../../../agent/worker/listen/listener-context.ts'
 import type { Protocol, ProtocolTable } from '../../../../../agent/worker/listen/protocol-table.ts'
@@ -29,6 +30,10 @@ describe('the entry of a connection', () => {
   let tallies: Tallies
   let resting: number
   let isShort: boolean
+  let restingOf: string
+  let asked: number
+  let now: number
+  let lines: string[]
   const count = { connections: 0 }
 
   const protocol = (name: string): Protocol => ({
@@ -39,15 +44,20 @@ describe('the entry of a connection', () => {
   const protocols: ProtocolTable = {
     http1: protocol('http1'),
     http2: protocol('http2'),
+    rpc: protocol('rpc'),
     tcp: protocol('tcp'),
     websocket: protocol('websocket'),
   }
-  const socket = () => ({ close: () => closed++ }) as unknown as Transport
+  const socket = (address = '::1') => ({ close: () => closed++, peer: () => ({ address }) }) as unknown as Transport
 
   beforeEach(() => {
     begun = []
     closed = 0
     resting = 0
+    restingOf = '::1'
+    asked = 0
+    now = 0
+    lines = []
     isShort = false
     count.connections = 0
     tallies = new Tallies()
@@ -55,9 +65,12 @@ describe('the entry of a connection', () => {
 
   function acceptor(steps: readonly IntakeStep[], maxConnections = 10): Acceptor {
     const limits = () => ({ ...defaultLimits, maxConnections })
-    const makeRoom = () => resting-- > 0
+    const makeRoom = (of?: string) => (of === undefined || of === restingOf) && resting-- > 0
     const isShortOfMemory = () => isShort
-    return new Acceptor({ clock: new Clock(() => 5), tallies, limits, isShortOfMemory, makeRoom, steps, protocols })
+    const shares = new CallerShares({ log: (_, line) => lines.push(line), now: () => now })
+    const callerOf = (transport: Transport) => (asked++, transport.peer().address)
+    const deps = { clock: new Clock(() => 5), tallies, limits, isShortOfMemory, makeRoom, steps, protocols }
+    return new Acceptor({ ...deps, shares, callerOf })
   }
 
   const accept = (to: Acceptor, spec: ListenerSpec, transport = socket()) =>
@@ -139,6 +152,40 @@ describe('the entry of a connection', () => {
     accept(entry, shared)
     accept(entry, shared)
     expect([begun.length, tallies.yieldedConnections, tallies.shedConnections]).to.deep.equal([2, 1, 1])
+  })
+
+  it('asks who calls only once half of the places are taken, and gives one caller a quarter of them then', () => {
+    const entry = acceptor([], 40)
+    for (let n = 0; n < 20; n++) accept(entry, shared, socket('a'))
+    expect([asked, entry.connections]).to.deep.equal([0, 20])
+    for (let n = 0; n < 30; n++) accept(entry, shared, socket('a'))
+    expect([entry.connections, closed, tallies.overShareConnections]).to.deep.equal([30, 20, 20])
+    for (let n = 0; n < 10; n++) accept(entry, shared, socket('b'))
+    expect([entry.connections, closed]).to.deep.equal([40, 20])
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.match(/^a has its share of the 40 connections .* \(30 are open\)/)
+  })
+
+  it("takes one of a caller at its share in the place of one of its own that rests, and of nobody else's", () => {
+    const entry = acceptor([], 8)
+    for (let n = 0; n < 6; n++) accept(entry, shared, socket('a'))
+    resting = 1
+    restingOf = 'b'
+    accept(entry, shared, socket('a'))
+    expect([closed, tallies.yieldedConnections, tallies.overShareConnections]).to.deep.equal([1, 0, 1])
+    restingOf = 'a'
+    accept(entry, shared, socket('a'))
+    expect([closed, tallies.yieldedConnections, tallies.overShareConnections]).to.deep.equal([1, 1, 1])
+  })
+
+  it('gives the share back with the connection', () => {
+    const entry = acceptor([], 8)
+    for (let n = 0; n < 6; n++) accept(entry, shared, socket('a'))
+    begun.at(-1)!.accepted.onEnd()
+    accept(entry, shared, socket('a'))
+    expect([entry.connections, closed]).to.deep.equal([6, 0])
+    accept(entry, shared, socket('a'))
+    expect([entry.connections, closed]).to.deep.equal([6, 1])
   })
 
   it("takes nobody's place for one that it closes because memory is short", () => {

@@ -165,7 +165,7 @@ describe('listeners', () => {
     const third = await call(started.port('orders'))
     await third.closed()
     expect(started.metric('hostmesh_connections_shed_total')).to.equal(1)
-    first.close()
+    second.close()
     await eventually(() => started.metric('hostmesh_downstream_connections') === 1)
     const next = await call(started.port('orders'))
     next.send(get)
@@ -360,6 +360,37 @@ describe('listeners', () => {
       const named = await from('127.0.0.3', header('', 'host-a'))
       named.send('GET / HTTP/1.1\r\nHost: x\r\nX-Mesh-Service: billing\r\n\r\n')
       await named.expect('x-mesh-error: E_CENTER_NOT_READY\r\nx-mesh-tier: none\r\n')
+    })
+
+    it('lets nobody wait for a name about which it got no answer lately, and asks about it again', async () => {
+      const tlvs = relayTlvs({ service: keyOf('silent'), host: 'host-a', listener: 'x' })
+      const about = { command: 'proxy', source: undefined, destination: undefined, tlvs } as const
+      const timedOut = () => started.metric('hostmesh_park_timeouts_total')
+      const first = await from('127.0.0.1', Buffer.concat([encodeProxyV2(about), Buffer.from(get)]))
+      await first.expect('E_CENTER_NOT_READY')
+      first.close()
+      expect([timedOut(), started.metric('hostmesh_parked_requests_total')]).to.deep.equal([1, 1])
+      for (let again = 0; again < 3; again++) {
+        const next = await from('127.0.0.1', Buffer.concat([encodeProxyV2(about), Buffer.from(get)]))
+        await next.expect('E_CENTER_NOT_READY')
+        next.close()
+        await eventually(() => started.metric('hostmesh_relay_connections') === 0)
+      }
+      expect([timedOut(), started.metric('hostmesh_parked_requests_total')]).to.deep.equal([1, 1])
+    })
+
+    it('does not acknowledge a raw connection of a service about which no registry ever spoke', async () => {
+      const key = keyOf('orders')
+      const empty = { service: key, endpoints: [], protectThreshold: 0, registry: '' }
+      await started.change({ endpoints: { [key]: { ...empty, version: 98, confirmedAt: 0 } } })
+      const tlvs = [
+        ...relayTlvs({ service: key, host: 'host-a', listener: 'x' }),
+        { type: proxyTlv.acknowledge, value: Buffer.alloc(0) },
+      ]
+      const about = { command: 'proxy', source: undefined, destination: undefined, tlvs } as const
+      const asking = await from('127.0.0.1', encodeProxyV2(about))
+      await asking.closed()
+      expect(asking.bytes).to.have.length(0)
     })
 
     describe('with a secret', () => {

@@ -117,3 +117,37 @@ describe('a live HTTP/2 connection that moves to another worker', () => {
     }
   })
 })
+
+describe('an idle connection to an endpoint of HTTP/2', () => {
+  const { native } = loadNative()
+
+  it('goes on in another worker, and one whose state is malformed is closed there', async () => {
+    const application = http2.createServer((request, response) => response.end(request.url))
+    let sessions = 0
+    application.on('session', () => sessions++)
+    application.listen(0, '127.0.0.1')
+    await once(application, 'listening')
+    const endpoints = [endpointOf('127.0.0.1', (application.address() as AddressInfo).port)]
+    const services = [{ name: 'orders', protocol: 'http2' as const, endpoints }]
+    const closeDescriptor = (fd: number): void => native!.close(fd)
+    const old = await startWorker({ services }, { closeDescriptor })
+    const next = await startWorker({ services }, { closeDescriptor })
+    const ask = async (worker: StartedWorker): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${worker.port('orders')}/x`)).text()
+    expect(await ask(old)).to.equal('/x')
+    const pooled = (): Movable | undefined => [...old.worker.connections.listPooled()].find(({ isReady }) => isReady)
+    await eventually(() => pooled() !== undefined)
+    const { descriptors, state } = pooled()!.detach(native!)!
+    for (const link of [null, {}, { askedAgoMs: 'x' }, { askedAgoMs: -1, session: {} }]) {
+      const copy = native!.duplicate(descriptors[0]!)
+      expect(() => next.worker.connections.adopt({ ...state, link }, [copy])).to.throw(/another protocol; it is closed/)
+    }
+    expect([await ask(next), sessions]).to.deep.equal(['/x', 2])
+    next.worker.connections.adopt(JSON.parse(JSON.stringify(state)), descriptors)
+    expect([await ask(next), sessions]).to.deep.equal(['/x', 2])
+    expect(next.metric('hostmesh_pool_idle_connections')).to.equal(2)
+    old.stop()
+    next.stop()
+    application.close()
+  })
+})

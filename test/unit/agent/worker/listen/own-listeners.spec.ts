@@ -60,4 +60,11 @@ describe('addresses that lead back into the agent', () => {
       expect(own.leadsBack(address, 21_000, app), address).to.equal(true)
     expect(own.leadsBack('192.0.2.1', 21_000, app)).to.equal(false)
   })
+
+  it('is one in every spelling of its address', () => {
+    listen(inbound('fd00::5'))
+    for (const address of ['fd00::5', 'FD00:0:0:0:0:0:0:5', 'fd00::0.0.0.5'])
+      expect(own.leadsBack(address, 21_000, app), address).to.equal(true)
+    expect(own.leadsBack('fd00::6', 21_000, app)).to.equal(false)
+  })
 })

@@ -3,7 +3,8 @@ import { expect } from 'chai'
 import type { UpstreamCodec } from '../../../../../agent/worker/forward/streams.ts'
 import { Dialer } from '../../../../../agent/worker/connect/dialer.ts'
 import { noFilterCounts } from '../../../../../agent/worker/filters/filter-counts.ts'
-import { filterKinds, filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { allFilterKinds } from '../../../../support/filter-kinds.ts'
 import { VerdictCounts } from '../../../../../agent/worker/filters/verdict-counts.ts'
 import { maxFallbacks, MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
@@ -16,6 +17,7 @@ const clusterOf = (name: string): string => `${keyOf(name)}||`
 
 const codec: UpstreamCodec = {
   streamsPerLink: 1,
+  understands: (from: unknown): from is null => from === null,
   openLink() {
     throw new Error('nothing is dialled here')
   },
@@ -34,13 +36,15 @@ function stateWith(snapshot: Snapshot) {
     wheel,
     clock,
     socketOptions: { apply() {}, watchClosely() {} },
+    handshakes: { call: () => ({ cancel() {} }) },
+    identities: { find: () => undefined },
     onRefused() {},
     refusal: () => null,
   })
-  const filters = filterTable(filterKinds, noFilterCounts(), new VerdictCounts(filterKinds))
+  const filters = filterTable(allFilterKinds(), noFilterCounts(), new VerdictCounts(allFilterKinds()))
   const state = new MeshState(
     {
-      pools: { dialer, wheel, clock, codecs: { http1: codec, http2: codec } },
+      pools: { dialer, wheel, clock, codecs: { of: () => codec } },
       filters,
       random: Math.random,
       now: () => 1000,
@@ -155,6 +159,15 @@ describe('what a worker knows', () => {
     expect(state.findAuthority('new')).to.equal(null)
     state.apply({ baseVersion: 3, version: 4, forgottenNames: ['new'] })
     expect(state.findAuthority('new')).to.equal(undefined)
+  })
+
+  it('asks again for every name that a whole snapshot does not answer, as the control behind it has never heard of it', () => {
+    const { state } = stateWith(two())
+    state.apply({ baseVersion: 1, version: 2, names: { gone: null, kept: null, orders: keyOf('orders') } })
+    expect(state.findAuthority('gone')).to.equal(null)
+    state.load({ ...two(3), names: { kept: null } })
+    expect(state.findAuthority('gone')).to.equal(undefined)
+    expect(state.findAuthority('kept')).to.equal(null)
   })
 
   it('takes fallback addresses from the allowed networks only, and a bounded number of them', () => {

@@ -2,23 +2,29 @@ import { expect } from 'chai'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AccessLog } from '../../../../../agent/worker/observe/access-log.ts'
 import type { LoggedRequest } from '../../../../../agent/worker/observe/logged-request.ts'
 import { LineBuffer } from '../../../../../agent/worker/observe/line-buffer.ts'
 import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
 
 const request: LoggedRequest = {
   method: 'GET',
   path: '/a?b=1',
+  barePath: '/a',
+  query: 'b=1',
   authority: 'orders',
   status: 200,
   grpcStatus: -1,
+  streamId: 0,
   code: undefined,
   flag: '-',
+  details: '',
+  notes: '',
   durationMs: 12.4,
   headMs: 11.6,
   header: (name) => ({ 'user-agent': 'curl/8', 'x-name': '张"'.slice(1) })[name],
+  replyField: () => undefined,
   requestBytes: 0,
   replyBytes: 1_234_567_890,
   sourceAddress: '127.0.0.1',
@@ -30,6 +36,8 @@ const request: LoggedRequest = {
   attempts: 1,
   traceId: '',
   spanId: '',
+  ids: undefined,
+  givenId: undefined,
   reporter: 'source',
   service: 'orders',
   localService: 'shop',
@@ -63,11 +71,12 @@ describe('access log', () => {
   })
 
   async function lines(count: number, file = path): Promise<string[]> {
-    for (;;) {
-      const found = existsSync(file) ? readFileSync(file, 'latin1').split('\n').slice(0, -1) : []
-      if (found.length >= count) return found
-      await sleep(5)
-    }
+    let found: string[] = []
+    await eventually(() => {
+      found = existsSync(file) ? readFileSync(file, 'latin1').split('\n').slice(0, -1) : []
+      return found.length >= count
+    })
+    return found
   }
 
   it('writes a line of text in the default form of Envoy', async () => {
@@ -95,6 +104,13 @@ describe('access log', () => {
     log.configure({ format: 'text', path, share: 1, textFormat }, 'test-host')
     log.write(request)
     expect(await lines(1)).to.deep.equal(['14/Nov/2023 22:13:19.988 - -'])
+  })
+
+  it('writes the id of a stream, where the protocol has such', async () => {
+    log.configure({ format: 'text', textFormat: '%PROTOCOL% %STREAM_ID%', path, share: 1 }, 'test-host')
+    log.write(request)
+    log.write({ ...request, protocol: 'HTTP/2', streamId: 7 })
+    expect(await lines(2)).to.deep.equal(['HTTP/1.1 -', 'HTTP/2 7'])
   })
 
   it('writes a line of JSON with every field', async () => {
@@ -132,8 +148,11 @@ describe('access log', () => {
     const dropped = tallies.droppedLogLines
     expect(dropped).to.be.above(30_000).and.below(60_000)
     const before = await lines(60_000 - dropped)
-    await sleep(0)
-    log.write(request)
+    await eventually(() => {
+      const all = tallies.droppedLogLines
+      log.write(request)
+      return tallies.droppedLogLines === all
+    })
     expect((await lines(before.length + 1)).length).to.equal(60_000 - dropped + 1)
   })
 
@@ -151,7 +170,7 @@ describe('access log', () => {
   it('warns and goes on when the file cannot be opened', async () => {
     log.configure({ format: 'text', path: join(folder, 'no', 'access.log'), share: 1 }, 'test-host')
     log.write(request)
-    while (warnings.length === 0) await sleep(5)
+    await eventually(() => warnings.length > 0)
     expect(warnings[0]).to.contain('lines are lost until it can be written again')
     log.configure({ format: 'text', path, share: 1 }, 'test-host')
     log.write(request)
@@ -160,11 +179,12 @@ describe('access log', () => {
 
   it('wants a share of the good requests and all others', () => {
     log.configure({ format: 'text', path, share: 0.4 }, 'test-host')
-    const good = { status: 200, code: undefined, flag: '-' } as const
+    const good = { status: 200, code: undefined, flag: '-', notes: '' } as const
     expect(log.wants(good)).to.equal(false)
     expect(log.wants({ ...good, status: 500 })).to.equal(true)
     expect(log.wants({ ...good, flag: 'UH' })).to.equal(true)
     expect(log.wants({ ...good, code: 'E_ROUTE_NONE' })).to.equal(true)
+    expect(log.wants({ ...good, notes: 'audit[]' })).to.equal(true)
     log.configure({ format: 'text', path, share: 0.6 }, 'test-host')
     expect(log.wants(good)).to.equal(true)
   })

@@ -17,9 +17,11 @@ const exchange = (changes: Partial<CountedExchange> = {}): CountedExchange => ({
   replyBytes: 500,
   requestBytes: 100,
   source: { app: 'shop', namespace: 'public', labels: { version: 'v3' } },
+  callerId: '',
   endpoint: null,
   reporter: 'source',
   service: 'public/DEFAULT_GROUP@@orders',
+  speaks: null,
   call: { isOn: false, status: -1 },
   ...changes,
 })
@@ -48,6 +50,45 @@ describe('request metrics', () => {
       .find((series) => series.name === name)!
       .samples.filter((sample) => labels.every((label) => sample.labels.includes(label)))
       .reduce((total, sample) => total + sample.value, 0)
+
+  it('name a caller of another host by its certificate, and say that the connection was mutual TLS', () => {
+    const metrics = new RequestMetrics(() => 1000)
+    const endpoint = { endpoint: { version: '' }, pool: { scope: null } } as unknown as CountedExchange['endpoint']
+    const inbound = { source: undefined, reporter: 'destination', endpoint } as const
+    const [one, two] = ['spiffe://mesh.test/ns/public/sa/shop', 'spiffe://mesh.test/ns/public/sa/cart']
+    for (const callerId of [one, two, one, '', two, one]) metrics.count(exchange({ ...inbound, callerId }))
+    const [series] = metrics.series()
+    const named = (name: string, at: number): string => series!.samples[at]!.labels[series!.labelNames.indexOf(name)]!
+    const rows = series!.samples.map(({ value }, at) => [
+      named('source_principal', at),
+      named('source_workload', at),
+      named('source_workload_namespace', at),
+      named('connection_security_policy', at),
+      value,
+    ])
+    expect(rows).to.have.deep.members([
+      [one, 'shop', 'public', 'mutual_tls', 3],
+      [two, 'cart', 'public', 'mutual_tls', 2],
+      ['unknown', 'unknown', 'unknown', 'none', 1],
+    ])
+  })
+
+  it('of an inbound port are about the service as its callers name it', () => {
+    const metrics = new RequestMetrics(() => 1000)
+    const service = '$inbound/public:DEFAULT_GROUP:fe80::1:8080@@orders'
+    metrics.count(exchange({ source: undefined, reporter: 'destination', service }))
+    const [series] = metrics.series()
+    const labels = Object.fromEntries(
+      series!.labelNames.map((name, index) => [name, series!.samples[0]!.labels[index]]),
+    )
+    expect(labels).to.include({
+      destination_service: 'public/DEFAULT_GROUP@@orders',
+      destination_service_name: 'orders',
+      destination_service_namespace: 'public',
+      destination_workload: 'orders',
+      destination_workload_namespace: 'public',
+    })
+  })
 
   it('carry the standard labels of caller and destination', () => {
     const metrics = new RequestMetrics(() => 1000)
@@ -86,10 +127,10 @@ describe('request metrics', () => {
     const before = new RequestMetrics(() => 1000)
     before.count(exchange())
     const after = new RequestMetrics(() => 1000)
-    after.importState(JSON.parse(JSON.stringify(before.exportState())))
+    after.table.importState(JSON.parse(JSON.stringify(before.table.exportState())))
     after.count(exchange())
     for (const junk of [null, 5, 'x', {}, [1, null, { labels: 5 }, { labels: ['a'], values: [1] }]])
-      after.importState(junk)
+      after.table.importState(junk)
     expect(sum(after, 'istio_requests_total')).to.equal(2)
   })
 })
@@ -142,6 +183,7 @@ describe('TCP metrics', () => {
       proxy: null,
       source: undefined,
       identity: noIdentity,
+      serverName: '',
       acceptedAt: 0,
       onEnd() {},
     }

@@ -6,11 +6,16 @@ import type { TapFilter } from '../../../../../contracts/live-view.ts'
 const base: LoggedRequest = {
   method: 'GET',
   path: '/items/7?token=secret',
+  barePath: '/items/7',
+  query: 'token=secret',
   authority: 'orders',
   status: 200,
   grpcStatus: -1,
+  streamId: 0,
   code: undefined,
   flag: '-',
+  details: '',
+  notes: '',
   durationMs: 12,
   headMs: 11,
   requestBytes: 0,
@@ -24,12 +29,15 @@ const base: LoggedRequest = {
   attempts: 1,
   traceId: '',
   spanId: '',
+  ids: undefined,
+  givenId: undefined,
   reporter: 'source',
   service: 'orders',
   localService: 'shop',
   tier: 'agent',
   protocol: 'HTTP/1.1',
   header: () => 'secret',
+  replyField: () => undefined,
 }
 
 describe('a tap', () => {

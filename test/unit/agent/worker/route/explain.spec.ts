@@ -16,6 +16,7 @@ import { endpoint, endpointSet } from '../../../../support/balance.ts'
 import {
   app,
   compiled,
+  connection,
   hostSpec,
   key,
   orders,
@@ -230,7 +231,7 @@ spec:
         random: () => 0.5,
         now: 0,
       })
-      return { candidates: cluster.candidates(0), policy: subset.policy }
+      return { candidates: cluster.candidates(0), note: cluster.portNote, policy: subset.policy }
     })
     expect(answer.destinations.map(({ service, subset, share }) => [service, subset, share])).to.deep.equal([
       [orders, 'v2', 0.25],
@@ -300,6 +301,46 @@ spec:
       ['b', true, 'matches'],
     ])
     expect(answer.destinations.map((one) => one.service)).to.deep.equal([key('b')])
+    expect(answer.filters).to.deep.equal([])
+  })
+
+  it('shows the filters of a TCP route in their order, and takes no token of theirs', () => {
+    const limit = (name: string, per: 'route' | 'source-app') => ({
+      kind: 'rate-limit' as const,
+      name,
+      maxTokens: 1,
+      tokensPerFill: 1,
+      fillIntervalMs: 60_000,
+      per,
+      status: 429,
+      origin: { kind: 'MeshPolicy' as const, name: 'public/ledger', path: '' },
+    })
+    const ledger = compiled(
+      hostSpec([], {
+        name: key('ledger'),
+        tcp: [
+          {
+            name: 'all',
+            origin: { kind: 'VirtualService', name: 'public/ledger', path: 'spec.tcp[0]' },
+            matches: [],
+            destinations: [{ service: key('ledger'), weight: 1 }],
+            filters: [limit('ledger', 'route'), limit('each', 'source-app')],
+          },
+        ],
+      }),
+    )
+    for (let i = 0; i < 5; i++)
+      expect(explain([ledger], { listener: 'outbound-ledger', sourceApp: 'web' }).filters).to.deep.equal([
+        { filter: 'rate-limit', does: 'resets connections beyond limit ledger of MeshPolicy public/ledger, per route' },
+        {
+          filter: 'rate-limit',
+          does: 'resets connections beyond limit each of MeshPolicy public/ledger, per source-app',
+        },
+      ])
+    const verdicts = ledger.tcpRoutes[0]!.filters.map(({ filter }) =>
+      filter.onConnection({ ...filterContext(request(), 0, () => 0), view: connection() }),
+    )
+    expect(verdicts).to.deep.equal([null, null])
   })
 
   it('takes no token and draws no fault', () => {

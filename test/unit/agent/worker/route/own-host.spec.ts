@@ -2,7 +2,8 @@ import { expect } from 'chai'
 
 import { noFilterCounts } from '../../../../../agent/worker/filters/filter-counts.ts'
 import { ask } from '../../../../../agent/worker/filters/filter.ts'
-import { filterKinds, filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { filterTable } from '../../../../../agent/worker/filters/table.ts'
+import { allFilterKinds } from '../../../../support/filter-kinds.ts'
 import { VerdictCounts } from '../../../../../agent/worker/filters/verdict-counts.ts'
 import { MeshState } from '../../../../../agent/worker/mesh/mesh-state.ts'
 import type { MeshStateDeps } from '../../../../../agent/worker/mesh/mesh-state.ts'
@@ -15,8 +16,8 @@ import { snapshotOf } from '../../../../support/worker/snapshots.ts'
 
 describe('the virtual host of the host itself', () => {
   const counts = noFilterCounts()
-  const verdicts = new VerdictCounts(filterKinds)
-  const filters = filterTable(filterKinds, counts, verdicts)
+  const verdicts = new VerdictCounts(allFilterKinds())
+  const filters = filterTable(allFilterKinds(), counts, verdicts)
 
   it('answers the probe with 200 and an empty body, and has no other route', () => {
     const host = ownVirtualHost(new RouteIds(), filters)

@@ -20,16 +20,17 @@ describe('a retry policy', () => {
 
   it('reads failures before a response head as Envoy does', () => {
     const failures = (...on: RetryCondition[]): boolean[] => {
-      const { onConnectFailure, onReset, onResetBeforeRequest } = policy(on)
-      return [onConnectFailure, onReset, onResetBeforeRequest]
+      const { onConnectFailure, onReset, onResetBeforeReply, onResetBeforeRequest } = policy(on)
+      return [onConnectFailure, onReset, onResetBeforeReply, onResetBeforeRequest]
     }
-    expect(failures('connect-failure')).to.deep.equal([true, false, false])
-    expect(failures('reset')).to.deep.equal([false, true, true])
-    expect(failures('reset-before-request')).to.deep.equal([false, false, true])
-    expect(failures('refused-stream')).to.deep.equal([false, false, true])
-    expect(failures('5xx')).to.deep.equal([true, true, true])
-    expect(failures('gateway-error')).to.deep.equal([true, true, true])
-    expect(failures('retriable-4xx')).to.deep.equal([false, false, false])
+    expect(failures('connect-failure')).to.deep.equal([true, false, false, false])
+    expect(failures('reset')).to.deep.equal([false, true, true, true])
+    expect(failures('reset-before-reply')).to.deep.equal([false, false, true, true])
+    expect(failures('reset-before-request')).to.deep.equal([false, false, false, true])
+    expect(failures('refused-stream')).to.deep.equal([false, false, false, true])
+    expect(failures('5xx')).to.deep.equal([true, true, true, true])
+    expect(failures('gateway-error')).to.deep.equal([true, true, true, true])
+    expect(failures('retriable-4xx')).to.deep.equal([false, false, false, false])
   })
 
   it('is none without attempts', () => {

@@ -43,6 +43,21 @@ describe('a TCP route', () => {
     expect(found({ localPort: 8, source: app('x') })).to.equal('either')
   })
 
+  it('goes by the server name: exact, below a suffix at any depth, or any', () => {
+    const named = (...sniHosts: string[]) =>
+      compiled(hostSpec([], { tcp: [tcp('named', { sniHosts }), tcp('rest', { port: 20_001 })] }))
+    const take = (routes: ReturnType<typeof named>, serverName: string) =>
+      matchTcpRoute(routes, connection({ serverName }))?.spec.name
+    const some = named('a.example', '*.b.example')
+    for (const name of ['a.example', 'x.b.example', 'x.y.b.example']) expect(take(some, name), name).to.equal('named')
+    for (const name of ['', 'b.example', 'xb.example', 'x.a.example']) expect(take(some, name), name).to.equal('rest')
+    expect([take(named('*'), 'c'), take(named('*'), '')]).to.deep.equal(['named', 'rest'])
+    expect([some.asksServerName, host.asksServerName], 'only such a route makes a connection wait').to.deep.equal([
+      true,
+      false,
+    ])
+  })
+
   it('is none when nothing matches, and any without matches', () => {
     expect(found({})).to.equal(undefined)
     expect(matchTcpRoute(compiled(hostSpec([], { tcp: [tcp('all')] })), connection())!.spec.name).to.equal('all')

@@ -1,6 +1,10 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { expect } from 'chai'
 
-import { tickMs, Timer, TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
+import { eventually } from '../../../../support/worker/eventually.ts'
+import { processWakeUp, tickMs, Timer, TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 
 /** A wheel on a manual clock; `advance` also makes the wake-up call when it is due. */
 function manualWheel() {
@@ -127,5 +131,27 @@ describe('timer wheel', () => {
     clock.advance(10_100)
     expect(owner.fired).to.have.length(10_000)
     for (let i = 1; i < owner.fired.length; i++) expect(owner.fired[i]! - owner.fired[i - 1]!).to.be.above(-2 * tickMs)
+  })
+})
+
+describe('the wake-up call of a process', () => {
+  it('comes behind what lies in the sockets when the process stood still', async () => {
+    const order: string[] = []
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const endpoint = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const [peer] = (await once(server, 'connection')) as [Socket]
+    await once(endpoint, 'ready')
+    peer.once('data', () => order.push('reply'))
+    setImmediate(() => {
+      processWakeUp()(() => order.push('time-out'), tickMs)
+      endpoint.write('reply')
+      for (const end = performance.now() + 100; performance.now() < end;);
+    })
+    await eventually(() => order.length === 2)
+    expect(order).to.deep.equal(['reply', 'time-out'])
+    endpoint.destroy()
+    server.close()
   })
 })

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { endpointId } from '../../../../../contracts/endpoint.ts'
 import type { Endpoint } from '../../../../../contracts/endpoint.ts'
+import type { Registration } from '../../../../../contracts/registry-adapter.ts'
 import { layoutNames, layouts } from '../../../../../registry-adapters/zookeeper/layouts/index.ts'
 import type { LayoutName } from '../../../../../registry-adapters/zookeeper/layouts/index.ts'
 import { readProviderUrl } from '../../../../../registry-adapters/zookeeper/layouts/provider-url.ts'
@@ -14,6 +15,17 @@ const read = (name: LayoutName, service: string, child: string, data: unknown): 
 const orders =
   'dubbo%3A%2F%2F10.0.0.7%3A20880%2Fcom.acme.Orders%3Fanyhost%3Dtrue%26application%3Dshop%26deprecated%3Dfalse%26dubbo%3D2.0.2%26dynamic%3Dtrue%26' +
   'generic%3Dfalse%26group%3Dblue%26interface%3Dcom.acme.Orders%26methods%3Dplace%2Ccancel%26pid%3D17%26side%3Dprovider%26timestamp%3D1700000000000%26version%3D1.0.0%26weight%3D200'
+
+const orderApplication = (name: string): Registration => ({
+  service: { namespace: 'public', group: 'DEFAULT_GROUP', name },
+  address: '2001:db8::1',
+  port: 21_004,
+  weight: 2.5,
+  cluster: '',
+  healthy: true,
+  enabled: true,
+  metadata: { version: 'v1', zone: 'bj-1', 'hostmesh.inbound': 'true', note: 'a b&c=d%41?' },
+})
 
 describe('layouts of ZooKeeper', () => {
   it('read a provider of Dubbo as it writes itself', () => {
@@ -49,6 +61,13 @@ describe('layouts of ZooKeeper', () => {
     expect(endpointId(endpoint)).to.equal('10.0.0.8:12200')
     expect(endpoint.weight).to.equal(1)
     expect(read('sofa', 'com.acme.Orders:b', child, undefined)).to.equal('other')
+  })
+
+  it('write the unique id of SOFARPC also where it is empty, since consumers compare it', () => {
+    const written = (name: string): string | undefined =>
+      readProviderUrl(layout('sofa').nodeOf(orderApplication(name)).path.split('/').at(-1)!)!.parameters.get('uniqueId')
+    expect(written('com.acme.Orders')).to.equal('')
+    expect(written('com.acme.Orders:a')).to.equal('a')
   })
 
   it('read an application of Dubbo 3 and a service of Curator', () => {
@@ -116,16 +135,7 @@ describe('layouts of ZooKeeper', () => {
 
   for (const name of layoutNames)
     it(`read back what they write: ${name}`, () => {
-      const written = layout(name).nodeOf({
-        service: { namespace: 'public', group: 'DEFAULT_GROUP', name: 'com.acme.Orders' },
-        address: '2001:db8::1',
-        port: 21_004,
-        weight: 2.5,
-        cluster: '',
-        healthy: true,
-        enabled: true,
-        metadata: { version: 'v1', zone: 'bj-1', 'hostmesh.inbound': 'true', note: 'a b&c=d%41?' },
-      })
+      const written = layout(name).nodeOf(orderApplication('com.acme.Orders'))
       const child = written.path.slice(written.path.lastIndexOf('/') + 1)
       const endpoint = layout(name).read('com.acme.Orders', child, written.data) as Endpoint
       expect(endpointId(endpoint)).to.equal('[2001:db8::1]:21004')

@@ -67,6 +67,7 @@ const clusters: ClusterDump[] = [
     pendingRequests: 0,
     connections: 2,
     breaker: 'off',
+    callers: [],
     endpoints: ['healthy', 'ejected until 12:00', 'failed active check', 'unhealthy'].map((state, at) => ({
       endpoint: `10.0.0.${at + 1}:8080`,
       weight: 1,
@@ -122,10 +123,13 @@ describe("the admin pages in Envoy's form", () => {
       control: bench.control,
       metrics: bench.control.deps.metrics,
       stats: new StatsMerger(),
-      registries: [],
+      fault: { take: () => ({ fault: 'none' }) },
       watchdog: () => undefined,
       version: '1.2.3',
+      morePages: [],
+      socketApis: [],
       startedAt: 0,
+      collectors: () => [],
       faults: () => [],
       drainSwitch: { isFailed: false },
       drain: { extent: 'none' },
@@ -226,11 +230,15 @@ describe("the admin pages in Envoy's form", () => {
       const names = 'subjectAltName=DNS:x.example.com,URI:spiffe://a/b,IP:10.0.0.1'
       execFileSync('openssl', [...words, '-keyout', key, '-out', cert, '-addext', names], { stdio: 'ignore' })
       writeFileSync(join(folder, 'no.pem'), 'nothing')
-      const answer = envoyCerts([{ ca: cert, cert: join(folder, 'no.pem') }], Date.now()) as {
+      const pem = readFileSync(cert, 'utf8')
+      const own = { id: 'spiffe://a/b', chain: pem, trustBundle: pem, notAfter: 0 }
+      const answer = envoyCerts([{ ca: cert, cert: join(folder, 'no.pem') }], [own], Date.now()) as {
         certificates: { ca_cert: Record<string, unknown>[]; cert_chain: unknown[] }[]
       }
       expect(foreignFields('certs', answer)).to.deep.equal([])
-      const [{ ca_cert, cert_chain }] = answer.certificates as [(typeof answer.certificates)[number]]
+      const [mine, other] = answer.certificates
+      expect(mine!.cert_chain[0]).to.deep.include({ path: 'spiffe://a/b', days_until_expiration: '29' })
+      const { ca_cert, cert_chain } = other!
       expect(cert_chain).to.deep.equal([])
       expect(ca_cert[0]).to.deep.include({
         path: cert,

@@ -4,7 +4,7 @@ import { DeclaredServices, type ResolvedName } from '../../../../../../agent/con
 import { entrySet } from '../../../../../../agent/control/core/rules/service-entry.ts'
 import type { DeclaredService } from '../../../../../../agent/control/core/rules/types.ts'
 import { endpoint, recordingLog } from '../../support/fake-registry.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 const key: ServiceKey = 'public/DEFAULT_GROUP@@bank.example.com'
 

@@ -8,7 +8,7 @@ import {
   recordingMetrics,
   type FakeRegistry,
 } from '../../support/fake-registry.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 const name = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const key: ServiceKey = 'public/DEFAULT_GROUP@@orders'
@@ -27,6 +27,7 @@ function setUp(registries: FakeRegistry[] = [fakeRegistry()]) {
     clock,
     log,
     metrics,
+    timeline: { turn: () => undefined },
     onChange: (set) => void changes.push(ids(set)),
     onAnswered: (one) => void answered.push(one),
   })

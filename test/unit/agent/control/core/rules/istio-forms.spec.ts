@@ -35,6 +35,27 @@ describe('forms that Istio documents have', () => {
     expect(mirrors![0]!.share).to.equal(0.25)
   })
 
+  it('count a field without a value as not there, and say so, but no condition and nothing of a kind of ours', () => {
+    const store = rules(
+      resource('VirtualService', `hosts: [orders]\nhttp:\n- match:\n  retries:\n  timeout: null\n  ${toOrders}`),
+    )
+    const route = store.virtualHost(orders).spec.http[0]!
+    expect(route.matches).to.deep.equal([])
+    expect(route.timeoutMs).to.equal(first(`- ${toOrders}`).timeoutMs)
+    const notes = store.statuses().flatMap(({ problems }) => problems)
+    expect(notes.map(({ path }) => path)).to.include.members([
+      'spec.http[0].match',
+      'spec.http[0].retries',
+      'spec.http[0].timeout',
+    ])
+    expect(problemsOf(ordersRoutes(`- match: [{ headers: { x-a: } }]\n  ${toOrders}`))[0]).to.include(
+      'headers.x-a: found nothing',
+    )
+    expect(problemsOf(resource('MeshPolicy', 'hosts: [orders]\ncircuitBreaker:'))[0]).to.include(
+      'spec.circuitBreaker: found nothing',
+    )
+  })
+
   it('allow every origin with exact "*" and with the older allowOrigin', () => {
     for (const origins of ['allowOrigins: [{ exact: "*" }]', 'allowOrigin: ["*"]']) {
       const { filters } = first(`- corsPolicy: { ${origins} }\n  ${toOrders}`)
@@ -163,7 +184,7 @@ describe('two DestinationRules of one host', () => {
     ).to.deep.equal([
       [
         'b',
-        'orders: merged with DestinationRule public/a, which comes first by name; subsets from here: v2; subsets that the first has already: v1',
+        'orders: merged with DestinationRule public/a, which comes first; subsets from here: v2; subsets that the first has already: v1',
       ],
     ])
     const { statuses } = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP' }).replaceSource('r', [
@@ -273,10 +294,11 @@ describe('a ServiceEntry as users have it', () => {
         [80, 'http'],
         [8080, 'tcp'],
         [8081, 'http'],
-        [9000, 'http'],
+        // GRPC-Web means grpc, and beside HTTP/1.1 that passes as TCP
+        [9000, 'tcp'],
       ])
       const tcp = store.virtualHost(api).spec.tcp[0]!.destinations[0]!
-      expect([tcp.ports, tcp.hasOnlyPorts]).to.deep.equal([[8080], true])
+      expect([tcp.ports, tcp.hasOnlyPorts]).to.deep.equal([[8080, 9000], true])
     })
 
     it('has no route for a port that it does not list', () => {

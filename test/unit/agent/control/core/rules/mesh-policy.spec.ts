@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { TrafficPolicySpec } from '../../../../../../contracts/policy-spec.ts'
 import type { FilterSpec } from '../../../../../../contracts/route-spec.ts'
-import { key, orders, ordersRoutes, resource, rules } from '../../../../../support/routing.ts'
+import { key, orders, ordersRoutes, resource, rules, inboundApplication } from '../../../../../support/routing.ts'
 
 function withoutOrigin(filter: FilterSpec): Partial<FilterSpec> {
   const { origin, ...rest } = filter as Extract<FilterSpec, { kind: 'rate-limit' }>
@@ -92,6 +92,14 @@ ${resource('DestinationRule', 'host: orders\nsubsets: [{ name: v1, labels: { ver
     })
   })
 
+  it('checks endpoints by the health service of gRPC', () => {
+    expect(policyOf('healthCheck: { grpc: { service: shop.Orders } }').activeCheck).to.deep.include({
+      kind: 'grpc',
+      service: 'shop.Orders',
+    })
+    expect(policyOf('healthCheck: { grpc: {} }').activeCheck?.service).to.equal('')
+  })
+
   it('has panic threshold, fallback, connection figures and PROXY protocol', () => {
     const policy = policyOf(`
 panicThresholdPercent: 30
@@ -147,7 +155,7 @@ rateLimits:
       tcp.map((route) => route.filters?.map(withoutOrigin)),
       'connections are limited as well',
     ).to.deep.equal([[all]])
-    const inbound = store.inboundVirtualHost(orders, 'local/inbound@@orders')
+    const inbound = store.inboundVirtualHost(orders, inboundApplication('local/inbound@@orders'))
     for (const route of [inbound.http[0]!, inbound.tcp[0]!])
       expect(route.filters).to.deep.include.members([{ ...route.filters![0]!, name: 'public/orders/in' }])
     expect(inbound.http[0]!.retry).to.equal(undefined)
@@ -163,12 +171,26 @@ rateLimits:
   it('hedges all routes or those it names', () => {
     const store = rules(
       `${ordersRoutes('- name: a\n  route: [{ destination: { host: orders } }]\n- name: b\n  route: [{ destination: { host: orders } }]')}---
-${resource('MeshPolicy', 'hosts: [orders]\nhedging: [{ routes: [a], after: 50ms }, { after: 1s, maxExtra: 2 }]')}`,
+${resource('MeshPolicy', 'hosts: [orders]\nhedging: [{ routes: [a], after: 50ms }, { after: 1s, maxExtra: 2, requests: All }]')}`,
     )
     expect(store.virtualHost(orders).spec.http.map((route) => route.hedge)).to.deep.equal([
       { afterMs: 50, maxExtra: 1 },
-      { afterMs: 1000, maxExtra: 2 },
+      { afterMs: 1000, maxExtra: 2, all: true },
     ])
+  })
+
+  it('lets everything be repeated on all routes or on those it names, where there are retries', () => {
+    const to = 'route: [{ destination: { host: orders } }]'
+    const policy = (spec: string): string => resource('MeshPolicy', `hosts: [orders]\nretries: [${spec}]`)
+    const routes = ordersRoutes(
+      `- name: a\n  ${to}\n- name: b\n  ${to}\n- name: c\n  retries: { attempts: 0 }\n  ${to}`,
+    )
+    const repeats = (spec: string) =>
+      rules(`${routes}---\n${policy(spec)}`)
+        .virtualHost(orders)
+        .spec.http.map(({ retry }) => retry?.all)
+    expect(repeats('{ routes: [a, c], requests: All }')).to.deep.equal([true, undefined, undefined])
+    expect(repeats('{ requests: All }')).to.deep.equal([true, true, undefined])
   })
 
   it('applies to every service without hosts, below a DestinationRule; with the host above it, below its subsets', () => {
@@ -200,7 +222,7 @@ subsets: [{ name: v1, labels: { version: v1 }, trafficPolicy: { loadBalancer: { 
     expect(
       store.statuses().map(({ name, state, problems }) => [name, state, problems.map((one) => one.message)]),
     ).to.deep.equal([
-      ['b', 'applied', ['panicThresholdPercent of orders: decided by MeshPolicy public/a, which comes first by name']],
+      ['b', 'applied', ['panicThresholdPercent of orders: decided by MeshPolicy public/a, which comes first']],
       ['a', 'applied', []],
     ])
   })
@@ -210,5 +232,54 @@ subsets: [{ name: v1, labels: { version: v1 }, trafficPolicy: { loadBalancer: { 
     expect(store.statuses()[0]!.problems.map((one) => one.message)).to.deep.equal([
       'no route of its hosts is named "nope"',
     ])
+  })
+
+  it('limits requests by latency, by success, and by caller; each with Envoy’s defaults', () => {
+    const policy = policyOf(
+      'adaptiveConcurrency: {}\nadmissionControl: {}\ncallers: [{ caller: batch, maxRequests: 5 }]',
+    )
+    expect(policy.concurrency).to.deep.equal({
+      percentile: 0.5,
+      minLimit: 3,
+      maxLimit: 1000,
+      updateIntervalMs: 100,
+      minRttIntervalMs: 60_000,
+      buffer: 0.25,
+    })
+    expect(policy.admissionControl).to.deep.equal({
+      successShare: 0.95,
+      aggression: 1,
+      minimumRequests: 20,
+      windowMs: 10_000,
+      maxRejectionShare: 0.8,
+    })
+    expect(policy.callers).to.deep.equal([{ caller: 'batch', maxRequests: 5, weight: 1 }])
+    expect(policy.origins).to.include.keys('concurrency', 'admissionControl', 'callers')
+  })
+
+  it('says for which side: of calls, or of what the local application gets', () => {
+    const store = rules(
+      resource(
+        'MeshPolicy',
+        `hosts: [orders]
+adaptiveConcurrency: { side: Inbound, maxConcurrencyLimit: 9, bufferPercent: 50 }
+admissionControl: { successRateThresholdPercent: 90, aggression: 2, maxRejectionPercent: 50, samplingWindow: 5s, minimumRequests: 7 }
+callers: [{ caller: a, weight: 3 }, { caller: b, side: Inbound, maxRequests: 2 }]`,
+      ),
+    )
+    const { policy } = store.service(orders)
+    expect(policy).to.not.have.property('concurrency')
+    expect(policy.admissionControl).to.deep.equal({
+      successShare: 0.9,
+      aggression: 2,
+      minimumRequests: 7,
+      windowMs: 5000,
+      maxRejectionShare: 0.5,
+    })
+    expect(policy.callers).to.deep.equal([{ caller: 'a', maxRequests: 0, weight: 3 }])
+    const inbound = store.inboundPolicy(orders)
+    expect(inbound.concurrency).to.include({ maxLimit: 9, buffer: 0.5 })
+    expect(inbound).to.not.have.property('admissionControl')
+    expect(inbound.callers).to.deep.equal([{ caller: 'b', maxRequests: 2, weight: 1 }])
   })
 })

@@ -27,7 +27,6 @@ const missing = 'not implemented by this version'
 
 describe('fields of a VirtualService that are not implemented', () => {
   refuse('VirtualService', [
-    [`hosts: [orders]\ntls: []\nhttp: [{ ${toOrders} }]`, 'spec.tls', missing],
     [`hosts: [orders]\ngateways: [my-gateway]\nhttp: [{ ${toOrders} }]`, 'spec.gateways', missing],
   ])
   refuseInRoute([
@@ -107,6 +106,16 @@ describe('a VirtualService with a mistake', () => {
     ],
     [`${toOrders}\n  match: [{ headers: { uri: { exact: a } } }]`, '.match[0].headers.uri', 'use the field uri'],
     [`${toOrders}\n  match: [{ headers: { "a b": { exact: a } } }]`, '.match[0].headers.a b', 'not a header name'],
+    [
+      `${toOrders}\n  match: [{ headers: { "@request.auth.claims[__proto__]": { exact: a } } }]`,
+      '.match[0].headers.@request.auth.claims[__proto__]',
+      'found no claim, allowed @request.auth.claims.NAME',
+    ],
+    [
+      `${toOrders}\n  match: [{ withoutHeaders: { "@request.auth.principal": { exact: a } } }]`,
+      '.match[0].withoutHeaders.@request.auth.principal',
+      'found no claim, allowed @request.auth.claims.NAME',
+    ],
     [
       `${toOrders}\n  match: [{ headers: { A: { exact: a }, a: { exact: b } } }]`,
       '.match[0].headers',
@@ -204,7 +213,19 @@ describe('a DestinationRule that is refused', () => {
     ['trafficPolicy: {}', 'spec.host', 'found nothing'],
     ['host: orders\nworkloadSelector: {}', 'spec.workloadSelector', missing],
     [policy('tunnel: {}'), 'spec.trafficPolicy.tunnel', missing],
-    [policy('tls: { mode: ISTIO_MUTUAL }'), 'spec.trafficPolicy.tls.mode', 'TLS towards endpoints is not implemented'],
+    [policy('tls: { mode: TLS }'), 'spec.trafficPolicy.tls.mode', 'allowed DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL'],
+    [policy('tls: { mode: MUTUAL, sni: a }'), 'spec.trafficPolicy.tls', 'MUTUAL without credentialName'],
+    [policy('tls: { mode: MUTUAL, credentialName: a }'), 'spec.trafficPolicy.tls', 'it says who answers'],
+    [policy('tls: { mode: ISTIO_MUTUAL, credentialName: a }'), 'spec.trafficPolicy.tls', 'shows the identity'],
+    [
+      policy('tls: { mode: SIMPLE, sni: a, credentialName: ../a }'),
+      'spec.trafficPolicy.tls.credentialName',
+      'a name of',
+    ],
+    [policy('tls: { mode: MUTUAL, privateKey: /a }'), 'spec.trafficPolicy.tls.privateKey', missing],
+    [policy('tls: { mode: SIMPLE, caCertificates: /a }'), 'spec.trafficPolicy.tls.caCertificates', missing],
+    [policy('tls: { mode: SIMPLE }'), 'spec.trafficPolicy.tls', 'it says who answers'],
+    [policy('tls: { mode: DISABLE, sni: a }'), 'spec.trafficPolicy.tls', 'found sni with mode DISABLE'],
     [
       policy('loadBalancer: { simple: FASTEST }'),
       'spec.trafficPolicy.loadBalancer.simple',
@@ -355,7 +376,7 @@ describe('a MeshPolicy that is refused', () => {
     ['retryBudgets: {}', 'spec.retryBudgets', 'unknown field (nearest: retryBudget)'],
     ['loadBalancer: {}', 'spec.loadBalancer', 'exactly one of'],
     ['loadBalancer: { peakEwma: {}, leastRequest: {} }', 'spec.loadBalancer', 'exactly one of'],
-    ['healthCheck: {}', 'spec.healthCheck', 'exactly one of http and tcp'],
+    ['healthCheck: {}', 'spec.healthCheck', 'exactly one of http, tcp and grpc'],
     ['healthCheck: { http: { path: health } }', 'spec.healthCheck.http.path', 'begins with /'],
     ['rateLimits: [{ name: a, maxTokens: 1 }]', 'spec.rateLimits[0].fillInterval', 'found nothing, allowed a duration'],
     [
@@ -370,18 +391,14 @@ describe('a MeshPolicy that is refused', () => {
 describe('an envelope that is refused', () => {
   const good = ordersRoutes(`- ${toOrders}`)
   const cases: readonly (readonly [string, string, string])[] = [
-    [
-      good.replace('kind: VirtualService', 'kind: PeerAuthentication'),
-      'kind',
-      'PeerAuthentication is not implemented by this version',
-    ],
+    [good.replace('kind: VirtualService', 'kind: WasmPlugin'), 'kind', 'WasmPlugin is not implemented by this version'],
     [good.replace('kind: VirtualService', 'kind: Gateway'), 'kind', 'Gateway is not implemented by this version'],
     [good.replace('kind: VirtualService', 'kind: Sidecar'), 'kind', 'use outbound in agent.yaml'],
     [good.replace('kind: VirtualService', 'kind: Deployment'), 'kind', 'says nothing about traffic here'],
     [
       good.replace('kind: VirtualService', 'kind: VirtualServices'),
       'kind',
-      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, HTTPRoute, GRPCRoute, TCPRoute, MeshPolicy (nearest: VirtualService)',
+      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, HTTPRoute, GRPCRoute, TCPRoute, PeerAuthentication, MeshPolicy, AuthorizationPolicy, RequestAuthentication (nearest: VirtualService)',
     ],
     [good.replace('kind: VirtualService', 'x: 1'), 'kind', 'found no kind'],
     [

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { RuleStore } from '../../../../../../agent/control/core/rules/rule-store.ts'
-import type { RuleChange, RuleStatus } from '../../../../../../agent/control/core/rules/types.ts'
+import type { RuleStatus } from '../../../../../../contracts/rule-status.ts'
+import type { RuleChange } from '../../../../../../agent/control/core/rules/types.ts'
 import { key, orders, ordersRoutes, resource, ruleStore, rules } from '../../../../../support/routing.ts'
 
 const toOrders = 'route: [{ destination: { host: orders } }]'
@@ -92,9 +93,19 @@ describe('the last good version of a rule', () => {
     const after = ruleStore()
     after.importState(JSON.parse(JSON.stringify(before.exportState())))
     expect(timeoutOf(after)).to.equal(1000)
+    expect(brief(after.statuses()), 'what is in force is shown').to.deep.equal([['orders', 'applied', true]])
+    expect(after.statuses()[0]!.problems.map(({ message }) => message)).to.deep.equal([
+      'as the last run left it; where it comes from has not been read since',
+    ])
     expect(brief(after.replaceSource('rules.d', one(withTimeout('soon'))).statuses)).to.deep.equal([
       ['orders', 'rejected', true],
     ])
+    expect(
+      after
+        .statuses()[0]!
+        .problems.map(({ message }) => message)
+        .join(),
+    ).to.not.contain('the last run')
     expect(timeoutOf(after)).to.equal(1000)
     after.replaceSource('rules.d', [])
     expect(timeoutOf(after), 'an imported rule that is gone').to.equal(0)
@@ -128,7 +139,7 @@ describe('two rules for one host', () => {
       expect(loser.problems[0]).to.include({
         path: 'spec.hosts[0]',
         line: 5,
-        message: 'orders: decided by VirtualService public/a, which comes first by name',
+        message: 'orders: decided by VirtualService public/a, which comes first',
       })
     }
   })
@@ -165,6 +176,25 @@ describe('two rules for one host', () => {
     store.replaceSource('l', one(forHost('a', '3s')))
     expect(store.virtualHost(orders).spec.http[0]!.timeoutMs).to.equal(3000)
     expect(store.statuses().find((status) => status.source === 'm')).to.include({ state: 'conflict', inForce: false })
+  })
+
+  it('are decided by the one that this host alone was told, whatever its name, and its values say so', () => {
+    const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local' })
+    store.replaceSource('center', one(`${forHost('a', '1s')}---\n${forHost('z', '4s', 'stock')}`))
+    const timeout = (name = orders) => store.virtualHost(name).spec.http[0]!.timeoutMs
+    expect(timeout()).to.equal(1000)
+    store.replaceSource('local', one(`${forHost('y', '2s')}---\n${forHost('z', '3s', 'stock')}`))
+    expect([timeout(), timeout(key('stock'))]).to.deep.equal([2000, 3000])
+    expect(store.virtualHost(orders).spec.http[0]!.origin).to.deep.include({ name: 'public/y', isLocal: true })
+    expect(store.statuses().map(({ name, source, state }) => [name, source, state])).to.deep.equal([
+      ['y', 'local', 'applied'],
+      ['z', 'local', 'applied'],
+      ['a', 'center', 'conflict'],
+      ['z', 'center', 'conflict'],
+    ])
+    store.replaceSource('local', [])
+    expect([timeout(), timeout(key('stock'))]).to.deep.equal([1000, 4000])
+    expect(store.virtualHost(orders).spec.http[0]!.origin).to.not.have.property('isLocal')
   })
 })
 
@@ -387,6 +417,26 @@ describe('a service without a rule', () => {
   })
 })
 
+describe('a route to a port that a ServiceEntry does not list', () => {
+  const entry = resource(
+    'ServiceEntry',
+    'hosts: [orders]\nports: [{ number: 80, name: http }]\nresolution: STATIC\nendpoints: [{ address: 10.0.0.9 }]',
+  )
+  const notes = (port: number, more = entry): string[] =>
+    rules(`${ordersRoutes(`- route: [{ destination: { host: orders, port: { number: ${port} } } }]`)}---\n${more}`)
+      .statuses()
+      .flatMap(({ problems }) => problems.map(({ path, message }) => `${path}: ${message}`))
+
+  it('is applied, and its status names the port and the listed ones', () => {
+    const [note, ...rest] = notes(81)
+    expect(rest).to.deep.equal([])
+    expect(note).to.match(
+      /^spec\.http\[0\]\.route\[0\]\.destination\.port\.number: port 81 of .*orders is not listed by ServiceEntry \S+ \(80\)/,
+    )
+    expect(notes(80)).to.deep.equal([])
+  })
+})
+
 describe('a route to a subset that no DestinationRule defines', () => {
   const route = ordersRoutes('- route: [{ destination: { host: orders, subset: v3 } }]')
   const destinationRule = (subset: string): string =>
@@ -411,5 +461,21 @@ describe('a route to a subset that no DestinationRule defines', () => {
     expect(store.statuses()[0]!.problems[0]!.message).to.include('no DestinationRule has subsets for it')
     store.replaceSource('b', one(destinationRule('v3')))
     expect(store.statuses()[0]!.problems).to.deep.equal([])
+  })
+})
+
+describe('a candidate for a rule', () => {
+  const timeoutOf = (store: Pick<RuleStore, 'virtualHost'>) => store.virtualHost(orders).spec.http[0]!.timeoutMs
+
+  it('takes the place of the one that this host alone was told, and is of this host like it', () => {
+    const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local' })
+    store.replaceSource('center', one(withTimeout('1s')))
+    store.replaceSource('local', one(withTimeout('2s')))
+    const { rules: then, statuses, affected } = store.withCandidate(withTimeout('3s'))
+    expect(brief(statuses)).to.deep.equal([['orders', 'applied', true]])
+    expect(then.virtualHost(orders).spec.http[0]!.timeoutMs).to.equal(3000)
+    expect(then.virtualHost(orders).spec.http[0]!.origin).to.include({ isLocal: true })
+    expect(keysOf(affected)).to.deep.equal([orders])
+    expect(timeoutOf(store)).to.equal(2000)
   })
 })

@@ -16,7 +16,7 @@ describe('a ServiceEntry', () => {
       ['{ number: 1, name: grpc }', 'grpc'],
       ['{ number: 1, name: grpc-orders }', 'grpc'],
       ['{ number: 1, name: http2-orders }', 'http2'],
-      ['{ number: 1, name: grpc-web-ui }', 'http'],
+      ['{ number: 1, name: grpc-web-ui }', 'grpc'],
       ['{ number: 1, name: grpcorders }', 'tcp'],
       ['{ number: 1, name: grpc-orders, protocol: TCP }', 'tcp'],
       ['{ number: 1, name: http }, { number: 2, name: grpc }', 'http'],

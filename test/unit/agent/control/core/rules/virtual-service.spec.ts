@@ -157,7 +157,7 @@ describe('a VirtualService', () => {
     const byDefault = {
       attempts: 2,
       perTryTimeoutMs: 0,
-      on: ['connect-failure', 'refused-stream', 'reset-before-request'],
+      on: ['connect-failure', 'refused-stream', 'reset-before-request', 'reset-before-reply'],
       statuses: [],
       backoffMs: 25,
     }

@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import {
-  eachYamlResource,
-  isLongText,
-  yamlTextProblem,
-} from '../../../../../../agent/control/core/rules/yaml-documents.ts'
+import { eachYamlResource, yamlTextProblem } from '../../../../../../agent/control/core/rules/yaml-documents.ts'
+import { isLongYaml } from '../../../../../../contracts/yaml-bounds.ts'
 import { RuleStore } from '../../../../../../agent/control/core/rules/rule-store.ts'
+import { checkedSpec } from '../../../../../../agent/control/core/rules/rule-resource.ts'
 import { readInThread } from '../../../../../../agent/control/core/rules/yaml-in-thread.ts'
 
 const routes = (count: number): string =>
@@ -62,6 +60,31 @@ describe('a long text, read in a thread of its own', function () {
     }
   })
 
+  it('comes with what the shape of its kind says, as it is said here', async () => {
+    const pages = ['traffic', 'authorization', 'jwt'].map((name) => readFileSync(`docs/${name}.md`, 'utf8'))
+    const examples = pages.flatMap((page) => [...page.matchAll(/^```yaml\n([^]*?)^```/gm)].map((found) => found[1]!))
+    const text = [...examples, 'kind: VirtualService\nspec: { hots: [a], http: [] }\n', 'kind: Other\n'].join('\n---\n')
+    const far = await readInThread(text)
+    const near = [...eachYamlResource(text)]
+    const checked = near.map((one) => ('problem' in one ? undefined : checkedSpec(one)))
+    expect(far.map((one) => ('problem' in one ? undefined : one.checked))).to.deep.equal(checked)
+    expect(checked.filter((one) => one !== undefined && 'value' in one).length).to.be.greaterThan(30)
+    expect(checked.filter((one) => one !== undefined && 'problems' in one).length).to.be.greaterThan(0)
+    expect(checked.at(-1), 'of no kind').to.equal(undefined)
+  })
+
+  it('lets others have their turn after each resource of a list', async () => {
+    const items = Array.from({ length: 40 }, (_, index) => routes(20).replace('long', `long${index}`))
+    const text = `kind: List\nitems:\n${items.map((item) => `- ${item.trimEnd().replaceAll('\n', '\n  ')}\n`).join('')}`
+    const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP' } as ConstructorParameters<
+      typeof RuleStore
+    >[0])
+    let turns = 0
+    await store.readAhead('s', [{ name: 'd', text }], async () => void turns++)
+    expect(turns).to.be.at.least(items.length)
+    expect(store.replaceSource('s', [{ name: 'd', text }]).statuses).to.have.length(items.length)
+  })
+
   it('does not hold up the loop, and gives the same rules', async () => {
     let most = 1
     while (yamlTextProblem(routes(most + 100)) === undefined) most += 100
@@ -91,10 +114,10 @@ describe('a long text, read in a thread of its own', function () {
   })
 
   it('is long by its bytes or by its nodes', () => {
-    expect(isLongText(routes(20))).to.equal(false)
-    expect(isLongText(routes(400))).to.equal(true)
-    expect(isLongText(`a: [${'1,'.repeat(1100)}]`)).to.equal(true)
-    expect(isLongText(`a: ${'word '.repeat(8000)}`)).to.equal(true)
+    expect(isLongYaml(routes(20))).to.equal(false)
+    expect(isLongYaml(routes(400))).to.equal(true)
+    expect(isLongYaml(`a: [${'1,'.repeat(1100)}]`)).to.equal(true)
+    expect(isLongYaml(`a: ${'word '.repeat(8000)}`)).to.equal(true)
   })
 
   describe('whose thread dies', () => {

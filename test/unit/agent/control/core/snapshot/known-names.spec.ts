@@ -3,7 +3,7 @@ import { askEveryMs, KnownNames } from '../../../../../../agent/control/core/sna
 import type { ServiceKey } from '../../../../../../contracts/endpoint.ts'
 import { key } from '../../../../../support/routing.ts'
 import { recordingLog } from '../../support/fake-registry.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 function setUp(list: () => Promise<ServiceKey[]>) {
   const clock = manualClock()

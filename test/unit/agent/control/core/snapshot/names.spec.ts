@@ -1,8 +1,13 @@
 import { expect } from 'chai'
 import type { ServiceKey } from '../../../../../../contracts/endpoint.ts'
-import { Names, maxUnknown, unknownMs } from '../../../../../../agent/control/core/snapshot/names.ts'
+import {
+  Names,
+  maxUnknown,
+  maxUnknownPerCaller,
+  unknownMs,
+} from '../../../../../../agent/control/core/snapshot/names.ts'
 import { recordingMetrics } from '../../support/fake-registry.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 const keyOf = (name: string): ServiceKey => `public/DEFAULT_GROUP@@${name}`
 
@@ -53,6 +58,26 @@ describe('names that callers use', () => {
     expect(published).to.deep.equal({})
     expect(needed.size).to.equal(0)
     expect(names.size).to.equal(0)
+  })
+
+  it('that one caller invents take its own share of the unknown ones, and nobody else notices', () => {
+    const { names, metrics, hear, clock } = setUp(2000)
+    for (let i = 0; i < 3 * maxUnknown; i++) names.ask(`invented-${i}`, 'user 1001')
+    expect(names.size).to.equal(maxUnknownPerCaller)
+    expect(metrics.total('names_refused')).to.equal(3 * maxUnknown - maxUnknownPerCaller)
+    expect(metrics.total('names_dropped')).to.equal(0)
+    names.ask('orders', 'user 1002')
+    names.ask('stock')
+    expect([...names.each()]).to.include.members(['orders', 'stock'])
+    hear('invented-0', 'known')
+    names.ask('one-more', 'user 1001')
+    expect([...names.each()], 'what is known is in no share').to.include('one-more')
+    names.ask('too-much', 'user 1001')
+    expect([...names.each()]).to.not.include('too-much')
+    for (let i = 1; i < maxUnknownPerCaller; i++) hear(`invented-${i}`, 'unknown')
+    clock.advance(unknownMs * 1.5)
+    names.ask('later', 'user 1001')
+    expect([...names.each()], 'what is forgotten is in no share').to.include('later')
   })
 
   it('that are in use stay, and are let go after idling', () => {

@@ -8,11 +8,12 @@ import type { EndpointSet, ServiceKey } from '../../../../../../contracts/endpoi
 import { encodeFrame } from '../../../../../../contracts/frame.ts'
 import { defaultTrafficPolicy } from '../../../../../../contracts/policy-spec.ts'
 import { defaultLimits, type MeshSpec, type NodeSpec } from '../../../../../../contracts/snapshot.ts'
+import type { WorkloadCertificates } from '../../../../../../contracts/workload-certificate.ts'
 import { systemClock } from '../../../../../../agent/control/clock.ts'
 import { Publisher, maxQueuedBytes } from '../../../../../../agent/control/core/snapshot/publisher.ts'
 import { SnapshotStore } from '../../../../../../agent/control/core/snapshot/store.ts'
 import { endpoint, recordingLog, recordingMetrics } from '../../support/fake-registry.ts'
-import { FakeWorker } from '../../support/fake-worker.ts'
+import { FakeWorker } from '../../../../../support/control/fake-worker.ts'
 
 const node: NodeSpec = { host: 'h', address: '10.0.0.5', locality: { region: '', zone: '' }, tier: 'agent' }
 const mesh: MeshSpec = {
@@ -42,12 +43,14 @@ describe('the publisher', () => {
   let folder: string
   let store: SnapshotStore
   let publisher: Publisher
+  let certificates: WorkloadCertificates
   const metrics = recordingMetrics()
   const log = recordingLog()
   const workers: FakeWorker[] = []
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'hostmesh-publisher-'))
+    certificates = []
     store = new SnapshotStore(0, node, mesh, () => undefined)
     publisher = new Publisher({
       path: join(folder, 'control-1.sock'),
@@ -56,10 +59,13 @@ describe('the publisher', () => {
       log,
       metrics,
       snapshot: () => store.whole(0),
+      certificates: () => certificates,
+      credentials: () => [],
       onSeenVersion: (version) => store.raiseVersion(version),
       onNeed: () => undefined,
       onUsed: () => undefined,
       onRefusedApplication: () => undefined,
+      onTroubles: () => undefined,
       onWorkers: () => undefined,
     })
     await publisher.listen()
@@ -114,6 +120,19 @@ describe('the publisher', () => {
     expect(many, `200 changes among 10,000 services, against ${few} ms among 10`).to.be.lessThan(few * 4 + 20)
     await worker.until(() => worker.snapshot?.version === store.version, 'newest version')
   }).timeout(60_000)
+
+  it('tells workers of certificates before their first snapshot, and again when these change', async () => {
+    fill(1)
+    const made = (id: string) => ({ id, chain: 'c', key: 'k', trustBundle: 't', notAfter: 1 })
+    certificates = [made('spiffe://mesh/a')]
+    const worker = dial()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    expect(worker.certificates).to.deep.equal(certificates)
+    certificates = [made('spiffe://mesh/b')]
+    publisher.publishCertificates()
+    await worker.until(() => worker.certificates?.[0]?.id === 'spiffe://mesh/b', 'the change')
+    expect(JSON.stringify(worker.snapshot)).to.not.include('spiffe')
+  })
 
   it('goes on above the version that a worker has already', async () => {
     fill(1)

@@ -84,6 +84,7 @@ describe('files of the state directory', () => {
       delayMs: 1,
       clock: systemClock,
       body: () => ({ value: 7 }),
+      refusal: () => undefined,
       onProblem: (problem) => void events.push(problem.code),
       onRecovered: () => void events.push('recovered'),
     })
@@ -107,6 +108,7 @@ describe('files of the state directory', () => {
       delayMs: 1,
       clock: systemClock,
       body: () => 1,
+      refusal: () => undefined,
       onProblem: () => undefined,
       onRecovered: () => undefined,
     })

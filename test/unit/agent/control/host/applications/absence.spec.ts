@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 
 import { Absence } from '../../../../../../agent/control/host/applications/absence.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 describe('an application that refuses connections', () => {
   it('is looked for soon, then less and less often, until it listens again', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { Registrar, type KeptRegistration } from '../../../../../../agent/control/host/applications/registrar.ts'
 import { applicationId, type Application } from '../../../../../../agent/control/host/applications/application.ts'
 import { fakeRegistry, recordingLog } from '../../support/fake-registry.ts'
-import { manualClock } from '../../support/manual-clock.ts'
+import { manualClock } from '../../../../../support/manual-clock.ts'
 
 const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 
@@ -37,12 +37,14 @@ function setUp(kept: readonly KeptRegistration[] = []) {
   const registrar = new Registrar(
     {
       adapters: [registry],
-      host: { name: 'h', address: '10.0.0.5', zone: 'z', region: '' },
+      host: { name: 'h', address: '10.0.0.5', zone: 'z', region: '', labels: {} },
       takesRegistrations: () => true,
+      mtlsOf: () => undefined,
       clusterOf: () => 'DEFAULT',
       clock,
       random: () => 0.5,
       log: recordingLog(),
+      timeline: { turn: () => undefined },
       probe: () =>
         new Promise((resolve, reject) => {
           probes.push((problem) => (problem === undefined ? resolve() : reject(new Error(problem))))

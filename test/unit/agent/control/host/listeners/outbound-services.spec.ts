@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { ServiceKey } from '../../../../../../contracts/endpoint.ts'
 import { openBench, type Bench } from '../../support/control-bench.ts'
 import { endpoint } from '../../support/fake-registry.ts'
-import { manualClock, type ManualClock } from '../../support/manual-clock.ts'
+import { manualClock, type ManualClock } from '../../../../../support/manual-clock.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const key: ServiceKey = 'public/DEFAULT_GROUP@@orders'

@@ -21,7 +21,7 @@ describe('gRPC', () => {
   it('is what says so in its content-type, with any codec, and gRPC-Web is something else', () => {
     for (const type of ['application/grpc', 'application/grpc+proto', 'application/grpc;a=b', 'Application/gRPC+json'])
       expect(isGrpcType(type), type).to.equal(true)
-    for (const type of [undefined, '', 'application/grpc-web', 'application/grpc-web+proto', 'text/application/grpc'])
+    for (const type of ['', 'application/grpc-web', 'application/grpc-web+proto', 'text/application/grpc'])
       expect(isGrpcType(type), type).to.equal(false)
   })
 
@@ -115,6 +115,7 @@ describe('gRPC', () => {
     http.readHead(new PlainReply({ status: 503 }))
     expect(http.status).to.equal(14)
     expect([readGrpcStatus('x'), readGrpcStatus('16'), readGrpcStatus(undefined)]).to.deep.equal([2, 16, -1])
+    expect(['17', '99', '123456789', '1e1', ''].map(readGrpcStatus)).to.deep.equal([2, 2, 2, 2, 2])
   })
 
   it('judges an endpoint as Envoy does, and one with a status that is unknown as failing', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 
-import { Flow } from '../../../../../../agent/worker/protocols/http2/flow.ts'
+import { Flow, nobody } from '../../../../../../agent/worker/protocols/http2/flow.ts'
 import { Http2Session } from '../../../../../../agent/worker/protocols/http2/session.ts'
 import {
   block,
@@ -208,11 +208,14 @@ const cases: readonly (readonly [why: string, sent: readonly Buffer[], answer: s
   ['more streams than we said', Array.from({ length: 101 }, (_, n) => open(n * 2 + 1)), `stream ${code.refused}`],
 ]
 
+const silentOwner = { onStreamEnd() {}, onSettings() {}, onPong() {}, onGoAway() {}, onClosed() {} }
+
 describe('what an HTTP/2 session answers to', () => {
   const answerTo = async (...sent: readonly Buffer[]): Promise<{ wire: MemoryTransport; users: number }> => {
     const wire = new MemoryTransport()
     let users = 0
     const session = new Http2Session(http2Deps(), wire, true, {
+      ...silentOwner,
       takeFlow() {
         users++
         // Takes nothing, answers nothing.
@@ -227,11 +230,6 @@ describe('what an HTTP/2 session answers to', () => {
           onDrained() {},
         })
       },
-      onStreamEnd() {},
-      onSettings() {},
-      onPong() {},
-      onGoAway() {},
-      onClosed() {},
     })
     session.open(null)
     for (const bytes of sent) wire.send(bytes)
@@ -279,4 +277,30 @@ describe('what an HTTP/2 session answers to', () => {
       expect([users, errorIn(wire.received), wire.hasSentEnd]).to.deep.equal([1, 'stream 1', false])
     }
   })
+
+  const ping = frame(Type.ping, 0, 0, Buffer.alloc(8))
+
+  for (const [what, perData, answer] of [
+    ['one PING behind each DATA frame that it gets is no flood', 1, 'nothing'],
+    ['two behind each are one', 2, `connection ${code.calm}`],
+  ] as const) {
+    it(what, async () => {
+      const wire = new MemoryTransport()
+      const flow = new Flow(nobody)
+      const owner = { ...silentOwner, takeFlow: () => flow }
+      const session = new Http2Session(http2Deps(), wire, true, owner)
+      session.open(null)
+      wire.send(Buffer.concat([magic, settings(), open()]))
+      await new Promise((resolve) => setImmediate(resolve))
+      session.sender.beginHead()
+      session.sender.endHead(flow, false)
+      for (let n = 0; n < 600 && !session.isEnding; n++) {
+        flow.data(Buffer.from('x'), 0, 1)
+        session.sender.write()
+        for (let k = 0; k < perData; k++) wire.send(ping)
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      expect([errorIn(wire.received), session.isEnding]).to.deep.equal([answer, answer !== 'nothing'])
+    })
+  }
 })

@@ -8,6 +8,7 @@ import {
 } from '../../../../../../agent/worker/protocols/http2/hpack/encoder.ts'
 import type { Field } from '../../../../../../agent/worker/protocols/http2/hpack/field.ts'
 import { huffmanDecode, huffmanEncode } from '../../../../../../agent/worker/protocols/http2/hpack/huffman.ts'
+import { staticFields } from '../../../../../../agent/worker/protocols/http2/hpack/static-table.ts'
 import { NameTable } from '../../../../../../agent/worker/protocols/http2/hpack/names.ts'
 import { Output } from '../../../../../../agent/worker/transport/output.ts'
 import { seededRandom } from '../../../../../support/seeded-random.ts'
@@ -145,6 +146,23 @@ describe('HPACK', () => {
       const back = Buffer.alloc(200)
       const length = huffmanDecode(packed, 0, end, back, 0)
       expect(back.subarray(0, length).equals(bytes), bytes.toString('hex')).to.equal(true)
+    }
+  })
+
+  it('writes each field of the static table as its index, unless it must never be put into a table', () => {
+    for (const [at, [name, value]] of staticFields.entries()) {
+      if (value === '') continue
+      const out = new Output(64, 0)
+      writeField(out, name, value)
+      expect([...out.view()], `${name}: ${value}`).to.deep.equal([0x80 | (at + 1)])
+      if (name === ':status') {
+        out.clear()
+        writeStatus(out, Number(value))
+        expect([...out.view()], value).to.deep.equal([0x80 | (at + 1)])
+      }
+      out.clear()
+      writeField(out, name, value, true)
+      expect(read(decoder(), Buffer.from(out.view()))).to.deep.equal([`${name}: ${value} !`])
     }
   })
 

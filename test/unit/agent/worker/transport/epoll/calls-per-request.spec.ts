@@ -16,9 +16,6 @@ function counted(calls: FastCalls, counts: Record<string, number>): FastCalls {
       return call(...args)
     }
   return {
-    get errno() {
-      return calls.errno
-    },
     fix: (bytes) => calls.fix(bytes),
     events: calls.events,
     recv: count('recv', calls.recv),

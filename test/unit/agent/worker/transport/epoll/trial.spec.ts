@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { trial } from '../../../../../../agent/worker/transport/epoll/trial.ts'
 import { trialFlag } from '../../../../../../agent/worker/transport/epoll/trial-flag.ts'
 import { confined } from '../../../../../support/worker/confined.ts'
-import { fastCallsFlag, triedMachines, triedNodes } from '../../../../../../native/fast-calls.ts'
+import { fastCallsFlag, triedMachines, triedNodes } from '../../../../../../native/bare-functions.ts'
 
 const main = new URL('../../../../../../agent/worker/main.ts', import.meta.url).pathname
 

@@ -1,0 +1,348 @@
+/** The console of a running center in Chromium: true data, no violation, nothing serious for axe-core, fast. */
+import { expect } from 'chai'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'puppeteer-core'
+import { chromiumPath, openBrowser, openPage, seriousFindings, violations } from '../../support/console/browser.ts'
+import {
+  logins,
+  openFleet,
+  reportAll,
+  rulesPath,
+  simulatedHosts,
+  tokens,
+  type Fleet,
+} from '../../support/console/fleet.ts'
+
+const graphServices = 200
+const chromium = chromiumPath()
+
+describe(`the console of a center${chromium === undefined ? ': skipped, there is no Chromium here' : ''}`, function () {
+  this.timeout(40_000)
+  let fleet: Fleet
+  let browser: Browser
+  let page: Page
+  let complaints: string[]
+  let pictures: string
+  let round = 1
+  let reporting: NodeJS.Timeout
+
+  before(async function () {
+    if (chromium === undefined) return this.skip()
+    pictures = process.env['HOSTMESH_PICTURES'] ?? mkdtempSync(join(tmpdir(), 'hostmesh-pictures-'))
+    mkdirSync(pictures, { recursive: true })
+    fleet = await openFleet(1000)
+    const report = (): Promise<void> => reportAll(fleet, simulatedHosts(graphServices, round++))
+    await report()
+    reporting = setInterval(() => void report().catch(() => undefined), 1000)
+    await fleet.call('POST', rulesPath, {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'orders', namespace: 'shop' },
+      spec: { hosts: ['orders'], http: [{ timeout: '2s', route: [{ destination: { host: 'orders' } }] }] },
+    })
+    browser = await openBrowser(chromium)
+    ;({ page, complaints } = await openPage(browser, fleet.origin))
+  })
+  after(async () => {
+    clearInterval(reporting)
+    await browser?.close()
+    await fleet?.close()
+    if (process.env['HOSTMESH_PICTURES'] === undefined && pictures !== undefined)
+      rmSync(pictures, { recursive: true, force: true })
+  })
+
+  const show = async (name: string): Promise<void> => {
+    await page.evaluate(`location.hash = '#/${name}'`)
+    await page.waitForSelector(`nav a[aria-current][href="#/${name.split('/')[0]!}"]`)
+  }
+  const text = async (): Promise<string> => (await page.evaluate('document.body.innerText')) as string
+  const says = async (wanted: string | RegExp): Promise<void> => {
+    const pattern = typeof wanted === 'string' ? wanted.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : wanted.source
+    await page
+      .waitForFunction(`new RegExp(${JSON.stringify(pattern)}).test(document.body.innerText)`, { timeout: 15_000 })
+      .catch(async () => {
+        throw new Error(`nothing matches ${pattern} in: ${await text()}`)
+      })
+  }
+  const picture = async (name: string): Promise<void> => {
+    await page.screenshot({ path: join(pictures, `${name}.png`) as `${string}.png` })
+  }
+  /**
+   * Over two seconds, with something done in each frame: the best of three, for what others do on this machine can only
+   * make it less.
+   */
+  const framesPerSecond = async (act: string): Promise<number> => {
+    let best = 0
+    for (let times = 0; times < 3 && best < 30; times++) {
+      const found = (await page.evaluate(`new Promise((resolve) => {
+        let count = 0
+        const from = performance.now()
+        const step = () => {
+          count++
+          ${act}
+          if (performance.now() - from < 2000) requestAnimationFrame(step)
+          else resolve((count * 1000) / (performance.now() - from))
+        }
+        requestAnimationFrame(step)
+      })`)) as number
+      best = Math.max(best, found)
+    }
+    return best
+  }
+  const isClean = async (): Promise<void> => {
+    expect(await violations(page)).to.deep.equal([])
+    expect(complaints).to.deep.equal([])
+    expect(await seriousFindings(page)).to.deep.equal([])
+  }
+  const enter = async (token: string): Promise<void> => {
+    await page.waitForSelector('#token')
+    await page.type('#token', token)
+    await page.click('button[type=submit]')
+  }
+
+  it('asks for a token, and says clearly that one is old', async () => {
+    await page.goto(`${fleet.origin}/console/`)
+    await says('This center asks for a token.')
+    await enter('x'.repeat(40))
+    await says('Your token is not known here any more')
+    await picture('login')
+    await isClean()
+    await enter(tokens.admin)
+    await says('Requests per second')
+  })
+
+  it('paints a page with 1,000 services in a second, and finds one of them', async () => {
+    await page.goto(`${fleet.origin}/console/#/services`)
+    await says('service-0000')
+    await page.reload()
+    await says('service-0000')
+    const paint = (await page.evaluate(`performance.getEntriesByName('first-contentful-paint')[0].startTime`)) as number
+    expect(paint).to.be.below(1000)
+    await page.type('input[type=search]', 'service-0999')
+    await page.waitForFunction(`document.querySelectorAll('tbody tr').length === 1`)
+    await picture('services')
+    await isClean()
+  })
+
+  it('draws who calls whom, 200 services that change, at 30 frames a second while it updates', async () => {
+    await show('drills')
+    const idle = await framesPerSecond('')
+    await show('graph')
+    await page.waitForFunction(`document.querySelectorAll('.box').length >= ${graphServices}`)
+    await says('orders')
+    await page.waitForFunction(`document.querySelector('.box.bad') !== null`, { timeout: 30_000 })
+    await picture('graph')
+    // a hand that zooms meanwhile, in every frame
+    const moving = await framesPerSecond(`document.querySelector('.graph-frame').dispatchEvent(new WheelEvent('wheel', {
+      deltaY: count % 2 === 0 ? 20 : -20, clientX: 600, clientY: 400, cancelable: true }))`)
+    const updating = await framesPerSecond('')
+    // of a machine that has no time for 60 empty frames the half is asked
+    const found = `${updating} while it updates, ${moving} while it is zoomed as well, ${idle} on an empty page`
+    expect(updating, found).to.be.at.least(Math.min(30, idle / 2))
+    // there is no graphics processor here: each frame is scaled by the processor that serves the mesh
+    expect(moving, found).to.be.at.least(Math.min(15, idle / 4))
+    await page.evaluate(`document.querySelector('.box.bad').focus()`)
+    await page.keyboard.press('Enter')
+    await says('Callers')
+    await picture('graph-chosen')
+    await isClean()
+  })
+
+  it('shows the node, its traffic and its last events', async () => {
+    await show('overview')
+    await says('LIVE')
+    await says(/orders/)
+    await page.waitForFunction(`document.querySelector('.chart canvas') !== null`)
+    await says(/shop-\d+\s+\d+\/s/)
+    await picture('overview')
+    await isClean()
+  })
+
+  it('shows hosts as they report', async () => {
+    await show('hosts')
+    await says('agent')
+    await says('rolled-back')
+    await picture('hosts')
+    await show('hosts/agent')
+    await says('public/DEFAULT_GROUP@@orders')
+    await isClean()
+  })
+
+  it('checks a rule while it is written, saves it, shows who did and takes it back', async () => {
+    await show('rules')
+    await says('shop/orders')
+    await picture('rules')
+    await isClean()
+    await show('rules/edit/VirtualService/shop/orders')
+    await page.waitForSelector('.code textarea')
+    const write = async (from: string, to: string): Promise<void> => {
+      await page.evaluate(`{
+        const area = document.querySelector('.code textarea')
+        area.value = area.value.replace(${JSON.stringify(from)}, ${JSON.stringify(to)})
+        area.dispatchEvent(new Event('input', { bubbles: true }))
+      }`)
+    }
+    await write('"2s"', 'soon')
+    await says('Not valid')
+    await says('spec.http[0].timeout')
+    await write('soon', '"3s"')
+    await says('Valid: the center would take it.')
+    await page.evaluate(
+      `[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Dry run')).click()`,
+    )
+    await says(/\d+ evaluated, \d+ would be otherwise/)
+    await says(/timeout\s+public\/DEFAULT_GROUP@@orders\s+http\[0\]\s+2000 ms\s+3000 ms/)
+    await picture('rule-editor')
+    await isClean()
+    await page.evaluate(
+      `[...document.querySelectorAll('button')].find((one) => one.innerText === 'Stop the dry run').click()`,
+    )
+    await page.click('button.primary')
+    await says('Saved.')
+    await says('alice')
+    await page.waitForFunction(`document.querySelectorAll('.history li').length === 2`)
+    await page.evaluate(
+      `[...document.querySelectorAll('.history button')].find((one) => /Take this/.test(one.innerText)).click()`,
+    )
+    await page.waitForFunction(`document.querySelector('.code textarea').value.includes('"2s"')`)
+    await isClean()
+  })
+
+  it('does not overwrite what somebody else changed since', async () => {
+    await page.reload()
+    await page.waitForSelector('.code textarea')
+    await fleet.call('DELETE', `${rulesPath}/orders`)
+    await page.type('.code textarea', '#')
+    await says(/not found|changed/)
+    await isClean()
+  })
+
+  it('shows how roll-outs go, and their beginning and end among the events', async () => {
+    const started = await fleet.call('POST', '/apis/hostmesh.io/v1/namespaces/shop/rollouts', {
+      spec: {
+        rule: {
+          apiVersion: 'networking.istio.io/v1',
+          kind: 'VirtualService',
+          metadata: { name: 'orders', namespace: 'shop' },
+          spec: { hosts: ['orders'], http: [{ timeout: '9s', route: [{ destination: { host: 'orders' } }] }] },
+        },
+        hosts: { labels: { ring: 'canary' } },
+      },
+    })
+    expect(started).to.equal(201)
+    await show('rollouts')
+    await says('shop/virtualservice.orders')
+    await says('running')
+    await picture('rollouts')
+    await isClean()
+    const stopped = await fleet.call('DELETE', '/apis/hostmesh.io/v1/namespaces/shop/rollouts/virtualservice.orders')
+    expect(stopped).to.equal(200)
+    await says('reverted')
+    await says('stopped by alice')
+    await isClean()
+    await show('events')
+    await says('rollout began')
+    await says('rollout reverted')
+  })
+
+  it('shows what strangers wrote as text', async () => {
+    const name = 'evil'
+    const hostile = '<img src=x onerror=alert(1)>'
+    await fleet.call('POST', rulesPath, {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name, namespace: 'shop', annotations: { note: hostile } },
+      spec: {
+        hosts: [name],
+        http: [{ match: [{ uri: { prefix: `/${hostile}` } }], route: [{ destination: { host: name } }] }],
+      },
+    })
+    await reportAll(
+      fleet,
+      simulatedHosts(2, 1).map((report) => ({ ...report, host: 'hostile', problems: [hostile] })),
+    )
+    await show('rules/edit/VirtualService/shop/evil')
+    await page.waitForFunction(`document.querySelector('.code textarea')?.value.includes('onerror')`)
+    await show('hosts/hostile')
+    await says(hostile)
+    expect(await page.evaluate(`document.querySelectorAll('img').length`)).to.equal(0)
+    await isClean()
+  })
+
+  it('explains a request, and says who may ask', async () => {
+    await show('explain')
+    await page.evaluate(`{
+      const fields = document.querySelectorAll('.form input')
+      fields[1].value = 'service-0001'
+      fields[1].dispatchEvent(new Event('input', { bubbles: true }))
+    }`)
+    await page.click('button.primary')
+    await says('Outcome')
+    await picture('explain')
+    await isClean()
+  })
+
+  it('shows events, also new ones, certificates and drills', async () => {
+    await show('events')
+    await says('rule written')
+    await fleet.call('DELETE', `${rulesPath}/evil`)
+    await says('rule deleted')
+    await picture('events')
+    await isClean()
+    await show('certificates')
+    await says('no certificates')
+    await show('drills')
+    await says('No drill has run')
+    await isClean()
+  })
+
+  it('is dark and Chinese when asked, and stays so', async () => {
+    await show('overview')
+    await page.click('button[aria-label="Light or dark"]')
+    await page.evaluate(
+      `[...document.querySelectorAll('header button')].find((one) => one.innerText === '中文').click()`,
+    )
+    await says('每秒请求数')
+    await page.reload()
+    await says('每秒请求数')
+    expect(await page.evaluate('document.documentElement.dataset.theme + document.documentElement.lang')).to.equal(
+      'darkzh-CN',
+    )
+    await page.waitForFunction(`document.querySelector('.chart canvas') !== null`)
+    await picture('overview-dark-chinese')
+    await isClean()
+    await show('graph')
+    await page.waitForFunction(`document.querySelectorAll('.box').length >= ${graphServices}`)
+    await picture('graph-dark-chinese')
+    await isClean()
+  })
+
+  it('signs out by itself when the token is taken back, and keeps no data of it', async () => {
+    fleet.writeTokens(logins.slice(1))
+    await page.waitForSelector('#token', { timeout: 20_000 })
+    await says('您的令牌已失效')
+    expect(await text()).not.to.include('orders')
+    fleet.writeTokens(logins)
+  })
+
+  it('tells a token that sees one namespace only that this is too little', async () => {
+    await enter(tokens.shop)
+    await says('without namespaces')
+  })
+
+  it('of an agent shows its host, without a token, to whoever may read there', async () => {
+    const origin = `http://${fleet.agent.options.address}:15000`
+    const opened = await openPage(browser, origin)
+    ;({ page, complaints } = opened)
+    await page.goto(`${origin}/console/`)
+    await says('agent')
+    await says('LIVE')
+    expect(await text()).not.to.include('Hosts')
+    await show('services/public%2FDEFAULT_GROUP%40%40orders')
+    await says(/127\.\d+\.\d+\.\d+:\d+\s+healthy/)
+    await picture('agent-service')
+    await isClean()
+  })
+})

@@ -1,0 +1,54 @@
+/** A host from nothing to nothing by ansible, on a real systemd: `npm run ansible`. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buildPackages } from '../support/continuity/built-packages.ts'
+import { BootedMachine, bootTimeoutMs, whatIsMissing } from '../support/continuity/booted-machine.ts'
+
+/** The program, where the booted machine sees it, too: it has a /tmp of its own. */
+function ansible(): string | undefined {
+  const found = spawnSync('sh', ['-c', 'command -v ansible-playbook'], { encoding: 'utf8' }).stdout.trim()
+  return found === '' || found.startsWith('/tmp/') ? undefined : realpathSync(found)
+}
+
+describe('the ansible collection on a host', function () {
+  const patienceMs = 1_200_000
+  this.timeout(patienceMs + bootTimeoutMs)
+  let folder: string
+  let machine: BootedMachine | undefined
+
+  before(async function () {
+    const program = ansible()
+    const missing =
+      program === undefined ? 'needs ansible-playbook, not below /tmp: pip install ansible-core' : whatIsMissing()
+    if (program === undefined || missing !== undefined) {
+      this.test!.title += ` (${missing})`
+      this.skip()
+    }
+    folder = mkdtempSync(join(tmpdir(), 'hm-ansible-'))
+    machine = new BootedMachine(patienceMs)
+    buildPackages(folder, machine.shared)
+    writeFileSync(join(machine.shared, 'ansible'), program)
+    await machine.boot('test/support/ansible/deploy-guest.ts', 'first')
+  })
+
+  after(() => {
+    machine?.remove()
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  })
+
+  for (const name of [
+    'a host with nothing gets an agent that serves',
+    'doctor finds it whole, and a drill in a unit of its own loses nothing',
+    'a second run changes nothing',
+    'check mode shows what would change, and changes nothing',
+    'an upgrade loses nothing',
+    'a release that does not serve: the host goes back by itself, and nothing is lost',
+    'a configuration behind which the host is not whole: it goes back by itself',
+    'one host of a batch is not well: all of it goes back, and later batches are never touched',
+    'a configuration that is refused is never written',
+    'uninstalling leaves nothing, and a second time changes nothing',
+  ])
+    it(name, () => machine!.passed(name))
+})

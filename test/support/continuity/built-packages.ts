@@ -1,0 +1,43 @@
+/** Debian packages of this checkout for a booted machine. */
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '../../..')
+
+/**
+ * Puts `first`, `second` (0.1.1), `third` (0.1.3) and `broken` (0.1.2: its workers end at once) into `target`, each a
+ * .deb.
+ */
+export function buildPackages(scratch: string, target: string): void {
+  run(process.execPath, 'scripts/release/main.ts', '--fast', scratch)
+  const made = join(
+    scratch,
+    readdirSync(scratch).find((name) => name.endsWith('.deb'))!,
+  )
+  copyFileSync(made, join(target, 'first.deb'))
+  const tree = join(scratch, 'tree')
+  run('dpkg-deb', '--raw-extract', made, tree)
+  repack(tree, '0.1.1', join(target, 'second.deb'))
+  repack(tree, '0.1.3', join(target, 'third.deb'))
+  writeFileSync(join(tree, 'usr/lib/hostmesh/package/agent/worker/start.js'), 'process.exit(13)\n')
+  repack(tree, '0.1.2', join(target, 'broken.deb'))
+}
+
+/** The same package under another version, as if it had been built from another checkout. */
+function repack(tree: string, version: string, target: string): void {
+  for (const [file, pattern, word] of [
+    ['DEBIAN/control', /^Version: .*$/m, `Version: ${version}`],
+    ['DEBIAN/postinst', /^new=.*$/m, `new=$home/releases/${version}-of-a-test`],
+  ] as const) {
+    const text = readFileSync(join(tree, file), 'utf8')
+    if (!pattern.test(text)) throw new Error(`${file}: no ${String(pattern)}`)
+    writeFileSync(join(tree, file), text.replace(pattern, word))
+  }
+  run('dpkg-deb', '--root-owner-group', '-Zgzip', '-z1', '--build', tree, target)
+}
+
+function run(program: string, ...words: string[]): void {
+  const done = spawnSync(program, words, { encoding: 'utf8', cwd: root })
+  if (done.status !== 0) throw new Error(`${program}: ${done.stdout}${done.stderr}`)
+}

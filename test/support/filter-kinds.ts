@@ -1,0 +1,15 @@
+import { DecisionCounts } from '../../agent/worker/filters/authorization/decision-counts.ts'
+import { AuthorizerCounts } from '../../agent/worker/filters/ext-authz/authorizer-counts.ts'
+import type { FilterKind } from '../../agent/worker/filters/kind.ts'
+import { filterKinds } from '../../agent/worker/filters/table.ts'
+
+/** All kinds of filters, as a worker has them, with counts that nobody reads. */
+export function allFilterKinds(): readonly FilterKind[] {
+  return filterKinds({
+    decisions: new DecisionCounts(),
+    counts: new AuthorizerCounts(),
+    wallClock: Date.now,
+    warn: () => {},
+    calls: { ask: () => ({ cancel: () => {} }) },
+  })
+}

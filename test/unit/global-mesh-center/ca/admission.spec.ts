@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { Admission } from '../../../../global-mesh-center/ca/admission.ts'
+import { fileDocuments } from '../../../../global-mesh-center/ca/file-documents.ts'
+import { isHostPattern, isIdentityPattern, refusalOf } from '../../../../global-mesh-center/ca/grants.ts'
+import { memoryDocuments } from '../../../support/ca/memory-documents.ts'
+import { refusal } from '../../../support/ca/authority-bench.ts'
+
+const pin = 'ab'.repeat(32)
+const hour = 3_600_000
+
+describe('who may ask for which identity', () => {
+  const asks = (uri: string, granted: string[], grants: { hosts: string[]; identities: string[] }[] = []) =>
+    refusalOf({ kind: 'host', host: 'web-1' }, uri, 'mesh.test', granted, grants) ?? 'granted'
+
+  it('goes by the patterns of the token and of the list, part by part', () => {
+    const orders = 'spiffe://mesh.test/ns/shop/sa/orders'
+    expect(asks(orders, [])).to.include('nothing is granted to it')
+    expect(asks(orders, ['ns/shop/sa/orders'])).to.equal('granted')
+    expect(asks(orders, ['ns/shop/sa/*'])).to.equal('granted')
+    expect(asks(orders, ['ns/*/sa/ord*'])).to.equal('granted')
+    expect(asks(orders, ['ns/shop/sa/order'])).to.include('not granted')
+    expect(asks(orders, ['ns/shop2/sa/*', 'ns/sh/sa/*'])).to.include('not granted')
+    expect(asks(orders, [], [{ hosts: ['web-*'], identities: ['ns/shop/sa/*'] }])).to.equal('granted')
+    expect(asks(orders, [], [{ hosts: ['db-*', 'web'], identities: ['ns/shop/sa/*'] }])).to.include('not granted')
+  })
+
+  it('never grants what is no name of a workload', () => {
+    const all = ['ns/*/sa/*']
+    for (const uri of [
+      'spiffe://mesh.test/ns/shop/sa/..',
+      'spiffe://mesh.test/ns/shop/sa/a/b',
+      'spiffe://mesh.test/ns//sa/a',
+      'spiffe://mesh.test/center',
+      'spiffe://mesh.test/host/web-2',
+      'spiffe://MESH.test/ns/shop/sa/a',
+      'spiffe://mesh.test:80/ns/shop/sa/a',
+      'https://mesh.test/ns/shop/sa/a',
+      `spiffe://mesh.test/ns/shop/sa/${'a'.repeat(3000)}`,
+    ])
+      expect(asks(uri, all), uri).to.not.equal('granted')
+  })
+
+  it('knows a pattern from what is none', () => {
+    expect(['ns/a/sa/b', 'ns/*/sa/*', 'ns/a-*/sa/b.c'].map(isIdentityPattern)).to.deep.equal([true, true, true])
+    const bad = ['*', 'ns/a/sa/', 'ns//sa/b', 'ns/a*b/sa/c', 'ns/a/sa/b/c', 'ns/a/sa/b\n']
+    expect(bad.map(isIdentityPattern)).to.deep.equal(bad.map(() => false))
+    expect(['web-1', 'web-*', '*'].map(isHostPattern)).to.deep.equal([true, true, true])
+    expect(['', 'a*b', 'a/b'].map(isHostPattern)).to.deep.equal([false, false, false])
+  })
+})
+
+describe('the admissions of the authority', () => {
+  it('tell the hosts that are denied, by name or by certificate, at the start and after each change anywhere', async () => {
+    const documents = memoryDocuments()
+    const clock = { wall: () => 1000 }
+    const told: string[] = []
+    const tell = (hosts: readonly string[]) => void told.push(hosts.join(' '))
+    const one = await Admission.open(documents, clock, tell)
+    await one.deny('host', 'web-1', 'stolen')
+    const other = await Admission.open(documents, clock)
+    await other.deny('identity', 'spiffe://mesh.test/host/web-2', 'stolen')
+    await other.deny('identity', 'spiffe://mesh.test/ns/a/sa/b', 'an application is no host')
+    await one.refresh()
+    await one.refresh()
+    await one.allow('host', 'web-1')
+    expect(told).to.deep.equal(['', 'web-1', 'web-1 web-2', 'web-2'])
+  })
+
+  it('are the same for two centers with one store, a used token included', async () => {
+    const documents = memoryDocuments()
+    const clock = { wall: () => 1000 }
+    const [one, two] = await Promise.all([Admission.open(documents, clock), Admission.open(documents, clock)])
+    const wishes = { host: 'web-1', identities: ['ns/a/sa/b'], isReusable: false, lifetimeMs: hour }
+    const { text } = await one.makeToken(wishes, pin)
+    const [, id = '', secret = ''] = text.split('.')
+    const use = (admission: Admission) => refusal(admission.join({ id, secret, pin }, 'web-1'))
+    const ends = await Promise.all([use(one), use(two)])
+    expect(ends.filter((words) => words === 'resolved')).to.have.length(1)
+    await Promise.all([one.refresh(), two.refresh()])
+    expect(one.view()).to.deep.equal(two.view())
+    expect(two.grantedTo('web-1')).to.deep.equal(['ns/a/sa/b'])
+    expect((await documents.read('admission'))!.text).to.not.include(secret)
+  })
+
+  it('refuse wishes for a token by name', async () => {
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 })
+    const good = { host: 'web-1', identities: [], isReusable: false, lifetimeMs: hour }
+    const bad: [object, string][] = [
+      [{ host: 'a/b' }, 'host: found "a/b"'],
+      [{ host: '__proto__' }, 'host: found'],
+      [{ identities: ['orders'] }, 'identities: found "orders"'],
+      [{ lifetimeMs: 31 * 24 * hour }, 'allowed 1 s to 30 days'],
+      [{ lifetimeMs: Number.NaN }, 'allowed 1 s to 30 days'],
+    ]
+    for (const [part, words] of bad)
+      expect(await refusal(admission.makeToken({ ...good, ...part }, pin))).to.include(words)
+  })
+
+  it('know a host by the name of an object`s own parts as any other', async () => {
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 })
+    expect(admission.grantedTo('constructor')).to.deep.equal([])
+    const wishes = { host: 'constructor', identities: ['ns/a/sa/b'], isReusable: false, lifetimeMs: hour }
+    const [, id = '', secret = ''] = (await admission.makeToken(wishes, pin)).text.split('.')
+    await admission.join({ id, secret, pin }, 'constructor')
+    await admission.refresh()
+    expect(admission.grantedTo('constructor')).to.deep.equal(['ns/a/sa/b'])
+    expect(admission.grantedTo('toString')).to.deep.equal([])
+  })
+})
+
+describe('documents of the authority in files', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hostmesh-ca-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  it('are for the owner alone, and written only by who has seen the newest', async () => {
+    const documents = fileDocuments(join(folder, 'ca'))
+    expect(await documents.read('authority')).to.equal(undefined)
+    expect(await documents.write('authority', 'one', undefined)).to.equal(true)
+    expect(await documents.write('authority', 'two', undefined)).to.equal(false)
+    const found = (await documents.read('authority'))!
+    expect(found.text).to.equal('one')
+    expect(await documents.write('authority', 'two', found.revision)).to.equal(true)
+    expect(statSync(join(folder, 'ca', 'authority.json')).mode & 0o777).to.equal(0o600)
+    expect(statSync(join(folder, 'ca')).mode & 0o777).to.equal(0o700)
+  })
+
+  it('are written again after a process died in the middle', async () => {
+    const documents = fileDocuments(join(folder, 'ca'))
+    writeFileSync(join(folder, 'ca', 'authority.json.lock'), '999999999')
+    await documents.write('authority', 'one', undefined)
+    expect(await documents.write('authority', 'one', undefined)).to.equal(true)
+  })
+})
