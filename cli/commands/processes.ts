@@ -70,7 +70,11 @@ export async function runAgent(output: Output, configPath: string): Promise<Exit
       run([...release.worker, ...generation, '--index', String(index), '--alone']),
     ),
   ]
+  let isStopping = false
+  /** Once: a second signal would end a worker that still drains. */
   const stop = (): void => {
+    if (isStopping) return
+    isStopping = true
     for (const child of children) child.kill('SIGTERM')
   }
   process.once('SIGINT', stop)

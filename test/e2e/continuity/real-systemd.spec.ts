@@ -23,6 +23,7 @@ describe('on a machine booted with systemd', function () {
     'the journal has the fields of each process beside the words',
     'a killed watchdog is started again by systemd and adopts what runs, and nothing is lost',
     'a watchdog that hangs is noticed by systemd and replaced, and nothing is lost',
+    'a watchdog that hangs while it starts is replaced when its time is over, and nothing is lost',
     'after the death of every process its sockets come back from the store, with the callers in their queues',
     'systemctl reload is a hot restart that loses nothing',
     'systemctl reload takes up the release that the link leads to now, and loses nothing',

@@ -4,7 +4,7 @@
  * `first` or `second`.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import type { WatchdogState } from '../../../contracts/handoff.ts'
@@ -104,11 +104,41 @@ if (boot === 'first') {
   await step('a watchdog that hangs is noticed by systemd and replaced, and nothing is lost', async () => {
     const before = await until('it serves', serves)
     const load = await keepAliveLoad(port, 4, '/slow/50')
+    // before it has told systemd that it is ready, the time for a start counts, not the one between signs of life
+    await until('systemd knows that it runs', () => systemctl('is-active', 'hostmesh') === 'active')
     process.kill(before.pid, 'SIGSTOP')
     await until('another watchdog', (now) => now.pid !== before.pid && now.isAdopted && serves(now), 60_000)
     const { failures } = await load.stop()
     return failures.length === 0 ? undefined : `lost ${failures.length}: ${failures[0]}`
   })
+
+  await step(
+    'a watchdog that hangs while it starts is replaced when its time is over, and nothing is lost',
+    async () => {
+      mkdirSync('/etc/systemd/system/hostmesh.service.d')
+      writeFileSync('/etc/systemd/system/hostmesh.service.d/test.conf', '[Service]\nTimeoutStartSec=4\n')
+      systemctl('daemon-reload')
+      const before = await until('it serves', serves)
+      const control = before.generations[0]!.children.find((child) => child.role === 'control')!.pid
+      const load = await keepAliveLoad(port, 4, '/slow/50')
+      // without its control the next watchdog is not ready
+      process.kill(control, 'SIGSTOP')
+      process.kill(before.pid, 'SIGKILL')
+      const hung = await until('adopted', (now) => now.pid !== before.pid && now.isAdopted && serves(now))
+      process.kill(hung.pid, 'SIGSTOP')
+      const was = systemctl('is-active', 'hostmesh')
+      process.kill(control, 'SIGCONT')
+      await until('a third watchdog', (now) => now.pid !== hung.pid && now.isAdopted && serves(now), 60_000)
+      const { failures, answered } = await load.stop()
+      rmSync('/etc/systemd/system/hostmesh.service.d', { recursive: true })
+      systemctl('daemon-reload')
+      await until('systemd knows that it runs', () => systemctl('is-active', 'hostmesh') === 'active')
+      if (!was.includes('activating')) return `it was ${was} when it hung`
+      return failures.length === 0 && answered > 0
+        ? undefined
+        : `lost ${failures.length} of ${answered}: ${failures[0]}`
+    },
+  )
 
   await step(
     'after the death of every process its sockets come back from the store, with the callers in their queues',

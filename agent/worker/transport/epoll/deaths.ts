@@ -19,6 +19,7 @@ export interface DeathsDeps {
 }
 
 interface Noted {
+  /** 0 = nobody: the last one ended by itself, or did without. */
   readonly pid: number
   readonly start: number
   /** Of those before it, ms. */
@@ -36,7 +37,8 @@ export class Deaths {
   begin(): string {
     const { file, now, pid, startOf } = this.deps
     const before = read(file)
-    const hasDied = before !== undefined && before.pid !== pid && startOf(before.pid) !== before.start
+    const hasDied =
+      before !== undefined && before.pid !== 0 && before.pid !== pid && startOf(before.pid) !== before.start
     const all = [...(before?.deaths ?? []), ...(hasDied ? [now()] : [])]
     // A clock that was set back makes no death younger than now.
     const deaths = all.filter((at) => at <= now() && at > now() - rememberedMs).slice(-deathsAllowed - 1)

@@ -59,6 +59,26 @@ describe('deaths of workers that keep their sockets themselves', () => {
     }
   })
 
+  it('do not become more where workers after them end by themselves or do without', () => {
+    start(1).begin()
+    die(1)
+    for (let pid = 2; pid < 10; pid++) {
+      const worker = start(pid)
+      expect(worker.begin()).to.equal('')
+      worker.end()
+      die(pid)
+    }
+    now += rememberedMs
+    for (let pid = 11; pid <= 13; pid++) {
+      start(pid).begin()
+      die(pid)
+    }
+    now += 1000
+    for (let pid = 14; pid < 20; pid++) expect(start(pid).begin()).to.match(/3 workers died/)
+    now += rememberedMs - 1000
+    expect(start(20).begin()).to.equal('')
+  })
+
   it('are seen though the number of the process was given out anew', () => {
     start(1).begin()
     running.set(1, 99)
