@@ -1,6 +1,6 @@
-/** Whether the hosts of a roll-out are worse off than the others. Pure. */
+/** Whether more requests of the hosts of a roll-out fail than of the others. Pure. */
 import type { RolloutLimits } from './rollout.ts'
-import { p99, type Signals } from './signals.ts'
+import type { Signals } from './signals.ts'
 
 export interface Judgement {
   /** `few`: too little was heard to tell. */
@@ -12,10 +12,6 @@ export interface Judgement {
 const minDeviations = 3
 /** Fewer failures than this are chance, however few there are elsewhere. */
 const minFailures = 5
-/** p99 of fewer requests is chance. */
-const minForLatency = 300
-/** A difference below this is none, ms. */
-const minLatencyMs = 20
 
 /**
  * @param rest what the share is compared with: the other hosts; where they have no traffic to speak of, the share
@@ -28,13 +24,6 @@ export function judge(share: Signals, rest: Signals, limits: RolloutLimits): Jud
   const difference = failures / requests - (rest.requests === 0 ? 0 : rest.failures / rest.requests)
   if (failures >= minFailures && difference > limits.failures && deviations(share, rest) >= minDeviations)
     return { verdict: 'bad', reason: `${words}; ${percent(limits.failures, 1)} more are allowed` }
-  const [slow, usual] = [p99(share), p99(rest)]
-  const isSlow = slow > usual * limits.latency && slow - usual >= minLatencyMs
-  if (requests >= minForLatency && rest.requests >= minForLatency && isSlow)
-    return {
-      verdict: 'bad',
-      reason: `p99 is ${ms(slow)}, elsewhere ${ms(usual)}; ${limits.latency} times that is allowed`,
-    }
   return { verdict: 'good', reason: words }
 }
 
@@ -51,8 +40,4 @@ function deviations(share: Signals, rest: Signals): number {
 
 function percent(part: number, all: number): string {
   return `${(all === 0 ? 0 : (part / all) * 100).toFixed(1)} %`
-}
-
-function ms(value: number): string {
-  return Number.isFinite(value) ? `${value} ms` : 'beyond all buckets'
 }

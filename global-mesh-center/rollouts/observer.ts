@@ -5,6 +5,7 @@
 import type { KnownHost } from '../hosts/host-table.ts'
 import { documentName } from '../../agent/control/rules-api/rule-object.ts'
 import { judge } from './judge.ts'
+import { LatencyWatch } from './latency-watch.ts'
 import type { Rollout } from './rollout.ts'
 import { added, figuresOf, HostSignals, type Signals } from './signals.ts'
 
@@ -26,6 +27,7 @@ export class RolloutObserver {
   private readonly refusedBefore = new Set<string>()
   private readonly document: string
   private readonly share: ReadonlySet<string>
+  private latency: LatencyWatch | undefined
 
   /** `services`: about which the rule decides, `public/orders`; undefined = all. */
   constructor({ hosts, object }: Pick<Rollout, 'hosts' | 'object'>, services: ReadonlySet<string> | undefined) {
@@ -75,8 +77,12 @@ export class RolloutObserver {
         return { state: 'reverted', reason: `host ${name} refuses it: ${refusal}` }
     }
     const { share, rest } = this.figures()
-    const { verdict, reason } = judge(share, this.compared(limits, rest), limits)
+    const compared = this.compared(limits, rest)
+    const { verdict, reason } = judge(share, compared, limits)
     if (verdict === 'bad') return { state: 'reverted', reason }
+    this.latency ??= new LatencyWatch(observeMs, startedAt)
+    const slower = this.latency.look(share, compared, limits, now)
+    if (slower !== undefined) return { state: 'reverted', reason: slower }
     if (verdict === 'good') return observed >= observeMs ? { state: 'done', reason } : undefined
     return observed >= observeMs * patience ? { state: 'reverted', reason: `not judged: ${reason}` } : undefined
   }

@@ -5,8 +5,8 @@ import { HostSignals, p99, type Signals } from '../../../../global-mesh-center/r
 const limits = { failures: 0.02, latency: 3, minRequests: 100 }
 const bucketsMs = [10, 50, 100, 500]
 
-function signals(requests: number, failures: number, slow = 0): Signals {
-  return { hosts: 1, requests, failures, counts: [requests - slow, 0, 0, slow], bucketsMs }
+function signals(requests: number, failures: number): Signals {
+  return { hosts: 1, requests, failures, counts: [requests, 0, 0, 0], bucketsMs }
 }
 
 describe('the judgement of a roll-out', () => {
@@ -36,13 +36,6 @@ describe('the judgement of a roll-out', () => {
     expect(verdict(signals(200, 20), signals(0, 0))).to.equal('bad')
     expect(verdict(signals(200, 5), signals(0, 0))).to.equal('good')
     expect(verdict(signals(200, 200), signals(200, 200)), 'all of both').to.equal('good')
-  })
-
-  it('is bad for a p99 of three times the usual, of enough requests', () => {
-    expect(verdict(signals(1000, 0, 20), signals(1000, 0))).to.equal('bad')
-    expect(judge(signals(1000, 0, 20), signals(1000, 0), limits).reason).to.contain('p99 is 500 ms, elsewhere 10 ms')
-    expect(verdict(signals(1000, 0, 5), signals(1000, 0)), 'half a per cent').to.equal('good')
-    expect(verdict(signals(200, 0, 20), signals(200, 0)), 'few').to.equal('good')
   })
 })
 
