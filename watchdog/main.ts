@@ -88,7 +88,12 @@ async function run(options: WatchdogOptions): Promise<void> {
     // A socket unit names the listener in FileDescriptorName; ours from the store name everything.
     const at = passed.shard ?? native.localAddress(passed.descriptor)
     if (at === undefined) log('warn', `${passed.unitName}: not a TCP socket; it is not used`)
-    else held.keep({ name: passed.unitName, shard: 0, ...at }, native.duplicate(passed.descriptor))
+    else
+      held.keep(
+        { name: passed.unitName, shard: 0, ...at },
+        native.duplicate(passed.descriptor),
+        passed.shard === undefined,
+      )
     native.close(passed.descriptor)
   }
   // Children must not believe that sockets were passed to them, nor talk to the service manager.

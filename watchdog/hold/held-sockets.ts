@@ -12,6 +12,11 @@ export const maxHeldShards = 16_384
 export interface HeldSocket {
   readonly shard: ShardName
   readonly descriptor: number
+  /**
+   * Opened by the service manager, as another user: no worker can bind a share of its own beside it, so all of them
+   * accept on this one.
+   */
+  readonly isForAll: boolean
 }
 
 export interface HeldSocketsDeps {
@@ -41,15 +46,17 @@ export class HeldSockets {
    * Keeps a descriptor that is now ours. An earlier copy of the same shard is closed. False: the bound is reached, and
    * it was closed.
    */
-  keep(shard: ShardName, descriptor: number): boolean {
+  keep(shard: ShardName, descriptor: number, isForAll = false): boolean {
     const key = shardKey(shard)
     const earlier = this.sockets.get(key)
     if (earlier === undefined && this.sockets.size >= maxHeldShards) {
       this.deps.native.close(descriptor)
       return false
     }
+    // systemd passes the socket of the unit and our copy of it
+    const isEarlierForAll = earlier?.isForAll === true && this.has(shard)
     if (earlier !== undefined) this.drop(earlier.shard)
-    const held = { shard, descriptor }
+    const held = { shard, descriptor, isForAll: isForAll || isEarlierForAll }
     this.sockets.set(key, held)
     this.deps.onKeep(held)
     return true
@@ -71,10 +78,14 @@ export class HeldSockets {
 
   /**
    * Shards of worker `index` among `workers`: with fewer workers than before each takes several, so that none is
-   * orphaned.
+   * orphaned. One that is for all is also a shard of each worker that has none of its name.
    */
   of(index: number, workers: number): HeldSocket[] {
-    return [...this.sockets.values()].filter((held) => held.shard.shard % workers === index)
+    return [...this.sockets.values()].flatMap((held) => {
+      if (held.shard.shard % workers === index) return [held]
+      const shard = { ...held.shard, shard: index }
+      return held.isForAll && !this.sockets.has(shardKey(shard)) ? [{ ...held, shard }] : []
+    })
   }
 
   all(): HeldSocket[] {

@@ -46,6 +46,20 @@ describe('held sockets', () => {
     }
   })
 
+  it('that a unit opened are a shard of each worker that has none of its own', () => {
+    const { held } = holder()
+    const given = (index: number): string[] =>
+      held.of(index, 3).map(({ descriptor, shard }) => `${shard.name}#${shard.shard} ${descriptor}`)
+    held.keep(shardOf('a', 0), 10, true)
+    expect([given(0), given(1), given(2)]).to.deep.equal([['a#0 10'], ['a#1 10'], ['a#2 10']])
+    // the copies that worker 1 and the descriptor store give back
+    held.keep(shardOf('a', 1), 11)
+    held.keep(shardOf('a', 0), 12)
+    expect([given(0), given(1), given(2)]).to.deep.equal([['a#0 12'], ['a#1 11'], ['a#2 12']])
+    held.keep(shardOf('a', 0, 81), 13)
+    expect(given(2), 'another address').to.deep.equal([])
+  })
+
   it('are closed and forgotten when they are no longer wanted', () => {
     const { held, closed, dropped } = holder()
     held.keep(shardOf('a', 0), 10)

@@ -15,6 +15,7 @@ describe('a port that takes mutual TLS, while no worker serves', () => {
   const heldOf = (name: string, descriptor: number): HeldSocket => ({
     shard: { name, shard: 0, address: '127.0.0.1', port: 9000 + descriptor },
     descriptor,
+    isForAll: false,
   })
   const all = [heldOf('plain', 1), heldOf('mutual', 2)]
   const listeners = {
