@@ -1,5 +1,5 @@
 /** The two messages of incremental xDS. Source: envoy api, service/discovery/v3/discovery.proto. */
-import { bytesIn, fieldsOf, message, textOf, texts } from './protobuf.ts'
+import { bytesIn, fieldsOf, message, textOf, texts } from '../../../contracts/envoy-api/protobuf.ts'
 
 /** One bidirectional stream for all types. */
 export const deltaPath = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'

@@ -3,7 +3,7 @@
  * endpoint, under `hostmesh`. Source: envoy api, config/endpoint/v3/endpoint.proto.
  */
 import type { Endpoint } from '../../../contracts/endpoint.ts'
-import { bytesIn, double, fieldsOf, message, textOf } from './protobuf.ts'
+import { bytesIn, double, fieldsOf, message, textOf } from '../../../contracts/envoy-api/protobuf.ts'
 
 export interface Assignment {
   readonly endpoints: readonly Endpoint[]

@@ -2,7 +2,7 @@
  * The rules that decide about one service: each as Istio's MCP resource (`istio.mcp.v1alpha1.Resource`), whose body is
  * the resource as JSON in a `google.protobuf.StringValue`.
  */
-import { bytesIn, fieldsOf, message, textOf } from './protobuf.ts'
+import { bytesIn, fieldsOf, message, textOf } from '../../../contracts/envoy-api/protobuf.ts'
 
 export interface CarriedRule {
   /** `VirtualService shop/orders`. */

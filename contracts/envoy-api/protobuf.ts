@@ -1,4 +1,7 @@
-/** Protocol Buffers by hand: the few wire forms that the messages of xDS use. */
+/**
+ * Protocol Buffers by hand: the few wire forms that the messages of xDS use. Source:
+ * protobuf.dev/programming-guides/encoding.
+ */
 
 export type Field = readonly [field: number, value: Buffer | string | number | boolean | readonly Buffer[] | undefined]
 
@@ -92,7 +95,7 @@ function bytesOf(value: Buffer | string): Buffer {
   return typeof value === 'string' ? Buffer.from(value) : value
 }
 
-function varint(value: number): Buffer {
+export function varint(value: number): Buffer {
   const bytes: number[] = []
   let rest = value
   while (rest >= 128) {
