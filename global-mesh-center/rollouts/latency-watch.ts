@@ -29,7 +29,10 @@ export class LatencyWatch {
     this.partBegan = now
   }
 
-  /** @returns why it is slower; undefined = it is not, as far as one can tell. `share` and `rest` are sums since the start. */
+  /**
+   * @returns why it is slower; undefined = it is not, as far as one can tell. `share` and `rest` are sums since the
+   * start.
+   */
   look(share: Signals, rest: Signals, limits: RolloutLimits, now: number): string | undefined {
     const part = since(share, this.before)
     if (now - this.partBegan < this.partMs || part.requests < minOfPart || rest.requests < minOfRest) return undefined

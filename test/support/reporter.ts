@@ -1,8 +1,8 @@
 /**
  * Mocha's spec reporter, plus the totals and the names of what failed as JSON in the file named by the reporter option
  * `file`, and beside it in `FILE.running` what is being run. With the option `slowest=N` it ends with the N files that
- * took longest, hooks included. A process that still lives `linger` seconds after its last test holds something open: it
- * says what, and ends with exit code 1.
+ * took longest, hooks included. A process that still lives `linger` seconds after its last test holds something open:
+ * it says what, and ends with exit code 1.
  */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
