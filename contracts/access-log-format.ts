@@ -12,7 +12,7 @@ export const defaultLogFormat =
   '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
 
 /** Operators without an argument. */
-export const plainOperators = [
+const plainOperators = [
   'START_TIME',
   'PROTOCOL',
   'STREAM_ID',
@@ -48,7 +48,7 @@ export type PlainOperator = (typeof plainOperators)[number]
  * Envoy's operators, with or without an argument, whose value never exists here; Envoy writes `-` for such, too. Taken
  * so that a format of Istio or Envoy need not be cut.
  */
-export const absentOperators = [
+const absentOperators = [
   'CONNECTION_TERMINATION_DETAILS',
   'DYNAMIC_METADATA',
   'FILTER_STATE',

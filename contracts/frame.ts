@@ -4,7 +4,7 @@
 import { MeshError } from './errors.ts'
 
 /** Largest frame that is sent or accepted, in bytes: a snapshot of 10,000 services with 100,000 endpoints fits. */
-export const maxFrameBytes = 64 * 1024 * 1024
+const maxFrameBytes = 64 * 1024 * 1024
 
 export function encodeFrame(message: object): Buffer {
   const text = JSON.stringify(message)

@@ -13,7 +13,7 @@ export type AppProtocol = (typeof webProtocols)[number] | RpcProtocol
 /** Private RPC whose codec is built in. */
 export const rpcProtocols: readonly RpcProtocol[] = ['bolt', 'dubbo', 'thrift'].map((name) => name as RpcProtocol)
 
-export function isRpc(protocol: AppProtocol): protocol is RpcProtocol {
+function isRpc(protocol: AppProtocol): protocol is RpcProtocol {
   return !webProtocols.some((one) => one === protocol)
 }
 
@@ -63,7 +63,7 @@ export function endpointProtocol(protocol: AppProtocol, upgrades: boolean): Endp
  * What the connection of a caller speaks. A `websocket` was an `http1` connection before its upgrade; an `http2`
  * connection begins as `http1`, where its preface is found.
  */
-export const connectionProtocols = ['http1', 'http2', 'rpc', 'tcp', 'websocket'] as const
+const connectionProtocols = ['http1', 'http2', 'rpc', 'tcp', 'websocket'] as const
 export type ConnectionProtocol = (typeof connectionProtocols)[number]
 
 /** What a connection begins with (HTTP/2 is found by its preface) on a listener for an application's protocol. */

@@ -79,7 +79,8 @@ const headOnly = 4
 /** Says who the caller is; only the mesh may set it (R36). */
 const identity = 8
 
-const names: readonly (readonly [string, Field, number])[] = [
+/** Lower-case names, and what is done with the field. */
+export const knownFields: readonly (readonly [name: string, field: Field, flags: number])[] = [
   ['host', Field.host, kept | headOnly],
   ['connection', Field.connection, hop | headOnly],
   ['content-length', Field.contentLength, kept | headOnly],
@@ -136,7 +137,6 @@ const names: readonly (readonly [string, Field, number])[] = [
 const flags = new Uint8Array(fieldKinds)
 flags[Field.xMeshOther] = kept | headOnly | identity
 flags[Field.framingLookAlike] = hop | headOnly
-const nameOfField: string[] = Array.from({ length: fieldKinds }, () => '')
 /** Lower-case bytes of all names, one behind the other. */
 const nameBytes = new Uint8Array(1024)
 const nameOffset = new Int32Array(fieldKinds)
@@ -149,12 +149,11 @@ const hashOf = (length: number, first: number, last: number) => (length * 37 + f
 
 {
   let offset = 0
-  for (const [name, field, flag] of names) {
+  for (const [name, field, flag] of knownFields) {
     const bytes = Buffer.from(name, 'latin1')
     nameBytes.set(bytes, offset)
     nameOffset[field] = offset
     nameLength[field] = bytes.length
-    nameOfField[field] = name
     flags[field] = flag
     offset += bytes.length
     const hash = hashOf(bytes.length, bytes[0] as number, bytes[bytes.length - 1] as number)
@@ -214,8 +213,3 @@ export const isIdentity = (field: number): boolean => ((flags[field] as number) 
 export const isForbiddenInTrailers = (field: number): boolean => ((flags[field] as number) & headOnly) !== 0
 /** Whether the field stays although Connection names it. */
 export const isProtected = (field: number): boolean => ((flags[field] as number) & kept) !== 0
-
-/** Lower-case name; empty for `other`, `xMeshOther`. */
-export function fieldName(field: Field): string {
-  return nameOfField[field] as string
-}

@@ -3,8 +3,8 @@ import { isIPv4, SocketAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { parseIpv6 } from '../contracts/ip-literal.ts'
 
-export const inetFamily = 2
-export const inet6Family = 10
+const inetFamily = 2
+const inet6Family = 10
 /** Of the larger one. */
 export const socketAddressBytes = 28
 

@@ -16,7 +16,7 @@ const flagTruncated = 0x20
 
 /** Linux's SCM_MAX_FD. */
 const maxDescriptorsPerMessage = 253
-export const maxMessageBytes = 4096
+const maxMessageBytes = 4096
 /** sun_path holds 108 bytes with its final zero. */
 const maxSocketPathBytes = 107
 

@@ -107,11 +107,6 @@ export function faultText(fault: number): string {
   return faultTexts[fault] ?? 'a frame that cannot be read'
 }
 
-/** The rule alone, for a counter. */
-export function faultRule(fault: number): string {
-  return faultText(fault).split(':', 1)[0]!
-}
-
 /** Bounds of what codecs read beside the frame's length. */
 export const frameBounds = {
   /** A service or a method, bytes. */

@@ -19,7 +19,7 @@ function lengthAt(buf: Buffer, at: number, to: number): number {
 }
 
 /** Walks the table `buf[from..to)`. 0, or a `FrameFault`. */
-export function eachPair(buf: Buffer, from: number, to: number, visit: PairVisitor): number {
+function eachPair(buf: Buffer, from: number, to: number, visit: PairVisitor): number {
   if (to - from > frameBounds.tableBytes) return FrameFault.string
   let at = from
   for (let count = 0; at < to; count++) {

@@ -48,7 +48,7 @@ export function probeServiceOf(host: string): string {
 }
 
 /** Of the steady instance, and of the one that some drills break. */
-export function probeFilesOf(config: AgentConfig): readonly [string, string] {
+function probeFilesOf(config: AgentConfig): readonly [string, string] {
   const at = (name: string): string => join(config.servicesDir, name)
   return [at('hostmesh-drill.yaml'), at('hostmesh-drill-victim.yaml')]
 }

@@ -5,7 +5,7 @@ import { redacted } from './redact.ts'
 import { type TarEntry, tarOf } from './tar.ts'
 
 /** Bytes of the finished file. */
-export const maxBundleBytes = 20 * 1024 * 1024
+const maxBundleBytes = 20 * 1024 * 1024
 /** Characters of one piece. */
 const maxPieceLength = 16 * 1024 * 1024
 

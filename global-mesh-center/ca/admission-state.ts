@@ -52,7 +52,7 @@ const maxDenied = 10_000
 /** A used token is remembered for so long, so that a second use is called what it is. */
 const rememberedMs = 30 * 86_400_000
 
-export function emptyAdmission(): AdmissionState {
+function emptyAdmission(): AdmissionState {
   return { format: 1, tokens: [], hosts: hostTable(), denied: [] }
 }
 

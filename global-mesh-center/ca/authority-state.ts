@@ -89,7 +89,7 @@ export function issuingRoot({ roots, rotation }: AuthorityState): Keyed {
   return rotation?.switchedAt === undefined ? roots[0]! : roots.at(-1)!
 }
 
-export function keyOf(keyed: Keyed): KeyObject {
+function keyOf(keyed: Keyed): KeyObject {
   return createPrivateKey(keyed.key)
 }
 

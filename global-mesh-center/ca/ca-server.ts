@@ -16,6 +16,7 @@ import { MeshError, describeError } from '../../contracts/errors.ts'
 import { grpcType } from '../../contracts/grpc-wire.ts'
 import type { AdapterLog, AdapterMetrics } from '../../contracts/registry-adapter.ts'
 import type { WorkloadCertificate } from '../../contracts/workload-certificate.ts'
+import { boundedBody } from '../../guard/bounded-body.ts'
 import { ConnectionBudget } from '../../guard/connection-budget.ts'
 import type { Authority } from './authority.ts'
 import type { Caller, CertificateService } from './certificate-service.ts'
@@ -238,15 +239,8 @@ function callerOf(request: Http2ServerRequest): Caller {
 
 /** Undefined: too long, or the caller went away. */
 async function readBody(request: Http2ServerRequest): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let held = 0
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      held += chunk.length
-      if (held > maxBodyBytes) return undefined
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks)
+    return await boundedBody(request, maxBodyBytes)
   } catch {
     return undefined
   }

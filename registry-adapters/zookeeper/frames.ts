@@ -4,7 +4,7 @@
  */
 
 /** xid, zxid and error of a reply. */
-export const replyHeadBytes = 16
+const replyHeadBytes = 16
 
 export interface FrameOwner {
   onFrame(frame: Buffer): void

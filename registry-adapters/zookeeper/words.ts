@@ -20,8 +20,6 @@ export const Op = {
 /** Request ids that mean something else than a request. */
 export const Xid = { notification: -1, ping: -2, auth: -4 } as const
 
-export const EventType = { created: 1, deleted: 2, dataChanged: 3, childrenChanged: 4 } as const
-
 export const Code = {
   ok: 0,
   noNode: -101,

@@ -6,7 +6,7 @@
 import type { DurationBucket, GoldenSignals, SignalsSeen } from '../../contracts/canary.ts'
 
 /** Fewer requests than this on either side say nothing. */
-export const fewestRequests = 20
+const fewestRequests = 20
 /** Fewer failures than this are no pattern. */
 const fewestFailed = 3
 const standardErrors = 3

@@ -16,7 +16,7 @@ import type { Introduction } from './introduction.ts'
 const calmPeriodMs = 10_000
 const relayingPeriodMs = 1000
 /** Also for the connection itself. A center that takes longer is no help to a caller. */
-export const answerTimeoutMs = 2000
+const answerTimeoutMs = 2000
 /** Centers asked in one round; a host has a handful. */
 const maxCenters = 64
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { relayTargetsFormat } from '../../contracts/relay-targets.ts'
-import type { RelayTargets } from '../../contracts/relay-targets.ts'
+import type { RelayTargets, RelayTargetsFile } from '../../contracts/relay-targets.ts'
 
 const maxFileBytes = 64 * 1024 * 1024
 
@@ -42,7 +42,7 @@ export class TargetsFile {
 
 /** Throws an Error that says what is wrong. */
 function parseTargets(text: string): RelayTargets {
-  const file = JSON.parse(text) as { format?: unknown; checksum?: unknown; body?: unknown }
+  const file = JSON.parse(text) as Partial<Record<keyof RelayTargetsFile, unknown>>
   if (file.format !== relayTargetsFormat) throw new Error(`format ${String(file.format)}, known ${relayTargetsFormat}`)
   const found = createHash('sha256').update(JSON.stringify(file.body)).digest('hex')
   if (found !== file.checksum) throw new Error('checksum does not match; the file is damaged')

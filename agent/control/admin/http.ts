@@ -108,6 +108,6 @@ export function isOwner({ isAtSocket, uid }: Asker): boolean {
   return isAtSocket || uid === 0 || (uid !== undefined && uid === process.getuid?.())
 }
 
-export function ownersOnly(what: string, { uid }: Asker): string {
+function ownersOnly(what: string, { uid }: Asker): string {
   return `${what} is for root and the agent's own user; this caller is ${uid === undefined ? 'not known' : `user ${uid}`}`
 }

@@ -14,6 +14,7 @@ import { isLoopback } from '../../../contracts/ip-literal.ts'
 import { formatHostPort, type HostPort } from '../config/scalars.ts'
 import { nearest } from '../config/nearest.ts'
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
+import { boundedBody } from '../../../guard/bounded-body.ts'
 import { ConnectionBudget } from '../../../guard/connection-budget.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
 import { listening } from '../listening.ts'
@@ -254,15 +255,10 @@ function parseUrl(url: string | undefined): URL | undefined {
 
 /** The parsed body, an empty object around undefined without one, or undefined when it is too long or no JSON. */
 async function readBody(incoming: IncomingMessage): Promise<{ value: unknown } | undefined> {
-  const chunks: Buffer[] = []
-  let held = 0
   try {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
-      held += chunk.length
-      if (held > maxBodyBytes) return undefined
-      chunks.push(chunk)
-    }
-    return { value: held === 0 ? undefined : (JSON.parse(Buffer.concat(chunks).toString()) as unknown) }
+    const body = await boundedBody(incoming, maxBodyBytes)
+    if (body === undefined) return undefined
+    return { value: body.length === 0 ? undefined : (JSON.parse(body.toString()) as unknown) }
   } catch {
     return undefined
   }

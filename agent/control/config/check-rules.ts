@@ -8,14 +8,11 @@ import { ruleScope } from './rule-scope.ts'
 import type { AgentConfig } from './types.ts'
 
 /**
- * Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning.
+ * Every problem of every rule: a rejected one is an error, a host that another resource decides about is a warning. And
+ * for each host that a namespace or a cluster's name made another service: which, and why.
+ *
  * Reads files only; never throws for what they hold.
  */
-export function checkRules(config: AgentConfig): ConfigProblem[] {
-  return readRules(config).problems
-}
-
-/** The same, and for each host that a namespace or a cluster's name made another service: which, and why. */
 export function readRules(config: AgentConfig): { problems: ConfigProblem[]; hosts: readonly HostReading[] } {
   const rules = new RuleStore(ruleScope(config))
   const { documents, problems } = readRuleFiles(config.rulesDir)

@@ -39,7 +39,7 @@ export interface CheckResult<Config extends AgentConfig = AgentConfig> {
  * once with file, line, path, found, allowed and nearest name.
  *
  * Reads files and the machine's facts only: opens no socket, writes nothing, contacts no registry. Never throws for
- * what the files hold. Rules are checked by `checkRules` in `agent/control/config/check-rules.ts`, because they need
+ * what the files hold. Rules are checked by `readRules` in `agent/control/config/check-rules.ts`, because they need
  * the whole rule compiler.
  */
 export function checkConfig<File extends NodeFile, Config extends AgentConfig>(

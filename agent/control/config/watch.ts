@@ -13,7 +13,7 @@ export interface WatchedFiles {
 }
 
 /** Editors write in several steps, and a deployment writes several files: one call for all of it. */
-export const settleMs = 200
+const settleMs = 200
 
 /**
  * Calls `onChange` once things are quiet for `settleMs`. A folder that cannot be watched is simply not watched; SIGHUP

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../../../contracts/clock.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-adapter.ts'
+import { boundedBody } from '../../../guard/bounded-body.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiReply, ApiRequest } from './api-section.ts'
 import type { ApiUser } from './api-user.ts'
@@ -134,14 +135,9 @@ function pathOf(url: URL): string {
 async function readText(incoming: IncomingMessage): Promise<string> {
   const tooLong = (): ApiError => new ApiError(413, `the body: more than ${maxBodyBytes} bytes, which is the bound`)
   if (Number(incoming.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLong()
-  const chunks: Buffer[] = []
-  let held = 0
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    held += chunk.length
-    if (held > maxBodyBytes) throw tooLong()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
+  const body = await boundedBody(incoming, maxBodyBytes)
+  if (body === undefined) throw tooLong()
+  return body.toString()
 }
 
 /** What may stand in a header. */

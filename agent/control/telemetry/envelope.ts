@@ -64,7 +64,7 @@ function resourceAttributes(service: string, { host, version, zone }: HostFacts)
   )
 }
 
-export function field(tag: number, parts: readonly Buffer[]): Buffer {
+function field(tag: number, parts: readonly Buffer[]): Buffer {
   return Buffer.concat([head(tag, lengthOf(parts)), ...parts])
 }
 

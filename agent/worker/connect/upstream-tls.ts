@@ -5,7 +5,7 @@ import type { UpstreamTlsSpec } from '../../../contracts/policy-spec.ts'
 import type { ClientWish } from '../transport/tls/handshakes.ts'
 
 /** Whether an endpoint says that it takes mutual TLS: an agent's port by our word, a sidecar's by Istio's. */
-export function takesMutualTls(endpoint: Endpoint): boolean {
+function takesMutualTls(endpoint: Endpoint): boolean {
   const { metadata } = endpoint
   if (metadata['security.istio.io/tlsMode'] === 'istio') return true
   const mode = metadata[metadataKeys.mtls]

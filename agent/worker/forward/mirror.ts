@@ -13,8 +13,8 @@ import type { RequestId } from './request-id.ts'
 import type { Fields, ReplyMessage, ReplyVerdict, RequestMessage, UpstreamOwner, UpstreamStream } from './streams.ts'
 
 /** Content of one copy, and of all copies of a worker, that endpoints have not taken yet. */
-export const maxKeptBytes = 256 * 1024
-export const maxKeptInAll = 16 * 1024 * 1024
+const maxKeptBytes = 256 * 1024
+const maxKeptInAll = 16 * 1024 * 1024
 
 /** A copy that gets on with nothing for so long, its content or its reply, is given up. */
 const timeLimitMs = 15_000

@@ -19,7 +19,7 @@ import type { Fields } from './streams.ts'
 export const maxMirrors = 256
 
 /** Why a copy was not sent, or not to its end. */
-export const skipReasons = [
+const skipReasons = [
   'in-flight',
   'unknown-destination',
   'limits',

@@ -19,7 +19,7 @@ import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Fields, ReplyMessage, ReplyVerdict, UpstreamOwner, UpstreamStream } from './streams.ts'
 
-export const maxCalls = 2048
+const maxCalls = 2048
 const maxTries = 2
 
 export interface ServiceCallsDeps {

@@ -7,7 +7,7 @@ import type { TraceContext } from './trace-context.ts'
 import { hasTraceFields, readTraceParent } from './trace-parent.ts'
 
 /** Envoy's: a local caller wants this request recorded. */
-export const forceField = 'x-envoy-force-trace'
+const forceField = 'x-envoy-force-trace'
 
 /** Left out where we write the caller's trace anew. */
 export const callersTrace: HeaderEdits = {

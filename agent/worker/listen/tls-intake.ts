@@ -37,7 +37,7 @@ export type DemandOf = (spec: ListenerSpec) => TlsDemand | undefined
  * So long a caller of a raw TCP application may be silent where plain bytes are allowed: behind it is taken for one
  * that waits for the application to speak first (a database's client), so it is plain.
  */
-export const silentCallerMs = 200
+const silentCallerMs = 200
 /** Beginning of a record of TLS: a handshake message, of any version that has this form. */
 const handshakeRecord = 22
 const majorVersion = 3

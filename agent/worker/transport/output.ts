@@ -7,7 +7,7 @@
  */
 
 /** A whole read (64 KiB) with its framing and a response head beside it. Grows when one event produces more. */
-export const outputCapacity = 128 * 1024
+const outputCapacity = 128 * 1024
 
 /** Lengths whose views are kept: most heads and small messages. */
 const viewsKept = 4096

@@ -16,7 +16,7 @@ export interface SigningRequest {
 }
 
 /** RSA of 4096 bits with many names stays below a quarter of it. */
-export const maxRequestBytes = 16_384
+const maxRequestBytes = 16_384
 const extensionRequest = '1.2.840.113549.1.9.14'
 
 /** PEM or DER. Throws E_CA_REFUSED; the proof that the sender has the key is checked. */

@@ -11,7 +11,7 @@ import { groupedName } from '../server/service-name.ts'
 
 const ownPrefix = 'hostmesh.'
 
-export function applicationId(
+function applicationId(
   service: ServiceName,
   at: { readonly address: string; readonly port: number; readonly cluster: string },
 ): string {

@@ -40,7 +40,7 @@ export type Verdict = 'accept' | 'older' | 'invalid' | 'empty' | 'shrunk' | 'uns
 export type ServerMood = 'calm' | 'trouble' | 'outage'
 
 /** A list with less than this share of the known endpoints is a shrink (the share at which control protects, too). */
-export const shrinkShare = 0.3
+const shrinkShare = 0.3
 
 export function judge(known: Known | undefined, news: News, mood: ServerMood): Verdict {
   if (!news.view.isValid) return 'invalid'

@@ -27,7 +27,7 @@ export function serviceNameOf(namespaceId: unknown, group: unknown, name: unknow
   }
 }
 
-export function part(value: unknown, field: string, maxLength: number): string {
+function part(value: unknown, field: string, maxLength: number): string {
   if (typeof value !== 'string' || value === '') {
     throw new NacosFault('parameter-missing', `Param '${field}' is required.`)
   }

@@ -22,12 +22,6 @@ export interface WireResponse {
 
 // connection
 
-export interface ServerCheckResponse extends WireResponse {
-  readonly connectionId: string
-  /** Absent before 2.3: the server sends no `SetupAckRequest` then. */
-  readonly supportAbilityNegotiation?: boolean
-}
-
 /** First message of the stream. `tenant` is the namespace id, empty for public. */
 export interface ConnectionSetupRequest extends WireRequest {
   readonly clientVersion: string
@@ -131,15 +125,6 @@ interface ConfigKey {
 
 export interface ConfigQueryRequest extends WireRequest, ConfigKey {
   readonly tag?: string
-}
-
-export interface ConfigQueryResponse extends WireResponse {
-  readonly content?: string | null
-  readonly contentType?: string | null
-  readonly encryptedDataKey?: string | null
-  readonly md5?: string | null
-  readonly lastModified?: number
-  readonly isBeta?: boolean
 }
 
 export interface ConfigPublishRequest extends WireRequest, ConfigKey {

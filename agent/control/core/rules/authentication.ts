@@ -83,7 +83,7 @@ export function keySources(index: RuleIndex): KeySource[] {
 }
 
 /** undefined: the keys stand in the rule. */
-export function sourceOf({ issuer, jwks, jwksUri, timeout = fetchTimeoutMs }: Rule): KeySource | undefined {
+function sourceOf({ issuer, jwks, jwksUri, timeout = fetchTimeoutMs }: Rule): KeySource | undefined {
   if (jwks !== undefined) return undefined
   if (jwksUri !== undefined) return { id: jwksUri, url: jwksUri, isDiscovery: false, timeoutMs: timeout }
   return { id: `issuer ${issuer}`, url: issuer, isDiscovery: true, timeoutMs: timeout }

@@ -88,7 +88,7 @@ export function isGuarded(host: VirtualHostSpec | undefined): boolean {
   return host?.authentication !== undefined || host?.authorization?.policies.some(decides) === true
 }
 
-export function decides({ action, isDryRun }: Pick<AuthorizationPolicySpec, 'action' | 'isDryRun'>): boolean {
+function decides({ action, isDryRun }: Pick<AuthorizationPolicySpec, 'action' | 'isDryRun'>): boolean {
   return action !== 'AUDIT' && isDryRun !== true
 }
 

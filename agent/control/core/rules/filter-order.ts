@@ -17,7 +17,7 @@ const order: readonly FilterSpec['kind'][] = [
 ]
 
 /** Filters of one kind stay as they stand. */
-export function inOrder<F extends FilterSpec>(filters: readonly F[]): F[] {
+function inOrder<F extends FilterSpec>(filters: readonly F[]): F[] {
   return filters.toSorted((one, other) => order.indexOf(one.kind) - order.indexOf(other.kind))
 }
 

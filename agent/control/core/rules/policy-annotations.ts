@@ -3,9 +3,9 @@ import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import { problemAt } from './resource-shape.ts'
 import type { YamlResource } from './yaml-documents.ts'
 
-export const dryRunAnnotation = 'istio.io/dry-run'
+const dryRunAnnotation = 'istio.io/dry-run'
 /** `Inbound` (as in Istio, before the application) or `Outbound` (where a local application calls). */
-export const sideAnnotation = 'hostmesh.io/side'
+const sideAnnotation = 'hostmesh.io/side'
 
 export interface PolicyAnnotations {
   readonly isDryRun: boolean

@@ -117,7 +117,7 @@ function keyOf(text: string, { namespace, group }: Place): ServiceKey | undefine
 }
 
 /** `orders.prod.svc.cluster.local` and `orders.prod.svc` in two. */
-export function clusterName(text: string, scope: HostScope): { name: string; namespace: string } | undefined {
+function clusterName(text: string, scope: HostScope): { name: string; namespace: string } | undefined {
   const lower = text.toLowerCase()
   const ending = [`.svc.${scope.clusterDomain}`, '.svc'].find((one) => lower.endsWith(one))
   if (ending === undefined) return undefined

@@ -25,7 +25,7 @@ interface Claim<R> {
 }
 
 /** Resources of one kind by host. */
-export class HostTable<R extends RuleResource> {
+class HostTable<R extends RuleResource> {
   private readonly exact = new Map<ServiceKey, Claim<R>>()
   private wildcardClaims: Claim<R>[] = []
   private isSorted = true
@@ -250,6 +250,6 @@ function orderOf(resource: RuleResource): string {
   return `${resource.namespace}/${resource.name}`
 }
 
-export function nameOf(resource: { kind: RuleKind; namespace: string; name: string }): string {
+function nameOf(resource: { kind: RuleKind; namespace: string; name: string }): string {
   return `${resource.kind} ${resource.namespace}/${resource.name}`
 }

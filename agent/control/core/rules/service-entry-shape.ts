@@ -22,7 +22,7 @@ import {
 } from './fields.ts'
 
 /** Protocols of the mesh by Istio's words, in any case; TLS passes as it is. */
-export const entryProtocols: Readonly<Record<string, AppProtocol>> = {
+const entryProtocols: Readonly<Record<string, AppProtocol>> = {
   HTTP: 'http',
   'GRPC-WEB': 'grpc',
   HTTP2: 'http2',

@@ -31,7 +31,7 @@ export interface YamlResource {
 }
 
 /** A parser needs about 6 µs for a node, hence half a second for a document of this size, in a thread of its own. */
-export const yamlBounds = { documentNodes: 20_000, nodes: 200_000 }
+const yamlBounds = { documentNodes: 20_000, nodes: 200_000 }
 
 /** Every non-empty document of the text, broken ones with their problems. Never throws. */
 export function readYamlResources(text: string): { resources: YamlResource[]; problems: RuleProblem[] } {

@@ -16,6 +16,7 @@ import {
 import { pinOf } from '../../../../contracts/certificate-pin.ts'
 import { MeshError } from '../../../../contracts/errors.ts'
 import { isTrustDomain } from '../../../../contracts/spiffe-id.ts'
+import { boundedBody } from '../../../../guard/bounded-body.ts'
 import { formatHostPort, type HostPort } from '../../config/scalars.ts'
 
 export interface CaTrust {
@@ -130,14 +131,9 @@ async function ask(
 }
 
 async function bodyOf(reply: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let held = 0
-  for await (const chunk of reply as AsyncIterable<Buffer>) {
-    held += chunk.length
-    if (held > maxCaBodyBytes) throw new Error(`an answer of more than ${maxCaBodyBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+  const body = await boundedBody(reply, maxCaBodyBytes)
+  if (body === undefined) throw new Error(`an answer of more than ${maxCaBodyBytes} bytes`)
+  return JSON.parse(body.toString('utf8')) as unknown
 }
 
 function bundleOf(value: unknown): CaBundle {

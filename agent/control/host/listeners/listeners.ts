@@ -27,8 +27,8 @@ import type { Rules } from '../../core/rules/types.ts'
 import { inboundKeyOf } from '../../../../contracts/inbound-key.ts'
 import type { SnapshotStore } from '../../core/snapshot/store.ts'
 
-export const sharedHttpListener = 'outbound-http'
-export const sharedRpcListener = (protocol: RpcProtocol, address: HostPort): string =>
+const sharedHttpListener = 'outbound-http'
+const sharedRpcListener = (protocol: RpcProtocol, address: HostPort): string =>
   `outbound-${protocol} ${formatHostPort(address)}`
 export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
 export const inboundListener = (applicationId: string): string => `inbound ${applicationId}`
@@ -343,7 +343,7 @@ function takenPorts(config: AgentConfig): Map<number, string> {
 }
 
 /** The group tells applications of one name apart; the name stays readable in metrics. */
-export function inboundKey({ service, address, port }: Application): ServiceKey {
+function inboundKey({ service, address, port }: Application): ServiceKey {
   return inboundKeyOf(service, address, port)
 }
 

@@ -5,7 +5,7 @@ import type { JwtRuleSpec } from '../../../../contracts/authentication-spec.ts'
 import type { VerifiedToken } from '../../route/verified-token.ts'
 
 /** Clocks of hosts differ; Envoy's default. */
-export const clockToleranceMs = 60_000
+const clockToleranceMs = 60_000
 /** Deeper payloads are refused. */
 const maxDepth = 32
 

@@ -6,7 +6,7 @@ import { Http2Link } from './upstream-link.ts'
 import { Http2UpstreamStream } from './upstream-stream.ts'
 
 /** More than this does not travel: content, tables and heads must fit into a frame of the handoff beside others. */
-export const maxCohortBytes = 4 * 1024 * 1024
+const maxCohortBytes = 4 * 1024 * 1024
 /** Of a connection or a request, beside these. */
 const ownBytes = 1024
 

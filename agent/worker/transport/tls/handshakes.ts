@@ -16,7 +16,7 @@ import type { TlsRole, TlsShared } from './tls-shared.ts'
 import type { TlsTransport } from './tls-transport.ts'
 
 /** Handshakes of callers under way at the same time: beyond it the oldest gives its place. */
-export const maxServerHandshakes = 1024
+const maxServerHandshakes = 1024
 /** From the first byte to the end of a handshake. Envoy's default for a connect. */
 export const handshakeTimeoutMs = 10_000
 /** Between two log lines of one kind, ms. */

@@ -5,7 +5,7 @@
  */
 import { HpackDecoder, Scratch } from '../../../../agent/worker/protocols/http2/hpack/decoder.ts'
 import type { Field } from '../../../../agent/worker/protocols/http2/hpack/field.ts'
-import { huffmanEncode } from '../../../../agent/worker/protocols/http2/hpack/huffman.ts'
+import { huffmanEncode } from '../huffman.ts'
 import { NameTable } from '../../../../agent/worker/protocols/http2/hpack/names.ts'
 import { staticFields } from '../../../../agent/worker/protocols/http2/hpack/static-table.ts'
 import { Random } from '../../http1/fuzz/random.ts'

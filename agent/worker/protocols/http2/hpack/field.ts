@@ -60,7 +60,7 @@ export class FieldName {
 }
 
 /** RFC 7541 section 4.1: what a field costs beyond its bytes. */
-export const fieldOverhead = 32
+const fieldOverhead = 32
 
 /** One field as it was read. Never changed; heads and tables share it. */
 export class Field {

@@ -5,7 +5,7 @@
 
 /** Length in bits of the code of each byte. */
 // prettier-ignore
-const codeLengths = new Uint8Array([
+export const codeLengths = new Uint8Array([
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
   28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
   6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
@@ -35,7 +35,6 @@ const firstSymbol = new Int32Array(longest + 2)
 const symbols = new Uint8Array(256)
 /** By the next eight bits: symbol, and in bits 8 to 11 the length of its code; 0 = a longer code. */
 const shortCodes = new Uint16Array(256)
-const codes = new Uint32Array(256)
 
 {
   let code = 0
@@ -46,7 +45,6 @@ const codes = new Uint32Array(256)
     for (let symbol = 0; symbol < 256; symbol++) {
       if (codeLengths[symbol] !== length) continue
       symbols[at++] = symbol
-      codes[symbol] = code
       if (length <= 8) shortCodes.fill(symbol | (length << 8), code << (8 - length), (code + 1) << (8 - length))
       code++
     }
@@ -116,36 +114,4 @@ function longCode(window: number): number {
     }
   }
   return -1
-}
-
-/** Bytes of `text` (latin1) in this code. */
-export function huffmanLength(text: string): number {
-  let bits = 0
-  for (let i = 0; i < text.length; i++) bits += codeLengths[text.charCodeAt(i)]!
-  return (bits + 7) >>> 3
-}
-
-/** Writes `text` (latin1); answers the end. */
-export function huffmanEncode(text: string, target: Uint8Array, at: number): number {
-  let bits = 0
-  let count = 0
-  let end = at
-  for (let i = 0; i < text.length; i++) {
-    const symbol = text.charCodeAt(i)
-    const length = codeLengths[symbol]!
-    const code = codes[symbol]!
-    for (let left = length; left > 0;) {
-      const take = Math.min(left, 8 - count)
-      bits = (bits << take) | ((code >>> (left - take)) & ((1 << take) - 1))
-      count += take
-      left -= take
-      if (count === 8) {
-        target[end++] = bits
-        bits = 0
-        count = 0
-      }
-    }
-  }
-  if (count > 0) target[end++] = (bits << (8 - count)) | (0xff >>> count)
-  return end
 }
