@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { statSync } from 'node:fs'
 import { formatHostPort, type HostPort } from '../../agent/control/config/scalars.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
+import { kindOf } from '../../agent/control/kinds/registries.ts'
 import { proofAgeMs } from '../../contracts/relay-proof.ts'
 import { isSystemdHost, printed, properties } from '../service-manager.ts'
 import type { Finding } from './finding.ts'
@@ -80,9 +81,7 @@ export async function clockFindings(
 
 /** Registries that speak HTTP in the clear, whose every answer has a `Date`. */
 function webServers(config: AgentConfig | undefined): HostPort[] {
-  return (config?.registries ?? []).flatMap((section) =>
-    (section.type === 'nacos' || section.type === 'consul') && section.tls === undefined ? section.servers : [],
-  )
+  return (config?.registries ?? []).flatMap((section) => kindOf(section).webServers?.(section) ?? [])
 }
 
 interface Difference {

@@ -5,7 +5,7 @@ import { serviceKey } from '../../../contracts/endpoint.ts'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
 import { accountOf } from '../host/identities/account.ts'
 import { ownPort } from '../host/applications/place.ts'
-import { grantProblems, nacosFaceChoices } from '../kinds/nacos-face.ts'
+import { grantProblems, nacosFaceProblems } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { sofaFaceProblems } from '../kinds/sofa-face.ts'
 import { collectorConflicts } from './collector-conflicts.ts'
@@ -137,21 +137,8 @@ export function configConflicts<Config extends AgentConfig>(
     for (const [at, { passwordFile }] of config.nacosFace.grants.entries())
       reportFile(report, ['nacosFace', 'grants', at, 'passwordFile'], passwordFile, true)
   }
-  if (config.nacosFace.enabled) {
-    if (!isLoopback(config.nacosFace.address))
-      report(['nacosFace', 'address'], `${config.nacosFace.address} is no loopback address; the face is for this host`)
-    const nacos = nacosFaceChoices(config.registries)
-    const wanted = config.nacosFace.registry
-    if (nacos.length === 0)
-      report(['nacosFace', 'enabled'], 'there is no registry of type nacos that it could stand for')
-    else if (wanted !== undefined && !nacos.includes(wanted))
-      report(
-        ['nacosFace', 'registry'],
-        `found "${wanted}", allowed ${nacos.join(', ')}`,
-        'error',
-        nearest(wanted, nacos),
-      )
-  }
+  for (const { path, message, closest } of nacosFaceProblems(config.nacosFace, config.registries))
+    report(['nacosFace', ...path], message, 'error', closest)
   for (const { key, message } of sofaFaceProblems(config.sofaFace, config.registries, config.outbound.rpc))
     report(['sofaFace', key], message)
   if (config.watchdog.probeTimeout < config.watchdog.probeInterval / 100)

@@ -11,9 +11,6 @@ import { ownPorts } from './schema.ts'
 import type { ApplicationFile, NodeFile } from './schema.ts'
 import type { AgentConfig, ApplicationConfig, OutboundService } from './types.ts'
 
-/** Nacos's word for "in no cluster in particular". */
-const defaultCluster = 'DEFAULT'
-
 /** Facts of the machine, handed in so that a check of another machine's file is possible and tests need no real one. */
 export interface MachineFacts {
   readonly hostName: string
@@ -58,8 +55,7 @@ function sharedConfig(
     host: {
       name: parsed.host.name ?? machine.hostName,
       address,
-      // a Nacos cluster is a place, too: who says no other calls its own cluster first
-      zone: parsed.host.zone === '' && parsed.host.region === '' ? clusterOf(namings) : parsed.host.zone,
+      zone: parsed.host.zone === '' && parsed.host.region === '' ? (namings[0]?.zone ?? '') : parsed.host.zone,
       region: parsed.host.region,
       labels: parsed.host.labels,
     },
@@ -139,11 +135,6 @@ function locatedCollector<Found extends { [Key in (typeof collectorFiles)[number
   const made = { ...found }
   for (const key of collectorFiles) Object.assign(made, { [key]: located(found[key], absolute) })
   return made
-}
-
-function clusterOf(namings: readonly { readonly cluster: string }[]): string {
-  const cluster = namings[0]?.cluster ?? defaultCluster
-  return cluster === defaultCluster ? '' : cluster
 }
 
 function limitsOf(limits: NodeFile['limits']): LimitsSpec {

@@ -5,6 +5,7 @@
 import { dryRunBounds, noFigures, type DryRunOrder, type DryRunReport } from '../../../contracts/dry-run.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AgentConfig } from '../config/types.ts'
+import { kindOf } from '../kinds/registries.ts'
 import type { HostDryRun } from './host-dry-run.ts'
 
 export interface OrderedDryRunDeps {
@@ -37,7 +38,7 @@ export class OrderedDryRun {
     if (order.id === this.id || this.isRunning) return
     this.id = order.id
     this.refusal = ''
-    if (!this.deps.config().registries.some(({ type }) => type === 'center')) {
+    if (!this.deps.config().registries.some((section) => kindOf(section).isCenter === true)) {
       this.refusal = 'this host takes its rules from no center'
       return
     }

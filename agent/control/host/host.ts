@@ -94,7 +94,7 @@ export class Host {
         },
         clusterOf: (registry) => {
           const found = config.registries.find((one) => one.name === registry)
-          return (found && kindOf(found).naming(found)?.cluster) ?? 'DEFAULT'
+          return (found && kindOf(found).naming(found)?.cluster) ?? ''
         },
         mtlsOf,
         clock,

@@ -22,6 +22,7 @@ export const centerSection = z.strictObject({
 type CenterSection = z.output<typeof centerSection>
 
 export const centerKind: RegistryKind<CenterSection> = {
+  isCenter: true,
   takesRegistrations: () => false,
   ...oneGroup,
   ...tokenFiles,

@@ -34,6 +34,7 @@ export const consulKind: RegistryKind<ConsulSection> = {
   takesRegistrations: () => true,
   ...oneGroup,
   ...tokenFiles,
+  webServers: ({ servers, tls }) => (tls === undefined ? servers : []),
   conflicts: () => [],
   parts: onePerServer,
   create: async (section, { endpoints }, deps) => {

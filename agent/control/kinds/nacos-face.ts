@@ -1,5 +1,7 @@
 /** The section `nacosFace`: a Nacos server for the applications of this host, with the mesh behind it. */
 import * as z from 'zod'
+import { isLoopback } from '../../../contracts/ip-literal.ts'
+import { nearest } from '../config/nearest.ts'
 import {
   flag,
   integer,
@@ -77,11 +79,6 @@ export function nacosFaceAddresses(face: NacosFaceSettings): (HostPort & { reado
   ]
 }
 
-/** Names of the registries that it can stand for. */
-export function nacosFaceChoices(registries: readonly RegistryFile[]): string[] {
-  return registries.filter((registry) => registry.type === 'nacos').map((registry) => registry.name)
-}
-
 /** With every path through `absolute`. */
 export function nacosFaceLocated(face: NacosFaceSettings, absolute: (path: string) => string): NacosFaceSettings {
   return {
@@ -92,7 +89,29 @@ export function nacosFaceLocated(face: NacosFaceSettings, absolute: (path: strin
   }
 }
 
-/** What no single field can tell of grants, by their place. */
+/** What no single field can tell, by its place in the section. */
+export function nacosFaceProblems(
+  face: NacosFaceSettings,
+  registries: readonly RegistryFile[],
+): { readonly path: readonly (string | number)[]; readonly message: string; readonly closest?: string | undefined }[] {
+  if (!face.enabled) return []
+  const problems: ReturnType<typeof nacosFaceProblems> = []
+  if (!isLoopback(face.address))
+    problems.push({ path: ['address'], message: `${face.address} is no loopback address; the face is for this host` })
+  const choices = registries.flatMap(({ name, type }) => (type === 'nacos' ? [name] : []))
+  const wanted = face.registry
+  if (choices.length === 0)
+    problems.push({ path: ['enabled'], message: 'there is no registry of type nacos that it could stand for' })
+  else if (wanted !== undefined && !choices.includes(wanted))
+    problems.push({
+      path: ['registry'],
+      message: `found "${wanted}", allowed ${choices.join(', ')}`,
+      closest: nearest(wanted, choices),
+    })
+  return problems
+}
+
+/** What no single field can tell of grants, by their place. The other face goes by them, too. */
 export function grantProblems(face: NacosFaceSettings): { readonly at: number; readonly message: string }[] {
   return face.grants.flatMap((one, at) => {
     const messages = []

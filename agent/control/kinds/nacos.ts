@@ -9,13 +9,16 @@ import { sectionFiles } from './section-files.ts'
 import { onePerServer } from './section-parts.ts'
 import { readTls, tlsFiles } from './tls-files.ts'
 
+/** Nacos's word for "in no cluster in particular". */
+const noCluster = 'DEFAULT'
+
 export const nacosSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and `services.d`.'),
   type: z.literal('nacos').describe('A Nacos server or cluster, 1.x to 3.x.'),
   servers: z.array(remoteAddress()).min(1).max(64).describe('HTTP addresses of the servers.'),
   namespace: text(1, 128).prefault('public').describe('Namespace id.'),
   group: text(1, 128).prefault('DEFAULT_GROUP').describe('Group of services that are written without one.'),
-  cluster: text(1, 64).prefault('DEFAULT').describe('Nacos cluster in which local applications are registered.'),
+  cluster: text(1, 64).prefault(noCluster).describe('Nacos cluster in which local applications are registered.'),
   usernameFile: path().optional().describe('File that holds the user name.'),
   passwordFile: path().optional().describe('File that holds the password.'),
   accessKeyFile: path().optional().describe('File that holds the access key.'),
@@ -36,7 +39,14 @@ const secretFiles = ['usernameFile', 'passwordFile', 'accessKeyFile', 'secretKey
 
 export const nacosKind: RegistryKind<NacosSection> = {
   takesRegistrations: () => true,
-  naming: ({ namespace, group, cluster }) => ({ namespace, group, cluster }),
+  naming: ({ namespace, group, cluster }) => ({
+    namespace,
+    group,
+    cluster,
+    // a cluster is a place: who says no other calls its own cluster first
+    ...(cluster === noCluster ? {} : { zone: cluster }),
+  }),
+  webServers: ({ servers, tls }) => (tls === undefined ? servers : []),
   rulesGroup: (section) => section.rulesGroup,
   ...sectionFiles(secretFiles),
   conflicts: (section) => {

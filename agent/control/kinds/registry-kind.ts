@@ -3,6 +3,7 @@
  * apart.
  */
 import type { AdapterDeps, RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import type { HostPort } from '../config/scalars.ts'
 
 /** What every section under `registries` has. */
 export interface RegistrySection {
@@ -24,6 +25,8 @@ export interface RegistryNaming {
   readonly namespace: string
   readonly group: string
   readonly cluster: string
+  /** Where its instances are when nothing else says it; absent = it knows no places. */
+  readonly zone?: string
   /** All groups that it has, where there may be several. */
   readonly groups?: readonly string[]
 }
@@ -48,6 +51,8 @@ export interface AdapterSettings {
  * section.
  */
 export interface RegistryKind<Section extends RegistrySection> {
+  /** Its servers are centers, which this host may obey. */
+  readonly isCenter?: true
   /** Whether local applications can be announced there; false = it is only read. */
   takesRegistrations(section: Section): boolean
   /** Undefined: services of this kind have no namespaces and groups of their own. */
@@ -59,6 +64,8 @@ export interface RegistryKind<Section extends RegistrySection> {
   conflicts(section: Section): readonly string[]
   /** With every path through `absolute`. */
   located(section: Section, absolute: (path: string) => string): Section
+  /** Its servers that answer HTTP in the clear, each time with a `Date`; absent = none do. */
+  webServers?(section: Section): readonly HostPort[]
   /** The section once per server, for a look at each on its own. */
   parts(section: Section): readonly { readonly label: string; readonly section: Section }[]
   /** The adapter, loaded now and not started. Rejects with E_CONFIG_UNREADABLE for a file that cannot be read. */

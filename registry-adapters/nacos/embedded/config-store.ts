@@ -1,7 +1,7 @@
 /** Configuration documents in memory: read, publish with compare-and-set, remove, watch. */
-import { createHash } from 'node:crypto'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { ConfigBackend, ConfigKey, StoredConfig } from '../server/backend.ts'
+import { configId, contentMd5 } from '../server/config-key.ts'
 import { NacosFault, overLimit } from '../server/fault.ts'
 import type { NacosLimits } from '../server/limits.ts'
 
@@ -15,14 +15,6 @@ export interface ConfigStoreOptions {
 
 interface Kept extends ConfigKey, StoredConfig {
   readonly bytes: number
-}
-
-export function contentMd5(content: string): string {
-  return createHash('md5').update(content, 'utf8').digest('hex')
-}
-
-export function configId(key: ConfigKey): string {
-  return `${key.namespace}\n${key.group}\n${key.dataId}`
 }
 
 export class ConfigStore implements ConfigBackend {

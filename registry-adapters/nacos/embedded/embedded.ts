@@ -11,7 +11,7 @@ import { defaultLimits } from '../server/limits.ts'
 import type { NacosServer } from '../server/server.ts'
 import { startNacosServer } from '../server/server.ts'
 import { ConfigStore } from './config-store.ts'
-import { NamingStore } from './naming-store.ts'
+import { NamingStore } from '../server/naming-store.ts'
 import { readStoreFile, StoreWriter } from './store-file.ts'
 
 export interface EmbeddedRegistryOptions {

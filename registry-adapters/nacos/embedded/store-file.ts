@@ -8,7 +8,7 @@ import type { ConfigKey, StoredConfig } from '../server/backend.ts'
 import { configKeyOf, configTypeOf } from '../server/config-key.ts'
 import { parseInstance } from '../server/instance.ts'
 import { serviceNameOf } from '../server/service-name.ts'
-import type { PersistentService } from './naming-store.ts'
+import type { PersistentService } from '../server/naming-store.ts'
 
 export interface StoreContent {
   readonly services: readonly PersistentService[]

@@ -8,7 +8,7 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Socket } from 'node:net'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AdapterDeps, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
-import type { FacePolicy } from './policy.ts'
+import type { FacePolicy } from '../../../guard/face-policy.ts'
 
 /**
  * A local application as its own Nacos client described it. Identity = `id`, made of service, address, port and (unless

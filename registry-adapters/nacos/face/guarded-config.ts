@@ -4,11 +4,11 @@
  */
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { ConfigBackend, ConfigKey, StoredConfig } from '../server/backend.ts'
-import { callerName, type Caller } from '../server/caller.ts'
+import { callerName, type Caller } from '../../../guard/caller.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshConfig } from './mesh-config.ts'
-import { holderOf, readProblem, writeProblem } from './policy.ts'
+import { holderOf, readProblem, writeProblem } from '../../../guard/face-policy.ts'
 
 export class GuardedConfig implements ConfigBackend {
   private readonly config: MeshConfig

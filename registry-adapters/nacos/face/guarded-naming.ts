@@ -5,13 +5,13 @@
 import { serviceKey, type ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceView } from '../server/backend.ts'
-import { callerName, type Caller } from '../server/caller.ts'
+import { callerName, type Caller } from '../../../guard/caller.ts'
 import { NacosFault, overLimit } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
 import type { NacosLimits } from '../server/limits.ts'
 import type { FaceDeps } from './face-deps.ts'
 import type { MeshNaming } from './mesh-naming.ts'
-import { announceProblem, holderOf, listenerOf, touchProblem } from './policy.ts'
+import { announceProblem, holderOf, listenerOf, touchProblem } from '../../../guard/face-policy.ts'
 
 export class GuardedNaming implements NamingBackend {
   private readonly naming: MeshNaming

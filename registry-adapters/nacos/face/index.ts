@@ -10,7 +10,6 @@ import { MeshNaming } from './mesh-naming.ts'
 import type { NacosServer } from '../server/server.ts'
 import { startNacosServer } from '../server/server.ts'
 
-export type { FaceGrant, FacePolicy } from './policy.ts'
 export type { FaceApplication, FaceDeps, FaceEndpoint, FaceServiceListener } from './face-deps.ts'
 
 export interface NacosFaceConfig {

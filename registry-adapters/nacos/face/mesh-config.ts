@@ -1,13 +1,13 @@
 /** Configuration requests, passed on to the real server. */
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConfigDocument, ConfigSource, Subscription } from '../../../contracts/registry-adapter.ts'
+import type { Holder } from '../../../guard/caller.ts'
 import type { ConfigKey, StoredConfig } from '../server/backend.ts'
-import { configTypeOf } from '../server/config-key.ts'
+import { configId, configTypeOf, contentMd5 } from '../server/config-key.ts'
 import type { FaceDeps } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
-import { configId, contentMd5 } from '../embedded/config-store.ts'
 import { WatchTable } from './watch-table.ts'
-import type { Holder, Watched } from './watch-table.ts'
+import type { Watched } from './watch-table.ts'
 
 export interface MeshConfigOptions {
   readonly maxWatched: number

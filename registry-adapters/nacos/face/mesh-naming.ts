@@ -7,15 +7,15 @@ import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
+import type { Holder } from '../../../guard/caller.ts'
 import type { InstanceAddress, InstanceChange, ServiceView } from '../server/backend.ts'
 import type { FaceApplication, FaceDeps } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
 import type { NacosInstance } from '../server/instance.ts'
 import type { NacosLimits } from '../server/limits.ts'
-import { NamingStore } from '../embedded/naming-store.ts'
+import { NamingStore } from '../server/naming-store.ts'
 import { applicationOf, checkLocal, checkMeshName, instanceOf } from './application.ts'
 import { MeshServices } from './mesh-services.ts'
-import type { Holder } from './watch-table.ts'
 
 export interface MeshNamingOptions {
   readonly limits: NacosLimits

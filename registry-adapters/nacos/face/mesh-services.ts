@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import { metadataKeys, serviceKey } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
+import type { Holder } from '../../../guard/caller.ts'
 import type { ServiceView } from '../server/backend.ts'
 import type { FaceDeps, FaceEndpoint } from './face-deps.ts'
 import { NacosFault } from '../server/fault.ts'
@@ -13,7 +14,7 @@ import { defaultCluster } from '../server/instance.ts'
 import { groupedName } from '../server/service-name.ts'
 import { dialableAddress, dubboMetadata } from './dubbo-metadata.ts'
 import { WatchTable } from './watch-table.ts'
-import type { Holder, Watched } from './watch-table.ts'
+import type { Watched } from './watch-table.ts'
 
 export interface MeshServicesOptions {
   readonly maxServices: number

@@ -4,10 +4,8 @@
  * than `idleMs` ago; it is let go with the last of them.
  */
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
+import type { Holder } from '../../../guard/caller.ts'
 import { overLimit } from '../server/fault.ts'
-
-/** Whose share an entry counts in. undefined: of nobody that has one (root, the agent's own user). */
-export type Holder = string | undefined
 
 export interface WatchTableOptions {
   /**

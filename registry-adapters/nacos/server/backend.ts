@@ -7,7 +7,7 @@
  */
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../../../guard/caller.ts'
 import type { NacosInstance } from './instance.ts'
 
 /** A service at one moment. */

@@ -1,4 +1,5 @@
-/** Names of configuration documents as clients write them. */
+/** Names of configuration documents as clients write them, and what tells two contents apart. */
+import { createHash } from 'node:crypto'
 import type { ConfigKey } from './backend.ts'
 import { NacosFault } from './fault.ts'
 import { namespaceOf } from './service-name.ts'
@@ -8,6 +9,15 @@ const types: ReadonlySet<string> = new Set(['text', 'json', 'xml', 'yaml', 'html
 
 export function configKeyOf(tenant: unknown, group: unknown, dataId: unknown): ConfigKey {
   return { namespace: namespaceOf(tenant), dataId: id(dataId, 'dataId', 256), group: id(group, 'group', 128) }
+}
+
+/** One text per document. */
+export function configId(key: ConfigKey): string {
+  return `${key.namespace}\n${key.group}\n${key.dataId}`
+}
+
+export function contentMd5(content: string): string {
+  return createHash('md5').update(content, 'utf8').digest('hex')
 }
 
 /** A type that Nacos knows, else `text`. */

@@ -1,6 +1,6 @@
 /** A document in a list of many: one that the caller may not read must not spoil the others. */
 import type { ConfigBackend, ConfigKey, StoredConfig } from './backend.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../../../guard/caller.ts'
 import { NacosFault } from './fault.ts'
 
 export async function readable(

@@ -6,12 +6,11 @@ import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ConfigDocument, ConfigSource } from '../../../contracts/registry-adapter.ts'
+import type { FaceGrant, FacePolicy } from '../../../guard/face-policy.ts'
 import type {
   FaceApplication,
   FaceDeps,
   FaceEndpoint,
-  FaceGrant,
-  FacePolicy,
   FaceServiceListener,
 } from '../../../registry-adapters/nacos/face/index.ts'
 

@@ -24,7 +24,7 @@ export interface RegistrarDeps {
   readonly host: HostConfig
   /** Whether applications that name no registry may be announced in this one. */
   takesRegistrations(registry: string): boolean
-  /** Nacos cluster of a registry, for applications that name none. */
+  /** What a registry calls a cluster: that of applications that name none; '' = it has none. */
   readonly clusterOf: (registry: string) => string
   /** What its inbound port takes; undefined = plain alone. */
   readonly mtlsOf: (application: Application) => InboundMtls | undefined

@@ -7,17 +7,17 @@ import type { AdapterDeps, Subscription } from '../../../../contracts/registry-a
 import type {
   FaceApplication,
   FaceDeps,
-  FacePolicy,
   FaceServiceListener,
   NacosFace,
 } from '../../../../registry-adapters/nacos/face/index.ts'
+import type { FacePolicy } from '../../../../guard/face-policy.ts'
 import type { LocalCallers } from '../../../../guard/local-callers.ts'
 import type { PortRange } from '../../config/scalars.ts'
 import type { Control } from '../../control.ts'
 import { announce } from '../applications/announce.ts'
 import { applicationId, type Application } from '../applications/application.ts'
 import { isLocalAddress } from '../applications/place.ts'
-import { facePolicy, servicesOfUser, usersOfService } from './face-policy.ts'
+import { facePolicy, servicesOfUser, usersOfService } from '../face-policy.ts'
 import { readSecret } from '../../kinds/secret-file.ts'
 import { kindOf } from '../../kinds/registries.ts'
 import { splitKey } from '../../core/snapshot/compiler.ts'

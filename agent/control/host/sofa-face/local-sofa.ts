@@ -5,7 +5,7 @@ import type { Control } from '../../control.ts'
 import { KeptPort } from '../../kept-port.ts'
 import { sofaFaceAddress } from '../../kinds/sofa-face.ts'
 import type { LeadingPart } from '../../leading-part.ts'
-import { facePolicy } from '../nacos-face/face-policy.ts'
+import { facePolicy } from '../face-policy.ts'
 import type { FaceServer } from './face-server.ts'
 
 const sweepMs = 10_000

@@ -7,13 +7,12 @@ import { parseServiceName, serviceKey, type ServiceName } from '../../../../cont
 import { MeshError } from '../../../../contracts/errors.ts'
 import { protocolOfWord, type AppProtocol } from '../../../../contracts/protocols.ts'
 import type { LocalCallers } from '../../../../guard/local-callers.ts'
-import type { FacePolicy } from '../../../../registry-adapters/nacos/face/index.ts'
-import { announceProblem, holderOf, listenerOf, touchProblem } from '../../../../registry-adapters/nacos/face/policy.ts'
-import type { Caller } from '../../../../registry-adapters/nacos/server/caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
+import { announceProblem, holderOf, listenerOf, touchProblem, type FacePolicy } from '../../../../guard/face-policy.ts'
 import type { Control } from '../../control.ts'
 import { announce } from '../applications/announce.ts'
 import { applicationId, type Application, type CheckSpec } from '../applications/application.ts'
-import { usersOfService } from '../nacos-face/face-policy.ts'
+import { usersOfService } from '../face-policy.ts'
 import type { PublishRequest, ServiceRequest } from './requests.ts'
 
 /** Of one user, root and the agent's own user apart: each takes a port of everybody's range. */

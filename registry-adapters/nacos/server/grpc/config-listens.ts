@@ -1,7 +1,7 @@
 /** Tells connections of changed configuration documents. */
 import { serverRequests } from '../../wire/messages.ts'
 import type { ConfigBackend, ConfigKey } from '../backend.ts'
-import type { Caller } from '../caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
 import { overLimit } from '../fault.ts'
 import { readable } from '../readable.ts'
 import type { ClientConnection } from './connection.ts'

@@ -1,5 +1,5 @@
 /** The shape of a handled request. */
-import type { Caller } from '../caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
 import type { ClientConnection } from './connection.ts'
 
 export type RequestBody = Readonly<Record<string, unknown>>

@@ -1,5 +1,5 @@
 /** A request and an answer of the HTTP interface, apart from sockets. */
-import type { Caller } from '../caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
 import { asFault, NacosFault } from '../fault.ts'
 
 export interface NacosRequest {

@@ -1,7 +1,7 @@
 /** Parked requests that are answered when one of their documents changes, or with nothing when their time is up. */
 import type { Clock } from '../../../../contracts/clock.ts'
 import type { ConfigBackend, ConfigKey } from '../backend.ts'
-import type { Caller } from '../caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
 import { readable } from '../readable.ts'
 import { NacosFault, overLimit } from '../fault.ts'
 import { configKeyOf } from '../config-key.ts'

@@ -1,7 +1,7 @@
 /** Naming over HTTP: v1 (text answers), v2 and the v3 client interface (wrapped answers). */
 import type { ServiceName } from '../../../../contracts/endpoint.ts'
 import type { InstanceAddress, InstanceChange, NamingBackend, ServiceSettings, ServiceView } from '../backend.ts'
-import type { Caller } from '../caller.ts'
+import type { Caller } from '../../../../guard/caller.ts'
 import { NacosFault } from '../fault.ts'
 import type { NacosInstance } from '../instance.ts'
 import {

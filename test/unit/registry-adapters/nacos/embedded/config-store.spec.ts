@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
-import { ConfigStore, contentMd5 } from '../../../../../registry-adapters/nacos/embedded/config-store.ts'
+import { ConfigStore } from '../../../../../registry-adapters/nacos/embedded/config-store.ts'
+import { contentMd5 } from '../../../../../registry-adapters/nacos/server/config-key.ts'
 
 const key = { namespace: 'public', group: 'g', dataId: 'd' }
 const limits = { maxConfigs: 2, maxConfigBytes: 10, maxConfigTotalBytes: 15 }

@@ -3,7 +3,7 @@ import { systemClock } from '../../../../../contracts/clock.ts'
 import { MeshError } from '../../../../../contracts/errors.ts'
 import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
 import { MeshConfig } from '../../../../../registry-adapters/nacos/face/mesh-config.ts'
-import { contentMd5 } from '../../../../../registry-adapters/nacos/embedded/config-store.ts'
+import { contentMd5 } from '../../../../../registry-adapters/nacos/server/config-key.ts'
 import { FakeMesh } from '../../../../support/nacos-clients/fake-mesh.ts'
 import { eventually } from '../../../../support/registry-listener.ts'
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { WatchTable } from '../../../../../registry-adapters/nacos/face/watch-table.ts'
-import type { Holder, Watched } from '../../../../../registry-adapters/nacos/face/watch-table.ts'
+import type { Watched } from '../../../../../registry-adapters/nacos/face/watch-table.ts'
+import type { Holder } from '../../../../../guard/caller.ts'
 
 const [alice, bob] = ['user 1', 'user 2']
 

@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { systemClock } from '../../../../../../contracts/clock.ts'
 import { NacosFault } from '../../../../../../registry-adapters/nacos/server/fault.ts'
 import { LongPolls, parseListening } from '../../../../../../registry-adapters/nacos/server/http/long-poll.ts'
-import { ConfigStore, contentMd5 } from '../../../../../../registry-adapters/nacos/embedded/config-store.ts'
+import { ConfigStore } from '../../../../../../registry-adapters/nacos/embedded/config-store.ts'
+import { contentMd5 } from '../../../../../../registry-adapters/nacos/server/config-key.ts'
 import { eventually } from '../../../../../support/registry-listener.ts'
 
 const limits = {

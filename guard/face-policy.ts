@@ -1,12 +1,16 @@
 /**
- * What local users may do through the face. Documents that hold rules, and names of our own, are nobody's. Root and the
+ * What local users may do through a face of the agent (`nacosFace`, `sofaFace`). Documents that hold rules, and names of our own, are nobody's. Root and the
  * agent's own user may do the rest; everybody else what is theirs or what the operator grants. Pure: it is asked, and
  * answers why not.
  */
-import type { ServiceKey } from '../../../contracts/endpoint.ts'
-import type { ConfigKey } from '../server/backend.ts'
-import { callerName, type Caller } from '../server/caller.ts'
-import type { Holder } from './watch-table.ts'
+import type { ServiceKey } from '../contracts/endpoint.ts'
+import { callerName, type Caller, type Holder } from './caller.ts'
+
+/** A document of configuration. */
+export interface DocumentName {
+  readonly group: string
+  readonly dataId: string
+}
 
 export interface FaceGrant {
   /** To whom: a user of this host, or whoever logs in by this name. */
@@ -40,7 +44,7 @@ const firstUnprivilegedPort = 1024
 export function readProblem(
   policy: FacePolicy,
   caller: Caller,
-  key: ConfigKey,
+  key: DocumentName,
   owned: readonly string[],
 ): string | undefined {
   const never = ownProblem(policy, key)
@@ -52,7 +56,7 @@ export function readProblem(
   return `${key.group}/${key.dataId}: not for ${callerName(caller)}; nacosFace.grants says who may read it`
 }
 
-export function writeProblem(policy: FacePolicy, caller: Caller, key: ConfigKey): string | undefined {
+export function writeProblem(policy: FacePolicy, caller: Caller, key: DocumentName): string | undefined {
   const never = ownProblem(policy, key)
   if (never !== undefined) return never
   if (policy.writes === 'off') return 'documents are not written through this agent; nacosFace.configWrites allows it'
@@ -122,7 +126,7 @@ export function holderOf(policy: FacePolicy, caller: Caller): Holder {
   return isTrusted(policy, caller) ? undefined : callerName(caller)
 }
 
-function ownProblem(policy: FacePolicy, { group, dataId }: ConfigKey): string | undefined {
+function ownProblem(policy: FacePolicy, { group, dataId }: DocumentName): string | undefined {
   const lower = group.toLowerCase()
   const isOurs = ownNames.test(dataId) || policy.rulesGroups.some((name) => name.toLowerCase() === lower)
   return isOurs ? `${group}/${dataId}: rules and documents of the agent itself are not kept through it` : undefined
@@ -152,7 +156,7 @@ function hasService({ services }: FaceGrant, service: ServiceKey): boolean {
  * `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for
  * in their order.
  */
-function isLike(pattern: string, { group, dataId }: ConfigKey): boolean {
+function isLike(pattern: string, { group, dataId }: DocumentName): boolean {
   const text = `${group}/${dataId}`
   const [first = '', ...rest] = pattern.split('*')
   const last = rest.pop()

@@ -10,3 +10,6 @@ export interface Caller {
 export function callerName({ uid }: Pick<Caller, 'uid'>): string {
   return uid === undefined ? 'an unknown user' : `user ${uid}`
 }
+
+/** Whose share of a bound something counts in. undefined: of nobody that has one (root, the agent's own user). */
+export type Holder = string | undefined

@@ -5,12 +5,12 @@
 import type { ServiceKey, ServiceName } from '../../../contracts/endpoint.ts'
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { Subscription } from '../../../contracts/registry-adapter.ts'
-import type { InstanceAddress, InstanceChange, NamingBackend, ServiceSettings, ServiceView } from '../server/backend.ts'
-import { NacosFault, overLimit } from '../server/fault.ts'
-import type { NacosInstance } from '../server/instance.ts'
-import { heartbeatTimes, instanceKey } from '../server/instance.ts'
-import type { NacosLimits } from '../server/limits.ts'
-import { groupedName } from '../server/service-name.ts'
+import type { InstanceAddress, InstanceChange, NamingBackend, ServiceSettings, ServiceView } from './backend.ts'
+import { NacosFault, overLimit } from './fault.ts'
+import type { NacosInstance } from './instance.ts'
+import { heartbeatTimes, instanceKey } from './instance.ts'
+import type { NacosLimits } from './limits.ts'
+import { groupedName } from './service-name.ts'
 
 /** Who keeps a record alive. */
 type Owner =

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import type { NacosInstance } from '../../../../../registry-adapters/nacos/server/instance.ts'
 import { parseInstance } from '../../../../../registry-adapters/nacos/server/instance.ts'
 import { NacosFault } from '../../../../../registry-adapters/nacos/server/fault.ts'
-import type { NamingStoreOptions } from '../../../../../registry-adapters/nacos/embedded/naming-store.ts'
-import { NamingStore } from '../../../../../registry-adapters/nacos/embedded/naming-store.ts'
+import type { NamingStoreOptions } from '../../../../../registry-adapters/nacos/server/naming-store.ts'
+import { NamingStore } from '../../../../../registry-adapters/nacos/server/naming-store.ts'
 
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const instance = (port: number, more: Record<string, unknown> = {}): NacosInstance =>

@@ -1,10 +1,10 @@
-/** What the configuration says about local users of the Nacos face, in the face's own form. */
-import { parseServiceName, serviceKey, type ServiceName } from '../../../../contracts/endpoint.ts'
-import type { FaceGrant, FacePolicy } from '../../../../registry-adapters/nacos/face/index.ts'
-import type { AgentConfig } from '../../config/types.ts'
-import { kindOf } from '../../kinds/registries.ts'
-import type { Application } from '../applications/application.ts'
-import { userId } from '../applications/source-apps.ts'
+/** What the configuration says about local users of the faces. */
+import { parseServiceName, serviceKey, type ServiceName } from '../../../contracts/endpoint.ts'
+import type { FaceGrant, FacePolicy } from '../../../guard/face-policy.ts'
+import type { AgentConfig } from '../config/types.ts'
+import { kindOf } from '../kinds/registries.ts'
+import type { Application } from './applications/application.ts'
+import { userId } from './applications/source-apps.ts'
 
 type UidOf = (name: string) => number | undefined
 

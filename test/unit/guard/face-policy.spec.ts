@@ -8,7 +8,7 @@ import {
   type Announcement,
   type FaceGrant,
   type FacePolicy,
-} from '../../../../../registry-adapters/nacos/face/policy.ts'
+} from '../../../guard/face-policy.ts'
 
 const grant = (more: Partial<FaceGrant>): FaceGrant => ({
   to: { uid: 1001 },
