@@ -24,8 +24,8 @@ import { KeptWriter } from './sources/kept-writer.ts'
 import { NacosSource, nacosAdapter, serviceOf } from './sources/nacos-source.ts'
 import type { NacosAdapter } from './sources/nacos-source.ts'
 import type { MeshStatus, ServiceEndpoints, ActiveMode } from './status.ts'
-import type { DoorState } from './tiers/door.ts'
-import { Doors } from './tiers/doors.ts'
+import type { ProxyState } from './tiers/proxy.ts'
+import { Proxies } from './tiers/proxies.ts'
 import { Introduction } from './tiers/introduction.ts'
 import { Routes } from './tiers/routes.ts'
 import type { Route } from './tiers/routes.ts'
@@ -63,7 +63,7 @@ export class ApplicationMesh implements Mesh {
   private readonly book: CallBook
   private readonly agent: AgentSource
   private readonly nacos: NacosSource | undefined
-  private readonly doors: Doors
+  private readonly proxies: Proxies
   private readonly routes: Routes
   private readonly pools: Pools
   private readonly introduction: Introduction
@@ -117,19 +117,19 @@ export class ApplicationMesh implements Mesh {
       secretFile: options.centerSecretFile,
       host: () => this.agent.host,
     })
-    this.doors = new Doors({
+    this.proxies = new Proxies({
       clock,
       introduction: this.introduction,
       codec: (name) => this.clients.get(name)?.codec,
-      onChange: (door, kind) => {
-        this.log[door.isOpen ? 'info' : 'warn'](
-          { address: door.address, state: door.state },
-          `${kind} ${door.address} is ${door.state}`,
+      onChange: (proxy, kind) => {
+        this.log[proxy.isUsable ? 'info' : 'warn'](
+          { address: proxy.address, state: proxy.state },
+          `${kind} ${proxy.address} is ${proxy.state}`,
         )
-        this.doorsChanged()
+        this.proxiesChanged()
       },
     })
-    this.routes = new Routes({ clock, random, agent: this.agent, nacos: this.nacos, doors: this.doors })
+    this.routes = new Routes({ clock, random, agent: this.agent, nacos: this.nacos, proxies: this.proxies })
     this.pools = new Pools(this.introduction)
     this.writer = new KeptWriter({
       clock,
@@ -239,7 +239,7 @@ export class ApplicationMesh implements Mesh {
     try {
       await this.agent.whenHeard()
       const http = this.agent.host?.http
-      if (typeof http === 'string') await this.until(() => this.doors.agentDoor(http, 'http').state !== 'unknown')
+      if (typeof http === 'string') await this.until(() => this.proxies.agentProxy(http, 'http').state !== 'unknown')
     } finally {
       this.alive.end()
     }
@@ -255,7 +255,7 @@ export class ApplicationMesh implements Mesh {
         served: { ...this.book.byTier },
       },
       agent: { isAnswering: this.agent.isAnswering, host: this.agent.host?.host },
-      doors: this.doors.each().map(({ kind, door }) => ({ kind, address: door.address, state: door.state })),
+      proxies: this.proxies.each().map(({ kind, proxy }) => ({ kind, address: proxy.address, state: proxy.state })),
       centerProblem: this.introduction.problem,
       services: this.activeModes.each().map((one) => ({ ...one, mode: this.modes.wanted(one.name) })),
       modeChanges: this.activeModes.changes,
@@ -279,7 +279,7 @@ export class ApplicationMesh implements Mesh {
     this.stopReviews()
     this.activeModes.close()
     this.agent.close()
-    this.doors.close()
+    this.proxies.close()
     for (const client of this.clients.values()) client.close()
     this.pools.close()
     await this.writer.close()
@@ -387,25 +387,25 @@ export class ApplicationMesh implements Mesh {
     return this.nacos?.adapter.status().connected === true ? 'direct' : 'mesh'
   }
 
-  private agentState(): DoorState {
+  private agentState(): ProxyState {
     const { host } = this.agent
     if (host === undefined) return 'unknown'
     if (host.http === null) return this.agent.isAnswering ? 'up' : 'down'
-    return this.doors.agentDoor(host.http, 'http').state
+    return this.proxies.agentProxy(host.http, 'http').state
   }
 
-  private doorsChanged(): void {
+  private proxiesChanged(): void {
     const isUp = this.agentState() === 'up'
     if (isUp) this.agentLostAt = undefined
     else if (this.wasAgentUp) this.agentLostAt = this.deps.clock.monotonic()
     this.wasAgentUp = isUp
-    this.keepDoors()
+    this.keepProxies()
     this.activeModes.review()
   }
 
   private sourcesChanged(): void {
     if (this.isClosed) return
-    this.keepDoors()
+    this.keepProxies()
     this.writer.changed()
     this.activeModes.review()
     const face = this.agent.host?.nacosFace
@@ -423,11 +423,11 @@ export class ApplicationMesh implements Mesh {
     face.adapter.close().catch((error: unknown) => this.log.warn({}, describeError(error)))
   }
 
-  private keepDoors(): void {
+  private keepProxies(): void {
     const { host } = this.agent
     if (host === undefined) return
     const agents = [...(host.http === null ? [] : [host.http]), ...Object.values(host.rpc)]
-    this.doors.keep(agents, host.centers, this.agentState() === 'up')
+    this.proxies.keep(agents, host.centers, this.agentState() === 'up')
   }
 
   /** What a listener throws is its own affair: it would be taken for a failure of whoever had the news. */

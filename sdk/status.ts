@@ -1,7 +1,7 @@
 /** What an application can see of its mesh, as plain data: for its own metrics, logs and health pages. */
 import type { Tier } from '../contracts/words.ts'
 import type { Mode } from './options.ts'
-import type { DoorState } from './tiers/door.ts'
+import type { ProxyState } from './tiers/proxy.ts'
 
 /** The mode that is in force for a service, `auto` being decided: by the mesh, or by the registry itself. */
 export type ActiveMode = Exclude<Mode, 'auto'>
@@ -22,10 +22,10 @@ export interface MeshStatus {
     readonly served: Readonly<Record<ServedBy, number>>
   }
   readonly agent: { readonly isAnswering: boolean; readonly host: string | undefined }
-  readonly doors: readonly {
+  readonly proxies: readonly {
     readonly kind: 'agent' | 'center'
     readonly address: string
-    readonly state: DoorState
+    readonly state: ProxyState
   }[]
   /** Why no center can be used. */
   readonly centerProblem: string | undefined

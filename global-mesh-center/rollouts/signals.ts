@@ -45,7 +45,7 @@ export function figuresOf({ traffic }: HostReport, services: ReadonlySet<string>
 }
 
 /** What of `now` came after `before`. Pure. */
-function since(now: Figures, before: Figures): Figures {
+export function since(now: Figures, before: Figures): Figures {
   if (now.requests < before.requests || now.failures < before.failures) return now
   return {
     requests: now.requests - before.requests,

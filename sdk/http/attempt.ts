@@ -34,7 +34,7 @@ export class Attempt {
   private response: IncomingMessage | undefined
   private settle: ((end: AttemptEnd) => void) | undefined
   private cancelTimer: (() => void) | undefined
-  private leaveDoor: (() => void) | undefined
+  private leaveProxy: (() => void) | undefined
   private isOver = false
   private onOver: (isWhole: boolean) => void = () => undefined
   /** A byte of a body that cannot be sent again was taken. */
@@ -95,7 +95,7 @@ export class Attempt {
       })
       sent.on('response', (response) => this.begin(response))
       // a silent agent or center is left: what may be repeated goes on elsewhere
-      this.leaveDoor = route.door?.whenDown(() =>
+      this.leaveProxy = route.proxy?.whenDown(() =>
         this.fail(isConnected ? 'broken' : 'unsent', 'E_UPSTREAM_RESET', 'it gives no sign of life'),
       )
       if (body.kind === 'whole') sent.end(body.bytes)
@@ -175,7 +175,7 @@ export class Attempt {
     for (let at = 0; at + 1 < rawHeaders.length; at += 2)
       if (!hopFields.has(rawHeaders[at]!.toLowerCase())) fields.push(rawHeaders[at]!, rawHeaders[at + 1]!)
     // an endpoint says nothing of the mesh, or nothing that is to be believed
-    if (this.route.door !== undefined) return fields
+    if (this.route.proxy !== undefined) return fields
     const own = fields.filter((_, at) => fields[at - (at % 2)]!.toLowerCase() !== meshHeaders.tier)
     return [...own, meshHeaders.tier, 'direct']
   }
@@ -236,7 +236,7 @@ export class Attempt {
     if (this.isOver) return
     this.isOver = true
     this.cancelTimer?.()
-    this.leaveDoor?.()
+    this.leaveProxy?.()
     // a request whose end is never sent would keep its connection from everybody
     if (this.response?.complete !== true || this.request?.writableEnded !== true) {
       this.request?.on('error', () => undefined)

@@ -64,7 +64,7 @@ export class RpcConnection {
   private heardAt: number
   private usedAt: number
   private cancel: (() => void) | undefined
-  private readonly leaveDoor: (() => void) | undefined
+  private readonly leaveProxy: (() => void) | undefined
   /** The highest id of the protocol. */
   private readonly mostId: number
 
@@ -104,7 +104,7 @@ export class RpcConnection {
     this.cancel = deps.clock.after(asksFirst ? connectTimeoutMs * 2 : connectTimeoutMs, () =>
       this.end('E_CONNECT_TIMEOUT', 'no connection in time'),
     )
-    this.leaveDoor = route.door?.whenDown(() => this.end('E_UPSTREAM_RESET', 'it gives no sign of life'))
+    this.leaveProxy = route.proxy?.whenDown(() => this.end('E_UPSTREAM_RESET', 'it gives no sign of life'))
   }
 
   /** Whether a call may begin on it. */
@@ -236,7 +236,7 @@ export class RpcConnection {
     if (this.isClosed) return
     this.isClosed = true
     this.cancel?.()
-    this.leaveDoor?.()
+    this.leaveProxy?.()
     this.splitter.close()
     this.socket.destroy()
     const isRefused = code === 'E_CONNECT_REFUSED' || code === 'E_CONNECT_TIMEOUT'

@@ -107,7 +107,7 @@ export class AgentSource {
       this.isAnswering = true
       this.isAway = false
     } catch {
-      // its newest word stays; whether it lives is seen at its doors
+      // its newest word stays; whether it lives is seen at its proxies
       this.isAnswering = false
       this.isAway = true
       isWhole = true

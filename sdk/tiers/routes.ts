@@ -9,13 +9,13 @@ import type { NacosSource, Weighted } from '../sources/nacos-source.ts'
 import type { ServedBy, ActiveMode } from '../status.ts'
 import { readAddress, readCenterAddress } from '../options.ts'
 import type { Address } from '../options.ts'
-import type { Door } from './door.ts'
+import type { MeshProxy } from './proxy.ts'
 
 export interface Route {
   readonly tier: ServedBy
   readonly address: Address
   /** Of an agent or a center; an endpoint has none. */
-  readonly door: Door | undefined
+  readonly proxy: MeshProxy | undefined
   /** What the center is told the connection is for; '' = each request says so itself. */
   readonly service: string
 }
@@ -26,7 +26,10 @@ export interface RoutesDeps {
   readonly agent: AgentSource
   readonly nacos: NacosSource | undefined
   /** By address. */
-  readonly doors: { agentDoor(address: string, protocol: string): Door; centerDoor(address: string): Door | undefined }
+  readonly proxies: {
+    agentProxy(address: string, protocol: string): MeshProxy
+    centerProxy(address: string): MeshProxy | undefined
+  }
 }
 
 /** An endpoint that refused is the last choice for so long, ms. */
@@ -46,7 +49,7 @@ export class Routes {
 
   /** protocol: `http`, or a codec's name. Each route is looked for when the ones before it were of no help. */
   *list(name: string, mode: ActiveMode, protocol: string): Generator<Route> {
-    const { agent, doors, nacos } = this.deps
+    const { agent, proxies, nacos } = this.deps
     if (mode === 'direct') {
       nacos?.want(name)
       yield* this.endpoints(nacos?.endpoints(name) ?? [], 'registry')
@@ -56,16 +59,16 @@ export class Routes {
     const { host } = agent
     const local = protocol === 'http' ? host?.http : (host?.rpc[protocol] ?? host?.rpc['auto'])
     if (typeof local === 'string') {
-      const door = doors.agentDoor(local, protocol)
-      if (door.isOpen) yield { tier: 'agent', address: readAddress(local)!, door, service: '' }
+      const proxy = proxies.agentProxy(local, protocol)
+      if (proxy.isUsable) yield { tier: 'agent', address: readAddress(local)!, proxy, service: '' }
     }
     const mayAsk = known?.center ?? (host?.centersTakeUnnamed === true && protocol === 'http')
     if (mayAsk)
       for (const center of host?.centers ?? []) {
-        const door = doors.centerDoor(center)
-        if (door?.isOpen !== true) continue
+        const proxy = proxies.centerProxy(center)
+        if (proxy?.isUsable !== true) continue
         const service = protocol === 'http' ? '' : (known?.service ?? '')
-        yield { tier: 'center', address: readCenterAddress(center)!, door, service }
+        yield { tier: 'center', address: readCenterAddress(center)!, proxy, service }
       }
     if (known?.direct === true)
       yield* this.endpoints(
@@ -75,9 +78,9 @@ export class Routes {
   }
 
   /** Nobody took the connection. */
-  refused({ address: { host, port }, door }: Route): void {
-    if (door !== undefined) {
-      door.refused()
+  refused({ address: { host, port }, proxy }: Route): void {
+    if (proxy !== undefined) {
+      proxy.refused()
       return
     }
     if (this.resting.size >= maxResting) this.resting.delete(this.resting.keys().next().value!)
@@ -97,7 +100,7 @@ export class Routes {
       const address = readAddress(chosen.address)
       if (address === undefined) continue
       given++
-      yield { tier, address, door: undefined, service: '' }
+      yield { tier, address, proxy: undefined, service: '' }
     }
   }
 }

@@ -11,7 +11,7 @@ import type {
 } from '../../contracts/handoff.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
 import type { Native } from '../../native/descriptors.ts'
-import { Door } from '../handoff/door.ts'
+import { WatchdogSocket } from '../handoff/watchdog-socket.ts'
 import { OperatorDesk } from '../handoff/operator.ts'
 import { Replacement } from '../handoff/replacement.ts'
 import type { Reports } from '../handoff/reports.ts'
@@ -63,7 +63,7 @@ export class Supervisor {
   private readonly replacement: Replacement
   private readonly recovery: Recovery
   private readonly liveness: Liveness
-  private readonly door: Door
+  private readonly socket: WatchdogSocket
   private readonly generationDeps: GenerationDeps
   private readonly startedAt: number
   private isAdopted = false
@@ -148,7 +148,7 @@ export class Supervisor {
       stop: (deadlineMs) => this.stop(deadlineMs),
       cutCenters: (forMs) => deps.relay.cutCenters(forMs),
     })
-    this.door = new Door({
+    this.socket = new WatchdogSocket({
       native,
       tree,
       log,
@@ -159,14 +159,14 @@ export class Supervisor {
     })
   }
 
-  /** Adopts what runs, or starts the first generation. Resolves when the door is open; serving comes later. */
+  /** Adopts what runs, or starts the first generation. Resolves when its socket answers; serving comes later. */
   async start(): Promise<void> {
     const { options, log } = this.deps
     const record = readRunRecord(options.runDir)
     if (record !== undefined) {
       this.isAdopted = adoptFrom(record, { tree: this.tree, generation: this.generationDeps, log })
     }
-    await this.door.open(join(options.runDir, runFiles.watchdog))
+    await this.socket.open(join(options.runDir, runFiles.watchdog))
     this.liveness.start()
     this.errorTimer = setInterval(() => {
       for (const generation of this.tree.generations) for (const child of generation.living) this.showErrors(child)
@@ -204,7 +204,7 @@ export class Supervisor {
     clearInterval(this.errorTimer)
     // An answer to the operator who asked for this goes out first.
     setImmediate(() => {
-      this.door.close()
+      this.socket.close()
       deps.onStopped()
     })
   }

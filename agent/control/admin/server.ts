@@ -39,7 +39,7 @@ const { createServer } = process.getBuiltinModule('node:http')
 export type AdminPort = 'admin' | 'metrics' | 'readiness' | 'api'
 
 /** Who can come in: whoever reaches the port, only who is no web page, only who may open the file. */
-type Door = 'open' | 'guarded' | 'socket'
+type Access = 'open' | 'guarded' | 'socket'
 
 /** A port that is meant for other hosts is asked by whatever name it has there. */
 const noNames: ReadonlySet<string> = new Set()
@@ -159,7 +159,7 @@ export class AdminServer {
     }
   }
 
-  private server(port: AdminPort, door: Door): Server {
+  private server(port: AdminPort, access: Access): Server {
     const server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -172,7 +172,7 @@ export class AdminServer {
         const { socket } = incoming
         budget.busy(socket)
         outgoing.once('close', () => budget.rest(socket))
-        void this.serve(port, door, askers.get(socket) ?? stranger, incoming, outgoing)
+        void this.serve(port, access, askers.get(socket) ?? stranger, incoming, outgoing)
       },
     )
     const askers = new WeakMap<Socket, Asker>()
@@ -182,7 +182,7 @@ export class AdminServer {
       onBound: (bound) => this.deps.metrics.count('admin_connections_refused', { port, bound }),
     })
     server.prependListener('connection', (socket) => {
-      const isAtSocket = door === 'socket'
+      const isAtSocket = access === 'socket'
       const uid = isAtSocket ? undefined : this.deps.callers.uidOf(socket)
       askers.set(socket, { isAtSocket, uid })
       const caller = uid === undefined ? (socket.remoteAddress ?? 'socket') : `user ${uid}`
@@ -196,7 +196,7 @@ export class AdminServer {
 
   private async serve(
     port: AdminPort,
-    door: Door,
+    access: Access,
     asker: Asker,
     incoming: IncomingMessage,
     outgoing: ServerResponse,
@@ -205,8 +205,8 @@ export class AdminServer {
     const isConsole = port === 'admin' && url !== undefined && isConsoleFile(url.pathname)
     if (isConsole) return this.consoleFiles.serve(url.pathname, incoming, outgoing)
     const api = url === undefined ? undefined : this.deps.socketApis.find((one) => one.serves(url.pathname))
-    if (api !== undefined && door === 'socket') return api.answer(incoming, outgoing)
-    const refused = refusal(incoming, asker, door === 'open' ? 'any' : noNames)
+    if (api !== undefined && access === 'socket') return api.answer(incoming, outgoing)
+    const refused = refusal(incoming, asker, access === 'open' ? 'any' : noNames)
     if (refused !== undefined || url === undefined) {
       send(outgoing, textReply(refused?.text ?? 'the path is malformed', refused?.status ?? 400), false)
       incoming.resume()

@@ -146,7 +146,7 @@ describe('calls over HTTP by the SDK', () => {
     await open()
     expect(await textOf()).to.equal('two')
     expect(bench.mesh.status().centerProblem).to.include('centerSecretFile')
-    expect(bench.mesh.status().doors).to.deep.equal([])
+    expect(bench.mesh.status().proxies).to.deep.equal([])
   })
 
   it('what an application answers is its answer, 5xx too, and no endpoint makes itself the mesh', async () => {
@@ -309,6 +309,6 @@ describe('calls over HTTP by the SDK', () => {
     bench.agent.says = discovery({ centers: [address], services: { orders: serviceAt() } })
     await open()
     expect(await textOf()).to.equal('named')
-    expect(bench.mesh.status().doors).to.deep.equal([{ kind: 'center', address, state: 'up' }])
+    expect(bench.mesh.status().proxies).to.deep.equal([{ kind: 'center', address, state: 'up' }])
   })
 })

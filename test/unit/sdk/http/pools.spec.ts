@@ -20,7 +20,7 @@ describe('connections of the SDK to a center', () => {
       },
     })
     try {
-      const sent = request({ ...address, agent: pools.of({ tier: 'center', address, door: undefined, service: '' }) })
+      const sent = request({ ...address, agent: pools.of({ tier: 'center', address, proxy: undefined, service: '' }) })
       sent.end('secret')
       const [error] = (await once(sent, 'error').catch((reason: unknown) => [reason])) as [Error]
       expect(error.message).to.equal('the proof is gone')

@@ -27,16 +27,16 @@ describe('the routes of a call', () => {
       centers: ['10.0.0.8:15443', 'center.example.com:15443'],
       services: { orders: serviceAt(...endpoints) },
     })
-    const door = (address: string) => {
+    const proxy = (address: string) => {
       asked.push(address)
-      return { isOpen: !down.has(address), refused: () => void down.add(address) }
+      return { isUsable: !down.has(address), refused: () => void down.add(address) }
     }
     return new Routes({
       clock,
       random: () => 0,
       agent: { host, service: (name: string) => services[name] },
       nacos: { want: () => undefined, endpoints: () => endpoints.map((address) => ({ address, weight: 1 })) },
-      doors: { agentDoor: door, centerDoor: door },
+      proxies: { agentProxy: proxy, centerProxy: proxy },
     } as unknown as RoutesDeps)
   }
   const list = (routes: Routes, mode: ActiveMode): Route[] => [...routes.list('orders', mode, 'http')]

@@ -1,4 +1,4 @@
-/** The watchdog's stream socket: children say hello and then talk; operators ask. Who is neither is shown out. */
+/** The watchdog's stream socket: children say hello and then talk; operators ask. Who is neither is cut off. */
 import { chmodSync, unlinkSync } from 'node:fs'
 import net from 'node:net'
 import { handoffVersion, maxHandoffFrameBytes } from '../../contracts/handoff.ts'
@@ -16,7 +16,7 @@ import type { ProcessTree } from '../supervise/tree.ts'
 const maxStreams = 1024
 const helloTimeoutMs = 5000
 
-export interface DoorDeps {
+export interface WatchdogSocketDeps {
   readonly native: Native
   readonly tree: ProcessTree
   readonly log: Log
@@ -28,19 +28,19 @@ export interface DoorDeps {
 }
 
 type Hello = Extract<ChildToWatchdog, { type: 'hello' }>
-type Guest =
+type Peer =
   | { readonly kind: 'new' | 'operator' }
   | { readonly kind: 'child'; readonly generation: Generation; readonly child: Child }
 type Incoming = ChildToWatchdog | OperatorRequest
 
-export class Door {
-  private readonly deps: DoorDeps
+export class WatchdogSocket {
+  private readonly deps: WatchdogSocketDeps
   private readonly server: net.Server
   private readonly streams = new Set<FrameStream>()
 
-  constructor(deps: DoorDeps) {
+  constructor(deps: WatchdogSocketDeps) {
     this.deps = deps
-    this.server = net.createServer((socket) => this.enter(socket))
+    this.server = net.createServer((socket) => this.accept(socket))
     this.server.maxConnections = maxStreams
   }
 
@@ -68,10 +68,10 @@ export class Door {
     this.server.close()
   }
 
-  private enter(socket: net.Socket): void {
-    let guest: Guest = { kind: 'new' }
+  private accept(socket: net.Socket): void {
+    let peer: Peer = { kind: 'new' }
     const timer = setTimeout(() => {
-      if (guest.kind === 'new') leave()
+      if (peer.kind === 'new') leave()
     }, helloTimeoutMs)
     const leave = (): void => {
       clearTimeout(timer)
@@ -85,9 +85,9 @@ export class Door {
     const stream = frameStream(socket, maxHandoffFrameBytes, this.deps.native, {
       onMessage: (raw) => {
         const message = raw as unknown as Incoming
-        if (guest.kind === 'child') {
-          this.deps.onChildMessage(guest.generation, guest.child, message as ChildToWatchdog)
-        } else if (guest.kind === 'operator') {
+        if (peer.kind === 'child') {
+          this.deps.onChildMessage(peer.generation, peer.child, message as ChildToWatchdog)
+        } else if (peer.kind === 'operator') {
           this.deps.onOperator(message as OperatorRequest, (answer) => stream?.send(answer))
         } else if (message.type === 'operator' || message.type === 'hello') {
           clearTimeout(timer)
@@ -95,7 +95,7 @@ export class Door {
           if (link !== handoffVersion) {
             refuse('E_HANDOFF_VERSION', `handoff version ${link}, this watchdog speaks ${handoffVersion}`)
           } else if (message.type === 'operator') {
-            guest = { kind: 'operator' }
+            peer = { kind: 'operator' }
             stream?.send({ type: 'welcome', link: handoffVersion })
           } else {
             const known = this.recognize(message, stream?.peerPid)
@@ -103,7 +103,7 @@ export class Door {
               refuse('E_HANDOFF_REFUSED', known)
               return
             }
-            guest = { kind: 'child', ...known }
+            peer = { kind: 'child', ...known }
             known.child.stream?.close()
             known.child.stream = stream
             this.deps.onChild(known.generation, known.child, message)
@@ -115,9 +115,9 @@ export class Door {
       onClose: () => {
         clearTimeout(timer)
         if (stream !== undefined) this.streams.delete(stream)
-        if (guest.kind === 'child' && guest.child.stream === stream) {
-          guest.child.stream = undefined
-          this.deps.onChildLost(guest.child)
+        if (peer.kind === 'child' && peer.child.stream === stream) {
+          peer.child.stream = undefined
+          this.deps.onChildLost(peer.child)
         }
       },
     })

@@ -1,39 +1,39 @@
 /**
- * One address that serves many: the agent's port, a center. It is asked for a sign of life, and only that decides
+ * One address that serves many: the agent's port, a center. It is probed, and only that decides
  * whether it is used, never what an application behind it answers. It is left at once when it refuses, after two
  * questions without an answer when it is silent. It is used again when it has answered for a while, longer each time it
  * fell again soon after a return.
  */
 import type { Clock } from '../../contracts/clock.ts'
 
-export type DoorState = 'unknown' | 'up' | 'down'
+export type ProxyState = 'unknown' | 'up' | 'down'
 
 /** What became of a question. */
-export type Sign = 'answered' | 'silent' | 'refused'
+export type ProbeResult = 'answered' | 'silent' | 'refused'
 
-export interface DoorDeps {
+export interface MeshProxyDeps {
   readonly clock: Clock
   /** Never rejects; takes at most some seconds. */
-  readonly ask: () => Promise<Sign>
-  readonly onChange: (door: Door) => void
+  readonly ask: () => Promise<ProbeResult>
+  readonly onChange: (proxy: MeshProxy) => void
 }
 
 /** Between two questions, ms: while its state may change what happens to calls, and while nobody would notice. */
 export const busyMs = 1000
 const calmMs = 10_000
-/** Questions in a row without an answer that show a door to be dead. */
+/** Questions in a row without an answer that show a proxy to be dead. */
 const silencesNeeded = 2
 /** It must have answered for so long before it is used again, ms; doubled for each fall soon after a return. */
 export const dampMinMs = 2000
 const dampMaxMs = 60_000
-/** A door that stood for so long has no past, ms. */
+/** A proxy that stood for so long has no past, ms. */
 const forgivenMs = 120_000
 
-export class Door {
+export class MeshProxy {
   /** `127.0.0.1:15001` */
   readonly address: string
-  private readonly deps: DoorDeps
-  private now: DoorState = 'unknown'
+  private readonly deps: MeshProxyDeps
+  private now: ProxyState = 'unknown'
   private silences = 0
   private answeringSince: number | undefined
   private returnedAt: number | undefined
@@ -42,20 +42,20 @@ export class Door {
   private isAsking = false
   private isCalm = false
   private isClosed = false
-  /** Ended when the door falls: calls that are under way at a silent one. */
+  /** Ended when the proxy falls: calls that are under way at a silent one. */
   private readonly waiting = new Set<() => void>()
 
-  constructor(address: string, deps: DoorDeps) {
+  constructor(address: string, deps: MeshProxyDeps) {
     this.address = address
     this.deps = deps
   }
 
-  get state(): DoorState {
+  get state(): ProxyState {
     return this.now
   }
 
   /** Worth a call: one of which nothing is known yet may be tried. */
-  get isOpen(): boolean {
+  get isUsable(): boolean {
     return this.now !== 'down'
   }
 
@@ -79,7 +79,7 @@ export class Door {
     if (!this.isAsking) this.schedule(busyMs / 4)
   }
 
-  /** Calls `end` when the door falls; the answer takes that back. */
+  /** Calls `end` when the proxy falls; the answer takes that back. */
   whenDown(end: () => void): () => void {
     this.waiting.add(end)
     return () => this.waiting.delete(end)
@@ -94,11 +94,11 @@ export class Door {
   private async ask(): Promise<void> {
     this.isAsking = true
     this.cancel?.()
-    const sign = await this.deps.ask()
+    const result = await this.deps.ask()
     this.isAsking = false
     if (this.isClosed) return
-    if (sign === 'answered') this.answered()
-    else if (sign === 'refused' || ++this.silences >= silencesNeeded) this.fall()
+    if (result === 'answered') this.answered()
+    else if (result === 'refused' || ++this.silences >= silencesNeeded) this.fall()
     this.schedule(this.isCalm && this.now === 'up' && this.silences === 0 ? calmMs : busyMs)
   }
 
@@ -129,7 +129,7 @@ export class Door {
     this.waiting.clear()
   }
 
-  private become(state: DoorState): void {
+  private become(state: ProxyState): void {
     this.now = state
     this.silences = 0
     this.deps.onChange(this)

@@ -1,26 +1,26 @@
 import { expect } from 'chai'
-import { busyMs, dampMinMs, Door } from '../../../../sdk/tiers/door.ts'
-import type { Sign } from '../../../../sdk/tiers/door.ts'
+import { busyMs, dampMinMs, MeshProxy } from '../../../../sdk/tiers/proxy.ts'
+import type { ProbeResult } from '../../../../sdk/tiers/proxy.ts'
 import { manualClock } from '../../../support/manual-clock.ts'
 import type { ManualClock } from '../../../support/manual-clock.ts'
 
-describe('a door of the mesh', () => {
+describe('a proxy of the mesh', () => {
   let clock: ManualClock
-  let sign: Sign
+  let result: ProbeResult
   let states: string[]
-  let door: Door
+  let proxy: MeshProxy
 
   beforeEach(() => {
     clock = manualClock()
-    sign = 'answered'
+    result = 'answered'
     states = []
-    door = new Door('127.0.0.1:1', {
+    proxy = new MeshProxy('127.0.0.1:1', {
       clock,
-      ask: () => Promise.resolve(sign),
+      ask: () => Promise.resolve(result),
       onChange: ({ state }) => void states.push(state),
     })
   })
-  afterEach(() => door.close())
+  afterEach(() => proxy.close())
 
   const heard = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -32,63 +32,63 @@ describe('a door of the mesh', () => {
   }
 
   async function opened(): Promise<void> {
-    door.watch(false)
+    proxy.watch(false)
     await heard()
-    expect(door.state).to.equal('up')
+    expect(proxy.state).to.equal('up')
   }
 
   it('may be tried while nothing is known of it, and is up with the first answer', async () => {
-    expect(door.isOpen).to.equal(true)
+    expect(proxy.isUsable).to.equal(true)
     await opened()
   })
 
   it('is left by one call that nobody took', async () => {
     await opened()
-    door.refused()
-    expect(door.isOpen).to.equal(false)
+    proxy.refused()
+    expect(proxy.isUsable).to.equal(false)
   })
 
   it('stays through one question without an answer, and is left with the second', async () => {
     await opened()
-    sign = 'silent'
+    result = 'silent'
     await pass(busyMs)
-    expect(door.state).to.equal('up')
+    expect(proxy.state).to.equal('up')
     await pass(busyMs)
-    expect(door.state).to.equal('down')
+    expect(proxy.state).to.equal('down')
   })
 
   it('is used again only after it has answered for a while, and for longer after each early fall', async () => {
     await opened()
-    door.refused()
+    proxy.refused()
     await pass(dampMinMs / 2)
-    expect(door.state).to.equal('down')
+    expect(proxy.state).to.equal('down')
     await pass(dampMinMs)
-    expect(door.state).to.equal('up')
-    door.refused()
-    expect(door.damping).to.equal(2 * dampMinMs)
+    expect(proxy.state).to.equal('up')
+    proxy.refused()
+    expect(proxy.damping).to.equal(2 * dampMinMs)
     await pass(dampMinMs + busyMs)
-    expect(door.state).to.equal('down')
+    expect(proxy.state).to.equal('down')
     await pass(dampMinMs + busyMs)
     expect(states).to.deep.equal(['up', 'down', 'up', 'down', 'up'])
   })
 
-  it('a door that falls in between begins its while anew', async () => {
+  it('a proxy that falls in between begins its while anew', async () => {
     await opened()
-    door.refused()
+    proxy.refused()
     await pass(dampMinMs - busyMs)
-    sign = 'refused'
+    result = 'refused'
     await pass(busyMs)
-    sign = 'answered'
+    result = 'answered'
     await pass(dampMinMs - busyMs)
-    expect(door.state).to.equal('down')
+    expect(proxy.state).to.equal('down')
   })
 
   it('tells calls that wait at it when it falls, and those that left nothing', async () => {
     await opened()
     const ended: string[] = []
-    door.whenDown(() => void ended.push('waits'))
-    door.whenDown(() => void ended.push('left'))()
-    door.refused()
+    proxy.whenDown(() => void ended.push('waits'))
+    proxy.whenDown(() => void ended.push('left'))()
+    proxy.refused()
     expect(ended).to.deep.equal(['waits'])
   })
 })

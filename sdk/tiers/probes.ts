@@ -1,19 +1,19 @@
-/** Signs of life: a short question on a connection of its own, which only the far end itself can answer. */
+/** Probes: a short question on a connection of its own, which only the far end itself can answer. */
 import net from 'node:net'
 import { probeRequest } from '../../contracts/handoff.ts'
 import type { RpcCodec } from '../../rpc/codec.ts'
 import { FrameKind, RpcFrame } from '../../rpc/frame.ts'
 import type { Address } from '../options.ts'
 import type { Clock } from '../../contracts/clock.ts'
-import type { Sign } from './door.ts'
+import type { ProbeResult } from './proxy.ts'
 
 /** For the connection and the answer together, ms. */
-const signTimeoutMs = 2000
+const probeTimeoutMs = 2000
 /** The longest answer that is looked at. */
 const maxAnswerBytes = 1024
 
 /** Any answer of HTTP will do. `introduction`: the PROXY header that a center wants first. */
-export function signOverHttp(address: Address, clock: Clock, introduction?: () => Buffer): Promise<Sign> {
+export function probeOverHttp(address: Address, clock: Clock, introduction?: () => Buffer): Promise<ProbeResult> {
   const question = `GET ${probeRequest.path} HTTP/1.1\r\nhost: ${probeRequest.host}\r\nconnection: close\r\n\r\n`
   return askOnce(
     address,
@@ -24,7 +24,7 @@ export function signOverHttp(address: Address, clock: Clock, introduction?: () =
 }
 
 /** The protocol's own heartbeat; where it has none, that the connection is taken. */
-export function signOverRpc(address: Address, clock: Clock, codec: RpcCodec): Promise<Sign> {
+export function probeOverRpc(address: Address, clock: Clock, codec: RpcCodec): Promise<ProbeResult> {
   const heartbeat = codec.heartbeat(1)
   if (heartbeat === null)
     return askOnce(
@@ -53,18 +53,18 @@ function askOnce(
   clock: Clock,
   question: () => readonly Buffer[],
   judge: (answer: Buffer) => boolean | undefined,
-): Promise<Sign> {
+): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port, noDelay: true })
     socket.unref()
     let isConnected = false
     let answer: Buffer = Buffer.alloc(0)
-    const settle = (sign: Sign): void => {
+    const settle = (result: ProbeResult): void => {
       cancel()
       socket.destroy()
-      resolve(sign)
+      resolve(result)
     }
-    const cancel = clock.after(signTimeoutMs, () => settle(isConnected ? 'silent' : 'refused'))
+    const cancel = clock.after(probeTimeoutMs, () => settle(isConnected ? 'silent' : 'refused'))
     const look = (): void => {
       const verdict = judge(answer)
       if (verdict !== undefined) settle(verdict ? 'answered' : 'silent')
