@@ -1,7 +1,7 @@
 /**
- * What local users may do through a face of the agent (`nacosFace`, `sofaFace`). Documents that hold rules, and names of our own, are nobody's. Root and the
- * agent's own user may do the rest; everybody else what is theirs or what the operator grants. Pure: it is asked, and
- * answers why not.
+ * What local users may do through a face of the agent (`nacosFace`, `sofaFace`). Documents that hold rules, and names
+ * of our own, are nobody's. Root and the agent's own user may do the rest; everybody else what is theirs or what the
+ * operator grants. Pure: it is asked, and answers why not.
  */
 import type { ServiceKey } from '../contracts/endpoint.ts'
 import { callerName, type Caller, type Holder } from './caller.ts'
