@@ -26,7 +26,7 @@ export async function startPeers(
   const started: { name: string; version: string; peer: RunningPeer }[] = []
   const remarks: string[] = []
   const contenders = peers.flatMap((peer) =>
-    peer === hostmesh && options.earlier !== undefined ? [peer, earlier(options.earlier, options.log)] : [peer],
+    peer === hostmesh && options.earlier !== undefined ? [peer, earlier(options.earlier)] : [peer],
   )
   for (const peer of contenders) {
     if (!peer.modes.includes(peerOptions.mode)) continue

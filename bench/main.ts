@@ -1,9 +1,9 @@
 /**
  * npm run bench -- [scenario …] [--windows N] [--seconds S] [--warm S] [--peers a,b] [--proxy-cpu C] [--load-cpu C]
- * [--against FOLDER] [--source] [--list]
+ * [--against FOLDER [--turns N]] [--source] [--list]
  *
  * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory; `--against`: a
- * checkout of an earlier state runs beside it). Runs the scenarios (all without a name), prints method, peers, figures,
+ * checkout of an earlier state runs beside it, or in turn with it where a scenario has no peers). Runs the scenarios (all without a name), prints method, peers, figures,
  * ratios and goals, and writes the raw data to bench/results/NAME-TIME.json. Exit code 0 when everything ran, 1 when a
  * scenario failed to run; a goal that is not met is a result, not a failure.
  */
@@ -12,6 +12,8 @@ import { cpus, release } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
+import { runInTurn } from './in-turn.ts'
+import { openEarlier } from './peers/earlier.ts'
 import { buildRelease } from './release.ts'
 import { renderReport } from './report.ts'
 import type { BenchOptions } from './scenario.ts'
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     'proxy-cpu': { type: 'string', default: '0' },
     'load-cpu': { type: 'string', default: '1' },
     against: { type: 'string' },
+    turns: { type: 'string', default: '2' },
     source: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
@@ -44,6 +47,7 @@ const releaseFolder = buildRelease(log)
 const workerMain = values.source
   ? fileURLToPath(new URL('../agent/worker/main.ts', import.meta.url))
   : `${releaseFolder}/agent/worker/main.js`
+const earlier = values.against === undefined ? undefined : await openEarlier(resolve(values.against), log)
 const options: BenchOptions = {
   windows: Number(values.windows),
   windowSeconds: Number(values.seconds),
@@ -51,7 +55,7 @@ const options: BenchOptions = {
   proxyCpu: values['proxy-cpu'],
   loadCpu: values['load-cpu'],
   peers: values.peers?.toLowerCase().split(','),
-  earlier: values.against === undefined ? undefined : resolve(values.against),
+  earlier,
   releaseFolder,
   workerMain,
   log,
@@ -71,7 +75,10 @@ for (const scenario of scenarios) {
   if (positionals.length > 0 && !positionals.includes(scenario.name)) continue
   options.log(`${scenario.name}: ${scenario.title}`)
   try {
-    const report = await scenario.run(options)
+    const report =
+      earlier !== undefined && scenario.isInTurn === true
+        ? await runInTurn(scenario, earlier, Number(values.turns), options)
+        : await scenario.run(options)
     console.log(renderReport(report))
     const file = new URL(`./results/${scenario.name}-${Date.now()}.json`, import.meta.url)
     writeFileSync(file, JSON.stringify({ machine, options, report }, null, 1))

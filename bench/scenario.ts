@@ -1,4 +1,5 @@
 /** What a scenario is, what it gets, and what it reports. */
+import type { EarlierState } from './peers/earlier.ts'
 
 export interface BenchOptions {
   readonly windows: number
@@ -9,8 +10,8 @@ export interface BenchOptions {
   readonly loadCpu: string
   /** Names of peers in lower case; undefined = all that are there. */
   readonly peers: readonly string[] | undefined
-  /** Checkout of an earlier state that runs beside the present one wherever that is a peer. */
-  readonly earlier: string | undefined
+  /** Runs beside the present one wherever that is a peer. */
+  readonly earlier: EarlierState | undefined
   /** The compiled tree. */
   readonly releaseFolder: string
   /** Entry point of our worker. */
@@ -21,6 +22,8 @@ export interface BenchOptions {
 export interface Scenario {
   readonly name: string
   readonly title: string
+  /** Measures nothing but ourselves: beside an earlier state, the two run in turn. */
+  readonly isInTurn?: boolean
   run(options: BenchOptions): Promise<ScenarioReport>
 }
 

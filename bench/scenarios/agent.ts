@@ -25,6 +25,7 @@ const sharedPort = 15_001
 export const agent: Scenario = {
   name: 'agent',
   title: 'A host with 100 outbound services: start, hearing of instances, and idling',
+  isInTurn: true,
   run: async (options) => {
     const found = await measure(options)
     const ready = median(found.readyMs)

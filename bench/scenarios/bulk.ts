@@ -1,6 +1,7 @@
 /** Large HTTP/1.1 replies of known length. */
 import { startPeers } from '../contenders.ts'
 import { startOrigin } from '../origin.ts'
+import { againstEarlier } from '../peers/earlier.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy, splicingHaproxy } from '../peers/haproxy.ts'
 import { hostmesh, hostmeshRaw } from '../peers/hostmesh.ts'
@@ -40,7 +41,10 @@ export const bulk: Scenario = {
           format(figure.requestsPerSecond),
           `${figure.kept} of ${figure.windows.length}`,
         ]),
-        goals: [atMost('1 MiB replies against HAProxy', ratioToHaproxy(figures, 'Hostmesh'), 1, 'x HAProxy')],
+        goals: [
+          atMost('1 MiB replies against HAProxy', ratioToHaproxy(figures, 'Hostmesh'), 1, 'x HAProxy'),
+          ...againstEarlier('1 MiB replies', (name) => figures.find((one) => one.contender === name)?.median ?? NaN),
+        ],
         remarks: [...started.remarks, ...remarksOn(figures)],
         raw: figures,
       }

@@ -31,6 +31,7 @@ interface Window extends WrkResult {
 export const changes: Scenario = {
   name: 'changes',
   title: 'Ten changes of rules and endpoints per second at full load',
+  isInTurn: true,
   run: async (options) => {
     const { quiet, changing } = await measure(options)
     const p999 = (windows: readonly Window[]): number => median(windows.map(({ latency }) => latency.p999))

@@ -21,6 +21,7 @@ const mebi = 1024 * 1024
 export const control: Scenario = {
   name: 'control',
   title: 'Control with 10,000 services: memory, and a change until a request uses it',
+  isInTurn: true,
   run: async (options) => {
     options.log(`  ${fewServices} services`)
     const few = await measure(fewServices, options)

@@ -9,6 +9,7 @@ import type { Scenario } from '../scenario.ts'
 export const garbage: Scenario = {
   name: 'garbage',
   title: 'Scavenges per 100,000 requests (--trace-gc)',
+  isInTurn: true,
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
     const mesh = await startMesh({ ...oneWorker(options, origin.port, 'http'), nodeFlags: ['--trace-gc'] })

@@ -16,6 +16,7 @@ const mebi = 1024 * 1024
 export const idle: Scenario = {
   name: 'idle',
   title: '10,000 idle connections: memory of one worker',
+  isInTurn: true,
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
     const mesh = await startMesh(oneWorker(options, origin.port, 'http'))

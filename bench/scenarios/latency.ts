@@ -3,6 +3,7 @@ import { startPeers } from '../contenders.ts'
 import { runOpenLoop } from '../load/open-loop.ts'
 import type { OpenLoopResult } from '../load/open-loop.ts'
 import { startOrigin } from '../origin.ts'
+import { againstEarlier } from '../peers/earlier.ts'
 import { envoy } from '../peers/envoy.ts'
 import { haproxy } from '../peers/haproxy.ts'
 import { hostmesh, hostmeshRaw } from '../peers/hostmesh.ts'
@@ -65,6 +66,8 @@ export const latency: Scenario = {
         goals: [
           atMost('added p50 against HAProxy', p50('Hostmesh') - p50('HAProxy'), 40, 'µs more than HAProxy'),
           atMost('p99 against Envoy', p99('Hostmesh') / p99('Envoy'), 1.2, 'x Envoy'),
+          ...againstEarlier('p50', p50),
+          ...againstEarlier('p99', p99),
         ],
         remarks: started.remarks,
         raw: Object.fromEntries(results),

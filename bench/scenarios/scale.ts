@@ -23,6 +23,7 @@ const mebi = 1024 * 1024
 export const scale: Scenario = {
   name: 'scale',
   title: 'Many services: memory of a worker, and one change among all',
+  isInTurn: true,
   run: async (options) => {
     const small = await measure(100, options)
     const large = await measure(10_000, options)

@@ -22,6 +22,7 @@ interface Capacity {
 export const workers: Scenario = {
   name: 'workers',
   title: 'Two workers against one: capacity',
+  isInTurn: true,
   run: async (options) => {
     const origin = await startOrigin(`${options.proxyCpu},${options.loadCpu}`)
     const rows: string[][] = []
