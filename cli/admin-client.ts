@@ -78,9 +78,9 @@ export function adminClient(
 }
 
 /**
- * The agent by its socket, and by its address for whoever may not open that. Nowhere else does the address stand in for
- * the socket: when the agent is down, its port is anybody's. Errors: E_ADMIN_UNREACHABLE, with the reason of each that
- * was asked.
+ * The agent by its socket, and by its address for whoever may not open that and only wants to read: the address takes
+ * orders of nobody else than the socket. Nowhere else does the address stand in for the socket: when the agent is down,
+ * its port is anybody's. Errors: E_ADMIN_UNREACHABLE, with the reason of each that was asked.
  */
 export function whereAllowed(atSocket: AdminClient, atAddress: AdminClient): AdminClient {
   const ask = async (call: (client: AdminClient) => Promise<AdminReply>): Promise<AdminReply> => {
@@ -101,8 +101,9 @@ export function whereAllowed(atSocket: AdminClient, atAddress: AdminClient): Adm
   return {
     where: `${atSocket.where} or ${atAddress.where}`,
     get: (path) => ask((client) => client.get(path)),
-    post: (path, body) => ask((client) => client.post(path, body)),
-    call: (method, path, body) => ask((client) => client.call(method, path, body)),
+    post: (path, body) => atSocket.post(path, body),
+    call: (method, path, body) =>
+      method === 'GET' ? ask((client) => client.call(method, path, body)) : atSocket.call(method, path, body),
   }
 }
 
@@ -121,10 +122,27 @@ export async function apiJson(
   client: AdminClient,
   ...[method, path, body]: Parameters<AdminClient['call']>
 ): Promise<unknown> {
-  const reply = await client.call(method, path, body)
+  return apiAnswer(client, path, await client.call(method, path, body))
+}
+
+function apiAnswer(client: AdminClient, path: string, reply: AdminReply): unknown {
   // nothing is wrong with what was asked
   if (reply.status === 503) throw new MeshError('E_ADMIN_UNREACHABLE', wordsOf(client, path, reply))
   return answerOf(client, path, reply)
+}
+
+/** Statuses by which the API refuses what it was given, and not who gives it, or where. */
+const refusals = new Set([400, 409, 413, 415, 422])
+
+/** Why the API of rules refuses what it is given; undefined = it does not. For anything else as {@link apiJson}. */
+export async function apiRefusal(
+  client: AdminClient,
+  ...[method, path, body]: Parameters<AdminClient['call']>
+): Promise<string | undefined> {
+  const reply = await client.call(method, path, body)
+  if (refusals.has(reply.status)) return wordsOf(client, path, reply)
+  apiAnswer(client, path, reply)
+  return undefined
 }
 
 /** The body as JSON; E_ADMIN_REQUEST in the words of whoever answered when it is anything but 2xx, or no JSON. */

@@ -8,7 +8,12 @@ import type { PageProps } from './shapes.ts'
 import { useData } from './use-data.ts'
 import { t } from './words.ts'
 
-const tones: Readonly<Record<RuleStatus['state'], Tone>> = { applied: 'good', conflict: 'warn', rejected: 'bad' }
+const tones: Readonly<Record<RuleStatus['state'], Tone>> = {
+  applied: 'good',
+  conflict: 'warn',
+  overridden: 'plain',
+  rejected: 'bad',
+}
 
 export function Rules({ about, rest }: PageProps): View {
   const [search, setSearch] = useState('')

@@ -8,6 +8,9 @@ import { defaultGroup, type ServiceName } from './endpoint.ts'
 /** Rules of the whole mesh: wildcard hosts, several hosts, policies without a host. */
 export const meshRulesId = 'hostmesh.mesh'
 
+/** How long a rule that a node was told is to stay. */
+export const ttlAnnotation = 'hostmesh.io/ttl'
+
 /**
  * Data id of a service's rules: `hostmesh.service.orders`, or `hostmesh.service-of.GROUP..orders` outside the default
  * group. Nacos allows letters, digits and `.:_-` in a data id; every other character is written as `:` and the two hex

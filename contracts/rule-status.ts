@@ -13,9 +13,15 @@ export interface RuleProblem {
 /**
  * `applied`: this version is in force.
  * `conflict`: valid, but for all of its hosts another resource decides (named in `problems`).
+ * `overridden`: the same, and the other one is what this host alone was told, so it is meant to be so.
  * `rejected`: this version has problems; `inForce` tells whether an earlier good one stays.
  */
-export type RuleState = 'applied' | 'conflict' | 'rejected'
+export type RuleState = 'applied' | 'conflict' | 'overridden' | 'rejected'
+
+/** Whether somebody has to do something about it. */
+export function isRuleFault(state: RuleState): boolean {
+  return state === 'conflict' || state === 'rejected'
+}
 
 export interface RuleStatus {
   readonly source: string

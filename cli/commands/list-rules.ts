@@ -1,5 +1,5 @@
 /** `hostmesh rules list`: every rule that the running agent knows, in force or rejected with the reason. */
-import type { RuleStatus } from '../../contracts/rule-status.ts'
+import { isRuleFault, type RuleStatus } from '../../contracts/rule-status.ts'
 import { adminJson } from '../admin-client.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -11,7 +11,7 @@ export async function listRules({ admin, output }: CommandContext): Promise<Exit
     output.table(
       ['state', 'kind', 'name', 'source', 'document', 'problems'],
       rules.map((rule) => [
-        rule.state === 'applied' ? rule.state : output.style('red', stateOf(rule)),
+        isRuleFault(rule.state) ? output.style('red', stateOf(rule)) : rule.state,
         rule.kind,
         `${rule.namespace}/${rule.name}`,
         rule.source,
@@ -19,7 +19,7 @@ export async function listRules({ admin, output }: CommandContext): Promise<Exit
         rule.problems.map((one) => `${one.line}:${one.column} ${one.path}: ${one.message}`).join('; '),
       ]),
     )
-  return rules.some((rule) => rule.state !== 'applied') ? exitCodes.failed : exitCodes.ok
+  return rules.some((rule) => isRuleFault(rule.state)) ? exitCodes.failed : exitCodes.ok
 }
 
 function stateOf({ state, inForce }: RuleStatus): string {

@@ -1,9 +1,9 @@
 /** `hostmesh rules apply|delete`: rules that a node is told at its admin socket, by the API of rules. */
 import { parseAllDocuments } from 'yaml'
 import { apiKinds, type ApiKind } from '../../agent/control/rules-api/api-kinds.ts'
-import { ttlAnnotation } from '../../agent/control/rules-api/rule-object.ts'
 import { MeshError } from '../../contracts/errors.ts'
-import { apiJson } from '../admin-client.ts'
+import { ttlAnnotation } from '../../contracts/rule-documents.ts'
+import { apiJson, apiRefusal } from '../admin-client.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { RuleName } from './rule-history.ts'
@@ -29,14 +29,12 @@ export async function applyRules(
   const told = readRules(paths).flatMap(({ name, text }) => toldIn(name, text, ttl))
   if (told.length === 0) throw new MeshError('E_CONFIG_INVALID', `${paths.join(', ')}: no rule in there`)
   let refused = 0
-  for (const { from, path, text } of told)
-    try {
-      await apiJson(admin, 'PATCH', `${path}?${query}&dryRun=All`, { type: applyType, text })
-    } catch (error) {
-      if (!(error instanceof MeshError) || error.code !== 'E_ADMIN_REQUEST') throw error
-      refused++
-      output.problem(`${from}: ${error.message}`)
-    }
+  for (const { from, path, text } of told) {
+    const why = await apiRefusal(admin, 'PATCH', `${path}?${query}&dryRun=All`, { type: applyType, text })
+    if (why === undefined) continue
+    refused++
+    output.problem(`${from}: ${why}`)
+  }
   if (refused > 0) {
     output.problem('E_RULE_REJECTED  nothing was changed')
     return exitCodes.config

@@ -1,5 +1,6 @@
 /** What control says, held against what the kernel and the applications say. */
 import type { PortRow } from '../../contracts/port-row.ts'
+import { isRuleFault } from '../../contracts/rule-status.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { ListenerOwner } from '../../native/listener-owner.ts'
 import { dial, inParallel } from './dial.ts'
@@ -61,8 +62,8 @@ function ownTexts({ info, ports, registrations }: Pages): string[] {
 }
 
 export function ruleFindings({ rules }: Pages, { command }: Facts): Finding[] {
-  const rejected = rules.filter(({ state }) => state !== 'applied')
-  if (rejected.length === 0) return [{ link: 'rules', state: 'good', says: `${rules.length} rules, all applied` }]
+  const rejected = rules.filter(({ state }) => isRuleFault(state))
+  if (rejected.length === 0) return [{ link: 'rules', state: 'good', says: `${rules.length} rules, none at fault` }]
   return capped(
     rejected.map((rule) => ({
       link: 'rules',

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -146,6 +146,47 @@ describe('the store of a center in files', function () {
     expect(await failure(again.write('c', '1', 0))).to.equal('E_STORE_UNAVAILABLE')
     expect(readdirSync(folder)).to.have.length(2)
     await again.close()
+  })
+
+  for (const [what, isBack] of [
+    ['removed', false],
+    ['removed and made again with nothing in it', true],
+  ] as const)
+    it(`is written again from what is known when its folder is ${what}, so that no acknowledged change is lost`, async () => {
+      const store = files(folder)
+      const heard = new Heard(store)
+      await store.write('a', '1', 0)
+      await store.write('b', '1', 0)
+      rmSync(folder, { recursive: true })
+      if (isBack) mkdirSync(folder)
+      await eventually(() => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.snapshot')))
+      expect(await store.write('c', '1', 0)).to.equal(3)
+      expect([heard.states, [...heard.values.keys()]]).to.deep.equal([1, ['a', 'b', 'c']])
+      await store.close()
+      const next = files(folder)
+      const read = new Heard(next)
+      await eventually(() => read.states === 1)
+      expect([...read.values]).to.deep.equal([
+        ['a', '1'],
+        ['b', '1'],
+        ['c', '1'],
+      ])
+      await next.close()
+    })
+
+  it('writes nothing behind an older state that somebody put into its folder, and says what to do', async () => {
+    const store = files(folder)
+    const heard = new Heard(store)
+    await store.write('a', '1', 0)
+    await store.write('b', '1', 0)
+    await store.write('c', '1', 0)
+    rmSync(join(folder, '000000000002.entry'))
+    rmSync(join(folder, '000000000003.entry'))
+    await eventually(() => store.problem()?.includes('change 3 was removed') ?? false)
+    expect(await failure(store.write('d', '1', 0))).to.equal('E_STORE_UNAVAILABLE')
+    expect(readdirSync(folder)).to.deep.equal(['000000000001.entry'])
+    expect([...heard.values.keys()]).to.deep.equal(['a', 'b', 'c'])
+    await store.close()
   })
 
   it('reads on where nobody may write', async function () {

@@ -1,6 +1,7 @@
 /** What this host tells the centers about itself (`contracts/host-report.ts`), within the bounds of a report. */
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { RestartReport } from '../../../contracts/handoff.ts'
+import { isRuleFault } from '../../../contracts/rule-status.ts'
 import {
   hostReportFormat,
   maxReportBytes,
@@ -98,10 +99,10 @@ function applicationsOf({ host }: AdminContext['control']): ReportedApplication[
 
 function rulesOf({ deps }: AdminContext['control']): ReportedRules {
   const statuses = deps.rules.statuses()
-  const others = statuses.filter(({ state }) => state !== 'applied')
+  const faults = statuses.filter(({ state }) => isRuleFault(state))
   return {
-    applied: statuses.length - others.length,
-    rejected: others.slice(0, reportBounds.rejectedRules).map(({ kind, namespace, name, source, state, problems }) => ({
+    applied: statuses.filter(({ state }) => state === 'applied').length,
+    rejected: faults.slice(0, reportBounds.rejectedRules).map(({ kind, namespace, name, source, state, problems }) => ({
       kind: cut(kind),
       namespace: cut(namespace),
       name: cut(name),

@@ -1,6 +1,7 @@
 /** Whether this host is ready, what it waits for, and what is wrong although it serves. */
 import { formatProblem } from '../config/problem.ts'
 import type { AdminContext } from './context.ts'
+import { isRuleFault } from '../../../contracts/rule-status.ts'
 
 export interface Readiness {
   readonly ready: boolean
@@ -32,7 +33,7 @@ export function readiness({ control, drain, drainSwitch, faults, watchdog }: Adm
 function problemsOf(control: AdminContext['control'], faults: readonly string[]): string[] {
   const rejected = control.deps.rules
     .statuses()
-    .filter((status) => status.state !== 'applied')
+    .filter((status) => isRuleFault(status.state))
     .map(
       (status) =>
         `E_RULE_REJECTED  ${status.document}: ${status.kind} ${status.namespace}/${status.name} is ${status.state}`,

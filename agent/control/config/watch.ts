@@ -2,7 +2,7 @@
  * Tells when a configuration file or folder may have changed: by notification where the system gives one, and by
  * whoever calls `poke` (SIGHUP).
  */
-import { existsSync, watch, type FSWatcher } from 'node:fs'
+import { statSync, watch, type FSWatcher } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Clock } from '../clock.ts'
 
@@ -15,39 +15,53 @@ export interface WatchedFiles {
 /** Editors write in several steps, and a deployment writes several files: one call for all of it. */
 const settleMs = 200
 
+interface Watched {
+  readonly watcher: FSWatcher
+  /** Of the folder: another one of its name is not watched by this. */
+  readonly inode: bigint
+}
+
 /**
- * Calls `onChange` once things are quiet for `settleMs`. A folder that cannot be watched is simply not watched; SIGHUP
- * always works.
+ * Calls `onChange` once things are quiet for `settleMs`. A folder is watched again when another one takes its place, as
+ * deployments do; one that cannot be watched is simply not watched; SIGHUP always works.
  */
 export function watchFiles(file: string, folders: readonly string[], clock: Clock, onChange: () => void): WatchedFiles {
-  const watchers = new Map<string, FSWatcher>()
+  const watched = new Map<string, Watched>()
   let cancel: (() => void) | undefined
+  const forget = (path: string): void => {
+    watched.get(path)?.watcher.close()
+    watched.delete(path)
+  }
   const later = (): void => {
     cancel?.()
-    cancel = clock.after(settleMs, onChange)
+    cancel = clock.after(settleMs, () => {
+      addAll()
+      onChange()
+    })
   }
-  const add = (path: string, matters: (name: string | null) => boolean): void => {
-    if (watchers.has(path) || !existsSync(path)) return
+  const add = (path: string): void => {
+    const inode = inodeOf(path)
+    if (inode === watched.get(path)?.inode) return
+    forget(path)
+    if (inode === undefined) return
     try {
       const watcher = watch(path, { persistent: false }, (_event, name) => {
-        if (matters(name)) later()
+        if (name === null || matters(path, name)) later()
       })
-      // the folder was removed: it is watched again after the next poke
-      watcher.on('error', () => {
-        watcher.close()
-        watchers.delete(path)
-      })
-      watchers.set(path, watcher)
+      watcher.on('error', () => forget(path))
+      watched.set(path, { watcher, inode })
     } catch {
       // no notification here (inotify limit): SIGHUP still works
     }
   }
+  const isAbout = (path: string, name: string, one: string): boolean => dirname(one) === path && basename(one) === name
+  /** The file, a folder that comes, goes or is another one now, a file in one. A folder that goes says its own name. */
+  const matters = (path: string, name: string): boolean =>
+    isAbout(path, name, file) ||
+    folders.some((one) => isAbout(path, name, one) || (one === path && (name === basename(one) || isRead(name))))
   const addAll = (): void => {
-    add(
-      dirname(file),
-      (name) => name === null || name === basename(file) || folders.some((one) => basename(one) === name),
-    )
-    for (const folder of folders) add(folder, (name) => name === null || /\.ya?ml$/.test(name))
+    for (const path of new Set([file, ...folders].map((one) => dirname(one)))) add(path)
+    for (const folder of folders) add(folder)
   }
   addAll()
   return {
@@ -57,8 +71,17 @@ export function watchFiles(file: string, folders: readonly string[], clock: Cloc
     },
     close: () => {
       cancel?.()
-      for (const watcher of watchers.values()) watcher.close()
-      watchers.clear()
+      for (const path of watched.keys()) forget(path)
     },
+  }
+}
+
+const isRead = (name: string): boolean => /\.ya?ml$/.test(name)
+
+function inodeOf(path: string): bigint | undefined {
+  try {
+    return statSync(path, { bigint: true }).ino
+  } catch {
+    return undefined
   }
 }

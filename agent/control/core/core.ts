@@ -25,6 +25,7 @@ import type { EntrySetBuilder, RuleDocument, Rules } from './rules/types.ts'
 import { rememberedRules } from './rules/remembered-rules.ts'
 import { Compiler } from './snapshot/compiler.ts'
 import { inboundNamespace } from '../../../contracts/inbound-key.ts'
+import { isRuleFault } from '../../../contracts/rule-status.ts'
 import type { LastRun } from './snapshot/last-run.ts'
 import { KnownNames } from './snapshot/known-names.ts'
 import type { FetchText } from './keys/fetch-text.ts'
@@ -243,7 +244,7 @@ export class Core {
     const change = rules.replaceSource(source, documents)
     const awaited = new Set(documents.flatMap(({ name, isAwaited }) => (isAwaited ? [name] : [])))
     for (const status of change.statuses) {
-      if (status.state === 'applied' || awaited.has(status.document)) continue
+      if (!isRuleFault(status.state) || awaited.has(status.document)) continue
       const why = status.problems.map(
         (problem) => `${problem.line}:${problem.column} ${problem.path}: ${problem.message}`,
       )

@@ -12,6 +12,7 @@ interface KnownRule {
 const stateWords: Readonly<Record<RuleState, string>> = {
   applied: 'in force',
   conflict: 'without effect: another rule decides',
+  overridden: 'without effect: what this host was told decides',
   rejected: 'rejected',
 }
 

@@ -4,9 +4,6 @@ import type { RuleStatus } from '../../../contracts/rule-status.ts'
 import type { RuleDocument } from '../core/rules/types.ts'
 import { rulingAnnotations } from '../core/rules/policy-annotations.ts'
 
-/** How long a rule is to stay; `time-to-live.ts`. */
-export const ttlAnnotation = 'hostmesh.io/ttl'
-
 export interface RuleObject {
   readonly apiVersion: string
   readonly kind: string
@@ -96,7 +93,7 @@ export function shown(
   }
 }
 
-const reasonsOf = { applied: 'Applied', conflict: 'Conflict', rejected: 'Rejected' } as const
+const reasonsOf = { applied: 'Applied', conflict: 'Conflict', overridden: 'Overridden', rejected: 'Rejected' } as const
 
 function condition({ state, problems, inForce }: RuleStatus, changedAt: string): object {
   return {

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../../contracts/clock.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { ttlAnnotation } from '../../../contracts/rule-documents.ts'
 import type { RuleProblem } from '../../../contracts/rule-status.ts'
 import { keyPattern, maxValueBytes, type Store } from '../store/store.ts'
 import { ApiError } from './api-error.ts'
@@ -11,7 +12,6 @@ import { isMap } from './patch.ts'
 import type { ResourcePath } from './request-path.ts'
 import {
   keyOf,
-  ttlAnnotation,
   type DeletedObject,
   type KeptObject,
   type KnownObject,

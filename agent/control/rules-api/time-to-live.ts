@@ -4,13 +4,14 @@
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { describeError } from '../../../contracts/errors.ts'
+import { ttlAnnotation } from '../../../contracts/rule-documents.ts'
 import type { RuleProblem } from '../../../contracts/rule-status.ts'
 import { parseDuration } from '../config/scalars.ts'
 import type { Log } from '../log.ts'
 import { ApiError } from './api-error.ts'
 import { apiKinds } from './api-kinds.ts'
 import type { Catalog, ObjectChange } from './catalog.ts'
-import { ttlAnnotation, type KnownObject, type RuleObject } from './rule-object.ts'
+import type { KnownObject, RuleObject } from './rule-object.ts'
 import type { RuleWrites } from './rule-writes.ts'
 
 const leastMs = 1000

@@ -44,6 +44,8 @@ export class FileStore implements Store {
   private readonly id = randomUUID()
   private snapshotAt = 0
   private isLoaded = false
+  /** The last look found nothing of what is known. */
+  private isEmptied = false
   private problemNow: string | undefined
   private watcher: FSWatcher | undefined
 
@@ -102,7 +104,7 @@ export class FileStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.watcher?.close()
+    this.unwatch()
     await this.turns.close()
   }
 
@@ -117,6 +119,8 @@ export class FileStore implements Store {
       this.problemNow = undefined
     } catch (error) {
       const reason = `store ${this.options.folder}: ${reasonOf(error)}`
+      // open() makes the folder again
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.unwatch()
       if (this.problemNow !== reason)
         this.options.log.error({ code: 'E_STORE_UNAVAILABLE' }, `${reason}; the rules in force stay`)
       this.problemNow = reason
@@ -131,10 +135,12 @@ export class FileStore implements Store {
     this.watcher = watch(folder, { persistent: false }, (_event, name) => {
       if (name?.endsWith('.entry') === true) this.turns.lookSoon()
     })
-    this.watcher.on('error', () => {
-      this.watcher?.close()
-      this.watcher = undefined
-    })
+    this.watcher.on('error', () => this.unwatch())
+  }
+
+  private unwatch(): void {
+    this.watcher?.close()
+    this.watcher = undefined
   }
 
   private async load(): Promise<void> {
@@ -160,6 +166,9 @@ export class FileStore implements Store {
     if (changes.length > 0) return this.known.take(changes)
     // nothing under the next name: is it gone because others went on without us?
     const { snapshots, entries } = await this.names()
+    if (Math.max(snapshots.at(-1) ?? 0, entries.at(-1) ?? 0) < this.known.revision)
+      return this.putBack(snapshots.length + entries.length === 0)
+    this.isEmptied = false
     if ((snapshots.at(-1) ?? 0) > this.known.revision) {
       this.isLoaded = false
       return this.load()
@@ -170,6 +179,25 @@ export class FileStore implements Store {
     if (late.length === 0)
       throw new Error(`change ${this.known.revision + 1} is missing; put the folder back from a copy`)
     this.known.take(late)
+  }
+
+  /**
+   * The folder holds less than was acknowledged, and what is written behind that would not be read by the next start.
+   * One that is empty, and was so at the look before, gets what is known; an older state in it is somebody's doing.
+   */
+  private async putBack(isEmpty: boolean): Promise<void> {
+    const { folder, log } = this.options
+    const { revision } = this.known
+    const wasEmptied = this.isEmptied
+    this.isEmptied = isEmpty
+    if (!isEmpty)
+      throw new Error(
+        `change ${revision} was removed; put the folder back from a copy, or restart to take what it holds`,
+      )
+    if (!wasEmptied) throw new Error('all that was in it was removed')
+    await this.writeSnapshot()
+    log.warn({}, `store ${folder}: had been emptied; what was known is written again, up to change ${revision}`)
+    this.isEmptied = false
   }
 
   private async news(): Promise<Entry[]> {
@@ -208,19 +236,24 @@ export class FileStore implements Store {
   /** Writes everything into one file and removes what nobody needs any more. A failure costs only room. */
   private async compact(): Promise<void> {
     const { folder, kept, log } = this.options
-    const file = this.snapshotFile(this.known.revision)
-    const temporary = this.temporary(file)
     try {
-      await writeRecord(temporary, { revision: this.known.revision, entries: this.known.all() })
-      await rename(temporary, file)
-      await syncFolder(folder)
-      this.snapshotAt = this.known.revision
+      await this.writeSnapshot()
       const { entries, snapshots } = await this.names()
       for (const revision of snapshots) if (revision < this.known.revision) await rm(this.snapshotFile(revision))
       for (const revision of entries) if (revision <= this.known.revision - kept) await rm(this.entryFile(revision))
     } catch (error) {
       log.warn({ code: 'E_STORE_UNAVAILABLE' }, `store ${folder}: no snapshot was made: ${reasonOf(error)}`)
     }
+  }
+
+  private async writeSnapshot(): Promise<void> {
+    const { revision } = this.known
+    const file = this.snapshotFile(revision)
+    const temporary = this.temporary(file)
+    await writeRecord(temporary, { revision, entries: this.known.all() })
+    await rename(temporary, file)
+    await syncFolder(this.options.folder)
+    this.snapshotAt = revision
   }
 
   private async names(): Promise<{ entries: number[]; snapshots: number[] }> {

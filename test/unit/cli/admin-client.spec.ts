@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { adminClient, adminJson, orderJson } from '../../../cli/admin-client.ts'
+import { adminClient, adminJson, orderJson, whereAllowed, type AdminClient } from '../../../cli/admin-client.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 
 async function withServer(
@@ -74,5 +74,27 @@ describe('the admin client', () => {
     for (const where of ['', 'host', 'host:0', 'host:99999', ':80']) {
       expect(() => adminClient(where, 1), where).to.throw('not an admin address')
     }
+  })
+
+  it('reads at the address what it may not ask at the socket, and tells an order of nobody there', async () => {
+    const asked: string[] = []
+    const denied = new MeshError('E_ADMIN_UNREACHABLE', 'this user may not open it', {
+      cause: Object.assign(new Error('denied'), { code: 'EACCES' }),
+    })
+    const clientOf = (where: string, failure?: MeshError): AdminClient => {
+      const call: AdminClient['call'] = async (method) => {
+        asked.push(`${method} ${where}`)
+        if (failure !== undefined) throw failure
+        return { status: 200, text: '{}' }
+      }
+      return { where, get: (path) => call('GET', path), post: (path) => call('POST', path), call }
+    }
+    const admin = whereAllowed(clientOf('socket', denied), clientOf('address'))
+    await admin.get('/status')
+    await admin.call('GET', '/apis')
+    expect(asked.splice(0)).to.deep.equal(['GET socket', 'GET address', 'GET socket', 'GET address'])
+    for (const order of [admin.post('/drain'), admin.call('PATCH', '/apis'), admin.call('DELETE', '/outbound')])
+      expect((await failureOf(order)).message).to.equal('this user may not open it')
+    expect(asked).to.deep.equal(['POST socket', 'PATCH socket', 'DELETE socket'])
   })
 })

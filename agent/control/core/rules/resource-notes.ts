@@ -5,6 +5,7 @@
 import { withoutEmptyFields } from './empty-fields.ts'
 import type { RuleKind, RuleSpec } from './kinds.ts'
 import type { HostScope } from './rule-host.ts'
+import { ttlAnnotation } from '../../../../contracts/rule-documents.ts'
 import { problemAt } from './resource-shape.ts'
 import type { RuleProblem } from '../../../../contracts/rule-status.ts'
 import { isAboutMesh } from './virtual-service.ts'
@@ -20,6 +21,14 @@ export function resourceNotes(
   if (rule.kind === 'VirtualService') return gatewayNotes(rule.spec, yaml)
   if (rule.kind === 'DestinationRule') return policyNotes(rule.spec.trafficPolicy, ['spec', 'trafficPolicy'], yaml)
   return []
+}
+
+/** Of a resource that is to go by itself; what the API of rules keeps comes without the annotation. */
+export function timeNotes(yaml: YamlResource): RuleProblem[] {
+  const { metadata } = Object(yaml.value) as { metadata?: { annotations?: Readonly<Record<string, unknown>> | null } }
+  if (metadata?.annotations?.[ttlAnnotation] === undefined) return []
+  const message = 'has no effect here: it holds for rules that are told by `hostmesh rules apply` or the API of rules'
+  return [problemAt(yaml, ['metadata', 'annotations', ttlAnnotation], message)]
 }
 
 /** More of them help nobody. */

@@ -100,7 +100,7 @@ export class RuleIndex {
   readonly authorizationPolicies: readonly ResourceOf<'AuthorizationPolicy'>[]
   readonly requestAuthentications: readonly ResourceOf<'RequestAuthentication'>[]
   private readonly conflicts = new Map<string, RuleProblem[]>()
-  private readonly lost = new Set<string>()
+  private readonly lost = new Map<string, 'conflict' | 'overridden'>()
 
   constructor(resources: Iterable<RuleResource>) {
     const ordered = [...resources].toSorted(compare)
@@ -159,32 +159,38 @@ export class RuleIndex {
     return this.conflicts.get(id) ?? []
   }
 
-  /** Whether another resource decides about every host of this one. */
-  hasLost(id: string): boolean {
-    return this.lost.has(id)
+  /** How this one stands if others decide about every host of it; undefined = it decides about some. */
+  lostTo(id: string): 'conflict' | 'overridden' | undefined {
+    return this.lost.get(id)
   }
 
   private claimHosts(resource: RuleResource): void {
     const hosts = resource.hosts ?? []
     if (!resource.isExported) {
-      this.lost.add(resource.id)
+      this.lost.set(resource.id, 'conflict')
       this.note(resource, 0, 'exportTo names no namespace of the callers of this host, so it has no effect here')
       return
     }
     let lost = 0
+    let isOverridden = false
+    const lose = (winner: Claim<RuleResource>): void => {
+      lost++
+      // without what this host alone was told it would decide about something
+      isOverridden ||= winner.resource.isLocal && !resource.isLocal
+    }
     hosts.forEach((host, index) => {
       const former = this.claim(resource, host)
       if (former === undefined || former.resource.id === resource.id) return
       if (resource.kind === 'DestinationRule' && former.resource.kind === 'DestinationRule') {
         const { message, isUsed } = describeMerge(resource, former as Claim<ResourceOf<'DestinationRule'>>)
-        if (!isUsed) lost++
+        if (!isUsed) lose(former)
         this.note(resource, index, message)
         return
       }
-      lost++
+      lose(former)
       this.note(resource, index, `${host.text}: decided by ${nameOf(former.resource)}, which comes first`)
     })
-    if (lost > 0 && lost === hosts.length) this.lost.add(resource.id)
+    if (lost > 0 && lost === hosts.length) this.lost.set(resource.id, isOverridden ? 'overridden' : 'conflict')
   }
 
   private claim(resource: RuleResource, host: RuleHost): Claim<RuleResource> | undefined {

@@ -12,7 +12,7 @@ import { checkShape, problemAt } from './resource-shape.ts'
 import { parseHostName, parseRuleHost, placeOf } from './rule-host.ts'
 import type { HostScope, RuleHost } from './rule-host.ts'
 import type { RuleProblem } from '../../../../contracts/rule-status.ts'
-import { emptyNotes, resourceNotes } from './resource-notes.ts'
+import { emptyNotes, resourceNotes, timeNotes } from './resource-notes.ts'
 import { compileVirtualService } from './virtual-service.ts'
 import type { CompiledRoutes, RuleReader } from './virtual-service.ts'
 import type { CheckedShape, YamlResource } from './yaml-documents.ts'
@@ -191,7 +191,7 @@ function buildResource(
     origin,
     reader,
     isExported: isExported(rule, namespace, scope),
-    notes: [...emptyNotes(rule.kind, rawSpec, yaml), ...resourceNotes(rule, yaml, scope)],
+    notes: [...emptyNotes(rule.kind, rawSpec, yaml), ...timeNotes(yaml), ...resourceNotes(rule, yaml, scope)],
   }
   if (rule.kind !== 'VirtualService') return { ...base, ...rule, subsetReferences: [], portReferences: [] }
   const delegates = rule.spec.http?.some((route) => route.delegate !== undefined) ?? false

@@ -447,7 +447,8 @@ export class RuleStore implements Rules {
     if (winner !== undefined && winner !== source) {
       const message = `the same resource comes from source ${winner.name}, which decides; this one is not used`
       const problem = { path: 'metadata.name', line: draft.line, column: 1, message }
-      return { ...draft, source: source.name, state: 'conflict', inForce: false, problems: [problem] }
+      const state: RuleState = winner.name === this.localSource ? 'overridden' : 'conflict'
+      return { ...draft, source: source.name, state, inForce: false, problems: [problem] }
     }
     const problems = [
       ...(source.isRemembered ? [remembered] : []),
@@ -457,7 +458,7 @@ export class RuleStore implements Rules {
         ? []
         : [...resource.notes, ...ruleNotes(resource, this.index), ...keyNotes(resource, this.keyProblems)]),
     ]
-    const state: RuleState = this.index.hasLost(id) ? 'conflict' : 'applied'
+    const state: RuleState = this.index.lostTo(id) ?? 'applied'
     return { ...draft, source: source.name, state, inForce: state === 'applied', problems }
   }
 

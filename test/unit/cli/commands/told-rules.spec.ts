@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { AdminClient, AdminReply } from '../../../../cli/admin-client.ts'
 import type { MeshError } from '../../../../contracts/errors.ts'
 import { applyRules } from '../../../../cli/commands/told-rules.ts'
+import { exitCodes, type ExitCode } from '../../../../cli/exit-codes.ts'
 import { createOutput } from '../../../../cli/output.ts'
 
 const written: AdminReply = { status: 200, text: JSON.stringify({ metadata: { resourceVersion: '7' } }) }
@@ -17,7 +18,10 @@ describe('hostmesh rules apply', () => {
   afterEach(() => rmSync(folder, { recursive: true }))
 
   /** Paths that are asked for, and what became of it. */
-  async function apply(text: string, reply = written): Promise<{ asked: string[]; problem: string; code: string }> {
+  async function apply(
+    text: string,
+    reply = written,
+  ): Promise<{ asked: string[]; problem: string; code: string; exit: ExitCode | undefined }> {
     const file = join(folder, 'rule.yaml')
     writeFileSync(file, text)
     const asked: string[] = []
@@ -32,11 +36,11 @@ describe('hostmesh rules apply', () => {
     }
     const sink = { write: () => undefined }
     const context = { output: createOutput(false, { out: sink, err: sink }), admin, runDir: undefined }
-    const { code, message } = await applyRules(context, [file], undefined).then(
-      () => ({ code: '', message: '' }),
-      (error: MeshError) => error,
+    const { code, exit, message } = await applyRules(context, [file], undefined).then(
+      (exit) => ({ code: '', exit, message: '' }),
+      ({ code, message }: MeshError) => ({ code, exit: undefined, message }),
     )
-    return { asked: [...new Set(asked)], problem: message, code }
+    return { asked: [...new Set(asked)], problem: message, code, exit }
   }
 
   it('tells a rule in the version of the API that its file says', async () => {
@@ -54,6 +58,28 @@ describe('hostmesh rules apply', () => {
       away,
     )
     expect([code, problem]).to.deep.equal(['E_ADMIN_UNREACHABLE', 'the store has not been read yet: nacos is away'])
+  })
+
+  it('does not call a rule rejected whose user has no right to tell it, or that was told at the wrong place', async () => {
+    for (const [status, words] of [
+      [403, "PATCH is for root and the agent's own user; this caller is user 1000"],
+      [404, 'no such page'],
+      [405, 'PATCH is not allowed'],
+    ] as const) {
+      const { code, problem } = await apply(
+        'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: orders, namespace: shop }\n',
+        { status, text: JSON.stringify({ message: words }) },
+      )
+      expect([code, problem]).to.deep.equal(['E_ADMIN_REQUEST', words])
+    }
+  })
+
+  it('counts as rejected what the API refuses for what it is', async () => {
+    const { code, exit } = await apply(
+      'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: orders, namespace: shop }\n',
+      { status: 422, text: JSON.stringify({ message: 'spec.http[0]: unknown' }) },
+    )
+    expect([code, exit]).to.deep.equal(['', exitCodes.config])
   })
 
   for (const [what, text, words] of [

@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import { readiness } from '../../../../../agent/control/admin/readiness.ts'
 import type { AdminContext } from '../../../../../agent/control/admin/context.ts'
+import type { Control } from '../../../../../agent/control/control.ts'
+import { RuleStore } from '../../../../../agent/control/core/rules/rule-store.ts'
 import { openBench } from '../support/control-bench.ts'
 import { fakeRegistry, type FakeRegistry } from '../support/fake-registry.ts'
 
@@ -11,19 +13,23 @@ async function problemsWith(registry: FakeRegistry, probe: () => Promise<void>, 
     bench.control.reload()
     bench.control.setLeading(true)
     bench.worker()
-    const context = {
-      control: bench.control,
-      drainSwitch: { isFailed: false },
-      drain: { extent: 'none' },
-      faults: () => [],
-      watchdog: () => undefined,
-    } as unknown as AdminContext
+    const context = contextOf(bench.control)
     const problems = (): string[] => [...readiness(context).problems]
     while (!isReady(problems())) await new Promise(setImmediate)
     return problems()
   } finally {
     await bench.close()
   }
+}
+
+function contextOf(control: Control): AdminContext {
+  return {
+    control,
+    drainSwitch: { isFailed: false },
+    drain: { extent: 'none' },
+    faults: () => [],
+    watchdog: () => undefined,
+  } as unknown as AdminContext
 }
 
 describe('the problems of a host that serves', () => {
@@ -60,5 +66,26 @@ describe('the problems of a host that serves', () => {
     }
     const problems = await problemsWith(registry, well, (all) => all.length > 0)
     expect(problems).to.deep.equal(['public/DEFAULT_GROUP@@orders 127.0.0.1:8080: its registration fails; tried again'])
+  })
+
+  it('are not that what this host alone was told takes the place of a rule, but are that two rules clash', async () => {
+    const rules = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local' })
+    const bench = await openBench({}, { rules })
+    try {
+      const rule = (name: string) => ({
+        name,
+        text: `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: ${name} }\nspec: { hosts: [orders], http: [{ route: [{ destination: { host: orders } }] }] }\n`,
+      })
+      const problems = () => readiness(contextOf(bench.control)).problems.filter((one) => one.startsWith('E_RULE'))
+      bench.control.core.replaceRules('rules.d', [rule('orders')])
+      bench.control.core.replaceRules('local', [rule('orders')])
+      expect(rules.statuses().map(({ source, state }) => [source, state])).to.deep.include(['rules.d', 'overridden'])
+      expect(problems()).to.deep.equal([])
+      bench.control.core.replaceRules('rules.d', [rule('a'), rule('b')])
+      bench.control.core.replaceRules('local', [])
+      expect(problems()).to.deep.equal(['E_RULE_REJECTED  b: VirtualService public/b is conflict'])
+    } finally {
+      await bench.close()
+    }
   })
 })

@@ -178,6 +178,25 @@ describe('two rules for one host', () => {
     expect(store.statuses().find((status) => status.source === 'm')).to.include({ state: 'conflict', inForce: false })
   })
 
+  it('say of a time to live that nothing ends it here', () => {
+    const text = forHost('a', '1s').replace('name: a', 'name: a, annotations: { hostmesh.io/ttl: 1h }')
+    expect(text).to.include('ttl')
+    const [status] = rules(text).statuses()
+    expect(status).to.include({ state: 'applied', inForce: true })
+    expect(status!.problems[0]).to.deep.include({ path: 'metadata.annotations.hostmesh.io/ttl', line: 3 })
+    expect(status!.problems[0]!.message).to.include('has no effect here')
+  })
+
+  it('are overridden by what this host alone was told only where it would decide about something without that', () => {
+    const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local' })
+    const state = (name: string) => store.statuses().find((one) => one.name === name && one.source === 'm')!.state
+    store.replaceSource('m', one(`${forHost('a', '1s')}---\n${forHost('b', '2s', 'orders, stock')}`))
+    store.replaceSource('local', one(forHost('y', '3s', 'stock')))
+    expect([state('a'), state('b')]).to.deep.equal(['applied', 'overridden'])
+    store.replaceSource('local', one(forHost('y', '3s', 'elsewhere')))
+    expect([state('a'), state('b')]).to.deep.equal(['applied', 'applied'])
+  })
+
   it('are decided by the one that this host alone was told, whatever its name, and its values say so', () => {
     const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local' })
     store.replaceSource('center', one(`${forHost('a', '1s')}---\n${forHost('z', '4s', 'stock')}`))
@@ -189,8 +208,8 @@ describe('two rules for one host', () => {
     expect(store.statuses().map(({ name, source, state }) => [name, source, state])).to.deep.equal([
       ['y', 'local', 'applied'],
       ['z', 'local', 'applied'],
-      ['a', 'center', 'conflict'],
-      ['z', 'center', 'conflict'],
+      ['a', 'center', 'overridden'],
+      ['z', 'center', 'overridden'],
     ])
     store.replaceSource('local', [])
     expect([timeout(), timeout(key('stock'))]).to.deep.equal([1000, 4000])
