@@ -3,9 +3,10 @@
  * [--against FOLDER [--turns N]] [--source] [--list]
  *
  * Builds the worker as users run it (`--source`: runs the TypeScript instead, which costs memory; `--against`: a
- * checkout of an earlier state runs beside it, or in turn with it where a scenario has no peers). Runs the scenarios (all without a name), prints method, peers, figures,
- * ratios and goals, and writes the raw data to bench/results/NAME-TIME.json. Exit code 0 when everything ran, 1 when a
- * scenario failed to run; a goal that is not met is a result, not a failure.
+ * checkout of an earlier state runs beside it, or in turn with it where a scenario has no peers). Runs the scenarios
+ * (all without a name), prints method, peers, figures, ratios and goals, and writes the raw data to
+ * bench/results/NAME-TIME.json. Exit code 0 when everything ran, 1 when a scenario failed to run; a goal that is not
+ * met is a result, not a failure.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
