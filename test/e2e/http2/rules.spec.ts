@@ -152,6 +152,18 @@ describe('HTTP/2 rules through a worker', () => {
     })
   }
 
+  it('R33 TRACE is refused with 501 without reaching anybody', async () => {
+    const client = http2.connect(`http://127.0.0.1:${mesh.port}`)
+    try {
+      const stream = client.request({ ':method': 'TRACE', authorization: 'secret' })
+      const [fields] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
+      expect([fields[':status'], fields['x-mesh-error']]).to.deep.equal([501, 'E_HTTP_METHOD'])
+      expect(mesh.backend.requests).to.deep.equal([])
+    } finally {
+      client.destroy()
+    }
+  })
+
   it('R40 Host that agrees with :authority is one Host, and Content-Length that agrees with DATA passes', async () => {
     caller = await RawH2Caller.to(mesh.port)
     caller.send(post(['host', 'Orders'], ['content-length', '3']), data('ab'), data('c', endStream))

@@ -22,10 +22,6 @@ export class FrameSplitter {
     return this.held === null ? Buffer.alloc(0) : Buffer.from(this.held.subarray(0, this.heldLength))
   }
 
-  get holdsFrame(): boolean {
-    return this.held !== null
-  }
-
   feed(buf: Buffer, start: number, end: number): void {
     let at = start
     if (this.held !== null) {

@@ -23,7 +23,7 @@ export const headFaults = {
   contentDiffers: malformed('content of another length than Content-Length says'),
   status: malformed('malformed status code'),
   switching: malformed('101, which this protocol does not know'),
-  traceContent: malformed('TRACE with content'),
+  trace: { status: 501, code: 'E_HTTP_METHOD', reason: 'TRACE is not served here' },
   connect: { status: 501, code: 'E_HTTP_METHOD', reason: 'CONNECT is served for WebSockets only' },
   trailers: malformed('trailers that do not end the message, or hold pseudo fields'),
   bytes: tooLarge('head larger than the limit'),

@@ -186,6 +186,7 @@ export class HeadReader implements FieldSink {
     if (method === '') return headFaults.pseudoMissing
     if (!isToken(method)) return headFaults.method
     if (method === 'CONNECT' && protocol !== 'websocket') return headFaults.connect
+    if (method === 'TRACE') return headFaults.trace
     if (protocol !== '' && method !== 'CONNECT') return headFaults.pseudoName
     if (scheme === '' || target === '') return headFaults.pseudoMissing
     if (!schemePattern.test(scheme)) return headFaults.scheme

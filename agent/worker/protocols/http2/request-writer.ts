@@ -59,7 +59,7 @@ export class RequestWriter {
     this.takeEdits(edits)
     this.hasGrpcTimeout = edits.grpcTimeout !== null
     this.keepsExpect = edits.keepsAsks
-    this.countsForwards = method === 'OPTIONS' || method === 'TRACE'
+    this.countsForwards = method === 'OPTIONS'
     this.isConnect = protocol !== ''
     writeField(out, ':method', this.isConnect ? 'CONNECT' : method)
     if (this.isConnect) writeField(out, ':protocol', protocol)
