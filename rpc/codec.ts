@@ -29,8 +29,6 @@ export interface RpcCodec {
   readonly name: string
   /** Bits of an id that we may choose: 8 to 32. */
   readonly idBits: number
-  /** Whether service and method stand in the frame; else the listener says the service. */
-  readonly namesService: boolean
   /**
    * Length of the frame that begins at `buf[at]`, of which `buf[at..end)` has come; 0 = more is needed to know it;
    * below 0: a `FrameFault`, told as soon as the bytes show it. `maxBytes`: the longest frame that is taken.

@@ -7,7 +7,6 @@ const nothing = Buffer.alloc(0)
 export class UnknownCodec implements RpcCodec {
   readonly name: string
   readonly idBits = 31
-  readonly namesService = false
 
   constructor(name: string) {
     this.name = name

@@ -22,14 +22,9 @@ export interface AddOptions {
 export async function addOutbound(
   { admin, output }: CommandContext,
   service: string,
-  { protocol, port, ttl }: AddOptions,
+  options: AddOptions,
 ): Promise<ExitCode> {
-  const row = (await orderJson(admin, '/outbound', {
-    service,
-    ...(protocol === undefined ? {} : { protocol }),
-    ...(port === undefined ? {} : { port }),
-    ...(ttl === undefined ? {} : { ttl }),
-  })) as ToldRow
+  const row = (await orderJson(admin, '/outbound', { service, ...options })) as ToldRow
   if (output.isJson) output.json(row)
   else output.line(`${row.service} is at ${row.address}:${row.port}${row.until === null ? '' : ` until ${row.until}`}`)
   return exitCodes.ok

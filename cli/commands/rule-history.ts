@@ -60,12 +60,8 @@ export async function revertRule(
   rule: RuleName,
   { change, to, expect }: RevertOptions,
 ): Promise<ExitCode> {
-  const body = (await orderJson(admin, '/rules/revert', {
-    ...rule,
-    ...(change === undefined ? {} : { change }),
-    ...(to === undefined ? {} : { to }),
-    ...(expect === undefined ? {} : { resourceVersion: String(expect) }),
-  })) as {
+  const order = { ...rule, change, to, resourceVersion: expect?.toString() }
+  const body = (await orderJson(admin, '/rules/revert', order)) as {
     kind?: string
     message?: string
     metadata?: { resourceVersion?: string }

@@ -28,7 +28,6 @@ const becomes = Buffer.alloc(4)
 export class BoltCodec implements RpcCodec {
   readonly name = 'bolt'
   readonly idBits = 31
-  readonly namesService = true
   private readonly names = new Names()
 
   measure(buf: Buffer, at: number, end: number, maxBytes: number): number {

@@ -13,7 +13,6 @@ const nothing = Buffer.alloc(0)
 export class DeclaredCodec implements RpcCodec {
   readonly name: string
   readonly idBits: number
-  readonly namesService = true
   private readonly said: RpcDescription
   private readonly isLittle: boolean
   private readonly magic: Buffer

@@ -52,7 +52,6 @@ function dubboStatusOf({ status }: RpcError): number {
 export class DubboCodec implements RpcCodec {
   readonly name = 'dubbo'
   readonly idBits = 31
-  readonly namesService = true
   private readonly names = new Names()
   private readonly walk = new HessianWalk()
 

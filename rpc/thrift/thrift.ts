@@ -21,7 +21,6 @@ const compactIdAt = 6
 export class ThriftCodec implements RpcCodec {
   readonly name = 'thrift'
   readonly idBits = 31
-  readonly namesService = false
   private readonly names = new Names()
   private readonly varints = new VarintReader()
 

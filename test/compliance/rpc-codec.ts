@@ -94,7 +94,7 @@ export function describeRpcCodec(name: string, samples: CodecSamples): void {
       expect(frame.kind).to.equal(FrameKind.request)
       expect(frame.idLow).to.equal(7)
       expect(text(request, frame.methodFrom, frame.methodTo)).to.equal('place')
-      if (codec.namesService) expect(text(request, frame.serviceFrom, frame.serviceTo)).to.equal('shop.Orders')
+      expect(text(request, frame.serviceFrom, frame.serviceTo)).to.equal('shop.Orders')
     })
 
     it('reads a frame in the middle of other bytes', () => {

@@ -58,22 +58,4 @@ export class LineBuffer {
     }
     this.length = at
   }
-
-  /** A whole number of at least 0. */
-  decimal(value: number): void {
-    if (value < 10) {
-      this.bytes[this.length++] = 48 + value
-      return
-    }
-    let digits = 1
-    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++
-    let at = this.length + digits
-    this.length = at
-    let rest = value
-    do {
-      const next = Math.floor(rest / 10)
-      this.bytes[--at] = 48 + (rest % 10)
-      rest = next
-    } while (rest > 0)
-  }
 }

@@ -80,11 +80,6 @@ export class Output {
     }
   }
 
-  /** Decimal digits of a non-negative integer. */
-  decimal(value: number): void {
-    this.latin1(String(value))
-  }
-
   /** Lower-case hexadecimal digits of a non-negative integer. */
   hex(value: number): void {
     this.latin1(value.toString(16))

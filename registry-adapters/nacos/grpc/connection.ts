@@ -61,7 +61,6 @@ export class NacosConnection {
   private unsentAcks = 0
   private over = false
   private isSetUp = false
-  private setupAcked = false
 
   private constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.server = options.server
@@ -121,11 +120,6 @@ export class NacosConnection {
 
   get isOver(): boolean {
     return this.over
-  }
-
-  /** Whether the server said what it can do (2.3 and later). */
-  get sawSetupAck(): boolean {
-    return this.setupAcked
   }
 
   /**
@@ -213,7 +207,6 @@ export class NacosConnection {
       this.events.onGarbage(error as MeshError)
       return
     }
-    if (type === serverRequests.setupAck) this.setupAcked = true
     const isKnown = (Object.values(serverRequests) as string[]).includes(type)
     if (!isKnown) {
       // an answer of the server's or a request of a newer line: nothing that we asked for

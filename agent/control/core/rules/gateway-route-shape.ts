@@ -145,11 +145,7 @@ const filter = () =>
       cors: notImplemented('use corsPolicy of a VirtualService'),
       externalAuth: notImplemented(),
     })
-    .superRefine((one, context) => {
-      const wanted = filterFields[one.type]
-      if (one[wanted] === undefined || Object.keys(one).length !== 2)
-        context.addIssue(`type ${one.type}, allowed beside it exactly ${wanted}`)
-    })
+    .superRefine(hasItsField)
 
 /** Of one backend: headers alone. */
 const backendFilter = () =>
@@ -165,11 +161,7 @@ const backendFilter = () =>
       cors: notImplemented('use corsPolicy of a VirtualService'),
       externalAuth: notImplemented(),
     })
-    .superRefine((one, context) => {
-      const wanted = filterFields[one.type]
-      if (one[wanted] === undefined || Object.keys(one).length !== 2)
-        context.addIssue(`type ${one.type}, allowed beside it exactly ${wanted}`)
-    })
+    .superRefine(hasItsField)
 
 const valueMatch = <T extends z.ZodType>(name: T) =>
   z
@@ -222,6 +214,15 @@ const filterFields = {
   ExtensionRef: 'extensionRef',
   CORS: 'cors',
 } as const
+
+function hasItsField(
+  one: { readonly type: keyof typeof filterFields },
+  context: { addIssue(message: string): void },
+): void {
+  const wanted = filterFields[one.type]
+  if ((one as Partial<Record<string, unknown>>)[wanted] === undefined || Object.keys(one).length !== 2)
+    context.addIssue(`type ${one.type}, allowed beside it exactly ${wanted}`)
+}
 
 export const httpRouteShape = () =>
   z.strictObject({

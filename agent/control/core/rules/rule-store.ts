@@ -152,12 +152,6 @@ export class RuleStore implements Rules {
     return { rules: fork, statuses: source.drafts.map((draft) => fork.status(source, draft)), affected }
   }
 
-  removeSource(name: string): RuleChange {
-    const before = this.inForce()
-    this.sources.delete(name)
-    return { statuses: [], affected: this.rebuild(before) }
-  }
-
   statuses(): readonly RuleStatus[] {
     return this.orderedSources().flatMap((source) => source.drafts.map((draft) => this.status(source, draft)))
   }

@@ -131,8 +131,6 @@ export interface Rules {
   readAhead(source: string, documents: readonly RuleDocument[], turn: () => Promise<void>): Promise<void>
   /** What was replaced is compiled and in force: no document of it has ended the process. */
   settled(): void
-  /** Forgets a source and all its resources. */
-  removeSource(source: string): RuleChange
   /** Of all sources: by source name, then document order. */
   statuses(): readonly RuleStatus[]
   /** Grows with each change of what is in force. */

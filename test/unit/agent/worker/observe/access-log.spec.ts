@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AccessLog } from '../../../../../agent/worker/observe/access-log.ts'
 import type { LoggedRequest } from '../../../../../agent/worker/observe/logged-request.ts'
-import { LineBuffer } from '../../../../../agent/worker/observe/line-buffer.ts'
 import { Tallies } from '../../../../../agent/worker/observe/tallies.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
@@ -187,18 +186,5 @@ describe('access log', () => {
     expect(log.wants({ ...good, notes: 'audit[]' })).to.equal(true)
     log.configure({ format: 'text', path, share: 0.6 }, 'test-host')
     expect(log.wants(good)).to.equal(true)
-  })
-})
-
-describe('line buffer', () => {
-  it('writes whole numbers of any length', () => {
-    const buffer = new LineBuffer(200)
-    for (const value of [0, 9, 10, 99, 100, 12_345, 4_294_967_296, Number.MAX_SAFE_INTEGER]) {
-      buffer.decimal(value)
-      buffer.byte(32)
-    }
-    expect(buffer.bytes.toString('latin1', 0, buffer.length)).to.equal(
-      '0 9 10 99 100 12345 4294967296 9007199254740991 ',
-    )
   })
 })
