@@ -1,10 +1,14 @@
 /** Brings control's gauges up to date and asks the workers for theirs; called when somebody looks, never by a timer. */
 import type { StatSeries } from '../../../contracts/control-link.ts'
-import type { AdminContext } from './context.ts'
-import { readiness, staleRegistries } from './readiness.ts'
+import type { PageView } from './context.ts'
+import { readiness, staleRegistries, type ReadinessView } from './readiness.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
-export async function collect(context: AdminContext): Promise<StatSeries[]> {
+/** Where the numbers come from. */
+export type CollectView = PageView<'control' | 'metrics' | 'stats' | 'startedAt' | 'watchdog' | 'version'> &
+  ReadinessView
+
+export async function collect(context: CollectView): Promise<StatSeries[]> {
   const { control, metrics, stats } = context
   const { answers } = await control.core.publisher.ask({ kind: 'stats' }, workerAnswerMs)
   for (const { pid, body } of answers) stats.update(pid, body)
@@ -13,7 +17,7 @@ export async function collect(context: AdminContext): Promise<StatSeries[]> {
   return stats.merged(metrics.series())
 }
 
-function setGauges(context: AdminContext): void {
+function setGauges(context: CollectView): void {
   const { control, metrics, watchdog, version } = context
   const { clock, generation } = control.deps
   const gauge = (name: string, value: number): void => metrics.gauge(name, {}, value)

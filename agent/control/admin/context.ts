@@ -9,6 +9,9 @@ import type { StatsMerger } from './stats.ts'
 import type { CollectorView } from '../telemetry/sender.ts'
 import type { AdminView } from './view.ts'
 
+/** What one page looks at. */
+export type PageView<Keys extends keyof AdminContext> = Pick<AdminContext, Keys>
+
 export interface AdminContext {
   readonly control: AdminView
   readonly metrics: ControlMetrics

@@ -12,13 +12,13 @@ import {
   type ReportedRestart,
   type ReportedRules,
 } from '../../../contracts/host-report.ts'
-import { collect } from './collect.ts'
-import type { AdminContext } from './context.ts'
+import { collect, type CollectView } from './collect.ts'
+import type { AdminView } from './view.ts'
 import { readiness } from './readiness.ts'
 import { openConnections, trafficByCaller, type CallerTraffic } from './traffic-by-service.ts'
 
 /** `more`: of parts that control does not know. */
-export async function hostReport(context: AdminContext, more: Pick<HostReport, 'dryRun'> = {}): Promise<HostReport> {
+export async function hostReport(context: CollectView, more: Pick<HostReport, 'dryRun'> = {}): Promise<HostReport> {
   const { control, version, startedAt } = context
   const { config, deps, core } = control
   const { name, address, zone, region, labels } = config.host
@@ -81,7 +81,7 @@ function busiest(traffic: readonly CallerTraffic[]): readonly CallerTraffic[] {
   return traffic.toSorted((a, b) => b.requests - a.requests).slice(0, reportBounds.traffic)
 }
 
-function applicationsOf({ host }: AdminContext['control']): ReportedApplication[] {
+function applicationsOf({ host }: AdminView): ReportedApplication[] {
   return host.registrar
     .views()
     .slice(0, reportBounds.applications)
@@ -97,7 +97,7 @@ function applicationsOf({ host }: AdminContext['control']): ReportedApplication[
     }))
 }
 
-function rulesOf({ deps }: AdminContext['control']): ReportedRules {
+function rulesOf({ deps }: AdminView): ReportedRules {
   const statuses = deps.rules.statuses()
   const faults = statuses.filter(({ state }) => isRuleFault(state))
   return {

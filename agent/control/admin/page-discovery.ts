@@ -7,13 +7,13 @@ import type { AgentDiscovery, DiscoveredService } from '../../../contracts/sdk-d
 import { MeshError } from '../../../contracts/errors.ts'
 import { formatHostPort } from '../config/scalars.ts'
 import { centerOrder, namedTarget } from '../core/snapshot/relay-targets.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
 import { jsonReply, type AdminPage } from './http.ts'
 
 /** Services of one question. */
 export const maxNames = 200
 
-export function discoveryPage({ control }: AdminContext): AdminPage {
+export function discoveryPage({ control }: PageView<'control'>): AdminPage {
   return {
     path: '/discovery',
     method: 'GET',

@@ -9,14 +9,16 @@ import { protocolProblem } from '../config/protocol-problem.ts'
 import { applicationFileSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
 import { applicationId, applicationOf } from '../host/applications/application.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
 import { mask } from './mask.ts'
 import { jsonReply, textReply, type AdminPage, type AdminReply, type AdminRequest } from './http.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error']
 
-export function changePages(context: AdminContext): AdminPage[] {
+export function changePages(
+  context: PageView<'control' | 'stats' | 'drainSwitch' | 'drain' | 'logLevel' | 'quit'>,
+): AdminPage[] {
   const { control, stats, drainSwitch } = context
   const tellWorkers = async (question: WorkerQuestion): Promise<{ workers: number; problems: string[] }> => {
     const { answers, problems } = await control.core.publisher.ask(question, workerAnswerMs)
@@ -140,7 +142,7 @@ export function changePages(context: AdminContext): AdminPage[] {
   ]
 }
 
-async function register({ control }: AdminContext, { body }: AdminRequest): Promise<AdminReply> {
+async function register({ control }: PageView<'control'>, { body }: AdminRequest): Promise<AdminReply> {
   const parsed = validate(applicationFileSchema, {
     file: 'body',
     value: body,
@@ -170,7 +172,7 @@ async function register({ control }: AdminContext, { body }: AdminRequest): Prom
   return jsonReply({ id: application.id, inboundPort, address: control.config.host.address }, 201)
 }
 
-function idOf({ control }: AdminContext, query: URLSearchParams): string {
+function idOf({ control }: PageView<'control'>, query: URLSearchParams): string {
   const service = parseServiceName(query.get('service') ?? '', control.config.serviceDefaults)
   const port = Number(query.get('port'))
   if (service === undefined || !Number.isInteger(port))

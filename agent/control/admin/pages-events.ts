@@ -4,12 +4,12 @@ import { eventKinds } from '../../../contracts/events.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { stateFiles } from '../../../contracts/run-directory.ts'
 import type { EventQuery } from '../events/timeline.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
 import { columns, either, jsonReply, textReply, type AdminPage } from './http.ts'
 
 const drillWord = /^[a-z][a-z-]{0,39}$/
 
-export function eventPages(context: AdminContext): AdminPage[] {
+export function eventPages(context: PageView<'control' | 'fault'>): AdminPage[] {
   const { control, fault } = context
   return [
     {

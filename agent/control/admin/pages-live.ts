@@ -7,14 +7,13 @@ import { connectionCells, connectionHeading } from '../../../contracts/connectio
 import type { ConnectionRow, ConnectionsAnswer, TapAnswer } from '../../../contracts/live-view.ts'
 import type { ClusterDump, WorkerQuestion } from '../../../contracts/control-link.ts'
 import { callerFigures, callerTable } from './callers.ts'
-import { collect } from './collect.ts'
-import type { AdminContext } from './context.ts'
+import { collect, type CollectView } from './collect.ts'
 import { columns, either, jsonReply, type AdminPage } from './http.ts'
 import { readCloseOrder, readConnectionFilter, readTapFilter } from './live-filters.ts'
 import { trafficByService } from './traffic-by-service.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
-export function livePages(context: AdminContext): AdminPage[] {
+export function livePages(context: CollectView): AdminPage[] {
   const { control } = context
   const ask = async <T>(question: WorkerQuestion): Promise<{ answers: T[]; problems: string[] }> => {
     const { answers, problems } = await control.core.publisher.ask(question, workerAnswerMs)

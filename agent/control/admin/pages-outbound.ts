@@ -9,14 +9,14 @@ import { toldServiceSchema } from '../config/schema.ts'
 import { validate } from '../config/validate.ts'
 import { outboundListener } from '../host/listeners/listeners.ts'
 import { maxToldServices, type ToldService } from '../host/listeners/told-services.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
 import { jsonReply, textReply, type AdminPage, type AdminReply, type AdminRequest } from './http.ts'
 
 /** Longest wait for workers to bind a port, ms. */
 const triedMs = 2000
 const triedLookMs = 20
 
-export function outboundPages(context: AdminContext): AdminPage[] {
+export function outboundPages(context: PageView<'control'>): AdminPage[] {
   const { control } = context
   return [
     {
@@ -47,7 +47,7 @@ export function outboundPages(context: AdminContext): AdminPage[] {
   ]
 }
 
-async function tell(context: AdminContext, { body }: AdminRequest): Promise<AdminReply> {
+async function tell(context: PageView<'control'>, { body }: AdminRequest): Promise<AdminReply> {
   const { control } = context
   const { config, deps, host } = control
   const parsed = validate(toldServiceSchema, {
@@ -87,7 +87,7 @@ async function tell(context: AdminContext, { body }: AdminRequest): Promise<Admi
 }
 
 /** Another process may have the port, which only who binds it hears. */
-async function tried({ control }: AdminContext, listener: string): Promise<void> {
+async function tried({ control }: PageView<'control'>, listener: string): Promise<void> {
   const { clock } = control.deps
   const until = clock.monotonic() + triedMs
   while (!control.host.readiness.isTried(listener) && clock.monotonic() < until)
@@ -96,7 +96,7 @@ async function tried({ control }: AdminContext, listener: string): Promise<void>
     })
 }
 
-function view({ control }: AdminContext, { service, protocol, until }: ToldService) {
+function view({ control }: PageView<'control'>, { service, protocol, until }: ToldService) {
   const key = serviceKey(service)
   const listener = outboundListener(key)
   const row = control.host.listeners.portRows().find((one) => one.listener === listener)

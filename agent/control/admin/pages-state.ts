@@ -2,8 +2,8 @@
 import { RE2JS } from 're2js'
 import { patternProblem } from '../core/rules/pattern.ts'
 import { kindOf } from '../kinds/registries.ts'
-import { collect } from './collect.ts'
-import type { AdminContext } from './context.ts'
+import { collect, type CollectView } from './collect.ts'
+import type { PageView } from './context.ts'
 import { envoyCerts, type CertificateFiles } from './envoy/certs.ts'
 import { envoyConfigDump } from './envoy/config-dump.ts'
 import { envoyServerInfo, type ServerFacts } from './envoy/server-info.ts'
@@ -22,7 +22,9 @@ import { mask } from './mask.ts'
 import { prometheusText } from './stats.ts'
 import { readiness } from './readiness.ts'
 
-export function statePages(context: AdminContext): AdminPage[] {
+type StateView = PageView<'collectors'> & CollectView
+
+export function statePages(context: StateView): AdminPage[] {
   const { control } = context
   const ready = (request: AdminRequest) => {
     const now = readiness(context)
@@ -139,7 +141,7 @@ export function statePages(context: AdminContext): AdminPage[] {
   ]
 }
 
-function serverInfo(context: AdminContext) {
+function serverInfo(context: StateView) {
   const { control, version } = context
   const { config, deps } = control
   const { ready } = readiness(context)
@@ -168,7 +170,7 @@ function serverInfo(context: AdminContext) {
   }
 }
 
-function certificateFiles({ control }: AdminContext): CertificateFiles[] {
+function certificateFiles({ control }: PageView<'control'>): CertificateFiles[] {
   const { accessLog, registries, tracing } = control.config
   const ofRegistries = registries.map((section) => {
     const files = kindOf(section).files(section)
@@ -179,13 +181,13 @@ function certificateFiles({ control }: AdminContext): CertificateFiles[] {
   return [...ofRegistries, ...ofCollectors].filter(({ ca, cert }) => ca !== undefined || cert !== undefined)
 }
 
-function stateOf(isReady: boolean, { control, drain }: AdminContext): ServerFacts['state'] {
+function stateOf(isReady: boolean, { control, drain }: PageView<'control' | 'drain'>): ServerFacts['state'] {
   if (drain.extent !== 'none') return 'DRAINING'
   if (isReady) return 'LIVE'
   return control.isLeading ? 'INITIALIZING' : 'PRE_INITIALIZING'
 }
 
-function configDump(context: AdminContext, query: URLSearchParams, isMasked: boolean): AdminReply {
+function configDump(context: StateView, query: URLSearchParams, isMasked: boolean): AdminReply {
   const { control } = context
   const now = control.deps.clock.wall()
   const snapshot = control.core.store.whole(now)
@@ -215,7 +217,7 @@ function configDump(context: AdminContext, query: URLSearchParams, isMasked: boo
     : jsonReply((isMasked ? mask(asked) : asked) as object)
 }
 
-function envoyInfo(context: AdminContext): object {
+function envoyInfo(context: StateView): object {
   const { config, deps } = context.control
   const own = serverInfo(context)
   return envoyServerInfo(

@@ -2,7 +2,7 @@
 import { streamCells, streamHeading } from '../../../contracts/streams-table.ts'
 import type { StreamRow, StreamsAnswer } from '../../../contracts/live-view.ts'
 import type { WorkerQuestion } from '../../../contracts/control-link.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
 import { columns, either, jsonReply, type AdminPage } from './http.ts'
 import { readStreamFilter, readStreamOrder } from './live-filters.ts'
 import { workerAnswerMs } from './worker-answer.ts'
@@ -13,7 +13,7 @@ interface Found {
   readonly problems: readonly string[]
 }
 
-export function streamPages({ control }: AdminContext): AdminPage[] {
+export function streamPages({ control }: PageView<'control'>): AdminPage[] {
   const ask = async (question: WorkerQuestion): Promise<Found> => {
     const { answers, problems } = await control.core.publisher.ask(question, workerAnswerMs)
     const bodies = answers.map(({ body }) => body as StreamsAnswer)

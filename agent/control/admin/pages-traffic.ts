@@ -2,15 +2,16 @@
 import type { PortRow } from '../../../contracts/port-row.ts'
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
-import { collect } from './collect.ts'
-import type { AdminContext } from './context.ts'
+import { collect, type CollectView } from './collect.ts'
+import type { PageView } from './context.ts'
+import type { AdminView } from './view.ts'
 import { clusterStatuses, listenerStatuses } from './envoy/statuses.ts'
 import { columns, either, isOwnForm, jsonReply, type AdminPage, type AdminRequest } from './http.ts'
 import { mask } from './mask.ts'
 import { mtlsPorts } from './mtls-ports.ts'
 import { workerAnswerMs } from './worker-answer.ts'
 
-export function trafficPages(context: AdminContext): AdminPage[] {
+export function trafficPages(context: CollectView): AdminPage[] {
   const { control } = context
   const ask = async <T>(kind: 'clusters' | 'listeners'): Promise<{ dumps: T[]; problems: string[] }> => {
     const { answers, problems } = await control.core.publisher.ask({ kind }, workerAnswerMs)
@@ -168,7 +169,7 @@ export function trafficPages(context: AdminContext): AdminPage[] {
   ]
 }
 
-async function explain({ control }: AdminContext, { query }: AdminRequest) {
+async function explain({ control }: PageView<'control'>, { query }: AdminRequest) {
   const headers: (readonly [string, string])[] = []
   for (const line of query.getAll('header')) {
     const colon = line.indexOf(':')
@@ -202,7 +203,7 @@ async function explain({ control }: AdminContext, { query }: AdminRequest) {
 }
 
 /** Until the name has an answer and a worker has it, at most the time that a parked request would wait. */
-async function nameAnswered(control: AdminContext['control'], name: string): Promise<void> {
+async function nameAnswered(control: AdminView, name: string): Promise<void> {
   const { clock } = control.deps
   const deadline = clock.monotonic() + Math.min(control.config.limits.parkTimeoutMs, workerAnswerMs)
   const isThere = (): boolean =>

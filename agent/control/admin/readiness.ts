@@ -1,7 +1,11 @@
 /** Whether this host is ready, what it waits for, and what is wrong although it serves. */
 import { formatProblem } from '../config/problem.ts'
-import type { AdminContext } from './context.ts'
+import type { PageView } from './context.ts'
+import type { AdminView } from './view.ts'
 import { isRuleFault } from '../../../contracts/rule-status.ts'
+
+/** What it goes by. */
+export type ReadinessView = PageView<'control' | 'drain' | 'drainSwitch' | 'faults' | 'watchdog'>
 
 export interface Readiness {
   readonly ready: boolean
@@ -15,7 +19,7 @@ export interface Readiness {
   readonly restartNeeded: readonly string[]
 }
 
-export function readiness({ control, drain, drainSwitch, faults, watchdog }: AdminContext): Readiness {
+export function readiness({ control, drain, drainSwitch, faults, watchdog }: ReadinessView): Readiness {
   const pending = control.host.readiness.pending()
   if (drainSwitch.isFailed) pending.push('operator: /healthcheck/fail was called')
   if (drain.extent !== 'none')
@@ -30,7 +34,7 @@ export function readiness({ control, drain, drainSwitch, faults, watchdog }: Adm
   }
 }
 
-function problemsOf(control: AdminContext['control'], faults: readonly string[]): string[] {
+function problemsOf(control: AdminView, faults: readonly string[]): string[] {
   const rejected = control.deps.rules
     .statuses()
     .filter((status) => isRuleFault(status.state))
@@ -81,7 +85,7 @@ function problemsOf(control: AdminContext['control'], faults: readonly string[])
 }
 
 /** Registries that were not heard for longer than the configuration allows. */
-export function staleRegistries(control: AdminContext['control'], now: number): Map<string, number> {
+export function staleRegistries(control: AdminView, now: number): Map<string, number> {
   const stale = new Map<string, number>()
   for (const adapter of control.deps.adapters) {
     const status = adapter.status()

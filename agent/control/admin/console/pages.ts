@@ -5,8 +5,8 @@ import type { ClusterDump } from '../../../../contracts/control-link.ts'
 import { defaultGroup, endpointId, parseServiceName, type ServiceKey } from '../../../../contracts/endpoint.ts'
 import { MeshError } from '../../../../contracts/errors.ts'
 import type { ReportedTraffic } from '../../../../contracts/host-report.ts'
-import { collect } from '../collect.ts'
-import type { AdminContext } from '../context.ts'
+import { collect, type CollectView } from '../collect.ts'
+import type { PageView } from '../context.ts'
 import { jsonReply, type AdminPage, type AdminReply } from '../http.ts'
 import { mask } from '../mask.ts'
 import { mergeClusters } from '../pages-traffic.ts'
@@ -23,7 +23,7 @@ const maxDrillBytes = 64 * 1024
 /** What the console shows of every node. */
 const consolePages = ['overview', 'graph', 'services', 'rules', 'explain', 'events', 'certificates', 'drills'] as const
 
-export function consoleDataPages(context: AdminContext): AdminPage[] {
+export function consoleDataPages(context: PageView<'version' | 'reportedTraffic'> & CollectView): AdminPage[] {
   const { control } = context
   const window = new CallWindow()
   const listed = new ListedServices(() => control.deps)
@@ -97,7 +97,7 @@ function callRows(traffic: readonly Traffic[], tier: string, keys: ReadonlyMap<s
   })
 }
 
-function keysByName({ control }: AdminContext): ReadonlyMap<string, string> {
+function keysByName({ control }: PageView<'control'>): ReadonlyMap<string, string> {
   const keys = new Map<string, string>()
   for (const { endpoints } of control.core.store.allServices()) {
     const name = parseServiceName(endpoints.service)
@@ -111,7 +111,7 @@ function keyOf(service: string): string {
   return `${service.slice(0, slash)}/${defaultGroup}@@${service.slice(slash + 1)}`
 }
 
-async function listServices({ control }: AdminContext, listed: ListedServices): Promise<object> {
+async function listServices({ control }: PageView<'control'>, listed: ListedServices): Promise<object> {
   const { names, problems } = await listed.ask()
   const rows = new Map<string, object>()
   for (const service of names) rows.set(service, { service, registry: '', instances: -1, healthy: 0, held: 0 })
@@ -125,7 +125,7 @@ async function listServices({ control }: AdminContext, listed: ListedServices): 
   return { services: services.slice(0, maxServices), left: Math.max(0, services.length - maxServices), problems }
 }
 
-async function oneService({ control }: AdminContext, text: string): Promise<AdminReply> {
+async function oneService({ control }: PageView<'control'>, text: string): Promise<AdminReply> {
   if (parseServiceName(text) === undefined)
     throw new MeshError('E_ADMIN_REQUEST', `name: found ${JSON.stringify(text.slice(0, 80))}, allowed a service key`)
   const spec = control.core.store.service(text as ServiceKey)

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import { readiness } from '../../../../../agent/control/admin/readiness.ts'
-import type { AdminContext } from '../../../../../agent/control/admin/context.ts'
+import { readiness, type ReadinessView } from '../../../../../agent/control/admin/readiness.ts'
 import type { Control } from '../../../../../agent/control/control.ts'
 import { RuleStore } from '../../../../../agent/control/core/rules/rule-store.ts'
 import { openBench } from '../support/control-bench.ts'
@@ -22,14 +21,14 @@ async function problemsWith(registry: FakeRegistry, probe: () => Promise<void>, 
   }
 }
 
-function contextOf(control: Control): AdminContext {
+function contextOf(control: Control): ReadinessView {
   return {
     control,
     drainSwitch: { isFailed: false },
     drain: { extent: 'none' },
     faults: () => [],
     watchdog: () => undefined,
-  } as unknown as AdminContext
+  } as unknown as ReadinessView
 }
 
 describe('the problems of a host that serves', () => {
