@@ -13,10 +13,10 @@ export interface FilterKind<
   F extends Filter | ConnectionFilter = Filter | ConnectionFilter,
 > {
   readonly kind: S['kind']
-  make(spec: S, place: FilterPlace): F
+  make(spec: S, place: FilterPlace<F>): F
 }
 
-export interface FilterPlace {
+export interface FilterPlace<F = Filter | ConnectionFilter> {
   /** Name of the virtual host. */
   readonly host: string
   /** Name and origin of the route. */
@@ -32,6 +32,6 @@ export interface FilterPlace {
   /** This worker's part of every local rate limit: 1 / number of workers. */
   readonly limitShare: number
   readonly counts: FilterCounts
-  /** The filter with this state id that this one replaces. */
-  former(stateId: string): unknown
+  /** The filter of the same kind with this state id that this one replaces. */
+  former(stateId: string): F | undefined
 }

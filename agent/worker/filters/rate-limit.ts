@@ -36,7 +36,7 @@ export const rateLimitKind: FilterKind<Extract<FilterSpec, { kind: 'rate-limit' 
   make(limit, { counts, former, host, limitShare, now, route }) {
     const stateId = `${host}\n${route.name}\n${limit.name}`
     const known = former(stateId)
-    if (!(known instanceof RateLimiter)) return new RateLimiter(stateId, limit, limitShare, counts)
+    if (known === undefined) return new RateLimiter(stateId, limit, limitShare, counts)
     known.update(limit, limitShare, now)
     return known
   },

@@ -7,7 +7,15 @@ import { directResponseKind } from './direct-response.ts'
 import { faultAbortKind } from './fault-abort.ts'
 import { faultDelayKind } from './fault-delay.ts'
 import { noFilterCounts } from './filter-counts.ts'
-import type { ConnectionFilter, Filter, FilterCounts, FilterTable, RouteFilter, RoutePlace } from './filter.ts'
+import type {
+  ConnectionFilter,
+  Filter,
+  FilterCounts,
+  FilterTable,
+  RouteFilter,
+  RoutePlace,
+  StatefulFilter,
+} from './filter.ts'
 import { extAuthzKind } from './ext-authz/ext-authz.ts'
 import type { AuthorizerDeps } from './ext-authz/external-authorizer.ts'
 import { jwtKind } from './jwt/jwt.ts'
@@ -51,7 +59,7 @@ export function filterTable(kinds: readonly FilterKind[], counts: FilterCounts, 
       counts: isCounted ? counts : noFilterCounts(),
       former(stateId) {
         const known = former.get(stateId)
-        return known?.kind === spec.kind ? known : undefined
+        return known?.kind === spec.kind ? (known as StatefulFilter & Filter) : undefined
       },
     })
     return (isCounted ? verdicts.counted(filter) : uncounted(filter)) as RouteFilter<F>

@@ -1,7 +1,7 @@
 import { Verdict } from './filter.ts'
 import type { RouteFilter } from './filter.ts'
 
-const verdictNames = ['continue', 'answer', 'wait']
+const verdictNames = Object.keys(Verdict)
 
 /**
  * How often the filters of each kind said what, `hostmesh_filter_total{filter,verdict}`: three numbers per kind in one
