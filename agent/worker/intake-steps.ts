@@ -9,7 +9,7 @@ import { RelayHosts } from './listen/relay-hosts.ts'
 import { RelayIntake } from './listen/relay-intake.ts'
 import { RelayProofs } from './listen/relay-proofs.ts'
 import { ServerNameIntake } from './listen/server-name-intake.ts'
-import type { ShedReplyDeps } from './listen/shed-reply.ts'
+import type { RefusalReplyDeps } from './listen/refusal-reply.ts'
 import { inboundTls, relayTls, TlsIntake } from './listen/tls-intake.ts'
 import type { MeshState } from './mesh/mesh-state.ts'
 import type { ParkedNames } from './mesh/parked-names.ts'
@@ -17,7 +17,7 @@ import type { Tallies } from './observe/tallies.ts'
 import type { Tls } from './transport/tls/open-tls.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-export interface IntakeStepsDeps extends Omit<ShedReplyDeps, 'limits' | 'tier'> {
+export interface IntakeStepsDeps extends Omit<RefusalReplyDeps, 'limits' | 'tier'> {
   readonly callers: CallerIdentity
   readonly log: WorkerOptions['log']
   readonly now: () => number

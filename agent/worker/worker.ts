@@ -34,7 +34,7 @@ import { ParkedNames } from './mesh/parked-names.ts'
 import { Troubles } from './mesh/troubles.ts'
 import { StatePorter } from './handoff/state-porter.ts'
 import { Acceptor } from './listen/acceptor.ts'
-import { Adoption } from './listen/adoption.ts'
+import { MovableConnections } from './listen/movable-connections.ts'
 import { ListenerOwner } from '../../native/listener-owner.ts'
 import { UnixSockets } from '../../native/unix-sockets.ts'
 import { CallerIdentity } from './listen/caller-identity.ts'
@@ -90,7 +90,7 @@ export class Worker {
   readonly output: Output
   readonly bulk: BulkMover
   readonly listeners: BoundListeners
-  readonly connections: Adoption
+  readonly connections: MovableConnections
   readonly acceptor: Acceptor
   readonly transports: Transports
   /** Why these. */
@@ -323,7 +323,7 @@ export class Worker {
     this.protocols = protocols
     const cohorts = http2Cohorts({ ...http2, ...caller }, state)
     const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets }
-    this.connections = new Adoption({ ...table, clock, transports: tls, closeDescriptor })
+    this.connections = new MovableConnections({ ...table, clock, transports: tls, closeDescriptor })
     this.inHand = new InHand({ live, now, pid: process.pid })
     const { authorizers } = this
     const counted = { messages, metrics, tcpMetrics, tallies, verdicts, decisions, authorizers, tls: tls.counts }

@@ -1,7 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
-import { readFile } from 'node:fs/promises'
-
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 import { noIdentity } from '../transport/transport.ts'

@@ -1,11 +1,9 @@
 /** Lists live connections for an operator, and ends those that were chosen. */
 import { maxListedConnections } from '../../../contracts/live-view.ts'
 import type { ConnectionFilter, ConnectionRow, ConnectionsAnswer } from '../../../contracts/live-view.ts'
-import type { Accepted } from './accepted.ts'
-import { ageOf, factsOf } from './connection-facts.ts'
+import { ageOf } from './connection-facts.ts'
 import type { LiveSource } from './connection-facts.ts'
-import type { ConnectionFacts, Movable } from './movable.ts'
-import type { Transport } from '../transport/transport.ts'
+import type { Movable } from './movable.ts'
 
 export class ConnectionRows {
   private readonly source: LiveSource
@@ -46,7 +44,7 @@ export class ConnectionRows {
     if (ids !== undefined && !ids.includes(id)) return undefined
     if (listener !== undefined && connection.listener !== listener) return undefined
     if (protocol !== undefined && connection.protocol !== protocol) return undefined
-    const facts = connection.describe?.() ?? httpFacts(connection)
+    const facts = connection.describe?.()
     const at = facts === undefined ? '-' : `${facts.address}:${facts.port}`
     if (peer !== undefined && peer !== at && peer !== facts?.address) return undefined
     return {
@@ -64,18 +62,4 @@ export class ConnectionRows {
       bytesDown: facts?.bytesDown,
     }
   }
-}
-
-/** Of a connection with requests, whatever its protocol; undefined = it tells nothing. */
-function httpFacts(connection: Movable & Partial<HttpConnection>): ConnectionFacts | undefined {
-  const { accepted, served, transport } = connection
-  if (accepted === undefined || transport === undefined) return undefined
-  const facts = factsOf(accepted, transport)
-  return served === undefined ? facts : { ...facts, requests: served }
-}
-
-interface HttpConnection {
-  readonly accepted: Accepted
-  readonly transport: Transport
-  readonly served: number
 }

@@ -1,18 +1,11 @@
 /** Lists the requests in flight for an operator, streams of hours among them, and ends those that were chosen. */
 import { maxListedConnections } from '../../../contracts/live-view.ts'
 import type { StreamFilter, StreamRow, StreamsAnswer } from '../../../contracts/live-view.ts'
-import { ageOf, factsOf } from './connection-facts.ts'
+import { ageOf } from './connection-facts.ts'
 import type { LiveSource } from './connection-facts.ts'
-import type { Accepted } from './accepted.ts'
 import type { LiveStream, Movable } from './movable.ts'
-import type { Transport } from '../transport/transport.ts'
 
 const endedByOperator = 'ended by an operator'
-
-interface HasStreams extends Movable {
-  readonly accepted: Accepted
-  readonly transport: Transport
-}
 
 export class LiveStreams {
   private readonly source: LiveSource
@@ -51,11 +44,11 @@ export class LiveStreams {
   private chosen(filter: StreamFilter): [StreamRow, LiveStream][] {
     const found: [StreamRow, LiveStream][] = []
     for (const connection of this.source.live.all()) {
-      if (connection.inFlight === undefined) continue
-      const { accepted, transport } = connection as HasStreams
-      const { address, port, sourceApp } = factsOf(accepted, transport)
+      const facts = connection.describe?.()
+      if (connection.inFlight === undefined || facts === undefined) continue
+      const peer = `${facts.address}:${facts.port}`
       for (const stream of connection.inFlight()) {
-        const row = this.rowOf(connection, stream, `${address}:${port}`, sourceApp)
+        const row = this.rowOf(connection, stream, peer, facts.sourceApp)
         if (row !== null && matches(row, filter)) found.push([row, stream])
       }
     }

@@ -26,8 +26,8 @@ export class RelayAdmission {
   }
 
   /** A connection that was admitted before, in another process: past the bounds. To be paired with `leave`. */
-  takeOver(address: string): void {
-    this.byHost.set(address, (this.byHost.get(address) ?? 0) + 1)
+  takeOver(host: string): void {
+    this.byHost.set(host, (this.byHost.get(host) ?? 0) + 1)
     this.total++
   }
 

@@ -8,13 +8,13 @@ import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { relayedContext } from './listener-context.ts'
 import type { RelayAdmission } from './relay-admission.ts'
 import { placeOf } from './relay-hosts.ts'
-import { notReadyAnswer, overloadAnswer, ShedReply, unknownAnswer } from './shed-reply.ts'
-import type { ShedReplyDeps } from './shed-reply.ts'
+import { notReadyAnswer, overloadAnswer, RefusalReply, unknownAnswer } from './refusal-reply.ts'
+import type { RefusalReplyDeps } from './refusal-reply.ts'
 
 /** Says the byte that a relay of TCP waits for. */
 const goesOn = Buffer.of(acknowledgement)
 
-export interface RelayIntakeDeps extends ShedReplyDeps {
+export interface RelayIntakeDeps extends RefusalReplyDeps {
   readonly relays: RelayAdmission
   readonly parked: ParkedNames
   readonly tallies: Tallies
@@ -79,7 +79,7 @@ export class RelayIntake implements IntakeStep {
       arriving.end()
       return
     }
-    void new ShedReply(this.deps, arriving.transport, answer)
+    void new RefusalReply(this.deps, arriving.transport, answer)
     arriving.onEnd()
   }
 

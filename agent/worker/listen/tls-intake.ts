@@ -7,10 +7,10 @@ import type { Handshakes } from '../transport/tls/handshakes.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { FirstBytes } from './first-bytes.ts'
-import { ShedReply } from './shed-reply.ts'
-import type { ShedReplyDeps } from './shed-reply.ts'
+import { RefusalReply } from './refusal-reply.ts'
+import type { RefusalReplyDeps } from './refusal-reply.ts'
 
-export interface TlsIntakeDeps extends ShedReplyDeps {
+export interface TlsIntakeDeps extends RefusalReplyDeps {
   readonly handshakes: Handshakes
   readonly counts: TlsCounts
 }
@@ -199,7 +199,7 @@ class FirstRecord extends FirstBytes {
     }
     this.refused('no_tls')
     if (!demand.isHttp || !looksLikeHttp(received)) transport.reset()
-    else void new ShedReply(deps, transport, plainAnswer)
+    else void new RefusalReply(deps, transport, plainAnswer)
     arriving.onEnd()
   }
 

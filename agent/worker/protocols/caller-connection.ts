@@ -1,7 +1,8 @@
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { CallerAccount } from '../callers/caller-account.ts'
 import type { Accepted } from '../listen/accepted.ts'
-import type { Movable } from '../listen/movable.ts'
+import { factsOf } from '../listen/connection-facts.ts'
+import type { ConnectionFacts, Movable } from '../listen/movable.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Caller } from './caller.ts'
 
@@ -15,6 +16,8 @@ export interface CallerConnectionDeps {
 export abstract class CallerConnection<Deps extends CallerConnectionDeps> implements Caller {
   readonly id: number
   readonly accepted: Accepted
+  /** Requests that are over. */
+  served = 0
   abstract readonly transport: Transport
   private known: CallerAccount | null = null
   protected onReady: ((connection: Movable) => void) | null = null
@@ -42,6 +45,11 @@ export abstract class CallerConnection<Deps extends CallerConnectionDeps> implem
   get account(): CallerAccount {
     this.known ??= this.deps.accountOf(this.accepted, this.transport)
     return this.known
+  }
+
+  /** For an operator's list. */
+  describe(): ConnectionFacts {
+    return { ...factsOf(this.accepted, this.transport), requests: this.served }
   }
 
   /** It may leave the process now. */

@@ -27,8 +27,6 @@ export class Http1Connection
   /** Of the request in hand, or of the one whose head has begun. */
   stream: Http1DownstreamStream | null = null
   isDraining = false
-  /** Requests answered. */
-  served = 0
   /** `served` at the last `takeActivity`. */
   private servedBefore = 0
   private readonly timer: Timer

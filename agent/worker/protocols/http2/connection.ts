@@ -1,6 +1,5 @@
 import type { Accepted } from '../../listen/accepted.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
-import { factsOf } from '../../listen/connection-facts.ts'
 import type { ConnectionFacts, DescriptorCopies, Detached, LiveStream, Movable } from '../../listen/movable.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner } from '../../transport/timer-wheel.ts'
@@ -35,8 +34,6 @@ export class Http2Connection
 {
   readonly protocol = 'http2'
   readonly session: Http2Session
-  /** Requests that are over. */
-  served = 0
   private readonly streams: Spares<Http2DownstreamStream>
   private readonly timer: Timer
   private drainState: Drain = Drain.no
@@ -149,9 +146,8 @@ export class Http2Connection
     return !this.isOver && this.drainState === Drain.no && this.session.isBetween
   }
 
-  describe(): ConnectionFacts {
-    const { accepted, served, session, transport } = this
-    return { ...factsOf(accepted, transport), requests: served, streams: session.openStreams }
+  override describe(): ConnectionFacts {
+    return { ...super.describe(), streams: this.session.openStreams }
   }
 
   inFlight(): LiveStream[] {

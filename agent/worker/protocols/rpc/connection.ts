@@ -3,7 +3,6 @@ import { faultText, FrameFault, FrameKind, RpcFrame } from '../../../../rpc/fram
 import { FrameSplitter, overBudget } from '../../../../rpc/frame-splitter.ts'
 import type { FrameReceiver } from '../../../../rpc/frame-splitter.ts'
 import type { Accepted } from '../../listen/accepted.ts'
-import { factsOf } from '../../listen/connection-facts.ts'
 import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
 import type { ConnectionFacts, DescriptorCopies, Detached, LiveStream, Movable } from '../../listen/movable.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
@@ -28,8 +27,6 @@ export class RpcConnection
   readonly transport: Transport
   readonly writer: RpcWriter
   readonly service: string
-  /** Requests that are over. */
-  served = 0
   private readonly codec: RpcCodec
   private readonly streams: Spares<RpcDownstreamStream>
   private readonly splitter: FrameSplitter
@@ -311,9 +308,8 @@ export class RpcConnection
     this.end()
   }
 
-  describe(): ConnectionFacts {
-    const { accepted, pending, served, transport } = this
-    return { ...factsOf(accepted, transport), requests: served, streams: pending.length }
+  override describe(): ConnectionFacts {
+    return { ...super.describe(), streams: this.pending.length }
   }
 
   inFlight(): LiveStream[] {

@@ -28,7 +28,7 @@ import { placeOf } from './relay-hosts.ts'
 import type { RelayAdmission } from './relay-admission.ts'
 import type { ProtocolTable } from './protocol-table.ts'
 
-export interface AdoptionDeps {
+export interface MovableConnectionsDeps {
   readonly cohorts: Cohorts
   readonly clock: Clock
   readonly live: LiveTable
@@ -47,11 +47,11 @@ export interface AdoptionDeps {
  * The live connections of a worker towards `handoff/`: the table of the data path, the idle connections of the pools,
  * and how to go on with moved ones.
  */
-export class Adoption implements LiveConnections {
-  private readonly deps: AdoptionDeps
+export class MovableConnections implements LiveConnections {
+  private readonly deps: MovableConnectionsDeps
   private readonly denied = new DeniedHosts()
 
-  constructor(deps: AdoptionDeps) {
+  constructor(deps: MovableConnectionsDeps) {
     this.deps = deps
   }
 

@@ -9,7 +9,7 @@ import type { Transport, TransportOwner } from '../transport/transport.ts'
 import { LocalReplies } from '../../../http1/local-reply.ts'
 import type { LocalAnswer } from '../../../http1/local-reply.ts'
 
-export interface ShedReplyDeps {
+export interface RefusalReplyDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly output: Output
@@ -42,13 +42,13 @@ function unavailable(code: ErrorCode, text: string): LocalAnswer {
  * Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that
  * no reset destroys the answer.
  */
-export class ShedReply implements TransportOwner, TimerOwner {
-  private readonly deps: ShedReplyDeps
+export class RefusalReply implements TransportOwner, TimerOwner {
+  private readonly deps: RefusalReplyDeps
   private readonly transport: Transport
   private readonly timer: Timer
   private discarded = 0
 
-  constructor(deps: ShedReplyDeps, transport: Transport, answer: LocalAnswer) {
+  constructor(deps: RefusalReplyDeps, transport: Transport, answer: LocalAnswer) {
     this.deps = deps
     this.transport = transport
     this.timer = new Timer(this, 0)
