@@ -18,6 +18,12 @@ export const handoffVersion = 1
 /** State of connections with pending bytes is the largest thing here: 200 connections with 48 KiB each as base64. */
 export const maxHandoffFrameBytes = 16 * 1024 * 1024
 
+/**
+ * Longest queue of connections that wait to be accepted; the kernel cuts it to net.core.somaxconn. Every `listen` on a
+ * socket sets it anew, also that of a process that was given the socket: all say the same.
+ */
+export const acceptBacklog = 4096
+
 /** Linux takes 253 descriptors per message (SCM_MAX_FD). */
 export const maxDescriptorsPerBatch = 200
 

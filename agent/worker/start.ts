@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { describeError, MeshError } from '../../contracts/errors.ts'
+import { acceptBacklog } from '../../contracts/handoff.ts'
 import type { Signal } from '../../contracts/telemetry.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
@@ -140,7 +141,7 @@ const coverKey = (name: string, shard: number): string => `${name}#${shard}`
 
 async function cover(held: HeldListener): Promise<void> {
   try {
-    const socket = await worker.transports.listenOn(held.descriptor, (transport) =>
+    const socket = await worker.transports.listenOn(held.descriptor, acceptBacklog, (transport) =>
       worker.listeners.arrive(held.name, transport),
     )
     covered.set(coverKey(held.name, held.shard), socket)

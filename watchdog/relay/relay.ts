@@ -5,6 +5,7 @@
 import net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { isListeningAt } from '../../contracts/listening-at.ts'
+import { acceptBacklog } from '../../contracts/handoff.ts'
 import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
 import { defaultLimits } from '../../contracts/snapshot.ts'
@@ -247,7 +248,7 @@ export class Relay {
       this.servers.delete(key)
       this.deps.log('error', `${held.shard.name}: cannot relay: ${error.message}`)
     })
-    server.listen({ fd: copy })
+    server.listen({ fd: copy }, acceptBacklog)
     this.servers.set(key, server)
   }
 

@@ -2,6 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs'
 
 import type { ListenerDump, ListenerProblem } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { acceptBacklog } from '../../../contracts/handoff.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import { setAccess } from '../../../native/unix-sockets.ts'
 import type { UnixSockets } from '../../../native/unix-sockets.ts'
@@ -13,8 +14,6 @@ import type { ListenerContext } from './listener-context.ts'
 import { PortOwnerTable, portOwners } from './port-owner.ts'
 import type { PortOwner } from './port-owner.ts'
 
-/** Longest accept queue; the kernel cuts it to net.core.somaxconn. */
-const backlog = 4096
 /** A listener whose address was taken is tried again this often. */
 const retryMs = 5000
 
@@ -268,7 +267,7 @@ export class BoundListeners {
       let socket: TransportListener
       if (isFit) {
         this.inherited.delete(name)
-        socket = await this.deps.transports.listenOn(inherited.descriptor, onAccept)
+        socket = await this.deps.transports.listenOn(inherited.descriptor, acceptBacklog, onAccept)
       } else {
         socket = await this.bindNew(spec, onAccept)
       }
@@ -295,8 +294,8 @@ export class BoundListeners {
     const { isShared, transports } = this.deps
     const { address, port } = spec
     if (isSocketPath(address)) {
-      const descriptor = this.socketsAt(address).listener(address, spec.access ?? { mode: 0o600 }, backlog)
-      return transports.listenOn(descriptor, onAccept)
+      const descriptor = this.socketsAt(address).listener(address, spec.access ?? { mode: 0o600 }, acceptBacklog)
+      return transports.listenOn(descriptor, acceptBacklog, onAccept)
     }
     if (isShared && port !== 0) {
       try {
@@ -310,7 +309,7 @@ export class BoundListeners {
         if (owners.length === 0 || !owners.every((owner) => this.deps.isOurs(owner))) throw error
       }
     }
-    return transports.listen({ address, port, backlog, reusePort: isShared }, onAccept)
+    return transports.listen({ address, port, backlog: acceptBacklog, reusePort: isShared }, onAccept)
   }
 
   private socketsAt(path: string): UnixSockets {

@@ -157,7 +157,9 @@ class PublicListener implements TransportListener {
 async function listening(server: Server, options: ServerListenOptions, onAccept: (transport: Transport) => void) {
   server.on('connection', (socket: Socket) => onAccept(new PublicTransport(socket)))
   const failed = new Promise<never>((_resolve, reject) => server.once('error', reject))
-  server.listen(options)
+  // beside a descriptor Node reads no other option
+  if (options.fd === undefined) server.listen(options)
+  else server.listen({ fd: options.fd }, options.backlog)
   await Promise.race([once(server, 'listening'), failed])
   server.on('error', () => {})
   return new PublicListener(server)
@@ -180,8 +182,8 @@ export function publicTransports(): Transports {
       const { address, port, backlog, reusePort } = options
       return listening(createServer(serverOptions), { host: address, port, backlog, reusePort }, onAccept)
     },
-    listenOn(descriptor, onAccept) {
-      return listening(createServer(serverOptions), { fd: descriptor }, onAccept)
+    listenOn(descriptor, backlog, onAccept) {
+      return listening(createServer(serverOptions), { fd: descriptor, backlog }, onAccept)
     },
     dial(address, port, callback: DialCallback) {
       const socket = new Socket({ allowHalfOpen: true })

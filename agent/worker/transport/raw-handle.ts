@@ -404,14 +404,14 @@ export function rawTransports(output: Output): Transports {
       }
       return finishListening(handle, options.backlog, what, onAccept)
     },
-    async listenOn(descriptor, onAccept) {
+    async listenOn(descriptor, backlog, onAccept) {
       const handle = new TCP(constants.SERVER)
       const failed = handle.open(descriptor)
       if (failed !== 0) {
         handle.close()
         throw systemError(bindings, failed, `open descriptor ${descriptor}`)
       }
-      return finishListening(handle, 511, `descriptor ${descriptor}`, onAccept)
+      return finishListening(handle, backlog, `descriptor ${descriptor}`, onAccept)
     },
     dial(address: string, port: number, callback: DialCallback): Dial {
       const handle = new TCP(constants.SOCKET)

@@ -174,10 +174,10 @@ export interface Transports {
   /** Rejects with an Error with `code` (`EADDRINUSE`, `EACCES`, …). The transport given to `onAccept` is paused. */
   listen(options: ListenOptions, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /**
-   * Accepts on a listening socket that another process made. From here on the descriptor belongs to the listener, also
-   * on failure.
+   * Accepts on a socket that another process made, with this backlog from now on, whatever it had. From here on the
+   * descriptor belongs to the listener, also on failure.
    */
-  listenOn(descriptor: number, onAccept: (transport: Transport) => void): Promise<TransportListener>
+  listenOn(descriptor: number, backlog: number, onAccept: (transport: Transport) => void): Promise<TransportListener>
   /**
    * `address` is an IP literal. The callback comes in a later turn; the transport is paused, with TCP_NODELAY set. No
    * time-out of its own.

@@ -7,7 +7,7 @@
  */
 import net from 'node:net'
 import { parseArgs } from 'node:util'
-import { probeRequest } from '../../../contracts/handoff.ts'
+import { acceptBacklog, probeRequest } from '../../../contracts/handoff.ts'
 import type { ShardName } from '../../../contracts/handoff.ts'
 import { connectWatchdog } from '../../../agent/worker/handoff/watchdog-link.ts'
 import type { DescriptorCopies, Detached, LiveConnections, Movable } from '../../../agent/worker/listen/movable.ts'
@@ -152,7 +152,7 @@ const imported: Record<string, unknown> = {}
 function listenOn(shard: ShardName, descriptor: number): void {
   const server = net.createServer((socket) => void take(socket, shard.name === 'http' ? 'http1' : 'tcp'))
   server.on('error', () => {})
-  server.listen({ fd: descriptor })
+  server.listen({ fd: descriptor }, acceptBacklog)
   servers.set(keyOf(shard), server)
 }
 

@@ -43,8 +43,8 @@ export function epollTransports(output: Output, calls: FastCalls): Transports {
       sockets.listen(socket, backlog, `${address}:${port}`)
       return listener(socket, onAccept)
     },
-    async listenOn(descriptor, onAccept) {
-      sockets.listen(descriptor, 511, `descriptor ${descriptor}`)
+    async listenOn(descriptor, backlog, onAccept) {
+      sockets.listen(descriptor, backlog, `descriptor ${descriptor}`)
       return listener(descriptor, onAccept)
     },
     dial(address, port, callback) {

@@ -25,7 +25,7 @@ class HeldDials {
     return {
       ...inner,
       listen: (options, onAccept) => inner.listen(options, onAccept),
-      listenOn: (descriptor, onAccept) => inner.listenOn(descriptor, onAccept),
+      listenOn: (descriptor, backlog, onAccept) => inner.listenOn(descriptor, backlog, onAccept),
       open: (descriptor, state) => inner.open(descriptor, state),
       dial: (address, port, callback) => {
         this.count++

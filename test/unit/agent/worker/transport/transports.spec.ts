@@ -7,7 +7,10 @@ import { rawTransports } from '../../../../../agent/worker/transport/raw-handle.
 import { proveTransports } from '../../../../../agent/worker/transport/raw-self-test.ts'
 import { Fate } from '../../../../../agent/worker/transport/transport.ts'
 import type { Transport, TransportKind, Transports } from '../../../../../agent/worker/transport/transport.ts'
+import { loadNative } from '../../../../../native/descriptors.ts'
 import { openFastCalls } from '../../../../../native/fast-calls.ts'
+import { TcpSockets } from '../../../../../native/tcp-sockets.ts'
+import { allowedBacklog, backlogOf } from '../../../../support/continuity/backlog.ts'
 import { eventually, holds } from '../../../../support/worker/eventually.ts'
 
 interface Side {
@@ -257,6 +260,22 @@ for (const kind of ['epoll', 'raw', 'public'] as const) {
         transports.dial('127.0.0.1', 1, (_transport, error) => resolve(error))
       })
       expect(reason).to.equal('ECONNREFUSED')
+    })
+
+    it('accept on a socket of another process with the queue that they are told, whatever it had', async () => {
+      const sockets = new TcpSockets()
+      const { native, problem } = loadNative()
+      if (native === undefined) throw new Error(problem)
+      const descriptor = sockets.bound('127.0.0.1', 0, false)
+      sockets.listen(descriptor, 4, 'test')
+      const copy = native.duplicate(descriptor)
+      const adopted = await transports.listenOn(descriptor, 1000, (one) => one.close())
+      try {
+        expect(backlogOf(copy)).to.equal(allowedBacklog(1000))
+      } finally {
+        adopted.close()
+        native.close(copy)
+      }
     })
 
     it('reject a taken address with its code', async () => {
