@@ -20,7 +20,6 @@ export class ClusterVisit implements ShareHolder {
   /** A place in the retry budget, from the decision to retry until the attempt takes it over. */
   private holdsRetry = false
   private readonly context: PickContext
-
   private readonly user: { readonly callerKey: string }
 
   constructor(random: () => number, user: { readonly callerKey: string }) {

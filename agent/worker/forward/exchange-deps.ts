@@ -1,4 +1,5 @@
 import type { Upstream } from '../connect/upstream.ts'
+import type { ParkedNames } from '../mesh/parked-names.ts'
 import type { MessageMetrics } from '../observe/message-metrics.ts'
 import type { CallerTurnDeps } from './caller-turn.ts'
 import type { RequestMetrics } from '../observe/request-metrics.ts'
@@ -16,7 +17,7 @@ import type { TunnelDeps } from './tunnel.ts'
 /** What an exchange needs of its worker. */
 export interface ExchangeDeps extends TriesDeps, TunnelDeps, OutgoingRequestDeps, CallerTurnDeps {
   readonly mesh: MeshView
-  readonly parked: Parking
+  readonly parked: Pick<ParkedNames, 'park' | 'forget'>
   readonly metrics: Pick<RequestMetrics, 'count'>
   readonly messages: Pick<MessageMetrics, 'count'>
   readonly tallies: Tallies
@@ -30,17 +31,4 @@ export interface ExchangeDeps extends TriesDeps, TunnelDeps, OutgoingRequestDeps
 /** Looks on: changes nothing of the request and never throws. */
 export interface RoutingLook {
   look(routing: Routing, found: Upstream | Stop, context: ExchangeContext): void
-}
-
-/** Requests that wait for control to say what a name means. */
-export interface Parking {
-  /** False at the bound: nothing will be called. */
-  park(name: string, parked: Parked, caller: string, isRelayed: boolean): boolean
-  forget(parked: Parked): void
-}
-
-export interface Parked {
-  isParked: boolean
-  /** Control has answered this or another name, or the time is over. */
-  unpark(isTimeout: boolean): void
 }

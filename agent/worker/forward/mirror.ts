@@ -26,16 +26,19 @@ export interface MirrorDeps {
   readonly requestChanges: RequestChanges
 }
 
+/** Why a copy that was begun is given up. */
+export const givenUpReasons = ['no-connection', 'too-slow', 'incomplete'] as const
+type GivenUp = (typeof givenUpReasons)[number]
+
 /** The counts of a worker's copies. */
 export interface MirrorBooks {
   inFlight: number
   sent: number
   failed: number
   keptBytes: number
-  skip(reason: 'no-connection' | 'too-slow' | 'incomplete'): void
+  skip(reason: GivenUp): void
 }
 
-/** One copy of a request. */
 /** A request of which copies go elsewhere. */
 export interface CopiedRequest {
   readonly request: RequestMessage
@@ -44,6 +47,7 @@ export interface CopiedRequest {
   readonly edits: HeaderEdits | null
 }
 
+/** One copy of a request. */
 export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   readonly callerKey = 'mirror'
   readonly contentTarget = null
@@ -214,7 +218,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.end(outcome)
   }
 
-  private giveUp(reason: 'no-connection' | 'too-slow' | 'incomplete'): void {
+  private giveUp(reason: GivenUp): void {
     this.books.skip(reason)
     this.end(Outcome.cancelled)
   }

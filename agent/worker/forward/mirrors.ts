@@ -11,7 +11,7 @@ import type { Upstream } from '../connect/upstream.ts'
 import { clusterKeyFor } from '../route/destination.ts'
 import { chooseMirrors } from '../route/mirror.ts'
 import type { Destination, Route } from '../route/types.ts'
-import { Mirror } from './mirror.ts'
+import { givenUpReasons, Mirror } from './mirror.ts'
 import type { CopiedRequest, MirrorDeps } from './mirror.ts'
 import type { RequestBody } from './request-body.ts'
 import type { Fields } from './streams.ts'
@@ -19,16 +19,8 @@ import type { Fields } from './streams.ts'
 export const maxMirrors = 256
 
 /** Why a copy was not sent, or not to its end. */
-const skipReasons = [
-  'in-flight',
-  'unknown-destination',
-  'limits',
-  'no-endpoint',
-  'no-connection',
-  'too-slow',
-  'incomplete',
-] as const
-export type SkipReason = (typeof skipReasons)[number]
+const skipReasons = ['in-flight', 'unknown-destination', 'limits', 'no-endpoint', ...givenUpReasons] as const
+type SkipReason = (typeof skipReasons)[number]
 
 export interface MirrorsDeps extends MirrorDeps {
   readonly mesh: { upstream(clusterKey: string): Upstream | undefined }
