@@ -373,6 +373,21 @@ export interface RelayState {
   readonly active: number
   /** Per listener: where its next connection would go if the generation died now. */
   readonly listeners: Readonly<Record<string, 'center' | 'direct' | 'none'>>
+  /**
+   * Nacos clients while no control answers them; absent = this host has no face, or no center that could stand for it.
+   */
+  readonly nacosFace?: FaceRelayState | undefined
+}
+
+export interface FaceRelayState {
+  readonly isRelaying: boolean
+  /** Connections of clients that a center has now. */
+  readonly active: number
+  /** Since the start of the watchdog. */
+  readonly carried: number
+  readonly refused: number
+  /** Why the last connection could not be carried; absent = it could. */
+  readonly problem: string | undefined
 }
 
 export interface WatchdogState {

@@ -9,6 +9,7 @@
  * center refuses what is longer.
  */
 import type { DryRunOrder, DryRunReport } from './dry-run.ts'
+import type { ReportedFace } from './reported-face.ts'
 
 export const hostsPath = '/apis/hostmesh.io/v1/hosts'
 export const hostReportFormat = 1
@@ -56,6 +57,8 @@ export interface HostReport {
   readonly lastRestart?: ReportedRestart
   /** What it found in the dry run that a center ordered last; absent = there was none. */
   readonly dryRun?: DryRunReport
+  /** Absent = it has no Nacos face, or too much is granted to tell. */
+  readonly nacosFace?: ReportedFace
   /** Upper bounds of the buckets of `traffic`, ms, without +Inf. */
   readonly bucketsMs: readonly number[]
   /** The busiest, as counters since the host began to count. */

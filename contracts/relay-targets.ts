@@ -4,6 +4,7 @@
  * `body`.
  */
 import type { ServiceKey } from './endpoint.ts'
+import type { FaceRelay } from './host-face.ts'
 import type { AppProtocol } from './protocols.ts'
 import type { HalfClosed, LimitsSpec } from './snapshot.ts'
 
@@ -39,6 +40,8 @@ export interface RelayTargets {
   readonly centerSecretFile?: string | undefined
   /** Centers are called in mutual TLS, with `relay-identity.json`, and never without; absent: in plain. */
   readonly centerMtls?: boolean | undefined
+  /** Absent = this host has no Nacos face, or no center that could stand for it. */
+  readonly nacosFace?: FaceRelay | undefined
 }
 
 export interface RelayListener {

@@ -16,6 +16,7 @@ import { CaPart } from './ca/ca-part.ts'
 import { centerKind } from './config/center-kind.ts'
 import { ConsoleApi } from './console/console-api.ts'
 import { DryRunsPart } from './dry-runs/dry-runs-part.ts'
+import { HostFacesPart } from './host-faces/host-faces-part.ts'
 import { HostsPart } from './hosts/hosts-part.ts'
 import { RelayMarks } from './hosts/relay-marks.ts'
 import { UnhealthyInstances } from './hosts/unhealthy-instances.ts'
@@ -60,9 +61,11 @@ await runControl({
     })
     const dryRuns: DryRunsPart = new DryRunsPart({ ...deps, writes, hosts: () => hosts.hosts() })
     rules.listen(rollouts.table)
+    const faces = new HostFacesPart({ ...deps, known: (host) => hosts.known(host) })
+    rules.upgrade(faces)
     const pages = new ConsoleApi((request) => deps.askAdmin(request))
     for (const section of [hosts.api, rollouts.api, dryRuns.api, pages]) rules.serve(section)
     const discovery = xds === undefined ? [] : [xds]
-    return [new LocalNacos(control, deps, callers), hosts, rules, rollouts, dryRuns, ...discovery, ...authority]
+    return [new LocalNacos(control, deps, callers), hosts, faces, rules, rollouts, dryRuns, ...discovery, ...authority]
   },
 })

@@ -24,6 +24,7 @@ import { DescriptorReserve } from './hold/reserve.ts'
 import { jsonLog } from './log.ts'
 import { readOptions } from './options.ts'
 import type { WatchdogOptions } from './options.ts'
+import { FaceRelay } from './relay/face-relay.ts'
 import { Relay } from './relay/relay.ts'
 import { TargetsFile } from './relay/targets-file.ts'
 import { openFilesLimit } from './supervise/process-facts.ts'
@@ -118,12 +119,20 @@ async function run(options: WatchdogOptions): Promise<void> {
     log,
     onCenterChange: () => supervisor.publish(),
   })
+  const faceRelay = new FaceRelay({
+    targets: () => file.targets,
+    hasControl: () => supervisor.hasControl,
+    maxBufferBytes: options.bounds.maxRelayBufferBytes,
+    now,
+    log,
+  })
   const supervisor: Supervisor = new Supervisor({
     options,
     native,
     transfer: { port, held, reserve },
     handover: problem === undefined ? 'on' : `off: ${problem}`,
     relay,
+    faceRelay,
     reports: new Reports(join(options.stateDir, stateFiles.reports), log),
     log,
     now,
@@ -175,6 +184,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   log('info', 'watchdog runs', { runDir: options.runDir, release: options.release.name, held: held.size })
   file.refresh()
   relay.open()
+  faceRelay.open()
   await supervisor.start()
 }
 

@@ -23,6 +23,7 @@ import { Core } from './core/core.ts'
 import type { EntrySetBuilder, Rules } from './core/rules/types.ts'
 import { Timeline } from './events/timeline.ts'
 import { lastRun, type LastRun } from './core/snapshot/last-run.ts'
+import { faceRelay } from './host/nacos-face/face-relay.ts'
 import { centerOrder, relayTargets, type SetTargets } from './core/snapshot/relay-targets.ts'
 import { StateDirectory } from './core/state/state-directory.ts'
 import type { Application, CheckSpec } from './host/applications/application.ts'
@@ -305,7 +306,13 @@ export class Control {
         center.mtls,
         knownTargets,
       )
-      return { ...targets, limits, centerSecretFile: center.secretFile, centerMtls: center.mtls }
+      return {
+        ...targets,
+        limits,
+        centerSecretFile: center.secretFile,
+        centerMtls: center.mtls,
+        nacosFace: faceRelay(this.configNow),
+      }
     })
     this.state.keep(stateFiles.relayIdentity, relayIdentityFormat, 0, () => {
       const { center, relay } = this.configNow

@@ -30,7 +30,7 @@ export interface PartDeps<Config extends AgentConfig = AgentConfig> extends Adap
   readonly callers: LocalCallers
   readonly metrics: ControlMetrics
   /** How this host is now, for centers. */
-  report(more?: Pick<HostReport, 'dryRun'>): Promise<HostReport>
+  report(more?: Pick<HostReport, 'dryRun' | 'nacosFace'>): Promise<HostReport>
   /** What the admin interface answers; whether the asker is an owner is for the caller to say. */
   askAdmin(request: AdminRequest): Promise<AdminReply>
 }

@@ -5,10 +5,13 @@
  * Exit codes: 0 told to stop, 1 could not start or a bug, 3 the configuration has problems (all of them are on standard
  * error).
  */
+import type { HostReport } from '../../contracts/host-report.ts'
 import { agentKind } from './config/agent-kind.ts'
+import type { Control } from './control.ts'
 import { HostDryRun } from './dry-run/host-dry-run.ts'
 import { OrderedDryRun } from './dry-run/ordered-dry-run.ts'
 import { LocalNacos } from './host/nacos-face/local-nacos.ts'
+import { reportedFace } from './host/nacos-face/reported-face.ts'
 import { LocalSofa } from './host/sofa-face/local-sofa.ts'
 import { centerClients } from './kinds/center-clients.ts'
 import { CenterReports } from './reports/center-reports.ts'
@@ -29,9 +32,14 @@ await runControl({
         ...deps,
         section: () => deps.control.config.center.reports,
         clients: (section) => centerClients(section, deps),
-        report: () => deps.report(ordered.report()),
+        report: () => deps.report({ ...ordered.report(), ...faceOf(deps.control) }),
         onAnswer: (answer) => ordered.hear(answer),
       }),
     ]
   },
 })
+
+function faceOf(control: Control): Pick<HostReport, 'nacosFace'> {
+  const nacosFace = reportedFace(control)
+  return nacosFace === undefined ? {} : { nacosFace }
+}

@@ -75,6 +75,11 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_hosts_unhealthy_instances: 'instances of dead hosts that subscribers are told are unhealthy',
   hostmesh_hosts_spared_instances:
     'instances that do not answer and stay healthy for subscribers, because too few of their service would be left',
+  hostmesh_host_faces: 'hosts without a living control for whose Nacos clients this center stands in',
+  hostmesh_host_faces_connections: 'connections of Nacos clients of such hosts',
+  hostmesh_host_faces_instances: 'instances that this center announces for them',
+  hostmesh_host_faces_connections_taken_total: 'connections of Nacos clients of such hosts that were taken',
+  hostmesh_host_faces_refused_total: 'those that were refused: not their host, or at a bound',
   hostmesh_dry_runs_total: 'dry runs of rules that ended, by result',
   hostmesh_dry_run_active: '1 while a rule is evaluated beside those in force',
   hostmesh_rollouts_running: 'roll-outs of rules that go on',

@@ -119,6 +119,10 @@ export class HostsPart implements LeadingPart {
     return this.table.all()
   }
 
+  known(host: string): KnownHost | undefined {
+    return this.table.get(host)
+  }
+
   private take(report: HostReport, from: string): void {
     const before = this.table.get(report.host)
     const isNew = this.table.take(report)

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import * as z from 'zod'
 import { dryRunBounds, dryRunKinds } from '../../contracts/dry-run.ts'
 import { hostReportFormat, maxReportText, reportBounds, type HostReport } from '../../contracts/host-report.ts'
+import { reportedFaceBounds } from '../../contracts/reported-face.ts'
 import { cleanText } from '../../agent/control/events/clean-text.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
 
@@ -16,6 +17,27 @@ const text = printable(maxReportText)
 const count = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const whole = count.int()
 const port = z.number().int().min(0).max(65_535)
+
+const user = z.number().int().min(0).max(0xffff_ffff)
+const service = printable(2000)
+const nacosFace = z.strictObject({
+  addresses: z.array(z.string().refine((address) => isIP(address) > 0)).max(reportedFaceBounds.addresses),
+  hostNames: z.array(printable(253)).max(reportedFaceBounds.hostNames),
+  trusted: z.array(user).max(reportedFaceBounds.trusted),
+  grants: z
+    .array(
+      z.strictObject({
+        user,
+        services: z.array(service).max(256),
+        maxWeight: z.number().min(0).max(10_000),
+        ports: z.array(z.strictObject({ first: port, last: port })).max(64),
+      }),
+    )
+    .max(reportedFaceBounds.grants),
+  held: z
+    .array(z.strictObject({ service, user: z.number().int().min(-1).max(0xffff_ffff), address: text, port }))
+    .max(reportedFaceBounds.held),
+})
 
 /** Rows of traffic are many: looked at by hand, which costs a tenth. */
 const traffic = z.custom<HostReport['traffic']>(
@@ -44,7 +66,7 @@ const shape = z.strictObject({
   applications: z
     .array(
       z.strictObject({
-        service: printable(2000),
+        service,
         address: text,
         port,
         inboundPort: port,
@@ -102,6 +124,7 @@ const shape = z.strictObject({
       }),
     })
     .optional(),
+  nacosFace: nacosFace.optional(),
   bucketsMs: z.array(count).max(reportBounds.buckets - 1),
   traffic,
 })

@@ -1,6 +1,6 @@
 /** `hosts` in `center.yaml`: what a center makes of the reports of hosts. */
 import * as z from 'zod'
-import { duration, integer } from '../../agent/control/config/scalars.ts'
+import { duration, flag, integer } from '../../agent/control/config/scalars.ts'
 
 export const hostsSection = z
   .strictObject({
@@ -10,6 +10,11 @@ export const hostsSection = z
     probeTimeout: duration('100ms', '10s').prefault('1s').describe('Longest wait for an instance of a silent host.'),
     forgetAfter: duration('1m', '8760h').prefault('24h').describe('A host that is silent for so long is forgotten.'),
     maxHosts: integer(1, 100_000).prefault(10_000).describe('Hosts that are kept; a further one is refused.'),
+    nacosFace: flag()
+      .prefault(false)
+      .describe(
+        'Nacos clients of a host whose agent is dead are answered here, and what they register is announced by this center.',
+      ),
   })
   .prefault({})
   .describe('Hosts that report to this center (`docs/hosts.md`).')

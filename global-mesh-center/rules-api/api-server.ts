@@ -13,6 +13,7 @@ import { ConnectionBudget } from '../../guard/connection-budget.ts'
 import { isOwnPage, webPageRefusal } from '../../guard/web-page.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
 import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
+import { answerUpgrade, type ApiUpgrades } from './api-upgrades.ts'
 import type { Tokens } from './tokens.ts'
 import type { ApiAnswers, ApiAnswersDeps } from '../../agent/control/rules-api/api-answers.ts'
 
@@ -46,6 +47,7 @@ export class ApiServer {
   private readonly deps: ApiServerDeps
   private readonly consoleFiles = new ConsoleFiles()
   private server: Server | undefined
+  private upgrades: ApiUpgrades | undefined
   private deniedLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ApiServerOptions, deps: ApiServerDeps) {
@@ -61,6 +63,11 @@ export class ApiServer {
     this.server = server
     const bound = server.address()
     return typeof bound === 'object' && bound !== null ? bound.port : address.port
+  }
+
+  /** To be called before `listen`. */
+  upgrade(upgrades: ApiUpgrades): void {
+    this.upgrades = upgrades
   }
 
   async close(): Promise<void> {
@@ -80,6 +87,7 @@ export class ApiServer {
       connectionsCheckingInterval: 1000,
       maxHeaderSize: 16_384,
       keepAliveTimeout: 30_000,
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => this.upgrades?.wants(headers.upgrade) === true,
     }
     const budget = new ConnectionBudget<Socket>({
       most: maxConnections,
@@ -104,6 +112,12 @@ export class ApiServer {
     server.prependListener(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       if (budget.enter(socket, socket.remoteAddress ?? '')) socket.once('close', () => budget.leave(socket))
       else socket.destroy()
+    })
+    server.on('upgrade', (incoming, socket) => {
+      // whoever takes it has bounds of its own
+      budget.leave(incoming.socket)
+      if (this.upgrades === undefined) socket.destroy()
+      else void answerUpgrade(this.upgrades, incoming, socket, () => this.userOf(incoming))
     })
     server.on('clientError', (_error, socket) => socket.destroy())
     server.unref()

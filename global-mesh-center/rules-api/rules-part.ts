@@ -17,6 +17,7 @@ import type { CenterConfig, RulesApiConfig } from '../config/types.ts'
 import { accessProblem, portAccess, type PortAccess } from '../port-access.ts'
 import { createStore } from '../store/create-store.ts'
 import { ApiServer, type ApiServerDeps } from './api-server.ts'
+import type { ApiUpgrades } from './api-upgrades.ts'
 
 export class RulesPart implements LeadingPart {
   readonly pages: readonly AdminPage[]
@@ -59,6 +60,11 @@ export class RulesPart implements LeadingPart {
   /** Answers at the port of the API, too. */
   serve(section: ApiSection): void {
     this.kept.serve(section)
+  }
+
+  /** Takes connections at the port of the API that become something else; to be called before `open`. */
+  upgrade(upgrades: ApiUpgrades): void {
+    this.server?.upgrade(upgrades)
   }
 
   /** Hears what is in the store beside rules; to be called before the first turn of the loop is over. */

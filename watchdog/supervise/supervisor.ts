@@ -21,6 +21,7 @@ import type { TransferDeps } from '../handoff/transfer.ts'
 import { TrialShards } from '../handoff/trial-shards.ts'
 import type { Log } from '../log.ts'
 import type { WatchdogOptions } from '../options.ts'
+import type { FaceRelay } from '../relay/face-relay.ts'
 import type { Relay } from '../relay/relay.ts'
 import { adoptFrom } from './adoption.ts'
 import type { Child } from './child.ts'
@@ -40,6 +41,7 @@ export interface SupervisorDeps {
   /** `on`, or why descriptors cannot be passed. */
   readonly handover: string
   readonly relay: Relay
+  readonly faceRelay: Pick<FaceRelay, 'expectControl' | 'close' | 'state'>
   readonly reports: Reports
   readonly log: Log
   /** Monotonic and epoch ms. */
@@ -189,6 +191,7 @@ export class Supervisor {
     this.recovery.stop()
     this.liveness.stop()
     deps.relay.stop()
+    deps.faceRelay.close()
     const { generations } = tree
     this.stopOrder = { type: 'stop', deadlineMs, isHostStopping: true }
     for (const generation of generations) for (const child of generation.living) child.send(this.stopOrder)
@@ -226,6 +229,13 @@ export class Supervisor {
       for (const child of generation.living) if (child.role === 'worker') child.send({ type: 'reopen-logs' })
   }
 
+  /** Whether a control answers Nacos clients, or will as soon as it may. */
+  get hasControl(): boolean {
+    return this.tree.generations.some(
+      ({ phase, living }) => phase !== 'draining' && living.some((child) => child.role === 'control' && child.isReady),
+    )
+  }
+
   state(): WatchdogState {
     const { deps, tree } = this
     return {
@@ -235,7 +245,7 @@ export class Supervisor {
       handover: deps.handover,
       generations: tree.generations.map((generation) => this.stateOf(generation)),
       heldShards: deps.transfer.held.size,
-      relay: deps.relay.state(),
+      relay: { ...deps.relay.state(), nacosFace: deps.faceRelay.state() },
       reports: deps.reports.list(),
     }
   }
@@ -255,7 +265,10 @@ export class Supervisor {
     // It was still starting when the others were told.
     if (this.stopOrder !== undefined) child.send(this.stopOrder)
     if (child.role === 'control') {
-      if (generation === this.tree.current && generation.phase === 'serving') child.send({ type: 'lead' })
+      if (generation === this.tree.current && generation.phase === 'serving') {
+        this.deps.faceRelay.expectControl()
+        child.send({ type: 'lead' })
+      }
       if (generation.phase === 'draining') child.send({ type: 'retire' })
     }
     const { current } = this.tree

@@ -18,7 +18,10 @@ import { readiness } from './readiness.ts'
 import { openConnections, trafficByCaller, type CallerTraffic } from './traffic-by-service.ts'
 
 /** `more`: of parts that control does not know. */
-export async function hostReport(context: CollectView, more: Pick<HostReport, 'dryRun'> = {}): Promise<HostReport> {
+export async function hostReport(
+  context: CollectView,
+  more: Pick<HostReport, 'dryRun' | 'nacosFace'> = {},
+): Promise<HostReport> {
   const { control, version, startedAt } = context
   const { config, deps, core } = control
   const { name, address, zone, region, labels } = config.host

@@ -1,6 +1,7 @@
 /** Pages about traffic: what workers know, and what control gave them. */
 import type { PortRow } from '../../../contracts/port-row.ts'
 import type { ClusterDump, EndpointDump, ExplainRequest, ListenerDump } from '../../../contracts/control-link.ts'
+import type { FaceRelayState } from '../../../contracts/handoff.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { collect, type CollectView } from './collect.ts'
 import type { PageView } from './context.ts'
@@ -137,6 +138,7 @@ export function trafficPages(context: CollectView): AdminPage[] {
               (one) => `center ${one.address}: ${one.isUsable ? 'usable' : 'does not answer'}`,
             ),
             ...Object.entries(relay?.listeners ?? {}).map(([name, tier]) => `${name}: ${tier}`),
+            ...(relay?.nacosFace === undefined ? [] : [faceLine(relay.nacosFace)]),
           ].join('\n')
         return either(request, data, text)
       },
@@ -289,4 +291,10 @@ function clusterText(clusters: readonly ClusterDump[], problems: readonly string
     }),
   ])
   return [...lines, ...problems].join('\n')
+}
+
+function faceLine({ isRelaying, carried, refused, problem }: FaceRelayState): string {
+  const who = isRelaying ? 'a center' : 'this agent'
+  const why = problem === undefined ? '' : `: ${problem}`
+  return `nacos face: answered by ${who}; ${carried} connections were taken to a center, ${refused} by nobody${why}`
 }

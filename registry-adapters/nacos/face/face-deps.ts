@@ -37,9 +37,8 @@ export interface FaceApplication {
   readonly protocol: AppProtocol | undefined
 }
 
-/** Where a service is reached on this host. */
+/** Where a service is reached: at an agent one loopback address, at a center that stands for one its instances. */
 export interface FaceEndpoint {
-  /** Loopback. */
   readonly address: string
   readonly port: number
   /** Metadata of one living instance (frameworks such as Dubbo read theirs); may be empty. */
@@ -48,11 +47,10 @@ export interface FaceEndpoint {
 
 export interface FaceServiceListener {
   /**
-   * The localhost endpoint of the service, or undefined while no instance of it is known. Called once as soon as the
-   * registry has answered, and again at each change; never synchronously from `subscribeService`, never after
-   * `unsubscribe()`.
+   * Where the service is reached; nowhere while no instance of it is known. Called once as soon as the registry has
+   * answered, and again at each change; never synchronously from `subscribeService`, never after `unsubscribe()`.
    */
-  onEndpoint(endpoint: FaceEndpoint | undefined): void
+  onEndpoints(endpoints: readonly FaceEndpoint[]): void
 }
 
 export interface FaceDeps extends AdapterDeps {

@@ -1,5 +1,5 @@
 /**
- * Services as this host sees them: one loopback endpoint each, asked of the mesh when somebody wants it and let go when
+ * Services as this host sees them: where each is reached, asked of the mesh when somebody wants it and let go when
  * nobody does.
  */
 import { isDeepStrictEqual } from 'node:util'
@@ -29,8 +29,8 @@ interface Subject extends Watched {
   readonly listeners: Set<() => void>
   readonly answered: Promise<void>
   readonly markAnswered: () => void
-  /** undefined = no answer yet; `none` = no instance. */
-  endpoint: FaceEndpoint | 'none' | undefined
+  /** undefined = no answer yet. */
+  endpoints: readonly FaceEndpoint[] | undefined
 }
 
 export class MeshServices {
@@ -52,7 +52,7 @@ export class MeshServices {
 
   async view(service: ServiceName, holder: Holder): Promise<ServiceView> {
     const subject = this.subject(service, holder)
-    if (subject.endpoint === undefined) {
+    if (subject.endpoints === undefined) {
       let cancel: (() => void) | undefined
       const timeout = new Promise<void>((resolve) => {
         cancel = this.deps.clock.after(this.options.firstAnswerMs, resolve)
@@ -60,25 +60,20 @@ export class MeshServices {
       await Promise.race([subject.answered, timeout])
       cancel?.()
     }
-    const { endpoint } = subject
-    if (endpoint === undefined) {
+    const { endpoints } = subject
+    if (endpoints === undefined) {
       throw new NacosFault('server', `${groupedName(service)}: the registry has not answered yet; ask again`)
     }
-    const instances =
-      endpoint === 'none'
-        ? []
-        : [
-            {
-              ip: dialableAddress(endpoint.metadata, endpoint.address),
-              port: endpoint.port,
-              weight: 1,
-              healthy: true,
-              enabled: true,
-              ephemeral: true,
-              cluster: defaultCluster,
-              metadata: shownMetadata(endpoint),
-            },
-          ]
+    const instances = endpoints.map((endpoint) => ({
+      ip: dialableAddress(endpoint.metadata, endpoint.address),
+      port: endpoint.port,
+      weight: 1,
+      healthy: true,
+      enabled: true,
+      ephemeral: true,
+      cluster: defaultCluster,
+      metadata: shownMetadata(endpoint),
+    }))
     return { service, instances, protectThreshold: 0, metadata: {}, isAnyCluster: true }
   }
 
@@ -114,16 +109,16 @@ export class MeshServices {
           answered,
           markAnswered,
           upstream: undefined,
-          endpoint: undefined,
+          endpoints: undefined,
         }
       },
       (subject) =>
         this.deps.subscribeService(service, {
-          onEndpoint: (endpoint) => {
-            const former = subject.endpoint
-            subject.endpoint = endpoint ?? 'none'
+          onEndpoints: (endpoints) => {
+            const former = subject.endpoints
+            subject.endpoints = endpoints
             subject.markAnswered()
-            if (former !== undefined && isDeepStrictEqual(former, subject.endpoint)) return
+            if (former !== undefined && isDeepStrictEqual(former, endpoints)) return
             for (const listener of subject.listeners) listener()
           },
         }),

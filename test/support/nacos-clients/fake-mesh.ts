@@ -93,7 +93,7 @@ export class FakeMesh implements FaceDeps {
     const listeners = this.serviceListeners.get(key) ?? new Set()
     this.serviceListeners.set(key, listeners.add(listener))
     queueMicrotask(() => {
-      if (!this.isSilent && listeners.has(listener)) listener.onEndpoint(this.endpoints.get(key))
+      if (!this.isSilent && listeners.has(listener)) listener.onEndpoints(this.offered(key))
     })
     return {
       unsubscribe: () => {
@@ -108,7 +108,12 @@ export class FakeMesh implements FaceDeps {
     const key = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name })
     if (port === undefined) this.endpoints.delete(key)
     else this.endpoints.set(key, { address: '127.0.0.1', port, metadata })
-    for (const listener of this.serviceListeners.get(key) ?? []) listener.onEndpoint(this.endpoints.get(key))
+    for (const listener of this.serviceListeners.get(key) ?? []) listener.onEndpoints(this.offered(key))
+  }
+
+  private offered(key: ServiceKey): FaceEndpoint[] {
+    const endpoint = this.endpoints.get(key)
+    return endpoint === undefined ? [] : [endpoint]
   }
 
   /** Services somebody wants. */

@@ -158,6 +158,15 @@ export function namedTarget(
   }
 }
 
+/**
+ * The endpoints of a service as a caller without an agent may have them, in plain. undefined = a rule wants TLS or
+ * closes the direct way, or nobody has said anything yet.
+ */
+export function plainEndpoints(store: Pick<SnapshotStore, 'service'>, key: ServiceKey): Endpoint[] | undefined {
+  const service = store.service(key)
+  return service === undefined || !mayGoDirect(service) ? undefined : chooseEndpoints(service.endpoints)
+}
+
 function isJudged(listener: ListenerSpec, store: SnapshotStore, guardsCalls: boolean): boolean {
   if (listener.kind === 'shared-http' || listener.kind === 'shared-rpc') return guardsCalls
   return listener.kind !== 'relay' && isGuarded(store.virtualHost(listener.virtualHost))
@@ -266,7 +275,7 @@ function takesTlsAlone(endpoint: Endpoint): boolean {
  * Healthy endpoints that the registry names first choice; then those that are held back; when none is healthy, all that
  * an operator has not switched off.
  */
-function chooseTargets(set: EndpointSet): string[] {
+function chooseEndpoints(set: EndpointSet): Endpoint[] {
   const allowed = set.endpoints.filter(
     (endpoint) => endpoint.enabled && endpoint.weight > 0 && !takesTlsAlone(endpoint),
   )
@@ -274,5 +283,9 @@ function chooseTargets(set: EndpointSet): string[] {
   const held = new Set(set.held)
   const named = healthy.filter((endpoint) => !held.has(endpointId(endpoint)))
   const chosen = [named, healthy, allowed].find((endpoints) => endpoints.length > 0) ?? []
-  return chosen.slice(0, maxEndpoints).map(endpointId)
+  return chosen.slice(0, maxEndpoints)
+}
+
+function chooseTargets(set: EndpointSet): string[] {
+  return chooseEndpoints(set).map(endpointId)
 }

@@ -17,10 +17,10 @@ import type { Control } from '../../control.ts'
 import { announce } from '../applications/announce.ts'
 import { applicationId, type Application } from '../applications/application.ts'
 import { isLocalAddress } from '../applications/place.ts'
+import { listedServices } from './listed-services.ts'
 import { facePolicy, servicesOfUser, usersOfService } from '../face-policy.ts'
 import { readSecret } from '../../kinds/secret-file.ts'
 import { kindOf } from '../../kinds/registries.ts'
-import { splitKey } from '../../core/snapshot/compiler.ts'
 import { outboundListener } from '../listeners/listeners.ts'
 
 const retryMs = 2000
@@ -105,7 +105,7 @@ export class LocalNacos {
         if (found !== undefined) await control.host.applications.remove(found.id)
       },
       subscribeService: (service, listener) => this.subscribe(service, listener),
-      listServices: (namespace, limit, signal) => this.listServices(namespace, limit, signal),
+      listServices: (namespace, limit, signal) => listedServices(control.deps.adapters, namespace, limit, signal),
       configOf: (namespace) => {
         const registry = control.config.registries.find((one) => kindOf(one).naming(one)?.namespace === namespace)
         return control.deps.adapters.find((adapter) => adapter.name === registry?.name)?.config
@@ -157,7 +157,7 @@ export class LocalNacos {
       if (view === undefined || (!view.isAnswered && view.set === undefined)) return
       const [first] = view.set?.endpoints ?? []
       if (first === undefined) {
-        listener.onEndpoint(undefined)
+        listener.onEndpoints([])
         return
       }
       // what it speaks is known with its first instance; until then there is nothing to call
@@ -165,9 +165,8 @@ export class LocalNacos {
       // clients dial at once and some do not dial again for a minute: the port is told when it listens
       hasListened ||= port === undefined || control.host.readiness.listenerState(outboundListener(key)) === 'listening'
       if (!hasListened) return
-      listener.onEndpoint(
-        port === undefined ? undefined : { address: control.config.outbound.address, port, metadata: first.metadata },
-      )
+      const { address } = control.config.outbound
+      listener.onEndpoints(port === undefined ? [] : [{ address, port, metadata: first.metadata }])
     }
     control.core.compiler.need(key, reason)
     const stopEndpoints = control.core.onEndpoints((set) => {
@@ -191,12 +190,6 @@ export class LocalNacos {
         control.core.compiler.drop(key, reason)
       },
     }
-  }
-
-  private async listServices(namespace: string, limit: number, signal: AbortSignal): Promise<ServiceName[]> {
-    const lists = await Promise.all(this.control.deps.adapters.map((adapter) => adapter.listServices(limit, signal)))
-    const names = [...new Set(lists.flat())].map(splitKey).filter((name) => name.namespace === namespace)
-    return names.slice(0, limit)
   }
 }
 
