@@ -47,11 +47,14 @@ export interface Locality {
   readonly zone: string
 }
 
+/** Metadata of one instance: how many names, and bytes of all names and values. */
+export const metadataBounds = { entries: 64, bytes: 16_384 } as const
+
 /**
  * One instance of a service.
  *
  * address: IPv4 or IPv6 literal, never a name. port: 1..65535. weight: 0..10_000, Nacos's scale where 1 is ordinary and
- * 0 takes no traffic. metadata: strings only, at most 64 entries and 16 KiB in all (checked by
+ * 0 takes no traffic. metadata: strings only, within `metadataBounds` (checked by
  * `agent/control/core/endpoints`). `healthy` is the registry's opinion; `enabled` the operator's.
  */
 export interface Endpoint {

@@ -10,6 +10,9 @@ import type { Clock } from './clock.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from './endpoint.ts'
 import type { ErrorCode } from './errors.ts'
 
+/** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
+export const lookedAtShare = 2
+
 /**
  * What a subscriber hears. Calls for one service come in order, never after `unsubscribe()` returned, never
  * synchronously from `subscribe()`.

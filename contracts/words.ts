@@ -26,6 +26,12 @@ export const nothingDelivered = 'none'
  */
 export const acknowledgement = 1
 
+/**
+ * One agent named this often in Via is a loop (R18). Outbound and inbound of one host are two, and a call may pass
+ * through two applications of a host.
+ */
+export const maxViaPasses = 8
+
 /** Which path served a request. */
 export type Tier = 'agent' | 'center' | 'direct'
 

@@ -7,6 +7,7 @@ import { constants as system } from 'node:os'
 import type { FastCalls } from './fast-calls.ts'
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
+import { unixFamily } from './socket-address.ts'
 
 /** SPLICE_F_MOVE and SPLICE_F_NONBLOCK. */
 const moveFlags = 1 | 2
@@ -15,7 +16,7 @@ const closeOnExec = 0o2000000
 /** F_SETPIPE_SZ and F_GETPIPE_SZ. */
 const setPipeSize = 1031
 const getPipeSize = 1032
-const [unixFamily, streamType] = [1, 1]
+const streamType = 1
 
 /** What `take` answers besides a number of bytes. */
 export const nothingToTake = -1

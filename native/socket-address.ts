@@ -1,8 +1,11 @@
-/** struct sockaddr_in and sockaddr_in6: family in host order, port in network order. */
+/** struct sockaddr_in and sockaddr_in6: family in host order, port in network order. And what sockaddr_un allows. */
 import { isIPv4, SocketAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { parseIpv6 } from '../contracts/ip-literal.ts'
 
+export const unixFamily = 1
+/** With the zero behind it a path fits into `sun_path` (108 bytes). */
+export const maxSocketPathBytes = 107
 const inetFamily = 2
 const inet6Family = 10
 /** Of the larger one. */

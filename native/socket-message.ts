@@ -4,8 +4,8 @@
  */
 import { errnoName } from './libc.ts'
 import type { Libc } from './libc.ts'
+import { maxSocketPathBytes, unixFamily } from './socket-address.ts'
 
-const unixFamily = 1
 const solSocket = 1
 const scmRights = 1
 const messageDontWait = 0x40
@@ -17,8 +17,6 @@ const flagTruncated = 0x20
 /** Linux's SCM_MAX_FD. */
 const maxDescriptorsPerMessage = 253
 const maxMessageBytes = 4096
-/** sun_path holds 108 bytes with its final zero. */
-const maxSocketPathBytes = 107
 
 export type SendOutcome =
   | 'sent'

@@ -6,14 +6,12 @@ import { chmodSync, lchownSync, lstatSync, unlinkSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { loadLibc } from './libc.ts'
 import type { Libc } from './libc.ts'
+import { maxSocketPathBytes, unixFamily } from './socket-address.ts'
 
-const unixFamily = 1
 /** SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC. */
 const streamSocket = 1 | 0o4000 | 0o2000000
 /** SOL_SOCKET, SO_PEERCRED. */
 const [socketLevel, peerCredentials] = [1, 17]
-/** With the zero behind it a path fits into `sun_path` (108 bytes). */
-export const maxSocketPathBytes = 107
 
 /** Who may connect. */
 export interface SocketAccess {

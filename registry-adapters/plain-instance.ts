@@ -3,19 +3,17 @@
  * hold that only keep texts.
  */
 import { z } from 'zod'
-import { endpointAt, metadataKeys } from '../contracts/endpoint.ts'
+import { endpointAt, metadataBounds, metadataKeys } from '../contracts/endpoint.ts'
 import type { Endpoint } from '../contracts/endpoint.ts'
 import type { Registration } from '../contracts/registry-adapter.ts'
 import { addressField, metadataField, portField, readInstanceJson, weightField } from './instance-json.ts'
-
-const maxMetadata = 64
 
 const shape = z.object({
   address: addressField,
   port: portField,
   weight: weightField.default(1),
   enabled: z.boolean().default(true),
-  metadata: metadataField.refine((value) => Object.keys(value).length <= maxMetadata).default({}),
+  metadata: metadataField.refine((value) => Object.keys(value).length <= metadataBounds.entries).default({}),
 })
 
 /** undefined = it makes no sense. Never throws. */

@@ -14,8 +14,6 @@ export interface EtcdStoreOptions {
   readonly tls: () => TlsTexts | undefined
 }
 
-/** etcd says something every ten minutes at least, when asked to (`progress_notify`). */
-const watchSilenceMs = 660_000
 const retryMs = 500
 
 export class EtcdStore implements Store {
@@ -99,7 +97,7 @@ export class EtcdStore implements Store {
         }))
         listener.onState({ revision: Number(revision), entries })
         this.problemNow = undefined
-        await this.api.watch(this.prefix, revision + 1n, watchSilenceMs, signal, ({ events }) => {
+        await this.api.watch(this.prefix, revision + 1n, signal, ({ events }) => {
           const changes = events.map(({ key, value, isRemoval, revision: at }) => ({
             key: this.keyOf(key),
             value: isRemoval ? undefined : value,

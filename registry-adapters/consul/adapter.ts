@@ -1,7 +1,7 @@
 /** Consul as a registry: blocking queries by the health API, registration at the local agent with TTL checks. */
 import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
-import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
+import { lookedAtShare, type AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { HttpClient, jsonOf } from '../http/http-client.ts'
 import type { HttpAnswer } from '../http/http-client.ts'
 import { OneGroup } from '../one-group.ts'
@@ -13,8 +13,6 @@ import { readInstances } from './read-instances.ts'
 import { ServicePolls } from './service-polls.ts'
 
 const timeoutMs = 5000
-/** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
-const lookedAtShare = 2
 
 export class ConsulAdapter extends PulsedAdapter {
   readonly type = 'consul'

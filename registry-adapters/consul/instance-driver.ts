@@ -2,7 +2,7 @@
  * Registers local applications at the Consul agent, each with a TTL check that we keep passing or failing. Source: HTTP
  * API of Consul, "Agent: services, checks".
  */
-import { endpointId } from '../../contracts/endpoint.ts'
+import { endpointId, metadataBounds } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Registration } from '../../contracts/registry-adapter.ts'
 import type { HttpAnswer } from '../http/http-client.ts'
@@ -92,7 +92,7 @@ function checkOf(id: string): string {
  */
 function metaOf(metadata: Readonly<Record<string, string>>): Record<string, string> {
   const meta: Record<string, string> = {}
-  for (const [key, value] of Object.entries(metadata).slice(0, 64)) {
+  for (const [key, value] of Object.entries(metadata).slice(0, metadataBounds.entries)) {
     const name = key.replaceAll('.', '__')
     if (/^[A-Za-z0-9_-]{1,128}$/.test(name) && value.length <= 512) meta[name] = value
   }

@@ -5,6 +5,7 @@
 import { endpointAt } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
+import { lookedAtShare } from '../../contracts/registry-adapter.ts'
 import type { Addresses } from './addresses.ts'
 import type { DnsAdapterConfig } from './config.ts'
 import type { DnsClient } from './dns-client.ts'
@@ -22,8 +23,6 @@ export interface Look {
 
 /** Targets of one service that are looked up; the others of the list are left out. */
 const maxTargets = 1000
-/** Times as many instances as are taken are looked at: targets and their addresses multiply. */
-const lookedAtShare = 2
 /** The largest weight that an endpoint has. */
 const maxWeight = 10_000
 /** A target of weight 0 among others that have one: chosen very seldom. */

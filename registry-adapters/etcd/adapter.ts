@@ -4,7 +4,7 @@
  */
 import type { Endpoint, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import type { MeshError } from '../../contracts/errors.ts'
-import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
+import { lookedAtShare, type AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { HttpClient } from '../http/http-client.ts'
 import { OneGroup } from '../one-group.ts'
 import { readPlainInstance } from '../plain-instance.ts'
@@ -14,13 +14,9 @@ import { EtcdApi } from './etcd-api.ts'
 import type { KeyValue, WatchWord } from './etcd-api.ts'
 import { InstanceDriver } from './instance-driver.ts'
 
-/** etcd says something every ten minutes at least, when asked to (`progress_notify`). */
-const watchSilenceMs = 660_000
 const watchRetryMs = 500
 /** Lists that are asked for at the same time. */
 const maxQuestions = 32
-/** A list of more entries than this many times the bound on endpoints is cut before anything of it is looked at. */
-const lookedAtShare = 2
 /** Changes that are kept while a service is listed; with more of them it is listed again. */
 const maxMissed = 10_000
 
@@ -193,7 +189,7 @@ export class EtcdAdapter extends PulsedAdapter {
     while (!watch.signal.aborted && !this.isClosed) {
       try {
         const { revision } = await this.api.list(`${this.settings.prefix}/\0`, watch.signal)
-        const isOver = this.api.watch(`${this.settings.prefix}/`, revision + 1n, watchSilenceMs, watch.signal, (word) =>
+        const isOver = this.api.watch(`${this.settings.prefix}/`, revision + 1n, watch.signal, (word) =>
           this.heard(word),
         )
         for (const key of this.listed.keys()) this.again(key)

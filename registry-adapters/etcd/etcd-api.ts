@@ -27,6 +27,8 @@ export interface WatchWord {
 }
 
 const timeoutMs = 5000
+/** etcd says something every ten minutes at least, when asked to (`progress_notify`). */
+const watchSilenceMs = 660_000
 
 interface Reply {
   readonly header?: { readonly revision?: string }
@@ -109,13 +111,7 @@ export class EtcdApi {
    * Calls `onWord` for every change from `revision` on, until the stream ends or fails, or `signal` ends it. Rejects
    * with E_REGISTRY_STALE when the revision was compacted.
    */
-  async watch(
-    prefix: string,
-    revision: bigint,
-    silenceMs: number,
-    signal: AbortSignal,
-    onWord: (word: WatchWord) => void,
-  ): Promise<void> {
+  async watch(prefix: string, revision: bigint, signal: AbortSignal, onWord: (word: WatchWord) => void): Promise<void> {
     let failure: MeshError | undefined
     const abort = new AbortController()
     const end = (): void => abort.abort()
@@ -135,7 +131,7 @@ export class EtcdApi {
           },
           signal: abort.signal,
         },
-        silenceMs,
+        watchSilenceMs,
         (line) => {
           const word = readWord(line)
           if (word instanceof MeshError) {

@@ -1,7 +1,7 @@
 /** EndpointSlices of one service, merged into endpoints. Source: Kubernetes API, discovery.k8s.io/v1. */
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { endpointAt, endpointId, metadataKeys } from '../../contracts/endpoint.ts'
+import { endpointAt, endpointId, metadataBounds, metadataKeys } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
 
 export const serviceLabel = 'kubernetes.io/service-name'
@@ -94,7 +94,9 @@ export function endpointsOf(slices: Iterable<EndpointSlice>, portName: string | 
   return [...byId.values()]
 }
 
-const metadataShape = z.record(z.string(), z.string()).refine((value) => Object.keys(value).length <= 64)
+const metadataShape = z
+  .record(z.string(), z.string())
+  .refine((value) => Object.keys(value).length <= metadataBounds.entries)
 
 function ownMetadata(slice: EndpointSlice): Record<string, string> {
   const text = slice.metadata.annotations?.[metadataAnnotation]

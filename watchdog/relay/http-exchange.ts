@@ -13,6 +13,7 @@ import { readRequest } from '../../http1/read-request.ts'
 import { BodyKind, Method } from '../../http1/types.ts'
 import type { LimitsSpec } from '../../contracts/snapshot.ts'
 import type { ErrorCode } from '../../contracts/errors.ts'
+import { maxViaPasses } from '../../contracts/words.ts'
 import { keyOf } from './relay-addresses.ts'
 import type { RelayAddress } from './relay-addresses.ts'
 import { dialFirst } from './dial.ts'
@@ -24,8 +25,6 @@ import { namedBy } from './relayed-heads.ts'
 import { tunnel } from './tunnel.ts'
 import type { Wire, WireOwner } from './wire.ts'
 
-/** Times that our own name may stand in Via; the workers' number. */
-const maxPasses = 8
 /** Body bytes that are kept while a center may still say that it delivered nothing. */
 const maxKeptBytes = 65_536
 
@@ -132,8 +131,8 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     if (this.body.isDone && !head.upgradesToWebSocket) held.take()
     this.awaitsContinue = head.expectsContinue
     const { heads } = this.deps
-    if (head.countVia(heads.pseudonym) >= maxPasses) {
-      this.fail(508, 'E_ROUTE_LOOP', `the request passed this agent ${maxPasses} times`)
+    if (head.countVia(heads.pseudonym) >= maxViaPasses) {
+      this.fail(508, 'E_ROUTE_LOOP', `the request passed this agent ${maxViaPasses} times`)
     } else if (head.maxForwards === 0 && head.methodId === Method.options) {
       this.answer(heads.emptyOk(head))
     } else {

@@ -6,7 +6,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { parseLogFormat } from '../../../contracts/access-log-format.ts'
-import { parseServiceName } from '../../../contracts/endpoint.ts'
+import { metadataBounds, parseServiceName } from '../../../contracts/endpoint.ts'
 import { rpcNamePattern, rpcProtocols } from '../../../contracts/protocols.ts'
 import type { AppProtocol, RpcProtocol } from '../../../contracts/protocols.ts'
 import { isPathSegment, isTrustDomain } from '../../../contracts/spiffe-id.ts'
@@ -244,26 +244,28 @@ export function userName() {
 }
 
 /**
- * Names to short texts, at most 64 entries (the bound of Nacos metadata that `agent/control/core/endpoints` enforces as
- * well).
+ * Names to short texts, within the bounds of the metadata of an instance.
  */
 export function textMap() {
-  return leaf('names with text values, at most 64 and 16 KiB in all', (value) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    const entries: [string, string][] = []
-    let bytes = 0
-    for (const [key, one] of Object.entries(value)) {
-      if (!/^[A-Za-z0-9._/-]{1,128}$/.test(key)) return undefined
-      if (typeof one !== 'string' && typeof one !== 'number' && typeof one !== 'boolean') return undefined
-      const plain = String(one)
-      if (hasControlCharacter(plain)) return undefined
-      bytes += key.length + Buffer.byteLength(plain)
-      entries.push([key, plain])
-    }
-    return entries.length <= 64 && bytes <= 16_384
-      ? (Object.fromEntries(entries) as Readonly<Record<string, string>>)
-      : undefined
-  })
+  return leaf(
+    `names with text values, at most ${metadataBounds.entries} and ${metadataBounds.bytes / 1024} KiB in all`,
+    (value) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+      const entries: [string, string][] = []
+      let bytes = 0
+      for (const [key, one] of Object.entries(value)) {
+        if (!/^[A-Za-z0-9._/-]{1,128}$/.test(key)) return undefined
+        if (typeof one !== 'string' && typeof one !== 'number' && typeof one !== 'boolean') return undefined
+        const plain = String(one)
+        if (hasControlCharacter(plain)) return undefined
+        bytes += key.length + Buffer.byteLength(plain)
+        entries.push([key, plain])
+      }
+      return entries.length <= metadataBounds.entries && bytes <= metadataBounds.bytes
+        ? (Object.fromEntries(entries) as Readonly<Record<string, string>>)
+        : undefined
+    },
+  )
 }
 
 /** Of a rule: `metadata.namespace`. */

@@ -1,4 +1,4 @@
-import { maxSocketPathBytes } from '../../../native/unix-sockets.ts'
+import { maxSocketPathBytes } from '../../../native/socket-address.ts'
 import type { AgentConfig } from './types.ts'
 
 /** What is wrong with `outbound.sockets` beside their fields: paths that are taken or too long, unknown users. */

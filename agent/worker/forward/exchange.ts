@@ -1,4 +1,4 @@
-import { headers } from '../../../contracts/words.ts'
+import { headers, maxViaPasses } from '../../../contracts/words.ts'
 import { Turn } from '../callers/fair-turns.ts'
 import { Outcome } from '../balance/types.ts'
 import type { Refusal } from '../balance/types.ts'
@@ -30,12 +30,6 @@ import type {
 import { Tries } from './tries.ts'
 import type { TriesUser } from './tries.ts'
 import { Routing } from './routing.ts'
-
-/**
- * The same agent named this often in Via: outbound and inbound of one host are two, and a call may pass through two
- * applications of a host (loop guard).
- */
-const maxPasses = 8
 
 /**
  * One request and its response: from a whole head to the last byte of the answer. Has itself routed to a destination,
@@ -76,8 +70,8 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     this.hasRequest = true
     if (this.call.begin(request, clock.now) && this.call.web === null) this.outgoing.countMessages()
     this.armWhole()
-    if (request.countVia(mesh.pseudonym) >= maxPasses) {
-      this.answer(own.loopFound(maxPasses))
+    if (request.countVia(mesh.pseudonym) >= maxViaPasses) {
+      this.answer(own.loopFound(maxViaPasses))
     } else if (request.endsHere) {
       this.answer(own.emptyOk)
     } else {

@@ -3,9 +3,10 @@
  * reason; the rest is used. Unknown fields are ignored. Only a view that is no view of the wanted service at all is
  * refused whole.
  */
-import { endpointId, metadataKeys } from '../../../contracts/endpoint.ts'
+import { endpointId, metadataBounds, metadataKeys } from '../../../contracts/endpoint.ts'
 import type { Endpoint, ServiceName } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { lookedAtShare } from '../../../contracts/registry-adapter.ts'
 import type { EndpointRules } from '../config.ts'
 import { instanceDefaults, maxInstanceWeight } from '../wire/instance.ts'
 import { groupedName } from '../wire/service-name.ts'
@@ -34,11 +35,7 @@ export interface ReadOptions {
   readonly clusters: readonly string[]
 }
 
-const maxMetadataEntries = 64
-const maxMetadataBytes = 16_384
 const defaultMaxEndpoints = 10_000
-/** A larger list is cut to this many times the bound before anything of it is looked at. */
-const lookedAtShare = 2
 
 /** Throws E_REGISTRY_PROTOCOL when `info` is no view of `service`. */
 export function readService(info: unknown, service: ServiceName, options: ReadOptions): ServiceAnswer {
@@ -127,7 +124,7 @@ function readMetadata(value: unknown, refuse: (reason: Refusal) => void): Readon
     return out
   }
   const entries = Object.entries(value)
-  const isSmall = entries.length <= maxMetadataEntries
+  const isSmall = entries.length <= metadataBounds.entries
   const ordered = isSmall
     ? entries
     : [...entries.filter(([key]) => ownKeys.has(key)), ...entries.filter(([key]) => !ownKeys.has(key))]
@@ -139,7 +136,12 @@ function readMetadata(value: unknown, refuse: (reason: Refusal) => void): Readon
     const text =
       typeof item === 'string' ? item : typeof item === 'number' || typeof item === 'boolean' ? String(item) : undefined
     const size = text === undefined ? 0 : key.length + text.length
-    if (text === undefined || key === '__proto__' || count >= maxMetadataEntries || bytes + size > maxMetadataBytes) {
+    if (
+      text === undefined ||
+      key === '__proto__' ||
+      count >= metadataBounds.entries ||
+      bytes + size > metadataBounds.bytes
+    ) {
       isCut = true
       continue
     }

@@ -1,4 +1,5 @@
 /** Nacos's instance: how clients describe one, what we accept, how it is written back. */
+import { metadataBounds } from '../../../contracts/endpoint.ts'
 import { NacosFault } from './fault.ts'
 
 export interface NacosInstance {
@@ -25,8 +26,6 @@ export function instanceKey(instance: Pick<NacosInstance, 'ip' | 'port' | 'clust
 
 export const defaultCluster = 'DEFAULT'
 
-const maxMetadataEntries = 64
-const maxMetadataCharacters = 16 * 1024
 const hostPattern = /^[0-9A-Za-z.:_%-]{1,128}$/
 const clusterPattern = /^[0-9a-zA-Z_.-]{1,64}$/
 
@@ -97,8 +96,8 @@ export function checkMetadata(given: unknown): Record<string, string> {
   if (raw === undefined || raw === null) return {}
   if (typeof raw !== 'object' || Array.isArray(raw)) throw new NacosFault('metadata', 'metadata format incorrect')
   const entries = Object.entries(raw)
-  if (entries.length > maxMetadataEntries) {
-    throw new NacosFault('metadata', `metadata: ${entries.length} entries, ${maxMetadataEntries} allowed`)
+  if (entries.length > metadataBounds.entries) {
+    throw new NacosFault('metadata', `metadata: ${entries.length} entries, ${metadataBounds.entries} allowed`)
   }
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>
   let characters = 0
@@ -108,8 +107,8 @@ export function checkMetadata(given: unknown): Record<string, string> {
     characters += key.length + text.length
     metadata[key] = text
   }
-  if (characters > maxMetadataCharacters) {
-    throw new NacosFault('metadata', `metadata: ${characters} characters, ${maxMetadataCharacters} allowed`)
+  if (characters > metadataBounds.bytes) {
+    throw new NacosFault('metadata', `metadata: ${characters} characters, ${metadataBounds.bytes} allowed`)
   }
   return metadata
 }

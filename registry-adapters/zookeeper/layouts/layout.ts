@@ -1,5 +1,5 @@
 /** How instances lie in ZooKeeper's tree: one layout per framework that uses it. */
-import type { Endpoint } from '../../../contracts/endpoint.ts'
+import { metadataBounds, type Endpoint } from '../../../contracts/endpoint.ts'
 import type { Registration } from '../../../contracts/registry-adapter.ts'
 
 export interface InstanceNode {
@@ -28,13 +28,13 @@ export interface Layout {
 /** Dubbo's and SOFA's ordinary weight is 100, ours is 1. */
 export const frameworkWeight = 100
 
-/** The first 64 entries that the contract of endpoints allows. */
+/** The first entries, as many as the contract of endpoints allows. */
 export function boundedMetadata(entries: Iterable<readonly [string, string]>): Record<string, string> {
   const metadata: Record<string, string> = {}
   let count = 0
   for (const [key, value] of entries) {
     if (key === '' || key === '__proto__') continue
-    if (++count > 64) break
+    if (++count > metadataBounds.entries) break
     metadata[key] = value
   }
   return metadata

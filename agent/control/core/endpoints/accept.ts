@@ -6,7 +6,8 @@
  * notes on Nacos content (SSRF and loops); the bounds are those of `contracts/endpoint.ts`.
  */
 import { isIP } from 'node:net'
-import { endpointId, type Endpoint, type EndpointSet } from '../../../../contracts/endpoint.ts'
+import { endpointId, metadataBounds, type Endpoint, type EndpointSet } from '../../../../contracts/endpoint.ts'
+import { lookedAtShare } from '../../../../contracts/registry-adapter.ts'
 import { forbiddenAddress, plainAddress, type ForbiddenAddress } from './forbidden-address.ts'
 
 export interface AcceptRules {
@@ -31,14 +32,9 @@ export interface Refused {
 export type RefusalReason =
   'address' | ForbiddenAddress | 'own-listener' | 'port' | 'weight' | 'metadata' | 'text' | 'duplicate' | 'too-many'
 
-const maxMetadataEntries = 64
-const maxMetadataBytes = 16_384
 /** Of all endpoints of a service: it has to fit into one frame to the workers, and JSON may need six bytes for one. */
 export const maxServiceMetadataBytes = 8 * 1024 * 1024
 const maxTextLength = 256
-
-/** A larger list is cut to this many times the bound before anything of it is looked at. */
-const lookedAtShare = 2
 
 /**
  * The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set,
@@ -102,8 +98,8 @@ function refusalOf(endpoint: Endpoint, rules: AcceptRules): RefusalReason | unde
   if (rules.isOwnListener(plain, port)) return 'own-listener'
   if (typeof metadata !== 'object' || metadata === null) return 'metadata'
   const values = Object.values(metadata)
-  if (values.length > maxMetadataEntries || values.some((value) => typeof value !== 'string')) return 'metadata'
-  if (metadataBytes(metadata) > maxMetadataBytes) return 'metadata'
+  if (values.length > metadataBounds.entries || values.some((value) => typeof value !== 'string')) return 'metadata'
+  if (metadataBytes(metadata) > metadataBounds.bytes) return 'metadata'
   const texts = [endpoint.cluster, endpoint.version, endpoint.locality?.region, endpoint.locality?.zone]
   return texts.every((text) => typeof text === 'string' && text.length <= maxTextLength) ? undefined : 'text'
 }
