@@ -24,7 +24,7 @@ import type { Clock } from '../transport/clock.ts'
 import type { Output } from '../transport/output.ts'
 import { BulkFlow, smallMove } from '../transport/bulk-flow.ts'
 import type { BulkMover } from '../transport/bulk-flow.ts'
-import { readBufferBytes } from '../transport/raw-handle.ts'
+import { readBufferBytes } from '../transport/transport.ts'
 import type { Transport, TransportOwner } from '../transport/transport.ts'
 
 export interface PairDeps {

@@ -6,11 +6,10 @@
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { EndingSocket } from '../../../native/ending-socket.ts'
-import { Fate } from './transport.ts'
 import type { Server } from 'node:net'
 
 import type { Output } from './output.ts'
-import { noIdentity, refuseState } from './transport.ts'
+import { Fate, nobody, noIdentity, refuseState } from './transport.ts'
 import type {
   DetachedTransport,
   DialCallback,
@@ -20,8 +19,6 @@ import type {
   TransportPeer,
   Transports,
 } from './transport.ts'
-
-const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
 
 class PublicTransport extends EndingSocket implements Transport {
   owner: TransportOwner = nobody

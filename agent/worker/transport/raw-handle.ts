@@ -14,7 +14,7 @@ import type { TcpPeer } from '../../../native/tcp-peer.ts'
 import type { Output, OutputBlock } from './output.ts'
 import { loadBindings, systemError } from './raw-bindings.ts'
 import type { Bindings, Handle, HandleOwner, WriteRequest } from './raw-bindings.ts'
-import { Fate, noIdentity, refuseState } from './transport.ts'
+import { Fate, nobody, noIdentity, readBufferBytes, refuseState } from './transport.ts'
 import type {
   DetachedTransport,
   Dial,
@@ -30,9 +30,6 @@ import type {
 /** `writeBuffer(null, …)` exists from here on; on earlier majors it aborts the process, so this is never tried out. */
 export const firstRawMajor = 26
 
-/** One read takes at most this much: what libuv itself asks for. */
-export const readBufferBytes = 65_536
-
 /** What all transports of a process share. */
 interface Shared {
   readonly bindings: Bindings
@@ -46,8 +43,6 @@ interface Shared {
   readonly onRead: (this: Handle) => Buffer | undefined
   readonly onWritten: (this: WriteRequest, status: number) => void
 }
-
-const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
 
 class RawTransport implements Transport, HandleOwner {
   owner: TransportOwner = nobody

@@ -30,6 +30,12 @@ export interface TransportOwner {
   onClosed(reason: string): void
 }
 
+/** Owner of a transport that nobody owns yet. */
+export const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
+
+/** One read takes at most this much: what libuv itself asks for. */
+export const readBufferBytes = 65_536
+
 /** What became of bytes that were written to a connection which has ended. */
 export const Fate = {
   /** The peer may have read them, or nobody can tell. */

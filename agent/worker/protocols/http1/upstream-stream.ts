@@ -16,7 +16,7 @@ import type {
 import { Spares } from '../../transport/spares.ts'
 import { Fate } from '../../transport/transport.ts'
 import type { TransportOwner } from '../../transport/transport.ts'
-import { readBufferBytes } from '../../transport/raw-handle.ts'
+import { readBufferBytes } from '../../transport/transport.ts'
 import { BulkReply } from './bulk-reply.ts'
 import { ContentWriter } from './content-writer.ts'
 import type { Http1Deps } from './deps.ts'

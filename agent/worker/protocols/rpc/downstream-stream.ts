@@ -21,7 +21,7 @@ import { maxSpareStreams } from './limits.ts'
 import type { RpcDeps } from './deps.ts'
 import { RpcHead } from './rpc-head.ts'
 import { RpcRequest } from './request-message.ts'
-import type { Caller } from './request-message.ts'
+import type { RpcCaller } from './request-message.ts'
 import { writeFrame } from './write-frame.ts'
 import type { RpcWriter } from './writer.ts'
 
@@ -29,7 +29,7 @@ import type { RpcWriter } from './writer.ts'
 const noCodec = new UnknownCodec('')
 
 /** The connection under a stream. */
-export interface StreamConnection extends Caller {
+export interface StreamConnection extends RpcCaller {
   readonly accepted: Accepted
   readonly account: CallerAccount
   readonly writer: RpcWriter

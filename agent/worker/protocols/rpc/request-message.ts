@@ -8,14 +8,12 @@ import type { HeldBudget } from '../../../../rpc/held-budget.ts'
 import { freeBytes } from '../../../../rpc/frame-splitter.ts'
 import type { CallerAccount } from '../../callers/caller-account.ts'
 import type { FieldVisitor, RequestMessage } from '../../forward/streams.ts'
+import type { Caller } from '../caller.ts'
 import { RpcHead } from './rpc-head.ts'
 import type { RpcNames } from './rpc-names.ts'
 
-/** Who calls, as the connection knows it. */
-export interface Caller {
-  readonly localPort: number
-  readonly sourceAddress: string
-  readonly source: SourceAppSpec | undefined
+/** And whose connection it is. */
+export interface RpcCaller extends Caller {
   /** The service of a listener whose protocol says none; '' elsewhere. */
   readonly service: string
   /** Whose share of a worker's bounds it uses. */
@@ -41,7 +39,7 @@ export class RpcRequest implements RequestMessage {
   readonly takesTrailers = false
   readonly endsHere = false
   isNamedByHost = false
-  caller!: Caller
+  caller!: RpcCaller
   readonly wire: RpcHead
   private readonly names: RpcNames
   private readonly budget: HeldBudget

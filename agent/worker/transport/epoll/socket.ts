@@ -5,7 +5,7 @@ import type { FixedMemory } from '../../../../native/bare-functions.ts'
 import type { TcpPeer } from '../../../../native/tcp-peer.ts'
 import type { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { Output, OutputBlock } from '../output.ts'
-import { Fate, noIdentity } from '../transport.ts'
+import { Fate, nobody, noIdentity } from '../transport.ts'
 import type { DetachedTransport, Transport, TransportOwner, TransportPeer } from '../transport.ts'
 import { Edge } from './loop.ts'
 import type { EpollLoop, Watched } from './loop.ts'
@@ -28,8 +28,6 @@ export interface EpollShared {
   /** One read of any socket. */
   readonly readMemory: FixedMemory
 }
-
-const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
 
 /** `memory[from..to)` has not been taken by the kernel yet. */
 interface Unsent {

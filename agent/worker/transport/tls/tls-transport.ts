@@ -1,6 +1,6 @@
 import type { PeerIdentity } from '../../../../contracts/peer-identity.ts'
 import type { Output } from '../output.ts'
-import { Fate } from '../transport.ts'
+import { Fate, nobody } from '../transport.ts'
 import type { DetachedTransport, Transport, TransportOwner, TransportPeer } from '../transport.ts'
 import { PostHandshake } from './post-handshake.ts'
 import { tlsStateKind } from './tls-shared.ts'
@@ -14,8 +14,6 @@ const maxRecordsPerKey = 2 ** 23
 /** Records in a row without content: more are a flood. */
 const maxIdleRecords = 32
 const nothing = Buffer.alloc(0)
-const nobody: TransportOwner = { onBytes() {}, onEnd() {}, onDrained() {}, onClosed() {} }
-
 /**
  * TLS 1.3 after its handshake, over any transport: records are sealed and opened here, so that the connection is its
  * socket and a kilobyte of state, and goes on in another process (docs/decisions/0049).
