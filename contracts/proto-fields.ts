@@ -55,16 +55,21 @@ export function* protoFields(message: Buffer): Generator<ProtoField> {
 /** One field with a length: a string, bytes or a message. `number` below 16. */
 export function protoBytes(number: number, value: string | Uint8Array): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value
-  const head = [number * 8 + 2]
-  let length = bytes.length
-  for (; length >= 0x80; length = Math.floor(length / 128)) head.push((length % 128) | 0x80)
-  head.push(length)
-  return Buffer.concat([Buffer.from(head), bytes])
+  return Buffer.concat([protoHead(number, bytes.length), bytes])
+}
+
+/** What stands before the bytes of a field with a length. `number` below 16. */
+export function protoHead(number: number, length: number): Buffer {
+  return tagged(number * 8 + 2, length)
 }
 
 /** One field that is a whole number from 0 on. `number` below 16. */
 export function protoNumber(number: number, value: number): Buffer {
-  const bytes = [number * 8]
+  return tagged(number * 8, value)
+}
+
+function tagged(tag: number, value: number): Buffer {
+  const bytes = [tag]
   let rest = value
   for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80)
   bytes.push(rest)

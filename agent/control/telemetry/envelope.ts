@@ -2,6 +2,7 @@
  * The messages around the records of workers, which are written and read by hand: they are small, and the records pass
  * as they are (decision 0045).
  */
+import { protoFields, protoHead } from '../../../contracts/proto-fields.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 
 /** Records of one service, as a worker wrote them: entries of a repeated field, one behind the other. */
@@ -18,9 +19,9 @@ export interface HostFacts {
   readonly version: string
 }
 
-/** Fields 1 and 2 with a length, of every message here. */
-const first = 0x0a
-const second = 0x12
+/** Fields with a length, of every message here. */
+const first = 1
+const second = 2
 
 /**
  * `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are alike: one resource per service, in it one
@@ -37,8 +38,8 @@ export function exportParts(groups: readonly RecordGroup[], facts: HostFacts): B
   return [...byService].flatMap(([service, records]) => {
     const resource = field(first, resourceAttributes(service, facts))
     const scoped = scope.length + lengthOf(records)
-    const scopedHead = head(second, scoped)
-    return [head(first, resource.length + scopedHead.length + scoped), resource, scopedHead, scope, ...records]
+    const scopedHead = protoHead(second, scoped)
+    return [protoHead(first, resource.length + scopedHead.length + scoped), resource, scopedHead, scope, ...records]
   })
 }
 
@@ -64,72 +65,8 @@ function resourceAttributes(service: string, { host, version, zone }: HostFacts)
   )
 }
 
-function field(tag: number, parts: readonly Buffer[]): Buffer {
-  return Buffer.concat([head(tag, lengthOf(parts)), ...parts])
-}
-
-function head(tag: number, length: number): Buffer {
-  const bytes = [tag]
-  let rest = length
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80)
-    rest = Math.floor(rest / 0x80)
-  }
-  bytes.push(rest)
-  return Buffer.from(bytes)
-}
-
-export interface WireField {
-  readonly number: number
-  /** Of a varint or a fixed number, to the nearest double; 0 otherwise. */
-  readonly value: number
-  /** Of what has a length; empty otherwise. */
-  readonly bytes: Buffer
-}
-
-/** The fields of a message in their order. Throws a RangeError for bytes that are none. */
-export function* fieldsOf(message: Buffer): Generator<WireField> {
-  let at = 0
-  const varint = (): number => {
-    let value = 0
-    for (let scale = 1; ; scale *= 0x80) {
-      const byte = message[at++]
-      if (byte === undefined || scale > 2 ** 63) throw new RangeError('a number without an end')
-      value += (byte & 0x7f) * scale
-      if (byte < 0x80) return value
-    }
-  }
-  const nothing = message.subarray(0, 0)
-  while (at < message.length) {
-    const tag = varint()
-    const number = Math.floor(tag / 8)
-    switch (tag % 8) {
-      case 0:
-        yield { number, value: varint(), bytes: nothing }
-        break
-      case 1: {
-        const value = Number(message.readBigUInt64LE(at))
-        at += 8
-        yield { number, value, bytes: nothing }
-        break
-      }
-      case 2: {
-        const length = varint()
-        if (at + length > message.length) throw new RangeError('a field that is longer than its message')
-        yield { number, value: 0, bytes: message.subarray(at, at + length) }
-        at += length
-        break
-      }
-      case 5: {
-        const value = message.readUInt32LE(at)
-        at += 4
-        yield { number, value, bytes: nothing }
-        break
-      }
-      default:
-        throw new RangeError(`wire type ${tag % 8}`)
-    }
-  }
+function field(number: number, parts: readonly Buffer[]): Buffer {
+  return Buffer.concat([protoHead(number, lengthOf(parts)), ...parts])
 }
 
 /**
@@ -140,9 +77,9 @@ export function rejectedIn(reply: Buffer): { readonly count: number; readonly me
   let count = 0
   let message = ''
   try {
-    for (const partial of fieldsOf(reply)) {
+    for (const partial of protoFields(reply)) {
       if (partial.number !== 1) continue
-      for (const { bytes, number, value } of fieldsOf(partial.bytes)) {
+      for (const { bytes, number, value } of protoFields(partial.bytes)) {
         if (number === 1) count = value
         else if (number === 2) message = bytes.toString('utf8')
       }

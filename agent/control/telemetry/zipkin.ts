@@ -1,5 +1,5 @@
 /** Spans of workers in the form of Zipkin's API v2 (zipkin.io/zipkin-api, `ListOfSpans`). */
-import { fieldsOf } from './envelope.ts'
+import { protoFields } from '../../../contracts/proto-fields.ts'
 import type { HostFacts, RecordGroup } from './envelope.ts'
 
 export interface ZipkinSpan {
@@ -35,7 +35,8 @@ const errorCode = 2
 export function zipkinSpans(groups: readonly RecordGroup[], { host }: HostFacts): ZipkinSpan[] {
   const spans: ZipkinSpan[] = []
   for (const { bytes, service } of groups)
-    for (const entry of fieldsOf(bytes)) if (entry.number === listField) spans.push(spanOf(entry.bytes, service, host))
+    for (const entry of protoFields(bytes))
+      if (entry.number === listField) spans.push(spanOf(entry.bytes, service, host))
   return spans
 }
 
@@ -51,7 +52,7 @@ function spanOf(bytes: Buffer, service: string, host: string): ZipkinSpan {
   }
   let isError = false
   let end = 0
-  for (const field of fieldsOf(bytes)) {
+  for (const field of protoFields(bytes)) {
     switch (field.number) {
       case Span.traceId:
         span.traceId = field.bytes.toString('hex')
@@ -80,7 +81,7 @@ function spanOf(bytes: Buffer, service: string, host: string): ZipkinSpan {
         break
       }
       case Span.status:
-        for (const { number, value } of fieldsOf(field.bytes))
+        for (const { number, value } of protoFields(field.bytes))
           isError = isError || (number === 3 && value === errorCode)
     }
   }
@@ -92,10 +93,10 @@ function spanOf(bytes: Buffer, service: string, host: string): ZipkinSpan {
 function attributeOf(bytes: Buffer): readonly [key: string, value: string] {
   let key = ''
   let text = ''
-  for (const { bytes: inner, number } of fieldsOf(bytes)) {
+  for (const { bytes: inner, number } of protoFields(bytes)) {
     if (number === 1) key = inner.toString('utf8')
     else
-      for (const value of fieldsOf(inner))
+      for (const value of protoFields(inner))
         text = value.number === 1 ? value.bytes.toString('utf8') : String(value.value)
   }
   return [key, text]

@@ -1,18 +1,10 @@
 /** Nacos's instance: how clients describe one, what we accept, how it is written back. */
-import { metadataBounds } from '../../../contracts/endpoint.ts'
+import { metadataBounds, type Endpoint } from '../../../contracts/endpoint.ts'
 import { NacosFault } from './fault.ts'
 
-export interface NacosInstance {
+/** As an endpoint; but Nacos clients that only consume announce port 0. */
+export interface NacosInstance extends Omit<Endpoint, 'address' | 'locality' | 'version'> {
   readonly ip: string
-  /** 0..65535; Nacos clients that only consume announce port 0. */
-  readonly port: number
-  /** 0..10_000 */
-  readonly weight: number
-  readonly healthy: boolean
-  readonly enabled: boolean
-  readonly ephemeral: boolean
-  readonly cluster: string
-  readonly metadata: Readonly<Record<string, string>>
   /** User id of who registered it, where that counts. Never from the wire. */
   readonly owner?: number | undefined
   /** User id that must listen there, where that counts. Never from the wire. */

@@ -7,6 +7,7 @@
  * The body is JSON; `type` is the simple name of the Java class that it is read into.
  */
 import { MeshError } from '../../../contracts/errors.ts'
+import { protoBytes, protoFields } from '../../../contracts/proto-fields.ts'
 
 export interface Payload {
   /** `ServerCheckRequest`, `NotifySubscriberRequest`, … */
@@ -30,54 +31,59 @@ export const maxPayloadBytes = 10 * 1024 * 1024
 /** More headers than this in one payload are refused; real clients send fewer than ten. */
 export const maxPayloadHeaders = 64
 
-const varint = 0
-const fixed64 = 1
-const lengthDelimited = 2
-const fixed32 = 5
-
 export function encodePayload(payload: {
   readonly type: string
   readonly clientIp?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body: Uint8Array
 }): Buffer {
-  const metadata: Buffer[] = [stringField(3, payload.type)]
+  const metadata: Buffer[] = [protoBytes(3, payload.type)]
   for (const [name, value] of Object.entries(payload.headers ?? {}))
-    metadata.push(bytesField(7, Buffer.concat([stringField(1, name), stringField(2, value)])))
-  if (payload.clientIp !== undefined && payload.clientIp !== '') metadata.push(stringField(8, payload.clientIp))
-  return Buffer.concat([bytesField(2, Buffer.concat(metadata)), bytesField(3, bytesField(2, payload.body))])
+    metadata.push(protoBytes(7, Buffer.concat([protoBytes(1, name), protoBytes(2, value)])))
+  if (payload.clientIp !== undefined && payload.clientIp !== '') metadata.push(protoBytes(8, payload.clientIp))
+  return Buffer.concat([protoBytes(2, Buffer.concat(metadata)), protoBytes(3, protoBytes(2, payload.body))])
 }
 
 /** Reads one payload; unknown fields are skipped. Throws E_REGISTRY_PROTOCOL for anything that is not one. */
 export function decodePayload(bytes: Buffer): Payload {
+  try {
+    return payloadOf(bytes)
+  } catch (error) {
+    throw error instanceof RangeError ? malformed(error.message) : error
+  }
+}
+
+function payloadOf(bytes: Buffer): Payload {
   let type = ''
   let clientIp = ''
   let body: Buffer = Buffer.alloc(0)
   const headers: Record<string, string> = Object.create(null) as Record<string, string>
   let headerCount = 0
-  forEachField(bytes, (field, value) => {
-    if (field === 2)
-      forEachField(value, (inner, innerValue) => {
-        if (inner === 3) type = innerValue.toString('utf8')
-        else if (inner === 8) clientIp = innerValue.toString('utf8')
-        else if (inner === 7) {
-          if (++headerCount > maxPayloadHeaders) throw malformed(`more than ${maxPayloadHeaders} headers`)
-          let name = ''
-          let text = ''
-          forEachField(innerValue, (key, keyValue) => {
-            if (key === 1) name = keyValue.toString('utf8')
-            else if (key === 2) text = keyValue.toString('utf8')
-          })
-          headers[name] = text
-        }
-      })
-    else if (field === 3)
-      forEachField(value, (inner, innerValue) => {
-        if (inner === 2) body = innerValue
-      })
-  })
+  for (const part of protoFields(bytes)) {
+    for (const { bytes: value, number } of part.number === 2 ? protoFields(part.bytes) : []) {
+      if (number === 3) type = value.toString('utf8')
+      else if (number === 8) clientIp = value.toString('utf8')
+      else if (number === 7) {
+        if (++headerCount > maxPayloadHeaders) throw malformed(`more than ${maxPayloadHeaders} headers`)
+        const [name, text] = headerOf(value)
+        headers[name] = text
+      }
+    }
+    for (const { bytes: value, number } of part.number === 3 ? protoFields(part.bytes) : [])
+      if (number === 2) body = value
+  }
   if (type === '') throw malformed('no type in the metadata')
   return { type, clientIp, headers, body }
+}
+
+function headerOf(entry: Buffer): [name: string, text: string] {
+  let name = ''
+  let text = ''
+  for (const { bytes, number } of protoFields(entry)) {
+    if (number === 1) name = bytes.toString('utf8')
+    else if (number === 2) text = bytes.toString('utf8')
+  }
+  return [name, text]
 }
 
 /** Body of a payload as JSON. Throws E_REGISTRY_PROTOCOL when it is none or no object. */
@@ -95,64 +101,6 @@ export function decodeBody(payload: Payload): Readonly<Record<string, unknown>> 
   return value as Record<string, unknown>
 }
 
-function forEachField(bytes: Buffer, visit: (field: number, value: Buffer) => void): void {
-  let at = 0
-  const readVarint = (): number => {
-    let value = 0
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = bytes[at++]
-      if (byte === undefined) throw malformed('it ends inside a number')
-      value += (byte & 0x7f) * 2 ** shift
-      if (byte < 0x80) return value
-    }
-    throw malformed('a number is too long')
-  }
-  const skip = (length: number): Buffer => {
-    if (length > bytes.length - at) throw malformed(`a field of ${length} bytes, ${bytes.length - at} are left`)
-    at += length
-    return bytes.subarray(at - length, at)
-  }
-  while (at < bytes.length) {
-    const tag = readVarint()
-    const field = Math.floor(tag / 8)
-    switch (tag % 8) {
-      case varint:
-        readVarint()
-        break
-      case fixed64:
-        skip(8)
-        break
-      case lengthDelimited:
-        visit(field, skip(readVarint()))
-        break
-      case fixed32:
-        skip(4)
-        break
-      default:
-        throw malformed(`field ${field} has wire type ${tag % 8}`)
-    }
-  }
-}
-
 function malformed(what: string): MeshError {
   return new MeshError('E_REGISTRY_PROTOCOL', `nacos payload: ${what}`)
-}
-
-function stringField(field: number, text: string): Buffer {
-  return bytesField(field, Buffer.from(text, 'utf8'))
-}
-
-function bytesField(field: number, value: Uint8Array): Buffer {
-  return Buffer.concat([varintBytes(field * 8 + lengthDelimited), varintBytes(value.length), value])
-}
-
-function varintBytes(value: number): Buffer {
-  const out: number[] = []
-  let rest = value
-  while (rest >= 0x80) {
-    out.push((rest % 0x80) + 0x80)
-    rest = Math.floor(rest / 0x80)
-  }
-  out.push(rest)
-  return Buffer.from(out)
 }
