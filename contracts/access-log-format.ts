@@ -31,8 +31,10 @@ const plainOperators = [
   'UPSTREAM_HOST',
   'UPSTREAM_REMOTE_ADDRESS',
   'UPSTREAM_CLUSTER',
+  'UPSTREAM_CLUSTER_RAW',
   'UPSTREAM_REQUEST_ATTEMPT_COUNT',
   'ROUTE_NAME',
+  'DOWNSTREAM_REMOTE_ADDRESS',
   'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT',
   'TRACE_ID',
   'HOSTNAME',
@@ -45,14 +47,16 @@ const plainOperators = [
 export type PlainOperator = (typeof plainOperators)[number]
 
 /**
- * Envoy's operators, with or without an argument, whose value never exists here; Envoy writes `-` for such, too. Taken
- * so that a format of Istio or Envoy need not be cut.
+ * Envoy's operators, with or without an argument, whose value never exists here, or is not kept; Envoy writes `-` for
+ * such, too. Taken so that a format of Istio or Envoy need not be cut.
  */
 const absentOperators = [
   'CONNECTION_TERMINATION_DETAILS',
+  'DOWNSTREAM_LOCAL_ADDRESS',
   'DYNAMIC_METADATA',
   'FILTER_STATE',
   'REQUESTED_SERVER_NAME',
+  'UPSTREAM_LOCAL_ADDRESS',
   'UPSTREAM_TRANSPORT_FAILURE_REASON',
 ] as const
 

@@ -205,9 +205,15 @@ export function text(least: number, most: number) {
   )
 }
 
-/** Of a line of the access log. */
+/** Of a line of the access log. Formats that were written for Envoy end their line, and some have tabs in it. */
 export function logFormat() {
-  return text(1, 4096).superRefine((format, context) => {
+  const line = leaf('one line of 1 to 4096 characters, with tabs and a line end behind it where wanted', (value) => {
+    if (typeof value !== 'string') return undefined
+    const format = value.replace(/\r?\n$/, '')
+    const isGood = format.length > 0 && format.length <= 4096 && !hasControlCharacter(format.replaceAll('\t', ''))
+    return isGood ? format : undefined
+  })
+  return line.superRefine((format, context) => {
     const parsed = parseLogFormat(format)
     if (typeof parsed === 'string') context.addIssue(parsed)
   })

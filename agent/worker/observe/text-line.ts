@@ -98,11 +98,13 @@ export class TextLine {
       case 'UPSTREAM_REMOTE_ADDRESS':
         return r.upstreamId
       case 'UPSTREAM_CLUSTER':
+      case 'UPSTREAM_CLUSTER_RAW':
         return r.upstreamCluster
       case 'UPSTREAM_REQUEST_ATTEMPT_COUNT':
         return String(r.attempts)
       case 'ROUTE_NAME':
         return r.routeName
+      case 'DOWNSTREAM_REMOTE_ADDRESS':
       case 'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT':
         return r.sourceAddress
       case 'TRACE_ID':

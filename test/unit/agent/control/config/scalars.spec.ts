@@ -1,5 +1,11 @@
 import { expect } from 'chai'
-import { parseDuration, parseHostPort, parsePortRange, parseSize } from '../../../../../agent/control/config/scalars.ts'
+import {
+  logFormat,
+  parseDuration,
+  parseHostPort,
+  parsePortRange,
+  parseSize,
+} from '../../../../../agent/control/config/scalars.ts'
 
 describe('values of the configuration', () => {
   it('read times with a unit only', () => {
@@ -21,6 +27,15 @@ describe('values of the configuration', () => {
     for (const bad of ['nacos:8848', '1.2.3.4', '1.2.3.4:0', '1.2.3.4:65536', '::1:80', '[1.2.3.4]:80', '300.1.1.1:80'])
       expect(parseHostPort(bad, false), bad).to.equal(undefined)
     expect(parseHostPort('300.1.1.1:80', true)).to.equal(undefined)
+  })
+
+  it('read a format of the access log as it stands in a block of YAML or was written for Envoy, and no second line', () => {
+    const format = logFormat()
+    for (const text of ['%PROTOCOL% x', '%PROTOCOL% x\n', '%PROTOCOL% x\r\n'])
+      expect(format.parse(text), JSON.stringify(text)).to.equal('%PROTOCOL% x')
+    expect(format.parse('%PROTOCOL%\t%BYTES_SENT%\n')).to.equal('%PROTOCOL%\t%BYTES_SENT%')
+    for (const bad of ['', '\n', '%PROTOCOL%\n\n', 'a\nb', 'a\u001b[2J', '%NOTHING%', 7, 'x'.repeat(4097)])
+      expect(format.safeParse(bad).success, JSON.stringify(bad)).to.equal(false)
   })
 
   it('read port ranges that go upwards', () => {

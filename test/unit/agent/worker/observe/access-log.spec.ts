@@ -105,6 +105,22 @@ describe('access log', () => {
     expect(await lines(1)).to.deep.equal(['14/Nov/2023 22:13:19.988 - -'])
   })
 
+  it("writes a line in Istio's default form", async () => {
+    // meshConfig.accessLogFormat of Istio 1.24 where nothing is set
+    const textFormat =
+      '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+      '%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% ' +
+      '%BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ' +
+      '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ' +
+      '%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
+    log.configure({ format: 'text', path, share: 1, textFormat }, 'test-host')
+    log.write(request)
+    expect(await lines(1)).to.deep.equal([
+      '[2023-11-14T22:13:19.988Z] "GET /a?b=1 HTTP/1.1" 200 - via_upstream - "-" 0 1234567890 12 12 "-" "curl/8" "-" ' +
+        '"orders" "10.0.0.1:80" outbound|||public/DEFAULT_GROUP@@orders - - 127.0.0.1 - default',
+    ])
+  })
+
   it('writes the id of a stream, where the protocol has such', async () => {
     log.configure({ format: 'text', textFormat: '%PROTOCOL% %STREAM_ID%', path, share: 1 }, 'test-host')
     log.write(request)
