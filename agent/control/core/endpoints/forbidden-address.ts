@@ -36,7 +36,8 @@ const lists: readonly (readonly [ForbiddenAddress, BlockList])[] = [
 
 /** Why calls must not go there; undefined for an address that may be an endpoint, and for what is no address. */
 export function forbiddenAddress(address: string): ForbiddenAddress | undefined {
-  for (const spelling of [address, ...embeddedAddresses(address)]) {
+  const bare = withoutZone(address)
+  for (const spelling of [bare, ...embeddedAddresses(bare)]) {
     const family = isIP(spelling)
     if (family === 0) continue
     for (const [reason, list] of lists) if (list.check(spelling, family === 6 ? 'ipv6' : 'ipv4')) return reason
@@ -45,12 +46,19 @@ export function forbiddenAddress(address: string): ForbiddenAddress | undefined 
 }
 
 /**
- * A mapped IPv4 address (`::ffff:10.0.0.1` and its hexadecimal twin) as what it is; every other one as it is written.
+ * A mapped IPv4 address (`::ffff:10.0.0.1` and its hexadecimal twin) as what it is; every other one as it is written,
+ * without a zone (`%eth0`), which says nothing of an address that a call may go to.
  */
 export function plainAddress(address: string): string {
-  const words = wordsOf(address)
-  if (words === undefined || words[5] !== 0xffff || words.slice(0, 5).some((word) => word !== 0)) return address
+  const bare = withoutZone(address)
+  const words = wordsOf(bare)
+  if (words === undefined || words[5] !== 0xffff || words.slice(0, 5).some((word) => word !== 0)) return bare
   return dotted(words[6]!, words[7]!)
+}
+
+/** The system connects without the zone where the address needs none. */
+function withoutZone(address: string): string {
+  return address.split('%', 1)[0]!
 }
 
 /** IPv4 addresses for which an IPv6 address stands. */
@@ -82,7 +90,7 @@ function embeddedAddresses(address: string): string[] {
 
 /** The eight words of an IPv6 address; undefined for what is none. */
 function wordsOf(address: string): number[] | undefined {
-  if (isIP(address) !== 6 || address.includes('%')) return undefined
+  if (isIP(address) !== 6) return undefined
   const tail = /(?:^|:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address)
   const plain =
     tail === null

@@ -51,7 +51,8 @@ describe('an address to which no call is carried', () => {
       for (const [name, spell] of Object.entries(spellings)) {
         // :: is the unspecified address itself, 0.0.0.x behind it are addresses of their own
         if (address === '0.0.0.0' && name === 'compatible') continue
-        expect(forbiddenAddress(spell(address)), `${name}: ${spell(address)}`).to.equal(reason)
+        for (const spelled of [spell(address), `${spell(address)}%eth0`])
+          expect(forbiddenAddress(spelled), `${name}: ${spelled}`).to.equal(reason)
       }
     })
   }
@@ -86,6 +87,8 @@ describe('an address to which no call is carried', () => {
   it('is told by its plain form where it is a mapped one', () => {
     expect(plainAddress('::ffff:10.0.0.1')).to.equal('10.0.0.1')
     expect(plainAddress('0:0:0:0:0:ffff:a00:1')).to.equal('10.0.0.1')
+    expect(plainAddress('::ffff:10.0.0.1%eth0')).to.equal('10.0.0.1')
+    expect(plainAddress('2001:db8::1%7')).to.equal('2001:db8::1')
     for (const address of ['10.0.0.1', '2001:db8::1', '::1', 'a', '64:ff9b::a00:1'])
       expect(plainAddress(address)).to.equal(address)
   })
