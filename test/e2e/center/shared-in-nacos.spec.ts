@@ -8,6 +8,8 @@ import { stringify } from 'yaml'
 import { Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
 import { needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 
+const rulesPath = '/apis/networking.istio.io/v1/namespaces/public/virtualservices'
+
 describe('two centers that share their rules in a real Nacos', function () {
   this.timeout(240_000)
   let mesh: Mesh
@@ -21,9 +23,16 @@ describe('two centers that share their rules in a real Nacos', function () {
     const store = { type: 'nacos', servers: [address], prefix: `hostmesh.shared-${process.pid}` }
     one = await mesh.startedHost('one', { role: 'center', extra: { store } })
     other = await mesh.startedHost('other', { role: 'center', extra: { store } })
+    // a center serves before its store has answered
+    for (const host of [one, other])
+      await until(60_000, 'its store is read', async () => (await host.admin.get(rulesPath)).status === 200)
   })
 
   after(() => mesh?.close())
+
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh.report())
+  })
 
   async function apply(host: DemoHost, name: string, timeout: string): Promise<void> {
     const rule = {
