@@ -7,8 +7,9 @@ export interface TimedRelay {
   /** From now on pieces are noted anew. */
   begin(): void
   /**
-   * How long the client had the word since `begin`, ms: from each piece that came to it until its next one, and from
-   * the last until `end` (performance.now()).
+   * How long the client had the word since `begin`, ms: from the last piece that came to it until its next one, each
+   * time, and from the last of all until `end` (performance.now()). A sign of life that comes before the registry tells
+   * of the change is not the word.
    */
   clientShare(end: number): number
   close(): Promise<void>
@@ -37,7 +38,7 @@ export async function startTimedRelay(target: number): Promise<TimedRelay> {
       if (heardAt !== undefined) share += performance.now() - heardAt
       heardAt = undefined
     })
-    join(registry, client, () => (heardAt ??= performance.now()))
+    join(registry, client, () => void (heardAt = performance.now()))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

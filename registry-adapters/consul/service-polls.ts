@@ -23,7 +23,11 @@ export interface ServicePollsDeps {
 const maxPlaces = 96
 /** Longest that a change of a service may stay unseen because others share its place. */
 const maxTurnMs = 10_000
-/** Questions for one service: never more often. */
+/**
+ * Questions for one service, against a server that answers each at once: so many in a row, and in the long run not more
+ * than one in this time. A change that follows on another is not kept waiting.
+ */
+const burst = 20
 const minGapMs = 100
 const minRetryMs = 500
 const maxRetryMs = 10_000
@@ -33,7 +37,9 @@ interface Poll {
   readonly name: string
   index: bigint
   failures: number
-  /** Earliest next question, in the clock's monotonic time. */
+  /** When the questions asked so far are paid for at that pace, in the clock's monotonic time. */
+  paidAt: number
+  /** Earliest next question, in the same time. */
   notBefore: number
   isQueued: boolean
   isOver: boolean
@@ -53,7 +59,17 @@ export class ServicePolls {
   }
 
   add(key: ServiceKey, name: string): void {
-    const poll = { key, name, index: 0n, failures: 0, notBefore: 0, isQueued: false, isOver: false, abort: undefined }
+    const poll = {
+      key,
+      name,
+      index: 0n,
+      failures: 0,
+      paidAt: 0,
+      notBefore: 0,
+      isQueued: false,
+      isOver: false,
+      abort: undefined,
+    }
     this.polls.set(key, poll)
     this.put(poll)
     // a place that waits long for another service makes room
@@ -133,13 +149,13 @@ export class ServicePolls {
     const abort = new AbortController()
     poll.abort = abort
     this.active++
-    const begun = this.deps.clock.monotonic()
+    poll.paidAt = Math.max(poll.paidAt, this.deps.clock.monotonic()) + minGapMs
     try {
       const answer = await this.deps.ask(poll.name, poll.index, this.waitMs(), abort.signal)
       if (!poll.isOver && !abort.signal.aborted) {
         poll.failures = 0
         poll.index = nextIndex(poll.index, answer.headers['x-consul-index'])
-        poll.notBefore = begun + minGapMs
+        poll.notBefore = poll.paidAt - burst * minGapMs
         this.deps.onAnswer(poll.key, answer)
       }
     } catch (error) {

@@ -25,6 +25,8 @@ export interface ServiceWatchDeps extends Pick<AdapterDeps, 'clock' | 'log' | 'm
 const maxQuestions = 64
 const retryMs = 1000
 const deniedRetryMs = 10_000
+/** Of a layout that says everything in the name. */
+const noData = Buffer.alloc(0)
 
 interface Child {
   endpoint: Endpoint | 'other' | undefined
@@ -38,6 +40,8 @@ export class ServiceWatch {
   private readonly service: string
   private readonly deps: ServiceWatchDeps
   private children = new Map<string, Child>()
+  /** The names of the children must be read (again). */
+  private isListOld = true
   private isReading = false
   private isDirty = false
   private isClosed = false
@@ -52,14 +56,19 @@ export class ServiceWatch {
 
   /** Everything must be read again: a connection has begun. */
   refresh(): void {
+    this.isListOld = true
     for (const child of this.children.values()) child.isDirty = true
     this.read()
   }
 
-  /** Something changed at the directory, or at one child of it. */
+  /**
+   * Something changed at the directory, or at one child of it: then only that one is read, for who comes or goes is
+   * told of the directory, too.
+   */
   changed(child: string | undefined): void {
     const known = child === undefined ? undefined : this.children.get(child)
-    if (known !== undefined) known.isDirty = true
+    if (known === undefined) this.isListOld = true
+    else known.isDirty = true
     this.read()
   }
 
@@ -86,8 +95,25 @@ export class ServiceWatch {
   }
 
   private async readAll(): Promise<void> {
-    const { layout, nodes, maxEndpoints, registry } = this.deps
-    const names = [...new Set(await nodes.children(this.directory))]
+    if (this.isListOld) await this.readNames()
+    const dirty = [...this.children].flatMap(([name, { isDirty }]) => (isDirty ? [name] : []))
+    for (let start = 0; start < dirty.length; start += maxQuestions)
+      await Promise.all(dirty.slice(start, start + maxQuestions).map((name) => this.readChild(name)))
+    // told also where it is old again by now: instances that change without end must not keep the news from anybody
+    if (!this.isClosed) this.deps.onEndpoints(this.key, this.endpoints())
+  }
+
+  private async readNames(): Promise<void> {
+    const { nodes, maxEndpoints, registry } = this.deps
+    // as with a child, an event from here on is newer than the answer
+    this.isListOld = false
+    let names: string[]
+    try {
+      names = [...new Set(await nodes.children(this.directory))]
+    } catch (error) {
+      this.isListOld = true
+      throw error
+    }
     if (names.length > maxEndpoints) {
       this.deps.metrics.count('registry_endpoints_cut', { registry }, names.length - maxEndpoints)
       this.deps.log.warn(
@@ -96,35 +122,21 @@ export class ServiceWatch {
       )
       names.sort().length = maxEndpoints
     }
-    const children = new Map<string, Child>()
-    const dirty: string[] = []
-    for (const name of names) {
-      const before = this.children.get(name)
-      const child = before ?? { endpoint: undefined, isDirty: true }
-      children.set(name, child)
-      if (!child.isDirty) continue
-      if (layout.readsData) dirty.push(name)
-      else {
-        child.isDirty = false
-        this.take(name, child, layout.read(this.service, name, Buffer.alloc(0)))
-      }
-    }
-    this.children = children
-    for (let start = 0; start < dirty.length; start += maxQuestions)
-      await Promise.all(dirty.slice(start, start + maxQuestions).map((name) => this.readChild(name)))
-    if (this.isClosed || this.isDirty) return
-    this.deps.onEndpoints(this.key, this.endpoints())
+    this.children = new Map(
+      names.map((name) => [name, this.children.get(name) ?? { endpoint: undefined, isDirty: true }]),
+    )
   }
 
   private async readChild(name: string): Promise<void> {
     const child = this.children.get(name)!
     // an event from here on is about something newer than the answer, even one that is read together with it
     child.isDirty = false
+    const { layout, nodes } = this.deps
     try {
-      const data = await this.deps.nodes.data(`${this.directory}/${name}`)
+      const data = layout.readsData ? await nodes.data(`${this.directory}/${name}`) : noData
       // it went between the two questions; the directory's own watch tells
       if (data === undefined) this.children.delete(name)
-      else this.take(name, child, this.deps.layout.read(this.service, name, data))
+      else this.take(name, child, layout.read(this.service, name, data))
     } catch (error) {
       child.isDirty = true
       throw error
