@@ -1,28 +1,25 @@
 /**
- * npm run bench:registries -- [push] [share] [memory] [outage]
+ * npm run bench:registries -- [push] [share] [memory] [REGISTRY…]
  *
- * The numbers of the other registries, all without a name: ZooKeeper and etcd as real servers, Consul, Kubernetes and
- * DNS as the stand-ins of the tests. `HOSTMESH_OUTAGE_SECONDS` is how long they are dead, 600 by default. Prints
- * method, figures and goals; a goal that is not met is a result, not a failure.
+ * The numbers of the other registries, all measures and all registries without a name: ZooKeeper and etcd as real
+ * servers, Consul, Kubernetes and DNS as the stand-ins of the tests. Prints method, figures and goals; a goal that is
+ * not met is a result, not a failure. An outage of each under load: `npm run soak:registries`.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { claimLoopbackBlock } from '../cli/launch/loopback-block.ts'
-import { memory, outage } from './registries/hosts.ts'
-import { openRegistries } from './registries/kinds.ts'
+import { memory } from './registries/hosts.ts'
+import { openRegistries } from '../test/support/registries/every-kind.ts'
 import { push } from './registries/push.ts'
 import { share } from './registries/share.ts'
 import { scratchFolder } from './processes.ts'
 import { renderReport } from './report.ts'
 import type { ScenarioReport } from './scenario.ts'
 
-const known = ['push', 'share', 'memory', 'outage'] as const
-const wanted = process.argv.slice(2)
-const unknown = wanted.filter((name) => !(known as readonly string[]).includes(name))
-if (unknown.length > 0) {
-  console.error(`unknown: ${unknown.join(', ')}; known are ${known.join(', ')}`)
-  process.exit(1)
-}
+const known = ['push', 'share', 'memory'] as const
+const words = process.argv.slice(2)
+const wanted = known.filter((name) => words.includes(name))
+const kinds = words.filter((word) => !(known as readonly string[]).includes(word))
 const log = (line: string): void => console.error(line)
 console.log(
   `${cpus().length} x ${cpus()[0]?.model}, Linux ${release()}, Node ${process.versions.node}, ${new Date().toISOString()}\n`,
@@ -30,15 +27,20 @@ console.log(
 
 const folder = scratchFolder('registries')
 const block = await claimLoopbackBlock(Math.random)
-const registries = await openRegistries(folder.path)
+const all = await openRegistries({ folder: folder.path, port: 80, ttl: 30 })
+const registries = all.filter(({ name }) => kinds.length === 0 || kinds.includes(name))
 const bench = { registries, block, folder: folder.path, log, used: 0 }
 const measures: Readonly<Record<(typeof known)[number], () => Promise<ScenarioReport>>> = {
   push: () => push(registries),
   share: () => share(bench),
   memory: () => memory(bench),
-  outage: () => outage(bench, Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 600)),
 }
 try {
+  const unknown = kinds.filter((kind) => !all.some(({ name }) => name === kind))
+  if (unknown.length > 0)
+    throw new Error(
+      `unknown: ${unknown.join(', ')}; known are ${[...known, ...all.map(({ name }) => name)].join(', ')}`,
+    )
   for (const name of known.filter((one) => wanted.length === 0 || wanted.includes(one))) {
     log(name)
     try {
@@ -54,7 +56,7 @@ try {
     }
   }
 } finally {
-  await Promise.all(registries.map((registry) => registry.stop()))
+  await Promise.all(all.map((registry) => registry.stop()))
   await block.release()
   folder.close()
 }

@@ -3,7 +3,7 @@ import { systemClock } from '../../contracts/clock.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { createAdapters, registrySection } from '../../agent/control/kinds/registries.ts'
 import { atMost, format, percentile, type ScenarioReport } from '../scenario.ts'
-import type { MeasuredRegistry } from './kinds.ts'
+import type { RunningRegistry } from '../../test/support/registries/every-kind.ts'
 
 const changes = 300
 const instances = 20
@@ -16,8 +16,8 @@ const quiet: AdapterDeps = {
   metrics: { count: () => undefined, gauge: () => undefined },
 }
 
-export async function push(registries: readonly MeasuredRegistry[]): Promise<ScenarioReport> {
-  const measured: { readonly registry: MeasuredRegistry; readonly times: number[] }[] = []
+export async function push(registries: readonly RunningRegistry[]): Promise<ScenarioReport> {
+  const measured: { readonly registry: RunningRegistry; readonly times: number[] }[] = []
   for (const registry of registries.filter(({ isPushing }) => isPushing))
     measured.push({ registry, times: await measure(registry) })
   return {
@@ -41,7 +41,7 @@ export async function push(registries: readonly MeasuredRegistry[]): Promise<Sce
   }
 }
 
-async function measure(registry: MeasuredRegistry): Promise<number[]> {
+async function measure(registry: RunningRegistry): Promise<number[]> {
   const section = registrySection.parse(registry.section)
   const [adapter] = await createAdapters(
     {

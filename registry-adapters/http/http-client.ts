@@ -57,14 +57,16 @@ export class OversizeAnswer extends MeshError {}
 const defaultMaxBytes = 16 * 1024 * 1024
 /** Longest line of a stream. */
 const maxLineBytes = 4 * 1024 * 1024
-/** Connections to one server; more questions wait. */
-const maxSockets = 128
+/**
+ * Connections to one server: more questions wait for one another. A stream holds its own for minutes, so streams have
+ * places of their own, more than any configuration needs (the rules and slices of a cluster: 196).
+ */
+const maxSockets = { questions: 128, streams: 256 } as const
 
 export class HttpClient {
   private readonly options: HttpClientOptions
   private current: number
-  private agent: http.Agent | undefined
-  private agentOf = ''
+  private readonly agents = new Map<keyof typeof maxSockets, { readonly agent: http.Agent; readonly of: string }>()
 
   constructor(options: HttpClientOptions) {
     this.options = options
@@ -159,7 +161,7 @@ export class HttpClient {
   }
 
   close(): void {
-    this.agent?.destroy()
+    for (const { agent } of this.agents.values()) agent.destroy()
   }
 
   private open<T>(
@@ -180,7 +182,7 @@ export class HttpClient {
         port: server.port,
         method: question.method ?? 'GET',
         path: `${server.prefix ?? ''}${question.path}`,
-        agent: this.agentFor(tls),
+        agent: this.agentFor(totalMs === undefined ? 'streams' : 'questions', tls),
         headers: {
           accept: 'application/json',
           ...this.options.headers(),
@@ -231,15 +233,16 @@ export class HttpClient {
     })
   }
 
-  private agentFor(tls: TlsTexts | undefined): http.Agent {
+  private agentFor(use: keyof typeof maxSockets, tls: TlsTexts | undefined): http.Agent {
     // another certificate is another agent; old connections end by themselves
     const mark = tls === undefined ? '' : JSON.stringify(tls)
-    if (this.agent !== undefined && this.agentOf === mark) return this.agent
-    this.agent?.destroy()
-    this.agentOf = mark
-    const options = { keepAlive: true, maxSockets, maxFreeSockets: 8, keepAliveMsecs: 10_000 }
-    this.agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
-    return this.agent
+    const known = this.agents.get(use)
+    if (known?.of === mark) return known.agent
+    known?.agent.destroy()
+    const options = { keepAlive: true, maxSockets: maxSockets[use], maxFreeSockets: 8, keepAliveMsecs: 10_000 }
+    const agent = tls === undefined ? new http.Agent(options) : new https.Agent({ ...options, ...tls })
+    this.agents.set(use, { agent, of: mark })
+    return agent
   }
 
   /** Without the query, which may hold names of others. */

@@ -28,6 +28,11 @@ export interface BreakableRegistry {
   readonly allow?: () => Promise<void>
   /** An answer of so many bytes for this service. */
   readonly huge?: (service: ServiceName, bytes: number) => Promise<void>
+  /**
+   * Makes it forget a service that is announced there, as others would who take its host for dead; absent = it does so
+   * by itself.
+   */
+  readonly forget?: (service: ServiceName) => Promise<void>
   /** Ids that others see. */
   readonly seen?: (service: ServiceName) => Promise<string[]>
   readonly namespace: string
@@ -122,6 +127,7 @@ export function describeRegistryFaults(
         await eventually(async () => (await registry.seen!(service)).length === 1, 'the application')
         registry.stall()
         await eventually(() => handle.state === 'failing', 'a state that says so', registry.silenceMs)
+        await registry.forget?.(service)
         await eventually(async () => (await registry.seen!(service)).length === 0, 'it to be forgotten', 60_000)
         registry.flow()
         await eventually(async () => (await registry.seen!(service)).length === 1, 'it to be back', 60_000)

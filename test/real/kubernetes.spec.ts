@@ -7,6 +7,7 @@ import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter, RuleCollection } from '../../contracts/registry-adapter.ts'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/index.ts'
 import type { KubernetesAdapterConfig } from '../../registry-adapters/kubernetes/index.ts'
+import { describeKubernetesFacts } from '../compliance/kubernetes-facts.ts'
 import { describeRegistryAdapter } from '../compliance/registry-adapter.ts'
 import type { OutsideInstance } from '../compliance/registry-adapter.ts'
 import { describeRegistryFaults } from '../compliance/registry-faults.ts'
@@ -133,6 +134,20 @@ async function slicesOf(server: ApiServer, service: ServiceName): Promise<readon
   return (json as { items: Slice[] }).items
 }
 
+/** What others see of it. */
+async function seen(
+  server: ApiServer,
+  service: ServiceName,
+): Promise<{ id: string; weight: number; metadata: Record<string, string> }[]> {
+  return (await slicesOf(server, service)).flatMap(({ metadata, endpoints: [endpoint], ports: [port] }) => {
+    if (!endpoint!.conditions.ready) return []
+    const known = JSON.parse(metadata.annotations!['hostmesh.io/metadata']!) as Record<string, string>
+    return [
+      { id: `${endpoint!.addresses[0]}:${port!.port}`, weight: Number(known['hostmesh.weight']), metadata: known },
+    ]
+  })
+}
+
 async function namesOf(server: ApiServer, service: ServiceName): Promise<string[]> {
   return (await slicesOf(server, service)).map(({ metadata }) => metadata.name)
 }
@@ -149,18 +164,7 @@ describeRegistryAdapter(
       group: namespace,
       createAdapter: () => adapterAt(gate.port),
       put: (service, instances) => put(server, service, instances),
-      seen: async (service) =>
-        (await slicesOf(server, service)).flatMap(({ metadata, endpoints: [endpoint], ports: [port] }) => {
-          if (!endpoint!.conditions.ready) return []
-          const known = JSON.parse(metadata.annotations!['hostmesh.io/metadata']!) as Record<string, string>
-          return [
-            {
-              id: `${endpoint!.addresses[0]}:${port!.port}`,
-              weight: Number(known['hostmesh.weight']),
-              metadata: known,
-            },
-          ]
-        }),
+      seen: (service) => seen(server, service),
       cutOff: () => gate.shut(),
       comeBack: () => gate.open(),
       close: async () => {
@@ -171,55 +175,59 @@ describeRegistryAdapter(
   },
 )
 
-describeRegistryFaults(
-  'Kubernetes, a real API server',
-  { register: false, deny: true, huge: true },
-  async (context) => {
-    context.timeout(1_800_000)
-    const server = await prepared()
-    const gate = await startGate(server.port)
-    return {
-      namespace: 'public',
-      group: namespace,
-      silenceMs: 40_000,
-      createAdapter: () => adapterAt(gate.port),
-      put: (service, instances) => put(server, service, instances),
-      kill: () => server.kill(),
-      restart: () => server.start(),
-      stall: () => gate.stall(),
-      flow: () => gate.flow(),
-      // the rights are taken away: 403 to each question, and the watch lives on until it ends
-      deny: async () => {
-        await server.ask('PUT', role, roleOf(false))
-      },
-      allow: async () => {
-        await server.ask('PUT', role, roleOf(true))
-      },
-      huge: async (service, bytes) => {
-        const note = 'x'.repeat(240 * 1024)
-        for (let index = 0; index * note.length < bytes; index++) {
-          const { status } = await server.ask('POST', slices, {
-            apiVersion: 'discovery.k8s.io/v1',
-            kind: 'EndpointSlice',
-            metadata: {
-              name: `${service.name}-${index}`,
-              labels: { 'kubernetes.io/service-name': service.name },
-              annotations: { note },
-            },
-            addressType: 'IPv4',
-            ports: [{ port: 80 }],
-            endpoints: [{ addresses: [`10.3.${index >> 8}.${index & 255}`] }],
-          })
-          expect(status).to.equal(201)
-        }
-      },
-      close: async () => {
-        await gate.close()
-        await server.stop()
-      },
-    }
-  },
-)
+describeRegistryFaults('Kubernetes, a real API server', { register: true, deny: true, huge: true }, async (context) => {
+  context.timeout(1_800_000)
+  const server = await prepared()
+  const gate = await startGate(server.port)
+  return {
+    namespace: 'public',
+    group: namespace,
+    silenceMs: 40_000,
+    createAdapter: () => adapterAt(gate.port),
+    put: (service, instances) => put(server, service, instances),
+    kill: () => server.kill(),
+    restart: () => server.start(),
+    stall: () => gate.stall(),
+    flow: () => gate.flow(),
+    // the rights are taken away: 403 to each question, and the watch lives on until it ends
+    deny: async () => {
+      await server.ask('PUT', role, roleOf(false))
+    },
+    allow: async () => {
+      await server.ask('PUT', role, roleOf(true))
+    },
+    huge: async (service, bytes) => {
+      const note = 'x'.repeat(240 * 1024)
+      for (let index = 0; index * note.length < bytes; index++) {
+        const { status } = await server.ask('POST', slices, {
+          apiVersion: 'discovery.k8s.io/v1',
+          kind: 'EndpointSlice',
+          metadata: {
+            name: `${service.name}-${index}`,
+            labels: { 'kubernetes.io/service-name': service.name },
+            annotations: { note },
+          },
+          addressType: 'IPv4',
+          ports: [{ port: 80 }],
+          endpoints: [{ addresses: [`10.3.${index >> 8}.${index & 255}`] }],
+        })
+        expect(status).to.equal(201)
+      }
+    },
+    forget: (service) => put(server, service, []),
+    seen: async (service) => (await seen(server, service)).map(({ id }) => id),
+    close: async () => {
+      await gate.close()
+      await server.stop()
+    },
+  }
+})
+
+describeKubernetesFacts('a real one', async (context) => {
+  context.timeout(1_800_000)
+  const server = await prepared()
+  return { namespace, open: server.open, close: () => server.stop() }
+})
 
 describe('Kubernetes, a real API server with the kinds of Istio', function () {
   this.timeout(120_000)

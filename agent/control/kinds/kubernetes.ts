@@ -32,7 +32,7 @@ type KubernetesSection = z.output<typeof kubernetesSection>
 
 const pulseMs = 10_000
 const watchMs = 240_000
-/** Eight kinds each, on connections of which an API server gets at most 128 from one agent. */
+/** Eleven kinds each, every one a connection to the API server for as long as the agent runs. */
 const maxRuleNamespaces = 12
 
 export const kubernetesKind: RegistryKind<KubernetesSection> = {

@@ -7,6 +7,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import * as https from 'node:https'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +22,8 @@ const adminToken = 'admin-token'
 
 export interface ApiServer {
   readonly port: number
+  /** As an administrator, or with another token; answers once the head of the answer is there. */
+  open(method: string, path: string, body?: object, contentType?: string, token?: string): Promise<IncomingMessage>
   /** As an administrator; answers the status and the JSON. */
   ask(method: string, path: string, body?: object, contentType?: string): Promise<{ status: number; json: unknown }>
   kill(): Promise<void>
@@ -65,8 +68,9 @@ export async function startApiServer(): Promise<ApiServer> {
   writeFileSync(join(folder, 'tokens.csv'), `${adminToken},admin,1,"system:masters"\n${agentToken},agent,2\n`)
   const port = await freePort()
   let child: ChildProcess | undefined
-  const ask: ApiServer['ask'] = (method, path, body, contentType = 'application/json') =>
+  const open: ApiServer['open'] = (method, path, body, contentType = 'application/json', token = adminToken) =>
     new Promise((resolve, reject) => {
+      const text = body === undefined ? '' : JSON.stringify(body)
       const request = https.request(
         {
           host: '127.0.0.1',
@@ -76,24 +80,25 @@ export async function startApiServer(): Promise<ApiServer> {
           rejectUnauthorized: false,
           agent: false,
           timeout: 10_000,
-          headers: { authorization: `Bearer ${adminToken}`, 'content-type': contentType },
+          headers: {
+            authorization: `Bearer ${token}`,
+            'content-type': contentType,
+            'content-length': Buffer.byteLength(text),
+          },
         },
-        (response) => {
-          const chunks: Buffer[] = []
-          response.on('data', (chunk: Buffer) => chunks.push(chunk))
-          response.on('end', () => {
-            const text = Buffer.concat(chunks).toString()
-            resolve({
-              status: response.statusCode ?? 0,
-              json: text.startsWith('{') ? (JSON.parse(text) as unknown) : text,
-            })
-          })
-        },
+        resolve,
       )
       request.on('timeout', () => request.destroy(new Error('no answer')))
       request.on('error', reject)
-      request.end(body === undefined ? undefined : JSON.stringify(body))
+      request.end(text)
     })
+  const ask: ApiServer['ask'] = async (method, path, body, contentType) => {
+    const response = await open(method, path, body, contentType)
+    const chunks: Buffer[] = []
+    for await (const chunk of response) chunks.push(chunk as Buffer)
+    const text = Buffer.concat(chunks).toString()
+    return { status: response.statusCode ?? 0, json: text.startsWith('{') ? (JSON.parse(text) as unknown) : text }
+  }
   const start = async (): Promise<void> => {
     child = spawn(
       program,
@@ -134,6 +139,7 @@ export async function startApiServer(): Promise<ApiServer> {
   await start()
   return {
     port,
+    open,
     ask,
     kill,
     start,

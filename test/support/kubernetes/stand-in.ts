@@ -133,11 +133,10 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
           return remove(place, name) ? send(200, { kind: 'Status', status: 'Success' }) : refuse(404, 'NotFound', name)
         }
         case 'PATCH': {
-          if (
-            request.headers['content-type'] !== 'application/apply-patch+yaml' ||
-            !url.searchParams.has('fieldManager')
-          )
+          if (request.headers['content-type'] !== 'application/apply-patch+yaml')
             return refuse(415, 'UnsupportedMediaType', 'server-side apply only')
+          if (!url.searchParams.has('fieldManager'))
+            return refuse(422, 'Invalid', 'fieldManager: Required value: is required for apply patch')
           if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) return refuse(422, 'Invalid', `name ${name}`)
           const applied = JSON.parse(await textOf(request)) as StandInObject
           await standIn.beforeWrite?.()

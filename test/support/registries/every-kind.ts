@@ -1,16 +1,16 @@
 /**
- * The kinds of registry that are measured: a real server where one can be had, else the stand-in of the tests, each
- * filled and changed by other means than the adapter's.
+ * One registry of each kind beside Nacos, running, for tests and measurements of all of them alike: a real server where
+ * one can be had, else the stand-in of the tests, each filled and changed by other means than the adapter's.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { startConsulStandIn } from '../../test/support/consul/stand-in.ts'
-import { a, srv, startNameServer } from '../../test/support/dns/server.ts'
-import { startEtcd } from '../../test/support/etcd/server.ts'
-import { startKubernetesStandIn } from '../../test/support/kubernetes/stand-in.ts'
-import { outsideTree } from '../../test/support/zookeeper/outside.ts'
-import { startZooKeeper } from '../../test/support/zookeeper/server.ts'
+import { startConsulStandIn } from '../consul/stand-in.ts'
+import { a, srv, startNameServer } from '../dns/server.ts'
+import { startEtcd } from '../etcd/server.ts'
+import { startKubernetesStandIn } from '../kubernetes/stand-in.ts'
+import { outsideTree } from '../zookeeper/outside.ts'
+import { startZooKeeper } from '../zookeeper/server.ts'
 
 export interface Instance {
   readonly address: string
@@ -18,7 +18,7 @@ export interface Instance {
   readonly weight: number
 }
 
-export interface MeasuredRegistry {
+export interface RunningRegistry {
   readonly name: string
   /** What stands behind it. */
   readonly what: string
@@ -36,20 +36,37 @@ export interface MeasuredRegistry {
   stop(): Promise<void>
 }
 
-/** All of them, running. Files that they need lie in `folder`. */
-export async function openRegistries(folder: string): Promise<MeasuredRegistry[]> {
-  return Promise.all([zookeeper(), etcd(), consul(), kubernetes(folder), dns()])
+export interface RegistriesOptions {
+  /** Files that they need lie there. */
+  readonly folder: string
+  /** Of all instances in DNS that are addresses alone. */
+  readonly port: number
+  /** Of records in DNS, seconds. */
+  readonly ttl: number
+}
+
+/** All of them, running. */
+export async function openRegistries(options: RegistriesOptions): Promise<RunningRegistry[]> {
+  return Promise.all([
+    zookeeper(),
+    etcd(),
+    consul(),
+    kubernetes(options.folder),
+    dns('dns', 'SRV records with their addresses beside, as Consul and Kubernetes send them', options),
+    dns('dns-targets', 'SRV records whose targets are asked for one by one', options),
+    dns('dns-addresses', 'addresses alone', options),
+  ])
 }
 
 function reached(
   port: number,
   at: (servers: readonly string[]) => object,
-): Pick<MeasuredRegistry, 'port' | 'section' | 'sectionBy'> {
+): Pick<RunningRegistry, 'port' | 'section' | 'sectionBy'> {
   const sectionBy = (by: number): object => at([`127.0.0.1:${by}`])
   return { port, section: sectionBy(port), sectionBy }
 }
 
-async function zookeeper(): Promise<MeasuredRegistry> {
+async function zookeeper(): Promise<RunningRegistry> {
   const server = await startZooKeeper({ heapMb: 512 })
   let tree = await outsideTree(server.port)
   return {
@@ -74,7 +91,7 @@ async function zookeeper(): Promise<MeasuredRegistry> {
   }
 }
 
-async function etcd(): Promise<MeasuredRegistry> {
+async function etcd(): Promise<RunningRegistry> {
   const server = await startEtcd()
   const base64 = (text: string): string => Buffer.from(text).toString('base64')
   return {
@@ -92,7 +109,7 @@ async function etcd(): Promise<MeasuredRegistry> {
   }
 }
 
-async function consul(): Promise<MeasuredRegistry> {
+async function consul(): Promise<RunningRegistry> {
   const server = await startConsulStandIn()
   return {
     name: 'consul',
@@ -107,7 +124,7 @@ async function consul(): Promise<MeasuredRegistry> {
   }
 }
 
-async function kubernetes(folder: string): Promise<MeasuredRegistry> {
+async function kubernetes(folder: string): Promise<RunningRegistry> {
   const server = await startKubernetesStandIn()
   const sectionAt = ([address = '']: readonly string[]): object => {
     const kubeconfig = join(folder, `kubeconfig-${address.replace(':', '-')}`)
@@ -143,24 +160,35 @@ async function kubernetes(folder: string): Promise<MeasuredRegistry> {
   }
 }
 
-async function dns(): Promise<MeasuredRegistry> {
+async function dns(
+  name: 'dns' | 'dns-targets' | 'dns-addresses',
+  what: string,
+  { port, ttl }: RegistriesOptions,
+): Promise<RunningRegistry> {
   const server = await startNameServer()
   const known = new Map<string, Map<string, Instance>>()
+  const query = `{service}.${name}.test`
+  const record = name === 'dns-addresses' ? { record: 'address', port } : { record: 'srv' }
+  const nameOf = (service: string): string => query.replace('{service}', service)
+  const host = (address: string): string => nameOf(`h-${address.replaceAll('.', '-')}`)
   return {
-    name: 'dns',
-    what: 'a name server in this process, TTL 30 s, addresses beside SRV records as those of Consul and Kubernetes send them',
-    ...reached(server.port, (servers) => ({ name: 'dns', type: 'dns', servers, query: '{service}.bench' })),
+    name,
+    what: `a name server in this process, TTL ${ttl} s, ${what}`,
+    ...reached(server.port, (servers) => ({ name, type: 'dns', servers, query, ...record, minRefresh: '1s' })),
     isPushing: false,
     put: async (service, instance) => {
       const all = known.get(service) ?? new Map<string, Instance>()
       known.set(service, all.set(`${instance.address}:${instance.port}`, instance))
-      const host = (address: string): string => `h-${address.replaceAll('.', '-')}.bench`
-      server.set(host(instance.address), { records: [a(host(instance.address), instance.address, 30)] })
-      server.set(`${service}.bench`, {
-        records: [...all.values()].map(({ address, port, weight }) =>
-          srv(`${service}.bench`, host(address), port, { weight, ttl: 30 }),
-        ),
-        beside: [...all.values()].map(({ address }) => a(host(address), address, 30)),
+      const instances = [...all.values()]
+      const addresses = instances.map(({ address }) => a(host(address), address, ttl))
+      if (name === 'dns-addresses') {
+        server.set(nameOf(service), { records: instances.map(({ address }) => a(nameOf(service), address, ttl)) })
+        return
+      }
+      server.set(host(instance.address), { records: [a(host(instance.address), instance.address, ttl)] })
+      server.set(nameOf(service), {
+        records: instances.map((one) => srv(nameOf(service), host(one.address), one.port, { weight: one.weight, ttl })),
+        ...(name === 'dns' ? { beside: addresses } : {}),
       })
     },
     kill: () => server.stop(),
