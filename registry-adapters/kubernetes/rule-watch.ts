@@ -52,8 +52,8 @@ const kinds: readonly Kind[] = [
  * Objects of one kind in one namespace; with more of them the collection is not read, and what was read before stays.
  */
 const maxObjects = 5000
-/** Changes that come together are told together, ms. */
-const settleMs = 20
+/** One change is told at once; of many, so often at most, ms: every time all rules are looked at. */
+const apartMs = 20
 
 interface Collection {
   readonly name: string
@@ -73,6 +73,7 @@ export class RuleWatch implements RuleFeed {
   private readonly collections: readonly Collection[]
   private readonly listeners = new Set<(collections: readonly RuleCollection[]) => void>()
   private cancel: (() => void) | undefined
+  private toldAt = -apartMs
 
   constructor(deps: RuleWatchDeps) {
     this.deps = deps
@@ -181,8 +182,10 @@ export class RuleWatch implements RuleFeed {
   }
 
   private tellSoon(): void {
-    this.cancel ??= this.deps.clock.after(settleMs, () => {
+    const { clock } = this.deps
+    this.cancel ??= clock.after(Math.max(0, this.toldAt + apartMs - clock.monotonic()), () => {
       this.cancel = undefined
+      this.toldAt = clock.monotonic()
       const all = this.collections.map(({ name, state, texts, problem }): RuleCollection => {
         if (state === 'read')
           return {
