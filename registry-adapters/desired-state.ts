@@ -80,10 +80,6 @@ export class DesiredState {
     return this.refusedByService.has(key)
   }
 
-  get refusals(): number {
-    return this.refusedByService.size
-  }
-
   /** Nothing that is listened to can be read. */
   get isAllRefused(): boolean {
     return this.services.size > 0 && this.refusedByService.size === this.services.size

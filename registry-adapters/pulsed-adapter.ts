@@ -21,7 +21,10 @@ export abstract class PulsedAdapter extends ListAdapter {
       {
         registry: config.name,
         everyMs: config.pulseMs,
-        ask: () => this.ping(),
+        ask: async () => {
+          await this.ping()
+          if (!this.isAllRefused) this.state.services.alive()
+        },
         onLost: (problem) => {
           this.lost()
           this.state.lost(problem)

@@ -54,7 +54,7 @@ export class WatchedServices {
     return this.watched.size
   }
 
-  /** Epoch ms of the registry's last word on any service, 0 = never. */
+  /** Epoch ms of the registry's last word or sign of life, 0 = never. */
   get lastHeardAt(): number {
     return this.heardAt
   }
@@ -137,6 +137,11 @@ export class WatchedServices {
     this.heardAt = this.deps.clock.wall()
     this.calmSince = this.deps.clock.monotonic() + (this.wasLost ? unrestMs : 0)
     this.wasLost = false
+  }
+
+  /** A sign of life without news: a registry that says nothing for hours because nothing changes is heard all the time. */
+  alive(): void {
+    if (this.heardAt > 0) this.heardAt = this.deps.clock.wall()
   }
 
   /** The registry cannot be asked: told once per service until it speaks again. `key` = only about this one. */

@@ -5,6 +5,7 @@ import { adminJson } from '../admin-client.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
+import { ago } from './ago.ts'
 
 /** @param name one host in detail; undefined = all of them. */
 export async function hosts({ admin, output }: CommandContext, name: string | undefined): Promise<ExitCode> {
@@ -91,8 +92,4 @@ function printOne(output: Output, view: HostView, now: number): void {
 
 function stateOf(output: Output, { state }: HostView): string {
   return state === 'reporting' ? state : output.style(state === 'returning' ? 'yellow' : 'red', state)
-}
-
-function ago(at: number, now: number): string {
-  return `${Math.max(0, Math.round((now - at) / 1000))} s ago`
 }

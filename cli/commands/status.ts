@@ -5,6 +5,7 @@ import { MeshError } from '../../contracts/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { askWatchdog } from '../watchdog-client.ts'
+import { ago } from './ago.ts'
 import { canaryLine } from './canary-progress.ts'
 import { printRegistrations, readRegistrations } from './registrations.ts'
 
@@ -28,12 +29,16 @@ interface ServerInfo {
     connected: boolean
     server?: string
     problem?: { code: string; message: string }
+    /** Epoch ms, 0 = never. */
+    lastHeardAt: number
     subscriptions: number
     registrations: number
   }[]
   /** Absent: a control of before. */
   readonly collectors?: readonly { signal: string; url: string; isUp: boolean; problem?: string }[]
 }
+
+type RegistryInfo = ServerInfo['registries'][number]
 
 interface Ready {
   readonly ready: boolean
@@ -60,7 +65,7 @@ async function readCallers({ admin }: CommandContext): Promise<readonly CallerRo
   return code === 200 ? (JSON.parse(text) as { readonly callers: readonly CallerRow[] }).callers : []
 }
 
-export async function status(context: CommandContext): Promise<ExitCode> {
+export async function status(context: CommandContext, now: () => number): Promise<ExitCode> {
   let readyReply
   try {
     readyReply = await context.admin.get('/ready?format=json')
@@ -89,7 +94,7 @@ export async function status(context: CommandContext): Promise<ExitCode> {
   for (const one of ready.problems) output.line(output.style('red', `problem: ${one}`))
   if (canary !== undefined) output.line(output.style('yellow', canaryLine(canary)))
   for (const line of notInForce(ready.restartNeeded)) output.line(output.style('yellow', line))
-  printTables(context, info)
+  printTables(context, info, now())
   if (registrations.length > 0) {
     output.line()
     printRegistrations(output, registrations)
@@ -147,7 +152,7 @@ async function watchdogAlone({ output }: CommandContext, runDir: string, error: 
   return exitCodes.failed
 }
 
-function printTables({ output }: CommandContext, info: ServerInfo): void {
+function printTables({ output }: CommandContext, info: ServerInfo, now: number): void {
   output.line()
   output.table(
     ['worker', 'pid', 'snapshot', 'transport'],
@@ -166,7 +171,7 @@ function printTables({ output }: CommandContext, info: ServerInfo): void {
     info.registries.map((registry) => [
       registry.name,
       registry.type,
-      stateOf(output, registry),
+      stateOf(output, registry, now),
       String(registry.subscriptions),
       String(registry.registrations),
     ]),
@@ -183,8 +188,19 @@ function printTables({ output }: CommandContext, info: ServerInfo): void {
   )
 }
 
-function stateOf(output: CommandContext['output'], registry: ServerInfo['registries'][number]): string {
-  const { connected, server, problem } = registry
-  if (problem !== undefined) return output.style('red', `${problem.code}  ${problem.message}`)
-  return connected ? output.style('green', `connected to ${server ?? '-'}`) : output.style('red', 'not connected')
+function stateOf(output: CommandContext['output'], registry: RegistryInfo, now: number): string {
+  const { text, isGood } = registryState(registry, now)
+  return output.style(isGood ? 'green' : 'red', text)
+}
+
+/** Of one that is not connected also how old is what it said: until it answers, that stays in use. */
+export function registryState(
+  { connected, server, problem, lastHeardAt }: Omit<RegistryInfo, 'name' | 'type' | 'subscriptions' | 'registrations'>,
+  now: number,
+): { readonly text: string; readonly isGood: boolean } {
+  const heard = connected ? '' : lastHeardAt === 0 ? '; never heard' : `; last heard ${ago(lastHeardAt, now)}`
+  if (problem !== undefined) return { text: `${problem.code}  ${problem.message}${heard}`, isGood: false }
+  return connected
+    ? { text: `connected to ${server ?? '-'}`, isGood: true }
+    : { text: `not connected${heard}`, isGood: false }
 }

@@ -55,7 +55,7 @@ export function defineQuestions({ command, context, finish, output, runDirOf }: 
     .addOption(adminOption())
     .action(async (options: AgentCall) => {
       const { status } = await import('../commands/status.ts')
-      await finish(status(await context(options)))
+      await finish(status(await context(options), Date.now))
     })
 
   command('generations', 'what the watchdog supervises, relays and holds, and the newest restart report', [

@@ -41,6 +41,9 @@ export class ZooKeeperAdapter extends ListAdapter {
         onConnected: () => this.connected(),
         onLost: (problem) => this.lost(problem),
         onEvent: (_type, path) => this.event(path),
+        onAlive: () => {
+          if (!this.state.isAllRefused) this.state.services.alive()
+        },
       },
       deps,
     )
@@ -69,10 +72,9 @@ export class ZooKeeperAdapter extends ListAdapter {
 
   status(): RegistryStatus {
     const { connection, problem } = this.session
-    const isAllRefused = this.watches.size > 0 && this.state.refusals === this.watches.size
     return this.state.status({
       type: this.type,
-      connected: connection !== undefined && this.state.services.lastHeardAt > 0 && !isAllRefused,
+      connected: connection !== undefined && this.state.services.lastHeardAt > 0 && !this.state.isAllRefused,
       server: connection?.server,
       problem: this.state.problem(connection === undefined ? problem : undefined),
     })

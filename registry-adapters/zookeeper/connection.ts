@@ -41,6 +41,8 @@ export interface ConnectionOwner {
   /** The server does not know the session any more; the connection closes. */
   onExpired(): void
   onEvent(type: number, path: string): void
+  /** It answers, whatever; now and then. */
+  onAlive(): void
   /** Once, whatever ended it. */
   onClosed(reason: MeshError): void
 }
@@ -190,7 +192,10 @@ export class ZooKeeperConnection {
     const zxid = reader.long()
     const code = reader.int()
     if (zxid > this.zxid) this.zxid = zxid
-    if (xid === Xid.ping) return
+    if (xid === Xid.ping) {
+      this.owner.onAlive()
+      return
+    }
     if (xid === Xid.auth) {
       if (code !== Code.ok) this.close(new ZooKeeperRefusal(Code.authFailed, this.server))
       return

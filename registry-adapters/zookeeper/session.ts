@@ -30,6 +30,8 @@ export interface SessionOwner {
   /** No server answers; told once per loss, after every server was tried. */
   onLost(problem: MeshError): void
   onEvent(type: number, path: string): void
+  /** The server answers, whatever; now and then. */
+  onAlive(): void
 }
 
 const maxConnectMs = 5000
@@ -120,6 +122,7 @@ export class ZooKeeperSession {
         onOpen: (session) => this.opened(session),
         onExpired: () => this.expired('the server said so'),
         onEvent: (type, path) => this.owner.onEvent(type, path),
+        onAlive: () => this.owner.onAlive(),
         onClosed: (reason) => {
           if (isOver) return
           isOver = true

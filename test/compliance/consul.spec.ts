@@ -11,26 +11,30 @@ const seen = (consul: Awaited<ReturnType<typeof startConsulStandIn>>, name: stri
     .filter(({ status }) => status === 'passing')
     .map((one) => ({ id: endpointId(one), weight: one.passing ?? 1, metadata: one.meta ?? {} }))
 
-describeRegistryAdapter('Consul, stand-in', { register: true, config: false, cutOff: true, spoil: true }, async () => {
-  const consul = await startConsulStandIn()
-  const gate = await startGate(consul.port)
-  return {
-    namespace: 'public',
-    createAdapter: () => consulAdapter(gate.port),
-    put: async (service, instances) => {
-      consul.lie(service.name, undefined)
-      putInstances(consul, service, instances)
-    },
-    spoil: async (service) => consul.lie(service.name, '[{"Service": {"Port": "many"}}]'),
-    seen: async (service) => seen(consul, service.name),
-    cutOff: () => gate.shut(),
-    comeBack: () => gate.open(),
-    close: async () => {
-      await gate.close()
-      await consul.stop()
-    },
-  }
-})
+describeRegistryAdapter(
+  'Consul, stand-in',
+  { register: true, config: false, cutOff: true, spoil: true, signsOfLife: true },
+  async () => {
+    const consul = await startConsulStandIn()
+    const gate = await startGate(consul.port)
+    return {
+      namespace: 'public',
+      createAdapter: () => consulAdapter(gate.port),
+      put: async (service, instances) => {
+        consul.lie(service.name, undefined)
+        putInstances(consul, service, instances)
+      },
+      spoil: async (service) => consul.lie(service.name, '[{"Service": {"Port": "many"}}]'),
+      seen: async (service) => seen(consul, service.name),
+      cutOff: () => gate.shut(),
+      comeBack: () => gate.open(),
+      close: async () => {
+        await gate.close()
+        await consul.stop()
+      },
+    }
+  },
+)
 
 describeRegistryFaults('Consul, stand-in', { register: true, deny: true, huge: true }, async () => {
   const consul = await startConsulStandIn()

@@ -50,7 +50,14 @@ function put(server: NameServerDouble, service: ServiceName, instances: readonly
   )
 }
 
-const abilities = { register: false, config: false, cutOff: true, spoil: true, isPlain: true }
+const abilities = {
+  register: false,
+  config: false,
+  cutOff: true,
+  spoil: true,
+  isPlain: true,
+  signsOfLife: true,
+} as const
 
 describeRegistryAdapter('DNS, stand-in', abilities, async () => {
   const server = await startNameServer()

@@ -67,25 +67,29 @@ function outside(etcd: EtcdServer, token: () => Promise<string | undefined>) {
   }
 }
 
-describeRegistryAdapter('etcd', { register: true, config: false, cutOff: true, spoil: true }, async (context) => {
-  await needsEtcd(context)
-  const etcd = await startEtcd()
-  const gate = await startGate(etcd.port)
-  const tree = outside(etcd, async () => undefined)
-  return {
-    namespace: 'public',
-    createAdapter: () => adapterAt(gate.port),
-    put: tree.put,
-    spoil: tree.spoil,
-    seen: tree.seen,
-    cutOff: () => gate.shut(),
-    comeBack: () => gate.open(),
-    close: async () => {
-      await gate.close()
-      await etcd.stop()
-    },
-  }
-})
+describeRegistryAdapter(
+  'etcd',
+  { register: true, config: false, cutOff: true, spoil: true, signsOfLife: true },
+  async (context) => {
+    await needsEtcd(context)
+    const etcd = await startEtcd()
+    const gate = await startGate(etcd.port)
+    const tree = outside(etcd, async () => undefined)
+    return {
+      namespace: 'public',
+      createAdapter: () => adapterAt(gate.port),
+      put: tree.put,
+      spoil: tree.spoil,
+      seen: tree.seen,
+      cutOff: () => gate.shut(),
+      comeBack: () => gate.open(),
+      close: async () => {
+        await gate.close()
+        await etcd.stop()
+      },
+    }
+  },
+)
 
 describeRegistryFaults('etcd', { register: true, deny: true, huge: true }, async (context) => {
   await needsEtcd(context)

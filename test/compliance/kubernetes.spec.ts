@@ -57,7 +57,7 @@ function seen(cluster: KubernetesStandIn, service: ServiceName) {
 
 describeRegistryAdapter(
   'Kubernetes, stand-in',
-  { register: true, config: false, cutOff: true, spoil: true },
+  { register: true, config: false, cutOff: true, spoil: true, signsOfLife: true },
   async () => {
     const cluster = await startKubernetesStandIn()
     const gate = await startGate(cluster.port)

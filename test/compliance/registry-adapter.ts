@@ -48,6 +48,8 @@ export interface Abilities {
   readonly isPlain?: boolean
   /** False: it does not say which services it has. */
   readonly lists?: false
+  /** It is asked, or says something, within seconds also where nothing changes. */
+  readonly signsOfLife?: true
 }
 
 export function describeRegistryAdapter(
@@ -182,6 +184,17 @@ export function describeRegistryAdapter(
       expect(adapter.status()).to.include({ connected: true, subscriptions: 1, problem: undefined })
       expect(adapter.status().lastHeardAt).to.be.closeTo(Date.now(), 30_000)
     })
+
+    if (abilities.signsOfLife === true)
+      it('counts as heard while nothing changes', async () => {
+        const adapter = started()
+        const listener = recordingListener()
+        adapter.subscribe(freshService(), listener)
+        await listener.until(() => true, 'an answer')
+        const { lastHeardAt } = adapter.status()
+        await eventually(() => adapter.status().lastHeardAt > lastHeardAt + 50, 'a sign of life')
+        expect(listener.sets).to.have.length(1)
+      })
 
     if (abilities.isPlain !== true && abilities.lists !== false)
       it('lists the services that the registry knows', async () => {

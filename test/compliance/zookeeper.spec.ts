@@ -93,7 +93,7 @@ const forms: Form[] = [
 for (const form of forms)
   describeRegistryAdapter(
     `ZooKeeper, layout ${form.layout}`,
-    abilities,
+    form.layout === 'plain' ? { ...abilities, signsOfLife: true } : abilities,
     async (context): Promise<RegistryUnderTest> => {
       await needsZooKeeper(context)
       const server = await startZooKeeper()

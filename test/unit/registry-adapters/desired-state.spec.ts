@@ -60,7 +60,7 @@ describe('what is asked of a registry', () => {
     expect(state.isRefused(key)).to.equal(false)
     state.refused(key, denied)
     subscription.unsubscribe()
-    expect(state.refusals, 'of a service that nobody wants').to.equal(0)
+    expect(state.isRefused(key), 'of a service that nobody wants').to.equal(false)
   })
 
   it('is asked anew of a registry that is back, with no refusal left', () => {
