@@ -139,7 +139,7 @@ export class WatchedServices {
     this.wasLost = false
   }
 
-  /** A sign of life without news: a registry that says nothing for hours because nothing changes is heard all the time. */
+  /** A sign of life without news: where nothing changes for hours the registry is heard all the same. */
   alive(): void {
     if (this.heardAt > 0) this.heardAt = this.deps.clock.wall()
   }
