@@ -7,3 +7,8 @@ export type PeerIdentity =
   | { readonly kind: 'user'; readonly uid: number }
   /** `spiffe://trust-domain/path` */
   | { readonly kind: 'spiffe'; readonly id: string }
+
+/** What a certificate says; '' = there was none. */
+export function provedId(identity: PeerIdentity): string {
+  return identity.kind === 'spiffe' ? identity.id : ''
+}

@@ -14,7 +14,18 @@ export async function collect(context: CollectView): Promise<StatSeries[]> {
   for (const { pid, body } of answers) stats.update(pid, body)
   stats.retain(new Set(control.core.publisher.states().map((worker) => worker.pid)))
   setGauges(context)
-  return stats.merged(metrics.series())
+  return stats.merged([...metrics.series(), istioBuild(context)])
+}
+
+/** What Istio's overview lists as versions of components. */
+function istioBuild({ control, version }: CollectView): StatSeries {
+  return {
+    name: 'istio_build',
+    kind: 'gauge',
+    help: 'always 1; the labels say role and version, as in Istio',
+    labelNames: ['component', 'tag'],
+    samples: [{ labels: [control.config.role, version], value: 1 }],
+  }
 }
 
 function setGauges(context: CollectView): void {

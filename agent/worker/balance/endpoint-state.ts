@@ -14,6 +14,7 @@ export class LiveEndpoint implements EndpointState {
   endpoint: Endpoint
   activeRequests = 0
   pool: object | null = null
+  serverId = ''
   isGone = false
 
   /** Nacos's weight, 0..10,000. */

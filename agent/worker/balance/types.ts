@@ -37,6 +37,8 @@ export interface EndpointState {
   activeRequests: number
   /** The connection pool of `connect/`, which owns this slot. */
   pool: object | null
+  /** SPIFFE id that its certificate showed to the newest connection; '' = none. */
+  serverId: string
   /** True once the endpoint left the set: no new request, pool closes when idle. */
   isGone: boolean
 }

@@ -13,6 +13,7 @@
  * - An endpoint that left: idle connections close at once, busy ones after their exchange. Whoever waits for a
  *   connection is told and may choose another endpoint; who stays gets the next connection.
  */
+import { provedId } from '../../../contracts/peer-identity.ts'
 import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
 import type { LinkHome, LinkPlace, UpstreamCodec, UpstreamLink } from '../forward/streams.ts'
@@ -405,6 +406,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   private opened(transport: Transport, from: object | null = null): PooledConnection {
     const { codec } = this.home
+    this.state.serverId = provedId(transport.peer().identity)
     return this.openedBy((home) => codec.openLink(transport, home, from))
   }
 

@@ -1,3 +1,4 @@
+import { provedId } from '../../../contracts/peer-identity.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { encodeProxyV1, encodeProxyV2 } from '../../../contracts/proxy-protocol.ts'
 import type { NodeSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
@@ -183,6 +184,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     const state = this.state!
     const { cluster } = upstream
     this.dial = null
+    state.serverId = provedId(up.peer().identity)
     // The endpoint proved itself by the handshake; from here on the connection only counts as load on it.
     cluster.endAttempt(state, Outcome.ok, 0, deps.clock.now - this.dialledAt, deps.clock.now)
     cluster.beginAttempt(state, deps.clock.now)

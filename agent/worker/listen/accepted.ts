@@ -1,3 +1,4 @@
+import { provedId } from '../../../contracts/peer-identity.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { ListenerContext } from './listener-context.ts'
@@ -22,5 +23,5 @@ export interface Accepted {
 
 /** What the certificate of a caller of this host's applications says; '' = it showed none. */
 export function provedCaller({ identity, listener }: Pick<Accepted, 'identity' | 'listener'>): string {
-  return listener.reporter === 'destination' && identity.kind === 'spiffe' ? identity.id : ''
+  return listener.reporter === 'destination' ? provedId(identity) : ''
 }

@@ -5,6 +5,8 @@ import type { TcpMetrics } from './tcp-metrics.ts'
 
 /** The caller gave up: that says nothing about who served it. */
 const callerLeft = 'DC'
+/** Of the row of what found no other: nobody knows what came of it. */
+const untold = 'other'
 /** UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: what gRPC calls a failure of the server. */
 const serverFaults = new Set(['2', '4', '13', '14', '15'])
 
@@ -14,13 +16,13 @@ export function goldenSignals(http: RequestMetrics, tcp: TcpMetrics): GoldenSign
   let failed = 0
   const durations = new Float64Array(durationBounds.size)
   for (const { code, grpcStatus, flags, count, buckets } of http.outcomes()) {
-    if (flags === callerLeft) continue
+    if (flags === callerLeft || flags === untold) continue
     requests += count
     if (code === 0 || code >= 500 || serverFaults.has(grpcStatus)) failed += count
     buckets.forEach((value, bucket) => (durations[bucket]! += value))
   }
   for (const { flags, count } of tcp.outcomes()) {
-    if (flags === callerLeft) continue
+    if (flags === callerLeft || flags === untold) continue
     requests += count
     if (flags !== '-') failed += count
   }

@@ -42,6 +42,8 @@ export interface PeerFacts {
   readonly source: SourceAppSpec | undefined
   /** What the caller's certificate says, `spiffe://…`; '' = it showed none. */
   readonly callerId: string
+  /** What the certificate of the endpoint says; '' = it showed none. */
+  readonly serverId: string
   /** Service key of the destination, undefined when the request never got that far. */
   readonly service: string | undefined
   readonly version: string
@@ -70,7 +72,7 @@ export function peerLabels(facts: PeerFacts): string[] {
     source === undefined ? unknown : (source.labels['version'] ?? latest),
     app,
     namespace,
-    unknown,
+    facts.serverId === '' ? unknown : facts.serverId,
     app,
     facts.version === '' ? unknown : facts.version,
     name === undefined ? unknown : serviceKey(name),

@@ -37,7 +37,7 @@ const stride = 2
  * once per call.
  */
 export class MessageMetrics {
-  readonly table: SeriesTable = new SeriesTable(stride, peerLabelNames.length, 1024)
+  readonly table: SeriesTable = new SeriesTable(stride, peerLabelNames.length, { maxRows: 1024 })
   /** The row of the last call to each endpoint: mostly that of the next one, too. */
   private readonly rows = new WeakMap<Endpoint, KnownRow>()
 
@@ -57,18 +57,20 @@ export class MessageMetrics {
 
   private rowOf(call: CountedCall): number {
     const { callerId, endpoint, reporter, service, source } = call
-    if (endpoint === null) return this.offsetOf(call, '')
+    if (endpoint === null) return this.offsetOf(call)
     const record = endpoint.endpoint
     const known = this.rows.get(record)
     if (known?.source === source && known?.callerId === callerId && known?.reporter === reporter)
       if (known.service === service) return known.row
-    const row = this.offsetOf(call, record.version)
+    const row = this.offsetOf(call)
     if (row > 0) this.rows.set(record, { source, callerId, reporter, service, row })
     return row
   }
 
-  private offsetOf({ callerId, reporter, service, source }: CountedCall, version: string): number {
-    return this.table.offsetOf(peerLabels({ reporter, source, callerId, service, version, protocol: 'grpc' }))
+  private offsetOf({ callerId, endpoint, reporter, service, source }: CountedCall): number {
+    const version = endpoint?.endpoint.version ?? ''
+    const serverId = endpoint?.serverId ?? ''
+    return this.table.offsetOf(peerLabels({ reporter, source, callerId, serverId, service, version, protocol: 'grpc' }))
   }
 
   series(): StatSeries[] {

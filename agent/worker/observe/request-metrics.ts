@@ -81,7 +81,7 @@ class Scope {
  * combination.
  */
 export class RequestMetrics {
-  readonly table: SeriesTable = new SeriesTable(stride, httpLabelNames.length)
+  readonly table: SeriesTable = new SeriesTable(stride, httpLabelNames.length, { kept: outcomeLabels })
   private readonly now: () => number
   /** Scopes of requests that reached no endpoint, by service. */
   private readonly homeless = new Map<string, Scope>()
@@ -117,6 +117,7 @@ export class RequestMetrics {
         reporter: exchange.reporter,
         source: exchange.source,
         callerId: exchange.callerId,
+        serverId: exchange.endpoint?.serverId ?? '',
         service: exchange.service,
         version: exchange.endpoint?.endpoint.version ?? '',
         protocol: isGrpc ? 'grpc' : (speaks ?? 'http'),
@@ -145,7 +146,7 @@ export class RequestMetrics {
       pool.scope = scope
       return scope
     }
-    const key = `${exchange.service ?? ''}\n${source?.app ?? ''}\n${callerId}\n${reporter}\n${exchange.endpoint?.endpoint.version ?? ''}`
+    const key = `${exchange.service ?? ''}\n${source?.app ?? ''}\n${callerId}\n${reporter}\n${exchange.endpoint?.endpoint.version ?? ''}\n${exchange.endpoint?.serverId ?? ''}`
     let scope = this.homeless.get(key)
     if (scope === undefined) {
       if (this.homeless.size >= 1024) this.homeless.clear()

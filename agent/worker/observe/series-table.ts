@@ -3,8 +3,12 @@
  * counting is an addition; labels are only written when a combination is seen for the first time, and read when
  * somebody asks for the metrics.
  *
- * Bound: `maxRows` rows; further combinations are counted together in the first row, whose labels all say `other`.
+ * Bound: `maxRows` rows; further combinations are counted together by their last `kept` labels, in at most
+ * `maxKeptRows` rows whose other labels say `other`, and then in the first row, whose labels all do.
  */
+const other = 'other'
+const maxKeptRows = 64
+
 export class SeriesTable {
   readonly stride: number
   /** Another array after a new row: read it after `offsetOf`, never before. */
@@ -12,14 +16,18 @@ export class SeriesTable {
   private readonly labels: (readonly string[])[] = []
   private readonly rows = new Map<string, number>()
   private readonly maxRows: number
+  private readonly kept: number
   /** Combinations that found no room. */
   overflows = 0
+  private isFirstUsed = false
 
-  constructor(stride: number, labelCount: number, maxRows = 4096) {
+  /** `kept`: of the last labels, as `response_code`: what is too much to be told apart still says what came of it. */
+  constructor(stride: number, labelCount: number, { maxRows = 4096, kept = 0 } = {}) {
     this.stride = stride
+    this.kept = kept
     this.maxRows = maxRows
     this.values = new Float64Array(stride * 16)
-    this.labels.push(Array.from({ length: labelCount }, () => 'other'))
+    this.labels.push(Array.from({ length: labelCount }, () => other))
   }
 
   /** Offset of the first number of the row with these labels. */
@@ -29,8 +37,23 @@ export class SeriesTable {
     if (known !== undefined) return known * this.stride
     if (this.labels.length >= this.maxRows) {
       this.overflows++
-      return 0
+      return this.sharedOffsetOf(labels)
     }
+    return this.added(key, labels)
+  }
+
+  private sharedOffsetOf(labels: readonly string[]): number {
+    const from = labels.length - this.kept
+    const shared = labels.map((label, at) => (at < from ? other : label))
+    const key = shared.join('\n')
+    const known = this.rows.get(key)
+    if (known !== undefined) return known * this.stride
+    if (this.kept > 0 && this.labels.length < this.maxRows + maxKeptRows) return this.added(key, shared)
+    this.isFirstUsed = true
+    return 0
+  }
+
+  private added(key: string, labels: readonly string[]): number {
     const row = this.labels.length
     this.labels.push(labels)
     this.rows.set(key, row)
@@ -44,7 +67,7 @@ export class SeriesTable {
 
   /** Every row that was ever counted in; the overflow row only if it was used. */
   *entries(): Generator<{ readonly labels: readonly string[]; readonly offset: number }> {
-    for (let row = this.overflows > 0 ? 0 : 1; row < this.labels.length; row++) {
+    for (let row = this.isFirstUsed ? 0 : 1; row < this.labels.length; row++) {
       yield { labels: this.labels[row]!, offset: row * this.stride }
     }
   }

@@ -30,7 +30,7 @@ const stride = durationAt + durationBounds.size
  * never per byte.
  */
 export class TcpMetrics {
-  readonly table: SeriesTable = new SeriesTable(stride, tcpLabelNames.length, 1024)
+  readonly table: SeriesTable = new SeriesTable(stride, tcpLabelNames.length, { maxRows: 1024, kept: 1 })
   private readonly now: () => number
   webSockets = 0
   webSocketBytesUp = 0
@@ -69,6 +69,7 @@ export class TcpMetrics {
       reporter: pair.accepted.listener.reporter,
       source: pair.accepted.source,
       callerId: provedCaller(pair.accepted),
+      serverId: pair.state?.serverId ?? '',
       service: pair.service,
       version: pair.state?.endpoint.version ?? '',
       protocol: 'tcp',

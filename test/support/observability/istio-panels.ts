@@ -1,106 +1,208 @@
 /**
- * What the panels of Istio's public dashboards (mesh, service, workload; manifests/addons/dashboards of 1.2x) ask of
- * Prometheus: metric, conditions, grouping. In words of our own; what a panel is about is its name.
+ * Every query of the panels and lists of Istio's public dashboards (mesh, service, workload;
+ * manifests/addons/dashboards of 1.2x), in words of our own: metric, conditions, grouping, function, range. What a
+ * panel is about is its name.
  */
 
 type Conditions = Readonly<Record<string, string>>
-
-const success = { response_code: '!~"5.*"' }
-const mutual = { connection_security_policy: '="mutual_tls"' }
-const notMutual = { connection_security_policy: '!="mutual_tls"' }
-const clientWorkload = ['source_workload', 'source_workload_namespace']
-const serverWorkload = ['destination_workload', 'destination_workload_namespace']
-const window = '[1m]'
-
-const selector = (metric: string, conditions: Conditions): string =>
-  `${metric}{${Object.entries(conditions)
-    .map(([label, is]) => `${label}${is}`)
-    .join(', ')}}`
-const rate = (metric: string, conditions: Conditions, by: readonly string[] = []): string =>
-  `sum by (${by.join(', ')}) (rate(${selector(metric, conditions)}${window}))`
-const share = (metric: string, over: Conditions, of: Conditions, by: readonly string[] = []): string =>
-  `${rate(metric, { ...of, ...over }, by)} / ${rate(metric, of, by)}`
-const quantile = (which: number, metric: string, conditions: Conditions, by: readonly string[] = []): string =>
-  `histogram_quantile(${which}, ${rate(`${metric}_bucket`, conditions, ['le', ...by])})`
-
-const requests = 'istio_requests_total'
-const duration = 'istio_request_duration_milliseconds'
 
 export interface IstioPanel {
   readonly name: string
   readonly expr: string
 }
 
-/** Of the panels of one service and of the workload behind it. `service`: value of `destination_service`. */
-export function servicePanels(service: string, workload: string, namespace: string): IstioPanel[] {
-  const ofService = { destination_service: `=~"${service}"` }
-  const ofWorkload = { destination_workload: `=~"${workload}"`, destination_workload_namespace: `=~"${namespace}"` }
-  const panels: IstioPanel[] = []
-  const add = (name: string, expr: string): void => void panels.push({ name, expr })
-  for (const reporter of ['source', 'destination']) {
-    const at = { reporter: `=~"${reporter}"`, ...ofService }
-    add(`${reporter}: request volume`, rate(requests, at))
-    add(`${reporter}: success rate`, share(requests, success, at))
-    for (const which of [0.5, 0.9, 0.99]) add(`${reporter}: duration ${which}`, quantile(which, duration, at))
-  }
-  for (const [words, of] of [
-    ['mutual TLS', mutual],
-    ['no mutual TLS', notMutual],
-  ] as const) {
-    const from = { reporter: '=~"destination"', ...ofService, ...of, source_workload: '=~".*"' }
-    add(`by client, ${words}: requests by code`, rate(requests, from, [...clientWorkload, 'response_code']))
-    add(`by client, ${words}: success rate`, share(requests, success, from, clientWorkload))
-    add(`by client, ${words}: duration`, quantile(0.95, duration, from, clientWorkload))
-    for (const metric of ['istio_request_bytes', 'istio_response_bytes'])
-      add(`by client, ${words}: ${metric}`, quantile(0.5, metric, from, clientWorkload))
-    const to = { reporter: '=~"destination"', ...ofWorkload, ...of }
-    add(`by server, ${words}: requests by code`, rate(requests, to, [...serverWorkload, 'response_code']))
-    add(`by server, ${words}: success rate`, share(requests, success, to, serverWorkload))
-  }
-  return panels
+/** What a user has chosen in the lists above the panels. */
+export interface Chosen {
+  /** Values of `destination_service`. */
+  readonly service: string
+  readonly tcpService: string
+  readonly reporter: 'source' | 'destination'
+  readonly workload: string
+  readonly namespace: string
 }
 
-/** Of the panels of a workload's calls to others. */
-export function outboundPanels(service: string): IstioPanel[] {
-  const from = { reporter: '="source"', destination_service: `=~"${service}"` }
+const requests = 'istio_requests_total'
+const bytes = { received: 'istio_tcp_received_bytes_total', sent: 'istio_tcp_sent_bytes_total' }
+const workloadOf = {
+  client: ['source_workload', 'source_workload_namespace'],
+  server: ['destination_workload', 'destination_workload_namespace'],
+} as const
+const any = '=~".*"'
+/** With a lock in the legend, and without. */
+const ways: readonly (readonly [name: string, conditions: Conditions])[] = [
+  ['mutual TLS', { connection_security_policy: '="mutual_tls"' }],
+  ['no mutual TLS', { connection_security_policy: '!="mutual_tls"' }],
+]
+const shares = ['0.50', '0.90', '0.95', '0.99'] as const
+
+const selector = (metric: string, conditions: Conditions): string =>
+  `${metric}{${Object.entries(conditions)
+    .map(([label, is]) => `${label}${is}`)
+    .join(', ')}}`
+const sum = (metric: string, conditions: Conditions, range: string, by: readonly string[] = []): string =>
+  `sum(irate(${selector(metric, conditions)}[${range}]))${by.length === 0 ? '' : ` by (${by.join(', ')})`}`
+const successShare = (conditions: Conditions, by: readonly string[] = [], otherwise = ''): string => {
+  const all = sum(requests, conditions, '5m', by)
+  const good = sum(requests, { ...conditions, response_code: '!~"5.*"' }, '5m', by)
+  return `${good} / ${otherwise === '' ? all : `(${all} or ${otherwise})`}`
+}
+/** Seconds, from the milliseconds of newer releases, else from the seconds of older ones. */
+const duration = (share: string, conditions: Conditions, by: readonly string[] = []): string => {
+  const of = (unit: string): string =>
+    `histogram_quantile(${share}, ${sum(`istio_request_duration_${unit}_bucket`, conditions, '1m', [...by, 'le'])})`
+  return `(${of('milliseconds')} / 1000) or ${of('seconds')}`
+}
+const size = (share: string, metric: string, conditions: Conditions, by: readonly string[]): string =>
+  `histogram_quantile(${share}, ${sum(`${metric}_bucket`, conditions, '1m', [...by, 'le'])})`
+const rounded = (expr: string): string => `round(${expr}, 0.001)`
+
+/** One row of panels: requests by code, success, durations, sizes and bytes of TCP, each with and without a lock. */
+function rowOf(name: string, http: Conditions, tcp: Conditions, by: readonly string[]): IstioPanel[] {
+  return ways.flatMap(([way, conditions]) => {
+    const of = { ...http, ...conditions }
+    const panel = (what: string, expr: string): IstioPanel => ({ name: `${name}, ${way}: ${what}`, expr })
+    return [
+      panel('requests by code', rounded(sum(requests, of, '5m', [...by, 'response_code']))),
+      panel('success rate', successShare(of, by)),
+      ...shares.map((share) => panel(`duration ${share}`, duration(share, of, by))),
+      ...['istio_request_bytes', 'istio_response_bytes'].flatMap((metric) =>
+        shares.map((share) => panel(`${metric} ${share}`, size(share, metric, of, by))),
+      ),
+      ...Object.entries(bytes).map(([direction, metric]) =>
+        panel(`TCP ${direction}`, rounded(sum(metric, { ...tcp, ...conditions }, '1m', by))),
+      ),
+    ]
+  })
+}
+
+const named = (prefix: string, exprs: Readonly<Record<string, string>>): IstioPanel[] =>
+  Object.entries(exprs).map(([name, expr]) => ({ name: `${prefix}: ${name}`, expr }))
+
+/** Requests, success and three durations. */
+const head = (name: string, conditions: Conditions, otherwise = ''): IstioPanel[] => [
+  ...named(name, {
+    'request volume': rounded(sum(requests, conditions, '5m')),
+    'success rate': successShare(conditions, [], otherwise),
+  }),
+  ...(['0.50', '0.90', '0.99'] as const).map((share) => ({
+    name: `${name}: duration ${share}`,
+    expr: duration(share, conditions),
+  })),
+]
+
+export function servicePanels({ reporter, service, tcpService }: Chosen): IstioPanel[] {
+  const chosen = `=~"${reporter}"`
+  const ofService = { destination_service: `=~"${service}"` }
+  const ofTcp = { destination_service: `=~"${tcpService}"` }
+  const client = { source_workload: any, source_workload_namespace: any }
+  const server = { destination_workload: any, destination_workload_namespace: any }
+  const atServer = { reporter: '="destination"' }
   return [
-    { name: 'outbound: requests by code', expr: rate(requests, from, ['destination_service', 'response_code']) },
-    { name: 'outbound: success rate', expr: share(requests, success, from, ['destination_service']) },
-    { name: 'outbound: duration', expr: quantile(0.9, duration, from, ['destination_service']) },
+    ...head('service, client', { reporter: chosen, ...ofService }),
+    ...head('service, server', { ...atServer, ...ofService }, 'on () vector(1)'),
+    ...named('service', {
+      'TCP received': sum(bytes.received, { reporter: chosen, ...ofTcp }, '1m'),
+      'TCP sent': sum(bytes.sent, { reporter: chosen, ...ofTcp }, '1m'),
+    }),
+    ...rowOf(
+      'service by client',
+      { reporter: chosen, ...ofService, ...client },
+      { reporter: chosen, ...ofTcp, ...client },
+      workloadOf.client,
+    ),
+    ...rowOf(
+      'service by workload',
+      { ...atServer, ...ofService, ...server },
+      { ...atServer, ...ofTcp, ...server },
+      workloadOf.server,
+    ),
   ]
 }
 
-/** Of the panels of a TCP service. */
-export function tcpPanels(service: string): IstioPanel[] {
-  return ['istio_tcp_received_bytes_total', 'istio_tcp_sent_bytes_total'].flatMap((metric) =>
-    ['source', 'destination'].map((reporter) => ({
-      name: `${reporter}: ${metric}`,
-      expr: rate(metric, { reporter: `=~"${reporter}"`, destination_service: `=~"${service}"` }, clientWorkload),
+export function workloadPanels(chosen: Chosen, calls: Chosen, tcpWorkload: string): IstioPanel[] {
+  const reporter = `=~"${chosen.reporter}"`
+  const as = (side: 'source' | 'destination', workload: string, namespace: string): Conditions => ({
+    [`${side}_workload`]: `=~"${workload}"`,
+    [`${side}_workload_namespace`]: `=~"${namespace}"`,
+  })
+  const both = (conditions: Conditions): string =>
+    Object.values(bytes)
+      .map((metric) => sum(metric, conditions, '1m'))
+      .join(' + ')
+  const client = { source_workload: any, source_workload_namespace: any }
+  const here = as('destination', chosen.workload, chosen.namespace)
+  const tcp = as('destination', tcpWorkload, chosen.namespace)
+  const caller = { reporter: '="source"', ...as('source', calls.workload, calls.namespace), destination_service: any }
+  return [
+    ...head('workload', { reporter, ...here }),
+    ...named('workload', {
+      'TCP as a server': both({ reporter, ...tcp }),
+      'TCP as a client': both({ reporter: '=~"source"', ...as('source', calls.workload, calls.namespace) }),
+    }),
+    ...rowOf(
+      'workload by client',
+      { reporter, ...here, ...client },
+      { reporter, ...tcp, ...client },
+      workloadOf.client,
+    ),
+    ...rowOf('workload to services', caller, caller, ['destination_service']),
+    ...(['=~', '!~'] as const).map((is) => ({
+      name: `workload to services, principal ${is} spiffe: requests by code`,
+      expr: rounded(
+        sum(requests, { destination_principal: `${is}"spiffe.*"`, ...caller }, '5m', [
+          'destination_service',
+          'response_code',
+        ]),
+      ),
     })),
-  )
+  ]
 }
 
-/** Of the overview of a mesh, and of the lists that the dashboards let one choose from. */
+const joined = (expr: string): string =>
+  `label_join(${expr}, "destination_workload_var", ".", "destination_workload", "destination_workload_namespace")`
+const overall = { reporter: '=~"source|waypoint"' }
+const rate = (metric: string, conditions: Conditions, by: readonly string[] = []): string =>
+  `sum ${by.length === 0 ? '' : `by (${by.join(',')}) `}(rate(${selector(metric, conditions)}[1m]))`
+const ofCode = (is: string): Conditions => ({ ...overall, response_code: is })
+
+/** Of the overview of a mesh. */
 export const meshPanels: readonly IstioPanel[] = [
-  { name: 'mesh: requests', expr: `round(${rate(requests, { reporter: '=~"source|waypoint"' })}, 0.01)` },
-  { name: 'mesh: success rate', expr: share(requests, success, { reporter: '=~"source|waypoint"' }) },
-  {
-    name: 'mesh: requests by workload',
-    expr: `label_join(${rate(requests, { reporter: '=~"source|waypoint"' }, [...serverWorkload, 'destination_service'])}, "destination_workload_var", ".", "destination_workload", "destination_workload_namespace")`,
-  },
-  {
-    name: 'mesh: durations by workload',
-    expr: quantile(0.9, `${duration}`, { reporter: '=~"source|waypoint"' }, serverWorkload),
-  },
-  {
-    name: 'mesh: TCP bytes by workload',
-    expr: rate('istio_tcp_received_bytes_total', { reporter: '=~"source|waypoint"' }, serverWorkload),
-  },
-  { name: 'choice: services', expr: 'count by (destination_service) (istio_requests_total)' },
-  { name: 'choice: namespaces', expr: 'count by (destination_workload_namespace) (istio_requests_total)' },
-  {
-    name: 'choice: client workloads',
-    expr: 'count by (source_workload) (istio_requests_total{reporter=~"destination"})',
-  },
-  { name: 'choice: clusters', expr: 'count by (source_cluster, destination_cluster) (istio_requests_total)' },
+  ...named('mesh', {
+    'traffic volume': `round(${rate(requests, overall)}, 0.01)`,
+    'success rate': `${rate(requests, ofCode('!~"5.."'))} / ${rate(requests, overall)}`,
+    '4xx': `round(${rate(requests, ofCode('=~"4.."'))}, 0.01) or vector(0)`,
+    '5xx': `round(${rate(requests, ofCode('=~"5.."'))}, 0.01) or vector(0)`,
+    'requests by workload': joined(rate(requests, overall, [...workloadOf.server, 'destination_service'])),
+    'success by workload': joined(
+      `${rate(requests, ofCode('!~"5.."'), workloadOf.server)} / ${rate(requests, overall, workloadOf.server)}`,
+    ),
+    'component versions': 'sum by (component,tag) (istio_build)',
+  }),
+  ...['0.5', '0.9', '0.99'].map((share) => ({
+    name: `mesh: duration ${share} by workload`,
+    expr: joined(
+      `histogram_quantile(${share}, ${rate('istio_request_duration_milliseconds_bucket', overall, ['le', ...workloadOf.server])})`,
+    ),
+  })),
+  ...Object.entries(bytes).map(([direction, metric]) => ({
+    name: `mesh: TCP ${direction} by workload`,
+    expr: joined(rate(metric, overall, [...workloadOf.server, 'destination_service'])),
+  })),
 ]
+
+/** Of the lists that a user chooses from. */
+export function choices({ reporter, service }: Chosen): IstioPanel[] {
+  const list = (label: string, conditions: Conditions): [string, string] => [
+    label,
+    `sum(${selector(requests, conditions)}) by (${label}) or sum(${selector(bytes.sent, conditions)}) by (${label})`,
+  ]
+  const ofService = { reporter: `=~"${reporter}"`, destination_service: `=~"${service}"` }
+  return named(
+    'choice',
+    Object.fromEntries([
+      list('destination_service', {}),
+      ...['source_cluster', ...workloadOf.client].map((label) => list(label, ofService)),
+      ...['destination_cluster', ...workloadOf.server].map((label) => list(label, ofService)),
+    ]),
+  )
+}

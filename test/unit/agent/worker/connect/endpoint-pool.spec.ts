@@ -40,6 +40,9 @@ class FakeTransport {
   descriptor = 7
   isClosed = false
   pendingBytes = 0
+  peer(): object {
+    return { identity: { kind: 'none' } }
+  }
   resumeReading(): void {}
   pauseReading(): void {}
   close(): void {

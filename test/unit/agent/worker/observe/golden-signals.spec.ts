@@ -42,6 +42,18 @@ describe('the golden signals of a worker', () => {
     expect({ requests, failed }).to.deep.equal({ requests: 9, failed: 4 })
   })
 
+  it('count failures too of what is too much to be told apart', () => {
+    const http = new RequestMetrics(() => 1000)
+    const tcp = new TcpMetrics(() => 1000)
+    for (let i = 0; i < 5000; i++) {
+      const service = `public/DEFAULT_GROUP@@s${i}`
+      http.count({ ...exchange(i % 2 === 0 ? 503 : 200, i % 2 === 0 ? 'UF' : '-'), service })
+      tcp.ended({ ...pair, service }, i % 2 === 0 ? 'UF' : '-')
+    }
+    const { requests, failed } = goldenSignals(http, tcp)
+    expect({ requests, failed }).to.deep.equal({ requests: 10_000, failed: 5000 })
+  })
+
   it('tell durations of requests by bucket, without empty ones', () => {
     const http = new RequestMetrics(() => 10_000_000)
     for (const ms of [3, 4, 40]) http.count({ ...exchange(200), startedAt: 10_000_000 - ms })

@@ -73,6 +73,16 @@ describe('request metrics', () => {
     ])
   })
 
+  it('name the application that is called by the certificate of its endpoint', () => {
+    const metrics = new RequestMetrics(() => 1000)
+    const at = (serverId: string) =>
+      ({ endpoint: { version: '' }, pool: null, serverId }) as unknown as CountedExchange['endpoint']
+    for (const id of ['spiffe://mesh.test/ns/public/sa/orders', '', ''])
+      metrics.count(exchange({ endpoint: at(id), reporter: 'source' }))
+    expect(sum(metrics, 'istio_requests_total', 'spiffe://mesh.test/ns/public/sa/orders')).to.equal(1)
+    expect(sum(metrics, 'istio_requests_total')).to.equal(3)
+  })
+
   it('of an inbound port are about the service as its callers name it', () => {
     const metrics = new RequestMetrics(() => 1000)
     const service = '$inbound/public:DEFAULT_GROUP:fe80::1:8080@@orders'
@@ -137,7 +147,7 @@ describe('request metrics', () => {
 
 describe('a table of series', () => {
   it('counts combinations beyond its bound together, so that callers cannot fill the memory', () => {
-    const table = new SeriesTable(2, 1, 4)
+    const table = new SeriesTable(2, 1, { maxRows: 4 })
     for (let i = 0; i < 10; i++) {
       const offset = table.offsetOf([`label-${i}`])
       table.values[offset]!++
@@ -150,6 +160,20 @@ describe('a table of series', () => {
       ['label-2', 1],
     ])
     expect(table.overflows).to.equal(7)
+  })
+
+  it('keeps the last labels of what finds no room, up to a bound', () => {
+    const table = new SeriesTable(2, 3, { maxRows: 3, kept: 1 })
+    for (let i = 0; i < 1000; i++) table.values[table.offsetOf([`a-${i}`, `b-${i}`, i % 3 === 0 ? '503' : '200'])]!++
+    const rows = [...table.entries()].map(({ labels, offset }) => [...labels, table.values[offset]])
+    expect(rows).to.deep.equal([
+      ['a-0', 'b-0', '503', 1],
+      ['a-1', 'b-1', '200', 1],
+      ['other', 'other', '200', 665],
+      ['other', 'other', '503', 333],
+    ])
+    for (let i = 0; i < 1000; i++) table.offsetOf([`c-${i}`, 'd', `code-${i}`])
+    expect([...table.entries()]).to.have.length(3 + 64)
   })
 
   it('keeps its numbers when it grows', () => {
