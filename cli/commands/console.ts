@@ -47,7 +47,7 @@ interface RulesPort {
   readonly withoutToken: string
 }
 
-export function consolePlace(config: AgentConfig & { readonly rulesApi?: RulesPort }, file: string): ConsolePlace {
+function consolePlace(config: AgentConfig & { readonly rulesApi?: RulesPort }, file: string): ConsolePlace {
   if (config.role === 'center') {
     const { rulesApi } = config
     if (rulesApi === undefined)

@@ -1,5 +1,5 @@
 /** What a center announces for the applications of one host whose control is dead: their own addresses and ports. */
-import { endpointId, metadataKeys } from '../../contracts/endpoint.ts'
+import { metadataKeys } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { isLoopback } from '../../contracts/ip-literal.ts'
 import type { HostReport } from '../../contracts/host-report.ts'
@@ -79,9 +79,4 @@ export class HostRegistrations {
       metadata,
     }
   }
-}
-
-/** For people: `orders at 10.0.0.7:8080`. */
-export function described({ service, address, port }: FaceApplication): string {
-  return `${service.name} at ${endpointId({ address, port })}`
 }

@@ -1,5 +1,6 @@
-/** What the structure of the product must keep: sizes, no knots, nothing twice. */
+/** What the structure of the product must keep: sizes, no knots, nothing twice, nothing for nobody. */
 import { cyclesOf } from './cycles.ts'
+import { unusedExports } from './exports.ts'
 import { partOf, percentile } from './folders.ts'
 import type { SourceFile } from './imports.ts'
 import { repeatsOf } from './repeats.ts'
@@ -9,8 +10,11 @@ export const sizes = { longest: 500, ninetyPercent: 260, median: 90 } as const
 /** Lines that stand in two files: of different parts, and of one (`partOf`), where two codecs or adapters are alike. */
 export const leastRepeat = { acrossParts: 6, insideOne: 12 } as const
 
-/** Every bound that is broken, a line each; empty when all is well. */
-export function complaints(files: readonly SourceFile[]): string[] {
+/**
+ * Every bound that is broken, a line each; empty when all is well. `users`: files beside the product that may use what
+ * it exports.
+ */
+export function complaints(files: readonly SourceFile[], users: readonly SourceFile[]): string[] {
   const bySize = files.toSorted((a, b) => a.lines - b.lines)
   const measured = { median: percentile(bySize, 0.5), ninetyPercent: percentile(bySize, 0.9) }
   return [
@@ -29,5 +33,6 @@ export function complaints(files: readonly SourceFile[]): string[] {
     ...repeatsOf(files, leastRepeat.acrossParts)
       .filter(({ files: [one, other], lines }) => partOf(one) !== partOf(other) || lines >= leastRepeat.insideOne)
       .map(({ places, lines }) => `${lines} lines stand twice: ${places.join(' and ')}`),
+    ...unusedExports(files, users).map((one) => `exported, and no other file names it: ${one}`),
   ]
 }

@@ -6,3 +6,5 @@ const file = join(import.meta.dirname, '../../tsconfig.build.json')
 
 /** What Node runs, and what browsers do. */
 export const productFolders = [...(JSON.parse(readFileSync(file, 'utf8')) as { include: string[] }).include, 'console']
+/** What uses the product from its checkout. */
+export const userFolders = ['bench', 'examples', 'scripts', 'test']

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { complaints } from '../../../../scripts/structure/bounds.ts'
 import { cyclesOf } from '../../../../scripts/structure/cycles.ts'
 import { graphText } from '../../../../scripts/structure/drawing.ts'
+import { unusedExports } from '../../../../scripts/structure/exports.ts'
 import { drawn } from '../../../../scripts/graphviz.ts'
 import { arrowsOf, foldersOf, percentile } from '../../../../scripts/structure/folders.ts'
 import { importsOf, readSources, type SourceFile } from '../../../../scripts/structure/imports.ts'
-import { productFolders } from '../../../../scripts/structure/parts.ts'
+import { productFolders, userFolders } from '../../../../scripts/structure/parts.ts'
 import { repeatsOf } from '../../../../scripts/structure/repeats.ts'
 
 const file = (path: string, ...imports: string[]): SourceFile => ({
@@ -100,18 +101,47 @@ const lazy = async () => (await import('./lazy.ts')).lazy
     ).to.deep.equal([])
   })
 
+  it('finds what is exported for nobody: named by no file that imports it', () => {
+    const product = (path: string, text: string): SourceFile => ({
+      ...file(path),
+      text,
+      imports: importsOf(path, text),
+    })
+    const a = `export const used = 1
+export function lazy(): void {}
+export const forTests = 2
+export async function forNobody(): Promise<void> {}
+export interface Types {}
+`
+    const files = [
+      product('x/a.ts', a),
+      product('x/b.ts', "import { used } from './a.ts'\nconst { lazy } = await import('./a.ts')\n"),
+      product('x/c.ts', "import * as all from './e.ts'\nObject.values(all)\n"),
+      product('x/d.ts', 'forNobody()'),
+      product('x/e.ts', 'export class Whole {}'),
+      product('contracts/f.ts', 'export const said = 1'),
+      product('sdk/index.ts', 'export const forUsers = 1'),
+    ]
+    const test = product('test/a.spec.ts', "import { forTests } from '../x/a.ts'")
+    expect(unusedExports(files, [test])).to.deep.equal(['x/a.ts forNobody'])
+    expect(unusedExports(files, [])).to.deep.equal(['x/a.ts forTests', 'x/a.ts forNobody'])
+  })
+
   it('complains of each bound by name', () => {
     const long = { ...file('long.ts'), lines: 501 }
-    expect(complaints([long])).to.deep.equal([
+    expect(complaints([long], [])).to.deep.equal([
       'too long: long.ts has 501 lines, allowed 500',
       'the median file has 501 lines, allowed 90',
       'a tenth of all files has 501 lines and more, allowed 260',
     ])
-    expect(complaints([file('a.ts', 'a.ts')])).to.deep.equal(['cycle of 1 files, for example a.ts -> a.ts'])
-    expect(complaints([file('a.ts')])).to.deep.equal([])
+    expect(complaints([file('a.ts', 'a.ts')], [])).to.deep.equal(['cycle of 1 files, for example a.ts -> a.ts'])
+    expect(complaints([file('a.ts')], [])).to.deep.equal([])
     const text = (count: number): string => Array.from({ length: count }, (_, at) => `f(${at})`).join('\n')
     const pair = (one: string, other: string, count: number): string[] =>
-      complaints([one, other].map((path) => ({ ...file(path), text: text(count) })))
+      complaints(
+        [one, other].map((path) => ({ ...file(path), text: text(count) })),
+        [],
+      )
     expect(pair('agent/worker/a.ts', 'watchdog/b.ts', 5)).to.deep.equal([])
     expect(pair('agent/worker/a.ts', 'watchdog/b.ts', 6)).to.deep.equal([
       '6 lines stand twice: agent/worker/a.ts:1 and watchdog/b.ts:1',
@@ -121,10 +151,11 @@ const lazy = async () => (await import('./lazy.ts')).lazy
   })
 
   describe('of what a release is made of', () => {
-    const files = readSources(join(import.meta.dirname, '../../../..'), productFolders)
+    const root = join(import.meta.dirname, '../../../..')
+    const files = readSources(root, productFolders)
 
-    it('keeps its bounds: sizes, no cycle of imports, types included, nothing that stands twice', () => {
-      expect(complaints(files)).to.deep.equal([])
+    it('keeps its bounds: sizes, no cycle of imports, types included, nothing that stands twice or for nobody', () => {
+      expect(complaints(files, readSources(root, userFolders))).to.deep.equal([])
     })
 
     it('lets only kinds and composition roots know adapters, however they are imported', () => {
@@ -132,9 +163,9 @@ const lazy = async () => (await import('./lazy.ts')).lazy
         'registry-adapters/',
         'agent/control/kinds/',
         'agent/control/host/nacos-face/',
-        'agent/control/host/sofa-face/',
         'agent/control/run.ts',
         'cli/demo/world.ts',
+        'global-mesh-center/host-faces/',
         'global-mesh-center/store/',
         'global-mesh-center/xds/',
         'sdk/sources/nacos-source.ts',
