@@ -6,7 +6,7 @@
  * - A connection may carry several requests at once, as many as its protocol says (`freeStreams` of its link: 1 in
  *   HTTP/1.1). One that has room beside what it carries is taken before an idle one.
  * - No connection idle and none with room: the request waits, fairly between callers, for the first one that becomes
- *   free, be it a new one or a returned one.  Never more dials are under way than the waiting requests need.
+ *   free, be it a new one or a returned one. Never more dials are under way than the waiting requests need.
  * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling
  *   endpoint gives way first, then the request waits, then it is refused with E_BALANCE_OVERFLOW.
  * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
