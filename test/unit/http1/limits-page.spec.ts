@@ -6,6 +6,7 @@ import { maxMethodBytes } from '../../../http1/read-request.ts'
 import { maxReplayBytes } from '../../../agent/worker/forward/replay-buffer.ts'
 import { maxMirrors } from '../../../agent/worker/forward/mirrors.ts'
 import { maxSourceApps } from '../../../agent/worker/filters/rate-limit.ts'
+import { acceptBacklog } from '../../../contracts/handoff.ts'
 import { defaultLimits } from '../../../contracts/snapshot.ts'
 
 describe('docs/limits.md', () => {
@@ -46,6 +47,7 @@ describe('docs/limits.md', () => {
 
   it('gives the fixed bounds as they are in the code', () => {
     const bound = (what: string) => rows.find(([first]) => first?.startsWith(what))?.[1]
+    expect(bound('connections that wait to be accepted')).to.match(new RegExp(`^${acceptBacklog} `))
     expect(bound('method')).to.equal(`${maxMethodBytes} bytes`)
     expect(bound('fields named by Connection')).to.equal(String(maxNominated))
     expect(bound('request body kept')).to.equal(`${maxReplayBytes} bytes`)
