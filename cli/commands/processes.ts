@@ -84,8 +84,11 @@ export async function runAgent(output: Output, configPath: string): Promise<Exit
 }
 
 /** The watchdog's few options, derived from the one configuration (decision 0013). */
-function watchdogOptions(config: AgentConfig): WatchdogOptions {
+export function watchdogOptions(config: AgentConfig): WatchdogOptions {
   const { watchdog } = config
+  const { liveness } = defaultOptions
+  // nobody is ended before a neighbour had the time to stand in
+  const deadMs = Math.max(liveness.deadMs, 2 * watchdog.probeTimeout)
   return {
     runDir: config.runDir,
     stateDir: config.stateDir,
@@ -95,7 +98,7 @@ function watchdogOptions(config: AgentConfig): WatchdogOptions {
       startMs: watchdog.startDeadline,
       drainMs: watchdog.drainDeadline,
     },
-    liveness: { ...defaultOptions.liveness, periodMs: watchdog.probeInterval, suspectMs: watchdog.probeTimeout },
+    liveness: { ...liveness, periodMs: watchdog.probeInterval, suspectMs: watchdog.probeTimeout, deadMs },
     restarts: defaultOptions.restarts,
     bounds: {
       ...defaultOptions.bounds,

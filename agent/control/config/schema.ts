@@ -351,7 +351,9 @@ export const nodeSections = {
         .describe('Pause between questions for a sign of life; every second one is a real request.'),
       probeTimeout: duration('100ms', '1m')
         .prefault('2s')
-        .describe('Without an answer for so long another process accepts for a worker.'),
+        .describe(
+          'Without an answer for so long another process accepts for a worker; after twice as long, and 4 s at least, a process is ended and replaced.',
+        ),
       maxMemory: size('64MiB', '1024GiB')
         .prefault('1GiB')
         .describe('Resident memory of one worker or control; above it the process is replaced.'),
