@@ -11,6 +11,7 @@ import { EndpointSource, type EndpointSourceDeps } from '../../global-mesh-cente
 import { Resources } from '../../global-mesh-center/xds/resources.ts'
 import { XdsServer } from '../../global-mesh-center/xds/xds-server.ts'
 import { typeUrls } from '../../registry-adapters/center/wire/delta.ts'
+import { encodeAssignment } from '../../registry-adapters/center/wire/load-assignment.ts'
 
 const [port = '0', services = '10000', instances = '10'] = process.argv.slice(2)
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -74,7 +75,11 @@ const parts = {
       confirmAfter: 0,
     },
   },
-  control: { deps: { adapters: [adapter] }, host: { listeners: { isOwn: () => false } } },
+  control: {
+    deps: { adapters: [adapter] },
+    host: { listeners: { isOwn: () => false } },
+    timeline: { add() {}, turn() {} },
+  },
   unhealthy: new UnhealthyInstances(),
 } as unknown as EndpointSourceDeps
 const rules = new Resources(typeUrls.rules, {
@@ -102,5 +107,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     const first = list.endpoints[0]!
     list.endpoints = [{ ...first, metadata: { ...first.metadata, at: String(Date.now()) } }, ...list.endpoints.slice(1)]
     tell(key!)
-  } else console.log(JSON.stringify({ ...Object.fromEntries(counts), rss: process.memoryUsage.rss() }))
+  } else {
+    const [name, { endpoints }] = [...lists][0]!
+    const resource = encodeAssignment(name, { endpoints, protectThreshold: 0 }).length
+    console.log(JSON.stringify({ ...Object.fromEntries(counts), resource, rss: process.memoryUsage.rss() }))
+  }
 })

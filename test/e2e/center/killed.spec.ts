@@ -8,7 +8,7 @@ import { CenterWithAgent, roundField } from '../../support/center/center-with-ag
 import { SteadyCalls } from '../../support/mesh/steady-calls.ts'
 import { sharedPort, until } from '../../support/mesh/mesh.ts'
 
-const kills = Number(process.env['HOSTMESH_KILLS'] ?? 3)
+const kills = Number(process.env['HOSTMESH_KILLS'] ?? 2)
 const writesPerSecond = 10
 /** The first is the rule that requests obey. */
 const names = ['orders', 'cart', 'ledger', 'stock']
