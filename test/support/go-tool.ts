@@ -45,6 +45,14 @@ export const dashboardReader: GoTool = {
   source: join(import.meta.dirname, 'observability/read-dashboard.go'),
 }
 
+/** Of these tests: a control plane for Envoys, by Envoy's own library for them. */
+export const controlPlane: GoTool = {
+  module: 'github.com/envoyproxy/go-control-plane',
+  version: 'v0.14.0',
+  folder: '',
+  source: join(import.meta.dirname, 'xds/control-plane.go'),
+}
+
 /** Its path, or why it is not there. */
 export async function goTool(tool: GoTool): Promise<{ program: string } | { missing: string }> {
   const { folder, module, version } = tool

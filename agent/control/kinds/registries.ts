@@ -12,6 +12,7 @@ import { fileKind, fileSection } from './file.ts'
 import { kubernetesKind, kubernetesSection } from './kubernetes.ts'
 import { nacosKind, nacosSection } from './nacos.ts'
 import type { EndpointSettings, RegistryKind } from './registry-kind.ts'
+import { xdsKind, xdsSection } from './xds.ts'
 import { zookeeperKind, zookeeperSection } from './zookeeper.ts'
 
 export const registrySection = z.discriminatedUnion('type', [
@@ -23,6 +24,7 @@ export const registrySection = z.discriminatedUnion('type', [
   dnsSection,
   fileSection,
   centerSection,
+  xdsSection,
 ])
 
 /** One entry of `registries` in `agent.yaml`. */
@@ -37,6 +39,7 @@ const kinds: { readonly [Type in RegistryFile['type']]: RegistryKind<Extract<Reg
   dns: dnsKind,
   file: fileKind,
   center: centerKind,
+  xds: xdsKind,
 }
 
 export function kindOf(section: RegistryFile): RegistryKind<RegistryFile> {

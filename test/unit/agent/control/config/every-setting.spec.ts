@@ -86,6 +86,7 @@ const bases: readonly object[] = [
   { registries: [{ name: 'main', type: 'nacos', servers: ['10.0.0.2:8848'] }] },
   { registries: [{ name: 'main', type: 'file', directory: '/tmp/z' }] },
   { registries: [{ name: 'main', type: 'center', servers: ['10.0.0.8:15010'] }] },
+  { registries: [{ name: 'main', type: 'xds', servers: ['10.0.0.8:18000'] }] },
   { outbound: { services: [{ service: 'orders' }] } },
   { tls: { identities: [{ certificate: '/tmp/z', key: '/tmp/z', trustBundle: '/tmp/z' }] } },
   { outbound: { rpc: [{ protocol: 'bolt', address: '127.0.0.1:12200' }] } },

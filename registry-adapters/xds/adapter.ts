@@ -1,0 +1,321 @@
+/**
+ * A control plane that speaks Envoy's xDS as a registry: its clusters are services, its endpoints theirs, its listeners
+ * and routes rules. It is asked what an Envoy asks: all clusters and listeners, and what these name.
+ */
+import type { ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import type {
+  AdapterDeps,
+  EndpointListener,
+  Registration,
+  RegistrationHandle,
+  RegistryAdapter,
+  RegistryStatus,
+  Subscription,
+} from '../../contracts/registry-adapter.ts'
+import { AdsCall } from '../ads-call.ts'
+import { DesiredState } from '../desired-state.ts'
+import { Catalog, type ResourceProblem } from './catalog.ts'
+import type { XdsAdapterConfig } from './config.ts'
+import { Exchange } from './exchange.ts'
+import { XdsRules } from './rules.ts'
+import {
+  adsPath,
+  decodeResponse,
+  encodeRequest,
+  typeUrls,
+  type DiscoveryResponse,
+  type ResourceType,
+} from './wire/discovery.ts'
+
+/** Pause before the next server is tried, ms: growing, a share of it by chance. */
+const firstPauseMs = 250
+const lastPauseMs = 10_000
+/** A stream is not made anew for a second look more often than this, ms. */
+const secondLookMs = 10_000
+/** As long as Envoy waits for routes that a listener names, ms. */
+const routesWaitMs = 15_000
+/** A refusal names so many resources. */
+const maxNamed = 5
+
+export class XdsAdapter implements RegistryAdapter {
+  readonly name: string
+  readonly type = 'xds'
+  readonly config = undefined
+  readonly rules: XdsRules
+  private readonly settings: XdsAdapterConfig
+  private readonly deps: AdapterDeps
+  private readonly state: DesiredState
+  private readonly catalog: Catalog
+  private call: AdsCall | undefined
+  private exchanges = new Map<ResourceType, Exchange>()
+  /** Types that this stream has answered, and the endpoints that it has named. */
+  private readonly answered = new Set<ResourceType>()
+  private readonly said = new Set<string>()
+  /** Clusters or listeners that were all gone at once: believed on the next stream. */
+  private readonly doubted = new Set<ResourceType>()
+  private readonly refused = new Map<ResourceType, MeshError>()
+  private isHeard = false
+  private problem: MeshError | undefined = new MeshError('E_REGISTRY_UNREACHABLE', 'no control plane has answered yet')
+  private next: number
+  private failures = 0
+  private openedAt = 0
+  private cancelRetry: (() => void) | undefined
+  private cancelLook: (() => void) | undefined
+  private cancelRoutes: (() => void) | undefined
+  private isClosed = false
+
+  constructor(config: XdsAdapterConfig, deps: AdapterDeps) {
+    this.name = config.name
+    this.settings = config
+    this.deps = deps
+    this.next = Math.floor(deps.random() * config.servers.length)
+    this.catalog = new Catalog(config)
+    this.rules = new XdsRules(config, this.catalog)
+    this.state = new DesiredState(
+      {
+        registry: config.name,
+        maxEndpoints: config.maxEndpoints,
+        driver: undefined,
+        onWanted: (key) => this.want(key),
+        onDoubt: () => this.lookAgain(),
+        onUnwanted: () => undefined,
+      },
+      deps,
+    )
+  }
+
+  start(): void {
+    if (!this.isClosed) this.open()
+  }
+
+  subscribe(service: ServiceName, listener: EndpointListener): Subscription {
+    return this.state.services.subscribe(service, listener)
+  }
+
+  register(registration: Registration): RegistrationHandle {
+    return this.state.registrations.register(registration)
+  }
+
+  listServices(limit: number): Promise<ServiceKey[]> {
+    return Promise.resolve([...this.catalog.services()].slice(0, limit))
+  }
+
+  status(): RegistryStatus {
+    return this.state.status({
+      type: this.type,
+      connected: this.isHeard,
+      server: this.call?.server,
+      problem: this.state.problem(this.problem ?? this.refused.values().next().value),
+    })
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true
+    this.end()
+    this.cancelRetry?.()
+    this.rules.close()
+    this.state.services.close()
+    return Promise.resolve()
+  }
+
+  private open(): void {
+    const { cluster, node, servers, tls, token } = this.settings
+    const at = servers[this.next % servers.length]!
+    let call: AdsCall
+    try {
+      call = new AdsCall(
+        { role: 'control plane', at, path: adsPath, tls: tls(), token: token() },
+        {
+          onMessage: (bytes) => this.heard(bytes),
+          onEnd: (problem) => this.lost(problem),
+        },
+      )
+    } catch (error) {
+      // a certificate or token that cannot be read
+      return this.lost(
+        error instanceof MeshError ? error : new MeshError('E_REGISTRY_DENIED', (error as Error).message),
+      )
+    }
+    this.call = call
+    this.openedAt = this.deps.clock.monotonic()
+    this.answered.clear()
+    this.said.clear()
+    let isFirst = true
+    const send: ConstructorParameters<typeof Exchange>[1]['send'] = (request) => {
+      call.send(encodeRequest(isFirst ? { ...request, node: { id: node, cluster } } : request))
+      isFirst = false
+    }
+    const types = Object.keys(typeUrls) as ResourceType[]
+    this.exchanges = new Map(types.map((type) => [type, new Exchange(type, { ...this.deps, send })]))
+    this.exchanges.get('cluster')!.askAll()
+    this.exchanges.get('listener')!.askAll()
+  }
+
+  /** Of the stream: nothing is heard of it, and nothing waits. */
+  private end(): void {
+    for (const exchange of this.exchanges.values()) exchange.close()
+    this.exchanges.clear()
+    this.cancelLook?.()
+    this.cancelLook = undefined
+    this.cancelRoutes?.()
+    this.cancelRoutes = undefined
+    this.call?.close()
+    this.call = undefined
+  }
+
+  private heard(bytes: Buffer): void {
+    let response: DiscoveryResponse
+    try {
+      response = decodeResponse(bytes)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      return this.call?.giveUp(error.message)
+    }
+    const type = (Object.keys(typeUrls) as ResourceType[]).find((one) => typeUrls[one] === response.typeUrl)
+    if (type === undefined)
+      return this.call?.giveUp(`it sent ${response.typeUrl.slice(0, 200)}, which nobody asked for`)
+    if (!this.isHeard) this.back()
+    this.take(type, response)
+  }
+
+  private take(type: ResourceType, response: DiscoveryResponse): void {
+    const { resources } = response
+    const exchange = this.exchanges.get(type)!
+    if (this.isDoubtful(type, resources.length)) {
+      exchange.answer(response, undefined)
+      return this.lookAgain()
+    }
+    const { names, problems } = this.catalog.take(type, resources)
+    exchange.answer(response, this.refusal(type, response, problems))
+    this.answered.add(type)
+    if (type === 'endpoints') for (const name of names) this.said.add(name)
+    this.exchanges.get('endpoints')!.want(this.catalog.wantedEndpoints())
+    this.exchanges.get('route')!.want(this.catalog.wantedRoutes())
+    this.catalog.tidy()
+    if (type === 'cluster') this.tellAll()
+    if (type === 'endpoints') this.tellAll(names)
+    this.tellRules()
+  }
+
+  /** All clusters, or all listeners, gone at once: that is believed when it is said again on another stream. */
+  private isDoubtful(type: ResourceType, found: number): boolean {
+    if ((type !== 'cluster' && type !== 'listener') || found > 0 || this.catalog.count(type) === 0) {
+      this.doubted.delete(type)
+      return false
+    }
+    if (this.doubted.has(type) && !this.answered.has(type)) {
+      this.doubted.delete(type)
+      return false
+    }
+    this.doubted.add(type)
+    this.answered.add(type)
+    this.deps.log.warn(
+      { registry: this.name },
+      `${this.name}: every ${type} is gone at once; kept until it says so again`,
+    )
+    return true
+  }
+
+  private refusal(
+    type: ResourceType,
+    { version }: DiscoveryResponse,
+    problems: readonly ResourceProblem[],
+  ): string | undefined {
+    const before = this.refused.get(type)?.message
+    if (problems.length === 0) {
+      this.refused.delete(type)
+      return undefined
+    }
+    const named = problems.slice(0, maxNamed).map(({ name, problem }) => `${type} ${name.slice(0, 200)}: ${problem}`)
+    const left = problems.length - named.length
+    const message = `${named.join('; ')}${left > 0 ? `; and ${left} more resources` : ''}`
+    this.deps.metrics.count('registry_xds_refused', { registry: this.name, type })
+    if (message !== before) {
+      this.refused.set(type, new MeshError('E_REGISTRY_PROTOCOL', message))
+      this.deps.log.warn(
+        { registry: this.name, version },
+        `${this.name}: refused, what was good before stays: ${message}`,
+      )
+    }
+    return message
+  }
+
+  private want(key: ServiceKey): void {
+    setImmediate(() => this.tell(key))
+    // before the first attempt has ended nothing is lost
+    if (this.failures > 0 && this.problem !== undefined) this.state.answerLost(key, this.problem)
+  }
+
+  /** `names`: those with these endpoints alone. */
+  private tellAll(names?: ReadonlySet<string>): void {
+    for (const key of this.state.services.keys()) {
+      const from = this.catalog.cluster(key)?.from
+      if (names === undefined || (from !== undefined && 'eds' in from && names.has(from.eds))) this.tell(key)
+    }
+  }
+
+  /** The newest that is known of it, if it was said on this stream. */
+  private tell(key: ServiceKey): void {
+    const { services } = this.state
+    if (!this.answered.has('cluster') || this.doubted.has('cluster') || !services.has(key)) return
+    const problem = this.catalog.problemOf(key)
+    if (problem !== undefined) return this.state.refused(key, new MeshError('E_REGISTRY_PROTOCOL', problem))
+    this.state.taken(key)
+    const from = this.catalog.cluster(key)?.from ?? { endpoints: [] }
+    if (!('eds' in from)) services.publish(key, from.endpoints)
+    else if (this.said.has(from.eds)) services.publish(key, this.catalog.assignment(from.eds)?.endpoints ?? [])
+  }
+
+  /** Once all routes are there that listeners name, or do not come. */
+  private tellRules(): void {
+    if (!this.answered.has('cluster') || !this.answered.has('listener')) return
+    const missing = [...this.catalog.wantedRoutes()].filter((name) => this.catalog.routes(name) === undefined)
+    if (missing.length === 0) {
+      this.cancelRoutes?.()
+      this.cancelRoutes = undefined
+      return this.rules.changed()
+    }
+    this.cancelRoutes ??= this.deps.clock.after(routesWaitMs, () => {
+      this.deps.log.warn(
+        { registry: this.name },
+        `${this.name}: no answer about the routes ${missing.slice(0, maxNamed).join(', ')}`,
+      )
+      this.rules.changed()
+    })
+  }
+
+  /** A new stream at the same server, where everything is said again. */
+  private lookAgain(): void {
+    if (this.cancelLook !== undefined || this.call === undefined) return
+    const since = this.deps.clock.monotonic() - this.openedAt
+    this.cancelLook = this.deps.clock.after(Math.max(0, secondLookMs - since), () => {
+      this.end()
+      this.open()
+    })
+  }
+
+  private back(): void {
+    this.isHeard = true
+    this.failures = 0
+    if (this.problem !== undefined)
+      this.deps.log.info({ registry: this.name }, `${this.name}: ${this.call!.server} answers`)
+    this.problem = undefined
+    this.state.back()
+  }
+
+  private lost(problem: MeshError): void {
+    if (this.isClosed) return
+    this.end()
+    this.next++
+    if (this.isHeard || this.failures === 0) {
+      this.deps.log.warn({ registry: this.name, code: problem.code }, `${this.name}: ${problem.message}`)
+      this.deps.metrics.count('registry_absences', { registry: this.name })
+    }
+    this.isHeard = false
+    this.problem = problem
+    this.state.lost(problem)
+    const pause = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(this.failures++, 10))
+    this.cancelRetry = this.deps.clock.after(pause * (0.5 + this.deps.random() / 2), () => this.open())
+  }
+}
