@@ -16,7 +16,7 @@ import { routeConfigShape } from './wire/route.ts'
 import { readMessage } from './wire/shape.ts'
 
 /** Of one type; a response with more is refused as a whole. */
-export const maxResources = 20_000
+const maxResources = 20_000
 
 interface Values {
   readonly cluster: Cluster
