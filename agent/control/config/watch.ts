@@ -46,6 +46,8 @@ export function watchFiles(file: string, folders: readonly string[], clock: Cloc
     if (inode === undefined) return
     try {
       const watcher = watch(path, { persistent: false }, (_event, name) => {
+        // its own name: it goes, and the next one may get its inode
+        if (name === basename(path)) forget(path)
         if (name === null || matters(path, name)) later()
       })
       watcher.on('error', () => forget(path))

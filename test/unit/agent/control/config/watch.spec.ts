@@ -51,6 +51,16 @@ describe('the watch over configuration files', () => {
     await told('a rule in it', write('a.yaml'))
   })
 
+  it('goes on in a folder that was made again at once, with the inode of the former one where the system gives it', async () => {
+    for (let round = 0; round < 3; round++) {
+      await told('made anew', () => {
+        rmSync(rules, { recursive: true })
+        mkdirSync(rules)
+      })
+      await told('a rule in it', write('a.yaml'))
+    }
+  })
+
   it('goes on in a folder that took the place of another one', async () => {
     const next = join(home, 'elsewhere', 'next')
     mkdirSync(next)
