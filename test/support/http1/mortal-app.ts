@@ -17,7 +17,8 @@ server.keepAliveTimeout = 3
 server.keepAliveTimeoutBuffer = 0
 const listen = (): void => void server.listen(Number(process.argv[2]), '127.0.0.1')
 server.once('listening', () => writeSync(1, 'ready\n'))
-// between its death and its next start the port is anybody's: another test of the machine may be looking whether it is free
+// between its death and its next start the port is anybody's: another test of the machine may be looking whether it is
+// free
 server.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EADDRINUSE') throw error
   setTimeout(listen, 50)
