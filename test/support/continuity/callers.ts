@@ -48,6 +48,8 @@ export class KeepAliveCaller {
       }
       this.waiting = { resolve, reject }
       this.socket.write(text, 'latin1')
+      // an answer to an earlier request of the same connection may be here already
+      this.read()
     })
   }
 
@@ -56,6 +58,7 @@ export class KeepAliveCaller {
   }
 
   private read(): void {
+    if (this.waiting === undefined) return
     const end = this.buffered.indexOf('\r\n\r\n')
     if (end < 0) return
     const head = this.buffered.slice(0, end)
@@ -65,7 +68,7 @@ export class KeepAliveCaller {
     this.buffered = this.buffered.slice(end + 4 + length)
     const { waiting } = this
     this.waiting = undefined
-    waiting?.resolve({ status: Number(head.slice(9, 12)), head, body })
+    waiting.resolve({ status: Number(head.slice(9, 12)), head, body })
   }
 
   private end(reason: string): void {
