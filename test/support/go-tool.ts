@@ -53,6 +53,14 @@ export const controlPlane: GoTool = {
   source: join(import.meta.dirname, 'xds/control-plane.go'),
 }
 
+/** Of these tests: the receiver of the OpenTelemetry collector, without the rest of it. */
+export const otlpReceiver: GoTool = {
+  module: 'go.opentelemetry.io/collector/receiver/otlpreceiver',
+  version: 'v0.165.0',
+  folder: '',
+  source: join(import.meta.dirname, 'otlp/receive.go'),
+}
+
 /** Its path, or why it is not there. */
 export async function goTool(tool: GoTool): Promise<{ program: string } | { missing: string }> {
   const { folder, module, version } = tool

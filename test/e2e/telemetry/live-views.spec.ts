@@ -116,6 +116,21 @@ describe('live views of a running host', function () {
     }
   })
 
+  /** A command that goes on until Ctrl-C: what it has said, and how it ended. */
+  function following(...words: string[]): { said: () => string; stop: () => Promise<unknown> } {
+    const child = spawn(process.execPath, [entryPoint('cli/main'), ...words, '-c', pair.alpha.configPath])
+    const exited = once(child, 'exit')
+    let text = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    return {
+      said: () => text,
+      stop: async () => {
+        child.kill('SIGINT')
+        return ((await exited) as [number])[0]
+      },
+    }
+  }
+
   it('connections are listed, followed and ended, those that are named', async () => {
     const open = async () => {
       const socket = connect(15_001, pair.alpha.options.address)
@@ -127,24 +142,34 @@ describe('live views of a running host', function () {
     const list = async (): Promise<Row[]> =>
       (JSON.parse(await hostmesh('connections', 'list', '--protocol', 'http1', '--json')) as { connections: Row[] })
         .connections
-    const at = (socket: typeof first): string => `${socket.localAddress}:${socket.localPort}`
+    // a socket that is closed does not know its address any more
+    const [named, kept] = [first, second].map((socket) => `${socket.localAddress}:${socket.localPort}`) as [
+      string,
+      string,
+    ]
     await until(10_000, 'both are seen', async () => {
       const peers = (await list()).map(({ peer }) => peer)
-      return peers.includes(at(first)) && peers.includes(at(second))
+      return peers.includes(named) && peers.includes(kept)
     })
+    const follow = following('connections', 'follow', '--protocol', 'http1')
+    await until(15_000, 'both are open', async () => [named, kept].every((one) => follow.said().includes(one)))
     const closed = once(first, 'close')
     first.resume()
-    const row = (await list()).find(({ peer }) => peer === at(first))!
+    const row = (await list()).find(({ peer }) => peer === named)!
     expect(row).to.include({ listener: 'outbound-http', requests: 0 })
     expect(JSON.parse(await hostmesh('connections', 'close', row.id, '--json'))).to.deep.include({ total: 1 })
     await closed
+    const end = new RegExp(`closed.*${named}`)
+    await until(15_000, 'the end is told', async () => end.test(follow.said()))
+    expect(await follow.stop()).to.equal(0)
     expect((await list()).map(({ peer }) => peer))
-      .to.include(at(second))
-      .and.not.include(at(first))
+      .to.include(kept)
+      .and.not.include(named)
     second.destroy()
   })
 
-  it('requests in flight are listed and ended, those that are named', async () => {
+  it('requests in flight are listed, followed and ended, those that are named', async () => {
+    const follow = following('streams', 'follow', '--service', 'orders')
     const socket = connect(15_001, pair.alpha.options.address)
     const closed = once(socket, 'close')
     socket.resume()
@@ -156,9 +181,12 @@ describe('live views of a running host', function () {
     }
     await until(10_000, 'it is seen', async () => (await list()).some(({ path }) => path === '/long'))
     const { id } = (await list()).find(({ path }) => path === '/long')!
+    await until(15_000, 'it is told', async () => /open.*\/long/.test(follow.said()))
     expect(await hostmesh('streams', 'list')).to.match(/POST \/long/)
     expect(JSON.parse(await hostmesh('streams', 'close', id, '--json'))).to.deep.include({ total: 1 })
     await closed
+    await until(15_000, 'its end is told', async () => /closed.*\/long/.test(follow.said()))
+    expect(await follow.stop()).to.equal(0)
     expect((await list()).filter(({ path }) => path === '/long')).to.deep.equal([])
   })
 

@@ -1,0 +1,52 @@
+/** What two hosts send, as the OpenTelemetry collector's own receiver reads it. */
+import { expect } from 'chai'
+import { goTool, otlpReceiver } from '../../support/go-tool.ts'
+import { until } from '../../support/mesh/mesh.ts'
+import { tracedPair } from '../../support/mesh/traced-pair.ts'
+import type { TracedPair } from '../../support/mesh/traced-pair.ts'
+import { RealReceiver } from '../../support/otlp/real-receiver.ts'
+
+describe('the receiver of the OpenTelemetry collector', function () {
+  this.timeout(600_000)
+  let program: string
+  let receiver: RealReceiver | undefined
+  let pair: TracedPair | undefined
+
+  before(async function () {
+    const tool = await goTool(otlpReceiver)
+    if ('missing' in tool) {
+      console.log(tool.missing)
+      this.skip()
+    }
+    program = tool.program
+  })
+  beforeEach(async () => {
+    receiver = await RealReceiver.start(program)
+  })
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') console.log(pair?.mesh.report())
+    await pair?.close()
+    await receiver?.close()
+  })
+
+  for (const protocol of ['otlp-http', 'otlp-grpc'] as const)
+    it(`takes spans and log records of both hosts by ${protocol}`, async () => {
+      const { grpcUrl, logs, traces, url } = receiver!
+      const collector = { protocol, url: protocol === 'otlp-http' ? url : grpcUrl }
+      pair = await tracedPair({ tracing: { sampledShare: 0, collector }, accessLog: { collector } })
+      const answer = await pair.ask({ 'x-envoy-force-trace': 'true' }, '/seen?by=it')
+      expect(answer.status).to.equal(200)
+      await until(15_000, 'both spans', async () => traces.length >= 2)
+      const client = traces.find(({ kind }) => kind === 3)!
+      const server = traces.find(({ kind }) => kind === 2)!
+      expect(client.traceId).to.match(/^[0-9a-f]{32}$/)
+      expect(server).to.include({ traceId: client.traceId, parentSpanId: client.spanId })
+      expect(client.resource).to.include({ 'host.name': 'alpha' })
+      expect(server.resource).to.include({ 'host.name': 'beta', 'service.name': 'orders' })
+      expect(client.attributes).to.include({ 'url.path': '/seen', 'http.request.method': 'GET' })
+      const lines = (): string[] =>
+        logs.filter(({ attributes }) => attributes['path'] === '/seen?by=it').map(({ traceId }) => traceId)
+      await until(15_000, 'the lines of both', async () => lines().length === 2)
+      expect(lines()).to.deep.equal([client.traceId, client.traceId])
+    })
+})
