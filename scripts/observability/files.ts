@@ -125,7 +125,7 @@ Fires when \`${alert.expr}\` holds${alert.for === '0m' ? '' : ` for ${alert.for}
 
 ## Look
 
-\`\`\`
+\`\`\`sh
 ${alert.look.join('\n')}
 \`\`\`
 

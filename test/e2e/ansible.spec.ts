@@ -1,7 +1,7 @@
 /** What can be said of the collection without a host; `npm run ansible` brings one from nothing to nothing. */
 import { expect } from 'chai'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -32,6 +32,21 @@ describe('the ansible collection', function () {
         HOME: folder,
       },
     })
+
+  it('can be installed from a checkout, as docs/ansible.md says', function () {
+    const home = join(folder, 'home')
+    const done = spawnSync('ansible-galaxy', ['collection', 'install', '--offline', './ansible'], {
+      encoding: 'utf8',
+      cwd: join(import.meta.dirname, '../..'),
+      env: { ...process.env, ANSIBLE_COLLECTIONS_PATH: join(home, 'collections'), ANSIBLE_NOCOLOR: '1', HOME: home },
+    })
+    if (done.error !== undefined) {
+      this.test!.title += ' (needs ansible-galaxy: pip install ansible-core)'
+      this.skip()
+    }
+    expect(done.status, done.stdout + done.stderr).to.equal(0)
+    expect(existsSync(join(home, 'collections/ansible_collections/hostmesh/mesh/playbooks/deploy.yml'))).to.equal(true)
+  })
 
   for (const book of ['deploy', 'uninstall', 'drills']) {
     it(`${book}.yml can be read with all its roles`, function () {

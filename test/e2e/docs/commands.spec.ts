@@ -1,69 +1,74 @@
 /**
- * Every `hostmesh …` line of the documentation is run: here, on a live host, as it stands there; or by the spec that is
- * named, which has what it needs (a center, a registry that fails, an application that breaks). The quick start has a
- * spec of its own.
+ * Every command of the documentation is run: here, those of `hostmesh` on a live host; on a booted machine
+ * (`machine.spec.ts`); by the spec that is named. What nobody runs is named with its reason (`other-lines.ts`). The
+ * quick start has a spec of its own.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { entryPoint } from '../../../cli/entry-point.ts'
-import { commandsOfDocs, wordsOf } from '../../support/docs/commands.ts'
+import {
+  blocksOf,
+  commandsOfDocs,
+  isOurs,
+  namedCommands,
+  pages,
+  shellLines,
+  wordsOf,
+} from '../../support/docs/commands.ts'
+import { runOf, runs } from '../../support/docs/hostmesh-lines.ts'
+import { machineLines } from '../../support/docs/machine-lines.ts'
+import { otherLines } from '../../support/docs/other-lines.ts'
 import { until } from '../../support/mesh/mesh.ts'
 import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
 
-interface Run {
-  /** Of the command; absent = it goes on until it is stopped. */
-  readonly code?: number
-  /** What it says. */
-  readonly says: RegExp
-}
+describe('commands of other programs in the documentation', function () {
+  this.timeout(120_000)
+  const onMachine = new Set(machineLines.map(({ line }) => line))
+  const found = [...shellLines().keys(), ...[...namedCommands().keys()].filter((line) => !isOurs(line))]
+  /** `apt install` in a sentence is the beginning of what is run elsewhere. */
+  const isBegun = (line: string): boolean => [...onMachine].some((whole) => whole.startsWith(`${line} `))
 
-/** By the beginning of the line, the first one that fits. */
-const runs: readonly (readonly [line: string, run: Run | string])[] = [
-  ['hostmesh check --online', 'test/e2e/cli/check-online.spec.ts'],
-  ['hostmesh check', { code: 0, says: /agent\.yaml/ }],
-  ['hostmesh console', { code: 0, says: /127\.\d+\.\d+\.\d+/ }],
-  ['hostmesh certs', { code: 0, says: /certificate|identity/i }],
-  ['hostmesh ca show', 'test/e2e/identities/authority.spec.ts'],
-  ['hostmesh ca token', 'test/support/ca/joining.ts'],
-  ['hostmesh center', 'test/e2e/center/rollout.spec.ts'],
-  ['hostmesh doctor', 'test/e2e/cli/doctor.spec.ts'],
-  ['hostmesh drill', 'test/e2e/cli/drill.spec.ts'],
-  ['hostmesh events --follow', 'test/unit/cli/commands/live-lines.spec.ts'],
-  // of a center, which has the same pages
-  ['hostmesh events --json', { code: 0, says: /^[[{]/ }],
-  ['hostmesh events', { code: 0, says: /start|generation|worker/ }],
-  ['hostmesh explain rpc', 'test/e2e/rpc/whole-host.spec.ts'],
-  ['hostmesh explain', { code: 0, says: /orders/ }],
-  ['hostmesh generations', { code: 0, says: /serving/ }],
-  ['hostmesh hosts', 'test/e2e/center/hosts.spec.ts'],
-  ['hostmesh join', 'test/e2e/identities/authority.spec.ts'],
-  ['hostmesh mtls plan', { code: 0, says: /.*/ }],
-  ['hostmesh ports', { code: 0, says: /direction/ }],
-  ['hostmesh registrations', { code: 0, says: /.*/ }],
-  ['hostmesh rollout', 'test/e2e/center/rollout.spec.ts'],
-  ['hostmesh rules dry-run', 'test/e2e/center/dry-run.spec.ts'],
-  ['hostmesh rules list', { code: 0, says: /.*/ }],
-  ['hostmesh rules apply', 'test/e2e/control/local-rules.spec.ts'],
-  ['hostmesh rules delete', 'test/e2e/control/local-rules.spec.ts'],
-  ['hostmesh rules history', 'test/e2e/control/local-rules.spec.ts'],
-  ['hostmesh rules revert', 'test/e2e/center/kubectl.spec.ts'],
-  ['hostmesh status', { code: 0, says: /all right/ }],
-  ['hostmesh tap --failed --count', { code: 0, says: /E_ROUTE_UNKNOWN_SERVICE/ }],
-  ['hostmesh tap --min 1s', 'test/unit/cli/commands/live-lines.spec.ts'],
-  ['hostmesh tap orders --failed', 'test/unit/cli/commands/live-lines.spec.ts'],
-  ['hostmesh tap', { says: /\/seen/ }],
-  ['hostmesh top', { says: /orders/ }],
-  ['hostmesh reload', { code: 0, says: /.*/ }],
-  ['hostmesh upgrade', { code: 0, says: /done|serving|took over/i }],
-  // the host of this test is one
-  ['hostmesh watchdog', 'test/e2e/docs/commands.spec.ts'],
-  ['hostmesh support-bundle', 'test/e2e/cli/doctor.spec.ts'],
-]
+  it('are each run by somebody, or named with the reason why not', () => {
+    const isTaken = (line: string): boolean => line in otherLines || onMachine.has(line) || isBegun(line)
+    expect(found.length).to.be.above(80)
+    expect(found.filter((line) => !isTaken(line))).to.deep.equal([])
+    expect([...onMachine, ...Object.keys(otherLines)].filter((line) => !found.includes(line))).to.deep.equal([])
+    expect(Object.values(otherLines).filter((taken) => 'nobody' in taken).length).to.be.below(18)
+  })
 
-const foundIn = (line: string): Run | string | undefined => runs.find(([begin]) => line.startsWith(begin))?.[1]
+  it('stand in blocks that say what they are', () => {
+    const kinds = new Set(pages.flatMap((file) => blocksOf(file).map(({ kind }) => `${file}: ${kind}`)))
+    expect([...kinds].filter((kind) => kind.endsWith(': '))).to.deep.equal([])
+    const followed = [...kinds].filter((kind) => /: (?:sh .|output)$/.test(kind))
+    expect(followed.filter((kind) => !kind.includes('quick-start.md'))).to.deep.equal([])
+  })
+
+  it('of npm are scripts whose files are there', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
+    for (const line of found) {
+      const name = /^npm run (\S+)/.exec(line)?.[1]
+      if (name === undefined) continue
+      expect(scripts, line).to.have.property(name)
+      for (const file of scripts[name]!.match(/\S+\.[jt]s\b/g) ?? []) expect(existsSync(file), file).to.equal(true)
+    }
+  })
+
+  for (const [line, taken] of Object.entries(otherLines))
+    if ('spec' in taken)
+      it(`${line}: in ${taken.spec}`, () => expect(readFileSync(taken.spec, 'utf8')).to.include(taken.what))
+    else if ('run' in taken)
+      it(line, async () => {
+        const child = spawn('sh', ['-c', taken.run], { stdio: ['ignore', 'pipe', 'pipe'] })
+        let text = ''
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+        const [code] = (await once(child, 'close')) as [number]
+        expect(code, text).to.equal(0)
+      })
+})
 
 describe('commands of the documentation', function () {
   this.timeout(180_000)
@@ -90,7 +95,9 @@ describe('commands of the documentation', function () {
   })
 
   it('are all known here: run, or with the spec that runs them', () => {
-    expect(lines.filter((line) => foundIn(line) === undefined)).to.deep.equal([])
+    const named = [...namedCommands().keys()].filter(isOurs)
+    expect([...lines, ...named].filter((line) => runOf(line) === undefined)).to.deep.equal([])
+    expect(runs.filter(([begin]) => ![...lines, ...named].some((line) => line.startsWith(begin)))).to.deep.equal([])
     for (const [line, run] of runs)
       if (typeof run === 'string') {
         const text = readFileSync(run, 'utf8')
@@ -100,7 +107,7 @@ describe('commands of the documentation', function () {
   })
 
   for (const line of lines) {
-    const run = foundIn(line)
+    const run = runOf(line)
     if (run === undefined || typeof run === 'string') continue
     it(`${line}`, async () => {
       const words = wordsOf(line)

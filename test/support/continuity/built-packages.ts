@@ -24,6 +24,24 @@ export function buildPackages(scratch: string, target: string): void {
   repack(tree, '0.1.2', join(target, 'broken.deb'))
 }
 
+/** Puts what `npm run release` makes into `target` under its own names, and a newer package, 0.1.1. */
+export function buildReleases(scratch: string, target: string): void {
+  run(process.execPath, 'scripts/release/main.ts', '--fast', scratch)
+  const made = readdirSync(scratch).filter((name) => /\.(deb|tar\.gz)$/.test(name))
+  for (const name of made) copyFileSync(join(scratch, name), join(target, name))
+  const tree = join(scratch, 'tree')
+  run(
+    'dpkg-deb',
+    '--raw-extract',
+    join(
+      scratch,
+      made.find((name) => name.endsWith('.deb'))!,
+    ),
+    tree,
+  )
+  repack(tree, '0.1.1', join(target, 'hostmesh_0.1.1_amd64.deb'))
+}
+
 /** The same package under another version, as if it had been built from another checkout. */
 function repack(tree: string, version: string, target: string): void {
   for (const [file, pattern, word] of [
