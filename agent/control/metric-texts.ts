@@ -61,11 +61,13 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_rules_api_watches_dropped_total: 'watches that were cut off because nobody read them',
   hostmesh_rules_api_connections_refused_total:
     'connections to the rules API that left, or were not taken, because a bound was reached',
-  hostmesh_xds_streams: 'agents that take endpoints and rules from this center',
-  hostmesh_xds_streams_refused_total: 'streams of agents that were not let in, or broke the protocol',
-  hostmesh_xds_responses_total: 'responses that were sent to agents',
+  hostmesh_xds_streams: 'agents, proxies and clients of gRPC that take discovery from this center',
+  hostmesh_xds_streams_refused_total: 'streams that were not let in, or broke the protocol',
+  hostmesh_xds_responses_total: 'responses that were sent to agents, proxies and clients of gRPC',
   hostmesh_xds_bytes_total: 'bytes of those responses',
-  hostmesh_xds_refused_total: 'responses that an agent refused (NACK), and names that it asked for in vain',
+  hostmesh_xds_left_out:
+    'resources of proxies and clients of gRPC in which something of the rules cannot be said (`/xds`)',
+  hostmesh_xds_refused_total: 'responses that a client refused (NACK), and names that it asked for in vain',
   hostmesh_center_reports_total: 'reports of this host to a center, by result',
   hostmesh_center_reports_taken: '1 when the center took the last report of this host, 0 when it did not',
   hostmesh_hosts: 'hosts that report to this center, by state',

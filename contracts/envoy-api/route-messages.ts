@@ -15,6 +15,7 @@ export const routeMessages: MessageForms = {
       name: '1 string',
       virtual_hosts: '2 [VirtualHost]',
       validate_clusters: '7 boolvalue',
+      max_direct_response_body_size_bytes: '11 u32value',
       ignore_port_in_host_matching: '14 bool',
       ...headerEdits(6, 8, 4, 5),
     },

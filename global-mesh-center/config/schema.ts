@@ -108,7 +108,9 @@ const nacosStore = nacosSection
 const xdsSection = z.strictObject({
   address: listenAddress()
     .prefault('127.0.0.1:15010')
-    .describe('Where agents take endpoints and rules; beyond loopback it needs `tls`.'),
+    .describe(
+      'Where agents, and Envoys and clients of gRPC (`docs/xds.md`), take endpoints and rules; beyond loopback it needs `tls`.',
+    ),
   tls: serverTls(),
   tokensFile: path()
     .optional()

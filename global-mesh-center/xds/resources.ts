@@ -8,14 +8,28 @@ import { encodeResource } from '../../registry-adapters/center/wire/delta.ts'
 /** Where resources of one type come from. Calls are never made synchronously from `follow`. */
 export interface ResourceSource {
   /** `false`: no such name can exist. `onValue`: the newest value, undefined = there is none. */
-  follow(name: string, onValue: (value: Buffer | undefined) => void): (() => void) | false
+  follow(name: string, onValue: OnValue): (() => void) | false
 }
+
+/** `awaitsEndpoints`: of a cluster whose endpoints are asked for by its name before it is used. */
+export type OnValue = (value: Buffer | undefined, awaitsEndpoints?: boolean) => void
 
 export interface Encoded {
   /** Of the content: the same at every center. */
   readonly version: string
   /** As it stands in a response; undefined = it does not exist. */
   readonly bytes: Buffer | undefined
+  /** The resource alone, without name and version, inside `bytes`. */
+  readonly any: Buffer | undefined
+  readonly awaitsEndpoints: boolean
+}
+
+/** What whoever names no resources of a type gets. */
+export interface Wildcard {
+  /** undefined: not known yet. */
+  names(): ReadonlySet<string> | undefined
+  /** Calls when the names are others; stops when what it returns is called. */
+  watch(onChange: () => void): () => void
 }
 
 export interface ResourceReader {
@@ -59,7 +73,7 @@ export class Resources {
       return true
     }
     const followed: Followed = { readers: new Set([reader]), stop: () => undefined, encoded: undefined }
-    const stop = this.source.follow(name, (value) => this.take(name, followed, value))
+    const stop = this.source.follow(name, (value, awaits = false) => this.take(name, followed, value, awaits))
     if (stop === false) return false
     followed.stop = stop
     this.followed.set(name, followed)
@@ -73,12 +87,12 @@ export class Resources {
     followed.stop()
   }
 
-  private take(name: string, followed: Followed, value: Buffer | undefined): void {
+  private take(name: string, followed: Followed, value: Buffer | undefined, awaitsEndpoints: boolean): void {
     const version =
       value === undefined ? '' : createHash('sha256').update(value).digest('base64url').slice(0, versionLength)
     if (followed.encoded?.version === version) return
-    const bytes = value === undefined ? undefined : encodeResource({ name, version, value }, this.typeUrl)
-    followed.encoded = { version, bytes }
+    const encoded = value === undefined ? undefined : encodeResource({ name, version, value }, this.typeUrl)
+    followed.encoded = { version, bytes: encoded?.bytes, any: encoded?.any, awaitsEndpoints }
     for (const reader of followed.readers) reader.onNews(name)
   }
 }

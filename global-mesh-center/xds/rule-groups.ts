@@ -5,7 +5,7 @@
 import type { RuleStoreOptions } from '../../agent/control/core/rules/rule-store.ts'
 import type { RuleDocument } from '../../agent/control/core/rules/types.ts'
 import { typeUrls } from '../../registry-adapters/center/wire/delta.ts'
-import { AgentRules } from './agent-rules.ts'
+import { AgentRules, type RulesView } from './agent-rules.ts'
 import { Resources } from './resources.ts'
 
 /** A rule that a share of the hosts gets instead of the one of its name. */
@@ -37,6 +37,11 @@ export class RuleGroups {
     this.scope = scope
     this.onRegroup = onRegroup
     this.everybody = this.group(undefined)
+  }
+
+  /** The rules of the store, whatever is being rolled out. */
+  get forAll(): RulesView {
+    return this.everybody.rules
   }
 
   /** What this host gets. One that belongs to two roll-outs gets the first of them. */

@@ -1,34 +1,49 @@
-/** Discovery for agents: the endpoints that this center's registries know and the rules that it keeps, at a port. */
+/**
+ * Discovery at a port: the endpoints that this center's registries know and the rules that it keeps, for agents, and in
+ * Envoy's words for proxies and clients of gRPC.
+ */
 import { ruleScope } from '../../agent/control/config/rule-scope.ts'
 import { formatHostPort } from '../../agent/control/config/scalars.ts'
+import type { AdminPage } from '../../agent/control/admin/http.ts'
 import type { RuleDocument } from '../../agent/control/core/rules/types.ts'
 import { KeptPort } from '../../agent/control/kept-port.ts'
 import type { LeadingPart, PartDeps } from '../../agent/control/leading-part.ts'
 import type { CenterConfig, XdsConfig } from '../config/types.ts'
 import { accessProblem, portAccess, type PortAccess } from '../port-access.ts'
-import { EndpointSource, type EndpointSourceDeps } from './endpoint-source.ts'
+import { EndpointSource } from './endpoint-source.ts'
+import { ForeignResources } from './envoy/foreign-resources.ts'
+import { LeftOutTable } from './envoy/left-out-table.ts'
+import { leftOutPage } from './envoy/left-out-page.ts'
+import { FollowedServices, type FollowedServicesDeps } from './followed-services.ts'
 import { RuleGroups, type CandidateRule } from './rule-groups.ts'
 import { XdsServer } from './xds-server.ts'
 
 export class XdsPart implements LeadingPart {
-  private readonly endpoints: EndpointSource
+  readonly pages: readonly AdminPage[]
+  private readonly services: FollowedServices
   private readonly rules: RuleGroups
   private readonly access: PortAccess
   private readonly server: XdsServer
   private readonly port: KeptPort
 
-  constructor(config: XdsConfig, deps: PartDeps<CenterConfig> & EndpointSourceDeps) {
+  constructor(config: XdsConfig, deps: PartDeps<CenterConfig> & FollowedServicesDeps) {
     const { clock, log, metrics, random } = deps
     const { address, withoutToken } = config
-    this.endpoints = new EndpointSource(deps)
+    this.services = new FollowedServices(deps)
+    const { services } = this
     this.rules = new RuleGroups(ruleScope(deps.config), () => this.server.regroup())
+    const leftOut = new LeftOutTable(metrics)
+    this.pages = [leftOutPage(leftOut)]
+    const { clusterDomain } = deps.config.rules
+    const foreign = new ForeignResources({ rules: this.rules.forAll, services, leftOut, clock, clusterDomain })
     this.access = portAccess(config, clock)
     this.server = new XdsServer(
       {
         address: formatHostPort(address),
         ...this.access,
         isOpen: withoutToken === 'read',
-        endpoints: this.endpoints,
+        endpoints: new EndpointSource(services),
+        foreign,
         rulesOf: (node) => this.rules.of(node),
       },
       { clock, log, metrics, random },
@@ -46,8 +61,8 @@ export class XdsPart implements LeadingPart {
     this.rules.replaceCandidates(candidates)
   }
 
-  instancesAt(addresses: ReadonlySet<string>): ReturnType<EndpointSource['instancesAt']> {
-    return this.endpoints.instancesAt(addresses)
+  instancesAt(addresses: ReadonlySet<string>): ReturnType<FollowedServices['instancesAt']> {
+    return this.services.instancesAt(addresses)
   }
 
   open(): Promise<void> {
@@ -57,7 +72,7 @@ export class XdsPart implements LeadingPart {
   async close(): Promise<void> {
     this.port.close()
     await this.server.close()
-    this.endpoints.close()
+    this.services.close()
   }
 
   faults(): readonly string[] {

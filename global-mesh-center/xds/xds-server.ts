@@ -1,6 +1,6 @@
 /**
- * The gRPC server of incremental xDS for agents. Bounds: 4,000 streams, the names and the one response under way of
- * each (`delta-stream.ts`), 4 MiB of a request.
+ * The gRPC server of xDS, in both forms: for agents, and for proxies and clients of gRPC. Bounds: 4,000 streams, the
+ * names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
  */
 import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../../contracts/errors.ts'
@@ -9,7 +9,12 @@ import { decodeRequest, deltaPath, typeUrls } from '../../registry-adapters/cent
 import { may } from '../../agent/control/rules-api/api-user.ts'
 import type { Tokens } from '../rules-api/tokens.ts'
 import { DeltaStream } from './delta-stream.ts'
+import type { ForeignResources, ForeignView } from './envoy/foreign-resources.ts'
+import { foreignTypes } from './envoy/world.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { Resources, type ResourceSource } from './resources.ts'
+import { decodeStateRequest, statePath } from './state-request.ts'
+import { StateStream } from './state-stream.ts'
 
 export interface XdsServerOptions {
   /** `127.0.0.1:15010`. */
@@ -18,12 +23,35 @@ export interface XdsServerOptions {
   readonly tokens: Tokens | undefined
   /** Everybody is let in without a token. */
   readonly isOpen: boolean
+  /** For agents, by the keys of services. */
   readonly endpoints: ResourceSource
+  /** Absent: agents alone are served. */
+  readonly foreign?: ForeignResources
   /** Rules for this host. */
   rulesOf(node: string): Resources
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>
+
+/** One stream, whichever form it speaks. */
+interface Talk {
+  /** Throws RangeError for what is no request. */
+  take(bytes: Buffer): void
+  regroup(): void
+  close(): void
+}
+
+interface TalkDeps {
+  readonly caller: { readonly host: string | undefined }
+  send(bytes: Buffer): void
+  onRefused(node: string, typeUrl: string, message: string): void
+  onFault(message: string): void
+}
+
+const allTypes = [typeUrls.endpoints, typeUrls.rules, ...Object.values(foreignTypes)]
+/** Agents speak the incremental form alone. */
+const stateTypes = [typeUrls.endpoints, ...Object.values(foreignTypes)]
+const agentTypes = new Set<string>([typeUrls.endpoints, typeUrls.rules])
 
 const maxStreams = 4000
 
@@ -31,13 +59,18 @@ export class XdsServer {
   private readonly options: XdsServerOptions
   private readonly deps: AdapterDeps
   private readonly endpoints: Resources
-  private readonly streams = new Set<DeltaStream>()
+  private readonly streams = new Set<Talk>()
   private server: Server | undefined
 
   constructor(options: XdsServerOptions, deps: AdapterDeps) {
     this.options = options
     this.deps = deps
-    this.endpoints = new Resources(typeUrls.endpoints, options.endpoints)
+    const { endpoints, foreign } = options
+    this.endpoints = new Resources(typeUrls.endpoints, {
+      // names of clusters are no keys of services
+      follow: (name, onValue) =>
+        endpoints.follow(name, onValue) || (foreign?.assignments.follow(name, onValue) ?? false),
+    })
   }
 
   /** Resolves with the port. Rejects with E_LISTEN_IN_USE or E_CONFIG_INVALID (certificate). */
@@ -50,8 +83,14 @@ export class XdsServer {
     const raw = (bytes: Buffer): Buffer => bytes
     const forms = { requestSerialize: raw, requestDeserialize: raw, responseSerialize: raw, responseDeserialize: raw }
     server.addService(
-      { delta: { path: deltaPath, requestStream: true, responseStream: true, ...forms } },
-      { delta: (call: Call) => this.accept(call) },
+      {
+        delta: { path: deltaPath, requestStream: true, responseStream: true, ...forms },
+        state: { path: statePath, requestStream: true, responseStream: true, ...forms },
+      },
+      {
+        delta: (call: Call) => this.accept(call, (deps) => this.deltaTalk(deps)),
+        state: (call: Call) => this.accept(call, (deps) => this.stateTalk(deps)),
+      },
     )
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(this.options.address, this.credentials(), (error, bound) => {
@@ -82,7 +121,7 @@ export class XdsServer {
     }
   }
 
-  private accept(call: Call): void {
+  private accept(call: Call, begin: (deps: TalkDeps) => Talk): void {
     const { metrics, log } = this.deps
     // a client that breaks off is no fault of ours
     call.on('error', () => undefined)
@@ -94,45 +133,93 @@ export class XdsServer {
     if ('refusal' in caller) return refuse(status.UNAUTHENTICATED, caller.refusal)
     if (this.streams.size >= maxStreams)
       return refuse(status.RESOURCE_EXHAUSTED, `${maxStreams} streams are open, which is the bound`)
-    const stream = new DeltaStream({
-      typeUrls: [typeUrls.endpoints, typeUrls.rules],
-      // a token of a host says who it is, whatever the stream says
-      resources: (typeUrl, node) => this.resources(typeUrl, caller.host ?? node),
+    const refusals = new RefusalLog(this.deps)
+    const talk = begin({
+      caller,
       send: (bytes) => {
         metrics.count('xds_responses', {})
         metrics.count('xds_bytes', {}, bytes.length)
         call.write(bytes)
       },
-      onRefused: (typeUrl, message) => {
-        metrics.count('xds_refused', {})
-        log.warn(
-          { node: stream.node, typeUrl },
-          `xds: ${stream.node || call.getPeer()} refuses: ${message.slice(0, 500)}`,
-        )
-      },
+      onRefused: (node, typeUrl, message) => refusals.add(node || call.getPeer(), typeUrl, message),
       onFault: (message) => {
         log.warn({ peer: call.getPeer() }, `xds: ${call.getPeer()}: ${message}; its stream ends`)
         refuse(status.INVALID_ARGUMENT, message)
-        this.drop(stream)
+        this.drop(talk)
       },
     })
-    this.streams.add(stream)
+    this.streams.add(talk)
     this.count()
     call.on('data', (bytes: Buffer) => {
       try {
-        stream.take(decodeRequest(bytes))
+        talk.take(bytes)
       } catch (error) {
         if (!(error instanceof RangeError)) throw error
         refuse(status.INVALID_ARGUMENT, `the request: ${error.message}`)
-        this.drop(stream)
+        this.drop(talk)
       }
     })
     call.on('end', () => {
-      this.drop(stream)
+      this.drop(talk)
       call.end()
     })
-    call.on('cancelled', () => this.drop(stream))
-    call.on('close', () => this.drop(stream))
+    call.on('cancelled', () => this.drop(talk))
+    call.on('close', () => this.drop(talk))
+  }
+
+  private deltaTalk({ caller, send, onRefused, onFault }: TalkDeps): Talk {
+    const { clock } = this.deps
+    let foreign: ForeignView | undefined
+    const stream: DeltaStream = new DeltaStream({
+      clock,
+      typeUrls: allTypes,
+      wildcard: (typeUrl) => foreign?.wildcard(typeUrl),
+      // a token of a host says who it is, whatever the stream says
+      resources: (typeUrl, node) => foreign?.resources(typeUrl) ?? this.resources(typeUrl, caller.host ?? node),
+      send,
+      onRefused: (typeUrl, message) => onRefused(stream.node, typeUrl, message),
+      onFault,
+    })
+    return {
+      take: (bytes) => {
+        const request = decodeRequest(bytes)
+        if (!agentTypes.has(request.typeUrl)) foreign ??= this.options.foreign?.view(request.nodeBytes)
+        stream.take(request)
+      },
+      regroup: () => stream.regroup(),
+      close: () => {
+        stream.close()
+        foreign?.release()
+      },
+    }
+  }
+
+  private stateTalk({ send, onRefused, onFault }: TalkDeps): Talk {
+    const { clock } = this.deps
+    let foreign: ForeignView | undefined
+    let node = ''
+    const stream = new StateStream({
+      clock,
+      typeUrls: stateTypes,
+      resources: (typeUrl) => (typeUrl === typeUrls.endpoints ? this.endpoints : foreign?.resources(typeUrl)),
+      wildcard: (typeUrl) => foreign?.wildcard(typeUrl),
+      send,
+      onRefused: (typeUrl, message) => onRefused(node, typeUrl, message),
+      onFault,
+    })
+    return {
+      take: (bytes) => {
+        const request = decodeStateRequest(bytes)
+        node = request.nodeId || node
+        foreign ??= this.options.foreign?.view(request.nodeBytes)
+        stream.take(request)
+      },
+      regroup: () => undefined,
+      close: () => {
+        stream.close()
+        foreign?.release()
+      },
+    }
   }
 
   /** Hosts that belong to other shares of roll-outs now get what differs for them. */
@@ -156,9 +243,9 @@ export class XdsServer {
     return may(user, false, undefined) ? { host: undefined } : { refusal: `${user.name} may not read all namespaces` }
   }
 
-  private drop(stream: DeltaStream): void {
-    if (!this.streams.delete(stream)) return
-    stream.close()
+  private drop(talk: Talk): void {
+    if (!this.streams.delete(talk)) return
+    talk.close()
     this.count()
   }
 

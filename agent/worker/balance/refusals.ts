@@ -3,7 +3,7 @@
  * healthy upstream, UO upstream overflow.
  */
 import type { Endpoint } from '../../../contracts/endpoint.ts'
-import { hasPort, noPort, portsOf } from './labels.ts'
+import { hasPort, noPort, portsOf } from '../../../contracts/endpoint-labels.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
 import type { Refusal } from './types.ts'
 

@@ -16,6 +16,8 @@ export const meshRules = 'mesh'
 export interface DeltaRequest {
   /** Who asks; of the first request of a stream. */
   readonly node: string
+  /** All of it, as it came. */
+  readonly nodeBytes?: Buffer
   readonly typeUrl: string
   readonly subscribe: readonly string[]
   readonly unsubscribe: readonly string[]
@@ -56,6 +58,7 @@ export function encodeRequest(request: Partial<DeltaRequest> & Pick<DeltaRequest
 /** Throws RangeError. */
 export function decodeRequest(bytes: Buffer): DeltaRequest {
   let node = ''
+  let nodeBytes: Buffer | undefined
   let typeUrl = ''
   let nonce = ''
   let error: string | undefined
@@ -63,20 +66,35 @@ export function decodeRequest(bytes: Buffer): DeltaRequest {
   const unsubscribe: string[] = []
   const initialVersions = new Map<string, string>()
   for (const { field, value } of fieldsOf(bytes)) {
-    if (field === 1) node = textIn(value, 1)
-    else if (field === 2) typeUrl = textOf(value)
+    if (field === 1) {
+      node = textIn(value, 1)
+      nodeBytes = bytesIn(value)
+    } else if (field === 2) typeUrl = textOf(value)
     else if (field === 3) subscribe.push(textOf(value))
     else if (field === 4) unsubscribe.push(textOf(value))
     else if (field === 5) initialVersions.set(textIn(value, 1), textIn(value, 2))
     else if (field === 6) nonce = textOf(value)
     else if (field === 7) error = textIn(value, 2)
   }
-  return { node, typeUrl, subscribe, unsubscribe, initialVersions, nonce, error }
+  const known = nodeBytes === undefined ? {} : { nodeBytes }
+  return { node, ...known, typeUrl, subscribe, unsubscribe, initialVersions, nonce, error }
 }
 
-/** A resource as it stands in a response; made once for everybody who gets it. */
-export function encodeResource({ name, version, value }: DeltaResource, typeUrl: string): Buffer {
-  return message([1, version], [2, message([1, typeUrl], [2, value])], [3, name])
+export interface EncodedResource {
+  /** As it stands in a response. */
+  readonly bytes: Buffer
+  /** The `google.protobuf.Any` in it, which stands alone in a response of the other form (state of the world). */
+  readonly any: Buffer
+}
+
+/** Made once for everybody who gets it. */
+export function encodeResource({ name, version, value }: DeltaResource, typeUrl: string): EncodedResource {
+  const any = message([1, typeUrl], [2, value])
+  const ofVersion = message([1, version])
+  const ofAny = message([2, any])
+  const bytes = Buffer.concat([ofVersion, ofAny, message([3, name])])
+  const end = ofVersion.length + ofAny.length
+  return { bytes, any: bytes.subarray(end - any.length, end) }
 }
 
 export function encodeResponse(

@@ -1,5 +1,7 @@
 import { expect } from 'chai'
-import { DeltaStream, maxNames } from '../../../../global-mesh-center/xds/delta-stream.ts'
+import { DeltaStream } from '../../../../global-mesh-center/xds/delta-stream.ts'
+import { manualClock } from '../../../support/manual-clock.ts'
+import { maxNames } from '../../../../global-mesh-center/xds/stream-bounds.ts'
 import { Resources } from '../../../../global-mesh-center/xds/resources.ts'
 import {
   decodeResponse,
@@ -10,6 +12,7 @@ import {
 const type = 'type'
 
 class Bench {
+  readonly clock = manualClock()
   follows = 0
   readonly followers = new Map<string, (value: Buffer | undefined) => void>()
   readonly sent: DeltaResponse[] = []
@@ -29,6 +32,8 @@ class Bench {
 
   stream(): DeltaStream {
     return new DeltaStream({
+      clock: this.clock,
+      wildcard: () => undefined,
       typeUrls: [type],
       resources: (typeUrl, node) => (typeUrl === type ? this.resourcesOf(node) : undefined),
       send: (bytes) => this.sent.push(decodeResponse(bytes)),

@@ -1,5 +1,6 @@
-import { metadataKeys } from '../../../contracts/endpoint.ts'
-import type { Endpoint } from '../../../contracts/endpoint.ts'
+/** Which instances of a service a rule means: by labels, and by ports. */
+import { metadataKeys } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /** What the table of clusters says for a caller that named a port that its ServiceEntry does not list. */
 export const noPort = 0

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { hasLabels } from '../../../../../agent/worker/balance/labels.ts'
-import { endpoint } from '../../../../support/balance.ts'
+import { hasLabels } from '../../../contracts/endpoint-labels.ts'
+import { endpoint } from '../../support/balance.ts'
 
 describe('labels of a subset', () => {
   it('are metadata, the version, or the cluster of the registry; metadata of that name comes first', () => {
