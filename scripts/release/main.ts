@@ -14,7 +14,7 @@ import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeDeb } from './deb.ts'
 import { billOfMaterials } from './sbom.ts'
-import { type Release, isInstalled, releaseTime, root, run, stage } from './staging.ts'
+import { type Release, isInstalled, packagesIn, releaseTime, root, run, stage } from './staging.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,7 +33,7 @@ try {
   if (isInstalled('dpkg-deb')) made.push(await makeDeb(release, tree, staging, folder))
   else process.stderr.write('no .deb: dpkg-deb is not installed\n')
   const bill = join(folder, `${name}.cdx.json`)
-  writeFileSync(bill, billOfMaterials(release))
+  writeFileSync(bill, billOfMaterials(release, packagesIn(tree)))
   made.push(bill)
   const sums = join(folder, 'SHA256SUMS')
   writeFileSync(sums, made.map((file) => `${sha256(file)}  ${basename(file)}\n`).join(''))

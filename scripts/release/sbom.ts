@@ -7,13 +7,22 @@ import { type Release, run } from './staging.ts'
 
 interface Bill {
   serialNumber?: string
-  metadata: { timestamp?: string; component: object }
-  components: { type?: string; externalReferences?: { type: string }[] }[]
+  metadata: { timestamp?: string; component: { 'bom-ref': string } }
+  components: { 'bom-ref': string; type?: string; externalReferences?: { type: string }[] }[]
+  dependencies: { ref: string; dependsOn?: string[] }[]
 }
 
-export function billOfMaterials(release: Release): string {
+/**
+ * @param packages `NAME@VERSION` of what the release holds: of other packages that npm has installed it says nothing.
+ */
+export function billOfMaterials(release: Release, packages: ReadonlySet<string>): string {
   const words = ['sbom', '--omit=dev', '--sbom-format=cyclonedx', '--sbom-type=application']
   const bill = JSON.parse(run('npm', words)) as Bill
+  bill.components = bill.components.filter((component) => packages.has(component['bom-ref']))
+  const known = new Set([bill.metadata.component['bom-ref'], ...packages])
+  bill.dependencies = bill.dependencies
+    .filter(({ ref }) => known.has(ref))
+    .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((one) => known.has(one)) }))
   for (const component of bill.components)
     component.externalReferences = component.externalReferences?.filter(({ type }) => type !== 'distribution') ?? []
   bill.metadata.timestamp = new Date(release.time * 1000).toISOString()

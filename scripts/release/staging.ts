@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  copyFileSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -14,8 +15,9 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs'
-import { join, sep } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { build } from '../build.ts'
+import { reachable } from './reachable.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -31,44 +33,55 @@ export interface Release {
 
 /** What npm packages carry for their developers: never loaded, and half of their size. */
 const notLoaded = /\.(?:[cm]?ts|map|flow|md|markdown|html)$/
+const licence = /^(?:licen[cs]e|notice|copying)/i
 const notLoadedFolders = new Set(['test', 'tests', '__tests__', 'docs', 'example', 'examples', 'bench', 'benchmark'])
+
+/** For who changes Hostmesh, not for who runs it. */
+const decisions = join(root, 'docs/decisions')
 
 /** Makes `tree` anew. Throws with the words of the tool that failed. */
 export function stage(release: Release, tree: string): void {
   build(tree)
   for (const part of ['bin', 'docs', 'examples', 'systemd'])
-    cpSync(join(root, part), join(tree, part), { recursive: true })
-  const nodePackage = `node-linux-${release.arch}`
-  for (const path of productionPackages())
-    if (!path.startsWith('node_modules/node-linux-')) copyPackage(path, join(tree, path))
-  copyNode(nodePackage, tree)
+    cpSync(join(root, part), join(tree, part), { recursive: true, filter: (path) => path !== decisions })
+  for (const path of packageFiles(tree)) {
+    const target = join(tree, relative(root, path))
+    mkdirSync(dirname(target), { recursive: true })
+    copyFileSync(path, target)
+  }
+  copyNode(`node-linux-${release.arch}`, tree)
   evenModes(tree)
 }
 
-/**
- * Folders of all packages that a release needs. Those for other platforms are in the lock file, but not on this disk.
- */
-function productionPackages(): string[] {
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean }>
-  }
-  return Object.entries(lock.packages)
-    .filter(([folder, { dev }]) => folder !== '' && dev !== true && existsSync(join(root, folder)))
-    .map(([folder]) => folder)
-    .filter((folder) => !folder.includes('node_modules/@types/'))
+/** What the build in `tree` can load of npm packages, with their licences: paths in this checkout. */
+export function packageFiles(tree: string): string[] {
+  const sources = readdirSync(tree, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.js') && !path.startsWith('node_modules'))
+    .map((path) => join(tree, path))
+  const { files, packages } = reachable(sources, root, isLoaded)
+  const licences = [...packages].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => licence.test(name))
+      .map((name) => join(folder, name)),
+  )
+  return [...files, ...licences].sort()
 }
 
-function copyPackage(path: string, target: string): void {
-  const from = join(root, path)
-  cpSync(from, target, {
-    recursive: true,
-    filter: (file) => {
-      const [first = '', ...rest] = file.slice(from.length + 1).split(sep)
-      // packages within a package have a row of their own
-      if (first === 'node_modules' || (rest.length === 0 && first.startsWith('.'))) return false
-      return !notLoadedFolders.has(first) && (!notLoaded.test(file) || /licen[cs]e/i.test(file))
-    },
-  })
+/** `NAME@VERSION` of each package in a staged tree. */
+export function packagesIn(tree: string): Set<string> {
+  const folder = join(tree, 'node_modules')
+  const found = new Set<string>()
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!/(?:^|\/node_modules\/)(?:@[^/]+\/)?[^@/]+\/package\.json$/.test(path)) continue
+    const { name, version } = JSON.parse(readFileSync(join(folder, path), 'utf8')) as Record<string, string>
+    if (name !== undefined && version !== undefined) found.add(`${name}@${version}`)
+  }
+  return found
+}
+
+function isLoaded(path: string): boolean {
+  const folders = dirname(path.slice(path.lastIndexOf('node_modules'))).split(sep)
+  return !notLoaded.test(path) && !folders.some((name) => notLoadedFolders.has(name))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -79,6 +79,24 @@ stateDir: ${folder}/state
     }
     expect(there.filter((file) => /^(test|node_modules\/(typescript|mocha))(\/|$)/.test(file))).to.deep.equal([])
   })
+
+  it('holds every package that it names, so that each can be loaded', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, object>
+    const names = [...Object.keys(dependencies!), 'preact/hooks']
+    expect(names).to.include.members(['zod', 'nacos', 'jose'])
+    const program = `for (const name of ${JSON.stringify(names)}) await import(name)`
+    const file = join(release, 'load-all.mjs')
+    writeFileSync(file, program)
+    const done = spawnSync(join(release, 'node_modules/.bin/node'), [file], { encoding: 'utf8', env: bareEnvironment })
+    rmSync(file)
+    expect(done.status, done.stderr).to.equal(0)
+  })
+
+  it('takes at most 130 MB on a disk', () => {
+    const sizes = (readdirSync(release, { recursive: true }) as string[]).map((file) => lstatSync(join(release, file)))
+    expect(sizes.reduce((sum, one) => sum + (one.isFile() ? one.size : 0), 0)).to.be.below(130e6)
+  })
+
   it('brings examples for /etc/hostmesh that pass its own check, for either role', () => {
     // a center announces nothing: it leaves the applications of an agent beside it alone
     for (const [name, applications] of [
