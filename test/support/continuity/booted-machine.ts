@@ -4,10 +4,10 @@
  * ends.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { MachineRoot } from './machine-root.ts'
 
 interface Step {
   readonly boot: string
@@ -23,22 +23,20 @@ export const bootTimeoutMs = 240_000
 const besideMs = 10_000
 
 export class BootedMachine {
-  readonly folder: string
+  private readonly base: MachineRoot
   private readonly logs: string[] = []
   private readonly timeoutMs: number
 
   /** `whatIsMissing` must have answered undefined. */
   constructor(timeoutMs = bootTimeoutMs) {
     this.timeoutMs = timeoutMs
-    this.folder = mkdtempSync(join(tmpdir(), 'hm-systemd-'))
-    mount('-t', 'tmpfs', 'none', this.folder)
-    for (const name of ['upper', 'work', 'root', 'results']) mkdirSync(join(this.folder, name))
-    mount('-t', 'overlay', 'overlay', '-o', layers('/', this.folder, 'upper', 'work'), join(this.folder, 'root'))
+    this.base = new MachineRoot()
+    mkdirSync(this.shared)
   }
 
   /** Files put here lie in `/results` of the machine. */
   get shared(): string {
-    return join(this.folder, 'results')
+    return join(this.base.folder, 'results')
   }
 
   /**
@@ -46,7 +44,7 @@ export class BootedMachine {
    * off.
    */
   async boot(program: string, boot: string): Promise<void> {
-    const unit = join(this.folder, 'hm-test.service')
+    const unit = join(this.base.folder, 'hm-test.service')
     const words = [`${guestRoot}/node_modules/.bin/node`, `${guestRoot}/${program}`, '/results/steps', boot]
     writeFileSync(
       unit,
@@ -64,7 +62,7 @@ ExecStopPost=/bin/systemctl poweroff
       'systemd-nspawn',
       [
         '--directory',
-        join(this.folder, 'root'),
+        this.base.root,
         '--boot',
         '--private-network',
         '--register=no',
@@ -99,9 +97,7 @@ ExecStopPost=/bin/systemctl poweroff
   }
 
   remove(): void {
-    spawnSync('umount', [join(this.folder, 'root')])
-    spawnSync('umount', [this.folder])
-    rmSync(this.folder, { recursive: true, force: true })
+    this.base.remove()
   }
 
   private steps(): Step[] {
@@ -112,15 +108,6 @@ ExecStopPost=/bin/systemctl poweroff
   }
 }
 
-function layers(lower: string, folder: string, upper: string, work: string): string {
-  return `lowerdir=${lower},upperdir=${folder}/${upper},workdir=${folder}/${work}`
-}
-
-function mount(...words: string[]): void {
-  const run = spawnSync('mount', words, { encoding: 'utf8' })
-  if (run.status !== 0) throw new Error(run.stderr)
-}
-
 /** By name, what this machine lacks for the test. */
 export function whatIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
@@ -129,17 +116,10 @@ export function whatIsMissing(): string | undefined {
   if (!existsSync(join(root, 'node_modules/.bin/node')))
     return 'needs node_modules/.bin/node, which the units start: npm ci of npm 11'
   if (!existsSync('/lib/systemd/systemd')) return 'needs systemd: apt-get install systemd'
-  const folder = mkdtempSync(join(tmpdir(), 'hm-overlay-'))
   try {
-    mount('-t', 'tmpfs', 'none', folder)
-    for (const name of ['u', 'w', 'r']) mkdirSync(join(folder, name))
-    mount('-t', 'overlay', 'overlay', '-o', layers('/', folder, 'u', 'w'), join(folder, 'r'))
+    new MachineRoot().remove()
     return undefined
   } catch (error) {
     return `needs overlay mounts: ${(error as Error).message.trim()}`
-  } finally {
-    spawnSync('umount', [join(folder, 'r')])
-    spawnSync('umount', [folder])
-    rmSync(folder, { recursive: true, force: true })
   }
 }
