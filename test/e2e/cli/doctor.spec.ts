@@ -150,6 +150,38 @@ describe('hostmesh doctor and support-bundle', function () {
     expect(out).to.include('answered 200')
   })
 
+  it('names a clock that stands in 2050, and a host with such a clock serves, and goes on when it is right again', async () => {
+    const registries = [{ name: 'main', type: 'nacos', servers: [registry.address] }]
+    const signed = { usernameFile: secret('user'), passwordFile: secret('password') }
+    const extra = { registries: registries.map((one) => ({ ...one, ...signed })) }
+    const late = mesh.host('late', { outbound: [{ service: 'orders', protocol: 'http' }], extra })
+    const ask = async () => (await call(late.options.address, sharedPort, { host: 'orders' })).status
+    const before = process.env['NODE_OPTIONS']
+    process.env['NODE_OPTIONS'] = `--import=${join(import.meta.dirname, '../../support/continuity/clock-in-2050.mjs')}`
+    try {
+      late.start()
+      await late.ready()
+      await until(20_000, 'it serves', async () => (await ask()) === 200)
+      const { code, report } = await doctor('-c', late.configPath)
+      expect(code).to.equal(1)
+      expect(badLinks(report), JSON.stringify(report.findings)).to.deep.equal(['clock'])
+      expect(of(report, 'clock').says).to.match(
+        /^it is 2050-01-01T.* s from .*: centers refuse the proofs of this host$/,
+      )
+      expect(of(report, 'clock').next).to.include('timedatectl')
+    } finally {
+      if (before === undefined) delete process.env['NODE_OPTIONS']
+      else process.env['NODE_OPTIONS'] = before
+      await late.stop()
+    }
+    late.start()
+    await late.ready()
+    await until(20_000, 'it serves again', async () => (await ask()) === 200)
+    const { report } = await doctor('-c', late.configPath)
+    expect(badLinks(report), JSON.stringify(report.findings)).to.deep.equal([])
+    await late.stop()
+  })
+
   it('names a local application that is dead, with the port that it should have', async () => {
     const dead = await mesh.httpApplication('dead', 'v1', orders.address)
     alpha.addApplication(dead, 'dead')
