@@ -25,7 +25,8 @@ export interface Sending {
 
 const before: Readonly<Record<string, readonly string[]>> = {
   [clusters]: [],
-  [endpoints]: [clusters],
+  // an Envoy acknowledges clusters when they are warm, so their endpoints must not wait for that
+  [endpoints]: [],
   [listeners]: [clusters, endpoints],
   [routes]: [clusters, endpoints, listeners],
 }

@@ -10,7 +10,7 @@ import { stringify } from 'yaml'
 import { docsBlock } from '../../support/docs/docs-block.ts'
 import { needsEnvoy, startEnvoy, type RealEnvoy } from '../../support/envoy/real-envoy.ts'
 import { freePort } from '../../support/free-port.ts'
-import { Mesh, until } from '../../support/mesh/mesh.ts'
+import { type DemoHost, Mesh, until } from '../../support/mesh/mesh.ts'
 import { Authority } from '../../support/tls/authority.ts'
 
 const run = promisify(execFile)
@@ -43,6 +43,7 @@ interface Answer {
 describe('an Envoy and a center', function () {
   this.timeout(120_000)
   let mesh: Mesh
+  let center: DemoHost
   let envoy: RealEnvoy
   let api: string
   let listen: number
@@ -71,6 +72,16 @@ describe('an Envoy and a center', function () {
     const file = join(mesh.directory, 'rule.yaml')
     writeFileSync(file, yaml)
     await kubectl('apply', '-f', file)
+  }
+  /** The same by the API itself, which costs no process. */
+  async function change(http: string): Promise<void> {
+    const path = '/apis/networking.istio.io/v1/namespaces/shop/virtualservices/orders?fieldManager=test&force=true'
+    const answer = await fetch(`${api}${path}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+      body: routed(http),
+    })
+    if (answer.status !== 200) throw new Error(await answer.text())
   }
   function ask(headers: Readonly<Record<string, string>> = {}, method = 'GET', host = 'orders'): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -109,7 +120,7 @@ describe('an Envoy and a center', function () {
     }
     const ca = file('ca.crt', authority.certificate)
     mesh.tell('orders', [await instance('v1'), await instance('v2')])
-    await mesh.startedHost('center', {
+    center = await mesh.startedHost('center', {
       role: 'center',
       extra: {
         rulesApi: { address: api.slice('http://'.length), withoutToken: 'admin' },
@@ -159,10 +170,8 @@ describe('an Envoy and a center', function () {
   })
 
   it('repeat what may be repeated and nothing else', async () => {
-    await apply(
-      routed(`    - route: [{ destination: { host: orders } }]
-      retries: { attempts: 3, retryOn: 5xx }`),
-    )
+    await change(`    - route: [{ destination: { host: orders } }]
+      retries: { attempts: 3, retryOn: 5xx }`)
     answers.set('v2', 503)
     await until(30_000, 'retries', async () => {
       for (let at = 0; at < 20; at++) if ((await ask()).status !== 200) return false
@@ -177,7 +186,7 @@ describe('an Envoy and a center', function () {
   })
 
   it('follow instances that come and go', async () => {
-    await apply(routed(to('v2')))
+    await change(to('v2'))
     await leadsTo('v2')
     const fresh = await instance('v2')
     mesh.tell('orders', [fresh])
@@ -187,5 +196,41 @@ describe('an Envoy and a center', function () {
       return of.length === 1 && of[0]!.includes(`${fresh.address}:${fresh.port}`)
     })
     expect(await ask()).to.deep.equal({ status: 200, version: 'v2' })
+  })
+
+  it('lose no request when routes go to clusters that were not there before, and back', async () => {
+    mesh.tell('orders', [await instance('v1'), await instance('v2')])
+    await leadsTo('v2')
+    const statuses = new Map<number, number>()
+    let isOver = false
+    const callers = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const { status } = await ask()
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      }
+    })
+    for (let round = 0; round < 4; round++) {
+      await change(to('v1'))
+      await leadsTo('v1')
+      await change(to('v2'))
+      await leadsTo('v2')
+    }
+    isOver = true
+    await Promise.all(callers)
+    expect([...statuses.keys()], JSON.stringify([...statuses])).to.deep.equal([200])
+    await until(30_000, 'the former cluster is gone', async () => !(await envoy.admin('/clusters')).includes('||v1|'))
+  })
+
+  it('go on while the center is dead, and hear afterwards what came meanwhile', async () => {
+    await center.signal('generation', 'SIGKILL')
+    expect(await ask()).to.deep.equal({ status: 200, version: 'v2' })
+    await until(30_000, 'the API', () =>
+      change(to('v1')).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await leadsTo('v1')
+    expect(await envoy.admin('/stats?filter=update_rejected')).to.not.match(/: [1-9]/)
   })
 })
