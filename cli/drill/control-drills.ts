@@ -99,7 +99,7 @@ export const controlDrills: readonly Drill[] = [
     ...killsNothing,
     maxRecoveryMs: 30_000,
     unfit: async ({ admin }) =>
-      (await certificates(admin)).some(({ source }) => source === 'center')
+      (await certificates(admin)).some(isRenewable)
         ? undefined
         : 'this host has no certificate from a center: there is nothing to renew',
     act: async (context) => {
@@ -117,15 +117,21 @@ async function certificates(admin: AdminClient): Promise<readonly IdentityRow[]>
   return ((await adminJson(admin, '/identities?format=json')) as { identities: IdentityRow[] }).identities
 }
 
+/** What the authority has never granted has no certificate. */
+function isRenewable({ serial, source }: IdentityRow): boolean {
+  return source === 'center' && serial !== undefined
+}
+
 /** E_CERTIFICATE_INVALID when one is still the old one at the end. */
 async function renewed({ admin, isOver, pause, say }: DrillContext, before: readonly IdentityRow[]): Promise<void> {
-  const old = new Map(before.filter(({ source }) => source === 'center').map(({ id, serial }) => [id, serial]))
+  const old = new Map(before.filter(isRenewable).map(({ id, serial }) => [id, serial]))
+  const renewable = old.size
   for (let waitedMs = 0; waitedMs < renewalMs; waitedMs += pollMs) {
     await pause(pollMs)
     if (isOver()) return
     const now = await certificates(admin)
     for (const { id, serial } of now) if (serial !== undefined && serial !== old.get(id)) old.delete(id)
-    if (old.size === 0) return say(`${before.length} certificates are new`)
+    if (old.size === 0) return say(`${renewable} certificates are new`)
   }
   throw new MeshError('E_CERTIFICATE_INVALID', `not renewed after ${renewalMs} ms: ${[...old.keys()].join(', ')}`)
 }

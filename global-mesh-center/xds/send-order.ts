@@ -25,8 +25,7 @@ export interface Sending {
 
 const before: Readonly<Record<string, readonly string[]>> = {
   [clusters]: [],
-  // an Envoy acknowledges clusters when they are warm, so their endpoints must not wait for that
-  [endpoints]: [],
+  [endpoints]: [clusters],
   [listeners]: [clusters, endpoints],
   [routes]: [clusters, endpoints, listeners],
 }
