@@ -50,6 +50,7 @@ export const otherLines: Readonly<Record<string, Taken>> = {
   'npm run bench:stampede': { spec: 'test/e2e/continuity/stampede.spec.ts', what: 'HOSTMESH_ALONE' },
   'npm run soak:collector': { spec: 'test/e2e/telemetry/collector-gone.spec.ts', what: 'HOSTMESH_GONE_MINUTES' },
   'npm run soak:center': { spec: 'test/e2e/center/killed.spec.ts', what: 'HOSTMESH_KILLS' },
+  'npm run soak:registries': { spec: 'test/e2e/registries/outage.spec.ts', what: 'HOSTMESH_OUTAGE_SECONDS' },
   'npm run soak:sdk': { spec: 'test/e2e/sdk/modes.spec.ts', what: 'HOSTMESH_SWITCHES' },
   'npm run soak:grpc': { nobody: soaks },
   'npm run soak:streams': { nobody: soaks },
@@ -65,6 +66,10 @@ export const otherLines: Readonly<Record<string, Taken>> = {
   'ansible-playbook -i inventory.yaml hostmesh.mesh.drills': {
     spec: 'test/e2e/ansible.spec.ts',
     what: "'ansible-playbook', 'hostmesh.mesh.drills'",
+  },
+  'curl --unix-socket /run/hostmesh-center/admin.sock http://admin/xds': {
+    spec: 'test/unit/global-mesh-center/xds/envoy/foreign-resources.spec.ts',
+    what: 'leftOutPage(leftOut)',
   },
   'dpkg --configure hostmesh': {
     spec: 'test/support/continuity/package-guest.ts',
