@@ -14,18 +14,12 @@ import type {
   Subscription,
 } from '../../contracts/registry-adapter.ts'
 import { DesiredState } from '../desired-state.ts'
+import { ServerTurns } from '../server-turns.ts'
 import { CarriedRules } from './carried-rules.ts'
 import type { CenterAdapterConfig } from './config.ts'
 import { CenterStream } from './stream.ts'
 import { typeUrls, type DeltaResponse } from './wire/delta.ts'
 import { decodeAssignment, type Assignment } from './wire/load-assignment.ts'
-
-/**
- * Pause before the next center is tried, ms: a share of it by chance, growing, so that a whole fleet does not come at
- * once.
- */
-const firstPauseMs = 250
-const lastPauseMs = 10_000
 
 interface Known {
   readonly version: string
@@ -38,25 +32,17 @@ export class CenterAdapter implements RegistryAdapter {
   readonly config = undefined
   readonly rules: CarriedRules
   private readonly settings: CenterAdapterConfig
-  private readonly deps: AdapterDeps
   private readonly state: DesiredState
+  private readonly turns: ServerTurns<CenterAdapterConfig['servers'][number]>
   private readonly known = new Map<ServiceKey, Known>()
   private readonly ruleVersions = new Map<string, string>()
   private stream: CenterStream | undefined
-  private isHeard = false
   /** The center has not spoken yet of what was known before this stream. */
   private isConfirming = false
-  private problem: MeshError | undefined = new MeshError('E_REGISTRY_UNREACHABLE', 'no center has answered yet')
-  private next: number
-  private failures = 0
-  private cancelRetry: (() => void) | undefined
-  private isClosed = false
 
   constructor(config: CenterAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
     this.settings = config
-    this.deps = deps
-    this.next = Math.floor(deps.random() * config.servers.length)
     this.rules = new CarriedRules({
       onWanted: (added, dropped) => {
         for (const name of dropped) this.ruleVersions.delete(name)
@@ -78,10 +64,18 @@ export class CenterAdapter implements RegistryAdapter {
       },
       deps,
     )
+    this.turns = new ServerTurns({
+      ...deps,
+      registry: config.name,
+      servers: config.servers,
+      role: 'center',
+      state: this.state,
+      open: () => this.open(),
+    })
   }
 
   start(): void {
-    if (!this.isClosed) this.open()
+    this.turns.start()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
@@ -100,15 +94,14 @@ export class CenterAdapter implements RegistryAdapter {
   status(): RegistryStatus {
     return this.state.status({
       type: this.type,
-      connected: this.isHeard,
+      connected: this.turns.isHeard,
       server: this.stream?.server,
-      problem: this.state.problem(this.problem),
+      problem: this.state.problem(this.turns.problem),
     })
   }
 
   close(): Promise<void> {
-    this.isClosed = true
-    this.cancelRetry?.()
+    this.turns.close()
     this.stream?.close()
     this.rules.close()
     this.state.services.close()
@@ -116,11 +109,10 @@ export class CenterAdapter implements RegistryAdapter {
   }
 
   private open(): void {
-    const { servers, node } = this.settings
-    const at = servers[this.next++ % servers.length]!
+    const { node } = this.settings
     let stream: CenterStream
     try {
-      stream = new CenterStream(this.settings, at, {
+      stream = new CenterStream(this.settings, this.turns.current, {
         onResponse: (response) => this.take(response),
         onEnd: (problem) => this.lost(problem),
       })
@@ -144,8 +136,7 @@ export class CenterAdapter implements RegistryAdapter {
 
   private want(key: ServiceKey): void {
     this.stream?.send({ typeUrl: typeUrls.endpoints, subscribe: [key] })
-    // before the first attempt has ended nothing is lost
-    if (this.failures > 0 && this.problem !== undefined) this.state.answerLost(key, this.problem)
+    this.turns.answer(key)
   }
 
   private again(key: ServiceKey): void {
@@ -154,7 +145,7 @@ export class CenterAdapter implements RegistryAdapter {
 
   /** Throws RangeError for the first resource that makes no sense; those before it are taken. */
   private take({ typeUrl, resources, removed }: DeltaResponse): void {
-    if (!this.isHeard) this.heard()
+    this.turns.heard(this.stream!.server)
     if (typeUrl === typeUrls.rules) {
       for (const { name, version, value } of resources) {
         this.rules.take(name, value)
@@ -182,26 +173,8 @@ export class CenterAdapter implements RegistryAdapter {
         this.state.services.publish(key, assignment.endpoints, assignment.protectThreshold)
   }
 
-  private heard(): void {
-    this.isHeard = true
-    this.failures = 0
-    if (this.problem !== undefined)
-      this.deps.log.info({ registry: this.name }, `${this.name}: ${this.stream!.server} answers`)
-    this.problem = undefined
-    this.state.back()
-  }
-
   private lost(problem: MeshError): void {
-    if (this.isClosed) return
     this.stream = undefined
-    if (this.isHeard || this.failures === 0) {
-      this.deps.log.warn({ registry: this.name, code: problem.code }, `${this.name}: ${problem.message}`)
-      this.deps.metrics.count('registry_absences', { registry: this.name })
-    }
-    this.isHeard = false
-    this.problem = problem
-    this.state.lost(problem)
-    const pause = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(this.failures++, 10))
-    this.cancelRetry = this.deps.clock.after(pause * (0.5 + this.deps.random() / 2), () => this.open())
+    this.turns.lost(problem)
   }
 }

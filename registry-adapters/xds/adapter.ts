@@ -15,6 +15,7 @@ import type {
 } from '../../contracts/registry-adapter.ts'
 import { AdsCall } from '../ads-call.ts'
 import { DesiredState } from '../desired-state.ts'
+import { ServerTurns } from '../server-turns.ts'
 import { Catalog, type ResourceProblem } from './catalog.ts'
 import type { XdsAdapterConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
@@ -28,9 +29,6 @@ import {
   type ResourceType,
 } from './wire/discovery.ts'
 
-/** Pause before the next server is tried, ms: growing, a share of it by chance. */
-const firstPauseMs = 250
-const lastPauseMs = 10_000
 /** A stream is not made anew for a second look more often than this, ms. */
 const secondLookMs = 10_000
 /** As long as Envoy waits for routes that a listener names, ms. */
@@ -46,6 +44,7 @@ export class XdsAdapter implements RegistryAdapter {
   private readonly settings: XdsAdapterConfig
   private readonly deps: AdapterDeps
   private readonly state: DesiredState
+  private readonly turns: ServerTurns<XdsAdapterConfig['servers'][number]>
   private readonly catalog: Catalog
   private call: AdsCall | undefined
   private exchanges = new Map<ResourceType, Exchange>()
@@ -55,21 +54,14 @@ export class XdsAdapter implements RegistryAdapter {
   /** Clusters or listeners that were all gone at once: believed on the next stream. */
   private readonly doubted = new Set<ResourceType>()
   private readonly refused = new Map<ResourceType, MeshError>()
-  private isHeard = false
-  private problem: MeshError | undefined = new MeshError('E_REGISTRY_UNREACHABLE', 'no control plane has answered yet')
-  private next: number
-  private failures = 0
   private openedAt = 0
-  private cancelRetry: (() => void) | undefined
   private cancelLook: (() => void) | undefined
   private cancelRoutes: (() => void) | undefined
-  private isClosed = false
 
   constructor(config: XdsAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
     this.settings = config
     this.deps = deps
-    this.next = Math.floor(deps.random() * config.servers.length)
     this.catalog = new Catalog(config)
     this.rules = new XdsRules(config, this.catalog)
     this.state = new DesiredState(
@@ -83,10 +75,18 @@ export class XdsAdapter implements RegistryAdapter {
       },
       deps,
     )
+    this.turns = new ServerTurns({
+      ...deps,
+      registry: config.name,
+      servers: config.servers,
+      role: 'control plane',
+      state: this.state,
+      open: () => this.open(),
+    })
   }
 
   start(): void {
-    if (!this.isClosed) this.open()
+    this.turns.start()
   }
 
   subscribe(service: ServiceName, listener: EndpointListener): Subscription {
@@ -104,28 +104,26 @@ export class XdsAdapter implements RegistryAdapter {
   status(): RegistryStatus {
     return this.state.status({
       type: this.type,
-      connected: this.isHeard,
+      connected: this.turns.isHeard,
       server: this.call?.server,
-      problem: this.state.problem(this.problem ?? this.refused.values().next().value),
+      problem: this.state.problem(this.turns.problem ?? this.refused.values().next().value),
     })
   }
 
   close(): Promise<void> {
-    this.isClosed = true
+    this.turns.close()
     this.end()
-    this.cancelRetry?.()
     this.rules.close()
     this.state.services.close()
     return Promise.resolve()
   }
 
   private open(): void {
-    const { cluster, node, servers, tls, token } = this.settings
-    const at = servers[this.next % servers.length]!
+    const { cluster, node, tls, token } = this.settings
     let call: AdsCall
     try {
       call = new AdsCall(
-        { role: 'control plane', at, path: adsPath, tls: tls(), token: token() },
+        { role: 'control plane', at: this.turns.current, path: adsPath, tls: tls(), token: token() },
         {
           onMessage: (bytes) => this.heard(bytes),
           onEnd: (problem) => this.lost(problem),
@@ -175,7 +173,7 @@ export class XdsAdapter implements RegistryAdapter {
     const type = (Object.keys(typeUrls) as ResourceType[]).find((one) => typeUrls[one] === response.typeUrl)
     if (type === undefined)
       return this.call?.giveUp(`it sent ${response.typeUrl.slice(0, 200)}, which nobody asked for`)
-    if (!this.isHeard) this.back()
+    this.turns.heard(this.call!.server)
     this.take(type, response)
   }
 
@@ -243,8 +241,7 @@ export class XdsAdapter implements RegistryAdapter {
 
   private want(key: ServiceKey): void {
     setImmediate(() => this.tell(key))
-    // before the first attempt has ended nothing is lost
-    if (this.failures > 0 && this.problem !== undefined) this.state.answerLost(key, this.problem)
+    this.turns.answer(key)
   }
 
   /** `names`: those with these endpoints alone. */
@@ -295,27 +292,8 @@ export class XdsAdapter implements RegistryAdapter {
     })
   }
 
-  private back(): void {
-    this.isHeard = true
-    this.failures = 0
-    if (this.problem !== undefined)
-      this.deps.log.info({ registry: this.name }, `${this.name}: ${this.call!.server} answers`)
-    this.problem = undefined
-    this.state.back()
-  }
-
   private lost(problem: MeshError): void {
-    if (this.isClosed) return
     this.end()
-    this.next++
-    if (this.isHeard || this.failures === 0) {
-      this.deps.log.warn({ registry: this.name, code: problem.code }, `${this.name}: ${problem.message}`)
-      this.deps.metrics.count('registry_absences', { registry: this.name })
-    }
-    this.isHeard = false
-    this.problem = problem
-    this.state.lost(problem)
-    const pause = Math.min(lastPauseMs, firstPauseMs * 2 ** Math.min(this.failures++, 10))
-    this.cancelRetry = this.deps.clock.after(pause * (0.5 + this.deps.random() / 2), () => this.open())
+    this.turns.lost(problem)
   }
 }
