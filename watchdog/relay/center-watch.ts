@@ -32,12 +32,15 @@ export interface CenterWatchDeps {
    * what a handshake failed for, else ''.
    */
   readonly onChange: (key: string, isAnswering: boolean, text: string, why: string) => void
+  /** Other centers are asked than before, whatever they answer. */
+  readonly onNamed: () => void
 }
 
 export class CenterWatch {
   private readonly deps: CenterWatchDeps
   private readonly asked = new Map<string, net.Socket>()
   private timer: NodeJS.Timeout | undefined
+  private named = ''
   private cutUntil = 0
   private cutTimer: NodeJS.Timeout | undefined
 
@@ -87,6 +90,10 @@ export class CenterWatch {
       else if (!this.asked.has(key)) this.ask(key, center, text)
     }
     this.deps.health.forgetSilentExcept(named)
+    const names = [...named].join(' ')
+    if (names === this.named) return
+    this.named = names
+    this.deps.onNamed()
   }
 
   private fallSilent(key: string, text: string): void {

@@ -98,6 +98,7 @@ export class Relay {
         if (this.health.isSilent(key)) this.waiting.fellSilent(key)
         deps.onCenterChange()
       },
+      onNamed: () => deps.onCenterChange(),
     })
   }
 

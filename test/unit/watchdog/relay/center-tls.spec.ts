@@ -183,6 +183,7 @@ describe('the way of a watchdog to a center in mutual TLS', () => {
         introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
         now: () => performance.now(),
         onChange: (_key, isAnswering, _text, why) => news.push(`${isAnswering} ${why}`),
+        onNamed: () => {},
       })
       watch.watch(true)
       return { health, news }

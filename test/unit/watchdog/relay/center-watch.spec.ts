@@ -47,6 +47,7 @@ describe('the watch over centers', function () {
         tls: { options: undefined, problem: undefined },
         now: () => performance.now(),
         onChange: (key, isAnswering) => resolve({ health, isAnswering, key }),
+        onNamed: () => {},
       })
       watch.watch(true)
     })
@@ -77,6 +78,7 @@ describe('the watch over centers', function () {
       introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
       now: () => performance.now(),
       onChange: (_key, isAnswering) => changes.push(isAnswering),
+      onNamed: () => {},
     })
     watch.watch(false)
     watch.cut(300)
@@ -87,6 +89,30 @@ describe('the watch over centers', function () {
     watch.cut(0)
     await eventually(() => changes.length >= 4)
     expect(changes).to.deep.equal([false, true, false, true])
+  })
+
+  it('says that it asks other centers than before, though none has changed', () => {
+    const health = new AddressHealth()
+    let targets: RelayTargets | undefined
+    let named = 0
+    watch = new CenterWatch({
+      tls: { options: undefined, problem: undefined },
+      health,
+      targets: () => targets,
+      introduction: new Introduction({ targets: () => targets, wallClock: Date.now, now: () => performance.now() }),
+      now: () => performance.now(),
+      onChange: () => {},
+      onNamed: () => named++,
+    })
+    watch.watch(false)
+    expect(named).to.equal(0)
+    targets = { host: 'a', centers: ['127.0.0.1:1', '127.0.0.1:2'] } as unknown as RelayTargets
+    watch.watch(false)
+    watch.watch(true)
+    expect(named).to.equal(1)
+    targets = { host: 'a', centers: ['127.0.0.1:2'] } as unknown as RelayTargets
+    watch.watch(true)
+    expect(named).to.equal(2)
   })
 
   it('marks one whose answer is not HTTP', async () => {
