@@ -27,10 +27,9 @@ describe('hostmesh agent, without a watchdog', function () {
       const address = block.address(1)
       const hasRequest = Promise.withResolvers<void>()
       const mayAnswer = Promise.withResolvers<void>()
-      const application = createServer(async (_request, reply) => {
+      const application = createServer((_request, reply) => {
         hasRequest.resolve()
-        await mayAnswer.promise
-        reply.end('done')
+        void mayAnswer.promise.then(() => reply.end('done'))
       })
       application.listen(8080, address)
       await once(application, 'listening')

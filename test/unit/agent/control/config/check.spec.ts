@@ -184,7 +184,7 @@ workers: many
       'agent.yaml:1:9  host.zon: unknown key, allowed name, address, zone, region, labels (nearest: zone)',
     )
     expect(found).to.include(
-      'agent.yaml:3:19  registries[0].type: found "nacoss", allowed nacos, zookeeper, consul, kubernetes, etcd, dns, file, center (nearest: nacos)',
+      'agent.yaml:3:19  registries[0].type: found "nacoss", allowed nacos, zookeeper, consul, kubernetes, etcd, dns, file, center, xds (nearest: nacos)',
     )
     expect(found).to.include(
       'agent.yaml:5:3  outbound.portRange: found 2000, allowed a range of ports like 20000-20999',
