@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { checkConfig } from '../../../../agent/control/config/check.ts'
 import type { PartDeps } from '../../../../agent/control/leading-part.ts'
 import { systemClock } from '../../../../contracts/clock.ts'
@@ -14,7 +15,8 @@ import { RulesPart } from '../../../../global-mesh-center/rules-api/rules-part.t
 import { freePort } from '../../../support/free-port.ts'
 import { eventually } from '../../../support/worker/eventually.ts'
 
-const watchPath = '/apis/networking.istio.io/v1/virtualservices?watch=1'
+const listPath = '/apis/networking.istio.io/v1/virtualservices'
+const watchPath = `${listPath}?watch=1`
 const machine = { hostName: 'center-1', defaultAddress: '10.0.0.8', processors: 2 }
 const kernelPorts = { ephemeral: undefined, reserved: [] }
 const log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -46,6 +48,8 @@ describe('the rules of a center', () => {
     try {
       await part.open()
       await once(socket.listen(0, '127.0.0.1'), 'listening')
+      // the store is read beside the opening
+      while ((await fetch(`http://127.0.0.1:${port}${listPath}`)).status === 503) await immediate()
       for (const at of [port, (socket.address() as AddressInfo).port])
         expect((await fetch(`http://127.0.0.1:${at}${watchPath}`, { signal: abort.signal })).status).to.equal(200)
       expect(gauges.get('rules_api_watches')).to.equal(2)
