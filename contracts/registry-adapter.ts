@@ -187,11 +187,16 @@ export interface AdapterDeps {
   readonly metrics: AdapterMetrics
 }
 
+/** Of a log line, but none that every line of a process has: a second one of its name would hide whose line it is. */
+export type LogFields = Readonly<Record<string, unknown>> & {
+  readonly [name in 'process' | 'pid' | 'generation' | 'role' | 'host']?: never
+}
+
 export interface AdapterLog {
-  debug(fields: object, message: string): void
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  error(fields: LogFields, message: string): void
 }
 
 export interface AdapterMetrics {

@@ -4,7 +4,7 @@
  */
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'
-import type { AdapterDeps, Registration } from '../contracts/registry-adapter.ts'
+import type { AdapterDeps, LogFields, Registration } from '../contracts/registry-adapter.ts'
 import { RegistrationLoop, deniedRetryMs, maxRetryMs } from './registration-loop.ts'
 import { registrationWords } from './registration-words.ts'
 
@@ -132,7 +132,7 @@ export class KeptRegistration extends RegistrationLoop {
     this.deps.metrics.count('registry_heartbeats', { registry: this.deps.registry, operation, result })
   }
 
-  private words(): object {
+  private words(): LogFields {
     return registrationWords(this.deps.registry, this.wanted)
   }
 }

@@ -1,9 +1,9 @@
 /** A registration as logs name it, and as it is compared. */
 import { endpointId } from '../contracts/endpoint.ts'
-import type { Registration } from '../contracts/registry-adapter.ts'
+import type { LogFields, Registration } from '../contracts/registry-adapter.ts'
 
 /** Fields of a log line about it. */
-export function registrationWords(registry: string, registration: Registration): object {
+export function registrationWords(registry: string, registration: Registration): LogFields {
   const { service } = registration
   return { registry, service: `${service.group}@@${service.name}`, instance: endpointId(registration) }
 }

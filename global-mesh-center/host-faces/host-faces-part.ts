@@ -94,7 +94,10 @@ export class HostFacesPart implements LeadingPart, ApiUpgrades {
     } catch (error) {
       metrics.count('host_faces_refused', {})
       if (error instanceof ApiError && error.status !== 503)
-        log.warn({ host, from, user: user.name }, `Nacos client of a host from ${from}: refused: ${error.message}`)
+        log.warn(
+          { about: host, from, user: user.name },
+          `Nacos client of a host from ${from}: refused: ${error.message}`,
+        )
       throw error
     }
   }
@@ -132,10 +135,10 @@ export class HostFacesPart implements LeadingPart, ApiUpgrades {
       report,
       host,
       log: {
-        debug: (fields, message) => log.debug({ host, ...fields }, message),
-        info: (fields, message) => log.info({ host, ...fields }, `host ${host}: ${message}`),
-        warn: (fields, message) => log.warn({ host, ...fields }, `host ${host}: ${message}`),
-        error: (fields, message) => log.error({ host, ...fields }, `host ${host}: ${message}`),
+        debug: (fields, message) => log.debug({ about: host, ...fields }, message),
+        info: (fields, message) => log.info({ about: host, ...fields }, `host ${host}: ${message}`),
+        warn: (fields, message) => log.warn({ about: host, ...fields }, `host ${host}: ${message}`),
+        error: (fields, message) => log.error({ about: host, ...fields }, `host ${host}: ${message}`),
       },
       uidOf: (socket) => callers.uidOf(socket),
     })
@@ -158,7 +161,7 @@ export class HostFacesPart implements LeadingPart, ApiUpgrades {
 
   private tell(about: string, what: string, message: string, severity: 'info' | 'warning'): void {
     this.deps.control.timeline.add({ kind: 'host', about, what, message, severity })
-    this.deps.log[severity === 'info' ? 'info' : 'warn']({ host: about }, `host ${about}: ${message}`)
+    this.deps.log[severity === 'info' ? 'info' : 'warn']({ about }, `host ${about}: ${message}`)
   }
 
   private measure(): void {

@@ -128,11 +128,11 @@ export class HostsPart implements LeadingPart {
     const isNew = this.table.take(report)
     this.deps.metrics.count('hosts_reports', { result: 'taken' })
     if (isNew) {
-      this.deps.log.info({ host: report.host, from }, `host ${report.host} reports from ${from}`)
+      this.deps.log.info({ about: report.host, from }, `host ${report.host} reports from ${from}`)
       this.tell(report.host, 'joined', `reports from ${from}`)
     } else if (before?.state === 'silent') {
       const silence = `${this.secondsSince(before)} s silent`
-      this.deps.log.info({ host: report.host }, `host ${report.host} reports again, ${silence}`)
+      this.deps.log.info({ about: report.host }, `host ${report.host} reports again, ${silence}`)
       this.tell(report.host, 'back', `reports again, ${silence}`)
     }
     if (isNew || before?.state === 'silent') this.lookSoon()
@@ -152,7 +152,7 @@ export class HostsPart implements LeadingPart {
 
   private forget(name: string, by: ApiUser): boolean {
     const isDone = this.table.forget(name)
-    if (isDone) this.deps.log.info({ host: name, user: by.name }, `host ${name} is forgotten, as ${by.name} wishes`)
+    if (isDone) this.deps.log.info({ about: name, user: by.name }, `host ${name} is forgotten, as ${by.name} wishes`)
     this.deps.control.state.changed(file)
     this.look()
     return isDone
@@ -176,10 +176,10 @@ export class HostsPart implements LeadingPart {
     const { log, metrics, control } = this.deps
     for (const { name, state } of this.table.look()) {
       if (state === 'silent') {
-        log.warn({ host: name }, `host ${name} is silent; its instances are looked at from here`)
+        log.warn({ about: name }, `host ${name} is silent; its instances are looked at from here`)
         this.tell(name, 'silent', 'its instances are looked at from here', 'warning')
       } else if (state === 'forgotten') {
-        log.warn({ host: name }, `host ${name} was silent for too long and is forgotten`)
+        log.warn({ about: name }, `host ${name} was silent for too long and is forgotten`)
         this.tell(name, 'forgotten', 'it was silent for too long', 'warning')
       }
       control.state.changed(file)

@@ -105,13 +105,13 @@ export class DeclaredServices {
       // once per loss, not per attempt
       if (host.failures === 0)
         log.warn(
-          { service: key, host: name },
+          { service: key, name },
           `${key}: ${name} does not resolve: ${found}; ` +
             `${host.addresses === undefined ? 'it has no address yet' : 'its last addresses stay in use'}, trying on`,
         )
       pauseMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(host.failures++, 8))
     } else {
-      if (host.failures > 0) log.info({ service: key, host: name }, `${key}: ${name} resolves again`)
+      if (host.failures > 0) log.info({ service: key, name }, `${key}: ${name} resolves again`)
       isNews = !isDeepStrictEqual(found.addresses, host.addresses)
       host.addresses = found.addresses
       host.failures = 0

@@ -180,7 +180,7 @@ export class CenterSource implements IdentitySource {
   private look(): void {
     const joined = this.isLeading ? this.deps.joined() : undefined
     if (joined !== undefined) {
-      this.deps.log.info({ host: joined.certificates[0]?.id }, `this host has joined ${joined.trustDomain}`)
+      this.deps.log.info({ identity: joined.certificates[0]?.id }, `this host has joined ${joined.trustDomain}`)
       // an earlier life of the host is over, in this trust domain or in another one
       if (this.hostId !== undefined) this.wanted.delete(this.hostId)
       this.takeUp(joined)
