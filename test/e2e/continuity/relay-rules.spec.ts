@@ -392,10 +392,9 @@ describe('a caller that closes its side behind a whole request, through the watc
       mesh.backend.answer = () => undefined
       const caller = await RawCaller.open(mesh.port)
       caller.send(get('', '/gone'))
-      const seen = (condition: () => boolean) => eventually(condition, 3000)
-      await seen(() => mesh.backend.requests.length === 1)
+      await eventually(() => mesh.backend.requests.length === 1)
       caller.socket.end()
-      await seen(() => mesh.backend.connections[0]!.isEnded)
+      await eventually(() => mesh.backend.connections[0]!.isEnded)
       await caller.closed()
       expect(caller.text).to.equal('')
     } finally {

@@ -85,7 +85,7 @@ describe('floods of a caller of HTTP/2', () => {
         caller.send(...Array.from({ length: 50 }, (_, k) => nth(n + k)))
         await new Promise((resolve) => setImmediate(resolve))
       }
-      await eventually(() => caller.isClosed, 2000)
+      await eventually(() => caller.isClosed)
       expect([errorIn(caller.bytes).split(' ')[0], worker.metric(metric) - before]).to.deep.equal(['connection', 1])
       await servesOthers()
       caller.close()

@@ -29,13 +29,13 @@ describe('a peer of HTTP/2 that never opens its window', () => {
       caller.send(get(1), get(3), frame(Type.windowUpdate, 0, 3, word(5)))
       const of = (id: number, wanted: number) =>
         caller.frames.filter(({ streamId, type }) => streamId === id && type === wanted)
-      await eventually(() => of(1, Type.rstStream).length === 1, 5000)
+      await eventually(() => of(1, Type.rstStream).length === 1)
       expect(of(1, Type.rstStream)[0]!.payload.readUInt32BE(0)).to.equal(8)
       expect([of(1, Type.data).length, of(3, Type.data)[0]!.payload.length]).to.deep.equal([0, 5])
       expect(worker.metric('hostmesh_stalled_callers_total')).to.be.at.least(1)
-      await eventually(() => left >= 1, 5000)
+      await eventually(() => left >= 1)
       caller.send(frame(Type.ping, 0, 0, Buffer.alloc(8)))
-      await eventually(() => framesOf(caller.bytes).some(({ flags, type }) => type === Type.ping && flags === 1), 5000)
+      await eventually(() => framesOf(caller.bytes).some(({ flags, type }) => type === Type.ping && flags === 1))
       expect(caller.isClosed).to.equal(false)
     } finally {
       caller.close()
@@ -60,24 +60,24 @@ describe('a peer of HTTP/2 that never opens its window', () => {
     }
     const url = `http://127.0.0.1:${worker.port('orders')}/`
     const first = fetch(url)
-    await eventually(() => endpoint.asked.length === 1, 5000)
+    await eventually(() => endpoint.asked.length === 1)
     const [connection] = endpoint.connections
     connection!.answer(1)
     await first
     const stuck = fetch(url, { method: 'POST', body: 'content' })
-    await eventually(() => endpoint.asked.length === 2, 5000)
+    await eventually(() => endpoint.asked.length === 2)
     const other = fetch(url)
-    await eventually(() => endpoint.asked.length === 3, 5000)
+    await eventually(() => endpoint.asked.length === 3)
     connection!.answer(5)
     expect((await other).status).to.equal(200)
     const reply = await stuck
     expect([reply.status, reply.headers.get('x-mesh-error')]).to.deep.equal([504, 'E_UPSTREAM_TIMEOUT'])
     const resets = (): number[] =>
       connection!.frames.filter(({ type }) => type === Type.rstStream).map(({ streamId }) => streamId)
-    await eventually(() => resets().length === 1, 5000)
+    await eventually(() => resets().length === 1)
     expect([resets(), connection!.frames.some(({ type }) => type === Type.data)]).to.deep.equal([[3], false])
     const next = fetch(url)
-    await eventually(() => connection!.requests.length === 4, 5000)
+    await eventually(() => connection!.requests.length === 4)
     connection!.answer(7)
     expect([(await next).status, endpoint.connections.length]).to.deep.equal([200, 1])
   })

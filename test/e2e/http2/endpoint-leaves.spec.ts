@@ -37,13 +37,13 @@ describe('GOAWAY of an endpoint with a lower last stream', () => {
     const reply = fetch(`http://127.0.0.1:${worker.port('orders')}${path}`, { method, body }).then(
       async ({ headers, status }) => ({ status, code: headers.get('x-mesh-error') }),
     )
-    await eventually(() => endpoint.asked.includes(`${method} ${path}`), 5000)
+    await eventually(() => endpoint.asked.includes(`${method} ${path}`))
     if (body !== null) {
       const [first] = endpoint.connections
       const id = first!.requests.at(-1)!.streamId
       const isWhole = (): boolean =>
         first!.frames.some(({ flags, streamId, type }) => type === Type.data && streamId === id && flags === 1)
-      await eventually(isWhole, 5000)
+      await eventually(isWhole)
     }
     return { reply }
   }
@@ -53,7 +53,7 @@ describe('GOAWAY of an endpoint with a lower last stream', () => {
     const [first] = endpoint.connections
     expect(first!.requests.map(({ streamId }) => streamId)).to.deep.equal([1, 3, 5, 7])
     first!.send(goAway(3))
-    await eventually(() => endpoint.asked.length === 6, 5000)
+    await eventually(() => endpoint.asked.length === 6)
     const [, second] = endpoint.connections
     expect(second!.requests.map(({ asks }) => asks).toSorted()).to.deep.equal(['GET /c', 'POST /d'])
     for (const { streamId } of second!.requests) second!.answer(streamId, '201')
@@ -61,7 +61,7 @@ describe('GOAWAY of an endpoint with a lower last stream', () => {
     first!.answer(3)
     const statuses = await Promise.all(replies.map(async ({ reply }) => (await reply).status))
     expect(statuses).to.deep.equal([200, 200, 201, 201])
-    await eventually(() => first!.isClosed, 5000)
+    await eventually(() => first!.isClosed)
     expect([endpoint.asked.length, second!.isClosed]).to.deep.equal([6, false])
   })
 
@@ -70,7 +70,7 @@ describe('GOAWAY of an endpoint with a lower last stream', () => {
     const above = await ask('POST', '/b')
     const [first] = endpoint.connections
     first!.send(goAway(1))
-    await eventually(() => endpoint.connections.length === 2 && endpoint.asked.length === 3, 5000)
+    await eventually(() => endpoint.connections.length === 2 && endpoint.asked.length === 3)
     first!.socket.end()
     expect(await below.reply).to.deep.equal({ status: 502, code: 'E_UPSTREAM_RESET' })
     endpoint.connections[1]!.answer(endpoint.connections[1]!.requests[0]!.streamId)
@@ -84,7 +84,7 @@ describe('GOAWAY of an endpoint with a lower last stream', () => {
     const [first] = endpoint.connections
     first!.send(goAway(0x7fffffff))
     first!.send(goAway(1))
-    await eventually(() => endpoint.asked.length === 3, 5000)
+    await eventually(() => endpoint.asked.length === 3)
     const [, second] = endpoint.connections
     second!.answer(second!.requests[0]!.streamId, '201')
     first!.answer(1)

@@ -129,7 +129,7 @@ describe('HTTP/2 rules through a worker', () => {
     it(`R40 ${why}: nothing of it reaches the endpoint, and the next stream is served`, async () => {
       caller = await RawH2Caller.to(mesh.port)
       caller.send(sent)
-      await eventually(() => errorIn(caller!.bytes) !== 'nothing', 3000)
+      await eventually(() => errorIn(caller!.bytes) !== 'nothing')
       expect(errorIn(caller.bytes)).to.equal('stream 1')
       expect(mesh.backend.connections.map(({ bytes }) => bytes.toString('latin1'))).to.deep.equal([])
       caller.send(frame(Type.headers, endHeaders | endStream, 3, block([...postFields, ['x-next', '1']])))
@@ -143,9 +143,9 @@ describe('HTTP/2 rules through a worker', () => {
       const { connections } = mesh.backend
       caller = await RawH2Caller.to(mesh.port)
       caller.send(first, data('abc'))
-      await eventually(() => connections.some(({ bytes }) => bytes.includes('abc')), 3000)
+      await eventually(() => connections.some(({ bytes }) => bytes.includes('abc')))
       caller.send(rest)
-      await eventually(() => errorIn(caller!.bytes) !== 'nothing' && connections[0]!.isEnded, 3000)
+      await eventually(() => errorIn(caller!.bytes) !== 'nothing' && connections[0]!.isEnded)
       expect([errorIn(caller.bytes), connections.length]).to.deep.equal(['stream 1', 1])
       expect(mesh.backend.requests).to.deep.equal([])
       expect(dirtyForward(connections[0]!)).to.equal(undefined)
@@ -202,15 +202,15 @@ describe('HTTP/2 rules through a worker', () => {
         [':path', '/chat'],
       ] as const
       caller.send(head([...connect, [':authority', 'orders']]), data(smuggled))
-      await eventually(() => backend.requests.length === 1, 3000)
+      await eventually(() => backend.requests.length === 1)
       caller.send(data(smuggled), frame(Type.ping, none, 0, Buffer.alloc(8)))
-      await eventually(() => caller!.frames.some(({ type }) => type === Type.ping), 3000)
+      await eventually(() => caller!.frames.some(({ type }) => type === Type.ping))
       agree()
-      await eventually(() => caller!.frames.some(({ streamId, type }) => streamId === 1 && type === Type.headers), 3000)
+      await eventually(() => caller!.frames.some(({ streamId, type }) => streamId === 1 && type === Type.headers))
       caller.send(get(3))
-      await eventually(() => caller!.frames.some(({ streamId, type }) => streamId === 3 && type === Type.headers), 3000)
+      await eventually(() => caller!.frames.some(({ streamId, type }) => streamId === 3 && type === Type.headers))
       const [first] = backend.connections
-      if (takesIt) await eventually(() => first!.bytes.toString('latin1').endsWith(smuggled + smuggled), 3000)
+      if (takesIt) await eventually(() => first!.bytes.toString('latin1').endsWith(smuggled + smuggled))
       else expect(first!.bytes.includes('/evil')).to.equal(false)
       expect(hasCome).to.deep.equal([false])
     })

@@ -137,10 +137,7 @@ describe('a WebSocket over HTTP/2', () => {
       const down = frameOf(`down ${round}`, false)
       stream.write(up)
       socket.write(down)
-      await eventually(
-        () => there.all.subarray(-up.length).equals(up) && back.all.subarray(-down.length).equals(down),
-        5000,
-      )
+      await eventually(() => there.all.subarray(-up.length).equals(up) && back.all.subarray(-down.length).equals(down))
       if (round % 5 === 0) expect(await plain()).to.equal('plain /plain')
     }
   })
@@ -182,7 +179,7 @@ describe('a WebSocket over HTTP/2', () => {
       socket.on('close', () => (isOver = true))
       socket.resume()
       end(stream)
-      await eventually(() => isOver, 5000)
+      await eventually(() => isOver)
     }
   })
 
@@ -192,7 +189,7 @@ describe('a WebSocket over HTTP/2', () => {
     let isOver = false
     socket.on('end', () => (isOver = true))
     socket.resume()
-    await eventually(() => isOver, 5000)
+    await eventually(() => isOver)
   })
 
   it('whose application dies is seen as broken or ended by the caller, and other requests are served', async () => {
@@ -201,7 +198,7 @@ describe('a WebSocket over HTTP/2', () => {
     stream.resume()
     stream.on('close', () => (isOver = true))
     socket.resetAndDestroy()
-    await eventually(() => isOver, 5000)
+    await eventually(() => isOver)
     expect(await plain()).to.equal('plain /plain')
   })
 
@@ -356,7 +353,7 @@ describe('a WebSocket towards an application that speaks HTTP/2', () => {
       const stream = streams.at(-1)!
       end(socket)
       if (!socket.writableEnded && !socket.destroyed) socket.on('end', () => socket.end())
-      await eventually(() => stream.closed && (socket.closed || socket.readyState === 'closed'), 5000)
+      await eventually(() => stream.closed && (socket.closed || socket.readyState === 'closed'))
     }
     expect(sessions).to.equal(1)
     await eventually(() => worker.metric('hostmesh_cluster_active_requests') === 0)
