@@ -54,6 +54,11 @@ export const errorCodes = {
     retry: 'never',
     text: 'the request names a service by a name that no service can have',
   },
+  E_ROUTE_OVERRIDE_REFUSED: {
+    source: 'downstream',
+    retry: 'never',
+    text: 'x-mesh-route cannot be read, or names a destination that no policy allows',
+  },
   E_ROUTE_FALLBACK_REFUSED: {
     source: 'config',
     retry: 'never',

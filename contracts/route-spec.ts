@@ -267,6 +267,15 @@ export interface TcpRouteSpec {
   readonly destinations: readonly DestinationSpec[]
 }
 
+/** Who may send calls of a virtual host elsewhere by `x-mesh-route` (MeshPolicy). */
+export interface RouteOverridesSpec {
+  /** As callers are named in limits; `*` = everyone. */
+  readonly callers: readonly string[]
+  /** The service itself and those to which its calls may be sent, under each name that a caller may write. */
+  readonly services: Readonly<Record<string, ServiceKey>>
+  readonly origin: RuleOrigin
+}
+
 /** Ordered routes for a set of names. The first matching route wins; none = 404 with E_ROUTE_NONE. */
 export interface VirtualHostSpec {
   /** Unique in the snapshot; the service key for the implicit host of a service. */
@@ -278,6 +287,8 @@ export interface VirtualHostSpec {
    * for this host's.
    */
   readonly except?: readonly string[]
+  /** Absent = nobody: `x-mesh-route` is left out of requests, and changes nothing. */
+  readonly overrides?: RouteOverridesSpec
   /** For the routes with a filter `jwt`, once for all of them. */
   readonly authentication?: AuthenticationSpec
   /** Tokens are verified before a route is chosen, instead of by a filter of each route. */

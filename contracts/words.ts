@@ -5,6 +5,8 @@ export const headers = {
   service: 'x-mesh-service',
   /** Request: `host:port` to use when the mesh knows no instance; only inside the allowed networks. */
   fallback: 'x-mesh-fallback',
+  /** Request: calls of one service go to another one, or to a subset, for callers that a policy allows. */
+  route: 'x-mesh-route',
   /** Request between agents: the calling application, set by the caller's agent. */
   source: 'x-mesh-source',
   /** Response: code of an answer that the mesh made, not the application. */

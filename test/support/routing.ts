@@ -6,7 +6,8 @@ import type { InboundApplication } from '../../agent/control/core/rules/types.ts
 import { RuleStore } from '../../agent/control/core/rules/rule-store.ts'
 import { splitAuthority } from '../../agent/worker/route/authority.ts'
 import { noFilterCounts } from '../../agent/worker/filters/filter-counts.ts'
-import type { Filter, FilterContext } from '../../agent/worker/filters/filter.ts'
+import type { Filter } from '../../agent/worker/filters/filter.ts'
+import type { RoutingContext } from '../../agent/worker/forward/routing.ts'
 import { filterTable } from '../../agent/worker/filters/table.ts'
 import { allFilterKinds } from './filter-kinds.ts'
 import { VerdictCounts } from '../../agent/worker/filters/verdict-counts.ts'
@@ -70,7 +71,7 @@ export function context(
   now = 0,
   random: () => number = () => 0.5,
   edits: HeaderEdits[] = [],
-): FilterContext {
+): RoutingContext {
   return {
     view,
     edited: view,
@@ -79,6 +80,8 @@ export function context(
     random,
     token: null,
     note: () => {},
+    caller: 'cart',
+    countOverride: () => {},
     eachField: () => {},
     editRequest: (one) => edits.push(one),
     editReply: () => {},

@@ -55,7 +55,8 @@ export class DryRun implements RoutingLook {
   look(routing: Routing, found: Upstream | Stop, context: ExchangeContext): void {
     const { host, destination } = routing
     const { deps } = this
-    if (host === null || found.kind === 'ask' || found.kind === 'wait') return
+    // of one that its caller sent elsewhere rules say little
+    if (host === null || routing.isOverridden || found.kind === 'ask' || found.kind === 'wait') return
     if (context.now >= this.endsAt) return deps.onEnd()
     const candidate = deps.hosts.get(host.name)
     const isMeant =

@@ -58,7 +58,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running, this.call)
     this.wait = new FilterWait(deps, this)
     this.turn = new CallerTurn(deps, this)
-    this.context = new ExchangeContext(stream, this.routing, this.reply, deps.random)
+    this.context = new ExchangeContext(stream, this.routing, this.reply, deps)
   }
 
   // ---- routing

@@ -1,23 +1,32 @@
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { FilterContext } from '../filters/filter.ts'
+import type { Tallies } from '../observe/tallies.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
 import type { HeaderEdits } from '../route/fields.ts'
 import type { RequestView } from '../route/request-view.ts'
-import type { Routing } from './routing.ts'
+import type { Override } from '../route/override.ts'
+import type { Routing, RoutingContext } from './routing.ts'
 import type { DownstreamStream, RequestMessage } from './streams.ts'
 
-/** What filters see of an exchange and may do to its request. One per exchange, which sets `now`. */
-export class ExchangeContext implements FilterContext {
+/** What routing and filters see of an exchange and may do to its request. One per exchange, which sets `now`. */
+export class ExchangeContext implements RoutingContext {
   readonly view: RequestMessage
   readonly random: () => number
   now = 0
   private readonly stream: DownstreamStream
   private readonly routing: Routing
   private readonly reply: OutgoingReply
+  private readonly tallies: Tallies
 
-  constructor(stream: DownstreamStream, routing: Routing, reply: OutgoingReply, random: () => number) {
+  constructor(
+    stream: DownstreamStream,
+    routing: Routing,
+    reply: OutgoingReply,
+    deps: { readonly random: () => number; readonly tallies: Tallies },
+  ) {
     this.view = stream.request
-    this.random = random
+    this.random = deps.random
+    this.tallies = deps.tallies
     this.stream = stream
     this.routing = routing
     this.reply = reply
@@ -25,6 +34,17 @@ export class ExchangeContext implements FilterContext {
 
   get peer(): PeerIdentity {
     return this.stream.accepted.identity
+  }
+
+  get caller(): string {
+    return this.stream.account.name
+  }
+
+  countOverride(kind: Override['kind']): void {
+    const { tallies } = this
+    if (kind === 'followed') tallies.routeOverrides++
+    else if (kind === 'ignored') tallies.routeOverridesIgnored++
+    else if (kind === 'refused') tallies.routeOverridesRefused++
   }
 
   get edited(): RequestView {

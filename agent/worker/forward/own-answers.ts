@@ -90,6 +90,11 @@ export function noDestination(route: string): Answer {
   return errorAnswer(404, 'E_ROUTE_NONE', 'NR', `the route ${route} has no destination`)
 }
 
+/** Of a caller that may use `x-mesh-route`: going on as if it were not there would be another test than it meant. */
+export function overrideRefused(reason: string): Answer {
+  return errorAnswer(400, 'E_ROUTE_OVERRIDE_REFUSED', 'NR', reason)
+}
+
 export function fallbackRefused(address: string): Answer {
   return errorAnswer(
     403,

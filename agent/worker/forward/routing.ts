@@ -1,17 +1,28 @@
+import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import { headers } from '../../../contracts/words.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Answer } from '../filters/answer.ts'
 import { ask, Verdict } from '../filters/filter.ts'
 import type { FilterContext, FilterVerdict } from '../filters/filter.ts'
-import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
+import { chooseDestination, clusterKeyFor, subsetOf } from '../route/destination.ts'
 import type { HeaderEdits } from '../route/fields.ts'
 import { joinedEdits } from '../route/header-edits.ts'
 import { editedView } from '../route/edited-view.ts'
 import type { Destination, RequestView, Route, VirtualHost } from '../route/types.ts'
 import { mayBeAName } from '../route/name-table.ts'
+import { readOverride } from '../route/override.ts'
+import type { Override } from '../route/override.ts'
 import { matchRoute } from '../route/virtual-host.ts'
 import type { MeshView } from './mesh-view.ts'
-import { nameNotAllowed, noDestination, noName, noRoute, unknownDestination, unknownService } from './own-answers.ts'
+import {
+  nameNotAllowed,
+  noDestination,
+  noName,
+  noRoute,
+  overrideRefused,
+  unknownDestination,
+  unknownService,
+} from './own-answers.ts'
 import type { RequestMessage } from './streams.ts'
 
 /**
@@ -22,6 +33,16 @@ export type Stop =
   { readonly kind: 'ask'; readonly name: string } | { readonly kind: 'unknown' } | Exclude<FilterVerdict, null>
 
 const unknown: Stop = { kind: 'unknown' }
+
+const passedOn: ReadonlySet<string> = new Set([headers.route])
+
+/** What routing asks of an exchange, beside what its filters do. */
+export interface RoutingContext extends FilterContext {
+  /** As policies name callers: an application, a SPIFFE id, `user UID`, or an address. */
+  readonly caller: string
+  /** `x-mesh-route` was there, and this became of it. */
+  countOverride(kind: Override['kind']): void
+}
 
 /**
  * The routing of one request: its virtual host, route and destination, found in this order and remembered. Decides
@@ -40,6 +61,10 @@ export class Routing {
   token: FilterContext['token'] = null
   /** By which the destination was chosen among several, 0..1. */
   draw = 0
+  /** Its caller sent it elsewhere, by `x-mesh-route`. */
+  isOverridden = false
+  /** To that subset; '' = as the route says. */
+  private subset = ''
   private name = ''
   private nextFilter = 0
 
@@ -51,11 +76,15 @@ export class Routing {
     mesh: MeshView,
     request: RequestMessage,
     listenerHost: string | null,
-    context: FilterContext,
+    context: RoutingContext,
   ): Upstream | Stop {
     if (this.host === null) {
       const stop = listenerHost === null ? this.findNamedHost(mesh, request) : this.findListenerHost(mesh, listenerHost)
       if (stop !== null) return stop
+      if (this.host!.overrides !== null) {
+        const other = this.takeOverride(mesh, request, context)
+        if (other !== null) return other
+      }
     }
     if (this.route === null) {
       const first = this.runFilters(this.host!.firstFilters, context)
@@ -89,6 +118,35 @@ export class Routing {
     this.host = host
     request.isNamedByHost = named === undefined
     return null
+  }
+
+  /** What the policy of the called service allows of `x-mesh-route`. Behind it all is as if the other were called. */
+  private takeOverride(mesh: MeshView, request: RequestMessage, context: RoutingContext): Stop | null {
+    const text = request.headerValues(headers.route)
+    if (text === undefined) return null
+    const called = this.host!
+    const override = readOverride(called.overrides!, called.name, text, context.caller)
+    if (override.kind === 'followed' && override.service !== called.name) {
+      const stop = this.findOtherHost(mesh, override.service)
+      if (stop !== null) return stop
+    }
+    context.countOverride(override.kind)
+    if (override.kind === 'refused') return overrideRefused(override.reason)
+    if (override.kind === 'ignored') context.note('x-mesh-route-ignored')
+    else this.editRequest({ fields: [[headers.route, text]], drop: passedOn })
+    if (override.kind !== 'followed') return null
+    const { service, subset } = override
+    context.note(`x-mesh-route[${called.name}=${service}${subset === '' ? '' : `;${subset}`}]`)
+    this.isOverridden = true
+    this.subset = subset
+    return null
+  }
+
+  private findOtherHost(mesh: MeshView, service: string): Stop | null {
+    const host = mesh.names.host(service) ?? mesh.names.findName(service)
+    if (host === null) return this.isUnknown(service)
+    this.host = host ?? null
+    return host === undefined ? { kind: 'ask', name: service } : null
   }
 
   private isUnknown(name: string): Stop {
@@ -126,7 +184,10 @@ export class Routing {
 
   private findUpstream(route: Route, mesh: MeshView, request: RequestMessage, random: () => number): Upstream | Stop {
     if (route.destinations.length > 1) this.draw = random()
-    const destination = chooseDestination(route, this.draw)
+    const destination =
+      this.subset === ''
+        ? chooseDestination(route, this.draw)
+        : subsetOf(route, this.host!.name as ServiceKey, this.subset)
     if (destination === undefined) return noDestination(route.spec.name)
     this.destination = destination
     const { clusterKey, portKeys } = destination
@@ -163,6 +224,8 @@ export class Routing {
     this.replyEdits = null
     this.token = null
     this.draw = 0
+    this.isOverridden = false
+    this.subset = ''
     this.name = ''
     this.nextFilter = 0
   }

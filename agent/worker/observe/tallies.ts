@@ -56,6 +56,9 @@ export class Tallies {
   rateLimited = 0
   forgottenCallers = 0
   fallbacks = 0
+  routeOverrides = 0
+  routeOverridesIgnored = 0
+  routeOverridesRefused = 0
   parkedRequests = 0
   parkTimeouts = 0
   parkOverflows = 0
@@ -226,6 +229,17 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Callers that a rate limit forgot because it knew too many',
   ],
   ['fallbacks', 'hostmesh_fallback_requests_total', 'Requests sent to their x-mesh-fallback address'],
+  ['routeOverrides', 'hostmesh_route_overrides_total', 'Requests that x-mesh-route sent elsewhere'],
+  [
+    'routeOverridesIgnored',
+    'hostmesh_route_overrides_ignored_total',
+    'Requests whose x-mesh-route no policy allows, served without it',
+  ],
+  [
+    'routeOverridesRefused',
+    'hostmesh_route_overrides_refused_total',
+    'Requests refused for an x-mesh-route that cannot be read or leads where no policy allows',
+  ],
   ['parkedRequests', 'hostmesh_parked_requests_total', 'Requests that waited for a service to be looked up'],
   ['parkTimeouts', 'hostmesh_park_timeouts_total', 'Look-ups of a service without an answer in time'],
   ['parkOverflows', 'hostmesh_park_overflows_total', 'Requests refused because too many wait for look-ups'],

@@ -2,7 +2,7 @@
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { DestinationSpec } from '../../../contracts/route-spec.ts'
 import { compileHeaderEdits, editsBehind } from './header-edits.ts'
-import type { Destination, HeaderEdits } from './types.ts'
+import type { Destination, HeaderEdits, Route } from './types.ts'
 
 /** Key into the worker's cluster table: `service|subset|port`, empty parts where there is none. */
 export function clusterKey(service: ServiceKey, subset?: string, port?: number): string {
@@ -57,6 +57,13 @@ export function compileDestination(
     requestEdits: editsBehind(request, compileHeaderEdits(spec.requestHeaders)),
     responseEdits: editsBehind(response, compileHeaderEdits(spec.responseHeaders)),
   }
+}
+
+/** A subset that the caller chose, in place of the destinations of a route, whose other settings stay. */
+export function subsetOf(route: Route, service: ServiceKey, subset: string): Destination {
+  const known = route.destinations.find(({ spec }) => spec.service === service)
+  const spec: DestinationSpec = { ...known?.spec, service, subset, weight: 1 }
+  return compileDestination(spec, route.requestEdits, route.responseEdits)
 }
 
 /** By weight; `random` is 0..1, exclusive. undefined only for a route without destinations. */

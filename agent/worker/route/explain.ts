@@ -4,16 +4,19 @@
  * cluster is made, no fault is drawn.
  */
 import type { ExplainAnswer, ExplainDestination, ExplainRequest, ExplainStep } from '../../../contracts/control-link.ts'
+import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import type { HttpRouteSpec, RuleOrigin } from '../../../contracts/route-spec.ts'
 import type { ListenerSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import { headers as meshHeaders } from '../../../contracts/words.ts'
 import { splitAuthority } from './authority.ts'
-import { clusterKeyFor } from './destination.ts'
+import { clusterKeyFor, subsetOf } from './destination.ts'
+import { explainOverride } from './explain-override.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
 import { mayBeAName } from './name-table.ts'
 import type { NameTable } from './name-table.ts'
+import { originText } from './origin-text.ts'
 import { percent } from './percent.ts'
 import { tcpRouteMatches } from './tcp-route.ts'
 import type { ConnectionView, Destination, RequestView, Route, TcpRoute, VirtualHost } from './types.ts'
@@ -89,16 +92,21 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     return emptyAnswer(listener.name, undefined, 'answered 200 here: OPTIONS that may not be forwarded')
   const { name, host, problem } = findHost(listener, view, sources.names)
   if (host === undefined) return emptyAnswer(listener.name, name, problem)
-  const isTcp = (listener.kind === 'service' || listener.kind === 'inbound') && listener.protocol === 'tcp'
-  const { steps, route } = isTcp ? tcpSteps(host, view) : httpSteps(host, view)
+  const isTcp = isOfOneService && listener.protocol === 'tcp'
+  const caller = source?.app ?? request.principal ?? view.sourceAddress
+  const override = isTcp ? undefined : explainOverride(host, view, caller, sources.names)
+  if (override !== undefined && override.host === undefined)
+    return { ...emptyAnswer(listener.name, name, override.step.reason), steps: [override.step] }
+  const led = override?.host ?? host
+  const { steps, route } = isTcp ? tcpSteps(led, view) : httpSteps(led, view)
   return {
     listener: listener.name,
     name,
-    virtualHost: host.name,
-    steps,
+    virtualHost: led.name,
+    steps: override === undefined ? steps : [override.step, ...steps],
     outcome: route === undefined ? 'no route matches: 404 with E_ROUTE_NONE' : outcomeOf(route),
-    filters: [...(isTcp ? [] : explained(host.firstFilters, view, peer)), ...explainFilters(route, view, peer)],
-    destinations: route === undefined ? [] : explainDestinations(route, view, sources),
+    filters: [...(isTcp ? [] : explained(led.firstFilters, view, peer)), ...explainFilters(route, view, peer)],
+    destinations: route === undefined ? [] : explainDestinations(ledTo(route, led, override?.subset), view, sources),
   }
 }
 
@@ -263,13 +271,19 @@ function explained(filters: Route['filters'], view: RequestView, peer: PeerIdent
   return filters.map(({ filter }) => ({ filter: filter.kind, does: filter.explain(view, peer) }))
 }
 
+/** Of the route, or the subset to which its caller sends the request. */
+function ledTo(route: Route | TcpRoute, { name }: VirtualHost, subset = ''): readonly Destination[] {
+  const isSent = subset !== '' && 'rewritePath' in route && route.destinations.length > 0
+  return isSent ? [subsetOf(route, name as ServiceKey, subset)] : route.destinations
+}
+
 function explainDestinations(
-  route: Route | TcpRoute,
+  destinations: readonly Destination[],
   view: RequestView,
   sources: ExplainSources,
 ): ExplainDestination[] {
-  const total = route.destinations.reduce((sum, one) => sum + one.spec.weight, 0)
-  return route.destinations.map((destination) => {
+  const total = destinations.reduce((sum, one) => sum + one.spec.weight, 0)
+  return destinations.map((destination) => {
     const clusterKey = clusterKeyFor(destination, view.namedPort, view.localPort)
     const facts = sources.destination({ ...destination, clusterKey })
     return {
@@ -306,9 +320,4 @@ function originAt(origins: TrafficPolicySpec['origins'], path: string): RuleOrig
     if (Object.hasOwn(origins, at)) return origins[at]
   }
   return undefined
-}
-
-function originText(origin: RuleOrigin | undefined): string {
-  if (origin === undefined || origin.kind === 'default') return 'default'
-  return `${origin.kind} ${origin.name} ${origin.path}${origin.isLocal ? ', of this host' : ''}`
 }

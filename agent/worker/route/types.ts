@@ -24,6 +24,7 @@ import type {
   DestinationSpec,
   HttpRouteSpec,
   RetrySpec,
+  RouteOverridesSpec,
   TcpRouteSpec,
   VirtualHostSpec,
 } from '../../../contracts/route-spec.ts'
@@ -47,6 +48,8 @@ export interface VirtualHost {
   readonly table: RouteTable
   /** Run before a route is chosen: what they learn is matched on. */
   readonly firstFilters: readonly RouteFilter[]
+  /** Who may send its calls elsewhere; null = nobody. */
+  readonly overrides: RouteOverridesSpec | null
   /** The host's own (`own-host.ts`): its requests are neither counted nor logged. */
   readonly isOwn: boolean
 }

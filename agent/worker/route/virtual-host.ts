@@ -43,6 +43,7 @@ export function compileVirtualHost(spec: VirtualHostSpec, options: CompileOption
     table: routeTable(entries),
     firstFilters:
       spec.verifiesFirst === true ? options.filters.firstFiltersOf(placeOf(spec, null, options, former)) : [],
+    overrides: spec.overrides ?? null,
     isOwn: options.isOwn ?? false,
   }
   releaseVanished(options, host)

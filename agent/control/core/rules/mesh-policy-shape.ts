@@ -4,7 +4,18 @@
  */
 import * as z from 'zod'
 import { proxyProtocolShape, retryBudgetShape } from './destination-rule-shape.ts'
-import { duration, flag, hostOrWildcard, integer, leaf, nonEmptyList, oneOf, percentNumber, text } from './fields.ts'
+import {
+  duration,
+  flag,
+  hostOrWildcard,
+  integer,
+  leaf,
+  nonEmptyList,
+  oneOf,
+  percentNumber,
+  serviceHost,
+  text,
+} from './fields.ts'
 
 const loadBalancer = () =>
   z
@@ -139,6 +150,12 @@ export const meshPolicyShape = () =>
         100,
       ).optional(),
       rateLimits: nonEmptyList(rateLimit(), 100).optional(),
+      routeOverrides: z
+        .strictObject({
+          callers: nonEmptyList(text(1, 256), 100),
+          destinations: nonEmptyList(serviceHost(), 100).optional(),
+        })
+        .optional(),
       panicThresholdPercent: percentNumber().optional(),
       fallback: z.strictObject({ center: flag().optional(), direct: flag().optional() }).optional(),
       connectionPool: z

@@ -15,6 +15,7 @@ import { guardsCalls, inboundAuthorization, outboundAuthorization, withAuthoriza
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
 import { withConnectionLimits, withMeshPolicies } from './mesh-policy-routes.ts'
 import { inboundPolicy } from './overload-layer.ts'
+import { overridesField } from './route-overrides.ts'
 import { inboundMtlsMode } from './peer-authentication.ts'
 import type { MtlsApplication, MtlsMode } from './peer-authentication.ts'
 import { namesExactly, specificity } from './policy-reach.ts'
@@ -185,6 +186,7 @@ export class RuleStore implements Rules {
       name: key,
       domains,
       ...(except.length === 0 ? {} : { except }),
+      ...overridesField(key, policies, this.scope),
       http: http.map((route) => this.withPorts(withMeshPolicies(route, policies))),
       tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
         ...withConnectionLimits(route, policies),
@@ -221,7 +223,8 @@ export class RuleStore implements Rules {
     const policies = this.policiesFor(key)
     const http = withMeshPolicies(inboundHttpRoute(application.key), policies, 'Inbound')
     const tcp = withConnectionLimits(implicitTcpRoute(application.key), policies, 'Inbound')
-    const host: VirtualHostSpec = { name: application.key, domains: [], http: [http], tcp: [tcp] }
+    const overrides = overridesField(key, policies, this.scope)
+    const host: VirtualHostSpec = { name: application.key, domains: [], ...overrides, http: [http], tcp: [tcp] }
     const authentication = inboundAuthentication(key, application, this.index, this.scope, this.keys)
     const authorization = inboundAuthorization(key, application, this.index, this.scope)
     return withAuthorization(withAuthentication(host, authentication), authorization, this.scope)

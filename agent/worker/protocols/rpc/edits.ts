@@ -4,12 +4,14 @@ import type { Fields, HeaderEdits, RequestEdits } from '../../forward/streams.ts
 
 const nothing: ReadonlySet<string> = new Set()
 /** What the other side could take for a word of the mesh. */
-const ours: ReadonlySet<string> = new Set([headers.source])
+const ours: ReadonlySet<string> = new Set([headers.source, headers.route])
 
-/** What rules and the mesh change among the attributes of a request; null = nothing. */
-export function requestEdits(edits: RequestEdits, saysSource: boolean): AttributeEdits | null {
+/**
+ * What rules and the mesh change among the attributes of a request; null = nothing. `saysOurs`: it has some of ours.
+ */
+export function requestEdits(edits: RequestEdits, saysOurs: boolean): AttributeEdits | null {
   const { destination, requestId, route, source, trace } = edits
-  if (route === null && destination === null && trace === null && requestId === null && source === '' && !saysSource) {
+  if (route === null && destination === null && trace === null && requestId === null && source === '' && !saysOurs) {
     return null
   }
   const add: (readonly [string, string])[] = []
@@ -18,8 +20,8 @@ export function requestEdits(edits: RequestEdits, saysSource: boolean): Attribut
   if (trace !== null) add.push(...trace.fields())
   if (requestId !== null) add.push(['x-request-id', requestId.toString('latin1')])
   if (source !== '') add.push([headers.source, source])
-  const isSource = saysSource || source !== ''
-  return { drop: joined(isSource ? ours : nothing, route?.drop ?? nothing, destination?.drop ?? nothing), add }
+  const hasOurs = saysOurs || source !== ''
+  return { drop: joined(hasOurs ? ours : nothing, route?.drop ?? nothing, destination?.drop ?? nothing), add }
 }
 
 /** The same of a reply. */

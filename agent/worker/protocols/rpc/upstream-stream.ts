@@ -77,7 +77,8 @@ export class RpcUpstreamStream implements UpstreamStream {
       this.giveUp()
       return
     }
-    const changes = requestEdits(edits, request.header(headers.source) !== undefined)
+    const saysOurs = request.header(headers.source) !== undefined || request.header(headers.route) !== undefined
+    const changes = requestEdits(edits, saysOurs)
     const edited = changes === null ? null : wire.codec.edited(wire.bytes, wire.from, wire.to, wire.frame, changes)
     if (edited === null) this.write(link, wire.bytes, wire.from, wire.to, wire.frame)
     else this.write(link, edited, 0, edited.length, wire.frame)

@@ -343,6 +343,35 @@ spec:
     expect(verdicts).to.deep.equal([null, null])
   })
 
+  it('shows what x-mesh-route does, and the routes of the service to which it leads', () => {
+    const canary = compiled(hostSpec([route('canary')], { name: key('orders-canary'), domains: ['orders-canary'] }))
+    const overrides = {
+      callers: ['cart'],
+      services: { orders, 'orders-canary': key('orders-canary'), later: key('later'), nobody: 'nobody' as never },
+      origin: { kind: 'MeshPolicy', name: 'public/trials', path: 'spec.routeOverrides' },
+    }
+    const called = compiled(hostSpec([route('rest')], { overrides }))
+    const ask = (text: string, sourceApp?: string) =>
+      explain([called, canary], { headers: { 'x-mesh-route': text }, sourceApp })
+    const answer = ask('orders=orders-canary;v2', 'cart')
+    expect(answer.virtualHost).to.equal(key('orders-canary'))
+    expect(answer.steps.map((step) => [step.rule, step.origin, step.matched, step.reason])).to.deep.equal([
+      ['x-mesh-route', 'MeshPolicy public/trials spec.routeOverrides', true, `goes to ${key('orders-canary')};v2`],
+      ['canary', 'VirtualService public/test spec.http.canary', true, 'takes every request'],
+    ])
+    expect(answer.destinations.map((one) => [one.service, one.subset, one.share])).to.deep.equal([
+      [key('orders-canary'), 'v2', 1],
+    ])
+    const reasonOf = (text: string, sourceApp?: string) => ask(text, sourceApp).steps[0]!.reason
+    expect(reasonOf('orders=;v2')).to.equal('left out: the policy does not name 127.0.0.1')
+    expect(reasonOf('stock=;v2', 'cart')).to.equal(`passed on: no entry is about ${orders}`)
+    expect(ask('orders', 'cart').outcome).to.include('answered 400 with E_ROUTE_OVERRIDE_REFUSED: x-mesh-route:')
+    expect(ask('orders=later', 'cart').outcome).to.include('for which this worker has not asked yet')
+    expect(ask('orders=nobody', 'cart').outcome).to.include('E_ROUTE_UNKNOWN_SERVICE')
+    const [step] = explain([host], { headers: { 'x-mesh-route': 'orders=;v2' } }).steps
+    expect(step!.reason).to.equal(`left out: no policy lets anybody send calls of ${orders} elsewhere`)
+  })
+
   it('takes no token and draws no fault', () => {
     const origin = { kind: 'MeshPolicy', name: 'p', path: '' }
     const limit = {

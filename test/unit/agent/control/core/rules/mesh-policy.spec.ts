@@ -282,4 +282,34 @@ callers: [{ caller: a, weight: 3 }, { caller: b, side: Inbound, maxRequests: 2 }
     expect(inbound).to.not.have.property('admissionControl')
     expect(inbound.callers).to.deep.equal([{ caller: 'b', maxRequests: 2, weight: 1 }])
   })
+
+  it('says who may send calls elsewhere by x-mesh-route, and where to; the most specific policy decides', () => {
+    const store = rules(
+      [
+        resource('MeshPolicy', 'routeOverrides: { callers: [everywhere] }', 'all'),
+        resource(
+          'MeshPolicy',
+          'hosts: [orders]\nrouteOverrides: { callers: [tester, "spiffe://cluster.local/ns/a/sa/b"], destinations: [orders-canary, other/G@@far] }',
+          'of-orders',
+        ),
+      ].join('---\n'),
+    )
+    const { origin, ...overrides } = store.virtualHost(orders).spec.overrides!
+    expect(origin).to.include({ kind: 'MeshPolicy', path: 'spec.routeOverrides' })
+    expect(overrides).to.deep.equal({
+      callers: ['tester', 'spiffe://cluster.local/ns/a/sa/b'],
+      services: {
+        [orders]: orders,
+        'DEFAULT_GROUP@@orders': orders,
+        orders,
+        [key('orders-canary')]: key('orders-canary'),
+        'DEFAULT_GROUP@@orders-canary': key('orders-canary'),
+        'orders-canary': key('orders-canary'),
+        'other/G@@far': 'other/G@@far',
+      },
+    })
+    expect(store.inboundVirtualHost(orders, inboundApplication(orders)).overrides!.callers).to.include('tester')
+    expect(store.virtualHost(key('stock')).spec.overrides!.callers).to.deep.equal(['everywhere'])
+    expect(rules('').virtualHost(orders).spec).to.not.have.property('overrides')
+  })
 })
