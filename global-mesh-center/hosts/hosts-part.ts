@@ -3,6 +3,7 @@ import type { AdminPage } from '../../agent/control/admin/http.ts'
 import { columns, either } from '../../agent/control/admin/http.ts'
 import type { HostTraffic, LeadingPart, PartDeps } from '../../agent/control/leading-part.ts'
 import { probe } from '../../agent/control/host/applications/probe.ts'
+import { LogPause } from '../../contracts/log-pause.ts'
 import { every } from '../../contracts/clock.ts'
 import type { HostReport, HostView, ReportAnswer } from '../../contracts/host-report.ts'
 import type { CenterConfig } from '../config/types.ts'
@@ -21,7 +22,6 @@ const format = 1
 const writeDelayMs = 1000
 /** A refused reporter is a line of the log once in this time, ms. */
 const refusalLogMs = 60_000
-const maxRefusedNames = 1000
 
 interface Kept {
   readonly hosts: readonly KeptHost[]
@@ -42,7 +42,7 @@ export class HostsPart implements LeadingPart {
   private readonly deps: HostsPartDeps
   private readonly table: HostTable
   private readonly silent: SilentHosts
-  private readonly refusedAt = new Map<string, number>()
+  private readonly refusals = new LogPause(refusalLogMs)
   private cancel: () => void = () => undefined
   private isOpen = false
   private looksSoon = false
@@ -142,11 +142,7 @@ export class HostsPart implements LeadingPart {
   private refused(reason: string, from: string, user: ApiUser): void {
     const { clock, log, metrics } = this.deps
     metrics.count('hosts_reports', { result: 'refused' })
-    const now = clock.monotonic()
-    const key = `${from} ${user.name}`
-    if (now - (this.refusedAt.get(key) ?? Number.NEGATIVE_INFINITY) < refusalLogMs) return
-    if (this.refusedAt.size >= maxRefusedNames) this.refusedAt.clear()
-    this.refusedAt.set(key, now)
+    if (!this.refusals.allows(clock.monotonic(), `${from} ${user.name}`)) return
     log.warn({ from, user: user.name }, `a report of ${user.name} from ${from} is refused: ${reason.slice(0, 500)}`)
   }
 

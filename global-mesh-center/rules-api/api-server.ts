@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { LogPause } from '../../contracts/log-pause.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { ConsoleFiles, isConsoleFile } from '../../agent/control/admin/console/files.ts'
 import { formatHostPort, type HostPort } from '../../agent/control/config/scalars.ts'
@@ -48,7 +49,7 @@ export class ApiServer {
   private readonly consoleFiles = new ConsoleFiles()
   private server: Server | undefined
   private upgrades: ApiUpgrades | undefined
-  private deniedLoggedAt = Number.NEGATIVE_INFINITY
+  private readonly denials = new LogPause(deniedLogMs)
 
   constructor(options: ApiServerOptions, deps: ApiServerDeps) {
     this.options = options
@@ -153,10 +154,7 @@ export class ApiServer {
 
   private noteDenied(from: string | undefined, why: string): void {
     const { clock, log } = this.deps
-    const now = clock.monotonic()
-    if (now - this.deniedLoggedAt < deniedLogMs) return
-    this.deniedLoggedAt = now
-    log.warn({ from }, `rules API: ${why}`)
+    if (this.denials.allows(clock.monotonic())) log.warn({ from }, `rules API: ${why}`)
   }
 }
 

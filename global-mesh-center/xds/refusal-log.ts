@@ -1,12 +1,11 @@
 /** What clients refuse is counted one by one and logged at most once in a while for each stream. */
+import { LogPause } from '../../contracts/log-pause.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
-
-const pauseMs = 10_000
 
 export class RefusalLog {
   private readonly deps: Pick<AdapterDeps, 'clock' | 'log' | 'metrics'>
   private untold = 0
-  private toldAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: Pick<AdapterDeps, 'clock' | 'log' | 'metrics'>) {
     this.deps = deps
@@ -15,14 +14,12 @@ export class RefusalLog {
   add(who: string, typeUrl: string, message: string): void {
     const { clock, log, metrics } = this.deps
     metrics.count('xds_refused', {})
-    const now = clock.monotonic()
-    if (now - this.toldAt < pauseMs) {
+    if (!this.pause.allows(clock.monotonic())) {
       this.untold++
       return
     }
     const more = this.untold === 0 ? '' : ` (and ${this.untold} times before, untold)`
     this.untold = 0
-    this.toldAt = now
     const node = who.slice(0, 200)
     log.warn({ node, typeUrl: typeUrl.slice(0, 200) }, `xds: ${node} refuses: ${message.slice(0, 500)}${more}`)
   }

@@ -5,6 +5,7 @@
  * registrations meanwhile.
  */
 import net from 'node:net'
+import { LogPause } from '../../contracts/log-pause.ts'
 import type { FaceRelayState } from '../../contracts/handoff.ts'
 import type { FaceKind, FaceRelay as FaceTargets } from '../../contracts/host-face.ts'
 import type { RelayTargets } from '../../contracts/relay-targets.ts'
@@ -21,8 +22,6 @@ const lookMs = 500
 const handBackMs = 60_000
 /** As many as a center takes of one host. */
 const maxConnections = 256
-/** Between two lines of the log about connections that no center took. */
-const problemLogMs = 10_000
 
 export interface FaceRelayDeps {
   readonly targets: () => RelayTargets | undefined
@@ -47,7 +46,7 @@ export class FaceRelay {
   private carried = 0
   private refused = 0
   private problem: string | undefined
-  private problemLoggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: FaceRelayDeps) {
     this.deps = deps
@@ -155,10 +154,7 @@ export class FaceRelay {
   private notCarried(problem: string): void {
     this.refused++
     this.problem = problem
-    const now = this.deps.now()
-    if (now - this.problemLoggedAt < problemLogMs) return
-    this.problemLoggedAt = now
-    this.deps.log('warn', `a Nacos client is answered by nobody: ${problem}`)
+    if (this.pause.allows(this.deps.now())) this.deps.log('warn', `a Nacos client is answered by nobody: ${problem}`)
   }
 
   /** Once the agent's face takes connections. */

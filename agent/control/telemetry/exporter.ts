@@ -3,6 +3,7 @@
  * collector that is gone is asked again with growing pauses; meanwhile records wait up to `maxQueuedBytes`, then the
  * oldest are dropped and counted. Nobody waits for it.
  */
+import { LogPause } from '../../../contracts/log-pause.ts'
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
@@ -20,12 +21,15 @@ const maxSpare = 2
 /** By signal; there while it runs. */
 export const exporterGauges = ['telemetry_queue_bytes', 'telemetry_collector_up'] as const
 const [queueGauge, upGauge] = exporterGauges
+/**
+ * Of a running host. A request costs some 0.5 to 0.9 ms, as much as a thousand records: few records are few requests,
+ * and many fill one. OpenTelemetry's own senders wait for one second (logs) and five (spans).
+ */
+export const lingerMs = 1000
 const firstPauseMs = 500
 const maxPauseMs = 30_000
 /** Characters of what a collector says. */
 const maxReason = 300
-/** Between two log lines about records that it does not take. */
-const refusalPauseMs = 10_000
 
 export interface ExporterDeps {
   readonly signal: Signal
@@ -36,10 +40,7 @@ export interface ExporterDeps {
   readonly random: () => number
   readonly log: Log
   readonly metrics: AdapterMetrics
-  /**
-   * Records wait so long for others before a request is made, unless they fill one; absent = not at all. A request
-   * costs as much as some hundred records.
-   */
+  /** Records wait so long for others before a request is made, unless they fill one; absent = not at all. */
   readonly lingerMs?: number
   /** Records are taken again. */
   readonly onRoom?: () => void
@@ -56,7 +57,7 @@ export class Exporter {
   private isClosed = false
   private isFull = false
   private lastRefusal = ''
-  private refusalLoggedAt = Number.NEGATIVE_INFINITY
+  private readonly refusals = new LogPause()
   /** Why the last request was not taken whole. */
   private problem: string | undefined
   private onIdle: (() => void) | undefined
@@ -141,10 +142,8 @@ export class Exporter {
       const lost = outcome.kind === 'refused' ? records : Math.min(records, outcome.rejected)
       if (lost > 0) this.dropped(lost, 'refused')
       if (records > lost) metrics.count('telemetry_sent', { signal }, records - lost)
-      const now = clock.monotonic()
-      if (lost > 0 && outcome.reason !== this.lastRefusal && now - this.refusalLoggedAt >= refusalPauseMs) {
+      if (lost > 0 && outcome.reason !== this.lastRefusal && this.refusals.allows(clock.monotonic())) {
         this.lastRefusal = outcome.reason
-        this.refusalLoggedAt = now
         log.warn({ signal }, `${collector}: does not take ${lost} of ${records} ${signal}: ${outcome.reason}`)
       }
     }

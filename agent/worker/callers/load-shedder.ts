@@ -9,6 +9,7 @@
  * checks of gRPC and of agents. Admin is another process. Recovery: a second after the cause is over. Cold start:
  * nothing is refused.
  */
+import { LogPause } from '../../../contracts/log-pause.ts'
 import type { RequestMessage } from '../forward/streams.ts'
 
 export interface LoadShedderDeps {
@@ -21,8 +22,6 @@ export interface LoadShedderDeps {
 /** Between two looks, ms. */
 export const lookMs = 100
 export const shedding = { lateMs: 500, looks: 5, step: 0.1, most: 0.9, healthPerSecond: 100 } as const
-/** Between two log lines, ms. */
-const logMs = 10_000
 
 const grpcHealth = '/grpc.health.v1.Health/'
 const agentCheck = 'hostmesh-check'
@@ -37,7 +36,7 @@ export class LoadShedder {
   private lateLooks = 0
   private health = 0
   private healthFrom = 0
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: LoadShedderDeps) {
     this.deps = deps
@@ -52,8 +51,7 @@ export class LoadShedder {
     const isOver = isLate || this.deps.isOutOfMemory()
     const share = this.share + (isOver ? shedding.step : -shedding.step)
     this.share = Math.min(shedding.most, Math.max(0, Math.round(share * 10) / 10))
-    if (!isOver || now - this.loggedAt < logMs) return
-    this.loggedAt = now
+    if (!isOver || !this.pause.allows(now)) return
     const why = isLate ? `its loop is ${Math.round(lateMs)} ms late` : 'it is short of memory'
     this.deps.warn(`a part of the requests is refused with E_OVERLOAD, ${this.shed} until now: ${why}`)
   }

@@ -4,14 +4,12 @@
  * second is asked at each dial, because an application may end and its port become another's at any moment.
  */
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
+import { LogPause } from '../../../contracts/log-pause.ts'
 import type { OwnListeners } from '../listen/own-listeners.ts'
 import type { Tallies } from '../observe/tallies.ts'
 
 const leadsBack = 'ELOOP'
 export const notItsUser = 'EACCES'
-
-/** Between two log lines of one kind, ms. */
-const logMs = 10_000
 
 export interface DialGuardDeps {
   readonly own: Pick<OwnListeners, 'leadsBack' | 'applicationUser'>
@@ -27,7 +25,7 @@ export interface DialGuardDeps {
 
 export class DialGuard {
   private readonly deps: DialGuardDeps
-  private loggedAt: Readonly<Record<string, number>> = {}
+  private readonly pause = new LogPause()
 
   constructor(deps: DialGuardDeps) {
     this.deps = deps
@@ -57,9 +55,6 @@ export class DialGuard {
   }
 
   private say(kind: string, message: string): void {
-    const now = this.deps.now()
-    if (now - (this.loggedAt[kind] ?? Number.NEGATIVE_INFINITY) < logMs) return
-    this.loggedAt = { ...this.loggedAt, [kind]: now }
-    this.deps.warn(message)
+    if (this.pause.allows(this.deps.now(), kind)) this.deps.warn(message)
   }
 }

@@ -1,8 +1,6 @@
+import { LogPause } from '../../../contracts/log-pause.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Movable } from './movable.ts'
-
-/** Between two lines about callers at their share. */
-const logPauseMs = 10_000
 
 /** Whether an accepted connection is this caller's; a kind that does not tell its transport is nobody's. */
 export function isOf(
@@ -27,7 +25,7 @@ export interface CallerSharesDeps {
 export class CallerShares {
   private readonly deps: CallerSharesDeps
   private readonly counts = new Map<string, number>()
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: CallerSharesDeps) {
     this.deps = deps
@@ -54,9 +52,7 @@ export class CallerShares {
 
   /** Says that a connection was closed because of this, not too often. */
   report(caller: string, connections: number, bound: number): void {
-    const now = this.deps.now()
-    if (now - this.loggedAt < logPauseMs) return
-    this.loggedAt = now
+    if (!this.pause.allows(this.deps.now())) return
     this.deps.log(
       'warn',
       `${caller} has its share of the ${bound} connections of this worker (${connections} are open); more of its are closed (limits.maxConnections)`,

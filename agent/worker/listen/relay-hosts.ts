@@ -1,4 +1,5 @@
 import { centerId } from '../../../contracts/ca-api.ts'
+import { LogPause } from '../../../contracts/log-pause.ts'
 import { parseSpiffeId } from '../../../contracts/spiffe-id.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import type { Tallies } from '../observe/tallies.ts'
@@ -6,9 +7,6 @@ import type { Transport } from '../transport/transport.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { DeniedHosts } from './denied-hosts.ts'
 import { quotaKey } from './relay-admission.ts'
-
-/** Between two log lines about refused hosts, ms. */
-const logPauseMs = 10_000
 
 export interface RelayHostsDeps {
   readonly tallies: Tallies
@@ -32,7 +30,7 @@ export interface RelayHostsDeps {
 export class RelayHosts implements IntakeStep {
   private readonly deps: RelayHostsDeps
   private readonly denied = new DeniedHosts()
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: RelayHostsDeps) {
     this.deps = deps
@@ -59,8 +57,7 @@ export class RelayHosts implements IntakeStep {
   private refuse(arriving: Arriving, why: string): void {
     const { log, now, tallies } = this.deps
     tallies.relayRefusedHosts++
-    if (now() - this.loggedAt >= logPauseMs) {
-      this.loggedAt = now()
+    if (this.pause.allows(now())) {
       const { address } = arriving.transport.peer()
       log('warn', `relayed connection from ${address} refused: ${why}`)
     }

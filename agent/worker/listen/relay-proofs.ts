@@ -1,3 +1,4 @@
+import { LogPause } from '../../../contracts/log-pause.ts'
 import { checkProof, proofAgeMs, readRelayKeys } from '../../../contracts/relay-proof.ts'
 import type { ProofVerdict } from '../../../contracts/relay-proof.ts'
 import { SecretFile } from '../../../native/secret-file.ts'
@@ -9,8 +10,6 @@ import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
  * early could come again.
  */
 const maxNumbers = 200_000
-/** Between two log lines about refused connections, ms. */
-const logPauseMs = 10_000
 
 export interface RelayProofsDeps {
   readonly tallies: Tallies
@@ -33,7 +32,7 @@ export class RelayProofs implements IntakeStep {
   private young = new Set<string>()
   private old = new Set<string>()
   private turnedAt: number
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(deps: RelayProofsDeps) {
     this.deps = deps
@@ -61,10 +60,8 @@ export class RelayProofs implements IntakeStep {
       return
     }
     deps.tallies.relayProofs++
-    if (deps.now() - this.loggedAt >= logPauseMs) {
-      this.loggedAt = deps.now()
+    if (this.pause.allows(deps.now()))
       deps.log('warn', `relayed connection from ${arriving.transport.peer().address} refused: ${refusal}`)
-    }
     arriving.end()
   }
 

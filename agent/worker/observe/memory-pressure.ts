@@ -1,3 +1,5 @@
+import { LogPause } from '../../../contracts/log-pause.ts'
+
 /**
  * Whether this process should take no more connections because it holds nearly as much memory as it may have, before
  * the watchdog replaces it for that. Begins above 90 % and ends below 85 %; at the latest after 30 s, and then not
@@ -17,7 +19,6 @@ const endShare = 0.85
 const outShare = 0.95
 const longestMs = 30_000
 const restMs = 30_000
-/** Between two log lines, ms. */
 const logMs = 30_000
 const mib = 1_048_576
 
@@ -25,7 +26,7 @@ export class MemoryPressure {
   private readonly deps: MemoryPressureDeps
   private since: number | undefined
   private restsUntil = Number.NEGATIVE_INFINITY
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause(logMs)
 
   constructor(deps: MemoryPressureDeps) {
     this.deps = deps
@@ -61,8 +62,7 @@ export class MemoryPressure {
 
   private begin(now: number, resident: number, allowed: number): void {
     this.since = now
-    if (now - this.loggedAt < logMs) return
-    this.loggedAt = now
+    if (!this.pause.allows(now)) return
     const [held, most] = [resident, allowed].map((bytes) => Math.round(bytes / mib))
     const until = `${Math.floor((endShare * allowed) / mib)} MiB, for ${longestMs / 1000} s at most`
     this.deps.warn(`${held} MiB resident of ${most} allowed: new connections are closed until it is below ${until}`)

@@ -3,6 +3,7 @@
  * verdict: the request is refused with `statusOnError`, or goes on where the authorizer's configuration says so.
  */
 import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
+import { LogPause } from '../../../../contracts/log-pause.ts'
 import type { Answer } from '../answer.ts'
 import type { CallOutcome, Calls, Question } from '../calls.ts'
 import type { FilterContext, Wait, WaitCall, Waiter } from '../filter.ts'
@@ -17,8 +18,6 @@ import type { Verdict } from './verdict.ts'
 const maxAnswerBytes = 65_536
 /** The question has a time of its own; this is only for what never answers at all. */
 const spareMs = 1000
-/** Between two log lines about one authorizer, ms. */
-const logPauseMs = 10_000
 
 export interface AuthorizerDeps {
   readonly calls: Calls
@@ -34,7 +33,7 @@ export class ExternalAuthorizer {
   /** null: it is asked in gRPC. */
   private readonly http: HttpCheck | null
   private readonly tally: Record<AuthorizerResult, number>
-  private loggedAt = Number.NEGATIVE_INFINITY
+  private readonly pause = new LogPause()
 
   constructor(spec: ExternalAuthorizerSpec, deps: AuthorizerDeps) {
     this.spec = spec
@@ -78,9 +77,7 @@ export class ExternalAuthorizer {
     const { failOpen, name, statusOnError } = this.spec
     tally[why === 'timeout' ? 'timeout' : 'error']++
     if (failOpen) tally.failure_mode_allowed++
-    const now = wallClock()
-    if (Math.abs(now - this.loggedAt) >= logPauseMs) {
-      this.loggedAt = now
+    if (this.pause.allows(wallClock())) {
       const rest = failOpen ? 'requests go on unjudged' : `requests are refused with ${statusOnError}`
       warn(`E_AUTHORIZATION_UNAVAILABLE  external authorizer ${name}: ${why}; ${rest}`)
     }

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 
+import { LogPause } from '../../../../contracts/log-pause.ts'
 import type { Clock } from '../clock.ts'
 import { Timer } from '../timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../timer-wheel.ts'
@@ -19,8 +20,6 @@ import type { TlsTransport } from './tls-transport.ts'
 const maxServerHandshakes = 1024
 /** From the first byte to the end of a handshake. Envoy's default for a connect. */
 export const handshakeTimeoutMs = 10_000
-/** Between two log lines of one kind, ms. */
-const logMs = 10_000
 
 export interface HandshakesDeps {
   /** Made at the first use. */
@@ -65,7 +64,7 @@ export class Handshakes {
   private readonly deps: HandshakesDeps
   /** In the order of their beginning. */
   private readonly servers = new Set<Running>()
-  private readonly loggedAt = new Map<string, number>()
+  private readonly pause = new LogPause()
 
   constructor(deps: HandshakesDeps) {
     this.deps = deps
@@ -182,10 +181,7 @@ export class Handshakes {
   }
 
   private say(kind: string, message: string): void {
-    const now = this.deps.clock.now
-    if (now - (this.loggedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < logMs) return
-    this.loggedAt.set(kind, now)
-    this.deps.warn(message)
+    if (this.pause.allows(this.deps.clock.now, kind)) this.deps.warn(message)
   }
 }
 
