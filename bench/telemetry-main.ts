@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http'
 import { systemClock } from '../contracts/clock.ts'
-import { Exporter } from '../agent/control/telemetry/exporter.ts'
+import { Exporter, lingerMs } from '../agent/control/telemetry/exporter.ts'
 import { httpSender } from '../agent/control/telemetry/http-sender.ts'
 import { TelemetryReceiver } from '../agent/control/telemetry/receiver.ts'
 import { ControlMetrics } from '../agent/control/observe.ts'
@@ -38,7 +38,7 @@ if (first === 'sink') {
       random: Math.random,
       log,
       metrics: new ControlMetrics(),
-      lingerMs: 100,
+      lingerMs,
       onRoom: () => receiver.resume(signal),
     })
   const exporters: Record<Signal, Exporter> = { traces: exporterOf('traces'), logs: exporterOf('logs') }

@@ -6,16 +6,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runFiles } from '../../contracts/run-directory.ts'
 import type { Snapshot } from '../../contracts/snapshot.ts'
-import { residentBytes } from '../cpu.ts'
+import { cpuNanoseconds, residentBytes } from '../cpu.ts'
+import { runWrk } from '../load/wrk.ts'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import type { RunningMesh } from '../peers/hostmesh.ts'
 import { oneWorker } from '../peers/peer.ts'
 import { freePort, startProgram, untilExists, untilListening } from '../processes.ts'
 import type { Program } from '../processes.ts'
-import { atMost, format } from '../scenario.ts'
+import { atMost, format, median } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
 import { remarksOn, runWindows } from '../windows.ts'
+import type { Contender } from '../windows.ts'
 import { methodOf } from './http1.ts'
 
 interface Plan {
@@ -26,6 +28,7 @@ interface Plan {
 }
 
 const main = fileURLToPath(new URL('../telemetry-main.ts', import.meta.url))
+const connections = 64
 const mebibyte = 1024 * 1024
 
 export const telemetry: Scenario = {
@@ -48,12 +51,9 @@ export const telemetry: Scenario = {
       await untilListening(sinkPort, sink)
       for (const plan of plans) started.push(await start(options, origin.port, plan, sinkPort))
       const before = started.map(memoryOf)
-      const contenders = plans.map(({ name }, index) => {
-        const { mesh, sender } = started[index]!
-        const pids = sender === undefined ? mesh.pids : [...mesh.pids, sender.pid]
-        return { name, path: '/items/7?a=b', peer: { port: mesh.port, pids, close: mesh.close } }
-      })
-      const figures = await runWindows(contenders, 64, options)
+      const shares = plans.map((): number[] => [])
+      const contenders = plans.map(({ name }, index) => contender(name, started[index]!, shares[index]!, options))
+      const figures = await runWindows(contenders, connections, options)
       const after = started.map(memoryOf)
       const ratio = (at: number): number => figures[at]!.median / figures[0]!.median
       const grown = after.map((bytes, at) => (bytes - before[at]!) / mebibyte)
@@ -65,12 +65,22 @@ export const telemetry: Scenario = {
           'the figure holds the worker and the process that sends; the collector reads and answers',
           'memory: growth of both while the load ran, against that of the first line',
         ],
-        columns: ['worker', 'median µs', 'least µs', 'to headers only', 'requests/s', 'MiB more', 'windows'],
+        columns: [
+          'worker',
+          'median µs',
+          'least µs',
+          'to headers only',
+          'of it the sender, µs',
+          'requests/s',
+          'MiB more',
+          'windows',
+        ],
         rows: figures.map((figure, at) => [
           figure.contender,
           format(figure.median),
           format(figure.least),
           format(ratio(at)),
+          format(median(shares[at]!)),
           format(figure.requestsPerSecond),
           format(grown[at]! - grown[0]!),
           `${figure.kept} of ${figure.windows.length}`,
@@ -93,6 +103,28 @@ export const telemetry: Scenario = {
       await origin.close()
     }
   },
+}
+
+/** @param shares gets the sender's CPU µs per request of each window. */
+function contender(
+  name: string,
+  { mesh, sender }: { mesh: RunningMesh; sender: Program | undefined },
+  shares: number[],
+  { loadCpu }: BenchOptions,
+): Contender {
+  const path = '/items/7?a=b'
+  const senders = sender === undefined ? [] : [sender.pid]
+  return {
+    name,
+    path,
+    peer: { port: mesh.port, pids: [...mesh.pids, ...senders], close: mesh.close },
+    load: async (seconds) => {
+      const before = cpuNanoseconds(senders)
+      const result = await runWrk({ cpus: loadCpu, url: `http://127.0.0.1:${mesh.port}${path}`, connections, seconds })
+      shares.push((cpuNanoseconds(senders) - before) / 1000 / result.requests)
+      return result
+    },
+  }
 }
 
 function memoryOf({ mesh, sender }: { mesh: RunningMesh; sender: Program | undefined }): number {

@@ -4,6 +4,7 @@ import { patternProblem } from '../core/rules/pattern.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { collect, type CollectView } from './collect.ts'
 import type { PageView } from './context.ts'
+import { dumpProblem } from './dump-question.ts'
 import { envoyCerts, type CertificateFiles } from './envoy/certs.ts'
 import { envoyConfigDump } from './envoy/config-dump.ts'
 import { envoyServerInfo, type ServerFacts } from './envoy/server-info.ts'
@@ -88,7 +89,8 @@ export function statePages(context: StateView): AdminPage[] {
       answer: (request) => {
         const isMasked = request.query.get('mask') !== 'off'
         if (!isMasked && !request.isOwner) return textReply("mask=off is for root and the agent's own user", 403)
-        return configDump(context, request.query, isMasked)
+        const problem = dumpProblem(request.query)
+        return problem === undefined ? configDump(context, request.query, isMasked) : jsonReply({ error: problem }, 400)
       },
     },
     {

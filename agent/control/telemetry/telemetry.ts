@@ -12,7 +12,7 @@ import type { Log } from '../log.ts'
 import type { ControlMetrics } from '../observe.ts'
 import { destinationOf } from './destination.ts'
 import type { Destination } from './destination.ts'
-import { Exporter, exporterGauges } from './exporter.ts'
+import { Exporter, exporterGauges, lingerMs } from './exporter.ts'
 import { httpSender } from './http-sender.ts'
 import { TelemetryReceiver } from './receiver.ts'
 import type { CollectorView, Sender } from './sender.ts'
@@ -29,8 +29,6 @@ export interface TelemetryDeps {
 
 /** What is on its way may take this long when control ends. */
 const farewellMs = 1000
-/** A second of traffic is ten requests to a collector at most, and a span is there before somebody looks. */
-const lingerMs = 100
 /** And what workers still say when they end at the same time. */
 const lastWordsMs = 250
 

@@ -456,7 +456,27 @@ describe('the admin interface', () => {
     expect((await post('/applications', made)).status).to.equal(201)
     for (const path of ['/applications', '/registrations?format=json', '/config_dump'])
       expect((await get(path)).text, path).to.not.contain('s3cret')
-    expect((await get('/config_dump?mask=off')).status).to.equal(200)
+    expect((await get('/config_dump?resource=snapshot&mask=off')).status).to.equal(200)
+  })
+
+  it('refuses to dump where a parameter would be ignored, and says which', async () => {
+    await worker()
+    caller = 0
+    const why: Record<string, string> = {
+      'name_regex=orders': 'parameter "name_regex", allowed resource, mask, include_eds',
+      'resource=services&name_regex=orders': 'parameter "name_regex"',
+      'resource=services&Mask=off': 'parameter "Mask"',
+      'mask=off': 'mask=off without resource',
+      'resource=snapshot&mask=bootstrap.node': 'mask "bootstrap.node", allowed off',
+      'resource=snapshot&include_eds': 'resource=services has endpoints',
+    }
+    for (const [query, text] of Object.entries(why)) {
+      const reply = await get(`/config_dump?${query}`)
+      expect(reply.status, query).to.equal(400)
+      expect((JSON.parse(reply.text) as { error: string }).error, query).to.include(text)
+    }
+    for (const query of ['include_eds', 'include_eds=true', 'resource=snapshot', 'resource=snapshot&mask=off'])
+      expect((await get(`/config_dump?${query}`)).status, query).to.equal(200)
   })
 
   it('adds up the metrics of all workers, and keeps those of a dead one so that no counter falls', async () => {
