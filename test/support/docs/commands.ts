@@ -9,7 +9,7 @@ export const pages: readonly string[] = [
   ...globSync('docs/**/*.md').filter((file) => !file.startsWith('docs/decisions/')),
 ]
 
-/** A sentence names a command when it begins with one of these and goes on. */
+/** A sentence, or a line of a block that is no shell's, is a command when it begins with one of these and goes on. */
 const programs = [
   'ansible-galaxy',
   'ansible-playbook',
@@ -18,22 +18,37 @@ const programs = [
   'chmod',
   'chown',
   'curl',
+  'dig',
+  'docker',
   'dpkg',
+  'git',
+  'go',
+  'grpcurl',
   'hostmesh',
+  'istioctl',
+  'java',
   'journalctl',
   'kubectl',
+  'logrotate',
+  'make',
+  'mvn',
+  'node',
   'npm',
   'npx',
   'openssl',
+  'pip',
+  'podman',
   'promtool',
   'python3',
   'runuser',
   'ssh',
   'sudo',
+  'sysctl',
   'systemctl',
   'systemd-analyze',
   'tar',
   'useradd',
+  'wget',
 ]
 
 interface Block {
@@ -73,18 +88,22 @@ export function commandsIn(file: string): string[] {
     .filter((line) => line !== undefined)
 }
 
-/** Whole lines of blocks of `sh`, without prompt and remark, of whatever program but ours. */
+/**
+ * Whole lines of blocks of `sh`, without prompt and remark, of whatever program but ours; of other blocks those that
+ * begin with a program that is known here. Pages that are followed step by step have a spec of their own.
+ */
 export function shellLines(): Map<string, string> {
   const found = new Map<string, string>()
   for (const file of pages)
     for (const { kind, text } of blocksOf(file)) {
-      if (kind !== 'sh') continue
+      if (kind.startsWith('sh ')) continue
       for (const line of text.replaceAll(/ *\\\n\s*/g, ' ').split('\n')) {
         const command = line
           .trim()
           .replace(/^\S*\$ +/, '')
           .replace(/ +#.*$/, '')
-        if (command !== '' && (!isOurs(command) || command.includes('&&'))) found.set(command, file)
+        if (command === '' || (kind !== 'sh' && !isCommand(command))) continue
+        if (!isOurs(command) || command.includes('&&')) found.set(command, file)
       }
     }
   return found
@@ -96,9 +115,10 @@ export function namedCommands(): Map<string, string> {
   for (const file of pages) {
     const prose = readFileSync(file, 'utf8').replaceAll(/^ *```[^\n]*\n.*?^ *```$/gms, '')
     for (const [, span] of prose.matchAll(/`([^`\n]+)`/g))
-      if (programs.some((program) => span!.startsWith(`${program} `))) found.set(span!, file)
+      if (isCommand(span!)) found.set(span!, file)
   }
   return found
 }
 
+const isCommand = (line: string): boolean => programs.some((program) => line.startsWith(`${program} `))
 export const isOurs = (command: string): boolean => command.startsWith('hostmesh ')
