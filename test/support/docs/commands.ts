@@ -114,8 +114,7 @@ export function namedCommands(): Map<string, string> {
   const found = new Map<string, string>()
   for (const file of pages) {
     const prose = readFileSync(file, 'utf8').replaceAll(/^ *```[^\n]*\n.*?^ *```$/gms, '')
-    for (const [, span] of prose.matchAll(/`([^`\n]+)`/g))
-      if (isCommand(span!)) found.set(span!, file)
+    for (const [, span] of prose.matchAll(/`([^`\n]+)`/g)) if (isCommand(span!)) found.set(span!, file)
   }
   return found
 }
