@@ -106,10 +106,10 @@ export class WatchedServices {
     const watched = this.watched.get(key)
     if (watched === undefined) return
     this.heardAt = this.deps.clock.wall()
-    const list = this.ordered(key, endpoints)
     const before = watched.set
+    const list = this.ordered(key, endpoints, before?.endpoints ?? [])
     const isSame =
-      before !== undefined && before.protectThreshold === protectThreshold && isDeepStrictEqual(before.endpoints, list)
+      before !== undefined && before.protectThreshold === protectThreshold && areSame(before.endpoints, list)
     const wasStale = watched.stale !== undefined
     const isConfirmed = this.isConfirmed(watched, isSame)
     watched.stale = undefined
@@ -185,7 +185,9 @@ export class WatchedServices {
     watched.cancelDoubt = clock.after(secondLookMs + 5, () => this.deps.onDoubt(key))
   }
 
-  private ordered(key: ServiceKey, endpoints: Iterable<Endpoint>): readonly Endpoint[] {
+  /** Unique and sorted. An instance that is as before stays the same object: what knows it need not look again. */
+  private ordered(key: ServiceKey, endpoints: Iterable<Endpoint>, before: readonly Endpoint[]): readonly Endpoint[] {
+    const known = new Map(before.map((endpoint) => [endpointId(endpoint), endpoint]))
     const byId = new Map<string, Endpoint>()
     let left = 0
     for (const endpoint of endpoints) {
@@ -200,7 +202,10 @@ export class WatchedServices {
         `${key}: more than ${this.deps.maxEndpoints} endpoints, ${left} are left out`,
       )
     }
-    return [...byId.keys()].sort().map((id) => byId.get(id)!)
+    return [...byId.keys()].sort().map((id) => {
+      const [now, last] = [byId.get(id)!, known.get(id)]
+      return last !== undefined && isDeepStrictEqual(now, last) ? last : now
+    })
   }
 
   private welcome(watched: Watched, own: EndpointListener): void {
@@ -216,6 +221,11 @@ export class WatchedServices {
       this.deps.log.error({ code: 'E_INTERNAL' }, `a listener failed: ${describeError(error)}`)
     }
   }
+}
+
+/** Of lists in which what is the same is one object. */
+function areSame(before: readonly Endpoint[], list: readonly Endpoint[]): boolean {
+  return before.length === list.length && before.every((endpoint, at) => endpoint === list[at])
 }
 
 /** Whether something of `before` is missing. Both are sorted by id and unique. */

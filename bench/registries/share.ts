@@ -1,13 +1,14 @@
 /** Our own share of a change: what control does with the registry's bytes until a worker has the new list. */
+import { on } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { atMost, format, percentile, type ScenarioReport } from '../scenario.ts'
-import { dialControl } from '../worker-stand-in.ts'
 import { hostOn, type HostsBench } from './hosts.ts'
 import type { RunningRegistry } from '../../test/support/registries/every-kind.ts'
-import { startTimedRelay } from './timed-relay.ts'
+import type { FromProbe, ToProbe } from './share-probe.ts'
 
 const changes = 400
 const instances = 20
@@ -22,6 +23,8 @@ interface Share {
   readonly ms: number
   /** Of it: control was ready to run, and something else had the processor. */
   readonly waitedMs: number
+  /** Processor time of control's main thread, ms. */
+  readonly ranMs: number
 }
 
 export async function share(bench: HostsBench): Promise<ScenarioReport> {
@@ -36,14 +39,23 @@ export async function share(bench: HostsBench): Promise<ScenarioReport> {
     method: [
       `a whole host from its first second on, its registry behind a relay that notes the time of every piece; ${changes} changes of weight of one of ${instances} instances, one after the other, ${pauseMs.least} to ${pauseMs.most} ms apart`,
       'counted is the time in which control had the word: from the last piece of the registry until its next question, each time, and from the last piece of all until the delta has come at the socket of a worker;',
-      'relay and worker are in the process of the benchmark, whose own delays count as ours; DNS tells nobody of a change and is left out',
+      'relay and worker are in a thread of the benchmark that does nothing else, whose own delays count as ours; DNS tells nobody of a change and is left out',
       'while it ran: without the time in which control was ready to run and another process had the processor (schedstat)',
+      'work: processor time of the main thread of control from the change until the worker has it, whatever else it does meanwhile',
     ],
-    columns: ['ms', 'p50', 'p90', 'p99', 'max', 'p99 while it ran', 'behind it'],
+    columns: ['ms', 'p50', 'p90', 'p99', 'max', 'p99 while it ran', 'work, p50', 'work, p99', 'behind it'],
     rows: measured.map(({ registry, shares }) => [
       registry.name,
       ...[0.5, 0.9, 0.99, 1].map((part) => format(percentile(timesOf(shares), part))),
       format(percentile(runningOf(shares), 0.99)),
+      ...[0.5, 0.99].map((part) =>
+        format(
+          percentile(
+            shares.map(({ ranMs }) => ranMs),
+            part,
+          ),
+        ),
+      ),
       registry.what,
     ]),
     goals: measured.map(({ registry, shares }) =>
@@ -55,10 +67,20 @@ export async function share(bench: HostsBench): Promise<ScenarioReport> {
 }
 
 async function measure(bench: HostsBench, registry: RunningRegistry): Promise<Share[]> {
-  const relay = await startTimedRelay(registry.port)
-  const host = hostOn(bench, { section: registry.sectionBy(relay.port) }, `${registry.name}-share`, ['shared'])
+  const probe = new Worker(new URL('./share-probe.ts', import.meta.url))
+  const say = (message: ToProbe): void => probe.postMessage(message)
+  const heard = async <T extends FromProbe['type']>(type: T): Promise<Extract<FromProbe, { type: T }>> => {
+    for await (const [message] of on(probe, 'message', { signal: AbortSignal.timeout(patienceMs) }) as AsyncIterable<
+      [FromProbe]
+    >)
+      if (message.type === type) return message as Extract<FromProbe, { type: T }>
+    throw new Error(`the probe ended without ${type}`)
+  }
+  const told = heard('relay')
+  say({ type: 'relay', target: registry.port })
+  const { port } = await told
+  const host = hostOn(bench, { section: registry.sectionBy(port) }, `${registry.name}-share`, ['shared'])
   const shares: Share[] = []
-  let onWeight = (_weight: number): void => undefined
   const put = (weight: number): Promise<void> => registry.put('shared', { address: '10.0.0.1', port: 80, weight })
   try {
     for (let index = 2; index <= instances; index++)
@@ -66,43 +88,38 @@ async function measure(bench: HostsBench, registry: RunningRegistry): Promise<Sh
     await put(1)
     host.start()
     await host.ready(60_000)
-    const worker = await dialControl(join(host.runDir, runFiles.control(1)), 1, ({ service, endpoints }) => {
-      if (service.endsWith('@@shared')) onWeight(endpoints.find(({ address }) => address === '10.0.0.1')?.weight ?? 0)
-    })
-    await worker.need(['shared'], patienceMs)
+    const ready = heard('ready')
+    say({ type: 'worker', path: join(host.runDir, runFiles.control(1)), service: 'shared', patienceMs })
+    await ready
     const { generations } = await host.watchdogState()
     const control = generations.flatMap((one) => one.children).find(({ role }) => role === 'control')!
     for (let round = 0; round < changes; round++) {
       await sleep(pauseMs.least + Math.random() * (pauseMs.most - pauseMs.least))
-      const arrived = new Promise<number>((resolve, reject) => {
-        const late = setTimeout(() => reject(new Error(`change ${round} did not come in ${patienceMs} ms`)), patienceMs)
-        onWeight = (weight) => {
-          if (weight !== round + 2) return
-          clearTimeout(late)
-          resolve(performance.now())
-        }
-      })
-      const before = waitedMs(control.pid)
-      relay.begin()
-      await Promise.all([put(round + 2), arrived])
-      const end = await arrived
+      const begun = heard('ready')
+      say({ type: 'begin', weight: round + 2 })
+      await begun
+      const arrived = heard('arrived')
+      const before = scheduled(control.pid)
+      const [, { at, ms }] = await Promise.all([put(round + 2), arrived])
+      const after = scheduled(control.pid)
       shares.push({
-        at: Math.round(performance.timeOrigin + end),
-        ms: relay.clientShare(end),
-        waitedMs: waitedMs(control.pid) - before,
+        at: Math.round(at),
+        ms,
+        waitedMs: after.waitedMs - before.waitedMs,
+        ranMs: after.ranMs - before.ranMs,
       })
     }
-    worker.close()
   } finally {
     await host.stop()
-    await relay.close()
+    say({ type: 'end' })
   }
   return shares
 }
 
-/** Of the main thread of a process, since its start. */
-function waitedMs(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6
+/** Of the main thread of a process, since its start, ms. */
+function scheduled(pid: number): { ranMs: number; waitedMs: number } {
+  const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1').split(' ')
+  return { ranMs: Number(ran) / 1e6, waitedMs: Number(waited) / 1e6 }
 }
 
 function runningOf(shares: readonly Share[]): number[] {

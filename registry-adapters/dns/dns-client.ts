@@ -71,6 +71,11 @@ export class DnsClient {
     return this.turns.run(() => this.askAll(name, type))
   }
 
+  /** When a question would be asked at once, or nearly. Rejects as `ask` does when too many wait. */
+  room(): Promise<void> {
+    return this.turns.run(async () => undefined)
+  }
+
   private async askAll(name: string, type: RecordType): Promise<DnsAnswer> {
     const servers = this.options.servers()
     let failure = new MeshError('E_REGISTRY_UNREACHABLE', `${name}: there is no name server to ask`)

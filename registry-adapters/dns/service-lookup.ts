@@ -4,9 +4,9 @@
  */
 import { endpointAt } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
-import type { MeshError } from '../../contracts/errors.ts'
+import { MeshError } from '../../contracts/errors.ts'
 import { lookedAtShare } from '../../contracts/registry-adapter.ts'
-import type { Addresses } from './addresses.ts'
+import type { Addresses, Resolved } from './addresses.ts'
 import type { DnsAdapterConfig } from './config.ts'
 import type { DnsClient } from './dns-client.ts'
 import { isDnsName } from './names.ts'
@@ -34,7 +34,7 @@ const partMs = 5000
 export async function lookUp(
   name: string,
   { record, port, maxEndpoints }: Pick<DnsAdapterConfig, 'record' | 'port' | 'maxEndpoints'>,
-  client: Pick<DnsClient, 'ask'>,
+  client: Pick<DnsClient, 'ask' | 'room'>,
   addresses: Addresses,
 ): Promise<Look> {
   if (record === 'srv') return lookUpTargets(name, client, addresses, maxEndpoints * lookedAtShare)
@@ -44,7 +44,7 @@ export async function lookUp(
 
 async function lookUpTargets(
   name: string,
-  client: Pick<DnsClient, 'ask'>,
+  client: Pick<DnsClient, 'ask' | 'room'>,
   addresses: Addresses,
   most: number,
 ): Promise<Look> {
@@ -56,19 +56,28 @@ async function lookUpTargets(
   }
   const told = addresses.told(answer)
   const targets = said.values.filter(({ host }) => isDnsName(host)).slice(0, maxTargets)
-  const found = await Promise.allSettled(targets.map(async ({ host }) => told.get(host) ?? addresses.resolve(host)))
+  const asked: Promise<Resolved | MeshError>[] = []
+  for (const { host } of targets) {
+    const known = told.get(host)
+    // one by one: questions that waited in hundreds would live long enough to be taken for old by the collector
+    if (known === undefined) await client.room()
+    asked.push(
+      known === undefined ? addresses.resolve(host).catch((error: MeshError) => error) : Promise.resolve(known),
+    )
+  }
+  const found = await Promise.all(asked)
   let { ttlMs } = said
-  const lost = found.filter((one) => one.status === 'rejected')
-  if (lost.length === targets.length && lost.length > 0) throw lost[0]!.reason as MeshError
+  const lost = found.filter((one) => one instanceof MeshError)
+  if (lost.length === targets.length && lost.length > 0) throw lost[0]!
   if (lost.length > 0) ttlMs = Math.min(ttlMs, partMs)
   const first = Math.min(...targets.map(({ priority }) => priority))
   const weightOf = weights(targets)
   const endpoints: Endpoint[] = []
   for (const [index, target] of targets.entries()) {
     const one = found[index]!
-    if (one.status === 'rejected') continue
-    ttlMs = Math.min(ttlMs, one.value.ttlMs)
-    for (const address of one.value.addresses.slice(0, most - endpoints.length))
+    if (one instanceof MeshError) continue
+    ttlMs = Math.min(ttlMs, one.ttlMs)
+    for (const address of one.addresses.slice(0, most - endpoints.length))
       endpoints.push(
         endpointAt(address, target.port, {
           weight: weightOf(target),

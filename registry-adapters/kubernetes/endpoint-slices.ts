@@ -44,11 +44,18 @@ const sliceShape = z.object({
     .nullish(),
 })
 
-export type EndpointSlice = z.output<typeof sliceShape>
+export interface EndpointSlice extends Omit<z.output<typeof sliceShape>, 'metadata'> {
+  readonly name: string
+  /** Of our own instances: what the mesh knows of them. */
+  readonly known: Readonly<Record<string, string>>
+}
 
 /** undefined = it makes no sense. Never throws. */
 export function readSlice(json: unknown): EndpointSlice | undefined {
-  return sliceShape.safeParse(json).data
+  const { data } = sliceShape.safeParse(json)
+  if (data === undefined) return undefined
+  const { metadata, ...slice } = data
+  return { ...slice, name: metadata.name, known: ownMetadata(metadata.annotations?.[metadataAnnotation]) }
 }
 
 /**
@@ -65,13 +72,12 @@ export function endpointsOf(slices: Iterable<EndpointSlice>, portName: string | 
     const chosen = portName === undefined ? ports[0] : ports.find(({ name }) => (name ?? '') === portName)
     const port = chosen?.port
     if (port === null || port === undefined) continue
-    const known = ownMetadata(slice)
     for (const one of slice.endpoints ?? []) {
       // nil is "not known", which the API wants to be read as ready
       const isReady = one.conditions?.ready ?? true
       const isServing = one.conditions?.serving ?? isReady
       if (!isReady && !isServing) continue
-      const metadata = { ...known }
+      const metadata = { ...slice.known }
       if (one.nodeName) metadata['node'] = one.nodeName
       if (one.targetRef?.name) metadata['pod'] = one.targetRef.name
       for (const address of one.addresses) {
@@ -98,8 +104,7 @@ const metadataShape = z
   .record(z.string(), z.string())
   .refine((value) => Object.keys(value).length <= metadataBounds.entries)
 
-function ownMetadata(slice: EndpointSlice): Record<string, string> {
-  const text = slice.metadata.annotations?.[metadataAnnotation]
+function ownMetadata(text: string | undefined): Record<string, string> {
   if (text === undefined || text.length > 16_384) return {}
   try {
     return metadataShape.safeParse(JSON.parse(text)).data ?? {}

@@ -134,11 +134,11 @@ export class NamespaceWatch {
     for (const item of items) {
       if (slices.size >= maxSlices) break
       const slice = readSlice(item)
-      if (slice !== undefined) slices.set(slice.metadata.name, slice)
+      if (slice !== undefined) slices.set(slice.name, slice)
       else {
         const name = (item as { metadata?: { name?: unknown } } | null)?.metadata?.name
         const known = typeof name === 'string' ? before.get(name) : undefined
-        if (known !== undefined) slices.set(known.metadata.name, known)
+        if (known !== undefined) slices.set(known.name, known)
         this.refuse(service, name)
       }
     }
@@ -150,13 +150,13 @@ export class NamespaceWatch {
     if (service === undefined || slices === undefined) return
     const { name } = (object as { metadata: { name?: unknown } }).metadata
     const slice = readSlice(object)
-    const isTooMuch = slices.size >= maxSlices && slice !== undefined && !slices.has(slice.metadata.name)
+    const isTooMuch = slices.size >= maxSlices && slice !== undefined && !slices.has(slice.name)
     if ((slice === undefined || isTooMuch) && type !== 'DELETED') {
       this.refuse(service, name)
       return
     }
     this.changes.set(service, (this.changes.get(service) ?? 0) + 1)
-    if (type !== 'DELETED' && slice !== undefined) slices.set(slice.metadata.name, slice)
+    if (type !== 'DELETED' && slice !== undefined) slices.set(slice.name, slice)
     else if (typeof name === 'string') slices.delete(name)
     this.deps.onSlices(service, slices.values())
   }

@@ -23,7 +23,7 @@ const real = process.env['HOSTMESH_CONSUL']
 const ttlSeconds = 2
 
 describe(`facts of a Consul agent: ${real ?? 'the stand-in'}`, function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let standIn: ConsulStandIn | undefined
   let base = ''
   const name = `hostmesh-facts-${process.pid}`

@@ -29,7 +29,8 @@ function adapterAt(port: number, change: Partial<DnsAdapterConfig> = {}, deps = 
       maxRefreshMs: 60_000,
       maxEndpoints: 10_000,
       pulseMs: 500,
-      timeoutMs: 300,
+      // long enough for a machine with ten other things to do: a question that is given up is a problem that is told
+      timeoutMs: 1000,
       families: () => ['A', 'AAAA'],
       ...change,
     },
@@ -112,7 +113,7 @@ describeRegistryFaults('DNS, stand-in', { register: false, deny: true, huge: fal
 })
 
 describe('DNS as a registry', function () {
-  this.timeout(30_000)
+  this.timeout(240_000)
   let server: NameServerDouble
   let adapter: RegistryAdapter | undefined
   let deps: RecordedDeps
@@ -196,12 +197,13 @@ describe('DNS as a registry', function () {
 
   it('a name is asked for again when its time is over, not before, and a change is known then', async () => {
     server.set(name, { records: [a(name, '10.0.0.1', 1)] })
+    // before the first question: what comes between it and here only makes the time longer
+    const asked = performance.now()
     const listener = hear(orders, { record: 'address', port: 80, families: () => ['A'] })
     await listener.untilIds(['10.0.0.1:80'])
-    const asked = performance.now()
     server.set(name, { records: [a(name, '10.0.0.2', 3600)] })
     await listener.untilIds(['10.0.0.2:80'])
-    expect(performance.now() - asked).to.be.greaterThan(900)
+    expect(performance.now() - asked).to.be.greaterThan(990)
     // the doubt about the one that is gone asks once more, then nobody asks for an hour
     await eventually(() => listener.confirmed.length === 1, 'the change to be confirmed')
     const { length } = server.questions.filter((one) => one.startsWith(name))

@@ -27,7 +27,7 @@ const applied = 'application/apply-patch+yaml'
 
 export function describeKubernetesFacts(title: string, setUp: (context: Mocha.Context) => Promise<AskedServer>): void {
   describe(`facts of an API server: ${title}`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
     let server: AskedServer
     let slices = ''
     before(async function () {

@@ -15,7 +15,7 @@ import { eventually, recordedDeps, recordingListener } from '../support/registry
 import { adapterAt, group } from '../support/kubernetes/adapter.ts'
 
 describe('Kubernetes, what only it has', function () {
-  this.timeout(30_000)
+  this.timeout(240_000)
   let cluster: KubernetesStandIn
   let adapter: RegistryAdapter | undefined
   beforeEach(async () => {

@@ -58,7 +58,7 @@ export function describeRegistryAdapter(
   setUp: (context: Mocha.Context) => Promise<RegistryUnderTest>,
 ): void {
   describe(`registry adapter: ${title}`, function () {
-    this.timeout(60_000)
+    this.timeout(240_000)
     let registry: RegistryUnderTest
     const { started, freshService, closeAll } = adaptersUnderTest(() => registry, 'compliance')
 
@@ -204,9 +204,9 @@ export function describeRegistryAdapter(
         const listener = recordingListener()
         adapter.subscribe(service, listener)
         await listener.untilIds(['10.1.0.1:8001'])
-        const names = await adapter.listServices(100_000, AbortSignal.timeout(5000))
+        const names = await adapter.listServices(100_000, AbortSignal.timeout(60_000))
         expect(names).to.include(`${service.namespace}/${service.group}@@${service.name}`)
-        expect(await adapter.listServices(1, AbortSignal.timeout(5000))).to.have.length(1)
+        expect(await adapter.listServices(1, AbortSignal.timeout(60_000))).to.have.length(1)
       })
 
     if (abilities.spoil)
@@ -238,7 +238,7 @@ export function describeRegistryAdapter(
         await registry.comeBack?.()
         await eventually(() => adapter.status().connected, 'a connection')
         await registry.put(service, [a, b, c])
-        await listener.untilIds(['10.1.0.1:8001', '10.1.0.2:8002', '10.1.0.3:8003'], 15_000)
+        await listener.untilIds(['10.1.0.1:8001', '10.1.0.2:8002', '10.1.0.3:8003'])
         expect(listener.problems).to.have.length(1)
         expect(listener.sets.every((set) => set.endpoints.length >= 2)).to.equal(true)
       })
@@ -252,7 +252,7 @@ export function describeRegistryAdapter(
         started().subscribe(service, listener)
         await eventually(() => listener.problems.length > 0, 'word that the registry is away')
         await registry.comeBack?.()
-        await listener.untilIds(['10.1.0.1:8001'], 15_000)
+        await listener.untilIds(['10.1.0.1:8001'])
       })
 
     const registration = (service: ServiceName, port: number): Registration => ({
@@ -365,7 +365,7 @@ export function describeRegistryAdapter(
         if (config === undefined) throw new Error('the adapter has no documents')
         const dataId = freshService().name
         const heard: (ConfigDocument | undefined)[] = []
-        const signal = AbortSignal.timeout(20_000)
+        const signal = AbortSignal.timeout(60_000)
         config.watch('rules', dataId, (document) => heard.push(document))
         await eventually(() => heard.length === 1, 'word that there is no such document')
         expect(heard[0]).to.equal(undefined)
@@ -376,7 +376,7 @@ export function describeRegistryAdapter(
         await eventually(() => heard.at(-1)?.content === 'two: ü', 'the second content')
         expect((await config.read('rules', dataId, signal))?.content).to.equal('two: ü')
         await config.remove('rules', dataId, signal)
-        await eventually(() => heard.at(-1) === undefined, 'the removal', 15_000)
+        await eventually(() => heard.at(-1) === undefined, 'the removal')
       })
 
     if (abilities.config)
@@ -384,7 +384,7 @@ export function describeRegistryAdapter(
         const { config } = started()
         if (config === undefined) throw new Error('the adapter has no documents')
         const dataId = freshService().name
-        const signal = AbortSignal.timeout(20_000)
+        const signal = AbortSignal.timeout(60_000)
         const first = await config.publish('rules', dataId, 'mine', '', signal)
         await config.publish('rules', dataId, 'theirs', first.revision, signal)
         for (const stale of [first.revision, '']) {

@@ -3,13 +3,13 @@
  * is wrong, keeps what was good, and finds the way back to a server that is honest.
  */
 import type { Socket } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect } from 'chai'
 import { systemClock } from '../../contracts/clock.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { createZooKeeperAdapter } from '../../registry-adapters/zookeeper/index.ts'
 import type { RecordWriter } from '../../registry-adapters/zookeeper/records.ts'
 import { Code, Op, Xid } from '../../registry-adapters/zookeeper/words.ts'
+import { watchTurns } from '../support/busiest-turn.ts'
 import { eventually, recordedDeps, recordingListener } from '../support/registry-listener.ts'
 import type { RecordingListener } from '../support/registry-listener.ts'
 import { holds } from '../support/worker/eventually.ts'
@@ -19,8 +19,8 @@ import type { Asked, HostileBehaviour, HostileZooKeeper } from '../support/zooke
 const orders = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 /** A kind of event, as a server says it. */
 const childrenChanged = 4
-/** Longest time that the loop may be busy with one answer. */
-const maxBusyMs = 1500
+/** Most processor time that the loop may spend at a time on one answer. */
+const maxBusyMs = 1000
 const maxMoreMiB = 300
 /** The adapter's time runs so many times as fast. */
 const haste = 10
@@ -54,7 +54,7 @@ function honest(socket: Socket, { xid, type }: Asked): void {
 }
 
 describe('a ZooKeeper server that means harm', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   const servers: HostileZooKeeper[] = []
   const adapters: RegistryAdapter[] = []
   afterEach(async () => {
@@ -94,16 +94,14 @@ describe('a ZooKeeper server that means harm', function () {
     `${adapter.status().problem?.code ?? 'none'} ${adapter.status().problem?.message ?? ''}`
   /** Met, and heard to say so within the bounds of time and memory. */
   const says = async (word: RegExp, behaviour: HostileBehaviour): Promise<Met> => {
-    const lag = monitorEventLoopDelay({ resolution: 10 })
+    const turns = watchTurns()
     const before = process.memoryUsage().rss
-    lag.enable()
     const met = await meet(behaviour)
     await eventually(
       () => word.test(problem(met)),
       () => `${word.source}; it says ${problem(met)}`,
     )
-    lag.disable()
-    expect(lag.max / 1e6, 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
+    expect(turns.end(), 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
     expect((process.memoryUsage().rss - before) / 1024 / 1024, 'MiB more').to.be.lessThan(maxMoreMiB)
     expect(met.listener.sets.every(({ endpoints }) => endpoints.length === 0)).to.equal(true)
     return met
@@ -162,7 +160,8 @@ describe('a ZooKeeper server that means harm', function () {
   it('the same in the longest session that it may grant, which is left as soon', async () => {
     const metAt = hasty.monotonic()
     await says(/E_REGISTRY_TIMEOUT.*no answer in/, { greet: (socket) => greet(socket, 600_000) })
-    expect(hasty.monotonic() - metAt).to.be.lessThan(60_000)
+    // two thirds of the session would be 400 s
+    expect(hasty.monotonic() - metAt).to.be.lessThan(300_000)
   })
 
   it('an answer that comes one byte now and then', async () => {
@@ -185,6 +184,8 @@ describe('a ZooKeeper server that means harm', function () {
   it('an answer of 100 MiB is read past, and the connection goes on', async () => {
     const piece = Buffer.alloc(1024 * 1024)
     const met = await says(/E_REGISTRY_PROTOCOL.*104857600 bytes, allowed/, {
+      // long enough that a busy machine is not taken for a silent server
+      greet: (socket) => greet(socket, 60_000),
       answer: (socket, { xid, type, path }) => {
         if (type !== Op.getChildren2 || path !== '/services/orders') return honest(socket, { xid, type, path })
         const head = Buffer.alloc(16)
@@ -205,8 +206,7 @@ describe('a ZooKeeper server that means harm', function () {
       const entry = Buffer.concat([lengthOf(name.length), Buffer.from(name)])
       const count = Math.floor((16 * 1024 * 1024 - 32) / entry.length)
       const body = Buffer.concat([lengthOf(count), Buffer.alloc(count * entry.length, entry)])
-      const lag = monitorEventLoopDelay({ resolution: 10 })
-      lag.enable()
+      const turns = watchTurns()
       const { listener } = await meet({
         answer: (socket, asked) => {
           if (asked.type !== Op.getChildren2) return honest(socket, asked)
@@ -215,9 +215,8 @@ describe('a ZooKeeper server that means harm', function () {
           socket.write(Buffer.concat([lengthOf(16 + body.length), head, body]))
         },
       })
-      await eventually(() => listener.story.length > 0, 'a word', 30_000)
-      lag.disable()
-      expect(lag.max / 1e6, 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
+      await eventually(() => listener.story.length > 0, 'a word')
+      expect(turns.end(), 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
       expect(listener.last?.endpoints.length ?? 0).to.be.at.most(10_000)
     }
   })
@@ -237,8 +236,7 @@ describe('a ZooKeeper server that means harm', function () {
   it('a flood of events, each of which asks for a new look', async () => {
     const event = (socket: Socket): void =>
       reply(socket, Xid.notification, 0, (writer) => writer.int(childrenChanged).int(3).text('/services/orders'))
-    const lag = monitorEventLoopDelay({ resolution: 10 })
-    lag.enable()
+    const turns = watchTurns()
     const { listener, adapter } = await meet({
       answer: (socket, asked) => {
         for (let index = 0; index < 1000; index++) event(socket)
@@ -249,8 +247,7 @@ describe('a ZooKeeper server that means harm', function () {
     adapter.subscribe({ ...orders, name: 'billing' }, other)
     await other.untilIds(['10.0.0.1:80'])
     await holds(() => listener.sets.every(({ endpoints }) => endpoints.length <= 1), 500)
-    lag.disable()
-    expect(lag.max / 1e6, 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
+    expect(turns.end(), 'ms that the loop was busy at a time').to.be.lessThan(maxBusyMs)
   })
 
   it('one that claims the last of all transactions keeps nobody out for longer than a session', async () => {

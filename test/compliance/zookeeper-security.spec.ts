@@ -22,7 +22,7 @@ import type { OutsideTree } from '../support/zookeeper/outside.ts'
 const orders: ServiceName = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 
 describe('a real ZooKeeper with TLS and access lists', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let folder: string
   let certificates: Certificates
   let server: ZooKeeperServer

@@ -29,7 +29,7 @@ export function recordingListener(): RecordingListener {
   const until = async (
     check: (set: EndpointSet) => boolean,
     what: string,
-    timeoutMs = 20_000,
+    timeoutMs = 60_000,
   ): Promise<EndpointSet> => {
     await eventually(
       () => sets.length > 0 && check(sets.at(-1)!),
@@ -70,7 +70,7 @@ export function recordingListener(): RecordingListener {
 export async function eventually(
   check: () => boolean | Promise<boolean>,
   what: string | (() => string),
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await check())) {

@@ -17,7 +17,7 @@ spec:
 `
 
 describe('a host that asks name servers', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let names: NameServerDouble
   let mesh: Mesh
   let host: DemoHost
@@ -58,23 +58,23 @@ describe('a host that asks name servers', function () {
 
   it('calls what SRV records name, follows a change within its time, and keeps calling while nobody answers', async () => {
     const port = await host.port('orders')
-    await until(10_000, 'orders answers', async () => (await version(port)) === 'v1')
+    await until(60_000, 'orders answers', async () => (await version(port)) === 'v1')
     point('orders.service.consul', two)
-    await until(10_000, 'orders moved', async () => (await version(port)) === 'v2')
+    await until(60_000, 'orders moved', async () => (await version(port)) === 'v2')
     names.isSilent = true
-    await until(30_000, 'the loss is seen', async () => !(await isConnected(host)))
+    await until(60_000, 'the loss is seen', async () => !(await isConnected(host)))
     for (let turn = 0; turn < 20; turn++) expect(await version(port)).to.equal('v2')
     names.isSilent = false
-    await until(20_000, 'the registry is connected', () => isConnected(host))
+    await until(60_000, 'the registry is connected', () => isConnected(host))
   })
 
   it('calls what the name of a ServiceEntry resolves to, follows it, and keeps it while the name is broken', async () => {
     writeFileSync(join(host.options.directory, 'rules.d', 'bank.yaml'), entry.replace('PORT', String(one.port)))
     const bank = (): Promise<string> => version(sharedPort, { host: 'bank.example.com' })
-    await until(10_000, 'the bank answers', async () => (await bank()) === 'v1')
+    await until(60_000, 'the bank answers', async () => (await bank()) === 'v1')
     names.set('bank.example.com', { rcode: 'SERVFAIL' })
     const asked = names.questions.length
-    await until(10_000, 'it was asked again', async () => names.questions.slice(asked).includes('bank.example.com A'))
+    await until(60_000, 'it was asked again', async () => names.questions.slice(asked).includes('bank.example.com A'))
     for (let turn = 0; turn < 20; turn++) expect(await bank()).to.equal('v1')
     names.set('bank.example.com', { records: [a('bank.example.com', '169.254.169.254', 0)] })
     await until(

@@ -11,7 +11,7 @@ import type { KubernetesStandIn, StandInObject } from '../../support/kubernetes/
 const namespace = 'shop'
 
 describe('a host beside a cluster', function () {
-  this.timeout(60_000)
+  this.timeout(240_000)
   let cluster: KubernetesStandIn
   let folder: string
   let mesh: Mesh
@@ -78,7 +78,7 @@ describe('a host beside a cluster', function () {
   const ask = (name: string): ReturnType<typeof call> => call(host.options.address, sharedPort, { host: name })
 
   it('calls pods by the short name of their Service and by the long one', async () => {
-    await until(10_000, 'orders answers', async () => (await ask('orders')).status === 200)
+    await until(60_000, 'orders answers', async () => (await ask('orders')).status === 200)
     expect((await ask('orders.shop.svc.cluster.local')).status).to.equal(200)
   })
 
@@ -94,13 +94,13 @@ describe('a host beside a cluster', function () {
         }),
       )
     write('one')
-    await until(10_000, 'the rule counts', async () => (await marked()) === 'one')
+    await until(60_000, 'the rule counts', async () => (await marked()) === 'one')
     write('two')
-    await until(10_000, 'the change counts', async () => (await marked()) === 'two')
+    await until(60_000, 'the change counts', async () => (await marked()) === 'two')
     const { text } = await host.admin.get('/rules')
     expect(text).to.contain('VirtualService in shop')
     cluster.remove('virtualservices', namespace, 'orders')
-    await until(10_000, 'it is gone', async () => (await marked()) === undefined)
+    await until(60_000, 'it is gone', async () => (await marked()) === undefined)
   })
 
   it('calls what a service entry of the cluster declares by workload entries', async () => {
@@ -119,7 +119,7 @@ describe('a host beside a cluster', function () {
       namespace,
       rule('WorkloadEntry', 'bank-1', { address: pod.address, ports: { http: pod.port }, labels: { app: 'bank' } }),
     )
-    await until(10_000, 'the bank answers', async () => (await ask('bank.example.com')).status === 200)
+    await until(60_000, 'the bank answers', async () => (await ask('bank.example.com')).status === 200)
   })
 
   it('announces its application to pods, and takes it back when it stops', async () => {
@@ -127,7 +127,7 @@ describe('a host beside a cluster', function () {
       cluster
         .objects('endpointslices', namespace)
         .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'hostmesh')
-    await until(10_000, 'the slice', async () => written().length === 1)
+    await until(60_000, 'the slice', async () => written().length === 1)
     const [slice] = written()
     const [{ addresses }] = slice!['endpoints'] as [{ addresses: string[] }]
     const [{ port }] = slice!['ports'] as [{ port: number }]

@@ -18,7 +18,7 @@ import { needsZooKeeper, startEnsemble, startZooKeeper } from '../../support/zoo
 import type { ZooKeeperServer } from '../../support/zookeeper/server.ts'
 
 describe('two hosts and an ensemble of three ZooKeepers', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let ensemble: ZooKeeperServer[] = []
   let mesh: Mesh
   let alpha: DemoHost
@@ -47,7 +47,7 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
     (await call(alpha.options.address, await alpha.port('orders'))).status === 200
 
   it('call each other through both agents', async () => {
-    await until(20_000, 'orders answers', answers)
+    await until(60_000, 'orders answers', answers)
     const { headers } = await call(alpha.options.address, await alpha.port('orders'))
     expect(headers['x-mesh-tier']).to.equal('agent')
   })
@@ -56,7 +56,7 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
     for (const server of ensemble) {
       await server.kill()
       for (let turn = 0; turn < 20; turn++) expect(await answers()).to.equal(true)
-      await until(30_000, 'the registry is connected', async () => isConnected(alpha))
+      await until(60_000, 'the registry is connected', async () => isConnected(alpha))
       await server.start()
     }
     for (let turn = 0; turn < 20; turn++) expect(await answers()).to.equal(true)
@@ -64,7 +64,7 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
 
   it('lose no call while all are dead for longer than a session, and register again afterwards', async () => {
     await Promise.all(ensemble.map((server) => server.kill()))
-    await until(30_000, 'the loss is seen', async () => !(await isConnected(alpha)))
+    await until(60_000, 'the loss is seen', async () => !(await isConnected(alpha)))
     const until4s = performance.now() + 5000
     while (performance.now() < until4s) expect(await answers()).to.equal(true)
     await Promise.all(ensemble.map((server) => server.start()))
@@ -74,7 +74,7 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
 })
 
 describe('ordinary Dubbo applications with ZooKeeper', function () {
-  this.timeout(180_000)
+  this.timeout(240_000)
   const applications = applicationsOn(() => dubboSample('3.3.0'))
   const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'DubboSample$Greeter' }
 
@@ -115,7 +115,7 @@ describe('ordinary Dubbo applications with ZooKeeper', function () {
 })
 
 describe('ordinary SOFARPC applications with ZooKeeper', function () {
-  this.timeout(180_000)
+  this.timeout(240_000)
   const applications = applicationsOn(() => sofaSample('5.13.2'))
   const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'SofaSample$Greeter' }
 

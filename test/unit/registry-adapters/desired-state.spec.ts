@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { EventEmitter, once } from 'node:events'
 import { systemClock } from '../../../contracts/clock.ts'
-import { serviceKey } from '../../../contracts/endpoint.ts'
+import { endpointAt, serviceKey, type EndpointSet } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { DesiredState } from '../../../registry-adapters/desired-state.ts'
 
@@ -45,6 +45,29 @@ describe('what is asked of a registry', () => {
     expect(heard).to.deep.equal(['endpoints'])
     await once(told, 'word')
     expect(heard).to.deep.equal(['endpoints', 'stale'])
+  })
+
+  it('keeps an instance that is as before one object from list to list, and only news is told', () => {
+    const state = desired()
+    const sets: EndpointSet[] = []
+    state.services.subscribe(service, { onEndpoints: (set) => void sets.push(set), onStale: silence })
+    const say = (...weights: number[]): void =>
+      state.services.publish(
+        key,
+        weights.map((weight, at) => endpointAt(`10.0.0.${at + 1}`, 80, { weight, metadata: { at: String(at) } })),
+      )
+    say(1, 1)
+    say(1, 1)
+    say(1, 2)
+    expect(sets.map(({ endpoints }) => endpoints.map(({ weight }) => weight))).to.deep.equal([
+      [1, 1],
+      [1, 2],
+    ])
+    expect(sets[1]!.endpoints[0]).to.equal(sets[0]!.endpoints[0])
+    expect(sets[1]!.endpoints[1]).to.not.equal(sets[0]!.endpoints[1])
+    say(1)
+    say(1, 2)
+    expect(sets.map(({ version }) => version)).to.deep.equal([1, 2, 3, 4])
   })
 
   it('counts as refused as a whole when every service is', () => {

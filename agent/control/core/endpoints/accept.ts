@@ -38,23 +38,26 @@ const maxTextLength = 256
 
 /**
  * The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set,
- * but never more than twice the bound.
+ * but never more than twice the bound. `known`: what was accepted from there before; of the same objects only what may
+ * have changed since is asked again.
  */
 export function acceptEndpoints(
   set: EndpointSet,
   rules: AcceptRules,
+  known: readonly Endpoint[] = [],
 ): { endpoints: readonly Endpoint[]; refused: readonly Refused[] } {
   const refused: Refused[] = []
   const byId = new Map<string, Endpoint>()
+  const judged = new Set(known)
   const most = rules.maxPerService * lookedAtShare
   let beyond = Math.max(0, set.endpoints.length - most)
   for (const raw of beyond > 0 ? set.endpoints.slice(0, most) : set.endpoints) {
-    const reason = refusalOf(raw, rules)
+    const reason = judged.has(raw) ? changedRefusal(raw, rules) : refusalOf(raw, rules)
     if (reason !== undefined) {
       refused.push({ endpoint: describe(raw), reason, count: 1 })
       continue
     }
-    const plain = plainAddress(raw.address)
+    const plain = judged.has(raw) ? raw.address : plainAddress(raw.address)
     const endpoint = plain === raw.address ? raw : { ...raw, address: plain }
     const id = endpointId(endpoint)
     const twin = byId.get(id)
@@ -84,6 +87,11 @@ function metadataBytes(metadata: Endpoint['metadata']): number {
   let bytes = 0
   for (const [key, value] of Object.entries(metadata)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value)
   return bytes
+}
+
+/** Of one that was accepted as it is: ports of our own come and go. */
+function changedRefusal({ address, port }: Endpoint, rules: AcceptRules): RefusalReason | undefined {
+  return rules.isOwnListener(address, port) ? 'own-listener' : undefined
 }
 
 function refusalOf(endpoint: Endpoint, rules: AcceptRules): RefusalReason | undefined {

@@ -212,8 +212,13 @@ export class EndpointDirectory {
   }
 
   /** What of a set may be used; the rest is counted and told once. */
-  private accept(key: ServiceKey, set: EndpointSet, source: string): ReturnType<typeof acceptEndpoints> {
-    const accepted = acceptEndpoints(set, this.deps.rules)
+  private accept(
+    key: ServiceKey,
+    set: EndpointSet,
+    source: string,
+    known: readonly Endpoint[] = [],
+  ): ReturnType<typeof acceptEndpoints> {
+    const accepted = acceptEndpoints(set, this.deps.rules, known)
     for (const { endpoint, reason, count } of accepted.refused) {
       this.deps.metrics.count('registry_endpoints_refused', { registry: source, reason }, count)
       if (this.once.isNews(`${key} ${source} ${endpoint} ${reason}`))
@@ -244,7 +249,7 @@ export class EndpointDirectory {
       })
     }
     const source = wanted.sources[index]!
-    const accepted = this.accept(key, set, adapter.name)
+    const accepted = this.accept(key, set, adapter.name, source.endpoints)
     source.refused = accepted.refused.reduce((sum, { count }) => sum + count, 0)
     const wasHeld = source.held !== undefined
     const result = protect(

@@ -13,7 +13,7 @@ import { defaultTrafficPolicy, type TrafficPolicySpec } from '../../../../contra
 import { relayListenerName } from '../../../../contracts/handoff.ts'
 import type { VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { InboundMtls, ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
-import { ownAddresses } from '../../config/own-addresses.ts'
+import { ownAddresses, type OwnAddress } from '../../config/own-addresses.ts'
 import { formatPath } from '../../config/problem.ts'
 import { formatHostPort, type HostPort } from '../../config/scalars.ts'
 import type { AgentConfig } from '../../config/types.ts'
@@ -64,6 +64,8 @@ export class Listeners {
   private socketListeners: ReadonlySet<string> = new Set()
   private readonly mtlsOf: (application: Application) => InboundMtls | undefined
   private config: AgentConfig
+  /** Asked for each endpoint of each change. */
+  private own: readonly OwnAddress[]
   private deniedHosts: readonly string[]
 
   constructor(
@@ -78,6 +80,7 @@ export class Listeners {
     this.deniedHosts = deniedHosts
     this.identityOf = identityOf
     this.config = config
+    this.own = ownAddresses(config)
     this.store = store
     this.rules = rules
     this.mtlsOf = mtlsOf
@@ -89,6 +92,7 @@ export class Listeners {
   /** The listeners that need no service: shared HTTP and relay. */
   setConfig(config: AgentConfig): void {
     this.config = config
+    this.own = ownAddresses(config)
     const { http } = config.outbound
     this.store.setListener(
       sharedHttpListener,
@@ -275,7 +279,7 @@ export class Listeners {
   isOwn(address: string, port: number): boolean {
     const isHere = (host: string): boolean =>
       isSameAddress(host, address) || (isAny(host) && isSameAddress(address, this.config.host.address))
-    if (ownAddresses(this.config).some((one) => one.port === port && isHere(one.host))) return true
+    if (this.own.some((one) => one.port === port && isHere(one.host))) return true
     const key = this.outbound.nameOf(port) as ServiceKey | undefined
     return (
       key !== undefined && this.rows.get(outboundListener(key))?.port === port && isHere(this.config.outbound.address)

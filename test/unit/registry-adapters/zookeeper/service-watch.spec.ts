@@ -52,7 +52,7 @@ describe('the instances of a service in ZooKeeper', () => {
       return content(question)
     })
     watched.watch.read()
-    await eventually(() => watched.weights.length >= 5, 'five lists', 2000)
+    await eventually(() => watched.weights.length >= 5, 'five lists')
     watched.watch.close()
   })
 
@@ -69,10 +69,10 @@ describe('the instances of a service in ZooKeeper', () => {
     await watched.untilWeight(1)
     isBroken = true
     watched.watch.changed(undefined)
-    await eventually(() => watched.problems.length === 1, 'the problem', 2000)
+    await eventually(() => watched.problems.length === 1, 'the problem')
     isBroken = false
-    await eventually(() => watched.questions.names >= 3, 'the names to be read again', 5000)
-    await eventually(() => watched.weights.length === 2, 'the list', 2000)
+    await eventually(() => watched.questions.names >= 3, 'the names to be read again')
+    await eventually(() => watched.weights.length === 2, 'the list')
     expect(watched.weights).to.deep.equal([1, 1])
     watched.watch.close()
   })
@@ -111,7 +111,6 @@ function watchOf(names: string[] | (() => Promise<string[]>), contents: (questio
       eventually(
         () => weights.at(-1) === weight,
         () => `weight ${weight}; heard ${weights.join()}`,
-        2000,
       ),
   }
 }

@@ -10,7 +10,7 @@ import { endpoint } from '../../support/fake-registry.ts'
 
 const rules: AcceptRules = { allowLoopback: false, maxPerService: 100, isOwnListener: () => false }
 
-function accept(endpoints: readonly unknown[], change: Partial<AcceptRules> = {}) {
+function accept(endpoints: readonly unknown[], change: Partial<AcceptRules> = {}, known: readonly Endpoint[] = []) {
   const set: EndpointSet = {
     service: 'public/DEFAULT_GROUP@@orders',
     version: 1,
@@ -19,7 +19,7 @@ function accept(endpoints: readonly unknown[], change: Partial<AcceptRules> = {}
     registry: 'main',
     confirmedAt: 0,
   }
-  const result = acceptEndpoints(set, { ...rules, ...change })
+  const result = acceptEndpoints(set, { ...rules, ...change }, known)
   return { ids: result.endpoints.map(endpointId), reasons: result.refused.map((one) => one.reason), ...result }
 }
 
@@ -68,6 +68,26 @@ describe('the gate for endpoints', () => {
   it('refuses the listeners of this agent, which would be a loop', () => {
     const { reasons } = accept([endpoint('10.0.0.5:15001')], { isOwnListener: (_, port) => port === 15_001 })
     expect(reasons).to.deep.equal(['own-listener'])
+  })
+
+  it('asks of one that was accepted before, as the same object, only what may have changed: our own listeners', () => {
+    const [one, other] = [endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')]
+    let looks = 0
+    const counted = new Proxy(one, {
+      get: (target, key) => {
+        if (key === 'metadata') looks++
+        return Reflect.get(target, key) as unknown
+      },
+    })
+    const { endpoints } = accept([counted, other])
+    const first = looks
+    expect(accept([counted, other], {}, endpoints).ids).to.deep.equal(['10.0.0.1:80', '10.0.0.2:80'])
+    expect(looks - first).to.be.below(first)
+    const own = accept([counted, other], { isOwnListener: (address) => address === '10.0.0.1' }, endpoints)
+    expect(own.reasons).to.deep.equal(['own-listener'])
+    // what only looks the same is judged
+    const twin = { ...other, metadata: { a: 1 as unknown as string } }
+    expect(accept([counted, twin], {}, endpoints).reasons).to.deep.equal(['metadata'])
   })
 
   it('refuses values outside the contract one by one', () => {
