@@ -1,7 +1,7 @@
 /**
- * The two ends of a change, in a thread of their own: the relay in front of the registry, and a worker of the host. What
- * else the benchmark does (the registry's stand-in, the client that writes the change) keeps neither from looking at
- * the clock.
+ * The two ends of a change, in a thread of their own: the relay in front of the registry, and a worker of the host.
+ * What else the benchmark does (the registry's stand-in, the client that writes the change) keeps neither from looking
+ * at the clock.
  */
 import { parentPort } from 'node:worker_threads'
 import { dialControl, type WorkerStandIn } from '../worker-stand-in.ts'
