@@ -8,6 +8,7 @@ import type { AppProtocol } from '../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../contracts/policy-spec.ts'
 import type { TrafficPolicySpec } from '../contracts/policy-spec.ts'
 import type { FilterSpec, HttpRouteSpec, RuleOrigin, VirtualHostSpec } from '../contracts/route-spec.ts'
+import type { UserFilterSpec } from '../contracts/user-filter-spec.ts'
 import { defaultLimits, snapshotFormat } from '../contracts/snapshot.ts'
 import type { AccessLogSpec, ServiceSpec, Snapshot } from '../contracts/snapshot.ts'
 
@@ -21,6 +22,7 @@ export interface MeshTraits {
   readonly traces?: boolean
   /** Of the route that matches. */
   readonly filters?: readonly FilterSpec[]
+  readonly userFilters?: readonly UserFilterSpec[]
 }
 
 export const benchService: ServiceKey = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'bench' })
@@ -104,6 +106,7 @@ export function meshSnapshot(traits: MeshTraits): Snapshot {
       accessLog: traits.accessLog ?? { format: 'off', path: '-', share: 0 },
       fallbackNetworks: [],
       sourceAppsByUid: {},
+      ...(traits.userFilters === undefined ? {} : { userFilters: traits.userFilters }),
       tracing: { createMissing: traits.traces ?? false, sampledShare: traits.traces === true ? 0.01 : 0 },
     },
     listeners: {

@@ -99,6 +99,8 @@ export type WorkerQuestion =
   | { readonly kind: 'listeners' }
   /** Answer: ExplainAnswer. Same code as the data path; changes nothing. */
   | { readonly kind: 'explain'; readonly request: ExplainRequest }
+  /** Answer: UserFilterDump[]. */
+  | { readonly kind: 'filters' }
   | { readonly kind: 'log-level'; readonly level: string }
   | { readonly kind: 'reset-counters' }
   | { readonly kind: 'drain-listeners'; readonly inboundOnly: boolean }

@@ -122,6 +122,11 @@ export const errorCodes = {
     text: 'an external authorizer that has to judge the request gave no verdict',
   },
   E_AUTHORIZATION_DENIED: { source: 'downstream', retry: 'never', text: 'a policy does not allow the call' },
+  E_FILTER_FAILED: {
+    source: 'config',
+    retry: 'never',
+    text: 'a filter of the host failed or is off, and its requests may not go on without it',
+  },
   E_RATE_LIMITED: { source: 'downstream', retry: 'never', text: 'a rate limit was reached' },
   E_FAULT_INJECTED: { source: 'config', retry: 'never', text: 'a rule injected this fault on purpose' },
   E_OVERLOAD: { source: 'internal', retry: 'before-send', text: 'the mesh itself is overloaded and sheds requests' },

@@ -46,6 +46,8 @@ export const stateFiles = {
   transportTrial: 'transport-trial.json',
   /** Of a worker index: deaths while it did; `agent/worker/transport/epoll/deaths.ts`. */
   transportDeaths: (index: number) => `transport-deaths-${index}.json`,
+  /** Which filters of users held a worker up, a file each; `agent/worker/filters/user/hang-marks.ts`. */
+  filterMarks: 'filter-marks',
   /** What happened on this node, `agent/control/events/`. */
   events: 'events.json',
   /** Reports of restarts, one JSON file each. */

@@ -9,6 +9,7 @@ import type { TrafficPolicySpec } from './policy-spec.ts'
 import type { RpcDescription } from './rpc-description.ts'
 import type { VirtualHostSpec } from './route-spec.ts'
 import type { TraceFormat } from './telemetry.ts'
+import type { UserFilterSpec } from './user-filter-spec.ts'
 
 export const snapshotFormat = 1
 
@@ -117,6 +118,8 @@ export interface MeshSpec {
    * before.
    */
   readonly maxMemoryBytes?: number
+  /** Filters of users that routes may name. Absent = none. */
+  readonly userFilters?: readonly UserFilterSpec[]
   /** This host has certificates, which a worker gets beside the snapshot. Absent = none. */
   readonly hasCertificates?: true
 }

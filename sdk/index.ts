@@ -16,6 +16,16 @@ import type { Mesh } from './types.ts'
 
 export { MeshError } from '../contracts/errors.ts'
 export type { ErrorCode, RetryAdvice } from '../contracts/errors.ts'
+export type {
+  FilterAnswer,
+  FilterFields,
+  FilterHost,
+  FilterReply,
+  FilterRequest,
+  FilterSays,
+  MakeFilter,
+  UserFilter,
+} from '../contracts/user-filter.ts'
 export type { RpcDescription } from '../contracts/rpc-description.ts'
 export type { RpcCodec } from '../rpc/codec.ts'
 export type { MeshLog, MeshOptions, Mode, NacosOptions } from './options.ts'

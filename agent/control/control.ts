@@ -268,7 +268,8 @@ export class Control {
   }
 
   private meshSpec(applications: readonly Application[]): MeshSpec {
-    const { limits, accessLog, fallbackNetworks, generateRequestId, rpcProtocols, tracing, watchdog } = this.configNow
+    const { limits, accessLog, fallbackNetworks, filters, generateRequestId, rpcProtocols, tracing, watchdog } =
+      this.configNow
     const byUid = sourceAppsByUid(
       applications,
       this.deps.uidOf,
@@ -287,6 +288,7 @@ export class Control {
       generateRequestId,
       rpcProtocols: Object.fromEntries(rpcProtocols.map(({ name, ...description }) => [name, description])),
       maxMemoryBytes,
+      ...(filters.length === 0 ? {} : { userFilters: filters }),
       ...(this.hasCertificates ? { hasCertificates: true as const } : {}),
     }
   }

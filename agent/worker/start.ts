@@ -62,7 +62,11 @@ function fail(message: string): never {
   process.exit(1)
 }
 
-process.on('uncaughtException', (error) => fail(`E_INTERNAL  ${error.stack ?? String(error)}`))
+/** A filter of a user threw it where nobody waited for it. */
+let isOfFilter: (error: unknown) => boolean = () => false
+process.on('uncaughtException', (error) => {
+  if (!isOfFilter(error)) fail(`E_INTERNAL  ${error.stack ?? String(error)}`)
+})
 if (runDir === undefined || stateDir === undefined) fail('--run-dir is missing')
 if (![generation, index, Number(argv.workers)].every(Number.isSafeInteger))
   fail('--generation, --index and --workers are whole numbers')
@@ -105,6 +109,7 @@ const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
   sharesPorts: true,
   listensAtPaths: index === 0,
+  filterMarks: join(stateDir, stateFiles.filterMarks),
   wantedTransport,
   trial: mayKeepSockets,
   // Process 1 is a service manager that keeps copies of our sockets in its store.
@@ -128,6 +133,7 @@ const worker = await Worker.create({
   random: Math.random,
 })
 
+isOfFilter = (error) => worker.filters.userFilters.takesBlame(error)
 if (worker.transports.kind !== 'epoll') deaths.end()
 
 let startedListening: () => void = () => {}
@@ -212,6 +218,7 @@ if (worker.state.version === 0) await control.snapshotReceived
 // without them it would refuse callers in mutual TLS, and call others in plain
 if (worker.state.mesh.hasCertificates === true && !(await Promise.race([control.certificatesReceived, late()])))
   log('warn', `control has sent no certificates for ${certificatesMs} ms; serving without them until it does`)
+await worker.filters.userFilters.settled()
 if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
 await watchdog.permission
 for (const held of watchdog.takeListeners()) {

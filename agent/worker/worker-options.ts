@@ -37,6 +37,8 @@ export interface WorkerOptions {
   readonly wantedTransport?: WantedTransport
   /** See `SelectTransportsDeps`; absent: sockets of our own do not serve. */
   readonly trial?: () => Promise<string>
+  /** Where filters of users are written down that held a worker up; absent: nobody watches them. */
+  readonly filterMarks?: string
   /** Takes the place of the selection, for tests of one implementation. */
   readonly transports?: (output: Output) => Promise<Transports>
   /** Filters of routes in their order; absent: those of `filters/table.ts`. */

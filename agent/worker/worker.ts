@@ -13,10 +13,6 @@ import { intakeSteps } from './intake-steps.ts'
 import { Reporting } from './reporting.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
 import { socketOptions } from './connect/socket-options.ts'
-import { DecisionCounts } from './filters/authorization/decision-counts.ts'
-import { AuthorizerCounts } from './filters/ext-authz/authorizer-counts.ts'
-import { filterKinds, filterTable } from './filters/table.ts'
-import { VerdictCounts } from './filters/verdict-counts.ts'
 import { lookMs } from './callers/load-shedder.ts'
 import { WorkerCallers } from './callers/worker-callers.ts'
 import { DryRuns } from './dry-run/dry-runs.ts'
@@ -73,6 +69,7 @@ import type { SelectedTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
 import type { Transport, TransportListener, Transports } from './transport/transport.ts'
+import { WorkerFilters } from './worker-filters.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** And callers that are not read are looked at for having given up. */
@@ -98,9 +95,7 @@ export class Worker {
   readonly porter: StatePorter
   readonly tallies = new Tallies()
   readonly tls: Tls
-  private readonly verdicts: VerdictCounts
-  private readonly decisions: DecisionCounts
-  private readonly authorizers = new AuthorizerCounts()
+  readonly filters: WorkerFilters
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
   private readonly callers: CallerIdentity
@@ -151,8 +146,6 @@ export class Worker {
     const bulk = new BulkMover(KernelPipe.open(largestPortion, transports.calls))
     this.bulk = bulk
     const { live, tallies } = this
-    const decisions = new DecisionCounts()
-    this.decisions = decisions
     const clock = new Clock(() => performance.now())
     this.clock = clock
     const now = (): number => clock.now
@@ -163,10 +156,8 @@ export class Worker {
     const warn = (message: string): void => options.log('warn', message)
     const { random } = options
     const calls = new ServiceCalls({ clock, wheel, random, mesh: { upstream: (key) => this.state.upstream(key) } })
-    const asked = { calls, warn, wallClock: Date.now }
-    const kinds = options.filterKinds ?? filterKinds({ ...asked, counts: this.authorizers, decisions })
-    const verdicts = new VerdictCounts(kinds)
-    this.verdicts = verdicts
+    const filters = new WorkerFilters({ calls, warn, now, options })
+    this.filters = filters
     const refused = new RefusedApplications({
       isOwn: (address) => isLoopback(address) || address === this.state.node.address,
       now,
@@ -209,7 +200,7 @@ export class Worker {
         random,
         now: fresh,
         limitShare: 1 / options.workers,
-        filters: filterTable(kinds, tallies, verdicts),
+        filters: filters.table(tallies),
       },
       {
         onListeners: (changed) => {
@@ -236,9 +227,7 @@ export class Worker {
       random,
       now: fresh,
       limitShare: 1 / options.workers,
-      filterKinds: () =>
-        options.filterKinds ??
-        filterKinds({ ...asked, counts: new AuthorizerCounts(), decisions: new DecisionCounts() }),
+      filterKinds: () => filters.quietKinds(),
       service: (key) => state.service(key),
     })
     this.parked = parked
@@ -325,8 +314,7 @@ export class Worker {
     const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets }
     this.connections = new MovableConnections({ ...table, clock, transports: tls, closeDescriptor })
     this.inHand = new InHand({ live, now, pid: process.pid })
-    const { authorizers } = this
-    const counted = { messages, metrics, tcpMetrics, tallies, verdicts, decisions, authorizers, tls: tls.counts }
+    const counted = { messages, metrics, tcpMetrics, tallies, filters, tls: tls.counts }
     this.porter = new StatePorter({ clock, state, ...counted })
     this.checks = new ActiveChecks({ clock, wheel, random, state, dialer })
     this.troubles = new Troubles(options.tellTroubles)
@@ -386,6 +374,8 @@ export class Worker {
         return [...state.everyUpstream()].map((upstream) => upstream.dump(clock.now))
       case 'listeners':
         return this.listeners.dump()
+      case 'filters':
+        return this.filters.userFilters.dumps()
       case 'explain':
         return this.explain(question.request)
       case 'log-level':
@@ -432,11 +422,11 @@ export class Worker {
 
   stats(): StatsDump {
     const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
-    const { authorizers, decisions, inHand, shared: callers, messages, tcpMetrics, verdicts } = this
+    const { filters, inHand, shared: callers, messages, tcpMetrics } = this
     const tls = this.tls.counts
-    const counts = { messages, metrics, tcpMetrics, tallies, verdicts, decisions, mirrors, bulk, live, parked, tls }
+    const counts = { messages, metrics, tcpMetrics, tallies, filters, mirrors, bulk, live, parked, tls }
     const { kind: transport } = this.transports
-    return statsDump({ ...counts, authorizers, callers, inHand, state, acceptor, lag, relays, startedAt, transport })
+    return statsDump({ ...counts, callers, inHand, state, acceptor, lag, relays, startedAt, transport })
   }
 
   /** Since the start of this process, and what it took over from predecessors. */
@@ -474,6 +464,7 @@ export class Worker {
     clearInterval(this.ticker)
     this.lag.stop()
     this.checks.close()
+    this.filters.userFilters.close()
     for (const connection of this.connections.list()) connection.abort()
     for (const upstream of this.state.everyUpstream()) upstream.pools.close()
     for (const one of [this.reporting, this.bulk]) one.close()
@@ -481,6 +472,7 @@ export class Worker {
 
   private takeSettings(): void {
     const { limits, mesh, node, pseudonym } = this.state
+    this.filters.userFilters.take(mesh.userFilters ?? [])
     this.reporting.configure(mesh, node.host)
     this.http1.take(limits, pseudonym, node.tier)
     this.http2.take(limits, pseudonym, node.tier)

@@ -24,7 +24,7 @@ export interface RunningMesh extends RunningPeer {
 }
 
 export type MeshOptions = PeerOptions &
-  Partial<Pick<MeshTraits, 'extraRoutes' | 'accessLog' | 'traces' | 'filters'>> & {
+  Partial<Pick<MeshTraits, 'extraRoutes' | 'accessLog' | 'traces' | 'filters' | 'userFilters'>> & {
     /** How its sockets are served; absent: the fastest that this machine proves. */
     readonly transport?: 'epoll' | 'raw' | 'public'
     /** Flags for the engine, such as --trace-gc. */

@@ -1,5 +1,7 @@
-/** What filters of a route cost: none, one, three that all let the request pass. */
+/** What filters of a route cost: none, one, three, and one of a user, which all let the request pass. */
+import { fileURLToPath } from 'node:url'
 import type { FilterSpec } from '../../contracts/route-spec.ts'
+import type { UserFilterSpec } from '../../contracts/user-filter-spec.ts'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import type { RunningMesh } from '../peers/hostmesh.ts'
@@ -34,16 +36,33 @@ const three: readonly FilterSpec[] = [
   rateLimit,
 ]
 
+const noop: UserFilterSpec = {
+  name: 'noop',
+  path: fileURLToPath(new URL('../noop-filter.mjs', import.meta.url)),
+  settings: {},
+  directory: '/',
+  deadlineMs: 1000,
+  failOpen: false,
+  maxFailures: 10,
+  offMs: 60_000,
+}
+const user: FilterSpec = { kind: 'user', name: noop.name, origin: rateLimit.origin }
+
 export const filters: Scenario = {
   name: 'filters',
   title: 'Filters of a route: CPU µs per request against a route without any',
   run: async (options) => {
     const origin = await startOrigin(options.loadCpu)
-    const common = oneWorker(options, origin.port, 'http')
+    const common = { ...oneWorker(options, origin.port, 'http'), userFilters: [noop] }
     const started: RunningMesh[] = []
     try {
-      for (const list of [[], [rateLimit], three]) started.push(await startMesh({ ...common, filters: list }))
-      const contenders = ['none', 'one: rate limit', 'three: CORS, abort, rate limit'].map((name, index) => ({
+      for (const list of [[], [rateLimit], three, [user]]) started.push(await startMesh({ ...common, filters: list }))
+      const contenders = [
+        'none',
+        'one: rate limit',
+        'three: CORS, abort, rate limit',
+        'a user’s, which does nothing',
+      ].map((name, index) => ({
         name,
         peer: started[index]!,
         path: '/',
@@ -55,7 +74,10 @@ export const filters: Scenario = {
         method: [...methodOf(options), 'every filter lets every request pass'],
         columns: againstPlainColumns,
         rows: againstPlain(figures),
-        goals: [atMost('three filters', figures[2]!.median / figures[0]!.median, 1.1, 'x none')],
+        goals: [
+          atMost('three filters', figures[2]!.median / figures[0]!.median, 1.1, 'x none'),
+          atMost('a filter of a user', figures[3]!.median / figures[0]!.median, 1.03, 'x none'),
+        ],
         remarks: remarksOn(figures),
         raw: figures,
       }

@@ -59,6 +59,21 @@ interface CallerRow {
   readonly waits: number
 }
 
+interface FilterRow {
+  readonly name: string
+  readonly state: string
+  readonly why: string
+  readonly on: number
+  readonly workers: number
+  readonly failures: number
+}
+
+/** Empty for whoever may not see what they say, and of a control of before. */
+async function readFilters({ admin }: CommandContext): Promise<readonly FilterRow[]> {
+  const { status: code, text } = await admin.get('/filters?format=json')
+  return code === 200 ? (JSON.parse(text) as { readonly filters: readonly FilterRow[] }).filters : []
+}
+
 /** Empty for whoever may not see who calls. */
 async function readCallers({ admin }: CommandContext): Promise<readonly CallerRow[]> {
   const { status: code, text } = await admin.get('/callers?format=json')
@@ -78,11 +93,16 @@ export async function status(context: CommandContext, now: () => number): Promis
   const info = (await adminJson(context.admin, '/server_info?format=hostmesh')) as ServerInfo
   const registrations = await readRegistrations(context)
   const callers = await readCallers(context)
-  const isAllRight = ready.ready && ready.problems.length === 0 && ready.restartNeeded.length === 0
+  const filters = await readFilters(context)
+  const isAllRight =
+    ready.ready &&
+    ready.problems.length === 0 &&
+    ready.restartNeeded.length === 0 &&
+    filters.every(({ state }) => state === 'on')
   const canary = await readCanary(context.runDir)
   const { output } = context
   if (output.isJson) {
-    output.json({ allRight: isAllRight, ...info, ready, registrations, callers, ...(canary && { canary }) })
+    output.json({ allRight: isAllRight, ...info, ready, registrations, callers, filters, ...(canary && { canary }) })
     return isAllRight ? exitCodes.ok : exitCodes.failed
   }
   const state = ready.ready ? output.style('green', info.state) : output.style('yellow', info.state)
@@ -98,6 +118,19 @@ export async function status(context: CommandContext, now: () => number): Promis
   if (registrations.length > 0) {
     output.line()
     printRegistrations(output, registrations)
+  }
+  if (filters.length > 0) {
+    output.line()
+    output.table(
+      ['filter', 'state', 'on in', 'failures', 'why'],
+      filters.map(({ failures, name, on, state, why, workers }) => [
+        name,
+        output.style(state === 'on' ? 'green' : 'red', state),
+        `${on} of ${workers} workers`,
+        String(failures),
+        why,
+      ]),
+    )
   }
   if (callers.length > 0) {
     output.line()

@@ -7,6 +7,7 @@ import { filterKinds } from '../../agent/worker/filters/table.ts'
 export function allFilterKinds(): readonly FilterKind[] {
   return filterKinds({
     decisions: new DecisionCounts(),
+    userFilters: undefined,
     counts: new AuthorizerCounts(),
     wallClock: Date.now,
     warn: () => {},

@@ -8,6 +8,7 @@ import { splitAuthority } from '../../agent/worker/route/authority.ts'
 import { noFilterCounts } from '../../agent/worker/filters/filter-counts.ts'
 import type { Filter } from '../../agent/worker/filters/filter.ts'
 import type { RoutingContext } from '../../agent/worker/forward/routing.ts'
+import type { ReplyHead } from '../../agent/worker/filters/answer.ts'
 import { filterTable } from '../../agent/worker/filters/table.ts'
 import { allFilterKinds } from './filter-kinds.ts'
 import { VerdictCounts } from '../../agent/worker/filters/verdict-counts.ts'
@@ -79,6 +80,8 @@ export function context(
     now,
     random,
     token: null,
+    kept: null,
+    refusedReply: null,
     note: () => {},
     caller: 'cart',
     countOverride: () => {},
@@ -86,6 +89,11 @@ export function context(
     editRequest: (one) => edits.push(one),
     editReply: () => {},
   }
+}
+
+/** Of a reply without fields. */
+export function replyHead(status: number): ReplyHead {
+  return { status, header: () => undefined, eachField: () => {} }
 }
 
 /** A local application of this service behind its inbound port. */

@@ -21,7 +21,7 @@ import type { RequestView, Route, TcpRoute } from '../../agent/worker/route/type
 import { matchRoute } from '../../agent/worker/route/virtual-host.ts'
 import type { ServiceKey } from '../../contracts/endpoint.ts'
 import type { HeaderEditsSpec } from '../../contracts/route-spec.ts'
-import { app, compiled, connection, context, request, inboundApplication } from './routing.ts'
+import { app, compiled, connection, context, replyHead, request, inboundApplication } from './routing.ts'
 
 export interface TrafficExample {
   /** Heading above it and line in the document. */
@@ -188,7 +188,7 @@ function routeFacts(route: Route, view: RequestView): string[] {
   if (spec.retry?.all === true) facts.push('repeats all requests')
   if (spec.hedge !== undefined) facts.push(`hedges after ${spec.hedge.afterMs} ms`)
   for (const filter of route.replyFilters) {
-    const edits = filter.onReply(context(view), 200)
+    const edits = filter.onReply(context(view), replyHead(200))
     for (const [name, value] of edits?.fields ?? []) facts.push(`answers ${name}: ${value}`)
   }
   for (const { spec: destination } of route.destinations) {

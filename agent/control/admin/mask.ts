@@ -14,6 +14,8 @@ const valued: ReadonlySet<string> = new Set([
   // of external authorizers
   'moreFields',
   'includeAdditionalHeadersInCheck',
+  // of filters of users
+  'settings',
 ])
 /** Lists of `[name, value]`. */
 const edits: ReadonlySet<string> = new Set(['set', 'add'])

@@ -5,8 +5,10 @@
 import { MeshError } from '../../../contracts/errors.ts'
 import { connectionCells, connectionHeading } from '../../../contracts/connection-table.ts'
 import type { ConnectionRow, ConnectionsAnswer, TapAnswer } from '../../../contracts/live-view.ts'
+import type { UserFilterDump } from '../../../contracts/user-filter-spec.ts'
 import type { ClusterDump, WorkerQuestion } from '../../../contracts/control-link.ts'
 import { callerFigures, callerTable } from './callers.ts'
+import { filterRows, filterTable } from './filters.ts'
 import { collect, type CollectView } from './collect.ts'
 import { columns, either, jsonReply, type AdminPage } from './http.ts'
 import { readCloseOrder, readConnectionFilter, readTapFilter } from './live-filters.ts'
@@ -44,6 +46,18 @@ export function livePages(context: CollectView): AdminPage[] {
             connected: adapter.status().connected,
           })),
         })
+      },
+    },
+    {
+      path: '/filters',
+      method: 'GET',
+      // what a filter throws may tell of requests
+      isOwnersOnly: true,
+      help: 'filters of users: in how many workers each is on, off, loading or failed, and why',
+      answer: async (request) => {
+        const { answers, problems } = await ask<UserFilterDump[]>({ kind: 'filters' })
+        const filters = filterRows(answers.flat())
+        return either(request, { filters, problems }, () => columns(filterTable(filters)))
       },
     },
     {

@@ -9,6 +9,7 @@ import { grantProblems, nacosFaceProblems } from '../kinds/nacos-face.ts'
 import { kindOf } from '../kinds/registries.ts'
 import { sofaFaceProblems } from '../kinds/sofa-face.ts'
 import { collectorConflicts } from './collector-conflicts.ts'
+import { filterConflicts } from './filter-conflicts.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
 import { protocolProblem, rpcConflicts } from './protocol-problem.ts'
@@ -116,6 +117,8 @@ export function configConflicts<Config extends AgentConfig>(
     const { collector } = config[section]
     if (collector !== undefined) collectorConflicts([section, 'collector'], collector, report)
   }
+
+  filterConflicts(config.filters, report)
 
   rpcConflicts(config.rpcProtocols, config.outbound, report)
 

@@ -2,6 +2,7 @@
 import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { defaultGroup, defaultNamespace, parseServiceName } from '../../../contracts/endpoint.ts'
+import { userFilterOf } from './filters-section.ts'
 import { nacosFaceLocated } from '../kinds/nacos-face.ts'
 import { withSofaPort } from '../kinds/sofa-face.ts'
 import { systemGid, systemUid, userId } from '../host/applications/source-apps.ts'
@@ -105,6 +106,7 @@ function sharedConfig(
     generateRequestId: parsed.generateRequestId,
     fallbackNetworks: parsed.fallbackNetworks,
     rpcProtocols: parsed.rpcProtocols,
+    filters: parsed.filters.map((one) => userFilterOf(one, dirname(absoluteFile))),
     nacosFace: nacosFaceLocated(parsed.nacosFace, absolute),
     sofaFace: parsed.sofaFace,
     runDir,

@@ -5,7 +5,7 @@ import { authorizersOf } from './extension-providers.ts'
 import { kindOf } from '../kinds/registries.ts'
 import type { AgentConfig } from './types.ts'
 
-export function ruleScope({ serviceDefaults, registries, rules }: AgentConfig): RuleStoreOptions {
+export function ruleScope({ filters, serviceDefaults, registries, rules }: AgentConfig): RuleStoreOptions {
   const namespaces = registries.flatMap((registry) => kindOf(registry).naming(registry)?.namespace ?? [])
   const scope = {
     ...serviceDefaults,
@@ -16,5 +16,6 @@ export function ruleScope({ serviceDefaults, registries, rules }: AgentConfig): 
     rootNamespace: rules.rootNamespace,
     trustDomain: rules.trustDomain,
   }
-  return { ...scope, authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)) }
+  const userFilters = new Set(filters.map(({ name }) => name))
+  return { ...scope, userFilters, authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)) }
 }

@@ -7,6 +7,7 @@ import { traceFormats } from '../../../contracts/telemetry.ts'
 import { centerSection } from './center-section.ts'
 import { extensionProviders } from './extension-providers.ts'
 import { applicationIdentity, identitySection } from './identity-section.ts'
+import { filtersSection } from './filters-section.ts'
 import { limitsSection } from './limits-section.ts'
 import { nacosFaceSection } from '../kinds/nacos-face.ts'
 import { sofaFaceSection } from '../kinds/sofa-face.ts'
@@ -299,6 +300,7 @@ export const nodeSections = {
     .describe(
       'Private RPC of your own, each described by how its frames look ([rpc-own-protocol](rpc-own-protocol.md)).',
     ),
+  filters: filtersSection,
   nacosFace: nacosFaceSection,
   sofaFace: sofaFaceSection,
   runDir: path()

@@ -3,6 +3,7 @@ import type { DescribedProtocol } from '../../../contracts/rpc-description.ts'
 import type { ServiceName } from '../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
 import type { AccessLogSpec, HalfClosed, InboundMtls, LimitsSpec } from '../../../contracts/snapshot.ts'
+import type { UserFilterSpec } from '../../../contracts/user-filter-spec.ts'
 import type { RegistryFile } from '../kinds/registries.ts'
 import type { ReportsSection } from './center-section.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
@@ -77,6 +78,7 @@ export interface AgentConfig {
   readonly generateRequestId: AgentFile['generateRequestId']
   readonly fallbackNetworks: readonly string[]
   readonly rpcProtocols: readonly DescribedProtocol[]
+  readonly filters: readonly UserFilterSpec[]
   readonly nacosFace: AgentFile['nacosFace']
   readonly sofaFace: AgentFile['sofaFace']
   readonly runDir: string

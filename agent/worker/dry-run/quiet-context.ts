@@ -13,6 +13,8 @@ export class QuietContext implements FilterContext {
   view!: RequestMessage
   peer: PeerIdentity = noIdentity
   now = 0
+  kept: FilterContext['kept'] = null
+  refusedReply: FilterContext['refusedReply'] = null
   token: FilterContext['token'] = null
   readonly random: () => number
   private edits: HeaderEdits | null = null

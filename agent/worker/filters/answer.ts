@@ -17,6 +17,14 @@ export interface Answer {
   readonly details?: string
 }
 
+/** The head of a reply, an endpoint's or ours, for the call in which it is told. */
+export interface ReplyHead {
+  readonly status: number
+  /** First value of a field; `name` in lower case. */
+  header(name: string): string | undefined
+  eachField(visit: (name: string, value: string) => void): void
+}
+
 const noBody = Buffer.alloc(0)
 
 /** Every answer without other fields shares these, so that a codec writes them once. */
@@ -40,6 +48,17 @@ export function refusal(
 /** An answer without a body that a rule asked for. */
 export function emptyAnswer(status: number, fields: Fields): Answer {
   return { kind: 'answer', status, code: undefined, flag: '-', fields, body: noBody }
+}
+
+/** An answer as filters read the heads of replies. */
+export function headOf({ fields, status }: Answer): ReplyHead {
+  return {
+    status,
+    header: (name) => fields.find(([one]) => one === name)?.[1],
+    eachField(visit) {
+      for (const [name, value] of fields) visit(name, value)
+    },
+  }
 }
 
 export function editedFields(fields: Fields, edits: HeaderEdits | null): Fields {

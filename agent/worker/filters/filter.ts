@@ -11,7 +11,7 @@ import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.
 import type { HeaderEdits } from '../route/fields.ts'
 import type { ConnectionView, RequestView } from '../route/request-view.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, ReplyHead } from './answer.ts'
 import type { VerifiedToken } from '../route/verified-token.ts'
 
 /** What a filter may use. One object per exchange, filled anew: not to be kept. */
@@ -27,6 +27,10 @@ export interface FilterContext {
   readonly random: () => number
   /** Of the caller's user, as a filter before found it good; null = none. */
   token: VerifiedToken | null
+  /** What filters keep of this request until it is over; null = nothing. */
+  kept: KeptByFilter[] | null
+  /** What the caller gets in place of the reply, which a filter does not let pass; null = it passes. */
+  refusedReply: Answer | null
   /** For the access log, whatever becomes of the request. */
   note(text: string): void
   /** The fields of the request, names in lower case, as filters before have edited them. */
@@ -39,6 +43,14 @@ export interface FilterContext {
   editRequest(edits: HeaderEdits): void
   /** What becomes of the head of the reply, an endpoint's or ours, in front of what filters with `onReply` do to it. */
   editReply(edits: HeaderEdits): void
+}
+
+/** What a filter knows of one request beyond a call of it. */
+export interface KeptByFilter {
+  /** Whose it is. */
+  readonly owner: object
+  /** The exchange is over: its context belongs to another request from now on. */
+  over(): void
 }
 
 /** What a filter of a raw connection may use. */
@@ -110,7 +122,7 @@ export interface Filter {
    * What becomes of the head of a final reply, null for nothing. The same edits are the same object, so that a codec
    * writes them once.
    */
-  onReply?(context: FilterContext, status: number): HeaderEdits | null
+  onReply?(context: FilterContext, head: ReplyHead): HeaderEdits | null
   /** What it would do to this request of this peer, in words. Changes nothing. */
   explain(view: RequestView, peer: PeerIdentity): string
 }

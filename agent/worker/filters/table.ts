@@ -22,20 +22,25 @@ import { jwtKind } from './jwt/jwt.ts'
 import type { FilterKind, FilterPlace, MadeOf } from './kind.ts'
 import { rateLimitKind } from './rate-limit.ts'
 import { redirectKind } from './redirect.ts'
+import { userKind } from './user/user-kind.ts'
+import type { UserFilters } from './user/user-filters.ts'
 import type { VerdictCounts } from './verdict-counts.ts'
 
 export interface FilterKindDeps extends AuthorizerDeps {
   /** Where authorization counts. */
   readonly decisions: DecisionCounts
+  /** undefined: they are not run, in a dry run. */
+  readonly userFilters: UserFilters | undefined
 }
 
 export function filterKinds(deps: FilterKindDeps): readonly FilterKind[] {
-  const { decisions, wallClock } = deps
+  const { decisions, userFilters, wallClock } = deps
   return [
     corsKind,
     jwtKind(wallClock),
     extAuthzKind(deps),
     authorizationKind(decisions),
+    userKind(userFilters),
     faultDelayKind,
     faultAbortKind,
     rateLimitKind,

@@ -1,4 +1,5 @@
 import { Outcome } from '../balance/types.ts'
+import type { Answer } from '../filters/answer.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Attempt } from './attempt.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
@@ -35,6 +36,7 @@ export abstract class ExchangeReply extends ExchangeTime {
     this.reply.begin(reply, this.speaks)
     if (this.tries.isExhausted) this.reply.flag = 'URX'
     const edits = this.changesOf(attempt, reply)
+    if (this.context.refusedReply !== null) return this.refuseReply(attempt, this.context.refusedReply)
     const { mesh, reports } = this.deps
     if (reports.replyFields.length > 0) this.reply.fields.keepReply(reports.replyFields, reply, edits, mesh.node.tier)
     if (this.stream.begin(this.call.web?.reply(reply) ?? reply, edits)) return 'pass'
@@ -42,11 +44,20 @@ export abstract class ExchangeReply extends ExchangeTime {
     return 'over'
   }
 
-  private changesOf(attempt: Attempt, { status }: ReplyMessage): ReplyEdits {
+  private changesOf(attempt: Attempt, reply: ReplyMessage): ReplyEdits {
     const { context, routing } = this
     const { clock, replyChanges } = this.deps
     context.now = clock.now
-    return replyChanges.forReply(routing, attempt.state!, context, status, this.tries.visit.hashCookie)
+    return replyChanges.forReply(routing, attempt.state!, context, reply, this.tries.visit.hashCookie)
+  }
+
+  /** A filter does not let it pass, and nothing of it was told. */
+  private refuseReply(attempt: Attempt, refusal: Answer): 'over' {
+    attempt.abandon(Outcome.cancelled)
+    this.tries.running.finish()
+    this.reply.reset()
+    this.answer(refusal)
+    return 'over'
   }
 
   private commit(attempt: Attempt): void {

@@ -2,6 +2,7 @@ import { headers, maxViaPasses } from '../../../contracts/words.ts'
 import { Turn } from '../callers/fair-turns.ts'
 import { Outcome } from '../balance/types.ts'
 import type { Refusal } from '../balance/types.ts'
+import { headOf } from '../filters/answer.ts'
 import type { Answer } from '../filters/answer.ts'
 import type { Attempt } from './attempt.ts'
 import { ExchangeReply } from './exchange-reply.ts'
@@ -287,7 +288,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     context.now = clock.now
     if (call.isOn) call.status = statusOfAnswer(answer)
     reply.answer(answer)
-    let edits = filterEdits(routing, context, answer.status)
+    let edits = filterEdits(routing, context, headOf(answer))
     if (this.hasRequest) edits = this.outgoing.withRequestId(answer, edits)
     if (reports.replyFields.length > 0) reply.fields.keepAnswer(reports.replyFields, answer, edits, mesh.node.tier)
     stream.answer(answer, edits)
@@ -342,6 +343,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     this.wait.reset()
     this.turn.reset()
     this.outgoing.reset()
+    this.context.reset()
     this.routing.reset()
     this.tries.reset()
     this.reply.reset()

@@ -13,6 +13,8 @@ export class ExchangeContext implements RoutingContext {
   readonly view: RequestMessage
   readonly random: () => number
   now = 0
+  kept: FilterContext['kept'] = null
+  refusedReply: FilterContext['refusedReply'] = null
   private readonly stream: DownstreamStream
   private readonly routing: Routing
   private readonly reply: OutgoingReply
@@ -74,6 +76,14 @@ export class ExchangeContext implements RoutingContext {
 
   editReply(edits: HeaderEdits): void {
     this.routing.editReply(edits)
+  }
+
+  /** For the next request. */
+  reset(): void {
+    this.refusedReply = null
+    if (this.kept === null) return
+    for (const one of this.kept) one.over()
+    this.kept = null
   }
 }
 

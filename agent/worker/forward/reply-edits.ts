@@ -1,5 +1,6 @@
 import { isAgentInbound } from '../../../contracts/endpoint.ts'
 import type { EndpointState } from '../balance/types.ts'
+import type { ReplyHead } from '../filters/answer.ts'
 import type { FilterContext } from '../filters/filter.ts'
 import type { HeaderEdits } from '../route/types.ts'
 import type { ReplyEdits } from './streams.ts'
@@ -17,16 +18,16 @@ export class ReplyChanges implements ReplyEdits {
     routing: Routing,
     endpoint: EndpointState,
     context: FilterContext,
-    status: number,
+    head: ReplyHead,
     cookie: HeaderEdits | null,
   ): ReplyEdits {
     const { destination, route } = routing
-    const isFinal = route !== null && status >= 200
+    const isFinal = route !== null && head.status >= 200
     this.destination = isFinal && destination !== null ? destination.responseEdits : null
     // a destination's edits hold those of its route
     this.route = isFinal && this.destination === null ? route.responseEdits : null
     this.cookie = isFinal ? cookie : null
-    this.filters = isFinal ? filterEdits(routing, context, status) : null
+    this.filters = isFinal ? filterEdits(routing, context, head) : null
     this.endpoint = endpoint
     return this
   }
@@ -36,15 +37,15 @@ export class ReplyChanges implements ReplyEdits {
   }
 }
 
-/** What the filters of the route do to a head with this status; null for nothing. */
+/** What the filters of the route do to the head of a reply; null for nothing. */
 export function filterEdits(
   { replyEdits, route }: Pick<Routing, 'replyEdits' | 'route'>,
   context: FilterContext,
-  status: number,
+  head: ReplyHead,
 ): HeaderEdits[] | null {
   let all: HeaderEdits[] | null = replyEdits === null ? null : [replyEdits]
   for (const filter of route?.replyFilters ?? []) {
-    const edits = filter.onReply(context, status)
+    const edits = filter.onReply(context, head)
     if (edits !== null) (all ??= []).push(edits)
   }
   return all

@@ -4,6 +4,7 @@ import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import type { AuthorizerCounts } from '../filters/ext-authz/authorizer-counts.ts'
 import type { DecisionCounts } from '../filters/authorization/decision-counts.ts'
+import type { UserFilters } from '../filters/user/user-filters.ts'
 import type { VerdictCounts } from '../filters/verdict-counts.ts'
 import { exportFilters, importFilters } from '../route/filter-state.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
@@ -17,10 +18,13 @@ export interface StatePorterDeps {
   readonly messages: MessageMetrics
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
-  readonly verdicts: VerdictCounts
   readonly tls: TlsCounts
-  readonly decisions: DecisionCounts
-  readonly authorizers: AuthorizerCounts
+  readonly filters: {
+    readonly verdicts: VerdictCounts
+    readonly decisions: DecisionCounts
+    readonly authorizers: AuthorizerCounts
+    readonly userFilters: Pick<UserFilters, 'failures'>
+  }
 }
 
 /**
@@ -49,7 +53,8 @@ export class StatePorter {
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { authorizers, decisions, messages, metrics, tallies, tcpMetrics, tls, verdicts } = this.deps
+    const { messages, metrics, tallies, tcpMetrics, tls } = this.deps
+    const { authorizers, decisions, userFilters, verdicts } = this.deps.filters
     const counters = {
       requests: metrics.table.exportState(),
       messages: messages.table.exportState(),
@@ -59,9 +64,10 @@ export class StatePorter {
       tls: tls.exportState(),
       decisions: decisions.exportState(),
       authorizers: authorizers.exportState(),
+      filterFailures: userFilters.failures.exportState(),
     }
     for (const { table } of [metrics, messages, tcpMetrics]) table.clear()
-    for (const counter of [tallies, tls, verdicts, decisions, authorizers]) counter.reset()
+    for (const counter of [tallies, tls, verdicts, decisions, authorizers, userFilters.failures]) counter.reset()
     return counters
   }
 
@@ -90,16 +96,19 @@ export class StatePorter {
         deps.tallies.importState(body)
         return
       case 'filters':
-        deps.verdicts.importState(body)
+        deps.filters.verdicts.importState(body)
         return
       case 'tls':
         deps.tls.importState(body)
         return
       case 'decisions':
-        deps.decisions.importState(body)
+        deps.filters.decisions.importState(body)
         return
       case 'authorizers':
-        deps.authorizers.importState(body)
+        deps.filters.authorizers.importState(body)
+        return
+      case 'filterFailures':
+        deps.filters.userFilters.failures.importState(body)
         return
       default:
     }

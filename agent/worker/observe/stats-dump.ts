@@ -13,6 +13,10 @@ import type { TcpMetrics } from './tcp-metrics.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
 import type { TransportKind } from '../transport/transport.ts'
 
+interface Samples {
+  samples(): { readonly labels: readonly string[]; readonly value: number }[]
+}
+
 export interface StatsSources {
   readonly metrics: RequestMetrics
   readonly messages: MessageMetrics
@@ -30,13 +34,16 @@ export interface StatsSources {
     readonly skipped: ReadonlyMap<string, number>
     readonly failed: number
   }
-  /** Labels are filter and verdict. */
-  readonly verdicts: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
+  readonly filters: {
+    /** Labels are filter and verdict. */
+    readonly verdicts: Samples
+    /** Labels are policy and decision. */
+    readonly decisions: Samples
+    readonly authorizers: Samples
+    readonly userFilters: { readonly failures: Samples; stateSamples: Samples['samples'] }
+  }
   readonly tls: Pick<TlsCounts, 'series'>
-  /** Labels are policy and decision. */
-  readonly decisions: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
   readonly callers: Pick<WorkerCallers, 'series'>
-  readonly authorizers: { samples(): { readonly labels: readonly string[]; readonly value: number }[] }
   readonly acceptor: Acceptor
   readonly lag: LoopLag
   readonly relays: RelayAdmission
@@ -49,8 +56,8 @@ export interface StatsSources {
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, callers, lag, relays, transport } = sources
   const { oldestMs, open } = sources.inHand.figures()
-  const { bulk, decisions, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls, verdicts } =
-    sources
+  const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls } = sources
+  const { authorizers, decisions, userFilters, verdicts } = sources.filters
   return {
     series: [
       ...metrics.series(),
@@ -79,7 +86,21 @@ export function statsDump(sources: StatsSources): StatsDump {
         kind: 'counter',
         help: 'Requests that external authorizers were asked about, by what came of it',
         labelNames: ['provider', 'result'],
-        samples: sources.authorizers.samples(),
+        samples: authorizers.samples(),
+      },
+      {
+        name: 'hostmesh_filter_failures_total',
+        kind: 'counter',
+        help: 'Failures of filters of users, by kind',
+        labelNames: ['filter', 'kind'],
+        samples: userFilters.failures.samples(),
+      },
+      {
+        name: 'hostmesh_filter_workers',
+        kind: 'gauge',
+        help: 'Workers in which a filter of a user is on, off, loading, or failed to load',
+        labelNames: ['filter', 'state'],
+        samples: userFilters.stateSamples(),
       },
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
       single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),

@@ -43,6 +43,10 @@ export function routeFilters(
       case 'rate-limit':
         leftOut.add(`rate limit ${filter.name}`)
         break
+      case 'user':
+        leftOut.add(`filter ${filter.name}: every request is refused`)
+        refuses = true
+        break
       case 'jwt':
       case 'authorization':
       case 'ext-authz':

@@ -1,16 +1,18 @@
 import type { FilterSpec } from '../../../../contracts/route-spec.ts'
 
 /**
- * The one place that decides in which order the filters of a route run, whichever resources they come from. A preflight
- * carries no credentials and is answered before anything counts it; who calls is known before it is judged; who may not
- * call learns nothing of faults and takes no token of a limit; faults come before limits, so that a request that is to
- * fail takes no token. What a route's action answers stands behind all of them.
+ * The one place that decides in which order the filters of a route run, whichever resources they come from. A
+ * preflight carries no credentials and is answered before anything counts it; who calls is known before it is judged;
+ * who may not call, by a filter of a user too, learns nothing of faults and takes no token of a limit; faults come
+ * before limits, so that a request that is to fail takes no token. What a route's action answers stands behind all of
+ * them.
  */
 const order: readonly FilterSpec['kind'][] = [
   'cors',
   'jwt',
   'ext-authz',
   'authorization',
+  'user',
   'fault-delay',
   'fault-abort',
   'rate-limit',

@@ -1,9 +1,16 @@
-/** What MeshPolicies add to routes: rate limits, hedging, and which requests may be repeated. */
-import type { ConnectionFilterSpec, HedgeSpec, HttpRouteSpec, TcpRouteSpec } from '../../../../contracts/route-spec.ts'
+/** What MeshPolicies add to routes: rate limits, filters of users, hedging, and which requests may be repeated. */
+import type {
+  ConnectionFilterSpec,
+  FilterSpec,
+  HedgeSpec,
+  HttpRouteSpec,
+  TcpRouteSpec,
+} from '../../../../contracts/route-spec.ts'
 import { filterField } from './filter-order.ts'
 import type { ResourceOf } from './rule-resource.ts'
 
 type MeshPolicy = ResourceOf<'MeshPolicy'>
+type UserFilterEntry = Extract<FilterSpec, { readonly kind: 'user' }>
 type Side = 'Outbound' | 'Inbound'
 
 /**
@@ -24,7 +31,7 @@ export function withMeshPolicies(
   return {
     ...route,
     ...(repeatsAll ? { retry: { ...retry, all: true } } : {}),
-    ...filterField([...(route.filters ?? []), ...limits]),
+    ...filterField([...(route.filters ?? []), ...limits, ...userFiltersOf(policies, route.name, side)]),
     ...(hedge === undefined ? {} : { hedge }),
   }
 }
@@ -53,6 +60,18 @@ function limitsOf(policy: MeshPolicy, route: string, side: Side): ConnectionFilt
       origin: policy.origin(`spec.rateLimits[${index}]`),
     }
   })
+}
+
+/** Each once, at its first place: of several policies the first comes first. */
+function userFiltersOf(policies: readonly MeshPolicy[], route: string, side: Side): UserFilterEntry[] {
+  const entries = policies.flatMap((policy) =>
+    (policy.spec.filters ?? []).flatMap(({ name, routes, side: on = 'Outbound' }, index): UserFilterEntry[] =>
+      on !== side || routes?.includes(route) === false
+        ? []
+        : [{ kind: 'user', name, origin: policy.origin(`spec.filters[${index}]`) }],
+    ),
+  )
+  return entries.filter(({ name }, at) => entries.findIndex((one) => one.name === name) === at)
 }
 
 function hedgeOf(policies: readonly MeshPolicy[], route: string): HedgeSpec | undefined {

@@ -39,6 +39,13 @@ const rateLimit = () =>
     status: integer(400, 599).optional(),
   })
 
+const filter = () =>
+  z.strictObject({
+    name: text(1, 128),
+    routes: nonEmptyList(text(1, 256)).optional(),
+    side: oneOf('Outbound', 'Inbound').optional(),
+  })
+
 const side = () => oneOf('Outbound', 'Inbound').optional()
 
 const adaptiveConcurrency = () =>
@@ -156,6 +163,7 @@ export const meshPolicyShape = () =>
           destinations: nonEmptyList(serviceHost(), 100).optional(),
         })
         .optional(),
+      filters: nonEmptyList(filter(), 32).optional(),
       panicThresholdPercent: percentNumber().optional(),
       fallback: z.strictObject({ center: flag().optional(), direct: flag().optional() }).optional(),
       connectionPool: z

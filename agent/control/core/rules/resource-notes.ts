@@ -15,9 +15,10 @@ import type { YamlResource } from './yaml-documents.ts'
 export function resourceNotes(
   rule: RuleSpec,
   yaml: YamlResource,
-  { authorizers }: Pick<HostScope, 'authorizers'>,
+  { authorizers, userFilters }: Pick<HostScope, 'authorizers' | 'userFilters'>,
 ): RuleProblem[] {
   if (rule.kind === 'AuthorizationPolicy') return providerNotes(rule.spec.provider?.name, authorizers, yaml)
+  if (rule.kind === 'MeshPolicy') return filterNotes(rule.spec.filters ?? [], userFilters, yaml)
   if (rule.kind === 'VirtualService') return gatewayNotes(rule.spec, yaml)
   if (rule.kind === 'DestinationRule') return policyNotes(rule.spec.trafficPolicy, ['spec', 'trafficPolicy'], yaml)
   return []
@@ -69,6 +70,23 @@ function providerNotes(
   const known = authorizers.size === 0 ? 'none' : [...authorizers.keys()].join(', ')
   const message = `${name}: not among rules.extensionProviders of this host (known: ${known}); what the rules match is refused`
   return [problemAt(yaml, ['spec', 'provider', 'name'], message)]
+}
+
+function filterNotes(
+  filters: readonly { readonly name: string }[],
+  known: HostScope['userFilters'],
+  yaml: YamlResource,
+): RuleProblem[] {
+  const names = known.size === 0 ? 'none' : [...known].join(', ')
+  return filters.flatMap(({ name }, index) =>
+    known.has(name)
+      ? []
+      : problemAt(
+          yaml,
+          ['spec', 'filters', index, 'name'],
+          `${name}: not among the filters of this host (known: ${names}); what it is for is refused`,
+        ),
+  )
 }
 
 type Policy = Extract<RuleSpec, { kind: 'DestinationRule' }>['spec']['trafficPolicy']

@@ -31,6 +31,8 @@ export interface HostScope {
   readonly clusterDomain: string
   /** Who may be named by CUSTOM policies. */
   readonly authorizers: ReadonlyMap<string, ExternalAuthorizerSpec>
+  /** Filters of users that this host has. */
+  readonly userFilters: ReadonlySet<string>
   /** Its policies hold for everybody. */
   readonly rootNamespace: string
   /** Of identities of local applications. */
@@ -50,6 +52,7 @@ export function hostScope(options: Partial<HostScope> & Place): HostScope {
     otherNamespaces: options.otherNamespaces ?? 'own',
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     authorizers: options.authorizers ?? new Map(),
+    userFilters: options.userFilters ?? new Set(),
     rootNamespace: options.rootNamespace ?? 'istio-system',
     trustDomain: options.trustDomain ?? 'cluster.local',
     isLocal: options.isLocal ?? false,

@@ -279,6 +279,22 @@ workers: many
     expect(of('url: https://c:1, cert: cert, key: key')[0]).to.match(/warning: tracing.collector.key: .*chmod 600/)
   })
 
+  it('runs no filter that others may write, and none twice under one name', () => {
+    const text = 'export default () => ({})'
+    const of = (filters: string): string[] => lines(check(`filters: [${filters}]\n`, { 'a.mjs': text }))
+    expect(of('{ name: a, path: a.mjs, settings: { teams: [blue] } }')).to.deep.equal([])
+    expect(of('{ name: a, path: b.mjs }')[0]).to.match(/filters\[0\].path: b.mjs cannot be used: it does not exist/)
+    expect(of('{ name: a, path: a.mjs }, { name: a, path: a.mjs }')[0]).to.match(
+      /filters\[1\].name: "a" is already the name of filters\[0\]/,
+    )
+    expect(of('{ name: a, path: a.mjs, settings: [1] }')[0]).to.match(/settings: .*a map of plain values/)
+    chmodSync(join(folder, 'a.mjs'), 0o666)
+    expect(of('{ name: a, path: a.mjs }')[0]).to.match(/others may write to it \(mode 666\); chmod go-w it/)
+    chmodSync(join(folder, 'a.mjs'), 0o644)
+    chmodSync(folder, 0o777)
+    expect(of('{ name: a, path: a.mjs }')[0]).to.match(/others may write to .* \(mode 777\)/)
+  })
+
   it('says where YAML breaks, and that a missing file is missing', () => {
     expect(lines(check('host: {\n  zone: a\n'))[0]).to.match(/^agent.yaml:\d+:\d+ {2}broken YAML: /)
     expect(lines(check('host: {}\nhost: {}\n'))[0]).to.match(/^agent.yaml:2:1 {2}broken YAML: .*unique/)

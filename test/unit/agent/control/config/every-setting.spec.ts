@@ -92,6 +92,7 @@ const bases: readonly object[] = [
   { outbound: { rpc: [{ protocol: 'bolt', address: '127.0.0.1:12200' }] } },
   { outbound: { sockets: [{ path: 'out.sock' }] } },
   { center: { reports: { servers: ['10.0.0.8:15012'] } } },
+  { filters: [{ name: 'z', path: '/tmp/z' }] },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80 } }] } },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80 } }] } },
   parse(readFileSync('examples/rpc/mainstay.yaml', 'utf8')) as object,

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Answer } from '../../../../../agent/worker/filters/answer.ts'
 import type { ReplyFilter } from '../../../../../agent/worker/filters/filter.ts'
 import type { CorsSpec } from '../../../../../contracts/route-spec.ts'
-import { context, filtersOf, request } from '../../../../support/routing.ts'
+import { replyHead, context, filtersOf, request } from '../../../../support/routing.ts'
 
 const filter = (cors: CorsSpec) => filtersOf({ filters: [{ kind: 'cors', ...cors }] })[0] as ReplyFilter
 
@@ -47,25 +47,27 @@ describe('a CORS policy', () => {
 
   it('adds nothing to the preflights that it answers itself, and its word to those that pass', () => {
     const ignoring = filter({ ...spec, forwardUnmatchedPreflights: false })
-    expect(filter(spec).onReply(preflight('https://de.shop.com'), 200)).to.equal(null)
-    expect(ignoring.onReply(preflight('https://evil.com'), 200)).to.equal(null)
-    expect(filter(spec).onReply(preflight('https://evil.com'), 200)!.fields).to.deep.equal([['vary', 'origin']])
+    expect(filter(spec).onReply(preflight('https://de.shop.com'), replyHead(200))).to.equal(null)
+    expect(ignoring.onReply(preflight('https://evil.com'), replyHead(200))).to.equal(null)
+    expect(filter(spec).onReply(preflight('https://evil.com'), replyHead(200))!.fields).to.deep.equal([
+      ['vary', 'origin'],
+    ])
   })
 
   it('replaces the fields of the application on responses, for allowed origins only', () => {
     const response = filter(spec)
     const allowed = context(request({ headers: { origin: 'https://a.example.com' } }))
-    const edits = response.onReply(allowed, 200)!
+    const edits = response.onReply(allowed, replyHead(200))!
     expect(edits.fields).to.deep.equal([
       ['access-control-allow-origin', 'https://a.example.com'],
       ['vary', 'origin'],
       ['access-control-allow-credentials', 'true'],
       ['access-control-expose-headers', 'x-c'],
     ])
-    expect(response.onReply(allowed, 200), 'the same object, so that a codec writes it once').to.equal(edits)
+    expect(response.onReply(allowed, replyHead(200)), 'the same object, so that a codec writes it once').to.equal(edits)
     expect([...edits.drop]).to.include('access-control-allow-origin')
     for (const headers of [{ origin: 'https://evil.com' }, {}]) {
-      const toOthers = response.onReply(context(request({ headers })), 200)!
+      const toOthers = response.onReply(context(request({ headers })), replyHead(200))!
       expect(toOthers.fields).to.deep.equal([['vary', 'origin']])
       expect([...toOthers.drop]).to.include('access-control-allow-origin')
     }
@@ -76,7 +78,9 @@ describe('a CORS policy', () => {
     const letters = 'abcdefghijklmnopqrstuvwxyz'
     for (let i = 0; i < 600; i++) {
       const origin = `https://${letters[i % 26]}${letters[Math.floor(i / 26)]}.shop.com`
-      expect(response.onReply(context(request({ headers: { origin } })), 200)!.fields[0]![1]).to.equal(origin)
+      expect(response.onReply(context(request({ headers: { origin } })), replyHead(200))!.fields[0]![1]).to.equal(
+        origin,
+      )
     }
   })
 })

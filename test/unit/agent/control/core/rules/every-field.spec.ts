@@ -199,6 +199,7 @@ const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
     { loadBalancer: { leastRequest: {} } },
     { outlierDetection: { successRate: {} } },
     { rateLimits: [{ name: 'l', maxTokens: 9, fillInterval: '9s' }] },
+    { filters: [{ name: 'z' }] },
     { hedging: [{ after: '9s' }] },
     { callers: [{ caller: 'z', maxRequests: 9 }] },
     { callers: [{ caller: 'z', weight: 9 }] },

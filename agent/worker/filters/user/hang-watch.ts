@@ -1,0 +1,66 @@
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { HangMarks } from './hang-marks.ts'
+import { RunningCell } from './running-cell.ts'
+
+export interface HangWatchData {
+  readonly directory: string
+  readonly memory: SharedArrayBuffer
+}
+
+export interface WatchedFilter {
+  readonly name: string
+  readonly fingerprint: string
+  readonly number: number
+}
+
+/** MiB of its heap: it looks at two numbers. */
+const memoryMb = 16
+
+/**
+ * Promises that a filter which does not return costs one worker once: a thread ends the process (2 s), and marks keep
+ * the filter off in the next one and, within a second, in its neighbours. The thread begins with the first filter.
+ */
+export class HangWatch {
+  readonly cell: RunningCell = new RunningCell()
+  private readonly directory: string
+  private readonly marks: HangMarks
+  private readonly onMarked: (name: string) => void
+  private thread: Worker | undefined
+  private last = 0
+
+  /** `onMarked`: some worker was held up by it. May be said again and again. */
+  constructor(directory: string, onMarked: (name: string) => void) {
+    this.directory = directory
+    this.marks = new HangMarks(directory)
+    this.onMarked = onMarked
+  }
+
+  /** The number under which its calls enter the cell; undefined = it held a worker up as it is now. */
+  watch(name: string, fingerprint: string): number | undefined {
+    if (this.marks.has(name, fingerprint)) return undefined
+    const number = ++this.last
+    const filter: WatchedFilter = { name, fingerprint, number }
+    this.begin().postMessage(filter)
+    return number
+  }
+
+  private begin(): Worker {
+    if (this.thread !== undefined) return this.thread
+    const suffix = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+    const workerData: HangWatchData = { directory: this.directory, memory: this.cell.memory }
+    const thread = new Worker(fileURLToPath(new URL(`./hang-thread${suffix}`, import.meta.url)), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: 1 },
+    })
+    thread.on('message', this.onMarked)
+    thread.unref()
+    this.thread = thread
+    return thread
+  }
+
+  close(): void {
+    void this.thread?.terminate()
+    this.thread = undefined
+  }
+}

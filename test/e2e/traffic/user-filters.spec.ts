@@ -1,0 +1,94 @@
+/** Filters of users on a whole host: from the configuration to the application, and one that holds its worker up. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { counted } from '../../support/mesh/host-facts.ts'
+import { call, Mesh, until } from '../../support/mesh/mesh.ts'
+import type { Answer, DemoHost } from '../../support/mesh/mesh.ts'
+import { inboundPort } from '../../support/mesh/host-facts.ts'
+import { resource } from '../../support/routing.ts'
+
+/** Blocks on one path, and throws where nobody waits on another. */
+const dangerous = `export default () => ({
+  onRequestHead(request) {
+    if (request.path === '/blocks') for (;;) {}
+    if (request.path === '/strays') setImmediate(() => { throw new Error('stray bug') })
+  },
+})`
+
+describe('filters of users on a whole host', function () {
+  this.timeout(120_000)
+  let mesh: Mesh
+  let host: DemoHost
+  const ports: Record<string, number> = {}
+
+  before(async () => {
+    mesh = await Mesh.open([])
+    const folder = join(mesh.directory, 'filters')
+    mkdirSync(folder, { mode: 0o700 })
+    writeFileSync(join(folder, 'team.mjs'), readFileSync('examples/filters/team.mjs'))
+    writeFileSync(join(folder, 'dangerous.mjs'), dangerous)
+    const applications = [await mesh.httpApplication('orders', 'v1'), await mesh.httpApplication('ledger', 'v1')]
+    const filters = [
+      { name: 'team', path: join(folder, 'team.mjs'), settings: { teams: ['blue'] } },
+      { name: 'dangerous', path: join(folder, 'dangerous.mjs') },
+    ]
+    host = mesh.host('host', { applications, extra: { filters } })
+    Object.assign(host.options, {
+      rules: [
+        resource('MeshPolicy', 'hosts: [orders]\nfilters: [{ name: team, side: Inbound }]', 'orders'),
+        resource('MeshPolicy', 'hosts: [ledger]\nfilters: [{ name: dangerous, side: Inbound }]', 'ledger'),
+      ].join('---\n'),
+    })
+    host.start()
+    await host.ready()
+    for (const name of ['orders', 'ledger']) ports[name] = await inboundPort(host, name)
+    await until(30_000, 'judged', async () => (await ask('orders', '/')).status === 403)
+  })
+
+  after(async () => {
+    await mesh?.close()
+  })
+
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh?.report())
+  })
+
+  const ask = (name: string, path: string, headers: Record<string, string> = {}): Promise<Answer> =>
+    call(host.options.address, ports[name]!, headers, path)
+  const stateOf = async (name: string): Promise<{ state: string; why: string } | undefined> => {
+    const { filters } = (await host.json('/filters?format=json')) as {
+      filters: { name: string; state: string; why: string }[]
+    }
+    return filters.find((one) => one.name === name)
+  }
+
+  it('judge requests and change replies, as the documentation says', async () => {
+    expect((await ask('orders', '/', { 'x-team': 'red' })).body).to.equal('no team red\n')
+    const { headers, status } = await ask('orders', '/', { 'x-team': 'blue' })
+    expect(status).to.equal(200)
+    expect(headers['x-took']).to.match(/^\d+ ms$/)
+    expect(await stateOf('team')).to.include({ state: 'on' })
+  })
+
+  it('that throw where nobody waits cost no worker', async () => {
+    expect((await ask('ledger', '/strays')).status).to.equal(200)
+    await until(
+      30_000,
+      'counted',
+      async () => (await counted(host, 'hostmesh_filter_failures_total', 'kind="stray"')) === 1,
+    )
+    expect((await ask('orders', '/', { 'x-team': 'blue' })).status).to.equal(200)
+  })
+
+  it('that do not return cost a worker once: its successor does without them and says so', async () => {
+    const blocked = ask('ledger', '/blocks').catch(() => undefined)
+    await until(60_000, 'off', async () => (await stateOf('dangerous'))?.state === 'off')
+    await blocked
+    expect((await stateOf('dangerous'))!.why).to.match(/^it held a worker up/)
+    await until(30_000, 'served again', async () => (await ask('orders', '/', { 'x-team': 'blue' })).status === 200)
+    const { headers, status } = await ask('ledger', '/blocks')
+    expect([status, headers['x-mesh-error']]).to.deep.equal([503, 'E_FILTER_FAILED'])
+    expect(mesh.report()).to.include('filter dangerous holds this worker up')
+  })
+})
