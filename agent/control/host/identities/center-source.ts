@@ -64,6 +64,7 @@ interface Wanted {
 }
 
 const lookMs = 1000
+const clockIsAhead = "the clock of this host is ahead of the authority's"
 const maxAsking = 4
 
 export class CenterSource implements IdentitySource {
@@ -199,12 +200,13 @@ export class CenterSource implements IdentitySource {
     if (clock.monotonic() >= this.refreshAt && !this.isRefreshing) void this.refresh(this.trust)
   }
 
-  /** Raises the alarm, once, and takes it back. */
+  /** Raises the alarm, once, and takes it back; of a clock, too. */
   private watch(): void {
     const { clock, metrics, log } = this.deps
     const now = clock.wall()
     metrics.clear('certificate_late')
     for (const entry of this.wanted.values()) {
+      this.forgiveClock(entry, now)
       const late = entry.held === undefined ? entry.failures > 0 : isLate(entry.held, now)
       metrics.gauge('certificate_late', { identity: entry.id }, late ? 1 : 0)
       if (late === entry.isAlarmed) continue
@@ -257,7 +259,13 @@ export class CenterSource implements IdentitySource {
     const { clock, random } = this.deps
     entry.failures = failures
     entry.retryAt = clock.monotonic() + retryPause(failures, random())
-    entry.problem = "the clock of this host is ahead of the authority's"
+    entry.problem = clockIsAhead
+  }
+
+  /** Behind a clock that was put right the certificate of meanwhile is not due at once, as it seemed to be. */
+  private forgiveClock(entry: Wanted, now: number): void {
+    if (entry.problem !== clockIsAhead || entry.held === undefined || now >= entry.held.renewAt) return
+    Object.assign(entry, { failures: 0, retryAt: 0, problem: undefined })
   }
 
   /** The bundle changes when an authority changes its root, long before certificates do. */

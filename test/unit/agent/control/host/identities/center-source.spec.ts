@@ -172,6 +172,25 @@ describe('the certificates of a host from its center', () => {
     source.close()
   })
 
+  it('say nothing of a clock any more that was put right', async () => {
+    const { source, held, clock, skew, asked } = await bench()
+    source.want([orders])
+    source.setLeading(true)
+    await eventually(() => held(orders) !== undefined)
+    const problem = (): string | undefined => source.view().find(({ id }) => id === orders)!.problem
+    clock.jump(30 * day)
+    skew.ms = -30 * day
+    clock.advance(1000)
+    await eventually(() => problem() !== undefined)
+    const before = asked.length
+    clock.jump(-30 * day)
+    skew.ms = 0
+    clock.advance(1000)
+    expect(problem()).to.equal(undefined)
+    expect(asked).to.have.length(before)
+    source.close()
+  })
+
   it('take up a new root when the bundle has it, without a renewal', async () => {
     const { source, held, clock, authority, asked } = await bench()
     source.want([orders])
