@@ -62,27 +62,31 @@ export interface Bounds {
   readonly maxRelayBufferBytes: number
 }
 
-export const defaultOptions: Omit<WatchdogOptions, 'runDir' | 'stateDir' | 'release'> = {
-  deadlines: { startMs: 15_000, proveMs: 5000, takeOverMs: 10_000, drainMs: 60_000, stopMs: 10_000, adoptMs: 4000 },
-  liveness: { periodMs: 2500, suspectMs: 1000, deadMs: 4000 },
+/** What nobody can configure; all that a configuration has comes from there, also what holds when it says nothing. */
+export const fixedOptions = {
+  deadlines: { proveMs: 5000, takeOverMs: 10_000, stopMs: 10_000, adoptMs: 4000 },
+  /** At least; never less than the time that a neighbour has to stand in. */
+  deadMs: 4000,
   restarts: { firstPauseMs: 50, lastPauseMs: 10_000, maxDeaths: 5, windowMs: 60_000, probationMs: 30_000 },
-  bounds: {
-    maxChildBytes: 1024 * 1024 * 1024,
-    maxDraining: 3,
-    maxRelayConnections: 4000,
-    maxRelayBufferBytes: 65_536,
-  },
+  bounds: { maxRelayConnections: 4000, maxRelayBufferBytes: 65_536 },
+} as const
+
+const numbers: { readonly [K in Section]: readonly (keyof WatchdogOptions[K])[] } = {
+  deadlines: ['startMs', 'proveMs', 'takeOverMs', 'drainMs', 'stopMs', 'adoptMs'],
+  liveness: ['periodMs', 'suspectMs', 'deadMs'],
+  restarts: ['firstPauseMs', 'lastPauseMs', 'maxDeaths', 'windowMs', 'probationMs'],
+  bounds: ['maxChildBytes', 'maxDraining', 'maxRelayConnections', 'maxRelayBufferBytes'],
 }
+type Section = 'deadlines' | 'liveness' | 'restarts' | 'bounds'
 
-type Given = { readonly [K in keyof WatchdogOptions]?: K extends 'release' ? Release : Partial<WatchdogOptions[K]> }
-
-/** Fills defaults. Throws E_CONFIG_INVALID naming what is missing. */
+/** Throws E_CONFIG_INVALID naming what is missing: there is no default here. */
 export function readOptions(argument: string | undefined): WatchdogOptions {
   if (argument === undefined)
     throw new MeshError('E_CONFIG_INVALID', 'options: missing; started by hand instead of by `hostmesh watchdog`')
-  let given: Given
+  let given: Partial<WatchdogOptions>
   try {
-    given = JSON.parse(argument.startsWith('@') ? readFileSync(argument.slice(1), 'utf8') : argument) as Given
+    const text = argument.startsWith('@') ? readFileSync(argument.slice(1), 'utf8') : argument
+    given = JSON.parse(text) as Partial<WatchdogOptions>
   } catch (cause) {
     throw new MeshError('E_CONFIG_INVALID', 'options: not readable as JSON', { cause })
   }
@@ -91,15 +95,14 @@ export function readOptions(argument: string | undefined): WatchdogOptions {
     throw new MeshError('E_CONFIG_INVALID', 'options: runDir and stateDir must be paths')
   }
   assertRelease(release)
-  return {
-    runDir,
-    stateDir,
-    release,
-    deadlines: { ...defaultOptions.deadlines, ...given.deadlines },
-    liveness: { ...defaultOptions.liveness, ...given.liveness },
-    restarts: { ...defaultOptions.restarts, ...given.restarts },
-    bounds: { ...defaultOptions.bounds, ...given.bounds },
+  const { bounds, deadlines, liveness, restarts } = given
+  for (const [section, names] of Object.entries(numbers)) {
+    const values = given[section as Section] as Readonly<Record<string, unknown>> | undefined
+    for (const name of names)
+      if (!Number.isFinite(values?.[name]))
+        throw new MeshError('E_CONFIG_INVALID', `options: ${section}.${name} must be a number`)
   }
+  return { runDir, stateDir, release, deadlines: deadlines!, liveness: liveness!, restarts: restarts!, bounds: bounds! }
 }
 
 /** Also for what an operator sends. Throws E_CONFIG_INVALID. */

@@ -11,11 +11,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FarSide } from '../../test/support/continuity/far-side.ts'
 import { startRealWorkers } from '../../test/support/continuity/real-workers.ts'
-import { defaultOptions } from '../../watchdog/options.ts'
+import { testOptions } from '../../test/support/continuity/watchdog-options.ts'
 import { freePort } from '../../test/support/free-port.ts'
 
-/** As users run it: tests have shorter deadlines, at which an overloaded origin's answers would be cut. */
-export const tuning = { deadlines: defaultOptions.deadlines }
+/** Longer than in tests, at whose deadlines an overloaded origin's answers would be cut. */
+export const tuning = { deadlines: testOptions.deadlines }
 
 export interface RestartedProxy {
   readonly name: string

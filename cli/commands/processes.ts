@@ -11,7 +11,7 @@ import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
 import { fastCallsFlag } from '../../native/bare-functions.ts'
 import { loadNative } from '../../native/descriptors.ts'
-import { type WatchdogOptions, defaultOptions } from '../../watchdog/options.ts'
+import { type WatchdogOptions, fixedOptions } from '../../watchdog/options.ts'
 import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -86,22 +86,24 @@ export async function runAgent(output: Output, configPath: string): Promise<Exit
 /** The watchdog's few options, derived from the one configuration (decision 0013). */
 export function watchdogOptions(config: AgentConfig): WatchdogOptions {
   const { watchdog } = config
-  const { liveness } = defaultOptions
-  // nobody is ended before a neighbour had the time to stand in
-  const deadMs = Math.max(liveness.deadMs, 2 * watchdog.probeTimeout)
   return {
     runDir: config.runDir,
     stateDir: config.stateDir,
     release: releaseOf(config),
     deadlines: {
-      ...defaultOptions.deadlines,
+      ...fixedOptions.deadlines,
       startMs: watchdog.startDeadline,
       drainMs: watchdog.drainDeadline,
     },
-    liveness: { ...liveness, periodMs: watchdog.probeInterval, suspectMs: watchdog.probeTimeout, deadMs },
-    restarts: defaultOptions.restarts,
+    liveness: {
+      periodMs: watchdog.probeInterval,
+      suspectMs: watchdog.probeTimeout,
+      // nobody is ended before a neighbour had the time to stand in
+      deadMs: Math.max(fixedOptions.deadMs, 2 * watchdog.probeTimeout),
+    },
+    restarts: fixedOptions.restarts,
     bounds: {
-      ...defaultOptions.bounds,
+      ...fixedOptions.bounds,
       maxChildBytes: watchdog.maxMemory,
       maxDraining: watchdog.maxGenerations - 1,
     },

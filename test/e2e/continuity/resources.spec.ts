@@ -9,6 +9,7 @@ import { keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { testOptions } from '../../support/continuity/watchdog-options.ts'
 import { holds } from '../../support/worker/eventually.ts'
 
 describe('when resources run out:', function () {
@@ -112,6 +113,7 @@ describe('when resources run out:', function () {
       runDir: join(folder, 'file', 'run'),
       stateDir: folder,
       release: { name: 'x', control: ['a'], worker: ['a'], workers: 1 },
+      ...testOptions,
     }
     const run = spawnSync(
       process.execPath,

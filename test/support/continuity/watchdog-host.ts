@@ -24,6 +24,7 @@ import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import type { ServiceManagerDouble } from './service-manager-double.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import { freePort } from '../free-port.ts'
+import { type Tuning, tuned } from './watchdog-options.ts'
 import { transportNodeFlags, transportWords } from '../worker/transport-flags.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -31,7 +32,7 @@ const root = join(import.meta.dirname, '../../..')
 export interface HostOptions {
   readonly workers?: number
   readonly behave?: { readonly worker?: string; readonly control?: string }
-  readonly tuning?: Readonly<Record<string, unknown>>
+  readonly tuning?: Tuning
   readonly environment?: Readonly<Record<string, string>>
   /** For node, in every process. */
   readonly nodeFlags?: readonly string[]
@@ -89,8 +90,10 @@ export class WatchdogHost {
       runDir: this.runDir,
       stateDir: this.stateDir,
       release: this.release({ name: 'v1', ...this.options.behave }),
-      deadlines: { startMs: 4000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 },
-      ...this.options.tuning,
+      ...tuned({
+        deadlines: { startMs: 4000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 },
+        ...this.options.tuning,
+      }),
     }
     const program = [...(this.options.nodeFlags ?? []), join(root, 'watchdog/main.ts'), JSON.stringify(options)]
     const { manager, maxOpenFiles } = this.options

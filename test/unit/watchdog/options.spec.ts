@@ -3,19 +3,30 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readOptions } from '../../../watchdog/options.ts'
+import { testOptions } from '../../support/continuity/watchdog-options.ts'
 
 const release = { name: 'v1', control: ['node', 'control.ts'], worker: ['node', 'worker.ts'], workers: 2 }
 
 describe('options of the watchdog', () => {
-  it('need folders and a release; everything else has a default', () => {
-    const options = readOptions(JSON.stringify({ runDir: '/r', stateDir: '/s', release, deadlines: { drainMs: 7 } }))
-    expect(options.deadlines).to.include({ drainMs: 7, startMs: 15_000 })
-    expect(options.release).to.deep.equal(release)
+  const whole = { runDir: '/r', stateDir: '/s', release, ...testOptions }
+
+  it('are taken as they are given', () => {
+    expect(readOptions(JSON.stringify(whole))).to.deep.equal(whole)
+  })
+
+  it('have no default: what is missing is named', () => {
+    for (const section of ['deadlines', 'liveness', 'restarts', 'bounds'] as const)
+      for (const name of Object.keys(testOptions[section])) {
+        const lacking = { ...whole, [section]: { ...testOptions[section], [name]: undefined } }
+        expect(() => readOptions(JSON.stringify(lacking))).to.throw(`${section}.${name}`)
+      }
+    const { bounds: _, ...without } = whole
+    expect(() => readOptions(JSON.stringify(without))).to.throw('bounds.')
   })
 
   it('can stand in a file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hm-options-'))
-    writeFileSync(join(folder, 'o.json'), JSON.stringify({ runDir: '/r', stateDir: '/s', release }))
+    writeFileSync(join(folder, 'o.json'), JSON.stringify(whole))
     expect(readOptions(`@${join(folder, 'o.json')}`).runDir).to.equal('/r')
     rmSync(folder, { recursive: true })
   })

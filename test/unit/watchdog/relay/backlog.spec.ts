@@ -4,7 +4,7 @@ import type { RelayListener, RelayTargets } from '../../../../contracts/relay-ta
 import { loadNative } from '../../../../native/descriptors.ts'
 import { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { HeldSockets } from '../../../../watchdog/hold/held-sockets.ts'
-import { defaultOptions } from '../../../../watchdog/options.ts'
+import { testOptions } from '../../../support/continuity/watchdog-options.ts'
 import { Relay } from '../../../../watchdog/relay/relay.ts'
 import type { TargetsFile } from '../../../../watchdog/relay/targets-file.ts'
 import { allowedBacklog, backlogOf } from '../../../support/continuity/backlog.ts'
@@ -24,7 +24,7 @@ describe('a held socket that the watchdog relays', () => {
       held: { size: 1, all: () => all } as unknown as HeldSockets,
       file: { targets: { centers: [], listeners } as unknown as RelayTargets, refresh() {} } as unknown as TargetsFile,
       identityFile: '/nowhere',
-      bounds: defaultOptions.bounds,
+      bounds: testOptions.bounds,
       openFilesLimit: 1024,
       now: () => performance.now(),
       wallClock: Date.now,

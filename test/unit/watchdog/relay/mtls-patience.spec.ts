@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
 import type { Native } from '../../../../native/descriptors.ts'
 import type { HeldSocket, HeldSockets } from '../../../../watchdog/hold/held-sockets.ts'
-import { defaultOptions } from '../../../../watchdog/options.ts'
+import { testOptions } from '../../../support/continuity/watchdog-options.ts'
 import { Relay } from '../../../../watchdog/relay/relay.ts'
 import type { TargetsFile } from '../../../../watchdog/relay/targets-file.ts'
 
@@ -37,7 +37,7 @@ describe('a port that takes mutual TLS, while no worker serves', () => {
       held: { size: all.length, all: () => all } as unknown as HeldSockets,
       file: { targets: { centers: [], listeners } as unknown as RelayTargets, refresh() {} } as unknown as TargetsFile,
       identityFile: '/nowhere',
-      bounds: defaultOptions.bounds,
+      bounds: testOptions.bounds,
       openFilesLimit: 1024,
       now: () => now,
       wallClock: () => now,

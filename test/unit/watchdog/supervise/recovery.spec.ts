@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Child } from '../../../../watchdog/supervise/child.ts'
-import { defaultOptions } from '../../../../watchdog/options.ts'
+import { testOptions } from '../../../support/continuity/watchdog-options.ts'
 import { Generation } from '../../../../watchdog/supervise/generation.ts'
 import type { GenerationDeps } from '../../../../watchdog/supervise/generation.ts'
 import { Recovery } from '../../../../watchdog/supervise/recovery.ts'
@@ -23,7 +23,7 @@ describe('a generation that failed and gives its connections back', () => {
     relays = undefined
     const relay = { start: () => (relays = true), stop: () => (relays = false) }
     recovery = new Recovery({
-      options: defaultOptions,
+      options: testOptions,
       tree,
       relay,
       now: () => 0,
