@@ -6,8 +6,11 @@ import { type TarEntry, tarOf } from './tar.ts'
 
 /** Bytes of the finished file. */
 const maxBundleBytes = 20 * 1024 * 1024
-/** Characters of one piece. */
+/** Characters of one piece, and of all. */
 const maxPieceLength = 16 * 1024 * 1024
+const maxLength = 64 * 1024 * 1024
+/** Of one piece as it was collected: no more is looked through for secrets. */
+const maxRawLength = 24 * 1024 * 1024
 
 export interface Row {
   readonly name: string
@@ -31,11 +34,19 @@ export function bundleOf(
   const texts = new Map<string, { piece: Piece; text: string; isCut: boolean }>()
   for (const piece of pieces) {
     if (piece.text === undefined) continue
-    // masked before it is cut: half a secret would not be known any more
-    const whole = redacted(piece.text, secrets)
+    const whole = masked(piece.text, piece.keeps, secrets)
     const text = cut(whole, piece.keeps, maxPieceLength)
-    texts.set(piece.name, { piece, text, isCut: text.length < whole.length })
+    texts.set(piece.name, { piece, text, isCut: text.length < whole.length || piece.text.length > maxRawLength })
   }
+  const halve = (): boolean => {
+    const [longest] = [...texts.values()].toSorted((a, b) => b.text.length - a.text.length)
+    if (longest === undefined || longest.text.length < 2) return false
+    longest.text = cut(longest.text, longest.piece.keeps, Math.floor(longest.text.length / 2))
+    longest.isCut = true
+    return true
+  }
+  const length = (): number => [...texts.values()].reduce((sum, { text }) => sum + text.length, 0)
+  while (length() > maxLength && halve());
   for (;;) {
     const rows = pieces.map(({ name, problem }): Row => {
       const held = texts.get(name)
@@ -47,12 +58,16 @@ export function bundleOf(
       ...[...texts].map(([name, { text }]) => ({ name: `${folder}/${name}`, content: Buffer.from(text) })),
     ]
     const file = gzipSync(tarOf(entries, Math.floor(wall / 1000)))
-    if (file.length <= maxBytes) return { file, rows }
-    const [longest] = [...texts.values()].toSorted((a, b) => b.text.length - a.text.length)
-    if (longest === undefined || longest.text.length < 2) return { file, rows }
-    longest.text = cut(longest.text, longest.piece.keeps, Math.floor(longest.text.length / 2))
-    longest.isCut = true
+    if (file.length <= maxBytes || !halve()) return { file, rows }
   }
+}
+
+/** Masked before it is cut: half a secret would not be known any more. What is too long to be read is cut before. */
+function masked(text: string, keeps: Piece['keeps'], secrets: readonly string[]): string {
+  if (text.length <= maxRawLength) return redacted(text, secrets)
+  const edge = secrets[0]?.length ?? 0
+  const found = redacted(cut(text, keeps, maxRawLength), secrets)
+  return cut(found, keeps, found.length - edge)
 }
 
 function cut(text: string, keeps: Piece['keeps'], length: number): string {

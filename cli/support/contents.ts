@@ -10,6 +10,7 @@ import { parseAllDocuments, stringify } from 'yaml'
 import { mask } from '../../agent/control/admin/mask.ts'
 import { stateFiles } from '../../contracts/run-directory.ts'
 import { drillDirectory } from '../drill/drills.ts'
+import type { AdminClient } from '../admin-client.ts'
 import type { Facts } from '../doctor/facts.ts'
 import { printed, unitOf } from '../service-manager.ts'
 
@@ -31,9 +32,15 @@ export interface ContentLine {
 }
 
 const mostFiles = 500
+/** Of the configuration file and of each of its folders. */
+const maxConfigBytes = 4 * 1024 * 1024
 const newestReports = 20
 const maxReportBytes = 8 * 1024 * 1024
 const logLines = 20_000
+/** Where so many are longer than what is read. */
+const fewLogLines = 1000
+/** For all pages of control together. */
+const pagesMs = 20_000
 const programTimeoutMs = 10_000
 
 /** Pages of control; all are masked by it, none has a key or a request in it. */
@@ -60,7 +67,7 @@ export const contents: readonly ContentLine[] = [
     name: 'configuration/',
     holds: 'the configuration file, `services.d` and `rules.d`: parsed, masked and written anew, so without comments',
     collect: ({ config, file }) => [
-      yamlPiece('configuration/node.yaml', file),
+      yamlPiece('configuration/node.yaml', file, maxConfigBytes).piece,
       ...(config === undefined
         ? []
         : [...yamlFolder('services.d', config.servicesDir), ...yamlFolder('rules.d', config.rulesDir)]),
@@ -69,21 +76,20 @@ export const contents: readonly ContentLine[] = [
   {
     name: 'control/',
     holds: `pages of control, as it masks them: ${Object.keys(pages).join(', ')}`,
-    collect: ({ admin, pages: heard }) =>
-      Promise.all(
-        Object.entries(pages).map(async ([name, path]): Promise<Piece> => {
-          const at = `control/${name}`
-          if (admin === undefined || heard.kind === 'silence')
-            return missing(at, heard.kind === 'silence' ? heard.why : 'nobody to ask')
-          try {
-            const { status, text } = await admin.get(path)
-            const isAnswer = status === 200 || path.startsWith('/ready')
-            return isAnswer ? { name: at, text, keeps: 'head' } : missing(at, `status ${status}`)
-          } catch (error) {
-            return missing(at, (error as Error).message)
-          }
-        }),
-      ),
+    collect: async ({ admin, pages: heard }) => {
+      const deadline = performance.now() + pagesMs
+      const pieces: Piece[] = []
+      // one after another: each may be long
+      for (const [name, path] of Object.entries(pages)) {
+        const at = `control/${name}`
+        if (admin === undefined || heard.kind === 'silence')
+          pieces.push(missing(at, heard.kind === 'silence' ? heard.why : 'nobody to ask'))
+        else if (performance.now() > deadline)
+          pieces.push(missing(at, `not asked: the pages before it took ${pagesMs / 1000} s`))
+        else pieces.push(await pagePiece(admin, at, path))
+      }
+      return pieces
+    },
   },
   {
     name: 'watchdog.json',
@@ -122,8 +128,11 @@ export const contents: readonly ContentLine[] = [
     collect: async ({ config, watchdog }) => {
       const pid = watchdog.kind === 'answer' ? watchdog.value.pid : 0
       const unit = unitOf(pid) ?? (config?.role === 'center' ? 'hostmesh-center.service' : 'hostmesh.service')
-      const words = ['-u', unit, '-n', String(logLines), '-o', 'short-iso', '--no-pager']
-      const text = await printed('journalctl', words, programTimeoutMs)
+      const last = (lines: number): Promise<string | undefined> => {
+        const words = ['-u', unit, '-n', String(lines), '-o', 'short-iso', '--no-pager']
+        return printed('journalctl', words, programTimeoutMs)
+      }
+      const text = (await last(logLines)) ?? (await last(fewLogLines))
       return [
         text === undefined
           ? missing('journal.txt', `no journal of ${unit} can be read here`)
@@ -144,23 +153,41 @@ function missing(name: string, problem: string): Piece {
   return { name, text: undefined, problem, keeps: 'head' }
 }
 
-/** A file that is not understood is left out: nobody can say what in it is a secret. */
-function yamlPiece(name: string, path: string): Piece {
+async function pagePiece(admin: AdminClient, name: string, path: string): Promise<Piece> {
   try {
-    const documents = parseAllDocuments(readFileSync(path, 'utf8'))
-    const all = Array.isArray(documents) ? documents : []
-    if (all.some(({ errors }) => errors.length > 0))
-      return missing(name, 'it is no YAML, so its secrets cannot be told')
-    return { name, text: all.map((one) => stringify(mask(one.toJS()))).join('---\n'), keeps: 'head' }
+    const { status, text } = await admin.get(path)
+    const isAnswer = status === 200 || path.startsWith('/ready')
+    return isAnswer ? { name, text, keeps: 'head' } : missing(name, `status ${status}`)
   } catch (error) {
-    return missing(name, (error as NodeJS.ErrnoException).code ?? (error as Error).message)
+    return missing(name, (error as Error).message)
+  }
+}
+
+/** A file that is not understood is left out: nobody can say what in it is a secret. `bytes` is what was read. */
+function yamlPiece(name: string, path: string, maxBytes: number): { piece: Piece; bytes: number } {
+  try {
+    const content = boundedText(path, maxBytes, 0)
+    const documents = parseAllDocuments(content)
+    const all = Array.isArray(documents) ? documents : []
+    const bytes = Buffer.byteLength(content)
+    if (all.some(({ errors }) => errors.length > 0))
+      return { piece: missing(name, 'it is no YAML, so its secrets cannot be told'), bytes }
+    const text = all.map((one) => stringify(mask(one.toJS()))).join('---\n')
+    return { piece: { name, text, keeps: 'head' }, bytes }
+  } catch (error) {
+    return { piece: missing(name, (error as NodeJS.ErrnoException).code ?? (error as Error).message), bytes: 0 }
   }
 }
 
 function yamlFolder(name: string, directory: string): Piece[] {
+  let left = maxConfigBytes
   return namesIn(directory, /\.ya?ml$/)
     .slice(0, mostFiles)
-    .map((file, index) => yamlPiece(`configuration/${name}/${shortName(file, index)}`, join(directory, file)))
+    .map((file, index) => {
+      const { piece, bytes } = yamlPiece(`configuration/${name}/${shortName(file, index)}`, join(directory, file), left)
+      left -= bytes
+      return piece
+    })
 }
 
 function newest(directory: string, pattern: RegExp, folder: string): Piece[] {
@@ -171,7 +198,7 @@ function newest(directory: string, pattern: RegExp, folder: string): Piece[] {
       try {
         return { name, text: reportText(join(directory, file)), keeps: 'head' }
       } catch (error) {
-        return missing(name, (error as NodeJS.ErrnoException).code ?? 'cannot be read')
+        return missing(name, (error as NodeJS.ErrnoException).code ?? (error as Error).message)
       }
     })
 }
@@ -181,10 +208,16 @@ function newest(directory: string, pattern: RegExp, folder: string): Piece[] {
  * else's, and a pipe would have it wait. Throws.
  */
 function reportText(file: string): string {
-  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  return boundedText(file, maxReportBytes, constants.O_NOFOLLOW)
+}
+
+/** Of a file that is one, and no longer than that. Throws with what is wrong. */
+function boundedText(file: string, maxBytes: number, flags: number): string {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | flags)
   try {
     const found = fstatSync(descriptor)
-    if (!found.isFile() || found.size > maxReportBytes) throw new Error('no report')
+    if (!found.isFile()) throw new Error('it is no file')
+    if (found.size > maxBytes) throw new Error(`it is longer than the ${maxBytes} bytes that there is room for`)
     return readFileSync(descriptor, 'utf8')
   } finally {
     closeSync(descriptor)

@@ -2,7 +2,7 @@
  * The second net under a support bundle: what leaves the host is masked where it is collected, and then once more here,
  * whatever page or log it came from.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { kindOf } from '../../agent/control/kinds/registries.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 
@@ -11,22 +11,39 @@ const shortestSecret = 6
 const longestFile = 64 * 1024
 const masked = '[masked]'
 
-/** What looks like a secret, whoever wrote it. */
-const shapes: readonly RegExp[] = [
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-  /\b(?:Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}/gi,
-  /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
-  /(?<=:\/\/[^/\s:@"]{0,64}:)[^@\s/"]{1,256}(?=@)/g,
-  /(?<=\b(?:password|passwd|accessToken|access_token|secretKey)["']?\s{0,4}[=:]\s{0,4}["']?)[^\s"'&,}]{1,512}/gi,
+/** Up to so many are looked for one by one; more of them together, in one pass. */
+const mostOneByOne = 16
+
+const names = 'passw(?:or)?d|pwd|secret|token|credentials?|authorization|cookie|(?:private|api|access|secret)[-_]?key'
+/** What looks like a secret, whoever wrote it, and what takes its place. */
+const shapes: readonly (readonly [RegExp, string])[] = [
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, masked],
+  // its beginning was cut off
+  [/^(?:(?!-----BEGIN )[\s\S]){0,16384}?-----END [A-Z ]*PRIVATE KEY-----/, masked],
+  [/\b(?:Bearer|Basic)\s{1,8}[A-Za-z0-9+/=._~-]{8,}/gi, masked],
+  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, masked],
+  [/(?<=:\/\/[^/\s:@"]{0,64}:)[^@\s/"]{1,256}(?=@)/g, masked],
+  // of JSON in JSON, too; a list or a map is no value
+  [
+    new RegExp(`((?:${names})\\\\?["']?\\s{0,4}[=:]\\s{0,4}\\\\?["']?)[^\\s"'\\\\&,{}[\\]]{1,512}`, 'gi'),
+    `$1${masked}`,
+  ],
 ]
 
-/** The text without what stands in the secret files of the configuration, and without what looks like a secret. */
+/**
+ * The text without what stands in the secret files of the configuration, and without what looks like a secret.
+ *
+ * @param secrets the longest first.
+ */
 export function redacted(text: string, secrets: readonly string[]): string {
   let result = text
-  for (const secret of secrets) result = result.replaceAll(secret, masked)
-  for (const shape of shapes) result = result.replaceAll(shape, masked)
+  if (secrets.length <= mostOneByOne) for (const secret of secrets) result = result.replaceAll(secret, masked)
+  else result = result.replaceAll(new RegExp(secrets.map((one) => escaped(one)).join('|'), 'g'), masked)
+  for (const [shape, instead] of shapes) result = result.replace(shape, instead)
   return result
 }
+
+const escaped = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
 /** Every line of every secret file that this user may read; names of users are no secrets. The longest first. */
 export function secretsOf(config: AgentConfig): string[] {
@@ -65,12 +82,22 @@ function namedSecrets(value: unknown, depth = 0): string[] {
 
 function linesOf(file: string): string[] {
   try {
-    if (statSync(file).size > longestFile) return []
-    return readFileSync(file, 'utf8')
+    return beginningOf(file)
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line.length >= shortestSecret && !line.startsWith('-----'))
   } catch {
     return []
+  }
+}
+
+/** What a secret file is read for: none is longer. A pipe in its place must not have the bundle wait. */
+function beginningOf(file: string): string {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const bytes = Buffer.alloc(longestFile)
+    return bytes.toString('utf8', 0, readSync(descriptor, bytes))
+  } finally {
+    closeSync(descriptor)
   }
 }

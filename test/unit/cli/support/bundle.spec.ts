@@ -56,11 +56,64 @@ describe('a support bundle', () => {
       ['GET /nacos?accessToken=abc.def&x=1', 'GET /nacos?accessToken=[masked]&x=1'],
       ['{"password": "pa55", "user": "u"}', '{"password": "[masked]", "user": "u"}'],
       ['-----BEGIN PRIVATE KEY-----\ncut off', '[masked]'],
+      ['-----END PRIVATE KEY----- of a log whose beginning is cut', '[masked] of a log whose beginning is cut'],
+      ['MHcCAQEE\n-----END EC PRIVATE KEY-----\nnext', '[masked]\nnext'],
+      ['X-Api-Key: abc123', 'X-Api-Key: [masked]'],
+      ['proxy-authorization=abc', 'proxy-authorization=[masked]'],
+      ['{"body":"{\\"client_secret\\":\\"abc\\"}"}', '{"body":"{\\"client_secret\\":\\"[masked]\\"}"}'],
+      ['aws_secret_access_key = AKIA/x+y', 'aws_secret_access_key = [masked]'],
+      ['Set-Cookie: sid=abc; Path=/', 'Set-Cookie: [masked] Path=/'],
+      ['user=u pwd=hunter2 db=d', 'user=u pwd=[masked] db=d'],
     ] as const)
       expect(redacted(text, []), text).to.equal(left)
+    for (const text of ['"tokens": {"a": 1}', 'secretFile: /etc/hostmesh/relay.secret', '"authorization": ["rules"]'])
+      expect(redacted(text, [])).to.equal(text)
     expect(redacted('nothing secret at 10.0.0.1:8848, 200 in 3 ms', [])).to.equal(
       'nothing secret at 10.0.0.1:8848, 200 in 3 ms',
     )
+  })
+
+  it('has none of many secrets either, whatever they are made of', () => {
+    const secrets = Array.from({ length: 3000 }, (_, index) => `s3cr[${index}]+(.*)\\d$`).toSorted(
+      (a, b) => b.length - a.length,
+    )
+    expect(redacted(secrets.join(' and '), secrets).replaceAll('[masked]', '').replaceAll(' and ', '')).to.equal('')
+  })
+
+  it('looks for secrets in a bounded part of a piece, and leaves no half of one at that edge', () => {
+    const text = `${'x'.repeat(24 * 1024 * 1024 - 4)}hunter22`
+    const { file, rows } = bundleOf([piece('page.json', text)], ['hunter22'], 'folder', 0)
+    expect(rows[0]!.problem).to.equal('cut, head kept')
+    expect(gunzipSync(file).includes('hunt')).to.equal(false)
+  })
+
+  it('takes of a configuration folder what is a file, no more than its bound, under names that a tar holds', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'hm-rules-'))
+    try {
+      const rulesDir = join(directory, 'rules.d')
+      mkdirSync(rulesDir)
+      const names = ['a\nb.yaml', 'password=hunter22.yaml', `${'n'.repeat(200)}.yaml`]
+      for (const name of names) writeFileSync(join(rulesDir, name), 'password: hunter22\n')
+      expect(spawnSync('mkfifo', [join(rulesDir, 'x-pipe.yaml')]).status).to.equal(0)
+      writeFileSync(join(rulesDir, 'y-long.yaml'), '#'.repeat(5 * 1024 * 1024))
+      writeFileSync(join(rulesDir, 'z-broken.yaml'), 'a: [hunter22')
+      const line = contents.find(({ name }) => name === 'configuration/')!
+      const facts = { config: { servicesDir: '/nowhere', rulesDir }, file: '/nowhere' } as unknown as Facts
+      const pieces = await line.collect(facts)
+      const { file, rows } = bundleOf(pieces, [], 'folder', 0)
+      expect(rows.map(({ name, problem }) => `${name}: ${problem}`)).to.deep.equal([
+        'configuration/node.yaml: ENOENT',
+        'configuration/rules.d/0.yaml: undefined',
+        'configuration/rules.d/1.yaml: undefined',
+        'configuration/rules.d/2.yaml: undefined',
+        'configuration/rules.d/x-pipe.yaml: it is no file',
+        'configuration/rules.d/y-long.yaml: it is longer than the 4194247 bytes that there is room for',
+        'configuration/rules.d/z-broken.yaml: it is no YAML, so its secrets cannot be told',
+      ])
+      expect(gunzipSync(file).includes('hunter22')).to.equal(false)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
   })
 
   it('masks before it cuts: no half of a secret is left at the edge', () => {
@@ -101,7 +154,7 @@ describe('a support bundle', () => {
       const pieces = await line.collect({ config: { stateDir } } as unknown as Facts)
       expect(pieces.map(({ name, text, problem }) => ({ name, text, problem }))).to.deep.equal([
         { name: 'drills/a.json', text: undefined, problem: 'ELOOP' },
-        { name: 'drills/b.json', text: undefined, problem: 'cannot be read' },
+        { name: 'drills/b.json', text: undefined, problem: 'it is no file' },
         { name: 'drills/c.json', text: '{}', problem: undefined },
       ])
     } finally {
