@@ -243,7 +243,5 @@ export async function applicationFindings({ registrations }: Pages, { command }:
 function capped(findings: readonly Finding[]): Finding[] {
   const [last] = findings.slice(mostTold)
   if (last === undefined) return [...findings]
-  const { link, state, next } = last
-  const rest = { link, state, says: `and ${findings.length - mostTold} more`, ...(next === undefined ? {} : { next }) }
-  return [...findings.slice(0, mostTold), rest]
+  return [...findings.slice(0, mostTold), { ...last, says: `and ${findings.length - mostTold} more` }]
 }

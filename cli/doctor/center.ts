@@ -33,7 +33,8 @@ export async function centerFindings(config: AgentConfig, { command, watchdog }:
       {
         link: 'center',
         state: 'bad',
-        says: `the secret that centers want, ${secretFile}: ${reason}`,
+        says: `the secret that centers want cannot be read: ${reason}`,
+        proof: `center.secretFile: ${secretFile}`,
         next: command('check'),
       },
     ]
@@ -47,6 +48,7 @@ export async function centerFindings(config: AgentConfig, { command, watchdog }:
         link: 'center',
         state: 'bad',
         says: `centers are called in mutual TLS (center.mtls), and ${ours.problem}`,
+        proof: identityFile,
         next: command('certs'),
       },
     ]

@@ -1,6 +1,7 @@
 /** Whether the clock of this host can be right: by the servers that it asks, by who keeps it, by its own release. */
 import { request } from 'node:http'
 import { statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { formatHostPort, type HostPort } from '../../agent/control/config/scalars.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { kindOf } from '../../agent/control/kinds/registries.ts'
@@ -33,6 +34,7 @@ export async function clockFindings(
         link: 'clock',
         state: 'bad',
         says: `it is ${now} here, before this release was made: certificates and proofs fail`,
+        proof: `${fileURLToPath(releaseFile)} is of ${statSync(releaseFile).mtime.toISOString()}`,
         next,
       },
     ]

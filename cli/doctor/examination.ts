@@ -66,15 +66,16 @@ function isStranger(agent: number | undefined): boolean {
 
 /** What another user than the agent's may not read is no fault of the host. */
 function asStranger(finding: Finding, { command }: Facts): Finding {
-  const isDenied = finding.state === 'bad' && /EACCES|EPERM/.test(finding.says)
+  const isDenied = finding.state === 'bad' && /EACCES|EPERM/.test(`${finding.says} ${finding.proof}`)
   return isDenied ? { ...finding, state: 'unknown', next: `sudo ${command('doctor')}` } : finding
 }
 
 function ofRequest(service: string, path: string, config: AgentConfig | undefined, facts: Facts): Promise<Finding[]> {
   if (config !== undefined && facts.pages.kind === 'answer')
     return requestFindings(service, path, config, facts.pages.value, facts)
-  const says = `${service}: nobody says where a request would go, see control`
-  return Promise.resolve([{ link: 'request', state: 'unknown', says }])
+  const says = `${service}: nobody says where a request would go`
+  const proof = 'control does not answer, or the configuration is not understood: see there'
+  return Promise.resolve([{ link: 'request', state: 'unknown', says, proof, next: facts.command('status') }])
 }
 
 /** What the machine says about its own ports stands under `kernel ports`. */
@@ -85,6 +86,7 @@ function configurationFindings({ file, problems, command }: Facts): Finding[] {
       link: 'configuration',
       state: problem.severity === 'error' ? 'bad' : 'warning',
       says: formatProblem(problem),
+      proof: file,
       next: command('check'),
     }))
   return found.length > 0

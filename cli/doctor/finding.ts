@@ -33,15 +33,27 @@ export type LinkName = (typeof linkNames)[number]
  */
 export type FindingState = 'good' | 'warning' | 'bad' | 'unknown' | 'skipped'
 
-export interface Finding {
+export type Finding = Fine | Fault
+
+interface Said {
   readonly link: LinkName
-  readonly state: FindingState
   /** What it found; of anything that is not good, the cause. */
   readonly says: string
-  /** Where that was seen: a file with its line, an answer, a figure. */
+}
+
+interface Fine extends Said {
+  readonly state: 'good' | 'skipped'
   readonly proof?: string
+  readonly next?: undefined
+}
+
+/** Nobody is left alone with one. */
+interface Fault extends Said {
+  readonly state: Exclude<FindingState, Fine['state']>
+  /** Where that was seen: a file with its line, an answer, a figure. */
+  readonly proof: string
   /** The next thing to type. */
-  readonly next?: string
+  readonly next: string
 }
 
 /** The exit code of a link that is bad; every other one says that the answer is no. */

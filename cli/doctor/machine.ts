@@ -68,6 +68,8 @@ export function diskFindings(config: AgentConfig): Finding[] {
       return [{ link: 'disk', state: 'warning', says: 'the disk of the state is almost full', proof, next }]
     return [{ link: 'disk', state: 'good', says: `${Math.round(free / 1e6)} MB are free for the state` }]
   } catch (error) {
-    return [{ link: 'disk', state: 'unknown', says: `${config.stateDir}: ${(error as NodeJS.ErrnoException).code}` }]
+    const proof = `statfs ${config.stateDir}: ${(error as NodeJS.ErrnoException).code}`
+    const next = `ls -ld ${config.stateDir}; df -h ${config.stateDir}`
+    return [{ link: 'disk', state: 'unknown', says: 'the state directory cannot be looked at', proof, next }]
   }
 }

@@ -17,7 +17,15 @@ const busyShare = 0.8
 export function kernelPortFindings(config: AgentConfig, proc = '/proc'): Finding[] {
   const kernel = kernelPorts(`${proc}/sys/net/ipv4`)
   if (kernel.ephemeral === undefined)
-    return [{ link: 'kernel ports', state: 'unknown', says: 'the kernel does not say which ports it gives away' }]
+    return [
+      {
+        link: 'kernel ports',
+        state: 'unknown',
+        says: 'the kernel does not say which ports it gives away',
+        proof: `${proc}/sys/net/ipv4/ip_local_port_range cannot be read`,
+        next: 'sysctl net.ipv4.ip_local_port_range',
+      },
+    ]
   const { first, last } = kernel.ephemeral
   const found: Finding[] = []
   for (const [name, range] of Object.entries({
@@ -80,6 +88,7 @@ export async function nameFindings(config: AgentConfig): Promise<Finding[]> {
         link: 'names',
         state: 'bad',
         says: `${name} cannot be looked up: ${found}`,
+        proof: `getaddrinfo ${name}: ${found}`,
         next: `getent hosts ${name}; cat /etc/resolv.conf`,
       }
     }),

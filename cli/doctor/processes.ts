@@ -37,7 +37,8 @@ export function watchdogFindings({ watchdog, config, command }: Facts): Finding[
     found.push({
       link: 'watchdog',
       state: 'bad',
-      says: `sockets cannot be handed over: a restart would refuse connections: ${state.handover}`,
+      says: 'sockets cannot be handed over: a restart would refuse connections',
+      proof: `watchdog ${state.pid} says: ${state.handover}`,
       next: 'docs/continuity.md; use the Node that the release brings along',
     })
   const [report] = state.reports
@@ -55,6 +56,7 @@ export function watchdogFindings({ watchdog, config, command }: Facts): Finding[
         link: 'watchdog',
         state: 'warning',
         says: `${child.role} ${child.index} was restarted ${child.restarts} times in this generation`,
+        proof: `generation ${serving!.generation} of watchdog ${state.pid}`,
         next: `${generations}; the log says why`,
       })
   if (found.length > 0) return found
@@ -81,13 +83,9 @@ export function silent(
   doctor: string,
   next: string,
 ): Finding {
-  if (!heard.isDenied) return { link, state: 'bad', says: `it does not answer: ${heard.why}`, next }
-  return {
-    link,
-    state: 'unknown',
-    says: `this user may not ask it: ${heard.why}`,
-    next: `sudo ${doctor}`,
-  }
+  const proof = heard.why
+  if (!heard.isDenied) return { link, state: 'bad', says: 'it does not answer', proof, next }
+  return { link, state: 'unknown', says: 'this user may not ask it', proof, next: `sudo ${doctor}` }
 }
 
 /** @param own name of the release that this command belongs to. */
@@ -100,6 +98,7 @@ export function releaseFindings(state: WatchdogState, own: string, { command }: 
       link: 'release',
       state: 'warning',
       says: `${running} runs, this command belongs to ${own}`,
+      proof: `the serving generation of watchdog ${state.pid}`,
       next: `${command('upgrade')}, or use the command of the release that runs`,
     },
   ]
@@ -112,6 +111,7 @@ export function memoryFindings(state: WatchdogState, config: AgentConfig, { comm
   if (big.length > 0)
     return big.map((child) => ({
       link: 'memory',
+      proof: `VmRSS of process ${child.pid}`,
       state: 'warning',
       says: `${child.role} ${child.index} has ${mb(child.rssBytes)}, at ${mb(most)} it is replaced`,
       next: `${command('top')}; watchdog.maxMemory`,
@@ -134,6 +134,7 @@ export function relayFindings(state: WatchdogState, config: AgentConfig, { comma
         link: 'relay targets',
         state: 'bad',
         says: `nobody would serve if the agent died now: ${relay.targetsProblem}`,
+        proof: `watchdog ${state.pid} says so of its relay-targets.json`,
         next: `${command('status')}; the state directory must be writable`,
       },
     ]
@@ -158,6 +159,7 @@ export function relayFindings(state: WatchdogState, config: AgentConfig, { comma
         .slice(0, 5)
         .map(([name]) => name)
         .join(', ')}`,
+      proof: `watchdog ${state.pid} knows no next tier for them`,
       next:
         wanted.length === 0
           ? 'set center.addresses'

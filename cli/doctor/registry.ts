@@ -83,7 +83,8 @@ export async function announcedFindings(
       },
     ]
   } catch (error) {
-    return [{ link: 'announced', state: 'unknown', says: describeError(error), next: command('check --online') }]
+    const says = 'no registry could be asked what others are told'
+    return [{ link: 'announced', state: 'unknown', says, proof: describeError(error), next: command('check --online') }]
   } finally {
     await Promise.all(adapters.map((adapter) => adapter.close()))
   }

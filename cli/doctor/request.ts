@@ -31,6 +31,7 @@ export async function requestFindings(
         link: 'request',
         state: 'bad',
         says: `"${service}" with path "${path}": no name of a service, or no path`,
+        proof: 'the words of this command',
         next: 'give a name such as orders, and a path that begins with /',
       },
     ]
@@ -44,6 +45,7 @@ export async function requestFindings(
         link: 'request',
         state: 'bad',
         says: `${service} has no localhost port, and the shared one is off`,
+        proof: '/ports, and outbound.http of the configuration',
         next: 'name it under outbound.services',
       },
     ]
@@ -91,7 +93,8 @@ async function instanceFindings(
       {
         link: 'request',
         state: 'unknown',
-        says: describeError(error),
+        says: `${service}: it cannot be asked where a request would go`,
+        proof: describeError(error),
         next: `sudo ${command('doctor')} ${service}`,
       },
     ]

@@ -20,7 +20,16 @@ export async function unitFindings({ config, watchdog, command }: Facts): Promis
     (config?.role === 'center' ? 'hostmesh-center.service' : 'hostmesh.service')
   const names = 'LoadState,ActiveState,SubState,Result,NRestarts'
   const shown = await printed('systemctl', ['show', '--property', names, unit], programTimeoutMs)
-  if (shown === undefined) return [{ link: 'unit', state: 'unknown', says: `systemctl does not answer about ${unit}` }]
+  if (shown === undefined)
+    return [
+      {
+        link: 'unit',
+        state: 'unknown',
+        says: `systemctl does not answer about ${unit}`,
+        proof: `systemctl show ${unit}: nothing in ${programTimeoutMs} ms`,
+        next: `systemctl status ${unit}; journalctl -b -n 50`,
+      },
+    ]
   const of = properties(shown)
   const proof = `systemctl show ${unit}: ${[...of.values()].join(', ')}`
   if (of.get('LoadState') !== 'loaded')
