@@ -7,7 +7,8 @@ import { copyFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
-const copied = ['cli/hostmesh.js', 'cli/bundled-node.js', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md']
+const texts = ['LICENSE', 'README.md', 'README.zh.md', 'CHANGELOG.md']
+const copied = ['cli/hostmesh.js', 'cli/bundled-node.js', 'package.json', ...texts]
 
 /** Makes `folder` anew, whatever was in it. Throws with the compiler's words when the code has type errors. */
 export function build(folder: string): void {

@@ -2,11 +2,12 @@
  * Runs the mocha suites in order and ends with the names of what failed and one line `N passed, N failed, N skipped`
  * over all of them.
  *
- * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [--slowest N] [unit|compliance|e2e|FILE …]   (no FILE =
- * everything) In CI (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended
- * by itself: one that crashes, that is still busy when the whole run is `--limit-s` old (default 3300), or that lives
- * on `--linger-s` after its last test (default 30), fails the run and is named. Each suite names the `--slowest` of its
- * files (default 25) with the time that they took.
+ * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [--slowest N] [--grep TEXT] [unit|compliance|e2e|FILE
+ * …] (no FILE = everything; --grep = only tests whose title matches, of a spec whose steps stand alone). In CI
+ * (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself: one that
+ * crashes, that is still busy when the whole run is `--limit-s` old (default 3300), or that lives on `--linger-s` after
+ * its last test (default 30), fails the run and is named. Each suite names the `--slowest` of its files (default 25)
+ * with the time that they took.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -31,6 +32,7 @@ const suites: Readonly<Record<string, string>> = {
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: {
+    grep: { type: 'string' },
     'limit-s': { type: 'string', default: '3300' },
     'linger-s': { type: 'string', default: '30' },
     slowest: { type: 'string', default: '25' },
@@ -86,6 +88,7 @@ function runSuite(spec: string, file: string): Promise<number | string | null> {
   const words = ['--expose-internals', 'node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
   for (const option of [`file=${file}`, `linger=${values['linger-s']}`, `slowest=${values.slowest}`])
     words.push('--reporter-option', option)
+  if (values.grep !== undefined) words.push('--grep', values.grep)
   const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit', env: environment })
   return new Promise((resolve) => {
     const timer = setTimeout(

@@ -15,7 +15,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs'
-import { dirname, join, relative, sep } from 'node:path'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import { build } from '../build.ts'
 import { reachable } from './reachable.ts'
 
@@ -36,18 +36,18 @@ const notLoaded = /\.(?:[cm]?ts|map|flow|md|markdown|html)$/
 const licence = /^(?:licen[cs]e|notice|copying)/i
 const notLoadedFolders = new Set(['test', 'tests', '__tests__', 'docs', 'example', 'examples', 'bench', 'benchmark'])
 
-/** For who changes Hostmesh, not for who runs it. */
-const decisions = join(root, 'docs/decisions')
-
 /** Makes `tree` anew. Throws with the words of the tool that failed. */
 export function stage(release: Release, tree: string): void {
   build(tree)
-  for (const part of ['bin', 'docs', 'examples', 'systemd'])
-    cpSync(join(root, part), join(tree, part), { recursive: true, filter: (path) => path !== decisions })
+  // what an operator reads and uses besides: decisions that the documentation leads to, roles, alerts, dashboards
+  for (const part of ['bin', 'docs', 'examples', 'systemd', 'ansible', 'observability'])
+    cpSync(join(root, part), join(tree, part), { recursive: true, filter: (path) => !basename(path).startsWith('.') })
   for (const path of packageFiles(tree)) {
     const target = join(tree, relative(root, path))
     mkdirSync(dirname(target), { recursive: true })
     copyFileSync(path, target)
+    // whatever its author's disk said: nothing of these is started
+    chmodSync(target, 0o644)
   }
   copyNode(`node-linux-${release.arch}`, tree)
   evenModes(tree)
@@ -80,8 +80,8 @@ export function packagesIn(tree: string): Set<string> {
 }
 
 function isLoaded(path: string): boolean {
-  const folders = dirname(path.slice(path.lastIndexOf('node_modules'))).split(sep)
-  return !notLoaded.test(path) && !folders.some((name) => notLoadedFolders.has(name))
+  const names = path.slice(path.lastIndexOf('node_modules')).split(sep)
+  return !notLoaded.test(path) && !names.some((name) => name.startsWith('.') || notLoadedFolders.has(name))
 }
 
 /**

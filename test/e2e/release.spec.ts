@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -78,6 +78,40 @@ stateDir: ${folder}/state
       for (const [, file] of text.matchAll(/\/opt\/hostmesh\/current\/(\S+)/g)) expect(there, unit).to.include(file)
     }
     expect(there.filter((file) => /^(test|node_modules\/(typescript|mocha))(\/|$)/.test(file))).to.deep.equal([])
+  })
+
+  it('has no file that a list of names hides, and nothing executable but its programs', () => {
+    const files = (readdirSync(release, { recursive: true }) as string[]).map((file) => ({
+      file,
+      state: lstatSync(join(release, file)),
+    }))
+    const hidden = files.filter(({ file }) => /(^|\/)\./.test(file.replace('node_modules/.bin', '')))
+    expect(hidden.map(({ file }) => file)).to.deep.equal([])
+    const programs = files.filter(({ state }) => state.isFile() && (state.mode & 0o111) !== 0).map(({ file }) => file)
+    expect(programs.toSorted()).to.deep.equal([
+      'bin/hostmesh',
+      'cli/hostmesh.js',
+      `node_modules/node-linux-${process.arch}/bin/node`,
+    ])
+  })
+
+  it('leads from its documentation to nothing that it does not hold', () => {
+    const dead = (readdirSync(release, { recursive: true }) as string[])
+      .filter((file) => file.endsWith('.md') && !file.startsWith('node_modules'))
+      .flatMap((file) => {
+        const text = readFileSync(join(release, file), 'utf8').replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, '')
+        return [...text.matchAll(/\]\((?!https?:|#)([^)\s#]+)/g)]
+          .map(([, to]) => join(file, '..', to!))
+          .filter((to) => !existsSync(join(release, to)))
+          .map((to) => `${file}: ${to}`)
+      })
+    expect(dead).to.deep.equal([])
+    for (const file of [
+      'docs/decisions/README.md',
+      'ansible/galaxy.yml',
+      'observability/prometheus/hostmesh.rules.yaml',
+    ])
+      expect(existsSync(join(release, file)), file).to.equal(true)
   })
 
   it('holds every package that it names, so that each can be loaded', () => {

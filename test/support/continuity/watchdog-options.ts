@@ -1,4 +1,6 @@
-/** Options of a watchdog for tests, which have their own deadlines: what `cli/commands/processes.ts` makes of a file. */
+/**
+ * Options of a watchdog for tests, which have their own deadlines: what `cli/commands/processes.ts` makes of a file.
+ */
 import { type WatchdogOptions, fixedOptions } from '../../../watchdog/options.ts'
 
 type Tuned = Pick<WatchdogOptions, 'deadlines' | 'liveness' | 'restarts' | 'bounds'>

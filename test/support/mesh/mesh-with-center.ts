@@ -2,6 +2,9 @@
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { type DemoHost, Mesh, relayOf } from './mesh.ts'
 
+/** A drill needs a machine with time for it; to start may take longer. */
+const readyMs = 120_000
+
 export interface MeshWithCenter {
   readonly mesh: Mesh
   readonly alpha: DemoHost
@@ -16,8 +19,13 @@ export async function startMeshWithCenter(): Promise<MeshWithCenter> {
     await registry.close()
   }
   try {
-    const center = await mesh.startedHost('center', { role: 'center' })
-    const alpha = await mesh.startedHost('alpha', { centers: [relayOf(center)] })
+    const extra = { watchdog: { startDeadline: '60s' } }
+    const center = mesh.host('center', { role: 'center', extra })
+    const alpha = mesh.host('alpha', { centers: [relayOf(center)], extra })
+    for (const host of [center, alpha]) {
+      host.start()
+      await host.ready(readyMs)
+    }
     return { mesh, alpha, close }
   } catch (error) {
     await close()
