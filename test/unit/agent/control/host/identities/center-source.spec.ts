@@ -35,6 +35,7 @@ async function bench(kept?: KeptIdentities) {
   }
   const failing = { error: undefined as MeshError | undefined }
   const asked: string[] = []
+  let underWay = 0
   const told: WorkloadCertificates[] = []
   const lines: string[] = []
   const metrics = new ControlMetrics()
@@ -47,7 +48,10 @@ async function bench(kept?: KeptIdentities) {
     metrics,
     timeline: { turn: () => undefined },
     client: {
-      keyAndRequest,
+      keyAndRequest: (uri) => {
+        underWay++
+        return keyAndRequest(uri).finally(() => underWay--)
+      },
       async certify(_address, _trust, _own, request) {
         const id = readSigningRequest(request).uris[0]!
         asked.push(id)
@@ -80,13 +84,34 @@ async function bench(kept?: KeptIdentities) {
       .series()
       .find(({ name }) => name === 'hostmesh_certificate_late')
       ?.samples.find(({ labels }) => labels[0] === id)?.value
+  /** Keys are made by another thread, which may have to wait for its turn while the clock of the test goes on. */
+  const answered = async () => {
+    do await new Promise((resolve) => setImmediate(resolve))
+    while (underWay > 0)
+  }
   /** Lets every request that is due be answered. */
   const settle = async () => {
     clock.advance(1000)
     await new Promise((resolve) => setImmediate(resolve))
     await eventually(() => source.view().every((row) => row.state !== 'none' || row.problem !== undefined))
   }
-  return { clock, skew, authority, source, sourceDeps, failing, asked, told, lines, left, held, late, settle, joined }
+  return {
+    clock,
+    skew,
+    authority,
+    source,
+    sourceDeps,
+    failing,
+    asked,
+    told,
+    lines,
+    left,
+    held,
+    late,
+    settle,
+    answered,
+    joined,
+  }
 }
 
 describe('the certificates of a host from its center', () => {
@@ -153,7 +178,7 @@ describe('the certificates of a host from its center', () => {
   })
 
   it('are asked for at once after the clock jumped ahead, and then not every second', async () => {
-    const { source, held, clock, skew, asked } = await bench()
+    const { source, held, clock, skew, asked, answered } = await bench()
     source.want([orders])
     source.setLeading(true)
     await eventually(() => held(orders) !== undefined)
@@ -164,7 +189,7 @@ describe('the certificates of a host from its center', () => {
     const before = asked.length
     for (let seconds = 0; seconds < 600; seconds++) {
       clock.advance(1000)
-      await new Promise((resolve) => setImmediate(resolve))
+      await answered()
     }
     expect(held(orders)!.chain).to.not.equal(first.chain)
     expect(asked.length - before).to.be.within(4, 30)
