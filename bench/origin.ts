@@ -12,7 +12,10 @@ export interface Origin {
   readonly http2Port: number
   /** All of them; the same application answers on each. */
   readonly ports: readonly number[]
-  /** Paths: `/` two bytes, `/1k` 1 KiB, `/1m` 1 MiB, `/grpc` a message of 256 bytes with its status. */
+  /**
+   * Paths: `/` two bytes, `/1k` 1 KiB, `/10k` 10 KB of JSON, `/1m` 1 MiB, `/grpc` a message of 256 bytes with its
+   * status.
+   */
   close(): Promise<void>
 }
 
@@ -24,6 +27,7 @@ export async function startOrigin(cpus: string, count = 1): Promise<Origin> {
   const http2Port = await freePort()
   mkdirSync(join(folder.path, 'files'))
   writeFileSync(join(folder.path, 'files', '1m'), Buffer.alloc(1024 * 1024, 'a'))
+  writeFileSync(join(folder.path, 'files', '10k'), jsonOf(10_240))
   writeFileSync(
     join(folder.path, 'nginx.conf'),
     `daemon off; master_process off; pid ${folder.path}/pid; error_log ${folder.path}/error.log;
@@ -39,6 +43,7 @@ http {
     location / { return 200 "ok"; }
     location = /grpc { default_type application/grpc; add_header grpc-status 0; return 200 "${message}"; }
     location = /1k { return 200 "${'k'.repeat(1024)}"; }
+    location = /10k { root ${folder.path}/files; default_type application/json; open_file_cache max=10; }
     location = /1m { root ${folder.path}/files; }
   }
 }
@@ -55,4 +60,16 @@ http {
       folder.close()
     },
   }
+}
+
+/** Rows as an API answers them, cut to `bytes`. */
+function jsonOf(bytes: number): string {
+  const rows = Array.from({ length: 100 }, (_, i) => ({
+    id: (i * 7919) % 10_007,
+    name: `item ${(i * 31) % 97}`,
+    price: ((i * 137) % 9973) / 100,
+    tags: [`a${i % 5}`, 'blue', 'stock'],
+    note: `seen ${(i * i) % 1013} times by ${(i * 17) % 89} people`,
+  }))
+  return JSON.stringify(rows).slice(0, bytes)
 }

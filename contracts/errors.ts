@@ -32,6 +32,11 @@ export const errorCodes = {
     retry: 'never',
     text: 'the request breaks the HTTP/1.1 grammar or its framing rules',
   },
+  E_HTTP_CONTENT_TOO_LARGE: {
+    source: 'downstream',
+    retry: 'never',
+    text: 'the content of the request is longer than a filter allows',
+  },
   E_HTTP_HEAD_TOO_LARGE: { source: 'downstream', retry: 'never', text: 'the request head is larger than the limit' },
   E_HTTP_URI_TOO_LONG: { source: 'downstream', retry: 'never', text: 'the request line is longer than the limit' },
   E_HTTP_VERSION: { source: 'downstream', retry: 'never', text: 'the HTTP version is not supported' },

@@ -1,9 +1,13 @@
+import type { BuiltinName } from './builtin-filters.ts'
+
 /** A filter of a user, as the configuration of a host describes it. Plain data, safe as JSON. */
 export interface UserFilterSpec {
   /** By which routes name it. */
   readonly name: string
-  /** Absolute path of its module. */
-  readonly path: string
+  /** Absolute path of its module; absent = it comes with us. */
+  readonly path?: string
+  /** Which of those; absent = it has a path. */
+  readonly builtin?: BuiltinName
   readonly settings: Readonly<Record<string, unknown>>
   /** Paths of settings are relative to it. */
   readonly directory: string

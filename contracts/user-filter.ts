@@ -79,6 +79,10 @@ export interface FilterRequest extends FilterFields {
   readonly sourceApplication: string | undefined
   /** SPIFFE id of the caller, where it came in mutual TLS. */
   readonly identity: string | undefined
+  /** Bytes of content, as announced; -1 = not said before, 0 = none. */
+  readonly bodyLength: number
+  /** More content is refused with 413, at once or when it comes. Only in `onRequestHead`. */
+  limitBody(bytes: number): void
   /** For the filter itself, from one hook to the next. Lost where a stream moves to another process. */
   data: unknown
   /** A word for the access log, at most 200 characters. */
@@ -88,4 +92,18 @@ export interface FilterRequest extends FilterFields {
 /** Changeable while `onReplyHead` runs. */
 export interface FilterReply extends FilterFields {
   readonly status: number
+  /** Content comes that may be changed: not of HEAD, 204 or 304, in private RPC, or of the mesh's own answers. */
+  readonly hasBody: boolean
+  /** Bytes, as announced; -1 = not said before. */
+  readonly bodyLength: number
+  /** Content passes through it. Its length is not announced any more. Throws without `hasBody`. */
+  transformBody(transform: BodyTransform): void
+}
+
+/** Of one reply. What it throws breaks the reply off, which the caller sees. */
+export interface BodyTransform {
+  /** A piece of content, as it came. What goes on in its place, at most 1 MiB; nothing = nothing yet. */
+  chunk(bytes: Uint8Array): Uint8Array | void | null
+  /** The content is whole: what is still to come. */
+  end?(): Uint8Array | void | null
 }

@@ -17,6 +17,7 @@ import type { Mesh } from './types.ts'
 export { MeshError } from '../contracts/errors.ts'
 export type { ErrorCode, RetryAdvice } from '../contracts/errors.ts'
 export type {
+  BodyTransform,
   FilterAnswer,
   FilterFields,
   FilterHost,

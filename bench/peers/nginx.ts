@@ -37,6 +37,7 @@ function configuration(options: PeerOptions, port: number, folder: string): stri
   return `daemon off; worker_processes ${options.workers}; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 12000; }
 http {
+  ${options.compresses === true ? 'gzip on; gzip_types application/json; gzip_min_length 256; gzip_comp_level 1; gzip_proxied any;' : ''}
   access_log off; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 600s;
   client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b; fastcgi_temp_path ${folder}/c;
   uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;

@@ -10,6 +10,8 @@ export interface PeerOptions {
   readonly originPort: number
   readonly mode: Mode
   readonly workers: number
+  /** nginx compresses JSON; the others ignore it. */
+  readonly compresses?: boolean
   /** Entry point of our worker; the others ignore it. */
   readonly workerMain: string
 }

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { agent } from './agent.ts'
 import { bulk } from './bulk.ts'
 import { changes } from './changes.ts'
+import { compression } from './compression.ts'
 import { control } from './control.ts'
 import { features } from './features.ts'
 import { filters } from './filters.ts'
@@ -30,6 +31,7 @@ export const scenarios: readonly Scenario[] = [
   grpc,
   features,
   filters,
+  compression,
   policies,
   telemetry,
   liveViews,

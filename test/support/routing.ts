@@ -81,6 +81,10 @@ export function context(
     random,
     token: null,
     kept: null,
+    mayChangeReply: false,
+    contentLength: -1,
+    changeReply: () => {},
+    limitContent: () => {},
     refusedReply: null,
     note: () => {},
     caller: 'cart',
@@ -93,7 +97,7 @@ export function context(
 
 /** Of a reply without fields. */
 export function replyHead(status: number): ReplyHead {
-  return { status, header: () => undefined, eachField: () => {} }
+  return { status, hasContent: false, contentLength: -1, header: () => undefined, eachField: () => {} }
 }
 
 /** A local application of this service behind its inbound port. */

@@ -15,6 +15,7 @@ export interface Got {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  readonly bytes: Buffer
 }
 
 export interface Asked {
@@ -25,7 +26,7 @@ export interface Asked {
 }
 
 /** `text`: of its module. */
-export type FilterPlan = Partial<UserFilterSpec> & { readonly name: string; readonly text: string }
+export type FilterPlan = Partial<UserFilterSpec> & { readonly name: string; readonly text?: string }
 
 export class FilteredWorker {
   readonly directory: string
@@ -60,13 +61,7 @@ export class FilteredWorker {
         const chunks: Buffer[] = []
         reply.on('data', (chunk: Buffer) => chunks.push(chunk))
         reply.on('error', reject)
-        reply.on('end', () =>
-          resolve({
-            status: reply.statusCode!,
-            headers: reply.headers,
-            body: Buffer.concat(chunks).toString('latin1'),
-          }),
-        )
+        reply.on('end', () => resolve(gotOf(reply.statusCode!, reply.headers, chunks)))
       })
       sent.end(body)
     })
@@ -84,7 +79,7 @@ export class FilteredWorker {
       stream.on('error', reject)
       stream.on('end', () => {
         session.close()
-        resolve({ status: head[':status']!, headers: head, body: Buffer.concat(chunks).toString('latin1') })
+        resolve(gotOf(head[':status']!, head, chunks))
       })
       stream.end(body)
     })
@@ -103,8 +98,22 @@ export class FilteredWorker {
   }
 }
 
+function gotOf(status: number, headers: IncomingHttpHeaders, chunks: readonly Buffer[]): Got {
+  const bytes = Buffer.concat(chunks)
+  return { status, headers, bytes, body: bytes.toString('latin1') }
+}
+
 export function specOf(directory: string, { text, ...plan }: FilterPlan): UserFilterSpec {
   const path = join(directory, `${plan.name}.mjs`)
-  writeFileSync(path, text)
-  return { path, settings: {}, directory, deadlineMs: 1000, failOpen: false, maxFailures: 10, offMs: 60_000, ...plan }
+  if (text !== undefined) writeFileSync(path, text)
+  return {
+    ...(text === undefined ? {} : { path }),
+    settings: {},
+    directory,
+    deadlineMs: 1000,
+    failOpen: false,
+    maxFailures: 10,
+    offMs: 60_000,
+    ...plan,
+  }
 }

@@ -35,6 +35,13 @@ export class QuietContext implements FilterContext {
     this.edits = null
   }
 
+  readonly mayChangeReply = false
+  readonly contentLength = -1
+
+  changeReply(): void {}
+
+  limitContent(): void {}
+
   note(): void {}
 
   editReply(): void {}

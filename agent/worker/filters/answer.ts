@@ -23,6 +23,17 @@ export interface ReplyHead {
   /** First value of a field; `name` in lower case. */
   header(name: string): string | undefined
   eachField(visit: (name: string, value: string) => void): void
+  readonly hasContent: boolean
+  /** As announced; -1 = not said. */
+  readonly contentLength: number
+}
+
+/** What a filter makes of content, piece by piece. Both throw where nothing more of it may be passed on. */
+export interface ContentChange {
+  /** What goes on in its place. `bytes` are good until it returns. */
+  take(bytes: Buffer): Buffer
+  /** The content is whole: what is still to come. */
+  end(): Buffer
 }
 
 const noBody = Buffer.alloc(0)
@@ -51,9 +62,12 @@ export function emptyAnswer(status: number, fields: Fields): Answer {
 }
 
 /** An answer as filters read the heads of replies. */
-export function headOf({ fields, status }: Answer): ReplyHead {
+export function headOf({ body, fields, status }: Answer): ReplyHead {
   return {
     status,
+    // it is whole already, and changed by nobody
+    hasContent: false,
+    contentLength: body.length,
     header: (name) => fields.find(([one]) => one === name)?.[1],
     eachField(visit) {
       for (const [name, value] of fields) visit(name, value)

@@ -11,7 +11,7 @@ import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.
 import type { HeaderEdits } from '../route/fields.ts'
 import type { ConnectionView, RequestView } from '../route/request-view.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
-import type { Answer, ReplyHead } from './answer.ts'
+import type { Answer, ContentChange, ReplyHead } from './answer.ts'
 import type { VerifiedToken } from '../route/verified-token.ts'
 
 /** What a filter may use. One object per exchange, filled anew: not to be kept. */
@@ -31,6 +31,14 @@ export interface FilterContext {
   kept: KeptByFilter[] | null
   /** What the caller gets in place of the reply, which a filter does not let pass; null = it passes. */
   refusedReply: Answer | null
+  /** Content of the reply passes through `change`, behind those of filters before. */
+  changeReply(change: ContentChange): void
+  /** Whether content of its replies may be changed: in private RPC it is part of a frame. */
+  readonly mayChangeReply: boolean
+  /** Of the request, as announced; -1 = not said before. */
+  readonly contentLength: number
+  /** The request is refused where more content was announced, or as soon as more has come. */
+  limitContent(most: number): void
   /** For the access log, whatever becomes of the request. */
   note(text: string): void
   /** The fields of the request, names in lower case, as filters before have edited them. */

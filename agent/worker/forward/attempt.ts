@@ -49,7 +49,8 @@ export interface AttemptUser {
   /** False = the caller takes no more; the attempt is resumed later. */
   flushReply(): boolean
   /** The reply is whole: ends and flushes it. */
-  endReply(trailers: Fields | null): void
+  /** False: it was broken off instead, and the attempt with it. */
+  endReply(trailers: Fields | null): boolean
   /** Behind `endReply`: the attempt is over. */
   replyDone(): void
   onSwitch(attempt: Attempt, reply: ReplyMessage, buf: Buffer, from: number, to: number): void
@@ -232,7 +233,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
 
   onEnd(trailers: Fields | null): void {
     const user = this.user!
-    user.endReply(trailers)
+    if (!user.endReply(trailers)) return
     this.finish()
     user.replyDone()
   }

@@ -2,6 +2,7 @@ import type { HeaderEdits } from '../route/fields.ts'
 import type { Timer, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { EditsState, ExchangeState } from './exchange-state.ts'
+import type { ExchangeContext } from './filter-context.ts'
 import type { GrpcCall } from './grpc/call.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
@@ -26,6 +27,8 @@ export interface CarriedExchange {
   readonly reply: OutgoingReply
   readonly call: GrpcCall
   readonly wholeTimer: Timer
+  /** What filters make of content stays in this process. */
+  readonly context: Pick<ExchangeContext, 'replyChange' | 'limit'>
   readonly wait: { waitedMs: number; readonly isOn: boolean }
   readonly isParked: boolean
   startedAt: number
@@ -44,9 +47,9 @@ export class ExchangeCrossing implements Crossing {
   }
 
   get carried(): UpstreamStream | null {
-    const { call, hasRequest, isParked, outgoing, request, tries, wait } = this.exchange
+    const { call, context, hasRequest, isParked, outgoing, request, tries, wait } = this.exchange
     if (!hasRequest || isParked || wait.isOn || outgoing.hasCopies || request.asksUpgrade) return null
-    if (call.web !== null) return null
+    if (call.web !== null || context.replyChange !== null || context.limit !== null) return null
     if (tries.isWaiting || tries.running.isRace) return null
     return tries.running.newest === null ? null : tries.running.newest.carried
   }

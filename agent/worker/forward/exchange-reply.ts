@@ -5,6 +5,7 @@ import type { Attempt } from './attempt.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { ExchangeTime } from './exchange-time.ts'
 import { failureOf } from './failure.ts'
+import { ChangedReply } from './changed-reply.ts'
 import type { ExchangeContext } from './filter-context.ts'
 import { brokenTrailers } from './grpc/answer.ts'
 import { judgeEnd, judgeHead } from './judgement.ts'
@@ -15,7 +16,7 @@ import { startTunnel } from './tunnel.ts'
 /** The reply on its way from an attempt to the caller: which one it is, its content and its end, or that it broke. */
 export abstract class ExchangeReply extends ExchangeTime {
   protected abstract override readonly deps: ExchangeDeps
-  protected abstract readonly context: ExchangeContext
+  abstract readonly context: ExchangeContext
 
   /** It is over, and the caller's stream goes on. */
   protected abstract finish(): void
@@ -39,7 +40,8 @@ export abstract class ExchangeReply extends ExchangeTime {
     if (this.context.refusedReply !== null) return this.refuseReply(attempt, this.context.refusedReply)
     const { mesh, reports } = this.deps
     if (reports.replyFields.length > 0) this.reply.fields.keepReply(reports.replyFields, reply, edits, mesh.node.tier)
-    if (this.stream.begin(this.call.web?.reply(reply) ?? reply, edits)) return 'pass'
+    const head = this.context.replyChange === null ? reply : new ChangedReply(reply)
+    if (this.stream.begin(this.call.web?.reply(head) ?? head, edits)) return 'pass'
     this.replyBroken(attempt, Outcome.protocol, 'a reply that the protocol of the caller cannot say')
     return 'over'
   }
@@ -66,6 +68,29 @@ export abstract class ExchangeReply extends ExchangeTime {
   }
 
   onReplyContent(buf: Buffer, from: number, to: number): void {
+    const { replyChange } = this.context
+    if (replyChange === null) this.passContent(buf, from, to)
+    else this.passChanged(() => replyChange.take(buf.subarray(from, to)))
+  }
+
+  /** False = a filter failed, and the reply was broken off. */
+  private passChanged(change: () => Buffer): boolean {
+    let bytes: Buffer
+    try {
+      bytes = change()
+    } catch (error) {
+      const { message } = error as Error
+      const instead = own.errorAnswer(503, 'E_FILTER_FAILED', '-', message)
+      this.context.replyChange = null
+      this.context.refusedReply = instead
+      this.replyBroken(this.tries.running.winner!, Outcome.cancelled, message, instead)
+      return false
+    }
+    if (bytes.length > 0) this.passContent(bytes, 0, bytes.length)
+    return true
+  }
+
+  private passContent(buf: Buffer, from: number, to: number): void {
     this.reply.bytes += to - from
     if (this.call.isOn) this.call.received.take(buf, from, to)
     if (this.call.web === null) this.stream.content(buf, from, to)
@@ -73,7 +98,7 @@ export abstract class ExchangeReply extends ExchangeTime {
   }
 
   get contentTarget(): Transport | null {
-    return this.stream.contentTarget
+    return this.context.replyChange === null ? this.stream.contentTarget : null
   }
 
   onMoved(count: number): void {
@@ -89,9 +114,13 @@ export abstract class ExchangeReply extends ExchangeTime {
     this.tries.running.winner?.resumeReading()
   }
 
-  endReply(trailers: Fields | null): void {
+  /** False = a filter failed at its end, and the reply was broken off. */
+  endReply(trailers: Fields | null): boolean {
+    const { replyChange } = this.context
+    if (replyChange !== null && !this.passChanged(() => replyChange.end())) return false
     if (this.call.isOn) judgeEnd(this.tries.running.winner!, trailers, this.call)
     this.endStream(trailers)
+    return true
   }
 
   private endStream(trailers: Fields | null): void {
@@ -109,14 +138,14 @@ export abstract class ExchangeReply extends ExchangeTime {
    * The reply broke: the caller must see that it is not whole (R26), or gets another one if nothing of it was passed
    * on.
    */
-  protected replyBroken(attempt: Attempt, outcome: Outcome, reason: string): void {
+  protected replyBroken(attempt: Attempt, outcome: Outcome, reason: string, instead?: Answer): void {
     const isUntold = this.stream.dropUnflushed()
     attempt.abandon(outcome)
     this.tries.running.finish()
     if (isUntold) {
       const { status, code, flag } = failureOf(outcome, reason)
       this.reply.reset()
-      this.answer(own.errorAnswer(status, code, flag, reason))
+      this.answer(instead ?? own.errorAnswer(status, code, flag, reason))
       return
     }
     this.reply.breakOff(outcome)

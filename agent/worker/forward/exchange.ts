@@ -10,6 +10,7 @@ import type { ExchangeDeps } from './exchange-deps.ts'
 import { statusOfAnswer } from './grpc/answer.ts'
 import { GrpcCall } from './grpc/call.ts'
 import type { WebCall } from './grpc/web-call.ts'
+import type { ContentLimit } from './content-limit.ts'
 import { ExchangeCrossing } from './exchange-crossing.ts'
 import { CallerTurn } from './caller-turn.ts'
 import { ExchangeContext } from './filter-context.ts'
@@ -48,7 +49,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
   protected readonly deps: ExchangeDeps
   readonly wait: FilterWait
   protected readonly turn: CallerTurn
-  protected readonly context: ExchangeContext
+  readonly context: ExchangeContext
 
   constructor(deps: ExchangeDeps, stream: DownstreamStream) {
     super()
@@ -90,6 +91,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     const found = routing.resolve(mesh, request, this.stream.accepted.listener.virtualHost, context)
     this.keepRouteTimeout()
     this.deps.dryRun.run?.look(routing, found, context)
+    if (context.limit !== null && found.kind === 'upstream' && this.isTooLong(context.limit)) return
     switch (found.kind) {
       case 'upstream':
         if (this.call.web !== null) this.settleWeb(this.call.web, found.cluster.service)
@@ -167,11 +169,32 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
   }
 
   onContent(buf: Buffer, from: number, to: number): void {
-    this.outgoing.content(buf, from, to)
+    const { limit } = this.context
+    if (limit !== null && this.outgoing.body.bytes + to - from > limit.most) this.refuseMore(limit)
+    else this.outgoing.content(buf, from, to)
   }
 
   onContentEnd(trailers: Fields | null): void {
-    this.outgoing.end(trailers)
+    // an application would take it for a whole request
+    if (this.context.limit?.isPassed !== true) this.outgoing.end(trailers)
+  }
+
+  /** What came or was announced before a filter said how much may come. */
+  private isTooLong({ most }: ContentLimit): boolean {
+    if (Math.max(this.context.contentLength, this.outgoing.body.bytes) <= most) return false
+    this.refuseContent(own.contentTooLong(most))
+    return true
+  }
+
+  /** In a later turn: whoever tells of content goes on with it. */
+  private refuseMore(limit: ContentLimit): void {
+    if (limit.isPassed) return
+    limit.isPassed = true
+    setImmediate(() => {
+      if (this.context.limit !== limit) return
+      this.deps.clock.refresh()
+      this.refuseContent(own.contentTooLong(limit.most))
+    })
   }
 
   flushContent(): boolean {

@@ -1,4 +1,7 @@
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
+import { ContentLimit } from './content-limit.ts'
+import { ChainedChanges } from './chained-changes.ts'
+import type { ContentChange } from '../filters/answer.ts'
 import type { FilterContext } from '../filters/filter.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
@@ -15,6 +18,10 @@ export class ExchangeContext implements RoutingContext {
   now = 0
   kept: FilterContext['kept'] = null
   refusedReply: FilterContext['refusedReply'] = null
+  /** Through which content of the reply passes; null = none. */
+  replyChange: ContentChange | null = null
+  /** On content of the request; null = none. */
+  limit: ContentLimit | null = null
   private readonly stream: DownstreamStream
   private readonly routing: Routing
   private readonly reply: OutgoingReply
@@ -49,6 +56,22 @@ export class ExchangeContext implements RoutingContext {
     else if (kind === 'refused') tallies.routeOverridesRefused++
   }
 
+  get mayChangeReply(): boolean {
+    return this.view.speaks === null
+  }
+
+  changeReply(change: ContentChange): void {
+    this.replyChange = this.replyChange === null ? change : new ChainedChanges(this.replyChange, change)
+  }
+
+  get contentLength(): number {
+    return this.view.hasContent ? this.view.contentLength : 0
+  }
+
+  limitContent(most: number): void {
+    if (this.limit === null || most < this.limit.most) this.limit = new ContentLimit(most)
+  }
+
   get edited(): RequestView {
     return this.routing.edited(this.view)
   }
@@ -81,6 +104,8 @@ export class ExchangeContext implements RoutingContext {
   /** For the next request. */
   reset(): void {
     this.refusedReply = null
+    this.replyChange = null
+    this.limit = null
     if (this.kept === null) return
     for (const one of this.kept) one.over()
     this.kept = null

@@ -115,6 +115,11 @@ export const notBase64: RequestFault = {
   reason: 'the content of application/grpc-web-text is no base64',
 }
 
+/** A filter allows no more of it. */
+export function contentTooLong(most: number): RequestFault {
+  return { status: 413, code: 'E_HTTP_CONTENT_TOO_LARGE', reason: `the content is longer than ${most} bytes` }
+}
+
 export function replyTooSlow(): Answer {
   return errorAnswer(504, 'E_UPSTREAM_TIMEOUT', 'UT', 'no reply within the time of the request')
 }

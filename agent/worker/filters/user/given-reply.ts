@@ -1,4 +1,4 @@
-import type { FilterReply } from '../../../../contracts/user-filter.ts'
+import type { BodyTransform, FilterReply } from '../../../../contracts/user-filter.ts'
 import type { HeaderEdits } from '../../route/fields.ts'
 import type { ReplyHead } from '../answer.ts'
 import { FieldEdits } from './field-edits.ts'
@@ -6,11 +6,17 @@ import { FieldEdits } from './field-edits.ts'
 /** A reply as one filter of a user has it in its hands, for one call. */
 export class GivenReply implements FilterReply {
   readonly status: number
+  readonly hasBody: boolean
+  readonly bodyLength: number
+  /** null = content passes as it is. */
+  transform: BodyTransform | null = null
   private head: ReplyHead | null
   private readonly changes = new FieldEdits()
 
-  constructor(head: ReplyHead) {
+  constructor(head: ReplyHead, mayChange: boolean) {
     this.status = head.status
+    this.hasBody = mayChange && head.hasContent
+    this.bodyLength = head.contentLength
     this.head = head
   }
 
@@ -32,6 +38,14 @@ export class GivenReply implements FilterReply {
 
   removeHeader(name: string): void {
     this.open.remove(name)
+  }
+
+  transformBody(transform: BodyTransform): void {
+    if (!this.hasBody) throw new Error('the reply has no content that may be changed')
+    if (this.transform !== null) throw new Error('its content is transformed already')
+    if (typeof (transform as Partial<BodyTransform> | null)?.chunk !== 'function')
+      throw new TypeError('a transform has a function chunk')
+    this.transform = this.known && transform
   }
 
   /** Its call is over. null = nothing changes. */

@@ -15,6 +15,7 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
   /** null: the request has gone on. */
   private edits: FieldEdits | null = null
   private isOpen = true
+  private limit = -1
 
   constructor(owner: object, context: FilterContext) {
     this.owner = owner
@@ -45,6 +46,16 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
   get identity(): string | undefined {
     const { peer } = this.known
     return peer.kind === 'spiffe' ? peer.id : undefined
+  }
+
+  get bodyLength(): number {
+    return this.known.contentLength
+  }
+
+  limitBody(bytes: number): void {
+    if (!this.isOpen) throw new Error('the request has gone on')
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new TypeError('a limit is a number of bytes')
+    this.limit = bytes
   }
 
   header(name: string): string | undefined {
@@ -90,6 +101,7 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
     const edits = isTaken ? (this.edits?.edits ?? null) : null
     this.edits = null
     if (edits !== null) this.known.editRequest(edits)
+    if (isTaken && this.limit >= 0) this.known.limitContent(this.limit)
   }
 
   /** The exchange is over. */

@@ -62,7 +62,7 @@ export class UserFilters {
     if (typeof stack !== 'string') return false
     for (const filter of this.filters.values()) {
       const { path } = filter.spec
-      if (!stack.includes(path) && !stack.includes(pathToFileURL(path).href)) continue
+      if (path === undefined || !(stack.includes(path) || stack.includes(pathToFileURL(path).href))) continue
       filter.fail('stray', error)
       return true
     }
@@ -84,7 +84,9 @@ export class UserFilters {
 
   private make(spec: UserFilterSpec): GuardedFilter {
     const { load = loadModule, log, now } = this.deps
-    const number = this.watch === undefined ? 0 : this.watch.watch(spec.name, fingerprintOf(spec))
+    // what comes with us needs no thread beside it
+    const number =
+      this.watch === undefined || spec.path === undefined ? 0 : this.watch.watch(spec.name, fingerprintOf(spec))
     return new GuardedFilter(spec, number, { now, log, load, cell: this.cell, tally: this.failures.tally(spec.name) })
   }
 }

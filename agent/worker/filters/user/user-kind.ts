@@ -3,6 +3,7 @@ import type { HeaderEdits } from '../../route/fields.ts'
 import type { Answer, ReplyHead } from '../answer.ts'
 import type { FilterContext, FilterVerdict, ReplyFilter, Wait, WaitCall, Waiter } from '../filter.ts'
 import type { FilterKind } from '../kind.ts'
+import { GuardedChange } from './guarded-change.ts'
 import { GivenReply } from './given-reply.ts'
 import { GivenRequest } from './given-request.ts'
 import type { GuardedFilter } from './guarded-filter.ts'
@@ -91,7 +92,7 @@ class UserFilterOnRoute implements ReplyFilter {
     if (!filter.isOn(context.now)) return this.withoutOnReply(filter, context)
     if (filter.hooks.onReplyHead === undefined) return null
     const { cell } = this.filters!
-    const reply = new GivenReply(head)
+    const reply = new GivenReply(head, context.mayChangeReply)
     cell.enter(filter.number)
     try {
       const said: unknown = filter.hooks.onReplyHead(reply, this.given(context))
@@ -100,7 +101,9 @@ class UserFilterOnRoute implements ReplyFilter {
         said.then(undefined, () => {})
         throw new TypeError('onReplyHead answers with a promise; a reply does not wait')
       }
-      return reply.close()
+      const edits = reply.close()
+      if (reply.transform !== null) context.changeReply(new GuardedChange(filter, cell, reply.transform))
+      return edits
     } catch (error) {
       reply.close()
       filter.fail('thrown', error)
@@ -121,7 +124,7 @@ class UserFilterOnRoute implements ReplyFilter {
     if (filter === undefined) return `refuses with 503: this host has no filter ${this.name}`
     const { consequence, hooks, spec, state, why } = filter
     if (state === 'on')
-      return `runs filter ${spec.name} of ${spec.path} (${Object.keys(hooks).join(', ') || 'without hooks'}); when it fails, ${consequence}`
+      return `runs filter ${spec.name} of ${spec.path ?? `kind ${spec.builtin}`} (${Object.keys(hooks).join(', ') || 'without hooks'}); when it fails, ${consequence}`
     return `filter ${spec.name} is ${state}${why === '' ? '' : `: ${why}`}; ${consequence}`
   }
 

@@ -210,7 +210,7 @@ export class Http1UpstreamStream extends EndpointStream<StreamLink> implements U
   }
 
   private readContent(buf: Buffer, start: number, end: number): void {
-    const { body } = this
+    const { body, serial } = this
     const owner = this.owner!
     let at = start
     while (at < end && !body.isDone) {
@@ -223,6 +223,8 @@ export class Http1UpstreamStream extends EndpointStream<StreamLink> implements U
       at += taken
       for (let run = 0; run < body.runCount; run++) {
         owner.onContent(buf, body.runs[run * 2]!, body.runs[run * 2 + 1]!)
+        // whoever wants no more of it has ended it
+        if (this.serial !== serial) return
       }
     }
     if (body.isDone) this.whole(at === end)

@@ -279,6 +279,24 @@ workers: many
     expect(of('url: https://c:1, cert: cert, key: key')[0]).to.match(/warning: tracing.collector.key: .*chmod 600/)
   })
 
+  it('knows the settings of the filters that come with us', () => {
+    const of = (filter: string): string[] => lines(check(`filters: [{ name: a, ${filter} }]\n`))
+    writeFileSync(join(folder, 'users'), '', { mode: 0o644 })
+    expect(of('builtin: basicAuth, settings: { file: users }')[0]).to.match(/warning: .*settings.file: .*chmod 600/)
+    chmodSync(join(folder, 'users'), 0o600)
+    expect(of('builtin: basicAuth, settings: { file: users }')).to.deep.equal([])
+    expect(of('builtin: compression, settings: { encodings: [gzip], level: 6, minBytes: 2KiB }')).to.deep.equal([])
+    expect(of('builtin: compression, settings: { level: 10 }')[0]).to.match(
+      /filters\[0\].settings.level: found 10, allowed a whole number from 1 to 9/,
+    )
+    expect(of('builtin: bodyLimit, settings: { max: 5 }')[0]).to.match(/filters\[0\].settings.max: unknown key/)
+    expect(of('builtin: basicAuth')[0]).to.match(/filters\[0\].settings.file: /)
+    expect(of('builtin: gzip')[0]).to.match(
+      /filters\[0\].builtin: found "gzip", allowed basicAuth, bodyLimit, compression/,
+    )
+    expect(of('deadline: 1s')[0]).to.match(/allowed exactly one of path and builtin/)
+  })
+
   it('runs no filter that others may write, and none twice under one name', () => {
     const text = 'export default () => ({})'
     const of = (filters: string): string[] => lines(check(`filters: [${filters}]\n`, { 'a.mjs': text }))

@@ -93,6 +93,7 @@ const bases: readonly object[] = [
   { outbound: { sockets: [{ path: 'out.sock' }] } },
   { center: { reports: { servers: ['10.0.0.8:15012'] } } },
   { filters: [{ name: 'z', path: '/tmp/z' }] },
+  { filters: [{ name: 'z', builtin: 'compression' }] },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80 } }] } },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80 } }] } },
   parse(readFileSync('examples/rpc/mainstay.yaml', 'utf8')) as object,

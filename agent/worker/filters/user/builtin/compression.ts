@@ -1,0 +1,94 @@
+/**
+ * Compresses replies for callers that take it: by Accept-Encoding and content type, never what is compressed already.
+ * A reply of known and small length is compressed as a whole, in the encoding liked best; everything else piece by
+ * piece as it comes, so that streams stay streams, in gzip. Nothing is ever decompressed.
+ */
+import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from 'node:zlib'
+import type { BodyTransform, FilterReply, MakeFilter, UserFilter } from '../../../../../contracts/user-filter.ts'
+import type { CompressionSettings, Encoding } from '../../../../../contracts/builtin-filters.ts'
+import { acceptedEncoding } from './accepted-encoding.ts'
+import { GzipPieces } from './gzip-pieces.ts'
+
+/** Longer ones are compressed piece by piece: the loop has others to serve, and memory has a bound. */
+const maxWhole = 65_536
+
+export const compression: MakeFilter = (settings) => new Compression(settings as unknown as CompressionSettings)
+
+class Compression implements UserFilter {
+  private readonly settings: CompressionSettings
+  private readonly types: RegExp
+
+  constructor(settings: CompressionSettings) {
+    this.settings = settings
+    this.types = typePattern(settings.contentTypes)
+  }
+
+  onReplyHead(reply: FilterReply, request: { header(name: string): string | undefined }): void {
+    const type = reply.header('content-type')
+    if (!reply.hasBody || reply.status === 206 || type === undefined || !this.types.test(type)) return
+    if (reply.header('content-encoding') !== undefined) return
+    const { bodyLength } = reply
+    if (bodyLength >= 0 && bodyLength < this.settings.minBytes) return
+    if (reply.header('cache-control')?.toLowerCase().includes('no-transform') === true) return
+    // also for those who do not take it: a cache must not give them what others got
+    tellVary(reply)
+    const isWhole = bodyLength >= 0 && bodyLength <= maxWhole
+    const { encodings, level } = this.settings
+    const offered = isWhole ? encodings : encodings.filter((one) => one === 'gzip')
+    const encoding = acceptedEncoding(request.header('accept-encoding') ?? '', offered)
+    if (encoding === undefined) return
+    reply.setHeader('content-encoding', encoding)
+    const tag = reply.header('etag')
+    if (tag?.startsWith('"') === true) reply.setHeader('etag', `W/${tag}`)
+    for (const name of ofOtherBytes) if (reply.header(name) !== undefined) reply.removeHeader(name)
+    reply.transformBody(isWhole ? new WholeBody(encoding, level) : new GzipPieces(level))
+  }
+}
+
+/** Say something about the bytes that they do not hold for any more. */
+const ofOtherBytes = ['accept-ranges', 'content-md5', 'digest', 'content-digest']
+
+function tellVary(reply: FilterReply): void {
+  const vary = reply.header('vary')
+  if (vary === undefined) reply.setHeader('vary', 'accept-encoding')
+  else if (!/(?:^|,)\s*(?:\*|accept-encoding)\s*(?:,|$)/i.test(vary)) reply.addHeader('vary', 'accept-encoding')
+}
+
+/** Collects what comes, at most `maxWhole` bytes as announced. */
+class WholeBody implements BodyTransform {
+  private readonly encoding: Encoding
+  private readonly level: number
+  private readonly pieces: Uint8Array[] = []
+
+  constructor(encoding: Encoding, level: number) {
+    this.encoding = encoding
+    this.level = level
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.pieces.push(bytes)
+  }
+
+  end(): Uint8Array {
+    const bytes = this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces)
+    switch (this.encoding) {
+      case 'gzip':
+        return gzipSync(bytes, { level: this.level })
+      case 'br':
+        return brotliCompressSync(bytes, {
+          params: {
+            [constants.BROTLI_PARAM_QUALITY]: this.level,
+            [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+          },
+        })
+      case 'zstd':
+        return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: this.level } })
+    }
+  }
+}
+
+/** One pattern for all types; a `*` is any part of a name. */
+function typePattern(types: readonly string[]): RegExp {
+  const names = types.map((type) => type.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^;,\\s]*'))
+  return new RegExp(`^\\s*(?:${names.join('|')})\\s*(?:;|$)`, 'i')
+}
