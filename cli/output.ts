@@ -1,6 +1,10 @@
-/** What the command prints: tables and colours on a terminal, plain lines in a pipe, one JSON value with `--json`. */
+/**
+ * What the command prints: tables and colours on a terminal, plain lines in a pipe, one JSON value with `--json`. Words of
+ * others control no terminal, whatever they are.
+ */
 import { styleText } from 'node:util'
 import Table from 'cli-table3'
+import { shownJson, shownText } from './terminal/shown-text.ts'
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
@@ -31,16 +35,17 @@ export function createOutput(isJson: boolean, sinks: Sinks, environment: Termina
   const hasColours = isTerminal && (environment.NO_COLOR ?? '') === ''
   const style = (name: Style, text: string): string =>
     hasColours ? styleText(name, text, { validateStream: false }) : text
+  const print = (text: string): void => void sinks.out.write(`${isJson ? shownJson(text) : shownText(text)}\n`)
   return {
     isJson,
     isTerminal,
     style,
-    line: (text = '') => void sinks.out.write(`${text}\n`),
-    problem: (text) => void sinks.err.write(`${text}\n`),
-    json: (value) => void sinks.out.write(`${JSON.stringify(value, undefined, 2)}\n`),
+    line: (text = '') => print(text),
+    problem: (text) => void sinks.err.write(`${shownText(text)}\n`),
+    json: (value) => print(JSON.stringify(value, undefined, 2)),
     table: (head, rows) => {
       if (!isTerminal) {
-        for (const row of [head, ...rows]) sinks.out.write(`${row.join('\t')}\n`)
+        for (const row of [head, ...rows]) print(row.join('\t'))
         return
       }
       const table = new Table({
@@ -48,8 +53,8 @@ export function createOutput(isJson: boolean, sinks: Sinks, environment: Termina
         style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
         chars: borderless,
       })
-      for (const row of rows) table.push([...row])
-      sinks.out.write(`${table.toString()}\n`)
+      for (const row of rows) table.push(row.map(shownText))
+      print(table.toString())
     },
   }
 }

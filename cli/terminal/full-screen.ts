@@ -3,6 +3,7 @@
  * terminal is as it was.
  */
 import type { ReadStream, WriteStream } from 'node:tty'
+import { shownText } from './shown-text.ts'
 
 export interface Screen {
   readonly columns: number
@@ -43,7 +44,8 @@ export class FullScreen {
   }
 
   show(lines: readonly string[]): void {
-    if (this.isOpen) this.output.write(home + lines.map((line) => line + clearLine).join('\n') + clearBelow)
+    if (!this.isOpen) return
+    this.output.write(home + lines.map((line) => shownText(line) + clearLine).join('\n') + clearBelow)
   }
 
   close(): void {

@@ -298,7 +298,7 @@ export const alerts: readonly Alert[] = [
     severity: 'ticket',
     summary: 'The collector of {{ $labels.signal }} does not take what {{ $labels.instance }} sends',
     meaning: 'Spans or log records wait in bounded memory and are then dropped. Traffic is not touched.',
-    look: ['journalctl -u hostmesh -p warning -n 20'],
+    look: ['hostmesh status', 'journalctl -u hostmesh -p warning -n 20'],
     act: ['Start the collector, or correct `tracing.collector` or `accessLog.collector`; both are taken up at once.'],
     ...one('hostmesh_telemetry_collector_up', 0, 1, 'signal="traces"'),
   },

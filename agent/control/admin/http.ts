@@ -1,6 +1,7 @@
 /** What an admin page is given and what it answers; and the guard in front of all pages. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isOwnPage, webPageRefusal } from '../../../guard/web-page.ts'
+import { printable } from '../events/clean-text.ts'
 
 export interface AdminRequest {
   readonly method: string
@@ -62,8 +63,9 @@ export interface SocketApi {
   answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void>
 }
 
-/** Columns as wide as their widest cell. */
-export function columns(rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell; paths and names of others control no terminal. */
+export function columns(foreign: readonly (readonly string[])[]): string {
+  const rows = foreign.map((row) => row.map(printable))
   const widths: number[] = []
   for (const row of rows) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length)
   return rows

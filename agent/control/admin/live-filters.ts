@@ -44,6 +44,9 @@ const streamFilter = z.strictObject({
   leastMs: z.coerce.number().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
 })
 
+/** Of an order, in JSON: what is no number must not become 0, which chooses all. */
+const streamOrder = streamFilter.extend({ leastMs: z.number().positive().optional() })
+
 const closeOrder = connectionFilter.extend({ how: z.enum(['end', 'cut']).default('end') })
 
 /** Exactly optional: a key without a value is not there. */
@@ -77,7 +80,7 @@ export function readStreamFilter(query: URLSearchParams): StreamFilter {
 
 /** To end streams something has to be named. */
 export function readStreamOrder(body: unknown): StreamFilter {
-  const filter = read(streamFilter, body ?? {})
+  const filter = read(streamOrder, body ?? {})
   if (Object.keys(filter).length === 0)
     throw new MeshError('E_ADMIN_REQUEST', 'which streams? name ids, listener, service, peer or leastMs')
   return filter

@@ -4,7 +4,13 @@ import { connect } from 'node:net'
 import { inboundPort } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
-import { choices, meshPanels, servicePanels, workloadPanels } from '../../support/observability/istio-panels.ts'
+import {
+  choices,
+  meshPanels,
+  performancePanels,
+  servicePanels,
+  workloadPanels,
+} from '../../support/observability/istio-panels.ts'
 import type { Chosen } from '../../support/observability/istio-panels.ts'
 import { RealPrometheus } from '../../support/observability/prometheus.ts'
 import { Authority } from '../../support/tls/authority.ts'
@@ -108,6 +114,7 @@ describe("Istio's public dashboards over hosts of ours", function () {
     const calls = { ...chosen('source'), workload: 'unknown', namespace: 'unknown' }
     const panels = [
       ...meshPanels,
+      ...performancePanels,
       ...choices(chosen('destination')),
       ...servicePanels(chosen('destination')),
       ...servicePanels(chosen('source')).filter(({ name }) => /^service(, client)?:/.test(name)),

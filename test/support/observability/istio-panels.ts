@@ -1,6 +1,6 @@
 /**
- * Every query of the panels and lists of Istio's public dashboards (mesh, service, workload;
- * manifests/addons/dashboards of 1.2x), in words of our own: metric, conditions, grouping, function, range. What a
+ * Every query of the panels and lists of Istio's public dashboards (mesh, service, workload, and of performance what is
+ * about the data path; manifests/addons/dashboards of 1.2x), in words of our own: metric, conditions, grouping, function, range. What a
  * panel is about is its name.
  */
 
@@ -189,6 +189,21 @@ export const meshPanels: readonly IstioPanel[] = [
     expr: joined(rate(metric, overall, [...workloadOf.server, 'destination_service'])),
   })),
 ]
+
+/**
+ * Of the performance dashboard, what is about the data path: the bytes that pass its proxies. Its other panels are about
+ * containers and about istiod.
+ */
+export const performancePanels: readonly IstioPanel[] = named('performance', {
+  'bytes of the proxies': (['istio_response_bytes', 'istio_request_bytes'] as const)
+    .flatMap((metric) =>
+      (['source', 'destination'] as const).map((side) =>
+        sum(`${metric}_sum`, { [`${side}_workload_namespace`]: '!="istio-system"', reporter: `="${side}"` }, '1m'),
+      ),
+    )
+    .join(' + '),
+  'component versions': 'sum(istio_build) by (component, tag)',
+})
 
 /** Of the lists that a user chooses from. */
 export function choices({ reporter, service }: Chosen): IstioPanel[] {

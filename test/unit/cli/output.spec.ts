@@ -27,4 +27,35 @@ describe('what the command prints', () => {
     const output = createOutput(true, { out: out.stream, err: out.stream })
     expect(output.style('red', 'y')).to.equal('y')
   })
+
+  /** Colour, title of the window, C1's way to say ESC [, the direction of text, a line of its own. */
+  const hostile = 'a\u001b]0;owned\u0007\u009b2Jb\u202ec\u2028d'
+
+  it('lets no word of others control the terminal, in lines, tables and problems', () => {
+    for (const isTTY of [true, false]) {
+      const out = sink(isTTY)
+      const err = sink(isTTY)
+      const output = createOutput(false, { out: out.stream, err: err.stream })
+      output.line(output.style('red', hostile))
+      output.table(['path'], [[hostile]])
+      output.problem(hostile)
+      const seen = [...out.written, ...err.written].join('').replaceAll(/\u001b\[[\d;]*m/g, '')
+      expect(seen.match(/a ]0;owned  2Jb c d/g)).to.have.length(3)
+      // oxlint-disable-next-line no-control-regex
+      expect(seen).to.not.match(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u202e]/)
+      expect(out.written.join('').includes('\u001b[31m')).to.equal(isTTY)
+    }
+  })
+
+  it('says in JSON what was there, as escapes', () => {
+    const out = sink(true)
+    const output = createOutput(true, { out: out.stream, err: out.stream })
+    output.json({ path: hostile })
+    output.line(JSON.stringify({ path: hostile }))
+    const [whole, line] = out.written as [string, string]
+    for (const text of [whole, line]) {
+      expect((JSON.parse(text) as { path: string }).path).to.equal(hostile)
+      expect(text).to.include(String.raw`\u009b2Jb\u202ec\u2028d`)
+    }
+  })
 })
