@@ -303,6 +303,23 @@ export const alerts: readonly Alert[] = [
     ...one('hostmesh_telemetry_collector_up', 0, 1, 'signal="traces"'),
   },
   {
+    name: 'HostmeshRecordsRefused',
+    expr: 'sum by (instance, signal) (rate(hostmesh_telemetry_dropped_total{reason="refused"}[5m])) > 0',
+    for: '10m',
+    severity: 'ticket',
+    summary: 'The collector of {{ $labels.signal }} answers {{ $labels.instance }} and refuses what it sends',
+    meaning: 'It is there, but does not take these records: they are lost. Traffic is not touched.',
+    look: ['hostmesh status', 'journalctl -u hostmesh -p warning -n 20'],
+    act: [
+      'Its answer stands there: a token in `headersFile` that is wrong or too old (401, 403), a path or protocol that it does not speak (404, 415), or records that it has no room for.',
+    ],
+    fires: [[`hostmesh_telemetry_dropped_total{signal="logs", reason="refused", ${job}}`, '0+600x60']],
+    quiet: [
+      [`hostmesh_telemetry_dropped_total{signal="logs", reason="refused", ${job}}`, '600x60'],
+      [`hostmesh_telemetry_dropped_total{signal="logs", reason="queue-full", ${job}}`, '0+600x60'],
+    ],
+  },
+  {
     name: 'HostmeshCertificateLate',
     expr: 'hostmesh_certificate_late == 1',
     for: '1m',
