@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { stripVTControlCharacters } from 'node:util'
 import { createOutput } from '../../../cli/output.ts'
 
 function sink(isTTY: boolean) {
@@ -39,7 +40,7 @@ describe('what the command prints', () => {
       output.line(output.style('red', hostile))
       output.table(['path'], [[hostile]])
       output.problem(hostile)
-      const seen = [...out.written, ...err.written].join('').replaceAll(/\u001b\[[\d;]*m/g, '')
+      const seen = stripVTControlCharacters([...out.written, ...err.written].join(''))
       expect(seen.match(/a ]0;owned  2Jb c d/g)).to.have.length(3)
       // oxlint-disable-next-line no-control-regex
       expect(seen).to.not.match(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u202e]/)
