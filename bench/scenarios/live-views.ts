@@ -15,7 +15,9 @@ import type { BenchOptions, Scenario } from '../scenario.ts'
 
 const rate = 10_000
 const connections = 64
-const settleMs = 2500
+/** A command has started when it used less than a twentieth of a core for so long; at the latest after that. */
+const stillMs = 1000
+const startedMs = 20_000
 const sharedPort = 15_001
 
 /** Words of the command; none = nobody looks. */
@@ -48,7 +50,7 @@ export const liveViews: Scenario = {
       title: liveViews.title,
       method: [
         `release build, one worker; ${rate} requests/s on ${connections} connections leave at their time, whatever the answers do`,
-        `medians of ${options.windows} interleaved windows of ${options.windowSeconds} s; a command is started ${settleMs} ms before`,
+        `medians of ${options.windows} interleaved windows of ${options.windowSeconds} s; a command is started before, and has come to rest`,
         'more: control beside one that nobody asks, and the command itself',
         `the worker that nobody looks at: ${format(spread)} % between its windows; less than that says nothing of the others`,
       ],
@@ -104,7 +106,7 @@ async function measure(options: BenchOptions): Promise<{ costs: Map<string, Cost
     for (let round = 1; round <= options.windows; round++)
       for (const [name, words] of Object.entries(looks)) {
         const command = words.length === 0 ? undefined : start(options, cli, words, host.configPath)
-        if (command !== undefined) await sleep(settleMs)
+        if (command !== undefined) await untilStarted(command.pid)
         const pids = [pidOf('worker'), pidOf('control'), command?.pid ?? 0]
         const used = (): number[] => pids.map((pid) => (pid === 0 ? 0 : cpuNanoseconds([pid])))
         const before = used()
@@ -123,6 +125,16 @@ async function measure(options: BenchOptions): Promise<{ costs: Map<string, Cost
     await origin.close()
     await block.release()
     folder.close()
+  }
+}
+
+async function untilStarted(pid: number): Promise<void> {
+  for (const until = performance.now() + startedMs; performance.now() < until;) {
+    const before = cpuNanoseconds([pid])
+    await sleep(stillMs)
+    const used = cpuNanoseconds([pid]) - before
+    // it has begun, and is not busy with that any more
+    if (before > 1e8 && used < stillMs * 1e6 * 0.05) return
   }
 }
 

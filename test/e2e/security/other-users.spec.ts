@@ -74,6 +74,12 @@ describe('a host and its other users', function () {
       ['DELETE /applications?service=orders&port=80'],
       ['GET /explain?host=orders'],
       ['GET /config_dump?mask=off'],
+      ['GET /tap?id=mine'],
+      ['GET /callers'],
+      ['GET /connections'],
+      ['GET /streams'],
+      ['POST /connections/close', '{"listener":"shared","how":"cut"}'],
+      ['POST /streams/close', '{"leastMs":1}'],
     ] as const
     const heard = await askAs(
       nobody,

@@ -448,8 +448,11 @@ describe('the admin interface', () => {
   it('shows what may be secret to root and its own user only, and only when asked', async () => {
     await worker()
     caller = 4242
-    for (const path of ['/explain?host=orders', '/config_dump?mask=off'])
+    const ofOwners = ['/explain?host=orders', '/config_dump?mask=off', '/tap?id=mine', '/callers', '/connections']
+    for (const path of [...ofOwners, '/streams', '/connections?format=json', '/streams?leastMs=0'])
       expect((await get(path)).status, path).to.equal(403)
+    for (const path of ['/connections/close', '/streams/close'])
+      expect((await post(path, { peer: '127.0.0.1' })).status, path).to.equal(403)
     expect((await get('/config_dump')).status).to.equal(200)
     const made = { service: 'web', port: 8080, check: { off: true }, metadata: { owner: 's3cret' } }
     caller = 0
