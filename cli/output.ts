@@ -1,6 +1,6 @@
 /**
- * What the command prints: tables and colours on a terminal, plain lines in a pipe, one JSON value with `--json`. Words of
- * others control no terminal, whatever they are.
+ * What the command prints: tables and colours on a terminal, plain lines in a pipe, one JSON value with `--json`. Words
+ * of others control no terminal, whatever they are.
  */
 import { styleText } from 'node:util'
 import Table from 'cli-table3'

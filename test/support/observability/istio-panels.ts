@@ -1,7 +1,7 @@
 /**
  * Every query of the panels and lists of Istio's public dashboards (mesh, service, workload, and of performance what is
- * about the data path; manifests/addons/dashboards of 1.2x), in words of our own: metric, conditions, grouping, function, range. What a
- * panel is about is its name.
+ * about the data path; manifests/addons/dashboards of 1.2x), in words of our own: metric, conditions, grouping,
+ * function, range. What a panel is about is its name.
  */
 
 type Conditions = Readonly<Record<string, string>>
@@ -191,8 +191,8 @@ export const meshPanels: readonly IstioPanel[] = [
 ]
 
 /**
- * Of the performance dashboard, what is about the data path: the bytes that pass its proxies. Its other panels are about
- * containers and about istiod.
+ * Of the performance dashboard, what is about the data path: the bytes that pass its proxies. Its other panels are
+ * about containers and about istiod.
  */
 export const performancePanels: readonly IstioPanel[] = named('performance', {
   'bytes of the proxies': (['istio_response_bytes', 'istio_request_bytes'] as const)
