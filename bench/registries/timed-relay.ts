@@ -7,9 +7,9 @@ export interface TimedRelay {
   /** From now on pieces are noted anew. */
   begin(): void
   /**
-   * How long the client had the word since `begin`, ms: from the last piece that came to it until its next one, each
-   * time, and from the last of all until `end` (performance.now()). A sign of life that comes before the registry tells
-   * of the change is not the word.
+   * How long the client had the word since `begin`, ms: from each piece that came to it until the last question before
+   * the next piece, and from the last piece of all until `end` (performance.now()), whatever was asked meanwhile. A
+   * sign of life that comes before the registry tells of the change is not the word.
    */
   clientShare(end: number): number
   close(): Promise<void>
@@ -18,8 +18,10 @@ export interface TimedRelay {
 export async function startTimedRelay(target: number): Promise<TimedRelay> {
   const sockets = new Set<Socket>()
   let share = 0
-  /** When the word came to the client, undefined = the registry has it. */
+  /** When the last piece came to the client. */
   let heardAt: number | undefined
+  /** From then until its last question. */
+  let untilAskedMs = 0
   const server = createServer((client) => {
     const registry = connect(target, '127.0.0.1')
     const join = (from: Socket, to: Socket, note: () => void): void => {
@@ -35,16 +37,20 @@ export async function startTimedRelay(target: number): Promise<TimedRelay> {
       })
     }
     join(client, registry, () => {
-      if (heardAt !== undefined) share += performance.now() - heardAt
-      heardAt = undefined
+      if (heardAt !== undefined) untilAskedMs = performance.now() - heardAt
     })
-    join(registry, client, () => void (heardAt = performance.now()))
+    join(registry, client, () => {
+      share += untilAskedMs
+      untilAskedMs = 0
+      heardAt = performance.now()
+    })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     port: (server.address() as AddressInfo).port,
     begin: () => {
       share = 0
+      untilAskedMs = 0
       heardAt = undefined
     },
     clientShare: (end) => share + (heardAt === undefined ? 0 : end - heardAt),

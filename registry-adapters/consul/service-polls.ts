@@ -168,8 +168,12 @@ export class ServicePolls {
     } finally {
       this.active--
       poll.abort = undefined
-      this.put(poll)
-      this.go()
+      // what the answer changed goes to the workers in the turn between: it does not wait for the next question
+      setImmediate(() => {
+        // somebody may have had it asked again meanwhile
+        if (poll.abort === undefined) this.put(poll)
+        this.go()
+      })
     }
   }
 

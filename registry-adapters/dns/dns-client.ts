@@ -78,7 +78,7 @@ export class DnsClient {
 
   private async askAll(name: string, type: RecordType): Promise<DnsAnswer> {
     const servers = this.options.servers()
-    let failure = new MeshError('E_REGISTRY_UNREACHABLE', `${name}: there is no name server to ask`)
+    let failure: MeshError | undefined
     for (let attempt = 0; attempt < servers.length * rounds; attempt++) {
       const index = this.first % servers.length
       const server = servers[index]!
@@ -92,7 +92,7 @@ export class DnsClient {
         if (this.first % servers.length === index) this.first = index + 1
       }
     }
-    throw failure
+    throw failure ?? new MeshError('E_REGISTRY_UNREACHABLE', `${name}: there is no name server to ask`)
   }
 
   private async askOne(server: NameServer, name: string, type: RecordType): Promise<DnsAnswer> {

@@ -10,7 +10,7 @@ import type { OutsideInstance } from './registry-adapter.ts'
 /**
  * Refusals and lists of 100 MB are in test/unit/registry-adapters/nacos and test/e2e/nacos, by servers made for them.
  */
-describeRegistryFaults('Nacos 2.3.1', { register: true, deny: false, huge: false }, async (context) => {
+describeRegistryFaults('Nacos 2.3.1', { register: true, deny: false, huge: false, doubts: false }, async (context) => {
   await needsNacos(context)
   const server = await startNacos()
   const gates = await Promise.all([startGate(server.port), startGate(server.grpcPort)])

@@ -9,21 +9,34 @@ const key = 'public/DEFAULT_GROUP@@orders'
 describe('blocking queries at Consul', () => {
   it('ask again at once after each of twenty changes in a row, without a pause of their own', async () => {
     const { asked, answer, polls } = openPolls()
-    await turn()
+    await turns()
     for (let change = 1; change <= 20; change++) {
       expect(asked()).to.equal(change)
       answer()
-      await turn()
+      await turns()
     }
+    polls.close()
+  })
+
+  it('ask again only after what stood in the answer had its turn', async () => {
+    const order: string[] = []
+    const { answer, polls } = openPolls({
+      onAsk: () => void order.push('asked'),
+      onAnswer: () => void setImmediate(() => order.push('told')),
+    })
+    await turns()
+    answer()
+    await turns()
+    expect(order).to.deep.equal(['asked', 'told', 'asked'])
     polls.close()
   })
 
   it('ask a server that answers each at once ten times a second in the long run', async () => {
     const { asked, answer, polls, clock } = openPolls()
     for (let ms = 0; ms < 60_000; ms += 10) {
-      await turn()
+      await turns()
       answer()
-      await turn()
+      await turns()
       clock.advance(10)
     }
     expect(asked()).to.be.within(600, 630)
@@ -31,8 +44,14 @@ describe('blocking queries at Consul', () => {
   })
 })
 
+/** Until what one turn began in the next is done. */
+async function turns(): Promise<void> {
+  await turn()
+  await turn()
+}
+
 /** One service that is polled; the clock and the answers are the test's. */
-function openPolls() {
+function openPolls({ onAsk, onAnswer }: { onAsk?: () => void; onAnswer?: () => void } = {}) {
   const clock = manualClock()
   const waiting: ((answer: HttpAnswer) => void)[] = []
   let asked = 0
@@ -42,9 +61,10 @@ function openPolls() {
     waitMs: 60_000,
     ask: () => {
       asked++
+      onAsk?.()
       return new Promise((resolve) => waiting.push(resolve))
     },
-    onAnswer: () => undefined,
+    onAnswer: () => onAnswer?.(),
     onFailure: (_key, error) => {
       throw error
     },
