@@ -34,6 +34,8 @@ describe('the Debian package', function () {
     'a package installs an account, a manual, completions and an example, and starts nothing',
     'a configured host serves as soon as its unit is started',
     'a disk that is full in the middle of an upgrade leaves what runs as it is',
+    'half a package is refused, and what runs is as it was',
+    'dpkg that is killed while it unpacks leaves what runs as it is, and the next run mends it',
     'an upgrade of the package is a hot upgrade: nothing is lost, all processes run the new release',
     'a release that does not serve is refused, and the old one serves on',
     'the package before goes in again, and releases that nobody needs are gone',

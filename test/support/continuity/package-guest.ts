@@ -3,7 +3,17 @@
  * packages that lie in /results. Writes one JSON line per step to the file in its first argument.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { keepAliveLoad } from './callers.ts'
 import { startFarSide } from './far-side.ts'
 import { ask, config, port } from './guest-mesh.ts'
@@ -42,7 +52,8 @@ function run(program: string, words: readonly string[], variables: NodeJS.Proces
   })
 }
 
-const install = (name: string): Promise<Ended> => run('dpkg', ['--install', `/results/${name}.deb`])
+/** As `apt-get -o Dpkg::Options::=--force-confold` and ansible do: nobody is there to be asked about a conffile. */
+const install = (name: string): Promise<Ended> => run('dpkg', ['--force-confold', '--install', `/results/${name}.deb`])
 
 /** Undefined when it ended well. */
 function failure({ status, stdout, stderr }: Ended): string | undefined {
@@ -125,6 +136,36 @@ await step('a disk that is full in the middle of an upgrade leaves what runs as 
   return (await strangers()).length === 0 && (await ask()) === 200 ? undefined : 'something else runs'
 })
 
+await step('half a package is refused, and what runs is as it was', async () => {
+  const before = current()
+  const load = await servedLoad()
+  const tried = await install('half')
+  const lost = await load.stop()
+  if (tried.status === 0) return 'it was installed'
+  if (!/half\.deb/.test(tried.stderr)) return `said: ${tried.stderr}`
+  return lost ?? (current() === before && (await strangers()).length === 0 ? undefined : 'something else runs')
+})
+
+await step('dpkg that is killed while it unpacks leaves what runs as it is, and the next run mends it', async () => {
+  const before = current()
+  const load = await servedLoad()
+  const child = spawn('dpkg', ['--force-confold', '--install', '/results/second.deb'], { stdio: 'ignore' })
+  const gone = once(child, 'close')
+  const example = `${home}/package/LICENSE`
+  const { ino } = statSync(example)
+  // it writes each file beside the old one and renames them at the end, so the newest of its names tell how far it is
+  await until('dpkg has written something', () => existsSync(`${example}.dpkg-new`) || statSync(example).ino !== ino)
+  child.kill('SIGKILL')
+  await gone
+  const lost = await load.stop()
+  if (child.signalCode !== 'SIGKILL') return 'it was not interrupted'
+  if (lost !== undefined) return lost
+  if (current() !== before || !existsSync(`${before}/cli/main.js`)) return 'the old release is not what it was'
+  if ((await strangers()).length > 0 || (await ask()) !== 200) return 'something else runs'
+  const said = (await run('dpkg', ['--audit'])).stdout
+  return said.includes('hostmesh') ? undefined : 'dpkg does not know that it was interrupted'
+})
+
 await step(
   'an upgrade of the package is a hot upgrade: nothing is lost, all processes run the new release',
   async () => {
@@ -181,6 +222,9 @@ await step(
     if (lost !== undefined) return lost
     if (tried.status === 0 || !tried.stderr.includes('with the configuration of hostmesh-center'))
       return `said: ${tried.stderr}`
+    const given = '/etc/hostmesh/agent.yaml'
+    if (readFileSync(given, 'utf8') !== config) return 'the edited configuration was replaced'
+    if (!existsSync(`${given}.dpkg-dist`)) return 'the configuration that the package brings is not beside it'
     const after = { agent: releaseOf('hostmesh'), center: releaseOf('hostmesh-center') }
     if (after.agent === before.agent || after.center !== before.center) return JSON.stringify({ before, after })
     if ((await strangers()).length > 0) return 'the agent is not what the command belongs to'
