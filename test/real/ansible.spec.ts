@@ -1,16 +1,10 @@
 /** A host from nothing to nothing by ansible, on a real systemd: `npm run ansible`. */
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ansibleProgram } from '../support/ansible/played.ts'
 import { buildPackages } from '../support/continuity/built-packages.ts'
 import { BootedMachine, bootTimeoutMs, whatIsMissing } from '../support/continuity/booted-machine.ts'
-
-/** The program, where the booted machine sees it, too: it has a /tmp of its own. */
-function ansible(): string | undefined {
-  const found = spawnSync('sh', ['-c', 'command -v ansible-playbook'], { encoding: 'utf8' }).stdout.trim()
-  return found === '' || found.startsWith('/tmp/') ? undefined : realpathSync(found)
-}
 
 describe('the ansible collection on a host', function () {
   const patienceMs = 1_200_000
@@ -19,7 +13,7 @@ describe('the ansible collection on a host', function () {
   let machine: BootedMachine | undefined
 
   before(async function () {
-    const program = ansible()
+    const program = ansibleProgram()
     const missing =
       program === undefined ? 'needs ansible-playbook, not below /tmp: pip install ansible-core' : whatIsMissing()
     if (program === undefined || missing !== undefined) {

@@ -25,13 +25,13 @@ describe('hostmesh drill all', function () {
 
   it('keeps every promise, also of what is not safe', async () => {
     const { reports, skipped } = await drillAll('--for', '5s')
+    console.log(reports.map(lineOf).join('\n'))
     const broken = reports.filter(({ verdict }) => verdict !== 'kept')
     expect(broken.map(({ drill, problems }) => [drill, problems])).to.deep.equal([])
     expect(skipped.map(({ drill }) => drill)).to.deep.equal(['certificate-expiry'])
-    console.log(reports.map(lineOf).join('\n'))
   })
 })
 
-function lineOf({ drill, probe, recoveryMs }: DrillSeries['reports'][number]): string {
-  return `${drill}: lost ${probe.errors} of ${probe.calls}, recovery ${Math.round(recoveryMs ?? -1)} ms`
+function lineOf({ drill, probe, recoveryMs, verdict }: DrillSeries['reports'][number]): string {
+  return `${drill}: ${verdict}, lost ${probe.errors} of ${probe.calls}, recovery ${Math.round(recoveryMs ?? -1)} ms`
 }

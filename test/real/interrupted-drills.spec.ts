@@ -52,7 +52,7 @@ describe('a drill that is interrupted', function () {
         const ended = once(running, 'close')
         const mark = join(alpha.stateDir, 'drills', 'running')
         await alpha.until(
-          20_000,
+          60_000,
           () => 'it does not begin',
           async () => existsSync(mark),
         )
