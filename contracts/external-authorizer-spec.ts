@@ -17,6 +17,15 @@ export interface ExternalAuthorizerSpec {
   /** Of the answer to a request that could not be judged. */
   readonly statusOnError: number
   readonly call: GrpcAuthorizerSpec | HttpAuthorizerSpec
+  /** It is told the content of requests, too; absent = it is not. */
+  readonly content?: {
+    /** The first bytes, at most. */
+    readonly maxBytes: number
+    /** Of longer content it is told the first bytes; otherwise such requests are refused. */
+    readonly allowsPartial: boolean
+    /** Over gRPC as bytes (`raw_body`), otherwise as text (`body`). */
+    readonly isRaw: boolean
+  }
 }
 
 /** `envoy.service.auth.v3.Authorization/Check`. */

@@ -33,6 +33,11 @@ export interface UserFilter {
    */
   onRequestHead?(request: FilterRequest): FilterSays | Promise<FilterSays>
   /**
+   * The content of a request as a whole, empty where there is none; the request waits for it. More than 64 KiB is
+   * refused with 413. It says what `onRequestHead` says, which then may not promise anything itself.
+   */
+  onRequestBody?(body: Uint8Array, request: FilterRequest): FilterSays | Promise<FilterSays>
+  /**
    * The head of the reply before it goes to the caller: an endpoint's, or an answer of the mesh. In one go: a reply
    * does not wait.
    */
@@ -64,7 +69,7 @@ export interface FilterFields {
   removeHeader(name: string): void
 }
 
-/** Readable until the exchange is over, changeable while `onRequestHead` runs or is waited for. */
+/** Readable until the exchange is over, changeable while `onRequestHead` and `onRequestBody` run or are waited for. */
 export interface FilterRequest extends FilterFields {
   readonly method: string
   /** Without query, as sent. */

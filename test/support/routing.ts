@@ -85,6 +85,7 @@ export function context(
     contentLength: -1,
     changeReply: () => {},
     limitContent: () => {},
+    readContent: () => ({ cancel: () => {} }),
     refusedReply: null,
     note: () => {},
     caller: 'cart',

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import type { ExternalAuthorizerSpec } from '../../../contracts/external-authorizer-spec.ts'
 import { parseHostName } from '../core/rules/rule-host.ts'
 import type { HostScope } from '../core/rules/rule-host.ts'
-import { duration, flag, httpPath, leaf, plainName, port, text, textMap } from './scalars.ts'
+import { duration, flag, httpPath, integer, leaf, plainName, port, text, textMap } from './scalars.ts'
 
 const pattern = () =>
   leaf('a field name, or one with * at its beginning or its end', (value) =>
@@ -39,10 +39,24 @@ const shared = () => ({
   statusOnError: statusText().prefault('403').describe('Of the answer to a request that could not be judged.'),
 })
 
-const grpcAuthorizer = z.strictObject(shared())
+const content = z.strictObject({
+  maxRequestBytes: integer(1, 65_536).describe('So many bytes at most.'),
+  allowPartialMessage: flag()
+    .prefault(false)
+    .describe('Of longer content the first bytes are told; otherwise such requests are refused with 413.'),
+})
+
+const grpcAuthorizer = z.strictObject({
+  ...shared(),
+  includeRequestBodyInCheck: content
+    .extend({ packAsBytes: flag().prefault(false).describe('As `raw_body`, otherwise as text in `body`.') })
+    .optional()
+    .describe('It is told the content of requests, which waits meanwhile.'),
+})
 
 const httpAuthorizer = z.strictObject({
   ...shared(),
+  includeRequestBodyInCheck: content.optional().describe('It is told the content of requests, which waits meanwhile.'),
   pathPrefix: httpPath().optional().describe('In front of the path of the request.'),
   includeRequestHeadersInCheck: patterns().describe(
     'Fields of the request that it is told, beside Host and Authorization.',
@@ -84,6 +98,14 @@ export const extensionProviders = () =>
 
 export type ExtensionProviders = z.output<ReturnType<typeof extensionProviders>>
 
+function contentOf(
+  said: (z.output<typeof content> & { readonly packAsBytes?: boolean }) | undefined,
+): Pick<ExternalAuthorizerSpec, 'content'> {
+  if (said === undefined) return {}
+  const { allowPartialMessage, maxRequestBytes, packAsBytes = false } = said
+  return { content: { maxBytes: maxRequestBytes, allowsPartial: allowPartialMessage, isRaw: packAsBytes } }
+}
+
 /** By name. A service that reads as none leaves its provider out, so that what is for it is refused. */
 export function authorizersOf(
   providers: ExtensionProviders,
@@ -102,6 +124,7 @@ export function authorizersOf(
       timeoutMs,
       failOpen,
       statusOnError,
+      ...contentOf(given.includeRequestBodyInCheck),
       call:
         http === undefined
           ? { kind: 'grpc' }

@@ -42,6 +42,10 @@ export class QuietContext implements FilterContext {
 
   limitContent(): void {}
 
+  readContent(): { cancel(): void } {
+    return { cancel() {} }
+  }
+
   note(): void {}
 
   editReply(): void {}

@@ -28,6 +28,13 @@ export interface ReplyHead {
   readonly contentLength: number
 }
 
+/** Content of a request, as far as it was asked for. */
+export interface TakenContent {
+  readonly bytes: Buffer
+  /** There is no more. */
+  readonly isWhole: boolean
+}
+
 /** What a filter makes of content, piece by piece. Both throw where nothing more of it may be passed on. */
 export interface ContentChange {
   /** What goes on in its place. `bytes` are good until it returns. */
@@ -54,6 +61,12 @@ export function refusal(
   fields: Fields = plainText,
 ): Answer {
   return { kind: 'answer', status, code, flag, fields, body: Buffer.from(`${text}\n`, 'utf8') }
+}
+
+/** To a request with more content than a filter allows. */
+export function contentTooLong(most: number): Answer {
+  const code = 'E_HTTP_CONTENT_TOO_LARGE'
+  return refusal(413, code, 'DPE', `${code}  the content is longer than ${most} bytes`)
 }
 
 /** An answer without a body that a rule asked for. */

@@ -11,8 +11,11 @@ import type { HttpRouteSpec, TcpRouteSpec } from '../../../contracts/route-spec.
 import type { HeaderEdits } from '../route/fields.ts'
 import type { ConnectionView, RequestView } from '../route/request-view.ts'
 import type { ErrorCode } from '../../../contracts/errors.ts'
-import type { Answer, ContentChange, ReplyHead } from './answer.ts'
+import type { Answer, ContentChange, ReplyHead, TakenContent } from './answer.ts'
 import type { VerifiedToken } from '../route/verified-token.ts'
+
+/** Of a request that waits so much is kept. */
+export const maxReadContent = 65_536
 
 /** What a filter may use. One object per exchange, filled anew: not to be kept. */
 export interface FilterContext {
@@ -37,6 +40,11 @@ export interface FilterContext {
   readonly mayChangeReply: boolean
   /** Of the request, as announced; -1 = not said before. */
   readonly contentLength: number
+  /**
+   * For a filter that makes the request wait: its content is told once, in a later turn, when it is whole or more than
+   * `most` bytes have come, of which `most` are told. At most `maxReadContent`.
+   */
+  readContent(most: number, told: (content: TakenContent) => void): { cancel(): void }
   /** The request is refused where more content was announced, or as soon as more has come. */
   limitContent(most: number): void
   /** For the access log, whatever becomes of the request. */

@@ -60,7 +60,7 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     this.outgoing = new OutgoingRequest(deps, stream, this.routing, this.tries.running, this.call)
     this.wait = new FilterWait(deps, this)
     this.turn = new CallerTurn(deps, this)
-    this.context = new ExchangeContext(stream, this.routing, this.reply, deps)
+    this.context = new ExchangeContext(stream, this.routing, this.reply, this.outgoing.body, deps)
   }
 
   // ---- routing
@@ -165,18 +165,22 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
   // ---- the request on its routing to the attempts
 
   accepts(count: number): boolean {
-    return this.outgoing.accepts(count)
+    const isAccepted = this.outgoing.accepts(count)
+    if (!isAccepted) this.context.reader?.look(true)
+    return isAccepted
   }
 
   onContent(buf: Buffer, from: number, to: number): void {
     const { limit } = this.context
     if (limit !== null && this.outgoing.body.bytes + to - from > limit.most) this.refuseMore(limit)
     else this.outgoing.content(buf, from, to)
+    this.context.reader?.look(false)
   }
 
   onContentEnd(trailers: Fields | null): void {
     // an application would take it for a whole request
     if (this.context.limit?.isPassed !== true) this.outgoing.end(trailers)
+    this.context.reader?.look(false)
   }
 
   /** What came or was announced before a filter said how much may come. */

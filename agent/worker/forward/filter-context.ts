@@ -1,7 +1,9 @@
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import { ContentLimit } from './content-limit.ts'
 import { ChainedChanges } from './chained-changes.ts'
-import type { ContentChange } from '../filters/answer.ts'
+import { ContentReader } from './content-reader.ts'
+import type { RequestBody } from './request-body.ts'
+import type { ContentChange, TakenContent } from '../filters/answer.ts'
 import type { FilterContext } from '../filters/filter.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
@@ -22,18 +24,23 @@ export class ExchangeContext implements RoutingContext {
   replyChange: ContentChange | null = null
   /** On content of the request; null = none. */
   limit: ContentLimit | null = null
+  /** Of content of the request; null = nobody reads it. */
+  reader: ContentReader | null = null
   private readonly stream: DownstreamStream
   private readonly routing: Routing
   private readonly reply: OutgoingReply
   private readonly tallies: Tallies
+  private readonly body: RequestBody
 
   constructor(
     stream: DownstreamStream,
     routing: Routing,
     reply: OutgoingReply,
+    body: RequestBody,
     deps: { readonly random: () => number; readonly tallies: Tallies },
   ) {
     this.view = stream.request
+    this.body = body
     this.random = deps.random
     this.tallies = deps.tallies
     this.stream = stream
@@ -72,6 +79,13 @@ export class ExchangeContext implements RoutingContext {
     if (this.limit === null || most < this.limit.most) this.limit = new ContentLimit(most)
   }
 
+  readContent(most: number, told: (content: TakenContent) => void): ContentReader {
+    const reader = new ContentReader(this.body, most, told)
+    this.reader = reader
+    reader.look(false)
+    return reader
+  }
+
   get edited(): RequestView {
     return this.routing.edited(this.view)
   }
@@ -106,6 +120,7 @@ export class ExchangeContext implements RoutingContext {
     this.refusedReply = null
     this.replyChange = null
     this.limit = null
+    this.reader = null
     if (this.kept === null) return
     for (const one of this.kept) one.over()
     this.kept = null

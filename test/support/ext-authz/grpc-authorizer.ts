@@ -13,6 +13,8 @@ export interface ToldRequest {
   readonly scheme: string
   readonly size: string
   readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly rawBody?: Buffer
 }
 
 export interface ToldCheck {

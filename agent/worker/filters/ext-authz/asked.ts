@@ -1,6 +1,10 @@
 /** A request as an external authorizer is told of it. */
 import { isIPv6 } from 'node:net'
+import type { TakenContent } from '../answer.ts'
 import type { FilterContext } from '../filter.ts'
+
+/** In Envoy's words: whether content is told in part. */
+export const partialField = 'x-envoy-auth-partial-body'
 
 export interface Asked {
   readonly method: string
@@ -18,15 +22,18 @@ export interface Asked {
   readonly principal: string
   /** Epoch ms. */
   readonly at: number
+  /** Of its content; undefined = that is not told. */
+  readonly content: TakenContent | undefined
 }
 
-export function askedOf(context: FilterContext, at: number): Asked {
+export function askedOf(context: FilterContext, at: number, content: TakenContent | undefined): Asked {
   const { peer, view } = context
   const fields = new Map<string, string>()
   context.eachField((name, value) => {
     const present = fields.get(name)
     fields.set(name, present === undefined ? value : `${present}${name === 'cookie' ? '; ' : ','}${value}`)
   })
+  if (content !== undefined) fields.set(partialField, String(!content.isWhole))
   return {
     method: view.method,
     target: view.query === '' ? view.path : `${view.path}?${view.query}`,
@@ -37,6 +44,7 @@ export function askedOf(context: FilterContext, at: number): Asked {
     localPort: view.localPort,
     principal: peer.kind === 'spiffe' ? peer.id : (view.source?.identity ?? ''),
     at,
+    content,
   }
 }
 

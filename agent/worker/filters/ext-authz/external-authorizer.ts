@@ -4,7 +4,8 @@
  */
 import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
 import { LogPause } from '../../../../contracts/log-pause.ts'
-import type { Answer } from '../answer.ts'
+import { contentTooLong, refusal } from '../answer.ts'
+import type { Answer, TakenContent } from '../answer.ts'
 import type { CallOutcome, Calls, Question } from '../calls.ts'
 import type { FilterContext, Wait, WaitCall, Waiter } from '../filter.ts'
 import { askedOf, hostOf } from './asked.ts'
@@ -18,6 +19,14 @@ import type { Verdict } from './verdict.ts'
 const maxAnswerBytes = 65_536
 /** The question has a time of its own; this is only for what never answers at all. */
 const spareMs = 1000
+/** For the content of a request to come. */
+const contentMs = 30_000
+const contentTooSlow = refusal(
+  408,
+  'E_DOWNSTREAM_TIMEOUT',
+  'DT',
+  'E_DOWNSTREAM_TIMEOUT  the content of the request did not come in time to be judged',
+)
 
 export interface AuthorizerDeps {
   readonly calls: Calls
@@ -44,8 +53,8 @@ export class ExternalAuthorizer {
 
   /** The request waits for its word. */
   judge(context: FilterContext): Wait {
-    const call = new Judging(this, this.question(context), context)
-    return { kind: 'wait', ms: this.spec.timeoutMs + spareMs, flag: '-', call }
+    const ms = this.spec.timeoutMs + spareMs + (this.spec.content === undefined ? 0 : contentMs)
+    return { kind: 'wait', ms, flag: '-', call: new Judging(this, context) }
   }
 
   ask(question: Question, done: (outcome: CallOutcome) => void): { cancel(): void } {
@@ -71,6 +80,12 @@ export class ExternalAuthorizer {
     return null
   }
 
+  /** It may not be told a part of the content, so it cannot judge. */
+  refuseLong(most: number): Answer {
+    this.tally.denied++
+    return contentTooLong(most)
+  }
+
   fail(why: string): Answer | null {
     const { tally } = this
     const { wallClock, warn } = this.deps
@@ -89,10 +104,11 @@ export class ExternalAuthorizer {
     return this.http === null ? checkVerdict(outcome) : this.http.verdictOf(outcome)
   }
 
-  private question(context: FilterContext): Question {
+  /** `content`: undefined = it is not told of any. */
+  question(context: FilterContext, content: TakenContent | undefined): Question {
     const { http } = this
     const { port, service, timeoutMs } = this.spec
-    const asked = askedOf(context, this.deps.wallClock())
+    const asked = askedOf(context, this.deps.wallClock(), content)
     const base = { service, port, timeoutMs, maxAnswerBytes }
     if (http === null)
       return {
@@ -102,7 +118,7 @@ export class ExternalAuthorizer {
         authority: hostOf(this.spec),
         target: checkPath,
         fields: grpcFields,
-        content: checkRequest(asked),
+        content: checkRequest(asked, this.spec.content?.isRaw === true),
       }
     return {
       ...base,
@@ -111,7 +127,7 @@ export class ExternalAuthorizer {
       authority: asked.authority,
       target: `${http.pathPrefix}${asked.target}`,
       fields: http.fieldsOf(asked),
-      content: Buffer.alloc(0),
+      content: content?.bytes ?? Buffer.alloc(0),
     }
   }
 }
@@ -119,22 +135,33 @@ export class ExternalAuthorizer {
 /** A request that waits. */
 class Judging implements WaitCall {
   private readonly authorizer: ExternalAuthorizer
-  private readonly question: Question
   private readonly context: FilterContext
   private running: { cancel(): void } | null = null
+  private isAsked = false
 
-  constructor(authorizer: ExternalAuthorizer, question: Question, context: FilterContext) {
+  constructor(authorizer: ExternalAuthorizer, context: FilterContext) {
     this.authorizer = authorizer
-    this.question = question
     this.context = context
   }
 
   get late(): Answer | null {
-    return this.authorizer.fail('timeout')
+    return this.isAsked ? this.authorizer.fail('timeout') : contentTooSlow
   }
 
   begin(waiter: Waiter): void {
-    this.running = this.authorizer.ask(this.question, (outcome) => {
+    const { authorizer, context } = this
+    const { content } = authorizer.spec
+    if (content === undefined) this.ask(waiter, undefined)
+    else
+      this.running = context.readContent(content.maxBytes, (taken) => {
+        if (taken.isWhole || content.allowsPartial) this.ask(waiter, taken)
+        else waiter.resume(authorizer.refuseLong(content.maxBytes))
+      })
+  }
+
+  private ask(waiter: Waiter, content: TakenContent | undefined): void {
+    this.isAsked = true
+    this.running = this.authorizer.ask(this.authorizer.question(this.context, content), (outcome) => {
       this.running = null
       waiter.resume(this.authorizer.decide(outcome, this.context))
     })

@@ -12,19 +12,19 @@ export const checkPath = '/envoy.service.auth.v3.Authorization/Check'
 export const grpcFields = [['content-type', grpcType]] as const
 
 /** The message in its frame. */
-export function checkRequest(asked: Asked): Buffer {
+export function checkRequest(asked: Asked, isRaw: boolean): Buffer {
   const source = [address(asked.sourceAddress, 0), text(4, asked.principal)]
   const destination = [address('', asked.localPort)]
   const time = [protoNumber(1, Math.floor(asked.at / 1000)), protoNumber(2, Math.floor(asked.at % 1000) * 1_000_000)]
   const attributes = [
     message(1, source),
     message(2, destination),
-    message(4, [message(1, time), message(2, httpRequest(asked))]),
+    message(4, [message(1, time), message(2, httpRequest(asked, isRaw))]),
   ]
   return grpcFrame(message(1, attributes))
 }
 
-function httpRequest({ authority, fields, method, scheme, target }: Asked): Buffer[] {
+function httpRequest({ authority, content, fields, method, scheme, target }: Asked, isRaw: boolean): Buffer[] {
   const pseudo = [
     [':method', method],
     [':path', target],
@@ -41,6 +41,7 @@ function httpRequest({ authority, fields, method, scheme, target }: Asked): Buff
     text(6, scheme),
     ...(Number.isSafeInteger(size) && size >= 0 ? [protoNumber(9, size)] : []),
     text(10, 'HTTP/1.1'),
+    ...(content === undefined ? [] : [isRaw ? message(12, [content.bytes]) : text(11, content.bytes.toString('utf8'))]),
   ]
 }
 

@@ -4,11 +4,14 @@ import type { Fields } from '../../route/fields.ts'
 import { textSet } from '../authorization/text-set.ts'
 import type { TextSet } from '../authorization/text-set.ts'
 import type { CallAnswer } from '../calls.ts'
+import { partialField } from './asked.ts'
 import type { Asked } from './asked.ts'
 import type { SaidField, Verdict } from './verdict.ts'
 
 /** Told without being asked for, as Envoy does. */
 const always = ['authorization']
+/** And about content, where that is told. */
+const aboutContent = ['content-type', partialField]
 /** Told to a caller that is denied, besides what is named. */
 const alwaysOnDeny = ['www-authenticate', 'location', 'content-type', 'set-cookie']
 /** Of the connection or of the content, which is not told. */
@@ -39,10 +42,12 @@ export class HttpCheck {
     this.onDeny = textSet(downstreamOnDeny.length === 0 ? ['*'] : [...downstreamOnDeny, ...alwaysOnDeny], true)
   }
 
-  fieldsOf({ fields }: Asked): Fields {
+  fieldsOf({ content, fields }: Asked): Fields {
     const { more, replaced, told } = this
     const passed = [...fields].filter(([name]) => !never.test(name) && told.has(name) && !replaced.has(name))
-    return [...passed, ...more]
+    const names = content === undefined ? [] : aboutContent.filter((name) => !told.has(name) && !replaced.has(name))
+    const about = names.flatMap((name) => (fields.has(name) ? [[name, fields.get(name)!] as const] : []))
+    return [...passed, ...about, ...more]
   }
 
   /** What it came to: 200 allows, 5xx is no verdict, everything else denies. */

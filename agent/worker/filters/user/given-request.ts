@@ -14,7 +14,7 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
   private context: FilterContext | null
   /** null: the request has gone on. */
   private edits: FieldEdits | null = null
-  private isOpen = true
+  isOpen = true
   private limit = -1
 
   constructor(owner: object, context: FilterContext) {

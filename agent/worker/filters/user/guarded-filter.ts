@@ -114,7 +114,7 @@ export class GuardedFilter {
     try {
       const filter = await Promise.race([this.loaded(), late])
       if (typeof filter !== 'object' || filter === null) throw new TypeError('its function made no object')
-      for (const hook of ['onRequestHead', 'onReplyHead'] as const) {
+      for (const hook of ['onRequestHead', 'onRequestBody', 'onReplyHead'] as const) {
         const given: unknown = filter[hook]
         if (given !== undefined && typeof given !== 'function') throw new TypeError(`${hook} is no function`)
       }

@@ -1,6 +1,8 @@
 import type { FilterSpec } from '../../../../contracts/route-spec.ts'
 import type { HeaderEdits } from '../../route/fields.ts'
+import { contentTooLong, refusal } from '../answer.ts'
 import type { Answer, ReplyHead } from '../answer.ts'
+import { maxReadContent } from '../filter.ts'
 import type { FilterContext, FilterVerdict, ReplyFilter, Wait, WaitCall, Waiter } from '../filter.ts'
 import type { FilterKind } from '../kind.ts'
 import { GuardedChange } from './guarded-change.ts'
@@ -12,6 +14,14 @@ import type { UserFilters } from './user-filters.ts'
 
 type Entry = Extract<FilterSpec, { kind: 'user' }>
 
+/** For the content of a request to come. */
+const contentMs = 30_000
+const contentTooSlow = refusal(
+  408,
+  'E_DOWNSTREAM_TIMEOUT',
+  'DT',
+  'E_DOWNSTREAM_TIMEOUT  the content of the request did not come in time',
+)
 /** Longest time that a request waits for a filter that is still being made. */
 const loadingMs = 10_000
 
@@ -43,17 +53,33 @@ class UserFilterOnRoute implements ReplyFilter {
 
   run(filter: GuardedFilter, context: FilterContext): FilterVerdict {
     if (!filter.isOn(context.now)) return this.without(filter)
-    if (filter.hooks.onRequestHead === undefined) return null
+    const { hooks } = filter
+    if (hooks.onRequestHead === undefined && hooks.onRequestBody === undefined) return null
     const request = this.given(context)
+    const verdict =
+      hooks.onRequestHead === undefined ? null : this.ask(filter, request, () => hooks.onRequestHead!(request))
+    if (verdict !== null || hooks.onRequestBody === undefined || !request.isOpen) return verdict
+    const ms = contentMs + filter.spec.deadlineMs
+    return waitFor(new Reading(this, filter, request, context), ms)
+  }
+
+  /** Its word about a head, or about content. */
+  ask(filter: GuardedFilter, request: GivenRequest, hook: () => unknown, isContent = false): FilterVerdict {
     const { cell } = this.filters!
     let said: unknown
     cell.enter(filter.number)
     try {
-      said = filter.hooks.onRequestHead(request)
+      said = hook()
     } catch (error) {
       return this.failed(filter, request, 'thrown', error)
     } finally {
       cell.leave()
+    }
+    const hasMore = filter.hooks.onRequestBody !== undefined && !isContent
+    if (hasMore && (said === undefined || said === null)) return null
+    if (hasMore && isPromise(said)) {
+      said.then(undefined, () => {})
+      return this.failed(filter, request, 'answer', 'onRequestHead promises, where onRequestBody is to decide')
     }
     if (isPromise(said)) return waitFor(new Answering(this, filter, request, said), filter.spec.deadlineMs)
     return this.decide(filter, request, said)
@@ -186,6 +212,45 @@ class Answering implements WaitCall {
   get late(): Answer | null {
     const { filter, request, route } = this
     return route.failed(filter, request, 'timeout', `no answer within ${filter.spec.deadlineMs} ms`)
+  }
+}
+
+/** A request whose content the filter wants to see. */
+class Reading implements WaitCall {
+  private readonly route: UserFilterOnRoute
+  private readonly filter: GuardedFilter
+  private readonly request: GivenRequest
+  private readonly context: FilterContext
+  private running: { cancel(): void } | null = null
+  private behind: WaitCall | null = null
+
+  constructor(route: UserFilterOnRoute, filter: GuardedFilter, request: GivenRequest, context: FilterContext) {
+    this.route = route
+    this.filter = filter
+    this.request = request
+    this.context = context
+  }
+
+  begin(waiter: Waiter): void {
+    const { context, filter, request, route } = this
+    this.running = context.readContent(maxReadContent, ({ bytes, isWhole }) => {
+      this.running = null
+      if (!isWhole) return waiter.resume(contentTooLong(maxReadContent))
+      const verdict = route.ask(filter, request, () => filter.hooks.onRequestBody!(bytes, request), true)
+      if (verdict === null || verdict.kind === 'answer') return waiter.resume(verdict)
+      this.behind = verdict.call
+      this.behind!.begin(waiter)
+    })
+  }
+
+  cancel(waiter: Waiter): void {
+    this.running?.cancel()
+    this.running = null
+    this.behind?.cancel(waiter)
+  }
+
+  get late(): Answer | null {
+    return this.behind === null ? contentTooSlow : this.behind.late
   }
 }
 

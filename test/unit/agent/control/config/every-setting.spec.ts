@@ -81,6 +81,8 @@ const pool: readonly unknown[] = [
   ],
 ].flat()
 
+const readsContent = { includeRequestBodyInCheck: { maxRequestBytes: 9 } }
+
 const bases: readonly object[] = [
   {},
   { registries: [{ name: 'main', type: 'nacos', servers: ['10.0.0.2:8848'] }] },
@@ -94,8 +96,8 @@ const bases: readonly object[] = [
   { center: { reports: { servers: ['10.0.0.8:15012'] } } },
   { filters: [{ name: 'z', path: '/tmp/z' }] },
   { filters: [{ name: 'z', builtin: 'compression' }] },
-  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80 } }] } },
-  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80 } }] } },
+  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80, ...readsContent } }] } },
+  { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80, ...readsContent } }] } },
   parse(readFileSync('examples/rpc/mainstay.yaml', 'utf8')) as object,
   {
     tracing: { collector: { url: 'http://127.0.0.1:1' } },

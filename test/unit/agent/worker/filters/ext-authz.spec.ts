@@ -86,10 +86,10 @@ describe('external authorization', () => {
     await started.change({ virtualHosts: { [key]: host } })
   }
 
-  async function ask(path = '/', fields = '', method = 'GET'): Promise<{ head: string; body: string }> {
+  async function ask(path = '/', fields = '', method = 'GET', content = ''): Promise<{ head: string; body: string }> {
     const caller = await RawCaller.open(started.port('orders'))
     callers.push(caller)
-    caller.send(`${method} ${path} HTTP/1.1\r\nHost: orders\r\n${fields}\r\n`)
+    caller.send(`${method} ${path} HTTP/1.1\r\nHost: orders\r\n${fields}\r\n${content}`)
     await caller.until(() => {
       const [head, body] = caller.text.split('\r\n\r\n')
       const length = Number(/^content-length: (\d+)$/im.exec(head!)?.[1])
@@ -115,6 +115,46 @@ describe('external authorization', () => {
     expect(Math.abs(Number(request.time.seconds) - Date.now() / 1000)).to.be.below(60)
     expect(counted('ok')).to.equal(1)
     expect(started.metric('hostmesh_filter_total', 'ext-authz', 'wait')).to.equal(1)
+  })
+
+  const content = { maxBytes: 10, allowsPartial: false, isRaw: false }
+
+  it('tells the content of requests where it is to, and the application gets it, too', async () => {
+    await guard({ ...judge, content })
+    expect((await ask('/', 'content-length: 5\r\n', 'POST', 'hello')).head).to.match(/^HTTP\/1.1 200 /)
+    expect((await ask()).head).to.match(/^HTTP\/1.1 200 /)
+    const [first, second] = authorizer.checks.map(({ request }) => request.http)
+    expect(first).to.include({ body: 'hello' })
+    expect(first!.headers).to.include({ 'x-envoy-auth-partial-body': 'false' })
+    expect(second, 'without content').to.include({ body: '' })
+    expect(backend.requests[0]!.body).to.equal('hello')
+    expect(headOf(backend.requests[0]!)).to.not.match(/x-envoy/)
+  })
+
+  it('waits for content that comes later, and refuses more than the authorizer may be told', async () => {
+    await guard({ ...judge, content })
+    const caller = await RawCaller.open(started.port('orders'))
+    callers.push(caller)
+    caller.send('POST / HTTP/1.1\r\nHost: orders\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
+    await eventually(() => started.metric('hostmesh_filter_total', 'ext-authz', 'wait') === 1)
+    expect(authorizer.checks).to.have.length(0)
+    caller.send('2\r\nde\r\n0\r\n\r\n')
+    await caller.until(() => caller.text.includes('ok'))
+    expect(authorizer.checks[0]!.request.http).to.include({ body: 'abcde' })
+    const { head } = await ask('/', 'content-length: 11\r\n', 'POST', 'hello world')
+    expect(head).to.match(/^HTTP\/1.1 413 [^]*E_HTTP_CONTENT_TOO_LARGE/)
+    expect([authorizer.checks.length, backend.requests.length]).to.deep.equal([1, 1])
+  })
+
+  it('tells the first bytes of longer content where that is enough, as bytes where it wants them', async () => {
+    await guard({ ...judge, content: { maxBytes: 10, allowsPartial: true, isRaw: true } })
+    const long = `hello world${'x'.repeat(100_000)}`
+    expect((await ask('/', `content-length: ${long.length}\r\n`, 'POST', long)).head).to.match(/^HTTP\/1.1 200 /)
+    const { http } = authorizer.checks[0]!.request
+    expect(http.rawBody?.toString()).to.equal('hello worl')
+    expect(http.headers).to.include({ 'x-envoy-auth-partial-body': 'true' })
+    await eventually(() => backend.requests.length === 1)
+    expect(backend.requests[0]!.body.length).to.equal(long.length)
   })
 
   it('edits the head for the application as it says, and never lets a caller say it', async () => {
@@ -316,6 +356,25 @@ describe('external authorization', () => {
       expect(head)
         .to.match(/^x-user: ann$/im)
         .and.to.not.match(/root|x-other/)
+    })
+
+    it('asks with the content where that is to be told, and says what it is', async () => {
+      let told = ''
+      let fields: Record<string, unknown> = {}
+      onHttp = (request, response) => {
+        fields = request.headers
+        request.on('data', (piece: Buffer) => (told += piece.toString()))
+        request.on('end', () => response.end())
+      }
+      await guard({ ...sso, content: { maxBytes: 10, allowsPartial: false, isRaw: false } })
+      const typed = 'content-type: text/x\r\nx-envoy-auth-partial-body: forged\r\ncontent-length: 5\r\n'
+      expect((await ask('/', typed, 'POST', 'hello')).head).to.match(/^HTTP\/1.1 200 /)
+      expect(told).to.equal('hello')
+      expect(fields).to.include({
+        'content-type': 'text/x',
+        'content-length': '5',
+        'x-envoy-auth-partial-body': 'false',
+      })
     })
 
     it('gives the caller of an allowed request what it may know, beside what the endpoint says', async () => {

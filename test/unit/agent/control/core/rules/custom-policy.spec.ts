@@ -15,7 +15,16 @@ function storeWith(text: string, providers: unknown = []): RuleStore {
   return store
 }
 
-const opa = { name: 'opa', envoyExtAuthzGrpc: { service: 'opa', port: 9191, timeout: '250ms', failOpen: true } }
+const opa = {
+  name: 'opa',
+  envoyExtAuthzGrpc: {
+    service: 'opa',
+    port: 9191,
+    timeout: '250ms',
+    failOpen: true,
+    includeRequestBodyInCheck: { maxRequestBytes: 8192, allowPartialMessage: true, packAsBytes: true },
+  },
+}
 const sso = {
   name: 'sso',
   envoyExtAuthzHttp: {
@@ -65,6 +74,7 @@ describe('a CUSTOM policy', () => {
         timeoutMs: 250,
         failOpen: true,
         statusOnError: 403,
+        content: { maxBytes: 8192, allowsPartial: true, isRaw: true },
         call: { kind: 'grpc' },
       },
     })

@@ -75,6 +75,33 @@ describe('what filters of users do to content', () => {
         await eventually(() => worker.started.metric('hostmesh_requests_in_flight') === 0)
       })
 
+      it('may depend on that of the request, which goes on as it came', async () => {
+        worker = await FilteredWorker.start([
+          {
+            name: 'json',
+            text: `export default () => ({
+              onRequestHead(request) { if (request.path === '/skip') return { status: 204 } },
+              async onRequestBody(body, request) {
+                if (body.length === 0) return
+                await new Promise((resolve) => setImmediate(resolve))
+                const { amount } = JSON.parse(Buffer.from(body).toString())
+                if (amount > 100) return { status: 403, body: 'too much' }
+                request.setHeader('x-amount', String(amount))
+              },
+            })`,
+          },
+        ])
+        expect(await worker[protocol]({ body: '{"amount":7}' })).to.include({ status: 200 })
+        expect(worker.lastHead()).to.include('x-amount: 7')
+        expect(worker.backend.requests[0]!.body).to.equal('{"amount":7}')
+        expect(await worker[protocol]({ body: '{"amount":700}' })).to.include({ status: 403, body: 'too much' })
+        expect(await worker[protocol]({ body: 'nonsense' })).to.include({ status: 503 })
+        expect(await worker[protocol]()).to.include({ status: 200 })
+        expect(await worker[protocol]({ path: '/skip', body: '{"amount":7}' })).to.include({ status: 204 })
+        expect(await worker[protocol]({ body: `{"amount":7}${' '.repeat(70_000)}` })).to.include({ status: 413 })
+        expect(worker.backend.requests).to.have.length(2)
+      })
+
       it('bounds requests: what is announced, and what comes without being announced', async () => {
         worker = await FilteredWorker.start([{ name: 'limit', builtin: 'bodyLimit', settings: { maxBytes: 10 } }])
         expect(await worker[protocol]({ body: 'x'.repeat(10) })).to.include({ status: 200 })
