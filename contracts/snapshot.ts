@@ -169,7 +169,13 @@ interface ListenerBase {
 
 export type ListenerSpec =
   /** The shared outbound HTTP port: the request names the service. */
-  | (ListenerBase & { readonly kind: 'shared-http' })
+  | (ListenerBase & {
+      readonly kind: 'shared-http'
+      /** CONNECT and SOCKS5 are served beside HTTP. */
+      readonly tunnels?: true
+      /** While no generation serves, its connections wait: a relay cannot carry what they ask for. */
+      readonly isHeld?: true
+    })
   /** A shared outbound port of private RPC: each request names the service in the protocol's own head. */
   | (ListenerBase & { readonly kind: 'shared-rpc'; readonly protocol: RpcProtocol })
   /** One localhost port for one service. */

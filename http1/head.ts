@@ -80,6 +80,8 @@ export class Head {
   nominatedCount = 0
   /** A line must not be forwarded byte by byte: space before the colon of a reply's field (R9). */
   hasLooseLines = false
+  /** CONNECT is read as every other request, for whoever serves it. */
+  takesConnect = false
 
   // How far the reading is; for the readers of this folder only
   phase: Phase = Phase.fresh

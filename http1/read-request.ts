@@ -236,7 +236,7 @@ function checkTarget(head: Head): number {
   if (head.methodId === Method.connect) {
     if (!isAuthority(buf, head.targetStart, head.targetEnd)) return Fault.targetForm
     head.targetForm = TargetForm.authority
-    return Fault.method
+    return head.takesConnect ? 1 : Fault.method
   }
   if (head.methodId === Method.other && foreignMethods.has(head.method)) return Fault.method
   if (first === 0x2f) {

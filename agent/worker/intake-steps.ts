@@ -11,6 +11,8 @@ import { RelayProofs } from './listen/relay-proofs.ts'
 import { ServerNameIntake } from './listen/server-name-intake.ts'
 import type { RefusalReplyDeps } from './listen/refusal-reply.ts'
 import { inboundTls, relayTls, TlsIntake } from './listen/tls-intake.ts'
+import { TunnelIntake } from './listen/tunnels/tunnel-intake.ts'
+import type { StringCache } from '../../http1/string-cache.ts'
 import type { MeshState } from './mesh/mesh-state.ts'
 import type { ParkedNames } from './mesh/parked-names.ts'
 import type { Tallies } from './observe/tallies.ts'
@@ -24,13 +26,14 @@ export interface IntakeStepsDeps extends Omit<RefusalReplyDeps, 'limits' | 'tier
   readonly parked: ParkedNames
   readonly relays: RelayAdmission
   readonly state: MeshState
+  readonly strings: StringCache
   readonly tallies: Tallies
   readonly tls: Tls
 }
 
 /** In the order in which they are gone through. */
 export function intakeSteps(deps: IntakeStepsDeps): readonly IntakeStep[] {
-  const { callers, clock, log, now, output, parked, relays, state, tallies, tls, wheel } = deps
+  const { callers, clock, log, now, output, parked, relays, state, strings, tallies, tls, wheel } = deps
   const limits = () => state.limits
   const replies = { wheel, clock, limits, output, tier: () => state.node.tier }
   const secured = { ...replies, handshakes: tls.handshakes, counts: tls.counts }
@@ -52,6 +55,7 @@ export function intakeSteps(deps: IntakeStepsDeps): readonly IntakeStep[] {
       tallies,
       asksServerName: (name) => state.names.host(name)?.asksServerName === true,
     }),
+    new TunnelIntake({ ...replies, callers, parked, strings, tallies, find: (name) => state.names.findName(name) }),
     hosts,
   ]
 }

@@ -184,7 +184,7 @@ export class Worker {
       clock,
       socketOptions: socketOptions(warn),
       onRefused: (address, port) => refused.note(address, port),
-      refusal: (address, port, service) => guard.refusal(address, port, service),
+      refusal: (address, port, service, isRaw) => guard.refusal(address, port, service, isRaw),
     })
     const strings = new StringCache()
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
@@ -281,7 +281,7 @@ export class Worker {
       tcp,
     )
     const callerOf = (transport: Transport): string => quotaKey(this.callers.shareOf(transport, noIdentity))
-    const base = { clock, now, output, parked, tallies, wheel }
+    const base = { clock, now, output, parked, strings, tallies, wheel }
     this.acceptor = new Acceptor({
       isShortOfMemory: () => shared.pressure.isHigh,
       makeRoom: (caller) =>

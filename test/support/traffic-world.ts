@@ -117,6 +117,8 @@ export interface WorldPlan {
   readonly listeners?: Readonly<Record<string, AppProtocol>>
   /** Instead of the defaults. */
   readonly limits?: Partial<LimitsSpec>
+  /** The shared port takes CONNECT and SOCKS5. */
+  readonly tunnels?: true
   /** Who the test is, as a calling application. */
   readonly caller?: SourceAppSpec
 }
@@ -259,7 +261,7 @@ function snapshotOf(
   })
   const listeners: ListenerSpec[] = [...ports].map(([name, port]) => {
     const base = { name, address: '127.0.0.1', port, proxyProtocol: 'off' as const }
-    if (name === 'shared') return { ...base, kind: 'shared-http' }
+    if (name === 'shared') return { ...base, kind: 'shared-http', ...(plan.tunnels ? { tunnels: true } : {}) }
     return {
       ...base,
       kind: 'service',

@@ -2,6 +2,7 @@
  * What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place.
  */
 import { serviceKey } from '../../../contracts/endpoint.ts'
+import { tunnelProblems } from './tunnel-problems.ts'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
 import { accountOf } from '../host/identities/account.ts'
 import { ownPort } from '../host/applications/place.ts'
@@ -132,6 +133,7 @@ export function configConflicts<Config extends AgentConfig>(
   }
 
   conflicts(config, report)
+  for (const { message, path } of tunnelProblems(config.outbound)) report(path, message)
   if (config.admin.address !== 'off' && !isLoopback(config.admin.address.host))
     report(['admin', 'address'], `${config.admin.address.host} is no loopback address; admin may change the agent`)
   // both faces go by them

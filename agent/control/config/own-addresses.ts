@@ -18,6 +18,7 @@ export function ownAddresses(config: AgentConfig): OwnAddress[] {
     if (address !== undefined && address !== 'off') all.push({ ...address, path })
   }
   add(config.outbound.http, 'outbound', 'http')
+  add(config.outbound.tunnels.address, 'outbound', 'tunnels', 'address')
   for (const [at, { address }] of config.outbound.rpc.entries()) {
     if (isSofaPort(config.sofaFace, address)) add(address, 'sofaFace', 'boltPort')
     else add(address, 'outbound', 'rpc', String(at), 'address')

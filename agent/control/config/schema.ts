@@ -41,7 +41,7 @@ import {
   userName,
 } from './scalars.ts'
 import { rpcProtocolSchema } from './rpc-schema.ts'
-import { outboundRpc, outboundSocket } from './shared-ports-schema.ts'
+import { outboundRpc, outboundSocket, outboundTunnels } from './shared-ports-schema.ts'
 
 /** Where these are served on the host address when the file names no place. */
 export const ownPorts = { metrics: 15_020, readiness: 15_021 } as const
@@ -173,6 +173,9 @@ export const nodeSections = {
         .max(256)
         .prefault([])
         .describe('Unix sockets for local applications, beside the ports: cheaper, and guarded by the file system.'),
+      tunnels: outboundTunnels
+        .prefault({})
+        .describe('CONNECT and SOCKS5 for local applications: raw bytes to services that the mesh knows.'),
       services: z
         .array(outboundService)
         .max(10_000)

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 
-import { fileMode, listenAddress, path, rpcProtocol, serviceName, socketProtocol, userName } from './scalars.ts'
+import { fileMode, flag, listenAddress, path, rpcProtocol, serviceName, socketProtocol, userName } from './scalars.ts'
 
 /** One of `outbound.rpc`. */
 export const outboundRpc = z.strictObject({
@@ -24,4 +24,14 @@ export const outboundSocket = z.strictObject({
     .describe(
       'Whoever connects is this application: the file is for it alone. Absent = by the user of the connection.',
     ),
+})
+
+/** `outbound.tunnels` */
+export const outboundTunnels = z.strictObject({
+  sharedPort: flag()
+    .prefault(false)
+    .describe('`outbound.http` takes CONNECT and SOCKS5, beside HTTP; it must be a loopback address.'),
+  address: listenAddress()
+    .optional()
+    .describe('A port of their own, `127.0.0.1:1080`, a loopback address; HTTP is served there, too. Absent = none.'),
 })

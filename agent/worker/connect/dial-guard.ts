@@ -31,10 +31,13 @@ export class DialGuard {
     this.deps = deps
   }
 
-  /** service: whose endpoint the address is. A system's name for why not; null = a connection may be made. */
-  refusal(address: string, port: number, service: ServiceKey): string | null {
+  /**
+   * service: whose endpoint the address is. isRaw: bytes pass that nobody reads. A system's name for why not; null = a
+   * connection may be made.
+   */
+  refusal(address: string, port: number, service: ServiceKey, isRaw = false): string | null {
     const { countsPasses, own, tallies, uidOfListener } = this.deps
-    if (!countsPasses(service) && own.leadsBack(address, port, service)) {
+    if ((isRaw || !countsPasses(service)) && own.leadsBack(address, port, service)) {
       tallies.loopDials++
       this.say(
         leadsBack,

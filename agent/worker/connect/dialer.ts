@@ -22,7 +22,7 @@ export interface DialerDeps {
   /** The system refused a dial, or nobody listens there who may: the application is not there. */
   readonly onRefused: (address: string, port: number) => void
   /** Why no connection may be made there, as a system's name for it; null = it may. */
-  readonly refusal: (address: string, port: number, service: ServiceKey) => string | null
+  readonly refusal: (address: string, port: number, service: ServiceKey, isRaw: boolean) => string | null
 }
 
 /** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
@@ -45,7 +45,7 @@ export class Dialer {
   dial(state: EndpointState, cluster: DialledCluster, as: DialAs, user: DialUser): PendingDial {
     const { endpoint } = state
     const wish = clientWish(cluster.policy.tls, endpoint, this.hasIdentity, as.identity, as.protocols)
-    return new PendingDial(this.deps, state, cluster, wish, user)
+    return new PendingDial(this.deps, state, cluster, wish, as.isRaw === true, user)
   }
 
   /** Whether a connection there is the caller's alone, because it carries its identity. */
@@ -71,6 +71,8 @@ export interface DialAs {
   readonly identity: string | undefined
   /** For ALPN; none = not spoken of. */
   readonly protocols: readonly string[]
+  /** What passes has no messages that could say how often they passed. Absent = it may. */
+  readonly isRaw?: true
 }
 
 /** In a later turn, as the system does it. */
@@ -90,6 +92,7 @@ export class PendingDial implements TimerOwner {
     { address, port }: EndpointState,
     { policy: { pool }, service }: DialledCluster,
     wish: ClientWish | null,
+    isRaw: boolean,
     user: DialUser,
   ) {
     this.deps = deps
@@ -119,7 +122,7 @@ export class PendingDial implements TimerOwner {
       deps.socketOptions.apply(transport, pool)
       waiting.onDialed(transport)
     }
-    const refusal = deps.refusal(address, port, service)
+    const refusal = deps.refusal(address, port, service, isRaw)
     this.dial = refusal === null ? deps.transports.dial(address, port, onDialed) : refuse(onDialed, refusal)
   }
 

@@ -14,11 +14,11 @@ export interface LogDeps {
 export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: string): LoggedRequest {
   const { accepted, bytesDown, bytesUp, cluster, dials, service, sourceAddress, startedAt, state } = ended
   return {
-    method: '-',
+    method: accepted.tunnel?.kind ?? '-',
     path: '-',
     barePath: '-',
     query: '',
-    authority: '-',
+    authority: accepted.tunnel?.target ?? '-',
     protocol: 'TCP',
     status: 0,
     grpcStatus: -1,

@@ -1,5 +1,6 @@
 import { provedId } from '../../../contracts/peer-identity.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import type { ErrorCode } from '../../../contracts/errors.ts'
 import { encodeProxyV1, encodeProxyV2 } from '../../../contracts/proxy-protocol.ts'
 import type { NodeSpec, SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { ShareHolder } from '../balance/fair-share.ts'
@@ -12,6 +13,7 @@ import { askAboutConnection } from '../filters/filter.ts'
 import type { ConnectionRefusal } from '../filters/filter.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import type { MovedPair } from '../listen/movable.ts'
+import type { TunnelProblem } from '../listen/tunnels/tunnel.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import { chooseDestination, clusterKeyFor } from '../route/destination.ts'
@@ -78,6 +80,10 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
   get localPort(): number {
     return this.accepted.listener.port
   }
+  /** By the caller of a tunnel; 0 = none. */
+  private get namedPort(): number {
+    return this.accepted.tunnel?.port ?? 0
+  }
   get localAddress(): string {
     return this.accepted.proxy?.destinationAddress ?? this.transport.peer().localAddress
   }
@@ -94,6 +100,11 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
   open(received: Buffer | null): void {
     const { deps } = this
     this.received = received
+    const problem = this.accepted.tunnel?.opening?.problem
+    if (problem !== undefined) {
+      this.refuse('NC', problem)
+      return
+    }
     const host = deps.mesh.names.host(this.accepted.listener.virtualHost ?? '')
     const route = host === undefined ? undefined : matchTcpRoute(host, this)
     const refused: ConnectionRefusal | null =
@@ -104,7 +115,9 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     }
     const destination = route === undefined ? undefined : chooseDestination(route, deps.random())
     const upstream =
-      destination === undefined ? undefined : deps.mesh.upstream(clusterKeyFor(destination, 0, this.localPort))
+      destination === undefined
+        ? undefined
+        : deps.mesh.upstream(clusterKeyFor(destination, this.namedPort, this.localPort))
     if (upstream === undefined) {
       this.refuse('NR')
       return
@@ -161,7 +174,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     this.dial = deps.dialer.dial(
       picked,
       cluster,
-      { identity: this.accepted.source?.identity, protocols: noProtocols },
+      { identity: this.accepted.source?.identity, protocols: noProtocols, isRaw: true },
       this,
     )
   }
@@ -200,7 +213,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
       this.notes,
     )
     deps.tcpMetrics.opened(countedPair(pair))
-    pair.open(first.length === 0 ? null : Buffer.concat(first), null, null)
+    pair.open(first.length === 0 ? null : Buffer.concat(first), accepted.tunnel?.opening?.granted ?? null, null)
   }
 
   private proxyHeader(): Buffer | null {
@@ -225,9 +238,11 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     const { dials, sourceAddress } = this
     const ended = { ...counted, cluster: upstream?.cluster.name, dials, sourceAddress, notes }
     logEnd(deps, { ...ended, code: why?.code, details: why?.details }, flag)
+    const opening = accepted.tunnel?.opening
     // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like
     // an empty answer.
-    this.transport.reset()
+    if (opening === undefined || opening === null || this.transport.isClosed) this.transport.reset()
+    else opening.refuse(this.transport, accepted.tunnel?.opening?.problem ?? tunnelProblem(flag, why?.code))
     accepted.onEnd()
   }
 
@@ -245,6 +260,16 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     }
     this.refuse('DC')
   }
+}
+
+/** Why a tunnel does not come about, by the flag of its connection. */
+function tunnelProblem(flag: string, code: ErrorCode | undefined): TunnelProblem {
+  if (code !== undefined) return { status: 403, code, text: 'a policy does not allow it' }
+  if (flag === 'UF') return { status: 503, code: 'E_CONNECT_FAILED', text: 'no endpoint could be reached' }
+  if (flag === 'NR') return { status: 404, code: 'E_ROUTE_NONE', text: 'no route takes the connection' }
+  if (flag === 'UO')
+    return { status: 503, code: 'E_BALANCE_OVERFLOW', text: 'the destination has all connections it may have' }
+  return { status: 503, code: 'E_BALANCE_NO_ENDPOINT', text: 'the service has no endpoint that may be used' }
 }
 
 function logEnd(deps: TcpDeps, ended: EndedConnection, flag: string): void {

@@ -3,6 +3,7 @@ import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
+import type { Tunnel } from './tunnels/tunnel.ts'
 
 /** What is known of a connection before its first byte of traffic. */
 export interface Accepted {
@@ -15,6 +16,8 @@ export interface Accepted {
   readonly identity: PeerIdentity
   /** In the caller's TLS hello, where a route asks for it; '' = none. */
   readonly serverName: string
+  /** The caller named where its bytes go. */
+  readonly tunnel?: Tunnel | undefined
   /** Monotonic ms. */
   readonly acceptedAt: number
   /** Must be called exactly once, when the connection has ended or has left this process: the bounds count it. */

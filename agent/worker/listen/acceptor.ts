@@ -105,9 +105,9 @@ export class Acceptor {
       step.begin(arriving, this.takeStep)
       return
     }
-    const { context, identity, onEnd, proxy, received, serverName, source, transport } = arriving
+    const { context, identity, onEnd, proxy, received, serverName, source, transport, tunnel } = arriving
     const acceptedAt = this.deps.clock.now
-    const accepted = { listener: context, proxy, source, identity, serverName, acceptedAt, onEnd }
+    const accepted = { listener: context, proxy, source, identity, serverName, tunnel, acceptedAt, onEnd }
     this.deps.protocols[firstProtocol(context.protocol)].begin!(accepted, transport, received)
   }
 }

@@ -5,6 +5,7 @@ import { noIdentity } from '../transport/transport.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { ListenerContext } from './listener-context.ts'
 import type { MovedProxyInfo } from './movable.ts'
+import type { Tunnel } from './tunnels/tunnel.ts'
 
 /**
  * A connection between its accept and its protocol. The intake steps write down what they find out; the bounds count it
@@ -22,6 +23,7 @@ export class Arriving {
   source: SourceAppSpec | undefined = undefined
   /** In the caller's TLS hello; '' = none, or nobody asked. */
   serverName = ''
+  tunnel: Tunnel | undefined = undefined
   /** Read and not consumed. */
   received: Buffer | null = null
   /** To be called exactly once, when the connection has ended or has left this process. */

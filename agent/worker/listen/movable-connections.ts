@@ -217,6 +217,7 @@ export class MovableConnections implements LiveConnections {
       proxy: moved.proxy,
       source: moved.source,
       identity,
+      tunnel: moved.tunnel === undefined ? undefined : { ...moved.tunnel, opening: null },
       serverName: '',
       acceptedAt: clock.now - moved.ageMs,
       onEnd: bound.spec.kind === 'relay' ? this.keepPlace(placeOf(transport), onEnd) : onEnd,

@@ -12,6 +12,7 @@ import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import type { ConnectionProtocol } from '../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../contracts/snapshot.ts'
 import type { TransportState } from '../transport/transport.ts'
+import type { Tunnel } from './tunnels/tunnel.ts'
 
 /**
  * Version of the shapes below. The first holds connections whose transports have no state of their own, and is what the
@@ -55,6 +56,8 @@ export interface MovedAccepted {
   readonly source?: SourceAppSpec | undefined
   /** Who the caller is; absent from a release that did not know. */
   readonly identity?: PeerIdentity
+  /** The caller named where its bytes go. */
+  readonly tunnel?: Omit<Tunnel, 'opening'>
   /** Ms since the connection was accepted. */
   readonly ageMs: number
 }

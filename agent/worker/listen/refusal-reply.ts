@@ -31,16 +31,20 @@ export const unknownAnswer: LocalAnswer = unavailable(
 )
 
 function unavailable(code: ErrorCode, text: string): LocalAnswer {
-  const fields = [
-    ['content-type', 'text/plain'],
-    ['retry-after', '1'],
-  ] as const
-  return { status: 503, code, fields, body: Buffer.from(`${code}  ${text}\n`, 'latin1') }
+  return refusal({ status: 503, code, text }, [['retry-after', '1']])
+}
+
+export function refusal(
+  { code, status, text }: { readonly status: number; readonly code: ErrorCode; readonly text: string },
+  more: LocalAnswer['fields'] = [],
+): LocalAnswer {
+  const fields = [['content-type', 'text/plain'] as const, ...more]
+  return { status, code, fields, body: Buffer.from(`${code}  ${text}\n`, 'latin1') }
 }
 
 /**
- * Answers a connection that is not served with 503 and ends it: what the caller sends meanwhile is thrown away, so that
- * no reset destroys the answer.
+ * Answers a connection that is not served, in HTTP or in bytes of its own protocol, and ends it: what the caller sends
+ * meanwhile is thrown away, so that no reset destroys the answer.
  */
 export class RefusalReply implements TransportOwner, TimerOwner {
   private readonly deps: RefusalReplyDeps
@@ -48,12 +52,13 @@ export class RefusalReply implements TransportOwner, TimerOwner {
   private readonly timer: Timer
   private discarded = 0
 
-  constructor(deps: RefusalReplyDeps, transport: Transport, answer: LocalAnswer) {
+  constructor(deps: RefusalReplyDeps, transport: Transport, answer: LocalAnswer | Buffer) {
     this.deps = deps
     this.transport = transport
     this.timer = new Timer(this, 0)
     transport.owner = this
-    deps.output.append(new LocalReplies(deps.tier()).format(answer, null, false, true, 1))
+    const bytes = Buffer.isBuffer(answer) ? answer : new LocalReplies(deps.tier()).format(answer, null, false, true, 1)
+    deps.output.append(bytes)
     transport.write(deps.output)
     transport.end()
     transport.resumeReading()

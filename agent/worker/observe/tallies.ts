@@ -56,6 +56,8 @@ export class Tallies {
   rateLimited = 0
   forgottenCallers = 0
   fallbacks = 0
+  tunnels = 0
+  tunnelRefusals = 0
   routeOverrides = 0
   routeOverridesIgnored = 0
   routeOverridesRefused = 0
@@ -229,6 +231,12 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'Callers that a rate limit forgot because it knew too many',
   ],
   ['fallbacks', 'hostmesh_fallback_requests_total', 'Requests sent to their x-mesh-fallback address'],
+  ['tunnels', 'hostmesh_tunnels_total', 'Tunnels that callers asked for, by CONNECT or SOCKS5'],
+  [
+    'tunnelRefusals',
+    'hostmesh_tunnel_refusals_total',
+    'Tunnels that were refused, or asked for in words that nobody knows',
+  ],
   ['routeOverrides', 'hostmesh_route_overrides_total', 'Requests that x-mesh-route sent elsewhere'],
   [
     'routeOverridesIgnored',

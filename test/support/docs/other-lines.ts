@@ -71,6 +71,14 @@ export const otherLines: Readonly<Record<string, Taken>> = {
     spec: 'test/unit/global-mesh-center/xds/envoy/foreign-resources.spec.ts',
     what: 'leftOutPage(leftOut)',
   },
+  'curl --socks5-hostname 127.0.0.1:1080 http://orders/hello': {
+    spec: 'test/e2e/traffic/tunnels.spec.ts',
+    what: "socksTo('orders', 80), Buffer.from('GET / HTTP/1.1",
+  },
+  'curl --proxytunnel --proxy http://127.0.0.1:15001 http://orders/hello': {
+    spec: 'test/e2e/traffic/tunnels.spec.ts',
+    what: "connectTo('echo:7')",
+  },
   'dpkg --configure hostmesh': {
     spec: 'test/support/continuity/package-guest.ts',
     what: "run('dpkg', ['--configure', 'hostmesh'])",

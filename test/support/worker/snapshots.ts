@@ -30,7 +30,7 @@ export interface SnapshotPlan {
   /** Address and port of the service listeners, by service name; port 0 is not for snapshots. */
   readonly listen: Readonly<Record<string, { readonly address: string; readonly port: number }>>
   /** The shared HTTP port, if any. */
-  readonly shared?: { readonly address: string; readonly port: number }
+  readonly shared?: { readonly address: string; readonly port: number; readonly tunnels?: true }
   /** Shared ports of private RPC by protocol; the listener is called as the protocol. */
   readonly rpc?: Readonly<Record<string, { readonly address: string; readonly port: number }>>
   readonly version?: number

@@ -184,6 +184,7 @@ function targetOf(
     case 'relay':
       return undefined
     case 'shared-http':
+      if (listener.isHeld === true) return undefined
       return {
         kind: 'shared-http',
         protocol: 'http',

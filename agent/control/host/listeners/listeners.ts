@@ -28,6 +28,7 @@ import { inboundKeyOf } from '../../../../contracts/inbound-key.ts'
 import type { SnapshotStore } from '../../core/snapshot/store.ts'
 
 const sharedHttpListener = 'outbound-http'
+const tunnelListener = 'outbound-tunnels'
 const sharedRpcListener = (protocol: RpcProtocol, address: HostPort): string =>
   `outbound-${protocol} ${formatHostPort(address)}`
 export const outboundListener = (key: ServiceKey): string => `outbound ${key}`
@@ -93,19 +94,18 @@ export class Listeners {
   setConfig(config: AgentConfig): void {
     this.config = config
     this.own = ownAddresses(config)
-    const { http } = config.outbound
+    const { http, tunnels } = config.outbound
+    const at = ({ host, port }: HostPort) => ({ address: host, port, halfClosed: config.outbound.halfClosed })
+    const shared = { name: sharedHttpListener, kind: 'shared-http', proxyProtocol: 'off' } as const
     this.store.setListener(
       sharedHttpListener,
-      http === 'off'
+      http === 'off' ? undefined : { ...shared, ...at(http), ...(tunnels.sharedPort ? { tunnels: true } : {}) },
+    )
+    this.store.setListener(
+      tunnelListener,
+      tunnels.address === undefined
         ? undefined
-        : {
-            name: sharedHttpListener,
-            kind: 'shared-http',
-            address: http.host,
-            port: http.port,
-            proxyProtocol: 'off',
-            halfClosed: config.outbound.halfClosed,
-          },
+        : { ...shared, name: tunnelListener, ...at(tunnels.address), tunnels: true, isHeld: true },
     )
     this.rpcListeners = this.setAll(rpcListeners(config), this.rpcListeners)
     this.socketListeners = this.setAll(socketListeners(config), this.socketListeners)

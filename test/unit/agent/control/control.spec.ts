@@ -55,6 +55,20 @@ describe('control', () => {
     expect(addresses(worker.snapshot)).to.deep.equal(['10.0.0.9'])
   })
 
+  it('has ports of tunnels where they are wanted: the shared one, and one of their own that a relay leaves alone', async () => {
+    bench = await openBench({ outbound: { tunnels: { sharedPort: true, address: '127.0.0.1:1080' } } })
+    const worker = bench.worker()
+    await worker.until(() => worker.wholes === 1, 'whole snapshot')
+    const { listeners } = worker.snapshot!
+    expect(listeners['outbound-http']).to.deep.include({ kind: 'shared-http', port: 15_001, tunnels: true })
+    expect(listeners['outbound-http']).to.not.have.property('isHeld')
+    expect(listeners['outbound-tunnels']).to.deep.include({ port: 1080, tunnels: true, isHeld: true })
+    bench.control.setLeading(true)
+    await bench.control.close({ isHostStopping: false, deadlineMs: 0 })
+    const file = JSON.parse(readFileSync(join(bench.folder, 'state', 'relay-targets.json'), 'utf8')) as RelayTargetsFile
+    expect(Object.keys(file.body.listeners)).to.deep.equal(['outbound-http'])
+  })
+
   it('answers a name that a caller used once the registry has answered, and says null for one that nobody knows', async () => {
     bench = await openBench()
     const worker = bench.worker()

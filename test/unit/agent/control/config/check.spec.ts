@@ -131,6 +131,19 @@ outbound:
     expect(lines(unknown).join()).to.include('a.yaml:3:1  protocol: found "mainstai", allowed http,')
   })
 
+  it('takes ports of tunnels at loopback addresses alone, that nobody else has', () => {
+    const outbound = (text: string): string[] => lines(check(`outbound: { ${text} }\n`))
+    expect(outbound('tunnels: { sharedPort: true, address: 127.0.0.1:1080 }')).to.deep.equal([])
+    expect(outbound('tunnels: { address: 0.0.0.0:1080 }').join()).to.include(
+      'outbound.tunnels.address: 0.0.0.0 is no loopback address',
+    )
+    expect(outbound('http: 10.0.0.5:15001, tunnels: { sharedPort: true }').join()).to.include(
+      'outbound.tunnels.sharedPort: outbound.http is at 10.0.0.5, which is no loopback address',
+    )
+    expect(outbound('http: off, tunnels: { sharedPort: true }').join()).to.include('outbound.http is off')
+    expect(outbound('tunnels: { address: 127.0.0.1:15001 }')).to.have.length(1)
+  })
+
   it('names what is wrong with unix sockets: paths, modes, users', () => {
     const sockets = (text: string): string[] => lines(check(`outbound: { sockets: [${text}] }\n`))
     expect(

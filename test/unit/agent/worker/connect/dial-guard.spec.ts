@@ -57,7 +57,8 @@ describe('addresses that nothing is sent to', () => {
   it('are listeners of our own, where nothing counts how often a request passes; HTTP has Via', () => {
     expect(guard.refusal('10.0.0.5', 21_000, ledger)).to.equal('ELOOP')
     expect(guard.refusal('10.0.0.5', 21_000, keyOf('http'))).to.equal(null)
-    expect(tallies.loopDials).to.equal(1)
+    expect(guard.refusal('10.0.0.5', 21_000, keyOf('http'), true), 'raw bytes have none').to.equal('ELOOP')
+    expect(tallies.loopDials).to.equal(2)
     now = 9_999
     guard.refusal('10.0.0.5', 21_000, ledger)
     expect(warned).to.have.length(1)
