@@ -28,6 +28,7 @@ const nameOf = (index: number): string => `public/DEFAULT_GROUP@@service-${index
 class Center {
   private child: ChildProcess | undefined
   private lines: Interface | undefined
+  private isKilled = false
   port = 0
   peak = 0
 
@@ -35,6 +36,13 @@ class Center {
     const argv = [join(import.meta.dirname, 'server.ts'), String(this.port), String(services)]
     const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.child = child
+    // whatever is waited for would never come
+    child.once('exit', (code, signal) => {
+      if (this.isKilled) return
+      console.error(`the center ended by itself: ${signal ?? `exit code ${code}`}`)
+      process.exit(1)
+    })
+    this.isKilled = false
     this.lines = createInterface({ input: child.stdout })
     const [line] = (await once(this.lines, 'line')) as [string]
     this.port = Number(line.split(' ')[1])
@@ -57,6 +65,7 @@ class Center {
   }
 
   async kill(): Promise<void> {
+    this.isKilled = true
     const ended = once(this.child!, 'exit')
     this.child!.kill('SIGKILL')
     await ended

@@ -95,13 +95,18 @@ const server = new XdsServer(
     tls: undefined,
     tokens: undefined,
     isOpen: true,
+    takesCertificates: false,
+    issuer: undefined,
     endpoints: new EndpointSource(new FollowedServices(parts)),
     rulesOf: () => rules,
   },
   { clock: systemClock, random: Math.random, log: silent, metrics },
 )
 console.log(`ready ${await server.listen()}`)
-createInterface({ input: process.stdin }).on('line', (line) => {
+const orders = createInterface({ input: process.stdin })
+// whoever measured is gone
+orders.on('close', () => process.exit(0))
+orders.on('line', (line) => {
   const [word, key] = line.split(' ')
   if (word === 'change') {
     const list = lists.get(key!)!
