@@ -1,4 +1,7 @@
-/** A report of a host as far as it is what the contract says; a host is not believed more than its bounds. */
+/**
+ * A report of a host as far as it is what the contract says; a host is not believed more than its bounds. What a newer
+ * agent says beyond it is dropped: hosts are upgraded before centers, too.
+ */
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { dryRunBounds, dryRunKinds } from '../../contracts/dry-run.ts'
@@ -20,32 +23,34 @@ const port = z.number().int().min(0).max(65_535)
 
 const user = z.number().int().min(0).max(0xffff_ffff)
 const service = printable(2000)
-const nacosFace = z.strictObject({
+const nacosFace = z.object({
   addresses: z.array(z.string().refine((address) => isIP(address) > 0)).max(reportedFaceBounds.addresses),
   hostNames: z.array(printable(253)).max(reportedFaceBounds.hostNames),
   trusted: z.array(user).max(reportedFaceBounds.trusted),
   grants: z
     .array(
-      z.strictObject({
+      z.object({
         user,
         services: z.array(service).max(256),
         maxWeight: z.number().min(0).max(10_000),
-        ports: z.array(z.strictObject({ first: port, last: port })).max(64),
+        ports: z.array(z.object({ first: port, last: port })).max(64),
       }),
     )
     .max(reportedFaceBounds.grants),
   held: z
-    .array(z.strictObject({ service, user: z.number().int().min(-1).max(0xffff_ffff), address: text, port }))
+    .array(z.object({ service, user: z.number().int().min(-1).max(0xffff_ffff), address: text, port }))
     .max(reportedFaceBounds.held),
 })
 
 /** Rows of traffic are many: looked at by hand, which costs a tenth. */
-const traffic = z.custom<HostReport['traffic']>(
-  (value) => Array.isArray(value) && value.length <= reportBounds.traffic && value.every(isTraffic),
-  `allowed a list of at most ${reportBounds.traffic} rows of reporter, source, service, requests, failures, counts`,
-)
+const traffic = z
+  .custom<HostReport['traffic']>(
+    (value) => Array.isArray(value) && value.length <= reportBounds.traffic && value.every(isTraffic),
+    `allowed a list of at most ${reportBounds.traffic} rows of reporter, source, service, requests, failures, counts`,
+  )
+  .transform((rows) => rows.map(knownOf))
 
-const shape = z.strictObject({
+const shape = z.object({
   format: z.literal(hostReportFormat),
   host: z.string().min(1).max(253),
   address: z.string().refine((address) => isIP(address) > 0, 'allowed an address'),
@@ -61,11 +66,11 @@ const shape = z.strictObject({
   snapshotVersion: whole,
   isReady: z.boolean(),
   problems: z.array(text).max(reportBounds.problems),
-  tier: z.strictObject({ now: z.enum(['agent', 'center', 'direct']), agent: count, center: count, direct: count }),
+  tier: z.object({ now: z.enum(['agent', 'center', 'direct']), agent: count, center: count, direct: count }),
   connections: count,
   applications: z
     .array(
-      z.strictObject({
+      z.object({
         service,
         address: text,
         port,
@@ -78,12 +83,12 @@ const shape = z.strictObject({
     )
     .max(reportBounds.applications),
   registries: z
-    .array(z.strictObject({ name: text, type: text, isConnected: z.boolean(), problem: text }))
+    .array(z.object({ name: text, type: text, isConnected: z.boolean(), problem: text }))
     .max(reportBounds.registries),
-  rules: z.strictObject({
+  rules: z.object({
     applied: whole,
     rejected: z
-      .array(z.strictObject({ kind: text, namespace: text, name: text, source: text, state: text, message: text }))
+      .array(z.object({ kind: text, namespace: text, name: text, source: text, state: text, message: text }))
       .max(reportBounds.rejectedRules),
   }),
   lastRestart: z
@@ -101,7 +106,7 @@ const shape = z.strictObject({
       id: text,
       state: z.enum(['running', 'over', 'refused']),
       problem: text,
-      figures: z.strictObject({
+      figures: z.object({
         evaluated: count,
         different: count,
         undecided: count,
@@ -110,7 +115,7 @@ const shape = z.strictObject({
         others: count,
         differences: z
           .array(
-            z.strictObject({
+            z.object({
               kind: z.enum(dryRunKinds),
               host: text,
               route: text,
@@ -141,7 +146,7 @@ export function readReport(value: unknown): HostReport {
 }
 
 function isTraffic(row: unknown): boolean {
-  if (typeof row !== 'object' || row === null || Object.keys(row).length !== 6) return false
+  if (typeof row !== 'object' || row === null) return false
   const { reporter, source, service, requests, failures, counts } = row as Record<string, unknown>
   return (
     (reporter === 'source' || reporter === 'destination') &&
@@ -153,6 +158,13 @@ function isTraffic(row: unknown): boolean {
     counts.length <= reportBounds.buckets &&
     counts.every(isCount)
   )
+}
+
+/** As they come from an agent of this version they are taken as they are. */
+function knownOf(row: HostReport['traffic'][number]): HostReport['traffic'][number] {
+  if (Object.keys(row).length === 6) return row
+  const { reporter, source, service, requests, failures, counts } = row
+  return { reporter, source, service, requests, failures, counts }
 }
 
 function isText(value: unknown): boolean {

@@ -36,6 +36,8 @@ export interface RulesApiDeps {
 /** A watch ends after some of this time, ms, so that readers spread over centers again. */
 const watchMs = 30 * 60_000
 const historyLimit = 50
+/** A store that is being read is waited for so long, ms. */
+const firstReadMs = 5000
 
 export class RulesApi {
   private readonly deps: RulesApiDeps
@@ -59,7 +61,7 @@ export class RulesApi {
     this.admit(request, path, !isRead)
     if (path.below !== undefined && request.method !== 'GET' && request.method !== 'POST')
       throw new ApiError(405, `${request.method} ${request.path}: not allowed`)
-    if (this.deps.catalog.revision < 0)
+    if (!(await this.isRead()))
       throw new ApiError(503, `the store has not been read yet: ${this.deps.store.problem() ?? 'it is being read'}`)
     switch (`${isRead ? 'GET' : request.method}${path.name === undefined ? ' all' : ''}`) {
       case 'GET all':
@@ -109,6 +111,18 @@ export class RulesApi {
     const items = [...names].toSorted().flatMap((name) => (may(user, false, name) ? [namespaceDocument(name)] : []))
     const metadata = { resourceVersion: String(catalog.revision) }
     return { kind: 'NamespaceList', apiVersion: 'v1', metadata, items }
+  }
+
+  /** A center that just began is asked a moment too early; one whose store is away says so at once. */
+  private async isRead(): Promise<boolean> {
+    const { catalog, clock, store } = this.deps
+    if (catalog.revision < 0 && store.problem() === undefined) {
+      const { cancel, done } = catalog.heard(0)
+      const stop = clock.after(firstReadMs, cancel)
+      await done
+      stop()
+    }
+    return catalog.revision >= 0
   }
 
   private admit({ user, method, path }: ApiRequest, { namespace }: ResourcePath, isChange: boolean): void {

@@ -47,6 +47,13 @@ describe('reports of hosts at the API of a center', () => {
     expect((await bench.call('GET', hostsPath, undefined, as(tokens.host))).status, 'a host').to.equal(403)
   })
 
+  it('takes that of a newer agent, without what this version does not know', async () => {
+    const row = { reporter: 'source', source: 'a', service: 'b', requests: 1, failures: 0, counts: [1] } as const
+    const newer = { ...own, traffic: [{ ...row, bytes: 7 }], news: { of: 'later' }, tier: { ...own.tier, other: 1 } }
+    expect((await put('web-1', newer)).status).to.equal(200)
+    expect(table.get('web-1')!.report).to.deep.equal({ ...own, traffic: [row] })
+  })
+
   it('keeps nothing that the terminal of an operator would obey', async () => {
     const cause = 'gone\u001b]0;title\u0007\nok'
     const lastRestart = { kind: 'hot', outcome: 'failed', generation: 2, cause, at: 1, servingMs: -1 }
