@@ -64,20 +64,24 @@ export class FileStore implements Store {
 
   write(key: string, value: string | undefined, expected: number): Promise<number> {
     return this.turns.inTurn(async () => {
-      await this.look()
-      if (this.problemNow !== undefined) throw unavailable(this.problemNow)
+      // a commit finds out itself whether what is known is the newest: the folder is read only when it is not
+      let isSeen = false
       for (;;) {
-        const present = this.known.get(key)?.revision ?? 0
-        if (present !== expected) throw conflict(key, expected, present)
-        const entry: Entry = { key, value, revision: this.known.revision + 1, at: this.options.clock.wall() }
-        if (await this.commit(entry)) {
-          this.known.take([entry])
-          if (this.known.revision - this.snapshotAt >= this.options.snapshotEvery) await this.compact()
-          return entry.revision
+        if (isSeen || !this.isLoaded || this.problemNow !== undefined) {
+          isSeen = true
+          await this.look()
+          if (this.problemNow !== undefined) throw unavailable(this.problemNow)
         }
-        // another process had that revision
-        await this.look()
-        if (this.problemNow !== undefined) throw unavailable(this.problemNow)
+        const present = this.known.get(key)?.revision ?? 0
+        if (present === expected) {
+          const entry: Entry = { key, value, revision: this.known.revision + 1, at: this.options.clock.wall() }
+          if (await this.commit(entry)) {
+            if (this.known.revision - this.snapshotAt >= this.options.snapshotEvery) await this.compact()
+            return entry.revision
+          }
+          // another process had that revision
+        } else if (isSeen) throw conflict(key, expected, present)
+        isSeen = true
       }
     })
   }
@@ -209,7 +213,10 @@ export class FileStore implements Store {
     }
   }
 
-  /** False: somebody else has this revision. Rejects with E_STORE_UNAVAILABLE. */
+  /**
+   * False: somebody else has this revision, or what it follows on is gone. Rejects with E_STORE_UNAVAILABLE. The
+   * listener is told when nothing but a loss of power could undo the change, the writer when that cannot either.
+   */
   private async commit(entry: Entry): Promise<boolean> {
     const file = this.entryFile(entry.revision)
     const temporary = this.temporary(file)
@@ -217,20 +224,29 @@ export class FileStore implements Store {
       await writeRecord(temporary, entry)
       try {
         await link(temporary, file)
+        if (!(await this.isNext(entry.revision))) {
+          await rm(file, { force: true })
+          return false
+        }
+        this.known.take([entry])
+        await syncFolder(this.options.folder)
       } finally {
         await rm(temporary, { force: true })
       }
-      // a revision that a snapshot already holds had its file removed: the name was free, the revision was not
-      if (((await this.names()).snapshots.at(-1) ?? 0) >= entry.revision) {
-        await rm(file, { force: true })
-        return false
-      }
-      await syncFolder(this.options.folder)
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
       throw unavailable(`${this.options.folder}: cannot be written: ${reasonOf(error)}`)
     }
+  }
+
+  /** Whether a revision whose file was just made belongs behind what the folder holds. */
+  private async isNext(revision: number): Promise<boolean> {
+    const { entries, snapshots } = await this.names()
+    const snapshot = snapshots.at(-1) ?? 0
+    // a revision that a snapshot already holds had its file removed: the name was free, the revision was not
+    if (snapshot >= revision) return false
+    return revision === 1 || snapshot === revision - 1 || entries.includes(revision - 1)
   }
 
   /** Writes everything into one file and removes what nobody needs any more. A failure costs only room. */

@@ -67,6 +67,12 @@ export class CenterWithAgent {
     this.home = home
   }
 
+  /** Where the center is asked for discovery, and with what. */
+  get discovery() {
+    const servers = [{ host: new URL(this.api).hostname, port: 15010 }]
+    return { servers, token: () => token }
+  }
+
   /** One request for `orders` at the agent. */
   ask(): ReturnType<typeof call> {
     return call(this.agent.options.address, sharedPort, { 'x-mesh-service': 'orders' })
