@@ -137,3 +137,11 @@ export const metadataKeys = {
 export function isAgentInbound(endpoint: Endpoint): boolean {
   return endpoint.metadata[metadataKeys.inbound] === 'true'
 }
+
+/** Whether an endpoint says that it takes mutual TLS: an agent's port by our word, a sidecar's by Istio's. */
+export function takesMutualTls(endpoint: Endpoint): boolean {
+  const { metadata } = endpoint
+  if (metadata['security.istio.io/tlsMode'] === 'istio') return true
+  const mode = metadata[metadataKeys.mtls]
+  return isAgentInbound(endpoint) && (mode === 'permissive' || mode === 'strict')
+}

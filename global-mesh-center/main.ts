@@ -33,15 +33,16 @@ await runControl({
     const onDenied = (hosts: readonly string[]): void => control.host.listeners.denyHosts(hosts)
     // what an authority of the last run denied is nobody's word any more
     if (config.ca === undefined) onDenied([])
-    const authority = []
+    const authority =
+      config.ca === undefined ? undefined : new CaPart({ ...deps, section: config.ca, onCertificates, onDenied })
     if (config.ca !== undefined) {
-      authority.push(new CaPart({ ...deps, section: config.ca, onCertificates, onDenied }))
       // the authority opens when this generation leads; its workers serve before
       const shown = control.state.read(stateFiles.relayIdentity, relayIdentityFormat) as WorkloadCertificate | null
       if (shown?.id === centerId(config.ca.trustDomain)) onCertificates([shown])
     }
     const unhealthy = new UnhealthyInstances()
-    const xds = config.xds === undefined ? undefined : new XdsPart(config.xds, { ...deps, unhealthy })
+    const xds =
+      config.xds === undefined ? undefined : new XdsPart(config.xds, { ...deps, unhealthy, issuer: authority?.issuer })
     const marks = new RelayMarks({ unhealthy, share: config.endpoints.protectShare, core: control.core })
     const instancesAt = (addresses: ReadonlySet<string>) => [
       ...(xds?.instancesAt(addresses) ?? []),
@@ -65,7 +66,7 @@ await runControl({
     rules.upgrade(faces)
     const pages = new ConsoleApi((request) => deps.askAdmin(request))
     for (const section of [hosts.api, rollouts.api, dryRuns.api, pages]) rules.serve(section)
-    const discovery = xds === undefined ? [] : [xds]
-    return [new LocalNacos(control, deps, callers), hosts, faces, rules, rollouts, dryRuns, ...discovery, ...authority]
+    const optional = [xds, authority].filter((part) => part !== undefined)
+    return [new LocalNacos(control, deps, callers), hosts, faces, rules, rollouts, dryRuns, ...optional]
   },
 })

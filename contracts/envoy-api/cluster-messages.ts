@@ -1,4 +1,4 @@
-/** CDS. Source: envoy api, config/cluster/v3, extensions/upstreams/http/v3, extensions/transport_sockets/tls/v3. */
+/** CDS. Source: envoy api, config/cluster/v3, extensions/upstreams/http/v3. */
 import type { MessageForms } from './message-form.ts'
 
 export const clusterMessages: MessageForms = {
@@ -24,11 +24,13 @@ export const clusterMessages: MessageForms = {
       typed_extension_protocol_options: '36 map any',
       least_request_lb_config: '37 Cluster.LeastRequestLbConfig',
       cluster_type: '38 Cluster.CustomClusterType',
+      transport_socket_matches: '43 [Cluster.TransportSocketMatch]',
       maglev_lb_config: '52 Cluster.MaglevLbConfig',
       round_robin_lb_config: '56 Cluster.RoundRobinLbConfig',
     },
     'Cluster.EdsClusterConfig': { eds_config: '1 ConfigSource', service_name: '2 string' },
     'Cluster.CustomClusterType': { name: '1 string', typed_config: '2 any' },
+    'Cluster.TransportSocketMatch': { name: '1 string', match: '2 struct', transport_socket: '3 TransportSocket' },
     'Cluster.LbSubsetConfig': {},
     'Cluster.SlowStartConfig': { slow_start_window: '1 duration' },
     'Cluster.RoundRobinLbConfig': { slow_start_config: '1 Cluster.SlowStartConfig' },
@@ -100,13 +102,5 @@ export const upstreamHttpMessages: MessageForms = {
       http_protocol_options: '1 Http1ProtocolOptions',
       http2_protocol_options: '2 Http2ProtocolOptions',
     },
-  },
-}
-
-export const tlsMessages: MessageForms = {
-  of: 'envoy.extensions.transport_sockets.tls.v3',
-  messages: {
-    UpstreamTlsContext: { common_tls_context: '1 CommonTlsContext', sni: '2 string' },
-    CommonTlsContext: {},
   },
 }

@@ -6,6 +6,7 @@ import { endpointMessages } from './endpoint-messages.ts'
 import * as listener from './listener-messages.ts'
 import type { MessageForms } from './message-form.ts'
 import { routeMessages } from './route-messages.ts'
+import { tlsMessages } from './tls-messages.ts'
 
 export type FieldKind =
   | { readonly is: 'scalar'; readonly scalar: Scalar }
@@ -36,6 +37,7 @@ const groups: readonly MessageForms[] = [
   ...Object.values(cluster),
   routeMessages,
   ...Object.values(listener),
+  tlsMessages,
 ]
 
 const wrappers: Readonly<Record<string, Scalar>> = {

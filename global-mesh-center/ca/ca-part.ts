@@ -18,6 +18,7 @@ import { caPages } from './admin-pages.ts'
 import type { Authority } from './authority.ts'
 import { CaServer } from './ca-server.ts'
 import { CertificateService } from './certificate-service.ts'
+import { PartIssuer, type WorkloadIssuer } from './workload-issuer.ts'
 import type { CaDocuments } from './documents.ts'
 import { fileDocuments } from './file-documents.ts'
 import type { WorkloadCertificates } from '../../contracts/workload-certificate.ts'
@@ -44,11 +45,13 @@ interface Opened {
   readonly authority: Authority
   readonly admission: Admission
   readonly server: CaServer
+  readonly service: CertificateService
 }
 
 export class CaPart implements LeadingPart {
   readonly pages: readonly AdminPage[]
   private readonly deps: CaPartDeps
+  private readonly ownIssuer: PartIssuer
   private readonly port: KeptPort
   /** What the last look found; undefined = nothing. */
   private problem: string | undefined
@@ -59,8 +62,14 @@ export class CaPart implements LeadingPart {
 
   constructor(deps: CaPartDeps) {
     this.deps = deps
+    this.ownIssuer = new PartIssuer(deps.section.trustDomain)
     this.port = new KeptPort('certificate authority', () => this.start(), deps)
     this.pages = caPages(() => (this.opened === undefined ? undefined : { ...this.opened, section: deps.section }))
+  }
+
+  /** For the other parts of this center. */
+  get issuer(): WorkloadIssuer {
+    return this.ownIssuer
   }
 
   open(): Promise<void> {
@@ -75,6 +84,7 @@ export class CaPart implements LeadingPart {
     this.cancel()
     const { opened } = this
     this.opened = undefined
+    this.ownIssuer.take(undefined)
     await opened?.server.close()
     await this.store?.close()
     this.store = undefined
@@ -105,7 +115,7 @@ export class CaPart implements LeadingPart {
     const service = new CertificateService({ authority, admission, trustDomain, settings, log, metrics })
     const names = { dnsNames: section.names, addresses: [this.deps.config.host.address] }
     const server = new CaServer({ authority, service, trustDomain, names, clock, log, metrics })
-    return { authority, admission, server }
+    return { authority, admission, server, service }
   }
 
   /** Of this center alone, or below a prefix of their own in the store that centers share. */
@@ -131,8 +141,9 @@ export class CaPart implements LeadingPart {
     return MadeAuthority.open({ documents, box, clock, trustDomain, lifetimes })
   }
 
-  private tell({ server }: Opened): void {
+  private tell({ server, service }: Opened): void {
     this.deps.onCertificates([server.certificate])
+    this.ownIssuer.take(service)
   }
 
   private async look(): Promise<void> {

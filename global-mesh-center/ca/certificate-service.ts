@@ -78,25 +78,43 @@ export class CertificateService {
     request: string | Uint8Array,
     wishes: { readonly lifetimeMs?: number | undefined } = {},
   ): Promise<Issued> {
-    const { admission, trustDomain, settings } = this.deps
     return this.audited('issue', caller, '', async (named) => {
-      const asker = this.askerOf(caller)
+      const asker = this.callerOf(caller)
       const { publicKey, uris } = readSigningRequest(request)
       const uri = uris.length === 0 && asker.kind === 'workload' ? asker.id : uris[0]
       if (uri === undefined || uris.length > 1)
         throw refused(`the signing request: ${uris.length} URIs, allowed is one, the name that is asked for`)
       named(uri)
-      this.checkDenied('identity', uri)
-      const granted = asker.kind === 'host' ? admission.grantedTo(asker.host) : []
-      const refusal = refusalOf(asker, uri, trustDomain, granted, settings.grants)
-      if (refusal !== undefined) throw refused(refusal)
-      return this.issue(publicKey, uri, wishes.lifetimeMs)
+      return this.grant(asker, uri, publicKey, wishes.lifetimeMs)
     })
   }
 
-  private askerOf({ certificate }: Caller): Asker {
+  /** A certificate for a key that this center made for somebody whom another part knows. Rejects with E_CA_REFUSED. */
+  async issueTo(asker: Asker, address: string, uri: string, publicKey: KeyObject): Promise<Issued> {
+    return this.audited('sds', { address, certificate: undefined }, uri, async () => {
+      if (asker.kind === 'host') this.checkDenied('host', asker.host)
+      else this.checkDenied('identity', asker.id)
+      return this.grant(asker, uri, publicKey)
+    })
+  }
+
+  private grant(asker: Asker, uri: string, publicKey: KeyObject, lifetimeMs?: number) {
+    const { admission, trustDomain, settings } = this.deps
+    this.checkDenied('identity', uri)
+    const granted = asker.kind === 'host' ? admission.grantedTo(asker.host) : []
+    const refusal = refusalOf(asker, uri, trustDomain, granted, settings.grants)
+    if (refusal !== undefined) throw refused(refusal)
+    return this.issue(publicKey, uri, lifetimeMs)
+  }
+
+  private callerOf({ certificate }: Caller): Asker {
     if (certificate === undefined)
       throw refused('no certificate of this authority was shown; join first: `hostmesh join`')
+    return this.askerOf(certificate)
+  }
+
+  /** Whom a certificate names that TLS has checked. Throws E_CA_REFUSED. */
+  askerOf(certificate: X509Certificate): Asker {
     const names = certificate.subjectAltName?.split(', ') ?? []
     const uris = names.flatMap((name) => (name.startsWith('URI:') ? [name.slice(4)] : []))
     const id = uris.length === 1 ? parseSpiffeId(uris[0]!) : undefined
@@ -124,7 +142,7 @@ export class CertificateService {
   }
 
   private async audited(
-    action: 'join' | 'issue',
+    action: 'join' | 'issue' | 'sds',
     { address, certificate }: Caller,
     wanted: string,
     work: (named: (uri: string) => void) => Promise<Issued & { readonly serial: string }>,

@@ -2,7 +2,7 @@
  * Which identities a host may ask for. Nothing that nobody granted: by the token that the host joined with, or by the
  * list in the configuration of the center.
  */
-import { hostId, parseSpiffeId, type SpiffeId } from '../../contracts/spiffe-id.ts'
+import { hostId, parseSpiffeId, spiffeScheme, type SpiffeId } from '../../contracts/spiffe-id.ts'
 
 /** `ns/NAMESPACE/sa/ACCOUNT`; each of the two may end in `*`, which stands for any rest. */
 export interface Grant {
@@ -24,6 +24,11 @@ const hostWord = /^[A-Za-z0-9._-]*\*?$/
 export function isIdentityPattern(text: string): boolean {
   const found = identityWord.exec(text)
   return found !== null && found[1] !== '' && found[2] !== ''
+}
+
+/** Whether it is the name of one workload: `ns/NAMESPACE/sa/ACCOUNT`. */
+export function isIdentity(text: string): boolean {
+  return parseSpiffeId(`${spiffeScheme}any/${text}`)?.kind === 'workload'
 }
 
 export function isHostPattern(text: string): boolean {

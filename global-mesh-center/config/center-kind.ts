@@ -42,6 +42,8 @@ export const centerKind: NodeKind<CenterFile, CenterConfig> = {
     storeProblems(store, report)
     portProblems('rulesApi', rulesApi, report)
     portProblems('xds', xds, report)
+    if (xds?.clientCertificates === true && ca === undefined)
+      report(['xds', 'clientCertificates'], 'needs ca: this center is no authority, and knows no certificate')
     if (relay === undefined)
       return report(
         ['relay', 'allowedNetworks'],

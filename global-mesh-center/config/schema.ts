@@ -5,6 +5,7 @@ import { hostsSection } from '../hosts/section.ts'
 import { nodeSections } from '../../agent/control/config/schema.ts'
 import {
   cidr,
+  flag,
   integer,
   leaf,
   listenAddress,
@@ -114,7 +115,12 @@ const xdsSection = z.strictObject({
   tls: serverTls(),
   tokensFile: path()
     .optional()
-    .describe('As `rulesApi.tokensFile`, for tokens that may read all namespaces; it may be the same file.'),
+    .describe(
+      'As `rulesApi.tokensFile`, for tokens that may read all namespaces; it may be the same file. `identity: ns/NAMESPACE/sa/ACCOUNT` beside a token of the role `read` is the application that an Envoy with it is.',
+    ),
+  clientCertificates: flag()
+    .prefault(false)
+    .describe('Hosts and applications that show a certificate of the authority of this center (`ca`) need no token.'),
   withoutToken: oneOf('none', 'read')
     .prefault('none')
     .describe('What whoever is on this machine may do without a token; only for an address on loopback.'),

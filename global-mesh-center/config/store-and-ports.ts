@@ -65,11 +65,14 @@ export function storeProblems(store: StoreConfig, report: Report): void {
 export function portProblems(section: string, port: RulesApiConfig | XdsConfig | undefined, report: Report): void {
   if (port === undefined) return
   const { address, tls, tokensFile, withoutToken } = port
+  const takesCertificates = 'clientCertificates' in port && port.clientCertificates
   if (!isLoopback(address.host) && tls === undefined)
     report([section, 'tls'], `missing; ${address.host} is no loopback address, and tokens would be read on the way`)
   if (!isLoopback(address.host) && withoutToken !== 'none')
     report([section, 'withoutToken'], `found ${withoutToken}, allowed none: ${address.host} is no loopback address`)
-  if (tokensFile === undefined && withoutToken === 'none')
+  if (takesCertificates && tls === undefined)
+    report([section, 'clientCertificates'], `needs ${section}.tls: who speaks in plain shows no certificate`)
+  if (tokensFile === undefined && withoutToken === 'none' && !takesCertificates)
     report([section, 'tokensFile'], 'missing; nobody could use it. Or say withoutToken, for callers on this machine')
   reportFile(report, [section, 'tls', 'cert'], tls?.cert, false)
   reportFile(report, [section, 'tls', 'key'], tls?.key, true)

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
+import { isIdentity } from '../ca/grants.ts'
 import { SecretFile } from '../../native/secret-file.ts'
 
 interface Login {
@@ -22,10 +23,15 @@ const fileShape = z
           .regex(/^[\x21-\x7e]+$/),
         role: z.enum(['read', 'write', 'admin', 'host']),
         namespaces: z.array(z.string().min(1).max(253)).min(1).max(1000).optional(),
+        identity: z.string().max(600).optional(),
       })
       .refine(({ role, namespaces }) => namespaces === undefined || role === 'read' || role === 'write', {
         message: 'only for the roles read and write',
         path: ['namespaces'],
+      })
+      .refine(({ role, identity }) => identity === undefined || (role === 'read' && isIdentity(identity)), {
+        message: 'allowed ns/NAMESPACE/sa/ACCOUNT, for the role read',
+        path: ['identity'],
       }),
   )
   .min(1)
@@ -46,12 +52,12 @@ export function readLogins(text: string): Login[] {
   if (!result.success) {
     const { path, code, message } = result.error.issues[0]!
     const words =
-      code === 'custom' ? message : 'allowed: a list of user, token (32 to 1024 characters), role, namespaces'
+      code === 'custom' ? message : 'allowed: a list of user, token (32 to 1024 characters), role, namespaces, identity'
     throw new Error(`[${path.join('.')}]: ${words}`)
   }
-  return result.data.map(({ token, user, role, namespaces }) => ({
+  return result.data.map(({ token, user, role, namespaces, identity }) => ({
     digest: digestOf(token),
-    user: { name: user, role, namespaces },
+    user: { name: user, role, namespaces, identity },
   }))
 }
 

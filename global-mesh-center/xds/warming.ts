@@ -29,8 +29,11 @@ export class Warming {
     })
   }
 
-  end(name: string): void {
-    if (this.names.delete(name) && this.names.size === 0) this.close()
+  /** Whether it was one of them. */
+  end(name: string): boolean {
+    const was = this.names.delete(name)
+    if (was && this.names.size === 0) this.close()
+    return was
   }
 
   close(): void {

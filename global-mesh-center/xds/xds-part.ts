@@ -11,7 +11,7 @@ import type { LeadingPart, PartDeps } from '../../agent/control/leading-part.ts'
 import type { CenterConfig, XdsConfig } from '../config/types.ts'
 import { accessProblem, portAccess, type PortAccess } from '../port-access.ts'
 import { EndpointSource } from './endpoint-source.ts'
-import { ForeignResources } from './envoy/foreign-resources.ts'
+import { ForeignResources, type ForeignDeps } from './envoy/foreign-resources.ts'
 import { LeftOutTable } from './envoy/left-out-table.ts'
 import { leftOutPage } from './envoy/left-out-page.ts'
 import { FollowedServices, type FollowedServicesDeps } from './followed-services.ts'
@@ -26,22 +26,25 @@ export class XdsPart implements LeadingPart {
   private readonly server: XdsServer
   private readonly port: KeptPort
 
-  constructor(config: XdsConfig, deps: PartDeps<CenterConfig> & FollowedServicesDeps) {
-    const { clock, log, metrics, random } = deps
-    const { address, withoutToken } = config
+  constructor(config: XdsConfig, deps: PartDeps<CenterConfig> & FollowedServicesDeps & Pick<ForeignDeps, 'issuer'>) {
+    const { clock, issuer, log, metrics, random } = deps
+    const { address, clientCertificates, withoutToken } = config
     this.services = new FollowedServices(deps)
     const { services } = this
     this.rules = new RuleGroups(ruleScope(deps.config), () => this.server.regroup())
     const leftOut = new LeftOutTable(metrics)
     this.pages = [leftOutPage(leftOut)]
     const { clusterDomain } = deps.config.rules
-    const foreign = new ForeignResources({ rules: this.rules.forAll, services, leftOut, clock, clusterDomain })
+    const rules = this.rules.forAll
+    const foreign = new ForeignResources({ clock, clusterDomain, issuer, leftOut, log, random, rules, services })
     this.access = portAccess(config, clock)
     this.server = new XdsServer(
       {
         address: formatHostPort(address),
         ...this.access,
         isOpen: withoutToken === 'read',
+        takesCertificates: clientCertificates,
+        issuer,
         endpoints: new EndpointSource(services),
         foreign,
         rulesOf: (node) => this.rules.of(node),

@@ -2,27 +2,26 @@
  * The gRPC server of xDS, in both forms: for agents, and for proxies and clients of gRPC. Bounds: 4,000 streams, the
  * names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
  */
-import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
+import { experimental, Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { decodeRequest, deltaPath, typeUrls } from '../../registry-adapters/center/wire/delta.ts'
-import { may } from '../../agent/control/rules-api/api-user.ts'
-import type { Tokens } from '../rules-api/tokens.ts'
 import { DeltaStream } from './delta-stream.ts'
+import { parseClusterName } from './envoy/cluster-name.ts'
 import type { ForeignResources, ForeignView } from './envoy/foreign-resources.ts'
 import { foreignTypes } from './envoy/world.ts'
+import { PortCertificates } from './port-certificates.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { Resources, type ResourceSource } from './resources.ts'
 import { decodeStateRequest, statePath } from './state-request.ts'
+import { secretType } from './send-order.ts'
 import { StateStream } from './state-stream.ts'
+import { XdsCallers, type Arriving, type XdsCaller, type XdsCallersOptions } from './xds-callers.ts'
 
-export interface XdsServerOptions {
+export interface XdsServerOptions extends XdsCallersOptions {
   /** `127.0.0.1:15010`. */
   readonly address: string
   readonly tls: { readonly cert: string; readonly key: string } | undefined
-  readonly tokens: Tokens | undefined
-  /** Everybody is let in without a token. */
-  readonly isOpen: boolean
   /** For agents, by the keys of services. */
   readonly endpoints: ResourceSource
   /** Absent: agents alone are served. */
@@ -42,35 +41,34 @@ interface Talk {
 }
 
 interface TalkDeps {
-  readonly caller: { readonly host: string | undefined }
+  readonly caller: XdsCaller
   send(bytes: Buffer): void
   onRefused(node: string, typeUrl: string, message: string): void
   onFault(message: string): void
 }
 
-const allTypes = [typeUrls.endpoints, typeUrls.rules, ...Object.values(foreignTypes)]
+const allTypes = [typeUrls.endpoints, typeUrls.rules, ...Object.values(foreignTypes), secretType]
 /** Agents speak the incremental form alone. */
-const stateTypes = [typeUrls.endpoints, ...Object.values(foreignTypes)]
+const stateTypes = [typeUrls.endpoints, ...Object.values(foreignTypes), secretType]
 const agentTypes = new Set<string>([typeUrls.endpoints, typeUrls.rules])
 
 const maxStreams = 4000
+/** A stream whose certificate ends is looked at so often: the clock may jump. */
+const lookMs = 60_000
 
 export class XdsServer {
   private readonly options: XdsServerOptions
   private readonly deps: AdapterDeps
   private readonly endpoints: Resources
+  private readonly callers: XdsCallers
   private readonly streams = new Set<Talk>()
   private server: Server | undefined
 
   constructor(options: XdsServerOptions, deps: AdapterDeps) {
     this.options = options
     this.deps = deps
-    const { endpoints, foreign } = options
-    this.endpoints = new Resources(typeUrls.endpoints, {
-      // names of clusters are no keys of services
-      follow: (name, onValue) =>
-        endpoints.follow(name, onValue) || (foreign?.assignments.follow(name, onValue) ?? false),
-    })
+    this.endpoints = new Resources(typeUrls.endpoints, options.endpoints)
+    this.callers = new XdsCallers(options)
   }
 
   /** Resolves with the port. Rejects with E_LISTEN_IN_USE or E_CONFIG_INVALID (certificate). */
@@ -111,10 +109,14 @@ export class XdsServer {
   }
 
   private credentials(): ServerCredentials {
-    const { tls } = this.options
+    const { issuer, takesCertificates, tls } = this.options
     if (tls === undefined) return ServerCredentials.createInsecure()
     const { cert, key } = tls
     try {
+      if (takesCertificates && issuer !== undefined) {
+        const provider = new PortCertificates(tls, issuer)
+        return experimental.createCertificateProviderServerCredentials(provider, provider, false)
+      }
       return ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }])
     } catch (cause) {
       throw new MeshError('E_CONFIG_INVALID', `xds.tls: cert and key cannot be used: ${(cause as Error).message}`)
@@ -129,7 +131,7 @@ export class XdsServer {
       metrics.count('xds_streams_refused', {})
       call.emit('error', { code, details })
     }
-    const caller = this.callerOf(call)
+    const caller = this.callers.callerOf(arriving(call, this.options.tls !== undefined))
     if ('refusal' in caller) return refuse(status.UNAUTHENTICATED, caller.refusal)
     if (this.streams.size >= maxStreams)
       return refuse(status.RESOURCE_EXHAUSTED, `${maxStreams} streams are open, which is the bound`)
@@ -150,6 +152,10 @@ export class XdsServer {
     })
     this.streams.add(talk)
     this.count()
+    const stopLooking = this.whenOver(caller, () => {
+      refuse(status.UNAUTHENTICATED, 'the certificate that this stream was opened with has ended')
+      this.drop(talk)
+    })
     call.on('data', (bytes: Buffer) => {
       try {
         talk.take(bytes)
@@ -164,7 +170,10 @@ export class XdsServer {
       call.end()
     })
     call.on('cancelled', () => this.drop(talk))
-    call.on('close', () => this.drop(talk))
+    call.on('close', () => {
+      stopLooking()
+      this.drop(talk)
+    })
   }
 
   private deltaTalk({ caller, send, onRefused, onFault }: TalkDeps): Talk {
@@ -183,7 +192,8 @@ export class XdsServer {
     return {
       take: (bytes) => {
         const request = decodeRequest(bytes)
-        if (!agentTypes.has(request.typeUrl)) foreign ??= this.options.foreign?.view(request.nodeBytes)
+        if (!agentTypes.has(request.typeUrl) || request.subscribe.some((name) => parseClusterName(name) !== undefined))
+          foreign ??= this.options.foreign?.view(request.nodeBytes, caller)
         stream.take(request)
       },
       regroup: () => stream.regroup(),
@@ -194,14 +204,14 @@ export class XdsServer {
     }
   }
 
-  private stateTalk({ send, onRefused, onFault }: TalkDeps): Talk {
+  private stateTalk({ caller, send, onRefused, onFault }: TalkDeps): Talk {
     const { clock } = this.deps
     let foreign: ForeignView | undefined
     let node = ''
     const stream = new StateStream({
       clock,
       typeUrls: stateTypes,
-      resources: (typeUrl) => (typeUrl === typeUrls.endpoints ? this.endpoints : foreign?.resources(typeUrl)),
+      resources: (typeUrl) => foreign?.resources(typeUrl),
       wildcard: (typeUrl) => foreign?.wildcard(typeUrl),
       send,
       onRefused: (typeUrl, message) => onRefused(node, typeUrl, message),
@@ -211,7 +221,7 @@ export class XdsServer {
       take: (bytes) => {
         const request = decodeStateRequest(bytes)
         node = request.nodeId || node
-        foreign ??= this.options.foreign?.view(request.nodeBytes)
+        foreign ??= this.options.foreign?.view(request.nodeBytes, caller)
         stream.take(request)
       },
       regroup: () => undefined,
@@ -232,15 +242,18 @@ export class XdsServer {
     return typeUrl === typeUrls.rules ? this.options.rulesOf(node) : undefined
   }
 
-  /** Who this is, if its token is that of a host; or why it is not let in. */
-  private callerOf(call: Call): { readonly host: string | undefined } | { readonly refusal: string } {
-    const { tokens, isOpen } = this.options
-    const [authorization] = call.metadata.get('authorization')
-    if (authorization === undefined) return isOpen ? { host: undefined } : { refusal: 'a bearer token is needed' }
-    const user = tokens?.userOf(/^Bearer (\S+)$/i.exec(String(authorization))?.[1] ?? '')
-    if (user === undefined) return { refusal: tokens?.problem() ?? 'this token is not known' }
-    if (user.role === 'host') return { host: user.name }
-    return may(user, false, undefined) ? { host: undefined } : { refusal: `${user.name} may not read all namespaces` }
+  /** Calls once what the caller showed has ended; stops when what it returns is called. */
+  private whenOver({ until }: XdsCaller, call: () => void): () => void {
+    const { clock } = this.deps
+    if (until === undefined) return () => undefined
+    let cancel: () => void = () => undefined
+    const look = (): void => {
+      const left = until - clock.wall()
+      if (left <= 0) return call()
+      cancel = clock.after(Math.min(left, lookMs), look)
+    }
+    look()
+    return () => cancel()
   }
 
   private drop(talk: Talk): void {
@@ -251,5 +264,17 @@ export class XdsServer {
 
   private count(): void {
     this.deps.metrics.gauge('xds_streams', {}, this.streams.size)
+  }
+}
+
+function arriving(call: Call, isTls: boolean): Arriving {
+  const [authorization] = call.metadata.get('authorization')
+  // empty unless TLS has checked the certificate of the client
+  const { sslPeerCertificate } = call.getAuthContext()
+  return {
+    authorization: authorization === undefined ? undefined : String(authorization),
+    certificate: sslPeerCertificate?.raw,
+    isTls,
+    peer: call.getPeer(),
   }
 }

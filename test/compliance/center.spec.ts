@@ -51,6 +51,8 @@ class Center {
         tls: undefined,
         tokens: undefined,
         isOpen: true,
+        takesCertificates: false,
+        issuer: undefined,
         endpoints: this.source,
         rulesOf: () => nothing,
       },

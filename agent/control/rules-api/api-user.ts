@@ -8,6 +8,8 @@ export interface ApiUser {
   readonly role: 'read' | 'write' | 'admin' | 'host'
   /** undefined = all of them. */
   readonly namespaces: readonly string[] | undefined
+  /** The application that it stands for in mutual TLS, `ns/NAMESPACE/sa/ACCOUNT`; absent = none. */
+  readonly identity?: string | undefined
 }
 
 /** `namespace` undefined = all namespaces at once. */

@@ -1,16 +1,8 @@
 import type { Endpoint } from '../../../contracts/endpoint.ts'
-import { isAgentInbound, metadataKeys } from '../../../contracts/endpoint.ts'
+import { takesMutualTls } from '../../../contracts/endpoint.ts'
 import { rawTlsProtocols } from '../../../contracts/words.ts'
 import type { UpstreamTlsSpec } from '../../../contracts/policy-spec.ts'
 import type { ClientWish } from '../transport/tls/handshakes.ts'
-
-/** Whether an endpoint says that it takes mutual TLS: an agent's port by our word, a sidecar's by Istio's. */
-function takesMutualTls(endpoint: Endpoint): boolean {
-  const { metadata } = endpoint
-  if (metadata['security.istio.io/tlsMode'] === 'istio') return true
-  const mode = metadata[metadataKeys.mtls]
-  return isAgentInbound(endpoint) && (mode === 'permissive' || mode === 'strict')
-}
 
 /** Whether connections to an endpoint carry the identity of whoever calls. */
 export function isMutual(tls: UpstreamTlsSpec | undefined, endpoint: Endpoint, hasIdentity: boolean): boolean {

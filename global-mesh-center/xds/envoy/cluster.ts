@@ -5,14 +5,14 @@
 import type { Plain } from '../../../contracts/envoy-api/message-form.ts'
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { endpointProtocol, type AppProtocol } from '../../../contracts/protocols.ts'
+import { adsSource } from './ads-source.ts'
 import { clusterName, type ClusterRef } from './cluster-name.ts'
 import { loadBalancer } from './load-balancer.ts'
+import { transportOf } from './mutual-tls.ts'
 import { outlierDetection } from './outlier-detection.ts'
 import { given, LeftOut, type Translation } from './translation.ts'
 
 export const clusterMessage = 'envoy.config.cluster.v3.Cluster'
-
-export const adsSource: Plain = { ads: {}, resource_api_version: 'V3' }
 
 export interface ClusterView {
   readonly ref: ClusterRef
@@ -20,19 +20,22 @@ export interface ClusterView {
   readonly protocol: AppProtocol
   /** Names instead of addresses, which the client resolves itself; they stand in the cluster. */
   readonly byName?: Plain | undefined
+  /** The proxy has an identity of the mesh: it calls in mutual TLS. */
+  readonly isMeshed: boolean
 }
 
 const spoken: ReadonlySet<AppProtocol> = new Set(['http', 'http2', 'grpc'])
 
 /** Why the destination gets no requests at all; undefined = it may. Plain is not what a rule about TLS says. */
-export function uncallable({ ref, policy: { tls }, protocol, byName }: ClusterView): string | undefined {
-  if (tls !== undefined && tls.mode !== 'disable') return `tls ${tls.mode}: the destination gets no requests`
+export function uncallable({ ref, policy: { tls }, protocol, byName, isMeshed }: ClusterView): string | undefined {
+  const isSaid = tls === undefined || tls.mode === 'disable' || (tls.mode === 'mutual' && isMeshed)
+  if (!isSaid) return `tls ${tls.mode}: the destination gets no requests`
   if (!spoken.has(protocol)) return `protocol ${protocol}: the destination gets no requests`
   return byName !== undefined && ref.flavour === 'grpc' ? 'endpoints by name: clients of gRPC get none' : undefined
 }
 
 export function cluster(view: ClusterView): Translation {
-  const { ref, policy, protocol, byName } = view
+  const { ref, policy, protocol, byName, isMeshed } = view
   const leftOut = new LeftOut()
   const name = clusterName(ref)
   const why = uncallable(view)
@@ -61,6 +64,7 @@ export function cluster(view: ClusterView): Translation {
     outlier_detection: outlierDetection(policy, leftOut),
     health_checks: healthChecks(policy),
     upstream_connection_options: keepalive(policy),
+    ...transportOf(policy.tls, isMeshed, isHttp2(policy, protocol)),
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': httpOptions(policy, protocol),
     },
@@ -85,8 +89,12 @@ function thresholds({ pool, retryBudget }: TrafficPolicySpec): Plain {
   })
 }
 
-function httpOptions({ pool }: TrafficPolicySpec, protocol: AppProtocol): Plain {
-  const isHttp2 = endpointProtocol(protocol, pool.upgradesToHttp2) === 'http2'
+function isHttp2({ pool }: TrafficPolicySpec, protocol: AppProtocol): boolean {
+  return endpointProtocol(protocol, pool.upgradesToHttp2) === 'http2'
+}
+
+function httpOptions(policy: TrafficPolicySpec, protocol: AppProtocol): Plain {
+  const { pool } = policy
   const streams = pool.maxConcurrentStreams
   const http2 = streams === 0 ? {} : { max_concurrent_streams: streams }
   return {
@@ -96,7 +104,7 @@ function httpOptions({ pool }: TrafficPolicySpec, protocol: AppProtocol): Plain 
       max_connection_duration: pool.maxConnectionAgeMs === 0 ? undefined : pool.maxConnectionAgeMs,
       max_requests_per_connection: pool.maxRequestsPerConnection === 0 ? undefined : pool.maxRequestsPerConnection,
     }),
-    explicit_http_config: isHttp2 ? { http2_protocol_options: http2 } : { http_protocol_options: {} },
+    explicit_http_config: isHttp2(policy, protocol) ? { http2_protocol_options: http2 } : { http_protocol_options: {} },
   }
 }
 

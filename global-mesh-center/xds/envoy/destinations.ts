@@ -23,6 +23,8 @@ export interface DestinationsDeps {
   readonly services: Pick<FollowedServices, 'follow'>
   readonly leftOut: LeftOutTable
   readonly clock: Pick<Clock, 'after'>
+  /** For proxies that have an identity of the mesh. */
+  readonly isMeshed: boolean
 }
 
 /** A cluster is told without what its registries say if they have not spoken for so long. */
@@ -38,12 +40,12 @@ export class ClusterSource implements ResourceSource {
   }
 
   follow(name: string, onValue: OnValue): (() => void) | false {
-    const { clock, leftOut } = this.deps
+    const { clock, isMeshed, leftOut } = this.deps
     let isPatient = true
     const owner = {}
     const stop = followDestination(name, this.deps, (ref, rules, known) => {
       if (known === undefined && isPatient) return
-      const view = viewOf(ref, rules, known ?? nothing)
+      const view = viewOf(ref, rules, known ?? nothing, isMeshed)
       const { message, leftOut: what } = cluster(view)
       leftOut.set(owner, { type: 'cluster', name, what })
       onValue(encodeMessage(clusterMessage, message), message['type'] === 'EDS')
@@ -70,11 +72,11 @@ export class AssignmentSource implements ResourceSource {
   }
 
   follow(name: string, onValue: OnValue): (() => void) | false {
-    const { leftOut } = this.deps
+    const { isMeshed, leftOut } = this.deps
     const owner = {}
     const stop = followDestination(name, this.deps, (ref, rules, known) => {
       if (known === undefined) return
-      const view = viewOf(ref, rules, known)
+      const view = viewOf(ref, rules, known, isMeshed)
       const declared = rules.declaredService(ref.service)
       const endpoints = declared === undefined ? known.endpoints : entrySet(declared, anyName, 0, 0).endpoints
       const { message, leftOut: what } = assignment({
@@ -82,6 +84,8 @@ export class AssignmentSource implements ResourceSource {
         endpoints: uncallable(view) === undefined ? endpoints : [],
         labels: labelsOf(ref, rules),
         port: ref.port,
+        tls: view.policy.tls,
+        isMeshed: view.isMeshed,
       })
       leftOut.set(owner, { type: 'endpoints', name, what })
       onValue(encodeMessage(assignmentMessage, message))
@@ -130,13 +134,15 @@ function followDestination(
   }
 }
 
-function viewOf(ref: ClusterRef, rules: Rules, { endpoints }: Instances): ClusterView {
+function viewOf(ref: ClusterRef, rules: Rules, { endpoints }: Instances, isMeshed: boolean): ClusterView {
   const declared = rules.declaredService(ref.service)
   return {
     ref,
     policy: policyOf(rules.service(ref.service), ref),
     protocol: declared?.protocol ?? protocolOf(endpoints),
     byName: declared === undefined ? undefined : namesOf(declared, ref),
+    // clients of gRPC take no secrets from here
+    isMeshed: isMeshed && ref.flavour === 'outbound',
   }
 }
 

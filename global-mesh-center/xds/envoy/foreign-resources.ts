@@ -1,14 +1,24 @@
 /** Everything for clients that are no agents of ours: proxies (Envoy) and clients of gRPC. */
+import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
+import { spiffeScheme } from '../../../contracts/spiffe-id.ts'
+import type { WorkloadIssuer } from '../../ca/workload-issuer.ts'
 import type { RulesView } from '../agent-rules.ts'
-import { Resources, type ResourceSource, type Wildcard } from '../resources.ts'
+import { Resources, type Wildcard } from '../resources.ts'
+import { endpointType, secretType } from '../send-order.ts'
 import { AssignmentSource, ClusterSource, type DestinationsDeps } from './destinations.ts'
 import { foreignTypes, World } from './world.ts'
-import { nodeView } from './node.ts'
+import { nodeView, type NodeView } from './node.ts'
+import { Secrets, type ProxyCaller } from './secrets.ts'
 
-export interface ForeignDeps extends DestinationsDeps {
+export interface ForeignDeps
+  extends Omit<DestinationsDeps, 'isMeshed' | 'clock'>, Pick<AdapterDeps, 'clock' | 'log' | 'random'> {
   readonly rules: RulesView
   readonly clusterDomain: string
+  /** undefined = this center is no authority. */
+  readonly issuer: WorkloadIssuer | undefined
 }
+
+
 
 /** What one client gets. */
 export interface ForeignView {
@@ -17,37 +27,67 @@ export interface ForeignView {
   release(): void
 }
 
+/** Of all proxies that have an identity, or of all clients that have none. */
+class Destinations {
+  readonly clusters: Resources
+  readonly endpoints: Resources
+
+  constructor(deps: DestinationsDeps) {
+    this.clusters = new Resources(foreignTypes.clusters, new ClusterSource(deps))
+    this.endpoints = new Resources(endpointType, new AssignmentSource(deps))
+  }
+}
+
 export class ForeignResources {
-  readonly assignments: ResourceSource
   private readonly deps: ForeignDeps
-  private readonly clusters: Resources
+  private readonly plain: Destinations
+  private readonly meshed: Destinations
   private readonly worlds = new Map<string, { readonly world: World; users: number }>()
 
   constructor(deps: ForeignDeps) {
     this.deps = deps
-    this.clusters = new Resources(foreignTypes.clusters, new ClusterSource(deps))
-    this.assignments = new AssignmentSource(deps)
+    this.plain = new Destinations({ ...deps, isMeshed: false })
+    this.meshed = new Destinations({ ...deps, isMeshed: true })
   }
 
   /** `node`: as it came. Throws RangeError for metadata that cannot be. */
-  view(node: Buffer | undefined): ForeignView {
-    const said = nodeView(node)
+  view(node: Buffer | undefined, caller: ProxyCaller): ForeignView {
+    const { identity, ...said } = nodeView(node)
     const key = JSON.stringify(said)
     const kept = this.worlds.get(key) ?? { world: new World(said, this.deps), users: 0 }
     this.worlds.set(key, kept)
     kept.users++
     const { world } = kept
+    const { issuer } = this.deps
+    const id = idOf(identity, caller, issuer)
+    const { clusters, endpoints } = id === undefined ? this.plain : this.meshed
+    const secrets = new Secrets({ ...this.deps, caller, id })
+    const bySecret = new Resources(secretType, secrets)
     return {
       resources: (typeUrl) =>
         ({
-          [foreignTypes.clusters]: this.clusters,
+          [foreignTypes.clusters]: clusters,
+          [endpointType]: endpoints,
           [foreignTypes.listeners]: world.listeners,
           [foreignTypes.routes]: world.routes,
+          [secretType]: bySecret,
         })[typeUrl],
       wildcard: (typeUrl) => world.wildcard(typeUrl),
       release: () => {
+        secrets.close()
         if (--kept.users === 0) this.worlds.delete(key)
       },
     }
   }
+}
+
+/** Who the proxy is to be; whether it may is for the authority to say. undefined = it calls in plain. */
+function idOf(
+  wished: NodeView['identity'],
+  { asker }: ProxyCaller,
+  issuer: WorkloadIssuer | undefined,
+): string | undefined {
+  if (issuer === undefined || asker === undefined) return undefined
+  if (wished !== undefined) return `${spiffeScheme}${issuer.trustDomain}/${wished}`
+  return asker.kind === 'workload' ? asker.id : undefined
 }

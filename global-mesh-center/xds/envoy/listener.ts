@@ -1,6 +1,6 @@
 /** LDS: the listener of a proxy, and what a client of gRPC asks for by the name that it calls. */
 import type { Plain } from '../../../contracts/envoy-api/message-form.ts'
-import { adsSource } from './cluster.ts'
+import { adsSource } from './ads-source.ts'
 import type { Flavour } from './cluster-name.ts'
 import { httpFilters } from './route-filters.ts'
 

@@ -1,9 +1,11 @@
 /**
  * What a foreign client says of itself that decides what it gets: in the metadata of its node, `services` (those that
- * it calls) and `listen` (where its listener is). Neither opens anything that its credentials do not.
+ * it calls), `listen` (where its listener is) and `identity` (who it wants to be). None opens anything that its
+ * credentials do not.
  */
 import { isIP } from 'node:net'
 import { parseHostPort } from '../../../agent/control/config/scalars.ts'
+import { isIdentity } from '../../ca/grants.ts'
 import { decodeMessage } from '../../../contracts/envoy-api/decode.ts'
 import type { Plain } from '../../../contracts/envoy-api/message-form.ts'
 
@@ -11,6 +13,8 @@ export interface NodeView {
   readonly listen: { readonly host: string; readonly port: number }
   /** undefined = those about which rules say something. */
   readonly services: readonly string[] | undefined
+  /** `ns/NAMESPACE/sa/ACCOUNT`; undefined = what its credentials say. */
+  readonly identity: string | undefined
 }
 
 const defaultListen = { host: '127.0.0.1', port: 15_001 }
@@ -20,8 +24,12 @@ const maxNameLength = 1000
 /** Throws RangeError with what is found and allowed. */
 export function nodeView(bytes: Buffer | undefined): NodeView {
   const node = bytes === undefined ? {} : decodeMessage('envoy.config.core.v3.Node', bytes)
-  const { services, listen } = (node['metadata'] ?? {}) as Plain
-  return { services: servicesOf(services), listen: listen === undefined ? defaultListen : listenOf(listen) }
+  const { services, listen, identity } = (node['metadata'] ?? {}) as Plain
+  return {
+    services: servicesOf(services),
+    listen: listen === undefined ? defaultListen : listenOf(listen),
+    identity: identity === undefined ? undefined : identityOf(identity),
+  }
 }
 
 function servicesOf(found: unknown): readonly string[] | undefined {
@@ -37,6 +45,11 @@ function listenOf(found: unknown): NodeView['listen'] {
   if (parsed === undefined || isIP(parsed.host) === 0 || parsed.port === 0)
     throw new RangeError(`node.metadata.listen: found ${short(found)}, allowed an address and a port`)
   return parsed
+}
+
+function identityOf(found: unknown): string {
+  if (typeof found === 'string' && isIdentity(found)) return found
+  throw new RangeError(`node.metadata.identity: found ${short(found)}, allowed ns/NAMESPACE/sa/ACCOUNT`)
 }
 
 function short(found: unknown): string {

@@ -39,11 +39,11 @@ export class World {
   readonly listeners: Resources
   readonly routes: Resources
   private readonly deps: WorldDeps
-  private readonly node: NodeView
+  private readonly node: Omit<NodeView, 'identity'>
   /** While somebody asks for it. */
   private outbound: { readonly routes: OutboundRoutes; users: number } | undefined
 
-  constructor(node: NodeView, deps: WorldDeps) {
+  constructor(node: Omit<NodeView, 'identity'>, deps: WorldDeps) {
     this.node = node
     this.deps = deps
     this.listeners = new Resources(

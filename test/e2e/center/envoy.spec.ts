@@ -6,15 +6,18 @@ import { createServer, request, type IncomingMessage, type Server } from 'node:h
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { docsBlock } from '../../support/docs/docs-block.ts'
 import { needsEnvoy, startEnvoy, type RealEnvoy } from '../../support/envoy/real-envoy.ts'
 import { freePort } from '../../support/free-port.ts'
-import { Mesh, until } from '../../support/mesh/mesh.ts'
+import { counted, inboundPort } from '../../support/mesh/host-facts.ts'
+import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
 import { Authority } from '../../support/tls/authority.ts'
+import { IdentityFiles } from '../../support/tls/identity-files.ts'
 
 const run = promisify(execFile)
 const token = 't'.repeat(40)
+const idOf = (path: string): string => `spiffe://mesh.test/${path}`
 
 const subsets = `apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -46,15 +49,22 @@ describe('an Envoy and a center', function () {
   let envoy: RealEnvoy
   let api: string
   let listen: number
+  let center: DemoHost
+  /** Its application `ledger` takes mutual TLS alone. */
+  let agent: DemoHost
+  const inbound = { address: '', port: 0 }
   const servers: Server[] = []
   /** Requests that came to an instance, by method. */
   const seen: string[] = []
+  /** What the proxy in front of an instance says of who calls. */
+  const callers = new Set<string>()
   /** Status with which the instances of a version answer. */
   const answers = new Map<string, number>()
 
   async function instance(version: string): Promise<{ address: string; port: number; version: string }> {
     const server = createServer((incoming, reply) => {
       seen.push(`${incoming.method} ${version}`)
+      callers.add(String(incoming.headers['x-forwarded-client-cert']))
       reply.writeHead(answers.get(version) ?? 200, { version }).end()
     })
     servers.push(server)
@@ -109,26 +119,65 @@ describe('an Envoy and a center', function () {
     }
     const ca = file('ca.crt', authority.certificate)
     mesh.tell('orders', [await instance('v1'), await instance('v2')])
-    await mesh.startedHost('center', {
+    const files = new IdentityFiles(mesh.directory, 'agent', authority).write(authority.leaf(idOf('ns/shop/sa/ledger')))
+    agent = mesh.host('agent', {
+      applications: [await mesh.httpApplication('ledger', 'v1')],
+      outbound: [{ service: 'guarded', protocol: 'http' }],
+      extra: { tls: files.section },
+    })
+    const signer = {
+      certificate: file('signer.crt', authority.certificate),
+      key: file('signer.key', authority.keyPem),
+      roots: ca,
+    }
+    center = mesh.host('center', {
       role: 'center',
       extra: {
         rulesApi: { address: api.slice('http://'.length), withoutToken: 'admin' },
         xds: {
           address: `${at}:${xds}`,
           tls: { cert: file('xds.crt', certificate), key: file('xds.key', key) },
-          tokensFile: file('tokens', stringify([{ user: 'gateway', token, role: 'read' }])),
+          tokensFile: file(
+            'tokens',
+            stringify([{ user: 'gateway', token, role: 'read', identity: 'ns/shop/sa/gateway' }]),
+          ),
+        },
+        ca: {
+          address: `${at}:${await freePort()}`,
+          trustDomain: 'mesh.test',
+          leafLifetime: '24s',
+          intermediate: signer,
         },
       },
     })
+    for (const host of [center, agent]) host.start()
+    await Promise.all([center.ready(), agent.ready()])
+    const metadata = { 'hostmesh.inbound': 'true', 'hostmesh.mtls': 'strict' }
+    mesh.tell('ledger', [{ address: agent.options.address, port: await inboundPort(agent, 'ledger'), metadata }])
     await apply(subsets)
     await apply(routed(to('v1')))
-    const bootstrap = docsBlock('xds.md', '# envoy.yaml')
+    const application = await instance('guarded')
+    Object.assign(inbound, { address: mesh.address(), port: await freePort() })
+    mesh.tell('guarded', [{ ...inbound, metadata: { 'security.istio.io/tlsMode': 'istio' } }])
+    const guarded = docsBlock('xds.md', '# inbound.yaml')
+      .replace('10.0.0.20, port_value: 21443', `${inbound.address}, port_value: ${inbound.port}`)
+      .replace('127.0.0.1, port_value: 8080', `${application.address}, port_value: ${application.port}`)
+      .replace('spiffe://mesh.example/', 'spiffe://mesh.test/')
+    const outbound = docsBlock('xds.md', '# envoy.yaml')
+      .replace('services: [orders, cart]', 'services: [orders, ledger]')
       .replace('127.0.0.1:15001', `127.0.0.1:${listen}`)
       .replace('port_value: 9901', `port_value: ${admin}`)
       .replace('TOKEN', token)
       .replace('/etc/hostmesh/ca.crt', ca)
       .replaceAll(/address: 10\.0\.0\.\d, port_value: 15010/g, `address: ${at}, port_value: ${xds}`)
-    envoy = startEnvoy(bootstrap, admin)
+    interface Bootstrap {
+      static_resources: { listeners?: object[]; clusters: object[] }
+    }
+    const bootstrap = parse(outbound) as Bootstrap
+    const { listeners, clusters } = parse(guarded) as Required<Bootstrap['static_resources']>
+    bootstrap.static_resources.listeners = listeners
+    bootstrap.static_resources.clusters.push(...clusters)
+    envoy = startEnvoy(stringify(bootstrap), admin)
   })
   after(async () => {
     await envoy?.stop()
@@ -139,7 +188,7 @@ describe('an Envoy and a center', function () {
   it('are told the listener, routes, clusters and endpoints of its services', async () => {
     await leadsTo('v1')
     expect((await ask({}, 'GET', 'orders.public.svc.cluster.local:80')).status).to.equal(200)
-    expect((await ask({}, 'GET', 'ledger')).status, 'a service that it did not name').to.equal(404)
+    expect((await ask({}, 'GET', 'stock')).status, 'a service that it did not name').to.equal(404)
     expect(await envoy.admin('/clusters')).to.contain('outbound||v1|public/DEFAULT_GROUP@@orders')
   })
 
@@ -187,5 +236,47 @@ describe('an Envoy and a center', function () {
       return of.length === 1 && of[0]!.includes(`${fresh.address}:${fresh.port}`)
     })
     expect(await ask()).to.deep.equal({ status: 200, version: 'v2' })
+  })
+
+  it('give it a certificate of its own, with which it calls a port that takes mutual TLS alone', async () => {
+    const strict =
+      'kind: PeerAuthentication\nmetadata: { name: all, namespace: shop }\nspec: { mtls: { mode: STRICT } }\n'
+    writeFileSync(
+      join(agent.options.directory, 'rules.d', 'strict.yaml'),
+      `apiVersion: security.istio.io/v1\n${strict}`,
+    )
+    const { address } = agent.options
+    const port = await inboundPort(agent, 'ledger')
+    await until(30_000, 'plain is refused', async () => (await call(address, port)).status === 400)
+    await until(30_000, `ledger by way of Envoy\n${envoy.lastLines()}`, async () => {
+      return (await ask({}, 'GET', 'ledger')).status === 200
+    })
+    const caller = `caller="${idOf('ns/shop/sa/gateway')}"`
+    await until(10_000, 'who called', async () => {
+      return (await counted(agent, 'hostmesh_inbound_connections_total', 'security="mutual_tls"', caller)) > 0
+    })
+  })
+
+  it('let it be called in mutual TLS by an agent, whose name it sees', async () => {
+    await until(30_000, `guarded by way of the agent\n${envoy.lastLines()}`, async () => {
+      return (await call(agent.options.address, await agent.port('guarded'))).status === 200
+    })
+    expect([...callers].join('\n')).to.contain(`URI=${idOf('ns/shop/sa/ledger')}`)
+    const plain = await call(inbound.address, inbound.port).catch(() => undefined)
+    expect(plain?.status, 'without a certificate').to.not.equal(200)
+  })
+
+  it('renew its certificate, and show its key to nobody', async () => {
+    const serial = async (): Promise<string | undefined> => {
+      const text = await envoy.admin('/certs')
+      return /"serial_number": "(\w+)"[^}]*"uri": "[^"]*gateway"/.exec(text.replaceAll(/\s+/g, ' '))?.[1]
+    }
+    const first = await serial()
+    expect(first).to.be.a('string')
+    await until(60_000, 'another certificate', async () => ![undefined, first].includes(await serial()))
+    await until(30_000, 'ledger', async () => (await ask({}, 'GET', 'ledger')).status === 200)
+    const { text } = await center.admin.get('/config_dump')
+    const shown = [mesh.report(), await envoy.admin('/config_dump'), text]
+    expect(shown.join('\n')).to.not.contain('PRIVATE KEY')
   })
 })

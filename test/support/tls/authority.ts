@@ -48,6 +48,11 @@ export class Authority {
     this.certificate = this.issue(name, publicKey, { from: -hour, to: 24 * hour }, extensions)
   }
 
+  /** PEM, PKCS#8: for whoever is to sign below it. */
+  get keyPem(): string {
+    return this.key.export({ type: 'pkcs8', format: 'pem' }) as string
+  }
+
   /** A leaf for both roles. */
   leaf(id = 'spiffe://mesh.test/ns/default/sa/app', wishes: LeafWishes = {}): Issued {
     const { dns = [], from = -hour, padding = 0, to = hour, uris = [id] } = wishes

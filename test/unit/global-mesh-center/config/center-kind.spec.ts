@@ -77,6 +77,26 @@ describe('the file of a center', () => {
     expect(clash).to.contain('127.0.0.1:15014 is taken by api.address')
   })
 
+  it('takes certificates at the port of discovery where it can check them, and then needs no tokens', () => {
+    const found = (text: string): string => lines(`${relay}${text}`).join('\n')
+    const plain = found('xds: { clientCertificates: true }\n')
+    expect(plain).to.contain('xds.clientCertificates: needs ca').and.to.contain('needs xds.tls')
+    expect(plain).to.not.contain('nobody could use it')
+    expect(found('ca: {}\nxds: { clientCertificates: true, tls: { cert: a, key: b } }\n')).to.not.contain('needs')
+    const file = join(folder, 'tokens')
+    const login = (more: string): string => `- { user: a, token: ${'t'.repeat(32)}, ${more} }\n`
+    for (const [more, isGood] of [
+      ['role: read, identity: ns/shop/sa/gateway', true],
+      ['role: read, identity: ns/shop/sa/*', false],
+      ['role: host, identity: ns/shop/sa/gateway', false],
+    ] as const) {
+      writeFileSync(file, login(more), { mode: 0o600 })
+      const said = found(`xds: { tokensFile: ${file} }\n`)
+      if (isGood) expect(said).to.not.contain('tokens')
+      else expect(said, more).to.contain('[0.identity]: allowed ns/NAMESPACE/sa/ACCOUNT, for the role read')
+    }
+  })
+
   it('knows the store, and what belongs together for etcd', () => {
     expect(check(relay).config).to.have.deep.property('store', {
       type: 'files',

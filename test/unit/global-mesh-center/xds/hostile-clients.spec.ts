@@ -94,6 +94,9 @@ describe('a center and hostile clients of xDS', function () {
       leftOut,
       clock: systemClock,
       clusterDomain: 'cluster.local',
+      issuer: undefined,
+      log: silent,
+      random: Math.random,
     })
     server = new XdsServer(
       {
@@ -101,6 +104,8 @@ describe('a center and hostile clients of xDS', function () {
         tls: undefined,
         tokens: undefined,
         isOpen: true,
+        takesCertificates: false,
+        issuer: undefined,
         endpoints: { follow: () => false },
         foreign,
         rulesOf: () => new Resources('rules', { follow: () => false }),

@@ -63,6 +63,24 @@ describe('rules for the hosts of a roll-out', () => {
     expect(await timeoutAt('a')).to.equal('2s')
   })
 
+  it('are for an Envoy those of the store, whatever its node is called, until the roll-out is done', async () => {
+    const timeoutOf = (): string | undefined => {
+      const [route] = groups.forAll.inForce?.virtualHost(orders).spec.http ?? []
+      return route === undefined ? undefined : `${route.timeoutMs / 1000}s`
+    }
+    let changes = 0
+    groups.replaceDocuments([rule('1s')])
+    await turn()
+    groups.forAll.watch(() => changes++)
+    groups.replaceCandidates(share('2s', 'a', 'gateway-1'))
+    await turn()
+    expect([timeoutOf(), changes]).to.deep.equal(['1s', 0])
+    groups.replaceDocuments([rule('2s')])
+    groups.replaceCandidates([])
+    await turn()
+    expect([timeoutOf(), changes]).to.deep.equal(['2s', 1])
+  })
+
   it('may be a rule that nobody else has', async () => {
     groups.replaceDocuments([])
     groups.replaceCandidates(share('2s', 'a'))

@@ -17,6 +17,7 @@ const key = (name: string): ServiceKey => `public/DEFAULT_GROUP@@${name}`
 const rule = (name: string, http: string): string =>
   `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: ${name} }\nspec: { hosts: [${name}], http: [${http}] }`
 const to = (name: string): string => `{ route: [{ destination: { host: ${name} } }] }`
+const stranger = { asker: undefined, from: '10.0.0.1:40000', isPrivate: true }
 const reader: ResourceReader = { onNews: () => undefined }
 
 describe('what an Envoy and a client of gRPC can ask for', () => {
@@ -32,7 +33,7 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
     rules.replace(texts.map((text, at) => ({ name: String(at), text })))
   const nodeOf = (metadata: Plain): Buffer => encodeMessage('envoy.config.core.v3.Node', { id: 'a', metadata })
   async function routesOf(metadata: Plain, name = 'outbound'): Promise<Plain> {
-    const view = foreign.view(nodeOf(metadata))
+    const view = foreign.view(nodeOf(metadata), stranger)
     const resources = view.resources(foreignTypes.routes)!
     resources.subscribe(name, reader)
     await turn()
@@ -58,7 +59,16 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
         return () => void followed.delete(service)
       },
     }
-    foreign = new ForeignResources({ rules, services, leftOut, clock, clusterDomain: 'cluster.local' })
+    foreign = new ForeignResources({
+      rules,
+      services,
+      leftOut,
+      clock,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      random: () => 0.5,
+      clusterDomain: 'cluster.local',
+      issuer: undefined,
+    })
   })
 
   it('are the services that its node names, or those about which rules say something', async () => {
@@ -69,7 +79,9 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
 
   it('are shared by nodes that say the same, and made anew for none', async () => {
     await write(rule('orders', to('orders')))
-    const [one, same, other] = [{}, {}, { services: ['orders'] }].map((metadata) => foreign.view(nodeOf(metadata)))
+    const [one, same, other] = [{}, {}, { services: ['orders'] }].map((metadata) =>
+      foreign.view(nodeOf(metadata), stranger),
+    )
     expect(one!.resources(foreignTypes.routes)).to.equal(same!.resources(foreignTypes.routes))
     expect(one!.resources(foreignTypes.routes)).to.not.equal(other!.resources(foreignTypes.routes))
     expect(one!.resources(foreignTypes.clusters)).to.equal(other!.resources(foreignTypes.clusters))
@@ -77,7 +89,7 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
 
   it('without a name are the clusters to which the routes lead, and others when rules change', async () => {
     await write(rule('orders', to('orders')))
-    const wildcard = foreign.view(nodeOf({})).wildcard(foreignTypes.clusters)!
+    const wildcard = foreign.view(nodeOf({}), stranger).wildcard(foreignTypes.clusters)!
     let changes = 0
     const stop = wildcard.watch(() => changes++)
     expect([...wildcard.names()!]).to.deep.equal([`outbound|||${key('orders')}`])
@@ -89,7 +101,7 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
   })
 
   it('are not known before the store has been read', async () => {
-    const view = foreign.view(nodeOf({}))
+    const view = foreign.view(nodeOf({}), stranger)
     const wildcard = view.wildcard(foreignTypes.clusters)!
     const stop = wildcard.watch(() => undefined)
     expect(wildcard.names()).to.equal(undefined)
@@ -111,7 +123,7 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
   it('wait for a registry that has not spoken, but not for ever', async () => {
     await write(rule('orders', to('orders')))
     const name = `outbound|||${key('orders')}`
-    const clusters = foreign.view(nodeOf({})).resources(foreignTypes.clusters)!
+    const clusters = foreign.view(nodeOf({}), stranger).resources(foreignTypes.clusters)!
     clusters.subscribe(name, reader)
     await turn()
     expect(clusters.get(name)).to.equal(undefined)
@@ -125,7 +137,7 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
     instances.set(key('orders'), [endpointAt('10.0.0.1', 80, { metadata: { 'hostmesh.protocol': 'grpc' } })])
     await write(rule('orders', to('orders')))
     const name = `outbound|||${key('orders')}`
-    const clusters = foreign.view(nodeOf({})).resources(foreignTypes.clusters)!
+    const clusters = foreign.view(nodeOf({}), stranger).resources(foreignTypes.clusters)!
     clusters.subscribe(name, reader)
     await turn()
     expect(clusters.get(name)!.any!.toString('latin1')).to.contain('HttpProtocolOptions')
@@ -153,9 +165,10 @@ describe('what an Envoy and a client of gRPC can ask for', () => {
     for (const [metadata, message] of [
       [{ services: 'orders' }, 'node.metadata.services: found "orders", allowed a list of at most 1000 names'],
       [{ services: [1] }, 'node.metadata.services: found [1]'],
+      [{ identity: 'ns/a/sa/*' }, 'node.metadata.identity: found "ns/a/sa/*", allowed ns/NAMESPACE/sa/ACCOUNT'],
       [{ listen: 'localhost:80' }, 'node.metadata.listen: found "localhost:80", allowed an address and a port'],
     ] as const)
-      expect(() => foreign.view(nodeOf(metadata))).to.throw(RangeError, message)
+      expect(() => foreign.view(nodeOf(metadata), stranger)).to.throw(RangeError, message)
   })
 })
 

@@ -37,9 +37,14 @@ function hostOf(documents: readonly string[], flavour: Flavour = 'outbound') {
   expect(encodeMessage(virtualHostMessage, made.message).length).to.be.above(0)
   return { ...made, routes: made.message['routes'] as readonly (Plain & { match: Plain; route: Plain })[] }
 }
-function clusterOf(documents: readonly string[], change: Partial<ClusterRef> = {}, protocol = 'http' as const) {
+function clusterOf(
+  documents: readonly string[],
+  change: Partial<ClusterRef> = {},
+  protocol = 'http' as const,
+  isMeshed = false,
+) {
   const ref: ClusterRef = { flavour: 'outbound', service: orders, subset: undefined, port: undefined, ...change }
-  const made = cluster({ ref, policy: policyOf(storeOf(...documents).service(orders), ref), protocol })
+  const made = cluster({ ref, policy: policyOf(storeOf(...documents).service(orders), ref), protocol, isMeshed })
   expect(encodeMessage(clusterMessage, made.message).length).to.be.above(0)
   return made
 }
@@ -243,6 +248,35 @@ describe('clusters in the words of Envoy', () => {
     expect(leftOut).to.deep.equal(['tls simple: the destination gets no requests'])
   })
 
+  it('of a proxy with an identity are called in mutual TLS where endpoints take it, by secrets of the center', () => {
+    const { message, leftOut } = clusterOf([], {}, 'http', true)
+    const [match] = message['transport_socket_matches'] as readonly Plain[]
+    expect(match).to.deep.include({ match: { tlsMode: 'istio' } })
+    const text = JSON.stringify(match)
+    for (const words of ['"name":"default"', '"name":"ROOTCA"', '"prefix":"spiffe://"', '"http/1.1"', 'TLSv1_3'])
+      expect(text).to.contain(words)
+    expect(leftOut).to.deep.equal([])
+    expect(clusterOf([]).message).to.not.have.any.keys('transport_socket', 'transport_socket_matches')
+  })
+
+  it('of a rule that says ISTIO_MUTUAL are called in nothing else, by the names that it allows', () => {
+    const names = 'subjectAltNames: [spiffe://a/ns/b/sa/c, "spiffe://a/ns/d/*"]'
+    const rule = destinationRule(`  trafficPolicy: { tls: { mode: ISTIO_MUTUAL, sni: orders.example.com, ${names} } }`)
+    const { message } = clusterOf([rule], {}, 'http', true)
+    const text = JSON.stringify(message['transport_socket'])
+    expect(text).to.contain('"sni":"orders.example.com"')
+    expect(text).to.contain('{"exact":"spiffe://a/ns/b/sa/c"}').and.to.contain('{"prefix":"spiffe://a/ns/d/"}')
+    expect(message).to.not.have.property('transport_socket_matches')
+    const without = clusterOf([rule])
+    expect(without.message).to.deep.include({ type: 'STATIC' })
+    expect(without.leftOut).to.deep.equal(['tls mutual: the destination gets no requests'])
+    const off = destinationRule('  trafficPolicy: { tls: { mode: DISABLE } }')
+    expect(clusterOf([off], {}, 'http', true).message).to.not.have.any.keys(
+      'transport_socket',
+      'transport_socket_matches',
+    )
+  })
+
   it('name what they leave out', () => {
     const policy = `apiVersion: hostmesh.io/v1
 kind: MeshPolicy
@@ -254,7 +288,12 @@ spec:
     const { statuses } = store.replaceSource('rules.d', [{ name: 'a.yaml', text: policy }])
     expect(statuses.flatMap(({ problems }) => problems)).to.deep.equal([])
     const ref: ClusterRef = { flavour: 'outbound', service: orders, subset: undefined, port: undefined }
-    const { message, leftOut } = cluster({ ref, policy: policyOf(store.service(orders), ref), protocol: 'http' })
+    const { message, leftOut } = cluster({
+      ref,
+      policy: policyOf(store.service(orders), ref),
+      protocol: 'http',
+      isMeshed: false,
+    })
     expect(message).to.deep.include({ lb_policy: 'LEAST_REQUEST' })
     expect(leftOut).to.deep.equal(['peak-ewma: least-request is used'])
   })
@@ -269,7 +308,7 @@ describe('endpoints in the words of Envoy', () => {
       list.map(({ endpoint }) => Number(endpoint.address.socket_address['port_value'])),
     )
   const view = (endpoints: readonly Endpoint[], labels?: Readonly<Record<string, string>>) =>
-    assignment({ clusterName: 'c', endpoints, labels, port: undefined })
+    assignment({ clusterName: 'c', endpoints, labels, port: undefined, tls: undefined, isMeshed: false })
 
   it('are those of the subset that may be called; what takes mutual TLS alone is left out, and told', () => {
     const made = view(
@@ -284,6 +323,22 @@ describe('endpoints in the words of Envoy', () => {
     )
     expect(portsOf(made)).to.deep.equal([1])
     expect(made.leftOut).to.deep.equal(['1 endpoints that take mutual TLS alone'])
+  })
+
+  it('say of themselves that they take mutual TLS, to a proxy with an identity; STRICT ones are there for it', () => {
+    const agent = (mtls: string) => ({ metadata: { 'hostmesh.inbound': 'true', 'hostmesh.mtls': mtls } })
+    const endpoints = [at(1), at(2, agent('permissive')), at(3, agent('strict'))]
+    const of = (mode: 'disable' | undefined, isMeshed: boolean) => {
+      const tls = mode === undefined ? undefined : { mode }
+      const made = assignment({ clusterName: 'c', endpoints, labels: undefined, port: undefined, tls, isMeshed })
+      const list = (made.message['endpoints'] as { lb_endpoints: readonly Plain[] }[]).flatMap(
+        (one) => one.lb_endpoints,
+      )
+      return { ports: portsOf(made), marked: list.map((one) => JSON.stringify(one).includes('"tlsMode":"istio"')) }
+    }
+    expect(of(undefined, true)).to.deep.equal({ ports: [1, 2, 3], marked: [false, true, true] })
+    expect(of(undefined, false)).to.deep.equal({ ports: [1, 2], marked: [false, false] })
+    expect(of('disable', true).ports).to.deep.equal([1, 2])
   })
 
   it('stand by place, each place as heavy as what is in it', () => {

@@ -1,0 +1,89 @@
+/** Who opens a stream of discovery: by its token, or by its certificate of the mesh. */
+import { X509Certificate } from 'node:crypto'
+import { isLoopback } from '../../contracts/ip-literal.ts'
+import { MeshError } from '../../contracts/errors.ts'
+import { spiffeScheme } from '../../contracts/spiffe-id.ts'
+import { may } from '../../agent/control/rules-api/api-user.ts'
+import type { Asker } from '../ca/grants.ts'
+import type { WorkloadIssuer } from '../ca/workload-issuer.ts'
+import type { Tokens } from '../rules-api/tokens.ts'
+import type { ProxyCaller } from './envoy/secrets.ts'
+
+export interface XdsCallersOptions {
+  readonly tokens: Tokens | undefined
+  /** Everybody is let in without a token. */
+  readonly isOpen: boolean
+  /** Whoever shows a certificate of the authority is let in without a token. */
+  readonly takesCertificates: boolean
+  /** undefined = this center is no authority. */
+  readonly issuer: WorkloadIssuer | undefined
+}
+
+/** What is known of a stream before its first message. */
+export interface Arriving {
+  /** Of its metadata. */
+  readonly authorization: string | undefined
+  /** DER, checked by TLS against the authority; undefined = none. */
+  readonly certificate: Buffer | undefined
+  readonly isTls: boolean
+  /** `10.0.0.7:41822` */
+  readonly peer: string
+}
+
+export interface XdsCaller extends ProxyCaller {
+  /** Of the host whose agent it is, as it has proved; undefined = what the stream says. */
+  readonly host: string | undefined
+  /** Epoch ms at which what it showed ends; undefined = never. */
+  readonly until: number | undefined
+}
+
+export class XdsCallers {
+  private readonly options: XdsCallersOptions
+
+  constructor(options: XdsCallersOptions) {
+    this.options = options
+  }
+
+  callerOf({ authorization, certificate, isTls, peer }: Arriving): XdsCaller | { readonly refusal: string } {
+    const { isOpen } = this.options
+    const isPrivate = isTls || isLoopback(addressOf(peer))
+    const nobody = { host: undefined, asker: undefined, until: undefined, from: peer, isPrivate }
+    if (authorization !== undefined) return this.byToken(authorization, nobody)
+    const shown = certificate === undefined ? undefined : this.byCertificate(certificate, nobody)
+    return shown ?? (isOpen ? nobody : { refusal: 'a bearer token is needed' })
+  }
+
+  private byToken(authorization: string, nobody: XdsCaller): XdsCaller | { readonly refusal: string } {
+    const { issuer, tokens } = this.options
+    const user = tokens?.userOf(/^Bearer (\S+)$/i.exec(authorization)?.[1] ?? '')
+    if (user === undefined) return { refusal: tokens?.problem() ?? 'this token is not known' }
+    const from = `${user.name} at ${nobody.from}`
+    if (user.role === 'host') return { ...nobody, from, host: user.name, asker: { kind: 'host', host: user.name } }
+    if (!may(user, false, undefined)) return { refusal: `${user.name} may not read all namespaces` }
+    const asker: Asker | undefined =
+      user.identity === undefined || issuer === undefined
+        ? undefined
+        : { kind: 'workload', id: `${spiffeScheme}${issuer.trustDomain}/${user.identity}` }
+    return { ...nobody, from, asker }
+  }
+
+  /** undefined: it counts as none here. */
+  private byCertificate(der: Buffer, nobody: XdsCaller): XdsCaller | { readonly refusal: string } | undefined {
+    const { issuer, takesCertificates } = this.options
+    if (!takesCertificates || issuer === undefined) return undefined
+    try {
+      const certificate = new X509Certificate(der)
+      const asker = issuer.askerOf(certificate)
+      const host = asker.kind === 'host' ? asker.host : undefined
+      const from = `${host ?? (asker as { id: string }).id} at ${nobody.from}`
+      return { ...nobody, from, host, asker, until: certificate.validToDate.getTime() }
+    } catch (error) {
+      if (error instanceof MeshError) return { refusal: error.message }
+      throw error
+    }
+  }
+}
+
+function addressOf(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')
+}
