@@ -7,7 +7,7 @@ import { encodeResponse, type DeltaRequest } from '../../registry-adapters/cente
 import type { Clock } from '../../agent/control/clock.ts'
 import { DeltaType } from './delta-type.ts'
 import type { Encoded, Resources, Wildcard } from './resources.ts'
-import { clusterType, endpointType, isSettled, maySend, secretType, sendOrder } from './send-order.ts'
+import { clusterType, endpointType, isSettled, maySend, sendOrder } from './send-order.ts'
 import { maxNames, maxResponseBytes } from './stream-bounds.ts'
 import { Warming } from './warming.ts'
 
@@ -122,7 +122,7 @@ export class DeltaStream {
       // not answered yet: the answer makes it dirty again
       if (encoded === undefined || encoded.version === state.held.get(name)) continue
       state.held.set(name, encoded.version)
-      if (typeUrl === endpointType && this.warming.end(name)) this.states.get(secretType)?.allAgain()
+      if (typeUrl === endpointType) this.warming.end(name)
       if (encoded.bytes === undefined) removed.push(name)
       else {
         if (typeUrl === clusterType) this.warm(name, encoded)

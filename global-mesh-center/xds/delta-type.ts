@@ -85,14 +85,6 @@ export class DeltaType implements ResourceReader {
     this.onNews(name)
   }
 
-  /**
-   * An Envoy begins to look for the secrets of a cluster when it has its endpoints. It asks once more for those that it
-   * has, in a way that cannot be told from no news, and waits for them.
-   */
-  allAgain(): void {
-    for (const name of this.held.keys()) this.again(name)
-  }
-
   moveTo(next: Resources): void {
     const before = this.resources
     this.resources = next

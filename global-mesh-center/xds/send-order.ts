@@ -1,20 +1,18 @@
 /**
- * Make before break: clusters, then their endpoints and secrets, then listeners, then routes, and what nobody leads to
- * any more goes last. Source: envoyproxy/envoy docs/root/api-docs/xds_protocol.rst, "Eventual consistency considerations".
+ * Make before break: clusters, then their endpoints, then listeners, then routes, and what nobody leads to any more
+ * goes last. Source: envoyproxy/envoy docs/root/api-docs/xds_protocol.rst, "Eventual consistency considerations".
  */
 import { typeUrlOf } from '../../contracts/envoy-api/encode.ts'
 
-const [clusters, endpoints, secrets, listeners, routes] = [
+const [clusters, endpoints, listeners, routes] = [
   'envoy.config.cluster.v3.Cluster',
   'envoy.config.endpoint.v3.ClusterLoadAssignment',
-  'envoy.extensions.transport_sockets.tls.v3.Secret',
   'envoy.config.listener.v3.Listener',
   'envoy.config.route.v3.RouteConfiguration',
-].map(typeUrlOf) as [string, string, string, string, string]
+].map(typeUrlOf) as [string, string, string, string]
 
 export const clusterType = clusters
 export const endpointType = endpoints
-export const secretType = secrets
 /** A response of these holds all that there is: what is not in it is gone. */
 export const wholeTypes: ReadonlySet<string> = new Set([clusters, listeners])
 
@@ -27,10 +25,10 @@ export interface Sending {
 
 const before: Readonly<Record<string, readonly string[]>> = {
   [clusters]: [],
-  [endpoints]: [clusters],
-  [secrets]: [clusters, endpoints],
-  [listeners]: [clusters, endpoints, secrets],
-  [routes]: [clusters, endpoints, secrets, listeners],
+  // an Envoy acknowledges clusters when they are warm, so their endpoints must not wait for that
+  [endpoints]: [],
+  [listeners]: [clusters, endpoints],
+  [routes]: [clusters, endpoints, listeners],
 }
 
 /** Those of which the order is kept, then all others. */

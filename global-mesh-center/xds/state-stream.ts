@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../agent/control/clock.ts'
 import type { Encoded, Resources, Wildcard } from './resources.ts'
-import { clusterType, endpointType, isSettled, maySend, secretType, sendOrder, wholeTypes } from './send-order.ts'
+import { clusterType, endpointType, isSettled, maySend, sendOrder, wholeTypes } from './send-order.ts'
 import { encodeStateResponse, type StateRequest } from './state-request.ts'
 import { StateType } from './state-type.ts'
 import { maxNames, maxResponseBytes } from './stream-bounds.ts'
@@ -143,7 +143,7 @@ export class StateStream {
       // not answered yet: the answer makes it dirty again
       if (encoded?.any === undefined || encoded.version === state.held.get(name)?.version) continue
       state.held.set(name, encoded)
-      if (typeUrl === endpointType && this.warming.end(name)) this.states.get(secretType)?.allAgain()
+      if (typeUrl === endpointType) this.warming.end(name)
       sent.push([name, encoded])
       bytes += encoded.any.length
     }

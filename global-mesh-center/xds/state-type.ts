@@ -82,14 +82,6 @@ export class StateType implements ResourceReader {
     this.onNews(name)
   }
 
-  /**
-   * An Envoy begins to look for the secrets of a cluster when it has its endpoints. It asks once more for those that it
-   * has, in a way that cannot be told from no news, and waits for them.
-   */
-  allAgain(): void {
-    for (const name of this.subscribed) this.again(name)
-  }
-
   onNews(name: string): void {
     this.dirty.add(name)
     this.options.onNews()

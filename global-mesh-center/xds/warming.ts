@@ -29,11 +29,8 @@ export class Warming {
     })
   }
 
-  /** Whether it was one of them. */
-  end(name: string): boolean {
-    const was = this.names.delete(name)
-    if (was && this.names.size === 0) this.close()
-    return was
+  end(name: string): void {
+    if (this.names.delete(name) && this.names.size === 0) this.close()
   }
 
   close(): void {

@@ -1,14 +1,15 @@
 /** Everything for clients that are no agents of ours: proxies (Envoy) and clients of gRPC. */
+import { typeUrlOf } from '../../../contracts/envoy-api/encode.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
 import { spiffeScheme } from '../../../contracts/spiffe-id.ts'
 import type { WorkloadIssuer } from '../../ca/workload-issuer.ts'
 import type { RulesView } from '../agent-rules.ts'
 import { Resources, type Wildcard } from '../resources.ts'
-import { endpointType, secretType } from '../send-order.ts'
+import { endpointType } from '../send-order.ts'
 import { AssignmentSource, ClusterSource, type DestinationsDeps } from './destinations.ts'
 import { foreignTypes, World } from './world.ts'
 import { nodeView, type NodeView } from './node.ts'
-import { Secrets, type ProxyCaller } from './secrets.ts'
+import { secretMessage, Secrets, type ProxyCaller } from './secrets.ts'
 
 export interface ForeignDeps
   extends Omit<DestinationsDeps, 'isMeshed' | 'clock'>, Pick<AdapterDeps, 'clock' | 'log' | 'random'> {
@@ -18,14 +19,14 @@ export interface ForeignDeps
   readonly issuer: WorkloadIssuer | undefined
 }
 
-
-
 /** What one client gets. */
 export interface ForeignView {
   resources(typeUrl: string): Resources | undefined
   wildcard(typeUrl: string): Wildcard | undefined
   release(): void
 }
+
+export const secretType = typeUrlOf(secretMessage)
 
 /** Of all proxies that have an identity, or of all clients that have none. */
 class Destinations {

@@ -2,12 +2,12 @@
 import { encodeMessage } from '../../../contracts/envoy-api/encode.ts'
 import type { Plain } from '../../../contracts/envoy-api/message-form.ts'
 import { Resources, type OnValue, type Wildcard } from '../../../global-mesh-center/xds/resources.ts'
-import { clusterType, endpointType, secretType } from '../../../global-mesh-center/xds/send-order.ts'
+import { clusterType, endpointType } from '../../../global-mesh-center/xds/send-order.ts'
 import { manualClock } from '../manual-clock.ts'
 
 export const listenerType = 'type.googleapis.com/envoy.config.listener.v3.Listener'
 export const routeType = 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration'
-const types = [clusterType, endpointType, secretType, listenerType, routeType]
+const types = [clusterType, endpointType, listenerType, routeType]
 
 /** What a stream is given, and what it says of its client. */
 export class DiscoveryBench {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeMessage } from '../../../../contracts/envoy-api/decode.ts'
 import type { Plain } from '../../../../contracts/envoy-api/message-form.ts'
 import { DeltaStream } from '../../../../global-mesh-center/xds/delta-stream.ts'
-import { clusterType, endpointType, secretType } from '../../../../global-mesh-center/xds/send-order.ts'
+import { clusterType, endpointType } from '../../../../global-mesh-center/xds/send-order.ts'
 import type { DeltaRequest } from '../../../../registry-adapters/center/wire/delta.ts'
 import { DiscoveryBench, namesOf, routeType, short, turn } from '../../../support/center/discovery-bench.ts'
 
@@ -61,25 +61,6 @@ describe('a stream of incremental xDS whose client names no clusters', () => {
   beforeEach(() => {
     bench = new Bench()
     stream = bench.stream()
-  })
-
-  it('tells secrets once more behind the endpoints of a changed cluster: an Envoy waits for them', async () => {
-    bench.clusters('a')
-    bench.set(endpointType, 'a', 1)
-    bench.set(secretType, 'default', 1)
-    await ask(clusterType)
-    await ask(clusterType, { nonce: '1' })
-    await ask(endpointType, { subscribe: ['a'] })
-    await ask(endpointType, { unsubscribe: [], nonce: '2' })
-    await ask(secretType, { subscribe: ['default'] })
-    await ask(secretType, { unsubscribe: [], nonce: '3' })
-    expect(bench.take()).to.deep.equal(['Cluster a@1', 'ClusterLoadAssignment a', 'Secret default@1'])
-    bench.set(clusterType, 'a', 2)
-    await turn()
-    await ask(clusterType, { nonce: '4' })
-    expect(bench.take()).to.deep.equal(['Cluster a@2', 'ClusterLoadAssignment a'])
-    await ask(endpointType, { unsubscribe: [], nonce: '5' })
-    expect(bench.take()).to.deep.equal(['Secret default@1'])
   })
 
   it('gets all that there are, once they are known, and then what changes', async () => {
