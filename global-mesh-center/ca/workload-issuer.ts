@@ -1,4 +1,4 @@
-/** What the authority of a center is for its other parts: it issues to whom they know, by the admission of its own port. */
+/** The authority of a center for its other parts: it issues to whom they know, by the admission of its own port. */
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Issued, CertificateService } from './certificate-service.ts'

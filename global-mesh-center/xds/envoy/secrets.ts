@@ -1,6 +1,6 @@
 /**
- * SDS: the secrets of one proxy. `default` is its own certificate with its key, `ROOTCA` what peers are checked against,
- * as Istio's agents call them. Nothing of a key goes anywhere but into the response.
+ * SDS: the secrets of one proxy. `default` is its own certificate with its key, `ROOTCA` what peers are checked
+ * against, as Istio's agents call them. Nothing of a key goes anywhere but into the response.
  */
 import { encodeMessage } from '../../../contracts/envoy-api/encode.ts'
 import type { AdapterDeps } from '../../../contracts/registry-adapter.ts'
