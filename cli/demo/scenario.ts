@@ -2,6 +2,7 @@
  * The demo without a person: each step does something to the hosts and says what the callers, who never retry, may
  * notice of it.
  */
+import { keptBy } from './own-filter.ts'
 import type { MtlsPort } from '../../contracts/mtls-view.ts'
 import type { DemoHost } from '../launch/host.ts'
 import type { TallyView } from '../traffic/tally.ts'
@@ -62,6 +63,14 @@ const steps: readonly Step[] = [
       const why = refusalOfVault(world.beta)
       const found = `web on alpha: ${allowed}; anybody on beta: ${denied}, ${why || 'nobody says why'}`
       return { found, isKept: allowed === '200' && denied === '403 E_AUTHORIZATION_DENIED' && why !== '' }
+    },
+  },
+  {
+    name: 'a filter of one’s own',
+    promise: 'replies of vault say who called, as a module on beta writes it',
+    run: async (world) => {
+      const found = await keptBy(world.alpha, sharedPort)
+      return { found, isKept: found.startsWith('beta for spiffe://') }
     },
   },
   {

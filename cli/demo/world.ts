@@ -14,6 +14,7 @@ import { type DemoApplication, startHttpApplication, startLineApplication } from
 import { startCaretaker } from '../launch/caretaker.ts'
 import { DemoHost } from '../launch/host.ts'
 import { type LoopbackBlock, claimLoopbackBlock } from '../launch/loopback-block.ts'
+import { filterPolicy, ownFilter } from './own-filter.ts'
 import { type Caller, startHttpCaller, startLineCaller } from '../traffic/callers.ts'
 import { httpAnswers, lineAnswers } from '../traffic/first-answer.ts'
 import { centerTrust, hostTrust, joinCenter, relayPort, vaultPolicy } from './trust.ts'
@@ -125,8 +126,14 @@ export class DemoWorld {
         applications: applications.filter((one) => one.address === block.address(places[name])),
         // whoever runs the demo calls from alpha as `web`, and from beta as nobody in particular
         ...(name === 'alpha' ? { user: process.getuid?.() } : {}),
-        ...(name === 'beta' ? { rules: `${canary}---\n${vaultPolicy}` } : {}),
-        extra: name === 'center' ? centerTrust(trusted) : hostTrust(trusted, join(this.directory, name)),
+        ...(name === 'beta' ? { rules: `${canary}---\n${vaultPolicy}---\n${filterPolicy}` } : {}),
+        extra:
+          name === 'center'
+            ? centerTrust(trusted)
+            : {
+                ...hostTrust(trusted, join(this.directory, name)),
+                ...(name === 'beta' ? ownFilter(join(this.directory, name)) : {}),
+              },
         outbound:
           name === 'alpha'
             ? [

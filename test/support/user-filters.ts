@@ -105,7 +105,7 @@ function gotOf(status: number, headers: IncomingHttpHeaders, chunks: readonly Bu
 
 export function specOf(directory: string, { text, ...plan }: FilterPlan): UserFilterSpec {
   const path = join(directory, `${plan.name}.mjs`)
-  if (text !== undefined) writeFileSync(path, text)
+  if (text !== undefined) writeFileSync(path, text, { mode: 0o600 })
   return {
     ...(text === undefined ? {} : { path }),
     settings: {},

@@ -41,6 +41,7 @@ describe('the demo', function () {
     expect(found('a call that a policy denies')).to.equal(
       'web on alpha: 200; anybody on beta: 403 E_AUTHORIZATION_DENIED, rbac_access_denied_matched_policy[none]',
     )
+    expect(found('a filter of one’s own')).to.match(/^beta for spiffe:\/\/.*\/sa\/web$/)
     expect(code).to.equal(0)
   })
 

@@ -26,8 +26,8 @@ describe('filters of users on a whole host', function () {
     mesh = await Mesh.open([])
     const folder = join(mesh.directory, 'filters')
     mkdirSync(folder, { mode: 0o700 })
-    writeFileSync(join(folder, 'team.mjs'), readFileSync('examples/filters/team.mjs'))
-    writeFileSync(join(folder, 'dangerous.mjs'), dangerous)
+    writeFileSync(join(folder, 'team.mjs'), readFileSync('examples/filters/team.mjs'), { mode: 0o600 })
+    writeFileSync(join(folder, 'dangerous.mjs'), dangerous, { mode: 0o600 })
     const applications = [await mesh.httpApplication('orders', 'v1'), await mesh.httpApplication('ledger', 'v1')]
     const filters = [
       { name: 'team', path: join(folder, 'team.mjs'), settings: { teams: ['blue'] } },

@@ -121,7 +121,10 @@ class UserFilterOnRoute implements ReplyFilter {
     const reply = new GivenReply(head, context.mayChangeReply)
     cell.enter(filter.number)
     try {
-      const said: unknown = filter.hooks.onReplyHead(reply, this.given(context))
+      const request = this.given(context)
+      // one that came from another process, or had no other hook
+      if (request.isOpen) request.goOn(false)
+      const said: unknown = filter.hooks.onReplyHead(reply, request)
       if (isPromise(said)) {
         // what becomes of it nobody waits for
         said.then(undefined, () => {})
