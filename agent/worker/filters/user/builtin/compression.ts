@@ -3,11 +3,13 @@
  * A reply of known and small length is compressed as a whole, in the encoding liked best; everything else piece by
  * piece as it comes, so that streams stay streams, in gzip. Nothing is ever decompressed.
  */
-import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from 'node:zlib'
+import { brotliCompressSync, constants, zstdCompressSync } from 'node:zlib'
 import type { BodyTransform, FilterReply, MakeFilter, UserFilter } from '../../../../../contracts/user-filter.ts'
 import type { CompressionSettings, Encoding } from '../../../../../contracts/builtin-filters.ts'
 import { acceptedEncoding } from './accepted-encoding.ts'
-import { GzipPieces } from './gzip-pieces.ts'
+import { asBuffer, GzipPieces } from './gzip-pieces.ts'
+import { deflateBlocksWith, gzipWith } from './zlib-handle.ts'
+import type { Compress } from './zlib-handle.ts'
 
 /** Longer ones are compressed piece by piece: the loop has others to serve, and memory has a bound. */
 const maxWhole = 65_536
@@ -17,10 +19,14 @@ export const compression: MakeFilter = (settings) => new Compression(settings as
 class Compression implements UserFilter {
   private readonly settings: CompressionSettings
   private readonly types: RegExp
+  private readonly blocksOf: Compress
+  private readonly whole: Readonly<Record<Encoding, Compress>>
 
   constructor(settings: CompressionSettings) {
     this.settings = settings
     this.types = typePattern(settings.contentTypes)
+    this.blocksOf = deflateBlocksWith(settings.level)
+    this.whole = { gzip: gzipWith(settings.level), br: brotliWith(settings.level), zstd: zstdWith(settings.level) }
   }
 
   onReplyHead(reply: FilterReply, request: { header(name: string): string | undefined }): void {
@@ -33,7 +39,7 @@ class Compression implements UserFilter {
     // also for those who do not take it: a cache must not give them what others got
     tellVary(reply)
     const isWhole = bodyLength >= 0 && bodyLength <= maxWhole
-    const { encodings, level } = this.settings
+    const { encodings } = this.settings
     const offered = isWhole ? encodings : encodings.filter((one) => one === 'gzip')
     const encoding = acceptedEncoding(request.header('accept-encoding') ?? '', offered)
     if (encoding === undefined) return
@@ -41,7 +47,7 @@ class Compression implements UserFilter {
     const tag = reply.header('etag')
     if (tag?.startsWith('"') === true) reply.setHeader('etag', `W/${tag}`)
     for (const name of ofOtherBytes) if (reply.header(name) !== undefined) reply.removeHeader(name)
-    reply.transformBody(isWhole ? new WholeBody(encoding, level) : new GzipPieces(level))
+    reply.transformBody(isWhole ? new WholeBody(this.whole[encoding]) : new GzipPieces(this.blocksOf))
   }
 }
 
@@ -54,15 +60,24 @@ function tellVary(reply: FilterReply): void {
   else if (!/(?:^|,)\s*(?:\*|accept-encoding)\s*(?:,|$)/i.test(vary)) reply.addHeader('vary', 'accept-encoding')
 }
 
+function brotliWith(level: number): Compress {
+  const params = { [constants.BROTLI_PARAM_QUALITY]: level }
+  return (bytes) =>
+    brotliCompressSync(bytes, { params: { ...params, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } })
+}
+
+function zstdWith(level: number): Compress {
+  const params = { [constants.ZSTD_c_compressionLevel]: level }
+  return (bytes) => zstdCompressSync(bytes, { params })
+}
+
 /** Collects what comes, at most `maxWhole` bytes as announced. */
 class WholeBody implements BodyTransform {
-  private readonly encoding: Encoding
-  private readonly level: number
+  private readonly compress: Compress
   private readonly pieces: Uint8Array[] = []
 
-  constructor(encoding: Encoding, level: number) {
-    this.encoding = encoding
-    this.level = level
+  constructor(compress: Compress) {
+    this.compress = compress
   }
 
   chunk(bytes: Uint8Array): void {
@@ -70,20 +85,7 @@ class WholeBody implements BodyTransform {
   }
 
   end(): Uint8Array {
-    const bytes = this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces)
-    switch (this.encoding) {
-      case 'gzip':
-        return gzipSync(bytes, { level: this.level })
-      case 'br':
-        return brotliCompressSync(bytes, {
-          params: {
-            [constants.BROTLI_PARAM_QUALITY]: this.level,
-            [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-          },
-        })
-      case 'zstd':
-        return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: this.level } })
-    }
+    return this.compress(this.pieces.length === 1 ? asBuffer(this.pieces[0]!) : Buffer.concat(this.pieces))
   }
 }
 

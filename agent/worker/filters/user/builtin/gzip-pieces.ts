@@ -1,5 +1,6 @@
-import { constants, crc32, deflateRawSync } from 'node:zlib'
+import { crc32 } from 'node:zlib'
 import type { BodyTransform } from '../../../../../contracts/user-filter.ts'
+import type { Compress } from './zlib-handle.ts'
 
 /** RFC 1952: no name, no time, an unknown system. */
 const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])
@@ -12,19 +13,19 @@ const lastBlock = [3, 0]
  * which costs some size where pieces are small.
  */
 export class GzipPieces implements BodyTransform {
-  private readonly level: number
+  private readonly blocksOf: Compress
   private crc = 0
   private size = 0
 
-  constructor(level: number) {
-    this.level = level
+  constructor(blocksOf: Compress) {
+    this.blocksOf = blocksOf
   }
 
   chunk(bytes: Uint8Array): Uint8Array {
     const isFirst = this.size === 0
     this.crc = crc32(bytes, this.crc)
     this.size += bytes.length
-    const blocks = deflateRawSync(bytes, { level: this.level, finishFlush: constants.Z_SYNC_FLUSH })
+    const blocks = this.blocksOf(asBuffer(bytes))
     return isFirst ? Buffer.concat([head, blocks]) : blocks
   }
 
@@ -35,4 +36,8 @@ export class GzipPieces implements BodyTransform {
     tail.writeUInt32LE(this.size % 2 ** 32, 6)
     return this.size === 0 ? Buffer.concat([head, tail]) : tail
   }
+}
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
