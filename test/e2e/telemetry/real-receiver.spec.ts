@@ -36,7 +36,7 @@ describe('the receiver of the OpenTelemetry collector', function () {
       pair = await tracedPair({ tracing: { sampledShare: 0, collector }, accessLog: { collector } })
       const answer = await pair.ask({ 'x-envoy-force-trace': 'true' }, '/seen?by=it')
       expect(answer.status).to.equal(200)
-      await until(15_000, 'both spans', async () => traces.length >= 2)
+      await until(30_000, 'both spans', async () => traces.length >= 2)
       const client = traces.find(({ kind }) => kind === 3)!
       const server = traces.find(({ kind }) => kind === 2)!
       expect(client.traceId).to.match(/^[0-9a-f]{32}$/)
@@ -46,7 +46,7 @@ describe('the receiver of the OpenTelemetry collector', function () {
       expect(client.attributes).to.include({ 'url.path': '/seen', 'http.request.method': 'GET' })
       const lines = (): string[] =>
         logs.filter(({ attributes }) => attributes['path'] === '/seen?by=it').map(({ traceId }) => traceId)
-      await until(15_000, 'the lines of both', async () => lines().length === 2)
+      await until(30_000, 'the lines of both', async () => lines().length === 2)
       expect(lines()).to.deep.equal([client.traceId, client.traceId])
     })
 })
