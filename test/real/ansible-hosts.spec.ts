@@ -1,6 +1,7 @@
 /**
  * Several hosts, each with a systemd of its own, from nothing to an upgrade by ansible over ssh, with a center and a
- * real Nacos, under calls from host to host: `npm run ansible`.
+ * real Nacos, under calls from host to host: `npm run ansible`. A step by itself, which takes the hosts to where it
+ * begins: `node scripts/node.js scripts/run-tests.ts --grep 'a dead host' test/real/ansible-hosts.spec.ts`.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -75,13 +76,30 @@ describe('the ansible collection on several hosts', function () {
     readonly batches?: readonly number[]
     /** Added to the configuration of a host. */
     readonly more?: Readonly<Record<string, object>>
+    /** Of these hosts alone. */
+    readonly releases?: Readonly<Record<string, string>>
+    /** In the order of their batches; `away` is nobody's. */
+    readonly order?: readonly string[]
+    /** Of the group of agents. */
+    readonly variables?: object
   }
 
-  function inventory({ batches: said, more = {}, release = 'first' }: Wanted = {}): object {
-    const rows = agents.map(({ address, name }) => [
-      name,
-      { ansible_host: address, agent_config: agentConfig(address, more[name]) },
-    ])
+  const packageOf = (release: string): string => join(folder, `${release}.deb`)
+
+  function inventory(wanted: Wanted = {}): object {
+    const { batches: said, more = {}, order = agentNames, release = 'first', releases = {}, variables } = wanted
+    const rows = order.map((name) => {
+      const address = agents.find((host) => host.name === name)?.address ?? '10.77.0.250'
+      const own = releases[name]
+      return [
+        name,
+        {
+          ansible_host: address,
+          agent_config: agentConfig(address, more[name]),
+          ...(own !== undefined && { agent_package: packageOf(own) }),
+        },
+      ]
+    })
     return {
       all: {
         vars: {
@@ -97,7 +115,7 @@ describe('the ansible collection on several hosts', function () {
       hostmesh_centers: {
         hosts: { hub: { ansible_host: hub.address } },
         vars: {
-          center_package: join(folder, `${release}.deb`),
+          center_package: packageOf(release),
           center_config: {
             role: 'center',
             host: { address: hub.address },
@@ -114,10 +132,11 @@ describe('the ansible collection on several hosts', function () {
       hostmesh_agents: {
         hosts: Object.fromEntries(rows),
         vars: {
-          agent_package: join(folder, `${release}.deb`),
+          agent_package: packageOf(release),
           agent_secrets: { 'relay.secret': secret },
           agent_services: { orders: { service: 'orders', port: applicationPort, protocol: 'http' } },
           ...(said && { hostmesh_batches: said }),
+          ...variables,
         },
       },
     }
@@ -144,6 +163,25 @@ describe('the ansible collection on several hosts', function () {
     console.log(`      ${answered} calls, none lost`)
   }
 
+  const installed = (...numbers: string[]): string[] => numbers.map((number) => `0.1.${number} installed`)
+  const unreachable = ({ recap }: Played): string[] =>
+    [...recap].filter(([, counts]) => counts['unreachable'] === 1).map(([host]) => host)
+
+  async function allCall(): Promise<void> {
+    await until(60_000, 'each host calls orders', async () => {
+      const called = agents.map((host) => hosts.enter(host, `curl -sf http://127.0.0.1:${outboundPort}/`))
+      return called.every(({ out, status }) => status === 0 && out === 'provider')
+    })
+  }
+
+  /** The release that a step begins with on all hosts; nothing to do where the step before ended so. */
+  async function deployed(release: string, version: string): Promise<void> {
+    if (versions().every((one) => one === `${version} installed`)) return
+    const played = await books.play('deploy', inventory({ release }), ...batches(3))
+    expect(played.status, played.out).to.equal(0)
+    await allCall()
+  }
+
   it('check mode on hosts with nothing changes nothing', async () => {
     const played = await books.play('deploy', inventory(), '--check', '--diff')
     expect(played.status, played.out).to.equal(0)
@@ -157,19 +195,18 @@ describe('the ansible collection on several hosts', function () {
     const played = await books.play('deploy', inventory())
     expect(played.status, played.out).to.equal(0)
     console.log(`      ${played.seconds} s for a Nacos, a center and three agents`)
-    await until(60_000, 'each host calls orders', async () => {
-      const called = agents.map((host) => hosts.enter(host, `curl -sf http://127.0.0.1:${outboundPort}/`))
-      return called.every(({ out, status }) => status === 0 && out === 'provider')
-    })
+    await allCall()
   })
 
   it('a second run changes nothing', async () => {
+    await deployed('first', '0.1.0')
     const played = await books.play('deploy', inventory())
     expect(played.status, played.out).to.equal(0)
     expect(changes(played), played.out).to.deep.equal(everyone(0))
   })
 
   it('check mode shows what would change, and changes nothing', async () => {
+    await deployed('first', '0.1.0')
     const before = configOf('web-2')
     const wanted = inventory({ more: { 'web-2': { logging: { level: 'debug' } } } })
     const played = await books.play('deploy', wanted, '--check', '--diff')
@@ -180,15 +217,18 @@ describe('the ansible collection on several hosts', function () {
     expect(configOf('web-2')).to.equal(before)
   })
 
-  it('an upgrade in batches loses nothing', () =>
-    underLoad(async () => {
+  it('an upgrade in batches loses nothing', async () => {
+    await deployed('first', '0.1.0')
+    await underLoad(async () => {
       const played = await books.play('deploy', inventory({ release: 'second' }), ...batches(1, 2))
       expect(played.status, played.out).to.equal(0)
       console.log(`      ${played.seconds} s for the upgrade`)
-      expect(versions()).to.deep.equal(Array(3).fill('0.1.1 installed'))
-    }))
+      expect(versions()).to.deep.equal(installed('1', '1', '1'))
+    })
+  })
 
   it('batches that the inventory says are refused, for they would have no effect', async () => {
+    await deployed('second', '0.1.1')
     const wanted = inventory({ release: 'second', batches: [3] })
     const played = await books.play('deploy', wanted, '--limit', 'hostmesh_agents')
     expect(played.status, played.out).not.to.equal(0)
@@ -196,8 +236,9 @@ describe('the ansible collection on several hosts', function () {
     expect([...played.recap].map(([host, counts]) => [host, counts['changed']])).to.deep.equal([['web-1', 0]])
   })
 
-  it('a bad release ends at its canary, which goes back by itself, and nothing is lost', () =>
-    underLoad(async () => {
+  it('a bad release ends at its canary, which goes back by itself, and nothing is lost', async () => {
+    await deployed('second', '0.1.1')
+    await underLoad(async () => {
       const before = versions()
       const words = ['--limit', 'hostmesh_agents', ...batches(1, 2)]
       const played = await books.play('deploy', inventory({ release: 'broken' }), ...words)
@@ -205,5 +246,101 @@ describe('the ansible collection on several hosts', function () {
       expect(played.out).to.include('of this batch were not well: web-1')
       expect([...played.recap.keys()], played.out).to.deep.equal(['web-1'])
       expect(versions()).to.deep.equal(before)
-    }))
+    })
+  })
+
+  it('a bad release in the second batch takes all of that batch back, the one before keeps the new one, and nothing is lost', async () => {
+    await deployed('second', '0.1.1')
+    await underLoad(async () => {
+      const wanted = inventory({ release: 'third', releases: { 'web-3': 'broken' } })
+      const played = await books.play('deploy', wanted, '--limit', 'hostmesh_agents', ...batches(1, 2))
+      expect(played.status, played.out).not.to.equal(0)
+      expect(played.out).to.include('of this batch were not well: web-3')
+      expect(versions()).to.deep.equal(installed('3', '1', '1'))
+    })
+    await allCall()
+  })
+
+  it('a host of the second batch that is not whole behind its change goes back, later batches are never touched, and nothing is lost', async () => {
+    await deployed('second', '0.1.1')
+    const before = configOf('web-2')
+    await underLoad(async () => {
+      const dead = { name: 'dead', type: 'nacos', servers: [`${hub.address}:9`] }
+      const more = { 'web-2': { registries: [...registries(), dead] } }
+      const wanted = inventory({ release: 'third', more, variables: { agent_gate_retries: 1 } })
+      const played = await books.play('deploy', wanted, '--limit', 'hostmesh_agents', ...batches(1, 1, 1))
+      expect(played.status, played.out).not.to.equal(0)
+      expect(played.out).to.include('of this batch were not well: web-2')
+      expect([...played.recap.keys()], played.out).to.deep.equal(['web-1', 'web-2'])
+      expect(versions()).to.deep.equal(installed('3', '1', '1'))
+    })
+    expect(configOf('web-2')).to.equal(before)
+    await allCall()
+  })
+
+  it('a dead host in a batch is named, and the others are upgraded without a lost call', async () => {
+    await deployed('second', '0.1.1')
+    await underLoad(async () => {
+      const wanted = inventory({ release: 'third', order: ['web-1', 'web-2', 'away', 'web-3'] })
+      const played = await books.play('deploy', wanted, '--limit', 'hostmesh_agents', ...batches(1, 2, 1))
+      expect(played.status, played.out).not.to.equal(0)
+      expect(unreachable(played), played.out).to.deep.equal(['away'])
+      expect(versions()).to.deep.equal(installed('3', '3', '3'))
+    })
+  })
+
+  it('a dead host as the canary ends the run before any other is touched', async () => {
+    await deployed('third', '0.1.3')
+    const wanted = inventory({ release: 'second', order: ['away', ...agentNames] })
+    const played = await books.play('deploy', wanted, '--limit', 'hostmesh_agents', ...batches(1, 3))
+    expect(played.status, played.out).not.to.equal(0)
+    expect([...played.recap.keys()], played.out).to.deep.equal(['away'])
+    expect(versions()).to.deep.equal(installed('3', '3', '3'))
+  })
+
+  it('a change of configuration goes through all hosts in batches, and loses nothing', async () => {
+    await deployed('third', '0.1.3')
+    await underLoad(async () => {
+      const more = Object.fromEntries(agentNames.map((name) => [name, { logging: { level: 'debug' } }]))
+      const played = await books.play(
+        'deploy',
+        inventory({ release: 'third', more }),
+        '--limit',
+        'hostmesh_agents',
+        ...batches(1, 2),
+      )
+      expect(played.status, played.out).to.equal(0)
+      for (const name of agentNames) expect(configOf(name)).to.include('level: debug')
+    })
+  })
+
+  it('uninstalling is refused while an application is registered, and the host serves on', async () => {
+    await deployed('third', '0.1.3')
+    const played = await books.play('uninstall', inventory({ release: 'third' }))
+    expect(played.status, played.out).not.to.equal(0)
+    expect(played.out).to.include('HOSTMESH_FORCE_REMOVE')
+    expect([...played.recap.keys()], played.out).to.deep.equal(['web-1'])
+    expect(versions()).to.deep.equal(installed('3', '3', '3'))
+    await allCall()
+  })
+
+  it('uninstalling by force leaves nothing on any host, and a second time changes nothing', async () => {
+    await deployed('third', '0.1.3')
+    const wanted = inventory({ release: 'third', variables: { agent_force_removal: true } })
+    const played = await books.play('uninstall', wanted)
+    expect(played.status, played.out).to.equal(0)
+    for (const host of [hub, ...agents]) {
+      const { out } = hosts.enter(host, `${leftovers}; id hostmesh demo-nacos 2>/dev/null`)
+      expect(out, host.name).to.equal('')
+    }
+    const again = await books.play('uninstall', wanted)
+    expect(again.status, again.out).to.equal(0)
+    expect(changes(again), again.out).to.deep.equal(everyone(0))
+  })
 })
+
+/** Everything on a host that bears a name of ours. */
+const leftovers = [
+  "find /etc /usr /var/lib /var/cache /run -xdev \\( -iname '*hostmesh*' -o -iname '*demo-nacos*' \\) -not -path '/var/lib/dpkg/*'",
+  'ls -d /opt/hostmesh /opt/demo-nacos 2>/dev/null',
+].join('; ')
