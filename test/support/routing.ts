@@ -82,6 +82,7 @@ export function context(
     token: null,
     kept: null,
     mayChangeReply: false,
+    isReplyChanged: false,
     contentLength: -1,
     changeReply: () => {},
     limitContent: () => {},

@@ -36,6 +36,7 @@ export class QuietContext implements FilterContext {
   }
 
   readonly mayChangeReply = false
+  readonly isReplyChanged = false
   readonly contentLength = -1
 
   changeReply(): void {}

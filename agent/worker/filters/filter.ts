@@ -38,6 +38,8 @@ export interface FilterContext {
   changeReply(change: ContentChange): void
   /** Whether content of its replies may be changed: in private RPC it is part of a frame. */
   readonly mayChangeReply: boolean
+  /** A filter before changes it: what was announced of its length does not hold. */
+  readonly isReplyChanged: boolean
   /** Of the request, as announced; -1 = not said before. */
   readonly contentLength: number
   /**

@@ -67,6 +67,10 @@ export class ExchangeContext implements RoutingContext {
     return this.view.speaks === null
   }
 
+  get isReplyChanged(): boolean {
+    return this.replyChange !== null
+  }
+
   changeReply(change: ContentChange): void {
     this.replyChange = this.replyChange === null ? change : new ChainedChanges(this.replyChange, change)
   }

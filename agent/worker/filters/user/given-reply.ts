@@ -13,10 +13,11 @@ export class GivenReply implements FilterReply {
   private head: ReplyHead | null
   private readonly changes = new FieldEdits()
 
-  constructor(head: ReplyHead, mayChange: boolean) {
+  /** `isChanged`: a filter before changes its content. */
+  constructor(head: ReplyHead, mayChange: boolean, isChanged: boolean) {
     this.status = head.status
     this.hasBody = mayChange && head.hasContent
-    this.bodyLength = head.contentLength
+    this.bodyLength = isChanged ? -1 : head.contentLength
     this.head = head
   }
 

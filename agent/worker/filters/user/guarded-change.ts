@@ -23,7 +23,9 @@ export class GuardedChange implements ContentChange {
   }
 
   take(bytes: Buffer): Buffer {
-    return this.run(() => this.transform.chunk(Buffer.from(bytes)))
+    // what comes with us keeps nothing that it did not copy
+    const given = this.filter.spec.path === undefined ? bytes : Buffer.from(bytes)
+    return this.run(() => this.transform.chunk(given))
   }
 
   end(): Buffer {

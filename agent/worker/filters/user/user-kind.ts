@@ -118,7 +118,7 @@ class UserFilterOnRoute implements ReplyFilter {
     if (!filter.isOn(context.now)) return this.withoutOnReply(filter, context)
     if (filter.hooks.onReplyHead === undefined) return null
     const { cell } = this.filters!
-    const reply = new GivenReply(head, context.mayChangeReply)
+    const reply = new GivenReply(head, context.mayChangeReply, context.isReplyChanged)
     cell.enter(filter.number)
     try {
       const request = this.given(context)

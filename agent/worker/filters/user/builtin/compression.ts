@@ -47,7 +47,7 @@ class Compression implements UserFilter {
     const tag = reply.header('etag')
     if (tag?.startsWith('"') === true) reply.setHeader('etag', `W/${tag}`)
     for (const name of ofOtherBytes) if (reply.header(name) !== undefined) reply.removeHeader(name)
-    reply.transformBody(isWhole ? new WholeBody(this.whole[encoding]) : new GzipPieces(this.blocksOf))
+    reply.transformBody(isWhole ? new WholeBody(this.whole[encoding], bodyLength) : new GzipPieces(this.blocksOf))
   }
 }
 
@@ -71,21 +71,28 @@ function zstdWith(level: number): Compress {
   return (bytes) => zstdCompressSync(bytes, { params })
 }
 
-/** Collects what comes, at most `maxWhole` bytes as announced. */
+/** Collects what comes, at most `maxWhole` bytes as announced; what comes in one piece is not even copied. */
 class WholeBody implements BodyTransform {
   private readonly compress: Compress
-  private readonly pieces: Uint8Array[] = []
+  private readonly length: number
+  private pieces: Buffer[] | null = []
 
-  constructor(compress: Compress) {
+  constructor(compress: Compress, length: number) {
     this.compress = compress
+    this.length = length
   }
 
-  chunk(bytes: Uint8Array): void {
-    this.pieces.push(bytes)
+  chunk(bytes: Uint8Array): Uint8Array | undefined {
+    if (bytes.length < this.length || this.pieces === null) {
+      this.pieces?.push(Buffer.from(bytes))
+      return undefined
+    }
+    this.pieces = null
+    return this.compress(asBuffer(bytes))
   }
 
-  end(): Uint8Array {
-    return this.compress(this.pieces.length === 1 ? asBuffer(this.pieces[0]!) : Buffer.concat(this.pieces))
+  end(): Uint8Array | undefined {
+    return this.pieces === null ? undefined : this.compress(Buffer.concat(this.pieces))
   }
 }
 

@@ -88,6 +88,19 @@ describe('compression', () => {
     expect(gunzipSync((await get('gzip')).bytes).length).to.equal(0)
   })
 
+  it('is of what a filter before made of the content, however long that is', async () => {
+    await worker.stop()
+    const text = `export default () => ({ onReplyHead(r) { r.transformBody({ chunk: (b) => Buffer.concat([b, b]), end: () => Buffer.from('end') }) } })`
+    worker = await FilteredWorker.start([
+      { name: 'twice', text },
+      { name: 'small', builtin: 'compression', settings },
+    ])
+    answer(json)
+    const { bytes, headers } = await get('br, gzip')
+    expect(headers).to.include({ 'content-encoding': 'gzip' })
+    expect(gunzipSync(bytes).toString()).to.equal(`${json}${json}end`)
+  })
+
   it('holds no event of a stream back', async () => {
     worker.backend.answer = (_message, { socket }) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
