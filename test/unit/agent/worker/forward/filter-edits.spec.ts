@@ -66,7 +66,7 @@ describe('what filters make of a request', () => {
 
   it('is what the endpoint gets, and nothing of it is in the next request', async () => {
     const user = edits([['x-user', 'ann']], ['cookie'])
-    await start([editing('user', ({ view }) => (view.path === '/in' ? user : null))])
+    await start([editing('test-user', ({ view }) => (view.path === '/in' ? user : null))])
     const first = await headOf('GET /in HTTP/1.1\r\nHost: orders\r\nCookie: a=b\r\nX-User: forged\r\n\r\n')
     expect(first).to.include('x-user: ann').and.not.include('cookie')
     const second = await headOf('GET /out HTTP/1.1\r\nHost: orders\r\nCookie: a=b\r\n\r\n')
@@ -89,7 +89,7 @@ describe('what filters make of a request', () => {
 
   it('goes with its copies as well', async () => {
     const destination = { service: 'public/DEFAULT_GROUP@@orders', weight: 1 } as const
-    await start([editing('user', () => edits([['x-user', 'ann']]))], { mirrors: [{ destination, share: 1 }] })
+    await start([editing('test-user', () => edits([['x-user', 'ann']]))], { mirrors: [{ destination, share: 1 }] })
     caller.send('GET / HTTP/1.1\r\nHost: orders\r\n\r\n')
     await eventually(() => backend.requests.length === 2)
     for (const one of backend.requests) expect(textOf(one)).to.include('x-user: ann')
