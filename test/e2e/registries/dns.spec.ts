@@ -36,10 +36,10 @@ describe('a host that asks name servers', function () {
     names.set('bank.example.com', { records: [a('bank.example.com', one.address, 1)] })
     host = mesh.host('alpha', {
       outbound: [{ service: 'orders', protocol: 'http' }],
-      extra: { dns: { servers, minRefresh: '1s' } },
+      extra: { dns: { servers, minRefresh: '1s' }, watchdog: { startDeadline: '120s' } },
     })
     host.start()
-    await host.ready()
+    await host.ready(120_000)
   })
   afterEach(function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())

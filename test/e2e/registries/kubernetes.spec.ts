@@ -55,9 +55,13 @@ describe('a host beside a cluster', function () {
       ports: [{ name: 'http', port: pod.port, protocol: 'TCP' }],
       endpoints: [{ addresses: [pod.address], conditions: { ready: true } }],
     })
-    host = mesh.host('alpha', { applications: [ledger], outbound: [{ service: 'orders', protocol: 'http' }] })
+    host = mesh.host('alpha', {
+      applications: [ledger],
+      outbound: [{ service: 'orders', protocol: 'http' }],
+      extra: { watchdog: { startDeadline: '120s' } },
+    })
     host.start()
-    await host.ready()
+    await host.ready(120_000)
   })
   afterEach(function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())

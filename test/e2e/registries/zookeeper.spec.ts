@@ -30,10 +30,11 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
     const servers = ensemble.map(({ port }) => `127.0.0.1:${port}`)
     mesh = await Mesh.open([{ name: 'zk', type: 'zookeeper', servers, layout: 'plain', sessionTimeout: '4s' }])
     const orders = await mesh.httpApplication('orders', 'v1')
-    beta = mesh.host('beta', { applications: [orders] })
-    alpha = mesh.host('alpha', { outbound: [{ service: 'orders', protocol: 'http' }] })
+    const extra = { watchdog: { startDeadline: '120s' } }
+    beta = mesh.host('beta', { applications: [orders], extra })
+    alpha = mesh.host('alpha', { outbound: [{ service: 'orders', protocol: 'http' }], extra })
     for (const host of [alpha, beta]) host.start()
-    await Promise.all([alpha.ready(), beta.ready()])
+    await Promise.all([alpha.ready(120_000), beta.ready(120_000)])
   })
   afterEach(function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
