@@ -174,6 +174,37 @@ describe('the store of a center in files', function () {
       await next.close()
     })
 
+  it('writes nothing into a folder that was emptied a moment ago before what it knows is back in it', async () => {
+    const store = files(folder)
+    const heard = new Heard(store)
+    await store.write('a', '1', 0)
+    await store.write('b', '1', 0)
+    for (const name of readdirSync(folder)) rmSync(join(folder, name))
+    // a look may have been first, and has put it back
+    if ((await failure(store.write('c', '1', 0))) !== 'none') {
+      await eventually(() => store.problem() === undefined)
+      await store.write('c', '1', 0)
+    }
+    await eventually(() => heard.values.has('c'))
+    await store.close()
+    const next = files(folder)
+    const read = new Heard(next)
+    await eventually(() => read.states === 1)
+    expect([...read.values.keys()]).to.deep.equal(['a', 'b', 'c'])
+    await next.close()
+  })
+
+  it('hears at once of a write over a change that another one made before', async () => {
+    const [store, other] = [files(folder), files(folder)]
+    const heard = new Heard(store)
+    await store.write('a', '1', 0)
+    const revision = await other.write('a', '2', 1)
+    expect(await store.write('a', '3', revision)).to.equal(3)
+    expect(await failure(other.write('a', '4', revision))).to.equal('E_STORE_CONFLICT')
+    expect(heard.values.get('a')).to.equal('3')
+    await Promise.all([store.close(), other.close()])
+  })
+
   it('writes nothing behind an older state that somebody put into its folder, and says what to do', async () => {
     const store = files(folder)
     const heard = new Heard(store)

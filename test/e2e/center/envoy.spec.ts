@@ -222,7 +222,7 @@ for (const form of ['GRPC', 'DELTA_GRPC'])
       await until(30_000, 'plain is refused', async () => (await call(agent.options.address, port)).status === 400)
       await until(30_000, 'ledger by way of Envoy', async () => (await ask({}, 'GET', 'ledger')).status === 200)
       const caller = `caller="${idOf('ns/shop/sa/gateway')}"`
-      await until(10_000, 'who called', async () => {
+      await until(30_000, 'who called', async () => {
         return (await counted(agent, 'hostmesh_inbound_connections_total', 'security="mutual_tls"', caller)) > 0
       })
     })
