@@ -210,6 +210,11 @@ export const errorCodes = {
     retry: 'never',
     text: 'a new generation did not become healthy; the old one stays',
   },
+  E_PART_MISSING: {
+    source: 'internal',
+    retry: 'never',
+    text: 'a part of this installation cannot be loaded; what needs it is refused, install it anew',
+  },
   E_WIRE: { source: 'internal', retry: 'never', text: 'a frame between our own processes is malformed or too large' },
   E_APPLICATION_REFUSED: {
     source: 'downstream',

@@ -1,5 +1,5 @@
 import type { Upstream } from './connect/upstream.ts'
-import type { LinkPlace, OpenExchange } from './forward/streams.ts'
+import type { LinkPlace } from './forward/streams.ts'
 import type { Cohorts } from './listen/cohorts.ts'
 import type { Movable } from './listen/movable.ts'
 import { findCohorts } from './protocols/http2/cohort.ts'
@@ -7,13 +7,16 @@ import { adoptCohort } from './protocols/http2/cohort-adoption.ts'
 import { CohortMovable } from './protocols/http2/cohort-movable.ts'
 import { Http2Connection } from './protocols/http2/connection.ts'
 import type { Http2ConnectionDeps } from './protocols/http2/connection-deps.ts'
-import { http2DownstreamStreams } from './protocols/http2/downstream-stream.ts'
-import { http2UpstreamStreams } from './protocols/http2/upstream-stream.ts'
-import type { UpstreamStreamDeps } from './protocols/http2/upstream-stream.ts'
+import type { Http2DownstreamStream } from './protocols/http2/downstream-stream.ts'
+import type { Http2UpstreamStream } from './protocols/http2/upstream-stream.ts'
+import type { Spares } from './transport/spares.ts'
 
 /** Connections of HTTP/2 that leave with their streams. */
 export function http2Cohorts(
-  http2: Http2ConnectionDeps & UpstreamStreamDeps & { readonly openExchange: OpenExchange },
+  http2: Http2ConnectionDeps & {
+    readonly downstreams: Spares<Http2DownstreamStream>
+    readonly upstreams: Spares<Http2UpstreamStream>
+  },
   mesh: { upstream(clusterKey: string): Upstream | undefined },
 ): Cohorts {
   const find = ({ cluster, endpoint }: Pick<LinkPlace, 'cluster' | 'endpoint'>) => {
@@ -23,8 +26,8 @@ export function http2Cohorts(
   }
   const deps = {
     http2,
-    downstreams: http2DownstreamStreams(http2, http2.openExchange),
-    upstreams: http2UpstreamStreams(http2),
+    downstreams: http2.downstreams,
+    upstreams: http2.upstreams,
     hasSeat: (place: Pick<LinkPlace, 'cluster' | 'endpoint'>) => find(place) !== null,
   }
   return {

@@ -10,6 +10,7 @@ import { acceptBacklog } from '../../contracts/handoff.ts'
 import type { Signal } from '../../contracts/telemetry.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
+import { trimAllocator } from '../../native/allocator.ts'
 import { releaseIdleMemory } from '../../native/idle-memory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import type { HeldListener } from './handoff/handoff-deps.ts'
@@ -19,6 +20,7 @@ import { ControlClient } from './link/control-client.ts'
 import { readSnapshotFile } from './link/snapshot-file.ts'
 import { TelemetryLink } from './link/telemetry-link.ts'
 import type { BoundListener } from './listen/bound-listeners.ts'
+import { GrowthWatch } from './observe/growth-watch.ts'
 import { lineLog } from './observe/line-log.ts'
 import { RestWatch } from './observe/rest-watch.ts'
 import { Deaths, startOfProcess } from './transport/epoll/deaths.ts'
@@ -36,6 +38,7 @@ const trimAfterMs = 1000
 /** So long a worker of a host with certificates waits for them before it serves: control starts beside it. */
 const certificatesMs = 3000
 const restLookMs = 30_000
+const growthLookMs = 1000
 
 const { values: argv } = parseArgs({
   options: {
@@ -238,6 +241,8 @@ const rest = new RestWatch(
   releaseIdleMemory,
 )
 setInterval(() => rest.look(), restLookMs).unref()
+const growth = new GrowthWatch(process.memoryUsage.rss, trimAllocator)
+setInterval(() => growth.look(), growthLookMs).unref()
 
 /**
  * Sockets of listeners that control does not name. The snapshot on disk may be older than a listener: who has connected

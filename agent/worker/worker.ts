@@ -8,7 +8,6 @@ import { KernelPipe } from '../../native/kernel-pipe.ts'
 import { DialGuard } from './connect/dial-guard.ts'
 import { Dialer } from './connect/dialer.ts'
 import { RefusedApplications } from './connect/refused-applications.ts'
-import { http2Cohorts } from './cohorts.ts'
 import { intakeSteps } from './intake-steps.ts'
 import { Reporting } from './reporting.ts'
 import { ActiveChecks } from './connect/active-checks.ts'
@@ -51,18 +50,16 @@ import { statsDump } from './observe/stats-dump.ts'
 import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from '../../http1/string-cache.ts'
-import { protocolTable, upstreamCodecs } from './protocol-table.ts'
+import { Kinds } from './kinds.ts'
+import { cohortsOf, protocolTable, upstreamCodecs } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
 import { http1DownstreamStreams } from './protocols/http1/downstream-stream.ts'
-import type { Http2Settings } from './protocols/http2/deps.ts'
-import { http2Parts } from './protocols/http2/parts.ts'
-import type { RpcCodecs } from './protocols/rpc/codecs.ts'
-import { rpcParts } from './protocols/rpc/parts.ts'
 import { http1UpstreamStreams } from './protocols/http1/upstream-stream.ts'
 import { BulkMover, largestPortion } from './transport/bulk-flow.ts'
 import { Clock } from './transport/clock.ts'
 import { Output } from './transport/output.ts'
+import { OutputPool } from './transport/output-pool.ts'
 import { Tls } from './transport/tls/open-tls.ts'
 import { selectTransports } from './transport/select-transports.ts'
 import type { SelectedTransports } from './transport/select-transports.ts'
@@ -113,8 +110,7 @@ export class Worker {
   private readonly dryRuns: DryRuns
   private readonly mirrors: Mirrors
   private readonly http1: Http1Settings
-  private readonly http2: Http2Settings
-  private readonly rpcCodecs: RpcCodecs
+  private readonly kinds: Kinds
   /** Made for the bounds on fields that are in force. */
   private readonly boundStreams: readonly { clear(): void }[]
   private readonly lag = new LoopLag()
@@ -190,16 +186,16 @@ export class Worker {
     const settings = new Http1Settings(strings, defaultLimits, 'hostmesh', 'agent')
     const http1 = { clock, wheel, output, bulk, strings, tallies, settings }
     const upstreamStreams = http1UpstreamStreams(http1)
-    const http2 = http2Parts({ clock, wheel, tallies, debug: (message) => options.log('debug', message) })
-    const rpc = rpcParts({ clock, wheel, tallies, warn, outputs: http2.outputs })
-    this.rpcCodecs = rpc.codecs
-    const codecs = upstreamCodecs(upstreamStreams, http2, rpc, rpc.codecs)
+    const kinds: Kinds = new Kinds(() => lateParts)
+    this.kinds = kinds
+    const codecs = upstreamCodecs(upstreamStreams, kinds)
     const state = new MeshState(
       {
         pools: { dialer, wheel, clock, codecs },
         random,
         now: fresh,
         limitShare: 1 / options.workers,
+        kinds,
         filters: filters.table(tallies),
       },
       {
@@ -272,14 +268,22 @@ export class Worker {
     this.http1 = settings
     this.boundStreams = [upstreamStreams, downstreamStreams]
     const limits = (): LimitsSpec => state.limits
-    this.http2 = http2.settings
     const caller = { live, accountOf, openExchange }
-    const protocols = protocolTable(
-      { ...http1, ...caller, streams: downstreamStreams },
-      { ...http2, ...caller },
-      { ...rpc, ...caller },
-      tcp,
-    )
+    const protocols = protocolTable({ ...http1, ...caller, streams: downstreamStreams }, kinds, tcp, warn)
+    const outputs = new OutputPool(setImmediate)
+    const debug = (message: string): void => options.log('debug', message)
+    const lateParts = {
+      ...caller,
+      clock,
+      debug,
+      outputs,
+      state,
+      tallies,
+      tls,
+      warn,
+      wheel,
+      beginHttp1: protocols.http1.begin!,
+    }
     const callerOf = (transport: Transport): string => quotaKey(this.callers.shareOf(transport, noIdentity))
     const base = { clock, now, output, parked, strings, tallies, wheel }
     this.acceptor = new Acceptor({
@@ -310,7 +314,7 @@ export class Worker {
     const { acceptor, listeners, relays } = this
     const { closeDescriptor } = options
     this.protocols = protocols
-    const cohorts = http2Cohorts({ ...http2, ...caller }, state)
+    const cohorts = cohortsOf(kinds)
     const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets }
     this.connections = new MovableConnections({ ...table, clock, transports: tls, closeDescriptor })
     this.inHand = new InHand({ live, now, pid: process.pid })
@@ -475,9 +479,7 @@ export class Worker {
     this.filters.userFilters.take(mesh.userFilters ?? [])
     this.reporting.configure(mesh, node.host)
     this.http1.take(limits, pseudonym, node.tier)
-    this.http2.take(limits, pseudonym, node.tier)
-    const described = this.rpcCodecs.take(mesh.rpcProtocols ?? {})
-    if (described.length > 0) this.state.speakAnew(described)
+    this.kinds.takeSettings()
     for (const streams of this.boundStreams) streams.clear()
   }
 }

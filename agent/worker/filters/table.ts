@@ -1,7 +1,8 @@
 /** All kinds of filters, by the name that an entry of a route's list has. The list is the order (control made it). */
-import { authorizationKind } from './authorization/authorization.ts'
+import type * as Authorization from './authorization/authorization.ts'
 import type { DecisionCounts } from './authorization/decision-counts.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { lazily } from '../lazily.ts'
 import { corsKind } from './cors.ts'
 import { directResponseKind } from './direct-response.ts'
 import { faultAbortKind } from './fault-abort.ts'
@@ -16,15 +17,21 @@ import type {
   RoutePlace,
   StatefulFilter,
 } from './filter.ts'
-import { extAuthzKind } from './ext-authz/ext-authz.ts'
+import type * as ExtAuthz from './ext-authz/ext-authz.ts'
 import type { AuthorizerDeps } from './ext-authz/external-authorizer.ts'
-import { jwtKind } from './jwt/jwt.ts'
+import type * as Jwt from './jwt/jwt.ts'
 import type { FilterKind, FilterPlace, MadeOf } from './kind.ts'
 import { rateLimitKind } from './rate-limit.ts'
 import { redirectKind } from './redirect.ts'
-import { userKind } from './user/user-kind.ts'
+import type * as UserKind from './user/user-kind.ts'
 import type { UserFilters } from './user/user-filters.ts'
 import type { VerdictCounts } from './verdict-counts.ts'
+
+const base = import.meta.url
+const jwt = lazily<typeof Jwt>(base, './jwt/jwt', 'filter jwt')
+const extAuthz = lazily<typeof ExtAuthz>(base, './ext-authz/ext-authz', 'filter ext-authz')
+const authorization = lazily<typeof Authorization>(base, './authorization/authorization', 'filter authorization')
+const user = lazily<typeof UserKind>(base, './user/user-kind', 'filters of users')
 
 export interface FilterKindDeps extends AuthorizerDeps {
   /** Where authorization counts. */
@@ -37,16 +44,22 @@ export function filterKinds(deps: FilterKindDeps): readonly FilterKind[] {
   const { decisions, userFilters, wallClock } = deps
   return [
     corsKind,
-    jwtKind(wallClock),
-    extAuthzKind(deps),
-    authorizationKind(decisions),
-    userKind(userFilters),
+    loadedLate('jwt', () => jwt().jwtKind(wallClock)),
+    loadedLate('ext-authz', () => extAuthz().extAuthzKind(deps)),
+    loadedLate('authorization', () => authorization().authorizationKind(decisions)),
+    loadedLate('user', () => user().userKind(userFilters)),
     faultDelayKind,
     faultAbortKind,
     rateLimitKind,
     redirectKind,
     directResponseKind,
   ]
+}
+
+/** A kind that is loaded with the first route that has it; where it cannot be, that route is refused by name. */
+function loadedLate(kind: string, load: () => FilterKind): FilterKind {
+  let loaded: FilterKind | undefined
+  return { kind, make: (spec, place) => (loaded ??= load()).make(spec, place) }
 }
 
 /** `counts` and `verdicts` (made for the same kinds) are those of the worker. */

@@ -2,16 +2,16 @@ import type { InboundMtls, ListenerSpec } from '../../../contracts/snapshot.ts'
 import { rawTlsProtocols } from '../../../contracts/words.ts'
 import type { LocalAnswer } from '../../../http1/local-reply.ts'
 import { readClientHello } from '../transport/tls/client-hello.ts'
-import { handshakeTimeoutMs } from '../transport/tls/handshakes.ts'
-import type { Handshakes } from '../transport/tls/handshakes.ts'
+import type { HandshakesInUse } from '../transport/tls/open-tls.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
+import { handshakeTimeoutMs } from '../transport/tls/words.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { FirstBytes } from './first-bytes.ts'
 import { RefusalReply } from './refusal-reply.ts'
 import type { RefusalReplyDeps } from './refusal-reply.ts'
 
 export interface TlsIntakeDeps extends RefusalReplyDeps {
-  readonly handshakes: Handshakes
+  readonly handshakes: HandshakesInUse
   readonly counts: TlsCounts
 }
 

@@ -46,6 +46,15 @@ export interface MeshStateDeps {
   readonly now: () => number
   /** 1 / number of workers. */
   readonly limitShare: number
+  readonly kinds: LateKinds
+}
+
+/** What is loaded when it is first needed. */
+export interface LateKinds {
+  /** Throws where something that these need cannot be loaded: nothing of them is in force then. */
+  prepare(named: Pick<SnapshotDelta, 'listeners' | 'mesh' | 'services'>): void
+  /** For what a caller asks for; false where it cannot be loaded. */
+  canSpeak(protocol: EndpointProtocol): boolean
 }
 
 /** What changed beside the tables, so that the composition root can follow. */
@@ -130,7 +139,8 @@ export class MeshState {
   }
 
   /**
-   * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks.
+   * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks,
+   * or cannot be spoken to.
    */
   fallback(text: string, protocol: EndpointProtocol = 'http1'): Upstream | null {
     const [host, port] = splitAuthority(text)
@@ -139,6 +149,7 @@ export class MeshState {
     const key = protocol === 'http1' ? `fallback|${address}|${port}` : `fallback|${protocol}|${address}|${port}`
     const known = this.fallbacks.get(key)
     if (known !== undefined) return known
+    if (!this.deps.kinds.canSpeak(protocol)) return null
     if (this.fallbacks.size >= maxFallbacks) this.dropIdleFallback()
     const upstream = new Upstream(key, this.singleEndpoint(address, port), this.deps.pools, protocol)
     this.fallbacks.set(key, upstream)
@@ -185,13 +196,14 @@ export class MeshState {
 
   /**
    * Takes a whole snapshot. What it does not hold any more is removed; what stays keeps its state. E_WIRE for another
-   * format.
+   * format, E_PART_MISSING where a part of the worker that it needs cannot be loaded.
    */
   load(snapshot: Snapshot): void {
     const format: number = snapshot.format
     if (format !== snapshotFormat) {
       throw new MeshError('E_WIRE', `snapshot of format ${format}, allowed ${snapshotFormat}; the one in hand stays`)
     }
+    this.deps.kinds.prepare(snapshot)
     this.takeSettings(snapshot.node, snapshot.mesh)
     this.replaceAll(this.services, snapshot.services, (key, spec) => this.takeService(key, spec))
     const hosts = new Map([...this.names.hosts()].map((host) => [host.name, host.spec]))
@@ -208,6 +220,7 @@ export class MeshState {
     if (delta.baseVersion !== this.version) {
       throw new MeshError('E_WIRE', `delta from version ${delta.baseVersion}, this worker has ${this.version}`)
     }
+    this.deps.kinds.prepare(delta)
     if (delta.node !== undefined || delta.mesh !== undefined) {
       this.takeSettings(delta.node ?? this.node, delta.mesh ?? this.mesh)
     }

@@ -7,7 +7,11 @@
  * refuses programs above 200 instructions, which with `maxSubjectLength` bounds the worst pattern on the worst subject
  * to tens of milliseconds, where its automaton has more states than can be remembered.
  */
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
+import { lazily } from '../lazily.ts'
+import type * as Re2 from './re2.ts'
+
+const load = lazily<typeof Re2>(import.meta.url, './re2', 'regular expressions')
 
 /** Longer subjects match no regex, and a regex rewrite leaves them as they are. */
 export const maxSubjectLength = 4096
@@ -20,8 +24,12 @@ export interface LinearRegex {
   replaceAll(subject: string, rewrite: string): string
 }
 
-/** A pattern that does not compile matches nothing: control refused it before, and routing never throws. */
+/**
+ * A pattern that does not compile matches nothing: control refused it before, and routing never throws. E_PART_MISSING
+ * where no pattern can be compiled.
+ */
 export function linearRegex(source: string): LinearRegex {
+  const { RE2JS } = load()
   let compiled: RE2JS
   try {
     compiled = RE2JS.compile(source, RE2JS.DOTALL)

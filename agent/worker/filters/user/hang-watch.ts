@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { HangMarks } from './hang-marks.ts'
 import { RunningCell } from './running-cell.ts'
 
@@ -49,10 +49,13 @@ export class HangWatch {
     if (this.thread !== undefined) return this.thread
     const suffix = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
     const workerData: HangWatchData = { directory: this.directory, memory: this.cell.memory }
-    const thread = new Worker(fileURLToPath(new URL(`./hang-thread${suffix}`, import.meta.url)), {
-      workerData,
-      resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: 1 },
-    })
+    const thread = new (process.getBuiltinModule('node:worker_threads').Worker)(
+      fileURLToPath(new URL(`./hang-thread${suffix}`, import.meta.url)),
+      {
+        workerData,
+        resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: 1 },
+      },
+    )
     thread.on('message', this.onMarked)
     thread.unref()
     this.thread = thread

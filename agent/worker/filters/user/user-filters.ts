@@ -6,8 +6,11 @@ import type { UserFilterDump, UserFilterSpec, UserFilterState } from '../../../.
 import { FailureCounts } from './failure-counts.ts'
 import { GuardedFilter } from './guarded-filter.ts'
 import { HangWatch } from './hang-watch.ts'
-import { fingerprintOf, loadModule } from './load-module.ts'
+import { lazily } from '../../lazily.ts'
+import type * as LoadModule from './load-module.ts'
 import { RunningCell } from './running-cell.ts'
+
+const loading = lazily<typeof LoadModule>(import.meta.url, './load-module', 'filters of users')
 
 export interface UserFiltersDeps {
   /** Monotonic ms. */
@@ -83,10 +86,12 @@ export class UserFilters {
   }
 
   private make(spec: UserFilterSpec): GuardedFilter {
-    const { load = loadModule, log, now } = this.deps
+    const { load = loading().loadModule, log, now } = this.deps
     // what comes with us needs no thread beside it
     const number =
-      this.watch === undefined || spec.path === undefined ? 0 : this.watch.watch(spec.name, fingerprintOf(spec))
+      this.watch === undefined || spec.path === undefined
+        ? 0
+        : this.watch.watch(spec.name, loading().fingerprintOf(spec))
     return new GuardedFilter(spec, number, { now, log, load, cell: this.cell, tally: this.failures.tally(spec.name) })
   }
 }

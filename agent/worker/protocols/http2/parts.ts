@@ -1,5 +1,4 @@
 import { defaultLimits } from '../../../../contracts/snapshot.ts'
-import { OutputPool } from '../../transport/output-pool.ts'
 import { Http2Settings } from './deps.ts'
 import type { Http2Deps } from './deps.ts'
 import { HeadReader } from './head-reader.ts'
@@ -7,10 +6,9 @@ import { Scratch } from './hpack/decoder.ts'
 import { NameTable } from './hpack/names.ts'
 
 /** The parts that all connections of a worker share, with the bounds of a worker without a snapshot. */
-export function http2Parts(given: Pick<Http2Deps, 'clock' | 'debug' | 'tallies' | 'wheel'>): Http2Deps {
+export function http2Parts(given: Pick<Http2Deps, 'clock' | 'debug' | 'outputs' | 'tallies' | 'wheel'>): Http2Deps {
   return {
     ...given,
-    outputs: new OutputPool(setImmediate),
     names: new NameTable(),
     scratch: new Scratch(),
     heads: new HeadReader(),

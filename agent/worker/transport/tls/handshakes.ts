@@ -15,11 +15,10 @@ import type { PeerCheck } from './peer-check.ts'
 import type { TlsCounts } from './tls-counts.ts'
 import type { TlsRole, TlsShared } from './tls-shared.ts'
 import type { TlsTransport } from './tls-transport.ts'
+import { handshakeTimeoutMs } from './words.ts'
 
 /** Handshakes of callers under way at the same time: beyond it the oldest gives its place. */
 const maxServerHandshakes = 1024
-/** From the first byte to the end of a handshake. Envoy's default for a connect. */
-export const handshakeTimeoutMs = 10_000
 
 export interface HandshakesDeps {
   /** Made at the first use. */

@@ -66,5 +66,3 @@ export interface TlsState {
   readonly hasToldEnd: boolean
   readonly hasSentEnd: boolean
 }
-
-export const tlsStateKind = 'tls'

@@ -3,10 +3,9 @@ import type { Output } from '../output.ts'
 import { Fate, nobody } from '../transport.ts'
 import type { DetachedTransport, Transport, TransportOwner, TransportPeer } from '../transport.ts'
 import { PostHandshake } from './post-handshake.ts'
-import { tlsStateKind } from './tls-shared.ts'
 import type { TlsRole, TlsShared, TlsStart, TlsState } from './tls-shared.ts'
 import type { TrafficKeys } from './traffic-keys.ts'
-import { Alert, ContentType, headerBytes, maxContentBytes, maxSealedBytes } from './words.ts'
+import { Alert, ContentType, headerBytes, maxContentBytes, maxSealedBytes, tlsStateKind } from './words.ts'
 import type { AlertName } from './words.ts'
 
 /** AES-GCM is safe for 2^24.5 records under one key (RFC 8446 section 5.5). */

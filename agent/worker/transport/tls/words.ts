@@ -1,6 +1,11 @@
-/** Numbers of RFC 8446 that both ends of a connection speak in. */
+/** Numbers of RFC 8446 that both ends of a connection speak in, and words of ours that more than TLS itself knows. */
 
 export const ContentType = { changeCipherSpec: 20, alert: 21, handshake: 22, applicationData: 23 } as const
+
+/** From the first byte to the end of a handshake. Envoy's default for a connect. */
+export const handshakeTimeoutMs = 10_000
+/** Of a moved connection of TLS. */
+export const tlsStateKind = 'tls'
 
 /** Header of a record. */
 export const headerBytes = 5

@@ -10,6 +10,7 @@ import { maxFallbacks, MeshState } from '../../../../../agent/worker/mesh/mesh-s
 import { Clock } from '../../../../../agent/worker/transport/clock.ts'
 import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 import type { Transports } from '../../../../../agent/worker/transport/transport.ts'
+import { MeshError } from '../../../../../contracts/errors.ts'
 import type { ListenerSpec, Snapshot } from '../../../../../contracts/snapshot.ts'
 import { endpointOf, keyOf, snapshotOf } from '../../../../support/worker/snapshots.ts'
 
@@ -23,7 +24,7 @@ const codec: UpstreamCodec = {
   },
 }
 
-function stateWith(snapshot: Snapshot) {
+function stateWith(snapshot: Snapshot, prepare: (named: object) => void = () => {}) {
   const listenerChanges: ReadonlyMap<string, ListenerSpec | null>[] = []
   let settings = 0
   const clock = new Clock(() => 1000)
@@ -49,6 +50,7 @@ function stateWith(snapshot: Snapshot) {
       random: Math.random,
       now: () => 1000,
       limitShare: 1,
+      kinds: { prepare, canSpeak: () => true },
     },
     {
       onListeners: (changed) => listenerChanges.push(changed),
@@ -71,6 +73,18 @@ const two = (version = 1): Snapshot =>
   })
 
 describe('what a worker knows', () => {
+  it('changes nothing where a part that is needed cannot be loaded', () => {
+    const missing = new MeshError('E_PART_MISSING', 'HTTP/2 cannot be loaded')
+    const { state, settings } = stateWith(two(), (named) => {
+      if ('baseVersion' in named || JSON.stringify(named).includes('shipping')) throw missing
+    })
+    const wider = snapshotOf({ services: [{ name: 'shipping', endpoints: [] }], listen: {}, version: 2 })
+    expect(() => state.load(wider)).to.throw(missing)
+    expect(() => state.apply({ baseVersion: 1, version: 2, services: wider.services })).to.throw(missing)
+    expect([state.version, state.service(keyOf('shipping')), settings()]).to.deep.equal([1, undefined, 1])
+    expect(state.service(keyOf('orders'))).not.to.equal(undefined)
+  })
+
   it('makes a destination at its first use, and the same one after that', () => {
     const { state } = stateWith(two())
     expect([...state.serviceUpstreams()]).to.have.length(0)

@@ -30,7 +30,8 @@ describe('the virtual host of the host itself', () => {
   })
 
   it('is there before the first snapshot and after each one, which cannot take its name', () => {
-    const deps = { filters, random: Math.random, now: () => 0, limitShare: 1 } as unknown as MeshStateDeps
+    const kinds = { prepare() {}, canSpeak: () => true }
+    const deps = { filters, random: Math.random, now: () => 0, limitShare: 1, kinds } as unknown as MeshStateDeps
     const events = { onListeners() {}, onSettings() {}, onNames() {} }
     const state = new MeshState(deps, events)
     expect(state.findAuthority(probeRequest.host)?.isOwn).to.equal(true)
