@@ -17,10 +17,10 @@ const named: readonly (readonly [Way, RegExp])[] = [
   ['import', /\b(?:from|import)\s*\(?(?:\s|\/\*.*?\*\/)*(['"`])([^'"`$]+)\1/g],
   ['import', /\bimport\.meta\.resolve\(\s*(['"`])([^'"`$]+)\1/g],
 ]
-/** A file beside the one that a name leads to. */
-const beside = /\bnew URL\(\s*(['"])([^'"]+)\1,\s*import\.meta\.resolve\(\s*(['"])([^'"]+)\3/g
 const computed =
   /\b(?:require(?:\.resolve)?|import)\((?!(?:\s|\/\*.*?\*\/)*(?:['")]|`[^`$]*`))|\b__dirname\b|\bimport\.meta\.(?:url|dirname)\b/
+const moduleMarks =
+  /^(?:['"]use strict['"]|Object\.defineProperty\(exports, ['"]__esModule['"], \{ value: true \}\)|export \{\s*\});?$/gm
 const commentLines = /^\s*(?:\*|\/\*|\/\/).*$/gm
 
 export interface Reached {
@@ -59,10 +59,6 @@ export function reachable(sources: readonly string[], root: string, isShipped: (
       const found = specifier.startsWith('.') ? undefined : resolved(specifier, ours, way)
       if (found !== undefined) add(found)
     }
-    for (const [, , name, , specifier] of text.matchAll(beside)) {
-      const found = resolved(specifier!, ours, 'import')
-      if (found !== undefined) add(join(dirname(found), name!))
-    }
   }
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     const folder = packageOf(path)
@@ -77,9 +73,16 @@ export function reachable(sources: readonly string[], root: string, isShipped: (
     follow(path, text)
     if (whole.has(folder) || !computed.test(text.replaceAll(commentLines, ''))) continue
     whole.add(folder)
-    for (const one of filesOf(folder)) if (isShipped(one)) add(one)
+    for (const one of filesOf(folder)) if (isShipped(one) && !isEmptyModule(one)) add(one)
   }
   return { files, packages }
+}
+
+/** Says no more than that it is a module: what a compiler leaves of a file of types. */
+function isEmptyModule(path: string): boolean {
+  if (!/\.[cm]?js$/.test(path)) return false
+  const text = readFileSync(path, 'utf8').replaceAll(commentLines, '').replaceAll(moduleMarks, '')
+  return text.trim() === ''
 }
 
 function* specifiers(text: string): Generator<readonly [Way, string]> {

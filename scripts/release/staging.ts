@@ -14,6 +14,7 @@ import {
   readdirSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { build } from '../build.ts'
@@ -45,12 +46,22 @@ export function stage(release: Release, tree: string): void {
   for (const path of packageFiles(tree)) {
     const target = join(tree, relative(root, path))
     mkdirSync(dirname(target), { recursive: true })
-    copyFileSync(path, target)
+    if (basename(path) === 'package.json') writeFileSync(target, asRead(path))
+    else copyFileSync(path, target)
     // whatever its author's disk said: nothing of these is started
     chmodSync(target, 0o644)
   }
   copyNode(`node-linux-${release.arch}`, tree)
   evenModes(tree)
+}
+
+/** What is read of the package.json of a package: by Node, by packages that name themselves, and by whoever asks. */
+const readFields = ['name', 'version', 'license', 'type', 'main', 'exports', 'imports', 'dependencies']
+
+/** A package.json without what only npm and developers of the package read: half of them take two blocks and more. */
+function asRead(path: string): string {
+  const given = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+  return `${JSON.stringify(Object.fromEntries(Object.entries(given).filter(([field]) => readFields.includes(field))))}\n`
 }
 
 /** What the build in `tree` can load of npm packages, with their licences: paths in this checkout. */

@@ -59,8 +59,8 @@ const vendored: Readonly<Record<string, () => string>> = {
   'vendor/preact.js': () => text(import.meta.resolve('preact')),
   'vendor/hooks.js': () => text(import.meta.resolve('preact/hooks')).replaceAll('from"preact"', 'from"./preact.js"'),
   'vendor/htm.js': () => text(import.meta.resolve('htm')),
-  'vendor/uplot.js': () => text(new URL('uPlot.esm.js', import.meta.resolve('uplot'))),
-  'vendor/uplot.css': () => text(new URL('uPlot.min.css', import.meta.resolve('uplot'))),
+  'vendor/uplot.js': () => text(import.meta.resolve('uplot/dist/uPlot.esm.js')),
+  'vendor/uplot.css': () => text(import.meta.resolve('uplot/dist/uPlot.min.css')),
 }
 
 export class ConsoleFiles {

@@ -52,7 +52,7 @@ describe('what a release can load of npm packages', () => {
       'node_modules/@of/late/node_modules/deep/package.json': {},
       'node_modules/@of/late/node_modules/deep/inner.js': '',
       'node_modules/deep/inner.js': 'of somebody else',
-      'node_modules/style/package.json': { exports: './dist/code.js' },
+      'node_modules/style/package.json': { main: './dist/code.js' },
       'node_modules/style/dist/code.js': '',
       'node_modules/style/dist/sheet.css': '',
     })
@@ -63,7 +63,7 @@ describe('what a release can load of npm packages', () => {
       '@of/late/node_modules/deep/package.json',
       '@of/late/package.json',
     ])
-    expect(reached("new URL('sheet.css', import.meta.resolve('style'))")).to.include('style/dist/sheet.css')
+    expect(reached("text(import.meta.resolve('style/dist/sheet.css'))")).to.include('style/dist/sheet.css')
   })
 
   it('is all of a package that finds files by computed names, and what those import', () => {
@@ -73,6 +73,8 @@ describe('what a release can load of npm packages', () => {
       'node_modules/odd/package.json': {},
       'node_modules/odd/plugins/one.js': "require('helper')",
       'node_modules/odd/index.js.map': '',
+      'node_modules/odd/types.js':
+        '"use strict";\n// of types\nObject.defineProperty(exports, "__esModule", { value: true });\n',
       'node_modules/helper/index.js': '',
     })
     const whole = ['helper/index.js', 'odd/index.js', 'odd/package.json', 'odd/plugins/one.js']
