@@ -5,11 +5,12 @@
  * their own code would count among the memory of an idle worker (6 of 70 MB on Node 26). The data path is compiled by
  * its first requests, as it would be anyway.
  *
- * The young generation keeps its first size until then, too: all that a start makes stays, which otherwise makes it grow
- * from 1 to 8 MiB for good. It grows under load as it would anyway.
+ * The young generation keeps its first size until then, too: all that a start makes stays, which otherwise makes it
+ * grow from 1 to 8 MiB for good. It grows under load as it would anyway.
  *
- * The compilers may put more into one piece of code than they are used to (460 and 920 bytes): a request passes through many
- * small parts, and each call between them costs. The part of a request that is ours takes a tenth less time that way.
+ * The compilers may put more into one piece of code than they are used to (460 and 920 bytes): a request passes through
+ * many small parts, and each call between them costs. The part of a request that is ours takes a tenth less time that
+ * way.
  */
 import { setFlagsFromString } from 'node:v8'
 
