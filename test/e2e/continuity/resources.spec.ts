@@ -26,14 +26,14 @@ describe('when resources run out:', function () {
     host = await startRealWorkers(provider, {
       workers: 1,
       maxOpenFiles: 200,
-      tuning: { liveness: { periodMs: 300, suspectMs: 300, deadMs: 1000 }, restarts: { windowMs: 600_000 } },
+      tuning: { liveness: { periodMs: 300, suspectMs: 300, deadMs: 2500 }, restarts: { windowMs: 600_000 } },
     })
     const { pid } = await host.child('worker')
     const steady = await keepAliveLoad(host.httpPort, 4)
     // with a connection to the endpoint, each: what it has
     await steady.served
     const crowd = Array.from({ length: 300 }, () => net.connect(host!.tcpPort, '127.0.0.1').on('error', () => {}))
-    await holds(() => isAlive(pid), 4000)
+    await holds(() => isAlive(pid), 5000)
     for (const socket of crowd) socket.destroy()
     expect((await steady.stop()).failures).to.deep.equal([])
     const caller = await KeepAliveCaller.connect(host.httpPort)

@@ -103,8 +103,8 @@ describe('callers of one worker', () => {
   })
 
   it('have nothing begun any more by a request whose refusal is held back', async () => {
-    const retry = { attempts: 1, perTryTimeoutMs: 0, on: ['5xx'], statuses: [], backoffMs: 200 } as const
-    await worker({}, () => 0.5, { route: { timeoutMs: 20, retry } })
+    const retry = { attempts: 1, perTryTimeoutMs: 0, on: ['5xx'], statuses: [], backoffMs: 1160 } as const
+    await worker({}, () => 0.5, { route: { timeoutMs: 500, retry } })
     let asked = 0
     backend.answer = () => {
       asked++
