@@ -282,6 +282,10 @@ for (const form of ['GRPC', 'DELTA_GRPC'])
 
     it('lose no request when routes go to clusters that were not there before, and back', async () => {
       mesh.tell('orders', [await instance('v1'), await instance('v2')])
+      // v2 was there before: that the center knows both is seen by v1 alone
+      await change(to('v1'))
+      await leadsTo('v1')
+      await change(to('v2'))
       await leadsTo('v2')
       const statuses = new Map<number, number>()
       let isOver = false
