@@ -46,6 +46,7 @@ import type { DeclaredDeps } from './core/endpoints/declared.ts'
 import { entrySet } from './core/rules/service-entry.ts'
 import { answers } from './core/snapshot/publisher.ts'
 import { tellWatchdogState } from './events/watchdog-events.ts'
+import { SuccessorWatch } from './handoff/successor-watch.ts'
 import type { LeadingPart, PartDeps } from './leading-part.ts'
 import { localSource } from './local-rules.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
@@ -257,6 +258,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
   await control.start()
   await telemetry.listen()
   let leading: Promise<void> = Promise.resolve()
+  const successors = new SuccessorWatch(argv.generation, () => void control.state.writeNow())
   watchdog = await connectWatchdog({
     runDir: config.runDir,
     generation: argv.generation,
@@ -275,7 +277,10 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
       for (const part of parts) void part.close()
       void admin.retire()
     },
-    onState: (state) => tellWatchdogState(control.timeline, state),
+    onState: (state) => {
+      tellWatchdogState(control.timeline, state)
+      successors.look(state)
+    },
     onStop: (order) => void stop(order),
   })
   await leading

@@ -97,6 +97,8 @@ export class Replacement {
     const elapsed = (): number => Math.round(deps.now() - began)
 
     tree.next = generation
+    // the one that serves writes down what it knows: the next begins with it
+    deps.generation.onChange()
     generation.startAll()
     let failure = await this.prove(generation, times, elapsed)
     if (failure === undefined && order !== undefined) {

@@ -71,6 +71,7 @@ export class Supervisor {
   private isAdopted = false
   private stopOrder: Extract<WatchdogToChild, { type: 'stop' }> | undefined
   private publishTimer: NodeJS.Timeout | undefined
+  private publishedAt = Number.NEGATIVE_INFINITY
   private errorTimer: NodeJS.Timeout | undefined
 
   constructor(deps: SupervisorDeps) {
@@ -396,12 +397,14 @@ export class Supervisor {
     }
   }
 
-  /** Tells control, at most every 200 ms. */
+  /** Tells control, at once and then at most every 200 ms. */
   publish(): void {
     if (this.publishTimer !== undefined || this.tree.isStopping) return
+    const waitMs = Math.max(0, this.publishedAt + publishPauseMs - this.deps.now())
     this.publishTimer = setTimeout(() => {
       this.publishTimer = undefined
+      this.publishedAt = this.deps.now()
       this.tree.current?.control?.send({ type: 'state', state: this.state() })
-    }, publishPauseMs)
+    }, waitMs)
   }
 }

@@ -68,6 +68,11 @@ export class StateDirectory {
     await this.writers.get(file)?.flush()
   }
 
+  /** Writes what is not written yet, and goes on as before. Never rejects. */
+  async writeNow(): Promise<void> {
+    await Promise.all([...this.writers.values()].map((writer) => writer.flush()))
+  }
+
   files(): string[] {
     return [...this.writers.keys()]
   }
