@@ -51,14 +51,13 @@ export class CoalescedWriter {
     this.arm(Math.max(this.options.delayMs, this.pauseMs))
   }
 
-  /** Writes at once what is not written yet; resolves also when the write fails. */
+  /** Writes at once what is not written yet, and goes on as before; resolves also when the write fails. */
   async flush(): Promise<void> {
     this.disarm()
     await this.writing
     if (this.isDirty && this.isEnabled) await this.write()
     // somebody else may have begun to write in the same moment
     else await this.writing
-    this.disarm()
   }
 
   /** The `flush` that ends it: nothing is written afterwards. */

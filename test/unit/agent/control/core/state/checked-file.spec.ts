@@ -101,6 +101,28 @@ describe('files of the state directory', () => {
     await writer.close()
   })
 
+  it('are written once more when a change comes while one is written at once', async () => {
+    let value = 1
+    const writer = new CoalescedWriter({
+      file,
+      format: 1,
+      delayMs: 1,
+      clock: systemClock,
+      body: () => value,
+      refusal: () => undefined,
+      onProblem: () => undefined,
+      onRecovered: () => undefined,
+    })
+    writer.setEnabled(true)
+    writer.changed()
+    const flushed = writer.flush()
+    value = 2
+    writer.changed()
+    await flushed
+    while (readChecked(file, 1) !== 2) await new Promise((resolve) => setImmediate(resolve))
+    await writer.close()
+  })
+
   it('are not written by a generation that does not lead', async () => {
     const writer = new CoalescedWriter({
       file,
