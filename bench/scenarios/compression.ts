@@ -1,26 +1,21 @@
 /** What gzip of a JSON reply of 10 KB costs, against nginx at the same level and against the same worker without it. */
-import type { UserFilterSpec } from '../../contracts/user-filter-spec.ts'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import { nginx } from '../peers/nginx.ts'
 import { oneWorker } from '../peers/peer.ts'
 import type { RunningPeer } from '../peers/peer.ts'
+import { userFilter } from '../user-filter.ts'
 import { atMost } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
 import { remarksOn, runWindows } from '../windows.ts'
 import { againstPlain, againstPlainColumns } from './against-plain.ts'
 import { methodOf } from './http1.ts'
 
-const gzip: UserFilterSpec = {
+const gzip = userFilter({
   name: 'gzip',
   builtin: 'compression',
   settings: { encodings: ['gzip'], level: 1, minBytes: 256, contentTypes: ['application/json'] },
-  directory: '/',
-  deadlineMs: 1000,
-  failOpen: false,
-  maxFailures: 10,
-  offMs: 60_000,
-}
+})
 const origin = { kind: 'MeshPolicy', name: 'public/bench', path: 'spec.filters[0]' }
 
 export const compression: Scenario = {

@@ -1,11 +1,11 @@
 /** What filters of a route cost: none, one, three, and one of a user, which all let the request pass. */
 import { fileURLToPath } from 'node:url'
 import type { FilterSpec } from '../../contracts/route-spec.ts'
-import type { UserFilterSpec } from '../../contracts/user-filter-spec.ts'
 import { startOrigin } from '../origin.ts'
 import { startMesh } from '../peers/hostmesh.ts'
 import type { RunningMesh } from '../peers/hostmesh.ts'
 import { oneWorker } from '../peers/peer.ts'
+import { userFilter } from '../user-filter.ts'
 import { atMost } from '../scenario.ts'
 import type { Scenario } from '../scenario.ts'
 import { remarksOn, runWindows } from '../windows.ts'
@@ -36,16 +36,11 @@ const three: readonly FilterSpec[] = [
   rateLimit,
 ]
 
-const noop: UserFilterSpec = {
+const noop = userFilter({
   name: 'noop',
   path: fileURLToPath(new URL('../noop-filter.mjs', import.meta.url)),
   settings: {},
-  directory: '/',
-  deadlineMs: 1000,
-  failOpen: false,
-  maxFailures: 10,
-  offMs: 60_000,
-}
+})
 const user: FilterSpec = { kind: 'user', name: noop.name, origin: rateLimit.origin }
 
 export const filters: Scenario = {

@@ -52,12 +52,13 @@ export function acceptEndpoints(
   const most = rules.maxPerService * lookedAtShare
   let beyond = Math.max(0, set.endpoints.length - most)
   for (const raw of beyond > 0 ? set.endpoints.slice(0, most) : set.endpoints) {
-    const reason = judged.has(raw) ? changedRefusal(raw, rules) : refusalOf(raw, rules)
+    const isKnown = judged.has(raw)
+    const reason = isKnown ? changedRefusal(raw, rules) : refusalOf(raw, rules)
     if (reason !== undefined) {
       refused.push({ endpoint: describe(raw), reason, count: 1 })
       continue
     }
-    const plain = judged.has(raw) ? raw.address : plainAddress(raw.address)
+    const plain = isKnown ? raw.address : plainAddress(raw.address)
     const endpoint = plain === raw.address ? raw : { ...raw, address: plain }
     const id = endpointId(endpoint)
     const twin = byId.get(id)

@@ -1,5 +1,6 @@
 import type { BodyTransform } from '../../../../contracts/user-filter.ts'
 import type { ContentChange } from '../answer.ts'
+import { asBuffer } from './as-buffer.ts'
 import type { GuardedFilter } from './guarded-filter.ts'
 import type { RunningCell } from './running-cell.ts'
 
@@ -50,5 +51,5 @@ function bytesOf(made: unknown): Buffer {
   if (made === undefined || made === null) return nothing
   if (!(made instanceof Uint8Array)) throw new TypeError('what it makes of content is no bytes')
   if (made.length > maxGrowth) throw new RangeError(`it makes ${made.length} bytes of one piece, allowed ${maxGrowth}`)
-  return Buffer.isBuffer(made) ? made : Buffer.from(made.buffer, made.byteOffset, made.length)
+  return asBuffer(made)
 }

@@ -9,7 +9,8 @@ const spanMs = 10_000
 /** Lines that a filter itself may log in it. */
 const maxLines = 10
 /** Of a module with everything that it waits for, ms. */
-const loadMs = 10_000
+export const loadMs = 10_000
+const heldUp = 'it held a worker up; it is run again when its file or its settings have changed'
 const noHooks: UserFilter = {}
 
 export interface GuardedFilterDeps {
@@ -47,7 +48,7 @@ export class GuardedFilter {
     this.deps = deps
     this.number = number ?? 0
     if (number === undefined) {
-      this.turnOff('it held a worker up; it is run again when its file or its settings have changed')
+      this.turnOff(heldUp)
       this.settled = Promise.resolve()
     } else this.settled = this.make()
   }
@@ -82,10 +83,10 @@ export class GuardedFilter {
 
   /** A worker beside this one had to end. */
   markHung(): void {
-    if (this.why.startsWith('it held') || this.state === 'failed') return
+    if (this.why === heldUp || this.state === 'failed') return
     this.onUntil = Number.POSITIVE_INFINITY
     this.deps.tally.hung++
-    this.turnOff('it held a worker up; it is run again when its file or its settings have changed')
+    this.turnOff(heldUp)
   }
 
   get dump(): UserFilterDump {

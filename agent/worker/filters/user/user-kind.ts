@@ -8,6 +8,7 @@ import type { FilterKind } from '../kind.ts'
 import { GuardedChange } from './guarded-change.ts'
 import { GivenReply } from './given-reply.ts'
 import { GivenRequest } from './given-request.ts'
+import { loadMs } from './guarded-filter.ts'
 import type { GuardedFilter } from './guarded-filter.ts'
 import { answerOf, withoutFilter } from './said.ts'
 import type { UserFilters } from './user-filters.ts'
@@ -22,8 +23,6 @@ const contentTooSlow = refusal(
   'DT',
   'E_DOWNSTREAM_TIMEOUT  the content of the request did not come in time',
 )
-/** Longest time that a request waits for a filter that is still being made. */
-const loadingMs = 10_000
 
 /** Without `filters` (a dry run) none is run: what they would say cannot be told. */
 export function userKind(filters: UserFilters | undefined): FilterKind<Entry, ReplyFilter> {
@@ -47,7 +46,7 @@ class UserFilterOnRoute implements ReplyFilter {
     if (this.filters === undefined) return untold
     const filter = this.filters.get(this.name)
     if (filter === undefined) return this.refused
-    if (filter.state === 'loading') return waitFor(new Loading(this, filter, context), loadingMs)
+    if (filter.state === 'loading') return waitFor(new Loading(this, filter, context), loadMs)
     return this.run(filter, context)
   }
 

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { BodyTransform } from '../../../../../contracts/user-filter.ts'
+import { asBuffer } from '../as-buffer.ts'
 import type { Compress } from './zlib-handle.ts'
 
 /** RFC 1952: no name, no time, an unknown system. */
@@ -36,8 +37,4 @@ export class GzipPieces implements BodyTransform {
     tail.writeUInt32LE(this.size % 2 ** 32, 6)
     return this.size === 0 ? Buffer.concat([head, tail]) : tail
   }
-}
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
