@@ -3,6 +3,7 @@ import type { StringCache } from '../../../../http1/string-cache.ts'
 import type { ParkedNames } from '../../mesh/parked-names.ts'
 import type { Tallies } from '../../observe/tallies.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { mayBeAName } from '../../route/name-table.ts'
 import type { Arriving, IntakeStep, NextStep } from '../arriving.ts'
 import { callerName } from '../caller-identity.ts'
 import type { CallerIdentity } from '../caller-identity.ts'
@@ -134,8 +135,9 @@ class TunnelRead extends FirstBytes {
     deps.tallies.tunnels++
     arriving.received = length < this.received.length ? this.received.subarray(length) : null
     const found = deps.find(request.host)
-    if (found === undefined) this.ask(request)
-    else this.lead(request, found, noSuchName)
+    // of what can be no name control would ask every registry, in vain
+    if (found === undefined && mayBeAName(request.host)) this.ask(request)
+    else this.lead(request, found ?? null, noSuchName)
     return true
   }
 

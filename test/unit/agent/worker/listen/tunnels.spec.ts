@@ -83,6 +83,17 @@ describe('a tunnel', () => {
     expect(circle.metric('hostmesh_tunnel_refusals_total')).to.equal(1)
   })
 
+  it('to what can be no name of a service is refused at once, and nobody is asked', async () => {
+    const worker = await begin()
+    const long = await call(worker, connectTo(`${'a'.repeat(9000)}:80`))
+    await eventually(() => long.text.includes('E_ROUTE_UNKNOWN_SERVICE'))
+    expect(worker.asked).to.deep.equal([])
+    const unknown = await call(worker, connectTo('ledger:80'))
+    await eventually(() => worker.asked.length === 1)
+    expect(worker.asked).to.deep.equal(['ledger'])
+    unknown.close()
+  })
+
   it('that is begun and not asked for ends in time; a caller that says nothing is left to HTTP', async () => {
     const worker = await begin({}, { headTimeoutMs: 100 })
     const half = await call(worker, 'CONNECT orders:80 HTTP/1.1\r\n')
