@@ -218,8 +218,11 @@ export type FilterSpec =
   | { readonly kind: 'authorization' }
   /** What CUSTOM policies of the virtual host match is judged outside; without `authorizer` it is refused. */
   | { readonly kind: 'ext-authz'; readonly provider: string; readonly authorizer?: ExternalAuthorizerSpec }
-  /** A filter of the host's configuration (`MeshSpec.userFilters`); without one of that name the route refuses. */
-  | { readonly kind: 'user'; readonly name: string; readonly origin: RuleOrigin }
+  /**
+   * A filter of the host's configuration (`MeshSpec.userFilters`); without one of that name the route refuses.
+   * `isStrict`: what it has not seen does not go on, also where no worker is there to ask it.
+   */
+  | { readonly kind: 'user'; readonly name: string; readonly isStrict?: true; readonly origin: RuleOrigin }
 
 /** Those that can judge a raw connection too: asked once, before an endpoint is dialled. */
 export type ConnectionFilterSpec = Extract<FilterSpec, { readonly kind: 'rate-limit' | 'authorization' | 'ext-authz' }>

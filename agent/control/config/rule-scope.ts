@@ -16,6 +16,6 @@ export function ruleScope({ filters, serviceDefaults, registries, rules }: Agent
     rootNamespace: rules.rootNamespace,
     trustDomain: rules.trustDomain,
   }
-  const userFilters = new Set(filters.map(({ name }) => name))
+  const userFilters = new Map(filters.map((filter) => [filter.name, filter]))
   return { ...scope, userFilters, authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)) }
 }

@@ -23,7 +23,7 @@ describe('filters of users on a whole host', function () {
   const ports: Record<string, number> = {}
 
   before(async () => {
-    mesh = await Mesh.open([])
+    mesh = await Mesh.openOnFiles()
     const folder = join(mesh.directory, 'filters')
     mkdirSync(folder, { mode: 0o700 })
     writeFileSync(join(folder, 'team.mjs'), readFileSync('examples/filters/team.mjs'), { mode: 0o600 })
@@ -33,7 +33,11 @@ describe('filters of users on a whole host', function () {
       { name: 'team', path: join(folder, 'team.mjs'), settings: { teams: ['blue'] } },
       { name: 'dangerous', path: join(folder, 'dangerous.mjs') },
     ]
-    host = mesh.host('host', { applications, extra: { filters } })
+    host = mesh.host('host', {
+      applications,
+      outbound: [{ service: 'orders', protocol: 'http' }],
+      extra: { filters },
+    })
     Object.assign(host.options, {
       rules: [
         resource('MeshPolicy', 'hosts: [orders]\nfilters: [{ name: team, side: Inbound }]', 'orders'),
@@ -43,6 +47,7 @@ describe('filters of users on a whole host', function () {
     host.start()
     await host.ready()
     for (const name of ['orders', 'ledger']) ports[name] = await inboundPort(host, name)
+    mesh.tell('orders', [{ address: host.options.address, port: ports['orders'] }])
     await until(30_000, 'judged', async () => (await ask('orders', '/')).status === 403)
   })
 
@@ -71,6 +76,12 @@ describe('filters of users on a whole host', function () {
     expect(await stateOf('team')).to.include({ state: 'on' })
   })
 
+  it('judge callers of the same host too', async () => {
+    const port = await host.port('orders')
+    await until(30_000, 'known', async () => (await call(host.options.address, port)).status !== 503)
+    expect((await call(host.options.address, port, { 'x-team': 'red' })).body).to.equal('no team red\n')
+  })
+
   it('that throw where nobody waits cost no worker', async () => {
     expect((await ask('ledger', '/strays')).status).to.equal(200)
     await until(
@@ -83,8 +94,18 @@ describe('filters of users on a whole host', function () {
 
   it('that do not return cost a worker once: its successor does without them and says so', async () => {
     const blocked = ask('ledger', '/blocks').catch(() => undefined)
+    // nobody goes around a filter that may refuse while there is no worker to ask it
+    const statuses = new Set<number | undefined>()
+    let isOver = false
+    const strangers = (async () => {
+      while (!isOver) statuses.add((await ask('orders', '/').catch(() => undefined))?.status)
+    })()
     await until(60_000, 'off', async () => (await stateOf('dangerous'))?.state === 'off')
     await blocked
+    isOver = true
+    await strangers
+    statuses.delete(undefined)
+    expect([...statuses]).to.deep.equal([403])
     expect((await stateOf('dangerous'))!.why).to.match(/^it held a worker up/)
     await until(30_000, 'served again', async () => (await ask('orders', '/', { 'x-team': 'blue' })).status === 200)
     const { headers, status } = await ask('ledger', '/blocks')

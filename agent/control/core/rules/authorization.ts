@@ -80,28 +80,6 @@ function askingEntries(
   })
 }
 
-/**
- * Whether a policy can refuse a call, or a token decides what the application is told: whoever carries traffic without
- * asking must not do so then.
- */
-export function isGuarded(host: VirtualHostSpec | undefined): boolean {
-  return host?.authentication !== undefined || host?.authorization?.policies.some(decides) === true
-}
-
-function decides({ action, isDryRun }: Pick<AuthorizationPolicySpec, 'action' | 'isDryRun'>): boolean {
-  return action !== 'AUDIT' && isDryRun !== true
-}
-
-/** Whether calls of local applications are judged at all, or led by the tokens that they bring. */
-export function guardsCalls(index: RuleIndex): boolean {
-  return (
-    index.requestAuthentications.some(({ annotations }) => annotations.side === 'Outbound') ||
-    index.authorizationPolicies.some(
-      ({ annotations, spec }) => annotations.side === 'Outbound' && spec.action !== 'AUDIT' && !annotations.isDryRun,
-    )
-  )
-}
-
 /** Whether it stands where the service, or a host under the wildcard, is called. */
 export function isAboutCalls(policy: CallResource, key: ServiceKey, index: RuleIndex, scope: HostScope): boolean {
   if (!isOfNamespace(policy, key, scope)) return false

@@ -7,6 +7,8 @@ import type {
   TcpRouteSpec,
 } from '../../../../contracts/route-spec.ts'
 import { filterField } from './filter-order.ts'
+import { isStrict } from './guards.ts'
+import type { UserFilters } from './rule-host.ts'
 import type { ResourceOf } from './rule-resource.ts'
 
 type MeshPolicy = ResourceOf<'MeshPolicy'>
@@ -20,6 +22,7 @@ type Side = 'Outbound' | 'Inbound'
 export function withMeshPolicies(
   route: HttpRouteSpec,
   policies: readonly MeshPolicy[],
+  userFilters: UserFilters,
   side: Side = 'Outbound',
 ): HttpRouteSpec {
   if (route.action.kind !== 'forward' && side === 'Outbound' && policies.length === 0) return route
@@ -31,7 +34,7 @@ export function withMeshPolicies(
   return {
     ...route,
     ...(repeatsAll ? { retry: { ...retry, all: true } } : {}),
-    ...filterField([...(route.filters ?? []), ...limits, ...userFiltersOf(policies, route.name, side)]),
+    ...filterField([...(route.filters ?? []), ...limits, ...userFiltersOf(policies, route.name, userFilters, side)]),
     ...(hedge === undefined ? {} : { hedge }),
   }
 }
@@ -63,12 +66,18 @@ function limitsOf(policy: MeshPolicy, route: string, side: Side): ConnectionFilt
 }
 
 /** Each once, at its first place: of several policies the first comes first. */
-function userFiltersOf(policies: readonly MeshPolicy[], route: string, side: Side): UserFilterEntry[] {
+function userFiltersOf(
+  policies: readonly MeshPolicy[],
+  route: string,
+  userFilters: UserFilters,
+  side: Side,
+): UserFilterEntry[] {
+  const strict = (name: string): { isStrict?: true } => (isStrict(userFilters.get(name)) ? { isStrict: true } : {})
   const entries = policies.flatMap((policy) =>
     (policy.spec.filters ?? []).flatMap(({ name, routes, side: on = 'Outbound' }, index): UserFilterEntry[] =>
       on !== side || routes?.includes(route) === false
         ? []
-        : [{ kind: 'user', name, origin: policy.origin(`spec.filters[${index}]`) }],
+        : [{ kind: 'user', name, ...strict(name), origin: policy.origin(`spec.filters[${index}]`) }],
     ),
   )
   return entries.filter(({ name }, at) => entries.findIndex((one) => one.name === name) === at)

@@ -77,7 +77,7 @@ function filterNotes(
   known: HostScope['userFilters'],
   yaml: YamlResource,
 ): RuleProblem[] {
-  const names = known.size === 0 ? 'none' : [...known].join(', ')
+  const names = known.size === 0 ? 'none' : [...known.keys()].join(', ')
   return filters.flatMap(({ name }, index) =>
     known.has(name)
       ? []

@@ -15,6 +15,7 @@
 import { parseServiceName, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
 import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
+import type { UserFilterSpec } from '../../../../contracts/user-filter-spec.ts'
 
 export interface HostScope {
   readonly namespace: string
@@ -32,7 +33,7 @@ export interface HostScope {
   /** Who may be named by CUSTOM policies. */
   readonly authorizers: ReadonlyMap<string, ExternalAuthorizerSpec>
   /** Filters of users that this host has. */
-  readonly userFilters: ReadonlySet<string>
+  readonly userFilters: UserFilters
   /** Its policies hold for everybody. */
   readonly rootNamespace: string
   /** Of identities of local applications. */
@@ -40,6 +41,12 @@ export interface HostScope {
   /** What is read was told to this host alone: it decides before all others. */
   readonly isLocal: boolean
 }
+
+/** What rules have to know of a filter of a user. */
+export type KnownFilter = Pick<UserFilterSpec, 'builtin' | 'failOpen'>
+
+/** By their names. */
+export type UserFilters = ReadonlyMap<string, KnownFilter>
 
 /** With what holds where nothing is said. */
 export function hostScope(options: Partial<HostScope> & Place): HostScope {
@@ -52,7 +59,7 @@ export function hostScope(options: Partial<HostScope> & Place): HostScope {
     otherNamespaces: options.otherNamespaces ?? 'own',
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     authorizers: options.authorizers ?? new Map(),
-    userFilters: options.userFilters ?? new Set(),
+    userFilters: options.userFilters ?? new Map(),
     rootNamespace: options.rootNamespace ?? 'istio-system',
     trustDomain: options.trustDomain ?? 'cluster.local',
     isLocal: options.isLocal ?? false,

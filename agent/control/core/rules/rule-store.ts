@@ -11,8 +11,9 @@ import {
   outboundAuthentication,
   withAuthentication,
 } from './authentication.ts'
-import { guardsCalls, inboundAuthorization, outboundAuthorization, withAuthorization } from './authorization.ts'
+import { inboundAuthorization, outboundAuthorization, withAuthorization } from './authorization.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
+import { guardsCalls } from './guards.ts'
 import { withConnectionLimits, withMeshPolicies } from './mesh-policy-routes.ts'
 import { inboundPolicy } from './overload-layer.ts'
 import { overridesField } from './route-overrides.ts'
@@ -187,7 +188,7 @@ export class RuleStore implements Rules {
       domains,
       ...(except.length === 0 ? {} : { except }),
       ...overridesField(key, policies, this.scope),
-      http: http.map((route) => this.withPorts(withMeshPolicies(route, policies))),
+      http: http.map((route) => this.withPorts(withMeshPolicies(route, policies, this.scope.userFilters))),
       tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
         ...withConnectionLimits(route, policies),
         destinations: route.destinations.map((one) => this.destinationPorts(one, 'tcp')),
@@ -216,12 +217,12 @@ export class RuleStore implements Rules {
   }
 
   get guardsCalls(): boolean {
-    return guardsCalls(this.index)
+    return guardsCalls(this.index, this.scope.userFilters)
   }
 
   inboundVirtualHost(key: ServiceKey, application: InboundApplication): VirtualHostSpec {
     const policies = this.policiesFor(key)
-    const http = withMeshPolicies(inboundHttpRoute(application.key), policies, 'Inbound')
+    const http = withMeshPolicies(inboundHttpRoute(application.key), policies, this.scope.userFilters, 'Inbound')
     const tcp = withConnectionLimits(implicitTcpRoute(application.key), policies, 'Inbound')
     const overrides = overridesField(key, policies, this.scope)
     const host: VirtualHostSpec = { name: application.key, domains: [], ...overrides, http: [http], tcp: [tcp] }

@@ -16,7 +16,7 @@ import type { DiscoveredService } from '../../../../contracts/sdk-discovery.ts'
 import type { VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
 import { formatHostPort, type HostPort } from '../../config/scalars.ts'
-import { isGuarded } from '../rules/authorization.ts'
+import { isGuarded } from '../rules/guards.ts'
 import { splitKey } from './compiler.ts'
 import type { SnapshotStore } from './store.ts'
 

@@ -129,9 +129,9 @@ export class LocalApplications {
     let isOtherwiseReached = false
     for (const application of registrar.applications()) {
       if (affected !== 'all' && !affected.has(serviceKey(application.service))) continue
-      const wasGuarded = listeners.isGuarded(application)
+      const hadRules = listeners.hasRulesBefore(application)
       listeners.compileInbound(application)
-      if (listeners.isGuarded(application) !== wasGuarded) isOtherwiseReached = true
+      if (listeners.hasRulesBefore(application) !== hadRules) isOtherwiseReached = true
     }
     if (isOtherwiseReached) this.deps.onChanged()
     if (affected === 'all') this.securityChanged()
@@ -146,12 +146,12 @@ export class LocalApplications {
 
   /**
    * Where the application listens whose inbound port this is, for callers of this host; undefined where they too have
-   * to come by the inbound port, because policies stand there.
+   * to come by the inbound port, because rules stand there.
    */
   behind(inboundPort: number): { readonly address: string; readonly port: number } | undefined {
     const id = this.deps.listeners.applicationAt(inboundPort)
     const application = id === undefined ? undefined : this.deps.registrar.get(id)
-    if (application === undefined || this.deps.listeners.isGuarded(application)) return undefined
+    if (application === undefined || this.deps.listeners.hasRulesBefore(application)) return undefined
     return { address: application.address, port: application.port }
   }
 }

@@ -22,7 +22,7 @@ import { PortAllocator } from '../ports/allocator.ts'
 import type { Application } from '../applications/application.ts'
 import { isAny } from '../applications/place.ts'
 import { workloadLabels } from '../applications/source-apps.ts'
-import { isGuarded } from '../../core/rules/authorization.ts'
+import { hasRulesBefore } from '../../core/rules/guards.ts'
 import type { Rules } from '../../core/rules/types.ts'
 import { inboundKeyOf } from '../../../../contracts/inbound-key.ts'
 import type { SnapshotStore } from '../../core/snapshot/store.ts'
@@ -248,9 +248,10 @@ export class Listeners {
     return rules.inboundVirtualHost(serviceKey(application.service), inbound)
   }
 
-  /** Whether policies stand before the application, which nobody may go around. */
-  isGuarded(application: Application): boolean {
-    return isGuarded(this.store.virtualHost(inboundKey(application)))
+  /** Whether anything stands before the application, which nobody may go around. */
+  hasRulesBefore(application: Application): boolean {
+    const key = inboundKey(application)
+    return hasRulesBefore(this.store.virtualHost(key), this.store.service(key)?.policy)
   }
 
   removeApplication(application: Application): void {
