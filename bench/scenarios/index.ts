@@ -10,6 +10,7 @@ import { garbage } from './garbage.ts'
 import { http1 } from './http1.ts'
 import { grpc, http2 } from './http2.ts'
 import { idle } from './idle.ts'
+import { largeHost } from './large-host.ts'
 import { latency } from './latency.ts'
 import { liveViews } from './live-views.ts'
 import { lowRate } from './low-rate.ts'
@@ -48,6 +49,7 @@ export const scenarios: readonly Scenario[] = [
   control,
   changes,
   agent,
+  largeHost,
   workers,
   spread,
   syscalls,

@@ -148,7 +148,10 @@ function withoutEffect(
   return { failures, walked }
 }
 
-describe('every setting', () => {
+describe('every setting', function () {
+  // some hundred configurations are read
+  this.timeout(120_000)
+
   it('of agent.yaml changes the configuration', () => {
     const { failures, walked } = withoutEffect(agentFileSchema, bases, resolved)
     expect(failures, failures.join('\n')).to.deep.equal([])
