@@ -6,9 +6,14 @@ import type { Clock } from '../../contracts/clock.ts'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import type { AdapterLog } from '../../contracts/registry-adapter.ts'
 
-/** First pauses are short because a predecessor is about to let go; after that somebody else has the port. */
+/** Pauses stay short while a predecessor may be about to let go; after that somebody else has the port. */
 const retryFirstMs = 50
+const retryShortMs = 200
 const retryMaxMs = 5000
+/** For so long, also on a busy machine: whoever has asked for a restart goes on with the port. */
+const patienceMs = 10_000
+/** A shorter fault is a predecessor that is about to leave; it is not worth a line. */
+const silentMs = 1500
 
 export interface KeptPortDeps {
   readonly clock: Clock
@@ -33,7 +38,7 @@ export class KeptPort {
 
   /** Resolves after the first try. */
   open(): Promise<void> {
-    return this.try(retryFirstMs)
+    return this.try(retryFirstMs, 0)
   }
 
   /** Tries no more. Who listens already is not told. */
@@ -42,19 +47,21 @@ export class KeptPort {
     this.cancelRetry?.()
   }
 
-  private async try(pauseMs: number): Promise<void> {
+  /** `waitedMs`: since the first try. */
+  private async try(pauseMs: number, waitedMs: number): Promise<void> {
     if (this.isClosed) return
     try {
       await this.listen()
       this.problem = undefined
     } catch (error) {
       if (this.isClosed) return
-      // a short fault is a predecessor that is about to leave; it is not worth a line
-      if (pauseMs > retryFirstMs * 16 && this.problem === undefined) {
+      if (waitedMs > silentMs && this.problem === undefined) {
         this.problem = `${this.name}: ${describeError(error)}; tried again, traffic is not touched`
         this.deps.log.error({ code: error instanceof MeshError ? error.code : 'E_INTERNAL' }, this.problem)
       }
-      this.cancelRetry = this.deps.clock.after(pauseMs, () => void this.try(Math.min(retryMaxMs, pauseMs * 2)))
+      const most = waitedMs < patienceMs ? retryShortMs : retryMaxMs
+      const again = (): void => void this.try(Math.min(most, pauseMs * 2), waitedMs + pauseMs)
+      this.cancelRetry = this.deps.clock.after(pauseMs, again)
     }
   }
 }

@@ -49,7 +49,7 @@ export interface HostOptions {
   readonly command?: readonly string[]
 }
 
-const readyTimeoutMs = 30_000
+const readyTimeoutMs = 60_000
 const pollMs = 50
 /** Above the watchdog's own deadline for its stop. */
 const killAfterMs = 15_000
@@ -212,9 +212,13 @@ export class DemoHost {
     await askWatchdog(this.runDir, { type: 'signal', target: { role, index: 0 }, signal }, 5000)
   }
 
+  /** Resolves when the former generation is gone, and the control that leads now answers. */
   async reload(): Promise<string> {
     const reply = await askWatchdog(this.runDir, { type: 'reload', wait: 'gone' }, 60_000)
-    return reply.type === 'outcome' ? reply.report.outcome : reply.type
+    if (reply.type !== 'outcome') return reply.type
+    const isAnswered = async (): Promise<boolean> => (await this.admin.get('/ready')).status > 0
+    await this.until(readyTimeoutMs, () => 'no answer yet', isAnswered)
+    return reply.report.outcome
   }
 
   get isRunning(): boolean {
