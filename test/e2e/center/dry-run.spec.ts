@@ -5,7 +5,7 @@ import { ReportingFleet } from '../../support/center/reporting-fleet.ts'
 import { until } from '../../support/mesh/mesh.ts'
 
 describe('a dry run against live traffic', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let fleet: ReportingFleet
 
   before(async () => {
@@ -60,7 +60,7 @@ describe('a dry run against live traffic', function () {
     const row = figures.differences.find(({ kind }) => kind === 'timeout')
     expect(row).to.include({ then: '7000 ms', requests: figures.evaluated, example: '' })
     nobodyNoticed()
-    await until(5000, 'its end on the timeline', async () => {
+    await until(20_000, 'its end on the timeline', async () => {
       const { text } = await fleet.center.admin.get('/events?kind=rule&format=json')
       return text.includes('"dry-run"') && text.includes('"dry-run-over"')
     })
@@ -74,7 +74,7 @@ describe('a dry run against live traffic', function () {
     expect(await refusal([fleet.file(other), '--for', '2s'], 'h1')).to.include('nothing would be otherwise')
     expect(await refusal([fleet.file(other), '--for', '2h'], 'h1')).to.include('found 7200000, allowed 1000 to 3600000')
     const long = dryRun([fleet.rule({ timeout: '8s' }), '--for', '30s'], 'h3')
-    await until(10_000, 'it is under way', async () => {
+    await until(25_000, 'it is under way', async () => {
       const { text } = await fleet.agents.get('h3')!.admin.get('/rules/dry-run')
       return text.includes('"running"')
     })

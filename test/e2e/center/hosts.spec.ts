@@ -47,7 +47,7 @@ class SimulatedHost {
 }
 
 describe('a center with 200 hosts', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   let mesh: Mesh
   let home: string
   let center: DemoHost
@@ -218,11 +218,15 @@ describe('a center with 200 hosts', function () {
       'never below the protected share',
     ).to.have.length(1)
 
-    const relayed = await healthyAt('fleet', center)
+    // the center itself is another one that is told, and not the first
+    await until(5000, 'the dead are unhealthy for what the center carries itself', async () => {
+      const relayed = await healthyAt('fleet', center)
+      return dead.every(({ address }) => relayed.get(address) === false)
+    })
     expect(
-      [...relayed].flatMap(([address, healthy]) => (healthy ? [] : [address])),
-      'for what the center carries itself',
-    ).to.have.members(dead.map(({ address }) => address))
+      [...(await healthyAt('fleet', center)).values()].filter((healthy) => !healthy),
+      'nobody else',
+    ).to.have.length(3)
     expect([...(await healthyAt('pair', center)).values()].filter((healthy) => healthy)).to.have.length(1)
 
     const [back, stays] = [dead[0]!, dead[1]!]
@@ -231,7 +235,9 @@ describe('a center with 200 hosts', function () {
       return (await healthyAt('fleet')).get(back.address) === true
     })
     expect((await healthyAt('fleet')).get(stays.address)).to.equal(false)
-    expect((await healthyAt('fleet', center)).get(back.address)).to.equal(true)
+    await until(5000, 'back for what the center carries itself', async () => {
+      return (await healthyAt('fleet', center)).get(back.address) === true
+    })
     console.info(`      marked after ${Math.round(markedMs)} ms, back after ${Math.round(backMs)} ms`)
   })
 

@@ -19,7 +19,7 @@ const relaySecret = 'relay-secret-of-this-test-0123456789-abcdef'
 
 /** One world for both commands: they look at a host, and change nothing of it. */
 describe('hostmesh doctor and support-bundle', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let registry: EmbeddedRegistry
   let mesh: Mesh
   let orders: DemoApplication
@@ -120,7 +120,7 @@ describe('hostmesh doctor and support-bundle', function () {
       expect(JSON.stringify(report)).to.not.include('wrong-horse').and.to.not.include(password)
     } finally {
       writeFileSync(secret('password'), `${password}\n`)
-      await until(30_000, 'the registry lets the agent in again', async () => {
+      await until(90_000, 'the registry lets the agent in again', async () => {
         const { problems } = (await alpha.json('/ready?format=json')) as { problems: string[] }
         return problems.length === 0
       })

@@ -20,7 +20,7 @@ const chromium = chromiumPath()
 const drill = 'certificate-expiry'
 
 describe(`the console of a host with drills and certificates${chromium === undefined ? ': skipped, there is no Chromium here' : ''}`, function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let registry: EmbeddedRegistry
   let mesh: Mesh
   let host: DemoHost

@@ -19,7 +19,7 @@ const graphServices = 200
 const chromium = chromiumPath()
 
 describe(`the console of a center${chromium === undefined ? ': skipped, there is no Chromium here' : ''}`, function () {
-  this.timeout(40_000)
+  this.timeout(180_000)
   let fleet: Fleet
   let browser: Browser
   let page: Page

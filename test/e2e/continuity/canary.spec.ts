@@ -13,10 +13,7 @@ import { EchoStream } from '../../support/continuity/streams.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { freePort } from '../../support/free-port.ts'
 
-const tuning = {
-  deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 },
-  liveness: { periodMs: 500, suspectMs: 5000, deadMs: 20_000 },
-}
+const tuning = { liveness: { periodMs: 500, suspectMs: 5000, deadMs: 20_000 } }
 const allowed = { maxFailedPercent: 1, maxSlowerPercent: 50 }
 
 describe('an upgrade with a canary', function () {
@@ -53,16 +50,18 @@ describe('an upgrade with a canary', function () {
       Array.from({ length: 6 }, (_, index) => EchoStream.open(host.tcpPort, `t${index}`, 'tcp')),
     )
     for (const stream of streams) stream.start(5, 1000)
-    // how fast it is on a busy machine is not what this asks
-    const outcome = begin('v2', 5000, undefined, { maxSlowerPercent: 10_000 })
-    const state = await host.until((now) => served(now) > 100, 'the canary serves and is compared')
+    // how fast it is on a busy machine is not what this asks; such a one also needs seconds to give it its share
+    const forMs = 12_000
+    const outcome = begin('v2', forMs, undefined, { maxSlowerPercent: 10_000 })
+    const state = await host.until((now) => served(now) > 100, 'the canary serves and is compared', 60_000)
     expect(state.generations.map(({ phase }) => phase)).to.deep.equal(['canary', 'serving'])
     const workers = canaryOf(state)!.children.filter(({ role }) => role === 'worker')
     expect(workers.map(({ isServing }) => isServing)).to.deep.equal([true, false])
     const report = await outcome
     expect(report.outcome, report.cause).to.equal('done')
-    expect(report.canary).to.include({ verdict: 'passed', forMs: 5000 })
-    expect(report.canary!.servedMs).to.be.within(5000, 9000)
+    expect(report.canary).to.include({ verdict: 'passed', forMs })
+    // the watchdog waits 10 s more at most for the last word of both sides
+    expect(report.canary!.servedMs).to.be.within(forMs, forMs + 10_500)
     expect(report.canary!.canary.failed).to.equal(0)
     expect(report.canary!.others.requests).to.be.greaterThan(100)
     const problems = await Promise.all(streams.map((stream) => stream.finish()))
@@ -94,11 +93,11 @@ describe('an upgrade with a canary', function () {
   })
 
   it('takes back one that is slower, and loses nothing', async () => {
-    const slow = createServer((_request, response) => setTimeout(() => response.end('late'), 60))
+    const slow = createServer((_request, response) => setTimeout(() => response.end('late'), 250))
     others.push(slow)
     await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve))
     const load = await keepAliveLoad(host.httpPort, 24)
-    const report = await begin('v2', 8000, realSnapshot(host, (slow.address() as AddressInfo).port))
+    const report = await begin('v2', 12_000, realSnapshot(host, (slow.address() as AddressInfo).port))
     expect(report.outcome).to.equal('failed')
     expect(report.cause).to.match(/^canary: its median is \d+(\.\d)? ms, \d+(\.\d)? ms with the others/)
     const { failures, closed } = await load.stop()

@@ -93,34 +93,50 @@ describe('a center and those who call it', function () {
     })
   }
 
+  interface Relayed {
+    readonly tiers: readonly unknown[]
+    readonly statuses: readonly number[]
+    readonly line: string
+    /** What the relay has counted meanwhile. */
+    readonly passedOver: number
+    readonly failed: number
+  }
+
   /**
-   * One HTTP call by its port, one by the shared port, and one line of TCP, while the generation of the host is dead.
+   * One HTTP call by its port, one by the shared port, and one line of TCP, while the generation of the host is dead;
+   * again, where it was back before all three had their answers.
    */
-  async function relayed(host: DemoHost): Promise<{ tiers: unknown[]; statuses: number[]; line: string }> {
+  async function relayed(host: DemoHost): Promise<Relayed> {
     const { address } = host.options
     const [http, tcp] = [await host.port('orders'), await host.port('ledger')]
-    // named once, so that the shared port knows the name also without a worker
-    await call(address, sharedPort, { host: 'orders' })
-    await host.signal('generation', 'SIGKILL')
-    await until(10_000, 'the relay accepts', async () => (await host.watchdogState()).relay.isRelaying)
-    const [own, shared, said] = await Promise.all([
-      call(address, http),
-      call(address, sharedPort, { host: 'orders' }),
-      line(host, tcp, 'hello'),
-    ])
-    await host.ready()
-    return {
-      tiers: [own.headers['x-mesh-tier'], shared.headers['x-mesh-tier']],
-      statuses: [own.status, shared.status],
-      line: said,
+    const relay = async () => (await host.watchdogState()).relay
+    for (;;) {
+      await host.ready()
+      await host.signal('generation', 'SIGKILL')
+      await until(20_000, 'the relay accepts', async () => (await relay()).isRelaying)
+      const { connections: before } = await relay()
+      const [own, shared, said] = await Promise.all([
+        call(address, http),
+        call(address, sharedPort, { host: 'orders' }),
+        line(host, tcp, 'hello'),
+      ])
+      const { connections, isRelaying } = await relay()
+      await host.ready()
+      if (!isRelaying) continue
+      return {
+        tiers: [own.headers['x-mesh-tier'], shared.headers['x-mesh-tier']],
+        statuses: [own.status, shared.status],
+        line: said,
+        passedOver: connections.passedOver - before.passedOver,
+        failed: connections.failed - before.failed,
+      }
     }
   }
 
   it('a host that knows the secret is served by the center, HTTP and TCP', async () => {
     const seen = await relayed(trusted)
-    expect(seen).to.deep.include({ tiers: ['center', 'center'], statuses: [200, 200] })
+    expect(seen).to.deep.include({ tiers: ['center', 'center'], statuses: [200, 200], passedOver: 0, failed: 0 })
     expect(seen.line).to.include('hello')
-    expect((await trusted.watchdogState()).relay.connections).to.include({ passedOver: 0, failed: 0 })
   })
 
   it('a host without the secret is refused by the center, and served by the last known endpoints', async () => {
@@ -131,8 +147,7 @@ describe('a center and those who call it', function () {
 
   it('a center whose registry refuses everything is passed over: not known yet is no answer', async () => {
     const seen = await relayed(unlucky)
-    expect(seen).to.deep.include({ tiers: ['direct', 'direct'], statuses: [200, 200] })
+    expect(seen).to.deep.include({ tiers: ['direct', 'direct'], statuses: [200, 200], passedOver: 3 })
     expect(seen.line).to.include('hello')
-    expect((await unlucky.watchdogState()).relay.connections.passedOver).to.equal(3)
   })
 })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import type { WatchdogState } from '../../../contracts/handoff.ts'
 import { KeepAliveCaller } from '../../support/continuity/callers.ts'
-import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { patientDeadlines, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('the first start of a host', function () {
   this.timeout(120_000)
@@ -14,8 +14,8 @@ describe('the first start of a host', function () {
   })
 
   it('serves as soon as its worker is ready, before its control is', async () => {
-    const deadlines = { startMs: 30_000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 }
-    host = await WatchdogHost.begin({ behave: { control: 'late' }, tuning: { deadlines } })
+    const tuning = { deadlines: { ...patientDeadlines, startMs: 60_000 } }
+    host = await WatchdogHost.begin({ behave: { control: 'late' }, tuning })
     const early = await host.until(
       (state) => state.generations[0]?.children.some(({ role, isServing }) => role === 'worker' && isServing) === true,
       'the worker serves',

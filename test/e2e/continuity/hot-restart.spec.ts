@@ -98,7 +98,7 @@ describe('a hot restart', function () {
     expect(report.counts).to.deep.equal([{ protocol: 'http1', application: 'http', moved: 1, drained: 0, cut: 0 }])
     expect(host.reportFiles().find((one) => one.id === report.id)).to.deep.include({ outcome: 'done', to: 2 })
     expect((await host.state()).reports[0]).to.deep.include({ id: report.id })
-    expect(host.lines.some((line) => line.includes('moved 1, drained 0, cut 0'))).to.equal(true)
+    await host.until(() => host.lines.some((line) => line.includes('moved 1, drained 0, cut 0')), 'the log says so')
     caller.close()
   })
 

@@ -7,7 +7,7 @@ import { inboundPort } from '../../support/mesh/host-facts.ts'
 import { type DemoApplication, type DemoHost, Mesh, call, until } from '../../support/mesh/mesh.ts'
 
 describe('an inbound port that the snapshot on disk does not know yet', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let mesh: Mesh
   let host: DemoHost
   let application: DemoApplication
@@ -40,7 +40,7 @@ describe('an inbound port that the snapshot on disk does not know yet', function
     copyFileSync(before, onDisk)
     const former = await workerPid()
     await host.signal('worker', 'SIGKILL')
-    await until(15_000, 'another worker serves', async () => {
+    await until(60_000, 'another worker serves', async () => {
       const pid = await workerPid()
       return pid !== undefined && pid !== former && !(await host.watchdogState()).relay.isRelaying
     })
@@ -63,11 +63,11 @@ describe('an inbound port that the snapshot on disk does not know yet', function
     rmSync(join(host.options.directory, 'services.d', 'late.yaml'))
     copyFileSync(join(host.stateDir, 'before.json'), join(host.stateDir, 'snapshot.json'))
     await host.signal('generation', 'SIGKILL')
-    await until(30_000, 'the next generation serves', async () => {
+    await until(60_000, 'the next generation serves', async () => {
       const pid = await workerPid()
       return pid !== undefined && pid !== former && (await host.admin.get('/ready')).status === 200
     })
-    await until(10_000, 'nobody listens', async () => (await outcome(address, port)) === 'ECONNREFUSED')
+    await until(20_000, 'nobody listens', async () => (await outcome(address, port)) === 'ECONNREFUSED')
   })
 })
 

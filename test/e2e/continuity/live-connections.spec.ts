@@ -3,11 +3,7 @@ import { once } from 'node:events'
 import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import type { FarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
-import {
-  endRestartedWorkers,
-  patientTuning,
-  startRestartedWorkers,
-} from '../../support/continuity/restarted-workers.ts'
+import { endRestartedWorkers, startRestartedWorkers } from '../../support/continuity/restarted-workers.ts'
 import { EchoStream } from '../../support/continuity/streams.ts'
 import { eventually } from '../../support/worker/eventually.ts'
 import type { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
@@ -22,6 +18,9 @@ describe('with real workers, through hot restarts,', function () {
     ;({ host, provider } = await startRestartedWorkers())
   })
 
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(host?.tail(200))
+  })
   afterEach(() => endRestartedWorkers({ host, provider }))
 
   it('keep-alive callers that do not retry lose nothing and end on the connection they began with', async () => {
@@ -103,7 +102,7 @@ describe('with real workers, through hot restarts,', function () {
     )
     for (const stream of streams) stream.start(5, 200_000)
     for (let round = 0; round < 3; round++) await host.reload()
-    const problems = await Promise.all(streams.map((stream) => stream.finish(15_000)))
+    const problems = await Promise.all(streams.map((stream) => stream.finish()))
     expect(problems.filter((problem) => problem !== undefined)).to.deep.equal([])
   })
 
@@ -150,7 +149,7 @@ describe('with real workers, through hot restarts,', function () {
     const more = await Promise.all(
       Array.from({ length: 250 }, async (_, index) => ({ name: `service-${index}`, port: await freePort() })),
     )
-    host = await startRealWorkers(provider, { tuning: patientTuning }, more)
+    host = await startRealWorkers(provider, {}, more)
     await host.until((state) => state.heldShards === 2 * 252, 'every shard is held')
     let isDone = false
     const failures: string[] = []

@@ -8,6 +8,7 @@ import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-
 import { askWatchdog } from '../../../cli/watchdog-client.ts'
 import { createMesh } from '../../../sdk/index.ts'
 import { agentOf, sdkHost } from '../../support/sdk/sdk-host.ts'
+import { killedUntil, type Served } from '../../support/mesh/dead-agent.ts'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, relayOf, sharedPort, until, type DemoApplication, type DemoHost } from '../../support/mesh/mesh.ts'
 
@@ -44,24 +45,12 @@ describe('the six routes', function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
   })
 
-  async function ask(): Promise<{ status: number; tier: string }> {
+  async function ask(): Promise<Served> {
     const { status, headers } = await call(caller.options.address, port)
     return { status, tier: String(headers['x-mesh-tier']) }
   }
   const servedBy = (tier: string, timeoutMs = 20_000): Promise<number> =>
     until(timeoutMs, `the tier ${tier}`, async () => (await ask()).tier === tier)
-  /** The agent of the caller dies; again, where it is back before anybody has called. */
-  async function killedUntil(tier: string): Promise<void> {
-    await until(60_000, `the tier ${tier} for a dead agent`, async () => {
-      await caller.ready()
-      await caller.signal('generation', 'SIGKILL')
-      for (let count = 0; count < 100; count++) {
-        const answer = await ask()
-        if (answer.tier === tier && answer.status === 200) return true
-      }
-      return false
-    })
-  }
   /** Requests that came into a host from others. */
   const cameIn = (host: DemoHost): Promise<number> => counted(host, 'istio_requests_total', 'reporter="destination"')
   /** Control and workers of the caller's agent that live. */
@@ -120,7 +109,7 @@ describe('the six routes', function () {
   })
 
   it('5: the application is served by a center while its agent is dead', async () => {
-    await killedUntil('center')
+    await killedUntil(caller, 'center', ask)
     await servedBy('agent')
     await caller.ready()
   })
@@ -161,7 +150,7 @@ describe('the six routes', function () {
 
   it('6: with agent and center dead, it reaches the provider as last known, and finds it at the registry', async () => {
     await center.stop()
-    await killedUntil('direct')
+    await killedUntil(caller, 'direct', ask)
     // what a client of the registry without an agent does
     const [instance] = await atRegistry()
     const { status } = await call(provider.options.address, instance!.port)

@@ -6,11 +6,8 @@ import type { FarSide } from '../../support/continuity/far-side.ts'
 import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { keyOf, snapshotOf } from '../../support/worker/snapshots.ts'
 
-const tuning = {
-  deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 },
-  // Keeps a generation that died dead for long enough to be asked without it.
-  restarts: { firstPauseMs: 2000, lastPauseMs: 2000 },
-}
+/** Keeps a generation that died dead for long enough to be asked without it. */
+const tuning = { restarts: { firstPauseMs: 5000, lastPauseMs: 5000 } }
 const name = 'outbound-socket'
 const fields = 'x-mesh-service: orders\r\n'
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { keepAliveLoad } from '../../support/continuity/callers.ts'
+import { killedUntil, type Served } from '../../support/mesh/dead-agent.ts'
 import { counted, inboundPort } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
 import type { DemoApplication, DemoHost } from '../../support/mesh/mesh.ts'
@@ -35,7 +36,7 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
   })
 
-  async function callOrders(): Promise<{ status: number; tier: string }> {
+  async function callOrders(): Promise<Served> {
     const answer = await call(host.options.address, await port())
     return { status: answer.status, tier: String(answer.headers['x-mesh-tier']) }
   }
@@ -55,7 +56,7 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
     expect(before).to.be.at.least(50)
     expect(await host.reload()).to.equal('done')
     await host.ready()
-    await until(5000, 'the new workers report', async () => (await requestsServed()) >= before)
+    await until(20_000, 'the new workers report', async () => (await requestsServed()) >= before)
     expect(await requestsServed()).to.equal(before)
   })
 
@@ -68,14 +69,12 @@ describe('whole hosts with control, workers, watchdog and a center', function ()
   })
 
   it('a dead generation is replaced by the center, a dead center by the last known endpoints, and both take their place again', async () => {
-    await call(host.options.address, await port())
-    await host.signal('generation', 'SIGKILL')
-    await until(10_000, 'the center serves', async () => (await callOrders()).tier === 'center')
+    await callOrders()
+    await killedUntil(host, 'center', callOrders)
     await until(20_000, 'the workers serve', async () => (await callOrders()).tier === 'agent')
     await host.ready()
     await center.stop()
-    await host.signal('generation', 'SIGKILL')
-    await until(10_000, 'the endpoints serve', async () => (await callOrders()).tier === 'direct')
+    await killedUntil(host, 'direct', callOrders)
     await until(20_000, 'the workers serve', async () => (await callOrders()).tier === 'agent')
     await host.ready()
     center.start()

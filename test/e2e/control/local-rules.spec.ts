@@ -22,7 +22,7 @@ const entry = (address: string, port: number) => ({
 })
 
 describe('rules that a host alone was told', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let mesh: Mesh
   let host: DemoHost
   let usual: DemoApplication
@@ -36,7 +36,7 @@ describe('rules that a host alone was told', function () {
     mesh.tell('orders', [{ address: usual.address, port: usual.port }])
     host.start()
     await host.ready()
-    await until(10_000, 'the registry answers', async () => (await version()) === 'usual')
+    await until(20_000, 'the registry answers', async () => (await version()) === 'usual')
   })
 
   after(() => mesh?.close())
@@ -66,7 +66,7 @@ describe('rules that a host alone was told', function () {
     const applied = await hostmesh('rules', 'apply', path)
     expect(applied.code, applied.err).to.equal(0)
     expect(applied.out).to.contain('ServiceEntry public/orders is version 1 now')
-    await until(5000, 'the other one answers', async () => (await version()) === 'other')
+    await until(20_000, 'the other one answers', async () => (await version()) === 'other')
     const rules = (await host.admin.get('/rules?format=json')).text
     expect(JSON.parse(rules)).to.satisfy((all: { rules: { source: string }[] } | { source: string }[]) =>
       JSON.stringify(all).includes('"source":"local"'),
@@ -107,13 +107,13 @@ describe('rules that a host alone was told', function () {
   it('go by themselves after their time, and by hand', async () => {
     const short = await hostmesh('rules', 'apply', file('short', entry(other.address, other.port)), '--ttl', '1s')
     expect(short.code, short.err).to.equal(0)
-    await until(10_000, 'the time is over', async () => (await version()) === 'usual')
+    await until(20_000, 'the time is over', async () => (await version()) === 'usual')
     const again = await hostmesh('rules', 'apply', file('again', entry(other.address, other.port)))
     expect(again.code, again.err).to.equal(0)
-    await until(5000, 'the other one answers', async () => (await version()) === 'other')
+    await until(20_000, 'the other one answers', async () => (await version()) === 'other')
     const gone = await hostmesh('rules', 'delete', 'ServiceEntry', 'public/orders')
     expect(gone.code, gone.err).to.equal(0)
-    await until(5000, 'the registry counts again', async () => (await version()) === 'usual')
+    await until(20_000, 'the registry counts again', async () => (await version()) === 'usual')
     const missing = await hostmesh('rules', 'delete', 'ServiceEntry', 'public/orders')
     expect(missing.code).to.not.equal(0)
     expect(missing.err).to.contain('not found')
@@ -124,7 +124,7 @@ describe('rules that a host alone was told', function () {
     expect(added.code, added.err).to.equal(0)
     const { address, port } = JSON.parse(added.out) as { address: string; port: number }
     const answers = async () => (await call(address, port, {})).status === 200
-    await until(5000, 'it answers', answers)
+    await until(20_000, 'it answers', answers)
     expect((await hostmesh('reload')).code).to.equal(0)
     expect(await answers()).to.equal(true)
     await host.signal('control', 'SIGKILL')
@@ -134,7 +134,7 @@ describe('rules that a host alone was told', function () {
     expect(await answers()).to.equal(true)
     const removed = await hostmesh('outbound', 'remove', 'orders')
     expect(removed.code, removed.err).to.equal(0)
-    await until(5000, 'nobody listens', () =>
+    await until(20_000, 'nobody listens', () =>
       answers().then(
         (is) => !is,
         () => true,

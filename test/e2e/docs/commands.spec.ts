@@ -120,11 +120,12 @@ describe('commands of the documentation', function () {
       for (const stream of [child.stdout, child.stderr])
         stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
       let code: number | null | undefined
-      child.once('exit', (status) => (code = status))
+      // and with its end all that it said is here
+      child.once('close', (status) => (code = status))
       if (run.code === undefined) {
         await until(20_000, `${line} says ${run.says}`, async () => code !== undefined || run.says.test(text))
         if (code === undefined) {
-          const ended = once(child, 'exit')
+          const ended = once(child, 'close')
           child.kill('SIGINT')
           await ended
         }

@@ -75,7 +75,7 @@ for (const kind of meshKinds)
     }
 
     async function until(what: string, condition: () => boolean): Promise<void> {
-      const deadline = performance.now() + 3000
+      const deadline = performance.now() + 20_000
       while (!condition()) {
         if (performance.now() > deadline) throw new Error(`${what}: not in time`)
         await new Promise((resolve) => setTimeout(resolve, 2))
@@ -643,7 +643,7 @@ for (const kind of meshKinds)
       for (const target of ['/l', '/c']) {
         const one = await caller(`PUT ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: ${large.length}\r\n\r\n`)
         one.send(large)
-        await one.until(() => one.bytes.length >= large.length && replies(one).length === 1, 9000)
+        await one.until(() => one.bytes.length >= large.length && replies(one).length === 1)
         expect(replies(one)[0]?.body.length).to.equal(large.length)
         expect(lastRequest().body.length).to.equal(large.length)
       }

@@ -21,7 +21,7 @@ interface Row {
 }
 
 describe('a center that certifies hosts', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let folder: string
   let mesh: Mesh
   let center: DemoHost
@@ -98,10 +98,10 @@ describe('a center that certifies hosts', function () {
 
   it('certifies the application that was granted, and refuses another one by name', async () => {
     const [one, two] = hosts as [DemoHost, DemoHost]
-    await until(10_000, 'orders has a certificate', async () => (await row(one, orders))?.state === 'good')
+    await until(30_000, 'orders has a certificate', async () => (await row(one, orders))?.state === 'good')
     const second = await token('web-2')
     await hostmesh('join', '-c', two.configPath, '--token-file', second)
-    await until(10_000, 'ledger is refused', async () => (await row(two, ledger))?.problem !== undefined)
+    await until(30_000, 'ledger is refused', async () => (await row(two, ledger))?.problem !== undefined)
     expect((await row(two, ledger))!.problem).to.include(
       'ledger: not granted to host web-2; granted are ns/default/sa/orders',
     )
@@ -110,7 +110,7 @@ describe('a center that certifies hosts', function () {
     expect(listed.out).to.include('not granted to host web-2')
     const third = await token('web-2', '--identity', 'ns/default/sa/led*')
     await hostmesh('join', '-c', two.configPath, '--token-file', third)
-    await until(15_000, 'ledger is certified', async () => (await row(two, ledger))?.state === 'good')
+    await until(30_000, 'ledger is certified', async () => (await row(two, ledger))?.state === 'good')
     const [leaf] = (await row(one, orders))!.chain
     expect(new X509Certificate(leaf!).subjectAltName).to.equal(`URI:${orders}`)
     expect(statSync(join(one.stateDir, 'identities.json')).mode & 0o777).to.equal(0o600)
@@ -132,7 +132,7 @@ describe('a center that certifies hosts', function () {
     await look()
     await Promise.all([one.reload(), center.reload()])
     const before = serials.size
-    await until(15_000, 'two more after the restarts', async () => {
+    await until(30_000, 'two more after the restarts', async () => {
       await look()
       return serials.size >= before + 2
     })
@@ -171,15 +171,16 @@ describe('a center that certifies hosts', function () {
     expect(await relayed(two)).to.match(/^HTTP\/1\.1 /)
     expect(await refusals()).to.equal(0)
     expect((await hostmesh('ca', 'deny', '-c', center.configPath, '--host', 'web-2')).code).to.equal(0)
-    await until(2000, 'it is refused', async () => (await relayed(two)) === '')
+    await until(20_000, 'it is refused', async () => (await relayed(two)) === '')
     const before = await refusals()
     // the watchdog of that host asks every 10 s whether the center lives, and is refused as well
     expect(before).to.be.at.least(1)
     await center.reload()
     expect(await relayed(two)).to.equal('')
-    expect(await refusals()).to.be.at.least(before + 1)
+    // what the workers before have counted may come behind their connections
+    await until(20_000, 'it is counted', async () => (await refusals()) >= before + 1)
     expect((await hostmesh('ca', 'allow', '-c', center.configPath, '--host', 'web-2')).code).to.equal(0)
-    await until(2000, 'it is taken again', async () => (await relayed(two)) !== '')
+    await until(20_000, 'it is taken again', async () => (await relayed(two)) !== '')
   })
 
   it('gives a denied host nothing more, until it is allowed again', async () => {

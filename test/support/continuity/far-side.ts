@@ -95,7 +95,8 @@ export async function startFarSide(name: string, wantsProxyHeader: boolean, port
     })
     socket.on('end', () => socket.end())
   })
-  server.listen(port ?? (await freePort()), '127.0.0.1')
+  // a thousand may come at once, while the machine is busy with something else
+  server.listen({ port: port ?? (await freePort()), host: '127.0.0.1', backlog: 4096 })
   await once(server, 'listening')
   return {
     port: (server.address() as net.AddressInfo).port,

@@ -5,11 +5,6 @@ import type { FarSide } from './far-side.ts'
 import { startRealWorkers } from './real-workers.ts'
 import type { WatchdogHost } from './watchdog-host.ts'
 
-/**
- * Long enough for a machine that is busy with something else: what these tests prove is not how fast a process starts.
- */
-export const patientTuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
-
 export interface RestartedWorkers {
   readonly host: WatchdogHost
   readonly provider: FarSide
@@ -17,7 +12,7 @@ export interface RestartedWorkers {
 
 export async function startRestartedWorkers(): Promise<RestartedWorkers> {
   const provider = await startFarSide('provider', false)
-  return { provider, host: await startRealWorkers(provider, { tuning: patientTuning }) }
+  return { provider, host: await startRealWorkers(provider) }
 }
 
 /** Fails where a process is left. */

@@ -2,10 +2,12 @@
  * A worker without a data path, for tests of the watchdog: real links, real sockets, real moves; HTTP and TCP as simple
  * as they can be.
  *
- * It listens on `--http PORT` and `--tcp PORT`. HTTP answers with who served it; TCP echoes. `--behave WORD` makes it a
- * bad one.
+ * It listens on `--http PORT` and `--tcp PORT`. HTTP answers with who served it, `/slow/MS` later, `/held/NAME` when a
+ * file of that name is in the run directory; TCP echoes. `--behave WORD` makes it a bad one.
  */
+import { existsSync } from 'node:fs'
 import net from 'node:net'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { acceptBacklog, probeRequest } from '../../../contracts/handoff.ts'
 import type { ShardName } from '../../../contracts/handoff.ts'
@@ -100,12 +102,18 @@ class StandInConnection implements Movable {
 
   private answer(head: string): void {
     const waitMs = Number(/\/slow\/([0-9]+)/.exec(head)?.[1] ?? 0)
+    const heldFor = /\/held\/([\w-]+)/.exec(head)?.[1]
     this.served++
     const body = JSON.stringify({ pid: process.pid, generation, index, version: values.name, served: this.served })
     const write = (): void => {
       this.isReady = true
       this.socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
       this.callback?.(this)
+    }
+    if (heldFor !== undefined) {
+      this.isReady = false
+      whenThere(join(values['run-dir']!, heldFor), write)
+      return
     }
     if (waitMs === 0) {
       write()
@@ -114,6 +122,11 @@ class StandInConnection implements Movable {
     this.isReady = false
     setTimeout(write, waitMs)
   }
+}
+
+function whenThere(path: string, act: () => void): void {
+  if (existsSync(path)) act()
+  else setTimeout(() => whenThere(path, act), 20)
 }
 
 const live = new Set<StandInConnection>()

@@ -54,7 +54,7 @@ export class EchoStream {
    * Stops sending, waits for the last echo, and answers what went wrong; undefined = every byte came back once and in
    * order.
    */
-  async finish(timeoutMs = 5000): Promise<string | undefined> {
+  async finish(timeoutMs = 20_000): Promise<string | undefined> {
     clearInterval(this.timer)
     const deadline = performance.now() + timeoutMs
     while (this.gotBytes < this.sentBytes && this.closed === undefined && performance.now() < deadline) {

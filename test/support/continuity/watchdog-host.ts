@@ -23,11 +23,20 @@ import type { Snapshot } from '../../../contracts/snapshot.ts'
 import type { RelayTargets } from '../../../contracts/relay-targets.ts'
 import type { ServiceManagerDouble } from './service-manager-double.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
+import { isRunning, processFacts } from '../../../watchdog/supervise/process-facts.ts'
 import { freePort } from '../free-port.ts'
 import { type Tuning, tuned } from './watchdog-options.ts'
 import { transportNodeFlags, transportWords } from '../worker/transport-flags.ts'
 
 const root = join(import.meta.dirname, '../../..')
+
+/**
+ * Long enough for a machine that is busy with something else: how fast a process starts is not what tests of a watchdog
+ * prove.
+ */
+export const patientDeadlines = { startMs: 20_000, drainMs: 18_000, stopMs: 2000, adoptMs: 10_000 }
+/** Likewise how fast one answers. */
+const patientLiveness = { suspectMs: 10_000, deadMs: 30_000 }
 
 export interface HostOptions {
   readonly workers?: number
@@ -55,7 +64,8 @@ export class WatchdogHost {
   process: ChildProcess | undefined
   readonly lines: string[] = []
   private readonly options: HostOptions
-  private readonly seenPids = new Set<number>()
+  /** When each process started, by its pid: the system gives a pid again to somebody else. */
+  private readonly seen = new Map<number, number>()
 
   private constructor(options: HostOptions) {
     this.options = options
@@ -76,7 +86,7 @@ export class WatchdogHost {
   static async start(options: HostOptions = {}): Promise<WatchdogHost> {
     const host = await WatchdogHost.begin(options)
     try {
-      await host.until((state) => host.serving(state) !== undefined, 'a generation serves')
+      await host.until((state) => host.serving(state) !== undefined, 'a generation serves', 40_000)
     } catch (error) {
       await host.end()
       throw error
@@ -91,7 +101,8 @@ export class WatchdogHost {
       stateDir: this.stateDir,
       release: this.release({ name: 'v1', ...this.options.behave }),
       ...tuned({
-        deadlines: { startMs: 4000, drainMs: 5000, stopMs: 2000, adoptMs: 3000 },
+        deadlines: patientDeadlines,
+        liveness: patientLiveness,
         ...this.options.tuning,
       }),
     }
@@ -225,9 +236,13 @@ export class WatchdogHost {
   async state(): Promise<WatchdogState> {
     const reply = await this.ask({ type: 'status' })
     if (reply.type !== 'state') throw new Error(JSON.stringify(reply))
-    for (const generation of reply.state.generations)
-      for (const child of generation.children) this.seenPids.add(child.pid)
+    for (const { children } of reply.state.generations) for (const { pid } of children) this.remember(pid)
     return reply.state
+  }
+
+  private remember(pid: number): void {
+    const facts = this.seen.has(pid) ? undefined : processFacts(pid)
+    if (facts !== undefined) this.seen.set(pid, facts.startedAtTicks)
   }
 
   serving(state: WatchdogState): GenerationState | undefined {
@@ -248,7 +263,7 @@ export class WatchdogHost {
   }
 
   /** Awaits a condition of the watchdog's own state; the error shows the last log lines. */
-  async until(isTrue: (state: WatchdogState) => boolean, what: string, timeoutMs = 15_000): Promise<WatchdogState> {
+  async until(isTrue: (state: WatchdogState) => boolean, what: string, timeoutMs = 30_000): Promise<WatchdogState> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
       try {
@@ -276,8 +291,8 @@ export class WatchdogHost {
       .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as RestartReport)
   }
 
-  tail(): string {
-    return this.lines.slice(-25).join('\n')
+  tail(count = 25): string {
+    return this.lines.slice(-count).join('\n')
   }
 
   /** Stops everything and answers the pids that would not go; the caller expects none. */
@@ -293,7 +308,7 @@ export class WatchdogHost {
       await once(this.process, 'exit')
       clearTimeout(timer)
     }
-    const left = [...this.seenPids].filter((pid) => isAlive(pid))
+    const left = [...this.seen].filter(([pid, startedAt]) => isRunning(pid, startedAt)).map(([pid]) => pid)
     for (const pid of left) process.kill(pid, 'SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
     return left

@@ -69,7 +69,6 @@ export class HostChain {
 function startHost(from: readonly number[], at: readonly number[], isAgent: boolean): Promise<WatchdogHost> {
   return WatchdogHost.start({
     workers: 1,
-    tuning: { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } },
     snapshot: () =>
       snapshotOf({
         services: from.map((port, index) => serviceAt(`calls-${index}`, port, isAgent)),

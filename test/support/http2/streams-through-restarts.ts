@@ -10,7 +10,6 @@ import { EchoApplication, LongCalls, ShortCalls } from './long-streams.ts'
 export function startGrpcHost(port: number, workers = 2): Promise<WatchdogHost> {
   return WatchdogHost.start({
     workers,
-    tuning: { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } },
     snapshot: (host) =>
       snapshotOf({
         services: [{ name: 'orders', protocol: 'grpc', endpoints: [{ address: '127.0.0.1', port }] }],

@@ -19,6 +19,7 @@ export async function startMeshWithCenter(): Promise<MeshWithCenter> {
     await registry.close()
   }
   try {
+    // what hangs is noticed as soon as anywhere
     const extra = { watchdog: { startDeadline: '60s' } }
     const center = mesh.host('center', { role: 'center', extra })
     const alpha = mesh.host('alpha', { centers: [relayOf(center)], extra })

@@ -27,6 +27,9 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
+/** How fast a process starts or answers on a machine that is busy with something else is not what these tests prove. */
+const patient = { watchdog: { startDeadline: '60s', probeTimeout: '10s' } }
+
 /** Everything that one test file starts; `close()` ends all of it and is safe to call twice. */
 export class Mesh {
   readonly directory = mkdtempSync(join(tmpdir(), 'hostmesh-e2e-'))
@@ -92,7 +95,7 @@ export class Mesh {
       applications: plan.applications ?? [],
       outbound: plan.outbound ?? [],
       centers: plan.centers ?? [],
-      ...(plan.extra === undefined ? {} : { extra: plan.extra }),
+      extra: { ...patient, ...plan.extra },
     })
     this.hosts.push(host)
     return host

@@ -8,7 +8,6 @@ import { boltFrame, boltRequest } from './bolt-frames.ts'
 import { afterWork, RpcCaller, startApplication } from './far-sides.ts'
 import type { Replied, RpcApplication } from './far-sides.ts'
 
-const tuning = { deadlines: { startMs: 14_000, drainMs: 18_000, stopMs: 2000, adoptMs: 3000 } }
 const codec = new BoltCodec()
 export const slowMs = 4000
 
@@ -84,7 +83,6 @@ export async function startBoltHost(): Promise<BoltHost> {
   const pool = { ...defaultTrafficPolicy.pool, maxRequests: 100_000, maxPending: 100_000 }
   const host = await WatchdogHost.start({
     workers: 2,
-    tuning,
     snapshot: ({ httpPort, tcpPort }) =>
       snapshotOf({
         services: [
