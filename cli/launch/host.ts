@@ -43,6 +43,8 @@ export interface HostOptions {
   readonly user?: number | undefined
   /** Text of `rules.d/demo.yaml`. */
   readonly rules?: string
+  /** `watchdog:` of the configuration, where `extra` has none. */
+  readonly watchdog?: Readonly<Record<string, unknown>>
   /** Merged over the configuration at the top level. */
   readonly extra?: Readonly<Record<string, unknown>>
   /** Arguments before `cli/main.ts`' own, for coverage and the like. */
@@ -124,6 +126,7 @@ export class DemoHost {
             relay: { address: `${address}:15443`, allowedNetworks: ['127.0.0.0/8'] },
           }
         : { center: { addresses: this.options.centers } }),
+      ...(this.options.watchdog === undefined ? {} : { watchdog: this.options.watchdog }),
       ...this.options.extra,
     }
     writeFileSync(this.configPath, stringify(config))

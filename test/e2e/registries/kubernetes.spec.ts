@@ -58,7 +58,7 @@ describe('a host beside a cluster', function () {
     host = mesh.host('alpha', {
       applications: [ledger],
       outbound: [{ service: 'orders', protocol: 'http' }],
-      extra: { watchdog: { startDeadline: '120s' } },
+      extra: { watchdog: { startDeadline: '120s', probeTimeout: '10s' } },
     })
     host.start()
     await host.ready(120_000)

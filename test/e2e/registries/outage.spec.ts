@@ -38,7 +38,7 @@ describe(`a host whose registries of all kinds are dead for ${outageMs / 1000} s
     }
     host = mesh.host('alpha', {
       outbound: registries.map((registry) => ({ service: serviceOf(registry), protocol: 'http' as const })),
-      extra: { watchdog: { startDeadline: '120s' } },
+      extra: { watchdog: { startDeadline: '120s', probeTimeout: '10s' } },
     })
     host.start()
     await host.ready(startMs)

@@ -30,7 +30,7 @@ describe('two hosts and an ensemble of three ZooKeepers', function () {
     const servers = ensemble.map(({ port }) => `127.0.0.1:${port}`)
     mesh = await Mesh.open([{ name: 'zk', type: 'zookeeper', servers, layout: 'plain', sessionTimeout: '4s' }])
     const orders = await mesh.httpApplication('orders', 'v1')
-    const extra = { watchdog: { startDeadline: '120s' } }
+    const extra = { watchdog: { startDeadline: '120s', probeTimeout: '10s' } }
     beta = mesh.host('beta', { applications: [orders], extra })
     alpha = mesh.host('alpha', { outbound: [{ service: 'orders', protocol: 'http' }], extra })
     for (const host of [alpha, beta]) host.start()

@@ -36,7 +36,7 @@ more()
 `
 
 describe('one user who makes a worker hold as much memory as it can', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let folder: string
   let mesh: Mesh
   let host: DemoHost
@@ -62,7 +62,9 @@ describe('one user who makes a worker hold as much memory as it can', function (
       writeFileSync(join(folder, `${service}.json`), JSON.stringify({ service, endpoints: [endpoint] }))
     put('orders', { address: orders.address, port: orders.port })
     for (const service of services) put(service, { address, port })
-    host = mesh.host('host', { extra: { watchdog: { maxMemory: `${maxMemoryMb}MiB` } } })
+    host = mesh.host('host', {
+      extra: { watchdog: { maxMemory: `${maxMemoryMb}MiB`, startDeadline: '60s', probeTimeout: '10s' } },
+    })
     host.start()
     await host.ready()
     await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
