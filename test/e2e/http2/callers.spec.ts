@@ -171,11 +171,12 @@ describe('callers of HTTP/2', () => {
   })
 
   it('drains by notice, ping and last id: what was asked is answered, and nothing is lost', async () => {
-    let release = (): void => {}
+    let release: (() => void) | undefined
     answer = (_request, _body, response) => {
       release = () => response.end('late')
     }
     const first = ask({ ':path': '/' })
+    await eventually(() => release !== undefined)
     await eventually(() =>
       worker.worker.connections.list().some(({ isIdle, protocol }) => protocol === 'http2' && !isIdle),
     )
@@ -183,7 +184,7 @@ describe('callers of HTTP/2', () => {
     for (const connection of worker.worker.connections.list()) connection.drain()
     await goneAway
     expect(worker.worker.connections.list().some(({ isIdle }) => !isIdle)).to.equal(true)
-    release()
+    release!()
     expect((await first).body).to.equal('late')
     await eventually(() => worker.worker.connections.list().every(({ protocol }) => protocol !== 'http2'))
   })

@@ -25,7 +25,7 @@ const shippedDashboards = (): ShippedDashboard[] =>
   globSync('observability/grafana/*.json').map((file) => JSON.parse(readFileSync(file, 'utf8')) as ShippedDashboard)
 
 describe('rules and dashboards in a real Prometheus', function () {
-  this.timeout(90_000)
+  this.timeout(240_000)
   let prometheus: RealPrometheus | undefined
   let pair: TracedPair | undefined
   let collector: StandInCollector | undefined

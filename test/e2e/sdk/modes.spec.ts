@@ -54,7 +54,7 @@ describe('the SDK between mesh and registry', function () {
     sdk.status().services.find(({ name }) => name === 'orders')?.activeMode
 
   async function whenActive(sdk: SdkMesh, mode: string): Promise<void> {
-    await until(10_000, `calls go ${mode}: ${JSON.stringify(sdk.status().services)}`, () =>
+    await until(30_000, `calls go ${mode}: ${JSON.stringify(sdk.status().services)}`, () =>
       Promise.resolve(activeModeOf(sdk) === mode),
     )
   }
@@ -82,7 +82,9 @@ describe('the SDK between mesh and registry', function () {
         sdk.setMode(mode)
         await whenActive(sdk, mode)
         const { calls } = load.counts
-        await until(5000, 'some calls in that mode', () => Promise.resolve(load.counts.calls >= calls + perSecond / 10))
+        await until(30_000, 'some calls in that mode', () =>
+          Promise.resolve(load.counts.calls >= calls + perSecond / 10),
+        )
       }
     const counts = await load.stop()
     expect(counts.failures, JSON.stringify(counts.failures.slice(0, 3))).to.have.length(0)
@@ -107,7 +109,7 @@ describe('the SDK between mesh and registry', function () {
     await publish('keyed', '{"mode":"mesh","services":{"orders":"direct"}}')
     await whenActive(sdk, 'direct')
     await publish('keyed', '{"mode":"sideways"}')
-    await until(5000, 'the problem is told', () =>
+    await until(30_000, 'the problem is told', () =>
       Promise.resolve(sdk.status().modeKeyProblem?.includes('allowed are mesh, direct and auto') === true),
     )
     expect(activeModeOf(sdk)).to.equal('direct')
@@ -122,7 +124,7 @@ describe('the SDK between mesh and registry', function () {
     applications.push(third)
     const provider = sdks.open('moving', { overlapMs: 6000 })
     const registered = provider.register({ service: 'moved', address, port: third.port, protocol: 'http' })
-    await until(10_000, 'it is announced', () => Promise.resolve(registered.state === 'registered'))
+    await until(30_000, 'it is announced', () => Promise.resolve(registered.state === 'registered'))
     const instances = async (): Promise<string[]> => {
       const query = 'serviceName=DEFAULT_GROUP@@moved&namespaceId=public'
       const list = await fetch(`http://${registry.address}/nacos/v1/ns/instance/list?${query}`)

@@ -22,7 +22,7 @@ import { agentOf, startSdkHost, whenRegistered } from '../../support/sdk/sdk-hos
 import { installSdk, usersNode } from '../../support/sdk/installed-package.ts'
 
 describe('the package of the SDK', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let folder: string
   let registry: EmbeddedRegistry
   let mesh: Mesh
@@ -94,14 +94,14 @@ describe('the package of the SDK', function () {
     shop = started
     let said = ''
     started.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-    await until(10_000, 'it listens', () => Promise.resolve(said.includes('listening on ')))
+    await until(30_000, 'it listens', () => Promise.resolve(said.includes('listening on ')))
     const port = Number(/listening on (\d+)/.exec(said)![1])
     const served = async (): Promise<string> => (await call(address, port)).body.trim()
-    await until(10_000, 'it calls by the agent', async () => (await served()) === 'orders by agent')
+    await until(30_000, 'it calls by the agent', async () => (await served()) === 'orders by agent')
     started.kill('SIGUSR1')
-    await until(10_000, 'it calls directly', async () => (await served()) === 'orders by direct')
+    await until(30_000, 'it calls directly', async () => (await served()) === 'orders by direct')
     started.kill('SIGUSR2')
-    await until(10_000, 'it calls by the agent', async () => (await served()) === 'orders by agent')
+    await until(30_000, 'it calls by the agent', async () => (await served()) === 'orders by agent')
     started.kill('SIGTERM')
     const [code] = (await once(started, 'exit')) as [number | null]
     expect(code).to.equal(0)
@@ -133,7 +133,8 @@ describe('the package of the SDK', function () {
     const child = spawn(usersNode(), argv, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-    const [code] = (await once(child, 'exit')) as [number | null]
+    // what it said may come behind its exit
+    const [code] = (await once(child, 'close')) as [number | null]
     expect(code, said).to.equal(0)
     const { replies, served } = JSON.parse(said) as { replies: string[]; served: object }
     const wanted = boltFrame({ type: 0, content: Buffer.from('pong'), id: 77 }).toString('hex')

@@ -124,7 +124,7 @@ describe('an application with policies before it', function () {
 
   async function lineWith(...texts: string[]): Promise<Record<string, unknown>> {
     let line = ''
-    await until(5000, `a line with ${texts.join()}`, () => {
+    await until(20_000, `a line with ${texts.join()}`, () => {
       line =
         readFileSync(log, 'utf8')
           .split('\n')

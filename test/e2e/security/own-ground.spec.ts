@@ -14,7 +14,7 @@ const bob = 4202
 const main = join(import.meta.dirname, '../../../cli/main.ts')
 
 describe('directories that another user owns or may write to', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let folder: string
 
   before(function () {
@@ -58,7 +58,7 @@ describe('directories that another user owns or may write to', function () {
 })
 
 describe('a registry that leads back into the agent, or that names more than can be held', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let folder: string
   let mesh: Mesh
   let host: DemoHost
@@ -125,7 +125,7 @@ describe('a registry that leads back into the agent, or that names more than can
 })
 
 describe('endpoints that lead back under another name of this host', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let folder: string
   let mesh: Mesh
   let host: DemoHost
@@ -169,7 +169,7 @@ describe('endpoints that lead back under another name of this host', function ()
       ]
       const socket = connect(port, '::1')
       await new Promise<void>((resolve) => {
-        const stop = setTimeout(() => socket.destroy(), 1000)
+        const stop = setTimeout(() => socket.destroy(), 20_000)
         socket.on('error', () => {})
         socket.on('close', () => {
           clearTimeout(stop)

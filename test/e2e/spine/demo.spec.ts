@@ -19,10 +19,12 @@ function demoOnce(...argv: string[]): Promise<{ code: number; verdict: Verdict; 
     execFile(process.execPath, ['cli/main.ts', 'demo', '--once', '--json', ...argv], (error, out, errors) => {
       const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : 1
       try {
-        resolve({ code, verdict: JSON.parse(out) as Verdict, errors })
+        const verdict = JSON.parse(out) as Verdict | { results?: undefined }
+        if (verdict.results !== undefined) return resolve({ code, verdict, errors })
       } catch {
-        reject(new Error(`exit ${code}: ${out}${errors}`))
+        // no verdict either
       }
+      reject(new Error(`exit ${code}: ${out}${errors}`))
     })
   })
 }

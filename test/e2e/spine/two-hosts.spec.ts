@@ -212,15 +212,15 @@ describe('two hosts, their agents and a real Nacos', function () {
     })
     gamma.start()
     await until(
-      20_000,
+      60_000,
       'the shared port answers',
       async () => (await call(address, sharedPort, { host: 'orders' })).status === 200,
     )
     // the workers serve before control answers
     await gamma.ready()
-    const listing = (await gamma.admin.get('/ports?format=json')).text
-    expect(listing).to.include('E_LISTEN_IN_USE')
-    expect(listing).to.include(String(process.pid))
+    const listing = async (): Promise<string> => (await gamma.admin.get('/ports?format=json')).text
+    await until(20_000, 'the port is told', async () => (await listing()).includes('E_LISTEN_IN_USE'))
+    expect(await listing()).to.include(String(process.pid))
     await gamma.stop()
     await new Promise((resolve) => owner.close(resolve))
   })
@@ -239,7 +239,7 @@ describe('two hosts, their agents and a real Nacos', function () {
     const port = await alpha.port('orders')
     await alpha.signal('generation', 'SIGKILL')
     const tiers = new Set<string>()
-    await until(20_000, 'agent again', async () => {
+    await until(60_000, 'agent again', async () => {
       const answer = await call(alpha.options.address, port)
       expect(answer.status).to.equal(200)
       tiers.add(String(answer.headers['x-mesh-tier']))
@@ -253,7 +253,7 @@ describe('two hosts, their agents and a real Nacos', function () {
     expect((await callOrders()).status).to.equal(200)
     await alpha.stop()
     alpha.start()
-    await until(20_000, 'serving from disk', async () => (await callOrders()).status === 200)
+    await until(60_000, 'serving from disk', async () => (await callOrders()).status === 200)
     await nacos.start()
     const renewed = await mesh.httpApplication('inventory', 'v9')
     await registerPlain(renewed)

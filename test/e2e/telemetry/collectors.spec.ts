@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { entryPoint } from '../../../cli/entry-point.ts'
+import { freePort } from '../../support/free-port.ts'
 import { call, sharedPort, until } from '../../support/mesh/mesh.ts'
 import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
@@ -62,7 +63,9 @@ describe('traces and logs of two hosts', function () {
       await until(30_000, 'both lines', async () => linesOf('/traced?secret=1').length === 2)
       expect(linesOf('/traced?secret=1').map(({ traceId }) => traceId)).to.deep.equal([client.traceId, client.traceId])
       expect(collector.requests.every(({ headers }) => headers['authorization'] === 'Bearer t')).to.equal(true)
-      expect(await metricOf('hostmesh_telemetry_sent_total{signal="traces"}')).to.equal(1)
+      const sent = (): Promise<number> => metricOf('hostmesh_telemetry_sent_total{signal="traces"}')
+      await until(30_000, 'the one is counted', async () => (await sent()) > 0)
+      expect(await sent()).to.equal(1)
     })
 
   it('the word of the caller decides, in W3C and in either form of B3, through both hosts; else the share', async () => {
@@ -125,8 +128,8 @@ describe('traces and logs of two hosts', function () {
   })
 
   it('a collector that is gone costs no request, and gets what waited when it is back', async () => {
-    const { port } = collector
     await collector.close()
+    const port = await freePort()
     pair = await tracedPair({
       tracing: { sampledShare: 1, collector: { protocol: 'zipkin', url: `http://127.0.0.1:${port}` } },
     })

@@ -20,7 +20,7 @@ interface Row {
 }
 
 describe('live views of a running host', function () {
-  this.timeout(60_000)
+  this.timeout(180_000)
   let pair: TracedPair
 
   before(async () => {
@@ -63,7 +63,7 @@ describe('live views of a running host', function () {
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
     const since = (mark: string): string => text.slice(text.lastIndexOf(mark))
     const seen = (what: string, wanted: () => boolean): Promise<unknown> =>
-      until(15_000, what, async () => {
+      until(30_000, what, async () => {
         await pair.ask()
         return wanted()
       })
@@ -75,7 +75,7 @@ describe('live views of a running host', function () {
     await run('stty', ['-F', terminal, 'cols', '30', 'rows', '6'])
     await seen('lines of the new size', () => since('\u001b[H').includes('…'))
     child.stdin.write('q')
-    const [code] = (await once(child, 'exit')) as [number]
+    const [code] = (await once(child, 'close')) as [number]
     expect(code).to.equal(0)
     expect(since('\u001b[?1049l')).to.include('left 0')
   })
@@ -101,7 +101,8 @@ describe('live views of a running host', function () {
     createInterface({ input: child.stdout }).on('line', (line) =>
       lines.push(JSON.parse(line) as Record<string, unknown>),
     )
-    const exited = once(child, 'exit')
+    // its last line may come behind its exit
+    const exited = once(child, 'close')
     let isOver = false
     void exited.then(() => (isOver = true))
     for (let round = 0; !isOver; round++) {
@@ -147,12 +148,12 @@ describe('live views of a running host', function () {
       string,
       string,
     ]
-    await until(10_000, 'both are seen', async () => {
+    await until(30_000, 'both are seen', async () => {
       const peers = (await list()).map(({ peer }) => peer)
       return peers.includes(named) && peers.includes(kept)
     })
     const follow = following('connections', 'follow', '--protocol', 'http1')
-    await until(15_000, 'both are open', async () => [named, kept].every((one) => follow.said().includes(one)))
+    await until(30_000, 'both are open', async () => [named, kept].every((one) => follow.said().includes(one)))
     const closed = once(first, 'close')
     first.resume()
     const row = (await list()).find(({ peer }) => peer === named)!
@@ -160,7 +161,7 @@ describe('live views of a running host', function () {
     expect(JSON.parse(await hostmesh('connections', 'close', row.id, '--json'))).to.deep.include({ total: 1 })
     await closed
     const end = new RegExp(`closed.*${named}`)
-    await until(15_000, 'the end is told', async () => end.test(follow.said()))
+    await until(30_000, 'the end is told', async () => end.test(follow.said()))
     expect(await follow.stop()).to.equal(0)
     expect((await list()).map(({ peer }) => peer))
       .to.include(kept)
@@ -179,13 +180,13 @@ describe('live views of a running host', function () {
       const text = await hostmesh('streams', 'list', '--service', 'orders', '--json')
       return (JSON.parse(text) as { streams: { id: string; path: string }[] }).streams
     }
-    await until(10_000, 'it is seen', async () => (await list()).some(({ path }) => path === '/long'))
+    await until(30_000, 'it is seen', async () => (await list()).some(({ path }) => path === '/long'))
     const { id } = (await list()).find(({ path }) => path === '/long')!
-    await until(15_000, 'it is told', async () => /open.*\/long/.test(follow.said()))
+    await until(30_000, 'it is told', async () => /open.*\/long/.test(follow.said()))
     expect(await hostmesh('streams', 'list')).to.match(/POST \/long/)
     expect(JSON.parse(await hostmesh('streams', 'close', id, '--json'))).to.deep.include({ total: 1 })
     await closed
-    await until(15_000, 'its end is told', async () => /closed.*\/long/.test(follow.said()))
+    await until(30_000, 'its end is told', async () => /closed.*\/long/.test(follow.said()))
     expect(await follow.stop()).to.equal(0)
     expect((await list()).filter(({ path }) => path === '/long')).to.deep.equal([])
   })

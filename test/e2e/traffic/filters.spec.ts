@@ -57,13 +57,13 @@ describe('faults, mirrors, CORS and rate limits through a worker', () => {
   beforeEach(() => world.forget())
 
   it('aborts its share of the requests, marked, without asking the application', async () => {
-    const answers = await Promise.all(Array.from({ length: 300 }, () => world.call('aborted/')))
+    const answers = await Promise.all(Array.from({ length: 600 }, () => world.call('aborted/')))
     const aborted = answers.filter((answer) => answer.status === 418)
-    // four standard deviations of 300 draws at 30 %
-    expect(aborted.length).to.be.within(58, 122)
+    // more than five standard deviations of 600 draws at 30 %
+    expect(aborted.length).to.be.within(116, 244)
     expect(aborted[0]!.headers['x-mesh-error']).to.equal('E_FAULT_INJECTED')
     expect(aborted[0]!.body).to.equal('fault injected by VirtualService public/aborted spec.http[0].fault\n')
-    expect(world.received('aborted')).to.have.length(300 - aborted.length)
+    expect(world.received('aborted')).to.have.length(600 - aborted.length)
   })
 
   it('delays, and goes on behind the delay', async () => {

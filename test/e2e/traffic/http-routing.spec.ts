@@ -136,10 +136,10 @@ describe('HTTP routing through a worker', () => {
   })
 
   it('splits by weight', async () => {
-    const counts = await world.countBodies(1000, 'weighted/')
-    // four standard deviations of 1,000 draws at 20 %
-    expect(counts['a']).to.be.within(150, 250)
-    expect(counts['a']! + counts['b']!).to.equal(1000)
+    const counts = await world.countBodies(2000, 'weighted/')
+    // more than five standard deviations of 2,000 draws at 20 %
+    expect(counts['a']).to.be.within(300, 500)
+    expect(counts['a']! + counts['b']!).to.equal(2000)
   })
 
   it('sends to subsets, and says 503 for one without endpoints', async () => {

@@ -50,20 +50,20 @@ describe('rules.d of a running agent', function () {
   it('declare a service that no registry knows', async () => {
     expect((await answer()).status).to.equal(503)
     write('10-orders.yaml', entry())
-    await until(8000, 'the declared service answers', async () => (await answer()).body === 'orders')
+    await until(20_000, 'the declared service answers', async () => (await answer()).body === 'orders')
   })
 
   it('take effect when a file comes or changes', async () => {
     write('20-routes.yaml', closed('410'))
-    await until(5000, 'the new rule answers', async () => (await answer('/closed')).status === 410)
+    await until(20_000, 'the new rule answers', async () => (await answer('/closed')).status === 410)
     write('20-routes.yaml', closed('418'))
-    await until(5000, 'the changed rule answers', async () => (await answer('/closed')).status === 418)
+    await until(20_000, 'the changed rule answers', async () => (await answer('/closed')).status === 418)
     expect((await answer()).body).to.equal('orders')
   })
 
   it('keep the last good version of a file that is broken, and say why', async () => {
     write('20-routes.yaml', closed('soon'))
-    await until(5000, 'the status shows it', async () =>
+    await until(20_000, 'the status shows it', async () =>
       (await statuses()).some((status) => status.state === 'rejected'),
     )
     const bad = (await statuses()).find((status) => status.state === 'rejected')!
@@ -76,15 +76,17 @@ describe('rules.d of a running agent', function () {
 
   it('keep it over a restart of control, too', async () => {
     const kept = join(host.stateDir, 'rules.json')
-    await until(5000, 'the good version is on disk', () => Promise.resolve(readFileSync(kept, 'utf8').includes('418')))
+    await until(20_000, 'the good version is on disk', () =>
+      Promise.resolve(readFileSync(kept, 'utf8').includes('418')),
+    )
     const pid = ((await host.json('/server_info?format=hostmesh')) as { pid?: number }).pid
     await host.signal('control', 'SIGKILL')
     await until(
-      15_000,
+      30_000,
       'another control answers',
       async () => ((await host.json('/server_info?format=hostmesh')) as { pid?: number }).pid !== pid,
     )
-    await until(8000, 'its rules are read', async () =>
+    await until(20_000, 'its rules are read', async () =>
       (await statuses()).some((status) => status.state === 'rejected'),
     )
     expect((await answer('/closed')).status).to.equal(418)
@@ -92,7 +94,7 @@ describe('rules.d of a running agent', function () {
 
   it('go when their file goes', async () => {
     rmSync(join(host.options.directory, 'rules.d', '20-routes.yaml'))
-    await until(5000, 'the rule is gone', async () => (await answer('/closed')).body === 'orders')
+    await until(20_000, 'the rule is gone', async () => (await answer('/closed')).body === 'orders')
     const left = await statuses()
     expect(
       left.map((status) => status.kind),
@@ -125,7 +127,7 @@ describe('rules.d of a running agent', function () {
       const { stdout } = await promisify(execFile)(process.execPath, [entryPoint('cli/main'), ...words])
       return stdout
     }
-    await until(5000, 'the rule answers', async () => (await ask(Buffer.from('张三'))) === '299')
+    await until(20_000, 'the rule answers', async () => (await ask(Buffer.from('张三'))) === '299')
     expect(await ask(Buffer.from('李四'))).to.equal('200')
     expect(await explained('张三')).to.include('answers 299')
     expect(await explained('李四')).to.not.include('answers 299')
@@ -134,7 +136,7 @@ describe('rules.d of a running agent', function () {
 
   it('are explained', async () => {
     write('20-routes.yaml', closed('410'))
-    await until(5000, 'the rule answers', async () => (await answer('/closed')).status === 410)
+    await until(20_000, 'the rule answers', async () => (await answer('/closed')).status === 410)
     const explained = (await host.json('/explain?method=GET&host=orders&path=/x&format=json')) as {
       steps: { rule: string; matched: boolean; reason: string }[]
       destinations: { candidates: { usable: boolean }[] }[]

@@ -26,7 +26,8 @@ describe('raw connections by the server name of their TLS', () => {
     }
     world = await TrafficWorld.start({
       listeners: { vault: 'tcp', strict: 'tcp' },
-      limits: { headTimeoutMs: 300 },
+      // a hello may be late on a busy machine
+      limits: { headTimeoutMs: 1500 },
       apps: {
         vault: [{ tcp: secure('vault') }],
         replica: [{ tcp: secure('replica') }],

@@ -124,13 +124,13 @@ subsets: [{ name: v1, labels: { version: v1 } }]`,
 
   it('splits connections by weight over subsets', async () => {
     const counts: Record<string, number> = {}
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 400; i++) {
       const [name = ''] = (await talk(world.port('split'), '')).split('|')
       counts[name] = (counts[name] ?? 0) + 1
     }
-    // four standard deviations of 200 draws at 25 %
-    expect(counts['green']).to.be.within(25, 75)
-    expect(counts['blue']).to.equal(200 - counts['green']!)
+    // more than five standard deviations of 400 draws at 25 %
+    expect(counts['green']).to.be.within(50, 150)
+    expect(counts['blue']).to.equal(400 - counts['green']!)
   })
 
   it('sends one caller to one endpoint where the rule hashes its address', async () => {

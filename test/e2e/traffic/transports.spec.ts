@@ -9,6 +9,7 @@ import type { AddressInfo, Server } from 'node:net'
 
 import type { StatsDump } from '../../../contracts/control-link.ts'
 import { freePort } from '../../support/free-port.ts'
+import { eventually } from '../../support/worker/eventually.ts'
 import { snapshotOf } from '../../support/worker/snapshots.ts'
 import { WorkerProcess } from '../../support/worker/worker-process.ts'
 import type { HowToRun } from '../../support/worker/worker-process.ts'
@@ -88,7 +89,7 @@ for (const { log, serves, ...how } of cases) {
       const { series } = (await worker.ask({ kind: 'stats' })) as StatsDump
       const found = series.find((one) => one.name === 'hostmesh_worker_transport')
       expect(found?.samples).to.deep.equal([{ labels: [serves], value: 1 }])
-      expect(worker.log()).to.match(log)
+      await eventually(() => log.test(worker.log()))
     })
 
     it('passes a large reply, a large upload, and many at once', async () => {
