@@ -68,6 +68,11 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_xds_left_out:
     'resources of proxies and clients of gRPC in which something of the rules cannot be said (`/xds`)',
   hostmesh_xds_refused_total: 'responses that a client refused (NACK), and names that it asked for in vain',
+  hostmesh_ratelimit_questions_total:
+    'questions about shared rate limits that this center answered, by domain and code',
+  hostmesh_ratelimit_shadowed_total: 'descriptors beyond a limit in shadow mode, which passed, by domain',
+  hostmesh_ratelimit_counters: 'counters of shared rate limits that are kept',
+  hostmesh_ratelimit_counters_forgotten_total: 'counters of shared rate limits that were dropped at the bound',
   hostmesh_center_reports_total: 'reports of this host to a center, by result',
   hostmesh_center_reports_taken: '1 when the center took the last report of this host, 0 when it did not',
   hostmesh_hosts: 'hosts that report to this center, by state',

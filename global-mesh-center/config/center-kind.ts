@@ -19,7 +19,7 @@ export const centerKind: NodeKind<CenterFile, CenterConfig> = {
     servicesDir: 'center-services.d',
     outboundHttp: 'off',
   },
-  resolve({ relay, api, store, rulesApi, xds, ca, hosts, stateDir }, absolute) {
+  resolve({ relay, api, store, rulesApi, xds, ca, hosts, rateLimits, stateDir }, absolute) {
     const secretFile = relay?.secretFile === undefined ? undefined : absolute(relay.secretFile)
     return {
       morePorts: [
@@ -31,19 +31,21 @@ export const centerKind: NodeKind<CenterFile, CenterConfig> = {
       rulesApi: rulesApi === undefined ? undefined : locatedPort(rulesApi, absolute),
       xds: xds === undefined ? undefined : locatedPort(xds, absolute),
       hosts,
+      rateLimits,
       center: { addresses: [], secretFile: undefined, reports: undefined, mtls: false },
       relay: relay === undefined ? undefined : { ...relay, secretFile },
       api: api ?? apiSection.parse({}),
       ca: ca === undefined ? undefined : locatedCa(ca, absolute),
     }
   },
-  conflicts({ relay, store, rulesApi, xds, ca, tls }, report) {
+  conflicts({ relay, store, rulesApi, xds, ca, rateLimits, tls }, report) {
     if (ca !== undefined) caProblems(ca, store.type !== 'files', report)
     storeProblems(store, report)
     portProblems('rulesApi', rulesApi, report)
     portProblems('xds', xds, report)
     if (xds?.clientCertificates === true && ca === undefined)
       report(['xds', 'clientCertificates'], 'needs ca: this center is no authority, and knows no certificate')
+    if (rateLimits !== undefined && xds === undefined) report(['rateLimits'], 'needs xds: hosts ask at its port')
     if (relay === undefined)
       return report(
         ['relay', 'allowedNetworks'],

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { caSection, hostPattern } from '../ca/section.ts'
 import { hostsSection } from '../hosts/section.ts'
+import { rateLimitsSection } from '../rate-limits/section.ts'
 import { nodeSections } from '../../agent/control/config/schema.ts'
 import {
   cidr,
@@ -153,6 +154,9 @@ export const centerSections = {
     .describe('Where the center keeps rules that it is told by `rulesApi`.'),
   xds: xdsSection.optional().describe('Discovery for agents (`docs/center.md`); absent = off.'),
   hosts: hostsSection,
+  rateLimits: rateLimitsSection
+    .optional()
+    .describe('Limits that hosts share, counted at the port of `xds` (`docs/rate-limits.md`); absent = none.'),
   rulesApi: rulesApiSection.optional().describe('The API of rules (`docs/rules-api.md`); absent = off.'),
 }
 

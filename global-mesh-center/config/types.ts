@@ -2,6 +2,7 @@
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import type { CaSection } from '../ca/section.ts'
 import type { HostsConfig } from '../hosts/section.ts'
+import type { RateLimitsSection } from '../rate-limits/section.ts'
 import type { EtcdStoreSection, NacosStoreSection, RulesApiSection, XdsSection } from './schema.ts'
 
 export type StoreConfig = { readonly type: 'files'; readonly directory: string } | EtcdStoreSection | NacosStoreSection
@@ -17,4 +18,6 @@ export interface CenterConfig extends AgentConfig {
   readonly ca: CaSection | undefined
   readonly xds: XdsConfig | undefined
   readonly hosts: HostsConfig
+  /** undefined = this center counts for nobody. */
+  readonly rateLimits: RateLimitsSection | undefined
 }

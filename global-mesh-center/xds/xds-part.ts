@@ -10,6 +10,7 @@ import { KeptPort } from '../../agent/control/kept-port.ts'
 import type { LeadingPart, PartDeps } from '../../agent/control/leading-part.ts'
 import type { CenterConfig, XdsConfig } from '../config/types.ts'
 import { accessProblem, portAccess, type PortAccess } from '../port-access.ts'
+import { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import { EndpointSource } from './endpoint-source.ts'
 import { ForeignResources, type ForeignDeps } from './envoy/foreign-resources.ts'
 import { LeftOutTable } from './envoy/left-out-table.ts'
@@ -25,6 +26,7 @@ export class XdsPart implements LeadingPart {
   private readonly access: PortAccess
   private readonly server: XdsServer
   private readonly port: KeptPort
+  private readonly rateLimiter: RateLimiter | undefined
 
   constructor(config: XdsConfig, deps: PartDeps<CenterConfig> & FollowedServicesDeps & Pick<ForeignDeps, 'issuer'>) {
     const { clock, issuer, log, metrics, random } = deps
@@ -38,6 +40,8 @@ export class XdsPart implements LeadingPart {
     const rules = this.rules.forAll
     const foreign = new ForeignResources({ clock, clusterDomain, issuer, leftOut, log, random, rules, services })
     this.access = portAccess(config, clock)
+    const { rateLimits } = deps.config
+    this.rateLimiter = rateLimits === undefined ? undefined : new RateLimiter(rateLimits, { clock, metrics })
     this.server = new XdsServer(
       {
         address: formatHostPort(address),
@@ -48,6 +52,7 @@ export class XdsPart implements LeadingPart {
         endpoints: new EndpointSource(services),
         foreign,
         rulesOf: (node) => this.rules.of(node),
+        rateLimiter: this.rateLimiter,
       },
       { clock, log, metrics, random },
     )
@@ -75,6 +80,7 @@ export class XdsPart implements LeadingPart {
   async close(): Promise<void> {
     this.port.close()
     await this.server.close()
+    this.rateLimiter?.close()
     this.services.close()
   }
 

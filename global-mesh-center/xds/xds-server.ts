@@ -1,6 +1,6 @@
 /**
- * The gRPC server of xDS, in both forms: for agents, and for proxies and clients of gRPC. Bounds: 4,000 streams, the
- * names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
+ * The gRPC server of xDS, in both forms, for agents, and for proxies and clients of gRPC; and of rate limits. Bounds:
+ * 4,000 streams, the names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
  */
 import { experimental, Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../../contracts/errors.ts'
@@ -10,6 +10,9 @@ import { DeltaStream } from './delta-stream.ts'
 import { parseClusterName } from './envoy/cluster-name.ts'
 import { secretType, type ForeignResources, type ForeignView } from './envoy/foreign-resources.ts'
 import { foreignTypes } from './envoy/world.ts'
+import { KnownCallers } from '../rate-limits/known-callers.ts'
+import { rateLimitCalls, rateLimitDefinition } from '../rate-limits/rate-limit-calls.ts'
+import type { RateLimiter } from '../rate-limits/rate-limiter.ts'
 import { PortCertificates } from './port-certificates.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { Resources, type ResourceSource } from './resources.ts'
@@ -27,6 +30,8 @@ export interface XdsServerOptions extends XdsCallersOptions {
   readonly foreign?: ForeignResources
   /** Rules for this host. */
   rulesOf(node: string): Resources
+  /** Absent: this center counts for nobody. */
+  readonly rateLimiter?: RateLimiter | undefined
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>
@@ -89,6 +94,15 @@ export class XdsServer {
         state: (call: Call) => this.accept(call, (deps) => this.stateTalk(deps)),
       },
     )
+    const { rateLimiter } = this.options
+    if (rateLimiter !== undefined) {
+      const known = new KnownCallers((one) => this.callers.callerOf(one), this.deps.clock.monotonic)
+      const isTls = this.options.tls !== undefined
+      server.addService(
+        rateLimitDefinition,
+        rateLimitCalls(rateLimiter, (call) => known.callerOf(arriving(call, isTls))),
+      )
+    }
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(this.options.address, this.credentials(), (error, bound) => {
         if (error === null) resolve(bound)
@@ -266,7 +280,7 @@ export class XdsServer {
   }
 }
 
-function arriving(call: Call, isTls: boolean): Arriving {
+function arriving(call: Pick<Call, 'metadata' | 'getAuthContext' | 'getPeer'>, isTls: boolean): Arriving {
   const [authorization] = call.metadata.get('authorization')
   // empty unless TLS has checked the certificate of the client
   const { sslPeerCertificate } = call.getAuthContext()

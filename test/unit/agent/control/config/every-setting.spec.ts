@@ -186,6 +186,7 @@ describe('every setting', function () {
         rulesApi: { tls: { cert: '/a', key: '/b' } },
         xds: { tls: { cert: '/a', key: '/b' } },
       },
+      { rateLimits: { domains: [{ domain: 'a' }] } },
       { store: { type: 'etcd', servers: ['10.0.0.2:2379'] } },
       { ca: { intermediate: { certificate: '/tmp/z', key: '/tmp/z', roots: '/tmp/z' } } },
     ]
