@@ -50,7 +50,7 @@ export async function failure(work: Promise<unknown>): Promise<string> {
 
 export function storeSuite(name: string, openBench: () => Promise<StoreBench>): void {
   describe(`the store of a center in ${name}`, function () {
-    this.timeout(30_000)
+    this.timeout(120_000)
     let bench: StoreBench
     const stores: Store[] = []
     const open = (): Store => {

@@ -117,7 +117,7 @@ for (const { name: registryName, start, clients: usedClients } of registries)
 
         it("registers: the real registry has the agent's port, and the own port in the metadata", async () => {
           await provider.ask('register', service, application.address, application.port, 'version=v1')
-          await until(10_000, 'the registry knows it', async () => (await instancesOf(service)).length === 1)
+          await until(30_000, 'the registry knows it', async () => (await instancesOf(service)).length === 1)
           const [seen] = await instancesOf(service)
           expect(seen?.ip).to.equal(beta.options.address)
           expect(seen?.port).to.be.within(21_000, 21_999)
@@ -126,23 +126,23 @@ for (const { name: registryName, start, clients: usedClients } of registries)
 
         it('discovers: a loopback address with the localhost port, and a call there arrives', async () => {
           let address = ''
-          await until(10_000, 'the service is found', async () => {
+          await until(30_000, 'the service is found', async () => {
             address = await caller.ask('list', service)
             return address !== ''
           })
           const [ip = '', port = ''] = address.split(':')
           expect(ip).to.match(/^127\./)
           expect(Number(port)).to.be.within(20_000, 20_999)
-          await until(10_000, 'the call arrives', async () => (await call(ip, Number(port))).status === 200)
+          await until(30_000, 'the call arrives', async () => (await call(ip, Number(port))).status === 200)
           expect(JSON.parse((await call(ip, Number(port))).body)).to.include({ version: 'v1' })
         })
 
         it('reads and writes the configuration of the real registry', async () => {
           expect(await caller.ask('publish', `${service}.yaml`, 'conf', 'a: 1')).to.equal('true')
           const url = `http://${registry.address}/nacos/v1/cs/configs?dataId=${service}.yaml&group=conf`
-          await until(10_000, 'it is written', async () => (await (await fetch(url)).text()) === 'a: 1')
+          await until(30_000, 'it is written', async () => (await (await fetch(url)).text()) === 'a: 1')
           await until(
-            10_000,
+            30_000,
             'it is read',
             async () => (await provider.ask('get', `${service}.yaml`, 'conf')) === 'a: 1',
           )

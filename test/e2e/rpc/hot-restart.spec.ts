@@ -41,13 +41,13 @@ describe('callers in Bolt with requests in flight', function () {
 
   it('lose only what was in flight on a worker that is killed, and the next connection is taken at once', async () => {
     const asking = await Promise.all(Array.from({ length: callers }, () => Asking.start(bolt.host.tcpPort, inFlight)))
-    await until(10_000, 'each has had replies', () =>
+    await until(30_000, 'each has had replies', () =>
       Promise.resolve(asking.every(({ answered }) => answered > inFlight)),
     )
     process.kill((await bolt.host.child('worker')).pid, 'SIGKILL')
-    await until(10_000, 'its connections are closed', () => Promise.resolve(asking.some(({ isClosed }) => isClosed)))
+    await until(30_000, 'its connections are closed', () => Promise.resolve(asking.some(({ isClosed }) => isClosed)))
     const newcomers = await Promise.all([1, 2, 3, 4].map(() => Asking.start(bolt.host.tcpPort, inFlight)))
-    await until(10_000, 'those have replies', () =>
+    await until(30_000, 'those have replies', () =>
       Promise.resolve(newcomers.every(({ answered }) => answered > inFlight)),
     )
     await Promise.all([...asking, ...newcomers].map((one) => one.stop()))

@@ -61,7 +61,7 @@ describe('an application with policies before it', function () {
       const endpoints = [{ address: orders.address, port }]
       mesh.tell(service, endpoints)
     }
-    await until(15_000, 'the policies are in force', async () => (await ask(stranger)).status === 403)
+    await until(30_000, 'the policies are in force', async () => (await ask(stranger)).status === 403)
   })
   after(() => mesh?.close())
   afterEach(function () {
@@ -161,7 +161,7 @@ describe('an application with policies before it', function () {
     )
     // a caller of this host, who would be led to the application itself were there no policy
     await until(
-      15_000,
+      30_000,
       'orders is known',
       async () => (await call(host.options.address, await host.port('orders'))).status !== 503,
     )
@@ -210,12 +210,12 @@ describe('an application with policies before it', function () {
 
   it('is called by the local applications that an outbound policy names', async () => {
     const stock = async (): Promise<number> => (await call(host.options.address, await host.port('stock'))).status
-    await until(15_000, 'stock is called', async () => (await stock()) === 200)
+    await until(30_000, 'stock is called', async () => (await stock()) === 200)
     writeFileSync(
       join(host.options.directory, 'rules.d', 'demo.yaml'),
       [inboundRules(), outboundRules('web')].join('---\n'),
     )
-    await until(15_000, 'cart may no longer', async () => (await stock()) === 403)
+    await until(30_000, 'cart may no longer', async () => (await stock()) === 403)
   })
 
   it('waits for a worker while none lives: the watchdog carries nothing that was not judged', async () => {

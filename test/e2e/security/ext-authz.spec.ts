@@ -46,7 +46,7 @@ describe('an application whose requests are judged outside', function () {
     host.start()
     await host.ready()
     inbound = await inboundPort(host, 'orders')
-    await until(15_000, 'judged', async () => (await ask('/private', { 'x-badge': 'good' })).status === 200)
+    await until(30_000, 'judged', async () => (await ask('/private', { 'x-badge': 'good' })).status === 200)
   })
 
   after(async () => {
@@ -77,7 +77,7 @@ describe('an application whose requests are judged outside', function () {
     expect(await host.reload()).to.equal('done')
     expect((await ask('/private')).status).to.equal(403)
     // a worker that is slow to answer is left out of a scrape
-    await until(10_000, 'counted on', async () => (await denied()) === before + 1)
+    await until(30_000, 'counted on', async () => (await denied()) === before + 1)
   })
 
   it('is closed while the authorizer is gone, and open again when it is back', async () => {

@@ -67,7 +67,7 @@ describe('one user who makes a worker hold as much memory as it can', function (
     })
     host.start()
     await host.ready()
-    await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
+    await until(30_000, 'orders is reachable', async () => (await callOrders()).status === 200)
   })
   after(async () => {
     await mesh?.close()
@@ -105,7 +105,7 @@ describe('one user who makes a worker hold as much memory as it can', function (
       await once(held.stdout!, 'data')
       const resident = await metric('hostmesh_worker_memory_bytes')
       const line = new RegExp(`\\d+ MiB resident of ${maxMemoryMb} allowed: new connections are closed`)
-      await until(15_000, 'a line in the log', async () => line.test(mesh.report()))
+      await until(30_000, 'a line in the log', async () => line.test(mesh.report()))
       expect(await metric('hostmesh_memory_sheds_total')).to.be.greaterThan(100)
       expect(resident).to.be.lessThan(maxMemoryMb * 1_048_576)
       expect(await callAgain(), 'who was connected before').to.equal(200)

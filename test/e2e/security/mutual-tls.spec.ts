@@ -65,7 +65,7 @@ describe('mutual TLS between whole hosts', function () {
     announce('echo', await inboundPort(provider, 'echo'))
     caller.start()
     await caller.ready()
-    await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
+    await until(30_000, 'orders is reachable', async () => (await callOrders()).status === 200)
   })
 
   after(async () => {
@@ -92,7 +92,7 @@ describe('mutual TLS between whole hosts', function () {
   it('is what an agent speaks with another one that takes it, and each says who it is', async () => {
     expect((await callOrders()).status).to.equal(200)
     await until(
-      10_000,
+      30_000,
       'counted',
       async () => (await connections('orders', 'security="mutual_tls"', `caller="${idOf('caller')}"`)) > 0,
     )
@@ -102,7 +102,7 @@ describe('mutual TLS between whole hosts', function () {
 
   it('leaves the port open to callers in plain, whose address is counted', async () => {
     expect((await call(provider.options.address, orders)).status).to.equal(200)
-    await until(10_000, 'counted', async () => (await connections('security="none"', 'caller="127.')) === 1)
+    await until(30_000, 'counted', async () => (await connections('security="none"', 'caller="127.')) === 1)
   })
 
   it('is planned by who would be shut out, which the command names', async () => {
@@ -177,12 +177,12 @@ describe('mutual TLS between whole hosts', function () {
     writeFileSync(file, only('caller'))
     const forged = { 'x-mesh-source': 'caller', 'x-forwarded-client-cert': `By=x;URI=${idOf('caller')}` }
     const plain = async () => call(provider.options.address, orders, forged)
-    await until(10_000, 'plain is refused', async () => (await plain()).status === 403)
+    await until(30_000, 'plain is refused', async () => (await plain()).status === 403)
     expect((await callOrders()).status).to.equal(200)
     writeFileSync(file, only('somebody'))
-    await until(10_000, 'the caller is refused', async () => (await callOrders()).status === 403)
+    await until(30_000, 'the caller is refused', async () => (await callOrders()).status === 403)
     rmSync(file)
-    await until(10_000, 'both are let in again', async () => (await plain()).status === 200)
+    await until(30_000, 'both are let in again', async () => (await plain()).status === 200)
     expect((await callOrders()).status).to.equal(200)
   })
 
@@ -193,22 +193,22 @@ describe('mutual TLS between whole hosts', function () {
       'apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { name: all, namespace: default }\nspec: { mtls: { mode: STRICT } }\n',
     )
     const plain = async () => call(provider.options.address, orders)
-    await until(10_000, 'plain is refused', async () => (await plain()).status === 400)
+    await until(30_000, 'plain is refused', async () => (await plain()).status === 400)
     const { body, headers } = await plain()
     expect(headers['x-mesh-error']).to.equal('E_TLS_REQUIRED')
     expect(body).to.include('mutual TLS alone')
     expect((await callOrders()).status).to.equal(200)
     const targets = () => readFileSync(join(provider.stateDir, 'relay-targets.json'), 'utf8')
-    await until(10_000, 'the relay has no way there', async () => !targets().includes('@@orders 127.'))
+    await until(30_000, 'the relay has no way there', async () => !targets().includes('@@orders 127.'))
     const snapshot = () => readFileSync(join(provider.stateDir, 'snapshot.json'), 'utf8')
-    await until(10_000, 'a start without control knows it', async () => snapshot().includes('"mtls":"strict"'))
+    await until(30_000, 'a start without control knows it', async () => snapshot().includes('"mtls":"strict"'))
     await provider.signal('generation', 'SIGKILL')
     const { headers: later } = await plain()
     expect(later['x-mesh-error']).to.equal('E_TLS_REQUIRED')
     await provider.ready()
-    await until(10_000, 'TLS goes on', async () => (await callOrders()).status === 200)
+    await until(30_000, 'TLS goes on', async () => (await callOrders()).status === 200)
     rmSync(rules)
-    await until(10_000, 'plain is taken again', async () => (await plain()).status === 200)
+    await until(30_000, 'plain is taken again', async () => (await plain()).status === 200)
   })
 
   it('uses a new certificate for the next handshake, and new roots with it; connections go on', async () => {
@@ -217,7 +217,7 @@ describe('mutual TLS between whole hosts', function () {
     const load = await TlsLoad.http(target, 4)
     const next = authority.leaf(idOf('provider'))
     files('provider').write(next)
-    await until(10_000, 'the new certificate serves', async () => (await certificateOf(target)) === next.certificate)
+    await until(30_000, 'the new certificate serves', async () => (await certificateOf(target)) === next.certificate)
     await load.stop()
     expect(load.failures).to.deep.equal([])
   })

@@ -46,7 +46,7 @@ describe('a host and its other users', function () {
     })
     host.start()
     await host.ready()
-    await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
+    await until(30_000, 'orders is reachable', async () => (await callOrders()).status === 200)
   })
   after(async () => {
     await mesh?.close()
@@ -99,7 +99,7 @@ describe('a host and its other users', function () {
     expect(during.status).to.equal(503)
     expect(during.text).to.contain('/undrain_listeners')
     await host.admin.post('/undrain_listeners')
-    await until(10_000, 'serves again', async () => (await callOrders()).status === 200)
+    await until(30_000, 'serves again', async () => (await callOrders()).status === 200)
     expect((await host.admin.get('/ready')).status).to.equal(200)
   })
 
@@ -166,7 +166,7 @@ describe('a host and its other users', function () {
       const reply = await fetch(`http://${registry.address}/nacos/v1/ns/instance/list?serviceName=${service}`)
       return ((await reply.json()) as { hosts: unknown[] }).hosts.length
     }
-    await until(10_000, 'hers is announced', async () => (await list('alices')) === 1)
+    await until(30_000, 'hers is announced', async () => (await list('alices')) === 1)
     expect(await list('bobs')).to.equal(0)
     expect((await one(alice, `DELETE /nacos/v1/ns/instance?${instance('alices', 8081)}`, 8848)).text).to.equal('ok')
   })
@@ -207,7 +207,7 @@ describe('a host and its other users', function () {
     const announced = `POST /nacos/v1/ns/instance?serviceName=late&ip=${address}&port=${port}&metadata=${encodeURIComponent('{"hostmesh.protocol":"http"}')}`
     expect((await one(alice, announced, 8848)).text).to.equal('ok')
     const inbound = await inboundPort(host, 'late')
-    await until(10_000, 'its port listens', async () => (await call(address, inbound)).status === 503)
+    await until(30_000, 'its port listens', async () => (await call(address, inbound)).status === 503)
     const silent = runAs(bob, serve, `${address} ${port} bobs`)
     await once(silent.stdout!, 'data')
     expect((await call(address, port)).body, 'it is there').to.equal('bobs')
@@ -271,7 +271,7 @@ describe('a host and its other users', function () {
         )
       }
       for (const name of ['alice-app', 'bob-app'])
-        await until(15_000, name, async () => (await call(address, 15_001, { host: name })).status === 200)
+        await until(30_000, name, async () => (await call(address, 15_001, { host: name })).status === 200)
     })
     after(() => {
       for (const server of targets) server.close()

@@ -57,7 +57,7 @@ describe('a host and its peers', function () {
     })
     expect(made.status, made.text).to.equal(201)
     inbound = (JSON.parse(made.text) as { inboundPort: number }).inboundPort
-    await until(15_000, 'the inbound port serves', async () => (await call(network.here, inbound)).status === 200)
+    await until(30_000, 'the inbound port serves', async () => (await call(network.here, inbound)).status === 200)
   })
   after(async () => {
     application?.close()

@@ -2,6 +2,7 @@
  * A registry in which somebody hostile may write: rule documents and addresses that are meant to hurt the hosts which
  * read them. The attacker is another user of the host, without any right there, who can reach the registry.
  */
+import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
@@ -11,7 +12,7 @@ import { askAs } from '../../support/security/other-user.ts'
 const attacker = process.getuid!() === 0 ? 65_534 : process.getuid!()
 
 describe('a host and what a registry tells it', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let registry: EmbeddedRegistry
   let mesh: Mesh
   let host: DemoHost
@@ -36,6 +37,9 @@ describe('a host and what a registry tells it', function () {
     expect(reply!.text).to.equal('true')
   }
   const rules = async (): Promise<string> => (await host.admin.get('/rules')).text
+  /** Of control's loop so far, ms: on a busy machine the time on the clock is mostly other processes' turns. */
+  const processorMs = (pid: number): number =>
+    Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
 
   it('answers on while a document is read that is made to hold its reader up, and refuses it', async () => {
     const hostile = {
@@ -45,17 +49,19 @@ describe('a host and what a registry tells it', function () {
       'maps in a flow': `a: [${'{a: 1},'.repeat(6000)}]\n`,
       'an anchor bomb': `a: &a [x, x]\n${Array.from({ length: 90 }, (_, index) => `b${index}: [*a, *a]\n`).join('')}`,
     }
+    const { generations } = await host.watchdogState()
+    const { pid } = generations.flatMap(({ children }) => children).find(({ role }) => role === 'control')!
     for (const [what, content] of Object.entries(hostile)) {
       const before = await rules()
       await publish(content)
       let longest = 0
       await until(20_000, `${what}: refused`, async () => {
-        const asked = performance.now()
+        const asked = processorMs(pid)
         const now = await rules()
-        longest = Math.max(longest, performance.now() - asked)
+        longest = Math.max(longest, processorMs(pid) - asked)
         return now !== before && /rejected/.test(now)
       })
-      expect(longest, `${what}: ms for one answer of control`).to.be.lessThan(1000)
+      expect(longest, `${what}: ms that control was busy until one answer`).to.be.lessThan(1000)
     }
     expect(host.lastLines(200).join('\n')).to.not.match(/died: signal|is started again/)
   })
@@ -81,7 +87,7 @@ describe('a host and what a registry tells it', function () {
         },
       })
     await publish(addresses.map((_, index) => `${entry(index)}\n`).join('---\n'))
-    await until(10_000, 'the entries are in force', async () => /entry-4/.test(await rules()))
+    await until(30_000, 'the entries are in force', async () => /entry-4/.test(await rules()))
     const at = `${host.options.address}:15001`
     const calls = addresses.map((_, index) => ({ at, line: 'GET /', headers: { host: `entry-${index}.example` } }))
     for (const [index, { status, text }] of (await askAs(attacker, calls)).entries()) {

@@ -2,7 +2,7 @@
  * The tiers of a mesh that speaks mutual TLS alone: a provider whose ports are STRICT, a center that takes named hosts
  * alone, and callers whose generation is dead.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -20,7 +20,7 @@ spec: { mtls: { mode: STRICT } }
 `
 
 describe('the tiers of a mesh that speaks mutual TLS alone', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const authority = new Authority()
   let mesh: Mesh
   let provider: DemoHost
@@ -70,7 +70,7 @@ describe('the tiers of a mesh that speaks mutual TLS alone', function () {
     for (const host of [center, named, other]) host.start()
     await Promise.all([center, named, other].map((host) => host.ready(60_000)))
     for (const host of [named, other])
-      await until(15_000, 'orders is reachable', async () => (await orders(host)).status === 200)
+      await until(30_000, 'orders is reachable', async () => (await orders(host)).status === 200)
   })
 
   after(async () => {
@@ -108,13 +108,17 @@ describe('the tiers of a mesh that speaks mutual TLS alone', function () {
     const [http, tcp] = [await host.port('orders'), await host.port('ledger')]
     // named once, so that the shared port knows the name also without a worker
     await call(address, sharedPort, { host: 'orders' })
+    // no control comes up before all have called: what it reads is broken
+    const configuration = readFileSync(host.configPath, 'utf8')
+    writeFileSync(host.configPath, `${configuration}nonsense: [\n`)
     await host.signal('generation', 'SIGKILL')
-    await until(10_000, 'the relay accepts', async () => (await host.watchdogState()).relay.isRelaying)
+    await until(30_000, 'the relay accepts', async () => (await host.watchdogState()).relay.isRelaying)
     const [own, shared, said] = await Promise.all([
       call(address, http),
       call(address, sharedPort, { host: 'orders' }),
       line(host, tcp),
     ])
+    writeFileSync(host.configPath, configuration)
     await host.ready()
     return { own, shared, line: said }
   }
@@ -142,14 +146,14 @@ describe('the tiers of a mesh that speaks mutual TLS alone', function () {
     expect(seen.line).to.equal('')
     expect((await other.watchdogState()).relay.connections.direct).to.equal(0)
     expect(await counted(center, 'hostmesh_relay_refused_hosts_total')).to.be.above(0)
-    await until(15_000, 'its workers serve again', async () => (await orders(other)).status === 200)
+    await until(30_000, 'its workers serve again', async () => (await orders(other)).status === 200)
   })
 
   it('a host whose certificate the watchdog cannot use says so, and its center is not called', async () => {
     const file = join(named.stateDir, 'relay-identity.json')
     rmSync(file)
     mkdirSync(file)
-    await until(10_000, 'seen', async () => (await named.watchdogState()).relay.targetsProblem !== undefined)
+    await until(30_000, 'seen', async () => (await named.watchdogState()).relay.targetsProblem !== undefined)
     expect((await named.watchdogState()).relay.targetsProblem).to.include('relay-identity.json')
     const { own, line: said } = await withoutGeneration(named)
     expect(own.headers['x-mesh-error']).to.equal('E_CENTER_UNREACHABLE')
@@ -167,7 +171,7 @@ describe('the tiers of a mesh that speaks mutual TLS alone', function () {
     await provider.signal('generation', 'SIGKILL')
     let answer = await orders(named)
     if (answer.status !== 200) expect(answer.headers['x-mesh-error']).to.match(/^E_CONNECT_(FAILED|TIMEOUT)$/)
-    await until(15_000, 'served again', async () => (answer = await orders(named)).status === 200)
+    await until(30_000, 'served again', async () => (answer = await orders(named)).status === 200)
     expect(answer.headers['x-mesh-tier']).to.equal('agent')
     expect((await provider.watchdogState()).relay.connections.direct).to.equal(0)
   })

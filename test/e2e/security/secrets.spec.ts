@@ -117,6 +117,6 @@ describe('the secrets of a TLS connection that moved', function () {
     const found = (): number => secrets.filter((secret) => processMemory(worker.pid, secret) > 0).length
     expect(found(), 'while it is there').to.be.above(0)
     socket.destroy()
-    await until(10_000, 'wiped', async () => found() === 0)
+    await until(30_000, 'wiped', async () => found() === 0)
   })
 })

@@ -43,7 +43,7 @@ describe('one user who takes as many connections as it gets', function () {
     })
     host.start()
     await host.ready()
-    await until(15_000, 'orders is reachable', async () => (await callOrders()).status === 200)
+    await until(30_000, 'orders is reachable', async () => (await callOrders()).status === 200)
   })
   after(async () => {
     await mesh?.close()
@@ -70,7 +70,7 @@ describe('one user who takes as many connections as it gets', function () {
       const counted = Number(/^hostmesh_connections_over_share_total\S* (\d+)/m.exec(text)?.[1])
       expect(counted).to.be.greaterThan(0)
       const line = `user ${greedy} has its share of the 40 connections`
-      await until(15_000, 'a line in the log', async () => mesh.report().includes(line))
+      await until(30_000, 'a line in the log', async () => mesh.report().includes(line))
     } finally {
       held.kill('SIGKILL')
     }

@@ -74,7 +74,7 @@ describe('an application that asks for tokens', function () {
     const rows = (await host.json('/ports?format=json')) as { ports: { direction: string; port: number }[] }
     inbound = rows.ports.find((one) => one.direction === 'inbound')!.port
     const token = await issuer.token({ aud: 'orders' })
-    await until(15_000, 'tokens are known', async () => (await ask('/private', token)).status === 200)
+    await until(30_000, 'tokens are known', async () => (await ask('/private', token)).status === 200)
   })
   after(async () => {
     await mesh?.close()
@@ -137,7 +137,7 @@ describe('an application that asks for tokens', function () {
     }
     const tester = await issuer.token({ groups: ['dev', 'testers'] })
     await until(
-      15_000,
+      30_000,
       'its keys are there',
       async () => (await stock(await issuer.token({ groups: ['testers'] }))) === '200 new',
     )

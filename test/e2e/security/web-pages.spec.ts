@@ -160,6 +160,6 @@ describe('a web page of a stranger in a browser on the host', function () {
       expect(text, `${port}`).to.contain('is no address')
       expect(text).to.not.contain('"snapshot"')
     }
-    await until(5000, 'still there', async () => (await host.admin.get('/ready')).status === 200)
+    await until(20_000, 'still there', async () => (await host.admin.get('/ready')).status === 200)
   })
 })

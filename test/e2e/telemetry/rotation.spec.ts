@@ -30,14 +30,14 @@ describe('the file of the access log', function () {
       await call(host.options.address, sharedPort, { 'x-mesh-service': 'nobody' }, `/line/${sent++}`)
     }
     await ask()
-    await until(10_000, 'the first line', async () => linesIn(file).length === 1)
+    await until(30_000, 'the first line', async () => linesIn(file).length === 1)
     renameSync(file, `${file}.1`)
     process.kill(host.pid!, 'SIGUSR1')
-    await until(10_000, 'a line in the new file', async () => {
+    await until(30_000, 'a line in the new file', async () => {
       await ask()
       return linesIn(file).length > 0
     })
     expect(host.isRunning).to.equal(true)
-    await until(10_000, 'every line', async () => linesIn(file).length + linesIn(`${file}.1`).length === sent)
+    await until(30_000, 'every line', async () => linesIn(file).length + linesIn(`${file}.1`).length === sent)
   })
 })

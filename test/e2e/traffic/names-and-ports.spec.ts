@@ -57,7 +57,7 @@ describe('names and ports of callers', function () {
         'ports',
       ),
     )
-    await until(10_000, 'the entry answers', async () => (await ask('ports.example.com')).body === 'a')
+    await until(30_000, 'the entry answers', async () => (await ask('ports.example.com')).body === 'a')
     for (let round = 0; round < 10; round++) {
       expect((await ask('ports.example.com:8081')).body).to.equal('b')
       expect((await ask('ports.example.com:80')).body).to.equal('a')
@@ -73,7 +73,7 @@ describe('names and ports of callers', function () {
       'names.yaml',
       `${entry('"*.shop.example.com"', port(wide), 'wide')}---\n${entry('pay.shop.example.com', port(exact), 'exact')}`,
     )
-    await until(10_000, 'the wildcard answers', async () => (await ask('a.shop.example.com')).body === 'wide')
+    await until(30_000, 'the wildcard answers', async () => (await ask('a.shop.example.com')).body === 'wide')
     expect((await ask('pay.shop.example.com')).body, 'nobody asked for it yet').to.equal('exact')
     expect((await ask('b.shop.example.com')).body).to.equal('wide')
   })
@@ -101,7 +101,7 @@ describe('names and ports of callers', function () {
       ),
     )
     await until(
-      10_000,
+      30_000,
       'the entry is known',
       async () => (await ask('meta.example.com')).headers['x-mesh-error'] === 'E_BALANCE_NO_ENDPOINT',
     )

@@ -9,7 +9,7 @@ import { afterWork, RpcCaller, startApplication } from './far-sides.ts'
 import type { Replied, RpcApplication } from './far-sides.ts'
 
 const codec = new BoltCodec()
-export const slowMs = 4000
+export const slowMs = 7000
 
 /** Keeps so many requests in flight over one connection until it is told to stop. */
 export class Asking {
