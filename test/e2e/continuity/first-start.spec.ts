@@ -1,8 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import type { WatchdogState } from '../../../contracts/handoff.ts'
 import { KeepAliveCaller } from '../../support/continuity/callers.ts'
+import { startFarSide } from '../../support/continuity/far-side.ts'
+import { startRealWorkers } from '../../support/continuity/real-workers.ts'
 import { patientDeadlines, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('the first start of a host', function () {
@@ -31,6 +34,19 @@ describe('the first start of a host', function () {
     expect((await caller.get()).status).to.equal(200)
     expect(pidsOf(whole)).to.deep.equal(pidsOf(early))
     caller.close()
+  })
+
+  it('writes compiled code for the next one before anybody calls, not while callers wait for it', async () => {
+    const compiled = mkdtempSync(join(tmpdir(), 'hm-compiled-'))
+    const provider = await startFarSide('provider', false)
+    try {
+      host = await startRealWorkers(provider, { workers: 1, environment: { NODE_COMPILE_CACHE: compiled } })
+      // by far more than its control and its watchdog have of their own
+      expect(readdirSync(compiled, { recursive: true })).to.have.length.above(200)
+    } finally {
+      await provider.close()
+      rmSync(compiled, { recursive: true, force: true })
+    }
   })
 })
 
