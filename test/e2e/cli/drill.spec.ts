@@ -9,6 +9,7 @@ import type { DrillReport } from '../../../cli/drill/report.ts'
 import type { MeshEvent } from '../../../contracts/events.ts'
 import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { type DemoHost, Mesh, relayOf } from '../../support/mesh/mesh.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 interface Ran {
   readonly code: number
@@ -33,7 +34,10 @@ describe('hostmesh drill', function () {
   let alpha: DemoHost
   let center: DemoHost
 
+  let goAsOthers: () => void
+
   before(async () => {
+    goAsOthers = goBeforeOthers()
     registry = await startEmbeddedRegistry()
     mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry.address] }])
     // what hangs is noticed as soon as anywhere
@@ -49,6 +53,7 @@ describe('hostmesh drill', function () {
   after(async () => {
     await mesh?.close()
     await registry?.close()
+    goAsOthers()
   })
 
   afterEach(function () {

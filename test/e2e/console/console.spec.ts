@@ -14,6 +14,7 @@ import {
   tokens,
   type Fleet,
 } from '../../support/console/fleet.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 const graphServices = 200
 const chromium = chromiumPath()
@@ -27,11 +28,13 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
   let pictures: string
   let round = 1
   let reporting: NodeJS.Timeout
+  let goAsOthers = (): void => undefined
 
   before(async function () {
     if (chromium === undefined) return this.skip()
     pictures = process.env['HOSTMESH_PICTURES'] ?? mkdtempSync(join(tmpdir(), 'hostmesh-pictures-'))
     mkdirSync(pictures, { recursive: true })
+    goAsOthers = goBeforeOthers()
     fleet = await openFleet(1000)
     const report = (): Promise<void> => reportAll(fleet, simulatedHosts(graphServices, round++))
     await report()
@@ -46,6 +49,7 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     ;({ page, complaints } = await openPage(browser, fleet.origin))
   })
   after(async () => {
+    goAsOthers()
     clearInterval(reporting)
     await browser?.close()
     await fleet?.close()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { testOptions } from '../../support/continuity/watchdog-options.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 import { holds } from '../../support/worker/eventually.ts'
 
 describe('the death of', function () {
@@ -167,6 +168,13 @@ const { liveness: fixedLiveness } = testOptions
 describe('a hang', function () {
   this.timeout(120_000)
   let host: WatchdogHost
+  let goAsOthers: () => void
+
+  before(() => {
+    goAsOthers = goBeforeOthers()
+  })
+
+  after(() => goAsOthers())
 
   afterEach(async () => {
     expect(await host.end(), 'processes left').to.deep.equal([])

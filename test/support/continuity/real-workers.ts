@@ -2,6 +2,7 @@
  * A host whose workers are real ones: `orders` on the HTTP port, `ledger` on the TCP port, and `more` HTTP services,
  * all served by `provider`.
  */
+import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type { Snapshot } from '../../../contracts/snapshot.ts'
 import { snapshotOf } from '../worker/snapshots.ts'
 import type { FarSide } from './far-side.ts'
@@ -20,6 +21,9 @@ export function startRealWorkers(
   })
 }
 
+/** The provider shares a processor with those who call. */
+const policy = { pool: { ...defaultTrafficPolicy.pool, connectTimeoutMs: 20_000 } }
+
 /** What such a host's workers know, with a provider at `port`. */
 export function realSnapshot(
   host: WatchdogHost,
@@ -29,9 +33,9 @@ export function realSnapshot(
   const endpoints = [{ address: '127.0.0.1', port }]
   return snapshotOf({
     services: [
-      { name: 'orders', endpoints },
-      { name: 'ledger', protocol: 'tcp', endpoints },
-      ...more.map(({ name }) => ({ name, endpoints })),
+      { name: 'orders', endpoints, policy },
+      { name: 'ledger', protocol: 'tcp', endpoints, policy },
+      ...more.map(({ name }) => ({ name, endpoints, policy })),
     ],
     listen: {
       orders: { address: '127.0.0.1', port: host.httpPort },

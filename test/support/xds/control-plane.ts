@@ -55,8 +55,13 @@ export class ControlPlane {
     const child = spawn(this.program, [String(this.port)], { stdio: ['pipe', 'pipe', 'inherit'] })
     this.child = child
     const lines = createInterface({ input: child.stdout })
+    let isUp = false
+    // the first line says that it listens; a request may come with the same bytes
+    lines.on('line', (line) => {
+      if (isUp) this.requests.push(JSON.parse(line) as SeenRequest)
+      isUp = true
+    })
     await once(lines, 'line')
-    lines.on('line', (line) => this.requests.push(JSON.parse(line) as SeenRequest))
     if (this.resources !== undefined) this.say(this.resources)
   }
 
