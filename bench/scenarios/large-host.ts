@@ -15,7 +15,7 @@ import type { BenchOptions, Scenario } from '../scenario.ts'
 
 const services = 2000
 const starts = 3
-const settleMs = 10_000
+const settleMs = 40_000
 const idleSeconds = 30
 const mebi = 1024 * 1024
 const sharedPort = 15_001

@@ -1,5 +1,5 @@
 /** Filters of users on a whole host: from the configuration to the application, and one that holds its worker up. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { counted } from '../../support/mesh/host-facts.ts'
@@ -16,6 +16,15 @@ const dangerous = `export default () => ({
   },
 })`
 
+/** Blocks when nobody waits for its call any more. */
+const late = `export default () => ({
+  async onRequestHead(request) {
+    if (request.path !== '/late') return
+    await undefined
+    for (;;) {}
+  },
+})`
+
 describe('filters of users on a whole host', function () {
   this.timeout(120_000)
   let mesh: Mesh
@@ -28,10 +37,13 @@ describe('filters of users on a whole host', function () {
     mkdirSync(folder, { mode: 0o700 })
     writeFileSync(join(folder, 'team.mjs'), readFileSync('examples/filters/team.mjs'), { mode: 0o600 })
     writeFileSync(join(folder, 'dangerous.mjs'), dangerous, { mode: 0o600 })
+    writeFileSync(join(folder, 'late-2.mjs'), late, { mode: 0o600 })
+    symlinkSync('late-2.mjs', join(folder, 'late.mjs'))
     const applications = [await mesh.httpApplication('orders', 'v1'), await mesh.httpApplication('ledger', 'v1')]
     const filters = [
       { name: 'team', path: join(folder, 'team.mjs'), settings: { teams: ['blue'] } },
       { name: 'dangerous', path: join(folder, 'dangerous.mjs') },
+      { name: 'late', path: join(folder, 'late.mjs') },
     ]
     host = mesh.host('host', {
       applications,
@@ -40,7 +52,11 @@ describe('filters of users on a whole host', function () {
     })
     Object.assign(host.options, {
       rules: [
-        resource('MeshPolicy', 'hosts: [orders]\nfilters: [{ name: team, side: Inbound }]', 'orders'),
+        resource(
+          'MeshPolicy',
+          'hosts: [orders]\nfilters: [{ name: team, side: Inbound }, { name: late, side: Inbound }]',
+          'orders',
+        ),
         resource('MeshPolicy', 'hosts: [ledger]\nfilters: [{ name: dangerous, side: Inbound }]', 'ledger'),
       ].join('---\n'),
     })
@@ -111,5 +127,14 @@ describe('filters of users on a whole host', function () {
     const { headers, status } = await ask('ledger', '/blocks')
     expect([status, headers['x-mesh-error']]).to.deep.equal([503, 'E_FILTER_FAILED'])
     expect(mesh.report()).to.include('filter dangerous holds this worker up')
+  })
+
+  it('that do not return behind an await cost a worker once, too', async () => {
+    const blocked = ask('orders', '/late', { 'x-team': 'blue' }).catch(() => undefined)
+    await until(60_000, 'off', async () => (await stateOf('late'))?.state === 'off')
+    await blocked
+    const { headers, status } = await ask('orders', '/late', { 'x-team': 'blue' })
+    expect([status, headers['x-mesh-error']]).to.deep.equal([503, 'E_FILTER_FAILED'])
+    expect(mesh.report()).to.match(/filter late holds this worker up \(\d+ ms behind an await\)/)
   })
 })

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { HangMarks } from './hang-marks.ts'
+import { beatMs } from './stall-rule.ts'
 import { RunningCell } from './running-cell.ts'
 
 export interface HangWatchData {
@@ -10,12 +11,14 @@ export interface HangWatchData {
 
 export interface WatchedFilter {
   readonly name: string
+  /** Absolute path of its module. */
+  readonly path: string
   readonly fingerprint: string
   readonly number: number
 }
 
-/** MiB of its heap: it looks at two numbers. */
-const memoryMb = 16
+/** MiB of its heap: it looks at three numbers, and once, when the loop stands, at the names of all scripts. */
+const memoryMb = 32
 
 /**
  * Promises that a filter which does not return costs one worker once: a thread ends the process (2 s), and marks keep
@@ -27,6 +30,7 @@ export class HangWatch {
   private readonly marks: HangMarks
   private readonly onMarked: (name: string) => void
   private thread: Worker | undefined
+  private beats: NodeJS.Timeout | undefined
   private last = 0
 
   /** `onMarked`: some worker was held up by it. May be said again and again. */
@@ -37,10 +41,10 @@ export class HangWatch {
   }
 
   /** The number under which its calls enter the cell; undefined = it held a worker up as it is now. */
-  watch(name: string, fingerprint: string): number | undefined {
+  watch(name: string, path: string, fingerprint: string): number | undefined {
     if (this.marks.has(name, fingerprint)) return undefined
     const number = ++this.last
-    const filter: WatchedFilter = { name, fingerprint, number }
+    const filter: WatchedFilter = { name, path, fingerprint, number }
     this.begin().postMessage(filter)
     return number
   }
@@ -58,11 +62,13 @@ export class HangWatch {
     )
     thread.on('message', this.onMarked)
     thread.unref()
+    this.beats = setInterval(() => this.cell.beat(), beatMs).unref()
     this.thread = thread
     return thread
   }
 
   close(): void {
+    clearInterval(this.beats)
     void this.thread?.terminate()
     this.thread = undefined
   }

@@ -8,6 +8,7 @@ import { GuardedFilter } from './guarded-filter.ts'
 import { HangWatch } from './hang-watch.ts'
 import { lazily } from '../../lazily.ts'
 import type * as LoadModule from './load-module.ts'
+import { realPath } from './real-path.ts'
 import { RunningCell } from './running-cell.ts'
 
 const loading = lazily<typeof LoadModule>(import.meta.url, './load-module', 'filters of users')
@@ -65,7 +66,9 @@ export class UserFilters {
     if (typeof stack !== 'string') return false
     for (const filter of this.filters.values()) {
       const { path } = filter.spec
-      if (path === undefined || !(stack.includes(path) || stack.includes(pathToFileURL(path).href))) continue
+      if (path === undefined) continue
+      const real = realPath(path)
+      if (!stack.includes(real) && !stack.includes(pathToFileURL(real).href)) continue
       filter.fail('stray', error)
       return true
     }
@@ -91,7 +94,7 @@ export class UserFilters {
     const number =
       this.watch === undefined || spec.path === undefined
         ? 0
-        : this.watch.watch(spec.name, loading().fingerprintOf(spec))
+        : this.watch.watch(spec.name, spec.path, loading().fingerprintOf(spec))
     return new GuardedFilter(spec, number, { now, log, load, cell: this.cell, tally: this.failures.tally(spec.name) })
   }
 }
