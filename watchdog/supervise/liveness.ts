@@ -53,6 +53,7 @@ export class Liveness {
   private readonly deps: LivenessDeps
   private readonly watches = new WeakMap<Child, PingRecord>()
   private timer: NodeJS.Timeout | undefined
+  private turn: NodeJS.Immediate | undefined
   private lastTickAt = 0
   private plannedMs = tickMs
   private measuredAt = Number.NEGATIVE_INFINITY
@@ -68,6 +69,7 @@ export class Liveness {
 
   stop(): void {
     clearTimeout(this.timer)
+    clearImmediate(this.turn)
   }
 
   onPong(child: Child, { active, connections, id, lagMs, signals }: Pong): void {
@@ -106,8 +108,11 @@ export class Liveness {
       .some((generation) => generation.living.some((child) => this.isAwaited(child)))
     this.plannedMs = isWaiting ? tickMs : Math.max(tickMs, this.deps.options.periodMs - tickMs)
     this.timer = setTimeout(() => {
-      this.tick()
-      this.plan()
+      // behind what has come meanwhile: an answer that this process was too late to read is none the less there
+      this.turn = setImmediate(() => {
+        this.tick()
+        this.plan()
+      })
     }, this.plannedMs)
   }
 

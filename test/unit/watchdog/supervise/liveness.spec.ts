@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { expect } from 'chai'
 import type { WatchdogToChild, WorkerLoad } from '../../../../contracts/handoff.ts'
 import type { Child } from '../../../../watchdog/supervise/child.ts'
@@ -16,7 +18,7 @@ interface Seen {
   readonly unhealthy: string[]
 }
 
-function setUp(options: { rssBytes?: number } = {}): {
+function setUp(options: { rssBytes?: number; now?: () => number; suspectMs?: number } = {}): {
   liveness: Liveness
   child: Child
   seen: Seen
@@ -42,9 +44,9 @@ function setUp(options: { rssBytes?: number } = {}): {
   const generation = { phase: 'serving', number: 1, living: [child] } as unknown as Generation
   const seen: Seen = { suspects: [], recovered: [], hangs: [], unhealthy: [] }
   const liveness = new Liveness({
-    options: { periodMs: 1500, suspectMs: 1000, deadMs: 4000 },
+    options: { periodMs: 1500, suspectMs: options.suspectMs ?? 1000, deadMs: 4000 },
     maxChildBytes: 100,
-    now: () => now,
+    now: options.now ?? (() => now),
     generations: () => [generation],
     canary: () => undefined,
     onSignals: () => {},
@@ -96,6 +98,36 @@ describe('liveness', () => {
     pass(500)
     pass(1000, true)
     expect(seen.hangs).to.deep.equal([])
+  })
+
+  it('hears the answers that came while it was held up before it suspects anybody', async () => {
+    // answers at once, also while this process does something else
+    const echo = spawn('cat', { stdio: ['pipe', 'pipe', 'ignore'] })
+    const { promise: answered, resolve } = Promise.withResolvers<void>()
+    const { liveness, child, seen } = setUp({ now: () => performance.now(), suspectMs: 300 })
+    Object.assign(child, {
+      send: ({ id }: { id: number }) => {
+        echo.stdin.write(`${id}`)
+        setImmediate(() => {
+          const until = performance.now() + 1200
+          while (performance.now() < until);
+        })
+      },
+    })
+    echo.stdout.on('data', (bytes: Buffer) => {
+      liveness.onPong(child, pong(Number(bytes.toString())))
+      resolve()
+    })
+    try {
+      liveness.start()
+      await answered
+      await new Promise((next) => setImmediate(next))
+      expect(seen).to.deep.equal({ suspects: [], recovered: [], hangs: [], unhealthy: [] })
+    } finally {
+      liveness.stop()
+      echo.kill('SIGKILL')
+      await once(echo, 'close')
+    }
   })
 
   it('ignores an answer to an older question', () => {
