@@ -9,6 +9,7 @@ import type { AddressInfo, Server } from 'node:net'
 
 import { snapshotOf } from '../../support/worker/snapshots.ts'
 import { freePort } from '../../support/free-port.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 import { WorkerProcess } from '../../support/worker/worker-process.ts'
 
 const request = Buffer.from('GET /api/orders?x=1 HTTP/1.1\r\nHost: orders\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n')
@@ -20,8 +21,11 @@ describe('the hot path of a worker', function () {
   let origin: Server
   let worker: WorkerProcess
   let port: number
+  let goAsOthers: () => void
 
   before(async () => {
+    // how many requests a turn of the loop serves is part of what each costs
+    goAsOthers = goBeforeOthers()
     // One request at a time per connection, each in one piece: a piece is a request
     origin = createServer({ noDelay: true }, (socket) => {
       socket.on('error', () => {})
@@ -46,6 +50,7 @@ describe('the hot path of a worker', function () {
   after(async () => {
     await worker?.stop()
     await new Promise<void>((resolve) => origin.close(() => resolve()))
+    goAsOthers()
   })
 
   /** Sends that many requests over keep-alive connections, each of them one after another. */

@@ -6,6 +6,7 @@ import type { RecordingBackend } from '../../support/http1/recording-backend.ts'
 import { dirtyForward } from '../../support/http1/recording-backend.ts'
 import { meshKinds, startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 const limits = {
   maxRequestLineBytes: 300,
@@ -20,7 +21,7 @@ const limits = {
   headTimeoutMs: 300,
   keepAliveTimeoutMs: 400,
   bodyIdleTimeoutMs: 300,
-  requestTimeoutMs: 700,
+  requestTimeoutMs: 2000,
   maxConnections: 40,
 }
 
@@ -34,9 +35,12 @@ for (const kind of meshKinds)
     let mesh: RecordedMesh
     let backend: RecordingBackend
     const callers: RawCaller[] = []
+    let goAsOthers: () => void
 
     before(async function () {
       this.timeout(120_000)
+      // whoever is answered in time must not run into a limit of a third of a second before
+      goAsOthers = goBeforeOthers()
       mesh = await startRecordedMesh(kind, limits)
       backend = mesh.backend
     })
@@ -48,7 +52,10 @@ for (const kind of meshKinds)
       await until(() => backend.connections.every((connection) => dirtyForward(connection) === undefined))
     })
 
-    after(() => mesh.close())
+    after(async () => {
+      await mesh.close()
+      goAsOthers()
+    })
 
     async function until(condition: () => boolean): Promise<void> {
       const deadline = performance.now() + 20_000
@@ -206,8 +213,8 @@ for (const kind of meshKinds)
     })
 
     it('a caller that does not read its reply for bodyIdleTimeoutMs is reset', async () => {
-      const large = filler(30_000_000)
-      backend.answer = () => `HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n${large}`
+      const large = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 30000000\r\n\r\n${filler(30_000_000)}`)
+      backend.answer = () => large
       await counted('hostmesh_stalled_callers_total', async () => {
         const one = await caller(get())
         one.socket.pause()

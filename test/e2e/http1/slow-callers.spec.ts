@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import { RawCaller } from '../../support/http1/raw-caller.ts'
 import { startRecordedMesh } from '../../support/http1/recorded-mesh.ts'
 import type { RecordedMesh } from '../../support/http1/recorded-mesh.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 const drippers = 200
 /** Each one's reply fills the kernel's buffers on the way, so there are fewer of them. */
@@ -23,14 +24,17 @@ describe('a worker with hundreds of slow callers', function () {
   this.timeout(120_000)
   let mesh: RecordedMesh
   const callers: RawCaller[] = []
+  let goAsOthers: () => void
 
   before(async () => {
+    goAsOthers = goBeforeOthers()
     mesh = await startRecordedMesh('process', limits)
   })
 
   after(async () => {
     for (const caller of callers) caller.close()
     await mesh.close()
+    goAsOthers()
   })
 
   async function slow(count: number, first: string, drip: string, reads: boolean): Promise<void> {
