@@ -4,6 +4,7 @@ import { bulk } from './bulk.ts'
 import { changes } from './changes.ts'
 import { compression } from './compression.ts'
 import { control } from './control.ts'
+import { extAuthz } from './ext-authz.ts'
 import { features } from './features.ts'
 import { filters } from './filters.ts'
 import { garbage } from './garbage.ts'
@@ -34,6 +35,7 @@ export const scenarios: readonly Scenario[] = [
   filters,
   compression,
   policies,
+  extAuthz,
   telemetry,
   liveViews,
   tcp,
