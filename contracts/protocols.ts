@@ -5,7 +5,7 @@ declare const rpcMark: unique symbol
 /** The name of a private RPC: one of `rpcProtocols`, or of a protocol that the configuration describes. */
 export type RpcProtocol = string & { readonly [rpcMark]: true }
 
-const webProtocols = ['http', 'http2', 'grpc', 'tcp'] as const
+const webProtocols = ['http', 'http2', 'grpc', 'tcp', 'udp'] as const
 
 /** What an application speaks, and so what a listener accepts for it. */
 export type AppProtocol = (typeof webProtocols)[number] | RpcProtocol
@@ -40,12 +40,12 @@ export const rpcNamePattern = /^[a-z][a-z0-9-]{0,31}$/
 
 /** Whether its messages are read, so that routes, filters and metrics per request apply; else it passes as bytes. */
 export function hasMessages(protocol: AppProtocol): boolean {
-  return protocol !== 'tcp'
+  return protocol !== 'tcp' && protocol !== 'udp'
 }
 
 /** Whether requests say how often they passed an agent (`Via`); undefined = not known, it is nobody's yet. */
 export function countsPasses(protocol: AppProtocol | undefined): boolean {
-  return protocol === undefined || (protocol !== 'tcp' && !isRpc(protocol))
+  return protocol === undefined || (hasMessages(protocol) && !isRpc(protocol))
 }
 
 /** What requests to an endpoint are said in. HTTP/2 by prior knowledge. */
@@ -68,6 +68,6 @@ export type ConnectionProtocol = (typeof connectionProtocols)[number]
 
 /** What a connection begins with (HTTP/2 is found by its preface) on a listener for an application's protocol. */
 export function firstProtocol(protocol: AppProtocol): ConnectionProtocol {
-  if (protocol === 'tcp') return 'tcp'
+  if (protocol === 'tcp' || protocol === 'udp') return 'tcp'
   return isRpc(protocol) ? 'rpc' : 'http1'
 }

@@ -19,6 +19,8 @@ export const runFiles = {
   workerDescriptors: (generation: number, index: number) => `worker-${generation}-${index}.fds`,
   /** Stream socket on which a worker takes over connections from its predecessor. */
   workerTakeover: (generation: number, index: number) => `worker-${generation}-${index}.sock`,
+  /** Locked by the worker that reads the UDP sockets of a shard. */
+  udpTurn: (shard: number) => `udp-${shard}.turn`,
   /** HTTP admin of the newest control. */
   admin: 'admin.sock',
   /** What an operator has drained: `inbound` or `all`; absent = nothing. */

@@ -52,6 +52,10 @@ export interface LimitsSpec {
   /** Content that waits here, of one stream and of all streams of a connection. */
   readonly streamWindowBytes: number
   readonly connectionWindowBytes: number
+  /** Sessions of UDP callers of one worker; one listener gets half of them. */
+  readonly maxUdpSessions: number
+  /** A session of a UDP caller without a datagram in either direction. */
+  readonly udpIdleTimeoutMs: number
 }
 
 /** Sources: `docs/limits.md`; R34, R35, Envoy's edge advice. */
@@ -76,6 +80,8 @@ export const defaultLimits: LimitsSpec = {
   maxStreams: 100,
   streamWindowBytes: 65_536,
   connectionWindowBytes: 1_048_576,
+  maxUdpSessions: 8192,
+  udpIdleTimeoutMs: 60_000,
 }
 
 export interface AccessLogSpec {
@@ -271,4 +277,9 @@ export interface SnapshotDelta {
   /** `undefined` in JSON is a missing key, so a forgotten name is listed here. */
   readonly names?: Readonly<Record<string, string | null>>
   readonly forgottenNames?: readonly string[]
+}
+
+/** Whether it takes datagrams and no connections. */
+export function takesDatagrams(spec: ListenerSpec): boolean {
+  return 'protocol' in spec && spec.protocol === 'udp'
 }

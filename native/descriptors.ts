@@ -18,6 +18,7 @@ const duplicateCloseOnExec = 1030 // F_DUPFD_CLOEXEC
 const setDescriptorFlags = 2 // F_SETFD
 const socketLevel = 1 // SOL_SOCKET
 const acceptsConnections = 30 // SO_ACCEPTCONN
+const socketType = 3 // SO_TYPE
 const soPeerCredentials = 17 // SO_PEERCRED
 const lockExclusiveNow = 2 | 4 // LOCK_EX | LOCK_NB
 const magic = 0x484d_4644
@@ -41,6 +42,8 @@ export interface Native {
   keepOnExec(descriptor: number): void
   /** Whether it is a listening socket. False for anything else, also for a number that is not open. */
   isListening(descriptor: number): boolean
+  /** Whether it is a socket of datagrams; as `isListening` otherwise. */
+  isDatagram(descriptor: number): boolean
   /** Closes a descriptor that belongs to nobody else in this process. */
   close(descriptor: number): void
   /** Who is at the other end of a connected unix stream socket; undefined when the kernel does not tell. */
@@ -114,6 +117,8 @@ function createNative(libc: Libc): Native {
     },
     isListening: (descriptor) =>
       readOption(descriptor, socketLevel, acceptsConnections) === 4 && scratch.readInt32LE(0) === 1,
+    isDatagram: (descriptor) =>
+      readOption(descriptor, socketLevel, socketType) === 4 && scratch.readInt32LE(0) === (datagramSocket & 0xf),
     close(descriptor) {
       libc.close(descriptor)
     },

@@ -2,8 +2,11 @@
  * System calls of the data path without a wrapper (`bare-functions.ts`, docs/decisions/0035). They touch addresses only
  * of memory that they were handed as a `FixedMemory`, with every range looked at first.
  */
-import { bareFunctions, fixMemory, takeFunction } from './bare-functions.ts'
-import type { Bare, BareFunction, FixedMemory } from './bare-functions.ts'
+import { bareFunctions } from './bare-functions.ts'
+import type { FixedMemory } from './bare-functions.ts'
+import { bareSource, wrappedSource } from './call-source.ts'
+import type { CallSource } from './call-source.ts'
+import { DatagramBatch } from './datagram-batch.ts'
 
 /**
  * Every call: below 0 = failed, with -errno, which is read in the very function that called, as in `libc.ts`. None of
@@ -31,6 +34,8 @@ export interface FastCalls {
   /** Events that are there now; they lie in `events` until the next call. */
   epollTake(queue: number): number
   readonly events: EpollEvents
+  /** Memory of its own for datagrams, and the calls that take and send many of them at once. */
+  openBatch(): DatagramBatch
 }
 
 export interface EpollEvents {
@@ -47,10 +52,17 @@ export function openFastCalls(): FastCallsOutcome {
   const bare = bareFunctions()
   if (typeof bare === 'string') return { calls: undefined, problem: bare }
   try {
-    return { calls: bareCalls(bare), problem: undefined }
+    return { calls: callsOf(bareSource(bare)), problem: undefined }
   } catch (error) {
     return { calls: undefined, problem: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/**
+ * The same calls with `node:ffi`'s checks around each, for processes that may not have bare ones. Throws without it.
+ */
+export function openWrappedCalls(): FastCalls {
+  return callsOf(wrappedSource())
 }
 
 /** MSG_DONTWAIT; MSG_PEEK; MSG_NOSIGNAL. */
@@ -60,18 +72,14 @@ const [acceptFlags, closeOnExec] = [0o2004000, 0o2000000]
 /** SPLICE_F_MOVE | SPLICE_F_NONBLOCK. */
 const moveFlags = 3n
 const [controlAdd, controlRemove, controlChange] = [1, 2, 3]
-/** struct epoll_event of x64: 12 bytes, packed; in words of 4: events, then 8 bytes of our own. */
-const eventWords = 3
+/** struct epoll_event in words of 4: events, then 8 bytes of our own; packed on x64 alone. */
+const [eventWords, ownAt] = process.arch === 'x64' ? [3, 1] : [4, 2]
 const eventsPerTake = 512
 /** BigInts of lengths below this are made once. */
 const keptLengths = 4096
 
-function bareCalls(bare: Bare): FastCalls {
-  const { binding, getFunction } = bare
-  const library = new binding.DynamicLibrary('libc.so.6')
-  const take = (name: string, ...types: string[]): BareFunction => takeFunction(bare, library, name, types)
-  // Lengths and addresses are 64 bits wide here, also where C would take 32: what lies above 32 bits of a register is
-  // not cleared. Results fit 32.
+function callsOf(source: CallSource): FastCalls {
+  const { failure, fix, take } = source
   const recv = take('recv', 'i32', 'u64', 'u64', 'i32')
   const send = take('send', 'i32', 'u64', 'u64', 'i32')
   const accept4 = take('accept4', 'i32', 'u64', 'u64', 'i32')
@@ -80,10 +88,6 @@ function bareCalls(bare: Bare): FastCalls {
   const create = take('epoll_create1', 'i32')
   const control = take('epoll_ctl', 'i32', 'i32', 'i32', 'u64')
   const wait = take('epoll_wait', 'i32', 'u64', 'i32', 'i32')
-  const location = getFunction.call(library, '__errno_location', { arguments: [], return: 'pointer' })
-  const failure = new Int32Array(binding.toArrayBuffer((location as unknown as () => bigint)(), 4, false))
-
-  const fix = (bytes: Buffer): FixedMemory => fixMemory(bare, bytes)
   const lengths = Array.from({ length: keptLengths }, (_, length) => BigInt(length))
   const wide = (length: number): bigint => (length < keptLengths ? lengths[length]! : BigInt(length))
 
@@ -96,8 +100,8 @@ function bareCalls(bare: Bare): FastCalls {
 
   const change = (queue: number, action: number, descriptor: number, events: number, key: number, turn: number) => {
     askedWords[0] = events
-    askedWords[1] = key
-    askedWords[2] = turn
+    askedWords[ownAt] = key
+    askedWords[ownAt + 1] = turn
     const result = control(queue, action, descriptor, askedAt)
     return result < 0 ? -failure[0]! : result
   }
@@ -143,8 +147,9 @@ function bareCalls(bare: Bare): FastCalls {
     },
     events: {
       what: (index) => words[index * eventWords]!,
-      key: (index) => words[index * eventWords + 1]!,
-      turn: (index) => words[index * eventWords + 2]!,
+      key: (index) => words[index * eventWords + ownAt]!,
+      turn: (index) => words[index * eventWords + ownAt + 1]!,
     },
+    openBatch: () => new DatagramBatch(source),
   }
 }

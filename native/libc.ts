@@ -12,6 +12,7 @@
 import { endianness } from 'node:os'
 // Before node:ffi is loaded: what it takes is gone afterwards.
 import './bare-functions.ts'
+import { quietly } from './quietly.ts'
 
 /** Every call: below 0 = failed, with -errno. */
 export interface Libc {
@@ -150,20 +151,6 @@ export function loadLibc(): LibcOutcome {
     return { libc, problem: undefined }
   } catch (error) {
     return { libc: undefined, problem: error instanceof Error ? error.message : String(error) }
-  }
-}
-
-/** Runs `load` without Node's notice that FFI is experimental; every other warning passes. */
-function quietly<T>(load: () => T): T {
-  const emit = process.emitWarning
-  const filtered = (...parts: unknown[]): void => {
-    if (!String(parts[0]).includes('FFI is an experimental feature')) Reflect.apply(emit, process, parts)
-  }
-  process.emitWarning = filtered as typeof process.emitWarning
-  try {
-    return load()
-  } finally {
-    process.emitWarning = emit
   }
 }
 

@@ -4,15 +4,13 @@
  * same on x64 and arm64.
  */
 import { constants } from 'node:fs'
-import { getSystemErrorName } from 'node:util'
-import { loadLibc } from './libc.ts'
-import type { Libc } from './libc.ts'
-import { familyOf, readSocketAddress, socketAddressBytes, writeSocketAddress } from './socket-address.ts'
+import { readSocketAddress, socketAddressBytes, writeSocketAddress } from './socket-address.ts'
+import { socketLevel, Sockets, systemError } from './sockets.ts'
 
-/** SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC. */
-const streamSocket = 1 | 0o4000 | 0o2000000
+/** SOCK_STREAM. */
+const stream = 1
 const [getStatusFlags, setStatusFlags] = [3, 4]
-const [socketLevel, tcpLevel] = [1, 6]
+const tcpLevel = 6
 const [reuseAddress, socketError, keepAlive, linger, reusePort] = [2, 4, 9, 13, 15]
 const [noDelay, keepAliveIdle, keepAliveInterval, keepAliveProbes] = [1, 4, 5, 6]
 const shutdownWrite = 1
@@ -26,23 +24,10 @@ export interface SocketName {
 }
 
 /** Errors are thrown with the system's name as `code`, and the negative errno as `errno`. */
-export class TcpSockets {
-  private readonly libc: Libc
-  private readonly name = Buffer.alloc(socketAddressBytes)
-  private readonly nameLength = Buffer.alloc(4)
-  private readonly value = Buffer.alloc(8)
-  private readonly valueLength = Buffer.alloc(4)
-
-  /** Throws where the calls are missing. */
-  constructor() {
-    const { libc, problem } = loadLibc()
-    if (libc === undefined) throw new Error(problem)
-    this.libc = libc
-  }
-
+export class TcpSockets extends Sockets {
   /** A bound socket that does not listen yet. */
   bound(address: string, port: number, sharesPort: boolean): number {
-    const socket = this.make(address)
+    const socket = this.make(address, stream)
     const length = writeSocketAddress(this.name, address, port)
     let failure = this.set(socket, socketLevel, reuseAddress, 1)
     if (failure === 0 && sharesPort) failure = this.set(socket, socketLevel, reusePort, 1)
@@ -63,7 +48,7 @@ export class TcpSockets {
    * known at once.
    */
   connecting(address: string, port: number): number {
-    const socket = this.make(address)
+    const socket = this.make(address, stream)
     this.set(socket, tcpLevel, noDelay, 1)
     const length = writeSocketAddress(this.name, address, port)
     const failure = this.libc.connect(socket, this.name, length)
@@ -113,26 +98,4 @@ export class TcpSockets {
     this.nameLength.writeUInt32LE(socketAddressBytes, 0)
     return this.libc.getpeername(socket, this.name, this.nameLength) === 0 ? readSocketAddress(this.name) : undefined
   }
-
-  private make(address: string): number {
-    const socket = this.libc.socket(familyOf(address), streamSocket, 0)
-    if (socket < 0) throw systemError(socket, 'socket')
-    return socket
-  }
-
-  private set(socket: number, level: number, option: number, value: number): number {
-    this.value.writeInt32LE(value, 0)
-    return this.libc.setsockopt(socket, level, option, this.value, 4)
-  }
-
-  private closing(socket: number, failure: number, what: string): Error {
-    this.libc.close(socket)
-    return systemError(failure, what)
-  }
-}
-
-/** @param errno below 0 */
-function systemError(errno: number, what: string): Error {
-  const code = getSystemErrorName(errno)
-  return Object.assign(new Error(`${what}: ${code}`), { code, errno })
 }

@@ -12,6 +12,7 @@ export function withoutNative(problem: string): Native {
     },
     keepOnExec() {},
     isListening: () => false,
+    isDatagram: () => false,
     close() {},
     peerCredentials: () => undefined,
     tryLock: () => true,

@@ -81,7 +81,8 @@ async function run(options: WatchdogOptions): Promise<void> {
   const manager = serviceManager(process.env, loaded.native, log)
   const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
   for (const passed of passedSockets(process.env, process.pid)) {
-    if (!native.isListening(passed.descriptor)) {
+    const isHeldUdp = passed.shard !== undefined && native.isDatagram(passed.descriptor)
+    if (!native.isListening(passed.descriptor) && !isHeldUdp) {
       // Whatever has this number now belongs to somebody else in this process.
       log('error', `${passed.unitName}: descriptor ${passed.descriptor} is not a listening socket; it is not used`)
       continue

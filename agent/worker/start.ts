@@ -27,6 +27,7 @@ import { Deaths, startOfProcess } from './transport/epoll/deaths.ts'
 import { trialFlag } from './transport/epoll/trial-flag.ts'
 import { trial } from './transport/epoll/trial.ts'
 import { wantedTransports } from './transport/select-transports.ts'
+import { ReadTurns } from './udp/read-turns.ts'
 import { Worker } from './worker.ts'
 
 /** How long a worker without a watchdog lets connections end after SIGTERM. */
@@ -110,6 +111,14 @@ const shardOf = (name: string, address: string, port: number) => ({ name, shard:
 
 const worker = await Worker.create({
   workers: Math.max(1, Number(argv.workers)),
+  index,
+  readTurns:
+    native &&
+    new ReadTurns({
+      file: (shard) => join(runDir, runFiles.udpTurn(shard)),
+      tryLock: (descriptor) => native.tryLock(descriptor),
+      warn: (message) => log('warn', message),
+    }),
   sharesPorts: true,
   listensAtPaths: index === 0,
   filterMarks: join(stateDir, stateFiles.filterMarks),
@@ -148,8 +157,15 @@ const listening = new Promise<void>((resolve) => {
 const covered = new Map<string, { close(): void }>()
 const coverKey = (name: string, shard: number): string => `${name}#${shard}`
 
+/** What the watchdog holds listens, or takes datagrams. */
+const isUdp = (descriptor: number): boolean => native?.isDatagram(descriptor) === true
+
 async function cover(held: HeldListener): Promise<void> {
   try {
+    if (isUdp(held.descriptor)) {
+      covered.set(coverKey(held.name, held.shard), worker.udp.listenOn(held.name, held.descriptor, held.shard))
+      return
+    }
     const socket = await worker.transports.listenOn(held.descriptor, acceptBacklog, (transport) =>
       worker.listeners.arrive(held.name, transport),
     )
@@ -211,6 +227,7 @@ watchdog = await connect({
     covered.get(coverKey(shard.name, shard.shard))?.close()
     covered.delete(coverKey(shard.name, shard.shard))
   },
+  onSettled: () => worker.udp.settled(),
   signals: () => worker.goldenSignals(),
   reopenLogs: () => worker.reopenLogs(),
   stopAccepting,
@@ -225,7 +242,8 @@ await worker.filters.userFilters.settled()
 if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
 await watchdog.permission
 for (const held of watchdog.takeListeners()) {
-  if (held.shard === index) worker.listeners.inherit(held.name, held.address, held.port, held.descriptor)
+  const { address, descriptor, name, port, shard } = held
+  if (shard === index) worker.listeners.inherit(name, address, port, descriptor, isUdp(descriptor))
   else await cover(held)
 }
 await worker.listen()

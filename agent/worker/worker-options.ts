@@ -7,8 +7,13 @@ import type { PortOwner } from './listen/port-owner.ts'
 import type { Output } from './transport/output.ts'
 import type { WantedTransport } from './transport/select-transports.ts'
 import type { Transports } from './transport/transport.ts'
+import type { ReadTurns } from './udp/read-turns.ts'
 
 export interface WorkerOptions {
+  /** Place among the workers that bind the same ports. Absent: 0. */
+  readonly index?: number
+  /** In which UDP ports are read; absent: nobody else reads them. */
+  readonly readTurns?: ReadTurns | undefined
   /** 1 / this = part of every local rate limit that is ours. */
   readonly workers: number
   /** Whether other workers of this host bind the same ports. */

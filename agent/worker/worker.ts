@@ -39,7 +39,7 @@ import { BoundListeners } from './listen/bound-listeners.ts'
 import { InHand } from './listen/in-hand.ts'
 import { LiveTable } from './listen/live-table.ts'
 import type { ProtocolTable } from './listen/protocol-table.ts'
-import { OwnListeners } from './listen/own-listeners.ts'
+import { ownListeners } from './listen/own-listeners.ts'
 import { CallerShares, isOf } from './listen/caller-shares.ts'
 import { quotaKey, RelayAdmission } from './listen/relay-admission.ts'
 import { goldenSignals } from './observe/golden-signals.ts'
@@ -66,6 +66,7 @@ import type { SelectedTransports } from './transport/select-transports.ts'
 import { processWakeUp, TimerWheel } from './transport/timer-wheel.ts'
 import { noIdentity } from './transport/transport.ts'
 import type { Transport, TransportListener, Transports } from './transport/transport.ts'
+import { UdpPlane } from './udp/udp-plane.ts'
 import { WorkerFilters } from './worker-filters.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
@@ -92,6 +93,7 @@ export class Worker {
   readonly porter: StatePorter
   readonly tallies = new Tallies()
   readonly tls: Tls
+  readonly udp: UdpPlane
   readonly filters: WorkerFilters
   private readonly options: WorkerOptions
   private readonly relays = new RelayAdmission()
@@ -159,13 +161,11 @@ export class Worker {
       now,
       tell: options.tellRefused,
     })
-    const ownListeners = new OwnListeners({
-      specs: () => [...this.listeners.list()].map(({ socket, spec }) => ({ ...spec, port: socket.port })),
-      revision: () => this.listeners.revision,
-      now,
-    })
+    const ownOf = (takesThem: boolean): ReturnType<typeof ownListeners> =>
+      ownListeners(() => this.listeners, now, takesThem)
+    const ownUdp = ownOf(true)
     const guard = new DialGuard({
-      own: ownListeners,
+      own: ownOf(false),
       countsPasses: (service) => countsPasses(this.state.service(service)?.protocol),
       uidOfListener: (address, port) => this.listenerOwner.uidOf({ address, port }),
       tallies,
@@ -299,8 +299,17 @@ export class Worker {
       protocols,
     })
     const unixSockets = UnixSockets.open()
+    const served = { limits, warn, calls: transports.calls, turns: options.readTurns }
+    this.udp = new UdpPlane({
+      ...tcp,
+      ...served,
+      shard: options.index ?? 0,
+      bound: (name) => this.listeners.find(name),
+      leadsBack: (address, port, service) => ownUdp.leadsBack(address, port, service),
+    })
     this.listeners = new BoundListeners({
       transports,
+      datagrams: this.udp,
       isShared: options.sharesPorts,
       unixSockets,
       listensAtPaths: options.listensAtPaths ?? true,
@@ -311,14 +320,14 @@ export class Worker {
       onRetried: options.onRetried,
       onAccept: (transport, bound) => this.acceptor.accept(transport, bound.spec, bound.context, bound.count),
     })
-    const { acceptor, listeners, relays } = this
+    const { acceptor, listeners, relays, udp } = this
     const { closeDescriptor } = options
     this.protocols = protocols
     const cohorts = cohortsOf(kinds)
-    const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets }
+    const table = { live, state, protocols, cohorts, listeners, acceptor, relays, unixSockets, datagrams: udp }
     this.connections = new MovableConnections({ ...table, clock, transports: tls, closeDescriptor })
-    this.inHand = new InHand({ live, now, pid: process.pid })
-    const counted = { messages, metrics, tcpMetrics, tallies, filters, tls: tls.counts }
+    this.inHand = new InHand({ live: { all: () => this.connections.list() }, now, pid: process.pid })
+    const counted = { messages, metrics, tcpMetrics, tallies, filters, tls: tls.counts, udp: udp.counts }
     this.porter = new StatePorter({ clock, state, ...counted })
     this.checks = new ActiveChecks({ clock, wheel, random, state, dialer })
     this.troubles = new Troubles(options.tellTroubles)
@@ -387,7 +396,7 @@ export class Worker {
         return null
       case 'reset-counters':
         for (const { table } of [this.metrics, this.messages, this.tcpMetrics]) table.clear()
-        this.tallies.reset()
+        for (const one of [this.tallies, this.udp.counts]) one.reset()
         return null
       case 'drain-listeners':
         this.drainListeners(question.inboundOnly)
@@ -426,9 +435,9 @@ export class Worker {
 
   stats(): StatsDump {
     const { acceptor, bulk, lag, live, metrics, mirrors, parked, relays, startedAt, state, tallies } = this
-    const { filters, inHand, shared: callers, messages, tcpMetrics } = this
+    const { filters, inHand, shared: callers, messages, tcpMetrics, udp } = this
     const tls = this.tls.counts
-    const counts = { messages, metrics, tcpMetrics, tallies, filters, mirrors, bulk, live, parked, tls }
+    const counts = { messages, metrics, tcpMetrics, tallies, filters, mirrors, bulk, live, parked, tls, udp }
     const { kind: transport } = this.transports
     return statsDump({ ...counts, callers, inHand, state, acceptor, lag, relays, startedAt, transport })
   }
@@ -471,7 +480,7 @@ export class Worker {
     this.filters.userFilters.close()
     for (const connection of this.connections.list()) connection.abort()
     for (const upstream of this.state.everyUpstream()) upstream.pools.close()
-    for (const one of [this.reporting, this.bulk]) one.close()
+    for (const one of [this.udp, this.reporting, this.bulk]) one.close()
   }
 
   private takeSettings(): void {

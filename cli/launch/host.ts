@@ -148,7 +148,7 @@ export class DemoHost {
         address: application.address,
         port: application.port,
         protocol: application.protocol,
-        check: application.protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' },
+        check: checkOf(application),
         metadata: { version: application.version },
         ...(this.options.user !== undefined && application === this.options.applications[0]
           ? { user: this.options.user }
@@ -271,4 +271,9 @@ export class DemoHost {
       // nobody is there
     })
   }
+}
+
+function checkOf({ protocol }: HostApplication): object {
+  if (protocol === 'udp') return { off: true }
+  return protocol === 'http' ? { http: '/health', interval: '1s' } : { tcp: true, interval: '1s' }
 }

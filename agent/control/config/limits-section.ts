@@ -62,6 +62,12 @@ export const limitsSection = z
     connectionWindowBytes: size('64KiB', '256MiB')
       .prefault(defaultLimits.connectionWindowBytes)
       .describe('The same for all streams of a connection.'),
+    maxUdpSessions: integer(2, 1_000_000)
+      .prefault(defaultLimits.maxUdpSessions)
+      .describe('Sessions of UDP callers of one worker; one listener gets half of them.'),
+    udpIdleTimeout: duration('100ms', '24h')
+      .prefault(durationText(defaultLimits.udpIdleTimeoutMs))
+      .describe('A session of a UDP caller without a datagram in either direction.'),
   })
   .prefault({})
   .describe('Bounds of the data path; `docs/limits.md` says what happens at each.')

@@ -148,6 +148,7 @@ function limitsOf(limits: NodeFile['limits']): LimitsSpec {
     bodyIdleTimeout,
     requestTimeout,
     parkTimeout,
+    udpIdleTimeout,
     ...rest
   } = limits
   return {
@@ -159,6 +160,7 @@ function limitsOf(limits: NodeFile['limits']): LimitsSpec {
     bodyIdleTimeoutMs: bodyIdleTimeout,
     requestTimeoutMs: requestTimeout,
     parkTimeoutMs: parkTimeout,
+    udpIdleTimeoutMs: udpIdleTimeout,
   }
 }
 

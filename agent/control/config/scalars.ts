@@ -330,6 +330,7 @@ const carriedAs: Readonly<Record<string, AppProtocol>> = {
   http2: 'http2',
   grpc: 'grpc',
   tcp: 'tcp',
+  udp: 'udp',
   ...Object.fromEntries(rpcProtocols.map((name) => [name, name])),
 }
 

@@ -53,7 +53,7 @@ const outboundService = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What is spoken to the endpoints; callers may speak HTTP/1.1 or HTTP/2 (by prior knowledge) to any but `tcp`, which passes connection by connection. `websocket` is `http`. A private RPC (`bolt`) is spoken on both sides.',
+      'What is spoken to the endpoints; callers may speak HTTP/1.1 or HTTP/2 (by prior knowledge) to any but `tcp`, which passes connection by connection, and `udp`, which passes datagrams. `websocket` is `http`. A private RPC (`bolt`) is spoken on both sides.',
     ),
   port: port().optional().describe('Pins the localhost port; absent = allocated from `outbound.portRange`, stable.'),
   halfClosed: halfClosed().optional().describe('As `outbound.halfClosed`, for this port alone.'),
@@ -394,7 +394,7 @@ export const applicationFileSchema = z.strictObject({
   protocol: appProtocol()
     .prefault('http')
     .describe(
-      'What the application speaks: `http2` and `grpc` by prior knowledge; `tcp` passes connection by connection. `websocket` is `http`; `bolt` is a private RPC.',
+      'What the application speaks: `http2` and `grpc` by prior knowledge; `tcp` passes connection by connection, `udp` datagram by datagram. `websocket` is `http`; `bolt` is a private RPC.',
     ),
   registry: plainName('a name')
     .optional()
@@ -428,7 +428,11 @@ export const applicationFileSchema = z.strictObject({
   halfClosed: halfClosed().optional().describe('As `inbound.halfClosed`, for callers of this application.'),
   check: z
     .strictObject({
-      tcp: flag().optional().describe('`true`: a connection is enough. The default.'),
+      tcp: flag()
+        .optional()
+        .describe(
+          '`true`: a connection is enough. The default, but for `udp`, which is not checked unless it says how.',
+        ),
       http: httpPath().optional().describe('Path that must answer 2xx.'),
       grpc: text(0, 256).optional().describe('Service name for the gRPC health protocol; empty = the whole server.'),
       off: flag().optional().describe('`true`: never checked, always healthy.'),

@@ -41,6 +41,8 @@ export interface EndpointState {
   serverId: string
   /** True once the endpoint left the set: no new request, pool closes when idle. */
   isGone: boolean
+  /** Nobody (registry, active check, outlier detection) speaks against it. */
+  readonly isUsable: boolean
 }
 
 /** A cluster's dump without what only the pools of `connect/` know: the connections of each endpoint. */

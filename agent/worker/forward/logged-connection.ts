@@ -19,7 +19,7 @@ export function loggedConnection(deps: LogDeps, ended: EndedConnection, flag: st
     barePath: '-',
     query: '',
     authority: accepted.tunnel?.target ?? '-',
-    protocol: 'TCP',
+    protocol: ended.protocol ?? 'TCP',
     status: 0,
     grpcStatus: -1,
     streamId: 0,
@@ -65,6 +65,8 @@ export interface EndedConnection {
   readonly code?: ErrorCode | undefined
   readonly details?: string | undefined
   readonly notes?: string
+  /** Absent: TCP. */
+  readonly protocol?: string
 }
 
 /** Of a service key: what stands behind namespace and group. */

@@ -138,7 +138,10 @@ export class Drain {
       // Refused by the one that is still the successor, it has to end here; else the next one is asked.
       onBack: (_connection, back, link, isRefused) => this.isBack(back, isRefused && link === this.successor),
       onLost: (connection) => this.countEach(connection, 'cut'),
-      onSettled: (link) => this.partFrom(link),
+      onSettled: (link) => {
+        this.partFrom(link)
+        if (this.batchesOut === 0) this.deps.onSettled?.()
+      },
     })
   }
 

@@ -34,6 +34,8 @@ export interface HandoffDeps {
   onUncover(shard: ShardName): void
   /** Stop accepting on every listener and close all copies. Accepted connections stay. */
   stopAccepting(): void
+  /** While draining: what was on its way to others has arrived there or is back. */
+  onSettled?(): void
   /** Asked for while a canary is tried. */
   signals(): GoldenSignals
   /** The next line of the access log goes to a file opened anew. */

@@ -8,6 +8,7 @@ import type { UserFilters } from '../filters/user/user-filters.ts'
 import type { VerdictCounts } from '../filters/verdict-counts.ts'
 import { exportFilters, importFilters } from '../route/filter-state.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
+import type { UdpCounts } from '../udp/udp-counts.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { MeshState } from '../mesh/mesh-state.ts'
 
@@ -19,6 +20,7 @@ export interface StatePorterDeps {
   readonly tcpMetrics: TcpMetrics
   readonly tallies: Tallies
   readonly tls: TlsCounts
+  readonly udp: UdpCounts
   readonly filters: {
     readonly verdicts: VerdictCounts
     readonly decisions: DecisionCounts
@@ -53,7 +55,7 @@ export class StatePorter {
 
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
-    const { messages, metrics, tallies, tcpMetrics, tls } = this.deps
+    const { messages, metrics, tallies, tcpMetrics, tls, udp } = this.deps
     const { authorizers, decisions, userFilters, verdicts } = this.deps.filters
     const counters = {
       requests: metrics.table.exportState(),
@@ -62,12 +64,13 @@ export class StatePorter {
       tallies: tallies.exportState(),
       filters: verdicts.exportState(),
       tls: tls.exportState(),
+      udp: udp.exportState(),
       decisions: decisions.exportState(),
       authorizers: authorizers.exportState(),
       filterFailures: userFilters.failures.exportState(),
     }
     for (const { table } of [metrics, messages, tcpMetrics]) table.clear()
-    for (const counter of [tallies, tls, verdicts, decisions, authorizers, userFilters.failures]) counter.reset()
+    for (const counter of [tallies, tls, udp, verdicts, decisions, authorizers, userFilters.failures]) counter.reset()
     return counters
   }
 
@@ -100,6 +103,9 @@ export class StatePorter {
         return
       case 'tls':
         deps.tls.importState(body)
+        return
+      case 'udp':
+        deps.udp.importState(body)
         return
       case 'decisions':
         deps.filters.decisions.importState(body)

@@ -3,6 +3,7 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import type { ListenerDump, ListenerProblem } from '../../../contracts/control-link.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { acceptBacklog } from '../../../contracts/handoff.ts'
+import { takesDatagrams } from '../../../contracts/snapshot.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import { setAccess } from '../../../native/unix-sockets.ts'
 import type { UnixSockets } from '../../../native/unix-sockets.ts'
@@ -22,6 +23,8 @@ export interface BoundListenersDeps {
   readonly onAccept: (transport: Transport, bound: BoundListener) => void
   /** Whether other workers of this host bind the same ports (SO_REUSEPORT). */
   readonly isShared: boolean
+  /** For listeners that take datagrams. */
+  readonly datagrams: DatagramPorts
   /** For listeners at a path; undefined where the system's calls are missing. */
   readonly unixSockets: UnixSockets | undefined
   /** One worker of a generation listens at paths, for a path cannot be shared as a port can. */
@@ -37,12 +40,25 @@ export interface BoundListenersDeps {
   readonly onRetried?: (() => void) | undefined
 }
 
+/** Errors are thrown with `code`. */
+export interface DatagramPorts {
+  /** Throws where somebody else has the address. */
+  probe(address: string, port: number): void
+  listen(name: string, address: string, port: number, sharesPort: boolean): TransportListener
+  /** From here on the descriptor is the listener's, also on failure. */
+  listenOn(name: string, descriptor: number): TransportListener
+  /** Nothing is taken any more, and sessions go on. */
+  rest(): void
+}
+
 /** A socket that another process listened on. */
 export interface InheritedSocket {
   readonly name: string
   readonly address: string
   readonly port: number
   readonly descriptor: number
+  /** A UDP socket. */
+  readonly takesDatagrams: boolean
 }
 
 /** Of a listener at which another worker listens. */
@@ -96,8 +112,8 @@ export class BoundListeners {
    * A socket that this worker's predecessor listened on. Whatever is not used by `apply` is left to the caller's
    * `dropInherited`.
    */
-  inherit(name: string, address: string, port: number, descriptor: number): void {
-    this.inherited.set(name, { name, address, port, descriptor })
+  inherit(name: string, address: string, port: number, descriptor: number, takesThem = false): void {
+    this.inherited.set(name, { name, address, port, descriptor, takesDatagrams: takesThem })
   }
 
   /** Those that no listener wanted; the caller closes them. */
@@ -196,8 +212,10 @@ export class BoundListeners {
   stop(): void {
     this.isStopped = true
     clearTimeout(this.retryTimer)
+    this.deps.datagrams.rest()
     for (const bound of this.bound.values()) {
-      bound.socket.close()
+      // the sessions of its callers answer through it
+      if (!takesDatagrams(bound.spec)) bound.socket.close()
       this.remember(bound)
     }
     this.bound.clear()
@@ -221,7 +239,11 @@ export class BoundListeners {
       return
     }
     if (former !== undefined) {
-      const isSame = spec !== null && former.spec.address === spec.address && former.spec.port === spec.port
+      const isSame =
+        spec !== null &&
+        former.spec.address === spec.address &&
+        former.spec.port === spec.port &&
+        takesDatagrams(former.spec) === takesDatagrams(spec)
       if (isSame && this.keep(name, former, spec)) return
       former.socket.close()
       this.bound.delete(name)
@@ -262,12 +284,15 @@ export class BoundListeners {
       const isFit =
         inherited !== undefined &&
         inherited.address === spec.address &&
-        (spec.port === 0 || inherited.port === spec.port)
+        (spec.port === 0 || inherited.port === spec.port) &&
+        inherited.takesDatagrams === takesDatagrams(spec)
       const onAccept = (transport: Transport): void => this.arrive(name, transport)
       let socket: TransportListener
       if (isFit) {
         this.inherited.delete(name)
-        socket = await this.deps.transports.listenOn(inherited.descriptor, acceptBacklog, onAccept)
+        socket = takesDatagrams(spec)
+          ? this.deps.datagrams.listenOn(name, inherited.descriptor)
+          : await this.deps.transports.listenOn(inherited.descriptor, acceptBacklog, onAccept)
       } else {
         socket = await this.bindNew(spec, onAccept)
       }
@@ -291,24 +316,29 @@ export class BoundListeners {
    * traffic of a port between them.
    */
   private async bindNew(spec: ListenerSpec, onAccept: (transport: Transport) => void): Promise<TransportListener> {
-    const { isShared, transports } = this.deps
+    const { datagrams, isShared, transports } = this.deps
     const { address, port } = spec
+    const isUdp = takesDatagrams(spec)
     if (isSocketPath(address)) {
       const descriptor = this.socketsAt(address).listener(address, spec.access ?? { mode: 0o600 }, acceptBacklog)
       return transports.listenOn(descriptor, acceptBacklog, onAccept)
     }
     if (isShared && port !== 0) {
       try {
-        const test = await transports.listen({ address, port, backlog: 1, reusePort: false }, (transport) =>
-          transport.close(),
-        )
-        test.close()
+        if (isUdp) datagrams.probe(address, port)
+        else {
+          const test = await transports.listen({ address, port, backlog: 1, reusePort: false }, (transport) =>
+            transport.close(),
+          )
+          test.close()
+        }
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-        const owners = this.owners.find(address, port)
+        const owners = this.owners.find(address, port, isUdp)
         if (owners.length === 0 || !owners.every((owner) => this.deps.isOurs(owner))) throw error
       }
     }
+    if (isUdp) return datagrams.listen(spec.name, address, port, isShared)
     return transports.listen({ address, port, backlog: acceptBacklog, reusePort: isShared }, onAccept)
   }
 
@@ -325,7 +355,9 @@ export class BoundListeners {
     if (cause.code === 'EADDRINUSE' && isPath)
       return new MeshError('E_LISTEN_IN_USE', `${where}: ${cause.message}; ${rest}`, { cause })
     if (cause.code === 'EADDRINUSE') {
-      const owners = portOwners(spec.address, spec.port).filter((owner) => !this.deps.isOurs(owner))
+      const owners = portOwners(spec.address, spec.port, takesDatagrams(spec)).filter(
+        (owner) => !this.deps.isOurs(owner),
+      )
       const who =
         owners.map((owner) => `pid ${owner.pid} (${owner.command})`).join(', ') || 'a process that /proc does not show'
       return new MeshError('E_LISTEN_IN_USE', `${where}: taken by ${who}; ${rest}`, { cause })

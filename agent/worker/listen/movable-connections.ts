@@ -19,6 +19,7 @@ import type {
   MovedAccepted,
   MovedCohort,
   MovedConnection,
+  MovedDatagrams,
   MovedPooled,
   MovedSingle,
 } from './movable.ts'
@@ -41,6 +42,12 @@ export interface MovableConnectionsDeps {
   readonly unixSockets: UnixSockets | undefined
   /** Closes a descriptor that could not be taken over. */
   readonly closeDescriptor: (descriptor: number) => void
+  /** The sessions of UDP callers. */
+  readonly datagrams: {
+    readonly size: number
+    sessions(): Iterable<Movable>
+    adopt(moved: MovedDatagrams, descriptor: number): Movable
+  }
 }
 
 /**
@@ -56,7 +63,7 @@ export class MovableConnections implements LiveConnections {
   }
 
   get size(): number {
-    return this.deps.live.size
+    return this.deps.live.size + this.deps.datagrams.size
   }
 
   get arriving(): number {
@@ -72,7 +79,7 @@ export class MovableConnections implements LiveConnections {
   }
 
   list(): Movable[] {
-    return this.deps.live.list()
+    return [...this.deps.live.list(), ...this.deps.datagrams.sessions()]
   }
 
   takeActive(): Movable[] {
@@ -97,6 +104,7 @@ export class MovableConnections implements LiveConnections {
   adopt(state: unknown, descriptors: readonly number[]): Movable {
     const moved = this.understood(state, descriptors)
     this.deps.clock.refresh()
+    if (moved.protocol === 'udp') return this.deps.datagrams.adopt(moved, descriptors[0]!)
     const transports = this.open(moved, descriptors)
     if (moved.protocol === 'http2-cohort') return this.adoptCohort(moved, transports)
     return isPooled(moved) ? this.adoptPooled(moved, transports[0]!) : this.adoptAccepted(moved, transports)
@@ -111,7 +119,11 @@ export class MovableConnections implements LiveConnections {
       const allowed = `${movedConnectionFormat} and ${movedTransportsFormat}`
       throw this.refused('E_HANDOFF_VERSION', `format ${String(format)}, allowed ${allowed}`, descriptors)
     }
-    const isKnown = isPooled(moved) || moved.protocol === 'http2-cohort' || Object.hasOwn(protocols, moved.protocol)
+    const isKnown =
+      isPooled(moved) ||
+      moved.protocol === 'http2-cohort' ||
+      moved.protocol === 'udp' ||
+      Object.hasOwn(protocols, moved.protocol)
     if (!isKnown) throw this.refused('E_HANDOFF_REFUSED', `protocol ${String(moved.protocol)} is unknown`, descriptors)
     const wanted = socketsOf(moved, protocols)
     if (descriptors.length !== wanted) {
@@ -130,7 +142,7 @@ export class MovableConnections implements LiveConnections {
     return new MeshError(code, `moved connection: ${why}; it is closed`)
   }
 
-  private open(moved: MovedConnection, descriptors: readonly number[]): Transport[] {
+  private open(moved: Exclude<MovedConnection, MovedDatagrams>, descriptors: readonly number[]): Transport[] {
     const opened: Transport[] = []
     try {
       for (const descriptor of descriptors) {
@@ -234,6 +246,7 @@ function socketsOf(moved: MovedConnection, protocols: ProtocolTable): number {
   switch (moved.protocol) {
     case 'pooled':
     case 'pooled-link':
+    case 'udp':
       return 1
     case 'http2-cohort':
       return Array.isArray(moved.callers) && Array.isArray(moved.links) ? moved.callers.length + moved.links.length : -1

@@ -183,10 +183,31 @@ export interface MovedExchange {
   readonly exchange: unknown
 }
 
+/** The session of a UDP caller. One descriptor: the socket towards the endpoint. */
+export interface MovedDatagrams {
+  readonly format: typeof movedConnectionFormat
+  readonly protocol: 'udp'
+  readonly listener: string
+  /** At which share of the listener's port its caller is. */
+  readonly shard: number
+  /** base64: struct sockaddr of the caller. */
+  readonly caller: string
+  readonly cluster: string
+  /** `address:port`; '' = it is not there, another one is wanted. */
+  readonly endpoint: string
+  readonly isProven: boolean
+  readonly hasReply: boolean
+  readonly bytesUp: number
+  readonly bytesDown: number
+  readonly ageMs: number
+  /** Since the last datagram. */
+  readonly idleMs: number
+}
+
 /** Of one caller, which moves by itself. */
 export type MovedSingle = MovedHttp1 | MovedHttp2 | MovedRpc | MovedPair
 
-export type MovedConnection = MovedSingle | MovedPooled | MovedCohort
+export type MovedConnection = MovedSingle | MovedPooled | MovedCohort | MovedDatagrams
 
 /**
  * What `detach()` gives: the descriptors belong to the caller, who closes them with `closeDescriptor` when the receiver
@@ -207,7 +228,7 @@ export interface Movable {
   /** Grows with each connection of this process. */
   readonly id: number
   /** For reports; how it drains it says itself. */
-  readonly protocol: ConnectionProtocol | 'pooled'
+  readonly protocol: ConnectionProtocol | 'pooled' | 'udp'
   readonly listener: string
   /** Whether `detach()` may be called now: not in the middle of a request, of a dial, or of a PROXY header. */
   readonly isReady: boolean

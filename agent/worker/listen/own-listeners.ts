@@ -5,7 +5,9 @@
  */
 import { networkInterfaces } from 'node:os'
 import { isListeningAt } from '../../../contracts/listening-at.ts'
+import { takesDatagrams } from '../../../contracts/snapshot.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
+import type { BoundListeners } from './bound-listeners.ts'
 
 /** Addresses of the host are looked up again after so long, ms. */
 const addressAgeMs = 10_000
@@ -72,4 +74,19 @@ export class OwnListeners {
       else others.push(spec)
     }
   }
+}
+
+/** Those at which datagrams are taken, or those at which connections are: the same port may be both. */
+export function ownListeners(
+  bound: () => Pick<BoundListeners, 'list' | 'revision'>,
+  now: () => number,
+  takesThem: boolean,
+): OwnListeners {
+  const isOne = (spec: ListenerSpec): boolean => takesDatagrams(spec) === takesThem
+  return new OwnListeners({
+    specs: () =>
+      [...bound().list()].flatMap(({ socket, spec }) => (isOne(spec) ? [{ ...spec, port: socket.port }] : [])),
+    revision: () => bound().revision,
+    now,
+  })
 }

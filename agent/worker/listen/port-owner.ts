@@ -11,11 +11,11 @@ export interface PortOwner {
 }
 
 /**
- * The processes that listen on an address, from /proc; empty where the system does not tell (another user's process, no
- * /proc). Reads many small files: only for conflicts and error messages.
+ * The processes that listen on an address, or take datagrams there, from /proc; empty where the system does not tell
+ * (another user's process, no /proc). Reads many small files: only for conflicts and error messages.
  */
-export function portOwners(address: string, port: number): PortOwner[] {
-  const inodes = listeningInodes(address, port)
+export function portOwners(address: string, port: number, takesDatagrams = false): PortOwner[] {
+  const inodes = listeningInodes(address, port, takesDatagrams)
   if (inodes.size === 0) return []
   return processIds()
     .filter((pid) => holdsSocket(pid, inodes))
@@ -33,6 +33,7 @@ export class PortOwnerTable {
   private readonly now: () => number
   private readAt = Number.NEGATIVE_INFINITY
   private inodes = new Map<string, { readonly host: string; readonly inode: string }[]>()
+  private datagramInodes = new Map<string, { readonly host: string; readonly inode: string }[]>()
   private pids = new Map<string, string[]>()
 
   /** `now` in monotonic ms. */
@@ -40,38 +41,45 @@ export class PortOwnerTable {
     this.now = now
   }
 
-  find(address: string, port: number): PortOwner[] {
+  find(address: string, port: number, takesDatagrams = false): PortOwner[] {
     if (this.now() - this.readAt <= tableAgeMs) {
-      const known = this.look(address, port)
+      const known = this.look(address, port, takesDatagrams)
       if (known.length > 0) return known
     }
-    this.inodes = listeningByPort()
+    this.inodes = listeningByPort(connections)
+    this.datagramInodes = takesDatagrams ? listeningByPort(datagrams) : new Map()
     this.pids = processesBySocket()
     this.readAt = this.now()
-    return this.look(address, port)
+    return this.look(address, port, takesDatagrams)
   }
 
-  private look(address: string, port: number): PortOwner[] {
-    const found = (this.inodes.get(hexPortOf(port)) ?? []).filter(({ host }) => isAddress(host, address))
+  private look(address: string, port: number, takesDatagrams: boolean): PortOwner[] {
+    const inodes = takesDatagrams ? this.datagramInodes : this.inodes
+    const found = (inodes.get(hexPortOf(port)) ?? []).filter(({ host }) => isAddress(host, address))
     const pids = new Set(found.flatMap(({ inode }) => this.pids.get(inode) ?? []))
     return [...pids].map(ownerOf)
   }
 }
 
-const listenState = '0A'
+/** Where the kernel lists sockets, and the state of those that listen; a UDP socket that is not connected is closed. */
+const connections = { files: ['/proc/net/tcp', '/proc/net/tcp6'], listens: '0A' }
+const datagrams = { files: ['/proc/net/udp', '/proc/net/udp6'], listens: '07' }
 
-function listeningInodes(address: string, port: number): Set<string> {
-  const found = listeningByPort().get(hexPortOf(port)) ?? []
+function listeningInodes(address: string, port: number, takesDatagrams: boolean): Set<string> {
+  const found = listeningByPort(takesDatagrams ? datagrams : connections).get(hexPortOf(port)) ?? []
   return new Set(found.filter(({ host }) => isAddress(host, address)).map(({ inode }) => inode))
 }
 
 /** Every listening socket, by its port as the kernel prints it. */
-function listeningByPort(): Map<string, { readonly host: string; readonly inode: string }[]> {
+function listeningByPort({
+  files,
+  listens,
+}: typeof connections): Map<string, { readonly host: string; readonly inode: string }[]> {
   const byPort = new Map<string, { host: string; inode: string }[]>()
-  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+  for (const file of files) {
     for (const line of linesOf(file)) {
       const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
-      if (state !== listenState || inode === undefined) continue
+      if (state !== listens || inode === undefined) continue
       const [host = '', port = ''] = local.split(':')
       const others = byPort.get(port)
       if (others === undefined) byPort.set(port, [{ host, inode }])

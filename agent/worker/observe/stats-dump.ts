@@ -11,6 +11,7 @@ import type { RequestMetrics } from './request-metrics.ts'
 import type { Tallies } from './tallies.ts'
 import type { TcpMetrics } from './tcp-metrics.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
+import type { UdpPlane } from '../udp/udp-plane.ts'
 import type { TransportKind } from '../transport/transport.ts'
 
 interface Samples {
@@ -43,6 +44,7 @@ export interface StatsSources {
     readonly userFilters: { readonly failures: Samples; stateSamples: Samples['samples'] }
   }
   readonly tls: Pick<TlsCounts, 'series'>
+  readonly udp: Pick<UdpPlane, 'series'>
   readonly callers: Pick<WorkerCallers, 'series'>
   readonly acceptor: Acceptor
   readonly lag: LoopLag
@@ -56,7 +58,7 @@ export interface StatsSources {
 export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, callers, lag, relays, transport } = sources
   const { oldestMs, open } = sources.inHand.figures()
-  const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls } = sources
+  const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls, udp } = sources
   const { authorizers, decisions, userFilters, verdicts } = sources.filters
   return {
     series: [
@@ -66,6 +68,7 @@ export function statsDump(sources: StatsSources): StatsDump {
       ...clusterSeries(state.everyUpstream()),
       ...tallySeries(tallies),
       ...tls.series(),
+      ...udp.series(),
       ...callers.series(),
       {
         name: 'hostmesh_filter_total',

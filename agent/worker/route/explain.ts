@@ -92,7 +92,7 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     return emptyAnswer(listener.name, undefined, 'answered 200 here: OPTIONS that may not be forwarded')
   const { name, host, problem } = findHost(listener, view, sources.names)
   if (host === undefined) return emptyAnswer(listener.name, name, problem)
-  const isTcp = isOfOneService && listener.protocol === 'tcp'
+  const isTcp = isOfOneService && (listener.protocol === 'tcp' || listener.protocol === 'udp')
   const caller = source?.app ?? request.principal ?? view.sourceAddress
   const override = isTcp ? undefined : explainOverride(host, view, caller, sources.names)
   if (override !== undefined && override.host === undefined)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -78,14 +78,15 @@ describe('calls without a wrapper', () => {
     before(() => {
       folder = mkdtempSync(join(tmpdir(), 'hostmesh-fast-calls-'))
       // JavaScript, because an engine that may not make machine code cannot read TypeScript.
-      for (const name of ['bare-functions', 'fast-calls']) {
-        const source = readFileSync(new URL(`../../../native/${name}.ts`, import.meta.url), 'utf8')
-        const script = stripTypeScriptTypes(source).replace('./bare-functions.ts', './bare-functions.mjs')
-        writeFileSync(join(folder, `${name}.mjs`), script)
+      for (const part of ['native', 'contracts']) mkdirSync(join(folder, part))
+      const natives = ['bare-functions', 'call-source', 'datagram-batch', 'fast-calls', 'quietly', 'socket-address']
+      for (const name of [...natives.map((one) => `native/${one}`), 'contracts/ip-literal']) {
+        const source = readFileSync(new URL(`../../../${name}.ts`, import.meta.url), 'utf8')
+        writeFileSync(join(folder, `${name}.mjs`), stripTypeScriptTypes(source).replaceAll(".ts'", ".mjs'"))
       }
       writeFileSync(
         join(folder, 'main.mjs'),
-        `import { openFastCalls } from './fast-calls.mjs'\nconsole.log(openFastCalls().problem ?? 'open')\n`,
+        `import { openFastCalls } from './native/fast-calls.mjs'\nconsole.log(openFastCalls().problem ?? 'open')\n`,
       )
     })
 

@@ -117,7 +117,7 @@ function loadAssignment({ service, endpoints }: EndpointSet): object {
 }
 
 function listenerOf(spec: ListenerSpec): object {
-  const isTcp = 'service' in spec && spec.protocol === 'tcp'
+  const isTcp = 'service' in spec && (spec.protocol === 'tcp' || spec.protocol === 'udp')
   const route = 'virtualHost' in spec ? spec.virtualHost : spec.name
   return typed('envoy.config.listener.v3.Listener', {
     name: spec.name,

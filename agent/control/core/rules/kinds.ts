@@ -107,7 +107,7 @@ const otherKinds: ReadonlyMap<string, string> = new Map([
   ['GatewayClass', 'the mesh has no gateways'],
   ['ReferenceGrant', 'routes may lead to every namespace'],
   ['TLSRoute', 'use a VirtualService with tls routes'],
-  ['UDPRoute', 'UDP is not carried'],
+  ['UDPRoute', 'UDP is routed by the tcp routes of a VirtualService'],
   ...[
     'ClusterRole',
     'ClusterRoleBinding',

@@ -14,6 +14,7 @@ import {
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
 import type { DiscoveredService } from '../../../../contracts/sdk-discovery.ts'
 import type { VirtualHostSpec } from '../../../../contracts/route-spec.ts'
+import { takesDatagrams } from '../../../../contracts/snapshot.ts'
 import type { ListenerSpec, ServiceSpec } from '../../../../contracts/snapshot.ts'
 import { formatHostPort, type HostPort } from '../../config/scalars.ts'
 import { isGuarded } from '../rules/guards.ts'
@@ -82,6 +83,8 @@ export function relayTargets(
   const listeners: Record<string, RelayListener> = {}
   for (const listener of store.allListeners()) {
     if (listener.kind === 'inbound' && listener.mtls === 'strict') continue
+    // what comes waits in the kernel for the next worker
+    if (takesDatagrams(listener)) continue
     if (isJudged(listener, store, guardsCalls)) continue
     const target = targetOf(listener, store, mayUseCenter, targetsOf)
     if (target !== undefined) listeners[listener.name] = target
@@ -102,7 +105,7 @@ export function relayTargets(
   for (const [name, virtualHost] of store.allNames()) if (virtualHost !== null) add(name, virtualHost)
   // a service with a port of its own may be named on the shared port as well, also if nobody did so yet
   for (const listener of store.allListeners()) {
-    if (listener.kind !== 'service') continue
+    if (listener.kind !== 'service' || takesDatagrams(listener)) continue
     const { namespace, group, name } = splitKey(listener.service)
     if (namespace === defaults.namespace) {
       if (group === defaults.group) {

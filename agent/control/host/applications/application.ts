@@ -92,7 +92,7 @@ export function applicationOf(config: ApplicationConfig, source: ApplicationSour
     inboundPort: config.inboundPort,
     halfClosed: config.halfClosed,
     check:
-      check.off === true
+      check.off === true || (config.protocol === 'udp' && !saysKind(check))
         ? undefined
         : {
             ...(check.http !== undefined
@@ -106,4 +106,9 @@ export function applicationOf(config: ApplicationConfig, source: ApplicationSour
             unhealthyThreshold: check.unhealthyThreshold,
           },
   }
+}
+
+/** Without a word of it a TCP connection is tried, which says nothing of an application that takes datagrams. */
+function saysKind({ grpc, http, tcp }: ApplicationConfig['check']): boolean {
+  return grpc !== undefined || http !== undefined || tcp === true
 }

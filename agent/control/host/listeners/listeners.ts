@@ -200,12 +200,12 @@ export class Listeners {
     const name = inboundListener(application.id)
     const { address } = this.config.inbound
     const service = serviceKey(application.service)
-    const row = this.give(
-      this.inbound,
-      { listener: name, direction: 'inbound', service, address, protocol: application.protocol },
-      application.inboundPort,
-      application.id,
-    )
+    const asked = { listener: name, direction: 'inbound', service, address, protocol: application.protocol } as const
+    const problem = this.udpProblem(application)
+    const row =
+      problem === undefined
+        ? this.give(this.inbound, asked, application.inboundPort, application.id)
+        : this.refuse(asked, application, problem)
     if (row.port === 0) {
       this.clearInbound(application)
       return undefined
@@ -305,6 +305,28 @@ export class Listeners {
   private mark(name: string, port: number): void {
     if (port !== this.portsSince.get(name)) this.sinceVersion.set(name, this.store.version + 1)
     this.portsSince.set(name, port)
+  }
+
+  /** Why datagrams cannot be carried to an application; undefined = they can, or it takes connections. */
+  private udpProblem(application: Application): string | undefined {
+    if (application.protocol !== 'udp') return undefined
+    if (this.mtlsOf(application) === 'strict')
+      return 'its callers must come in mutual TLS (PeerAuthentication STRICT), which UDP has not'
+    if (application.listenerUser !== undefined)
+      return 'who takes datagrams at a port cannot be told, so a UDP application must be one of services.d'
+    return undefined
+  }
+
+  private refuse(
+    row: Omit<ListenerRow, 'port' | 'problem' | 'isPinned'>,
+    { id, inboundPort }: Application,
+    why: string,
+  ): ListenerRow {
+    this.inbound.release(id)
+    const problem = `E_LISTEN_DENIED  ${why}`
+    const made: ListenerRow = { ...row, port: 0, isPinned: inboundPort !== undefined, problem }
+    this.rows.set(row.listener, made)
+    return made
   }
 
   private clearInbound(application: Application): void {

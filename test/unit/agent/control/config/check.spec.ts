@@ -164,7 +164,7 @@ outbound:
 
   it('knows which protocols there are', () => {
     expect(lines(check('outbound: { services: [{ service: orders, protocol: htp }] }\n'))).to.deep.equal([
-      'agent.yaml:1:43  outbound.services[0].protocol: found "htp", allowed http, websocket, http2, grpc, tcp, bolt, dubbo, thrift (nearest: http)',
+      'agent.yaml:1:43  outbound.services[0].protocol: found "htp", allowed http, websocket, http2, grpc, tcp, udp, bolt, dubbo, thrift (nearest: http)',
     ])
 
     const text = 'outbound: { rpc: [{ protocol: bolts, address: 127.0.0.1:12200 }] }\n'
