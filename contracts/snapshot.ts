@@ -173,6 +173,33 @@ interface ListenerBase {
   readonly halfClosed?: HalfClosed
 }
 
+/** The TLS of some servers of a gateway's port. */
+export type GatewayTlsSpec =
+  /** It goes through as it is. */
+  | { readonly mode: 'passthrough' }
+  /** It ends here with the certificate of a credential; callers show none, or one of its roots. */
+  | {
+      readonly mode: 'simple' | 'mutual'
+      readonly credential: string
+      /** Of mutual: names that a caller's certificate may have; absent = any. */
+      readonly subjectAltNames?: readonly string[]
+    }
+  /** It ends here with the host's own identity; callers have one of the mesh. */
+  | { readonly mode: 'istio-mutual' }
+
+interface GatewayServerBase {
+  /** Server names of the TLS hello, in lower case: exact, `*.suffix`, or `*`. Of a port without TLS `*` alone. */
+  readonly names: readonly string[]
+  /** Absent = plain, and the one server of its port. */
+  readonly tls?: GatewayTlsSpec
+}
+
+/** What callers of a gateway's port find there, by the server name of their TLS. */
+export type GatewayServerSpec =
+  /** Virtual hosts by the lower-case name in Host: exact, `*.suffix`, or `*`. */
+  | (GatewayServerBase & { readonly protocol: 'http'; readonly hosts: Readonly<Record<string, string>> })
+  | (GatewayServerBase & { readonly protocol: 'tcp'; readonly virtualHost: string })
+
 export type ListenerSpec =
   /** The shared outbound HTTP port: the request names the service. */
   | (ListenerBase & {
@@ -206,6 +233,17 @@ export type ListenerSpec =
       readonly identity?: string | undefined
       /** Mutual TLS of its callers; absent = plain, whatever comes. */
       readonly mtls?: InboundMtls | undefined
+    })
+  /**
+   * A port of a gateway: from anybody to services. The virtual host of its own name answers where no server has the
+   * name in Host.
+   */
+  | (ListenerBase & {
+      readonly kind: 'gateway'
+      readonly protocol: 'http' | 'tcp'
+      readonly servers: readonly GatewayServerSpec[]
+      /** So many proxies stand before it, whose `x-forwarded-for` is believed. */
+      readonly trustedProxies: number
     })
   /** In a center: takes relayed connections of hosts; the service comes from the TLV of PROXY v2. */
   | (ListenerBase & {

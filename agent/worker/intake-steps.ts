@@ -2,6 +2,7 @@
 import type { IntakeStep } from './listen/arriving.ts'
 import type { CallerIdentity } from './listen/caller-identity.ts'
 import { CallerIntake } from './listen/caller-intake.ts'
+import { GatewayIntake } from './listen/gateway-intake.ts'
 import { ProxyIntake } from './listen/proxy-intake.ts'
 import type { RelayAdmission } from './listen/relay-admission.ts'
 import { RelayGate } from './listen/relay-gate.ts'
@@ -47,6 +48,12 @@ export function intakeSteps(deps: IntakeStepsDeps): readonly IntakeStep[] {
     new RelayProofs({ tallies, log, wallClock: Date.now, now }),
     new RelayIntake({ ...replies, tallies, parked, relays, service: (key) => state.service(key) }),
     new TlsIntake(secured, inboundTls),
+    new GatewayIntake({
+      wheel,
+      clock,
+      handshakes: tls.handshakes,
+      serverAt: (listener, serverName) => state.gatewayServer(listener, serverName),
+    }),
     new CallerIntake({ callers, clock, mesh: () => state.mesh }),
     new ServerNameIntake({
       wheel,

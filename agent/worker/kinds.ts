@@ -6,7 +6,7 @@
 import { describeError, MeshError } from '../../contracts/errors.ts'
 import { endpointProtocol, firstProtocol } from '../../contracts/protocols.ts'
 import type { AppProtocol, EndpointProtocol } from '../../contracts/protocols.ts'
-import type { ListenerSpec, MeshSpec, ServiceSpec } from '../../contracts/snapshot.ts'
+import type { GatewayServerSpec, ListenerSpec, MeshSpec, ServiceSpec } from '../../contracts/snapshot.ts'
 import type * as Http2Module from './http2-kind.ts'
 import type { Http2Kind, Http2KindDeps } from './http2-kind.ts'
 import { lazily } from './lazily.ts'
@@ -111,6 +111,7 @@ export class Kinds {
 
   private forListener(spec: ListenerSpec): void {
     if ('mtls' in spec && spec.mtls !== undefined) this.deps().tls.load()
+    if (spec.kind === 'gateway' && spec.servers.some(endsTls)) this.deps().tls.load()
     if ('protocol' in spec) this.forCallers(spec.protocol)
   }
 
@@ -123,4 +124,8 @@ export class Kinds {
     if (protocol === 'http2') void this.http2
     else if (protocol !== 'http1') void this.rpc
   }
+}
+
+function endsTls({ tls }: GatewayServerSpec): boolean {
+  return tls !== undefined && tls.mode !== 'passthrough'
 }

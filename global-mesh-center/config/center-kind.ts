@@ -22,6 +22,7 @@ export const centerKind: NodeKind<CenterFile, CenterConfig> = {
   resolve({ relay, api, store, rulesApi, xds, ca, hosts, rateLimits, stateDir }, absolute) {
     const secretFile = relay?.secretFile === undefined ? undefined : absolute(relay.secretFile)
     return {
+      gateway: undefined,
       morePorts: [
         ...(rulesApi === undefined ? [] : [{ ...rulesApi.address, path: ['rulesApi', 'address'] }]),
         ...(xds === undefined ? [] : [{ ...xds.address, path: ['xds', 'address'] }]),

@@ -19,12 +19,14 @@ export const agentKind: NodeKind<AgentFile> = {
     servicesDir: 'services.d',
     outboundHttp: { host: '127.0.0.1', port: 15_001 },
   },
-  resolve({ center }, absolute) {
+  resolve({ center, gateway }, absolute) {
     const secretFile = center.secretFile === undefined ? undefined : absolute(center.secretFile)
     const reports = center.reports === undefined ? undefined : tokenFiles.located(center.reports, absolute)
-    return { center: { ...center, secretFile, reports }, relay: undefined, api: undefined, morePorts: [] }
+    return { center: { ...center, secretFile, reports }, relay: undefined, api: undefined, gateway, morePorts: [] }
   },
-  conflicts({ center: { secretFile, reports } }, report) {
+  conflicts({ center: { secretFile, reports }, gateway }, report) {
+    if (gateway !== undefined && Object.keys(gateway.labels).length === 0)
+      report(['gateway', 'labels'], 'an empty map, allowed at least one label')
     const reason = secretFile === undefined ? undefined : relaySecretProblem(secretFile)
     if (reason !== undefined) report(['center', 'secretFile'], reason)
     if (reports === undefined) return

@@ -8,7 +8,7 @@ import type { NodeFile } from './schema.ts'
 import type { AgentConfig, Role } from './types.ts'
 
 /** What a kind says by itself of the configuration. */
-export type OwnSections = 'center' | 'relay' | 'api' | 'morePorts'
+export type OwnSections = 'center' | 'relay' | 'api' | 'gateway' | 'morePorts'
 
 /** One problem at a place of the file. */
 export type Report = (path: readonly PropertyKey[], message: string, severity?: 'error' | 'warning') => void

@@ -29,6 +29,9 @@ export function ownAddresses(config: AgentConfig): OwnAddress[] {
   add(config.readiness.address, 'readiness', 'address')
   add(config.relay?.address, 'relay', 'address')
   add(config.api?.address, 'api', 'address')
+  for (const host of config.gateway?.addresses ?? [])
+    for (const [at, port] of (config.gateway?.ports ?? []).entries())
+      add({ host, port }, 'gateway', 'ports', String(at))
   for (const { key, ...address } of nacosFaceAddresses(config.nacosFace)) add(address, 'nacosFace', key)
   return [...all, ...config.morePorts]
 }

@@ -5,7 +5,14 @@ import { authorizersOf } from './extension-providers.ts'
 import { kindOf } from '../kinds/registries.ts'
 import type { AgentConfig } from './types.ts'
 
-export function ruleScope({ filters, serviceDefaults, registries, rules }: AgentConfig): RuleStoreOptions {
+export function ruleScope({
+  filters,
+  gateway,
+  host,
+  serviceDefaults,
+  registries,
+  rules,
+}: AgentConfig): RuleStoreOptions {
   const namespaces = registries.flatMap((registry) => kindOf(registry).naming(registry)?.namespace ?? [])
   const scope = {
     ...serviceDefaults,
@@ -17,5 +24,10 @@ export function ruleScope({ filters, serviceDefaults, registries, rules }: Agent
     trustDomain: rules.trustDomain,
   }
   const userFilters = new Map(filters.map((filter) => [filter.name, filter]))
-  return { ...scope, userFilters, authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)) }
+  return {
+    ...scope,
+    userFilters,
+    authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)),
+    ...(gateway === undefined ? {} : { gateway: { ...gateway, address: host.address } }),
+  }
 }

@@ -8,6 +8,7 @@ import { centerSection } from './center-section.ts'
 import { extensionProviders } from './extension-providers.ts'
 import { applicationIdentity, identitySection } from './identity-section.ts'
 import { filtersSection } from './filters-section.ts'
+import { gatewaySection } from './gateway-section.ts'
 import { limitsSection } from './limits-section.ts'
 import { nacosFaceSection } from '../kinds/nacos-face.ts'
 import { sofaFaceSection } from '../kinds/sofa-face.ts'
@@ -383,6 +384,7 @@ export const agentFileSchema = z.strictObject({
     .prefault('agent')
     .describe('What this file describes; the file of a global mesh center says `center`.'),
   ...nodeSections,
+  gateway: gatewaySection,
   center: centerSection,
 })
 

@@ -6,6 +6,7 @@ import type { AccessLogSpec, HalfClosed, InboundMtls, LimitsSpec } from '../../.
 import type { UserFilterSpec } from '../../../contracts/user-filter-spec.ts'
 import type { RegistryFile } from '../kinds/registries.ts'
 import type { ReportsSection } from './center-section.ts'
+import type { GatewaySection } from './gateway-section.ts'
 import type { AgentFile, ApplicationFile } from './schema.ts'
 import type { HostPort, PortRange } from './scalars.ts'
 
@@ -64,6 +65,8 @@ export interface AgentConfig {
   readonly relay: RelayConfig | undefined
   /** Where the read-only pages are shown to other hosts; undefined = nowhere. */
   readonly api: { readonly address: HostPort } | undefined
+  /** What Gateways may open; undefined = nothing. */
+  readonly gateway: GatewaySection
   /** Where parts of this kind of node alone listen, with the place in its file. */
   readonly morePorts: readonly (HostPort & { readonly path: readonly string[] })[]
   /** At least 1. */

@@ -24,6 +24,7 @@ import { Registrar } from './applications/registrar.ts'
 import { workloadLabels } from './applications/source-apps.ts'
 import { keptRegistrations, rememberedPorts, toldServices } from './last-run.ts'
 import { HostIdentities } from './identities/host-identities.ts'
+import { GatewayListeners } from './listeners/gateway-listeners.ts'
 import { Listeners, inboundListener } from './listeners/listeners.ts'
 import { OutboundServices } from './listeners/outbound-services.ts'
 import { ToldServices } from './listeners/told-services.ts'
@@ -61,6 +62,7 @@ const toldFormat = 1
 
 export class Host {
   readonly listeners: Listeners
+  readonly gateways: GatewayListeners
   readonly readiness: HostReadiness
   readonly registrar: Registrar
   readonly applications: LocalApplications
@@ -84,6 +86,7 @@ export class Host {
     }
     const identityOf = (application: Application) => this.identities.nameOf(application)
     this.listeners = new Listeners(config, remembered, core.store, rules, identityOf, mtlsOf, deps.deniedHosts)
+    this.gateways = new GatewayListeners(core.store, core.compiler, rules)
     this.registrar = new Registrar(
       {
         adapters,
@@ -162,6 +165,7 @@ export class Host {
   configure(config: AgentConfig, applications: readonly ApplicationConfig[], problems: readonly ConfigProblem[]): void {
     this.listeners.setConfig(config)
     this.listen(config)
+    this.gateways.apply()
     this.applications.configure(applications, problems)
   }
 
@@ -179,6 +183,7 @@ export class Host {
 
   rulesChanged(affected: ReadonlySet<ServiceKey> | 'all'): void {
     this.outbound.rulesChanged()
+    this.gateways.apply()
     this.applications.rulesChanged(affected)
   }
 

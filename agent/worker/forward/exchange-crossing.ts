@@ -4,6 +4,7 @@ import type { Clock } from '../transport/clock.ts'
 import type { EditsState, ExchangeState } from './exchange-state.ts'
 import type { ExchangeContext } from './filter-context.ts'
 import type { GrpcCall } from './grpc/call.ts'
+import { listenerHost } from './listener-host.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { OutgoingReply } from './outgoing-reply.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
@@ -106,7 +107,7 @@ export class ExchangeCrossing implements Crossing {
     routing.token = state.token ?? null
     if (state.edits !== null) routing.editRequest(edits(state.edits))
     if (state.replyEdits) routing.editReply(edits(state.replyEdits))
-    routing.rejoin(mesh, request, stream.accepted.listener.virtualHost, state.cluster)
+    routing.rejoin(mesh, request, listenerHost(mesh, stream.accepted, request.authority), state.cluster)
     outgoing.body.restore(state.body)
     outgoing.trace.restore(state.trace)
     outgoing.requestId.restore(state.requestId)

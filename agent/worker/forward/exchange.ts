@@ -12,6 +12,8 @@ import { GrpcCall } from './grpc/call.ts'
 import type { WebCall } from './grpc/web-call.ts'
 import type { ContentLimit } from './content-limit.ts'
 import { ExchangeCrossing } from './exchange-crossing.ts'
+import { edgeFields } from './edge-fields.ts'
+import { listenerHost } from './listener-host.ts'
 import { CallerTurn } from './caller-turn.ts'
 import { ExchangeContext } from './filter-context.ts'
 import { FilterWait } from './filter-wait.ts'
@@ -71,6 +73,8 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     this.startedAt = clock.now
     this.hasRequest = true
     if (this.call.begin(request, clock.now) && this.call.web === null) this.outgoing.countMessages()
+    const { edge } = this.stream.accepted.listener
+    if (edge !== undefined) this.routing.editRequest(edgeFields(request, edge))
     this.armWhole()
     if (request.countVia(mesh.pseudonym) >= maxViaPasses) {
       this.answer(own.loopFound(maxViaPasses))
@@ -88,7 +92,8 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
     const { context, request, routing } = this
     const { clock, mesh, parked, wheel } = this.deps
     context.now = clock.now
-    const found = routing.resolve(mesh, request, this.stream.accepted.listener.virtualHost, context)
+    const host = listenerHost(mesh, this.stream.accepted, request.authority)
+    const found = routing.resolve(mesh, request, host, context)
     this.keepRouteTimeout()
     this.deps.dryRun.run?.look(routing, found, context)
     if (context.limit !== null && found.kind === 'upstream' && this.isTooLong(context.limit)) return
@@ -148,7 +153,8 @@ export class Exchange extends ExchangeReply implements StreamOwner, TriesUser, W
    * caller named none, or is a peer from the network: those may not choose where this host calls.
    */
   private tryFallback(): boolean {
-    if (this.stream.accepted.listener.kind === 'inbound' || this.call.web?.isOn === true) return false
+    const { kind } = this.stream.accepted.listener
+    if (kind === 'inbound' || kind === 'gateway' || this.call.web?.isOn === true) return false
     const address = this.request.header(headers.fallback)
     if (address === undefined) return false
     const upstream = this.deps.mesh.fallback(address, this.request.speaks ?? 'http1')

@@ -16,6 +16,8 @@ export interface MeshView {
     findName(name: string): VirtualHost | null | undefined
   }
   findAuthority(authority: string): VirtualHost | null | undefined
+  /** The virtual host at a port of a gateway; undefined = none has the name. */
+  gatewayHost(listener: string, serverName: string, authority: string): string | undefined
   withoutPort(authority: string): string
   upstream(clusterKey: string): Upstream | undefined
   /** What the applications of a service speak; undefined = no service of the snapshot. */

@@ -30,7 +30,7 @@ export interface OutgoingRequestDeps {
 /** Whether a peer of the network sent it, and no application of this host. */
 export function isFromNetwork({ accepted }: DownstreamStream): boolean {
   const { kind } = accepted.listener
-  return kind === 'inbound' || kind === 'relay'
+  return kind === 'inbound' || kind === 'relay' || kind === 'gateway'
 }
 
 /**

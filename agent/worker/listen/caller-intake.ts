@@ -1,4 +1,4 @@
-import type { MeshSpec } from '../../../contracts/snapshot.ts'
+import type { ListenerSpec, MeshSpec } from '../../../contracts/snapshot.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import type { CallerIdentity } from './caller-identity.ts'
@@ -28,7 +28,7 @@ export class CallerIntake implements IntakeStep {
       arriving.identity = identity
       if (identity.kind === 'user') arriving.source ??= sourceAppsByUid[identity.uid]
       next(arriving)
-    } else if (arriving.context.kind === 'inbound' || arriving.proxy !== null || !hasEntries(sourceAppsByUid)) {
+    } else if (isOfTheNetwork(arriving.context.kind) || arriving.proxy !== null || !hasEntries(sourceAppsByUid)) {
       next(arriving)
     } else {
       void this.find(arriving, next, sourceAppsByUid)
@@ -48,6 +48,11 @@ export class CallerIntake implements IntakeStep {
     if (identity.kind === 'user') arriving.source ??= apps[identity.uid]
     next(arriving)
   }
+}
+
+/** Its callers are no applications of this host. */
+function isOfTheNetwork(kind: ListenerSpec['kind']): boolean {
+  return kind === 'inbound' || kind === 'gateway'
 }
 
 function hasEntries(record: object): boolean {

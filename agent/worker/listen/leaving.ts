@@ -31,7 +31,7 @@ export function leaveProcess(transports: readonly Transport[], copies: Descripto
 
 /** What every moved connection of a caller says of itself. To be asked before its transport has left. */
 export function movedAccepted(accepted: Accepted, transport: Transport, now: number): MovedAccepted {
-  const { acceptedAt, identity, listener, proxy, source, tunnel } = accepted
+  const { acceptedAt, identity, listener, proxy, serverName, source, tunnel } = accepted
   const { address, localAddress, localPort, port } = transport.peer()
   return {
     listener: listener.name,
@@ -40,6 +40,7 @@ export function movedAccepted(accepted: Accepted, transport: Transport, now: num
     source,
     identity,
     ...(tunnel === undefined ? {} : { tunnel: { kind: tunnel.kind, target: tunnel.target, port: tunnel.port } }),
+    ...(serverName === '' ? {} : { serverName }),
     ageMs: now - acceptedAt,
   }
 }

@@ -1,6 +1,6 @@
 import { probeRequest } from '../../../contracts/handoff.ts'
 import type { AppProtocol } from '../../../contracts/protocols.ts'
-import type { HalfClosed, ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
+import type { GatewayServerSpec, HalfClosed, ListenerSpec, ServiceSpec } from '../../../contracts/snapshot.ts'
 
 /**
  * What a connection needs to know about where it came in. A relayed connection gets a context of its own, as if it had
@@ -18,11 +18,21 @@ export interface ListenerContext {
   /** Local application behind an inbound listener; '' elsewhere. */
   readonly app: string
   readonly halfClosed: HalfClosed
+  /** Of HTTP at a gateway, whose callers are strangers; absent elsewhere. */
+  readonly edge?: Edge
+}
+
+export interface Edge {
+  /** As its callers speak it. */
+  readonly scheme: 'http' | 'https'
+  /** So many proxies stand before it. */
+  readonly trustedProxies: number
 }
 
 /** `port` is the bound one, which differs from the spec's for port 0. */
 export function listenerContext(spec: ListenerSpec, port: number): ListenerContext {
   const isService = spec.kind === 'service' || spec.kind === 'inbound'
+  if (spec.kind === 'gateway') return gatewayContext(spec, port)
   return {
     name: spec.name,
     port,
@@ -33,6 +43,28 @@ export function listenerContext(spec: ListenerSpec, port: number): ListenerConte
     app: spec.kind === 'inbound' ? spec.app : '',
     halfClosed: spec.halfClosed ?? 'gone',
   }
+}
+
+function gatewayContext(spec: Extract<ListenerSpec, { kind: 'gateway' }>, port: number): ListenerContext {
+  const { name, protocol, servers, trustedProxies } = spec
+  const base = {
+    name,
+    port,
+    kind: spec.kind,
+    reporter: 'source',
+    app: '',
+    halfClosed: spec.halfClosed ?? 'gone',
+  } as const
+  const [first] = servers
+  if (first?.protocol === 'tcp' && first.tls === undefined) return { ...base, protocol, virtualHost: first.virtualHost }
+  return { ...base, protocol: 'http', virtualHost: name, edge: { scheme: 'http', trustedProxies } }
+}
+
+/** For a connection whose TLS is that of one server of a gateway's port. */
+export function serverContext(gateway: ListenerContext, server: GatewayServerSpec): ListenerContext {
+  const { edge, ...rest } = gateway
+  if (server.protocol === 'tcp') return { ...rest, protocol: 'tcp', virtualHost: server.virtualHost }
+  return edge === undefined ? gateway : { ...rest, edge: { ...edge, scheme: 'https' } }
 }
 
 /**

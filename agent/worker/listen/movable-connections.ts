@@ -7,8 +7,9 @@ import { noIdentity } from '../transport/transport.ts'
 import type { Transport, Transports } from '../transport/transport.ts'
 import type { Accepted } from './accepted.ts'
 import type { Acceptor } from './acceptor.ts'
-import { relayedContext } from './listener-context.ts'
-import type { BoundListeners } from './bound-listeners.ts'
+import { relayedContext, serverContext } from './listener-context.ts'
+import type { ListenerContext } from './listener-context.ts'
+import type { BoundListener, BoundListeners } from './bound-listeners.ts'
 import type { Cohorts } from './cohorts.ts'
 import { DeniedHosts } from './denied-hosts.ts'
 import type { LiveTable } from './live-table.ts'
@@ -222,19 +223,27 @@ export class MovableConnections implements LiveConnections {
     }
     if (isSocketPath(bound.spec.address)) knowLocalPeer(transport, this.deps.unixSockets)
     const onEnd = acceptor.counted(bound.count, acceptor.callerIfCrowded(transport))
-    const service = moved.proxy?.service
-    const known = bound.spec.kind === 'relay' && service ? state.service(service as ServiceKey) : undefined
     return {
-      listener: known === undefined ? bound.context : relayedContext(bound.context, known),
+      listener: contextOf(bound, moved, state),
       proxy: moved.proxy,
       source: moved.source,
       identity,
       tunnel: moved.tunnel === undefined ? undefined : { ...moved.tunnel, opening: null },
-      serverName: '',
+      serverName: moved.serverName ?? '',
       acceptedAt: clock.now - moved.ageMs,
       onEnd: bound.spec.kind === 'relay' ? this.keepPlace(placeOf(transport), onEnd) : onEnd,
     }
   }
+}
+
+function contextOf({ context, spec }: BoundListener, moved: MovedAccepted, state: MeshState): ListenerContext {
+  const { proxy, serverName = '' } = moved
+  if (spec.kind === 'relay') {
+    const known = proxy?.service ? state.service(proxy.service as ServiceKey) : undefined
+    return known === undefined ? context : relayedContext(context, known)
+  }
+  const server = spec.kind === 'gateway' ? state.gatewayServer(spec.name, serverName) : undefined
+  return server?.tls === undefined ? context : serverContext(context, server)
 }
 
 function isPooled(moved: MovedConnection): moved is MovedPooled {

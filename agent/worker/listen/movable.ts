@@ -58,6 +58,8 @@ export interface MovedAccepted {
   readonly identity?: PeerIdentity
   /** The caller named where its bytes go. */
   readonly tunnel?: Omit<Tunnel, 'opening'>
+  /** Of its TLS hello, at a gateway. */
+  readonly serverName?: string
   /** Ms since the connection was accepted. */
   readonly ageMs: number
 }

@@ -7,6 +7,7 @@ import { endpointProtocol } from '../../../contracts/protocols.ts'
 import type { AppProtocol, EndpointProtocol } from '../../../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
 import type {
+  GatewayServerSpec,
   LimitsSpec,
   ListenerSpec,
   MeshSpec,
@@ -24,6 +25,7 @@ import type { PoolDeps } from '../connect/pool-deps.ts'
 import { Upstream } from '../connect/upstream.ts'
 import { splitAuthority } from '../route/authority.ts'
 import { keyParts } from '../route/destination.ts'
+import { GatewayTable } from '../route/gateway-table.ts'
 import { NameTable } from '../route/name-table.ts'
 import { ownVirtualHost } from '../route/own-host.ts'
 import { RouteIds } from '../route/route-ids.ts'
@@ -90,6 +92,7 @@ export class MeshState {
   readonly names: NameTable = new NameTable()
   readonly routeIds: RouteIds = new RouteIds()
   readonly listeners = new Map<string, ListenerSpec>()
+  private readonly gateways = new Map<string, GatewayTable>()
   private readonly deps: MeshStateDeps
   private readonly events: MeshStateEvents
   private readonly services = new Map<ServiceKey, ServiceSpec>()
@@ -132,6 +135,16 @@ export class MeshState {
     if (this.authorities.size >= maxAuthorities) this.authorities.clear()
     this.authorities.set(authority, found)
     return found
+  }
+
+  /** What a port of a gateway has for the server name of a caller's TLS; '' = none. */
+  gatewayServer(listener: string, serverName: string): GatewayServerSpec | undefined {
+    return this.gateways.get(listener)?.server(serverName)
+  }
+
+  /** The virtual host there of a lower-case Host, with or without a port. */
+  gatewayHost(listener: string, serverName: string, authority: string): string | undefined {
+    return this.gateways.get(listener)?.host(serverName, authority)
   }
 
   withoutPort(authority: string): string {
@@ -238,6 +251,8 @@ export class MeshState {
     for (const [name, spec] of listeners) {
       if (spec === null) this.listeners.delete(name)
       else this.listeners.set(name, spec)
+      if (spec?.kind === 'gateway') this.gateways.set(name, new GatewayTable(spec.servers))
+      else this.gateways.delete(name)
     }
     if (hasNames) this.authorities.clear()
     if (listeners.size > 0) this.events.onListeners(listeners)

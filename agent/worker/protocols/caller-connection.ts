@@ -35,6 +35,9 @@ export abstract class CallerConnection<Deps extends CallerConnectionDeps> implem
   get source(): SourceAppSpec | undefined {
     return this.accepted.source
   }
+  get scheme(): 'http' | 'https' {
+    return this.accepted.listener.edge?.scheme ?? 'http'
+  }
   get localPort(): number {
     return this.accepted.listener.port
   }

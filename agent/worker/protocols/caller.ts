@@ -5,6 +5,8 @@ export interface Caller {
   readonly localPort: number
   readonly sourceAddress: string
   readonly source: SourceAppSpec | undefined
+  /** As it speaks to us; absent = http. */
+  readonly scheme?: 'http' | 'https'
 }
 
 /** What a request has of its connection, in whatever protocol it came. Reused for one request after another. */
@@ -12,10 +14,12 @@ export abstract class CallerRequest {
   caller!: Caller
   /** Set by routing. */
   isNamedByHost = false
-  readonly scheme = 'http'
 
   abstract get authority(): string
 
+  get scheme(): 'http' | 'https' {
+    return this.caller.scheme ?? 'http'
+  }
   get localPort(): number {
     return this.caller.localPort
   }
@@ -31,8 +35,8 @@ export abstract class CallerRequest {
 
   /** Gives a copy that outlives the connection what it needs of it. */
   protected tell(copied: CallerRequest): void {
-    const { localPort, source, sourceAddress } = this
-    copied.caller = { localPort, source, sourceAddress }
+    const { localPort, scheme, source, sourceAddress } = this
+    copied.caller = { localPort, scheme, source, sourceAddress }
     copied.isNamedByHost = this.isNamedByHost
   }
 }

@@ -14,6 +14,7 @@ import { splitAuthority } from './authority.ts'
 import { clusterKeyFor, subsetOf } from './destination.ts'
 import { explainOverride } from './explain-override.ts'
 import { compileHttpMatch, describeMiss } from './http-match.ts'
+import { GatewayTable } from './gateway-table.ts'
 import { mayBeAName } from './name-table.ts'
 import type { NameTable } from './name-table.ts'
 import { originText } from './origin-text.ts'
@@ -71,7 +72,8 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
     )
   }
   // what comes from the network is known by its certificate alone
-  const source = listener.kind === 'inbound' ? undefined : sourceOf(request.sourceApp, sources.sourceApps)
+  const isOfTheNetwork = listener.kind === 'inbound' || listener.kind === 'gateway'
+  const source = isOfTheNetwork ? undefined : sourceOf(request.sourceApp, sources.sourceApps)
   const view = sources.read(request, {
     localPort: listener.port,
     sourceAddress: request.sourceAddress ?? '127.0.0.1',
@@ -86,13 +88,13 @@ export function explainRequest(request: ExplainRequest, sources: ExplainSources)
       `answered ${view.status} with ${view.code}: ${view.reason} (${view.rule})`,
     )
   }
-  const isOfOneService = listener.kind === 'service' || listener.kind === 'inbound'
+  const isOfOneService = listener.kind === 'service' || isOfTheNetwork
   view.isNamedByHost = !isOfOneService && view.header(meshHeaders.service) === undefined
   if (view.endsHere)
     return emptyAnswer(listener.name, undefined, 'answered 200 here: OPTIONS that may not be forwarded')
   const { name, host, problem } = findHost(listener, view, sources.names)
   if (host === undefined) return emptyAnswer(listener.name, name, problem)
-  const isTcp = isOfOneService && (listener.protocol === 'tcp' || listener.protocol === 'udp')
+  const isTcp = isOfOneService && ['tcp', 'udp'].includes(protocolAt(listener, view))
   const caller = source?.app ?? request.principal ?? view.sourceAddress
   const override = isTcp ? undefined : explainOverride(host, view, caller, sources.names)
   if (override !== undefined && override.host === undefined)
@@ -130,6 +132,10 @@ function findHost(
     const problem = `the virtual host ${listener.virtualHost} of the listener is not in the snapshot`
     return { name: listener.virtualHost, host: names.host(listener.virtualHost), problem }
   }
+  if (listener.kind === 'gateway') {
+    const name = gatewayHost(listener, view)
+    return { name, host: names.host(name), problem: `the virtual host ${name} of the listener is not in the snapshot` }
+  }
   const named = view.header(meshHeaders.service)
   const name = named ?? view.authority
   if (name === '')
@@ -149,6 +155,24 @@ function findHost(
       ? 'answered 503: no registry and no rule knows the name: E_ROUTE_UNKNOWN_SERVICE'
       : 'this worker has not asked for the name yet: the first request asks control for it and waits'
   return { name, host: undefined, problem }
+}
+
+type GatewayListener = Extract<ListenerSpec, { readonly kind: 'gateway' }>
+
+/** Callers say the same name in TLS and in Host. */
+function gatewayHost({ name, servers }: GatewayListener, { authority }: RequestView): string {
+  const [host] = splitAuthority(authority)
+  const table = new GatewayTable(servers)
+  const server = table.server(host)
+  return (server?.protocol === 'tcp' ? server.virtualHost : table.host(host, authority)) ?? name
+}
+
+function protocolAt(
+  listener: Extract<ListenerSpec, { readonly kind: 'service' | 'inbound' | 'gateway' }>,
+  { authority }: RequestView,
+): string {
+  if (listener.kind !== 'gateway') return listener.protocol
+  return new GatewayTable(listener.servers).server(splitAuthority(authority)[0])?.protocol ?? listener.protocol
 }
 
 /** An application that the host does not know by user id is taken by its name alone. */

@@ -10,12 +10,23 @@ const kinds: ReadonlySet<RuleKind> = new Set<RuleKind>([
   'DestinationRule',
   'ServiceEntry',
   'WorkloadEntry',
+  'Gateway',
   'HTTPRoute',
   'GRPCRoute',
   'TCPRoute',
 ])
 
-const usersMaps = new Set(['headers', 'withoutHeaders', 'queryParams', 'sourceLabels', 'labels', 'set', 'add', 'ports'])
+const usersMaps = new Set([
+  'headers',
+  'withoutHeaders',
+  'queryParams',
+  'sourceLabels',
+  'labels',
+  'selector',
+  'set',
+  'add',
+  'ports',
+])
 
 export interface FilledSpec {
   readonly spec: unknown

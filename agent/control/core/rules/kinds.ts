@@ -8,6 +8,8 @@ import { destinationRuleShape } from './destination-rule-shape.ts'
 import type { DestinationRuleSpec } from './destination-rule-shape.ts'
 import { grpcRouteShape, httpRouteShape, tcpRouteShape } from './gateway-route-shape.ts'
 import type { GrpcRouteSpecOf, HttpRouteSpecOf, TcpRouteSpecOf } from './gateway-route-shape.ts'
+import { gatewayShape } from './gateways/gateway-shape.ts'
+import type { GatewaySpec } from './gateways/gateway-shape.ts'
 import { meshPolicyShape } from './mesh-policy-shape.ts'
 import type { MeshPolicySpec } from './mesh-policy-shape.ts'
 import { peerAuthenticationShape } from './peer-authentication-shape.ts'
@@ -25,6 +27,7 @@ export type RuleSpec =
   | { readonly kind: 'DestinationRule'; readonly spec: DestinationRuleSpec }
   | { readonly kind: 'ServiceEntry'; readonly spec: ServiceEntrySpec }
   | { readonly kind: 'WorkloadEntry'; readonly spec: WorkloadEntrySpec }
+  | { readonly kind: 'Gateway'; readonly spec: GatewaySpec }
   | { readonly kind: 'HTTPRoute'; readonly spec: HttpRouteSpecOf }
   | { readonly kind: 'GRPCRoute'; readonly spec: GrpcRouteSpecOf }
   | { readonly kind: 'TCPRoute'; readonly spec: TcpRouteSpecOf }
@@ -48,6 +51,7 @@ const shapes = {
   DestinationRule: destinationRuleShape,
   ServiceEntry: serviceEntryShape,
   WorkloadEntry: workloadEntryShape,
+  Gateway: gatewayShape,
   HTTPRoute: httpRouteShape,
   GRPCRoute: grpcRouteShape,
   TCPRoute: tcpRouteShape,
@@ -82,6 +86,7 @@ export const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
   DestinationRule: istioVersions,
   ServiceEntry: istioVersions,
   WorkloadEntry: istioVersions,
+  Gateway: istioVersions,
   HTTPRoute: gatewayVersions,
   GRPCRoute: gatewayVersions,
   TCPRoute: gatewayVersions,
@@ -97,14 +102,13 @@ export const apiVersions: Readonly<Record<RuleKind, readonly string[]>> = {
  */
 const otherKinds: ReadonlyMap<string, string> = new Map([
   ['EnvoyFilter', 'what it is used for most is in MeshPolicy: rate limits, checks, latency-aware balancing'],
-  ['Gateway', 'the mesh has no gateways; rules for its own calls need none'],
   ['ProxyConfig', 'use agent.yaml'],
   ['Sidecar', 'an agent knows only the services that its host uses; use outbound in agent.yaml'],
   ['Telemetry', 'use accessLog and tracing in agent.yaml'],
   ['WasmPlugin', ''],
   ['WorkloadGroup', 'register applications by services.d, or write WorkloadEntry'],
   ['BackendTLSPolicy', ''],
-  ['GatewayClass', 'the mesh has no gateways'],
+  ['GatewayClass', 'a port for the network is opened by a Gateway of networking.istio.io'],
   ['ReferenceGrant', 'routes may lead to every namespace'],
   ['TLSRoute', 'use a VirtualService with tls routes'],
   ['UDPRoute', 'UDP is routed by the tcp routes of a VirtualService'],

@@ -8,7 +8,6 @@ import type { HostScope } from './rule-host.ts'
 import { ttlAnnotation } from '../../../../contracts/rule-documents.ts'
 import { problemAt } from './resource-shape.ts'
 import type { RuleProblem } from '../../../../contracts/rule-status.ts'
-import { isAboutMesh } from './virtual-service.ts'
 import type { VirtualServiceSpec } from './virtual-service-shape.ts'
 import type { YamlResource } from './yaml-documents.ts'
 
@@ -43,18 +42,13 @@ export function emptyNotes(kind: RuleKind, spec: unknown, yaml: YamlResource): R
 
 function gatewayNotes(spec: VirtualServiceSpec, yaml: YamlResource): RuleProblem[] {
   const notes: RuleProblem[] = []
-  const others = spec.gateways?.filter((name) => name !== 'mesh') ?? []
-  if (others.length > 0) {
-    const message = `${others.join(', ')}: gateways are not implemented by this version; what is said for mesh applies`
-    notes.push(problemAt(yaml, ['spec', 'gateways'], message))
-  }
-  for (const kind of ['http', 'tcp'] as const) {
+  const known = spec.gateways === undefined || spec.gateways.length === 0 ? ['mesh'] : spec.gateways
+  for (const kind of ['http', 'tls', 'tcp'] as const) {
     spec[kind]?.forEach((route, index) => {
-      route.match?.forEach((match, at) => {
-        if (!isAboutMesh(match))
-          notes.push(
-            problemAt(yaml, ['spec', kind, index, 'match', at], 'is about gateways alone and says nothing here'),
-          )
+      route.match?.forEach(({ gateways = [] }, at) => {
+        if (gateways.length === 0 || gateways.some((name) => known.includes(name))) return
+        const message = `none of them is among spec.gateways (${known.join(', ')}), so the match says nothing`
+        notes.push(problemAt(yaml, ['spec', kind, index, 'match', at, 'gateways'], message))
       })
     })
   }

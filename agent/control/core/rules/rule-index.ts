@@ -14,8 +14,8 @@ import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { formatPath } from '../../config/problem.ts'
 import { hostPath } from './rule-resource.ts'
 import type { RuleProblem } from '../../../../contracts/rule-status.ts'
-import { compileVirtualService, routeSources } from './virtual-service.ts'
-import type { CompiledRoutes } from './virtual-service.ts'
+import { compileVirtualService, isAboutMesh, routeSources } from './virtual-service.ts'
+import type { CompiledRoutes, IsMeant } from './virtual-service.ts'
 
 interface Claim<R> {
   readonly resource: R
@@ -95,6 +95,10 @@ export class RuleIndex {
   /** In their order. */
   readonly peerAuthentications: readonly ResourceOf<'PeerAuthentication'>[]
   /** In their order. */
+  readonly gateways: readonly ResourceOf<'Gateway'>[]
+  /** VirtualServices with hosts that name gateways, in their order. */
+  readonly gatewayServices: readonly ResourceOf<'VirtualService'>[]
+  /** In their order. */
   readonly meshPolicies: readonly ResourceOf<'MeshPolicy'>[]
   /** In their order. */
   readonly authorizationPolicies: readonly ResourceOf<'AuthorizationPolicy'>[]
@@ -109,6 +113,10 @@ export class RuleIndex {
     this.authorizationPolicies = ordered.filter((one) => one.kind === 'AuthorizationPolicy')
     this.requestAuthentications = ordered.filter((one) => one.kind === 'RequestAuthentication')
     this.workloadEntries = ordered.filter((one) => one.kind === 'WorkloadEntry')
+    this.gateways = ordered.filter((one) => one.kind === 'Gateway')
+    this.gatewayServices = ordered
+      .filter((one) => one.kind === 'VirtualService')
+      .filter(({ hosts, isExported, spec }) => isExported && hosts !== undefined && namesGateways(spec))
     for (const one of ordered) {
       if (one.kind !== 'VirtualService') continue
       if (one.hosts === undefined) this.delegates.set(orderOf(one), one)
@@ -123,12 +131,18 @@ export class RuleIndex {
   routesOf(resource: ResourceOf<'VirtualService'>): CompiledRoutes {
     const known = resource.ownRoutes ?? this.routes.get(resource)
     if (known !== undefined) return known
-    const routes = compileVirtualService(resource.spec, resource.reader, (route, name) => {
-      const target = this.delegateOf(resource, route.delegate)
-      return target === undefined ? [] : delegatedRoutes(route, name, routeSources(target.spec, target.reader))
-    })
+    const routes = this.routesWhere(resource, isAboutMesh)
     this.routes.set(resource, routes)
     return routes
+  }
+
+  /** Those that `isMeant`. */
+  routesWhere(resource: ResourceOf<'VirtualService'>, isMeant: IsMeant): CompiledRoutes {
+    const delegated = (route: Parameters<typeof delegatedRoutes>[0], name: string) => {
+      const target = this.delegateOf(resource, route.delegate)
+      return target === undefined ? [] : delegatedRoutes(route, name, routeSources(target.spec, target.reader, isMeant))
+    }
+    return compileVirtualService(resource.spec, resource.reader, delegated, isMeant)
   }
 
   delegateOf(
@@ -166,6 +180,8 @@ export class RuleIndex {
 
   private claimHosts(resource: RuleResource): void {
     const hosts = resource.hosts ?? []
+    // about gateways alone
+    if (resource.kind === 'VirtualService' && resource.isExported && !isAboutMesh(resource.spec)) return
     if (!resource.isExported) {
       this.lost.set(resource.id, 'conflict')
       this.note(resource, 0, 'exportTo names no namespace of the callers of this host, so it has no effect here')
@@ -210,6 +226,7 @@ export class RuleIndex {
         this.tcpRoutes.add(resource, host)
         return undefined
       case 'WorkloadEntry':
+      case 'Gateway':
       case 'PeerAuthentication':
       case 'MeshPolicy':
       case 'AuthorizationPolicy':
@@ -245,6 +262,10 @@ export class RuleIndex {
     const known = this.conflicts.get(resource.id) ?? []
     this.conflicts.set(resource.id, [...known, { path, ...position, message }])
   }
+}
+
+function namesGateways({ gateways = [] }: ResourceOf<'VirtualService'>['spec']): boolean {
+  return gateways.some((name) => name !== 'mesh')
 }
 
 function compare(a: RuleResource, b: RuleResource): number {

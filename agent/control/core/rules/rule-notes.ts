@@ -1,5 +1,6 @@
 /** What is worth telling about a rule that is good by itself: names in it that lead nowhere. */
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
+import { names } from './gateways/bound-services.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import type { RuleIndex } from './rule-index.ts'
 import type { RuleProblem } from '../../../../contracts/rule-status.ts'
@@ -17,7 +18,8 @@ export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem
       return [{ path: `spec.parentRefs[${at}]`, ...(resource.hostPositions[at] ?? start), message }]
     })
   }
-  const delegates = resource.kind === 'VirtualService' ? delegateNotes(resource, index) : []
+  const delegates =
+    resource.kind === 'VirtualService' ? [...delegateNotes(resource, index), ...gatewayNotes(resource, index)] : []
   const subsets = resource.subsetReferences.flatMap(({ path, line, column, service, subset }) => {
     const subsets = index.destinationRule(service)?.subsets ?? []
     if (subsets.some((one) => one.name === subset)) return []
@@ -39,6 +41,16 @@ export function ruleNotes(resource: RuleResource, index: RuleIndex): RuleProblem
 }
 
 const start = { line: 1, column: 1 }
+
+function gatewayNotes({ namespace, spec }: ResourceOf<'VirtualService'>, index: RuleIndex): RuleProblem[] {
+  return (spec.gateways ?? []).flatMap((text, at) => {
+    if (text === 'mesh' || index.gateways.some((gateway) => names([text], namespace, gateway))) return []
+    const name = text.includes('/') ? text : `${namespace}/${text}`
+    return [
+      { path: `spec.gateways[${at}]`, ...start, message: `there is no Gateway ${name}; nothing leads here by it` },
+    ]
+  })
+}
 
 function delegateNotes(resource: ResourceOf<'VirtualService'>, index: RuleIndex): RuleProblem[] {
   if (resource.hosts === undefined) {

@@ -247,7 +247,7 @@ function originBuilder(
 function hostTexts(rule: RuleSpec): readonly string[] | undefined {
   // policies choose workloads themselves
   if (rule.kind === 'AuthorizationPolicy' || rule.kind === 'RequestAuthentication') return undefined
-  if (rule.kind === 'WorkloadEntry' || rule.kind === 'PeerAuthentication') return undefined
+  if (rule.kind === 'WorkloadEntry' || rule.kind === 'PeerAuthentication' || rule.kind === 'Gateway') return undefined
   if (rule.kind === 'HTTPRoute' || rule.kind === 'GRPCRoute' || rule.kind === 'TCPRoute')
     return parentsOf(rule.spec.parentRefs).map(({ name }) => name)
   return rule.kind === 'DestinationRule' ? [rule.spec.host] : rule.spec.hosts

@@ -32,6 +32,10 @@ import { RuleSource } from './rule-source.ts'
 import type { ReadFar, StatusDraft } from './rule-source.ts'
 import { isLongYaml } from '../../../../contracts/yaml-bounds.ts'
 import { addressesOf, declaredNames } from './declared-names.ts'
+import { servicesOf, withDestinations } from './route-destinations.ts'
+import type { CompiledGateways } from './gateways/gateway-ports.ts'
+import { gatewaysOf } from './gateways/gateways-of.ts'
+import type { GatewayHost } from './gateways/gateway-host.ts'
 import { gatewayHttpRoutes, gatewayTcpRoutes } from './gateway-route.ts'
 import type { MergedDestinationRule } from './merged-destination-rule.ts'
 import { declareService, declaredPorts, portsSpeaking } from './service-entry.ts'
@@ -60,6 +64,8 @@ export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly guard?: ReadGuard
   /** Absent: long texts are read on the loop, in turns. */
   readonly readFar?: ReadFar
+  /** Absent: this host opens no port for Gateways. */
+  readonly gateway?: GatewayHost
   /** Name of the source whose rules this host alone was told; absent = there is none. */
   readonly localSource?: string
 }
@@ -102,6 +108,7 @@ export class RuleStore implements Rules {
   /** By resource: hosts whose name differs from another one by case only. */
   private clashes: ReadonlyMap<string, readonly RuleProblem[]> = new Map()
   private currentVersion = 0
+  private compiledGateways: CompiledGateways | undefined
   /** By the id of their source. */
   private readonly keys = new Map<string, readonly PublicKeySpec[]>()
   private readonly keyProblems = new Map<string, string>()
@@ -214,6 +221,15 @@ export class RuleStore implements Rules {
     else this.keys.set(source, keys)
     if (problem === undefined) this.keyProblems.delete(source)
     else this.keyProblems.set(source, problem)
+    this.compiledGateways = undefined
+  }
+
+  gateways(): CompiledGateways {
+    const policiesFor = (key: ServiceKey) => this.policiesFor(key)
+    const destination = (one: DestinationSpec, protocol: AppProtocol) => this.destinationPorts(one, protocol)
+    const parts = { index: this.index, scope: this.scope, keys: this.keys, policiesFor, destination }
+    this.compiledGateways ??= gatewaysOf(this.options.gateway, parts)
+    return this.compiledGateways
   }
 
   get guardsCalls(): boolean {
@@ -430,6 +446,7 @@ export class RuleStore implements Rules {
   private rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
     const after = this.inForce()
     this.index = new RuleIndex(after.values())
+    this.compiledGateways = undefined
     const { names, clashes } = declaredNames(this.index, this.scope)
     this.declaredNames = names
     this.clashes = clashes
@@ -452,6 +469,7 @@ export class RuleStore implements Rules {
       ...(source.isRemembered ? [remembered] : []),
       ...this.index.conflictsOf(id),
       ...(this.clashes.get(id) ?? []),
+      ...(this.gateways().notes.get(id) ?? []),
       ...(resource === undefined
         ? []
         : [...resource.notes, ...ruleNotes(resource, this.index), ...keyNotes(resource, this.keyProblems)]),
@@ -471,25 +489,4 @@ export class RuleStore implements Rules {
     const rank = ({ name }: RuleSource): number => (name === candidateName ? 0 : name === this.localSource ? 1 : 2)
     return [...this.sources.values()].toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
   }
-}
-
-function withDestinations(route: HttpRouteSpec, change: (one: DestinationSpec) => DestinationSpec): HttpRouteSpec {
-  const { action } = route
-  const mirrors = route.mirrors?.map((one) => ({ ...one, destination: change(one.destination) }))
-  return {
-    ...route,
-    action: action.kind === 'forward' ? { ...action, destinations: action.destinations.map(change) } : action,
-    ...(mirrors === undefined ? {} : { mirrors }),
-  }
-}
-
-function servicesOf(spec: VirtualHostSpec): ServiceKey[] {
-  const services = new Set<ServiceKey>()
-  const add = (route: HttpRouteSpec): void => {
-    if (route.action.kind === 'forward') for (const one of route.action.destinations) services.add(one.service)
-    for (const mirror of route.mirrors ?? []) services.add(mirror.destination.service)
-  }
-  spec.http.forEach(add)
-  for (const route of spec.tcp) for (const one of route.destinations) services.add(one.service)
-  return [...services].toSorted()
 }

@@ -20,6 +20,7 @@ import type { AppProtocol } from '../../../../contracts/protocols.ts'
 import type { RuleOrigin, VirtualHostSpec } from '../../../../contracts/route-spec.ts'
 import type { RuleStatus } from '../../../../contracts/rule-status.ts'
 import type { ServiceSpec } from '../../../../contracts/snapshot.ts'
+import type { CompiledGateways } from './gateways/gateway-ports.ts'
 
 /** One file, Nacos document or center resource; may hold several YAML documents. */
 export interface RuleDocument {
@@ -170,6 +171,8 @@ export interface Rules {
     key: ServiceKey,
     application: { readonly labels: Readonly<Record<string, string>>; readonly port: number },
   ): 'disable' | 'permissive' | 'strict'
+  /** What Gateways open on this host, by its configuration. */
+  gateways(): CompiledGateways
   /** Policies of a service, its subsets and ports, with the origin of every value that is no default. */
   service(key: ServiceKey): CompiledService
   /** The service that a ServiceEntry declares under this key. */

@@ -31,11 +31,16 @@ import {
 import { groupCount } from './pattern.ts'
 import { parseRetryOn } from './retry-words.ts'
 
-/**
- * `mesh` is the mesh itself; for gateways nothing is decided here. A resource that names gateways alone says nothing
- * about the mesh.
- */
-const gateways = () => list(text(1, 512), 100).optional()
+/** `mesh` is the mesh itself, every other one a Gateway: `name` of the own namespace, or `namespace/name`. */
+const gateways = () =>
+  list(
+    leaf('mesh, the name of a Gateway, or NAMESPACE/NAME', (value) =>
+      typeof value === 'string' && /^(?:[A-Za-z0-9._-]{1,253}\/)?[A-Za-z0-9._-]{1,253}$/.test(value)
+        ? value
+        : undefined,
+    ),
+    100,
+  ).optional()
 
 const httpPath = () =>
   leaf('a path that begins with / and holds printable ASCII without spaces, ? and #', (value) =>
@@ -368,10 +373,6 @@ export const virtualServiceShape = () =>
     .superRefine((spec, context) => {
       if (spec.http === undefined && spec.tcp === undefined && spec.tls === undefined) {
         context.addIssue('found neither http nor tcp nor tls routes')
-      }
-      if (spec.gateways !== undefined && spec.gateways.length > 0 && !spec.gateways.includes('mesh')) {
-        const message = `found only ${spec.gateways.join(', ')}, allowed a list with mesh; gateways are not implemented by this version, and without mesh nothing is said about calls inside the mesh`
-        context.addIssue({ code: 'custom', path: ['gateways'], message })
       }
       if (spec.hosts === undefined && (spec.tcp ?? spec.tls) !== undefined) {
         context.addIssue({

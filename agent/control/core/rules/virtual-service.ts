@@ -53,19 +53,26 @@ export interface RuleReader {
   readonly origin: OriginAt
 }
 
-/** Routes that say something about the mesh, as they are written; `delegated` gives those of another resource. */
+/** What a match says of where it holds. */
+export type IsMeant = (match: { readonly gateways?: readonly string[] | undefined }) => boolean
+
+/**
+ * Routes that say something about the mesh, or what else `isMeant` stands for, as they are written; `delegated` gives
+ * those of another resource.
+ */
 export function compileVirtualService(
   spec: VirtualServiceSpec,
   reader: RuleReader,
   delegated: (route: HttpRouteShape, name: string) => readonly RouteSource[],
+  isMeant: IsMeant = isAboutMesh,
 ): CompiledRoutes {
-  const http = routeSources(spec, reader).flatMap((source) =>
+  const http = routeSources(spec, reader, isMeant).flatMap((source) =>
     source.route.delegate === undefined ? [source] : delegated(source.route, source.name),
   )
   // A connection with a name that a route knows is told apart first, as by the more specific filter chain in Envoy.
   const tcp = [
-    ...(spec.tls ?? []).flatMap((route, index) => connectionRoute(route, `tls[${index}]`, reader) ?? []),
-    ...(spec.tcp ?? []).flatMap((route, index) => connectionRoute(route, `tcp[${index}]`, reader) ?? []),
+    ...(spec.tls ?? []).flatMap((route, index) => connectionRoute(route, `tls[${index}]`, reader, isMeant) ?? []),
+    ...(spec.tcp ?? []).flatMap((route, index) => connectionRoute(route, `tcp[${index}]`, reader, isMeant) ?? []),
   ]
   return {
     http: spec.http === undefined || (http.length === 0 && !hasDelegates(spec)) ? undefined : http.map(httpRoute),
@@ -77,10 +84,14 @@ function hasDelegates(spec: VirtualServiceSpec): boolean {
   return spec.http?.some((route) => route.delegate !== undefined) ?? false
 }
 
-/** A route all of whose matches are about gateways says nothing here. */
-export function routeSources(spec: VirtualServiceSpec, reader: RuleReader): RouteSource[] {
+/** A route all of whose matches are about something else says nothing here. */
+export function routeSources(
+  spec: VirtualServiceSpec,
+  reader: RuleReader,
+  isMeant: IsMeant = isAboutMesh,
+): RouteSource[] {
   return (spec.http ?? []).flatMap((route, index) => {
-    const match = route.match?.filter(isAboutMesh)
+    const match = route.match?.filter(isMeant)
     if (match?.length === 0) return []
     return {
       route: match === undefined ? route : { ...route, match },
@@ -92,7 +103,7 @@ export function routeSources(spec: VirtualServiceSpec, reader: RuleReader): Rout
   })
 }
 
-export function isAboutMesh(match: { readonly gateways?: readonly string[] | undefined }): boolean {
+export function isAboutMesh(match: Parameters<IsMeant>[0]): boolean {
   return match.gateways === undefined || match.gateways.length === 0 || match.gateways.includes('mesh')
 }
 
@@ -275,8 +286,9 @@ function connectionRoute(
   route: TcpRouteShape | TlsRouteShape,
   name: string,
   reader: RuleReader,
+  isMeant: IsMeant,
 ): TcpRouteSpec | undefined {
-  const match: readonly ConnectionMatch[] | undefined = route.match?.filter(isAboutMesh)
+  const match: readonly ConnectionMatch[] | undefined = route.match?.filter(isMeant)
   if (match?.length === 0) return undefined
   return {
     name,

@@ -51,6 +51,8 @@ export class Compiler {
   /** Service to the virtual hosts that lead to it. */
   private readonly users = new Map<ServiceKey, Set<ServiceKey>>()
   private readonly protocols = new Map<ServiceKey, AppProtocol>()
+  /** By whose virtual hosts are not made here. */
+  private readonly led = new Map<string, readonly ServiceKey[]>()
   private judge = (set: EndpointSet): EndpointSet => set
 
   constructor(deps: CompilerDeps) {
@@ -112,6 +114,14 @@ export class Compiler {
     this.deps.store.setVirtualHost(key, undefined)
     for (const service of host.services) this.letGo(service, key)
     this.deps.neededChanged(key)
+  }
+
+  /** Services to which virtual hosts of somebody else lead, in place of those before. In the snapshot at once. */
+  lead(from: string, services: readonly ServiceKey[]): void {
+    const before = this.led.get(from) ?? []
+    this.led.set(from, services)
+    for (const service of services) this.use(service, from as ServiceKey)
+    for (const service of before) if (!services.includes(service)) this.letGo(service, from as ServiceKey)
   }
 
   /** What the operator says that callers of this service speak. */

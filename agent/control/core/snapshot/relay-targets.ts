@@ -172,7 +172,8 @@ export function plainEndpoints(store: Pick<SnapshotStore, 'service'>, key: Servi
 
 function isJudged(listener: ListenerSpec, store: SnapshotStore, guardsCalls: boolean): boolean {
   if (listener.kind === 'shared-http' || listener.kind === 'shared-rpc') return guardsCalls
-  return listener.kind !== 'relay' && isGuarded(store.virtualHost(listener.virtualHost))
+  if (listener.kind === 'relay' || listener.kind === 'gateway') return false
+  return isGuarded(store.virtualHost(listener.virtualHost))
 }
 
 function targetOf(
@@ -185,6 +186,8 @@ function targetOf(
     // each of its requests names another service: bytes cannot be relayed for it
     case 'shared-rpc':
     case 'relay':
+    // its TLS ends in a worker, and what it asks for is judged there: its connections wait
+    case 'gateway':
       return undefined
     case 'shared-http':
       if (listener.isHeld === true) return undefined

@@ -1,5 +1,7 @@
 import { isIPv6 } from 'node:net'
 
+import type { SecureContext } from 'node:tls'
+
 import { LogPause } from '../../../../contracts/log-pause.ts'
 import type { Clock } from '../clock.ts'
 import { Timer } from '../timer-wheel.ts'
@@ -10,7 +12,7 @@ import type { EngineOptions } from './engine.ts'
 import { Handshake } from './handshake.ts'
 import type { HandshakeUser } from './handshake.ts'
 import type { Identities } from './identities.ts'
-import { serverCheck, spiffeCheck } from './peer-check.ts'
+import { anyCaller, callerCheck, serverCheck, spiffeCheck } from './peer-check.ts'
 import type { PeerCheck } from './peer-check.ts'
 import type { TlsCounts } from './tls-counts.ts'
 import type { TlsRole, TlsShared } from './tls-shared.ts'
@@ -39,6 +41,18 @@ export interface ServerWish {
   readonly identity: string | undefined
   /** Chosen from; none = not spoken of. */
   readonly protocols: readonly string[]
+  /** Of a server for strangers, in place of an identity; absent = mutual, of the mesh. */
+  readonly own?: OwnServer
+}
+
+/** What a server for callers that are not of the mesh shows, and asks for. */
+export interface OwnServer {
+  /** By name. */
+  readonly credential: string
+  /** Callers show a certificate of its roots. */
+  readonly isMutual: boolean
+  /** Names that such a certificate may have; empty = any. */
+  readonly subjectAltNames: readonly string[]
 }
 
 /** How a server is called. */
@@ -77,8 +91,7 @@ export class Handshakes {
   /** The caller has sent `received`, the first record of TLS. */
   serve(transport: Transport, received: Buffer, wish: ServerWish, user: HandshakeUser): void {
     const where = `${wish.listener}: ${addressOf(transport)}`
-    const certificate = this.deps.identities.find(wish.identity)
-    const context = certificate && this.contextOf(() => this.deps.contexts.mutualOf(certificate), where)
+    const context = this.serverContext(wish, where)
     if (context === undefined) {
       transport.close()
       this.ended('server', 'no_identity', where)
@@ -89,9 +102,22 @@ export class Handshakes {
       const [oldest] = this.servers
       oldest?.refuse('crowded')
     }
-    const { protocols } = wish
-    const options = { role: 'server', context, asksCertificate: true, protocols, serverName: '' } as const
-    this.servers.add(this.run(transport, received, options, spiffeCheck([]), where, user))
+    const { own, protocols } = wish
+    const asksCertificate = own === undefined || own.isMutual
+    const options = { role: 'server', context, asksCertificate, protocols, serverName: '' } as const
+    this.servers.add(this.run(transport, received, options, checkOf(own), where, user))
+  }
+
+  /** undefined = there is no such certificate, or none by whose roots callers are known. */
+  private serverContext({ identity, own }: ServerWish, where: string): SecureContext | undefined {
+    const { contexts, identities } = this.deps
+    if (own === undefined) {
+      const certificate = identities.find(identity)
+      return certificate && this.contextOf(() => contexts.mutualOf(certificate), where)
+    }
+    const credential = identities.credential(own.credential)
+    if (credential?.chain === undefined || (own.isMutual && credential.roots === undefined)) return undefined
+    return this.contextOf(() => contexts.simpleOf(credential), where)
   }
 
   /** The answer ends it: nothing is called then, and the socket is closed. */
@@ -225,6 +251,11 @@ class Running implements TimerOwner, HandshakeUser {
     this.wheel.drop(this.timer)
     this.handshake.cancel()
   }
+}
+
+function checkOf(own: OwnServer | undefined): PeerCheck {
+  if (own === undefined) return spiffeCheck([])
+  return own.isMutual ? callerCheck(own.subjectAltNames) : anyCaller
 }
 
 function addressOf(transport: Transport): string {

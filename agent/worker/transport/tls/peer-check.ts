@@ -62,6 +62,21 @@ export function serverCheck(allowed: readonly string[], hostName: string): PeerC
   }
 }
 
+/** It showed nothing, and nothing was asked for. */
+export const anyCaller: PeerCheck = () => ({ kind: 'good', identity: noIdentity })
+
+/**
+ * A caller that is not of the mesh, with one of these names; none = whoever our roots vouch for. What its certificate
+ * says of an identity is that of another mesh, if any, and no identity here.
+ */
+export function callerCheck(allowed: readonly string[]): PeerCheck {
+  const check = serverCheck(allowed, '')
+  return (peer) => {
+    const verdict = check(peer)
+    return verdict.kind === 'good' ? { kind: 'good', identity: noIdentity } : verdict
+  }
+}
+
 function matches(pattern: string, id: string): boolean {
   return pattern.endsWith('*') ? id.startsWith(pattern.slice(0, -1)) : id === pattern
 }
