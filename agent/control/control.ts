@@ -104,7 +104,8 @@ export class Control {
       onWorkers: () => this.workersChanged(),
       onCertificates: () => {
         this.state.changed(stateFiles.relayIdentity)
-        this.hasCertificates = this.core.certificates.all().length > 0
+        const { certificates } = this.core
+        this.hasCertificates = certificates.all().length + certificates.credentials.length > 0
         this.core.store.setMesh(this.meshSpec(this.host.registrar.applications()))
         this.host.certificatesChanged()
       },

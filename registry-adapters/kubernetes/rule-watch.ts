@@ -35,6 +35,7 @@ const kinds: readonly Kind[] = [
   { kind: 'DestinationRule', plural: 'destinationrules', versions: istio },
   { kind: 'ServiceEntry', plural: 'serviceentries', versions: istio },
   { kind: 'WorkloadEntry', plural: 'workloadentries', versions: istio },
+  { kind: 'Gateway', plural: 'gateways', versions: istio },
   { kind: 'HTTPRoute', plural: 'httproutes', versions: gateway },
   { kind: 'GRPCRoute', plural: 'grpcroutes', versions: ['gateway.networking.k8s.io/v1'] },
   {

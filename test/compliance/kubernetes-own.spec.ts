@@ -116,7 +116,7 @@ describe('Kubernetes, what only it has', function () {
 
   it('the watches of twelve namespaces with every kind of rule leave room for questions', async () => {
     for (const [place, plurals] of [
-      ['networking.istio.io/v1', 'virtualservices destinationrules serviceentries workloadentries'],
+      ['networking.istio.io/v1', 'virtualservices destinationrules serviceentries workloadentries gateways'],
       ['security.istio.io/v1', 'peerauthentications authorizationpolicies requestauthentications'],
       ['gateway.networking.k8s.io/v1', 'httproutes grpcroutes tcproutes'],
       ['hostmesh.io/v1', 'meshpolicies'],

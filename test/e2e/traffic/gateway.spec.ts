@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import type { ConnectionOptions, Server as TlsServer, TLSSocket } from 'node:tls'
-import { Mesh, until } from '../../support/mesh/mesh.ts'
+import { Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
 import { Authority } from '../../support/tls/authority.ts'
 
@@ -18,7 +18,16 @@ const redirectPort = 8081
 const tlsPort = 8443
 const forbiddenPort = 8090
 
-const rules = `
+const rulesFor = (partner: AddressInfo): string => `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: partner, namespace: public }
+spec:
+  hosts: [api.partner.example]
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: ${partner.address}, ports: { http: ${partner.port} } }]
+---
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: { name: edge, namespace: public }
@@ -101,25 +110,28 @@ describe('a gateway', function () {
   let mesh: Mesh
   let edge: DemoHost
   let other: DemoHost
+  let partner: AddressInfo
   let closers: (() => void)[] = []
   const authority = new Authority()
   const strangers = new Authority('strangers')
 
   /** Answers with its name and what it got. */
-  async function application(service: string): Promise<void> {
+  async function application(service: string): Promise<AddressInfo> {
     const address = mesh.address()
     const server: Server = createServer((incoming, response) => {
       incoming.resume()
       response.end(JSON.stringify({ service, url: incoming.url, headers: incoming.headers }))
     })
-    await opened(server, service, address)
+    return opened(server, service, address)
   }
 
-  async function opened(server: Server | TlsServer, service: string, address: string): Promise<void> {
+  async function opened(server: Server | TlsServer, service: string, address: string): Promise<AddressInfo> {
     server.listen(0, address)
     await once(server, 'listening')
     closers.push(() => server.close())
-    mesh.tell(service, [{ address, port: (server.address() as AddressInfo).port }])
+    const info = server.address() as AddressInfo
+    mesh.tell(service, [{ address, port: info.port }])
+    return info
   }
 
   function credential(host: DemoHost, name: string, dns: string, roots: string): void {
@@ -139,7 +151,8 @@ describe('a gateway', function () {
       addresses: [address],
       ports: [httpPort, redirectPort, tlsPort],
     }
-    Object.assign(host.options, { rules, extra: isGateway ? { gateway } : {} })
+    const outbound = { http: `${address}:${sharedPort}`, address, tunnels: { sharedPort: true } }
+    Object.assign(host.options, { rules: rulesFor(partner), extra: isGateway ? { gateway, outbound } : {} })
     credential(host, 'shop', 'shop.example.com', authority.certificate)
     credential(host, 'admin', 'admin.example.com', authority.certificate)
     host.start()
@@ -150,6 +163,7 @@ describe('a gateway', function () {
     mesh = await Mesh.openOnFiles()
     closers = []
     for (const service of ['orders', 'payments']) await application(service)
+    partner = await application('partner')
     const { certificate, key } = authority.leaf('', { uris: [], dns: ['own.example.com'] })
     const own = createTlsServer({ cert: certificate, key }, (socket) => {
       socket.on('error', () => {})
@@ -361,6 +375,28 @@ describe('a gateway', function () {
     socket.destroy()
   })
 
+  it('lets local callers reach outside what a ServiceEntry names, in each way, and nothing else', async () => {
+    const named = await ask({ port: sharedPort, host: 'api.partner.example' })
+    expect(JSON.parse(named.body)).to.include({ service: 'partner' })
+    const other = await ask({ port: sharedPort, host: 'other.partner.example' })
+    expect(other.headers['x-mesh-error']).to.equal('E_ROUTE_UNKNOWN_SERVICE')
+    expect(await connectThrough('api.partner.example:80')).to.match(/^HTTP\/1\.1 200 /)
+    expect(await connectThrough('other.partner.example:80')).to.match(/^HTTP\/1\.1 503 .*E_ROUTE_UNKNOWN_SERVICE/s)
+    expect(await connectThrough('api.partner.example:81')).to.match(/^HTTP\/1\.1 503 /)
+  })
+
+  /** The answer to a CONNECT. */
+  async function connectThrough(target: string): Promise<string> {
+    const socket = connectTcp(sharedPort, edge.options.address)
+    socket.on('error', () => {})
+    socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`)
+    let said = ''
+    socket.on('data', (data: Buffer) => (said += data.toString()))
+    await until(20_000, `an answer to CONNECT ${target}`, () => Promise.resolve(said.includes('\r\n\r\n')))
+    socket.destroy()
+    return said
+  }
+
   it('is shown to an operator: its listeners, and where a request goes', async () => {
     const { text } = await edge.admin.get(
       '/explain?listener=' +
@@ -380,7 +416,7 @@ function createKeepAlive(socket: Socket): (path: string) => Promise<string> {
     const take = (data: Buffer): void => void (received += data.toString())
     socket.on('data', take)
     socket.write(`GET ${path} HTTP/1.1\r\nHost: shop.example.com\r\n\r\n`)
-    await until(20_000, `an answer to ${path}`, () => Promise.resolve(/\}$/.test(received) && !socket.destroyed))
+    await until(20_000, `an answer to ${path}`, () => Promise.resolve(received.endsWith('}') && !socket.destroyed))
     socket.off('data', take)
     return received
   }

@@ -108,9 +108,8 @@ export const serviceEntries: readonly string[] = [
   `{ hosts: [kafka.shop.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{ number: 9092, name: kafka, protocol: TCP }], endpoints: [{ address: 10.2.0.1, labels: { version: v1 } }] }`,
 ].map((spec, index) => document('ServiceEntry', spec, index % 2 === 0 ? printed : ', namespace: istio-system'))
 
-/** They need what this version has not: a gateway, or TLS. Each is refused by name. */
+/** They need what this version has not. Each is refused by name. */
 export const beyond: readonly string[] = [
-  document('VirtualService', `{ hosts: ["*"], gateways: [bookinfo-gateway], http: [{ ${to('productpage')} }] }`),
   document('DestinationRule', '{ host: "*.local", trafficPolicy: { tls: { mode: MUTUAL, credentialName: client } } }'),
   document(
     'ServiceEntry',

@@ -10,7 +10,7 @@ const target = () =>
   z
     .strictObject({
       group: asDoneAnyway('the group of the kind', '', 'core', 'networking.istio.io'),
-      kind: leaf('Service or ServiceEntry; there are no gateways here', (value) =>
+      kind: leaf('Service or ServiceEntry; a gateway is chosen by selector', (value) =>
         value === 'Service' || value === 'ServiceEntry' ? value : undefined,
       ),
       name: name(),

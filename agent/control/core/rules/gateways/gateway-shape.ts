@@ -4,7 +4,17 @@
  */
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { flag, labels, leaf, nonEmptyList, notImplemented, oneOf, port, text } from '../fields.ts'
+import {
+  asDoneAnyway,
+  decidesNothing,
+  flag,
+  labels,
+  leaf,
+  nonEmptyList,
+  notImplemented,
+  port,
+  text,
+} from '../fields.ts'
 
 export const httpProtocols: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC'])
 const protocols: readonly string[] = [...httpProtocols, 'HTTPS', 'TLS', 'TCP']
@@ -14,6 +24,13 @@ const protocol = () =>
     const word = typeof value === 'string' ? value.toUpperCase() : ''
     return protocols.includes(word) ? word : undefined
   })
+
+/** For readers: listeners and metrics go by address and port. */
+const label = () => {
+  const made = text(1, 256).optional()
+  decidesNothing.add(made)
+  return made
+}
 
 /** A host with or without the namespace of the VirtualServices that may serve it. */
 export interface ServerHost {
@@ -32,6 +49,8 @@ const serverHost = () =>
 
 const files = 'rules name no files of a host; write credentialName'
 
+const only13 = 'TLS 1.3 alone is spoken'
+
 const tls = () =>
   z.strictObject({
     httpsRedirect: flag().optional(),
@@ -42,10 +61,8 @@ const tls = () =>
       typeof value === 'string' && /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(value) ? value : undefined,
     ).optional(),
     subjectAltNames: nonEmptyList(text(1, 512), 100).optional(),
-    minProtocolVersion: oneOf('TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3').optional(),
-    maxProtocolVersion: leaf('TLS_AUTO, TLSV1_3; older versions are not spoken', (value) =>
-      value === 'TLS_AUTO' || value === 'TLSV1_3' ? value : undefined,
-    ).optional(),
+    minProtocolVersion: asDoneAnyway(only13, 'TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3'),
+    maxProtocolVersion: asDoneAnyway(only13, 'TLS_AUTO', 'TLSV1_3'),
     cipherSuites: notImplemented('TLS 1.3 alone is spoken, and its suites are all good'),
     credentialNames: notImplemented('write one credentialName'),
     caCertCredentialName: notImplemented('roots are the ca.crt of credentialName'),
@@ -65,10 +82,10 @@ type Tls = z.output<ReturnType<typeof tls>>
 const server = () =>
   z
     .strictObject({
-      name: text(1, 256).optional(),
+      name: label(),
       port: z.strictObject({
         number: port(),
-        name: text(1, 256).optional(),
+        name: label(),
         protocol: protocol(),
         targetPort: notImplemented('a gateway listens at number'),
       }),

@@ -173,7 +173,7 @@ describe('an AuthorizationPolicy that is refused', () => {
     [when('{ key: "experimental.envoy.filters.a", values: [a] }'), 'spec.rules[0].when[0].key', 'no filters of Envoy'],
     [when('{ key: "request.auth.claims[__proto__]", values: [a] }'), 'spec.rules[0].when[0].key', 'no claim may have'],
     [when('{ key: "request.headers[a b]", values: [a] }'), 'spec.rules[0].when[0].key', 'allowed request.headers'],
-    ['targetRef: { kind: Gateway, name: a }', 'spec.targetRef.kind', 'there are no gateways here'],
+    ['targetRef: { kind: Gateway, name: a }', 'spec.targetRef.kind', 'a gateway is chosen by selector'],
     ['targetRef: { kind: Service, group: networking.istio.io, name: a }', 'spec.targetRef', 'allowed Service of ""'],
     ['targetRef: { kind: Service, name: a }\nselector: {}', 'spec', 'found selector and targetRef'],
     ['targetRef: { kind: ServiceEntry, group: networking.istio.io, name: a }', 'spec.targetRef', 'side: Outbound'],

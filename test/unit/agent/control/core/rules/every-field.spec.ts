@@ -65,6 +65,11 @@ const entry = (more: object = {}): Spec => ({
   ...more,
 })
 
+const gateway = (more: object = {}): Spec => ({
+  selector: { app: 'v1' },
+  servers: [{ port: { number: 9, protocol: 'HTTP' }, hosts: ['*'], ...more }],
+})
+
 const service = { kind: 'Service', name: 'orders' }
 const backend = { name: 'ledger', port: 80 }
 const filters = [
@@ -168,6 +173,17 @@ const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
     entry({ endpoints: undefined, resolution: 'DNS', addresses: ['192.0.2.1'] }),
   ],
   WorkloadEntry: [{ address: '10.0.0.9', labels: { app: 'w' } }],
+  Gateway: [
+    gateway(),
+    gateway({ port: { number: 9, protocol: 'HTTP' }, tls: { httpsRedirect: true } }),
+    gateway({ port: { number: 9, protocol: 'HTTPS' }, tls: { mode: 'SIMPLE', credentialName: 'z' } }),
+    gateway({ port: { number: 9, protocol: 'TLS' }, tls: { mode: 'PASSTHROUGH' } }),
+    gateway({
+      port: { number: 9, protocol: 'HTTPS' },
+      tls: { mode: 'MUTUAL', credentialName: 'z', subjectAltNames: ['z'] },
+    }),
+    gateway({ bind: '10.0.0.2' }),
+  ],
   HTTPRoute: [
     ...httpRules.map((rule) => ({ parentRefs: [service], rules: [rule] })),
     { parentRefs: [{ kind: 'Service', name: 'other' }, service], rules: [{ backendRefs: [backend] }] },
@@ -251,6 +267,16 @@ const beside: readonly (readonly [RuleKind, string, Spec])[] = [
       workloadSelector: { labels: { app: 'w' } },
     },
   ],
+  [
+    'VirtualService',
+    'behind',
+    {
+      hosts: ['*'],
+      gateways: ['x'],
+      http: [{ route: [{ destination: { host: 'a' } }] }],
+      tcp: [{ route: [{ destination: { host: 'a' } }] }],
+    },
+  ],
   ['WorkloadEntry', 'w', { address: '10.0.0.8', labels: { app: 'w' } }],
   ['WorkloadEntry', 'v1', { address: '10.0.0.7', labels: { app: 'v1' } }],
   ['WorkloadEntry', 'v2', { address: '10.0.0.6', labels: { app: 'v2' } }],
@@ -278,7 +304,14 @@ const documentOf = (kind: RuleKind, name: string, spec: unknown) => ({
 })
 
 function storeWithOthers(): RuleStore {
-  const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', namespaces: ['prod'] })
+  const ports = pool.filter((one) => typeof one === 'number')
+  const opened = { labels: { app: 'v1' }, addresses: ['10.0.0.1', '10.0.0.2'], ports, trustedProxies: 0 }
+  const store = new RuleStore({
+    namespace: 'public',
+    group: 'DEFAULT_GROUP',
+    namespaces: ['prod'],
+    gateway: { ...opened, address: '10.0.0.1' },
+  })
   store.replaceSource(
     'beside',
     beside.map(([kind, name, spec]) => documentOf(kind, name, spec)),
@@ -320,7 +353,7 @@ function compiledOf(store: RuleStore, kind: RuleKind, spec: unknown): string | u
     return { key, host, services, inbound, policy, mtls, service: store.service(key), declared, endpoints }
   })
   const text = JSON.stringify(
-    [all, names.map((name) => store.resolveName(name)), store.keySources()],
+    [all, names.map((name) => store.resolveName(name)), store.keySources(), store.gateways()],
     (_, value: unknown) => (isOrigin(value) ? undefined : value === undefined ? 'undefined' : value),
   )
   return text.replaceAll(/"origins":\{[^}]*\}/g, '')

@@ -26,9 +26,6 @@ function refuseInRoute(cases: readonly Case[]): void {
 const missing = 'not implemented by this version'
 
 describe('fields of a VirtualService that are not implemented', () => {
-  refuse('VirtualService', [
-    [`hosts: [orders]\ngateways: [my-gateway]\nhttp: [{ ${toOrders} }]`, 'spec.gateways', missing],
-  ])
   refuseInRoute([
     [`${toOrders}\n  match: [{ uri: { exact: / }, statPrefix: x }]`, '.match[0].statPrefix', missing],
     [`${toOrders}\n  retries: { attempts: 1, retryRemoteLocalities: true }`, '.retries.retryRemoteLocalities', missing],
@@ -388,17 +385,71 @@ describe('a MeshPolicy that is refused', () => {
   ])
 })
 
+describe('a Gateway that is refused', () => {
+  const port = 'port: { number: 443, name: a, protocol: HTTPS }'
+  const server = (more: string): string => `servers: [{ ${port}, hosts: [a.example.com], ${more} }]`
+  refuse('Gateway', [
+    ['selector: { a: b }', 'spec.servers', ''],
+    ['servers: []', 'spec.servers', 'at least 1'],
+    [server('tls: { mode: SIMPLE, credentialName: a }, x: 1'), 'spec.servers[0].x', 'unknown field'],
+    [server('tls: {}'), 'spec.servers[0].tls.mode', 'PASSTHROUGH, SIMPLE, MUTUAL, ISTIO_MUTUAL'],
+    [server('tls: { mode: AUTO_PASSTHROUGH }'), 'spec.servers[0].tls.mode', missing.replace(' by this version', '')],
+    [server('tls: { mode: SIMPLE }'), 'spec.servers[0].tls.credentialName', 'SIMPLE needs it'],
+    [server('tls: { mode: ISTIO_MUTUAL, credentialName: a }'), 'spec.servers[0].tls.credentialName', 'no use for it'],
+    [
+      server('tls: { mode: SIMPLE, serverCertificate: /a, privateKey: /b }'),
+      'spec.servers[0].tls.serverCertificate',
+      'rules name no files of a host',
+    ],
+    [server('tls: { mode: SIMPLE, credentialName: ../a }'), 'spec.servers[0].tls.credentialName', 'a name of'],
+    [
+      server('tls: { mode: SIMPLE, credentialName: a, maxProtocolVersion: TLSV1_2 }'),
+      'spec.servers[0].tls.maxProtocolVersion',
+      'TLS 1.3 alone',
+    ],
+    [
+      server('tls: { mode: SIMPLE, credentialName: a, subjectAltNames: [a] }'),
+      'spec.servers[0].tls.subjectAltNames',
+      'only with MUTUAL',
+    ],
+    [
+      server('tls: { mode: SIMPLE, credentialName: a, httpsRedirect: true }'),
+      'spec.servers[0].tls.httpsRedirect',
+      'only for HTTP',
+    ],
+    [
+      'servers: [{ port: { number: 80, protocol: HTTP }, hosts: [a], tls: { mode: SIMPLE, credentialName: a } }]',
+      'spec.servers[0].tls.mode',
+      'HTTP is not secured',
+    ],
+    [
+      'servers: [{ port: { number: 80, protocol: UDP }, hosts: [a] }]',
+      'spec.servers[0].port.protocol',
+      'HTTP, HTTP2, GRPC, HTTPS, TLS, TCP',
+    ],
+    [
+      'servers: [{ port: { number: 80, protocol: HTTP }, hosts: ["a/b/c"] }]',
+      'spec.servers[0].hosts[0]',
+      'a host name like',
+    ],
+    [
+      'servers: [{ port: { number: 80, protocol: HTTP }, hosts: [a], bind: localhost }]',
+      'spec.servers[0].bind',
+      'an IP address',
+    ],
+  ])
+})
+
 describe('an envelope that is refused', () => {
   const good = ordersRoutes(`- ${toOrders}`)
   const cases: readonly (readonly [string, string, string])[] = [
     [good.replace('kind: VirtualService', 'kind: WasmPlugin'), 'kind', 'WasmPlugin is not implemented by this version'],
-    [good.replace('kind: VirtualService', 'kind: Gateway'), 'kind', 'Gateway is not implemented by this version'],
     [good.replace('kind: VirtualService', 'kind: Sidecar'), 'kind', 'use outbound in agent.yaml'],
     [good.replace('kind: VirtualService', 'kind: Deployment'), 'kind', 'says nothing about traffic here'],
     [
       good.replace('kind: VirtualService', 'kind: VirtualServices'),
       'kind',
-      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, HTTPRoute, GRPCRoute, TCPRoute, PeerAuthentication, MeshPolicy, AuthorizationPolicy, RequestAuthentication (nearest: VirtualService)',
+      'is no kind of resource, allowed VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, Gateway, HTTPRoute, GRPCRoute, TCPRoute, PeerAuthentication, MeshPolicy, AuthorizationPolicy, RequestAuthentication (nearest: VirtualService)',
     ],
     [good.replace('kind: VirtualService', 'x: 1'), 'kind', 'found no kind'],
     [
