@@ -1,7 +1,7 @@
 /** Host names and wildcards of Gateways and VirtualServices. All in lower case: exact, `*.suffix`, or `*`. */
 
 /** Whether every name of `inner` is one of `outer`. */
-export function covers(outer: string, inner: string): boolean {
+function covers(outer: string, inner: string): boolean {
   if (outer === '*' || outer === inner) return true
   // a wildcard has at least one label before its suffix
   return outer.startsWith('*') && inner.length > outer.length - 1 && inner.endsWith(outer.slice(1))

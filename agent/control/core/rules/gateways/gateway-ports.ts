@@ -43,7 +43,7 @@ export interface GatewayRules {
 
 export const noGateways: CompiledGateways = { listeners: [], virtualHosts: [], services: [], notes: new Map() }
 
-export function gatewayListener(address: string, port: number): string {
+function gatewayListener(address: string, port: number): string {
   return `gateway ${address.includes(':') ? `[${address}]` : address}:${port}`
 }
 

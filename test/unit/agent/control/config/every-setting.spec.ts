@@ -94,6 +94,7 @@ const bases: readonly object[] = [
   { outbound: { rpc: [{ protocol: 'bolt', address: '127.0.0.1:12200' }] } },
   { outbound: { sockets: [{ path: 'out.sock' }] } },
   { center: { reports: { servers: ['10.0.0.8:15012'] } } },
+  { gateway: { labels: { z: 'z' }, ports: [9] } },
   { filters: [{ name: 'z', path: '/tmp/z' }] },
   { filters: [{ name: 'z', builtin: 'compression' }] },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80, ...readsContent } }] } },
