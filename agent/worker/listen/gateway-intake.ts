@@ -20,8 +20,8 @@ const maxWaiting = 4096
 const httpProtocols: readonly string[] = ['h2', 'http/1.1']
 
 /**
- * TLS at a port of a gateway: the server name of the hello chooses the server, which passes it as it is or ends it here.
- * A name that no server has, and what is no TLS, is closed and counted.
+ * TLS at a port of a gateway: the server name of the hello chooses the server, which passes it as it is or ends it
+ * here. A name that no server has, and what is no TLS, is closed and counted.
  */
 export class GatewayIntake implements IntakeStep {
   private readonly deps: GatewayIntakeDeps

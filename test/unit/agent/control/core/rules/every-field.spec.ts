@@ -67,7 +67,7 @@ const entry = (more: object = {}): Spec => ({
 
 const gateway = (more: object = {}): Spec => ({
   selector: { app: 'v1' },
-  servers: [{ port: { number: 9, protocol: 'HTTP' }, hosts: ['*'], ...more }],
+  servers: [{ port: { number: 80, protocol: 'HTTP' }, hosts: ['*'], ...more }],
 })
 
 const service = { kind: 'Service', name: 'orders' }
@@ -175,11 +175,11 @@ const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
   WorkloadEntry: [{ address: '10.0.0.9', labels: { app: 'w' } }],
   Gateway: [
     gateway(),
-    gateway({ port: { number: 9, protocol: 'HTTP' }, tls: { httpsRedirect: true } }),
-    gateway({ port: { number: 9, protocol: 'HTTPS' }, tls: { mode: 'SIMPLE', credentialName: 'z' } }),
-    gateway({ port: { number: 9, protocol: 'TLS' }, tls: { mode: 'PASSTHROUGH' } }),
+    gateway({ port: { number: 80, protocol: 'HTTP' }, tls: { httpsRedirect: true } }),
+    gateway({ port: { number: 80, protocol: 'HTTPS' }, tls: { mode: 'SIMPLE', credentialName: 'z' } }),
+    gateway({ port: { number: 80, protocol: 'TLS' }, tls: { mode: 'PASSTHROUGH' } }),
     gateway({
-      port: { number: 9, protocol: 'HTTPS' },
+      port: { number: 80, protocol: 'HTTPS' },
       tls: { mode: 'MUTUAL', credentialName: 'z', subjectAltNames: ['z'] },
     }),
     gateway({ bind: '10.0.0.2' }),
