@@ -127,8 +127,8 @@ describe('Kubernetes, what only it has', function () {
     adapter.rules!.watch(() => undefined)
     adapter.start()
     await eventually(
-      () => cluster.watches === 12 * 12,
-      () => `144 watches, there are ${cluster.watches}`,
+      () => cluster.watches === 12 * 13,
+      () => `156 watches, there are ${cluster.watches}`,
     )
     cluster.put('endpointslices', group, slice('a', ['10.0.0.1']))
     const listener = recordingListener()
