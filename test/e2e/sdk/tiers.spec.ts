@@ -7,6 +7,7 @@ import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { BoltCodec } from '../../../rpc/bolt/bolt.ts'
 import { bolt } from '../../../sdk/index.ts'
+import { dampMinMs } from '../../../sdk/tiers/proxy.ts'
 import type { Mesh as SdkMesh } from '../../../sdk/index.ts'
 import { Mesh, relayOf, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
@@ -18,7 +19,7 @@ import { CallLoad, goodText } from '../../support/sdk/call-load.ts'
 import { startCounting } from '../../support/sdk/counting-application.ts'
 import type { CountingApplication } from '../../support/sdk/counting-application.ts'
 import { agentOf, startSdkHost, whenRegistered } from '../../support/sdk/sdk-host.ts'
-import { killHost } from '../../support/sdk/kill-host.ts'
+import { isTaken, killHost } from '../../support/sdk/kill-host.ts'
 
 const perSecond = 300
 /** A call takes so long that some are always under way. */
@@ -114,11 +115,18 @@ describe('the SDK when agents and centers die', function () {
     await killHost(alpha, 15_001)
     const agentDeadAt = performance.now()
     await until(30_000, 'the center serves', () => Promise.resolve(served().center >= 100))
-    await ping(pinging)
+    // a center that is slow to take the connection is passed over
+    let pings = 1
+    await until(30_000, 'the center serves this one as well', async () => {
+      pings++
+      await ping(pinging)
+      return pinging.status().calls.served.center === 1
+    })
     const centerDiesAt = performance.now()
     await killHost(center, 15_443)
     const centerDeadAt = performance.now()
     await until(30_000, 'the endpoint is called', () => Promise.resolve(served().direct >= 100))
+    pings++
     await ping(pinging)
     const counts = await load.stop()
 
@@ -141,7 +149,7 @@ describe('the SDK when agents and centers die', function () {
     expect(counts.answers.get('direct')).to.be.above(0)
     expect(pinging.status().calls).to.deep.include({
       failed: 0,
-      served: { agent: 1, center: 1, direct: 1, registry: 0 },
+      served: { agent: 1, center: 1, direct: pings - 2, registry: 0 },
     })
     console.log(`      ${counts.calls} calls; of those under way ${counts.failures.length} POSTs failed`)
   })
@@ -156,12 +164,15 @@ describe('the SDK when agents and centers die', function () {
   it('the agent is used again when it has answered for a while', async () => {
     const sdk = sdks.opened.find((one) => one.status().calls.served.agent > 0)!
     alpha.start()
+    // it may have answered for some time when it says that it is ready
+    let silentAt = performance.now()
+    for (let at = silentAt; !(await isTaken(alpha.options.address, 15_001)); at = performance.now()) silentAt = at
     await alpha.ready()
     const before = sdk.status().calls.served
-    const took = await until(20_000, 'the agent serves again', async () => {
+    await until(60_000, 'the agent serves again', async () => {
       await (await sdk.fetch('http://orders/')).text()
       return sdk.status().calls.served.agent > before.agent
     })
-    expect(took).to.be.above(500)
+    expect(performance.now() - silentAt).to.be.above(dampMinMs)
   })
 })

@@ -90,16 +90,21 @@ describe('one user who makes a worker hold as much memory as it can', function (
   it('is turned away; the worker is not replaced, serves who is there, and takes others again', async () => {
     const before = await processes()
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const callAgain = (): Promise<number | undefined> =>
+    /** On the one connection: `200`, or a status and the word of the mesh. */
+    const callAgain = (): Promise<string> =>
       new Promise((resolve, reject) => {
         const headers = { host: 'orders' }
         request({ agent, host: host.options.address, port: 15_001, headers }, (incoming) => {
-          incoming.resume().once('end', () => resolve(incoming.statusCode))
+          const { headers, statusCode } = incoming
+          const word = headers['x-mesh-error']
+          incoming
+            .resume()
+            .once('end', () => resolve(word === undefined ? `${statusCode}` : `${statusCode} ${String(word)}`))
         })
           .once('error', reject)
           .end()
       })
-    expect(await callAgain()).to.equal(200)
+    expect(await callAgain()).to.equal('200')
     const held = runAs(greedy, uploader, `${host.options.address} 15001 ${services.join(' ')}`)
     try {
       await once(held.stdout!, 'data')
@@ -108,7 +113,11 @@ describe('one user who makes a worker hold as much memory as it can', function (
       await until(30_000, 'a line in the log', async () => line.test(mesh.report()))
       expect(await metric('hostmesh_memory_sheds_total')).to.be.greaterThan(100)
       expect(resident).to.be.lessThan(maxMemoryMb * 1_048_576)
-      expect(await callAgain(), 'who was connected before').to.equal(200)
+      // a part of the requests is refused above 95 %
+      for (let heard = ''; heard !== '200';) {
+        heard = await callAgain()
+        expect(heard, 'who was connected before').to.be.oneOf(['200', '503 E_OVERLOAD'])
+      }
     } finally {
       held.kill('SIGKILL')
     }

@@ -18,7 +18,8 @@ export async function killHost(host: DemoHost, port: number): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-async function isTaken(host: string, port: number): Promise<boolean> {
+/** Whether anybody listens there. */
+export async function isTaken(host: string, port: number): Promise<boolean> {
   const socket = net.connect(port, host)
   try {
     await once(socket, 'connect')
