@@ -7,6 +7,7 @@ import type { Finding, LinkName } from '../../../cli/doctor/finding.ts'
 import { contents } from '../../../cli/support/contents.ts'
 import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { type DemoApplication, type DemoHost, Mesh, call, relayOf, sharedPort, until } from '../../support/mesh/mesh.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 interface Report {
   readonly whole: boolean
@@ -25,9 +26,11 @@ describe('hostmesh doctor and support-bundle', function () {
   let orders: DemoApplication
   let center: DemoHost
   let alpha: DemoHost
+  let goAsOthers: () => void
   const secret = (name: string): string => join(mesh.directory, name)
 
   before(async () => {
+    goAsOthers = goBeforeOthers()
     registry = await startEmbeddedRegistry({ users: [{ username: 'mesh', password }] })
     mesh = await Mesh.open([])
     for (const [name, content] of Object.entries({ user: 'mesh', password, relay: relaySecret }))
@@ -59,6 +62,7 @@ describe('hostmesh doctor and support-bundle', function () {
   after(async () => {
     await mesh?.close()
     await registry?.close()
+    goAsOthers()
   })
 
   afterEach(function () {

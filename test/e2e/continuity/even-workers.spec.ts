@@ -16,7 +16,7 @@ const largestShare = 1 / 1.9
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0)
 
 describe('connections of the workers of one generation', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let host: WatchdogHost
   let provider: FarSide
 

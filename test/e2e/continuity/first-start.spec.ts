@@ -6,7 +6,7 @@ import type { WatchdogState } from '../../../contracts/handoff.ts'
 import { KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
-import { patientDeadlines, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 
 describe('the first start of a host', function () {
   this.timeout(120_000)
@@ -17,8 +17,7 @@ describe('the first start of a host', function () {
   })
 
   it('serves as soon as its worker is ready, before its control is', async () => {
-    const tuning = { deadlines: { ...patientDeadlines, startMs: 60_000 } }
-    host = await WatchdogHost.begin({ behave: { control: 'late' }, tuning })
+    host = await WatchdogHost.begin({ behave: { control: 'late' } })
     const early = await host.until(
       (state) => state.generations[0]?.children.some(({ role, isServing }) => role === 'worker' && isServing) === true,
       'the worker serves',

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { Stampede, type StampedeTarget } from '../../support/center/stampede.ts'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 const hosts = 200
 const places = 1000
@@ -26,8 +27,10 @@ describe('the hosts of a whole fleet at one center', function () {
   let application: net.Server
   let target: StampedeTarget
   const stampedes: Stampede[] = []
+  let goAsOthers: () => void
 
   before(async () => {
+    goAsOthers = goBeforeOthers()
     mesh = await Mesh.openOnFiles()
     application = net.createServer((socket) => {
       socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
@@ -76,6 +79,7 @@ describe('the hosts of a whole fleet at one center', function () {
     for (const one of stampedes) one.close()
     application?.close()
     await mesh?.close()
+    goAsOthers()
   })
   afterEach(function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())

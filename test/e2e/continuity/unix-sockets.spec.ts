@@ -12,7 +12,7 @@ const name = 'outbound-socket'
 const fields = 'x-mesh-service: orders\r\n'
 
 describe('callers at a unix socket', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let host: WatchdogHost
   let provider: FarSide
   let path: string

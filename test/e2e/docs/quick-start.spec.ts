@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { entryPoint } from '../../../cli/entry-point.ts'
+import { goBeforeOthers } from '../../support/priority.ts'
 
 interface Block {
   readonly machine: 'a' | 'b'
@@ -81,8 +82,10 @@ describe('the quick start', function () {
   const names = { a: `hmqa${id}`, b: `hmqb${id}` }
   let folder: string
   const machines: Partial<Record<'a' | 'b', Machine>> = {}
+  let goAsOthers: () => void
 
   before(function () {
+    goAsOthers = goBeforeOthers()
     if (process.getuid?.() !== 0 || spawnSync('ip', ['netns', 'list']).status !== 0) {
       console.log('no second machine: network namespaces need root and ip')
       this.skip()
@@ -114,6 +117,7 @@ describe('the quick start', function () {
   })
 
   after(async () => {
+    goAsOthers()
     for (const machine of Object.values(machines)) await machine.close()
     for (const name of Object.values(names)) {
       const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' })

@@ -128,7 +128,7 @@ if (boot === 'first') {
     'a watchdog that hangs while it starts is replaced when its time is over, and nothing is lost',
     async () => {
       mkdirSync('/etc/systemd/system/hostmesh.service.d')
-      writeFileSync('/etc/systemd/system/hostmesh.service.d/test.conf', '[Service]\nTimeoutStartSec=4\n')
+      writeFileSync('/etc/systemd/system/hostmesh.service.d/test.conf', '[Service]\nTimeoutStartSec=10\n')
       systemctl('daemon-reload')
       const before = await until('it serves', serves)
       const control = before.generations[0]!.children.find((child) => child.role === 'control')!.pid

@@ -34,7 +34,7 @@ const root = join(import.meta.dirname, '../../..')
  * Long enough for a machine that is busy with something else: how fast a process starts is not what tests of a watchdog
  * prove.
  */
-export const patientDeadlines = { startMs: 20_000, drainMs: 18_000, stopMs: 2000, adoptMs: 10_000 }
+export const patientDeadlines = { startMs: 60_000, drainMs: 18_000, stopMs: 2000, adoptMs: 10_000 }
 /** Likewise how fast one answers. */
 const patientLiveness = { suspectMs: 10_000, deadMs: 30_000 }
 
@@ -86,7 +86,7 @@ export class WatchdogHost {
   static async start(options: HostOptions = {}): Promise<WatchdogHost> {
     const host = await WatchdogHost.begin(options)
     try {
-      await host.until((state) => host.serving(state) !== undefined, 'a generation serves', 40_000)
+      await host.until((state) => host.serving(state) !== undefined, 'a generation serves', 80_000)
     } catch (error) {
       await host.end()
       throw error

@@ -10,7 +10,7 @@ import { installing, removing, running, starting } from './machine-lines.ts'
 import type { MachineLine } from './machine-lines.ts'
 
 const home = '/root/documents'
-const saysWithinMs = 15_000
+const saysWithinMs = 60_000
 /** The center's, as the documentation has it. */
 const centerAddress = '10.0.0.8'
 
