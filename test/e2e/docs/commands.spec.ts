@@ -25,7 +25,8 @@ import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
 
 describe('commands of other programs in the documentation', function () {
-  this.timeout(120_000)
+  // reading the structure of all sources takes half a minute of processor time
+  this.timeout(300_000)
   const onMachine = new Set(machineLines.map(({ line }) => line))
   const found = [...shellLines().keys(), ...[...namedCommands().keys()].filter((line) => !isOurs(line))]
   /** `apt install` in a sentence is the beginning of what is run elsewhere. */
