@@ -86,11 +86,12 @@ export function virtualHost(
   const extra = Array.from({ length: extraRoutes }, (_value, index): HttpRouteSpec => {
     return { ...common, name: `route ${index}`, matches: [{ uri: { prefix: `/area-${index}/` } }] }
   })
+  const isRaw = protocol === 'tcp' || protocol === 'udp'
   return {
     name: key,
     domains: ['bench'],
-    http: protocol !== 'tcp' ? [...extra, { ...common, name: 'default', matches: [], filters }] : [],
-    tcp: protocol === 'tcp' ? [{ name: 'default', origin, matches: [], destinations: action.destinations }] : [],
+    http: !isRaw ? [...extra, { ...common, name: 'default', matches: [], filters }] : [],
+    tcp: isRaw ? [{ name: 'default', origin, matches: [], destinations: action.destinations }] : [],
   }
 }
 

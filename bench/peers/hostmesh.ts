@@ -72,7 +72,8 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
     )
     for (const promise of died) promise.catch(() => undefined)
     await Promise.race([control.untilApplied(snapshot.version, workers.length), ...died])
-    for (const worker of workers) await untilListening(port, worker)
+    // whoever takes datagrams accepts nothing: that its port is bound is in what it told control
+    if (options.mode !== 'udp') for (const worker of workers) await untilListening(port, worker)
   } catch (error) {
     await close()
     throw error
@@ -83,7 +84,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
 export const hostmesh: Peer = {
   name: 'Hostmesh',
   missing: '',
-  modes: ['http', 'http2', 'tcp'],
+  modes: ['http', 'http2', 'tcp', 'udp'],
   version: () => `Hostmesh on Node ${process.versions.node}`,
   start: startMesh,
 }

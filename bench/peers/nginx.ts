@@ -7,15 +7,15 @@ import type { Peer, PeerOptions } from './peer.ts'
 
 export const nginx: Peer = {
   name: 'nginx',
-  missing: 'apt-get install nginx (with its stream module for TCP)',
-  modes: ['http'],
+  missing: 'apt-get install nginx, and libnginx-mod-stream for UDP',
+  modes: ['http', 'udp'],
   version: () => versionOf('nginx', ['-v']),
   start: async (options) => {
     const folder = scratchFolder('nginx')
     const port = await freePort()
     writeFileSync(join(folder.path, 'nginx.conf'), configuration(options, port, folder.path))
     const program = startProgram(options.cpus, 'nginx', ['-p', folder.path, '-c', join(folder.path, 'nginx.conf')])
-    await untilListening(port, program)
+    if (options.mode !== 'udp') await untilListening(port, program)
     let workers = childrenOf(program.pid)
     while (workers.length < options.workers) {
       await sleep(20)
@@ -32,8 +32,20 @@ export const nginx: Peer = {
   },
 }
 
+/** Where its dynamic modules are; HOSTMESH_NGINX_MODULES names another folder. */
+const modules = process.env['HOSTMESH_NGINX_MODULES'] ?? '/usr/lib/nginx/modules'
+
 function configuration(options: PeerOptions, port: number, folder: string): string {
   const reuse = options.workers > 1 ? ' reuseport' : ''
+  if (options.mode === 'udp')
+    return `load_module ${modules}/ngx_stream_module.so;
+daemon off; worker_processes ${options.workers}; pid ${folder}/pid; error_log ${folder}/error.log;
+events { worker_connections 12000; }
+stream {
+  upstream out { server 127.0.0.1:${options.originPort}; }
+  server { listen 127.0.0.1:${port} udp${reuse}; proxy_pass out; proxy_timeout 60s; }
+}
+`
   return `daemon off; worker_processes ${options.workers}; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 12000; }
 http {

@@ -2,7 +2,7 @@
 import type { BenchOptions } from '../scenario.ts'
 
 /** `http2`: by prior knowledge, on both sides. */
-export type Mode = 'http' | 'http2' | 'tcp'
+export type Mode = 'http' | 'http2' | 'tcp' | 'udp'
 
 export interface PeerOptions {
   /** As taskset takes them. */

@@ -24,6 +24,7 @@ import { syscalls } from './syscalls.ts'
 import { tcp } from './tcp.ts'
 import { telemetry } from './telemetry.ts'
 import { tls } from './tls.ts'
+import { udp } from './udp.ts'
 import { unixSocket } from './unix-socket.ts'
 import { workers } from './workers.ts'
 
@@ -39,6 +40,7 @@ export const scenarios: readonly Scenario[] = [
   telemetry,
   liveViews,
   tcp,
+  udp,
   tls,
   rpc,
   bulk,
