@@ -375,6 +375,18 @@ describe('a gateway', function () {
     socket.destroy()
   })
 
+  it('shows a certificate that was replaced, without a restart', async () => {
+    const shown = async (): Promise<string | undefined> => {
+      const socket = await secure('shop.example.com')
+      const { fingerprint256 } = socket.getPeerX509Certificate() ?? {}
+      socket.destroy()
+      return fingerprint256
+    }
+    const before = await shown()
+    credential(edge, 'shop', 'shop.example.com', authority.certificate)
+    await until(20_000, 'the new certificate', async () => (await shown()) !== before)
+  })
+
   it('lets local callers reach outside what a ServiceEntry names, in each way, and nothing else', async () => {
     const named = await ask({ port: sharedPort, host: 'api.partner.example' })
     expect(JSON.parse(named.body)).to.include({ service: 'partner' })
