@@ -133,6 +133,11 @@ export const errorCodes = {
     text: 'a filter of the host failed or is off, and its requests may not go on without it',
   },
   E_RATE_LIMITED: { source: 'downstream', retry: 'never', text: 'a rate limit was reached' },
+  E_RATE_LIMIT_UNAVAILABLE: {
+    source: 'downstream',
+    retry: 'idempotent',
+    text: 'a rate-limit service gave no answer, and no share of its limit is known here',
+  },
   E_FAULT_INJECTED: { source: 'config', retry: 'never', text: 'a rule injected this fault on purpose' },
   E_OVERLOAD: { source: 'internal', retry: 'before-send', text: 'the mesh itself is overloaded and sheds requests' },
   // tiers

@@ -8,9 +8,9 @@ import { protoBytes, protoFields, protoNumber } from './proto-fields.ts'
 export const shouldRateLimitPath = '/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit'
 
 /** In the head of an answer of a center: how many hosts asked about the domain of late. */
-export const rateLimitHostsField = 'x-mesh-ratelimit-hosts'
+export const rateLimitHostsField = 'hostmesh-ratelimit-hosts'
 /** In the head of a question: the name of the host that asks. */
-export const rateLimitHostField = 'x-mesh-host'
+export const rateLimitHostField = 'hostmesh-host'
 
 export interface DescriptorEntry {
   readonly key: string

@@ -4,6 +4,7 @@
  * Durations are milliseconds, shares are 0..1.
  */
 import type { ExternalAuthorizerSpec } from './external-authorizer-spec.ts'
+import type { GlobalRateLimitSpec } from './global-rate-limit-spec.ts'
 import type { AuthenticationSpec } from './authentication-spec.ts'
 import type { AuthorizationSpec } from './authorization-spec.ts'
 import type { ServiceKey } from './endpoint.ts'
@@ -212,6 +213,8 @@ export type FilterSpec =
   | ({ readonly kind: 'fault-delay' } & FaultDelaySpec)
   | ({ readonly kind: 'fault-abort' } & FaultAbortSpec)
   | ({ readonly kind: 'rate-limit' } & RateLimitSpec)
+  /** Asked outside, of a service that counts for many hosts. */
+  | ({ readonly kind: 'global-rate-limit'; readonly origin: RuleOrigin } & GlobalRateLimitSpec)
   /** By the rules of the virtual host about tokens. */
   | { readonly kind: 'jwt' }
   /** By the policies of the virtual host. */

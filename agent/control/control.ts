@@ -234,15 +234,20 @@ export class Control {
     this.core.store.setNode(nodeSpec(config))
     this.certificateFiles.configure(config.tls.identities)
     this.credentialFolder.configure(config.tls.credentialsDir)
-    this.needAuthorizers(config)
+    this.needProviders(config)
     this.host.configure(config, applications, this.problemsNow)
     this.state.changed(stateFiles.relayTargets)
     this.state.changed(stateFiles.relayIdentity)
   }
 
   /** Workers ask them by themselves, so they are there before anybody calls. */
-  private needAuthorizers(config: AgentConfig): void {
-    for (const { call, name, service } of ruleScope(config).authorizers?.values() ?? []) {
+  private needProviders(config: AgentConfig): void {
+    const { authorizers, rateLimitServices } = ruleScope(config)
+    for (const { name, service } of rateLimitServices?.values() ?? []) {
+      this.core.compiler.setProtocol(service, 'grpc')
+      this.core.compiler.need(service, `extension provider ${name}`)
+    }
+    for (const { call, name, service } of authorizers?.values() ?? []) {
       if (call.kind === 'grpc') this.core.compiler.setProtocol(service, 'grpc')
       this.core.compiler.need(service, `extension provider ${name}`)
     }

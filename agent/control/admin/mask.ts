@@ -14,6 +14,8 @@ const valued: ReadonlySet<string> = new Set([
   // of external authorizers
   'moreFields',
   'includeAdditionalHeadersInCheck',
+  // of rate-limit services
+  'initialMetadata',
   // of filters of users
   'settings',
 ])

@@ -1,8 +1,10 @@
 /**
- * `rules.extensionProviders`: external authorizers, in the words of Istio's mesh configuration
+ * `rules.extensionProviders`: external authorizers and rate-limit services, in the words of Istio's mesh configuration
  * (`meshConfig.extensionProviders`).
  */
 import * as z from 'zod'
+import type { RateLimitServiceSpec } from '../../../contracts/global-rate-limit-spec.ts'
+import { rateLimitHostField } from '../../../contracts/rate-limit-wire.ts'
 import type { ExternalAuthorizerSpec } from '../../../contracts/external-authorizer-spec.ts'
 import { parseHostName } from '../core/rules/rule-host.ts'
 import type { HostScope } from '../core/rules/rule-host.ts'
@@ -69,6 +71,23 @@ const httpAuthorizer = z.strictObject({
   headersToDownstreamOnDeny: patterns().describe('Fields of its refusal that the caller gets; none = all.'),
 })
 
+const rateLimitService = z.strictObject({
+  service: text(1, 512).describe('Its service, as a rule names a host.'),
+  port: port().optional().describe('Only endpoints with this port; absent = all.'),
+  timeout: duration('1ms', '10s').prefault('100ms').describe('Of one question with its answer.'),
+  failureModeDeny: flag()
+    .prefault(false)
+    .describe(
+      'While it gives no answer, requests about which no limit is known are refused with 500; otherwise they pass.',
+    ),
+  localShare: integer(1, 100)
+    .optional()
+    .describe(
+      'Percent of each limit that this host applies by itself meanwhile; absent = its part of as many hosts as the service said that there are.',
+    ),
+  initialMetadata: textMap().prefault({}).describe('Fields of each question, such as `authorization`.'),
+})
+
 export const extensionProviders = () =>
   z
     .array(
@@ -81,10 +100,16 @@ export const extensionProviders = () =>
           envoyExtAuthzHttp: httpAuthorizer
             .optional()
             .describe('It judges the head of the request, asked again of it: 200 allows.'),
+          envoyRateLimitGrpc: rateLimitService
+            .optional()
+            .describe(
+              "It speaks Envoy's `envoy.service.ratelimit.v3.RateLimitService` ([rate-limits.md](rate-limits.md)).",
+            ),
         })
         .superRefine((one, context) => {
-          if ((one.envoyExtAuthzGrpc === undefined) === (one.envoyExtAuthzHttp === undefined))
-            context.addIssue('allowed exactly one of envoyExtAuthzGrpc and envoyExtAuthzHttp')
+          const given = [one.envoyExtAuthzGrpc, one.envoyExtAuthzHttp, one.envoyRateLimitGrpc]
+          if (given.filter((kind) => kind !== undefined).length !== 1)
+            context.addIssue('allowed exactly one of envoyExtAuthzGrpc, envoyExtAuthzHttp and envoyRateLimitGrpc')
         }),
     )
     .max(100)
@@ -94,7 +119,9 @@ export const extensionProviders = () =>
           context.addIssue({ code: 'custom', path: [at, 'name'], message: 'there before' })
     })
     .prefault([])
-    .describe('Who may judge requests for CUSTOM policies ([authorization.md](authorization.md#asked-outside)).')
+    .describe(
+      'Who may judge requests for CUSTOM policies ([authorization.md](authorization.md#asked-outside)), and who counts limits that hosts share ([rate-limits.md](rate-limits.md)).',
+    )
 
 export type ExtensionProviders = z.output<ReturnType<typeof extensionProviders>>
 
@@ -113,7 +140,8 @@ export function authorizersOf(
 ): ReadonlyMap<string, ExternalAuthorizerSpec> {
   const found = new Map<string, ExternalAuthorizerSpec>()
   for (const { envoyExtAuthzGrpc: grpc, envoyExtAuthzHttp: http, name } of providers) {
-    const given = grpc ?? http!
+    const given = grpc ?? http
+    if (given === undefined) continue
     const service = parseHostName(given.service, scope, scope)
     if (service === undefined) continue
     const { failOpen, port: only, statusOnError, timeout: timeoutMs } = given
@@ -139,6 +167,32 @@ export function authorizersOf(
                 ? {}
                 : { downstreamOnAllow: http.headersToDownstreamOnAllow }),
             },
+    })
+  }
+  return found
+}
+
+/** By name, for the host of this name. A service that reads as none leaves its provider out. */
+export function rateLimitServicesOf(
+  providers: ExtensionProviders,
+  scope: HostScope,
+  host: string,
+): ReadonlyMap<string, RateLimitServiceSpec> {
+  const found = new Map<string, RateLimitServiceSpec>()
+  for (const { envoyRateLimitGrpc: given, name } of providers) {
+    if (given === undefined) continue
+    const service = parseHostName(given.service, scope, scope)
+    if (service === undefined) continue
+    const { failureModeDeny, initialMetadata, localShare, port: only, timeout: timeoutMs } = given
+    const said = Object.entries(initialMetadata).map(([field, value]) => [field.toLowerCase(), value])
+    found.set(name, {
+      name,
+      service,
+      ...(only === undefined ? {} : { port: only }),
+      timeoutMs,
+      failureModeDeny,
+      ...(localShare === undefined ? {} : { localShare: localShare / 100 }),
+      metadata: { [rateLimitHostField]: host, ...Object.fromEntries(said) },
     })
   }
   return found

@@ -1,7 +1,7 @@
 /** What the rule compiler has to know of the configuration to read hosts and namespaces as services. */
 import type { RuleStoreOptions } from '../core/rules/rule-store.ts'
 import { hostScope } from '../core/rules/rule-host.ts'
-import { authorizersOf } from './extension-providers.ts'
+import { authorizersOf, rateLimitServicesOf } from './extension-providers.ts'
 import { kindOf } from '../kinds/registries.ts'
 import type { AgentConfig } from './types.ts'
 
@@ -24,10 +24,12 @@ export function ruleScope({
     trustDomain: rules.trustDomain,
   }
   const userFilters = new Map(filters.map((filter) => [filter.name, filter]))
+  const { extensionProviders } = rules
   return {
     ...scope,
     userFilters,
-    authorizers: authorizersOf(rules.extensionProviders, hostScope(scope)),
+    authorizers: authorizersOf(extensionProviders, hostScope(scope)),
+    rateLimitServices: rateLimitServicesOf(extensionProviders, hostScope(scope), host.name),
     ...(gateway === undefined ? {} : { gateway: { ...gateway, address: host.address } }),
   }
 }

@@ -19,6 +19,8 @@ import type {
 } from './filter.ts'
 import type * as ExtAuthz from './ext-authz/ext-authz.ts'
 import type { AuthorizerDeps } from './ext-authz/external-authorizer.ts'
+import type * as GlobalRateLimit from './global-rate-limit/global-rate-limit.ts'
+import type { LimitCounts } from './global-rate-limit/limit-counts.ts'
 import type * as Jwt from './jwt/jwt.ts'
 import type { FilterKind, FilterPlace, MadeOf } from './kind.ts'
 import { rateLimitKind } from './rate-limit.ts'
@@ -31,17 +33,24 @@ const base = import.meta.url
 const jwt = lazily<typeof Jwt>(base, './jwt/jwt', 'filter jwt')
 const extAuthz = lazily<typeof ExtAuthz>(base, './ext-authz/ext-authz', 'filter ext-authz')
 const authorization = lazily<typeof Authorization>(base, './authorization/authorization', 'filter authorization')
+const globalRateLimit = lazily<typeof GlobalRateLimit>(
+  base,
+  './global-rate-limit/global-rate-limit',
+  'filter global-rate-limit',
+)
 const user = lazily<typeof UserKind>(base, './user/user-kind', 'filters of users')
 
 export interface FilterKindDeps extends AuthorizerDeps {
   /** Where authorization counts. */
   readonly decisions: DecisionCounts
+  /** Where shared limits count. */
+  readonly limits: LimitCounts
   /** undefined: they are not run, in a dry run. */
   readonly userFilters: UserFilters | undefined
 }
 
 export function filterKinds(deps: FilterKindDeps): readonly FilterKind[] {
-  const { decisions, userFilters, wallClock } = deps
+  const { calls, decisions, limits, userFilters, wallClock, warn } = deps
   return [
     corsKind,
     loadedLate('jwt', () => jwt().jwtKind(wallClock)),
@@ -51,6 +60,7 @@ export function filterKinds(deps: FilterKindDeps): readonly FilterKind[] {
     faultDelayKind,
     faultAbortKind,
     rateLimitKind,
+    loadedLate('global-rate-limit', () => globalRateLimit().globalRateLimitKind({ calls, counts: limits, warn })),
     redirectKind,
     directResponseKind,
   ]

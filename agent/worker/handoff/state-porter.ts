@@ -3,6 +3,7 @@ import type { RequestMetrics } from '../observe/request-metrics.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { TcpMetrics } from '../observe/tcp-metrics.ts'
 import type { AuthorizerCounts } from '../filters/ext-authz/authorizer-counts.ts'
+import type { LimitCounts } from '../filters/global-rate-limit/limit-counts.ts'
 import type { DecisionCounts } from '../filters/authorization/decision-counts.ts'
 import type { UserFilters } from '../filters/user/user-filters.ts'
 import type { VerdictCounts } from '../filters/verdict-counts.ts'
@@ -25,6 +26,7 @@ export interface StatePorterDeps {
     readonly verdicts: VerdictCounts
     readonly decisions: DecisionCounts
     readonly authorizers: AuthorizerCounts
+    readonly limits: LimitCounts
     readonly userFilters: Pick<UserFilters, 'failures'>
   }
 }
@@ -56,7 +58,7 @@ export class StatePorter {
   /** What was counted since the last export. */
   exportCounters(): Record<string, unknown> {
     const { messages, metrics, tallies, tcpMetrics, tls, udp } = this.deps
-    const { authorizers, decisions, userFilters, verdicts } = this.deps.filters
+    const { authorizers, decisions, limits, userFilters, verdicts } = this.deps.filters
     const counters = {
       requests: metrics.table.exportState(),
       messages: messages.table.exportState(),
@@ -67,10 +69,12 @@ export class StatePorter {
       udp: udp.exportState(),
       decisions: decisions.exportState(),
       authorizers: authorizers.exportState(),
+      sharedLimits: limits.exportState(),
       filterFailures: userFilters.failures.exportState(),
     }
     for (const { table } of [metrics, messages, tcpMetrics]) table.clear()
-    for (const counter of [tallies, tls, udp, verdicts, decisions, authorizers, userFilters.failures]) counter.reset()
+    for (const counter of [tallies, tls, udp, verdicts, decisions, authorizers, limits, userFilters.failures])
+      counter.reset()
     return counters
   }
 
@@ -112,6 +116,9 @@ export class StatePorter {
         return
       case 'authorizers':
         deps.filters.authorizers.importState(body)
+        return
+      case 'sharedLimits':
+        deps.filters.limits.importState(body)
         return
       case 'filterFailures':
         deps.filters.userFilters.failures.importState(body)

@@ -41,6 +41,8 @@ export interface StatsSources {
     /** Labels are policy and decision. */
     readonly decisions: Samples
     readonly authorizers: Samples
+    /** Labels are provider and result. */
+    readonly limits: Samples
     readonly userFilters: { readonly failures: Samples; stateSamples: Samples['samples'] }
   }
   readonly tls: Pick<TlsCounts, 'series'>
@@ -59,7 +61,7 @@ export function statsDump(sources: StatsSources): StatsDump {
   const { acceptor, callers, lag, relays, transport } = sources
   const { oldestMs, open } = sources.inHand.figures()
   const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls, udp } = sources
-  const { authorizers, decisions, userFilters, verdicts } = sources.filters
+  const { authorizers, decisions, limits, userFilters, verdicts } = sources.filters
   return {
     series: [
       ...metrics.series(),
@@ -90,6 +92,13 @@ export function statsDump(sources: StatsSources): StatsDump {
         help: 'Requests that external authorizers were asked about, by what came of it',
         labelNames: ['provider', 'result'],
         samples: authorizers.samples(),
+      },
+      {
+        name: 'hostmesh_ratelimit_total',
+        kind: 'counter',
+        help: 'Requests with a limit that hosts share, by what came of it',
+        labelNames: ['provider', 'result'],
+        samples: limits.samples(),
       },
       {
         name: 'hostmesh_filter_failures_total',

@@ -41,6 +41,7 @@ export function routeFilters(
         else leftOut.add('corsPolicy')
         break
       case 'rate-limit':
+      case 'global-rate-limit':
         leftOut.add(`rate limit ${filter.name}`)
         break
       case 'user':

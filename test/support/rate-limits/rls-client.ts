@@ -42,7 +42,7 @@ export class RlsClient {
   ): Promise<Said> {
     const { path, requestSerialize, responseDeserialize } = rlsDefinition['ShouldRateLimit']!
     const metadata = new Metadata()
-    if (more.host !== undefined) metadata.set('x-mesh-host', more.host)
+    if (more.host !== undefined) metadata.set('hostmesh-host', more.host)
     if (more.token !== undefined) metadata.set('authorization', `Bearer ${more.token}`)
     const question = {
       domain,
@@ -62,7 +62,7 @@ export class RlsClient {
           else reject(error)
         },
       )
-      call.on('metadata', (head: Metadata) => (hosts = head.get('x-mesh-ratelimit-hosts')[0]?.toString()))
+      call.on('metadata', (head: Metadata) => (hosts = head.get('hostmesh-ratelimit-hosts')[0]?.toString()))
     })
   }
 

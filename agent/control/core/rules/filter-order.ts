@@ -16,6 +16,7 @@ const order: readonly FilterSpec['kind'][] = [
   'fault-delay',
   'fault-abort',
   'rate-limit',
+  'global-rate-limit',
 ]
 
 /** Filters of one kind stay as they stand. */

@@ -7,8 +7,9 @@ import type {
   TcpRouteSpec,
 } from '../../../../contracts/route-spec.ts'
 import { filterField } from './filter-order.ts'
+import { globalLimitsOf } from './global-rate-limits.ts'
 import { isStrict } from './guards.ts'
-import type { UserFilters } from './rule-host.ts'
+import type { HostScope, UserFilters } from './rule-host.ts'
 import type { ResourceOf } from './rule-resource.ts'
 
 type MeshPolicy = ResourceOf<'MeshPolicy'>
@@ -22,11 +23,12 @@ type Side = 'Outbound' | 'Inbound'
 export function withMeshPolicies(
   route: HttpRouteSpec,
   policies: readonly MeshPolicy[],
-  userFilters: UserFilters,
+  { rateLimitServices, userFilters }: Pick<HostScope, 'rateLimitServices' | 'userFilters'>,
   side: Side = 'Outbound',
 ): HttpRouteSpec {
   if (route.action.kind !== 'forward' && side === 'Outbound' && policies.length === 0) return route
   const limits = policies.flatMap((policy) => limitsOf(policy, route.name, side))
+  const shared = policies.flatMap((policy) => globalLimitsOf(policy, route.name, rateLimitServices, side))
   const isForwarded = side === 'Outbound' && route.action.kind === 'forward'
   const hedge = isForwarded ? hedgeOf(policies, route.name) : undefined
   const { retry } = route
@@ -34,7 +36,12 @@ export function withMeshPolicies(
   return {
     ...route,
     ...(repeatsAll ? { retry: { ...retry, all: true } } : {}),
-    ...filterField([...(route.filters ?? []), ...limits, ...userFiltersOf(policies, route.name, userFilters, side)]),
+    ...filterField([
+      ...(route.filters ?? []),
+      ...limits,
+      ...shared,
+      ...userFiltersOf(policies, route.name, userFilters, side),
+    ]),
     ...(hedge === undefined ? {} : { hedge }),
   }
 }

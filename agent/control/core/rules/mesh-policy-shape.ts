@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { proxyProtocolShape, retryBudgetShape } from './destination-rule-shape.ts'
+import { globalRateLimit } from './global-rate-limits.ts'
 import {
   duration,
   flag,
@@ -157,6 +158,7 @@ export const meshPolicyShape = () =>
         100,
       ).optional(),
       rateLimits: nonEmptyList(rateLimit(), 100).optional(),
+      globalRateLimits: nonEmptyList(globalRateLimit(), 16).optional(),
       routeOverrides: z
         .strictObject({
           callers: nonEmptyList(text(1, 256), 100),
@@ -175,17 +177,16 @@ export const meshPolicyShape = () =>
       if (Object.keys(spec).filter((key) => key !== 'hosts').length === 0)
         context.addIssue('a policy without a setting')
       const names = new Set<string>()
-      spec.rateLimits?.forEach((limit, index) => {
-        if (names.has(limit.name)) {
-          const path = ['rateLimits', index, 'name']
-          context.addIssue({
-            code: 'custom',
-            path,
-            message: `the name ${limit.name} is taken by another limit of this policy`,
-          })
-        }
-        names.add(limit.name)
-      })
+      for (const list of ['rateLimits', 'globalRateLimits'] as const)
+        spec[list]?.forEach(({ name }, index) => {
+          if (names.has(name))
+            context.addIssue({
+              code: 'custom',
+              path: [list, index, 'name'],
+              message: `the name ${name} is taken by another limit of this policy`,
+            })
+          names.add(name)
+        })
     })
 
 export type MeshPolicySpec = z.output<ReturnType<typeof meshPolicyShape>>

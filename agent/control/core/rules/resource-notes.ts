@@ -14,10 +14,14 @@ import type { YamlResource } from './yaml-documents.ts'
 export function resourceNotes(
   rule: RuleSpec,
   yaml: YamlResource,
-  { authorizers, userFilters }: Pick<HostScope, 'authorizers' | 'userFilters'>,
+  { authorizers, rateLimitServices, userFilters }: Pick<HostScope, 'authorizers' | 'rateLimitServices' | 'userFilters'>,
 ): RuleProblem[] {
   if (rule.kind === 'AuthorizationPolicy') return providerNotes(rule.spec.provider?.name, authorizers, yaml)
-  if (rule.kind === 'MeshPolicy') return filterNotes(rule.spec.filters ?? [], userFilters, yaml)
+  if (rule.kind === 'MeshPolicy')
+    return [
+      ...filterNotes(rule.spec.filters ?? [], userFilters, yaml),
+      ...limitNotes(rule.spec.globalRateLimits ?? [], rateLimitServices, yaml),
+    ]
   if (rule.kind === 'VirtualService') return gatewayNotes(rule.spec, yaml)
   if (rule.kind === 'DestinationRule') return policyNotes(rule.spec.trafficPolicy, ['spec', 'trafficPolicy'], yaml)
   return []
@@ -79,6 +83,23 @@ function filterNotes(
           yaml,
           ['spec', 'filters', index, 'name'],
           `${name}: not among the filters of this host (known: ${names}); what it is for is refused`,
+        ),
+  )
+}
+
+function limitNotes(
+  limits: readonly { readonly provider: string }[],
+  known: HostScope['rateLimitServices'],
+  yaml: YamlResource,
+): RuleProblem[] {
+  const names = known.size === 0 ? 'none' : [...known.keys()].join(', ')
+  return limits.flatMap(({ provider }, index) =>
+    known.has(provider)
+      ? []
+      : problemAt(
+          yaml,
+          ['spec', 'globalRateLimits', index, 'provider'],
+          `${provider}: no rate-limit service among rules.extensionProviders of this host (known: ${names}); nobody is asked, and requests pass`,
         ),
   )
 }

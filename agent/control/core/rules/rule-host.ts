@@ -14,6 +14,7 @@
  */
 import { parseServiceName, serviceKey } from '../../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../../contracts/endpoint.ts'
+import type { RateLimitServices } from './global-rate-limits.ts'
 import type { ExternalAuthorizerSpec } from '../../../../contracts/external-authorizer-spec.ts'
 import type { UserFilterSpec } from '../../../../contracts/user-filter-spec.ts'
 
@@ -34,6 +35,8 @@ export interface HostScope {
   readonly authorizers: ReadonlyMap<string, ExternalAuthorizerSpec>
   /** Filters of users that this host has. */
   readonly userFilters: UserFilters
+  /** Who may be named by limits that hosts share. */
+  readonly rateLimitServices: RateLimitServices
   /** Its policies hold for everybody. */
   readonly rootNamespace: string
   /** Of identities of local applications. */
@@ -60,6 +63,7 @@ export function hostScope(options: Partial<HostScope> & Place): HostScope {
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     authorizers: options.authorizers ?? new Map(),
     userFilters: options.userFilters ?? new Map(),
+    rateLimitServices: options.rateLimitServices ?? new Map(),
     rootNamespace: options.rootNamespace ?? 'istio-system',
     trustDomain: options.trustDomain ?? 'cluster.local',
     isLocal: options.isLocal ?? false,

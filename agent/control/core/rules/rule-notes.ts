@@ -88,6 +88,10 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
     for (const route of routesAt(index, host.key)) known.add(route.name)
   }
   const lists = [
+    ...(policy.spec.globalRateLimits ?? []).map((limit, at) => ({
+      path: `spec.globalRateLimits[${at}].routes`,
+      names: limit.routes,
+    })),
     ...(policy.spec.rateLimits ?? []).map((limit, at) => ({
       path: `spec.rateLimits[${at}].routes`,
       names: limit.routes,
@@ -96,11 +100,24 @@ function routeNotes(policy: ResourceOf<'MeshPolicy'>, index: RuleIndex): RulePro
     ...(policy.spec.retries ?? []).map((retry, at) => ({ path: `spec.retries[${at}].routes`, names: retry.routes })),
   ]
   const position = policy.hostPositions[0] ?? { line: 1, column: 1 }
-  return lists.flatMap(({ path, names }) =>
+  const isLimited = policy.spec.globalRateLimits !== undefined
+  const raw = isLimited ? policy.hosts.filter(({ key }) => hasTcpRoutes(index, key)) : []
+  const rawNotes = raw.map(({ text }) => ({
+    path: 'spec.globalRateLimits',
+    ...position,
+    message: `does not hold for the TCP routes of ${text}: a raw connection has no descriptors; rateLimits count it`,
+  }))
+  const named = lists.flatMap(({ path, names }) =>
     (names ?? [])
       .filter((name) => !known.has(name))
       .map((name) => ({ path, ...position, message: `no route of its hosts is named ${JSON.stringify(name)}` })),
   )
+  return [...rawNotes, ...named]
+}
+
+function hasTcpRoutes(index: RuleIndex, key: ServiceKey): boolean {
+  const rule = index.virtualServices.find(key)
+  return rule !== undefined && (index.routesOf(rule).tcp ?? []).length > 0
 }
 
 function routesAt(index: RuleIndex, key: ServiceKey): readonly { readonly name: string }[] {

@@ -195,7 +195,7 @@ export class RuleStore implements Rules {
       domains,
       ...(except.length === 0 ? {} : { except }),
       ...overridesField(key, policies, this.scope),
-      http: http.map((route) => this.withPorts(withMeshPolicies(route, policies, this.scope.userFilters))),
+      http: http.map((route) => this.withPorts(withMeshPolicies(route, policies, this.scope))),
       tcp: (routes?.tcp ?? gateway.tcp ?? [implicitTcpRoute(key)]).map((route) => ({
         ...withConnectionLimits(route, policies),
         destinations: route.destinations.map((one) => this.destinationPorts(one, 'tcp')),
@@ -238,7 +238,7 @@ export class RuleStore implements Rules {
 
   inboundVirtualHost(key: ServiceKey, application: InboundApplication): VirtualHostSpec {
     const policies = this.policiesFor(key)
-    const http = withMeshPolicies(inboundHttpRoute(application.key), policies, this.scope.userFilters, 'Inbound')
+    const http = withMeshPolicies(inboundHttpRoute(application.key), policies, this.scope, 'Inbound')
     const tcp = withConnectionLimits(implicitTcpRoute(application.key), policies, 'Inbound')
     const overrides = overridesField(key, policies, this.scope)
     const host: VirtualHostSpec = { name: application.key, domains: [], ...overrides, http: [http], tcp: [tcp] }

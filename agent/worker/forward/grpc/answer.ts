@@ -61,6 +61,8 @@ function statusOf(code: ErrorCode | undefined, flag: string, httpStatus: number)
   if (code === 'E_UPSTREAM_TIMEOUT' || code === 'E_DOWNSTREAM_TIMEOUT') return GrpcStatus.deadlineExceeded
   // the endpoint gave the call up
   if (flag === 'UR') return GrpcStatus.cancelled
+  // callers of gRPC repeat what is UNAVAILABLE
+  if (code === 'E_RATE_LIMITED' && httpStatus === 429) return GrpcStatus.resourceExhausted
   // no service of that name: not the same as a method that a service does not have
   if (code === 'E_ROUTE_UNKNOWN_SERVICE') return GrpcStatus.unavailable
   return grpcStatusOf(httpStatus)

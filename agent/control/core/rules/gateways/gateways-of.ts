@@ -36,9 +36,7 @@ export function gatewaysOf(host: GatewayHost | undefined, parts: GatewayParts): 
     routesAt: (rule, gateway) =>
       index.routesWhere(rule, ({ gateways: list = [] }) => list.length === 0 || names(list, rule.namespace, gateway)),
     withPolicies: (route, of) =>
-      withDestinations(withMeshPolicies(route, policiesFor(of), scope.userFilters), (one) =>
-        parts.destination(one, 'http'),
-      ),
+      withDestinations(withMeshPolicies(route, policiesFor(of), scope), (one) => parts.destination(one, 'http')),
     withTcpPolicies: (route, of) => ({
       ...withConnectionLimits(route, policiesFor(of)),
       destinations: route.destinations.map((one) => parts.destination(one, 'tcp')),

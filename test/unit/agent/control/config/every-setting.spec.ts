@@ -99,6 +99,7 @@ const bases: readonly object[] = [
   { filters: [{ name: 'z', builtin: 'compression' }] },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzGrpc: { service: 'z', port: 80, ...readsContent } }] } },
   { rules: { extensionProviders: [{ name: 'z', envoyExtAuthzHttp: { service: 'z', port: 80, ...readsContent } }] } },
+  { rules: { extensionProviders: [{ name: 'z', envoyRateLimitGrpc: { service: 'z', port: 80 } }] } },
   parse(readFileSync('examples/rpc/mainstay.yaml', 'utf8')) as object,
   {
     tracing: { collector: { url: 'http://127.0.0.1:1' } },

@@ -216,6 +216,16 @@ const bases: Readonly<Record<RuleKind, readonly Spec[]>> = {
     { outlierDetection: { successRate: {} } },
     { rateLimits: [{ name: 'l', maxTokens: 9, fillInterval: '9s' }] },
     { filters: [{ name: 'z' }] },
+    ...[
+      { genericKey: { descriptorValue: 'z' } },
+      { requestHeaders: { headerName: 'x-z', descriptorKey: 'z' } },
+      { headerValueMatch: { descriptorValue: 'z', headers: { 'x-z': { exact: 'z' } } } },
+      { remoteAddress: {} },
+      { sourceCluster: {} },
+    ].map((action) => ({
+      panicThresholdPercent: 9,
+      globalRateLimits: [{ name: 'g', provider: 'z', domain: 'z', descriptors: [{ actions: [action] }] }],
+    })),
     { hedging: [{ after: '9s' }] },
     { callers: [{ caller: 'z', maxRequests: 9 }] },
     { callers: [{ caller: 'z', weight: 9 }] },
