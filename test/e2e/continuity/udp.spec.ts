@@ -25,7 +25,7 @@ class Load {
     this.sent = callers.map(() => 0)
     this.timer = setInterval(() => {
       for (const [index, caller] of callers.entries()) caller.send(port, `${index}.${this.sent[index]!++}`)
-    }, 5)
+    }, 10)
   }
 
   get answered(): number {
