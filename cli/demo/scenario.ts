@@ -39,7 +39,7 @@ const steps: readonly Step[] = [
     name: 'calls across hosts',
     promise: 'every call is answered; old and new versions, with and without agent',
     run: async (_world, watch) => {
-      await watch.until((seen) => seen.calls >= enoughCalls && Object.keys(seen.versions).length >= 2, 15_000)
+      await watch.until((seen) => seen.calls >= enoughCalls && Object.keys(seen.versions).length >= 2, 60_000)
       return judge(watch.outcomes(), (seen) => seen.errors === 0 && Object.keys(seen.versions).length >= 2)
     },
   },
@@ -59,7 +59,7 @@ const steps: readonly Step[] = [
     run: async (world, watch) => {
       const allowed = await askVault(world.alpha, sharedPort)
       const denied = await askVault(world.beta, sharedPort)
-      await watch.until(() => refusalOfVault(world.beta) !== '', 5000)
+      await watch.until(() => refusalOfVault(world.beta) !== '', 20_000)
       const why = refusalOfVault(world.beta)
       const found = `web on alpha: ${allowed}; anybody on beta: ${denied}, ${why || 'nobody says why'}`
       return { found, isKept: allowed === '200' && denied === '403 E_AUTHORIZATION_DENIED' && why !== '' }
@@ -78,7 +78,7 @@ const steps: readonly Step[] = [
     promise: 'called within 1.5 s of its registration, nothing lost',
     run: async (world, watch) => {
       await world.deployOnBeta('orders', 'v3')
-      const tookMs = await watch.until((seen) => (seen.versions['v3'] ?? 0) > 0, 10_000)
+      const tookMs = await watch.until((seen) => (seen.versions['v3'] ?? 0) > 0, 30_000)
       return judge(
         watch.outcomes(),
         (seen) => seen.errors === 0 && tookMs !== undefined,
@@ -91,10 +91,10 @@ const steps: readonly Step[] = [
     promise: 'no call lost, no connection closed; a call of gRPC that runs goes on',
     run: async (world, watch) => {
       const call = await world.longCall()
-      await watch.until(() => call.heard > 0, 10_000)
+      await watch.until(() => call.heard > 0, 30_000)
       const before = call.heard
       const outcome = await world.alpha.reload()
-      await watch.until((seen) => seen.calls >= enoughCalls && call.heard > before, 10_000)
+      await watch.until((seen) => seen.calls >= enoughCalls && call.heard > before, 30_000)
       const problem = await call.end()
       return judge(
         watch.outcomes(),
@@ -108,11 +108,11 @@ const steps: readonly Step[] = [
     promise: 'its calls go to the instances themselves meanwhile, and by the agent again; nothing lost',
     run: async ({ shop }, watch) => {
       shop.setMode('direct')
-      const left = await watch.until((seen) => shop.activeMode === 'direct' && (seen.tiers['direct'] ?? 0) > 0, 10_000)
+      const left = await watch.until((seen) => shop.activeMode === 'direct' && (seen.tiers['direct'] ?? 0) > 0, 30_000)
       const { calls } = watch.outcomes()
-      await watch.until((seen) => seen.calls >= calls + enoughCalls, 10_000)
+      await watch.until((seen) => seen.calls >= calls + enoughCalls, 30_000)
       shop.setMode('mesh')
-      const back = await watch.until(() => shop.activeMode === 'mesh', 10_000)
+      const back = await watch.until(() => shop.activeMode === 'mesh', 30_000)
       return judge(
         watch.outcomes(),
         (seen) => seen.errors === 0 && left !== undefined && back !== undefined,
@@ -125,12 +125,12 @@ const steps: readonly Step[] = [
     promise: 'nothing lost; the new watchdog adopts the running agent',
     run: async (world, watch) => {
       world.alpha.killWatchdog()
-      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      await watch.until((seen) => seen.calls >= enoughCalls, 30_000)
       world.alpha.start()
       const adopted = await watch.until(async () => {
         const state = await world.alpha.watchdogState()
         return state.isAdopted && state.heldShards > 0 && isWhole(state)
-      }, 15_000)
+      }, 60_000)
       return judge(
         watch.outcomes(),
         (seen) => seen.errors === 0 && adopted !== undefined,
@@ -143,8 +143,8 @@ const steps: readonly Step[] = [
     promise: 'the center serves meanwhile; only calls in flight may be lost; back on the agent by itself',
     run: async (world, watch) => {
       await world.alpha.signal('generation', 'SIGKILL')
-      const center = await watch.until((seen) => (seen.tiers['center'] ?? 0) > 0, 10_000)
-      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
+      const center = await watch.until((seen) => (seen.tiers['center'] ?? 0) > 0, 30_000)
+      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 60_000)
       return judge(
         watch.outcomes(),
         (seen) => center !== undefined && back !== undefined && isOnlyInFlight(seen, world),
@@ -158,8 +158,8 @@ const steps: readonly Step[] = [
     run: async (world, watch) => {
       await world.stopCenter()
       await world.alpha.signal('generation', 'SIGKILL')
-      const direct = await watch.until((seen) => (seen.tiers['direct'] ?? seen.tiers['none'] ?? 0) > 0, 10_000)
-      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 15_000)
+      const direct = await watch.until((seen) => (seen.tiers['direct'] ?? seen.tiers['none'] ?? 0) > 0, 30_000)
+      const back = await watch.until(async () => !(await world.alpha.watchdogState()).relay.isRelaying, 60_000)
       const result = judge(
         watch.outcomes(),
         (seen) => direct !== undefined && back !== undefined && isOnlyInFlight(seen, world),
@@ -176,7 +176,7 @@ const steps: readonly Step[] = [
       if (!world.canStopRegistry) return { found: 'left out: the registry is not ours', isKept: true }
       await world.stopRegistry()
       const outcome = await world.alpha.reload()
-      await watch.until((seen) => seen.calls >= enoughCalls, 10_000)
+      await watch.until((seen) => seen.calls >= enoughCalls, 30_000)
       const result = judge(watch.outcomes(), (seen) => seen.errors === 0 && outcome === 'done', `restart ${outcome}`)
       await world.startRegistry()
       return result

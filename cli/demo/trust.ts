@@ -13,7 +13,7 @@ const trustDomain = 'demo.mesh'
 const authorityPort = 15_012
 const accessLog = 'access.log'
 const tokenLifetimeMs = 600_000
-const authorityMs = 20_000
+const authorityMs = 60_000
 
 /** `vault` answers to `web` alone, whoever else asks. */
 export const vaultPolicy = `apiVersion: security.istio.io/v1
