@@ -39,6 +39,7 @@ export const otherLines: Readonly<Record<string, Taken>> = {
   'npm run bench -- http1 tcp': { run: 'npm run bench -- http1 tcp --list' },
   'npm run bench -- neighbours': { run: 'npm run bench -- neighbours --list' },
   'npm run bench -- unix-socket': { run: 'npm run bench -- unix-socket --list' },
+  'npm run bench -- udp': { run: 'npm run bench -- udp --list' },
   'npm run bench -- http1 features bulk latency --against FOLDER': {
     run: 'npm run bench -- http1 features bulk latency --list',
   },
