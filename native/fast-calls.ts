@@ -6,7 +6,6 @@ import { bareFunctions } from './bare-functions.ts'
 import type { FixedMemory } from './bare-functions.ts'
 import { bareSource, wrappedSource } from './call-source.ts'
 import type { CallSource } from './call-source.ts'
-import { DatagramBatch } from './datagram-batch.ts'
 
 /**
  * Every call: below 0 = failed, with -errno, which is read in the very function that called, as in `libc.ts`. None of
@@ -34,8 +33,8 @@ export interface FastCalls {
   /** Events that are there now; they lie in `events` until the next call. */
   epollTake(queue: number): number
   readonly events: EpollEvents
-  /** Memory of its own for datagrams, and the calls that take and send many of them at once. */
-  openBatch(): DatagramBatch
+  /** Further calls, for parts that only some workers have. */
+  readonly source: CallSource
 }
 
 export interface EpollEvents {
@@ -150,6 +149,6 @@ function callsOf(source: CallSource): FastCalls {
       key: (index) => words[index * eventWords + ownAt]!,
       turn: (index) => words[index * eventWords + ownAt + 1]!,
     },
-    openBatch: () => new DatagramBatch(source),
+    source,
   }
 }

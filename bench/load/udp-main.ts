@@ -4,6 +4,7 @@
  *
  * Usage: node udp-main.ts serve PORT, or node udp-main.ts load PORT CALLERS SECONDS, which prints one JSON object.
  */
+import { DatagramBatch } from '../../native/datagram-batch.ts'
 import { DatagramSockets } from '../../native/datagram-sockets.ts'
 import { openFastCalls, openWrappedCalls } from '../../native/fast-calls.ts'
 import { Edge, EpollLoop } from '../../agent/worker/transport/epoll/loop.ts'
@@ -16,7 +17,7 @@ const datagramBytes = 1024
 const calls = openFastCalls().calls ?? openWrappedCalls()
 const sockets = new DatagramSockets()
 const loop = new EpollLoop(calls)
-const batch = calls.openBatch()
+const batch = new DatagramBatch(calls.source)
 
 const [mode, port = '', callers = '', seconds = ''] = process.argv.slice(2)
 if (mode === 'serve') serve(Number(port))

@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { HangMarks } from './hang-marks.ts'
-import { beatMs } from './stall-rule.ts'
-import { RunningCell } from './running-cell.ts'
+import { beatMs, RunningCell } from './running-cell.ts'
 
 export interface HangWatchData {
   readonly directory: string

@@ -1,3 +1,6 @@
+/** Between two beats of the loop. */
+export const beatMs = 500
+
 /**
  * Which filter of a user runs at this moment, in memory that a watching thread reads, and whether the loop turns. Two
  * stores per call: whoever holds the worker up cannot be asked, but is known.

@@ -1,8 +1,6 @@
 /** When the loop of the main thread counts as standing while no filter is in a call, by looks as in `hang-rule.ts`. */
 import { lookMs } from './hang-rule.ts'
 
-/** Between two beats of the loop. */
-export const beatMs = 500
 /** 2.5 s, before the watchdog loses patience (4 s at least). */
 const stalledLooks = 25
 

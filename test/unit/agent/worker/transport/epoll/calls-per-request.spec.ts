@@ -18,7 +18,7 @@ function counted(calls: FastCalls, counts: Record<string, number>): FastCalls {
   return {
     fix: (bytes) => calls.fix(bytes),
     events: calls.events,
-    openBatch: () => calls.openBatch(),
+    source: calls.source,
     recv: count('recv', calls.recv),
     peek: count('peek', calls.peek),
     send: count('send', calls.send.bind(calls)),
