@@ -58,6 +58,18 @@ export function protoBytes(number: number, value: string | Uint8Array): Buffer {
   return Buffer.concat([protoHead(number, bytes.length), bytes])
 }
 
+/** One field that is a message of these fields. `number` below 16. */
+export function protoMessage(number: number, parts: readonly Uint8Array[]): Buffer {
+  return protoBytes(number, Buffer.concat(parts))
+}
+
+/** The last word of a message on a field that is a number; 0 = none. Throws as `protoFields`. */
+export function protoNumberIn(bytes: Buffer, number: number): number {
+  let found = 0
+  for (const field of protoFields(bytes)) if (field.number === number) found = field.value
+  return found
+}
+
 /** What stands before the bytes of a field with a length. `number` below 16. */
 export function protoHead(number: number, length: number): Buffer {
   return tagged(number * 8 + 2, length)

@@ -3,7 +3,8 @@
  * ratelimit.proto), written and read by hand.
  */
 import { createHash } from 'node:crypto'
-import { protoBytes, protoFields, protoNumber } from './proto-fields.ts'
+import { readHeaderValue } from './envoy-header-value.ts'
+import { protoBytes, protoFields, protoMessage, protoNumber, protoNumberIn } from './proto-fields.ts'
 
 export const shouldRateLimitPath = '/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit'
 
@@ -80,9 +81,9 @@ export function encodeQuestion({ descriptors, domain, hitsAddend }: RateLimitQue
   return Buffer.concat([
     protoBytes(1, domain),
     ...descriptors.map(({ entries, hitsAddend: own }) =>
-      message(2, [
-        ...entries.map(({ key, value }) => message(1, [protoBytes(1, key), protoBytes(2, value)])),
-        ...(own === undefined ? [] : [message(3, [protoNumber(1, own)])]),
+      protoMessage(2, [
+        ...entries.map(({ key, value }) => protoMessage(1, [protoBytes(1, key), protoBytes(2, value)])),
+        ...(own === undefined ? [] : [protoMessage(3, [protoNumber(1, own)])]),
       ]),
     ),
     protoNumber(3, hitsAddend),
@@ -115,13 +116,16 @@ function decodeDescriptor(bytes: Buffer): RateLimitDescriptor {
       }
       entries.push({ key, value })
     }
-    if (field.number === 3) hitsAddend = Math.min(numberIn(field.bytes, 1), maxUint32)
+    if (field.number === 3) hitsAddend = Math.min(protoNumberIn(field.bytes, 1), maxUint32)
   }
   return hitsAddend === undefined ? { entries } : { entries, hitsAddend }
 }
 
 export function encodeAnswer({ code, statuses }: Pick<RateLimitAnswer, 'code' | 'statuses'>): Buffer {
-  return Buffer.concat([protoNumber(1, codes.indexOf(code)), ...statuses.map((one) => message(2, statusParts(one)))])
+  return Buffer.concat([
+    protoNumber(1, codes.indexOf(code)),
+    ...statuses.map((one) => protoMessage(2, statusParts(one))),
+  ])
 }
 
 function statusParts({ code, limit, remaining, resetMs }: DescriptorStatus): Buffer[] {
@@ -130,7 +134,7 @@ function statusParts({ code, limit, remaining, resetMs }: DescriptorStatus): Buf
     limit === undefined
       ? []
       : [
-          message(2, [
+          protoMessage(2, [
             protoNumber(1, limit.requestsPerUnit),
             protoNumber(2, limitUnits.indexOf(limit.unit) + 1),
             ...(limit.name === '' ? [] : [protoBytes(3, limit.name)]),
@@ -140,7 +144,7 @@ function statusParts({ code, limit, remaining, resetMs }: DescriptorStatus): Buf
     protoNumber(1, codes.indexOf(code)),
     ...said,
     protoNumber(3, Math.min(remaining, maxUint32)),
-    ...(limit === undefined ? [] : [message(4, duration)]),
+    ...(limit === undefined ? [] : [protoMessage(4, duration)]),
   ]
 }
 
@@ -148,14 +152,14 @@ function statusParts({ code, limit, remaining, resetMs }: DescriptorStatus): Buf
 export function decodeAnswer(bytes: Buffer): RateLimitAnswer {
   let code: LimitCode = 'unknown'
   const statuses: DescriptorStatus[] = []
-  const responseFields: [string, string][] = []
-  const requestFields: [string, string][] = []
+  const responseFields: (readonly [string, string])[] = []
+  const requestFields: (readonly [string, string])[] = []
   let rawBody: Buffer = noBytes
   for (const field of protoFields(bytes)) {
     if (field.number === 1) code = codes[field.value] ?? 'unknown'
     if (field.number === 2) statuses.push(decodeStatus(field.bytes))
-    if (field.number === 3) responseFields.push(decodeField(field.bytes))
-    if (field.number === 4) requestFields.push(decodeField(field.bytes))
+    if (field.number === 3) responseFields.push(readHeaderValue(field.bytes))
+    if (field.number === 4) requestFields.push(readHeaderValue(field.bytes))
     if (field.number === 5) rawBody = field.bytes
   }
   return { code, statuses, responseFields, requestFields, rawBody }
@@ -170,7 +174,8 @@ function decodeStatus(bytes: Buffer): DescriptorStatus {
     if (field.number === 1) code = codes[field.value] ?? 'unknown'
     if (field.number === 2) limit = decodeLimit(field.bytes)
     if (field.number === 3) remaining = Math.min(field.value, maxUint32)
-    if (field.number === 4) resetMs = numberIn(field.bytes, 1) * 1000 + Math.floor(numberIn(field.bytes, 2) / 1_000_000)
+    if (field.number === 4)
+      resetMs = protoNumberIn(field.bytes, 1) * 1000 + Math.floor(protoNumberIn(field.bytes, 2) / 1_000_000)
   }
   // a negative number is a very large one here: what is beyond the window is no time to believe
   const most = limit === undefined ? unitMs.day : unitMs[limit.unit]
@@ -190,17 +195,6 @@ function decodeLimit(bytes: Buffer): NamedLimit | undefined {
   return unit === undefined ? undefined : { requestsPerUnit, unit, name }
 }
 
-/** Envoy's HeaderValue; its value as text or as bytes. */
-function decodeField(bytes: Buffer): [name: string, value: string] {
-  let name = ''
-  let value = ''
-  for (const field of protoFields(bytes)) {
-    if (field.number === 1) name = textOf(field.bytes).toLowerCase()
-    if (field.number === 2 || field.number === 3) value = textOf(field.bytes)
-  }
-  return [name, value]
-}
-
 /** Longer keys of counters and values of entries are told by their hash: who sends a request chooses their length. */
 const maxKeyLength = 256
 
@@ -213,16 +207,6 @@ export function descriptorKey(entries: readonly DescriptorEntry[]): string {
   return boundedKey(JSON.stringify(entries.map(({ key, value }) => [key, value])))
 }
 
-function numberIn(bytes: Buffer, number: number): number {
-  let found = 0
-  for (const field of protoFields(bytes)) if (field.number === number) found = field.value
-  return found
-}
-
 function textOf(bytes: Buffer): string {
   return bytes.toString('utf8')
-}
-
-function message(number: number, parts: readonly Buffer[]): Buffer {
-  return protoBytes(number, Buffer.concat(parts))
 }

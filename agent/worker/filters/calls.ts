@@ -5,6 +5,11 @@
 import type { ServiceKey } from '../../../contracts/endpoint.ts'
 import type { Fields } from '../route/fields.ts'
 
+/** Of a service that judges requests: content of its answer, at most. */
+export const maxVerdictBytes = 65_536
+/** A question has a time of its own; the request waits so much longer (ms) only for what never answers at all. */
+export const spareMs = 1000
+
 export interface Question {
   readonly service: ServiceKey
   /** Of its endpoints; undefined = any. */

@@ -70,6 +70,11 @@ export function withAuthentication(
   }
 }
 
+/** Tokens are read before a route is chosen, which may go by what they say. */
+export function verifiedFirst(host: VirtualHostSpec, authentication: AuthenticationSpec | undefined): VirtualHostSpec {
+  return authentication === undefined ? host : { ...host, authentication, verifiesFirst: true }
+}
+
 /** Each once, by its id. */
 export function keySources(index: RuleIndex): KeySource[] {
   const sources = new Map<string, KeySource>()

@@ -10,6 +10,7 @@ import {
   keySources,
   outboundAuthentication,
   withAuthentication,
+  verifiedFirst,
 } from './authentication.ts'
 import { inboundAuthorization, outboundAuthorization, withAuthorization } from './authorization.ts'
 import { implicitHttpRoute, implicitTcpRoute, inboundHttpRoute } from './implicit-host.ts'
@@ -208,8 +209,11 @@ export class RuleStore implements Rules {
       this.index.serviceEntries.find(key) !== undefined
     const authorization = outboundAuthorization(key, this.index, this.scope)
     const authentication = outboundAuthentication(key, this.index, this.scope, this.keys)
-    const verified = authentication === undefined ? spec : { ...spec, authentication, verifiesFirst: true as const }
-    return { spec: withAuthorization(verified, authorization, this.scope), services: servicesOf(spec), isDeclared }
+    return {
+      spec: withAuthorization(verifiedFirst(spec, authentication), authorization, this.scope),
+      services: servicesOf(spec),
+      isDeclared,
+    }
   }
 
   keySources(): readonly KeySource[] {

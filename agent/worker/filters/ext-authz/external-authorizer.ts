@@ -6,19 +6,16 @@ import type { ExternalAuthorizerSpec } from '../../../../contracts/external-auth
 import { LogPause } from '../../../../contracts/log-pause.ts'
 import { contentTooLong, refusal } from '../answer.ts'
 import type { Answer, TakenContent } from '../answer.ts'
+import { maxVerdictBytes, spareMs } from '../calls.ts'
 import type { CallOutcome, Calls, Question } from '../calls.ts'
 import type { FilterContext, Wait, WaitCall, Waiter } from '../filter.ts'
 import { askedOf, hostOf } from './asked.ts'
 import type { AuthorizerCounts, AuthorizerResult } from './authorizer-counts.ts'
 import { checkPath, checkRequest, checkVerdict, grpcFields } from './grpc-check.ts'
 import { HttpCheck } from './http-check.ts'
-import { denial, replyEdits, requestEdits, unjudged, verdictProblem } from './verdict.ts'
+import { applyEdits, denial, unjudged, verdictProblem } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
 
-/** Content of its answer. */
-const maxAnswerBytes = 65_536
-/** The question has a time of its own; this is only for what never answers at all. */
-const spareMs = 1000
 /** For the content of a request to come. */
 const contentMs = 30_000
 const contentTooSlow = refusal(
@@ -73,10 +70,7 @@ export class ExternalAuthorizer {
       return denial(verdict)
     }
     tally.ok++
-    const edits = requestEdits(verdict, context)
-    if (edits !== null) context.editRequest(edits)
-    const reply = replyEdits(verdict)
-    if (reply !== null) context.editReply(reply)
+    applyEdits(verdict, context)
     return null
   }
 
@@ -109,7 +103,7 @@ export class ExternalAuthorizer {
     const { http } = this
     const { port, service, timeoutMs } = this.spec
     const asked = askedOf(context, this.deps.wallClock(), content)
-    const base = { service, port, timeoutMs, maxAnswerBytes }
+    const base = { service, port, timeoutMs, maxAnswerBytes: maxVerdictBytes }
     if (http === null)
       return {
         ...base,

@@ -2,9 +2,17 @@
  * `envoy.service.auth.v3.Authorization/Check`: CheckRequest and CheckResponse (Envoy's external_auth.proto and
  * attribute_context.proto), written and read by hand.
  */
-import { grpcFrame, grpcType, onlyGrpcMessage } from '../../../../contracts/grpc-wire.ts'
-import { protoBytes, protoFields, protoNumber } from '../../../../contracts/proto-fields.ts'
+import { readHeaderValue } from '../../../../contracts/envoy-header-value.ts'
+import { grpcFrame, grpcType } from '../../../../contracts/grpc-wire.ts'
+import {
+  protoBytes,
+  protoFields,
+  protoMessage,
+  protoNumber,
+  protoNumberIn,
+} from '../../../../contracts/proto-fields.ts'
 import type { CallAnswer } from '../calls.ts'
+import { readGrpcAnswer } from '../grpc-answer.ts'
 import type { Asked } from './asked.ts'
 import type { SaidField, Verdict } from './verdict.ts'
 
@@ -17,11 +25,11 @@ export function checkRequest(asked: Asked, isRaw: boolean): Buffer {
   const destination = [address('', asked.localPort)]
   const time = [protoNumber(1, Math.floor(asked.at / 1000)), protoNumber(2, Math.floor(asked.at % 1000) * 1_000_000)]
   const attributes = [
-    message(1, source),
-    message(2, destination),
-    message(4, [message(1, time), message(2, httpRequest(asked, isRaw))]),
+    protoMessage(1, source),
+    protoMessage(2, destination),
+    protoMessage(4, [protoMessage(1, time), protoMessage(2, httpRequest(asked, isRaw))]),
   ]
-  return grpcFrame(message(1, attributes))
+  return grpcFrame(protoMessage(1, attributes))
 }
 
 function httpRequest({ authority, content, fields, method, scheme, target }: Asked, isRaw: boolean): Buffer[] {
@@ -35,46 +43,30 @@ function httpRequest({ authority, content, fields, method, scheme, target }: Ask
   return [
     text(1, fields.get('x-request-id') ?? ''),
     text(2, method),
-    ...[...pseudo, ...fields].map(([name, value]) => message(3, [text(1, name), text(2, value)])),
+    ...[...pseudo, ...fields].map(([name, value]) => protoMessage(3, [text(1, name), text(2, value)])),
     text(4, target),
     text(5, authority),
     text(6, scheme),
     ...(Number.isSafeInteger(size) && size >= 0 ? [protoNumber(9, size)] : []),
     text(10, 'HTTP/1.1'),
-    ...(content === undefined ? [] : [isRaw ? message(12, [content.bytes]) : text(11, content.bytes.toString('utf8'))]),
+    ...(content === undefined
+      ? []
+      : [isRaw ? protoMessage(12, [content.bytes]) : text(11, content.bytes.toString('utf8'))]),
   ]
 }
 
 function address(host: string, port: number): Buffer {
-  return message(1, [message(1, [text(2, host), protoNumber(3, port)])])
+  return protoMessage(1, [protoMessage(1, [text(2, host), protoNumber(3, port)])])
 }
 
 function text(number: number, value: string): Buffer {
   return protoBytes(number, value)
 }
 
-function message(number: number, parts: readonly Buffer[]): Buffer {
-  return protoBytes(number, Buffer.concat(parts))
-}
-
 /** What the call came to. Never throws. */
-export function checkVerdict({ content, fields, status, trailers }: CallAnswer): Verdict {
-  if (status !== 200) return { kind: 'failed', why: `status ${status}` }
-  const valueOf = (name: string): string | undefined =>
-    trailers.find(([one]) => one === name)?.[1] ?? fields.find(([one]) => one === name)?.[1]
-  const code = valueOf('grpc-status')
-  if (code !== '0')
-    return {
-      kind: 'failed',
-      why: `grpc-status ${String(code)} ${(valueOf('grpc-message') ?? '').slice(0, 200)}`.trim(),
-    }
-  const answer = onlyGrpcMessage(content)
-  if (answer === undefined) return { kind: 'failed', why: 'its answer is not one message without compression' }
-  try {
-    return readResponse(answer)
-  } catch (error) {
-    return { kind: 'failed', why: `its answer cannot be read: ${(error as Error).message}` }
-  }
+export function checkVerdict(answer: CallAnswer): Verdict {
+  const read = readGrpcAnswer(answer, readResponse)
+  return 'kind' in read ? read : { kind: 'failed', why: read.why }
 }
 
 /** Both may be there or not: the code decides, as in Envoy. */
@@ -83,7 +75,7 @@ function readResponse(bytes: Buffer): Verdict {
   let denied: Buffer | undefined
   let ok: Buffer | undefined
   for (const field of protoFields(bytes)) {
-    if (field.number === 1) code = numberIn(field.bytes, 1)
+    if (field.number === 1) code = protoNumberIn(field.bytes, 1)
     if (field.number === 2) denied = field.bytes
     if (field.number === 3) ok = field.bytes
   }
@@ -109,7 +101,7 @@ function readDenied(bytes: Buffer): Verdict {
   let body: Buffer = Buffer.alloc(0)
   const fields: SaidField[] = []
   for (const field of protoFields(bytes)) {
-    if (field.number === 1) status = numberIn(field.bytes, 1)
+    if (field.number === 1) status = protoNumberIn(field.bytes, 1)
     if (field.number === 2) fields.push(readOption(field.bytes))
     if (field.number === 3) body = Buffer.from(field.bytes)
   }
@@ -130,20 +122,10 @@ function readOption(bytes: Buffer, unsaid: SaidField['how'] = 'set'): SaidField 
   let action = 0
   let appends: boolean | undefined
   for (const field of protoFields(bytes)) {
-    if (field.number === 1)
-      for (const part of protoFields(field.bytes)) {
-        if (part.number === 1) name = part.bytes.toString('utf8').toLowerCase()
-        if (part.number === 2 || part.number === 3) value = part.bytes.toString('utf8')
-      }
-    if (field.number === 2) appends = numberIn(field.bytes, 1) === 1
+    if (field.number === 1) [name, value] = readHeaderValue(field.bytes, name, value)
+    if (field.number === 2) appends = protoNumberIn(field.bytes, 1) === 1
     if (field.number === 3) action = field.value
   }
   if (appends !== undefined) return { name, value, how: appends ? 'append' : 'set' }
   return { name, value, how: action === 0 ? unsaid : (appendActions[action - 1] ?? 'set') }
-}
-
-function numberIn(bytes: Buffer, number: number): number {
-  let found = 0
-  for (const field of protoFields(bytes)) if (field.number === number) found = field.value
-  return found
 }

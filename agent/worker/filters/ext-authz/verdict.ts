@@ -49,6 +49,14 @@ export function verdictProblem(verdict: Exclude<Verdict, { kind: 'failed' }>): s
   return undefined
 }
 
+/** What it changes of the request and of the reply. */
+export function applyEdits(allowed: Extract<Verdict, { kind: 'allowed' }>, context: FilterContext): void {
+  const edits = requestEdits(allowed, context)
+  if (edits !== null) context.editRequest(edits)
+  const reply = replyEdits(allowed)
+  if (reply !== null) context.editReply(reply)
+}
+
 /** null = nothing changes. */
 export function requestEdits(
   { fields, remove }: Extract<Verdict, { kind: 'allowed' }>,

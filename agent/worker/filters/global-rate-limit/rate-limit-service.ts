@@ -4,7 +4,7 @@
  * whether it is back.
  */
 import type { RateLimitServiceSpec } from '../../../../contracts/global-rate-limit-spec.ts'
-import { grpcFrame, grpcType, onlyGrpcMessage } from '../../../../contracts/grpc-wire.ts'
+import { grpcFrame, grpcType } from '../../../../contracts/grpc-wire.ts'
 import {
   decodeAnswer,
   descriptorKey,
@@ -15,17 +15,16 @@ import {
   type RateLimitQuestion,
 } from '../../../../contracts/rate-limit-wire.ts'
 import type { Answer } from '../answer.ts'
+import { maxVerdictBytes, spareMs } from '../calls.ts'
 import type { CallAnswer, CallOutcome, Calls } from '../calls.ts'
 import { hostOf } from '../ext-authz/asked.ts'
-import { replyEdits, requestEdits, verdictProblem, type SaidField } from '../ext-authz/verdict.ts'
+import { applyEdits, verdictProblem, type SaidField } from '../ext-authz/verdict.ts'
 import type { FilterContext, Wait, WaitCall, Waiter } from '../filter.ts'
+import { readGrpcAnswer, type NoAnswer } from '../grpc-answer.ts'
 import { overLimit, unlimitedRefused, waitOf } from './limit-answer.ts'
 import type { LimitCounts, LimitResult } from './limit-counts.ts'
 import { LocalShares } from './local-shares.ts'
 
-const maxAnswerBytes = 65_536
-/** The question has a time of its own; this is only for what never answers at all. */
-const spareMs = 1000
 const goneAfter = 3
 const probeMs = 1000
 const maxHosts = 10_000
@@ -37,7 +36,7 @@ export interface LimitDeps {
   readonly warn: (message: string) => void
 }
 
-type Read = RateLimitAnswer | { readonly why: string }
+type Read = RateLimitAnswer | NoAnswer
 
 export class RateLimitService {
   spec: RateLimitServiceSpec
@@ -87,7 +86,7 @@ export class RateLimitService {
         service,
         port,
         timeoutMs,
-        maxAnswerBytes,
+        maxAnswerBytes: maxVerdictBytes,
         isGrpc: true,
         method: 'POST',
         authority: hostOf(this.spec),
@@ -109,16 +108,7 @@ export class RateLimitService {
       return overLimit(limit, waitOf(answer.statuses), answer)
     }
     tally.ok++
-    const verdict = {
-      kind: 'allowed',
-      fields: said(answer.requestFields),
-      remove: [],
-      reply: said(answer.responseFields),
-    } as const
-    const edits = requestEdits(verdict, context)
-    if (edits !== null) context.editRequest(edits)
-    const reply = replyEdits(verdict)
-    if (reply !== null) context.editReply(reply)
+    applyEdits(allowedBy(answer), context)
     return null
   }
 
@@ -224,31 +214,20 @@ class Asking implements WaitCall {
 }
 
 /** Never throws. */
-function readAnswer({ content, fields, status, trailers }: CallAnswer, { descriptors }: RateLimitQuestion): Read {
-  if (status !== 200) return { why: `status ${status}` }
-  const valueOf = (name: string): string | undefined =>
-    trailers.find(([one]) => one === name)?.[1] ?? fields.find(([one]) => one === name)?.[1]
-  const code = valueOf('grpc-status')
-  if (code !== '0')
-    return { why: `grpc-status ${String(code)} ${(valueOf('grpc-message') ?? '').slice(0, 200)}`.trim() }
-  const message = onlyGrpcMessage(content)
-  if (message === undefined) return { why: 'its answer is not one message without compression' }
-  try {
+function readAnswer(outcome: CallAnswer, { descriptors }: RateLimitQuestion): Read {
+  return readGrpcAnswer(outcome, (message): Read => {
     const answer = decodeAnswer(message)
     if (answer.code === 'unknown') return { why: 'its answer says neither OK nor OVER_LIMIT' }
     if (answer.statuses.length > 0 && answer.statuses.length !== descriptors.length)
       return { why: `its answer has ${answer.statuses.length} statuses for ${descriptors.length} descriptors` }
-    const { requestFields, responseFields } = answer
-    const problem = verdictProblem({
-      kind: 'allowed',
-      fields: said(requestFields),
-      remove: [],
-      reply: said(responseFields),
-    })
+    const problem = verdictProblem(allowedBy(answer))
     return problem === undefined ? answer : { why: problem }
-  } catch (error) {
-    return { why: `its answer cannot be read: ${(error as Error).message}` }
-  }
+  })
+}
+
+/** What it changes, as an authorizer would say it. */
+function allowedBy({ requestFields, responseFields }: RateLimitAnswer) {
+  return { kind: 'allowed', fields: said(requestFields), remove: [], reply: said(responseFields) } as const
 }
 
 function said(fields: RateLimitAnswer['requestFields']): SaidField[] {

@@ -6,6 +6,7 @@ import type { ServiceKey } from '../../../../../contracts/endpoint.ts'
 import type { HttpRouteSpec, TcpRouteSpec, VirtualHostSpec } from '../../../../../contracts/route-spec.ts'
 import type { RuleProblem } from '../../../../../contracts/rule-status.ts'
 import type { GatewayServerSpec, ListenerSpec } from '../../../../../contracts/snapshot.ts'
+import { formatHostPort } from '../../../config/scalars.ts'
 import type { ResourceOf } from '../rule-resource.ts'
 import { servicesOf } from '../route-destinations.ts'
 import type { CompiledRoutes } from '../virtual-service.ts'
@@ -44,7 +45,7 @@ export interface GatewayRules {
 export const noGateways: CompiledGateways = { listeners: [], virtualHosts: [], services: [], notes: new Map() }
 
 function gatewayListener(address: string, port: number): string {
-  return `gateway ${address.includes(':') ? `[${address}]` : address}:${port}`
+  return `gateway ${formatHostPort({ host: address, port })}`
 }
 
 export function compileGateways(host: GatewayHost, rules: GatewayRules): CompiledGateways {

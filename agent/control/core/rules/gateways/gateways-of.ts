@@ -3,7 +3,7 @@ import { serviceKey } from '../../../../../contracts/endpoint.ts'
 import type { ServiceKey } from '../../../../../contracts/endpoint.ts'
 import type { AppProtocol } from '../../../../../contracts/protocols.ts'
 import type { DestinationSpec } from '../../../../../contracts/route-spec.ts'
-import { inboundAuthentication } from '../authentication.ts'
+import { inboundAuthentication, verifiedFirst } from '../authentication.ts'
 import type { KeySets } from '../authentication.ts'
 import { inboundAuthorization, withAuthorization } from '../authorization.ts'
 import { withConnectionLimits, withMeshPolicies } from '../mesh-policy-routes.ts'
@@ -45,8 +45,7 @@ export function gatewaysOf(host: GatewayHost | undefined, parts: GatewayParts): 
       const place = { key, labels: host.labels, address: host.address, port }
       const authentication = inboundAuthentication(key, place, index, scope, keys)
       const authorization = inboundAuthorization(key, place, index, scope)
-      const verified = authentication === undefined ? made : { ...made, authentication, verifiesFirst: true as const }
-      return withAuthorization(verified, authorization, scope)
+      return withAuthorization(verifiedFirst(made, authentication), authorization, scope)
     },
   })
 }
