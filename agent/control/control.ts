@@ -18,6 +18,7 @@ import { readRuleFiles } from './config/rule-files.ts'
 import { ruleScope } from './config/rule-scope.ts'
 import type { AgentConfig, ApplicationConfig } from './config/types.ts'
 import { CertificateFiles } from './certificates/certificate-files.ts'
+import { missingCredentials } from './certificates/missing-credentials.ts'
 import { CredentialFolder } from './certificates/credential-folder.ts'
 import { Core } from './core/core.ts'
 import type { EntrySetBuilder, Rules } from './core/rules/types.ts'
@@ -133,6 +134,15 @@ export class Control {
       onApplications: () => this.applicationsChanged(),
     })
     this.keepRelayTargets()
+  }
+
+  /** Files of certificates that are not in use as they are now, and ports that miss one. */
+  get certificateProblems(): readonly string[] {
+    return [
+      ...this.certificateFiles.problems(),
+      ...this.credentialFolder.problems(),
+      ...missingCredentials(this.core.store.allListeners(), this.core.certificates.credentials),
+    ]
   }
 
   get config(): AgentConfig {

@@ -12,7 +12,7 @@ export interface Readiness {
   /** By name. */
   readonly pending: readonly string[]
   /**
-   * Serving, but not as it should be: bad files, failed listeners, lost or refusing registries, rejected rules,
+   * Serving, but not as it should be: bad files, certificates that are not in use, failed listeners, lost or refusing registries, rejected rules,
    * unhealthy applications.
    */
   readonly problems: readonly string[]
@@ -71,6 +71,7 @@ function problemsOf(control: AdminView, faults: readonly string[]): string[] {
     .map((keys) => `${keys.join(' and ')} differ by case only: a Host in lower case leads to ${keys[0]}`)
   return [
     ...control.problems.filter((one) => one.severity === 'error').map(formatProblem),
+    ...control.certificateProblems,
     ...rejected,
     ...listeners,
     ...ports,

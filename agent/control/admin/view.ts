@@ -4,7 +4,10 @@ import type { Control } from '../control.ts'
 type Core = Control['core']
 type Host = Control['host']
 
-export interface AdminView extends Pick<Control, 'config' | 'problems' | 'restartNeeded' | 'isLeading' | 'reload'> {
+export interface AdminView extends Pick<
+  Control,
+  'certificateProblems' | 'config' | 'problems' | 'restartNeeded' | 'isLeading' | 'reload'
+> {
   readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation' | 'log'> & {
     readonly rules: Pick<Control['deps']['rules'], 'guardsCalls' | 'statuses'>
   }

@@ -32,6 +32,8 @@ interface Kept {
   readonly files: IdentityFiles
   stamp: string
   certificate: WorkloadCertificate | undefined
+  /** Why the files as they are now are not in use. */
+  problem: string | undefined
 }
 
 /**
@@ -56,6 +58,7 @@ export class CertificateFiles {
           files,
           stamp: '',
           certificate: undefined,
+          problem: undefined,
         },
     )
     this.look(before.length !== this.kept.length)
@@ -63,6 +66,11 @@ export class CertificateFiles {
 
   close(): void {
     this.cancel()
+  }
+
+  /** Of files that are not in use as they are now. */
+  problems(): string[] {
+    return this.kept.flatMap(({ problem }) => problem ?? [])
   }
 
   private look(isChanged = false): void {
@@ -82,13 +90,15 @@ export class CertificateFiles {
     try {
       const found = readIdentity(one.files)
       one.certificate = found
+      one.problem = undefined
       log.info({ identity: found.id, notAfter: new Date(found.notAfter).toISOString() }, `certificate of ${found.id}`)
       if (found.notAfter < clock.wall())
         log.error({ code: 'E_CERTIFICATE_INVALID' }, `${one.files.certificate}: has expired; peers refuse it`)
     } catch (error) {
       metrics.count('certificate_refusals', {})
       const rest = one.certificate === undefined ? 'there is none of it' : 'the one read before stays in use'
-      log.error({ code: 'E_CERTIFICATE_INVALID' }, `${describeError(error)}; ${rest}`)
+      one.problem = `${describeError(error)}; ${rest}`
+      log.error({ code: 'E_CERTIFICATE_INVALID' }, one.problem)
     }
   }
 }

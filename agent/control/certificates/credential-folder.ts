@@ -35,6 +35,8 @@ export interface CredentialFolderDeps {
 interface Kept {
   stamp: string
   credential: ClientCredential | undefined
+  /** Why the files as they are now are not in use. */
+  problem: string | undefined
 }
 
 /** Files that cannot be used (half replaced, the key of another certificate) leave what was read before in use. */
@@ -58,6 +60,11 @@ export class CredentialFolder {
     this.cancel()
   }
 
+  /** Of files that are not in use as they are now. */
+  problems(): string[] {
+    return [...this.kept.values()].flatMap(({ problem }) => problem ?? [])
+  }
+
   private look(): void {
     const { folder } = this
     if (folder === undefined) return
@@ -66,7 +73,7 @@ export class CredentialFolder {
     for (const name of this.kept.keys()) if (!names.includes(name)) hasNews = this.kept.delete(name) || hasNews
     for (const name of names) {
       const stamp = files.map((file) => fileStamp(join(folder, name, file))).join(', ')
-      const one = this.kept.get(name) ?? { stamp: '', credential: undefined }
+      const one = this.kept.get(name) ?? { stamp: '', credential: undefined, problem: undefined }
       this.kept.set(name, one)
       if (one.stamp === stamp) continue
       one.stamp = stamp
@@ -80,11 +87,13 @@ export class CredentialFolder {
     const { log, metrics } = this.deps
     try {
       one.credential = readCredential(folder, name)
+      one.problem = undefined
       log.info({ credential: name }, `${folder}: read`)
     } catch (error) {
       metrics.count('certificate_refusals', {})
       const rest = one.credential === undefined ? 'there is none of it' : 'what was read before stays in use'
-      log.error({ code: 'E_CERTIFICATE_INVALID' }, `${describeError(error)}; ${rest}`)
+      one.problem = `${describeError(error)}; ${rest}`
+      log.error({ code: 'E_CERTIFICATE_INVALID' }, one.problem)
     }
   }
 }

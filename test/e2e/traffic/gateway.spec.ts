@@ -47,6 +47,9 @@ spec:
     - port: { number: ${tlsPort}, name: https-admin, protocol: HTTPS }
       hosts: [admin.example.com]
       tls: { mode: MUTUAL, credentialName: admin }
+    - port: { number: ${tlsPort}, name: https-bare, protocol: HTTPS }
+      hosts: [bare.example.com]
+      tls: { mode: SIMPLE, credentialName: bare }
     - port: { number: ${tlsPort}, name: tls-own, protocol: TLS }
       hosts: [own.example.com]
       tls: { mode: PASSTHROUGH }
@@ -385,6 +388,24 @@ describe('a gateway', function () {
     const before = await shown()
     credential(edge, 'shop', 'shop.example.com', authority.certificate)
     await until(20_000, 'the new certificate', async () => (await shown()) !== before)
+  })
+
+  it('tells of a credential that is not there, and of files that are not in use', async () => {
+    const problems = async (): Promise<string[]> =>
+      ((await edge.json('/ready?format=json')) as { problems: string[] }).problems
+    const port = `gateway ${edge.options.address}:${tlsPort}`
+    const missing = `E_CERTIFICATE_INVALID  ${port}: there is no bare/tls.crt below tls.credentialsDir that can be used; callers are refused`
+    expect(await problems()).to.deep.equal([missing])
+    const file = join(edge.options.directory, 'credentials.d', 'shop', 'tls.crt')
+    writeFileSync(file, 'no certificate')
+    await until(20_000, 'the file is told', async () => (await problems()).length === 2)
+    const told = await problems()
+    expect(told[0])
+      .to.include(file)
+      .and.to.match(/; what was read before stays in use$/)
+    expect((await secure('shop.example.com')).authorized).to.equal(true)
+    credential(edge, 'shop', 'shop.example.com', authority.certificate)
+    await until(20_000, 'the file is good again', async () => (await problems()).length === 1)
   })
 
   it('lets local callers reach outside what a ServiceEntry names, in each way, and nothing else', async () => {

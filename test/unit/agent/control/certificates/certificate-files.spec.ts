@@ -82,6 +82,10 @@ describe('identities from files', () => {
     const said = JSON.stringify(log.lines.at(-1))
     expect(said).to.include(`${files().key}: is not the key of ${files().certificate}`)
     expect(said).to.not.include('PRIVATE KEY')
+    expect(source.problems().join()).to.include('is not the key of').and.to.include('the one read before stays in use')
+    write(first)
+    tick()
+    expect(source.problems()).to.deep.equal([])
   })
 
   it('keeps what it read while a file may not even be looked at', () => {

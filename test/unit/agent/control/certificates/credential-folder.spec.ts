@@ -85,6 +85,15 @@ describe('credentials from a folder', () => {
     clock.advance(2000)
     expect(said()).to.include('others may read or write it')
     expect(said()).to.not.include('PRIVATE KEY')
+    const problems = source.problems().toSorted().join('\n')
+    expect(source.problems(), problems).to.have.length(4)
+    expect(problems).to.include(
+      'others may read or write it; chmod 600, or 640 with a group of its own; what was read before stays in use',
+    )
+    write('partner', { 'tls.crt': one.certificate, 'tls.key': one.key })
+    for (const name of ['alone', 'empty', 'garbage']) rmSync(join(folder, name), { recursive: true })
+    clock.advance(2000)
+    expect(source.problems()).to.deep.equal([])
   })
 
   it('whose files may not even be looked at are told, and end nobody; the others are read', () => {
