@@ -58,7 +58,7 @@ export function applyEdits(allowed: Extract<Verdict, { kind: 'allowed' }>, conte
 }
 
 /** null = nothing changes. */
-export function requestEdits(
+function requestEdits(
   { fields, remove }: Extract<Verdict, { kind: 'allowed' }>,
   context: FilterContext,
 ): HeaderEdits | null {
@@ -76,7 +76,7 @@ export function requestEdits(
 }
 
 /** null = nothing changes. */
-export function replyEdits({ reply }: Extract<Verdict, { kind: 'allowed' }>): HeaderEdits | null {
+function replyEdits({ reply }: Extract<Verdict, { kind: 'allowed' }>): HeaderEdits | null {
   if (reply.length === 0) return null
   const drop = new Set(reply.filter(({ how }) => how === 'set').map(({ name }) => name))
   return { fields: reply.map(({ name, value }) => [name, value] as const), drop }
