@@ -12,8 +12,8 @@ export interface Readiness {
   /** By name. */
   readonly pending: readonly string[]
   /**
-   * Serving, but not as it should be: bad files, certificates that are not in use, failed listeners, lost or refusing registries, rejected rules,
-   * unhealthy applications.
+   * Serving, but not as it should be: bad files, certificates that are not in use, failed listeners, lost or refusing
+   * registries, rejected rules, unhealthy applications.
    */
   readonly problems: readonly string[]
   readonly restartNeeded: readonly string[]
