@@ -28,11 +28,11 @@ async function setUp(context: Mocha.Context) {
   const plane = await ControlPlane.start(await needsControlPlane(context))
   const gate = await startGate(plane.port)
   const known = new Map<string, readonly Resource[]>()
-  const set = (service: ServiceName, resources: readonly Resource[]): void => {
+  const set = async (service: ServiceName, resources: readonly Resource[]): Promise<void> => {
     known.set(serviceKey(service), resources)
-    plane.say([...known.values()].flat())
+    await plane.say([...known.values()].flat())
   }
-  set({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'first' }, [cluster('first'), assignment('first', [])])
+  await set({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'first' }, [cluster('first'), assignment('first', [])])
   return {
     plane,
     gate,

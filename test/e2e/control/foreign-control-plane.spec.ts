@@ -48,7 +48,7 @@ describe('an agent whose registry is a control plane for Envoys', function () {
     v1 = await mesh.httpApplication('orders', 'v1')
     v2 = await mesh.httpApplication('orders', 'v2')
     plane = await ControlPlane.start(program)
-    plane.say([...applications(), ...shop(to('orders-v1'))])
+    await plane.say([...applications(), ...shop(to('orders-v1'))])
     agent = await mesh.startedHost('agent', {
       extra: { registries: [{ name: 'envoys', type: 'xds', servers: [`127.0.0.1:${plane.port}`], node: 'host-7' }] },
     })
@@ -75,7 +75,7 @@ describe('an agent whose registry is a control plane for Envoys', function () {
         { name: 'orders-v2', weight: 1 },
       ],
     }
-    plane.say([
+    await plane.say([
       ...applications(),
       ...shop(
         teapot,
@@ -91,12 +91,12 @@ describe('an agent whose registry is a control plane for Envoys', function () {
 
   it('follows changes of endpoints', async () => {
     const moved = applications().map((one) => (one['clusterName'] === 'ledger' ? assignment('ledger', [v1]) : one))
-    plane.say([...moved, ...shop(to('orders-v1'))])
+    await plane.say([...moved, ...shop(to('orders-v1'))])
     await until(20_000, 'the other endpoint', async () => (await versionOf('ledger')) === 'v1')
   })
 
   it('keeps what was good when a resource cannot be translated, refuses it by name, and says so', async () => {
-    plane.say([...applications(), ...shop({ match: { prefix: '/' }, route: { clusterHeader: 'x-cluster' } })])
+    await plane.say([...applications(), ...shop({ match: { prefix: '/' }, route: { clusterHeader: 'x-cluster' } })])
     await until(20_000, 'the refusal', async () => plane.refusals('RouteConfiguration').length > 0)
     expect(plane.refusals('RouteConfiguration')[0]).to.contain('virtual_hosts[0].routes[0].route.cluster_header')
     await until(20_000, 'the reason in the status', async () =>
@@ -105,7 +105,7 @@ describe('an agent whose registry is a control plane for Envoys', function () {
     expect(await versionOf('orders')).to.equal('v1')
     // what came with it is in force
     await until(20_000, 'the endpoint', async () => (await versionOf('ledger')) === 'v2')
-    plane.say([...applications(), ...shop(to('orders-v2'))])
+    await plane.say([...applications(), ...shop(to('orders-v2'))])
     await until(20_000, 'the good route', async () => (await versionOf('orders')) === 'v2')
   })
 
@@ -118,7 +118,7 @@ describe('an agent whose registry is a control plane for Envoys', function () {
     expect(await agent.reload()).to.equal('done')
     expect(await versionOf('orders')).to.equal('v2')
     await plane.start()
-    plane.say([...applications(), ...shop(to('orders-v1'))])
+    await plane.say([...applications(), ...shop(to('orders-v1'))])
     await until(40_000, 'the new route', async () => (await versionOf('orders')) === 'v1')
   })
 })

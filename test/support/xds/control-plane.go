@@ -1,6 +1,6 @@
 // A control plane on go-control-plane, on a loopback port that it says in its first line. Each line of its input is a
 // whole snapshot, `{"version": "2", "resources": [{"@type": …}, …]}`, for everybody who asks; each line of its output
-// after the first is a request that it was sent.
+// after the first is a request that it was sent, or `{"taken": "2"}`: who asks from now on is answered from snapshot 2.
 package main
 
 import (
@@ -74,11 +74,14 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 256<<20)
 	for lines.Scan() {
-		take(known, lines.Bytes())
+		version := take(known, lines.Bytes())
+		output.Lock()
+		fmt.Printf("{\"taken\": %q}\n", version)
+		output.Unlock()
 	}
 }
 
-func take(known cache.SnapshotCache, line []byte) {
+func take(known cache.SnapshotCache, line []byte) string {
 	var wanted struct {
 		Version   string            `json:"version"`
 		Resources []json.RawMessage `json:"resources"`
@@ -107,4 +110,5 @@ func take(known cache.SnapshotCache, line []byte) {
 	if err := known.SetSnapshot(context.Background(), "everybody", snapshot); err != nil {
 		log.Fatal(err)
 	}
+	return wanted.Version
 }

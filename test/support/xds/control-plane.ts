@@ -37,6 +37,8 @@ export class ControlPlane {
   private readonly program: string
   private child: ChildProcess | undefined
   private version = 0
+  /** By version: who waits until the program has it. */
+  private readonly takers = new Map<string, () => void>()
   private resources: readonly Resource[] | undefined
 
   static async start(program: string): Promise<ControlPlane> {
@@ -58,17 +60,30 @@ export class ControlPlane {
     let isUp = false
     // the first line says that it listens; a request may come with the same bytes
     lines.on('line', (line) => {
-      if (isUp) this.requests.push(JSON.parse(line) as SeenRequest)
+      if (isUp) this.heard(JSON.parse(line) as SeenRequest | { readonly taken: string })
       isUp = true
     })
     await once(lines, 'line')
-    if (this.resources !== undefined) this.say(this.resources)
+    if (this.resources !== undefined) await this.say(this.resources)
   }
 
-  /** From now on these are all of its resources, for everybody. */
-  say(resources: readonly Resource[]): void {
+  /**
+   * These are all of its resources, for everybody: whoever asks once this has come back is answered from them. Of one
+   * that is dead: once it is started again.
+   */
+  async say(resources: readonly Resource[]): Promise<void> {
     this.resources = resources
-    this.child?.stdin?.write(`${JSON.stringify({ version: String(++this.version), resources })}\n`)
+    if (!this.isAlive) return
+    const version = String(++this.version)
+    const taken = new Promise<void>((resolve) => this.takers.set(version, resolve))
+    this.child?.stdin?.write(`${JSON.stringify({ version, resources })}\n`)
+    await taken
+  }
+
+  private heard(line: SeenRequest | { readonly taken: string }): void {
+    if (!('taken' in line)) return void this.requests.push(line)
+    this.takers.get(line.taken)?.()
+    this.takers.delete(line.taken)
   }
 
   /** Refusals of clusters, endpoints, listeners or routes (`Cluster`). */
@@ -77,10 +92,14 @@ export class ControlPlane {
   }
 
   async kill(): Promise<void> {
-    if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) return
-    const ended = once(this.child, 'exit')
-    this.child.kill('SIGKILL')
+    if (!this.isAlive) return
+    const ended = once(this.child!, 'exit')
+    this.child!.kill('SIGKILL')
     await ended
+  }
+
+  private get isAlive(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
   }
 }
 
