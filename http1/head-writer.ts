@@ -256,7 +256,9 @@ export class HeadWriter {
       let writesLength = false
       if (field === Field.contentLength) {
         // R23: announced to HEAD and with 304, meaningless with 1xx and 204
-        const isKept = hasBodyFraming || (status >= 200 && status !== 204 && !head.isChunked)
+        const isAnnounced = hasBodyFraming || (status >= 200 && status !== 204 && !head.isChunked)
+        // content that is changed on its way has another length
+        const isKept = isAnnounced && plan.framing === ReplyFraming.same
         if (isKept && !isLoose && !hasLeadingZero(head, k)) continue
         writesLength = isKept
       }

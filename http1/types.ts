@@ -93,9 +93,9 @@ export interface RequestPlan {
 export const ReplyFraming = {
   /** As received: content length and chunked pass; also for replies without a body. */
   same: 0,
-  /** A close-delimited reply, re-framed as chunked for an HTTP/1.1 caller (R27). */
+  /** Close-delimited, or of a length that does not hold any more: re-framed as chunked for an HTTP/1.1 caller (R27). */
   chunked: 1,
-  /** Chunked or close-delimited, unframed for an HTTP/1.0 caller; the connection closes (R30). */
+  /** The same or chunked, unframed for an HTTP/1.0 caller; the connection closes (R30). */
   untilClose: 2,
 } as const
 export type ReplyFraming = (typeof ReplyFraming)[keyof typeof ReplyFraming]

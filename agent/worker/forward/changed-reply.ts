@@ -1,8 +1,7 @@
 import type { FieldVisitor, ReplyMessage } from './streams.ts'
 
-/** The head of a reply whose content filters change: how long it will be nobody knows. */
+/** The head of a reply whose content filters change: how long it will be nobody knows, whatever its wire says. */
 export class ChangedReply implements ReplyMessage {
-  readonly wire = null
   readonly contentLength = -1
   private readonly base: ReplyMessage
 
@@ -10,6 +9,9 @@ export class ChangedReply implements ReplyMessage {
     this.base = base
   }
 
+  get wire(): object | null {
+    return this.base.wire
+  }
   get status(): number {
     return this.base.status
   }

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 
 import { HeadWriter } from '../../../http1/head-writer.ts'
+import { ReplyFraming } from '../../../http1/types.ts'
 import type { RequestPlan } from '../../../http1/types.ts'
 import {
   bytes,
@@ -61,6 +62,16 @@ describe('head writer', () => {
     )
     expect(forwardedReply(ok('Transfer-Encoding: chunked\r\n'), { routeEdits: edits })).to.contain(
       'Transfer-Encoding: chunked',
+    )
+  })
+
+  it('announces no length of content that is framed anew', () => {
+    const head = ok('A: 1\r\nContent-Length: 3\r\nB: 2\r\n')
+    expect(forwardedReply(head, { framing: ReplyFraming.chunked })).to.equal(
+      'HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nTransfer-Encoding: chunked\r\nVia: 1.1 mesh\r\n\r\n',
+    )
+    expect(forwardedReply(head, { framing: ReplyFraming.untilClose, closes: true })).to.equal(
+      'HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nConnection: close\r\nVia: 1.1 mesh\r\n\r\n',
     )
   })
 

@@ -2,6 +2,7 @@ import type { BodyTransform, FilterReply } from '../../../../contracts/user-filt
 import type { HeaderEdits } from '../../route/fields.ts'
 import type { ReplyHead } from '../answer.ts'
 import { FieldEdits } from './field-edits.ts'
+import type { LastEdits } from './field-edits.ts'
 
 /** A reply as one filter of a user has it in its hands, for one call. */
 export class GivenReply implements FilterReply {
@@ -49,10 +50,15 @@ export class GivenReply implements FilterReply {
     this.transform = this.known && transform
   }
 
-  /** Its call is over. null = nothing changes. */
-  close(): HeaderEdits | null {
+  /** Its call is over. null = nothing changes. `last`: of the filter's replies. */
+  close(last: LastEdits): HeaderEdits | null {
     this.head = null
-    return this.changes.edits
+    return last.of(this.changes)
+  }
+
+  /** Its call has failed. */
+  drop(): void {
+    this.head = null
   }
 
   private get open(): FieldEdits {

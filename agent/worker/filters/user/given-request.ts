@@ -1,6 +1,7 @@
 import type { FilterRequest } from '../../../../contracts/user-filter.ts'
 import type { FilterContext, KeptByFilter } from '../filter.ts'
 import { FieldEdits } from './field-edits.ts'
+import type { LastEdits } from './field-edits.ts'
 
 const maxNote = 200
 
@@ -12,13 +13,16 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
   data: unknown = undefined
   readonly owner: object
   private context: FilterContext | null
+  /** Of the filter's requests. */
+  private readonly last: LastEdits
   /** null: the request has gone on. */
   private edits: FieldEdits | null = null
   isOpen = true
   private limit = -1
 
-  constructor(owner: object, context: FilterContext) {
+  constructor(owner: object, context: FilterContext, last: LastEdits) {
     this.owner = owner
+    this.last = last
     this.context = context
   }
 
@@ -98,7 +102,7 @@ export class GivenRequest implements FilterRequest, KeptByFilter {
   /** It goes on, with what was changed; or it does not, and nothing was. */
   goOn(isTaken: boolean): void {
     this.isOpen = false
-    const edits = isTaken ? (this.edits?.edits ?? null) : null
+    const edits = isTaken && this.edits !== null ? this.last.of(this.edits) : null
     this.edits = null
     if (edits !== null) this.known.editRequest(edits)
     if (isTaken && this.limit >= 0) this.known.limitContent(this.limit)

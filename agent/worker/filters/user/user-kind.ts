@@ -5,6 +5,7 @@ import type { Answer, ReplyHead } from '../answer.ts'
 import { maxReadContent } from '../filter.ts'
 import type { FilterContext, FilterVerdict, ReplyFilter, Wait, WaitCall, Waiter } from '../filter.ts'
 import type { FilterKind } from '../kind.ts'
+import { LastEdits } from './field-edits.ts'
 import { GuardedChange } from './guarded-change.ts'
 import { GivenReply } from './given-reply.ts'
 import { GivenRequest } from './given-request.ts'
@@ -35,6 +36,8 @@ class UserFilterOnRoute implements ReplyFilter {
   private readonly name: string
   private readonly filters: UserFilters | undefined
   private readonly refused: Answer
+  private readonly requestEdits = new LastEdits()
+  private readonly replyEdits = new LastEdits()
 
   constructor(name: string, filters: UserFilters | undefined) {
     this.name = name
@@ -129,11 +132,11 @@ class UserFilterOnRoute implements ReplyFilter {
         said.then(undefined, () => {})
         throw new TypeError('onReplyHead answers with a promise; a reply does not wait')
       }
-      const edits = reply.close()
+      const edits = reply.close(this.replyEdits)
       if (reply.transform !== null) context.changeReply(new GuardedChange(filter, cell, reply.transform))
       return edits
     } catch (error) {
-      reply.close()
+      reply.drop()
       filter.fail('thrown', error)
       return this.withoutOnReply(filter, context)
     } finally {
@@ -159,7 +162,7 @@ class UserFilterOnRoute implements ReplyFilter {
   private given(context: FilterContext): GivenRequest {
     const known = context.kept?.find(({ owner }) => owner === this)
     if (known !== undefined) return known as GivenRequest
-    const made = new GivenRequest(this, context)
+    const made = new GivenRequest(this, context, this.requestEdits)
     if (context.kept === null) context.kept = [made]
     else context.kept.push(made)
     return made

@@ -101,6 +101,31 @@ describe('compression', () => {
     expect(gunzipSync(bytes).toString()).to.equal(`${json}${json}end`)
   })
 
+  it('leaves the rest of a head of HTTP/1.1 as it came', async () => {
+    worker.backend.answer = () =>
+      `HTTP/1.1 200 Well Done\r\nX-Odd-CASE:  1\r\nContent-Type: text/plain\r\nX-Bound: a\r\nConnection: x-bound\r\nContent-Length: ${json.length}\r\n\r\n${json}`
+    const socket = connect(worker.started.port('orders'), '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: orders\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n')
+    const text = Buffer.concat(await socket.toArray()).toString('latin1')
+    const head = text.slice(0, text.indexOf('\r\n\r\n'))
+    expect(head).to.match(/^HTTP\/1\.1 200 Well Done\r\nX-Odd-CASE: {2}1\r\nContent-Type: text\/plain\r\n/)
+    expect(head).to.contain('Transfer-Encoding: chunked').and.to.contain('content-encoding: gzip')
+    expect(head).to.not.match(/content-length|x-bound/i)
+  })
+
+  it('to a caller of HTTP/1.0 ends with the connection', async () => {
+    answer(json)
+    const socket = connect(worker.started.port('orders'), '127.0.0.1')
+    socket.write('GET / HTTP/1.0\r\nHost: orders\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\r\n')
+    const got = Buffer.concat(await socket.toArray())
+    const end = got.indexOf('\r\n\r\n')
+    expect(got.toString('latin1', 0, end).toLowerCase())
+      .to.contain('content-encoding: gzip')
+      .and.to.contain('connection: close')
+      .and.to.not.match(/content-length|transfer-encoding/)
+    expect(gunzipSync(got.subarray(end + 4)).toString()).to.equal(json)
+  })
+
   it('holds no event of a stream back', async () => {
     worker.backend.answer = (_message, { socket }) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
