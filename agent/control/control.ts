@@ -34,6 +34,7 @@ import type { FetchText } from './core/keys/fetch-text.ts'
 import type { DeclaredDeps } from './core/endpoints/declared.ts'
 import { Host } from './host/host.ts'
 import type { Log } from './log.ts'
+import { nextTurn } from './next-turn.ts'
 import type { ControlMetrics } from './observe.ts'
 
 export interface ControlDeps {
@@ -311,9 +312,9 @@ export class Control {
 
   private keepRelayTargets(): void {
     const knownTargets = new WeakMap<EndpointSet, SetTargets>()
-    this.state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, () => {
+    this.state.keep(stateFiles.relayTargets, relayTargetsFormat, 200, async () => {
       const { host, center, fallbackNetworks, limits, serviceDefaults } = this.configNow
-      const targets = relayTargets(
+      const targets = await relayTargets(
         this.core.store,
         host.name,
         centerOrder(host.name, center.addresses),
@@ -323,6 +324,7 @@ export class Control {
         this.deps.rules.guardsCalls,
         center.mtls,
         knownTargets,
+        nextTurn,
       )
       return {
         ...targets,

@@ -3,9 +3,10 @@
  * is removed takes its service with it; a directory that cannot be read changes nothing but makes the data old.
  */
 import { watch } from 'node:fs'
-import type { FSWatcher } from 'node:fs'
+import type { Dirent, FSWatcher } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { endpointId, serviceKey } from '../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../contracts/errors.ts'
@@ -47,6 +48,7 @@ const defaultPollMs = 5000
 const defaultConfirmAfterMs = 1000
 /** A file whose reading was cut short is not read again before, unless it changes: it may cost seconds each time. */
 const unreadRestMs = 60_000
+const endpointFileName = /^[^.].*\.(ya?ml|json)$/i
 
 interface KnownFile {
   /** Size, time and inode of what was read last; another one is read again. */
@@ -62,6 +64,8 @@ interface KnownFile {
 interface FileWatch {
   readonly listeners: Set<EndpointListener>
   set: EndpointSet | undefined
+  /** What the set was made of, undefined = no file: the same object again is no news. */
+  file: EndpointFile | undefined
   version: number
   /** When endpoints were missed first that no second look has missed yet; monotonic ms. */
   doubtedAt: number | undefined
@@ -84,6 +88,8 @@ export class FileAdapter implements RegistryAdapter {
   private cancelConfirm: (() => void) | undefined
   private reading: Promise<void> | undefined
   private isDirty = false
+  /** Files that changed since the last look; undefined = any of them may have. */
+  private changed: Set<string> | undefined
   private isClosed = false
   private problem: RegistryProblem | undefined
   private isStale = false
@@ -161,6 +167,12 @@ export class FileAdapter implements RegistryAdapter {
     await this.reading
   }
 
+  /** Of all files, not only of those that are known to have changed. */
+  private readEach(): void {
+    this.changed = undefined
+    this.read()
+  }
+
   private read(): void {
     if (this.isClosed) return
     if (this.reading !== undefined) {
@@ -178,12 +190,14 @@ export class FileAdapter implements RegistryAdapter {
 
   private pollLater(): void {
     this.cancelPoll = this.deps.clock.after(this.settings.pollMs ?? defaultPollMs, () => {
-      this.read()
+      this.readEach()
       this.pollLater()
     })
   }
 
-  private soon(): void {
+  private noticed(name: string | null): void {
+    if (name === null) this.changed = undefined
+    else this.changed?.add(name)
     this.cancelSoon ??= this.deps.clock.after(settleMs, () => {
       this.cancelSoon = undefined
       this.read()
@@ -192,11 +206,24 @@ export class FileAdapter implements RegistryAdapter {
 
   private async readAll(): Promise<void> {
     this.watchDirectory()
-    const names = (await readdir(this.settings.directory)).filter((name) => /^[^.].*\.(ya?ml|json)$/i.test(name)).sort()
+    const { changed } = this
+    this.changed = new Set()
+    let entries: Dirent[]
+    try {
+      entries = await readdir(this.settings.directory, { withFileTypes: true })
+    } catch (error) {
+      this.changed = undefined
+      throw error
+    }
+    // what a link leads to may be another file now, as in a mounted ConfigMap
+    const links = new Set(entries.flatMap((entry) => (entry.isSymbolicLink() ? [entry.name] : [])))
+    const names = entries.flatMap(({ name }) => (endpointFileName.test(name) ? [name] : [])).sort()
     const files = new Map<string, KnownFile>()
     for (const name of names.slice(0, maxEndpointFiles)) {
       if (this.isClosed) return
-      files.set(name, await this.readOne(name))
+      const known = this.files.get(name)
+      const isAsBefore = known !== undefined && changed?.has(name) === false && !links.has(name)
+      files.set(name, isAsBefore ? known : await this.readOne(name))
     }
     if (names.length > maxEndpointFiles)
       this.complain(
@@ -268,8 +295,12 @@ export class FileAdapter implements RegistryAdapter {
     if (message !== (this.problem?.message ?? '') && message !== '') this.complain(message)
     if (message === '') this.problem = undefined
     for (const [key, watched] of this.watches) {
-      if (wasStale || this.isNews(key, watched)) this.publish(key, watched)
-      else if (problems.length === 0) this.confirm(watched)
+      if (wasStale || this.isNews(key, watched)) {
+        this.publish(key, watched)
+        continue
+      }
+      watched.file = services.get(key)
+      if (problems.length === 0) this.confirm(watched)
     }
     if (this.isDoubting()) this.confirmLater()
   }
@@ -281,7 +312,9 @@ export class FileAdapter implements RegistryAdapter {
 
   private confirmLater(): void {
     this.cancelConfirm?.()
-    this.cancelConfirm = this.deps.clock.after(this.settings.confirmAfterMs ?? defaultConfirmAfterMs, () => this.read())
+    this.cancelConfirm = this.deps.clock.after(this.settings.confirmAfterMs ?? defaultConfirmAfterMs, () =>
+      this.readEach(),
+    )
   }
 
   /** The second look found the same. */
@@ -299,8 +332,9 @@ export class FileAdapter implements RegistryAdapter {
     const before = watched.set
     if (before === undefined) return true
     return (
-      JSON.stringify(now?.endpoints ?? []) !== JSON.stringify(before.endpoints) ||
-      (now?.protectThreshold ?? 0) !== before.protectThreshold
+      now !== watched.file &&
+      (!isDeepStrictEqual(now?.endpoints ?? [], before.endpoints) ||
+        (now?.protectThreshold ?? 0) !== before.protectThreshold)
     )
   }
 
@@ -308,6 +342,7 @@ export class FileAdapter implements RegistryAdapter {
     const file = this.services.get(key)
     const before = watched.set
     if (this.isNews(key, watched)) watched.version++
+    watched.file = file
     watched.set = {
       service: key,
       version: watched.version,
@@ -326,7 +361,7 @@ export class FileAdapter implements RegistryAdapter {
   private watchDirectory(): void {
     if (this.watcher !== undefined || this.isClosed) return
     try {
-      const watcher = watch(this.settings.directory, () => this.soon())
+      const watcher = watch(this.settings.directory, (_event, name) => this.noticed(name))
       this.watcher = watcher
       watcher.on('error', () => this.unwatch(watcher))
     } catch {
@@ -362,7 +397,7 @@ export class FileAdapter implements RegistryAdapter {
 }
 
 function newFileWatch(): FileWatch {
-  return { listeners: new Set(), set: undefined, version: 0, doubtedAt: undefined }
+  return { listeners: new Set(), set: undefined, file: undefined, version: 0, doubtedAt: undefined }
 }
 
 function guarded(deps: AdapterDeps, call: () => void): void {

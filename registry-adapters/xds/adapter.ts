@@ -187,12 +187,15 @@ export class XdsAdapter implements RegistryAdapter {
     const { names, problems } = this.catalog.take(type, resources)
     exchange.answer(response, this.refusal(type, response, problems))
     this.answered.add(type)
-    if (type === 'endpoints') for (const name of names) this.said.add(name)
+    this.catalog.tidy()
+    // they come and go all the time; nothing is asked for and no rule is made because of them
+    if (type === 'endpoints') {
+      for (const name of names) this.said.add(name)
+      return this.tellAll(names)
+    }
     this.exchanges.get('endpoints')!.want(this.catalog.wantedEndpoints())
     this.exchanges.get('route')!.want(this.catalog.wantedRoutes())
-    this.catalog.tidy()
     if (type === 'cluster') this.tellAll()
-    if (type === 'endpoints') this.tellAll(names)
     this.tellRules()
   }
 

@@ -16,6 +16,7 @@ import type { Log } from '../log.ts'
 import { RuleEvents } from '../events/rule-events.ts'
 import type { Timeline } from '../events/timeline.ts'
 import { WorkerTroubles } from '../events/worker-troubles.ts'
+import { nextTurn } from '../next-turn.ts'
 import type { ControlMetrics } from '../observe.ts'
 import { DeclaredServices } from './endpoints/declared.ts'
 import type { DeclaredDeps } from './endpoints/declared.ts'
@@ -203,7 +204,7 @@ export class Core {
         deps.onWorkers()
       },
     })
-    state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.whole(clock.wall()))
+    state.keep(stateFiles.snapshot, snapshotFormat, snapshotDelayMs, () => this.store.records(clock.wall()))
     // soon: a bad version may follow within a second, and then only this file knows the last good one
     state.keep('keys.json', keysFormat, 100, () => this.keySources.exportState())
     state.keep('rules.json', rulesFormat, 100, () => rules.exportState())
@@ -370,11 +371,4 @@ export class Core {
       this.deps.state.changed(stateFiles.relayTargets)
     })
   }
-}
-
-/** Workers, registries and operators are served before this goes on. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

@@ -32,6 +32,21 @@ export interface SetTargets {
 /** Bounds of the contract. */
 const maxEndpoints = 64
 const maxNames = 10_000
+/** Listeners or names of one turn of the loop: well under a millisecond of work. */
+export const recordsPerTurn = 50
+
+/** What is written of them: records as maps, for callers choose names, and `__proto__` is one like any other. */
+export interface WrittenTargets extends Omit<RelayTargets, 'listeners' | 'services' | 'names'> {
+  readonly listeners: ReadonlyMap<string, RelayListener>
+  readonly services: ReadonlyMap<ServiceKey, readonly string[]>
+  readonly names: ReadonlyMap<string, ServiceKey>
+}
+
+/** What requests to a virtual host may do without a worker. */
+interface HostTargets {
+  readonly mayUseCenter: boolean
+  readonly service: ServiceSpec | undefined
+}
 
 /**
  * The order in which a host tries the centers: the same on every start, another on every host, so that the hosts of a
@@ -50,12 +65,17 @@ export function centerOrder(host: string, centers: readonly HostPort[]): string[
  * A listener for which nothing is written is held: where policies decide who may call, nothing is carried that was not
  * judged.
  *
+ * The file is written after each change of anything, and a registry's next change must not wait for it: after every
+ * `recordsPerTurn` the others have their turn. What changes meanwhile is in it or not, each service by itself, and is
+ * written once more.
+ *
  * @param guardsCalls whether a policy may refuse calls of local applications.
  * @param known targets of sets that were looked at before: sets are immutable, so of 10,000 services only the changed
- * ones cost anything.
+ * ones are gone through.
+ * @param nextTurn resolves when whoever waits has been served.
  */
-export function relayTargets(
-  store: SnapshotStore,
+export async function relayTargets(
+  store: Pick<SnapshotStore, 'allListeners' | 'allNames' | 'service' | 'virtualHost'>,
   host: string,
   centers: readonly string[],
   fallbackNetworks: readonly string[],
@@ -65,8 +85,9 @@ export function relayTargets(
   guardsCalls: boolean,
   /** Centers are called in mutual TLS: what wants TLS may go there. */
   centerMtls: boolean,
-  known: WeakMap<EndpointSet, SetTargets> = new WeakMap(),
-): RelayTargets {
+  known: WeakMap<EndpointSet, SetTargets>,
+  nextTurn: () => Promise<void>,
+): Promise<WrittenTargets> {
   const setTargets = (set: EndpointSet): SetTargets => {
     let targets = known.get(set)
     if (targets === undefined) {
@@ -80,29 +101,45 @@ export function relayTargets(
   const mayUseCenter = (virtualHost: string): boolean =>
     centerMtls ||
     servicesBehind(virtualHost, store).every((one) => mayBePlain(one) && !setTargets(one.endpoints).hasStrict)
-  const listeners: Record<string, RelayListener> = {}
-  for (const listener of store.allListeners()) {
-    if (listener.kind === 'inbound' && listener.mtls === 'strict') continue
-    // what comes waits in the kernel for the next worker
-    if (takesDatagrams(listener)) continue
-    if (isJudged(listener, store, guardsCalls)) continue
-    const target = targetOf(listener, store, mayUseCenter, targetsOf)
-    if (target !== undefined) listeners[listener.name] = target
+  const hosts = new Map<string, HostTargets>()
+  const hostTargets = (virtualHost: string): HostTargets => {
+    let targets = hosts.get(virtualHost)
+    if (targets === undefined) {
+      targets = { mayUseCenter: mayUseCenter(virtualHost), service: serviceBehind(virtualHost, store) }
+      hosts.set(virtualHost, targets)
+    }
+    return targets
   }
-  // maps, because callers choose the names: `constructor` and `__proto__` are names like any other
+  let records = 0
+  const giveWay = (): Promise<void> | undefined => (++records % recordsPerTurn === 0 ? nextTurn() : undefined)
+  const listeners = new Map<string, RelayListener>()
+  for (const listener of store.allListeners()) {
+    const isHeld =
+      (listener.kind === 'inbound' && listener.mtls === 'strict') ||
+      // what comes waits in the kernel for the next worker
+      takesDatagrams(listener) ||
+      isJudged(listener, store, guardsCalls)
+    const target = isHeld ? undefined : targetOf(listener, store, hostTargets, targetsOf)
+    if (target !== undefined) listeners.set(listener.name, target)
+    await giveWay()
+  }
   const services = new Map<ServiceKey, readonly string[]>()
   const names = new Map<string, ServiceKey>()
   let mayUseAll = true
   const add = (name: string, virtualHost: string): void => {
     if (names.has(name)) return
-    mayUseAll &&= mayUseCenter(virtualHost)
-    const service = serviceBehind(virtualHost, store)
+    const targets = hostTargets(virtualHost)
+    mayUseAll &&= targets.mayUseCenter
+    const { service } = targets
     if (service === undefined) return
     if (names.size >= maxNames || !mayGoDirect(service)) return
     names.set(name, service.key)
     if (!services.has(service.key)) services.set(service.key, targetsOf(service.endpoints))
   }
-  for (const [name, virtualHost] of store.allNames()) if (virtualHost !== null) add(name, virtualHost)
+  for (const [name, virtualHost] of store.allNames()) {
+    if (virtualHost !== null) add(name, virtualHost)
+    await giveWay()
+  }
   // a service with a port of its own may be named on the shared port as well, also if nobody did so yet
   for (const listener of store.allListeners()) {
     if (listener.kind !== 'service' || takesDatagrams(listener)) continue
@@ -116,20 +153,13 @@ export function relayTargets(
       add(`${group}@@${name}`, listener.virtualHost)
     }
     add(listener.service, listener.virtualHost)
+    await giveWay()
   }
   // its requests may name any of these services, and the bytes are not looked at
   if (!mayUseAll)
-    for (const [name, listener] of Object.entries(listeners))
-      if (listener.kind === 'shared-http') listeners[name] = { ...listener, center: false }
-  return {
-    writtenAt,
-    host,
-    centers,
-    listeners,
-    services: Object.fromEntries(services),
-    names: Object.fromEntries(names),
-    fallbackNetworks,
-  }
+    for (const [name, listener] of listeners)
+      if (listener.kind === 'shared-http') listeners.set(name, { ...listener, center: false })
+  return { writtenAt, host, centers, listeners, services, names, fallbackNetworks }
 }
 
 /**
@@ -170,7 +200,7 @@ export function plainEndpoints(store: Pick<SnapshotStore, 'service'>, key: Servi
   return service === undefined || !mayGoDirect(service) ? undefined : chooseEndpoints(service.endpoints)
 }
 
-function isJudged(listener: ListenerSpec, store: SnapshotStore, guardsCalls: boolean): boolean {
+function isJudged(listener: ListenerSpec, store: Services, guardsCalls: boolean): boolean {
   if (listener.kind === 'shared-http' || listener.kind === 'shared-rpc') return guardsCalls
   if (listener.kind === 'relay' || listener.kind === 'gateway') return false
   return isGuarded(store.virtualHost(listener.virtualHost))
@@ -178,8 +208,8 @@ function isJudged(listener: ListenerSpec, store: SnapshotStore, guardsCalls: boo
 
 function targetOf(
   listener: ListenerSpec,
-  store: SnapshotStore,
-  mayUseCenter: (virtualHost: string) => boolean,
+  store: Services,
+  hostTargets: (virtualHost: string) => HostTargets,
   targetsOf: (set: EndpointSet) => readonly string[],
 ): RelayListener | undefined {
   switch (listener.kind) {
@@ -215,12 +245,12 @@ function targetOf(
       }
     }
     case 'service': {
-      const service = serviceBehind(listener.virtualHost, store)
+      const { mayUseCenter, service } = hostTargets(listener.virtualHost)
       return {
         kind: 'service',
         protocol: listener.protocol,
         service: listener.service,
-        center: service === undefined || (service.policy.fallback.center && mayUseCenter(listener.virtualHost)),
+        center: service === undefined || (service.policy.fallback.center && mayUseCenter),
         direct: service === undefined || mayGoDirect(service),
         endpoints: service === undefined ? [] : targetsOf(service.endpoints),
         halfClosed: listener.halfClosed ?? 'gone',

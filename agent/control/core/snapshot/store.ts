@@ -20,6 +20,16 @@ import {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
+/** A snapshot for who goes through it piece by piece: its maps stay as they are while the store changes. */
+export interface SnapshotRecords extends SnapshotHead {
+  readonly listeners: ReadonlyMap<string, ListenerSpec>
+  readonly virtualHosts: ReadonlyMap<string, VirtualHostSpec>
+  readonly services: ReadonlyMap<ServiceKey, ServiceSpec>
+  readonly names: ReadonlyMap<string, string | null>
+}
+
+type SnapshotHead = Pick<Snapshot, 'format' | 'version' | 'createdAt' | 'node' | 'mesh'>
+
 export class SnapshotStore {
   private versionNow: number
   private nodeNow: NodeSpec
@@ -158,15 +168,21 @@ export class SnapshotStore {
 
   whole(createdAt: number): Snapshot {
     return {
-      format: snapshotFormat,
-      version: this.versionNow,
-      createdAt,
-      node: this.nodeNow,
-      mesh: this.meshNow,
+      ...this.head(createdAt),
       listeners: Object.fromEntries(this.listeners),
       virtualHosts: Object.fromEntries(this.virtualHosts),
       services: Object.fromEntries(this.services),
       names: Object.fromEntries(this.names),
+    }
+  }
+
+  records(createdAt: number): SnapshotRecords {
+    return {
+      ...this.head(createdAt),
+      listeners: new Map(this.listeners),
+      virtualHosts: new Map(this.virtualHosts),
+      services: new Map(this.services),
+      names: new Map(this.names),
     }
   }
 
@@ -211,6 +227,10 @@ export class SnapshotStore {
       this.dirtyNames.clear()
     }
     return delta
+  }
+
+  private head(createdAt: number): SnapshotHead {
+    return { format: snapshotFormat, version: this.versionNow, createdAt, node: this.nodeNow, mesh: this.meshNow }
   }
 
   private set<K extends string, V>(map: Map<K, V>, dirty: Set<K>, key: K, value: V | undefined): void {

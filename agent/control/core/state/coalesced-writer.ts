@@ -14,7 +14,7 @@ export interface CoalescedWriterOptions {
   readonly format: number
   readonly delayMs: number
   readonly clock: Clock
-  /** The body at the moment of writing. */
+  /** The body at the moment of writing, or a promise of it where it is put together between other work. */
   body(): unknown
   onProblem(problem: MeshError): void
   onRecovered(): void
@@ -97,7 +97,7 @@ export class CoalescedWriter {
     try {
       const refusal = this.options.refusal()
       if (refusal !== undefined) throw refusal
-      await writeChecked(file, format, this.options.body())
+      await writeChecked(file, format, await this.options.body())
       this.pauseMs = Math.min(60_000, (clock.monotonic() - from) * pauseFactor)
       if (this.problem !== undefined) {
         this.problem = undefined

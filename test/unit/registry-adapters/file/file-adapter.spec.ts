@@ -1,8 +1,9 @@
 import { expect } from 'chai'
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RegistryAdapter } from '../../../../contracts/registry-adapter.ts'
+import { readEndpoints } from '../../../../registry-adapters/file/endpoint-file-reader.ts'
 import { createFileAdapter } from '../../../../registry-adapters/file/index.ts'
 import { eventually, recordedDeps, recordingListener } from '../../../support/registry-listener.ts'
 import type { RecordedDeps } from '../../../support/registry-listener.ts'
@@ -27,10 +28,10 @@ describe('file adapter', () => {
   })
 
   /** In one step: nobody finds it empty. */
-  async function put(text: string): Promise<void> {
-    const made = join(directory, 'orders.new')
+  async function put(text: string, name = 'orders'): Promise<void> {
+    const made = join(directory, `${name}.new`)
     await writeFile(made, text)
-    await rename(made, join(directory, 'orders.yaml'))
+    await rename(made, join(directory, `${name}.yaml`))
   }
 
   it('keeps the last good content of a file that breaks, says where, once, and takes it when it is good again', async () => {
@@ -48,6 +49,88 @@ describe('file adapter', () => {
     expect(listener.sets.map((set) => set.endpoints.length)).to.deep.equal([1, 1])
     expect(deps.lines.filter((line) => line.startsWith('warn'))).to.have.length(1)
     expect(deps.counted('registry_files_refused')).to.equal(1)
+  })
+
+  describe('with a directory that is seldom read as a whole', () => {
+    const users = { ...orders, name: 'users' }
+    const goodUsers = good.replace('orders', 'users')
+    const seldom = 600_000
+    let outside: string
+
+    beforeEach(async () => {
+      outside = await mkdtemp(join(tmpdir(), 'hostmesh-linked-'))
+    })
+    afterEach(async () => {
+      await rm(outside, { recursive: true, force: true })
+    })
+    const restart = async (read = readEndpoints): Promise<void> => {
+      await adapter.close()
+      adapter = createFileAdapter({ name: 'files', directory, allowLoopback: false, pollMs: seldom }, deps, read)
+      adapter.start()
+    }
+
+    it('looks at the file that changed, not at the others or at what they say', async () => {
+      const twin = join(outside, 'users.yaml')
+      await writeFile(twin, goodUsers)
+      await link(twin, join(directory, 'a-users.yaml'))
+      await put(good)
+      let looks = 0
+      await restart(async (...source) => {
+        const result = await readEndpoints(...source)
+        if (!result.ok) return result
+        const { endpoints, ...file } = result.file
+        const counted = {
+          ...file,
+          get endpoints() {
+            looks++
+            return endpoints
+          },
+        }
+        return { ok: true, file: counted }
+      })
+      const [changing, resting] = [recordingListener(), recordingListener()]
+      adapter.subscribe(orders, changing)
+      adapter.subscribe(users, resting)
+      await changing.untilIds(['10.0.0.1:80'])
+      await resting.untilIds(['10.0.0.1:80'])
+      // by its other name, so that nobody is told
+      await writeFile(twin, goodUsers.replace('10.0.0.1', '10.0.0.9'))
+      const before = looks
+      await put(good.replace('10.0.0.1', '10.0.0.2'))
+      await changing.untilIds(['10.0.0.2:80'])
+      const ofOne = looks - before
+      for (let index = 0; index < 20; index++) {
+        const name = `other-${index}`
+        await put(good.replace('orders', name), name)
+        const other = recordingListener()
+        adapter.subscribe({ ...orders, name }, other)
+        await other.untilIds(['10.0.0.1:80'])
+      }
+      const between = looks
+      await put(good.replace('10.0.0.1', '10.0.0.3'))
+      await changing.untilIds(['10.0.0.3:80'])
+      expect(looks - between).to.equal(ofOne)
+      expect(resting.ids).to.deep.equal(['10.0.0.1:80'])
+    })
+
+    it('looks at links when what they lead to is another folder, as of a mounted ConfigMap', async () => {
+      for (const [version, text] of Object.entries({ '..1': good, '..2': good.replace('10.0.0.1', '10.0.0.2') })) {
+        await mkdir(join(outside, version))
+        await writeFile(join(outside, version, 'orders.yaml'), text)
+      }
+      const point = async (version: string): Promise<void> => {
+        await symlink(join(outside, version), join(directory, '..data_tmp'))
+        await rename(join(directory, '..data_tmp'), join(directory, '..data'))
+      }
+      await point('..1')
+      await symlink(join('..data', 'orders.yaml'), join(directory, 'orders.yaml'))
+      await restart()
+      const listener = recordingListener()
+      adapter.subscribe(orders, listener)
+      await listener.untilIds(['10.0.0.1:80'])
+      await point('..2')
+      await listener.untilIds(['10.0.0.2:80'])
+    })
   })
 
   it('takes a service away with its file', async () => {

@@ -88,6 +88,28 @@ describe('a control plane that is no good one', function () {
     expect(await adapter.listServices(10, AbortSignal.timeout(1000))).to.deep.equal(['public/DEFAULT_GROUP@@orders'])
   })
 
+  it('changes endpoints without a rule being made anew, or anything asked for', async () => {
+    await saying(good)
+    const adapter = adapterOf(plane.port)
+    let rules = 0
+    adapter.rules!.watch(() => rules++)
+    const heard = recordingListener()
+    adapter.subscribe(service('orders'), heard)
+    await heard.untilIds(['10.0.0.1:8080'])
+    await eventually(() => rules > 0, 'the first rules')
+    const asked = (type: string): number => plane.requests.filter((one) => one.type === type).length
+    await eventually(() => asked('ClusterLoadAssignment') === 2, 'the acknowledgement')
+    const before = { rules, clusters: asked('Cluster'), listeners: asked('Listener') }
+    for (const last of [2, 3, 4]) {
+      plane.say('ClusterLoadAssignment', [assignmentBytes('orders', [`10.0.0.${last}`])], String(last))
+      await heard.untilIds([`10.0.0.${last}:8080`])
+      await eventually(() => asked('ClusterLoadAssignment') === last + 1, 'the acknowledgement')
+    }
+    // the turn in which rules would be told
+    await new Promise((resolve) => setImmediate(resolve))
+    expect({ rules, clusters: asked('Cluster'), listeners: asked('Listener') }).to.deep.equal(before)
+  })
+
   it('hears the name of the field that cannot be taken, and the rest of its answer is in force', async () => {
     await saying({
       ...good,
