@@ -1,8 +1,8 @@
 /**
- * npm run bench:registries -- [push] [share] [memory] [REGISTRY…]
+ * npm run bench:registries -- [push] [share] [crowded] [memory] [REGISTRY…]
  *
  * The numbers of the other registries, all measures and all registries without a name: ZooKeeper and etcd as real
- * servers, Consul, Kubernetes and DNS as the stand-ins of the tests. Prints method, figures and goals; a goal that is
+ * servers, the others as the stand-ins of the tests. Prints method, figures and goals; a goal that is
  * not met is a result, not a failure. An outage of each under load: `npm run soak:registries`.
  */
 import { writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ import { scratchFolder } from './processes.ts'
 import { renderReport } from './report.ts'
 import type { ScenarioReport } from './scenario.ts'
 
-const known = ['push', 'share', 'memory'] as const
+const known = ['push', 'share', 'crowded', 'memory'] as const
 const words = process.argv.slice(2)
 const wanted = known.filter((name) => words.includes(name))
 const kinds = words.filter((word) => !(known as readonly string[]).includes(word))
@@ -32,7 +32,8 @@ const registries = all.filter(({ name }) => kinds.length === 0 || kinds.includes
 const bench = { registries, block, folder: folder.path, log, used: 0 }
 const measures: Readonly<Record<(typeof known)[number], () => Promise<ScenarioReport>>> = {
   push: () => push(registries),
-  share: () => share(bench),
+  share: () => share(bench, false),
+  crowded: () => share(bench, true),
   memory: () => memory(bench),
 }
 try {

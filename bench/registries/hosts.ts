@@ -5,7 +5,7 @@ import { DemoHost } from '../../cli/launch/host.ts'
 import type { LoopbackBlock } from '../../cli/launch/loopback-block.ts'
 import { mostResidentBytes, residentBytes } from '../cpu.ts'
 import { atMost, format, type ScenarioReport } from '../scenario.ts'
-import type { RunningRegistry } from '../../test/support/registries/every-kind.ts'
+import type { RunningRegistry } from '../../test/support/registries/running-registry.ts'
 
 const services = 1000
 const instances = 20
@@ -27,14 +27,8 @@ export async function memory(bench: HostsBench): Promise<ScenarioReport> {
   const rows: { name: string; empty: Resident; full: Resident }[] = []
   for (const registry of bench.registries) {
     bench.log(`memory: ${registry.name}`)
-    for (let service = 0; service < services; service++)
-      for (let index = 0; index < instances; index++)
-        await registry.put(`service-${service}`, {
-          address: `10.${1 + (service >> 8)}.${service & 255}.${index + 1}`,
-          port: 80,
-          weight: 1,
-        })
-    const [empty, full] = await Promise.all([residentOf(bench, registry, 0), residentOf(bench, registry, services)])
+    const names = await fill(registry)
+    const [empty, full] = await Promise.all([residentOf(bench, registry, []), residentOf(bench, registry, names)])
     rows.push({ name: registry.name, empty, full })
   }
   return {
@@ -61,13 +55,21 @@ interface Resident {
   readonly most: number
 }
 
-async function residentOf(bench: HostsBench, registry: RunningRegistry, count: number): Promise<Resident> {
-  const host = hostOn(
-    bench,
-    registry,
-    `${registry.name}-${count}`,
-    Array.from({ length: count }, (_, index) => `service-${index}`),
-  )
+/** So many services that a host may need; answers their names. */
+export async function fill(registry: Pick<RunningRegistry, 'put'>): Promise<string[]> {
+  const names = Array.from({ length: services }, (_, index) => `service-${index}`)
+  for (const [service, name] of names.entries())
+    for (let index = 0; index < instances; index++)
+      await registry.put(name, {
+        address: `10.${1 + (service >> 8)}.${service & 255}.${index + 1}`,
+        port: 80,
+        weight: 1,
+      })
+  return names
+}
+
+async function residentOf(bench: HostsBench, registry: RunningRegistry, names: readonly string[]): Promise<Resident> {
+  const host = hostOn(bench, registry, `${registry.name}-${names.length}`, names)
   host.start()
   try {
     await host.ready(120_000)

@@ -3,7 +3,7 @@ import { systemClock } from '../../contracts/clock.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { createAdapters, registrySection } from '../../agent/control/kinds/registries.ts'
 import { atMost, format, percentile, type ScenarioReport } from '../scenario.ts'
-import type { RunningRegistry } from '../../test/support/registries/every-kind.ts'
+import type { RunningRegistry } from '../../test/support/registries/running-registry.ts'
 
 const changes = 300
 const instances = 20

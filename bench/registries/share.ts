@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { runFiles } from '../../contracts/run-directory.ts'
 import { atMost, format, percentile, type ScenarioReport } from '../scenario.ts'
-import { hostOn, type HostsBench } from './hosts.ts'
-import type { RunningRegistry } from '../../test/support/registries/every-kind.ts'
+import { fill, hostOn, type HostsBench } from './hosts.ts'
+import type { RunningRegistry } from '../../test/support/registries/running-registry.ts'
 import type { FromProbe, ToProbe } from './share-probe.ts'
 
 const changes = 400
@@ -27,15 +27,17 @@ interface Share {
   readonly ranMs: number
 }
 
-export async function share(bench: HostsBench): Promise<ScenarioReport> {
+/** `isCrowded`: the host needs 1,000 other services there. */
+export async function share(bench: HostsBench, isCrowded: boolean): Promise<ScenarioReport> {
   const measured: { readonly registry: RunningRegistry; readonly shares: Share[] }[] = []
   for (const registry of bench.registries.filter(({ isPushing }) => isPushing)) {
     bench.log(`share: ${registry.name}`)
-    measured.push({ registry, shares: await measure(bench, registry) })
+    const others = isCrowded ? await fill(registry) : []
+    measured.push({ registry, shares: await measure(bench, registry, others) })
   }
   return {
-    name: 'share',
-    title: 'Our own share of a change, from the bytes of the registry until a worker has the new list',
+    name: isCrowded ? 'crowded' : 'share',
+    title: `Our own share of a change, from the bytes of the registry until a worker has the new list${isCrowded ? ', beside 1,000 other services that the host needs' : ''}`,
     method: [
       `a whole host from its first second on, its registry behind a relay that notes the time of every piece; ${changes} changes of weight of one of ${instances} instances, one after the other, ${pauseMs.least} to ${pauseMs.most} ms apart`,
       'counted is the time in which control had the word: from a piece of the registry until the question before the next piece, each time, and from the last piece of all until the delta has come at the socket of a worker, whatever was asked meanwhile;',
@@ -66,7 +68,7 @@ export async function share(bench: HostsBench): Promise<ScenarioReport> {
   }
 }
 
-async function measure(bench: HostsBench, registry: RunningRegistry): Promise<Share[]> {
+async function measure(bench: HostsBench, registry: RunningRegistry, others: readonly string[]): Promise<Share[]> {
   const probe = new Worker(new URL('./share-probe.ts', import.meta.url))
   const say = (message: ToProbe): void => probe.postMessage(message)
   const heard = async <T extends FromProbe['type']>(type: T): Promise<Extract<FromProbe, { type: T }>> => {
@@ -79,7 +81,10 @@ async function measure(bench: HostsBench, registry: RunningRegistry): Promise<Sh
   const told = heard('relay')
   say({ type: 'relay', target: registry.port })
   const { port } = await told
-  const host = hostOn(bench, { section: registry.sectionBy(port) }, `${registry.name}-share`, ['shared'])
+  const host = hostOn(bench, { section: registry.sectionBy(port) }, `${registry.name}-share-${others.length}`, [
+    'shared',
+    ...others,
+  ])
   const shares: Share[] = []
   const put = (weight: number): Promise<void> => registry.put('shared', { address: '10.0.0.1', port: 80, weight })
   try {

@@ -8,7 +8,7 @@ import { type DemoApplication, type DemoHost, Mesh, sharedPort, until } from '..
 import { SteadyCalls } from '../../support/mesh/steady-calls.ts'
 import { needsEtcd } from '../../support/etcd/server.ts'
 import { openRegistries } from '../../support/registries/every-kind.ts'
-import type { RunningRegistry } from '../../support/registries/every-kind.ts'
+import type { RunningRegistry } from '../../support/registries/running-registry.ts'
 import { needsZooKeeper } from '../../support/zookeeper/server.ts'
 
 const outageMs = Number(process.env['HOSTMESH_OUTAGE_SECONDS'] ?? 3) * 1000

@@ -1,5 +1,5 @@
 /**
- * One registry of each kind beside Nacos, running, for tests and measurements of all of them alike: a real server where
+ * One registry of each kind, running, for tests and measurements of all of them alike: a real server where
  * one can be had, else the stand-in of the tests, each filled and changed by other means than the adapter's.
  */
 import { writeFileSync } from 'node:fs'
@@ -11,30 +11,10 @@ import { startEtcd } from '../etcd/server.ts'
 import { startKubernetesStandIn } from '../kubernetes/stand-in.ts'
 import { outsideTree } from '../zookeeper/outside.ts'
 import { startZooKeeper } from '../zookeeper/server.ts'
-
-export interface Instance {
-  readonly address: string
-  readonly port: number
-  readonly weight: number
-}
-
-export interface RunningRegistry {
-  readonly name: string
-  /** What stands behind it. */
-  readonly what: string
-  readonly port: number
-  /** Section of `agent.yaml`. */
-  readonly section: object
-  /** The same by way of another port of this machine. */
-  sectionBy(port: number): object
-  /** Whether a change is told, not found out at the end of a time. */
-  readonly isPushing: boolean
-  /** Writes one instance, and resolves when the registry has taken it. */
-  put(service: string, instance: Instance): Promise<void>
-  kill(): Promise<void>
-  restart(): Promise<void>
-  stop(): Promise<void>
-}
+import { runFiles } from './files.ts'
+import { runNacos } from './nacos.ts'
+import type { Instance, RunningRegistry } from './running-registry.ts'
+import { runXds } from './xds.ts'
 
 export interface RegistriesOptions {
   /** Files that they need lie there. */
@@ -48,6 +28,7 @@ export interface RegistriesOptions {
 /** All of them, running. */
 export async function openRegistries(options: RegistriesOptions): Promise<RunningRegistry[]> {
   return Promise.all([
+    runNacos(),
     zookeeper(),
     etcd(),
     consul(),
@@ -55,6 +36,8 @@ export async function openRegistries(options: RegistriesOptions): Promise<Runnin
     dns('dns', 'SRV records with their addresses beside, as Consul and Kubernetes send them', options),
     dns('dns-targets', 'SRV records whose targets are asked for one by one', options),
     dns('dns-addresses', 'addresses alone', options),
+    runXds(),
+    runFiles(options.folder),
   ])
 }
 

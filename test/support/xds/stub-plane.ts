@@ -31,8 +31,8 @@ export class StubPlane {
   private readonly open = new Set<ServerDuplexStream<Buffer, Buffer>>()
   private nonce = 0
 
-  /** `onRequest`: what is said to it, if anything. */
-  static async start(onRequest: (request: StubRequest, say: Say) => void): Promise<StubPlane> {
+  /** `onRequest`: what is said to it, if anything. `at`: its port, 0 = any. */
+  static async start(onRequest: (request: StubRequest, say: Say) => void, at = 0): Promise<StubPlane> {
     const plane = new StubPlane()
     const raw = (bytes: Buffer): Buffer => bytes
     const format = {
@@ -63,7 +63,7 @@ export class StubPlane {
       },
     )
     plane.port = await new Promise<number>((resolve, reject) => {
-      plane.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
+      plane.server.bindAsync(`127.0.0.1:${at}`, ServerCredentials.createInsecure(), (error, port) =>
         error === null ? resolve(port) : reject(error),
       )
     })
