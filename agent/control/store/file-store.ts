@@ -1,9 +1,12 @@
 /**
  * A store in a folder: one small file per change, named by its revision, and now and then a snapshot of everything.
  *
- * A change is kept by giving a finished, synced file the name of the next revision with link(2), which fails when
- * somebody else has that name: compare-and-set between processes without a lock. Whoever is killed, at any byte, leaves
- * a temporary file that nobody reads.
+ * A change is made by giving a finished file the name of the next revision with link(2), which fails when somebody else
+ * has that name: compare-and-set between processes without a lock. Whoever is killed, at any byte, leaves a temporary
+ * file that nobody reads.
+ *
+ * It is acknowledged when file and name are synced, and the next one gets its name after that. So a loss of power can
+ * cut off the newest file alone, of which nobody was told that it is kept.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, watch, type FSWatcher } from 'node:fs'
@@ -14,7 +17,7 @@ import { MeshError } from '../../../contracts/errors.ts'
 import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
 import { systemReason } from '../config/yaml-file.ts'
 import { removeLeftovers } from '../core/state/leftovers.ts'
-import { readRecord, syncFolder, writeRecord } from './record.ts'
+import { isCutOff, openRecord, readRecord, syncPath, writeRecord } from './record.ts'
 import { KnownState } from './known-state.ts'
 import { StoreTurns } from './store-turns.ts'
 import type { Store, StoreChange, StoreListener, StoreState, StoreVersion } from './store.ts'
@@ -43,6 +46,10 @@ export class FileStore implements Store {
   private readonly turns: StoreTurns
   private readonly id = randomUUID()
   private snapshotAt = 0
+  /** This one is on the disk, and all before it. */
+  private synced = 0
+  /** The disk refused to sync the newest change: what is read of it may not be what is on the disk. */
+  private isDoubtful = false
   private isLoaded = false
   /** The last look found nothing of what is known. */
   private isEmptied = false
@@ -151,8 +158,23 @@ export class FileStore implements Store {
     const state = await this.newestSnapshot()
     this.known.replace(state)
     this.snapshotAt = state.revision
-    this.known.take(await this.news())
+    const { entries } = await this.names()
+    const newest = entries.at(-1) ?? 0
+    if (newest > state.revision && (await isCutOff(this.entryFile(newest)))) await this.passOver(newest)
+    else this.known.take(await this.news())
     this.isLoaded = true
+  }
+
+  /** Takes all before a change that a loss of power cut off. Its revision is not given again: hosts may know it. */
+  private async passOver(revision: number): Promise<void> {
+    this.known.take(await this.news(revision))
+    // a gap: the next look says so
+    if (this.known.revision !== revision - 1) return
+    const { folder, log } = this.options
+    this.known.replace({ revision, entries: this.known.all() })
+    await this.writeSnapshot()
+    await rm(this.entryFile(revision), { force: true })
+    log.warn({}, `store ${folder}: change ${revision} was cut off by a loss of power before it was acknowledged`)
   }
 
   private async newestSnapshot(): Promise<StoreState> {
@@ -204,13 +226,14 @@ export class FileStore implements Store {
     this.isEmptied = false
   }
 
-  private async news(): Promise<Entry[]> {
+  private async news(before = Infinity): Promise<Entry[]> {
     const found: Entry[] = []
-    for (;;) {
-      const entry = (await readRecord(this.entryFile(this.known.revision + found.length + 1))) as Entry | undefined
-      if (entry === undefined) return found
+    for (let next = this.known.revision + 1; next < before; next++) {
+      const entry = (await readRecord(this.entryFile(next))) as Entry | undefined
+      if (entry === undefined) break
       found.push(entry)
     }
+    return found
   }
 
   /**
@@ -221,16 +244,22 @@ export class FileStore implements Store {
     const file = this.entryFile(entry.revision)
     const temporary = this.temporary(file)
     try {
-      await writeRecord(temporary, entry)
+      await this.settle()
+      const record = await openRecord(temporary, entry)
       try {
         await link(temporary, file)
         if (!(await this.isNext(entry.revision))) {
           await rm(file, { force: true })
           return false
         }
+        this.isDoubtful = true
+        const syncing = Promise.all([record.sync(), syncPath(this.options.folder)])
         this.known.take([entry])
-        await syncFolder(this.options.folder)
+        await syncing
+        this.isDoubtful = false
+        this.synced = entry.revision
       } finally {
+        await record.close()
         await rm(temporary, { force: true })
       }
       return true
@@ -238,6 +267,19 @@ export class FileStore implements Store {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
       throw unavailable(`${this.options.folder}: cannot be written: ${reasonOf(error)}`)
     }
+  }
+
+  /** The newest change is on the disk before the next one gets its name, whoever made it. */
+  private async settle(): Promise<void> {
+    const { revision } = this.known
+    // a sync that failed once may succeed the next time without having written anything
+    if (this.isDoubtful) await this.writeSnapshot()
+    else if (Math.max(this.synced, this.snapshotAt) < revision) {
+      const paths = [this.entryFile(revision), this.options.folder]
+      // one that is gone is in a snapshot, or the commit finds that out
+      await Promise.all(paths.map((path) => syncPath(path).catch(unlessGone)))
+    }
+    this.synced = revision
   }
 
   /** Whether a revision whose file was just made belongs behind what the folder holds. */
@@ -268,8 +310,9 @@ export class FileStore implements Store {
     const temporary = this.temporary(file)
     await writeRecord(temporary, { revision, entries: this.known.all() })
     await rename(temporary, file)
-    await syncFolder(this.options.folder)
+    await syncPath(this.options.folder)
     this.snapshotAt = revision
+    this.isDoubtful = false
   }
 
   private async names(): Promise<{ entries: number[]; snapshots: number[] }> {
@@ -304,6 +347,10 @@ export function conflict(key: string, expected: number, present: number): MeshEr
 
 export function unavailable(message: string): MeshError {
   return new MeshError('E_STORE_UNAVAILABLE', message)
+}
+
+function unlessGone(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 }
 
 function reasonOf(error: unknown): string {
