@@ -100,6 +100,8 @@ export class Head {
   namesWebSocket = false
 
   private readonly strings: StringCache
+  /** Once it was asked for; '' = not yet. */
+  private authorityText = ''
 
   /** maxFields: what the tables are made for at first; they grow when a read's limits ask for more. */
   constructor(strings: StringCache, maxFields: number) {
@@ -146,6 +148,7 @@ export class Head {
     this.targetForm = TargetForm.origin
     this.authorityStart = base
     this.authorityEnd = base
+    this.authorityText = ''
     this.status = 0
     this.fieldCount = 0
     this.body = BodyKind.none
@@ -220,7 +223,9 @@ export class Head {
 
   /** Lower case, with the port if there is one. */
   get authority(): string {
-    return this.strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
+    if (this.authorityText === '')
+      this.authorityText = this.strings.getLowerCase(this.buf, this.authorityStart, this.authorityEnd)
+    return this.authorityText
   }
 
   /** As sent. */

@@ -66,6 +66,9 @@ export class FinishedRequest implements LoggedRequest {
   get query(): string {
     return this.request?.query ?? ''
   }
+  copyTarget(into: Uint8Array, at: number, most: number): number {
+    return this.request?.copyTarget?.(into, at, most) ?? -1
+  }
   get authority(): string {
     return this.request?.authority ?? '-'
   }

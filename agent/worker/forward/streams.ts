@@ -57,6 +57,8 @@ export interface RequestMessage extends RequestView {
   /** How often `name` is among those that passed it on (Via). */
   countVia(name: string): number
   eachField(visit: FieldVisitor): void
+  /** See `LoggedRequest.copyTarget`. Absent where path and query do not stand behind each other as bytes. */
+  copyTarget?(into: Uint8Array, at: number, most: number): number
   /** A message of its own, which outlives the exchange. */
   copy(): RequestMessage
   /** The codec's own head: where both sides are of one codec, unchanged bytes pass as runs. */

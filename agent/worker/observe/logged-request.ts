@@ -18,6 +18,11 @@ export interface LoggedRequest {
   /** The same in its two parts, without `?`; '' = there is no query. */
   readonly barePath: string
   readonly query: string
+  /**
+   * Puts path and query, ASCII with `?` between them, into `into` from `at` on. Answers their length; -1 = they are to
+   * be read as text, for they have more than `most` bytes or do not lie there as bytes.
+   */
+  copyTarget?(into: Uint8Array, at: number, most: number): number
   readonly authority: string
   readonly status: number
   /** Of gRPC; -1 = none was said. */

@@ -1,3 +1,4 @@
+import type { LoggedRequest } from '../logged-request.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
 
 /** Longest value of an attribute, in characters; a longer one is cut. */
@@ -37,8 +38,8 @@ export class Attribute {
   /** @param tag of the field that lists attributes in the record. @param key ASCII, at most 64 characters. */
   constructor(tag: number, key: string) {
     this.tag = tag
-    this.key = Uint8Array.from(keyBytes(key))
-    this.frame = Uint8Array.from([tag, 0, 0, ...this.key, 0, 0, textTag, 0, 0])
+    this.key = Buffer.from(keyBytes(key))
+    this.frame = Buffer.from([tag, 0, 0, ...this.key, 0, 0, textTag, 0, 0])
   }
 
   text(into: ProtoBytes, value: string): void {
@@ -48,12 +49,28 @@ export class Attribute {
     this.close(into, at)
   }
 
-  /** A path and its query, as one. */
-  target(into: ProtoBytes, path: string, query: string): void {
+  /** The path and the query of a request, as one. Answers where they begin. */
+  target(into: ProtoBytes, request: LoggedRequest): number {
     const at = into.length
     into.put(this.frame)
-    putTarget(into, path, query, maxValueLength)
+    const length = request.copyTarget?.(into.bytes, into.length, maxValueLength) ?? -1
+    if (length >= 0) into.length += length
+    else putTarget(into, request, maxValueLength)
     this.close(into, at)
+    return at + this.frame.length
+  }
+
+  /** Room for a text of that length, `headBytes` behind the beginning. */
+  room(into: ProtoBytes, length: number): void {
+    const at = into.length
+    into.put(this.frame)
+    into.length += length
+    this.close(into, at)
+  }
+
+  /** What stands in front of a text. */
+  get headBytes(): number {
+    return this.frame.length
   }
 
   /** @param value ASCII, at most 1024 characters. */
@@ -85,10 +102,10 @@ export class Attribute {
   }
 }
 
-/** At most `most` characters of a path and its query; '' = there is none. */
-export function putTarget(into: ProtoBytes, path: string, query: string, most: number): void {
-  into.characters(path, most)
-  if (query === '' || path.length >= most) return
+/** At most `most` characters of its path and its query. */
+export function putTarget(into: ProtoBytes, { barePath, query }: LoggedRequest, most: number): void {
+  into.characters(barePath, most)
+  if (query === '' || barePath.length >= most) return
   into.byte(questionMark)
-  into.characters(query, most - path.length - 1)
+  into.characters(query, most - barePath.length - 1)
 }

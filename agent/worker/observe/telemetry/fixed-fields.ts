@@ -38,6 +38,16 @@ export class FixedFields {
     return this.room(8)
   }
 
+  /** Of an id; set with `setHex`. */
+  id(tag: number, length: number): number {
+    this.bytes.push(tag, length)
+    return this.room(length)
+  }
+
+  get length(): number {
+    return this.bytes.length
+  }
+
   private room(length: number): number {
     const at = this.bytes.length
     for (let index = 0; index < length; index++) this.bytes.push(0)
@@ -45,6 +55,6 @@ export class FixedFields {
   }
 
   put(into: ProtoBytes): void {
-    into.put(Uint8Array.from(this.bytes))
+    into.put(Buffer.from(this.bytes))
   }
 }

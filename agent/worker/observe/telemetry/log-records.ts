@@ -2,7 +2,7 @@
  * Lines of the access log as records of OpenTelemetry (OTLP `LogRecord`). Attributes have the names of the JSON form of
  * the log.
  */
-import type { LoggedRequest, TraceIds } from '../logged-request.ts'
+import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute, putTarget } from './attributes.ts'
 import { FixedFields } from './fixed-fields.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
@@ -19,8 +19,15 @@ const spanIdTag = 0x52
 const observedTag = 0x59
 const severityInfo = 9
 const severityError = 17
+/** As hex. */
 const traceIdLength = 32
 const spanIdLength = 16
+/** Tag and length. */
+const idHeadBytes = 2
+/** Text of a UUID. */
+const givenIdLength = 36
+/** Characters of the path and its query in the body. */
+const maxBodyTarget = 512
 
 const fixed = new FixedFields()
 const timeAt = fixed.fixed64(timeTag)
@@ -58,19 +65,22 @@ export class LogRecords extends Records {
     if (into === undefined) return
     const at = into.length
     this.repeated.put(into, r.upstreamId, r)
+    const { code, durationMs, status } = r
     const end = this.nowNs
-    const { durationMs } = r
     into.setFixed64(at + timeAt, end - durationMs * 1e6)
     into.setFixed64(at + observedAt, end)
-    into.setByte(at + severityAt, r.status >= 500 || r.code !== undefined ? severityError : severityInfo)
-    into.setVarint(at + statusAt, r.status)
+    into.setByte(at + severityAt, status >= 500 || code !== undefined ? severityError : severityInfo)
+    into.setVarint(at + statusAt, status)
     into.setVarint(at + receivedAt, r.requestBytes)
     into.setVarint(at + sentAt, r.replyBytes)
     into.setDouble(at + durationAt, Math.round(durationMs * 1000) / 1000)
-    body(into, r)
-    ownAttributes(into, r)
-    if (r.ids?.isThere === true) ownIds(into, r.ids)
-    else {
+    setIds(into, at + fixed.length, r)
+    targetAndBody(into, r, status)
+    if (code !== undefined) meshError.text(into, code)
+    if (r.details !== '') details.text(into, r.details)
+    if (r.notes !== '') authorization.text(into, r.notes)
+    if (r.givenId?.length !== givenIdLength) putRequestId(into, requestId, r)
+    if (r.ids?.isThere !== true) {
       textId(into, traceIdTag, r.traceId, traceIdLength)
       textId(into, spanIdTag, r.spanId, spanIdLength)
     }
@@ -78,29 +88,51 @@ export class LogRecords extends Records {
   }
 }
 
-/** What a person sees in a list: `GET /v1/items 200`. */
-function body(into: ProtoBytes, r: LoggedRequest): void {
+/** The path, and what a person sees in a list: `GET /v1/items 200`. */
+function targetAndBody(into: ProtoBytes, r: LoggedRequest, status: number): void {
+  const from = path.target(into, r)
+  const to = into.length
   into.byte(bodyTag)
   const whole = into.openShort()
   into.byte(textTag)
   const text = into.openShort()
-  into.characters(r.method === '-' ? r.protocol : r.method, 32)
+  const { method } = r
+  into.characters(method === '-' ? r.protocol : method, 32)
   into.byte(0x20)
-  if (r.barePath === '-') into.characters(r.upstreamCluster, 512)
-  else putTarget(into, r.barePath, r.query, 512)
+  // neither a path nor so many bytes that they may be too many characters
+  if (to - from === 1 && r.barePath === '-') into.characters(r.upstreamCluster, maxBodyTarget)
+  else if (to - from <= maxBodyTarget) into.again(from, to)
+  else putTarget(into, r, maxBodyTarget)
   into.byte(0x20)
-  into.characters(String(r.status), 8)
+  into.decimal(status)
   into.closeShort(text)
   into.closeShort(whole)
 }
 
-/** What differs from request to request. */
-function ownAttributes(into: ProtoBytes, r: LoggedRequest): void {
-  path.target(into, r.barePath, r.query)
-  if (r.code !== undefined) meshError.text(into, r.code)
-  if (r.details !== '') details.text(into, r.details)
-  if (r.notes !== '') authorization.text(into, r.notes)
-  putRequestId(into, requestId, r)
+/** Bits: which ids of ours it has. They stand behind the fixed fields, in this order, and are always as long. */
+const idBits = { trace: 1, span: 2, request: 4 } as const
+
+function idsOf({ givenId, ids }: LoggedRequest): number {
+  const ofTrace = ids?.isThere !== true ? 0 : ids.isRecorded ? idBits.trace | idBits.span : idBits.trace
+  return givenId?.length === givenIdLength ? ofTrace | idBits.request : ofTrace
+}
+
+function idFields(into: ProtoBytes, bits: number): void {
+  if ((bits & idBits.trace) !== 0) into.field(traceIdTag, traceIdLength / 2)
+  if ((bits & idBits.span) !== 0) into.field(spanIdTag, spanIdLength / 2)
+  if ((bits & idBits.request) !== 0) requestId.room(into, givenIdLength)
+}
+
+function setIds(into: ProtoBytes, at: number, { givenId, ids }: LoggedRequest): void {
+  if (ids?.isThere === true) {
+    into.setHex(at + idHeadBytes, ids.traceId)
+    at += idHeadBytes + traceIdLength / 2
+    if (ids.isRecorded) {
+      into.setHex(at + idHeadBytes, ids.spanId)
+      at += idHeadBytes + spanIdLength / 2
+    }
+  }
+  if (givenId?.length === givenIdLength) into.setBytes(at + requestId.headBytes, givenId)
 }
 
 function commonValues(values: unknown[], r: LoggedRequest): void {
@@ -116,10 +148,12 @@ function commonValues(values: unknown[], r: LoggedRequest): void {
   values[9] = r.listenerName
   values[10] = r.attempts
   values[11] = r.tier
+  values[12] = idsOf(r)
 }
 
 function commonFields(into: ProtoBytes, r: LoggedRequest): void {
   fixed.put(into)
+  idFields(into, idsOf(r))
   method.text(into, r.method)
   authority.text(into, r.authority)
   protocol.text(into, r.protocol)
@@ -134,17 +168,9 @@ function commonFields(into: ProtoBytes, r: LoggedRequest): void {
   tier.text(into, r.tier)
 }
 
-function ownIds(into: ProtoBytes, { isRecorded, spanId, traceId }: TraceIds): void {
-  into.byte(traceIdTag)
-  into.hex(traceId)
-  if (!isRecorded) return
-  into.byte(spanIdTag)
-  into.hex(spanId)
-}
-
 /** What a caller sent as an id need not be one. */
 function textId(into: ProtoBytes, tag: number, text: string, length: number): void {
   if (text.length !== length || !/^[0-9a-f]+$/.test(text)) return
-  into.byte(tag)
-  into.hex(Buffer.from(text, 'latin1'))
+  const at = into.field(tag, length / 2)
+  into.setHex(at, Buffer.from(text, 'latin1'))
 }

@@ -88,21 +88,51 @@ export class ProtoBytes {
   }
 
   put(source: Uint8Array): void {
-    const { bytes } = this
-    let at = this.length
-    for (let index = 0; index < source.length; index++) bytes[at++] = source[index]!
-    this.length = at
+    this.setBytes(this.length, source)
+    this.length += source.length
   }
 
-  /** Lower-case hex as bytes, with their number in front. */
-  hex(digits: Uint8Array): void {
+  /** Lower-case hex, as bytes. */
+  setHex(at: number, digits: Uint8Array): void {
     const { bytes } = this
-    let at = this.length
-    bytes[at++] = digits.length >> 1
     for (let index = 0; index < digits.length; index += 2) {
       bytes[at++] = (nibble(digits[index]!) << 4) | nibble(digits[index + 1]!)
     }
+  }
+
+  setBytes(at: number, source: Uint8Array): void {
+    const { bytes } = this
+    for (let index = 0; index < source.length; index++) bytes[at++] = source[index]!
+  }
+
+  /** A field of `length` bytes below 128, with room for them. Answers where they begin. */
+  field(tag: number, length: number): number {
+    this.byte(tag)
+    this.byte(length)
+    const at = this.length
+    this.length = at + length
+    return at
+  }
+
+  /** What was written before from `from` to `to`. */
+  again(from: number, to: number): void {
+    const { bytes } = this
+    let at = this.length
+    for (let index = from; index < to; index++) bytes[at++] = bytes[index]!
     this.length = at
+  }
+
+  /** A whole number from 0 on, as text. */
+  decimal(value: number): void {
+    if (value > 999) {
+      this.characters(String(value), 16)
+      return
+    }
+    const hundreds = (value / 100) | 0
+    const tens = ((value / 10) | 0) % 10
+    if (hundreds > 0) this.byte(0x30 + hundreds)
+    if (value >= 10) this.byte(0x30 + tens)
+    this.byte(0x30 + (value % 10))
   }
 
   /** At most `most` characters; lone surrogates become U+FFFD. Without a length. */

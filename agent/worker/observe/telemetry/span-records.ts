@@ -34,12 +34,16 @@ const flagsTag = [0x85, 0x01] as const
 const kinds = { destination: 2, source: 3 } as const
 const statusError = 2
 const maxNameLength = 255
+const traceIdBytes = 16
+const spanIdBytes = 8
 
 const fixed = new FixedFields()
 const startAt = fixed.fixed64(startTag)
 const endAt = fixed.fixed64(endTag)
 const replySizeAt = fixed.integer(attributeTag, 'http.response.body.size')
 fixed.constant(...flagsTag, 1, 0, 0, 0)
+const traceIdAt = fixed.id(traceIdTag, traceIdBytes)
+const spanIdAt = fixed.id(spanIdTag, spanIdBytes)
 
 const attribute = (key: string): Attribute => new Attribute(attributeTag, key)
 const method = attribute('http.request.method')
@@ -77,14 +81,9 @@ export class SpanRecords extends Records {
     into.setFixed64(at + startAt, end - request.durationMs * 1e6)
     into.setFixed64(at + endAt, end)
     into.setVarint(at + replySizeAt, request.replyBytes)
-    into.byte(traceIdTag)
-    into.hex(trace.traceId)
-    into.byte(spanIdTag)
-    into.hex(trace.spanId)
-    if (trace.hasParent) {
-      into.byte(parentTag)
-      into.hex(trace.parentId)
-    }
+    into.setHex(at + traceIdAt, trace.traceId)
+    into.setHex(at + spanIdAt, trace.spanId)
+    if (trace.hasParent) into.setHex(into.field(parentTag, spanIdBytes), trace.parentId)
     ownAttributes(into, request)
     if (isError(request)) {
       into.byte(statusTag)

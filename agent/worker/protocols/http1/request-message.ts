@@ -73,6 +73,16 @@ export class Http1Request extends CallerRequest implements RequestMessage {
     return this.head
   }
 
+  /** R3: a target is ASCII. */
+  copyTarget(into: Uint8Array, at: number, most: number): number {
+    const { buf, pathEnd, pathStart, queryEnd, queryStart } = this.head
+    const end = queryEnd > queryStart ? queryEnd : pathEnd
+    const length = end - pathStart
+    if (length > most) return -1
+    for (let index = 0; index < length; index++) into[at + index] = buf[pathStart + index]!
+    return length
+  }
+
   header(name: string): string | undefined {
     return this.head.header(name)
   }

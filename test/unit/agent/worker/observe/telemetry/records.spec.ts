@@ -6,6 +6,9 @@ import { LogRecords } from '../../../../../../agent/worker/observe/telemetry/log
 import { Outbox } from '../../../../../../agent/worker/observe/telemetry/outbox.ts'
 import { SpanRecords } from '../../../../../../agent/worker/observe/telemetry/span-records.ts'
 import type { LoggedRequest } from '../../../../../../agent/worker/observe/logged-request.ts'
+import { Http1Request } from '../../../../../../agent/worker/protocols/http1/request-message.ts'
+import { readRequest } from '../../../../../../http1/read-request.ts'
+import { StringCache } from '../../../../../../http1/string-cache.ts'
 import { groupsIn } from '../../../../../../agent/control/telemetry/receiver.ts'
 import type { Signal } from '../../../../../../contracts/telemetry.ts'
 import { readExport, signalOf } from '../../../../../support/otlp/messages.ts'
@@ -154,6 +157,57 @@ describe('records for a collector', () => {
       upstream_host: '10.0.0.1:80',
       request_id: 'id-1',
     })
+  })
+
+  it('a target goes as the bytes that came, or as text where it is long, and is cut in the body', () => {
+    const request = new Http1Request(new StringCache(), 8)
+    const read = (target: string): void => {
+      const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nhost: orders\r\n\r\n`, 'latin1')
+      const limits = { maxRequestLineBytes: 8192, maxHeadBytes: 8192, maxFields: 8 }
+      expect(readRequest(request.head, bytes, 0, bytes.length, limits)).to.be.above(0)
+    }
+    const out = outbox('logs')
+    const logs = new LogRecords(out, () => 1)
+    const long = `/${'x'.repeat(600)}`
+    const targets = ['/a?b=c', '/', '/a?', long, `${long}?${'y'.repeat(600)}`]
+    for (const target of targets) {
+      read(target)
+      logs.write({
+        ...base,
+        barePath: request.path,
+        query: request.query,
+        copyTarget: (into, at, most) => request.copyTarget(into, at, most),
+      })
+    }
+    out.flush()
+    const records = readExport('logs', exportRequest(groups(), facts))
+    const wanted = targets.map((target) => target.replace(/\?$/, ''))
+    expect(records.map(({ attributes }) => attributes['path'])).to.deep.equal(wanted.map((one) => one.slice(0, 1024)))
+    expect(records.map(({ body }) => body)).to.deep.equal(wanted.map((one) => `GET ${one.slice(0, 512)} 200`))
+  })
+
+  it('a log record has the ids that are there, ours or those of a caller', () => {
+    const out = outbox('logs')
+    const logs = new LogRecords(out, () => 1)
+    const ids = { isThere: true, isRecorded: true, traceId: trace.traceId, spanId: trace.spanId }
+    const givenId = Buffer.from('01234567-89ab-4cde-8f01-23456789abcd')
+    logs.write({ ...base, ids, givenId })
+    logs.write({ ...base, ids: { ...ids, isRecorded: false }, givenId })
+    logs.write({ ...base, ids, givenId: undefined })
+    logs.write({ ...base, ids: { ...ids, isThere: false }, traceId: 'none', spanId: '', givenId })
+    // the same block again
+    logs.write({ ...base, ids: { ...ids, traceId: Buffer.from('f'.repeat(32)) }, givenId })
+    out.flush()
+    const records = readExport('logs', exportRequest(groups(), facts))
+    expect(records.map(({ attributes, spanId, traceId }) => [traceId, spanId, attributes['request_id']])).to.deep.equal(
+      [
+        [base.traceId, base.spanId, givenId.toString()],
+        [base.traceId, '', givenId.toString()],
+        [base.traceId, base.spanId, 'id-1'],
+        ['', '', givenId.toString()],
+        ['f'.repeat(32), base.spanId, givenId.toString()],
+      ],
+    )
   })
 
   it('keeps whatever a caller wrote apart from the message around it', () => {
