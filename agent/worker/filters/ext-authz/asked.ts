@@ -13,7 +13,8 @@ export interface Asked {
   readonly authority: string
   readonly scheme: string
   /**
-   * Those that the application would get, in lower case, each once: values of a field that came twice joined by commas.
+   * Of those that the application would get the ones that are told, in lower case, each once: values of a field that
+   * came twice joined by commas.
    */
   readonly fields: ReadonlyMap<string, string>
   readonly sourceAddress: string
@@ -26,10 +27,17 @@ export interface Asked {
   readonly content: TakenContent | undefined
 }
 
-export function askedOf(context: FilterContext, at: number, content: TakenContent | undefined): Asked {
+/** `isTold`: whether the authorizer is told of a field at all. */
+export function askedOf(
+  context: FilterContext,
+  at: number,
+  content: TakenContent | undefined,
+  isTold: (name: string) => boolean,
+): Asked {
   const { peer, view } = context
   const fields = new Map<string, string>()
   context.eachField((name, value) => {
+    if (!isTold(name)) return
     const present = fields.get(name)
     fields.set(name, present === undefined ? value : `${present}${name === 'cookie' ? '; ' : ','}${value}`)
   })

@@ -25,6 +25,9 @@ const contentTooSlow = refusal(
   'E_DOWNSTREAM_TIMEOUT  the content of the request did not come in time to be judged',
 )
 
+const everyField = (): boolean => true
+const noContent = Buffer.alloc(0)
+
 export interface AuthorizerDeps {
   readonly calls: Calls
   readonly counts: AuthorizerCounts
@@ -102,7 +105,7 @@ export class ExternalAuthorizer {
   question(context: FilterContext, content: TakenContent | undefined): Question {
     const { http } = this
     const { port, service, timeoutMs } = this.spec
-    const asked = askedOf(context, this.deps.wallClock(), content)
+    const asked = askedOf(context, this.deps.wallClock(), content, http?.isTold ?? everyField)
     const base = { service, port, timeoutMs, maxAnswerBytes: maxVerdictBytes }
     if (http === null)
       return {
@@ -121,7 +124,7 @@ export class ExternalAuthorizer {
       authority: asked.authority,
       target: `${http.pathPrefix}${asked.target}`,
       fields: http.fieldsOf(asked),
-      content: content?.bytes ?? Buffer.alloc(0),
+      content: content?.bytes ?? noContent,
     }
   }
 }

@@ -21,30 +21,41 @@ const never =
 const notForCallers =
   /^(?:content-length|transfer-encoding|connection|date|server|keep-alive|trailer|upgrade|x-mesh-.*)$/
 
+const nothing: readonly SaidField[] = []
+
+function setOf(names: readonly string[]): TextSet | null {
+  return names.length === 0 ? null : textSet(names, true)
+}
+
 /** What never changes of its questions and answers, made ready once. */
 export class HttpCheck {
   readonly pathPrefix: string
+  /** Whether a field may be of those that it is told. */
+  readonly isTold: (name: string) => boolean
   private readonly told: TextSet
   private readonly more: Fields
   private readonly replaced: ReadonlySet<string>
-  private readonly onAllow: TextSet
+  /** null: nothing. */
+  private readonly onAllow: TextSet | null
   private readonly onDeny: TextSet
-  private readonly withReply: TextSet
+  private readonly withReply: TextSet | null
 
   constructor(spec: HttpAuthorizerSpec) {
     const { downstreamOnAllow, downstreamOnDeny, moreFields, pathPrefix, requestFields, upstreamOnAllow } = spec
     this.pathPrefix = pathPrefix
-    this.withReply = textSet(downstreamOnAllow ?? [], true)
-    this.told = textSet([...always, ...requestFields], true)
+    this.withReply = setOf(downstreamOnAllow ?? [])
+    const told = textSet([...always, ...requestFields], true)
+    this.told = told
+    this.isTold = (name) => told.has(name) || aboutContent.includes(name)
     this.more = Object.entries(moreFields).map(([name, value]) => [name.toLowerCase(), value])
     this.replaced = new Set(this.more.map(([name]) => name))
-    this.onAllow = textSet(upstreamOnAllow, true)
+    this.onAllow = setOf(upstreamOnAllow)
     this.onDeny = textSet(downstreamOnDeny.length === 0 ? ['*'] : [...downstreamOnDeny, ...alwaysOnDeny], true)
   }
 
   fieldsOf({ content, fields }: Asked): Fields {
     const { more, replaced, told } = this
-    const passed = [...fields].filter(([name]) => !never.test(name) && told.has(name) && !replaced.has(name))
+    const passed = [...fields].filter(([name]) => told.has(name) && !replaced.has(name) && !never.test(name))
     const names = content === undefined ? [] : aboutContent.filter((name) => !told.has(name) && !replaced.has(name))
     const about = names.flatMap((name) => (fields.has(name) ? [[name, fields.get(name)!] as const] : []))
     return [...passed, ...about, ...more]
@@ -53,10 +64,12 @@ export class HttpCheck {
   /** What it came to: 200 allows, 5xx is no verdict, everything else denies. */
   verdictOf({ content, fields, status }: CallAnswer): Verdict {
     if (status >= 500) return { kind: 'failed', why: `status ${status}` }
-    const said = (wanted: TextSet, how: SaidField['how']): SaidField[] =>
-      fields
-        .map(([name, value]) => ({ name: name.toLowerCase(), value, how }))
-        .filter(({ name }) => !notForCallers.test(name) && wanted.has(name))
+    const said = (wanted: TextSet | null, how: SaidField['how']): readonly SaidField[] =>
+      wanted === null
+        ? nothing
+        : fields
+            .map(([name, value]) => ({ name: name.toLowerCase(), value, how }))
+            .filter(({ name }) => wanted.has(name) && !notForCallers.test(name))
     return status === 200
       ? { kind: 'allowed', fields: said(this.onAllow, 'set'), remove: [], reply: said(this.withReply, 'append') }
       : { kind: 'denied', status, fields: said(this.onDeny, 'set'), body: content }

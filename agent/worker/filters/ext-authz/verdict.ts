@@ -36,6 +36,7 @@ export function verdictProblem(verdict: Exclude<Verdict, { kind: 'failed' }>): s
   const reply = verdict.kind === 'allowed' ? verdict.reply : []
   const fields = [...verdict.fields, ...reply]
   const names = [...fields.map(({ name }) => name), ...(verdict.kind === 'allowed' ? verdict.remove : [])]
+  if (names.length === 0) return undefined
   if (names.length > maxFields) return `it changes ${names.length} fields, allowed ${maxFields}`
   for (const name of names) {
     const shown = JSON.stringify(name.slice(0, 60))
@@ -62,6 +63,7 @@ function requestEdits(
   { fields, remove }: Extract<Verdict, { kind: 'allowed' }>,
   context: FilterContext,
 ): HeaderEdits | null {
+  if (fields.length === 0 && remove.length === 0) return null
   const present = new Set<string>()
   context.eachField((name) => present.add(name))
   const drop = new Set(remove)
