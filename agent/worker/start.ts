@@ -11,7 +11,7 @@ import type { Signal } from '../../contracts/telemetry.ts'
 import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { trimAllocator } from '../../native/allocator.ts'
-import { releaseIdleMemory } from '../../native/idle-memory.ts'
+import { compactAfterStart, releaseIdleMemory } from '../../native/idle-memory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
 import type { HeldListener } from './handoff/handoff-deps.ts'
 import { connectWatchdog } from './handoff/watchdog-link.ts'
@@ -240,6 +240,8 @@ if (worker.state.mesh.hasCertificates === true && !(await Promise.race([control.
   log('warn', `control has sent no certificates for ${certificatesMs} ms; serving without them until it does`)
 await worker.filters.userFilters.settled()
 if (watchdog.isSupervised) watchdog.ready(await worker.listenForProbes())
+// while the watchdog makes up its mind
+compactAfterStart()
 await watchdog.permission
 for (const held of watchdog.takeListeners()) {
   const { address, descriptor, name, port, shard } = held

@@ -23,7 +23,7 @@ import { ReplyChanges } from './forward/reply-edits.ts'
 import { RequestChanges } from './forward/request-edits.ts'
 import { ServiceCalls } from './forward/service-calls.ts'
 import { askedRequest } from './protocols/http1/asked-request.ts'
-import { explain } from './mesh/explain-sources.ts'
+import type * as ExplainSources from './mesh/explain-sources.ts'
 import { MeshState } from './mesh/mesh-state.ts'
 import { ParkedNames } from './mesh/parked-names.ts'
 import { Troubles } from './mesh/troubles.ts'
@@ -51,6 +51,7 @@ import { Tallies } from './observe/tallies.ts'
 import { TcpMetrics } from './observe/tcp-metrics.ts'
 import { StringCache } from '../../http1/string-cache.ts'
 import { Kinds } from './kinds.ts'
+import { lazily } from './lazily.ts'
 import { cohortsOf, protocolTable, upstreamCodecs } from './protocol-table.ts'
 import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
@@ -72,6 +73,8 @@ import type { WorkerOptions } from './worker-options.ts'
 
 /** And callers that are not read are looked at for having given up. */
 const ticksPerLook = 10
+
+const loadExplain = lazily<typeof ExplainSources>(import.meta.url, './mesh/explain-sources', 'hostmesh explain')
 
 /**
  * The data plane of one process, without its links to others: listeners, exchanges, destinations, metrics. Makes the
@@ -430,7 +433,7 @@ export class Worker {
   }
 
   explain(request: ExplainRequest): unknown {
-    return explain(this.state, this.clock.now, request, askedRequest)
+    return loadExplain().explain(this.state, this.clock.now, request, askedRequest)
   }
 
   stats(): StatsDump {

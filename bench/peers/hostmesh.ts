@@ -44,6 +44,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
   const workers = Array.from({ length: options.workers }, (_value, index) =>
     startProgram(options.cpus, process.execPath, [
       fastCallsFlag,
+      '--expose-gc',
       ...(options.nodeFlags ?? []),
       options.workerMain,
       '--run-dir',

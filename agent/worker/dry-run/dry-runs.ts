@@ -6,10 +6,16 @@ import { noFilterCounts } from '../filters/filter-counts.ts'
 import type { FilterKind } from '../filters/kind.ts'
 import { filterTable } from '../filters/table.ts'
 import { VerdictCounts } from '../filters/verdict-counts.ts'
+import { lazily } from '../lazily.ts'
 import { RouteIds } from '../route/route-ids.ts'
 import { compileVirtualHost } from '../route/virtual-host.ts'
-import { Destinations } from './destinations.ts'
-import { DryRun } from './dry-run.ts'
+import type * as DestinationsModule from './destinations.ts'
+import type * as DryRunModule from './dry-run.ts'
+
+type DryRun = DryRunModule.DryRun
+
+const loadDryRun = lazily<typeof DryRunModule>(import.meta.url, './dry-run', 'a dry run')
+const loadDestinations = lazily<typeof DestinationsModule>(import.meta.url, './destinations', 'a dry run')
 
 export interface DryRunsDeps {
   readonly random: () => number
@@ -34,7 +40,7 @@ export class DryRuns {
     this.deps = deps
   }
 
-  /** Throws E_SNAPSHOT_CORRUPT; what is under way goes on then. */
+  /** Throws E_SNAPSHOT_CORRUPT or E_PART_MISSING; what is under way goes on then. */
   answer(question: DryRunQuestion): DryRunAnswer {
     if (question.kind === 'begin-dry-run') this.begin(question.candidate)
     const { run } = this
@@ -56,10 +62,10 @@ export class DryRuns {
       filters: filterTable(kinds, noFilterCounts(), new VerdictCounts(kinds)),
     }
     const hosts = new Map(Object.entries(virtualHosts).map(([name, spec]) => [name, compileVirtualHost(spec, options)]))
-    const run: DryRun = new DryRun(candidate, now, {
+    const run: DryRun = new (loadDryRun().DryRun)(candidate, now, {
       random,
       hosts,
-      destinations: new Destinations(services, service),
+      destinations: new (loadDestinations().Destinations)(services, service),
       onEnd: () => {
         if (this.run === run) this.end(run)
       },

@@ -4,6 +4,9 @@
  */
 import type { OutputBlock } from './output.ts'
 
+/** `writeBuffer(null, …)` exists from here on; on earlier majors it aborts the process, so this is never tried out. */
+export const firstRawMajor = 26
+
 /** Who gets the events of a handle. */
 export interface HandleOwner {
   /** Answers the memory for the next read if it is another one. */

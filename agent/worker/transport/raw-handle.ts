@@ -27,9 +27,6 @@ import type {
   Transports,
 } from './transport.ts'
 
-/** `writeBuffer(null, …)` exists from here on; on earlier majors it aborts the process, so this is never tried out. */
-export const firstRawMajor = 26
-
 /** What all transports of a process share. */
 interface Shared {
   readonly bindings: Bindings

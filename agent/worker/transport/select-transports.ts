@@ -1,10 +1,14 @@
 import { openFastCalls } from '../../../native/fast-calls.ts'
+import { lazily } from '../lazily.ts'
 import { epollTransports } from './epoll/transports.ts'
 import type { Output } from './output.ts'
 import { publicTransports } from './public-socket.ts'
-import { firstRawMajor, rawTransports } from './raw-handle.ts'
+import { firstRawMajor } from './raw-bindings.ts'
+import type * as RawHandleModule from './raw-handle.ts'
 import { proveTransports } from './raw-self-test.ts'
 import type { TransportKind, Transports } from './transport.ts'
+
+const loadRaw = lazily<typeof RawHandleModule>(import.meta.url, './raw-handle', 'raw handles')
 
 /** `auto`: the fastest that is proven here. One by name: that one, or the next slower one that is proven. */
 export type WantedTransport = 'auto' | TransportKind
@@ -63,7 +67,7 @@ async function select(deps: SelectTransportsDeps, reasons: string[]): Promise<Tr
     reasons.push(`raw: known to work on node ${firstRawMajor}, found ${nodeVersion}`)
     return publicTransports()
   }
-  const found = await proven(output, () => rawTransports(output))
+  const found = await proven(output, () => loadRaw().rawTransports(output))
   if (typeof found !== 'string') return found
   reasons.push(`raw: ${found}`)
   return publicTransports()

@@ -17,4 +17,25 @@ describe('memory of a process at rest', () => {
     const words = ['--expose-gc', '--input-type=module', '-e', code]
     expect(Number(execFileSync(process.execPath, words, { encoding: 'utf8' }))).to.be.greaterThan(10)
   })
+  /** The share of the heap that is left when one object of a hundred lives on. */
+  function leftAfterStart(objects: number): number {
+    const code = `
+      const { compactAfterStart } = await import('${native}/idle-memory.ts')
+      const made = Array.from({ length: ${objects} }, (_, index) => ({ index }))
+      globalThis.kept = made.filter((_, index) => index % 100 === 0)
+      made.length = 0
+      const before = process.memoryUsage().heapTotal
+      compactAfterStart()
+      console.log(process.memoryUsage().heapTotal / before)`
+    const words = ['--expose-gc', '--input-type=module', '-e', code]
+    return Number(execFileSync(process.execPath, words, { encoding: 'utf8' }))
+  }
+
+  it('goes back after a start, where little is left on each page', () => {
+    expect(leftAfterStart(300_000)).to.be.below(0.5)
+  })
+
+  it('is left alone after a start where moving it would take long', () => {
+    expect(leftAfterStart(3_000_000)).to.be.above(0.9)
+  })
 })

@@ -3,7 +3,6 @@
  * and remembered in the state directory: `transport-trial.json`. It is tried again when Node, the kernel, the machine
  * or its seccomp filters are others, or when the file is gone.
  */
-import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 
@@ -52,6 +51,8 @@ function hostOf(node: string, machine: string): string {
 }
 
 function tryInChild([program = '', ...words]: readonly string[]): Promise<TrialEnd> {
+  // loaded here: most starts know how the trial ended
+  const { spawn } = process.getBuiltinModule('node:child_process')
   return new Promise((resolve) => {
     const child = spawn(program, words, {
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -14,7 +14,7 @@ import type { ServicePlan } from '../../../support/worker/snapshots.ts'
 import { WorkerProcess } from '../../../support/worker/worker-process.ts'
 
 /** What a worker for plain HTTP/1.1 may load of its own files; a tenth below is a reason to lower it. */
-const mostModules = 393
+const mostModules = 383
 /** Folders that it does without, but for what is said here: names, counts and the place that loads the rest. */
 const lateFolders =
   /^agent\/worker\/(?:protocols\/http2|protocols\/rpc|transport\/tls|udp|filters\/(?:authorization|ext-authz|global-rate-limit|jwt))\/|^rpc\/|^node_modules\//
@@ -31,7 +31,16 @@ const early = [
   'agent/worker/udp/udp-plane.ts',
 ]
 /** Parts of Node that cost memory of their own. */
-const lateParts = ['node:tls', 'node:http', 'node:http2', 'node:https', 'node:worker_threads', 'node:zlib']
+const lateParts = [
+  'node:child_process',
+  'node:crypto',
+  'node:tls',
+  'node:http',
+  'node:http2',
+  'node:https',
+  'node:worker_threads',
+  'node:zlib',
+]
 
 describe('what a worker loads', () => {
   const folder = mkdtempSync(join(tmpdir(), 'hm-late-'))
@@ -74,7 +83,8 @@ describe('what a worker loads', () => {
     }
     port = await freePort()
     rpcPort = await freePort()
-    worker = await WorkerProcess.start(planned({}), listingFlags(list), { transport: 'raw' })
+    const flags = [...listingFlags(list), '--expose-gc', '--trace-gc']
+    worker = await WorkerProcess.start(planned({}), flags, { transport: 'raw' })
   })
   after(async () => {
     await worker?.stop()
@@ -93,11 +103,26 @@ describe('what a worker loads', () => {
     expect(own.length).to.be.at.least(mostModules * 0.9)
   })
 
+  it('is moved together before it serves', () => {
+    const [atStart] = worker!.log(100_000).split('"serving"')
+    expect(atStart).to.match(/Mark-Compact \(reduce\)/)
+  })
+
   it('for a pattern comes with the first rule that has one', async () => {
     const seen = new Set(loadedModules(list))
     await become({ route: { matches: [{ uri: { regex: '/.*' } }] } })
     expect(fresh(seen)).to.include('agent/worker/route/re2.ts').and.to.include('node_modules/re2js/build/index.js')
     expect(await answer()).to.equal('200 http1')
+  })
+
+  it('for questions comes with the first of them', async () => {
+    const seen = new Set(loadedModules(list))
+    const request = { listener: 'orders', method: 'GET', host: 'orders', path: '/', headers: [], sourceApp: undefined }
+    await worker!.ask({ kind: 'explain', request })
+    expect(fresh(seen)).to.include('agent/worker/route/explain.ts')
+    const candidate = { id: 'a', share: 1, ms: 60_000, virtualHosts: {}, services: {} }
+    await worker!.ask({ kind: 'begin-dry-run', candidate })
+    expect(fresh(seen)).to.include('agent/worker/dry-run/dry-run.ts')
   })
 
   it('for a filter comes with the first route that has it', async () => {
