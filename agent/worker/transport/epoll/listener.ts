@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 
 import type { Transport, TransportListener } from '../transport.ts'
-import { Edge, everyEdge } from './loop.ts'
+import { Edge } from './loop.ts'
 import type { Watched } from './loop.ts'
 import { EpollTransport } from './socket.ts'
 import type { EpollShared } from './socket.ts'
@@ -19,6 +19,8 @@ export class EpollListener implements TransportListener, Watched {
   isQueued = false
   private readonly shared: EpollShared
   private readonly onAccept: (transport: Transport) => void
+  /** It has a path in place of an address. */
+  private readonly isLocal: boolean
   private socket: number
   private rest: NodeJS.Timeout | undefined
 
@@ -29,6 +31,7 @@ export class EpollListener implements TransportListener, Watched {
     const name = shared.sockets.localName(socket)
     this.address = name?.address ?? ''
     this.port = name?.port ?? 0
+    this.isLocal = name === undefined
   }
 
   get descriptor(): number {
@@ -51,8 +54,8 @@ export class EpollListener implements TransportListener, Watched {
 
   private take(socket: number): void {
     const { loop } = this.shared
-    const transport = new EpollTransport(this.shared, socket)
-    if (loop.add(socket, transport, everyEdge) === 0) this.onAccept(transport)
+    const transport = new EpollTransport(this.shared, socket, this.isLocal)
+    if (loop.add(socket, transport, transport.edges) === 0) this.onAccept(transport)
     else loop.calls.close(socket)
   }
 

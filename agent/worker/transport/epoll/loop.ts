@@ -15,8 +15,11 @@ import { loadBindings, loadWaker } from '../raw-bindings.ts'
 import type { Waker } from '../raw-bindings.ts'
 
 export const Edge = { in: 0x1, urgent: 0x2, out: 0x4, error: 0x8, hangUp: 0x10, peerEnd: 0x2000 } as const
-/** What a connection is watched for, all its life: EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET. */
+/** What a connection of TCP is watched for, all its life: EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET. */
 export const everyEdge = Edge.in | Edge.urgent | Edge.out | Edge.peerEnd | (1 << 31)
+
+/** The same without writing, for a socket that tells of room without having been asked: see `EpollTransport.edges`. */
+export const readingEdges = everyEdge & ~Edge.out
 
 export interface Watched {
   /** `events`: bits of `Edge`. */

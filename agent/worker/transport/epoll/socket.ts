@@ -7,7 +7,7 @@ import type { TcpSockets } from '../../../../native/tcp-sockets.ts'
 import type { Output, OutputBlock } from '../output.ts'
 import { Fate, nobody, noIdentity } from '../transport.ts'
 import type { DetachedTransport, Transport, TransportOwner, TransportPeer } from '../transport.ts'
-import { Edge } from './loop.ts'
+import { Edge, everyEdge, readingEdges } from './loop.ts'
 import type { EpollLoop, Watched } from './loop.ts'
 import type { OutputMemory } from './output-memory.ts'
 
@@ -47,6 +47,8 @@ export class EpollTransport implements Transport, Watched {
   pendingBytes = 0
   isQueued = false
   private readonly shared: EpollShared
+  /** It is no socket of TCP. */
+  private readonly isLocal: boolean
   private socket: number
   private isReading = false
   private isAwaiting = false
@@ -67,9 +69,18 @@ export class EpollTransport implements Transport, Watched {
   private known: TransportPeer | null = null
 
   /** Watched by the loop from here on; `socket` is its own. */
-  constructor(shared: EpollShared, socket: number) {
+  constructor(shared: EpollShared, socket: number, isLocal = false) {
     this.shared = shared
     this.socket = socket
+    this.isLocal = isLocal
+  }
+
+  /**
+   * What it is watched for. A socket of TCP tells of room only behind a write that found none; a unix socket does
+   * whenever its peer has read, an event for each reply, so it is asked only while something waits.
+   */
+  get edges(): number {
+    return this.isLocal && this.unsentBytes === 0 ? readingEdges : everyEdge
   }
 
   get descriptor(): number {
@@ -228,9 +239,12 @@ export class EpollTransport implements Transport, Watched {
   }
 
   private keep(memory: FixedMemory, from: number, to: number, block: OutputBlock | null): void {
+    const isFirst = this.unsentBytes === 0
     ;(this.unsent ??= []).push({ memory, from, to, block })
     this.unsentBytes += to - from
     this.pendingBytes = this.unsentBytes
+    // tells of room that has come meanwhile, too
+    if (isFirst && this.isLocal) this.shared.loop.change(this.socket, this.edges)
   }
 
   private flush(): void {
@@ -249,6 +263,7 @@ export class EpollTransport implements Transport, Watched {
       unsent.shift()
       if (first.block !== null) this.shared.output.recycle(first.block)
     }
+    if (this.isLocal) this.shared.loop.change(this.socket, this.edges)
     if (this.endsLater) this.shared.sockets.shutdown(this.socket)
     this.owner.onDrained()
   }

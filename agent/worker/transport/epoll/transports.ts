@@ -11,7 +11,7 @@ import { readBufferBytes, refuseState } from '../transport.ts'
 import type { Transport, Transports } from '../transport.ts'
 import { Dialing } from './dialing.ts'
 import { EpollListener } from './listener.ts'
-import { Edge, EpollLoop, everyEdge, refusal } from './loop.ts'
+import { Edge, EpollLoop, refusal } from './loop.ts'
 import { OutputMemory } from './output-memory.ts'
 import { EpollTransport } from './socket.ts'
 import type { EpollShared } from './socket.ts'
@@ -54,8 +54,8 @@ export function epollTransports(output: Output, calls: FastCalls): Transports {
     open(descriptor, state) {
       refuseState(state)
       sockets.prepare(descriptor)
-      const transport = new EpollTransport(shared, descriptor)
-      const refused = loop.add(descriptor, transport, everyEdge)
+      const transport = new EpollTransport(shared, descriptor, sockets.localName(descriptor) === undefined)
+      const refused = loop.add(descriptor, transport, transport.edges)
       if (refused === 0) return transport
       throw refusal(refused, `descriptor ${descriptor}`)
     },
