@@ -1,10 +1,12 @@
 /**
  * How long a change takes from the API of a center to the first request that obeys it, at an agent of another host, and
  * of that until the center has told it (a subscriber beside the agent hears it), and until the API has answered.
- * `npm run bench:change`: measured on a machine that does nothing else, against the goal.
+ * `npm run bench:change`: measured on a machine that does nothing else, against the goal; one change behind the other,
+ * so that each meets the state files of those before it, and at hosts that rest.
  */
 import { expect } from 'chai'
 import { Agent, request } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import { systemClock } from '../../../contracts/clock.ts'
 import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { createCenterAdapter } from '../../../registry-adapters/center/index.ts'
@@ -15,6 +17,8 @@ import { sharedPort } from '../../support/mesh/mesh.ts'
 const isAlone = process.env['HOSTMESH_ALONE'] !== undefined
 const changes = isAlone ? 300 : 15
 const goalMs = isAlone ? 50 : 5000
+/** By then state files are written, and nothing goes on: 0.2 to 0.3 s between two changes, in no step with any timer. */
+const rest = (): Promise<void> => setTimeout(200 + 100 * Math.random())
 
 /** The round, in the text of the rule as hosts are told it. */
 const said = new RegExp(`"${roundField}":\\s*"(\\d+)"`)
@@ -31,10 +35,12 @@ interface Took {
 }
 
 describe('a change at the API of a center', function () {
-  this.timeout(120_000)
+  this.timeout(180_000)
   let bench: CenterWithAgent
   let subscriber: RegistryAdapter
   let told: (text: string) => void = () => undefined
+  let round = 0
+  let revision: string | undefined
   const keptAlive = new Agent({ keepAlive: true, maxSockets: 1 })
   before(async () => {
     bench = await CenterWithAgent.open()
@@ -67,41 +73,57 @@ describe('a change at the API of a center', function () {
     })
   }
 
-  it(`is obeyed by requests at an agent within ${goalMs} ms, in 99 of 100 cases`, async () => {
-    const all: Took[] = []
-    let revision: string | undefined
-    for (let round = 1; round <= changes; round++) {
-      const took: Took = { round, told: 0, answered: 0, obeyed: 0 }
-      const from = performance.now()
-      const hearing = new Promise<void>((resolve) => {
-        told = (text) => {
-          if (!(Number(said.exec(text)?.[1]) >= round)) return
-          took.told = performance.now() - from
-          resolve()
-        }
-      })
-      const writing = bench.write('orders', round, revision).then((written) => {
-        took.answered = performance.now() - from
-        return written
-      })
-      while ((await roundNow()) !== String(round))
-        if (performance.now() - from > 20_000) throw new Error(`round ${round} is not obeyed within 20 s`)
-      took.obeyed = performance.now() - from
-      const { rule, status } = await writing
-      expect(status).to.be.oneOf([200, 201])
-      await hearing
-      all.push(took)
-      revision = rule.metadata.resourceVersion
-    }
-    const quantile = (share: number, part: 'told' | 'answered' | 'obeyed' = 'obeyed'): number =>
+  async function change(): Promise<Took> {
+    round++
+    const took: Took = { round, told: 0, answered: 0, obeyed: 0 }
+    const from = performance.now()
+    const hearing = new Promise<void>((resolve) => {
+      told = (text) => {
+        if (!(Number(said.exec(text)?.[1]) >= round)) return
+        took.told = performance.now() - from
+        resolve()
+      }
+    })
+    const writing = bench.write('orders', round, revision).then((written) => {
+      took.answered = performance.now() - from
+      return written
+    })
+    while ((await roundNow()) !== String(round))
+      if (performance.now() - from > 20_000) throw new Error(`round ${round} is not obeyed within 20 s`)
+    took.obeyed = performance.now() - from
+    const { rule, status } = await writing
+    expect(status).to.be.oneOf([200, 201])
+    await hearing
+    revision = rule.metadata.resourceVersion
+    return took
+  }
+
+  /** ms within which 99 of 100 were obeyed. */
+  function report(all: readonly Took[]): number {
+    const quantile = (share: number, part: 'told' | 'answered' | 'obeyed'): number =>
       all.map((one) => one[part]).toSorted((a, b) => b - a)[Math.floor(all.length * (1 - share))]!
     const words = (part: 'told' | 'answered' | 'obeyed'): string =>
       `${part} p50 ${quantile(0.5, part).toFixed(1)} ms, p99 ${quantile(0.99, part).toFixed(1)} ms`
-    console.info(`      ${changes} changes: ${words('told')}; ${words('answered')}; ${words('obeyed')}`)
-    for (const { round, told: heard, answered, obeyed } of all.toSorted((a, b) => b.obeyed - a.obeyed).slice(0, 6))
+    console.info(`      ${all.length} changes: ${words('told')}; ${words('answered')}; ${words('obeyed')}`)
+    for (const { round: which, told: heard, answered, obeyed } of all
+      .toSorted((a, b) => b.obeyed - a.obeyed)
+      .slice(0, 6))
       console.info(
-        `      round ${round}: told ${heard.toFixed(1)}, answered ${answered.toFixed(1)}, obeyed ${obeyed.toFixed(1)} ms`,
+        `      round ${which}: told ${heard.toFixed(1)}, answered ${answered.toFixed(1)}, obeyed ${obeyed.toFixed(1)} ms`,
       )
-    expect(quantile(0.99)).to.be.at.most(goalMs)
-  })
+    return quantile(0.99, 'obeyed')
+  }
+
+  for (const [when, between, many] of [
+    ['right behind the one before', () => Promise.resolve(), changes],
+    ['at hosts that rest', rest, isAlone ? changes : 3],
+  ] as const)
+    it(`${when} is obeyed by requests at an agent within ${goalMs} ms, in 99 of 100 cases`, async () => {
+      const all: Took[] = []
+      while (all.length < many) {
+        await between()
+        all.push(await change())
+      }
+      expect(report(all)).to.be.at.most(goalMs)
+    })
 })
