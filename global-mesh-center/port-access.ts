@@ -4,9 +4,16 @@ import type { Clock } from '../contracts/clock.ts'
 import type { RulesApiConfig, XdsConfig } from './config/types.ts'
 import { Tokens } from './rules-api/tokens.ts'
 
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  /** Who signs the certificates of clients; absent = none is asked for. */
+  readonly clientCa?: string | undefined
+}
+
 export interface PortAccess {
   /** PEM; undefined = plain. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly tls: ServerTls | undefined
   /** undefined = no token is known. */
   readonly tokens: Tokens | undefined
 }
@@ -14,9 +21,18 @@ export interface PortAccess {
 /** Throws E_CONFIG_UNREADABLE. */
 export function portAccess({ tls, tokensFile }: RulesApiConfig | XdsConfig, clock: Clock): PortAccess {
   return {
-    tls: tls === undefined ? undefined : { cert: readText(tls.cert), key: readText(tls.key) },
+    tls: tls === undefined ? undefined : readTls(tls),
     tokens: tokensFile === undefined ? undefined : new Tokens(tokensFile, () => clock.monotonic()),
   }
+}
+
+function readTls(tls: {
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string | undefined
+}): ServerTls {
+  const { cert, key, clientCa } = tls
+  return { cert: readText(cert), key: readText(key), clientCa: clientCa === undefined ? undefined : readText(clientCa) }
 }
 
 /** Why nobody with a token is let in at the port of this section; undefined = its file is good, or there is none. */

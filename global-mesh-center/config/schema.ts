@@ -67,6 +67,20 @@ const serverTls = () =>
     .optional()
     .describe('Absent = plain, on loopback only.')
 
+const rulesApiTls = () =>
+  z
+    .strictObject({
+      cert: path().describe('Certificate with its intermediates, PEM.'),
+      key: path().describe('Its key, PEM, readable by the center only.'),
+      clientCa: path()
+        .optional()
+        .describe(
+          'Who signs the certificates of clients, PEM; `certificate` in `tokensFile` says who they are. Absent = none is asked for.',
+        ),
+    })
+    .optional()
+    .describe('Absent = plain, on loopback only.')
+
 const filesStore = z.strictObject({
   type: z.literal('files').describe('A folder of this machine; one center alone.'),
   directory: path().optional().describe('Absent = `store` in the state directory.'),
@@ -131,11 +145,11 @@ const rulesApiSection = z.strictObject({
   address: listenAddress()
     .prefault('127.0.0.1:15016')
     .describe('Where the API of rules listens; beyond loopback it needs `tls`.'),
-  tls: serverTls(),
+  tls: rulesApiTls(),
   tokensFile: path()
     .optional()
     .describe(
-      'File (mode 600) with a list of `user`, `token` (32 characters and more), `role` (`read`, `write`, `admin`, or `host` for the agent of the host that `user` names) and, if not all, `namespaces`.',
+      'File (mode 600) with a list of `user`, `token` (32 characters and more) or `certificate` (the common name in that of a client), `role` (`read`, `write`, `admin`, or `host` for the agent of the host that `user` names) and, if not all, `namespaces`.',
     ),
   withoutToken: oneOf('none', 'read', 'admin')
     .prefault('none')

@@ -1,4 +1,5 @@
 /** The sections `store`, `rulesApi` and `xds`: their paths made absolute, and what no single field of them can tell. */
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Report } from '../../agent/control/config/node-kind.ts'
 import { reportFile } from '../../agent/control/config/readable-file.ts'
@@ -40,9 +41,18 @@ export function locatedPort<Port extends RulesApiConfig | XdsConfig>(
   const { tls, tokensFile } = api
   return {
     ...api,
-    tls: tls === undefined ? undefined : { cert: absolute(tls.cert), key: absolute(tls.key) },
+    tls: tls === undefined ? undefined : locatedServerTls(tls, absolute),
     tokensFile: tokensFile === undefined ? undefined : absolute(tokensFile),
   }
+}
+
+function locatedServerTls(
+  tls: NonNullable<RulesApiConfig['tls']>,
+  absolute: (path: string) => string,
+): NonNullable<RulesApiConfig['tls']> {
+  const { cert, key, clientCa } = tls
+  const located = { cert: absolute(cert), key: absolute(key) }
+  return clientCa === undefined ? located : { ...located, clientCa: absolute(clientCa) }
 }
 
 export function storeProblems(store: StoreConfig, report: Report): void {
@@ -76,13 +86,33 @@ export function portProblems(section: string, port: RulesApiConfig | XdsConfig |
     report([section, 'tokensFile'], 'missing; nobody could use it. Or say withoutToken, for callers on this machine')
   reportFile(report, [section, 'tls', 'cert'], tls?.cert, false)
   reportFile(report, [section, 'tls', 'key'], tls?.key, true)
-  tokenProblems([section, 'tokensFile'], tokensFile, report)
+  const clientCa = tls !== undefined && 'clientCa' in tls ? tls.clientCa : undefined
+  clientCaProblems([section, 'tls', 'clientCa'], clientCa, report)
+  // the file may be that of another port, too
+  const isCertificateUseless = section === 'rulesApi' && clientCa === undefined
+  tokenProblems([section, 'tokensFile'], tokensFile, isCertificateUseless, report)
 }
 
-function tokenProblems(path: readonly string[], file: string | undefined, report: Report): void {
+function clientCaProblems(path: readonly string[], file: string | undefined, report: Report): void {
+  if (!reportFile(report, path, file, false) || file === undefined) return
+  try {
+    void new X509Certificate(readFileSync(file))
+  } catch {
+    report(path, `${file} holds no certificate in PEM`)
+  }
+}
+
+function tokenProblems(
+  path: readonly string[],
+  file: string | undefined,
+  isCertificateUseless: boolean,
+  report: Report,
+): void {
   if (!reportFile(report, path, file, true) || file === undefined) return
   try {
-    readLogins(readFileSync(file, 'utf8'))
+    const named = readLogins(readFileSync(file, 'utf8')).find(({ certificate }) => certificate !== undefined)
+    if (isCertificateUseless && named !== undefined)
+      report(path, `${named.user.name} is known by a certificate, which needs rulesApi.tls.clientCa`)
   } catch (error) {
     report(path, `${file} cannot be used: ${(error as Error).message}`)
   }

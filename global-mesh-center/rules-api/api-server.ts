@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 import { LogPause } from '../../contracts/log-pause.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { ConsoleFiles, isConsoleFile } from '../../agent/control/admin/console/files.ts'
@@ -14,6 +15,8 @@ import { ConnectionBudget } from '../../guard/connection-budget.ts'
 import { isOwnPage, webPageRefusal } from '../../guard/web-page.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
 import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
+import type { ServerTls } from '../port-access.ts'
+import { certifiedName } from './client-certificate.ts'
 import { answerUpgrade, type ApiUpgrades } from './api-upgrades.ts'
 import type { Tokens } from './tokens.ts'
 import type { ApiAnswers, ApiAnswersDeps } from '../../agent/control/rules-api/api-answers.ts'
@@ -25,7 +28,7 @@ const https = process.getBuiltinModule('node:https')
 export interface ApiServerOptions {
   readonly address: HostPort
   /** PEM; undefined = plain. */
-  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly tls: ServerTls | undefined
   readonly tokens: Tokens | undefined
   /** Who a caller without a token is; undefined = nobody. */
   readonly withoutToken: ApiUser | undefined
@@ -106,9 +109,12 @@ export class ApiServer {
       server =
         tls === undefined
           ? http.createServer(options, answer)
-          : https.createServer({ ...options, ...tls, minVersion: 'TLSv1.2' }, answer)
+          : https.createServer({ ...options, ...secured(tls) }, answer)
     } catch (cause) {
-      throw new MeshError('E_CONFIG_INVALID', `rulesApi.tls: cert and key cannot be used: ${(cause as Error).message}`)
+      throw new MeshError(
+        'E_CONFIG_INVALID',
+        `rulesApi.tls: cert, key or clientCa cannot be used: ${(cause as Error).message}`,
+      )
     }
     server.prependListener(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       if (budget.enter(socket, socket.remoteAddress ?? '')) socket.once('close', () => budget.leave(socket))
@@ -136,6 +142,13 @@ export class ApiServer {
   private userOf({ headers, socket }: IncomingMessage): ApiUser {
     const { tokens, withoutToken } = this.options
     const { authorization } = headers
+    const certified = authorization === undefined ? this.certified(socket) : undefined
+    if (certified !== undefined) {
+      // a browser shows the certificate of its user for any page
+      const refusal = isOwnPage(headers) ? undefined : webPageRefusal(headers, 'any')
+      if (refusal !== undefined) throw new ApiError(403, refusal)
+      return certified
+    }
     if (authorization === undefined && withoutToken !== undefined) {
       // a page in a browser on this machine is no operator, unless it is our console
       const refusal = isOwnPage(headers) ? undefined : webPageRefusal(headers, new Set())
@@ -149,13 +162,32 @@ export class ApiServer {
     const problem = tokens?.problem()
     if (problem !== undefined) throw new ApiError(503, `nobody can be let in: the file of tokens: ${problem}`)
     this.noteDenied(socket.remoteAddress, token === undefined ? 'no token' : 'unknown token')
-    throw new ApiError(401, token === undefined ? 'a bearer token is needed' : 'this token is not known')
+    throw new ApiError(401, token === undefined ? this.needed(socket) : 'this token is not known')
+  }
+
+  private certified(socket: Socket): ApiUser | undefined {
+    const name = certifiedName(socket, this.deps.clock.wall())
+    return name === undefined ? undefined : this.options.tokens?.userOfCertificate(name)
+  }
+
+  private needed(socket: Socket): string {
+    const name = certifiedName(socket, this.deps.clock.wall())
+    if (name !== undefined) return `${JSON.stringify(name)} is no certificate of the file of tokens`
+    return this.options.tls?.clientCa === undefined
+      ? 'a bearer token is needed'
+      : 'a bearer token is needed, or a certificate of clientCa that is valid'
   }
 
   private noteDenied(from: string | undefined, why: string): void {
     const { clock, log } = this.deps
     if (this.denials.allows(clock.monotonic())) log.warn({ from }, `rules API: ${why}`)
   }
+}
+
+function secured({ cert, key, clientCa }: ServerTls): TlsOptions {
+  const own = { cert, key, minVersion: 'TLSv1.2' } as const
+  // whoever has a token needs none
+  return clientCa === undefined ? own : { ...own, ca: clientCa, requestCert: true, rejectUnauthorized: false }
 }
 
 function sendText(outgoing: ServerResponse, status: number, text: string): void {

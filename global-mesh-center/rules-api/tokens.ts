@@ -1,4 +1,4 @@
-/** Who may use the API: bearer tokens in a file, each with a user, a role and maybe namespaces. */
+/** Who may use the API: bearer tokens and names in certificates, in a file, with users, roles and maybe namespaces. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parse } from 'yaml'
 import * as z from 'zod'
@@ -7,7 +7,10 @@ import { isIdentity } from '../ca/grants.ts'
 import { SecretFile } from '../../native/secret-file.ts'
 
 interface Login {
-  readonly digest: Buffer
+  /** Of the token; undefined = it is known by its certificate. */
+  readonly digest: Buffer | undefined
+  /** Common name of its certificate. */
+  readonly certificate: string | undefined
   readonly user: ApiUser
 }
 
@@ -20,10 +23,19 @@ const fileShape = z
           .string()
           .min(32)
           .max(1024)
-          .regex(/^[\x21-\x7e]+$/),
+          .regex(/^[\x21-\x7e]+$/)
+          .optional(),
+        certificate: z.string().min(1).max(253).optional(),
         role: z.enum(['read', 'write', 'admin', 'host']),
         namespaces: z.array(z.string().min(1).max(253)).min(1).max(1000).optional(),
         identity: z.string().max(600).optional(),
+      })
+      .refine(({ token, certificate }) => (token === undefined) !== (certificate === undefined), {
+        message: 'allowed either token or certificate',
+      })
+      .refine(({ certificate, identity }) => certificate === undefined || identity === undefined, {
+        message: 'only beside a token',
+        path: ['identity'],
       })
       .refine(({ role, namespaces }) => namespaces === undefined || role === 'read' || role === 'write', {
         message: 'only for the roles read and write',
@@ -52,11 +64,14 @@ export function readLogins(text: string): Login[] {
   if (!result.success) {
     const { path, code, message } = result.error.issues[0]!
     const words =
-      code === 'custom' ? message : 'allowed: a list of user, token (32 to 1024 characters), role, namespaces, identity'
+      code === 'custom'
+        ? message
+        : 'allowed: a list of user, token (32 to 1024 characters) or certificate, role, namespaces, identity'
     throw new Error(`[${path.join('.')}]: ${words}`)
   }
-  return result.data.map(({ token, user, role, namespaces, identity }) => ({
-    digest: digestOf(token),
+  return result.data.map(({ token, certificate, user, role, namespaces, identity }) => ({
+    digest: token === undefined ? undefined : digestOf(token),
+    certificate,
     user: { name: user, role, namespaces, identity },
   }))
 }
@@ -79,8 +94,14 @@ export class Tokens {
   userOf(token: string): ApiUser | undefined {
     const digest = digestOf(token)
     let found: ApiUser | undefined
-    for (const login of this.file.get() ?? []) if (timingSafeEqual(login.digest, digest)) found = login.user
+    for (const login of this.file.get() ?? [])
+      if (login.digest !== undefined && timingSafeEqual(login.digest, digest)) found = login.user
     return found
+  }
+
+  /** Of a certificate that was checked, by its common name. */
+  userOfCertificate(name: string): ApiUser | undefined {
+    return this.file.get()?.find(({ certificate }) => certificate === name)?.user
   }
 }
 

@@ -17,7 +17,7 @@ import { sharedPort } from '../../support/mesh/mesh.ts'
 const isAlone = process.env['HOSTMESH_ALONE'] !== undefined
 const changes = isAlone ? 300 : 15
 const goalMs = isAlone ? 50 : 5000
-/** By then state files are written, and nothing goes on: 0.2 to 0.3 s between two changes, in no step with any timer. */
+/** 0.2 to 0.3 s, in no step with any timer: state files are written by then, and nothing goes on. */
 const rest = (): Promise<void> => setTimeout(200 + 100 * Math.random())
 
 /** The round, in the text of the rule as hosts are told it. */

@@ -13,6 +13,8 @@ export interface LeafWishes {
   /** Names as URIs; default one. */
   readonly uris?: readonly string[]
   readonly dns?: readonly string[]
+  /** Common name; default `leaf`. */
+  readonly subject?: string
   /** Ms from now. */
   readonly from?: number
   readonly to?: number
@@ -55,7 +57,7 @@ export class Authority {
 
   /** A leaf for both roles. */
   leaf(id = 'spiffe://mesh.test/ns/default/sa/app', wishes: LeafWishes = {}): Issued {
-    const { dns = [], from = -hour, padding = 0, to = hour, uris = [id] } = wishes
+    const { dns = [], from = -hour, padding = 0, subject = 'leaf', to = hour, uris = [id] } = wishes
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const names = [
       ...uris.map((uri) => tagged(0x86, Buffer.from(uri))),
@@ -67,7 +69,7 @@ export class Authority {
       ...(padding === 0 ? [] : [extension(oid.padding, Buffer.alloc(padding, 0x04))]),
     ]
     return {
-      certificate: this.issue('leaf', publicKey, { from, to }, extensions),
+      certificate: this.issue(subject, publicKey, { from, to }, extensions),
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     }
   }
