@@ -22,3 +22,22 @@ export function acceptedEncoding(accepted: string, offered: readonly Encoding[])
   // it would rather have it as it is
   return most < (weights.get('identity') ?? 0) ? undefined : best
 }
+
+/** The same for one caller after another: mostly the next one says what the last one said. */
+export class EncodingChoice {
+  private readonly offered: readonly Encoding[]
+  private accepted = ''
+  private encoding: Encoding | undefined = undefined
+
+  constructor(offered: readonly Encoding[]) {
+    this.offered = offered
+  }
+
+  of(accepted: string): Encoding | undefined {
+    if (accepted !== this.accepted) {
+      this.encoding = acceptedEncoding(accepted, this.offered)
+      this.accepted = accepted
+    }
+    return this.encoding
+  }
+}

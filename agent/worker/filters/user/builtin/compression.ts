@@ -6,7 +6,7 @@
 import { brotliCompressSync, constants, zstdCompressSync } from 'node:zlib'
 import type { BodyTransform, FilterReply, MakeFilter, UserFilter } from '../../../../../contracts/user-filter.ts'
 import type { CompressionSettings, Encoding } from '../../../../../contracts/builtin-filters.ts'
-import { acceptedEncoding } from './accepted-encoding.ts'
+import { EncodingChoice } from './accepted-encoding.ts'
 import { asBuffer } from '../as-buffer.ts'
 import { GzipPieces } from './gzip-pieces.ts'
 import { deflateBlocksWith, gzipWith } from './zlib-handle.ts'
@@ -20,12 +20,16 @@ export const compression: MakeFilter = (settings) => new Compression(settings as
 class Compression implements UserFilter {
   private readonly settings: CompressionSettings
   private readonly types: RegExp
+  private readonly ofWhole: EncodingChoice
+  private readonly ofPieces: EncodingChoice
   private readonly blocksOf: Compress
   private readonly whole: Readonly<Record<Encoding, Compress>>
 
   constructor(settings: CompressionSettings) {
     this.settings = settings
     this.types = typePattern(settings.contentTypes)
+    this.ofWhole = new EncodingChoice(settings.encodings)
+    this.ofPieces = new EncodingChoice(settings.encodings.filter((one) => one === 'gzip'))
     this.blocksOf = deflateBlocksWith(settings.level)
     this.whole = { gzip: gzipWith(settings.level), br: brotliWith(settings.level), zstd: zstdWith(settings.level) }
   }
@@ -40,9 +44,7 @@ class Compression implements UserFilter {
     // also for those who do not take it: a cache must not give them what others got
     tellVary(reply)
     const isWhole = bodyLength >= 0 && bodyLength <= maxWhole
-    const { encodings } = this.settings
-    const offered = isWhole ? encodings : encodings.filter((one) => one === 'gzip')
-    const encoding = acceptedEncoding(request.header('accept-encoding') ?? '', offered)
+    const encoding = (isWhole ? this.ofWhole : this.ofPieces).of(request.header('accept-encoding') ?? '')
     if (encoding === undefined) return
     reply.setHeader('content-encoding', encoding)
     const tag = reply.header('etag')

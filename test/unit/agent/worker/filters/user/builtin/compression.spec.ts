@@ -1,7 +1,10 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { connect } from 'node:net'
 import { expect } from 'chai'
-import { acceptedEncoding } from '../../../../../../../agent/worker/filters/user/builtin/accepted-encoding.ts'
+import {
+  acceptedEncoding,
+  EncodingChoice,
+} from '../../../../../../../agent/worker/filters/user/builtin/accepted-encoding.ts'
 import { FilteredWorker } from '../../../../../../support/user-filters.ts'
 import type { Got } from '../../../../../../support/user-filters.ts'
 
@@ -152,6 +155,14 @@ describe('compression', () => {
     const deflated = text.subarray(from + 10, text.length - 2)
     expect(inflateRawSync(deflated, { finishFlush: constants.Z_SYNC_FLUSH }).toString()).to.equal('data: 1\n\n')
     socket.destroy()
+  })
+
+  it('is chosen for each caller, whatever the one before said', () => {
+    const choice = new EncodingChoice(['br', 'gzip'])
+    const said = ['', 'gzip', 'gzip', 'br, gzip', 'gzip', 'identity', '', 'br']
+    expect(said.map((accepted) => choice.of(accepted))).to.deep.equal(
+      said.map((accepted) => acceptedEncoding(accepted, ['br', 'gzip'])),
+    )
   })
 
   it('follows the weights of Accept-Encoding', () => {
