@@ -92,7 +92,7 @@ async function measure(bench: HostsBench, registry: RunningRegistry, others: rea
       await registry.put('shared', { address: `10.0.0.${index}`, port: 80, weight: 1 })
     await put(1)
     host.start()
-    await host.ready(60_000)
+    await host.ready(120_000)
     const ready = heard('ready')
     say({ type: 'worker', path: join(host.runDir, runFiles.control(1)), service: 'shared', patienceMs })
     await ready

@@ -184,14 +184,18 @@ export class XdsAdapter implements RegistryAdapter {
       exchange.answer(response, undefined)
       return this.lookAgain()
     }
-    const { names, problems } = this.catalog.take(type, resources)
+    const { changed, names, problems } = this.catalog.take(type, resources)
     exchange.answer(response, this.refusal(type, response, problems))
     this.answered.add(type)
     this.catalog.tidy()
-    // they come and go all the time; nothing is asked for and no rule is made because of them
+    // they come and go all the time, and an answer says all of them: only of what is news somebody is told, nothing is
+    // asked for and no rule is made
     if (type === 'endpoints') {
-      for (const name of names) this.said.add(name)
-      return this.tellAll(names)
+      const news = new Set(changed)
+      for (const name of names) if (!this.said.has(name)) news.add(name)
+      for (const name of news) this.said.add(name)
+      this.state.services.alive()
+      return this.tellAll(news)
     }
     this.exchanges.get('endpoints')!.want(this.catalog.wantedEndpoints())
     this.exchanges.get('route')!.want(this.catalog.wantedRoutes())

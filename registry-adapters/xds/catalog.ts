@@ -40,6 +40,8 @@ export interface ResourceProblem {
 
 export interface Taken {
   readonly names: ReadonlySet<string>
+  /** Those of them that are not as they were said last. */
+  readonly changed: ReadonlySet<string>
   readonly problems: readonly ResourceProblem[]
 }
 
@@ -66,10 +68,12 @@ export class Catalog {
     if (resources.length > maxResources)
       return {
         names: new Set(),
+        changed: new Set(),
         problems: [{ name: '', problem: `${resources.length} resources, allowed ${maxResources}` }],
       }
     const problems: ResourceProblem[] = []
     const seen = new Set<string>()
+    const changed = new Set<string>()
     for (const bytes of resources) {
       const name = nameOf(bytes)
       const isTwice = seen.has(name)
@@ -78,12 +82,12 @@ export class Catalog {
         ? 'it is there twice'
         : name === ''
           ? 'name: found nothing'
-          : this.takeOne(type, name, bytes)
+          : this.takeOne(type, name, bytes, changed)
       if (problem !== undefined) problems.push({ name, problem })
     }
     if (type === 'cluster' || type === 'listener') keepOnly(this.kept[type], seen)
     if (type === 'cluster') this.clustersChanged()
-    return { names: seen, problems }
+    return { names: seen, changed, problems }
   }
 
   cluster(service: ServiceKey): Cluster | undefined {
@@ -140,12 +144,18 @@ export class Catalog {
     keepOnly(this.kept.route, this.wantedRoutes())
   }
 
-  private takeOne<T extends ResourceType>(type: T, name: string, bytes: Buffer): string | undefined {
+  private takeOne<T extends ResourceType>(
+    type: T,
+    name: string,
+    bytes: Buffer,
+    changed: Set<string>,
+  ): string | undefined {
     const kept: Map<string, Kept<Values[T]>> = this.kept[type]
     // every answer says again what is as before: of 1,000 resources all but one
     const digest = hash('sha1', bytes, 'base64')
     const before = kept.get(name)
     if (before?.digest === digest) return before.problem
+    changed.add(name)
     const faults = new Faults()
     let value: Values[T] | undefined
     try {

@@ -110,6 +110,38 @@ describe('a control plane that is no good one', function () {
     expect({ rules, clusters: asked('Cluster'), listeners: asked('Listener') }).to.deep.equal(before)
   })
 
+  it('may say all endpoints again for each change: only of the one that is news a list is made', async () => {
+    const names = Array.from({ length: 50 }, (_, index) => `s${index}`)
+    const all = (first: string): Buffer[] =>
+      names.map((name, index) => assignmentBytes(name, [index === 0 ? first : '10.0.0.1']))
+    await saying({
+      Cluster: names.map((name) => clusterBytes(name)),
+      ClusterLoadAssignment: all('10.0.0.1'),
+      Listener: [],
+    })
+    let lists = 0
+    const clock: Clock = {
+      ...systemClock,
+      // each list is dated
+      wall: () => {
+        lists++
+        return systemClock.wall()
+      },
+    }
+    const adapter = adapterBy({ ...recordedDeps(), clock }, [plane.port])
+    const heard = names.map((name) => {
+      const listener = recordingListener()
+      adapter.subscribe(service(name), listener)
+      return listener
+    })
+    for (const listener of heard) await listener.untilIds(['10.0.0.1:8080'])
+    const before = lists
+    plane.say('ClusterLoadAssignment', all('10.0.0.2'), '2')
+    await heard[0]!.untilIds(['10.0.0.2:8080'])
+    expect(lists - before).to.be.lessThan(5)
+    expect(heard.slice(1).every(({ sets }) => sets.length === 1)).to.equal(true)
+  })
+
   it('hears the name of the field that cannot be taken, and the rest of its answer is in force', async () => {
     await saying({
       ...good,
