@@ -15,7 +15,7 @@ import { MeshError, describeError } from '../contracts/errors.ts'
 import { runFiles, stateFiles } from '../contracts/run-directory.ts'
 import { forbidCoreDumps } from '../native/core-dumps.ts'
 import { loadNative } from '../native/descriptors.ts'
-import { releaseIdleMemory } from '../native/idle-memory.ts'
+import { compactAfterStart, releaseIdleMemory } from '../native/idle-memory.ts'
 import { journalStream } from '../native/journal.ts'
 import { withoutNative } from '../native/without-native.ts'
 import { Reports } from './handoff/reports.ts'
@@ -141,7 +141,7 @@ async function run(options: WatchdogOptions): Promise<void> {
     showErrors: outputTo(journalStream(2, process.env, loaded.native), (bytes) => process.stderr.write(bytes)),
     onServing: (text) => {
       manager.ready(text)
-      setTimeout(releaseIdleMemory, trimAfterMs).unref()
+      setTimeout(trim, trimAfterMs).unref()
     },
     onStopped: () => {
       port.close()
@@ -187,6 +187,12 @@ async function run(options: WatchdogOptions): Promise<void> {
   relay.open()
   faceRelay.open()
   await supervisor.start()
+}
+
+/** What only the start needed is not needed any more, and this process is the one that no restart ends. */
+function trim(): void {
+  compactAfterStart()
+  releaseIdleMemory()
 }
 
 /** Without locks a living watchdog is known by its answer. */
