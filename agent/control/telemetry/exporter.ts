@@ -9,8 +9,8 @@ import type { Signal } from '../../../contracts/telemetry.ts'
 import type { Clock } from '../clock.ts'
 import { cleanText } from '../events/clean-text.ts'
 import type { Log } from '../log.ts'
-import type { RecordGroup } from './envelope.ts'
 import { maxBlockBytes, RecordBlock } from './record-block.ts'
+import type { ShortGroup } from './short-records.ts'
 import type { CollectorView, Sender } from './sender.ts'
 
 /** Beside the one that is under way. */
@@ -68,7 +68,7 @@ export class Exporter {
   }
 
   /** Copies them. False = no more for now; `onRoom` follows. */
-  take(groups: readonly RecordGroup[]): boolean {
+  take(groups: readonly ShortGroup[]): boolean {
     if (this.isClosed) return true
     for (const group of groups) if (this.queue.at(-1)?.add(group) !== true) this.begin(group)
     this.tell()
@@ -77,7 +77,7 @@ export class Exporter {
     return !this.isFull
   }
 
-  private begin(group: RecordGroup): void {
+  private begin(group: ShortGroup): void {
     if (this.queue.length >= maxBlocks) {
       const oldest = this.queue.shift()!
       this.dropped(oldest.count, 'queue-full')

@@ -5,10 +5,10 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
-import { groupHeadBytes, signals } from '../../../contracts/telemetry.ts'
+import { groupHeadBytes, maxTelemetryFrameBytes, signals } from '../../../contracts/telemetry.ts'
 import type { Signal } from '../../../contracts/telemetry.ts'
-import type { RecordGroup } from './envelope.ts'
 import { FrameSocket } from './frame-socket.ts'
+import type { ShortGroup } from './short-records.ts'
 
 /** Workers of one generation plus those that are about to be replaced. */
 const maxWorkers = 256
@@ -17,7 +17,7 @@ const maxWorkers = 256
  * The groups are views, until this returns. False = these are taken, and no more until `resume`: workers wait, and drop
  * what they have no room for.
  */
-export type OnRecords = (signal: Signal, groups: readonly RecordGroup[]) => boolean
+export type OnRecords = (signal: Signal, groups: readonly ShortGroup[]) => boolean
 
 export class TelemetryReceiver {
   private readonly path: string
@@ -93,19 +93,21 @@ export class TelemetryReceiver {
 }
 
 /** Views into the frame. */
-export function groupsIn(frame: Buffer): RecordGroup[] {
-  const groups: RecordGroup[] = []
+export function groupsIn(frame: Buffer): ShortGroup[] {
+  const groups: ShortGroup[] = []
   let at = 1
   while (at < frame.length) {
     const nameLength = frame[at]!
     const headAt = at + 1 + nameLength
     const from = headAt + groupHeadBytes - 1
     if (from > frame.length) throw new RangeError('a group without its head')
+    const count = frame.readUInt32BE(headAt)
     const length = frame.readUInt32BE(headAt + 4)
-    if (from + length > frame.length) throw new RangeError('a group that is longer than its frame')
-    const service = frame.toString('latin1', at + 1, headAt)
-    groups.push({ service, count: frame.readUInt32BE(headAt), bytes: frame.subarray(from, from + length) })
-    at = from + length
+    const to = from + frame.readUInt32BE(headAt + 8)
+    if (to > frame.length) throw new RangeError('a group that is longer than its frame')
+    if (length > maxTelemetryFrameBytes) throw new RangeError(`records of ${length} bytes`)
+    groups.push({ service: frame.toString('latin1', at + 1, headAt), count, length, bytes: frame.subarray(from, to) })
+    at = to
   }
   return groups
 }

@@ -1,5 +1,7 @@
 import { maxTelemetryFrameBytes } from '../../../contracts/telemetry.ts'
 import type { RecordGroup } from './envelope.ts'
+import { putWhole } from './short-records.ts'
+import type { ShortGroup } from './short-records.ts'
 
 /** Of one request; collectors take 4 MiB by default. A group of a worker fits into an empty block. */
 export const maxBlockBytes = maxTelemetryFrameBytes
@@ -23,11 +25,13 @@ export class RecordBlock {
   /** Records. */
   count = 0
 
-  /** Copies them. False = they do not fit any more. */
-  add({ bytes, count, service }: RecordGroup): boolean {
-    if (this.length + bytes.length > maxBlockBytes) return false
+  /** Copies them, whole. False = they do not fit any more. Throws, and has none of them, where they are broken. */
+  add({ bytes, count, length, service }: ShortGroup): boolean {
+    if (this.length + length > maxBlockBytes) return false
     const from = this.length
-    this.length += bytes.copy(this.memory, from)
+    const to = putWhole(this.memory, from, bytes)
+    if (to !== from + length) throw new RangeError(`records of ${to - from} bytes, ${length} were announced`)
+    this.length = to
     this.count += count
     const last = this.runs.at(-1)
     if (last?.service === service) {

@@ -1,6 +1,5 @@
 import { doubleAttributeBytes, integerAttributeBytes } from './attributes.ts'
 import { wideVarintBytes } from './proto-bytes.ts'
-import type { ProtoBytes } from './proto-bytes.ts'
 
 /**
  * The beginning of every record of one kind: fields that are always there and always as long, so that it is copied
@@ -54,7 +53,8 @@ export class FixedFields {
     return at
   }
 
-  put(into: ProtoBytes): void {
-    into.put(Buffer.from(this.bytes))
+  /** As declared, for `putLong`. */
+  encoded(): Buffer {
+    return Buffer.from(this.bytes)
   }
 }

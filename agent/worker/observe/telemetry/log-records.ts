@@ -5,7 +5,7 @@
 import type { LoggedRequest } from '../logged-request.ts'
 import { Attribute, putTarget } from './attributes.ts'
 import { FixedFields } from './fixed-fields.ts'
-import type { ProtoBytes } from './proto-bytes.ts'
+import { ProtoBytes } from './proto-bytes.ts'
 import { putRequestId, Records } from './records.ts'
 import { RepeatedBytes } from './repeated-bytes.ts'
 
@@ -63,8 +63,10 @@ export class LogRecords extends Records {
   write(r: LoggedRequest): void {
     const into = this.open(r.localService)
     if (into === undefined) return
+    this.share(into, this.repeated, r.upstreamId, r)
     const at = into.length
-    this.repeated.put(into, r.upstreamId, r)
+    const beginning = beginnings[idsOf(r)]!
+    into.putLong(beginning, beginning.length)
     const { code, durationMs, status } = r
     const end = this.nowNs
     into.setFixed64(at + timeAt, end - durationMs * 1e6)
@@ -117,11 +119,15 @@ function idsOf({ givenId, ids }: LoggedRequest): number {
   return givenId?.length === givenIdLength ? ofTrace | idBits.request : ofTrace
 }
 
-function idFields(into: ProtoBytes, bits: number): void {
+/** By those bits: the fixed fields, and room for the ids. */
+const beginnings: readonly Buffer[] = Array.from({ length: 8 }, (_, bits) => {
+  const into = new ProtoBytes(512)
+  into.put(fixed.encoded())
   if ((bits & idBits.trace) !== 0) into.field(traceIdTag, traceIdLength / 2)
   if ((bits & idBits.span) !== 0) into.field(spanIdTag, spanIdLength / 2)
   if ((bits & idBits.request) !== 0) requestId.room(into, givenIdLength)
-}
+  return Buffer.from(into.bytes.subarray(0, into.length))
+})
 
 function setIds(into: ProtoBytes, at: number, { givenId, ids }: LoggedRequest): void {
   if (ids?.isThere === true) {
@@ -148,12 +154,9 @@ function commonValues(values: unknown[], r: LoggedRequest): void {
   values[9] = r.listenerName
   values[10] = r.attempts
   values[11] = r.tier
-  values[12] = idsOf(r)
 }
 
 function commonFields(into: ProtoBytes, r: LoggedRequest): void {
-  fixed.put(into)
-  idFields(into, idsOf(r))
   method.text(into, r.method)
   authority.text(into, r.authority)
   protocol.text(into, r.protocol)

@@ -1,15 +1,24 @@
 /**
  * Records on their way to control: one batch fills while another one is sent. Goes out 200 ms after its first record or
- * at 192 KiB, whichever comes first; a record that finds both full is dropped and counted, so a control or a collector
- * that does not take them costs this memory and nothing else.
+ * at 192 KiB (480 KiB of whole records), whichever comes first; a record that finds both full is dropped and counted,
+ * so a control or a collector that does not take them costs this memory and nothing else.
  */
-import { frameHeadBytes, groupHeadBytes, signals } from '../../../../contracts/telemetry.ts'
+import {
+  frameHeadBytes,
+  groupHeadBytes,
+  maxTelemetryFrameBytes,
+  recordHeadBytes,
+  signals,
+} from '../../../../contracts/telemetry.ts'
 import type { Signal } from '../../../../contracts/telemetry.ts'
 import { maxValueLength } from './attributes.ts'
 import { ProtoBytes } from './proto-bytes.ts'
 
 const capacity = 512 * 1024
 const flushBytes = 192 * 1024
+/** Of whole records: what control takes in one frame, and where one goes out, so that two of them fill a request. */
+const wholeCapacity = maxTelemetryFrameBytes
+const flushWholeBytes = 480 * 1024
 const flushMs = 200
 const maxNameBytes = 255
 /** No record takes more: three bytes a character of the longest values, and what stands around them. */
@@ -35,7 +44,12 @@ export class Outbox {
   private service = ''
   private countAt = -1
   private count = 0
+  private whole = 0
   private batchCount = 0
+  private batchWhole = 0
+  /** Of the group that is open: another number than any before, and where its records begin. */
+  group = 0
+  groupFrom = 0
 
   constructor(deps: OutboxDeps) {
     this.deps = deps
@@ -44,9 +58,9 @@ export class Outbox {
   /** Where a record of that service may be written, or undefined: then it is lost. `wrote` follows. */
   begin(service: string): ProtoBytes | undefined {
     this.filling ??= new ProtoBytes(capacity)
-    if (this.filling.room < maxRecordBytes) {
+    if (!this.hasRoom(this.filling)) {
       this.flush()
-      if (this.filling.room < maxRecordBytes) {
+      if (!this.hasRoom(this.filling)) {
         this.deps.onDropped(1)
         return undefined
       }
@@ -56,11 +70,22 @@ export class Outbox {
     return into
   }
 
-  wrote(): void {
+  private hasRoom(filling: ProtoBytes): boolean {
+    return filling.room >= maxRecordBytes && wholeCapacity - this.batchWhole >= maxRecordBytes
+  }
+
+  /** @param length of the whole record, without its head. */
+  wrote(length: number): void {
     this.count++
     this.batchCount++
-    if (this.filling!.length >= flushBytes && !this.isSending) this.flush()
+    this.whole += recordHeadBytes + length
+    this.batchWhole += recordHeadBytes + length
+    if (this.isDue(this.filling!) && !this.isSending) this.flush()
     else this.timer ??= setTimeout(() => this.flush(), flushMs).unref()
+  }
+
+  private isDue(filling: ProtoBytes): boolean {
+    return filling.length >= flushBytes || this.batchWhole >= flushWholeBytes
   }
 
   private openGroup(into: ProtoBytes, service: string): void {
@@ -75,13 +100,17 @@ export class Outbox {
     this.service = service
     this.countAt = into.length
     this.count = 0
+    this.whole = 0
     into.length += groupHeadBytes - 1
+    this.group++
+    this.groupFrom = into.length
   }
 
   private closeGroup(into: ProtoBytes): void {
     if (this.countAt < 0) return
     into.bytes.writeUInt32BE(this.count, this.countAt)
-    into.bytes.writeUInt32BE(into.length - this.countAt - 8, this.countAt + 4)
+    into.bytes.writeUInt32BE(this.whole, this.countAt + 4)
+    into.bytes.writeUInt32BE(into.length - this.groupFrom, this.countAt + 8)
     this.countAt = -1
   }
 
@@ -103,6 +132,7 @@ export class Outbox {
     this.spare = undefined
     this.filling.length = 0
     this.batchCount = 0
+    this.batchWhole = 0
   }
 
   private sent(batch: ProtoBytes): void {
@@ -111,7 +141,7 @@ export class Outbox {
     // closed meanwhile
     if (filling === undefined) return
     this.spare = batch
-    if (filling.length >= flushBytes) this.flush()
+    if (this.isDue(filling)) this.flush()
     else if (this.batchCount > 0) this.timer ??= setTimeout(() => this.flush(), flushMs).unref()
   }
 
@@ -124,5 +154,6 @@ export class Outbox {
     this.spare = undefined
     this.countAt = -1
     this.batchCount = 0
+    this.batchWhole = 0
   }
 }

@@ -6,8 +6,6 @@
 
 /** Lengths of texts and of small messages: up to 16,383. */
 const shortLength = 2
-/** Lengths of records: up to 2,097,151. */
-const longLength = 3
 /** Below this a loop over the characters beats the call into the engine. */
 const shortText = 48
 const twoTo28 = 0x1000_0000
@@ -92,6 +90,20 @@ export class ProtoBytes {
     this.length += source.length
   }
 
+  /** 32 bits, big-endian: of what control reads and no collector. */
+  setCount(at: number, value: number): void {
+    const { bytes } = this
+    bytes[at] = value >>> 24
+    bytes[at + 1] = value >>> 16
+    bytes[at + 2] = value >>> 8
+    bytes[at + 3] = value
+  }
+
+  /** The first `length` bytes of what is too long for a loop. */
+  putLong(source: Buffer, length: number): void {
+    this.length += source.copy(this.bytes, this.length, 0, length)
+  }
+
   /** Lower-case hex, as bytes. */
   setHex(at: number, digits: Uint8Array): void {
     const { bytes } = this
@@ -155,7 +167,7 @@ export class ProtoBytes {
     this.length += bytes.write(text, this.length, 'utf8')
   }
 
-  /** Begins something with a length; answers where, for `closeShort` or `closeLong`. */
+  /** Begins something with a length; answers where, for `closeShort`. */
   openShort(): number {
     const at = this.length
     this.length = at + shortLength
@@ -163,17 +175,6 @@ export class ProtoBytes {
   }
   closeShort(at: number): void {
     this.setShort(at, this.length - at - shortLength)
-  }
-  openLong(): number {
-    const at = this.length
-    this.length = at + longLength
-    return at
-  }
-  closeLong(at: number): void {
-    const length = this.length - at - longLength
-    this.bytes[at] = (length & 0x7f) | 0x80
-    this.bytes[at + 1] = ((length >>> 7) & 0x7f) | 0x80
-    this.bytes[at + 2] = length >>> 14
   }
 }
 

@@ -1,18 +1,19 @@
+import { shortHeadBytes } from '../../../../contracts/telemetry.ts'
 import type { LoggedRequest } from '../logged-request.ts'
 import type { Attribute } from './attributes.ts'
 import type { Outbox } from './outbox.ts'
 import type { ProtoBytes } from './proto-bytes.ts'
+import type { RepeatedBytes } from './repeated-bytes.ts'
 
-/** Field of the list that a record of either kind is an entry of. */
-const listTag = 0x12
-
-/** Where records of one kind go: each is one entry of a list, put into the outbox of the service that it is about. */
+/** Where records of one kind go: each in short form, put into the outbox of the service that it is about. */
 export abstract class Records {
   isOn = false
   private readonly outbox: Outbox
   private readonly now: () => number
-  /** Where the record in hand began. */
-  private opened = 0
+  /** Of the record in hand: where its head and its own part begin, and how long the part is that it shares. */
+  private headAt = 0
+  private ownFrom = 0
+  private sharedLength = 0
 
   /** @param now epoch ms. */
   constructor(outbox: Outbox, now: () => number) {
@@ -29,14 +30,30 @@ export abstract class Records {
   protected open(service: string): ProtoBytes | undefined {
     const into = this.outbox.begin(service)
     if (into === undefined) return undefined
-    into.byte(listTag)
-    this.opened = into.openLong()
+    this.headAt = into.length
+    into.length += shortHeadBytes
     return into
   }
 
+  /** What it has in common with others of the same `key`; its own part follows. */
+  protected share<Subject>(into: ProtoBytes, repeated: RepeatedBytes<Subject>, key: string, subject: Subject): void {
+    const block = repeated.of(key, subject)
+    const length = block.length
+    if (block.group !== this.outbox.group) {
+      block.group = this.outbox.group
+      block.at = into.length - this.outbox.groupFrom
+      into.putLong(block.bytes, length)
+    }
+    into.setCount(this.headAt, block.at)
+    into.setCount(this.headAt + 4, length)
+    this.sharedLength = length
+    this.ownFrom = into.length
+  }
+
   protected close(into: ProtoBytes): void {
-    into.closeLong(this.opened)
-    this.outbox.wrote()
+    const own = into.length - this.ownFrom
+    into.setCount(this.headAt + 8, own)
+    this.outbox.wrote(this.sharedLength + own)
   }
 }
 

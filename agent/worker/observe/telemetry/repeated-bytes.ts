@@ -1,4 +1,5 @@
-import type { ProtoBytes } from './proto-bytes.ts'
+import { maxValueLength } from './attributes.ts'
+import { ProtoBytes } from './proto-bytes.ts'
 
 /** So many endpoints are remembered; one more, and all are forgotten. */
 const maxKeys = 128
@@ -6,22 +7,33 @@ const maxKeys = 128
 const maxBlocks = 4
 /** What takes more is encoded each time. */
 const maxBlockBytes = 1024
+/** Three bytes a character of the longest values, and what stands around them. */
+const maxBytes = 40 * maxValueLength
 
-interface Block {
+/** Encoded once, for whoever has the same values. */
+export interface Block {
   readonly values: unknown[]
   readonly bytes: Buffer
   length: number
+  /** Of the outbox: the group in which it stands, and where. 0 = none. */
+  group: number
+  at: number
 }
 
 /**
- * The part of a record that is mostly the same for requests to one endpoint: encoded when one of its values is another,
- * copied otherwise. Bound: 512 KiB.
+ * The part of a record that is mostly the same for requests to one endpoint: encoded when one of its values is another.
+ * Bound: 512 KiB.
  */
 export class RepeatedBytes<Subject> {
   private readonly read: (values: unknown[], subject: Subject) => void
   private readonly encode: (into: ProtoBytes, subject: Subject) => void
   private readonly known = new Map<string, Block[]>()
   private readonly values: unknown[] = []
+  private readonly fresh = new ProtoBytes(maxBytes)
+  /** What is too long to be kept. */
+  private readonly long: Block = { values: [], bytes: this.fresh.bytes, length: 0, group: 0, at: 0 }
+  private last: Block | undefined
+  private lastKey = ''
   private turn = 0
 
   /**
@@ -36,22 +48,44 @@ export class RepeatedBytes<Subject> {
     this.encode = encode
   }
 
-  /** @param key the endpoint. */
-  put(into: ProtoBytes, key: string, subject: Subject): void {
-    const { values } = this
+  /** Until the next call. @param key the endpoint. */
+  of(key: string, subject: Subject): Block {
+    const { last, values } = this
     this.read(values, subject)
+    if (last !== undefined && key === this.lastKey && isSame(last, values)) return last
+    const block = this.find(key) ?? this.make(key, subject)
+    if (block === this.long) return block
+    this.last = block
+    this.lastKey = key
+    return block
+  }
+
+  private find(key: string): Block | undefined {
     const blocks = this.known.get(key)
-    if (blocks !== undefined)
-      for (let index = 0; index < blocks.length; index++) {
-        const block = blocks[index]!
-        if (!isSame(block, values)) continue
-        block.bytes.copy(into.bytes, into.length, 0, block.length)
-        into.length += block.length
-        return
-      }
-    const from = into.length
-    this.encode(into, subject)
-    if (into.length - from <= maxBlockBytes) this.keep(blocks ?? this.begin(key), into, from)
+    if (blocks === undefined) return undefined
+    for (let index = 0; index < blocks.length; index++) if (isSame(blocks[index]!, this.values)) return blocks[index]
+    return undefined
+  }
+
+  private make(key: string, subject: Subject): Block {
+    const { fresh } = this
+    fresh.length = 0
+    this.encode(fresh, subject)
+    const block = fresh.length > maxBlockBytes ? this.long : this.room(key)
+    block.length = fresh.length
+    block.group = 0
+    if (block === this.long) return block
+    for (let index = 0; index < this.values.length; index++) block.values[index] = this.values[index]
+    fresh.bytes.copy(block.bytes, 0, 0, fresh.length)
+    return block
+  }
+
+  private room(key: string): Block {
+    const blocks = this.known.get(key) ?? this.begin(key)
+    if (blocks.length >= maxBlocks) return blocks[this.turn++ % maxBlocks]!
+    const block: Block = { values: [], bytes: Buffer.allocUnsafeSlow(maxBlockBytes), length: 0, group: 0, at: 0 }
+    blocks.push(block)
+    return block
   }
 
   private begin(key: string): Block[] {
@@ -59,16 +93,6 @@ export class RepeatedBytes<Subject> {
     const blocks: Block[] = []
     this.known.set(key, blocks)
     return blocks
-  }
-
-  private keep(blocks: Block[], { bytes, length: to }: ProtoBytes, from: number): void {
-    let block = blocks.length < maxBlocks ? undefined : blocks[this.turn++ % maxBlocks]
-    if (block === undefined) {
-      block = { values: [], bytes: Buffer.allocUnsafeSlow(maxBlockBytes), length: 0 }
-      blocks.push(block)
-    }
-    for (let index = 0; index < this.values.length; index++) block.values[index] = this.values[index]
-    block.length = bytes.copy(block.bytes, 0, from, to)
   }
 }
 

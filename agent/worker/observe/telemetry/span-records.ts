@@ -44,6 +44,7 @@ const replySizeAt = fixed.integer(attributeTag, 'http.response.body.size')
 fixed.constant(...flagsTag, 1, 0, 0, 0)
 const traceIdAt = fixed.id(traceIdTag, traceIdBytes)
 const spanIdAt = fixed.id(spanIdTag, spanIdBytes)
+const beginning = fixed.encoded()
 
 const attribute = (key: string): Attribute => new Attribute(attributeTag, key)
 const method = attribute('http.request.method')
@@ -75,8 +76,9 @@ export class SpanRecords extends Records {
   write(request: LoggedRequest, trace: RecordedTrace): void {
     const into = this.open(request.localService)
     if (into === undefined) return
+    this.share(into, this.repeated, request.upstreamId, request)
     const at = into.length
-    this.repeated.put(into, request.upstreamId, request)
+    into.putLong(beginning, beginning.length)
     const end = this.nowNs
     into.setFixed64(at + startAt, end - request.durationMs * 1e6)
     into.setFixed64(at + endAt, end)
@@ -123,7 +125,6 @@ function commonValues(values: unknown[], r: LoggedRequest): void {
 }
 
 function commonFields(into: ProtoBytes, r: LoggedRequest): void {
-  fixed.put(into)
   into.byte(nameTag)
   name(into, r)
   into.byte(kindTag)

@@ -8,13 +8,12 @@ import type { AgentConfig } from '../../../../../agent/control/config/types.ts'
 import type { Telemetry } from '../../../../../agent/control/telemetry/telemetry.ts'
 import { listeningTelemetry } from '../../../../support/otlp/control-telemetry.ts'
 import { StandInCollector } from '../../../../support/otlp/collector.ts'
+import { frameOf, shortGroup } from '../../../../support/otlp/short-groups.ts'
 import { Authority } from '../../../../support/tls/authority.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
 /** A span without anything, as a worker frames it. */
-const span = Buffer.from([0x12, 0])
-const group = Buffer.from([4, ...Buffer.from('shop'), 0, 0, 0, 1, 0, 0, 0, span.length, ...span])
-const frame = Buffer.from([0, 0, 0, group.length + 1, 0, ...group])
+const frame = frameOf('traces', shortGroup('shop', [Buffer.alloc(0)]))
 
 describe('a collector behind TLS', () => {
   const authority = new Authority('collectors')

@@ -3,25 +3,32 @@ import { cleanText } from '../../../../../agent/control/events/clean-text.ts'
 import { Exporter, maxQueuedBytes } from '../../../../../agent/control/telemetry/exporter.ts'
 import { httpSender } from '../../../../../agent/control/telemetry/http-sender.ts'
 import { grpcSender } from '../../../../../agent/control/telemetry/grpc-sender.ts'
-import type { ExporterDeps } from '../../../../../agent/control/telemetry/exporter.ts'
 import type { RecordGroup } from '../../../../../agent/control/telemetry/envelope.ts'
+import type { ExporterDeps } from '../../../../../agent/control/telemetry/exporter.ts'
+import type { ShortGroup } from '../../../../../agent/control/telemetry/short-records.ts'
 import type { Sender, SendOutcome } from '../../../../../agent/control/telemetry/sender.ts'
 import { ControlMetrics } from '../../../../../agent/control/observe.ts'
+import { recordHeadBytes } from '../../../../../contracts/telemetry.ts'
 import { systemClock } from '../../../../../contracts/clock.ts'
 import type { Clock } from '../../../../../contracts/clock.ts'
 import { StandInCollector } from '../../../../support/otlp/collector.ts'
+import { frameOf, groupsOf, shortGroup } from '../../../../support/otlp/short-groups.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
 const facts = { host: 'h1', zone: '', version: '1' }
 const noLog = { debug() {}, info() {}, warn() {}, error() {} }
-/** One log record with a severity, 6 bytes. */
-const record = Buffer.from([0x12, 2, 0x10, 9])
+/** One log record with a severity. */
+const record = Buffer.from([0x10, 9])
 
-const group = (count = 1, bytes: Buffer = Buffer.concat(Array.from({ length: count }, () => record))): RecordGroup => ({
-  service: 'shop',
-  count,
-  bytes,
-})
+const group = (count = 1): ShortGroup =>
+  shortGroup(
+    'shop',
+    Array.from({ length: count }, () => record),
+  )
+const whole = (count = 1): RecordGroup => groupsOf(frameOf('logs', group(count)))[0]!
+/** As many bytes of whole records. */
+const large = (count: number, length: number): ShortGroup =>
+  shortGroup('shop', [Buffer.alloc(length - recordHeadBytes)], count)
 
 describe('records on their way to the collector', () => {
   let metrics: ControlMetrics
@@ -115,7 +122,7 @@ describe('records on their way to the collector', () => {
     out.take([group()])
     await eventually(() => pauses.length === 1)
     expect(metric('hostmesh_telemetry_collector_up')).to.equal(0)
-    for (let round = 0; round < 20; round++) out.take([group(1000, Buffer.alloc(maxQueuedBytes / 8))])
+    for (let round = 0; round < 20; round++) out.take([large(1000, maxQueuedBytes / 8)])
     // by the request, two of these each, and the last one has room yet
     expect(metric('hostmesh_telemetry_queue_bytes')).to.equal((maxQueuedBytes / 8) * 7)
     expect(metric('hostmesh_telemetry_dropped_total', 'queue-full')).to.equal(13_001)
@@ -126,7 +133,7 @@ describe('records on their way to the collector', () => {
   it('cost the same few megabytes when the collector is gone for an hour under full load', async () => {
     const out = exporter()
     answers = { shift: () => ({ kind: 'again', reason: 'gone', afterMs: undefined }) } as unknown as SendOutcome[]
-    const batch = group(300, Buffer.alloc(192 * 1024))
+    const batch = large(300, 192 * 1024)
     const before = process.memoryUsage().arrayBuffers
     let [most, now, due] = [0, 0, Infinity]
     for (; now < 3_600_000; now += 200) {
@@ -142,7 +149,7 @@ describe('records on their way to the collector', () => {
     }
     expect(most).to.be.below(6 * 1024 * 1024)
     expect(asked.length).to.be.within(100, 300)
-    const kept = (metric('hostmesh_telemetry_queue_bytes') / batch.bytes.length) * 300
+    const kept = (metric('hostmesh_telemetry_queue_bytes') / batch.length) * 300
     const dropped = metric('hostmesh_telemetry_dropped_total', 'queue-full')
     expect(dropped + kept).to.be.within((now / 200) * 300 - 2000, (now / 200) * 300)
     expect(metric('hostmesh_telemetry_sent_total')).to.equal(0)
@@ -237,9 +244,9 @@ describe('a collector', () => {
   ] as const)
     it(`is given records and our headers ${name}`, async () => {
       const sender = make()
-      expect(await sender.send('logs', [group(3)])).to.deep.include({ kind: 'taken', rejected: 0 })
+      expect(await sender.send('logs', [whole(3)])).to.deep.include({ kind: 'taken', rejected: 0 })
       collector.rejects = 2
-      expect(await sender.send('logs', [group(3)])).to.deep.equal({ kind: 'taken', rejected: 2, reason: 'no' })
+      expect(await sender.send('logs', [whole(3)])).to.deep.equal({ kind: 'taken', rejected: 2, reason: 'no' })
       expect(collector.records.logs.map(({ severity }) => severity)).to.deep.equal([9, 9, 9, 9, 9, 9])
       expect(collector.requests[0]).to.deep.include({ path })
       expect(collector.requests[0]!.headers).to.include({ 'x-key': 'k' })
@@ -248,7 +255,7 @@ describe('a collector', () => {
 
   it('adds to a path of its own', async () => {
     const sender = http({ url: new URL(`${collector.url}/otel/`) })
-    await sender.send('logs', [group()])
+    await sender.send('logs', [whole()])
     expect(collector.requests[0]!.path).to.equal('/otel/v1/logs')
     sender.close()
   })
@@ -263,11 +270,11 @@ describe('a collector', () => {
       [401, 'refused'],
     ] as const) {
       collector.httpStatus = status
-      expect((await sender.send('logs', [group()])).kind, String(status)).to.equal(kind)
+      expect((await sender.send('logs', [whole()])).kind, String(status)).to.equal(kind)
     }
     collector.httpStatus = 503
     collector.retryAfter = '3'
-    expect(await sender.send('logs', [group()])).to.deep.equal({ kind: 'again', reason: 'status 503', afterMs: 3000 })
+    expect(await sender.send('logs', [whole()])).to.deep.equal({ kind: 'again', reason: 'status 503', afterMs: 3000 })
     sender.close()
     const calls = grpc()
     for (const [status, kind] of [
@@ -278,7 +285,7 @@ describe('a collector', () => {
       [12, 'refused'],
     ] as const) {
       collector.grpcStatus = status
-      expect((await calls.send('logs', [group()])).kind, String(status)).to.equal(kind)
+      expect((await calls.send('logs', [whole()])).kind, String(status)).to.equal(kind)
     }
     calls.close()
   })
@@ -286,10 +293,10 @@ describe('a collector', () => {
   it('that does not answer, or is not there, is asked again later', async () => {
     collector.hangs = true
     const sender = http({ timeoutMs: 50 })
-    expect(await sender.send('logs', [group()])).to.deep.include({ kind: 'again' })
+    expect(await sender.send('logs', [whole()])).to.deep.include({ kind: 'again' })
     sender.close()
     const nobody = http({ url: new URL('http://127.0.0.1:1') })
-    expect(await nobody.send('logs', [group()])).to.deep.include({ kind: 'again' })
+    expect(await nobody.send('logs', [whole()])).to.deep.include({ kind: 'again' })
     nobody.close()
   })
 })

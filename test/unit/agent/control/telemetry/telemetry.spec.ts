@@ -10,10 +10,11 @@ import { httpSender } from '../../../../../agent/control/telemetry/http-sender.t
 import type { Telemetry } from '../../../../../agent/control/telemetry/telemetry.ts'
 import { listeningTelemetry } from '../../../../support/otlp/control-telemetry.ts'
 import { StandInCollector } from '../../../../support/otlp/collector.ts'
+import { frameOf, shortGroup } from '../../../../support/otlp/short-groups.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
 /** One log record with a severity. */
-const record = Buffer.from([0x12, 2, 0x10, 9])
+const frame = frameOf('logs', shortGroup('shop', [Buffer.from([0x10, 9])]))
 
 describe('telemetry of control, as its configuration changes', () => {
   let collector: StandInCollector
@@ -55,8 +56,6 @@ describe('telemetry of control, as its configuration changes', () => {
 
   /** Of a worker. */
   function write(): void {
-    const group = Buffer.from([4, ...Buffer.from('shop'), 0, 0, 0, 1, 0, 0, 0, record.length, ...record])
-    const frame = Buffer.from([0, 0, 0, group.length + 1, 1, ...group])
     worker ??= connect(join(folder, 'telemetry.sock'))
     worker.write(frame)
   }

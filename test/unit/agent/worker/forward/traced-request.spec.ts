@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { exportRequest } from '../../../../../agent/control/telemetry/envelope.ts'
-import { groupsIn } from '../../../../../agent/control/telemetry/receiver.ts'
 import type { MeshSpec } from '../../../../../contracts/snapshot.ts'
 import type { HttpRouteSpec } from '../../../../../contracts/route-spec.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { readExport, signalOf } from '../../../../support/otlp/messages.ts'
 import type { ReadRecord } from '../../../../support/otlp/messages.ts'
+import { groupsOf } from '../../../../support/otlp/short-groups.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
@@ -57,9 +57,7 @@ describe('spans of requests', () => {
     const found = (): ReadRecord[] =>
       frames
         .filter((frame) => signalOf(frame) === signal)
-        .flatMap((frame) =>
-          readExport(signal, exportRequest(groupsIn(frame.subarray(4)), { host: 'h', zone: '', version: '1' })),
-        )
+        .flatMap((frame) => readExport(signal, exportRequest(groupsOf(frame), { host: 'h', zone: '', version: '1' })))
     await eventually(() => found().length >= count)
     return found()
   }

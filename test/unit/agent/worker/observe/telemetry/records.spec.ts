@@ -9,9 +9,9 @@ import type { LoggedRequest } from '../../../../../../agent/worker/observe/logge
 import { Http1Request } from '../../../../../../agent/worker/protocols/http1/request-message.ts'
 import { readRequest } from '../../../../../../http1/read-request.ts'
 import { StringCache } from '../../../../../../http1/string-cache.ts'
-import { groupsIn } from '../../../../../../agent/control/telemetry/receiver.ts'
 import type { Signal } from '../../../../../../contracts/telemetry.ts'
 import { readExport, signalOf } from '../../../../../support/otlp/messages.ts'
+import { groupsOf } from '../../../../../support/otlp/short-groups.ts'
 import { seededRandom } from '../../../../../support/seeded-random.ts'
 
 const facts = { host: 'h1', zone: 'z1', version: '9.9.9' }
@@ -84,7 +84,7 @@ describe('records for a collector', () => {
     })
   }
 
-  const groups = (): RecordGroup[] => sent.flatMap((frame) => groupsIn(frame.subarray(4)))
+  const groups = (): RecordGroup[] => sent.flatMap(groupsOf)
 
   it('a span is what the official code of OpenTelemetry reads, without the query', () => {
     const out = outbox('traces')
@@ -243,11 +243,33 @@ describe('records for a collector', () => {
       for (const done of finish.splice(0)) done()
     }
     const of = (signal: Signal): RecordGroup[] =>
-      sent.filter((frame) => signalOf(frame) === signal).flatMap((frame) => groupsIn(frame.subarray(4)))
+      sent.filter((frame) => signalOf(frame) === signal).flatMap((frame) => groupsOf(frame))
     const traces = readExport('traces', exportRequest(of('traces'), facts))
     expect(traces.map((span) => span.attributes['url.path'])).to.deep.equal(wanted)
     expect(readExport('logs', exportRequest(of('logs'), facts))).to.have.length(60)
     expect(zipkinSpans(of('traces'), facts)).to.have.length(60)
+  })
+
+  it('say what they share once in each batch, and are whole in all of them', () => {
+    const out = outbox('logs')
+    const logs = new LogRecords(out, () => 1)
+    // more callers than are remembered, and one value that is too long for it
+    const callers = ['a', 'b', 'a', 'c', 'd', 'e', 'a', 'b', `${'l'.repeat(1000)}`, 'a', `${'l'.repeat(1000)}`]
+    const lengths: number[] = []
+    for (let round = 0; round < 2; round++) {
+      for (const sourceApp of callers) logs.write({ ...base, sourceApp })
+      for (let more = 0; more < 100; more++) logs.write(base)
+      out.flush()
+      lengths.push(sent[round]!.length)
+      for (const done of finish.splice(0)) done()
+    }
+    const read = readExport('logs', exportRequest(groups(), facts))
+    const all = [...callers, ...Array.from({ length: 100 }, () => 'shop')]
+    expect(read.map(({ attributes }) => attributes['source_app'])).to.deep.equal([...all, ...all])
+    expect(read.every(({ attributes }) => attributes['listener'] === 'service:orders')).to.equal(true)
+    const whole = groups().reduce((sum, { bytes }) => sum + bytes.length, 0)
+    expect(lengths[0]! + lengths[1]!).to.be.below(0.7 * whole)
+    expect(lengths[1]).to.be.within(lengths[0]! - 1024, lengths[0]! + 1024)
   })
 
   it('come apart by service, in one batch', () => {
