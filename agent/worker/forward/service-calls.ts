@@ -31,22 +31,23 @@ export interface ServiceCallsDeps {
 
 export class ServiceCalls implements Calls {
   private readonly deps: ServiceCallsDeps
-  private readonly running = new Set<ServiceCall>()
+  /** No set: one that changes for each request keeps what was in it until all memory is looked through. */
+  private running = 0
 
   constructor(deps: ServiceCallsDeps) {
     this.deps = deps
   }
 
   ask(question: Question, done: (outcome: CallOutcome) => void): { cancel(): void } {
-    if (this.running.size >= maxCalls) {
+    if (this.running >= maxCalls) {
       const soon = setImmediate(() => done({ failure: `more than ${maxCalls} questions at a time` }))
       return { cancel: () => clearImmediate(soon) }
     }
-    const call: ServiceCall = new ServiceCall(this.deps, question, (outcome) => {
-      this.running.delete(call)
+    const call = new ServiceCall(this.deps, question, (outcome) => {
+      this.running--
       if (outcome !== null) done(outcome)
     })
-    this.running.add(call)
+    this.running++
     call.start()
     return call
   }
@@ -223,6 +224,7 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
   }
 
   private finish(outcome: CallOutcome | null): void {
+    if (this.isOver) return
     this.isOver = true
     this.deps.wheel.drop(this.timer)
     if (this.soon !== null) clearImmediate(this.soon)
