@@ -246,7 +246,8 @@ export class FileAdapter implements RegistryAdapter {
       const found = await stat(path)
       stamp = `${found.ino} ${found.size} ${found.mtimeMs}`
       if (before?.stamp === stamp && now < (before.readAgainAt ?? Infinity)) return before
-      if (found.size > maxEndpointFileBytes)
+      if (!found.isFile() && !found.isDirectory()) problems = [`${name}: a pipe, a socket or a device; it is not read`]
+      else if (found.size > maxEndpointFileBytes)
         problems = [`${name}: ${found.size} bytes, allowed ${maxEndpointFileBytes}`]
       else {
         const source = await readFile(path, 'utf8')

@@ -99,7 +99,7 @@ function readApplications(
   const positions = new Map<string, YamlFile>()
   const applications: ApplicationConfig[] = []
   for (const file of files) {
-    const read = readYamlFile(file)
+    const read = readYamlFile(file, false)
     problems.push(...read.problems)
     if (read.yaml === undefined) continue
     const parsed = validate(applicationFileSchema, read.yaml)

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { RuleDocument } from '../core/rules/types.ts'
 import { yamlFilesIn } from './check.ts'
 import type { ConfigProblem } from './problem.ts'
-import { maxConfigFileBytes, systemReason } from './yaml-file.ts'
+import { endlessFile, isEndless, maxConfigFileBytes, systemReason } from './yaml-file.ts'
 
 export interface RuleFiles {
   readonly documents: readonly RuleDocument[]
@@ -25,7 +25,9 @@ export function readRuleFiles(directory: string): RuleFiles {
 function readRuleFile(file: string): RuleDocument | undefined {
   const name = basename(file)
   try {
-    const size = statSync(file).size
+    const found = statSync(file)
+    if (isEndless(found)) return { name, text: undefined, problem: endlessFile }
+    const { size } = found
     if (size > maxConfigFileBytes)
       return { name, text: undefined, problem: `${size} bytes, allowed ${maxConfigFileBytes}; the file is not read` }
     return { name, text: readFileSync(file, 'utf8') }

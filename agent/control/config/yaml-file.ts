@@ -1,5 +1,5 @@
 /** A YAML file with positions: the plain value, and the line of every path in it. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, type Stats } from 'node:fs'
 import { LineCounter, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
 import { yamlExcess, yamlFault } from '../../../contracts/yaml-bounds.ts'
 import type { ConfigProblem } from './problem.ts'
@@ -11,6 +11,13 @@ export const maxConfigFileBytes = 4 * 1024 * 1024
 const configBounds = { documentNodes: 400_000, nodes: 400_000 }
 const maxDepth = 64
 
+/** Of what stands in a folder of files: a pipe or a device may keep its reader for ever. */
+export const endlessFile = 'a pipe, a socket or a device; it is not read'
+
+export function isEndless(found: Pick<Stats, 'isFile' | 'isDirectory'>): boolean {
+  return !found.isFile() && !found.isDirectory()
+}
+
 export interface YamlFile {
   readonly file: string
   readonly value: unknown
@@ -21,11 +28,16 @@ export interface YamlFile {
   positionOf(path: readonly PropertyKey[], key?: string): { line: number; column: number }
 }
 
-/** Reads and parses; every syntax error becomes a problem. Never throws. */
-export function readYamlFile(file: string): { yaml?: YamlFile; problems: ConfigProblem[] } {
+/**
+ * Reads and parses; every syntax error becomes a problem. Never throws. `mayBePipe`: a file that somebody named, as
+ * against one that was found in a folder.
+ */
+export function readYamlFile(file: string, mayBePipe = true): { yaml?: YamlFile; problems: ConfigProblem[] } {
   let source: string
   try {
-    const size = statSync(file).size
+    const found = statSync(file)
+    if (!mayBePipe && isEndless(found)) return { problems: [whole(file, endlessFile)] }
+    const { size } = found
     if (size > maxConfigFileBytes)
       return { problems: [whole(file, `${size} bytes, allowed ${maxConfigFileBytes}; the file is not read`)] }
     source = readFileSync(file, 'utf8')

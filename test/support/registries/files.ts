@@ -1,7 +1,6 @@
 /** A registry of files: it is dead while its folder is away. */
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stringify } from 'yaml'
 import type { Instance, RunningRegistry } from './running-registry.ts'
 
 export async function runFiles(folder: string): Promise<RunningRegistry> {
@@ -21,8 +20,8 @@ export async function runFiles(folder: string): Promise<RunningRegistry> {
       const all = known.get(service) ?? new Map<string, Instance>()
       known.set(service, all.set(`${instance.address}:${instance.port}`, instance))
       const made = join(directory, `.${service}`)
-      await writeFile(made, stringify({ service, endpoints: [...all.values()] }))
-      await rename(made, join(directory, `${service}.yaml`))
+      await writeFile(made, JSON.stringify({ service, endpoints: [...all.values()] }))
+      await rename(made, join(directory, `${service}.json`))
     },
     kill: () => rename(directory, away),
     restart: () => rename(away, directory),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect } from 'chai'
 import { link, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -205,6 +206,16 @@ describe('file adapter', () => {
     adapter.start()
     await eventually(() => adapter.status().connected, 'a first reading')
     expect(adapter.status().problem).to.equal(undefined)
+  })
+
+  it('does not wait for a pipe that nobody writes into, and names it', async () => {
+    expect(spawnSync('mkfifo', [join(directory, 'a.yaml')]).status).to.equal(0)
+    await put(good)
+    adapter.start()
+    const listener = recordingListener()
+    adapter.subscribe(orders, listener)
+    await listener.untilIds(['10.0.0.1:80'])
+    expect(adapter.status().problem?.message).to.equal('a.yaml: a pipe, a socket or a device; it is not read')
   })
 
   it('begins to serve when the directory appears', async () => {

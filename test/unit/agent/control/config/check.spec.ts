@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect } from 'chai'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -215,6 +216,13 @@ workers: many
     expect(found).to.have.length(3)
     expect(found[1]).to.equal('services.d/a.yaml:2:1  port: found 99999, allowed a port number from 1 to 65535')
     expect(found[2]).to.match(/^services.d\/a.yaml:3:1 {2}weihgt: unknown key, .* \(nearest: weight\)$/)
+  })
+
+  it('does not wait for a pipe in services.d, and takes the other files', () => {
+    expect(spawnSync('mkfifo', [join(folder, 'services.d/a.yaml')]).status).to.equal(0)
+    const result = check('', { 'services.d/b.yaml': 'service: b\nport: 8080\n' })
+    expect(lines(result)).to.deep.equal(['services.d/a.yaml  a pipe, a socket or a device; it is not read'])
+    expect(result.applications.map(({ service }) => service.name)).to.deep.equal(['b'])
   })
 
   it('finds the same port twice, whoever claims it', () => {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +29,15 @@ describe('the files of rules.d', () => {
     const { documents } = readRuleFiles(folder)
     expect(documents).to.deep.equal([
       { name: 'a.yaml', text: undefined, problem: 'cannot be read: it is a directory (EISDIR)' },
+    ])
+  })
+
+  it('are no pipes, which nobody may ever write into', () => {
+    expect(spawnSync('mkfifo', [join(folder, 'a.yaml')]).status).to.equal(0)
+    writeFileSync(join(folder, 'b.yaml'), 'b')
+    expect(readRuleFiles(folder).documents).to.deep.equal([
+      { name: 'a.yaml', text: undefined, problem: 'a pipe, a socket or a device; it is not read' },
+      { name: 'b.yaml', text: 'b' },
     ])
   })
 
