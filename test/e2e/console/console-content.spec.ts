@@ -115,7 +115,8 @@ describe(`the console of a host with drills and certificates${chromium === undef
     await isGood('certificates-dark')
   })
 
-  it('holds in a tab that is open for hours what it held after minutes', async () => {
+  it('holds in a tab that is open for hours what it held after minutes', async function () {
+    this.timeout(420_000)
     const { origin } = new URL(page.url())
     const opened = await openPage(browser, origin)
     const tab = opened.page
@@ -134,14 +135,24 @@ describe(`the console of a host with drills and certificates${chromium === undef
     }
     // the chart is full, and what is compiled is compiled
     await until(60_000, 'the first of them', async () => answers >= 800)
-    const [from, first] = [await held(), answers]
-    await until(60_000, 'many more', async () => answers >= first + 1200)
-    const now = await held()
+    /** A leak grows in each window; the browser's own code and marks do so in one or two. */
+    const windows: { each: number; nodes: number; listeners: number }[] = []
+    const isFlat = (): boolean => {
+      const last = windows.at(-1)
+      return last !== undefined && last.each < 100 && last.nodes < 300 && last.listeners < 30
+    }
+    while (!isFlat() && windows.length < 5) {
+      const [from, first] = [await held(), answers]
+      await until(60_000, 'many more', async () => answers >= first + 1200)
+      const now = await held()
+      windows.push({
+        each: (now.bytes - from.bytes) / (answers - first),
+        nodes: now.nodes - from.nodes,
+        listeners: now.listeners - from.listeners,
+      })
+    }
     await tab.screenshot({ path: join(pictures, 'overview-after-hours.png') })
-    const each = (now.bytes - from.bytes) / (answers - first)
-    expect(each, `bytes for an answer: ${JSON.stringify({ from, now, answers })}`).to.be.below(200)
-    expect(now.nodes).to.be.below(from.nodes + 500)
-    expect(now.listeners).to.be.below(from.listeners + 50)
+    expect(isFlat(), `bytes for an answer, nodes and listeners: ${JSON.stringify(windows)}`).to.equal(true)
     expect(opened.complaints).to.deep.equal([])
   })
 })
