@@ -143,7 +143,10 @@ export class CenterAdapter implements RegistryAdapter {
     this.stream?.send({ typeUrl: typeUrls.endpoints, subscribe: [key] })
   }
 
-  /** Throws RangeError for the first resource that makes no sense; those before it are taken. */
+  /**
+   * Throws RangeError for resources that make no sense, once all others are taken: the center has sent those, and does
+   * not send them again.
+   */
   private take({ typeUrl, resources, removed }: DeltaResponse): void {
     this.turns.heard(this.stream!.server)
     if (typeUrl === typeUrls.rules) {
@@ -157,16 +160,31 @@ export class CenterAdapter implements RegistryAdapter {
     if (typeUrl !== typeUrls.endpoints)
       throw new RangeError(`found type ${typeUrl.slice(0, 200)}, which nobody asked for`)
     const news = new Set(resources.map(({ name }) => name))
-    for (const { name, version, value } of resources) {
-      const key = name as ServiceKey
-      if (parseServiceName(name) === undefined || !this.state.services.has(key)) continue
-      const assignment = decodeAssignment(value)
-      this.known.set(key, { version, assignment })
-      this.state.services.publish(key, assignment.endpoints, assignment.protectThreshold)
+    const problems: string[] = []
+    for (const resource of resources) {
+      const key = resource.name as ServiceKey
+      if (parseServiceName(key) === undefined || !this.state.services.has(key)) continue
+      try {
+        this.takeAssignment(key, resource)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+        problems.push(`${key}: ${error.message}`)
+      }
     }
     for (const name of removed) this.state.services.publish(name as ServiceKey, [])
-    if (!this.isConfirming) return
-    // what the center does not send again is as it was
+    if (this.isConfirming) this.confirmOthers(news)
+    const [first, ...more] = problems
+    if (first !== undefined) throw new RangeError(more.length === 0 ? first : `${first}; and ${more.length} more`)
+  }
+
+  private takeAssignment(key: ServiceKey, { value, version }: DeltaResponse['resources'][number]): void {
+    const assignment = decodeAssignment(value)
+    this.known.set(key, { version, assignment })
+    this.state.services.publish(key, assignment.endpoints, assignment.protectThreshold)
+  }
+
+  /** What the center does not send again is as it was. */
+  private confirmOthers(news: ReadonlySet<string>): void {
     this.isConfirming = false
     for (const [key, { assignment }] of this.known)
       if (!news.has(key) && assignment !== undefined)

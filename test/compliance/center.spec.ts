@@ -1,103 +1,18 @@
-import { systemClock } from '../../contracts/clock.ts'
-import { endpointAt, serviceKey, type ServiceName } from '../../contracts/endpoint.ts'
-import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
-import { Resources, type ResourceSource } from '../../global-mesh-center/xds/resources.ts'
-import { XdsServer } from '../../global-mesh-center/xds/xds-server.ts'
-import { createCenterAdapter } from '../../registry-adapters/center/index.ts'
-import { typeUrls } from '../../registry-adapters/center/wire/delta.ts'
-import { encodeAssignment } from '../../registry-adapters/center/wire/load-assignment.ts'
+import { ToldCenter, centerAdapterAt } from '../support/center/told-center.ts'
 import { startGate } from '../support/nacos/gate.ts'
-import { recordedDeps } from '../support/registry-listener.ts'
-import { describeRegistryAdapter, type OutsideInstance } from './registry-adapter.ts'
+import { describeRegistryAdapter } from './registry-adapter.ts'
 import { describeRegistryFaults } from './registry-faults.ts'
-
-function adapterAt(port: number): RegistryAdapter {
-  return createCenterAdapter(
-    {
-      name: 'center',
-      servers: [{ host: '127.0.0.1', port }],
-      node: 'host-1',
-      tls: () => undefined,
-      token: () => undefined,
-      maxEndpoints: 10_000,
-    },
-    recordedDeps(),
-  )
-}
-
-/** A center whose registries say what the test says. */
-class Center {
-  readonly source: ResourceSource
-  private readonly values = new Map<string, Buffer>()
-  private readonly followers = new Map<string, (value: Buffer | undefined) => void>()
-  private server: XdsServer | undefined
-  port = 0
-
-  constructor() {
-    this.source = {
-      follow: (name, onValue) => {
-        this.followers.set(name, onValue)
-        setImmediate(() => this.followers.get(name)?.(this.values.get(name) ?? assignment(name, [])))
-        return () => void this.followers.delete(name)
-      },
-    }
-  }
-
-  async start(): Promise<void> {
-    const nothing = new Resources(typeUrls.rules, { follow: () => () => undefined })
-    this.server = new XdsServer(
-      {
-        address: `127.0.0.1:${this.port}`,
-        tls: undefined,
-        tokens: undefined,
-        isOpen: true,
-        takesCertificates: false,
-        issuer: undefined,
-        endpoints: this.source,
-        rulesOf: () => nothing,
-      },
-      { ...recordedDeps(), clock: systemClock },
-    )
-    this.port = await this.server.listen()
-  }
-
-  async stop(): Promise<void> {
-    await this.server?.close()
-  }
-
-  set(service: ServiceName, value: Buffer): void {
-    const key = serviceKey(service)
-    this.values.set(key, value)
-    this.followers.get(key)?.(value)
-  }
-
-  put(service: ServiceName, instances: readonly OutsideInstance[]): void {
-    this.set(service, assignment(serviceKey(service), instances))
-  }
-}
-
-function assignment(name: string, instances: readonly OutsideInstance[]): Buffer {
-  const endpoints = instances.map(({ address, port, weight = 1, metadata = {} }) =>
-    endpointAt(address, port, {
-      weight,
-      metadata,
-      version: metadata['version'] ?? '',
-      locality: { region: '', zone: metadata['zone'] ?? '' },
-    }),
-  )
-  return encodeAssignment(name, { endpoints, protectThreshold: 0 })
-}
 
 describeRegistryAdapter(
   'center',
   { register: false, config: false, cutOff: true, spoil: true, lists: false },
   async () => {
-    const center = new Center()
+    const center = new ToldCenter()
     await center.start()
     const gate = await startGate(center.port)
     return {
       namespace: 'public',
-      createAdapter: () => adapterAt(gate.port),
+      createAdapter: () => centerAdapterAt(gate.port),
       put: (service, instances) => Promise.resolve(center.put(service, instances)),
       spoil: (service) => Promise.resolve(center.set(service, Buffer.from([0x12, 0x7f, 0x01]))),
       cutOff: () => gate.shut(),
@@ -111,13 +26,13 @@ describeRegistryAdapter(
 )
 
 describeRegistryFaults('center', { register: false, deny: false, huge: false }, async () => {
-  const center = new Center()
+  const center = new ToldCenter()
   await center.start()
   const gate = await startGate(center.port)
   return {
     namespace: 'public',
     silenceMs: 20_000,
-    createAdapter: () => adapterAt(gate.port),
+    createAdapter: () => centerAdapterAt(gate.port),
     put: (service, instances) => Promise.resolve(center.put(service, instances)),
     kill: () => center.stop(),
     restart: () => center.start(),

@@ -17,6 +17,7 @@ const shortNames: Partial<Record<RuleKind, readonly string[]>> = {
   DestinationRule: ['dr'],
   ServiceEntry: ['se'],
   WorkloadEntry: ['we'],
+  Gateway: ['gw'],
   MeshPolicy: ['mp'],
 }
 
@@ -27,7 +28,7 @@ export const apiKinds: readonly ApiKind[] = (Object.keys(apiVersions) as RuleKin
     kind,
     group: names[0]![0]!,
     versions: names.map(([, version]) => version!),
-    plural: singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`,
+    plural: /[^aeiou]y$/.test(singular) ? `${singular.slice(0, -1)}ies` : `${singular}s`,
     singular,
     shortNames: shortNames[kind] ?? [],
   }

@@ -136,7 +136,7 @@ export class RuleWrites {
         const revision = await this.deps.store.write(key, JSON.stringify(mark), before.revision)
         await this.hear(revision)
         await this.prune()
-        this.told(order, revision, 0)
+        this.told(order, before.revision, 0)
         return before
       } catch (error) {
         await this.again(error, order, attempt)

@@ -7,7 +7,7 @@ import { requestIdField } from './request-id.ts'
 import type { RequestId } from './request-id.ts'
 import type { RequestEdits, RequestMessage } from './streams.ts'
 import type { TraceContext } from './trace-context.ts'
-import { callersTrace, decideTrace } from './trace-decision.ts'
+import { brokenTrace, callersTrace, decideTrace } from './trace-decision.ts'
 
 /** What the mesh changes in a request on its way to an endpoint. One per worker, filled anew for each attempt. */
 export class RequestChanges implements RequestEdits {
@@ -126,8 +126,9 @@ export class RequestChanges implements RequestEdits {
     if (!trace.isRecorded) trace.nextSpan(this.random)
     // a destination's edits hold those of its route, so one place is free
     if (trace.replaces) {
-      if (this.destination === null) this.destination = callersTrace
-      else this.route = callersTrace
+      const edits = trace.hasParent ? callersTrace : brokenTrace
+      if (this.destination === null) this.destination = edits
+      else this.route = edits
     }
     return trace
   }

@@ -23,6 +23,9 @@ export const callersTrace: HeaderEdits = {
   ]),
 }
 
+/** The same where it could not be read: what systems keep beside it belongs to it (W3C Trace Context, 3.3.1). */
+export const brokenTrace: HeaderEdits = { fields: [], drop: new Set([...callersTrace.drop, 'tracestate']) }
+
 type Tracing = MeshSpec['tracing']
 
 /**

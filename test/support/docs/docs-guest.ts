@@ -24,6 +24,7 @@ outbound:
     - { service: orders, protocol: http, port: 20000 }
     - { service: stock, protocol: http, port: 20001 }
 workers: 2
+accessLog: { format: text, path: /var/log/hostmesh/access.log }
 `
 const center = `role: center
 host: { address: ${centerAddress} }

@@ -14,6 +14,9 @@ export interface MachineLine {
 
 const socket = 'curl --unix-socket /run/hostmesh/admin.sock'
 const unit = 'systemctl kill'
+const log = '/var/log/hostmesh/access.log'
+/** A line of the access log in its file, within 10 s. */
+const isLogged = `for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:20000/; test -s ${log} && exit 0; sleep 0.1; done; exit 1`
 
 /** Of a release. */
 export const installing: readonly MachineLine[] = [
@@ -76,7 +79,10 @@ export const running: readonly MachineLine[] = [
     run: 'systemd-analyze security --offline=true /lib/systemd/system/hostmesh.service',
     says: /Overall exposure level/,
   },
-  { line: `${unit} -s USR1 --kill-who=main hostmesh` },
+  {
+    line: `${unit} -s USR1 --kill-who=main hostmesh`,
+    run: `mv ${log} ${log}.1 && ${unit} -s USR1 --kill-who=main hostmesh && ${isLogged}`,
+  },
   { line: 'systemctl reload hostmesh' },
   { line: `${unit} --kill-who=main --signal=SIGKILL hostmesh` },
   { line: 'systemctl start hostmesh' },

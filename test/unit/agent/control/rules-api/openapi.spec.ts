@@ -23,6 +23,27 @@ describe('the OpenAPI document of the rules API', () => {
       for (const version of versions) expect(document.paths).to.have.property(`/apis/${group}/${version}/${plural}`)
   })
 
+  it('has the kinds at the paths of Istio, of the Gateway API and of ours', () => {
+    const { paths } = openApiDocument(undefined, '1.2.3') as Document
+    const ofIstio = 'networking.istio.io/v1'
+    for (const path of [
+      `${ofIstio}/virtualservices`,
+      `${ofIstio}/destinationrules`,
+      `${ofIstio}/serviceentries`,
+      `${ofIstio}/workloadentries`,
+      `${ofIstio}/gateways`,
+      'security.istio.io/v1/peerauthentications',
+      'security.istio.io/v1/requestauthentications',
+      'security.istio.io/v1/authorizationpolicies',
+      'gateway.networking.k8s.io/v1/httproutes',
+      'gateway.networking.k8s.io/v1/grpcroutes',
+      'gateway.networking.k8s.io/v1alpha2/tcproutes',
+      'hostmesh.io/v1/meshpolicies',
+    ])
+      expect(paths).to.have.property(`/apis/${path}`)
+    expect(apiKinds).to.have.length(12)
+  })
+
   it('is valid OpenAPI 3.0 for each group and version, as clients of Kubernetes read it', async () => {
     const { paths } = openApiRoot() as { paths: Record<string, unknown> }
     for (const path of Object.keys(paths)) {

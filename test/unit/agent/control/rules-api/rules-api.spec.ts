@@ -42,7 +42,7 @@ describe('the rules API', () => {
       ['root', 'create', 0],
       ['root', 'replace', 1],
       ['root', 'patch', 2],
-      ['root', 'delete', 4],
+      ['root', 'delete', 3],
     ])
   })
 

@@ -74,6 +74,17 @@ describe('spans of requests', () => {
     expect(started.metric('hostmesh_spans_recorded_total')).to.equal(1)
   })
 
+  it('a trace that cannot be read ends here, with what systems kept beside it', async () => {
+    await start({ tracing: { createMissing: true, sampledShare: 1, isExported: true } })
+    await ask(`traceparent: 00-${id}-nonsense-01\r\ntracestate: v=1\r\n`)
+    const [span] = await records('traces', 1)
+    expect(span!.traceId).to.not.equal(id)
+    expect(received().match(/traceparent: (.*)\r\n/g)).to.deep.equal([
+      `traceparent: 00-${span!.traceId}-${span!.spanId}-01\r\n`,
+    ])
+    expect(received()).to.not.contain('tracestate')
+  })
+
   it('all attempts of a request are one span, which says how many they were', async () => {
     await start(
       { tracing: { createMissing: true, sampledShare: 1, isExported: true } },

@@ -1,0 +1,88 @@
+import { systemClock } from '../../../contracts/clock.ts'
+import { endpointAt, serviceKey, type ServiceName } from '../../../contracts/endpoint.ts'
+import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
+import { Resources, type ResourceSource } from '../../../global-mesh-center/xds/resources.ts'
+import { XdsServer } from '../../../global-mesh-center/xds/xds-server.ts'
+import { createCenterAdapter } from '../../../registry-adapters/center/index.ts'
+import { typeUrls } from '../../../registry-adapters/center/wire/delta.ts'
+import { encodeAssignment } from '../../../registry-adapters/center/wire/load-assignment.ts'
+import type { OutsideInstance } from '../../compliance/registry-adapter.ts'
+import { recordedDeps } from '../registry-listener.ts'
+
+/** An agent's registry: that center, in plain. */
+export function centerAdapterAt(port: number): RegistryAdapter {
+  return createCenterAdapter(
+    {
+      name: 'center',
+      servers: [{ host: '127.0.0.1', port }],
+      node: 'host-1',
+      tls: () => undefined,
+      token: () => undefined,
+      maxEndpoints: 10_000,
+    },
+    recordedDeps(),
+  )
+}
+
+/** A center whose registries say what the test says. */
+export class ToldCenter {
+  readonly source: ResourceSource
+  private readonly values = new Map<string, Buffer>()
+  private readonly followers = new Map<string, (value: Buffer | undefined) => void>()
+  private server: XdsServer | undefined
+  port = 0
+
+  constructor() {
+    this.source = {
+      follow: (name, onValue) => {
+        this.followers.set(name, onValue)
+        setImmediate(() => this.followers.get(name)?.(this.values.get(name) ?? assignment(name, [])))
+        return () => void this.followers.delete(name)
+      },
+    }
+  }
+
+  async start(): Promise<void> {
+    const nothing = new Resources(typeUrls.rules, { follow: () => () => undefined })
+    this.server = new XdsServer(
+      {
+        address: `127.0.0.1:${this.port}`,
+        tls: undefined,
+        tokens: undefined,
+        isOpen: true,
+        takesCertificates: false,
+        issuer: undefined,
+        endpoints: this.source,
+        rulesOf: () => nothing,
+      },
+      { ...recordedDeps(), clock: systemClock },
+    )
+    this.port = await this.server.listen()
+  }
+
+  async stop(): Promise<void> {
+    await this.server?.close()
+  }
+
+  set(service: ServiceName, value: Buffer): void {
+    const key = serviceKey(service)
+    this.values.set(key, value)
+    this.followers.get(key)?.(value)
+  }
+
+  put(service: ServiceName, instances: readonly OutsideInstance[]): void {
+    this.set(service, assignment(serviceKey(service), instances))
+  }
+}
+
+function assignment(name: string, instances: readonly OutsideInstance[]): Buffer {
+  const endpoints = instances.map(({ address, port, weight = 1, metadata = {} }) =>
+    endpointAt(address, port, {
+      weight,
+      metadata,
+      version: metadata['version'] ?? '',
+      locality: { region: '', zone: metadata['zone'] ?? '' },
+    }),
+  )
+  return encodeAssignment(name, { endpoints, protectThreshold: 0 })
+}
