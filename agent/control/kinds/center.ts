@@ -4,7 +4,7 @@ import { path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
 import { tlsFiles } from './tls-files.ts'
-import { tokenAccess, tokenFiles } from './token-access.ts'
+import { tokenAccess, tokenFiles, tokenInPlain } from './token-access.ts'
 
 export const centerSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs and metrics.'),
@@ -26,7 +26,7 @@ export const centerKind: RegistryKind<CenterSection> = {
   takesRegistrations: () => false,
   ...oneGroup,
   ...tokenFiles,
-  conflicts: () => [],
+  conflicts: tokenInPlain,
   parts: onePerServer,
   create: async (section, { endpoints, hostName }, deps) => {
     const { createCenterAdapter } = await import('../../../registry-adapters/center/index.ts')

@@ -4,7 +4,7 @@ import { path, plainName, remoteAddress, text } from '../config/scalars.ts'
 import type { RegistryKind } from './registry-kind.ts'
 import { oneGroup, oneGroupKeys, onePerServer } from './section-parts.ts'
 import { tlsFiles } from './tls-files.ts'
-import { tokenAccess, tokenFiles } from './token-access.ts'
+import { tokenAccess, tokenFiles, tokenInPlain } from './token-access.ts'
 
 export const xdsSection = z.strictObject({
   name: plainName('a name').describe('Name of this registry in logs, metrics and sources of rules.'),
@@ -23,7 +23,7 @@ export const xdsKind: RegistryKind<XdsSection> = {
   takesRegistrations: () => false,
   ...oneGroup,
   ...tokenFiles,
-  conflicts: () => [],
+  conflicts: tokenInPlain,
   parts: onePerServer,
   create: async (section, { endpoints, hostName }, deps) => {
     const { createXdsAdapter } = await import('../../../registry-adapters/xds/index.ts')

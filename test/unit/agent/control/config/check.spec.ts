@@ -37,6 +37,20 @@ describe('the configuration check', () => {
     expect(config?.servicesDir).to.equal(join(folder, 'services.d'))
   })
 
+  it('gives no token of a center or a control plane to whoever listens on the way', () => {
+    const said = (type: string, server: string, more = ''): string[] => {
+      const section = `{ name: a, type: ${type}, servers: [${server}], tokenFile: a.token${more} }`
+      const result = check(`registries: [${section}]`, { 'a.token': 'x'.repeat(40) })
+      return lines(result).filter((line) => !line.includes('a.token'))
+    }
+    for (const type of ['center', 'xds']) {
+      expect(said(type, '10.0.0.8:15010').join('\n')).to.include('without tls the token would be read on the way')
+      expect(said(type, 'center.example:15010').join('\n')).to.include('on the way to center.example')
+      expect(said(type, '127.0.0.1:15010')).to.deep.equal([])
+      expect(said(type, '10.0.0.8:15010', ', tls: {}')).to.deep.equal([])
+    }
+  })
+
   it('finds what keeps the mesh API of SOFARPC from its callers', () => {
     const bad = check(`
 sofaFace: { enabled: true, address: 10.0.0.5, registry: mian, port: 15000 }
