@@ -118,7 +118,7 @@ export function defineLive({ command, context, finish, output }: CommandLine): v
     'hostmesh connections list',
     'hostmesh connections list --peer 10.0.0.7 --json',
     'hostmesh connections follow --protocol tcp',
-    'hostmesh connections close --listener service:ledger --cut',
+    "hostmesh connections close --listener 'outbound public/DEFAULT_GROUP@@ledger' --cut",
   ])
 
   const connectionsCommand = (name: string, description: string): Command =>

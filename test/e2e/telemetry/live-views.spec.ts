@@ -132,6 +132,46 @@ describe('live views of a running host', function () {
     }
   }
 
+  it('connections of one listener are cut, whatever is in flight, and no others', async () => {
+    const ledger = await pair.mesh.lineApplication('ledger', 'v1')
+    pair.mesh.tell('ledger', [{ address: ledger.address, port: ledger.port }])
+    const told = JSON.parse(await hostmesh('outbound', 'add', 'ledger', '--protocol', 'tcp', '--json')) as {
+      address: string
+      port: number
+    }
+    const other = connect(15_001, pair.alpha.options.address)
+    await once(other, 'connect')
+    let socket = connect(told.port, told.address)
+    let said = ''
+    // refused until the workers listen
+    await until(30_000, 'an answer of the ledger', async () => {
+      if (said !== '') return true
+      socket.destroy()
+      socket = connect(told.port, told.address)
+      socket.on('error', () => {}).on('data', (chunk: Buffer) => (said += chunk.toString()))
+      socket.write('hello\n')
+      await new Promise<void>((resolve) => socket.once('data', () => resolve()).once('close', () => resolve()))
+      return said !== ''
+    })
+    const list = async (...words: string[]): Promise<Row[]> =>
+      (JSON.parse(await hostmesh('connections', 'list', ...words, '--json')) as { connections: Row[] }).connections
+    const at = `${socket.localAddress}:${socket.localPort}`
+    const [row] = await list('--peer', at.split(':')[0]!, '--protocol', 'tcp')
+    const listener = 'outbound public/DEFAULT_GROUP@@ledger'
+    expect(row).to.include({ listener, peer: at })
+    // cut: it is reset
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    const end = JSON.parse(await hostmesh('connections', 'close', '--listener', listener, '--cut', '--json'))
+    expect(end).to.deep.include({ total: 1 })
+    await closed
+    expect(await list('--protocol', 'tcp')).to.deep.equal([])
+    expect((await list('--protocol', 'http1')).map(({ peer }) => peer)).to.include(
+      `${other.localAddress}:${other.localPort}`,
+    )
+    other.destroy()
+    await hostmesh('outbound', 'remove', 'ledger')
+  })
+
   it('connections are listed, followed and ended, those that are named', async () => {
     const open = async () => {
       const socket = connect(15_001, pair.alpha.options.address)
