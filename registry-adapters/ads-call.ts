@@ -1,6 +1,7 @@
 /** One call of Envoy's aggregated discovery at one server, as bytes. Dead once it ended; a new one is made then. */
 import { Client, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../contracts/errors.ts'
+import { tlsTarget } from '../contracts/tls-target.ts'
 import { formatServer } from './format-server.ts'
 
 export interface AdsCallOptions {
@@ -44,12 +45,14 @@ export class AdsCall {
     this.role = role
     this.events = events
     const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
+    const { channel, verify } = tlsTarget(at.host)
     this.client = new Client(
       this.server,
       tls === undefined
         ? credentials.createInsecure()
-        : credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert)),
+        : credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify),
       {
+        ...channel,
         'grpc.use_local_subchannel_pool': 1,
         'grpc.enable_http_proxy': 0,
         'grpc.enable_retries': 0,

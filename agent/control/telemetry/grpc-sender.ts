@@ -1,6 +1,7 @@
 /** OTLP over gRPC. The messages are bytes already, so no generated code is needed. */
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import type { ServiceError } from '@grpc/grpc-js'
+import { tlsTarget } from '../../../contracts/tls-target.ts'
 import type { TlsTexts } from '../kinds/tls-files.ts'
 import { exportRequest, rejectedIn, servicePath } from './envelope.ts'
 import type { HostFacts } from './envelope.ts'
@@ -32,10 +33,12 @@ const asIs = (bytes: Buffer): Buffer => bytes
 
 export function grpcSender({ facts, fields, timeoutMs, tls, url }: GrpcSenderOptions): Sender {
   const isTls = url.protocol === 'https:'
+  const target = tlsTarget(url.hostname.replaceAll(/[[\]]/g, ''))
   const identity = isTls
-    ? credentials.createSsl(bytesOf(tls.ca), bytesOf(tls.key), bytesOf(tls.cert))
+    ? credentials.createSsl(bytesOf(tls.ca), bytesOf(tls.key), bytesOf(tls.cert), target.verify)
     : credentials.createInsecure()
   const client = new Client(`${url.hostname}:${url.port === '' ? (isTls ? 443 : 80) : url.port}`, identity, {
+    ...target.channel,
     'grpc.max_receive_message_length': 64 * 1024,
   })
   const metadata = new Metadata()

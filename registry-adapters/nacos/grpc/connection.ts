@@ -6,6 +6,7 @@ import type { Clock } from '../../../contracts/clock.ts'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import { MeshError } from '../../../contracts/errors.ts'
+import { tlsTarget, type TlsTarget } from '../../../contracts/tls-target.ts'
 import type { NacosTls } from '../config.ts'
 import { excerpt } from '../server-list/http-client.ts'
 import type { NacosMember } from '../server-list/server-list.ts'
@@ -70,8 +71,9 @@ export class NacosConnection {
     const target = address.includes(':')
       ? `ipv6:[${address}]:${options.grpcPort}`
       : `ipv4:${address}:${options.grpcPort}`
-    const override = options.tls === undefined ? undefined : (options.tls.serverName ?? options.server.host)
-    this.client = new Client(target, channelCredentials(options.tls), {
+    const name = options.tls === undefined ? undefined : (options.tls.serverName ?? options.server.host)
+    const named = tlsTarget(name ?? '')
+    this.client = new Client(target, channelCredentials(options.tls, named.verify), {
       // a channel of its own: naming and configuration must not share a connection
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_http_proxy': 0,
@@ -79,9 +81,8 @@ export class NacosConnection {
       'grpc.service_config_disable_resolution': 1,
       'grpc.max_receive_message_length': maxPayloadBytes + 65_536,
       'grpc.max_send_message_length': maxPayloadBytes + 65_536,
-      ...(override === undefined
-        ? {}
-        : { 'grpc.ssl_target_name_override': override, 'grpc.default_authority': override }),
+      ...(name === undefined ? {} : { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name }),
+      ...named.channel,
     })
   }
 
@@ -304,10 +305,10 @@ function resetHint(body: Readonly<Record<string, unknown>>): string | undefined 
   return address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`
 }
 
-function channelCredentials(tls: NacosTls | undefined): ChannelCredentials {
+function channelCredentials(tls: NacosTls | undefined, verify: TlsTarget['verify']): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure()
   const bytes = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
-  return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert))
+  return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert), verify)
 }
 
 function asIs(bytes: Buffer): Buffer {

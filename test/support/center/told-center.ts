@@ -9,14 +9,14 @@ import { encodeAssignment } from '../../../registry-adapters/center/wire/load-as
 import type { OutsideInstance } from '../../compliance/registry-adapter.ts'
 import { recordedDeps } from '../registry-listener.ts'
 
-/** An agent's registry: that center, in plain. */
-export function centerAdapterAt(port: number): RegistryAdapter {
+/** An agent's registry: that center. `tls`: PEM; absent = plain. */
+export function centerAdapterAt(port: number, host = '127.0.0.1', tls?: { readonly ca?: string }): RegistryAdapter {
   return createCenterAdapter(
     {
       name: 'center',
-      servers: [{ host: '127.0.0.1', port }],
+      servers: [{ host, port }],
       node: 'host-1',
-      tls: () => undefined,
+      tls: () => tls,
       token: () => undefined,
       maxEndpoints: 10_000,
     },
@@ -42,12 +42,13 @@ export class ToldCenter {
     }
   }
 
-  async start(): Promise<void> {
+  /** PEM; absent = plain. */
+  async start(tls?: { readonly cert: string; readonly key: string }): Promise<void> {
     const nothing = new Resources(typeUrls.rules, { follow: () => () => undefined })
     this.server = new XdsServer(
       {
         address: `127.0.0.1:${this.port}`,
-        tls: undefined,
+        tls,
         tokens: undefined,
         isOpen: true,
         takesCertificates: false,

@@ -42,7 +42,7 @@ async function make(): Promise<Certificates> {
   )
   for (const name of ['server', 'client']) {
     await openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-    await writeFile(join(folder, `${name}.ext`), 'subjectAltName=DNS:nacos.test\n')
+    await writeFile(join(folder, `${name}.ext`), 'subjectAltName=DNS:nacos.test,IP:127.0.0.1\n')
     await openssl(
       'x509',
       '-req',

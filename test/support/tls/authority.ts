@@ -13,6 +13,8 @@ export interface LeafWishes {
   /** Names as URIs; default one. */
   readonly uris?: readonly string[]
   readonly dns?: readonly string[]
+  /** Addresses, IPv4. */
+  readonly ips?: readonly string[]
   /** Common name; default `leaf`. */
   readonly subject?: string
   /** Ms from now. */
@@ -57,11 +59,12 @@ export class Authority {
 
   /** A leaf for both roles. */
   leaf(id = 'spiffe://mesh.test/ns/default/sa/app', wishes: LeafWishes = {}): Issued {
-    const { dns = [], from = -hour, padding = 0, subject = 'leaf', to = hour, uris = [id] } = wishes
+    const { dns = [], from = -hour, ips = [], padding = 0, subject = 'leaf', to = hour, uris = [id] } = wishes
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const names = [
       ...uris.map((uri) => tagged(0x86, Buffer.from(uri))),
       ...dns.map((one) => tagged(0x82, Buffer.from(one))),
+      ...ips.map((one) => tagged(0x87, Buffer.from(one.split('.').map(Number)))),
     ]
     const extensions = [
       extension(oid.usage, Buffer.from('03020780', 'hex'), true),

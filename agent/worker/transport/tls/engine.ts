@@ -3,6 +3,7 @@
  * traffic secrets, which come from the key log. It is given one record at a time, so that nothing behind the peer's
  * Finished gets into it: from there on every byte is the record layer's.
  */
+import { isIP } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
@@ -86,7 +87,8 @@ export class Engine {
             rejectUnauthorized: false,
             checkServerIdentity: () => undefined,
             ...(protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] }),
-            ...(serverName === '' ? {} : { servername: serverName }),
+            // an address is no name there (RFC 6066, 3): Node throws
+            ...(serverName === '' || isIP(serverName) !== 0 ? {} : { servername: serverName }),
           })
     this.socket.on('keylog', (line) => this.keep(line))
     this.socket.once(role === 'server' ? 'secure' : 'secureConnect', () => {

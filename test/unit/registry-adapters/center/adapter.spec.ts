@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { ToldCenter, centerAdapterAt } from '../../../support/center/told-center.ts'
-import { recordingListener } from '../../../support/registry-listener.ts'
+import { Authority } from '../../../support/tls/authority.ts'
+import { eventually, recordingListener } from '../../../support/registry-listener.ts'
 
 const named = (name: string) => ({ namespace: 'public', group: 'DEFAULT_GROUP', name })
 const nonsense = Buffer.from([0x12, 0x7f, 0x01])
@@ -29,6 +30,43 @@ describe('a center as a registry', () => {
     } finally {
       await adapter.close()
       await center.stop()
+    }
+  })
+
+  it('is heard over TLS by name and by address, where its certificate says so and who signed it is trusted', async () => {
+    const [authority, other] = [new Authority(), new Authority('another root')]
+    const { certificate: cert, key } = authority.leaf(undefined, { dns: ['localhost'], ips: ['127.0.0.1'] })
+    const center = new ToldCenter()
+    await center.start({ cert, key })
+    const elsewhere = authority.leaf(undefined, { ips: ['10.9.9.9'] })
+    const misplaced = new ToldCenter()
+    await misplaced.start({ cert: elsewhere.certificate, key: elsewhere.key })
+    center.put(named('orders'), [{ address: '10.1.0.1', port: 8000 }])
+    const right = { ca: authority.certificate }
+    const cases = [
+      ['localhost', right, undefined],
+      ['127.0.0.1', right, undefined],
+      ['localhost', { ca: other.certificate }, /unable to verify/],
+      ['127.0.0.1', { ca: other.certificate }, /unable to verify/],
+      ['127.0.0.1', undefined, /./],
+      ['127.0.0.1', right, /127\.0\.0\.1 is not in the cert's list/],
+    ] as const
+    try {
+      for (const [index, [host, tls, why]] of cases.entries()) {
+        const { port } = index === cases.length - 1 ? misplaced : center
+        const adapter = centerAdapterAt(port, host, tls)
+        const listener = recordingListener()
+        adapter.subscribe(named('orders'), listener)
+        adapter.start()
+        if (why === undefined) await listener.untilIds(['10.1.0.1:8000'])
+        else await eventually(() => listener.problems.length > 0, `a refusal of ${host}`)
+        expect(adapter.status().connected).to.equal(why === undefined)
+        if (why !== undefined) expect(adapter.status().problem?.message).to.match(why)
+        await adapter.close()
+      }
+    } finally {
+      await center.stop()
+      await misplaced.stop()
     }
   })
 })

@@ -18,7 +18,7 @@ const frame = frameOf('traces', shortGroup('shop', [Buffer.alloc(0)]))
 describe('a collector behind TLS', () => {
   const authority = new Authority('collectors')
   const other = new Authority('somebody else')
-  const served = authority.leaf(undefined, { dns: ['localhost'], uris: [] })
+  const served = authority.leaf(undefined, { dns: ['localhost'], ips: ['127.0.0.1'], uris: [] })
   const ours = authority.leaf(undefined, { dns: ['agent'], uris: [] })
   const strangers = other.leaf(undefined, { dns: ['agent'], uris: [] })
   let folder: string
@@ -51,8 +51,13 @@ describe('a collector behind TLS', () => {
     return path
   }
 
-  async function send(protocol: string, tls: Partial<Record<'ca' | 'cert' | 'key', string>>): Promise<void> {
-    const url = protocol === 'otlp-grpc' ? collector.grpcUrl : collector.url
+  async function send(
+    protocol: string,
+    tls: Partial<Record<'ca' | 'cert' | 'key', string>>,
+    host = 'localhost',
+  ): Promise<void> {
+    const named = protocol === 'otlp-grpc' ? collector.grpcUrl : collector.url
+    const url = named.replace('localhost', host)
     const headersFile = file('headers', 'Authorization: Bearer t\n')
     telemetry.configure({
       host: { name: 'h1', zone: '' },
@@ -73,6 +78,13 @@ describe('a collector behind TLS', () => {
       await eventually(() => taken() === 1, 5000)
       expect(collector.requests[0]!.headers).to.include({ authorization: 'Bearer t' })
       await eventually(() => telemetry.views()[0]!.isUp)
+      expect(problem()).to.equal('')
+    })
+
+    it(`${protocol}: is known by its address, too`, async () => {
+      const [ca, cert, key] = [file('ca', authority.certificate), file('cert', ours.certificate), file('key', ours.key)]
+      await send(protocol, { ca, cert, key }, '127.0.0.1')
+      await eventually(() => taken() === 1, 5000)
       expect(problem()).to.equal('')
     })
 

@@ -298,6 +298,10 @@ describe('gRPC session with Nacos', () => {
     })
     await eventually(() => handle.state === 'registered', 'a registration over HTTPS')
 
+    const { serverName: _name, ...byAddress } = tls
+    const second = bench.open([server], { tls: byAddress })
+    await eventually(() => second.adapter.status().connected, 'a connection to its address')
+
     const { ca: _own, ...withoutCa } = tls
     const { cert: _cert, key: _key, ...withoutCertificate } = tls
     for (const wrong of [withoutCa, withoutCertificate, { ...tls, serverName: 'other.test' }]) {

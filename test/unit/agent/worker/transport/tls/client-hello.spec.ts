@@ -2,11 +2,13 @@ import { expect } from 'chai'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { connect } from 'node:tls'
+import { connect, createSecureContext } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
 
 import { maxHelloBytes, readClientHello } from '../../../../../../agent/worker/transport/tls/client-hello.ts'
+import { Engine } from '../../../../../../agent/worker/transport/tls/engine.ts'
 import { seededRandom } from '../../../../../support/seeded-random.ts'
+import { eventually } from '../../../../../support/worker/eventually.ts'
 
 /** What OpenSSL says first. */
 async function helloOf(options: ConnectionOptions): Promise<Buffer> {
@@ -50,6 +52,18 @@ describe('the reader of a TLS hello', () => {
     const older = await helloOf({ servername: 'a.example', maxVersion: 'TLSv1.2' })
     expect(readClientHello(older)).to.deep.equal({ serverName: 'a.example', protocols: [], versions: [0x03_03] })
     expect(readClientHello(await helloOf({}))).to.include({ serverName: '' })
+  })
+
+  it('finds no name in a hello of ours that would name an address, which is no name', async () => {
+    const out: Buffer[] = []
+    const own = { role: 'client', context: createSecureContext(), asksCertificate: false, protocols: ['h2'] } as const
+    const engine = new Engine(
+      { ...own, serverName: '10.0.0.1' },
+      { onOutput: (bytes) => void out.push(bytes), onFinished: () => undefined, onFailed: () => undefined },
+    )
+    await eventually(() => out.length > 0)
+    expect(readClientHello(Buffer.concat(out))).to.include({ serverName: '' })
+    engine.end()
   })
 
   it('asks for more at every length before the last byte, and reads on over what follows it', () => {
