@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { closing } from '../../support/closing.ts'
 import { keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { startFarSide } from '../../support/continuity/far-side.ts'
 import { startRealWorkers } from '../../support/continuity/real-workers.ts'
@@ -181,7 +182,7 @@ describe('when resources run out:', function () {
       socket.resume()
       await once(socket, 'connect')
       socket.end(Buffer.from(garbage, 'latin1'))
-      await once(socket, 'close')
+      await closing(socket)
     }
     expect(host.serving(await host.state())).to.not.equal(undefined)
   })

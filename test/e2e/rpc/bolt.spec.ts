@@ -7,6 +7,7 @@ import { BoltCodec } from '../../../rpc/bolt/bolt.ts'
 import { BoltStatus } from '../../../rpc/bolt/layout.ts'
 import { FrameKind } from '../../../rpc/frame.ts'
 import type { RpcProtocol } from '../../../contracts/protocols.ts'
+import { closing } from '../../support/closing.ts'
 import { boltFrame, boltRequest } from '../../support/rpc/bolt-frames.ts'
 import type { BoltParts } from '../../support/rpc/bolt-frames.ts'
 import { RpcCaller, startApplication } from '../../support/rpc/far-sides.ts'
@@ -250,7 +251,7 @@ describe('a caller in Bolt', () => {
       hostile.on('error', () => {})
       hostile.resume()
       hostile.write(bytes)
-      await once(hostile, 'close')
+      await closing(hostile)
       expect(mesh.logged.filter((line) => line.includes(rule)).length, rule).to.equal(1)
     }
     expect(mesh.metric('hostmesh_rpc_broken_frames_total') + mesh.metric('hostmesh_rpc_limits_total')).to.equal(3)

@@ -11,6 +11,7 @@ import type { RpcCodec } from '../../../rpc/codec.ts'
 import { DeclaredCodec } from '../../../rpc/declared/declared.ts'
 import { DubboCodec } from '../../../rpc/dubbo/dubbo.ts'
 import { ThriftCodec } from '../../../rpc/thrift/thrift.ts'
+import { closing } from '../../support/closing.ts'
 import { boltFrame, boltRequest } from '../../support/rpc/bolt-frames.ts'
 import { dubboReply, dubboRequest } from '../../support/rpc/dubbo-frames.ts'
 import { mainstayDescription, mainstayFrame, mainstayRequest } from '../../support/rpc/mainstay.ts'
@@ -100,7 +101,7 @@ describe('a port that finds out what its callers speak', () => {
       socket.on('error', () => {})
       socket.resume()
       socket.write(bytes)
-      await once(socket, 'close')
+      await closing(socket)
     }
     expect(mesh.metric('hostmesh_undetected_protocols_total') - before).to.equal(3)
     expect(mesh.logged.filter((line) => line.includes('begins in no protocol')).length).to.equal(3)

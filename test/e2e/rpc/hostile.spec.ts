@@ -1,7 +1,6 @@
 /**
  * Bad input in each protocol: one connection ends, its neighbours and the process do not notice, and the log says why.
  */
-import { once } from 'node:events'
 import net from 'node:net'
 import { expect } from 'chai'
 
@@ -11,6 +10,7 @@ import type { RpcCodec } from '../../../rpc/codec.ts'
 import { DeclaredCodec } from '../../../rpc/declared/declared.ts'
 import { DubboCodec } from '../../../rpc/dubbo/dubbo.ts'
 import { ThriftCodec } from '../../../rpc/thrift/thrift.ts'
+import { closing } from '../../support/closing.ts'
 import { boltFrame, boltRequest } from '../../support/rpc/bolt-frames.ts'
 import { dubboFrame, dubboReply, dubboRequest } from '../../support/rpc/dubbo-frames.ts'
 import { RpcCaller, startApplication } from '../../support/rpc/far-sides.ts'
@@ -111,7 +111,7 @@ for (const { codec, heartbeat, longest, reply, request } of samples) {
       socket.on('error', () => {})
       socket.resume()
       socket.write(bytes)
-      await once(socket, 'close')
+      await closing(socket)
       expect(counted() - before).to.equal(1)
       expect(mesh.logged.slice(lines).filter((line) => line.includes(rule))).to.have.length(1)
     }

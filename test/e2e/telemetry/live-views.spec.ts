@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { entryPoint } from '../../../cli/entry-point.ts'
+import { closing } from '../../support/closing.ts'
 import { until } from '../../support/mesh/mesh.ts'
 import { tracedPair } from '../../support/mesh/traced-pair.ts'
 import type { TracedPair } from '../../support/mesh/traced-pair.ts'
@@ -160,7 +161,7 @@ describe('live views of a running host', function () {
     const listener = 'outbound public/DEFAULT_GROUP@@ledger'
     expect(row).to.include({ listener, peer: at })
     // cut: it is reset
-    const closed = new Promise((resolve) => socket.once('close', resolve))
+    const closed = closing(socket)
     const end = JSON.parse(await hostmesh('connections', 'close', '--listener', listener, '--cut', '--json'))
     expect(end).to.deep.include({ total: 1 })
     await closed
@@ -194,7 +195,7 @@ describe('live views of a running host', function () {
     })
     const follow = following('connections', 'follow', '--protocol', 'http1')
     await until(30_000, 'both are open', async () => [named, kept].every((one) => follow.said().includes(one)))
-    const closed = once(first, 'close')
+    const closed = closing(first)
     first.resume()
     const row = (await list()).find(({ peer }) => peer === named)!
     expect(row).to.include({ listener: 'outbound-http', requests: 0 })
@@ -212,7 +213,7 @@ describe('live views of a running host', function () {
   it('requests in flight are listed, followed and ended, those that are named', async () => {
     const follow = following('streams', 'follow', '--service', 'orders')
     const socket = connect(15_001, pair.alpha.options.address)
-    const closed = once(socket, 'close')
+    const closed = closing(socket)
     socket.resume()
     socket.on('error', () => {})
     socket.write('POST /long HTTP/1.1\r\nHost: orders\r\nContent-Length: 10\r\n\r\nabc')

@@ -13,6 +13,7 @@ import { encodeProvenHeader, proofAgeMs } from '../../../../../contracts/relay-p
 import type { ListenerSpec } from '../../../../../contracts/snapshot.ts'
 import { acknowledgement, proxyTlv } from '../../../../../contracts/words.ts'
 import { loadNative } from '../../../../../native/descriptors.ts'
+import { closing } from '../../../../support/closing.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -94,7 +95,7 @@ describe('listeners', () => {
       const socket = connect(started.port('shared'), '127.0.0.1')
       socket.on('error', () => {}).on('data', (bytes) => (text += bytes.toString()))
       socket.write(get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
-      await once(socket, 'close')
+      await closing(socket)
     }
     expect(text).to.match(/^HTTP\/1.1 200 /)
     for (const socket of opened) socket.destroy()

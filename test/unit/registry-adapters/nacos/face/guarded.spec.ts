@@ -11,6 +11,7 @@ import {
   type NacosFace,
   type NacosFaceConfig,
 } from '../../../../../registry-adapters/nacos/face/index.ts'
+import { closing } from '../../../../support/closing.ts'
 import { FakeMesh } from '../../../../support/nacos-clients/fake-mesh.ts'
 import { RawGrpc } from '../../../../support/nacos-clients/raw-grpc.ts'
 
@@ -226,7 +227,7 @@ describe('the face between users of one host', () => {
     )
     let text = ''
     socket.on('data', (bytes) => (text += bytes.toString()))
-    await once(socket, 'close')
+    await closing(socket)
     return text
   }
 
@@ -304,7 +305,7 @@ describe('the face between users of one host', () => {
     await other.setUp()
     mesh.caller = bob
     const session = connectHttp2(`http://127.0.0.1:${grpcPort}`).on('error', () => {})
-    const closed = once(session, 'close')
+    const closed = closing(session)
     const headers = {
       ':method': 'POST',
       ':path': '/Request/request',
@@ -340,7 +341,7 @@ describe('the face between users of one host', () => {
     expect(await by(alice, 'GET /v1/console/server/state'), 'others are served').to.match(/^200 /)
     expect(mesh.counted.get('nacos_face_refused maxHttpConnectionsPerUser')).to.equal(22)
     const opened = performance.now()
-    for (const socket of silent) if (!socket.closed) await once(socket.resume(), 'close')
+    for (const socket of silent) if (!socket.closed) await closing(socket.resume())
     expect(performance.now() - opened).to.be.lessThan(6000)
     mesh.caller = bob
     const slow = connect(port, '127.0.0.1').on('error', () => {})

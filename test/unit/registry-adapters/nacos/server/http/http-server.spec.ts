@@ -5,6 +5,7 @@ import type {
   EmbeddedRegistry,
   EmbeddedRegistryOptions,
 } from '../../../../../../registry-adapters/nacos/embedded/embedded.ts'
+import { closing } from '../../../../../support/closing.ts'
 import { eventually } from '../../../../../support/registry-listener.ts'
 import { startEmbeddedRegistry } from '../../../../../../registry-adapters/nacos/embedded/embedded.ts'
 
@@ -143,7 +144,7 @@ describe('HTTP interface of the Nacos-compatible server', () => {
     await once(first, 'data')
     const second = connect(registry.port, '127.0.0.1')
     second.write(ask)
-    await once(first, 'close')
+    await closing(first)
     expect(String((await once(second, 'data'))[0])).to.match(/^HTTP\/1.1 200/)
     expect(counted).to.include('nacos_face_refused maxHttpConnections')
     const body = `Listening-Configs=${encodeURIComponent('a\u0002g\u0002\u0001')}`
@@ -153,7 +154,7 @@ describe('HTTP interface of the Nacos-compatible server', () => {
     )
     await eventually(() => registry.status().parkedPolls === 1, 'the poll waits')
     const third = connect(registry.port, '127.0.0.1').on('error', () => {})
-    await once(third.resume(), 'close')
+    await closing(third.resume())
     expect(second.closed).to.equal(false)
     second.destroy()
   })
