@@ -17,6 +17,7 @@ import { forbidCoreDumps } from '../native/core-dumps.ts'
 import { loadNative } from '../native/descriptors.ts'
 import { compactAfterStart, releaseIdleMemory } from '../native/idle-memory.ts'
 import { journalStream } from '../native/journal.ts'
+import { letSigusr1Through } from '../native/log-signal.ts'
 import { withoutNative } from '../native/without-native.ts'
 import { Reports } from './handoff/reports.ts'
 import { HeldSockets } from './hold/held-sockets.ts'
@@ -168,6 +169,7 @@ async function run(options: WatchdogOptions): Promise<void> {
   }
   process.on('SIGHUP', () => inBackground('SIGHUP', supervisor.desk.reload('serving')))
   process.on('SIGUSR1', () => supervisor.reopenLogs())
+  if (!letSigusr1Through()) log('warn', 'SIGUSR1 is not heard here; POST /reopen_logs opens the access log anew')
   process.on('SIGUSR2', () => {
     try {
       const { release } = readOptions(process.argv[2])

@@ -328,6 +328,5 @@ function drainAlone(): void {
 }
 
 /** Under a watchdog its own signal comes by the link. */
-process.on('SIGUSR1', () => worker.reopenLogs())
 process.once('SIGTERM', drainAlone)
 process.once('SIGINT', drainAlone)
