@@ -1,6 +1,7 @@
 /** Asks a running agent over its admin address: `http://host:port` or the path of its unix socket. */
 import type { Socket } from 'node:net'
 import { MeshError } from '../contracts/errors.ts'
+import { withoutBrackets } from '../contracts/ip-literal.ts'
 
 // Not `import`: that reads every export of the module, WebSocket among them, which loads Node's fetch: 16 MiB and 40 ms
 // of each start.
@@ -189,5 +190,5 @@ function parseWhere(where: string): { socketPath: string } | { host: string; por
       `${where}: not an admin address; allowed are host:port and the absolute path of a socket`,
     )
   }
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
+  return { host: withoutBrackets(text.slice(0, colon)), port }
 }

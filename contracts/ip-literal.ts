@@ -20,6 +20,11 @@ export function parseIpv6(text: string): Buffer | undefined {
   return gap < 2 ? undefined : Buffer.from([...head, ...Array<number>(gap).fill(0), ...tail])
 }
 
+/** A host as in a URL: without the brackets that an IPv6 address has there. */
+export function withoutBrackets(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
+}
+
 /** Whether two texts are one address: in any spelling of IPv6, and for IPv4 also mapped into it. */
 export function isSameAddress(one: string, other: string): boolean {
   if (one === other) return true

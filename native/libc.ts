@@ -12,6 +12,7 @@
 import { endianness } from 'node:os'
 // Before node:ffi is loaded: what it takes is gone afterwards.
 import './bare-functions.ts'
+import type * as Ffi from 'node:ffi'
 import { quietly } from './quietly.ts'
 
 /** Every call: below 0 = failed, with -errno. */
@@ -176,4 +177,22 @@ export function errnoName(number: number): string {
     111: 'ECONNREFUSED',
   }
   return names[number] ?? `errno ${number}`
+}
+
+/**
+ * A call that is made once or seldom, and can be done without; after `loadLibc`, which loads `node:ffi` quietly.
+ * undefined = the library or the function is missing, or `use` threw.
+ */
+export function libcOnce<const T extends Ffi.FunctionDefinitions, R>(
+  functions: T,
+  use: (called: Ffi.DynamicLibraryResult<T>['functions']) => R,
+): R | undefined {
+  try {
+    const ffi = process.getBuiltinModule('node:ffi')
+    if (ffi === undefined) return undefined
+    using library = ffi.dlopen('libc.so.6', functions)
+    return use(library.functions)
+  } catch {
+    return undefined
+  }
 }

@@ -8,6 +8,8 @@
  */
 import { readFileSync } from 'node:fs'
 
+import { libcOnce } from './libc.ts'
+
 const dontNeed = 4
 
 /** Start and end address of each droppable mapping. */
@@ -30,16 +32,11 @@ export function droppableMappings(smaps: string): { readonly start: bigint; read
 
 /** True when something could be given back. */
 export function releaseStartupPages(): boolean {
-  try {
-    // Loaded quietly by `loadNative` before; without it there is nothing to do.
-    const ffi = process.getBuiltinModule('node:ffi')
-    if (ffi === undefined) return false
-    using library = ffi.dlopen('libc.so.6', { madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' } })
-    const { madvise } = library.functions
-    return droppableMappings(readFileSync('/proc/self/smaps', 'latin1'))
-      .map(({ start, end }) => madvise(start, end - start, dontNeed) === 0)
-      .includes(true)
-  } catch {
-    return false
-  }
+  const call = { madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' } } as const
+  const given = libcOnce(call, ({ madvise }) =>
+    droppableMappings(readFileSync('/proc/self/smaps', 'latin1')).map(
+      ({ start, end }) => madvise(start, end - start, dontNeed) === 0,
+    ),
+  )
+  return given?.includes(true) === true
 }

@@ -1,7 +1,7 @@
 /** One call of Envoy's aggregated discovery at one server, as bytes. Dead once it ended; a new one is made then. */
 import { Client, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../contracts/errors.ts'
-import { tlsTarget } from '../contracts/tls-target.ts'
+import { grpcTls } from '../contracts/grpc-tls.ts'
 import { formatServer } from './format-server.ts'
 
 export interface AdsCallOptions {
@@ -44,13 +44,10 @@ export class AdsCall {
     this.server = formatServer(at)
     this.role = role
     this.events = events
-    const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
-    const { channel, verify } = tlsTarget(at.host)
+    const { channel, ssl } = grpcTls(at.host, tls ?? {})
     this.client = new Client(
       this.server,
-      tls === undefined
-        ? credentials.createInsecure()
-        : credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert), verify),
+      tls === undefined ? credentials.createInsecure() : credentials.createSsl(...ssl),
       {
         ...channel,
         'grpc.use_local_subchannel_pool': 1,

@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os'
 import { firstEphemeralPort, kernelPorts } from '../../agent/control/config/kernel-ports.ts'
 import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { kindOf } from '../../agent/control/kinds/registries.ts'
-import { isLoopback } from '../../contracts/ip-literal.ts'
+import { isLoopback, withoutBrackets } from '../../contracts/ip-literal.ts'
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
 
@@ -97,7 +97,7 @@ export async function nameFindings(config: AgentConfig): Promise<Finding[]> {
 
 function hostIn(label: string): string {
   const match = /^(?:[a-z]+:\/\/)?(\[[^\]]+\]|[A-Za-z0-9.-]+):\d+$/.exec(label)
-  return match?.[1]?.replace(/^\[|\]$/g, '') ?? ''
+  return withoutBrackets(match?.[1] ?? '')
 }
 
 /** Whether others can know this host by the address that it announces. */

@@ -7,6 +7,7 @@ import type { Dirent, FSWatcher } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { endlessFile, isEndless } from '../../contracts/endless-file.ts'
 import { endpointId, serviceKey } from '../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey, ServiceName } from '../../contracts/endpoint.ts'
 import { describeError, MeshError } from '../../contracts/errors.ts'
@@ -246,7 +247,7 @@ export class FileAdapter implements RegistryAdapter {
       const found = await stat(path)
       stamp = `${found.ino} ${found.size} ${found.mtimeMs}`
       if (before?.stamp === stamp && now < (before.readAgainAt ?? Infinity)) return before
-      if (!found.isFile() && !found.isDirectory()) problems = [`${name}: a pipe, a socket or a device; it is not read`]
+      if (isEndless(found)) problems = [`${name}: ${endlessFile}`]
       else if (found.size > maxEndpointFileBytes)
         problems = [`${name}: ${found.size} bytes, allowed ${maxEndpointFileBytes}`]
       else {

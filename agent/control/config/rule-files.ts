@@ -1,10 +1,11 @@
 /** The documents of rules.d. */
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
+import { endlessFile, isEndless } from '../../../contracts/endless-file.ts'
 import type { RuleDocument } from '../core/rules/types.ts'
 import { yamlFilesIn } from './check.ts'
 import type { ConfigProblem } from './problem.ts'
-import { endlessFile, isEndless, maxConfigFileBytes, systemReason } from './yaml-file.ts'
+import { maxConfigFileBytes, systemReason } from './yaml-file.ts'
 
 export interface RuleFiles {
   readonly documents: readonly RuleDocument[]

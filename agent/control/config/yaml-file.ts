@@ -1,6 +1,7 @@
 /** A YAML file with positions: the plain value, and the line of every path in it. */
-import { readFileSync, statSync, type Stats } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { LineCounter, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
+import { endlessFile, isEndless } from '../../../contracts/endless-file.ts'
 import { yamlExcess, yamlFault } from '../../../contracts/yaml-bounds.ts'
 import type { ConfigProblem } from './problem.ts'
 
@@ -10,13 +11,6 @@ export const maxConfigFileBytes = 4 * 1024 * 1024
 /** 10,000 services with all their fields. */
 const configBounds = { documentNodes: 400_000, nodes: 400_000 }
 const maxDepth = 64
-
-/** Of what stands in a folder of files: a pipe or a device may keep its reader for ever. */
-export const endlessFile = 'a pipe, a socket or a device; it is not read'
-
-export function isEndless(found: Pick<Stats, 'isFile' | 'isDirectory'>): boolean {
-  return !found.isFile() && !found.isDirectory()
-}
 
 export interface YamlFile {
   readonly file: string

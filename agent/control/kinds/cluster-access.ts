@@ -8,6 +8,7 @@ import * as z from 'zod'
 import { MeshError } from '../../../contracts/errors.ts'
 import type { ClusterAccess } from '../../../registry-adapters/kubernetes/index.ts'
 import { readSecret, readText } from './secret-file.ts'
+import { withoutBrackets } from '../../../contracts/ip-literal.ts'
 
 const podFiles = '/var/run/secrets/kubernetes.io/serviceaccount'
 
@@ -107,7 +108,7 @@ function readKubeconfig(file: string, context: string | undefined): ClusterAcces
   const isSecure = url.protocol === 'https:'
   return {
     server: {
-      host: url.hostname.replace(/^\[|\]$/g, ''),
+      host: withoutBrackets(url.hostname),
       port: Number(url.port || (isSecure ? 443 : 80)),
       prefix: url.pathname.replace(/\/$/, ''),
     },

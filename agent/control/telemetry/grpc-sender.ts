@@ -1,7 +1,8 @@
 /** OTLP over gRPC. The messages are bytes already, so no generated code is needed. */
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import type { ServiceError } from '@grpc/grpc-js'
-import { tlsTarget } from '../../../contracts/tls-target.ts'
+import { grpcTls } from '../../../contracts/grpc-tls.ts'
+import { withoutBrackets } from '../../../contracts/ip-literal.ts'
 import type { TlsTexts } from '../kinds/tls-files.ts'
 import { exportRequest, rejectedIn, servicePath } from './envelope.ts'
 import type { HostFacts } from './envelope.ts'
@@ -28,17 +29,14 @@ const codesOfAgain: ReadonlySet<number> = new Set([
   status.DATA_LOSS,
 ])
 
-const bytesOf = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
 const asIs = (bytes: Buffer): Buffer => bytes
 
 export function grpcSender({ facts, fields, timeoutMs, tls, url }: GrpcSenderOptions): Sender {
   const isTls = url.protocol === 'https:'
-  const target = tlsTarget(url.hostname.replaceAll(/[[\]]/g, ''))
-  const identity = isTls
-    ? credentials.createSsl(bytesOf(tls.ca), bytesOf(tls.key), bytesOf(tls.cert), target.verify)
-    : credentials.createInsecure()
+  const { channel, ssl } = grpcTls(withoutBrackets(url.hostname), tls)
+  const identity = isTls ? credentials.createSsl(...ssl) : credentials.createInsecure()
   const client = new Client(`${url.hostname}:${url.port === '' ? (isTls ? 443 : 80) : url.port}`, identity, {
-    ...target.channel,
+    ...channel,
     'grpc.max_receive_message_length': 64 * 1024,
   })
   const metadata = new Metadata()

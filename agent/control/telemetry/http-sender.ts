@@ -11,6 +11,7 @@ import { connectProblem } from './destination.ts'
 import { again } from './sender.ts'
 import type { Sender, SendOutcome } from './sender.ts'
 import { zipkinSpans } from './zipkin.ts'
+import { withoutBrackets } from '../../../contracts/ip-literal.ts'
 
 export interface HttpSenderOptions {
   readonly protocol: 'otlp-http' | 'zipkin'
@@ -43,7 +44,7 @@ export function httpSender(options: HttpSenderOptions): Sender {
       const outgoing = request(
         {
           agent,
-          host: url.hostname.replace(/^\[|\]$/g, ''),
+          host: withoutBrackets(url.hostname),
           port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
           path,
           method: 'POST',

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../../../contracts/clock.ts'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
-import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import { MeshError } from '../../../contracts/errors.ts'
-import { tlsTarget, type TlsTarget } from '../../../contracts/tls-target.ts'
+import { grpcTls } from '../../../contracts/grpc-tls.ts'
 import type { NacosTls } from '../config.ts'
 import { excerpt } from '../server-list/http-client.ts'
 import type { NacosMember } from '../server-list/server-list.ts'
@@ -72,8 +72,9 @@ export class NacosConnection {
       ? `ipv6:[${address}]:${options.grpcPort}`
       : `ipv4:${address}:${options.grpcPort}`
     const name = options.tls === undefined ? undefined : (options.tls.serverName ?? options.server.host)
-    const named = tlsTarget(name ?? '')
-    this.client = new Client(target, channelCredentials(options.tls, named.verify), {
+    const { channel, ssl } = grpcTls(name ?? '', options.tls ?? {})
+    const identity = name === undefined ? credentials.createInsecure() : credentials.createSsl(...ssl)
+    this.client = new Client(target, identity, {
       // a channel of its own: naming and configuration must not share a connection
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_http_proxy': 0,
@@ -82,7 +83,7 @@ export class NacosConnection {
       'grpc.max_receive_message_length': maxPayloadBytes + 65_536,
       'grpc.max_send_message_length': maxPayloadBytes + 65_536,
       ...(name === undefined ? {} : { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name }),
-      ...named.channel,
+      ...channel,
     })
   }
 
@@ -303,12 +304,6 @@ function resetHint(body: Readonly<Record<string, unknown>>): string | undefined 
   const port = body['serverPort']
   if (typeof address !== 'string' || address === '' || !/^\d{1,5}$/.test(String(port))) return undefined
   return address.includes(':') ? `[${address}]:${String(port)}` : `${address}:${String(port)}`
-}
-
-function channelCredentials(tls: NacosTls | undefined, verify: TlsTarget['verify']): ChannelCredentials {
-  if (tls === undefined) return credentials.createInsecure()
-  const bytes = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text))
-  return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert), verify)
 }
 
 function asIs(bytes: Buffer): Buffer {

@@ -2,6 +2,8 @@
  * Small messages that many of Envoy's dumps hold, in the JSON form of protocol buffers: 64-bit numbers and durations
  * are texts.
  */
+import { withoutBrackets } from '../../../../contracts/ip-literal.ts'
+
 export type SocketAddress =
   | { readonly socket_address: { readonly address: string; readonly port_value: number } }
   | { readonly pipe: { readonly path: string } }
@@ -15,7 +17,7 @@ export function socketAddress(address: string, port: number): SocketAddress {
 /** Of `10.0.0.1:8080` or `[::1]:8080`. */
 export function socketAddressOf(endpoint: string): SocketAddress {
   const colon = endpoint.lastIndexOf(':')
-  return socketAddress(endpoint.slice(0, colon).replace(/^\[|\]$/g, ''), Number(endpoint.slice(colon + 1)))
+  return socketAddress(withoutBrackets(endpoint.slice(0, colon)), Number(endpoint.slice(colon + 1)))
 }
 
 export function seconds(ms: number): string {

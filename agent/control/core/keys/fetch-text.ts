@@ -3,6 +3,7 @@ import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 import { forbiddenAddress } from '../endpoints/forbidden-address.ts'
+import { withoutBrackets } from '../../../../contracts/ip-literal.ts'
 
 export interface FetchOptions {
   readonly timeoutMs: number
@@ -16,7 +17,7 @@ export type FetchText = (url: string, options: FetchOptions) => Promise<string>
 export const fetchText: FetchText = (text, { allowLoopback, maxBytes, timeoutMs }) =>
   new Promise((resolve, reject) => {
     const url = new URL(text)
-    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const host = withoutBrackets(url.hostname)
     const problem = isIP(host) === 0 ? undefined : addressProblem(host, allowLoopback)
     if (problem !== undefined) {
       reject(new Error(problem))
