@@ -12,7 +12,7 @@ import type { AgentConfig } from '../../agent/control/config/types.ts'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import type { WatchdogState } from '../../contracts/handoff.ts'
 import { adminClient } from '../admin-client.ts'
-import type { Drill } from '../drill/drill.ts'
+import { type Drill, maxLostOf } from '../drill/drill.ts'
 import { drillDirectory, drills } from '../drill/drills.ts'
 import { nextTier, reasonNotTo } from '../drill/fitness.ts'
 import { percent } from '../drill/guard.ts'
@@ -212,7 +212,7 @@ async function planOf(chosen: Drill, setting: DrillSetting, state: WatchdogState
     drill: chosen.name,
     does: startsWatchdog ? `${chosen.does}; no service manager runs it, so the drill starts the next one` : chosen.does,
     blastRadius: chosen.blastRadius,
-    promise: `${chosen.promise}; ${lossWords(chosen.maxLost)}`,
+    promise: `${chosen.promise}; ${lossWords(maxLostOf(chosen, setting.config))}`,
     safe: chosen.isSafe,
     meanwhile: chosen.needsNextTier ? nextTier(state) : undefined,
     abort: abortWords(abortAbove),

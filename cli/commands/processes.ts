@@ -16,6 +16,7 @@ import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { checkNode, nodeKinds } from '../node-kinds.ts'
+import { livenessOf } from '../launch/liveness.ts'
 import type { Output } from '../output.ts'
 import { releaseName } from '../version.ts'
 
@@ -95,12 +96,7 @@ export function watchdogOptions(config: AgentConfig): WatchdogOptions {
       startMs: watchdog.startDeadline,
       drainMs: watchdog.drainDeadline,
     },
-    liveness: {
-      periodMs: watchdog.probeInterval,
-      suspectMs: watchdog.probeTimeout,
-      // nobody is ended before a neighbour had the time to stand in
-      deadMs: Math.max(fixedOptions.deadMs, 2 * watchdog.probeTimeout),
-    },
+    liveness: livenessOf(config),
     restarts: fixedOptions.restarts,
     bounds: {
       ...fixedOptions.bounds,

@@ -39,8 +39,8 @@ export interface Drill {
   readonly role: AgentConfig['role']
   /** It breaks only what is its own, or something whose loss no caller may notice: `all --safe` runs it. */
   readonly isSafe: boolean
-  /** Calls of the probe that may fail: those in flight on a killed process. */
-  readonly maxLost: number
+  /** Calls of the probe that may fail: those in flight on a killed process; more where a host's settings say so. */
+  readonly maxLost: number | ((config: AgentConfig) => number)
   /**
    * So long after the fault the mesh may still find out, ms, while calls fail; afterwards `maxLost` holds. Default 0.
    */
@@ -64,6 +64,11 @@ export interface Drill {
   readonly isReplaced: ((before: WatchdogState, after: WatchdogState) => boolean) | undefined
   /** Puts right what is left behind; runs last, and also when anything failed. */
   restore(context: DrillContext): Promise<void>
+}
+
+/** Calls of the probe that may fail on this host. */
+export function maxLostOf({ maxLost }: Pick<Drill, 'maxLost'>, config: AgentConfig): number {
+  return typeof maxLost === 'number' ? maxLost : maxLost(config)
 }
 
 /** Of a drill that kills nothing that serves: `isSafe`, and no call is lost. */

@@ -30,7 +30,7 @@ export interface Probe {
 }
 
 /** Calls per second. */
-const rate = 50
+export const probeRate = 50
 /** Calls may wait for as long as a hang takes to be noticed without the probe running out of them. */
 const maxInFlight = 1000
 
@@ -82,7 +82,7 @@ async function probeAgent(config: AgentConfig, now: () => number, hasVictim: boo
     const target = { address: shared.host, port: shared.port }
     const call = (atRate: number): Caller =>
       startHttpCaller({ from: 'drill', to: service, ...target, rate: atRate, maxInFlight, now }, service)
-    const caller = call(rate)
+    const caller = call(probeRate)
     return {
       caller,
       moreCalls: call,
@@ -111,7 +111,7 @@ function probeCenter(config: AgentConfig, now: () => number): Probe {
       to: 'center',
       address: relay.address.host,
       port: relay.address.port,
-      rate,
+      rate: probeRate,
       maxInFlight,
       now,
       path: probeRequest.path,

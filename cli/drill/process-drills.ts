@@ -2,8 +2,13 @@
 import { MeshError } from '../../contracts/errors.ts'
 import type { WatchdogState } from '../../contracts/handoff.ts'
 import { formatHostPort } from '../../agent/control/config/scalars.ts'
+import type { AgentConfig } from '../../agent/control/config/types.ts'
+import { hungAtMostMs } from '../../watchdog/supervise/liveness.ts'
+import { livenessOf } from '../launch/liveness.ts'
+import { callTimeoutMs } from '../traffic/paced-calls.ts'
 import { askWatchdog } from '../watchdog-client.ts'
 import { type Drill, type DrillContext, inFlight, nothing } from './drill.ts'
+import { probeRate } from './probe.ts'
 import { servingOf } from './wholeness.ts'
 
 const askTimeoutMs = 10_000
@@ -14,6 +19,12 @@ function signal(role: 'worker' | 'control' | 'generation' | 'watchdog', name: 'S
   return async ({ config }: DrillContext): Promise<void> => {
     await askWatchdog(config.runDir, { type: 'signal', target: { role, index: 0 }, signal: name }, askTimeoutMs)
   }
+}
+
+/** Calls wait until the hang is noticed; those of them are lost that their caller does not wait so long for. */
+export function lostWhileHung(config: AgentConfig): number {
+  const longestWaitMs = hungAtMostMs(livenessOf(config))
+  return inFlight + Math.ceil((Math.max(0, longestWaitMs - callTimeoutMs) / 1000) * probeRate)
 }
 
 /** None of the processes with this role that served before is there any more. */
@@ -63,7 +74,7 @@ export const processDrills: readonly Drill[] = [
     promise: 'noticed and replaced within 10 s, no connection refused',
     role: 'agent',
     isSafe: false,
-    maxLost: 64,
+    maxLost: lostWhileHung,
     maxRecoveryMs: 10_000,
     needsNextTier: true,
     isReplaced: areReplaced(),

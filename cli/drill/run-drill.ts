@@ -7,7 +7,7 @@ import type { WatchdogState } from '../../contracts/handoff.ts'
 import { pause } from '../terminal/stoppable.ts'
 import type { TallyView } from '../traffic/tally.ts'
 import { askWatchdog } from '../watchdog-client.ts'
-import type { Drill, DrillContext } from './drill.ts'
+import { type Drill, type DrillContext, maxLostOf } from './drill.ts'
 import { drillDirectory } from './drills.ts'
 import { Guard, realTraffic } from './guard.ts'
 import { makeKeptFolder, writeKept, writeNew } from './kept-files.ts'
@@ -107,7 +107,7 @@ class DrillRun {
     this.from = now()
     const stopWatching = this.watch()
     let recoveryMs: number | undefined
-    let { maxLost } = this.drill
+    let maxLost = maxLostOf(this.drill, this.context.config)
     this.probe.caller.takePeak()
     try {
       // interrupted since the calls were good: nothing is broken any more
@@ -115,7 +115,7 @@ class DrillRun {
         this.note('breaks')
         await this.drill.act(this.context)
       }
-      maxLost = allowedLosses(this.drill, this.probe.caller.takePeak())
+      maxLost = allowedLosses(maxLost, this.probe.caller.takePeak())
       const since = this.drill.isReplaced === undefined ? now() : this.from
       this.note('waits until the host is whole')
       recoveryMs = await this.untilWholeAgain(before, since)
@@ -146,7 +146,7 @@ class DrillRun {
     if (harm !== undefined) this.problems.push(`gave up: ${harm}`)
     else if (isCutShort) this.problems.push('interrupted')
     // ended before the first call: that it was interrupted says all
-    if (!isCutShort || seen.calls > 0) this.problems.push(...brokenPromises({ maxLost }, late))
+    if (!isCutShort || seen.calls > 0) this.problems.push(...brokenPromises(maxLost, late))
     const spanMs = options.now() - from
     const pieceMs = pieces.find((ms) => spanMs / ms <= mostPieces) ?? Math.ceil(spanMs / mostPieces)
     return {
@@ -262,17 +262,17 @@ class DrillRun {
  *
  * @param inFlight most probe calls at the same time between the order to kill and its answer.
  */
-export function allowedLosses({ maxLost }: Pick<Drill, 'maxLost'>, inFlight: number): number {
+export function allowedLosses(maxLost: number, inFlight: number): number {
   return maxLost === 0 ? 0 : Math.max(maxLost, inFlight + 1)
 }
 
 /** What the probe saw, against what was promised. A drill that measured nothing keeps no promise. */
-export function brokenPromises(drill: Pick<Drill, 'maxLost'>, seen: TallyView): string[] {
+export function brokenPromises(maxLost: number, seen: TallyView): string[] {
   const problems: string[] = []
   if (seen.calls === seen.errors) problems.push('no probe call was answered: nothing can be said')
   const reasons = Object.entries(seen.reasons).map(([reason, count]) => `${reason} ${count}`)
   const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
-  if (seen.errors > drill.maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${drill.maxLost}${why}`)
+  if (seen.errors > maxLost) problems.push(`${seen.errors} probe calls lost, allowed ${maxLost}${why}`)
   const refused = seen.reasons['ECONNREFUSED'] ?? 0
   if (refused > 0) problems.push(`${refused} connections refused, allowed none`)
   return problems

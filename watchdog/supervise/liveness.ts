@@ -20,6 +20,11 @@ const probeFactor = 2
 /** A connection costs more than a ping: every second time is often enough. */
 const pingsPerProbe = 2
 
+/** Longest time from a hang to the end of the process, ms, where the watchdog itself is not late. */
+export function hungAtMostMs({ periodMs, deadMs }: LivenessOptions): number {
+  return periodMs + deadMs + 2 * tickMs
+}
+
 export interface LivenessDeps {
   readonly options: LivenessOptions
   readonly maxChildBytes: number

@@ -56,6 +56,7 @@ async function fileRegistry(directory: string): Promise<Registry> {
 function nacosRegistry(server: { address: string; url: string }, namespace: string): Registry {
   const driver: NacosDriver = nacosDriver(server.url, namespace)
   const present = new Map<string, readonly DemoApplication[]>()
+  let removals = Promise.resolve()
   return {
     section: { name: 'main', type: 'nacos', servers: [server.address], namespace },
     put: async (name, instances) => {
@@ -65,8 +66,11 @@ function nacosRegistry(server: { address: string; url: string }, namespace: stri
       const isNew = (one: DemoApplication): boolean => !before.includes(one)
       await Promise.all(instances.filter(isNew).map((one) => driver.put(service, one)))
       const gone = before.filter((one) => !instances.includes(one))
-      // one after the other: a 2.3.1 that is asked to remove several of one service at once may answer 500
-      for (const one of gone) await driver.remove(service, one)
+      // one after the other, of both services: a 2.3.1 that is asked to remove several at once may answer 500
+      removals = removals.then(async () => {
+        for (const one of gone) await driver.remove(service, one)
+      })
+      await removals
     },
     disable: (name, { address, port }) => driver.put({ namespace, group, name }, { address, port, enabled: false }),
   }

@@ -4,6 +4,7 @@ import { isWholeAgain } from '../../../../cli/drill/wholeness.ts'
 import { nextTier, reasonNotTo } from '../../../../cli/drill/fitness.ts'
 import { type DrillName, drillNames } from '../../../../cli/drill/names.ts'
 import { probeServiceOf } from '../../../../cli/drill/probe.ts'
+import { lostWhileHung } from '../../../../cli/drill/process-drills.ts'
 import { allowedLosses, brokenPromises } from '../../../../cli/drill/run-drill.ts'
 import type { AgentConfig } from '../../../../agent/control/config/types.ts'
 import type { ChildState, RelayState, WatchdogState } from '../../../../contracts/handoff.ts'
@@ -74,17 +75,25 @@ describe('the judgement of a drill', () => {
 
   it('finds a promise broken by too many losses, by a refused connection, and by having measured nothing', () => {
     const seen = { calls: 10, errors: 0, perSecond: 1, p50Ms: 1, p99Ms: 1, tiers: {}, versions: {}, reasons: {} }
-    expect(brokenPromises({ maxLost: 2 }, seen)).to.deep.equal([])
+    expect(brokenPromises(2, seen)).to.deep.equal([])
     expect(
-      [0, 1, 5].map((inFlight) => allowedLosses({ maxLost: 2 }, inFlight)),
+      [0, 1, 5].map((inFlight) => allowedLosses(2, inFlight)),
       'of a kill',
     ).to.deep.equal([2, 2, 6])
-    expect(allowedLosses({ maxLost: 0 }, 5), 'of what kills nobody that carries traffic').to.equal(0)
-    expect(brokenPromises({ maxLost: 2 }, { ...seen, errors: 3 })).to.deep.equal(['3 probe calls lost, allowed 2'])
-    expect(brokenPromises({ maxLost: 2 }, { ...seen, errors: 1, reasons: { ECONNREFUSED: 1 } })).to.deep.equal([
+    expect(allowedLosses(0, 5), 'of what kills nobody that carries traffic').to.equal(0)
+    expect(brokenPromises(2, { ...seen, errors: 3 })).to.deep.equal(['3 probe calls lost, allowed 2'])
+    expect(brokenPromises(2, { ...seen, errors: 1, reasons: { ECONNREFUSED: 1 } })).to.deep.equal([
       '1 connections refused, allowed none',
     ])
-    expect(brokenPromises({ maxLost: 2 }, { ...seen, calls: 0 })[0]).to.include('nothing can be said')
+    expect(brokenPromises(2, { ...seen, calls: 0 })[0]).to.include('nothing can be said')
+  })
+
+  it('of a hang allows what is sent until it must be noticed, less what a call may wait', () => {
+    const lost = (probeInterval: number, probeTimeout: number): number =>
+      lostWhileHung({ watchdog: { probeInterval, probeTimeout } } as unknown as AgentConfig)
+    expect(lost(2500, 2000), 'noticed after 7.5 s at most, 5 s waited for, 50 a second').to.equal(127)
+    expect(lost(500, 1000), '5.5 s').to.equal(27)
+    expect(lost(2500, 10_000), '23.5 s').to.equal(927)
   })
 
   it('is not begun on a host that could not bear it', () => {
