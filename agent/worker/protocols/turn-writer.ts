@@ -6,7 +6,7 @@ import type { Transport } from '../transport/transport.ts'
 const flushAboveBytes = 65_536
 
 export interface TurnWriterOwner {
-  /** More than the bound waits for a peer that does not read. */
+  /** More than the bound waits for a peer that does not read. Told at the end of a turn, never inside a message. */
   onTooMuchUnsent(): void
   /** The kernel does not take what was written, or does again. */
   onSlow(isSlow: boolean): void
@@ -55,17 +55,14 @@ export abstract class TurnWriter<Owner extends TurnWriterOwner> implements Write
 
   flushTurn(): void {
     this.isDue = false
-    this.write()
+    if (this.isSlow && !this.isClosed && this.unsentBytes > this.maxUnsentBytes) this.owner.onTooMuchUnsent()
+    else this.write()
   }
 
   /** Writes what there is, unless the kernel still has something of before. */
   write(): void {
     const { out } = this
-    if (out === null || this.isClosed) return
-    if (this.isSlow) {
-      if (out.length > this.maxUnsentBytes) this.owner.onTooMuchUnsent()
-      return
-    }
+    if (out === null || this.isClosed || this.isSlow) return
     this.out = null
     this.onLeaving(out.length)
     const isTaken = out.length === 0 || this.transport.write(out)

@@ -140,7 +140,8 @@ export class RpcConnection
   private giveUp(why: string, kind: 'frame' | 'heartbeats' | 'memory' | 'unread', isLimit = false): void {
     if (this.isOver) return
     const { tallies, warn } = this.deps
-    if (kind === 'frame' && !isLimit) tallies.rpcBrokenFrames++
+    if (kind === 'unread') tallies.stalledCallers++
+    else if (kind === 'frame' && !isLimit) tallies.rpcBrokenFrames++
     else tallies.rpcLimits++
     const peer = this.transport.peer()
     warn(`${this.codec.name} connection of ${peer.address}:${peer.port} on ${this.listener} ends: ${why}`)
@@ -209,7 +210,6 @@ export class RpcConnection
   }
 
   onTooMuchUnsent(): void {
-    this.deps.tallies.stalledCallers++
     this.giveUp('the caller does not read its replies', 'unread')
   }
 
@@ -330,14 +330,20 @@ export class RpcConnection
 
   private end(): void {
     if (this.isOver) return
+    // before the last write, which may tell that the kernel is full
+    this.isOver = true
     this.writer.write()
-    this.close()
+    this.letGo()
     this.transport.close()
   }
 
   private close(): void {
     if (this.isOver) return
     this.isOver = true
+    this.letGo()
+  }
+
+  private letGo(): void {
     this.hold.stop()
     this.onReady = null
     this.deps.wheel.drop(this.timer)

@@ -61,13 +61,18 @@ describe('what a connection of frames writes', () => {
     expect({ said, writes: frames.writes }).to.deep.equal({ said: ['slow', 'drained'], writes: [70_000, 5000] })
   })
 
-  it('tells its connection when more waits than it may', () => {
+  it('tells its connection when more waits than it may, at the end of the turn', () => {
     wire.stopReading()
     frames.put(70_000)
     frames.put(99_000)
+    endTurn()
     expect(said).to.deep.equal(['slow'])
     frames.put(1001)
+    expect(said, 'in the middle of a message').to.deep.equal(['slow'])
+    endTurn()
     expect(said).to.deep.equal(['slow', 'too much'])
+    frames.write()
+    expect(said, 'by a last write').to.deep.equal(['slow', 'too much'])
   })
 
   it('is nothing any more once the connection is over', () => {
