@@ -2,14 +2,15 @@
  * npm run bench:registries -- [push] [share] [crowded] [memory] [REGISTRY…]
  *
  * The numbers of the other registries, all measures and all registries without a name: ZooKeeper and etcd as real
- * servers, the others as the stand-ins of the tests. Prints method, figures and goals; a goal that is
- * not met is a result, not a failure. An outage of each under load: `npm run soak:registries`.
+ * servers, the others as the stand-ins of the tests, each in a process of its own. Prints method, figures and goals; a
+ * goal that is not met is a result, not a failure. An outage of each under load: `npm run soak:registries`.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { claimLoopbackBlock } from '../cli/launch/loopback-block.ts'
 import { memory } from './registries/hosts.ts'
-import { openRegistries } from '../test/support/registries/every-kind.ts'
+import { registryKinds } from '../test/support/registries/every-kind.ts'
+import { openApart } from './registries/apart.ts'
 import { push } from './registries/push.ts'
 import { share } from './registries/share.ts'
 import { scratchFolder } from './processes.ts'
@@ -25,10 +26,17 @@ console.log(
   `${cpus().length} x ${cpus()[0]?.model}, Linux ${release()}, Node ${process.versions.node}, ${new Date().toISOString()}\n`,
 )
 
+const unknown = kinds.filter((kind) => !registryKinds.some((name) => name === kind))
+if (unknown.length > 0)
+  throw new Error(`unknown: ${unknown.join(', ')}; known are ${[...known, ...registryKinds].join(', ')}`)
+
 const folder = scratchFolder('registries')
 const block = await claimLoopbackBlock(Math.random)
-const all = await openRegistries({ folder: folder.path, port: 80, ttl: 30 })
-const registries = all.filter(({ name }) => kinds.length === 0 || kinds.includes(name))
+const registries = await Promise.all(
+  registryKinds
+    .filter((kind) => kinds.length === 0 || kinds.includes(kind))
+    .map((kind) => openApart(kind, { folder: folder.path, port: 80, ttl: 30 })),
+)
 const bench = { registries, block, folder: folder.path, log, used: 0 }
 const measures: Readonly<Record<(typeof known)[number], () => Promise<ScenarioReport>>> = {
   push: () => push(registries),
@@ -37,11 +45,6 @@ const measures: Readonly<Record<(typeof known)[number], () => Promise<ScenarioRe
   memory: () => memory(bench),
 }
 try {
-  const unknown = kinds.filter((kind) => !all.some(({ name }) => name === kind))
-  if (unknown.length > 0)
-    throw new Error(
-      `unknown: ${unknown.join(', ')}; known are ${[...known, ...all.map(({ name }) => name)].join(', ')}`,
-    )
   for (const name of known.filter((one) => wanted.length === 0 || wanted.includes(one))) {
     log(name)
     try {
@@ -57,7 +60,7 @@ try {
     }
   }
 } finally {
-  await Promise.all(all.map((registry) => registry.stop()))
+  await Promise.all(registries.map((registry) => registry.stop()))
   await block.release()
   folder.close()
 }

@@ -27,15 +27,17 @@ export async function memory(bench: HostsBench): Promise<ScenarioReport> {
   const rows: { name: string; empty: Resident; full: Resident }[] = []
   for (const registry of bench.registries) {
     bench.log(`memory: ${registry.name}`)
+    // before it is filled: some registries tell everybody everything
+    const empty = await residentOf(bench, registry, [])
     const names = await fill(registry)
-    const [empty, full] = await Promise.all([residentOf(bench, registry, []), residentOf(bench, registry, names)])
+    const full = await residentOf(bench, registry, names)
     rows.push({ name: registry.name, empty, full })
   }
   return {
     name: 'memory',
     title: `${services} services of ${instances} instances on each registry`,
     method: [
-      `resident memory of control ${settleMs / 1000} s after every list was heard, with ${services} configured services, against the same host with none beside it; NODE_ENV=production, one worker`,
+      `resident memory of control ${settleMs / 1000} s after every list was heard, with ${services} configured services, against the same host before it, with none, while the registry was empty; NODE_ENV=production, one worker`,
       'at its most: the peak from the start on',
     ],
     columns: ['MiB', 'none', `${services}`, 'more', 'at its most, none', `${services}`],

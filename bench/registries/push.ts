@@ -3,7 +3,7 @@ import { systemClock } from '../../contracts/clock.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { createAdapters, registrySection } from '../../agent/control/kinds/registries.ts'
 import { atMost, format, percentile, type ScenarioReport } from '../scenario.ts'
-import type { RunningRegistry } from '../../test/support/registries/running-registry.ts'
+import type { ApartRegistry } from './apart.ts'
 
 const changes = 300
 const instances = 20
@@ -16,8 +16,8 @@ const quiet: AdapterDeps = {
   metrics: { count: () => undefined, gauge: () => undefined },
 }
 
-export async function push(registries: readonly RunningRegistry[]): Promise<ScenarioReport> {
-  const measured: { readonly registry: RunningRegistry; readonly times: number[] }[] = []
+export async function push(registries: readonly ApartRegistry[]): Promise<ScenarioReport> {
+  const measured: { readonly registry: ApartRegistry; readonly times: number[] }[] = []
   for (const registry of registries.filter(({ isPushing }) => isPushing))
     measured.push({ registry, times: await measure(registry) })
   return {
@@ -41,7 +41,7 @@ export async function push(registries: readonly RunningRegistry[]): Promise<Scen
   }
 }
 
-async function measure(registry: RunningRegistry): Promise<number[]> {
+async function measure(registry: ApartRegistry): Promise<number[]> {
   const section = registrySection.parse(registry.section)
   const [adapter] = await createAdapters(
     {
@@ -57,7 +57,7 @@ async function measure(registry: RunningRegistry): Promise<number[]> {
   const until = (weight: number, count: number): Promise<number> =>
     new Promise((resolve) => {
       onWeight = (now, present) => {
-        if (now === weight && present === count) resolve(performance.now())
+        if (now === weight && present === count) resolve(Number(process.hrtime.bigint()) / 1e6)
       }
     })
   try {
@@ -77,8 +77,7 @@ async function measure(registry: RunningRegistry): Promise<number[]> {
     for (let round = 0; round < changes; round++) {
       const arrived = until(round + 2, instances)
       await registry.put('pushed', { address: '10.0.0.1', port: 80, weight: round + 2 })
-      const from = performance.now()
-      times.push(Math.max(0, (await arrived) - from))
+      times.push(Math.max(0, (await arrived) - registry.takenAt))
       // no registry asks for a change more often than this
       await new Promise((resolve) => setTimeout(resolve, 120))
     }

@@ -81,7 +81,7 @@ async function measure(bench: HostsBench, registry: RunningRegistry, others: rea
   const told = heard('relay')
   say({ type: 'relay', target: registry.port })
   const { port } = await told
-  const host = hostOn(bench, { section: registry.sectionBy(port) }, `${registry.name}-share-${others.length}`, [
+  const host = hostOn(bench, { section: await registry.sectionBy(port) }, `${registry.name}-share-${others.length}`, [
     'shared',
     ...others,
   ])

@@ -25,20 +25,31 @@ export interface RegistriesOptions {
   readonly ttl: number
 }
 
+const kinds = {
+  nacos: runNacos,
+  zookeeper,
+  etcd,
+  consul,
+  kubernetes,
+  dns: (options) => dns('dns', 'SRV records with their addresses beside, as Consul and Kubernetes send them', options),
+  'dns-targets': (options) => dns('dns-targets', 'SRV records whose targets are asked for one by one', options),
+  'dns-addresses': (options) => dns('dns-addresses', 'addresses alone', options),
+  xds: runXds,
+  files: runFiles,
+} satisfies Readonly<Record<string, (options: RegistriesOptions) => Promise<RunningRegistry>>>
+
+export type RegistryKind = keyof typeof kinds
+
+export const registryKinds = Object.keys(kinds) as readonly RegistryKind[]
+
+/** One of that kind, running. */
+export function openRegistry(kind: RegistryKind, options: RegistriesOptions): Promise<RunningRegistry> {
+  return kinds[kind](options)
+}
+
 /** All of them, running. */
-export async function openRegistries(options: RegistriesOptions): Promise<RunningRegistry[]> {
-  return Promise.all([
-    runNacos(),
-    zookeeper(),
-    etcd(),
-    consul(),
-    kubernetes(options.folder),
-    dns('dns', 'SRV records with their addresses beside, as Consul and Kubernetes send them', options),
-    dns('dns-targets', 'SRV records whose targets are asked for one by one', options),
-    dns('dns-addresses', 'addresses alone', options),
-    runXds(),
-    runFiles(options.folder),
-  ])
+export function openRegistries(options: RegistriesOptions): Promise<RunningRegistry[]> {
+  return Promise.all(registryKinds.map((kind) => openRegistry(kind, options)))
 }
 
 function reached(
@@ -96,7 +107,7 @@ async function consul(): Promise<RunningRegistry> {
   const server = await startConsulStandIn()
   return {
     name: 'consul',
-    what: 'a stand-in for Consul in this process',
+    what: 'a stand-in for Consul',
     ...reached(server.port, (servers) => ({ name: 'consul', type: 'consul', servers })),
     isPushing: true,
     put: async (name, { address, port, weight }) =>
@@ -107,7 +118,7 @@ async function consul(): Promise<RunningRegistry> {
   }
 }
 
-async function kubernetes(folder: string): Promise<RunningRegistry> {
+async function kubernetes({ folder }: RegistriesOptions): Promise<RunningRegistry> {
   const server = await startKubernetesStandIn()
   const sectionAt = ([address = '']: readonly string[]): object => {
     const kubeconfig = join(folder, `kubeconfig-${address.replace(':', '-')}`)
@@ -121,7 +132,7 @@ async function kubernetes(folder: string): Promise<RunningRegistry> {
   }
   return {
     name: 'kubernetes',
-    what: 'a stand-in for the API server in this process',
+    what: 'a stand-in for the API server',
     ...reached(server.port, sectionAt),
     isPushing: true,
     put: async (service, { address, port, weight }) =>
@@ -156,7 +167,7 @@ async function dns(
   const host = (address: string): string => nameOf(`h-${address.replaceAll('.', '-')}`)
   return {
     name,
-    what: `a name server in this process, TTL ${ttl} s, ${what}`,
+    what: `a name server of our own, TTL ${ttl} s, ${what}`,
     ...reached(server.port, (servers) => ({ name, type: 'dns', servers, query, ...record, minRefresh: '1s' })),
     isPushing: false,
     put: async (service, instance) => {

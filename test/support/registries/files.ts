@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Instance, RunningRegistry } from './running-registry.ts'
 
-export async function runFiles(folder: string): Promise<RunningRegistry> {
+export async function runFiles({ folder }: { readonly folder: string }): Promise<RunningRegistry> {
   const directory = join(folder, 'endpoints.d')
   const away = `${directory}.away`
   await mkdir(directory)

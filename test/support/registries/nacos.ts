@@ -1,4 +1,4 @@
-/** A stand-in for Nacos in this process, by gRPC. */
+/** A stand-in for Nacos, by gRPC. */
 import { startFaultServer } from '../nacos/fault-server.ts'
 import { wireInstance } from '../nacos/stand-in/store.ts'
 import type { RunningRegistry } from './running-registry.ts'
@@ -14,7 +14,7 @@ export async function runNacos(): Promise<RunningRegistry> {
   })
   return {
     name: 'nacos',
-    what: 'a stand-in for Nacos in this process, gRPC',
+    what: 'a stand-in for Nacos, gRPC',
     port: server.grpcPort,
     section: sectionBy(server.grpcPort),
     sectionBy,

@@ -14,7 +14,7 @@ export interface RunningRegistry {
   /** Section of `agent.yaml`. */
   readonly section: object
   /** The same by way of another port of this machine. */
-  sectionBy(port: number): object
+  sectionBy(port: number): object | Promise<object>
   /** Whether a change is told over a connection, not found out at the end of a time. */
   readonly isPushing: boolean
   /** Writes one instance, and resolves when the registry has taken it. */

@@ -1,4 +1,4 @@
-/** A control plane for Envoys in this process; like others, it says all endpoints again when one changes. */
+/** A stand-in for a control plane for Envoys; like others, it says all endpoints again when one changes. */
 import { message } from '../../../contracts/envoy-api/protobuf.ts'
 import { StubPlane, clusterBytes } from '../xds/stub-plane.ts'
 import type { Instance, RunningRegistry } from './running-registry.ts'
@@ -28,7 +28,7 @@ export async function runXds(): Promise<RunningRegistry> {
   const sectionBy = (by: number): object => ({ name: 'xds', type: 'xds', servers: [`127.0.0.1:${by}`] })
   return {
     name: 'xds',
-    what: 'a control plane for Envoys in this process, all endpoints in each answer',
+    what: 'a stand-in for a control plane for Envoys, all endpoints in each answer',
     port,
     section: sectionBy(port),
     sectionBy,
