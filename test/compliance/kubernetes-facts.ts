@@ -14,6 +14,8 @@ export interface AskedServer {
   open(method: string, path: string, body?: object, contentType?: string, token?: string): Promise<IncomingMessage>
   /** Empty of slices. */
   readonly namespace: string
+  /** Events from before now are forgotten. */
+  forget(): Promise<void>
   close(): Promise<void>
 }
 
@@ -103,7 +105,11 @@ export function describeKubernetesFacts(title: string, setUp: (context: Mocha.Co
     })
 
     it('a watch from a forgotten resource version is told 410, as status or as a word of type ERROR', async () => {
-      const response = await server.open('GET', `${slices}?watch=1&timeoutSeconds=5&resourceVersion=1`)
+      const { resourceVersion } = (await ask('GET', slices)).said.metadata
+      await apply('later')
+      await server.forget()
+      const from = `resourceVersion=${resourceVersion}`
+      const response = await server.open('GET', `${slices}?watch=1&timeoutSeconds=5&${from}`)
       let text = ''
       response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
       await once(response, 'end')

@@ -140,6 +140,7 @@ describeKubernetesFacts('the stand-in', async () => {
         outgoing.on('error', reject)
         outgoing.end(text)
       }),
+    forget: async () => cluster.compact(),
     close: () => cluster.stop(),
   }
 })

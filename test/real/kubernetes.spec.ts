@@ -122,11 +122,14 @@ async function put(server: ApiServer, service: ServiceName, instances: readonly 
 
 interface Slice {
   readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> }
-  readonly endpoints: readonly {
-    readonly addresses: readonly string[]
-    readonly conditions: { readonly ready: boolean }
-  }[]
-  readonly ports: readonly { readonly port: number }[]
+  /** null: it is made, and what it holds is not yet written. */
+  readonly endpoints:
+    | readonly {
+        readonly addresses: readonly string[]
+        readonly conditions: { readonly ready: boolean }
+      }[]
+    | null
+  readonly ports: readonly { readonly port: number }[] | null
 }
 
 async function slicesOf(server: ApiServer, service: ServiceName): Promise<readonly Slice[]> {
@@ -139,12 +142,11 @@ async function seen(
   server: ApiServer,
   service: ServiceName,
 ): Promise<{ id: string; weight: number; metadata: Record<string, string> }[]> {
-  return (await slicesOf(server, service)).flatMap(({ metadata, endpoints: [endpoint], ports: [port] }) => {
-    if (!endpoint!.conditions.ready) return []
+  return (await slicesOf(server, service)).flatMap(({ metadata, endpoints, ports }) => {
+    const [[endpoint], [port]] = [endpoints ?? [], ports ?? []]
+    if (endpoint?.conditions.ready !== true) return []
     const known = JSON.parse(metadata.annotations!['hostmesh.io/metadata']!) as Record<string, string>
-    return [
-      { id: `${endpoint!.addresses[0]}:${port!.port}`, weight: Number(known['hostmesh.weight']), metadata: known },
-    ]
+    return [{ id: `${endpoint.addresses[0]}:${port!.port}`, weight: Number(known['hostmesh.weight']), metadata: known }]
   })
 }
 
@@ -226,7 +228,16 @@ describeRegistryFaults('Kubernetes, a real API server', { register: true, deny: 
 describeKubernetesFacts('a real one', async (context) => {
   context.timeout(1_800_000)
   const server = await prepared()
-  return { namespace, open: server.open, close: () => server.stop() }
+  return {
+    namespace,
+    open: server.open,
+    // it remembers what it has seen itself
+    forget: async () => {
+      await server.kill()
+      await server.start()
+    },
+    close: () => server.stop(),
+  }
 })
 
 describe('Kubernetes, a real API server with the kinds of Istio', function () {
