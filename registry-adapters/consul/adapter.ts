@@ -4,6 +4,7 @@ import { MeshError } from '../../contracts/errors.ts'
 import { lookedAtShare, type AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { HttpClient, jsonOf } from '../http/http-client.ts'
 import type { HttpAnswer } from '../http/http-client.ts'
+import { KnownInstances } from '../known-instances.ts'
 import { OneGroup } from '../one-group.ts'
 import { PulsedAdapter } from '../pulsed-adapter.ts'
 import type { ConsulAdapterConfig } from './config.ts'
@@ -21,6 +22,7 @@ export class ConsulAdapter extends PulsedAdapter {
   private readonly api: ConsulApi
   private readonly naming: OneGroup
   private readonly polls: ServicePolls
+  private readonly known = new Map<ServiceKey, KnownInstances>()
 
   constructor(config: ConsulAdapterConfig, deps: AdapterDeps) {
     const http = new HttpClient({
@@ -74,6 +76,7 @@ export class ConsulAdapter extends PulsedAdapter {
   }
 
   protected follow(key: ServiceKey, service: ServiceName): void {
+    this.known.set(key, new KnownInstances())
     this.polls.add(key, service.name)
   }
 
@@ -83,6 +86,7 @@ export class ConsulAdapter extends PulsedAdapter {
 
   protected release(key: ServiceKey): void {
     this.polls.remove(key)
+    this.known.delete(key)
   }
 
   protected lost(): void {
@@ -115,7 +119,8 @@ export class ConsulAdapter extends PulsedAdapter {
   private answered(key: ServiceKey, answer: HttpAnswer): void {
     let read: ReturnType<typeof readInstances>
     try {
-      read = readInstances(jsonOf(answer, 'the instances'), this.settings.maxEndpoints * lookedAtShare)
+      const most = this.settings.maxEndpoints * lookedAtShare
+      read = readInstances(jsonOf(answer, 'the instances'), most, this.known.get(key)!)
       if (read === undefined) throw new MeshError('E_REGISTRY_PROTOCOL', 'the instances are no list')
     } catch (error) {
       this.failed(key, error as MeshError)

@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { endpointAt, metadataKeys } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
+import type { KnownInstances } from '../known-instances.ts'
 
 const text = z.string().max(4096)
 const texts = z.record(z.string(), z.string()).nullish()
@@ -33,18 +34,28 @@ export interface ReadInstances {
 }
 
 /**
- * At most `most` entries are looked at; the others count as refused. undefined = the answer is no list. Never throws.
+ * At most `most` entries are looked at; the others count as refused. `known`: of the same service, from answer to
+ * answer. undefined = the answer is no list. Never throws.
  */
-export function readInstances(json: unknown, most: number): ReadInstances | undefined {
+export function readInstances(json: unknown, most: number, known: KnownInstances): ReadInstances | undefined {
   if (!Array.isArray(json)) return undefined
-  const endpoints: Endpoint[] = []
-  let refused = Math.max(0, json.length - most)
-  for (const item of json.slice(0, most)) {
-    const endpoint = readInstance(item)
-    if (endpoint === undefined) refused++
-    else endpoints.push(endpoint)
+  const items: readonly unknown[] = json.slice(0, most)
+  const endpoints = known.list((one) =>
+    items.flatMap((item) => {
+      const text = textOf(item)
+      return text === undefined ? [] : (one(text, '', () => readInstance(item)) ?? [])
+    }),
+  )
+  return { endpoints, refused: json.length - endpoints.length }
+}
+
+/** Undefined = nested deeper than anything that Consul says. */
+function textOf(item: unknown): string | undefined {
+  try {
+    return JSON.stringify(item)
+  } catch {
+    return undefined
   }
-  return { endpoints, refused }
 }
 
 function readInstance(item: unknown): Endpoint | undefined {

@@ -159,7 +159,7 @@ export class Catalog {
     const faults = new Faults()
     let value: Values[T] | undefined
     try {
-      value = this.readers[type](bytes, faults)
+      value = this.readers[type](bytes, faults, before?.value)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       faults.add('the message', error.message)
@@ -169,9 +169,11 @@ export class Catalog {
     return problem
   }
 
-  private readonly readers: { readonly [T in ResourceType]: (bytes: Buffer, faults: Faults) => Values[T] } = {
+  private readonly readers: {
+    readonly [T in ResourceType]: (bytes: Buffer, faults: Faults, before: Values[T] | undefined) => Values[T]
+  } = {
     cluster: (bytes, faults) => readCluster(bytes, this.place, faults),
-    endpoints: (bytes, faults) => readAssignment(bytes, '', faults),
+    endpoints: (bytes, faults, before) => readAssignment(bytes, '', faults, before?.known),
     listener: (bytes, faults) => readListener(bytes, this.place, faults),
     route: (bytes, faults) => {
       const message = readMessage(routeConfigShape, bytes, '', faults)

@@ -51,7 +51,7 @@ const socketAddress = shape(
 )
 const address = shape({ socket_address: [1, nested(socketAddress)] }, '', 'pipe=2 envoy_internal_address=3')
 const endpoint = shape({ address: [1, nested(address)] }, 'health_check_config=2 hostname=3', 'additional_addresses=4')
-const lbEndpoint = shape(
+export const lbEndpointShape = shape(
   {
     endpoint: [1, nested(endpoint)],
     health_status: [2, whole],
@@ -64,7 +64,8 @@ const lbEndpoint = shape(
 const localityEndpoints = shape(
   {
     locality: [1, nested(shape({ region: [1, text], zone: [2, text] }, 'sub_zone=3'))],
-    lb_endpoints: [2, list(nested(lbEndpoint))],
+    /** Each is read by itself, and only when it is news. */
+    lb_endpoints: [2, list(bytes)],
     priority: [5, whole],
   },
   'load_balancing_weight=3 proximity=6 metadata=9',
@@ -146,3 +147,4 @@ export const httpOptions = shape(
 
 export type ClusterMessage = NonNullable<(typeof clusterShape)['type']>
 export type AssignmentMessage = NonNullable<(typeof assignmentShape)['type']>
+export type LbEndpointMessage = NonNullable<(typeof lbEndpointShape)['type']>

@@ -9,7 +9,11 @@ export class Faults {
   }
 
   get isEmpty(): boolean {
-    return this.texts.length === 0
+    return this.count === 0
+  }
+
+  get count(): number {
+    return this.texts.length + this.left
   }
 
   toString(): string {
