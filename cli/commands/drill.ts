@@ -116,13 +116,13 @@ async function runAll(
   const skipped: SkippedDrill[] = []
   let endedBy: string | undefined
   for (const one of chosen) {
-    const reason = endedBy ?? (await notNow(one, setting, await wholeState(config, interrupted)))
-    if (reason !== undefined) {
-      skipped.push({ drill: one.name, host: config.host.name, reason })
-      continue
-    }
-    if (!output.isJson) output.line(output.style('bold', `\n${one.name}`))
     try {
+      const reason = endedBy ?? (await notNow(one, setting, await wholeState(config, interrupted)))
+      if (reason !== undefined) {
+        skipped.push({ drill: one.name, host: config.host.name, reason })
+        continue
+      }
+      if (!output.isJson) output.line(output.style('bold', `\n${one.name}`))
       const report = await run(output, one, setting, options, interrupted)
       saveReport(report, drillDirectory(config))
       reports.push(report)
@@ -172,17 +172,29 @@ export function settingOf(
   }
 }
 
-/** The state when the host is whole, or as it is when it does not become so in time. */
-async function wholeState(config: AgentConfig, interrupted: AbortSignal): Promise<WatchdogState> {
-  const deadline = performance.now() + wholeAgainMs
+/**
+ * The state when the host is whole, or as it is when it does not become so within `patienceMs`. Errors: those of
+ * `askWatchdog`, when the watchdog is silent for so long.
+ */
+export async function wholeState(
+  config: Pick<AgentConfig, 'runDir'>,
+  interrupted: AbortSignal,
+  patienceMs = wholeAgainMs,
+): Promise<WatchdogState> {
+  const deadline = performance.now() + patienceMs
   for (;;) {
-    const state = await stateOf(config)
-    if (isWhole(state) || performance.now() > deadline || interrupted.aborted) return state
+    const isLast = performance.now() > deadline || interrupted.aborted
+    try {
+      const state = await stateOf(config)
+      if (isWhole(state) || isLast) return state
+    } catch (error) {
+      if (isLast) throw error
+    }
     await wait(200, undefined, { signal: interrupted }).catch(() => {})
   }
 }
 
-async function stateOf({ runDir }: AgentConfig): Promise<WatchdogState> {
+async function stateOf({ runDir }: Pick<AgentConfig, 'runDir'>): Promise<WatchdogState> {
   const reply = await askWatchdog(runDir, { type: 'status' }, 5000)
   if (reply.type !== 'state') throw new MeshError('E_WIRE', `unexpected answer "${reply.type}" from the watchdog`)
   return reply.state
@@ -227,7 +239,7 @@ function lossWords(most: number): string {
 }
 
 function abortWords(abortAbove: number): string {
-  return `above ${percent(abortAbove)} of real requests that fail beside what failed before`
+  return `above ${percent(abortAbove)} of real requests, as control counts them, that fail beside what failed before`
 }
 
 function announce(output: Output, plan: Plan): void {

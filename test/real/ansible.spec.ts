@@ -37,6 +37,7 @@ describe('the ansible collection on a host', function () {
     'doctor finds it whole, and a drill in a unit of its own loses nothing',
     'a second run changes nothing',
     'check mode shows what would change, and changes nothing',
+    'ansible dies before the package that it brought is installed: the next run installs it',
     'an upgrade loses nothing',
     'a release that does not serve: the host goes back by itself, and nothing is lost',
     'a configuration behind which the host is not whole: it goes back by itself',

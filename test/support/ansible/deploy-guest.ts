@@ -3,7 +3,7 @@
  * upgraded agent, through bad releases and configurations, and away again. Writes one JSON line per step.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import { keepAliveLoad } from '../continuity/callers.ts'
 import { startFarSide } from '../continuity/far-side.ts'
@@ -39,40 +39,55 @@ interface Played {
 }
 
 async function play(book: string, variables: object, ...words: string[]): Promise<Played> {
-  const file = `${home}/variables.json`
-  writeFileSync(file, JSON.stringify(variables))
-  const inventory = words.includes('-i') ? [] : ['-i', `${home}/inventory.json`]
-  const argv = [`hostmesh.mesh.${book}`, ...inventory, '-e', `@${file}`, ...words]
-  const { out, status } = await run(readFileSync('/results/ansible', 'utf8'), argv)
+  const { out, status } = await run(readFileSync('/results/ansible', 'utf8'), wordsOf(book, variables, words))
   return { out, status, changed: Number(/^node1\s+: ok=\d+\s+changed=(\d+)/m.exec(out)?.[1] ?? -1) }
 }
 
-/** Load and provider live in this process: it must not wait for another one. */
-function run(program: string, words: readonly string[]): Promise<Omit<Played, 'changed'>> {
+function wordsOf(book: string, variables: object, words: readonly string[]): string[] {
+  const file = `${home}/variables.json`
+  writeFileSync(file, JSON.stringify(variables))
+  const inventory = words.includes('-i') ? [] : ['-i', `${home}/inventory.json`]
+  return [`hostmesh.mesh.${book}`, ...inventory, '-e', `@${file}`, ...words]
+}
+
+/**
+ * Load and provider live in this process: it must not wait for another one.
+ *
+ * @param killedAt ends it, with all that it started, as soon as it prints this.
+ */
+function run(program: string, words: readonly string[], killedAt?: string): Promise<Omit<Played, 'changed'>> {
   const env = { ...process.env, ANSIBLE_COLLECTIONS_PATH: `${home}/collections`, ANSIBLE_NOCOLOR: '1', HOME: '/root' }
-  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true })
   let out = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (out += bytes.toString()))
+  let isKilled = false
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes: Buffer) => {
+      out += bytes.toString()
+      if (killedAt === undefined || !out.includes(killedAt) || isKilled) return
+      isKilled = true
+      process.kill(-child.pid!, 'SIGKILL')
+    })
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (status) => resolve({ status, out }))
   })
 }
 
-const deploy = (name: string, change: object = {}, ...words: string[]): Promise<Played> =>
-  play(
-    'deploy',
-    {
-      agent_package: `/results/${name}.deb`,
-      agent_config: { ...config, ...change },
-      agent_rules: { orders: [rule] },
-      agent_secrets: { 'relay.secret': 'not-used-here-0123456789-0123456789' },
-      agent_gate_retries: 1,
-    },
-    ...words,
-  )
+const variablesOf = (name: string, change: object = {}): object => ({
+  agent_package: `/results/${name}.deb`,
+  agent_config: { ...config, ...change },
+  agent_rules: { orders: [rule] },
+  agent_secrets: { 'relay.secret': 'not-used-here-0123456789-0123456789' },
+  agent_gate_retries: 1,
+})
 
-const tail = ({ out }: Played): string => out.slice(-2500)
+const deploy = (name: string, change: object = {}, ...words: string[]): Promise<Played> =>
+  play('deploy', variablesOf(name, change), ...words)
+
+/** The release that is installed. */
+const releaseNow = (): string => readlinkSync('/usr/lib/hostmesh/current')
+
+const tail = ({ out }: Pick<Played, 'out'>): string => out.slice(-2500)
 
 /** What went wrong with calls while `work` ran. */
 async function underLoad(work: () => Promise<string | undefined>): Promise<string | undefined> {
@@ -134,6 +149,27 @@ await step('check mode shows what would change, and changes nothing', async () =
   if (!/^\+\s+level: debug/m.test(played.out)) return `no difference is shown\n${tail(played)}`
   if (played.out.includes('not-used-here')) return 'a secret is shown'
   return readFileSync(agentFile, 'utf8') === before ? undefined : 'it was written'
+})
+
+await step('ansible dies before the package that it brought is installed: the next run installs it', async () => {
+  const brought = readFileSync('/results/second.deb')
+  const installed = releaseNow()
+  const ansible = readFileSync('/results/ansible', 'utf8')
+  const cut = await run(ansible, wordsOf('deploy', variablesOf('second'), []), 'See whether it is installed')
+  if (cut.status === 0 || releaseNow() !== installed) return `it was not cut short\n${tail(cut)}`
+  if (!readFileSync('/var/cache/hostmesh/hostmesh.deb').equals(brought)) return `nothing was brought\n${tail(cut)}`
+  if (readFileSync('/var/cache/hostmesh/previous.deb').equals(brought)) return 'the way back is the new package'
+  const broken = await deploy('broken')
+  if (broken.status === 0 || !broken.out.includes('went back to what was there before')) return tail(broken)
+  await until('it serves', serves)
+  if (releaseNow() !== installed) return `went back to ${releaseNow()}, not to ${installed}`
+  const again = await run(ansible, wordsOf('deploy', variablesOf('second'), []), 'See whether it is installed')
+  if (again.status === 0) return `it was not cut short again\n${tail(again)}`
+  const played = await deploy('second')
+  if (played.status !== 0) return tail(played)
+  if (releaseNow() === installed) return 'the package that was brought is not installed'
+  const back = await deploy('first')
+  return back.status === 0 && releaseNow() === installed ? undefined : tail(back)
 })
 
 await step('an upgrade loses nothing', () =>
