@@ -14,12 +14,39 @@ import { Resources } from '../../../../global-mesh-center/xds/resources.ts'
 import { clusterType, endpointType } from '../../../../global-mesh-center/xds/send-order.ts'
 import { statePath } from '../../../../global-mesh-center/xds/state-request.ts'
 import { XdsServer } from '../../../../global-mesh-center/xds/xds-server.ts'
+import { deltaPath } from '../../../../registry-adapters/center/wire/delta.ts'
 
 type Stream = ClientDuplexStream<Buffer, Buffer>
 const raw = (bytes: Buffer): Buffer => bytes
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const name = 'outbound|||public/DEFAULT_GROUP@@orders'
 const loopback = { host: '127.0.0.1' }
+const error = { error_detail: { code: 3, message: 'no' } }
+const package_ = 'envoy.service.discovery.v3'
+
+/** What a client says and hears in one of the two forms. */
+interface Form {
+  readonly called: string
+  readonly path: string
+  readonly request: `${typeof package_}.${'DiscoveryRequest' | 'DeltaDiscoveryRequest'}`
+  readonly response: `${typeof package_}.${'DiscoveryResponse' | 'DeltaDiscoveryResponse'}`
+  names(list: readonly string[]): Plain
+}
+
+const stateForm: Form = {
+  called: 'state of the world',
+  path: statePath,
+  request: `${package_}.DiscoveryRequest`,
+  response: `${package_}.DiscoveryResponse`,
+  names: (list) => ({ resource_names: list }),
+}
+const deltaForm: Form = {
+  called: 'incremental',
+  path: deltaPath,
+  request: `${package_}.DeltaDiscoveryRequest`,
+  response: `${package_}.DeltaDiscoveryResponse`,
+  names: (list) => ({ resource_names_subscribe: list }),
+}
 
 describe('a center and hostile clients of xDS', function () {
   this.timeout(60_000)
@@ -46,16 +73,16 @@ describe('a center and hostile clients of xDS', function () {
   let server: XdsServer
   let client: Client
   const open: Stream[] = []
-  const stream = (): Stream => {
-    const made = client.makeBidiStreamRequest(statePath, raw, raw)
+  const stream = ({ path }: Form = stateForm): Stream => {
+    const made = client.makeBidiStreamRequest(path, raw, raw)
     made.on('error', () => undefined)
     open.push(made)
     return made
   }
-  const send = (to: Stream, request: Plain): void =>
-    void to.write(encodeMessage('envoy.service.discovery.v3.DiscoveryRequest', request))
-  const read = (bytes: Buffer): { type_url: string; nonce: string; resources: readonly Plain[] } =>
-    decodeMessage('envoy.service.discovery.v3.DiscoveryResponse', bytes) as never
+  const send = (to: Stream, request: Plain, form = stateForm): void =>
+    void to.write(encodeMessage(form.request, request))
+  const read = (bytes: Buffer, form = stateForm): { type_url: string; nonce: string; resources: readonly Plain[] } =>
+    decodeMessage(form.response, bytes) as never
 
   /** A client that does as it should; resolves with how long the slowest of some changes took to come. */
   async function slowestChange(rounds: number): Promise<number> {
@@ -121,33 +148,52 @@ describe('a center and hostile clients of xDS', function () {
     await server?.close()
   })
 
-  it('serves the others while one refuses whatever it gets, as fast as it can', async () => {
-    const storm = stream()
-    let isOver = false
-    let refusals = 0
-    storm.on('data', (bytes: Buffer) => {
-      const { nonce } = read(bytes)
-      const again = (): void => {
-        if (isOver) return
-        for (let at = 0; at < 50; at++)
-          send(storm, {
-            type_url: endpointType,
-            resource_names: [name],
-            response_nonce: nonce,
-            error_detail: { code: 3, message: 'no' },
-          })
-        refusals += 50
-        setImmediate(again)
-      }
-      again()
+  for (const form of [stateForm, deltaForm])
+    describe(`of the form ${form.called}`, () => {
+      it('serves the others while one refuses whatever it gets, as fast as it can', async () => {
+        const storm = stream(form)
+        let isOver = false
+        let [refusals, answers] = [0, 0]
+        let nonce = ''
+        storm.on('data', (bytes: Buffer) => {
+          ;({ nonce } = read(bytes, form))
+          if (answers++ > 0) return
+          const again = (): void => {
+            if (isOver) return
+            for (let at = 0; at < 50; at++)
+              send(storm, { type_url: endpointType, ...form.names([name]), response_nonce: nonce, ...error }, form)
+            refusals += 50
+            setImmediate(again)
+          }
+          again()
+        })
+        send(storm, { node: { id: 'storm' }, type_url: endpointType, ...form.names([name]) }, form)
+        const slowest = await slowestChange(20)
+        isOver = true
+        expect(refusals).to.be.above(1000)
+        expect(answers).to.be.above(0)
+        expect(slowest).to.be.below(5000)
+        storm.cancel()
+      })
+
+      it('keeps one response for a client that never reads', async () => {
+        const deaf = stream(form)
+        deaf.pause()
+        const atFirst = counts.get('xds_responses') ?? 0
+        send(deaf, { node: { id: 'deaf' }, type_url: endpointType, ...form.names([name]) }, form)
+        send(deaf, { type_url: clusterType, ...form.names([name]) }, form)
+        await slowestChange(1)
+        const before = counts.get('xds_responses')!
+        expect(before - atFirst, 'it was answered, too').to.be.above(2)
+        for (let at = 0; at < 100; at++) {
+          change()
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        await slowestChange(1)
+        expect(counts.get('xds_responses')! - before, 'those of the other client').to.be.below(10)
+        deaf.cancel()
+      })
     })
-    send(storm, { node: { id: 'storm' }, type_url: endpointType, resource_names: [name] })
-    const slowest = await slowestChange(20)
-    isOver = true
-    expect(refusals).to.be.above(1000)
-    expect(slowest).to.be.below(5000)
-    storm.cancel()
-  })
 
   it('ends the stream that names 100,000 resources, with the reason, and follows none of them', async () => {
     const greedy = stream()
@@ -157,22 +203,6 @@ describe('a center and hostile clients of xDS', function () {
     expect((await ended).message).to.match(/INVALID_ARGUMENT|RESOURCE_EXHAUSTED/)
     expect(listeners.size).to.be.below(10)
     expect(await slowestChange(5)).to.be.below(5000)
-  })
-
-  it('keeps one response for a client that never reads', async () => {
-    const deaf = stream()
-    deaf.pause()
-    send(deaf, { node: { id: 'deaf' }, type_url: endpointType, resource_names: [name] })
-    send(deaf, { type_url: clusterType, resource_names: [name] })
-    await slowestChange(1)
-    const before = counts.get('xds_responses')!
-    for (let at = 0; at < 100; at++) {
-      change()
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    await slowestChange(1)
-    expect(counts.get('xds_responses')! - before, 'those of the other client').to.be.below(10)
-    deaf.cancel()
   })
 
   it('ends a stream whose node says what it may not, and says what is allowed', async () => {
