@@ -13,7 +13,7 @@ export interface RuleProblem {
 /**
  * `applied`: this version is in force.
  * `conflict`: valid, but for all of its hosts another resource decides (named in `problems`).
- * `overridden`: the same, and the other one is what this host alone was told, so it is meant to be so.
+ * `overridden`: the same, and it is meant to be so: the other one is what this host alone was told, or says the same.
  * `rejected`: this version has problems; `inForce` tells whether an earlier good one stays.
  */
 export type RuleState = 'applied' | 'conflict' | 'overridden' | 'rejected'

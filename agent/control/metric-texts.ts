@@ -25,6 +25,8 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_registry_subscriptions: 'services subscribed at the registry',
   hostmesh_registry_registrations: 'applications announced at the registry',
   hostmesh_registry_absences_total: 'times that the registry could not be asked any more',
+  hostmesh_registry_server_differences_total:
+    'services whose endpoints or rules another center told otherwise than the one before it',
   hostmesh_registry_stalenesses_total: 'times that the data of the registry became stale',
   hostmesh_registry_endpoints_refused_total: 'endpoints refused, by reason',
   hostmesh_registry_updates_held_total: 'empty or shrinking answers that were held back',

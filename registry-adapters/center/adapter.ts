@@ -17,6 +17,7 @@ import { DesiredState } from '../desired-state.ts'
 import { ServerTurns } from '../server-turns.ts'
 import { CarriedRules } from './carried-rules.ts'
 import type { CenterAdapterConfig } from './config.ts'
+import { OtherWord } from './other-word.ts'
 import { CenterStream } from './stream.ts'
 import { typeUrls, type DeltaResponse } from './wire/delta.ts'
 import { decodeAssignment, type Assignment } from './wire/load-assignment.ts'
@@ -36,6 +37,7 @@ export class CenterAdapter implements RegistryAdapter {
   private readonly turns: ServerTurns<CenterAdapterConfig['servers'][number]>
   private readonly known = new Map<ServiceKey, Known>()
   private readonly ruleVersions = new Map<string, string>()
+  private readonly otherWord: OtherWord
   private stream: CenterStream | undefined
   /** The center has not spoken yet of what was known before this stream. */
   private isConfirming = false
@@ -43,6 +45,7 @@ export class CenterAdapter implements RegistryAdapter {
   constructor(config: CenterAdapterConfig, deps: AdapterDeps) {
     this.name = config.name
     this.settings = config
+    this.otherWord = new OtherWord(config.name, deps)
     this.rules = new CarriedRules({
       onWanted: (added, dropped) => {
         for (const name of dropped) this.ruleVersions.delete(name)
@@ -102,6 +105,7 @@ export class CenterAdapter implements RegistryAdapter {
 
   close(): Promise<void> {
     this.turns.close()
+    this.otherWord.lost()
     this.stream?.close()
     this.rules.close()
     this.state.services.close()
@@ -148,9 +152,12 @@ export class CenterAdapter implements RegistryAdapter {
    * not send them again.
    */
   private take({ typeUrl, resources, removed }: DeltaResponse): void {
-    this.turns.heard(this.stream!.server)
+    const { server } = this.stream!
+    this.turns.heard(server)
+    this.otherWord.heard(server, () => this.versions())
     if (typeUrl === typeUrls.rules) {
       for (const { name, version, value } of resources) {
+        this.otherWord.says(rulesOf(name), version)
         this.rules.take(name, value)
         this.ruleVersions.set(name, version)
       }
@@ -162,6 +169,7 @@ export class CenterAdapter implements RegistryAdapter {
     const news = new Set(resources.map(({ name }) => name))
     const problems: string[] = []
     for (const resource of resources) {
+      this.otherWord.says(resource.name, resource.version)
       const key = resource.name as ServiceKey
       if (parseServiceName(key) === undefined || !this.state.services.has(key)) continue
       try {
@@ -191,8 +199,19 @@ export class CenterAdapter implements RegistryAdapter {
         this.state.services.publish(key, assignment.endpoints, assignment.protectThreshold)
   }
 
+  /** Of all that is known, by what it is called for people. */
+  private versions(): ReadonlyMap<string, string> {
+    const endpoints = [...this.known].map(([key, { version }]) => [key as string, version] as const)
+    return new Map([...endpoints, ...[...this.ruleVersions].map(([name, one]) => [rulesOf(name), one] as const)])
+  }
+
   private lost(problem: MeshError): void {
     this.stream = undefined
+    this.otherWord.lost()
     this.turns.lost(problem)
   }
+}
+
+function rulesOf(name: string): string {
+  return `rules of ${name}`
 }

@@ -2,7 +2,7 @@
 import type { RuleStoreOptions } from '../core/rules/rule-store.ts'
 import { hostScope } from '../core/rules/rule-host.ts'
 import { authorizersOf, rateLimitServicesOf } from './extension-providers.ts'
-import { kindOf } from '../kinds/registries.ts'
+import { kindOf, ruleSourceName } from '../kinds/registries.ts'
 import type { AgentConfig } from './types.ts'
 
 export function ruleScope({
@@ -27,6 +27,7 @@ export function ruleScope({
   const { extensionProviders } = rules
   return {
     ...scope,
+    sourceOrder: registries.map(({ name, type }) => ruleSourceName(type, name)),
     userFilters,
     authorizers: authorizersOf(extensionProviders, hostScope(scope)),
     rateLimitServices: rateLimitServicesOf(extensionProviders, hostScope(scope), host.name),

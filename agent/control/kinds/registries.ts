@@ -67,6 +67,11 @@ export async function createAdapters(
   return made
 }
 
+/** Of the rules of a registry. */
+export function ruleSourceName(type: string, name: string): string {
+  return `${type}:${name}`
+}
+
 /** The configuration stores of registries that hold rules, each as a source of rules by name. */
 export function ruleStores(
   sections: readonly RegistryFile[],
@@ -77,13 +82,13 @@ export function ruleStores(
     const source = adapters.find((one) => one.name === section.name)?.config
     return group === undefined || source === undefined
       ? []
-      : [{ name: `${section.type}:${section.name}`, source, group }]
+      : [{ name: ruleSourceName(section.type, section.name), source, group }]
   })
 }
 
 /** The registries in which rules lie as resources, each as a source of rules by name. */
 export function ruleFeeds(adapters: readonly RegistryAdapter[]): { readonly name: string; readonly feed: RuleFeed }[] {
   return adapters.flatMap(({ type, name, rules }) =>
-    rules === undefined ? [] : [{ name: `${type}:${name}`, feed: rules }],
+    rules === undefined ? [] : [{ name: ruleSourceName(type, name), feed: rules }],
   )
 }

@@ -21,7 +21,7 @@ import { overridesField } from './route-overrides.ts'
 import { inboundMtlsMode } from './peer-authentication.ts'
 import type { MtlsApplication, MtlsMode } from './peer-authentication.ts'
 import { namesExactly, specificity } from './policy-reach.ts'
-import { candidateName, candidateSource } from './candidate-source.ts'
+import { candidateSource } from './candidate-source.ts'
 import { noReadGuard } from './read-guard.ts'
 import { affectedKeys, changedResources } from './rule-change.ts'
 import type { ReadGuard } from './read-guard.ts'
@@ -30,6 +30,8 @@ import { hostScope, nameOfKey, parseHostName, readingOf } from './rule-host.ts'
 import type { HostScope, Place } from './rule-host.ts'
 import type { ResourceOf, RuleResource } from './rule-resource.ts'
 import { RuleSource } from './rule-source.ts'
+import { doubled, inOrder } from './source-order.ts'
+import type { SourceOrder } from './source-order.ts'
 import type { ReadFar, StatusDraft } from './rule-source.ts'
 import { isLongYaml } from '../../../../contracts/yaml-bounds.ts'
 import { addressesOf, declaredNames } from './declared-names.ts'
@@ -58,7 +60,7 @@ import type {
 } from './types.ts'
 
 /** How hosts read: namespace and group that names without one belong to are those of the first registry. */
-export interface RuleStoreOptions extends Partial<HostScope>, Place {
+export interface RuleStoreOptions extends Partial<HostScope>, Place, SourceOrder {
   readonly namespace: string
   readonly group: string
   /** Absent: nothing is remembered of documents under which a process died. */
@@ -67,8 +69,6 @@ export interface RuleStoreOptions extends Partial<HostScope>, Place {
   readonly readFar?: ReadFar
   /** Absent: this host opens no port for Gateways. */
   readonly gateway?: GatewayHost
-  /** Name of the source whose rules this host alone was told; absent = there is none. */
-  readonly localSource?: string
 }
 
 export interface HostedRule {
@@ -464,9 +464,8 @@ export class RuleStore implements Rules {
     const resource = source.good.get(id)?.resource
     const winner = this.orderedSources().find((one) => one.good.has(id))
     if (winner !== undefined && winner !== source) {
-      const message = `the same resource comes from source ${winner.name}, which decides; this one is not used`
+      const { message, state } = doubled(id, source, winner, this.options)
       const problem = { path: 'metadata.name', line: draft.line, column: 1, message }
-      const state: RuleState = winner.name === this.localSource ? 'overridden' : 'conflict'
       return { ...draft, source: source.name, state, inForce: false, problems: [problem] }
     }
     const problems = [
@@ -489,8 +488,7 @@ export class RuleStore implements Rules {
     return source
   }
 
-  private orderedSources(): RuleSource[] {
-    const rank = ({ name }: RuleSource): number => (name === candidateName ? 0 : name === this.localSource ? 1 : 2)
-    return [...this.sources.values()].toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
+  private orderedSources(): readonly RuleSource[] {
+    return inOrder(this.sources.values(), this.options)
   }
 }

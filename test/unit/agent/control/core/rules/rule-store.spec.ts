@@ -178,6 +178,31 @@ describe('two rules for one host', () => {
     expect(store.statuses().find((status) => status.source === 'm')).to.include({ state: 'conflict', inForce: false })
   })
 
+  it('with the same name in two registries: the first as they are configured, and the same words are no fault', () => {
+    const sourceOrder = ['center:z', 'center:b', 'nacos:a']
+    const store = new RuleStore({ namespace: 'public', group: 'DEFAULT_GROUP', localSource: 'local', sourceOrder })
+    const stands = () => store.statuses().map(({ source, state, inForce }) => [source, state, inForce])
+    store.replaceSource('rules.d', one(forHost('a', '4s')))
+    store.replaceSource('nacos:a', one(forHost('a', '3s')))
+    store.replaceSource('center:b', one(forHost('a', '2s')))
+    store.replaceSource('center:z', one(forHost('a', '2s')))
+    expect(stands()).to.deep.equal([
+      ['center:z', 'applied', true],
+      ['center:b', 'overridden', false],
+      ['nacos:a', 'conflict', false],
+      ['rules.d', 'conflict', false],
+    ])
+    expect(store.statuses()[1]!.problems[0]!.message).to.equal(
+      'the same resource comes from source center:z, which decides and says the same; this one is not used',
+    )
+    expect(store.virtualHost(orders).spec.http[0]!.timeoutMs).to.equal(2000)
+    store.replaceSource('center:z', one(forHost('a', '1s')))
+    expect(stands()[1]).to.deep.equal(['center:b', 'conflict', false])
+    expect(store.virtualHost(orders).spec.http[0]!.timeoutMs).to.equal(1000)
+    store.replaceSource('center:z', [])
+    expect(store.virtualHost(orders).spec.http[0]!.timeoutMs).to.equal(2000)
+  })
+
   it('say of a time to live that nothing ends it here', () => {
     const text = forHost('a', '1s').replace('name: a', 'name: a, annotations: { hostmesh.io/ttl: 1h }')
     expect(text).to.include('ttl')
