@@ -4,6 +4,7 @@ import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { EtcdApi } from '../../registry-adapters/etcd/etcd-api.ts'
 import { HttpClient, type HttpServer, type TlsTexts } from '../../registry-adapters/http/http-client.ts'
 import { conflict, unavailable } from '../../agent/control/store/file-store.ts'
+import { LastRefusal } from '../../agent/control/store/last-refusal.ts'
 import type { Store, StoreListener, StoreVersion } from '../../agent/control/store/store.ts'
 
 export interface EtcdStoreOptions {
@@ -14,7 +15,13 @@ export interface EtcdStoreOptions {
   readonly tls: () => TlsTexts | undefined
 }
 
+/** It answered, and did not change anything: no right, no room. */
+const refusals: ReadonlySet<string> = new Set(['E_REGISTRY_DENIED', 'E_REGISTRY_PROTOCOL'])
 const retryMs = 500
+/** A store that refused a change is asked so often whether it takes one now, ms. */
+const probeMs = 10_000
+/** No key has it: a change that depends on it changes nothing, and is refused where others are. */
+const noRevision = 2n ** 62n
 
 export class EtcdStore implements Store {
   readonly type = 'etcd'
@@ -24,12 +31,15 @@ export class EtcdStore implements Store {
   private readonly api: EtcdApi
   private readonly abort = new AbortController()
   private problemNow: string | undefined = 'etcd has not answered yet'
+  private readonly lastRefusal: LastRefusal
+  private cancelProbe = (): void => undefined
   private running: Promise<void> = Promise.resolve()
   private endPause = (): void => undefined
 
   constructor({ servers, prefix, credentials, tls }: EtcdStoreOptions, deps: AdapterDeps) {
     this.prefix = `${prefix}/`
     this.deps = deps
+    this.lastRefusal = new LastRefusal('store in etcd', deps.log)
     this.http = new HttpClient({
       servers,
       tls,
@@ -49,7 +59,7 @@ export class EtcdStore implements Store {
     let revision: bigint | undefined
     let present: bigint | undefined
     try {
-      revision = await this.api.compareAndSet(path, value, BigInt(expected), this.abort.signal)
+      revision = await this.change(path, value, BigInt(expected))
       if (revision === undefined) present = (await this.api.get(path, 0n, this.abort.signal))?.revision ?? 0n
     } catch (error) {
       throw unavailable(`etcd: ${describeError(error)}`)
@@ -75,14 +85,33 @@ export class EtcdStore implements Store {
   }
 
   problem(): string | undefined {
-    return this.problemNow
+    return this.problemNow ?? this.lastRefusal.problem
   }
 
   async close(): Promise<void> {
     this.abort.abort()
+    this.cancelProbe()
     this.endPause()
     await this.running
     this.http.close()
+  }
+
+  private async change(path: string, value: string | undefined, expected: bigint): Promise<bigint | undefined> {
+    try {
+      const revision = await this.api.compareAndSet(path, value, expected, this.abort.signal)
+      this.lastRefusal.taken()
+      return revision
+    } catch (error) {
+      // one that cannot be reached is no refusal, and its watch ends, too
+      if (error instanceof MeshError && refusals.has(error.code)) {
+        this.lastRefusal.refused(error.message)
+        this.cancelProbe()
+        this.cancelProbe = this.deps.clock.after(probeMs, () => {
+          void this.change(`${this.prefix}probe`, '', noRevision).catch(() => undefined)
+        })
+      }
+      throw error
+    }
   }
 
   private async run(listener: StoreListener): Promise<void> {

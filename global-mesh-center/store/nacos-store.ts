@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { describeError, MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../contracts/registry-adapter.ts'
+import { LastRefusal } from '../../agent/control/store/last-refusal.ts'
 import { conflict, unavailable } from '../../agent/control/store/file-store.ts'
 import { KnownState } from '../../agent/control/store/known-state.ts'
 import { StoreTurns } from '../../agent/control/store/store-turns.ts'
@@ -62,11 +63,13 @@ export class NacosStore implements Store {
   private readonly turns: StoreTurns
   private readonly abort = new AbortController()
   private problemNow: string | undefined = 'nacos has not answered yet'
+  private readonly lastRefusal: LastRefusal
   private opening: Promise<{ adapter: RegistryAdapter; source: ConfigSource }> | undefined
 
   constructor(options: NacosStoreOptions, deps: AdapterDeps) {
     this.options = { snapshotEvery: 100, kept: 200, ...options }
     this.deps = deps
+    this.lastRefusal = new LastRefusal('store in nacos', deps.log)
     this.turns = new StoreTurns(deps.clock, async () => {
       await this.attempt(() => this.follow()).catch(() => undefined)
       return this.problemNow === undefined
@@ -94,13 +97,15 @@ export class NacosStore implements Store {
         }
         const revision = head.revision + 1
         const change = { key, value, revision, at: this.deps.clock.wall() }
-        if (await this.attempt(() => this.commit(head, md5, change))) return revision
+        if (!(await this.attempt(() => this.commit(head, md5, change), true))) continue
+        this.lastRefusal.taken()
+        return revision
       }
     })
   }
 
   problem(): string | undefined {
-    return this.problemNow
+    return this.problemNow ?? this.lastRefusal.problem
   }
 
   async history(key: string, limit: number): Promise<readonly StoreVersion[]> {
@@ -130,7 +135,7 @@ export class NacosStore implements Store {
   }
 
   /** What fails is the problem of now. Rejects with E_STORE_CONFLICT as it is, with everything else as unavailable. */
-  private async attempt<T>(work: () => Promise<T>): Promise<T> {
+  private async attempt<T>(work: () => Promise<T>, isChange = false): Promise<T> {
     try {
       const result = await work()
       if (this.problemNow !== undefined && this.known.revision >= 0) {
@@ -140,6 +145,11 @@ export class NacosStore implements Store {
       return result
     } catch (error) {
       if (error instanceof MeshError && error.code === 'E_STORE_CONFLICT') throw error
+      // it can be read
+      if (isChange && error instanceof MeshError && error.code === 'E_REGISTRY_DENIED') {
+        this.lastRefusal.refused(error.message)
+        throw unavailable(`store in nacos: ${error.message}`)
+      }
       throw this.failed(error)
     }
   }

@@ -230,12 +230,14 @@ describe('the store of a center in files', function () {
     process.seteuid!(65534)
     try {
       expect(await failure(store.write('b', '1', 0))).to.equal('E_STORE_UNAVAILABLE')
+      expect(store.problem()).to.match(/^store .* refused the last change: .*permission denied/i)
       expect(heard.values.get('a')).to.equal('1')
     } finally {
       process.seteuid!(0)
       chmodSync(folder, 0o700)
     }
     expect(await store.write('b', '1', 0)).to.equal(2)
+    expect(store.problem()).to.equal(undefined)
     expect(existsSync(join(folder, '000000000002.entry'))).to.equal(true)
     await store.close()
   })

@@ -19,6 +19,7 @@ import { systemReason } from '../config/yaml-file.ts'
 import { removeLeftovers } from '../core/state/leftovers.ts'
 import { isCutOff, openRecord, readRecord, syncPath, writeRecord } from './record.ts'
 import { KnownState } from './known-state.ts'
+import { LastRefusal } from './last-refusal.ts'
 import { StoreTurns } from './store-turns.ts'
 import type { Store, StoreChange, StoreListener, StoreState, StoreVersion } from './store.ts'
 import { withPresent } from './with-present.ts'
@@ -54,10 +55,12 @@ export class FileStore implements Store {
   /** The last look found nothing of what is known. */
   private isEmptied = false
   private problemNow: string | undefined
+  private readonly lastRefusal: LastRefusal
   private watcher: FSWatcher | undefined
 
   constructor(options: FileStoreOptions) {
     this.options = { snapshotEvery: 500, kept: 1000, ...options }
+    this.lastRefusal = new LastRefusal(`store ${options.folder}`, options.log)
     this.turns = new StoreTurns(options.clock, async () => {
       await this.look()
       return this.problemNow === undefined
@@ -111,7 +114,7 @@ export class FileStore implements Store {
   }
 
   problem(): string | undefined {
-    return this.problemNow
+    return this.problemNow ?? this.lastRefusal.problem
   }
 
   async close(): Promise<void> {
@@ -262,9 +265,11 @@ export class FileStore implements Store {
         await record.close()
         await rm(temporary, { force: true })
       }
+      this.lastRefusal.taken()
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      this.lastRefusal.refused(reasonOf(error))
       throw unavailable(`${this.options.folder}: cannot be written: ${reasonOf(error)}`)
     }
   }

@@ -22,6 +22,8 @@ class Documents implements Pick<ConfigSource, 'read' | 'publish' | 'remove'> {
   denials = 0
   /** Why nothing is written; '' = it is. */
   refusal = ''
+  /** The same, and it is for want of a right. */
+  denied = ''
   /** Reads of the head so far. */
   looks = 0
   /** Of whoever watches the head. */
@@ -41,6 +43,7 @@ class Documents implements Pick<ConfigSource, 'read' | 'publish' | 'remove'> {
 
   async publish(group: string, name: string, content: string, expected: string | undefined): Promise<ConfigDocument> {
     if (this.refusal !== '') throw new Error(this.refusal)
+    if (this.denied !== '') throw new MeshError('E_REGISTRY_DENIED', this.denied)
     const present = this.held.get(name)
     if ((present === undefined ? '' : md5(present)) !== expected)
       throw new MeshError('E_REGISTRY_CONFLICT', `${name}: somebody else wrote it`)
@@ -105,6 +108,22 @@ describe('a store in Nacos whose members disagree for a moment', () => {
     const heard = new Heard(other)
     expect(await other.write('rules/b', 'one', 0)).to.equal(3)
     expect(Object.fromEntries(heard.values)).to.deep.equal({ 'rules/a': 'two', 'rules/b': 'one' })
+  })
+
+  it('is not all right behind a change that it may not make, though it can be read, until one is taken', async () => {
+    const writer = store()
+    const heard = new Heard(writer)
+    const first = await writer.write('rules/a', 'one', 0)
+    documents.denied = 'no right to write'
+    expect(await failure(writer.write('rules/a', 'two', first))).to.equal('E_STORE_UNAVAILABLE')
+    const looks = documents.looks
+    documents.tell()
+    await eventually(() => documents.looks > looks)
+    expect(writer.problem()).to.equal('store in nacos refused the last change: no right to write')
+    expect(heard.values.get('rules/a')).to.equal('one')
+    documents.denied = ''
+    await writer.write('rules/a', 'two', first)
+    expect(writer.problem()).to.equal(undefined)
   })
 
   it('is not empty because a member that came back denied its documents', async () => {
