@@ -1,4 +1,4 @@
-/** A center with the rules API and discovery, and an agent of another host that takes both from it. */
+/** Centers with the rules API and discovery, and an agent of another host that takes both from one of them. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,14 +18,23 @@ export interface WrittenRule {
   }
 }
 
+export interface CentersPlan {
+  /** `store:` of their configuration; absent = files of each. */
+  readonly store?: object
+  /** Default 1. */
+  readonly centers?: number
+}
+
 export class CenterWithAgent {
   readonly mesh: Mesh
-  readonly center: DemoHost
+  /** At least one. */
+  readonly centers: readonly DemoHost[]
   readonly agent: DemoHost
-  private readonly api: string
+  /** URLs of their rules API. */
+  private readonly apis: readonly string[]
   private readonly home: string
 
-  static async open(): Promise<CenterWithAgent> {
+  static async open({ store, centers: count = 1 }: CentersPlan = {}): Promise<CenterWithAgent> {
     const mesh = await Mesh.openOnFiles()
     const home = mkdtempSync(join(tmpdir(), 'hostmesh-center-agent-'))
     const tokensFile = join(home, 'tokens')
@@ -34,20 +43,25 @@ export class CenterWithAgent {
     writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 })
     const orders = await mesh.httpApplication('orders', 'v1')
     mesh.tell('orders', [{ address: orders.address, port: orders.port }])
-    const at = mesh.address()
-    const center = mesh.host('center', {
-      role: 'center',
-      extra: {
-        rulesApi: { address: `${at}:15016`, tokensFile },
-        xds: { address: `${at}:15010`, tokensFile },
-      },
-    })
+    const addresses = Array.from({ length: count }, () => mesh.address())
+    const centers = addresses.map((at, index) =>
+      mesh.host(`center-${index + 1}`, {
+        role: 'center',
+        extra: {
+          rulesApi: { address: `${at}:15016`, tokensFile },
+          xds: { address: `${at}:15010`, tokensFile },
+          ...(store === undefined ? {} : { store }),
+        },
+      }),
+    )
+    const servers = addresses.map((at) => `${at}:15010`)
     const agent = mesh.host('agent', {
-      extra: { registries: [{ name: 'center', type: 'center', servers: [`${at}:15010`], tokenFile }] },
+      extra: { registries: [{ name: 'center', type: 'center', servers, tokenFile }] },
     })
-    const opened = new CenterWithAgent(mesh, center, agent, `http://${at}:15016`, home)
+    const apis = addresses.map((at) => `http://${at}:15016`)
+    const opened = new CenterWithAgent(mesh, centers, agent, apis, home)
     try {
-      for (const host of [center, agent]) {
+      for (const host of [...centers, agent]) {
         host.start()
         await host.ready()
       }
@@ -59,17 +73,28 @@ export class CenterWithAgent {
     return opened
   }
 
-  private constructor(mesh: Mesh, center: DemoHost, agent: DemoHost, api: string, home: string) {
+  private constructor(
+    mesh: Mesh,
+    centers: readonly DemoHost[],
+    agent: DemoHost,
+    apis: readonly string[],
+    home: string,
+  ) {
     this.mesh = mesh
-    this.center = center
+    this.centers = centers
     this.agent = agent
-    this.api = api
+    this.apis = apis
     this.home = home
   }
 
-  /** Where the center is asked for discovery, and with what. */
+  /** The first. */
+  get center(): DemoHost {
+    return this.centers[0]!
+  }
+
+  /** Where the first center is asked for discovery, and with what. */
   get discovery() {
-    const servers = [{ host: new URL(this.api).hostname, port: 15010 }]
+    const servers = [{ host: new URL(this.apis[0]!).hostname, port: 15010 }]
     return { servers, token: () => token }
   }
 
@@ -78,9 +103,10 @@ export class CenterWithAgent {
     return call(this.agent.options.address, sharedPort, { 'x-mesh-service': 'orders' })
   }
 
-  /** Creates the rule without `revision`, else replaces it over that one. Rejects when no whole answer came. */
-  async write(name: string, round: number, revision?: string): Promise<{ status: number; rule: WrittenRule }> {
-    const answer = await fetch(revision === undefined ? this.collection : `${this.collection}/${name}`, {
+  /** Creates the rule without `revision`, else replaces it over that one, at a center. Rejects when no whole answer came. */
+  async write(name: string, round: number, revision?: string, at = 0): Promise<{ status: number; rule: WrittenRule }> {
+    const collection = this.collection(at)
+    const answer = await fetch(revision === undefined ? collection : `${collection}/${name}`, {
       method: revision === undefined ? 'POST' : 'PUT',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({
@@ -106,8 +132,8 @@ export class CenterWithAgent {
   }
 
   /** Undefined = there is none. Rejects while the center is away. */
-  async read(name: string): Promise<WrittenRule | undefined> {
-    const answer = await fetch(`${this.collection}/${name}`, { headers: { authorization: `Bearer ${token}` } })
+  async read(name: string, at = 0): Promise<WrittenRule | undefined> {
+    const answer = await fetch(`${this.collection(at)}/${name}`, { headers: { authorization: `Bearer ${token}` } })
     const rule = (await answer.json()) as WrittenRule
     if (answer.status !== 200 && answer.status !== 404) throw new Error(`${name}: status ${answer.status}`)
     return answer.status === 404 ? undefined : rule
@@ -118,7 +144,17 @@ export class CenterWithAgent {
     rmSync(this.home, { recursive: true, force: true })
   }
 
-  private get collection(): string {
-    return `${this.api}/apis/networking.istio.io/v1/namespaces/shop/virtualservices`
+  private collection(at: number): string {
+    return `${this.apis[at]!}/apis/networking.istio.io/v1/namespaces/shop/virtualservices`
   }
+}
+
+/** The watchdog and all that it started, as when the machine loses its power; the service manager starts it again. */
+export async function killWhole(host: DemoHost): Promise<void> {
+  const { generations } = await host.watchdogState()
+  const pids = generations.flatMap(({ children }) => children.map(({ pid }) => pid))
+  host.killWatchdog()
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  await host.whenExited()
+  host.start()
 }
