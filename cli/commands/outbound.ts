@@ -3,7 +3,7 @@ import { adminJson, apiJson, orderJson } from '../admin-client.ts'
 import type { CommandContext } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 
-interface ToldRow {
+export interface ToldRow {
   readonly service: string
   readonly protocol: string
   readonly address: string

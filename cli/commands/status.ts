@@ -8,6 +8,7 @@ import { askWatchdog } from '../watchdog-client.ts'
 import { ago } from './ago.ts'
 import { canaryLine } from './canary-progress.ts'
 import { printRegistrations, readRegistrations } from './registrations.ts'
+import { printToldHere, readToldHere } from './told-here.ts'
 
 interface ServerInfo {
   readonly version: string
@@ -94,6 +95,7 @@ export async function status(context: CommandContext, now: () => number): Promis
   const registrations = await readRegistrations(context)
   const callers = await readCallers(context)
   const filters = await readFilters(context)
+  const local = await readToldHere(context)
   const isAllRight =
     ready.ready &&
     ready.problems.length === 0 &&
@@ -102,7 +104,8 @@ export async function status(context: CommandContext, now: () => number): Promis
   const canary = await readCanary(context.runDir)
   const { output } = context
   if (output.isJson) {
-    output.json({ allRight: isAllRight, ...info, ready, registrations, callers, filters, ...(canary && { canary }) })
+    const more = { registrations, callers, filters, local, ...(canary && { canary }) }
+    output.json({ allRight: isAllRight, ...info, ready, ...more })
     return isAllRight ? exitCodes.ok : exitCodes.failed
   }
   const state = ready.ready ? output.style('green', info.state) : output.style('yellow', info.state)
@@ -119,6 +122,7 @@ export async function status(context: CommandContext, now: () => number): Promis
     output.line()
     printRegistrations(output, registrations)
   }
+  printToldHere(output, local)
   if (filters.length > 0) {
     output.line()
     output.table(

@@ -73,6 +73,7 @@ describe('rules that a host alone was told', function () {
     )
     const explained = await hostmesh('explain', 'http://orders/')
     expect(explained.out).to.contain('of this host')
+    expect((await hostmesh('status')).out).to.match(/^local\t.*\nServiceEntry\tpublic\/orders\tapplied$/m)
   })
 
   it('stay over a hot restart and over a death of control', async () => {
@@ -117,6 +118,7 @@ describe('rules that a host alone was told', function () {
     const missing = await hostmesh('rules', 'delete', 'ServiceEntry', 'public/orders')
     expect(missing.code).to.not.equal(0)
     expect(missing.err).to.contain('not found')
+    expect((await hostmesh('status')).out, 'of nothing that this host was told').to.not.match(/^local\t/m)
   })
 
   it('so does a port for a service: told, called, kept over a hot restart and a death, taken back', async () => {
@@ -125,6 +127,7 @@ describe('rules that a host alone was told', function () {
     const { address, port } = JSON.parse(added.out) as { address: string; port: number }
     const answers = async () => (await call(address, port, {})).status === 200
     await until(20_000, 'it answers', answers)
+    expect((await hostmesh('status')).out).to.match(new RegExp(`^port\\tpublic/\\S*orders\\t${address}:${port}$`, 'm'))
     expect((await hostmesh('reload')).code).to.equal(0)
     expect(await answers()).to.equal(true)
     await host.signal('control', 'SIGKILL')
