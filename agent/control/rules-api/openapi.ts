@@ -41,6 +41,13 @@ const metadataSchema = {
   },
 }
 
+const token = { type: 'http', scheme: 'bearer', description: 'A token of `rulesApi.tokensFile`.' }
+/** Since OpenAPI 3.1. */
+const certificate = {
+  type: 'mutualTLS',
+  description: 'A certificate of `rulesApi.tls.clientCa` whose common name stands in `rulesApi.tokensFile`.',
+}
+
 const query = (name: string, description: string, type = 'string') => ({
   name,
   in: 'query',
@@ -93,9 +100,9 @@ export function openApiDocument(of: GroupVersion | undefined, productVersion: st
     paths,
     components: {
       schemas,
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of `rulesApi.tokensFile`.' } },
+      securitySchemes: isOld ? { token } : { token, certificate },
     },
-    security: [{ token: [] }],
+    security: isOld ? [{ token: [] }] : [{ token: [] }, { certificate: [] }],
   }
 }
 

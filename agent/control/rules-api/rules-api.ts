@@ -13,7 +13,7 @@ import { openApiDocument, openApiRoot } from './openapi.ts'
 import { mergePatch } from './patch.ts'
 import { bodyTypes, readBody, readRevision, readWritten } from './request-body.ts'
 import { planRevert, readRevert, readVersions, type RuleVersion } from './rule-history.ts'
-import { readPath, type ResourcePath } from './request-path.ts'
+import { readPath, servedInstead, type ResourcePath } from './request-path.ts'
 import { documentName, keyOf, shown, type KnownObject } from './rule-object.ts'
 import { fieldsOf, notFound, type ChangedBy, type RuleWrites, type Wanted } from './rule-writes.ts'
 import { readSelectors } from './selectors.ts'
@@ -57,7 +57,8 @@ export class RulesApi {
     const namespaces = isRead ? this.namespaces(request) : undefined
     if (namespaces !== undefined) return { status: 200, body: namespaces }
     const path = readPath(request.path)
-    if (path === undefined) throw new ApiError(404, `${request.path}: nothing is served here; /apis lists what is`)
+    if (path === undefined)
+      throw new ApiError(404, `${request.path.slice(0, 500)}: nothing is served here; ${servedInstead(request.path)}`)
     this.admit(request, path, !isRead)
     if (path.below !== undefined && request.method !== 'GET' && request.method !== 'POST')
       throw new ApiError(405, `${request.method} ${request.path}: not allowed`)

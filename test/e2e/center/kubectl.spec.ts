@@ -6,6 +6,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { stringify } from 'yaml'
 import { freePort } from '../../support/free-port.ts'
 import { type DemoHost, Mesh } from '../../support/mesh/mesh.ts'
 
@@ -114,6 +115,44 @@ describe('kubectl and a center', function () {
     expect(await kubectl('delete', '-f', file('/two'))).to.contain('deleted')
     expect(await kubectl('get', 'vs', '-A')).to.contain('No resources found')
   })
+
+  for (const [group, short, resource] of [
+    [
+      'security.istio.io/v1',
+      'authorizationpolicies',
+      {
+        kind: 'AuthorizationPolicy',
+        spec: { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/admin'] } }] }] },
+      },
+    ],
+    ['hostmesh.io/v1', 'mp', { kind: 'MeshPolicy', spec: { hosts: ['orders'], panicThresholdPercent: 30 } }],
+  ] as const)
+    it(`has ${resource.kind} of ${group}, too`, async () => {
+      const { kind, spec } = resource
+      const name = join(home, 'policy.yaml')
+      const write = (change: object): void =>
+        writeFileSync(
+          name,
+          stringify({
+            apiVersion: group,
+            kind,
+            metadata: { name: 'guard', namespace: 'shop' },
+            spec: { ...spec, ...change },
+          }),
+        )
+      write({})
+      expect(await kubectl('apply', '-f', name)).to.contain('created')
+      expect(await kubectl('apply', '-f', name)).to.contain('unchanged')
+      expect(await kubectl('get', short, '-n', 'shop', '-o', 'yaml')).to.match(/reason: Applied/)
+      expect(await kubectl('explain', `${short}.spec`, `--api-version=${group}`)).to.contain(Object.keys(spec)[0])
+      expect(await kubectl('get', `${kind.toLowerCase()}.${group.split('/')[0]}`, '-n', 'shop', 'guard')).to.match(
+        /guard/,
+      )
+      write({ unheardOf: 1 })
+      expect(await kubectl('apply', '-f', name)).to.contain('spec.unheardOf: unknown field')
+      expect(await kubectl('delete', short, '-n', 'shop', 'guard')).to.contain('deleted')
+      expect(await kubectl('get', short, '-A')).to.contain('No resources found')
+    })
 
   it('is told what is wrong with a rule, and nothing is written', async () => {
     writeFileSync(join(home, 'bad.yaml'), redirect('/x').replace('redirect', 'redirekt'))

@@ -1,8 +1,10 @@
 import { expect } from 'chai'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { checkConfig } from '../../../../agent/control/config/check.ts'
 import type { PartDeps } from '../../../../agent/control/leading-part.ts'
 import { systemClock } from '../../../../contracts/clock.ts'
@@ -13,6 +15,7 @@ import { rulesPath, virtualService } from '../../../support/center/api-bench.ts'
 import { freePort } from '../../../support/free-port.ts'
 import { Authority, type Issued } from '../../../support/tls/authority.ts'
 
+const run = promisify(execFile)
 const machine = { hostName: 'center-1', defaultAddress: '10.0.0.8', processors: 2 }
 const kernelPorts = { ephemeral: undefined, reserved: [] }
 const log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -105,6 +108,40 @@ describe('clients with certificates at the rules API of a center', () => {
     expect((await create(client('alice'), 'other', 'one')).status).to.equal(201)
     expect((await create(client('ci.shop'), 'shop', 'two')).status).to.equal(201)
     expect((await create(client('ci.shop'), 'other', 'three')).status).to.equal(403)
+  })
+
+  it('are those of an unmodified kubectl, too', async function () {
+    this.timeout(60_000)
+    const alice = client('alice')
+    const stranger = strangers.leaf('', { uris: [], subject: 'alice' })
+    for (const [name, { certificate, key }] of Object.entries({ alice, stranger })) {
+      put(`${name}.crt`, certificate)
+      put(`${name}.key`, key, 0o600)
+    }
+    put('servers.pem', servers.certificate)
+    put('rule.yaml', JSON.stringify({ ...virtualService('kubectl'), metadata: { name: 'kubectl', namespace: 'shop' } }))
+    const kubectl = (who: string, ...words: string[]): Promise<string> =>
+      run('kubectl', [
+        '--kubeconfig=/dev/null',
+        `--cache-dir=${folder}/cache-${who}`,
+        `--server=https://127.0.0.1:${port}`,
+        '--tls-server-name=center.test',
+        `--certificate-authority=${folder}/servers.pem`,
+        `--client-certificate=${folder}/${who}.crt`,
+        `--client-key=${folder}/${who}.key`,
+        ...words,
+      ]).then(
+        ({ stdout }) => stdout,
+        (error: { stderr: string; message: string }) => error.stderr || error.message,
+      )
+    await run('kubectl', ['version', '--client']).catch(() => {
+      console.log('skipped: kubectl is not installed (Debian: kubernetes-client)')
+      this.skip()
+    })
+    expect(await kubectl('alice', 'apply', '-f', join(folder, 'rule.yaml'))).to.contain('kubectl created')
+    expect(await kubectl('alice', 'get', 'vs', '-n', 'shop', '-o', 'name')).to.contain('/kubectl')
+    expect(await kubectl('stranger', 'get', 'vs', '-n', 'shop')).to.match(/Unauthorized|must be logged in/)
+    expect(await kubectl('alice', 'delete', '-f', join(folder, 'rule.yaml'))).to.contain('deleted')
   })
 
   it('are let in with a token as before, with or without a certificate', async () => {

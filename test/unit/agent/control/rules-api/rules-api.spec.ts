@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { expect } from 'chai'
 import { connect } from 'node:net'
 import { openApiBench, rulesPath, tokens, virtualService, type Answer } from '../../../../support/center/api-bench.ts'
@@ -131,6 +132,49 @@ describe('the rules API', () => {
     await Promise.all(Array.from({ length: 20 }, () => bench.call('GET', '/apis', undefined, none)))
     expect(bench.counts.get('rules_api_denied')).to.equal(20)
     expect(bench.warnings.length).to.be.within(1, 3)
+  })
+
+  it('serves its OpenAPI document, valid, with every way in', async () => {
+    const headers = { authorization: `Bearer ${tokens.reader}` }
+    const answer = await fetch(`${bench.base}/openapi.json`, { headers })
+    expect([answer.status, answer.headers.get('content-type')]).to.deep.equal([200, 'application/json'])
+    const document = (await answer.json()) as Parameters<Validator['validate']>[0] & {
+      components: { securitySchemes: object }
+      security: object
+    }
+    const { components, security } = structuredClone(document)
+    const { valid, errors } = await new Validator().validate(document)
+    expect(valid, JSON.stringify(errors)).to.equal(true)
+    expect(Object.entries(components.securitySchemes).map(([name, { type }]) => [name, type])).to.deep.equal([
+      ['token', 'http'],
+      ['certificate', 'mutualTLS'],
+    ])
+    expect(security).to.deep.equal([{ token: [] }, { certificate: [] }])
+    expect((await fetch(`${bench.base}/openapi.json`)).status, 'to nobody else').to.equal(401)
+  })
+
+  it('says of a kind that it has not where the one is that was meant, or what it has', async () => {
+    const said = async (path: string): Promise<string> => {
+      const { status, body } = await bench.call('GET', `/apis/${path}`)
+      expect([status, body.reason]).to.deep.equal([404, 'NotFound'])
+      return body.message.replace(/^.*: nothing is served here; /, '')
+    }
+    const at = 'VirtualService is at /apis/networking.istio.io/v1/namespaces/NAMESPACE/virtualservices'
+    for (const path of [
+      'networking.istio.io/v9/virtualservices',
+      'security.istio.io/v1/namespaces/shop/virtualservices/orders',
+      'networking.istio.io/v1/namespaces/shop/virtualservice',
+      'networking.istio.io/v1/namespaces/shop/vs',
+    ])
+      expect(await said(path), path).to.equal(at)
+    expect(await said('networking.istio.io/v1/virtualservises')).to.match(
+      /^found virtualservises, allowed in networking\.istio\.io: virtualservices, .* \(nearest: virtualservices\)$/,
+    )
+    expect(await said('networking.istio.io/v1/namespaces/shop/sidecars')).to.match(
+      /^found sidecars, allowed in .*, gateways$/,
+    )
+    expect(await said('apps/v1/deployments')).to.match(/^found group apps, allowed networking\.istio\.io, /)
+    expect(await said('networking.istio.io/v9')).to.equal('/apis lists what is')
   })
 
   it('lets in only known tokens, each for what its role allows', async () => {
