@@ -91,7 +91,8 @@ describe('two centers that disagree', function () {
     const tokenFile = join(home, 'token')
     writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 })
     mesh = await Mesh.open([])
-    ;[north, east] = await Promise.all([startCenter('north'), startCenter('east')])
+    north = await startCenter('north')
+    east = await startCenter('east')
     for (const center of [north, east]) await write(center, 'orders', 'orders')
     await write(east, 'cart', 'cart')
     const registry = (name: string, ...centers: readonly Center[]): object => ({
@@ -100,10 +101,10 @@ describe('two centers that disagree', function () {
       servers: centers.map(({ at }) => `${at}:15010`),
       tokenFile,
     })
-    ;[ordered, either] = await Promise.all([
-      mesh.startedHost('ordered', { extra: { registries: [registry('north', north), registry('east', east)] } }),
-      mesh.startedHost('either', { extra: { registries: [registry('centers', north, east)] } }),
-    ])
+    ordered = await mesh.startedHost('ordered', {
+      extra: { registries: [registry('north', north), registry('east', east)] },
+    })
+    either = await mesh.startedHost('either', { extra: { registries: [registry('centers', north, east)] } })
   })
   after(async () => {
     await mesh?.close()

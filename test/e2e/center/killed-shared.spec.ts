@@ -13,7 +13,7 @@ import { SteadyCalls } from '../../support/mesh/steady-calls.ts'
 import { needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 
 const kills = Number(process.env['HOSTMESH_KILLS'] ?? 3)
-const timeoutMs = 240_000 + kills * 60_000
+const timeoutMs = 300_000 + kills * 60_000
 
 describe('two centers on one store, killed under writes', function () {
   let bench: CenterWithAgent | undefined
@@ -29,7 +29,7 @@ describe('two centers on one store, killed under writes', function () {
 
   /** The store's own death, if it has one, is the third kind. */
   async function survive(store: object, killStore?: () => Promise<void>): Promise<void> {
-    bench = await CenterWithAgent.open({ store, centers: 2 })
+    bench = await CenterWithAgent.open({ store: () => store, centers: 2 })
     const { agent, centers } = bench
     const [one, other] = centers as [(typeof centers)[0], (typeof centers)[0]]
     const deaths: readonly (() => Promise<unknown>)[] = [

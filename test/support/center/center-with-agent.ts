@@ -19,8 +19,8 @@ export interface WrittenRule {
 }
 
 export interface CentersPlan {
-  /** `store:` of their configuration; absent = files of each. */
-  readonly store?: object
+  /** `store:` of their configuration, by their place; absent = files of each. */
+  readonly store?: (at: number) => object
   /** Default 1. */
   readonly centers?: number
 }
@@ -50,7 +50,7 @@ export class CenterWithAgent {
         extra: {
           rulesApi: { address: `${at}:15016`, tokensFile },
           xds: { address: `${at}:15010`, tokensFile },
-          ...(store === undefined ? {} : { store }),
+          ...(store === undefined ? {} : { store: store(index) }),
         },
       }),
     )
@@ -96,6 +96,11 @@ export class CenterWithAgent {
   get discovery() {
     const servers = [{ host: new URL(this.apis[0]!).hostname, port: 15010 }]
     return { servers, token: () => token }
+  }
+
+  /** `ADDRESS:PORT` at which a center is asked for discovery. */
+  discoveryOf(at: number): string {
+    return `${new URL(this.apis[at]!).hostname}:15010`
   }
 
   /** One request for `orders` at the agent. */
