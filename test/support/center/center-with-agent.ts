@@ -108,7 +108,7 @@ export class CenterWithAgent {
     return call(this.agent.options.address, sharedPort, { 'x-mesh-service': 'orders' })
   }
 
-  /** Creates the rule without `revision`, else replaces it over that one, at a center. Rejects when no whole answer came. */
+  /** At a center: creates the rule without `revision`, else replaces that one. Rejects when no whole answer came. */
   async write(name: string, round: number, revision?: string, at = 0): Promise<{ status: number; rule: WrittenRule }> {
     const collection = this.collection(at)
     const answer = await fetch(revision === undefined ? collection : `${collection}/${name}`, {

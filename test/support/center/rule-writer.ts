@@ -42,7 +42,7 @@ export class RuleWriter {
     await this.running
   }
 
-  /** Behind `stop`: every center has what was acknowledged last, or what was tried after it, whole; requests obey it. */
+  /** Behind `stop`: every center has what was acknowledged last, or tried after it, whole; requests obey it. */
   async verify(): Promise<void> {
     const { bench, faults } = this
     for (const at of bench.centers.keys())
