@@ -123,6 +123,17 @@ function figureOf(contender: string, all: readonly Window[]): Figure {
   }
 }
 
+/**
+ * How much dearer one is than another: the median of the ratios of each round, for the machine's speed changes more
+ * from round to round than within one.
+ */
+export function ratioOfRounds(one: Figure, other: Figure): number {
+  const cost = ({ cpuMicroseconds, isDropped, requests }: Window): number =>
+    isDropped ? NaN : cpuMicroseconds / requests
+  const ratios = one.windows.map((window, round) => cost(window) / cost(other.windows[round]!))
+  return median(ratios.filter((ratio) => Number.isFinite(ratio)))
+}
+
 /** Remarks on a run that was not alone on its CPU. */
 export function remarksOn(figures: readonly Figure[]): string[] {
   const foreign = median(figures.flatMap((figure) => figure.windows.map((window) => window.foreignShare)))

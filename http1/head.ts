@@ -4,6 +4,9 @@ import { latin1Slice } from './latin1.ts'
 import type { StringCache } from './string-cache.ts'
 import { BodyKind, Method, TargetForm } from './types.ts'
 
+/** By `Method`: what is asked for with each request need not be looked up. */
+const methodTexts = [undefined, 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT'] as const
+
 /** Where the reading of a head stands. */
 export const Phase = { fresh: 0, startLine: 1, fields: 2, done: 3, failed: 4 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
@@ -210,7 +213,7 @@ export class Head {
   }
 
   get method(): string {
-    return this.strings.get(this.buf, this.start, this.methodEnd)
+    return methodTexts[this.methodId] ?? this.strings.get(this.buf, this.start, this.methodEnd)
   }
 
   get path(): string {

@@ -16,7 +16,7 @@ import { freePort, startProgram, untilExists, untilListening } from '../processe
 import type { Program } from '../processes.ts'
 import { atMost, format, median } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
-import { remarksOn, runWindows } from '../windows.ts'
+import { ratioOfRounds, remarksOn, runWindows } from '../windows.ts'
 import type { Contender } from '../windows.ts'
 import { methodOf } from './http1.ts'
 
@@ -55,7 +55,7 @@ export const telemetry: Scenario = {
       const contenders = plans.map(({ name }, index) => contender(name, started[index]!, shares[index]!, options))
       const figures = await runWindows(contenders, connections, options)
       const after = started.map(memoryOf)
-      const ratio = (at: number): number => figures[at]!.median / figures[0]!.median
+      const ratio = (at: number): number => ratioOfRounds(figures[at]!, figures[0]!)
       const grown = after.map((bytes, at) => (bytes - before[at]!) / mebibyte)
       return {
         name: 'telemetry',
@@ -63,6 +63,7 @@ export const telemetry: Scenario = {
         method: [
           ...methodOf(options),
           'the figure holds the worker and the process that sends; the collector reads and answers',
+          'to headers only: the median of the ratios of each round',
           'memory: growth of both while the load ran, against that of the first line',
         ],
         columns: [

@@ -58,7 +58,7 @@ const requestId = attribute('request_id')
 const tier = attribute('tier')
 
 export class LogRecords extends Records {
-  private readonly repeated = new RepeatedBytes(commonValues, commonFields)
+  private readonly repeated = new RepeatedBytes(commonValues, hasCommonValues, commonFields)
 
   write(r: LoggedRequest): void {
     const into = this.open(r.localService)
@@ -66,7 +66,7 @@ export class LogRecords extends Records {
     this.share(into, this.repeated, r.upstreamId, r)
     const at = into.length
     const beginning = beginnings[idsOf(r)]!
-    into.putLong(beginning, beginning.length)
+    into.put(beginning)
     const { code, durationMs, status } = r
     const end = this.nowNs
     into.setFixed64(at + timeAt, end - durationMs * 1e6)
@@ -154,6 +154,23 @@ function commonValues(values: unknown[], r: LoggedRequest): void {
   values[9] = r.listenerName
   values[10] = r.attempts
   values[11] = r.tier
+}
+
+function hasCommonValues(values: readonly unknown[], r: LoggedRequest): boolean {
+  return (
+    values[0] === r.method &&
+    values[1] === r.authority &&
+    values[2] === r.protocol &&
+    values[3] === r.flag &&
+    values[4] === r.sourceAddress &&
+    values[5] === r.sourceApp &&
+    values[6] === r.upstreamId &&
+    values[7] === r.upstreamCluster &&
+    values[8] === r.routeName &&
+    values[9] === r.listenerName &&
+    values[10] === r.attempts &&
+    values[11] === r.tier
+  )
 }
 
 function commonFields(into: ProtoBytes, r: LoggedRequest): void {

@@ -8,6 +8,8 @@
 const shortLength = 2
 /** Below this a loop over the characters beats the call into the engine. */
 const shortText = 48
+/** The same of bytes. */
+const longBytes = 32
 const twoTo28 = 0x1000_0000
 const twoTo32 = 0x1_0000_0000
 /** Of `setVarint`: room for 2^53. */
@@ -108,12 +110,16 @@ export class ProtoBytes {
   setHex(at: number, digits: Uint8Array): void {
     const { bytes } = this
     for (let index = 0; index < digits.length; index += 2) {
-      bytes[at++] = (nibble(digits[index]!) << 4) | nibble(digits[index + 1]!)
+      bytes[at++] = (nibbles[digits[index]!]! << 4) | nibbles[digits[index + 1]!]!
     }
   }
 
   setBytes(at: number, source: Uint8Array): void {
     const { bytes } = this
+    if (source.length > longBytes) {
+      bytes.set(source, at)
+      return
+    }
     for (let index = 0; index < source.length; index++) bytes[at++] = source[index]!
   }
 
@@ -178,7 +184,5 @@ export class ProtoBytes {
   }
 }
 
-/** Of a digit of lower-case hex. */
-function nibble(digit: number): number {
-  return (digit & 15) + 9 * (digit >> 6)
-}
+/** By digit of lower-case hex. */
+const nibbles = Uint8Array.from({ length: 256 }, (_, digit) => (digit & 15) + 9 * (digit >> 6))

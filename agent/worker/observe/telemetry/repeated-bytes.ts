@@ -26,9 +26,9 @@ export interface Block {
  */
 export class RepeatedBytes<Subject> {
   private readonly read: (values: unknown[], subject: Subject) => void
+  private readonly isOf: (values: readonly unknown[], subject: Subject) => boolean
   private readonly encode: (into: ProtoBytes, subject: Subject) => void
   private readonly known = new Map<string, Block[]>()
-  private readonly values: unknown[] = []
   private readonly fresh = new ProtoBytes(maxBytes)
   /** What is too long to be kept. */
   private readonly long: Block = { values: [], bytes: this.fresh.bytes, length: 0, group: 0, at: 0 }
@@ -37,34 +37,33 @@ export class RepeatedBytes<Subject> {
   private turn = 0
 
   /**
-   * @param read puts the values, always as many, into the array. @param encode writes what depends on them and on
-   *   nothing else.
+   * @param read puts the values, always as many, into the array. @param isOf whether all of them are those of the
+   *   subject: spelled out, for a loop over values of all kinds costs more than reading them. @param encode writes what
+   *   depends on them and on nothing else.
    */
   constructor(
     read: (values: unknown[], subject: Subject) => void,
+    isOf: (values: readonly unknown[], subject: Subject) => boolean,
     encode: (into: ProtoBytes, subject: Subject) => void,
   ) {
     this.read = read
+    this.isOf = isOf
     this.encode = encode
   }
 
   /** Until the next call. @param key the endpoint. */
   of(key: string, subject: Subject): Block {
-    const { last, values } = this
-    this.read(values, subject)
-    if (last !== undefined && key === this.lastKey && isSame(last, values)) return last
-    const block = this.find(key) ?? this.make(key, subject)
+    const { last } = this
+    if (last !== undefined && key === this.lastKey && this.isOf(last.values, subject)) return last
+    const block = this.find(key, subject) ?? this.make(key, subject)
     if (block === this.long) return block
     this.last = block
     this.lastKey = key
     return block
   }
 
-  private find(key: string): Block | undefined {
-    const blocks = this.known.get(key)
-    if (blocks === undefined) return undefined
-    for (let index = 0; index < blocks.length; index++) if (isSame(blocks[index]!, this.values)) return blocks[index]
-    return undefined
+  private find(key: string, subject: Subject): Block | undefined {
+    return this.known.get(key)?.find(({ values }) => this.isOf(values, subject))
   }
 
   private make(key: string, subject: Subject): Block {
@@ -75,7 +74,7 @@ export class RepeatedBytes<Subject> {
     block.length = fresh.length
     block.group = 0
     if (block === this.long) return block
-    for (let index = 0; index < this.values.length; index++) block.values[index] = this.values[index]
+    this.read(block.values, subject)
     fresh.bytes.copy(block.bytes, 0, 0, fresh.length)
     return block
   }
@@ -94,9 +93,4 @@ export class RepeatedBytes<Subject> {
     this.known.set(key, blocks)
     return blocks
   }
-}
-
-function isSame({ values: known }: Block, values: readonly unknown[]): boolean {
-  for (let index = 0; index < values.length; index++) if (values[index] !== known[index]) return false
-  return true
 }

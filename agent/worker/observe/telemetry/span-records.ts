@@ -71,14 +71,14 @@ const serverErrors: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15])
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
 
 export class SpanRecords extends Records {
-  private readonly repeated = new RepeatedBytes(commonValues, commonFields)
+  private readonly repeated = new RepeatedBytes(commonValues, hasCommonValues, commonFields)
 
   write(request: LoggedRequest, trace: RecordedTrace): void {
     const into = this.open(request.localService)
     if (into === undefined) return
     this.share(into, this.repeated, request.upstreamId, request)
     const at = into.length
-    into.putLong(beginning, beginning.length)
+    into.put(beginning)
     const end = this.nowNs
     into.setFixed64(at + startAt, end - request.durationMs * 1e6)
     into.setFixed64(at + endAt, end)
@@ -122,6 +122,25 @@ function commonValues(values: unknown[], r: LoggedRequest): void {
   values[11] = r.tier
   values[12] = r.service
   values[13] = r.reporter
+}
+
+function hasCommonValues(values: readonly unknown[], r: LoggedRequest): boolean {
+  return (
+    values[0] === r.method &&
+    values[1] === r.authority &&
+    values[2] === r.protocol &&
+    values[3] === r.status &&
+    values[4] === r.flag &&
+    values[5] === r.sourceAddress &&
+    values[6] === r.header('user-agent') &&
+    values[7] === r.upstreamCluster &&
+    values[8] === r.upstreamId &&
+    values[9] === r.routeName &&
+    values[10] === r.listenerName &&
+    values[11] === r.tier &&
+    values[12] === r.service &&
+    values[13] === r.reporter
+  )
 }
 
 function commonFields(into: ProtoBytes, r: LoggedRequest): void {

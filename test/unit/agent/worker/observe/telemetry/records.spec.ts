@@ -84,6 +84,14 @@ describe('records for a collector', () => {
     })
   }
 
+  const writerOf = (signal: Signal, out: Outbox): ((request: LoggedRequest) => void) => {
+    if (signal === 'traces') {
+      const spans = new SpanRecords(out, () => 1)
+      return (request) => spans.write(request, trace)
+    }
+    const logs = new LogRecords(out, () => 1)
+    return (request) => logs.write(request)
+  }
   const groups = (): RecordGroup[] => sent.flatMap(groupsOf)
 
   it('a span is what the official code of OpenTelemetry reads, without the query', () => {
@@ -270,6 +278,50 @@ describe('records for a collector', () => {
     const whole = groups().reduce((sum, { bytes }) => sum + bytes.length, 0)
     expect(lengths[0]! + lengths[1]!).to.be.below(0.7 * whole)
     expect(lengths[1]).to.be.within(lengths[0]! - 1024, lengths[0]! + 1024)
+  })
+
+  it('say of each value what it is now, whatever the record before said', () => {
+    const other: Partial<LoggedRequest> = {
+      method: 'PUT',
+      authority: 'stock',
+      protocol: 'HTTP/2',
+      flag: 'UF',
+      sourceAddress: '127.0.0.9',
+      sourceApp: 'cart',
+      upstreamId: '10.0.0.2:80',
+      upstreamCluster: 'public/DEFAULT_GROUP@@stock',
+      routeName: 'second',
+      listenerName: 'service:stock',
+      attempts: 2,
+      tier: 'center',
+      status: 201,
+      service: 'stock',
+      reporter: 'destination',
+      header: () => 'browser',
+    }
+    const changed = Object.keys(other).map((name): LoggedRequest => {
+      const value = other[name as keyof LoggedRequest]
+      return { ...base, [name]: value }
+    })
+    for (const signal of ['logs', 'traces'] as const) {
+      const alone = (request: LoggedRequest): Buffer => {
+        sent = []
+        const out = outbox(signal)
+        const write = writerOf(signal, out)
+        write(request)
+        out.flush()
+        return exportRequest(groups(), facts)
+      }
+      for (const request of changed) {
+        const wanted = [...readExport(signal, alone(base)), ...readExport(signal, alone(request))]
+        sent = []
+        const out = outbox(signal)
+        const write = writerOf(signal, out)
+        for (const one of [base, request]) write(one)
+        out.flush()
+        expect(readExport(signal, exportRequest(groups(), facts))).to.deep.equal(wanted)
+      }
+    }
   })
 
   it('come apart by service, in one batch', () => {
