@@ -25,18 +25,70 @@ const one = (metric: string, firing: number, good: number, labels = ''): Pick<Al
   return { fires: [[series, `${firing}x60`]], quiet: [[series, `${good}x60`]] }
 }
 
-export const recordings: readonly { readonly record: string; readonly expr: string }[] = [
+/** What is asked for once and shown often. */
+export interface Recording {
+  readonly record: string
+  readonly expr: string
+  /** Series in promtool's form, and what is recorded of them after 20 minutes. */
+  readonly given: readonly (readonly [series: string, values: string])[]
+  readonly recorded: readonly (readonly [labels: string, value: number])[]
+}
+
+const ofCalls = (reporter: string, service: string): string =>
+  `reporter="${reporter}", destination_service_name="${service}", ${job}`
+const kept = (reporter: string, service: string): string =>
+  `{instance="h1:15020", reporter="${reporter}", destination_service_name="${service}"}`
+const requests = (reporter: string, service: string, status: string, flags = '-'): string =>
+  `istio_requests_total{response_code="${status}", response_flags="${flags}", ${ofCalls(reporter, service)}}`
+const durations = (service: string, bound: string): string =>
+  `istio_request_duration_milliseconds_bucket{le="${bound}", ${ofCalls('source', service)}}`
+
+export const recordings: readonly Recording[] = [
   {
     record: 'hostmesh:requests:rate5m',
     expr: 'sum by (instance, reporter, destination_service_name) (rate(istio_requests_total[5m]))',
+    given: [
+      [requests('source', 'orders', '200'), '0+600x60'],
+      [requests('source', 'orders', '503', 'UF'), '0+60x60'],
+      [requests('destination', 'orders', '200'), '0+120x60'],
+      [requests('source', 'stock', '404'), '0+60x60'],
+    ],
+    recorded: [
+      [kept('source', 'orders'), 11],
+      [kept('destination', 'orders'), 2],
+      [kept('source', 'stock'), 1],
+    ],
   },
   {
     record: 'hostmesh:failed_requests:rate5m',
     expr: 'sum by (instance, reporter, destination_service_name) (rate(istio_requests_total{response_code=~"5..|0"}[5m]))',
+    given: [
+      [requests('source', 'orders', '200'), '0+600x60'],
+      [requests('source', 'orders', '404'), '0+600x60'],
+      [requests('source', 'orders', '503', 'UF'), '0+60x60'],
+      // its caller went away, so there was no status
+      [requests('source', 'orders', '0', 'DC'), '0+120x60'],
+      [requests('source', 'stock', '500'), '0+60x60'],
+    ],
+    recorded: [
+      [kept('source', 'orders'), 3],
+      [kept('source', 'stock'), 1],
+    ],
   },
   {
     record: 'hostmesh:request_duration_milliseconds:p99_5m',
     expr: 'histogram_quantile(0.99, sum by (instance, reporter, destination_service_name, le) (rate(istio_request_duration_milliseconds_bucket[5m])))',
+    given: [
+      [durations('orders', '100'), '0+60x60'],
+      [durations('orders', '+Inf'), '0+60x60'],
+      // one of fifty takes longer than the last bound
+      [durations('stock', '500'), '0+2940x60'],
+      [durations('stock', '+Inf'), '0+3000x60'],
+    ],
+    recorded: [
+      [kept('source', 'orders'), 99],
+      [kept('source', 'stock'), 500],
+    ],
   },
 ]
 

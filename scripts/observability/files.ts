@@ -1,7 +1,7 @@
 /** Every file that is made of the descriptions, by path. */
 import { stringify } from 'yaml'
 import { alerts, recordings, runbookOf } from './alerts.ts'
-import type { Alert } from './alerts.ts'
+import type { Alert, Recording } from './alerts.ts'
 import { dashboards } from './dashboards.ts'
 import type { Dashboard, Panel } from './dashboards.ts'
 
@@ -22,7 +22,7 @@ export function observabilityFiles(): Map<string, string> {
 function rules(): object {
   return {
     groups: [
-      { name: 'hostmesh-recordings', rules: recordings },
+      { name: 'hostmesh-recordings', rules: recordings.map(({ expr, record }) => ({ record, expr })) },
       {
         name: 'hostmesh-alerts',
         rules: alerts.map((alert) => ({
@@ -30,7 +30,7 @@ function rules(): object {
           expr: alert.expr,
           for: alert.for,
           labels: { severity: alert.severity },
-          annotations: { summary: alert.summary, runbook: `docs/runbooks/${runbookOf(alert)}.md` },
+          annotations: { summary: alert.summary, runbook_url: `docs/runbooks/${runbookOf(alert)}.md` },
         })),
       },
     ],
@@ -43,10 +43,23 @@ function rules(): object {
  */
 function ruleTests(): object {
   const evalTime = '30m'
+  const asInput = (series: Alert['fires']): object[] => series.map(([name, values]) => ({ series: name, values }))
+  const recorded = ({ given, record, recorded: samples }: Recording): object => ({
+    name: `${record} is recorded`,
+    interval: '1m',
+    input_series: asInput(given),
+    promql_expr_test: [
+      {
+        expr: record,
+        eval_time: '20m',
+        exp_samples: samples.map(([labels, value]) => ({ labels: `${record}${labels}`, value })),
+      },
+    ],
+  })
   const test = (alert: Alert, series: Alert['fires'], count: number): object => ({
     name: `${alert.name} ${count === 0 ? 'is quiet' : 'fires'}`,
     interval: '1m',
-    input_series: series.map(([name, values]) => ({ series: name, values })),
+    input_series: asInput(series),
     promql_expr_test: [
       {
         expr: `count(ALERTS{alertname="${alert.name}", alertstate="firing"}) or vector(0)`,
@@ -58,7 +71,10 @@ function ruleTests(): object {
   return {
     rule_files: ['hostmesh.rules.yaml'],
     evaluation_interval: '1m',
-    tests: alerts.flatMap((alert) => [test(alert, alert.fires, 1), test(alert, alert.quiet, 0)]),
+    tests: [
+      ...recordings.map(recorded),
+      ...alerts.flatMap((alert) => [test(alert, alert.fires, 1), test(alert, alert.quiet, 0)]),
+    ],
   }
 }
 

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -78,6 +78,17 @@ stateDir: ${folder}/state
       for (const [, file] of text.matchAll(/\/opt\/hostmesh\/current\/(\S+)/g)) expect(there, unit).to.include(file)
     }
     expect(there.filter((file) => /^(test|node_modules\/(typescript|mocha))(\/|$)/.test(file))).to.deep.equal([])
+  })
+
+  it('has the rules, the dashboards, and the page that each alert names', () => {
+    const made = (pattern: string, folder: string): string[] => globSync(pattern, { cwd: folder }).toSorted()
+    const shipped = made('observability/**/*.{yaml,json}', release)
+    expect(shipped).to.deep.equal(made('observability/**/*.{yaml,json}', root))
+    expect(shipped.length).to.be.above(7)
+    const rules = readFileSync(join(release, 'observability/prometheus/hostmesh.rules.yaml'), 'utf8')
+    const named = [...rules.matchAll(/^ *runbook_url: (.+)$/gm)].map(([, page]) => page!)
+    expect(named.length).to.equal(rules.match(/^ *- alert: /gm)!.length)
+    expect(named.filter((page) => !existsSync(join(release, page)))).to.deep.equal([])
   })
 
   it('has no file that a list of names hides, and nothing executable but its programs', () => {

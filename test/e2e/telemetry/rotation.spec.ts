@@ -19,7 +19,19 @@ describe('the file of the access log', function () {
           .filter((line) => line.includes('/line/'))
       : []
 
-  it('is opened anew on SIGUSR1 to the watchdog, as logrotate does it, and loses no line', async () => {
+  const askedBy: Readonly<Record<string, (host: DemoHost) => Promise<void>>> = {
+    'SIGUSR1 to the watchdog': async (host) => {
+      process.kill(host.pid!, 'SIGUSR1')
+    },
+    'POST /reopen_logs': async (host) => {
+      expect((await host.admin.get('/reopen_logs')).status).to.equal(405)
+      expect((await host.admin.post('/reopen_logs')).status).to.equal(200)
+    },
+  }
+  for (const [how, reopen] of Object.entries(askedBy))
+    it(`is opened anew on ${how}, as logrotate wants it, and loses no line`, () => isOpenedAnew(reopen))
+
+  async function isOpenedAnew(reopen: (host: DemoHost) => Promise<void>): Promise<void> {
     mesh = await Mesh.open([])
     const file = join(mesh.directory, 'access.log')
     const host: DemoHost = await mesh.startedHost('alpha', {
@@ -31,11 +43,11 @@ describe('the file of the access log', function () {
     }
     await ask()
     await until(30_000, 'the first line', async () => linesIn(file).length === 1)
-    // one worker, which has the file open: nothing but the signal makes it open another one
+    // one worker, which has the file open: nothing but being asked makes it open another one
     const older = ['1', '2', '3'].map((number) => `${file}.${number}`)
     for (const one of older) {
       renameSync(file, one)
-      process.kill(host.pid!, 'SIGUSR1')
+      await reopen(host)
       await until(30_000, 'a line in the new file', async () => {
         await ask()
         return linesIn(file).length > 0
@@ -43,5 +55,5 @@ describe('the file of the access log', function () {
     }
     expect(host.isRunning).to.equal(true)
     await until(30_000, 'every line', async () => [file, ...older].flatMap(linesIn).length === sent)
-  })
+  }
 })
