@@ -6,6 +6,7 @@ import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { Destination, HeaderEdits, Route } from '../route/types.ts'
 import type { Clock } from '../transport/clock.ts'
+import { KeptBytes } from '../transport/kept-bytes.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { RequestChanges } from './request-edits.ts'
@@ -64,8 +65,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   private pool: EndpointPool | null = null
   private stream: UpstreamStream | null = null
   /** Content that waits for the endpoint. */
-  private kept: Buffer[] = []
-  private keptBytes = 0
+  private readonly kept: KeptBytes = new KeptBytes()
   private trailers: Fields | null = null
   /** The original was received whole. */
   private isWhole = false
@@ -109,12 +109,11 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   content(buf: Buffer, from: number, to: number): void {
     if (this.isOver) return
     const count = to - from
-    if (this.keptBytes + count > maxKeptBytes || this.books.keptBytes + count > maxKeptInAll) {
+    if (this.kept.length + count > maxKeptBytes || this.books.keptBytes + count > maxKeptInAll) {
       this.giveUp('too-slow')
       return
     }
-    this.kept.push(Buffer.from(buf.subarray(from, to)))
-    this.keptBytes += count
+    this.kept.add(buf, from, to)
     this.books.keptBytes += count
   }
 
@@ -127,8 +126,11 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   flush(): void {
     const { stream } = this
     if (stream === null || this.isSlow || this.isOver) return
-    for (const bytes of this.kept) stream.content(bytes, 0, bytes.length)
-    this.forgetKept()
+    while (this.kept.length > 0) {
+      const bytes = this.kept.first()
+      this.take(bytes.length)
+      stream.content(bytes, 0, bytes.length)
+    }
     if (this.isWhole && !this.hasEnded) {
       this.hasEnded = true
       stream.end(this.trailers)
@@ -234,7 +236,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   private close(outcome: Outcome): void {
     const { deps, startedAt, state, status, upstream } = this
     this.isOver = true
-    this.forgetKept()
+    this.take(this.kept.length)
     deps.wheel.drop(this.timer)
     const answered = outcome === Outcome.ok || outcome === Outcome.serverError
     const { now } = deps.clock
@@ -243,10 +245,9 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.books.inFlight--
   }
 
-  private forgetKept(): void {
-    this.books.keptBytes -= this.keptBytes
-    this.keptBytes = 0
-    if (this.kept.length > 0) this.kept = []
+  private take(count: number): void {
+    this.books.keptBytes -= count
+    if (count > 0) this.kept.drop(count)
   }
 }
 

@@ -15,6 +15,7 @@ import type { PooledConnection } from '../connect/pooled-connection.ts'
 import type { Upstream } from '../connect/upstream.ts'
 import type { CallOutcome, Calls, Question } from '../filters/calls.ts'
 import type { Clock } from '../transport/clock.ts'
+import { KeptBytes } from '../transport/kept-bytes.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../transport/timer-wheel.ts'
 import type { Fields, ReplyMessage, ReplyVerdict, UpstreamOwner, UpstreamStream } from './streams.ts'
@@ -72,8 +73,7 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
   private tries = 0
   private status = 0
   private fields: [string, string][] = []
-  private content: Buffer[] = []
-  private contentBytes = 0
+  private readonly content: KeptBytes = new KeptBytes()
   private soon: NodeJS.Immediate | null = null
   private isOver = false
 
@@ -152,9 +152,8 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
   }
 
   onContent(buf: Buffer, from: number, to: number): void {
-    this.contentBytes += to - from
-    if (this.contentBytes <= this.question.maxAnswerBytes) {
-      this.content.push(Buffer.from(buf.subarray(from, to)))
+    if (this.content.length + to - from <= this.question.maxAnswerBytes) {
+      this.content.add(buf, from, to)
       return
     }
     this.giveUp(Outcome.cancelled)
@@ -167,7 +166,7 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
     this.leave(this.status >= 500 ? Outcome.serverError : Outcome.ok)
     stream!.release()
     const { content, fields, status } = this
-    this.finish({ status, fields, content: Buffer.concat(content), trailers: trailers ?? noFields })
+    this.finish({ status, fields, content: content.whole(), trailers: trailers ?? noFields })
   }
 
   onSwitch(): void {

@@ -71,6 +71,7 @@ export class Tallies {
   http2ConnectionErrors = 0
   http2ResetFloods = 0
   http2FrameFloods = 0
+  http2SmallFrames = 0
   http2HeadFloods = 0
   http2RefusedStreams = 0
   rpcBrokenFrames = 0
@@ -268,6 +269,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'http2FrameFloods',
     'hostmesh_http2_frame_floods_total',
     'HTTP/2 connections ended for too many frames that carry nothing',
+  ],
+  [
+    'http2SmallFrames',
+    'hostmesh_http2_small_frame_resets_total',
+    'HTTP/2 streams of callers reset because their content came in too many small frames while nobody took it',
   ],
   [
     'http2HeadFloods',

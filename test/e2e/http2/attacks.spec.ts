@@ -1,6 +1,7 @@
 /** Floods of a caller of HTTP/2: its connection ends within 1,500 frames, memory stays, and nobody else notices. */
 import http2 from 'node:http2'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { expect } from 'chai'
 
 import {
@@ -58,6 +59,7 @@ describe('floods of a caller of HTTP/2', () => {
   let started: Awaited<ReturnType<typeof startBehindWorker>>
   let worker: StartedWorker
   let asked = 0
+  const upgrades: Socket[] = []
 
   before(async () => {
     started = await startBehindWorker((_request, response) => {
@@ -65,9 +67,13 @@ describe('floods of a caller of HTTP/2', () => {
       response.end('fine')
     })
     worker = started.worker
+    started.backend.on('upgrade', (_request, given) => upgrades.push(given as Socket))
   })
 
-  after(() => started.stop())
+  after(() => {
+    for (const socket of upgrades) socket.destroy()
+    started.stop()
+  })
 
   const servesOthers = async (): Promise<void> => {
     const client = http2.connect(`http://127.0.0.1:${worker.port('orders')}`)
@@ -91,6 +97,32 @@ describe('floods of a caller of HTTP/2', () => {
       caller.close()
     })
   }
+
+  it('content in frames of one byte for an application that answers its upgrade late: ended, and others wait for nothing', async () => {
+    const metric = 'hostmesh_http2_small_frame_resets_total'
+    const before = worker.metric(metric)
+    const caller = await RawH2Caller.to(worker.port('orders'))
+    const connect = [[':method', 'CONNECT'], [':protocol', 'websocket'], ...getFields.slice(1)] as const
+    caller.send(frame(Type.headers, Flags.endHeaders, 1, block(connect)))
+    await eventually(() => upgrades.length === 1)
+    const one = frame(Type.data, 0, 1, Buffer.from('x'))
+    const others: number[] = []
+    for (let n = 0; n < 65_500; n += 655) {
+      caller.send(...Array.from({ length: 655 }, () => one))
+      if (n % 6550 !== 0) continue
+      const asked = performance.now()
+      await servesOthers()
+      others.push(performance.now() - asked)
+    }
+    upgrades[0]!.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+    const asked = performance.now()
+    await servesOthers()
+    others.push(performance.now() - asked)
+    await eventually(() => caller.isClosed)
+    expect([errorIn(caller.bytes), worker.metric(metric) - before]).to.deep.equal(['connection 11', 1])
+    expect(Math.max(...others)).to.be.lessThan(1500)
+    caller.close()
+  })
 
   it('heads of references to one large field (HTTP/2 bomb): refused by their decoded size, and nothing of it is kept', async () => {
     const caller = await RawH2Caller.to(worker.port('orders'))

@@ -1,7 +1,7 @@
 /** An HTTP server of Node's, and a worker before it as the service `orders`. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { RequestListener } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { LimitsSpec } from '../../../contracts/snapshot.ts'
 import { endpointOf } from './snapshots.ts'
@@ -11,7 +11,7 @@ import type { StartedWorker } from './start-worker.ts'
 export async function startBehindWorker(
   answer: RequestListener,
   limits: Partial<LimitsSpec> = {},
-): Promise<{ worker: StartedWorker; stop(): void }> {
+): Promise<{ backend: Server; worker: StartedWorker; stop(): void }> {
   const backend = createServer(answer)
   backend.listen(0, '127.0.0.1')
   await once(backend, 'listening')
@@ -19,6 +19,7 @@ export async function startBehindWorker(
   const services = [{ name: 'orders', endpoints: [endpointOf('127.0.0.1', port)] }]
   const worker = await startWorker({ services, limits })
   return {
+    backend,
     worker,
     stop: () => {
       worker.stop()

@@ -1,9 +1,9 @@
 import type { Fields } from '../../forward/streams.ts'
 import type { Shape } from '../../listen/shape.ts'
+import type { KeptBytes } from '../../transport/kept-bytes.ts'
 import { Flow, nobody } from './flow.ts'
 import type { FlowSession } from './flow.ts'
 import type { H2Error } from './frames.ts'
-import type { KeptBytes } from './kept-bytes.ts'
 
 /** An open stream of a session as plain data, without its user. */
 export interface FlowState {

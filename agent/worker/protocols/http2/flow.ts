@@ -1,7 +1,7 @@
 import type { Fields, RequestFault } from '../../forward/streams.ts'
+import { KeptBytes } from '../../transport/kept-bytes.ts'
 import { H2Error } from './frames.ts'
 import type { Http2Head } from './head.ts'
-import { KeptBytes } from './kept-bytes.ts'
 
 /**
  * Who uses a stream of a session: what the peer says on it. After `onReset`, or after the user called `reset` or

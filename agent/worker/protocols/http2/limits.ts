@@ -20,6 +20,13 @@ export interface Budget {
 export const resetBudget: Budget = { burst: 500, perSecond: 50 }
 /** Frames that carry nothing: PING, SETTINGS, PRIORITY, unknown types, empty DATA and blocks. */
 export const idleFrameBudget: Budget = { burst: 500, perSecond: 50 }
+/**
+ * Frames of a caller's content that waits, of one stream: so many, and one more for each `leastMessage` bytes of it. A
+ * stream of small messages stays below it however slowly it is taken: none of gRPC is smaller, and none of a
+ * WebSocket's caller.
+ */
+export const smallFramesKept = 500
+export const leastMessage = 5
 /** WINDOW_UPDATE beyond those that our DATA explains: so many per DATA frame sent are free. */
 export const windowBudget: Budget = { burst: 500, perSecond: 50 }
 export const windowUpdatesPerData = 10

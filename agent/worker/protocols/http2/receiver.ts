@@ -10,6 +10,7 @@ import { headFaults } from './head-fault.ts'
 import { BlockKind } from './head-reader.ts'
 import type { Http2Head } from './head.ts'
 import { HpackDecoder } from './hpack/decoder.ts'
+import { leastMessage, smallFramesKept } from './limits.ts'
 import type { Misuse } from './misuse.ts'
 import type { SessionCore } from './session-core.ts'
 import type { SessionState } from './session-state.ts'
@@ -411,11 +412,20 @@ export class Receiver implements FrameSink {
     }
     const { user } = flow
     if (flow.isPaused || flow.untold.length > 0 || !user.accepts(to - from)) {
-      flow.untold.add(buf, from, to)
+      this.keepContent(flow, buf, from, to)
       return
     }
     user.onContent(buf, from, to)
     if (flow.session !== null) this.giveBack(flow, to - from)
+  }
+
+  /** Of callers only: an endpoint does not choose whose content waits, and its connection serves many. */
+  private keepContent(flow: Flow, buf: Buffer, from: number, to: number): void {
+    const { untold } = flow
+    untold.add(buf, from, to)
+    if (!this.session.isServer || untold.additions <= smallFramesKept + untold.length / leastMessage) return
+    this.deps.tallies.http2SmallFrames++
+    this.session.streamError(flow, H2Error.enhanceYourCalm, 'content that waits came in too many small frames')
   }
 
   /** The user takes content again. */

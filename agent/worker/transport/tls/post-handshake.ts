@@ -16,8 +16,9 @@ const nothing = Buffer.alloc(0)
 export class PostHandshake {
   /** The peer asked for new keys of ours: they come before our next content (section 4.6.3). */
   owesUpdate = false
-  /** Of a message whose rest is in the next record. */
-  partial: Buffer = nothing
+  /** Holds a message whose rest is in a later record, and grows with what comes of it. */
+  private memory: Buffer = nothing
+  private held = 0
   private readonly role: TlsRole
 
   constructor(role: TlsRole) {
@@ -25,18 +26,23 @@ export class PostHandshake {
   }
 
   get isAmidMessage(): boolean {
-    return this.partial.length > 0
+    return this.held > 0
+  }
+
+  /** What came of that message. */
+  get partial(): Buffer {
+    return this.memory.subarray(0, this.held)
   }
 
   restore(partial: Buffer, owesUpdate: boolean): void {
-    this.partial = partial
+    this.hold(partial)
     this.owesUpdate = owesUpdate
   }
 
   /** Content of one record. `update`: the peer's keys change with the next record. Else the fault in it, or null. */
   take(content: Buffer): 'update' | AlertName | null {
     if (content.length === 0) return 'unexpected_message'
-    const bytes = this.partial.length === 0 ? content : Buffer.concat([this.partial, content])
+    const bytes = this.held === 0 ? content : this.hold(content)
     let at = 0
     let result: 'update' | null = null
     while (bytes.length - at >= messageHeader) {
@@ -57,8 +63,26 @@ export class PostHandshake {
       }
       at = end
     }
-    this.partial = at === bytes.length ? nothing : Buffer.from(bytes.subarray(at))
+    if (at > 0 || this.held === 0) {
+      const rest = bytes.subarray(at)
+      this.held = 0
+      this.hold(rest)
+    }
     return result
+  }
+
+  /** Keeps a copy behind what is held; answers all of it. */
+  private hold(bytes: Buffer): Buffer {
+    const length = this.held + bytes.length
+    if (length === 0) this.memory = nothing
+    else if (length > this.memory.length || this.held === 0) {
+      const grown = Buffer.allocUnsafe(this.held === 0 ? length : Math.max(length, 2 * this.held))
+      this.memory.copy(grown, 0, 0, this.held)
+      this.memory = grown
+    }
+    bytes.copy(this.memory, this.held)
+    this.held = length
+    return this.partial
   }
 
   /** A KeyUpdate that asks for none; answers its length. */

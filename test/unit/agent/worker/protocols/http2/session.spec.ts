@@ -151,6 +151,55 @@ describe('an HTTP/2 session', () => {
     expect([asked.content === large, asked.said.at(-1)]).to.deep.equal([true, 'end'])
   })
 
+  for (const [bytes, count, said] of [
+    [1, 700, 'reset 11'],
+    [5, 13_000, 'head POST'],
+  ] as const) {
+    it(`${count} frames of ${bytes} bytes that wait: ${said}`, async () => {
+      const { wire, client, served, server } = pair()
+      const first = ask(client)
+      const asked = ask(client, [], false)
+      await wire.settle()
+      const got = served.opened[1]!
+      got.takes = false
+      for (let n = 0; n < count && asked.flow.isOpen; n++) {
+        asked.flow.data(Buffer.alloc(bytes, 97), 0, bytes)
+        // a frame of its own
+        client.sender.frames()
+        if (n % 100 === 0) await wire.settle()
+      }
+      await wire.settle()
+      expect(got.said.at(-1)).to.equal(said)
+      reply(server, served.opened[0]!, 'fine')
+      if (said === 'head POST') {
+        got.takes = true
+        got.flow.resume()
+        expect(got.content).to.have.length(bytes * count)
+      }
+      await wire.settle()
+      expect([first.content, server.isEnding]).to.deep.equal(['fine', false])
+    })
+  }
+
+  it('keeps the small frames of an endpoint, whose connection serves others too', async () => {
+    const { wire, client, server, served } = pair()
+    const asked = ask(client)
+    asked.takes = false
+    await wire.settle()
+    const got = served.opened[0]!
+    writeStatus(server.sender.beginHead(), 200)
+    server.sender.endHead(got.flow, false)
+    for (let n = 0; n < 2000; n++) {
+      got.flow.data(Buffer.from('x'), 0, 1)
+      server.sender.frames()
+    }
+    got.flow.end(null)
+    await wire.settle()
+    asked.takes = true
+    asked.flow.resume()
+    expect([asked.content.length, asked.said.at(-1)]).to.deep.equal([2000, 'end'])
+  })
+
   it('lets other streams pass one that is not read', async () => {
     const { wire, client, server, served } = pair()
     const slow = ask(client)
