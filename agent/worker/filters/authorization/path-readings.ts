@@ -51,11 +51,34 @@ function decode(text: string): string | null {
   let isBad = false
   const decoded = text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => {
     const bytes = Buffer.from(run.replaceAll('%', ''), 'hex')
-    if (bytes.includes(0) || bytes.includes(0xc0) || bytes.includes(0xc1)) isBad = true
+    if (bytes.includes(0) || hasOverlong(bytes)) isBad = true
     return bytes.toString('utf8')
   })
   return isBad ? null : decoded
 }
+
+/**
+ * Whether a lenient decoder may find a character here that is written shorter: `/` as `c0 af`, `e0 80 af`, `f0 80 80
+ * af`, or in the forms of five and six bytes that UTF-8 once had. Other bytes that are no UTF-8 (surrogates, numbers
+ * beyond Unicode, text of another code page) are no character of ASCII for anybody.
+ */
+function hasOverlong(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at++) {
+    const first = bytes[at]!
+    if (first === 0xc0 || first === 0xc1) return true
+    const below = overlongBelow.get(first)
+    if (below !== undefined && bytes[at + 1]! >= 0x80 && bytes[at + 1]! < below) return true
+  }
+  return false
+}
+
+/** First byte of a sequence: a second one from 0x80 to below this makes it longer than it need be. */
+const overlongBelow: ReadonlyMap<number, number> = new Map([
+  [0xe0, 0xa0],
+  [0xf0, 0x90],
+  [0xf8, 0x88],
+  [0xfc, 0x84],
+])
 
 function withoutParameters(path: string): string {
   return path.includes(';') ? path.replace(/;[^/]*/g, '') : path

@@ -33,6 +33,13 @@ const spellings = [
   '/x/%252e%252e/admin/users',
   '/admin/%00/users',
   '/%c0%afadmin/users',
+  '/%e0%80%afadmin/users',
+  '/x/%E0%80%AE%e0%80%ae%e0%80%afadmin/users',
+  '/%f0%80%80%afadmin/users',
+  '/%f8%80%80%80%afadmin/users',
+  '/%fc%80%80%80%80%afadmin/users',
+  '/%25e0%2580%25afadmin/users',
+  '/%e0%81%a1dmin/users',
   '/%25252525252561dmin/users',
 ]
 
@@ -54,6 +61,17 @@ describe('a path that a policy is about', () => {
     const app = allowed('/public/*')
     for (const path of ['/public/a', '/public/a.b', '/public/a%20b', '/public/a;v=1/b', '/public/x/../y'])
       expect(app.ask({ path }).isAllowed, path).to.equal(true)
+    // characters of two, three and four bytes; a surrogate, a number beyond Unicode, text of another code page
+    for (const path of [
+      '/public/%c3%bc',
+      '/public/%e0%a0%80%e4%bd%a0%e2%82%ac',
+      '/public/%f0%90%80%80%f0%9f%98%80',
+      '/public/%ed%a0%80',
+      '/public/%f5%80%80%80',
+      '/public/%fc',
+      '/public/%c4%e3',
+    ])
+      expect(app.ask({ path }).isAllowed, path).to.equal(true)
     for (const path of [
       '/public/../admin',
       '/public/..;/admin',
@@ -63,6 +81,9 @@ describe('a path that a policy is about', () => {
       '/public//../../admin',
       '/public/%252e%252e/admin',
       '/public/%00',
+      '/public/..%e0%80%afadmin',
+      '/public/..%f0%80%80%afadmin',
+      '/public/%e0%80%ae%e0%80%ae/admin',
       '/PUBLIC/a',
       '/admin',
     ])
