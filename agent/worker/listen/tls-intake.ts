@@ -4,7 +4,7 @@ import type { LocalAnswer } from '../../../http1/local-reply.ts'
 import { readClientHello } from '../transport/tls/client-hello.ts'
 import type { HandshakesInUse } from '../transport/tls/open-tls.ts'
 import type { TlsCounts } from '../transport/tls/tls-counts.ts'
-import { handshakeTimeoutMs } from '../transport/tls/words.ts'
+import { handshakeTimeoutMs, headerBytes as recordHeader, maxSealedBytes } from '../transport/tls/words.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { FirstBytes } from './first-bytes.ts'
 import { RefusalReply } from './refusal-reply.ts'
@@ -41,8 +41,8 @@ const silentCallerMs = 200
 /** Beginning of a record of TLS: a handshake message, of any version that has this form. */
 const handshakeRecord = 22
 const majorVersion = 3
-const recordHeader = 5
-const httpProtocols: readonly string[] = ['h2', 'http/1.1']
+/** Private RPC comes as raw bytes do. */
+const messageProtocols: readonly string[] = ['h2', 'http/1.1', ...rawTlsProtocols]
 /** Records that wait for their rest, over all ports: beyond it the oldest gives its place. */
 const maxWaiting = 4096
 
@@ -65,7 +65,7 @@ export const inboundTls: DemandOf = (spec) => {
   return {
     mode: spec.mtls,
     identity: spec.identity,
-    protocols: isRaw ? rawTlsProtocols : httpProtocols,
+    protocols: isRaw ? rawTlsProtocols : messageProtocols,
     mayBeForeign: isRawAndOpen,
     mayBeSilent: isRawAndOpen,
     isHttp: !isRaw,
@@ -152,8 +152,21 @@ class FirstRecord extends FirstBytes {
     const isTls = received[0] === handshakeRecord && (received.length === 1 || received[1] === majorVersion)
     if (!isTls) this.plain()
     else if (this.demand.mayBeForeign) return this.lookAtHello()
-    else if (received.length < recordHeader || received.length < recordHeader + received.readUInt16BE(3)) return false
-    else this.secure()
+    else return this.lookAtRecord()
+    return true
+  }
+
+  private lookAtRecord(): boolean {
+    const { received } = this
+    if (received.length < recordHeader) return false
+    const size = received.readUInt16BE(3)
+    if (size > maxSealedBytes) {
+      this.refused('too_large')
+      this.end()
+      return true
+    }
+    if (received.length < recordHeader + size) return false
+    this.secure()
     return true
   }
 

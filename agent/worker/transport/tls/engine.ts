@@ -8,6 +8,7 @@ import { Duplex } from 'node:stream'
 import { connect, TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
+import { rawTlsProtocols } from '../../../../contracts/words.ts'
 import type { TlsRole } from './tls-shared.ts'
 
 export interface EngineOptions {
@@ -50,6 +51,7 @@ const labels = {
   server: { sending: 'SERVER_TRAFFIC_SECRET_0', receiving: 'CLIENT_TRAFFIC_SECRET_0' },
   client: { sending: 'CLIENT_TRAFFIC_SECRET_0', receiving: 'SERVER_TRAFFIC_SECRET_0' },
 } as const
+const rawProtocols: readonly string[] = rawTlsProtocols
 const clientHandshake = 'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
 
 /** What `node:tls` has of a server's end and does not declare. */
@@ -171,8 +173,13 @@ export class Engine {
   }
 }
 
+/**
+ * undefined = the handshake ends with no_application_protocol (RFC 7301 section 3.2). Raw bytes have no protocol of
+ * ours: whatever a caller calls them is right, `postgresql` too.
+ */
 function chooseFrom(known: readonly string[]): (offer: { protocols: string[] }) => string | undefined {
-  return ({ protocols }) => known.find((one) => protocols.includes(one)) ?? protocols[0]
+  const isRaw = known.every((one) => rawProtocols.includes(one))
+  return ({ protocols }) => known.find((one) => protocols.includes(one)) ?? (isRaw ? protocols[0] : undefined)
 }
 
 /** The engine's socket. */

@@ -207,6 +207,7 @@ const words: Readonly<Record<string, string>> = {
   ERR_SSL_HTTP_REQUEST: 'no_tls',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'no_tls',
   ERR_SSL_NO_SHARED_CIPHER: 'no_shared_cipher',
+  ERR_SSL_NO_APPLICATION_PROTOCOL: 'no_application_protocol',
 }
 
 /** OpenSSL's words are many; these are few. What the peer said of us is `peer_` and its alert. */

@@ -100,6 +100,17 @@ describe('a STRICT port under callers that begin and do not go on', function () 
     expect(crowded()).to.be.within(10_000 - 4096, 10_000)
   })
 
+  it('refuses a first record at once that says to be longer than any, and holds nothing of it', async () => {
+    const tooLarge = () => started.metric('hostmesh_tls_handshakes_total', 'server', 'too_large')
+    await begin(Buffer.from([22, 3, 1, 0xff, 0xff]))
+    await begin(Buffer.from([22, 3, 1, 0x41, 0x01]))
+    await eventually(() => tooLarge() === 2 && hanging.size === 0)
+    // the longest that there may be
+    await begin(Buffer.from([22, 3, 1, 0x41, 0x00]))
+    expect(await goodCaller()).to.be.below(5000)
+    expect([tooLarge(), hanging.size]).to.deep.equal([2, 1])
+  })
+
   it('refuses at once what is no handshake of TLS 1.3: garbage, older hellos, plain bytes', async () => {
     await begin(Buffer.from('\x00\x01\x02 garbage'))
     // the hello of SSLv2 that SSLv3 clients sent

@@ -114,6 +114,25 @@ for (const kind of ['evp', 'node'] as const) {
       })
     }
 
+    it('speak what a caller of raw bytes names, and refuse one of messages that names nothing of theirs', async () => {
+      const named = async (known: readonly string[], ALPNProtocols: string[]) => {
+        const { outcomes, port } = await sockets.serve(alice, undefined, known)
+        const options = { cert: bob.chain, key: bob.key, ca: authority.certificate, ALPNProtocols }
+        const socket = sockets.nodeClient(port, options)
+        let said = ''
+        socket.once('secureConnect', () => (said = String(socket.alpnProtocol)))
+        socket.once('error', (error: NodeJS.ErrnoException) => (said = String(error.code)))
+        await eventually(() => said !== '' && outcomes.length === 1)
+        return [said, outcomes[0]!.reason]
+      }
+      expect(await named(['hostmesh', 'istio'], ['postgresql'])).to.deep.equal(['postgresql', ''])
+      expect(await named(['h2', 'http/1.1'], ['spdy/1', 'http/1.1'])).to.deep.equal(['http/1.1', ''])
+      expect(await named(['h2', 'http/1.1'], ['spdy/1', 'hq'])).to.deep.equal([
+        'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+        'no_application_protocol',
+      ])
+    })
+
     it('are clients of an OpenSSL that gives out tickets', async () => {
       const received: Buffer[] = []
       const port = await sockets.nodeServer(
