@@ -133,6 +133,7 @@ class HomeNotes implements LinkHome {
     this.said.push('lost')
   }
   readonly place = null
+  readonly scheme = 'http'
   linkLeft(): void {
     this.said.push('left')
   }

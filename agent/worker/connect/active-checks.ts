@@ -12,6 +12,7 @@ import type {
   LinkHome,
   ReplyMessage,
   ReplyVerdict,
+  Scheme,
   UpstreamCodec,
   UpstreamLink,
   UpstreamOwner,
@@ -24,6 +25,7 @@ import type { Transport } from '../transport/transport.ts'
 import { noEdits, OwnRequest } from './own-request.ts'
 import type { Dialer, DialUser, PendingDial } from './dialer.ts'
 import { HealthAnswer, healthPath, healthQuestion } from './grpc-health.ts'
+import { schemeOf } from './upstream-tls.ts'
 import type { Upstream } from './upstream.ts'
 
 const maxAtOnce = 64
@@ -218,6 +220,9 @@ class Check implements UpstreamOwner, LinkHome, TimerOwner, DialUser {
   linkLost(): void {}
   linkLeft(): void {}
   readonly place = null
+  get scheme(): Scheme {
+    return schemeOf(this.upstream.cluster.policy.tls)
+  }
   readonly caller = null
 
   onTimer(): void {

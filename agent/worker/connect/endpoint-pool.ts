@@ -16,7 +16,7 @@
 import { provedId } from '../../../contracts/peer-identity.ts'
 import type { Cluster, EndpointState } from '../balance/types.ts'
 import type { Outcome } from '../balance/types.ts'
-import type { LinkHome, LinkPlace, UpstreamCodec, UpstreamLink } from '../forward/streams.ts'
+import type { LinkHome, LinkPlace, Scheme, UpstreamCodec, UpstreamLink } from '../forward/streams.ts'
 import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { Timer } from '../transport/timer-wheel.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -26,6 +26,7 @@ import type { Queued } from './fair-queue.ts'
 import { PooledConnection } from './pooled-connection.ts'
 import type { ConnectionHome } from './pooled-connection.ts'
 import type { PoolDeps } from './pool-deps.ts'
+import { schemeOf } from './upstream-tls.ts'
 
 export interface ConnectionWaiter extends Queued {
   onConnection(connection: PooledConnection): void
@@ -249,6 +250,10 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
     connection.openedAt -= ageMs
     this.release(connection, true)
     return connection
+  }
+
+  get scheme(): Scheme {
+    return schemeOf(this.home.cluster.policy.tls)
   }
 
   placeOf({ openedAt, requests }: PooledConnection): LinkPlace {

@@ -1,4 +1,4 @@
-import type { LinkHome, LinkPlace, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
+import type { LinkHome, LinkPlace, Scheme, UpstreamLink, UpstreamOwner, UpstreamStream } from '../forward/streams.ts'
 import type { Transport } from '../transport/transport.ts'
 
 /** The pool of a connection. */
@@ -11,12 +11,14 @@ export interface ConnectionHome {
   idleEnded(connection: PooledConnection): void
   lost(connection: PooledConnection): void
   placeOf(connection: PooledConnection): LinkPlace
+  readonly scheme: Scheme
 }
 
 /** One connection of a pool to its endpoint. */
 export class PooledConnection implements LinkHome {
   private readonly pool: ConnectionHome
   readonly link: UpstreamLink
+  readonly scheme: Scheme
   /** Requests that run over it now. */
   openStreams = 0
   /** Requests sent so far; more than 0 = reused. */
@@ -29,6 +31,7 @@ export class PooledConnection implements LinkHome {
 
   constructor(pool: ConnectionHome, openLink: (home: LinkHome) => UpstreamLink, now: number) {
     this.pool = pool
+    this.scheme = pool.scheme
     this.openedAt = now
     this.idleSince = now
     this.link = openLink(this)

@@ -2,11 +2,20 @@ import type { Endpoint } from '../../../contracts/endpoint.ts'
 import { takesMutualTls } from '../../../contracts/endpoint.ts'
 import { rawTlsProtocols } from '../../../contracts/words.ts'
 import type { UpstreamTlsSpec } from '../../../contracts/policy-spec.ts'
+import type { Scheme } from '../forward/streams.ts'
 import type { ClientWish } from '../transport/tls/handshakes.ts'
 
 /** Whether connections to an endpoint carry the identity of whoever calls. */
 export function isMutual(tls: UpstreamTlsSpec | undefined, endpoint: Endpoint, hasIdentity: boolean): boolean {
   return tls === undefined ? hasIdentity && takesMutualTls(endpoint) : tls.mode === 'mutual'
+}
+
+/**
+ * A server outside of the mesh that a rule calls by TLS is asked as one of `https`. Between agents the identities and
+ * the encryption are the mesh's: the application behind them is asked as it is in plain.
+ */
+export function schemeOf(tls: UpstreamTlsSpec | undefined): Scheme {
+  return tls?.mode === 'simple' ? 'https' : 'http'
 }
 
 const rawProtocol: readonly string[] = rawTlsProtocols.slice(0, 1)

@@ -177,6 +177,8 @@ export interface UpstreamLink {
   left(): void
 }
 
+export type Scheme = 'http' | 'https'
+
 /** Who dialled a link: a pool, or somebody with one question. */
 export interface LinkHome {
   /** A stream has ended and the link can carry another one. */
@@ -189,6 +191,8 @@ export interface LinkHome {
   linkEnded(): void
   /** Its transport was given away and has ended. */
   linkLost(): void
+  /** Of the requests that it carries, where their protocol says one. */
+  readonly scheme: Scheme
   /** Where it goes on when it leaves this process; null = it does not leave. */
   readonly place: LinkPlace | null
   /** It goes on in another process. */

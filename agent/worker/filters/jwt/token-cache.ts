@@ -6,6 +6,7 @@ const maxCharacters = 8 * 1024 * 1024
 
 /** Tokens whose signature was found good, by their text. */
 export class TokenCache {
+  /** In the order of their last use. */
   private readonly tokens = new Map<string, GoodToken>()
   private characters = 0
 
@@ -21,6 +22,9 @@ export class TokenCache {
       this.remove(text)
       return undefined
     }
+    // behind all others
+    this.tokens.delete(text)
+    this.tokens.set(text, known)
     return known
   }
 

@@ -2,7 +2,7 @@ import { headers } from '../../../../contracts/words.ts'
 import { Field as FieldId, isHopByHop, isIdentity } from '../../../../http1/field-names.ts'
 import { isFieldValue, isToken } from '../../../../http1/field-text.ts'
 import { Head } from '../../../../http1/head.ts'
-import type { HeaderEdits, RequestEdits, RequestMessage, TraceContext } from '../../forward/streams.ts'
+import type { HeaderEdits, RequestEdits, RequestMessage, Scheme, TraceContext } from '../../forward/streams.ts'
 import type { Output } from '../../transport/output.ts'
 import { blockOf, viaBlocks } from './edit-blocks.ts'
 import { Http2Head } from './head.ts'
@@ -12,7 +12,7 @@ import { FieldName, NameKind } from './hpack/field.ts'
 /** Names of messages of other protocols that are remembered with what they are. Emptied there. */
 const maxNames = 2048
 
-const scheme = blockOf([[':scheme', 'http']])
+const schemes = { http: blockOf([[':scheme', 'http']]), https: blockOf([[':scheme', 'https']]) }
 const takesTrailers = blockOf([['te', 'trailers']])
 
 /**
@@ -53,7 +53,7 @@ export class RequestWriter {
   }
 
   /** `protocol`: of extended CONNECT (RFC 8441); '' = an ordinary request. */
-  write(out: Output, request: RequestMessage, edits: RequestEdits, protocol: string): void {
+  write(out: Output, request: RequestMessage, edits: RequestEdits, protocol: string, scheme: Scheme): void {
     const { method, path, query, wire } = request
     this.out = out
     this.takeEdits(edits)
@@ -63,7 +63,7 @@ export class RequestWriter {
     this.isConnect = protocol !== ''
     writeField(out, ':method', this.isConnect ? 'CONNECT' : method)
     if (this.isConnect) writeField(out, ':protocol', protocol)
-    out.append(scheme)
+    out.append(schemes[scheme])
     writeField(out, ':path', edits.target ?? (query === '' ? path : `${path}?${query}`))
     writeField(out, ':authority', edits.authority ?? request.authority)
     const isOurs = wire instanceof Http2Head

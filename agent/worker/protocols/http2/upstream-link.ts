@@ -1,4 +1,4 @@
-import type { LinkHome, UpstreamLink, UpstreamOwner, UpstreamStream } from '../../forward/streams.ts'
+import type { LinkHome, Scheme, UpstreamLink, UpstreamOwner, UpstreamStream } from '../../forward/streams.ts'
 import { misfit } from '../../listen/shape.ts'
 import type { Shape } from '../../listen/shape.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
@@ -22,8 +22,13 @@ const mostStreams = 1000
  * it is not.
  */
 const quietMs = 10_000
-/** But not again within this: servers of gRPC close connections that ask more often than every five minutes. */
+/**
+ * Servers of gRPC close connections that ask more often than every five minutes. They forgive what was asked before
+ * they said something on a stream, and two more.
+ */
 const askEveryMs = 310_000
+const soonerMs = 60_000
+const soonerAsks = 2
 
 /** As plain data. */
 export interface LinkState {
@@ -52,7 +57,12 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
   private readonly timer: Timer
   private running = 0
   private isOver = false
-  private heardBefore = 0
+  private otherSigns = 0
+  private signsBefore = 0
+  /** `heard` when it was asked last, -1 = never. */
+  private heardAtAsk = -1
+  /** Before the five minutes are over. */
+  private asksLeft = 0
   private askedAt = Number.NEGATIVE_INFINITY
   /** Streams that have to know the settings of the endpoint before they say anything. */
   private readonly waiting = new Set<Http2UpstreamStream>()
@@ -76,7 +86,10 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
     }
     this.session.restore(from.session)
     this.running = this.session.openStreams
-    if (from.askedAgoMs >= 0) this.askedAt = deps.clock.now - from.askedAgoMs
+    if (from.askedAgoMs >= 0) {
+      this.askedAt = deps.clock.now - from.askedAgoMs
+      this.heardAtAsk = 0
+    }
     if (this.running > 0) deps.wheel.arm(this.timer, deps.clock.now + quietMs)
   }
 
@@ -123,6 +136,10 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
 
   // ---- streams
 
+  get scheme(): Scheme {
+    return this.home.scheme
+  }
+
   get transport(): Transport {
     return this.session.transport
   }
@@ -167,7 +184,7 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
   onStreamEnd(): void {
     if (this.isOver) return
     this.running--
-    this.heard++
+    this.otherSigns++
     if (this.running > 0 || this.session.canOpen || !this.mustLeave) this.home.linkFreed()
     else this.spent()
   }
@@ -201,7 +218,7 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
   }
 
   onPong(): void {
-    this.heard++
+    this.otherSigns++
   }
 
   /** Streams that the endpoint does not serve were told; the others come to their end here. */
@@ -219,21 +236,35 @@ export class Http2Link implements UpstreamLink, StreamLink, SessionOwner, TimerO
     else this.home.linkEnded()
   }
 
+  /** That the endpoint is there, or that we do not wait for it. */
+  private get signs(): number {
+    return this.heard + this.otherSigns
+  }
+
+  private mayAsk(now: number): boolean {
+    const waited = now - this.askedAt
+    if (this.heard !== this.heardAtAsk) this.asksLeft = soonerAsks
+    else if (waited < askEveryMs) {
+      if (this.asksLeft === 0 || waited < soonerMs) return false
+      this.asksLeft--
+    }
+    this.heardAtAsk = this.heard
+    this.askedAt = now
+    return true
+  }
+
   onTimer(): void {
     const { clock, wheel } = this.deps
     const now = clock.refresh()
     if (this.running === 0) return
-    if (this.heard === this.heardBefore) {
+    if (this.signs === this.signsBefore) {
       if (this.session.pings > 0) {
         this.session.abort()
         return
       }
-      if (now - this.askedAt >= askEveryMs) {
-        this.askedAt = now
-        this.session.ping()
-      }
+      if (this.mayAsk(now)) this.session.ping()
     }
-    this.heardBefore = this.heard
+    this.signsBefore = this.signs
     wheel.arm(this.timer, now + quietMs)
   }
 }

@@ -6,6 +6,7 @@ import type {
   RequestEdits,
   RequestFault,
   RequestMessage,
+  Scheme,
   UpstreamOwner,
   UpstreamStream,
 } from '../../forward/streams.ts'
@@ -26,6 +27,7 @@ import { EndpointStream } from '../endpoint-stream.ts'
 /** The connection under a stream. */
 export interface StreamLink {
   readonly session: Http2Session
+  readonly scheme: Scheme
   /** Grows with everything that the endpoint says on its streams. */
   heard: number
   /** A stream that was opened is over before anything of it was said. */
@@ -113,7 +115,7 @@ export class Http2UpstreamStream extends EndpointStream<StreamLink> implements U
     const { sender } = session
     this.isTold = true
     session.begin(flow)
-    requests.write(sender.beginHead(), request, edits, '')
+    requests.write(sender.beginHead(), request, edits, '', this.link!.scheme)
     flow.isWithoutContent = request.method === 'HEAD'
     sender.endHead(flow, !request.hasContent)
   }
@@ -124,7 +126,7 @@ export class Http2UpstreamStream extends EndpointStream<StreamLink> implements U
     this.isConnect = true
     this.webSocketKey = request.wire instanceof Http2Head ? undefined : request.header('sec-websocket-key')
     const out = outputs.take()
-    settings.requests.write(out, request, edits, 'websocket')
+    settings.requests.write(out, request, edits, 'websocket', this.link!.scheme)
     this.connect = Buffer.from(out.view())
     out.clear()
     outputs.give(out)

@@ -39,6 +39,7 @@ describe('an endpoint of HTTP/2', () => {
       linkEnded: () => home.push('ended'),
       linkLost: () => home.push('lost'),
       place: null,
+      scheme: 'http',
       linkLeft: () => home.push('left'),
     })
     wire.send(settings())
@@ -90,16 +91,39 @@ describe('an endpoint of HTTP/2', () => {
     expect([wire.wasReset, link.freeStreams, pings()]).to.deep.equal([true, 0, 1])
   })
 
-  it('that answers keeps its requests, and is not asked again for 310 s', async () => {
+  it('that answers keeps its requests, and is asked no oftener than servers of gRPC bear: twice after a minute, then after 310 s', async () => {
+    await ask()
+    const at: number[] = []
+    for (let second = 1; second <= 1200; second++) {
+      await pass(1)
+      if (pings() === at.length) continue
+      at.push(second)
+      pong()
+    }
+    const gaps = at.map((second, index) => second - (at[index - 1] ?? 0))
+    const least = [10, 60, 60, 310, 310, 310]
+    expect(gaps, String(gaps)).to.have.length(least.length)
+    for (const [index, gap] of gaps.entries()) expect(gap, String(gaps)).to.be.within(least[index]!, least[index]! + 22)
+    expect([heard, home, wire.isClosed]).to.deep.equal([[], [], false])
+    await pass(350)
+    expect([heard, home]).to.deep.equal([['reset: given up'], ['spent']])
+  })
+
+  it('that answers a PING and hangs later is found out by the next one, a minute later', async () => {
     await ask()
     await pass(11)
     pong()
-    await pass(300)
-    expect([pings(), heard, home, wire.isClosed]).to.deep.equal([1, [], [], false])
-    await pass(15)
-    expect([pings(), wire.isClosed]).to.deep.equal([2, false])
-    await pass(10)
-    expect([heard, home]).to.deep.equal([['reset: given up'], ['spent']])
+    await pass(90)
+    expect([pings(), heard, wire.wasReset]).to.deep.equal([2, ['reset: given up'], true])
+  })
+
+  it('that answers a PING, says something on a stream, and hangs is found out in 30 s', async () => {
+    await ask()
+    await pass(11)
+    pong()
+    wire.send(frame(Type.headers, endHeaders, 1, block([[':status', '200']])))
+    await pass(31)
+    expect([pings(), heard, wire.wasReset]).to.deep.equal([2, ['reset: given up'], true])
   })
 
   it('is given what waits when it takes more streams than before', async () => {
