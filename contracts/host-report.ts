@@ -17,6 +17,8 @@ export const hostReportFormat = 1
 /** Longest body of a report, bytes. */
 export const maxReportBytes = 256 * 1024
 export const maxReportText = 500
+/** Kind, namespace and name: `VirtualService shop/orders`. */
+export const maxRuleName = 600
 
 /** Most rows of each list of a report. */
 export const reportBounds = {
@@ -25,6 +27,7 @@ export const reportBounds = {
   applications: 500,
   registries: 16,
   rejectedRules: 100,
+  askedRules: 16,
   traffic: 500,
   /** Buckets of a histogram, +Inf included. */
   buckets: 40,
@@ -100,6 +103,18 @@ export interface ReportedRules {
   readonly applied: number
   /** Also those that another rule overrules. */
   readonly rejected: readonly RejectedRule[]
+  /** Those that a center asked about with its answers; absent = none, or an agent that cannot say. */
+  readonly asked?: readonly AskedRule[]
+}
+
+/** How a rule stands on this host, whatever source it came from. */
+export interface AskedRule {
+  /** As it was asked: `VirtualService shop/orders`. */
+  readonly rule: string
+  /** Of what is in force under this name: `ruleVersion` of its text; '' = nothing is. */
+  readonly version: string
+  /** Of the newest version that was read, `absent` = there is none. */
+  readonly state: string
 }
 
 export interface RejectedRule {
@@ -141,6 +156,8 @@ export interface ReportedTraffic {
 export interface ReportAnswer {
   /** While this host shall evaluate a rule; again with each answer. */
   readonly dryRun?: DryRunOrder
+  /** The next reports shall say how these rules stand: `VirtualService shop/orders`. */
+  readonly rules?: readonly string[]
 }
 
 /** What a center knows of a host. */

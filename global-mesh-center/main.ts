@@ -9,6 +9,7 @@ import { ruleScope } from '../agent/control/config/rule-scope.ts'
 import { LocalNacos } from '../agent/control/host/nacos-face/local-nacos.ts'
 import { productVersion, runControl } from '../agent/control/run.ts'
 import { centerId } from '../contracts/ca-api.ts'
+import type { HostReport, ReportAnswer } from '../contracts/host-report.ts'
 import { relayIdentityFormat } from '../contracts/relay-identity.ts'
 import { stateFiles } from '../contracts/run-directory.ts'
 import type { WorkloadCertificate, WorkloadCertificates } from '../contracts/workload-certificate.ts'
@@ -48,10 +49,13 @@ await runControl({
       ...(xds?.instancesAt(addresses) ?? []),
       ...marks.instancesAt(addresses),
     ]
-    const hosts = new HostsPart({ ...deps, unhealthy, instancesAt, onReport: (report) => dryRuns.onReport(report) })
+    const onReport = (report: HostReport): ReportAnswer => {
+      return { ...dryRuns.onReport(report), ...rollouts.onReport(report) }
+    }
+    const hosts = new HostsPart({ ...deps, unhealthy, instancesAt, onReport })
     const rules = new RulesPart(deps, productVersion(), (documents) => xds?.takeRules(documents))
     const { store, writes } = rules
-    const rollouts = new RolloutsPart({
+    const rollouts: RolloutsPart = new RolloutsPart({
       ...deps,
       scope: ruleScope(config),
       store,

@@ -21,6 +21,12 @@ export interface LeadingPart {
   traffic?(): readonly HostTraffic[]
 }
 
+/** What a report says that control does not know by itself. */
+export interface ToldBeside extends Pick<HostReport, 'dryRun' | 'nacosFace'> {
+  /** Rules about which a center asked: `VirtualService shop/orders`. */
+  readonly askedRules?: readonly string[]
+}
+
 export type HostTraffic = Pick<HostReport, 'host' | 'bucketsMs' | 'traffic'>
 
 export interface PartDeps<Config extends AgentConfig = AgentConfig> extends AdapterDeps {
@@ -30,7 +36,7 @@ export interface PartDeps<Config extends AgentConfig = AgentConfig> extends Adap
   readonly callers: LocalCallers
   readonly metrics: ControlMetrics
   /** How this host is now, for centers. */
-  report(more?: Pick<HostReport, 'dryRun' | 'nacosFace'>): Promise<HostReport>
+  report(more?: ToldBeside): Promise<HostReport>
   /** What the admin interface answers; whether the asker is an owner is for the caller to say. */
   askAdmin(request: AdminRequest): Promise<AdminReply>
 }

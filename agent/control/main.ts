@@ -14,6 +14,7 @@ import { LocalNacos } from './host/nacos-face/local-nacos.ts'
 import { reportedFace } from './host/nacos-face/reported-face.ts'
 import { LocalSofa } from './host/sofa-face/local-sofa.ts'
 import { centerClients } from './kinds/center-clients.ts'
+import { AskedRules } from './reports/asked-rules.ts'
 import { CenterReports } from './reports/center-reports.ts'
 import { LocalRules } from './local-rules.ts'
 import { productVersion, runControl } from './run.ts'
@@ -23,6 +24,7 @@ await runControl({
   parts(deps) {
     const dryRun = new HostDryRun(deps)
     const ordered = new OrderedDryRun({ dryRun, config: () => deps.control.config })
+    const asked = new AskedRules(deps.clock)
     return [
       new LocalNacos(deps.control, deps, deps.callers),
       new LocalSofa(deps.control, deps.callers),
@@ -32,8 +34,11 @@ await runControl({
         ...deps,
         section: () => deps.control.config.center.reports,
         clients: (section) => centerClients(section, deps),
-        report: () => deps.report({ ...ordered.report(), ...faceOf(deps.control) }),
-        onAnswer: (answer) => ordered.hear(answer),
+        report: () => deps.report({ ...ordered.report(), ...faceOf(deps.control), askedRules: asked.names() }),
+        onAnswer: (answer) => {
+          ordered.hear(answer)
+          asked.hear(answer)
+        },
       }),
     ]
   },

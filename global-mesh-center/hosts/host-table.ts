@@ -20,6 +20,8 @@ export interface KnownHost {
   readonly heardAt: number
   readonly firstHeardAt: number
   readonly state: 'reporting' | 'silent' | 'returning'
+  /** False: what is known of it is of an earlier center, and its counters are not. */
+  readonly isHeardHere: boolean
 }
 
 export interface KeptHost {
@@ -35,6 +37,7 @@ interface Host {
   firstHeardAt: number
   /** Monotonic, of the last report or of the start of this center. */
   heard: number
+  isHeardHere: boolean
   state: KnownHost['state']
   /** Monotonic: it is believed again from here on. */
   believedAt: number
@@ -69,7 +72,7 @@ export class HostTable {
   adopt(kept: readonly KeptHost[]): void {
     for (const { report, heardAt, firstHeardAt, isSilent } of kept.slice(0, this.options.maxHosts)) {
       if (this.hosts.has(report.host)) continue
-      const host = { ...this.made(report), heardAt, firstHeardAt }
+      const host = { ...this.made(report), heardAt, firstHeardAt, isHeardHere: false }
       if (isSilent) Object.assign(host, { state: 'silent', heard: host.heard - this.options.silentAfter })
       this.hosts.set(report.host, host)
     }
@@ -89,6 +92,7 @@ export class HostTable {
     present.report = report
     present.heardAt = this.clock.wall()
     present.heard = now
+    present.isHeardHere = true
     return false
   }
 
@@ -144,7 +148,16 @@ export class HostTable {
   private made(report: HostReport): Host {
     const at = this.clock.wall()
     const heard = this.clock.monotonic()
-    return { report, heardAt: at, firstHeardAt: at, heard, state: 'reporting', believedAt: 0, returns: [] }
+    return {
+      report,
+      heardAt: at,
+      firstHeardAt: at,
+      heard,
+      isHeardHere: true,
+      state: 'reporting',
+      believedAt: 0,
+      returns: [],
+    }
   }
 
   private returned(host: Host, now: number): void {
@@ -157,6 +170,6 @@ export class HostTable {
   }
 }
 
-function known({ report, heardAt, firstHeardAt, state }: Host): KnownHost {
-  return { name: report.host, report, heardAt, firstHeardAt, state }
+function known({ report, heardAt, firstHeardAt, isHeardHere, state }: Host): KnownHost {
+  return { name: report.host, report, heardAt, firstHeardAt, isHeardHere, state }
 }

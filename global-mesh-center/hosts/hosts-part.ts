@@ -108,7 +108,8 @@ export class HostsPart implements LeadingPart {
   }
 
   traffic(): readonly HostTraffic[] {
-    return this.table.all().map(({ report }) => report)
+    // an adopted report has no counters, and those that follow it would pass for new
+    return this.table.all().flatMap(({ isHeardHere, report }) => (isHeardHere ? [report] : []))
   }
 
   faults(): readonly string[] {

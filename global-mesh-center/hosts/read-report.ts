@@ -5,7 +5,13 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { dryRunBounds, dryRunKinds } from '../../contracts/dry-run.ts'
-import { hostReportFormat, maxReportText, reportBounds, type HostReport } from '../../contracts/host-report.ts'
+import {
+  hostReportFormat,
+  maxReportText,
+  maxRuleName,
+  reportBounds,
+  type HostReport,
+} from '../../contracts/host-report.ts'
 import { reportedFaceBounds } from '../../contracts/reported-face.ts'
 import { cleanText } from '../../agent/control/events/clean-text.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
@@ -90,6 +96,10 @@ const shape = z.object({
     rejected: z
       .array(z.object({ kind: text, namespace: text, name: text, source: text, state: text, message: text }))
       .max(reportBounds.rejectedRules),
+    asked: z
+      .array(z.object({ rule: printable(maxRuleName), version: text, state: text }))
+      .max(reportBounds.askedRules)
+      .optional(),
   }),
   lastRestart: z
     .strictObject({

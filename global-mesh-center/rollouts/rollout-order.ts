@@ -81,8 +81,13 @@ export function chooseHosts(hosts: readonly KnownHost[], share: RolloutShare, se
 }
 
 /** It reports, and takes its rules from a center. */
-export function canTake({ state, report }: KnownHost): boolean {
-  return state === 'reporting' && report.registries.some(({ type, isConnected }) => type === 'center' && isConnected)
+export function canTake(host: KnownHost): boolean {
+  return host.state === 'reporting' && isConnected(host)
+}
+
+/** It takes its rules from a center now. */
+export function isConnected({ report }: Pick<KnownHost, 'report'>): boolean {
+  return report.registries.some((registry) => registry.type === 'center' && registry.isConnected)
 }
 
 function ranked(hosts: readonly KnownHost[], seed: string): KnownHost[] {

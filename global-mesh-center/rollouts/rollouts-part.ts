@@ -10,6 +10,8 @@ import { RuleStore, type RuleStoreOptions } from '../../agent/control/core/rules
 import type { PartDeps } from '../../agent/control/leading-part.ts'
 import { parseServiceName } from '../../contracts/endpoint.ts'
 import { MeshError, describeError } from '../../contracts/errors.ts'
+import type { HostReport, ReportAnswer } from '../../contracts/host-report.ts'
+import { ruleVersion } from '../../contracts/rule-version.ts'
 import type { KnownHost } from '../hosts/host-table.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
 import type { ApiRequest } from '../../agent/control/rules-api/api-section.ts'
@@ -19,7 +21,7 @@ import { pathOf, tryRule } from '../../agent/control/rules-api/try-rule.ts'
 import { maxValueBytes, type Store } from '../../agent/control/store/store.ts'
 import { LookingPart } from '../looking-part.ts'
 import type { CandidateRule } from '../xds/rule-groups.ts'
-import { RolloutObserver, type RolloutEnd } from './observer.ts'
+import { RolloutObserver, type RolloutEnd, type RolloutRule } from './observer.ts'
 import { chooseHosts, type RolloutOrder } from './rollout-order.ts'
 import { rolloutPages } from './rollout-pages.ts'
 import { RolloutTable } from './rollout-table.ts'
@@ -72,7 +74,7 @@ export class RolloutsPart extends LookingPart {
     for (const rollout of running) {
       const id = idOf(rollout)
       if (this.observers.has(id)) continue
-      const observer = new RolloutObserver(rollout, this.servicesOf(rollout))
+      const observer = new RolloutObserver(rollout, this.ruleOf(rollout))
       // what was before the hosts get it
       observer.take(this.deps.hosts())
       this.observers.set(id, observer)
@@ -239,19 +241,27 @@ export class RolloutsPart extends LookingPart {
     }
   }
 
-  /** About which the rule decides, and where it leads; undefined = all of them. */
-  private servicesOf(rollout: Rollout): ReadonlySet<string> | undefined {
+  /** Hosts of a share say how the rule stands there. */
+  onReport({ host }: Pick<HostReport, 'host'>): ReportAnswer {
+    const rules = this.table.running().flatMap((rollout) => {
+      return rollout.hosts.includes(host) ? [documentOf(rollout).name] : []
+    })
+    return rules.length === 0 ? {} : { rules }
+  }
+
+  /** The services about which it decides, and those where it leads. */
+  private ruleOf(rollout: Rollout): RolloutRule {
     const rules = new RuleStore(this.deps.scope)
     rules.replaceSource('rollout', [documentOf(rollout)])
     const [hosted] = rules.hostedRules()
-    if (hosted?.services === undefined) return undefined
+    const version = ruleVersion(hosted?.text ?? '')
+    if (hosted?.services === undefined) return { services: undefined, version }
     const keys = hosted.services.flatMap((key) => [key, ...rules.virtualHost(key).services])
-    return new Set(
-      keys.flatMap((key) => {
-        const name = parseServiceName(key)
-        return name === undefined ? [] : [`${name.namespace}/${name.name}`]
-      }),
-    )
+    const names = keys.flatMap((key) => {
+      const name = parseServiceName(key)
+      return name === undefined ? [] : [`${name.namespace}/${name.name}`]
+    })
+    return { services: new Set(names), version }
   }
 }
 

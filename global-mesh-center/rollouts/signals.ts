@@ -1,9 +1,6 @@
-/**
- * Golden signals of groups of hosts, out of their reports: what came since the roll-out began. Counters of a host that
- * began anew count from zero.
- */
+/** Golden signals of groups of hosts, out of their reports: what came since the roll-out began. */
 import { p99Bucket } from '../../agent/control/admin/traffic-by-service.ts'
-import type { HostReport } from '../../contracts/host-report.ts'
+import { reportBounds, type HostReport, type ReportedTraffic } from '../../contracts/host-report.ts'
 
 export interface Signals {
   readonly hosts: number
@@ -27,24 +24,17 @@ const none: Figures = { requests: 0, failures: 0, counts: [] }
 const nowhere = 'unknown/unknown'
 
 /**
- * Of the requests that a host sent to these services, `public/orders`, and of those that got to none; undefined = of
+ * Of the requests that a host sent: those to these services, `public/orders`, and those that got to none; undefined =
  * all. Pure.
  */
-export function figuresOf({ traffic }: HostReport, services: ReadonlySet<string> | undefined): Figures {
-  let requests = 0
-  let failures = 0
-  const counts: number[] = []
-  for (const row of traffic) {
-    const isMeant = services === undefined || services.has(row.service) || row.service === nowhere
-    if (row.reporter !== 'source' || !isMeant) continue
-    requests += row.requests
-    failures += row.failures
-    for (const [at, count] of row.counts.entries()) counts[at] = (counts[at] ?? 0) + count
-  }
-  return { requests, failures, counts }
+function rowsOf({ traffic }: HostReport, services: ReadonlySet<string> | undefined): readonly ReportedTraffic[] {
+  return traffic.filter(
+    ({ reporter, service }) =>
+      reporter === 'source' && (services === undefined || services.has(service) || service === nowhere),
+  )
 }
 
-/** What of `now` came after `before`. Pure. */
+/** What of `now` came after `before`; counters that are smaller than they were began anew. Pure. */
 export function since(now: Figures, before: Figures): Figures {
   if (now.requests < before.requests || now.failures < before.failures) return now
   return {
@@ -56,15 +46,7 @@ export function since(now: Figures, before: Figures): Figures {
 
 /** Pure. */
 export function added(all: readonly Figures[], bucketsMs: readonly number[]): Signals {
-  const counts: number[] = []
-  for (const { counts: more } of all) for (const [at, count] of more.entries()) counts[at] = (counts[at] ?? 0) + count
-  return {
-    hosts: all.length,
-    requests: all.reduce((sum, { requests }) => sum + requests, 0),
-    failures: all.reduce((sum, { failures }) => sum + failures, 0),
-    counts,
-    bucketsMs,
-  }
+  return { hosts: all.length, ...summed(all), bucketsMs }
 }
 
 /** Upper bound of the bucket that holds it, ms; 0 = nothing was counted, Infinity = beyond all bounds. Pure. */
@@ -73,35 +55,56 @@ export function p99({ counts, bucketsMs }: Pick<Signals, 'counts' | 'bucketsMs'>
   return at === undefined ? 0 : (bucketsMs[at] ?? Number.POSITIVE_INFINITY)
 }
 
-/** One host for which a roll-out keeps what it had at the start. */
+/** Rows of one host that are remembered although its report names them no more. */
+const maxRows = 2 * reportBounds.traffic
+
+/**
+ * One host since a roll-out began, row by row: one that leaves the report takes nothing away, and its return brings
+ * nothing back. A host that was restarted hands its counters on or begins anew, which is seen by row, too.
+ */
 export class HostSignals {
-  private last: Figures = none
   /** What the host had when it was heard first, for a comparison with itself. */
   readonly before: Figures
-  private base: Figures
+  private readonly services: ReadonlySet<string> | undefined
+  private readonly rows = new Map<string, Figures>()
   private sum: Figures = none
+  /** The least busy rows were left out of the last report: one that is new may be old. */
+  private wasFull = false
 
-  constructor(first: Figures) {
-    this.before = first
-    this.base = first
-    this.last = first
+  /** `services`: `public/orders`; undefined = all. */
+  constructor(first: HostReport, services: ReadonlySet<string> | undefined) {
+    this.services = services
+    const rows = rowsOf(first, services)
+    this.before = summed(rows)
+    for (const row of rows) this.rows.set(keyOf(row), row)
+    this.wasFull = first.traffic.length >= reportBounds.traffic
   }
 
-  take(now: Figures): void {
-    // it began anew: what it had counted so far stays counted
-    if (now.requests < this.last.requests) {
-      this.sum = joined(this.sum, since(this.last, this.base))
-      this.base = none
-    }
-    this.last = now
+  take(now: HostReport): void {
+    const rows = rowsOf(now, this.services)
+    const news = rows.map((row) => since(row, this.rows.get(keyOf(row)) ?? (this.wasFull ? row : none)))
+    this.sum = summed([this.sum, ...news])
+    const named = new Map(rows.map((row) => [keyOf(row), row]))
+    if (this.rows.size + named.size > maxRows) this.rows.clear()
+    for (const [key, row] of named) this.rows.set(key, row)
+    this.wasFull = now.traffic.length >= reportBounds.traffic
   }
 
   figures(): Figures {
-    return joined(this.sum, since(this.last, this.base))
+    return this.sum
   }
 }
 
-function joined(a: Figures, b: Figures): Figures {
-  const { requests, failures, counts } = added([a, b], [])
-  return { requests, failures, counts }
+function keyOf({ service, source }: ReportedTraffic): string {
+  return `${source}\n${service}`
+}
+
+function summed(all: readonly Figures[]): Figures {
+  const counts: number[] = []
+  for (const { counts: more } of all) for (const [at, count] of more.entries()) counts[at] = (counts[at] ?? 0) + count
+  return {
+    requests: all.reduce((sum, { requests }) => sum + requests, 0),
+    failures: all.reduce((sum, { failures }) => sum + failures, 0),
+    counts,
+  }
 }

@@ -1,26 +1,30 @@
 /** What this host tells the centers about itself (`contracts/host-report.ts`), within the bounds of a report. */
 import { serviceKey } from '../../../contracts/endpoint.ts'
 import type { RestartReport } from '../../../contracts/handoff.ts'
-import { isRuleFault } from '../../../contracts/rule-status.ts'
+import { isRuleFault, type RuleStatus } from '../../../contracts/rule-status.ts'
+import { ruleVersion } from '../../../contracts/rule-version.ts'
 import {
   hostReportFormat,
   maxReportBytes,
   maxReportText,
   reportBounds,
+  type AskedRule,
   type HostReport,
   type ReportedApplication,
   type ReportedRestart,
   type ReportedRules,
 } from '../../../contracts/host-report.ts'
 import { collect, type CollectView } from './collect.ts'
+import type { Rules } from '../core/rules/types.ts'
+import type { ToldBeside } from '../leading-part.ts'
 import type { AdminView } from './view.ts'
 import { readiness } from './readiness.ts'
 import { openConnections, trafficByCaller, type CallerTraffic } from './traffic-by-service.ts'
 
-/** `more`: of parts that control does not know. */
+/** `beside`: of parts that control does not know. */
 export async function hostReport(
   context: CollectView,
-  more: Pick<HostReport, 'dryRun' | 'nacosFace'> = {},
+  { askedRules = [], ...more }: ToldBeside = {},
 ): Promise<HostReport> {
   const { control, version, startedAt } = context
   const { config, deps, core } = control
@@ -57,7 +61,7 @@ export async function hostReport(
       const words = problem === undefined ? '' : cut(`${problem.code}  ${problem.message}`)
       return { name: adapter.name, type: adapter.type, isConnected: connected, problem: words }
     }),
-    rules: rulesOf(control),
+    rules: rulesOf(control, askedRules),
     ...(restart === undefined ? {} : { lastRestart: restartOf(restart) }),
     ...more,
     bucketsMs: traffic.find(({ bounds }) => bounds.length > 0)?.bounds.slice(0, reportBounds.buckets - 1) ?? [],
@@ -100,7 +104,7 @@ function applicationsOf({ host }: AdminView): ReportedApplication[] {
     }))
 }
 
-function rulesOf({ deps }: AdminView): ReportedRules {
+function rulesOf({ deps }: AdminView, asked: readonly string[]): ReportedRules {
   const statuses = deps.rules.statuses()
   const faults = statuses.filter(({ state }) => isRuleFault(state))
   return {
@@ -113,7 +117,15 @@ function rulesOf({ deps }: AdminView): ReportedRules {
       state,
       message: cut(problems.map(({ path, message }) => `${path}: ${message}`).join('; ')),
     })),
+    ...(asked.length === 0 ? {} : { asked: asked.map((rule) => askedRule(deps.rules, statuses, rule)) }),
   }
+}
+
+function askedRule(rules: Pick<Rules, 'inForce'>, statuses: readonly RuleStatus[], rule: string): AskedRule {
+  const read = statuses.filter(({ kind, name, namespace }) => `${kind} ${namespace}/${name}` === rule)
+  const { state } = read.find(({ state: one }) => one !== 'applied') ?? read[0] ?? { state: 'absent' }
+  const text = rules.inForce(rule)
+  return { rule, version: text === undefined ? '' : ruleVersion(text), state }
 }
 
 function restartOf({ kind, outcome, to, cause, startedAt, servingMs }: RestartReport): ReportedRestart {

@@ -9,7 +9,7 @@ export interface AdminView extends Pick<
   'certificateProblems' | 'config' | 'problems' | 'restartNeeded' | 'isLeading' | 'reload'
 > {
   readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation' | 'log'> & {
-    readonly rules: Pick<Control['deps']['rules'], 'guardsCalls' | 'statuses'>
+    readonly rules: Pick<Control['deps']['rules'], 'guardsCalls' | 'inForce' | 'statuses'>
   }
   readonly state: Pick<Control['state'], 'flush' | 'problems'>
   readonly timeline: Pick<Control['timeline'], 'add' | 'query'>

@@ -127,7 +127,7 @@ export class RuleStore implements Rules {
   }
 
   replaceSource(name: string, documents: readonly RuleDocument[]): RuleChange {
-    const before = this.inForce()
+    const before = this.goodById()
     const source = this.source(name)
     this.guard.begin(source.news(documents))
     source.replace(documents)
@@ -158,12 +158,16 @@ export class RuleStore implements Rules {
     const local = this.localSource === undefined ? undefined : this.sources.get(this.localSource)
     const source = candidateSource(text, this.scope, local)
     fork.sources.set(source.name, source)
-    const affected = fork.rebuild(this.inForce())
+    const affected = fork.rebuild(this.goodById())
     return { rules: fork, statuses: source.drafts.map((draft) => fork.status(source, draft)), affected }
   }
 
   statuses(): readonly RuleStatus[] {
     return this.orderedSources().flatMap((source) => source.drafts.map((draft) => this.status(source, draft)))
+  }
+
+  inForce(rule: string): string | undefined {
+    return this.index.lostTo(rule) === undefined ? this.goodById().get(rule)?.text : undefined
   }
 
   resolveName(name: string): ServiceKey | undefined {
@@ -439,7 +443,7 @@ export class RuleStore implements Rules {
     return hasPlaces ? entry.host.key : undefined
   }
 
-  private inForce(): Map<string, RuleResource> {
+  private goodById(): Map<string, RuleResource> {
     const inForce = new Map<string, RuleResource>()
     for (const source of this.orderedSources()) {
       for (const [id, { resource }] of source.good) if (!inForce.has(id)) inForce.set(id, resource)
@@ -448,7 +452,7 @@ export class RuleStore implements Rules {
   }
 
   private rebuild(before: ReadonlyMap<string, RuleResource>): RuleChange['affected'] {
-    const after = this.inForce()
+    const after = this.goodById()
     this.index = new RuleIndex(after.values())
     this.compiledGateways = undefined
     const { names, clashes } = declaredNames(this.index, this.scope)

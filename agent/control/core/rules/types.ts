@@ -134,6 +134,8 @@ export interface Rules {
   settled(): void
   /** Of all sources: by source name, then document order. */
   statuses(): readonly RuleStatus[]
+  /** Text of what decides under this name, `VirtualService shop/orders`; undefined = nothing does. */
+  inForce(rule: string): string | undefined
   /** Grows with each change of what is in force. */
   readonly version: number
 

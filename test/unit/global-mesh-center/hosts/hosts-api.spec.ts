@@ -54,6 +54,15 @@ describe('reports of hosts at the API of a center', () => {
     expect(table.get('web-1')!.report).to.deep.equal({ ...own, traffic: [row] })
   })
 
+  it('takes what it says of rules that were asked about', async () => {
+    const asked = [{ rule: 'VirtualService shop/orders', version: 'a1', state: 'applied' }]
+    const answer = { ...own, rules: { ...own.rules, asked } }
+    expect((await put('web-1', answer)).status).to.equal(200)
+    expect(table.get('web-1')!.report.rules.asked).to.deep.equal(asked)
+    const many = Array.from({ length: 17 }, () => asked[0])
+    expect((await put('web-1', { ...own, rules: { ...own.rules, asked: many } })).status).to.equal(422)
+  })
+
   it('keeps nothing that the terminal of an operator would obey', async () => {
     const cause = 'gone\u001b]0;title\u0007\nok'
     const lastRestart = { kind: 'hot', outcome: 'failed', generation: 2, cause, at: 1, servingMs: -1 }

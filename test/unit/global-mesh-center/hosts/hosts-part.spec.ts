@@ -2,22 +2,29 @@ import { expect } from 'chai'
 import { HostsPart, type HostsPartDeps } from '../../../../global-mesh-center/hosts/hosts-part.ts'
 import { UnhealthyInstances } from '../../../../global-mesh-center/hosts/unhealthy-instances.ts'
 import type { ApiRequest } from '../../../../agent/control/rules-api/api-section.ts'
+import { CallWindow } from '../../../../agent/control/admin/console/call-window.ts'
 import type { Fact } from '../../../../agent/control/events/timeline.ts'
-import { hostsPath } from '../../../../contracts/host-report.ts'
+import { hostsPath, type HostReport } from '../../../../contracts/host-report.ts'
 import { hostReport } from '../../../support/center/host-report.ts'
-import { manualClock } from '../../../support/manual-clock.ts'
+import { manualClock, type ManualClock } from '../../../support/manual-clock.ts'
 
-describe('hosts that come back all at once', () => {
-  it('are looked at together, and the timeline tells of each', async () => {
-    const clock = manualClock()
+describe('hosts of a center', () => {
+  let clock: ManualClock
+  let looks: number
+  let told: string[]
+  beforeEach(() => {
+    clock = manualClock()
+    looks = 0
+    told = []
+  })
+
+  function made(kept?: object): HostsPart {
     const quiet = (): void => undefined
-    let looks = 0
-    const told: string[] = []
-    const part = new HostsPart({
+    return new HostsPart({
       clock,
       config: { hosts: { silentAfter: 10_000, forgetAfter: 60_000, maxHosts: 1000, probeTimeout: 1000 } },
       control: {
-        state: { keep: quiet, changed: quiet, read: () => undefined },
+        state: { keep: quiet, changed: quiet, read: () => kept },
         timeline: { add: ({ what, about }: Fact) => told.push(`${about} ${what}`) },
       },
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
@@ -26,26 +33,53 @@ describe('hosts that come back all at once', () => {
       instancesAt: () => [],
       onReport: () => ({}),
     } as unknown as HostsPartDeps)
-    const user = { name: 'root', role: 'admin', namespaces: undefined } as const
-    const put = (host: string): Promise<unknown> =>
-      part.api.answer({
-        method: 'PUT',
-        path: `${hostsPath}/${host}`,
-        query: new URLSearchParams(),
-        contentType: 'application/json',
-        userAgent: '',
-        body: JSON.stringify(hostReport(host, '10.0.0.1')),
-        user,
-        from: '10.0.0.1',
-      } satisfies ApiRequest)
+  }
+  const put = (part: HostsPart, host: string, change: Partial<HostReport> = {}): Promise<unknown> =>
+    part.api.answer({
+      method: 'PUT',
+      path: `${hostsPath}/${host}`,
+      query: new URLSearchParams(),
+      contentType: 'application/json',
+      userAgent: '',
+      body: JSON.stringify(hostReport(host, '10.0.0.1', change)),
+      user: { name: 'root', role: 'admin', namespaces: undefined },
+      from: '10.0.0.1',
+    } satisfies ApiRequest)
+
+  it('that an earlier center knew have no counters before they report: what follows would pass for new', async () => {
+    const kept = { report: hostReport('a', '10.0.0.1'), heardAt: 1, firstHeardAt: 1, isSilent: false }
+    const part = made({ hosts: [kept], unhealthy: [] })
+    await part.open()
+    const window = new CallWindow()
+    const look = () => {
+      const hosts = part.traffic().map(({ host, traffic }) => {
+        const rows = () => traffic.map((one) => ({ ...one, target: one.service, tier: 'agent' }))
+        return { host, identity: traffic, bounds: [], rows }
+      })
+      return window.look(hosts, clock.monotonic())
+    }
+    look()
+    clock.advance(10_000)
+    const row = { reporter: 'source', source: 'web', service: 'public/orders', failures: 0 } as const
+    await put(part, 'a', { traffic: [{ ...row, requests: 1_000_000, counts: [1_000_000] }] })
+    expect(part.hosts().map(({ isHeardHere }) => isHeardHere)).to.deep.equal([true])
+    expect(look().edges.map(({ rate }) => rate)).to.deep.equal([0])
+    clock.advance(10_000)
+    await put(part, 'a', { traffic: [{ ...row, requests: 1_000_100, counts: [1_000_100] }] })
+    expect(look().edges.map(({ rate }) => rate)).to.deep.equal([5])
+    await part.close()
+  })
+
+  it('that come back all at once are looked at together, and the timeline tells of each', async () => {
+    const part = made()
     await part.open()
     looks = 0
-    for (let host = 0; host < 200; host++) await put(`h${host}`)
+    for (let host = 0; host < 200; host++) await put(part, `h${host}`)
     clock.advance(100)
     expect(part.hosts()).to.have.length(200)
     expect(looks).to.equal(1)
     clock.advance(11_000)
-    await put('h7')
+    await put(part, 'h7')
     expect(told.filter((one) => one.startsWith('h7 '))).to.deep.equal(['h7 joined', 'h7 silent', 'h7 back'])
     await part.close()
   })

@@ -3,6 +3,7 @@ import type { HostReport, ReportedTraffic } from '../../../../contracts/host-rep
 import type { KnownHost } from '../../../../global-mesh-center/hosts/host-table.ts'
 import { RolloutsPart, type RolloutsPartDeps } from '../../../../global-mesh-center/rollouts/rollouts-part.ts'
 import type { StoreListener } from '../../../../agent/control/store/store.ts'
+import { ruleVersion } from '../../../../contracts/rule-version.ts'
 import type { CandidateRule } from '../../../../global-mesh-center/xds/rule-groups.ts'
 import { openApiBench, rulesPath, tokens, virtualService, type Answer } from '../../../support/center/api-bench.ts'
 import { hostReport } from '../../../support/center/host-report.ts'
@@ -27,6 +28,8 @@ describe('guarded roll-outs', () => {
   let candidates: readonly CandidateRule[]
   let reports: Map<string, HostReport>
   let silent: Set<string>
+  /** Hosts that never get the new version. */
+  let without: Set<string>
 
   beforeEach(async () => {
     const box: { part: RolloutsPart | undefined } = { part: undefined }
@@ -38,6 +41,7 @@ describe('guarded roll-outs', () => {
     clock = manualClock()
     candidates = []
     silent = new Set()
+    without = new Set()
     reports = new Map(
       [1, 2, 3, 4].map((index) => [
         `h${index}`,
@@ -73,8 +77,24 @@ describe('guarded roll-outs', () => {
 
   function hosts(): KnownHost[] {
     return [...reports].map(([name, report]) => {
-      return { name, report, heardAt: clock.wall(), firstHeardAt: 0, state: silent.has(name) ? 'silent' : 'reporting' }
+      const state = silent.has(name) ? 'silent' : 'reporting'
+      const said = { ...report, rules: { ...report.rules, ...askedOf(name) } }
+      return { name, report: said, heardAt: clock.wall(), firstHeardAt: 0, state, isHeardHere: true }
     })
+  }
+  /** As a host says it that takes what it is given at once. */
+  function askedOf(name: string): Pick<HostReport['rules'], 'asked'> {
+    const { rules = [] } = part.onReport({ host: name })
+    const given = new Map(
+      candidates.flatMap(({ document, hosts: chosen }) => (chosen.has(name) ? [[document.name, document.text]] : [])),
+    )
+    const asked = rules.map((rule) => {
+      const text = without.has(name) ? undefined : given.get(rule)
+      return text === undefined
+        ? { rule, version: '', state: 'absent' }
+        : { rule, version: ruleVersion(text), state: 'applied' }
+    })
+    return asked.length === 0 ? {} : { asked }
   }
   const timeout = (text: string, name = 'orders'): object => virtualService(name, { timeout: text })
   const start = (rule: object = timeout('2s'), change: object = {}): Promise<Answer> =>

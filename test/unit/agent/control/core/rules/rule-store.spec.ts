@@ -16,6 +16,35 @@ function brief(statuses: readonly RuleStatus[]): unknown[] {
   return statuses.map(({ name, state, inForce }) => [name, state, inForce])
 }
 
+describe('what is in force under the name of a rule', () => {
+  const name = 'VirtualService shop/orders'
+  const rule = (timeout: string, called = 'orders'): string =>
+    withTimeout(timeout).replace('{ name: orders }', `{ name: ${called}, namespace: shop }`)
+
+  it('is the text of its last good version, of whoever decides', () => {
+    const store = ruleStore()
+    expect(store.inForce(name)).to.equal(undefined)
+    store.replaceSource('center', one(rule('1s')))
+    const first = store.inForce(name)
+    expect(first).to.contain('timeout: 1s')
+    store.replaceSource('center', one(rule('soon')))
+    expect(store.inForce(name), 'a bad one changes nothing').to.equal(first)
+    store.replaceSource('a source before it', one(rule('3s')))
+    expect(store.inForce(name)).to.contain('timeout: 3s')
+  })
+
+  it('is nothing where another rule decides about all of its hosts', () => {
+    const store = ruleStore()
+    store.replaceSource('a', one(rule('1s', 'another')))
+    store.replaceSource('b', one(rule('2s')))
+    expect(brief(store.statuses())).to.deep.equal([
+      ['another', 'applied', true],
+      ['orders', 'conflict', false],
+    ])
+    expect(store.inForce(name)).to.equal(undefined)
+  })
+})
+
 describe('the last good version of a rule', () => {
   const timeoutOf = (store: ReturnType<typeof ruleStore>) => store.virtualHost(orders).spec.http[0]!.timeoutMs
 
