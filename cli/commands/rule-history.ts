@@ -12,6 +12,8 @@ interface Version {
   readonly user: string | null
   readonly from: string | null
   readonly verb: string | null
+  /** The version that was there before; `0` = none was, null = it does not say. */
+  readonly replaces: string | null
   readonly object: { readonly metadata: Readonly<Record<string, unknown>>; readonly spec: unknown } | null
 }
 
@@ -38,7 +40,8 @@ export async function ruleHistory(
   const query = new URLSearchParams({ ...rule })
   const { items } = (await adminJson(admin, `/rules/history?${query.toString()}`)) as { items: readonly Version[] }
   if (output.isJson) output.json(items)
-  else if (withDiff) for (const [at, version] of items.entries()) printChange(output, version, items[at + 1])
+  else if (withDiff)
+    for (const [at, version] of items.entries()) printChange(output, version, replacedBy(version, items, items[at + 1]))
   else
     output.table(
       ['version', 'at', 'who', 'from', 'what'],
@@ -76,9 +79,24 @@ export async function revertRule(
   return exitCodes.ok
 }
 
-function printChange(output: Output, version: Version, before: Version | undefined): void {
+/** undefined = it is not kept any more, `nothing` = there was no such rule. */
+function replacedBy(
+  { replaces }: Version,
+  items: readonly Version[],
+  older: Version | undefined,
+): Version | 'nothing' | undefined {
+  if (replaces === '0') return 'nothing'
+  return replaces === null ? older : items.find(({ resourceVersion }) => resourceVersion === replaces)
+}
+
+function printChange(output: Output, version: Version, before: Version | 'nothing' | undefined): void {
   const { resourceVersion, at, user, verb } = version
   output.line(output.style('bold', `${resourceVersion}  ${verb ?? '-'} by ${user ?? '-'}, ${at ?? '-'}`))
+  if (before === undefined) {
+    output.line('  what was before it is not kept any more; as a whole:')
+    for (const line of linesOf(version)) output.line(`  ${line}`)
+    return
+  }
   for (const [kind, line] of diff(linesOf(before), linesOf(version))) {
     if (kind === 0) output.line(`  ${line}`)
     // util.diff says 1 for lines only in the first, -1 for lines only in the second text
@@ -88,8 +106,8 @@ function printChange(output: Output, version: Version, before: Version | undefin
 }
 
 /** What an operator wrote: without what the center adds. */
-function linesOf(version: Version | undefined): string[] {
-  if (version === undefined || version.object === null) return []
+function linesOf(version: Version | 'nothing'): string[] {
+  if (version === 'nothing' || version.object === null) return []
   const { labels, annotations } = version.object.metadata
   const { spec } = version.object
   const written = {

@@ -8,6 +8,7 @@ import { every } from '../../contracts/clock.ts'
 import type { HostReport, HostView, ReportAnswer } from '../../contracts/host-report.ts'
 import type { CenterConfig } from '../config/types.ts'
 import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
+import { HostNews } from './host-news.ts'
 import { HostTable, type KeptHost, type KnownHost } from './host-table.ts'
 import { HostsApi } from './hosts-api.ts'
 import { SilentHosts, type Place } from './silent-hosts.ts'
@@ -42,6 +43,7 @@ export class HostsPart implements LeadingPart {
   private readonly deps: HostsPartDeps
   private readonly table: HostTable
   private readonly silent: SilentHosts
+  private readonly news: HostNews
   private readonly refusals = new LogPause(refusalLogMs)
   private cancel: () => void = () => undefined
   private isOpen = false
@@ -52,6 +54,7 @@ export class HostsPart implements LeadingPart {
     const { clock, config, control, metrics, unhealthy } = deps
     const { probeTimeout, ...options } = config.hosts
     this.table = new HostTable(options, clock)
+    this.news = new HostNews(clock, control.timeline)
     const spec = {
       kind: 'tcp',
       intervalMs: 0,
@@ -104,6 +107,7 @@ export class HostsPart implements LeadingPart {
   close(): Promise<void> {
     this.isOpen = false
     this.cancel()
+    this.news.tell()
     return Promise.resolve()
   }
 
@@ -156,7 +160,7 @@ export class HostsPart implements LeadingPart {
   }
 
   private tell(about: string, what: string, message: string, severity: 'info' | 'warning' = 'info'): void {
-    this.deps.control.timeline.add({ kind: 'host', about, what, message, severity })
+    this.news.add({ about, what, message, severity })
   }
 
   private lookSoon(): void {

@@ -60,11 +60,11 @@ export function readRolloutOrder(body: Record<string, unknown>): RolloutOrder {
 const maxHosts = 2000
 
 /**
- * Of the hosts that report and take their rules from a center: those with the labels, or so many per cent, the same at
- * each center for one `seed`. Throws ApiError 422 where the share would be nobody, or everybody. Pure.
+ * Of hosts that can take a roll-out: those with the labels, or so many per cent, the same at each center for one `seed`.
+ * Throws ApiError 422 where the share would be nobody, or everybody. `held`: for people, who holds others; empty =
+ * nobody. Pure.
  */
-export function chooseHosts(hosts: readonly KnownHost[], share: RolloutShare, seed: string): string[] {
-  const able = hosts.filter(canTake)
+export function chooseHosts(able: readonly KnownHost[], share: RolloutShare, seed: string, held: string): string[] {
   const chosen = (
     'labels' in share
       ? able.filter(({ report }) =>
@@ -72,7 +72,8 @@ export function chooseHosts(hosts: readonly KnownHost[], share: RolloutShare, se
         )
       : ranked(able, seed).slice(0, Math.max(1, Math.floor((able.length * share.percent) / 100)))
   ).map(({ name }) => name)
-  const words = `${able.length} hosts report and take rules from a center`
+  const free = held === '' ? '' : ' and are free'
+  const words = `${able.length} hosts report and take rules from a center${free}${held === '' ? '' : `; ${held}`}`
   if (chosen.length === 0) throw new ApiError(422, `spec.hosts: nobody is meant; ${words}`)
   if (chosen.length === able.length)
     throw new ApiError(422, `spec.hosts: everybody is meant, and nobody is left to compare with; ${words}`)

@@ -31,6 +31,8 @@ export interface Rollout {
   readonly reason: string
   /** Epoch ms; 0 while it runs. */
   readonly endedAt: number
+  /** Epoch ms: a center began to write the rule for all. Absent = none did. */
+  readonly takenUpAt?: number
 }
 
 export interface KnownRollout extends Rollout {

@@ -22,7 +22,8 @@ import { maxValueBytes, type Store } from '../../agent/control/store/store.ts'
 import { LookingPart } from '../looking-part.ts'
 import type { CandidateRule } from '../xds/rule-groups.ts'
 import { RolloutObserver, type RolloutEnd, type RolloutRule } from './observer.ts'
-import { chooseHosts, type RolloutOrder } from './rollout-order.ts'
+import { heldWords, leavesRoom } from './held-hosts.ts'
+import { canTake, chooseHosts, type RolloutOrder } from './rollout-order.ts'
 import { rolloutPages } from './rollout-pages.ts'
 import { RolloutTable } from './rollout-table.ts'
 import { rolloutKey, rolloutName, type KnownRollout, type Rollout } from './rollout.ts'
@@ -30,6 +31,8 @@ import { RolloutsApi } from './rollouts-api.ts'
 
 const maxRunning = 4
 const maxKept = 100
+/** A center that began to take one up and did not end it is dead, ms. */
+const takingUpMs = 30_000
 
 export interface RolloutsPartDeps extends Pick<PartDeps, 'clock' | 'log' | 'metrics'> {
   readonly control: { readonly timeline: Pick<PartDeps['control']['timeline'], 'add'> }
@@ -51,8 +54,8 @@ export class RolloutsPart extends LookingPart {
   protected readonly deps: RolloutsPartDeps
   private readonly observers = new Map<string, RolloutObserver>()
   private readonly ending = new Set<string>()
-  /** Those that are being written down, with their hosts: they count as under way. */
-  private readonly starting = new Map<string, readonly string[]>()
+  /** Those that are being written down: they count as under way. */
+  private readonly starting = new Map<string, Rollout>()
 
   constructor(deps: RolloutsPartDeps) {
     super()
@@ -103,15 +106,20 @@ export class RolloutsPart extends LookingPart {
     const beginning = [...this.starting].filter(([one]) => running.every((known) => known.key !== one))
     if (running.length + beginning.length >= maxRunning)
       throw new ApiError(429, `${maxRunning} roll-outs are under way, which is the bound`)
-    const taken = new Set([...running.map(({ hosts }) => hosts), ...beginning.map(([, hosts]) => hosts)].flat())
+    const others = [...running, ...beginning.map(([, rollout]) => rollout)]
+    const taken = new Set(others.flatMap(({ hosts }) => hosts))
     const startedAt = this.deps.clock.wall()
-    const free = this.deps.hosts().filter((host) => !taken.has(host.name))
+    const able = this.deps.hosts().filter(canTake)
+    const names = new Set(able.map((host) => host.name))
+    const free = able.filter((host) => !taken.has(host.name))
     const { share, observeMs, limits } = order
+    const hosts = chooseHosts(free, share, `${key} ${startedAt}`, heldWords(others, names))
+    leavesRoom(user, others, hosts, names)
     const rollout: Rollout = {
       object: known.object,
       base: before?.revision ?? 0,
       share,
-      hosts: chooseHosts(free, share, `${key} ${startedAt}`),
+      hosts,
       observeMs,
       limits,
       user: user.name,
@@ -121,7 +129,7 @@ export class RolloutsPart extends LookingPart {
       reason: '',
       endedAt: 0,
     }
-    this.starting.set(key, rollout.hosts)
+    this.starting.set(key, rollout)
     const revision = await this.write(key, rollout, present?.revision ?? 0).finally(() => this.starting.delete(key))
     this.deps.log.info(
       { audit: { user: user.name, from, verb: 'rollout', resource: key }, hosts: rollout.hosts },
@@ -132,8 +140,17 @@ export class RolloutsPart extends LookingPart {
   }
 
   private async stop(rollout: KnownRollout, { user }: ApiRequest): Promise<void> {
-    if (rollout.state === 'running')
-      return this.finish(rollout, { state: 'reverted', reason: `stopped by ${user.name}` })
+    if (rollout.state === 'running') {
+      const { takenUpAt = -takingUpMs } = rollout
+      if (this.ending.has(rollout.key) || this.deps.clock.wall() - takenUpAt < takingUpMs)
+        throw new ApiError(
+          409,
+          'the roll-out ends in this moment, and its rule may go to every host; see how, and revert the rule if it is done',
+        )
+      return this.once(rollout.key, () =>
+        this.finish(rollout, { state: 'reverted', reason: `stopped by ${user.name}` }),
+      )
+    }
     await this.deps.store.write(rollout.key, undefined, rollout.revision).catch((error: unknown) => {
       throw refusalOf(error)
     })
@@ -150,7 +167,7 @@ export class RolloutsPart extends LookingPart {
       const end = overtaken ?? observer.end(rollout, hosts, this.deps.clock.wall())
       if (end === undefined) continue
       const takesUp = overtaken === undefined && end.state === 'done'
-      void this.conclude(rollout, takesUp ? () => this.takeUp(rollout, end) : () => Promise.resolve(end))
+      void this.conclude(rollout, takesUp ? () => this.takeUp(rollout, end) : () => this.finish(rollout, end))
     }
   }
 
@@ -170,22 +187,25 @@ export class RolloutsPart extends LookingPart {
   }
 
   /** Once at a time; what fails is tried again with the next look. */
-  private async conclude(rollout: KnownRollout, end: () => Promise<RolloutEnd>): Promise<void> {
-    this.ending.add(rollout.key)
-    try {
-      await this.finish(rollout, await end())
-    } catch (error) {
-      this.deps.log.warn(
-        { rollout: rollout.key },
-        `the roll-out ${rollout.key} cannot be ended: ${describeError(error)}`,
-      )
-    } finally {
-      this.ending.delete(rollout.key)
-    }
+  private async conclude({ key }: KnownRollout, end: () => Promise<void>): Promise<void> {
+    await this.once(key, end).catch((error: unknown) => {
+      this.deps.log.warn({ rollout: key }, `the roll-out ${key} cannot be ended: ${describeError(error)}`)
+    })
   }
 
-  /** The rule itself. Rejects when the store is away. */
-  private async takeUp({ object, base, user, from }: KnownRollout, end: RolloutEnd): Promise<RolloutEnd> {
+  private async once(key: string, end: () => Promise<void>): Promise<void> {
+    this.ending.add(key)
+    await end().finally(() => this.ending.delete(key))
+  }
+
+  /** The mark comes first: whoever stops it meanwhile, at any center, is refused. Rejects when the store is away. */
+  private async takeUp({ key, revision, ...rollout }: KnownRollout, end: RolloutEnd): Promise<void> {
+    const marked = { ...rollout, takenUpAt: this.deps.clock.wall() }
+    const known = { ...marked, key, revision: await this.write(key, marked, revision) }
+    await this.finish(known, await this.writeRule(known, end))
+  }
+
+  private async writeRule({ object, base, user, from }: KnownRollout, end: RolloutEnd): Promise<RolloutEnd> {
     const { namespace, name } = object.metadata
     try {
       const path = pathOf({ apiVersion: object.apiVersion, kind: object.kind }, namespace)

@@ -182,6 +182,7 @@ export class RulesApi {
       user: change?.user ?? null,
       from: change?.from ?? null,
       verb: change?.verb ?? null,
+      replaces: change === undefined ? null : String(change.replaces),
       object: object ?? null,
     }))
     return { status: 200, body: { kind: 'History', apiVersion: `${path.kind.group}/${path.version}`, items } }

@@ -3,7 +3,7 @@ import { HostsPart, type HostsPartDeps } from '../../../../global-mesh-center/ho
 import { UnhealthyInstances } from '../../../../global-mesh-center/hosts/unhealthy-instances.ts'
 import type { ApiRequest } from '../../../../agent/control/rules-api/api-section.ts'
 import { CallWindow } from '../../../../agent/control/admin/console/call-window.ts'
-import type { Fact } from '../../../../agent/control/events/timeline.ts'
+import { Timeline } from '../../../../agent/control/events/timeline.ts'
 import { hostsPath, type HostReport } from '../../../../contracts/host-report.ts'
 import { hostReport } from '../../../support/center/host-report.ts'
 import { manualClock, type ManualClock } from '../../../support/manual-clock.ts'
@@ -11,12 +11,18 @@ import { manualClock, type ManualClock } from '../../../support/manual-clock.ts'
 describe('hosts of a center', () => {
   let clock: ManualClock
   let looks: number
-  let told: string[]
+  let timeline: Timeline
+  let dropped: number
   beforeEach(() => {
     clock = manualClock()
     looks = 0
-    told = []
+    dropped = 0
+    const count = (name: string): void => void (name === 'events_dropped' && dropped++)
+    const quiet = (): void => undefined
+    timeline = new Timeline({ clock, metrics: { count, gauge: quiet }, onChanged: quiet })
+    timeline.takeOver(undefined)
   })
+  const told = (): string[] => timeline.query().events.map(({ about, what }) => `${about} ${what}`)
 
   function made(kept?: object): HostsPart {
     const quiet = (): void => undefined
@@ -25,7 +31,7 @@ describe('hosts of a center', () => {
       config: { hosts: { silentAfter: 10_000, forgetAfter: 60_000, maxHosts: 1000, probeTimeout: 1000 } },
       control: {
         state: { keep: quiet, changed: quiet, read: () => kept },
-        timeline: { add: ({ what, about }: Fact) => told.push(`${about} ${what}`) },
+        timeline,
       },
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       metrics: { count: quiet, gauge: quiet, clear: () => void looks++ },
@@ -70,7 +76,7 @@ describe('hosts of a center', () => {
     await part.close()
   })
 
-  it('that come back all at once are looked at together, and the timeline tells of each', async () => {
+  it('that come all at once are looked at together', async () => {
     const part = made()
     await part.open()
     looks = 0
@@ -78,9 +84,45 @@ describe('hosts of a center', () => {
     clock.advance(100)
     expect(part.hosts()).to.have.length(200)
     expect(looks).to.equal(1)
-    clock.advance(11_000)
-    await put(part, 'h7')
-    expect(told.filter((one) => one.startsWith('h7 '))).to.deep.equal(['h7 joined', 'h7 silent', 'h7 back'])
     await part.close()
+  })
+
+  it('that fall silent and come back all at once are told of in one event each, with their names', async () => {
+    const part = made()
+    await part.open()
+    for (let host = 0; host < 200; host++) await put(part, `h${host}`)
+    for (let second = 0; second < 12; second++) clock.advance(1000)
+    for (let host = 0; host < 200; host++) await put(part, `h${host}`)
+    clock.advance(1000)
+    expect(told()).to.deep.equal(['200 hosts joined', '200 hosts silent', '200 hosts back'])
+    const [, silent] = timeline.query().events
+    expect(silent!.severity).to.equal('warning')
+    expect(silent!.message).to.match(/^h0, h1, h2, .*, h\d+ and \d+ more$/)
+    await part.close()
+  })
+
+  it('that come and go for as long as one looks fit into the timeline, whether they are few or many', async () => {
+    const part = made()
+    await part.open()
+    for (let host = 0; host < 400; host++) {
+      await put(part, `h${host}`)
+      clock.advance(host % 2 === 0 ? 10 : 190)
+    }
+    clock.advance(1000)
+    expect(dropped).to.equal(0)
+    const joined = timeline.query().events.filter(({ what }) => what === 'joined')
+    const sums = joined.map(({ about }) => Number(/^(\d+) hosts$/.exec(about)?.[1] ?? 1))
+    expect(sums.reduce((sum, some) => sum + some, 0)).to.equal(400)
+    await part.close()
+  })
+
+  it('that come and go one by one are told of by name', async () => {
+    const part = made()
+    await part.open()
+    await put(part, 'h7')
+    for (let second = 0; second < 12; second++) clock.advance(1000)
+    await put(part, 'h7')
+    await part.close()
+    expect(told()).to.deep.equal(['h7 joined', 'h7 silent', 'h7 back'])
   })
 })

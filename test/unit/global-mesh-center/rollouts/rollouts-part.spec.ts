@@ -2,6 +2,8 @@ import { expect } from 'chai'
 import type { HostReport, ReportedTraffic } from '../../../../contracts/host-report.ts'
 import type { KnownHost } from '../../../../global-mesh-center/hosts/host-table.ts'
 import { RolloutsPart, type RolloutsPartDeps } from '../../../../global-mesh-center/rollouts/rollouts-part.ts'
+import type { ApiError } from '../../../../agent/control/rules-api/api-error.ts'
+import type { RuleWrites } from '../../../../agent/control/rules-api/rule-writes.ts'
 import type { StoreListener } from '../../../../agent/control/store/store.ts'
 import { ruleVersion } from '../../../../contracts/rule-version.ts'
 import type { CandidateRule } from '../../../../global-mesh-center/xds/rule-groups.ts'
@@ -24,7 +26,12 @@ interface RolloutStatus {
 describe('guarded roll-outs', () => {
   let bench: Awaited<ReturnType<typeof openApiBench>>
   let clock: ReturnType<typeof manualClock>
+  let deps: RolloutsPartDeps
   let part: RolloutsPart
+  /** Of another center of the same store, that hears no hosts. */
+  let another: RolloutsPart | undefined
+  /** A rule that is taken up is written behind it. */
+  let writing: Promise<void>
   let candidates: readonly CandidateRule[]
   let reports: Map<string, HostReport>
   let silent: Set<string>
@@ -34,9 +41,16 @@ describe('guarded roll-outs', () => {
   beforeEach(async () => {
     const box: { part: RolloutsPart | undefined } = { part: undefined }
     const listener: StoreListener = {
-      onState: (state) => box.part?.table.onState(state),
-      onChanges: (changes) => box.part?.table.onChanges(changes),
+      onState(state) {
+        box.part?.table.onState(state)
+        another?.table.onState(state)
+      },
+      onChanges(changes) {
+        box.part?.table.onChanges(changes)
+        another?.table.onChanges(changes)
+      },
     }
+    writing = Promise.resolve()
     bench = await openApiBench([], [listener])
     clock = manualClock()
     candidates = []
@@ -53,19 +67,24 @@ describe('guarded roll-outs', () => {
       ]),
     )
     const quiet = (): void => undefined
-    part = new RolloutsPart({
+    const writes = Object.create(bench.writes, {
+      put: { value: (order: Parameters<RuleWrites['put']>[0]) => writing.then(() => bench.writes.put(order)) },
+    }) as RuleWrites
+    deps = {
       clock,
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       metrics: { count: quiet, gauge: quiet, clear: quiet },
       control: { timeline: { add: quiet } },
       scope: { namespace: 'public', group: 'DEFAULT_GROUP' },
       store: bench.store,
-      writes: bench.writes,
+      writes,
       rule: (key: string) => bench.catalog.get(key),
       hosts,
       onCandidates: (now: readonly CandidateRule[]) => (candidates = now),
-    } as unknown as RolloutsPartDeps)
+    } as unknown as RolloutsPartDeps
+    part = new RolloutsPart(deps)
     box.part = part
+    another = undefined
     bench.kept.serve(part.api)
     await part.open()
     await bench.call('POST', rulesPath, timeout('1s'))
@@ -274,6 +293,70 @@ describe('guarded roll-outs', () => {
     expect((await ended()).reason).to.equal('stopped by shop-ci')
     expect((await stop(tokens.shop)).status).to.equal(200)
     expect((await stop(tokens.shop)).status, 'it is forgotten').to.equal(404)
+  })
+
+  it('are stopped by nobody once the rule is being written for every host, at whichever center', async () => {
+    another = new RolloutsPart({ ...deps, hosts: () => [], onCandidates: () => undefined })
+    await start()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    writing = promise
+    clock.advance(1000)
+    traffic(400, 0)
+    clock.advance(30_000)
+    await eventually(() => another!.table.all()[0]?.takenUpAt !== undefined)
+    const one = `${rollouts}/virtualservice.orders`
+    const refused = await bench.call('DELETE', one)
+    expect([refused.status, refused.body.message]).to.deep.equal([
+      409,
+      'the roll-out ends in this moment, and its rule may go to every host; see how, and revert the rule if it is done',
+    ])
+    const user = { name: 'root', role: 'admin', namespaces: undefined } as const
+    const asked = { method: 'DELETE', path: one, query: new URLSearchParams(), body: '', user } as const
+    const elsewhere = another.api.answer({ ...asked, contentType: '', userAgent: '', from: '10.0.0.9' })
+    expect(((await elsewhere.catch((error: unknown) => error)) as ApiError).status).to.equal(409)
+    resolve()
+    expect((await ended()).state).to.equal('done')
+    expect(await timeoutNow()).to.equal('2s')
+  })
+
+  it('may be stopped where a center died that had begun to take one up', async () => {
+    await start()
+    const { key, revision, ...known } = part.table.all()[0]!
+    await bench.store.write(key, JSON.stringify({ ...known, takenUpAt: clock.wall() }), revision)
+    const one = `${rollouts}/virtualservice.orders`
+    expect((await bench.call('DELETE', one)).status).to.equal(409)
+    clock.advance(30_000)
+    expect((await bench.call('DELETE', one)).status).to.equal(200)
+    expect((await ended()).reason).to.equal('stopped by root')
+  })
+
+  it('leave room for others where a token is for some namespaces, and say who holds which hosts', async () => {
+    const begin = (name: string, share: object): Promise<Answer> =>
+      bench.call(
+        'POST',
+        rollouts,
+        { spec: { rule: timeout('2s', name), hosts: share, observe: '24h' } },
+        { authorization: `Bearer ${tokens.shop}` },
+      )
+    const all = await begin('a', { percent: 75 })
+    expect([all.status, all.body.message]).to.deep.equal([
+      429,
+      'spec.hosts: 3 hosts with those of your other roll-outs, allowed 2, half of all: a token for some namespaces leaves room for others',
+    ])
+    for (let index = 5; index <= 20; index++)
+      reports.set(`h${index}`, hostReport(`h${index}`, `10.0.0.${index}`, { registries: [center] }))
+    expect((await begin('a', { labels: { ring: 'canary' } })).status).to.equal(201)
+    const twice = await begin('b', { labels: { ring: 'canary' } })
+    expect([twice.status, twice.body.message]).to.deep.equal([
+      422,
+      'spec.hosts: nobody is meant; 19 hosts report and take rules from a center and are free; virtualservice.a of shop by shop-ci holds h1',
+    ])
+    expect((await begin('b', { percent: 60 })).body.message).to.contain('12 hosts with those of your other roll-outs')
+    expect((await begin('b', { percent: 40 })).status).to.equal(201)
+    expect((await begin('c', { percent: 1 })).body.message).to.match(
+      /^2 roll-outs of yours are under way, allowed 2: .*; virtualservice\.b of shop by shop-ci holds (?:h\d+, ){4}h\d+ and 2 more/,
+    )
+    expect((await start(timeout('2s', 'c'), { hosts: { percent: 50 } })).status, 'for all namespaces').to.equal(201)
   })
 
   it('refuse a bad rule, one that is so already, nobody, everybody, a second one and a fifth', async () => {

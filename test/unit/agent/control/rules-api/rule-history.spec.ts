@@ -38,6 +38,11 @@ describe('the history of a rule', () => {
     const [newest] = (await bench.call('GET', `${orders}/history`)).body.items as unknown as Record<string, string>[]
     expect(Date.parse(newest!['at']!)).to.be.closeTo(Date.now(), 60_000)
     expect(newest!['from']).to.equal('127.0.0.1')
+    const items = (await bench.call('GET', `${orders}/history`)).body.items as unknown as Record<string, string>[]
+    expect(
+      items.map(({ replaces }) => replaces),
+      'there was none after the deletion',
+    ).to.deep.equal(['0', '2', '1', '0'])
   })
 
   it('takes the newest change back: another version, none, or the one that was deleted', async () => {
