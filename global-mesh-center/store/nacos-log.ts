@@ -21,7 +21,7 @@ export interface NacosHead {
   readonly format: 1
   readonly revision: number
   readonly snapshot: { readonly revision: number; readonly parts: readonly string[] }
-  /** Ascending, without a gap. */
+  /** Ascending; behind the snapshot without a gap, before it what stays as history. */
   readonly entries: readonly NacosEntry[]
 }
 

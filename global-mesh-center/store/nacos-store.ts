@@ -10,6 +10,7 @@ import { describeError, MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps, ConfigSource, RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { LastRefusal } from '../../agent/control/store/last-refusal.ts'
 import { conflict, unavailable } from '../../agent/control/store/file-store.ts'
+import { keptChanges } from '../../agent/control/store/kept-changes.ts'
 import { KnownState } from '../../agent/control/store/known-state.ts'
 import { StoreTurns } from '../../agent/control/store/store-turns.ts'
 import type { Store, StoreListener, StoreVersion } from '../../agent/control/store/store.ts'
@@ -37,6 +38,8 @@ export interface NacosStoreOptions {
   readonly snapshotEvery?: number
   /** Changes that are kept for the history. Default 200. */
   readonly kept?: number
+  /** Of these, changes of one key. Default 20. */
+  readonly keptOfKey?: number
 }
 
 /** A head with the md5 by which the next one replaces it; '' = there is none. */
@@ -67,7 +70,7 @@ export class NacosStore implements Store {
   private opening: Promise<{ adapter: RegistryAdapter; source: ConfigSource }> | undefined
 
   constructor(options: NacosStoreOptions, deps: AdapterDeps) {
-    this.options = { snapshotEvery: 100, kept: 200, ...options }
+    this.options = { snapshotEvery: 100, kept: 200, keptOfKey: 20, ...options }
     this.deps = deps
     this.lastRefusal = new LastRefusal('store in nacos', deps.log)
     this.turns = new StoreTurns(deps.clock, async () => {
@@ -232,8 +235,9 @@ export class NacosStore implements Store {
     const texts = partTexts({ revision, entries: [...state.values()] })
     const parts = texts.map((_, at) => `${this.options.prefix}.snapshot.${id}.${at}`)
     for (const [at, text] of texts.entries()) await this.publish(parts[at]!, text, '')
-    const kept = entries.slice(-this.options.kept)
-    const old = entries.slice(0, -kept.length).map((one) => this.entryName(one))
+    const kept = keptChanges(entries, { all: this.options.kept, ofKey: this.options.keptOfKey })
+    const stay = new Set(kept.map((one) => one.id))
+    const old = entries.flatMap((one) => (stay.has(one.id) ? [] : [this.entryName(one)]))
     const next = { format: 1, revision, snapshot: { revision, parts }, entries: kept } as const
     return { next, removed: [...old, ...head.snapshot.parts] }
   }

@@ -28,7 +28,7 @@ storeSuite('files', () => {
   const home = mkdtempSync(join(tmpdir(), 'hostmesh-store-'))
   const folder = join(home, 'store')
   return Promise.resolve({
-    open: () => files(folder, { snapshotEvery: 7, kept: 10 }),
+    open: () => files(folder, { snapshotEvery: 7, kept: 10, keptOfKey: 5 }),
     breakStore: () => {
       renameSync(folder, `${folder}.away`)
       writeFileSync(folder, 'no folder')
@@ -85,6 +85,7 @@ describe('nacos', function () {
             prefix,
             snapshotEvery: 7,
             kept: 10,
+            keptOfKey: 5,
           },
           deps,
         ),

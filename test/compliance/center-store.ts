@@ -149,6 +149,21 @@ export function storeSuite(name: string, openBench: () => Promise<StoreBench>): 
       expect((await open().history('admission', 2)).map(({ value }) => value)).to.deep.equal(['token-29', 'token-28'])
     })
 
+    it('has older versions of a key in the history, however often another one is written', async () => {
+      const store = open()
+      const first = await store.write('rules/quiet', 'one', 0)
+      await store.write('rules/quiet', 'two', first)
+      let other = 0
+      for (let at = 0; at < 40; at++) other = await store.write('rules/busy', `${at}`, other)
+      for (const one of [store, open()]) {
+        expect((await one.history('rules/quiet', 5)).map(({ value }) => value)).to.deep.equal(['two', 'one'])
+        expect((await one.history('rules/busy', 3)).map(({ value }) => value)).to.deep.equal(['39', '38', '37'])
+      }
+      const heard = new Heard(open())
+      await eventually(() => heard.values.get('rules/busy') === '39')
+      expect(await store.write('rules/quiet', 'three', first + 1), 'and goes on').to.equal(other + 1)
+    })
+
     it('refuses writes while it is away, says why, and hears what it missed', async () => {
       const store = open()
       const heard = new Heard(store)

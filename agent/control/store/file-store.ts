@@ -18,6 +18,7 @@ import type { AdapterLog } from '../../../contracts/registry-adapter.ts'
 import { systemReason } from '../config/yaml-file.ts'
 import { removeLeftovers } from '../core/state/leftovers.ts'
 import { isCutOff, openRecord, readRecord, syncPath, writeRecord } from './record.ts'
+import { keptChanges } from './kept-changes.ts'
 import { KnownState } from './known-state.ts'
 import { LastRefusal } from './last-refusal.ts'
 import { StoreTurns } from './store-turns.ts'
@@ -32,6 +33,8 @@ export interface FileStoreOptions {
   readonly snapshotEvery?: number
   /** Changes that are kept for the history behind a snapshot. Default 1000. */
   readonly kept?: number
+  /** Of these, changes of one key. Default 50. */
+  readonly keptOfKey?: number
 }
 
 const digits = 12
@@ -47,6 +50,8 @@ export class FileStore implements Store {
   private readonly turns: StoreTurns
   private readonly id = randomUUID()
   private snapshotAt = 0
+  /** Of changes behind the snapshot, by revision: each file is read once. */
+  private keys: ReadonlyMap<number, string> = new Map()
   /** This one is on the disk, and all before it. */
   private synced = 0
   /** The disk refused to sync the newest change: what is read of it may not be what is on the disk. */
@@ -59,7 +64,7 @@ export class FileStore implements Store {
   private watcher: FSWatcher | undefined
 
   constructor(options: FileStoreOptions) {
-    this.options = { snapshotEvery: 500, kept: 1000, ...options }
+    this.options = { snapshotEvery: 500, kept: 1000, keptOfKey: 50, ...options }
     this.lastRefusal = new LastRefusal(`store ${options.folder}`, options.log)
     this.turns = new StoreTurns(options.clock, async () => {
       await this.look()
@@ -298,15 +303,30 @@ export class FileStore implements Store {
 
   /** Writes everything into one file and removes what nobody needs any more. A failure costs only room. */
   private async compact(): Promise<void> {
-    const { folder, kept, log } = this.options
+    const { folder, kept, keptOfKey, log } = this.options
     try {
       await this.writeSnapshot()
       const { entries, snapshots } = await this.names()
       for (const revision of snapshots) if (revision < this.known.revision) await rm(this.snapshotFile(revision))
-      for (const revision of entries) if (revision <= this.known.revision - kept) await rm(this.entryFile(revision))
+      const changes: { readonly revision: number; readonly key: string }[] = []
+      for (const revision of entries)
+        if (revision <= this.known.revision) changes.push({ revision, key: await this.keyOf(revision) })
+      const stay = new Map(
+        keptChanges(changes, { all: kept, ofKey: keptOfKey }).map(({ key, revision }) => [revision, key]),
+      )
+      for (const { revision } of changes) if (!stay.has(revision)) await rm(this.entryFile(revision), { force: true })
+      this.keys = stay
     } catch (error) {
       log.warn({ code: 'E_STORE_UNAVAILABLE' }, `store ${folder}: no snapshot was made: ${reasonOf(error)}`)
     }
+  }
+
+  /** One that is damaged goes when it is old. */
+  private async keyOf(revision: number): Promise<string> {
+    const known = this.keys.get(revision)
+    if (known !== undefined) return known
+    const entry = (await readRecord(this.entryFile(revision)).catch(() => undefined)) as Entry | undefined
+    return entry?.key ?? `change ${revision}`
   }
 
   private async writeSnapshot(): Promise<void> {
