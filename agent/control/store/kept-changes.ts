@@ -1,4 +1,4 @@
-/** Which changes behind a snapshot stay as history: the newest, of each key a few, so that none drives out all others. */
+/** Which changes stay as history behind a snapshot: the newest, of each key a few: none drives out all others. */
 
 export interface KeptBounds {
   readonly all: number

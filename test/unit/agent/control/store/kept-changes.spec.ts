@@ -3,7 +3,7 @@ import { keptChanges } from '../../../../../agent/control/store/kept-changes.ts'
 
 describe('the changes that stay as history', () => {
   const of = (keys: string): { key: string; revision: number }[] =>
-    [...keys].map((key, index) => ({ key, revision: index + 1 }))
+    keys.split('').map((key, index) => ({ key, revision: index + 1 }))
   const kept = (keys: string, all: number, ofKey: number): number[] =>
     keptChanges(of(keys), { all, ofKey }).map(({ revision }) => revision)
 
