@@ -61,8 +61,9 @@ const maxHosts = 2000
 
 /**
  * Of hosts that can take a roll-out: those with the labels, or so many per cent, the same at each center for one
- * `seed`. Throws ApiError 422 where the share would be nobody, or everybody. `held`: for people, who holds others; empty =
- * nobody. Pure.
+ * `seed`. `held`: for people, who holds others; empty = nobody.
+ *
+ * Throws ApiError 422 where the share would be nobody, or everybody. Pure.
  */
 export function chooseHosts(able: readonly KnownHost[], share: RolloutShare, seed: string, held: string): string[] {
   const chosen = (
