@@ -21,10 +21,13 @@ export class FixedMemory {
   readonly bytes: Buffer
   /** For this file alone. */
   readonly address: bigint
+  /** Of `bytes`, made once: a call that fills all of it makes no number. */
+  readonly size: bigint
 
   constructor(bytes: Buffer, address: bigint) {
     this.bytes = bytes
     this.address = address
+    this.size = BigInt(bytes.length)
   }
 }
 

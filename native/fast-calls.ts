@@ -108,7 +108,7 @@ function callsOf(source: CallSource): FastCalls {
   return {
     fix,
     recv(socket, into) {
-      const result = recv(socket, into.address, wide(into.bytes.length), dontWait)
+      const result = recv(socket, into.address, into.size, dontWait)
       return result < 0 ? -failure[0]! : result
     },
     peek(socket) {

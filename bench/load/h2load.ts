@@ -1,4 +1,4 @@
-/** h2load (nghttp2): a closed-loop generator of HTTP/2 requests by prior knowledge. */
+/** h2load (nghttp2): a closed-loop generator of HTTP/2 requests by prior knowledge, and of HTTP/1.1 if asked for. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
@@ -14,6 +14,10 @@ export interface H2loadOptions {
   readonly contentFile?: string
   /** One URL a line, taken in turn, in place of `url`. */
   readonly urlsFile?: string
+  /** HTTP/1.1, `streams` requests at once of each connection. */
+  readonly isHttp1?: boolean
+  /** Where it connects in place of the address in `url`: `HOST:PORT`, or the path of a unix socket. */
+  readonly to?: string
 }
 
 export interface H2loadResult {
@@ -25,13 +29,15 @@ export interface H2loadResult {
 export const h2loadMissing = 'apt-get install nghttp2-client'
 
 export async function runH2load(options: H2loadOptions): Promise<H2loadResult> {
-  const { connections, contentFile, cpus, headers = {}, seconds, streams, url, urlsFile } = options
+  const { connections, contentFile, cpus, headers = {}, isHttp1, seconds, streams, to, url, urlsFile } = options
   const words = [
     '-t1',
     `-c${connections}`,
     `-m${streams}`,
     '-D',
     String(seconds),
+    ...(isHttp1 === true ? ['--h1'] : []),
+    ...(to === undefined ? [] : to.startsWith('/') ? ['-B', `unix:${to}`] : [`--connect-to=${to}`]),
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
     ...(contentFile === undefined ? [] : ['-d', contentFile]),
     ...(urlsFile === undefined ? [url] : ['-i', urlsFile]),

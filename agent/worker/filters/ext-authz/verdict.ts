@@ -41,7 +41,7 @@ export function verdictProblem(verdict: Exclude<Verdict, { kind: 'failed' }>): s
   for (const name of names) {
     const shown = JSON.stringify(name.slice(0, 60))
     if (!nameWord.test(name)) return `${shown} is no name of a field`
-    if (ours.test(name)) return `field ${shown} is not an authorizer's to change`
+    if (ours.test(name)) return `field ${shown} is not for a service to change`
   }
   if (reply.some(({ how }) => how !== 'append' && how !== 'set'))
     return 'it makes a field of the reply depend on what the reply has, which is not done here'

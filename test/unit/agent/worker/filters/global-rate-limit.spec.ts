@@ -227,6 +227,14 @@ describe('limits that hosts share, asked for by a worker', () => {
       ])
     })
 
+  it('tells the log what the service said that it may not say', async () => {
+    await guard()
+    server.answer = () => ({ overallCode: 'OK', requestHeadersToAdd: [{ key: 'host', value: 'a' }] })
+    for (let at = 0; at < 3; at++) expect(await status()).to.equal(200)
+    const said = 'rate-limit service limits: field "host" is not for a service to change; this host applies'
+    expect(started.logged.filter((line) => line.includes(said))).to.have.length(1)
+  })
+
   it('waits no longer than its time for one that hangs, and after three times for none at all', async () => {
     await guard({ service: { ...service, timeoutMs: 50 } })
     server.answer = () => undefined
