@@ -16,6 +16,7 @@ import { latency } from './latency.ts'
 import { liveViews } from './live-views.ts'
 import { lowRate } from './low-rate.ts'
 import { neighbours } from './neighbours.ts'
+import { overload } from './overload.ts'
 import { policies } from './policies.ts'
 import { rpc } from './rpc.ts'
 import { scale } from './scale.ts'
@@ -47,6 +48,7 @@ export const scenarios: readonly Scenario[] = [
   latency,
   lowRate,
   neighbours,
+  overload,
   unixSocket,
   idle,
   scale,
