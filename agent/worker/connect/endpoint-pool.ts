@@ -6,7 +6,8 @@
  * - A connection may carry several requests at once, as many as its protocol says (`freeStreams` of its link: 1 in
  *   HTTP/1.1). One that has room beside what it carries is taken before an idle one.
  * - No connection idle and none with room: the request waits, fairly between callers, for the first one that becomes
- *   free, be it a new one or a returned one. Never more dials are under way than the waiting requests need.
+ *   free, be it a new one or a returned one. Never more dials are under way than the waiting requests need. A dial that
+ *   fails fails for all whom it would have carried, so that they do not wait for one time-out after another.
  * - Bounds: connections and waiting requests are limits of the cluster; at the bound an idle connection of a sibling
  *   endpoint gives way first, then the request waits, then it is refused with E_BALANCE_OVERFLOW.
  * - Idle connections are read, so a connection that the endpoint closes is noticed at once, and unasked bytes end it.
@@ -74,6 +75,8 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
   private readonly waiters = new FairQueue<ConnectionWaiter>()
   /** Repeats after a stale connection: a returned one, which may be just as stale, is not for them. */
   private readonly freshWaiters = new FairQueue<ConnectionWaiter>()
+  /** Whose dial has failed: they are being told. */
+  private readonly failed = new Set<ConnectionWaiter>()
   /** All that exist, idle and busy, tunnels included. */
   private readonly connections = new Set<PooledConnection>()
   /** Metric scope of the last request; see `observe/request-metrics.ts`. */
@@ -119,6 +122,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   /** False when it was not waiting any more. */
   forget(waiter: ConnectionWaiter): boolean {
+    if (this.failed.delete(waiter)) return true
     if (!this.waiters.remove(waiter) && !this.freshWaiters.remove(waiter)) return false
     this.home.cluster.endPending()
     return true
@@ -352,17 +356,29 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
           onDialFailed: (outcome, reason) => {
             this.dials.delete(dial)
             cluster.endConnection()
-            const waiter = this.takeWaiter()
-            if (waiter !== undefined) {
-              cluster.endPending()
-              waiter.onConnectFailed(outcome, reason)
-            }
+            this.failWaiters(Math.min(perLink, this.waitingCount - this.dials.size * perLink), outcome, reason)
             this.home.pump()
             this.dropIfUnused()
           },
         },
       )
       this.dials.add(dial)
+    }
+  }
+
+  /** `count`: below 1 is one, for whom another dial stood as well. */
+  private failWaiters(count: number, outcome: Outcome, reason: string): void {
+    const { failed } = this
+    // all of them before the first is told: whoever tries again waits for another dial
+    do {
+      const waiter = this.takeWaiter()
+      if (waiter === undefined) break
+      this.home.cluster.endPending()
+      failed.add(waiter)
+    } while (failed.size < count)
+    for (const waiter of failed) {
+      failed.delete(waiter)
+      waiter.onConnectFailed(outcome, reason)
     }
   }
 

@@ -426,6 +426,36 @@ describe('a pool of connections that carry several requests at once', () => {
     expect(opened[2]).to.not.equal(opened[0])
   })
 
+  it('tells all whom a dial would have carried that it failed, and leaves the others to theirs', () => {
+    const { cluster, dials, of } = poolOf({}, ['10.0.0.1'], codec)
+    const some = ['a', 'a', 'b', 'c'].map((key) => waiter(key))
+    for (const one of some) of().acquire(one, false)
+    expect(dials).to.have.length(2)
+    dials[0]!.callback(null, 'ETIMEDOUT')
+    const told = (): number => some.filter(({ got }) => got.length > 0).length
+    expect([told(), cluster.numbers.pendingRequests, dials.length]).to.deep.equal([2, 2, 2])
+    dials[1]!.callback(null, 'ETIMEDOUT')
+    expect([told(), cluster.numbers.pendingRequests, cluster.numbers.connections]).to.deep.equal([4, 0, 0])
+    expect(some.flatMap(({ got }) => got)).to.deep.equal(Array(4).fill('ETIMEDOUT'))
+  })
+
+  it('lets whoever tries again at once, or goes with another that failed, be', () => {
+    const { cluster, dials, of } = poolOf({}, ['10.0.0.1'], codec)
+    const second = waiter('b')
+    const again = waiter('a')
+    const first = waiter('a')
+    first.onConnectFailed = (_outcome, reason) => {
+      first.got.push(reason)
+      of().acquire(again, false)
+      expect(of().forget(second), 'they belong together').to.equal(true)
+    }
+    of().acquire(first, false)
+    of().acquire(second, false)
+    dials[0]!.callback(null, 'ECONNREFUSED')
+    expect([first.got, second.got, again.got]).to.deep.equal([['ECONNREFUSED'], [], []])
+    expect([dials.length, cluster.numbers.pendingRequests]).to.deep.equal([2, 1])
+  })
+
   it('takes one with room before an idle one, and none that is full', () => {
     const { ask, connect, cluster, dials, link, of, opened } = start()
     for (let i = 0; i < 3; i++) ask()
