@@ -41,7 +41,7 @@ const soonAgainId = 2 ** 24
 /** Bytes that the far side has not taken yet; above it the connection takes no more. */
 const maxUnsentBytes = 16 * 1024 * 1024
 const connectTimeoutMs = 1000
-/** Without a word for so long it asks; after as long again it is dead, ms. */
+/** It is looked at so often. Without a word since then it is asked; without one at the next look it is dead, ms. */
 const quietMs = 5000
 /** A connection that nobody uses, ms. */
 const idleMs = 60_000
@@ -62,6 +62,8 @@ export class RpcConnection {
   private isClosed = false
   private mayTakeMore = true
   private heardAt: number
+  /** By a heartbeat, and nothing came since. */
+  private isAsked = false
   private usedAt: number
   private cancel: (() => void) | undefined
   private readonly leaveProxy: (() => void) | undefined
@@ -164,6 +166,7 @@ export class RpcConnection {
 
   private take(chunk: Buffer): void {
     this.heardAt = this.deps.clock.monotonic()
+    this.isAsked = false
     if (this.isOpen) {
       this.splitter.feed(chunk, chunk.length)
       return
@@ -190,20 +193,22 @@ export class RpcConnection {
   private watch(): void {
     this.cancel = this.deps.clock.after(quietMs, () => {
       const now = this.deps.clock.monotonic()
-      if (now - this.heardAt >= 2 * quietMs && this.codec.heartbeat(1) !== null) {
-        this.end('E_UPSTREAM_RESET', 'it does not answer heartbeats')
-        return
-      }
-      if (this.pending.size === 0 && now - this.usedAt >= idleMs) {
+      // what came while this process did something else is read before it is judged
+      if (this.isAsked) setImmediate(this.judge)
+      else if (this.pending.size === 0 && now - this.usedAt >= idleMs) {
         this.end('E_UPSTREAM_RESET', 'nobody used it')
         return
-      }
-      if (now - this.heardAt >= quietMs) {
+      } else if (now - this.heardAt >= quietMs) {
         const heartbeat = this.codec.heartbeat(this.takeId())
+        this.isAsked = heartbeat !== null
         if (heartbeat !== null) this.socket.write(heartbeat)
       }
       this.watch()
     })
+  }
+
+  private readonly judge = (): void => {
+    if (this.isAsked) this.end('E_UPSTREAM_RESET', 'it does not answer heartbeats')
   }
 
   private onFrame(buf: Buffer, at: number, end: number): boolean {
@@ -213,8 +218,10 @@ export class RpcConnection {
       this.end('E_UPSTREAM_PROTOCOL', faultText(fault))
       return false
     }
-    if (frame.kind === FrameKind.heartbeat) this.socket.write(codec.heartbeatReply(buf, at, end, frame))
-    else if (frame.kind === FrameKind.goAway) {
+    if (frame.kind === FrameKind.heartbeat) {
+      this.socket.write(codec.heartbeatReply(buf, at, end, frame))
+      if (this.socket.writableLength > maxUnsentBytes) this.end('E_UPSTREAM_RESET', 'it does not read')
+    } else if (frame.kind === FrameKind.goAway) {
       this.mayTakeMore = false
       this.endWhenAnswered()
     } else if (frame.kind === FrameKind.reply && frame.idHigh === 0) {
