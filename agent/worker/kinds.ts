@@ -62,7 +62,7 @@ export class Kinds {
     const deps = this.deps()
     const { rpcKind } = loadRpc()
     this.rpcMade = rpcKind(deps)
-    this.rpcMade.codecs.take(deps.state.mesh.rpcProtocols ?? {})
+    this.rpcMade.takeDescribed(deps.state.mesh.rpcProtocols ?? {})
     return this.rpcMade
   }
 
@@ -89,7 +89,7 @@ export class Kinds {
   takeSettings(): void {
     const { state } = this.deps()
     this.http2Made?.settings.take(state.limits, state.pseudonym, state.node.tier)
-    const described = this.rpcMade?.codecs.take(state.mesh.rpcProtocols ?? {}) ?? []
+    const described = this.rpcMade?.takeDescribed(state.mesh.rpcProtocols ?? {}) ?? []
     if (described.length > 0) state.speakAnew(described)
   }
 

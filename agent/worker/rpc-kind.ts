@@ -1,11 +1,11 @@
 /** Private RPC as this worker speaks it, on both sides. Loaded late: see `kinds.ts`. */
 import { detected } from '../../contracts/protocols.ts'
 import type { RpcProtocol } from '../../contracts/protocols.ts'
+import type { RpcDescription } from '../../contracts/rpc-description.ts'
 import type { OpenExchange, UpstreamCodec } from './forward/streams.ts'
 import type { Accepted } from './listen/accepted.ts'
 import type { MovedRpc } from './listen/movable.ts'
 import type { Protocol } from './listen/protocol-table.ts'
-import type { RpcCodecs } from './protocols/rpc/codecs.ts'
 import { RpcConnection } from './protocols/rpc/connection.ts'
 import type { RpcConnectionDeps, RpcDeps } from './protocols/rpc/deps.ts'
 import { Detection } from './protocols/rpc/detection.ts'
@@ -26,7 +26,11 @@ export interface RpcKindDeps
 }
 
 export interface RpcKind {
-  readonly codecs: RpcCodecs
+  /**
+   * What the configuration describes now. Callers whose protocol it describes otherwise end behind the replies that
+   * they are owed. Answers the names whose endpoints must be spoken to anew.
+   */
+  takeDescribed(described: Readonly<Record<string, RpcDescription>>): readonly string[]
   upstream(name: RpcProtocol): UpstreamCodec
   readonly protocol: Protocol
 }
@@ -44,7 +48,12 @@ export function rpcKind({ beginHttp1, openExchange, ...given }: RpcKindDeps): Rp
       else connection(codec.name, accepted, transport).open(bytes)
     }).open(received)
   return {
-    codecs,
+    takeDescribed(described) {
+      const changed = codecs.take(described)
+      for (const one of given.live.list())
+        if (one instanceof RpcConnection && changed.includes(one.codec.name)) one.retire()
+      return changed
+    },
     upstream: (name) => ({
       streamsPerLink,
       openLink: (transport, home) => new RpcLink(rpc, upstreams, codecs.of(name), transport, home),

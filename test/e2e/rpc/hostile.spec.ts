@@ -153,3 +153,39 @@ for (const { codec, heartbeat, longest, reply, request } of samples) {
     })
   })
 }
+
+describe('words of the mesh that a caller says in a frame whose attributes cannot be changed', () => {
+  const forged: readonly (readonly [RpcCodec, (name: string) => Buffer, Buffer])[] = [
+    [
+      new BoltCodec(),
+      (name) => boltRequest('orders', 'm', { version: 2, crc: true, attributes: [[name, 'shop']] }),
+      boltFrame({ type: 0, className: 'R' }),
+    ],
+    [
+      new ThriftCodec(),
+      (name) => headerFrame(7, 0, [[name, 'shop']], binaryMessage(1, 'orders:m', 7, empty)),
+      headerFrame(7, 0, [], binaryMessage(2, 'm', 7, empty)),
+    ],
+  ]
+
+  for (const [codec, request, reply] of forged)
+    it(`reach no endpoint in ${codec.name}`, async () => {
+      const application = await startApplication(codec, () => Buffer.from(reply))
+      const endpoints = [{ address: '127.0.0.1', port: application.port }]
+      const mesh = await startWorker({
+        services: [{ name: 'orders', protocol: codec.name as RpcProtocol, endpoints }],
+        rpc: { [codec.name]: { address: '127.0.0.1', port: 0 } },
+      })
+      const caller = await RpcCaller.connect(codec, mesh.port(codec.name))
+      for (const name of ['x-mesh-source', 'x-mesh-route']) {
+        const { bytes, frame } = await caller.call(request(name))
+        expect(frame.status, name).to.not.equal(200)
+        expect(bytes.toString('latin1'), name).to.include('E_UPSTREAM_PROTOCOL')
+      }
+      expect(application.requests).to.deep.equal([])
+      expect((await caller.call(request('lane'))).frame.status).to.equal(200)
+      caller.close()
+      mesh.stop()
+      await application.close()
+    })
+})

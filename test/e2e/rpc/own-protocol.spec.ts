@@ -19,6 +19,8 @@ describe('a caller in a described protocol', () => {
   let mesh: StartedWorker
   let orders: RpcApplication
   let caller: RpcCaller
+  /** The held request. */
+  let answer: (reply: Buffer) => void
 
   const start = (settings: NonNullable<Parameters<typeof startWorker>[0]['mesh']>): Promise<StartedWorker> =>
     startWorker({
@@ -32,7 +34,9 @@ describe('a caller in a described protocol', () => {
 
   beforeEach(async () => {
     orders = await startApplication(codec, ({ bytes, frame }) =>
-      mainstayFrame({ type: 3, content: bytes.subarray(frame.tableTo) }),
+      bytes.includes('hold')
+        ? new Promise((resolve) => (answer = resolve))
+        : mainstayFrame({ type: 3, content: bytes.subarray(frame.tableTo) }),
     )
     mesh = await start({ rpcProtocols: { mainstay: description }, tracing: { createMissing: true, sampledShare: 1 } })
     caller = await RpcCaller.connect(codec, mesh.port('mainstay'))
@@ -85,10 +89,20 @@ describe('a caller in a described protocol', () => {
     expect(caller.others[0]!.frame.idLow).to.equal(99)
   })
 
-  it('speaks by the new description on new connections, when it changed', async () => {
+  it('speaks by the new description on new connections, when it changed; former ones end behind their replies', async () => {
     await caller.call(mainstayRequest('orders', 'place'))
+    const resting = await RpcCaller.connect(codec, mesh.port('mainstay'))
+    await resting.call(mainstayRequest('orders', 'place'))
+    const before = orders.requests.length
+    const owed = caller.call(mainstayRequest('orders', 'hold'))
+    await eventually(() => orders.requests.length > before)
     const later = { ...description, status: { ...description.status, http: { 9: 503 } } }
     await mesh.change({ mesh: { ...mesh.worker.state.mesh, rpcProtocols: { mainstay: later } } })
+    await eventually(() => resting.isClosed)
+    const late = caller.send(mainstayRequest('orders', 'place'))
+    answer(mainstayFrame({ type: 3 }))
+    expect((await owed).frame.code).to.equal(0)
+    expect(await late, 'never begun in two descriptions').to.equal('closed')
     const next = await RpcCaller.connect(codec, mesh.port('mainstay'))
     expect((await next.call(mainstayRequest('nobody', 'place'))).frame.code).to.equal(9)
     expect((await next.call(mainstayRequest('orders', 'place'))).frame.code).to.equal(0)

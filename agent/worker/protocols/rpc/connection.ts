@@ -27,7 +27,7 @@ export class RpcConnection
   readonly transport: Transport
   readonly writer: RpcWriter
   readonly service: string
-  private readonly codec: RpcCodec
+  readonly codec: RpcCodec
   private readonly streams: Spares<RpcDownstreamStream>
   private readonly splitter: FrameSplitter
   private readonly frame = new RpcFrame()
@@ -81,14 +81,17 @@ export class RpcConnection
     this.lastBytesAt = this.deps.clock.refresh()
     if (this.isOver) return
     this.splitter.feed(bytes, length)
-    if (this.splitter.waiting === 0) this.partialSince = Infinity
-    else if (this.partialSince === Infinity) this.notePartial()
     this.adjustReading()
   }
 
+  /** Wherever the rest of a frame came from: the wire, a process before, or what was kept while nothing was read. */
   private notePartial(): void {
-    this.partialSince = this.lastBytesAt
-    if (!this.isOver) this.armIdle()
+    if (this.splitter.waiting === 0) {
+      this.partialSince = Infinity
+    } else if (this.partialSince === Infinity) {
+      this.partialSince = this.deps.clock.now
+      this.armIdle()
+    }
   }
 
   onFrame(buf: Buffer, at: number, end: number): boolean {
@@ -148,11 +151,12 @@ export class RpcConnection
     this.end()
   }
 
-  /** At a bound, or because the connection is about to move: nothing more is read for now. */
+  /** At a bound, or because the connection is about to move or to end: nothing more is read for now. */
   private get mustWait(): boolean {
     return (
       this.isOver ||
       this.hold.isOn ||
+      this.endsAt <= this.deps.clock.now ||
       this.pending.length >= maxPending ||
       (this.writer.isSlow && this.writer.unsentBytes > pauseAboveBytes)
     )
@@ -162,7 +166,9 @@ export class RpcConnection
     if (this.isOver) return
     // what was kept may reach a bound again
     if (!this.mustWait) this.splitter.resume()
-    if (this.isOver || this.isReading !== this.mustWait) return
+    if (this.isOver) return
+    this.notePartial()
+    if (this.isReading !== this.mustWait) return
     this.isReading = !this.isReading
     if (this.isReading) this.transport.resumeReading()
     else this.transport.pauseReading()
@@ -226,8 +232,9 @@ export class RpcConnection
     if (this.isOver) return
     const isBusy = this.pending.length > 0
     if (this.endsAt <= now) {
-      // the last reply closes it
-      if (!isBusy) this.end()
+      // the last reply closes it, and nothing is begun behind that
+      if (isBusy) this.adjustReading()
+      else this.end()
       return
     }
     const quiet = now - this.lastBytesAt
@@ -237,7 +244,7 @@ export class RpcConnection
     } else if (!isBusy && quiet >= idleMs) {
       this.deps.tallies.keepAliveTimeouts++
       this.end()
-    } else if (isBusy) {
+    } else if (isBusy || !this.isReading) {
       this.deps.wheel.arm(this.timer, now + partialFrameMs)
     } else {
       this.armIdle()
@@ -296,11 +303,22 @@ export class RpcConnection
 
   /** Says that no more requests are taken, where the protocol has a word for it, and ends behind the last reply. */
   drain(): void {
-    if (this.isOver || this.endsAt !== Infinity) return
-    const word = this.codec.goAway()
+    this.endSoon(noticeMs)
+  }
+
+  /** The same, and takes no more from now on: endpoints are spoken to by another description of the protocol. */
+  retire(): void {
+    this.endSoon(0)
+  }
+
+  private endSoon(afterMs: number): void {
+    const at = this.deps.clock.refresh() + afterMs
+    if (this.isOver || this.endsAt <= at) return
+    const word = this.endsAt === Infinity ? this.codec.goAway() : null
     if (word !== null) this.writer.append(word)
     this.hold.stop()
-    this.endsAt = this.deps.clock.now + noticeMs
+    this.endsAt = at
+    this.adjustReading()
     this.armIdle()
   }
 

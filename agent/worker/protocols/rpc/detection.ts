@@ -5,16 +5,17 @@ import type { Clock } from '../../transport/clock.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
 import type { TimerOwner, TimerWheel } from '../../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
+import { idleMs } from './limits.ts'
 
 /** So many bytes tell every protocol. */
 const lookBytes = 64
-/** And so long they may take to come, ms. */
+/** And so long they may take to come behind the first one, ms. */
 const lookMs = 10_000
 
 export interface DetectionDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
-  readonly tallies: Pick<Tallies, 'undetectedProtocols'>
+  readonly tallies: Pick<Tallies, 'keepAliveTimeouts' | 'undetectedProtocols'>
   readonly warn: (message: string) => void
 }
 
@@ -23,8 +24,8 @@ export type OnDetected = (codec: RpcCodec | null, received: Buffer) => void
 
 /**
  * Finds out by its first bytes what a caller speaks: the magic of a private RPC, else HTTP by the letters of a method.
- * Nothing is consumed. Bounded in bytes and time; what is neither is closed. A protocol whose server speaks first is
- * never found.
+ * Nothing is consumed. Bounded in bytes and time; what is neither is closed. A caller that has said nothing yet is
+ * idle, as on any other port. A protocol whose server speaks first is never found.
  */
 export class Detection implements TransportOwner, TimerOwner {
   private readonly deps: DetectionDeps
@@ -53,7 +54,7 @@ export class Detection implements TransportOwner, TimerOwner {
 
   open(received: Buffer | null): void {
     this.transport.owner = this
-    this.deps.wheel.arm(this.timer, this.deps.clock.now + lookMs)
+    this.deps.wheel.arm(this.timer, this.deps.clock.now + idleMs)
     if (received !== null) this.look(received)
     if (!this.isOver) this.transport.resumeReading()
   }
@@ -64,6 +65,8 @@ export class Detection implements TransportOwner, TimerOwner {
   }
 
   private look(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    if (this.bytes.length === 0) this.deps.wheel.arm(this.timer, this.deps.clock.now + lookMs)
     this.bytes = bytes
     let isOpen = false
     for (const codec of this.codecs) {
@@ -74,9 +77,9 @@ export class Detection implements TransportOwner, TimerOwner {
       }
       isOpen ||= verdict === 0
     }
-    const first = bytes[0]
+    const first = bytes[0]!
     if (isOpen && bytes.length < lookBytes) return
-    if (first !== undefined && first >= 0x41 && first <= 0x5a) this.found(null)
+    if (first >= 0x41 && first <= 0x5a) this.found(null)
     else this.giveUp('begins in no protocol that is known here')
   }
 
@@ -108,7 +111,11 @@ export class Detection implements TransportOwner, TimerOwner {
 
   onTimer(): void {
     this.deps.clock.refresh()
-    if (!this.isOver) this.giveUp(`said too little in ${lookMs / 1000} s to tell what it speaks`)
+    if (this.isOver) return
+    if (this.bytes.length === 0) {
+      this.deps.tallies.keepAliveTimeouts++
+      this.end()
+    } else this.giveUp(`said too little in ${lookMs / 1000} s to tell what it speaks`)
   }
 
   onEnd(): void {

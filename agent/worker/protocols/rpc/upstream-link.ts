@@ -10,7 +10,7 @@ import { Fate } from '../../transport/transport.ts'
 import type { Spares } from '../../transport/spares.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
 import type { RpcDeps } from './deps.ts'
-import { maxFrameBytes, pauseAboveBytes, quietMs, streamsPerLink } from './limits.ts'
+import { maxFrameBytes, partialFrameMs, pauseAboveBytes, quietMs, streamsPerLink, wholeFrameMs } from './limits.ts'
 import { PendingTable } from './pending-table.ts'
 import type { RpcUpstreamStream, StreamLink } from './upstream-stream.ts'
 import { RpcWriter } from './writer.ts'
@@ -36,6 +36,9 @@ export class RpcLink implements UpstreamLink, StreamLink, TransportOwner, FrameR
   private isOver = false
   /** Something came since the last look. */
   private hasHeard = true
+  private lastBytesAt = 0
+  /** When the frame began that is not whole yet. */
+  private partialSince = Infinity
   private asks = 0
 
   constructor(
@@ -123,13 +126,16 @@ export class RpcLink implements UpstreamLink, StreamLink, TransportOwner, FrameR
   // ---- what comes
 
   onBytes(bytes: Buffer, length: number): void {
-    this.deps.clock.refresh()
+    this.lastBytesAt = this.deps.clock.refresh()
     this.hasHeard = true
     this.splitter.feed(bytes, length)
+    if (this.splitter.waiting === 0) this.partialSince = Infinity
+    else if (this.partialSince === Infinity) this.partialSince = this.lastBytesAt
   }
 
   onFrame(buf: Buffer, at: number, end: number): boolean {
     const { codec, frame } = this
+    this.partialSince = Infinity
     const fault = codec.read(buf, at, end, frame)
     if (fault < 0) {
       this.onFault(fault)
@@ -171,13 +177,16 @@ export class RpcLink implements UpstreamLink, StreamLink, TransportOwner, FrameR
   }
 
   onFault(fault: number): void {
+    this.giveUp(fault === overBudget ? 'no memory is left for frames' : faultText(fault))
+  }
+
+  private giveUp(why: string, outcome: Outcome = Outcome.protocol): void {
     const { tallies, warn } = this.deps
-    const why = fault === overBudget ? 'no memory is left for frames' : faultText(fault)
     tallies.rpcBrokenFrames++
     const { address, port } = this.transport.peer()
     warn(`${this.codec.name} connection to ${address}:${port} ends: ${why}`)
     this.transport.reset()
-    this.broken(Outcome.protocol, why, () => true)
+    this.broken(outcome, why, () => true)
   }
 
   // ---- what goes
@@ -205,10 +214,15 @@ export class RpcLink implements UpstreamLink, StreamLink, TransportOwner, FrameR
 
   // ---- time
 
-  /** Silence for long asks for a heartbeat; silence after that is the end. */
+  /** Silence for long asks for a heartbeat; silence after that is the end. A frame that does not end is one, too. */
   onTimer(): void {
     const now = this.deps.clock.refresh()
     if (this.isOver) return
+    const isStuck = now - this.lastBytesAt >= partialFrameMs || now - this.partialSince >= wholeFrameMs
+    if (this.splitter.waiting > 0 && isStuck) {
+      this.giveUp('a frame stopped coming', Outcome.reset)
+      return
+    }
     if (this.hasHeard) {
       this.asks = 0
     } else if (this.asks > 0) {

@@ -74,12 +74,16 @@ export class RpcUpstreamStream implements UpstreamStream {
     this.sentAt = link.writer.total
     if (wire === null && link.ask(this)) return
     if (!(wire instanceof RpcHead) || wire.codec !== link.codec || !(request instanceof RpcRequest)) {
-      this.giveUp()
+      this.giveUp(`a request that cannot be said in ${link.codec.name}`)
       return
     }
     const saysOurs = request.header(headers.source) !== undefined || request.header(headers.route) !== undefined
     const changes = requestEdits(edits, saysOurs)
     const edited = changes === null ? null : wire.codec.edited(wire.bytes, wire.from, wire.to, wire.frame, changes)
+    if (edited === null && saysOurs) {
+      this.giveUp('words of the mesh, which cannot be taken out of this frame')
+      return
+    }
     if (edited === null) this.write(link, wire.bytes, wire.from, wire.to, wire.frame)
     else this.write(link, edited, 0, edited.length, wire.frame)
     if (request.isOneWay) link.watchWrite(this)
@@ -89,13 +93,13 @@ export class RpcUpstreamStream implements UpstreamStream {
     writeFrame(link.writer, link.codec, bytes, from, to, frame, 0, link.enter(this))
   }
 
-  /** The message is of another protocol, so nothing of it is said. Told in a later turn, as every end is. */
-  private giveUp(): void {
+  /** The endpoint must not get it, so nothing of it is said. Told in a later turn, as every end is. */
+  private giveUp(why: string): void {
     const { serial } = this
     setImmediate(() => {
       if (this.serial !== serial) return
       this.mayBeRead = false
-      this.broken(Outcome.protocol, `a request that cannot be said in ${this.link!.codec.name}`)
+      this.broken(Outcome.protocol, why)
     })
   }
 

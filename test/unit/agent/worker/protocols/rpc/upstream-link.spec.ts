@@ -2,7 +2,7 @@ import { expect } from 'chai'
 
 import { Outcome } from '../../../../../../agent/worker/forward/streams.ts'
 import type { LinkHome, UpstreamOwner } from '../../../../../../agent/worker/forward/streams.ts'
-import { quietMs } from '../../../../../../agent/worker/protocols/rpc/limits.ts'
+import { partialFrameMs, quietMs } from '../../../../../../agent/worker/protocols/rpc/limits.ts'
 import { rpcParts } from '../../../../../../agent/worker/protocols/rpc/parts.ts'
 import { RpcLink } from '../../../../../../agent/worker/protocols/rpc/upstream-link.ts'
 import { RpcUpstreamStream } from '../../../../../../agent/worker/protocols/rpc/upstream-stream.ts'
@@ -118,6 +118,28 @@ describe('a connection to an endpoint in private RPC', () => {
     expect(failures).to.deep.equal([`${Outcome.reset} the endpoint answers no heartbeat`])
     expect((stream as unknown as { mayBeRead: boolean }).mayBeRead).to.equal(true)
     expect([ends, transport.wasReset]).to.deep.equal([['spent'], true])
+  })
+
+  it('is given up when an endpoint drips a frame and does not end it', async () => {
+    open(bolt)
+    const stream = link.open(owner, false)
+    link.enter(stream as never)
+    const reply = boltFrame({ type: 0, id: 5, content: Buffer.alloc(100) })
+    for (let at = 0; at < 12; at++) {
+      await come(reply.subarray(at, at + 1))
+      expect(failures, `byte ${at}`).to.deep.equal([])
+      await pass(quietMs)
+    }
+    await pass(quietMs)
+    expect(failures).to.deep.equal([`${Outcome.reset} a frame stopped coming`])
+    expect([ends, transport.wasReset]).to.deep.equal([['spent'], true])
+  })
+
+  it('is given up when a frame stops coming where no heartbeat can be asked', async () => {
+    open(new ThriftCodec())
+    await come(Buffer.from([0, 0, 0, 50, 0x80]))
+    for (let waited = 0; waited < partialFrameMs + quietMs; waited += quietMs) await pass(quietMs)
+    expect([ends, transport.wasReset]).to.deep.equal([['ended'], true])
   })
 
   it('asks nothing where its protocol has no heartbeat', async () => {
