@@ -30,6 +30,7 @@ export class StubPlane {
   private readonly server = new Server({ 'grpc.max_send_message_length': -1 })
   private readonly open = new Set<ServerDuplexStream<Buffer, Buffer>>()
   private nonce = 0
+  private refusal: { readonly code: number; readonly details: string } | undefined
 
   /** `onRequest`: what is said to it, if anything. `at`: its port, 0 = any. */
   static async start(onRequest: (request: StubRequest, say: Say) => void, at = 0): Promise<StubPlane> {
@@ -49,6 +50,7 @@ export class StubPlane {
       {
         ads: (stream: ServerDuplexStream<Buffer, Buffer>) => {
           plane.streams++
+          if (plane.refusal !== undefined) return void stream.emit('error', plane.refusal)
           plane.open.add(stream)
           const say: Say = (type, resources, version = '1') =>
             void stream.write(plane.response(type, resources, version))
@@ -73,6 +75,12 @@ export class StubPlane {
   /** On all streams, without a request. */
   say(type: string, resources: readonly Buffer[], version = '1'): void {
     for (const stream of this.open) stream.write(this.response(type, resources, version))
+  }
+
+  /** Ends all streams with this status, and each that is opened; undefined = takes them again. */
+  refuse(refusal: { readonly code: number; readonly details: string } | undefined): void {
+    this.refusal = refusal
+    if (refusal !== undefined) for (const stream of this.open) stream.emit('error', refusal)
   }
 
   raw(bytes: Buffer): void {

@@ -210,6 +210,36 @@ describe('a control plane that is no good one', function () {
     expect(heard.sets.map(({ endpoints }) => endpoints.length)).to.deep.equal([1, 1])
   })
 
+  it('may send an answer of 100 MiB: it is not kept, the reason is said, and what was good stays', async () => {
+    await saying(good)
+    const adapter = adapterOf(plane.port)
+    const heard = recordingListener()
+    adapter.subscribe(service('orders'), heard)
+    await heard.untilIds(['10.0.0.1:8080'])
+    plane.raw(Buffer.alloc(100 * 1024 * 1024))
+    await eventually(() => heard.problems.length === 1, 'word that it is away')
+    expect(heard.problems[0]?.message).to.contain('message larger than max (104857600 vs 33554432)')
+    await eventually(() => plane.streams === 2 && adapter.status().connected, 'another stream')
+    expect(heard.ids).to.deep.equal(['10.0.0.1:8080'])
+  })
+
+  it('may refuse the token: that is said by its name, what is known stays, and it heals by itself', async () => {
+    await saying(good)
+    const adapter = adapterOf(plane.port)
+    const heard = recordingListener()
+    adapter.subscribe(service('orders'), heard)
+    await heard.untilIds(['10.0.0.1:8080'])
+    plane.refuse({ code: 16, details: 'the token is too old' })
+    await eventually(
+      () => adapter.status().problem?.code === 'E_REGISTRY_DENIED' && !adapter.status().connected,
+      () => `a refusal; it is ${JSON.stringify(adapter.status())}`,
+    )
+    expect(adapter.status().problem?.message).to.contain('the token is too old')
+    expect(heard.ids).to.deep.equal(['10.0.0.1:8080'])
+    plane.refuse(undefined)
+    await eventually(() => adapter.status().connected && adapter.status().problem === undefined, 'a good status')
+  })
+
   it('may send what nobody asked for: the stream ends', async () => {
     await saying(good)
     const adapter = adapterOf(plane.port)
