@@ -18,6 +18,16 @@ const yamls = blocks.filter(({ language }) => language === 'yaml').map(({ text }
 const machine = { hostName: 'host-1', defaultAddress: '10.0.0.5', processors: 2 }
 const kernelPorts = { ephemeral: { first: 32_768, last: 60_999 }, reserved: [] }
 
+const plain = (code: string): string => code.replaceAll(/^\/\*\*[\s\S]*?\*\/$|^\/\/.*$| \/\/ .*$/gm, '').trim()
+
+/** On the page, where it is the same as in examples/. */
+function moduleOf(name: string): string {
+  const file = `examples/filters/${name}.mjs`
+  const text = blocks.find((block) => block.language === 'js' && block.text.startsWith(`// ${file}\n`))?.text ?? ''
+  expect(plain(text)).to.equal(plain(readFileSync(file, 'utf8')))
+  return text
+}
+
 describe('the examples of docs/filters.md', () => {
   it('are a good configuration and a good policy', () => {
     const directory = mkdtempSync(join(tmpdir(), 'hostmesh-docs-'))
@@ -41,9 +51,7 @@ describe('the examples of docs/filters.md', () => {
   })
 
   it('are the module that is in examples/, and do what they say', async () => {
-    const [{ text } = { text: '' }] = blocks.filter(({ language }) => language === 'js')
-    const plain = (code: string): string => code.replaceAll(/^\/\*\*[\s\S]*?\*\/$|^\/\/.*$| \/\/ .*$/gm, '').trim()
-    expect(plain(text)).to.equal(plain(readFileSync('examples/filters/team.mjs', 'utf8')))
+    const text = moduleOf('team')
     const worker = await FilteredWorker.start([{ name: 'team', settings: { teams: ['blue'] }, text }])
     try {
       expect(await worker.call({ headers: { 'x-team': 'red' } })).to.include({ status: 403, body: 'no team red\n' })
@@ -51,6 +59,23 @@ describe('the examples of docs/filters.md', () => {
       expect(status).to.equal(200)
       expect(headers['x-took']).to.match(/^\d+ ms$/)
       expect(worker.lastHead()).to.include('x-known-team: blue')
+    } finally {
+      await worker.stop()
+    }
+  })
+
+  it('decide by the JSON of a request, and let nothing pass that they cannot read', async () => {
+    const worker = await FilteredWorker.start([
+      { name: 'amounts', settings: { most: 50 }, text: moduleOf('json-access') },
+    ])
+    try {
+      const statusOf = async (body: string, role?: string): Promise<number> =>
+        (await worker.call({ body, ...(role === undefined ? {} : { headers: { 'x-role': role } }) })).status
+      expect(await statusOf('{"amount":50}')).to.equal(200)
+      expect(await statusOf('{"amount":51}')).to.equal(403)
+      expect(await statusOf('{"amount":51}', 'approver')).to.equal(200)
+      for (const body of ['{"amount":"9"}', '{"amount":', 'null', '[]', ''])
+        expect(await statusOf(body, 'approver'), body).to.equal(400)
     } finally {
       await worker.stop()
     }
