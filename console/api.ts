@@ -32,6 +32,11 @@ export function keepToken(token: string | undefined): void {
   else sessionStorage.setItem(tokenKey, token)
 }
 
+/** What a header can carry: letters, digits and signs of ASCII, no space. */
+export function isToken(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token)
+}
+
 export function hasToken(): boolean {
   return sessionStorage.getItem(tokenKey) !== null
 }
@@ -50,6 +55,7 @@ export async function ask<T>(
   signal?: AbortSignal,
 ): Promise<Reply<T>> {
   const token = sessionStorage.getItem(tokenKey)
+  if (token !== null && !isToken(token)) throw denied('the token cannot be one', true)
   const headers = new Headers()
   if (token !== null) headers.set('authorization', `Bearer ${token}`)
   if (contentType !== undefined) headers.set('content-type', contentType)
@@ -74,11 +80,14 @@ export async function ask<T>(
   }
   const said = Object(parsed) as { message?: string; error?: string; details?: { causes?: ApiProblem['causes'] } }
   const message = said.message ?? said.error ?? text.slice(0, 500)
-  if (answer.status === 401) {
-    keepToken(undefined)
-    onDenied(message, token !== null)
-  }
+  if (answer.status === 401) throw denied(message, token !== null)
   throw new ApiProblem(answer.status, message, said.details?.causes ?? [])
+}
+
+function denied(why: string, hadToken: boolean): ApiProblem {
+  keepToken(undefined)
+  onDenied(why, hadToken)
+  return new ApiProblem(401, why)
 }
 
 function parse(text: string): unknown {

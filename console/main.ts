@@ -1,5 +1,6 @@
 /** The console: which page is shown, who is signed in, light or dark, English or Chinese. */
 import { type ApiProblem, data, hasToken, keepToken, whenDenied } from './api.ts'
+import { dropDrafts, hasDrafts } from './drafts.ts'
 import { html, render, useEffect, useState, type View } from './html.ts'
 import { Login } from './login.ts'
 import { pages } from './pages.ts'
@@ -90,6 +91,7 @@ function App(): View {
   }
   const leave = (): void => {
     keepToken(undefined)
+    dropDrafts()
     setAbout(undefined)
     setDenied(t('tokenNeeded'))
   }
@@ -156,6 +158,9 @@ function Mark(): View {
   </svg>`
 }
 
+addEventListener('beforeunload', (event) => {
+  if (hasDrafts()) event.preventDefault()
+})
 dress(kept('theme'))
 const wanted = kept('language') ?? (navigator.language.startsWith('zh') ? 'zh' : 'en')
 speak(wanted === 'zh' ? 'zh' : 'en')

@@ -3,6 +3,7 @@
  * what would change, who it was before.
  */
 import { ask, ApiProblem } from './api.ts'
+import { draftOf, dropDraft, keepDraft } from './drafts.ts'
 import { DryRunPanel } from './dry-run-panel.ts'
 import { html, useEffect, useMemo, useRef, useState, type View } from './html.ts'
 import { lineDiff } from './line-diff.ts'
@@ -47,19 +48,26 @@ export function RuleEditor(props: {
   const [history, setHistory] = useState<History | undefined>(undefined)
   const [compared, setCompared] = useState<string | undefined>(undefined)
   const [isAsked, setIsAsked] = useState(false)
+  /** Own text that another one took the place of. */
+  const [aside, setAside] = useState<string | undefined>(undefined)
   const checks = useRef(0)
+  const newest = useRef('')
+  const rule = [place.kind.kind, place.namespace, place.name ?? ''].join('/')
 
-  const load = async (): Promise<void> => {
-    if (template !== undefined) {
-      setLoaded({ text: template, revision: undefined })
-      setText(template)
-      return
-    }
+  const show = (next: string, base: Loaded): void => {
+    newest.current = next
+    keepDraft(rule, { text: next, base })
+    setText(next)
+  }
+  /** @param sent what was saved: a text that was written meanwhile stays; absent = what is stored is shown. */
+  const load = async (sent?: string): Promise<void> => {
     try {
       const { body } = await ask<RuleObject>('GET', apiPath(place))
-      const now = editedText(body)
-      setLoaded({ text: now, revision: body.metadata.resourceVersion })
-      setText(now)
+      const now: Loaded = { text: editedText(body), revision: body.metadata.resourceVersion }
+      const isWrittenOn = sent !== undefined && newest.current !== sent
+      if (sent === undefined && loaded !== undefined && newest.current !== loaded.text) setAside(newest.current)
+      setLoaded(now)
+      show(isWrittenOn ? newest.current : now.text, now)
       setVerdict({ kind: 'none' })
       setCompared(undefined)
       setHistory((await ask<History>('GET', `${apiPath(place)}/history`)).body)
@@ -67,7 +75,17 @@ export function RuleEditor(props: {
       setNotice((problem as ApiProblem).message)
     }
   }
-  useEffect(() => void load(), [])
+  /** What was left unsaved goes on from what it was made from, so that what others did since is noticed. */
+  const begin = async (): Promise<void> => {
+    const draft = draftOf(rule)
+    if (template === undefined) await load()
+    if (template === undefined && draft === undefined) return
+    const { base, text: written } = draft ?? { base: { text: template!, revision: undefined }, text: template! }
+    setLoaded(base)
+    show(written, base)
+    if (draft !== undefined) setNotice(t('draftShown'))
+  }
+  useEffect(() => void begin(), [])
 
   const write = async (isTrial: boolean): Promise<readonly string[]> => {
     const isNew = loaded?.revision === undefined
@@ -96,13 +114,18 @@ export function RuleEditor(props: {
   }, [text, loaded])
 
   const save = async (): Promise<void> => {
+    const sent = text
     try {
       const warnings = await write(false)
       setNotice([t('saved'), ...warnings].join(' '))
-      const { name, namespace } = placeIn(text)
-      if (template !== undefined)
-        location.hash = `#/rules/edit/${[place.kind.kind, namespace ?? place.namespace, name ?? ''].map(encodeURIComponent).join('/')}`
-      else await load()
+      setAside(undefined)
+      if (template === undefined) return await load(sent)
+      const { name, namespace } = placeIn(sent)
+      const made = [place.kind.kind, namespace ?? place.namespace, name ?? '']
+      const writtenOn = newest.current
+      dropDraft(rule)
+      if (writtenOn !== sent) await keepFor(made.join('/'), { ...place, namespace: made[1]!, name }, writtenOn)
+      location.hash = `#/rules/edit/${made.map(encodeURIComponent).join('/')}`
     } catch (error) {
       const problem = error as ApiProblem
       setVerdict({ kind: isChangedSince(problem) ? 'changed' : 'invalid', problem })
@@ -116,6 +139,7 @@ export function RuleEditor(props: {
         JSON.stringify({ preconditions: { resourceVersion: loaded?.revision } }),
         'application/json',
       )
+      dropDraft(rule)
       location.hash = '#/rules'
     } catch (error) {
       setIsAsked(false)
@@ -131,7 +155,7 @@ export function RuleEditor(props: {
     )}
     <div class="halves wide-left">
       <${Card} title=${t('editor')}>
-        <${TextArea} text=${text} onText=${setText} />
+        <${TextArea} text=${text} onText=${(next: string) => show(next, loaded)} />
         <${VerdictView} verdict=${verdict} onReload=${() => void load()} />
         <p class="bar">
           <button
@@ -143,6 +167,33 @@ export function RuleEditor(props: {
             ${t('save')}
           </button>
           ${template !== undefined ? null : html`<button type="button" onClick=${() => setIsAsked(true)}>${t('remove')}</button>`}
+          ${
+            text === loaded.text
+              ? null
+              : html`<button
+                  type="button"
+                  onClick=${() => {
+                    setAside(text)
+                    show(loaded.text, loaded)
+                    setNotice('')
+                  }}
+                >
+                  ${t('discard')}
+                </button>`
+          }
+          ${
+            aside === undefined || aside === text
+              ? null
+              : html`<button
+                  type="button"
+                  onClick=${() => {
+                    show(aside, loaded)
+                    setAside(undefined)
+                  }}
+                >
+                  ${t('ownTextAgain')}
+                </button>`
+          }
           <span class="quiet" role="status">${notice}</span>
         </p>
         ${
@@ -171,12 +222,21 @@ export function RuleEditor(props: {
             history=${history}
             compared=${compared}
             onCompare=${setCompared}
-            onText=${setText}
+            onText=${(next: string) => {
+              if (text !== loaded.text) setAside(text)
+              show(next, loaded)
+            }}
             onReverted=${() => void load()}
             onProblem=${(problem: ApiProblem) => setVerdict({ kind: 'invalid', problem })}
           />`
     }
   `
+}
+
+/** What was written on while a new rule was being made is a draft of that rule. */
+async function keepFor(rule: string, place: RulePlace, text: string): Promise<void> {
+  const { body } = await ask<RuleObject>('GET', apiPath(place))
+  keepDraft(rule, { text, base: { text: editedText(body), revision: body.metadata.resourceVersion } })
 }
 
 function isChangedSince({ status }: ApiProblem): boolean {

@@ -14,6 +14,7 @@ import {
   tokens,
   type Fleet,
 } from '../../support/console/fleet.ts'
+import { until } from '../../support/mesh/mesh.ts'
 import { goBeforeOthers } from '../../support/priority.ts'
 
 const graphServices = 200
@@ -113,7 +114,12 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     await says('Your token is not known here any more')
     await picture('login')
     await isClean()
-    await enter(tokens.admin)
+    await page.evaluate(`sessionStorage.setItem('hostmesh.token', '令牌')`)
+    await page.reload()
+    await enter('令牌')
+    await says('This is no token')
+    await page.reload()
+    await enter(`${tokens.admin}\u200b`)
     await says('Requests per second')
   })
 
@@ -211,6 +217,61 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
       `[...document.querySelectorAll('.history button')].find((one) => /Take this/.test(one.innerText)).click()`,
     )
     await page.waitForFunction(`document.querySelector('.code textarea').value.includes('"2s"')`)
+    await isClean()
+  })
+
+  it('loses nothing of what is not saved: not in another language or page, nor by an old token or a newer text', async () => {
+    const written = (): Promise<string> => page.$eval('.code textarea', (area) => (area as { value: string }).value)
+    const has = (wanted: string): Promise<unknown> =>
+      page.waitForFunction(`document.querySelector('.code textarea')?.value.includes(${JSON.stringify(wanted)})`)
+    const press = (name: string): Promise<unknown> =>
+      page.evaluate(`[...document.querySelectorAll('button')].find((one) => one.innerText === '${name}').click()`)
+    const write = (from: string, to: string, first = ''): Promise<unknown> =>
+      page.evaluate(`{
+        ${first}
+        const area = document.querySelector('.code textarea')
+        area.value = area.value.replace(${JSON.stringify(from)}, ${JSON.stringify(to)})
+        area.dispatchEvent(new Event('input', { bubbles: true }))
+      }`)
+    await write('"2s"', '"7s"')
+    await press('中文')
+    await says('尚未保存')
+    await has('"7s"')
+    await press('English')
+    await show('services')
+    await show('rules/edit/VirtualService/shop/orders')
+    await says('Not saved yet')
+    await has('"7s"')
+    fleet.writeTokens(logins.slice(1))
+    await page.waitForSelector('#token', { timeout: 20_000 })
+    fleet.writeTokens(logins)
+    await until(20_000, 'the token counts again', async () => (await fleet.call('GET', rulesPath)) === 200)
+    await enter(tokens.admin)
+    await has('"7s"')
+    await says('Valid: the center would take it.')
+    // written on while it is being saved
+    await write('"7s"', '"8s"', `document.querySelector('button.primary').click()`)
+    await says('Saved.')
+    await page.waitForFunction(`document.querySelectorAll('.history li').length === 3`).catch(async () => {
+      throw new Error(`the third version is not there: ${await text()}`)
+    })
+    expect(await written()).to.include('"8s"')
+    const rule = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'orders', namespace: 'shop' },
+      spec: { hosts: ['orders'], http: [{ timeout: '4s', route: [{ destination: { host: 'orders' } }] }] },
+    }
+    expect(await fleet.call('PUT', `${rulesPath}/orders`, rule)).to.equal(200)
+    await write('"8s"', '"9s"')
+    await says('Load the newest')
+    await isClean()
+    await press('Load the newest')
+    await has('4s')
+    await press('Show my text again')
+    await has('"9s"')
+    await press('Discard')
+    await has('4s')
     await isClean()
   })
 

@@ -41,6 +41,8 @@ export async function openPage(browser: Browser, origin: string): Promise<Watche
     // the browser logs each answer that is no success; which ones are right is the test's to say
     if (line.type() === 'error' && !line.text().startsWith('Failed to load resource')) complaints.push(line.text())
   })
+  // a page that asks before it is left: the test leaves
+  page.on('dialog', (dialog) => void dialog.accept().catch(() => undefined))
   page.on('request', (request) => {
     if (!request.url().startsWith(origin)) complaints.push(`foreign: ${request.url()}`)
   })
