@@ -41,7 +41,7 @@ export async function share(bench: HostsBench, isCrowded: boolean): Promise<Scen
     method: [
       `a whole host from its first second on, its registry behind a relay that notes the time of every piece; ${changes} changes of weight of one of ${instances} instances, one after the other, ${pauseMs.least} to ${pauseMs.most} ms apart`,
       'counted is the time in which control had the word: from a piece of the registry until the question before the next piece, each time, and from the last piece of all until the delta has come at the socket of a worker, whatever was asked meanwhile;',
-      'relay and worker are in a thread of the benchmark that does nothing else, whose own delays count as ours; DNS tells nobody of a change and is left out',
+      'relay and worker are in a thread of the benchmark that does nothing else, whose own delays count as ours; the registry and the client that writes to it have a process of their own; DNS tells nobody of a change and is left out',
       'while it ran: without the time in which control was ready to run and another process had the processor (schedstat)',
       'work: processor time of the main thread of control from the change until the worker has it, whatever else it does meanwhile',
     ],
