@@ -1,6 +1,7 @@
 /**
- * Runs the mocha suites in order and ends with the names of what failed and one line `N passed, N failed, N skipped`
- * over all of them.
+ * Runs the mocha suites and ends with the names of what failed and one line `N passed, N failed, N skipped` over all of
+ * them. Those of compliance mostly wait: where there are two cores they run beside those of units, and what they print
+ * is printed behind them. All else runs one after the other.
  *
  * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [--slowest N] [--grep TEXT] [unit|compliance|e2e|FILE
  * …] (no FILE = everything; --grep = only tests whose title matches, of a spec whose steps stand alone). In CI
@@ -9,9 +10,9 @@
  * its last test (default 30), fails the run and is named. Each suite names the `--slowest` of its files (default 25)
  * with the time that they took.
  */
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -22,6 +23,8 @@ interface Totals {
   /** `FILE: TITLE` of each test and hook that failed. */
   readonly failing: string[]
 }
+
+type Ending = number | string | null
 
 const suites: Readonly<Record<string, string>> = {
   unit: 'test/unit/**/*.spec.ts',
@@ -40,6 +43,11 @@ const { values, positionals: wanted } = parseArgs({
 })
 const isCi = process.env['CI'] === 'true'
 const specs = wanted.length === 0 ? Object.values(suites) : wanted.map((name) => suites[name] ?? name)
+/** Each in turn; what is in one begins together. */
+const rounds =
+  wanted.length === 0 && availableParallelism() > 1
+    ? [[suites['unit']!, suites['compliance']!], [suites['e2e']!]]
+    : specs.map((spec) => [spec])
 const folder = mkdtempSync(join(tmpdir(), 'hostmesh-tests-'))
 /**
  * Every process of a run reads the sources; only the first strips their types. So a process that a test starts costs
@@ -52,25 +60,14 @@ const environment =
 const totals: Totals = { passed: 0, failed: 0, skipped: 0, failing: [] }
 const deadline = performance.now() + Number(values['limit-s']) * 1000
 let broken = false
+/** Files with what suites printed that ran beside another. */
+const aside: string[] = []
 
-for (const [index, spec] of specs.entries()) {
-  const file = join(folder, `${index}.json`)
-  const ending = await runSuite(spec, file)
-  const counted = readTotals(file)
-  if (counted !== undefined) {
-    totals.passed += counted.passed
-    totals.failed += counted.failed
-    totals.skipped += counted.skipped
-    totals.failing.push(...counted.failing)
-  }
-  if (ending === 'too late') {
-    const where = readText(`${file}.running`) ?? 'nothing had begun'
-    console.error(`${spec}: still busy after ${values['limit-s']} s of the whole run, ended; it was at: ${where}`)
-    broken = true
-    break
-  }
-  if (counted === undefined) console.error(`${spec}: the test runner ended without a result (exit ${ending})`)
-  if (counted === undefined || (ending !== 0 && counted.failed === 0)) broken = true
+for (const round of rounds) {
+  const endings = await Promise.all(round.map((spec, place) => runSuite(spec, place > 0)))
+  for (const file of aside.splice(0)) process.stdout.write(readFileSync(file))
+  for (const [place, spec] of round.entries()) count(spec, endings[place]!)
+  if (endings.includes('too late')) break
 }
 rmSync(folder, { recursive: true, force: true })
 
@@ -82,14 +79,48 @@ for (const name of totals.failing) console.log(`failed: ${name}`)
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
 process.exitCode = isGood ? 0 : 1
 
-/** Answers the exit code or the signal. */
-function runSuite(spec: string, file: string): Promise<number | string | null> {
+function count(spec: string, ending: Ending): void {
+  const counted = readTotals(resultOf(spec))
+  if (counted !== undefined) {
+    totals.passed += counted.passed
+    totals.failed += counted.failed
+    totals.skipped += counted.skipped
+    totals.failing.push(...counted.failing)
+  }
+  if (ending === 'too late') {
+    const where = readText(`${resultOf(spec)}.running`) ?? 'nothing had begun'
+    console.error(`${spec}: still busy after ${values['limit-s']} s of the whole run, ended; it was at: ${where}`)
+    broken = true
+    return
+  }
+  if (counted === undefined) console.error(`${spec}: the test runner ended without a result (exit ${ending})`)
+  if (counted === undefined || (ending !== 0 && counted.failed === 0)) broken = true
+}
+
+function resultOf(spec: string): string {
+  return join(folder, `${specs.indexOf(spec)}.json`)
+}
+
+/** @param isAside what it prints is kept until it has ended. */
+async function runSuite(spec: string, isAside: boolean): Promise<Ending> {
+  const file = resultOf(spec)
   // Transports of their own sockets are tested in this very process (native/fast-calls.ts).
   const words = ['--expose-internals', 'node_modules/mocha/bin/mocha.js', '--reporter', './test/support/reporter.ts']
   for (const option of [`file=${file}`, `linger=${values['linger-s']}`, `slowest=${values.slowest}`])
     words.push('--reporter-option', option)
   if (values.grep !== undefined) words.push('--grep', values.grep)
-  const run = spawn(process.execPath, [...words, spec], { stdio: 'inherit', env: environment })
+  const printed = isAside ? openSync(`${file}.printed`, 'w') : undefined
+  const out = printed ?? 'inherit'
+  const run = spawn(process.execPath, [...words, spec], { stdio: ['inherit', out, out], env: environment })
+  const ending = await endingOf(run)
+  if (printed === undefined) return ending
+  closeSync(printed)
+  aside.push(`${file}.printed`)
+  return ending
+}
+
+/** The exit code, the signal, or why it did not start. */
+function endingOf(run: ChildProcess): Promise<Ending> {
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => {
@@ -98,7 +129,7 @@ function runSuite(spec: string, file: string): Promise<number | string | null> {
       },
       Math.max(0, deadline - performance.now()),
     )
-    const end = (ending: number | string | null): void => {
+    const end = (ending: Ending): void => {
       clearTimeout(timer)
       resolve(ending)
     }
