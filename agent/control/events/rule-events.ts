@@ -12,7 +12,7 @@ interface KnownRule {
 const stateWords: Readonly<Record<RuleState, string>> = {
   applied: 'in force',
   conflict: 'without effect: another rule decides',
-  overridden: 'without effect: what this host was told decides',
+  overridden: 'without effect: what this host was told decides, or another source says the same',
   rejected: 'rejected',
 }
 
