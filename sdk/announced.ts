@@ -17,6 +17,8 @@ export interface RegistrarDeps {
   readonly activeMode: (service: string) => ActiveMode
   /** Where a mode announces, or why it cannot now: asked again. */
   readonly place: (mode: ActiveMode) => Place | string
+  /** Why what was announced there is not confirmed, where that is known. */
+  readonly problemAt: (mode: ActiveMode) => string | undefined
   readonly onProblem: (message: string) => void
   /** It is taken back, and nothing more will come of it. */
   readonly onOver: (self: Announced) => void
@@ -46,8 +48,8 @@ export class Announced implements Registered {
   private leaving: { readonly stand: Stand; readonly cancel: () => void } | undefined
   private cancel: (() => void) | undefined
   private isOver = false
-  /** Why it is not announced where it should be. */
-  problem: string | undefined
+  /** Why there was no place for it. */
+  private unplaced: string | undefined
 
   constructor(service: string, registration: Registration, deps: RegistrarDeps) {
     this.service = service
@@ -59,6 +61,13 @@ export class Announced implements Registered {
   /** `registered`: callers can hear of it. */
   get state(): 'pending' | 'registered' | 'failing' {
     return this.present?.handle.state ?? this.coming?.handle.state ?? 'pending'
+  }
+
+  /** Why it is not announced where it should be. */
+  get problem(): string | undefined {
+    const stand = this.coming ?? this.present
+    if (this.unplaced !== undefined || stand === undefined || stand.handle.state === 'registered') return this.unplaced
+    return this.deps.problemAt(stand.activeMode)
   }
 
   /** Where it is announced now; undefined = nowhere yet. */
@@ -125,8 +134,8 @@ export class Announced implements Registered {
     try {
       this.coming ??= this.announce(mode)
     } catch (error) {
-      this.problem = describeError(error)
-      this.deps.onProblem(`${this.service}: not announced: ${this.problem}`)
+      this.unplaced = describeError(error)
+      this.deps.onProblem(`${this.service}: not announced: ${this.unplaced}`)
       return
     }
     if (this.coming?.handle.state === 'registered') {
@@ -140,7 +149,7 @@ export class Announced implements Registered {
 
   private announce(mode: ActiveMode): Stand | undefined {
     const place = this.deps.place(mode)
-    this.problem = typeof place === 'string' ? place : undefined
+    this.unplaced = typeof place === 'string' ? place : undefined
     return typeof place === 'string' ? undefined : { activeMode: mode, handle: place(this.wanted) }
   }
 

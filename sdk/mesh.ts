@@ -205,6 +205,7 @@ export class ApplicationMesh implements Mesh {
       overlapMs: this.options.overlapMs ?? defaultOverlapMs,
       activeMode: (name) => this.activeModes.of(name),
       place: (mode) => this.place(mode),
+      problemAt: (mode) => (mode === 'direct' ? this.nacos : this.face)?.adapter.status().problem?.message,
       onProblem: (message) => this.log.warn({}, message),
       onOver: (self) => void this.registered.delete(self),
     })
@@ -266,7 +267,7 @@ export class ApplicationMesh implements Mesh {
         activeMode,
         problem,
       })),
-      registry: this.nacos === undefined ? undefined : { isConnected: this.nacos.adapter.status().connected },
+      registry: this.nacos?.state,
       fileProblem: this.writer.problem,
     }
   }
@@ -335,7 +336,7 @@ export class ApplicationMesh implements Mesh {
       } catch (error) {
         return describeError(error)
       }
-      if (!this.nacos.isHeard(name)) return 'the registry has not answered yet'
+      if (!this.nacos.isHeard(name)) return this.nacos.state.problem ?? 'the registry has not answered yet'
       return this.nacos.endpoints(name).length === 0 ? 'the registry knows no endpoint' : undefined
     }
     const known = this.agent.service(name)

@@ -47,7 +47,8 @@ export interface MeshStatus {
     readonly activeMode: ActiveMode | undefined
     readonly problem: string | undefined
   }[]
-  readonly registry: { readonly isConnected: boolean } | undefined
+  /** `problem`: why it does not answer, or refuses what it is asked. */
+  readonly registry: { readonly isConnected: boolean; readonly problem: string | undefined } | undefined
   /** Why the newest state is not on disk. */
   readonly fileProblem: string | undefined
 }

@@ -91,6 +91,12 @@ export class NacosSource {
     return this.subjects.get(name)?.isHeard === true
   }
 
+  /** `problem`: why it does not answer, or refuses what it is asked, in words. */
+  get state(): { readonly isConnected: boolean; readonly problem: string | undefined } {
+    const { connected, problem } = this.adapter.status()
+    return { isConnected: connected, problem: problem?.message }
+  }
+
   register(registration: Registration): RegistrationHandle {
     return this.adapter.register(registration)
   }

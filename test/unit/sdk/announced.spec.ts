@@ -28,6 +28,7 @@ describe('an announced instance of an application', () => {
       overlapMs: 0,
       activeMode: () => 'mesh',
       place: () => () => handle,
+      problemAt: () => undefined,
       onProblem: () => undefined,
       onOver: () => undefined,
     })

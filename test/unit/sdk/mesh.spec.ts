@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
@@ -81,6 +82,36 @@ describe('the mesh of an application', () => {
     } finally {
       await bench.mesh.close()
       await Promise.all(faces.map((face) => face.close()))
+    }
+  })
+
+  it('says in words that the registry refuses its password, for calls and registrations', async () => {
+    const server = createServer((request, response) => {
+      request.resume()
+      response.writeHead(403).end('unknown user!')
+    })
+    const denied = createMesh({
+      application: 'denied',
+      dataDirectory: bench.folder,
+      agent: bench.agent.address,
+      mode: 'direct',
+      nacos: { servers: [await bench.listening(server)], username: 'shop', password: 'not-this-one' },
+    })
+    try {
+      denied.subscribe('orders', () => undefined)
+      denied.register({ service: 'shop', port: 8080, address: '127.0.0.1' })
+      const problems = (): (string | undefined)[] => {
+        const { registered, registry } = denied.status()
+        return [registry?.problem, registered[0]?.problem]
+      }
+      await eventually(
+        () => problems().every((problem) => problem?.includes('"shop"') === true),
+        () => `the user that is refused: ${JSON.stringify(denied.status())}`,
+      )
+      expect(denied.status().registry?.isConnected).to.equal(false)
+      expect(JSON.stringify(denied.status())).to.not.include('not-this-one')
+    } finally {
+      await denied.close()
     }
   })
 
