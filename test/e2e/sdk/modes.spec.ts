@@ -2,11 +2,16 @@
 import { expect } from 'chai'
 import { startEmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
 import type { EmbeddedRegistry } from '../../../registry-adapters/nacos/embedded/embedded.ts'
+import { BoltCodec } from '../../../rpc/bolt/bolt.ts'
+import { bolt } from '../../../sdk/index.ts'
 import type { Mesh as SdkMesh } from '../../../sdk/index.ts'
 import { Mesh, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
+import { boltFrame, boltRequest } from '../../support/rpc/bolt-frames.ts'
+import { startApplication } from '../../support/rpc/far-sides.ts'
 import { SdkApplications } from '../../support/sdk/sdk-applications.ts'
 import { CallLoad, goodText } from '../../support/sdk/call-load.ts'
+import type { LoadCounts } from '../../support/sdk/call-load.ts'
 import { agentOf, startSdkHost, whenRegistered } from '../../support/sdk/sdk-host.ts'
 import { startCounting } from '../../support/sdk/counting-application.ts'
 import type { CountingApplication } from '../../support/sdk/counting-application.ts'
@@ -50,12 +55,43 @@ describe('the SDK between mesh and registry', function () {
     if (this.currentTest?.state === 'failed') console.log(mesh?.report())
   })
 
-  const activeModeOf = (sdk: SdkMesh): string | undefined =>
-    sdk.status().services.find(({ name }) => name === 'orders')?.activeMode
+  const activeModeOf = (sdk: SdkMesh, service = 'orders'): string | undefined =>
+    sdk.status().services.find(({ name }) => name === service)?.activeMode
 
-  async function whenActive(sdk: SdkMesh, mode: string): Promise<void> {
+  async function whenActive(sdk: SdkMesh, mode: string, service?: string): Promise<void> {
     await until(30_000, `calls go ${mode}: ${JSON.stringify(sdk.status().services)}`, () =>
-      Promise.resolve(activeModeOf(sdk) === mode),
+      Promise.resolve(activeModeOf(sdk, service) === mode),
+    )
+  }
+
+  /** Back and forth, with calls in each mode; then the load ends. */
+  async function switchUnder(load: CallLoad, sdk: SdkMesh, service: string): Promise<LoadCounts> {
+    await whenActive(sdk, 'direct', service)
+    for (let round = 0; round < switches; round++)
+      for (const mode of ['mesh', 'direct'] as const) {
+        sdk.setMode(mode)
+        await whenActive(sdk, mode, service)
+        const { calls } = load.counts
+        await until(30_000, 'some calls in that mode', () =>
+          Promise.resolve(load.counts.calls >= calls + perSecond / 10),
+        )
+      }
+    return load.stop()
+  }
+
+  /** Each call was answered, by both ways, and came to an application once. */
+  function noneIsLost(load: CallLoad, sdk: SdkMesh, times: readonly number[]): void {
+    const { counts } = load
+    expect(counts.failures, JSON.stringify(counts.failures.slice(0, 3))).to.have.length(0)
+    const { served, repeated } = sdk.status().calls
+    expect(sdk.status().modeChanges).to.equal(2 * switches)
+    expect(served.agent).to.be.above(0)
+    expect(served.registry).to.be.above(0)
+    expect(served.agent + served.registry).to.equal(counts.calls)
+    expect(times.length).to.equal(counts.calls)
+    expect(times.every((count) => count === 1)).to.equal(true)
+    console.log(
+      `      ${counts.calls} calls (${Math.round(load.perSecond)}/s), ${2 * switches} changes of mode, 0 lost, ${repeated} sent on`,
     )
   }
 
@@ -76,29 +112,46 @@ describe('the SDK between mesh and registry', function () {
     await sdk.ready()
     for (const { seen } of applications) (seen as Map<string, number>).clear()
     const load = new CallLoad(perSecond, caller(sdk))
-    await whenActive(sdk, 'direct')
-    for (let round = 0; round < switches; round++)
-      for (const mode of ['mesh', 'direct'] as const) {
-        sdk.setMode(mode)
-        await whenActive(sdk, mode)
-        const { calls } = load.counts
-        await until(30_000, 'some calls in that mode', () =>
-          Promise.resolve(load.counts.calls >= calls + perSecond / 10),
-        )
-      }
-    const counts = await load.stop()
-    expect(counts.failures, JSON.stringify(counts.failures.slice(0, 3))).to.have.length(0)
-    const { served, repeated } = sdk.status().calls
-    expect(sdk.status().modeChanges).to.equal(2 * switches)
-    expect(served.agent).to.be.above(0)
-    expect(served.registry).to.be.above(0)
-    expect(served.agent + served.registry).to.equal(counts.calls)
-    const times = applications.flatMap(({ seen }) => [...seen.values()])
-    expect(times.length).to.equal(counts.calls)
-    expect(times.every((count) => count === 1)).to.equal(true)
-    console.log(
-      `      ${counts.calls} calls (${Math.round(load.perSecond)}/s), ${2 * switches} changes of mode, 0 lost, ${repeated} sent on`,
+    await switchUnder(load, sdk, 'orders')
+    noneIsLost(
+      load,
+      sdk,
+      applications.flatMap(({ seen }) => [...seen.values()]),
     )
+  })
+
+  it('calls of a private RPC change it, too, without a loss', async () => {
+    const { address } = host.options
+    const seen = new Map<string, number>()
+    const books = await startApplication(
+      new BoltCodec(),
+      ({ bytes }) => {
+        const call = bytes.subarray(-10)
+        seen.set(call.toString(), (seen.get(call.toString()) ?? 0) + 1)
+        return boltFrame({ type: 0, className: 'R', content: call })
+      },
+      0,
+      address,
+    )
+    applications.push({ ...books, address, seen: new Map() })
+    const provider = sdks.open('provider-of-books')
+    provider.register({ service: 'books', address, port: books.port, protocol: 'bolt' })
+    await whenRegistered(provider)
+    const sdk = sdks.open('switching-books')
+    await sdk.ready()
+    const client = sdk.rpc(bolt())
+    const load = new CallLoad(perSecond, (call) => {
+      const words = call.padStart(10)
+      const answer = client
+        .call('books', boltRequest('books', 'lend', { content: Buffer.from(words) }))
+        .then((reply) => {
+          if (reply.subarray(-10).toString() !== words) throw new Error(`another reply: ${reply.toString('hex')}`)
+          return 'books'
+        })
+      return { method: 'RPC', answer }
+    })
+    await switchUnder(load, sdk, 'books')
+    noneIsLost(load, sdk, [...seen.values()])
   })
 
   it('the key in the registry changes the mode of an application and of a service; a bad one changes nothing', async () => {

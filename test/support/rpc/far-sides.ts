@@ -56,6 +56,7 @@ export async function startApplication(
   codec: RpcCodec,
   answer: (served: Served) => Buffer | undefined | Promise<Buffer>,
   port = 0,
+  address = '127.0.0.1',
 ): Promise<RpcApplication> {
   const requests: Served[] = []
   const sockets = new Set<net.Socket>()
@@ -86,7 +87,7 @@ export async function startApplication(
       else say(reply)
     })
   })
-  server.listen(port, '127.0.0.1')
+  server.listen(port, address)
   await once(server, 'listening')
   return {
     port: (server.address() as net.AddressInfo).port,
