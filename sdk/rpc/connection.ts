@@ -43,6 +43,8 @@ const maxUnsentBytes = 16 * 1024 * 1024
 const connectTimeoutMs = 1000
 /** It is looked at so often. Without a word since then it is asked; without one at the next look it is dead, ms. */
 const quietMs = 5000
+/** A frame that does not end, ms. */
+const wholeFrameMs = 120_000
 /** A connection that nobody uses, ms. */
 const idleMs = 60_000
 
@@ -62,6 +64,8 @@ export class RpcConnection {
   private isClosed = false
   private mayTakeMore = true
   private heardAt: number
+  /** When the frame began that is not whole yet. */
+  private partialSince = Infinity
   /** By a heartbeat, and nothing came since. */
   private isAsked = false
   private usedAt: number
@@ -168,7 +172,7 @@ export class RpcConnection {
     this.heardAt = this.deps.clock.monotonic()
     this.isAsked = false
     if (this.isOpen) {
-      this.splitter.feed(chunk, chunk.length)
+      this.feed(chunk)
       return
     }
     if (chunk[0] !== acknowledgement) {
@@ -176,7 +180,13 @@ export class RpcConnection {
       return
     }
     this.open()
-    if (chunk.length > 1) this.splitter.feed(chunk.subarray(1), chunk.length - 1)
+    if (chunk.length > 1) this.feed(chunk.subarray(1))
+  }
+
+  private feed(bytes: Buffer): void {
+    this.splitter.feed(bytes, bytes.length)
+    if (this.splitter.waiting === 0) this.partialSince = Infinity
+    else if (this.partialSince === Infinity) this.partialSince = this.heardAt
   }
 
   private open(): void {
@@ -193,6 +203,10 @@ export class RpcConnection {
   private watch(): void {
     this.cancel = this.deps.clock.after(quietMs, () => {
       const now = this.deps.clock.monotonic()
+      if (now - this.partialSince >= wholeFrameMs) {
+        this.end('E_UPSTREAM_RESET', 'a frame stopped coming')
+        return
+      }
       // what came while this process did something else is read before it is judged
       if (this.isAsked) setImmediate(this.judge)
       else if (this.pending.size === 0 && now - this.usedAt >= idleMs) {
@@ -213,6 +227,7 @@ export class RpcConnection {
 
   private onFrame(buf: Buffer, at: number, end: number): boolean {
     const { codec, frame } = this
+    this.partialSince = Infinity
     const fault = codec.read(buf, at, end, frame)
     if (fault < 0) {
       this.end('E_UPSTREAM_PROTOCOL', faultText(fault))

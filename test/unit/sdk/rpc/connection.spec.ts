@@ -20,11 +20,21 @@ describe('one connection of the SDK', () => {
   let clock: ManualClock
   let connection: RpcConnection
   let closed = 0
+  /** How often somebody asked for the time: with each read, too. */
+  let looks = 0
 
   /** `lateMs`: by how much timers are late. */
   const open = (port: number, lateMs = 0): void => {
     const exact = manualClock()
-    clock = { ...exact, after: (ms, call) => exact.after(ms + lateMs, call) }
+    looks = 0
+    clock = {
+      ...exact,
+      monotonic: () => {
+        looks++
+        return exact.monotonic()
+      },
+      after: (ms, call) => exact.after(ms + lateMs, call),
+    }
     closed = 0
     connection = new RpcConnection(
       codec,
@@ -109,6 +119,24 @@ describe('one connection of the SDK', () => {
       const became = await sent
       expect(became.kind).to.equal('broken')
       expect(closed).to.equal(1)
+    })
+
+    it('ends where a reply comes byte by byte and does not end', async () => {
+      const socket = await opened()
+      const sent = send()
+      await once(socket, 'data')
+      const reply = boltFrame({ type: 0, content: Buffer.alloc(100) })
+      let became: Sent | undefined
+      void sent.then((one) => (became = one))
+      for (let at = 0; at < 30 && became === undefined; at++) {
+        const before = looks
+        socket.write(reply.subarray(at, at + 1))
+        await eventually(() => looks > before)
+        clock.advance(lookMs)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(became?.kind === 'broken' && became.error.message).to.include('a frame stopped coming')
+      expect(clock.monotonic()).to.be.at.least(120_000)
     })
 
     it('ends where heartbeats of the far side are not read when they are answered', async () => {
