@@ -42,11 +42,14 @@ export function rpcKind({ beginHttp1, openExchange, ...given }: RpcKindDeps): Rp
   const upstreams = rpcUpstreamStreams()
   const connection = (name: string, accepted: Accepted, transport: Transport): RpcConnection =>
     new RpcConnection(rpc, downstreams, codecs.of(name), accepted, transport)
-  const detect = (accepted: Accepted, transport: Transport, received: Buffer | null): void =>
-    new Detection(rpc, codecs.all(), accepted, transport, (codec, bytes) => {
+  const detect = (accepted: Accepted, transport: Transport, received: Buffer | null): Detection => {
+    const detection = new Detection(rpc, codecs.all(), accepted, transport, (codec, bytes) => {
       if (codec === null) beginHttp1(accepted, transport, bytes)
       else connection(codec.name, accepted, transport).open(bytes)
-    }).open(received)
+    })
+    detection.open(received)
+    return detection
+  }
   return {
     takeDescribed(described) {
       const changed = codecs.take(described)
@@ -68,6 +71,7 @@ export function rpcKind({ beginHttp1, openExchange, ...given }: RpcKindDeps): Rp
       },
       adopt(accepted, moved, [transport]) {
         const { codec, received, served } = moved as MovedRpc
+        if (codec === detected) return detect(accepted, transport!, Buffer.from(received, 'base64'))
         const adopted = connection(codec, accepted, transport!)
         adopted.served = served
         adopted.open(Buffer.from(received, 'base64'))

@@ -92,7 +92,7 @@ export type MovedRpc = MovedFormat & MovedAccepted & RpcState
 
 interface RpcState {
   readonly protocol: 'rpc'
-  /** Name of the protocol. */
+  /** Name of the protocol; `auto` = it is not found out yet. */
   readonly codec: string
   /** base64: received and not consumed: nothing, a part of a frame, or frames. */
   readonly received: string

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 
+import { RpcCaller } from '../../support/rpc/far-sides.ts'
 import { until } from '../../support/mesh/mesh.ts'
 import {
   Asking,
@@ -52,6 +53,29 @@ describe('callers in Bolt with requests in flight', function () {
       Promise.resolve(asking.every(({ answered }) => answered > inFlight)),
     )
     await killOne(bolt, asking)
+  })
+})
+
+describe('callers of a port that finds out what they speak', function () {
+  this.timeout(120_000)
+
+  it('keep connections on which they have said nothing yet through a hot restart', async () => {
+    const through = await startRpcHost(boltSpeech, 'auto')
+    const { codec } = boltSpeech
+    try {
+      const silent = await Promise.all([1, 2, 3, 4, 5, 6].map(() => RpcCaller.connect(codec, through.host.tcpPort)))
+      const report = await through.host.reload()
+      expect(report.outcome, report.cause).to.equal('done')
+      expect(report.counts.reduce((sum, { moved }) => sum + moved, 0)).to.equal(silent.length)
+      const request = boltSpeech.request(Buffer.from(`[${''.padEnd(14)}]`), 30_000)
+      for (const caller of silent) {
+        expect((await caller.call(request)).frame.status).to.equal(200)
+        caller.close()
+      }
+    } finally {
+      expect(await through.host.end(), 'processes left').to.deep.equal([])
+      await through.provider.close()
+    }
   })
 })
 

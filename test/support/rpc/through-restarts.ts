@@ -125,8 +125,11 @@ export interface RpcHost {
   readonly provider: RpcApplication
 }
 
-/** Two workers; each reply takes its time, so that there is always something in flight. */
-export async function startRpcHost(speech: Speech): Promise<RpcHost> {
+/**
+ * Two workers; each reply takes its time, so that there is always something in flight. `port`: whether it finds out
+ * what callers speak.
+ */
+export async function startRpcHost(speech: Speech, port: 'auto' | 'its own' = 'its own'): Promise<RpcHost> {
   const { name } = speech.codec
   const provider = await startApplication(speech.codec, ({ bytes }) => {
     const words = wordsIn(bytes)
@@ -145,7 +148,7 @@ export async function startRpcHost(speech: Speech): Promise<RpcHost> {
         ],
         listen: { web: { address: '127.0.0.1', port: httpPort } },
         ...(speech.mesh === undefined ? {} : { mesh: speech.mesh }),
-        rpc: { [name]: { address: '127.0.0.1', port: tcpPort } },
+        rpc: { [port === 'auto' ? port : name]: { address: '127.0.0.1', port: tcpPort } },
       }),
   })
   return { speech, host, provider }

@@ -1,10 +1,13 @@
 import type { RpcCodec } from '../../../../rpc/codec.ts'
+import { detected } from '../../../../contracts/protocols.ts'
 import type { Accepted } from '../../listen/accepted.ts'
-import type { Tallies } from '../../observe/tallies.ts'
-import type { Clock } from '../../transport/clock.ts'
+import { leaveProcess, movedAccepted } from '../../listen/leaving.ts'
+import type { DescriptorCopies, Detached, Movable } from '../../listen/movable.ts'
 import { Timer } from '../../transport/timer-wheel.ts'
-import type { TimerOwner, TimerWheel } from '../../transport/timer-wheel.ts'
+import type { TimerOwner } from '../../transport/timer-wheel.ts'
 import type { Transport, TransportOwner } from '../../transport/transport.ts'
+import { CallerConnection } from '../caller-connection.ts'
+import type { RpcConnectionDeps } from './deps.ts'
 import { idleMs } from './limits.ts'
 
 /** So many bytes tell every protocol. */
@@ -12,12 +15,7 @@ const lookBytes = 64
 /** And so long they may take to come behind the first one, ms. */
 const lookMs = 10_000
 
-export interface DetectionDeps {
-  readonly clock: Clock
-  readonly wheel: TimerWheel
-  readonly tallies: Pick<Tallies, 'keepAliveTimeouts' | 'undetectedProtocols'>
-  readonly warn: (message: string) => void
-}
+export type DetectionDeps = Pick<RpcConnectionDeps, 'accountOf' | 'clock' | 'live' | 'tallies' | 'warn' | 'wheel'>
 
 /** `received`: everything that came so far. null: it looks like HTTP. */
 export type OnDetected = (codec: RpcCodec | null, received: Buffer) => void
@@ -25,13 +23,13 @@ export type OnDetected = (codec: RpcCodec | null, received: Buffer) => void
 /**
  * Finds out by its first bytes what a caller speaks: the magic of a private RPC, else HTTP by the letters of a method.
  * Nothing is consumed. Bounded in bytes and time; what is neither is closed. A caller that has said nothing yet is
- * idle, as on any other port. A protocol whose server speaks first is never found.
+ * idle, as on any other port, and moves to another process as it is. A protocol whose server speaks first is never
+ * found.
  */
-export class Detection implements TransportOwner, TimerOwner {
-  private readonly deps: DetectionDeps
+export class Detection extends CallerConnection<DetectionDeps> implements TransportOwner, TimerOwner, Movable {
+  readonly protocol = 'rpc'
+  readonly transport: Transport
   private readonly codecs: readonly RpcCodec[]
-  private readonly accepted: Accepted
-  private readonly transport: Transport
   private readonly onDetected: OnDetected
   private readonly timer: Timer
   private bytes: Buffer = Buffer.alloc(0)
@@ -44,15 +42,15 @@ export class Detection implements TransportOwner, TimerOwner {
     transport: Transport,
     onDetected: OnDetected,
   ) {
-    this.deps = deps
+    super(deps, accepted)
     this.codecs = codecs
-    this.accepted = accepted
     this.transport = transport
     this.onDetected = onDetected
     this.timer = new Timer(this, 0)
   }
 
   open(received: Buffer | null): void {
+    this.deps.live.add(this)
     this.transport.owner = this
     this.deps.wheel.arm(this.timer, this.deps.clock.now + idleMs)
     if (received !== null) this.look(received)
@@ -91,7 +89,9 @@ export class Detection implements TransportOwner, TimerOwner {
 
   private leave(): void {
     this.isOver = true
+    this.onReady = null
     this.deps.wheel.drop(this.timer)
+    this.deps.live.remove(this)
   }
 
   private giveUp(why: string): void {
@@ -108,6 +108,47 @@ export class Detection implements TransportOwner, TimerOwner {
     this.transport.close()
     this.accepted.onEnd()
   }
+
+  // ---- leaving
+
+  get isReady(): boolean {
+    return !this.isOver
+  }
+
+  get isIdle(): boolean {
+    return this.bytes.length === 0
+  }
+
+  takeActivity(): boolean {
+    return false
+  }
+
+  whenReady(callback: ((connection: Movable) => void) | null): void {
+    this.onReady = callback
+    if (callback !== null) this.offer(this)
+  }
+
+  detach(copies: DescriptorCopies): Detached | undefined {
+    if (this.isOver) return undefined
+    const { accepted, bytes, deps, transport } = this
+    const moved = movedAccepted(accepted, transport, deps.clock.now)
+    const { descriptors, format } = leaveProcess([transport], copies)
+    this.leave()
+    accepted.onEnd()
+    const received = bytes.toString('base64')
+    return { descriptors, state: { ...format, ...moved, protocol: 'rpc', codec: detected, received, served: 0 } }
+  }
+
+  /** It is owed nothing. */
+  drain(): void {
+    this.end()
+  }
+
+  abort(): void {
+    this.end()
+  }
+
+  // ---- the end
 
   onTimer(): void {
     this.deps.clock.refresh()

@@ -4,6 +4,7 @@ import type { StreamOwner } from '../../../../../../agent/worker/forward/streams
 import type { Accepted } from '../../../../../../agent/worker/listen/accepted.ts'
 import { LiveTable } from '../../../../../../agent/worker/listen/live-table.ts'
 import { Tallies } from '../../../../../../agent/worker/observe/tallies.ts'
+import type { RpcConnectionDeps } from '../../../../../../agent/worker/protocols/rpc/deps.ts'
 import { RpcConnection } from '../../../../../../agent/worker/protocols/rpc/connection.ts'
 import { Detection } from '../../../../../../agent/worker/protocols/rpc/detection.ts'
 import { rpcDownstreamStreams } from '../../../../../../agent/worker/protocols/rpc/downstream-stream.ts'
@@ -48,6 +49,10 @@ describe('a caller’s connection in private RPC', () => {
     parts = rpcParts({ clock, wheel, outputs, tallies, warn: (line) => void warned.push(line) })
   })
 
+  const depsOfCallers = (): RpcConnectionDeps => {
+    const account = { name: 'a' } as never
+    return { ...parts, live: new LiveTable(), accountOf: () => account }
+  }
   const open = (codec: RpcCodec, received: Buffer | null = null): RpcConnection => {
     const streams = rpcDownstreamStreams(parts, (stream) => {
       const owner: Partial<StreamOwner> = {
@@ -57,9 +62,7 @@ describe('a caller’s connection in private RPC', () => {
       }
       return owner as StreamOwner
     })
-    const account = { name: 'a' } as never
-    const deps = { ...parts, live: new LiveTable(), accountOf: () => account }
-    const connection = new RpcConnection(deps, streams, codec, accepted, transport)
+    const connection = new RpcConnection(depsOfCallers(), streams, codec, accepted, transport)
     connection.open(received)
     return connection
   }
@@ -121,7 +124,7 @@ describe('a caller’s connection in private RPC', () => {
   })
 
   const detect = (): Detection => {
-    const detection = new Detection(parts, [new BoltCodec()], accepted, transport, () => undefined)
+    const detection = new Detection(depsOfCallers(), [new BoltCodec()], accepted, transport, () => undefined)
     detection.open(null)
     return detection
   }
