@@ -154,7 +154,8 @@ describe('UDP of a host and its users', function () {
     children.push(flood)
     await until(30_000, 'sessions give way', async () => {
       const evicted = await counted(host, 'hostmesh_udp_session_events_total', 'event="evicted"')
-      return evicted > maxSessions
+      // as many as there are places: half of the sessions, for one listener
+      return evicted > maxSessions / 2
     })
     await one.hears(50)
     expect(await counted(host, 'hostmesh_udp_sessions', 'listener=')).to.be.at.most(maxSessions / 2)
