@@ -2,7 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runFiles } from '../contracts/run-directory.ts'
-import { scratchFolder } from './processes.ts'
+import { controlFlags, hostEnvironment, workerFlags } from '../cli/node-flags.ts'
+import { scratchFolder, startProgram } from './processes.ts'
+import type { Program } from './processes.ts'
+import type { BenchOptions } from './scenario.ts'
 
 export interface ControlHost {
   readonly config: string
@@ -11,9 +14,6 @@ export interface ControlHost {
   readonly socket: string
   close(): void
 }
-
-/** The flags with which the hostmesh command starts control. */
-export const controlFlags = ['--max-semi-space-size=2']
 
 export function makeControlHost(name: string, outbound: Readonly<Record<string, unknown>>): ControlHost {
   const folder = scratchFolder(name)
@@ -37,7 +37,26 @@ export function makeControlHost(name: string, outbound: Readonly<Record<string, 
   return { config, runDir, socket: join(runDir, runFiles.control(1)), close: folder.close }
 }
 
-export const workerArguments = (workerMain: string, host: ControlHost): string[] => [
+/** `entry` is a program of `load/` with a control in it, started as the hostmesh command starts control. */
+export function startControl(
+  options: BenchOptions,
+  entry: string,
+  host: ControlHost,
+  args: readonly string[],
+): Program {
+  const cpus = `${options.proxyCpu},${options.loadCpu}`
+  const words = [...controlFlags, join(options.releaseFolder, entry), host.config, ...args]
+  return startProgram(cpus, process.execPath, words, { env: environment(), input: true })
+}
+
+export const startWorker = (options: BenchOptions, host: ControlHost): Program =>
+  startProgram(options.proxyCpu, process.execPath, [...workerFlags, ...workerArguments(options.workerMain, host)], {
+    env: environment(),
+  })
+
+const environment = (): NodeJS.ProcessEnv => ({ ...hostEnvironment, ...process.env })
+
+const workerArguments = (workerMain: string, host: ControlHost): string[] => [
   workerMain,
   '--run-dir',
   host.runDir,

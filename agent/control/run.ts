@@ -4,17 +4,15 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { runFiles } from '../../contracts/run-directory.ts'
-import { trimAllocator } from '../../native/allocator.ts'
-import { releaseStartupPages } from '../../native/startup-pages.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminPorts } from './admin/admin-ports.ts'
 import type { AdminContext } from './admin/context.ts'
 import { hostReport } from './admin/host-report.ts'
 import { ListenerDrain } from './admin/listener-drain.ts'
 import { StatsMerger } from './admin/stats.ts'
+import { settleDown } from './after-start.ts'
 import { readArguments } from './arguments.ts'
 import { systemClock } from './clock.ts'
 import { steppedClock } from './stepped-clock.ts'
@@ -32,7 +30,6 @@ import { Control } from './control.ts'
 import { jsonLog } from './json-log.ts'
 import { faultyRegistry } from './core/registries/faulty-registry.ts'
 import { ControlMetrics } from './observe.ts'
-import { keepMemoryAtRest } from './resting-memory.ts'
 import { watchAddress } from './host/address-watch.ts'
 import { probe, probeOwn } from './host/applications/probe.ts'
 import { createAdapters, ruleFeeds, ruleStores } from './kinds/registries.ts'
@@ -57,10 +54,6 @@ const addressReloadMs = 60_000
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
-/**
- * The workers have their snapshot and the registries have answered: what only the start needed is not needed any more.
- */
-const settleAfterMs = 2000
 /** Counters of workers that died, so that the next control's sums do not fall. */
 const countersFile = 'counters.json'
 const countersFormat = 1
@@ -286,36 +279,11 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
   await leading
   await warmUp(control, watchdog)
   watchdog.ready()
-  setTimeout(settle, settleAfterMs).unref()
-  keepMemoryAtRest({
-    clock,
-    resident: () => process.memoryUsage.rss(),
-    heap: () => {
-      const { heapUsed, heapTotal } = process.memoryUsage()
-      return { used: heapUsed, total: heapTotal }
-    },
-    collect,
-  })
+  settleDown(clock)
   logger.info(
     { ms: Math.round(clock.monotonic() - startedAt), snapshot: control.core.store.version },
     'control is ready',
   )
-}
-
-/**
- * `hostmesh` starts control without the optimizing compilers: they would only work on code that runs once, and their
- * own code would stay resident (13 MiB).
- */
-function settle(): void {
-  for (const flag of ['--opt', '--maglev']) setFlagsFromString(flag)
-  releaseStartupPages()
-}
-
-/** `hostmesh` starts control with `--expose-gc`; without it there is nothing to call. */
-function collect(how: 'thorough' | 'plain'): void {
-  if (how === 'plain') globalThis.gc?.()
-  else globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-  trimAllocator()
 }
 
 /** The resolver is loaded with the first name that a rule declares: few hosts have one. */

@@ -1,6 +1,7 @@
 /**
  * Control as a real agent has it, with a registry in memory, so that the moment in which it hears of a change is known.
  */
+import { settleDown } from '../../agent/control/after-start.ts'
 import { agentKind } from '../../agent/control/config/agent-kind.ts'
 import { checkConfig } from '../../agent/control/config/check.ts'
 import { Control } from '../../agent/control/control.ts'
@@ -83,5 +84,6 @@ export async function startMemoryControl(
   })
   await control.start()
   control.setLeading(true)
+  settleDown(loneControl.clock)
   return { control, say }
 }

@@ -3,14 +3,13 @@
  * ones become.
  */
 import { createInterface } from 'node:readline'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { controlFlags, makeControlHost, workerArguments } from '../control-host.ts'
+import { makeControlHost, startControl, startWorker } from '../control-host.ts'
 import { busyTicks, cpuNanoseconds } from '../cpu.ts'
 import { runWrk } from '../load/wrk.ts'
 import type { WrkResult } from '../load/wrk.ts'
 import { startOrigin } from '../origin.ts'
-import { freePort, startProgram, untilExists, untilListening } from '../processes.ts'
+import { freePort, untilExists, untilListening } from '../processes.ts'
 import type { Program } from '../processes.ts'
 import { atMost, format, median } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
@@ -76,13 +75,11 @@ async function measure(options: BenchOptions): Promise<{ quiet: Window[]; changi
     http: `127.0.0.1:${await freePort()}`,
     services: [{ service, protocol: 'http', port }],
   })
-  const entry = join(options.releaseFolder, 'bench/load/changes-main.js')
-  const args = [...controlFlags, entry, host.config, service, ...origin.ports.map(String)]
-  const control = startProgram(`${options.proxyCpu},${options.loadCpu}`, process.execPath, args, { input: true })
+  const control = startControl(options, 'bench/load/changes-main.js', host, [service, ...origin.ports.map(String)])
   let worker: Program | undefined
   try {
     await untilExists(host.socket, control)
-    worker = startProgram(options.proxyCpu, process.execPath, workerArguments(options.workerMain, host))
+    worker = startWorker(options, host)
     await untilListening(port, worker)
     const pids = [worker.pid, control.pid]
     const changer = new Changer(control)

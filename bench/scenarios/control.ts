@@ -1,13 +1,14 @@
 /** Control with many services: memory, and how soon a change that it hears is used by the next request. */
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startAnswering } from '../answering.ts'
-import { controlFlags, makeControlHost, workerArguments } from '../control-host.ts'
+import { startIsOverMs } from '../../agent/control/resting-memory.ts'
+import { makeControlHost, startControl, startWorker } from '../control-host.ts'
 import { residentBytes } from '../cpu.ts'
 import { Caller } from '../load/keep-alive.ts'
 import { changedService, endpointsPerService, isSecondAfter, nameOf } from '../many-services.ts'
-import { freePort, startProgram, untilExists } from '../processes.ts'
+import { freePort, untilExists } from '../processes.ts'
+import type { Program } from '../processes.ts'
 import { atMost, format, percentile } from '../scenario.ts'
 import type { BenchOptions, Scenario } from '../scenario.ts'
 import { dialControl } from '../worker-stand-in.ts'
@@ -16,6 +17,8 @@ const manyServices = 10_000
 const fewServices = 100
 const changes = 300
 const pauseMs = 100
+/** After its start: control has collected what that left behind. */
+const atRestMs = startIsOverMs + 5000
 const mebi = 1024 * 1024
 
 export const control: Scenario = {
@@ -32,7 +35,7 @@ export const control: Scenario = {
       name: 'control',
       title: control.title,
       method: [
-        `control with a registry in memory, ${endpointsPerService} endpoints per service, all services needed by a worker; resident memory 3 s after the last one, without what a client of`,
+        `control with a registry in memory, ${endpointsPerService} endpoints per service, all services needed by a worker; resident memory ${atRestMs / 1000} s after its start, without what a client of`,
         `a real registry holds itself; then a real worker and ${changes} changes, at most one in ${pauseMs} ms, each followed by requests until the new endpoint answers;`,
         'time from the moment in which the registry tells control to the end of that answer',
       ],
@@ -72,20 +75,17 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
     maxOnDemand: 20_000,
   })
   const numbers = [services, one.port, two.port].map(String)
-  const entry = join(options.releaseFolder, 'bench/load/control-main.js')
-  const both = `${options.proxyCpu},${options.loadCpu}`
-  const program = startProgram(both, process.execPath, [...controlFlags, entry, host.config, ...numbers], {
-    input: true,
-  })
-  let worker: ReturnType<typeof startProgram> | undefined
+  const program = startControl(options, 'bench/load/control-main.js', host, numbers)
+  const atRest = sleep(atRestMs)
+  let worker: Program | undefined
   try {
     await untilExists(host.socket, program)
     const asking = await dialControl(host.socket, 1)
     await asking.need(allNames(services), 60_000)
-    await sleep(3000)
+    await atRest
     const bytes = residentBytes([program.pid])
     asking.close()
-    worker = startProgram(options.proxyCpu, process.execPath, workerArguments(options.workerMain, host))
+    worker = startWorker(options, host)
     const caller = await dialWhenOpen(sharedPort)
     for (let index = 0; index < Math.min(services, changes); index++) {
       await caller.get(`Host: bench\r\nx-mesh-service: ${nameOf(changedService(index, services))}`)
@@ -102,7 +102,7 @@ async function measure(services: number, options: BenchOptions): Promise<Measure
   }
 }
 
-async function follow(program: ReturnType<typeof startProgram>, caller: Caller, services: number): Promise<number[]> {
+async function follow(program: Program, caller: Caller, services: number): Promise<number[]> {
   const delays: number[] = []
   const lines = createInterface(program.child.stdout!)
   const answers = lines[Symbol.asyncIterator]()

@@ -9,37 +9,16 @@ import type { AgentConfig, Role } from '../../agent/control/config/types.ts'
 import { systemReason } from '../../agent/control/config/yaml-file.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { Release } from '../../contracts/handoff.ts'
-import { fastCallsFlag } from '../../native/bare-functions.ts'
 import { loadNative } from '../../native/descriptors.ts'
 import { type WatchdogOptions, fixedOptions } from '../../watchdog/options.ts'
 import { passedSockets } from '../../watchdog/systemd/stored-sockets.ts'
 import { entryPoint } from '../entry-point.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { controlFlags, hostEnvironment, nodeFlags, workerFlags } from '../node-flags.ts'
 import { checkNode, nodeKinds } from '../node-kinds.ts'
 import { livenessOf } from '../launch/liveness.ts'
 import type { Output } from '../output.ts'
 import { releaseName } from '../version.ts'
-
-/**
- * `node:ffi` is experimental in the Node that we bring along; decision 0006. SIGUSR1 must not open an inspector. A
- * process at rest collects its garbage itself (`native/idle-memory.ts`).
- */
-const nodeFlags = [
-  '--disable-warning=ExperimentalWarning',
-  '--disable-warning=DEP0111',
-  '--disable-sigusr1',
-  '--expose-gc',
-]
-
-/** Workers may keep their sockets themselves (decision 0035). */
-const workerFlags = [fastCallsFlag]
-
-/**
- * Control has bursts and then idles: a small young generation keeps their garbage from staying resident (50 MB less
- * with 1,000 services, measured). So small, it is collected as fast by one thread, which then waits for no other to get
- * a processor. Control optimizes its code from when it is ready on.
- */
-const controlFlags = ['--max-semi-space-size=2', '--no-parallel-scavenge', '--no-opt', '--no-maglev']
 
 /** Replaces this process by the watchdog; returns only when the configuration is refused. */
 export function becomeWatchdog(output: Output, configPath: string, role: Role): ExitCode {
@@ -51,8 +30,7 @@ export function becomeWatchdog(output: Output, configPath: string, role: Role): 
   process.execve?.(
     process.execPath,
     [process.execPath, ...nodeFlags, entryPoint('watchdog/main'), JSON.stringify(options)],
-    // of every process below it: a heap of malloc's own for each thread of V8 stays resident, 1.6 MB apiece
-    { MALLOC_ARENA_MAX: '1', ...process.env },
+    { ...hostEnvironment, ...process.env },
   )
   throw new MeshError('E_INTERNAL', 'the watchdog could not be started in place of this process')
 }
@@ -116,7 +94,6 @@ export function releaseOf(config: AgentConfig): Release {
     name: releaseName(),
     control: [
       process.execPath,
-      ...nodeFlags,
       ...controlFlags,
       entryPoint(nodeKinds[config.role].entry),
       '--config',
@@ -126,7 +103,6 @@ export function releaseOf(config: AgentConfig): Release {
     ],
     worker: [
       process.execPath,
-      ...nodeFlags,
       ...workerFlags,
       entryPoint('agent/worker/main'),
       ...directories,
