@@ -32,7 +32,7 @@ export function writeSocketAddress(bytes: Buffer, address: string, port: number)
   bytes.writeUInt16BE(port, 2)
   if (isIPv4(address)) {
     bytes.writeUInt16LE(inetFamily, 0)
-    for (const [index, part] of address.split('.').entries()) bytes[4 + index] = Number(part)
+    writeIpv4(bytes, address)
     return 16
   }
   const [literal = '', zone] = address.split('%')
@@ -42,6 +42,20 @@ export function writeSocketAddress(bytes: Buffer, address: string, port: number)
   parsed.copy(bytes, 8)
   if (zone !== undefined) bytes.writeUInt32LE(scopeOf(zone), 24)
   return socketAddressBytes
+}
+
+/** By its digits: a connection to an endpoint waits for it. */
+function writeIpv4(bytes: Buffer, address: string): void {
+  let at = 4
+  let part = 0
+  for (let index = 0; index < address.length; index++) {
+    const code = address.charCodeAt(index)
+    if (code === 0x2e) {
+      bytes[at++] = part
+      part = 0
+    } else part = part * 10 + code - 0x30
+  }
+  bytes[at] = part
 }
 
 function scopeOf(zone: string): number {

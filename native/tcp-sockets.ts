@@ -44,16 +44,20 @@ export class TcpSockets extends Sockets {
   }
 
   /**
-   * A socket that is being connected; `connectFailure` says how it went, once it can be written to. Throws what is
-   * known at once.
+   * A socket that is being connected, without TCP_NODELAY; `connectFailure` says how it went, once it can be written
+   * to. Throws what is known at once.
    */
   connecting(address: string, port: number): number {
     const socket = this.make(address, stream)
-    this.set(socket, tcpLevel, noDelay, 1)
     const length = writeSocketAddress(this.name, address, port)
     const failure = this.libc.connect(socket, this.name, length)
     if (failure === 0 || failure === -inProgress) return socket
     throw this.closing(socket, failure, `connect ${address}:${port}`)
+  }
+
+  /** TCP_NODELAY; what the kernel held back goes out at once. */
+  sendAtOnce(socket: number): void {
+    this.set(socket, tcpLevel, noDelay, 1)
   }
 
   /** errno; 0 = connected. */

@@ -17,6 +17,7 @@ export class MemoryTransport implements Transport {
   readonly spliceDescriptor = -1
   readonly isMovable = false
   readonly hasPeerEnded = false
+  readonly identity = noIdentity
   isClosed = false
   /** The last end was a reset. */
   wasReset = false

@@ -27,7 +27,7 @@ export interface DialerDeps {
 
 /** How a dial ended. Exactly one call, in a later turn, unless it was cancelled. */
 export interface DialUser {
-  /** `transport` is paused, with the pool's socket options set. */
+  /** `transport` is paused. The pool's socket options are set once this has returned, if not before. */
   onDialed(transport: Transport): void
   /** outcome: `connectTimeout` or `connectFailure`; reason: the system's name, `ECONNREFUSED`. */
   onDialFailed(outcome: Outcome, reason: string): void
@@ -119,8 +119,9 @@ export class PendingDial implements TimerOwner {
         waiting.onDialFailed(reason === 'ETIMEDOUT' ? Outcome.connectTimeout : Outcome.connectFailure, reason)
         return
       }
-      deps.socketOptions.apply(transport, pool)
       waiting.onDialed(transport)
+      // behind the request that waited: they are for a peer that does not answer
+      if (!transport.isClosed) deps.socketOptions.apply(transport, pool)
     }
     const refusal = deps.refusal(address, port, service, isRaw)
     this.dial = refusal === null ? deps.transports.dial(address, port, onDialed) : refuse(onDialed, refusal)

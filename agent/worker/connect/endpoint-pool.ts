@@ -427,7 +427,7 @@ export class EndpointPool implements TimerOwner, ConnectionHome {
 
   private opened(transport: Transport, from: object | null = null): PooledConnection {
     const { codec } = this.home
-    this.state.serverId = provedId(transport.peer().identity)
+    this.state.serverId = provedId(transport.identity)
     return this.openedBy((home) => codec.openLink(transport, home, from))
   }
 

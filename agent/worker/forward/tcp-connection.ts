@@ -197,7 +197,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     const state = this.state!
     const { cluster } = upstream
     this.dial = null
-    state.serverId = provedId(up.peer().identity)
+    state.serverId = provedId(up.identity)
     // The endpoint proved itself by the handshake; from here on the connection only counts as load on it.
     cluster.endAttempt(state, Outcome.ok, 0, deps.clock.now - this.dialledAt, deps.clock.now)
     cluster.beginAttempt(state, deps.clock.now)

@@ -47,6 +47,7 @@ const maxDelayMs = 2000
 /** Control keeps services subscribed that are reported; `contracts/control-link.ts` allows one message per 10 s. */
 const usedEveryMs = 10_000
 const pendingLimitBytes = 16 * 1024 * 1024
+const readBytes = 65_536
 
 /**
  * The worker's end of the link to control. Dials, and dials again with jittered back-off for as long as the worker
@@ -121,8 +122,18 @@ export class ControlClient {
   }
 
   private dial(): void {
-    const socket = connect({ path: this.deps.path })
     const reader = new FrameReader()
+    // past the stream's own buffers: a change is read in one step
+    const socket = connect({
+      path: this.deps.path,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(readBytes),
+        callback: (count, bytes) => {
+          this.read(socket, reader, Buffer.from(bytes.subarray(0, count)))
+          return true
+        },
+      },
+    })
     this.socket = socket
     this.slices = []
     socket.on('connect', () => {
@@ -141,14 +152,6 @@ export class ControlClient {
       if (names.length > 0) this.need(names)
       this.deps.onConnected()
     })
-    socket.on('data', (bytes: Buffer) => {
-      try {
-        for (const message of reader.push(bytes)) this.receive(message as ControlToWorker)
-      } catch (error) {
-        this.deps.log('error', `link to control: ${describeError(error)}; dialling again`)
-        socket.destroy()
-      }
-    })
     socket.on('error', () => {})
     socket.on('close', () => {
       if (this.isClosed) return
@@ -157,6 +160,15 @@ export class ControlClient {
       const delay = Math.min(maxDelayMs, firstDelayMs * 2 ** this.failures++)
       this.timer = setTimeout(() => this.dial(), delay * (0.5 + this.deps.random() / 2))
     })
+  }
+
+  private read(socket: Socket, reader: FrameReader, bytes: Buffer): void {
+    try {
+      for (const message of reader.push(bytes)) this.receive(message as ControlToWorker)
+    } catch (error) {
+      this.deps.log('error', `link to control: ${describeError(error)}; dialling again`)
+      socket.destroy()
+    }
   }
 
   private receive(message: ControlToWorker): void {
@@ -190,14 +202,17 @@ export class ControlClient {
       const code = error instanceof MeshError ? error.code : 'E_INTERNAL'
       const text = describeError(error)
       this.deps.log('error', `snapshot ${version} is not used: ${text}; serving on with ${this.deps.version()}`)
-      this.send({ type: 'refused', version, code, message: text })
+      afterRequests(() => this.send({ type: 'refused', version, code, message: text }))
       return false
     }
-    void this.deps.problems().then((problems) => {
-      if (problems === 'waiting') this.send({ type: 'applied', version, problems: [], isWaiting: true })
-      else this.send({ type: 'applied', version, problems })
-    })
+    afterRequests(() => void this.tellApplied(version))
     return true
+  }
+
+  private async tellApplied(version: number): Promise<void> {
+    const problems = await this.deps.problems()
+    if (problems === 'waiting') this.send({ type: 'applied', version, problems: [], isWaiting: true })
+    else this.send({ type: 'applied', version, problems })
   }
 
   private reply(id: number, question: WorkerQuestion): void {
@@ -208,6 +223,11 @@ export class ControlClient {
       this.send({ type: 'failed', id, code, message: describeError(error) })
     }
   }
+}
+
+/** In a turn of the loop behind the next one, in which the requests are read that have come meanwhile. */
+function afterRequests(tell: () => void): void {
+  setImmediate(() => setImmediate(tell))
 }
 
 function withSlices(rest: Snapshot, slices: readonly SnapshotSlice[]): Snapshot {

@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import { EndingSocket } from '../../../native/ending-socket.ts'
 import type { Server } from 'node:net'
 
@@ -119,6 +120,10 @@ class PublicTransport extends EndingSocket implements Transport {
 
   setKeepAlive(delayMs: number): void {
     if (!this.isClosed) this.socket.setKeepAlive(true, delayMs)
+  }
+
+  get identity(): PeerIdentity {
+    return noIdentity
   }
 
   peer(): TransportPeer {

@@ -9,6 +9,7 @@
  */
 import { isIPv6 } from 'node:net'
 
+import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
 import { openTcpPeer } from '../../../native/tcp-peer.ts'
 import type { TcpPeer } from '../../../native/tcp-peer.ts'
 import type { Output, OutputBlock } from './output.ts'
@@ -216,6 +217,10 @@ class RawTransport implements Transport, HandleOwner {
 
   setKeepAlive(delayMs: number): void {
     this.handle?.setKeepAlive(true, Math.max(1, Math.round(delayMs / 1000)))
+  }
+
+  get identity(): PeerIdentity {
+    return noIdentity
   }
 
   peer(): TransportPeer {

@@ -111,6 +111,8 @@ export interface Transport {
   release(): void
 
   setKeepAlive(delayMs: number): void
+  /** That of `peer()`, without asking the kernel for addresses. */
+  readonly identity: PeerIdentity
   peer(): TransportPeer
 }
 

@@ -27,7 +27,7 @@ class ChangingTransport implements Transport, TransportOwner {
   owner: TransportOwner
   readonly spliceDescriptor = -1
   private readonly inner: Transport
-  private readonly identity: PeerIdentity
+  readonly identity: PeerIdentity
 
   constructor(inner: Transport, identity: PeerIdentity) {
     this.inner = inner

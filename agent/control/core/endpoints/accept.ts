@@ -38,8 +38,8 @@ const maxTextLength = 256
 
 /**
  * The good endpoints of a set, unique and sorted by id, and what was refused with the reason. Cost: linear in the set,
- * but never more than twice the bound. `known`: what was accepted from there before; of the same objects only what may
- * have changed since is asked again.
+ * but never more than twice the bound. `known`: what was accepted from there before; of the same objects, and of the
+ * same addresses, only what may have changed since is asked again.
  */
 export function acceptEndpoints(
   set: EndpointSet,
@@ -49,16 +49,17 @@ export function acceptEndpoints(
   const refused: Refused[] = []
   const byId = new Map<string, Endpoint>()
   const judged = new Set(known)
+  const goodAddresses = new Set(known.map(({ address }) => address))
   const most = rules.maxPerService * lookedAtShare
   let beyond = Math.max(0, set.endpoints.length - most)
   for (const raw of beyond > 0 ? set.endpoints.slice(0, most) : set.endpoints) {
     const isKnown = judged.has(raw)
-    const reason = isKnown ? changedRefusal(raw, rules) : refusalOf(raw, rules)
+    const reason = isKnown ? changedRefusal(raw, rules) : refusalOf(raw, rules, goodAddresses)
     if (reason !== undefined) {
       refused.push({ endpoint: describe(raw), reason, count: 1 })
       continue
     }
-    const plain = isKnown ? raw.address : plainAddress(raw.address)
+    const plain = goodAddresses.has(raw.address) ? raw.address : plainAddress(raw.address)
     const endpoint = plain === raw.address ? raw : { ...raw, address: plain }
     const id = endpointId(endpoint)
     const twin = byId.get(id)
@@ -95,14 +96,19 @@ function changedRefusal({ address, port }: Endpoint, rules: AcceptRules): Refusa
   return rules.isOwnListener(address, port) ? 'own-listener' : undefined
 }
 
-function refusalOf(endpoint: Endpoint, rules: AcceptRules): RefusalReason | undefined {
+function refusalOf(
+  endpoint: Endpoint,
+  rules: AcceptRules,
+  goodAddresses: ReadonlySet<string>,
+): RefusalReason | undefined {
   if (typeof endpoint !== 'object' || endpoint === null) return 'address'
   const { address, port, weight, metadata } = endpoint
-  if (typeof address !== 'string' || isIP(address) === 0 || address.includes('%')) return 'address'
+  const isGood = goodAddresses.has(address)
+  if (!isGood && (typeof address !== 'string' || isIP(address) === 0 || address.includes('%'))) return 'address'
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return 'port'
   if (typeof weight !== 'number' || !(weight >= 0 && weight <= 10_000)) return 'weight'
-  const plain = plainAddress(address)
-  const forbidden = forbiddenAddress(address)
+  const plain = isGood ? address : plainAddress(address)
+  const forbidden = isGood ? undefined : forbiddenAddress(address)
   if (forbidden !== undefined && !(forbidden === 'loopback' && rules.allowLoopback)) return forbidden
   if (rules.isOwnListener(plain, port)) return 'own-listener'
   if (typeof metadata !== 'object' || metadata === null) return 'metadata'

@@ -1,3 +1,4 @@
+import type { PeerIdentity } from '../../../../contracts/peer-identity.ts'
 import type { Output } from '../../transport/output.ts'
 import { Fate } from '../../transport/transport.ts'
 import type { DetachedTransport, Transport, TransportOwner, TransportPeer } from '../../transport/transport.ts'
@@ -124,6 +125,10 @@ export class FlowTransport implements Transport, FlowUser {
   }
 
   setKeepAlive(): void {}
+
+  get identity(): PeerIdentity {
+    return this.under.identity
+  }
 
   peer(): TransportPeer {
     return this.under.peer()

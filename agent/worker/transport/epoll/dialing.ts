@@ -53,6 +53,8 @@ export class Dialing implements Dial, Watched {
     // What is there already is read when somebody asks for it.
     transport.onEvents(events)
     callback(transport, '')
+    // behind the first write, which nothing holds back
+    if (!transport.isClosed) shared.sockets.sendAtOnce(socket)
   }
 
   cancel(): void {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
+import type { PeerIdentity } from '../../../../contracts/peer-identity.ts'
 import type { FixedMemory } from '../../../../native/bare-functions.ts'
 import type { TcpPeer } from '../../../../native/tcp-peer.ts'
 import type { TcpSockets } from '../../../../native/tcp-sockets.ts'
@@ -353,6 +354,10 @@ export class EpollTransport implements Transport, Watched {
 
   setKeepAlive(delayMs: number): void {
     if (this.socket >= 0) this.shared.sockets.keepAlive(this.socket, Math.max(1, Math.round(delayMs / 1000)))
+  }
+
+  get identity(): PeerIdentity {
+    return noIdentity
   }
 
   peer(): TransportPeer {

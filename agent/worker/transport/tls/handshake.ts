@@ -11,7 +11,7 @@ import { Alert, ContentType, headerBytes, maxSealedBytes } from './words.ts'
 
 /** How a handshake ended. Exactly one is called, in a turn of its own or with the bytes that ended it. */
 export interface HandshakeUser {
-  /** Paused. `transport.peer().identity` is who the peer proved to be. */
+  /** Paused. `transport.identity` is who the peer proved to be. */
   onSecure(transport: TlsTransport): void
   /** `reason`: a word for metrics. The socket is closed. */
   onInsecure(reason: string): void

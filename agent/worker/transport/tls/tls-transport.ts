@@ -25,7 +25,7 @@ export class TlsTransport implements Transport, TransportOwner {
   private readonly role: TlsRole
   private readonly sending: TrafficKeys
   private readonly receiving: TrafficKeys
-  private readonly identity: PeerIdentity
+  readonly identity: PeerIdentity
   private readonly messages: PostHandshake
   /** A part of a record, or records that nobody asked for yet. */
   private held: Buffer

@@ -40,9 +40,7 @@ class FakeTransport {
   descriptor = 7
   isClosed = false
   pendingBytes = 0
-  peer(): object {
-    return { identity: { kind: 'none' } }
-  }
+  readonly identity = { kind: 'none' }
   resumeReading(): void {}
   pauseReading(): void {}
   close(): void {

@@ -60,8 +60,7 @@ describe('waiting for a fresh connection', () => {
     pool = pools.of(pools.cluster.states[0] as (typeof pools.cluster.states)[number], undefined)
   }
 
-  const transport = () =>
-    ({ close() {}, resumeReading() {}, peer: () => ({ identity: { kind: 'none' } }) }) as unknown as Transport
+  const transport = () => ({ close() {}, resumeReading() {}, identity: { kind: 'none' } }) as unknown as Transport
 
   /** A connection that has carried a request and is in somebody's hands. */
   function used(): PooledConnection {

@@ -32,6 +32,7 @@ describe('the link to control', () => {
   let certificates: WorkloadCertificates
   const logged: string[] = []
   const pending: string[] = []
+  const order: string[] = []
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'hostmesh-link-'))
@@ -44,6 +45,7 @@ describe('the link to control', () => {
     certificates = []
     logged.length = 0
     pending.length = 0
+    order.length = 0
     client = new ControlClient({
       path: join(folder, 'control.sock'),
       generation: 3,
@@ -59,6 +61,7 @@ describe('the link to control', () => {
         if (snapshot.version === unusable) throw new MeshError('E_WIRE', 'snapshot of another format')
         version = snapshot.version
         loaded = snapshot
+        setImmediate(() => order.push('next turn'))
         loads++
       },
       apply: (delta) => {
@@ -66,7 +69,10 @@ describe('the link to control', () => {
         version = delta.version
       },
       certificates: (found) => (certificates = found),
-      problems: async () => [{ listener: 'a', code: 'E_LISTEN_IN_USE', message: 'taken' }],
+      problems: async () => {
+        order.push('reported')
+        return [{ listener: 'a', code: 'E_LISTEN_IN_USE', message: 'taken' }]
+      },
       answer: (question) => {
         if (question.kind === 'stats') return { series: [] }
         throw new MeshError('E_ADMIN_REQUEST', 'not that one')
@@ -113,6 +119,15 @@ describe('the link to control', () => {
     await eventually(() => got('applied') !== undefined)
     expect(got('applied')).to.deep.include({ version: 5 })
     expect(got('applied')!.problems).to.have.length(1)
+  })
+
+  it('reports what it has taken in a later turn, so that requests which came meanwhile are read before', async () => {
+    await control()
+    client.start()
+    await eventually(() => got('hello') !== undefined)
+    tell({ type: 'snapshot', snapshot: snapshot(5) })
+    await eventually(() => got('applied') !== undefined)
+    expect(order).to.deep.equal(['next turn', 'reported'])
   })
 
   it('hands on the certificates of its host', async () => {

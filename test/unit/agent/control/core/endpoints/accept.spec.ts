@@ -90,6 +90,17 @@ describe('the gate for endpoints', () => {
     expect(accept([counted, twin], {}, endpoints).reasons).to.deep.equal(['metadata'])
   })
 
+  it('asks of another object with an address that was accepted before all but the address', () => {
+    const { endpoints } = accept([endpoint('10.0.0.1:80')])
+    const again = (address: string, more: object = {}): string[] =>
+      accept([endpoint(address, more)], { isOwnListener: (_, port) => port === 15_001 }, endpoints).reasons
+    expect(again('10.0.0.1:81')).to.deep.equal([])
+    expect(again('10.0.0.1:80', { port: 0 })).to.deep.equal(['port'])
+    expect(again('10.0.0.1:80', { weight: -1 })).to.deep.equal(['weight'])
+    expect(again('10.0.0.1:15001')).to.deep.equal(['own-listener'])
+    expect(again('127.0.0.1:80')).to.deep.equal(['loopback'])
+  })
+
   it('refuses values outside the contract one by one', () => {
     const cases: [unknown, string][] = [
       [endpoint('10.0.0.1:1', { port: 0 }), 'port'],
