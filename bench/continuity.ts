@@ -4,9 +4,9 @@
  *
  * Callers never retry. Everything runs on this machine, callers included, so latencies are upper bounds; losses are
  * exact. `--quick` runs a fifth of it; names of parts after it run only those (`restarts streams kills upgrades
- * one-restart real-stack rest`). Prints a table and writes `bench/results/continuity.json`, also when a part fails: the
- * others run, the file and the last line name it. Exit code 1 when something was lost that must not be, or a part
- * failed.
+ * one-restart real-stack rest`), `--list` none and says their names. Prints a table and writes
+ * `bench/results/continuity.json`, also when a part fails: the others run, the file and the last line name it. Exit
+ * code 1 when something was lost that must not be, or a part failed.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -153,6 +153,10 @@ const parts: readonly Part[] = [
 const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).stdout.trim()
 const machine = { commit, node: process.version, kernel: kernel(), cpu: cpus()[0]?.model, cores: cpus().length }
 say(`node ${machine.node}, linux ${machine.kernel}, ${machine.cores} × ${machine.cpu ?? 'unknown'}, commit ${commit}`)
+if (process.argv.includes('--list')) {
+  console.log(parts.map(({ name }) => name).join('\n'))
+  process.exit(0)
+}
 const unknown = wanted.filter((name) => !parts.some((part) => part.name === name))
 if (unknown.length > 0)
   throw new Error(`no part ${unknown.join(', ')}; there are ${parts.map(({ name }) => name).join(', ')}`)

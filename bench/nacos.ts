@@ -1,5 +1,5 @@
 /**
- * npm run bench:nacos -- [push] [restarts] [host] [fleet] [--nacos HOST:PORT]
+ * npm run bench:nacos -- [push] [restarts] [host] [fleet] [--nacos HOST:PORT] [--list]
  *
  * The numbers of the Nacos adapter, all without a name, against a real Nacos 2.3.1 that is fetched and started; with
  * `--nacos` against one that runs already (without fleet, which kills its server). Prints method, figures and goals,
@@ -21,7 +21,14 @@ import { renderReport } from './report.ts'
 
 const measures: readonly NacosMeasure[] = [push, restarts, host, fleet]
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { nacos: { type: 'string' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { nacos: { type: 'string' }, list: { type: 'boolean' } },
+})
+if (values.list === true) {
+  console.log(measures.map(({ name }) => name).join('\n'))
+  process.exit(0)
+}
 const log = (line: string): void => console.error(line)
 const unknown = positionals.filter((name) => !measures.some((measure) => measure.name === name))
 if (unknown.length > 0) {

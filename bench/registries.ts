@@ -1,5 +1,5 @@
 /**
- * npm run bench:registries -- [push] [share] [crowded] [memory] [REGISTRY…]
+ * npm run bench:registries -- [push] [share] [crowded] [memory] [REGISTRY…] [--list]
  *
  * The numbers of the other registries, all measures and all registries without a name: ZooKeeper and etcd as real
  * servers, the others as the stand-ins of the tests, each in a process of its own. Prints method, figures and goals; a
@@ -19,6 +19,10 @@ import type { ScenarioReport } from './scenario.ts'
 
 const known = ['push', 'share', 'crowded', 'memory'] as const
 const words = process.argv.slice(2)
+if (words.includes('--list')) {
+  console.log([...known, ...registryKinds].join('\n'))
+  process.exit(0)
+}
 const wanted = known.filter((name) => words.includes(name))
 const kinds = words.filter((word) => !(known as readonly string[]).includes(word))
 const log = (line: string): void => console.error(line)

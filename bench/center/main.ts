@@ -1,5 +1,5 @@
 /**
- * npm run bench:center -- [agents] [services per agent] [services]
+ * npm run bench:center -- [agents] [services per agent] [services] [--list]
  *
  * Discovery at scale: real agents' adapters (500 in one process, each with a connection of its own) at one center over
  * a registry in memory. Prints the time from a change to the last agent that uses the service, memory, bytes, and a
@@ -16,7 +16,12 @@ import { parseServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { createCenterAdapter } from '../../registry-adapters/center/index.ts'
 
-const [agents, perAgent, services] = [500, 20, 10_000].map((value, at) => Number(process.argv[2 + at] ?? value))
+const sizes = process.argv.slice(2).filter((word) => word !== '--list')
+const [agents, perAgent, services] = [500, 20, 10_000].map((value, at) => Number(sizes[at] ?? value))
+if (process.argv.includes('--list')) {
+  console.log(`${agents} agents with ${perAgent} of ${services} services: changes, memory, bytes, mass reconnect`)
+  process.exit(0)
+}
 const changesPerSecond = 10
 const changes = 300
 /** Of those of an agent, used by every one. */

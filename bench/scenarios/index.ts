@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { agent } from './agent.ts'
 import { bulk } from './bulk.ts'
 import { changes } from './changes.ts'
+import { collectorGone } from './collector-gone.ts'
 import { compression } from './compression.ts'
 import { control } from './control.ts'
 import { extAuthz } from './ext-authz.ts'
@@ -39,6 +40,7 @@ export const scenarios: readonly Scenario[] = [
   policies,
   extAuthz,
   telemetry,
+  collectorGone,
   liveViews,
   tcp,
   udp,

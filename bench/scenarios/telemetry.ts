@@ -20,11 +20,18 @@ import { ratioOfRounds, remarksOn, runWindows } from '../windows.ts'
 import type { Contender } from '../windows.ts'
 import { methodOf } from './http1.ts'
 
-interface Plan {
-  readonly name: string
+/** What is recorded. */
+interface Records {
   readonly sampledShare: number
   readonly logs?: boolean
+}
+interface Plan extends Records {
+  readonly name: string
   readonly isCollectorGone?: boolean
+}
+export interface WithSender {
+  readonly mesh: RunningMesh
+  readonly sender: Program | undefined
 }
 
 const main = fileURLToPath(new URL('../telemetry-main.ts', import.meta.url))
@@ -46,10 +53,13 @@ export const telemetry: Scenario = {
       { name: 'access log by OTLP', sampledShare: 0, logs: true },
       { name: 'traces 100 %, collector gone', sampledShare: 1, isCollectorGone: true },
     ]
-    const started: { mesh: RunningMesh; sender: Program | undefined }[] = []
+    const started: WithSender[] = []
     try {
       await untilListening(sinkPort, sink)
-      for (const plan of plans) started.push(await start(options, origin.port, plan, sinkPort))
+      for (const plan of plans) {
+        const port = plan.isCollectorGone === true ? await freePort() : sinkPort
+        started.push(await startWithSender(options, origin.port, plan, port))
+      }
       const before = started.map(memoryOf)
       const shares = plans.map((): number[] => [])
       const contenders = plans.map(({ name }, index) => contender(name, started[index]!, shares[index]!, options))
@@ -107,12 +117,7 @@ export const telemetry: Scenario = {
 }
 
 /** @param shares gets the sender's CPU µs per request of each window. */
-function contender(
-  name: string,
-  { mesh, sender }: { mesh: RunningMesh; sender: Program | undefined },
-  shares: number[],
-  { loadCpu }: BenchOptions,
-): Contender {
+function contender(name: string, { mesh, sender }: WithSender, shares: number[], { loadCpu }: BenchOptions): Contender {
   const path = '/items/7?a=b'
   const senders = sender === undefined ? [] : [sender.pid]
   return {
@@ -128,16 +133,17 @@ function contender(
   }
 }
 
-function memoryOf({ mesh, sender }: { mesh: RunningMesh; sender: Program | undefined }): number {
+function memoryOf({ mesh, sender }: WithSender): number {
   return residentBytes(sender === undefined ? mesh.pids : [...mesh.pids, sender.pid])
 }
 
-async function start(
+/** A worker, and where something is recorded the process that sends it to a collector at that port. */
+export async function startWithSender(
   options: BenchOptions,
   originPort: number,
-  plan: Plan,
-  sinkPort: number,
-): Promise<{ mesh: RunningMesh; sender: Program | undefined }> {
+  plan: Records,
+  port: number,
+): Promise<WithSender> {
   const isExported = plan.sampledShare > 0
   const amend = (snapshot: Snapshot): Snapshot => ({
     ...snapshot,
@@ -150,7 +156,6 @@ async function start(
   const mesh = await startMesh({ ...oneWorker(options, originPort, 'http'), amend })
   if (!isExported && plan.logs !== true) return { mesh, sender: undefined }
   const socket = join(mesh.folder, runFiles.telemetry(1))
-  const port = plan.isCollectorGone === true ? await freePort() : sinkPort
   const sender = startProgram(options.proxyCpu, process.execPath, [main, socket, `http://127.0.0.1:${port}`])
   await untilExists(socket, sender)
   return { mesh, sender }

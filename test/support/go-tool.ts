@@ -18,6 +18,8 @@ export interface GoTool {
   readonly folder: string
   /** A program of one file in these tests, built with the module's packages, in place of a package of the module. */
   readonly source?: string
+  /** More modules that it takes packages from, `MODULE@VERSION`. */
+  readonly beside?: readonly string[]
 }
 
 export const h2spec: GoTool = {
@@ -53,17 +55,18 @@ export const controlPlane: GoTool = {
   source: join(import.meta.dirname, 'xds/control-plane.go'),
 }
 
-/** Of these tests: the receiver of the OpenTelemetry collector, without the rest of it. */
-export const otlpReceiver: GoTool = {
+/** Of these tests: the receivers of the OpenTelemetry collector for OTLP and Zipkin, without the rest of it. */
+export const collectorReceivers: GoTool = {
   module: 'go.opentelemetry.io/collector/receiver/otlpreceiver',
   version: 'v0.165.0',
+  beside: ['github.com/open-telemetry/opentelemetry-collector-contrib/receiver/zipkinreceiver@v0.165.0'],
   folder: '',
   source: join(import.meta.dirname, 'otlp/receive.go'),
 }
 
 /** Its path, or why it is not there. */
 export async function goTool(tool: GoTool): Promise<{ program: string } | { missing: string }> {
-  const { folder, module, version } = tool
+  const { beside = [], folder, module, version } = tool
   const source = tool.source === undefined ? undefined : readFileSync(tool.source)
   const own = source === undefined ? folder : createHash('sha256').update(source).digest('hex').slice(0, 16)
   const name = `${module}/${own}@${version}`.replaceAll(/[^a-z0-9.]+/gi, '-')
@@ -75,7 +78,7 @@ export async function goTool(tool: GoTool): Promise<{ program: string } | { miss
   if (source !== undefined) writeFileSync(join(home, 'main.go'), source)
   const env = { ...process.env, GOFLAGS: '-mod=mod', CGO_ENABLED: '0' }
   try {
-    await run('go', ['get', `${module}@${version}`], { cwd: home, env })
+    await run('go', ['get', `${module}@${version}`, ...beside], { cwd: home, env })
     await run('go', ['build', '-o', program, source === undefined ? `${module}/${folder}` : '.'], { cwd: home, env })
     return { program }
   } catch (error) {

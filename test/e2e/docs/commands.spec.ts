@@ -1,7 +1,6 @@
 /**
  * Every command of the documentation is run: here, those of `hostmesh` on a live host; on a booted machine
- * (`machine.spec.ts`); by the spec that is named. What nobody runs is named with its reason (`other-lines.ts`). The
- * quick start has a spec of its own.
+ * (`machine.spec.ts`); by the spec that is named. The quick start has a spec of its own.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,7 +16,7 @@ import {
   shellLines,
   wordsOf,
 } from '../../support/docs/commands.ts'
-import { runOf, runs } from '../../support/docs/hostmesh-lines.ts'
+import { runs } from '../../support/docs/hostmesh-lines.ts'
 import { machineLines } from '../../support/docs/machine-lines.ts'
 import { otherLines } from '../../support/docs/other-lines.ts'
 import { until } from '../../support/mesh/mesh.ts'
@@ -29,15 +28,12 @@ describe('commands of other programs in the documentation', function () {
   this.timeout(300_000)
   const onMachine = new Set(machineLines.map(({ line }) => line))
   const found = [...shellLines().keys(), ...[...namedCommands().keys()].filter((line) => !isOurs(line))]
-  /** `apt install` in a sentence is the beginning of what is run elsewhere. */
-  const isBegun = (line: string): boolean => [...onMachine].some((whole) => whole.startsWith(`${line} `))
 
-  it('are each run by somebody, or named with the reason why not', () => {
-    const isTaken = (line: string): boolean => line in otherLines || onMachine.has(line) || isBegun(line)
+  it('are each run by somebody', () => {
+    const isTaken = (line: string): boolean => line in otherLines || onMachine.has(line)
     expect(found.length).to.be.above(80)
     expect(found.filter((line) => !isTaken(line))).to.deep.equal([])
     expect([...onMachine, ...Object.keys(otherLines)].filter((line) => !found.includes(line))).to.deep.equal([])
-    expect(Object.values(otherLines).filter((taken) => 'nobody' in taken).length).to.be.below(18)
   })
 
   it('stand in blocks that say what they are', () => {
@@ -62,7 +58,7 @@ describe('commands of other programs in the documentation', function () {
   for (const [line, taken] of Object.entries(otherLines))
     if ('spec' in taken)
       it(`${line}: in ${taken.spec}`, () => expect(readFileSync(taken.spec, 'utf8')).to.include(taken.what))
-    else if ('run' in taken)
+    else
       it(line, async () => {
         const child = spawn('sh', ['-c', taken.run], { stdio: ['ignore', 'pipe', 'pipe'] })
         let text = ''
@@ -75,7 +71,7 @@ describe('commands of other programs in the documentation', function () {
 
 describe('commands of the documentation', function () {
   this.timeout(180_000)
-  const lines = [...commandsOfDocs().keys()].toSorted()
+  const lines = [...new Set([...commandsOfDocs().keys(), ...[...namedCommands().keys()].filter(isOurs)])].toSorted()
   let pair: TracedPair
   let isOver = false
   let traffic: Promise<void>
@@ -98,24 +94,24 @@ describe('commands of the documentation', function () {
   })
 
   it('are all known here: run, or with the spec that runs them', () => {
-    const named = [...namedCommands().keys()].filter(isOurs)
-    expect([...lines, ...named].filter((line) => runOf(line) === undefined)).to.deep.equal([])
-    expect(runs.filter(([begin]) => ![...lines, ...named].some((line) => line.startsWith(begin)))).to.deep.equal([])
-    for (const [line, run] of runs)
-      if (typeof run === 'string') {
-        const text = readFileSync(run, 'utf8')
-        for (const word of line.split(' ').slice(1))
-          expect(text, `${run}: ${line}`).to.match(new RegExp(`\\b${word.replace(/^-+/, '')}\\b`))
-      }
+    expect(lines.filter((line) => !(line in runs))).to.deep.equal([])
+    expect(Object.keys(runs).filter((line) => !lines.includes(line))).to.deep.equal([])
+    const missing: string[] = []
+    for (const [line, run] of Object.entries(runs)) {
+      if (typeof run !== 'string') continue
+      const text = readFileSync(run, 'utf8')
+      // the command, and every option that the line has
+      for (const word of line.split(' ').filter((one, at) => at === 1 || one.startsWith('--')))
+        if (!new RegExp(`\\b${word.replace(/^-+/, '')}\\b`).test(text)) missing.push(`${run}: ${line}: ${word}`)
+    }
+    expect(missing).to.deep.equal([])
   })
 
   for (const line of lines) {
-    const run = runOf(line)
+    const run = runs[line]
     if (run === undefined || typeof run === 'string') continue
     it(`${line}`, async () => {
-      const words = wordsOf(line)
-        .slice(1)
-        .map((word) => (word === 'URL' ? 'orders/v1/items' : word))
+      const words = wordsOf(run.as ?? line).slice(1)
       const child = spawn(process.execPath, [entryPoint('cli/main'), ...words, '-c', pair.alpha.configPath])
       let text = ''
       for (const stream of [child.stdout, child.stderr])

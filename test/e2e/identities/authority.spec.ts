@@ -108,7 +108,7 @@ describe('a center that certifies hosts', function () {
     const listed = await hostmesh('certs', '-c', two.configPath)
     expect(listed.code).to.equal(1)
     expect(listed.out).to.include('not granted to host web-2')
-    const third = await token('web-2', '--identity', 'ns/default/sa/led*')
+    const third = await token('web-2', '--identity', 'ns/default/sa/led*', '--ttl', '1h')
     await hostmesh('join', '-c', two.configPath, '--token-file', third)
     await until(30_000, 'ledger is certified', async () => (await row(two, ledger))?.state === 'good')
     const [leaf] = (await row(one, orders))!.chain

@@ -6,6 +6,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { hostmesh } from '../../support/ca/joining.ts'
 import { policy } from '../../support/authorization.ts'
 import { inboundPort } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, until } from '../../support/mesh/mesh.ts'
@@ -206,6 +207,11 @@ describe('an application with policies before it', function () {
         does: 'denies cluster.local/ns/public/sa/web: DENY policy ns[public]-policy[no-admin]-rule[0]',
       },
     ])
+    const principal = 'spiffe://cluster.local/ns/public/sa/web'
+    const words = ['/admin/x', '--listener', String(inbound), '--principal', principal, '--address', friend]
+    const shown = await hostmesh('explain', ...words, '-c', host.configPath)
+    expect(shown.code, shown.err).to.equal(0)
+    expect(shown.out).to.include('DENY policy ns[public]-policy[no-admin]-rule[0]')
   })
 
   it('is called by the local applications that an outbound policy names', async () => {

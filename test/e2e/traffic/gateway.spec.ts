@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { hostmesh } from '../../support/ca/joining.ts'
 import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, Server } from 'node:http'
 import { connect as connectH2 } from 'node:http2'
@@ -437,6 +438,10 @@ describe('a gateway', function () {
         '&host=shop.example.com&path=/orders',
     )
     expect(text).to.include('spec.http[0]')
+    const words = ['shop.example.com/orders', '--listener', String(httpPort), '-c', edge.configPath]
+    const shown = await hostmesh('explain', ...words)
+    expect(shown.code, shown.err).to.equal(0)
+    expect(shown.out).to.include('spec.http[0]')
     const { text: listeners } = await edge.admin.get('/listeners')
     expect(listeners).to.include(`gateway ${edge.options.address}:${tlsPort}`)
   })

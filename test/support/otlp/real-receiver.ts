@@ -1,4 +1,4 @@
-/** The OpenTelemetry collector's own receiver (Go module), as a process that says what it takes. */
+/** The OpenTelemetry collector's own receivers (Go modules), as a process that says what it takes. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,6 +17,12 @@ export interface TakenRecord {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId: string | undefined
+  readonly name: string | undefined
+  /** Of a span, epoch ns. */
+  readonly startTimeUnixNano: string | undefined
+  readonly endTimeUnixNano: string | undefined
+  /** Of a span: 2 = an error. */
+  readonly status: { readonly code?: number } | undefined
   /** Of a span: 2 = server, 3 = client. */
   readonly kind: number | undefined
   readonly attributes: Readonly<Record<string, unknown>>
@@ -40,21 +46,23 @@ export class RealReceiver {
   readonly logs: TakenRecord[] = []
   readonly url: string
   readonly grpcUrl: string
+  readonly zipkinUrl: string
   private readonly child: ChildProcess
 
-  /** @param program as `goTool(otlpReceiver)` made it. */
+  /** @param program as `goTool(collectorReceivers)` made it. */
   static async start(program: string): Promise<RealReceiver> {
-    const receiver = new RealReceiver(program, await freePort(), await freePort())
+    const receiver = new RealReceiver(program, await freePort(), await freePort(), await freePort())
     await receiver.isUp
     return receiver
   }
 
   private readonly isUp: Promise<unknown>
 
-  private constructor(program: string, grpcPort: number, httpPort: number) {
+  private constructor(program: string, grpcPort: number, httpPort: number, zipkinPort: number) {
     this.url = `http://127.0.0.1:${httpPort}`
     this.grpcUrl = `http://127.0.0.1:${grpcPort}`
-    const addresses = [grpcPort, httpPort].map((port) => `127.0.0.1:${port}`)
+    this.zipkinUrl = `http://127.0.0.1:${zipkinPort}`
+    const addresses = [grpcPort, httpPort, zipkinPort].map((port) => `127.0.0.1:${port}`)
     this.child = spawn(program, addresses, { stdio: ['ignore', 'pipe', 'inherit'] })
     const lines = createInterface({ input: this.child.stdout! })
     this.isUp = Promise.race([

@@ -1,5 +1,6 @@
-// The OpenTelemetry collector's own receiver of OTLP, by gRPC and by HTTP at the two addresses that it is called with.
-// Each export that it takes is a line of standard output: {"traces": …} or {"logs": …}, in OTLP's JSON.
+// The OpenTelemetry collector's own receivers: of OTLP by gRPC and by HTTP, and of Zipkin, at the three addresses that
+// it is called with. Each export that they take is a line of standard output: {"traces": …} or {"logs": …}, in OTLP's
+// JSON.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/zipkinreceiver"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
@@ -62,9 +64,17 @@ func main() {
 		text, err := (&plog.JSONMarshaler{}).MarshalLogs(taken)
 		return say("logs", text, err)
 	}))
+	zipkin := zipkinreceiver.NewFactory()
+	zipkinConfig := zipkin.CreateDefaultConfig()
+	need(0, confmap.NewFromStringMap(map[string]any{"endpoint": os.Args[3]}).Unmarshal(zipkinConfig))
+	zipkinSettings := receiver.Settings{
+		ID:                component.NewID(zipkin.Type()),
+		TelemetrySettings: componenttest.NewNopTelemetrySettings(),
+	}
 	ofTraces := need(factory.CreateTraces(ctx, settings, config, traces))
 	ofLogs := need(factory.CreateLogs(ctx, settings, config, logs))
-	for _, one := range []component.Component{ofTraces, ofLogs} {
+	ofZipkin := need(zipkin.CreateTraces(ctx, zipkinSettings, zipkinConfig, traces))
+	for _, one := range []component.Component{ofTraces, ofLogs, ofZipkin} {
 		need(0, one.Start(ctx, componenttest.NewNopHost()))
 	}
 	fmt.Println("{}")
